@@ -1,0 +1,9 @@
+"""Engines, each behind the same protocol, each in the engine process."""
+
+from __future__ import annotations
+
+#: service kind -> "module:function"; the function takes the kind's spec and the thread count and returns a `Service`.
+#: Resolved inside the engine process, so nothing of an engine is imported in ours.
+SERVICES: dict[str, str] = {
+    "sherpa_onnx": "asrcli.backends.sherpa_onnx:load",
+}

@@ -1,0 +1,168 @@
+"""The error tree: every error that a user can meet, its exit code, and what to do about it.
+
+Exit codes (README, man page)::
+
+    0 all done            3 every input failed
+    1 some inputs failed  4 a model cannot be had
+    2 usage               5 the machine lacks something (ffmpeg, disk space)
+    130 interrupted       143 terminated
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the process tells its caller."""
+
+    OK = 0
+    SOME_FAILED = 1
+    USAGE = 2
+    ALL_FAILED = 3
+    MODEL = 4
+    MACHINE = 5
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class AsrcliError(Exception):
+    """Root of the tree.
+
+    Attributes:
+        message: what went wrong, in one sentence.
+        hint: what the user can do about it, or "" where the message says it all.
+    """
+
+    exit_code: ExitCode = ExitCode.SOME_FAILED
+    #: A stable word for JSON reports, journals and server replies.
+    code: str = "error"
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".rstrip()
+
+    def __reduce__(self) -> tuple[type[AsrcliError], tuple[str, str]]:
+        # Errors cross from the engine process to ours; the default would lose the hint.
+        return type(self), (self.message, self.hint)
+
+
+class UsageError(AsrcliError):
+    """The request itself cannot be met: a bad option, or options that exclude each other."""
+
+    exit_code = ExitCode.USAGE
+    code = "usage"
+
+
+class InputError(AsrcliError):
+    """One input cannot be transcribed; the others can."""
+
+    code = "input"
+
+
+class AudioDecodeError(InputError):
+    """The bytes are not audio that we can decode."""
+
+    code = "undecodable"
+
+
+class EmptyInputError(InputError):
+    """There is no audio at all: zero bytes, a bare header, no audio track."""
+
+    code = "empty"
+
+
+class InputChangedError(InputError):
+    """The file vanished or changed while it was read."""
+
+    code = "changed"
+
+
+class InputUnreadableError(InputError):
+    """The file cannot be opened: missing, no permission, a directory in disguise."""
+
+    code = "unreadable"
+
+
+class LanguageNotSupportedError(UsageError):
+    """The chosen model cannot do the language that was asked for."""
+
+    code = "language"
+
+
+class OptionNotSupportedError(UsageError):
+    """The chosen model or backend does not take an option (hotwords, ITN, rule FSTs, ...)."""
+
+    code = "unsupported"
+
+
+class EngineError(AsrcliError):
+    """The engine refused or failed at one chunk."""
+
+    code = "engine"
+
+
+class EngineCrashError(EngineError):
+    """The engine process died twice at the same chunk."""
+
+    code = "engine-crash"
+
+
+class ModelError(AsrcliError):
+    """A model cannot be had: unknown, not installed while offline, a failed or tampered download."""
+
+    exit_code = ExitCode.MODEL
+    code = "model"
+
+
+class ModelNotInstalledError(ModelError):
+    """The model is known but its files are not on this machine."""
+
+    code = "model-missing"
+
+
+class UnknownModelError(ModelError):
+    """No registry entry and no path has that name."""
+
+    code = "model-unknown"
+
+
+class DownloadError(ModelError):
+    """A download broke off, or what came does not match its checksum."""
+
+    code = "download"
+
+
+class MachineError(AsrcliError):
+    """The machine lacks something."""
+
+    exit_code = ExitCode.MACHINE
+    code = "machine"
+
+
+class FfmpegMissingError(MachineError):
+    """No ffmpeg program on PATH and none from imageio-ffmpeg."""
+
+    code = "ffmpeg"
+
+
+class MissingExtraError(MachineError):
+    """An optional Python package is not installed."""
+
+    code = "extra"
+
+
+class DiskFullError(MachineError):
+    """No space left where a result, a model or a journal is written."""
+
+    code = "disk-full"
+
+
+class OutputError(MachineError):
+    """A result cannot be written: no permission, a missing or read-only folder."""
+
+    code = "output"

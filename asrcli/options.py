@@ -1,0 +1,116 @@
+"""What the user asked for, as frozen dataclasses. The CLI, the server and the Python API fill the same ones.
+
+Layers (defaults < config file < `ASRCLI_*` < flags) are resolved in `cli`; nothing below reads the environment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawFormat:
+    """Headerless PCM: `--raw s16le|f32le --rate N --channels N` (interleaved)."""
+
+    encoding: Literal["s16le", "f32le"] = "s16le"
+    rate: int = 16000
+    channels: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioOptions:
+    """Which part of an input is heard."""
+
+    #: audio track of a container, zero-based; None: the container's default
+    track: int | None = None
+    #: seconds of the recording; times in the result stay those of the whole recording
+    start: float = 0.0
+    end: float | None = None
+    #: "mix" all channels to one, "split" each to a lane of its own, or one channel by number, zero-based
+    channels: Literal["mix", "split"] | int = "mix"
+    raw: RawFormat | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VadOptions:
+    """How speech is found and cut. Seconds, except the threshold (a probability)."""
+
+    enabled: bool = True
+    #: path of a `silero_vad.onnx` for sherpa-onnx; None: the embedded Silero
+    model: Path | None = None
+    threshold: float = 0.5
+    #: below this a region ends (hysteresis); None: threshold - 0.15
+    end_threshold: float | None = None
+    min_speech: float = 0.25
+    min_silence: float = 0.3
+    #: kept around each region, so that onsets and releases are not clipped
+    pad_before: float = 0.2
+    pad_after: float = 0.2
+    #: longest chunk; None: the model's own window
+    max_chunk: float | None = None
+    #: regions further apart than this are never packed into one chunk
+    max_gap: float = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hotword:
+    """A phrase to favour and its weight (FunASR's scale, 1..100)."""
+
+    text: str
+    weight: float = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecognitionOptions:
+    """What is asked of the backend for each chunk."""
+
+    #: ISO code, or None to let the model detect or use its only language
+    language: str | None = None
+    hotwords: tuple[Hotword, ...] = ()
+    itn: bool = True
+    #: context text, for models that take a prompt
+    prompt: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeakerOptions:
+    """Diarization; nothing is loaded unless `enabled`."""
+
+    enabled: bool = False
+    #: registry names or paths; None: the registry's defaults
+    segmentation_model: str | None = None
+    embedding_model: str | None = None
+    speakers: int | None = None
+    min_speakers: int | None = None
+    max_speakers: int | None = None
+    #: None: the embedding model's own, from its catalogue entry
+    cluster_threshold: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CueOptions:
+    """How subtitles are shaped."""
+
+    #: characters a line for Latin-like scripts; full-width characters for CJK
+    max_line_width: int = 42
+    max_line_width_cjk: int = 16
+    max_lines: int = 2
+    max_words: int | None = None
+    min_cue: float = 0.833
+    max_cue: float = 7.0
+    max_cps: float = 20.0
+    #: least distance of two cues, in frames of 24 a second
+    cue_gap: int = 2
+    highlight_words: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranscribeOptions:
+    """Everything that decides what a transcript says: the journal's fingerprint is made of this."""
+
+    audio: AudioOptions = field(default_factory=AudioOptions)
+    vad: VadOptions = field(default_factory=VadOptions)
+    recognition: RecognitionOptions = field(default_factory=RecognitionOptions)
+    speakers: SpeakerOptions = field(default_factory=SpeakerOptions)

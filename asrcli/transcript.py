@@ -1,0 +1,183 @@
+"""What a recording becomes: words in segments, in file time.
+
+All times are seconds from the start of the recording (float, >= 0, rounded to milliseconds in JSON). Segments are
+ordered by start; words inside a segment are ordered and lie inside it. The JSON form is versioned by `SCHEMA`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+SCHEMA = "asrcli/transcript/1"
+
+#: "model": word times come from the model; "estimated": spread over the speech regions.
+Timing = Literal["model", "estimated"]
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word (or one CJK character) with the punctuation that follows it.
+
+    `text` carries no leading space; `space_before` says whether one stands between it and the word before (false
+    between CJK characters). Confidence is a probability in 0..1, None where the model gives none.
+    """
+
+    text: str
+    start: float
+    end: float
+    confidence: float | None = None
+    speaker: str | None = None
+    space_before: bool = True
+
+    def to_dict(self) -> dict[str, Any]:
+        out: dict[str, Any] = {"text": self.text, "start": _ms(self.start), "end": _ms(self.end)}
+        if not self.space_before:
+            out["space_before"] = False
+        if self.confidence is not None:
+            out["confidence"] = round(self.confidence, 4)
+        if self.speaker is not None:
+            out["speaker"] = self.speaker
+        return out
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Word:
+        return cls(
+            text=data["text"],
+            start=data["start"],
+            end=data["end"],
+            confidence=data.get("confidence"),
+            speaker=data.get("speaker"),
+            space_before=data.get("space_before", True),
+        )
+
+
+def join_words(words: tuple[Word, ...] | list[Word]) -> str:
+    """The running text of words, spaces only where the language writes them."""
+    return "".join((" " if i and w.space_before else "") + w.text for i, w in enumerate(words))
+
+
+_SEGMENT_LABELS = ("speaker", "channel", "language", "confidence", "emotion", "event")
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of speech of one speaker in one channel, a sentence or so long."""
+
+    id: int
+    start: float
+    end: float
+    text: str
+    words: tuple[Word, ...] = ()
+    speaker: str | None = None
+    #: zero-based channel of the recording under `--channels split`
+    channel: int | None = None
+    #: ISO 639-1 (639-3 where there is none: "yue")
+    language: str | None = None
+    confidence: float | None = None
+    #: SenseVoice's tags in lower case: happy, sad, angry, neutral, fearful, disgusted, surprised
+    emotion: str | None = None
+    #: SenseVoice's tags in lower case: speech, bgm, applause, laughter, cry, sneeze, breath, cough
+    event: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        out: dict[str, Any] = {"id": self.id, "start": _ms(self.start), "end": _ms(self.end), "text": self.text}
+        for name in _SEGMENT_LABELS:
+            value = getattr(self, name)
+            if value is not None:
+                out[name] = round(value, 4) if name == "confidence" else value
+        out["words"] = [word.to_dict() for word in self.words]
+        return out
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Segment:
+        return cls(
+            id=data["id"],
+            start=data["start"],
+            end=data["end"],
+            text=data["text"],
+            words=tuple(Word.from_dict(word) for word in data.get("words", ())),
+            **{name: data[name] for name in _SEGMENT_LABELS if name in data},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Who spoke when, as diarization found it; turns of different speakers may overlap."""
+
+    start: float
+    end: float
+    speaker: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"start": _ms(self.start), "end": _ms(self.end), "speaker": self.speaker}
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """The result of one input."""
+
+    source: str
+    duration: float
+    segments: tuple[Segment, ...] = ()
+    language: str | None = None
+    model: str = ""
+    backend: str = ""
+    timing: Timing = "estimated"
+    warnings: tuple[str, ...] = ()
+    #: speaker turns, kept beside the segments because overlapped speech has two of them at a time
+    turns: tuple[Turn, ...] = ()
+    #: what post-processing changed or noted, by step (phonetic hotword replacements, ...)
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The whole text, one line a segment."""
+        return "\n".join(segment.text for segment in self.segments)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The versioned JSON form; `asrcli schema` prints its JSON Schema."""
+        out: dict[str, Any] = {
+            "schema": SCHEMA,
+            "source": self.source,
+            "duration": _ms(self.duration),
+            "language": self.language,
+            "model": self.model,
+            "backend": self.backend,
+            "text": self.text,
+            "timing": self.timing,
+            "warnings": list(self.warnings),
+            "segments": [segment.to_dict() for segment in self.segments],
+        }
+        if self.turns:
+            out["turns"] = [turn.to_dict() for turn in self.turns]
+        if self.notes:
+            out["notes"] = dict(self.notes)
+        return out
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Transcript:
+        """Read the JSON form back.
+
+        Raises:
+            ValueError: the document is of another schema.
+        """
+        if data.get("schema") != SCHEMA:
+            raise ValueError(f"not a transcript of schema {SCHEMA}: {data.get('schema')!r}")
+        return cls(
+            source=data["source"],
+            duration=data["duration"],
+            segments=tuple(Segment.from_dict(segment) for segment in data["segments"]),
+            language=data["language"],
+            model=data["model"],
+            backend=data["backend"],
+            timing=data["timing"],
+            warnings=tuple(data["warnings"]),
+            turns=tuple(Turn(**turn) for turn in data.get("turns", ())),
+            notes=data.get("notes", {}),
+        )
