@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
 
@@ -34,4 +34,8 @@ class Chunk:
 
     @property
     def end(self) -> int:
-        return self.start + len(self.samples)
+        return self.regions[-1].end if self.regions else self.start + len(self.samples)
+
+    def without_samples(self) -> Chunk:
+        """The positions alone, for what comes after recognition."""
+        return replace(self, samples=self.samples[:0].copy())

@@ -1,0 +1,338 @@
+"""Our side of the engine process: submit audio, get futures, survive an engine that ends its own process.
+
+sherpa-onnx leaves by `exit()` at hundreds of places. So it lives in a child (`backends.worker`). When the child dies,
+the jobs it held are tried again one at a time in a fresh child; the one that kills it again fails with
+`EngineCrashError`, the others never notice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import IO, Any
+
+from asrcli.audio.types import Samples
+from asrcli.backends.arena import Arena, create_file
+from asrcli.errors import EngineCrashError, EngineError
+
+#: Address space of the shared audio buffer, bytes. Sparse: only what is in flight takes memory.
+_ARENA_SIZE = 256 << 20
+
+#: The child finds modules where we do; `-m` would put the user's current folder first.
+_BOOT = "import os, sys; sys.path[:] = sys.argv.pop().split(os.pathsep); import asrcli.backends.worker as w; w.main()"
+
+
+@dataclass(slots=True)
+class _Job:
+    id: int
+    service: str
+    start: int
+    length: int
+    request: Any
+    priority: int
+    future: Future[Any] = field(default_factory=Future)
+
+    def message(self) -> tuple[Any, ...]:
+        return ("job", self.id, self.service, self.start, self.length, self.request, self.priority)
+
+
+class _Child:
+    """One life of the engine process."""
+
+    def __init__(self, arena_fd: int, threads: int) -> None:
+        self._socket, theirs = socket.socketpair()
+        arguments = [str(theirs.fileno()), str(arena_fd), str(_ARENA_SIZE), str(threads), os.pathsep.join(sys.path)]
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _BOOT, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            pass_fds=(theirs.fileno(), arena_fd),
+        )
+        theirs.close()
+        self.connection = Connection(os.dup(self._socket.fileno()))
+        self._said: deque[str] = deque(maxlen=20)
+        assert self.process.stderr is not None
+        self._listener = threading.Thread(target=self._listen, args=(self.process.stderr,), daemon=True)
+        self._listener.start()
+
+    def _listen(self, stderr: IO[bytes]) -> None:
+        with stderr:
+            for line in stderr:
+                self._said.append(line.decode("utf-8", "replace").rstrip())
+
+    def last_words(self) -> str:
+        """How it ended and the last line it printed, for the error message."""
+        code = self._bury()
+        lines = [line for line in self._said if line.strip()]
+        ended = f"signal {-code}" if code < 0 else f"exit status {code}"
+        return f"{ended}{': ' + lines[-1] if lines else ''}"
+
+    def end(self) -> None:
+        """Hang up; a child that does not leave within a second is killed.
+
+        Shut down rather than closed: the reader may be waiting on the descriptor, which it closes itself.
+        """
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        try:
+            self.process.wait(timeout=1)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+        self._bury()
+
+    def _bury(self) -> int:
+        code = self.process.wait()
+        self._listener.join(timeout=1)
+        self._socket.close()
+        return code
+
+
+class EngineHost:
+    """The engine process as seen from ours. Thread-safe; close it (or use it as a context manager).
+
+    Args:
+        threads: decoding threads in the engine process.
+        max_in_flight: jobs handed over and not yet answered; `submit` waits beyond that. Enough to keep every thread
+            and batch filled, and what bounds memory.
+    """
+
+    def __init__(self, threads: int, max_in_flight: int | None = None) -> None:
+        self.threads = threads
+        self.restarts = 0
+        self._limit = max_in_flight or 2 * threads + 2
+        self._changed = threading.Condition()
+        self._arena_fd = create_file(_ARENA_SIZE)
+        self._arena = Arena(self._arena_fd, _ARENA_SIZE)
+        self._services: dict[str, tuple[str, Any]] = {}
+        self._refused: dict[str, Exception] = {}
+        self._loading: dict[str, Future[Any]] = {}
+        self._in_flight: dict[int, _Job] = {}
+        self._suspects: deque[_Job] = deque()
+        self._on_trial: _Job | None = None
+        self._next_id = 0
+        self._closed = False
+        self._child = self._start()
+
+    # -- public ------------------------------------------------------------------------------------------------------
+
+    def load(self, name: str, kind: str, spec: Any) -> Future[dict[str, Any]]:
+        """Load a service under a name. Jobs for it may be submitted at once; they wait in the engine.
+
+        The kind is a key of `backends.SERVICES`, or a "module:function" of the same form. The future holds
+        {"batch_size": int}, or the error with which the engine refused.
+        """
+        with self._changed:
+            self._services[name] = (kind, spec)
+            future: Future[dict[str, Any]] = Future()
+            self._loading[name] = future
+            self._tell("load", name, kind, spec)
+        future.add_done_callback(self._make_room)
+        return future
+
+    def unload(self, name: str) -> None:
+        """Drop a service and its memory once its running jobs are done."""
+        with self._changed:
+            self._services.pop(name, None)
+            self._tell("unload", name)
+
+    def submit(self, name: str, samples: Samples, request: Any = None, *, priority: int = 0) -> Future[Any]:
+        """Hand a job to a service; waits while too much is in flight.
+
+        Args:
+            name: the name that the service was loaded under.
+            samples: float32 of shape (samples,) at 16 kHz; copied before this returns.
+            request: what the service is asked; plain data.
+            priority: lower goes first (live streams before files).
+
+        Raises:
+            EngineError: the host is closed, the job is larger than the shared buffer, or the service is not loaded
+                (then the error with which loading failed, where it did).
+        """
+        if len(samples) > self._arena.capacity:
+            raise EngineError(f"a chunk of {len(samples)} samples does not fit the engine's buffer")
+        with self._changed:
+            job = self._admit(name, samples, request, priority)
+            self._in_flight[job.id] = job
+            self._tell(*job.message())
+        return job.future
+
+    def cancel(self, future: Future[Any]) -> None:
+        """Drop a job that no thread has begun; its future then fails with `EngineError`."""
+        with self._changed:
+            for job in self._in_flight.values():
+                if job.future is future:
+                    self._tell("cancel", job.id)
+
+    def close(self) -> None:
+        """End the engine process; unanswered futures fail with `EngineError`."""
+        with self._changed:
+            if self._closed:
+                return
+            self._closed = True
+            abandoned = self._held()
+            self._on_trial = None
+            self._in_flight.clear()
+            self._suspects.clear()
+            self._changed.notify_all()
+        self._child.end()
+        self._reader.join(timeout=5)
+        os.close(self._arena_fd)
+        for job in abandoned:
+            _fail(job.future, EngineError("the engine was closed"))
+
+    def __enter__(self) -> EngineHost:  # noqa: PYI034 - typing.Self is 3.11's
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- handing over ------------------------------------------------------------------------------------------------
+
+    def _admit(self, name: str, samples: Samples, request: Any, priority: int) -> _Job:
+        length = len(samples)
+        while True:
+            if self._closed:
+                raise EngineError("the engine was closed")
+            if name not in self._services:
+                raise self._refused.get(name) or EngineError(f"no service {name!r} is loaded")
+            calm = not self._suspects and self._on_trial is None
+            if calm and len(self._in_flight) < self._limit:
+                start = self._arena.allocate(length) if length else 0
+                if start is not None:
+                    break
+            self._changed.wait()
+        self._arena.view(start, length)[:] = samples
+        self._next_id += 1
+        return _Job(self._next_id, name, start, length, request, priority)
+
+    def _tell(self, *message: Any) -> None:
+        # A dead child is dealt with by the reader, which sees the end of the connection.
+        with contextlib.suppress(OSError):
+            self._child.connection.send(message)
+
+    def _start(self) -> _Child:
+        child = _Child(self._arena_fd, self.threads)
+        self._reader = threading.Thread(target=self._read, args=(child,), name="engine-reader", daemon=True)
+        self._reader.start()
+        return child
+
+    # -- answers -----------------------------------------------------------------------------------------------------
+
+    def _read(self, child: _Child) -> None:
+        while True:
+            try:
+                message = child.connection.recv()
+            except (EOFError, OSError):
+                break
+            if message[0] == "done":
+                self._answer(*message[1:])
+            elif message[0] == "loaded":
+                self._answer_load(*message[1:])
+        self._revive(child)
+
+    def _answer(self, job_id: int, result: Any, error: Exception | None) -> None:
+        with self._changed:
+            if self._on_trial is not None and self._on_trial.id == job_id:
+                job = self._on_trial
+                self._on_trial = None
+                self._try_next_suspect()
+            else:
+                found = self._in_flight.pop(job_id, None)
+                if found is None:
+                    return
+                job = found
+            self._arena.release(job.start, job.length)
+            self._changed.notify_all()
+        if error is not None:
+            _fail(job.future, error)
+        elif job.future.set_running_or_notify_cancel():
+            job.future.set_result(result)
+
+    def _answer_load(self, name: str, info: dict[str, Any] | None, error: Exception | None) -> None:
+        with self._changed:
+            future = self._loading.pop(name)
+            lost = [] if error is None else self._refuse([name], error)
+        if error is None:
+            future.set_result(info)
+        else:
+            for loser in [future, *lost]:
+                _fail(loser, error)
+
+    def _make_room(self, done: Future[dict[str, Any]]) -> None:
+        """Let whole batches be in flight, now that it is known how large they are."""
+        if done.exception() is None:
+            with self._changed:
+                self._limit = max(self._limit, 2 * self.threads * done.result()["batch_size"])
+                self._changed.notify_all()
+
+    def _refuse(self, names: Iterable[str], error: Exception) -> list[Future[Any]]:
+        """Strike services that cannot be loaded off the list; the futures of their jobs, to be failed."""
+        for name in names:
+            self._services.pop(name, None)
+            self._refused[name] = error
+        lost = [job for job in self._held() if job.service not in self._services]
+        for job in lost:
+            self._in_flight.pop(job.id, None)
+            self._arena.release(job.start, job.length)
+        self._suspects = deque(job for job in self._suspects if job.service in self._services)
+        if self._on_trial in lost:
+            self._on_trial = None
+            self._try_next_suspect()
+        self._changed.notify_all()
+        return [job.future for job in lost]
+
+    def _held(self) -> list[_Job]:
+        on_trial = [self._on_trial] if self._on_trial is not None else []
+        return [*self._in_flight.values(), *self._suspects, *on_trial]
+
+    # -- after a crash -----------------------------------------------------------------------------------------------
+
+    def _revive(self, dead: _Child) -> None:
+        last_words = dead.last_words()
+        dead.connection.close()
+        refusal = EngineError(f"The engine could not load the model ({last_words}).")
+        with self._changed:
+            if self._closed:
+                return
+            self.restarts += 1
+            condemned, self._on_trial = self._on_trial, None
+            self._suspects.extend(self._in_flight.values())
+            self._in_flight.clear()
+            # A service that was loading when the child died would only kill the next one as well.
+            loading, self._loading = self._loading, {}
+            lost = [*loading.values(), *self._refuse(loading, refusal)]
+            if condemned is not None:
+                self._arena.release(condemned.start, condemned.length)
+            self._child = self._start()
+            for name, (kind, spec) in self._services.items():
+                self._loading[name] = Future()
+                self._tell("load", name, kind, spec)
+            self._try_next_suspect()
+            self._changed.notify_all()
+        for future in lost:
+            _fail(future, refusal)
+        if condemned is not None:
+            _fail(condemned.future, EngineCrashError(f"The engine ended its process ({last_words})."))
+
+    def _try_next_suspect(self) -> None:
+        if self._suspects:
+            self._on_trial = self._suspects.popleft()
+            self._tell(*self._on_trial.message())
+
+
+def _fail(future: Future[Any], error: Exception) -> None:
+    if future.set_running_or_notify_cancel():
+        future.set_exception(error)

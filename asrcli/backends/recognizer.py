@@ -1,0 +1,45 @@
+"""A loaded model as the pipeline sees it: chunks go in, hypotheses come out, whichever process does the work."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from asrcli.audio.types import Samples
+from asrcli.backends.host import EngineHost
+from asrcli.backends.types import Hypothesis, ModelSpec
+from asrcli.options import RecognitionOptions
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRecognizer:
+    """A recogniser in the engine process."""
+
+    host: EngineHost
+    spec: ModelSpec
+    #: service kind: a key of `backends.SERVICES`
+    backend: str
+    #: of this backend's jobs among all; lower goes first
+    priority: int = 0
+
+    @property
+    def model(self) -> str:
+        return self.spec.name
+
+    @property
+    def window(self) -> float:
+        return self.spec.window
+
+    def submit(self, samples: Samples, request: RecognitionOptions) -> Future[Hypothesis]:
+        """Hand over one chunk, (samples,) at 16 kHz; waits while the engine has enough to do.
+
+        Raises:
+            EngineError: the engine is closed, or the model could not be loaded.
+        """
+        return self.host.submit(self.spec.name, samples, request, priority=self.priority)
+
+
+def load_recognizer(host: EngineHost, spec: ModelSpec, backend: str) -> ChunkRecognizer:
+    """Begin to load a model in the engine process; chunks may be submitted at once."""
+    host.load(spec.name, backend, spec)
+    return ChunkRecognizer(host, spec, backend)

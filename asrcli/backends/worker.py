@@ -1,0 +1,176 @@
+"""The engine process: services, a queue, and threads that decode. Started by `backends.host`, never by hand.
+
+Messages, each a pickled tuple, parent to child: ("load", name, kind, spec), ("unload", name),
+("job", id, name, start, length, request, priority), ("cancel", id). Child to parent: ("loaded", name, info, error),
+("done", id, result, error). The end of the connection is the order to leave.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from dataclasses import dataclass
+from importlib import import_module
+from multiprocessing.connection import Connection
+from typing import Any
+
+from asrcli.backends import SERVICES
+from asrcli.backends.arena import Arena
+from asrcli.backends.types import Job, Service
+from asrcli.errors import AsrcliError, EngineError
+
+
+@dataclass(slots=True)
+class _Pending:
+    id: int
+    service: str
+    start: int
+    length: int
+    request: Any
+    priority: int
+
+
+class _Queue:
+    """Pending jobs, and the rule by which a thread picks its next batch."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._jobs: list[_Pending] = []
+        self._services: dict[str, Service] = {}
+
+    def put(self, job: _Pending) -> None:
+        with self._changed:
+            self._jobs.append(job)
+            self._changed.notify()
+
+    def drop(self, job_id: int) -> bool:
+        """Forget a job that no thread has begun; False where it is too late."""
+        with self._changed:
+            before = len(self._jobs)
+            self._jobs = [job for job in self._jobs if job.id != job_id]
+            return len(self._jobs) < before
+
+    def open(self, name: str, service: Service) -> None:
+        with self._changed:
+            self._services[name] = service
+            self._changed.notify_all()
+
+    def close(self, name: str) -> None:
+        with self._changed:
+            self._services.pop(name, None)
+
+    def take(self) -> tuple[Service, list[_Pending]]:
+        """Wait for work: the most urgent job whose service is loaded, joined by its like where the engine batches.
+
+        Companions are those nearest in length: a batch costs what its longest member costs.
+        """
+        with self._changed:
+            while True:
+                ready = [job for job in self._jobs if job.service in self._services]
+                if ready:
+                    break
+                self._changed.wait()
+            first = min(ready, key=lambda job: (job.priority, job.id))
+            service = self._services[first.service]
+            batch = [first]
+            if service.batch_size > 1:
+                alike = [
+                    job
+                    for job in ready
+                    if job is not first and job.service == first.service and job.request == first.request
+                ]
+                alike.sort(key=lambda job: abs(job.length - first.length))
+                batch += alike[: service.batch_size - 1]
+            taken = {job.id for job in batch}
+            self._jobs = [job for job in self._jobs if job.id not in taken]
+            return service, batch
+
+
+class Worker:
+    """Reads orders from the connection; `threads` of its own do the work."""
+
+    def __init__(self, connection: Connection, arena: Arena, threads: int) -> None:
+        self._connection = connection
+        self._sending = threading.Lock()
+        self._arena = arena
+        self._threads = threads
+        self._queue = _Queue()
+
+    def serve(self) -> None:
+        for number in range(self._threads):
+            threading.Thread(target=self._decode_loop, name=f"decode-{number}", daemon=True).start()
+        while True:
+            try:
+                message = self._connection.recv()
+            except (EOFError, OSError):
+                return
+            self._obey(message)
+
+    def _obey(self, message: tuple[Any, ...]) -> None:
+        order, *rest = message
+        if order == "job":
+            self._queue.put(_Pending(*rest))
+        elif order == "load":
+            # In a thread of its own: other services go on while a large model loads.
+            threading.Thread(target=self._load, args=rest, daemon=True).start()
+        elif order == "unload":
+            self._queue.close(rest[0])
+        elif order == "cancel" and self._queue.drop(rest[0]):
+            self._send("done", rest[0], None, EngineError("cancelled"))
+
+    def _load(self, name: str, kind: str, spec: Any) -> None:
+        try:
+            module, function = SERVICES.get(kind, kind).split(":")
+            service: Service = getattr(import_module(module), function)(spec, self._threads)
+        except Exception as error:  # noqa: BLE001 - whatever an engine raises becomes an answer
+            self._send("loaded", name, None, _plain(error))
+            return
+        # Said before the first job can run: a crash of that job must not pass for a crash while loading.
+        self._send("loaded", name, {"batch_size": service.batch_size}, None)
+        self._queue.open(name, service)
+
+    def _decode_loop(self) -> None:
+        while True:
+            service, batch = self._queue.take()
+            try:
+                results = service.run([Job(self._arena.view(job.start, job.length), job.request) for job in batch])
+            except Exception as error:  # noqa: BLE001 - as above
+                results = [_plain(error)] * len(batch)
+            for job, result in zip(batch, results, strict=True):
+                if isinstance(result, Exception):
+                    self._send("done", job.id, None, _plain(result))
+                else:
+                    self._send("done", job.id, result, None)
+
+    def _send(self, *message: Any) -> None:
+        with self._sending:
+            try:
+                self._connection.send(message)
+            except OSError:
+                os._exit(0)  # the parent is gone, and with it every reason to go on
+
+
+def _plain(error: Exception) -> AsrcliError:
+    """An error that survives pickling: ours as they are, others by name and text."""
+    if isinstance(error, AsrcliError):
+        return error
+    return EngineError(f"{type(error).__name__}: {error}")
+
+
+def main() -> None:
+    connection_fd, arena_fd, arena_size, threads = map(int, sys.argv[1:5])
+    # The terminal sends Ctrl-C to the whole group; when to stop is the parent's decision.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # Engines print to stdout; results of ours must never be mixed with that.
+    os.dup2(2, 1)
+    arena = Arena(arena_fd, arena_size)
+    Worker(Connection(connection_fd), arena, threads).serve()
+    # Threads may be inside the engine, whose destructors do not wait for them: leave without cleaning up.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

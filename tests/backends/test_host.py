@@ -1,0 +1,230 @@
+"""The engine process from our side: answers, batches, crashes, cancellation, and leaving nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from asrcli.backends.host import EngineHost
+from asrcli.errors import EngineCrashError, EngineError
+
+# Services that do in the engine process what an engine may do there, on request.
+SERVICE = """
+import os, signal, time
+
+class Echo:
+    def __init__(self, batch_size):
+        self.batch_size = batch_size
+    def run(self, jobs):
+        out = []
+        for job in jobs:
+            if job.request == "abort":
+                os.write(2, b"engine: bad metadata\\n")
+                os._exit(255)
+            if job.request == "segfault":
+                signal.raise_signal(signal.SIGSEGV)
+            if job.request == "raise":
+                out.append(ValueError("no such tone"))
+            elif job.request == "hold":
+                time.sleep(30)
+            elif isinstance(job.request, tuple):
+                while os.path.exists(job.request[1]):
+                    time.sleep(0.01)
+                out.append(None)
+            elif job.request == "batch":
+                out.append((len(jobs), sorted(len(other.samples) for other in jobs)))
+            else:
+                out.append((float(job.samples.sum()), len(job.samples), os.getpid()))
+        return out
+
+def load(spec, threads):
+    if spec == "abort":
+        os.write(2, b"engine: not a model\\n")
+        os._exit(1)
+    if isinstance(spec, tuple):
+        while os.path.exists(spec[1]):
+            time.sleep(0.01)
+    if spec == "raise" or isinstance(spec, tuple):
+        raise FileNotFoundError("model.onnx")
+    return Echo(spec if isinstance(spec, int) else 1)
+
+def load_all_fail(spec, threads):
+    class Broken:
+        batch_size = 4
+        def run(self, jobs):
+            raise RuntimeError("whole batch")
+    return Broken()
+"""
+
+
+@pytest.fixture
+def kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "host_test_service.py").write_text(SERVICE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return "host_test_service:load"
+
+
+def audio(*values: float) -> np.ndarray:
+    return np.array(values, dtype=np.float32)
+
+
+def test_every_job_gets_its_own_answer(kind: str) -> None:
+    with EngineHost(threads=2) as host:
+        host.load("echo", kind, None)
+        futures = [host.submit("echo", np.full(n, 0.5, np.float32)) for n in range(200)]
+        assert [future.result(30)[:2] for future in futures] == [(n * 0.5, n) for n in range(200)]
+
+
+def test_the_engine_is_another_process(kind: str) -> None:
+    with EngineHost(threads=1) as host:
+        host.load("echo", kind, None)
+        pid = host.submit("echo", audio(1)).result(30)[2]
+    assert pid != os.getpid()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+@pytest.mark.parametrize("death", ["abort", "segfault"])
+def test_a_crash_costs_the_job_that_causes_it_and_no_other(kind: str, death: str) -> None:
+    with EngineHost(threads=2) as host:
+        host.load("echo", kind, None)
+        futures = [host.submit("echo", audio(n), death if n in {7, 30} else None) for n in range(60)]
+        for n, future in enumerate(futures):
+            if n in {7, 30}:
+                with pytest.raises(EngineCrashError, match="signal 11" if death == "segfault" else "bad metadata"):
+                    future.result(60)
+            else:
+                assert future.result(60)[0] == n
+        assert host.restarts >= 2
+
+
+def test_a_killed_engine_is_replaced(kind: str) -> None:
+    with EngineHost(threads=1) as host:
+        host.load("echo", kind, None)
+        first = host.submit("echo", audio(1)).result(30)[2]
+        os.kill(first, signal.SIGKILL)
+        total, _, second = host.submit("echo", audio(2)).result(30)
+        assert (total, second != first) == (2, True)
+
+
+def test_an_exception_fails_its_own_job(kind: str) -> None:
+    with EngineHost(threads=1) as host:
+        host.load("echo", kind, 4)
+        futures = [host.submit("echo", audio(n), "raise" if n == 2 else None) for n in range(8)]
+        with pytest.raises(EngineError, match="no such tone"):
+            futures[2].result(30)
+        assert [f.result(30)[0] for n, f in enumerate(futures) if n != 2] == [0, 1, 3, 4, 5, 6, 7]
+
+
+def test_a_service_that_raises_for_its_batch_fails_that_batch(kind: str) -> None:
+    with EngineHost(threads=1) as host:
+        host.load("broken", f"{kind}_all_fail", None)
+        with pytest.raises(EngineError, match="whole batch"):
+            host.submit("broken", audio(1)).result(30)
+
+
+@pytest.mark.parametrize(("spec", "message"), [("abort", "not a model"), ("raise", "model.onnx")])
+def test_a_model_that_cannot_be_loaded_is_an_error_for_its_jobs_and_for_later_ones(
+    kind: str, spec: str, message: str
+) -> None:
+    with EngineHost(threads=1) as host:
+        loading = host.load("bad", kind, spec)
+        with pytest.raises(EngineError, match=message):
+            loading.result(30)
+        with pytest.raises(EngineError, match=message):
+            host.submit("bad", audio(1))
+        host.load("good", kind, None)
+        assert host.submit("good", audio(3)).result(30)[0] == 3
+
+
+def test_jobs_submitted_while_a_model_loads_fail_with_its_reason(kind: str, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    gate.touch()
+    with EngineHost(threads=1) as host:
+        host.load("bad", kind, ("raise when gone", str(gate)))
+        early = host.submit("bad", audio(1))
+        gate.unlink()
+        with pytest.raises(EngineError, match=r"model\.onnx"):
+            early.result(30)
+
+
+def test_batches_join_jobs_of_like_length(kind: str, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    gate.touch()
+    with EngineHost(threads=1, max_in_flight=64) as host:
+        host.load("echo", kind, 4).result(30)
+        # Its one thread is kept busy until everything below is queued.
+        blocker = host.submit("echo", audio(0), ("until gone", str(gate)))
+        lengths = [100, 10, 101, 11, 102, 12, 103, 13]
+        futures = [host.submit("echo", np.zeros(n, np.float32), "batch") for n in lengths]
+        # Orders are read in turn: once this one is answered, all the above are queued.
+        last = host.submit("echo", audio(0))
+        host.cancel(last)
+        with pytest.raises(EngineError, match="cancelled"):
+            last.result(30)
+        gate.unlink()
+        blocker.result(30)
+        sizes = [future.result(30) for future in futures]
+    assert [size for size in sizes if size[1][0] >= 100] == [(4, [100, 101, 102, 103])] * 4
+    assert [size for size in sizes if size[1][0] < 100] == [(4, [10, 11, 12, 13])] * 4
+
+
+def test_submit_waits_while_too_much_is_in_flight(kind: str) -> None:
+    with EngineHost(threads=1, max_in_flight=2) as host:
+        host.load("echo", kind, None).result(30)
+        held = [host.submit("echo", audio(1), "hold"), host.submit("echo", audio(2))]
+        refused: list[BaseException] = []
+        third = threading.Thread(target=lambda: refused.append(_error_of(host)))
+        third.start()
+        third.join(0.3)
+        assert third.is_alive()
+        assert not held[0].done()
+        host.close()
+        third.join(10)
+        assert not third.is_alive()
+    assert isinstance(refused[0], EngineError)
+    with pytest.raises(EngineError, match="closed"):
+        held[1].result(10)
+
+
+def _error_of(host: EngineHost) -> BaseException:
+    try:
+        host.submit("echo", audio(3))
+    except EngineError as error:
+        return error
+    return AssertionError("it was let in")
+
+
+def test_a_cancelled_job_is_not_run(kind: str, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    gate.touch()
+    with EngineHost(threads=1, max_in_flight=8) as host:
+        host.load("echo", kind, None).result(30)
+        running = host.submit("echo", audio(0), ("until gone", str(gate)))
+        waiting = host.submit("echo", audio(5))
+        host.cancel(waiting)
+        with pytest.raises(EngineError, match="cancelled"):
+            waiting.result(30)
+        gate.unlink()
+        running.result(30)
+
+
+def test_unknown_service_is_refused() -> None:
+    with EngineHost(threads=1) as host, pytest.raises(EngineError, match="no service"):
+        host.submit("nobody", audio(1))
+
+
+def test_memory_of_the_shared_buffer_is_given_back(kind: str) -> None:
+    second = np.zeros(16000 * 30, np.float32)
+    with EngineHost(threads=2) as host:
+        host.load("echo", kind, None).result(30)
+        for _ in range(100):  # 100 x 1.9 MB would not fit if it leaked... twice over
+            host.submit("echo", second)
+        assert host.submit("echo", audio(4)).result(60)[0] == 4
+        with pytest.raises(EngineError, match="does not fit"):
+            host.submit("echo", np.zeros((256 << 20) // 4 + 1, np.float32))
