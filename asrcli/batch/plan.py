@@ -1,0 +1,210 @@
+"""What was asked for, as an ordered list of inputs and the outputs of each. Nothing is decoded or hashed here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from asrcli.audio.types import Source
+from asrcli.batch.naming import Claim, collision_key, name_outputs
+from asrcli.batch.search import Found, Inputs, Search
+from asrcli.batch.walk import Problem, printable
+from asrcli.errors import UsageError
+
+#: the journal's name where `--journal` gives none: hidden, in the folder of the outputs
+JOURNAL_NAME = ".asrcli-journal.jsonl"
+
+#: bytes of a second of sound, roughly: enough to start the longest first
+_BYTES_A_SECOND = {
+    ".wav": 64_000, ".flac": 60_000, ".sph": 16_000, ".amr": 1_500, ".opus": 6_000, ".ogg": 12_000,
+    ".mp4": 200_000, ".mkv": 400_000, ".mov": 400_000, ".avi": 200_000, ".webm": 100_000,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One input and where its results go."""
+
+    #: position in the plan, from 0
+    index: int
+    source: Source
+    #: format -> file; empty where the result goes to stdout
+    outputs: dict[str, Path]
+    #: where this item's results are recorded; None for what cannot be recognised in a later run
+    journal: Path | None = None
+    #: whether the user named the output (`-o FILE`), which then replaces what is there
+    named: bool = False
+    #: whether it is read once and has no bytes to hash beforehand: stdin, a pipe
+    stream: bool = False
+    #: bytes; 0 where unknown
+    size: int = 0
+
+    @property
+    def to_stdout(self) -> bool:
+        return not self.outputs
+
+    @property
+    def estimate(self) -> float:
+        """A guess at its length in seconds, from its size and suffix."""
+        suffix = self.source.path.suffix.lower() if self.source.path else ""
+        return self.size / _BYTES_A_SECOND.get(suffix, 16_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The inputs in order, those that failed already, and what the user should know."""
+
+    items: tuple[Item, ...]
+    problems: tuple[Problem, ...] = ()
+    notices: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.items) + len(self.problems)
+
+
+def make_plan(inputs: Inputs, *, stdin: BinaryIO | None = None, suffixes: Collection[str] | None = None) -> Plan:
+    """Find the inputs and name their outputs.
+
+    Args:
+        inputs: what was asked for.
+        stdin: read for `-` and `--files-from -`.
+        suffixes: what recordings end in, lower case with the dot; None: what `asrcli.audio` can decode.
+
+    Raises:
+        UsageError: there is nothing to do, or the request contradicts itself. A path that cannot be read is no error
+            but a problem of the plan.
+    """
+    if suffixes is None:
+        from asrcli.audio.suffixes import MEDIA_SUFFIXES
+
+        suffixes = MEDIA_SUFFIXES
+    _check(inputs, stdin)
+    search = Search(inputs, stdin, frozenset(suffixes))
+    search.run()
+    if not search.found and not search.problems:
+        raise UsageError(
+            "There is nothing to transcribe: no recording was found.",
+            "Name files or folders; --include '*.xyz' takes files with an unusual suffix.",
+        )
+    items = _Outputs(inputs, stdin, frozenset(suffixes)).assign(search.found)
+    return Plan(items, tuple(search.problems), tuple(search.notices))
+
+
+def _check(inputs: Inputs, stdin: BinaryIO | None) -> None:
+    if not inputs.paths and inputs.files_from is None:
+        raise UsageError("There is nothing to transcribe.", "Name files or folders, or - for stdin.")
+    if "-" in inputs.paths and inputs.files_from == "-":
+        raise UsageError("Stdin cannot be both a recording and the list of files.", "Write the list to a file.")
+    if stdin is None and ("-" in inputs.paths or inputs.files_from == "-"):
+        raise UsageError("There is no stdin to read.", "Name a file instead of -.")
+    if inputs.output is not None and inputs.output_dir is not None:
+        raise UsageError("-o and --output-dir exclude each other.", "Use one of them.")
+    if inputs.output is not None and len(inputs.formats) > 1:
+        raise UsageError("-o takes one format.", "Use --output-dir for several formats.")
+
+
+@dataclass(slots=True)
+class _Outputs:
+    """Says where each input's results go."""
+
+    inputs: Inputs
+    stdin: BinaryIO | None
+    suffixes: frozenset[str]
+
+    def assign(self, found: Sequence[Found]) -> tuple[Item, ...]:
+        output = self.inputs.output
+        if output is None:
+            return self._named_after_inputs(found)
+        if output == "-":
+            return tuple(self._item(index, one, {}) for index, one in enumerate(found))
+        if len(found) > 1:
+            raise UsageError(f"-o {output} is one file, but there are {len(found)} inputs.", "Use --output-dir.")
+        return tuple(self._into(Path(output), one) for one in found)
+
+    def _into(self, output: Path, found: Found) -> Item:
+        if found.path is not None and _same_file(output, found.path):
+            raise UsageError(f"-o {output} is the input itself.", "Give the output another name.")
+        if output.is_dir():
+            raise UsageError(f"-o {output} is a folder.", "Use --output-dir for a folder.")
+        return self._item(0, found, {self.inputs.formats[0]: output}, named=True)
+
+    def _named_after_inputs(self, found: Sequence[Found]) -> tuple[Item, ...]:
+        filed = [one for one in found if self.inputs.output_dir is not None or not one.stream]
+        claims = [self._claim(one) for one in filed]
+        names = name_outputs(
+            claims,
+            self.inputs.formats,
+            suffixes=self.suffixes,
+            neighbours=self._neighbours(filed, claims),
+            taken=[one.path for one in found if one.path is not None],
+        )
+        outputs = {id(one): name for one, name in zip(filed, names, strict=True)}
+        return tuple(self._item(index, one, outputs.get(id(one), {})) for index, one in enumerate(found))
+
+    def _claim(self, found: Found) -> Claim:
+        target = self.inputs.output_dir
+        if found.path is None:
+            return Claim(Path("stdin"), target or Path())
+        if target is None:
+            return Claim(found.path, found.path.parent)
+        root = found.root or found.path.parent
+        below = found.path.parent.relative_to(root)
+        return Claim(found.path, target / below, target / os.path.basename(os.path.abspath(root)) / below)
+
+    def _neighbours(self, found: Iterable[Found], claims: Sequence[Claim]) -> list[Claim]:
+        """The recordings beside the inputs that are no inputs themselves."""
+        present = {os.path.abspath(claim.path) for claim in claims}
+        seen: set[tuple[Path, Path]] = set()
+        neighbours = []
+        for one, claim in zip(found, claims, strict=True):
+            if one.stream or (claim.path.parent, claim.folder) in seen:
+                continue
+            seen.add((claim.path.parent, claim.folder))
+            for name in _recordings_in(claim.path.parent, self.suffixes):
+                path = claim.path.parent / name
+                if os.path.abspath(path) not in present:
+                    neighbours.append(Claim(path, claim.folder, claim.alternative))
+        return neighbours
+
+    def _item(self, index: int, found: Found, outputs: dict[str, Path], *, named: bool = False) -> Item:
+        name = "stdin" if found.path is None else printable(found.path)
+        size = found.status.st_size if found.status is not None and not found.stream else 0
+        return Item(
+            index=index,
+            source=Source(name, found.path, self.stdin if found.path is None else None),
+            outputs=outputs,
+            journal=None if found.stream or not outputs else self._journal(outputs, named=named),
+            named=named,
+            stream=found.stream,
+            size=size,
+        )
+
+    def _journal(self, outputs: dict[str, Path], *, named: bool) -> Path | None:
+        if self.inputs.journal is not None:
+            return self.inputs.journal
+        if named:
+            return None
+        if self.inputs.output_dir is not None:
+            return self.inputs.output_dir / JOURNAL_NAME
+        return next(iter(outputs.values())).parent / JOURNAL_NAME
+
+
+def _recordings_in(folder: Path, suffixes: Collection[str]) -> list[str]:
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return []  # a folder that may be entered but not listed: the names then depend on the inputs alone
+    return [name for name in names if not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes]
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return collision_key(one) == collision_key(other)
+
+
+__all__ = ["JOURNAL_NAME", "Inputs", "Item", "Plan", "Problem", "make_plan"]

@@ -1,0 +1,142 @@
+"""Which files a command line means: each once, in the user's order."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from asrcli.batch.naming import fold
+from asrcli.batch.walk import TRANSCRIPT_SUFFIXES, Filter, Problem, Walk, is_stream, printable, read_list, unreadable
+from asrcli.errors import InputUnreadableError, UsageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """What the command line says of inputs and outputs.
+
+    Attributes:
+        paths: files, folders, and "-" for stdin, in the user's order.
+        files_from: a file with more paths, or "-".
+        formats: suffixes of the outputs, without a dot; at least one.
+        output: `-o`: one file for one input, or "-" for stdout.
+        output_dir: where the outputs go, folders mirrored; None: beside each input.
+        journal: `--journal`; None: beside the outputs.
+    """
+
+    paths: Sequence[str] = ()
+    files_from: str | None = None
+    recursive: bool = True
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    formats: Sequence[str] = ("txt",)
+    output: str | None = None
+    output_dir: Path | None = None
+    journal: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An input before its outputs are named."""
+
+    #: None: stdin
+    path: Path | None
+    #: the folder that was walked, or None for what was named itself
+    root: Path | None = None
+    status: os.stat_result | None = None
+
+    @property
+    def stream(self) -> bool:
+        return self.path is None or (self.status is not None and is_stream(self.status))
+
+
+@dataclass(slots=True)
+class Search:
+    """Collects inputs, each file once."""
+
+    inputs: Inputs
+    stdin: BinaryIO | None
+    suffixes: frozenset[str]
+    found: list[Found] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+    _first: dict[object, str] = field(default_factory=dict)
+
+    def run(self) -> None:
+        wanted = Filter(suffixes=self.suffixes, include=tuple(self.inputs.include), exclude=tuple(self.inputs.exclude))
+        for name in self.inputs.paths:
+            self._add(None if name == "-" else Path(name), wanted)
+        for path in self._listed():
+            self._add(path, wanted)
+        self._drop_transcripts()
+
+    def _listed(self) -> list[Path]:
+        source = self.inputs.files_from
+        if source is None:
+            return []
+        if source == "-" and self.stdin is not None:
+            return read_list(self.stdin)
+        try:
+            with open(source, "rb") as stream:
+                return read_list(stream)
+        except OSError as error:
+            raise UsageError(f"--files-from {printable(source)}: {error.strerror}.", "Check the name.") from error
+
+    def _add(self, path: Path | None, wanted: Filter) -> None:
+        if path is None:
+            if self._is_first("stdin", "-"):
+                self.found.append(Found(None))
+            return
+        if os.path.isdir(path):
+            self._walk(Walk(path, wanted, self.inputs.recursive))
+        elif not wanted.excludes(path.name):
+            self._add_file(path, None)
+
+    def _walk(self, walk: Walk) -> None:
+        for path in walk.files():
+            self._add_file(path, walk.root)
+        self.problems.extend(walk.problems)
+
+    def _add_file(self, path: Path, root: Path | None) -> None:
+        try:
+            status = os.stat(path)
+        except (OSError, ValueError) as error:
+            known = error if isinstance(error, OSError) else OSError(str(error))
+            self.problems.append(unreadable(path, known))
+            return
+        if stat.S_ISBLK(status.st_mode):
+            name = printable(path)
+            error_ = InputUnreadableError(f"{name}: a disk, not a recording.", "Name a file.")
+            self.problems.append(Problem(name, error_))
+            return
+        # Some network file systems have no inode numbers; there the resolved path tells files apart.
+        identity = (status.st_dev, status.st_ino) if status.st_ino else os.path.realpath(path)
+        if self._is_first(identity, printable(path)):
+            self.found.append(Found(path, root, status))
+
+    def _is_first(self, identity: object, name: str) -> bool:
+        first = self._first.setdefault(identity, name)
+        if first is not name:
+            again = "named twice" if first == name else f"the same file as {first}"
+            self.notices.append(f"{name}: {again}; transcribed once.")
+        return first is name
+
+    def _drop_transcripts(self) -> None:
+        """Leave out what is an earlier result: `asrcli transcribe *` names the recordings and their transcripts."""
+        recordings = set()
+        for found in self.found:
+            if found.path is not None and found.path.suffix.lower() not in TRANSCRIPT_SUFFIXES:
+                folder, name = os.path.split(os.path.abspath(found.path))
+                recordings |= {(folder, fold(name)), (folder, fold(os.path.splitext(name)[0]))}
+        kept = []
+        for found in self.found:
+            if found.path is not None and found.path.suffix.lower() in TRANSCRIPT_SUFFIXES:
+                folder, name = os.path.split(os.path.abspath(found.path))
+                if (folder, fold(os.path.splitext(name)[0])) in recordings:
+                    self.notices.append(f"{printable(found.path)}: a transcript of another input; left out.")
+                    continue
+            kept.append(found)
+        self.found = kept
