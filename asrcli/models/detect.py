@@ -1,0 +1,246 @@
+"""What lies in a folder that no registry entry describes: the type and the files, told by names and ONNX metadata.
+
+sherpa-onnx's exports keep a customary set of file names for each architecture, and most write `model_type` into the
+metadata of their (first) graph. Where both leave more than one answer, we ask the user instead of guessing: a wrong
+guess would end the engine process.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from asrcli.errors import ModelError, UsageError
+from asrcli.models.entry import Kind
+
+_GRAPHS = (".onnx", ".ort")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A set of file names that speaks for one or several types."""
+
+    #: logical name -> what the file's name (lower case, without ".int8", ".onnx", ...) must match
+    files: Mapping[str, str]
+    #: types with this set; more than one: told apart by metadata or the folder's name
+    types: tuple[str, ...]
+    #: logical names that are folders, with the file that shows it
+    folders: Mapping[str, str] = field(default_factory=dict)
+
+
+# The most telling first: the first layout whose files are all there is taken.
+_LAYOUTS = (
+    Layout(
+        {"encoder_adaptor": "encoder_adaptor", "llm": "llm", "embedding": "embedding"},
+        ("funasr_nano",),
+        {"tokenizer": "vocab.json"},
+    ),
+    Layout(
+        {"conv_frontend": "conv_frontend", "encoder": "encoder", "decoder": "decoder"},
+        ("qwen3_asr",),
+        {"tokenizer": "vocab.json"},
+    ),
+    Layout(
+        {
+            "preprocessor": "preprocess",
+            "encoder": "encode",
+            "uncached_decoder": "uncached_decode",
+            "cached_decoder": "cached_decode",
+            "tokens": "tokens",
+        },
+        ("moonshine",),
+    ),
+    Layout({"encoder": "encoder_model", "decoder": "decoder_model_merged", "tokens": "tokens"}, ("moonshine_v2",)),
+    Layout(
+        {"encoder": r"encoder(-.*)?", "decoder": r"decoder(-.*)?", "joiner": r"joiner(-.*)?", "tokens": "tokens"},
+        ("transducer", "nemo_transducer", "online_transducer"),
+    ),
+    Layout({"encoder": r".+-encoder", "decoder": r".+-decoder", "tokens": r".+-tokens"}, ("whisper",)),
+    Layout(
+        {"encoder": "encoder", "decoder": "decoder", "tokens": "tokens"},
+        ("canary", "fire_red_asr", "cohere_transcribe", "online_paraformer"),
+    ),
+    Layout(
+        {"model": r"model(-.*)?|ctc-.*", "tokens": "tokens"},
+        (
+            "sense_voice", "paraformer", "nemo_ctc", "zipformer_ctc", "telespeech_ctc", "dolphin_ctc", "wenet_ctc",
+            "fire_red_asr_ctc", "omnilingual_asr_ctc", "medasr_ctc", "tdnn_ctc", "online_zipformer2_ctc",
+            "online_nemo_ctc", "online_t_one_ctc",
+        ),
+    ),
+)  # fmt: skip
+
+# `model_type` in the metadata -> type, of those that a layout leaves open (sherpa-onnx's own table in
+# csrc/offline-recognizer-impl.cc, and what its export scripts write).
+_METADATA = {
+    "transducer": {"conformer", "zipformer"},
+    "online_transducer": {"zipformer2", "lstm"},
+    "nemo_transducer": {"EncDecRNNTBPEModel", "EncDecHybridRNNTCTCBPEModel"},
+    "nemo_ctc": {"EncDecCTCModelBPE", "EncDecCTCModel", "EncDecHybridRNNTCTCBPEModel"},
+    "canary": {"EncDecMultiTaskModel"},
+    "fire_red_asr": {"fire-red-asr"},
+    "online_paraformer": {"paraformer"},
+    "sense_voice": {"sense_voice_ctc"},
+    "paraformer": {"paraformer"},
+    "zipformer_ctc": {"zipformer2_ctc"},
+    "telespeech_ctc": {"telespeech_ctc"},
+    "wenet_ctc": {"wenet_ctc"},
+    "tdnn_ctc": {"tdnn", "tdnn_lstm"},
+}
+
+# A word in the folder's name -> type.
+_NAMES = (
+    ("sense-voice", "sense_voice"), ("sensevoice", "sense_voice"), ("fire-red-asr2-ctc", "fire_red_asr_ctc"),
+    ("fire-red", "fire_red_asr"), ("fireredasr", "fire_red_asr"), ("telespeech", "telespeech_ctc"),
+    ("dolphin", "dolphin_ctc"), ("omnilingual", "omnilingual_asr_ctc"), ("medasr", "medasr_ctc"),
+    ("wenet", "wenet_ctc"), ("yesno", "tdnn_ctc"), ("canary", "canary"), ("cohere", "cohere_transcribe"),
+    ("t-one", "online_t_one_ctc"), ("streaming-zipformer-ctc", "online_zipformer2_ctc"),
+    ("streaming-zipformer-small-ctc", "online_zipformer2_ctc"), ("nemo-streaming", "online_nemo_ctc"),
+    ("streaming", "online_transducer"), ("streaming", "online_paraformer"), ("zipformer-ctc", "zipformer_ctc"),
+    ("parakeet", "nemo_transducer"), ("parakeet", "nemo_ctc"), ("nemo", "nemo_transducer"), ("nemo", "nemo_ctc"),
+    ("zipformer", "transducer"), ("conformer", "transducer"), ("paraformer", "paraformer"),
+)  # fmt: skip
+
+# Kinds whose models are a single graph: type and logical name.
+_SINGLE: Mapping[str, tuple[str, str]] = {
+    "vad": ("silero_vad", "model"),
+    "segmentation": ("pyannote", "model"),
+    "embedding": ("speaker_embedding", "model"),
+    "punctuation": ("ct_transformer", "ct_transformer"),
+}
+
+
+def detect(path: Path, kind: Kind = "asr") -> tuple[str, dict[str, Path]]:
+    """The type of the model at `path` and its files by logical name (int8 where there is a choice).
+
+    Args:
+        path: a folder, or for the kinds of one file (VAD, segmentation, embedding, punctuation) that file.
+        kind: what the model is wanted for.
+
+    Raises:
+        ModelError: nothing recognisable lies there, or it could be several things; the hint says how to name it.
+        UsageError: a file was given where only a folder says enough.
+    """
+    if kind in _SINGLE:
+        type_, key = _SINGLE[kind]
+        return type_, {key: path if path.is_file() else _only_graph(path)}
+    if path.is_file():
+        raise UsageError(f"{path} is a file; a recogniser is a folder of several.", f"Name the folder: {path.parent}")
+    stems = _stems(path)
+    for layout in _LAYOUTS:
+        files = _match(path, stems, layout)
+        if files is None:
+            continue
+        type_ = _choose(path, files, layout.types)
+        if type_ == "paraformer":
+            files["paraformer"] = files.pop("model")
+        return type_, files
+    raise ModelError(
+        f"No model that asrcli knows lies in {path}: "
+        + (
+            f"it holds {', '.join(sorted(p.name for p in path.iterdir())[:8])}."
+            if any(path.iterdir())
+            else "it is empty."
+        ),
+        _how_to_say(path),
+    )
+
+
+def _only_graph(folder: Path) -> Path:
+    graphs = sorted(p for p in folder.iterdir() if p.suffix in _GRAPHS)
+    for name in ("model.onnx", "model.int8.onnx"):
+        if folder / name in graphs:
+            return folder / name
+    if len(graphs) == 1:
+        return graphs[0]
+    raise ModelError(
+        f"{folder} holds {len(graphs) or 'no'} ONNX files.",
+        "Name the file itself." if graphs else "Name a folder or file with the model.",
+    )
+
+
+def _stems(folder: Path) -> dict[str, Path]:
+    """Name without precision and suffix -> file; int8 before float32 before float16."""
+    ranked: dict[str, tuple[int, Path]] = {}
+    for path in sorted(folder.iterdir()):
+        if not path.is_file() or path.suffix not in {*_GRAPHS, ".txt"}:
+            continue
+        stem = path.name.lower().removesuffix(path.suffix)
+        rank = 1
+        for precision, order in ((".int8", 0), (".fp16", 2)):
+            if stem.endswith(precision):
+                stem, rank = stem.removesuffix(precision), order
+        if stem not in ranked or rank < ranked[stem][0]:
+            ranked[stem] = (rank, path)
+    return {stem: path for stem, (_, path) in ranked.items()}
+
+
+def _match(folder: Path, stems: Mapping[str, Path], layout: Layout) -> dict[str, Path] | None:
+    files: dict[str, Path] = {}
+    for key, pattern in layout.files.items():
+        wanted = (".txt",) if key == "tokens" else _GRAPHS
+        found = [p for stem, p in stems.items() if p.suffix in wanted and re.fullmatch(pattern, stem)]
+        if not found:
+            return None
+        if len(found) > 1:
+            names = ", ".join(p.name for p in found)
+            raise ModelError(f"{folder} holds several files for {key!r}: {names}.", _how_to_say(folder))
+        files[key] = found[0]
+    for key, mark in layout.folders.items():
+        inside = [child for child in sorted(folder.iterdir()) if (child / mark).is_file()]
+        if not inside:
+            return None
+        files[key] = inside[0]
+    return files
+
+
+def _choose(folder: Path, files: Mapping[str, Path], types: tuple[str, ...]) -> str:
+    if len(types) == 1:
+        return types[0]
+    graph = files.get("encoder") or files["model"]
+    model_type = onnx_model_type(graph)
+    name = folder.resolve().name.lower()
+
+    def by(test: Callable[[str], bool], among: Iterable[str]) -> list[str]:
+        return [type_ for type_ in among if test(type_)]
+
+    told = by(lambda t: model_type in _METADATA.get(t, ()), types) if model_type else []
+    if len(told) != 1:
+        # The name may settle what the metadata leaves open ("zipformer2" is streaming or not).
+        words = [type_ for word, type_ in _NAMES if word in name]
+        named = [type_ for type_ in words if type_ in (told or types)]
+        told = named[:1] or told
+    if len(told) == 1:
+        return told[0]
+    raise ModelError(
+        f"Cannot tell what kind of model lies in {folder}: it could be {', '.join(told or types)}.", _how_to_say(folder)
+    )
+
+
+def onnx_model_type(path: Path) -> str:
+    """`model_type` of an ONNX file's metadata, or "".
+
+    Metadata are the last field of the serialised message, after the graph: the file's tail is read, and in it the
+    protobuf entry {1: "model_type", 2: value}. No ONNX library, and no gigabyte through memory.
+    """
+    tail = 1 << 19
+    with path.open("rb") as stream:
+        stream.seek(max(0, path.stat().st_size - tail))
+        data = stream.read(tail)
+    found = re.search(rb"\n\nmodel_type\x12(.)", data, re.DOTALL)
+    if found is None:
+        return ""
+    return data[found.end() : found.end() + found[1][0]].decode("utf-8", "replace")
+
+
+def _how_to_say(folder: Path) -> str:
+    return (
+        "Describe it in models.yaml (docs/models.md lists the types and their files):\n"
+        "  models:\n"
+        f"    {folder.resolve().name}:\n"
+        "      type: sense_voice\n"
+        f"      dir: {folder.resolve()}\n"
+        "      files: {model: model.onnx, tokens: tokens.txt}"
+    )

@@ -1,0 +1,76 @@
+"""A digest of a model's files that costs nothing the second time.
+
+The journal asks "is this the same model?" at every start, and a model is up to gigabytes: sha256 sums are kept in a
+small JSON file under (path, size, modification time in ns), the key by which make and rsync tell a changed file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from asrcli.models.files import write_atomic
+
+_BLOCK = 1 << 20
+
+
+def sha256_file(path: Path) -> str:
+    """The sha256 of a file's bytes, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _walk(files: Mapping[str, Path]) -> Iterator[tuple[str, Path]]:
+    """Logical name and file; a folder (a tokenizer's) gives each file in it."""
+    for name, path in sorted(files.items()):
+        if path.is_dir():
+            for child in sorted(path.rglob("*")):
+                if child.is_file():
+                    yield f"{name}/{child.relative_to(path).as_posix()}", child
+        else:
+            yield name, path
+
+
+def files_digest(files: Mapping[str, Path], cache: Path | None = None) -> str:
+    """One sha256 over the sha256 of each file and its logical name; it does not depend on where the files lie.
+
+    Args:
+        files: logical name -> path.
+        cache: JSON file of known sums; unreadable or unwritable: it is done without.
+    """
+    known = _load(cache)
+    fresh: dict[str, list[object]] = {}
+    total = hashlib.sha256()
+    for name, path in _walk(files):
+        stat = path.stat()
+        key = str(path.resolve())
+        held = known.get(key)
+        if isinstance(held, list) and held[:2] == [stat.st_size, stat.st_mtime_ns]:
+            sum_ = str(held[2])
+        else:
+            sum_ = sha256_file(path)
+            fresh[key] = [stat.st_size, stat.st_mtime_ns, sum_]
+        total.update(f"{name}\0{sum_}\n".encode())
+    if fresh and cache is not None:
+        # Read again: another process may have added its sums meanwhile. Losing a race only costs hashing once more.
+        known = {path: held for path, held in _load(cache).items() if Path(path).exists()}
+        with suppress(OSError):
+            cache.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(cache, json.dumps({**known, **fresh}, indent=0).encode())
+    return total.hexdigest()
+
+
+def _load(cache: Path | None) -> dict[str, object]:
+    if cache is None:
+        return {}
+    try:
+        data = json.loads(cache.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}

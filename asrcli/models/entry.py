@@ -1,0 +1,169 @@
+"""What a registry says of one model: the form of `models.yaml` and of the shipped catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from asrcli.errors import ModelError
+
+Kind = Literal["asr", "streaming", "vad", "punctuation", "segmentation", "embedding", "language-id"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+#: where an entry comes from
+Source = Literal["catalogue", "user", "embedded", "path"]
+
+_KNOWN_KEYS = frozenset({
+    "type", "dir", "files", "extra_files", "options", "kind", "description", "languages", "licence", "size", "window",
+    "cluster_threshold", "download",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Download:
+    """Where a model comes from. `url` None: the user must put the files there."""
+
+    url: str | None = None
+    #: folder inside the archive that becomes the model's folder; None: the archive's root
+    archive_subdir: str | None = None
+    sha256: str | None = None
+    #: "owner/repository" on Hugging Face that holds the same files one by one
+    huggingface: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelEntry:
+    """One model of the registry, installed or not."""
+
+    name: str
+    #: key of the backend's table ("sense_voice", "nemo_ctc", "pyannote", ...)
+    type: str
+    #: folder of the files, absolute or relative to the models' root
+    dir: str
+    #: logical name (the factory's parameter) -> path relative to `dir`
+    files: Mapping[str, str]
+    #: further files that must be there, such as the contents of a tokenizer's folder
+    extra_files: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    kind: Kind = "asr"
+    description: str = ""
+    #: ISO codes; empty: any, or unknown
+    languages: tuple[str, ...] = ()
+    licence: str = ""
+    #: bytes to download, about; None: unknown
+    size: int | None = None
+    #: longest chunk the model takes well, seconds
+    window: float = 30.0
+    #: of speaker embeddings: cosine distance at which clustering stops
+    cluster_threshold: float | None = None
+    download: Download = field(default_factory=Download)
+    source: Source = "catalogue"
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Every path, relative to `dir`, that must exist."""
+        return (*self.files.values(), *self.extra_files)
+
+
+def parse_entry(name: str, data: Mapping[str, Any], *, where: str, source: Source) -> ModelEntry:
+    """An entry from its YAML form.
+
+    Args:
+        name: the registry name.
+        data: the mapping under that name.
+        where: the file it stands in, for messages.
+        source: what to record as the entry's origin.
+
+    Raises:
+        ModelError: a key is missing, unknown or of the wrong type; the message says which.
+    """
+
+    def refuse(problem: str) -> ModelError:
+        return ModelError(f"{where}: model {name!r}: {problem}.", "See docs/models.md for the form.")
+
+    unknown = sorted(set(data) - _KNOWN_KEYS)
+    if unknown:
+        raise refuse(f"unknown key {', '.join(map(repr, unknown))}")
+    missing = [key for key in ("type", "dir", "files") if not data.get(key)]
+    if missing:
+        raise refuse(f"{missing[0]!r} is missing")
+    kind = data.get("kind", "asr")
+    if kind not in KINDS:
+        raise refuse(f"kind {kind!r} is none of {', '.join(KINDS)}")
+    try:
+        return ModelEntry(
+            name=name,
+            type=str(data["type"]),
+            dir=str(data["dir"]),
+            files={str(key): str(value) for key, value in data["files"].items()},
+            extra_files=tuple(map(str, data.get("extra_files") or ())),
+            options=dict(data.get("options") or {}),
+            kind=kind,
+            description=str(data.get("description") or ""),
+            languages=tuple(map(str, data.get("languages") or ())),
+            licence=str(data.get("licence") or ""),
+            size=None if data.get("size") is None else int(data["size"]),
+            window=float(data.get("window") or 30.0),
+            cluster_threshold=None if data.get("cluster_threshold") is None else float(data["cluster_threshold"]),
+            download=_parse_download(data.get("download") or {}),
+            source=source,
+        )
+    except (AttributeError, TypeError, ValueError) as error:
+        raise refuse(str(error)) from error
+
+
+def _parse_download(data: Mapping[str, Any]) -> Download:
+    def text(key: str) -> str | None:
+        value = data.get(key)
+        return None if value in (None, "") else str(value)
+
+    return Download(
+        url=text("url"),
+        archive_subdir=text("archive_subdir"),
+        sha256=text("sha256"),
+        huggingface=text("huggingface"),
+    )
+
+
+def entry_to_dict(entry: ModelEntry) -> dict[str, Any]:
+    """The YAML form of an entry, without what is empty: `parse_entry` of it gives the entry back."""
+    download = entry.download
+    full: dict[str, Any] = {
+        "kind": entry.kind,
+        "type": entry.type,
+        "description": entry.description,
+        "dir": entry.dir,
+        "files": dict(entry.files),
+        "extra_files": list(entry.extra_files),
+        "options": dict(entry.options),
+        "languages": list(entry.languages),
+        "licence": entry.licence,
+        "size": entry.size,
+        "window": entry.window,
+        "cluster_threshold": entry.cluster_threshold,
+        "download": {
+            key: value
+            for key in ("url", "archive_subdir", "sha256", "huggingface")
+            if (value := getattr(download, key)) is not None
+        },
+    }
+    return {key: value for key, value in full.items() if value not in (None, "", [], {})}
+
+
+def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """The user's words on a model laid over the catalogue's.
+
+    What the user leaves out is taken from the catalogue, as far as it is still true: another `type` shares nothing, and
+    another `dir` holds other files from another address.
+    """
+    if "type" in over and over["type"] != base.get("type"):
+        return dict(over)
+    merged = {**base, **over}
+    if over.get("dir", base.get("dir")) != base.get("dir"):
+        for key in ("files", "extra_files", "size", "download"):
+            if key not in over:
+                merged.pop(key, None)
+    elif isinstance(over.get("download"), Mapping):
+        merged["download"] = {**base.get("download", {}), **over["download"]}
+    return merged

@@ -1,0 +1,330 @@
+"""Which models there are: the user's `models.yaml` over the shipped catalogue, the embedded one, and plain folders."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from asrcli.errors import LanguageNotSupportedError, ModelError, ModelNotInstalledError, UnknownModelError
+from asrcli.models import builtin
+from asrcli.models.detect import detect
+from asrcli.models.digest import files_digest
+from asrcli.models.entry import Kind, ModelEntry, overlay, parse_entry
+
+if TYPE_CHECKING:
+    from asrcli.backends.types import ModelSpec
+
+_CATALOGUE = Path(__file__).with_name("catalogue.yaml")
+
+
+def load_yaml(path: Path) -> dict[str, Any]:
+    """A YAML mapping.
+
+    Raises:
+        ModelError: it cannot be read or is no mapping.
+    """
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        data = yaml.load(path.read_text(encoding="utf-8"), loader)  # noqa: S506 - both are safe loaders
+    except OSError as error:
+        raise ModelError(f"Cannot read {path}: {error.strerror}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path} is not valid YAML: {error}") from error
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise ModelError(f"{path} must be a mapping with the key 'models'.", "See docs/models.md for the form.")
+    return data
+
+
+def base_language(code: str | None) -> str | None:
+    """The language alone of a code ("zh-CN" -> "zh"); None for "auto" and "", which ask for detection."""
+    base = (code or "").replace("_", "-").split("-")[0].lower()
+    return None if base in {"", "auto"} else base
+
+
+class Registry:
+    """The models that can be named, and where they lie. Reading the YAML files waits until somebody asks."""
+
+    def __init__(
+        self, model_dir: Path | None = None, models_yaml: Path | None = None, *, cache_dir: Path | None = None
+    ) -> None:
+        """Look in the platform's data directory unless told otherwise.
+
+        Args:
+            model_dir: the models' root; a `models.yaml` in it is used unless `models_yaml` says otherwise.
+            models_yaml: the user's registry (also asr2clip's); its `models` folder is the root unless `model_dir` is.
+            cache_dir: where digests and the embedded model's token table are kept.
+        """
+        self._model_dir = model_dir
+        self._models_yaml = models_yaml
+        self._cache_dir = cache_dir
+        self._user_data: dict[str, Any] | None = None
+        self._entries: dict[str, ModelEntry] | None = None
+        self._catalogue_data: dict[str, Any] | None = None
+
+    # -- places ------------------------------------------------------------------------------------------------
+
+    @property
+    def root(self) -> Path:
+        """The folder that holds a folder for each installed model."""
+        if self._model_dir is not None:
+            return self._model_dir.expanduser().absolute()
+        return self.models_yaml.parent / "models"
+
+    @property
+    def models_yaml(self) -> Path:
+        """The user's registry file; it need not exist."""
+        if self._models_yaml is not None:
+            return self._models_yaml.expanduser().absolute()
+        if self._model_dir is not None:
+            beside = self._model_dir.expanduser().absolute() / "models.yaml"
+            if beside.is_file():
+                return beside
+        import platformdirs
+
+        return platformdirs.user_data_path("asrcli", appauthor=False) / "models.yaml"
+
+    @property
+    def cache_dir(self) -> Path:
+        """The folder for what can be made again."""
+        if self._cache_dir is not None:
+            return self._cache_dir
+        import platformdirs
+
+        return platformdirs.user_cache_path("asrcli", appauthor=False)
+
+    # -- entries -----------------------------------------------------------------------------------------------
+
+    @property
+    def _user(self) -> dict[str, Any]:
+        if self._user_data is None:
+            path = self.models_yaml
+            if path.is_file():
+                self._user_data = load_yaml(path)
+            elif self._models_yaml is not None:
+                raise ModelError(f"There is no {path}.", "Check the path given with --config or ASRCLI_CONFIG.")
+            else:
+                self._user_data = {}
+        return self._user_data
+
+    @property
+    def num_threads(self) -> int | None:
+        """`num_threads` of the user's file, the engine's own threads; None: not said."""
+        value = self._user.get("num_threads")
+        return None if value is None else int(value)
+
+    @property
+    def _catalogue(self) -> dict[str, Any]:
+        if self._catalogue_data is None:
+            self._catalogue_data = load_yaml(_CATALOGUE)
+        return self._catalogue_data
+
+    def _all(self) -> dict[str, ModelEntry]:
+        if self._entries is None:
+            shipped: Mapping[str, Mapping[str, Any]] = self._catalogue["models"]
+            entries = {
+                name: parse_entry(name, data, where=_CATALOGUE.name, source="catalogue")
+                for name, data in shipped.items()
+            }
+            if builtin.available():
+                entries[builtin.NAME] = builtin.entry()
+            entries.update(self._user_entries(shipped))
+            self._entries = entries
+        return self._entries
+
+    def _user_entries(self, shipped: Mapping[str, Mapping[str, Any]]) -> dict[str, ModelEntry]:
+        where = str(self.models_yaml)
+        models = self._user.get("models") or {}
+        if not isinstance(models, Mapping) or not all(isinstance(data, Mapping) for data in models.values()):
+            raise ModelError(f"{where}: 'models' must map names to entries.", "See docs/models.md for the form.")
+        return {
+            str(name): parse_entry(str(name), overlay(shipped.get(name, {}), data), where=where, source="user")
+            for name, data in models.items()
+        }
+
+    def entries(self, kind: Kind | None = None) -> tuple[ModelEntry, ...]:
+        """Every known model (of one kind), the user's and the catalogue's, in the catalogue's order."""
+        return tuple(entry for entry in self._all().values() if kind is None or entry.kind == kind)
+
+    def entry(self, name: str) -> ModelEntry:
+        """The entry called `name`, which may also be the name of its folder.
+
+        Raises:
+            UnknownModelError: there is none; the hint names similar ones.
+        """
+        entries = self._all()
+        if name in entries:
+            return entries[name]
+        for entry in entries.values():
+            if entry.dir == name:
+                return entry
+        close = difflib.get_close_matches(name.lower(), entries, n=4, cutoff=0.5)
+        close += [known for known in entries if name.lower() in known and known not in close][:4]
+        hint = f"Did you mean {' or '.join(close)}? " if close else ""
+        raise UnknownModelError(f"There is no model called {name!r}.", hint + "See them all: asrcli models")
+
+    def folder(self, entry: ModelEntry) -> Path:
+        """The folder of an entry's files, whether it exists or not."""
+        return self.root / Path(entry.dir).expanduser()
+
+    def missing(self, entry: ModelEntry) -> tuple[str, ...]:
+        """The required files of an entry that are not there; empty: it is installed."""
+        folder = self.folder(entry)
+        return tuple(name for name in entry.required if not (folder / name).exists())
+
+    def installed(self, name: str) -> bool:
+        """Whether every file of the model is on this machine.
+
+        Raises:
+            UnknownModelError: there is no such model.
+        """
+        return not self.missing(self.entry(name))
+
+    # -- defaults ----------------------------------------------------------------------------------------------
+
+    def default_name(self, kind: Kind = "asr") -> str:
+        """The model taken when none is named.
+
+        For speech: `default_model` of the user's file, else the catalogue's default if it is installed, else the
+        embedded one. For the other kinds: `defaults` of the user's file, else the catalogue's default if it is
+        installed, else any of the kind that is, else the catalogue's default all the same.
+        """
+        configured = self._user.get("defaults", {}).get(kind)
+        if kind == "asr":
+            configured = self._user.get("default_model") or configured
+        if configured:
+            return str(configured)
+        if kind == "asr" and not self.models_yaml.is_file() and not self.root.is_dir():
+            return builtin.NAME  # nothing can be installed: spare the start the parsing of the catalogue
+        shipped = str(self._catalogue["defaults"][kind])
+        if self.installed(shipped):
+            return shipped
+        if kind == "asr":
+            return builtin.NAME
+        return next((entry.name for entry in self.entries(kind) if not self.missing(entry)), shipped)
+
+    def is_default(self, name: str) -> bool:
+        """Whether `name` is what its kind takes when none is named."""
+        return self.default_name(self.entry(name).kind) == name
+
+    # -- resolving ---------------------------------------------------------------------------------------------
+
+    def resolve(self, name: str | None = None, *, language: str | None = None, kind: Kind = "asr") -> ModelSpec:
+        """The model called `name`, ready to load.
+
+        Args:
+            name: a registry name, the path of a folder (or file, where the kind has one), or None for the default.
+            language: what will be asked of it; None and "auto" ask nothing.
+            kind: what it is wanted for.
+
+        Raises:
+            UnknownModelError: no such name and no such path.
+            ModelNotInstalledError: known, but not on this machine; the hint holds the command that gets it.
+            LanguageNotSupportedError: it cannot do `language`; the hint names models that can.
+            ModelError: a folder whose contents cannot be told, or a model of another kind.
+        """
+        chosen = name or self.default_name(kind)
+        if chosen == builtin.NAME and self._is_embedded():
+            entry, files = builtin.entry(), builtin.files(self.cache_dir)
+        else:
+            entry, files = self._locate(chosen, kind)
+        if entry.kind != kind and not (kind == "language-id" and entry.type == "whisper"):
+            raise ModelError(f"{chosen} is a model for {entry.kind}, not for {kind}.", f"asrcli models --kind {kind}")
+        self._check_language(entry, language)
+        from asrcli.backends.types import ModelSpec  # brings numpy, which listing models can do without
+
+        options = dict(entry.options)
+        if entry.cluster_threshold is not None:
+            options["cluster_threshold"] = entry.cluster_threshold
+        return ModelSpec(
+            name=entry.name,
+            type=entry.type,
+            files=files,
+            options=options,
+            languages=entry.languages,
+            window=entry.window,
+            digest=files_digest(files, self.cache_dir / "digests.json"),
+        )
+
+    def _is_embedded(self) -> bool:
+        """Whether the embedded model's name still means the embedded model."""
+        return builtin.available() and builtin.NAME not in (self._user.get("models") or {})
+
+    def _locate(self, name: str, kind: Kind) -> tuple[ModelEntry, dict[str, Path]]:
+        path = Path(name).expanduser()
+        if _looks_like_path(name) and path.exists():
+            return self._at(path, kind)
+        try:
+            entry = self.entry(name)
+        except UnknownModelError:
+            if path.exists():
+                return self._at(path, kind)
+            if _looks_like_path(name):
+                raise UnknownModelError(
+                    f"There is no folder or file {name}.", "See the models: asrcli models"
+                ) from None
+            raise
+        missing = self.missing(entry)
+        if missing:
+            raise self._not_installed(entry, missing)
+        folder = self.folder(entry)
+        return entry, {key: folder / value for key, value in entry.files.items()}
+
+    def _at(self, path: Path, kind: Kind) -> tuple[ModelEntry, dict[str, Path]]:
+        """A model by its path. A folder that bears an entry's name is that model, wherever it lies."""
+        path = path.absolute()
+        folder = path if path.is_dir() else path.parent
+        for entry in self.entries():
+            fits = folder.name in {Path(entry.dir).name, entry.name} and entry.kind == kind
+            if fits and all((folder / file).exists() for file in entry.required):
+                return entry, {key: folder / value for key, value in entry.files.items()}
+        type_, files = detect(path, kind)
+        entry = ModelEntry(
+            name=path.stem if path.is_file() and path.stem != "model" else folder.name,
+            type=type_,
+            dir=str(folder),
+            files={key: str(file.relative_to(folder)) for key, file in files.items()},
+            kind="streaming" if type_.startswith("online_") else kind,
+            source="path",
+        )
+        return entry, files
+
+    def _not_installed(self, entry: ModelEntry, missing: tuple[str, ...]) -> ModelNotInstalledError:
+        folder = self.folder(entry)
+        what = f"{', '.join(missing)} missing in {folder}" if folder.is_dir() else f"looked in {folder}"
+        if entry.download.url or entry.download.huggingface:
+            hint = f"Get it with: asrcli download-model {entry.name}"
+        else:
+            hint = f"Put its files there yourself: {', '.join(entry.required)}."
+        return ModelNotInstalledError(f"The model {entry.name} is not installed ({what}).", hint)
+
+    def _check_language(self, entry: ModelEntry, language: str | None) -> None:
+        wanted = base_language(language)
+        if wanted is None or not entry.languages or wanted in entry.languages:
+            return
+        able = [e for e in self.entries("asr") if wanted in e.languages]
+        here = [e.name for e in able if not self.missing(e)]
+        there = [e.name for e in sorted(able, key=lambda e: e.size or 0) if e.name not in here][:4]
+        hints = []
+        if here:
+            hints.append(f"Installed models that do {wanted}: {', '.join(here)} (choose with --model).")
+        if there:
+            hints.append(f"To download: asrcli download-model {there[0]}" + _others(there[1:]) + ".")
+        if not able:
+            hints.append("asrcli models lists what each model can do.")
+        raise LanguageNotSupportedError(
+            f"The model {entry.name} cannot do {wanted!r}, only {', '.join(entry.languages)}.", " ".join(hints)
+        )
+
+
+def _others(names: list[str]) -> str:
+    return f" (or {', '.join(names)})" if names else ""
+
+
+def _looks_like_path(name: str) -> bool:
+    return "/" in name or "\\" in name or name.startswith((".", "~"))
