@@ -86,7 +86,7 @@ class Service(Protocol):
 class Recognizer(Service, Protocol):
     """A service whose jobs carry `RecognitionOptions` and whose results are `Hypothesis`."""
 
-    def run(self, jobs: Sequence[Job]) -> Sequence[Hypothesis]: ...
+    def run(self, jobs: Sequence[Job]) -> Sequence[Hypothesis | Exception]: ...
 
 
 __all__ = [

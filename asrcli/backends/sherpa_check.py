@@ -1,0 +1,220 @@
+"""Everything that sherpa-onnx would end its process over, said as an error before it is reached.
+
+`validate` runs in our process when a model is chosen and for each request that names a language or hotwords; `load`
+runs the same checks once more in the engine process. Files are looked at once and remembered.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from asrcli.backends.hotwords import check_beam
+from asrcli.backends.onnx_metadata import read_metadata
+from asrcli.backends.sherpa_types import MODELING_UNITS, PATH_OPTIONS, PROVIDERS, TOKENIZER_FILES, TYPES, ModelType
+from asrcli.backends.token_table import read_tokens
+from asrcli.backends.types import ModelSpec
+from asrcli.errors import LanguageNotSupportedError, ModelError, ModelNotInstalledError, OptionNotSupportedError
+from asrcli.options import RecognitionOptions
+
+#: how Canary's vocabulary writes a language; its other marks are longer
+_LANGUAGE_TOKEN = re.compile(r"<\|([a-z]{2})\|>")
+
+_HOTWORDS_HINT = "Hotwords need a transducer, Qwen3-ASR or Fun-ASR-Nano model."
+
+
+def validate(spec: ModelSpec, request: RecognitionOptions) -> None:
+    """Check a model and what is asked of it.
+
+    Raises:
+        ModelError: unknown type, files missing, empty, damaged, or made for something else.
+        OptionNotSupportedError: an option of the entry or of the request that the type does not take.
+        LanguageNotSupportedError: the model cannot do the language, or must be told one.
+    """
+    check_model(spec)
+    check_request(spec, request)
+
+
+def model_type(spec: ModelSpec) -> ModelType:
+    """The table's row for a model.
+
+    Raises:
+        ModelError: there is none.
+    """
+    row = TYPES.get(spec.type)
+    if row is None:
+        raise ModelError(f"{spec.name}: unknown model type {spec.type!r}.", f"Types: {', '.join(sorted(TYPES))}.")
+    return row
+
+
+def check_model(spec: ModelSpec) -> None:
+    """The part of `validate` that concerns the entry and its files."""
+    row = model_type(spec)
+    _check_names(spec, row)
+    for key in spec.files:
+        _check_file(spec, key, spec.files[key])
+    _check_options(spec, row)
+    _check_tokens(spec, row)
+    _check_metadata(spec, row)
+
+
+def check_request(spec: ModelSpec, request: RecognitionOptions) -> None:
+    """The part of `validate` that concerns one request; cheap enough for each."""
+    row = model_type(spec)
+    check_language(spec, request.language)
+    if request.hotwords and row.hotwords == "none":
+        raise OptionNotSupportedError(f"{spec.name} ({spec.type}) takes no hotwords.", _HOTWORDS_HINT)
+    if request.prompt and row.hotwords != "prompt":
+        raise OptionNotSupportedError(
+            f"{spec.name} ({spec.type}) takes no context text.", "Qwen3-ASR and Fun-ASR-Nano models do."
+        )
+    if request.hotwords and row.hotwords == "beam":
+        check_beam(request.hotwords, spec.options, read_tokens(spec.files["tokens"]))
+
+
+def check_language(spec: ModelSpec, language: str | None) -> None:
+    """See that the model can do a language, or can do without being told one."""
+    row = model_type(spec)
+    if language in {None, "", "auto"}:
+        if row.language_required and not any(spec.options.get(key) for key in row.language_keys):
+            raise LanguageNotSupportedError(
+                f"{spec.name} has to be told the language.", f"Give one of: {', '.join(languages_of(spec))}."
+            )
+        return
+    known = languages_of(spec)
+    if known and language not in known:
+        raise LanguageNotSupportedError(
+            f"{spec.name} cannot do the language {language!r}.", f"It does: {', '.join(known)}."
+        )
+
+
+def languages_of(spec: ModelSpec) -> tuple[str, ...]:
+    """What the model can be asked for; empty: unknown, or nothing to ask."""
+    row = model_type(spec)
+    engine = _engine_languages(spec, row)
+    if spec.languages and engine:
+        return tuple(language for language in spec.languages if language in engine) or engine
+    return spec.languages or engine
+
+
+def _engine_languages(spec: ModelSpec, row: ModelType) -> tuple[str, ...]:
+    """The codes that the engine would accept without ending its process or falling back on another."""
+    if spec.type == "whisper":
+        metadata = read_metadata(spec.files["encoder"])
+        if metadata.get("is_multilingual") == "0":
+            return ("en",)
+        return tuple(filter(None, metadata.get("all_language_codes", "").split(","))) or row.languages
+    if spec.type == "canary":
+        symbols = read_tokens(spec.files["tokens"]).symbols
+        return tuple(sorted(match[1] for symbol in symbols if (match := _LANGUAGE_TOKEN.fullmatch(symbol))))
+    return row.languages or tuple(row.language_names)
+
+
+def _check_names(spec: ModelSpec, row: ModelType) -> None:
+    missing = [key for key in row.files if key not in spec.files]
+    if missing:
+        raise ModelError(
+            f"{spec.name}: a model of type {spec.type} needs files for {_listed(missing)}.",
+            f"Name them under `files:` in models.yaml: {_listed(row.files)}.",
+        )
+    allowed = (row.parameters - {"num_threads"}) & {*row.files, *PATH_OPTIONS}
+    unknown = sorted(set(spec.files) - allowed)
+    if unknown:
+        raise ModelError(
+            f"{spec.name}: a model of type {spec.type} has no file {_listed(unknown)}.",
+            f"It takes: {_listed(sorted(allowed))}.",
+        )
+
+
+def _check_file(spec: ModelSpec, key: str, path: Path) -> None:
+    if key == "tokenizer" and path.is_dir():
+        for name in TOKENIZER_FILES[spec.type]:
+            _check_file(spec, name, path / name)
+        return
+    if not path.is_file():
+        raise ModelNotInstalledError(
+            f"{spec.name}: {path} is missing.", f"Run `asrcli download-model {spec.name}`, or correct models.yaml."
+        )
+    if path.stat().st_size == 0:
+        raise ModelError(f"{spec.name}: {path} is empty.", f"Run `asrcli download-model {spec.name}` again.")
+
+
+def _check_options(spec: ModelSpec, row: ModelType) -> None:
+    allowed = row.parameters - set(row.files) - set(row.fixed)
+    for name, value in spec.options.items():
+        if name not in allowed:
+            raise OptionNotSupportedError(
+                f"{spec.name}: a model of type {spec.type} takes no option {name!r}.",
+                f"It takes: {_listed(sorted(allowed))}.",
+            )
+        if name in PATH_OPTIONS:
+            for path in str(value).split(",") if value else ():
+                _check_file(spec, name, Path(path))
+    _check_choice(spec, "decoding_method", row.decoding_methods)
+    _check_choice(spec, "provider", PROVIDERS)
+    _check_choice(spec, "modeling_unit", MODELING_UNITS)
+    _check_choice(spec, "task", ("transcribe", "translate"))
+    if int(spec.options.get("num_threads", 1)) < 1:
+        raise OptionNotSupportedError(f"{spec.name}: num_threads must be 1 or more.")
+    for key in row.language_keys:
+        if spec.options.get(key):
+            check_language(spec, str(spec.options[key]))
+    _check_combinations(spec)
+
+
+def _check_combinations(spec: ModelSpec) -> None:
+    unit = spec.options.get("modeling_unit", "")
+    if "bpe" in unit and not _given(spec, "bpe_vocab"):
+        raise OptionNotSupportedError(
+            f"{spec.name}: modeling_unit {unit!r} needs bpe_vocab.", "Name the file under `files:` in models.yaml."
+        )
+    for name in ("hotwords_file", "lm"):
+        if _given(spec, name) and spec.options.get("decoding_method") != "modified_beam_search":
+            raise OptionNotSupportedError(
+                f"{spec.name}: {name} needs the option decoding_method: modified_beam_search."
+            )
+
+
+def _check_choice(spec: ModelSpec, name: str, choices: Iterable[str]) -> None:
+    if name in spec.options and spec.options[name] not in choices:
+        raise OptionNotSupportedError(
+            f"{spec.name}: {name} cannot be {spec.options[name]!r} for a model of type {spec.type}.",
+            f"Choose from: {_listed(choices)}.",
+        )
+
+
+def _check_tokens(spec: ModelSpec, row: ModelType) -> None:
+    if "tokens" not in spec.files:
+        return
+    table = read_tokens(spec.files["tokens"])
+    for group in row.symbols:
+        if not table.symbols & set(group):
+            raise ModelError(
+                f"{spec.files['tokens']} lacks the token {' or '.join(group)} that a model of type {spec.type} needs.",
+                "It belongs to a model of another type: check `type:` and `files:`.",
+            )
+    if spec.type == "nemo_transducer" and table.last != "<blk>":
+        raise ModelError(f"{spec.files['tokens']}: <blk> is not its last token, as a NeMo transducer's is.")
+
+
+def _check_metadata(spec: ModelSpec, row: ModelType) -> None:
+    for key, path in spec.files.items():
+        if path.suffix != ".onnx":
+            continue
+        names = row.metadata.get(key, ())
+        metadata = read_metadata(path)
+        lacking = [name for name in names if not metadata.get(name)]
+        if lacking:
+            raise ModelError(
+                f"{path} lacks the metadata {_listed(lacking)} that sherpa-onnx reads from a {spec.type} model.",
+                "It was exported for another program or is of another type; take one of sherpa-onnx's own exports.",
+            )
+
+
+def _given(spec: ModelSpec, name: str) -> bool:
+    return bool(spec.files.get(name) or spec.options.get(name))
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names)

@@ -1,0 +1,280 @@
+"""Offline recognition with sherpa-onnx, for every model type in `sherpa_types.TYPES`. Runs in the engine process.
+
+Several threads decode on one recogniser (measured: threads inside the engine buy nothing). Where the language is a
+parameter of the factory, a few recognisers are kept, the least recently used is dropped.
+
+The engine writes to stderr (and some of its parts to stdout): the process it lives in must keep both away from results.
+"""
+
+from __future__ import annotations
+
+import threading
+from array import array
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from asrcli.audio.types import SAMPLE_RATE, Samples
+from asrcli.backends.hotwords import beam_phrases, prompt_phrases
+from asrcli.backends.onnx_metadata import read_metadata
+from asrcli.backends.sherpa_check import check_model, check_request, model_type, validate
+from asrcli.backends.sherpa_results import Reader
+from asrcli.backends.sherpa_types import RULES
+from asrcli.backends.token_table import read_tokens
+from asrcli.backends.types import Hypothesis, Job, ModelSpec, Recognizer
+from asrcli.errors import AsrcliError, EngineError, ModelError
+from asrcli.options import RecognitionOptions
+
+#: recognisers kept for languages, beam search and ITN by rules
+_KEPT = 3
+#: jobs decoded at once where the engine really batches
+_BATCH_SIZE = 8
+#: a batch is cut where padding would make it this much longer than what is in it
+_PADDING = 1.25
+#: shorter chunks are padded with silence: convolutions need a few frames (sherpa-onnx issue 3685)
+_SHORTEST = SAMPLE_RATE // 2
+#: what exceptions of C++ come as
+_ENGINE_ERRORS = (RuntimeError, ValueError, IndexError, MemoryError)
+
+
+def load(spec: ModelSpec, threads: int) -> Recognizer:  # noqa: ARG001 - they are the callers of `run`
+    """Load a model, for its default language.
+
+    Args:
+        spec: the model.
+        threads: how many threads will call `run`; each decodes on its own core, so the engine gets one for itself
+            unless the model's options say otherwise.
+
+    Raises:
+        ModelError: files that the engine could not load; OptionNotSupportedError, LanguageNotSupportedError as
+            `validate`.
+    """
+    check_model(spec)
+    return SherpaRecognizer(spec)
+
+
+@dataclass(frozen=True, slots=True)
+class _Variant:
+    """What is settled when a recogniser is built."""
+
+    language: str = ""
+    beam: bool = False
+    rules: bool = True
+
+
+class SherpaRecognizer:
+    """A model, and the recognisers made of it."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self._spec = spec
+        self._type = model_type(spec)
+        self.batch_size = _BATCH_SIZE if self._type.batches else 1
+        self._tokens = read_tokens(spec.files["tokens"]) if "tokens" in spec.files else None
+        self._reader = Reader(
+            tagged=self._type.tagged,
+            joins_with_at=spec.type == "paraformer",
+            byte_bpe=self._tokens is not None and self._tokens.byte_bpe,
+        )
+        self._only_language = spec.languages[0] if len(spec.languages) == 1 else None
+        #: SenseVoice answers with its tags whatever it hears; no answer at all means that the engine failed
+        self._always_answers = self._type.tagged and "Nano" not in read_metadata(spec.files["model"]).get("comment", "")
+        self._recognizers = _Recent(self._build, _KEPT)
+        self._recognizers.get(self._variant(RecognitionOptions()))
+
+    def run(self, jobs: Sequence[Job]) -> Sequence[Hypothesis | Exception]:
+        """Decode jobs; one that fails has its error in its place, the others their hypotheses."""
+        results: list[Hypothesis | Exception] = [Hypothesis("")] * len(jobs)
+        for group in _alike(jobs):
+            request = jobs[group[0]].request
+            try:
+                check_request(self._spec, request)
+                recognizer = self._recognizers.get(self._variant(request))
+            except AsrcliError as error:
+                for index in group:
+                    results[index] = error
+                continue
+            for batch in _even_batches(group, [len(job.samples) for job in jobs]):
+                decoded = self._decode(recognizer, [jobs[index].samples for index in batch], request)
+                for index, result in zip(batch, decoded, strict=True):
+                    results[index] = result
+        return results
+
+    # -- building ----------------------------------------------------------------------------------------------------
+
+    def _variant(self, request: RecognitionOptions) -> _Variant:
+        language = ""
+        if self._type.language_by == "factory":
+            language = _asked(request) or str(self._spec.options.get(self._type.language_keys[0], ""))
+        return _Variant(
+            language=language,
+            beam=bool(request.hotwords) and self._type.hotwords == "beam",
+            rules=request.itn or not self._has_itn_rules(),
+        )
+
+    def _has_itn_rules(self) -> bool:
+        return any(self._spec.files.get(name) or self._spec.options.get(name) for name in ("rule_fsts", "rule_fars"))
+
+    def _build(self, variant: _Variant) -> Any:
+        from sherpa_onnx import OfflineRecognizer
+
+        factory = getattr(OfflineRecognizer, self._type.factory)
+        try:
+            return factory(**self._arguments(variant))
+        except (RuntimeError, ValueError, TypeError, AssertionError) as error:
+            raise ModelError(
+                f"sherpa-onnx cannot load {self._spec.name}: {error}", f"Is it a model of type {self._spec.type}?"
+            ) from error
+
+    def _arguments(self, variant: _Variant) -> dict[str, Any]:
+        files = {name: str(path) for name, path in self._spec.files.items()}
+        arguments = {**self._type.defaults, **self._spec.options, **self._type.fixed, **files}
+        if self._type.language_by == "factory":
+            arguments[self._type.language_keys[0]] = variant.language
+        if variant.beam:
+            arguments["decoding_method"] = "modified_beam_search"
+        if not variant.rules:
+            for name in RULES[:2]:
+                arguments.pop(name, None)
+        return arguments
+
+    # -- decoding ----------------------------------------------------------------------------------------------------
+
+    def _decode(
+        self, recognizer: Any, samples: Sequence[Samples], request: RecognitionOptions
+    ) -> list[Hypothesis | Exception]:
+        """Decode chunks together; where that fails, one by one, so that only the guilty fail."""
+        if len(samples) > 1:
+            try:
+                streams = [self._stream(recognizer, chunk, request) for chunk in samples]
+                recognizer.decode_streams(streams)
+            except _ENGINE_ERRORS:
+                streams = []
+            # On some of its failures the engine prints a line and leaves the whole batch without an answer.
+            if any(stream.result.text or stream.result.lang for stream in streams):
+                return [self._read(stream, chunk, request) for stream, chunk in zip(streams, samples, strict=True)]
+        return [self._decode_one(recognizer, chunk, request) for chunk in samples]
+
+    def _decode_one(self, recognizer: Any, samples: Samples, request: RecognitionOptions) -> Hypothesis | Exception:
+        if not len(samples):
+            return Hypothesis("")
+        try:
+            stream = self._stream(recognizer, samples, request)
+            recognizer.decode_stream(stream)
+            if self._always_answers and not stream.result.lang:
+                return EngineError(f"sherpa-onnx gave no answer for a chunk of {len(samples) / SAMPLE_RATE:.2f} s.")
+            return self._read(stream, samples, request)
+        except _ENGINE_ERRORS as error:
+            return EngineError(f"sherpa-onnx failed at a chunk of {len(samples) / SAMPLE_RATE:.2f} s: {error}")
+
+    def _stream(self, recognizer: Any, samples: Samples, request: RecognitionOptions) -> Any:
+        if request.hotwords and self._type.hotwords == "beam":
+            assert self._tokens is not None
+            stream = recognizer.create_stream(hotwords=beam_phrases(request.hotwords, self._tokens))
+        else:
+            stream = recognizer.create_stream()
+        for name, value in self._stream_options(request):
+            stream.set_option(name, value)
+        stream.accept_waveform(SAMPLE_RATE, as_floats(samples))
+        return stream
+
+    def _stream_options(self, request: RecognitionOptions) -> Iterator[tuple[str, str]]:
+        row = self._type
+        language = _asked(request)
+        if language and row.language_by == "stream":
+            for key in row.language_keys:
+                # A target that the model's entry names is a translation that its user wants.
+                if key != "tgt_lang" or not self._spec.options.get(key):
+                    yield key, row.language_names.get(language, language)
+        if row.itn_option and not request.itn:
+            yield row.itn_option, "0"
+        if row.hotwords == "prompt" and (request.hotwords or request.prompt):
+            yield "hotwords", prompt_phrases(request.hotwords, request.prompt)
+
+    def _read(self, stream: Any, samples: Samples, request: RecognitionOptions) -> Hypothesis:
+        hypothesis = self._reader.read(stream.result, len(samples) / SAMPLE_RATE)
+        if hypothesis.language is None and not self._type.tagged:
+            return replace(hypothesis, language=_asked(request) or self._only_language)
+        return hypothesis
+
+
+class _Recent:
+    """A few recognisers by variant. Each is built once, however many threads ask; building blocks only its askers."""
+
+    def __init__(self, build: Callable[[_Variant], Any], limit: int) -> None:
+        self._build = build
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._built: OrderedDict[_Variant, Future[Any]] = OrderedDict()
+
+    def get(self, variant: _Variant) -> Any:
+        with self._lock:
+            future = self._built.get(variant)
+            ours = future is None
+            if future is None:
+                future = self._built[variant] = Future()
+            self._built.move_to_end(variant)
+            while len(self._built) > self._limit:
+                # Threads that decode on it keep it alive until they are done.
+                self._built.popitem(last=False)
+        if ours:
+            self._fill(variant, future)
+        return future.result()
+
+    def _fill(self, variant: _Variant, future: Future[Any]) -> None:
+        try:
+            future.set_result(self._build(variant))
+        except BaseException as error:  # noqa: BLE001 - whoever waits must hear of it
+            with self._lock:
+                self._built.pop(variant, None)
+            future.set_exception(error)
+
+
+def as_floats(samples: Samples) -> array[float]:
+    """Samples in the form that the binding converts fastest, (samples,), padded and without what is no number.
+
+    It reads any sequence item by item, holding the interpreter's lock: 0.3 ms a second of audio from an `array`, three
+    times that from numpy.
+    """
+    clean = samples if np.isfinite(samples).all() else np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
+    floats = array("f", np.ascontiguousarray(clean, dtype=np.float32).tobytes())
+    if len(floats) < _SHORTEST:
+        floats.frombytes(bytes(floats.itemsize * (_SHORTEST - len(floats))))
+    return floats
+
+
+def _asked(request: RecognitionOptions) -> str:
+    """The language asked for; "" where the model is to find out."""
+    return "" if request.language in {None, "auto"} else str(request.language)
+
+
+def _alike(jobs: Sequence[Job]) -> Iterator[list[int]]:
+    """Positions of jobs that ask for the same."""
+    groups: list[list[int]] = []
+    for index, job in enumerate(jobs):
+        for group in groups:
+            if jobs[group[0]].request == job.request:
+                group.append(index)
+                break
+        else:
+            groups.append([index])
+    yield from groups
+
+
+def _even_batches(indices: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Cut into batches of chunks about equally long: the engine pads all to the longest."""
+    batch: list[int] = []
+    total = 0
+    for index in sorted(indices, key=lambda index: lengths[index], reverse=True):
+        if batch and lengths[batch[0]] * (len(batch) + 1) > _PADDING * (total + lengths[index]):
+            yield batch
+            batch, total = [], 0
+        batch.append(index)
+        total += lengths[index]
+    yield batch
+
+
+__all__ = ["SherpaRecognizer", "load", "validate"]

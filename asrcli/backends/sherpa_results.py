@@ -1,0 +1,131 @@
+"""What sherpa-onnx says of one stream, as a `Hypothesis`: tags off the text, tokens with times and word boundaries."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from asrcli.backends.token_table import BYTE_ALPHABET, WORD_MARK
+from asrcli.backends.types import Hypothesis, Token
+
+_TAG = re.compile(r"<\|([^|<>]*)\|>")
+_BYTE = re.compile(r"<0x([0-9A-F]{2})>")
+#: SenseVoice's way of saying that it cannot tell
+_UNKNOWN = frozenset({"", "nospeech", "emo_unknown", "event_unk", "auto"})
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How the results of one model are read."""
+
+    tagged: bool = False
+    #: Paraformer marks what continues ("hel@@ lo") instead of what begins
+    joins_with_at: bool = False
+    byte_bpe: bool = False
+
+    def read(self, result: Any, duration: float) -> Hypothesis:
+        """Convert a result.
+
+        Args:
+            result: `sherpa_onnx.OfflineRecognitionResult`, or anything with its attributes.
+            duration: seconds of the chunk; no token starts or ends beyond it.
+        """
+        text = _TAG.sub("", result.text).strip()
+        tokens = tuple(self._tokens(result, duration))
+        hypothesis = Hypothesis(text, tokens if text else (), language=_tag(getattr(result, "lang", "")))
+        if self.tagged:
+            return replace(hypothesis, emotion=_tag(result.emotion), event=_tag(result.event))
+        return hypothesis
+
+    def _tokens(self, result: Any, duration: float) -> Iterable[Token]:
+        try:
+            symbols = list(result.tokens)
+        except UnicodeDecodeError:
+            # Byte-level pieces of Whisper and Moonshine that are no characters by themselves: the text has to do.
+            return []
+        columns = zip(
+            symbols,
+            _column(result.timestamps, len(symbols)),
+            _column(getattr(result, "durations", ()), len(symbols)),
+            _column(getattr(result, "ys_log_probs", getattr(result, "ys_probs", ())), len(symbols)),
+            strict=True,
+        )
+        tokens = [
+            _token(symbol, start, length, logprob, duration)
+            for symbol, start, length, logprob in columns
+            if not _TAG.fullmatch(symbol)
+        ]
+        if self.joins_with_at:
+            return _with_spaces(tokens)
+        if self.byte_bpe:
+            return _characters(tokens, _spelled)
+        if any(_BYTE.fullmatch(token.text) for token in tokens):
+            return _characters(tokens, _byte_or_text)
+        return tokens
+
+
+def _token(text: str, start: float | None, length: float | None, logprob: float | None, duration: float) -> Token:
+    if start is not None:
+        start = min(max(start, 0.0), duration)
+    end = min(start + length, duration) if start is not None and length else None
+    # Greedy decoders report a score that rounding may lift above certainty.
+    return Token(text, start, end, min(logprob, 0.0) if logprob is not None else None)
+
+
+def _column(values: Sequence[float], length: int) -> list[float | None]:
+    """One number a token; None for all where the engine gave another count, and for what is no number."""
+    if len(values) != length:
+        return [None] * length
+    return [value if math.isfinite(value) else None for value in values]
+
+
+def _tag(tag: str) -> str | None:
+    name = tag.strip().removeprefix("<|").removesuffix("|>").lower()
+    return None if name in _UNKNOWN else name
+
+
+def _with_spaces(tokens: list[Token]) -> Iterable[Token]:
+    """From "goes on here" to "begins here", as the engine's own text does: spaces before and after Latin words."""
+    joined = True
+    for index, token in enumerate(tokens):
+        latin = token.text[:1].isascii()
+        after_latin = index > 0 and tokens[index - 1].text[:1].isascii()
+        space = index > 0 and (not joined if latin else after_latin)
+        joined = token.text.endswith("@@")
+        yield replace(token, text=(" " if space else "") + token.text.removesuffix("@@"))
+
+
+def _characters(tokens: list[Token], to_bytes: Callable[[str], bytes]) -> Iterable[Token]:
+    """Join tokens that spell bytes until they spell characters."""
+    held: list[Token] = []
+    spelled = b""
+    for token in tokens:
+        held.append(token)
+        spelled += to_bytes(token.text)
+        try:
+            text = spelled.decode()
+        except UnicodeDecodeError as error:
+            if error.end == len(spelled) and error.reason == "unexpected end of data":
+                continue
+            text = spelled.decode("utf-8", "ignore")
+        if text:
+            yield replace(held[0], text=text, end=held[-1].end, logprob=_sum(held))
+        held, spelled = [], b""
+
+
+def _sum(tokens: list[Token]) -> float | None:
+    scores = [token.logprob for token in tokens if token.logprob is not None]
+    return sum(scores) if len(scores) == len(tokens) else None
+
+
+def _spelled(symbol: str) -> bytes:
+    """Icefall's byte alphabet; the mark of a word's beginning is a space."""
+    return bytes(0x20 if character == WORD_MARK else BYTE_ALPHABET.get(character, 0x3F) for character in symbol)
+
+
+def _byte_or_text(symbol: str) -> bytes:
+    match = _BYTE.fullmatch(symbol)
+    return bytes([int(match[1], 16)]) if match else symbol.encode()

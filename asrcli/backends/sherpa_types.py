@@ -1,0 +1,317 @@
+"""Every offline model type of sherpa-onnx, as data: what its factory takes and what the model can do.
+
+Imported on both sides: our process validates against it before anything reaches the engine, which ends its own process
+on an unknown option, a missing file or missing metadata. Nothing here imports the engine; a test holds each entry
+against the signature of the installed factory. Facts: sources of sherpa-onnx 2.0.1 (`csrc/offline-recognizer*`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+#: rewriting of the text by finite-state rules (ITN) and by homophones; paths, `rule_*` several with commas
+RULES = ("rule_fsts", "rule_fars", "hr_dict_dir", "hr_lexicon", "hr_rule_fsts")
+_COMMON = ("num_threads", "decoding_method", "debug", "provider")
+_FEATURES = ("sample_rate", "feature_dim")
+_SAMPLING = ("max_new_tokens", "temperature", "top_p", "seed", "hotwords")
+
+#: options whose values are paths: given among `files` (relative to the model's folder) or among `options`
+PATH_OPTIONS = frozenset({*RULES, "hotwords_file", "bpe_vocab", "lm", "lodr_fst", "ctc_graph"})
+
+PROVIDERS = ("cpu", "cuda", "coreml", "directml")
+
+#: how a transducer's hotwords are spelled in its tokens
+MODELING_UNITS = ("cjkchar", "bpe", "cjkchar+bpe", "bbpe")
+
+_BLANK = ("<blk>", "<eps>", "<blank>")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelType:
+    """One row of the table."""
+
+    #: name of the class method of `sherpa_onnx.OfflineRecognizer`
+    factory: str
+    #: its parameters that are files and must be given
+    files: tuple[str, ...]
+    #: all its other parameters, but those that `fixed` and the language take
+    options: tuple[str, ...]
+    #: parameters that make the type what it is
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    #: where the factory's defaults do not suit us
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    #: what sets the language: nothing, a factory parameter (one recogniser a language), or an option of each stream
+    language_by: Literal["none", "factory", "stream"] = "none"
+    #: names of that parameter or those options
+    language_keys: tuple[str, ...] = ()
+    #: ISO code -> the engine's name; empty: codes as they are
+    language_names: Mapping[str, str] = field(default_factory=dict)
+    #: codes that the engine knows; empty: whatever the model's own entry says
+    languages: tuple[str, ...] = ()
+    #: the model neither detects a language nor has a default
+    language_required: bool = False
+
+    #: one call of the engine takes several chunks at once (else it loops over them)
+    batches: bool = False
+    decoding_methods: tuple[str, ...] = ("greedy_search",)
+    #: how phrases are favoured: not at all, in the beam search, or as context in the prompt
+    hotwords: Literal["none", "beam", "prompt"] = "none"
+    #: per-stream switch of inverse text normalisation
+    itn_option: str = ""
+    #: tokens come with times (Whisper: where its export and `enable_token_timestamps` allow it)
+    timed: bool = False
+    #: the text begins with tags of language, emotion and event
+    tagged: bool = False
+    #: longest chunk that suits the type, seconds
+    window: float = 30.0
+
+    #: of each of these groups `tokens.txt` must have one
+    symbols: tuple[tuple[str, ...], ...] = ()
+    #: metadata without which the engine ends its process: file key -> names
+    metadata: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def parameters(self) -> frozenset[str]:
+        """Every parameter of the factory, as this row knows it."""
+        language = self.language_keys if self.language_by == "factory" else ()
+        return frozenset({*self.files, *self.options, *self.fixed, *language})
+
+
+def _ctc(factory: str, *options: str, **rest: Any) -> ModelType:
+    settings: dict[str, Any] = {"batches": True, "timed": True, "symbols": (_BLANK,), **rest}
+    return ModelType(factory=factory, files=("model", "tokens"), options=(*_COMMON, *options), **settings)
+
+
+_TRANSDUCER: dict[str, Any] = {
+    "factory": "from_transducer",
+    "files": ("encoder", "decoder", "joiner", "tokens"),
+    "options": (
+        *_COMMON,
+        *_FEATURES,
+        *RULES,
+        "dither",
+        "max_active_paths",
+        "hotwords_file",
+        "hotwords_score",
+        "blank_penalty",
+        "modeling_unit",
+        "bpe_vocab",
+        "lm",
+        "lm_scale",
+        "lodr_fst",
+        "lodr_scale",
+    ),
+    "batches": True,
+    "decoding_methods": ("greedy_search", "modified_beam_search"),
+    "hotwords": "beam",
+    "timed": True,
+}
+
+#: https://github.com/openai/whisper/blob/main/whisper/tokenizer.py (`yue` from large-v3 on)
+_WHISPER_CODES = (
+    "en zh de es ru ko fr ja pt tr pl ca nl ar sv it id hi fi vi he uk el ms cs ro da hu ta no th ur hr bg lt la mi ml "
+    "cy sk te fa lv bn sr az sl kn et mk br eu is hy ne mn bs kk sq sw gl mr pa si km sn yo so af oc ka be tg sd gu am "
+    "yi lo uz fo ht ps tk nn mt sa lb my bo tl mg as tt haw ln ha ba jw su yue"
+)
+WHISPER_LANGUAGES = tuple(_WHISPER_CODES.split())
+
+_COHERE_LANGUAGES = ("ar", "de", "el", "en", "es", "fr", "it", "ja", "ko", "nl", "pl", "pt", "vi", "zh")
+
+#: Qwen3-ASR is told the language by its English name (its model card)
+_QWEN3_LANGUAGES = {
+    "zh": "Chinese",
+    "en": "English",
+    "yue": "Cantonese",
+    "ar": "Arabic",
+    "de": "German",
+    "fr": "French",
+    "es": "Spanish",
+    "pt": "Portuguese",
+    "id": "Indonesian",
+    "it": "Italian",
+    "ko": "Korean",
+    "ru": "Russian",
+    "th": "Thai",
+    "vi": "Vietnamese",
+    "ja": "Japanese",
+    "tr": "Turkish",
+    "hi": "Hindi",
+    "ms": "Malay",
+    "nl": "Dutch",
+    "sv": "Swedish",
+    "da": "Danish",
+    "fi": "Finnish",
+    "pl": "Polish",
+    "cs": "Czech",
+    "fil": "Filipino",
+    "fa": "Persian",
+    "el": "Greek",
+    "ro": "Romanian",
+    "hu": "Hungarian",
+    "mk": "Macedonian",
+}
+
+#: Fun-ASR-Nano is asked in Chinese
+_FUNASR_NANO_LANGUAGES = {"zh": "中文", "en": "英文", "ja": "日文", "ko": "韩文", "yue": "粤语"}
+
+TYPES: dict[str, ModelType] = {
+    "sense_voice": ModelType(
+        factory="from_sense_voice",
+        files=("model", "tokens"),
+        options=(*_COMMON, *_FEATURES, *RULES, "use_itn"),
+        language_by="factory",
+        language_keys=("language",),
+        languages=("zh", "en", "ja", "ko", "yue"),
+        batches=True,
+        itn_option="use_itn",
+        timed=True,
+        tagged=True,
+        metadata={"model": ("vocab_size", "lfr_window_size", "lfr_window_shift", "normalize_samples")},
+    ),
+    "paraformer": ModelType(
+        factory="from_paraformer",
+        files=("paraformer", "tokens"),
+        options=(*_COMMON, *_FEATURES, *RULES),
+        batches=True,
+        timed=True,
+        symbols=(("</s>",),),
+        metadata={"paraformer": ("vocab_size", "lfr_window_size", "lfr_window_shift", "neg_mean", "inv_stddev")},
+    ),
+    "transducer": ModelType(
+        **_TRANSDUCER, fixed={"model_type": "transducer"}, metadata={"decoder": ("vocab_size", "context_size")}
+    ),
+    "nemo_transducer": ModelType(
+        **_TRANSDUCER,
+        fixed={"model_type": "nemo_transducer"},
+        symbols=(("<blk>",),),
+        metadata={"encoder": ("vocab_size", "subsampling_factor", "pred_rnn_layers", "pred_hidden")},
+    ),
+    "nemo_ctc": _ctc("from_nemo_ctc", *_FEATURES, *RULES, metadata={"model": ("vocab_size", "subsampling_factor")}),
+    "zipformer_ctc": _ctc("from_zipformer_ctc", *_FEATURES, *RULES, "ctc_graph", "ctc_max_active"),
+    "wenet_ctc": _ctc(
+        "from_wenet_ctc",
+        *_FEATURES,
+        *RULES,
+        batches=False,
+        metadata={"model": ("vocab_size", "subsampling_factor")},
+    ),
+    "tdnn_ctc": _ctc("from_tdnn_ctc", *_FEATURES, *RULES, metadata={"model": ("vocab_size",)}),
+    "telespeech_ctc": _ctc("from_telespeech_ctc", *_FEATURES, *RULES, batches=False),
+    "dolphin_ctc": _ctc("from_dolphin_ctc", *_FEATURES, *RULES, metadata={"model": ("vocab_size", "mean", "invstd")}),
+    # Blank is token 0 by definition, and raw samples are not batched.
+    "omnilingual_asr_ctc": _ctc("from_omnilingual_asr_ctc", batches=False, symbols=()),
+    "medasr_ctc": _ctc("from_medasr_ctc", metadata={"model": ("model_type", "vocab_size")}),
+    "fire_red_asr_ctc": _ctc(
+        "from_fire_red_asr_ctc", metadata={"model": ("model_type", "cmvn_mean", "cmvn_inv_stddev")}
+    ),
+    "fire_red_asr": ModelType(
+        factory="from_fire_red_asr",
+        files=("encoder", "decoder", "tokens"),
+        options=(*_COMMON, *RULES),
+        metadata={
+            "encoder": (
+                "num_decoder_layers",
+                "num_head",
+                "head_dim",
+                "sos",
+                "eos",
+                "max_len",
+                "cmvn_mean",
+                "cmvn_inv_stddev",
+            )
+        },
+    ),
+    "whisper": ModelType(
+        factory="from_whisper",
+        files=("encoder", "decoder", "tokens"),
+        options=(*_COMMON, *RULES, "task", "tail_paddings", "enable_token_timestamps", "enable_segment_timestamps"),
+        # The factory's own default is English; empty means: detect.
+        defaults={"language": ""},
+        language_by="factory",
+        language_keys=("language",),
+        languages=WHISPER_LANGUAGES,
+        timed=True,
+        # It cuts at 29.5 s without a word.
+        window=29.0,
+        metadata={
+            "encoder": (
+                "n_mels",
+                "n_text_layer",
+                "n_text_ctx",
+                "n_text_state",
+                "n_vocab",
+                "sot",
+                "eot",
+                "blank_id",
+                "translate",
+                "transcribe",
+                "is_multilingual",
+                "no_timestamps",
+                "no_speech",
+                "sot_sequence",
+            )
+        },
+    ),
+    "moonshine": ModelType(
+        factory="from_moonshine",
+        files=("preprocessor", "encoder", "uncached_decoder", "cached_decoder", "tokens"),
+        options=(*_COMMON, *RULES),
+    ),
+    "moonshine_v2": ModelType(
+        factory="from_moonshine_v2", files=("encoder", "decoder", "tokens"), options=(*_COMMON, *RULES)
+    ),
+    "canary": ModelType(
+        factory="from_nemo_canary",
+        files=("encoder", "decoder", "tokens"),
+        options=(*_COMMON, *_FEATURES, *RULES, "src_lang", "tgt_lang"),
+        language_by="stream",
+        language_keys=("src_lang", "tgt_lang"),
+        symbols=(("<|startoftranscript|>",), ("<|endoftext|>",)),
+        metadata={"encoder": ("model_type", "vocab_size", "subsampling_factor", "feat_dim")},
+    ),
+    "cohere_transcribe": ModelType(
+        factory="from_cohere_transcribe",
+        files=("encoder", "decoder", "tokens"),
+        options=(*_COMMON, *RULES, "language", "use_punct", "use_itn"),
+        language_by="stream",
+        language_keys=("language",),
+        languages=_COHERE_LANGUAGES,
+        language_required=True,
+        itn_option="use_itn",
+        symbols=(("<|startoftranscript|>",), ("<|endoftext|>",)),
+        metadata={"encoder": ("model_type",)},
+    ),
+    "funasr_nano": ModelType(
+        factory="from_funasr_nano",
+        files=("encoder_adaptor", "llm", "embedding", "tokenizer"),
+        options=(*_COMMON, *_FEATURES, *_SAMPLING, "system_prompt", "user_prompt", "language", "itn"),
+        language_by="stream",
+        language_keys=("language",),
+        language_names=_FUNASR_NANO_LANGUAGES,
+        hotwords="prompt",
+        itn_option="itn",
+        metadata={"encoder_adaptor": ("lfr_window_size", "lfr_window_shift", "llm_dim"), "llm": ("vocab_size",)},
+    ),
+    "qwen3_asr": ModelType(
+        factory="from_qwen3_asr",
+        files=("conv_frontend", "encoder", "decoder", "tokenizer"),
+        options=(*_COMMON, *_FEATURES, *_SAMPLING, "max_total_len"),
+        # 128, the factory's, cuts dense speech short: Chinese takes about 6 tokens a second.
+        defaults={"max_new_tokens": 224},
+        language_by="stream",
+        language_keys=("language",),
+        language_names=_QWEN3_LANGUAGES,
+        hotwords="prompt",
+        # 12.5 audio tokens a second must fit in max_total_len (512) beside the prompt and the answer.
+        window=20.0,
+    ),
+}
+
+#: what a tokenizer folder must hold, by type
+TOKENIZER_FILES: dict[str, tuple[str, ...]] = {
+    "funasr_nano": ("vocab.json", "merges.txt", "tokenizer.json"),
+    "qwen3_asr": ("vocab.json", "merges.txt", "tokenizer_config.json"),
+}

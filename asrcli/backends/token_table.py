@@ -1,0 +1,76 @@
+"""`tokens.txt`, the vocabulary of a model, and the byte-level alphabets that some of them use."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from asrcli.errors import ModelError
+
+#: SentencePiece's mark of a word's beginning
+WORD_MARK = "▁"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenTable:
+    """What must be known of a vocabulary."""
+
+    symbols: frozenset[str]
+    #: lines of the file
+    size: int
+    #: id of the last symbol, and the highest there is
+    last: str
+
+    @property
+    def byte_bpe(self) -> bool:
+        """Symbols spell UTF-8 bytes in icefall's alphabet (`BYTE_ALPHABET`) instead of characters."""
+        alphabet = BYTE_ALPHABET.keys()
+        spelled = [symbol.removeprefix(WORD_MARK) for symbol in self.symbols]
+        # The alphabet begins with ASCII, which any vocabulary may be made of; what marks it is the rest.
+        return all(character in alphabet for symbol in spelled for character in symbol) and any(
+            character >= "ƀ" for symbol in spelled for character in symbol
+        )
+
+
+def read_tokens(path: Path) -> TokenTable:
+    """Read a vocabulary.
+
+    Raises:
+        ModelError: a line is not "symbol id" (the engine would end its process).
+    """
+    status = path.stat()
+    return _read(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=16)
+def _read(path: Path, _mtime: int, _size: int) -> TokenTable:
+    symbols: dict[int, str] = {}
+    lines = path.read_bytes().splitlines()
+    for number, line in enumerate(lines, start=1):
+        # A line of one column is the id of the space.
+        *symbol, identifier = line.split() or [b"0"]
+        if len(symbol) > 1 or not identifier.lstrip(b"-").isdigit():
+            shown = line.decode("utf-8", "replace").strip()
+            raise ModelError(
+                f'{path}, line {number}: "{shown}" is not a symbol and its number.',
+                "The model's tokens.txt is damaged or another file; download it again.",
+            )
+        symbols[int(identifier)] = symbol[0].decode("utf-8", "replace") if symbol else " "
+    if not symbols:
+        raise ModelError(f"{path} holds no tokens.", "The model's tokens.txt is damaged; download it again.")
+    return TokenTable(frozenset(symbols.values()), len(lines), symbols[max(symbols)])
+
+
+def _byte_alphabet() -> dict[str, int]:
+    # Printable ASCII stands for itself; the other bytes, in order, take the letters from U+0100 on that have no
+    # compatibility form (icefall, `byte_utils.py`).
+    printable = range(0x20, 0x7F)
+    letters = (chr(code) for code in range(0x100, 0x200) if not unicodedata.decomposition(chr(code)).startswith("<"))
+    table = {chr(byte) if byte in printable else next(letters): byte for byte in range(256)}
+    return {**table, "⁇": 0x20}
+
+
+#: character -> byte
+BYTE_ALPHABET: dict[str, int] = _byte_alphabet()
