@@ -1,0 +1,31 @@
+"""From an input to blocks of 16 kHz samples.
+
+``open_audio`` decodes; ``probe`` tells what is there without decoding it; ``MEDIA_SUFFIXES`` is what a walk picks up.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from asrcli.audio.suffixes import MEDIA_SUFFIXES
+
+if TYPE_CHECKING:
+    from asrcli.audio.channels import LaneDeduper
+    from asrcli.audio.opening import open_audio, probe
+
+__all__ = ["MEDIA_SUFFIXES", "LaneDeduper", "open_audio", "probe"]
+
+# Loaded on first use: planning a batch and `--help` need neither numpy nor libsndfile.
+_HOMES = {
+    "LaneDeduper": "asrcli.audio.channels",
+    "open_audio": "asrcli.audio.opening",
+    "probe": "asrcli.audio.opening",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'asrcli.audio' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,69 @@
+"""What the first frame of an MP3 tells of the whole: is its length known, and does the file still match it?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_BITRATES = {  # kbit/s by index, layer III: MPEG 1, and MPEG 2 and 2.5 (ISO 11172-3 and 13818-3, table of bit_rate_index)
+    3: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0),
+    2: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0),
+}
+_RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
+
+
+@dataclass(frozen=True, slots=True)
+class Mp3Summary:
+    """An MP3 seen from its head."""
+
+    #: a Xing or Info tag counts the frames, so that the length is known exactly
+    counted: bool
+    #: every frame of the head has the same bit rate: the length follows from the size
+    constant: bool
+    #: bytes that the tag claims, from its frame on; None where it does not say
+    claimed: int | None
+    #: where the first frame begins
+    offset: int
+
+
+def tag_size(head: bytes) -> int:
+    """Bytes of an ID3v2 tag at the start: the sound begins after it."""
+    if head[:3] != b"ID3" or len(head) < 10:
+        return 0
+    size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
+    return 10 + size + (10 if head[5] & 0x10 else 0)
+
+
+def summary(head: bytes, offset: int) -> Mp3Summary | None:
+    """Read the frames in `head`, which begins at `offset` in the file, after any ID3 tag; None where there are none."""
+    first = _frame(head, 0)
+    if first is None:
+        return None
+    size, side, _ = first
+    counted, claimed = False, None
+    if head[side : side + 4] in {b"Xing", b"Info"}:
+        flags = int.from_bytes(head[side + 4 : side + 8], "big")
+        counted = bool(flags & 1)
+        if flags & 2:
+            at = side + 8 + (4 if counted else 0)
+            claimed = int.from_bytes(head[at : at + 4], "big") or None
+    rates, position = set(), size
+    while (frame := _frame(head, position)) is not None:
+        rates.add(frame[2])
+        position += frame[0]
+    return Mp3Summary(counted, len(rates) == 1, claimed, offset)
+
+
+def _frame(head: bytes, position: int) -> tuple[int, int, int] | None:
+    """(size in bytes, position of a Xing tag, bit rate index) of the layer III frame at `position`."""
+    word = head[position : position + 4]
+    if len(word) < 4 or word[0] != 0xFF or word[1] & 0xE6 != 0xE2:
+        return None
+    version, mono = word[1] >> 3 & 3, word[3] >> 6 == 3
+    index, rate_index, padding = word[2] >> 4, word[2] >> 2 & 3, word[2] >> 1 & 1
+    if version == 1 or rate_index == 3 or not 0 < index < 15:
+        return None
+    long = version == 3
+    bitrate, rate = _BITRATES[3 if long else 2][index], _RATES[version][rate_index]
+    size = (144 if long else 72) * bitrate * 1000 // rate + padding
+    side = (17 if mono else 32) if long else (9 if mono else 17)
+    return size, position + 4 + side, index

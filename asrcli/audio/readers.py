@@ -1,0 +1,230 @@
+"""Decoders inside this process: libsndfile, and plain PCM."""
+
+from __future__ import annotations
+
+import os
+from typing import BinaryIO, Protocol
+
+import numpy as np
+import soundfile
+
+from asrcli.audio.types import AudioInfo, Samples
+from asrcli.errors import AudioDecodeError, EmptyInputError
+
+#: samples of all channels together that one read takes: about a second of stereo, bounded for absurd channel counts
+_BLOCK = 1 << 18
+#: real recordings lie well inside
+_RATES = range(1000, 768_001)
+_MAX_CHANNELS = 128
+_RAW_HINT = "If you know what it holds, say so: --raw s16le --rate 16000 --channels 1."
+
+
+class DamagedError(Exception):
+    """The decoder cannot go on; what it gave so far is good."""
+
+
+class Reader(Protocol):
+    """A decoder at work, at the recording's own rate."""
+
+    info: AudioInfo
+    rate: int
+    #: columns of a block
+    channels: int
+    #: seconds that the header claims, to be held against what comes; None where it claims nothing to rely on
+    claimed: float | None
+    warnings: list[str]
+
+    def skip(self, seconds: float) -> float:
+        """Go forward from the start; gives the position that was reached, in seconds."""
+        ...
+
+    def read(self) -> Samples:
+        """The next block, shape (samples, channels), empty at the end.
+
+        Raises:
+            DamagedError: nothing more can be decoded here, but the recording has not ended.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+def check_form(rate: int, channels: int) -> None:
+    """Refuse a header that no recording can have.
+
+    Raises:
+        AudioDecodeError: the rate or the number of channels is absurd.
+    """
+    if rate not in _RATES:
+        raise AudioDecodeError(
+            f"The header is broken: it claims a sample rate of {rate:,} Hz.", "Export the recording again. " + _RAW_HINT
+        )
+    if not 0 < channels <= _MAX_CHANNELS:
+        raise AudioDecodeError(
+            f"The header is broken: it claims {channels:,} channels.", "Export the recording again. " + _RAW_HINT
+        )
+
+
+def _frames(rate: int, channels: int) -> int:
+    return max(1, min(rate, _BLOCK // channels))
+
+
+class _Sequential(soundfile.SoundFile):  # type: ignore[misc]
+    """A SoundFile that never seeks by itself.
+
+    After every read SoundFile seeks to where it already is, which costs a third of the time and makes the MP3 decoder
+    lose its bit reservoir and complain on stderr; it does not where the file calls itself unseekable.
+    """
+
+    def seekable(self) -> bool:
+        return False
+
+
+class SoundReader:
+    """libsndfile: wav, flac, ogg (Vorbis, Opus), mp3, aiff, au, caf, sphere.
+
+    Takes over the file descriptor. A pipe's serves too, where libsndfile can do without seeking (wav, ogg, mp3).
+    """
+
+    def __init__(self, descriptor: int, *, claimed: float | None = None, length_known: bool = True) -> None:
+        """
+        Args:
+            descriptor: an open file at position 0; closed with the reader, and where opening fails.
+            claimed: seconds that the header claims, where libsndfile hides them (it clips WAV to what is there).
+            length_known: False where libsndfile only estimates the length (an MP3 with no frame count).
+
+        Raises:
+            AudioDecodeError: libsndfile does not read this, or the header is absurd.
+        """
+        try:
+            self._file = _Sequential(descriptor, closefd=False)
+        except soundfile.LibsndfileError as error:
+            os.close(descriptor)
+            reason = error.error_string.strip().rstrip(".") or "unknown format"
+            raise AudioDecodeError(f"The audio cannot be decoded: {reason}.", "Export the recording again.") from None
+        self._descriptor = descriptor
+        self.rate, self.channels = int(self._file.samplerate), int(self._file.channels)
+        try:
+            check_form(self.rate, self.channels)
+        except AudioDecodeError:
+            self.close()
+            raise
+        endless = self._file.frames >= 1 << 62  # a pipe
+        duration = None if endless or not length_known else self._file.frames / self.rate
+        self.info = AudioInfo(duration, self.rate, self.channels, self._format())
+        self.claimed = duration if claimed is None else claimed
+        self.warnings: list[str] = []
+        self._buffer = np.empty((_frames(self.rate, self.channels), self.channels), np.float32)
+
+    def skip(self, seconds: float) -> float:
+        frames = round(seconds * self.rate)
+        seeks = self.info.duration is not None and self._file.format != "MP3"
+        if seeks and frames < self._file.frames:
+            return float(self._file.seek(frames)) / self.rate
+        # MP3 frames lean on earlier ones; decoding from the start is exact, and runs at some 1000 x real time.
+        done = 0
+        while done < frames and (got := len(self._fill(min(frames - done, len(self._buffer))))):
+            done += got
+        return done / self.rate
+
+    def read(self) -> Samples:
+        return self._fill(len(self._buffer)).copy()
+
+    def close(self) -> None:
+        if not self._file.closed:
+            self._file.close()
+            os.close(self._descriptor)
+
+    def _fill(self, frames: int) -> Samples:
+        window: Samples = self._buffer[:frames]
+        # An error in mid-block hides how much came before it; what was written is no longer NaN.
+        window.fill(np.nan)
+        try:
+            filled: Samples = self._file.read(out=window)
+        except soundfile.LibsndfileError:
+            filled = window[: int(np.argmax(np.append(np.isnan(window).all(axis=1), True)))]
+            if not len(filled):
+                raise DamagedError from None
+        return filled
+
+    def _format(self) -> str:
+        codec = self._file.subtype.lower().replace("mpeg_layer_iii", "mp3")
+        return f"{self._file.format.lower()}/{codec}"
+
+
+class PcmReader:
+    """Samples with no container, or behind a WAV header that only tells their form."""
+
+    def __init__(
+        self, stream: BinaryIO, head: bytes, encoding: str, rate: int, channels: int, *, size: int | None, name: str
+    ) -> None:
+        """
+        Args:
+            stream: gives the samples that follow `head`; left open.
+            head: bytes already read from it.
+            encoding: u8, s16le, s24le, s32le, f32le or f64le.
+            rate: samples a second.
+            channels: interleaved.
+            size: bytes of samples expected, None where they go on until the stream ends.
+            name: the container, for `AudioInfo.format`.
+
+        Raises:
+            AudioDecodeError: rate or channels are absurd.
+        """
+        check_form(rate, channels)
+        self.rate, self.channels = rate, channels
+        self._stream, self._head, self._encoding, self._left = stream, head, encoding, size
+        self._width = {"u8": 1, "s16le": 2, "s24le": 3, "s32le": 4, "f32le": 4, "f64le": 8}[encoding]
+        self._frame = self._width * channels
+        duration = None if size is None else size // self._frame / rate
+        self.info = AudioInfo(duration, rate, channels, f"{name}/pcm_{encoding}")
+        self.claimed = duration
+        self.warnings: list[str] = []
+
+    def skip(self, seconds: float) -> float:
+        frames, done = round(seconds * self.rate), 0
+        while done < frames:
+            got = len(self._bytes(min(frames - done, _frames(self.rate, self.channels)))) // self._frame
+            if not got:
+                break
+            done += got
+        return done / self.rate
+
+    def read(self) -> Samples:
+        data = self._bytes(_frames(self.rate, self.channels))
+        whole = len(data) - len(data) % self._frame
+        if whole < len(data):
+            self.warnings.append(f"the last {len(data) - whole} bytes are no whole sample and were left out")
+        return self._decode(data[:whole]).reshape(-1, self.channels)
+
+    def close(self) -> None:
+        """The stream belongs to whoever opened it."""
+
+    def _bytes(self, frames: int) -> bytes:
+        wanted = frames * self._frame
+        if self._left is not None:
+            wanted = min(wanted, self._left)
+        parts = [self._head[:wanted]]
+        self._head = self._head[wanted:]
+        missing = wanted - len(parts[0])
+        while missing > 0 and (part := self._stream.read(missing)):
+            parts.append(part)
+            missing -= len(part)
+        data = b"".join(parts)
+        if self._left is not None:
+            self._left -= len(data)
+        return data
+
+    def _decode(self, data: bytes) -> Samples:
+        if self._encoding == "f32le":
+            return np.frombuffer(data, "<f4").astype(np.float32)
+        if self._encoding == "f64le":
+            return np.frombuffer(data, "<f8").astype(np.float32)
+        if self._encoding == "u8":
+            return (np.frombuffer(data, np.uint8).astype(np.float32) - 128) / 128
+        if self._encoding == "s24le":
+            wide = np.zeros((len(data) // 3, 4), np.uint8)
+            wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
+            return wide.view("<i4")[:, 0].astype(np.float32) / np.float32(1 << 31)
+        kind, scale = ("<i2", 1 << 15) if self._encoding == "s16le" else ("<i4", 1 << 31)
+        return np.frombuffer(data, kind).astype(np.float32) / np.float32(scale)

@@ -1,0 +1,162 @@
+"""What the first bytes of an input say: which decoder to ask, and what it is where it is no audio at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+#: bytes that are looked at; a stream's are kept and handed to the decoder
+HEAD = 65536
+
+Decoder = Literal["sound", "ffmpeg"]
+
+#: (offset, bytes): containers that libsndfile reads
+_SOUND = (
+    (8, b"WAVE"),  # RIFF, RIFX, RF64, BW64
+    (0, b"riff\x2e\x91\xcf\x11"),  # Sony Wave64
+    (0, b"fLaC"),
+    (0, b"OggS"),
+    (0, b"ID3"),
+    (0, b".snd"),
+    (0, b"caff"),
+    (0, b"NIST_1A"),
+    (0, b"Creative Voice File"),
+    (8, b"AIFF"),
+    (8, b"AIFC"),
+)
+
+#: (offset, bytes, what it is): refused at once, since no decoder here makes sound of it
+_NOT_AUDIO = (
+    (0, b"PK\x03\x04", "a ZIP archive (or an office document)"),
+    (0, b"\x1f\x8b", "a gzip archive"),
+    (0, b"BZh", "a bzip2 archive"),
+    (0, b"\xfd7zXZ", "an xz archive"),
+    (0, b"7z\xbc\xaf", "a 7-Zip archive"),
+    (0, b"Rar!", "a RAR archive"),
+    (0, b"\x28\xb5\x2f\xfd", "a zstd archive"),
+    (257, b"ustar", "a tar archive"),
+    (0, b"\x89PNG", "a PNG image"),
+    (0, b"\xff\xd8\xff", "a JPEG image"),
+    (0, b"GIF8", "a GIF image"),
+    (8, b"WEBP", "a WebP image"),
+    (0, b"%PDF", "a PDF document"),
+    (0, b"\x7fELF", "a program"),
+    (0, b"MThd", "a MIDI file, which holds notes and no sound"),
+)
+
+
+def decoder_for(head: bytes) -> Decoder:
+    """Which decoder to ask first: libsndfile in this process, or the ffmpeg process."""
+    if any(head[offset : offset + len(magic)] == magic for offset, magic in _SOUND) or is_mpeg_audio(head):
+        return "sound"
+    return "ffmpeg"
+
+
+def is_mpeg_audio(head: bytes) -> bool:
+    """Whether this starts with an MPEG audio frame (layer I to III; layer 0 would be AAC in ADTS)."""
+    return len(head) > 2 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0 and head[1] & 0x06 != 0 and head[2] >> 4 != 15
+
+
+def not_audio(head: bytes) -> str | None:
+    """What these bytes are, for people, if they are certainly no audio."""
+    for offset, magic, name in _NOT_AUDIO:
+        if head[offset : offset + len(magic)] == magic:
+            return name
+    return _text(head)
+
+
+def _text(head: bytes) -> str | None:
+    if any(head[offset : offset + len(magic)] == magic for offset, magic in _SOUND):
+        return None  # NIST sphere opens with a page of text
+    try:
+        # The head may end inside a character.
+        text = head[: max(0, len(head) - 4) or None].decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    if any(ord(character) < 32 and character not in "\t\n\r\f" for character in text):
+        return None
+    start = text.lstrip()[:15].lower()
+    if start.startswith(("<!doctype html", "<html")):
+        return "a web page (perhaps a download that was refused)"
+    return "a playlist, not the recordings it lists" if start.startswith(("#extm3u", "ffconcat")) else "text"
+
+
+def index_at_end(head: bytes) -> bool:
+    """Whether an MP4 or QuickTime stream cannot be decoded as it comes.
+
+    Its index (`moov`) may follow the sound (`mdat`); only a file that can seek serves then. Files made for streaming
+    have `moov` first and need no copy.
+    """
+    position = 0
+    while position + 8 <= len(head):
+        size, kind = int.from_bytes(head[position : position + 4], "big"), head[position + 4 : position + 8]
+        if position == 0 and kind not in {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}:
+            return False
+        if kind in {b"moov", b"moof"}:
+            return False
+        if kind == b"mdat" or size < 8:
+            return True
+        position += size
+    return position > 0
+
+
+@dataclass(frozen=True, slots=True)
+class WavHeader:
+    """A WAV header as it stands, true or not."""
+
+    #: 1 integers, 3 floats, others compressed
+    tag: int
+    rate: int
+    channels: int
+    bits: int
+    #: where the samples begin
+    offset: int
+    #: bytes of samples claimed; None where a writer that could not seek left it open
+    size: int | None
+
+    @property
+    def encoding(self) -> str | None:
+        """The samples' form as ffmpeg names it, or None where they are not plain little-endian PCM."""
+        kinds = {(1, 8): "u8", (1, 16): "s16le", (1, 24): "s24le", (1, 32): "s32le", (3, 32): "f32le", (3, 64): "f64le"}
+        return kinds.get((self.tag, self.bits))
+
+    @property
+    def frame(self) -> int:
+        """Bytes that one sample of every channel takes."""
+        return max(1, self.channels * self.bits // 8)
+
+
+def wav_header(head: bytes) -> WavHeader | None:
+    """Read a little-endian RIFF/WAVE header from the first bytes; None if they hold none, or no `data` chunk."""
+    if head[:4] not in {b"RIFF", b"RF64", b"BW64"} or head[8:12] != b"WAVE":
+        return None
+    form, large, position = b"", None, 12
+    while position + 8 <= len(head):
+        kind, size = head[position : position + 4], int.from_bytes(head[position + 4 : position + 8], "little")
+        body = position + 8
+        if kind == b"data":
+            return _wav(form, body, large if size == 0xFFFFFFFF and large else size)
+        if kind == b"fmt ":
+            form = head[body : body + size]
+        elif kind == b"ds64":
+            large = int.from_bytes(head[body + 8 : body + 16], "little")
+        position = body + size + size % 2
+    return None
+
+
+def _wav(form: bytes, offset: int, size: int) -> WavHeader | None:
+    if len(form) < 16:
+        return None
+    tag = int.from_bytes(form[:2], "little")
+    if tag == 0xFFFE and len(form) >= 26:  # extensible: the real tag opens the GUID
+        tag = int.from_bytes(form[24:26], "little")
+    # 0 and sizes near 2 or 4 GiB are what pipes and crashed recorders leave behind.
+    known = 0 < size < 0x7FFF0000 or size > 0xFFFFFFFF
+    return WavHeader(
+        tag=tag,
+        rate=int.from_bytes(form[4:8], "little"),
+        channels=int.from_bytes(form[2:4], "little"),
+        bits=int.from_bytes(form[14:16], "little"),
+        offset=offset,
+        size=size if known else None,
+    )

@@ -1,0 +1,13 @@
+"""What a directory walk picks up. Imports nothing, so that planning stays quick."""
+
+from __future__ import annotations
+
+#: Suffixes, lower case with the dot, of containers that carry sound. A file named on the command line needs none of them.
+MEDIA_SUFFIXES: frozenset[str] = frozenset(
+    """
+    .wav .wave .w64 .rf64 .bwf .flac .ogg .oga .opus .spx .mp3 .mp2 .mpga .mpeg
+    .aif .aiff .aifc .au .snd .caf .sph .voc
+    .m4a .m4b .m4v .mp4 .mov .qt .3gp .3g2 .aac .adts .amr .awb .wma .asf .wmv .ac3 .eac3 .dts .ape .wv .tta .tak
+    .mka .mkv .webm .avi .flv .f4v .ts .m2ts .mts .mpg .vob .ogv .mxf .rm .rmvb .ra
+    """.split()
+)
