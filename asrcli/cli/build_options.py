@@ -1,0 +1,91 @@
+"""From a command's arguments to the frozen options of the house. Says what does not go together."""
+
+from __future__ import annotations
+
+from asrcli.cli import values
+from asrcli.cli.arguments import AudioArguments, CueArguments, InputArguments, ModelArguments, SpeechArguments
+from asrcli.errors import UsageError
+from asrcli.options import AudioOptions, CueOptions, RawFormat, RecognitionOptions, VadOptions
+
+
+def audio_options(inputs: InputArguments, audio: AudioArguments) -> AudioOptions:
+    """Which part is heard.
+
+    With `--raw`, a number in `--channels` tells how many channels the stream interleaves, as no header does; they are
+    mixed. `--raw-channels` gives that number apart, and leaves `--channels` its usual meaning.
+
+    Raises:
+        UsageError: the end is not after the start, or options for raw PCM without `--raw`.
+    """
+    if audio.end is not None and audio.end <= audio.start:
+        raise UsageError(f"--end ({audio.end:g} s) is not after --start ({audio.start:g} s).", "Swap or correct them.")
+    channels = values.channels(audio.channels)
+    raw = None
+    if inputs.raw is not None:
+        if audio.audio_track:
+            raise UsageError("--audio-track makes no sense with --raw.", "Raw PCM has one track; leave it out.")
+        count = inputs.raw_channels
+        if count is None:
+            count, channels = (channels, "mix") if isinstance(channels, int) else (1, channels)
+        if count < 1:
+            raise UsageError("--raw needs at least one channel.", "With --raw, --channels N is how many are interleaved.")
+        raw = RawFormat(encoding=inputs.raw, rate=inputs.rate, channels=count)
+    elif inputs.raw_channels is not None or inputs.rate != RawFormat().rate:
+        raise UsageError(
+            "--rate and --raw-channels describe PCM without a header.", "Add --raw s16le or --raw f32le, or leave them out."
+        )
+    if raw is not None and isinstance(channels, int) and channels >= raw.channels:
+        raise UsageError(f"--channels {channels}: the raw input has channels 0 to {raw.channels - 1}.", "Choose one of these.")
+    return AudioOptions(track=audio.audio_track, start=audio.start, end=audio.end, channels=channels, raw=raw)
+
+
+def vad_options(speech: SpeechArguments) -> VadOptions:
+    """How speech is found.
+
+    Raises:
+        UsageError: the end threshold is above the threshold.
+    """
+    if speech.vad_end_threshold is not None and speech.vad_end_threshold > speech.vad_threshold:
+        raise UsageError(
+            f"--vad-end-threshold ({speech.vad_end_threshold:g}) is above --vad-threshold ({speech.vad_threshold:g}).",
+            "Speech ends below it, so it must be the lower one.",
+        )
+    return VadOptions(
+        enabled=speech.vad,
+        model=speech.vad_model,
+        threshold=speech.vad_threshold,
+        end_threshold=speech.vad_end_threshold,
+        min_speech=speech.min_speech,
+        min_silence=speech.min_silence,
+        pad_before=speech.pad_before,
+        pad_after=speech.pad_after,
+        max_chunk=speech.max_chunk,
+        max_gap=speech.max_gap,
+    )
+
+
+def recognition_options(model: ModelArguments) -> RecognitionOptions:
+    """What is asked of the model."""
+    language = None if model.language in {None, "auto"} else model.language
+    return RecognitionOptions(language=language, hotwords=values.hotwords(model.hotwords), itn=model.itn)
+
+
+def cue_options(cues: CueArguments) -> CueOptions:
+    """How subtitles are shaped.
+
+    Raises:
+        UsageError: the shortest cue is longer than the longest.
+    """
+    if cues.min_cue > cues.max_cue:
+        raise UsageError(f"--min-cue ({cues.min_cue:g}) is above --max-cue ({cues.max_cue:g}).", "Swap or correct them.")
+    return CueOptions(
+        max_line_width=cues.max_line_width,
+        max_line_width_cjk=cues.max_line_width_cjk,
+        max_lines=cues.max_lines,
+        max_words=cues.max_words,
+        min_cue=cues.min_cue,
+        max_cue=cues.max_cue,
+        max_cps=cues.max_cps,
+        cue_gap=cues.cue_gap,
+        highlight_words=cues.highlight_words,
+    )

@@ -1,0 +1,62 @@
+"""Messages to people and to machines on stderr. Results never come through here."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from typing import Any, TextIO
+
+_STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+
+
+def wants_colour(stream: TextIO) -> bool:
+    """Whether escape sequences belong on a stream (https://no-color.org: any non-empty value of NO_COLOR forbids them)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+class Console:
+    """Writes notices, warnings and errors: as lines for people, or as JSON events with `--log-json`."""
+
+    def __init__(self, *, quiet: bool = False, log_json: bool = False) -> None:
+        self.quiet = quiet
+        self.log_json = log_json
+
+    def style(self, text: str, style: str) -> str:
+        """The text in a colour of `_STYLES` where the terminal wants colours."""
+        return f"\033[{_STYLES[style]}m{text}\033[0m" if wants_colour(sys.stderr) else text
+
+    def line(self, text: str) -> None:
+        """Write one line, whatever the mode. A closed stderr is no reason to stop working."""
+        try:
+            print(text, file=sys.stderr, flush=True)
+        except OSError:
+            sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 -- stays open as our stderr
+
+    def event(self, kind: str, **fields: Any) -> None:
+        """Write one event for machines: an object with "event", "time" (Unix seconds) and its own fields."""
+        self.line(json.dumps({"event": kind, "time": round(time.time(), 3), **fields}, ensure_ascii=False))
+
+    def notice(self, text: str) -> None:
+        """Something good to know; silent with `--quiet`."""
+        if self.log_json:
+            self.event("notice", message=text)
+        elif not self.quiet:
+            self.line(f"asrcli: {text}")
+
+    def warning(self, text: str) -> None:
+        """Something the user should look at; said even with `--quiet`."""
+        if self.log_json:
+            self.event("warning", message=text)
+        else:
+            self.line(f"asrcli: {self.style('warning:', 'yellow')} {text}")
+
+    def error(self, message: str, hint: str = "", **fields: Any) -> None:
+        """What stopped the program, and on a line of its own what to do next."""
+        if self.log_json:
+            self.event("error", message=message, hint=hint, **fields)
+            return
+        self.line(f"asrcli: {self.style('error:', 'red')} {message}")
+        if hint:
+            self.line(f"  {hint}")

@@ -1,0 +1,141 @@
+"""The way in and the way out: runs a command and turns whatever ends it into a message and an exit code.
+
+Exit codes are those of `asrcli.errors`. A closed pipe on stdout (`asrcli ... | head -1`) is no failure: the reader has
+what it wanted, so the program ends quietly with 0.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from asrcli.errors import AsrcliError, ExitCode
+
+if TYPE_CHECKING:
+    from asrcli.cli.session import Session
+
+
+class Terminated(BaseException):
+    """SIGTERM, as an exception: what runs is unwound the way Ctrl-C unwinds it."""
+
+
+def main() -> NoReturn:
+    """Entry point of the console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line.
+
+    Args:
+        arguments: without the program's name.
+
+    Returns:
+        the exit code.
+    """
+    _use_utf8()
+    signal.signal(signal.SIGTERM, _terminate)
+    # Imported here so that Ctrl-C during the imports is met by the handlers below.
+    try:
+        from asrcli.cli.session import Session
+
+        session = Session()
+        return _guarded(arguments, session)
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except Terminated:
+        return ExitCode.TERMINATED
+
+
+def _guarded(arguments: Sequence[str], session: Session) -> int:
+    import typer
+
+    from asrcli.cli.app import build
+
+    try:
+        with build().make_context("asrcli", list(arguments), obj=session) as ctx:
+            code = ctx.command.invoke(ctx)
+        sys.stdout.flush()
+    except typer.Exit as ending:
+        return _flushed(ending.exit_code)
+    except BrokenPipeError:
+        _forget_stdout()
+        return ExitCode.OK
+    except (KeyboardInterrupt, typer.Abort):
+        session.console.error("interrupted.", "What was finished is kept; the same command goes on from there.")
+        return ExitCode.INTERRUPTED
+    except Terminated:
+        session.console.error("terminated.", "What was finished is kept; the same command goes on from there.")
+        return ExitCode.TERMINATED
+    except typer.TyperException as problem:
+        _usage_error(problem, session)
+        return ExitCode.USAGE
+    except Exception as error:  # noqa: BLE001 -- the last line of defence: users see no traceback
+        return _failed(error, session)
+    return int(code or 0)
+
+
+def _failed(error: Exception, session: Session) -> int:
+    if session.debug:
+        import traceback
+
+        traceback.print_exc()
+    if isinstance(error, AsrcliError):
+        session.console.error(error.message, error.hint, code=error.code, exit_code=int(error.exit_code))
+        return error.exit_code
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        session.console.error("no space left on the disk.", "Make room, then run the same command again.")
+        return ExitCode.MACHINE
+    session.console.error(
+        f"internal error: {type(error).__name__}: {error}",
+        "Please report this"
+        + ("." if session.debug else "; the same command with --debug shows the traceback that the report needs."),
+        code="internal",
+        exit_code=int(ExitCode.SOME_FAILED),
+    )
+    return ExitCode.SOME_FAILED
+
+
+def _usage_error(problem: Any, session: Session) -> None:
+    """Say what is wrong with the command line, and from which layer the value came if not from there."""
+    ctx = getattr(problem, "ctx", None)
+    param = getattr(problem, "param", None)
+    message = problem.format_message()
+    if type(problem).__name__ == "NoArgsIsHelpError":  # its message is the whole help page
+        session.console.line(message)
+        return
+    origin = session.origins.get(param.name) if param is not None else None
+    if origin is not None:
+        message = f"{message.rstrip('.')} (set by {origin.describe()})"
+    session.console.error(message, f"See '{ctx.command_path if ctx else 'asrcli'} --help'.", code="usage", exit_code=2)
+
+
+def _flushed(code: int) -> int:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_stdout()
+    return code
+
+
+def _forget_stdout() -> None:
+    """Point stdout at nothing, or the interpreter complains when it flushes at exit."""
+    with contextlib.suppress(OSError, io.UnsupportedOperation):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _use_utf8() -> None:
+    """Results are UTF-8 in every locale; odd bytes in file names come out as they went in."""
+    for stream, errors in ((sys.stdout, "surrogateescape"), (sys.stderr, "backslashreplace")):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors=errors)
+
+
+def _terminate(_number: int, _frame: object) -> NoReturn:
+    raise Terminated

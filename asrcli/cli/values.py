@@ -1,0 +1,101 @@
+"""Parsers of option values. Each takes text (or a default that is already a value) and refuses with `typer.BadParameter`,
+which Typer completes with the option's name."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+import typer
+
+from asrcli.options import Hotword
+
+_CLOCK = re.compile(r"(?:(?:(\d+):)?([0-5]?\d):)?([0-5]?\d(?:[.,]\d+)?)")
+_WEIGHTED = re.compile(r"(?P<text>.+?)(?:\s+|:)(?P<weight>\d+(?:\.\d+)?)")
+
+
+def time(text: str | float) -> float:
+    """Seconds from "90", "90.5", "1:30" or "1:02:03.5"."""
+    if isinstance(text, float | int):
+        return float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        match = _CLOCK.fullmatch(text.strip())
+        if match is None:
+            raise typer.BadParameter(f"'{text}' is no time; write seconds (90.5) or hours:minutes:seconds (1:02:03).") from None
+        hours, minutes, rest = match.groups(default="0")
+        seconds = int(hours) * 3600 + int(minutes) * 60 + float(rest.replace(",", "."))
+    if not math.isfinite(seconds) or seconds < 0:
+        raise typer.BadParameter(f"'{text}' is no time in a recording; write seconds from its start, 0 or more.")
+    return seconds
+
+
+def channels(text: str | int) -> Literal["mix", "split"] | int:
+    """What `--channels` takes: "mix", "split" or a number."""
+    if text == "mix":
+        return "mix"
+    if text == "split":
+        return "split"
+    if isinstance(text, int) or text.isdecimal():
+        return int(text)
+    raise typer.BadParameter(f"'{text}' is none of mix, split or a number.")
+
+
+def formats(text: str) -> str:
+    """Names of formats, separated by commas; stays text, `split_list` takes it apart."""
+    from asrcli.formats import FORMATS
+
+    for name in split_list([text]):
+        if name not in FORMATS:
+            raise typer.BadParameter(f"'{name}' is no format. Choose from {', '.join(FORMATS)}.")
+    return text
+
+
+def split_list(values: Iterable[str]) -> tuple[str, ...]:
+    """The items of a repeatable, comma-separated option, each once, in order."""
+    items = (item.strip() for value in values for item in value.split(","))
+    return tuple(dict.fromkeys(item for item in items if item))
+
+
+def language(text: str) -> str:
+    """An ISO 639 code, or "auto"."""
+    code = text.strip().lower().replace("_", "-")
+    if code != "auto" and not re.fullmatch(r"[a-z]{2,3}(-[a-z0-9]+)*", code):
+        raise typer.BadParameter(f"'{text}' is no language code; write one such as en, zh or yue, or auto.")
+    return code
+
+
+def hotwords(values: Iterable[str]) -> tuple[Hotword, ...]:
+    """Phrases with optional weights: "phrase", "phrase 20" or "phrase:20", separated by commas; or @FILE, one a line.
+
+    Raises:
+        typer.BadParameter: a file cannot be read, or a weight is not in 1..100.
+    """
+    found: list[Hotword] = []
+    for value in values:
+        phrases = _read_phrases(Path(value[1:])) if value.startswith("@") else re.split(r"[,，]", value)
+        found.extend(_hotword(phrase.strip()) for phrase in phrases if phrase.strip())
+    return tuple(found)
+
+
+def _read_phrases(path: Path) -> list[str]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise typer.BadParameter(f"cannot read {path}: {reason}.", param_hint="--hotwords") from error
+    return [line for line in lines if not line.lstrip().startswith("#")]
+
+
+def _hotword(phrase: str) -> Hotword:
+    match = _WEIGHTED.fullmatch(phrase)
+    if match is None:
+        return Hotword(text=phrase)
+    weight = float(match["weight"])
+    if not 1 <= weight <= 100:
+        raise typer.BadParameter(f"the weight of '{phrase}' is not in 1..100.", param_hint="--hotwords")
+    return Hotword(text=match["text"], weight=weight)
