@@ -1,0 +1,127 @@
+"""Diarization error rate, as NIST's md-eval defines it, overlap scored.
+
+DER = (missed + false alarm + confusion) / reference speech, after the one-to-one mapping of speakers that leaves the
+least confusion. Time inside a collar around each reference boundary is not scored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from asrcli.errors import InputError
+from asrcli.speakers.matching import best_pairs
+from asrcli.speakers.turns import merge_touching
+from asrcli.transcript import Turn
+
+
+@dataclass(frozen=True, slots=True)
+class DiarizationErrors:
+    """Seconds of each kind of error; add them up to pool files."""
+
+    reference: float = 0.0
+    missed: float = 0.0
+    false_alarm: float = 0.0
+    confusion: float = 0.0
+
+    @property
+    def der(self) -> float:
+        """The error rate (0.1 is 10 %); inf where speech was found and the reference has none."""
+        errors = self.missed + self.false_alarm + self.confusion
+        if self.reference == 0.0:
+            return float("inf") if errors else 0.0
+        return errors / self.reference
+
+    def __add__(self, other: DiarizationErrors) -> DiarizationErrors:
+        return DiarizationErrors(
+            self.reference + other.reference,
+            self.missed + other.missed,
+            self.false_alarm + other.false_alarm,
+            self.confusion + other.confusion,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "der": round(self.der, 5),
+            "reference": round(self.reference, 3),
+            "missed": round(self.missed, 3),
+            "false_alarm": round(self.false_alarm, 3),
+            "confusion": round(self.confusion, 3),
+        }
+
+
+def score_turns(reference: Sequence[Turn], hypothesis: Sequence[Turn], *, collar: float = 0.25) -> DiarizationErrors:
+    """Score turns against reference turns; times in seconds.
+
+    Args:
+        reference: who really spoke when; turns of one speaker may overlap and count once.
+        hypothesis: the turns to judge.
+        collar: seconds on *each side* of a reference boundary left out of the score (md-eval's `-c`;
+            pyannote.metrics calls the sum of both sides its collar).
+    """
+    import numpy as np
+
+    # An edge inside the speaker's own speech is no boundary: no collar there.
+    reference, hypothesis = merge_touching(reference), merge_touching(hypothesis)
+    collars = [(edge - collar, edge + collar) for turn in reference for edge in (turn.start, turn.end)]
+    edges = {edge for turn in (*reference, *hypothesis) for edge in (turn.start, turn.end)}
+    edges.update(edge for pair in collars for edge in pair)
+    grid = np.array(sorted(edges))
+    if len(grid) < 2:
+        return DiarizationErrors()
+    length = np.diff(grid)
+    length[_covered(grid, collars)] = 0.0
+
+    said, found = _activity(grid, reference), _activity(grid, hypothesis)
+    speaking, heard = said.sum(axis=0), found.sum(axis=0)
+    shared = (said * length) @ found.T.astype(np.float64)
+    correct = sum(shared[row, column] for row, column in best_pairs(shared))
+    both = float((np.minimum(speaking, heard) * length).sum())
+    return DiarizationErrors(
+        reference=float((speaking * length).sum()),
+        missed=float((np.maximum(speaking - heard, 0) * length).sum()),
+        false_alarm=float((np.maximum(heard - speaking, 0) * length).sum()),
+        confusion=max(0.0, both - float(correct)),
+    )
+
+
+def _covered(grid: Any, spans: Iterable[tuple[float, float]]) -> Any:
+    """Which cells of the grid (its gaps between edges) lie inside one of the spans, whose ends are edges."""
+    import numpy as np
+
+    inside = np.zeros(len(grid) - 1, dtype=bool)
+    for start, end in spans:
+        inside[np.searchsorted(grid, start) : np.searchsorted(grid, end)] = True
+    return inside
+
+
+def _activity(grid: Any, turns: Sequence[Turn]) -> Any:
+    """Who speaks in which cell: int array of shape (speakers, cells)."""
+    import numpy as np
+
+    speakers = sorted({turn.speaker for turn in turns})
+    rows = [_covered(grid, [(t.start, t.end) for t in turns if t.speaker == speaker]) for speaker in speakers]
+    return np.array(rows, dtype=np.int64).reshape(len(speakers), len(grid) - 1)
+
+
+def read_rttm(text: str, name: str = "rttm") -> dict[str, list[Turn]]:
+    """Turns of each file of an RTTM document (its `SPEAKER` lines), by file id.
+
+    Raises:
+        InputError: a line is not RTTM.
+    """
+    files: dict[str, list[Turn]] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        fields = line.split()
+        if not fields or fields[0] != "SPEAKER":
+            continue
+        try:
+            start, duration, speaker = float(fields[3]), float(fields[4]), fields[7]
+        except (IndexError, ValueError):
+            raise InputError(
+                f"{name}: line {number} is not RTTM.",
+                "It should read: SPEAKER file 1 start duration <NA> <NA> speaker <NA> <NA>.",
+            ) from None
+        files.setdefault(fields[1], []).append(Turn(start, start + duration, speaker))
+    return files

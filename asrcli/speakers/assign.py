@@ -1,0 +1,143 @@
+"""Words to speakers: by overlap with the turns, but not against the sentence.
+
+Turn edges and word times are both some tenths of a second off, so a word at a change of speakers often overlaps the
+wrong turn. All words are labelled together: the cheapest labelling counts the seconds of words outside their speaker's
+turns, plus a fee for each change of speaker, which is free at the end of a sentence and dear inside one. A lone word is
+thus never torn off its sentence, while somebody who really breaks in is heard.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
+
+from asrcli.speakers.shaping import merge_segments
+from asrcli.transcript import Segment, Turn, Word, join_words
+
+#: what a change of speakers costs, in seconds of words against their turns
+_FREE = 0.02
+_AT_PAUSE = 0.3
+_INSIDE = 0.6
+#: a silence of so many seconds is a likely place for a change
+_PAUSE = 0.4
+#: a word counts for at least this long: some models give words no length
+_SHORTEST = 0.2
+
+_SENTENCE_ENDS = ".?!。？！…"
+_CLAUSE_ENDS = ",;:，；：、—"
+_CLOSING = "\"'”’»)]）】」』"
+
+
+def assign_speakers(segments: Sequence[Segment], turns: Sequence[Turn]) -> list[Segment]:
+    """Label words and segments, split segments where the speaker changes, and merge those of one speaker.
+
+    Args:
+        segments: in file time, ordered by start; one without words is labelled as a whole.
+        turns: in file time; those of different speakers may overlap.
+
+    Returns:
+        segments of one speaker each, numbered from 0, every word with a speaker: words outside all turns go to the
+        nearest one. Without turns the segments come back as they are.
+    """
+    if not turns:
+        return list(segments)
+    units = [unit for segment in segments for unit in _units(segment)]
+    speakers = _cheapest(units, _TurnIndex(turns))
+    labelled: list[Segment] = []
+    at = 0
+    for segment in segments:
+        count = len(segment.words) or 1
+        labelled.extend(_split(segment, speakers[at : at + count]))
+        at += count
+    return [replace(segment, id=number) for number, segment in enumerate(merge_segments(labelled))]
+
+
+def _units(segment: Segment) -> Sequence[Word]:
+    return segment.words or (Word(segment.text, segment.start, segment.end),)
+
+
+def _split(segment: Segment, speakers: Sequence[str]) -> Iterator[Segment]:
+    if len(set(speakers)) == 1:
+        speaker = speakers[0]
+        yield replace(segment, speaker=speaker, words=tuple(replace(word, speaker=speaker) for word in segment.words))
+        return
+    for speaker, run in groupby(zip(segment.words, speakers, strict=True), key=lambda pair: pair[1]):
+        words = tuple(replace(word, speaker=speaker) for word, _ in run)
+        yield replace(
+            segment, start=words[0].start, end=words[-1].end, text=join_words(words), words=words, speaker=speaker
+        )
+
+
+def _cheapest(words: Sequence[Word], turns: _TurnIndex) -> list[str]:
+    """The speaker of each word: dynamic programming over (word, speaker)."""
+    cost: dict[str, float] = {}
+    came_from: list[dict[str, str]] = []
+    for index, word in enumerate(words):
+        length = max(word.end - word.start, _SHORTEST)
+        shares = turns.shares(word)
+        fee = _fee(words[index - 1], word) if index else 0.0
+        cheapest = min(cost, key=cost.__getitem__, default="")
+        step: dict[str, float] = {}
+        origin: dict[str, str] = {}
+        # A speaker of neither this word nor a path so far cannot be on the cheapest path.
+        for speaker in dict.fromkeys((*shares, *cost)):
+            stays = cost.get(speaker, float("inf"))
+            changes = cost.get(cheapest, 0.0) + fee
+            origin[speaker] = speaker if stays <= changes else cheapest
+            step[speaker] = min(stays, changes) + length * (1.0 - shares.get(speaker, 0.0))
+        # Paths that no change of speakers could still repair are dropped, or every speaker would be carried along.
+        bound = min(step.values()) + 2 * _INSIDE
+        cost = {speaker: value for speaker, value in step.items() if value <= bound}
+        came_from.append(origin)
+    speaker = min(cost, key=cost.__getitem__, default="")
+    labels: list[str] = []
+    for origin in reversed(came_from):
+        labels.append(speaker)
+        speaker = origin[speaker]
+    return labels[::-1]
+
+
+def _fee(before: Word, word: Word) -> float:
+    """What a change of speakers between two words costs."""
+    text = before.text.rstrip(_CLOSING)
+    if text.endswith(tuple(_SENTENCE_ENDS)):
+        return _FREE
+    if text.endswith(tuple(_CLAUSE_ENDS)) or word.start - before.end >= _PAUSE:
+        return _AT_PAUSE
+    return _INSIDE
+
+
+class _TurnIndex:
+    """Turns by time."""
+
+    def __init__(self, turns: Sequence[Turn]) -> None:
+        self._turns = sorted(turns, key=lambda turn: turn.start)
+        self._starts = [turn.start for turn in self._turns]
+        # How far turns up to each one reach: where to stop when looking back.
+        self._reach: list[float] = []
+        for turn in self._turns:
+            self._reach.append(max(turn.end, self._reach[-1] if self._reach else turn.end))
+
+    def shares(self, word: Word) -> dict[str, float]:
+        """Which part of a word lies in whose turns (0..1); outside all turns, the nearest speaker has it whole."""
+        start, end = word.start, max(word.end, word.start + 1e-3)
+        shares: dict[str, float] = {}
+        last = bisect_left(self._starts, end)
+        for index in range(last - 1, -1, -1):
+            if self._reach[index] <= start:
+                break
+            turn = self._turns[index]
+            overlap = min(turn.end, end) - max(turn.start, start)
+            if overlap > 0.0:
+                shares[turn.speaker] = min(1.0, shares.get(turn.speaker, 0.0) + overlap / (end - start))
+        if shares:
+            return shares
+        return {self._nearest(start, end, last): 1.0}
+
+    def _nearest(self, start: float, end: float, after: int) -> str:
+        behind = bisect_left(self._reach, self._reach[after - 1]) if after else None
+        candidates = [index for index in (behind, after if after < len(self._turns) else None) if index is not None]
+        gap = {index: max(self._starts[index] - end, start - self._turns[index].end) for index in candidates}
+        return self._turns[min(gap, key=gap.__getitem__)].speaker

@@ -1,0 +1,188 @@
+"""Which embeddings are one voice: agglomerative clustering in two levels.
+
+Average linkage under cosine distance. The mean distance of two groups is 1 minus the dot product of their mean vectors,
+so a group is known by its mean and weight alone, and clustering the means of blocks is the same computation as
+clustering all rows: memory grows with the block, not with the square of the recording, and a threshold means the same
+after ten minutes and after twelve hours. (Complete linkage, as in sherpa-onnx's `FastClustering`, splits voices the more
+the longer the recording: one unlucky pair of windows suffices.)
+
+To the distance comes evidence from segmentation: voices heard side by side in the same windows are hardly one voice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from asrcli.speakers.types import Vectors
+
+#: The catalogue's thresholds are for complete linkage, where they bound the *largest* distance in a cluster; the mean
+#: distance at the same decision is about this share of it (measured: docs/speakers.md).
+AVERAGE_SHARE = 0.7
+#: added to the distance of two groups that are only ever heard in the same windows
+SIDE_BY_SIDE = 0.5
+#: rows that are clustered at once; more are merged in blocks first
+FINAL_ROWS = 1200
+BLOCK_ROWS = 400
+#: what a block is merged to: no further than this share of the threshold (the rest is decided with a view of the whole
+#: recording), and to no more groups than this
+BLOCK_SHARE = 0.6
+BLOCK_GROUPS = 100
+#: how many ghosts may stand beside the voices that were asked for
+_GHOSTS = 8
+
+_Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Embeddings merged into groups.
+
+    Attributes:
+        means: weighted mean vectors, shape (groups, dimensions); the more varied a group, the shorter.
+        weights: seconds of speech, shape (groups,).
+        windows: in how many windows each group is heard, shape (groups,).
+        together: in how many windows two groups are heard side by side, shape (groups, groups).
+    """
+
+    means: _Floats
+    weights: _Floats
+    windows: _Floats
+    together: _Floats
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    def take(self, rows: npt.NDArray[np.intp]) -> Groups:
+        """Only these groups."""
+        return Groups(self.means[rows], self.weights[rows], self.windows[rows], self.together[np.ix_(rows, rows)])
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How many voices there may be, and how far apart two are.
+
+    Attributes:
+        threshold: cosine distance (0..2) as the catalogue gives it, for complete linkage.
+        least, most: bounds of the number of voices; None: no bound.
+        least_speech: a voice with less (in the unit of the weights) is a ghost.
+    """
+
+    threshold: float
+    least: int = 1
+    most: int | None = None
+    least_speech: float = 0.0
+
+
+def find_voices(embeddings: Vectors, weights: npt.ArrayLike, window: npt.ArrayLike, wanted: Wanted) -> Vectors:
+    """The voices among embeddings, as mean vectors of length 1, most speech first.
+
+    Args:
+        embeddings: shape (n, dimensions), each of length 1, in the order of their windows.
+        weights: seconds of speech behind each.
+        window: number of the window each comes from.
+        wanted: how many, how far apart.
+
+    Returns:
+        shape (voices, dimensions). Fewer than `wanted.least` only if there are fewer embeddings.
+    """
+    threshold = wanted.threshold * AVERAGE_SHARE
+    groups = _in_blocks(embeddings, np.asarray(weights, np.float64), np.asarray(window), threshold)
+    found = merge_groups(groups, threshold, least=wanted.least, most=wanted.most)
+    real = found.weights >= wanted.least_speech
+    target = max(int(real.sum()), wanted.least, 1)
+    if wanted.most is not None:
+        target = min(target, wanted.most)
+    if real.sum() != target:
+        found = _cut_to(groups, target, wanted.least_speech)
+    order = np.argsort(-found.weights, kind="stable")[:target]
+    means = found.means[order]
+    return np.asarray(means / np.linalg.norm(means, axis=1, keepdims=True), dtype=np.float32)
+
+
+def merge_groups(groups: Groups, threshold: float, *, least: int = 1, most: int | None = None) -> Groups:
+    """Merge the nearest two groups until no two are nearer than `threshold` (mean cosine distance).
+
+    Stops at `least` groups; goes on past the threshold while there are more than `most`.
+    """
+    means, weights = groups.means.copy(), groups.weights.copy()
+    windows, together = groups.windows.copy(), groups.together.copy()
+    alive = np.ones(len(weights), dtype=bool)
+    distance = 1.0 - means @ means.T
+    distance += SIDE_BY_SIDE * together / np.minimum(windows[:, None], windows[None, :])
+    np.fill_diagonal(distance, np.inf)
+    count = len(weights)
+    while count > max(1, least):
+        one, other = (int(i) for i in np.unravel_index(distance.argmin(), distance.shape))
+        if distance[one, other] > threshold and (most is None or count <= most):
+            break
+        total = weights[one] + weights[other]
+        means[one] = (weights[one] * means[one] + weights[other] * means[other]) / total
+        weights[one] = total
+        windows[one] += windows[other]
+        together[one] += together[other]
+        together[:, one] = together[one]
+        alive[other] = False
+        row = 1.0 - means @ means[one] + SIDE_BY_SIDE * together[one] / np.minimum(windows, windows[one])
+        row[~alive] = np.inf
+        row[one] = np.inf
+        distance[one] = distance[:, one] = row
+        distance[other] = distance[:, other] = np.inf
+        count -= 1
+    return Groups(means, weights, windows, together).take(np.flatnonzero(alive))
+
+
+def _in_blocks(embeddings: Vectors, weights: _Floats, window: npt.NDArray[np.intp], threshold: float) -> Groups:
+    """Embeddings as groups, merged block by block where there are too many to compare each with each."""
+    if len(weights) <= FINAL_ROWS:
+        return _singles(embeddings, weights, window)
+    spans = _spans(len(weights), BLOCK_ROWS)
+    parts = [
+        merge_groups(
+            _singles(embeddings[span], weights[span], window[span]), threshold * BLOCK_SHARE, most=BLOCK_GROUPS
+        )
+        for span in spans
+    ]
+    groups = _joined(parts)
+    while len(groups) > FINAL_ROWS:
+        rows = [np.arange(span.start, span.stop) for span in _spans(len(groups), BLOCK_ROWS)]
+        parts = [merge_groups(groups.take(row), threshold * BLOCK_SHARE, most=BLOCK_GROUPS) for row in rows]
+        groups = _joined(parts)
+    return groups
+
+
+def _spans(count: int, size: int) -> list[slice]:
+    return [slice(first, min(first + size, count)) for first in range(0, count, size)]
+
+
+def _singles(embeddings: Vectors, weights: _Floats, window: npt.NDArray[np.intp]) -> Groups:
+    together = (window[:, None] == window[None, :]).astype(np.float64)
+    np.fill_diagonal(together, 0.0)
+    return Groups(embeddings.astype(np.float64), weights, np.ones(len(weights)), together)
+
+
+def _joined(parts: Sequence[Groups]) -> Groups:
+    """Blocks side by side; groups of different blocks share no window."""
+    together = np.zeros((sum(map(len, parts)),) * 2)
+    at = 0
+    for part in parts:
+        together[at : at + len(part), at : at + len(part)] = part.together
+        at += len(part)
+    return Groups(
+        np.concatenate([part.means for part in parts]),
+        np.concatenate([part.weights for part in parts]),
+        np.concatenate([part.windows for part in parts]),
+        together,
+    )
+
+
+def _cut_to(groups: Groups, count: int, least_speech: float) -> Groups:
+    """The cut with `count` voices that are no ghosts: ghosts may stand apart, but do not take a voice's place."""
+    cuts = [
+        merge_groups(groups, -np.inf, least=wider, most=wider)
+        for wider in range(count, min(count + _GHOSTS, len(groups)) + 1)
+    ]
+    return next((cut for cut in cuts if (cut.weights >= least_speech).sum() == count), cuts[0] if cuts else groups)

@@ -1,0 +1,72 @@
+"""Turns as intervals: joining, absorbing ghosts, numbering."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from asrcli.transcript import Turn
+
+#: a turn shorter than this beside somebody else's is taken for that person's, seconds
+GHOST = 0.5
+
+
+def merge_touching(turns: Iterable[Turn], gap: float = 0.0) -> list[Turn]:
+    """Join the turns of each speaker that overlap or stand at most `gap` seconds apart; ordered by start."""
+    merged: list[Turn] = []
+    last: dict[str, int] = {}
+    for turn in sorted(turns, key=lambda turn: turn.start):
+        index = last.get(turn.speaker)
+        if index is not None and turn.start - merged[index].end <= gap:
+            merged[index] = Turn(merged[index].start, max(merged[index].end, turn.end), turn.speaker)
+        else:
+            last[turn.speaker] = len(merged)
+            merged.append(turn)
+    return merged
+
+
+def absorb_ghosts(turns: Sequence[Turn], shortest: float = GHOST) -> list[Turn]:
+    """Give each turn shorter than `shortest` to the speaker beside it.
+
+    Segmentation flickers where speakers change, and a turn of a third of a second is far more often that than a word.
+    A ghost that others talk over vanishes in their turns. A short turn alone in silence stays: somebody did speak.
+    """
+    merged = merge_touching(turns)
+    long = [turn for turn in merged if turn.end - turn.start >= shortest]
+    kept = list(long)
+    at = 0
+    for ghost in merged:
+        if ghost.end - ghost.start >= shortest:
+            continue
+        while at < len(long) and long[at].end < ghost.start - shortest:
+            at += 1
+        beside = [turn for turn in _until(long, at, ghost.end + shortest) if _gap(turn, ghost) <= shortest]
+        if not beside:
+            kept.append(ghost)
+            continue
+        nearest = min(beside, key=lambda turn: _gap(turn, ghost))
+        if not (nearest.start <= ghost.start and ghost.end <= nearest.end):
+            start, end = min(nearest.end, ghost.start), max(nearest.start, ghost.end)
+            kept.append(Turn(start, end, nearest.speaker))
+    return merge_touching(kept)
+
+
+def _until(turns: Sequence[Turn], first: int, latest: float) -> Iterable[Turn]:
+    for index in range(first, len(turns)):
+        if turns[index].start > latest:
+            return
+        yield turns[index]
+
+
+def _gap(one: Turn, other: Turn) -> float:
+    return max(one.start - other.end, other.start - one.end, 0.0)
+
+
+def label_speakers(turns: Sequence[Turn], names: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Labels of speakers: their known names, the others "Speaker 1", "Speaker 2", ... in order of first appearance."""
+    labels = dict(names or {})
+    count = 0
+    for turn in sorted(turns, key=lambda turn: (turn.start, turn.end)):
+        if turn.speaker not in labels:
+            count += 1
+            labels[turn.speaker] = f"Speaker {count}"
+    return labels
