@@ -30,10 +30,20 @@ NO_SPEECH = "no speech"
 class SpeechBackend(Protocol):
     """What the pipeline needs of a backend; `backends.recognizer.ChunkRecognizer` is the one for local engines."""
 
-    model: str
-    backend: str
-    #: longest chunk, seconds
-    window: float
+    @property
+    def model(self) -> str:
+        """Name of the model."""
+        ...
+
+    @property
+    def backend(self) -> str:
+        """Name of the engine."""
+        ...
+
+    @property
+    def window(self) -> float:
+        """Longest chunk, seconds."""
+        ...
 
     def submit(self, samples: Samples, request: RecognitionOptions) -> Future[Hypothesis]:
         """Hand over one chunk, (samples,) at 16 kHz; waits while the engine has enough to do."""
@@ -254,7 +264,7 @@ class _Work:
             offset = self._stream.offset
             turns = [replace(turn, start=turn.start + offset, end=turn.end + offset) for turn in self._tracker.finish()]
             return self._tracker.label(found, turns), turns
-        if self._dedupe is not None and len(set(self._dedupe.duplicates())) < len(self._lanes) - 1:
+        if self._dedupe is not None and len(self._dedupe.duplicates()) < len(self._lanes) - 1:
             found = [_named(segment, f"Speaker {(segment.channel or 0) + 1}") for segment in found]
         return found, []
 

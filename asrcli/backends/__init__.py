@@ -7,3 +7,11 @@ from __future__ import annotations
 SERVICES: dict[str, str] = {
     "sherpa_onnx": "asrcli.backends.sherpa_onnx:load",
 }
+
+#: model type -> service kind, where it is not sherpa-onnx's
+_BACKENDS: dict[str, str] = {}
+
+
+def backend_of(model_type: str) -> str:
+    """The service kind that runs a model of this type."""
+    return _BACKENDS.get(model_type, "sherpa_onnx")

@@ -1,0 +1,43 @@
+"""The same work from Python."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from asrcli.audio.types import Source
+from asrcli.models.registry import Registry
+from asrcli.options import TranscribeOptions
+from asrcli.runtime import Runtime
+from asrcli.transcript import Transcript
+
+
+def transcribe(
+    path: str | os.PathLike[str],
+    *,
+    model: str | None = None,
+    options: TranscribeOptions | None = None,
+    model_dir: Path | None = None,
+    jobs: int | None = None,
+) -> Transcript:
+    """Transcribe one recording.
+
+    Each call starts an engine process and loads the model; for many recordings open a `runtime.Runtime` and call its
+    `transcribe`.
+
+    Args:
+        path: an audio or video file.
+        model: a registry name or a model's folder; None: the default, as on the command line.
+        options: what to do; the command line's defaults where None.
+        model_dir: where models are kept; None: the user's data folder.
+        jobs: decoding threads; None: one a core.
+
+    Raises:
+        InputError: the file holds no audio that can be decoded.
+        ModelError: the model is unknown or not installed (`asrcli download-model NAME` gets it).
+        UsageError: the model cannot do what `options` ask.
+    """
+    options = options or TranscribeOptions()
+    spec = Registry(model_dir).resolve(model, language=options.recognition.language)
+    with Runtime(spec, recognition=options.recognition, jobs=jobs) as runtime:
+        return runtime.transcribe(Source(name=os.fspath(path), path=Path(path)), options)
