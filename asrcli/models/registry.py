@@ -98,6 +98,11 @@ class Registry:
 
         return platformdirs.user_cache_path("asrcli", appauthor=False)
 
+    def reload(self) -> None:
+        """Forget what was read: models.yaml has changed."""
+        self._user_data = None
+        self._entries = None
+
     # -- entries -----------------------------------------------------------------------------------------------
 
     @property

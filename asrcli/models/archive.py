@@ -1,0 +1,184 @@
+"""Unpack what came over the network, trusting none of it.
+
+`extractall` is never called: names are checked here, and only the bytes of regular files are written, into new files
+with plain permissions. So Python 3.10 without tarfile's filters is as safe as 3.13, and one set of rules holds for tar
+and zip.
+"""
+
+from __future__ import annotations
+
+import lzma
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from asrcli.errors import DownloadError
+from asrcli.models.files import disk_errors
+
+_BLOCK = 1 << 20
+_TAR_SUFFIXES = (".tar.bz2", ".tar.gz", ".tar.xz", ".tbz2", ".tgz", ".tar")
+SUFFIXES = (*_TAR_SUFFIXES, ".zip")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What an archive may hold at most."""
+
+    #: bytes of all members together, unpacked
+    total: int = 64 << 30
+    members: int = 10_000
+
+
+_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    name: str
+    size: int
+    #: None: a folder or a link inside the archive, nothing to write
+    open: Callable[[], IO[bytes]] | None
+
+
+def is_archive(name: str) -> bool:
+    """Whether a file's name says that it is an archive we can unpack."""
+    return name.lower().endswith(SUFFIXES)
+
+
+def extract(
+    archive: Path, into: Path, *, keep: Callable[[PurePosixPath, int], bool], limits: Limits = _LIMITS
+) -> list[Path]:
+    """Unpack the regular files that `keep` wants.
+
+    Args:
+        archive: a tar (plain, gzip, bzip2, xz) or zip file.
+        into: an existing folder; nothing is written outside it.
+        keep: asked with each file's name and size.
+        limits: what is refused as absurd.
+
+    Returns:
+        The files written.
+
+    Raises:
+        DownloadError: the archive is broken or hostile: absolute names, "..", links out, devices, sparse files, names
+            that come twice, more than `limits`.
+        DiskFullError: no room.
+    """
+    written: list[Path] = []
+    total = 0
+    with disk_errors(into):
+        try:
+            for number, member in enumerate(_members(archive)):
+                total += member.size
+                if number >= limits.members or total > limits.total:
+                    raise _hostile(archive, f"more than {limits.members:,} members or {limits.total:,} bytes")
+                name = _safe_name(archive, member.name)
+                if member.open is None or not keep(name, member.size):
+                    continue
+                target = into.joinpath(*name.parts)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with member.open() as source:
+                    _copy(archive, source, target, member.size)
+                written.append(target)
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            raise _broken(archive, error) from error
+        except (
+            tarfile.TarError,
+            zipfile.BadZipFile,
+            zlib.error,
+            lzma.LZMAError,
+            EOFError,
+            NotImplementedError,
+        ) as error:
+            raise _broken(archive, error) from error
+    return written
+
+
+def _members(archive: Path) -> Iterator[_Member]:
+    if archive.name.lower().endswith(".zip"):
+        with zipfile.ZipFile(archive) as zip_:
+            for info in zip_.infolist():
+                yield _zip_member(archive, zip_, info)
+    else:
+        with tarfile.open(archive) as tar:
+            for item in tar:
+                yield _tar_member(archive, tar, item)
+
+
+def _zip_member(archive: Path, zip_: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
+    mode = info.external_attr >> 16
+    if info.flag_bits & 0x1:
+        raise _hostile(archive, f"{info.filename!r} is encrypted")
+    if mode and stat.S_IFMT(mode) not in {0, stat.S_IFREG, stat.S_IFDIR}:
+        raise _hostile(archive, f"{info.filename!r} is a link or a device")
+    return _Member(info.filename, info.file_size, None if info.is_dir() else lambda: zip_.open(info))
+
+
+def _tar_member(archive: Path, tar: tarfile.TarFile, item: tarfile.TarInfo) -> _Member:
+    if item.issparse():
+        raise _hostile(archive, f"{item.name!r} is a sparse file")
+    if item.issym() or item.islnk():
+        base = PurePosixPath(item.name).parent if item.issym() else PurePosixPath()
+        _safe_name(archive, str(base / item.linkname))
+        return _Member(item.name, 0, None)
+    if item.isdir():
+        return _Member(item.name, 0, None)
+    if not item.isreg():
+        raise _hostile(archive, f"{item.name!r} is a device or a pipe")
+
+    def open_() -> IO[bytes]:
+        stream = tar.extractfile(item)
+        assert stream is not None  # it is a regular file
+        return stream
+
+    return _Member(item.name, item.size, open_)
+
+
+def _safe_name(archive: Path, name: str) -> PurePosixPath:
+    """The name, which stays inside the folder on any system."""
+    path = PurePosixPath(name)
+    parts: list[str] = []
+    for part in path.parts:
+        if part == "..":
+            if not parts:
+                raise _hostile(archive, f"{name!r} leads out of the folder")
+            parts.pop()
+        else:
+            parts.append(part)
+    if path.is_absolute() or "\\" in name or "\0" in name or (parts and ":" in parts[0]):
+        raise _hostile(archive, f"{name!r} is no relative name")
+    return PurePosixPath(*parts)
+
+
+def _copy(archive: Path, source: IO[bytes], target: Path, size: int) -> None:
+    try:
+        stream = target.open("xb")
+    except FileExistsError as error:
+        raise _hostile(archive, f"{target.name!r} comes twice") from error
+    with stream:
+        copied = 0
+        while block := source.read(_BLOCK):
+            copied += len(block)
+            if copied > size:
+                raise _hostile(archive, f"{target.name!r} is longer than it says")
+            stream.write(block)
+    if copied != size:
+        raise _broken(archive, f"{target.name} ends after {copied:,} of {size:,} bytes")
+
+
+def _hostile(archive: Path, what: str) -> DownloadError:
+    return DownloadError(
+        f"The archive {archive.name} is refused: {what}.",
+        "Do not use it; tell whoever offers it, or try another source.",
+    )
+
+
+def _broken(archive: Path, why: object) -> DownloadError:
+    return DownloadError(f"The archive {archive.name} is broken: {why}.", "Fetch it again: asrcli download-model")

@@ -1,0 +1,308 @@
+"""One file over HTTP: resumed where it broke off, retried, checked, and under its final name only when whole.
+
+Proxies are urllib's (HTTP_PROXY and friends). What is half there lies beside the target as NAME.part, and
+NAME.part.json says of what; RFC 9110 section 14 is the wire side of resuming.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import shutil
+import ssl
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from email.message import Message
+from pathlib import Path
+from typing import IO, Any
+
+from asrcli import __version__
+from asrcli.errors import DiskFullError, DownloadError
+from asrcli.models.digest import sha256_file
+from asrcli.models.files import disk_errors, write_atomic
+
+#: called with (bytes there, bytes in all or None)
+Progress = Callable[[int, "int | None"], None]
+
+_BLOCK = 1 << 18
+_TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """How stubborn a transfer is. Seconds."""
+
+    #: attempts in a row that bring nothing new, before a source is given up
+    retries: int = 4
+    #: wait before the first retry; it doubles each time
+    backoff: float = 0.5
+    #: without a byte for so long, the connection counts as dead
+    timeout: float = 30.0
+    #: longest wait, also where a server asks for more with Retry-After
+    max_wait: float = 60.0
+
+
+_POLICY = Policy()
+
+
+class _BrokeOffError(Exception):
+    """The attempt failed in a way that another may not."""
+
+    def __init__(self, reason: str, wait: float | None = None) -> None:
+        super().__init__(reason)
+        self.wait = wait
+
+
+class _NoDowngrade(urllib.request.HTTPRedirectHandler):
+    """Follow redirects, but never from https to http."""
+
+    def redirect_request(  # noqa: PLR0917 - urllib's signature
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
+    ) -> urllib.request.Request | None:
+        scheme = urllib.parse.urlsplit(newurl).scheme
+        if scheme not in {"http", "https"} or (req.type == "https" and scheme == "http"):
+            raise DownloadError(f"{req.full_url} redirects to {newurl}, which is not safe to follow.")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]
+
+
+def fetch(
+    urls: Sequence[str],
+    target: Path,
+    *,
+    sha256: str | None = None,
+    max_bytes: int | None = None,
+    progress: Progress | None = None,
+    policy: Policy = _POLICY,
+) -> str:
+    """Get a file from the first of `urls` that gives it.
+
+    Args:
+        urls: the same file at several places, tried in order.
+        target: the file to write; it appears whole or not at all.
+        sha256: what the bytes must hash to; None: anything.
+        max_bytes: more is refused.
+        progress: told how far it is.
+        policy: retries and waits.
+
+    Returns:
+        The sha256 of what came.
+
+    Raises:
+        DownloadError: no source gave the file. What came so far is kept; the same call goes on from there.
+        DiskFullError: no room for it.
+    """
+    problems: list[str] = []
+    with disk_errors(target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        for url in urls:
+            transfer = _Transfer(url, target, sha256=sha256, max_bytes=max_bytes, progress=progress, policy=policy)
+            try:
+                return transfer.run()
+            except DownloadError as error:
+                problems.append(error.message)
+    part = _part(target)
+    kept = f"{part.stat().st_size:,} bytes are kept: run the same command again to go on. " if part.exists() else ""
+    raise DownloadError(
+        " ".join(problems),
+        kept
+        + "Other ways: --mirror names another source, --from takes an archive that you fetched otherwise."
+        + (_CHANGED if sha256 is not None and any("expected" in problem for problem in problems) else ""),
+    )
+
+
+_CHANGED = " If the publisher has replaced the file, write its new sha256 under the model's download: in models.yaml."
+
+
+def _part(target: Path) -> Path:
+    return target.with_name(target.name + ".part")
+
+
+class _Transfer:
+    """The fetching of one file from one address."""
+
+    def __init__(
+        self,
+        url: str,
+        target: Path,
+        *,
+        sha256: str | None,
+        max_bytes: int | None,
+        progress: Progress | None,
+        policy: Policy,
+    ) -> None:
+        if urllib.parse.urlsplit(url).scheme not in {"http", "https"}:
+            raise DownloadError(f"{url} is no http or https address.")
+        self._url = url
+        self._target = target
+        self._sha256 = sha256
+        self._max_bytes = max_bytes
+        self._progress = progress or (lambda _done, _total: None)
+        self._policy = policy
+        self._part = _part(target)
+        self._note = target.with_name(target.name + ".part.json")
+        self._opener = urllib.request.build_opener(_NoDowngrade())
+        #: whether the part was written in one go, from its first byte, by this object
+        self._one_pass = False
+
+    def run(self) -> str:
+        self._transfer()
+        actual = sha256_file(self._part)
+        if self._sha256 is not None and actual != self._sha256 and not self._one_pass:
+            # Pieces of two versions of the file, or a part that something damaged: once more, from the start.
+            self._drop()
+            self._transfer()
+            actual = sha256_file(self._part)
+        if self._sha256 is not None and actual != self._sha256:
+            self._drop()
+            raise DownloadError(
+                f"What {self._url} sent is not what was expected (sha256 {actual}, expected {self._sha256})."
+            )
+        self._part.replace(self._target)
+        self._note.unlink(missing_ok=True)
+        return actual
+
+    def _transfer(self) -> None:
+        """Attempt after attempt until the part is whole."""
+        fruitless = 0
+        while True:
+            before = self._have()
+            try:
+                self._attempt()
+            except _BrokeOffError as error:
+                fruitless = 0 if self._have() > before else fruitless + 1
+                if fruitless > self._policy.retries:
+                    raise DownloadError(f"{self._url}: {error} (tried {fruitless} times in vain).") from error
+                wait = error.wait if error.wait is not None else self._policy.backoff * 2 ** max(0, fruitless - 1)
+                time.sleep(min(wait, self._policy.max_wait))
+            else:
+                return
+
+    def _have(self) -> int:
+        return self._part.stat().st_size if self._part.exists() else 0
+
+    def _drop(self) -> None:
+        self._part.unlink(missing_ok=True)
+        self._note.unlink(missing_ok=True)
+
+    # -- one attempt -------------------------------------------------------------------------------------------
+
+    def _attempt(self) -> None:
+        start, request = self._request()
+        try:
+            response = self._opener.open(request, timeout=self._policy.timeout)
+        except urllib.error.HTTPError as error:
+            with error:
+                self._refused(error, start)
+            return
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise self._unreachable(error) from error
+        with response:
+            self._receive(response, start)
+
+    def _request(self) -> tuple[int, urllib.request.Request]:
+        """The request, and the offset it asks from: the part's length if it is surely of this file, else 0."""
+        headers = {"User-Agent": f"asrcli/{__version__}", "Accept-Encoding": "identity"}
+        note = self._read_note()
+        start = self._have()
+        same = note.get("url") == self._url and note.get("total") is not None
+        if start and (same or self._sha256 is not None):
+            headers["Range"] = f"bytes={start}-"
+            validator = note.get("validator")
+            if validator and note.get("url") == self._url:
+                headers["If-Range"] = validator
+        else:
+            start = 0
+        return start, urllib.request.Request(self._url, headers=headers)  # noqa: S310 - the scheme was checked
+
+    def _read_note(self) -> dict[str, Any]:
+        try:
+            note = json.loads(self._note.read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return note if isinstance(note, dict) else {}
+
+    def _unreachable(self, error: Exception) -> Exception:
+        reason = getattr(error, "reason", error)
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            return DownloadError(f"{self._url}: the server's certificate is not trusted ({reason.verify_message}).")
+        return _BrokeOffError(f"cannot be reached ({reason or type(error).__name__})")
+
+    def _refused(self, error: urllib.error.HTTPError, start: int) -> None:
+        """Judge an error status; return only if the part turns out to be whole."""
+        if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and start:
+            total = re.fullmatch(r"bytes \*/(\d+)", error.headers.get("Content-Range") or "")
+            if total is not None and int(total[1]) == start:
+                return
+            self._drop()
+            raise _BrokeOffError("the server's file has become shorter", 0.0)
+        if error.code in _TRANSIENT:
+            raise _BrokeOffError(f"the server answered {error.code} {error.reason}", _retry_after(error.headers))
+        raise DownloadError(f"{self._url}: the server answered {error.code} {error.reason}.")
+
+    def _receive(self, response: http.client.HTTPResponse, start: int) -> None:
+        start, total = self._accept(response, start)
+        if self._max_bytes is not None and (total or 0) > self._max_bytes:
+            raise DownloadError(f"{self._url} wants to send {total:,} bytes; at most {self._max_bytes:,} are expected.")
+        self._check_room((total or 0) - start)
+        validator = _validator(response.headers)
+        note = {"url": self._url, "validator": validator, "total": total}
+        write_atomic(self._note, json.dumps(note).encode())
+        self._one_pass = start == 0
+        done = start
+        with self._part.open("r+b" if start else "wb") as stream:
+            stream.seek(start)
+            self._progress(done, total)
+            while block := self._read(response):
+                stream.write(block)
+                done += len(block)
+                if self._max_bytes is not None and done > self._max_bytes:
+                    raise DownloadError(f"{self._url} sends more than the {self._max_bytes:,} bytes expected.")
+                self._progress(done, total)
+        if total is not None and done < total:
+            raise _BrokeOffError(f"the connection broke off after {done:,} of {total:,} bytes")
+
+    def _accept(self, response: http.client.HTTPResponse, start: int) -> tuple[int, int | None]:
+        """Where the body begins in the file, and how long the whole file is."""
+        if response.status == http.HTTPStatus.PARTIAL_CONTENT:
+            given = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", response.headers.get("Content-Range") or "")
+            known = self._read_note().get("total")
+            total = int(given[3]) if given is not None and given[3] != "*" else None
+            if given is None or int(given[1]) != start or (None not in {known, total} and known != total):
+                # It sends another range than was asked for, or of another file.
+                self._drop()
+                raise _BrokeOffError("the server sent another range than was asked for", 0.0)
+            return start, total
+        length = response.headers.get("Content-Length")
+        return 0, int(length) if length is not None and length.isdigit() else None
+
+    def _read(self, response: http.client.HTTPResponse) -> bytes:
+        try:
+            return response.read(_BLOCK)
+        except (OSError, http.client.HTTPException) as error:
+            raise _BrokeOffError(f"the connection broke off ({error or type(error).__name__})") from error
+
+    def _check_room(self, needed: int) -> None:
+        free = shutil.disk_usage(self._part.parent).free
+        if needed > free:
+            raise DiskFullError(
+                f"{needed:,} bytes are to come, but only {free:,} are free in {self._part.parent}.",
+                "Free some space, or choose another place with --model-dir.",
+            )
+
+
+def _validator(headers: Message) -> str | None:
+    """What If-Range may carry: a strong ETag, else the date of change."""
+    etag = headers.get("ETag")
+    if etag is not None and not etag.startswith("W/"):
+        return etag
+    return headers.get("Last-Modified")
+
+
+def _retry_after(headers: Message) -> float | None:
+    value = headers.get("Retry-After") or ""
+    return float(value) if value.isdigit() else None

@@ -1,0 +1,366 @@
+"""Models on disk: install, verify, remove.
+
+The root holds a folder for each model, `models.lock.json` (pins.py), and hidden folders for what is under way. A
+model's folder appears by one rename.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from asrcli.errors import DiskFullError, DownloadError, ModelNotInstalledError, UsageError
+from asrcli.models.archive import Limits, extract, is_archive
+from asrcli.models.digest import sha256_file
+from asrcli.models.download import Policy, Progress, fetch
+from asrcli.models.entry import Kind, ModelEntry
+from asrcli.models.files import disk_errors, locked
+from asrcli.models.mirrors import Mirror
+from asrcli.models.pins import Pin, Pins
+from asrcli.models.registry import Registry
+
+if TYPE_CHECKING:
+    from asrcli.backends.types import ModelSpec
+
+_POLICY = Policy()
+
+#: companions of a model up to this size are kept too: licence, readme, a bpe.model for hotwords
+_COMPANION_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What `verify` found."""
+
+    name: str
+    #: file -> what is wrong with it; empty: all is well
+    problems: Mapping[str, str] = field(default_factory=dict)
+    #: files that were compared with a known sha256
+    checked: int = 0
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+
+class Store:
+    """The models' root of a registry, as a place to write to."""
+
+    def __init__(self, registry: Registry, *, policy: Policy = _POLICY) -> None:
+        self.registry = registry
+        self.root = registry.root
+        self.pins = Pins(registry.root)
+        self._policy = policy
+
+    # -- installing --------------------------------------------------------------------------------------------
+
+    def install(
+        self,
+        name: str,
+        *,
+        mirrors: Sequence[Mirror] = (),
+        source: Path | None = None,
+        force: bool = False,
+        progress: Progress | None = None,
+        on_wait: Callable[[], None] | None = None,
+    ) -> Path:
+        """Bring a model here, from the network or from an archive; nothing is done if it is here.
+
+        Args:
+            name: a registry name.
+            mirrors: places to try before the model's own address.
+            source: an archive (or a single-file model) on this machine: no network is used.
+            force: install again what is here.
+            progress: told of the bytes received.
+            on_wait: called if another process is installing this model; then its work is used.
+
+        Returns:
+            The model's folder.
+
+        Raises:
+            UnknownModelError: no such name.
+            DownloadError: it did not come, not whole, not what it was before, or the archive is broken or hostile.
+            DiskFullError: no room.
+            UsageError: the model has no address, or lies outside the root.
+        """
+        entry = self.registry.entry(name)
+        if entry.source == "embedded":
+            return self.registry.folder(entry)
+        target = self._own_folder(entry)
+        with disk_errors(self.root), locked(self.root / ".locks" / f"{target.name}.lock", on_wait=on_wait):
+            if not force and not self.registry.missing(entry):
+                return target
+            self._sweep(target)
+            incoming = Path(tempfile.mkdtemp(dir=self.root, prefix=f".incoming-{target.name}-"))
+            try:
+                origin, got = self._bring(entry, incoming, mirrors, source, progress)
+                self.place(entry, incoming, target)
+                self.pins.record(entry.dir, Pin({} if got is None else {origin: got}, sums_of(target)))
+            finally:
+                shutil.rmtree(incoming, ignore_errors=True)
+        return target
+
+    def _own_folder(self, entry: ModelEntry) -> Path:
+        folder = Path(os.path.normpath(self.registry.folder(entry)))
+        if folder.parent != self.root:
+            raise UsageError(
+                f"The model {entry.name} lies in {folder}, outside {self.root}: it is yours to look after.",
+                "Change its 'dir' in models.yaml to a plain name to let asrcli manage it.",
+            )
+        return folder
+
+    def _sweep(self, target: Path) -> None:
+        """Remove what killed installations of this model left; the lock says that none is under way."""
+        for rest in self.root.glob(f".incoming-{target.name}-*"):
+            shutil.rmtree(rest, ignore_errors=True)
+
+    def _bring(
+        self,
+        entry: ModelEntry,
+        incoming: Path,
+        mirrors: Sequence[Mirror],
+        source: Path | None,
+        progress: Progress | None,
+    ) -> tuple[str, str | None]:
+        """Put the files into `incoming`; where they came from, and the archive's sha256 if there was one."""
+        if source is not None:
+            if not source.is_file():
+                raise UsageError(f"There is no file {source}.", "--from takes an archive, or a model of a single file.")
+            sum_ = sha256_file(source)
+            self._compare(entry, sum_, str(source))
+            self._unpack(entry, source, incoming)
+            return str(source), sum_
+        for mirror in mirrors:
+            if mirror.endpoint is not None:
+                return self._bring_files(entry, mirror, incoming, progress)
+        url = entry.download.url
+        if url is None:
+            raise UsageError(
+                f"The model {entry.name} has no download address.",
+                f"Put its files into {self.registry.folder(entry)}: {', '.join(entry.required)}.",
+            )
+        self._check_room(entry)
+        downloads = self.root / ".downloads"
+        archive = downloads / PurePosixPath(url.split("?")[0]).name.replace("%2B", "+")
+        sum_ = fetch(
+            [*(mirror.url(url) for mirror in mirrors), url],
+            archive,
+            sha256=entry.download.sha256 or self.pins.of(entry.dir).archives.get(url),
+            max_bytes=_most(entry),
+            progress=progress,
+            policy=self._policy,
+        )
+        self._unpack(entry, archive, incoming)
+        archive.unlink(missing_ok=True)
+        return url, sum_
+
+    def _compare(self, entry: ModelEntry, sum_: str, what: str) -> None:
+        """A local archive is held to the same sum as a download."""
+        expected = entry.download.sha256
+        if expected is not None and is_archive(entry.download.url or "") and sum_ != expected:
+            raise DownloadError(
+                f"{what} is not the archive of {entry.name} (sha256 {sum_}, expected {expected}).",
+                "If you trust it, write its sha256 into models.yaml under "
+                f"models: {{{entry.name}: {{download: {{sha256: ...}}}}}}.",
+            )
+
+    def _bring_files(
+        self, entry: ModelEntry, mirror: Mirror, incoming: Path, progress: Progress | None
+    ) -> tuple[str, str | None]:
+        """One by one from a server like Hugging Face; the parts wait in `.downloads`, so that they can go on."""
+        files = mirror.files(entry)
+        pinned = self.pins.of(entry.dir).files
+        parts = self.root / ".downloads" / entry.dir
+        done = 0
+
+        def step(had: int, _total: int | None) -> None:
+            if progress is not None:
+                progress(done + had, None)
+
+        for name, url in files.items():
+            part = parts / name
+            if not part.is_file():
+                fetch([url], part, sha256=pinned.get(name), max_bytes=_most(entry), progress=step, policy=self._policy)
+            done += part.stat().st_size
+        for name in files:
+            (incoming / name).parent.mkdir(parents=True, exist_ok=True)
+            (parts / name).replace(incoming / name)
+        shutil.rmtree(parts, ignore_errors=True)
+        return f"{mirror.endpoint}/{entry.download.huggingface}", None
+
+    def _check_room(self, entry: ModelEntry) -> None:
+        if entry.size is None:
+            return
+        # The archive, and about as much again unpacked (quantised weights hardly compress).
+        needed, free = int(entry.size * 2.2), shutil.disk_usage(self.root).free
+        if needed > free:
+            raise DiskFullError(
+                f"{entry.name} needs about {needed / 1e6:,.0f} MB; {free / 1e6:,.0f} MB are free in {self.root}.",
+                "Free some space, or choose another place with --model-dir.",
+            )
+
+    def _unpack(self, entry: ModelEntry, archive: Path, incoming: Path) -> None:
+        if not is_archive(archive.name):
+            if len(entry.files) != 1:
+                raise DownloadError(f"{archive.name} is no archive, but {entry.name} has several files.")
+            (name,) = entry.files.values()
+            shutil.copyfile(archive, incoming / name)
+            return
+        prefix = PurePosixPath(entry.download.archive_subdir or "")
+        # Two entries may share a folder (int8 and float32 of one model): what either needs is kept.
+        siblings = [other for other in self.registry.entries() if other.dir == entry.dir]
+        needed = {prefix / name for other in siblings for name in other.required}
+
+        def keep(name: PurePosixPath, size: int) -> bool:
+            if name in needed or any(parent in needed for parent in name.parents):
+                return True
+            return size <= _COMPANION_BYTES and "test_wavs" not in name.parts and name.is_relative_to(prefix)
+
+        extract(archive, incoming, keep=keep, limits=Limits(total=max(8 << 30, 12 * (entry.size or 0))))
+        inner = incoming.joinpath(*prefix.parts)
+        if inner != incoming and inner.is_dir():
+            for child in list(inner.iterdir()):
+                child.replace(incoming / child.name)
+            shutil.rmtree(incoming / prefix.parts[0])
+
+    def place(self, entry: ModelEntry, incoming: Path, target: Path) -> None:
+        """Make a folder of complete files (under the root) the model's folder. The caller holds the model's lock.
+
+        Raises:
+            DownloadError: a required file is missing.
+        """
+        lost = [name for name in entry.required if not (incoming / name).exists()]
+        if lost:
+            raise DownloadError(
+                f"What came for {entry.name} lacks {', '.join(lost)}.",
+                "The publisher may have changed the archive; say the new names in models.yaml (docs/models.md).",
+            )
+        incoming.chmod(0o755)  # mkdtemp made it for us alone
+        if not target.exists():
+            incoming.rename(target)
+            return
+        # Keep what only the old folder has (another precision, a user's hotwords), then change them over.
+        for old in target.rglob("*"):
+            new = incoming / old.relative_to(target)
+            if old.is_file() and not new.exists():
+                new.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(old, new)
+        retired = Path(tempfile.mkdtemp(dir=self.root, prefix=f".incoming-{target.name}-")) / target.name
+        target.rename(retired)
+        incoming.rename(target)
+        shutil.rmtree(retired.parent, ignore_errors=True)
+
+    # -- looking after -----------------------------------------------------------------------------------------
+
+    def verify(self, name: str) -> Verification:
+        """Compare an installed model's files with the sums of the day it was installed.
+
+        Raises:
+            UnknownModelError: no such name.
+        """
+        entry = self.registry.entry(name)
+        problems = dict.fromkeys(self.registry.missing(entry), "missing")
+        folder = self.registry.folder(entry)
+        checked = 0
+        for file, expected in self.pins.of(entry.dir).files.items():
+            needed = any(file == want or file.startswith(f"{want}/") for want in entry.required)
+            if not needed or not (folder / file).is_file():
+                continue
+            checked += 1
+            actual = sha256_file(folder / file)
+            if actual != expected:
+                problems[file] = f"sha256 is {actual}, was {expected}"
+        return Verification(name, problems, checked)
+
+    def remove(self, name: str) -> tuple[str, ...]:
+        """Delete an installed model's folder and what was half downloaded of it.
+
+        Returns:
+            The names of all models that lay in that folder.
+
+        Raises:
+            UnknownModelError: no such name.
+            ModelNotInstalledError: nothing of it is here.
+            UsageError: it is embedded in a wheel, or lies outside the root.
+        """
+        entry = self.registry.entry(name)
+        if entry.source == "embedded":
+            raise UsageError(f"{name} is part of a Python package.", "Remove that: pip uninstall moonshine-voice")
+        target = self._own_folder(entry)
+        gone = tuple(
+            other.name
+            for other in self.registry.entries()
+            if other.dir == entry.dir and not self.registry.missing(other)
+        )
+        with disk_errors(self.root), locked(self.root / ".locks" / f"{target.name}.lock"):
+            rest = self._downloads_of(entry)
+            if not target.exists() and not rest:
+                raise ModelNotInstalledError(f"The model {name} is not installed.", "See what is: asrcli models")
+            for path in rest:
+                shutil.rmtree(path, ignore_errors=True)
+                with suppress(OSError):
+                    path.unlink()
+            if target.exists():
+                # One rename first: a reader sees the model whole or not at all.
+                retired = Path(tempfile.mkdtemp(dir=self.root, prefix=f".incoming-{target.name}-"))
+                target.rename(retired / target.name)
+                shutil.rmtree(retired, ignore_errors=True)
+        return gone
+
+    def _downloads_of(self, entry: ModelEntry) -> list[Path]:
+        downloads = self.root / ".downloads"
+        archive = PurePosixPath((entry.download.url or "").split("?")[0]).name
+        found = list(downloads.glob(f"{archive}*")) if archive else []
+        return found + [path for path in (downloads / entry.dir,) if path.exists()]
+
+
+def sums_of(folder: Path) -> dict[str, str]:
+    """Relative path -> sha256 of every file in a folder."""
+    return {
+        path.relative_to(folder).as_posix(): sha256_file(path) for path in sorted(folder.rglob("*")) if path.is_file()
+    }
+
+
+def _most(entry: ModelEntry) -> int | None:
+    """What a download may bring at most: sizes in the catalogue are rough, a runaway server is not."""
+    return None if entry.size is None else 3 * entry.size + (64 << 20)
+
+
+def obtain(
+    store: Store,
+    name: str | None = None,
+    *,
+    kind: Kind = "asr",
+    language: str | None = None,
+    offline: bool = False,
+    mirrors: Sequence[Mirror] = (),
+    progress: Progress | None = None,
+    on_wait: Callable[[], None] | None = None,
+) -> ModelSpec:
+    """Resolve a model, downloading it first if it is known and not here.
+
+    Raises:
+        ModelNotInstalledError: it is not here, and `offline` or the lack of an address forbids getting it.
+        Whatever `Registry.resolve` and `Store.install` raise.
+    """
+    registry = store.registry
+    try:
+        return registry.resolve(name, language=language, kind=kind)
+    except ModelNotInstalledError as error:
+        entry = registry.entry(name or registry.default_name(kind))
+        if offline:
+            raise ModelNotInstalledError(
+                f"{error.message.removesuffix('.')}, and --offline forbids the network.",
+                f"On a machine with a network: asrcli models export {entry.name} -o {entry.name}.tar; "
+                f"then here: asrcli models import {entry.name}.tar",
+            ) from error
+        if entry.download.url is None and entry.download.huggingface is None:
+            raise
+        store.install(entry.name, mirrors=mirrors, progress=progress, on_wait=on_wait)
+    return registry.resolve(name, language=language, kind=kind)
