@@ -33,6 +33,8 @@ class Item:
     source: Source
     #: format -> file; empty where the result goes to stdout
     outputs: dict[str, Path]
+    #: the format for stdout, or None where the results go to files
+    stdout: str | None = None
     #: where this item's results are recorded; None for what cannot be recognised in a later run
     journal: Path | None = None
     #: whether the user named the output (`-o FILE`), which then replaces what is there
@@ -41,10 +43,6 @@ class Item:
     stream: bool = False
     #: bytes; 0 where unknown
     size: int = 0
-
-    @property
-    def to_stdout(self) -> bool:
-        return not self.outputs
 
     @property
     def estimate(self) -> float:
@@ -170,12 +168,15 @@ class _Outputs:
         return neighbours
 
     def _item(self, index: int, found: Found, outputs: dict[str, Path], *, named: bool = False) -> Item:
+        if not outputs and len(self.inputs.formats) > 1:
+            raise UsageError("Stdout takes one format.", "Give --output-dir for several formats.")
         name = "stdin" if found.path is None else printable(found.path)
         size = found.status.st_size if found.status is not None and not found.stream else 0
         return Item(
             index=index,
             source=Source(name, found.path, self.stdin if found.path is None else None),
             outputs=outputs,
+            stdout=None if outputs else self.inputs.formats[0],
             journal=None if found.stream or not outputs else self._journal(outputs, named=named),
             named=named,
             stream=found.stream,

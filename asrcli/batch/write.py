@@ -14,9 +14,9 @@ import os
 import re
 import secrets
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 from asrcli.errors import AsrcliError, DiskFullError, OutputError
 
@@ -63,10 +63,10 @@ def check_writable(path: Path) -> None:
     Raises:
         OutputError: `path` or the nearest folder that exists cannot be written.
     """
-    if not is_regular_target(path):
-        return
     if os.path.isdir(path):
         raise write_error(path, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
+    if not is_regular_target(path):
+        return
     folder = Path(os.path.abspath(path)).parent
     while not os.path.lexists(folder):
         folder = folder.parent
@@ -85,28 +85,21 @@ class _Staged:
     handle: int = -1
 
 
-class Staging:
-    """The outputs of one input: `add` each, `commit` all; leaving the block without it leaves no trace.
+@contextlib.contextmanager
+def staging() -> Iterator[Staging]:
+    """The outputs of one input: `add` each, `commit` all; leaving the block without `commit` leaves no trace."""
+    outputs = Staging()
+    try:
+        yield outputs
+    finally:
+        outputs.discard()
 
-    Everything that may fail for want of space or permission happens in `add`, so that `commit` is a few renames.
-    """
+
+class Staging:
+    """Outputs on their way. Everything that may fail for want of space happens in `add`: `commit` only renames."""
 
     def __init__(self) -> None:
         self._staged: list[_Staged] = []
-
-    def __enter__(self) -> Staging:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for staged in self._staged:
-            if staged.temporary is not None:
-                with contextlib.suppress(OSError):
-                    os.unlink(staged.temporary)
-            if staged.handle >= 0:
-                os.close(staged.handle)
-        self._staged.clear()
 
     def add(self, target: Path, data: bytes) -> None:
         """Write `data` beside `target`, safely on disk.
@@ -136,18 +129,32 @@ class Staging:
             BrokenPipeError: the reader of a pipe is gone.
         """
         for staged in self._staged:
-            try:
-                if staged.temporary is None:
-                    _pour(staged.target, staged.data)
-                else:
-                    os.replace(staged.temporary, staged.target)
-                    staged.temporary = None
-            except BrokenPipeError:
-                raise
-            except OSError as error:
-                raise write_error(staged.target, error) from error
+            _name(staged)
         for folder in {staged.target.parent for staged in self._staged if staged.handle >= 0}:
             _sync_folder(folder)
+
+    def discard(self) -> None:
+        """Remove what was not committed."""
+        for staged in self._staged:
+            if staged.temporary is not None:
+                with contextlib.suppress(OSError):
+                    os.unlink(staged.temporary)
+            if staged.handle >= 0:
+                os.close(staged.handle)
+        self._staged.clear()
+
+
+def _name(staged: _Staged) -> None:
+    try:
+        if staged.temporary is None:
+            _pour(staged.target, staged.data)
+        else:
+            os.replace(staged.temporary, staged.target)
+            staged.temporary = None
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise write_error(staged.target, error) from error
 
 
 def _create_temporary(folder: Path) -> tuple[int, Path]:

@@ -1,0 +1,175 @@
+"""What is left to do for one input, and why.
+
+An output that is missing is made; one that the journal knows is redone when the recording, the model or the options
+have changed. A file that is not ours - the journal does not know it, or somebody has edited it since - stays as it is
+unless `--overwrite` is given: hand-corrected subtitles survive the nightly run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Literal
+
+from asrcli.batch.journal import Journal, Recording, Written, hash_file
+from asrcli.batch.plan import Item
+from asrcli.batch.recipe import Recipe
+from asrcli.batch.walk import printable, unreadable
+from asrcli.batch.write import is_regular_target
+from asrcli.errors import OutputError
+
+#: why an input is transcribed or skipped; stable words for JSON
+Reason = Literal[
+    "new", "missing", "changed", "model", "options", "overwrite",  # transcribed
+    "done", "exists", "edited", "other",  # skipped
+]  # fmt: skip
+
+EXPLANATIONS: dict[Reason, str] = {
+    "new": "not transcribed yet",
+    "missing": "an output is missing",
+    "changed": "the recording has changed",
+    "model": "made with another model",
+    "options": "made with other options",
+    "overwrite": "--overwrite",
+    "done": "done already",
+    "exists": "the output exists and is not known to be ours (--overwrite replaces it)",
+    "edited": "the output was edited since it was written (--overwrite replaces it)",
+    "other": "the output was made from another recording (--overwrite replaces it)",
+}
+
+#: of several outputs, the reason that is told
+_PRECEDENCE: tuple[Reason, ...] = (
+    "overwrite", "changed", "model", "options", "new", "missing", "edited", "other", "exists", "done",
+)  # fmt: skip
+_TO_MAKE: frozenset[Reason] = frozenset({"new", "missing", "changed", "model", "options", "overwrite"})
+
+
+class Existing(Enum):
+    """What happens to outputs that exist."""
+
+    #: the journal decides
+    JOURNAL = "journal"
+    #: everything is made anew (`--overwrite`)
+    OVERWRITE = "overwrite"
+    #: whatever exists stays, whoever made it (`--skip-existing`)
+    SKIP = "skip"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do for one input."""
+
+    reason: Reason
+    #: format -> file of the outputs to make; empty if it is skipped, or goes to stdout
+    make: dict[str, Path]
+    #: formats that stay although they are not ours
+    kept: tuple[str, ...] = ()
+    #: the hashed input; None where nothing is recorded of it
+    recording: Recording | None = None
+    #: seconds of audio, where the journal knows
+    duration: float | None = None
+
+    @property
+    def skip(self) -> bool:
+        return self.reason not in _TO_MAKE
+
+
+def decide(item: Item, journal: Journal | None, recipe: Recipe, existing: Existing) -> Decision:
+    """Look at an input and its outputs as they are now.
+
+    Raises:
+        InputError: the input cannot be read.
+        OutputError: an output is, by a link, an input's own file.
+    """
+    if item.stdout is not None:
+        return Decision("new", {})
+    if existing is Existing.SKIP and all(map(os.path.lexists, item.outputs.values())):
+        return Decision("exists", {}, kept=tuple(item.outputs))
+    _check_links(item)
+    recording = _recording(item, journal)
+    look = _Look(item, journal, recording, recipe, existing)
+    reasons = {suffix: look.reason(suffix) for suffix in item.outputs}
+    return Decision(
+        reason=min(reasons.values(), key=_PRECEDENCE.index),
+        make={suffix: item.outputs[suffix] for suffix, reason in reasons.items() if reason in _TO_MAKE},
+        kept=tuple(suffix for suffix, reason in reasons.items() if reason not in _TO_MAKE and reason != "done"),
+        recording=recording,
+        duration=look.known_duration(),
+    )
+
+
+def _check_links(item: Item) -> None:
+    if item.source.path is None:
+        return
+    for path in item.outputs.values():
+        if os.path.exists(path) and os.path.samefile(path, item.source.path):
+            raise OutputError(
+                f"{printable(path)!r} leads to the recording itself.", "Remove that link, or use --output-dir."
+            )
+
+
+def _recording(item: Item, journal: Journal | None) -> Recording | None:
+    if journal is None or item.source.path is None:
+        return None
+    try:
+        return journal.recording(item.source.path)
+    except OSError as error:
+        raise unreadable(item.source.path, error).error from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    item: Item
+    journal: Journal | None
+    recording: Recording | None
+    recipe: Recipe
+    existing: Existing
+
+    def reason(self, suffix: str) -> Reason:
+        path = self.item.outputs[suffix]
+        if not os.path.lexists(path) or not is_regular_target(path):
+            return "missing" if self._history(path) else "new"
+        if self.existing is Existing.OVERWRITE:
+            return "overwrite"
+        if self.existing is Existing.SKIP:
+            return "exists"
+        return "new" if self.item.named else self._judge(path, suffix)
+
+    def _judge(self, path: Path, suffix: str) -> Reason:
+        """Judge a file that stands where an output belongs."""
+        history = self._history(path)
+        matching = _records_of(path, history)
+        if self.recording is None or not matching:
+            return "edited" if history else "exists"
+        content = self.recording.digest
+        if any(record.made_by(content, self.recipe, suffix) for record in matching):
+            return "done"
+        ours = [record for record in matching if record.content == content or record.source == self.recording.path]
+        if not ours:
+            return "other"
+        if ours[-1].content != content:
+            return "changed"
+        return "options" if ours[-1].model == self.recipe.model else "model"
+
+    def known_duration(self) -> float | None:
+        if self.recording is None:
+            return None
+        records = [record for path in self.item.outputs.values() for record in self._history(path)]
+        return next((record.duration for record in records if record.content == self.recording.digest), None)
+
+    def _history(self, path: Path) -> Sequence[Written]:
+        return self.journal.written(path) if self.journal is not None else ()
+
+
+def _records_of(path: Path, history: Sequence[Written]) -> list[Written]:
+    """The records that describe the file as it is now."""
+    try:
+        size = os.stat(path).st_size
+        candidates = [record for record in history if record.size == size]
+        digest = hash_file(path) if candidates else ""
+    except OSError:
+        return []  # it cannot be read, so it is not taken for ours
+    return [record for record in candidates if record.digest == digest]

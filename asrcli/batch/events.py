@@ -1,0 +1,145 @@
+"""What happens in a batch, as values: progress bars, plain lines and `--log-json` are three readers of one stream.
+
+The JSON form of an event is versioned by `SCHEMA`. `event` is its name, `index` and `name` say which input it is about
+(the input's place in the plan, from 0; the name that messages use).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, ClassVar
+
+from asrcli.batch.summary import Summary, error_dict
+from asrcli.batch.walk import printable
+from asrcli.errors import AsrcliError
+from asrcli.transcript import Segment
+
+SCHEMA = "asrcli/event/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Root of the events."""
+
+    kind: ClassVar[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The versioned JSON form."""
+        body = {item.name: _plain(getattr(self, item.name)) for item in fields(self)}
+        return {"schema": SCHEMA, "event": self.kind, **body}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, AsrcliError):
+        return error_dict(value)
+    if isinstance(value, (Segment, Summary)):
+        return value.to_dict()
+    if isinstance(value, Path):
+        return printable(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, float):
+        return round(value, 3)
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class BatchStarted(Event):
+    kind: ClassVar[str] = "batch_started"
+
+    files: int
+    #: a guess from file sizes, seconds of audio; what is skipped is part of it
+    estimate: float
+    jobs: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileEvent(Event):
+    """Root of what happens to one input."""
+
+    index: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileStarted(FileEvent):
+    kind: ClassVar[str] = "file_started"
+
+    #: a word of `decision.Reason`
+    reason: str
+    #: a guess at its length, seconds
+    estimate: float
+
+
+@dataclass(frozen=True, slots=True)
+class FileProgress(FileEvent):
+    """At most about ten a second for each file."""
+
+    kind: ClassVar[str] = "file_progress"
+
+    #: seconds of the recording
+    done: float
+    #: None where the recording does not tell its length
+    total: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentReady(FileEvent):
+    """A segment as it is recognised; its id and speaker may still change."""
+
+    kind: ClassVar[str] = "segment"
+
+    segment: Segment
+
+
+@dataclass(frozen=True, slots=True)
+class FileDone(FileEvent):
+    """The outputs stand under their final names, or stdout has the text."""
+
+    kind: ClassVar[str] = "file_done"
+
+    #: format -> file; empty for stdout
+    outputs: Mapping[str, Path]
+    #: seconds of audio, seconds it took
+    duration: float
+    wall: float
+    language: str | None = None
+    segments: int = 0
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FileSkipped(FileEvent):
+    kind: ClassVar[str] = "file_skipped"
+
+    #: a word of `decision.Reason`
+    reason: str
+    explanation: str
+    duration: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileFailed(FileEvent):
+    """`index` is -1 for an input that could not be planned."""
+
+    kind: ClassVar[str] = "file_failed"
+
+    error: AsrcliError
+
+
+@dataclass(frozen=True, slots=True)
+class Notice(Event):
+    """Something the user should know that fails nothing."""
+
+    kind: ClassVar[str] = "notice"
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFinished(Event):
+    kind: ClassVar[str] = "batch_finished"
+
+    summary: Summary

@@ -1,0 +1,353 @@
+"""What was made of which recording, so that a later run does only what is left to do.
+
+A JSON-lines file. Each line is a record of one finished transcription: the recording (path, size, time of change, hash
+of its bytes), the recipe (model digest, fingerprints of the options) and the outputs (path, size, hash). Paths below
+the journal's folder are kept relative to it, so the folder can be moved.
+
+The record is written *before* the outputs get their final names. An output counts as done when a record describes
+exactly the file that stands there; so whenever a process is killed, what it left is either complete and known, or is
+done again. Records are only ever appended, by any number of processes: each append is one write under a file lock, and
+a line torn by a full disk or a kill is cut off by the next append.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+from asrcli.batch.recipe import Recipe
+from asrcli.batch.write import write_all, write_error
+
+SCHEMA = "asrcli/journal/1"
+
+_BLOCK = 1 << 20
+#: a file changed so shortly before it was hashed may change again without its time of change telling
+_RACY_NS = 2_000_000_000
+_NO_PERMISSION = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One output as a record describes it."""
+
+    #: the recording it was made from
+    source: Path
+    content: str
+    #: the output's own size and hash
+    size: int
+    digest: str
+    model: str
+    options: str
+    format_options: str
+    #: seconds of audio
+    duration: float
+
+    def made_by(self, content: str, recipe: Recipe, suffix: str) -> bool:
+        """Whether doing it again would give the same."""
+        return self.content == content and self.same_recipe(recipe, suffix)
+
+    def same_recipe(self, recipe: Recipe, suffix: str) -> bool:
+        wanted = (recipe.model, recipe.options, recipe.formats.get(suffix, ""))
+        return (self.model, self.options, self.format_options) == wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """The bytes of an input at one moment."""
+
+    path: Path
+    size: int
+    mtime_ns: int
+    digest: str
+    #: when hashing began, nanoseconds of the system's clock
+    hashed_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One output to be recorded."""
+
+    suffix: str
+    path: Path
+    size: int
+    digest: str
+
+
+class Journal:
+    """One journal file, open for this process. Safe to use from several threads.
+
+    Between processes, `claim` keeps two runs from working on the same recording; the claims of a process that dies are
+    free again at once.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """Read the journal.
+
+        Args:
+            path: need not exist.
+            read_only: write nothing, not even an empty file (`--dry-run`).
+
+        Raises:
+            DiskFullError, OutputError: it cannot be created. Lack of permission is a notice instead.
+        """
+        self.path = Path(os.path.abspath(path))
+        self.notices: list[str] = []
+        self._lock = RLock()
+        self._written: dict[Path, list[Written]] = {}
+        self._digests: dict[tuple[Path, int, int], str] = {}
+        self._end = 0  # of the last whole line that was read
+        self._torn = False
+        self._damaged = 0
+        self._writable = not read_only
+        self._handle = self._open()
+        self.refresh()
+        if self._damaged:
+            self.notices.append(f"{self.path}: {self._damaged} damaged lines of the journal were passed over.")
+
+    def _open(self) -> int:
+        if self._writable:
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+            except OSError as error:
+                if error.errno not in _NO_PERMISSION:
+                    raise write_error(self.path, error) from error
+                self._writable = False
+                self.notices.append(f"{self.path}: no permission to write it; results are not recorded there.")
+        try:
+            return os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return -1
+
+    def close(self) -> None:
+        """Release every claim; a journal that nothing was written to leaves no file."""
+        with self._lock:
+            if self._handle < 0:
+                return
+            if self._writable:
+                with self._exclusive(), contextlib.suppress(OSError):
+                    if os.fstat(self._handle).st_size == 0:
+                        os.unlink(self.path)
+            os.close(self._handle)
+            self._handle = -1
+
+    # Reading
+
+    def refresh(self) -> None:
+        """Learn what other processes have recorded since."""
+        with self._lock:
+            if self._handle < 0:
+                return
+            pending = b""
+            while block := os.pread(self._handle, _BLOCK, self._end + len(pending)):
+                *lines, pending = (pending + block).split(b"\n")
+                for line in lines:
+                    self._end += len(line) + 1
+                    self._read_line(line)
+            self._torn = bool(pending)
+
+    def _read_line(self, line: bytes) -> None:
+        if not line.strip():
+            return
+        try:
+            self._learn(json.loads(line))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            self._damaged += 1
+
+    def _learn(self, record: Mapping[str, Any]) -> None:
+        if record["schema"] != SCHEMA:
+            raise ValueError(record["schema"])
+        entry = record["input"]
+        source = self._absolute(entry["path"])
+        content = str(entry["digest"])
+        written = [
+            (
+                self._absolute(output["path"]),
+                Written(
+                    source=source,
+                    content=content,
+                    size=int(output["size"]),
+                    digest=str(output["digest"]),
+                    model=sys.intern(record["model"]),
+                    options=sys.intern(record["options"]),
+                    format_options=sys.intern(output["options"]),
+                    duration=float(record["duration"]),
+                ),
+            )
+            for output in record.get("outputs", ())
+        ]
+        if entry["hashed_ns"] - entry["mtime_ns"] > _RACY_NS:
+            self._digests[source, int(entry["size"]), int(entry["mtime_ns"])] = content
+        for path, output in written:
+            known = self._written.setdefault(path, [])
+            if output not in known:
+                known.append(output)
+
+    def written(self, output: Path) -> Sequence[Written]:
+        """Everything that was ever recorded of an output, oldest first."""
+        with self._lock:
+            return tuple(self._written.get(Path(os.path.abspath(output)), ()))
+
+    # Hashes of recordings
+
+    def recording(self, path: Path) -> Recording:
+        """Hash a recording, or remember its hash if it has not changed since.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        status = os.stat(path)
+        source = Path(os.path.abspath(path))
+        now = time.time_ns()
+        with self._lock:
+            known = self._digests.get((source, status.st_size, status.st_mtime_ns))
+        return Recording(source, status.st_size, status.st_mtime_ns, known or hash_file(path), now)
+
+    def remember(self, recording: Recording) -> None:
+        """Keep the hash of a recording that needed no work, so that the next run need not read it."""
+        with self._lock:
+            known = (recording.path, recording.size, recording.mtime_ns) in self._digests
+            if not known and recording.hashed_ns - recording.mtime_ns > _RACY_NS:
+                self._append({"schema": SCHEMA, "input": self._input(recording)})
+
+    # Writing
+
+    def record(self, recording: Recording, recipe: Recipe, duration: float, outputs: Sequence[Made]) -> None:
+        """Announce outputs that are about to get their final names.
+
+        Raises:
+            DiskFullError, OutputError: the journal cannot be written; the outputs must not be named then.
+        """
+        self._append(
+            {
+                "schema": SCHEMA,
+                "input": self._input(recording),
+                "model": recipe.model,
+                "options": recipe.options,
+                "duration": round(duration, 3),
+                "outputs": [
+                    {
+                        "format": made.suffix,
+                        "path": self._relative(made.path),
+                        "size": made.size,
+                        "digest": made.digest,
+                        "options": recipe.formats.get(made.suffix, ""),
+                    }
+                    for made in outputs
+                ],
+            }
+        )
+
+    def _append(self, record: Mapping[str, Any]) -> None:
+        # ASCII with escapes: names that are no valid UTF-8 (lone surrogates) come back as they were.
+        line = json.dumps(record, separators=(",", ":")).encode("ascii") + b"\n"
+        with self._lock:
+            if not self._writable:
+                return
+            try:
+                with self._exclusive():
+                    self.refresh()
+                    self._write_line(line)
+            except OSError as error:
+                raise write_error(self.path, error) from error
+            self._learn(record)
+
+    def _write_line(self, line: bytes) -> None:
+        if self._torn:
+            os.ftruncate(self._handle, self._end)
+        try:
+            write_all(self._handle, line)
+            os.fsync(self._handle)
+        except OSError:
+            os.ftruncate(self._handle, self._end)
+            raise
+        self._end += len(line)
+
+    @contextlib.contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        """Hold the lock under which the file grows or goes; opens a new file if ours was removed meanwhile."""
+        while True:
+            _lock(self._handle, 0, fcntl.LOCK_EX)
+            if os.fstat(self._handle).st_nlink:
+                break
+            os.close(self._handle)
+            self._end = 0
+            self._handle = self._open()
+            if not self._writable:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        try:
+            yield
+        finally:
+            _lock(self._handle, 0, fcntl.LOCK_UN)
+
+    # Claims
+
+    def claim(self, output: Path) -> bool:
+        """Take on an input, known by its first output; false while another process has it.
+
+        Where the file system has no locks everything can be claimed: two runs then do some work twice, no more.
+        """
+        return not self._writable or _lock(self._handle, _offset(output), fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def release(self, output: Path) -> None:
+        if self._writable:
+            _lock(self._handle, _offset(output), fcntl.LOCK_UN)
+
+    # Paths
+
+    def _input(self, recording: Recording) -> dict[str, Any]:
+        return {
+            "path": self._relative(recording.path),
+            "size": recording.size,
+            "mtime_ns": recording.mtime_ns,
+            "digest": recording.digest,
+            "hashed_ns": recording.hashed_ns,
+        }
+
+    def _relative(self, path: Path) -> str:
+        absolute = Path(os.path.abspath(path))
+        folder = self.path.parent
+        return absolute.relative_to(folder).as_posix() if absolute.is_relative_to(folder) else os.fspath(absolute)
+
+    def _absolute(self, path: str) -> Path:
+        return Path(os.path.normpath(self.path.parent / path))
+
+
+def hash_file(path: Path) -> str:
+    """BLAKE2b (256 bits) of a file's bytes, in hexadecimal.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    total = hashlib.blake2b(digest_size=32)
+    buffer = memoryview(bytearray(_BLOCK))
+    with open(path, "rb", buffering=0) as stream:
+        while count := stream.readinto(buffer):
+            total.update(buffer[:count])
+    return total.hexdigest()
+
+
+def _offset(output: Path) -> int:
+    """The byte of the journal that stands for an output; nothing is ever written there, it only is locked."""
+    name = os.fsencode(os.path.realpath(output))
+    return 1 + int.from_bytes(hashlib.blake2b(name, digest_size=6).digest(), "big")
+
+
+def _lock(handle: int, offset: int, how: int) -> bool:
+    """Lock or unlock one byte; false if another process holds it."""
+    try:
+        fcntl.lockf(handle, how, 1, offset)
+    except OSError as error:
+        return error.errno not in {errno.EAGAIN, errno.EACCES}
+    return True

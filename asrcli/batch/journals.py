@@ -1,0 +1,78 @@
+"""The journals of a batch: one for each folder of outputs, or one for all. Few are open at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+from asrcli.batch.journal import Journal
+
+#: journals kept open without anybody using them; a deep tree has more folders than a process may have files
+_IDLE = 32
+
+
+@dataclass(slots=True)
+class _Open:
+    journal: Journal
+    users: int = 0
+
+
+class Journals:
+    """Opens each journal once, however many threads use it, and closes those that nobody uses."""
+
+    def __init__(self, *, read_only: bool = False, on_notice: Callable[[str], None] | None = None) -> None:
+        self._read_only = read_only
+        self._on_notice = on_notice
+        self._lock = Lock()
+        self._open: OrderedDict[Path, _Open] = OrderedDict()
+        self._told: set[str] = set()
+
+    @contextlib.contextmanager
+    def use(self, path: Path | None) -> Iterator[Journal | None]:
+        """The journal at `path`, or None for inputs that have none.
+
+        Raises:
+            DiskFullError, OutputError: it cannot be opened.
+        """
+        if path is None:
+            yield None
+            return
+        key = Path(os.path.abspath(path))
+        entry, notices = self._take(key)
+        for notice in notices:
+            if self._on_notice is not None:
+                self._on_notice(notice)
+        try:
+            yield entry.journal
+        finally:
+            self._give_back(entry)
+
+    def _take(self, key: Path) -> tuple[_Open, list[str]]:
+        with self._lock:
+            entry = self._open.get(key)
+            notices: list[str] = []
+            if entry is None:
+                entry = self._open[key] = _Open(Journal(key, read_only=self._read_only))
+                notices = [notice for notice in entry.journal.notices if notice not in self._told]
+                self._told.update(notices)
+            self._open.move_to_end(key)
+            entry.users += 1
+            return entry, notices
+
+    def _give_back(self, entry: _Open) -> None:
+        with self._lock:
+            entry.users -= 1
+            idle = [key for key, other in self._open.items() if not other.users]
+            for key in idle[: max(0, len(idle) - _IDLE)]:
+                self._open.pop(key).journal.close()
+
+    def close(self) -> None:
+        with self._lock:
+            for entry in self._open.values():
+                entry.journal.close()
+            self._open.clear()

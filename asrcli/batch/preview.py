@@ -1,0 +1,92 @@
+"""`--dry-run`: what a run would do, without doing it. Nothing is written, not even an empty journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from asrcli.audio.types import AudioInfo, Source
+from asrcli.batch.decision import EXPLANATIONS, Existing, Reason, decide
+from asrcli.batch.journals import Journals
+from asrcli.batch.plan import Item, Plan
+from asrcli.batch.recipe import Recipe
+from asrcli.batch.summary import error_dict
+from asrcli.batch.walk import printable
+from asrcli.errors import AsrcliError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What would happen to one input."""
+
+    name: str
+    #: "transcribe", "skip" or "fail"
+    action: str
+    #: None for a failure
+    reason: Reason | None = None
+    #: outputs that would be written, or that are there where it is skipped; empty for stdout
+    outputs: tuple[str, ...] = ()
+    #: seconds; None where it cannot be known before it is decoded
+    duration: float | None = None
+    error: AsrcliError | None = None
+
+    @property
+    def explanation(self) -> str:
+        if self.error is not None:
+            return str(self.error)
+        return EXPLANATIONS[self.reason] if self.reason else ""
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "action": self.action,
+            "reason": self.reason,
+            "explanation": self.explanation,
+            "outputs": list(self.outputs),
+            "duration": self.duration,
+            "error": None if self.error is None else error_dict(self.error),
+        }
+
+
+def preview(
+    plan: Plan, recipe: Recipe, *, existing: Existing = Existing.JOURNAL, probe: Callable[[Source], AudioInfo]
+) -> Iterator[Row]:
+    """Yield a row for each input, those that would be transcribed with their lengths.
+
+    Args:
+        plan: of `make_plan`.
+        recipe: what the results would be made with.
+        existing: what would happen to outputs that exist.
+        probe: `asrcli.audio.probe`; its `AsrcliError` becomes a row that fails. Streams are not probed: that would
+            eat them.
+    """
+    for problem in plan.problems:
+        yield Row(name=problem.name, action="fail", error=problem.error)
+    journals = Journals(read_only=True)
+    try:
+        for item in plan.items:
+            try:
+                yield _row(item, journals, recipe, existing, probe)
+            except AsrcliError as error:
+                yield Row(name=item.source.name, action="fail", error=error)
+    finally:
+        journals.close()
+
+
+def _row(
+    item: Item, journals: Journals, recipe: Recipe, existing: Existing, probe: Callable[[Source], AudioInfo]
+) -> Row:
+    with journals.use(item.journal) as journal:
+        decision = decide(item, journal, recipe, existing)
+    outputs = item.outputs if decision.skip else decision.make
+    duration = decision.duration
+    if duration is None and not decision.skip and not item.stream:
+        duration = probe(item.source).duration
+    return Row(
+        name=item.source.name,
+        action="skip" if decision.skip else "transcribe",
+        reason=decision.reason,
+        outputs=tuple(printable(path) for path in outputs.values()),
+        duration=duration,
+    )

@@ -1,0 +1,124 @@
+"""How a batch ended: counts, speed, exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from asrcli.errors import AsrcliError, ExitCode
+
+#: failures that a summary lists; the rest is counted (each was an event of its own)
+MAX_FAILURES = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """The end of a batch. Times in seconds."""
+
+    #: inputs, those included that could not be planned
+    total: int
+    done: int
+    skipped: int
+    failed: int
+    #: audio that was transcribed now, skipped files not counted
+    audio_seconds: float
+    wall_seconds: float
+    exit_code: ExitCode
+    #: what ended the batch early, if something did
+    error: AsrcliError | None = None
+    #: (input, error), at most `MAX_FAILURES`
+    failures: tuple[tuple[str, AsrcliError], ...] = ()
+
+    @property
+    def dropped(self) -> int:
+        """Inputs that were not done because the batch ended early."""
+        return self.total - self.done - self.skipped - self.failed
+
+    @property
+    def speed(self) -> float:
+        """Seconds of audio a second; 0 where nothing was done."""
+        return self.audio_seconds / self.wall_seconds if self.wall_seconds > 0 else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "total": self.total,
+            "done": self.done,
+            "skipped": self.skipped,
+            "failed": self.failed,
+            "dropped": self.dropped,
+            "audio_seconds": round(self.audio_seconds, 3),
+            "wall_seconds": round(self.wall_seconds, 3),
+            "speed": round(self.speed, 2),
+            "exit_code": int(self.exit_code),
+            "error": None if self.error is None else error_dict(self.error),
+            "failures": [{"name": name, "error": error_dict(error)} for name, error in self.failures],
+        }
+
+
+def error_dict(error: AsrcliError) -> dict[str, Any]:
+    return {"code": error.code, "message": error.message, "hint": error.hint}
+
+
+class Tally:
+    """Counts while the batch runs."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._done = 0
+        self._skipped = 0
+        self._failed = 0
+        self._audio = 0.0
+        self._failures: list[tuple[str, AsrcliError]] = []
+        self._codes: set[ExitCode] = set()
+
+    def done(self, audio_seconds: float) -> None:
+        self._done += 1
+        self._audio += audio_seconds
+
+    def skipped(self) -> None:
+        self._skipped += 1
+
+    def failed(self, name: str, error: AsrcliError) -> None:
+        self._failed += 1
+        self._codes.add(error.exit_code)
+        if len(self._failures) < MAX_FAILURES:
+            self._failures.append((name, error))
+
+    def summary(self, wall_seconds: float, error: AsrcliError | None, interrupted: ExitCode | None) -> Summary:
+        """Add it all up.
+
+        Args:
+            wall_seconds: how long the batch took.
+            error: what made going on pointless.
+            interrupted: the exit code of whoever cancelled the batch.
+        """
+        return Summary(
+            total=self._total,
+            done=self._done,
+            skipped=self._skipped,
+            failed=self._failed,
+            audio_seconds=self._audio,
+            wall_seconds=wall_seconds,
+            exit_code=self._exit_code(error, interrupted),
+            error=error,
+            failures=tuple(self._failures),
+        )
+
+    def _exit_code(self, error: AsrcliError | None, interrupted: ExitCode | None) -> ExitCode:
+        if interrupted is not None:
+            return interrupted
+        if error is not None:
+            return error.exit_code
+        if not self._total:
+            return ExitCode.USAGE
+        if not self._failed:
+            return ExitCode.OK
+        if self._failed < self._total:
+            return ExitCode.SOME_FAILED
+        return _common(tuple(self._codes))
+
+
+def _common(codes: Sequence[ExitCode]) -> ExitCode:
+    """Every input failed; if all for one reason that has its own code (no ffmpeg, no permission), tell that."""
+    return codes[0] if len(codes) == 1 and codes[0] is not ExitCode.SOME_FAILED else ExitCode.ALL_FAILED

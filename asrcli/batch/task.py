@@ -1,0 +1,294 @@
+"""What a feeder does with one input: claim, decide, transcribe, write, tell."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from asrcli.audio.types import Source
+from asrcli.batch.decision import EXPLANATIONS, Decision, Existing, decide
+from asrcli.batch.events import (
+    Event,
+    FileDone,
+    FileFailed,
+    FileProgress,
+    FileSkipped,
+    FileStarted,
+    Notice,
+    SegmentReady,
+)
+from asrcli.batch.journal import Journal, Made, Recording
+from asrcli.batch.journals import Journals
+from asrcli.batch.plan import Item
+from asrcli.batch.recipe import Recipe
+from asrcli.batch.schedule import Schedule
+from asrcli.batch.stop import DroppedError, Stop
+from asrcli.batch.walk import unreadable
+from asrcli.batch.write import check_writable, digest, staging, sweep
+from asrcli.errors import (
+    AsrcliError,
+    DiskFullError,
+    InputChangedError,
+    LanguageNotSupportedError,
+    MissingExtraError,
+    ModelError,
+    OptionNotSupportedError,
+)
+from asrcli.transcript import Segment, Transcript
+
+#: errors that every other input would meet as well
+_FATAL = (DiskFullError, ModelError, MissingExtraError, LanguageNotSupportedError, OptionNotSupportedError)
+#: seconds between two reports of a file's progress
+_REPORT_EVERY = 0.1
+#: seconds between two looks at an input that another process works on
+_CLAIM_EVERY = 0.5
+
+
+class Listener(Protocol):
+    """What `Work.transcribe` tells while it works (the pipeline's listener), and where it asks whether to go on."""
+
+    def opened(self, duration: float | None) -> None:
+        """The input is open; its length in seconds where it is known."""
+        ...
+
+    def heard(self, seconds: float) -> None:
+        """So much of the recording has been recognised."""
+        ...
+
+    def recognised(self, segment: Segment) -> None:
+        """A segment stands (its id and speaker may still change)."""
+        ...
+
+    def cancelled(self) -> bool:
+        """Whether the result is no longer wanted; raise anything then."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What a batch does with each input.
+
+    Attributes:
+        transcribe: an input and a listener in, a transcript out. Called by several threads at once. An exception fails
+            that input.
+        render: a transcript and a format in, the file's text out.
+        recipe: what the results are made with, for the journal.
+        existing: what happens to outputs that exist.
+    """
+
+    transcribe: Callable[[Item, Listener], Transcript]
+    render: Callable[[Transcript, str], str]
+    recipe: Recipe
+    existing: Existing = Existing.JOURNAL
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one input ended."""
+
+    item: Item
+    event: FileDone | FileSkipped | FileFailed
+    #: the result, where it goes to stdout
+    text: str | None = None
+
+
+Post = Callable[[Event | Outcome], None]
+
+
+@dataclass(slots=True)
+class _Ear:
+    """Turns what the pipeline tells into events."""
+
+    item: Item
+    post: Post
+    stop: Stop
+    _total: float | None = None
+    _next_report: float = 0.0
+
+    def opened(self, duration: float | None) -> None:
+        self._total = duration
+        self._report(0.0)
+
+    def heard(self, seconds: float) -> None:
+        if time.monotonic() >= self._next_report:
+            self._report(seconds)
+
+    def recognised(self, segment: Segment) -> None:
+        self.post(SegmentReady(self.item.index, self.item.source.name, segment))
+
+    def cancelled(self) -> bool:
+        return self.stop.requested()
+
+    def _report(self, seconds: float) -> None:
+        self._next_report = time.monotonic() + _REPORT_EVERY
+        self.post(FileProgress(self.item.index, self.item.source.name, seconds, self._total))
+
+
+class Feeder:
+    """Takes inputs from the schedule until there are none. One object serves all feeder threads."""
+
+    def __init__(self, work: Work, journals: Journals, schedule: Schedule, stop: Stop, post: Post) -> None:
+        self._work = work
+        self._journals = journals
+        self._schedule = schedule
+        self._stop = stop
+        self._post = post
+        self._swept: set[Path] = set()
+
+    def run(self) -> None:
+        while (taken := self._schedule.next(self._stop.requested)) is not None:
+            item, deferred = taken
+            try:
+                outcome = self._handle(item, wait=deferred)
+            except Exception as error:  # noqa: BLE001 -- one input's failure, of whatever kind, is a value
+                outcome = self._failed(item, error)
+            if outcome is not None:
+                self._post(outcome)
+
+    def _failed(self, item: Item, error: Exception) -> Outcome | None:
+        if isinstance(error, BrokenPipeError):
+            self._stop.broken_pipe = error
+            self._stop.request()
+        if self._stop.requested():
+            return None  # the error is the cancellation's doing
+        known = error if isinstance(error, AsrcliError) else _unexpected(item, error)
+        if isinstance(known, _FATAL):
+            self._stop.request(known)
+        return Outcome(item, FileFailed(item.index, item.source.name, known))
+
+    def _handle(self, item: Item, *, wait: bool) -> Outcome | None:
+        with self._journals.use(item.journal) as journal, self._claim(item, journal, wait=wait) as claimed:
+            if not claimed:
+                self._schedule.defer(item)
+                return None
+            if journal is not None:
+                journal.refresh()
+            self._sweep(item)
+            decision = decide(item, journal, self._work.recipe, self._work.existing)
+            if not decision.skip:
+                return self._transcribe(item, journal, decision)
+            if journal is not None and decision.recording is not None:
+                journal.remember(decision.recording)
+            explanation = EXPLANATIONS[decision.reason]
+            event = FileSkipped(item.index, item.source.name, decision.reason, explanation, decision.duration)
+            return Outcome(item, event)
+
+    @contextlib.contextmanager
+    def _claim(self, item: Item, journal: Journal | None, *, wait: bool) -> Iterator[bool]:
+        """Keep other processes from the same work; with `wait`, until the other one is done with it."""
+        if journal is None:
+            yield True
+            return
+        output = next(iter(item.outputs.values()))
+        claimed = journal.claim(output)
+        if wait and not claimed:
+            self._post(Notice(f"{item.source.name}: another asrcli works on it; waiting."))
+            while not claimed:
+                if self._stop.wait(_CLAIM_EVERY):
+                    raise DroppedError
+                claimed = journal.claim(output)
+        try:
+            yield claimed
+        finally:
+            if claimed:
+                journal.release(output)
+
+    def _sweep(self, item: Item) -> None:
+        """Clear away what killed runs left in the folders of an input's outputs, once for each folder."""
+        for folder in {path.parent for path in item.outputs.values()} - self._swept:
+            self._swept.add(folder)
+            sweep(folder)
+
+    def _transcribe(self, item: Item, journal: Journal | None, decision: Decision) -> Outcome:
+        for path in decision.make.values():
+            check_writable(path)
+        name = item.source.name
+        self._post(FileStarted(item.index, name, decision.reason, item.estimate))
+        for suffix in decision.kept:
+            self._post(
+                Notice(f"{name}: {suffix} stays as it is: the file there is not ours (--overwrite replaces it).")
+            )
+        started = time.monotonic()
+        before = _state(item)
+        with _opened(item) as ready:
+            transcript = self._work.transcribe(ready, _Ear(item, self._post, self._stop))
+        if _state(item) != before or not _is(decision.recording, before):
+            raise InputChangedError(f"{name} changed while it was read.", "Run it again once it is complete.")
+        text = None
+        if item.stdout is not None:
+            text = self._work.render(transcript, item.stdout)
+        else:
+            self._write(journal, decision, transcript)
+        event = FileDone(
+            index=item.index,
+            name=name,
+            outputs=decision.make,
+            duration=transcript.duration,
+            wall=time.monotonic() - started,
+            language=transcript.language,
+            segments=len(transcript.segments),
+            warnings=transcript.warnings,
+        )
+        return Outcome(item, event, text)
+
+    def _write(self, journal: Journal | None, decision: Decision, transcript: Transcript) -> None:
+        made = []
+        with staging() as outputs:
+            for suffix, path in decision.make.items():
+                # File names with bytes that are no UTF-8 may have found their way into the text.
+                data = self._work.render(transcript, suffix).encode("utf-8", "replace")
+                outputs.add(path, data)
+                made.append(Made(suffix, path, len(data), digest(data)))
+            with self._stop.gate():
+                if journal is not None and decision.recording is not None:
+                    journal.record(decision.recording, self._work.recipe, transcript.duration, made)
+                outputs.commit()
+
+
+def _unexpected(item: Item, error: Exception) -> AsrcliError:
+    wrapped = AsrcliError(
+        f"{item.source.name}: internal error: {type(error).__name__}: {error}", "Please report this, with --debug."
+    )
+    wrapped.__cause__ = error
+    return wrapped
+
+
+@contextlib.contextmanager
+def _opened(item: Item) -> Iterator[Item]:
+    """A named pipe is opened here and read as a stream: nobody may open it twice."""
+    path = item.source.path
+    if path is None or not item.stream:
+        yield item
+        return
+    try:
+        stream = open(path, "rb")  # noqa: SIM115 -- closed below
+    except OSError as error:
+        raise unreadable(path, error).error from error
+    with stream:
+        yield replace(item, source=Source(item.source.name, None, stream))
+
+
+def _state(item: Item) -> tuple[int, int] | None:
+    """Size and time of change of a file; None for a stream.
+
+    Raises:
+        InputChangedError: it vanished.
+    """
+    if item.stream or item.source.path is None:
+        return None
+    try:
+        status = os.stat(item.source.path)
+    except OSError as error:
+        raise InputChangedError(
+            f"{item.source.name} vanished while it was read.", "Check the disk it was on."
+        ) from error
+    return status.st_size, status.st_mtime_ns
+
+
+def _is(recording: Recording | None, state: tuple[int, int] | None) -> bool:
+    return recording is None or (recording.size, recording.mtime_ns) == state
