@@ -298,10 +298,10 @@ class Store:
             for other in self.registry.entries()
             if other.dir == entry.dir and not self.registry.missing(other)
         )
+        rest = self._downloads_of(entry)
+        if not target.exists() and not rest:
+            raise ModelNotInstalledError(f"The model {name} is not installed.", "See what is: asrcli models")
         with disk_errors(self.root), locked(self.root / ".locks" / f"{target.name}.lock"):
-            rest = self._downloads_of(entry)
-            if not target.exists() and not rest:
-                raise ModelNotInstalledError(f"The model {name} is not installed.", "See what is: asrcli models")
             for path in rest:
                 shutil.rmtree(path, ignore_errors=True)
                 with suppress(OSError):
