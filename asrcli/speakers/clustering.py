@@ -3,8 +3,8 @@
 Average linkage under cosine distance. The mean distance of two groups is 1 minus the dot product of their mean vectors,
 so a group is known by its mean and weight alone, and clustering the means of blocks is the same computation as
 clustering all rows: memory grows with the block, not with the square of the recording, and a threshold means the same
-after ten minutes and after twelve hours. (Complete linkage, as in sherpa-onnx's `FastClustering`, splits voices the more
-the longer the recording: one unlucky pair of windows suffices.)
+after ten minutes and after twelve hours. (Complete linkage, as in sherpa-onnx's `FastClustering`, splits voices more
+the longer the recording is: one unlucky pair of windows suffices.)
 
 To the distance comes evidence from segmentation: voices heard side by side in the same windows are hardly one voice.
 """

@@ -1,0 +1,105 @@
+"""From two models of the registry to a diarizer: what the command line and the server share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from asrcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from asrcli.backends.types import ModelSpec
+    from asrcli.options import SpeakerOptions
+    from asrcli.speakers.diarizer import Diarizer, Submit, Voice
+
+#: what `EngineHost.load` takes as the kind
+SERVICE = "asrcli.speakers.service:load"
+
+#: for embedding models given by path, whose catalogue entry says nothing
+DEFAULT_CLUSTER_THRESHOLD = 0.5
+#: a voice is a known one up to this share of the clustering threshold: a false name is worse than none
+_VOICE_SHARE = 0.6
+
+
+def diarization_spec(segmentation: ModelSpec, embedding: ModelSpec) -> ModelSpec:
+    """One spec of both models, for the diarization service.
+
+    Args:
+        segmentation: `Registry.resolve(..., kind="segmentation")`.
+        embedding: `Registry.resolve(..., kind="embedding")`; its options are taken over (`cluster_threshold`,
+            `voice_threshold`).
+    """
+    from asrcli.backends.types import ModelSpec
+
+    return ModelSpec(
+        name=f"{segmentation.name}+{embedding.name}",
+        type="diarization",
+        files={"segmentation": segmentation.files["model"], "embedding": embedding.files["model"]},
+        options=embedding.options,
+        digest=sha256(f"{segmentation.digest}\n{embedding.digest}".encode()).hexdigest(),
+    )
+
+
+def check_options(options: SpeakerOptions) -> None:
+    """Refuse contradictory counts.
+
+    Raises:
+        UsageError: a count below 1, more wanted than allowed, or a count together with bounds; a threshold that no
+            two voices can reach.
+    """
+    counts = (options.speakers, options.min_speakers, options.max_speakers)
+    if any(count is not None and count < 1 for count in counts):
+        raise UsageError("The number of speakers must be at least 1.")
+    if options.speakers is not None and counts != (options.speakers, None, None):
+        raise UsageError(
+            "--speakers says exactly how many speakers there are.", "Leave out --min-speakers and --max-speakers."
+        )
+    if options.min_speakers and options.max_speakers and options.min_speakers > options.max_speakers:
+        raise UsageError(f"--min-speakers {options.min_speakers} is more than --max-speakers {options.max_speakers}.")
+    if options.cluster_threshold is not None and not 0.0 < options.cluster_threshold < 2.0:
+        raise UsageError(
+            f"--cluster-threshold {options.cluster_threshold:g} is not a cosine distance.",
+            "It lies between 0 and 2; 0.3 to 0.9 is usual. Higher finds fewer speakers.",
+        )
+
+
+def diarizers(
+    submit: Submit, spec: ModelSpec, options: SpeakerOptions, known: Sequence[Voice] = ()
+) -> Callable[[], Diarizer]:
+    """A factory of diarizers, one for each recording.
+
+    Args:
+        submit: `functools.partial(host.submit, name)` of the loaded service.
+        spec: of `diarization_spec`.
+        options: checked with `check_options`.
+        known: enrolled voices, of `VoiceStore.voices`.
+    """
+    from asrcli.speakers.diarizer import Diarizer
+
+    cluster, voice = cluster_threshold(spec), voice_threshold(spec)
+
+    def new() -> Diarizer:
+        return Diarizer(submit, options, cluster_threshold=cluster, known=known, voice_threshold=voice)
+
+    return new
+
+
+def cluster_threshold(spec: ModelSpec) -> float:
+    """Cosine distance (complete linkage) at which voices are two: the embedding model's, from its catalogue entry."""
+    return float(spec.options.get("cluster_threshold", DEFAULT_CLUSTER_THRESHOLD))
+
+
+def voice_threshold(spec: ModelSpec) -> float:
+    """Greatest cosine distance of a voice to the print of the same person."""
+    return float(spec.options.get("voice_threshold", _VOICE_SHARE * cluster_threshold(spec)))
+
+
+def voices_digest(known: Sequence[Voice]) -> str:
+    """What the enrolled voices add to a journal's fingerprint: "" without any."""
+    if not known:
+        return ""
+    digest = sha256()
+    for voice in sorted(known, key=lambda voice: voice.name):
+        digest.update(voice.name.encode() + b"\0" + voice.embedding.tobytes())
+    return digest.hexdigest()
