@@ -20,12 +20,17 @@ def lanes_of(channels: int, choice: Literal["mix", "split"] | int) -> int:
         InputError: the chosen channel does not exist.
     """
     if isinstance(choice, int) and not 0 <= choice < channels:
-        there = "is 1 channel" if channels == 1 else f"are {channels} channels"
-        raise InputError(
-            f"There is no channel {choice}: there {there}.",
-            f"Channels count from 0: use --channels 0{f' to {channels - 1}' if channels > 1 else ''}, mix or split.",
-        )
+        raise no_channel(channels, choice)
     return channels if choice == "split" else 1
+
+
+def no_channel(channels: int, choice: int) -> InputError:
+    """The error for a chosen channel that a recording does not have."""
+    has = "one channel" if channels == 1 else f"{channels} channels"
+    valid = "--channels 0" if channels == 1 else f"--channels 0 to {channels - 1}"
+    return InputError(
+        f"There is no channel {choice}: the recording has {has}.", f"Channels count from 0: {valid}, mix or split."
+    )
 
 
 def select(block: Samples, choice: Literal["mix", "split"] | int) -> Samples:

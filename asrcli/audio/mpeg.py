@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-_BITRATES = {  # kbit/s by index, layer III: MPEG 1, and MPEG 2 and 2.5 (ISO 11172-3 and 13818-3, table of bit_rate_index)
+#: layer III, kbit/s by bit_rate_index: MPEG 1 (ISO 11172-3), then MPEG 2 and 2.5 (ISO 13818-3)
+_BITRATES = {
     3: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0),
     2: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0),
 }

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import BinaryIO, Protocol
+from typing import IO, Protocol
 
 import numpy as np
 import soundfile
 
 from asrcli.audio.types import AudioInfo, Samples
-from asrcli.errors import AudioDecodeError, EmptyInputError
+from asrcli.errors import AudioDecodeError
 
 #: samples of all channels together that one read takes: about a second of stereo, bounded for absurd channel counts
 _BLOCK = 1 << 18
@@ -17,6 +17,15 @@ _BLOCK = 1 << 18
 _RATES = range(1000, 768_001)
 _MAX_CHANNELS = 128
 _RAW_HINT = "If you know what it holds, say so: --raw s16le --rate 16000 --channels 1."
+#: numpy's type and the full scale of each form of PCM
+_PCM = {
+    "u8": ("u1", 1 << 7),
+    "s16le": ("<i2", 1 << 15),
+    "s24le": ("<i4", 1 << 31),
+    "s32le": ("<i4", 1 << 31),
+    "f32le": ("<f4", 1),
+    "f64le": ("<f8", 1),
+}
 
 
 class DamagedError(Exception):
@@ -30,9 +39,12 @@ class Reader(Protocol):
     rate: int
     #: columns of a block
     channels: int
-    #: seconds that the header claims, to be held against what comes; None where it claims nothing to rely on
-    claimed: float | None
     warnings: list[str]
+
+    @property
+    def claimed(self) -> float | None:
+        """Seconds that the header claims, to be held against what came; None where it claims nothing to rely on."""
+        ...
 
     def skip(self, seconds: float) -> float:
         """Go forward from the start; gives the position that was reached, in seconds."""
@@ -87,7 +99,8 @@ class SoundReader:
     """
 
     def __init__(self, descriptor: int, *, claimed: float | None = None, length_known: bool = True) -> None:
-        """
+        """Open it.
+
         Args:
             descriptor: an open file at position 0; closed with the reader, and where opening fails.
             claimed: seconds that the header claims, where libsndfile hides them (it clips WAV to what is there).
@@ -128,7 +141,8 @@ class SoundReader:
         return done / self.rate
 
     def read(self) -> Samples:
-        return self._fill(len(self._buffer)).copy()
+        block: Samples = self._fill(len(self._buffer)).copy()
+        return block
 
     def close(self) -> None:
         if not self._file.closed:
@@ -156,26 +170,37 @@ class PcmReader:
     """Samples with no container, or behind a WAV header that only tells their form."""
 
     def __init__(
-        self, stream: BinaryIO, head: bytes, encoding: str, rate: int, channels: int, *, size: int | None, name: str
+        self,
+        stream: IO[bytes],
+        head: bytes,
+        encoding: str,
+        rate: int,
+        channels: int,
+        *,
+        size: int | None,
+        name: str,
+        owned: bool = False,
     ) -> None:
-        """
+        """Nothing is read yet.
+
         Args:
-            stream: gives the samples that follow `head`; left open.
+            stream: gives the samples that follow `head`.
             head: bytes already read from it.
             encoding: u8, s16le, s24le, s32le, f32le or f64le.
             rate: samples a second.
             channels: interleaved.
             size: bytes of samples expected, None where they go on until the stream ends.
             name: the container, for `AudioInfo.format`.
+            owned: close the stream with the reader.
 
         Raises:
             AudioDecodeError: rate or channels are absurd.
         """
+        self._owned = owned
         check_form(rate, channels)
         self.rate, self.channels = rate, channels
         self._stream, self._head, self._encoding, self._left = stream, head, encoding, size
-        self._width = {"u8": 1, "s16le": 2, "s24le": 3, "s32le": 4, "f32le": 4, "f64le": 8}[encoding]
-        self._frame = self._width * channels
+        self._frame = channels * (3 if encoding == "s24le" else np.dtype(_PCM[encoding][0]).itemsize)
         duration = None if size is None else size // self._frame / rate
         self.info = AudioInfo(duration, rate, channels, f"{name}/pcm_{encoding}")
         self.claimed = duration
@@ -198,7 +223,8 @@ class PcmReader:
         return self._decode(data[:whole]).reshape(-1, self.channels)
 
     def close(self) -> None:
-        """The stream belongs to whoever opened it."""
+        if self._owned:
+            self._stream.close()
 
     def _bytes(self, frames: int) -> bytes:
         wanted = frames * self._frame
@@ -216,15 +242,12 @@ class PcmReader:
         return data
 
     def _decode(self, data: bytes) -> Samples:
-        if self._encoding == "f32le":
-            return np.frombuffer(data, "<f4").astype(np.float32)
-        if self._encoding == "f64le":
-            return np.frombuffer(data, "<f8").astype(np.float32)
-        if self._encoding == "u8":
-            return (np.frombuffer(data, np.uint8).astype(np.float32) - 128) / 128
-        if self._encoding == "s24le":
+        kind, scale = _PCM[self._encoding]
+        if self._encoding == "s24le":  # no such type: move the bytes to the upper end of 32 bits
             wide = np.zeros((len(data) // 3, 4), np.uint8)
             wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
-            return wide.view("<i4")[:, 0].astype(np.float32) / np.float32(1 << 31)
-        kind, scale = ("<i2", 1 << 15) if self._encoding == "s16le" else ("<i4", 1 << 31)
-        return np.frombuffer(data, kind).astype(np.float32) / np.float32(scale)
+            data = wide.tobytes()
+        with np.errstate(over="ignore"):  # a double may exceed what a float holds; the stream takes it for no number
+            samples = np.frombuffer(data, kind).astype(np.float32)
+        samples *= np.float32(1 / scale)
+        return samples - np.float32(1) if self._encoding == "u8" else samples

@@ -117,7 +117,8 @@ class Resampler:
             for group in plan.groups:
                 self._multiply(self._held[lane], plan, group, out[lane])
         self._held = self._held[:, rows * plan.inputs :]
-        return out.reshape(self._lanes, -1).T
+        flat: Samples = out.reshape(self._lanes, -1).T
+        return flat
 
     @staticmethod
     def _multiply(held: Samples, plan: _Plan, group: _Group, out: Samples) -> None:

@@ -2,12 +2,70 @@
 
 from __future__ import annotations
 
-#: Suffixes, lower case with the dot, of containers that carry sound. A file named on the command line needs none of them.
+#: Suffixes (lower case, with the dot) of containers that carry sound. A file named by the user needs none of them.
+#: `.ts` is not among them: in a folder it is TypeScript more often than a transport stream.
+# fmt: off - one suffix a line would be a page
 MEDIA_SUFFIXES: frozenset[str] = frozenset(
-    """
-    .wav .wave .w64 .rf64 .bwf .flac .ogg .oga .opus .spx .mp3 .mp2 .mpga .mpeg
-    .aif .aiff .aifc .au .snd .caf .sph .voc
-    .m4a .m4b .m4v .mp4 .mov .qt .3gp .3g2 .aac .adts .amr .awb .wma .asf .wmv .ac3 .eac3 .dts .ape .wv .tta .tak
-    .mka .mkv .webm .avi .flv .f4v .ts .m2ts .mts .mpg .vob .ogv .mxf .rm .rmvb .ra
-    """.split()
+    {
+        ".wav",
+        ".wave",
+        ".w64",
+        ".rf64",
+        ".bwf",
+        ".flac",
+        ".ogg",
+        ".oga",
+        ".opus",
+        ".spx",
+        ".mp3",
+        ".mp2",
+        ".mpga",
+        ".mpeg",
+        ".aif",
+        ".aiff",
+        ".aifc",
+        ".au",
+        ".snd",
+        ".caf",
+        ".sph",
+        ".voc",
+        ".m4a",
+        ".m4b",
+        ".m4v",
+        ".mp4",
+        ".mov",
+        ".qt",
+        ".3gp",
+        ".3g2",
+        ".aac",
+        ".adts",
+        ".amr",
+        ".awb",
+        ".wma",
+        ".asf",
+        ".wmv",
+        ".ac3",
+        ".eac3",
+        ".dts",
+        ".ape",
+        ".wv",
+        ".tta",
+        ".tak",
+        ".mka",
+        ".mkv",
+        ".webm",
+        ".avi",
+        ".flv",
+        ".f4v",
+        ".m2ts",
+        ".mts",
+        ".mpg",
+        ".vob",
+        ".ogv",
+        ".mxf",
+        ".rm",
+        ".rmvb",
+        ".ra",
+    }
 )
+# fmt: on

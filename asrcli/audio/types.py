@@ -64,7 +64,7 @@ class AudioStream(Protocol):
         """
         ...
 
-    def __enter__(self) -> AudioStream: ...
+    def __enter__(self) -> AudioStream: ...  # noqa: PYI034 - typing.Self begins with Python 3.11
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -1,0 +1,164 @@
+"""What ffmpeg says on stderr, as facts: the recording's form, and what went wrong in words for people."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import dataclass
+
+from asrcli.audio.types import AudioInfo
+from asrcli.errors import AsrcliError, AudioDecodeError, EmptyInputError, InputChangedError, InputUnreadableError
+
+_LINE = re.compile(r"^(?:\[[^\]]* @ [^\]]*\] )*\[(\w+)\] (.*)$")
+_INPUT = re.compile(r"^Input #0, (.+), from ")
+_DURATION = re.compile(r"^ {2}Duration: (?:(\d+):(\d\d):(\d\d(?:\.\d+)?)|N/A)")
+_STREAM = re.compile(r"^ {2}Stream #0:(\d+)\S*: (Audio|Video): (\w+)(.*)$")
+_CHOSEN = re.compile(r"^ {2}Stream #0:(\d+)(?::\d+)? -> #0:0")
+_RATE = re.compile(r", (\d+) Hz, ([^,]+)")
+_LAYOUTS = {"mono": 1, "stereo": 2, "downmix": 2, "quad": 4, "hexagonal": 6, "octagonal": 8, "cube": 8}
+
+#: messages that prove that the file ends before it should
+_CUT = re.compile(r"partial file|ended prematurely|[Tt]runcat|Packet corrupt|Read error")
+_GUESSED = re.compile(r"Estimating duration from bitrate|filesize and duration do not match")
+#: says that a stage gave up, not why
+_ECHO = re.compile(
+    r"^(Error opening input|Error (submitting|while)|Task finished|Conversion failed|Error opening output)"
+)
+
+_AGAIN = "Export or download the recording again."
+#: (message, error, sentence, hint), the first that matches counts
+_FAILURES: tuple[tuple[str, type[AsrcliError], str, str], ...] = (
+    (
+        r"moov atom not found",
+        AudioDecodeError,
+        "The file is cut off: the index at its end (moov) is missing.",
+        "Copy or download it whole; what a recorder left without power, a program such as untrunc may repair.",
+    ),
+    (r"not on whitelist", AudioDecodeError, "The file is not a recording in a known format.", _AGAIN),
+    (
+        r"does not contain any stream|Output file .*no stream",
+        EmptyInputError,
+        "The file has no audio track.",
+        "Nothing to transcribe; check that the recording was made with sound.",
+    ),
+    (
+        r"[Dd]ecoder .*not found|no decoder|Decoding requested, but|Unknown/unsupported|[Uu]nsupported codec",
+        AudioDecodeError,
+        "This ffmpeg has no decoder for the audio in the file.",
+        "Install a full build of ffmpeg, or convert the file to wav or flac elsewhere.",
+    ),
+    (
+        r"No such file or directory",
+        InputChangedError,
+        "The file vanished before it was read.",
+        "Run again when it is back in its place.",
+    ),
+    (r"Permission denied", InputUnreadableError, "The file may not be read.", "Give yourself read access: chmod u+r."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One audio track as ffmpeg's banner describes it; 0 where it does not say."""
+
+    index: int
+    codec: str
+    rate: int
+    channels: int
+
+
+class FfmpegLog:
+    """Takes ffmpeg's lines one by one (`-loglevel level+info`) and keeps what matters, in bounded space."""
+
+    def __init__(self) -> None:
+        self.tracks: list[Track] = []
+        self.duration: float | None = None
+        self.errors = 0
+        #: the file ends before it should
+        self.cut = False
+        self._container = ""
+        self._video = self._guessed = False
+        self._chosen: int | None = None
+        self._described = False
+        self._messages: deque[str] = deque(maxlen=40)
+
+    def feed(self, line: str) -> bool:
+        """Take a line. True once the recording's form is complete, as the output begins."""
+        match = _LINE.match(line)
+        if match is None:
+            return False
+        level, text = match.groups()
+        if level in {"error", "fatal", "panic", "warning"}:
+            self._trouble(level, text)
+            return False
+        self._described = self._described or text.startswith("Output #0")
+        if not self._described:  # what follows looks alike, and describes the output
+            self._form(text)
+        return self._described
+
+    def info(self) -> AudioInfo:
+        """The chosen track's form."""
+        track = next((one for one in self.tracks if one.index == self._chosen), None)
+        track = track or (self.tracks[0] if self.tracks else Track(0, "unknown", 0, 0))
+        container = "mp4" if "mp4" in self._container else self._container.split(",")[0]
+        name = f"{container}/{track.codec}"
+        return AudioInfo(self.duration, track.rate, track.channels, name, max(1, len(self.tracks)))
+
+    @property
+    def claimed(self) -> float | None:
+        """Seconds of sound that should come, where that is certain.
+
+        A film may go on after its sound, and some durations are guesses from the bit rate: those prove nothing, unless
+        ffmpeg saw the file end in mid-packet.
+        """
+        return self.duration if self.cut or not (self._video or self._guessed) else None
+
+    def failure(self) -> AsrcliError:
+        """Why nothing came out."""
+        for pattern, kind, sentence, hint in _FAILURES:
+            if any(re.search(pattern, message) for message in self._messages):
+                return kind(sentence, hint)
+        return AudioDecodeError(f"The file cannot be decoded: {self.reason()}.", _AGAIN)
+
+    def reason(self) -> str:
+        """The most telling message of ffmpeg, for the end of a sentence."""
+        telling = [message for message in self._messages if not _ECHO.match(message)]
+        message = next(iter(telling), next(iter(self._messages), "ffmpeg gives no reason"))
+        return message.strip().rstrip(".")
+
+    def _trouble(self, level: str, text: str) -> None:
+        self._guessed = self._guessed or bool(_GUESSED.search(text))
+        self.cut = self.cut or bool(_CUT.search(text))
+        if level != "warning":
+            self.errors += 1
+            self._messages.append(text)
+
+    def _form(self, text: str) -> None:
+        if found := _INPUT.match(text):
+            self._container = found[1]
+        elif found := _DURATION.match(text):
+            hours, minutes, seconds = found.groups()
+            self.duration = int(hours) * 3600 + int(minutes) * 60 + float(seconds) if hours else None
+        elif found := _CHOSEN.match(text):
+            self._chosen = int(found[1])
+        elif found := _STREAM.match(text):
+            index, kind, codec, rest = found.groups()
+            if kind == "Audio":
+                self.tracks.append(_track(int(index), codec, rest))
+            elif "attached pic" not in rest:
+                self._video = True
+
+
+def _track(index: int, codec: str, rest: str) -> Track:
+    found = _RATE.search(rest)
+    return Track(index, codec, int(found[1]), _channels(found[2])) if found else Track(index, codec, 0, 0)
+
+
+def _channels(layout: str) -> int:
+    name = layout.split("(", maxsplit=1)[0].strip()
+    if name in _LAYOUTS:
+        return _LAYOUTS[name]
+    if counted := re.match(r"(\d+) channels", name):
+        return int(counted[1])
+    parts = name.split(".")  # 5.1, 7.1.4: as many channels as the sum
+    return sum(int(part) for part in parts) if all(part.isdigit() for part in parts) else 0

@@ -1,0 +1,232 @@
+"""The ffmpeg process: everything libsndfile does not read. The one place that knows ffmpeg-python.
+
+A crash, a hostile file or a decoder gone wild stays in that process. It opens no network and no
+file but the one it is given, for containers that could name others (playlists, `concat`) are not admitted.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+from typing import IO, Any
+
+import ffmpeg
+
+from asrcli.audio.channels import no_channel
+from asrcli.audio.feeding import Feeder
+from asrcli.audio.ffmpeg_log import FfmpegLog
+from asrcli.audio.readers import PcmReader, check_form
+from asrcli.audio.sniff import wav_header
+from asrcli.audio.types import SAMPLE_RATE, AudioInfo, Samples
+from asrcli.errors import AsrcliError, AudioDecodeError, FfmpegMissingError, InputError
+from asrcli.options import AudioOptions
+
+#: Demuxers by ffmpeg's names. Others could open further files (hls, dash, concat, sdp, image sequences).
+_FORMATS = (
+    "aac,ac3,act,aiff,amr,amrnb,amrwb,ape,asf,asf_o,ast,au,avi,caf,dsf,dss,dts,dtshd,eac3,flac,flv,gsm,iff,ircam,"
+    "live_flv,loas,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpc,mpc8,mpeg,mpegts,mxf,nistsphere,nut,ogg,oma,qcp,rm,"
+    "shn,sox,tak,truehd,tta,voc,w64,wav,wtv,wv,xwma"
+)
+#: seconds that looking at a file's header may take
+_PROBE_TIMEOUT = 60
+_HEADER_LIMIT = 4096
+
+
+def find_ffmpeg() -> str:
+    """The program: PATH's, else the one that imageio-ffmpeg carries.
+
+    Raises:
+        FfmpegMissingError: neither is there.
+    """
+    if found := shutil.which("ffmpeg"):
+        return found
+    try:
+        import imageio_ffmpeg
+
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except (ImportError, RuntimeError):
+        raise FfmpegMissingError(
+            "This input needs ffmpeg to be decoded, and there is none.",
+            'Install it (apt install ffmpeg, brew install ffmpeg) or: pip install "asrcli[builtin]".',
+        ) from None
+
+
+def file_url(path: Path) -> str:
+    """The file as ffmpeg takes it literally, whatever its name holds (a leading dash, `%d`, `concat:`, newlines)."""
+    return f"file:{path.absolute()}"
+
+
+def decode_command(program: str, url: str, options: AudioOptions, seek: float) -> list[str]:
+    """Ffmpeg's arguments: `url` to 16 kHz floats in a WAV stream, whose header tells the number of lanes.
+
+    `aresample=async=1:first_pts=0` puts silence where the track starts late or has gaps, so that times hold.
+    """
+    resample = f"aresample={SAMPLE_RATE}:async=1:first_pts=0:rematrix_maxval=1"
+    pick = f"pan=mono|c0=c{options.channels}," if isinstance(options.channels, int) else ""
+    form: dict[str, object] = {"f": "wav", "acodec": "pcm_f32le", "map_metadata": -1, "bitexact": None}
+    form["af"] = pick + resample
+    if options.channels == "mix":
+        form["ac"] = 1
+    if options.end is not None:
+        form["t"] = options.end - seek
+    return _command(program, _input(url, options, seek), form)
+
+
+def probe_command(program: str, url: str, options: AudioOptions) -> list[str]:
+    """Ffmpeg's arguments to print the file's form and decode next to nothing."""
+    return _command(program, _input(url, options, 0), {"f": "null", "t": 0})
+
+
+def _input(url: str, options: AudioOptions, seek: float) -> Any:
+    opening: dict[str, object] = {"protocol_whitelist": "file,pipe", "format_whitelist": _FORMATS, "threads": 1}
+    if seek:
+        opening["ss"] = seek
+    source = ffmpeg.input(url, **opening)
+    # Unmapped, ffmpeg takes the track that the container marks as default.
+    return source if options.track is None else source[f"a:{options.track}"]
+
+
+def _command(program: str, track: Any, form: dict[str, object]) -> list[str]:
+    # The recogniser has the other cores; video and subtitles are not even decoded.
+    output = ffmpeg.output(track, "pipe:1", vn=None, sn=None, dn=None, threads=1, **form)
+    everywhere = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+info", "-filter_threads", "1")
+    return [str(part) for part in output.global_args(*everywhere).compile(cmd=program)]
+
+
+def probe_ffmpeg(path: Path, options: AudioOptions) -> AudioInfo:
+    """The file's form by ffmpeg.
+
+    Raises:
+        FfmpegMissingError: there is no ffmpeg.
+        InputError: ffmpeg finds no audio in it.
+    """
+    command = probe_command(find_ffmpeg(), file_url(path), options)
+    log = FfmpegLog()
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PROBE_TIMEOUT, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise AudioDecodeError(
+            f"ffmpeg found no end to the file's header in {_PROBE_TIMEOUT} s.", "Export the recording again."
+        ) from None
+    for line in done.stderr.decode("utf-8", "replace").splitlines():
+        log.feed(line)
+    if done.returncode:
+        raise _failure(log, options)
+    return _form(log, options)
+
+
+def _form(log: FfmpegLog, options: AudioOptions) -> AudioInfo:
+    """The recording's form, if it is one that can be and has what is asked for."""
+    info, channel = log.info(), options.channels
+    if info.sample_rate:
+        check_form(info.sample_rate, info.channels or 1)
+    if isinstance(channel, int) and 0 < info.channels <= channel:
+        raise no_channel(info.channels, channel)  # ffmpeg itself would give silence
+    return info
+
+
+def _failure(log: FfmpegLog, options: AudioOptions) -> AsrcliError:
+    if log.tracks and options.track is not None and options.track >= len(log.tracks):
+        has = "1 audio track" if len(log.tracks) == 1 else f"{len(log.tracks)} audio tracks"
+        return InputError(f"There is no audio track {options.track}: the file has {has}.", "Tracks count from 0.")
+    return log.failure()
+
+
+class FfmpegReader:
+    """ffmpeg at work. Gives 16 kHz blocks whose columns are the lanes asked for."""
+
+    def __init__(self, url: str, options: AudioOptions, *, seek: float = 0.0, feeder: Feeder | None = None) -> None:
+        """Start ffmpeg and wait for its first samples.
+
+        Args:
+            url: from `file_url`, or "pipe:0" with a `feeder`.
+            options: track, channels and end.
+            seek: seconds that are skipped in the container; 0 for pipes.
+            feeder: gives ffmpeg its stdin.
+
+        Raises:
+            FfmpegMissingError: there is no ffmpeg.
+            InputError: nothing can be decoded.
+        """
+        self._options, self._seek, self._feeder = options, seek, feeder
+        self._process = subprocess.Popen(
+            decode_command(find_ffmpeg(), url, options, seek),
+            stdin=subprocess.PIPE if feeder else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is ours to handle; ffmpeg would end as if the file did
+        )
+        assert self._process.stdout is not None
+        self._log = FfmpegLog()
+        self._described = threading.Event()
+        self._listener = threading.Thread(target=self._listen, name="ffmpeg-log", daemon=True)
+        self._listener.start()
+        if feeder:
+            assert self._process.stdin is not None
+            feeder.start(self._process.stdin)
+        self.rate = SAMPLE_RATE
+        self.warnings: list[str] = []
+        self._ended = False
+        try:
+            self._samples = self._begin(self._process.stdout)
+        except AsrcliError:
+            self.close()
+            raise
+        self.channels = self._samples.channels
+
+    @property
+    def claimed(self) -> float | None:
+        return self._log.claimed
+
+    def skip(self, seconds: float) -> float:
+        return self._seek + self._samples.skip(seconds - self._seek)
+
+    def read(self) -> Samples:
+        block = self._samples.read()
+        if not len(block) and not self._ended:
+            self._ended = True
+            self._end()
+        return block
+
+    def close(self) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        self._listener.join()
+        for pipe in (self._process.stdout, self._process.stderr):
+            if pipe:
+                pipe.close()
+
+    def _begin(self, stdout: IO[bytes]) -> PcmReader:
+        head = b""
+        while (header := wav_header(head)) is None and len(head) < _HEADER_LIMIT and (more := stdout.read(64)):
+            head += more
+        self._described.wait()
+        self.info = _form(self._log, self._options)
+        if header is None:
+            self._process.wait()
+            self._listener.join()
+            if self._process.returncode or not self._log.tracks:
+                raise _failure(self._log, self._options)
+        offset, lanes = (header.offset, header.channels) if header else (0, 1)
+        return PcmReader(stdout, head[offset:], "f32le", SAMPLE_RATE, lanes, size=None, name="wav")
+
+    def _end(self) -> None:
+        self._process.wait()
+        self._listener.join()
+        if self._feeder and self._feeder.error:
+            self.warnings.append(f"truncated: the input broke off ({self._feeder.error})")
+        if self._log.errors or self._process.returncode:
+            self.warnings.append(f"damaged: ffmpeg could not decode parts of it ({self._log.reason()})")
+
+    def _listen(self) -> None:
+        assert self._process.stderr is not None
+        # A bound on a line's length: file names and metadata are the sender's.
+        while line := self._process.stderr.readline(4096):
+            if self._log.feed(line.decode("utf-8", "replace").rstrip("\r\n")):
+                self._described.set()
+        self._described.set()

@@ -1,0 +1,285 @@
+"""Open an input, whatever it is, with the decoder that suits it.
+
+libsndfile, in this process, reads wav, flac, ogg, opus, mp3 and their kin, and needs nothing installed. ffmpeg, in a
+process of its own, reads the rest, and whatever libsndfile refuses. A stream is decoded as it comes wherever its
+container allows: WAV and raw PCM here, the rest by ffmpeg from its stdin. It is kept in a temporary file first
+where the container wants seeking (MP4 with its index at the end), or where there is no ffmpeg (libsndfile wants
+a file).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from asrcli.audio import mpeg
+from asrcli.audio.channels import lanes_of
+from asrcli.audio.feeding import Feeder, read_head, spool
+from asrcli.audio.ffmpeg_process import FfmpegReader, file_url, find_ffmpeg, probe_ffmpeg
+from asrcli.audio.readers import PcmReader, Reader, SoundReader
+from asrcli.audio.sniff import HEAD, decoder_for, index_at_end, is_mpeg_audio, not_audio, wav_header
+from asrcli.audio.stream import Stream, Watch
+from asrcli.audio.types import AudioInfo, AudioStream, Source
+from asrcli.errors import (
+    AsrcliError,
+    AudioDecodeError,
+    EmptyInputError,
+    FfmpegMissingError,
+    InputUnreadableError,
+    UsageError,
+)
+from asrcli.options import AudioOptions, RawFormat
+
+#: bytes of a stream that are waited for before it is decoded: a live one shall not wait long
+_STREAM_HEAD = 4096
+#: tags that follow the sound of an MP3
+_MP3_SLACK = 8192
+
+
+def open_audio(source: Source, options: AudioOptions) -> AudioStream:
+    """Open an input for decoding.
+
+    The streams of `source` stay open; files are closed with the stream that is returned.
+
+    Raises:
+        UsageError: the span or the raw form is impossible.
+        InputError: the input cannot be opened, is empty, is no audio, or lacks the track or channel asked for.
+        FfmpegMissingError: only ffmpeg reads this input, and there is none.
+        DiskFullError: a stream that must be kept on disk does not fit.
+    """
+    _check(options)
+    if source.path is not None:
+        return _open_file(source.path, options)
+    if source.stream is None:
+        raise UsageError(f"{source.name} names neither a file nor a stream.")
+    return _open_stream(source.stream, options)
+
+
+def probe(source: Source, options: AudioOptions) -> AudioInfo:
+    """Tell an input's form from its header.
+
+    A stream is looked at no further than it lets itself be without losing bytes: rate and channels are 0 where unknown.
+
+    Raises:
+        UsageError: as `open_audio`.
+        InputError: as `open_audio`, as far as the header shows it.
+        FfmpegMissingError: as `open_audio`.
+    """
+    _check(options)
+    if source.path is None:
+        form = options.raw
+        if form:
+            return AudioInfo(None, form.rate, form.channels, f"raw/pcm_{form.encoding}")
+        return AudioInfo(None, 0, 0, "stream")
+    descriptor, status, head = _open(source.path, options)
+    by_ffmpeg = partial(probe_ffmpeg, source.path, options)
+    try:
+        reader = _in_process(descriptor, status.st_size, head, options)
+    except AudioDecodeError as refused:
+        return _otherwise(by_ffmpeg, refused)
+    if reader is None:
+        return by_ffmpeg()
+    reader.close()
+    return reader.info
+
+
+def _check(options: AudioOptions) -> None:
+    if options.start < 0 or (options.end is not None and options.end <= options.start):
+        raise UsageError(
+            f"The span from {options.start:g} s to {options.end} s is empty.",
+            "Let --end lie after --start.",
+        )
+
+
+def _open(path: Path, options: AudioOptions) -> tuple[int, os.stat_result, bytes]:
+    """Open a regular file: its descriptor, its status and its first bytes."""
+    try:
+        # A pipe without a writer would block here for ever.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise _unreadable(error) from None
+    try:
+        status = os.fstat(descriptor)
+        _check_kind(status)
+        head = os.pread(descriptor, HEAD, 0)
+        if options.raw is None:
+            _check_content(head)
+        elif not head:
+            raise EmptyInputError("The file is empty (0 bytes).", "Record or copy it again.")
+    except OSError as error:
+        os.close(descriptor)
+        raise InputUnreadableError(f"The file cannot be read: {error.strerror}.", "Check the disk.") from None
+    except AsrcliError:
+        os.close(descriptor)
+        raise
+    return descriptor, status, head
+
+
+def _unreadable(error: OSError | ValueError) -> InputUnreadableError:
+    if isinstance(error, FileNotFoundError):
+        return InputUnreadableError("There is no such file.", "Check the name and the folder.")
+    if isinstance(error, PermissionError):
+        return InputUnreadableError("The file may not be read.", "Give yourself read access: chmod u+r.")
+    return InputUnreadableError(
+        f"The file cannot be opened: {getattr(error, 'strerror', error)}.", "Check the name and the disk."
+    )
+
+
+def _check_kind(status: os.stat_result) -> None:
+    mode = status.st_mode
+    if stat.S_ISDIR(mode):
+        raise InputUnreadableError("This is a directory.", "Name it on the command line to take what is in it.")
+    if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+        raise InputUnreadableError("This is a pipe, not a file.", "Read it through stdin: asrcli transcribe - < IT.")
+    if not stat.S_ISREG(mode):
+        raise InputUnreadableError("This is a device, not a file.", "Read it through stdin: asrcli transcribe - < IT.")
+
+
+def _check_content(head: bytes) -> None:
+    if not head:
+        raise EmptyInputError("The file is empty (0 bytes).", "Record or copy it again.")
+    if kind := not_audio(head):
+        raise AudioDecodeError(f"This is no audio: it is {kind}.", "Leave it out, as with --exclude.")
+
+
+def _open_file(path: Path, options: AudioOptions) -> AudioStream:
+    descriptor, status, head = _open(path, options)
+    watch = Watch(path, status)
+
+    def by_ffmpeg(at: float) -> Reader:
+        return FfmpegReader(file_url(path), options, seek=at)
+
+    try:
+        reader = _in_process(descriptor, status.st_size, head, options)
+    except AudioDecodeError as refused:
+        return _stream(_otherwise(partial(by_ffmpeg, options.start), refused), options, watch=watch)
+    if reader is None:
+        return _stream(by_ffmpeg(options.start), options, watch=watch)
+    rescue = by_ffmpeg if isinstance(reader, SoundReader) else None
+    return _stream(reader, options, watch=watch, rescue=rescue)
+
+
+def _open_stream(stream: BinaryIO, options: AudioOptions) -> AudioStream:
+    if options.raw:
+        return _stream(_raw(stream, b"", options.raw, size=None), options)
+    head = read_head(stream, _STREAM_HEAD)
+    _check_content(head)
+    header = wav_header(head)
+    if header is None and head[8:12] == b"WAVE":  # a long chunk of metadata comes first
+        head += read_head(stream, HEAD)
+        header = wav_header(head)
+    if header and header.encoding and not options.track:
+        form = (header.encoding, header.rate, header.channels)
+        reader = PcmReader(stream, head[header.offset :], *form, size=header.size, name="wav")
+        return _stream(reader, options)
+    try:
+        find_ffmpeg()
+    except FfmpegMissingError:
+        if decoder_for(head) == "ffmpeg":
+            raise
+        return _open_spooled(head, stream, options)
+    if index_at_end(head):
+        return _open_spooled(head, stream, options)
+    return _stream(FfmpegReader("pipe:0", options, feeder=Feeder(head, stream)), options)
+
+
+def _open_spooled(head: bytes, stream: BinaryIO, options: AudioOptions) -> AudioStream:
+    kept = spool(head, stream)
+    try:
+        opened = _open_file(Path(kept.name), options)
+    except BaseException:
+        kept.close()
+        raise
+    assert isinstance(opened, Stream)
+    opened.also_close(kept)
+    return opened
+
+
+def _in_process(descriptor: int, size: int, head: bytes, options: AudioOptions) -> Reader | None:
+    """A reader in this process, which owns the descriptor from now on; None (and closed) where ffmpeg shall read it.
+
+    Raises:
+        AudioDecodeError: libsndfile should read this and does not.
+    """
+    header = wav_header(head)
+    if options.raw:
+        return _raw(os.fdopen(descriptor, "rb"), b"", options.raw, size=size, owned=True)
+    if options.track or decoder_for(head) == "ffmpeg" or not _sound_mp3(descriptor, size, head):
+        os.close(descriptor)
+        return None
+    if header and header.encoding and header.size is None:
+        # The recorder could not go back to write the length, or was cut off: libsndfile would see no samples.
+        os.lseek(descriptor, header.offset, os.SEEK_SET)
+        form = (header.encoding, header.rate, header.channels)
+        left = size - header.offset
+        return PcmReader(os.fdopen(descriptor, "rb"), b"", *form, size=left, name="wav", owned=True)
+    claimed = header.size / header.frame / header.rate if header and header.encoding and header.size else None
+    return SoundReader(descriptor, claimed=claimed, length_known=_length_known(descriptor, head))
+
+
+def _raw(stream: BinaryIO, head: bytes, form: RawFormat, *, size: int | None, owned: bool = False) -> PcmReader:
+    return PcmReader(stream, head, form.encoding, form.rate, form.channels, size=size, name="raw", owned=owned)
+
+
+def _mp3(descriptor: int, head: bytes) -> mpeg.Mp3Summary | None:
+    offset = mpeg.tag_size(head)
+    if not offset and not is_mpeg_audio(head):
+        return None
+    return mpeg.summary(os.pread(descriptor, HEAD, offset), offset)
+
+
+def _length_known(descriptor: int, head: bytes) -> bool:
+    summary = _mp3(descriptor, head)
+    return summary is None or summary.counted or summary.constant
+
+
+def _sound_mp3(descriptor: int, size: int, head: bytes) -> bool:
+    """Whether libsndfile should read this, as far as it is an MP3.
+
+    Where the tag's byte count does not fit the file, it was cut, or joined from several; libsndfile would stop at the
+    tag's frame count, and its MP3 decoder writes complaints to our stderr.
+    """
+    summary = _mp3(descriptor, head)
+    if summary is None or summary.claimed is None:
+        return True
+    there = size - summary.offset
+    if abs(there - summary.claimed) <= max(_MP3_SLACK, there // 100):
+        return True
+    try:
+        find_ffmpeg()
+    except FfmpegMissingError:
+        return True
+    return False
+
+
+_Result = TypeVar("_Result")
+
+
+def _otherwise(attempt: Callable[[], _Result], refused: AudioDecodeError) -> _Result:
+    """Try ffmpeg on what libsndfile has refused; if it can do no better, libsndfile's word stands."""
+    try:
+        return attempt()
+    except FfmpegMissingError:
+        raise AudioDecodeError(refused.message, f"{refused.hint} Or install ffmpeg, which reads more.") from None
+    except AudioDecodeError:
+        raise refused from None
+
+
+def _stream(
+    reader: Reader,
+    options: AudioOptions,
+    *,
+    watch: Watch | None = None,
+    rescue: Callable[[float], Reader] | None = None,
+) -> Stream:
+    try:
+        if not isinstance(reader, FfmpegReader):
+            lanes_of(reader.channels, options.channels)
+        return Stream(reader, options, watch=watch, rescue=rescue)
+    except BaseException:
+        reader.close()
+        raise

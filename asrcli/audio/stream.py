@@ -1,0 +1,214 @@
+"""From a decoder's blocks to what the house hears: lanes at 16 kHz, cleaned, cut to the span asked for, checked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+import numpy as np
+
+from asrcli.audio.channels import select
+from asrcli.audio.readers import DamagedError, Reader
+from asrcli.audio.resample import Resampler
+from asrcli.audio.types import SAMPLE_RATE, Samples
+from asrcli.errors import AsrcliError, EmptyInputError, InputChangedError
+from asrcli.options import AudioOptions
+
+#: seconds that headers may differ from the sound without being wrong: encoder delay, rounding to frames
+_TOLERANCE = 0.25
+#: part of all samples at full scale from which a recording is called clipped (a full-scale sine has 3 %)
+_CLIPPED = 0.05
+_FULL_SCALE = 0.999
+#: far above what lossy decoders overshoot
+_ABSURD_PEAK = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A file as it was when it was opened."""
+
+    path: Path
+    status: os.stat_result
+
+    def change(self) -> str | None:
+        """What happened to the file since, for a warning. A name that is gone does not matter: the data was read."""
+        try:
+            now = self.path.stat()
+        except OSError:
+            return None
+        if now.st_size > self.status.st_size:
+            return "the file grew while it was read: what was added may be missing"
+        if now.st_size < self.status.st_size or now.st_mtime_ns != self.status.st_mtime_ns:
+            return "the file changed while it was read: the transcript may mix old and new"
+        return None
+
+
+class Stream:
+    """The `AudioStream` of every kind of input."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        options: AudioOptions,
+        *,
+        watch: Watch | None = None,
+        rescue: Callable[[float], Reader] | None = None,
+    ) -> None:
+        """Go to the start of the span.
+
+        Args:
+            reader: gives the recording from its beginning (or from `options.start`, if it can seek).
+            options: start, end and channels.
+            watch: the file, to be looked at again when it has been read.
+            rescue: opens another decoder at a time in seconds, should this one find the recording damaged.
+
+        Raises:
+            EmptyInputError: the recording ends before the span begins.
+        """
+        self.info = reader.info
+        self.lanes = reader.channels if options.channels == "split" else 1
+        self.warnings: list[str] = []
+        self._reader, self._options = reader, options
+        self._watch, self._rescue = watch, rescue
+        self._others: list[IO[bytes]] = []
+        self._given = self._odd = self._loud = 0
+        self._peak = 0.0
+        self._started = False
+        self.offset = reader.skip(options.start) if options.start else 0.0
+        if self.offset < options.start - 1 / SAMPLE_RATE:
+            raise self._nothing(self.offset)
+
+    @property
+    def position(self) -> float:
+        """Seconds of the recording up to which blocks have been given."""
+        return self.offset + self._given / SAMPLE_RATE
+
+    def blocks(self) -> Iterator[Samples]:
+        """See `AudioStream.blocks`."""
+        assert not self._started, "blocks() can be iterated once"
+        self._started = True
+        end = self._options.end
+        limit = None if end is None else max(0, round((end - self.offset) * SAMPLE_RATE))
+        for block in self._converted():
+            piece = block if limit is None else block[: limit - self._given]
+            self._given += len(piece)
+            if len(piece):
+                yield self._bounded(piece)
+            if limit is not None and self._given >= limit:
+                break
+        else:
+            self._check_end()
+        self._report()
+
+    def close(self) -> None:
+        """Stop a decoder that still runs."""
+        self._reader.close()
+        for other in self._others:
+            other.close()
+
+    def also_close(self, file: IO[bytes]) -> None:
+        """Close `file` with this stream."""
+        self._others.append(file)
+
+    def __enter__(self) -> Stream:  # noqa: PYI034 - typing.Self begins with Python 3.11
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _converted(self) -> Iterator[Samples]:
+        try:
+            yield from self._play()
+        except DamagedError:
+            at = self.position
+            self.warnings.append(f"damaged: the audio at {at:.1f} s cannot be decoded")
+        else:
+            return
+        if self._rescue is None:
+            return
+        try:
+            rest = self._rescue(at)
+        except AsrcliError:
+            return  # the other decoder finds nothing either, or is not there
+        self.warnings += self._reader.warnings
+        self._reader.close()
+        self._reader = rest
+        yield from self._play()
+
+    def _play(self) -> Iterator[Samples]:
+        reader = self._reader
+        resampler = Resampler(reader.rate, self.lanes)
+        damage: DamagedError | None = None
+        while damage is None:
+            try:
+                native = reader.read()
+            except DamagedError as error:
+                damage = error
+                continue
+            if not len(native):
+                break
+            block = resampler.push(select(self._finite(native), self._options.channels))
+            if len(block):
+                yield block
+        tail = resampler.finish()
+        if len(tail):
+            yield tail
+        if damage:
+            raise damage
+
+    def _finite(self, block: Samples) -> Samples:
+        with np.errstate(over="ignore", invalid="ignore"):
+            if np.isfinite(block.sum()):
+                return block
+        odd = ~np.isfinite(block)
+        self._odd += int(odd.sum())
+        return np.where(odd, np.float32(0), block)
+
+    def _bounded(self, block: Samples) -> Samples:
+        size = np.abs(block)
+        peak = float(size.max())
+        self._peak = max(self._peak, peak)
+        if peak < _FULL_SCALE:
+            return block
+        self._loud += int((size >= _FULL_SCALE).sum())
+        return np.clip(block, -1.0, 1.0)
+
+    def _check_end(self) -> None:
+        claimed, end = self._reader.claimed, self._options.end
+        if self._given == 0:
+            raise self._nothing(claimed)
+        if claimed is None:
+            return
+        wanted = claimed if end is None else min(claimed, end)
+        missing = wanted - self.position
+        if missing > _TOLERANCE:
+            self.warnings.append(f"truncated: {missing:.1f} s of {claimed:.1f} s missing")
+
+    def _nothing(self, length: float | None) -> AsrcliError:
+        changed = self._watch.change() if self._watch else None
+        if changed:
+            return InputChangedError(f"Nothing could be read: {changed}.", "Run again when it is complete.")
+        if self._options.start and length:
+            return EmptyInputError(
+                f"The recording ends at {length:.1f} s, before the start at {self._options.start:g} s.",
+                "Choose an earlier --start.",
+            )
+        return EmptyInputError("The file holds no audio, only a header.", "Record or export it again.")
+
+    def _report(self) -> None:
+        self.warnings += self._reader.warnings
+        samples = max(1, self._given * self.lanes)
+        if self._odd:
+            self.warnings.append(f"{self._odd} samples are no numbers (NaN or infinite) and were taken as silence")
+        if self._peak > _ABSURD_PEAK:
+            self.warnings.append(f"clipped: samples reach {self._peak:.0f} times full scale; scale them to -1..1")
+        elif self._loud / samples > _CLIPPED:
+            self.warnings.append(f"clipped: {100 * self._loud / samples:.0f} % of the samples are at full scale")
+        if self._watch and (changed := self._watch.change()):
+            self.warnings.append(changed)
