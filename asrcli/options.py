@@ -103,6 +103,8 @@ class CueOptions:
     max_cps: float = 20.0
     #: least distance of two cues, in frames of 24 a second
     cue_gap: int = 2
+    #: whether a short exchange of two voices may share a cue, a line each behind "- "
+    dialogue: bool = True
     highlight_words: bool = False
 
 

@@ -1,0 +1,158 @@
+"""How good a place between two words is to end a cue or a line at.
+
+The order follows the broadcasters' guides: after a sentence, after a clause, before a conjunction or preposition;
+never between an article or preposition and its noun, nor inside a name, a number, or a number and its unit.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from asrcli.text.lexicon import (
+    ABBREVIATIONS,
+    CJK_COUNTERS,
+    CJK_PARTICLES,
+    CONJUNCTIONS,
+    FUNCTION_WORDS,
+    HAN_NUMERALS,
+    TITLES,
+    UNITS,
+)
+from asrcli.text.width import is_cjk
+
+#: prices of a break, the unit being one more cue
+SENTENCE = 0.0
+CLAUSE = 1.0
+BEFORE_CONJUNCTION = 1.6
+BEFORE_PREPOSITION = 2.2
+PLAIN = 3.0
+IN_NAME = 5.0
+AFTER_FUNCTION_WORD = 6.0
+IN_CJK_RUN = 4.0
+AFTER_CJK_PARTICLE = 2.0
+#: paid only where nothing else is possible (a number wider than a line)
+GLUED = 1000.0
+
+_SENTENCE_END = frozenset(".!?…。！？｡．।؟۔")
+_CLAUSE_END = frozenset(",;:，；：、､،؛—–")
+_CLOSING = frozenset("\"'’”»›)]}」』）］】》〉〕｝")
+OPENING = frozenset("\"'‘“«‹([{「『（［【《〈〔｛¿¡")
+#: marks that never begin a line (JIS X 4051 and GB/T 15834 agree on these)
+_NEVER_FIRST = (_SENTENCE_END | _CLAUSE_END | _CLOSING) - frozenset("\"'") | frozenset(
+    "%‰℃°ーぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮ々ゝゞ・·~～"
+)
+_NEVER_LAST = frozenset("$€£¥₩₽№#@＃￥") | (OPENING - {'"', "'"})
+
+_DIGITS = re.compile(r"[-+−]?[\d.,:/٫٬]*\d[\d.,:/]*")
+_INITIAL = re.compile(r"[^\W\d_]\.")
+
+
+def ends_sentence(text: str, following: str) -> bool:
+    """Whether a sentence ends between these two words (`following` is "" at the very end)."""
+    core = text.rstrip("".join(_CLOSING))
+    if not core or core[-1] not in _SENTENCE_END:
+        return False
+    if core[-1] != "." or not following:
+        return True
+    word = core.lstrip("".join(OPENING)).lower()
+    return not (
+        word in ABBREVIATIONS or word in TITLES or _INITIAL.fullmatch(word) or following.lstrip("\"'“‘([")[:1].islower()
+    )
+
+
+def ends_clause(text: str) -> bool:
+    """Whether the word closes a clause by its punctuation."""
+    core = text.rstrip("".join(_CLOSING))
+    return bool(core) and core[-1] in _CLAUSE_END
+
+
+@lru_cache(maxsize=65536)
+def price(before: str, after: str, space: bool, language: str) -> float:
+    """What it costs to break between two neighbouring words, pauses left aside.
+
+    Args:
+        before: the word before the break, with its punctuation.
+        after: the word after it.
+        space: whether a space is written between them.
+        language: ISO 639-1 code, "" if unknown (English word lists are used).
+    """
+    if glued(before, after, space):
+        return GLUED
+    if ends_sentence(before, after):
+        return SENTENCE
+    if ends_clause(before):
+        return CLAUSE
+    if is_cjk(before[-1]) or is_cjk(after[0]):
+        return _cjk_price(before, after)
+    return _word_price(before, after, language)
+
+
+def glued(before: str, after: str, space: bool) -> bool:
+    """Whether the two may be parted only if nothing else is possible: a word, number, quantity, or name and title."""
+    last, first = before[-1], after[0]
+    if not space and (first in _NEVER_FIRST or last in _NEVER_LAST or not (is_cjk(last) or is_cjk(first))):
+        return True
+    if last in _NEVER_LAST and last not in OPENING:
+        return True
+    if _joins_number(before, after):
+        return True
+    word = before.lstrip("".join(OPENING))
+    initial = _INITIAL.fullmatch(word) is not None and word[0].isupper() and first.isupper()
+    return space and (initial or word.lower() in TITLES)
+
+
+def _joins_number(before: str, after: str) -> bool:
+    core = before.lstrip("".join(OPENING) + "$€£¥₩₽~≈<>")
+    if not _DIGITS.fullmatch(core):
+        return before[-1] in HAN_NUMERALS and after[0] in HAN_NUMERALS | CJK_COUNTERS
+    if core[-1] in ",.:/" and not after[0].isdigit():
+        return False  # the mark closes a clause
+    tail = after.rstrip("".join(_CLAUSE_END | _SENTENCE_END | _CLOSING))
+    return after[0].isdigit() or tail in UNITS or tail.lower() in UNITS or after[0] in CJK_COUNTERS
+
+
+def _cjk_price(before: str, after: str) -> float:
+    last, first = before[-1], after[0]
+    if not (is_cjk(last) and is_cjk(first)):
+        return BEFORE_PREPOSITION  # between a Latin word and Chinese or Japanese text
+    if last in CJK_PARTICLES and not (_hiragana(last) and _hiragana(first)):
+        return AFTER_CJK_PARTICLE
+    if _hiragana(last) and not _hiragana(first):
+        return AFTER_CJK_PARTICLE  # where hiragana gives way to kanji, a phrase usually begins
+    if _katakana(last) and _katakana(first):
+        return GLUED / 2  # a loan word
+    if _hiragana(first):
+        return AFTER_FUNCTION_WORD  # an ending or particle belongs to what precedes it
+    return IN_CJK_RUN
+
+
+def _word_price(before: str, after: str, language: str) -> float:
+    words = FUNCTION_WORDS.get(language, FUNCTION_WORDS["en"])
+    conjunctions = CONJUNCTIONS.get(language, CONJUNCTIONS["en"])
+    last, first = _bare(before), _bare(after)
+    if last in words or last in conjunctions:
+        return AFTER_FUNCTION_WORD
+    if first in conjunctions:
+        return BEFORE_CONJUNCTION
+    if _core(before)[:1].isupper() and _core(after)[:1].isupper() and language != "de":
+        return IN_NAME
+    if first in words:
+        return BEFORE_PREPOSITION
+    return PLAIN
+
+
+def _core(text: str) -> str:
+    return text.strip("\"'“”‘’«»()[]")
+
+
+def _bare(text: str) -> str:
+    return _core(text).lower()
+
+
+def _hiragana(char: str) -> bool:
+    return "\u3041" <= char <= "\u309f"
+
+
+def _katakana(char: str) -> bool:
+    return "\u30a0" <= char <= "\u30ff"

@@ -1,0 +1,118 @@
+"""Subtitle cues out of timed words, by the broadcasters' rules.
+
+For each voice, dynamic programming over all places where a cue may end finds the division of least cost: the sum over
+its cues of `cue_cost`'s prices (docs/subtitles.md). The choice of lines inside a cue is part of the cost. `schedule`
+then brings the voices together and settles when each cue appears and disappears.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from asrcli.options import CueOptions
+from asrcli.text.divide import Divider
+from asrcli.text.pieces import Lane, Piece, lanes
+from asrcli.text.schedule import Block, Timed, Timing, schedule
+from asrcli.text.width import width
+from asrcli.transcript import Transcript, Word, join_words
+
+#: what stands before each line of a cue in which two voices speak
+DASH = "- "
+
+
+@dataclass(frozen=True, slots=True)
+class CueLine:
+    """One line of a cue, of one voice."""
+
+    words: tuple[Word, ...]
+    speaker: str | None = None
+
+    @property
+    def text(self) -> str:
+        return join_words(self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """What is shown at one time; seconds, whole milliseconds."""
+
+    start: float
+    end: float
+    lines: tuple[CueLine, ...]
+    #: two voices, a line each; writers put `DASH` before the lines
+    dialogue: bool = False
+    channel: int | None = None
+
+    @property
+    def speaker(self) -> str | None:
+        """Whose words these are; None for an unknown voice and for a dialogue."""
+        return None if self.dialogue else self.lines[0].speaker
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        return tuple(word for line in self.lines for word in line.words)
+
+    @property
+    def text(self) -> str:
+        """The lines as they are shown, without labels."""
+        dash = DASH if self.dialogue else ""
+        return "\n".join(dash + line.text for line in self.lines)
+
+
+def label(speaker: str | None) -> str:
+    """How a speaker is named before the words, in formats that have no field for it."""
+    return f"[{speaker}] " if speaker else ""
+
+
+def shape(transcript: Transcript, options: CueOptions, *, labelled: bool = False) -> list[Cue]:
+    """Cut a transcript into cues.
+
+    Args:
+        transcript: segments with words; a segment without words is spread over its time by the length of its text.
+        options: limits of lines, cues and reading speed.
+        labelled: whether the writer puts `label` before the text: its width is then kept free.
+
+    Returns:
+        cues in order of time, which neither overlap nor leave the recording. Every word is in exactly one of them.
+    """
+    limit = int(transcript.duration * 1000 + 1e-6)
+    timing = Timing.of(options, limit)
+    line_width = max(options.max_line_width, 2 * options.max_line_width_cjk)
+    blocks: list[Block] = []
+    for lane in lanes(transcript, limit, line_width):
+        blocks += _shape_lane(lane, options, timing, width(label(lane.speaker)) if labelled else 0)
+    return [_cue(timed) for timed in schedule(blocks, timing)]
+
+
+def _shape_lane(lane: Lane, options: CueOptions, timing: Timing, label_cells: int) -> Iterator[Block]:
+    divider = Divider(lane, options, timing, label_cells)
+    for part in divider.divide():
+        pieces = lane.pieces[part.start : part.end]
+        yield Block(
+            start=pieces[0].start,
+            end=pieces[-1].end,
+            lines=tuple(lane.pieces[a:b] for a, b in pairwise([part.start, *part.cuts, part.end])),
+            cells=divider.layout.width(part.start, part.end),
+            speaker=lane.speaker,
+            channel=lane.channel,
+            pairable=not part.cuts and divider.layout.spare(part.start, part.end) >= len(DASH),
+        )
+
+
+def _cue(timed: Timed) -> Cue:
+    lines = tuple(
+        CueLine(tuple(_word(piece, timed) for piece in line), block.speaker)
+        for block in timed.blocks
+        for line in block.lines
+    )
+    return Cue(timed.start / 1000, timed.end / 1000, lines, len(timed.blocks) > 1, timed.blocks[0].channel)
+
+
+def _word(piece: Piece, timed: Timed) -> Word:
+    """The word with its times inside the cue's."""
+    start = min(max(piece.start, timed.start), timed.end)
+    end = min(max(piece.end, start), timed.end)
+    word = piece.word
+    return Word(word.text, start / 1000, end / 1000, word.confidence, word.speaker, piece.space)

@@ -1,0 +1,106 @@
+"""Where one voice's words part into cues: the division of least cost, by dynamic programming."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from math import inf
+
+from asrcli.options import CueOptions
+from asrcli.text import cue_cost
+from asrcli.text.breaks import ends_sentence, price
+from asrcli.text.layout import Layout
+from asrcli.text.pieces import Lane, Piece
+from asrcli.text.schedule import Timing
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One cue's pieces, start..end (exclusive), and where its lines 2, 3, … begin."""
+
+    start: int
+    end: int
+    cuts: tuple[int, ...]
+
+
+class Divider:
+    """One lane, measured: every price that does not depend on the division is computed once."""
+
+    def __init__(self, lane: Lane, options: CueOptions, timing: Timing, label: int) -> None:
+        pieces = lane.pieces
+        self._lane = lane
+        self._timing = timing
+        pauses = [0, *(after.start - before.end for before, after in pairwise(pieces))]
+        #: price of ending a cue before each piece; nothing at the lane's end
+        self._prices = [*_break_prices(pieces, pauses), 0.0]
+        self.layout = Layout(pieces, self._prices, options, label)
+        #: sum of the prices of the pauses before each piece and all earlier ones
+        self._pauses = list(accumulate(cue_cost.pause_price(pause) for pause in pauses))
+        following = [*(piece.word.text for piece in pieces[1:]), ""]
+        ended = [ends_sentence(piece.word.text, text) for piece, text in zip(pieces, following, strict=True)]
+        #: sentences that end before each piece
+        self._sentences = [0, *accumulate(map(int, ended))]
+        self._bounds = self._farthest(pauses, options.max_words or len(pieces))
+        #: when the next cue begins if one ends before piece k: the voice's own next word, or nothing more
+        self._next = [*(piece.start for piece in pieces), timing.limit + timing.gap]
+
+    def divide(self) -> list[Part]:
+        """All the lane's pieces, in order, as parts."""
+        count = len(self._lane.pieces)
+        best = [0.0] * (count + 1)
+        choice: list[Part] = [Part(0, 0, ())] * count
+        for start in range(count - 1, -1, -1):
+            least = inf
+            for end in range(self._bounds[start], start, -1):
+                total = self._text_price(start, end) + best[end]
+                if total >= least:
+                    continue  # time and lines only add to it
+                total += self._time_price(start, end)
+                if total >= least:
+                    continue
+                lines, cuts = self.layout.best(start, end)
+                if total + lines < least:
+                    least, choice[start] = total + lines, Part(start, end, cuts)
+            best[start] = least
+        out, start = [], 0
+        while start < count:
+            out.append(choice[start])
+            start = out[-1].end
+        return out
+
+    def _text_price(self, start: int, end: int) -> float:
+        inside = self._sentences[end - 1] - self._sentences[start]
+        total = cue_cost.CUE + self._prices[end] + self._pauses[end - 1] - self._pauses[start]
+        if inside:
+            torn = self._sentences[end] == self._sentences[end - 1] and end < len(self._lane.pieces)
+            total += inside * (cue_cost.TORN_SENTENCE_INSIDE if torn else cue_cost.WHOLE_SENTENCE_INSIDE)
+        return total
+
+    def _time_price(self, start: int, end: int) -> float:
+        following = min(self._next[end], self._lane.interrupted[end - 1])
+        available = self._timing.available(self._next[start], following)
+        return cue_cost.time_price(self.layout.width(start, end), available, self._timing.min_cue, self._timing.max_cps)
+
+    def _farthest(self, pauses: list[int], max_words: int) -> list[int]:
+        """For each piece, the end of the longest cue that may begin with it; a lone piece always may."""
+        pieces = self._lane.pieces
+        count = len(pieces)
+        out = [0] * count
+        barrier = count
+        latest = count
+        for start in range(count - 1, -1, -1):
+            while latest > start + 1 and pieces[latest - 1].end - pieces[start].start > self._timing.max_cue:
+                latest -= 1
+            out[start] = max(start + 1, min(barrier, latest, start + max_words, self.layout.farthest(start)))
+            if pieces[start].forced or pauses[start] >= cue_cost.PAUSE_BREAKS:
+                barrier = start
+        return out
+
+
+def _break_prices(pieces: Sequence[Piece], pauses: Sequence[int]) -> list[float]:
+    prices = [0.0]
+    for index, (before, after) in enumerate(pairwise(pieces), 1):
+        raw = price(before.word.text, after.word.text, after.space, after.language)
+        prices.append(cue_cost.break_price(raw, pauses[index]))
+    return prices

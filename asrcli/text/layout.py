@@ -1,0 +1,113 @@
+"""How words stand on the lines of one cue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import accumulate
+from math import inf
+
+from asrcli.options import CueOptions
+from asrcli.text import cue_cost
+from asrcli.text.pieces import Piece
+from asrcli.text.width import has_wide, width
+
+
+@dataclass(frozen=True, slots=True)
+class _Aim:
+    """Lines of equal width, the last one rather the longest."""
+
+    mean: float
+    room: int
+
+    def price(self, cells: int, below: int) -> float:
+        price: float = cue_cost.RAGGED * ((cells - self.mean) / self.room) ** 2
+        return price + cue_cost.TOP_HEAVY * (cells - below) / self.room if 0 < below < cells else price
+
+
+class Layout:
+    """The lines that stretches of one lane would take; widths are kept as sums, so any stretch is measured at once.
+
+    A line with full-width characters has a measure of its own (two cells a character). A piece wider than its line
+    stands alone on it: words are never cut.
+    """
+
+    def __init__(self, pieces: tuple[Piece, ...], prices: list[float], options: CueOptions, label: int) -> None:
+        """Measure a lane.
+
+        Args:
+            pieces: the words of one voice.
+            prices: price of a break before each piece.
+            options: the measure.
+            label: cells that the speaker's name takes at the beginning of a cue.
+        """
+        self._prices = prices
+        self._narrow = options.max_line_width
+        self._full = 2 * options.max_line_width_cjk
+        self._label = label
+        #: where the text of each piece begins, and ends, on an endless line
+        ends = list(accumulate(width(piece.word.text) + piece.space for piece in pieces))
+        self._ends = [0, *ends]
+        self._starts = [end - width(piece.word.text) for end, piece in zip(ends, pieces, strict=True)]
+        self._wide = [0, *accumulate(int(has_wide(piece.word.text)) for piece in pieces)]
+        #: for each piece, the end of the longest line that begins with it; and of one behind a label
+        self._line_ends = self._fill(len(pieces), 0)
+        first_ends = self._fill(len(pieces), label) if label else self._line_ends
+        #: for each piece, how far a cue of 1, 2, … lines reaches
+        self._reach = [first_ends]
+        for _ in range(options.max_lines - 1):
+            self._reach.append([self._line_ends[end] if end < len(pieces) else end for end in self._reach[-1]])
+
+    def farthest(self, start: int) -> int:
+        """The end of the longest cue that begins with this piece."""
+        return self._reach[-1][start]
+
+    def width(self, start: int, end: int) -> int:
+        """Cells of the pieces start..end (exclusive) on one line."""
+        return self._ends[end] - self._starts[start]
+
+    def spare(self, start: int, end: int) -> int:
+        """Cells that a line with these pieces leaves free, behind the label; negative where it overflows."""
+        return self._room(start, end) - self.width(start, end) - self._label
+
+    def best(self, start: int, end: int) -> tuple[float, tuple[int, ...]]:
+        """The cheapest way to set the pieces on as few lines as hold them: its price, and where lines 2, 3, … begin.
+
+        `end` must not lie beyond `farthest(start)`.
+        """
+        lines = 1
+        while self._reach[lines - 1][start] < end:
+            lines += 1
+        if lines == 1:
+            return 0.0, ()
+        aim = _Aim((self.width(start, end) + self._label) / lines, self._room(start, end))
+        price, cuts = self._set(start, end, lines, aim, 0)
+        return price + cue_cost.LINE * (lines - 1), cuts
+
+    def _set(self, start: int, end: int, lines: int, aim: _Aim, below: int) -> tuple[float, tuple[int, ...]]:
+        """Set start..end on exactly so many lines; `below` is the width of the line under them."""
+        if lines == 1:
+            return aim.price(self.width(start, end) + self._label, below), ()
+        best: tuple[float, tuple[int, ...]] = inf, ()
+        for cut in range(min(end - 1, self._reach[lines - 2][start]), start + lines - 2, -1):
+            if self._line_ends[cut] < end:
+                break
+            cells = self.width(cut, end)
+            price = aim.price(cells, below) + cue_cost.LINE_BREAK * self._prices[cut]
+            if price < best[0]:
+                above, cuts = self._set(start, cut, lines - 1, aim, cells)
+                if price + above < best[0]:
+                    best = price + above, (*cuts, cut)
+        return best
+
+    def _room(self, start: int, end: int) -> int:
+        return self._full if self._wide[end] > self._wide[start] else self._narrow
+
+    def _fill(self, count: int, label: int) -> list[int]:
+        out = []
+        end = 0
+        for start in range(count):
+            end = max(end, start + 1)
+            while end < count and self.width(start, end + 1) + label <= self._room(start, end + 1):
+                end += 1
+            out.append(end)
+        return out

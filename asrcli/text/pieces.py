@@ -1,0 +1,171 @@
+"""A transcript taken apart for subtitles: lanes of pieces, a piece being what no line may break inside.
+
+Times are whole milliseconds from here on, so that nothing is rounded twice.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import chain, groupby
+
+from asrcli.text.breaks import OPENING
+from asrcli.text.width import is_cjk, width
+from asrcli.transcript import Segment, Transcript, Word
+
+#: no foreign voice starts after this piece
+NEVER = 1 << 60
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A word on its way into a cue; times in milliseconds."""
+
+    word: Word
+    start: int
+    end: int
+    #: whether a space stands before it, unless it begins a line
+    space: bool
+    #: a cue must begin here (another voice spoke in between)
+    forced: bool = False
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """All that one voice says in one channel, in order."""
+
+    speaker: str | None
+    channel: int | None
+    pieces: tuple[Piece, ...]
+    #: for each piece, when another lane's turn next begins after the piece's start (`NEVER`: not again)
+    interrupted: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Words that follow each other in one segment and come from one voice."""
+
+    speaker: str | None
+    channel: int | None
+    language: str
+    words: tuple[Word, ...]
+
+    @property
+    def key(self) -> tuple[int, str]:
+        return (-1 if self.channel is None else self.channel, self.speaker or "")
+
+
+def milliseconds(seconds: float) -> int:
+    """Rounded, not cut off: 1.9996 s is 2000 ms."""
+    return round(seconds * 1000)
+
+
+def clean(text: str) -> str:
+    """One line without control characters, single spaces between words."""
+    text = " ".join(text.split())
+    if text.isprintable():
+        return text
+    return "".join(char for char in text if unicodedata.category(char) not in ("Cc", "Cs")).strip()
+
+
+def words_of(segment: Segment) -> tuple[Word, ...]:
+    """The segment's words, or, where it has none, its text spread over its time by length."""
+    if segment.words:
+        return tuple(word for word in map(_cleaned, segment.words) if word.text)
+    texts = list(split_text(segment.text))
+    total = sum(width(text) for text, _ in texts) or 1
+    words: list[Word] = []
+    done = 0
+    span = segment.end - segment.start
+    for text, space in texts:
+        start = segment.start + span * done / total
+        done += width(text)
+        end = segment.start + span * done / total
+        words.append(Word(text, start, end, speaker=segment.speaker, space_before=space))
+    return tuple(words)
+
+
+def _cleaned(word: Word) -> Word:
+    text = clean(word.text)
+    return word if text == word.text else replace(word, text=text)
+
+
+def split_text(text: str) -> Iterator[tuple[str, bool]]:
+    """Words of running text, CJK characters one by one with the marks that follow; whether a space precedes."""
+    for chunk in clean(text).split(" "):
+        space, piece = True, ""
+        for char in chunk:
+            begins = (is_cjk(char) or (piece and is_cjk(piece[-1]))) and (char.isalnum() or char in OPENING)
+            if begins and any(part.isalnum() for part in piece):
+                yield piece, space
+                space, piece = False, ""
+            piece += char
+        if piece:
+            yield piece, space
+
+
+def lanes(transcript: Transcript, limit: int, line_width: int) -> list[Lane]:
+    """Take a transcript apart.
+
+    Args:
+        transcript: what is to be shown.
+        limit: end of the recording, milliseconds; nothing lies beyond it.
+        line_width: cells of a line; a CJK word wider than this is split into its characters.
+    """
+    runs = sorted(
+        (run for segment in transcript.segments for run in _runs(segment, transcript.language or "")),
+        key=lambda run: run.words[0].start,
+    )
+    keyed: dict[tuple[int, str], list[tuple[int, _Run]]] = {}
+    for number, run in enumerate(runs):
+        keyed.setdefault(run.key, []).append((number, run))
+    starts = {key: [milliseconds(run.words[0].start) for _, run in members] for key, members in keyed.items()}
+    out = []
+    for key, members in keyed.items():
+        foreign = sorted(start for other, times in starts.items() if other != key for start in times)
+        pieces = tuple(_pieces(members, limit, line_width))
+        interrupted = tuple(_next_after(foreign, piece.start) for piece in pieces)
+        out.append(Lane(members[0][1].speaker, members[0][1].channel, pieces, interrupted))
+    return out
+
+
+def _next_after(times: list[int], time: int) -> int:
+    index = bisect_right(times, time)
+    return times[index] if index < len(times) else NEVER
+
+
+def _runs(segment: Segment, language: str) -> Iterator[_Run]:
+    for speaker, words in groupby(words_of(segment), key=lambda word: word.speaker or segment.speaker):
+        yield _Run(speaker, segment.channel, segment.language or language, tuple(words))
+
+
+def _pieces(members: list[tuple[int, _Run]], limit: int, line_width: int) -> Iterator[Piece]:
+    clock, last_text, last_number = 0, "", -1
+    for number, run in members:
+        # The numbers count all voices' runs by time: a hole means that somebody else began to speak in between.
+        forced = bool(last_text) and number != last_number + 1
+        for index, word in enumerate(chain.from_iterable(_narrow(word, line_width) for word in run.words)):
+            start = min(max(milliseconds(word.start), clock), limit)
+            end = min(max(milliseconds(word.end), start), limit)
+            space = word.space_before
+            if index == 0 and last_text:  # the words of two segments meet: no one said whether a space is written
+                space = not (is_cjk(last_text[-1]) or is_cjk(word.text[0]))
+            yield Piece(word, start, end, space, forced and index == 0, run.language)
+            clock, last_text = start, word.text
+        last_number = number
+
+
+def _narrow(word: Word, line_width: int) -> Iterator[Word]:
+    if width(word.text) <= line_width:
+        yield word
+        return
+    parts = list(split_text(word.text))
+    step = (word.end - word.start) / len(parts)
+    for index, (text, space) in enumerate(parts):
+        start = word.start + index * step
+        yield replace(
+            word, text=text, start=start, end=start + step, space_before=space if index else word.space_before
+        )

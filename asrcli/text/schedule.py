@@ -1,0 +1,158 @@
+"""When each block of text appears and disappears, all voices together.
+
+A block appears when its first word is spoken. It stays until its last word ends, longer if `min_cue` or the reading
+speed ask for it and the next cue leaves room. A hole of less than `CHAIN` between two cues is closed to the least
+distance, since a short blink disturbs more than no pause at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from asrcli.options import CueOptions
+from asrcli.text import cue_cost
+from asrcli.text.pieces import Piece
+
+#: ms: holes shorter than this are closed (12 frames of 24 a second)
+CHAIN = 500
+#: ms: two voices that begin at once are shown this far apart at least, where there is room for it at all
+APART = 200
+FRAMES_PER_SECOND = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The limits in time, milliseconds."""
+
+    limit: int
+    gap: int
+    min_cue: int
+    max_cue: int
+    max_cps: float
+    dialogue: bool
+
+    @classmethod
+    def of(cls, options: CueOptions, limit: int) -> Timing:
+        return cls(
+            limit=limit,
+            gap=round(options.cue_gap * 1000 / FRAMES_PER_SECOND),
+            min_cue=round(options.min_cue * 1000),
+            max_cue=round(options.max_cue * 1000),
+            max_cps=options.max_cps,
+            dialogue=options.dialogue and options.max_lines > 1,
+        )
+
+    def available(self, start: int, following: int) -> int:
+        """How long a cue may stand that begins at `start`, the next one beginning at `following`."""
+        return max(0, min(following - self.gap, self.limit, start + self.max_cue) - start)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The words of one voice that are shown together; times in milliseconds."""
+
+    start: int
+    end: int
+    lines: tuple[tuple[Piece, ...], ...]
+    #: cells to be read
+    cells: int
+    speaker: str | None
+    channel: int | None
+    #: whether it fits one line of a dialogue, behind dash and label
+    pairable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """One block, or two of a dialogue, and when they are shown."""
+
+    start: int
+    end: int
+    blocks: tuple[Block, ...]
+
+    @property
+    def cells(self) -> int:
+        return sum(block.cells for block in self.blocks)
+
+
+def schedule(blocks: Sequence[Block], timing: Timing) -> list[Timed]:
+    """Order the blocks, pair short exchanges of two voices, and settle the times.
+
+    Returns:
+        cues in order, each at least 1 ms long, none overlapping another or leaving 0..`timing.limit`; with more cues
+        than milliseconds, the end gives way.
+    """
+    cues = _paired(sorted(blocks, key=lambda block: (block.start, block.end)), timing)
+    limit = max(timing.limit, len(cues))
+    starts = _apart([cue.start for cue in cues], limit)
+    out = []
+    for cue, start, following in zip(cues, starts, [*starts[1:], limit + timing.gap], strict=True):
+        room = following - start
+        gap = min(timing.gap, room // 2)
+        latest = min(following - gap, start + max(1, timing.max_cue), limit)
+        wanted = max(cue.end, start + timing.min_cue, start + round(cue.cells * 1000 / timing.max_cps))
+        if following <= limit and following - gap - wanted < CHAIN - timing.gap:
+            wanted = latest
+        out.append(replace(cue, start=start, end=max(start + 1, min(wanted, latest))))
+    return out
+
+
+def _apart(starts: list[int], limit: int) -> list[int]:
+    """The same times, moved as little as needed to be strictly rising and to leave each cue a moment of its own."""
+    step = min(APART, limit // max(1, len(starts)))
+    out = []
+    earliest = 0
+    for start in starts:
+        out.append(max(start, earliest))
+        earliest = out[-1] + step
+    latest = limit - step
+    for index in range(len(out) - 1, -1, -1):
+        out[index] = min(out[index], latest)
+        latest = out[index] - step
+    return out
+
+
+def _paired(blocks: list[Block], timing: Timing) -> list[Timed]:
+    """Put two voices into one cue where that is cheaper than two cues too short to be read."""
+    count = len(blocks)
+    best = [0.0] * (count + 1)
+    pairs = [False] * (count + 1)
+    for index in range(count - 1, -1, -1):
+        here = _single(blocks[index])
+        best[index] = _price(here, blocks, index + 1, timing) + best[index + 1]
+        if index + 1 < count and timing.dialogue and _may_pair(blocks[index], blocks[index + 1], timing):
+            pair = _pair(blocks[index], blocks[index + 1])
+            pause = blocks[index + 1].start - blocks[index].end
+            price = _price(pair, blocks, index + 2, timing) + cue_cost.DIALOGUE + cue_cost.pause_price(pause)
+            if price + best[index + 2] < best[index]:
+                best[index], pairs[index] = price + best[index + 2], True
+    out, index = [], 0
+    while index < count:
+        out.append(_pair(blocks[index], blocks[index + 1]) if pairs[index] else _single(blocks[index]))
+        index += len(out[-1].blocks)
+    return out
+
+
+def _single(block: Block) -> Timed:
+    return Timed(block.start, block.end, (block,))
+
+
+def _pair(first: Block, second: Block) -> Timed:
+    return Timed(first.start, max(first.end, second.end), (first, second))
+
+
+def _may_pair(first: Block, second: Block, timing: Timing) -> bool:
+    return (
+        first.pairable
+        and second.pairable
+        and (first.speaker, first.channel) != (second.speaker, second.channel)
+        and second.start - first.end < cue_cost.PAUSE_BREAKS
+        and max(first.end, second.end) - first.start <= timing.max_cue
+    )
+
+
+def _price(cue: Timed, blocks: list[Block], following: int, timing: Timing) -> float:
+    until = blocks[following].start if following < len(blocks) else timing.limit + timing.gap
+    available = timing.available(cue.start, until)
+    return cue_cost.CUE + cue_cost.time_price(cue.cells, available, timing.min_cue, timing.max_cps)

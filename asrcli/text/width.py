@@ -1,0 +1,68 @@
+"""How wide text stands on a screen, in cells: a full-width character takes two, a combining mark none.
+
+East Asian Width (Unicode Standard Annex #11) decides; what belongs to one grapheme (marks, joiners, variation
+selectors, skin tones) is counted once, with its base.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import lru_cache
+
+_ZWJ = "\u200d"
+_EMOJI_STYLE = "\ufe0f"
+
+
+@lru_cache(maxsize=16384)
+def width(text: str) -> int:
+    """Cells that the text takes on one line."""
+    if text.isascii():
+        return len(text)
+    cells = last = 0
+    joined = False
+    for char in text:
+        if char == _EMOJI_STYLE and last == 1:
+            cells, last = cells + 1, 2  # a sign shown as an emoji is as wide as one
+        elif joined or _extends(char):
+            joined = char == _ZWJ
+        else:
+            last = 2 if unicodedata.east_asian_width(char) in "WF" else 1
+            cells += last
+    return cells
+
+
+@lru_cache(maxsize=16384)
+def has_wide(text: str) -> bool:
+    """Whether full-width letters or signs stand in it, so that its line is set by the full-width measure.
+
+    Emoji are wide but stand in text of any script: they do not count.
+    """
+    return not text.isascii() and any(
+        unicodedata.east_asian_width(char) in "WF" and unicodedata.category(char) != "So" for char in text
+    )
+
+
+@lru_cache(maxsize=16384)
+def is_cjk(char: str) -> bool:
+    """Whether the character belongs to a script written without spaces in full-width cells: Han, kana, and their marks.
+
+    Hangul is wide but written with spaces: words, not characters, are its unit, so it does not count here.
+    """
+    return (
+        "\u2e80" <= char <= "\u31ff"
+        or "\u3400" <= char <= "\u4dbf"
+        or "\u4e00" <= char <= "\u9fff"
+        or "\uf900" <= char <= "\ufaff"
+        or "\uff00" <= char <= "\uff60"
+        or "\uff66" <= char <= "\uff9f"
+        or "\U00020000" <= char <= "\U0003ffff"
+    )
+
+
+def _extends(char: str) -> bool:
+    """Whether the character adds nothing to the width of the grapheme before it."""
+    return (
+        unicodedata.category(char) in ("Mn", "Me", "Cf")
+        or "\u1160" <= char <= "\u11ff"  # vowels and finals of decomposed Hangul
+        or "\U0001f3fb" <= char <= "\U0001f3ff"  # skin tones
+    )
