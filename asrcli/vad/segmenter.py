@@ -150,7 +150,8 @@ class Segmenter:
         del self._run[:count]
         self._done, self._given = done, given
         start = regions[0].start
-        return Chunk(start, self._buffer.read(start, given), tuple(regions))
+        samples = self._buffer.read(start, given)
+        return Chunk(start, samples, tuple(regions), Chunk.measure(samples))
 
     def _stretches(self) -> list[Region]:
         stretch = self._tracker.stretch

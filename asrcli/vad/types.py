@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
+
+#: samples that one of a chunk's levels speaks for (10 ms)
+LEVEL_HOP = SAMPLE_RATE // 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +36,19 @@ class Chunk:
     samples: Samples
     #: in stream positions (not relative to the chunk), ordered, disjoint
     regions: tuple[Region, ...]
+    #: loudness in dB relative to full scale, (len(samples) // LEVEL_HOP,): where the pauses are, for who comes later
+    levels: Samples = field(default_factory=lambda: np.empty(0, np.float32), repr=False)
 
     @property
     def end(self) -> int:
         return self.regions[-1].end if self.regions else self.start + len(self.samples)
+
+    @staticmethod
+    def measure(samples: Samples) -> Samples:
+        """The levels of (n,) samples."""
+        frames = samples[: len(samples) // LEVEL_HOP * LEVEL_HOP].reshape(-1, LEVEL_HOP)
+        power = np.einsum("ij,ij->i", frames, frames) / LEVEL_HOP
+        return np.asarray(10 * np.log10(power + 1e-10), dtype=np.float32)
 
     def without_samples(self) -> Chunk:
         """The positions alone, for what comes after recognition."""

@@ -1,0 +1,5 @@
+"""Chunks and what was recognised in them to words in time and segments."""
+
+from asrcli.assemble.assembler import Assembler
+
+__all__ = ["Assembler"]

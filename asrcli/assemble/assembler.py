@@ -1,0 +1,139 @@
+"""Hypotheses of chunks to segments of words, sentence by sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+from asrcli.assemble.repetition import trim_loops
+from asrcli.assemble.script import is_spaceless
+from asrcli.assemble.sentences import Ending, ending
+from asrcli.assemble.timing import time_words
+from asrcli.assemble.words import split_words
+from asrcli.audio.types import SAMPLE_RATE
+from asrcli.backends.types import Hypothesis
+from asrcli.transcript import Segment, Timing, Word, join_words
+from asrcli.vad.types import Chunk
+
+#: a pause this long ends a segment, with or without punctuation, seconds
+_PAUSE = 0.8
+#: no segment is longer, seconds
+_LONGEST = 30.0
+#: what a clause's end is worth against a second of pause, where a long segment must be divided
+_CLAUSE_WORTH = 1.0
+
+
+class Assembler:
+    """Turns the chunks of one stream, in order, into segments in stream time.
+
+    A segment is a sentence, or what stands between two pauses of 0.8 s, at most 30 s long. One that runs on over the
+    end of a chunk is held back until the rest of it is there.
+    """
+
+    def __init__(self, *, language: str | None = None) -> None:
+        """Begin a stream.
+
+        Args:
+            language: what to say where the model does not tell.
+        """
+        self.warnings: list[str] = []
+        self._language = language
+        self._estimated = False
+        self._heard = False
+        self._count = 0
+        self._open: list[Word] = []
+        self._labels = Segment(0, 0.0, 0.0, "")
+
+    @property
+    def timing(self) -> Timing:
+        """Where the word times came from so far; "estimated" as soon as some were."""
+        return "estimated" if self._estimated or not self._heard else "model"
+
+    def push(self, chunk: Chunk, hypothesis: Hypothesis) -> list[Segment]:
+        """Take what was recognised in the next chunk (its samples are not needed); the segments that it completes."""
+        spellings, loops = trim_loops(split_words(hypothesis.text))
+        for phrase in loops:
+            at = chunk.start / SAMPLE_RATE
+            self.warnings.append(f'at {at:.1f} s the model repeated itself; kept once: "{_shorten(phrase)}"')
+        words = time_words(chunk, hypothesis, spellings)
+        if not words:
+            return []
+        self._heard = True
+        self._estimated = self._estimated or not hypothesis.timed
+        labels = Segment(
+            0,
+            0.0,
+            0.0,
+            "",
+            language=hypothesis.language or self._language,
+            emotion=hypothesis.emotion,
+            event=hypothesis.event,
+        )
+        segments: list[Segment] = []
+        if self._open and (labels != self._labels or words[0].start - self._open[-1].end >= _PAUSE):
+            segments += self.finish()
+        self._labels = labels
+        if self._open and is_spaceless(self._open[-1].text[-1]) and is_spaceless(words[0].text[0]):
+            words[0] = replace(words[0], space_before=False)
+        self._open += words
+        return segments + self._complete()
+
+    def finish(self) -> list[Segment]:
+        """End the stream (or the sentence at hand): the segment that is still held back."""
+        words, self._open = self._open, []
+        return [self._segment(words)] if words else []
+
+    def _complete(self) -> list[Segment]:
+        """Give out all sentences but the one that may go on."""
+        segments: list[Segment] = []
+        while True:
+            count = _first_sentence(self._open) or _first_half(self._open)
+            if not count:
+                return segments
+            segments.append(self._segment(self._open[:count]))
+            del self._open[:count]
+
+    def _segment(self, words: Sequence[Word]) -> Segment:
+        confidences = [word.confidence for word in words if word.confidence is not None]
+        first = self._count
+        self._count += 1
+        return replace(
+            self._labels,
+            id=first,
+            start=words[0].start,
+            end=words[-1].end,
+            text=join_words(list(words)),
+            words=tuple(words),
+            confidence=sum(confidences) / len(confidences) if confidences else None,
+        )
+
+
+def _first_sentence(words: Sequence[Word]) -> int:
+    """How many words the first sentence has, if it is complete; else 0."""
+    for count, (word, following) in enumerate(pairwise(words), 1):
+        if following.start - word.end >= _PAUSE or ending(word.text, following.text) is Ending.SENTENCE:
+            return count
+    if words and ending(words[-1].text, "") is Ending.SENTENCE:
+        return len(words)
+    return 0
+
+
+def _first_half(words: Sequence[Word]) -> int:
+    """Where to divide words that go on for too long: at a clause's end or a pause in the later half; 0: not needed."""
+    if not words or words[-1].end - words[0].start <= _LONGEST:
+        return 0
+    best, best_worth = 0, -1.0
+    for count, (word, following) in enumerate(pairwise(words), 1):
+        reach = (word.end - words[0].start) / _LONGEST
+        if reach > 1:
+            break
+        clause = ending(word.text, following.text) is Ending.CLAUSE
+        worth = reach + _CLAUSE_WORTH * clause + following.start - word.end
+        if reach >= 0.5 and worth >= best_worth:
+            best, best_worth = count, worth
+    return best or 1
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,72 @@
+"""The pauses of a chunk, from its regions and its loudness."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+from asrcli.audio.types import SAMPLE_RATE
+from asrcli.vad.types import LEVEL_HOP, Chunk
+
+#: seconds a level speaks for
+_HOP = LEVEL_HOP / SAMPLE_RATE
+#: shorter dips are stops and weak syllables, seconds
+_SHORTEST_PAUSE = 0.1
+#: shorter bursts in a pause are clicks and breath, seconds
+_SHORTEST_SPEECH = 0.06
+#: a level counts as speech from here up, between the chunk's floor (0) and its loud parts (1)
+_SPEECH_LEVEL = 0.35
+#: the floor and the loud parts must be this far apart to tell anything, dB
+_LEAST_RANGE = 12.0
+
+
+def speech_spans(chunk: Chunk) -> list[tuple[float, float]]:
+    """Where there is sound in the chunk's regions: ordered, disjoint spans, seconds from the chunk's start.
+
+    Never empty: a chunk without regions or with flat loudness is taken as speech from end to end.
+    """
+    spans = [
+        ((region.start - chunk.start) / SAMPLE_RATE, (region.end - chunk.start) / SAMPLE_RATE)
+        for region in chunk.regions
+    ] or [(0.0, (chunk.end - chunk.start) / SAMPLE_RATE)]
+    loud = _loud(chunk)
+    if loud is None:
+        return spans
+    heard = [part for start, end in spans for part in _runs(loud, start, end)]
+    return heard or spans
+
+
+def _loud(chunk: Chunk) -> np.ndarray[tuple[int], np.dtype[np.bool_]] | None:
+    """For each level whether it is speech, or None where loudness does not tell."""
+    levels = chunk.levels
+    if len(levels) < 2 * _SHORTEST_PAUSE / _HOP:
+        return None
+    smooth = np.convolve(levels, np.full(3, 1 / 3, np.float32), mode="same")
+    floor, top = np.percentile(smooth, [5, 90])
+    if top - floor < _LEAST_RANGE:
+        return None
+    loud = smooth > floor + _SPEECH_LEVEL * (top - floor)
+    _drop_short(loud, value=False, shortest=_SHORTEST_PAUSE)
+    _drop_short(loud, value=True, shortest=_SHORTEST_SPEECH)
+    return np.asarray(loud)
+
+
+def _drop_short(loud: np.ndarray[tuple[int], np.dtype[np.bool_]], *, value: bool, shortest: float) -> None:
+    """Turn runs of `value` over that are shorter than `shortest` seconds."""
+    edges = np.flatnonzero(np.diff(loud)) + 1
+    bounds = [0, *edges.tolist(), len(loud)]
+    for start, end in pairwise(bounds):
+        if loud[start] == value and (end - start) * _HOP < shortest and start > 0 and end < len(loud):
+            loud[start:end] = not value
+
+
+def _runs(loud: np.ndarray[tuple[int], np.dtype[np.bool_]], start: float, end: float) -> list[tuple[float, float]]:
+    """The loud runs within a span."""
+    low, high = round(start / _HOP), min(round(end / _HOP), len(loud))
+    if high <= low:
+        return []
+    part = loud[low:high]
+    edges = np.flatnonzero(np.diff(part)) + 1
+    bounds = [0, *edges.tolist(), len(part)]
+    return [(max(start, (low + a) * _HOP), min(end, (low + b) * _HOP)) for a, b in pairwise(bounds) if part[a]]

@@ -1,0 +1,93 @@
+"""Words of a chunk in time: the model's where it gave any, else estimated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import groupby
+
+from asrcli.assemble.estimate import estimate_times, spoken_length
+from asrcli.assemble.pauses import speech_spans
+from asrcli.assemble.tokens import Timed, place_words
+from asrcli.assemble.words import Spelling
+from asrcli.audio.types import SAMPLE_RATE
+from asrcli.backends.types import Hypothesis
+from asrcli.transcript import Word
+from asrcli.vad.types import Chunk
+
+#: no word is shorter, seconds, as far as there is room
+_SHORTEST = 0.02
+
+
+def time_words(chunk: Chunk, hypothesis: Hypothesis, spellings: Sequence[Spelling]) -> list[Word]:
+    """The words of a chunk in stream time: ordered, not overlapping, within the chunk."""
+    if not spellings:
+        return []
+    placed = place_words(spellings, hypothesis.tokens)
+    if hypothesis.timed and any(timed.start is not None for timed in placed):
+        times = _within_regions(_fill(spellings, placed, _length(chunk)), chunk)
+    else:
+        times = estimate_times(spellings, speech_spans(chunk))
+    offset = chunk.start / SAMPLE_RATE
+    return [
+        Word(spelling.text, start + offset, end + offset, timed.confidence, space_before=spelling.space_before)
+        for spelling, timed, (start, end) in zip(spellings, placed, _orderly(times, _length(chunk)), strict=True)
+    ]
+
+
+def _length(chunk: Chunk) -> float:
+    return (chunk.end - chunk.start) / SAMPLE_RATE
+
+
+def _fill(spellings: Sequence[Spelling], placed: Sequence[Timed], length: float) -> list[tuple[float, float]]:
+    """Places for the words that no token spoke for: between their neighbours, in proportion to their length."""
+    times: list[tuple[float, float]] = []
+    known = [replace(timed, end=timed.start if timed.end is None else timed.end) for timed in placed]
+    at = 0
+    for missing, group in groupby(known, key=lambda timed: timed.start is None):
+        members = list(group)
+        if not missing:
+            times += [(timed.start or 0.0, timed.end or 0.0) for timed in members]
+        else:
+            after = known[at + len(members)].start if at + len(members) < len(known) else None
+            low = times[-1][1] if times else 0.0
+            high = max(length if after is None else after, low)
+            times += _divide(spellings[at : at + len(members)], low, high)
+        at += len(members)
+    return times
+
+
+def _divide(spellings: Sequence[Spelling], low: float, high: float) -> list[tuple[float, float]]:
+    weights = [spoken_length(spelling.text) for spelling in spellings]
+    # A gap of many seconds is silence, not one slow word.
+    room = min(high - low, 2 * sum(weights))
+    times, at = [], low
+    for weight in weights:
+        end = at + room * weight / sum(weights)
+        times.append((at, end))
+        at = end
+    return times
+
+
+def _within_regions(times: Sequence[tuple[float, float]], chunk: Chunk) -> list[tuple[float, float]]:
+    """A word that runs on into the silence behind its region ends with the region."""
+    ends = [((r.start - chunk.start) / SAMPLE_RATE, (r.end - chunk.start) / SAMPLE_RATE) for r in chunk.regions]
+    trimmed = []
+    for start, end in times:
+        bound = next((high for low, high in ends if low <= start < high), end)
+        trimmed.append((start, min(end, bound)))
+    return trimmed
+
+
+def _orderly(times: Sequence[tuple[float, float]], length: float) -> list[tuple[float, float]]:
+    """Starts that never go back, ends that neither overlap the next word nor leave the chunk."""
+    starts: list[float] = []
+    latest = 0.0
+    for start, _ in times:
+        latest = max(latest, min(start, length))
+        starts.append(latest)
+    bounds = [*starts[1:], length]
+    return [
+        (start, max(start, min(max(end, start + _SHORTEST), bound)))
+        for start, (_, end), bound in zip(starts, times, bounds, strict=True)
+    ]

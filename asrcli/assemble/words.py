@@ -1,0 +1,143 @@
+"""Text to words: split at spaces, and between the characters of scripts that write none.
+
+Punctuation goes with the word before, opening quotes and brackets with the word after. Nothing is changed: the words
+joined are the text, except for spaces between characters that want none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from asrcli.assemble.script import (
+    binds_next,
+    is_breaking,
+    is_closing,
+    is_clustered,
+    is_ideograph,
+    is_letter,
+    is_mark,
+    is_opening,
+    is_spaceless,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """A word as it is written, not yet placed in time."""
+
+    text: str
+    space_before: bool = True
+
+
+def split_words(text: str) -> list[Spelling]:
+    """The words of a text; none if it holds no letter or digit at all."""
+    if not any(map(is_letter, text)):
+        return []
+    splitter = _Splitter()
+    for run in text.split():
+        splitter.run(run)
+    return splitter.finish()
+
+
+class _Splitter:
+    """Builds words character by character."""
+
+    def __init__(self) -> None:
+        self._words: list[Spelling] = []
+        #: opening punctuation that waits for its word
+        self._prefix = ""
+        self._prefix_spaced = False
+        #: the word at hand, "" between words
+        self._word = ""
+        self._spaced = False
+        #: straight double quotes seen: an odd one closes
+        self._quotes = 0
+
+    def run(self, run: str) -> None:
+        """Take a stretch of text without spaces."""
+        spaced = True
+        lead = True
+        for index, char in enumerate(run):
+            if is_letter(char) or is_mark(char):
+                lead = False
+                self._letter(char, spaced=spaced)
+            elif self._opens(char, run[index + 1 :], lead=lead):
+                self._open(char, spaced=spaced)
+            else:
+                self._close(char, spaced=spaced and lead)
+                lead = lead and not self._word
+            spaced = False
+            self._quotes += char == '"'
+        self._end_word()
+
+    def finish(self) -> list[Spelling]:
+        """All words; what was opened and never followed by a word goes with the last."""
+        if self._prefix:
+            self._append(self._prefix, spaced=self._prefix_spaced)
+        return self._words
+
+    def _letter(self, char: str, *, spaced: bool) -> None:
+        if self._word and not self._goes_on(char):
+            self._end_word()
+        if not self._word:
+            self._spaced = spaced
+            if self._prefix:
+                self._word = self._prefix + (" " if spaced else "")
+                self._spaced = self._prefix_spaced
+                self._prefix = ""
+        self._word += char
+
+    def _goes_on(self, char: str) -> bool:
+        """Whether a letter belongs to the word at hand."""
+        last = self._word[-1]
+        if is_mark(char):
+            return True
+        if is_clustered(char) or is_clustered(last):
+            return binds_next(last)
+        return not (is_ideograph(char) or is_breaking(last) or self._ends_ideograph())
+
+    def _ends_ideograph(self) -> bool:
+        """Whether the word at hand is an ideograph, with or without punctuation behind it."""
+        letters = [char for char in self._word if is_letter(char) and not is_mark(char)]
+        return bool(letters) and is_ideograph(letters[-1])
+
+    def _opens(self, char: str, rest: str, *, lead: bool) -> bool:
+        if char == '"':
+            return (lead or self._ends_ideograph()) and self._quotes % 2 == 0
+        if is_opening(char):
+            # An ASCII bracket amid a word is part of it: f(x).
+            return lead or not char.isascii() or self._ends_ideograph() or not self._word or is_breaking(self._word[-1])
+        # -5, #1, 'tis at the start of a stretch; $5 behind an ideograph.
+        if not (lead and any(map(is_letter, rest))) and not (
+            self._ends_ideograph() and is_letter(rest[:1] or " ") and not is_ideograph(rest[0])
+        ):
+            return False
+        return not is_closing(char) or (char == "." and rest[0].isdigit())
+
+    def _open(self, char: str, *, spaced: bool) -> None:
+        self._end_word()
+        if self._prefix:
+            self._prefix += (" " if spaced else "") + char
+        else:
+            self._prefix, self._prefix_spaced = char, spaced
+
+    def _close(self, char: str, *, spaced: bool) -> None:
+        if self._word:
+            self._word += char
+        elif self._prefix or not self._words:
+            self._open(char, spaced=spaced)
+        else:
+            self._append(char, spaced=spaced)
+
+    def _append(self, text: str, *, spaced: bool) -> None:
+        last = self._words[-1]
+        space = " " if spaced and not (is_spaceless(last.text[-1]) or is_spaceless(text[0])) else ""
+        self._words[-1] = Spelling(last.text + space + text, last.space_before)
+
+    def _end_word(self) -> None:
+        if not self._word:
+            return
+        before = self._words[-1].text[-1] if self._words else ""
+        spaced = self._spaced and not (before and is_spaceless(before) and is_spaceless(self._word[0]))
+        self._words.append(Spelling(self._word, space_before=spaced))
+        self._word = ""
