@@ -139,7 +139,7 @@ def _next_after(times: list[int], time: int) -> int:
 
 def _runs(segment: Segment, language: str) -> Iterator[_Run]:
     for speaker, words in groupby(words_of(segment), key=lambda word: word.speaker or segment.speaker):
-        yield _Run(speaker, segment.channel, segment.language or language, tuple(words))
+        yield _Run(clean(speaker or "") or None, segment.channel, segment.language or language, tuple(words))
 
 
 def _pieces(members: list[tuple[int, _Run]], limit: int, line_width: int) -> Iterator[Piece]:

@@ -1,0 +1,29 @@
+"""Times as text, rounded (not cut off) to what a format can hold, with the carry that belongs to it."""
+
+from __future__ import annotations
+
+
+def milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def centiseconds(seconds: float) -> int:
+    return round(seconds * 100)
+
+
+def clock(seconds: float) -> str:
+    """`01:02:03.456`; hours grow as they must."""
+    minutes, millis = divmod(milliseconds(seconds), 60_000)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{millis // 1000:02}.{millis % 1000:03}"
+
+
+def short_clock(seconds: float) -> str:
+    """`1:02:03`, whole seconds for people; hours only where there are some."""
+    minutes, rest = divmod(milliseconds(seconds) // 1000, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def fixed(seconds: float) -> str:
+    """`3723.456`, never in exponents."""
+    return f"{milliseconds(seconds) / 1000:.3f}"

@@ -1,0 +1,44 @@
+"""Timed lyrics (LRC): a line a cue; `highlight_words` adds the word times of enhanced LRC."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+from asrcli.formats.clock import centiseconds
+from asrcli.options import CueOptions
+from asrcli.text.cues import Cue, shape
+from asrcli.text.pieces import clean
+from asrcli.transcript import Transcript, join_words
+
+#: seconds: after a cue, a hole this long gets an empty line, which clears the display
+CLEAR_AFTER = 2.0
+
+
+def render(transcript: Transcript, options: CueOptions) -> str:
+    out = [f"[ti:{clean(PurePath(transcript.source).stem)}]\n", f"[length:{_stamp(transcript.duration)}]\n"]
+    cues = shape(transcript, options)
+    for index, cue in enumerate(cues):
+        out.append(f"[{_stamp(cue.start)}]{_text(cue, highlight=options.highlight_words)}\n")
+        following = cues[index + 1].start if index + 1 < len(cues) else transcript.duration
+        if following - cue.end >= CLEAR_AFTER:
+            out.append(f"[{_stamp(cue.end)}]\n")
+    return "".join(out)
+
+
+def _text(cue: Cue, *, highlight: bool) -> str:
+    # A label in brackets would read as another tag.
+    parts = []
+    for index, line in enumerate(cue.lines):
+        name = f"{line.speaker}: " if line.speaker and (index == 0 or cue.dialogue) else ""
+        words = "".join(
+            (" " if number and word.space_before else "") + f"<{_stamp(word.start)}>{word.text}"
+            for number, word in enumerate(line.words)
+        )
+        parts.append(name + (words if highlight else join_words(line.words)))
+    return " ".join(parts)
+
+
+def _stamp(seconds: float) -> str:
+    """Minutes grow past 99 where they must: the format has no hours."""
+    minutes, rest = divmod(centiseconds(seconds), 6000)
+    return f"{minutes:02}:{rest // 100:02}.{rest % 100:02}"

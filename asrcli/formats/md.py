@@ -1,0 +1,64 @@
+"""A protocol to read: a heading for each turn of a speaker, its time beside it, and the text below."""
+
+from __future__ import annotations
+
+import re
+from itertools import groupby
+from pathlib import PurePath
+
+from asrcli.formats.clock import short_clock
+from asrcli.options import CueOptions
+from asrcli.text.pieces import clean
+from asrcli.text.width import is_cjk
+from asrcli.transcript import Segment, Transcript
+
+#: without speakers, a silence of this many seconds begins a new paragraph
+PARAGRAPH = 1.5
+
+_INLINE = re.compile(r"([\\`*_\[\]<>&|~#$])")
+_LIST = re.compile(r"^(\s*)([-+=]|\d+(?=[.)]))")
+
+
+def render(transcript: Transcript, options: CueOptions) -> str:  # noqa: ARG001 - every writer has this signature
+    out = [f"# {_escaped(PurePath(transcript.source).name or transcript.source)}\n"]
+    facts = [short_clock(transcript.duration), transcript.language, transcript.model]
+    out.append(f"\n{_escaped(' · '.join(fact for fact in facts if fact))}\n")
+    out += [f"\n> {_escaped(warning)}\n" for warning in transcript.warnings]
+    for speaker, group in groupby(
+        (part for part in transcript.segments if clean(part.text)), lambda part: part.speaker
+    ):
+        segments = list(group)
+        if speaker:
+            out.append(f"\n## {_escaped(speaker)} · {short_clock(segments[0].start)}\n")
+        for paragraph in _paragraphs(segments):
+            time = "" if speaker and paragraph[0] is segments[0] else f"**{short_clock(paragraph[0].start)}** "
+            out.append(f"\n{time}{_flow(paragraph)}\n")
+    return "".join(out)
+
+
+def _paragraphs(segments: list[Segment]) -> list[list[Segment]]:
+    out: list[list[Segment]] = []
+    for segment in segments:
+        if out and segment.start - out[-1][-1].end < PARAGRAPH:
+            out[-1].append(segment)
+        else:
+            out.append([segment])
+    return out
+
+
+def _flow(segments: list[Segment]) -> str:
+    text = ""
+    for segment in segments:
+        more = clean(segment.text)
+        text += ("" if not text or is_cjk(text[-1]) or is_cjk(more[0]) else " ") + more
+    return _escaped(text)
+
+
+def _escaped(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    return _LIST.sub(_shielded, _INLINE.sub(r"\\\1", clean(text)))
+
+
+def _shielded(match: re.Match[str]) -> str:
+    mark = match[2]
+    return f"{match[1]}{mark}\\" if mark.isdigit() else f"{match[1]}\\{mark}"

@@ -1,0 +1,56 @@
+"""SubRip. Words are highlighted as players understand it: a cue a word, the word underlined."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import pairwise
+
+import srt
+
+from asrcli.formats.clock import milliseconds
+from asrcli.options import CueOptions
+from asrcli.text.cues import DASH, Cue, CueLine, label, shape
+from asrcli.transcript import Transcript
+
+
+def render(transcript: Transcript, options: CueOptions) -> str:
+    subtitles = []
+    for cue in shape(transcript, options, labelled=True):
+        steps = _highlighted(cue) if options.highlight_words else iter([(cue.start, cue.end, frozenset[int]())])
+        for start, end, marked in steps:
+            subtitles.append(srt.Subtitle(None, _delta(start), _delta(end), _content(cue, marked)))
+    return str(srt.compose(subtitles, eol="\n", strict=False)) if subtitles else ""
+
+
+def _delta(seconds: float) -> timedelta:
+    return timedelta(milliseconds=milliseconds(seconds))
+
+
+def _highlighted(cue: Cue) -> Iterator[tuple[float, float, frozenset[int]]]:
+    """Start, end and the words (by number) to mark; words that begin at once are marked together."""
+    starts = [cue.start, *(word.start for word in cue.words[1:]), cue.end]
+    marked: set[int] = set()
+    for number, (start, end) in enumerate(pairwise(starts)):
+        marked.add(number)
+        if milliseconds(end) > milliseconds(start):
+            yield start, end, frozenset(marked)
+            marked = set()
+
+
+def _content(cue: Cue, marked: frozenset[int]) -> str:
+    lines = []
+    number = 0
+    for index, line in enumerate(cue.lines):
+        shown = label(line.speaker) if cue.dialogue or index == 0 else ""
+        lines.append((DASH if cue.dialogue else "") + shown + _underlined(line, marked, number))
+        number += len(line.words)
+    return "\n".join(lines)
+
+
+def _underlined(line: CueLine, marked: frozenset[int], number: int) -> str:
+    out = ""
+    for index, word in enumerate(line.words):
+        out += " " if index and word.space_before else ""
+        out += f"<u>{word.text}</u>" if number + index in marked else word.text
+    return out

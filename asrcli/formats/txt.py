@@ -1,0 +1,25 @@
+"""Plain text: a segment a line. Where voices are known, a line that begins a turn begins with its label."""
+
+from __future__ import annotations
+
+from asrcli.options import CueOptions
+from asrcli.text.cues import label
+from asrcli.text.pieces import clean
+from asrcli.transcript import Transcript
+
+#: who speaks where a turn has no name but its neighbours have
+UNKNOWN = "?"
+
+
+def render(transcript: Transcript, options: CueOptions) -> str:  # noqa: ARG001 - every writer has this signature
+    named = any(segment.speaker for segment in transcript.segments)
+    lines = []
+    speaker = None
+    for segment in transcript.segments:
+        text = clean(segment.text)
+        if not text:
+            continue
+        who = clean(segment.speaker or UNKNOWN)
+        lines.append(label(who) + text if named and who != speaker else text)
+        speaker = who
+    return "".join(line + "\n" for line in lines)
