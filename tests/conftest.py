@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from tests import tone
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +29,21 @@ def wheel_audio() -> Path:
     if spec is None or spec.origin is None:
         pytest.skip("needs the extra asrcli[builtin]")
     return Path(spec.origin).parent / "assets"
+
+
+@pytest.fixture(scope="session")
+def tone_models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """`tone_models(kind)`: the folder of a model that recognises eight tones; kinds: `tests.tone.BUILDERS`."""
+    folder = tmp_path_factory.mktemp("tones")
+
+    def get(kind: str) -> Path:
+        made = folder / kind
+        return made if made.is_dir() else tone.build(kind, made)
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def tone_audio() -> Callable[..., np.ndarray]:
+    """`tone_audio([3, 1, None, 7])`: those tones and a pause, float32 at 16 kHz; see `tests.tone`."""
+    return tone.tone_audio

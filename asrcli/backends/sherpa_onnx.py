@@ -83,7 +83,7 @@ class SherpaRecognizer:
         #: SenseVoice answers with its tags whatever it hears; no answer at all means that the engine failed
         self._always_answers = self._type.tagged and "Nano" not in read_metadata(spec.files["model"]).get("comment", "")
         self._recognizers = _Recent(self._build, _KEPT)
-        self._recognizers.get(self._variant(RecognitionOptions()))
+        self._recognizers.prepare(self._variant(RecognitionOptions()))
 
     def run(self, jobs: Sequence[Job]) -> Sequence[Hypothesis | Exception]:
         """Decode jobs; one that fails has its error in its place, the others their hypotheses."""
@@ -189,8 +189,8 @@ class SherpaRecognizer:
                 # A target that the model's entry names is a translation that its user wants.
                 if key != "tgt_lang" or not self._spec.options.get(key):
                     yield key, row.language_names.get(language, language)
-        if row.itn_option and not request.itn:
-            yield row.itn_option, "0"
+        if row.itn_option:
+            yield row.itn_option, str(int(request.itn and self._spec.options.get(row.itn_option, True)))
         if row.hotwords == "prompt" and (request.hotwords or request.prompt):
             yield "hotwords", prompt_phrases(request.hotwords, request.prompt)
 
@@ -209,14 +209,23 @@ class _Recent:
         self._limit = limit
         self._lock = threading.Lock()
         self._built: OrderedDict[_Variant, Future[Any]] = OrderedDict()
+        self._prepared: _Variant | None = None
+
+    def prepare(self, variant: _Variant) -> None:
+        """Build one before anybody asks, to see that it can be built. It goes when another is wanted first."""
+        self.get(variant)
+        self._prepared = variant
 
     def get(self, variant: _Variant) -> Any:
         with self._lock:
             future = self._built.get(variant)
             ours = future is None
             if future is None:
+                if self._prepared is not None:
+                    self._built.pop(self._prepared, None)
                 future = self._built[variant] = Future()
             self._built.move_to_end(variant)
+            self._prepared = None
             while len(self._built) > self._limit:
                 # Threads that decode on it keep it alive until they are done.
                 self._built.popitem(last=False)

@@ -1,0 +1,79 @@
+"""Models of a few kB that really recognise a synthetic language: eight tones, each a word.
+
+`build` makes one of any kind in `BUILDERS` for the real engine to load; `tone_audio` speaks. What comes back is right
+only if the audio went through features, graph and decoder: nothing in a model is tied to one recording.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from asrcli.backends.types import ModelSpec
+from tests.tone import attention, ctc, online, paraformer, punctuation, transducer
+from tests.tone.bands import TONES
+
+RATE = 16000
+#: seconds of a tone, of the gap after it, and of a pause (None in a sequence)
+TONE, GAP, PAUSE = 0.3, 0.2, 0.5
+
+#: kind -> function of (folder, words); returns nothing, the folder then holds the model's files
+BUILDERS = {
+    **ctc.BUILDERS,
+    **paraformer.BUILDERS,
+    **transducer.BUILDERS,
+    **attention.BUILDERS,
+    **online.BUILDERS,
+    **punctuation.BUILDERS,
+}
+
+#: what the tones are called: seven Latin words and one Chinese character
+WORDS = ("do", "re", "mi", "fa", "sol", "la", "ti", "高")
+
+
+def build(kind: str, folder: Path, words: Sequence[str] = WORDS) -> Path:
+    """Write a model of a kind into a folder and return the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    BUILDERS[kind](folder, words)
+    return folder
+
+
+def tone_spec(kind: str, folder: Path, **fields: Any) -> ModelSpec:
+    """What the registry would make of a built model; `fields` replace or add."""
+    keys = {"paraformer": ("paraformer", "tokens")}.get(kind) or (
+        "tokens",
+        *(path.stem for path in folder.glob("*.onnx")),
+    )
+    names = {"tokens": "tokens.txt", "paraformer": "model.onnx"}
+    files = {key: folder / names.get(key, f"{key}.onnx") for key in keys}
+    return ModelSpec(**{"name": f"tone-{kind}", "type": kind, "files": files, **fields})
+
+
+def tone_audio(sequence: Sequence[int | None], *, level: float = 0.3, seed: int = 0) -> np.ndarray:
+    """Tones by number and pauses (None), float32 of shape (samples,) at 16 kHz, over faint noise."""
+    parts = [np.zeros(round(GAP * RATE))]
+    for tone in sequence:
+        if tone is None:
+            parts.append(np.zeros(round(PAUSE * RATE)))
+            continue
+        time = np.arange(round(TONE * RATE)) / RATE
+        # Edges of 10 ms keep clicks, which sound at all frequencies, out of the language.
+        edge = np.minimum(1, np.minimum(time, time[::-1]) / 0.01)
+        parts += [level * edge * np.sin(2 * np.pi * TONES[tone] * time), np.zeros(round(GAP * RATE))]
+    audio = np.concatenate(parts)
+    return (audio + np.random.default_rng(seed).normal(0, level / 300, len(audio))).astype(np.float32)
+
+
+def tone_starts(sequence: Sequence[int | None]) -> list[float]:
+    """When each tone of a sequence begins, seconds."""
+    starts, now = [], GAP
+    for tone in sequence:
+        if tone is None:
+            now += PAUSE
+        else:
+            starts.append(now)
+            now += TONE + GAP
+    return starts

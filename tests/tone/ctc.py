@@ -1,0 +1,172 @@
+"""Models that say of each frame which tone it is: SenseVoice and the CTC family."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from tests.tone.bands import THRESHOLD, TONES, Bands
+from tests.tone.graph import FLOAT, INT32, INT64, Graph, pieces, write_tokens
+
+#: SenseVoice's four leading tags; language and ITN are chosen by number, as the real model's are
+_LANGUAGES = {"auto": 0, "zh": 3, "en": 4, "yue": 7, "ja": 11, "ko": 12}
+_WITH_ITN, _WITHOUT_ITN = 14, 15
+
+
+def sense_voice(folder: Path, words: Sequence[str]) -> None:
+    """Frames of 60 ms (low frame rate: 7 stacked, every 6th), behind tags that follow the request.
+
+    Without ITN the first word is written twice as long ("do" as "dodo"), so that a test sees the switch arrive.
+    """
+    tags = [f"<|{code}|>" for code in _LANGUAGES if code != "auto"]
+    symbols = ["<unk>", "<s>", "</s>", *pieces(words), *tags, "<|HAPPY|>", "<|Speech|>", "<|withitn|>", "<|woitn|>"]
+    symbols.append(f"▁{words[0]}{words[0]}")
+    write_tokens(folder, symbols)
+    size, first, plain = len(symbols), 3, len(symbols) - 1
+
+    g = Graph()
+    bands = Bands(high=8000.0)
+    weights = np.zeros((560, size), np.float32)
+    weights[240:320, first : first + len(words)] = bands.weights(len(words))
+    bias = np.full(size, -100.0, np.float32)
+    bias[0], bias[first : first + len(words)] = THRESHOLD, 0
+    frames = g.op("Add", g.op("MatMul", "x", g.const(weights)), g.const(bias))
+    # Without ITN, exchange the first word's column for the plain one's.
+    swap = np.eye(size, dtype=np.float32)
+    swap[[first, plain]] = swap[[plain, first]]
+    without = g.op("Equal", "text_norm", g.const(_WITHOUT_ITN, "int32"))
+    without3 = g.op("Unsqueeze", without, g.ints(1, 2))
+    frames = g.op("Where", without3, g.op("MatMul", frames, g.const(swap)), frames)
+
+    rows = np.full((16, 1, size), -50.0, np.float32)
+    for code, number in _LANGUAGES.items():
+        rows[number, 0, symbols.index(f"<|{'zh' if code == 'auto' else code}|>")] = 10
+    rows[_WITH_ITN, 0, symbols.index("<|withitn|>")] = 10
+    rows[_WITHOUT_ITN, 0, symbols.index("<|woitn|>")] = 10
+    table = g.const(rows)
+    fixed = np.full((1, 2, size), -50.0, np.float32)
+    fixed[0, 0, symbols.index("<|HAPPY|>")] = fixed[0, 1, symbols.index("<|Speech|>")] = 10
+    language = g.op("Gather", table, "language", axis=0)
+    itn = g.op("Gather", table, "text_norm", axis=0)
+    middle = g.op("Expand", g.const(fixed), g.op("Concat", g.size("x", 0), g.ints(2, size), axis=0))
+    logits = g.op("Concat", language, middle, itn, frames, axis=1)
+    g.keep(logits, "x_length", out="logits")
+    g.save(
+        folder / "model.onnx",
+        [
+            ("x", FLOAT, ["N", "T", 560]),
+            ("x_length", INT32, ["N"]),
+            ("language", INT32, ["N"]),
+            ("text_norm", INT32, ["N"]),
+        ],
+        [("logits", FLOAT, ["N", "L", size])],
+        {
+            "model_type": "sense_voice_ctc",
+            "vocab_size": size,
+            "blank_id": 0,
+            "lfr_window_size": 7,
+            "lfr_window_shift": 6,
+            "normalize_samples": 0,
+            "with_itn": _WITH_ITN,
+            "without_itn": _WITHOUT_ITN,
+            "neg_mean": [-8] * 560,
+            "inv_stddev": [1] * 560,
+            "comment": "tones",
+            **{f"lang_{code}": number for code, number in _LANGUAGES.items()},
+        },
+    )
+
+
+def frame_scores(g: Graph, x: str, weights: np.ndarray, every: int) -> str:
+    """(N, T, bands) -> (N, T/every, 1 + words): blank and words, one frame of `every`."""
+    thinned = g.slice(x, 1, 0, step=every)
+    padded = np.concatenate([np.zeros((len(weights), 1), np.float32), weights], axis=1)
+    bias = np.zeros(padded.shape[1], np.float32)
+    bias[0] = THRESHOLD
+    return g.op("Add", g.op("MatMul", thinned, g.const(padded)), g.const(bias))
+
+
+def _ctc(
+    bands: Bands,
+    metadata: dict[str, Any],
+    *,
+    every: int = 4,
+    tones: int = len(TONES),
+    transposed: bool = False,
+    lengths: Literal["counts", "mask", "none"] = "counts",
+) -> Callable[[Path, Sequence[str]], None]:
+    def build(folder: Path, words: Sequence[str]) -> None:
+        spoken = words[:tones]
+        write_tokens(folder, ["<blk>", *pieces(spoken)])
+        size = 1 + len(spoken)
+        g = Graph()
+        x = g.op("Transpose", "x", perm=[0, 2, 1]) if transposed else "x"
+        logits = frame_scores(g, x, bands.weights(len(spoken)), every)
+        inputs = [("x", FLOAT, ["N", bands.count, "T"] if transposed else ["N", "T", bands.count])]
+        outputs = [("logits", FLOAT, ["N", "L", size])]
+        g.op("Identity", logits, out="logits")
+        if lengths != "none":
+            inputs.append(("x_length", INT64, ["N"] if lengths == "counts" else ["N", "T"]))
+            outputs.append(("logits_length", INT64, ["N"]))
+            counts = "x_length"
+            if lengths == "mask":
+                counts = g.op("ReduceSum", "x_length", g.ints(1), keepdims=0)
+            # Rounded up: the slice keeps the first of each `every` frames.
+            g.op("Div", g.op("Add", counts, g.ints(every - 1)), g.ints(every), out="logits_length")
+        g.save(folder / "model.onnx", inputs, outputs, {"vocab_size": size, "subsampling_factor": every, **metadata})
+
+    return build
+
+
+def raw_energies(g: Graph, x: str, tones: int, shift: int) -> str:
+    """(N, samples) -> (N, frames, tones): energy at each tone as a share of all, by correlation over 25 ms."""
+    time = np.arange(400) / 16000
+    window = np.hanning(400)
+    kernels = np.array([f(2 * np.pi * tone * time) * window for tone in TONES[:tones] for f in (np.cos, np.sin)])
+    waves = g.op("Unsqueeze", x, g.ints(1))
+    parts = g.op("Conv", waves, g.const(kernels[:, None, :]), strides=[shift])
+    power = g.op("Mul", parts, parts)
+    pairs = np.kron(np.eye(tones), np.ones((1, 2)))
+    energy = g.op("MatMul", g.const(pairs), power)
+    total = g.op("Conv", g.op("Mul", waves, waves), g.const(window[None, None, :] ** 2), strides=[shift])
+    # A sine of amplitude a: energy (a S1 / 2)^2 of a total of a^2 S2 / 2.
+    share = g.op("Div", energy, g.op("Add", total, g.const(1e-9)))
+    scaled = g.op("Mul", share, g.const(2 * np.sum(window**2) / np.sum(window) ** 2))
+    return g.op("Transpose", scaled, perm=[0, 2, 1])
+
+
+def omnilingual_asr_ctc(folder: Path, words: Sequence[str]) -> None:
+    """Hears samples, 20 ms a frame; blank is token 0 by definition."""
+    write_tokens(folder, ["<s>", *pieces(words)])
+    g = Graph()
+    energies = raw_energies(g, "x", len(words), 320)
+    first = g.slice(energies, 2, 0, 1)
+    blank = g.op("Add", g.op("Mul", first, g.const(0.0)), g.const(0.5))
+    g.op("Concat", blank, energies, axis=2, out="logits")
+    g.save(folder / "model.onnx", [("x", FLOAT, ["N", "T"])], [("logits", FLOAT, ["N", "L", 1 + len(words)])], {})
+
+
+BUILDERS: dict[str, Callable[[Path, Sequence[str]], None]] = {
+    "sense_voice": sense_voice,
+    "zipformer_ctc": _ctc(Bands(), {"model_type": "zipformer2_ctc"}),
+    "nemo_ctc": _ctc(
+        Bands(low=0.0, high=8000.0, scale="slaney"),
+        {"model_type": "EncDecCTCModelBPE", "normalize_type": ""},
+        transposed=True,
+    ),
+    "wenet_ctc": _ctc(Bands(), {"model_type": "wenet_ctc"}),
+    "dolphin_ctc": _ctc(
+        Bands(low=0.0, high=8000.0, scale="slaney"),
+        {"model_type": "dolphin", "mean": [0] * 80, "invstd": [1] * 80},
+    ),
+    "tdnn_ctc": _ctc(Bands(23, high=3600.0), {"model_type": "tdnn"}, every=1, tones=5, lengths="none"),
+    "medasr_ctc": _ctc(Bands(128, low=125.0, high=7500.0), {"model_type": "medasr_ctc"}, lengths="mask"),
+    "fire_red_asr_ctc": _ctc(
+        Bands(high=8000.0),
+        {"model_type": "fire-red-asr-2-ctc", "cmvn_mean": [0] * 80, "cmvn_inv_stddev": [1] * 80},
+    ),
+    "omnilingual_asr_ctc": omnilingual_asr_ctc,
+}
