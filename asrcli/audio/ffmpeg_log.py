@@ -11,7 +11,7 @@ from asrcli.errors import AsrcliError, AudioDecodeError, EmptyInputError, InputC
 
 _LINE = re.compile(r"^(?:\[[^\]]* @ [^\]]*\] )*\[(\w+)\] (.*)$")
 _INPUT = re.compile(r"^Input #0, (.+), from ")
-_DURATION = re.compile(r"^ {2}Duration: (?:(\d+):(\d\d):(\d\d(?:\.\d+)?)|N/A)")
+_DURATION = re.compile(r"^ {2}Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)(?:, start: (-?[\d.]+))?")
 _STREAM = re.compile(r"^ {2}Stream #0:(\d+)\S*: (Audio|Video): (\w+)(.*)$")
 _CHOSEN = re.compile(r"^ {2}Stream #0:(\d+)(?::\d+)? -> #0:0")
 _RATE = re.compile(r", (\d+) Hz, ([^,]+)")
@@ -19,7 +19,7 @@ _LAYOUTS = {"mono": 1, "stereo": 2, "downmix": 2, "quad": 4, "hexagonal": 6, "oc
 
 #: messages that prove that the file ends before it should
 _CUT = re.compile(r"partial file|ended prematurely|[Tt]runcat|Packet corrupt|Read error")
-_GUESSED = re.compile(r"Estimating duration from bitrate|filesize and duration do not match")
+_GUESSED = re.compile(r"Estimating duration from bitrate")
 #: says that a stage gave up, not why
 _ECHO = re.compile(
     r"^(Error opening input|Error (submitting|while)|Task finished|Conversion failed|Error opening output)"
@@ -137,8 +137,10 @@ class FfmpegLog:
         if found := _INPUT.match(text):
             self._container = found[1]
         elif found := _DURATION.match(text):
-            hours, minutes, seconds = found.groups()
-            self.duration = int(hours) * 3600 + int(minutes) * 60 + float(seconds) if hours else None
+            hours, minutes, seconds, start = found.groups()
+            self.duration = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+            if self._container.startswith("matroska"):  # counts from 0, the recording from its first sample
+                self.duration -= max(0.0, float(start or 0))
         elif found := _CHOSEN.match(text):
             self._chosen = int(found[1])
         elif found := _STREAM.match(text):

@@ -170,7 +170,7 @@ class FfmpegReader:
             feeder.start(self._process.stdin)
         self.rate = SAMPLE_RATE
         self.warnings: list[str] = []
-        self._ended = False
+        self._ended, self._empty = False, True
         try:
             self._samples = self._begin(self._process.stdout)
         except AsrcliError:
@@ -187,7 +187,9 @@ class FfmpegReader:
 
     def read(self) -> Samples:
         block = self._samples.read()
-        if not len(block) and not self._ended:
+        if len(block):
+            self._empty = False
+        elif not self._ended:
             self._ended = True
             self._end()
         return block
@@ -220,7 +222,9 @@ class FfmpegReader:
         self._listener.join()
         if self._feeder and self._feeder.error:
             self.warnings.append(f"truncated: the input broke off ({self._feeder.error})")
-        if self._log.errors or self._process.returncode:
+        if self._empty and (self._log.errors or self._process.returncode):
+            raise self._log.failure()
+        if not self._log.cut and (self._log.errors or self._process.returncode):
             self.warnings.append(f"damaged: ffmpeg could not decode parts of it ({self._log.reason()})")
 
     def _listen(self) -> None:

@@ -16,12 +16,12 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from asrcli.audio import mpeg
+from asrcli.audio import mpeg, ogg
 from asrcli.audio.channels import lanes_of
 from asrcli.audio.feeding import Feeder, read_head, spool
 from asrcli.audio.ffmpeg_process import FfmpegReader, file_url, find_ffmpeg, probe_ffmpeg
 from asrcli.audio.readers import PcmReader, Reader, SoundReader
-from asrcli.audio.sniff import HEAD, decoder_for, index_at_end, is_mpeg_audio, not_audio, wav_header
+from asrcli.audio.sniff import HEAD, decoder_for, index_at_end, not_audio, wav_header
 from asrcli.audio.stream import Stream, Watch
 from asrcli.audio.types import AudioInfo, AudioStream, Source
 from asrcli.errors import (
@@ -36,8 +36,6 @@ from asrcli.options import AudioOptions, RawFormat
 
 #: bytes of a stream that are waited for before it is decoded: a live one shall not wait long
 _STREAM_HEAD = 4096
-#: tags that follow the sound of an MP3
-_MP3_SLACK = 8192
 
 
 def open_audio(source: Source, options: AudioOptions) -> AudioStream:
@@ -78,7 +76,7 @@ def probe(source: Source, options: AudioOptions) -> AudioInfo:
     descriptor, status, head = _open(source.path, options)
     by_ffmpeg = partial(probe_ffmpeg, source.path, options)
     try:
-        reader = _in_process(descriptor, status.st_size, head, options)
+        reader = _in_process(descriptor, status.st_size, head, options, thorough=False)
     except AudioDecodeError as refused:
         return _otherwise(by_ffmpeg, refused)
     if reader is None:
@@ -176,13 +174,9 @@ def _open_stream(stream: BinaryIO, options: AudioOptions) -> AudioStream:
         form = (header.encoding, header.rate, header.channels)
         reader = PcmReader(stream, head[header.offset :], *form, size=header.size, name="wav")
         return _stream(reader, options)
-    try:
-        find_ffmpeg()
-    except FfmpegMissingError:
-        if decoder_for(head) == "ffmpeg":
-            raise
-        return _open_spooled(head, stream, options)
-    if index_at_end(head):
+    if decoder_for(head) == "ffmpeg":
+        find_ffmpeg()  # fail before anything is copied
+    if index_at_end(head) or not _have_ffmpeg():
         return _open_spooled(head, stream, options)
     return _stream(FfmpegReader("pipe:0", options, feeder=Feeder(head, stream)), options)
 
@@ -199,8 +193,12 @@ def _open_spooled(head: bytes, stream: BinaryIO, options: AudioOptions) -> Audio
     return opened
 
 
-def _in_process(descriptor: int, size: int, head: bytes, options: AudioOptions) -> Reader | None:
+def _in_process(
+    descriptor: int, size: int, head: bytes, options: AudioOptions, *, thorough: bool = True
+) -> Reader | None:
     """A reader in this process, which owns the descriptor from now on; None (and closed) where ffmpeg shall read it.
+
+    Unless `thorough`, the form is all that is wanted, and the file is not looked through.
 
     Raises:
         AudioDecodeError: libsndfile should read this and does not.
@@ -208,7 +206,8 @@ def _in_process(descriptor: int, size: int, head: bytes, options: AudioOptions) 
     header = wav_header(head)
     if options.raw:
         return _raw(os.fdopen(descriptor, "rb"), b"", options.raw, size=size, owned=True)
-    if options.track or decoder_for(head) == "ffmpeg" or not _sound_mp3(descriptor, size, head):
+    foreign = options.track or decoder_for(head) == "ffmpeg"
+    if foreign or (not _whole(descriptor, size, head, thorough=thorough) and _have_ffmpeg()):
         os.close(descriptor)
         return None
     if header and header.encoding and header.size is None:
@@ -217,43 +216,41 @@ def _in_process(descriptor: int, size: int, head: bytes, options: AudioOptions) 
         form = (header.encoding, header.rate, header.channels)
         left = size - header.offset
         return PcmReader(os.fdopen(descriptor, "rb"), b"", *form, size=left, name="wav", owned=True)
-    claimed = header.size / header.frame / header.rate if header and header.encoding and header.size else None
-    return SoundReader(descriptor, claimed=claimed, length_known=_length_known(descriptor, head))
+    claimed = header.seconds if header else None
+    reader = SoundReader(descriptor, claimed=claimed, length_known=_length_known(descriptor))
+    if thorough and head.startswith(b"OggS") and not ogg.walk(partial(os.pread, descriptor)).ended:
+        reader.warnings.append("perhaps truncated: the file lacks its end mark")
+    return reader
 
 
 def _raw(stream: BinaryIO, head: bytes, form: RawFormat, *, size: int | None, owned: bool = False) -> PcmReader:
     return PcmReader(stream, head, form.encoding, form.rate, form.channels, size=size, name="raw", owned=owned)
 
 
-def _mp3(descriptor: int, head: bytes) -> mpeg.Mp3Summary | None:
-    offset = mpeg.tag_size(head)
-    if not offset and not is_mpeg_audio(head):
-        return None
-    return mpeg.summary(os.pread(descriptor, HEAD, offset), offset)
+def _length_known(descriptor: int) -> bool:
+    found = mpeg.summary(partial(os.pread, descriptor))
+    return found is None or found.counted or found.constant
 
 
-def _length_known(descriptor: int, head: bytes) -> bool:
-    summary = _mp3(descriptor, head)
-    return summary is None or summary.counted or summary.constant
+def _whole(descriptor: int, size: int, head: bytes, *, thorough: bool) -> bool:
+    """Whether libsndfile will read all of it, as far as the headers show (all headers, if `thorough`).
 
-
-def _sound_mp3(descriptor: int, size: int, head: bytes) -> bool:
-    """Whether libsndfile should read this, as far as it is an MP3.
-
-    Where the tag's byte count does not fit the file, it was cut, or joined from several; libsndfile would stop at the
-    tag's frame count, and its MP3 decoder writes complaints to our stderr.
+    It stops where an MP3 was cut, damaged or joined from several (and its MP3 decoder writes complaints to our stderr),
+    and it reads only the first of several Ogg recordings in one file.
     """
-    summary = _mp3(descriptor, head)
-    if summary is None or summary.claimed is None:
-        return True
-    there = size - summary.offset
-    if abs(there - summary.claimed) <= max(_MP3_SLACK, there // 100):
-        return True
+    read = partial(os.pread, descriptor)
+    if head.startswith(b"OggS"):
+        return not thorough or ogg.walk(read).single
+    found = mpeg.summary(read)
+    return found is None or (mpeg.fits(found, size) and (not thorough or mpeg.unbroken(read, found)))
+
+
+def _have_ffmpeg() -> bool:
     try:
         find_ffmpeg()
     except FfmpegMissingError:
-        return True
-    return False
+        return False
+    return True
 
 
 _Result = TypeVar("_Result")

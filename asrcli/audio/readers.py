@@ -127,13 +127,15 @@ class SoundReader:
         self.info = AudioInfo(duration, self.rate, self.channels, self._format())
         self.claimed = duration if claimed is None else claimed
         self.warnings: list[str] = []
+        self._position = 0
         self._buffer = np.empty((_frames(self.rate, self.channels), self.channels), np.float32)
 
     def skip(self, seconds: float) -> float:
         frames = round(seconds * self.rate)
         seeks = self.info.duration is not None and self._file.format != "MP3"
         if seeks and frames < self._file.frames:
-            return float(self._file.seek(frames)) / self.rate
+            self._position = int(self._file.seek(frames))
+            return self._position / self.rate
         # MP3 frames lean on earlier ones; decoding from the start is exact, and runs at some 1000 x real time.
         done = 0
         while done < frames and (got := len(self._fill(min(frames - done, len(self._buffer))))):
@@ -142,6 +144,9 @@ class SoundReader:
 
     def read(self) -> Samples:
         block: Samples = self._fill(len(self._buffer)).copy()
+        # FLAC's frame count is exact, yet libsndfile does not say when it loses its way.
+        if not len(block) and self._file.format == "FLAC" and self._position < self._file.frames:
+            raise DamagedError
         return block
 
     def close(self) -> None:
@@ -159,6 +164,7 @@ class SoundReader:
             filled = window[: int(np.argmax(np.append(np.isnan(window).all(axis=1), True)))]
             if not len(filled):
                 raise DamagedError from None
+        self._position += len(filled)
         return filled
 
     def _format(self) -> str:

@@ -121,9 +121,12 @@ class WavHeader:
         return kinds.get((self.tag, self.bits))
 
     @property
-    def frame(self) -> int:
-        """Bytes that one sample of every channel takes."""
-        return max(1, self.channels * self.bits // 8)
+    def seconds(self) -> float | None:
+        """The length claimed, where it can be told."""
+        frame = self.channels * self.bits // 8
+        if self.size is None or self.encoding is None or not frame * self.rate:
+            return None
+        return self.size // frame / self.rate
 
 
 def wav_header(head: bytes) -> WavHeader | None:

@@ -77,6 +77,7 @@ class Stream:
         self._others: list[IO[bytes]] = []
         self._given = self._odd = self._loud = 0
         self._peak = 0.0
+        self._claimed: float | None = None
         self._started = False
         self.offset = reader.skip(options.start) if options.start else 0.0
         if self.offset < options.start - 1 / SAMPLE_RATE:
@@ -126,20 +127,26 @@ class Stream:
         try:
             yield from self._play()
         except DamagedError:
-            at = self.position
-            self.warnings.append(f"damaged: the audio at {at:.1f} s cannot be decoded")
-        else:
-            return
+            given = self._given
+            yield from self._rescued()
+            if self._given > given:
+                at = self.offset + given / SAMPLE_RATE
+                self._reader.warnings.clear()  # the other decoder complains of the same place
+                self.warnings.append(f"damaged: some audio near {at:.1f} s cannot be decoded")
+
+    def _rescued(self) -> Iterator[Samples]:
+        """What another decoder makes of the rest: nothing, where the file ends there."""
         if self._rescue is None:
             return
+        reader = self._reader
         try:
-            rest = self._rescue(at)
+            self._reader = self._rescue(self.position)
+            self._claimed = reader.claimed
+            self.warnings += reader.warnings
+            reader.close()
+            yield from self._play()
         except AsrcliError:
-            return  # the other decoder finds nothing either, or is not there
-        self.warnings += self._reader.warnings
-        self._reader.close()
-        self._reader = rest
-        yield from self._play()
+            return  # it finds nothing either, or is not there
 
     def _play(self) -> Iterator[Samples]:
         reader = self._reader
@@ -180,7 +187,7 @@ class Stream:
         return np.clip(block, -1.0, 1.0)
 
     def _check_end(self) -> None:
-        claimed, end = self._reader.claimed, self._options.end
+        claimed, end = self._claimed or self._reader.claimed, self._options.end
         if self._given == 0:
             raise self._nothing(claimed)
         if claimed is None:
