@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from asrcli.errors import InputError
+from asrcli.evaluate.words import finite
 from asrcli.speakers.matching import best_pairs
 from asrcli.speakers.turns import merge_touching
 from asrcli.transcript import Turn
@@ -43,7 +44,7 @@ class DiarizationErrors:
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            "der": round(self.der, 5),
+            "der": finite(self.der),
             "reference": round(self.reference, 3),
             "missed": round(self.missed, 3),
             "false_alarm": round(self.false_alarm, 3),

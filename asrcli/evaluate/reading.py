@@ -1,0 +1,157 @@
+"""Read what is judged and what it is judged by, in the formats that exist: json, srt, vtt, txt, rttm, tsv."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from asrcli.errors import InputError, InputUnreadableError, MissingExtraError, UsageError
+from asrcli.evaluate.cues import PlainCue
+from asrcli.evaluate.diarization import read_rttm
+from asrcli.options import CueOptions
+from asrcli.transcript import Transcript, Turn
+
+#: what can be judged, by suffix
+SUFFIXES = (".json", ".srt", ".vtt", ".txt", ".rttm")
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What one file says. None: its format does not hold it."""
+
+    path: str
+    #: what references may call it: the recording's name where the file tells, and the file's without suffix
+    names: tuple[str, ...]
+    text: str | None = None
+    language: str | None = None
+    cues: tuple[PlainCue, ...] | None = None
+    turns: tuple[Turn, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The right text of one recording."""
+
+    text: str
+    language: str | None = None
+
+
+def read_hypothesis(path: Path, limits: CueOptions) -> Judged:
+    """Read a result, of this program or another.
+
+    A JSON transcript has no cues of its own; those that `--format srt` would make of it stand for them.
+
+    Raises:
+        UsageError: a suffix that is not one of `SUFFIXES`.
+        InputError: the file cannot be read, or is not what its suffix says.
+        MissingExtraError: a VTT file, and the extra `evaluate` is not installed.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise UsageError(f"{path} cannot be judged.", f"It should be one of: {', '.join(SUFFIXES)}.")
+    text = _read(path)
+    names = (path.stem,)
+    if suffix == ".json":
+        return _transcript(path, text, limits)
+    if suffix == ".rttm":
+        return Judged(str(path), names, turns=tuple(_only(read_rttm(text, str(path)), path, names)))
+    if suffix == ".txt":
+        return Judged(str(path), names, text=text)
+    cues = tuple(_srt(text, path) if suffix == ".srt" else _vtt(text, path))
+    return Judged(str(path), names, text="\n".join(line for cue in cues for line in cue.lines), cues=cues)
+
+
+def read_references(path: Path) -> dict[str, Reference]:
+    """Reference texts by recording: a folder of NAME.txt, one .txt, or a .tsv with columns file, text and language.
+
+    Raises:
+        InputError: it cannot be read, or a table lacks a column.
+    """
+    if path.is_dir():
+        return {file.stem: Reference(_read(file)) for file in sorted(path.glob("*.txt"))}
+    if path.suffix.lower() != ".tsv":
+        return {path.stem: Reference(_read(path))}
+    rows = list(csv.DictReader(_read(path).splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE))
+    if rows and not {"file", "text"} <= rows[0].keys():
+        raise InputError(f"{path} has no columns 'file' and 'text'.", "Its first line names the columns.")
+    return {row["file"]: Reference(row["text"] or "", row.get("language") or None) for row in rows}
+
+
+def read_reference_turns(path: Path) -> dict[str, list[Turn]]:
+    """Reference turns by file id: an RTTM file, or a folder of them.
+
+    Raises:
+        InputError: a file cannot be read or is no RTTM.
+    """
+    files = sorted(path.glob("*.rttm")) if path.is_dir() else [path]
+    turns: dict[str, list[Turn]] = {}
+    for file in files:
+        found = read_rttm(_read(file), str(file))
+        # A file about one recording may call it anything inside.
+        turns.update({file.stem: next(iter(found.values()))} if len(found) == 1 else found)
+    return turns
+
+
+def _transcript(path: Path, text: str, limits: CueOptions) -> Judged:
+    from asrcli.text.cues import shape
+
+    try:
+        transcript = Transcript.from_dict(json.loads(text))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path} is not a transcript of this program ({error}).", "Make one with --format json."
+        ) from None
+    cues = (PlainCue(cue.start, cue.end, tuple(line.text for line in cue.lines)) for cue in shape(transcript, limits))
+    return Judged(
+        str(path),
+        (Path(transcript.source).name, Path(transcript.source).stem, path.stem),
+        text=transcript.text,
+        language=transcript.language,
+        cues=tuple(cues),
+        turns=transcript.turns or None,
+    )
+
+
+def _srt(text: str, path: Path) -> Iterable[PlainCue]:
+    import srt
+
+    try:
+        for cue in srt.parse(text):
+            yield PlainCue(cue.start.total_seconds(), cue.end.total_seconds(), tuple(cue.content.splitlines()))
+    except srt.SRTParseError as error:
+        raise InputError(f"{path} is not SRT ({error}).") from error
+
+
+def _vtt(text: str, path: Path) -> Iterable[PlainCue]:
+    try:
+        import webvtt
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            "Reading VTT needs the Python package webvtt-py.", "Install it with: pip install 'asrcli[evaluate]'"
+        ) from error
+    try:
+        for cue in webvtt.from_string(text).captions:
+            yield PlainCue(cue.start_in_seconds, cue.end_in_seconds, tuple(cue.text.splitlines()))
+    except webvtt.errors.MalformedFileError as error:
+        raise InputError(f"{path} is not VTT ({error}).") from error
+
+
+def _only(turns: dict[str, list[Turn]], path: Path, names: tuple[str, ...]) -> list[Turn]:
+    if len(turns) <= 1:
+        return next(iter(turns.values()), [])
+    for name in names:
+        if name in turns:
+            return turns[name]
+    raise InputError(f"{path} holds turns of several recordings.", "Give one file for each.")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputUnreadableError(f"Cannot read {path}: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8.") from error
