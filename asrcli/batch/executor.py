@@ -72,6 +72,7 @@ class Executor:
         self._emit = emit
         self._stop = Stop()
         self._interrupted: ExitCode | None = None
+        self._deadline: float | None = None
         # SimpleQueue, because `cancel` may run in a signal handler that interrupts its `get`.
         self._messages: SimpleQueue[_Message] = SimpleQueue()
         self._room = Semaphore(_BACKLOG)
@@ -137,12 +138,9 @@ class Executor:
 
     def _until_end(self, running: int) -> Iterator[Event | Outcome]:
         """Yield messages until every feeder has ended, or has hung for too long after the request to stop."""
-        deadline = None
         while running:
-            if deadline is None and self._stop.requested():
-                deadline = time.monotonic() + _GRACE
             try:
-                message = self._messages.get(timeout=deadline and max(0.0, deadline - time.monotonic()))
+                message = self._messages.get(timeout=self._patience() if self._stop.requested() else None)
             except Empty:
                 return
             if isinstance(message, _Ended):
@@ -154,10 +152,15 @@ class Executor:
     def _end(self, feeders: list[Thread]) -> None:
         """Make sure that nothing is written from here on, whatever a feeder that hangs may do later."""
         self._stop.request()
-        deadline = time.monotonic() + _GRACE
         for feeder in feeders:
-            feeder.join(max(0.0, deadline - time.monotonic()))
+            feeder.join(self._patience())
         self._stop.close(_GRACE)
+
+    def _patience(self) -> float:
+        """Seconds that feeders still have to end; they count from when this is asked first."""
+        if self._deadline is None:
+            self._deadline = time.monotonic() + _GRACE
+        return max(0.0, self._deadline - time.monotonic())
 
 
 class _Teller:

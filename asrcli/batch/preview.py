@@ -66,10 +66,7 @@ def preview(
     journals = Journals(read_only=True)
     try:
         for item in plan.items:
-            try:
-                yield _row(item, journals, recipe, existing, probe)
-            except AsrcliError as error:
-                yield Row(name=item.source.name, action="fail", error=error)
+            yield _row(item, journals, recipe, existing, probe)
     finally:
         journals.close()
 
@@ -77,12 +74,15 @@ def preview(
 def _row(
     item: Item, journals: Journals, recipe: Recipe, existing: Existing, probe: Callable[[Source], AudioInfo]
 ) -> Row:
-    with journals.use(item.journal) as journal:
-        decision = decide(item, journal, recipe, existing)
+    try:
+        with journals.use(item.journal) as journal:
+            decision = decide(item, journal, recipe, existing)
+        duration = decision.duration
+        if duration is None and not decision.skip and not item.stream:
+            duration = probe(item.source).duration
+    except AsrcliError as error:
+        return Row(name=item.source.name, action="fail", error=error)
     outputs = item.outputs if decision.skip else decision.make
-    duration = decision.duration
-    if duration is None and not decision.skip and not item.stream:
-        duration = probe(item.source).duration
     return Row(
         name=item.source.name,
         action="skip" if decision.skip else "transcribe",

@@ -1,0 +1,125 @@
+"""A batch as a program (see `batch_program.py`), and what its folder should look like afterwards."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+_PROGRAM = Path(__file__).with_name("batch_program.py")
+
+
+@pytest.fixture(scope="session")
+def program():
+    """The program's module: `transcript_of` and `render` say what every output must be."""
+    spec = importlib.util.spec_from_file_location("batch_program", _PROGRAM)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def start():
+    """Start the program; what still runs at the end of the test is killed."""
+    running = []
+
+    def start(*arguments):
+        command = [sys.executable, str(_PROGRAM), *map(str, arguments)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        running.append(process)
+        return process
+
+    yield start
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def finish(start):
+    """Run the program to its end and return its summary."""
+
+    def finish(*arguments, code=0):
+        process = start(*arguments)
+        output, problems = process.communicate(timeout=60)
+        assert process.returncode == code, problems
+        return json.loads(output)
+
+    return finish
+
+
+@pytest.fixture
+def forked():
+    """Run the program many times, quickly; returns each run's return code."""
+    command = [sys.executable, str(_PROGRAM), "--serve"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+
+        def forked(*arguments):
+            server.stdin.write(json.dumps(list(map(str, arguments))) + "\n")
+            server.stdin.flush()
+            return int(server.stdout.readline())
+
+        yield forked
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    """A folder of inputs, some in a subfolder."""
+    folder = tmp_path / "recordings"
+    (folder / "sub").mkdir(parents=True)
+    for number in range(6):
+        where = folder if number % 3 else folder / "sub"
+        (where / f"part{number}.mp3").write_bytes(bytes([number]) * (number + 1) * 100)
+    return folder
+
+
+@pytest.fixture
+def unprivileged():
+    """A folder, and the rest of the test as a user whom permissions bind (root is bound by none)."""
+    folder = Path(tempfile.mkdtemp(prefix="asrcli-test-"))
+    folder.chmod(0o777)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    yield folder
+    os.seteuid(user)
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o777)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def expected(program):
+    """Path -> text of every output that a finished run leaves beside its inputs."""
+
+    def expected(folder, options="v1", bulk=1):
+        outputs = {}
+        for path in folder.rglob("*.mp3"):
+            transcript = program.transcript_of(path.read_bytes() * bulk, str(path), options)
+            for suffix in ("txt", "json"):
+                outputs[path.with_suffix(f".{suffix}")] = program.render(transcript, suffix) * bulk
+        return outputs
+
+    return expected
+
+
+@pytest.fixture
+def outputs_in():
+    """Path -> text of every file below a folder but inputs and journals; temporary files are outputs nobody wants."""
+
+    def outputs_in(folder):
+        files = (path for path in folder.rglob("*") if path.is_file())
+        return {
+            path: path.read_text()
+            for path in files
+            if path.suffix != ".mp3" and path.name != ".asrcli-journal.jsonl"
+        }
+
+    return outputs_in
