@@ -118,7 +118,7 @@ class _Lane:
             hypothesis = future.result()
             if hypothesis.language and hypothesis.text:
                 self.languages.append(hypothesis.language)
-            self.heard = chunk.end
+            self.heard = max(self.heard, chunk.end)
             yield from self.stand(self.assembler.push(chunk, hypothesis))
 
     def stand(self, segments: Sequence[Segment]) -> Iterator[Segment]:

@@ -1,0 +1,188 @@
+"""One input to one transcript, through the real decoder and the real engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+import asrcli
+from asrcli.audio.types import Source
+from asrcli.errors import InputError, LanguageNotSupportedError, OptionNotSupportedError
+from asrcli.models.registry import Registry
+from asrcli.options import AudioOptions, Hotword, RecognitionOptions, TranscribeOptions, VadOptions
+from asrcli.pipeline import CancelledError
+from asrcli.runtime import Runtime
+from asrcli.transcript import Segment
+from tests.tone import tone_spec
+
+RATE = 16000
+NO_VAD = VadOptions(enabled=False)  # a sine is not speech
+
+
+@pytest.fixture(scope="module")
+def english() -> Iterator[Runtime]:
+    with Runtime(Registry().resolve("moonshine-tiny-en"), jobs=2) as runtime:
+        yield runtime
+
+
+@pytest.fixture
+def tones(tone_models: Callable[[str], Path]) -> Iterator[Runtime]:
+    with Runtime(tone_spec("zipformer_ctc", tone_models("zipformer_ctc")), jobs=2) as runtime:
+        yield runtime
+
+
+def source(path: Path) -> Source:
+    return Source(name=path.name, path=path)
+
+
+def write(path: Path, samples: np.ndarray, rate: int = RATE) -> Source:
+    sf.write(path, samples, rate, subtype="FLOAT")
+    return source(path)
+
+
+class Heard:
+    """A listener that remembers."""
+
+    def __init__(self) -> None:
+        self.duration: float | None = -1.0
+        self.positions: list[float] = []
+        self.segments: list[Segment] = []
+
+    def opened(self, duration: float | None) -> None:
+        self.duration = duration
+
+    def heard(self, seconds: float) -> None:
+        self.positions.append(seconds)
+
+    def recognised(self, segment: Segment) -> None:
+        self.segments.append(segment)
+
+
+def test_a_real_recording_becomes_words_in_time(english: Runtime, wheel_audio: Path) -> None:
+    heard = Heard()
+    transcript = english.transcribe(source(wheel_audio / "two_cities.wav"), listener=heard)
+    text = transcript.text.lower()
+    assert "it was the worst of times" in text
+    assert "superlative degree of comparison only" in text
+    assert (transcript.model, transcript.backend, transcript.language) == ("moonshine-tiny-en", "sherpa_onnx", "en")
+    assert transcript.duration == pytest.approx(44.37, abs=0.05)
+    assert heard.duration == pytest.approx(transcript.duration, abs=0.05)
+    assert heard.positions == sorted(heard.positions)
+    assert heard.positions[-1] == pytest.approx(transcript.duration, abs=2)
+    assert [segment.text for segment in heard.segments] == [segment.text for segment in transcript.segments]
+    words = [word for segment in transcript.segments for word in segment.words]
+    assert all(0 <= word.start <= word.end <= transcript.duration for word in words)
+    assert all(one.start <= two.start for one, two in pairwise(words))
+
+
+def test_start_and_end_keep_the_times_of_the_recording(english: Runtime, wheel_audio: Path) -> None:
+    whole = english.transcribe(source(wheel_audio / "two_cities.wav"))
+    options = TranscribeOptions(audio=AudioOptions(start=20.0, end=31.0))
+    part = english.transcribe(source(wheel_audio / "two_cities.wav"), options)
+    assert 20.0 <= part.segments[0].start < 22.0
+    assert part.segments[-1].end <= 31.0
+    assert part.segments[1].text in whole.text
+
+
+def test_model_times_come_through_the_whole_road(
+    tones: Runtime, tone_audio: Callable[..., np.ndarray], tmp_path: Path
+) -> None:
+    sequence = [3, 1, None, 7, 0]
+    transcript = tones.transcribe(write(tmp_path / "tones.wav", tone_audio(sequence)), TranscribeOptions(vad=NO_VAD))
+    words = [word for segment in transcript.segments for word in segment.words]
+    assert [word.text for word in words] == ["fa", "re", "高", "do"]
+    assert transcript.timing == "model"
+    # 0.2 s of lead, then 0.3 s a tone and 0.2 s after it, a pause of 0.5 s
+    assert [word.start for word in words] == pytest.approx([0.2, 0.7, 1.7, 2.2], abs=0.12)
+
+
+def test_split_channels_are_speakers_in_order_of_time(
+    tones: Runtime, tone_audio: Callable[..., np.ndarray], tmp_path: Path
+) -> None:
+    left = np.concatenate([tone_audio([1]), np.zeros(2 * RATE, np.float32)])
+    right = np.concatenate([np.zeros(2 * RATE, np.float32), tone_audio([5])])
+    size = min(len(left), len(right))
+    stereo = write(tmp_path / "call.wav", np.stack([left[:size], right[:size]], axis=1))
+    transcript = tones.transcribe(stereo, TranscribeOptions(audio=AudioOptions(channels="split"), vad=NO_VAD))
+    found = [(segment.text, segment.channel, segment.speaker) for segment in transcript.segments]
+    assert found == [("re", 0, "Speaker 1"), ("la", 1, "Speaker 2")]
+    assert transcript.segments[1].start == pytest.approx(2.2, abs=0.15)
+    assert all(word.speaker == segment.speaker for segment in transcript.segments for word in segment.words)
+
+
+def test_two_identical_channels_are_heard_once(
+    tones: Runtime, tone_audio: Callable[..., np.ndarray], tmp_path: Path
+) -> None:
+    mono = tone_audio([4, 2])
+    transcript = tones.transcribe(
+        write(tmp_path / "dual.wav", np.stack([mono, mono], axis=1)),
+        TranscribeOptions(audio=AudioOptions(channels="split"), vad=NO_VAD),
+    )
+    words = [word for segment in transcript.segments for word in segment.words]
+    assert [(word.text, word.speaker) for word in words] == [("sol", None), ("mi", None)]
+
+
+def test_silence_is_a_success_without_text(english: Runtime, tmp_path: Path) -> None:
+    transcript = english.transcribe(write(tmp_path / "silence.wav", np.zeros(8 * RATE, np.float32)))
+    assert (transcript.text, transcript.segments, transcript.warnings) == ("", (), ("no speech",))
+    assert transcript.duration == pytest.approx(8.0)
+
+
+def test_noise_without_speech_gives_no_words(english: Runtime, shared: Path) -> None:
+    for noise in sorted((shared / "data" / "noise").glob("*.wav")):
+        assert english.transcribe(source(noise)).text == ""
+
+
+def test_many_inputs_at_once_keep_apart(english: Runtime, wheel_audio: Path) -> None:
+    paths = [wheel_audio / "two_cities.wav", wheel_audio / "beckett.wav"] * 3
+    alone = [english.transcribe(source(path)).text for path in paths[:2]]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda path: english.transcribe(source(path)).text, paths))
+    assert together == alone * 3
+    assert alone[0] != alone[1]
+
+
+def test_a_cancelled_input_raises(english: Runtime, wheel_audio: Path) -> None:
+    with pytest.raises(CancelledError):
+        english.transcribe(source(wheel_audio / "two_cities.wav"), cancelled=lambda: True)
+
+
+def test_a_broken_input_fails_alone(english: Runtime, tmp_path: Path, wheel_audio: Path) -> None:
+    broken = tmp_path / "broken.wav"
+    broken.write_bytes(b"this is no recording" * 50)
+    with pytest.raises(InputError):
+        english.transcribe(source(broken))
+    assert "fail better" in english.transcribe(source(wheel_audio / "beckett.wav")).text.lower()
+
+
+def test_an_engine_that_is_killed_in_mid_file_loses_nothing(english: Runtime, wheel_audio: Path) -> None:
+    alone = english.transcribe(source(wheel_audio / "two_cities.wav")).text
+
+    class Killer(Heard):
+        def opened(self, duration: float | None) -> None:
+            english.host._child.process.kill()
+            super().opened(duration)
+
+    before = english.host.restarts
+    assert english.transcribe(source(wheel_audio / "two_cities.wav"), listener=Killer()).text == alone
+    assert english.host.restarts == before + 1
+
+
+def test_what_the_model_cannot_do_is_refused_before_the_engine_sees_it() -> None:
+    spec = Registry().resolve("moonshine-tiny-en")
+    with pytest.raises(LanguageNotSupportedError, match="zh"):
+        Runtime(spec, recognition=RecognitionOptions(language="zh"))
+    with pytest.raises(OptionNotSupportedError, match=r"[Hh]otwords"):
+        Runtime(spec, recognition=RecognitionOptions(hotwords=(Hotword(text="Beckett"),)))
+
+
+def test_the_python_api(wheel_audio: Path) -> None:
+    transcript = asrcli.transcribe(wheel_audio / "beckett.wav")
+    assert "try again" in transcript.text.lower()
+    assert asrcli.Transcript.from_dict(transcript.to_dict()).text == transcript.text
