@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
         data = item.source.path.read_bytes()
         listener.opened(1.0)
         if arguments.log:
-            with open(arguments.log, "a") as log:
+            with Path(arguments.log).open("a") as log:
                 log.write(f"{item.source.name}\n")
         deadline = time.monotonic() + arguments.pace
         while time.monotonic() < deadline and not listener.cancelled():
@@ -123,7 +123,7 @@ def serve() -> None:
     for line in sys.stdin:
         child = os.fork()
         if not child:
-            sys.stdout = open(os.devnull, "w")
+            sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 -- until the process ends
             os._exit(main(json.loads(line)))
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 

@@ -117,9 +117,7 @@ def outputs_in():
     def outputs_in(folder):
         files = (path for path in folder.rglob("*") if path.is_file())
         return {
-            path: path.read_text()
-            for path in files
-            if path.suffix != ".mp3" and path.name != ".asrcli-journal.jsonl"
+            path: path.read_text() for path in files if path.suffix != ".mp3" and path.name != ".asrcli-journal.jsonl"
         }
 
     return outputs_in

@@ -29,7 +29,10 @@ mkdir {kept}/room; cp -r {disk}/. {kept}/room
 
 def _namespaces() -> bool:
     program = shutil.which("unshare")
-    return program is not None and subprocess.run([program, "-rm", "true"], capture_output=True, check=False).returncode == 0
+    return (
+        program is not None
+        and subprocess.run([program, "-rm", "true"], capture_output=True, check=False).returncode == 0
+    )
 
 
 @pytest.mark.skipif(not _namespaces(), reason="needs user namespaces (unshare -rm)")
@@ -40,7 +43,9 @@ def test_full_disk_then_room_again(recordings, expected, program, tmp_path):
     bulk = 20
     run = f"{sys.executable} {_PROGRAM} {recordings} --output-dir {disk} --bulk {bulk} --jobs 1"
     script = _ON_A_SMALL_DISK.format(disk=disk, kept=kept, run=run, listing=tmp_path / "listing")
-    done = subprocess.run(["unshare", "-rm", "sh", "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", script], capture_output=True, text=True, check=False, timeout=60
+    )
     first, first_code, second, second_code = done.stdout.splitlines()
     assert (first_code, second_code) == ("code 5", "code 0"), done.stderr
     first, second = json.loads(first), json.loads(second)

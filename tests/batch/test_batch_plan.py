@@ -122,7 +122,12 @@ def test_a_folder_that_may_not_be_read_fails_alone(unprivileged):
 
 @pytest.mark.parametrize(
     "listing",
-    [b"a.mp3\nsub dir/b.mp3\n", b"a.mp3\r\nsub dir/b.mp3", b"\xef\xbb\xbfa.mp3\n\nsub dir/b.mp3\n", b"a.mp3\0sub dir/b.mp3\0"],
+    [
+        b"a.mp3\nsub dir/b.mp3\n",
+        b"a.mp3\r\nsub dir/b.mp3",
+        b"\xef\xbb\xbfa.mp3\n\nsub dir/b.mp3\n",
+        b"a.mp3\0sub dir/b.mp3\0",
+    ],
     ids=["lines", "windows", "bom", "nul"],
 )
 @pytest.mark.parametrize("from_stdin", [True, False])

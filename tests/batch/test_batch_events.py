@@ -1,0 +1,75 @@
+"""The JSON form that `--log-json` prints."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from asrcli.batch.events import (
+    BatchFinished,
+    BatchStarted,
+    FileDone,
+    FileFailed,
+    FileProgress,
+    FileSkipped,
+    FileStarted,
+    Notice,
+    SegmentReady,
+)
+from asrcli.batch.summary import MAX_FAILURES, Tally
+from asrcli.errors import AudioDecodeError, ExitCode
+from asrcli.transcript import Segment
+
+
+def told(event):
+    return json.loads(json.dumps(event.to_dict()))
+
+
+def test_every_event_has_its_form():
+    tally = Tally(3)
+    tally.done(90.0)
+    tally.skipped()
+    tally.failed("c.wav", AudioDecodeError("no audio", "try another"))
+    error = {"code": "undecodable", "message": "no audio", "hint": "try another"}
+    file = {"schema": "asrcli/event/1", "index": 1, "name": "b.mp3"}
+    segment = Segment(id=0, start=0.0, end=1.5, text="hello", speaker="Speaker 1")
+    assert told(BatchStarted(3, 120.00049, 2)) == {
+        "schema": "asrcli/event/1", "event": "batch_started", "files": 3, "estimate": 120.0, "jobs": 2,
+    }  # fmt: skip
+    assert told(FileStarted(1, "b.mp3", "new", 60.0)) == {
+        **file, "event": "file_started", "reason": "new", "estimate": 60.0,
+    }  # fmt: skip
+    assert told(FileProgress(1, "b.mp3", 1.25, None)) == {**file, "event": "file_progress", "done": 1.25, "total": None}
+    assert told(SegmentReady(1, "b.mp3", segment)) == {**file, "event": "segment", "segment": segment.to_dict()}
+    assert told(FileDone(1, "b.mp3", {"txt": Path("b.txt")}, 90.0, 1.5, "en", 7, ("truncated",))) == {
+        **file, "event": "file_done", "outputs": {"txt": "b.txt"}, "duration": 90.0, "wall": 1.5, "language": "en",
+        "segments": 7, "warnings": ["truncated"],
+    }  # fmt: skip
+    assert told(FileSkipped(1, "b.mp3", "done", "done already", 90.0)) == {
+        **file, "event": "file_skipped", "reason": "done", "explanation": "done already", "duration": 90.0,
+    }  # fmt: skip
+    assert told(FileFailed(1, "b.mp3", AudioDecodeError("no audio", "try another"))) == {
+        **file, "event": "file_failed", "error": error,
+    }  # fmt: skip
+    assert told(Notice("by the way")) == {"schema": "asrcli/event/1", "event": "notice", "message": "by the way"}
+    assert told(BatchFinished(tally.summary(3.0, None, None))) == {
+        "schema": "asrcli/event/1",
+        "event": "batch_finished",
+        "summary": {
+            "total": 3, "done": 1, "skipped": 1, "failed": 1, "dropped": 0, "audio_seconds": 90.0, "wall_seconds": 3.0,
+            "speed": 30.0, "exit_code": 1, "error": None, "failures": [{"name": "c.wav", "error": error}],
+        },
+    }  # fmt: skip
+
+
+def test_a_summary_lists_so_many_failures_and_counts_all():
+    tally = Tally(1000)
+    for number in range(1000):
+        tally.failed(str(number), AudioDecodeError("x"))
+    summary = tally.summary(1.0, None, None)
+    assert (summary.failed, len(summary.failures)) == (1000, MAX_FAILURES)
+    assert summary.exit_code == ExitCode.ALL_FAILED
+
+
+def test_nothing_at_all_is_a_usage_error():
+    assert Tally(0).summary(0.0, None, None).exit_code == ExitCode.USAGE

@@ -1,0 +1,214 @@
+"""The journal file itself: what it remembers, what it survives."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asrcli.batch.journal import Journal, Made, hash_file
+from asrcli.batch.journals import Journals
+from asrcli.batch.recipe import Recipe
+
+RECIPE = Recipe(model="m", options="o", formats={"srt": "cues"})
+OLD = 1_000_000_000_000_000_000  # a time of change long past: such a file's hash may be remembered
+
+
+@pytest.fixture
+def journal(tmp_path):
+    journal = Journal(tmp_path / "journal.jsonl")
+    yield journal
+    journal.close()
+
+
+def recorded(journal, path, *outputs, recipe=RECIPE, duration=1.5):
+    recording = journal.recording(path)
+    journal.record(recording, recipe, duration, [Made(suffix, out, 3, f"hash of {out}") for suffix, out in outputs])
+    return recording
+
+
+def aged(path, content=b"sound"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    os.utime(path, ns=(OLD, OLD))
+    return path
+
+
+def test_what_was_recorded_is_read_back(journal, tmp_path):
+    path = aged(tmp_path / "a.mp3")
+    recording = recorded(journal, path, ("txt", tmp_path / "a.txt"), ("srt", tmp_path / "a.srt"))
+    journal.close()
+    (written,) = Journal(journal.path, read_only=True).written(tmp_path / "a.srt")
+    assert (written.source, written.content) == (path, recording.digest)
+    assert (written.size, written.digest, written.duration) == (3, f"hash of {tmp_path / 'a.srt'}", 1.5)
+    assert written.made_by(recording.digest, RECIPE, "srt")
+    assert not written.made_by(recording.digest, RECIPE, "vtt")
+    assert not written.made_by(recording.digest, Recipe(model="n", options="o", formats={"srt": "cues"}), "srt")
+    assert not written.made_by(recording.digest, Recipe(model="m", options="p", formats={"srt": "cues"}), "srt")
+    assert not written.made_by(recording.digest, Recipe(model="m", options="o", formats={"srt": "other"}), "srt")
+    assert not written.made_by("another", RECIPE, "srt")
+
+
+names = st.binary(min_size=1, max_size=20).filter(lambda name: not {0, 47} & set(name) and name not in {b".", b".."})
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(names, unique=True, min_size=1, max_size=5))
+def test_every_name_a_file_may_have_survives(tmp_path_factory, names):
+    folder = tmp_path_factory.mktemp("names")
+    sound = aged(folder / "in" / "sound")
+    journal = Journal(folder / "journal")
+    outputs = [folder / os.fsdecode(name) for name in names]
+    for output in outputs:
+        recorded(journal, sound, ("txt", output))
+    journal.close()
+    again = Journal(folder / "journal", read_only=True)
+    assert [[written.digest for written in again.written(output)] for output in outputs] == [
+        [f"hash of {output}"] for output in outputs
+    ]
+    again.close()
+
+
+def test_a_folder_that_moves_takes_its_journal_along(tmp_path):
+    old, new = tmp_path / "old", tmp_path / "new"
+    aged(old / "a.mp3")
+    journal = Journal(old / "journal")
+    recorded(journal, old / "a.mp3", ("txt", old / "a.txt"))
+    journal.close()
+    old.rename(new)
+    moved = Journal(new / "journal", read_only=True)
+    assert moved.written(new / "a.txt")[0].source == new / "a.mp3"
+    moved.close()
+
+
+def test_a_file_is_hashed_again_only_when_it_has_changed(journal, tmp_path, monkeypatch):
+    path = aged(tmp_path / "a.mp3")
+    first = journal.recording(path)
+    journal.remember(first)
+    monkeypatch.setattr("asrcli.batch.journal.hash_file", lambda _: "hashed again")
+    assert journal.recording(path).digest == first.digest == hash_file(path)
+    os.utime(path, ns=(OLD + 1, OLD + 1))
+    assert journal.recording(path).digest == "hashed again"
+
+
+def test_a_file_changed_just_now_is_not_trusted_to_stay(journal, tmp_path):
+    path = tmp_path / "a.mp3"
+    path.write_bytes(b"one")
+    status = path.stat()
+    journal.remember(journal.recording(path))
+    path.write_bytes(b"two")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))  # the same size and, on a coarse clock, the same time
+    assert journal.recording(path).digest == hash_file(path)
+
+
+def test_nothing_is_left_of_a_journal_that_nothing_was_written_to(tmp_path):
+    journal = Journal(tmp_path / "new" / "journal")
+    assert journal.claim(tmp_path / "a.txt")
+    journal.close()
+    assert list((tmp_path / "new").iterdir()) == []
+    Journal(tmp_path / "never" / "journal", read_only=True).close()
+    assert not (tmp_path / "never").exists()
+
+
+def test_a_journal_removed_in_mid_run_begins_anew(journal, tmp_path):
+    path = aged(tmp_path / "a.mp3")
+    recorded(journal, path, ("txt", tmp_path / "a.txt"))
+    journal.path.unlink()
+    recorded(journal, path, ("txt", tmp_path / "b.txt"))
+    again = Journal(journal.path, read_only=True)
+    assert again.written(tmp_path / "b.txt")
+    assert not again.written(tmp_path / "a.txt")
+    again.close()
+
+
+_OTHER = """
+import sys
+from pathlib import Path
+from asrcli.batch.journal import Journal, Made
+from asrcli.batch.recipe import Recipe
+folder = Path(sys.argv[1])
+journal = Journal(folder / "journal.jsonl")
+journal.record(
+    journal.recording(folder / "a.mp3"), Recipe(model="m", options="o"), 1.0, [Made("txt", folder / "a.txt", 3, "hash")]
+)
+print(journal.claim(folder / "a.txt"), flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def other(tmp_path):
+    """Another process that has recorded a.txt and claims it."""
+    aged(tmp_path / "a.mp3")
+    command = [sys.executable, "-c", _OTHER, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "True\n"
+        yield process
+        process.kill()
+
+
+def test_what_another_process_records_is_seen(tmp_path, journal, other):
+    assert not journal.written(tmp_path / "a.txt")
+    journal.refresh()
+    assert journal.written(tmp_path / "a.txt")
+
+
+def test_a_claim_holds_until_its_process_ends(tmp_path, journal, other):
+    assert not journal.claim(tmp_path / "a.txt")
+    assert journal.claim(tmp_path / "b.txt")
+    other.kill()
+    other.wait()
+    assert journal.claim(tmp_path / "a.txt")
+
+
+def test_damaged_lines_are_passed_over_and_told(tmp_path):
+    journal = Journal(tmp_path / "journal")
+    recorded(journal, aged(tmp_path / "a.mp3"), ("txt", tmp_path / "a.txt"))
+    journal.close()
+    whole = journal.path.read_bytes()
+    journal.path.write_bytes(
+        b"\x00garbage\n" + whole + b'{"schema":"asrcli/journal/99"}\n[1]\n' + b"[" * 100_000 + b"\n"
+    )
+    again = Journal(journal.path, read_only=True)
+    assert again.written(tmp_path / "a.txt")
+    assert "4 damaged lines" in again.notices[0]
+    again.close()
+
+
+def test_without_permission_it_is_read_and_the_user_told(unprivileged):
+    path = unprivileged / "journal"
+    journal = Journal(path)
+    recorded(journal, aged(unprivileged / "a.mp3"), ("txt", unprivileged / "a.txt"))
+    journal.close()
+    path.chmod(0o444)
+    locked = Journal(path)
+    assert locked.written(unprivileged / "a.txt")
+    assert "no permission" in locked.notices[0]
+    recorded(locked, unprivileged / "a.mp3", ("txt", unprivileged / "b.txt"))
+    locked.close()
+    assert len(path.read_bytes().splitlines()) == 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts open files in /proc")
+def test_a_tree_with_more_folders_than_a_process_may_have_files(tmp_path):
+    journals = Journals()
+    for number in range(100):
+        with journals.use(tmp_path / str(number) / "journal") as journal:
+            recorded(journal, aged(tmp_path / str(number) / "a.mp3"), ("txt", tmp_path / str(number) / "a.txt"))
+    held = [link for link in map(_target, Path("/proc/self/fd").iterdir()) if link.startswith(str(tmp_path))]
+    assert len(held) <= 32
+    with journals.use(tmp_path / "0" / "journal") as journal:
+        assert journal.written(tmp_path / "0" / "a.txt")
+    journals.close()
+
+
+def _target(link):
+    try:
+        return str(link.readlink())
+    except OSError:
+        return ""

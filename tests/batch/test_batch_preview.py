@@ -1,0 +1,102 @@
+"""`--dry-run` says what a run would do, and the run then does it."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from asrcli.audio.types import AudioInfo
+from asrcli.batch.decision import Existing
+from asrcli.batch.events import FileDone, FileFailed, FileSkipped
+from asrcli.batch.executor import Executor
+from asrcli.batch.plan import make_plan
+from asrcli.batch.preview import preview
+from asrcli.batch.recipe import Recipe
+from asrcli.batch.search import Inputs
+from asrcli.batch.task import Work
+from asrcli.errors import AudioDecodeError
+
+RECIPE = Recipe(model="m", options="v1")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("done", "edited", "new", "missing", "changed"):
+        Path(f"{name}.mp3").write_bytes(name.encode())
+    return tmp_path
+
+
+@pytest.fixture
+def run(program):
+    def run(plan):
+        told = []
+        work = Work(
+            transcribe=lambda item, _: program.transcript_of(item.source.path.read_bytes(), item.source.name, "v1"),
+            render=program.render,
+            recipe=RECIPE,
+        )
+        Executor(work, on_event=told.append).run(plan)
+        return told
+
+    return run
+
+
+def plan_of(program, *paths):
+    return make_plan(Inputs(paths=paths, formats=["txt", "json"]), stdin=io.BytesIO(b"x"), suffixes=program.SUFFIXES)
+
+
+def probe(source):
+    if source.path.read_bytes() == b"broken":
+        raise AudioDecodeError(f"{source.name} is no audio")
+    return AudioInfo(duration=float(len(source.path.read_bytes())), sample_rate=16000, channels=1, format="x")
+
+
+def test_the_rows_say_what_the_run_does(folder, program, run):
+    Path("new.mp3").rename("later")
+    run(plan_of(program, "."))
+    Path("later").rename("new.mp3")
+    Path("edited.txt").write_text("by hand")
+    Path("missing.json").unlink()
+    Path("changed.mp3").write_bytes(b"something else")
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+    rows = {row.name: row for row in preview(plan_of(program, ".", "nowhere.mp3"), RECIPE, probe=probe)}
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before, "a dry run writes nothing"
+    assert {name: (row.action, row.reason) for name, row in rows.items()} == {
+        "done.mp3": ("skip", "done"),
+        "edited.mp3": ("skip", "edited"),
+        "new.mp3": ("transcribe", "new"),
+        "missing.mp3": ("transcribe", "missing"),
+        "changed.mp3": ("transcribe", "changed"),
+        "nowhere.mp3": ("fail", None),
+    }
+    assert rows["missing.mp3"].outputs == ("missing.json",)
+    assert rows["missing.mp3"].duration == 8.0, "the journal knows it from the first run"
+    assert rows["new.mp3"].duration == 3.0, "probed"
+    assert all(row.explanation for row in rows.values())
+    assert json.loads(json.dumps([row.to_dict() for row in rows.values()]))
+
+    told = run(plan_of(program, ".", "nowhere.mp3"))
+    kinds = {FileDone: "transcribe", FileSkipped: "skip", FileFailed: "fail"}
+    did = {event.name: kinds[type(event)] for event in told if type(event) in kinds}
+    assert did == {name: row.action for name, row in rows.items()}
+
+
+def test_overwrite_and_skip_existing(folder, program, run):
+    run(plan_of(program, "done.mp3"))
+    for existing, action in ((Existing.OVERWRITE, "transcribe"), (Existing.SKIP, "skip")):
+        (row,) = preview(plan_of(program, "done.mp3"), RECIPE, existing=existing, probe=probe)
+        assert row.action == action
+
+
+def test_what_cannot_be_probed_fails_and_a_stream_is_not_touched(folder, program):
+    Path("bad.mp3").write_bytes(b"broken")
+    plan = make_plan(Inputs(paths=["bad.mp3", "-"]), stdin=io.BytesIO(b"sound"), suffixes=program.SUFFIXES)
+    bad, stream = preview(plan, RECIPE, probe=probe)
+    assert (bad.action, bad.error.code) == ("fail", "undecodable")
+    assert (stream.action, stream.duration, stream.outputs) == ("transcribe", None, ())
+    assert plan.items[1].source.stream.read() == b"sound"

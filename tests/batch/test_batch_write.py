@@ -1,0 +1,157 @@
+"""Whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from threading import Thread
+
+import pytest
+
+from asrcli.batch.write import check_writable, digest, staging, sweep
+from asrcli.errors import OutputError
+
+
+def write(*targets, data=b"text"):
+    with staging() as outputs:
+        for target in targets:
+            outputs.add(target, data)
+        outputs.commit()
+
+
+def test_nothing_is_seen_before_commit_and_all_after_it(tmp_path):
+    one, other = tmp_path / "new" / "a.txt", tmp_path / "new" / "a.srt"
+    with staging() as outputs:
+        outputs.add(one, b"1")
+        outputs.add(other, b"2")
+        assert not one.exists()
+        assert not other.exists()
+        outputs.commit()
+    assert (one.read_bytes(), other.read_bytes()) == (b"1", b"2")
+    assert len(list(one.parent.iterdir())) == 2
+
+
+def test_leaving_without_commit_leaves_the_old_file_and_nothing_else(tmp_path):
+    target = tmp_path / "a.txt"
+    target.write_bytes(b"old")
+    with staging() as outputs:
+        outputs.add(target, b"new")
+    assert target.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_the_mode_is_what_the_umask_leaves(tmp_path):
+    before = os.umask(0o027)
+    try:
+        write(tmp_path / "a.txt")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == 0o640
+
+
+def test_a_link_is_followed_and_stays_a_link(tmp_path):
+    (tmp_path / "store").mkdir()
+    link = tmp_path / "a.txt"
+    link.symlink_to("store/real.txt")
+    write(link)
+    assert link.is_symlink()
+    assert (tmp_path / "store" / "real.txt").read_bytes() == b"text"
+
+
+def test_a_name_of_255_bytes(tmp_path):
+    target = tmp_path / ("n" * 251 + ".txt")
+    write(target)
+    assert target.read_bytes() == b"text"
+
+
+def test_a_named_pipe_is_written_into(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    heard = []
+    reader = Thread(target=lambda: heard.append(pipe.read_bytes()))
+    reader.start()
+    write(pipe, data=b"x" * 200_000)
+    reader.join()
+    assert heard == [b"x" * 200_000]
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_dev_stdout_is_what_the_shell_made_of_it(tmp_path):
+    code = (
+        "from pathlib import Path; from asrcli.batch.write import staging\n"
+        "with staging() as outputs:\n"
+        "    outputs.add(Path('/dev/stdout'), b'text')\n"
+        "    outputs.commit()\n"
+    )
+    piped = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert piped.stdout == b"text"
+    target = tmp_path / "redirected"
+    with target.open("wb") as stream:
+        inode = os.fstat(stream.fileno()).st_ino
+        subprocess.run([sys.executable, "-c", code], stdout=stream, check=True)
+    assert target.read_bytes() == b"text"
+    assert target.stat().st_ino == inode, "the shell's file was replaced under its feet"
+
+
+def test_a_folder_in_the_way_is_an_error_before_and_at_the_write(tmp_path):
+    (tmp_path / "a.txt").mkdir()
+    with pytest.raises(OutputError, match="directory"):
+        check_writable(tmp_path / "a.txt")
+    with pytest.raises(OutputError, match="directory"):
+        write(tmp_path / "a.txt")
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(OutputError, match="directory"):
+        check_writable(tmp_path / "file" / "below" / "a.txt")
+
+
+def test_a_folder_without_permission_is_an_error(unprivileged):
+    (unprivileged / "shut").mkdir()
+    (unprivileged / "shut").chmod(0o555)
+    with pytest.raises(OutputError, match="ermission") as caught:
+        write(unprivileged / "shut" / "a.txt")
+    assert "--output-dir" in caught.value.hint
+
+
+def test_sweep_takes_what_a_dead_writer_left_and_nothing_else(tmp_path):
+    code = (
+        "import os, sys; from pathlib import Path; from asrcli.batch.write import staging\n"
+        "with staging() as outputs:\n"
+        "    outputs.add(Path(sys.argv[1]) / 'a.txt', b'x')\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, tmp_path], check=False)
+    (tmp_path / ".asrcli-mine.tmp").write_bytes(b"not one of ours")
+    (tmp_path / "b.tmp").write_bytes(b"nor this")
+    assert len(list(tmp_path.iterdir())) == 3
+    with staging() as outputs:
+        outputs.add(tmp_path / "c.txt", b"alive")
+        assert sweep(tmp_path) == 1
+        outputs.commit()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".asrcli-mine.tmp", "b.tmp", "c.txt"]
+
+
+def test_sweeping_all_the_while_never_takes_a_living_writers_file(tmp_path):
+    done = []
+
+    def sweep_on():
+        while not done:
+            sweep(tmp_path)
+
+    sweeper = Thread(target=sweep_on)
+    sweeper.start()
+    try:
+        for number in range(200):
+            write(tmp_path / f"{number}.txt", tmp_path / f"{number}.srt", data=str(number).encode())
+    finally:
+        done.append(True)
+        sweeper.join()
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        f"{number}.{suffix}": str(number) for number in range(200) for suffix in ("txt", "srt")
+    }
+
+
+def test_digests_tell_contents_apart():
+    assert digest(b"a") != digest(b"b")
+    assert digest(b"a") == digest(b"a")
