@@ -195,7 +195,7 @@ class Stream:
         wanted = claimed if end is None else min(claimed, end)
         missing = wanted - self.position
         if missing > _TOLERANCE:
-            self.warnings.append(f"truncated: {missing:.1f} s of {claimed:.1f} s missing")
+            self.warnings.append(f"truncated: {missing:.1f} s of {wanted - self.offset:.1f} s missing")
 
     def _nothing(self, length: float | None) -> AsrcliError:
         changed = self._watch.change() if self._watch else None

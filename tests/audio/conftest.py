@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import imageio_ffmpeg
+import pytest
+import soundfile
+
+from asrcli.audio.types import Source
+from asrcli.options import AudioOptions
+from tests.audio.sounds import Decoded, bursts
+
+
+@pytest.fixture(scope="session")
+def decode() -> Callable[..., Decoded]:
+    """decode(path, **AudioOptions)"""
+
+    def run(path: Path, **options) -> Decoded:
+        return Decoded(Source(name=path.name, path=path), AudioOptions(**options))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def encode() -> Callable[..., Path]:
+    """Run ffmpeg: encode(target, *arguments), inputs among the arguments; gives the target."""
+    program = imageio_ffmpeg.get_ffmpeg_exe()
+
+    def run(target: Path, *arguments: object) -> Path:
+        command = [program, "-v", "error", "-nostdin", "-y", *map(str, arguments), str(target)]
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+        return target
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def wav(tmp_path_factory) -> Path:
+    """The bursts at 44.1 kHz, 16 bits, mono."""
+    path = tmp_path_factory.mktemp("audio") / "bursts.wav"
+    soundfile.write(path, bursts(44100), 44100)
+    return path
+
+
+@pytest.fixture
+def no_ffmpeg(monkeypatch, tmp_path) -> None:
+    """A machine with neither an ffmpeg on PATH nor imageio-ffmpeg."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
