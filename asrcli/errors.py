@@ -112,6 +112,12 @@ class EngineCrashError(EngineError):
     code = "engine-crash"
 
 
+class StreamLostError(EngineError):
+    """A live stream is gone with the engine process that held it; its owner opens another."""
+
+    code = "stream-lost"
+
+
 class ModelError(AsrcliError):
     """A model cannot be had: unknown, not installed while offline, a failed or tampered download."""
 

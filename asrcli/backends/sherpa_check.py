@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from asrcli.backends.hotwords import check_beam
+from asrcli.backends.online_types import ONLINE_TYPES
 from asrcli.backends.onnx_metadata import read_metadata
 from asrcli.backends.sherpa_types import MODELING_UNITS, PATH_OPTIONS, PROVIDERS, TOKENIZER_FILES, TYPES, ModelType
 from asrcli.backends.token_table import read_tokens
@@ -42,9 +43,10 @@ def model_type(spec: ModelSpec) -> ModelType:
     Raises:
         ModelError: there is none.
     """
-    row = TYPES.get(spec.type)
+    row = TYPES.get(spec.type) or ONLINE_TYPES.get(spec.type)
     if row is None:
-        raise ModelError(f"{spec.name}: unknown model type {spec.type!r}.", f"Types: {', '.join(sorted(TYPES))}.")
+        known = ", ".join(sorted([*TYPES, *ONLINE_TYPES]))
+        raise ModelError(f"{spec.name}: unknown model type {spec.type!r}.", f"Types: {known}.")
     return row
 
 

@@ -8,11 +8,8 @@ The engine writes to stderr (and some of its parts to stdout): the process it li
 
 from __future__ import annotations
 
-import threading
 from array import array
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +17,9 @@ import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.hotwords import beam_phrases, prompt_phrases
+from asrcli.backends.online_types import ONLINE_TYPES
 from asrcli.backends.onnx_metadata import read_metadata
+from asrcli.backends.recent import Recent
 from asrcli.backends.sherpa_check import check_model, check_request, model_type, validate
 from asrcli.backends.sherpa_results import Reader
 from asrcli.backends.sherpa_types import RULES
@@ -38,7 +37,7 @@ _PADDING = 1.25
 #: shorter chunks are padded with silence: convolutions need a few frames (sherpa-onnx issue 3685)
 _SHORTEST = SAMPLE_RATE // 2
 #: what exceptions of C++ come as
-_ENGINE_ERRORS = (RuntimeError, ValueError, IndexError, MemoryError)
+ENGINE_ERRORS = (RuntimeError, ValueError, IndexError, MemoryError)
 
 
 def load(spec: ModelSpec, threads: int) -> Recognizer:  # noqa: ARG001 - they are the callers of `run`
@@ -53,6 +52,10 @@ def load(spec: ModelSpec, threads: int) -> Recognizer:  # noqa: ARG001 - they ar
         ModelError: files that the engine could not load; OptionNotSupportedError, LanguageNotSupportedError as
             `validate`.
     """
+    if spec.type in ONLINE_TYPES:
+        raise ModelError(
+            f"{spec.name} ({spec.type}) is a streaming model.", "Choose one of `asrcli models --kind asr`."
+        )
     check_model(spec)
     return SherpaRecognizer(spec)
 
@@ -82,7 +85,7 @@ class SherpaRecognizer:
         self._only_language = spec.languages[0] if len(spec.languages) == 1 else None
         #: SenseVoice answers with its tags whatever it hears; no answer at all means that the engine failed
         self._always_answers = self._type.tagged and "Nano" not in read_metadata(spec.files["model"]).get("comment", "")
-        self._recognizers = _Recent(self._build, _KEPT)
+        self._recognizers: Recent[_Variant, Any] = Recent(self._build, _KEPT)
         self._recognizers.prepare(self._variant(RecognitionOptions()))
 
     def run(self, jobs: Sequence[Job]) -> Sequence[Hypothesis | Exception]:
@@ -151,7 +154,7 @@ class SherpaRecognizer:
             try:
                 streams = [self._stream(recognizer, chunk, request) for chunk in samples]
                 recognizer.decode_streams(streams)
-            except _ENGINE_ERRORS:
+            except ENGINE_ERRORS:
                 streams = []
             # On some of its failures the engine prints a line and leaves the whole batch without an answer.
             if any(stream.result.text or stream.result.lang for stream in streams):
@@ -167,7 +170,7 @@ class SherpaRecognizer:
             if self._always_answers and not stream.result.lang:
                 return EngineError(f"sherpa-onnx gave no answer for a chunk of {len(samples) / SAMPLE_RATE:.2f} s.")
             return self._read(stream, samples, request)
-        except _ENGINE_ERRORS as error:
+        except ENGINE_ERRORS as error:
             return EngineError(f"sherpa-onnx failed at a chunk of {len(samples) / SAMPLE_RATE:.2f} s: {error}")
 
     def _stream(self, recognizer: Any, samples: Samples, request: RecognitionOptions) -> Any:
@@ -178,7 +181,7 @@ class SherpaRecognizer:
             stream = recognizer.create_stream()
         for name, value in self._stream_options(request):
             stream.set_option(name, value)
-        stream.accept_waveform(SAMPLE_RATE, as_floats(samples))
+        stream.accept_waveform(SAMPLE_RATE, as_floats(samples, _SHORTEST))
         return stream
 
     def _stream_options(self, request: RecognitionOptions) -> Iterator[tuple[str, str]]:
@@ -201,57 +204,17 @@ class SherpaRecognizer:
         return hypothesis
 
 
-class _Recent:
-    """A few recognisers by variant. Each is built once, however many threads ask; building blocks only its askers."""
+def as_floats(samples: Samples, shortest: int = 0) -> array[float]:
+    """Samples, (samples,), in the form that the binding converts fastest, without what is no number.
 
-    def __init__(self, build: Callable[[_Variant], Any], limit: int) -> None:
-        self._build = build
-        self._limit = limit
-        self._lock = threading.Lock()
-        self._built: OrderedDict[_Variant, Future[Any]] = OrderedDict()
-        self._prepared: _Variant | None = None
-
-    def prepare(self, variant: _Variant) -> None:
-        """Build one before anybody asks, to see that it can be built. It goes when another is wanted first."""
-        self.get(variant)
-        self._prepared = variant
-
-    def get(self, variant: _Variant) -> Any:
-        with self._lock:
-            future = self._built.get(variant)
-            ours = future is None
-            if future is None:
-                if self._prepared is not None:
-                    self._built.pop(self._prepared, None)
-                future = self._built[variant] = Future()
-            self._built.move_to_end(variant)
-            self._prepared = None
-            while len(self._built) > self._limit:
-                # Threads that decode on it keep it alive until they are done.
-                self._built.popitem(last=False)
-        if ours:
-            self._fill(variant, future)
-        return future.result()
-
-    def _fill(self, variant: _Variant, future: Future[Any]) -> None:
-        try:
-            future.set_result(self._build(variant))
-        except BaseException as error:  # noqa: BLE001 - whoever waits must hear of it
-            with self._lock:
-                self._built.pop(variant, None)
-            future.set_exception(error)
-
-
-def as_floats(samples: Samples) -> array[float]:
-    """Samples in the form that the binding converts fastest, (samples,), padded and without what is no number.
+    Fewer than `shortest` are filled up with silence.
 
     It reads any sequence item by item, holding the interpreter's lock: 0.3 ms a second of audio from an `array`, three
     times that from numpy.
     """
     clean = samples if np.isfinite(samples).all() else np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
     floats = array("f", np.ascontiguousarray(clean, dtype=np.float32).tobytes())
-    if len(floats) < _SHORTEST:
-        floats.frombytes(bytes(floats.itemsize * (_SHORTEST - len(floats))))
+    floats.frombytes(bytes(floats.itemsize * max(0, shortest - len(floats))))
     return floats
 
 

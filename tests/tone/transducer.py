@@ -25,7 +25,7 @@ def transducer(folder: Path, words: Sequence[str]) -> None:
 
     g = Graph()
     fired = onsets(g, g.slice("x", 1, 0, step=4), Bands().weights(len(words)), together=True)
-    _with_blank(g, fired, out="encoder_out")
+    with_blank(g, fired, out="encoder_out")
     g.op("Div", g.op("Add", "x_lens", g.ints(3)), g.ints(4), out="encoder_out_lens")
     g.save(
         folder / "encoder.onnx",
@@ -37,7 +37,7 @@ def transducer(folder: Path, words: Sequence[str]) -> None:
     save_joiner(folder, size)
 
 
-def _with_blank(g: Graph, fired: str, out: str) -> str:
+def with_blank(g: Graph, fired: str, out: str) -> str:
     """Logits of blank and words from firings: one of them is sure."""
     none = g.op("Sub", g.const(0.5), g.op("ReduceMax", fired, axes=[2], keepdims=1))
     return g.op("Mul", g.op("Concat", none, fired, axis=2), g.const(_SURE), out=out)

@@ -1,0 +1,186 @@
+"""Every streaming model type of sherpa-onnx, in the form of `sherpa_types`, and what is said to a stream.
+
+Imports nothing of the engine. A test holds each entry against the installed factory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from asrcli.backends.sherpa_types import RULES, ModelType
+from asrcli.backends.types import Token
+from asrcli.options import RecognitionOptions
+
+_COMMON = (
+    "num_threads",
+    "sample_rate",
+    "feature_dim",
+    "enable_endpoint_detection",
+    "rule1_min_trailing_silence",
+    "rule2_min_trailing_silence",
+    "rule3_min_utterance_length",
+    "decoding_method",
+    "provider",
+    "device",
+    "debug",
+    *RULES,
+)
+_TENSORRT = tuple(
+    f"trt_{name}"
+    for name in (
+        "max_workspace_size",
+        "max_partition_iterations",
+        "min_subgraph_size",
+        "fp16_enable",
+        "detailed_build_log",
+        "engine_cache_enable",
+        "timing_cache_enable",
+        "engine_cache_path",
+        "timing_cache_path",
+        "dump_subgraphs",
+    )
+)
+_BLANK = ("<blk>", "<eps>", "<blank>")
+# Measured for the offline types, and as true here: more streams use more cores, more threads a stream do not.
+_ONE_THREAD = {"num_threads": 1}
+
+
+def _row(factory: str, files: tuple[str, ...], *options: str, **rest: Any) -> ModelType:
+    settings: dict[str, Any] = {"defaults": _ONE_THREAD, "timed": True, **rest}
+    return ModelType(factory=factory, files=(*files, "tokens"), options=(*_COMMON, *options), **settings)
+
+
+ONLINE_TYPES: dict[str, ModelType] = {
+    "online_transducer": _row(
+        "from_transducer",
+        ("encoder", "decoder", "joiner"),
+        "low_freq",
+        "high_freq",
+        "dither",
+        "normalize_samples",
+        "snip_edges",
+        "max_active_paths",
+        "hotwords_score",
+        "hotwords_file",
+        "blank_penalty",
+        "model_type",
+        "modeling_unit",
+        "bpe_vocab",
+        "lm",
+        "lm_scale",
+        "lm_shallow_fusion",
+        "lodr_fst",
+        "lodr_scale",
+        "temperature_scale",
+        "reset_encoder",
+        "cudnn_conv_algo_search",
+        *_TENSORRT,
+        decoding_methods=("greedy_search", "modified_beam_search"),
+        hotwords="beam",
+        metadata={"encoder": ("model_type",)},
+    ),
+    "online_paraformer": _row(
+        "from_paraformer",
+        ("encoder", "decoder"),
+        timed=False,
+        metadata={
+            "encoder": (
+                "vocab_size",
+                "lfr_window_size",
+                "lfr_window_shift",
+                "encoder_output_size",
+                "decoder_num_blocks",
+                "decoder_kernel_size",
+                "neg_mean",
+                "inv_stddev",
+            )
+        },
+    ),
+    "online_zipformer2_ctc": _row(
+        "from_zipformer2_ctc",
+        ("model",),
+        "ctc_graph",
+        "ctc_max_active",
+        symbols=(_BLANK,),
+        metadata={
+            "model": (
+                "encoder_dims",
+                "query_head_dims",
+                "value_head_dims",
+                "num_heads",
+                "num_encoder_layers",
+                "cnn_module_kernels",
+                "left_context_len",
+                "T",
+                "decode_chunk_len",
+            )
+        },
+    ),
+    "online_nemo_ctc": _row(
+        "from_nemo_ctc",
+        ("model",),
+        symbols=(_BLANK,),
+        metadata={"model": ("window_size", "chunk_shift", "subsampling_factor", "vocab_size")},
+    ),
+    "online_t_one_ctc": _row(
+        "from_t_one_ctc",
+        ("model",),
+        symbols=(_BLANK,),
+        metadata={"model": ("frame_length_ms", "state_dim", "sample_rate")},
+    ),
+    "online_wenet_ctc": _row(
+        "from_wenet_ctc",
+        ("model",),
+        "chunk_size",
+        "num_left_chunks",
+        symbols=(_BLANK,),
+        metadata={
+            "model": (
+                "head",
+                "num_blocks",
+                "output_size",
+                "cnn_module_kernel",
+                "right_context",
+                "subsampling_factor",
+                "vocab_size",
+            )
+        },
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRequest:
+    """What a job does to a stream. One job of a stream at a time: the next is handed in when the last is answered.
+
+    - "open": begin a stream; `options` may carry hotwords. Samples are heard at once.
+    - "feed": hear the job's samples.
+    - "cut": hear the samples, have out what the model holds back, and end the segment: the speaker has paused.
+    - "finish": the same, and end the stream.
+    - "drop": end the stream without a word.
+    """
+
+    #: chosen by whoever opens it; unique in the engine process
+    stream: str
+    action: Literal["open", "feed", "cut", "finish", "drop"]
+    options: RecognitionOptions = field(default_factory=RecognitionOptions)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSegment:
+    """What was said between two ends of segments; times in seconds from the stream's start."""
+
+    text: str
+    start: float
+    #: how much of the stream has been heard when this was said
+    end: float
+    tokens: tuple[Token, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StreamUpdate:
+    """The answer to a job: segments that have ended in it, and what stands of the current one."""
+
+    ended: tuple[StreamSegment, ...]
+    current: StreamSegment
