@@ -31,6 +31,7 @@ COMMANDS = {
     "completion": Entry("completion", "Print the completion script of a shell."),
 }
 
+
 class Commands(MutableMapping[str, Any]):
     """The commands by name, each built when it is first asked for."""
 
@@ -89,7 +90,7 @@ asrcli download-model sensevoice-small          a better model
 asrcli doctor                                   is everything in place?"""
 )
 def asrcli(
-    version: Annotated[  # noqa: ARG001 -- handled by its callback
+    version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:

@@ -33,7 +33,9 @@ class InputArguments:
 
     inputs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="INPUT", help="Files, folders (searched for audio and video), or - for stdin.", show_default=False),
+        typer.Argument(
+            metavar="INPUT", help="Files, folders (searched for audio and video), or - for stdin.", show_default=False
+        ),
     ] = None
     files_from: Annotated[
         str | None,
@@ -43,9 +45,9 @@ class InputArguments:
     include: Annotated[
         list[str], _Input(metavar="GLOB", help="In folders, take only files that match; may be repeated.")
     ] = field(default_factory=list)
-    exclude: Annotated[list[str], _Input(metavar="GLOB", help="In folders, leave out files that match; may be repeated.")] = (
-        field(default_factory=list)
-    )
+    exclude: Annotated[
+        list[str], _Input(metavar="GLOB", help="In folders, leave out files that match; may be repeated.")
+    ] = field(default_factory=list)
     raw: Annotated[
         Literal["s16le", "f32le"] | None,
         _Input(metavar="s16le|f32le", help="The inputs are PCM without a header, in this encoding."),
@@ -85,7 +87,8 @@ class ModelArguments:
     """Which model, and what is asked of it."""
 
     model: Annotated[
-        str | None, _Model("--model", "-m", metavar="MODEL", help="Name or folder of a model; 'asrcli models' lists them.")
+        str | None,
+        _Model("--model", "-m", metavar="MODEL", help="Name or folder of a model; 'asrcli models' lists them."),
     ] = None
     model_dir: Annotated[
         Path | None, _Model(metavar="DIR", help="Where models are kept; without it, the user's data folder.")
@@ -93,7 +96,13 @@ class ModelArguments:
     offline: Annotated[bool, _Model("--offline", help="Never fetch a model; fail if one is missing.")] = False
     language: Annotated[
         str | None,
-        _Model("--language", "-l", metavar="CODE", parser=values.language, help="Spoken language (en, zh, yue, ...), or auto."),
+        _Model(
+            "--language",
+            "-l",
+            metavar="CODE",
+            parser=values.language,
+            help="Spoken language (en, zh, yue, ...), or auto.",
+        ),
     ] = None
     hotwords: Annotated[
         list[str],
@@ -115,18 +124,25 @@ class SpeechArguments:
     ] = _vad.threshold
     vad_end_threshold: Annotated[
         float | None,
-        _Speech(metavar="P", min=0.001, max=0.99, help="Speech ends below it; without it, 0.15 less than --vad-threshold."),
+        _Speech(
+            metavar="P", min=0.001, max=0.99, help="Speech ends below it; without it, 0.15 less than --vad-threshold."
+        ),
     ] = None
-    min_speech: Annotated[float, _Speech(metavar="S", min=0, help="Drop speech shorter than S seconds.")] = _vad.min_speech
+    min_speech: Annotated[float, _Speech(metavar="S", min=0, help="Drop speech shorter than S seconds.")] = (
+        _vad.min_speech
+    )
     min_silence: Annotated[float, _Speech(metavar="S", min=0, help="A pause shorter than S ends nothing.")] = (
         _vad.min_silence
     )
     pad_before: Annotated[float, _Speech(metavar="S", min=0, help="Seconds kept before speech.")] = _vad.pad_before
     pad_after: Annotated[float, _Speech(metavar="S", min=0, help="Seconds kept after speech.")] = _vad.pad_after
     max_chunk: Annotated[
-        float | None, _Speech(metavar="S", min=1, help="Longest piece decoded at once; without it, what the model takes.")
+        float | None,
+        _Speech(metavar="S", min=1, help="Longest piece decoded at once; without it, what the model takes."),
     ] = None
-    max_gap: Annotated[float, _Speech(metavar="S", min=0, help="Never decode across a silence longer than S.")] = _vad.max_gap
+    max_gap: Annotated[float, _Speech(metavar="S", min=0, help="Never decode across a silence longer than S.")] = (
+        _vad.max_gap
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,13 +151,21 @@ class OutputArguments:
 
     format: Annotated[
         list[str],
-        _Output("--format", "-f", metavar="FORMATS", parser=values.formats, help="Formats, separated by commas or repeated [default: txt]."),
-    ] = field(default_factory=list)
+        _Output(
+            "--format", "-f", metavar="FORMATS", parser=values.formats, help="Formats, separated by commas or repeated."
+        ),
+    ] = field(default_factory=lambda: ["txt"])
     output: Annotated[
         str | None, _Output("--output", "-o", metavar=_file, help="Write the one result to FILE; - is stdout.")
     ] = None
     output_dir: Annotated[
-        Path | None, _Output("--output-dir", "-d", metavar="DIR", help="Write under DIR, mirroring the inputs' folders; without it, beside each input.")
+        Path | None,
+        _Output(
+            "--output-dir",
+            "-d",
+            metavar="DIR",
+            help="Write under DIR, mirroring the inputs' folders; without it, beside each input.",
+        ),
     ] = None
 
 
@@ -158,7 +182,9 @@ class CueArguments:
     min_cue: Annotated[float, _Cues(metavar="S", min=0, help="Shortest cue, seconds.")] = _cues.min_cue
     max_cue: Annotated[float, _Cues(metavar="S", min=0.5, help="Longest cue, seconds.")] = _cues.max_cue
     max_cps: Annotated[float, _Cues(metavar="N", min=1, help="Fastest reading, characters a second.")] = _cues.max_cps
-    cue_gap: Annotated[int, _Cues(metavar="N", min=0, help="Least distance of two cues, frames of 1/24 s.")] = _cues.cue_gap
+    cue_gap: Annotated[int, _Cues(metavar="N", min=0, help="Least distance of two cues, frames of 1/24 s.")] = (
+        _cues.cue_gap
+    )
     highlight_words: Annotated[bool, _Cues("--highlight-words", help="Mark each word while it is spoken.")] = False
 
 
@@ -172,7 +198,9 @@ class BatchArguments:
     journal: Annotated[
         Path | None, _Batch(metavar=_file, help="Keep the record of what is done in FILE, not beside the outputs.")
     ] = None
-    overwrite: Annotated[bool, _Batch("--overwrite", help="Do everything again, whatever the record says.")] = False
+    overwrite: Annotated[bool, _Batch("--overwrite", help="Replace outputs, even those edited since or not ours.")] = (
+        False
+    )
     skip_existing: Annotated[
         bool, _Batch("--skip-existing", help="Leave out inputs whose outputs exist, even if input or options changed.")
     ] = False

@@ -28,14 +28,19 @@ def audio_options(inputs: InputArguments, audio: AudioArguments) -> AudioOptions
         if count is None:
             count, channels = (channels, "mix") if isinstance(channels, int) else (1, channels)
         if count < 1:
-            raise UsageError("--raw needs at least one channel.", "With --raw, --channels N is how many are interleaved.")
+            raise UsageError(
+                "--raw needs at least one channel.", "With --raw, --channels N is how many are interleaved."
+            )
         raw = RawFormat(encoding=inputs.raw, rate=inputs.rate, channels=count)
     elif inputs.raw_channels is not None or inputs.rate != RawFormat().rate:
         raise UsageError(
-            "--rate and --raw-channels describe PCM without a header.", "Add --raw s16le or --raw f32le, or leave them out."
+            "--rate and --raw-channels describe PCM without a header.",
+            "Add --raw s16le or --raw f32le, or leave them out.",
         )
     if raw is not None and isinstance(channels, int) and channels >= raw.channels:
-        raise UsageError(f"--channels {channels}: the raw input has channels 0 to {raw.channels - 1}.", "Choose one of these.")
+        raise UsageError(
+            f"--channels {channels}: the raw input has channels 0 to {raw.channels - 1}.", "Choose one of these."
+        )
     return AudioOptions(track=audio.audio_track, start=audio.start, end=audio.end, channels=channels, raw=raw)
 
 
@@ -77,7 +82,9 @@ def cue_options(cues: CueArguments) -> CueOptions:
         UsageError: the shortest cue is longer than the longest.
     """
     if cues.min_cue > cues.max_cue:
-        raise UsageError(f"--min-cue ({cues.min_cue:g}) is above --max-cue ({cues.max_cue:g}).", "Swap or correct them.")
+        raise UsageError(
+            f"--min-cue ({cues.min_cue:g}) is above --max-cue ({cues.max_cue:g}).", "Swap or correct them."
+        )
     return CueOptions(
         max_line_width=cues.max_line_width,
         max_line_width_cjk=cues.max_line_width_cjk,

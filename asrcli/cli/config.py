@@ -33,7 +33,11 @@ def show(
     """Print each option's value and where it comes from: default, config file, environment or flag."""
     target = _parse(ctx, command or ["transcribe"])
     rows = [
-        {"option": key_of(param), "value": target.params.get(param.name), "origin": origin_of(target, ctx.obj, param.name)}
+        {
+            "option": key_of(param),
+            "value": target.params.get(param.name),
+            "origin": origin_of(target, ctx.obj, param.name),
+        }
         for param in settings_of(target.command)
         if param.expose_value
     ]
@@ -111,5 +115,8 @@ def _template(ctx: typer.Context) -> str:
         if not param.expose_value:
             continue
         default = _written(param.default)
-        lines += [f"  # {param.help} ({variables((), key_of(param))[0]})", f"  #{key_of(param)}: {'' if default == '-' else default}".rstrip()]
+        lines += [
+            f"  # {param.help} ({variables((), key_of(param))[0]})",
+            f"  #{key_of(param)}: {'' if default == '-' else default}".rstrip(),
+        ]
     return "\n".join(lines) + "\n"

@@ -43,7 +43,8 @@ class ConfigFile:
 
     def levels(self, command: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Section]]:
         """The sections that hold for a command, outermost first, each with its own path."""
-        section, path = self.root, ()
+        section = self.root
+        path: tuple[str, ...] = ()
         yield path, section
         for name in command:
             if name not in section.sections:

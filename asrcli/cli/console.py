@@ -6,14 +6,20 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
 from typing import Any, TextIO
 
 _STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 
 
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a stream is a terminal on which the cursor can be moved."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
 def wants_colour(stream: TextIO) -> bool:
-    """Whether escape sequences belong on a stream (https://no-color.org: any non-empty value of NO_COLOR forbids them)."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    """Whether colours belong on a stream (https://no-color.org: any non-empty value of NO_COLOR forbids them)."""
+    return is_terminal(stream) and not os.environ.get("NO_COLOR")
 
 
 class Console:
@@ -23,20 +29,22 @@ class Console:
         self.quiet = quiet
         self.log_json = log_json
 
-    def style(self, text: str, style: str) -> str:
+    def style(self, text: str, style: str, *, stdout: bool = False) -> str:
         """The text in a colour of `_STYLES` where the terminal wants colours."""
-        return f"\033[{_STYLES[style]}m{text}\033[0m" if wants_colour(sys.stderr) else text
+        stream = sys.stdout if stdout else sys.stderr
+        return f"\033[{_STYLES[style]}m{text}\033[0m" if wants_colour(stream) else text
 
     def line(self, text: str) -> None:
         """Write one line, whatever the mode. A closed stderr is no reason to stop working."""
         try:
             print(text, file=sys.stderr, flush=True)
         except OSError:
-            sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 -- stays open as our stderr
+            sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 -- stays open as our stderr
 
     def event(self, kind: str, **fields: Any) -> None:
-        """Write one event for machines: an object with "event", "time" (Unix seconds) and its own fields."""
-        self.line(json.dumps({"event": kind, "time": round(time.time(), 3), **fields}, ensure_ascii=False))
+        """Write one event for machines, in the form of `batch.events`."""
+        head = {"schema": "asrcli/event/1", "event": kind, "time": round(time.time(), 3)}
+        self.line(json.dumps(head | fields))
 
     def notice(self, text: str) -> None:
         """Something good to know; silent with `--quiet`."""

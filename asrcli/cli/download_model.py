@@ -60,7 +60,7 @@ def download_model(
         raise UsageError("--from is one archive, so it takes one model's name.", "Run the command once for each model.")
     console = ctx.obj.console
     console.quiet = console.quiet or quiet
-    order = _Order([_mirror(text) for text in mirror or []], source, force, offline)
+    order = _Order([mirror_of(text) for text in mirror or []], source, force, offline)
     store = Store(Registry(model_dir))
     failures = [error for name in names if (error := _attempt(console, store, name, order)) is not None]
     if failures and len(names) == 1:
@@ -115,7 +115,8 @@ def _install(console: Console, store: Store, name: str, order: _Order) -> None:
     console.notice(f"{name} is installed in {folder}.")
 
 
-def _mirror(text: str) -> Mirror:
+def mirror_of(text: str) -> Mirror:
+    """What `--mirror` names; plain `hf` is HF_ENDPOINT where that is set."""
     from asrcli.models.mirrors import parse_mirror
 
     endpoint = os.environ.get("HF_ENDPOINT")  # the variable that Hugging Face's own tools read

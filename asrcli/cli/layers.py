@@ -3,8 +3,9 @@
 File and variables go into Click's `default_map`, so flags win over them and the same parsers check all three. Where a
 value came from is kept for `asrcli config show` and for error messages.
 
-Variables: `ASRCLI_<OPTION>` holds for every command that has the option, `ASRCLI_<COMMAND>_<OPTION>` for one command and
-wins. A flag takes 1/0, true/false, yes/no or on/off; an option that may be repeated takes values separated by commas.
+Variables: `ASRCLI_<OPTION>` holds for every command that has the option, `ASRCLI_<COMMAND>_<OPTION>` for one command
+and wins. A flag takes 1/0, true/false, yes/no or on/off; an option that may be repeated takes several values with commas
+between them.
 """
 
 from __future__ import annotations
@@ -99,6 +100,17 @@ def apply(ctx: typer.Context, session: Session) -> None:
         if found is not None:
             values[param.name], session.origins[param.name] = found
     ctx.default_map = {**(ctx.default_map or {}), **values}
+
+
+def lookup(ctx: typer.Context, path: tuple[str, ...], key: str) -> Any:
+    """What file or variables set for an option of another command, as text or a list of texts; None: nothing."""
+    command: Any = ctx.find_root().command
+    for name in path:
+        command = command.commands[name]
+    param = next(param for param in settings_of(command) if key_of(param) == key)
+    file = find(ctx.obj.config)
+    found = _from_environment(path, param) or (_from_file(file, path, param) if file is not None else None)
+    return None if found is None else found[0]
 
 
 def _from_environment(path: tuple[str, ...], param: Any) -> tuple[Any, Origin] | None:

@@ -58,27 +58,30 @@ def _guarded(arguments: Sequence[str], session: Session) -> int:
 
     from asrcli.cli.app import build
 
+    code: int | None = ExitCode.OK
     try:
         with build().make_context("asrcli", list(arguments), obj=session) as ctx:
             code = ctx.command.invoke(ctx)
         sys.stdout.flush()
     except typer.Exit as ending:
-        return _flushed(ending.exit_code)
+        code = ending.exit_code
     except BrokenPipeError:
-        _forget_stdout()
-        return ExitCode.OK
+        code = ExitCode.OK
     except (KeyboardInterrupt, typer.Abort):
-        session.console.error("interrupted.", "What was finished is kept; the same command goes on from there.")
-        return ExitCode.INTERRUPTED
+        code = _stopped("interrupted", ExitCode.INTERRUPTED, session)
     except Terminated:
-        session.console.error("terminated.", "What was finished is kept; the same command goes on from there.")
-        return ExitCode.TERMINATED
+        code = _stopped("terminated", ExitCode.TERMINATED, session)
     except typer.TyperException as problem:
-        _usage_error(problem, session)
-        return ExitCode.USAGE
+        code = _usage_error(problem, session)
     except Exception as error:  # noqa: BLE001 -- the last line of defence: users see no traceback
-        return _failed(error, session)
+        code = _failed(error, session)
+    _settle_stdout()
     return int(code or 0)
+
+
+def _stopped(how: str, code: ExitCode, session: Session) -> int:
+    session.console.error(f"{how}.", "What was finished is kept; the same command goes on from there.", code=how)
+    return code
 
 
 def _failed(error: Exception, session: Session) -> int:
@@ -102,32 +105,29 @@ def _failed(error: Exception, session: Session) -> int:
     return ExitCode.SOME_FAILED
 
 
-def _usage_error(problem: Any, session: Session) -> None:
+def _usage_error(problem: Any, session: Session) -> int:
     """Say what is wrong with the command line, and from which layer the value came if not from there."""
     ctx = getattr(problem, "ctx", None)
     param = getattr(problem, "param", None)
     message = problem.format_message()
     if type(problem).__name__ == "NoArgsIsHelpError":  # its message is the whole help page
         session.console.line(message)
-        return
+        return ExitCode.USAGE
     origin = session.origins.get(param.name) if param is not None else None
     if origin is not None:
         message = f"{message.rstrip('.')} (set by {origin.describe()})"
-    session.console.error(message, f"See '{ctx.command_path if ctx else 'asrcli'} --help'.", code="usage", exit_code=2)
+    hint = f"See '{ctx.command_path if ctx else 'asrcli'} --help'."
+    session.console.error(message, hint, code="usage", exit_code=int(ExitCode.USAGE))
+    return ExitCode.USAGE
 
 
-def _flushed(code: int) -> int:
+def _settle_stdout() -> None:
+    """Write out what is left; if the reader is gone, point stdout at nothing, or the interpreter complains at exit."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        _forget_stdout()
-    return code
-
-
-def _forget_stdout() -> None:
-    """Point stdout at nothing, or the interpreter complains when it flushes at exit."""
-    with contextlib.suppress(OSError, io.UnsupportedOperation):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with contextlib.suppress(OSError, io.UnsupportedOperation):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _use_utf8() -> None:

@@ -26,9 +26,15 @@ _ENVIRONMENT = (
 )
 
 _FILES = (
-    ("config.yaml", "Settings, in the platform's config folder (~/.config/asrcli on Linux); 'asrcli config path' prints it."),
+    (
+        "config.yaml",
+        "Settings, in the platform's config folder (~/.config/asrcli on Linux); 'asrcli config path' prints it.",
+    ),
     ("models.yaml", "The user's own models, in the platform's data folder (~/.local/share/asrcli on Linux)."),
-    (".asrcli-journal.jsonl", "Beside the outputs: what was done, from what and how, so that a rerun does only the rest."),
+    (
+        ".asrcli-journal.jsonl",
+        "Beside the outputs: what was done, from what and how, so that a rerun does only the rest.",
+    ),
 )
 
 
@@ -92,7 +98,7 @@ def _option(option: Option) -> Iterator[str]:
     notes = [f"Default: {option.default}."] if option.default else []
     if option.variables:
         notes.append(f"Variable: {option.variables[-1]}.")
-    yield _escape(" ".join([option.help.replace(" [default: txt]", "; txt if there is none"), *notes]))
+    yield _escape(" ".join([option.help, *notes]))
 
 
 def _examples(command: Command) -> list[str]:
@@ -123,5 +129,7 @@ def _lower(summary: str) -> str:
 
 def _escape(text: str) -> str:
     """Text that roff prints as it stands."""
-    text = text.replace("\\", r"\e").replace("-", r"\-").replace("'", r"\(aq").replace("`", r"\(ga").replace("~", r"\(ti")
+    text = (
+        text.replace("\\", r"\e").replace("-", r"\-").replace("'", r"\(aq").replace("`", r"\(ga").replace("~", r"\(ti")
+    )
     return r"\&" + text if text.startswith(".") else text

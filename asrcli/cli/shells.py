@@ -7,7 +7,7 @@ from shlex import quote
 
 from asrcli.cli.tree import Command, Option, Value
 
-_HEAD = "# {shell} completion for asrcli. Generated from the program by 'python -m asrcli.cli.generate'.\n"
+_HEAD = "# {} completion for asrcli. Generated from the program by 'python -m asrcli.cli.generate'.\n"
 
 
 def bash(program: Command) -> str:
@@ -29,7 +29,7 @@ def bash(program: Command) -> str:
             if option.value:
                 patterns = "|".join(quote(f"{path} {name}".strip()) for name in option.names)
                 values.append(f"        {patterns}) argument={quote(_bash_value(option.value))} ;;")
-    return _HEAD.format(shell="bash") + _BASH.format(commands="\n".join(commands), values="\n".join(values))
+    return _HEAD.format("bash") + _BASH.format(commands="\n".join(commands), values="\n".join(values))
 
 
 def _bash_value(value: Value) -> str:
@@ -95,7 +95,7 @@ complete -F _asrcli asrcli
 def zsh(program: Command) -> str:
     """A script for a folder of zsh's $fpath, named _asrcli."""
     functions = [_zsh_function(command) for command in program.walk()]
-    return "#compdef asrcli\n" + _HEAD.format(shell="zsh") + "\n" + "\n".join(functions) + '\n_asrcli "$@"\n'
+    return "#compdef asrcli\n" + _HEAD.format("zsh") + "\n" + "\n".join(functions) + '\n_asrcli "$@"\n'
 
 
 def _zsh_function(command: Command) -> str:
@@ -118,7 +118,7 @@ def _zsh_function(command: Command) -> str:
             "      _describe command commands",
             "      ;;",
             "    arguments)",
-            f'      (( $+functions[{name}_${{words[1]//-/_}}] )) && {name}_${{words[1]//-/_}}',
+            f"      (( $+functions[{name}_${{words[1]//-/_}}] )) && {name}_${{words[1]//-/_}}",
             "      ;;",
             "  esac",
         ]
@@ -134,20 +134,26 @@ def _zsh_option(option: Option) -> Iterable[str]:
             yield quote(f"{others}{name}[{text}]")
         else:
             glued = f"{name}=" if name.startswith("--") else f"{name}+"
-            yield quote(f"{others}{glued}[{text}]:{option.value.placeholder.replace(':', ' ')}:{_zsh_action(option.value)}")
+            yield quote(
+                f"{others}{glued}[{text}]:{option.value.placeholder.replace(':', ' ')}:{_zsh_action(option.value)}"
+            )
 
 
 def _zsh_action(value: Value) -> str:
     words = " ".join(value.choices)
-    return {"file": "_files", "dir": "_files -/", "word": f"({words})", "list": f"_values -s , x {words}", "any": " "}[value.kind]
+    return {"file": "_files", "dir": "_files -/", "word": f"({words})", "list": f"_values -s , x {words}", "any": " "}[
+        value.kind
+    ]
 
 
 def fish(program: Command) -> str:
     """A script for fish's completions folder."""
-    lines = [_HEAD.format(shell="fish"), "complete -c asrcli -f"]
+    lines = [_HEAD.format("fish"), "complete -c asrcli -f"]
     for command in program.walk():
         here = quote(_fish_condition(command))
-        lines += [f"complete -c asrcli -n {here} -a {sub.name} -d {_fish_quote(sub.summary)}" for sub in command.commands]
+        lines += [
+            f"complete -c asrcli -n {here} -a {sub.name} -d {_fish_quote(sub.summary)}" for sub in command.commands
+        ]
         for argument in command.arguments[:1]:
             lines.append(f"complete -c asrcli -n {here}{_fish_value(argument.value, option=False)}")
         for option in command.options:

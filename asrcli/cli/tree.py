@@ -126,8 +126,8 @@ def _default(param: Any) -> str:
     if param.default in (None, [], ()) or param.show_default is False:
         return ""
     if param.is_flag:
-        return (param.opts if param.default else param.secondary_opts or [""])[0]
-    return str(param.default)
+        return str((param.opts if param.default else param.secondary_opts or [""])[0])
+    return ",".join(param.default) if isinstance(param.default, list) else str(param.default)
 
 
 def _value(param: Any) -> Value:

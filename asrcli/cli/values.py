@@ -1,5 +1,8 @@
-"""Parsers of option values. Each takes text (or a default that is already a value) and refuses with `typer.BadParameter`,
-which Typer completes with the option's name."""
+"""Parsers of option values.
+
+Each takes text (or a default that is already a value) and refuses with `typer.BadParameter`, which Typer completes with
+the option's name.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,9 @@ def time(text: str | float) -> float:
     except ValueError:
         match = _CLOCK.fullmatch(text.strip())
         if match is None:
-            raise typer.BadParameter(f"'{text}' is no time; write seconds (90.5) or hours:minutes:seconds (1:02:03).") from None
+            raise typer.BadParameter(
+                f"'{text}' is no time; write seconds (90.5) or hours:minutes:seconds (1:02:03)."
+            ) from None
         hours, minutes, rest = match.groups(default="0")
         seconds = int(hours) * 3600 + int(minutes) * 60 + float(rest.replace(",", "."))
     if not math.isfinite(seconds) or seconds < 0:

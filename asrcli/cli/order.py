@@ -1,0 +1,95 @@
+"""What `asrcli transcribe` was asked for, in the terms of the batch: inputs, options, and the work on each input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from asrcli.batch.decision import Existing
+from asrcli.batch.recipe import Recipe, fingerprint
+from asrcli.batch.search import Inputs
+from asrcli.batch.task import Listener, Work
+from asrcli.cli import build_options, values
+from asrcli.errors import UsageError
+from asrcli.formats import FORMATS, Format, format_of
+from asrcli.options import CueOptions, TranscribeOptions
+
+if TYPE_CHECKING:
+    from asrcli.batch.plan import Item
+    from asrcli.cli.transcribe import Arguments
+    from asrcli.runtime import Runtime
+    from asrcli.transcript import Transcript
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One command line, understood."""
+
+    inputs: Inputs
+    formats: tuple[Format, ...]
+    options: TranscribeOptions
+    cues: CueOptions
+    existing: Existing
+
+    def recipe(self, model_digest: str) -> Recipe:
+        """What the results are made with; subtitles also with the cue rules."""
+        shaped = {form.extension: fingerprint(self.cues) for form in self.formats if form.shaped}
+        return Recipe(model=model_digest, options=fingerprint(self.options), formats=shaped)
+
+    def work(self, engine: Callable[[], Runtime], model_digest: str) -> Work:
+        """What is done with each input.
+
+        Args:
+            engine: opens the engine when it is first asked; called by several threads.
+            model_digest: of the model that it loads.
+        """
+        by_extension = {form.extension: form for form in self.formats}
+
+        def transcribe(item: Item, listener: Listener) -> Transcript:
+            return engine().transcribe(item.source, self.options, listener=listener, cancelled=listener.cancelled)
+
+        return Work(
+            transcribe=transcribe,
+            render=lambda transcript, extension: by_extension[extension].render(transcript, self.cues),
+            recipe=self.recipe(model_digest),
+            existing=self.existing,
+        )
+
+
+def take_order(arguments: Arguments, *, formats_asked: bool) -> Order:
+    """Understand the arguments of `asrcli transcribe`.
+
+    Args:
+        arguments: as parsed.
+        formats_asked: whether `--format` was set by any layer; if not, the ending of `-o FILE` decides.
+
+    Raises:
+        UsageError: they do not go together.
+    """
+    if arguments.overwrite and arguments.skip_existing:
+        raise UsageError("--overwrite and --skip-existing exclude each other.", "Use one of them.")
+    formats = tuple(FORMATS[name] for name in values.split_list(arguments.format))
+    if arguments.output is not None and not formats_asked:
+        formats = (format_of(arguments.output) or FORMATS["txt"],)
+    inputs = Inputs(
+        paths=arguments.inputs or [],
+        files_from=arguments.files_from,
+        recursive=arguments.recursive,
+        include=values.split_list(arguments.include),
+        exclude=values.split_list(arguments.exclude),
+        formats=[form.extension for form in formats],
+        output=arguments.output,
+        output_dir=arguments.output_dir,
+        journal=arguments.journal,
+    )
+    options = TranscribeOptions(
+        audio=build_options.audio_options(arguments, arguments),
+        vad=build_options.vad_options(arguments),
+        recognition=build_options.recognition_options(arguments),
+    )
+    existing = (
+        Existing.OVERWRITE if arguments.overwrite else Existing.SKIP if arguments.skip_existing else Existing.JOURNAL
+    )
+    cues = build_options.cue_options(arguments)
+    return Order(inputs=inputs, formats=formats, options=options, cues=cues, existing=existing)

@@ -1,0 +1,165 @@
+"""Readers of a batch's events: lines for people, JSON for machines. The bars of a terminal are in `cli.bars`.
+
+A reporter is called with each event, in the thread that runs the batch.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from asrcli.batch import events
+from asrcli.batch.summary import Summary
+from asrcli.cli.console import Console
+
+Reporter = Callable[[events.Event], None]
+
+#: a long recording's progress is told this often where there is no bar, seconds
+_LINE_EVERY = 30.0
+
+
+class JsonLog:
+    """`--log-json`: each event as an object on a line of its own, with the time it happened (Unix seconds)."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def __call__(self, event: events.Event) -> None:
+        body = event.to_dict()
+        line = json.dumps(
+            {"schema": body.pop("schema"), "event": body.pop("event"), "time": round(time.time(), 3), **body}
+        )
+        self._console.line(line)
+
+
+class Lines:
+    """Plain lines: what is done, skipped, wrong. With `--quiet` only what is wrong."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.total = 0
+        self._finished = 0
+        self._told: dict[int, float] = {}
+
+    def __call__(self, event: events.Event) -> None:
+        handler = getattr(self, event.kind, None)
+        if handler is not None:
+            handler(event)
+
+    def say(self, text: str) -> None:
+        """A line that `--quiet` silences."""
+        self.console.notice(text)
+
+    def insist(self, text: str) -> None:
+        """A line that it does not."""
+        self.console.line(f"asrcli: {text}")
+
+    def batch_started(self, event: events.BatchStarted) -> None:
+        self.total = event.files
+
+    def file_progress(self, event: events.FileProgress) -> None:
+        now = time.monotonic()
+        if now - self._told.setdefault(event.index, now) >= _LINE_EVERY:
+            self._told[event.index] = now
+            of = f" of {clock(event.total)}" if event.total else ""
+            self.say(f"{event.name}: {clock(event.done)}{of}")
+
+    def file_done(self, event: events.FileDone) -> None:
+        self._finished += 1
+        for warning in event.warnings:
+            self.insist(f"{self.console.style('warning:', 'yellow')} {event.name}: {warning}")
+        self.say(f"{self._place()}{done_text(event)}")
+
+    def file_skipped(self, event: events.FileSkipped) -> None:
+        self._finished += 1
+        self.say(f"{self._place()}{event.name}: skipped: {event.explanation}")
+
+    def file_failed(self, event: events.FileFailed) -> None:
+        self._finished += 1
+        self.insist(f"{self.console.style('error:', 'red')} {failure_text(event.name, event.error.message)}")
+        if event.error.hint:
+            self.insist(f"  {event.error.hint}")
+
+    def notice(self, event: events.Notice) -> None:
+        self.say(event.message)
+
+    def batch_finished(self, event: events.BatchFinished) -> None:
+        for line in summary_lines(event.summary):
+            self.say(line)
+
+    def _place(self) -> str:
+        return f"[{self._finished}/{self.total}] " if self.total > 1 else ""
+
+
+def done_text(event: events.FileDone) -> str:
+    """As in "talk.mp3: 44 s at 82 x -> talk.txt, talk.srt"."""
+    where = ", ".join(_short(path) for path in event.outputs.values())
+    speed = f" at {event.duration / event.wall:.0f} x" if event.wall > 0 else ""
+    nothing = "" if event.segments else ", no speech"
+    return f"{event.name}: {clock(event.duration)}{speed}{nothing}" + (f" -> {where}" if where else "")
+
+
+def failure_text(name: str, message: str) -> str:
+    """The message, with the input's name before it unless it is there already."""
+    return message if name in message else f"{name}: {message}"
+
+
+def summary_lines(summary: Summary) -> list[str]:
+    """The closing lines: files, hours, speed, failures with reasons."""
+    counts = [f"{summary.done} of {summary.total} {'file' if summary.total == 1 else 'files'} done"]
+    counts += [f"{count} {word}" for count, word in ((summary.skipped, "skipped"), (summary.failed, "failed")) if count]
+    if summary.dropped:
+        counts.append(f"{summary.dropped} not begun or dropped")
+    text = ", ".join(counts)
+    if summary.done:
+        text += f"; {summary.audio_seconds / 3600:.2f} hours of audio in {clock(summary.wall_seconds)}"
+        text += f" ({summary.speed:.0f} x real time)"
+    lines = [text]
+    if summary.failed and summary.total > 1:
+        lines += [f"  failed: {failure_text(name, error.message)}" for name, error in summary.failures]
+        if summary.failed > len(summary.failures):
+            lines.append(f"  ... and {summary.failed - len(summary.failures)} more")
+    return lines
+
+
+def clock(seconds: float) -> str:
+    """As in "12 s", "3:05", "1:02:03"."""
+    if seconds < 60:
+        return f"{seconds:.0f} s" if seconds >= 10 or not seconds else f"{seconds:.1f} s"
+    whole = round(seconds)
+    hours, minutes = whole // 3600, whole // 60 % 60
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def _short(path: Path) -> str:
+    from asrcli.batch.walk import printable
+
+    try:
+        return printable(path.relative_to(Path.cwd()))
+    except ValueError:
+        return printable(path)
+
+
+def reporter(console: Console, *, single: bool, to_stdout: bool) -> Any:
+    """The reporter for this run, as a context manager.
+
+    Args:
+        console: what the user wants to hear.
+        single: one input, whose segments are shown as they are recognised.
+        to_stdout: the result goes to stdout; on a terminal it is not shown twice.
+    """
+    from contextlib import nullcontext
+
+    from asrcli.cli.console import is_terminal
+
+    if console.log_json:
+        return nullcontext(JsonLog(console))
+    if console.quiet or not is_terminal(sys.stderr):
+        return nullcontext(Lines(console))
+    from asrcli.cli.bars import Bars
+
+    return Bars(console, show_segments=single and not (to_stdout and sys.stdout.isatty()))

@@ -1,0 +1,126 @@
+"""`asrcli transcribe`: recordings to text."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from asrcli.cli import arguments as groups
+from asrcli.cli.command import examples, takes
+from asrcli.errors import ExitCode
+
+if TYPE_CHECKING:
+    from asrcli.batch.executor import Executor
+    from asrcli.batch.plan import Plan
+    from asrcli.cli.order import Order
+
+
+# Dataclass fields come in the order of the bases from right to left: the help page reads from the last to the first.
+@dataclass(frozen=True, kw_only=True)
+class Arguments(
+    groups.ReportArguments,
+    groups.CueArguments,
+    groups.SpeechArguments,
+    groups.AudioArguments,
+    groups.BatchArguments,
+    groups.ModelArguments,
+    groups.OutputArguments,
+    groups.InputArguments,
+):
+    """All of `asrcli transcribe --help`."""
+
+
+@takes(Arguments)
+@examples(
+    """\
+asrcli transcribe interview.mp3                         interview.txt beside it
+asrcli transcribe *.mp4 --format srt,json -d subtitles  two files each, in subtitles/
+asrcli transcribe archive/ --exclude '*draft*' -j 4     a folder and those inside it
+asrcli transcribe call.wav --channels split             a speaker a channel
+asrcli transcribe talk.mkv --start 1:30 --end 5:00 -o -
+ffmpeg -i in.mkv -f wav - | asrcli transcribe - --format srt > out.srt
+arecord -f S16_LE -r 16000 -t raw -d 10 | asrcli transcribe - --raw s16le --rate 16000"""
+)
+def transcribe(ctx: typer.Context, arguments: Arguments) -> int:
+    """Turn recordings into text, subtitles or JSON.
+
+    Results are written beside each input, each whole or not at all; what is read from stdin goes to stdout. A second
+    run does only what is new or has changed.
+    """
+    from asrcli.batch.plan import make_plan
+    from asrcli.cli.layers import origin_of
+    from asrcli.cli.order import take_order
+
+    ctx.obj.console.quiet = arguments.quiet
+    ctx.obj.console.log_json = arguments.log_json
+    asked = origin_of(ctx, ctx.obj, "format").kind != "default"
+    order = take_order(arguments, formats_asked=asked)
+    plan = make_plan(order.inputs, stdin=sys.stdin.buffer if sys.stdin else None)
+    if arguments.dry_run:
+        from asrcli.cli.dry_run import show
+
+        return show(ctx, arguments, order, plan)
+    return _run(ctx, arguments, order, plan)
+
+
+def _run(ctx: typer.Context, arguments: Arguments, order: Order, plan: Plan) -> int:
+    from asrcli.backends.sherpa_check import validate
+    from asrcli.batch.executor import Executor
+    from asrcli.cli.engine import Engine
+    from asrcli.cli.model_choice import choose_model
+    from asrcli.cli.progress import reporter
+    from asrcli.runtime import default_jobs
+
+    spec = choose_model(ctx, arguments)
+    validate(spec, order.options.recognition)
+    jobs = arguments.jobs or default_jobs()
+    to_stdout = any(item.stdout is not None for item in plan.items)
+    with (
+        Engine(spec, order.options.recognition, jobs) as engine,
+        reporter(ctx.obj.console, single=len(plan) == 1, to_stdout=to_stdout) as report,
+    ):
+        if any(not path.exists() for item in plan.items for path in item.outputs.values()) or to_stdout:
+            engine.open()  # there is work for sure: load the model while the first inputs are read
+        work = order.work(engine.open, spec.digest)
+        executor = Executor(work, jobs=_feeders(jobs), on_event=report, emit=_emit)
+        with _interruptible(executor):
+            summary = executor.run(plan)
+    if summary.error is not None:
+        raise summary.error
+    return int(summary.exit_code)
+
+
+def _feeders(jobs: int) -> int:
+    """One more than there are decoding threads: while one feeder waits for its file's last chunk, another reads on."""
+    return jobs + 1
+
+
+def _emit(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+@contextmanager
+def _interruptible(executor: Executor) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the batch in order; a second one ends it at once."""
+    codes = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
+    before = {number: signal.getsignal(number) for number in codes}
+
+    def cancel(number: int, _frame: Any) -> None:
+        executor.cancel(codes[signal.Signals(number)])
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+    for number in codes:
+        signal.signal(number, cancel)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,86 @@
+"""The program as users run it: a process of its own, in a home of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+
+@dataclass
+class Program:
+    """Runs `python -m asrcli` in a folder, with an environment that holds nothing of the user's."""
+
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def command(self, *arguments: str | Path) -> list[str]:
+        return [sys.executable, "-m", "asrcli", *map(str, arguments)]
+
+    def env(self, **extra: str) -> dict[str, str]:
+        return self.environment | extra
+
+    def __call__(
+        self, *arguments: str | Path, stdin: bytes | None = None, env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            self.command(*arguments),
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            cwd=self.folder,
+            env=self.env(**(env or {})),
+            timeout=100,
+            check=False,
+        )
+        return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def start(self, *arguments: str | Path, **options: object) -> subprocess.Popen[bytes]:
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen(self.command(*arguments), cwd=self.folder, env=self.env(), **(pipes | options))
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache for the whole run: the embedded model's token table is made once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def home(tmp_path: Path, cache: Path) -> dict[str, str]:
+    """The environment of a user who has nothing configured."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ASRCLI_", "XDG_", "NO_COLOR"))}
+    folder = tmp_path / "home"
+    folder.mkdir()
+    return kept | {
+        "HOME": str(folder),
+        "XDG_CONFIG_HOME": str(folder / "config"),
+        "XDG_DATA_HOME": str(folder / "data"),
+        "XDG_CACHE_HOME": str(cache),
+        "PYTHONWARNINGS": "error",
+    }
+
+
+@pytest.fixture
+def asrcli(tmp_path: Path, home: dict[str, str]) -> Program:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return Program(folder, home)
+
+
+@pytest.fixture
+def write_config(home: dict[str, str]) -> Callable[[str], Path]:
+    """Writes the user's config file."""
+
+    def write(text: str) -> Path:
+        path = Path(home["XDG_CONFIG_HOME"]) / "asrcli" / "config.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write

@@ -1,0 +1,98 @@
+"""Help: quick, complete, with examples."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+
+import pytest
+
+from asrcli.cli.app import COMMANDS, build
+from asrcli.cli.tree import program
+
+HEAVY = ["numpy", "yaml", "sherpa_onnx", "soundfile", "rich", "pydantic", "ffmpeg", "tqdm", "srt", "platformdirs"]
+EVERY_COMMAND = [command.path[1:] for command in program().walk()]
+
+
+def modules_after(asrcli, *arguments):
+    code = (
+        "import sys, json, io, contextlib\n"
+        "from asrcli.cli.main import run\n"
+        f"with contextlib.redirect_stdout(io.StringIO()): code = run({list(arguments)!r})\n"
+        "print(json.dumps([code, sorted(sys.modules)]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=asrcli.env(), check=True, text=True)
+    code, modules = json.loads(done.stdout)
+    assert code == 0
+    return modules
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["transcribe", "--help"], ["models", "--help"]])
+def test_help_loads_no_engine_and_nothing_heavy(asrcli, arguments):
+    modules = modules_after(asrcli, *arguments)
+    assert [name for name in HEAVY if name in modules] == []
+    assert not any(name.startswith(("asrcli.backends", "asrcli.audio.", "asrcli.pipeline")) for name in modules)
+
+
+def test_the_list_of_commands_loads_none_of_them(asrcli):
+    loaded = {name for name in modules_after(asrcli, "--help") if name.startswith("asrcli.cli.")}
+    assert loaded == {f"asrcli.cli.{name}" for name in ("app", "command", "console", "main", "session")}
+
+
+def test_the_table_names_modules_that_exist_and_says_what_they_say():
+    group = build()
+    for name, entry in COMMANDS.items():
+        importlib.import_module(f"asrcli.cli.{entry.module}")
+        assert group.commands[name].get_short_help_str(limit=200)
+        assert len(entry.summary) < 66
+
+
+@pytest.mark.parametrize("path", EVERY_COMMAND, ids=" ".join)
+def test_every_command_has_help_with_a_usage_and_examples(asrcli, path):
+    done = asrcli(*path, "--help")
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert done.stdout.startswith(f"Usage: asrcli {' '.join(path)}".rstrip())
+    assert "\033" not in done.stdout
+    is_group = "COMMAND [ARGS]" in done.stdout
+    assert ("Examples:" in done.stdout) or (is_group and path)
+    assert done.stdout == asrcli(*path, "-h").stdout
+
+
+def test_every_example_names_options_that_exist():
+    tree = {command.path: command for command in program().walk()}
+    checked = 0
+    for command in tree.values():
+        for line in command.examples:
+            words = line.split("asrcli ", 1)[-1].split("  ")[0].split()
+            path = ("asrcli",)
+            while words and (*path, words[0]) in tree:
+                path = (*path, words.pop(0))
+            names = {name for option in tree[path].options for name in (*option.names, *option.negations)}
+            for word in words:
+                if word in {"|", ">"}:
+                    break
+                if word.startswith("-") and word != "-":
+                    assert word in names, line
+                    checked += 1
+    assert checked > 10
+
+
+def test_no_arguments_show_the_help_and_are_a_usage_error(asrcli):
+    done = asrcli()
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "Commands:" in done.stderr
+
+
+def test_a_typo_is_answered_with_what_was_meant(asrcli):
+    assert "'transcribe'" in asrcli("trancsribe").stderr
+    assert "--format" in asrcli("transcribe", "--fromat", "srt").stderr
+
+
+def test_the_version_is_the_packages(asrcli):
+    import asrcli as package
+
+    assert asrcli("--version").stdout == f"asrcli {package.__version__}\n"

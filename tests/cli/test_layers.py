@@ -1,0 +1,147 @@
+"""Defaults < config file < ASRCLI_* variables < flags, and what is said of mistakes in them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+
+def settings(asrcli, *arguments, env=None):
+    done = asrcli("config", "show", "--json", *arguments, env=env)
+    assert done.returncode == 0, done.stderr
+    return {row["option"]: row for row in json.loads(done.stdout)["settings"]}
+
+
+def test_each_layer_wins_over_the_one_below(asrcli, write_config):
+    path = write_config("jobs: 2\ntranscribe:\n  max-gap: 4\n  max_lines: 3\n")
+    rows = settings(asrcli)
+    assert (rows["jobs"]["value"], rows["jobs"]["origin"]) == (2, "config file")
+    assert rows["jobs"]["where"] == f"{path}, line 1"
+    assert rows["max-gap"]["where"] == f"{path}, line 3"
+    assert (rows["max-lines"]["value"], rows["max-words"]["origin"]) == (3, "default")
+    variables = {"ASRCLI_JOBS": "3", "ASRCLI_MAX_GAP": "5"}
+    rows = settings(asrcli, env=variables)
+    assert (rows["jobs"]["value"], rows["jobs"]["where"]) == (3, "ASRCLI_JOBS")
+    rows = settings(asrcli, "transcribe", "--jobs", "4", env=variables)
+    assert (rows["jobs"]["value"], rows["jobs"]["origin"]) == (4, "flag")
+    assert (rows["max-gap"]["value"], rows["max-gap"]["origin"]) == (5, "environment")
+
+
+def test_the_section_wins_over_the_left_edge_and_the_particular_variable_over_the_general(asrcli, write_config):
+    write_config("jobs: 2\ntranscribe: {jobs: 6}\n")
+    assert settings(asrcli)["jobs"]["value"] == 6
+    rows = settings(asrcli, env={"ASRCLI_JOBS": "7", "ASRCLI_TRANSCRIBE_JOBS": "8"})
+    assert (rows["jobs"]["value"], rows["jobs"]["where"]) == (8, "ASRCLI_TRANSCRIBE_JOBS")
+
+
+def test_every_option_has_a_key_and_a_variable(asrcli):
+    for name, row in settings(asrcli).items():
+        variable = "ASRCLI_" + name.upper().replace("-", "_")
+        if isinstance(row["value"], bool):
+            value, wanted = str(not row["value"]).lower(), not row["value"]
+        elif name in {"start", "end"}:
+            value, wanted = "1:30", 90
+        elif name in {"raw", "channels", "language"}:
+            value = wanted = {"raw": "f32le", "channels": "split", "language": "zh"}[name]
+        elif name in {"format", "include", "exclude", "hotwords"}:
+            value, wanted = "srt,vtt", ["srt", "vtt"]
+        elif name.startswith("vad-") and name != "vad-model":
+            value, wanted = "0.25", 0.25
+        elif isinstance(row["value"], int | float) or name in {
+            "audio-track", "jobs", "max-chunk", "max-words", "raw-channels"
+        }:  # fmt: skip
+            value, wanted = "9", 9
+            if name == "rate":
+                value, wanted = "8000", 8000
+        else:
+            value = wanted = "somewhere"
+        changed = settings(asrcli, env={variable: value})[name]
+        assert (changed["value"], changed["where"]) == (wanted, variable)
+
+
+def test_scalars_are_read_as_on_the_command_line(asrcli, write_config):
+    write_config("transcribe:\n  language: no\n  start: 1:30\n  itn: off\n  format: [srt, txt]\n  model:\n")
+    rows = settings(asrcli)
+    assert rows["language"]["value"] == "no"  # Norwegian, not false
+    assert rows["start"]["value"] == 90
+    assert rows["itn"]["value"] is False
+    assert rows["format"]["value"] == ["srt", "txt"]
+    assert rows["model"]["origin"] == "default"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("jbos: 2\n", ["line 1", "unknown key 'jbos'", "'jobs'"]),
+        ("\ntranscrib:\n  jobs: 2\n", ["line 2", "unknown key 'transcrib'", "'transcribe'"]),
+        ("transcribe:\n  max-gpa: 2\n", ["line 2", "'max-gpa'", "'max-gap'"]),
+        ("transcribe:\n  jobs: many\n", ["line 2", "--jobs"]),
+        ("transcribe:\n  itn: perhaps\n", ["line 2", "--itn"]),
+        ("transcribe:\n  jobs: [1, 2]\n", ["line 2", "one value"]),
+        ("transcribe:\n  jobs: {a: 1}\n", ["line 2", "takes a value"]),
+        ("jobs: 1\njobs: 2\n", ["line 2", "twice"]),
+        ("transcribe: [\n", ["not valid YAML"]),
+        ("- a\n", ["line 1", "key: value"]),
+    ],
+)
+def test_a_mistake_in_the_file_is_found_with_its_line(asrcli, write_config, text, said):
+    path = write_config(text)
+    done = asrcli("config", "show")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert str(path) in done.stderr
+    for words in said:
+        assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_key_of_another_command_is_fine_at_the_left_edge_only(asrcli, write_config):
+    write_config("force: yes\n")  # of `config init` and others
+    assert settings(asrcli)["jobs"]["value"] is None
+    write_config("transcribe:\n  force: yes\n")
+    assert "unknown key 'force'" in asrcli("config", "show").stderr
+
+
+def test_a_mistake_in_a_variable_names_the_variable(asrcli):
+    done = asrcli("config", "show", env={"ASRCLI_JOBS": "many"})
+    assert done.returncode == 2
+    assert "ASRCLI_JOBS" in done.stderr
+
+
+def test_the_file_named_by_flag_or_variable_is_read(asrcli, tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("jobs: 5\n", encoding="utf-8")
+    assert settings(asrcli, "--config", path)["jobs"]["value"] == 5
+    assert settings(asrcli, env={"ASRCLI_CONFIG": str(path)})["jobs"]["value"] == 5
+    done = asrcli("config", "show", "--config", tmp_path / "none.yaml")
+    assert done.returncode == 2
+    assert "none.yaml" in done.stderr
+
+
+def test_init_writes_a_file_that_changes_nothing_until_it_is_edited(asrcli):
+    done = asrcli("config", "init")
+    assert done.returncode == 0, done.stderr
+    path = done.stdout.strip()
+    assert asrcli("config", "path").stdout.strip() == path
+    assert {row["origin"] for row in settings(asrcli).values()} == {"default"}
+    again = asrcli("config", "init")
+    assert (again.returncode, path in again.stderr) == (2, True)
+    assert asrcli("config", "init", "--force").returncode == 0
+
+
+def test_the_template_without_its_comment_signs_is_the_defaults(asrcli):
+    path = Path(asrcli("config", "init").stdout.strip())
+    lines = path.read_text(encoding="utf-8").splitlines()
+    keys = [line.replace("#", "", 1) for line in lines if not line.lstrip().startswith("# ")]
+    path.write_text("\n".join(keys), encoding="utf-8")
+    rows = settings(asrcli)
+    assert rows["max-gap"]["value"] == 3.0
+    assert rows["max-gap"]["origin"] == "config file"
+
+
+def test_path_and_init_work_while_the_file_is_broken(asrcli, write_config):
+    path = write_config("transcribe: [\n")
+    assert asrcli("config", "path").stdout.strip() == str(path)
+    assert asrcli("config", "init", "--force").returncode == 0

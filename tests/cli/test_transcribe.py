@@ -1,0 +1,323 @@
+"""`asrcli transcribe`, end to end: real recordings, the embedded model, files and pipes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import struct
+import subprocess
+import wave
+from pathlib import Path
+
+import pytest
+
+from asrcli.errors import ExitCode
+
+BEGINNING = "It was the best of times, it was the worst of times"
+
+
+@pytest.fixture(scope="session")
+def speech(wheel_audio, tmp_path_factory) -> Path:
+    """The first 13 seconds of a reading of "A Tale of Two Cities", 16 kHz mono."""
+    path = tmp_path_factory.mktemp("speech") / "cities.wav"
+    cut(wheel_audio / "two_cities.wav", path, 0, 13)
+    return path
+
+
+def cut(source, target, start, end):
+    with wave.open(str(source)) as whole, wave.open(str(target), "wb") as part:
+        part.setparams(whole.getparams())
+        whole.setpos(int(start * whole.getframerate()))
+        part.writeframes(whole.readframes(int((end - start) * whole.getframerate())))
+
+
+def pcm(path):
+    with wave.open(str(path)) as stream:
+        return stream.getframerate(), stream.readframes(stream.getnframes())
+
+
+@pytest.fixture
+def recordings(asrcli, speech):
+    """Two recordings of different words in a folder with a folder in it."""
+    root = asrcli.folder / "rec"
+    (root / "inner").mkdir(parents=True)
+    shutil.copy(speech, root / "one.wav")
+    cut(speech, root / "inner" / "two.wav", 6.0, 13)
+    return root
+
+
+def words(text):
+    return "".join(c for c in text.lower() if c.isalnum() or c.isspace()).split()
+
+
+def test_a_file_becomes_a_text_beside_it(asrcli, speech):
+    shutil.copy(speech, asrcli.folder / "talk.wav")
+    done = asrcli("transcribe", "talk.wav")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    text = (asrcli.folder / "talk.txt").read_text(encoding="utf-8")
+    assert words(text)[:12] == words(BEGINNING)
+    assert "1 of 1 file done" in done.stderr
+    assert "asrcli download-model" in done.stderr  # the embedded model says how to get a better one
+
+
+def test_several_formats_at_once_and_each_is_what_it_should_be(asrcli, speech):
+    done = asrcli("transcribe", speech, "--format", "txt,json", "-f", "srt", "--output-dir", "out")
+    assert done.returncode == 0, done.stderr
+    out = asrcli.folder / "out"
+    assert {path.name for path in out.iterdir() if not path.name.startswith(".")} == {
+        "cities.txt",
+        "cities.json",
+        "cities.srt",
+    }
+    result = json.loads((out / "cities.json").read_text(encoding="utf-8"))
+    assert result["schema"] == "asrcli/transcript/1"
+    assert result["model"] == "moonshine-tiny-en"
+    assert 12.9 < result["duration"] < 13.1
+    assert words(result["text"]) == words((out / "cities.txt").read_text(encoding="utf-8"))
+    assert "-->" in (out / "cities.srt").read_text(encoding="utf-8")
+
+
+def test_stdin_goes_to_stdout_and_nothing_else_does(asrcli, speech):
+    done = asrcli("transcribe", "-", stdin=speech.read_bytes())
+    assert done.returncode == 0, done.stderr
+    assert words(done.stdout)[:12] == words(BEGINNING)
+    assert list(asrcli.folder.iterdir()) == []
+    as_json = asrcli("transcribe", "-", "-f", "json", "--quiet", stdin=speech.read_bytes())
+    assert json.loads(as_json.stdout)["source"] == "stdin"
+    assert as_json.stderr == ""
+
+
+@pytest.mark.parametrize("encoding", ["s16le", "f32le"])
+def test_raw_pcm_on_stdin(asrcli, speech, encoding):
+    rate, samples = pcm(speech)
+    if encoding == "f32le":
+        values = struct.unpack(f"<{len(samples) // 2}h", samples)
+        samples = struct.pack(f"<{len(values)}f", *(value / 32768 for value in values))
+    done = asrcli("transcribe", "-", "--raw", encoding, "--rate", str(rate), "-q", stdin=samples)
+    assert done.returncode == 0, done.stderr
+    assert words(done.stdout)[:12] == words(BEGINNING)
+
+
+def test_raw_channels_are_counted_by_channels_or_apart(asrcli, speech):
+    rate, left = pcm(speech)
+    both = b"".join(left[at : at + 2] + b"\0\0" for at in range(0, len(left), 2))
+    raw = ("transcribe", "-", "--raw", "s16le", "--rate", str(rate), "-q")
+    mixed = asrcli(*raw, "--channels", "2", stdin=both)
+    assert words(mixed.stdout)[:12] == words(BEGINNING)
+    silent = asrcli(*raw, "--raw-channels", "2", "--channels", "1", stdin=both)
+    assert (silent.returncode, silent.stdout.strip()) == (0, "")
+
+
+def test_start_and_end_keep_the_times_of_the_whole_recording(asrcli, wheel_audio):
+    done = asrcli(
+        "transcribe", wheel_audio / "two_cities.wav", "--start", "0:10", "--end", "20", "-f", "json", "-o", "-"
+    )
+    assert done.returncode == 0, done.stderr
+    segments = json.loads(done.stdout)["segments"]
+    assert segments
+    assert all(10 <= s["start"] <= s["end"] <= 20.01 for s in segments)
+
+
+def test_a_folder_is_walked_and_mirrored(asrcli, recordings):
+    done = asrcli("transcribe", "rec", "--output-dir", "out")
+    assert done.returncode == 0, done.stderr
+    assert "2 of 2 files done" in done.stderr
+    written = sorted(str(p.relative_to(asrcli.folder / "out")) for p in (asrcli.folder / "out").rglob("*.txt"))
+    assert written == ["inner/two.txt", "one.txt"]
+    flat = asrcli("transcribe", "rec", "--no-recursive", "--output-dir", "flat")
+    assert "1 of 1 file done" in flat.stderr
+
+
+def test_a_second_run_does_only_what_changed(asrcli, recordings):
+    assert asrcli("transcribe", "rec").returncode == 0
+    again = asrcli("transcribe", "rec")
+    assert again.returncode == 0
+    assert "0 of 2 files done, 2 skipped" in again.stderr
+    more = asrcli("transcribe", "rec", "--format", "txt,srt")
+    assert "2 of 2 files done" in more.stderr
+    cut(recordings / "one.wav", recordings / "inner" / "two.wav", 0, 5)
+    assert "1 of 2 files done, 1 skipped" in asrcli("transcribe", "rec").stderr
+    assert "2 of 2 files done" in asrcli("transcribe", "rec", "--overwrite").stderr
+    assert "0 of 2 files done, 2 skipped" in asrcli("transcribe", "rec", "--skip-existing", "--no-itn").stderr
+
+
+def test_files_from_a_list(asrcli, recordings):
+    names = b"rec/one.wav\0rec/inner/two.wav\0"
+    done = asrcli("transcribe", "--files-from", "-", "-d", "out", stdin=names)
+    assert "2 of 2 files done" in done.stderr
+
+
+def test_dry_run_tells_and_touches_nothing(asrcli, recordings):
+    before = sorted(asrcli.folder.rglob("*"))
+    done = asrcli("transcribe", "rec", "missing.wav", "--dry-run")
+    assert done.returncode == ExitCode.SOME_FAILED
+    assert sorted(asrcli.folder.rglob("*")) == before
+    assert "transcribe" in done.stdout
+    assert "rec/one.txt" in done.stdout
+    assert "missing.wav" in done.stdout
+    assert "2 to transcribe" in done.stderr
+    rows = [json.loads(line) for line in asrcli("transcribe", "rec", "-n", "--log-json").stdout.splitlines()]
+    assert [row["action"] for row in rows] == ["transcribe", "transcribe"]
+    assert rows[0]["duration"] == pytest.approx(13, abs=0.1)
+
+
+def test_log_json_is_one_event_a_line_and_nothing_else(asrcli, recordings):
+    (recordings / "broken.wav").write_bytes(b"RIFF no such thing")
+    done = asrcli("transcribe", "rec", "--log-json")
+    assert done.returncode == ExitCode.SOME_FAILED
+    assert done.stdout == ""
+    events = [json.loads(line) for line in done.stderr.splitlines()]
+    assert all(event["schema"] == "asrcli/event/1" and event["time"] > 1.7e9 for event in events)
+    kinds = [event["event"] for event in events]
+    assert kinds.count("file_done") == 2
+    assert kinds.count("file_failed") == 1
+    assert kinds[-1] == "batch_finished"
+    assert events[-1]["summary"]["exit_code"] == 1
+    assert events[-1]["summary"]["failures"][0]["name"].endswith("broken.wav")
+    said = " ".join(event["segment"]["text"] for event in events if event["event"] == "segment")
+    assert "best of times" in said
+
+
+def test_a_usage_error_is_an_event_too_once_log_json_is_understood(asrcli):
+    done = asrcli("transcribe", "--log-json", "--overwrite", "--skip-existing", "x.wav")
+    assert done.returncode == ExitCode.USAGE
+    (event,) = map(json.loads, done.stderr.splitlines())
+    assert (event["event"], event["code"]) == ("error", "usage")
+
+
+def test_one_bad_file_costs_one_file(asrcli, recordings):
+    (recordings / "broken.wav").write_bytes(b"RIFF no such thing")
+    done = asrcli("transcribe", "rec")
+    assert done.returncode == ExitCode.SOME_FAILED
+    assert (recordings / "one.txt").exists()
+    assert "broken.wav" in done.stderr
+    assert "2 of 3 files done, 1 failed" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_every_input_failed(asrcli):
+    (asrcli.folder / "a.wav").write_bytes(b"no audio")
+    (asrcli.folder / "b.mp3").write_bytes(b"no audio either")
+    done = asrcli("transcribe", "a.wav", "b.mp3")
+    assert done.returncode == ExitCode.ALL_FAILED
+    assert "2 failed" in done.stderr
+
+
+def test_silence_is_a_success_without_text(asrcli):
+    with wave.open(str(asrcli.folder / "silence.wav"), "wb") as stream:
+        stream.setparams((1, 2, 16000, 0, "NONE", ""))
+        stream.writeframes(bytes(2 * 16000 * 3))
+    done = asrcli("transcribe", "silence.wav")
+    assert done.returncode == 0
+    assert (asrcli.folder / "silence.txt").read_text(encoding="utf-8").strip() == ""
+    assert "no speech" in done.stderr
+
+
+def test_quiet_says_only_what_is_wrong(asrcli, recordings):
+    assert asrcli("transcribe", "rec", "--quiet").stderr == ""
+    done = asrcli("transcribe", "rec", "gone.wav", "-q", "--overwrite")
+    assert done.returncode == ExitCode.SOME_FAILED
+    assert "gone.wav" in done.stderr
+    assert "one.wav" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["x.wav", "--overwrite", "--skip-existing"], "exclude each other"),
+        (["x.wav", "--start", "9", "--end", "3"], "--end"),
+        (["x.wav", "--start", "soon"], "--start"),
+        (["x.wav", "--format", "docx"], "docx"),
+        (["x.wav", "--channels", "left"], "--channels"),
+        (["x.wav", "--rate", "8000"], "--raw"),
+        (["-", "--raw", "s16le", "--raw-channels", "2", "--channels", "2"], "channels 0 to 1"),
+        (["-", "--raw", "mp3"], "--raw"),
+        (["x.wav", "--vad-threshold", "0.4", "--vad-end-threshold", "0.6"], "--vad-end-threshold"),
+        (["x.wav", "--min-cue", "9"], "--max-cue"),
+        (["x.wav", "--hotwords", "word 1000"], "1..100"),
+        (["x.wav", "--hotwords", "@none.txt"], "none.txt"),
+        (["x.wav", "--language", "english please"], "--language"),
+        (["x.wav", "--jobs", "0"], "--jobs"),
+        (["x.wav", "-o", "a.txt", "--output-dir", "b"], "exclude each other"),
+        ([], "nothing to transcribe"),
+    ],
+)
+def test_what_does_not_go_together_is_a_usage_error(asrcli, arguments, said):
+    done = asrcli("transcribe", *arguments)
+    assert done.returncode == ExitCode.USAGE
+    assert said in done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+
+
+def test_a_language_that_the_model_cannot_do_is_an_error(asrcli, speech):
+    done = asrcli("transcribe", speech, "--language", "zh")
+    assert done.returncode == ExitCode.USAGE
+    assert "zh" in done.stderr
+    assert "download-model" in done.stderr
+
+
+def test_hotwords_on_a_model_that_takes_none_are_an_error(asrcli, speech):
+    done = asrcli("transcribe", speech, "--hotwords", "epoch 30", "-o", "-")
+    assert done.returncode == ExitCode.USAGE
+    assert "hotwords" in done.stderr.lower()
+
+
+def test_a_model_that_cannot_be_had(asrcli, speech):
+    unknown = asrcli("transcribe", speech, "--model", "sensvoice-smal")
+    assert unknown.returncode == ExitCode.MODEL
+    assert "sensevoice-small" in unknown.stderr
+    offline = asrcli("transcribe", speech, "--model", "sensevoice-small", "--offline")
+    assert offline.returncode == ExitCode.MODEL
+    assert "--offline" in offline.stderr
+
+
+def test_a_missing_ffmpeg_is_the_machines_fault(asrcli):
+    (asrcli.folder / "x.m4a").write_bytes(bytes.fromhex("00000018667479704d344120") + bytes(400))
+    # Neither on PATH nor from the wheel, which finds its binary by this variable first.
+    done = asrcli("transcribe", "x.m4a", env={"PATH": "/nonexistent", "IMAGEIO_FFMPEG_EXE": "/nonexistent/ffmpeg"})
+    assert done.returncode == ExitCode.MACHINE, done.stderr
+    assert "ffmpeg" in done.stderr
+
+
+def test_a_full_disk_is_the_machines_fault(asrcli, speech):
+    # A limit on file sizes stands in for a full disk: nothing larger than 512 bytes can be written.
+    command = 'ulimit -f 1; trap "" XFSZ; exec "$@"'
+    words_ = asrcli.command("transcribe", speech, "-f", "json", "--output-dir", "out")
+    done = subprocess.run(
+        ["bash", "-c", command, "bash", *words_],
+        cwd=asrcli.folder,
+        env=asrcli.env(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == ExitCode.MACHINE, done.stderr
+    assert not list((asrcli.folder / "out").glob("*.json"))
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unexpected_error_asks_for_a_report_and_debug_shows_the_traceback(asrcli, tmp_path):
+    # A home that is a file breaks what nobody expects to break.
+    (tmp_path / "file").touch()
+    broken = {"ASRCLI_CONFIG": "", "XDG_CONFIG_HOME": "\udcff\0"}
+    assert "\0" in broken["XDG_CONFIG_HOME"]
+    done = asrcli("schema", env={"PYTHONPATH": str(sabotage(tmp_path))})
+    assert done.returncode == 1
+    assert "internal error: ZeroDivisionError" in done.stderr
+    assert "--debug" in done.stderr
+    assert "Traceback" not in done.stderr
+    for more in (["--debug", "schema"], ["schema", "--debug"]):
+        done = asrcli(*more, env={"PYTHONPATH": str(sabotage(tmp_path))})
+        assert "Traceback" in done.stderr
+        assert "ZeroDivisionError" in done.stderr
+
+
+def sabotage(folder):
+    """A folder whose sitecustomize breaks the formats."""
+    (folder / "sitecustomize.py").write_text(
+        "import asrcli.formats\n\ndef broken():\n    return 1 / 0\n\nasrcli.formats.schema_text = broken\n",
+        encoding="utf-8",
+    )
+    return folder
