@@ -24,13 +24,13 @@ from asrcli.text.width import is_cjk
 #: prices of a break, the unit being one more cue
 SENTENCE = 0.0
 CLAUSE = 1.0
-BEFORE_CONJUNCTION = 1.6
-BEFORE_PREPOSITION = 2.2
-PLAIN = 3.0
-IN_NAME = 5.0
-AFTER_FUNCTION_WORD = 6.0
-IN_CJK_RUN = 4.0
-AFTER_CJK_PARTICLE = 2.0
+BEFORE_CONJUNCTION = 2.4
+BEFORE_PREPOSITION = 3.2
+PLAIN = 4.0
+IN_NAME = 6.0
+AFTER_FUNCTION_WORD = 7.0
+IN_CJK_RUN = 5.0
+AFTER_CJK_PARTICLE = 3.0
 #: paid only where nothing else is possible (a number wider than a line)
 GLUED = 1000.0
 

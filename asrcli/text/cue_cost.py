@@ -5,9 +5,9 @@ from __future__ import annotations
 #: each cue: few cues before many
 CUE = 1.0
 #: each line beyond the first
-LINE = 0.5
+LINE = 0.3
 #: a break between lines costs this share of a break between cues
-LINE_BREAK = 0.5
+LINE_BREAK = 0.35
 #: squared distance of a line from the cue's mean line, as a share of the line width
 RAGGED = 8.0
 #: a line longer than the one below it, as a share of the line width
@@ -19,6 +19,8 @@ TOO_SHORT = 6.0
 #: a sentence that ends inside a cue which then ends with a sentence, or which breaks off in the next one
 WHOLE_SENTENCE_INSIDE = 0.4
 TORN_SENTENCE_INSIDE = 2.0
+#: a clause that ends inside a cue which then breaks off in the next one
+TORN_CLAUSE_INSIDE = 0.8
 #: two voices in one cue
 DIALOGUE = 0.8
 

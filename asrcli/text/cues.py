@@ -95,6 +95,7 @@ def _shape_lane(lane: Lane, options: CueOptions, timing: Timing, label_cells: in
             end=pieces[-1].end,
             lines=tuple(lane.pieces[a:b] for a, b in pairwise([part.start, *part.cuts, part.end])),
             cells=divider.layout.width(part.start, part.end),
+            words=part.end - part.start,
             speaker=lane.speaker,
             channel=lane.channel,
             pairable=not part.cuts and divider.layout.spare(part.start, part.end) >= len(DASH),

@@ -9,7 +9,7 @@ from math import inf
 
 from asrcli.options import CueOptions
 from asrcli.text import cue_cost
-from asrcli.text.breaks import ends_sentence, price
+from asrcli.text.breaks import ends_clause, ends_sentence, price
 from asrcli.text.layout import Layout
 from asrcli.text.pieces import Lane, Piece
 from asrcli.text.schedule import Timing
@@ -39,8 +39,10 @@ class Divider:
         self._pauses = list(accumulate(cue_cost.pause_price(pause) for pause in pauses))
         following = [*(piece.word.text for piece in pieces[1:]), ""]
         ended = [ends_sentence(piece.word.text, text) for piece, text in zip(pieces, following, strict=True)]
-        #: sentences that end before each piece
+        paused = [ends_clause(piece.word.text) for piece in pieces]
+        #: sentences, and clauses within them, that end before each piece
         self._sentences = [0, *accumulate(map(int, ended))]
+        self._clauses = [0, *accumulate(map(int, paused))]
         self._bounds = self._farthest(pauses, options.max_words or len(pieces))
         #: when the next cue begins if one ends before piece k: the voice's own next word, or nothing more
         self._next = [*(piece.start for piece in pieces), timing.limit + timing.gap]
@@ -69,12 +71,21 @@ class Divider:
             start = out[-1].end
         return out
 
+    def price(self, start: int, end: int) -> float:
+        """What a cue of these pieces costs; infinite where it breaks a limit."""
+        if end > self._bounds[start]:
+            return inf
+        return self._text_price(start, end) + self._time_price(start, end) + self.layout.best(start, end)[0]
+
     def _text_price(self, start: int, end: int) -> float:
-        inside = self._sentences[end - 1] - self._sentences[start]
-        total = cue_cost.CUE + self._prices[end] + self._pauses[end - 1] - self._pauses[start]
+        last = end - 1
+        total = cue_cost.CUE + self._prices[end] + self._pauses[last] - self._pauses[start]
+        whole = self._sentences[end] > self._sentences[last] or end == len(self._lane.pieces)
+        inside = self._sentences[last] - self._sentences[start]
         if inside:
-            torn = self._sentences[end] == self._sentences[end - 1] and end < len(self._lane.pieces)
-            total += inside * (cue_cost.TORN_SENTENCE_INSIDE if torn else cue_cost.WHOLE_SENTENCE_INSIDE)
+            total += inside * (cue_cost.WHOLE_SENTENCE_INSIDE if whole else cue_cost.TORN_SENTENCE_INSIDE)
+        if not whole and self._clauses[last] > self._clauses[start] and self._clauses[end] == self._clauses[last]:
+            total += cue_cost.TORN_CLAUSE_INSIDE
         return total
 
     def _time_price(self, start: int, end: int) -> float:

@@ -43,19 +43,18 @@ class Layout:
         self._prices = prices
         self._narrow = options.max_line_width
         self._full = 2 * options.max_line_width_cjk
+        self._widest = max(self._narrow, self._full)
         self._label = label
         #: where the text of each piece begins, and ends, on an endless line
         ends = list(accumulate(width(piece.word.text) + piece.space for piece in pieces))
         self._ends = [0, *ends]
         self._starts = [end - width(piece.word.text) for end, piece in zip(ends, pieces, strict=True)]
         self._wide = [0, *accumulate(int(has_wide(piece.word.text)) for piece in pieces)]
-        #: for each piece, the end of the longest line that begins with it; and of one behind a label
-        self._line_ends = self._fill(len(pieces), 0)
-        first_ends = self._fill(len(pieces), label) if label else self._line_ends
-        #: for each piece, how far a cue of 1, 2, … lines reaches
-        self._reach = [first_ends]
+        #: for each piece, how far a cue of 1, 2, … lines reaches that begins with it, its lines filled one by one
+        line_ends = self._fill(len(pieces), 0)
+        self._reach = [self._fill(len(pieces), label) if label else line_ends]
         for _ in range(options.max_lines - 1):
-            self._reach.append([self._line_ends[end] if end < len(pieces) else end for end in self._reach[-1]])
+            self._reach.append([line_ends[end] if end < len(pieces) else end for end in self._reach[-1]])
 
     def farthest(self, start: int) -> int:
         """The end of the longest cue that begins with this piece."""
@@ -89,9 +88,11 @@ class Layout:
             return aim.price(self.width(start, end) + self._label, below), ()
         best: tuple[float, tuple[int, ...]] = inf, ()
         for cut in range(min(end - 1, self._reach[lines - 2][start]), start + lines - 2, -1):
-            if self._line_ends[cut] < end:
-                break
             cells = self.width(cut, end)
+            if cells > self._room(cut, end) and end - cut > 1:
+                if cells > self._widest:
+                    break
+                continue  # one more character, if a full-width one, may allow the line more
             price = aim.price(cells, below) + cue_cost.LINE_BREAK * self._prices[cut]
             if price < best[0]:
                 above, cuts = self._set(start, cut, lines - 1, aim, cells)
@@ -104,9 +105,8 @@ class Layout:
 
     def _fill(self, count: int, label: int) -> list[int]:
         out = []
-        end = 0
         for start in range(count):
-            end = max(end, start + 1)
+            end = start + 1
             while end < count and self.width(start, end + 1) + label <= self._room(start, end + 1):
                 end += 1
             out.append(end)

@@ -30,6 +30,7 @@ class Timing:
     min_cue: int
     max_cue: int
     max_cps: float
+    max_words: int | None
     dialogue: bool
 
     @classmethod
@@ -40,6 +41,7 @@ class Timing:
             min_cue=round(options.min_cue * 1000),
             max_cue=round(options.max_cue * 1000),
             max_cps=options.max_cps,
+            max_words=options.max_words,
             dialogue=options.dialogue and options.max_lines > 1,
         )
 
@@ -57,6 +59,7 @@ class Block:
     lines: tuple[tuple[Piece, ...], ...]
     #: cells to be read
     cells: int
+    words: int
     speaker: str | None
     channel: int | None
     #: whether it fits one line of a dialogue, behind dash and label
@@ -83,11 +86,11 @@ def schedule(blocks: Sequence[Block], timing: Timing) -> list[Timed]:
         cues in order, each at least 1 ms long, none overlapping another or leaving 0..`timing.limit`; with more cues
         than milliseconds, the end gives way.
     """
-    cues = _paired(sorted(blocks, key=lambda block: (block.start, block.end)), timing)
+    cues = _paired(sorted(blocks, key=lambda block: block.start), timing)
     limit = max(timing.limit, len(cues))
     starts = _apart([cue.start for cue in cues], limit)
     out = []
-    for cue, start, following in zip(cues, starts, [*starts[1:], limit + timing.gap], strict=True):
+    for cue, start, following in zip(cues, starts, [*starts, limit + timing.gap][1:], strict=True):
         room = following - start
         gap = min(timing.gap, room // 2)
         latest = min(following - gap, start + max(1, timing.max_cue), limit)
@@ -147,6 +150,7 @@ def _may_pair(first: Block, second: Block, timing: Timing) -> bool:
         first.pairable
         and second.pairable
         and (first.speaker, first.channel) != (second.speaker, second.channel)
+        and (timing.max_words is None or first.words + second.words <= timing.max_words)
         and second.start - first.end < cue_cost.PAUSE_BREAKS
         and max(first.end, second.end) - first.start <= timing.max_cue
     )
