@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import groupby
+from itertools import chain, groupby
 
 from asrcli.speakers.shaping import merge_segments
 from asrcli.transcript import Segment, Turn, Word, join_words
@@ -24,6 +24,8 @@ _INSIDE = 0.6
 _PAUSE = 0.4
 #: a word counts for at least this long: some models give words no length
 _SHORTEST = 0.2
+#: so many words in a row, each outside a speaker's turns, cost more than to change to another speaker and back
+_REACH = round(2 * _INSIDE / _SHORTEST)
 
 _SENTENCE_ENDS = ".?!。？！…"
 _CLAUSE_ENDS = ",;:，；：、—"
@@ -72,24 +74,21 @@ def _split(segment: Segment, speakers: Sequence[str]) -> Iterator[Segment]:
 
 def _cheapest(words: Sequence[Word], turns: _TurnIndex) -> list[str]:
     """The speaker of each word: dynamic programming over (word, speaker)."""
+    shares = [turns.shares(word) for word in words]
     cost: dict[str, float] = {}
     came_from: list[dict[str, str]] = []
     for index, word in enumerate(words):
         length = max(word.end - word.start, _SHORTEST)
-        shares = turns.shares(word)
         fee = _fee(words[index - 1], word) if index else 0.0
         cheapest = min(cost, key=cost.__getitem__, default="")
+        changed = cost.get(cheapest, 0.0) + fee
         step: dict[str, float] = {}
         origin: dict[str, str] = {}
-        # A speaker of neither this word nor a path so far cannot be on the cheapest path.
-        for speaker in dict.fromkeys((*shares, *cost)):
+        for speaker in dict.fromkeys(chain.from_iterable(shares[max(0, index - _REACH) : index + _REACH + 1])):
             stays = cost.get(speaker, float("inf"))
-            changes = cost.get(cheapest, 0.0) + fee
-            origin[speaker] = speaker if stays <= changes else cheapest
-            step[speaker] = min(stays, changes) + length * (1.0 - shares.get(speaker, 0.0))
-        # Paths that no change of speakers could still repair are dropped, or every speaker would be carried along.
-        bound = min(step.values()) + 2 * _INSIDE
-        cost = {speaker: value for speaker, value in step.items() if value <= bound}
+            origin[speaker] = speaker if stays <= changed else cheapest
+            step[speaker] = min(stays, changed) + length * (1.0 - shares[index].get(speaker, 0.0))
+        cost = step
         came_from.append(origin)
     speaker = min(cost, key=cost.__getitem__, default="")
     labels: list[str] = []

@@ -111,27 +111,37 @@ def merge_groups(groups: Groups, threshold: float, *, least: int = 1, most: int 
     means, weights = groups.means.copy(), groups.weights.copy()
     windows, together = groups.windows.copy(), groups.together.copy()
     alive = np.ones(len(weights), dtype=bool)
-    distance = 1.0 - means @ means.T
-    distance += SIDE_BY_SIDE * together / np.minimum(windows[:, None], windows[None, :])
+    similar = means @ means.T
+    distance = 1.0 - similar + SIDE_BY_SIDE * together / np.minimum(windows[:, None], windows[None, :])
     np.fill_diagonal(distance, np.inf)
-    count = len(weights)
-    while count > max(1, least):
-        one, other = (int(i) for i in np.unravel_index(distance.argmin(), distance.shape))
-        if distance[one, other] > threshold and (most is None or count <= most):
+    # The nearest of each group is kept up to date, or every merge would search the whole matrix.
+    nearest = distance.argmin(axis=1)
+    nearby = distance.min(axis=1)
+    for count in range(len(weights), max(1, least), -1):
+        one = int(nearby.argmin())
+        other = int(nearest[one])
+        if nearby[one] > threshold and (most is None or count <= most):
             break
-        total = weights[one] + weights[other]
-        means[one] = (weights[one] * means[one] + weights[other] * means[other]) / total
-        weights[one] = total
+        share = weights[other] / (weights[one] + weights[other])
+        weights[one] += weights[other]
         windows[one] += windows[other]
-        together[one] += together[other]
-        together[:, one] = together[one]
+        means[one] += share * (means[other] - means[one])
+        for matrix, merged in (
+            (similar, similar[one] + share * (similar[other] - similar[one])),
+            (together, together[one] + together[other]),
+        ):
+            matrix[one] = matrix[:, one] = merged
         alive[other] = False
-        row = 1.0 - means @ means[one] + SIDE_BY_SIDE * together[one] / np.minimum(windows, windows[one])
-        row[~alive] = np.inf
-        row[one] = np.inf
+        row = 1.0 - similar[one] + SIDE_BY_SIDE * together[one] / np.minimum(windows, windows[one])
+        row[~alive] = row[one] = np.inf
         distance[one] = distance[:, one] = row
         distance[other] = distance[:, other] = np.inf
-        count -= 1
+        lost = alive & ((nearest == one) | (nearest == other))
+        lost[one] = True
+        nearest[lost], nearby[lost] = distance[lost].argmin(axis=1), distance[lost].min(axis=1)
+        closer = row < nearby
+        nearest[closer], nearby[closer] = one, row[closer]
+        nearby[other] = np.inf
     return Groups(means, weights, windows, together).take(np.flatnonzero(alive))
 
 

@@ -41,8 +41,9 @@ Submit = Callable[[Samples, DiarizationRequest], "Future[Heard]"]
 _IN_FLIGHT = 4
 #: seconds of clean speech that make an embedding worth clustering; what is shorter is named by the voices found
 _TELLING = 1.5
-#: a voice has at least so much speech (seconds), or this share of all speech in a short recording
-_LEAST_SPEECH = 2.0
+#: a voice has at least so much speech (seconds; more than one window can hold of an odd moment), or in a short
+#: recording this share of all speech
+_LEAST_SPEECH = 3.0
 _LEAST_SHARE = 0.1
 #: a pause of one speaker up to this long (seconds) does not end the turn
 _PAUSE = 0.5

@@ -29,6 +29,7 @@ def absorb_ghosts(turns: Sequence[Turn], shortest: float = GHOST) -> list[Turn]:
 
     Segmentation flickers where speakers change, and a turn of a third of a second is far more often that than a word.
     A ghost that others talk over vanishes in their turns. A short turn alone in silence stays: somebody did speak.
+    Turns of one speaker no further apart than `shortest` are joined.
     """
     merged = merge_touching(turns)
     long = [turn for turn in merged if turn.end - turn.start >= shortest]
@@ -47,7 +48,7 @@ def absorb_ghosts(turns: Sequence[Turn], shortest: float = GHOST) -> list[Turn]:
         if not (nearest.start <= ghost.start and ghost.end <= nearest.end):
             start, end = min(nearest.end, ghost.start), max(nearest.start, ghost.end)
             kept.append(Turn(start, end, nearest.speaker))
-    return merge_touching(kept)
+    return merge_touching(kept, gap=shortest)
 
 
 def _until(turns: Sequence[Turn], first: int, latest: float) -> Iterable[Turn]:

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asrcli.speakers.assign import assign_speakers
+from asrcli.transcript import Segment, Turn, Word
+
+
+def segment(text, start=0.0, *, pace=0.4, language=None, number=0):
+    """A segment of words that follow each other at an even pace."""
+    words = tuple(
+        Word(word, round(start + index * pace, 3), round(start + (index + 1) * pace - 0.05, 3))
+        for index, word in enumerate(text.split())
+    )
+    return Segment(number, words[0].start, words[-1].end, text, words, language=language)
+
+
+def said(segments):
+    return [(part.speaker, part.text) for part in segments]
+
+
+def test_a_segment_is_split_where_the_speaker_changes():
+    found = assign_speakers([segment("How are you? I am fine.")], [Turn(0, 1.2, "a"), Turn(1.2, 3, "b")])
+    assert said(found) == [("a", "How are you?"), ("b", "I am fine.")]
+    assert [part.id for part in found] == [0, 1]
+    assert found[1].start == 1.2
+    assert all(word.speaker == part.speaker for part in found for word in part.words)
+
+
+def test_a_lone_word_is_not_torn_off_its_sentence():
+    # The turn begins one word late, and another has a flicker in the middle.
+    turns = [Turn(0, 1.6, "a"), Turn(1.6, 2.4, "b"), Turn(2.0, 2.4, "a"), Turn(2.4, 4, "b")]
+    found = assign_speakers([segment("How are you? I am really fine, thanks.")], turns)
+    assert said(found) == [("a", "How are you?"), ("b", "I am really fine, thanks.")]
+
+
+def test_somebody_who_breaks_in_is_heard():
+    turns = [Turn(0, 2, "a"), Turn(2, 4, "b"), Turn(4, 6, "a")]
+    found = assign_speakers([segment("so what we did then was no that is not how it was going to be done")], turns)
+    assert [part.speaker for part in found] == ["a", "b", "a"]
+
+
+def test_overlap_goes_with_the_sentence():
+    turns = [Turn(0, 3, "a"), Turn(1.2, 3, "b")]
+    found = assign_speakers([segment("One two three four five six seven.")], turns)
+    assert said(found) == [("a", "One two three four five six seven.")]
+
+
+def test_words_outside_all_turns_go_to_the_nearest():
+    turns = [Turn(10, 12, "a"), Turn(20, 22, "b")]
+    parts = [segment("Early.", 1.0), segment("Between, nearer to b.", 17.0), segment("Late.", 40.0)]
+    assert [part.speaker for part in assign_speakers(parts, turns)] == ["a", "b", "b"]
+
+
+def test_a_long_turn_far_back_is_still_the_nearest():
+    turns = [Turn(0, 30, "a"), Turn(2, 4, "b"), Turn(90, 95, "b")]
+    assert [part.speaker for part in assign_speakers([segment("Who is it?", 31.0)], turns)] == ["a"]
+
+
+def test_a_segment_without_words_is_labelled_whole():
+    parts = [Segment(0, 0.0, 5.0, "no words"), Segment(1, 5.0, 9.0, "none here")]
+    found = assign_speakers(parts, [Turn(0, 4, "a"), Turn(4, 9, "b")])
+    assert said(found) == [("a", "no words"), ("b", "none here")]
+
+
+def test_cjk_text_is_joined_without_spaces():
+    words = tuple(
+        Word(char, 0.3 * index, 0.3 * index + 0.25, space_before=False) for index, char in enumerate("你好。我很好。")
+    )
+    found = assign_speakers([Segment(0, 0, 2.1, "你好。我很好。", words)], [Turn(0, 0.9, "a"), Turn(0.9, 3, "b")])
+    assert said(found) == [("a", "你好。"), ("b", "我很好。")]
+
+
+def test_without_turns_nothing_changes():
+    parts = [segment("As it was."), segment("And is.", 5.0, number=1)]
+    assert assign_speakers(parts, []) == parts
+
+
+def test_no_segments():
+    assert assign_speakers([], [Turn(0, 1, "a")]) == []
+
+
+sentences = st.lists(
+    st.tuples(st.integers(1, 12), st.integers(0, 40)).map(
+        lambda pair: (" ".join(["word"] * pair[0]) + ".", pair[1] / 10)
+    ),
+    min_size=1,
+    max_size=8,
+)
+speaker_turns = st.lists(
+    st.tuples(st.integers(0, 300), st.integers(1, 60), st.sampled_from("abc")).map(
+        lambda turn: Turn(turn[0] / 10, (turn[0] + turn[1]) / 10, turn[2])
+    ),
+    min_size=1,
+    max_size=10,
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(sentences, speaker_turns)
+def test_no_word_is_lost_and_every_word_has_its_segment_s_speaker(spoken, turns):
+    parts, at = [], 0.0
+    for number, (text, pause) in enumerate(spoken):
+        parts.append(segment(text, at, number=number))
+        at = parts[-1].end + pause
+    found = assign_speakers(parts, turns)
+    before = [(word.text, word.start, word.end) for part in parts for word in part.words]
+    assert [(word.text, word.start, word.end) for part in found for word in part.words] == before
+    assert " ".join(part.text for part in found).split() == [text for text, _, _ in before]
+    assert all(word.speaker == part.speaker in "abc" for part in found for word in part.words)
+    assert all(part.start <= part.words[0].start and part.words[-1].end <= part.end for part in found)
+    assert [part.id for part in found] == list(range(len(found)))

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from asrcli.speakers.clustering import Wanted, find_voices, merge_groups
+from asrcli.speakers.types import same_direction
+
+WANTED = Wanted(threshold=0.7)
+
+
+def spoken(rng, count, *, voices=4, dimensions=64, spread=0.6):
+    """Embeddings scattered around so many voices: two of them in each window, in turn."""
+    centres = same_direction(rng.standard_normal((voices, dimensions)))
+    who = np.arange(count) % voices
+    noise = rng.standard_normal((count, dimensions)) / np.sqrt(dimensions)
+    return centres, who, same_direction(centres[who] + spread * noise), np.arange(count) // 2
+
+
+def named(voices, centres):
+    """Which centre each voice is."""
+    return (voices @ centres.T).argmax(axis=1)
+
+
+@pytest.mark.parametrize("count", [4, 40, 1000])
+def test_voices_apart_are_found(count):
+    rng = np.random.default_rng(0)
+    centres, _, embeddings, window = spoken(rng, count)
+    voices = find_voices(embeddings, np.full(count, 5.0), window, WANTED)
+    assert sorted(named(voices, centres)) == [0, 1, 2, 3]
+    assert np.allclose(np.linalg.norm(voices, axis=1), 1.0, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_twelve_hours_cost_little_memory_and_one_voice_stays_one():
+    rng = np.random.default_rng(1)
+    windows = 12 * 3600 * 2 // 5
+    centres, _, embeddings, window = spoken(rng, 2 * windows, voices=6, dimensions=192)
+    weights = np.full(len(embeddings), 4.0)
+    tracemalloc.start()
+    voices = find_voices(embeddings, weights, window, WANTED)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert sorted(named(voices, centres)) == [0, 1, 2, 3, 4, 5]
+    assert most < 250 << 20
+
+
+def test_blocks_and_the_whole_agree():
+    rng = np.random.default_rng(2)
+    centres, _, embeddings, window = spoken(rng, 2400, spread=0.7)
+    in_blocks = find_voices(embeddings, np.ones(2400), window, WANTED)
+    at_once = find_voices(embeddings[:1200], np.ones(1200), window[:1200], WANTED)
+    assert len(in_blocks) == len(at_once) == len(centres)
+    assert (in_blocks @ at_once.T).max(axis=1).min() > 0.99
+
+
+def test_the_number_asked_for_is_kept():
+    rng = np.random.default_rng(3)
+    _, _, embeddings, window = spoken(rng, 60)
+    weights = np.full(60, 5.0)
+    assert len(find_voices(embeddings, weights, window, Wanted(0.7, least=2, most=2))) == 2
+    assert len(find_voices(embeddings, weights, window, Wanted(0.7, least=6, most=6))) == 6
+    assert len(find_voices(embeddings, weights, window, Wanted(0.7, most=3))) == 3
+    assert len(find_voices(embeddings, weights, window, Wanted(0.7, least=5))) == 5
+    assert len(find_voices(embeddings[:2], weights[:2], window[:2], Wanted(0.7, least=5))) == 2
+
+
+def test_a_ghost_takes_no_voice_s_place():
+    rng = np.random.default_rng(4)
+    centres, who, embeddings, _ = spoken(rng, 61, voices=3)
+    ghost = same_direction(rng.standard_normal((1, 64)))
+    embeddings = np.concatenate([embeddings, ghost])
+    weights = np.append(np.full(61, 5.0), 0.5)
+    window = np.arange(62)
+    for wanted in (Wanted(0.7, least_speech=2.0), Wanted(0.7, least=3, most=3, least_speech=2.0)):
+        voices = find_voices(embeddings, weights, window, wanted)
+        assert sorted(named(voices, centres)) == [0, 1, 2]
+    assert len(find_voices(embeddings, weights, window, Wanted(0.7))) == 4
+    assert set(who) == {0, 1, 2}
+
+
+def test_voices_heard_side_by_side_are_two():
+    """Two voices too alike for the threshold, told apart because the same windows hold both."""
+    rng = np.random.default_rng(5)
+    first = same_direction(rng.standard_normal(64))
+    second = same_direction(first + 0.7 * same_direction(rng.standard_normal(64)))
+    embeddings = same_direction(np.stack([first, second] * 20) + 0.02 * rng.standard_normal((40, 64)))
+    weights = np.full(40, 4.0)
+    assert len(find_voices(embeddings, weights, np.arange(40), WANTED)) == 1
+    assert len(find_voices(embeddings, weights, np.arange(40) // 2, WANTED)) == 2
+
+
+def test_merging_keeps_weight_and_mean():
+    rng = np.random.default_rng(6)
+    _, _, embeddings, window = spoken(rng, 50)
+    weights = rng.uniform(1, 5, 50)
+    from asrcli.speakers.clustering import _singles
+
+    groups = merge_groups(_singles(embeddings, weights, window), 0.5)
+    assert groups.weights.sum() == pytest.approx(weights.sum())
+    assert groups.windows.sum() == 50
+    assert np.allclose((groups.means * groups.weights[:, None]).sum(0), (embeddings * weights[:, None]).sum(0))

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asrcli.speakers.shaping import LONGEST, LONGEST_GAP, merge_segments
+from asrcli.transcript import Segment, Word
+
+
+def part(start, end, speaker="a", **more):
+    return Segment(0, start, end, f"{start}-{end}", speaker=speaker, **more)
+
+
+def spans(segments):
+    return [(one.start, one.end) for one in segments]
+
+
+def test_short_ones_take_in_their_followers():
+    assert spans(merge_segments([part(0, 4), part(5, 9), part(9, 14)])) == [(0, 14)]
+
+
+def test_nothing_grows_past_the_limit():
+    assert spans(merge_segments([part(0, 25), part(25, 50), part(50, 70), part(70, 90)])) == [(0, 50), (50, 90)]
+
+
+def test_other_speakers_channels_and_languages_stay_apart():
+    parts = [part(0, 2), part(2, 4, "b"), part(4, 6), part(6, 8, channel=1), part(8, 9, language="de")]
+    assert len(merge_segments(parts)) == 5
+
+
+def test_a_long_silence_is_not_bridged():
+    assert spans(merge_segments([part(0, 2), part(5.5, 7)])) == [(0, 2), (5.5, 7)]
+
+
+def test_what_is_joined_keeps_text_words_and_confidence():
+    first = Segment(0, 0, 1, "Hello,", (Word("Hello,", 0, 1),), "a", confidence=0.5, emotion="happy", event="speech")
+    second = Segment(1, 1, 4, "world.", (Word("world.", 1, 4),), "a", confidence=0.9, emotion="sad", event="speech")
+    (one,) = merge_segments([first, second])
+    assert one.text == "Hello, world."
+    assert [word.text for word in one.words] == ["Hello,", "world."]
+    assert one.confidence == pytest.approx(0.8)
+    assert (one.emotion, one.event) == (None, "speech")
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(st.tuples(st.integers(1, 40), st.integers(0, 50), st.sampled_from("ab")), max_size=20))
+def test_merged_segments_hold_to_the_rules(shape):
+    parts, at = [], 0.0
+    for length, pause, speaker in shape:
+        parts.append(part(at, at + length, speaker))
+        at += length + pause / 10
+    merged = merge_segments(parts)
+    assert " ".join(one.text for one in merged) == " ".join(one.text for one in parts)
+    assert all(one.end - one.start <= LONGEST for one in merged)
+    for one, following in pairwise(merged):
+        joinable = (
+            one.speaker == following.speaker
+            and following.start - one.end <= LONGEST_GAP
+            and following.end - one.start <= LONGEST
+        )
+        assert not joinable
