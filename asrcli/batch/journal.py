@@ -101,7 +101,7 @@ class Journal:
         Raises:
             DiskFullError, OutputError: it cannot be created. Lack of permission is a notice instead.
         """
-        self.path = Path(os.path.abspath(path))
+        self.path = place(path)
         self.notices: list[str] = []
         self._lock = RLock()
         self._written: dict[Path, list[Written]] = {}
@@ -197,7 +197,7 @@ class Journal:
     def written(self, output: Path) -> Sequence[Written]:
         """Everything that was ever recorded of an output, oldest first."""
         with self._lock:
-            return tuple(self._written.get(Path(os.path.abspath(output)), ()))
+            return tuple(self._written.get(place(output), ()))
 
     # Hashes of recordings
 
@@ -208,7 +208,7 @@ class Journal:
             OSError: it cannot be read.
         """
         status = os.stat(path)
-        source = Path(os.path.abspath(path))
+        source = place(path)
         now = time.time_ns()
         with self._lock:
             known = self._digests.get((source, status.st_size, status.st_mtime_ns))
@@ -316,12 +316,18 @@ class Journal:
         }
 
     def _relative(self, path: Path) -> str:
-        absolute = Path(os.path.abspath(path))
+        absolute = place(path)
         folder = self.path.parent
         return absolute.relative_to(folder).as_posix() if absolute.is_relative_to(folder) else os.fspath(absolute)
 
     def _absolute(self, path: str) -> Path:
         return Path(os.path.normpath(self.path.parent / path))
+
+
+def place(path: Path) -> Path:
+    """Where a file lies, by whatever links its folder was reached; the file itself may be a link."""
+    folder, name = os.path.split(os.path.abspath(path))
+    return Path(os.path.realpath(folder), name)
 
 
 def hash_file(path: Path) -> str:
@@ -340,7 +346,7 @@ def hash_file(path: Path) -> str:
 
 def _offset(output: Path) -> int:
     """The byte of the journal that stands for an output; nothing is ever written there, it only is locked."""
-    name = os.fsencode(os.path.realpath(output))
+    name = os.fsencode(place(output))
     return 1 + int.from_bytes(hashlib.blake2b(name, digest_size=6).digest(), "big")
 
 

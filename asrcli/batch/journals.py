@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
-from asrcli.batch.journal import Journal
+from asrcli.batch.journal import Journal, place
 
 #: journals kept open without anybody using them; a deep tree has more folders than a process may have files
 _IDLE = 32
@@ -42,7 +41,7 @@ class Journals:
         if path is None:
             yield None
             return
-        key = Path(os.path.abspath(path))
+        key = place(path)
         entry, notices = self._take(key)
         for notice in notices:
             if self._on_notice is not None:

@@ -64,6 +64,7 @@ class Search:
     problems: list[Problem] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     _first: dict[object, str] = field(default_factory=dict)
+    _entered: set[tuple[int, int]] = field(default_factory=set)
 
     def run(self) -> None:
         wanted = Filter(suffixes=self.suffixes, include=tuple(self.inputs.include), exclude=tuple(self.inputs.exclude))
@@ -91,11 +92,20 @@ class Search:
                 self.found.append(Found(None))
             return
         if os.path.isdir(path):
-            self._walk(Walk(path, wanted, self.inputs.recursive))
+            self._walk(path, wanted)
         elif not wanted.excludes(path.name):
             self._add_file(path, None)
 
-    def _walk(self, walk: Walk) -> None:
+    def _walk(self, folder: Path, wanted: Filter) -> None:
+        try:
+            status = os.stat(folder)
+        except OSError as error:
+            self.problems.append(unreadable(folder, error))
+            return
+        if (status.st_dev, status.st_ino) in self._entered:
+            self.notices.append(f"{printable(folder)}: part of another folder that was named; transcribed once.")
+            return
+        walk = Walk(folder, wanted, self.inputs.recursive, self._entered)
         for path in walk.files():
             self._add_file(path, walk.root)
         self.problems.extend(walk.problems)

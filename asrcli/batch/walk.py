@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -68,52 +69,61 @@ def natural_key(name: str) -> tuple[list[str | int], str]:
 class Walk:
     """One walk below `root`: iterate `files`, then read what went wrong on the way.
 
-    Hidden files and folders are passed over. Links to folders are followed, each folder is entered once.
+    Hidden files and folders are passed over. Each folder is entered once; links to folders are followed last, so that
+    what can be reached without them is found under its own name.
     """
 
     root: Path
     wanted: Filter
     recursive: bool = True
+    #: (device, inode) of the folders that were entered; several walks may share one set
+    entered: set[tuple[int, int]] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
-    _entered: set[tuple[int, int]] = field(default_factory=set)
 
     def files(self) -> Iterator[Path]:
         """Yield the inputs: a folder's files first, then its folders, each in natural order."""
         waiting = [self.root]
-        while waiting:
-            folder = waiting.pop()
-            files, folders = self._list(folder)
-            yield from files
+        links: deque[Path] = deque()
+        while waiting or links:
+            folder = waiting.pop() if waiting else links.popleft()
+            found = self._list(folder)
+            yield from found.files
             if self.recursive:
-                waiting.extend(reversed(folders))
+                waiting.extend(reversed(found.folders))
+                links.extend(found.links)
 
-    def _list(self, folder: Path) -> tuple[list[Path], list[Path]]:
+    def _list(self, folder: Path) -> _Listing:
+        listing = _Listing()
         try:
-            identity = os.stat(folder)
-            if (identity.st_dev, identity.st_ino) in self._entered:
-                return [], []
-            self._entered.add((identity.st_dev, identity.st_ino))
+            status = os.stat(folder)
+            if (status.st_dev, status.st_ino) in self.entered:
+                return listing
+            self.entered.add((status.st_dev, status.st_ino))
             with os.scandir(folder) as entries:
-                found = sorted(entries, key=lambda entry: natural_key(entry.name))
+                names = sorted((entry.name for entry in entries), key=natural_key)
         except OSError as error:
             self.problems.append(unreadable(folder, error))
-            return [], []
-        files: list[Path] = []
-        folders: list[Path] = []
-        for entry in found:
-            if not entry.name.startswith("."):
-                self._sort_in(folder, entry, files, folders)
-        return files, folders
+            return listing
+        for name in names:
+            if not name.startswith("."):
+                self._sort_in(folder / name, listing)
+        return listing
 
-    def _sort_in(self, folder: Path, entry: os.DirEntry[str], files: list[Path], folders: list[Path]) -> None:
-        path = folder / entry.name
+    def _sort_in(self, path: Path, listing: _Listing) -> None:
         relative = path.relative_to(self.root).as_posix()
         if os.path.isdir(path):
             if not self.wanted.excludes(relative):
-                folders.append(path)
+                (listing.links if os.path.islink(path) else listing.folders).append(path)
         # A link that leads nowhere becomes an input that fails, so that the loss is noticed; pipes are no recordings.
         elif self.wanted.wants(relative) and (os.path.isfile(path) or not os.path.exists(path)):
-            files.append(path)
+            listing.files.append(path)
+
+
+@dataclass(slots=True)
+class _Listing:
+    files: list[Path] = field(default_factory=list)
+    folders: list[Path] = field(default_factory=list)
+    links: list[Path] = field(default_factory=list)
 
 
 def unreadable(path: Path, error: OSError) -> Problem:

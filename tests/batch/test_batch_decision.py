@@ -162,3 +162,14 @@ def test_a_link_from_an_output_to_its_recording_cannot_destroy_the_recording(run
     summary, _ = run("a.mp3", existing=Existing.OVERWRITE)
     assert summary.failures[0][1].code == "output"
     assert (tmp_path / "a.mp3").read_bytes() == b"1"
+
+
+def test_the_same_folder_by_another_way_is_the_same_folder(run, tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "a.mp3").write_bytes(b"1")
+    (tmp_path / "link").symlink_to("real")
+    run("link")
+    assert run("real")[1] == {"real/a.mp3": "done"}
+    (tmp_path / "link").unlink()
+    (tmp_path / "real").rename(tmp_path / "moved")
+    assert run("moved")[1] == {"moved/a.mp3": "done"}

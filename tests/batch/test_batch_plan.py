@@ -87,7 +87,19 @@ def test_loops_of_links_end(here):
     Path("d/sub/up").symlink_to(here / "d")
     Path("d/self").symlink_to("self")
     Path("d/other").symlink_to("sub")
-    assert sources(plan_of("d")) == ["d/other/a.mp3"]
+    Path("a-link").symlink_to("d")
+    plan = plan_of("d")
+    assert sources(plan) == ["d/sub/a.mp3"]
+    assert plan.notices == ()
+    assert sources(plan_of("a-link/other")) == ["a-link/other/a.mp3"]
+
+
+def test_a_folder_named_twice_is_one_notice_and_not_one_for_each_file(here):
+    touch("d/a.mp3", "d/sub/b.mp3", "d/sub/c.mp3")
+    plan = plan_of("d", "d/sub", "d")
+    assert sources(plan) == ["d/a.mp3", "d/sub/b.mp3", "d/sub/c.mp3"]
+    assert [notice.split(":")[0] for notice in plan.notices] == ["d/sub", "d"]
+    assert sources(plan_of("d/sub", "d")) == ["d/sub/b.mp3", "d/sub/c.mp3", "d/a.mp3"]
 
 
 def test_one_file_under_several_names_is_taken_once_and_said_so(here):
