@@ -7,6 +7,7 @@ and zip.
 
 from __future__ import annotations
 
+import errno
 import lzma
 import stat
 import tarfile
@@ -81,9 +82,8 @@ def extract(
                 if member.open is None or not keep(name, member.size):
                     continue
                 target = into.joinpath(*name.parts)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with member.open() as source:
-                    _copy(archive, source, target, member.size)
+                with member.open() as source, _create(archive, target) as sink:
+                    _copy(archive, source, sink, member)
                 written.append(target)
         except OSError as error:
             if error.errno is not None:
@@ -157,20 +157,26 @@ def _safe_name(archive: Path, name: str) -> PurePosixPath:
     return PurePosixPath(*parts)
 
 
-def _copy(archive: Path, source: IO[bytes], target: Path, size: int) -> None:
+def _create(archive: Path, target: Path) -> IO[bytes]:
+    """A new file, never one that is there already."""
     try:
-        stream = target.open("xb")
-    except FileExistsError as error:
-        raise _hostile(archive, f"{target.name!r} comes twice") from error
-    with stream:
-        copied = 0
-        while block := source.read(_BLOCK):
-            copied += len(block)
-            if copied > size:
-                raise _hostile(archive, f"{target.name!r} is longer than it says")
-            stream.write(block)
-    if copied != size:
-        raise _broken(archive, f"{target.name} ends after {copied:,} of {size:,} bytes")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return target.open("xb")
+    except OSError as error:
+        if error.errno not in {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}:
+            raise
+        raise _hostile(archive, f"{target.name!r} comes twice, or its name cannot be one") from error
+
+
+def _copy(archive: Path, source: IO[bytes], sink: IO[bytes], member: _Member) -> None:
+    copied = 0
+    while block := source.read(_BLOCK):
+        copied += len(block)
+        if copied > member.size:
+            raise _hostile(archive, f"{member.name!r} is longer than it says")
+        sink.write(block)
+    if copied != member.size:
+        raise _broken(archive, f"{member.name} ends after {copied:,} of {member.size:,} bytes")
 
 
 def _hostile(archive: Path, what: str) -> DownloadError:

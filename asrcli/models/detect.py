@@ -8,10 +8,11 @@ guess would end the engine process.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from asrcli.backends.onnx_metadata import read_metadata
 from asrcli.errors import ModelError, UsageError
 from asrcli.models.entry import Kind
 
@@ -72,21 +73,25 @@ _LAYOUTS = (
     ),
 )  # fmt: skip
 
-# `model_type` in the metadata -> type, of those that a layout leaves open (sherpa-onnx's own table in
+# Type -> `model_type` in the metadata, of the types that a layout leaves open (sherpa-onnx's own table in
 # csrc/offline-recognizer-impl.cc, and what its export scripts write).
 _METADATA = {
-    "transducer": {"conformer", "zipformer"},
-    "online_transducer": {"zipformer2", "lstm"},
+    "transducer": {"conformer", "zipformer", "zipformer2"},
+    "online_transducer": {"conformer", "zipformer", "zipformer2", "lstm"},
     "nemo_transducer": {"EncDecRNNTBPEModel", "EncDecHybridRNNTCTCBPEModel"},
     "nemo_ctc": {"EncDecCTCModelBPE", "EncDecCTCModel", "EncDecHybridRNNTCTCBPEModel"},
     "canary": {"EncDecMultiTaskModel"},
     "fire_red_asr": {"fire-red-asr"},
+    "fire_red_asr_ctc": {"fire-red-asr-2-ctc"},
     "online_paraformer": {"paraformer"},
     "sense_voice": {"sense_voice_ctc"},
     "paraformer": {"paraformer"},
     "zipformer_ctc": {"zipformer2_ctc"},
+    "online_zipformer2_ctc": {"zipformer2"},
     "telespeech_ctc": {"telespeech_ctc"},
     "wenet_ctc": {"wenet_ctc"},
+    "dolphin_ctc": {"dolphin"},
+    "medasr_ctc": {"medasr_ctc"},
     "tdnn_ctc": {"tdnn", "tdnn_lstm"},
 }
 
@@ -133,7 +138,10 @@ def detect(path: Path, kind: Kind = "asr") -> tuple[str, dict[str, Path]]:
         files = _match(path, stems, layout)
         if files is None:
             continue
-        type_ = _choose(path, files, layout.types)
+        types = tuple(t for t in layout.types if kind != "streaming" or t.startswith("online_"))
+        if not types:
+            continue
+        type_ = _choose(path, files, types)
         if type_ == "paraformer":
             files["paraformer"] = files.pop("model")
         return type_, files
@@ -199,19 +207,16 @@ def _match(folder: Path, stems: Mapping[str, Path], layout: Layout) -> dict[str,
 def _choose(folder: Path, files: Mapping[str, Path], types: tuple[str, ...]) -> str:
     if len(types) == 1:
         return types[0]
-    graph = files.get("encoder") or files["model"]
-    model_type = onnx_model_type(graph)
-    name = folder.resolve().name.lower()
-
-    def by(test: Callable[[str], bool], among: Iterable[str]) -> list[str]:
-        return [type_ for type_ in among if test(type_)]
-
-    told = by(lambda t: model_type in _METADATA.get(t, ()), types) if model_type else []
+    metadata = _metadata(files.get("encoder") or files["model"])
+    model_type = metadata.get("model_type", "")
+    told = [type_ for type_ in types if model_type in _METADATA.get(type_, ())]
+    if len(told) > 1:
+        # icefall writes one `model_type` for both; only what streams has a chunk length.
+        streams = "decode_chunk_len" in metadata or "chunk_size" in metadata
+        told = [type_ for type_ in told if type_.startswith("online_") == streams] or told
     if len(told) != 1:
-        # The name may settle what the metadata leaves open ("zipformer2" is streaming or not).
-        words = [type_ for word, type_ in _NAMES if word in name]
-        named = [type_ for type_ in words if type_ in (told or types)]
-        told = named[:1] or told
+        name = folder.resolve().name.lower()
+        told = [type_ for word, type_ in _NAMES if word in name and type_ in (told or types)][:1] or told
     if len(told) == 1:
         return told[0]
     raise ModelError(
@@ -219,20 +224,12 @@ def _choose(folder: Path, files: Mapping[str, Path], types: tuple[str, ...]) -> 
     )
 
 
-def onnx_model_type(path: Path) -> str:
-    """`model_type` of an ONNX file's metadata, or "".
-
-    Metadata are the last field of the serialised message, after the graph: the file's tail is read, and in it the
-    protobuf entry {1: "model_type", 2: value}. No ONNX library, and no gigabyte through memory.
-    """
-    tail = 1 << 19
-    with path.open("rb") as stream:
-        stream.seek(max(0, path.stat().st_size - tail))
-        data = stream.read(tail)
-    found = re.search(rb"\n\nmodel_type\x12(.)", data, re.DOTALL)
-    if found is None:
-        return ""
-    return data[found.end() : found.end() + found[1][0]].decode("utf-8", "replace")
+def _metadata(graph: Path) -> dict[str, str]:
+    """A graph's metadata; none of an ORT file, or of one that the engine will refuse anyway."""
+    try:
+        return read_metadata(graph)
+    except ModelError:
+        return {}
 
 
 def _how_to_say(folder: Path) -> str:

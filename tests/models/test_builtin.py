@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import base64
+import os
+import stat
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asrcli.errors import ModelError
+from asrcli.models import builtin
+
+
+@pytest.fixture(autouse=True)
+def _wheel():
+    if not builtin.available():
+        pytest.skip("needs the extra asrcli[builtin]")
+
+
+def record(token: bytes) -> bytes:
+    length = bytes([len(token)]) if len(token) < 128 else bytes([(len(token) & 0x7F) | 0x80, len(token) >> 7])
+    return length + token
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.binary(min_size=1, max_size=300), max_size=30))
+def test_token_table_round_trip(tokens):
+    tokens = [b"<unk>", *tokens]
+    lines = builtin.tokens_txt(b"".join(map(record, tokens))).splitlines()
+    read = [(base64.b64decode(text), int(number)) for text, number in map(bytes.split, lines)]
+    assert read == [(token.replace("▁".encode(), b" "), i) for i, token in enumerate(tokens)]
+
+
+@pytest.mark.parametrize("table", [b"", b"\x05abc", record(b"<s>"), record(b"<unk>") + b"\x05ab"])
+def test_unknown_table_is_refused(table):
+    with pytest.raises(ModelError, match="token table"):
+        builtin.tokens_txt(table)
+
+
+def test_embedded_model_recognises_real_speech(tmp_path, wheel_audio):
+    import sherpa_onnx
+    import soundfile
+
+    files = builtin.files(tmp_path)
+    recognizer = sherpa_onnx.OfflineRecognizer.from_moonshine_v2(**{key: str(path) for key, path in files.items()})
+    samples, rate = soundfile.read(wheel_audio / "beckett.wav", dtype="float32")
+    stream = recognizer.create_stream()
+    stream.accept_waveform(rate, samples)
+    recognizer.decode_stream(stream)
+    assert "fail again, fail better" in stream.result.text.lower()
+
+
+def test_table_is_made_once_and_whole(tmp_path):
+    first = builtin.files(tmp_path)["tokens"]
+    made = first.stat().st_mtime_ns
+    assert builtin.files(tmp_path)["tokens"] == first
+    assert first.stat().st_mtime_ns == made
+    assert [p.name for p in tmp_path.iterdir()] == [first.name]
+
+
+def test_many_at_once_see_a_whole_table(tmp_path):
+    expected = builtin.tokens_txt((builtin.assets() / "tokenizer.bin").read_bytes())
+    with ThreadPoolExecutor(8) as pool:
+        read = list(pool.map(lambda _: builtin.files(tmp_path)["tokens"].read_bytes(), range(16)))
+    assert all(data == expected for data in read)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_home_that_cannot_be_written_falls_back_on_a_private_folder(tmp_path, monkeypatch):
+    blocked = tmp_path / "file"
+    blocked.write_text("a file where the cache folder should be")
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    tokens = builtin.files(blocked / "cache")["tokens"]
+    assert tokens.is_relative_to(tmp_path / "tmp")
+    assert stat.S_IMODE(tokens.parent.stat().st_mode) == 0o700
+    assert tokens.read_bytes().startswith(b"PHVuaz4= 0\n")
+
+
+def test_folder_planted_by_somebody_else_is_not_used(tmp_path, monkeypatch):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    (tmp_path / "tmp").mkdir()
+    planted = tmp_path / "tmp" / f"asrcli-{os.getuid()}"
+    planted.symlink_to(tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    tokens = builtin.files(blocked / "cache")["tokens"]
+    assert not tokens.is_relative_to(planted)
+    assert tokens.is_file()
+
+
+def test_the_package_is_never_imported(tmp_path):
+    """Importing moonshine_voice needs PortAudio, which a server lacks."""
+    code = f"""
+import sys
+from pathlib import Path
+from asrcli.models import builtin
+builtin.files(Path({str(tmp_path)!r}))
+builtin.silero_onnx()
+print([m for m in sys.modules if m.startswith(("moonshine", "silero"))])
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+def test_embedded_silero_is_an_onnx_file_that_loads():
+    import sherpa_onnx
+
+    path = builtin.silero_onnx()
+    config = sherpa_onnx.VadModelConfig()
+    config.silero_vad.model = str(path)
+    assert sherpa_onnx.VoiceActivityDetector(config, buffer_size_in_seconds=1).empty()

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import PurePosixPath
+
+import pytest
+
+from asrcli.models.archive import is_archive
+from asrcli.models.entry import entry_to_dict, parse_entry
+from asrcli.models.registry import Registry
+
+# Types that are not recognisers: the parameters of sherpa-onnx's configuration objects.
+OTHER = {
+    "silero_vad": {"model"},
+    "pyannote": {"model"},
+    "speaker_embedding": {"model"},
+    "ct_transformer": {"ct_transformer"},
+    "cnn_bilstm": {"cnn_bilstm", "bpe_vocab"},
+}
+FACTORY = {"nemo_transducer": "transducer", "canary": "nemo_canary"}
+
+
+@pytest.fixture(scope="module")
+def entries(tmp_path_factory):
+    return [e for e in Registry(tmp_path_factory.mktemp("root")).entries() if e.source == "catalogue"]
+
+
+def test_it_is_large_and_covers_every_kind(entries):
+    kinds = [entry.kind for entry in entries]
+    assert len(entries) > 60
+    assert kinds.count("asr") > 45
+    assert set(kinds) == {"asr", "streaming", "vad", "punctuation", "segmentation", "embedding", "language-id"}
+
+
+def test_files_are_the_parameters_of_the_engines_factories(entries):
+    """A renamed or misspelt parameter would end the engine process; so it is compared with the installed engine."""
+    import sherpa_onnx
+
+    for entry in entries:
+        if entry.type in OTHER:
+            assert set(entry.files) == OTHER[entry.type], entry.name
+            continue
+        if entry.kind == "language-id":  # takes the two graphs of a Whisper alone
+            assert set(entry.files) == {"encoder", "decoder"}, entry.name
+            continue
+        online = entry.type.startswith("online_")
+        owner = sherpa_onnx.OnlineRecognizer if online else sherpa_onnx.OfflineRecognizer
+        type_ = entry.type.removeprefix("online_")
+        parameters = inspect.signature(getattr(owner, f"from_{FACTORY.get(type_, type_)}")).parameters
+        needed = {name for name, parameter in parameters.items() if parameter.default is parameter.empty}
+        assert set(entry.files) == needed, entry.name
+        assert set(entry.options) <= set(parameters), entry.name
+        assert (entry.kind == "streaming") == online, entry.name
+
+
+def test_every_offline_factory_of_the_engine_has_a_model_or_is_a_toy(entries):
+    import sherpa_onnx
+
+    factories = {name.removeprefix("from_") for name in dir(sherpa_onnx.OfflineRecognizer) if name.startswith("from_")}
+    types = {FACTORY.get(entry.type, entry.type) for entry in entries}
+    assert factories - types == {"tdnn_ctc"}  # knows two words
+
+
+def test_addresses_and_sums_are_well_formed(entries):
+    for entry in entries:
+        url, sum_ = entry.download.url, entry.download.sha256
+        if entry.name == "voxceleb-thin-resnet":
+            assert url is None  # nobody publishes the file
+            continue
+        assert url.startswith("https://github.com/k2-fsa/sherpa-onnx/releases/download/"), entry.name
+        assert sum_ is None or re.fullmatch(r"[0-9a-f]{64}", sum_), entry.name
+        assert is_archive(url) or len(entry.required) == 1, entry.name
+        if is_archive(url):
+            assert entry.download.archive_subdir == PurePosixPath(url).name.removesuffix(".tar.bz2"), entry.name
+
+
+def test_one_address_has_one_sum_and_one_folder(entries):
+    seen: dict[str, tuple[str | None, str]] = {}
+    for entry in entries:
+        if entry.download.url:
+            held = (entry.download.sha256, entry.dir)
+            assert seen.setdefault(entry.download.url, held) == held, entry.name
+
+
+def test_everything_is_said_of_every_model(entries):
+    for entry in entries:
+        assert entry.licence, entry.name
+        assert entry.size, entry.name
+        assert 5 <= entry.window <= 60, entry.name
+        assert all(not PurePosixPath(name).is_absolute() and ".." not in name for name in entry.required), entry.name
+        assert (entry.cluster_threshold is not None) == (entry.kind == "embedding"), entry.name
+        assert entry.type != "whisper" or entry.window <= 30, entry.name
+
+
+def test_languages_are_codes(entries):
+    for entry in entries:
+        assert all(re.fullmatch(r"[a-z]{2,3}", code) for code in entry.languages), entry.name
+        assert len(set(entry.languages)) == len(entry.languages), entry.name
+
+
+def test_entries_survive_their_yaml_form(entries):
+    for entry in entries:
+        assert parse_entry(entry.name, entry_to_dict(entry), where="test", source="catalogue") == entry
+
+
+def test_the_models_the_documentation_promises(entries):
+    names = {entry.name for entry in entries}
+    assert names >= {
+        "sensevoice-small", "sensevoice-small-2025", "paraformer-zh", "paraformer-zh-small", "paraformer-trilingual",
+        "paraformer-en", "whisper-tiny", "whisper-large-v3", "whisper-turbo", "zipformer-en", "zipformer-zh-en",
+        "parakeet-tdt-0.6b-v2", "parakeet-tdt-0.6b-v3", "moonshine-base-ja", "fire-red-asr2",
+        "dolphin-base", "canary-180m-flash", "omnilingual-300m", "qwen3-asr-0.6b", "funasr-nano", "silero-vad",
+        "ct-punc-zh-en", "pyannote-segmentation-3-0", "campplus-zh-en", "eres2net-base-zh",
+        "streaming-paraformer-zh-en", "streaming-zipformer-en",
+    }  # fmt: skip

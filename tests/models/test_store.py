@@ -1,0 +1,323 @@
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from asrcli.errors import (
+    DiskFullError,
+    DownloadError,
+    ModelError,
+    ModelNotInstalledError,
+    UnknownModelError,
+    UsageError,
+)
+from asrcli.models.mirrors import parse_mirror
+from asrcli.models.registry import Registry
+from asrcli.models.store import Store, obtain
+from tests.models.serving import tar_of
+
+_random = random.Random(3)
+FILES = {
+    "pack/model.int8.onnx": _random.randbytes(200_000),
+    "pack/model.onnx": _random.randbytes(1_200_000),
+    "pack/tokens.txt": b"a 0\n",
+    "pack/LICENSE": b"MIT",
+    "pack/test_wavs/0.wav": b"RIFF",
+}
+
+
+def described(url: str | None = None, **more: object) -> dict:
+    download = {"url": url, "archive_subdir": "pack", **more.pop("download", {})}
+    return {
+        "type": "sense_voice",
+        "dir": "pack",
+        "files": {"model": "model.int8.onnx", "tokens": "tokens.txt"},
+        "download": download,
+        **more,
+    }
+
+
+@pytest.fixture(scope="module")
+def archive() -> bytes:
+    return tar_of(FILES)
+
+
+@pytest.fixture
+def store(server, make_store, archive) -> Store:
+    return make_store({"m": described(server.serve("/pack.tar.bz2", archive))})
+
+
+def test_install_brings_what_is_needed_and_no_more(store, server):
+    told = []
+    folder = store.install("m", progress=lambda done, total: told.append((done, total)))
+    assert {p.relative_to(folder).as_posix() for p in folder.rglob("*")} == {"model.int8.onnx", "tokens.txt", "LICENSE"}
+    assert (folder / "model.int8.onnx").read_bytes() == FILES["pack/model.int8.onnx"]
+    assert told[-1][0] == told[-1][1] == len(server.files["/pack.tar.bz2"])
+    assert store.registry.resolve("m").files["tokens"] == folder / "tokens.txt"
+    assert folder.stat().st_mode & 0o055 == 0o055  # others may read a shared folder of models
+    assert {p.name for p in store.root.iterdir()} == {"pack", "models.yaml", "models.lock.json", ".locks", ".downloads"}
+    assert list((store.root / ".downloads").iterdir()) == []
+
+
+def test_installing_twice_asks_the_network_once(store, server):
+    store.install("m")
+    store.install("m")
+    assert len(server.requests) == 1
+
+
+def test_force_fetches_again_and_keeps_what_the_user_added(store, server):
+    folder = store.install("m")
+    (folder / "hotwords.txt").write_text("mine")
+    (folder / "tokens.txt").write_text("damaged")
+    store.install("m", force=True)
+    assert (folder / "tokens.txt").read_bytes() == FILES["pack/tokens.txt"]
+    assert (folder / "hotwords.txt").read_text() == "mine"
+    assert len(server.requests) == 2
+
+
+def test_first_download_is_pinned_and_a_changed_one_refused(store, server, make_tar):
+    store.install("m")
+    lock = json.loads((store.root / "models.lock.json").read_text())["models"]["pack"]
+    assert set(lock["files"]) == {"model.int8.onnx", "tokens.txt", "LICENSE"}
+    assert list(lock["archives"]) == [f"{server.base}/pack.tar.bz2"]
+    store.remove("m")
+    server.serve("/pack.tar.bz2", make_tar({**FILES, "pack/tokens.txt": b"tampered 0\n"}))
+    with pytest.raises(DownloadError, match="not what was expected"):
+        store.install("m")
+    assert not store.registry.installed("m")
+
+
+def test_published_sum_is_held_to(make_store, server, archive):
+    store = make_store({"m": described(server.serve("/pack.tar.bz2", archive), download={"sha256": "0" * 64})})
+    with pytest.raises(DownloadError, match="0000"):
+        store.install("m")
+    assert not (store.root / "pack").exists()
+
+
+def test_archive_without_the_promised_files(make_store, server, make_tar):
+    url = server.serve("/pack.tar.bz2", make_tar({"pack/tokens.txt": b""}))
+    with pytest.raises(DownloadError, match=r"lacks model\.int8\.onnx"):
+        make_store({"m": described(url)}).install("m")
+
+
+def test_hostile_archive_leaves_nothing(make_store, server, make_tar):
+    store = make_store({"m": described(server.serve("/pack.tar.bz2", make_tar({**FILES, "../../escaped": b"x"})))})
+    with pytest.raises(DownloadError, match="leads out"):
+        store.install("m")
+    assert not (store.root / "pack").exists()
+    assert not list(store.root.glob(".incoming-*"))
+    assert not list(store.root.parent.rglob("escaped"))
+
+
+def test_sign_in_page_in_place_of_the_archive(make_store, server):
+    store = make_store({"m": described(server.serve("/pack.tar.bz2", b"<html>Please sign in</html>"))})
+    with pytest.raises(DownloadError, match="broken"):
+        store.install("m")
+
+
+def test_broken_transfer_goes_on_next_time(store, server):
+    server.faults["/pack.tar.bz2"] = [("cut", 2000), *[("cut", 0)] * 9]
+    with pytest.raises(DownloadError):
+        store.install("m")
+    server.faults["/pack.tar.bz2"].clear()
+    store.install("m")
+    assert server.requests[-1] == ("/pack.tar.bz2", "bytes=2000-")
+    assert store.registry.installed("m")
+
+
+def test_single_file_model(make_store, server):
+    url = server.serve(["/vad/silero_vad.onnx", "raw=1"][0], b"graph")
+    entry = {"type": "silero_vad", "kind": "vad", "dir": "vad", "files": {"model": "silero_vad.onnx"}}
+    store = make_store({"v": {**entry, "download": {"url": url}}})
+    assert (store.install("v") / "silero_vad.onnx").read_bytes() == b"graph"
+    assert store.registry.resolve("v", kind="vad").type == "silero_vad"
+
+
+def test_from_a_local_archive_no_network_is_used(make_store, archive, tmp_path):
+    store = make_store({"m": described("http://127.0.0.1:9/pack.tar.bz2")})
+    (tmp_path / "fetched.tar.bz2").write_bytes(archive)
+    store.install("m", source=tmp_path / "fetched.tar.bz2")
+    assert store.registry.installed("m")
+
+
+def test_local_archive_is_held_to_the_published_sum(make_store, archive, tmp_path):
+    store = make_store({"m": described("http://127.0.0.1:9/pack.tar.bz2", download={"sha256": "0" * 64})})
+    (tmp_path / "fetched.tar.bz2").write_bytes(archive)
+    with pytest.raises(DownloadError, match="is not the archive of m") as caught:
+        store.install("m", source=tmp_path / "fetched.tar.bz2")
+    assert "models.yaml" in caught.value.hint
+    with pytest.raises(UsageError, match="no file"):
+        store.install("m", source=tmp_path / "nothing.tar.bz2")
+
+
+def test_mirrors_come_first_and_the_own_address_last(make_store, server, archive):
+    server.serve("/mirror/owner/pack.tar.bz2", archive)
+    store = make_store({"m": described(f"{server.base}/owner/pack.tar.bz2")})
+    mirrors = [parse_mirror(f"{server.base}/gone/{{name}}"), parse_mirror(f"{server.base}/mirror/{{path}}")]
+    store.install("m", mirrors=mirrors)
+    assert [path for path, _ in server.requests] == ["/gone/pack.tar.bz2", "/mirror/owner/pack.tar.bz2"]
+
+
+def test_single_files_from_a_server_like_hugging_face(make_store, server):
+    for name in ("model.int8.onnx", "tokenizer/vocab.json"):
+        server.serve(f"/me/pack/resolve/main/{name}", name.encode() * 1000, ("cut", 100))
+    entry = {
+        "type": "qwen3_asr",
+        "dir": "pack",
+        "files": {"model": "model.int8.onnx", "tokenizer": "tokenizer"},
+        "extra_files": ["tokenizer/vocab.json"],
+        "download": {"huggingface": "me/pack"},
+    }
+    store = make_store({"m": entry, "other": described("http://127.0.0.1:9/x.tar", dir="other")})
+    folder = store.install("m", mirrors=[parse_mirror(f"hf:{server.base}")])
+    assert (folder / "tokenizer" / "vocab.json").read_bytes() == b"tokenizer/vocab.json" * 1000
+    assert store.verify("m").checked == 2
+    with pytest.raises(UsageError, match="not known to lie on Hugging Face"):
+        store.install("other", mirrors=[parse_mirror("hf")])
+
+
+def test_two_processes_at_once_download_once(store, server):
+    """The second waits for the first and takes what it brought."""
+    server.faults["/pack.tar.bz2"] = [("stall", 1000)]
+    waiting = threading.Event()
+
+    def install(_):
+        mine = Store(Registry(store.root, cache_dir=store.registry.cache_dir), policy=store._policy)
+        return mine.install("m", on_wait=lambda: (waiting.set(), server.go.set()))
+
+    with ThreadPoolExecutor(2) as pool:
+        folders = list(pool.map(install, range(2)))
+    assert waiting.is_set()
+    assert folders[0] == folders[1]
+    assert len(server.requests) == 1
+
+
+def test_killed_download_is_resumed_and_its_lock_is_free(store, server, archive):
+    """kill -9 in mid-transfer: no lock is held, nothing stands under a final name, the part is used."""
+    server.files["/pack.tar.bz2"] = archive + bytes(3 << 20)  # bzip2 ignores what trails
+    server.faults["/pack.tar.bz2"] = [("stall", 2 << 20)]
+    code = textwrap.dedent(f"""
+        from pathlib import Path
+        from asrcli.models.registry import Registry
+        from asrcli.models.store import Store
+        Store(Registry(Path({str(store.root)!r}))).install("m")
+    """)
+    process = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "no_proxy": "*"})
+    part = store.root / ".downloads" / "pack.tar.bz2.part"
+    deadline = time.monotonic() + 60
+    while not part.exists() or part.stat().st_size < 1 << 20:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (store.root / "pack").exists()
+    had = part.stat().st_size
+    server.faults["/pack.tar.bz2"] = []
+    store.install("m")
+    assert server.requests[-1] == ("/pack.tar.bz2", f"bytes={had}-")
+    assert store.registry.installed("m")
+    assert not list(store.root.glob(".incoming-*"))
+
+
+def test_leavings_of_a_killed_installation_are_swept(store):
+    rest = store.root / ".incoming-pack-killed"
+    rest.mkdir()
+    (rest / "half").write_bytes(b"x")
+    store.install("m")
+    assert not rest.exists()
+
+
+def test_verify_finds_every_kind_of_damage(store):
+    folder = store.install("m")
+    assert store.verify("m").ok
+    assert store.verify("m").checked == 2
+    (folder / "model.int8.onnx").write_bytes(b"flipped")
+    (folder / "tokens.txt").unlink()
+    result = store.verify("m")
+    assert not result.ok
+    assert result.problems["tokens.txt"] == "missing"
+    assert "was" in result.problems["model.int8.onnx"]
+
+
+def test_remove(store):
+    folder = store.install("m")
+    assert store.remove("m") == ("m",)
+    assert not folder.exists()
+    with pytest.raises(ModelNotInstalledError):
+        store.remove("m")
+    with pytest.raises(UnknownModelError):
+        store.remove("nothing")
+
+
+def test_remove_drops_what_is_half_downloaded(store, server):
+    server.faults["/pack.tar.bz2"] = [("cut", 2000), *[("cut", 0)] * 9]
+    with pytest.raises(DownloadError):
+        store.install("m")
+    store.remove("m")
+    assert list((store.root / ".downloads").iterdir()) == []
+
+
+def test_models_outside_the_root_are_never_touched(make_store, tmp_path):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for name in ("model.int8.onnx", "tokens.txt"):
+        (mine / name).write_bytes(b"x")
+    store = make_store({"m": described(None, dir=str(mine))})
+    with pytest.raises(UsageError, match="yours to look after"):
+        store.remove("m")
+    assert store.registry.installed("m")
+    sneaky = make_store({"m": described(None, dir="../mine")})
+    with pytest.raises(UsageError, match="outside"):
+        sneaky.remove("m")
+
+
+def test_two_precisions_of_one_archive_share_a_folder(make_store, server, archive):
+    url = server.serve("/pack.tar.bz2", archive)
+    full = {**described(url), "files": {"model": "model.onnx", "tokens": "tokens.txt"}}
+    store = make_store({"int8": described(url), "full": full})
+    store.install("int8")
+    assert store.registry.installed("full")
+    assert store.remove("full") == ("int8", "full")
+
+
+def test_model_too_large_for_the_disk_is_refused_before_it_comes(make_store, server, archive):
+    store = make_store({"m": described(server.serve("/pack.tar.bz2", archive), size=1 << 60)})
+    with pytest.raises(DiskFullError, match="MB are free"):
+        store.install("m")
+    assert server.requests == []
+
+
+def test_no_address(make_store):
+    store = make_store({"m": described(None)})
+    with pytest.raises(UsageError, match="no download address"):
+        store.install("m")
+
+
+def test_damaged_lock_file_is_named(store):
+    (store.root / "models.lock.json").write_text("{")
+    with pytest.raises(ModelError, match=r"models\.lock\.json"):
+        store.install("m")
+
+
+def test_obtain_downloads_what_is_named(store, server):
+    assert obtain(store, "m").name == "m"
+    assert obtain(store, "m", offline=True).name == "m"
+    assert len(server.requests) == 1
+
+
+def test_offline_fails_closed(store, server):
+    with pytest.raises(ModelNotInstalledError, match="--offline") as caught:
+        obtain(store, "m", offline=True)
+    assert "models import" in caught.value.hint
+    assert server.requests == []
