@@ -81,13 +81,14 @@ class DiarizationService:
                     owners.append((index, int(local)))
                     embeddings.append(vector)
                     seconds.append(clean)
+        vectors = np.array(embeddings, dtype=np.float32).reshape(len(embeddings), self._extractor.dim)
         owner = np.array(owners, dtype=np.int32).reshape(-1, 2)
         width = max((len(speakers) for speakers in activity), default=0)
         return Heard(
             activity=np.array([_with_rows(speakers, width) for speakers in activity], dtype=bool),
             window=owner[:, 0],
             local=owner[:, 1],
-            embeddings=same_direction(np.array(embeddings, dtype=np.float32).reshape(len(embeddings), -1)),
+            embeddings=same_direction(vectors),
             seconds=np.array(seconds, dtype=np.float32),
         )
 

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pytest
+import soundfile
+
+from asrcli.audio import open_audio
+from asrcli.audio.types import Source
+from asrcli.errors import EngineError
+from asrcli.evaluate.diarization import read_rttm, score_turns
+from asrcli.options import AudioOptions, SpeakerOptions
+from asrcli.speakers.diarizer import Diarizer, Voice
+from asrcli.transcript import Segment, Turn, Word
+from tests.speakers.tone_voices import RATE, conversation
+
+TALK = [
+    Turn(1, 5, "2"), Turn(5.5, 9, "0"), Turn(9.5, 14, "2"), Turn(15, 21, "1"), Turn(19, 24, "0"), Turn(25, 33, "1"),
+    Turn(33.5, 39, "2"), Turn(40, 48, "0"), Turn(49, 56, "1"), Turn(57, 66, "2"), Turn(67, 74, "0"),
+]  # fmt: skip
+
+
+def diarize(diarizer, audio, block=16000):
+    for start in range(0, len(audio), block):
+        diarizer.push(audio[start : start + block])
+    return diarizer.finish()
+
+
+def test_a_conversation_of_tones_is_told_apart(tone_diarizer):
+    turns = diarize(tone_diarizer(), conversation(TALK, 75))
+    assert score_turns(TALK, turns, collar=0.1).der < 0.02
+    assert len(turns) == len(TALK)
+    # Numbered by first appearance: voice 2, then 0, then 1.
+    assert [turn.speaker for turn in turns[:4]] == ["Speaker 1", "Speaker 2", "Speaker 1", "Speaker 3"]
+
+
+def test_overlapped_speech_keeps_both_turns(tone_diarizer):
+    turns = diarize(tone_diarizer(), conversation(TALK, 75))
+    speaking = {turn.speaker for turn in turns if turn.start < 20 < turn.end}
+    assert speaking == {"Speaker 2", "Speaker 3"}
+
+
+@pytest.mark.parametrize("block", [777, 40000, 1200000])
+def test_the_size_of_blocks_does_not_matter(tone_diarizer, block):
+    audio = conversation(TALK, 75)
+    assert diarize(tone_diarizer(), audio, block) == diarize(tone_diarizer(), audio)
+
+
+@pytest.mark.parametrize("seconds", [0.4, 2.0, 9.99, 10.0, 12.5, 47.5])
+def test_recordings_of_any_length(tone_diarizer, seconds):
+    spoken = [Turn(0.0, seconds, "1")]
+    turns = diarize(tone_diarizer(), conversation(spoken, seconds))
+    assert {turn.speaker for turn in turns} == {"Speaker 1"}
+    assert max(turn.end for turn in turns) <= seconds
+    assert score_turns(spoken, turns, collar=0.0).der < 0.1 / seconds
+
+
+def test_silence_and_nothing_have_no_turns(tone_diarizer):
+    assert diarize(tone_diarizer(), np.zeros(20 * RATE, np.float32)) == []
+    assert tone_diarizer().finish() == []
+
+
+def test_the_number_asked_for(tone_diarizer):
+    audio = conversation(TALK, 75)
+    assert len({turn.speaker for turn in diarize(tone_diarizer(speakers=2), audio)}) == 2
+    assert len({turn.speaker for turn in diarize(tone_diarizer(max_speakers=1), audio)}) == 1
+    assert len({turn.speaker for turn in diarize(tone_diarizer(min_speakers=2), audio)}) == 3
+
+
+def test_known_voices_are_called_by_name(tone_diarizer):
+    teacher = tone_diarizer()
+    diarize(teacher, conversation([Turn(0, 8, "0")], 8))
+    known = [Voice("Ada", teacher.voices["Speaker 1"])]
+    named = diarize(tone_diarizer(known), conversation(TALK, 75))
+    assert [turn.speaker for turn in named[:4]] == ["Speaker 1", "Ada", "Speaker 1", "Speaker 2"]
+    # Nobody else is taken for her.
+    others = diarize(tone_diarizer(known), conversation([Turn(0, 8, "1"), Turn(9, 18, "2")], 18))
+    assert {turn.speaker for turn in others} == {"Speaker 1", "Speaker 2"}
+
+
+def test_segments_get_their_speakers(tone_diarizer):
+    diarizer = tone_diarizer()
+    turns = diarize(diarizer, conversation([Turn(0, 4, "0"), Turn(4.5, 9, "1")], 9))
+    words = tuple(Word(f"w{second}", second, second + 0.9) for second in range(9))
+    found = diarizer.label([Segment(0, 0, 9, " ".join(word.text for word in words), words)], turns)
+    assert [(part.speaker, part.text) for part in found] == [
+        ("Speaker 1", "w0 w1 w2 w3"),
+        ("Speaker 2", "w4 w5 w6 w7 w8"),
+    ]
+
+
+def test_a_failing_engine_is_an_error(engine, tone_specs):
+    submit = partial(engine.submit, "nobody loaded this")
+    diarizer = Diarizer(submit, SpeakerOptions(enabled=True), cluster_threshold=0.7, voice_threshold=0.3)
+    diarizer.push(np.zeros(RATE, np.float32))
+    with pytest.raises(EngineError):
+        diarizer.finish()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "most", "speakers"),
+    [
+        ("librispeech_conv2", {}, 0.12, 2),
+        ("librispeech_conv4", {}, 0.18, 4),
+        ("pyannote_sample", {"speakers": 2}, 0.10, 2),
+    ],
+)
+def test_real_conversations(shared, real_diarizer, name, options, most, speakers):
+    audio, rate = soundfile.read(shared / f"data/speakers/{name}.wav", dtype="float32")
+    assert rate == RATE
+    (truth,) = read_rttm((shared / f"data/speakers/{name}.rttm").read_text()).values()
+    turns = diarize(real_diarizer(**options), audio)
+    assert len({turn.speaker for turn in turns}) == speakers
+    # 0.25 s on each side of a boundary (NIST's collar), and the stricter reading, 0.25 s in all.
+    assert score_turns(truth, turns, collar=0.25).der <= most
+    assert score_turns(truth, turns, collar=0.125).der <= most
+
+
+def test_one_reader_is_one_speaker(wheel_audio, real_diarizer):
+    path = wheel_audio / "two_cities.wav"
+    with open_audio(Source("two cities", path), AudioOptions()) as stream:
+        audio = np.concatenate([block[:, 0] for block in stream.blocks()])
+    turns = diarize(real_diarizer(), audio)
+    assert {turn.speaker for turn in turns} == {"Speaker 1"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_one_voice_keeps_one_label_for_a_long_time(shared, real_diarizer):
+    from benchmarks.diarization import clips
+    from benchmarks.diarization import conversation as talk
+
+    truth: list[Turn] = []
+    diarizer = real_diarizer()
+    for block in talk(clips(shared / "data/speakers/librispeech_conv4.wav"), 1500, truth, seed=3):
+        diarizer.push(block)
+    turns = diarizer.finish()
+    assert len({turn.speaker for turn in turns}) == 4
+    assert score_turns(truth, turns).der < 0.18
