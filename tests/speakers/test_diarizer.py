@@ -106,7 +106,7 @@ def test_a_failing_engine_is_an_error(engine, tone_specs):
         ("pyannote_sample", {"speakers": 2}, 0.10, 2),
     ],
 )
-def test_real_conversations(shared, real_diarizer, name, options, most, speakers):
+def test_real_conversations(shared, real_diarizer, name, options, *, most, speakers):
     audio, rate = soundfile.read(shared / f"data/speakers/{name}.wav", dtype="float32")
     assert rate == RATE
     (truth,) = read_rttm((shared / f"data/speakers/{name}.rttm").read_text()).values()
