@@ -16,9 +16,11 @@ _CJK_WORDS = st.builds(
 )
 _ODD_WORDS = st.tuples(
     st.sampled_from(
-        ["3", "000", "10.5", "kg", "Mr.", "$", "&", "<b>", "</v>", "-->", "{\\an8}", "\\N", 'say "so"', "=1+1", "a,b",
-         "*", "#", "_x_", "[music]", "1.", "- no", "😀", "👩‍👩‍👧", "`", "~~", "|", "tab\there", "two\nlines", "&amp;", "'", "\\",
-         "http://example.org/a/very/long/address/that/fits/no/line/at/all"]
+        [
+            "3", "000", "10.5", "kg", "Mr.", "$", "&", "<b>", "</v>", "-->", "{\\an8}", "\\N", 'say "so"', "=1+1",
+            "a,b", "*", "#", "_x_", "[music]", "1.", "- no", "`", "~~", "|", "tab\there", "two\nlines", "'", "\\",
+            "&amp;", "\U0001f600", "\U0001f469\u200d\U0001f467", "e\u0301", "http://example.org/an/address/for/which/no/line/is/wide",
+        ]
     ),
     st.booleans(),
 )  # fmt: skip

@@ -55,7 +55,7 @@ def _time(centis: int) -> str:
 
 def _text(cue: Cue) -> str:
     # Lengths are differences of rounded times, so that their sum never drifts from the cue's.
-    marks = [centiseconds(time) for time in (cue.start, *(word.start for word in cue.words[1:]), cue.end)]
+    marks = [centiseconds(time) for time in (*cue.onsets, cue.end)]
     lengths = iter([after - before for before, after in pairwise(marks)])
     lines = []
     for line in cue.lines:

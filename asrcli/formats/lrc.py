@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import PurePath
 
 from asrcli.formats.clock import centiseconds
@@ -27,14 +28,14 @@ def render(transcript: Transcript, options: CueOptions) -> str:
 
 def _text(cue: Cue, *, highlight: bool) -> str:
     # A label in brackets would read as another tag.
+    onsets = iter(cue.onsets)
     parts = []
     for index, line in enumerate(cue.lines):
         name = f"{line.speaker}: " if line.speaker and (index == 0 or cue.dialogue) else ""
-        words = "".join(
-            (" " if number and word.space_before else "") + f"<{_stamp(word.start)}>{word.text}"
-            for number, word in enumerate(line.words)
-        )
-        parts.append(name + (words if highlight else join_words(line.words)))
+        words = line.words
+        if highlight:
+            words = tuple(replace(word, text=f"<{_stamp(next(onsets))}>{word.text}") for word in words)
+        parts.append(name + join_words(words))
     return " ".join(parts)
 
 

@@ -29,7 +29,7 @@ def _delta(seconds: float) -> timedelta:
 
 def _highlighted(cue: Cue) -> Iterator[tuple[float, float, frozenset[int]]]:
     """Start, end and the words (by number) to mark; words that begin at once are marked together."""
-    starts = [cue.start, *(word.start for word in cue.words[1:]), cue.end]
+    starts = [*cue.onsets, cue.end]
     marked: set[int] = set()
     for number, (start, end) in enumerate(pairwise(starts)):
         marked.add(number)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from asrcli.formats.clock import clock, milliseconds
 from asrcli.options import CueOptions
 from asrcli.text.cues import DASH, Cue, CueLine, shape
@@ -20,10 +22,10 @@ def render(transcript: Transcript, options: CueOptions) -> str:
 
 
 def _payload(cue: Cue, *, highlight: bool) -> str:
-    now = cue.start
+    onsets = iter(_tags(cue)) if highlight else None
     lines = []
     for line in cue.lines:
-        text, now = _timed(line, now, cue.end) if highlight else (line.text.translate(_ESCAPES), now)
+        text = line.text.translate(_ESCAPES) if onsets is None else _timed(line, onsets)
         lines.append((DASH if cue.dialogue else "") + text)
     if not cue.dialogue:
         return _voiced(cue.speaker, "\n".join(lines))
@@ -34,13 +36,19 @@ def _voiced(speaker: str | None, text: str) -> str:
     return f"<v {speaker.translate(_ESCAPES)}>{text}</v>" if speaker else text
 
 
-def _timed(line: CueLine, now: float, end: float) -> tuple[str, float]:
-    """The words, each in `<c>` behind the time of its start; tags must rise and lie inside the cue."""
+def _tags(cue: Cue) -> Iterator[str]:
+    """A timestamp tag for each word, or nothing: tags must rise and lie inside the cue."""
+    last = milliseconds(cue.start)
+    for onset in cue.onsets:
+        fresh = last < milliseconds(onset) < milliseconds(cue.end)
+        yield f"<{clock(onset)}>" if fresh else ""
+        last = max(last, milliseconds(onset))
+
+
+def _timed(line: CueLine, tags: Iterator[str]) -> str:
+    """The words, each in `<c>` behind its tag."""
     out = ""
     for index, word in enumerate(line.words):
         space = " " if index and word.space_before else ""
-        if milliseconds(now) < milliseconds(word.start) < milliseconds(end):
-            now = word.start
-            out += f"<{clock(now)}>"
-        out += f"<c>{space}{word.text.translate(_ESCAPES)}</c>"
-    return out, now
+        out += f"{next(tags)}<c>{space}{word.text.translate(_ESCAPES)}</c>"
+    return out

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from asrcli.options import CueOptions
 from asrcli.text.divide import Divider
@@ -53,6 +53,14 @@ class Cue:
     @property
     def words(self) -> tuple[Word, ...]:
         return tuple(word for line in self.lines for word in line.words)
+
+    @property
+    def onsets(self) -> list[float]:
+        """When each word lights up: the cue's start, then the words' own, never falling.
+
+        In a dialogue the voices may overlap; the words of the second then light up after those of the first.
+        """
+        return list(accumulate((self.start, *(word.start for word in self.words[1:])), max))
 
     @property
     def text(self) -> str:

@@ -219,16 +219,20 @@ def test_chinese_is_measured_in_full_width_characters():
 
 @pytest.mark.parametrize(
     ("before", "after", "space"),
-    [("3", "000", True), ("10.5", "kg", True), ("$", "5", True), ("Dr.", "No", True), ("2024", "年", False), ("三", "百", False),
-     ("don", "'t", False), ("カ", "ー", False), ("（", "注", False), ("第", "三", False)],
+    [
+        ("3", "000", True), ("10.5", "kg", True), ("$", "5", True), ("Dr.", "No", True), ("2024", "年", False),
+        ("三", "百", False), ("don", "'t", False), ("カ", "ー", False), ("（", "注", False), ("第", "三", False),
+    ],
 )  # fmt: skip
 def test_what_belongs_together(before, after, space):
     assert price(before, after, space, "en") >= GLUED
 
 
 def test_prices_follow_the_broadcasters_order():
-    places = [("late.", "The", True), ("late,", "he", True), ("late", "because", True), ("late", "in", True), ("late", "trains", True),
-              ("the", "train", True)]  # fmt: skip
+    places = [
+        ("late.", "The", True), ("late,", "he", True), ("late", "because", True), ("late", "in", True),
+        ("late", "trains", True), ("the", "train", True),
+    ]  # fmt: skip
     prices = [price(*place, "en") for place in places]
     assert prices == sorted(prices)
     assert len(set(prices)) == len(prices)
