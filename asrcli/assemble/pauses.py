@@ -17,6 +17,9 @@ _SHORTEST_PAUSE = 0.1
 _SHORTEST_SPEECH = 0.06
 #: a level counts as speech from here up, between the chunk's floor (0) and its loud parts (1)
 _SPEECH_LEVEL = 0.35
+#: and only where the VAD does not rule it out; it is a little late at onsets and early at soft endings (levels)
+_NO_SPEECH = 0.1
+_BEFORE, _AFTER = 2, 6
 #: the floor and the loud parts must be this far apart to tell anything, dB
 _LEAST_RANGE = 12.0
 
@@ -47,6 +50,12 @@ def _loud(chunk: Chunk) -> np.ndarray[tuple[int], np.dtype[np.bool_]] | None:
     if top - floor < _LEAST_RANGE:
         return None
     loud = smooth > floor + _SPEECH_LEVEL * (top - floor)
+    if len(chunk.speech) == len(levels):
+        near = np.pad(chunk.speech, (_AFTER, _BEFORE))
+        loud &= np.lib.stride_tricks.sliding_window_view(near, _BEFORE + _AFTER + 1).max(axis=1) >= _NO_SPEECH
+    for region, following in pairwise(chunk.regions):
+        start, end = ((at - chunk.start) // LEVEL_HOP for at in (region.end, following.start))
+        loud[start:end] = False
     _drop_short(loud, value=False, shortest=_SHORTEST_PAUSE)
     _drop_short(loud, value=True, shortest=_SHORTEST_SPEECH)
     return np.asarray(loud)
@@ -57,7 +66,9 @@ def _drop_short(loud: np.ndarray[tuple[int], np.dtype[np.bool_]], *, value: bool
     edges = np.flatnonzero(np.diff(loud)) + 1
     bounds = [0, *edges.tolist(), len(loud)]
     for start, end in pairwise(bounds):
-        if loud[start] == value and (end - start) * _HOP < shortest and start > 0 and end < len(loud):
+        # A short silence at either end of the chunk is cut off speech that goes on there, a short sound is noise.
+        inside = start > 0 and end < len(loud)
+        if loud[start] == value and (end - start) * _HOP < shortest and (inside or value):
             loud[start:end] = not value
 
 

@@ -13,7 +13,7 @@ from asrcli.vad.buffer import SampleBuffer
 from asrcli.vad.detector import WINDOW, SpeechDetector, new_detector
 from asrcli.vad.packing import choose_cut
 from asrcli.vad.regions import SpeechTracker
-from asrcli.vad.types import Chunk, Region
+from asrcli.vad.types import LEVEL_HOP, Chunk, Region
 
 #: the shortest chunk limit that leaves room for a word and its padding, seconds
 _LEAST_LIMIT = 2.0
@@ -56,6 +56,7 @@ class Segmenter:
         )
         self._max_gap = round(options.max_gap * SAMPLE_RATE)
         self._buffer = SampleBuffer()
+        self._probabilities = SampleBuffer()
         self._tracker = SpeechTracker(options, WINDOW)
         self._heard = 0
         #: stretches of speech not given out yet, without padding
@@ -69,6 +70,7 @@ class Segmenter:
         whole = (self._buffer.end - self._heard) // WINDOW * WINDOW
         chunks = self._hear(self._buffer.read(self._heard, self._heard + whole))
         self._buffer.forget(self._wanted())
+        self._probabilities.forget(self._wanted() // WINDOW)
         return chunks
 
     def finish(self) -> list[Chunk]:
@@ -100,7 +102,9 @@ class Segmenter:
 
     def _hear(self, samples: Samples) -> list[Chunk]:
         chunks: list[Chunk] = []
-        for probability in self._detector.probabilities(samples).tolist():
+        probabilities = self._detector.probabilities(samples)
+        self._probabilities.append(probabilities)
+        for probability in probabilities.tolist():
             self._heard += WINDOW
             self._note(self._tracker.step(probability))
             if self._run and self._tracker.onset is None and self._tracker.now - self._run[-1].end > self._max_gap:
@@ -151,7 +155,15 @@ class Segmenter:
         self._done, self._given = done, given
         start = regions[0].start
         samples = self._buffer.read(start, given)
-        return Chunk(start, samples, tuple(regions), Chunk.measure(samples))
+        return Chunk(start, samples, tuple(regions), Chunk.measure(samples), self._speech(start, given))
+
+    def _speech(self, start: int, end: int) -> Samples:
+        """The probability of speech at each level of a chunk."""
+        first = start // WINDOW
+        probabilities = self._probabilities.read(first, -(-end // WINDOW))
+        middles = np.arange((end - start) // LEVEL_HOP) * LEVEL_HOP + LEVEL_HOP // 2 + start
+        speech: Samples = probabilities[middles // WINDOW - first]
+        return speech
 
     def _stretches(self) -> list[Region]:
         stretch = self._tracker.stretch
