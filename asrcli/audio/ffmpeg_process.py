@@ -29,6 +29,8 @@ _FORMATS = (
     "live_flv,loas,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpc,mpc8,mpeg,mpegts,mxf,nistsphere,nut,ogg,oma,qcp,rm,"
     "shn,sox,tak,truehd,tta,voc,w64,wav,wtv,wv,xwma"
 )
+#: stands for the input while ffmpeg-python builds the command: it cannot take names that are no Unicode
+_PLACE = "INPUT"
 #: seconds that looking at a file's header may take
 _PROBE_TIMEOUT = 60
 _HEADER_LIMIT = 4096
@@ -61,9 +63,10 @@ def file_url(path: Path) -> str:
 def decode_command(program: str, url: str, options: AudioOptions, seek: float) -> list[str]:
     """Ffmpeg's arguments: `url` to 16 kHz floats in a WAV stream, whose header tells the number of lanes.
 
-    `aresample=async=1:first_pts=0` puts silence where the track starts late or has gaps, so that times hold.
+    `aresample=async=1:first_pts=0` puts silence where the track starts late or has gaps (of 50 ms; shorter ones are
+    jitter in the container's clock), so that times hold. `rematrix_maxval` keeps a mix from clipping.
     """
-    resample = f"aresample={SAMPLE_RATE}:async=1:first_pts=0:rematrix_maxval=1"
+    resample = f"aresample={SAMPLE_RATE}:async=1:min_hard_comp=0.05:first_pts=0:rematrix_maxval=1"
     pick = f"pan=mono|c0=c{options.channels}," if isinstance(options.channels, int) else ""
     form: dict[str, object] = {"f": "wav", "acodec": "pcm_f32le", "map_metadata": -1, "bitexact": None}
     form["af"] = pick + resample
@@ -71,28 +74,29 @@ def decode_command(program: str, url: str, options: AudioOptions, seek: float) -
         form["ac"] = 1
     if options.end is not None:
         form["t"] = options.end - seek
-    return _command(program, _input(url, options, seek), form)
+    return _command(program, url, _track(options, seek), form)
 
 
 def probe_command(program: str, url: str, options: AudioOptions) -> list[str]:
     """Ffmpeg's arguments to print the file's form and decode next to nothing."""
-    return _command(program, _input(url, options, 0), {"f": "null", "t": 0})
+    return _command(program, url, _track(options, 0), {"f": "null", "t": 0})
 
 
-def _input(url: str, options: AudioOptions, seek: float) -> Any:
+def _track(options: AudioOptions, seek: float) -> Any:
     opening: dict[str, object] = {"protocol_whitelist": "file,pipe", "format_whitelist": _FORMATS, "threads": 1}
     if seek:
         opening["ss"] = seek
-    source = ffmpeg.input(url, **opening)
+    source = ffmpeg.input(_PLACE, **opening)
     # Unmapped, ffmpeg takes the track that the container marks as default.
     return source if options.track is None else source[f"a:{options.track}"]
 
 
-def _command(program: str, track: Any, form: dict[str, object]) -> list[str]:
+def _command(program: str, url: str, track: Any, form: dict[str, object]) -> list[str]:
     # The recogniser has the other cores; video and subtitles are not even decoded.
     output = ffmpeg.output(track, "pipe:1", vn=None, sn=None, dn=None, threads=1, **form)
     everywhere = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+info", "-filter_threads", "1")
-    return [str(part) for part in output.global_args(*everywhere).compile(cmd=program)]
+    command = output.global_args(*everywhere).compile(cmd=program)
+    return [url if part == _PLACE else str(part) for part in command]
 
 
 def probe_ffmpeg(path: Path, options: AudioOptions) -> AudioInfo:

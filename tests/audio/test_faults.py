@@ -1,0 +1,388 @@
+"""Each thing that can be wrong with a file, and what the user reads of it."""
+
+from __future__ import annotations
+
+import os
+import struct
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from asrcli.audio import open_audio, probe
+from asrcli.audio.types import Source
+from asrcli.errors import (
+    AsrcliError,
+    AudioDecodeError,
+    EmptyInputError,
+    FfmpegMissingError,
+    InputError,
+    InputUnreadableError,
+    UsageError,
+)
+from asrcli.options import AudioOptions, RawFormat
+from tests.audio.sounds import LENGTH, TIMES, bursts
+
+RAW = (bursts(16000) * 32767).astype("<i2").tobytes()
+
+
+def wave(data=RAW, *, size=None, rate=16000, channels=1, bits=16, tag=1, chunks=b""):
+    """A WAV file whose header may lie."""
+    frame = channels * bits // 8
+    form = struct.pack("<HHIIHH", tag, channels, rate, rate * frame & 0xFFFFFFFF, frame & 0xFFFF, bits)
+    claimed = len(data) if size is None else size
+    body = b"WAVEfmt " + struct.pack("<I", 16) + form + chunks + b"data" + struct.pack("<I", claimed) + data
+    return b"RIFF" + struct.pack("<I", min(len(body), 0xFFFFFFFF)) + body
+
+
+@pytest.fixture
+def put(tmp_path):
+    def write(name, data):
+        path = tmp_path / name
+        path.write_bytes(data)
+        return path
+
+    return write
+
+
+def fails(decode, path, error, message, **options):
+    with pytest.raises(error, match=message) as caught:
+        decode(path, **options)
+    assert type(caught.value) is error
+    assert caught.value.hint
+    if not options:
+        with pytest.raises(error):
+            probe(Source(name="x", path=path), AudioOptions())
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "kind"),
+    [
+        ("a.wav", b"PK\x03\x04" + bytes(500), "a ZIP archive"),
+        ("a.mp3", b"\x89PNG\r\n\x1a\n" + bytes(500), "a PNG image"),
+        ("a.m4a", b"\xff\xd8\xff\xe0" + bytes(500), "a JPEG image"),
+        ("a.wav", b"%PDF-1.7\n", "a PDF document"),
+        ("a.wav", b"meeting notes\nnothing else\n", "text"),
+        ("a.mp3", "请下载应用程序\n".encode() * 50, "text"),
+        ("a.mp3", b"<!DOCTYPE html><html><body>404</body></html>", "a web page"),
+        ("a.m3u8", b"#EXTM3U\n#EXTINF:10,\nother.wav\n", "a playlist"),
+        ("a.mid", b"MThd\x00\x00\x00\x06\x00\x01", "a MIDI file"),
+    ],
+)
+@pytest.mark.parametrize("machine", ["with ffmpeg", "without"])
+def test_what_is_no_audio_is_named(name, data, kind, machine, request, put, decode):
+    if machine == "without":
+        request.getfixturevalue("no_ffmpeg")
+    fails(decode, put(name, data), AudioDecodeError, f"no audio: it is {kind}")
+
+
+def test_random_bytes(put, decode):
+    fails(decode, put("a.wav", np.random.default_rng(1).bytes(20000)), AudioDecodeError, None)
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.mp3", "a.mp4"])
+def test_an_empty_file(name, put, decode):
+    fails(decode, put(name, b""), EmptyInputError, "0 bytes")
+
+
+def test_a_bare_header(put, decode):
+    path = put("a.wav", wave(b""))
+    with pytest.raises(EmptyInputError, match="only a header"):
+        decode(path)
+
+
+def test_a_film_without_sound(encode, decode, tmp_path):
+    path = encode(tmp_path / "a.mp4", "-f", "lavfi", "-i", "color=s=64x64:d=1", "-c:v", "mpeg4")
+    fails(decode, path, EmptyInputError, "no audio track")
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ({"rate": 1_092_676}, "sample rate of 1,092,676 Hz"),
+        ({"rate": 0}, None),
+        ({"rate": 4_000_000_000}, None),
+        ({"channels": 65535}, None),
+        ({"channels": 0}, None),
+        ({"bits": 0}, None),
+        ({"tag": 0x7777}, None),
+    ],
+)
+def test_absurd_headers(header, message, put, decode):
+    fails(decode, put("a.wav", wave(**header)), AudioDecodeError, message)
+
+
+def test_a_wav_without_data_chunk(put, decode):
+    fails(decode, put("a.wav", wave()[:36] + b"HURF9999" + bytes(2000)), AudioDecodeError, "data")
+
+
+@pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 0x7FFFFFFF, 0x80000000 - 36])
+def test_a_length_that_was_never_filled_in(size, put, decode):
+    """What recorders that lost power and programs that write to pipes leave."""
+    decoded = decode(put("a.wav", wave(size=size)))
+    assert decoded.heard() == pytest.approx(TIMES, abs=1e-3)
+    assert decoded.seconds == LENGTH
+    assert decoded.warnings == []
+
+
+def cut(path, share=0.6):
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.mp3", "a.mkv"])
+def test_a_truncated_file_gives_what_is_there(name, encode, decode, wav, tmp_path):
+    decoded = decode(cut(encode(tmp_path / name, "-i", wav)))
+    assert decoded.heard() == pytest.approx(TIMES[:2], abs=3e-3)
+    assert 2.1 < decoded.seconds < 2.9
+    missing = LENGTH - decoded.seconds
+    (warning,) = decoded.warnings
+    assert warning == f"truncated: {missing:.1f} s of 4.0 s missing"
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.mp3"])
+@pytest.mark.usefixtures("no_ffmpeg")
+def test_a_truncated_file_without_ffmpeg(name, encode, decode, wav, tmp_path, capfd):
+    decoded = decode(cut(encode(tmp_path / name, "-i", wav)))
+    capfd.readouterr()  # the MP3 decoder complains
+    assert decoded.heard() == pytest.approx(TIMES[:2], abs=3e-3)
+    assert decoded.warnings == [f"truncated: {LENGTH - decoded.seconds:.1f} s of 4.0 s missing"]
+
+
+def test_a_truncated_m4a_for_streaming(encode, decode, wav, tmp_path):
+    path = encode(tmp_path / "a.m4a", "-i", wav, "-movflags", "+faststart")
+    data = path.read_bytes()
+    body = data.index(b"mdat")
+    path.write_bytes(data[: body + (len(data) - body) * 6 // 10])
+    decoded = decode(path)
+    assert decoded.heard()[:1] == pytest.approx(TIMES[:1], abs=3e-3)
+    assert decoded.warnings == [f"truncated: {LENGTH - decoded.seconds:.1f} s of 4.0 s missing"]
+
+
+def test_a_truncated_mp4_that_lost_its_index(encode, decode, wav, tmp_path):
+    fails(decode, cut(encode(tmp_path / "a.mp4", "-i", wav)), AudioDecodeError, r"cut off: the index.*\(moov\)")
+
+
+@pytest.mark.parametrize("codec", ["libvorbis", "libopus"])
+def test_a_truncated_ogg(codec, encode, decode, wav, tmp_path):
+    path = encode(tmp_path / "a.ogg", "-i", wav, "-c:a", codec, "-page_duration", 200000)
+    decoded = decode(cut(path, 0.8))
+    assert decoded.heard()[:2] == pytest.approx(TIMES[:2], abs=3e-3)
+    assert decoded.warnings == ["perhaps truncated: the file lacks its end mark"]
+
+
+def test_a_truncated_span_counts_the_span_only(encode, decode, wav, tmp_path):
+    path = cut(encode(tmp_path / "a.wav", "-i", wav))
+    assert decode(path, end=2.0).warnings == []
+    decoded = decode(path, start=1.0, end=3.0)
+    assert decoded.warnings == [f"truncated: {2 - decoded.seconds:.1f} s of 2.0 s missing"]
+
+
+def test_a_film_that_outlasts_its_sound_is_not_truncated(encode, decode, wav, tmp_path):
+    path = encode(tmp_path / "a.mkv", "-f", "lavfi", "-i", "color=s=64x64:d=9", "-i", wav, "-c:v", "mpeg4")
+    decoded = decode(path)
+    assert decoded.seconds == pytest.approx(LENGTH, abs=0.05)
+    assert decoded.warnings == []
+
+
+def spoil(path, share=0.4, length=700):
+    data = bytearray(path.read_bytes())
+    at = int(len(data) * share)
+    data[at : at + length] = b"\x55" * length
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.flac", "a.mp3", "a.m4a"])
+def test_damage_in_the_middle_does_not_cost_the_rest(name, encode, decode, wav, tmp_path, capfd):
+    decoded = decode(spoil(encode(tmp_path / name, "-i", wav)))
+    assert decoded.heard()[0] == pytest.approx(TIMES[0], abs=3e-3)
+    # an MP3's frames have no times: what is lost is missing
+    assert decoded.heard()[-1] == pytest.approx(TIMES[-1], abs=0.15 if name == "a.mp3" else 0.06)
+    if name != "a.m4a":  # an AAC decoder takes nearly everything for sound
+        assert [warning for warning in decoded.warnings if warning.startswith("damaged: ")]
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("name", ["a.mp3", "a.ogg", "a.opus"])
+def test_recordings_joined_in_one_file_are_all_read(name, encode, decode, wav, tmp_path, capfd):
+    one = encode(tmp_path / name, "-i", wav).read_bytes()
+    joined = tmp_path / f"joined-{name}"
+    joined.write_bytes(one + one)
+    assert decode(joined).heard() == pytest.approx([*TIMES, *(LENGTH + time for time in TIMES)], abs=0.1)
+    assert capfd.readouterr().err == ""
+
+
+def test_what_is_no_number_is_silence(decode, tmp_path):
+    samples = bursts(44100)
+    samples[44100:44200] = np.nan
+    samples[50000] = np.inf
+    soundfile.write(tmp_path / "a.wav", samples, 44100, subtype="FLOAT")
+    decoded = decode(tmp_path / "a.wav")
+    assert np.isfinite(decoded.lanes).all()
+    assert decoded.heard() == pytest.approx(TIMES, abs=1e-3)
+    assert decoded.warnings == ["101 samples are no numbers (NaN or infinite) and were taken as silence"]
+
+
+def test_samples_far_beyond_full_scale(decode, tmp_path):
+    soundfile.write(tmp_path / "a.wav", bursts(16000) * 32768, 16000, subtype="FLOAT")
+    decoded = decode(tmp_path / "a.wav")
+    assert np.abs(decoded.lanes).max() == 1.0
+    (warning,) = decoded.warnings
+    assert warning.startswith("clipped: samples reach 19")
+
+
+def test_a_clipped_recording_is_told(decode, tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.sign(np.sin(np.arange(32000) / 9)), 16000)
+    (warning,) = decode(tmp_path / "a.wav").warnings
+    assert warning.startswith(("clipped: 99 %", "clipped: 100 %"))
+
+
+def test_silence_is_fine(decode, tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(16000), 16000)
+    decoded = decode(tmp_path / "a.wav")
+    assert decoded.seconds == 1.0
+    assert decoded.warnings == []
+
+
+def test_one_sample_is_a_recording(decode, tmp_path):
+    soundfile.write(tmp_path / "a.wav", [0.5], 16000)
+    assert decode(tmp_path / "a.wav").seconds == 1 / 16000
+
+
+def test_a_missing_file(decode, tmp_path):
+    fails(decode, tmp_path / "a.wav", InputUnreadableError, "no such file")
+
+
+def test_a_directory(decode, tmp_path):
+    fails(decode, tmp_path, InputUnreadableError, "directory")
+
+
+def test_a_pipe_does_not_hang(decode, tmp_path):
+    os.mkfifo(tmp_path / "a.wav")
+    fails(decode, tmp_path / "a.wav", InputUnreadableError, "pipe")
+
+
+def test_a_device(decode, tmp_path):
+    (tmp_path / "a.wav").symlink_to("/dev/zero")
+    fails(decode, tmp_path / "a.wav", InputUnreadableError, "device")
+
+
+def test_an_impossible_name(decode, tmp_path):
+    fails(decode, tmp_path / "a\0b.wav", InputUnreadableError, "cannot be opened")
+    fails(decode, tmp_path / ("a" * 300), InputUnreadableError, "cannot be opened")
+
+
+@pytest.fixture
+def nobody():
+    """A user who is not root, for root may read everything."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    yield
+    os.seteuid(0)
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.m4a"])
+def test_a_file_that_may_not_be_read(name, encode, wav, decode, tmp_path, request):
+    path = encode(tmp_path / name, "-i", wav)
+    path.chmod(0)
+    request.getfixturevalue("nobody")
+    fails(decode, path, InputUnreadableError, "may not be read")
+
+
+@pytest.fixture
+def long_wav(tmp_path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, bursts(16000, (1.0, 18.0), 20.0), 16000)
+    return path
+
+
+def halfway(path, change):
+    """Decode; after the first block, `change` happens to the file."""
+    with open_audio(Source(name="a", path=path), AudioOptions()) as stream:
+        count = 0
+        for number, block in enumerate(stream.blocks()):
+            if number == 0:
+                change()
+            count += len(block)
+    return count / 16000, stream.warnings
+
+
+def test_a_file_that_grows_while_it_is_read(long_wav):
+    def grow():
+        with long_wav.open("ab") as file:
+            file.write(bytes(32000))
+
+    assert halfway(long_wav, grow) == (20.0, ["the file grew while it was read: what was added may be missing"])
+
+
+def test_a_file_that_shrinks_while_it_is_read(long_wav):
+    seconds, warnings = halfway(long_wav, lambda: os.truncate(long_wav, 44 + 32000 * 5))
+    assert seconds < 20
+    assert warnings[0].startswith("truncated: ")
+    assert warnings[1].startswith("the file changed while it was read")
+
+
+@pytest.mark.parametrize("suffix", ["wav", "m4a"])
+def test_a_name_that_vanishes_while_it_is_read(suffix, long_wav, encode, tmp_path):
+    path = long_wav if suffix == "wav" else encode(tmp_path / "a.m4a", "-i", long_wav)
+    seconds, warnings = halfway(path, path.unlink)
+    assert seconds == pytest.approx(20.0, abs=0.1)
+    assert warnings == []
+
+
+def test_tracks_and_channels_that_are_not_there(encode, decode, wav, tmp_path):
+    path = encode(tmp_path / "a.m4a", "-i", wav)
+    fails(decode, path, InputError, "no audio track 3: the file has 1 audio track", track=3)
+    fails(decode, path, InputError, "no channel 1: the recording has one channel", channels=1)
+    fails(decode, wav, InputError, "no channel 2: the recording has one channel", channels=2)
+    fails(decode, wav, InputError, "no audio track 1: the file has 1 audio track", track=1)
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.mp3", "a.m4a"])
+def test_a_start_beyond_the_end(name, encode, decode, wav, tmp_path):
+    fails(
+        decode, encode(tmp_path / name, "-i", wav), EmptyInputError, "ends at 4.0 s, before the start at 9 s", start=9.0
+    )
+
+
+@pytest.mark.parametrize("span", [{"start": -1.0}, {"start": 2.0, "end": 2.0}, {"end": 0.0}])
+def test_an_impossible_span(span, decode, wav):
+    with pytest.raises(UsageError, match="span"):
+        decode(wav, **span)
+
+
+@pytest.mark.usefixtures("no_ffmpeg")
+def test_ffmpeg_is_asked_for_where_nothing_else_reads_it(encode, decode, wav, tmp_path, monkeypatch):
+    path = encode(tmp_path / "a.m4a", "-i", wav)
+    fails(decode, path, FfmpegMissingError, "needs ffmpeg")
+
+
+@pytest.mark.usefixtures("no_ffmpeg")
+def test_a_broken_wav_is_no_fault_of_a_missing_ffmpeg(put, decode):
+    fails(decode, put("a.wav", wave()[:36] + b"HURF9999" + bytes(2000)), AudioDecodeError, "data")
+
+
+def test_raw_samples_that_end_in_mid_sample(put, decode):
+    decoded = decode(put("a.raw", RAW + b"\x01"), raw=RawFormat())
+    assert decoded.seconds == LENGTH
+    assert decoded.warnings == ["the last 1 bytes are no whole sample and were left out"]
+    fails(decode, put("b.raw", b""), EmptyInputError, "0 bytes", raw=RawFormat())
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(at=st.integers(0, 60), value=st.binary(min_size=1, max_size=4), length=st.integers(0, 3000))
+def test_no_header_breaks_the_house(at, value, length, put):
+    """Whatever stands in a WAV header, blocks come or one of our errors."""
+    data = bytearray(wave()[:length])
+    data[at : at + len(value)] = value
+    try:
+        with open_audio(Source(name="a", path=put("a.wav", bytes(data))), AudioOptions()) as stream:
+            assert all(np.isfinite(block).all() for block in stream.blocks())
+    except AsrcliError:
+        pass

@@ -1,0 +1,201 @@
+"""The ffmpeg process: hostile names and contents, no network, no zombies."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+
+import pytest
+
+from asrcli.audio import open_audio
+from asrcli.audio.ffmpeg_log import FfmpegLog
+from asrcli.audio.ffmpeg_process import FfmpegReader, decode_command, file_url, find_ffmpeg
+from asrcli.audio.types import Source
+from asrcli.errors import AudioDecodeError, FfmpegMissingError
+from asrcli.options import AudioOptions
+from tests.audio.sounds import TIMES
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "-i.m4a",
+        "-f lavfi.m4a",
+        "a\nb.m4a",
+        "take %03d.m4a",
+        "%s%n.m4a",
+        "concat:a|b.m4a",
+        "http:.m4a",
+        "a'b\"c`d$e.m4a",
+        "[a]{b}*?.m4a",
+        "录音 один.m4a",
+        "pipe:0",
+        " .m4a",
+    ],
+)
+def test_any_name_is_only_a_name(name, encode, wav, decode, tmp_path, monkeypatch):
+    made = encode(tmp_path / "plain.m4a", "-i", wav)
+    path = tmp_path / name
+    made.rename(path)
+    assert decode(path).heard() == pytest.approx(TIMES, abs=2e-3)
+    monkeypatch.chdir(tmp_path)
+    assert decode(type(path)(name)).heard() == pytest.approx(TIMES, abs=2e-3)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "m4a"])
+def test_a_name_that_is_no_unicode(suffix, encode, wav, decode, tmp_path):
+    made = encode(tmp_path / f"plain.{suffix}", "-i", wav)
+    path = type(made)(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xfe." + suffix.encode()))
+    made.rename(path)
+    assert decode(path).heard() == pytest.approx(TIMES, abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\xff\nURL\n#EXT-X-ENDLIST\n",
+        b"ffconcat version 1.0\n# \xff\nfile 'URL'\n",
+        b"v=0\n# \xff\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nm=audio 9 RTP/AVP 0\n",
+        b"<?xml version='1.0'?><MPD \xff><BaseURL>URL</BaseURL></MPD>",
+    ],
+)
+@pytest.mark.parametrize("local", [False, True])
+def test_a_file_that_names_others_reads_none_of_them(content, local, wav, decode, tmp_path):
+    """A playlist in disguise (no valid text, so that it reaches ffmpeg) must not open files or sockets."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        url = str(wav) if local else f"http://127.0.0.1:{server.getsockname()[1]}/a.wav"
+        path = tmp_path / "a.m4a"
+        path.write_bytes(content.replace(b"URL", url.encode()))
+        with pytest.raises(AudioDecodeError):
+            decode(path)
+        with pytest.raises(BlockingIOError):
+            server.accept()
+
+
+@pytest.fixture
+def lasting(encode, tmp_path):
+    """Long enough that ffmpeg still runs when we leave."""
+    return encode(tmp_path / "a.m4a", "-f", "lavfi", "-i", "sine=d=120:r=16000", "-c:a", "aac", "-b:a", "16k")
+
+
+def test_leaving_early_ends_the_process(lasting):
+    with open_audio(Source(name="a", path=lasting), AudioOptions()) as stream:
+        next(stream.blocks())
+        process = stream._reader._process
+        assert process.poll() is None
+    assert process.returncode is not None
+    assert process.stdout.closed
+    assert process.stderr.closed
+
+
+def test_an_error_in_the_loop_ends_the_process_too(lasting):
+    opened = []
+
+    def fail():
+        with open_audio(Source(name="a", path=lasting), AudioOptions()) as stream:
+            opened.append(stream._reader._process)
+            for _ in stream.blocks():
+                raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    (process,) = opened
+    assert process.returncode is not None
+
+
+def test_a_file_that_fails_leaves_no_process(decode, tmp_path):
+    path = tmp_path / "a.m4a"
+    path.write_bytes(b"\0\0\0\x18ftypM4A " + bytes(3000))
+    with pytest.raises(AudioDecodeError):
+        decode(path)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_a_killed_ffmpeg_is_told(lasting):
+    with open_audio(Source(name="a", path=lasting), AudioOptions()) as stream:
+        blocks = stream.blocks()
+        next(blocks)
+        stream._reader._process.kill()
+        count = 1 + sum(1 for _ in blocks)
+    assert count < 100
+    assert stream.warnings[0].startswith("truncated: ")
+
+
+def test_the_paths_ffmpeg_comes_first(tmp_path, monkeypatch):
+    program = tmp_path / "ffmpeg"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_ffmpeg() == str(program)
+
+
+@pytest.mark.usefixtures("no_ffmpeg")
+def test_no_ffmpeg_at_all():
+    with pytest.raises(FfmpegMissingError, match=r"ffmpeg.*apt install ffmpeg.*asrcli\[builtin\]") as caught:
+        find_ffmpeg()
+    assert caught.value.exit_code == 5
+
+
+def test_the_command_reads_files_and_pipes_only(tmp_path):
+    command = decode_command(
+        "ffmpeg", file_url(tmp_path / "a.m4a"), AudioOptions(start=2, end=5, channels=1, track=2), 2
+    )
+    given = dict(pairwise(command))
+    assert given["-protocol_whitelist"] == "file,pipe"
+    assert not {"hls", "concat", "dash", "sdp", "image2", "lavfi"} & set(given["-format_whitelist"].split(","))
+    assert given["-i"] == f"file:{tmp_path}/a.m4a"
+    assert given["-map"] == "0:a:2"
+    assert (given["-ss"], given["-t"]) == ("2", "3")
+    assert "-nostdin" in command
+    assert {"-vn", "-sn", "-dn"} <= set(command)
+
+
+def test_every_demuxer_admitted_is_one_that_ffmpeg_has():
+    listed = subprocess.run([find_ffmpeg(), "-hide_banner", "-demuxers"], capture_output=True, text=True, check=True)
+    known = {
+        name for line in listed.stdout.splitlines() if line[:3].strip() == "D" for name in line.split()[1].split(",")
+    }
+    command = decode_command("ffmpeg", "file:/a", AudioOptions(), 0)
+    admitted = set(command[command.index("-format_whitelist") + 1].split(","))
+    assert admitted - known <= {"asf_o", "live_flv", "amrnb", "amrwb", "mpc", "shn", "dsf"}
+
+
+def test_metadata_cannot_pose_as_the_banner():
+    log = FfmpegLog()
+    for line in (
+        "[info] Input #0, mov,mp4,m4a,3gp,3g2,mj2, from 'file:/a':",
+        "[info]     title           : x",
+        "[info]                     :   Duration: 99:00:00.00, start: 0",
+        "[info]     comment         :   Stream #0:0: Audio: evil, 1 Hz, mono",
+        "[info]   Duration: 00:00:05.31, start: 0.000000, bitrate: 629 kb/s",
+        "[info]   Stream #0:0[0x1](und): Video: h264 (High) (avc1 / 0x31637661), yuv420p, 320x240",
+        "[info]   Stream #0:1[0x2](eng): Audio: aac (LC) (mp4a / 0x6134706D), 48000 Hz, 5.1(side), fltp, 384 kb/s",
+        "[info]   Stream #0:2[0x3](ger): Audio: opus, 24000 Hz, 9 channels, fltp",
+        "[info] Stream mapping:",
+        "[info]   Stream #0:2 -> #0:0 (opus (native) -> pcm_f32le (native))",
+    ):
+        assert not log.feed(line)
+    assert log.feed("[info] Output #0, wav, to 'pipe:1':")
+    log.feed("[info]   Stream #0:0: Audio: pcm_f32le, 16000 Hz, mono, flt, 512 kb/s")
+    info = log.info()
+    assert (info.duration, info.sample_rate, info.channels, info.tracks) == (5.31, 24000, 9, 2)
+    assert info.format == "mp4/opus"
+    assert log.tracks[0].channels == 6
+
+
+def test_what_ffmpeg_says_is_kept_in_bounds():
+    log = FfmpegLog()
+    for number in range(100_000):
+        log.feed(f"[aac @ 0x1] [error] broken packet {number}")
+    assert log.errors == 100_000
+    assert len(log._messages) <= 40
+
+
+def test_a_reader_can_be_closed_twice(lasting):
+    reader = FfmpegReader(file_url(lasting), AudioOptions())
+    reader.close()
+    reader.close()
+    assert reader._process.returncode is not None

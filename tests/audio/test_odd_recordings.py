@@ -1,0 +1,74 @@
+"""Real recordings in odd forms, and real faults."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from asrcli.audio.channels import LaneDeduper
+from asrcli.errors import AudioDecodeError, EmptyInputError
+
+
+@pytest.fixture(scope="module")
+def odd(shared):
+    return shared / "data" / "odd"
+
+
+@pytest.mark.parametrize(
+    ("name", "seconds", "channels", "rate", "form"),
+    [
+        ("8_Channel_ID.m4a", 8.049, 8, 48000, "mp4/aac"),
+        ("big_buck_bunny_small.mp4", 5.312, 6, 48000, "mp4/aac"),
+        ("jfk_441khz.m4a", 11.0, 1, 44100, "mp4/aac"),
+        ("lhotse_stereo.opus", 1.0054, 2, 8000, "ogg/opus"),
+        ("lhotse_stereo.sph", 1.0, 2, 8000, "nist/pcm_16"),
+        ("silero_test.opus", 8.064, 1, 16000, "ogg/opus"),
+        ("stereo_diarization.wav", 5.0, 2, 16000, "wav/pcm_16"),
+    ],
+)
+def test_good_recordings(name, seconds, channels, rate, form, odd, decode):
+    mixed, split = decode(odd / name), decode(odd / name, channels="split")
+    for decoded in (mixed, split):
+        assert decoded.seconds == pytest.approx(seconds, abs=0.01)
+        assert decoded.warnings == []
+        info = decoded.stream.info
+        assert (info.channels, info.sample_rate, info.format) == (channels, rate, form)
+    assert mixed.stream.lanes == 1
+    assert split.stream.lanes == channels
+    silent = [lane for lane in range(channels) if np.abs(split.lanes[:, lane]).max() < 1e-4]
+    assert silent in ([], [3])  # a film's channel of low effects may be empty
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("funasr_tmp_broken.wav", EmptyInputError, "no audio, only a header"),
+        ("pocketsphinx_awful.wav", AudioDecodeError, "sample rate of 1,092,676 Hz"),
+        ("pocketsphinx_evil.wav", AudioDecodeError, "No 'data' chunk"),
+    ],
+)
+def test_faulty_recordings(name, error, message, odd, decode):
+    with pytest.raises(error, match=message) as caught:
+        decode(odd / name)
+    assert caught.value.hint
+
+
+def test_the_channels_of_an_m4a_speak_in_turn(odd, decode):
+    """Eight channels, each announced in its own: none repeats another."""
+    lanes = decode(odd / "8_Channel_ID.m4a", channels="split").lanes
+    peaks = np.abs(lanes).argmax(axis=0)
+    assert len(set(peaks // 4000)) >= 6
+    deduper = LaneDeduper(8)
+    deduper.push(lanes)
+    assert deduper.duplicates() == []
+
+
+def test_a_recording_is_the_same_through_either_decoder(shared, decode):
+    """The same speech as m4a (ffmpeg) and flac (libsndfile): no shift, no drift."""
+    m4a = decode(shared / "data" / "odd" / "jfk_441khz.m4a").mono
+    flac = decode(shared / "data" / "speech" / "jfk.flac").mono
+    length = min(len(m4a), len(flac))
+    for at in (16000, length - 48000):
+        piece = flac[at : at + 32000]
+        products = [float(np.dot(piece, m4a[at + shift : at + shift + 32000])) for shift in range(-800, 800)]
+        assert abs(int(np.argmax(products)) - 800) <= 16

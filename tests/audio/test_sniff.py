@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asrcli.audio import MEDIA_SUFFIXES, mpeg, ogg
+from asrcli.audio.sniff import decoder_for, index_at_end, not_audio, wav_header
+
+MAGIC = [
+    b"RIFF",
+    b"WAVE",
+    b"fmt ",
+    b"data",
+    b"ftyp",
+    b"mdat",
+    b"moov",
+    b"OggS",
+    b"ID3",
+    b"\xff\xfb\x90",
+    b"Xing",
+    b"ds64",
+]
+HEADS = st.lists(st.one_of(st.sampled_from(MAGIC), st.binary(max_size=40)), max_size=12).map(b"".join)
+
+
+def reader(data):
+    def read(size, position):
+        return data[position : position + size]
+
+    return read
+
+
+@settings(deadline=None, max_examples=300)
+@given(HEADS)
+def test_no_bytes_confuse_it(head):
+    assert decoder_for(head) in {"sound", "ffmpeg"}
+    assert isinstance(index_at_end(head), bool)
+    header = wav_header(head)
+    assert header is None or header.offset <= len(head)
+    assert not_audio(head) is None or not_audio(head)
+    found = mpeg.summary(reader(head))
+    assert found is None or isinstance(mpeg.unbroken(reader(head), found), bool)
+    assert isinstance(ogg.walk(reader(head)).single, bool)
+
+
+@pytest.mark.parametrize(
+    ("name", "decoder"),
+    [
+        *((f"a.{suffix}", "sound") for suffix in ("wav", "flac", "ogg", "opus", "mp3")),
+        *((f"a.{suffix}", "ffmpeg") for suffix in ("m4a", "mkv", "aac", "avi", "wma")),
+    ],
+)
+def test_the_content_decides_not_the_name(name, decoder, encode, wav, tmp_path):
+    head = encode(tmp_path / name, "-i", wav).read_bytes()[:4096]
+    assert decoder_for(head) == decoder
+    assert not_audio(head) is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "at_end"),
+    [([], True), (["-movflags", "+faststart"], False), (["-movflags", "frag_keyframe+empty_moov"], False)],
+)
+def test_where_an_mp4_has_its_index(arguments, at_end, encode, wav, tmp_path):
+    assert index_at_end(encode(tmp_path / "a.mp4", "-i", wav, *arguments).read_bytes()[:4096]) is at_end
+
+
+def test_an_mp3_with_and_without_a_count(encode, wav, tmp_path):
+    read = {}
+    for name, arguments in {"tagged": [], "bare": ["-write_xing", 0, "-id3v2_version", 0], "vbr": ["-q:a", 5]}.items():
+        data = encode(tmp_path / f"{name}.mp3", "-i", wav, *arguments).read_bytes()
+        read[name] = (mpeg.summary(reader(data)), data)
+    tagged, data = read["tagged"]
+    assert tagged.counted
+    assert tagged.constant
+    assert mpeg.fits(tagged, len(data))
+    assert mpeg.unbroken(reader(data), tagged)
+    assert not mpeg.fits(tagged, len(data) // 2)
+    bare, data = read["bare"]
+    assert not bare.counted
+    assert bare.constant
+    assert mpeg.unbroken(reader(data + b"TAG" + bytes(125)), bare)
+    assert not mpeg.unbroken(reader(data[:9000] + bytes(5000) + data[9000:]), bare)
+    assert not read["vbr"][0].constant
+
+
+def test_the_walk_crosses_its_windows(encode, wav, tmp_path):
+    one = encode(tmp_path / "a.mp3", "-i", wav, "-write_xing", 0, "-id3v2_version", 0).read_bytes()
+    many = one * (3_000_000 // len(one))
+    assert mpeg.unbroken(reader(many), mpeg.summary(reader(many)))
+    spoiled = many[:2_500_000] + bytes(2000) + many[2_500_000:]
+    assert not mpeg.unbroken(reader(spoiled), mpeg.summary(reader(spoiled)))
+
+
+def test_ogg_pages(encode, wav, tmp_path):
+    data = encode(tmp_path / "a.ogg", "-i", wav, "-c:a", "libvorbis").read_bytes()
+    assert ogg.walk(reader(data)) == ogg.OggPages(single=True, ended=True)
+    last = data.rindex(b"OggS")
+    assert ogg.walk(reader(data[:last])) == ogg.OggPages(single=True, ended=False)
+    assert not ogg.walk(reader(data + data)).single
+
+
+def test_suffixes_are_lower_case_with_a_dot():
+    assert all(suffix.startswith(".") and suffix == suffix.lower() for suffix in MEDIA_SUFFIXES)
+    wanted = [
+        "wav",
+        "flac",
+        "ogg",
+        "opus",
+        "mp3",
+        "m4a",
+        "mp4",
+        "mkv",
+        "webm",
+        "amr",
+        "aac",
+        "wma",
+        "sph",
+        "mov",
+        "avi",
+    ]
+    assert {f".{one}" for one in wanted} <= MEDIA_SUFFIXES
