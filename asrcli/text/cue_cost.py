@@ -15,7 +15,7 @@ TOP_HEAVY = 1.0
 #: a second by which the cue is too short to be read at `max_cps`
 TOO_FAST = 3.0
 #: a cue that cannot reach `min_cue`, by the share that is missing
-TOO_SHORT = 6.0
+TOO_SHORT = 10.0
 #: a sentence that ends inside a cue which then ends with a sentence, or which breaks off in the next one
 WHOLE_SENTENCE_INSIDE = 0.4
 TORN_SENTENCE_INSIDE = 2.0
