@@ -3,7 +3,7 @@
 _asrcli_command() {
     case $1 in
         '')
-            commands='transcribe models download-model config doctor schema completion'
+            commands='transcribe models download-model speakers evaluate config doctor schema completion'
             options='--version --debug --help'
             valued=''
             argument=''
@@ -74,6 +74,36 @@ _asrcli_command() {
             valued='--mirror --from --model-dir --config'
             argument=any
             ;;
+        speakers)
+            commands='enroll list remove'
+            options='--debug --help'
+            valued=''
+            argument=''
+            ;;
+        'speakers enroll')
+            commands=''
+            options='--replace --diarization-model --embedding-model --model-dir --config --debug --help'
+            valued='--diarization-model --embedding-model --model-dir --config'
+            argument=any
+            ;;
+        'speakers list')
+            commands=''
+            options='--json --config --debug --help'
+            valued=--config
+            argument=''
+            ;;
+        'speakers remove')
+            commands=''
+            options='--config --debug --help'
+            valued=--config
+            argument=any
+            ;;
+        evaluate)
+            commands=''
+            options='-r --reference --rttm -l --language --unit --normalize --no-normalize --collar --alignment --no-alignment --json --config --debug --help'
+            valued='-r --reference --rttm -l --language --unit --collar --config'
+            argument=any
+            ;;
         config)
             commands='show path init'
             options='--debug --help'
@@ -84,7 +114,7 @@ _asrcli_command() {
             commands=''
             options='--json --config --debug --help'
             valued=--config
-            argument='word transcribe models download-model config doctor schema completion'
+            argument='word transcribe models download-model speakers evaluate config doctor schema completion'
             ;;
         'config path')
             commands=''
@@ -186,6 +216,18 @@ _asrcli_value() {
         'download-model --from') argument=file ;;
         'download-model --model-dir') argument=dir ;;
         'download-model --config') argument=file ;;
+        'speakers enroll --diarization-model') argument=any ;;
+        'speakers enroll --embedding-model') argument=any ;;
+        'speakers enroll --model-dir') argument=dir ;;
+        'speakers enroll --config') argument=file ;;
+        'speakers list --config') argument=file ;;
+        'speakers remove --config') argument=file ;;
+        'evaluate -r'|'evaluate --reference') argument=any ;;
+        'evaluate --rttm') argument=any ;;
+        'evaluate -l'|'evaluate --language') argument=any ;;
+        'evaluate --unit') argument='word auto word char' ;;
+        'evaluate --collar') argument=any ;;
+        'evaluate --config') argument=file ;;
         'config show --config') argument=file ;;
         'config path --config') argument=file ;;
         'config init --config') argument=file ;;

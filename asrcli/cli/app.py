@@ -25,6 +25,8 @@ COMMANDS = {
     "transcribe": Entry("transcribe", "Turn recordings into text, subtitles or JSON."),
     "models": Entry("models", "List, inspect, verify and remove models."),
     "download-model": Entry("download_model", "Fetch models from the catalogue."),
+    "speakers": Entry("speakers", "Enrol voices, so that --diarize calls them by name."),
+    "evaluate": Entry("evaluate", "Judge results: word and speaker errors, subtitles."),
     "config": Entry("config", "Show the settings in force and where each comes from."),
     "doctor": Entry("doctor", "Check this machine: engine, ffmpeg, models, disk, speed."),
     "schema": Entry("schema", "Print the JSON Schema of transcripts."),
