@@ -146,7 +146,7 @@ class Search:
             if found.path is not None and found.path.suffix.lower() in TRANSCRIPT_SUFFIXES:
                 folder, name = os.path.split(os.path.abspath(found.path))
                 if (folder, fold(os.path.splitext(name)[0])) in recordings:
-                    self.notices.append(f"{printable(found.path)}: a transcript of another input; left out.")
+                    self.notices.append(f"{printable(found.path)}: named like a transcript of another input; left out.")
                     continue
             kept.append(found)
         self.found = kept

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from asrcli.errors import AsrcliError, InputUnreadableError
+from asrcli.formats import FORMATS
 
 #: what results end in; a walk takes none of them for a recording, whatever the globs say
-TRANSCRIPT_SUFFIXES = frozenset({".txt", ".json", ".jsonl", ".srt", ".vtt", ".tsv"})
+TRANSCRIPT_SUFFIXES = frozenset(f".{form.extension.lower()}" for form in FORMATS.values())
 
 _DIGITS = re.compile(r"([0-9]+)")
 

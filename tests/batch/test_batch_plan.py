@@ -51,7 +51,7 @@ def test_no_recursive(here):
 
 
 def test_hidden_files_our_outputs_and_temporary_files_are_no_inputs(here):
-    touch("d/a.mp3", "d/.b.mp3", "d/.git/c.mp3", "d/a.txt", "d/a.json", f"d/{JOURNAL_NAME}", "d/.asrcli-12.tmp")
+    touch("d/a.mp3", "d/.b.mp3", "d/.git/c.mp3", "d/a.txt", "d/a.TextGrid", f"d/{JOURNAL_NAME}", "d/.asrcli-12.tmp")
     assert sources(plan_of("d")) == ["d/a.mp3"]
     assert sources(plan_of("d", include=["*"])) == ["d/a.mp3"]
 
