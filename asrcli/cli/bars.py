@@ -64,8 +64,8 @@ class Bars(Lines):
     def say(self, text: str) -> None:
         self._screen.print(Text.from_ansi(text))
 
-    def insist(self, text: str) -> None:
-        self._screen.print(Text.from_ansi(text))
+    def insist(self, text: str, hint: str = "") -> None:
+        self._screen.print(Text.from_ansi(f"{text}\n  {hint}" if hint else text))
 
     def batch_started(self, event: events.BatchStarted) -> None:
         super().batch_started(event)

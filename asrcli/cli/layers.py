@@ -3,9 +3,9 @@
 File and variables go into Click's `default_map`, so flags win over them and the same parsers check all three. Where a
 value came from is kept for `asrcli config show` and for error messages.
 
-Variables: `ASRCLI_<OPTION>` holds for every command that has the option, `ASRCLI_<COMMAND>_<OPTION>` for one command
-and wins. A flag takes 1/0, true/false, yes/no or on/off; an option that may be repeated takes several values with commas
-between them.
+Variables: `ASRCLI_<OPTION>` holds for every command that has the option; `ASRCLI_<COMMAND>_<OPTION>` holds for one
+command and wins. A flag takes 1/0, true/false, yes/no or on/off. An option that may be repeated takes several values,
+separated by commas; so it does in the file, where it may also be a list.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def _from_environment(path: tuple[str, ...], param: Any) -> tuple[Any, Origin] |
     for name in variables(path, key_of(param)):
         text = os.environ.get(name)
         if text:
-            return (text.split(",") if param.multiple else text), Origin("environment", name)
+            return _as_taken(param, text), Origin("environment", name)
     return None
 
 
@@ -127,13 +127,15 @@ def _from_file(file: ConfigFile, path: tuple[str, ...], param: Any) -> tuple[Any
         setting = section.settings.get(key_of(param))
         if setting is None:
             continue
-        value: Any = setting.value
-        if param.multiple and isinstance(value, str):
-            value = [value]
-        elif isinstance(value, list) and not param.multiple:
+        if isinstance(setting.value, list) and not param.multiple:
             raise file.error(setting.line, f"'{key_of(param)}' takes one value, not a list.")
-        found = value, Origin("config file", f"{file.path}, line {setting.line}")
+        found = _as_taken(param, setting.value), Origin("config file", f"{file.path}, line {setting.line}")
     return found
+
+
+def _as_taken(param: Any, value: str | list[str]) -> Any:
+    """Several values for an option that may be repeated, as text for any other."""
+    return [item.strip() for item in value.split(",")] if param.multiple and isinstance(value, str) else value
 
 
 def check_keys(file: ConfigFile, path: tuple[str, ...], ctx: typer.Context) -> None:

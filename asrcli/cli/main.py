@@ -75,8 +75,7 @@ def _guarded(arguments: Sequence[str], session: Session) -> int:
         code = _usage_error(problem, session)
     except Exception as error:  # noqa: BLE001 -- the last line of defence: users see no traceback
         code = _failed(error, session)
-    _settle_stdout()
-    return int(code or 0)
+    return _settle_stdout() or int(code or 0)
 
 
 def _stopped(how: str, code: ExitCode, session: Session) -> int:
@@ -121,13 +120,15 @@ def _usage_error(problem: Any, session: Session) -> int:
     return ExitCode.USAGE
 
 
-def _settle_stdout() -> None:
-    """Write out what is left; if the reader is gone, point stdout at nothing, or the interpreter complains at exit."""
+def _settle_stdout() -> int:
+    """Write out what is left; if that fails, point stdout at nothing, or the interpreter complains at exit."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
         with contextlib.suppress(OSError, io.UnsupportedOperation):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0 if isinstance(error, BrokenPipeError) else ExitCode.MACHINE
+    return 0
 
 
 def _use_utf8() -> None:

@@ -15,11 +15,14 @@ from typing import Any
 from asrcli.batch import events
 from asrcli.batch.summary import Summary
 from asrcli.cli.console import Console
+from asrcli.errors import ExitCode
 
 Reporter = Callable[[events.Event], None]
 
 #: a long recording's progress is told this often where there is no bar, seconds
 _LINE_EVERY = 30.0
+
+_ENDINGS = {ExitCode.INTERRUPTED: "interrupted", ExitCode.TERMINATED: "terminated"}
 
 
 class JsonLog:
@@ -54,9 +57,11 @@ class Lines:
         """A line that `--quiet` silences."""
         self.console.notice(text)
 
-    def insist(self, text: str) -> None:
-        """A line that it does not."""
+    def insist(self, text: str, hint: str = "") -> None:
+        """A line that it does not, and below it what to do."""
         self.console.line(f"asrcli: {text}")
+        if hint:
+            self.console.line(f"  {hint}")
 
     def batch_started(self, event: events.BatchStarted) -> None:
         self.total = event.files
@@ -80,9 +85,8 @@ class Lines:
 
     def file_failed(self, event: events.FileFailed) -> None:
         self._finished += 1
-        self.insist(f"{self.console.style('error:', 'red')} {failure_text(event.name, event.error.message)}")
-        if event.error.hint:
-            self.insist(f"  {event.error.hint}")
+        text = failure_text(event.name, event.error.message)
+        self.insist(f"{self.console.style('error:', 'red')} {text}", event.error.hint)
 
     def notice(self, event: events.Notice) -> None:
         self.say(event.message)
@@ -90,6 +94,9 @@ class Lines:
     def batch_finished(self, event: events.BatchFinished) -> None:
         for line in summary_lines(event.summary):
             self.say(line)
+        ending = _ENDINGS.get(event.summary.exit_code)
+        if ending is not None:
+            self.insist(f"{ending}.", "What was finished is kept; the same command goes on from there.")
 
     def _place(self) -> str:
         return f"[{self._finished}/{self.total}] " if self.total > 1 else ""

@@ -91,8 +91,6 @@ def _run(ctx: typer.Context, arguments: Arguments, order: Order, plan: Plan) -> 
         executor = Executor(work, jobs=_feeders(jobs), on_event=report, emit=_emit)
         with _interruptible(executor):
             summary = executor.run(plan)
-    if summary.error is not None:
-        raise summary.error
     return int(summary.exit_code)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import wave
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,3 +86,34 @@ def write_config(home: dict[str, str]) -> Callable[[str], Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def speech(wheel_audio, tmp_path_factory) -> Path:
+    """The first 13 seconds of a reading of "A Tale of Two Cities", 16 kHz mono."""
+    path = tmp_path_factory.mktemp("speech") / "cities.wav"
+    cut_wav(wheel_audio / "two_cities.wav", path, 0, 13)
+    return path
+
+
+def cut_wav(source, target, start, end):
+    with wave.open(str(source)) as whole, wave.open(str(target), "wb") as part:
+        part.setparams(whole.getparams())
+        whole.setpos(int(start * whole.getframerate()))
+        part.writeframes(whole.readframes(int((end - start) * whole.getframerate())))
+
+
+@pytest.fixture
+def recordings(asrcli, speech):
+    """Two recordings of different words in a folder with a folder in it."""
+    root = asrcli.folder / "rec"
+    (root / "inner").mkdir(parents=True)
+    shutil.copy(speech, root / "one.wav")
+    cut_wav(speech, root / "inner" / "two.wav", 6.0, 13)
+    return root
+
+
+@pytest.fixture(scope="session")
+def cut():
+    """The function that cuts a wav file: `cut(source, target, start, end)` in seconds."""
+    return cut_wav

@@ -114,7 +114,7 @@ def test_man_pages_are_clean_roff(page):
     if shutil.which("groff") is None:
         pytest.skip("needs groff")
     done = subprocess.run(
-        ["groff", "-man", "-Tutf8", "-ww", "-rLL=100n", page], capture_output=True, text=True, check=True
+        ["groff", "-man", "-Tutf8", "-P-cbou", "-ww", "-rLL=100n", page], capture_output=True, text=True, check=True
     )
     assert done.stderr == ""
     for heading in ("NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXIT STATUS", "ENVIRONMENT"):

@@ -36,29 +36,39 @@ def test_the_section_wins_over_the_left_edge_and_the_particular_variable_over_th
     assert (rows["jobs"]["value"], rows["jobs"]["where"]) == (8, "ASRCLI_TRANSCRIBE_JOBS")
 
 
-def test_every_option_has_a_key_and_a_variable(asrcli):
-    for name, row in settings(asrcli).items():
-        variable = "ASRCLI_" + name.upper().replace("-", "_")
-        if isinstance(row["value"], bool):
-            value, wanted = str(not row["value"]).lower(), not row["value"]
-        elif name in {"start", "end"}:
-            value, wanted = "1:30", 90
-        elif name in {"raw", "channels", "language"}:
-            value = wanted = {"raw": "f32le", "channels": "split", "language": "zh"}[name]
-        elif name in {"format", "include", "exclude", "hotwords"}:
-            value, wanted = "srt,vtt", ["srt", "vtt"]
-        elif name.startswith("vad-") and name != "vad-model":
-            value, wanted = "0.25", 0.25
-        elif isinstance(row["value"], int | float) or name in {
-            "audio-track", "jobs", "max-chunk", "max-words", "raw-channels"
-        }:  # fmt: skip
-            value, wanted = "9", 9
-            if name == "rate":
-                value, wanted = "8000", 8000
-        else:
-            value = wanted = "somewhere"
-        changed = settings(asrcli, env={variable: value})[name]
-        assert (changed["value"], changed["where"]) == (wanted, variable)
+def another_value(name, value):
+    """Text for a variable, and the value that it should become: none is the default."""
+    special = {
+        "start": ("1:30", 90),
+        "end": ("1:02:03.5", 3723.5),
+        "raw": ("f32le", "f32le"),
+        "channels": ("split", "split"),
+        "language": ("zh", "zh"),
+        "rate": ("8000", 8000),
+    }
+    if name in special:
+        return special[name]
+    if isinstance(value, bool):
+        return ("no", False) if value else ("yes", True)
+    if isinstance(value, list):
+        return "srt,vtt", ["srt", "vtt"]
+    if name.startswith("vad-") and name != "vad-model":
+        return "0.25", 0.25
+    numbers = {"audio-track", "jobs", "max-chunk", "max-words", "raw-channels"}
+    return ("9", 9) if isinstance(value, int | float) or name in numbers else ("somewhere", "somewhere")
+
+
+def test_every_option_has_a_variable_and_a_key(asrcli, write_config):
+    wanted = {name: another_value(name, row["value"]) for name, row in settings(asrcli).items()}
+    assert len(wanted) > 40
+    names = {name: "ASRCLI_" + name.upper().replace("-", "_") for name in wanted}
+    rows = settings(asrcli, env={names[name]: text for name, (text, _) in wanted.items()})
+    for name, (_, value) in wanted.items():
+        assert (rows[name]["value"], rows[name]["where"]) == (value, names[name])
+    path = write_config("transcribe:\n" + "".join(f"  {name}: {text}\n" for name, (text, _) in wanted.items()))
+    rows = settings(asrcli)
+    for line, (name, (_, value)) in enumerate(wanted.items(), start=2):
+        assert (rows[name]["value"], rows[name]["where"]) == (value, f"{path}, line {line}")
 
 
 def test_scalars_are_read_as_on_the_command_line(asrcli, write_config):

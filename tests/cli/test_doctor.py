@@ -1,0 +1,41 @@
+"""`asrcli doctor` on a machine that is well and on one that lacks things."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from asrcli.errors import ExitCode
+
+
+@pytest.mark.usefixtures("wheel_audio")
+def test_all_is_well_and_the_decode_was_real(asrcli):
+    done = asrcli("doctor", "--json")
+    assert done.returncode == 0, done.stdout
+    report = json.loads(done.stdout)
+    checks = {check["name"]: check for check in report["checks"]}
+    assert report["ok"] is True
+    assert {"asrcli", "packages", "cores", "disk (here)", "ffmpeg", "models", "decoding"} <= set(checks)
+    decoding = checks["decoding"]["facts"]
+    assert decoding["text"].startswith("It was the best of times")
+    assert decoding["audio"] == pytest.approx(44, abs=1)
+    assert decoding["speed"] == pytest.approx(decoding["audio"] / decoding["seconds"])
+
+
+def test_what_is_missing_is_told_with_a_remedy(asrcli, tmp_path):
+    for name in ("imageio_ffmpeg", "moonshine_voice"):
+        (tmp_path / f"{name}.py").write_text("raise ImportError", encoding="utf-8")
+    done = asrcli("doctor", env={"PATH": "/nonexistent", "PYTHONPATH": str(tmp_path)})
+    assert done.returncode in {ExitCode.MODEL, ExitCode.MACHINE}
+    lines = done.stdout.splitlines()
+    for name in ("ffmpeg", "models", "decoding"):
+        (at,) = (number for number, line in enumerate(lines) if line.startswith("missing") and name in line)
+        assert "install" in lines[at + 1].lower()
+    assert "\033" not in done.stdout
+
+
+def test_an_unknown_model_is_told(asrcli):
+    done = asrcli("doctor", "--model", "no-such-model")
+    assert done.returncode == ExitCode.MODEL
+    assert "no-such-model" in done.stdout

@@ -1,0 +1,199 @@
+"""Signals, closed pipes and terminals."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import struct
+import subprocess
+import termios
+import time
+
+import pytest
+
+from asrcli.errors import ExitCode
+
+
+@pytest.fixture
+def batch(asrcli, speech, wheel_audio):
+    """A short recording, and one that takes a while: stdin-free, so the batch ends only by itself or a signal."""
+    folder = asrcli.folder / "rec"
+    folder.mkdir()
+    shutil.copy(speech, folder / "short.wav")
+    with open(folder / "long.wav", "wb") as long:  # noqa: PTH123
+        data = (wheel_audio / "two_cities.wav").read_bytes()
+        body = data[44:] * 60
+        long.write(data[:4] + struct.pack("<I", 36 + len(body)) + data[8:40] + struct.pack("<I", len(body)) + body)
+    return folder
+
+
+def wait_for_event(process, kind, name=""):
+    """Read the JSON events of a running program until one comes."""
+    for line in process.stderr:
+        event = json.loads(line)
+        if event["event"] == kind and name in event.get("name", ""):
+            return event
+    raise AssertionError(f"the program ended without {kind}")
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, ExitCode.INTERRUPTED), (signal.SIGTERM, ExitCode.TERMINATED)]
+)
+def test_a_signal_drops_what_is_in_flight_and_keeps_what_is_done(asrcli, batch, number, code):
+    process = asrcli.start("transcribe", "rec", "-f", "txt,json", "--log-json", start_new_session=True)
+    wait_for_event(process, "file_done", "short.wav")
+    wait_for_event(process, "segment", "long.wav")
+    os.killpg(process.pid, number)  # as a terminal does: the engine and ffmpeg get it too
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert {path.name for path in batch.iterdir() if not path.name.startswith(".asrcli-journal")} == {
+        "long.wav",
+        "short.wav",
+        "short.txt",
+        "short.json",
+    }
+    assert b"Traceback" not in said
+    finished = json.loads(said.splitlines()[-1])
+    assert finished["event"] == "batch_finished"
+    assert (finished["summary"]["done"], finished["summary"]["dropped"]) == (1, 1)
+    assert not alive_in(process.pid)
+    again = asrcli("transcribe", "rec/short.wav", "-f", "txt,json")
+    assert "1 skipped" in again.stderr
+
+
+def alive_in(group):
+    """Processes of a group that are left."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def test_a_signal_while_waiting_for_stdin(asrcli):
+    process = asrcli.start("transcribe", "-", "--log-json")
+    wait_for_event(process, "file_started")
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert (process.returncode, out) == (ExitCode.INTERRUPTED, b"")
+
+
+def test_a_signal_outside_a_batch(asrcli, tmp_path):
+    # `config show` waits at a config file that is a pipe nobody writes to.
+    pipe = tmp_path / "config.fifo"
+    os.mkfifo(pipe)
+    for number, code in (signal.SIGINT, ExitCode.INTERRUPTED), (signal.SIGTERM, ExitCode.TERMINATED):
+        process = asrcli.start("config", "show", "--config", pipe, "--debug")
+        with open(pipe, "wb"):  # noqa: PTH123 -- opens once the program reads it, so it is waiting now
+            process.send_signal(number)
+            _, said = process.communicate(timeout=60)
+        assert process.returncode == code, said
+        assert b"Traceback" not in said
+
+
+@pytest.mark.parametrize("arguments", [["schema"], ["transcribe", "--help"], ["completion", "zsh"]])
+def test_a_closed_pipe_ends_quietly(asrcli, arguments):
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as closed:
+        process = asrcli.start(*arguments, stdout=closed)
+        _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (0, b"")
+
+
+def test_a_closed_pipe_in_a_batch_ends_quietly(asrcli, speech):
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as closed:
+        process = asrcli.start("transcribe", speech, "-o", "-", "--quiet", stdout=closed)
+        _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (0, b"")
+
+
+def in_terminal(asrcli, *arguments, env=None, stdout=None, columns=100):
+    """Run with stderr (and stdout, unless given) on a terminal; return the exit code and what was shown."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    process = subprocess.Popen(
+        asrcli.command(*arguments),
+        cwd=asrcli.folder,
+        env=asrcli.env(**({"TERM": "xterm-256color"} | (env or {}))),
+        stdin=subprocess.DEVNULL,
+        stdout=stdout or theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = b""
+    while True:
+        select.select([ours], [], [], 60)
+        try:
+            data = os.read(ours, 65536)
+        except OSError:  # the program has ended, and with it the terminal's other side
+            break
+        if not data:
+            break
+        shown += data
+    os.close(ours)
+    return process.wait(timeout=60), shown.decode()
+
+
+def test_a_terminal_shows_segments_as_they_come_and_a_summary(asrcli, speech):
+    code, shown = in_terminal(asrcli, "transcribe", speech, "-d", "out")
+    assert code == 0
+    plain = re.sub(r"\033\[[0-9;?]*[a-zA-Z]", "", shown)
+    assert "It was the best of times" in plain
+    assert "1 of 1 file done" in plain
+    assert "\033[" in shown
+    assert shown.rindex("\033[?25h") > shown.rindex("\033[?25l")  # the cursor is back
+
+
+@pytest.mark.usefixtures("recordings")
+def test_a_terminal_shows_a_batchs_progress(asrcli):
+    code, shown = in_terminal(asrcli, "transcribe", "rec", "-d", "out")
+    plain = re.sub(r"\033\[[0-9;?]*[a-zA-Z]", "", shown)
+    assert code == 0
+    assert "2 of 2 files done" in plain
+    assert "/2 files" in plain
+    assert "best of times" not in plain  # segments of several files would be a jumble
+
+
+def test_no_color_takes_the_colours_and_leaves_the_rest(asrcli, speech):
+    code, shown = in_terminal(asrcli, "transcribe", speech, "nothing.wav", "-d", "out", env={"NO_COLOR": "1"})
+    assert code == ExitCode.SOME_FAILED
+    colours = [m for m in re.findall(r"\033\[([0-9;]*)m", shown) if any(int(n or 0) >= 30 for n in m.split(";"))]
+    assert colours == []
+    code, shown = in_terminal(asrcli, "transcribe", "nothing.wav")
+    assert "\033[31merror:" in shown
+    code, shown = in_terminal(asrcli, "transcribe", "nothing.wav", env={"NO_COLOR": "1"})
+    assert "\033[3" not in shown
+    assert "error:" in shown
+
+
+def test_a_dumb_terminal_gets_lines(asrcli, speech):
+    code, shown = in_terminal(asrcli, "transcribe", speech, "-d", "out", env={"TERM": "dumb"})
+    assert code == 0
+    assert "\033" not in shown
+
+
+def test_no_escape_sequences_where_there_is_no_terminal(asrcli, speech):
+    done = asrcli("transcribe", speech, "nothing.wav", "-o", "-", env={"FORCE_COLOR": "1", "TERM": "xterm-256color"})
+    assert "\033" not in done.stdout + done.stderr
+
+
+def test_results_are_utf_8_in_every_locale(asrcli):
+    done = subprocess.run(
+        [*asrcli.command("config", "show", "transcribe", "--files-from", "Gespräch")],
+        env=asrcli.env(LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0", PYTHONIOENCODING="latin-1"),
+        capture_output=True,
+        check=True,
+    )
+    assert "Gespräch".encode() in done.stdout
