@@ -50,6 +50,7 @@ class Segmenter:
             options = replace(options, min_speech=0.0, pad_before=0.0, pad_after=0.0)
         self._detector = detector or new_detector(options)
         self._limit = round(max(min(options.max_chunk or window, window), _LEAST_LIMIT) * SAMPLE_RATE)
+        self._most = round(self._limit * (1 + _LOOKAHEAD))
         # Padding is a margin, not content: a chunk must have room for speech.
         self._before, self._after = (
             min(round(seconds * SAMPLE_RATE), self._limit // 5) for seconds in (options.pad_before, options.pad_after)
@@ -127,12 +128,12 @@ class Segmenter:
         return chunks
 
     def _is_overfull(self) -> bool:
-        stretch = self._tracker.stretch
-        first = self._run[0] if self._run else stretch
-        if first is None:
+        # Asked at every window: the cheap answer first.
+        first = self._run[0].start if self._run else self._tracker.onset
+        if first is None or self._tracker.now - first <= self._most:
             return False
-        last = stretch or self._run[-1]
-        return last.end - first.start > self._limit * (1 + _LOOKAHEAD)
+        stretches = self._stretches()
+        return bool(stretches) and stretches[-1].end - stretches[0].start > self._most
 
     def _cut(self) -> Chunk:
         cut = choose_cut(self._padded(), self._limit, self._buffer.read)
