@@ -146,4 +146,5 @@ def _find(table: Mapping[str, _Found], names: Sequence[str], *, alone: bool) -> 
     for name in names:
         if name in stems:
             return stems[name]
-    return next(iter(table.values())) if alone and len(table) == 1 else None
+    only = {id(value): value for value in table.values()}
+    return next(iter(only.values())) if alone and len(only) == 1 else None

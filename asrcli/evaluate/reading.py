@@ -81,7 +81,7 @@ def read_references(path: Path) -> dict[str, Reference]:
 
 
 def read_reference_turns(path: Path) -> dict[str, list[Turn]]:
-    """Reference turns by file id: an RTTM file, or a folder of them.
+    """Reference turns by file id and by the name of the file: an RTTM file, or a folder of them.
 
     Raises:
         InputError: a file cannot be read or is no RTTM.
@@ -90,8 +90,9 @@ def read_reference_turns(path: Path) -> dict[str, list[Turn]]:
     turns: dict[str, list[Turn]] = {}
     for file in files:
         found = read_rttm(_read(file), str(file))
-        # A file about one recording may call it anything inside.
-        turns.update({file.stem: next(iter(found.values()))} if len(found) == 1 else found)
+        turns.update(found)
+        if len(found) == 1:  # a file about one recording may call it anything inside
+            turns[file.stem] = next(iter(found.values()))
     return turns
 
 
