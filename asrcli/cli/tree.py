@@ -90,12 +90,22 @@ def _command(command: Any, ctx: Any, summary: str) -> Command:
         path=path,
         summary=summary or command.get_short_help_str(120),
         help=(command.help or "").strip(),
-        usage=" ".join(command.collect_usage_pieces(ctx)),
+        usage=_usage(command),
         examples=tuple(examples_of(command)),
         options=tuple(_option(p, path[1:]) for p in params if p.param_type_name == "option" and not p.hidden),
         arguments=tuple(_argument(p) for p in params if p.param_type_name == "argument"),
         commands=tuple(_subcommands(command, ctx)),
     )
+
+
+def _usage(command: Any) -> str:
+    """The words after the command's name; Typer's own text differs from version to version."""
+    pieces = ["[OPTIONS]"]
+    for param in command.params:
+        if param.param_type_name == "argument":
+            name = _value(param).placeholder
+            pieces.append((name if param.required else f"[{name}]") + ("..." if param.nargs == -1 else ""))
+    return " ".join([*pieces, "COMMAND [ARGS]..."] if hasattr(command, "commands") else pieces)
 
 
 def _subcommands(command: Any, ctx: Any) -> Iterator[Command]:
