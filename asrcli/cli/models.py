@@ -272,8 +272,16 @@ def _facts(registry: Registry, entry: ModelEntry) -> dict[str, Any]:
 def _row(registry: Registry, entry: ModelEntry) -> list[str]:
     state = "no" if registry.missing(entry) else "default" if registry.is_default(entry.name) else "yes"
     shown = entry.languages if len(entry.languages) <= 6 else (*entry.languages[:4], f"+{len(entry.languages) - 4}")
-    size = "" if entry.size is None else f"{entry.size / 1e6:,.0f} MB"
-    return [entry.name, entry.kind, state, " ".join(shown) or "any", size, entry.licence]
+    return [entry.name, entry.kind, state, " ".join(shown) or "any", _size(entry.size), entry.licence]
+
+
+def _size(count: int | None) -> str:
+    if count is None:
+        return ""
+    for unit, name in ((10**9, "GB"), (10**6, "MB")):
+        if count >= unit:
+            return f"{count / unit:.1f} {name}" if count < 10 * unit else f"{count / unit:.0f} {name}"
+    return f"{count / 1000:.0f} kB"
 
 
 def _table(registry: Registry, entries: list[ModelEntry]) -> None:

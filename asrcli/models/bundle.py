@@ -25,8 +25,8 @@ from asrcli.models.archive import Limits, extract
 from asrcli.models.digest import sha256_file
 from asrcli.models.entry import Download, ModelEntry, entry_to_dict, parse_entry
 from asrcli.models.files import disk_errors, locked
-from asrcli.models.pins import Pin
-from asrcli.models.store import Store, sums_of
+from asrcli.models.pins import Pin, sums_of
+from asrcli.models.store import Store
 from asrcli.models.userfile import add_entry
 
 SCHEMA = "asrcli/bundle/1"
@@ -208,14 +208,17 @@ def _install(store: Store, entry: ModelEntry, folder: Path, *, force: bool) -> N
     if lost:
         raise DownloadError(f"The bundle lacks {', '.join(lost)} of {entry.name}.")
     known = {held.name: held for held in registry.entries()}.get(entry.name)
-    if known is None or (known.dir, dict(known.files)) != (entry.dir, dict(entry.files)):
-        if known is not None and known.source == "embedded":
-            return
-        # Kept without its address: it came from here, and was never compared with what lies there.
-        add_entry(registry.models_yaml, replace(entry, download=Download()))
-        registry.reload()
+    if known is not None and known.source == "embedded":
+        return
     target = store.root / entry.dir
+    if known is None or (registry.folder(known), dict(known.files)) != (target, dict(entry.files)):
+        # A models.yaml beside another root must say which. Without its address: the entry came from here, and was
+        # never compared with what lies there.
+        at_home = registry.models_yaml.parent in {store.root, store.root.parent}
+        place = entry.dir if at_home else str(target)
+        add_entry(registry.models_yaml, replace(entry, dir=place, download=Download()))
+        registry.reload()
     with locked(store.root / ".locks" / f"{target.name}.lock"):
         if force or any(not (target / name).exists() for name in entry.required):
             store.place(entry, folder, target)
-            store.pins.record(entry.dir, Pin(files=sums_of(target)))
+            store.pins.record(target.name, Pin(files=sums_of(target)))

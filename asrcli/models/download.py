@@ -205,15 +205,14 @@ class _Transfer:
             self._receive(response, start)
 
     def _request(self) -> tuple[int, urllib.request.Request]:
-        """The request, and the offset it asks from: the part's length if it is surely of this file, else 0."""
+        """The request, and the offset it asks from: what is there, if it is of this file or the sum will tell, or 0."""
         headers = {"User-Agent": f"asrcli/{__version__}", "Accept-Encoding": "identity"}
         note = self._read_note()
         start = self._have()
-        same = note.get("url") == self._url and note.get("total") is not None
-        if start and (same or self._sha256 is not None):
+        validator = note.get("validator") if note.get("url") == self._url else None
+        if start and (validator or self._sha256 is not None):
             headers["Range"] = f"bytes={start}-"
-            validator = note.get("validator")
-            if validator and note.get("url") == self._url:
+            if validator:
                 headers["If-Range"] = validator
         else:
             start = 0

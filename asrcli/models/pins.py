@@ -7,12 +7,13 @@ address, must stay what they were.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from asrcli.errors import ModelError
+from asrcli.models.digest import sha256_file
 from asrcli.models.files import locked, write_atomic
 
 _SCHEMA = "asrcli/models-lock/1"
@@ -26,6 +27,43 @@ class Pin:
     archives: Mapping[str, str] = field(default_factory=dict)
     #: path in the folder -> sha256
     files: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What became of an installed model's files."""
+
+    name: str
+    #: file -> what is wrong with it; empty: all is well
+    problems: Mapping[str, str] = field(default_factory=dict)
+    #: files that were compared with a known sha256
+    checked: int = 0
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+
+def sums_of(folder: Path) -> dict[str, str]:
+    """Relative path -> sha256 of every file in a folder."""
+    return {
+        path.relative_to(folder).as_posix(): sha256_file(path) for path in sorted(folder.rglob("*")) if path.is_file()
+    }
+
+
+def compare(name: str, folder: Path, required: Sequence[str], pin: Pin) -> Verification:
+    """Hold the required files of a model (folders among them whole) against what is known of them."""
+    problems = {file: "missing" for file in required if not (folder / file).exists()}
+    checked = 0
+    for file, expected in pin.files.items():
+        needed = any(file == want or file.startswith(f"{want}/") for want in required)
+        if not needed or not (folder / file).is_file():
+            continue
+        checked += 1
+        actual = sha256_file(folder / file)
+        if actual != expected:
+            problems[file] = f"sha256 is {actual}, was {expected}"
+    return Verification(name, problems, checked)
 
 
 class Pins:

@@ -112,7 +112,7 @@ class Registry:
             if path.is_file():
                 self._user_data = load_yaml(path)
             elif self._models_yaml is not None:
-                raise ModelError(f"There is no {path}.", "Check the path given with --config or ASRCLI_CONFIG.")
+                raise ModelError(f"There is no {path}.", "Check the path.")
             else:
                 self._user_data = {}
         return self._user_data

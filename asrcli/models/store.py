@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,7 @@ from asrcli.models.download import Policy, Progress, fetch
 from asrcli.models.entry import Kind, ModelEntry
 from asrcli.models.files import disk_errors, locked
 from asrcli.models.mirrors import Mirror
-from asrcli.models.pins import Pin, Pins
+from asrcli.models.pins import Pin, Pins, Verification, compare, sums_of
 from asrcli.models.registry import Registry
 
 if TYPE_CHECKING:
@@ -32,21 +31,6 @@ _POLICY = Policy()
 
 #: companions of a model up to this size are kept too: licence, readme, a bpe.model for hotwords
 _COMPANION_BYTES = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """What `verify` found."""
-
-    name: str
-    #: file -> what is wrong with it; empty: all is well
-    problems: Mapping[str, str] = field(default_factory=dict)
-    #: files that were compared with a known sha256
-    checked: int = 0
-
-    @property
-    def ok(self) -> bool:
-        return not self.problems
 
 
 class Store:
@@ -101,7 +85,7 @@ class Store:
             try:
                 origin, got = self._bring(entry, incoming, mirrors, source, progress)
                 self.place(entry, incoming, target)
-                self.pins.record(entry.dir, Pin({} if got is None else {origin: got}, sums_of(target)))
+                self.pins.record(target.name, Pin({} if got is None else {origin: got}, sums_of(target)))
             finally:
                 shutil.rmtree(incoming, ignore_errors=True)
         return target
@@ -114,6 +98,9 @@ class Store:
                 "Change its 'dir' in models.yaml to a plain name to let asrcli manage it.",
             )
         return folder
+
+    def _pin(self, entry: ModelEntry) -> Pin:
+        return self.pins.of(self.registry.folder(entry).name)
 
     def _sweep(self, target: Path) -> None:
         """Remove what killed installations of this model left; the lock says that none is under way."""
@@ -151,7 +138,7 @@ class Store:
         sum_ = fetch(
             [*(mirror.url(url) for mirror in mirrors), url],
             archive,
-            sha256=entry.download.sha256 or self.pins.of(entry.dir).archives.get(url),
+            sha256=entry.download.sha256 or self._pin(entry).archives.get(url),
             max_bytes=_most(entry),
             progress=progress,
             policy=self._policy,
@@ -175,8 +162,8 @@ class Store:
     ) -> tuple[str, str | None]:
         """One by one from a server like Hugging Face; the parts wait in `.downloads`, so that they can go on."""
         files = mirror.files(entry)
-        pinned = self.pins.of(entry.dir).files
-        parts = self.root / ".downloads" / entry.dir
+        pinned = self._pin(entry).files
+        parts = self.root / ".downloads" / self.registry.folder(entry).name
         done = 0
 
         def step(had: int, _total: int | None) -> None:
@@ -265,18 +252,7 @@ class Store:
             UnknownModelError: no such name.
         """
         entry = self.registry.entry(name)
-        problems = dict.fromkeys(self.registry.missing(entry), "missing")
-        folder = self.registry.folder(entry)
-        checked = 0
-        for file, expected in self.pins.of(entry.dir).files.items():
-            needed = any(file == want or file.startswith(f"{want}/") for want in entry.required)
-            if not needed or not (folder / file).is_file():
-                continue
-            checked += 1
-            actual = sha256_file(folder / file)
-            if actual != expected:
-                problems[file] = f"sha256 is {actual}, was {expected}"
-        return Verification(name, problems, checked)
+        return compare(name, self.registry.folder(entry), entry.required, self._pin(entry))
 
     def remove(self, name: str) -> tuple[str, ...]:
         """Delete an installed model's folder and what was half downloaded of it.
@@ -317,14 +293,7 @@ class Store:
         downloads = self.root / ".downloads"
         archive = PurePosixPath((entry.download.url or "").split("?")[0]).name
         found = list(downloads.glob(f"{archive}*")) if archive else []
-        return found + [path for path in (downloads / entry.dir,) if path.exists()]
-
-
-def sums_of(folder: Path) -> dict[str, str]:
-    """Relative path -> sha256 of every file in a folder."""
-    return {
-        path.relative_to(folder).as_posix(): sha256_file(path) for path in sorted(folder.rglob("*")) if path.is_file()
-    }
+        return found + [path for path in (downloads / self.registry.folder(entry).name,) if path.exists()]
 
 
 def _most(entry: ModelEntry) -> int | None:

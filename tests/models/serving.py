@@ -89,7 +89,8 @@ class _Handler(BaseHTTPRequestHandler):
         if kind == "lie" and start:
             body = data[fault[1] :]
             ranged = {"Content-Range": f"bytes {fault[1]}-{len(data) - 1}/{len(data)}"}
-        self._head(206 if ranged else 200, len(body), ETag=self.server_state.etags[path], **ranged)
+        validator = {"ETag": etag} if (etag := self.server_state.etags[path]) else {}
+        self._head(206 if ranged else 200, len(body), **validator, **ranged)
         if kind in {"cut", "stall"}:
             self.wfile.write(body[: fault[1]])
             self.wfile.flush()

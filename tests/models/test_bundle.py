@@ -63,6 +63,8 @@ def test_what_goes_out_comes_in(here, there, tmp_path):
     assert there.registry.resolve("whisper-tiny").digest == here.registry.resolve("whisper-tiny").digest
     assert there.registry.entry("whisper-tiny").source == "catalogue"
     assert there.verify("mine").checked == 2
+    # It is found without --model-dir too: the user's models.yaml says where it lies.
+    assert Registry(cache_dir=there.registry.cache_dir).resolve("mine").digest == spec.digest
 
 
 def test_bundles_of_equal_models_are_equal(here, tmp_path):

@@ -54,6 +54,17 @@ def test_changed_file_is_not_glued_to_the_old_part(server, tmp_path, policy):
     assert (tmp_path / "m").read_bytes() == new
 
 
+def test_server_that_names_no_version_is_resumed_only_if_a_sum_will_tell(server, tmp_path, policy):
+    url = server.serve("/m", DATA, ("cut", 250_000))
+    server.etags["/m"] = ""
+    fetch([url], tmp_path / "m", policy=policy)
+    assert server.requests == [("/m", ""), ("/m", "")]
+    server.faults["/m"] = [("cut", 250_000)]
+    fetch([url], tmp_path / "n", sha256=SUM, policy=policy)
+    assert server.requests[2:] == [("/m", ""), ("/m", "bytes=250000-")]
+    assert (tmp_path / "m").read_bytes() == (tmp_path / "n").read_bytes() == DATA
+
+
 def test_server_without_ranges_starts_over(server, tmp_path, policy):
     url = server.serve("/m", DATA, ("cut", 250_000), ("no-range",))
     fetch([url], tmp_path / "m", sha256=SUM, policy=policy)
