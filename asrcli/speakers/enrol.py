@@ -192,11 +192,12 @@ def enrol(
         raise InputError(
             f"Only {total:.1f} s of speech: a voice print needs {_LEAST_SPEECH:.0f} s.", "10 to 30 s are better."
         )
-    mean = np.sum([embedding * seconds for embedding, seconds in heard], axis=0)
-    mean /= np.linalg.norm(mean)
-    for (clip, _), (embedding, _) in zip(clips, heard, strict=True):
-        if 1.0 - float(embedding @ mean) > voice_threshold:
+    whole = np.sum([embedding * seconds for embedding, seconds in heard], axis=0)
+    for (clip, _), (embedding, seconds) in zip(clips, heard, strict=True):
+        others = whole - embedding * seconds
+        if len(clips) > 1 and 1.0 - float(embedding @ others) / np.linalg.norm(others) > voice_threshold:
             raise InputError(f"{clip} does not sound like the other clips.", "Enrol clips of one person only.")
+    mean = whole / np.linalg.norm(whole)
     created = datetime.now(timezone.utc).isoformat(timespec="seconds")
     return VoicePrint(name.strip(), model, digest, tuple(mean.tolist()), total, created)
 

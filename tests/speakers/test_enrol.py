@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import os
+import stat
+
+import numpy as np
+import pytest
+import soundfile
+
+from asrcli.errors import InputError, OutputError, UsageError
+from asrcli.evaluate.diarization import read_rttm
+from asrcli.speakers.diarizer import Voice
+from asrcli.speakers.enrol import VoicePrint, VoiceStore, check_name, enrol
+from asrcli.speakers.loading import voice_threshold, voices_digest
+from asrcli.transcript import Turn
+from tests.speakers.tone_voices import RATE, conversation
+
+
+def voice_print(name="Ada", digest="d1", value=1.0):
+    return VoicePrint(name, "model", digest, (value, 0.0), 12.0, "2025-01-01T00:00:00+00:00")
+
+
+def blocks(*spoken, seconds=10.0):
+    return [conversation(spoken, seconds)]
+
+
+@pytest.fixture
+def make(tone_diarizer):
+    def enrolled(*clips, name="Ada"):
+        named = [(f"clip{number}", clip) for number, clip in enumerate(clips)]
+        return enrol(name, named, tone_diarizer, model="tones", digest="d1", voice_threshold=0.3)
+
+    return enrolled
+
+
+def test_a_print_is_kept_private_and_whole(tmp_path):
+    folder = tmp_path / "a" / "voices"
+    store = VoiceStore(folder)
+    assert store.prints() == []
+    store.save(voice_print())
+    (file,) = folder.iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert "ada" not in file.name.lower()
+    assert store.prints() == [voice_print()]
+
+
+def test_names_that_look_alike_collide(tmp_path):
+    store = VoiceStore(tmp_path)
+    store.save(voice_print("Zoë"))
+    with pytest.raises(UsageError, match="already enrolled"):
+        store.save(voice_print("ZOË".casefold()))
+    store.save(voice_print("zoë", value=0.5), replace=True)
+    assert [one.embedding for one in store.prints()] == [(0.5, 0.0)]
+
+
+def test_a_print_is_only_for_its_own_model(tmp_path):
+    store = VoiceStore(tmp_path)
+    for one in (voice_print("Ada", "d1"), voice_print("Ada", "d2"), voice_print("Bob", "d2")):
+        store.save(one)
+    known, others = store.voices("d1")
+    assert [voice.name for voice in known] == ["Ada"]
+    assert others == ["Bob"]
+    assert store.voices("d3") == ([], ["Ada", "Bob"])
+
+
+def test_removing_deletes_every_print_of_the_name(tmp_path):
+    store = VoiceStore(tmp_path)
+    for one in (voice_print("Ada", "d1"), voice_print("Ada", "d2"), voice_print("Bob", "d2")):
+        store.save(one)
+    assert store.remove("ada") == 2
+    assert [one.name for one in store.prints()] == ["Bob"]
+    assert len(list(tmp_path.iterdir())) == 1
+    assert store.remove("ada") == 0
+
+
+@pytest.mark.parametrize("name", ["", "  ", "Speaker 1", "speaker12", "two\nlines", "x" * 81])
+def test_impossible_names(name):
+    with pytest.raises(UsageError):
+        check_name(name)
+
+
+def test_a_damaged_print_is_named(tmp_path):
+    (tmp_path / "x-y.json").write_text("{}")
+    with pytest.raises(InputError, match=r"x-y\.json is no voice print"):
+        VoiceStore(tmp_path).prints()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+def test_a_folder_that_cannot_be_written(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(OutputError):
+        VoiceStore(tmp_path / "voices").save(voice_print())
+
+
+def test_a_file_in_the_folder_s_place(tmp_path):
+    (tmp_path / "voices").write_text("")
+    with pytest.raises(OutputError):
+        VoiceStore(tmp_path / "voices").save(voice_print())
+
+
+def test_enrolled_tones_are_recognised(make, tone_diarizer, tmp_path):
+    store = VoiceStore(tmp_path)
+    store.save(make(blocks(Turn(1, 9, "0")), blocks(Turn(0, 5, "0")), name="Ada"))
+    store.save(make(blocks(Turn(0, 10, "2")), name="Grace"))
+    known, _ = store.voices("d1")
+    diarizer = tone_diarizer(known)
+    diarizer.push(conversation([Turn(0, 6, "1"), Turn(7, 12, "2"), Turn(13, 20, "0")], 20))
+    assert [turn.speaker for turn in diarizer.finish()] == ["Speaker 1", "Grace", "Ada"]
+
+
+def test_how_much_speech_is_told(make):
+    assert make(blocks(Turn(1, 9, "0"))).seconds == pytest.approx(8, abs=0.2)
+
+
+def test_clips_that_make_no_print(make):
+    with pytest.raises(InputError, match="no speech in clip0"):
+        make(blocks())
+    with pytest.raises(InputError, match="needs 3 s"):
+        make(blocks(Turn(1, 3, "0")))
+    with pytest.raises(InputError, match="somebody else"):
+        make(blocks(Turn(0, 5, "0"), Turn(5, 10, "1")))
+    with pytest.raises(InputError, match="does not sound like"):
+        make(blocks(Turn(0, 9, "0")), blocks(Turn(0, 9, "1")))
+
+
+def test_the_journal_sees_who_is_enrolled(tmp_path):
+    store = VoiceStore(tmp_path)
+    assert voices_digest(store.voices("d1")[0]) == ""
+    store.save(voice_print("Ada"))
+    one = voices_digest(store.voices("d1")[0])
+    store.save(voice_print("Bob", value=0.1))
+    assert len({"", one, voices_digest(store.voices("d1")[0])}) == 3
+
+
+def test_a_real_reader_is_named_and_others_are_not(shared, real_diarizer, real_spec):
+    """Enrolled from the first turn of one recording, heard in the rest of it and not in the other one."""
+
+    def recording(name):
+        audio, rate = soundfile.read(shared / f"data/speakers/{name}.wav", dtype="float32")
+        assert rate == RATE
+        (truth,) = read_rttm((shared / f"data/speakers/{name}.rttm").read_text()).values()
+        return audio, truth
+
+    audio, truth = recording("librispeech_conv2")
+    first = audio[round(truth[0].start * RATE) : round(truth[0].end * RATE)]
+    limit = voice_threshold(real_spec)
+    made = enrol("Ada", [("first turn", [first])], real_diarizer, model="m", digest="d", voice_threshold=limit)
+    known = [Voice(made.name, np.array(made.embedding, np.float32))]
+    rest = audio[round(truth[0].end * RATE) :]
+    named = _named(real_diarizer(known), rest, truth[0].end, truth)
+    assert named == {truth[0].speaker: "Ada", truth[1].speaker: "Speaker 1"}
+
+    others, truth = recording("librispeech_conv4")
+    assert "Ada" not in _named(real_diarizer(known), others, 0.0, truth).values()
+
+
+def _named(diarizer, audio, offset, truth):
+    """What each speaker of the truth is called most of the time."""
+    diarizer.push(audio)
+    turns = diarizer.finish()
+    called: dict[str, dict[str, float]] = {}
+    for real in truth:
+        for turn in turns:
+            overlap = min(real.end, turn.end + offset) - max(real.start, turn.start + offset)
+            if overlap > 0:
+                heard = called.setdefault(real.speaker, {})
+                heard[turn.speaker] = heard.get(turn.speaker, 0.0) + overlap
+    return {speaker: max(heard, key=heard.__getitem__) for speaker, heard in called.items()}
