@@ -30,25 +30,25 @@ _asrcli_command() {
             commands=''
             options='--model-dir --json --config --debug --help'
             valued='--model-dir --config'
-            argument=any
+            argument='word sensevoice-small sensevoice-small-2025 paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-tiny-en moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu streaming-paraformer-zh-en streaming-paraformer-trilingual streaming-zipformer-zh-en streaming-zipformer-zh streaming-zipformer-en streaming-zipformer-en-kroko streaming-zipformer-de-kroko streaming-zipformer-es-kroko streaming-zipformer-fr-kroko streaming-zipformer-multi streaming-zipformer-ctc-zh streaming-zipformer-small-ctc-zh streaming-fastconformer-ctc-en streaming-t-one-ru silero-vad ct-punc-zh-en ct-punc-zh-en-fp32 online-punct-en pyannote-segmentation-3-0 pyannote-segmentation-3-0-int8 reverb-segmentation-v1 campplus-zh-en campplus-zh campplus-en eres2net-base-zh eres2net-en eres2netv2-zh titanet-large titanet-small wespeaker-resnet34-lm wespeaker-campplus-lm voxceleb-thin-resnet whisper-lid-tiny whisper-lid-base'
             ;;
         'models path')
             commands=''
             options='--model-dir --config --debug --help'
             valued='--model-dir --config'
-            argument=any
+            argument='word sensevoice-small sensevoice-small-2025 paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-tiny-en moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu streaming-paraformer-zh-en streaming-paraformer-trilingual streaming-zipformer-zh-en streaming-zipformer-zh streaming-zipformer-en streaming-zipformer-en-kroko streaming-zipformer-de-kroko streaming-zipformer-es-kroko streaming-zipformer-fr-kroko streaming-zipformer-multi streaming-zipformer-ctc-zh streaming-zipformer-small-ctc-zh streaming-fastconformer-ctc-en streaming-t-one-ru silero-vad ct-punc-zh-en ct-punc-zh-en-fp32 online-punct-en pyannote-segmentation-3-0 pyannote-segmentation-3-0-int8 reverb-segmentation-v1 campplus-zh-en campplus-zh campplus-en eres2net-base-zh eres2net-en eres2netv2-zh titanet-large titanet-small wespeaker-resnet34-lm wespeaker-campplus-lm voxceleb-thin-resnet whisper-lid-tiny whisper-lid-base'
             ;;
         'models verify')
             commands=''
             options='--model-dir --json --config --debug --help'
             valued='--model-dir --config'
-            argument=any
+            argument='word sensevoice-small sensevoice-small-2025 paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-tiny-en moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu streaming-paraformer-zh-en streaming-paraformer-trilingual streaming-zipformer-zh-en streaming-zipformer-zh streaming-zipformer-en streaming-zipformer-en-kroko streaming-zipformer-de-kroko streaming-zipformer-es-kroko streaming-zipformer-fr-kroko streaming-zipformer-multi streaming-zipformer-ctc-zh streaming-zipformer-small-ctc-zh streaming-fastconformer-ctc-en streaming-t-one-ru silero-vad ct-punc-zh-en ct-punc-zh-en-fp32 online-punct-en pyannote-segmentation-3-0 pyannote-segmentation-3-0-int8 reverb-segmentation-v1 campplus-zh-en campplus-zh campplus-en eres2net-base-zh eres2net-en eres2netv2-zh titanet-large titanet-small wespeaker-resnet34-lm wespeaker-campplus-lm voxceleb-thin-resnet whisper-lid-tiny whisper-lid-base'
             ;;
         'models remove')
             commands=''
             options='--model-dir --config --debug --help'
             valued='--model-dir --config'
-            argument=any
+            argument='word sensevoice-small sensevoice-small-2025 paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-tiny-en moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu streaming-paraformer-zh-en streaming-paraformer-trilingual streaming-zipformer-zh-en streaming-zipformer-zh streaming-zipformer-en streaming-zipformer-en-kroko streaming-zipformer-de-kroko streaming-zipformer-es-kroko streaming-zipformer-fr-kroko streaming-zipformer-multi streaming-zipformer-ctc-zh streaming-zipformer-small-ctc-zh streaming-fastconformer-ctc-en streaming-t-one-ru silero-vad ct-punc-zh-en ct-punc-zh-en-fp32 online-punct-en pyannote-segmentation-3-0 pyannote-segmentation-3-0-int8 reverb-segmentation-v1 campplus-zh-en campplus-zh campplus-en eres2net-base-zh eres2net-en eres2netv2-zh titanet-large titanet-small wespeaker-resnet34-lm wespeaker-campplus-lm voxceleb-thin-resnet whisper-lid-tiny whisper-lid-base'
             ;;
         'models add')
             commands=''
@@ -60,7 +60,7 @@ _asrcli_command() {
             commands=''
             options='-o --output --model-dir --config --debug --help'
             valued='-o --output --model-dir --config'
-            argument=any
+            argument='word sensevoice-small sensevoice-small-2025 paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-tiny-en moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu streaming-paraformer-zh-en streaming-paraformer-trilingual streaming-zipformer-zh-en streaming-zipformer-zh streaming-zipformer-en streaming-zipformer-en-kroko streaming-zipformer-de-kroko streaming-zipformer-es-kroko streaming-zipformer-fr-kroko streaming-zipformer-multi streaming-zipformer-ctc-zh streaming-zipformer-small-ctc-zh streaming-fastconformer-ctc-en streaming-t-one-ru silero-vad ct-punc-zh-en ct-punc-zh-en-fp32 online-punct-en pyannote-segmentation-3-0 pyannote-segmentation-3-0-int8 reverb-segmentation-v1 campplus-zh-en campplus-zh campplus-en eres2net-base-zh eres2net-en eres2netv2-zh titanet-large titanet-small wespeaker-resnet34-lm wespeaker-campplus-lm voxceleb-thin-resnet whisper-lid-tiny whisper-lid-base'
             ;;
         'models import')
             commands=''
@@ -72,7 +72,7 @@ _asrcli_command() {
             commands=''
             options='--mirror --from --force --offline --model-dir -q --quiet --config --debug --help'
             valued='--mirror --from --model-dir --config'
-            argument=any
+            argument='word sensevoice-small sensevoice-small-2025 paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-tiny-en moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu streaming-paraformer-zh-en streaming-paraformer-trilingual streaming-zipformer-zh-en streaming-zipformer-zh streaming-zipformer-en streaming-zipformer-en-kroko streaming-zipformer-de-kroko streaming-zipformer-es-kroko streaming-zipformer-fr-kroko streaming-zipformer-multi streaming-zipformer-ctc-zh streaming-zipformer-small-ctc-zh streaming-fastconformer-ctc-en streaming-t-one-ru silero-vad ct-punc-zh-en ct-punc-zh-en-fp32 online-punct-en pyannote-segmentation-3-0 pyannote-segmentation-3-0-int8 reverb-segmentation-v1 campplus-zh-en campplus-zh campplus-en eres2net-base-zh eres2net-en eres2netv2-zh titanet-large titanet-small wespeaker-resnet34-lm wespeaker-campplus-lm voxceleb-thin-resnet whisper-lid-tiny whisper-lid-base'
             ;;
         speakers)
             commands='enroll list remove'
@@ -102,7 +102,7 @@ _asrcli_command() {
             commands=''
             options='-r --reference --rttm -l --language --unit --normalize --no-normalize --collar --alignment --no-alignment --json --config --debug --help'
             valued='-r --reference --rttm -l --language --unit --collar --config'
-            argument=any
+            argument=file
             ;;
         config)
             commands='show path init'
@@ -161,7 +161,7 @@ _asrcli_value() {
         'transcribe -f'|'transcribe --format') argument='list txt json jsonl srt vtt ass lrc tsv csv md rttm ctm textgrid' ;;
         'transcribe -o'|'transcribe --output') argument=file ;;
         'transcribe -d'|'transcribe --output-dir') argument=dir ;;
-        'transcribe -m'|'transcribe --model') argument=any ;;
+        'transcribe -m'|'transcribe --model') argument='model moonshine-tiny-en sensevoice-small sensevoice-small-2025 paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu' ;;
         'transcribe --model-dir') argument=dir ;;
         'transcribe -l'|'transcribe --language') argument=any ;;
         'transcribe --hotwords') argument=any ;;
@@ -216,14 +216,14 @@ _asrcli_value() {
         'download-model --from') argument=file ;;
         'download-model --model-dir') argument=dir ;;
         'download-model --config') argument=file ;;
-        'speakers enroll --diarization-model') argument=any ;;
-        'speakers enroll --embedding-model') argument=any ;;
+        'speakers enroll --diarization-model') argument='model moonshine-tiny-en sensevoice-small sensevoice-small-2025 paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu' ;;
+        'speakers enroll --embedding-model') argument='model campplus-zh-en campplus-zh campplus-en eres2net-base-zh eres2net-en eres2netv2-zh titanet-large titanet-small wespeaker-resnet34-lm wespeaker-campplus-lm voxceleb-thin-resnet' ;;
         'speakers enroll --model-dir') argument=dir ;;
         'speakers enroll --config') argument=file ;;
         'speakers list --config') argument=file ;;
         'speakers remove --config') argument=file ;;
-        'evaluate -r'|'evaluate --reference') argument=any ;;
-        'evaluate --rttm') argument=any ;;
+        'evaluate -r'|'evaluate --reference') argument=file ;;
+        'evaluate --rttm') argument=file ;;
         'evaluate -l'|'evaluate --language') argument=any ;;
         'evaluate --unit') argument='word auto word char' ;;
         'evaluate --collar') argument=any ;;
@@ -231,7 +231,7 @@ _asrcli_value() {
         'config show --config') argument=file ;;
         'config path --config') argument=file ;;
         'config init --config') argument=file ;;
-        'doctor -m'|'doctor --model') argument=any ;;
+        'doctor -m'|'doctor --model') argument='model moonshine-tiny-en sensevoice-small sensevoice-small-2025 paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu' ;;
         'doctor --model-dir') argument=dir ;;
         'doctor --config') argument=file ;;
         'schema --config') argument=file ;;
@@ -268,6 +268,10 @@ _asrcli() {
     case $argument in
         file*) compopt -o filenames 2> /dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
         dir*) compopt -o filenames 2> /dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+        model*)
+            compopt -o filenames 2> /dev/null
+            mapfile -t COMPREPLY < <(compgen -W "${argument#model}" -- "$cur"; compgen -d -- "$cur")
+            ;;
         word*) mapfile -t COMPREPLY < <(compgen -W "${argument#word}" -- "$cur") ;;
         list*)
             local given=''

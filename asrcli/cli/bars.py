@@ -11,7 +11,7 @@ from rich.text import Text
 
 from asrcli.batch import events
 from asrcli.cli.console import Console
-from asrcli.cli.progress import Lines, clock
+from asrcli.cli.progress import Lines, clock, timestamp
 
 
 class _Speed(ProgressColumn):
@@ -89,7 +89,7 @@ class Bars(Lines):
         if self._show_segments:
             segment = event.segment
             speaker = f"[{segment.speaker}] " if segment.speaker else ""
-            line = Text(f"{clock(segment.start):>8}  ", style="dim")
+            line = Text(f"{timestamp(segment.start):>8}  ", style="dim")
             self._screen.print(line.append(f"{speaker}{segment.text}", style="not dim"))
 
     def file_done(self, event: events.FileDone) -> None:

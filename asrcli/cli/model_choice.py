@@ -63,8 +63,7 @@ def _tell_of_default(console: Console, name: str) -> None:
 
     if name == builtin.NAME:
         console.notice(
-            f"using the embedded English model {name}; for other languages and fewer errors: "
-            "asrcli download-model sensevoice-small"
+            f"using the embedded English model {name}; to get a better one: asrcli download-model sensevoice-small"
         )
 
 

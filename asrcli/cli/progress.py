@@ -135,8 +135,13 @@ def summary_lines(summary: Summary) -> list[str]:
 
 def clock(seconds: float) -> str:
     """As in "12 s", "3:05", "1:02:03"."""
-    if seconds < 60:
-        return f"{seconds:.0f} s" if seconds >= 10 or not seconds else f"{seconds:.1f} s"
+    if seconds >= 59.5:
+        return timestamp(seconds)
+    return f"{seconds:.0f} s" if seconds >= 9.95 or not seconds else f"{seconds:.1f} s"
+
+
+def timestamp(seconds: float) -> str:
+    """As in "0:12", "3:05", "1:02:03"."""
     whole = round(seconds)
     hours, minutes = whole // 3600, whole // 60 % 60
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"

@@ -79,6 +79,10 @@ _asrcli() {{
     case $argument in
         file*) compopt -o filenames 2> /dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
         dir*) compopt -o filenames 2> /dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+        model*)
+            compopt -o filenames 2> /dev/null
+            mapfile -t COMPREPLY < <(compgen -W "${{argument#model}}" -- "$cur"; compgen -d -- "$cur")
+            ;;
         word*) mapfile -t COMPREPLY < <(compgen -W "${{argument#word}}" -- "$cur") ;;
         list*)
             local given=''
@@ -141,6 +145,8 @@ def _zsh_option(option: Option) -> Iterable[str]:
 
 def _zsh_action(value: Value) -> str:
     words = " ".join(value.choices)
+    if value.kind == "model":
+        return f'{{_alternative "models:model:({words})" "folders:folder:_files -/"}}'
     return {"file": "_files", "dir": "_files -/", "word": f"({words})", "list": f"_values -s , x {words}", "any": " "}[
         value.kind
     ]
@@ -187,6 +193,7 @@ def _fish_value(value: Value | None, *, option: bool) -> str:
         "file": f"{required} -F",
         "dir": f"{required} -a '(__fish_complete_directories)'",
         "word": f"{required} -a {quote(words)}",
+        "model": f"{required} -a {quote(f'{words} (__fish_complete_directories)')}",
         "list": f"{required} -a {quote(f'(__fish_append , {words})')}",
         "any": required,
     }[value.kind]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any, Literal
 
 import typer
@@ -12,8 +14,14 @@ from asrcli.cli.app import COMMANDS, build
 from asrcli.cli.command import examples_of
 from asrcli.cli.layers import NOT_SETTINGS, key_of, variables
 
-#: what a shell offers for a value: files, folders, one of some words, several of them with commas, or nothing
-Kind = Literal["file", "dir", "word", "list", "any"]
+#: what a shell offers for a value: files, folders, one of some words, one of them or a folder, several of them with
+#: commas, or nothing
+Kind = Literal["file", "dir", "word", "model", "list", "any"]
+
+_KINDS: dict[str, Kind] = {
+    "FILE": "file", "INPUT": "file", "CLIP": "file", "RESULT": "file", "PATH": "file",
+    "DIR": "dir", "MODEL": "model", "FORMATS": "list",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,20 +98,20 @@ def _command(command: Any, ctx: Any, summary: str) -> Command:
         path=path,
         summary=summary or command.get_short_help_str(120),
         help=(command.help or "").strip(),
-        usage=_usage(command),
+        usage=_usage(command, path[1:]),
         examples=tuple(examples_of(command)),
         options=tuple(_option(p, path[1:]) for p in params if p.param_type_name == "option" and not p.hidden),
-        arguments=tuple(_argument(p) for p in params if p.param_type_name == "argument"),
+        arguments=tuple(_argument(p, path[1:]) for p in params if p.param_type_name == "argument"),
         commands=tuple(_subcommands(command, ctx)),
     )
 
 
-def _usage(command: Any) -> str:
+def _usage(command: Any, path: tuple[str, ...]) -> str:
     """The words after the command's name; Typer's own text differs from version to version."""
     pieces = ["[OPTIONS]"]
     for param in command.params:
         if param.param_type_name == "argument":
-            name = _value(param).placeholder
+            name = _value(param, path).placeholder
             pieces.append((name if param.required else f"[{name}]") + ("..." if param.nargs == -1 else ""))
     return " ".join([*pieces, "COMMAND [ARGS]..."] if hasattr(command, "commands") else pieces)
 
@@ -119,7 +127,7 @@ def _option(param: Any, path: tuple[str, ...]) -> Option:
     return Option(
         names=tuple(sorted(param.opts, key=len)),
         negations=tuple(param.secondary_opts),
-        value=None if param.is_flag else _value(param),
+        value=None if param.is_flag else _value(param, path),
         repeatable=param.multiple,
         help=param.help or "",
         default=_default(param),
@@ -128,8 +136,8 @@ def _option(param: Any, path: tuple[str, ...]) -> Option:
     )
 
 
-def _argument(param: Any) -> Argument:
-    return Argument(_value(param), param.nargs == -1, param.required, param.help or "")
+def _argument(param: Any, path: tuple[str, ...]) -> Argument:
+    return Argument(_value(param, path), param.nargs == -1, param.required, param.help or "")
 
 
 def _default(param: Any) -> str:
@@ -140,20 +148,36 @@ def _default(param: Any) -> str:
     return ",".join(param.default) if isinstance(param.default, list) else str(param.default)
 
 
-def _value(param: Any) -> Value:
-    """What to offer, by the placeholder: `a|b|N` offers a and b, FILE files, and so on."""
-    placeholder = param.metavar or param.name.upper()
+def _value(param: Any, path: tuple[str, ...]) -> Value:
+    """What to offer, by the placeholder: `a|b|N` offers a and b, FILE files, MODEL models, and so on."""
+    placeholder = (param.metavar or param.name.upper()).removesuffix("...")
+    kind: Kind = _KINDS.get(placeholder, "word")
+    choices: tuple[str, ...] = ()
     if "|" in placeholder:
-        words = tuple(word for word in placeholder.split("|") if not word.isupper())
-        return Value(placeholder, "word", words)
-    if placeholder in {"FILE", "INPUT", "ARCHIVE"}:
-        return Value(placeholder, "file")
-    if placeholder == "DIR":
-        return Value(placeholder, "dir")
-    if placeholder == "FORMATS":
-        from asrcli.formats import FORMATS
+        choices = tuple(word for word in placeholder.split("|") if not word.isupper())
+    elif placeholder == "MODEL":
+        choices = _models(next((kind for kind in ("segmentation", "embedding") if kind in param.name), "asr"))
+    elif placeholder == "NAME" and path[:1] in {("models",), ("download-model",)} and path[-1] != "add":
+        choices = _models(None)
+    elif placeholder == "FORMATS":
+        choices = _formats()
+    elif placeholder == "COMMAND":
+        choices = tuple(COMMANDS)
+    return Value(placeholder, kind if choices or kind in {"file", "dir"} else "any", choices)
 
-        return Value(placeholder, "list", tuple(FORMATS))
-    if placeholder == "COMMAND":
-        return Value(placeholder, "word", tuple(COMMANDS))
-    return Value(placeholder)
+
+def _formats() -> tuple[str, ...]:
+    from asrcli.formats import FORMATS
+
+    return tuple(FORMATS)
+
+
+@cache
+def _models(kind: str | None) -> tuple[str, ...]:
+    """The models that every installation knows, of one kind or all."""
+    from asrcli.models import builtin
+    from asrcli.models.registry import load_yaml
+
+    catalogue = load_yaml(Path(builtin.__file__).with_name("catalogue.yaml"))["models"]
+    names = tuple(name for name, entry in catalogue.items() if kind in {None, entry["kind"]})
+    return tuple(dict.fromkeys((builtin.NAME, *names))) if kind == "asr" else names

@@ -71,6 +71,9 @@ def test_bash_completes_commands_options_values_and_files(tmp_path):
     assert bash_completes(tmp_path, "asrcli", "transcribe", "--jobs", "") == []
     assert bash_completes(tmp_path, "asrcli", "config", "init", "--f") == ["--force"]
     assert bash_completes(tmp_path, "asrcli", "completion", "z") == ["zsh"]
+    assert bash_completes(tmp_path, "asrcli", "transcribe", "-m", "sensevoice-small-") == ["sensevoice-small-2025"]
+    assert bash_completes(tmp_path, "asrcli", "transcribe", "-m", "ta") == ["talks"]  # a folder is a model, too
+    assert "silero-vad" in bash_completes(tmp_path, "asrcli", "download-model", "sil")
 
 
 @needs_bash
@@ -93,6 +96,7 @@ def test_fish_completes(tmp_path):
     assert set(complete("asrcli transcribe --raw ")) == {"s16le", "f32le"}
     assert "--max-line-width-cjk" in complete("asrcli transcribe --max-line")
     assert "txt,srt" in complete("asrcli transcribe -f txt,")
+    assert "sensevoice-small" in complete("asrcli download-model sens")
 
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="needs zsh")
