@@ -61,24 +61,25 @@ def file_url(path: Path) -> str:
 
 
 def decode_command(program: str, url: str, options: AudioOptions, seek: float) -> list[str]:
-    """Ffmpeg's arguments: `url` to 16 kHz floats in a WAV stream, whose header tells the number of lanes.
+    """The command that turns `url` into 16 kHz floats in a WAV stream, whose header tells the number of channels.
 
     `aresample=async=1:first_pts=0` puts silence where the track starts late or has gaps (of 50 ms; shorter ones are
-    jitter in the container's clock), so that times hold. `rematrix_maxval` keeps a mix from clipping.
+    jitter in the container's clock), so that times hold. To mix, ffmpeg goes down to two channels by the layout's
+    rules (`rematrix_maxval` keeps that from clipping); the last step is the stream's, which looks at both.
     """
     resample = f"aresample={SAMPLE_RATE}:async=1:min_hard_comp=0.05:first_pts=0:rematrix_maxval=1"
-    pick = f"pan=mono|c0=c{options.channels}," if isinstance(options.channels, int) else ""
+    choice = options.channels
+    pick = f"pan=mono|c0=c{choice}," if isinstance(choice, int) else ""
+    fold = ",aformat=channel_layouts=mono|stereo" if choice == "mix" else ""
     form: dict[str, object] = {"f": "wav", "acodec": "pcm_f32le", "map_metadata": -1, "bitexact": None}
-    form["af"] = pick + resample
-    if options.channels == "mix":
-        form["ac"] = 1
+    form["af"] = pick + resample + fold
     if options.end is not None:
         form["t"] = options.end - seek
     return _command(program, url, _track(options, seek), form)
 
 
 def probe_command(program: str, url: str, options: AudioOptions) -> list[str]:
-    """Ffmpeg's arguments to print the file's form and decode next to nothing."""
+    """The command that prints the file's form and decodes next to nothing."""
     return _command(program, url, _track(options, 0), {"f": "null", "t": 0})
 
 
@@ -141,7 +142,7 @@ def _failure(log: FfmpegLog, options: AudioOptions) -> AsrcliError:
 
 
 class FfmpegReader:
-    """ffmpeg at work. Gives 16 kHz blocks whose columns are the lanes asked for."""
+    """ffmpeg at work. Gives 16 kHz blocks whose columns are the lanes asked for, or up to two channels to be mixed."""
 
     def __init__(self, url: str, options: AudioOptions, *, seek: float = 0.0, feeder: Feeder | None = None) -> None:
         """Start ffmpeg and wait for its first samples.

@@ -96,8 +96,9 @@ def _check(options: AudioOptions) -> None:
 def _open(path: Path, options: AudioOptions) -> tuple[int, os.stat_result, bytes]:
     """Open a regular file: its descriptor, its status and its first bytes."""
     try:
-        # A pipe without a writer would block here for ever.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        _check_kind(path.stat())  # before opening, which a pipe's writer would notice
+        # Should it be a pipe by now, opening would block for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise _unreadable(error) from None
     try:

@@ -51,7 +51,7 @@ class Reader(Protocol):
         ...
 
     def read(self) -> Samples:
-        """The next block, shape (samples, channels), empty at the end.
+        """The next block, shape (samples, channels), empty at the end; good until the next call.
 
         Raises:
             DamagedError: nothing more can be decoded here, but the recording has not ended.
@@ -143,7 +143,7 @@ class SoundReader:
         return done / self.rate
 
     def read(self) -> Samples:
-        block: Samples = self._fill(len(self._buffer)).copy()
+        block = self._fill(len(self._buffer))
         # FLAC's frame count is exact, yet libsndfile does not say when it loses its way.
         if not len(block) and self._file.format == "FLAC" and self._position < self._file.frames:
             raise DamagedError

@@ -85,17 +85,20 @@ class Resampler:
         self._rate = rate
         self._lanes = lanes
         self._plan = _plan(rate) if rate != SAMPLE_RATE else None
-        before = self._plan.before if self._plan else 0
-        self._held = np.zeros((lanes, before), np.float32)
+        # Kept from call to call, since fresh memory costs more than what is done in it; the silence before the start
+        # is what the filter's first half sees.
+        self._held = np.zeros((lanes, self._plan.before if self._plan else 0), np.float32)
+        self._count = self._held.shape[1]
         self._taken = 0
         self._given = 0
 
     def push(self, block: Samples) -> Samples:
-        """Take a block (samples, lanes); give what can be computed already, shape (samples, lanes)."""
+        """Take a block (samples, lanes); give what can be computed already, an array of its own (samples, lanes)."""
         self._taken += len(block)
         if self._plan is None:
-            return block
-        self._held = np.concatenate((self._held, block.T), axis=1)
+            own: Samples = block.copy()
+            return own
+        self._hold(block.T)
         out = self._rows(self._plan)
         self._given += len(out)
         return out
@@ -106,28 +109,41 @@ class Resampler:
         if self._plan is None or wanted <= 0:
             return np.zeros((0, self._lanes), np.float32)
         rows = ceil(wanted / self._plan.outputs)
-        missing = self._plan.before + rows * self._plan.inputs + self._plan.after - self._held.shape[1]
-        self._held = np.pad(self._held, ((0, 0), (0, max(0, missing))))
+        missing = self._plan.before + rows * self._plan.inputs + self._plan.after - self._count
+        self._hold(np.zeros((self._lanes, max(0, missing)), np.float32))
         return self._rows(self._plan)[:wanted]
 
+    def _hold(self, samples: Samples) -> None:
+        count = self._count + samples.shape[1]
+        if count > self._held.shape[1]:
+            larger = np.empty((self._lanes, count), np.float32)
+            larger[:, : self._count] = self._held[:, : self._count]
+            self._held = larger
+        self._held[:, self._count : count] = samples
+        self._count = count
+
     def _rows(self, plan: _Plan) -> Samples:
-        rows = max(0, (self._held.shape[1] - plan.before - plan.after) // plan.inputs)
+        rows = max(0, (self._count - plan.before - plan.after) // plan.inputs)
         out = np.empty((self._lanes, rows, plan.outputs), np.float32)
         for lane in range(self._lanes):
-            for group in plan.groups:
-                self._multiply(self._held[lane], plan, group, out[lane])
-        self._held = self._held[:, rows * plan.inputs :]
+            _multiply(self._held[lane], plan, out[lane])
+        self._count -= rows * plan.inputs
+        self._held[:, : self._count] = self._held[:, rows * plan.inputs :][:, : self._count]
         flat: Samples = out.reshape(self._lanes, -1).T
         return flat
 
-    @staticmethod
-    def _multiply(held: Samples, plan: _Plan, group: _Group, out: Samples) -> None:
+
+def _multiply(held: Samples, plan: _Plan, out: Samples) -> None:
+    """Fill `out`, shape (rows, outputs), from the samples that its rows see."""
+    sight = plan.before + plan.inputs + plan.after
+    # Rows overlap in memory: each begins `inputs` samples after the one before.
+    view = np.lib.stride_tricks.as_strided(
+        held, (len(out), sight), (plan.inputs * held.itemsize, held.itemsize), writeable=False
+    )
+    for group in plan.groups:
         window, width = group.weights.shape
+        left = plan.before + group.offset
         step = max(1, _MAX_PRODUCT // (window * width))
         for row in range(0, len(out), step):
-            count = min(step, len(out) - row)
-            start = plan.before + group.offset + row * plan.inputs
-            view = np.lib.stride_tricks.as_strided(
-                held[start:], (count, window), (plan.inputs * held.itemsize, held.itemsize), writeable=False
-            )
-            np.matmul(view, group.weights, out=out[row : row + count, group.first : group.first + width])
+            seen = view[row : row + step, left : left + window]
+            np.matmul(seen, group.weights, out=out[row : row + step, group.first : group.first + width])

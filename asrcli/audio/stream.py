@@ -23,6 +23,8 @@ _TOLERANCE = 0.25
 #: part of all samples at full scale from which a recording is called clipped (a full-scale sine has 3 %)
 _CLIPPED = 0.05
 _FULL_SCALE = 0.999
+#: part of the energy of two channels that their mix keeps where one is the other turned over (-30 dB)
+_CANCELLED = 1e-3
 #: far above what lossy decoders overshoot
 _ABSURD_PEAK = 4.0
 
@@ -76,7 +78,7 @@ class Stream:
         self._watch, self._rescue = watch, rescue
         self._others: list[IO[bytes]] = []
         self._given = self._odd = self._loud = 0
-        self._peak = 0.0
+        self._peak = self._energy = self._mixed_energy = 0.0
         self._claimed: float | None = None
         self._started = False
         self.offset = reader.skip(options.start) if options.start else 0.0
@@ -160,7 +162,7 @@ class Stream:
                 continue
             if not len(native):
                 break
-            block = resampler.push(select(self._finite(native), self._options.channels))
+            block = resampler.push(self._chosen(self._finite(native)))
             if len(block):
                 yield block
         tail = resampler.finish()
@@ -176,6 +178,13 @@ class Stream:
         odd = ~np.isfinite(block)
         self._odd += int(odd.sum())
         return np.where(odd, np.float32(0), block)
+
+    def _chosen(self, block: Samples) -> Samples:
+        lanes = select(block, self._options.channels)
+        if self._options.channels == "mix" and block.shape[1] == 2:
+            self._energy += float(np.dot(block.ravel(), block.ravel())) / 2
+            self._mixed_energy += float(np.dot(lanes[:, 0], lanes[:, 0]))
+        return lanes
 
     def _bounded(self, block: Samples) -> Samples:
         size = np.abs(block)
@@ -213,6 +222,8 @@ class Stream:
         samples = max(1, self._given * self.lanes)
         if self._odd:
             self.warnings.append(f"{self._odd} samples are no numbers (NaN or infinite) and were taken as silence")
+        if self._mixed_energy < _CANCELLED * self._energy:
+            self.warnings.append("the two channels cancel each other out when mixed: use --channels 0")
         if self._peak > _ABSURD_PEAK:
             self.warnings.append(f"clipped: samples reach {self._peak:.0f} times full scale; scale them to -1..1")
         elif self._loud / samples > _CLIPPED:

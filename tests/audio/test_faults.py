@@ -241,6 +241,17 @@ def test_a_clipped_recording_is_told(decode, tmp_path):
     assert warning.startswith(("clipped: 99 %", "clipped: 100 %"))
 
 
+@pytest.mark.parametrize("name", ["a.wav", "a.m4a"])
+def test_channels_that_cancel_each_other_are_told(name, encode, decode, tmp_path):
+    one = bursts(44100)
+    soundfile.write(tmp_path / "apart.wav", np.stack([one, -one], axis=1), 44100)
+    path = encode(tmp_path / name, "-i", tmp_path / "apart.wav")
+    assert decode(path).warnings == ["the two channels cancel each other out when mixed: use --channels 0"]
+    decoded = decode(path, channels=0)
+    assert decoded.heard() == pytest.approx(TIMES, abs=3e-3)
+    assert decoded.warnings == []
+
+
 def test_silence_is_fine(decode, tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros(16000), 16000)
     decoded = decode(tmp_path / "a.wav")
