@@ -49,27 +49,23 @@ def enroll(
     model_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="Where models are kept.")] = None,
 ) -> None:
     """Make a voice print of NAME from recordings."""
-    from functools import partial
-
     from asrcli.backends.host import EngineHost
     from asrcli.models.registry import Registry
     from asrcli.options import SpeakerOptions
     from asrcli.speakers.enrol import VoiceStore, check_name, default_folder, enrol
-    from asrcli.speakers.loading import SERVICE, diarization_spec, diarizers, voice_threshold
+    from asrcli.speakers.loading import set_up, voice_threshold
 
     check_name(name)
-    registry = Registry(model_dir)
-    embedding = registry.resolve(embedding_model, kind="embedding")
-    spec = diarization_spec(registry.resolve(diarization_model, kind="segmentation"), embedding)
+    options = SpeakerOptions(enabled=True, segmentation_model=diarization_model, embedding_model=embedding_model)
     with EngineHost(1) as host:
-        host.load("speakers", SERVICE, spec)
+        diarization = set_up(host, Registry(model_dir), options)
         voice = enrol(
             name,
             [(str(clip), _blocks(clip)) for clip in clips],
-            diarizers(partial(host.submit, "speakers"), spec, SpeakerOptions(enabled=True)),
-            model=embedding.name,
-            digest=embedding.digest,
-            voice_threshold=voice_threshold(spec),
+            diarization.new,
+            model=diarization.embedding.name,
+            digest=diarization.embedding.digest,
+            voice_threshold=voice_threshold(diarization.spec),
         )
     VoiceStore(default_folder()).save(voice, replace=replace)
     ctx.obj.console.notice(f"enrolled {voice.name} from {voice.seconds:.0f} s of speech ({voice.model}).")

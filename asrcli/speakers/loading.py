@@ -3,23 +3,81 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from asrcli.errors import UsageError
 
 if TYPE_CHECKING:
+    from asrcli.backends.host import EngineHost
     from asrcli.backends.types import ModelSpec
+    from asrcli.models.registry import Registry
     from asrcli.options import SpeakerOptions
     from asrcli.speakers.diarizer import Diarizer, Submit, Voice
+    from asrcli.speakers.enrol import VoiceStore
 
 #: what `EngineHost.load` takes as the kind
 SERVICE = "asrcli.speakers.service:load"
+_NAME = "speakers"
 
 #: for embedding models given by path, whose catalogue entry says nothing
 DEFAULT_CLUSTER_THRESHOLD = 0.5
 #: a voice is a known one up to this share of the clustering threshold: a false name is worse than none
 _VOICE_SHARE = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Diarization:
+    """Diarization ready to be used."""
+
+    #: a fresh diarizer for each recording
+    new: Callable[[], Diarizer]
+    spec: ModelSpec
+    embedding: ModelSpec
+    #: what the models and the enrolled voices add to a journal's fingerprint
+    digest: str
+    #: what the user should know: people who are enrolled with another embedding model
+    notices: tuple[str, ...] = ()
+
+
+def set_up(
+    host: EngineHost, registry: Registry, options: SpeakerOptions, store: VoiceStore | None = None
+) -> Diarization:
+    """Resolve the models, begin to load them, and see who is enrolled.
+
+    Segmentation holds the GIL of its process while it hears a window, so a host of its own keeps recognition quick.
+
+    Args:
+        host: the engine process.
+        registry: where the models' names are looked up.
+        options: models, counts and threshold.
+        store: enrolled voices; None: nobody is known by name.
+
+    Raises:
+        UsageError: the options contradict each other.
+        ModelError: a model is unknown or not installed.
+        InputError: a stored voice print is damaged.
+    """
+    check_options(options)
+    segmentation = registry.resolve(options.segmentation_model, kind="segmentation")
+    embedding = registry.resolve(options.embedding_model, kind="embedding")
+    spec = diarization_spec(segmentation, embedding)
+    known, others = store.voices(embedding.digest) if store else ([], [])
+    notices = (
+        (f"{', '.join(others)} cannot be recognised with {embedding.name}: enrolled with another embedding model.",)
+        if others
+        else ()
+    )
+    host.load(_NAME, SERVICE, spec)
+    return Diarization(
+        new=diarizers(partial(host.submit, _NAME), spec, options, known),
+        spec=spec,
+        embedding=embedding,
+        digest=sha256(f"{spec.digest}{voices_digest(known)}".encode()).hexdigest(),
+        notices=notices,
+    )
 
 
 def diarization_spec(segmentation: ModelSpec, embedding: ModelSpec) -> ModelSpec:

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from asrcli.errors import UsageError
+from asrcli.options import SpeakerOptions
+from asrcli.speakers.enrol import VoicePrint, VoiceStore
+from asrcli.speakers.loading import check_options, cluster_threshold, diarization_spec, set_up, voice_threshold
+from asrcli.transcript import Turn
+from tests.speakers.tone_voices import conversation
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"speakers": 0},
+        {"speakers": 2, "max_speakers": 3},
+        {"min_speakers": 4, "max_speakers": 3},
+        {"cluster_threshold": 2.5},
+        {"cluster_threshold": 0.0},
+    ],
+)
+def test_impossible_options(options):
+    with pytest.raises(UsageError):
+        check_options(SpeakerOptions(**options))
+
+
+@pytest.mark.parametrize("options", [{}, {"speakers": 2}, {"min_speakers": 2, "max_speakers": 2}])
+def test_possible_options(options):
+    check_options(SpeakerOptions(**options))
+
+
+def test_thresholds_come_from_the_embedding_model(tone_specs, real_spec):
+    assert cluster_threshold(diarization_spec(*tone_specs)) == 0.7
+    assert (cluster_threshold(real_spec), voice_threshold(real_spec)) == (0.7, 0.25)
+
+
+class Names:
+    """A registry of two models."""
+
+    def __init__(self, segmentation, embedding):
+        self.models = {"segmentation": segmentation, "embedding": embedding}
+
+    def resolve(self, name=None, *, kind):
+        return self.models[kind]
+
+
+def test_set_up_knows_who_is_enrolled_and_says_who_is_not(engine, tone_specs, tmp_path):
+    store = VoiceStore(tmp_path)
+    registry = Names(*tone_specs)
+    options = SpeakerOptions(enabled=True)
+    nobody = set_up(engine, registry, options, store)
+    assert nobody.notices == ()
+    audio = conversation([Turn(0, 8, "0")], 8)
+    diarizer = nobody.new()
+    diarizer.push(audio)
+    (turn,) = diarizer.finish()
+    heard = tuple(map(float, diarizer.voices[turn.speaker]))
+    store.save(VoicePrint("Ada", "tones", nobody.embedding.digest, heard, 8.0, ""))
+    store.save(VoicePrint("Bob", "another", "other digest", (1.0,), 8.0, ""))
+
+    ready = set_up(engine, registry, options, store)
+    assert ready.digest != nobody.digest
+    assert ready.notices == ("Bob cannot be recognised with tone-embedding: enrolled with another embedding model.",)
+    diarizer = ready.new()
+    diarizer.push(np.concatenate([audio, audio]))
+    assert {turn.speaker for turn in diarizer.finish()} == {"Ada"}
