@@ -20,6 +20,8 @@ from asrcli.vad.types import Chunk
 _PAUSE = 0.8
 #: no segment is longer, seconds
 _LONGEST = 30.0
+#: a chunk that is nowhere louder holds no speech, whatever the model made of it (without VAD it gets silence), dBFS
+_SILENCE = -75.0
 #: what a clause's end is worth against a second of pause, where a long segment must be divided
 _CLAUSE_WORTH = 1.0
 
@@ -52,6 +54,8 @@ class Assembler:
 
     def push(self, chunk: Chunk, hypothesis: Hypothesis) -> list[Segment]:
         """Take what was recognised in the next chunk (its samples are not needed); the segments that it completes."""
+        if len(chunk.levels) and chunk.levels.max() < _SILENCE:
+            return []
         spellings, loops = trim_loops(split_words(hypothesis.text))
         for phrase in loops:
             at = chunk.start / SAMPLE_RATE

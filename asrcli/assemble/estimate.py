@@ -29,7 +29,7 @@ Floats = npt.NDArray[np.float64]
 #: at most so many spans are taken as one, the pauses between them as stops within words
 _MOST_MERGED = 4
 #: words further from their proportional place than this are not considered, seconds
-_BAND = 4.0
+_BAND = 3.0
 #: variance of a span's length about what its words should take: a constant part, and a part for each second
 _VARIANCE, _VARIANCE_RATE = 0.02, 0.06
 #: what each second of a pause costs that no word ends at
@@ -99,6 +99,11 @@ class _Deal:
         self._ending = np.concatenate([[int(Ending.SENTENCE)], endings])
         self._sounded = np.concatenate([[0.0], np.cumsum(lengths)])
         self._said = np.concatenate([[0.0], np.cumsum(weights)]) * (lengths.sum() / weights.sum())
+        #: for each number of spans, the numbers of words, [low, high), that may have been said by its end
+        self._bands = [
+            (low, max(high, low + 1))
+            for low, high in np.searchsorted(self._said, self._sounded[:, None] + [-_BAND, _BAND]).tolist()
+        ]
         #: cost of all endings so far being without a pause
         self._missed = np.concatenate([[0.0], np.cumsum(_NO_PAUSE[endings])])
 
@@ -108,10 +113,10 @@ class _Deal:
         came = np.zeros((self._spans + 1, self._words + 1, 2), np.int64)
         best[0, 0] = 0.0
         for span in range(1, self._spans + 1):
-            low, high = self._band(span)
+            low, high = self._bands[span]
             self._leave_empty(best, came, span)
             for before in range(max(span - _MOST_MERGED, 0), span):
-                first, last = self._band(before)
+                first, last = self._bands[before]
                 cost = self._cost(before, span, slice(first, last), slice(low, high)) + best[before, None, first:last]
                 origin = cost.argmin(axis=1)
                 least = cost[np.arange(high - low), origin]
@@ -122,12 +127,6 @@ class _Deal:
         if not np.isfinite(best[-1, -1]):
             return [(0, self._words, 0, self._spans)]
         return self._trace(came)
-
-    def _band(self, span: int) -> tuple[int, int]:
-        """The numbers of words, [low, high), that may have been said by the end of a span."""
-        at = self._sounded[span]
-        low, high = np.searchsorted(self._said, [at - _BAND, at + _BAND])
-        return int(low), max(int(high), int(low) + 1)
 
     def _cost(self, before: int, span: int, origin: slice, target: slice) -> Floats:
         """What it costs to say words [from, to) in spans [before, span), (to, from); infinite for none."""

@@ -38,12 +38,13 @@ def new_detector(options: VadOptions) -> SpeechDetector:
     """
     if not options.enabled:
         return Everything()
+    from asrcli.vad.gain import Levelled
     from asrcli.vad.silero import Silero, UnknownNetworkError, embedded_model, load_network
 
     path = options.model or embedded_model()
     try:
-        return Silero(load_network(path))
+        return Levelled(Silero(load_network(path)))
     except UnknownNetworkError:
         from asrcli.vad.sherpa import SherpaVad
 
-        return SherpaVad(path, options.threshold)
+        return Levelled(SherpaVad(path, options.threshold))

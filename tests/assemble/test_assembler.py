@@ -212,6 +212,13 @@ def test_nothing_said_is_no_segment(text):
     assert segments == []
 
 
+def test_nothing_is_said_in_silence():
+    silent = chunk((0, 2))
+    silent = Chunk(0, silent.samples, silent.regions, np.full_like(silent.levels, -90))
+    segments, _ = assemble((silent, Hypothesis("Thank you for watching.")))
+    assert segments == []
+
+
 spans_drawn = st.lists(st.tuples(st.integers(0, 900), st.integers(120, 4000)), min_size=1, max_size=8).map(
     lambda pairs: [
         (start / 1000, end / 1000)

@@ -107,6 +107,12 @@ def test_a_given_model_finds_the_same_speech(shared, recording, version):
     assert spoken_seconds(recording, VadOptions(model=path)) == pytest.approx(embedded, rel=0.25)
 
 
+@pytest.mark.parametrize("decibels", [-30, -45])
+def test_a_quiet_recording_loses_no_speech(recording, decibels):
+    quiet = (recording * 10 ** (decibels / 20)).astype(np.float32)
+    assert spoken_seconds(quiet, VadOptions()) == pytest.approx(spoken_seconds(recording, VadOptions()), rel=0.05)
+
+
 @pytest.mark.parametrize("name", ["noise1.wav", "noise2.wav"])
 def test_noise_is_no_speech(shared, name):
     samples, _ = soundfile.read(shared / "data/noise" / name, dtype="float32")
