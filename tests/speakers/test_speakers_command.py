@@ -60,7 +60,9 @@ def test_enrolling_listing_and_removing(tmp_path, speakers, tone_specs):
     assert "asrcli speakers list" in err
 
 
-def test_a_model_that_is_not_there(speakers, tmp_path):
-    code, _, err = speakers("enroll", "Ada", tmp_path / "ada.wav", "--embedding-model", "campplus-zh")
+def test_a_model_that_is_not_there(speakers, tmp_path, tone_specs):
+    segmentation = tone_specs[0].files["model"]
+    models = ["--diarization-model", segmentation, "--embedding-model", "campplus-zh"]
+    code, _, err = speakers("enroll", "Ada", tmp_path / "ada.wav", *models)
     assert code == 4
     assert "asrcli download-model campplus-zh" in err
