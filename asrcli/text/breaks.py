@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from asrcli.assemble.sentences import Ending, ending
 from asrcli.text.lexicon import (
-    ABBREVIATIONS,
     CJK_COUNTERS,
     CJK_PARTICLES,
     CONJUNCTIONS,
@@ -48,25 +48,6 @@ _DIGITS = re.compile(r"[-+−]?[\d.,:/٫٬]*\d[\d.,:/]*")
 _INITIAL = re.compile(r"[^\W\d_]\.")
 
 
-def ends_sentence(text: str, following: str) -> bool:
-    """Whether a sentence ends between these two words (`following` is "" at the very end)."""
-    core = text.rstrip("".join(_CLOSING))
-    if not core or core[-1] not in _SENTENCE_END:
-        return False
-    if core[-1] != "." or not following:
-        return True
-    word = core.lstrip("".join(OPENING)).lower()
-    return not (
-        word in ABBREVIATIONS or word in TITLES or _INITIAL.fullmatch(word) or following.lstrip("\"'“‘([")[:1].islower()
-    )
-
-
-def ends_clause(text: str) -> bool:
-    """Whether the word closes a clause by its punctuation."""
-    core = text.rstrip("".join(_CLOSING))
-    return bool(core) and core[-1] in _CLAUSE_END
-
-
 @lru_cache(maxsize=65536)
 def price(before: str, after: str, space: bool, language: str) -> float:
     """What it costs to break between two neighbouring words, pauses left aside.
@@ -79,10 +60,9 @@ def price(before: str, after: str, space: bool, language: str) -> float:
     """
     if glued(before, after, space):
         return GLUED
-    if ends_sentence(before, after):
-        return SENTENCE
-    if ends_clause(before):
-        return CLAUSE
+    end = ending(before, after)
+    if end is not Ending.NONE:
+        return SENTENCE if end is Ending.SENTENCE else CLAUSE
     if is_cjk(before[-1]) or is_cjk(after[0]):
         return _cjk_price(before, after)
     return _word_price(before, after, language)

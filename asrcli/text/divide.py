@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from math import inf
 
+from asrcli.assemble.sentences import Ending, ending
 from asrcli.options import CueOptions
 from asrcli.text import cue_cost
-from asrcli.text.breaks import ends_clause, ends_sentence, price
+from asrcli.text.breaks import price
 from asrcli.text.layout import Layout
 from asrcli.text.pieces import Lane, Piece
 from asrcli.text.schedule import Timing
@@ -38,11 +39,10 @@ class Divider:
         #: sum of the prices of the pauses before each piece and all earlier ones
         self._pauses = list(accumulate(cue_cost.pause_price(pause) for pause in pauses))
         following = [*(piece.word.text for piece in pieces[1:]), ""]
-        ended = [ends_sentence(piece.word.text, text) for piece, text in zip(pieces, following, strict=True)]
-        paused = [ends_clause(piece.word.text) for piece in pieces]
+        endings = [ending(piece.word.text, text) for piece, text in zip(pieces, following, strict=True)]
         #: sentences, and clauses within them, that end before each piece
-        self._sentences = [0, *accumulate(map(int, ended))]
-        self._clauses = [0, *accumulate(map(int, paused))]
+        self._sentences = [0, *accumulate(int(end is Ending.SENTENCE) for end in endings)]
+        self._clauses = [0, *accumulate(int(end is Ending.CLAUSE) for end in endings)]
         self._bounds = self._farthest(pauses, options.max_words or len(pieces))
         #: when the next cue begins if one ends before piece k: the voice's own next word, or nothing more
         self._next = [*(piece.start for piece in pieces), timing.limit + timing.gap]

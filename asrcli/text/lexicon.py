@@ -61,12 +61,9 @@ CONJUNCTIONS: dict[str, frozenset[str]] = {
     "ru": _set("и а но или что чтобы который когда если где потому"),
 }
 
-#: before a name, and never the end of a sentence
+#: before a name
 TITLES = _set(
     "mr. mrs. ms. dr. prof. st. rev. hon. gen. col. capt. lt. sgt. mt. no. fig. vol. mme. mlle. hr. fr. sr. sra. m."
-)
-ABBREVIATIONS = _set(
-    "e.g. i.e. vs. etc. cf. approx. ca. z.b. d.h. bzw. u.s. u.k. p.m. a.m. jr. inc. ltd. corp. dept. est."
 )
 
 #: what follows a number and cannot be parted from it

@@ -1,0 +1,215 @@
+"""Hotwords for models that take none: what sounds like one of them is written as it, and each replacement is reported.
+
+Chinese is compared by its pinyin without tones, confusable initials and finals taken as one; Latin script by its
+Metaphone code and, to keep common words from becoming rare names, by Jaro-Winkler similarity of the letters. Off unless
+asked for: a correction can be wrong. Needs the extra `asrcli[hotwords]`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from importlib.util import find_spec
+from itertools import pairwise
+from typing import Any
+
+from asrcli.errors import MissingExtraError
+from asrcli.options import Hotword
+from asrcli.text.pieces import split_text
+from asrcli.text.respell import spread, with_words
+from asrcli.text.width import is_cjk
+from asrcli.transcript import Segment, Transcript, Word, join_words
+
+#: key of the replacements in `Transcript.notes`
+NOTE = "hotwords"
+#: least similarity of the letters
+SIMILAR = 0.78
+#: a name may be heard as so many words more, or fewer
+_STRETCH = 2
+#: letters, and Chinese characters, of the shortest hotword that is looked for: shorter ones sound like too much
+_SHORTEST, _SHORTEST_HAN = 4, 2
+#: words further apart than this (seconds) are not one name
+_PAUSE = 0.6
+
+_EDGES = re.compile(r"^(\W*)(.*?)(\W*)$", re.DOTALL)
+#: sounds that speakers and models confuse
+_FUZZY = (
+    (re.compile(r"^([zcs])h"), r"\1"),
+    (re.compile(r"^[lr]"), "n"),
+    (re.compile(r"^hu(?=.)|^f"), "h"),
+    (re.compile(r"([aei]n)g$"), r"\1"),
+)
+
+Key = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    text: str
+    words: int
+    letters: str
+
+
+class PhoneticStep:
+    """Corrects the words of transcripts."""
+
+    def __init__(self, hotwords: Sequence[Hotword]) -> None:
+        """Learn the hotwords.
+
+        Raises:
+            MissingExtraError: the packages that know how words sound are not installed.
+        """
+        missing = [name for name in ("pypinyin", "jellyfish") if find_spec(name) is None]
+        if missing:
+            raise MissingExtraError(
+                f"Correcting hotwords by sound needs {' and '.join(missing)}.",
+                "Install them: pip install 'asrcli[hotwords]'.",
+            )
+        self._targets: dict[Key, _Target] = {}
+        # Of two that sound the same the one of more weight counts.
+        for hotword in sorted(hotwords, key=lambda hotword: hotword.weight):
+            parts = [text for text, _ in split_text(hotword.text)]
+            key = sound(parts)
+            if key and len(_letters(parts)) >= (_SHORTEST_HAN if len(key) > 1 else _SHORTEST):
+                self._targets[key] = _Target(hotword.text, len(parts), _letters(parts))
+        lengths = {target.words for target in self._targets.values()}
+        self._lengths = sorted({length + extra for length in lengths for extra in range(-_STRETCH, _STRETCH + 1)} - {0})
+
+    def __call__(self, transcript: Transcript) -> Transcript:
+        notes: list[dict[str, Any]] = []
+        segments = tuple(self._corrected(segment, notes) for segment in transcript.segments)
+        if not notes:
+            return transcript
+        return replace(transcript, segments=segments, notes={**transcript.notes, NOTE: notes})
+
+    def _corrected(self, segment: Segment, notes: list[dict[str, Any]]) -> Segment:
+        words = segment.words
+        out: list[Word] = []
+        changed = False
+        at = 0
+        while at < len(words):
+            found = self._find(words, at)
+            if found is None:
+                out.append(words[at])
+                at += 1
+                continue
+            target, length = found
+            heard = words[at : at + length]
+            out += _rewritten(heard, target.text)
+            changed = True
+            notes.append(
+                {
+                    "segment": segment.id,
+                    "start": round(heard[0].start, 3),
+                    "end": round(heard[-1].end, 3),
+                    "was": _bare(heard),
+                    "is": target.text,
+                }
+            )
+            at += length
+        return with_words(segment, out) if changed else segment
+
+    def _find(self, words: Sequence[Word], at: int) -> tuple[_Target, int] | None:
+        """The hotword that the words from `at` on sound like, and how many of them; the likeliest of several."""
+        best: tuple[float, int, _Target] | None = None
+        for length in self._lengths:
+            window = words[at : at + length]
+            if len(window) < length or not _is_one(window):
+                break
+            texts = [_core(word.text) for word in window]
+            if not all(texts):
+                continue
+            target = self._targets.get(sound(texts))
+            if target is None:
+                continue
+            alike = likeness(_letters(texts), target.letters)
+            if alike >= SIMILAR and (best is None or alike >= best[0]):
+                best = alike, length, target
+        if best is None or _bare(words[at : at + best[1]]).casefold() == best[2].text.casefold():
+            return None  # nothing, or it says so already
+        return best[2], best[1]
+
+
+def sound(texts: Sequence[str]) -> Key:
+    """How words sound: a code for each run of Latin words, a syllable for each Chinese character; () if unknown."""
+    key: list[str] = []
+    latin = ""
+    for text in texts:
+        if any(is_cjk(char) for char in text):
+            syllables = [_syllable(char) for char in text if is_cjk(char)]
+            key += [_metaphone(latin), *syllables] if latin else syllables
+            latin = ""
+        else:
+            latin += "".join(char for char in text if char.isalpha())
+    if latin:
+        key.append(_metaphone(latin))
+    return tuple(key) if all(key) else ()
+
+
+def likeness(heard: str, wanted: str) -> float:
+    """0 to 1; Chinese is 1, as its characters tell nothing of their sound beyond what `sound` has compared."""
+    import jellyfish
+
+    if is_cjk(wanted[0]):
+        return 1.0
+    return float(jellyfish.jaro_winkler_similarity(heard, wanted))
+
+
+@lru_cache(maxsize=65536)
+def _metaphone(letters: str) -> str:
+    import jellyfish
+
+    return str(jellyfish.metaphone(letters))
+
+
+@lru_cache(maxsize=16384)
+def _syllable(char: str) -> str:
+    from pypinyin import lazy_pinyin
+
+    syllable = "".join(lazy_pinyin(char, errors="ignore"))
+    for pattern, plain in _FUZZY:
+        syllable = pattern.sub(plain, syllable)
+    return syllable
+
+
+def _letters(texts: Sequence[str]) -> str:
+    return "".join(char for text in texts for char in text.casefold() if char.isalnum())
+
+
+def _edges(text: str) -> tuple[str, str, str]:
+    """The marks before a text, its core, and the marks behind it."""
+    match = _EDGES.match(text)
+    assert match is not None, "the pattern matches any text"
+    return match[1], match[2], match[3]
+
+
+def _core(text: str) -> str:
+    return _edges(text)[1]
+
+
+def _bare(words: Sequence[Word]) -> str:
+    return _edges(join_words(list(words)))[1]
+
+
+def _is_one(words: Sequence[Word]) -> bool:
+    """Whether the words may be one name: no mark between them, no pause, one voice."""
+    return all(
+        after.start - before.end <= _PAUSE
+        and before.speaker == after.speaker
+        and before.text[-1:].isalnum()
+        and after.text[:1].isalnum()
+        for before, after in pairwise(words)
+    )
+
+
+def _rewritten(heard: Sequence[Word], text: str) -> list[Word]:
+    """The hotword in the time of what was heard, between the marks that stood around that."""
+    front, back = _edges(heard[0].text)[0], _edges(heard[-1].text)[2]
+    texts = list(split_text(text))
+    texts[0] = front + texts[0][0], heard[0].space_before
+    texts[-1] = texts[-1][0] + back, texts[-1][1]
+    if len(texts) == len(heard):
+        return [replace(word, text=part, space_before=space) for word, (part, space) in zip(heard, texts, strict=True)]
+    return spread(heard, texts)

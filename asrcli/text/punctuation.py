@@ -1,0 +1,160 @@
+"""Punctuation for models that give none. Marks are put on the words that were recognised, so their times stay."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from asrcli.assemble.sentences import Ending, ending
+from asrcli.text.respell import with_words
+from asrcli.text.width import is_cjk
+from asrcli.transcript import Segment, Transcript, Word, join_words
+
+if TYPE_CHECKING:
+    from asrcli.backends.host import EngineHost
+    from asrcli.backends.types import ModelSpec
+
+#: what `EngineHost.load` takes as the kind
+SERVICE = "asrcli.backends.punctuation:load"
+#: text -> the same text with marks
+Punctuate = Callable[[str], "Future[str]"]
+
+#: words that are given to the model at once: enough to see sentences whole, few enough to be done soon
+_MOST_WORDS = 300
+#: a silence of so many seconds ends a text for the model, too
+_LONGEST_PAUSE = 3.0
+#: a text of which one word in so many bears a sentence mark has been punctuated
+_WORDS_A_MARK = 60
+
+_HALF_WIDTH = str.maketrans("，。？！、；：", ",.?!,;:")
+
+
+def load_punctuation(host: EngineHost, spec: ModelSpec) -> Punctuate:
+    """Begin to load a model of kind "punctuation" in the engine process; texts may be handed over at once."""
+    import numpy as np
+
+    host.load(spec.name, SERVICE, spec)
+    nothing = np.zeros(0, np.float32)
+    return lambda text: host.submit(spec.name, nothing, text)
+
+
+def is_punctuated(transcript: Transcript) -> bool:
+    """Whether the model gave marks of its own."""
+    words = [word.text for segment in transcript.segments for word in segment.words]
+    marks = sum(ending(text, "") is Ending.SENTENCE for text in words)
+    return marks * _WORDS_A_MARK >= len(words)
+
+
+class PunctuationStep:
+    """Adds marks, and cuts segments anew where sentences end. A transcript that has marks already is left alone."""
+
+    def __init__(self, punctuate: Punctuate) -> None:
+        """Begin.
+
+        Args:
+            punctuate: the model (`load_punctuation`); may be called from many threads.
+        """
+        self._punctuate = punctuate
+
+    def __call__(self, transcript: Transcript) -> Transcript:
+        """Punctuate one transcript.
+
+        Raises:
+            EngineError: the model failed.
+        """
+        if is_punctuated(transcript):
+            return transcript
+        runs = list(_runs(transcript.segments))
+        answers = [self._punctuate(_text(run)) for run in runs]
+        segments: list[Segment] = []
+        for run, answer in zip(runs, answers, strict=True):
+            segments += _marked(run, answer.result())
+        segments.sort(key=lambda segment: (segment.start, segment.channel or 0))
+        return replace(transcript, segments=tuple(replace(part, id=number) for number, part in enumerate(segments)))
+
+
+def put_marks(words: Sequence[Word], text: str) -> tuple[Word, ...] | None:
+    """The words with the marks and capitals of the punctuated text; None where it says something else.
+
+    Marks after Latin letters become half-width ones. Only letters, digits and signs of the words are compared: models
+    part or join them differently ("10.5" comes back as "10 . 5").
+    """
+    letters = iter([(index, char) for index, word in enumerate(words) for char in word.text if not char.isspace()])
+    out = ["" for _ in words]
+    at = 0
+    wanted = next(letters, None)
+    for char in text:
+        if char.isspace():
+            continue
+        if wanted is not None and char.casefold() == wanted[1].casefold():
+            at = wanted[0]
+            out[at] += char
+            wanted = next(letters, None)
+        elif unicodedata.category(char).startswith("P") and out[at]:
+            out[at] += char if is_cjk(out[at][-1]) else char.translate(_HALF_WIDTH)
+        else:
+            return None
+    if wanted is not None:
+        return None
+    return tuple(replace(word, text=spelled) for word, spelled in zip(words, out, strict=True))
+
+
+def _runs(segments: Iterable[Segment]) -> Iterable[list[Segment]]:
+    """Segments that one voice says without a long pause, at most `_MOST_WORDS` words."""
+    lanes: dict[tuple[str | None, int | None], list[Segment]] = {}
+    for segment in segments:
+        key = segment.speaker, segment.channel
+        run = lanes.get(key, [])
+        count = sum(len(part.words) for part in run) + len(segment.words)
+        if run and (segment.start - run[-1].end > _LONGEST_PAUSE or count > _MOST_WORDS):
+            yield lanes.pop(key)
+            run = []
+        lanes[key] = [*run, segment]
+    yield from lanes.values()
+
+
+def _text(run: Sequence[Segment]) -> str:
+    return join_words([word for segment in run for word in segment.words])
+
+
+def _marked(run: Sequence[Segment], text: str) -> list[Segment]:
+    words = put_marks([word for segment in run for word in segment.words], text)
+    if words is None:
+        return list(run)
+    if not any(char.isupper() for word in words for char in word.text):
+        words = _capitalised(words)
+    out, at = [], 0
+    for segment in run:
+        mine = words[at : at + len(segment.words)]
+        following = words[at + len(mine)].text if at + len(mine) < len(words) else ""
+        out += _sentences(segment, mine, following)
+        at += len(mine)
+    return out
+
+
+def _capitalised(words: Sequence[Word]) -> tuple[Word, ...]:
+    """A capital where a sentence begins, for models that write none at all."""
+    out: list[Word] = []
+    for word in words:
+        begins = not out or ending(out[-1].text, "") is Ending.SENTENCE
+        out.append(replace(word, text=word.text[0].upper() + word.text[1:]) if begins and word.text else word)
+    return tuple(out)
+
+
+def _sentences(segment: Segment, words: Sequence[Word], following: str) -> list[Segment]:
+    if not words:
+        return [segment]
+    out: list[Segment] = []
+    start = 0
+    texts = [*(word.text for word in words[1:]), following]
+    for end, (word, after) in enumerate(zip(words, texts, strict=True), 1):
+        if end == len(words) or ending(word.text, after) is Ending.SENTENCE:
+            part = words[start:end]
+            begin = segment.start if start == 0 else part[0].start
+            stop = segment.end if end == len(words) else part[-1].end
+            out.append(replace(with_words(segment, part), start=begin, end=stop))
+            start = end
+    return out

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asrcli.errors import UsageError
+from asrcli.options import Hotword
+from asrcli.text.hotwords import parse_hotwords, read_hotwords
+
+
+def pairs(value, **options):
+    return [(hotword.text, hotword.weight) for hotword in parse_hotwords(value, **options)]
+
+
+@pytest.mark.parametrize("value", [None, "", "  ", "{}", "[]", {}, [], ",;\n"])
+def test_no_hotwords(value):
+    assert parse_hotwords(value) == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ('{"阿里巴巴": 20, "Zvon": 30.5}', [("阿里巴巴", 20.0), ("Zvon", 30.5)]),
+        ({"阿里巴巴": "20"}, [("阿里巴巴", 20.0)]),
+        ('["Zvon", "Hedy Lamarr 30"]', [("Zvon", 20.0), ("Hedy Lamarr", 30.0)]),
+        (["Zvon", "Hedy Lamarr 30"], [("Zvon", 20.0), ("Hedy Lamarr", 30.0)]),
+        ("词 20, word 10", [("词", 20.0), ("word", 10.0)]),
+        ("词：20，Hedy Lamarr:30；Zvon", [("词", 20.0), ("Hedy Lamarr", 30.0), ("Zvon", 20.0)]),
+        ("Hedy Lamarr 30", [("Hedy Lamarr", 30.0)]),
+        ("Hedy   Lamarr", [("Hedy Lamarr", 20.0)]),
+        ("foo 20 bar 40", [("foo", 20.0), ("bar", 40.0)]),
+        ("Boeing 747 40, foo", [("Boeing 747", 40.0), ("foo", 20.0)]),
+        ("one\ntwo 5\r\nthree", [("one", 20.0), ("two", 5.0), ("three", 20.0)]),
+        ("foo 10, bar, foo 50", [("foo", 50.0), ("bar", 20.0)]),
+    ],
+)
+def test_every_dialect(value, expected):
+    assert pairs(value) == expected
+
+
+def test_words_parted_by_spaces_only_where_the_protocol_says_so():
+    assert pairs("阿里巴巴 魔搭", spaced=True) == [("阿里巴巴", 20.0), ("魔搭", 20.0)]
+    assert pairs("阿里巴巴 魔搭") == [("阿里巴巴 魔搭", 20.0)]
+    assert pairs("foo 20 bar 40", spaced=True) == [("foo", 20.0), ("bar", 40.0)]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "foo 0",
+        "foo 101",
+        "foo -3, bar",
+        '{"foo": "much"}',
+        '{"foo": true}',
+        '{"foo": NaN}',
+        '{"": 20}',
+        "{broken",
+        7,
+        [7],
+    ],
+)
+def test_what_cannot_be_meant_is_refused_with_advice(value):
+    with pytest.raises(UsageError) as refusal:
+        parse_hotwords(value)
+    assert refusal.value.hint
+
+
+@given(st.dictionaries(st.text("ab词语é", min_size=1, max_size=6), st.integers(1, 100), max_size=8))
+def test_the_dialects_agree(words):
+    expected = tuple(Hotword(text=text, weight=float(weight)) for text, weight in words.items())
+    assert parse_hotwords(words) == expected
+    assert parse_hotwords(", ".join(f"{text} {weight}" for text, weight in words.items())) == expected
+
+
+def test_a_file(tmp_path):
+    path = tmp_path / "words.txt"
+    path.write_text("\ufeff# names\n阿里巴巴 20\nHedy Lamarr\n\nZvon\t30\n", encoding="utf-8")
+    assert [(word.text, word.weight) for word in read_hotwords(path)] == [
+        ("阿里巴巴", 20),
+        ("Hedy Lamarr", 20),
+        ("Zvon", 30),
+    ]
+    path.write_text('{"Zvon":\n 30}', encoding="utf-8")
+    assert [(word.text, word.weight) for word in read_hotwords(path)] == [("Zvon", 30)]
+
+
+def test_a_file_that_cannot_be_read(tmp_path):
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_hotwords(tmp_path / "none.txt")
+    (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
+    with pytest.raises(UsageError, match="not UTF-8"):
+        read_hotwords(tmp_path / "latin.txt")

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import pytest
+
+from asrcli.errors import MissingExtraError
+from asrcli.text import itn
+from asrcli.text.itn import ItnStep
+from asrcli.text.pieces import split_text
+from asrcli.text.respell import respell
+from asrcli.transcript import Segment, Transcript, Word, join_words
+
+
+def spoken(text: str, language: str) -> Transcript:
+    words = [Word(part, index, index + 0.9, 0.5, "A", space) for index, (part, space) in enumerate(split_text(text))]
+    return Transcript("a.wav", 99.0, (Segment(0, 0.0, words[-1].end, text, tuple(words), "A"),), language)
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("itn")
+
+
+def wetext():
+    return pytest.importorskip("itn", reason="needs the extra asrcli[itn]")
+
+
+def test_chinese_numbers_become_digits_and_keep_their_time(cache, capfd):
+    wetext()
+    before = spoken("我花了三千五百块。", "zh")
+    after = ItnStep(cache)(before).segments[0]
+    assert after.text == "我花了3500块。"
+    assert after.text == join_words(after.words)
+    number = next(word for word in after.words if word.text == "3500")
+    assert (number.start, number.end, number.speaker, number.confidence) == (3, 6.9, "A", 0.5)
+    assert [word for word in after.words if word is not number] == [
+        word for word in before.segments[0].words if word.text not in "三千五百"
+    ]
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.slow
+def test_english_amounts(cache):
+    wetext()
+    after = ItnStep(cache)(spoken("i paid twenty five dollars for it", "en")).segments[0]
+    assert after.text == "i paid $25 for it"
+    assert [(word.text, word.start, word.end) for word in after.words[2:3]] == [("$25", 2, 4.9)]
+
+
+def test_other_languages_and_texts_without_numbers_stay(cache):
+    wetext()
+    step = ItnStep(cache)
+    for before in (spoken("Das kostet drei Euro.", "de"), spoken("你好。", "zh")):
+        assert step(before) == before
+
+
+def test_without_the_extra_the_message_says_how_to_get_it(cache, monkeypatch):
+    monkeypatch.setattr(itn, "find_spec", lambda _: None)
+    with pytest.raises(MissingExtraError) as error:
+        ItnStep(cache)
+    assert "asrcli[itn]" in error.value.hint
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("a b c", "a b c", [("a", 0, 0.9), ("b", 1, 1.9), ("c", 2, 2.9)]),
+        ("a b c", "a X", [("a", 0, 0.9), ("X", 1, 2.9)]),
+        ("a b", "a b c", [("a", 0, 0.9), ("b", 1, 1.45), ("c", 1.45, 1.9)]),
+        ("a b", "x a b", [("x", 0, 0), ("a", 0, 0.9), ("b", 1, 1.9)]),
+        ("a b c", "a c", [("a", 0, 0.9), ("c", 2, 2.9)]),
+        ("二十", "20", [("20", 0, 1.9)]),
+    ],
+)
+def test_rewritten_words_take_the_time_of_those_they_stand_for(old, new, expected):
+    words = [Word(part, index, index + 0.9, space_before=space) for index, (part, space) in enumerate(split_text(old))]
+    found = respell(words, new)
+    assert [(word.text, pytest.approx(word.start), pytest.approx(word.end)) for word in found] == expected
+    assert join_words(found) == new
+    assert respell((), new) == ()

@@ -1,0 +1,110 @@
+"""The real engine, in its own process, with a model that really punctuates the language of tones (`tests.tone`)."""
+
+from __future__ import annotations
+
+import pytest
+
+from asrcli.backends.host import EngineHost
+from asrcli.backends.types import ModelSpec
+from asrcli.errors import ModelError
+from asrcli.text.pieces import split_text
+from asrcli.text.punctuation import SERVICE, PunctuationStep, is_punctuated, load_punctuation, put_marks
+from asrcli.transcript import Segment, Transcript, Word, join_words
+
+
+def segment(number: int, text: str, start: float = 0.0, **labels) -> Segment:
+    words = tuple(
+        Word(part, start + 0.5 * index, start + 0.5 * index + 0.4, 0.9, labels.get("speaker"), space)
+        for index, (part, space) in enumerate(split_text(text))
+    )
+    return Segment(number, start, words[-1].end, text, words, **labels)
+
+
+def transcript(*segments: Segment) -> Transcript:
+    return Transcript("a.wav", 60.0, segments)
+
+
+@pytest.fixture(scope="module")
+def host():
+    with EngineHost(1) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def offline(host, tone_models):
+    folder = tone_models("punctuation_ct_transformer")
+    files = {"ct_transformer": folder / "ct_transformer.onnx"}
+    return PunctuationStep(load_punctuation(host, ModelSpec(name="ct", type="ct_transformer", files=files)))
+
+
+@pytest.fixture(scope="module")
+def online(host, tone_models):
+    folder = tone_models("punctuation_cnn_bilstm")
+    files = {"cnn_bilstm": folder / "cnn_bilstm.onnx", "bpe_vocab": folder / "bpe.vocab"}
+    return PunctuationStep(load_punctuation(host, ModelSpec(name="bilstm", type="cnn_bilstm", files=files)))
+
+
+def test_marks_stand_on_the_words_whose_times_stay(offline):
+    before = transcript(segment(0, "do re mi fa sol la ti 高", speaker="A", language="en"))
+    after = offline(before)
+    assert [part.text for part in after.segments] == ["Do re, mi fa?", "Sol la, ti 高。"]
+    times = [(word.start, word.end, word.confidence, word.speaker) for word in before.segments[0].words]
+    assert [
+        (word.start, word.end, word.confidence, word.speaker) for part in after.segments for word in part.words
+    ] == times
+    assert [(part.id, part.speaker, part.language) for part in after.segments] == [(0, "A", "en"), (1, "A", "en")]
+    assert (after.segments[0].end, after.segments[1].start) == (times[3][1], times[4][0])
+
+
+def test_a_sentence_may_run_over_segments_but_not_over_voices_or_long_pauses(offline):
+    parts = segment(0, "do re"), segment(1, "mi fa", 1.5), segment(2, "mi", 9.0), segment(3, "sol", 10.0, speaker="B")
+    assert [part.text for part in offline(transcript(*parts)).segments] == ["Do re,", "mi fa?", "Mi.", "Sol."]
+
+
+def test_the_online_model_gives_capitals_too(online):
+    after = online(transcript(segment(0, "do re mi fa sol la")))
+    # A question mark before a small letter ends no sentence ("What?" he asked).
+    assert [part.text for part in after.segments] == ["Do re, mi fa? sol la,"]
+
+
+def test_a_text_with_marks_is_left_alone(offline):
+    before = transcript(segment(0, "Do re. Mi fa!"))
+    assert offline(before) is before
+    empty = transcript()
+    assert offline(empty) is empty
+
+
+def test_a_spelling_that_the_model_parts_comes_back_whole(offline):
+    after = offline(transcript(segment(0, "don't re 10.5 mi"), segment(1, "re", 2.0)))
+    assert " ".join(part.text for part in after.segments) == "Don't re, 10.5 mi re."
+
+
+def test_another_type_is_refused_with_its_name(host, tmp_path):
+    spec = ModelSpec(name="odd", type="whisper", files={"model": tmp_path / "x"})
+    with pytest.raises(ModelError, match="whisper"):
+        host.load("odd", SERVICE, spec).result(timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("text", "marked", "expected"),
+    [
+        ("do re", "do，re。", ["do,", "re."]),
+        ("你好", "你好。", ["你", "好。"]),
+        ("it's 3 pm", "It's 3 PM.", ["It's", "3", "PM."]),
+        ("a b", "a c", None),
+        ("a b", "a", None),
+        ("a", "a b", None),
+        ("a", "。a", None),
+    ],
+)
+def test_put_marks(text, marked, expected):
+    words = [Word(part, 0, 1, space_before=space) for part, space in split_text(text)]
+    found = put_marks(words, marked)
+    assert (found and [word.text for word in found]) == expected
+
+
+def test_is_punctuated():
+    assert is_punctuated(transcript(segment(0, "Fine.")))
+    assert not is_punctuated(transcript(segment(0, "fine and well")))
+    assert is_punctuated(transcript())
+    assert join_words(segment(0, "a b").words) == "a b"
