@@ -19,7 +19,7 @@ from asrcli.backends.hotwords import beam_phrases
 from asrcli.backends.online_types import ONLINE_TYPES, StreamRequest, StreamSegment, StreamUpdate
 from asrcli.backends.recent import Recent
 from asrcli.backends.sherpa_check import check_model, check_request, model_type
-from asrcli.backends.sherpa_onnx import ENGINE_ERRORS, as_floats
+from asrcli.backends.sherpa_onnx import ENGINE_ERRORS, as_floats, needs_beam
 from asrcli.backends.sherpa_results import Reader
 from asrcli.backends.token_table import read_tokens
 from asrcli.backends.types import Job, ModelSpec, Service, Token
@@ -127,7 +127,7 @@ class OnlineRecognizer:
     def _open(self, request: StreamRequest) -> None:
         check_request(self._spec, request.options)
         hotwords = request.options.hotwords
-        engine = self._engines.get(bool(hotwords))
+        engine = self._engines.get(bool(hotwords) and needs_beam(self._type, self._spec))
         with self._lock:
             if request.stream in self._streams:
                 raise EngineError(f"The stream {request.stream} is open already.")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from asrcli.audio.types import Samples
 from asrcli.backends.host import EngineHost
+from asrcli.backends.sherpa_check import window_of
 from asrcli.backends.types import Hypothesis, ModelSpec
 from asrcli.options import RecognitionOptions
 
@@ -28,7 +29,7 @@ class ChunkRecognizer:
 
     @property
     def window(self) -> float:
-        return self.spec.window
+        return window_of(self.spec)
 
     def submit(self, samples: Samples, request: RecognitionOptions) -> Future[Hypothesis]:
         """Hand over one chunk, (samples,) at 16 kHz; waits while the engine has enough to do.

@@ -91,6 +91,12 @@ def check_language(spec: ModelSpec, language: str | None) -> None:
         )
 
 
+def window_of(spec: ModelSpec) -> float:
+    """The longest chunk to give the model, seconds: what its entry says, as far as the engine hears so much."""
+    row = TYPES.get(spec.type)
+    return min(spec.window, row.limit) if row else spec.window
+
+
 def languages_of(spec: ModelSpec) -> tuple[str, ...]:
     """What the model can be asked for; empty: unknown, or nothing to ask."""
     row = model_type(spec)

@@ -22,7 +22,7 @@ from asrcli.backends.onnx_metadata import read_metadata
 from asrcli.backends.recent import Recent
 from asrcli.backends.sherpa_check import check_model, check_request, model_type, validate
 from asrcli.backends.sherpa_results import Reader
-from asrcli.backends.sherpa_types import RULES
+from asrcli.backends.sherpa_types import RULES, ModelType
 from asrcli.backends.token_table import read_tokens
 from asrcli.backends.types import Hypothesis, Job, ModelSpec, Recognizer
 from asrcli.errors import AsrcliError, EngineError, ModelError
@@ -30,10 +30,12 @@ from asrcli.options import RecognitionOptions
 
 #: recognisers kept for languages, beam search and ITN by rules
 _KEPT = 3
-#: jobs decoded at once where the engine really batches
-_BATCH_SIZE = 8
-#: a batch is cut where padding would make it this much longer than what is in it
+#: Jobs decoded at once where the engine really batches. That pays for short chunks; long ones fill a core by
+#: themselves, and what one thread has taken another cannot have.
+_BATCH_SIZE = 4
+#: a batch is cut where padding would make it this much longer than what is in it, or longer than this, samples
 _PADDING = 1.25
+_LONGEST = 30 * SAMPLE_RATE
 #: shorter chunks are padded with silence: convolutions need a few frames (sherpa-onnx issue 3685)
 _SHORTEST = SAMPLE_RATE // 2
 #: what exceptions of C++ come as
@@ -100,7 +102,7 @@ class SherpaRecognizer:
                 for index in group:
                     results[index] = error
                 continue
-            for batch in _even_batches(group, [len(job.samples) for job in jobs]):
+            for batch in even_batches(group, [len(job.samples) for job in jobs]):
                 decoded = self._decode(recognizer, [jobs[index].samples for index in batch], request)
                 for index, result in zip(batch, decoded, strict=True):
                     results[index] = result
@@ -114,7 +116,7 @@ class SherpaRecognizer:
             language = _asked(request) or str(self._spec.options.get(self._type.language_keys[0], ""))
         return _Variant(
             language=language,
-            beam=bool(request.hotwords) and self._type.hotwords == "beam",
+            beam=bool(request.hotwords) and needs_beam(self._type, self._spec),
             rules=request.itn or not self._has_itn_rules(),
         )
 
@@ -204,6 +206,11 @@ class SherpaRecognizer:
         return hypothesis
 
 
+def needs_beam(row: ModelType, spec: ModelSpec) -> bool:
+    """Whether hotwords take a recogniser of their own: one that searches a beam, where the entry's does not."""
+    return row.hotwords == "beam" and spec.options.get("decoding_method") != "modified_beam_search"
+
+
 def as_floats(samples: Samples, shortest: int = 0) -> array[float]:
     """Samples, (samples,), in the form that the binding converts fastest, without what is no number.
 
@@ -236,12 +243,13 @@ def _alike(jobs: Sequence[Job]) -> Iterator[list[int]]:
     yield from groups
 
 
-def _even_batches(indices: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]:
+def even_batches(indices: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]:
     """Cut into batches of chunks about equally long: the engine pads all to the longest."""
     batch: list[int] = []
     total = 0
     for index in sorted(indices, key=lambda index: lengths[index], reverse=True):
-        if batch and lengths[batch[0]] * (len(batch) + 1) > _PADDING * (total + lengths[index]):
+        padded = lengths[batch[0]] * (len(batch) + 1) if batch else 0
+        if padded > min(_LONGEST, _PADDING * (total + lengths[index])):
             yield batch
             batch, total = [], 0
         batch.append(index)

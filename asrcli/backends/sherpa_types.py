@@ -7,6 +7,7 @@ against the signature of the installed factory. Facts: sources of sherpa-onnx 2.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -65,8 +66,8 @@ class ModelType:
     timed: bool = False
     #: the text begins with tags of language, emotion and event
     tagged: bool = False
-    #: longest chunk that suits the type, seconds
-    window: float = 30.0
+    #: the engine hears no more than this of a chunk and does not say so, seconds
+    limit: float = math.inf
 
     #: of each of these groups `tokens.txt` must have one
     symbols: tuple[tuple[str, ...], ...] = ()
@@ -234,8 +235,8 @@ TYPES: dict[str, ModelType] = {
         language_keys=("language",),
         languages=WHISPER_LANGUAGES,
         timed=True,
-        # It cuts at 29.5 s without a word.
-        window=29.0,
+        # 2,950 frames of 10 ms.
+        limit=29.4,
         metadata={
             "encoder": (
                 "n_mels",
@@ -306,7 +307,7 @@ TYPES: dict[str, ModelType] = {
         language_names=_QWEN3_LANGUAGES,
         hotwords="prompt",
         # 12.5 audio tokens a second must fit in max_total_len (512) beside the prompt and the answer.
-        window=20.0,
+        limit=20.0,
     ),
 }
 

@@ -8,7 +8,7 @@ import sys
 import onnx
 import pytest
 
-from asrcli.backends.sherpa_check import languages_of, validate
+from asrcli.backends.sherpa_check import languages_of, validate, window_of
 from asrcli.errors import (
     ExitCode,
     LanguageNotSupportedError,
@@ -171,6 +171,14 @@ def test_languages(spec):
         validate(narrow, RecognitionOptions(language="ja"))
     # Nothing is known of this one, so nothing is refused.
     validate(spec("zipformer_ctc"), RecognitionOptions(language="de"))
+
+
+def test_no_window_is_wider_than_the_engine_s_ear(spec):
+    # Whisper's engine drops what comes after 29.5 s without a word, whatever the entry says.
+    assert window_of(spec("whisper", window=30.0)) == pytest.approx(29.4)
+    assert window_of(spec("whisper", window=20.0)) == pytest.approx(20.0)
+    assert window_of(spec("sense_voice", window=60.0)) == pytest.approx(60.0)
+    assert window_of(spec("sense_voice", type="of another backend", window=60.0)) == pytest.approx(60.0)
 
 
 def test_hotwords_and_context(spec):

@@ -7,8 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from asrcli.backends.sherpa_onnx import load
+from asrcli.backends.sherpa_onnx import even_batches, load
 from asrcli.backends.types import Hypothesis, Job
 from asrcli.errors import LanguageNotSupportedError, OptionNotSupportedError
 from asrcli.options import Hotword, RecognitionOptions
@@ -130,6 +132,17 @@ def test_times_of_a_padded_chunk_stay_inside_it(spec):
     [heard] = ask(load(spec("nemo_transducer"), 1), audio)
     assert words(heard) == ["mi"]
     assert all(0 <= token.start <= token.end <= 0.25 for token in heard.tokens)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.integers(0, 60 * 16000), min_size=1, max_size=12))
+def test_batches_take_each_job_once_and_are_mostly_sound(lengths):
+    batches = list(even_batches(range(len(lengths)), lengths))
+    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
+    for batch in batches:
+        padded = max(lengths[index] for index in batch) * len(batch)
+        assert len(batch) == 1 or padded <= 1.25 * sum(lengths[index] for index in batch)
+        assert len(batch) == 1 or padded <= 30 * 16000
 
 
 # -- language, ITN, tags -----------------------------------------------------------------------------------------------

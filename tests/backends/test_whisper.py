@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from asrcli.backends.sherpa_check import languages_of, validate
+from asrcli.backends.sherpa_check import languages_of, validate, window_of
 from asrcli.backends.sherpa_onnx import load
 from asrcli.backends.types import Job
 from asrcli.errors import LanguageNotSupportedError, OptionNotSupportedError
@@ -59,3 +60,14 @@ def test_pieces_of_characters_leave_the_text_whole(spec):
     heard = ask(load(spec(options={"enable_token_timestamps": True}), 1), tone_audio([1, 7, 0]))
     assert heard.text == "re高 do"
     assert heard.tokens == ()
+
+
+def test_the_longest_chunk_is_heard_to_its_end(spec):
+    window = window_of(spec())
+    recognizer = load(spec(), 1)
+    for seconds, heard in ((window, True), (30.0, False)):
+        audio = np.random.default_rng(0).normal(0, 1e-3, round(seconds * 16000)).astype(np.float32)
+        audio[16000:27200] += tone_audio([0])
+        last = tone_audio([1])[: round(0.35 * 16000)]
+        audio[-len(last) :] += last
+        assert ("re" in ask(recognizer, audio).text.split()) == heard
