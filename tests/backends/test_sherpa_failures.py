@@ -1,0 +1,61 @@
+"""A chunk at which the engine fails takes no other with it."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper, numpy_helper
+
+from asrcli.backends.sherpa_onnx import load
+from asrcli.backends.types import Hypothesis, Job
+from asrcli.errors import EngineError, ModelError
+from asrcli.options import RecognitionOptions
+from tests.tone import build, tone_audio, tone_spec
+
+
+def fail_beyond(path, frames):
+    """Make a model look up the number of its frames in a table that is too short for long chunks."""
+    model = onnx.load(str(path))
+    last = next(node for node in model.graph.node if "logits" in node.output)
+    last.output[list(last.output).index("logits")] = "sound_logits"
+    model.graph.initializer.extend(
+        [
+            numpy_helper.from_array(np.zeros(frames + 1, np.float32), "table"),
+            numpy_helper.from_array(np.array(0.0, np.float32), "nothing"),
+        ]
+    )
+    model.graph.node.extend(
+        [
+            helper.make_node("Shape", ["x"], ["frames"], start=1, end=2),
+            helper.make_node("Gather", ["table", "frames"], ["entry"]),
+            helper.make_node("Mul", ["entry", "nothing"], ["addend"]),
+            helper.make_node("Add", ["sound_logits", "addend"], ["logits"]),
+        ]
+    )
+    onnx.save(model, str(path))
+
+
+# SenseVoice's implementation swallows the failure and leaves all streams without an answer; CTC's throws.
+@pytest.mark.parametrize(("kind", "frames"), [("zipformer_ctc", 150), ("sense_voice", 25)])
+def test_one_bad_chunk_of_a_batch(tmp_path, kind, frames):
+    spec = tone_spec(kind, build(kind, tmp_path / kind))
+    fail_beyond(spec.files["model"], frames)
+    recognizer = load(spec, 1)
+    # Chunks of 1.2 s are sound; one of 1.6 s, near enough to share their batch, is not.
+    recordings = [tone_audio([tone, 2]) for tone in (0, 5, 3)]
+    recordings[1] = np.concatenate([recordings[1], recordings[1][:6400]])
+    results = recognizer.run([Job(recording, RecognitionOptions()) for recording in recordings])
+    assert isinstance(results[1], EngineError)
+    assert "1.60 s" in results[1].message
+    assert [one.text for one in results if isinstance(one, Hypothesis)] == ["do mi", "fa mi"]
+
+
+def test_what_the_engine_throws_while_loading_is_an_error(tmp_path):
+    spec = tone_spec("zipformer_ctc", build("zipformer_ctc", tmp_path / "model"))
+    path = spec.files["model"]
+    model = onnx.load(str(path))
+    model.graph.node[0].op_type = "NoSuchOperator"
+    onnx.save(model, str(path))
+    with pytest.raises(ModelError, match="NoSuchOperator"):
+        load(spec, 1)
