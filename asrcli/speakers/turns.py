@@ -8,6 +8,8 @@ from asrcli.transcript import Turn
 
 #: a turn shorter than this beside somebody else's is taken for that person's, seconds
 GHOST = 0.5
+#: and alone in silence, one shorter than this is no word, seconds
+_BLIP = 0.2
 
 
 def merge_touching(turns: Iterable[Turn], gap: float = 0.0) -> list[Turn]:
@@ -28,7 +30,7 @@ def absorb_ghosts(turns: Sequence[Turn], shortest: float = GHOST) -> list[Turn]:
     """Give each turn shorter than `shortest` to the speaker beside it.
 
     Segmentation flickers where speakers change, and a turn of a third of a second is far more often that than a word.
-    A ghost that others talk over vanishes in their turns. A short turn alone in silence stays: somebody did speak.
+    A ghost that others talk over vanishes in their turns. A short word alone in silence stays.
     Turns of one speaker no further apart than `shortest` are joined.
     """
     merged = merge_touching(turns)
@@ -42,7 +44,7 @@ def absorb_ghosts(turns: Sequence[Turn], shortest: float = GHOST) -> list[Turn]:
             at += 1
         beside = [turn for turn in _until(long, at, ghost.end + shortest) if _gap(turn, ghost) <= shortest]
         if not beside:
-            kept.append(ghost)
+            kept.extend([ghost] if ghost.end - ghost.start >= _BLIP else [])
             continue
         nearest = min(beside, key=lambda turn: _gap(turn, ghost))
         if not (nearest.start <= ghost.start and ghost.end <= nearest.end):
