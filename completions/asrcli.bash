@@ -10,8 +10,8 @@ _asrcli_command() {
             ;;
         transcribe)
             commands=''
-            options='--files-from --recursive --no-recursive --include --exclude --raw --rate --raw-channels -f --format -o --output -d --output-dir -m --model --model-dir --offline -l --language --hotwords --itn --no-itn -j --jobs --journal --overwrite --skip-existing -n --dry-run --audio-track --channels --start --end --vad --no-vad --vad-model --vad-threshold --vad-end-threshold --min-speech --min-silence --pad-before --pad-after --max-chunk --max-gap --max-line-width --max-line-width-cjk --max-lines --max-words --min-cue --max-cue --max-cps --cue-gap --highlight-words -q --quiet --log-json --config --debug --help'
-            valued='--files-from --include --exclude --raw --rate --raw-channels -f --format -o --output -d --output-dir -m --model --model-dir -l --language --hotwords -j --jobs --journal --audio-track --channels --start --end --vad-model --vad-threshold --vad-end-threshold --min-speech --min-silence --pad-before --pad-after --max-chunk --max-gap --max-line-width --max-line-width-cjk --max-lines --max-words --min-cue --max-cue --max-cps --cue-gap --config'
+            options='--files-from --recursive --no-recursive --include --exclude --raw --rate --raw-channels -f --format -o --output -d --output-dir -m --model --model-dir --offline -l --language --hotwords --prompt --itn --no-itn -j --jobs --journal --overwrite --skip-existing -n --dry-run --audio-track --channels --start --end --vad --no-vad --vad-model --vad-threshold --vad-end-threshold --min-speech --min-silence --pad-before --pad-after --max-chunk --max-gap --subtitle-style --max-line-width --max-line-width-cjk --max-lines --max-words --min-cue --max-cue --max-cps --cue-gap --dialogue --no-dialogue --highlight-words -q --quiet --log-json --config --debug --help'
+            valued='--files-from --include --exclude --raw --rate --raw-channels -f --format -o --output -d --output-dir -m --model --model-dir -l --language --hotwords --prompt -j --jobs --journal --audio-track --channels --start --end --vad-model --vad-threshold --vad-end-threshold --min-speech --min-silence --pad-before --pad-after --max-chunk --max-gap --subtitle-style --max-line-width --max-line-width-cjk --max-lines --max-words --min-cue --max-cue --max-cps --cue-gap --config'
             argument=file
             ;;
         models)
@@ -165,6 +165,7 @@ _asrcli_value() {
         'transcribe --model-dir') argument=dir ;;
         'transcribe -l'|'transcribe --language') argument=any ;;
         'transcribe --hotwords') argument=any ;;
+        'transcribe --prompt') argument=any ;;
         'transcribe -j'|'transcribe --jobs') argument=any ;;
         'transcribe --journal') argument=file ;;
         'transcribe --audio-track') argument=any ;;
@@ -180,6 +181,7 @@ _asrcli_value() {
         'transcribe --pad-after') argument=any ;;
         'transcribe --max-chunk') argument=any ;;
         'transcribe --max-gap') argument=any ;;
+        'transcribe --subtitle-style') argument='word netflix bbc youtube short' ;;
         'transcribe --max-line-width') argument=any ;;
         'transcribe --max-line-width-cjk') argument=any ;;
         'transcribe --max-lines') argument=any ;;

@@ -108,6 +108,10 @@ class ModelArguments:
         list[str],
         _Model(metavar="WORDS", help="Phrases to favour, weights 1-100: 'Hedy Lamarr 30, Zvon'; or @FILE, one a line."),
     ] = field(default_factory=list)
+    prompt: Annotated[
+        str,
+        _Model(metavar="TEXT", show_default=False, help="What the recording is about, for models that take a prompt."),
+    ] = ""
     itn: Annotated[bool, _Model(help="Write numbers as digits, where the model can.")] = True
 
 
@@ -173,6 +177,10 @@ class OutputArguments:
 class CueArguments:
     """How subtitles are shaped."""
 
+    subtitle_style: Annotated[
+        Literal["netflix", "bbc", "youtube", "short"] | None,
+        _Cues(metavar="netflix|bbc|youtube|short", help="Rules of a house; an option set on its own goes before them."),
+    ] = None
     max_line_width: Annotated[int, _Cues(metavar="N", min=8, help="Characters a line.")] = _cues.max_line_width
     max_line_width_cjk: Annotated[int, _Cues(metavar="N", min=4, help="Full-width characters a line.")] = (
         _cues.max_line_width_cjk
@@ -185,6 +193,7 @@ class CueArguments:
     cue_gap: Annotated[int, _Cues(metavar="N", min=0, help="Least distance of two cues, frames of 1/24 s.")] = (
         _cues.cue_gap
     )
+    dialogue: Annotated[bool, _Cues(help="Let two voices share a cue, a line each.")] = _cues.dialogue
     highlight_words: Annotated[bool, _Cues("--highlight-words", help="Mark each word while it is spoken.")] = False
 
 

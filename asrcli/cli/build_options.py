@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import fields, replace
+
 from asrcli.cli import values
 from asrcli.cli.arguments import AudioArguments, CueArguments, InputArguments, ModelArguments, SpeechArguments
 from asrcli.errors import UsageError
@@ -72,27 +75,28 @@ def vad_options(speech: SpeechArguments) -> VadOptions:
 def recognition_options(model: ModelArguments) -> RecognitionOptions:
     """What is asked of the model."""
     language = None if model.language in {None, "auto"} else model.language
-    return RecognitionOptions(language=language, hotwords=values.hotwords(model.hotwords), itn=model.itn)
+    return RecognitionOptions(
+        language=language, hotwords=values.hotwords(model.hotwords), itn=model.itn, prompt=model.prompt
+    )
 
 
-def cue_options(cues: CueArguments) -> CueOptions:
-    """How subtitles are shaped.
+def cue_options(cues: CueArguments, asked: Collection[str]) -> CueOptions:
+    """How subtitles are shaped: by the style, except where an option was set on its own.
+
+    Args:
+        cues: as parsed.
+        asked: names of the options that some layer sets; the others have their defaults.
 
     Raises:
         UsageError: the shortest cue is longer than the longest.
     """
-    if cues.min_cue > cues.max_cue:
+    from asrcli.text.presets import PRESETS
+
+    base = PRESETS[cues.subtitle_style] if cues.subtitle_style else CueOptions()
+    own = {field.name: getattr(cues, field.name) for field in fields(CueOptions) if field.name in asked}
+    options = replace(base, **own)
+    if options.min_cue > options.max_cue:
         raise UsageError(
-            f"--min-cue ({cues.min_cue:g}) is above --max-cue ({cues.max_cue:g}).", "Swap or correct them."
+            f"--min-cue ({options.min_cue:g}) is above --max-cue ({options.max_cue:g}).", "Swap or correct them."
         )
-    return CueOptions(
-        max_line_width=cues.max_line_width,
-        max_line_width_cjk=cues.max_line_width_cjk,
-        max_lines=cues.max_lines,
-        max_words=cues.max_words,
-        min_cue=cues.min_cue,
-        max_cue=cues.max_cue,
-        max_cps=cues.max_cps,
-        cue_gap=cues.cue_gap,
-        highlight_words=cues.highlight_words,
-    )
+    return options

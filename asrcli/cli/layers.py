@@ -134,8 +134,10 @@ def _from_file(file: ConfigFile, path: tuple[str, ...], param: Any) -> tuple[Any
 
 
 def _as_taken(param: Any, value: str | list[str]) -> Any:
-    """Several values for an option that may be repeated, as text for any other."""
-    return [item.strip() for item in value.split(",")] if param.multiple and isinstance(value, str) else value
+    """Several values for an option that may be repeated, as text for any other. JSON has commas of its own."""
+    if not param.multiple or isinstance(value, list):
+        return value
+    return [value] if value.lstrip().startswith(("{", "[")) else [item.strip() for item in value.split(",")]
 
 
 def check_keys(file: ConfigFile, path: tuple[str, ...], ctx: typer.Context) -> None:
@@ -171,6 +173,12 @@ def _keys_below(command: Any) -> Iterator[str]:
     yield from (key_of(param) for param in settings_of(command))
     for subcommand in getattr(command, "commands", {}).values():
         yield from _keys_below(subcommand)
+
+
+def asked_for(ctx: typer.Context) -> frozenset[str]:
+    """Names of the options of a parsed command that some layer sets; the others have their defaults."""
+    names = (str(param.name) for param in settings_of(ctx.command))
+    return frozenset(name for name in names if origin_of(ctx, ctx.obj, name).kind != "default")
 
 
 def origin_of(ctx: typer.Context, session: Session, name: str) -> Origin:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -57,12 +57,12 @@ class Order:
         )
 
 
-def take_order(arguments: Arguments, *, formats_asked: bool) -> Order:
+def take_order(arguments: Arguments, asked: Collection[str]) -> Order:
     """Understand the arguments of `asrcli transcribe`.
 
     Args:
         arguments: as parsed.
-        formats_asked: whether `--format` was set by any layer; if not, the ending of `-o FILE` decides.
+        asked: names of the options that some layer sets. Without "format" the ending of `-o FILE` decides.
 
     Raises:
         UsageError: they do not go together.
@@ -70,7 +70,7 @@ def take_order(arguments: Arguments, *, formats_asked: bool) -> Order:
     if arguments.overwrite and arguments.skip_existing:
         raise UsageError("--overwrite and --skip-existing exclude each other.", "Use one of them.")
     formats = tuple(FORMATS[name] for name in values.split_list(arguments.format))
-    if arguments.output is not None and not formats_asked:
+    if arguments.output is not None and "format" not in asked:
         formats = (format_of(arguments.output) or FORMATS["txt"],)
     inputs = Inputs(
         paths=arguments.inputs or [],
@@ -91,5 +91,5 @@ def take_order(arguments: Arguments, *, formats_asked: bool) -> Order:
     existing = (
         Existing.OVERWRITE if arguments.overwrite else Existing.SKIP if arguments.skip_existing else Existing.JOURNAL
     )
-    cues = build_options.cue_options(arguments)
+    cues = build_options.cue_options(arguments, asked)
     return Order(inputs=inputs, formats=formats, options=options, cues=cues, existing=existing)

@@ -54,13 +54,12 @@ def transcribe(ctx: typer.Context, arguments: Arguments) -> int:
     run does only what is new or has changed.
     """
     from asrcli.batch.plan import make_plan
-    from asrcli.cli.layers import origin_of
+    from asrcli.cli.layers import asked_for
     from asrcli.cli.order import take_order
 
     ctx.obj.console.quiet = arguments.quiet
     ctx.obj.console.log_json = arguments.log_json
-    asked = origin_of(ctx, ctx.obj, "format").kind != "default"
-    order = take_order(arguments, formats_asked=asked)
+    order = take_order(arguments, asked=asked_for(ctx))
     plan = make_plan(order.inputs, stdin=sys.stdin.buffer if sys.stdin else None)
     if arguments.dry_run:
         from asrcli.cli.dry_run import show

@@ -17,7 +17,6 @@ import typer
 from asrcli.options import Hotword
 
 _CLOCK = re.compile(r"(?:(?:(\d+):)?([0-5]?\d):)?([0-5]?\d(?:[.,]\d+)?)")
-_WEIGHTED = re.compile(r"(?P<text>.+?)(?:\s+|:)(?P<weight>\d+(?:\.\d+)?)")
 
 
 def time(text: str | float) -> float:
@@ -74,33 +73,16 @@ def language(text: str) -> str:
     return code
 
 
-def hotwords(values: Iterable[str]) -> tuple[Hotword, ...]:
-    """Phrases with optional weights: "phrase", "phrase 20" or "phrase:20", separated by commas; or @FILE, one a line.
+def hotwords(texts: Iterable[str]) -> tuple[Hotword, ...]:
+    """Hotwords of a repeatable option: each text in a form that `text.hotwords` reads, or @FILE.
 
     Raises:
-        typer.BadParameter: a file cannot be read, or a weight is not in 1..100.
+        UsageError: a file cannot be read, or a weight is not in 1..100.
     """
-    found: list[Hotword] = []
-    for value in values:
-        phrases = _read_phrases(Path(value[1:])) if value.startswith("@") else re.split(r"[,，]", value)
-        found.extend(_hotword(phrase.strip()) for phrase in phrases if phrase.strip())
-    return tuple(found)
+    from asrcli.text.hotwords import parse_hotwords, read_hotwords
 
-
-def _read_phrases(path: Path) -> list[str]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise typer.BadParameter(f"cannot read {path}: {reason}.", param_hint="--hotwords") from error
-    return [line for line in lines if not line.lstrip().startswith("#")]
-
-
-def _hotword(phrase: str) -> Hotword:
-    match = _WEIGHTED.fullmatch(phrase)
-    if match is None:
-        return Hotword(text=phrase)
-    weight = float(match["weight"])
-    if not 1 <= weight <= 100:
-        raise typer.BadParameter(f"the weight of '{phrase}' is not in 1..100.", param_hint="--hotwords")
-    return Hotword(text=match["text"], weight=weight)
+    found: dict[str, Hotword] = {}
+    for text in texts:
+        for hotword in read_hotwords(Path(text[1:])) if text.startswith("@") else parse_hotwords(text):
+            found[hotword.text] = hotword
+    return tuple(found.values())

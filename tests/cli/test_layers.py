@@ -45,6 +45,7 @@ def another_value(name, value):
         "channels": ("split", "split"),
         "language": ("zh", "zh"),
         "rate": ("8000", 8000),
+        "subtitle-style": ("bbc", "bbc"),
     }
     if name in special:
         return special[name]

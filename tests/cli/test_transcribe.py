@@ -213,7 +213,7 @@ def test_quiet_says_only_what_is_wrong(asrcli):
         (["-", "--raw", "mp3"], "--raw"),
         (["x.wav", "--vad-threshold", "0.4", "--vad-end-threshold", "0.6"], "--vad-end-threshold"),
         (["x.wav", "--min-cue", "9"], "--max-cue"),
-        (["x.wav", "--hotwords", "word 1000"], "1..100"),
+        (["x.wav", "--hotwords", "word 1000"], "1 to 100"),
         (["x.wav", "--hotwords", "@none.txt"], "none.txt"),
         (["x.wav", "--language", "english please"], "--language"),
         (["x.wav", "--jobs", "0"], "--jobs"),
