@@ -1,0 +1,1 @@
+"""Recognition of speech as it is spoken: endpointing, partial results, final sentences."""

@@ -1,0 +1,155 @@
+"""A live stream to sentences: where somebody begins to speak, and where the sentence ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from asrcli.audio.types import SAMPLE_RATE, Samples
+from asrcli.options import VadOptions
+from asrcli.vad.buffer import SampleBuffer
+from asrcli.vad.detector import WINDOW, SpeechDetector, new_detector
+from asrcli.vad.regions import SpeechTracker
+from asrcli.vad.types import Chunk, Region
+
+#: a sentence that grows too long is cut at the least likely speech among its last so many seconds
+_CUT_SEARCH = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointOptions:
+    """When a sentence begins and ends. Seconds, except the threshold (a probability)."""
+
+    #: a pause this long ends a sentence (Aliyun's `max_sentence_silence`, FunASR's `vad_tail_sil`)
+    silence: float = 0.8
+    #: the longest sentence (FunASR's `vad_max_len`)
+    longest: float = 20.0
+    threshold: float = 0.5
+    #: shorter sounds are no speech
+    shortest: float = 0.2
+    #: kept around a sentence, so that onsets and releases are not clipped
+    pad_before: float = 0.3
+    pad_after: float = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence so far, or the whole of it; positions in samples of the stream."""
+
+    #: from 1
+    index: int
+    #: where speech began, without padding
+    onset: int
+    #: the audio, padding included
+    chunk: Chunk
+    ended: bool
+
+
+class Endpointer:
+    """Follows one stream. Memory is bounded by the longest sentence."""
+
+    def __init__(self, options: EndpointOptions, *, detector: SpeechDetector | None = None) -> None:
+        """Begin a stream.
+
+        Args:
+            options: when sentences begin and end.
+            detector: where speech probabilities come from; None: the embedded Silero.
+
+        Raises:
+            MissingExtraError: there is no VAD on this machine.
+        """
+        self._options = options
+        self._detector = detector or new_detector(VadOptions())
+        self._tracker = SpeechTracker(
+            VadOptions(threshold=options.threshold, min_silence=max(options.silence, 0.1), min_speech=options.shortest),
+            WINDOW,
+        )
+        self._before = round(options.pad_before * SAMPLE_RATE)
+        self._after = round(options.pad_after * SAMPLE_RATE)
+        self._longest = round(options.longest * SAMPLE_RATE)
+        self._audio = SampleBuffer()
+        self._probabilities = SampleBuffer()
+        self._heard = 0
+        self._index = 0
+        self._open = False
+        #: end of what earlier sentences hold: none holds a sample twice
+        self._given = 0
+
+    @property
+    def position(self) -> int:
+        """Samples of the stream so far."""
+        return self._audio.end
+
+    @property
+    def growing(self) -> Sentence | None:
+        """The sentence at hand as far as it goes; None in silence."""
+        stretch = self._tracker.stretch
+        if stretch is None:
+            return None
+        start = self._start_of(stretch)
+        return Sentence(self._number(), stretch.start, self._chunk(start, self._audio.end), ended=False)
+
+    def push(self, samples: Samples) -> list[Sentence]:
+        """Hear the next (n,) samples; the sentences that have ended."""
+        self._audio.append(np.array(samples, dtype=np.float32))
+        whole = (self._audio.end - self._heard) // WINDOW * WINDOW
+        ended = self._hear(self._audio.read(self._heard, self._heard + whole)) if whole else []
+        self._forget()
+        return ended
+
+    def finish(self) -> list[Sentence]:
+        """The stream has ended: so has the sentence at hand."""
+        rest = self._audio.read(self._heard, self._audio.end)
+        ended = self._hear(np.pad(rest, (0, -len(rest) % WINDOW))) if len(rest) else []
+        return ended + self._close(self._tracker.close())
+
+    def _hear(self, samples: Samples) -> list[Sentence]:
+        ended: list[Sentence] = []
+        probabilities = self._detector.probabilities(samples)
+        self._probabilities.append(probabilities)
+        for probability in probabilities.tolist():
+            self._heard += WINDOW
+            ended += self._close(self._tracker.step(probability))
+            stretch = self._tracker.stretch
+            if stretch is not None and stretch.end - stretch.start >= self._longest:
+                ended.append(self._cut(stretch))
+        return ended
+
+    def _close(self, stretch: Region | None) -> list[Sentence]:
+        if stretch is None:
+            return []
+        end = min(stretch.end + self._after, self._audio.end)
+        return [self._give(stretch.start, self._start_of(stretch), end)]
+
+    def _cut(self, stretch: Region) -> Sentence:
+        """End a sentence that has grown too long where speech is least likely; the rest begins the next."""
+        last = stretch.end // WINDOW
+        first = max(stretch.start // WINDOW + 1, last - round(_CUT_SEARCH * SAMPLE_RATE / WINDOW))
+        lowest = int(np.argmin(self._probabilities.read(first, last)[::-1]))
+        position = min((last - lowest) * WINDOW - WINDOW // 2, stretch.end)
+        sentence = self._give(stretch.start, self._start_of(stretch), position)
+        self._tracker.cut(position)
+        return sentence
+
+    def _give(self, onset: int, start: int, end: int) -> Sentence:
+        sentence = Sentence(self._number(), onset, self._chunk(start, end), ended=True)
+        self._index += 1
+        self._given = end
+        return sentence
+
+    def _number(self) -> int:
+        return self._index + 1
+
+    def _start_of(self, stretch: Region) -> int:
+        return max(stretch.start - self._before, self._given, 0)
+
+    def _chunk(self, start: int, end: int) -> Chunk:
+        samples = self._audio.read(start, end)
+        return Chunk(start, samples, (Region(start, end),), Chunk.measure(samples))
+
+    def _forget(self) -> None:
+        onset = self._tracker.onset
+        wanted = min(self._heard, onset if onset is not None else self._heard) - self._before
+        self._audio.forget(wanted)
+        self._probabilities.forget(wanted // WINDOW)
