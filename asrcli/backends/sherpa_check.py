@@ -22,6 +22,9 @@ from asrcli.options import RecognitionOptions
 #: how Canary's vocabulary writes a language; its other marks are longer
 _LANGUAGE_TOKEN = re.compile(r"<\|([a-z]{2})\|>")
 
+#: types whose vocabulary the engine counts, and how many tokens it has beyond what the model says (NeMo's blank)
+_COUNTED = {"nemo_transducer": 1, "canary": 0}
+
 _HOTWORDS_HINT = "Hotwords need a transducer, Qwen3-ASR or Fun-ASR-Nano model."
 
 
@@ -204,6 +207,13 @@ def _check_tokens(spec: ModelSpec, row: ModelType) -> None:
             )
     if spec.type == "nemo_transducer" and table.last != "<blk>":
         raise ModelError(f"{spec.files['tokens']}: <blk> is not its last token, as a NeMo transducer's is.")
+    if spec.type in _COUNTED:
+        counted = read_metadata(spec.files["encoder"]).get("vocab_size", "")
+        if counted.isdigit() and table.size != int(counted) + _COUNTED[spec.type]:
+            raise ModelError(
+                f"{spec.files['tokens']} has {table.size} tokens, but the model {counted}.",
+                "It belongs to another model: check `files:`.",
+            )
 
 
 def _check_metadata(spec: ModelSpec, row: ModelType) -> None:

@@ -18,9 +18,9 @@ class TokenTable:
     """What must be known of a vocabulary."""
 
     symbols: frozenset[str]
-    #: lines of the file
+    #: how many there are
     size: int
-    #: id of the last symbol, and the highest there is
+    #: the one with the highest number
     last: str
 
     @property
@@ -47,8 +47,7 @@ def read_tokens(path: Path) -> TokenTable:
 @lru_cache(maxsize=16)
 def _read(path: Path, _mtime: int, _size: int) -> TokenTable:
     symbols: dict[int, str] = {}
-    lines = path.read_bytes().splitlines()
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
         # A line of one column is the id of the space.
         *symbol, identifier = line.split() or [b"0"]
         if len(symbol) > 1 or not identifier.lstrip(b"-").isdigit():
@@ -60,7 +59,7 @@ def _read(path: Path, _mtime: int, _size: int) -> TokenTable:
         symbols[int(identifier)] = symbol[0].decode("utf-8", "replace") if symbol else " "
     if not symbols:
         raise ModelError(f"{path} holds no tokens.", "The model's tokens.txt is damaged; download it again.")
-    return TokenTable(frozenset(symbols.values()), len(lines), symbols[max(symbols)])
+    return TokenTable(frozenset(symbols.values()), len(symbols), symbols[max(symbols)])
 
 
 def _byte_alphabet() -> dict[str, int]:

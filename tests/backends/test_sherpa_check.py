@@ -95,10 +95,14 @@ def test_damaged_tokens(copy):
     validate(model, ANY)
 
 
-def test_tokens_of_another_model(spec):
+def test_tokens_of_another_model(spec, tmp_path):
     files = {**spec("nemo_transducer").files, "tokens": spec("transducer").files["tokens"]}
     with pytest.raises(ModelError, match="<blk> is not its last token"):
         validate(spec("nemo_transducer", files=files), ANY)
+    short = tmp_path / "tokens.txt"
+    short.write_text("do 0\n<blk> 1\n", "utf-8")
+    with pytest.raises(ModelError, match="has 2 tokens, but the model 8"):
+        validate(spec("nemo_transducer", files={**files, "tokens": short}), ANY)
 
 
 def test_metadata_that_the_engine_would_miss(copy):
