@@ -31,7 +31,10 @@ IN_NAME = 6.0
 AFTER_FUNCTION_WORD = 7.0
 IN_CJK_RUN = 5.0
 AFTER_CJK_PARTICLE = 3.0
-#: paid only where nothing else is possible (a number wider than a line)
+#: between two kana that may be the particle は or が and what it marks, or the middle of a word
+AFTER_CJK_TOPIC = 4.5
+#: paid only where nothing else is possible: inside a word of several characters; inside a number wider than a line
+IN_WORD = 500.0
 GLUED = 1000.0
 
 _SENTENCE_END = frozenset(".!?…。！？｡．।؟۔")
@@ -96,15 +99,20 @@ def _cjk_price(before: str, after: str) -> float:
     last, first = before[-1], after[0]
     if not (is_cjk(last) and is_cjk(first)):
         return BEFORE_PREPOSITION  # between a Latin word and Chinese or Japanese text
-    if last in CJK_PARTICLES and not (_hiragana(last) and _hiragana(first)):
-        return AFTER_CJK_PARTICLE
-    if _hiragana(last) and not _hiragana(first):
-        return AFTER_CJK_PARTICLE  # where hiragana gives way to kanji, a phrase usually begins
     if _katakana(last) and _katakana(first):
-        return GLUED / 2  # a loan word
-    if _hiragana(first):
-        return AFTER_FUNCTION_WORD  # an ending or particle belongs to what precedes it
-    return IN_CJK_RUN
+        return IN_WORD
+    return _kana_price(last, first) if _hiragana(last) or _hiragana(first) else _han_price(last)
+
+
+def _han_price(last: str) -> float:
+    return AFTER_CJK_PARTICLE if last in CJK_PARTICLES else IN_CJK_RUN
+
+
+def _kana_price(last: str, first: str) -> float:
+    """Japanese: where hiragana gives way to another script, a phrase usually begins; an ending belongs to its stem."""
+    if last == "を" or not _hiragana(first):
+        return AFTER_CJK_PARTICLE
+    return AFTER_CJK_TOPIC if last in "はが" else AFTER_FUNCTION_WORD
 
 
 def _word_price(before: str, after: str, language: str) -> float:

@@ -10,10 +10,11 @@ from math import inf
 from asrcli.assemble.sentences import Ending, ending
 from asrcli.options import CueOptions
 from asrcli.text import cue_cost
-from asrcli.text.breaks import price
+from asrcli.text.breaks import IN_WORD, price
 from asrcli.text.layout import Layout
 from asrcli.text.pieces import Lane, Piece
 from asrcli.text.schedule import Timing
+from asrcli.text.segmentation import inside_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +55,11 @@ class Divider:
         choice: list[Part] = [Part(0, 0, ())] * count
         for start in range(count - 1, -1, -1):
             least = inf
-            for end in range(self._bounds[start], start, -1):
-                total = self._text_price(start, end) + best[end]
-                if total >= least:
-                    continue  # time and lines only add to it
-                total += self._time_price(start, end)
+            ends = range(start + 1, self._bounds[start] + 1)
+            for bare, end in sorted([(self._text_price(start, end) + best[end], end) for end in ends]):
+                if bare >= least:
+                    break  # time and lines only add to it, and to all that follow
+                total = bare + self._time_price(start, end)
                 if total >= least:
                     continue
                 lines, cuts = self.layout.best(start, end)
@@ -110,8 +111,9 @@ class Divider:
 
 
 def _break_prices(pieces: Sequence[Piece], pauses: Sequence[int]) -> list[float]:
+    torn = inside_words(pieces)
     prices = [0.0]
     for index, (before, after) in enumerate(pairwise(pieces), 1):
-        raw = price(before.word.text, after.word.text, after.space, after.language)
+        raw = IN_WORD if index in torn else price(before.word.text, after.word.text, after.space, after.language)
         prices.append(cue_cost.break_price(raw, pauses[index]))
     return prices

@@ -43,7 +43,7 @@ class Layout:
         self._prices = prices
         self._narrow = options.max_line_width
         self._full = 2 * options.max_line_width_cjk
-        self._widest = max(self._narrow, self._full)
+        self._narrowest, self._widest = sorted((self._narrow, self._full))
         self._label = label
         #: where the text of each piece begins, and ends, on an endless line
         ends = list(accumulate(width(piece.word.text) + piece.space for piece in pieces))
@@ -89,7 +89,7 @@ class Layout:
         best: tuple[float, tuple[int, ...]] = inf, ()
         for cut in range(min(end - 1, self._reach[lines - 2][start]), start + lines - 2, -1):
             cells = self.width(cut, end)
-            if cells > self._room(cut, end) and end - cut > 1:
+            if cells > self._narrowest and end - cut > 1 and cells > self._room(cut, end):
                 if cells > self._widest:
                     break
                 continue  # one more character, if a full-width one, may allow the line more

@@ -80,5 +80,5 @@ CJK_COUNTERS = frozenset(
 )
 HAN_NUMERALS = frozenset("零〇一二三四五六七八九十百千万萬亿億两兩第")
 
-#: after these a phrase of Chinese or Japanese usually ends
-CJK_PARTICLES = frozenset("的了着过吗呢吧啊呀嘛地得はがをにでともへのねよか")
+#: after these a phrase of Chinese usually ends
+CJK_PARTICLES = frozenset("的了着过吗呢吧啊呀嘛地得")

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asrcli.options import CueOptions
+from asrcli.text import segmentation
 from asrcli.text.breaks import GLUED, price
 from asrcli.text.cues import Cue, shape
 from asrcli.text.divide import Divider
@@ -45,7 +46,7 @@ def spoken(
 
 
 def transcript(*segments: Segment, after: float = 2.0) -> Transcript:
-    return Transcript("talk.wav", max(segment.end for segment in segments) + after, segments, "en")
+    return Transcript("talk.wav", max(segment.end for segment in segments) + after, segments)
 
 
 def texts(cues: list[Cue]) -> list[str]:
@@ -215,6 +216,36 @@ def test_chinese_is_measured_in_full_width_characters():
     assert not any(line[0] in "，。" for line in lines)
     assert any("三千五百年" in line for line in lines)
     assert lines[0].endswith("，")
+
+
+CHINESE = "尽管今天的天气预报说下午会有大雨，我们还是决定按照原来的计划去爬山，因为这是大家期待了很久的一次活动。"
+JAPANESE = "コンピューターの故障で三十分ぐらい待たされましたが、それでも料理はとてもおいしかったです。"
+
+
+@pytest.mark.parametrize("width_cjk", range(6, 17))
+def test_chinese_words_are_not_torn(width_cjk):
+    cues = shape(transcript(spoken(CHINESE, space=False)), CueOptions(max_line_width_cjk=width_cjk))
+    lines = [line.text for cue in cues for line in cue.lines]
+    for word in ("尽管", "天气预报", "下午", "大雨", "我们", "决定", "按照", "计划", "爬山", "期待", "活动"):
+        assert any(word in line for line in lines), f"{word} torn in {lines}"
+
+
+def test_without_a_dictionary_chinese_is_still_cut_where_marks_and_particles_say(monkeypatch):
+    monkeypatch.setattr(segmentation, "find_spec", lambda _: None)
+    cues = shape(transcript(spoken(CHINESE, space=False)), CueOptions())
+    lines = [line.text for cue in cues for line in cue.lines]
+    assert "".join(lines) == CHINESE
+    assert sum(line[-1] in "，。的了" for line in lines) >= len(lines) / 2
+    assert not any(line[0] in "，。" for line in lines)
+
+
+@pytest.mark.parametrize("width_cjk", range(8, 17))
+def test_japanese_breaks_between_phrases(width_cjk):
+    source = replace(transcript(spoken(JAPANESE, space=False)), language="ja")
+    lines = [line.text for cue in shape(source, CueOptions(max_line_width_cjk=width_cjk)) for line in cue.lines]
+    assert any("コンピューター" in line for line in lines)
+    assert any("三十分" in line for line in lines)
+    assert not any(line[0] in "、。ーっ" for line in lines)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,41 @@
+"""Where Chinese words lie in a run of characters, for which nothing in the text is a sign.
+
+By rjieba, the extra `asrcli[chinese]`; without it, or for other languages, nothing is known and no place is forbidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from itertools import accumulate
+
+from asrcli.text.pieces import Piece
+from asrcli.text.width import is_cjk
+
+_CHINESE = frozenset({"zh", "yue"})
+
+
+def inside_words(pieces: Sequence[Piece]) -> frozenset[int]:
+    """The pieces before which a break would tear a Chinese word."""
+    if not any(_is_chinese(piece) for piece in pieces) or find_spec("rjieba") is None:
+        return frozenset()
+    import rjieba
+
+    texts = [(" " if piece.space else "") + piece.word.text for piece in pieces]
+    boundaries = {0, *accumulate(map(len, rjieba.cut("".join(texts))))}
+    out = set()
+    at = 0
+    for index, (piece, text) in enumerate(zip(pieces, texts, strict=True)):
+        if index and not piece.space and at not in boundaries and _is_chinese(piece) and _is_chinese(pieces[index - 1]):
+            out.add(index)
+        at += len(text)
+    return frozenset(out)
+
+
+def _is_chinese(piece: Piece) -> bool:
+    """Han characters, unless the language is known to be another (Japanese words are told by their script)."""
+    return (not piece.language or piece.language in _CHINESE) and is_cjk(piece.word.text[0]) and not _is_kana(piece)
+
+
+def _is_kana(piece: Piece) -> bool:
+    return "\u3040" <= piece.word.text[0] <= "\u30ff"
