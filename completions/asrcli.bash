@@ -3,7 +3,7 @@
 _asrcli_command() {
     case $1 in
         '')
-            commands='transcribe models download-model speakers evaluate config doctor schema completion'
+            commands='transcribe serve models download-model speakers evaluate config doctor schema completion'
             options='--version --debug --help'
             valued=''
             argument=''
@@ -13,6 +13,12 @@ _asrcli_command() {
             options='--files-from --recursive --no-recursive --include --exclude --raw --rate --raw-channels -f --format -o --output -d --output-dir -m --model --model-dir --offline -l --language --hotwords --prompt --itn --no-itn -j --jobs --journal --overwrite --skip-existing -n --dry-run --audio-track --channels --start --end --vad --no-vad --vad-model --vad-threshold --vad-end-threshold --min-speech --min-silence --pad-before --pad-after --max-chunk --max-gap --subtitle-style --max-line-width --max-line-width-cjk --max-lines --max-words --min-cue --max-cue --max-cps --cue-gap --dialogue --no-dialogue --highlight-words -q --quiet --log-json --config --debug --help'
             valued='--files-from --include --exclude --raw --rate --raw-channels -f --format -o --output -d --output-dir -m --model --model-dir -l --language --hotwords --prompt -j --jobs --journal --audio-track --channels --start --end --vad-model --vad-threshold --vad-end-threshold --min-speech --min-silence --pad-before --pad-after --max-chunk --max-gap --subtitle-style --max-line-width --max-line-width-cjk --max-lines --max-words --min-cue --max-cue --max-cps --cue-gap --config'
             argument=file
+            ;;
+        serve)
+            commands=''
+            options='--host -p --port --funasr-port --certfile --keyfile --drain-timeout -m --model --streaming-model --model-dir --offline -j --num-threads --preload --no-preload --model-ttl --nearfield-threshold --aliyun-status --api-key --api-key-file --cors-origin --allow-url-fetch --max-upload --max-duration --max-queue --request-timeout --idle-timeout --data-dir --job-ttl --webhook-secret -q --quiet --log-json --config --debug --help'
+            valued='--host -p --port --funasr-port --certfile --keyfile --drain-timeout -m --model --streaming-model --model-dir -j --num-threads --model-ttl --nearfield-threshold --aliyun-status --api-key --api-key-file --cors-origin --max-upload --max-duration --max-queue --request-timeout --idle-timeout --data-dir --job-ttl --webhook-secret --config'
+            argument=''
             ;;
         models)
             commands='list show path verify remove add export import'
@@ -114,7 +120,7 @@ _asrcli_command() {
             commands=''
             options='--json --config --debug --help'
             valued=--config
-            argument='word transcribe models download-model speakers evaluate config doctor schema completion'
+            argument='word transcribe serve models download-model speakers evaluate config doctor schema completion'
             ;;
         'config path')
             commands=''
@@ -191,6 +197,31 @@ _asrcli_value() {
         'transcribe --max-cps') argument=any ;;
         'transcribe --cue-gap') argument=any ;;
         'transcribe --config') argument=file ;;
+        'serve --host') argument=any ;;
+        'serve -p'|'serve --port') argument=any ;;
+        'serve --funasr-port') argument=any ;;
+        'serve --certfile') argument=file ;;
+        'serve --keyfile') argument=file ;;
+        'serve --drain-timeout') argument=any ;;
+        'serve -m'|'serve --model') argument='model moonshine-tiny-en sensevoice-small sensevoice-small-2025 paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu' ;;
+        'serve --streaming-model') argument='model moonshine-tiny-en sensevoice-small sensevoice-small-2025 paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu' ;;
+        'serve --model-dir') argument=dir ;;
+        'serve -j'|'serve --num-threads') argument=any ;;
+        'serve --model-ttl') argument=any ;;
+        'serve --nearfield-threshold') argument=any ;;
+        'serve --aliyun-status') argument='word auto 20000000 200' ;;
+        'serve --api-key') argument=any ;;
+        'serve --api-key-file') argument=file ;;
+        'serve --cors-origin') argument=any ;;
+        'serve --max-upload') argument=any ;;
+        'serve --max-duration') argument=any ;;
+        'serve --max-queue') argument=any ;;
+        'serve --request-timeout') argument=any ;;
+        'serve --idle-timeout') argument=any ;;
+        'serve --data-dir') argument=dir ;;
+        'serve --job-ttl') argument=any ;;
+        'serve --webhook-secret') argument=any ;;
+        'serve --config') argument=file ;;
         'models list --kind') argument='word asr streaming vad punctuation segmentation embedding language-id' ;;
         'models list --language') argument=any ;;
         'models list --model-dir') argument=dir ;;

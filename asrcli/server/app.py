@@ -1,0 +1,163 @@
+"""The application: shared objects, the protocols' routers, and what stands around them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Scope
+
+from asrcli import __version__
+from asrcli.errors import AsrcliError
+from asrcli.pipeline import CancelledError
+from asrcli.server import health, openai
+from asrcli.server.admission import Admission
+from asrcli.server.auth import Door, Keys, challenge
+from asrcli.server.errors import Problem, problem_of
+from asrcli.server.metrics import Measured, Metrics
+from asrcli.server.models import ModelPool
+from asrcli.server.settings import ServerSettings
+from asrcli.server.transcription import Service
+
+_log = logging.getLogger("asrcli.server")
+
+#: path prefix -> the shape of its errors; the first that fits
+ERROR_BODIES: tuple[tuple[str, Callable[[Problem], dict[str, Any]]], ...] = (("/", openai.error_body),)
+
+#: seconds between two looks for models that nobody uses
+_SWEEP = 5.0
+#: nginx's word for a client that went away; nobody reads it
+_CLIENT_GONE = 499
+
+
+def create_app(settings: ServerSettings) -> FastAPI:
+    """The server's application. Nothing is loaded before its lifespan begins.
+
+    `app.state` then holds `settings`, `pool`, `admission`, `metrics`, `service`, `keys`, and `started` (Unix time).
+    """
+    app = FastAPI(
+        title="asrcli",
+        version=__version__,
+        summary="Speech to text on your own machine, for the clients you already have.",
+        lifespan=partial(_lifespan, settings),
+    )
+    app.state.settings = settings
+    app.state.metrics = Metrics()
+    app.state.keys = Keys(settings.api_keys)
+    for module in (health, openai):
+        app.include_router(module.router)
+    app.add_exception_handler(AsrcliError, _on_error)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(ClientDisconnect, _on_gone)
+    app.add_exception_handler(Exception, _on_error)
+    # The last that is added is the outermost.
+    app.add_middleware(Door, keys=app.state.keys, origins=settings.cors_origins, answer=_answer)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.cors_origins),
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=["x-request-id", "retry-after"],
+        )
+    app.add_middleware(Measured, metrics=app.state.metrics)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(settings: ServerSettings, app: FastAPI) -> AsyncIterator[None]:
+    try:
+        pool = await asyncio.to_thread(ModelPool, settings)
+    except AsrcliError as error:
+        app.state.failure = error
+        raise
+    # One feeder more than decoding threads: while one waits for its last chunk another reads on.
+    admission = Admission(pool.threads + 1, settings.max_queue)
+    service = Service(settings, pool, admission, app.state.metrics)
+    service.workspace_root = Path(tempfile.mkdtemp(prefix="asrcli-serve-"))
+    app.state.pool, app.state.admission, app.state.service = pool, admission, service
+    app.state.started = int(time.time())
+    app.state.metrics.watch(pool, admission)
+    app.state.loading = bool(settings.preload)
+    chores = [asyncio.create_task(_preload(app, pool)), asyncio.create_task(_sweep(pool))]
+    try:
+        yield
+    finally:
+        for chore in chores:
+            chore.cancel()
+        await asyncio.to_thread(pool.close)
+        await asyncio.to_thread(admission.close)
+        shutil.rmtree(service.workspace_root, ignore_errors=True)
+
+
+async def _preload(app: FastAPI, pool: ModelPool) -> None:
+    try:
+        await asyncio.to_thread(pool.preload)
+    except AsrcliError as error:
+        _log.error("cannot preload: %s", error)  # requests for this model will be told; the others work
+    finally:
+        app.state.loading = False
+
+
+async def _sweep(pool: ModelPool) -> None:
+    while True:
+        await asyncio.sleep(_SWEEP)
+        pool.drop_idle()
+
+
+# -- errors ----------------------------------------------------------------------------------------------------------
+
+
+def _answer(scope: Scope, problem: Problem) -> ASGIApp:
+    body = next(body for prefix, body in ERROR_BODIES if scope["path"].startswith(prefix))
+    headers = problem.headers() | (challenge(scope) if problem.status == 401 else {})
+    return JSONResponse(body(problem), problem.status, headers)
+
+
+def respond(request: Request, problem: Problem) -> Response:
+    """A problem in the shape of the path's protocol."""
+    response = _answer(request.scope, problem)
+    assert isinstance(response, Response)
+    response.headers["x-request-id"] = request.state.request_id
+    return response
+
+
+async def _on_error(request: Request, error: Exception) -> Response:
+    if isinstance(error, CancelledError):
+        return Response(status_code=_CLIENT_GONE)
+    return respond(request, problem_of(error))
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "invalid_request")
+    response = respond(request, Problem(error.status_code, f"{error.detail}: {request.url.path[:200]}", code))
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _on_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    field = str(first["loc"][-1]) if first["loc"] else None
+    return respond(request, Problem(400, f"{field}: {first['msg']}.", "invalid_request", field))
+
+
+async def _on_gone(request: Request, error: Exception) -> Response:
+    del request, error
+    return Response(status_code=_CLIENT_GONE)

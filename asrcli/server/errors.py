@@ -1,0 +1,136 @@
+"""From whatever went wrong to what a client is told; each protocol writes a `Problem` down in its own shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from asrcli.errors import (
+    AsrcliError,
+    DiskFullError,
+    EngineError,
+    InputError,
+    LanguageNotSupportedError,
+    MissingExtraError,
+    ModelError,
+    ModelNotInstalledError,
+    OptionNotSupportedError,
+    UnknownModelError,
+    UsageError,
+)
+
+
+class RequestError(AsrcliError):
+    """A request is refused.
+
+    Attributes:
+        status: of HTTP.
+        param: the field at fault.
+        retry_after: seconds until it is worth trying again; None: the same request will fail again.
+    """
+
+    code = "invalid_request"
+    status = 400
+
+    def __init__(
+        self, message: str, hint: str = "", *, param: str | None = None, retry_after: int | None = None
+    ) -> None:
+        super().__init__(message, hint)
+        self.param = param
+        self.retry_after = retry_after
+
+
+class NotFoundError(RequestError):
+    """There is nothing of that name."""
+
+    status = 404
+    code = "not_found"
+
+
+class UnauthorisedError(RequestError):
+    """No key, or a wrong one."""
+
+    status = 401
+    code = "invalid_api_key"
+
+
+class ForbiddenError(RequestError):
+    """A browser page of another origin, or something the operator has not allowed."""
+
+    status = 403
+    code = "forbidden"
+
+
+class TooLargeError(RequestError):
+    """The body, or the recording in it, is larger than allowed."""
+
+    status = 413
+    code = "too_large"
+
+
+class BusyError(RequestError):
+    """The queue is full."""
+
+    status = 429
+    code = "rate_limit_exceeded"
+
+
+class TookTooLongError(RequestError):
+    """The request's time is over."""
+
+    status = 504
+    code = "timeout"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What a client is told."""
+
+    status: int
+    message: str
+    code: str
+    param: str | None = None
+    retry_after: int | None = None
+
+    @property
+    def kind(self) -> str:
+        """OpenAI's `type`."""
+        if self.status == 429:
+            return "rate_limit_error"
+        if self.status == 401:
+            return "authentication_error"
+        return "server_error" if self.status >= 500 else "invalid_request_error"
+
+    def headers(self) -> dict[str, str]:
+        """HTTP headers that belong to it. OpenAI's SDKs repeat 5xx unless told that it is no use."""
+        if self.retry_after is not None:
+            return {"retry-after": str(self.retry_after)}
+        return {"x-should-retry": "false"} if self.status >= 500 else {}
+
+
+#: the first class that fits decides: status, code, field at fault
+_TABLE: tuple[tuple[type[AsrcliError], int, str, str | None], ...] = (
+    (UnknownModelError, 404, "model_not_found", "model"),
+    (ModelNotInstalledError, 503, "model_not_installed", "model"),
+    (ModelError, 500, "model_error", "model"),
+    (LanguageNotSupportedError, 400, "unsupported_language", "language"),
+    (OptionNotSupportedError, 400, "unsupported_option", None),
+    (UsageError, 400, "invalid_request", None),
+    (InputError, 400, "invalid_audio", "file"),
+    (EngineError, 500, "engine_error", None),
+    (DiskFullError, 507, "disk_full", None),
+    (MissingExtraError, 501, "not_available", None),
+)
+
+
+def problem_of(error: BaseException) -> Problem:
+    """What a client is told of an error; of one that is not ours only that there was one: its text can tell secrets."""
+    if isinstance(error, RequestError):
+        return Problem(error.status, str(error), error.code, error.param, error.retry_after)
+    if isinstance(error, AsrcliError):
+        for kind, status, code, param in _TABLE:
+            if isinstance(error, kind):
+                # Messages about models hold paths of this machine.
+                text = error.message if status >= 500 and not isinstance(error, ModelNotInstalledError) else str(error)
+                return Problem(status, text, code, param)
+        return Problem(500, error.message, error.code)
+    return Problem(500, "The server failed at this request.", "internal_error")

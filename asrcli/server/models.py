@@ -1,0 +1,252 @@
+"""The models of the server: one engine process, each model loaded once, when first asked for, and dropped when idle."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from types import TracebackType
+
+from asrcli.backends import backend_of
+from asrcli.backends.host import EngineHost
+from asrcli.backends.recognizer import ChunkRecognizer
+from asrcli.backends.sherpa_check import check_model
+from asrcli.backends.types import ModelSpec
+from asrcli.errors import ModelNotInstalledError, UnknownModelError
+from asrcli.models.entry import Kind, ModelEntry
+from asrcli.models.registry import Registry
+from asrcli.options import SpeakerOptions
+from asrcli.pipeline import SpeakerTracker
+from asrcli.runtime import default_jobs
+from asrcli.server.errors import RequestError
+from asrcli.server.settings import ServerSettings
+from asrcli.speakers.diarizer import Voice
+from asrcli.speakers.loading import SERVICE, diarization_spec, diarizers
+
+#: names that clients send without meaning a model of ours (protocols: OpenAI's own, FastAPI's example value)
+ALIASES = frozenset({
+    "", "string", "default", "auto", "whisper-1", "gpt-transcribe", "gpt-4o-transcribe", "gpt-4o-mini-transcribe",
+    "gpt-4o-mini-transcribe-2025-12-15", "gpt-4o-transcribe-diarize",
+})  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Entry:
+    """A service of the engine process and who uses it."""
+
+    spec: ModelSpec
+    kind: str
+    ready: bool = False
+    users: int = 0
+    used: float = field(default_factory=time.monotonic)
+    loading: threading.Lock = field(default_factory=threading.Lock)
+
+
+@dataclass(slots=True)
+class Loaded:
+    """A model in use: it stays loaded until `release` (or the end of the `with`)."""
+
+    host: EngineHost
+    spec: ModelSpec
+    backend: ChunkRecognizer
+    _release: Callable[[], None]
+
+    def release(self) -> None:
+        """Give it back; further calls do nothing."""
+        give_back, self._release = self._release, _nothing
+        give_back()
+
+    def __enter__(self) -> Loaded:  # noqa: PYI034 -- typing.Self is 3.11's
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+def _nothing() -> None:
+    """What the second release of a model does."""
+
+
+class ModelPool:
+    """Thread-safe. `open` and `trackers` may take as long as a model takes to load: call them from a worker thread."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        """Start the engine process; models come later.
+
+        Raises:
+            ModelError: the default model is unknown, not installed or damaged.
+        """
+        self.settings = settings
+        self.registry = Registry(settings.model_dir)
+        default = self.registry.resolve(settings.model)
+        check_model(default)
+        self.default = default.name
+        self._lock = threading.Lock()
+        self._entries: dict[str, _Entry] = {default.name: _Entry(default, backend_of(default.type))}
+        self.threads = settings.num_threads or default_jobs()
+        self.host = EngineHost(self.threads)
+
+    # -- names -------------------------------------------------------------------------------------------------------
+
+    def name_of(self, asked: str | None) -> str:
+        """The model that a client means.
+
+        `whisper-*` and the other names of hosted services mean the default, unless a model here is called so.
+
+        Raises:
+            UnknownModelError: nothing is called so.
+        """
+        name = (asked or "").strip()
+        if name in ALIASES:
+            return self.default
+        if name in self._entries:
+            return name
+        try:
+            return self.registry.entry(name).name
+        except UnknownModelError as error:
+            if name.startswith("whisper-"):
+                return self.default
+            # The hint of the command line names commands that a client does not have.
+            raise UnknownModelError(f"The model `{name[:200]}` does not exist.", "See GET /v1/models.") from error
+
+    def installed(self, kind: Kind = "asr") -> list[ModelEntry]:
+        """The models that can be asked for, the default first."""
+        found = [entry for entry in self.registry.entries(kind) if not self.registry.missing(entry)]
+        if kind == "asr" and self.default not in {entry.name for entry in found}:
+            spec = self._entries[self.default].spec
+            found.append(ModelEntry(name=spec.name, type=spec.type, dir="", files={}, languages=spec.languages))
+        return sorted(found, key=lambda entry: entry.name != self.default)
+
+    @property
+    def loaded(self) -> list[str]:
+        """Names of the models in memory."""
+        with self._lock:
+            return [name for name, entry in self._entries.items() if entry.ready]
+
+    # -- loading -----------------------------------------------------------------------------------------------------
+
+    async def acquire(self, name: str | None, *, kind: Kind = "asr") -> Loaded:
+        """`open`, for the event loop."""
+        opening = asyncio.get_running_loop().run_in_executor(None, partial(self.open, name, kind=kind))
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_release_late)
+            raise
+
+    def open(self, name: str | None, *, kind: Kind = "asr") -> Loaded:
+        """The model of this name, loaded: once, however many ask.
+
+        Args:
+            name: as a client said it; None: the default.
+            kind: what it is wanted for: "asr", or "streaming".
+
+        Raises:
+            UnknownModelError: there is no such model.
+            ModelNotInstalledError: its files are not on this machine.
+            ModelError: they are damaged.
+            EngineError: the engine could not load it.
+        """
+        entry = self._entry(self.name_of(name) if kind == "asr" else str(name), kind)
+        return self._load(entry)
+
+    def _entry(self, name: str, kind: Kind) -> _Entry:
+        with self._lock:
+            entry = self._entries.get(name)
+        if entry is None:
+            try:
+                spec = self.registry.resolve(name, kind=kind)
+            except ModelNotInstalledError as error:
+                raise ModelNotInstalledError(f"The model `{name}` is not installed on this server.") from error
+            check_model(spec)
+            entry = self._add(spec, backend_of(spec.type))
+        return entry
+
+    def _add(self, spec: ModelSpec, kind: str) -> _Entry:
+        with self._lock:
+            return self._entries.setdefault(spec.name, _Entry(spec, kind))
+
+    def _load(self, entry: _Entry) -> Loaded:
+        with self._lock:
+            entry.users += 1  # from here on it is not dropped
+        try:
+            with entry.loading:
+                if not entry.ready:
+                    self.host.load(entry.spec.name, entry.kind, entry.spec).result()
+                    entry.ready = True
+        except BaseException:
+            self._release(entry)
+            raise
+        backend = ChunkRecognizer(self.host, entry.spec, entry.kind)
+        return Loaded(self.host, entry.spec, backend, partial(self._release, entry))
+
+    def _release(self, entry: _Entry) -> None:
+        with self._lock:
+            entry.users -= 1
+            entry.used = time.monotonic()
+
+    def preload(self) -> None:
+        """Load what the settings name, so that the first request need not wait."""
+        for name in self.settings.preload:
+            self.open(name).release()
+        if self.settings.preload and self.settings.streaming_model:
+            self.open(self.settings.streaming_model, kind="streaming").release()
+
+    def drop_idle(self) -> list[str]:
+        """Take out of memory what nobody has used for `model_ttl`; the names."""
+        ttl = self.settings.model_ttl
+        if not ttl:
+            return []
+        dropped = []
+        with self._lock:
+            for name, entry in self._entries.items():
+                if entry.ready and not entry.users and time.monotonic() - entry.used >= ttl:
+                    entry.ready = False
+                    self.host.unload(name)
+                    dropped.append(name)
+        return dropped
+
+    # -- speakers ----------------------------------------------------------------------------------------------------
+
+    def speakers(
+        self, options: SpeakerOptions, known: Sequence[Voice] = ()
+    ) -> tuple[Loaded, Callable[[], SpeakerTracker]]:
+        """Diarization for one request: what to release afterwards, and the factory of trackers.
+
+        Raises:
+            RequestError: no diarization models are installed.
+        """
+        try:
+            segmentation = self.registry.resolve(options.segmentation_model, kind="segmentation")
+            embedding = self.registry.resolve(options.embedding_model, kind="embedding")
+        except (ModelNotInstalledError, UnknownModelError) as error:
+            raise RequestError(
+                "This server cannot tell speakers apart: its diarization models are not installed.",
+                "Ask without diarization, or let the operator run: asrcli download-model --kind segmentation.",
+                param="diarization",
+            ) from error
+        spec = diarization_spec(segmentation, embedding)
+        loaded = self._load(self._add(spec, SERVICE))
+        return loaded, diarizers(partial(self.host.submit, spec.name), spec, options, known)
+
+    def can_diarize(self) -> bool:
+        """Whether diarization models are installed."""
+        return all(
+            not self.registry.missing(self.registry.entry(self.registry.default_name(kind)))
+            for kind in ("segmentation", "embedding")
+        )
+
+    def close(self) -> None:
+        """End the engine process; requests in flight fail."""
+        self.host.close()
+
+
+def _release_late(opening: asyncio.Future[Loaded]) -> None:
+    """Whoever asked is gone; what was loaded for them stays in memory, but not in use."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().release()

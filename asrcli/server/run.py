@@ -1,0 +1,161 @@
+"""The process: sockets, TLS, signals, uvicorn."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import h11
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from asrcli.errors import MachineError, UsageError
+from asrcli.server.app import create_app
+from asrcli.server.settings import ServerSettings
+
+#: whole recordings come in one frame from some FunASR clients
+_MAX_FRAME = 16 << 20
+_ONCE = frozenset({b"sec-websocket-key", b"sec-websocket-version"})
+
+
+class Protocol(H11Protocol):
+    """uvicorn's, forgiving one thing: Aliyun's SDK sends two keys and two versions in its WebSocket handshake.
+
+    It checks the answer against the first key, so the first of each is kept (protocol contract, section 3.7).
+    """
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        seen: set[bytes] = set()
+        kept = []
+        for name, value in self.headers:
+            if name in _ONCE and name in seen:
+                continue
+            seen.add(name)
+            kept.append((name, value))
+        self.headers = kept
+        super().handle_websocket_upgrade(event)
+
+
+class Server(uvicorn.Server):
+    """Ends in order on SIGTERM and SIGINT, and tells which it was instead of raising it again."""
+
+    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self.ended_by: int | None = None
+        self._on_started = on_started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Tell when connections are taken."""
+        await super().startup(sockets)
+        self._on_started()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Let both signals drain the server; the second SIGINT ends it at once."""
+        kinds = (signal.SIGINT, signal.SIGTERM)
+        before = {kind: signal.signal(kind, self._drain) for kind in kinds}
+        try:
+            yield
+        finally:
+            for kind, handler in before.items():
+                signal.signal(kind, handler)
+
+    def _drain(self, number: int, frame: FrameType | None) -> None:
+        self.ended_by = self.ended_by or number
+        self.handle_exit(number, frame)
+
+
+def serve(settings: ServerSettings, announce: Callable[[str, str], None]) -> int | None:
+    """Serve until a signal comes.
+
+    Args:
+        settings: what to serve.
+        announce: told of each listener once it takes connections: what speaks there ("http" or "funasr"), and its URL.
+
+    Returns:
+        the signal that ended it.
+
+    Raises:
+        MachineError: a port cannot be had.
+        UsageError: the certificate or its key cannot be used.
+        ModelError: the default model, or one to be preloaded, cannot be had.
+    """
+    _check_tls(settings)
+    sockets = [_listen(settings.host, settings.port)]
+    if settings.funasr_port:
+        sockets.append(_listen(settings.host, settings.funasr_port))
+    app = create_app(settings)
+    server = Server(_config(app, settings), lambda: _announce(settings, sockets, announce))
+    try:
+        server.run(sockets)
+    except SystemExit:  # uvicorn's word for a lifespan that failed
+        raise getattr(app.state, "failure", MachineError("The server could not start.")) from None
+    finally:
+        for each in sockets:
+            each.close()
+    return server.ended_by
+
+
+def _config(app: FastAPI, settings: ServerSettings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=Protocol,
+        ws="websockets-sansio",
+        ws_max_size=_MAX_FRAME,
+        ws_ping_interval=None,  # FunASR clients that wait for a long decode answer no pings
+        ssl_certfile=settings.certfile,
+        ssl_keyfile=settings.keyfile,
+        log_config=None,
+        log_level=logging.WARNING,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=settings.drain_timeout,
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
+            0
+        ]
+        listener = socket.socket(family, kind)
+    except OSError as error:
+        raise UsageError(
+            f"There is no address {host}:{port}: {error.strerror}.", "Correct --host or --port."
+        ) from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise MachineError(
+            f"Cannot listen on {host}:{port}: {error.strerror}.", "Choose another port, or end what uses this one."
+        ) from error
+    return listener
+
+
+def _check_tls(settings: ServerSettings) -> None:
+    if settings.certfile is None:
+        if settings.keyfile is not None:
+            raise UsageError("--keyfile needs --certfile.", "Give both, or neither.")
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.certfile, settings.keyfile)
+    except (OSError, ssl.SSLError) as error:
+        raise UsageError(
+            f"The certificate {settings.certfile} cannot be used: {error.strerror or error}.",
+            "It must be PEM, with the key in it or in --keyfile.",
+        ) from error
+
+
+def _announce(settings: ServerSettings, sockets: list[socket.socket], announce: Callable[[str, str], None]) -> None:
+    secure = "s" if settings.certfile else ""
+    for name, scheme, listener in zip(("http", "funasr"), ("http", "ws"), sockets, strict=False):
+        host, port = listener.getsockname()[:2]
+        announce(name, f"{scheme}{secure}://{f'[{host}]' if ':' in host else host}:{port}")

@@ -1,0 +1,197 @@
+"""From an uploaded recording to a transcript: what all protocols that take whole recordings share."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+
+from asrcli import pipeline
+from asrcli.audio.types import Source
+from asrcli.backends.sherpa_check import check_request, model_type
+from asrcli.backends.types import ModelSpec
+from asrcli.errors import AsrcliError, OptionNotSupportedError
+from asrcli.options import Hotword, RecognitionOptions, TranscribeOptions
+from asrcli.pipeline import CancelledError, Resources
+from asrcli.server.admission import Admission
+from asrcli.server.errors import TooLargeError
+from asrcli.server.metrics import Metrics
+from asrcli.server.models import ModelPool
+from asrcli.server.settings import ServerSettings
+from asrcli.server.uploads import Workspace
+from asrcli.speakers.diarizer import Voice
+from asrcli.transcript import Segment, Transcript
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What a client wants to know of a recording."""
+
+    path: Path
+    #: what the transcript calls it
+    name: str = "audio"
+    #: as the client said it; None: the default
+    model: str | None = None
+    options: TranscribeOptions = field(default_factory=TranscribeOptions)
+    #: voices that the client told us of, for diarization
+    voices: tuple[Voice, ...] = ()
+    #: told of each segment as it stands, from a worker thread
+    on_segment: Callable[[Segment], None] | None = None
+    #: told how many seconds of how many are done, from a worker thread
+    on_progress: Callable[[float, float | None], None] | None = None
+
+
+class Service:
+    """Takes recordings in turn. One for each server, at `app.state.service`."""
+
+    def __init__(self, settings: ServerSettings, pool: ModelPool, admission: Admission, metrics: Metrics) -> None:
+        self.settings = settings
+        self.pool = pool
+        self.admission = admission
+        self.metrics = metrics
+
+    async def transcribe(self, client: str, ask: Ask, *, timeout: float | None = None) -> Transcript:
+        """A transcript of the recording, made when it is the client's turn.
+
+        Args:
+            client: who takes turns with others (`scope["state"]["client"]`).
+            ask: what is wanted.
+            timeout: seconds; None: the settings'.
+
+        Raises:
+            BusyError: the queue is full.
+            TookTooLongError: the time is over.
+            ModelError, UsageError, InputError, EngineError: of the work.
+        """
+        limit = self.settings.request_timeout if timeout is None else timeout
+        try:
+            return await self.admission.run(client, lambda stop: self._work(ask, stop), timeout=limit)
+        except AsrcliError as error:
+            self.metrics.failures.labels(error.code).inc()
+            raise
+
+    async def for_request(self, request: Request, ask: Ask) -> Transcript:
+        """`transcribe` for an HTTP request, given up when its client goes away."""
+        return await while_connected(request, self.transcribe(request.state.client, ask))
+
+    def _work(self, ask: Ask, stop: Callable[[], bool]) -> Transcript:
+        with self.pool.open(ask.model) as loaded:
+            recognition, dropped = fitted(loaded.spec, ask.options.recognition)
+            options = replace(ask.options, recognition=recognition)
+            listener = _Progress(ask, self.settings.max_duration)
+            source = Source(name=ask.name, path=ask.path)
+            begun = time.perf_counter()
+            if options.speakers.enabled:
+                speakers, new_tracker = self.pool.speakers(options.speakers, ask.voices)
+                with speakers:
+                    resources = Resources(loaded.backend, new_tracker)
+                    transcript = pipeline.transcribe(source, resources, options, listener=listener, cancelled=stop)
+            else:
+                resources = Resources(loaded.backend)
+                transcript = pipeline.transcribe(source, resources, options, listener=listener, cancelled=stop)
+        self.metrics.recognised(loaded.spec.name, transcript.duration, time.perf_counter() - begun)
+        return replace(transcript, warnings=(*transcript.warnings, *dropped))
+
+    def workspace(self) -> Workspace:
+        """A folder for one request's files."""
+        return Workspace(self.workspace_root)
+
+    #: where requests' folders lie; set when the server starts
+    workspace_root: Path | None = None
+
+
+class _Progress:
+    """Hears of progress, and stops recordings that are too long."""
+
+    def __init__(self, ask: Ask, max_duration: float) -> None:
+        self._ask = ask
+        self._limit = max_duration
+        self._duration: float | None = None
+
+    def opened(self, duration: float | None) -> None:
+        self._duration = duration
+        self._check(duration or 0.0)
+
+    def heard(self, seconds: float) -> None:
+        self._check(seconds)
+        if self._ask.on_progress:
+            self._ask.on_progress(seconds, self._duration)
+
+    def recognised(self, segment: Segment) -> None:
+        if self._ask.on_segment:
+            self._ask.on_segment(segment)
+
+    def _check(self, seconds: float) -> None:
+        if seconds > self._limit:
+            raise TooLargeError(
+                f"The recording is longer than {self._limit:g} s.", "Send it in parts, or ask the operator."
+            )
+
+
+def fitted(spec: ModelSpec, wanted: RecognitionOptions) -> tuple[RecognitionOptions, list[str]]:
+    """What of a request the model takes, and warnings of what it does not.
+
+    Clients of most protocols send hotwords and prompts to whatever model there is: they are hints, so a model that
+    takes none still recognises. A language is no hint.
+
+    Raises:
+        LanguageNotSupportedError: the model cannot do the language, or must be told one.
+    """
+    takes = model_type(spec).hotwords
+    warnings = []
+    if wanted.prompt and takes != "prompt":
+        wanted = replace(wanted, prompt="")  # OpenAI's clients send one as a matter of course
+    if wanted.hotwords and takes == "none":
+        wanted = replace(wanted, hotwords=())
+        warnings.append(f"hotwords ignored: {spec.name} takes none")
+    check_request(spec, replace(wanted, hotwords=()))
+    kept = tuple(word for word in wanted.hotwords if _takes(spec, wanted, word))
+    if len(kept) < len(wanted.hotwords):
+        warnings.append(f"{len(wanted.hotwords) - len(kept)} hotwords ignored: {spec.name} cannot spell them")
+    return replace(wanted, hotwords=kept), warnings
+
+
+def _takes(spec: ModelSpec, wanted: RecognitionOptions, word: Hotword) -> bool:
+    try:
+        check_request(spec, replace(wanted, hotwords=(word,)))
+    except OptionNotSupportedError:
+        return False
+    return True
+
+
+async def while_connected(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
+    """Do some work unless the client goes away. The body must have been read.
+
+    Raises:
+        CancelledError: the client went away.
+        Whatever the work raises.
+    """
+    working = asyncio.ensure_future(work)
+    watching = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise CancelledError("The client went away.")
+        return working.result()
+    finally:
+        for task in (working, watching):
+            task.cancel()
+        await asyncio.gather(working, watching, return_exceptions=True)
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def billed_seconds(transcript: Transcript) -> int:
+    """Whole seconds of audio, as OpenAI's usage counts them."""
+    return math.ceil(transcript.duration)
