@@ -8,6 +8,7 @@ the jobs it held are tried again one at a time in a fresh child; the one that ki
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import socket
 import subprocess
@@ -19,10 +20,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 from asrcli.audio.types import Samples
 from asrcli.backends.arena import Arena, create_file
+from asrcli.backends.engine_log import EngineLog
 from asrcli.errors import EngineCrashError, EngineError
 
 #: Address space of the shared audio buffer, bytes. Sparse: only what is in flight takes memory.
@@ -51,32 +53,27 @@ class _Child:
 
     def __init__(self, arena_fd: int, threads: int) -> None:
         self._socket, theirs = socket.socketpair()
+        self._burial = threading.Lock()
+        self._log_fd = create_file(0)
+        # Appending, so that the file can be cut short while it is written to.
+        fcntl.fcntl(self._log_fd, fcntl.F_SETFL, os.O_APPEND)
         arguments = [str(theirs.fileno()), str(arena_fd), str(_ARENA_SIZE), str(threads), os.pathsep.join(sys.path)]
         self.process = subprocess.Popen(
             [sys.executable, "-c", _BOOT, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            stderr=self._log_fd,
             pass_fds=(theirs.fileno(), arena_fd),
         )
         theirs.close()
         self.connection = Connection(os.dup(self._socket.fileno()))
-        self._said: deque[str] = deque(maxlen=20)
-        assert self.process.stderr is not None
-        self._listener = threading.Thread(target=self._listen, args=(self.process.stderr,), daemon=True)
-        self._listener.start()
-
-    def _listen(self, stderr: IO[bytes]) -> None:
-        with stderr:
-            for line in stderr:
-                self._said.append(line.decode("utf-8", "replace").rstrip())
 
     def last_words(self) -> str:
         """How it ended and the last line it printed, for the error message."""
-        code = self._bury()
-        lines = [line for line in self._said if line.strip()]
+        code = self.process.wait()
+        line = self._bury()
         ended = f"signal {-code}" if code < 0 else f"exit status {code}"
-        return f"{ended}{': ' + lines[-1] if lines else ''}"
+        return f"{ended}{': ' + line if line else ''}"
 
     def end(self) -> None:
         """Hang up; a child that does not leave within a second is killed.
@@ -91,11 +88,17 @@ class _Child:
             self.process.kill()
         self._bury()
 
-    def _bury(self) -> int:
-        code = self.process.wait()
-        self._listener.join(timeout=1)
-        self._socket.close()
-        return code
+    def _bury(self) -> str:
+        """Give back what is left of it, once, whoever comes first; the last line it printed."""
+        self.process.wait()
+        with self._burial:
+            if self._log_fd < 0:
+                return ""
+            line = EngineLog(self._log_fd).last_line()
+            os.close(self._log_fd)
+            self._log_fd = -1
+            self._socket.close()
+            return line
 
 
 class EngineHost:

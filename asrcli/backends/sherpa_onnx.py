@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
+from asrcli.backends import engine_log
 from asrcli.backends.hotwords import beam_phrases, prompt_phrases
 from asrcli.backends.online_types import ONLINE_TYPES
 from asrcli.backends.onnx_metadata import read_metadata
@@ -166,9 +167,14 @@ class SherpaRecognizer:
     def _decode_one(self, recognizer: Any, samples: Samples, request: RecognitionOptions) -> Hypothesis | Exception:
         if not len(samples):
             return Hypothesis("")
+        log = engine_log.own
+        mark = log.mark() if log else 0
         try:
             stream = self._stream(recognizer, samples, request)
             recognizer.decode_stream(stream)
+            complaint = log.complaint_since(mark) if log and not stream.result.text else None
+            if complaint:
+                return EngineError(f"sherpa-onnx failed at a chunk of {len(samples) / SAMPLE_RATE:.2f} s: {complaint}")
             if self._always_answers and not stream.result.lang:
                 return EngineError(f"sherpa-onnx gave no answer for a chunk of {len(samples) / SAMPLE_RATE:.2f} s.")
             return self._read(stream, samples, request)

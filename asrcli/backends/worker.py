@@ -16,7 +16,7 @@ from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import Any
 
-from asrcli.backends import SERVICES
+from asrcli.backends import SERVICES, engine_log
 from asrcli.backends.arena import Arena
 from asrcli.backends.types import Job, Service
 from asrcli.errors import AsrcliError, EngineError
@@ -166,6 +166,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     # Engines print to stdout; results of ours must never be mixed with that.
     os.dup2(2, 1)
+    engine_log.own = engine_log.EngineLog(2)
     arena = Arena(arena_fd, arena_size)
     Worker(Connection(connection_fd), arena, threads).serve()
     # Threads may be inside the engine, whose destructors do not wait for them: leave without cleaning up.

@@ -16,6 +16,7 @@ from asrcli.errors import EngineCrashError, EngineError
 # Services that do in the engine process what an engine may do there, on request.
 SERVICE = """
 import os, signal, time
+from asrcli.backends import engine_log
 
 class Echo:
     def __init__(self, batch_size):
@@ -36,6 +37,11 @@ class Echo:
                 while os.path.exists(job.request[1]):
                     time.sleep(0.01)
                 out.append(None)
+            elif job.request in {"complain", "listen"}:
+                mark = engine_log.own.mark()
+                if job.request == "complain":
+                    os.write(2, b"\\nCaught exception:\\n\\naxis 1 does not fit\\n")
+                out.append(engine_log.own.complaint_since(mark))
             elif job.request == "batch":
                 out.append((len(jobs), sorted(len(other.samples) for other in jobs)))
             else:
@@ -228,3 +234,10 @@ def test_memory_of_the_shared_buffer_is_given_back(kind: str) -> None:
         assert host.submit("echo", audio(4)).result(60)[0] == 4
         with pytest.raises(EngineError, match="does not fit"):
             host.submit("echo", np.zeros((256 << 20) // 4 + 1, np.float32))
+
+
+def test_what_the_engine_prints_of_a_failure_it_keeps_to_itself_is_seen(kind: str) -> None:
+    with EngineHost(threads=1) as host:
+        host.load("echo", kind, None)
+        assert host.submit("echo", audio(1), "complain").result(30) == "axis 1 does not fit"
+        assert host.submit("echo", audio(1), "listen").result(30) is None
