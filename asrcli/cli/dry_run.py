@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from asrcli.cli.progress import clock
+from asrcli.cli.progress import clock, length
 from asrcli.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _summary(rows: list[Row]) -> str:
     lengths = [row.duration for row in rows if row.action == "transcribe"]
     known = sum(length for length in lengths if length is not None)
     unknown = lengths.count(None)
-    text = f"{counts['transcribe']} to transcribe, {known / 3600:.2f} hours of audio"
+    text = f"{counts['transcribe']} to transcribe, {length(known)} of audio"
     if unknown:
         text += f" and {unknown} of unknown length"
     return f"{text}; {counts['skip']} to skip; {counts['fail']} would fail"

@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from asrcli.errors import AsrcliError, ExitCode
@@ -39,7 +40,7 @@ def run(arguments: Sequence[str]) -> int:
     Returns:
         the exit code.
     """
-    _use_utf8()
+    _prepare_streams()
     signal.signal(signal.SIGTERM, _terminate)
     # Imported here so that Ctrl-C during the imports is met by the handlers below.
     try:
@@ -94,6 +95,10 @@ def _failed(error: Exception, session: Session) -> int:
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         session.console.error("no space left on the disk.", "Make room, then run the same command again.")
         return ExitCode.MACHINE
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        hint = "Check that it is there and that you may use it."
+        session.console.error(f"{error.filename}: {error.strerror}.", hint, code="system", exit_code=5)
+        return ExitCode.MACHINE
     session.console.error(
         f"internal error: {type(error).__name__}: {error}",
         "Please report this"
@@ -131,8 +136,17 @@ def _settle_stdout() -> int:
     return 0
 
 
-def _use_utf8() -> None:
-    """Results are UTF-8 in every locale; odd bytes in file names come out as they went in."""
+def _prepare_streams() -> None:
+    """Results are UTF-8 in every locale; odd bytes in file names come out as they went in.
+
+    A stream that the caller closed (`2>&-`) becomes a way to nowhere: else the next file opened would take its number,
+    and what is printed for it would end up in that file.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass  # the system gives the lowest free number: that of a closed stream, which is open now
+    os.close(number)
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 -- stays open
+    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 -- stays open
     for stream, errors in ((sys.stdout, "surrogateescape"), (sys.stderr, "backslashreplace")):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors=errors)

@@ -25,6 +25,22 @@ _ENVIRONMENT = (
     ("NO_COLOR", "If set and not empty, no colours."),
 )
 
+_CONFIGURATION = (
+    "Each option takes its value from the first of these that has one: the command line, the variable of the command,",
+    "the general variable, the command\\(aqs section of the config file, the file\\(aqs left edge, the default.",
+    "\\(lqasrcli config show\\(rq prints the values in force and where each comes from.",
+    ".PP",
+    "The config file is YAML; a key is an option without its dashes:",
+    ".PP",
+    ".EX",
+    "language: en            # for every command that has the option",
+    "transcribe:             # for one command",
+    "  format: [txt, srt]",
+    "  max\\-gap: 2",
+    "  itn: no               # as \\-\\-no\\-itn",
+    ".EE",
+)
+
 _FILES = (
     (
         "config.yaml",
@@ -68,6 +84,7 @@ def _page(command: Command, program: Command) -> str:
     lines += [".SH EXIT STATUS", *_terms(_EXIT_STATUS)]
     lines += [".SH ENVIRONMENT", *_terms(_ENVIRONMENT)]
     if command is program:
+        lines += [".SH CONFIGURATION", *_CONFIGURATION]
         lines += [".SH FILES", *_terms(_FILES)]
     lines += [".SH SEE ALSO", _see_also(command, program)]
     return "\n".join(lines) + "\n"

@@ -123,7 +123,7 @@ def summary_lines(summary: Summary) -> list[str]:
         counts.append(f"{summary.dropped} not begun or dropped")
     text = ", ".join(counts)
     if summary.done:
-        text += f"; {summary.audio_seconds / 3600:.2f} hours of audio in {clock(summary.wall_seconds)}"
+        text += f"; {length(summary.audio_seconds)} of audio in {clock(summary.wall_seconds)}"
         text += f" ({summary.speed:.0f} x real time)"
     lines = [text]
     if summary.failed and summary.total > 1:
@@ -138,6 +138,11 @@ def clock(seconds: float) -> str:
     if seconds >= 59.5:
         return timestamp(seconds)
     return f"{seconds:.0f} s" if seconds >= 9.95 or not seconds else f"{seconds:.1f} s"
+
+
+def length(seconds: float) -> str:
+    """As in "44 s", "5:10", "12.50 hours"."""
+    return f"{seconds / 3600:.2f} hours" if seconds >= 3600 else clock(seconds)
 
 
 def timestamp(seconds: float) -> str:

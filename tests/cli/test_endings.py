@@ -197,3 +197,26 @@ def test_results_are_utf_8_in_every_locale(asrcli):
         check=True,
     )
     assert "Gespräch".encode() in done.stdout
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "1>&-", "0<&- 1>&- 2>&-"])
+def test_closed_streams_do_no_harm(asrcli, speech, closed):
+    command = [
+        "bash",
+        "-c",
+        f'exec "$@" {closed}',
+        "bash",
+        *asrcli.command("transcribe", speech, "-f", "json", "-d", "out"),
+    ]
+    done = subprocess.run(command, cwd=asrcli.folder, env=asrcli.env(), capture_output=True, check=False)
+    assert done.returncode == 0
+    assert done.stdout == b""
+    assert json.loads((asrcli.folder / "out" / "cities.json").read_text(encoding="utf-8"))["segments"]
+
+
+def test_a_file_that_cannot_be_written_is_no_internal_error(asrcli):
+    (asrcli.folder / "file").touch()
+    done = asrcli("config", "init", "--config", "file/config.yaml")
+    assert done.returncode == ExitCode.MACHINE
+    assert "file" in done.stderr
+    assert "internal" not in done.stderr
