@@ -21,11 +21,22 @@ def read_some(stream: BinaryIO, size: int) -> bytes:
 
 
 def read_head(stream: BinaryIO, size: int) -> bytes:
-    """The first `size` bytes, or all of a shorter stream."""
+    """The first `size` bytes, or all of a shorter stream.
+
+    Raises:
+        InputError: the stream broke off.
+    """
     head = b""
-    while len(head) < size and (part := read_some(stream, size - len(head))):
-        head += part
+    try:
+        while len(head) < size and (part := read_some(stream, size - len(head))):
+            head += part
+    except (OSError, ValueError) as error:
+        raise _broken(error) from None
     return head
+
+
+def _broken(error: Exception) -> InputError:
+    return InputError(f"The stream broke off ({error}).", "Send it again.")
 
 
 class Feeder:
@@ -84,7 +95,7 @@ def spool(head: bytes, stream: BinaryIO) -> IO[bytes]:
                 f"No room in {tempfile.gettempdir()} for the stream, which must be whole before it can be decoded.",
                 "Free some space, set TMPDIR to a larger disk, or name the file itself.",
             ) from None
-        raise InputError(f"The stream broke off ({error}).", "Send it again.") from None
+        raise _broken(error) from None
     if size > _SPOOL_LIMIT:
         kept.close()
         raise InputError(f"The stream is longer than {_SPOOL_LIMIT >> 30} GiB.", "Save it to a file and name that.")

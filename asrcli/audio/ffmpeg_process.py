@@ -120,7 +120,7 @@ def probe_ffmpeg(path: Path, options: AudioOptions) -> AudioInfo:
     for line in done.stderr.decode("utf-8", "replace").splitlines():
         log.feed(line)
     if done.returncode:
-        raise _failure(log, options)
+        raise _failure(log, options, done.returncode)
     return _form(log, options)
 
 
@@ -134,7 +134,11 @@ def _form(log: FfmpegLog, options: AudioOptions) -> AudioInfo:
     return info
 
 
-def _failure(log: FfmpegLog, options: AudioOptions) -> AsrcliError:
+def _failure(log: FfmpegLog, options: AudioOptions, status: int) -> AsrcliError:
+    if status < 0:
+        return AudioDecodeError(
+            f"ffmpeg crashed on the file (signal {-status}).", "Update ffmpeg, or convert the file to wav elsewhere."
+        )
     if log.tracks and options.track is not None and options.track >= len(log.tracks):
         has = "1 audio track" if len(log.tracks) == 1 else f"{len(log.tracks)} audio tracks"
         return InputError(f"There is no audio track {options.track}: the file has {has}.", "Tracks count from 0.")
@@ -218,7 +222,7 @@ class FfmpegReader:
             self._process.wait()
             self._listener.join()
             if self._process.returncode or not self._log.tracks:
-                raise _failure(self._log, self._options)
+                raise _failure(self._log, self._options, self._process.returncode)
         offset, lanes = (header.offset, header.channels) if header else (0, 1)
         return PcmReader(stdout, head[offset:], "f32le", SAMPLE_RATE, lanes, size=None, name="wav")
 
@@ -228,8 +232,10 @@ class FfmpegReader:
         if self._feeder and self._feeder.error:
             self.warnings.append(f"truncated: the input broke off ({self._feeder.error})")
         if self._empty and (self._log.errors or self._process.returncode):
-            raise self._log.failure()
-        if not self._log.cut and (self._log.errors or self._process.returncode):
+            raise _failure(self._log, self._options, self._process.returncode)
+        if self._process.returncode < 0:
+            self.warnings.append(f"damaged: ffmpeg crashed at this point (signal {-self._process.returncode})")
+        elif not self._log.cut and (self._log.errors or self._process.returncode):
             self.warnings.append(f"damaged: ffmpeg could not decode parts of it ({self._log.reason()})")
 
     def _listen(self) -> None:

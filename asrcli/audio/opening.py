@@ -10,7 +10,6 @@ a file).
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -20,18 +19,12 @@ from asrcli.audio import mpeg, ogg
 from asrcli.audio.channels import lanes_of
 from asrcli.audio.feeding import Feeder, read_head, spool
 from asrcli.audio.ffmpeg_process import FfmpegReader, file_url, find_ffmpeg, probe_ffmpeg
-from asrcli.audio.readers import PcmReader, Reader, SoundReader
-from asrcli.audio.sniff import HEAD, decoder_for, index_at_end, not_audio, wav_header
+from asrcli.audio.files import check_content, open_file
+from asrcli.audio.readers import MAX_CHANNELS, RATES, PcmReader, Reader, SoundReader
+from asrcli.audio.sniff import HEAD, decoder_for, index_at_end, wav_header
 from asrcli.audio.stream import Stream, Watch
 from asrcli.audio.types import AudioInfo, AudioStream, Source
-from asrcli.errors import (
-    AsrcliError,
-    AudioDecodeError,
-    EmptyInputError,
-    FfmpegMissingError,
-    InputUnreadableError,
-    UsageError,
-)
+from asrcli.errors import AudioDecodeError, FfmpegMissingError, UsageError
 from asrcli.options import AudioOptions, RawFormat
 
 #: bytes of a stream that are waited for before it is decoded: a live one shall not wait long
@@ -73,7 +66,7 @@ def probe(source: Source, options: AudioOptions) -> AudioInfo:
         if form:
             return AudioInfo(None, form.rate, form.channels, f"raw/pcm_{form.encoding}")
         return AudioInfo(None, 0, 0, "stream")
-    descriptor, status, head = _open(source.path, options)
+    descriptor, status, head = open_file(source.path, raw=bool(options.raw))
     by_ffmpeg = partial(probe_ffmpeg, source.path, options)
     try:
         reader = _in_process(descriptor, status.st_size, head, options, thorough=False)
@@ -91,62 +84,17 @@ def _check(options: AudioOptions) -> None:
             f"The span from {options.start:g} s to {options.end} s is empty.",
             "Let --end lie after --start.",
         )
-
-
-def _open(path: Path, options: AudioOptions) -> tuple[int, os.stat_result, bytes]:
-    """Open a regular file: its descriptor, its status and its first bytes."""
-    try:
-        _check_kind(path.stat())  # before opening, which a pipe's writer would notice
-        # Should it be a pipe by now, opening would block for ever.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise _unreadable(error) from None
-    try:
-        status = os.fstat(descriptor)
-        _check_kind(status)
-        head = os.pread(descriptor, HEAD, 0)
-        if options.raw is None:
-            _check_content(head)
-        elif not head:
-            raise EmptyInputError("The file is empty (0 bytes).", "Record or copy it again.")
-    except OSError as error:
-        os.close(descriptor)
-        raise InputUnreadableError(f"The file cannot be read: {error.strerror}.", "Check the disk.") from None
-    except AsrcliError:
-        os.close(descriptor)
-        raise
-    return descriptor, status, head
-
-
-def _unreadable(error: OSError | ValueError) -> InputUnreadableError:
-    if isinstance(error, FileNotFoundError):
-        return InputUnreadableError("There is no such file.", "Check the name and the folder.")
-    if isinstance(error, PermissionError):
-        return InputUnreadableError("The file may not be read.", "Give yourself read access: chmod u+r.")
-    return InputUnreadableError(
-        f"The file cannot be opened: {getattr(error, 'strerror', error)}.", "Check the name and the disk."
-    )
-
-
-def _check_kind(status: os.stat_result) -> None:
-    mode = status.st_mode
-    if stat.S_ISDIR(mode):
-        raise InputUnreadableError("This is a directory.", "Name it on the command line to take what is in it.")
-    if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
-        raise InputUnreadableError("This is a pipe, not a file.", "Read it through stdin: asrcli transcribe - < IT.")
-    if not stat.S_ISREG(mode):
-        raise InputUnreadableError("This is a device, not a file.", "Read it through stdin: asrcli transcribe - < IT.")
-
-
-def _check_content(head: bytes) -> None:
-    if not head:
-        raise EmptyInputError("The file is empty (0 bytes).", "Record or copy it again.")
-    if kind := not_audio(head):
-        raise AudioDecodeError(f"This is no audio: it is {kind}.", "Leave it out, as with --exclude.")
+    if options.track is not None and options.track < 0:
+        raise UsageError(f"There is no audio track {options.track}.", "Tracks count from 0.")
+    form = options.raw
+    if form and (form.rate not in RATES or not 0 < form.channels <= MAX_CHANNELS):
+        raise UsageError(
+            f"Raw samples cannot have {form.rate} Hz and {form.channels} channels.", "Check --rate and --channels."
+        )
 
 
 def _open_file(path: Path, options: AudioOptions) -> AudioStream:
-    descriptor, status, head = _open(path, options)
+    descriptor, status, head = open_file(path, raw=bool(options.raw))
     watch = Watch(path, status)
 
     def by_ffmpeg(at: float) -> Reader:
@@ -166,7 +114,7 @@ def _open_stream(stream: BinaryIO, options: AudioOptions) -> AudioStream:
     if options.raw:
         return _stream(_raw(stream, b"", options.raw, size=None), options)
     head = read_head(stream, _STREAM_HEAD)
-    _check_content(head)
+    check_content(head)
     header = wav_header(head)
     if header is None and head[8:12] == b"WAVE":  # a long chunk of metadata comes first
         head += read_head(stream, HEAD)
@@ -219,7 +167,7 @@ def _in_process(
         return PcmReader(os.fdopen(descriptor, "rb"), b"", *form, size=left, name="wav", owned=True)
     claimed = header.seconds if header else None
     reader = SoundReader(descriptor, claimed=claimed, length_known=_length_known(descriptor))
-    if thorough and head.startswith(b"OggS") and not ogg.walk(partial(os.pread, descriptor)).ended:
+    if thorough and head.startswith(b"OggS") and not ogg.walk(_reading(descriptor)).ended:
         reader.warnings.append("perhaps truncated: the file lacks its end mark")
     return reader
 
@@ -229,7 +177,7 @@ def _raw(stream: BinaryIO, head: bytes, form: RawFormat, *, size: int | None, ow
 
 
 def _length_known(descriptor: int) -> bool:
-    found = mpeg.summary(partial(os.pread, descriptor))
+    found = mpeg.summary(_reading(descriptor))
     return found is None or found.counted or found.constant
 
 
@@ -239,11 +187,21 @@ def _whole(descriptor: int, size: int, head: bytes, *, thorough: bool) -> bool:
     It stops where an MP3 was cut, damaged or joined from several (and its MP3 decoder writes complaints to our stderr),
     and it reads only the first of several Ogg recordings in one file.
     """
-    read = partial(os.pread, descriptor)
+    read = _reading(descriptor)
     if head.startswith(b"OggS"):
         return not thorough or ogg.walk(read).single
     found = mpeg.summary(read)
     return found is None or (mpeg.fits(found, size) and (not thorough or mpeg.unbroken(read, found)))
+
+
+def _reading(descriptor: int) -> Callable[[int, int], bytes]:
+    def read(size: int, position: int) -> bytes:
+        try:
+            return os.pread(descriptor, size, position)
+        except OSError:
+            return b""  # a bad disk: the decoder will meet it again, and say so
+
+    return read
 
 
 def _have_ffmpeg() -> bool:

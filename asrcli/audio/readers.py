@@ -14,8 +14,8 @@ from asrcli.errors import AudioDecodeError
 #: samples of all channels together that one read takes: about a second of stereo, bounded for absurd channel counts
 _BLOCK = 1 << 18
 #: real recordings lie well inside
-_RATES = range(1000, 768_001)
-_MAX_CHANNELS = 128
+RATES = range(1000, 768_001)
+MAX_CHANNELS = 128
 _RAW_HINT = "If you know what it holds, say so: --raw s16le --rate 16000 --channels 1."
 #: numpy's type and the full scale of each form of PCM
 _PCM = {
@@ -67,11 +67,11 @@ def check_form(rate: int, channels: int) -> None:
     Raises:
         AudioDecodeError: the rate or the number of channels is absurd.
     """
-    if rate not in _RATES:
+    if rate not in RATES:
         raise AudioDecodeError(
             f"The header is broken: it claims a sample rate of {rate:,} Hz.", "Export the recording again. " + _RAW_HINT
         )
-    if not 0 < channels <= _MAX_CHANNELS:
+    if not 0 < channels <= MAX_CHANNELS:
         raise AudioDecodeError(
             f"The header is broken: it claims {channels:,} channels.", "Export the recording again. " + _RAW_HINT
         )
@@ -203,7 +203,12 @@ class PcmReader:
             AudioDecodeError: rate or channels are absurd.
         """
         self._owned = owned
-        check_form(rate, channels)
+        try:
+            check_form(rate, channels)
+        except AudioDecodeError:
+            if owned:
+                stream.close()
+            raise
         self.rate, self.channels = rate, channels
         self._stream, self._head, self._encoding, self._left = stream, head, encoding, size
         self._frame = channels * (3 if encoding == "s24le" else np.dtype(_PCM[encoding][0]).itemsize)
@@ -239,12 +244,16 @@ class PcmReader:
         parts = [self._head[:wanted]]
         self._head = self._head[wanted:]
         missing = wanted - len(parts[0])
-        while missing > 0 and (part := self._stream.read(missing)):
-            parts.append(part)
-            missing -= len(part)
+        try:
+            while missing > 0 and (part := self._stream.read(missing)):
+                parts.append(part)
+                missing -= len(part)
+        except (OSError, ValueError) as error:
+            self.warnings.append(f"truncated: the input broke off ({error})")
+            self._left = 0
         data = b"".join(parts)
         if self._left is not None:
-            self._left -= len(data)
+            self._left = max(0, self._left - len(data))
         return data
 
     def _decode(self, data: bytes) -> Samples:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -45,8 +46,22 @@ def wav(tmp_path_factory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory) -> Path:
+    """A folder with the ffmpeg of imageio-ffmpeg, under the name that is looked for."""
+    folder = tmp_path_factory.mktemp("bin")
+    (folder / "ffmpeg").symlink_to(imageio_ffmpeg.get_ffmpeg_exe())
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def same_ffmpeg(monkeypatch, programs) -> None:
+    """One ffmpeg on every machine: older ones ignore some of the delays that this one writes down."""
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+
+
 @pytest.fixture
-def no_ffmpeg(monkeypatch, tmp_path) -> None:
+def no_ffmpeg(same_ffmpeg, monkeypatch, tmp_path) -> None:
     """A machine with neither an ffmpeg on PATH nor imageio-ffmpeg."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)

@@ -368,6 +368,12 @@ def test_an_impossible_span(span, decode, wav):
         decode(wav, **span)
 
 
+@pytest.mark.parametrize("form", [{"rate": 0}, {"rate": 5_000_000}, {"channels": 0}, {"channels": 9999}])
+def test_an_impossible_form_of_raw_samples(form, decode, wav):
+    with pytest.raises(UsageError, match="Raw samples cannot have"):
+        decode(wav, raw=RawFormat(**form))
+
+
 @pytest.mark.usefixtures("no_ffmpeg")
 def test_ffmpeg_is_asked_for_where_nothing_else_reads_it(encode, decode, wav, tmp_path, monkeypatch):
     path = encode(tmp_path / "a.m4a", "-i", wav)

@@ -123,6 +123,17 @@ def test_a_killed_ffmpeg_is_told(lasting):
         count = 1 + sum(1 for _ in blocks)
     assert count < 100
     assert stream.warnings[0].startswith("truncated: ")
+    assert stream.warnings[1] == "damaged: ffmpeg crashed at this point (signal 9)"
+
+
+def test_a_crash_is_no_riddle(tmp_path, monkeypatch, encode, wav, decode):
+    path = encode(tmp_path / "a.m4a", "-i", wav)
+    crashing = tmp_path / "ffmpeg"
+    crashing.write_text("#!/bin/sh\nkill -SEGV $$\n")
+    crashing.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    with pytest.raises(AudioDecodeError, match=r"ffmpeg crashed on the file \(signal 11\)"):
+        decode(path)
 
 
 def test_the_paths_ffmpeg_comes_first(tmp_path, monkeypatch):

@@ -1,0 +1,75 @@
+"""Files that can be opened, and those that cannot: each with its reason."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from asrcli.audio.sniff import HEAD, not_audio
+from asrcli.errors import AsrcliError, AudioDecodeError, EmptyInputError, InputUnreadableError
+
+
+def open_file(path: Path, *, raw: bool) -> tuple[int, os.stat_result, bytes]:
+    """Open a regular file: its descriptor, its status and its first bytes.
+
+    Args:
+        path: any name.
+        raw: take whatever is in it for samples.
+
+    Raises:
+        InputUnreadableError: it is missing, not to be read, or no file at all.
+        EmptyInputError: it has no bytes.
+        AudioDecodeError: it is plainly something else than a recording.
+    """
+    try:
+        _check_kind(path.stat())  # before opening, which a pipe's writer would notice
+        # Should it be a pipe by now, opening would block for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise _unreadable(error) from None
+    try:
+        status = os.fstat(descriptor)
+        _check_kind(status)
+        head = os.pread(descriptor, HEAD, 0)
+        check_content(head, raw=raw)
+    except OSError as error:
+        os.close(descriptor)
+        raise InputUnreadableError(f"The file cannot be read: {error.strerror}.", "Check the disk.") from None
+    except AsrcliError:
+        os.close(descriptor)
+        raise
+    return descriptor, status, head
+
+
+def _unreadable(error: OSError | ValueError) -> InputUnreadableError:
+    if isinstance(error, FileNotFoundError):
+        return InputUnreadableError("There is no such file.", "Check the name and the folder.")
+    if isinstance(error, PermissionError):
+        return InputUnreadableError("The file may not be read.", "Give yourself read access: chmod u+r.")
+    return InputUnreadableError(
+        f"The file cannot be opened: {getattr(error, 'strerror', error)}.", "Check the name and the disk."
+    )
+
+
+def _check_kind(status: os.stat_result) -> None:
+    mode = status.st_mode
+    if stat.S_ISDIR(mode):
+        raise InputUnreadableError("This is a directory.", "Name it on the command line to take what is in it.")
+    if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+        raise InputUnreadableError("This is a pipe, not a file.", "Read it through stdin: asrcli transcribe - < IT.")
+    if not stat.S_ISREG(mode):
+        raise InputUnreadableError("This is a device, not a file.", "Read it through stdin: asrcli transcribe - < IT.")
+
+
+def check_content(head: bytes, *, raw: bool = False) -> None:
+    """Refuse what cannot be a recording, by its first bytes.
+
+    Raises:
+        EmptyInputError: there are none.
+        AudioDecodeError: they are those of something else.
+    """
+    if not head:
+        raise EmptyInputError("The input is empty (0 bytes).", "Record or copy it again.")
+    if not raw and (kind := not_audio(head)):
+        raise AudioDecodeError(f"This is no audio: it is {kind}.", "Leave it out, as with --exclude.")
