@@ -96,16 +96,20 @@ class Diarizer:
         Raises:
             EngineError: the service failed.
         """
-        self._buffer.append(samples)
+        # Copies, here and below: a view would keep all that it was cut from alive.
+        self._buffer.append(samples.copy())
         self._buffered += len(samples)
         self._samples += len(samples)
         needed = (WINDOWS_PER_JOB - 1) * HOP + WINDOW
-        while self._buffered >= needed:
-            audio = np.concatenate(self._buffer)
-            self._hand_over(audio[:needed], WINDOWS_PER_JOB)
-            # A copy, or the rest would keep the whole alive.
-            self._buffer = [audio[WINDOWS_PER_JOB * HOP :].copy()]
-            self._buffered = len(self._buffer[0])
+        if self._buffered < needed:
+            return
+        audio = np.concatenate(self._buffer)
+        at = 0
+        while len(audio) - at >= needed:
+            self._hand_over(audio[at : at + needed], WINDOWS_PER_JOB)
+            at += WINDOWS_PER_JOB * HOP
+        self._buffer = [audio[at:].copy()]
+        self._buffered = len(audio) - at
 
     def finish(self) -> list[Turn]:
         """Hear the rest and find the voices.
@@ -137,22 +141,27 @@ class Diarizer:
         self._heard.append(_Packed(self._owed.popleft().result()))
 
     def _turns(self) -> list[Turn]:
-        parts = [part for part in self._heard if len(part.embeddings)]
-        if not parts:
+        voices = self._voices()
+        if not len(voices):
             return []
-        embeddings = np.concatenate([part.embeddings for part in parts])
-        seconds = np.concatenate([part.seconds for part in parts])
-        first = np.cumsum([0, *map(len, self._heard)])
-        window = np.concatenate([part.window + first[i] for i, part in enumerate(self._heard) if len(part.embeddings)])
-        voices = self._find(embeddings, seconds, window)
         frames = frames_of_voices(self._named_windows(voices), len(voices))
         end = self._samples / SAMPLE_RATE
         raw = [Turn(turn.start, min(turn.end, end), turn.speaker) for turn in turns_of(frames, len(voices))]
         turns = absorb_ghosts(merge_touching((turn for turn in raw if turn.start < turn.end), gap=_PAUSE))
-        names = self._names(voices, {turn.speaker for turn in turns})
-        labels = label_speakers(turns, names)
+        labels = label_speakers(turns, self._names(voices, {turn.speaker for turn in turns}))
         self.voices = {label: voices[int(voice)] for voice, label in labels.items()}
         return [Turn(turn.start, turn.end, labels[turn.speaker]) for turn in turns]
+
+    def _voices(self) -> Vectors:
+        """The voices of the recording, shape (voices, dimensions)."""
+        parts = [part for part in self._heard if len(part.embeddings)]
+        if not parts:
+            return np.zeros((0, 0), dtype=np.float32)
+        embeddings = np.concatenate([part.embeddings for part in parts])
+        seconds = np.concatenate([part.seconds for part in parts])
+        first = np.cumsum([0, *map(len, self._heard)])
+        window = np.concatenate([part.window + number for part, number in zip(self._heard, first, strict=False)])
+        return self._find(embeddings, seconds, window)
 
     def _find(self, embeddings: Vectors, seconds: npt.NDArray[np.float32], window: npt.NDArray[np.int32]) -> Vectors:
         options = self._options
