@@ -65,11 +65,12 @@ def choose_cut(regions: Sequence[Region], limit: int, read: Callable[[int, int],
 
 def _cut_inside(regions: Sequence[Region], limit: int, least: int, read: Callable[[int, int], Samples]) -> Cut:
     start = regions[0].start
-    high = start + limit
-    index = next(i for i, region in enumerate(regions) if region.end > high)
+    index = next(i for i, region in enumerate(regions) if region.end > start + limit)
     region = regions[index]
+    # Not so late that a crumb is left.
+    high = min(start + limit, regions[-1].end - limit // 4)
     if region.start >= high:
-        # Too long only by a region that lies beyond the limit: the pauses before it are all too early, but pauses.
+        # Too long only by a region that lies far out: the pauses before it are early, but pauses.
         return Cut(index)
     low = max(region.start, least, high - _SEARCH, start + min(_LEAST_PIECE, limit // 2))
     return Cut(index + 1, quietest(read(low, high)) + low)

@@ -71,12 +71,13 @@ class SileroNetwork:
             (np.ascontiguousarray(weights[f"encoder.{i}.reparam_conv.weight"].transpose(2, 1, 0)), bias)
             for i, bias in enumerate(weights[f"encoder.{i}.reparam_conv.bias"] for i in range(4))
         ]
-        # sigmoid(x) = tanh(x / 2) / 2 + 1/2: with the halves in the weights one tanh does all four gates.
-        half = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], np.float32), _HIDDEN)
-        self._input = np.ascontiguousarray((weights["decoder.rnn.weight_ih"] * half[:, None]).T)
-        self._recurrent = np.ascontiguousarray((weights["decoder.rnn.weight_hh"] * half[:, None]).T)
-        self._gate_bias = (weights["decoder.rnn.bias_ih"] + weights["decoder.rnn.bias_hh"]) * half
-        self._output = weights["decoder.decoder.2.weight"][0, :, 0].copy()
+        # sigmoid(x) = (1 + tanh(x / 2)) / 2: with the inner half in the weights one tanh does all four gates. The
+        # outer half of the output gate is left out, which doubles hidden states; the weights behind them allow for it.
+        inner = np.repeat(np.array([0.5, 0.5, 0.5, 1.0], np.float32), _HIDDEN)
+        self._input = np.ascontiguousarray((_gates_last(weights["decoder.rnn.weight_ih"]) * inner[:, None]).T)
+        self._recurrent = np.ascontiguousarray((_gates_last(weights["decoder.rnn.weight_hh"]) * inner[:, None]).T) / 2
+        self._gate_bias = _gates_last(weights["decoder.rnn.bias_ih"] + weights["decoder.rnn.bias_hh"]) * inner
+        self._output = weights["decoder.decoder.2.weight"][0, :, 0] / 2
         self._output_bias = weights["decoder.decoder.2.bias"]
 
     def gates(self, windows: Samples) -> Samples:
@@ -92,27 +93,27 @@ class SileroNetwork:
         return gates
 
     def probabilities(self, gates: Samples, hidden: Samples, cell: Samples) -> Samples:
-        """Run the LSTM over gates (n, 512) and return (n,) probabilities; `hidden` and `cell`, (128,), are updated."""
+        """Run the LSTM over gates (n, 512) and return (n,) probabilities.
+
+        `hidden` (doubled) and `cell`, (128,) and zeros at the start, are updated.
+        """
         states = np.empty((len(gates), _HIDDEN), np.float32)
         activation = np.empty(4 * _HIDDEN, np.float32)
-        inward, forget, new, outward = np.split(activation, 4)
+        sigmoids = activation[: 3 * _HIDDEN]
+        inward, forget, outward, new = np.split(activation, 4)
         memory = np.empty(_HIDDEN, np.float32)
         state = hidden
         for gate, following in zip(gates, states, strict=True):
             np.dot(state, self._recurrent, out=activation)
             np.add(activation, gate, out=activation)
             np.tanh(activation, out=activation)
-            # (1 + forget) / 2 * cell + (1 + inward) / 2 * new, with the halves drawn out
-            forget += 1
-            inward += 1
+            sigmoids += 1
             np.multiply(cell, forget, out=cell)
             np.multiply(inward, new, out=memory)
             np.add(cell, memory, out=cell)
             np.multiply(cell, 0.5, out=cell)
             np.tanh(cell, out=memory)
-            outward += 1
             np.multiply(memory, outward, out=following)
-            np.multiply(following, 0.5, out=following)
             state = following
         hidden[:] = state
         # Row by row as a sum, not a product: the same rounding whatever the number of rows.
@@ -147,6 +148,12 @@ class Silero:
 def load_network(path: Path) -> SileroNetwork:
     """The network of a file, read once: `SileroNetwork` with a cache."""
     return SileroNetwork(path)
+
+
+def _gates_last(weight: Samples) -> Samples:
+    """Rows in PyTorch's order of gates (input, forget, new, output) put into ours, with the new content last."""
+    inward, forget, new, outward = np.split(weight, 4)
+    return np.concatenate([inward, forget, outward, new])
 
 
 def _convolve(signal: Samples, taps: Samples, stride: int) -> Samples:

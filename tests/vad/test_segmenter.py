@@ -82,7 +82,7 @@ def unroll(runs: list[tuple[float, int]]) -> list[float]:
     return [level for level, count in runs for _ in range(count)]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=120)
 @given(runs=stretches, options=options_drawn, window=st.sampled_from([2.0, 3.5, 8.0, 30.0]), tail=st.integers(0, 511))
 def test_all_speech_comes_out_once_and_no_chunk_is_too_long(runs, options, window, tail):
     probabilities = unroll(runs)
@@ -174,6 +174,13 @@ def test_speech_without_a_pause_is_cut_where_it_is_quietest():
     first, second = segment(samples, VadOptions(), window=15.0)
     assert first.end == second.start
     assert first.end / SAMPLE_RATE == pytest.approx(13.15, abs=0.15)
+
+
+def test_an_early_pause_is_better_than_a_cut_just_behind_a_late_start():
+    samples = seconds((0.9, 1.0), (0.0, 2.6), (0.9, 1.2), (0.0, 4.0))
+    first, second = segment(samples, VadOptions(pad_before=0.0, pad_after=0.0), window=4.0)
+    assert [len(first.regions), len(second.regions)] == [1, 1]
+    assert first.end / SAMPLE_RATE == pytest.approx(1.0, abs=0.04)
 
 
 def test_a_chunk_comes_out_as_soon_as_a_long_silence_follows_it():

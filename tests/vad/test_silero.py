@@ -107,6 +107,27 @@ def test_a_given_model_finds_the_same_speech(shared, recording, version):
     assert spoken_seconds(recording, VadOptions(model=path)) == pytest.approx(embedded, rel=0.25)
 
 
+@pytest.mark.parametrize("block", [160, 777, 16000])
+def test_the_size_of_blocks_changes_nothing(recording, block):
+    whole = Segmenter(VadOptions(), 4.0)
+    expected = [chunk.regions for chunk in whole.push(recording) + whole.finish()]
+    assert len(expected) > 1
+    stream = Segmenter(VadOptions(), 4.0)
+    found = [chunk for at in range(0, len(recording), block) for chunk in stream.push(recording[at : at + block])]
+    assert [chunk.regions for chunk in found + stream.finish()] == expected
+
+
+def test_a_chunk_tells_its_loudness_and_where_speech_is(recording):
+    segmenter = Segmenter(VadOptions(), 30.0)
+    (chunk,) = segmenter.push(recording) + segmenter.finish()
+    assert len(chunk.levels) == len(chunk.speech) == len(chunk.samples) // 160
+    loud = chunk.levels > np.median(chunk.levels)
+    assert chunk.speech[loud].mean() > 0.8
+    # The pause between the first two sentences.
+    pause = slice(round((1.45 - chunk.start / 16000) * 100), round((1.75 - chunk.start / 16000) * 100))
+    assert chunk.speech[pause].max() < 0.2
+
+
 @pytest.mark.parametrize("decibels", [-30, -45])
 def test_a_quiet_recording_loses_no_speech(recording, decibels):
     quiet = (recording * 10 ** (decibels / 20)).astype(np.float32)
