@@ -26,7 +26,7 @@ _LEAST_FILL = 0.4
 _SEARCH = 10 * SAMPLE_RATE
 _MEAN = 160 * SAMPLE_RATE // 1000
 _STEP = 20 * SAMPLE_RATE // 1000
-#: and never so close to the chunk's start
+#: and no piece of a region shorter than this is cut off for that
 _LEAST_PIECE = SAMPLE_RATE
 
 
@@ -69,10 +69,11 @@ def _cut_inside(regions: Sequence[Region], limit: int, least: int, read: Callabl
     region = regions[index]
     # Not so late that a crumb is left.
     high = min(start + limit, regions[-1].end - limit // 4)
-    if region.start >= high:
+    piece = min(_LEAST_PIECE, limit // 4)
+    if index and region.start > high - piece:
         # Too long only by a region that lies far out: the pauses before it are early, but pauses.
         return Cut(index)
-    low = max(region.start, least, high - _SEARCH, start + min(_LEAST_PIECE, limit // 2))
+    low = max(region.start, least, high - _SEARCH, start + piece)
     return Cut(index + 1, quietest(read(low, high)) + low)
 
 
