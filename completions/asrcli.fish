@@ -2,7 +2,7 @@
 
 complete -c asrcli -f
 complete -c asrcli -n 'not __fish_seen_subcommand_from transcribe serve models download-model speakers evaluate config doctor schema completion' -a transcribe -d 'Turn recordings into text, subtitles or JSON.'
-complete -c asrcli -n 'not __fish_seen_subcommand_from transcribe serve models download-model speakers evaluate config doctor schema completion' -a serve -d 'Serve transcription to OpenAI, Aliyun, FunASR and SenseVoice clients.'
+complete -c asrcli -n 'not __fish_seen_subcommand_from transcribe serve models download-model speakers evaluate config doctor schema completion' -a serve -d 'Serve OpenAI, Aliyun, FunASR and SenseVoice clients.'
 complete -c asrcli -n 'not __fish_seen_subcommand_from transcribe serve models download-model speakers evaluate config doctor schema completion' -a models -d 'List, inspect, verify and remove models.'
 complete -c asrcli -n 'not __fish_seen_subcommand_from transcribe serve models download-model speakers evaluate config doctor schema completion' -a download-model -d 'Fetch models from the catalogue.'
 complete -c asrcli -n 'not __fish_seen_subcommand_from transcribe serve models download-model speakers evaluate config doctor schema completion' -a speakers -d 'Enrol voices, so that --diarize calls them by name.'

@@ -23,7 +23,7 @@ class Entry(NamedTuple):
 #: In the order of `asrcli --help`. To add a command, write its module and add a line here.
 COMMANDS = {
     "transcribe": Entry("transcribe", "Turn recordings into text, subtitles or JSON."),
-    "serve": Entry("serve", "Serve transcription to OpenAI, Aliyun, FunASR and SenseVoice clients."),
+    "serve": Entry("serve", "Serve OpenAI, Aliyun, FunASR and SenseVoice clients."),
     "models": Entry("models", "List, inspect, verify and remove models."),
     "download-model": Entry("download_model", "Fetch models from the catalogue."),
     "speakers": Entry("speakers", "Enrol voices, so that --diarize calls them by name."),

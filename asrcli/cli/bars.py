@@ -64,6 +64,9 @@ class Bars(Lines):
     def say(self, text: str) -> None:
         self._screen.print(Text.from_ansi(text))
 
+    def add(self, text: str) -> None:
+        self._screen.print(Text.from_ansi(text))
+
     def insist(self, text: str, hint: str = "") -> None:
         self._screen.print(Text.from_ansi(f"{text}\n  {hint}" if hint else text))
 

@@ -57,6 +57,11 @@ class Lines:
         """A line that `--quiet` silences."""
         self.console.notice(text)
 
+    def add(self, text: str) -> None:
+        """A line that belongs to the one before."""
+        if not self.console.quiet:
+            self.console.line(text)
+
     def insist(self, text: str, hint: str = "") -> None:
         """A line that it does not, and below it what to do."""
         self.console.line(f"asrcli: {text}")
@@ -75,7 +80,11 @@ class Lines:
 
     def file_done(self, event: events.FileDone) -> None:
         self._finished += 1
+        from asrcli.pipeline import NO_SPEECH
+
         for warning in event.warnings:
+            if warning == NO_SPEECH:
+                continue  # no fault of the recording; the line below tells it
             self.insist(f"{self.console.style('warning:', 'yellow')} {event.name}: {warning}")
         self.say(f"{self._place()}{done_text(event)}")
 
@@ -92,8 +101,10 @@ class Lines:
         self.say(event.message)
 
     def batch_finished(self, event: events.BatchFinished) -> None:
-        for line in summary_lines(event.summary):
-            self.say(line)
+        first, *details = summary_lines(event.summary)
+        self.say(first)
+        for line in details:
+            self.add(line)
         ending = _ENDINGS.get(event.summary.exit_code)
         if ending is not None:
             self.insist(f"{ending}.", "What was finished is kept; the same command goes on from there.")
