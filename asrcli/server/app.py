@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Scope
 from asrcli import __version__
 from asrcli.errors import AsrcliError
 from asrcli.pipeline import CancelledError
-from asrcli.server import health, openai
+from asrcli.server import health, openai, openai_replies
 from asrcli.server.admission import Admission
 from asrcli.server.auth import Door, Keys, challenge
 from asrcli.server.errors import Problem, problem_of
@@ -36,7 +36,7 @@ from asrcli.server.transcription import Service
 _log = logging.getLogger("asrcli.server")
 
 #: path prefix -> the shape of its errors; the first that fits
-ERROR_BODIES: tuple[tuple[str, Callable[[Problem], dict[str, Any]]], ...] = (("/", openai.error_body),)
+ERROR_BODIES: tuple[tuple[str, Callable[[Problem], dict[str, Any]]], ...] = (("/", openai_replies.error_body),)
 
 #: seconds between two looks for models that nobody uses
 _SWEEP = 5.0

@@ -6,25 +6,21 @@ Shapes are those that OpenAI's own SDKs parse; what other servers have added (`a
 
 from __future__ import annotations
 
-import json
-import math
-import zlib
+from contextlib import ExitStack
 from typing import Any
 
 from fastapi import APIRouter, Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import Response
 
 from asrcli.errors import UnknownModelError
-from asrcli.formats import FORMATS
 from asrcli.models.entry import ModelEntry
-from asrcli.options import CueOptions
-from asrcli.server.errors import Problem, RequestError
-from asrcli.server.languages import language_name
+from asrcli.server.errors import RequestError
 from asrcli.server.openai_fields import RESPONSE_FORMATS, Fields, read_fields
-from asrcli.server.replies import lettered, running_text
-from asrcli.server.transcription import Ask, Service, billed_seconds
+from asrcli.server.openai_replies import reply
+from asrcli.server.openai_stream import stream
+from asrcli.server.replies import lettered
+from asrcli.server.transcription import Ask, Service
 from asrcli.server.uploads import Form, read_form
-from asrcli.transcript import Segment, Transcript
 
 router = APIRouter(prefix="/v1", tags=["OpenAI"])
 
@@ -64,12 +60,17 @@ async def transcriptions(request: Request) -> Response:
     """Recognise a recording."""
     service: Service = request.app.state.service
     service.admission.refuse_if_full()
-    with service.workspace() as workspace:
+    with ExitStack() as stack:
+        workspace = stack.enter_context(service.workspace())
         form = await read_form(request, workspace, service.settings.max_upload)
         fields = read_fields(form)
         ask = _ask(form, fields)
+        if fields.stream:
+            events = await stream(request, service, ask, fields, workspace.close)
+            stack.pop_all()  # the folder goes when the events have been told
+            return events
         transcript = await service.for_request(request, ask)
-    return _reply(lettered(transcript), fields)
+    return reply(lettered(transcript), fields)
 
 
 @router.post("/audio/translations", openapi_extra=form_of({name: _FORM[name] for name in ("file", "model", "prompt")}))
@@ -121,123 +122,3 @@ def _ask(form: Form, fields: Fields) -> Ask:
     if not upload.size:
         raise RequestError("`file` is empty.", "Send the recording's bytes.", param="file")
     return Ask(path=upload.path, name=upload.name, model=fields.model, options=fields.options)
-
-
-# -- replies ---------------------------------------------------------------------------------------------------------
-
-
-def _reply(transcript: Transcript, fields: Fields) -> Response:
-    kind = fields.response_format
-    if kind == "text":
-        return PlainTextResponse(running_text(transcript.segments) + "\n")
-    if kind in {"srt", "vtt"}:
-        form = FORMATS[kind]
-        return Response(form.render(transcript, CueOptions()), media_type=f"{form.media_type}; charset=utf-8")
-    body = {"json": plain, "verbose_json": verbose, "diarized_json": diarized}[kind](transcript, fields)
-    return JSONResponse(body)
-
-
-def plain(transcript: Transcript, fields: Fields) -> dict[str, Any]:
-    """`json`."""
-    body: dict[str, Any] = {"text": running_text(transcript.segments)}
-    if fields.logprobs:
-        body["logprobs"] = [logprob for segment in transcript.segments for logprob in logprobs(segment)]
-    return body | {"usage": _usage(transcript)}
-
-
-def verbose(transcript: Transcript, fields: Fields) -> dict[str, Any]:
-    """`verbose_json`, with every field that strict clients read."""
-    body: dict[str, Any] = {
-        "task": "transcribe",
-        "language": language_name(transcript.language),
-        "language_code": transcript.language,
-        "duration": round(transcript.duration, 3),
-        "text": running_text(transcript.segments),
-    }
-    if fields.segments:
-        body["segments"] = [_segment(segment) for segment in transcript.segments]
-    if fields.words:
-        body["words"] = [
-            {"word": word.text, "start": round(word.start, 3), "end": round(word.end, 3)}
-            for segment in transcript.segments
-            for word in segment.words
-        ]
-    if transcript.warnings:
-        body["warnings"] = list(transcript.warnings)
-    return body | {"usage": _usage(transcript)}
-
-
-def diarized(transcript: Transcript, fields: Fields) -> dict[str, Any]:
-    """`diarized_json`."""
-    del fields
-    return {
-        "task": "transcribe",
-        "duration": round(transcript.duration, 3),
-        "text": running_text(transcript.segments),
-        "segments": [speaker_segment(segment) for segment in transcript.segments],
-        "usage": _usage(transcript),
-    }
-
-
-def speaker_segment(segment: Segment) -> dict[str, Any]:
-    """A segment of `diarized_json`, and the event of the same form."""
-    return {
-        "type": "transcript.text.segment",
-        "id": f"seg_{segment.id}",
-        "start": round(segment.start, 3),
-        "end": round(segment.end, 3),
-        "speaker": segment.speaker or "A",
-        "text": segment.text,
-    }
-
-
-def logprobs(segment: Segment) -> list[dict[str, Any]]:
-    """OpenAI's `logprobs`, a word a token."""
-    return [
-        {"token": word.text, "bytes": list(word.text.encode()), "logprob": round(_log(word.confidence), 4)}
-        for word in segment.words
-    ]
-
-
-def _segment(segment: Segment) -> dict[str, Any]:
-    raw = segment.text.encode()
-    body: dict[str, Any] = {
-        "id": segment.id,
-        "seek": round(segment.start * 100),
-        "start": round(segment.start, 3),
-        "end": round(segment.end, 3),
-        "text": segment.text,
-        "tokens": [],
-        "temperature": 0.0,
-        "avg_logprob": round(_log(segment.confidence), 4),
-        "compression_ratio": round(len(raw) / len(zlib.compress(raw)), 3) if raw else 0.0,
-        "no_speech_prob": 0.0,
-    }
-    extras = {name: getattr(segment, name) for name in ("speaker", "language", "emotion", "event")}
-    return body | {name: value for name, value in extras.items() if value is not None}
-
-
-def _log(probability: float | None) -> float:
-    """0 where the model says nothing of its confidence."""
-    return 0.0 if probability is None else math.log(max(probability, 1e-10))
-
-
-def _usage(transcript: Transcript) -> dict[str, Any]:
-    return {"type": "duration", "seconds": billed_seconds(transcript)}
-
-
-def error_body(problem: Problem) -> dict[str, Any]:
-    """OpenAI's error."""
-    return {
-        "error": {
-            "message": problem.message,
-            "type": problem.kind,
-            "param": problem.param,
-            "code": problem.code,
-        }
-    }
-
-
-def event(data: Any) -> str:
-    """One server-sent event."""
-    return f"data: {data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)}\n\n"

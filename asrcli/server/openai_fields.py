@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from asrcli.errors import UsageError
 from asrcli.options import Hotword, RecognitionOptions, SpeakerOptions, TranscribeOptions, VadOptions
 from asrcli.server.errors import RequestError
 from asrcli.server.languages import language_code
@@ -45,7 +46,6 @@ def read_fields(form: Form, *, translation: bool = False) -> Fields:
 
     Raises:
         RequestError: a value that cannot be; `param` names the field.
-        UsageError: hotwords that cannot be read.
     """
     formats = _TRANSLATION_FORMATS if translation else RESPONSE_FORMATS
     response_format = _choice(form, "response_format", formats)
@@ -140,7 +140,10 @@ def _logprobs(form: Form, response_format: ResponseFormat) -> bool:
 
 
 def _hotwords(form: Form) -> tuple[Hotword, ...]:
-    found = list(parse_hotwords(form.get("hotwords"), spaced=True))
+    try:
+        found = list(parse_hotwords(form.get("hotwords"), spaced=True))
+    except UsageError as error:
+        raise RequestError(error.message, error.hint, param="hotwords") from error
     found += [Hotword(text=text.strip()) for text in form.all("keywords") if text.strip()]
     return tuple({hotword.text: hotword for hotword in found}.values())
 

@@ -6,6 +6,7 @@ import logging
 import signal
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -58,6 +59,9 @@ class Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Let both signals drain the server; the second SIGINT ends it at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         kinds = (signal.SIGINT, signal.SIGTERM)
         before = {kind: signal.signal(kind, self._drain) for kind in kinds}
         try:
@@ -87,11 +91,11 @@ def serve(settings: ServerSettings, announce: Callable[[str, str], None]) -> int
         ModelError: the default model, or one to be preloaded, cannot be had.
     """
     _check_tls(settings)
-    sockets = [_listen(settings.host, settings.port)]
+    sockets = [listen(settings.host, settings.port)]
     if settings.funasr_port:
-        sockets.append(_listen(settings.host, settings.funasr_port))
+        sockets.append(listen(settings.host, settings.funasr_port))
     app = create_app(settings)
-    server = Server(_config(app, settings), lambda: _announce(settings, sockets, announce))
+    server = Server(configure(app, settings), lambda: _announce(settings, sockets, announce))
     try:
         server.run(sockets)
     except SystemExit:  # uvicorn's word for a lifespan that failed
@@ -102,7 +106,8 @@ def serve(settings: ServerSettings, announce: Callable[[str, str], None]) -> int
     return server.ended_by
 
 
-def _config(app: FastAPI, settings: ServerSettings) -> uvicorn.Config:
+def configure(app: FastAPI, settings: ServerSettings) -> uvicorn.Config:
+    """How uvicorn serves the application."""
     return uvicorn.Config(
         app,
         http=Protocol,
@@ -119,7 +124,13 @@ def _config(app: FastAPI, settings: ServerSettings) -> uvicorn.Config:
     )
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket on its port, not yet taking connections.
+
+    Raises:
+        UsageError: there is no such address.
+        MachineError: the port is taken, or not for us.
+    """
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
             0

@@ -119,6 +119,7 @@ class _Progress:
     def opened(self, duration: float | None) -> None:
         self._duration = duration
         self._check(duration or 0.0)
+        self.heard(0.0)
 
     def heard(self, seconds: float) -> None:
         self._check(seconds)

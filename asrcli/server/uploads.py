@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _MAX_FIELDS = 16 << 20
 _MAX_PARTS = 256
 _MAX_HEADER = 8 << 10
+#: fields that hold a recording even if the client gives it no file name
+_FILE_FIELDS = frozenset({"file", "files", "audio", "audio_file"})
 #: bytes gathered before a thread writes them
 _BLOCK = 1 << 20
 _UNPRINTABLE = re.compile(r"[^\w .,()\[\]@+=~-]")
@@ -58,13 +60,17 @@ class Workspace:
         self._count += 1
         return Path(self._folder.name) / f"{self._count}"
 
+    def close(self) -> None:
+        """Remove it and all that is in it."""
+        self._folder.cleanup()
+
     def __enter__(self) -> Workspace:  # noqa: PYI034 -- typing.Self is 3.11's
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._folder.cleanup()
+        self.close()
 
 
 @dataclass(slots=True)
@@ -307,8 +313,8 @@ class _MultipartReader:
     def _headers_finished(self) -> None:
         _, options = parse_options_header(self._disposition)
         self._name = options.get(b"name", b"").decode("utf-8", "replace")
-        if b"filename" in options:
-            shown = shown_name(options[b"filename"].decode("utf-8", "replace"))
+        if b"filename" in options or self._name in _FILE_FIELDS:
+            shown = shown_name(options.get(b"filename", b"").decode("utf-8", "replace"))
             self._sink = _Sink(self._workspace.new_file(), shown)
             self._sinks.append((self._name, self._sink))
         else:

@@ -1,0 +1,107 @@
+"""A real server on a port of its own, with the embedded model, in a thread of the test's process."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+import soundfile as sf
+from fastapi import FastAPI
+
+from asrcli.server.app import create_app
+from asrcli.server.run import Server, configure, listen
+from asrcli.server.settings import ServerSettings
+
+MODEL = "moonshine-tiny-en"
+
+
+@dataclass
+class Running:
+    """A server that takes connections."""
+
+    app: FastAPI
+    port: int
+    secure: bool = False
+
+    @property
+    def url(self) -> str:
+        return f"http{'s' if self.secure else ''}://127.0.0.1:{self.port}"
+
+    @property
+    def ws(self) -> str:
+        return f"ws{'s' if self.secure else ''}://127.0.0.1:{self.port}"
+
+    def client(self, **options) -> httpx.Client:
+        return httpx.Client(base_url=self.url, timeout=60, trust_env=False, **options)
+
+
+@contextmanager
+def running(**settings) -> Iterator[Running]:
+    """A server with these settings; stopped by its own handle."""
+    options = ServerSettings(port=0, **{"model": MODEL, "drain_timeout": 5} | settings)
+    app = create_app(options)
+    socket = listen(options.host, 0)
+    started = threading.Event()
+    server = Server(configure(app, options), started.set)
+    thread = threading.Thread(target=server.run, args=([socket],))
+    thread.start()
+    try:
+        assert started.wait(60), "the server did not start"
+        yield Running(app, socket.getsockname()[1], options.certfile is not None)
+    finally:
+        server.should_exit = True
+        thread.join(60)
+        assert not thread.is_alive(), "the server did not end"
+
+
+@pytest.fixture(scope="session")
+def serving() -> Callable[..., object]:
+    """`with serving(api_keys=("k",)) as server:`: a server with settings of one's own."""
+    return running
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory) -> Iterator[Running]:
+    """One server for the tests of a module; its model is loaded once."""
+    with running(data_dir=tmp_path_factory.mktemp("data"), preload=(MODEL,)) as found:
+        yield found
+
+
+@pytest.fixture
+def client(server: Running) -> Iterator[httpx.Client]:
+    with server.client() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def cities(wheel_audio, tmp_path_factory) -> Path:
+    """The first 8 seconds of a reading of "A Tale of Two Cities": the best and the worst of times."""
+    return _cut(wheel_audio / "two_cities.wav", tmp_path_factory.mktemp("speech") / "cities.wav", 8)
+
+
+@pytest.fixture(scope="session")
+def long_cities(wheel_audio, tmp_path_factory) -> Path:
+    """All 44 seconds."""
+    path = tmp_path_factory.mktemp("speech") / "long.wav"
+    shutil.copy(wheel_audio / "two_cities.wav", path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def silence(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("speech") / "silence.wav"
+    sf.write(path, np.zeros(2 * 16000, np.float32), 16000)
+    return path
+
+
+def _cut(source: Path, target: Path, seconds: float) -> Path:
+    samples, rate = sf.read(source, frames=int(seconds * sf.info(source).samplerate))
+    sf.write(target, samples, rate, subtype="PCM_16")
+    return target

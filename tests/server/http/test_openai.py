@@ -1,0 +1,223 @@
+"""OpenAI's interface as the openai package and plain HTTP clients see it."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+import openai
+import pytest
+import srt
+
+
+@pytest.fixture
+def sdk(server):
+    with openai.OpenAI(
+        base_url=f"{server.url}/v1", api_key="any", max_retries=0, http_client=httpx.Client(trust_env=False)
+    ) as client:
+        yield client
+
+
+def post(client, path, audio, **fields):
+    with audio.open("rb") as file:
+        return client.post(path, files={"file": (audio.name, file)}, data=fields)
+
+
+def transcribe(client, audio, **fields):
+    return post(client, "/v1/audio/transcriptions", audio, **fields)
+
+
+def test_the_sdk_gets_text(sdk, cities):
+    found = sdk.audio.transcriptions.create(model="whisper-1", file=cities)
+    assert "worst of times" in found.text.lower()
+    assert found.usage.type == "duration"
+    assert found.usage.seconds == 8
+
+
+def test_the_sdk_gets_segments_and_words(sdk, cities):
+    found = sdk.audio.transcriptions.create(
+        model="moonshine-tiny-en",
+        file=cities,
+        language="en",
+        prompt="a novel",
+        temperature=0.2,
+        response_format="verbose_json",
+        timestamp_granularities=["word", "segment"],
+    )
+    assert found.language == "english"
+    assert found.duration == pytest.approx(8, abs=0.01)
+    assert found.segments[0].start < found.segments[0].end <= 8
+    assert " ".join(word.word for word in found.words).lower().startswith("it was the best of times")
+    assert all(0 <= word.start <= word.end <= 8 for word in found.words)
+    assert found.segments[-1].seek == round(found.segments[-1].start * 100)
+
+
+def test_the_sdk_hears_segments_while_they_are_recognised(sdk, long_cities):
+    events = list(sdk.audio.transcriptions.create(model="gpt-4o-transcribe", file=long_cities, stream=True))
+    deltas = [event.delta for event in events if event.type == "transcript.text.delta"]
+    done = events[-1]
+    assert len(deltas) > 5, "one delta a segment"
+    assert done.type == "transcript.text.done"
+    assert "".join(deltas) == done.text
+    assert done.text.lower().startswith("it was the best of times")
+    assert done.usage.total_tokens == done.usage.input_tokens + done.usage.output_tokens
+
+
+def test_a_stream_begins_before_it_ends(client, long_cities, monkeypatch):
+    with long_cities.open("rb") as file:
+        request = client.build_request(
+            "POST", "/v1/audio/transcriptions", files={"file": file}, data={"stream": "true"}
+        )
+        answer = client.send(request, stream=True)
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    lines = answer.iter_lines()
+    first = json.loads(next(lines).removeprefix("data: "))
+    assert first["type"] == "transcript.text.delta"
+    rest = [line for line in lines if line]
+    assert rest[-1] == "data: [DONE]"
+    assert len(rest) > 5
+
+
+def test_srt_and_vtt_and_text(client, cities):
+    answer = transcribe(client, cities, response_format="srt")
+    cues = list(srt.parse(answer.text))
+    assert "best of times" in cues[0].content
+    vtt = transcribe(client, cities, response_format="vtt")
+    assert vtt.text.startswith("WEBVTT")
+    assert vtt.headers["content-type"].startswith("text/vtt")
+    text = transcribe(client, cities, response_format="text")
+    assert text.headers["content-type"] == "text/plain; charset=utf-8"
+    assert text.text.startswith("It was")
+    assert text.text.endswith("\n")
+
+
+def test_fields_come_in_every_spelling(client, cities):
+    with cities.open("rb") as file:
+        answer = client.post(
+            "/v1/audio/transcriptions",
+            # no name of a file that could tell its kind, lists with and without brackets, an object by its members
+            files=[("file", ("", file, "application/octet-stream"))]
+            + [
+                ("timestamp_granularities[]", (None, "word")),
+                ("chunking_strategy[type]", (None, "server_vad")),
+                ("chunking_strategy[silence_duration_ms]", (None, "300")),
+                ("response_format", (None, "verbose_json")),
+                ("language", (None, "auto")),
+                ("hotwords", (None, '{"Dickens": 20}')),
+                ("vad_filter", (None, "true")),
+                ("enable_speaker_diarization", (None, "false")),
+                ("unknown", (None, "field")),
+            ],
+        )
+    body = answer.json()
+    assert answer.status_code == 200, body
+    assert body["words"]
+    assert "segments" not in body
+    assert body["warnings"] == ["hotwords ignored: moonshine-tiny-en takes none"]
+
+
+def test_logprobs_are_a_token_a_word(client, cities):
+    body = transcribe(client, cities, **{"include[]": "logprobs"}).json()
+    assert "".join(entry["token"] for entry in body["logprobs"]).lower().startswith("itwasthebest")
+    refused = transcribe(client, cities, **{"include[]": "logprobs", "response_format": "text"})
+    assert refused.json()["error"]["param"] == "include[]"
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "code", "param"),
+    [
+        ({"model": "no-such-model"}, 404, "model_not_found", "model"),
+        ({"model": "../../etc"}, 404, "model_not_found", "model"),
+        ({"model": "sensevoice-small"}, 503, "model_not_installed", "model"),
+        ({"response_format": "docx"}, 400, "invalid_request", "response_format"),
+        ({"temperature": "hot"}, 400, "invalid_request", "temperature"),
+        ({"temperature": "nan"}, 400, "invalid_request", "temperature"),
+        ({"language": "zh"}, 400, "unsupported_language", "language"),
+        ({"stream": "perhaps"}, 400, "invalid_request", "stream"),
+        ({"timestamp_granularities[]": "letter"}, 400, "invalid_request", "timestamp_granularities[]"),
+        ({"hotwords": '{"a": 1000}'}, 400, "invalid_request", "hotwords"),
+        ({"known_speaker_names[]": "Ada"}, 400, "invalid_request", "known_speaker_references[]"),
+        ({"chunking_strategy": "{broken"}, 400, "invalid_request", "chunking_strategy"),
+        ({"response_format": "diarized_json"}, 400, "invalid_request", "diarization"),
+    ],
+)
+def test_what_cannot_be_is_told_in_openais_words(client, cities, fields, status, code, param):
+    for streamed in ({}, {"stream": "true"}) if "stream" not in fields else ({},):
+        answer = transcribe(client, cities, **fields, **streamed)
+        error = answer.json()["error"]
+        assert answer.status_code == status
+        assert (error["code"], error["param"]) == (code, param)
+        assert error["message"]
+        assert answer.headers["x-request-id"].startswith("req_")
+        if status >= 500:
+            assert answer.headers["x-should-retry"] == "false"
+
+
+def test_errors_become_the_sdks_classes(sdk, cities, tmp_path):
+    broken = tmp_path / "broken.wav"
+    broken.write_bytes(b"this is no audio at all" * 100)
+    with pytest.raises(openai.BadRequestError) as refused:
+        sdk.audio.transcriptions.create(model="whisper-1", file=broken)
+    assert refused.value.param == "file"
+    assert refused.value.request_id.startswith("req_")
+    with pytest.raises(openai.NotFoundError):
+        sdk.audio.transcriptions.create(model="none", file=cities)
+    with pytest.warns(DeprecationWarning), pytest.raises(openai.BadRequestError) as translated:
+        sdk.audio.translations.create(model="whisper-1", file=cities)
+    assert translated.value.param == "model"
+
+
+def test_bodies_that_are_no_form(client):
+    for body, kind in ((b"{}", "application/json"), (b"x", "multipart/form-data"), (b"", "text/plain")):
+        answer = client.post("/v1/audio/transcriptions", content=body, headers={"content-type": kind})
+        assert answer.status_code == 400
+        assert answer.json()["error"]["param"] == "file"
+    damaged = client.post(
+        "/v1/audio/transcriptions",
+        content=b'--b\r\ncontent-disposition: form-data; name="file"; filename="a.wav"\r\n\r\nRIFF',
+        headers={"content-type": "multipart/form-data; boundary=b"},
+    )
+    assert damaged.status_code == 400
+    nothing = client.post("/v1/audio/transcriptions", files={"file": ("a.wav", b"")})
+    assert nothing.json()["error"]["message"].startswith("`file` is empty")
+    missing = client.post("/v1/audio/transcriptions", data={"model": "whisper-1"}, files={"other": b"x"})
+    assert missing.json()["error"]["message"].startswith("`file` is missing")
+
+
+def test_silence_is_an_empty_text(client, silence):
+    assert transcribe(client, silence).json()["text"] == ""
+    assert transcribe(client, silence, response_format="text").text == "\n"
+    assert transcribe(client, silence, response_format="srt").status_code == 200
+    events = transcribe(client, silence, stream="true").text
+    assert '"transcript.text.done"' in events
+
+
+def test_models(sdk):
+    listed = list(sdk.models.list())
+    assert listed[0].id == "moonshine-tiny-en"
+    assert listed[0].created > 1_700_000_000
+    assert sdk.models.retrieve("moonshine-tiny-en").id == "moonshine-tiny-en"
+    assert sdk.models.retrieve("whisper-1").id == "moonshine-tiny-en"
+    for name in ("org/nothing", "sensevoice-small", "a" * 5000):
+        with pytest.raises(openai.NotFoundError):
+            sdk.models.retrieve(name)
+
+
+def test_unknown_paths_and_methods_have_the_same_shape(client):
+    assert client.get("/v1/nothing").json()["error"]["code"] == "not_found"
+    assert client.get("/v1/audio/transcriptions").json()["error"]["code"] == "method_not_allowed"
+
+
+def test_asyncio_sdk_many_at_once(server, cities):
+    import asyncio
+
+    async def ask():
+        async with openai.AsyncOpenAI(
+            base_url=f"{server.url}/v1", api_key="any", http_client=httpx.AsyncClient(trust_env=False, timeout=100)
+        ) as sdk:
+            calls = [sdk.audio.transcriptions.create(model="whisper-1", file=cities) for _ in range(6)]
+            return await asyncio.gather(*calls)
+
+    texts = {found.text for found in asyncio.run(ask())}
+    assert len(texts) == 1
+    assert "worst of times" in texts.pop()
