@@ -15,7 +15,7 @@ from asrcli.backends.types import Hypothesis
 from asrcli.transcript import Word
 from asrcli.vad.types import Chunk
 
-#: no word is shorter, seconds, as far as there is room
+#: no word that the model placed is shorter, seconds, as far as there is room
 _SHORTEST = 0.02
 
 
@@ -70,12 +70,12 @@ def _divide(spellings: Sequence[Spelling], low: float, high: float) -> list[tupl
 
 
 def _within_regions(times: Sequence[tuple[float, float]], chunk: Chunk) -> list[tuple[float, float]]:
-    """A word that runs on into the silence behind its region ends with the region."""
+    """Words of some length, which do not run on into the silence behind their region."""
     ends = [((r.start - chunk.start) / SAMPLE_RATE, (r.end - chunk.start) / SAMPLE_RATE) for r in chunk.regions]
     trimmed = []
     for start, end in times:
         bound = next((high for low, high in ends if low <= start < high), end)
-        trimmed.append((start, min(end, bound)))
+        trimmed.append((start, min(max(end, start + _SHORTEST), bound)))
     return trimmed
 
 
@@ -87,7 +87,4 @@ def _orderly(times: Sequence[tuple[float, float]], length: float) -> list[tuple[
         latest = max(latest, min(start, length))
         starts.append(latest)
     bounds = [*starts[1:], length]
-    return [
-        (start, max(start, min(max(end, start + _SHORTEST), bound)))
-        for start, (_, end), bound in zip(starts, times, bounds, strict=True)
-    ]
+    return [(start, max(start, min(end, bound))) for start, (_, end), bound in zip(starts, times, bounds, strict=True)]
