@@ -22,8 +22,8 @@ from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.models import builtin
 from asrcli.options import VadOptions
 from asrcli.vad import Segmenter
-from asrcli.vad.detector import WINDOW
 from asrcli.vad.silero import Silero, embedded_model, load_network
+from asrcli.vad.types import WINDOW
 
 _RUNS = 5
 

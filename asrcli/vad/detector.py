@@ -1,24 +1,12 @@
-"""Sources of speech probabilities: the one interface, and which of them the options ask for."""
+"""Which source of speech probabilities the options ask for."""
 
 from __future__ import annotations
-
-from typing import Protocol
 
 import numpy as np
 
 from asrcli.audio.types import Samples
 from asrcli.options import VadOptions
-
-#: samples a probability speaks for (32 ms), whatever the source
-WINDOW = 512
-
-
-class SpeechDetector(Protocol):
-    """Hears one stream."""
-
-    def probabilities(self, samples: Samples) -> Samples:
-        """The probability of speech in each window of the next samples, (WINDOW * n,) -> (n,)."""
-        ...
+from asrcli.vad.types import WINDOW, SpeechDetector
 
 
 class Everything:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
-from asrcli.vad.detector import WINDOW, SpeechDetector
+from asrcli.vad.types import WINDOW, SpeechDetector
 
 #: peaks are brought up to this; ordinary speech is above it and stays as it is
 _TARGET = 0.1

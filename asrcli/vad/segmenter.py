@@ -10,10 +10,10 @@ from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.errors import UsageError
 from asrcli.options import VadOptions
 from asrcli.vad.buffer import SampleBuffer
-from asrcli.vad.detector import WINDOW, SpeechDetector, new_detector
+from asrcli.vad.detector import new_detector
 from asrcli.vad.packing import choose_cut
 from asrcli.vad.regions import SpeechTracker
-from asrcli.vad.types import LEVEL_HOP, Chunk, Region
+from asrcli.vad.types import LEVEL_HOP, WINDOW, Chunk, Region, SpeechDetector
 
 #: the shortest chunk limit that leaves room for a word and its padding, seconds
 _LEAST_LIMIT = 2.0

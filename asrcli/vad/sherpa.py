@@ -12,8 +12,8 @@ import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.errors import ModelError
-from asrcli.vad.detector import WINDOW
 from asrcli.vad.onnx_tensors import read_input_names
+from asrcli.vad.types import WINDOW
 
 
 class SherpaVad:

@@ -20,8 +20,8 @@ import numpy as np
 
 from asrcli.audio.types import Samples
 from asrcli.errors import MissingExtraError, ModelError
-from asrcli.vad.detector import WINDOW
 from asrcli.vad.onnx_tensors import read_float_tensors
+from asrcli.vad.types import WINDOW
 
 _CONTEXT = 64
 _FRAME = 256

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -10,6 +11,8 @@ from asrcli.audio.types import SAMPLE_RATE, Samples
 
 #: samples that one of a chunk's levels speaks for (10 ms)
 LEVEL_HOP = SAMPLE_RATE // 100
+#: samples a probability of speech speaks for (32 ms), whatever the source
+WINDOW = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +58,11 @@ class Chunk:
     def without_samples(self) -> Chunk:
         """The positions alone, for what comes after recognition."""
         return replace(self, samples=self.samples[:0].copy())
+
+
+class SpeechDetector(Protocol):
+    """Hears one stream."""
+
+    def probabilities(self, samples: Samples) -> Samples:
+        """The probability of speech in each window of the next samples, (WINDOW * n,) -> (n,)."""
+        ...

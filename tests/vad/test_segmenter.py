@@ -13,7 +13,7 @@ from asrcli.audio.types import SAMPLE_RATE
 from asrcli.errors import UsageError
 from asrcli.options import VadOptions
 from asrcli.vad import Chunk, Segmenter
-from asrcli.vad.detector import WINDOW
+from asrcli.vad.types import WINDOW
 
 
 class Loudness:

