@@ -46,6 +46,16 @@ def _size(text: str | int) -> int:
     return size
 
 
+def _network(text: str) -> str:
+    """A network in CIDR notation."""
+    import ipaddress
+
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError as error:
+        raise typer.BadParameter(f"'{text}' is no network; write 10.0.0.0/8.") from error
+
+
 # Dataclass fields come in the order in which they are listed on the help page.
 @dataclass(frozen=True, kw_only=True)
 class Arguments:
@@ -110,6 +120,16 @@ class Arguments:
     allow_url_fetch: Annotated[
         bool, _Door("--allow-url-fetch", help="Let requests name a public URL to fetch the recording from.")
     ] = False
+
+    fetch_network: Annotated[
+        list[str],
+        _Door(
+            metavar="CIDR",
+            parser=_network,
+            show_default=False,
+            help="Network that may be fetched from though it is not public.",
+        ),
+    ] = field(default_factory=list)
 
     max_upload: Annotated[int, _Limit(metavar="SIZE", parser=_size, help="Largest request: 500MB, 2GB.")] = 2 * _BIG
     max_duration: Annotated[float, _Limit(metavar="S", min=1, help="Longest recording.")] = 24 * 3600.0
@@ -191,13 +211,14 @@ def _settings(ctx: typer.Context, arguments: Arguments) -> ServerSettings:
 
     wanted = ModelArguments(model=arguments.model, model_dir=arguments.model_dir, offline=arguments.offline)
     spec = choose_model(ctx, wanted)
-    own = {"api_key", "api_key_file", "cors_origin", "offline", "preload", "quiet", "log_json"}
+    own = {"api_key", "api_key_file", "cors_origin", "fetch_network", "offline", "preload", "quiet", "log_json"}
     plain = {name: getattr(arguments, name) for name in Arguments.__dataclass_fields__ if name not in own}
     return ServerSettings(
         **plain,
         preload=(spec.name,) if arguments.preload else (),
         api_keys=(*arguments.api_key, *_keys_in(arguments.api_key_file)),
         cors_origins=tuple(arguments.cors_origin),
+        fetch_networks=tuple(arguments.fetch_network),
     )
 
 

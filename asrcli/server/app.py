@@ -24,7 +24,16 @@ from starlette.types import ASGIApp, Scope
 from asrcli import __version__
 from asrcli.errors import AsrcliError
 from asrcli.pipeline import CancelledError
-from asrcli.server import health, openai, openai_replies
+from asrcli.server import (
+    aliyun_rest,
+    funasr_http,
+    health,
+    openai,
+    openai_replies,
+    sensevoice,
+    websocket,
+    whisper_webservice,
+)
 from asrcli.server.admission import Admission
 from asrcli.server.auth import Door, Keys, challenge
 from asrcli.server.errors import Problem, problem_of
@@ -36,7 +45,14 @@ from asrcli.server.transcription import Service
 _log = logging.getLogger("asrcli.server")
 
 #: path prefix -> the shape of its errors; the first that fits
-ERROR_BODIES: tuple[tuple[str, Callable[[Problem], dict[str, Any]]], ...] = (("/", openai_replies.error_body),)
+ERROR_BODIES: tuple[tuple[str, Callable[[Problem], dict[str, Any]]], ...] = (
+    ("/stream/v1/", aliyun_rest.error_body),
+    ("/asr", sensevoice.error_body),
+    ("/api/v1/asr", sensevoice.error_body),
+    ("/recognition", sensevoice.error_body),
+    ("/detect-language", sensevoice.error_body),
+    ("/", openai_replies.error_body),
+)
 
 #: seconds between two looks for models that nobody uses
 _SWEEP = 5.0
@@ -58,7 +74,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
     app.state.settings = settings
     app.state.metrics = Metrics()
     app.state.keys = Keys(settings.api_keys)
-    for module in (health, openai):
+    for module in (health, openai, aliyun_rest, sensevoice, funasr_http, whisper_webservice, websocket):
         app.include_router(module.router)
     app.add_exception_handler(AsrcliError, _on_error)
     app.add_exception_handler(HTTPException, _on_http_error)

@@ -16,11 +16,11 @@ from asrcli.errors import UnknownModelError
 from asrcli.models.entry import ModelEntry
 from asrcli.server.errors import RequestError
 from asrcli.server.openai_fields import RESPONSE_FORMATS, Fields, read_fields
-from asrcli.server.openai_replies import reply
+from asrcli.server.openai_replies import form_of, reply
 from asrcli.server.openai_stream import stream
 from asrcli.server.replies import lettered
 from asrcli.server.transcription import Ask, Service
-from asrcli.server.uploads import Form, read_form
+from asrcli.server.uploads import Form, Workspace, read_form
 
 router = APIRouter(prefix="/v1", tags=["OpenAI"])
 
@@ -49,12 +49,6 @@ _FORM: dict[str, Any] = {
 }
 
 
-def form_of(properties: dict[str, Any], required: list[str] | None = None) -> dict[str, Any]:
-    """A multipart body for the OpenAPI description: it is read by hand, as it comes."""
-    schema = {"type": "object", "properties": properties} | ({"required": required} if required else {})
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
-
-
 @router.post("/audio/transcriptions", openapi_extra=form_of(_FORM))
 async def transcriptions(request: Request) -> Response:
     """Recognise a recording."""
@@ -64,7 +58,7 @@ async def transcriptions(request: Request) -> Response:
         workspace = stack.enter_context(service.workspace())
         form = await read_form(request, workspace, service.settings.max_upload)
         fields = read_fields(form)
-        ask = _ask(form, fields)
+        ask = await _ask(request, form, fields, workspace)
         if fields.stream:
             events = await stream(request, service, ask, fields, workspace.close)
             stack.pop_all()  # the folder goes when the events have been told
@@ -115,8 +109,11 @@ def _model(entry: ModelEntry, request: Request) -> dict[str, Any]:
     }
 
 
-def _ask(form: Form, fields: Fields) -> Ask:
+async def _ask(request: Request, form: Form, fields: Fields, workspace: Workspace) -> Ask:
+    service: Service = request.app.state.service
     upload = form.file("file", "audio", "audio_file")
+    if upload is None and fields.audio_address:
+        upload = await service.fetch(request, fields.audio_address, workspace)
     if upload is None:
         raise RequestError("`file` is missing.", "Send the recording as a form's file.", param="file")
     if not upload.size:

@@ -48,7 +48,7 @@ def verbose(transcript: Transcript, fields: Fields) -> dict[str, Any]:
         "text": running_text(transcript.segments),
     }
     if fields.segments:
-        body["segments"] = [_segment(segment) for segment in transcript.segments]
+        body["segments"] = [segment_body(segment) for segment in transcript.segments]
     if fields.words:
         body["words"] = [
             {"word": word.text, "start": round(word.start, 3), "end": round(word.end, 3)}
@@ -92,7 +92,8 @@ def logprobs(segment: Segment) -> list[dict[str, Any]]:
     ]
 
 
-def _segment(segment: Segment) -> dict[str, Any]:
+def segment_body(segment: Segment) -> dict[str, Any]:
+    """A segment of `verbose_json`, which is also Whisper's own."""
     raw = segment.text.encode()
     body: dict[str, Any] = {
         "id": segment.id,
@@ -129,3 +130,9 @@ def error_body(problem: Problem) -> dict[str, Any]:
             "code": problem.code,
         }
     }
+
+
+def form_of(properties: dict[str, Any], required: list[str] | None = None) -> dict[str, Any]:
+    """A multipart body for the OpenAPI description: it is read by hand, as it comes."""
+    schema = {"type": "object", "properties": properties} | ({"required": required} if required else {})
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}

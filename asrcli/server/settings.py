@@ -58,6 +58,8 @@ class ServerSettings:
 
     #: whether `audio_address` and jobs may name a URL
     allow_url_fetch: bool = False
+    #: networks (CIDR) that may be fetched from although they are not public
+    fetch_networks: tuple[str, ...] = ()
     aliyun_status: AliyunStatus = "auto"
     #: RMS below which live audio is taken as far away and not recognised; None: everything is heard
     nearfield_threshold: float | None = None

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import math
+import threading
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
@@ -20,15 +23,21 @@ from asrcli.errors import AsrcliError, OptionNotSupportedError
 from asrcli.options import Hotword, RecognitionOptions, TranscribeOptions
 from asrcli.pipeline import CancelledError, Resources
 from asrcli.server.admission import Admission
-from asrcli.server.errors import TooLargeError
+from asrcli.server.errors import ForbiddenError, TooLargeError
+from asrcli.server.fetch import Guard, fetch
 from asrcli.server.metrics import Metrics
 from asrcli.server.models import ModelPool
 from asrcli.server.settings import ServerSettings
-from asrcli.server.uploads import Workspace
+from asrcli.server.uploads import Upload, Workspace, shown_name
 from asrcli.speakers.diarizer import Voice
 from asrcli.transcript import Segment, Transcript
 
 Result = TypeVar("Result")
+
+#: bodies in memory at a time
+_IN_MEMORY = 4
+#: seconds to fetch a recording from an address
+_FETCH_TIMEOUT = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +66,8 @@ class Service:
         self.pool = pool
         self.admission = admission
         self.metrics = metrics
+        #: bodies that are held in memory rather than on disk take turns
+        self.in_memory = asyncio.Semaphore(_IN_MEMORY)
 
     async def transcribe(self, client: str, ask: Ask, *, timeout: float | None = None) -> Transcript:
         """A transcript of the recording, made when it is the client's turn.
@@ -99,6 +110,31 @@ class Service:
                 transcript = pipeline.transcribe(source, resources, options, listener=listener, cancelled=stop)
         self.metrics.recognised(loaded.spec.name, transcript.duration, time.perf_counter() - begun)
         return replace(transcript, warnings=(*transcript.warnings, *dropped))
+
+    async def fetch(self, request: Request, address: str, workspace: Workspace) -> Upload:
+        """The recording at an address, where the operator allows it.
+
+        Raises:
+            ForbiddenError: they do not, or not there.
+            RequestError: it cannot be had.
+        """
+        stop = threading.Event()
+        try:
+            path = workspace.new_file()
+            size = await while_connected(request, asyncio.to_thread(self.fetch_now, address, path, stop.is_set))
+        finally:
+            stop.set()
+        return Upload(path, shown_name(urlsplit(address).path), size)
+
+    def fetch_now(self, address: str, path: Path, cancelled: Callable[[], bool]) -> int:
+        """`fetch`, in a thread."""
+        if not self.settings.allow_url_fetch:
+            raise ForbiddenError(
+                "This server fetches no recordings from addresses.", "Send the recording itself.", param="audio_address"
+            )
+        networks = tuple(map(ipaddress.ip_network, self.settings.fetch_networks))
+        seconds = min(_FETCH_TIMEOUT, self.settings.request_timeout or _FETCH_TIMEOUT)
+        return fetch(address, path, Guard(self.settings.max_upload, seconds, networks), cancelled)
 
     def workspace(self) -> Workspace:
         """A folder for one request's files."""

@@ -1,0 +1,30 @@
+"""What Aliyun's REST and WebSocket interfaces have in common: status numbers and hotwords."""
+
+from __future__ import annotations
+
+from asrcli.server.errors import Problem
+
+SUCCESS = 20000000
+
+#: HTTP status -> (Aliyun's status, funasr-api's error code)
+_BY_HTTP = {
+    401: (40000001, "AUTHENTICATION_FAILED"),
+    403: (40000001, "AUTHENTICATION_FAILED"),
+    404: (40000003, "INVALID_PARAMETER"),
+    413: (40000002, "INVALID_MESSAGE"),
+    429: (40000005, "TOO_MANY_REQUESTS"),
+}
+_BY_CODE = {
+    "invalid_audio": (40270003, "DECODE_ERROR"),
+    "unsupported_sample_rate": (41010101, "UNSUPPORTED_SAMPLE_RATE"),
+    "empty_audio": (40000002, "INVALID_MESSAGE"),
+    "unsupported_language": (40000003, "INVALID_PARAMETER"),
+    "invalid_request": (40000003, "INVALID_PARAMETER"),
+}
+
+
+def status_of(problem: Problem) -> tuple[int, str]:
+    """Aliyun's status and funasr-api's error code of a problem."""
+    if problem.status >= 500:
+        return 50000000, "DEFAULT_SERVER_ERROR"
+    return _BY_HTTP.get(problem.status) or _BY_CODE.get(problem.code) or (40000000, "DEFAULT_CLIENT_ERROR")

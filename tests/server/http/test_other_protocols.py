@@ -1,0 +1,90 @@
+"""SenseVoice, FunASR over HTTP, funasr-server and whisper-asr-webservice."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+import soundfile as sf
+
+
+def test_base64_in_json(client, cities):
+    wav = base64.b64encode(cities.read_bytes()).decode()
+    wrapped = "data:audio/wav;base64," + "\n".join(wav[i : i + 76] for i in range(0, len(wav), 76))
+    for text in (wav, wrapped):
+        body = client.post("/asr", json={"wav": text}).json()
+        assert (body["code"], body["msg"]) == (0, "ok")
+        assert "worst of times" in body["res"].lower()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"{", b"[" * 100_000, b'{"wav": 3}', b'{"wav": "%%%"}', b'{"wav": "AAAA"}', b'{"wav": ""}']
+)
+def test_json_failures_are_code_1_with_http_200(client, content):
+    answer = client.post("/asr", content=content, headers={"content-type": "application/json"})
+    assert answer.status_code == 200
+    assert answer.json()["code"] == 1
+    assert answer.json()["msg"]
+
+
+def test_api_py(client, cities, silence):
+    files = [("files", (path.name, path.read_bytes())) for path in (cities, silence)]
+    body = client.post("/api/v1/asr", files=files, data={"keys": "first", "lang": "auto"}).json()
+    first, second = body["result"]
+    assert first["key"] == "first"
+    assert second["key"] == "silence.wav"
+    assert "worst of times" in first["clean_text"].lower()
+    assert first["raw_text"].startswith("<|en|><|EMO_UNKNOWN|><|Speech|><|woitn|>")
+    assert first["text"] == first["clean_text"]
+    assert second["clean_text"] == ""
+    nothing = client.post("/api/v1/asr", files={"files": silence.read_bytes()})
+    assert nothing.json() == {"result": []}
+    wrong = client.post("/api/v1/asr", files={"files": cities.read_bytes()}, data={"lang": "zh"})
+    assert wrong.status_code == 400
+    assert wrong.json()["code"] == 1
+
+
+def test_recognition(client, cities):
+    body = client.post("/recognition", files={"audio": cities.read_bytes()}).json()
+    assert body["code"] == 0
+    assert "worst of times" in body["text"].lower()
+    assert 0 < body["sentences"][0]["start"] < body["sentences"][0]["end"] <= 8000
+    missing = client.post("/recognition", files={"other": b"x"})
+    assert missing.status_code == 400
+    assert missing.json()["code"] == 1
+
+
+def test_funasr_server(client, cities):
+    body = client.post("/asr", files={"file": cities.read_bytes()}, data={"language": "English", "spk": "false"}).json()
+    assert "worst of times" in body["text"].lower()
+    assert body["duration"] == pytest.approx(8, abs=0.01)
+    assert body["segments"][0]["words"][0]["start"] >= body["segments"][0]["start"]
+    assert body["rtf"] > 0
+
+
+@pytest.mark.parametrize("output", ["txt", "vtt", "srt", "tsv", "json"])
+def test_whisper_webservice(client, cities, output):
+    query = {"output": output, "task": "transcribe", "encode": "true", "word_timestamps": "true"}
+    answer = client.post("/asr", params=query, files={"audio_file": ('täst"x.mkv', cities.read_bytes())})
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.headers["asr-engine"] == "sherpa_onnx"
+    assert answer.headers["content-disposition"].endswith(f'.{output}"')
+    assert "best of times" in answer.text.lower()
+    if output == "json":
+        assert answer.json()["segments"][0]["words"]
+
+
+def test_whisper_webservice_takes_raw_pcm(client, cities):
+    samples, rate = sf.read(cities, dtype="int16")
+    body = samples[:: rate // 16000].tobytes()
+    answer = client.post("/asr", params={"encode": "false"}, files={"audio_file": body})
+    assert "times" in answer.text.lower()
+    found = client.post("/detect-language", params={"encode": "false"}, files={"audio_file": body}).json()
+    assert found == {"detected_language": "english", "language_code": "en", "confidence": 1.0}
+
+
+def test_whisper_webservice_refuses(client, cities):
+    for query in ({"task": "translate"}, {"output": "docx"}):
+        answer = client.post("/asr", params=query, files={"audio_file": cities.read_bytes()})
+        assert answer.status_code == 400
+        assert answer.json()["detail"]
