@@ -1,7 +1,7 @@
 """Partial results that do not flicker: what two decodes in a row agree on is not taken back.
 
 Local agreement (Liu, Spanakis and Niehues, Interspeech 2020; Macháček, Dabre and Bojar, 2023): of two hypotheses of a
-growing sentence, the longest common prefix of words is stable; the last word of it may still be half spoken.
+growing sentence, the longest common prefix of words is stable. The last word is not, as it may be half spoken.
 """
 
 from __future__ import annotations
@@ -23,14 +23,23 @@ class StablePrefix:
 
         Returns:
             (stable, text): the part that will not be taken back, and all that is to be shown: the stable part, and
-            what the newest hypothesis says beyond it.
+            what the newest hypothesis says beyond it. Each `stable` begins with the one before.
         """
         words = split_words(text)
-        agreed = _common(self._last, words)
-        if agreed > len(self._stable):
-            self._stable = words[:agreed]
+        agreed = min(_common(self._last, words), len(words) - 1)
+        self._stable += words[len(self._stable) : max(agreed, 0)]
         self._last = words
-        return _join(self._stable), _join([*self._stable, *words[len(self._stable) :]])
+        return join(self._stable), join([*self._stable, *words[len(self._stable) :]])
+
+    def rest(self, text: str) -> str:
+        """What the sentence's final text says beyond the stable part, to be appended to it."""
+        words = split_words(text)[len(self._stable) :]
+        return (" " if self._stable and words and words[0].space_before else "") + join(words)
+
+
+def join(words: Sequence[Spelling]) -> str:
+    """The running text."""
+    return "".join((" " if i and word.space_before else "") + word.text for i, word in enumerate(words))
 
 
 def _common(one: Sequence[Spelling], two: Sequence[Spelling]) -> int:
@@ -45,7 +54,3 @@ def _common(one: Sequence[Spelling], two: Sequence[Spelling]) -> int:
 def _bare(word: Spelling) -> str:
     """A word without what a longer context changes most: case and punctuation."""
     return "".join(filter(str.isalnum, word.text)).casefold() or word.text
-
-
-def _join(words: Sequence[Spelling]) -> str:
-    return "".join((" " if i and word.space_before else "") + word.text for i, word in enumerate(words))

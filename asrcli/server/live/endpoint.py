@@ -9,9 +9,9 @@ import numpy as np
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.options import VadOptions
 from asrcli.vad.buffer import SampleBuffer
-from asrcli.vad.detector import WINDOW, SpeechDetector, new_detector
+from asrcli.vad.detector import new_detector
 from asrcli.vad.regions import SpeechTracker
-from asrcli.vad.types import Chunk, Region
+from asrcli.vad.types import WINDOW, Chunk, Region, SpeechDetector
 
 #: a sentence that grows too long is cut at the least likely speech among its last so many seconds
 _CUT_SEARCH = 3.0
@@ -37,13 +37,15 @@ class EndpointOptions:
 class Sentence:
     """A sentence so far, or the whole of it; positions in samples of the stream."""
 
-    #: from 1
-    index: int
     #: where speech began, without padding
     onset: int
     #: the audio, padding included
     chunk: Chunk
-    ended: bool
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """What tells two hearings of one sentence apart."""
+        return self.chunk.start, self.chunk.end
 
 
 class Endpointer:
@@ -71,8 +73,6 @@ class Endpointer:
         self._audio = SampleBuffer()
         self._probabilities = SampleBuffer()
         self._heard = 0
-        self._index = 0
-        self._open = False
         #: end of what earlier sentences hold: none holds a sample twice
         self._given = 0
 
@@ -87,8 +87,13 @@ class Endpointer:
         stretch = self._tracker.stretch
         if stretch is None:
             return None
-        start = self._start_of(stretch)
-        return Sentence(self._number(), stretch.start, self._chunk(start, self._audio.end), ended=False)
+        return Sentence(stretch.start, self._chunk(self._start_of(stretch), self._end_of(stretch)))
+
+    @property
+    def pausing(self) -> bool:
+        """Whether the sentence at hand is over unless the speaker goes on: all that it would hold has been heard."""
+        stretch = self._tracker.stretch
+        return stretch is not None and stretch.end + self._after <= self._audio.end
 
     def push(self, samples: Samples) -> list[Sentence]:
         """Hear the next (n,) samples; the sentences that have ended."""
@@ -97,6 +102,10 @@ class Endpointer:
         ended = self._hear(self._audio.read(self._heard, self._heard + whole)) if whole else []
         self._forget()
         return ended
+
+    def cut(self) -> list[Sentence]:
+        """End the sentence at hand here: somebody who knows better says that it is over."""
+        return self._close(self._tracker.close())
 
     def finish(self) -> list[Sentence]:
         """The stream has ended: so has the sentence at hand."""
@@ -119,8 +128,7 @@ class Endpointer:
     def _close(self, stretch: Region | None) -> list[Sentence]:
         if stretch is None:
             return []
-        end = min(stretch.end + self._after, self._audio.end)
-        return [self._give(stretch.start, self._start_of(stretch), end)]
+        return [self._give(stretch.start, self._start_of(stretch), self._end_of(stretch))]
 
     def _cut(self, stretch: Region) -> Sentence:
         """End a sentence that has grown too long where speech is least likely; the rest begins the next."""
@@ -133,16 +141,14 @@ class Endpointer:
         return sentence
 
     def _give(self, onset: int, start: int, end: int) -> Sentence:
-        sentence = Sentence(self._number(), onset, self._chunk(start, end), ended=True)
-        self._index += 1
         self._given = end
-        return sentence
-
-    def _number(self) -> int:
-        return self._index + 1
+        return Sentence(onset, self._chunk(start, end))
 
     def _start_of(self, stretch: Region) -> int:
         return max(stretch.start - self._before, self._given, 0)
+
+    def _end_of(self, stretch: Region) -> int:
+        return min(stretch.end + self._after, self._audio.end)
 
     def _chunk(self, start: int, end: int) -> Chunk:
         samples = self._audio.read(start, end)

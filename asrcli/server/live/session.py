@@ -1,7 +1,6 @@
 """One live stream: audio goes in as it is spoken, sentences and partial results come out in order.
 
-The growing sentence is decoded again and again by the offline model (or followed by a streaming one,
-`live.streaming`), and decoded whole once it has ended. Nothing here blocks the event loop: recognition is awaited.
+Nothing here blocks the event loop: recognition is awaited, and long pieces of audio are heard bit by bit.
 """
 
 from __future__ import annotations
@@ -9,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any
 
 from asrcli.assemble import Assembler
 from asrcli.audio.types import SAMPLE_RATE, Samples
@@ -19,10 +18,18 @@ from asrcli.backends.types import Hypothesis
 from asrcli.options import RecognitionOptions
 from asrcli.server.live.agreement import StablePrefix
 from asrcli.server.live.endpoint import Endpointer, EndpointOptions, Sentence
+from asrcli.server.live.following import Follower
+from asrcli.server.live.nearfield import NearField
+from asrcli.server.live.turns import Urgency
 from asrcli.transcript import Segment, Word, join_words
+from asrcli.vad.types import SpeechDetector
 
-#: `recognise(samples, options)`: decode (n,) samples at 16 kHz
-Recognise = Callable[[Samples, RecognitionOptions], Awaitable[Hypothesis]]
+#: samples heard at a time, so that other connections get their turn
+_PIECE = SAMPLE_RATE // 2
+#: sentences that may wait for recognition before more audio is taken: a client may send faster than it speaks
+_BACKLOG = 4
+#: a growing sentence is decoded again after this many times of what the last time took: the busier, the rarer
+_REST = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,15 +40,17 @@ class LiveOptions:
     endpoint: EndpointOptions = field(default_factory=EndpointOptions)
     #: whether partial results are wanted
     partials: bool = True
-    #: whether ended sentences are decoded whole; without it, the last partial result stands (FunASR's `online`)
+    #: whether sentences are decoded by the offline model, where partial results come from a streaming one
     second_pass: bool = True
-    #: least seconds of new audio between two decodes of a growing sentence
-    interval: float = 0.4
+    #: least seconds of new audio between two partial results
+    interval: float = 0.3
+    #: RMS below which audio is taken for far away and not heard; None: everything is heard
+    nearfield: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SentenceBegan:
-    """Somebody has begun to speak; seconds of the stream."""
+    """The first words of a sentence are there; seconds of the stream."""
 
     index: int
     start: float
@@ -61,65 +70,47 @@ class Partial:
 
 @dataclass(frozen=True, slots=True)
 class SentenceEnded:
-    """The whole sentence. Its text may be empty: what sounded like speech was none."""
+    """The whole sentence."""
 
     index: int
     start: float
     end: float
     text: str
-    words: tuple[Word, ...] = ()
-    segment: Segment | None = None
+    #: what is to be appended to the last `Partial.stable` by those who show only what stands
+    rest: str
+    #: sentences as the text's punctuation has it
+    segments: tuple[Segment, ...] = ()
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        return tuple(word for segment in self.segments for word in segment.words)
 
 
 Event = SentenceBegan | Partial | SentenceEnded
 
 
-class PartialSource(Protocol):
-    """Where partial results come from; one a stream."""
-
-    async def partial(self, sentence: Sentence) -> str:
-        """The text of the growing sentence."""
-        ...
-
-    async def ended(self, sentence: Sentence) -> str:
-        """The sentence is over; what was made of it."""
-        ...
-
-
-class Redecoded:
-    """Partial results from the offline model, which hears the growing sentence anew each time."""
-
-    def __init__(self, recognise: Recognise, options: RecognitionOptions) -> None:
-        self._recognise = recognise
-        self._options = options
-        self._last = ""
-
-    async def partial(self, sentence: Sentence) -> str:
-        self._last = (await self._recognise(sentence.chunk.samples, self._options)).text
-        return self._last
-
-    async def ended(self, sentence: Sentence) -> str:
-        return (await self._recognise(sentence.chunk.samples, self._options)).text
-
-
 class LiveSession:
     """Feed it, iterate `events`, and `finish` it. Events of a sentence come in order, and sentences one after another.
 
-    `feed` and `finish` return at once; a failure of the engine is raised by `events`.
+    Sentences are told of, and counted from 1, once they have words: noise is none.
     """
 
-    def __init__(self, recognise: Recognise, options: LiveOptions, *, partials: PartialSource | None = None) -> None:
-        self._recognise = recognise
+    def __init__(self, follower: Follower, options: LiveOptions, *, detector: SpeechDetector | None = None) -> None:
+        self._follower = follower
         self._options = options
-        self._partials = partials or Redecoded(recognise, options.recognition)
-        self._endpointer = Endpointer(options.endpoint)
+        self._endpointer = Endpointer(options.endpoint, detector=detector)
+        self._nearfield = NearField(options.nearfield) if options.nearfield else None
         self._ended: deque[Sentence] = deque()
-        self._wake = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._room = asyncio.Event()
         self._finished = False
-        #: index of the sentence that clients have been told of
-        self._begun = 0
+        #: whether nobody iterates `events` any more
+        self._over = False
+        self._index = 0
+        self._begun = False
         self._prefix = StablePrefix()
-        self._decoded = 0
+        #: what was decoded of the growing sentence last, and what that took
+        self._span = (0, 0)
         self._cost = 0.0
 
     @property
@@ -127,16 +118,35 @@ class LiveSession:
         """Seconds of the stream so far."""
         return self._endpointer.position / SAMPLE_RATE
 
-    def feed(self, samples: Samples) -> None:
-        """Hear the next (n,) samples at 16 kHz."""
-        self._ended.extend(self._endpointer.push(samples))
-        self._wake.set()
+    async def feed(self, samples: Samples) -> None:
+        """Hear the next (n,) samples at 16 kHz; waits while much is left to recognise."""
+        for start in range(0, len(samples), _PIECE):
+            piece = samples[start : start + _PIECE]
+            if self._nearfield is not None:
+                piece = self._nearfield.push(piece, speaking=self._endpointer.growing is not None)
+            self._hear(piece)
+            while len(self._ended) > _BACKLOG and not self._over:
+                self._room.clear()
+                await self._room.wait()
+            if start:
+                await asyncio.sleep(0)
+
+    def cut(self) -> None:
+        """End the sentence at hand here, if there is one; the stream goes on."""
+        self._ended.extend(self._endpointer.cut())
+        self._changed.set()
 
     def finish(self) -> None:
         """The speaker has stopped: end the sentence at hand. `events` ends when all has been said."""
+        if self._nearfield is not None:
+            self._hear(self._nearfield.finish(speaking=self._endpointer.growing is not None))
         self._ended.extend(self._endpointer.finish())
         self._finished = True
-        self._wake.set()
+        self._changed.set()
+
+    async def close(self) -> None:
+        """Nobody listens any more; safe to call at any time."""
+        await self._follower.close()
 
     async def events(self) -> AsyncIterator[Event]:
         """What is recognised, as it is.
@@ -144,73 +154,81 @@ class LiveSession:
         Raises:
             EngineError: the engine failed at a sentence.
         """
-        while True:
-            while self._ended:
-                sentence = self._ended.popleft()
-                async for event in self._end(sentence):
+        try:
+            while self._ended or not self._finished:
+                for event in await (self._end(self._ended.popleft()) if self._ended else self._follow()):
                     yield event
-            if self._finished:
-                return
-            async for event in self._follow():
-                yield event
-            if not self._ended and not self._finished:
-                self._wake.clear()
-                await self._wake.wait()
+                self._room.set()
+                if not self._ended and not self._finished:
+                    self._changed.clear()
+                    await self._changed.wait()
+        finally:
+            self._over = True
+            self._room.set()
 
-    async def _follow(self) -> AsyncIterator[Event]:
+    def _hear(self, samples: Samples) -> None:
+        self._ended.extend(self._endpointer.push(samples))
+        self._changed.set()
+
+    async def _follow(self) -> list[Event]:
         """Tell of the growing sentence, if there is one and enough of it is new."""
-        sentence = self._endpointer.growing if self._is_due() else None
-        if sentence is None:
-            return
-        for event in self._begin(sentence):
-            yield event
-        self._decoded = self._endpointer.position
         if not self._options.partials:
-            return
-        started = time.monotonic()
-        text = await self._partials.partial(sentence)
-        self._cost = time.monotonic() - started
-        if text:
-            stable, shown = self._prefix.update(text)
-            yield Partial(sentence.index, shown, stable, sentence.chunk.end / SAMPLE_RATE)
-
-    def _is_due(self) -> bool:
-        """Decoding a growing sentence must not take all the time there is: the busier the engine, the rarer."""
-        fresh = (self._endpointer.position - self._decoded) / SAMPLE_RATE
-        return fresh >= max(self._options.interval, 2 * self._cost)
-
-    def _begin(self, sentence: Sentence) -> list[SentenceBegan]:
-        if sentence.index <= self._begun:
             return []
-        self._begun = sentence.index
+        sentence = self._endpointer.growing
+        if sentence is None or not self._is_due(sentence):
+            return []
+        self._span = sentence.span
+        started = time.monotonic()
+        following = self._follower.follow(sentence, Urgency.UPDATE if self._begun else Urgency.FIRST)
+        await self._until_done(following)
+        if not following.done():
+            following.cancel()  # the sentence has ended meanwhile, and is what counts
+            return []
+        self._cost = time.monotonic() - started
+        text = following.result()
+        stable, shown = self._prefix.update(text)
+        if not shown:
+            return []
+        return [*self._begin(sentence), Partial(self._index, shown, stable, sentence.chunk.end / SAMPLE_RATE)]
+
+    def _is_due(self, sentence: Sentence) -> bool:
+        if sentence.span == self._span:
+            return False
+        if sentence.chunk.start != self._span[0]:
+            return True  # a new sentence
+        fresh = (sentence.chunk.end - self._span[1]) / SAMPLE_RATE
+        return self._endpointer.pausing or fresh >= max(self._options.interval, _REST * self._cost)
+
+    async def _until_done(self, following: asyncio.Future[str]) -> None:
+        """Wait for it, unless a sentence ends before."""
+        while not (following.done() or self._ended or self._finished):
+            self._changed.clear()
+            changed = asyncio.ensure_future(self._changed.wait())
+            waiting: set[asyncio.Future[Any]] = {following, changed}
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            changed.cancel()
+
+    def _begin(self, sentence: Sentence) -> list[Event]:
+        if self._begun:
+            return []
+        self._begun = True
+        self._index += 1
+        return [SentenceBegan(self._index, sentence.onset / SAMPLE_RATE)]
+
+    async def _end(self, sentence: Sentence) -> list[Event]:
+        hypothesis = await self._follower.end(sentence)
+        segments = _segments(sentence, hypothesis, self._options.recognition.language)
+        text = join_words([word for segment in segments for word in segment.words])
+        events: list[Event] = []
+        if text or self._begun:
+            events = self._begin(sentence)
+            start, end = sentence.onset / SAMPLE_RATE, sentence.chunk.end / SAMPLE_RATE
+            events.append(SentenceEnded(self._index, start, end, text, self._prefix.rest(text), segments))
+        self._begun = False
         self._prefix = StablePrefix()
-        return [SentenceBegan(sentence.index, sentence.onset / SAMPLE_RATE)]
-
-    async def _end(self, sentence: Sentence) -> AsyncIterator[Event]:
-        for event in self._begin(sentence):
-            yield event
-        if self._options.second_pass:
-            await self._partials_ended(sentence)
-            hypothesis = await self._recognise(sentence.chunk.samples, self._options.recognition)
-        else:
-            hypothesis = Hypothesis(await self._partials.ended(sentence))
-        yield _ended(sentence, hypothesis, self._options.recognition.language)
-
-    async def _partials_ended(self, sentence: Sentence) -> None:
-        """A streaming model must hear the sentence's end; the offline one hears it all in the second pass."""
-        if not isinstance(self._partials, Redecoded):
-            await self._partials.ended(sentence)
+        return events
 
 
-def _ended(sentence: Sentence, hypothesis: Hypothesis, language: str | None) -> SentenceEnded:
+def _segments(sentence: Sentence, hypothesis: Hypothesis, language: str | None) -> tuple[Segment, ...]:
     assembler = Assembler(language=language)
-    segments = [*assembler.push(sentence.chunk, hypothesis), *assembler.finish()]
-    words = tuple(word for segment in segments for word in segment.words)
-    return SentenceEnded(
-        sentence.index,
-        sentence.onset / SAMPLE_RATE,
-        sentence.chunk.end / SAMPLE_RATE,
-        join_words(words),
-        words,
-        segments[0] if segments else None,
-    )
+    return (*assembler.push(sentence.chunk, hypothesis), *assembler.finish())

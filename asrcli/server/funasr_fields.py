@@ -1,0 +1,120 @@
+"""What FunASR runtime clients say in their JSON frames (protocol contract, 4.2 and 4.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from asrcli.audio.types import SAMPLE_RATE
+from asrcli.errors import UsageError
+from asrcli.options import RecognitionOptions
+from asrcli.server.languages import language_code
+from asrcli.server.live.endpoint import EndpointOptions
+from asrcli.server.live.session import LiveOptions
+from asrcli.text.hotwords import parse_hotwords
+
+Mode = Literal["offline", "online", "2pass"]
+MODES: tuple[Mode, ...] = ("offline", "online", "2pass")
+
+_RATES = range(4000, 192001)
+#: seconds that `vad_tail_sil` and `vad_max_len` may be
+_SILENCE = (0.1, 10.0)
+_LONGEST = (2.0, 60.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Utterance:
+    """What is known of an utterance. Fields a client leaves out stay what they were on its connection."""
+
+    #: the C++ offline client is the one that names none
+    mode: Mode = "offline"
+    name: str = "microphone"
+    #: whether bytes are s16le samples; else a file of any format, whole only at its end
+    pcm: bool = True
+    rate: int = SAMPLE_RATE
+    options: LiveOptions = field(default_factory=LiveOptions)
+
+    def updated(self, frame: dict[str, Any]) -> Utterance:
+        """With what a JSON frame says.
+
+        Raises:
+            UsageError: something in it makes no sense.
+        """
+        mode = frame.get("mode", self.mode)
+        if mode not in MODES:
+            raise UsageError(f"The mode {mode!r} is unknown.", f"Modes: {', '.join(MODES)}.")
+        rate = _integer(frame.get("audio_fs", self.rate), "audio_fs")
+        if rate not in _RATES:
+            raise UsageError(f"audio_fs is {rate}.", "Give the sample rate, 8000 or 16000.")
+        check_chunk_size(frame.get("chunk_size"))
+        encoding = frame.get("wav_format")
+        return replace(
+            self,
+            mode=mode,
+            name=str(frame.get("wav_name", self.name)),
+            pcm=self.pcm if encoding is None else str(encoding).lower() == "pcm",
+            rate=rate,
+            options=replace(
+                self.options,
+                recognition=self._recognition(frame),
+                endpoint=self._endpoint(frame),
+                second_pass=mode != "online",
+                nearfield=_level(frame.get("vad_energy"), self.options.nearfield),
+            ),
+        )
+
+    def _recognition(self, frame: dict[str, Any]) -> RecognitionOptions:
+        options = self.options.recognition
+        if "svs_lang" in frame:
+            options = replace(options, language=language_code(str(frame["svs_lang"] or "")))
+        if "hotwords" in frame:
+            options = replace(options, hotwords=parse_hotwords(frame["hotwords"], spaced=True))
+        for name in ("itn", "svs_itn"):
+            if name in frame:
+                options = replace(options, itn=frame[name] not in {False, "false", "0"})
+        return options
+
+    def _endpoint(self, frame: dict[str, Any]) -> EndpointOptions:
+        options = self.options.endpoint
+        if "vad_tail_sil" in frame:
+            options = replace(options, silence=_seconds(frame, "vad_tail_sil", *_SILENCE))
+        if "vad_max_len" in frame:
+            options = replace(options, longest=_seconds(frame, "vad_max_len", *_LONGEST))
+        return options
+
+
+def check_chunk_size(value: Any) -> None:
+    """Look-back, current and look-ahead of the client's streaming model, in units of 60 ms: a list, or "5,10,5".
+
+    The models here have chunks of their own, so it decides nothing; nonsense is still told.
+
+    Raises:
+        UsageError: it is no such thing.
+    """
+    if value is None:
+        return
+    parts = value.split(",") if isinstance(value, str) else value
+    try:
+        numbers = [int(part) for part in parts]
+    except (TypeError, ValueError):
+        numbers = []
+    if len(numbers) != 3 or numbers[1] <= 0:
+        raise UsageError(f"chunk_size is {value!r}.", "Give three numbers, as in [5, 10, 5].")
+
+
+def _integer(value: Any, name: str) -> int:
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UsageError(f"{name} is {value!r}.", "Give a number.") from error
+
+
+def _seconds(frame: dict[str, Any], name: str, least: float, most: float) -> float:
+    return min(max(_integer(frame[name], name) / 1000, least), most)
+
+
+def _level(energy: Any, default: float | None) -> float | None:
+    """`vad_energy`, dB of full scale, as RMS; only levels below full scale mean anything."""
+    if isinstance(energy, bool) or not isinstance(energy, int | float) or not -100 <= energy < 0:
+        return default
+    return float(10 ** (energy / 20))

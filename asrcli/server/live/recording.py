@@ -1,0 +1,75 @@
+"""A recording that comes through a WebSocket and is wanted whole: kept on disk, transcribed like an upload."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import IO
+
+from asrcli.options import AudioOptions, RawFormat, TranscribeOptions
+from asrcli.server.errors import TooLargeError
+from asrcli.server.live.session import LiveOptions
+from asrcli.server.transcription import Ask, Service
+from asrcli.transcript import Segment
+
+#: headers of files that clients send where they promise bare samples
+_HEADERS = (b"RIFF", b"RF64")
+
+
+class Recording:
+    """Write to it, then transcribe it. A context manager: nothing is left on disk afterwards."""
+
+    def __init__(self, service: Service, client: str, model: str | None, rate: int | None) -> None:
+        """Begin an empty one.
+
+        Args:
+            service: transcribes it.
+            client: who takes turns with others.
+            model: registry name; None: the default.
+            rate: samples a second of s16le mono; None: a file that says for itself what it is.
+        """
+        self._service = service
+        self._client = client
+        self._model = model
+        self._rate = rate
+        self._workspace = service.workspace()
+        self._path = self._workspace.new_file()
+        self._file: IO[bytes] = self._path.open("wb")
+        self._size = 0
+        self._head = b""
+
+    async def write(self, data: bytes) -> None:
+        """Take the next bytes.
+
+        Raises:
+            TooLargeError: there are more than an upload may have.
+        """
+        self._size += len(data)
+        limit = self._service.settings.max_upload
+        if self._size > limit:
+            raise TooLargeError(f"The recording is larger than {limit} bytes.", "Send it in parts.")
+        self._head = (self._head + data[:4])[:4]
+        await asyncio.to_thread(self._file.write, data)
+
+    async def transcribe(self, options: LiveOptions) -> tuple[Segment, ...]:
+        """All that was said.
+
+        Raises:
+            AsrcliError: as `Service.transcribe`.
+        """
+        self._file.close()
+        if self._size < 2:
+            return ()
+        raw = None if self._rate is None or self._head in _HEADERS else RawFormat(rate=self._rate)
+        wanted = TranscribeOptions(audio=AudioOptions(raw=raw), recognition=options.recognition)
+        ask = Ask(path=self._path, model=self._model, options=wanted)
+        return (await self._service.transcribe(self._client, ask)).segments
+
+    def __enter__(self) -> Recording:  # noqa: PYI034 -- typing.Self is 3.11's
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+        self._workspace.close()

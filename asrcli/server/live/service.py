@@ -1,0 +1,106 @@
+"""What live protocols need of the server: a session with a model behind it, for as long as the connection lasts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from asrcli.audio.types import SAMPLE_RATE, Samples
+from asrcli.backends.types import Hypothesis
+from asrcli.options import RecognitionOptions
+from asrcli.server.live.following import Follower, Recognise, Redecoding
+from asrcli.server.live.session import LiveOptions, LiveSession
+from asrcli.server.live.streaming import Streaming
+from asrcli.server.live.turns import Turn, TurnQueue
+from asrcli.server.metrics import Metrics
+from asrcli.server.models import Loaded, ModelPool
+from asrcli.server.settings import ServerSettings
+from asrcli.server.transcription import fitted
+
+#: live streams go before files: somebody is waiting
+_PRIORITY = -1
+
+
+class LiveService:
+    """Opens live sessions. One a server."""
+
+    def __init__(self, settings: ServerSettings, pool: ModelPool, metrics: Metrics) -> None:
+        self._settings = settings
+        self._pool = pool
+        self._metrics = metrics
+        # One chunk more than there are threads, so that none waits for us.
+        self._turns = TurnQueue(pool.threads + 1)
+        # Handing a chunk to the engine waits while files keep it busy; that wait must not be the event loop's.
+        self._submitters = ThreadPoolExecutor(pool.threads + 1, thread_name_prefix="live-submit")
+        self._streamers = ThreadPoolExecutor(pool.threads, thread_name_prefix="live-stream")
+
+    @asynccontextmanager
+    async def session(self, options: LiveOptions, model: str | None = None) -> AsyncIterator[LiveSession]:
+        """A session on a model, which stays loaded for its length.
+
+        Hotwords that the model takes none of are left out.
+
+        Raises:
+            ModelError: there is no such model here.
+            LanguageNotSupportedError: it cannot do the language that is asked for.
+        """
+        async with AsyncExitStack() as stack:
+            loaded = stack.enter_context(await self._pool.acquire(model))
+            recognition, _ = fitted(loaded.spec, options.recognition)
+            endpoint = replace(options.endpoint, longest=min(options.endpoint.longest, loaded.backend.window))
+            nearfield = options.nearfield or self._settings.nearfield_threshold
+            options = replace(options, recognition=recognition, endpoint=endpoint, nearfield=nearfield)
+            recognise = self._recogniser(loaded)
+            follower: Follower = Redecoding(recognise, recognition)
+            if self._settings.streaming_model and options.partials:
+                streaming = await self._pool.acquire(self._settings.streaming_model, kind="streaming")
+                stack.enter_context(streaming)
+                hints, _ = fitted(streaming.spec, RecognitionOptions(hotwords=recognition.hotwords))
+                second = Redecoding(recognise, recognition) if options.second_pass else None
+                follower = Streaming(partial(self._stream, streaming), hints, second)
+            session = LiveSession(follower, options)
+            stack.push_async_callback(session.close)
+            yield session
+
+    def _recogniser(self, loaded: Loaded) -> Recognise:
+        """Recognition of single chunks when it is their turn."""
+
+        async def recognise(samples: Samples, request: RecognitionOptions, turn: Turn) -> Hypothesis:
+            await self._turns.enter(turn)
+            submit = partial(loaded.host.submit, loaded.spec.name, samples, request, priority=_PRIORITY)
+            submitting = asyncio.get_running_loop().run_in_executor(self._submitters, submit)
+            # The place is held until the engine is done with it, whoever still waits for the result.
+            submitting.add_done_callback(self._leave_after)
+            future = await asyncio.shield(submitting)
+            try:
+                hypothesis: Hypothesis = await asyncio.shield(asyncio.wrap_future(future))
+            except asyncio.CancelledError:
+                loaded.host.cancel(future)
+                raise
+            self._metrics.audio.labels(loaded.spec.name).inc(len(samples) / SAMPLE_RATE)
+            return hypothesis
+
+        return recognise
+
+    def _leave_after(self, submitting: asyncio.Future[Future[Any]]) -> None:
+        if submitting.cancelled() or submitting.exception() is not None:
+            self._turns.leave()
+            return
+        loop = asyncio.get_running_loop()
+        submitting.result().add_done_callback(lambda _: loop.call_soon_threadsafe(self._turns.leave))
+
+    async def _stream(self, loaded: Loaded, samples: Samples, request: Any) -> Any:
+        """One job of a stream of the streaming model."""
+        submit = partial(loaded.host.submit, loaded.spec.name, samples, request, priority=_PRIORITY)
+        future = await asyncio.get_running_loop().run_in_executor(self._streamers, submit)
+        return await asyncio.wrap_future(future)
+
+    def close(self) -> None:
+        """Stop handing over; sessions that still run fail."""
+        self._submitters.shutdown(wait=False, cancel_futures=True)
+        self._streamers.shutdown(wait=False, cancel_futures=True)

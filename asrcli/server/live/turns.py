@@ -1,0 +1,66 @@
+"""Who is decoded next among all live streams: ended sentences, then first words, then the rest."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from enum import IntEnum
+from itertools import count
+
+
+class Urgency(IntEnum):
+    """Lower goes first."""
+
+    #: a sentence has ended and somebody waits for it
+    FINAL = 0
+    #: nothing of this sentence has been shown yet
+    FIRST = 1
+    #: what is shown could be newer
+    UPDATE = 2
+
+
+@dataclass(slots=True, eq=False)
+class Turn:
+    """A place in the queue. Raise its urgency while it waits, if need be."""
+
+    urgency: Urgency
+    #: kept by the queue
+    order: int = 0
+    granted: asyncio.Future[None] = field(init=False, repr=False)
+
+
+class TurnQueue:
+    """Lets so many in at a time, the most urgent first, else in the order they came. For one event loop."""
+
+    def __init__(self, places: int) -> None:
+        self._free = places
+        self._waiting: list[Turn] = []
+        self._counter = count()
+
+    async def enter(self, turn: Turn) -> None:
+        """Wait for a place. Every enter that returns needs a `leave`; one that is cancelled does not."""
+        turn.order = next(self._counter)
+        turn.granted = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        self._grant()
+        try:
+            await turn.granted
+        except asyncio.CancelledError:
+            if turn in self._waiting:
+                self._waiting.remove(turn)
+            elif not turn.granted.cancelled():  # granted in the very moment
+                self.leave()
+            raise
+
+    def leave(self) -> None:
+        """Give a place back."""
+        self._free += 1
+        self._grant()
+
+    def _grant(self) -> None:
+        while self._free and self._waiting:
+            turn = min(self._waiting, key=lambda each: (each.urgency, each.order))
+            self._waiting.remove(turn)
+            if not turn.granted.done():  # else it was cancelled, and takes no place
+                self._free -= 1
+                turn.granted.set_result(None)

@@ -1,0 +1,90 @@
+"""What live clients send to the real server of the folder above, and how they listen."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import websockets
+
+from asrcli.audio.resample import Resampler
+
+#: seconds that an answer may take; generous, as machines that test are slow
+PATIENCE = 60.0
+
+
+@pytest.fixture(scope="session")
+def speech(wheel_audio: Path) -> np.ndarray:
+    """Twelve seconds of "It was the best of times, it was the worst of times ...", float32 at 16 kHz."""
+    samples, rate = soundfile.read(wheel_audio / "two_cities.wav", dtype="float32")
+    resampler = Resampler(rate, 1)
+    return np.concatenate([resampler.push(samples[: 12 * rate, None]), resampler.finish()])[:, 0]
+
+
+def pcm(samples: np.ndarray) -> bytes:
+    return (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
+
+
+def silence(seconds: float) -> bytes:
+    return bytes(round(seconds * 16000) * 2)
+
+
+def plain(text: str) -> str:
+    """Words alone."""
+    return " ".join("".join(char for char in word if char.isalnum()).lower() for word in text.split())
+
+
+class Client:
+    """A WebSocket client that speaks JSON."""
+
+    def __init__(self, socket) -> None:
+        self.socket = socket
+
+    async def tell(self, body: dict) -> None:
+        await self.socket.send(json.dumps(body))
+
+    async def play(self, data: bytes, frame: int = 6400) -> None:
+        for start in range(0, len(data), frame):
+            await self.socket.send(data[start : start + frame])
+
+    async def speak(self, data: bytes) -> None:
+        """Send audio as fast as somebody says it, in frames of 60 ms."""
+        begun = time.monotonic()
+        for start in range(0, len(data), 1920):
+            await asyncio.sleep(max(0.0, begun + start / 32000 - time.monotonic()))
+            await self.socket.send(data[start : start + 1920])
+
+    async def hear(self) -> dict:
+        return json.loads(await asyncio.wait_for(self.socket.recv(), PATIENCE))
+
+    async def hear_until(self, last: Callable[[dict], bool]) -> list[dict]:
+        """All messages up to the one for which `last` holds."""
+        heard = [await self.hear()]
+        while not last(heard[-1]):
+            heard.append(await self.hear())
+        return heard
+
+    async def gone(self) -> int:
+        """Wait for the server to hang up; the close code."""
+        await asyncio.wait_for(self.socket.wait_closed(), PATIENCE)
+        return self.socket.close_code
+
+
+@pytest.fixture
+def talk(server):
+    """`talk(path, story)`: run an async story with a client connected there."""
+
+    def run(path: str, story, *, to=server, **options):
+        async def connected():
+            async with websockets.connect(to.ws + path, max_size=None, ping_interval=None, **options) as socket:
+                return await story(Client(socket))
+
+        return asyncio.run(connected())
+
+    return run

@@ -1,0 +1,210 @@
+"""FunASR's runtime protocol over a real socket, with the message sequences of each of its clients."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import soundfile
+
+from .conftest import pcm, plain, silence
+
+#: what funasr_wss_client.py sends first (2026-07-29 and later)
+PYTHON_CLIENT = {
+    "mode": "2pass",
+    "chunk_size": [5, 10, 5],
+    "chunk_interval": 10,
+    "encoder_chunk_look_back": 4,
+    "decoder_chunk_look_back": 0,
+    "audio_fs": 16000,
+    "wav_name": "demo",
+    "wav_format": "pcm",
+    "is_speaking": True,
+    "hotwords": "",
+    "itn": True,
+}
+END = {"is_speaking": False}
+BEST = "it was the best of times it was the worst of times"
+
+
+def is_final(message):
+    return message["is_final"]
+
+
+async def utterance(client, audio, first=PYTHON_CLIENT, end=END, frame=1920):
+    await client.tell(first)
+    await client.play(audio, frame)
+    await client.tell(end)
+    return await client.hear_until(is_final)
+
+
+def joined(heard, mode):
+    return "".join(message["text"] for message in heard if message["mode"] == mode)
+
+
+def test_2pass_as_the_python_client_speaks_it(talk, speech):
+    audio = pcm(speech[: 16000 * 5]) + silence(1.5) + pcm(speech[16000 * 5 : 16000 * 9]) + silence(1.5)
+
+    async def story(client):
+        assert client.socket.subprotocol == "binary"
+        heard = await utterance(client, audio, end={"is_speaking": False, "is_end": True})
+        return heard, await client.hear()
+
+    heard, acknowledgement = talk("/", story, subprotocols=["binary"])
+    assert [message["is_final"] for message in heard] == [False] * (len(heard) - 1) + [True]
+    assert {message["mode"] for message in heard} <= {"2pass-online", "2pass-offline"}
+    assert {message["wav_name"] for message in heard} == {"demo"}
+    assert plain(joined(heard, "2pass-offline")).startswith(BEST)
+    assert "foolishness" in plain(joined(heard, "2pass-offline"))
+    assert sum(message["mode"] == "2pass-offline" for message in heard) >= 2
+    assert acknowledgement == {"mode": "2pass", "wav_name": "demo", "text": "", "is_final": True, "is_end": True}
+
+
+def test_time_stamps_are_a_string_for_every_word(talk, speech):
+    heard = talk("/", lambda client: utterance(client, pcm(speech[: 16000 * 5])))
+    message = next(message for message in heard if message["mode"] == "2pass-offline" and message["text"])
+    assert isinstance(message["timestamp"], str)
+    stamps = json.loads(message["timestamp"])
+    assert len(stamps) >= len(message["text"].split())
+    assert stamps == sorted(stamps)
+    assert all(0 <= start <= end <= 5000 for start, end in stamps)
+    sentence = message["stamp_sents"][0]
+    assert plain(sentence["text_seg"]) == plain(message["text"])[: len(plain(sentence["text_seg"]))]
+    assert len(sentence["ts_list"]) == len(sentence["text_seg"].split())
+    assert (sentence["start"], sentence["end"]) == (sentence["ts_list"][0][0], sentence["ts_list"][-1][1])
+
+
+def test_online_text_is_appended_and_never_taken_back(talk, speech):
+    first = {**PYTHON_CLIENT, "mode": "online"}
+
+    async def story(client):
+        await client.tell(first)
+        await client.speak(pcm(speech[: 16000 * 6]) + silence(1))
+        await client.tell(END)
+        return await client.hear_until(is_final)
+
+    heard = talk("/", story)
+    assert {message["mode"] for message in heard} == {"online"}
+    assert len(heard) > 1
+    assert heard[0]["text"]
+    assert all("timestamp" not in message for message in heard)
+    assert plain(joined(heard, "online")).startswith(BEST)
+
+
+def test_offline_is_one_message_and_the_connection_goes_on(talk, speech):
+    """The C++ client: no mode, several files on a connection, hotwords with the first alone."""
+    first = {"chunk_size": [5, 10, 5], "chunk_interval": 10, "wav_name": "a", "wav_format": "pcm", "audio_fs": 16000,
+             "itn": True, "is_speaking": True, "hotwords": '{"Dickens": 20}'}  # fmt: skip
+    second = {key: value for key, value in first.items() if key != "hotwords"} | {"wav_name": "b"}
+
+    async def story(client):
+        one = await utterance(client, pcm(speech[: 16000 * 5]), first, frame=204800)
+        two = await utterance(client, pcm(speech[16000 * 5 : 16000 * 9]), second, {"is_finished": True})
+        return one, two
+
+    [one], [two] = talk("/", story)
+    assert (one["mode"], one["wav_name"], one["is_final"]) == ("offline", "a", True)
+    assert plain(one["text"]).startswith(BEST)
+    assert json.loads(one["timestamp"])
+    assert (two["mode"], two["wav_name"], two["is_final"]) == ("offline", "b", True)
+    assert "foolishness" in plain(two["text"])
+
+
+@pytest.mark.parametrize("mode", ["offline", "2pass"])
+def test_html5_sends_a_wav_file_and_calls_it_pcm(talk, speech, tmp_path, mode):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, speech[: 16000 * 5], 16000, subtype="PCM_16")
+    same = {"chunk_size": [5, 10, 5], "wav_name": "h5", "chunk_interval": 10, "mode": mode}
+    hotwords = '{"阿里巴巴":20,"hello world":40}'
+    first = {**same, "is_speaking": True, "itn": False, "wav_format": "PCM", "audio_fs": 16000, "hotwords": hotwords}
+    end = {**same, "is_speaking": False}
+    heard = talk("/", lambda client: utterance(client, path.read_bytes(), first, end, frame=960))
+    label = "offline" if mode == "offline" else "2pass-offline"
+    assert plain(joined(heard, label)).startswith(BEST)
+
+
+@pytest.mark.parametrize("mode", ["offline", "2pass"])
+def test_containers_are_decoded_when_they_are_whole(talk, speech, tmp_path, mode):
+    path = tmp_path / "a.flac"
+    soundfile.write(path, speech[: 16000 * 5], 16000)
+    first = {**PYTHON_CLIENT, "mode": mode, "wav_format": "others"}
+    [message] = talk("/", lambda client: utterance(client, path.read_bytes(), first))
+    assert plain(message["text"]).startswith(BEST)
+    assert message["is_final"]
+
+
+@pytest.mark.parametrize("mode", ["offline", "2pass"])
+def test_telephone_audio(talk, speech, mode):
+    audio = pcm(speech[: 16000 * 5].reshape(-1, 2).mean(axis=1))
+    first = {**PYTHON_CLIENT, "mode": mode, "audio_fs": 8000}
+    heard = talk("/", lambda client: utterance(client, audio, first))
+    assert plain(heard[0]["text"] if mode == "offline" else joined(heard, "2pass-offline")).startswith(BEST)
+
+
+@pytest.mark.parametrize("mode", ["offline", "online", "2pass"])
+@pytest.mark.parametrize("seconds", [0, 2])
+def test_silence_is_answered(talk, mode, seconds):
+    [message] = talk("/", lambda client: utterance(client, silence(seconds), {**PYTHON_CLIENT, "mode": mode}))
+    label = "2pass-offline" if mode == "2pass" else mode
+    assert message == {"mode": label, "text": "", "wav_name": "demo", "is_final": True}
+
+
+def test_audio_before_any_text_is_16_khz_pcm(talk, speech):
+    async def story(client):
+        await client.play(pcm(speech[: 16000 * 5]))
+        await client.tell(END)
+        return await client.hear_until(is_final)
+
+    [message] = talk("/", story)
+    assert plain(message["text"]).startswith(BEST)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        {"mode": "sideways"},
+        {"chunk_size": [5, 0, 5]},
+        {"chunk_size": "five"},
+        {"audio_fs": "fast"},
+        {"hotwords": '{"word": 4000}'},
+        {"svs_lang": "tlh", "mode": "2pass"},
+        {"wav_format": "mp3", "mode": "offline"},
+    ],
+)
+def test_what_makes_no_sense_is_told_and_the_next_utterance_works(talk, speech, first):
+    async def story(client):
+        await client.tell({**PYTHON_CLIENT, **first})
+        await client.play(pcm(speech[:16000]))
+        await client.tell({"is_speaking": False, "is_end": True})
+        failed = await client.hear_until(lambda message: message.get("is_end"))
+        return failed, await utterance(client, pcm(speech[: 16000 * 5]), {**PYTHON_CLIENT, "svs_lang": "auto"})
+
+    [failure, acknowledgement], heard = talk("/", story)
+    assert failure["error"]
+    assert (failure["text"], failure["is_final"]) == ("", True)
+    assert (acknowledgement["is_end"], acknowledgement["is_final"]) == (True, False)
+    assert acknowledgement["error"] == failure["error"]
+    assert plain(joined(heard, "2pass-offline")).startswith(BEST)
+
+
+def test_bad_json_is_told_too(talk):
+    async def story(client):
+        await client.tell(PYTHON_CLIENT)
+        await client.socket.send("{nonsense")
+        return await client.hear()
+
+    message = talk("/", story)
+    assert message["error"]
+    assert message["text"] == ""
+
+
+def test_vad_tail_sil_divides_sentences(talk, speech):
+    audio = pcm(speech[: 16000 * 3]) + silence(1.0) + pcm(speech[16000 * 3 : 16000 * 5])
+
+    def sentences(milliseconds):
+        first = {**PYTHON_CLIENT, "vad_tail_sil": milliseconds}
+        heard = talk("/", lambda client: utterance(client, audio, first))
+        return sum(message["mode"] == "2pass-offline" and message["text"] != "" for message in heard)
+
+    assert sentences(3000) == 1
+    assert sentences(600) > 1
