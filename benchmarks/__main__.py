@@ -1,0 +1,41 @@
+"""The measurements behind the project's figures: `python -m benchmarks NAME [options]`.
+
+Each prints a table, and with `--help` what it measures. They need a checkout, `pip install -e '.[test]'`, and what their
+own help names besides.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+#: name -> what it measures
+NAMES = {
+    "corpora": "makes the recordings that the others measure",
+    "versus": "wall and CPU time against other programs on the same weights",
+    "scaling": "1 job, 2 jobs, the bare engine; the share of CPU that VAD takes",
+    "memory": "memory of all processes over time, for short, long and many inputs",
+    "startup": "`--help`, a clip of one second, the first words of three hours",
+    "wer": "word errors on the recordings with references, through the program",
+    "chunks": "speed and word errors by the length of chunks, drawn",
+    "make_models": "a model as large as SenseVoice with random weights, for `versus --model`",
+    "vad": "what voice activity detection costs",
+    "word_times": "how far word times are off",
+    "diarization": "diarization error",
+}
+
+
+def main() -> None:
+    """Run the measurement that the command line names."""
+    name = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    if name not in NAMES:
+        print(__doc__)
+        for known, what in NAMES.items():
+            print(f"  {known:12} {what}")
+        sys.exit(0 if name in {"-h", "--help"} else 2)
+    sys.argv = [f"python -m benchmarks {name}", *sys.argv[2:]]
+    import_module(f"benchmarks.{name}").main()
+
+
+if __name__ == "__main__":
+    main()
