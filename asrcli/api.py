@@ -6,9 +6,11 @@ import os
 from pathlib import Path
 
 from asrcli.audio.types import Source
+from asrcli.ensemble import choose
 from asrcli.models.registry import Registry
 from asrcli.options import TranscribeOptions
 from asrcli.runtime import Runtime
+from asrcli.speakers.enrol import VoiceStore, default_folder
 from asrcli.transcript import Transcript
 
 
@@ -34,10 +36,15 @@ def transcribe(
 
     Raises:
         InputError: the file holds no audio that can be decoded.
-        ModelError: the model is unknown or not installed (`asrcli download-model NAME` gets it).
+        ModelError: a model is unknown or not installed (`asrcli download-model NAME` gets it).
         UsageError: the model cannot do what `options` ask.
+        MissingExtraError: a package that `options` ask for is not installed.
     """
     options = options or TranscribeOptions()
-    spec = Registry(model_dir).resolve(model, language=options.recognition.language)
-    with Runtime(spec, recognition=options.recognition, jobs=jobs) as runtime:
-        return runtime.transcribe(Source(name=os.fspath(path), path=Path(path)), options)
+    registry = Registry(model_dir)
+    spec = registry.resolve(model, language=options.recognition.language)
+    ensemble = choose(
+        spec, options, registry, lambda name, kind: registry.resolve(name, kind=kind), VoiceStore(default_folder())
+    )
+    with Runtime(ensemble, jobs=jobs) as runtime:
+        return runtime.transcribe(Source(name=os.fspath(path), path=Path(path)))

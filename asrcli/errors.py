@@ -88,6 +88,12 @@ class InputUnreadableError(InputError):
     code = "unreadable"
 
 
+class SpokenLanguageError(InputError):
+    """What is spoken in an input is a language that the chosen model cannot do."""
+
+    code = "spoken-language"
+
+
 class LanguageNotSupportedError(UsageError):
     """The chosen model cannot do the language that was asked for."""
 

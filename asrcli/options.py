@@ -75,6 +75,17 @@ class RecognitionOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IdentificationOptions:
+    """Finding out the spoken language with a model of its own, for recognisers that do not tell it themselves."""
+
+    enabled: bool = False
+    #: registry name or path; None: the registry's default
+    model: str | None = None
+    #: each chunk by itself rather than a recording (or channel) as a whole
+    per_chunk: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SpeakerOptions:
     """Diarization; nothing is loaded unless `enabled`."""
 
@@ -87,6 +98,22 @@ class SpeakerOptions:
     max_speakers: int | None = None
     #: None: the embedding model's own, from its catalogue entry
     cluster_threshold: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextOptions:
+    """What is done to the text after recognition."""
+
+    #: None: where the recogniser gives no marks and a model for it is installed
+    punctuation: bool | None = None
+    #: registry name or path; None: the registry's default
+    punctuation_model: str | None = None
+    #: digits for spoken numbers by WeTextProcessing; None: for recognisers that write words only, if it is installed
+    itn: bool | None = None
+    #: what is written where something sounds like it
+    corrections: tuple[Hotword, ...] = ()
+    #: SenseVoice's emotions and events as emoji
+    rich: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,4 +142,6 @@ class TranscribeOptions:
     audio: AudioOptions = field(default_factory=AudioOptions)
     vad: VadOptions = field(default_factory=VadOptions)
     recognition: RecognitionOptions = field(default_factory=RecognitionOptions)
+    identification: IdentificationOptions = field(default_factory=IdentificationOptions)
     speakers: SpeakerOptions = field(default_factory=SpeakerOptions)
+    text: TextOptions = field(default_factory=TextOptions)

@@ -18,6 +18,7 @@ from asrcli.audio.channels import LaneDeduper
 from asrcli.audio.types import SAMPLE_RATE, AudioStream, Samples, Source
 from asrcli.backends.types import Hypothesis
 from asrcli.errors import AsrcliError
+from asrcli.languages import Identify, LanguageFinder
 from asrcli.options import RecognitionOptions, TranscribeOptions
 from asrcli.transcript import Segment, Timing, Transcript, Turn
 from asrcli.vad import Segmenter
@@ -91,6 +92,10 @@ class Resources:
     new_tracker: Callable[[], SpeakerTracker] | None = None
     #: text steps in order (punctuation, ITN, hotword correction, ...)
     steps: tuple[Callable[[Transcript], Transcript], ...] = ()
+    #: tells the spoken language, for backends that have to be told; None: they find out, or the user says it
+    identify: Identify | None = None
+    #: what the backend can do, where languages are told; empty: anything
+    languages: tuple[str, ...] = ()
 
 
 class CancelledError(AsrcliError):
@@ -106,6 +111,7 @@ class _Lane:
     segmenter: Segmenter
     assembler: Assembler
     channel: int | None
+    finder: LanguageFinder | None = None
     owed: deque[tuple[Chunk, Future[Hypothesis]]] = field(default_factory=deque)
     segments: list[Segment] = field(default_factory=list)
     languages: list[str] = field(default_factory=list)
@@ -188,8 +194,12 @@ class _Work:
         self._tracker = resources.new_tracker() if resources.new_tracker and not split else None
 
     def _new_lane(self, channel: int | None) -> _Lane:
-        segmenter = Segmenter(self._options.vad, self._resources.backend.window)
-        return _Lane(segmenter, Assembler(language=self._options.recognition.language), channel)
+        options, resources = self._options, self._resources
+        finder = None
+        if resources.identify is not None and options.recognition.language is None:
+            finder = LanguageFinder(resources.identify, resources.languages, per_chunk=options.identification.per_chunk)
+        segmenter = Segmenter(options.vad, resources.backend.window)
+        return _Lane(segmenter, Assembler(language=options.recognition.language), channel, finder)
 
     def run(self, name: str) -> Transcript:
         self._listener.opened(self._stream.info.duration)
@@ -198,7 +208,7 @@ class _Work:
                 raise CancelledError(f"{name} was dropped.")
             self._hear(block)
         for lane in self._lanes:
-            self._submit(lane, lane.segmenter.finish())
+            self._submit(lane, lane.segmenter.finish(), last=True)
         for lane in self._lanes:
             self._report(lane, lane.settle(wait=True))
             self._report(lane, lane.stand(lane.assembler.finish()))
@@ -216,10 +226,16 @@ class _Work:
             if not lane.owed:
                 lane.heard = self._position
 
-    def _submit(self, lane: _Lane, chunks: Sequence[Chunk]) -> None:
-        backend = self._resources.backend
-        for chunk in chunks:
-            future = backend.submit(chunk.samples, self._options.recognition)
+    def _submit(self, lane: _Lane, chunks: Sequence[Chunk], *, last: bool = False) -> None:
+        request = self._options.recognition
+        if lane.finder is None:
+            ready = [(chunk, request) for chunk in chunks]
+        else:
+            told = lane.finder.push(chunks)
+            told += lane.finder.finish() if last else []
+            ready = [(chunk, replace(request, language=language)) for chunk, language in told]
+        for chunk, asked in ready:
+            future = self._resources.backend.submit(chunk.samples, asked)
             # The samples are the engine's now; what assembling needs are the positions.
             lane.owed.append((chunk.without_samples(), future))
 

@@ -14,10 +14,11 @@ from asrcli.audio.types import Source
 from asrcli.backends import backend_of
 from asrcli.backends.host import EngineHost
 from asrcli.backends.recognizer import load_recognizer
-from asrcli.backends.sherpa_check import validate
+from asrcli.backends.sherpa_check import languages_of, validate
 from asrcli.backends.types import ModelSpec
+from asrcli.ensemble import Ensemble
 from asrcli.options import RecognitionOptions, TranscribeOptions
-from asrcli.pipeline import Listener, Resources, SpeakerTracker
+from asrcli.pipeline import Listener, Resources
 from asrcli.transcript import Transcript
 
 
@@ -30,39 +31,53 @@ def default_jobs() -> int:
 
 
 class Runtime:
-    """An engine process with one model loaded. Thread-safe; a context manager."""
+    """An engine process with a model loaded, and those beside it. Thread-safe; a context manager."""
 
     def __init__(
         self,
-        spec: ModelSpec,
+        models: Ensemble | ModelSpec,
         *,
         recognition: RecognitionOptions | None = None,
         jobs: int | None = None,
-        steps: tuple[Callable[[Transcript], Transcript], ...] = (),
     ) -> None:
         """Check what is asked against the model, start the engine, and begin to load.
 
         Args:
-            spec: the model (`models.registry.Registry.resolve`).
-            recognition: what will be asked of it, where that is known beforehand.
+            models: what works on the inputs (`ensemble.choose`), or a recogniser alone (`Registry.resolve`).
+            recognition: what will be asked of a recogniser alone, where that is known beforehand.
             jobs: decoding threads; None: one a core.
-            steps: text steps, in order.
 
         Raises:
             UsageError: the model does not take the language, hotwords or other options that are asked for.
             ModelError: its files are not what their type needs.
+            MissingExtraError: a package that a text step needs is not installed.
         """
-        validate(spec, recognition or RecognitionOptions())
-        self.spec = spec
+        if isinstance(models, ModelSpec):
+            options = TranscribeOptions(recognition=recognition or RecognitionOptions())
+            validate(models, options.recognition)
+            models = Ensemble(spec=models, options=options)
+        self.spec = models.spec
         self.jobs = jobs or default_jobs()
+        self._options = models.options
         self.host = EngineHost(self.jobs)
-        self.recognizer = load_recognizer(self.host, spec, backend_of(spec.type))
-        self._steps = steps
-        self._new_tracker: Callable[[], SpeakerTracker] | None = None
+        # Segmentation of speakers holds the interpreter of its process: recognition goes on in another.
+        self._speaker_host = EngineHost(self.jobs) if models.speakers else None
+        try:
+            self.recognizer = load_recognizer(self.host, self.spec, backend_of(self.spec.type))
+            self.resources = self._load_beside(models)
+        except BaseException:
+            self.close()
+            raise
 
-    @property
-    def resources(self) -> Resources:
-        return Resources(self.recognizer, self._new_tracker, self._steps)
+    def _load_beside(self, models: Ensemble) -> Resources:
+        """Begin to load what stands beside the recogniser."""
+        return Resources(
+            self.recognizer,
+            models.speakers.start(self._speaker_host) if models.speakers and self._speaker_host else None,
+            models.steps(self.host),
+            identify=models.identify(self.host),
+            languages=languages_of(self.spec) if models.identification else (),
+        )
 
     def transcribe(
         self,
@@ -72,14 +87,23 @@ class Runtime:
         listener: Listener | None = None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> Transcript:
-        """Transcribe one input; see `pipeline.transcribe`. May be called from many threads at once."""
+        """Transcribe one input; see `pipeline.transcribe`. May be called from many threads at once.
+
+        Args:
+            source: what to read.
+            options: what is asked for; None: what the ensemble was chosen for.
+            listener: told of progress.
+            cancelled: once true, `CancelledError` is raised.
+        """
         return pipeline.transcribe(
-            source, self.resources, options or TranscribeOptions(), listener=listener, cancelled=cancelled
+            source, self.resources, options or self._options, listener=listener, cancelled=cancelled
         )
 
     def close(self) -> None:
-        """End the engine process."""
+        """End the engine processes."""
         self.host.close()
+        if self._speaker_host is not None:
+            self._speaker_host.close()
 
     def __enter__(self) -> Runtime:  # noqa: PYI034 - typing.Self is 3.11's
         return self

@@ -66,6 +66,10 @@ class ModelType:
     timed: bool = False
     #: the text begins with tags of language, emotion and event
     tagged: bool = False
+    #: the engine says in which language it heard a chunk
+    tells_language: bool = False
+    #: the text comes as people write it, with marks and capitals; else words alone, at least of most models
+    written: bool = False
     #: the engine hears no more than this of a chunk and does not say so, seconds
     limit: float = math.inf
 
@@ -161,6 +165,8 @@ _FUNASR_NANO_LANGUAGES = {"zh": "中文", "en": "英文", "ja": "日文", "ko": 
 TYPES: dict[str, ModelType] = {
     "sense_voice": ModelType(
         factory="from_sense_voice",
+        written=True,
+        tells_language=True,
         files=("model", "tokens"),
         options=(*_COMMON, *_FEATURES, *RULES, "use_itn"),
         language_by="factory",
@@ -227,6 +233,8 @@ TYPES: dict[str, ModelType] = {
     ),
     "whisper": ModelType(
         factory="from_whisper",
+        written=True,
+        tells_language=True,
         files=("encoder", "decoder", "tokens"),
         options=(*_COMMON, *RULES, "task", "tail_paddings", "enable_token_timestamps", "enable_segment_timestamps"),
         # The factory's own default is English; empty means: detect.
@@ -258,14 +266,19 @@ TYPES: dict[str, ModelType] = {
     ),
     "moonshine": ModelType(
         factory="from_moonshine",
+        written=True,
         files=("preprocessor", "encoder", "uncached_decoder", "cached_decoder", "tokens"),
         options=(*_COMMON, *RULES),
     ),
     "moonshine_v2": ModelType(
-        factory="from_moonshine_v2", files=("encoder", "decoder", "tokens"), options=(*_COMMON, *RULES)
+        factory="from_moonshine_v2",
+        files=("encoder", "decoder", "tokens"),
+        options=(*_COMMON, *RULES),
+        written=True,
     ),
     "canary": ModelType(
         factory="from_nemo_canary",
+        written=True,
         files=("encoder", "decoder", "tokens"),
         options=(*_COMMON, *_FEATURES, *RULES, "src_lang", "tgt_lang"),
         language_by="stream",
@@ -275,6 +288,7 @@ TYPES: dict[str, ModelType] = {
     ),
     "cohere_transcribe": ModelType(
         factory="from_cohere_transcribe",
+        written=True,
         files=("encoder", "decoder", "tokens"),
         options=(*_COMMON, *RULES, "language", "use_punct", "use_itn"),
         language_by="stream",
@@ -287,6 +301,7 @@ TYPES: dict[str, ModelType] = {
     ),
     "funasr_nano": ModelType(
         factory="from_funasr_nano",
+        written=True,
         files=("encoder_adaptor", "llm", "embedding", "tokenizer"),
         options=(*_COMMON, *_FEATURES, *_SAMPLING, "system_prompt", "user_prompt", "language", "itn"),
         language_by="stream",
@@ -298,6 +313,7 @@ TYPES: dict[str, ModelType] = {
     ),
     "qwen3_asr": ModelType(
         factory="from_qwen3_asr",
+        written=True,
         files=("conv_frontend", "encoder", "decoder", "tokenizer"),
         options=(*_COMMON, *_FEATURES, *_SAMPLING, "max_total_len"),
         # 128, the factory's, cuts dense speech short: Chinese takes about 6 tokens a second.

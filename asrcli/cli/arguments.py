@@ -21,6 +21,8 @@ _Input: Any = partial(typer.Option, rich_help_panel="Input")
 _Audio: Any = partial(typer.Option, rich_help_panel="Which part is heard")
 _Model: Any = partial(typer.Option, rich_help_panel="Recognition")
 _Speech: Any = partial(typer.Option, rich_help_panel="Finding speech")
+_Speakers: Any = partial(typer.Option, rich_help_panel="Speakers")
+_Text: Any = partial(typer.Option, rich_help_panel="Text")
 _Output: Any = partial(typer.Option, rich_help_panel="Output")
 _Batch: Any = partial(typer.Option, rich_help_panel="Batches")
 _Cues: Any = partial(typer.Option, rich_help_panel="Subtitles")
@@ -101,7 +103,18 @@ class ModelArguments:
             "-l",
             metavar="CODE",
             parser=values.language,
-            help="Spoken language (en, zh, yue, ...), or auto.",
+            help="Spoken language (en, zh, yue, ...), or auto to find it out.",
+        ),
+    ] = None
+    language_per_chunk: Annotated[
+        bool,
+        _Model("--language-per-chunk", help="With --language auto, find out the language again every few sentences."),
+    ] = False
+    language_model: Annotated[
+        str | None,
+        _Model(
+            metavar="MODEL",
+            help="What tells languages where the model cannot; without it, the catalogue's.",
         ),
     ] = None
     hotwords: Annotated[
@@ -147,6 +160,50 @@ class SpeechArguments:
     max_gap: Annotated[float, _Speech(metavar="S", min=0, help="Never decode across a silence longer than S.")] = (
         _vad.max_gap
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeakerArguments:
+    """Who speaks when."""
+
+    diarize: Annotated[bool, _Speakers(help="Tell speakers apart; enrolled ones are called by name.")] = False
+    speakers: Annotated[int | None, _Speakers(metavar="N", min=1, help="There are exactly N.")] = None
+    min_speakers: Annotated[int | None, _Speakers(metavar="N", min=1, help="There are at least N.")] = None
+    max_speakers: Annotated[int | None, _Speakers(metavar="N", min=1, help="There are at most N.")] = None
+    cluster_threshold: Annotated[
+        float | None,
+        _Speakers(
+            metavar="D", help="How far apart two voices are, 0-2; higher finds fewer. Without it, the model's own."
+        ),
+    ] = None
+    diarization_model: Annotated[
+        str | None, _Speakers(metavar="MODEL", help="Finds who is heard when: a model's name or path.")
+    ] = None
+    embedding_model: Annotated[
+        str | None, _Speakers(metavar="MODEL", help="Knows what voices sound like: a model's name or path.")
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextArguments:
+    """What is done to the text after recognition."""
+
+    punctuation: Annotated[
+        bool | None,
+        _Text(
+            "--punctuation/--no-punctuation",
+            help="Add marks to a text without any; without it, if a model for that is installed.",
+        ),
+    ] = None
+    punctuation_model: Annotated[str | None, _Text(metavar="MODEL", help="Adds the marks: a model's name or path.")] = (
+        None
+    )
+    correct_hotwords: Annotated[
+        bool, _Text("--correct-hotwords", help="Write hotwords where the text sounds like them; JSON tells where.")
+    ] = False
+    rich_text: Annotated[
+        bool, _Text("--rich-text", help="Show emotions and sounds as emoji, for models that hear them (SenseVoice).")
+    ] = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,9 +6,26 @@ from collections.abc import Collection
 from dataclasses import fields, replace
 
 from asrcli.cli import values
-from asrcli.cli.arguments import AudioArguments, CueArguments, InputArguments, ModelArguments, SpeechArguments
+from asrcli.cli.arguments import (
+    AudioArguments,
+    CueArguments,
+    InputArguments,
+    ModelArguments,
+    SpeakerArguments,
+    SpeechArguments,
+    TextArguments,
+)
 from asrcli.errors import UsageError
-from asrcli.options import AudioOptions, CueOptions, RawFormat, RecognitionOptions, VadOptions
+from asrcli.options import (
+    AudioOptions,
+    CueOptions,
+    IdentificationOptions,
+    RawFormat,
+    RecognitionOptions,
+    SpeakerOptions,
+    TextOptions,
+    VadOptions,
+)
 
 
 def audio_options(inputs: InputArguments, audio: AudioArguments) -> AudioOptions:
@@ -77,6 +94,65 @@ def recognition_options(model: ModelArguments) -> RecognitionOptions:
     language = None if model.language in {None, "auto"} else model.language
     return RecognitionOptions(
         language=language, hotwords=values.hotwords(model.hotwords), itn=model.itn, prompt=model.prompt
+    )
+
+
+def identification_options(model: ModelArguments) -> IdentificationOptions:
+    """How the spoken language is found out."""
+    return IdentificationOptions(
+        enabled=model.language == "auto", model=model.language_model, per_chunk=model.language_per_chunk
+    )
+
+
+def speaker_options(speakers: SpeakerArguments, asked: Collection[str]) -> SpeakerOptions:
+    """Whether and how speakers are told apart.
+
+    Args:
+        speakers: as parsed.
+        asked: names of the options that some layer sets.
+
+    Raises:
+        UsageError: numbers of speakers without `--diarize`, or that contradict each other.
+    """
+    counts = {"speakers": "--speakers", "min_speakers": "--min-speakers", "max_speakers": "--max-speakers"}
+    alone = [flag for name, flag in counts.items() if getattr(speakers, name) is not None]
+    if alone and "diarize" not in asked:
+        raise UsageError(f"{alone[0]} says how many speakers there are to tell apart.", "Add --diarize.")
+    options = SpeakerOptions(
+        enabled=speakers.diarize,
+        segmentation_model=speakers.diarization_model,
+        embedding_model=speakers.embedding_model,
+        speakers=speakers.speakers,
+        min_speakers=speakers.min_speakers,
+        max_speakers=speakers.max_speakers,
+        cluster_threshold=speakers.cluster_threshold,
+    )
+    if options.enabled:
+        from asrcli.speakers.loading import check_options
+
+        check_options(options)
+    return options
+
+
+def text_options(text: TextArguments, model: ModelArguments, asked: Collection[str]) -> TextOptions:
+    """What is done to the text after recognition.
+
+    Args:
+        text: as parsed.
+        model: as parsed; has the hotwords.
+        asked: names of the options that some layer sets.
+
+    Raises:
+        UsageError: hotwords are to be corrected, but there are none.
+    """
+    if text.correct_hotwords and not model.hotwords:
+        raise UsageError("--correct-hotwords has no hotwords to go by.", "Name them with --hotwords.")
+    return TextOptions(
+        punctuation=text.punctuation,
+        punctuation_model=text.punctuation_model,
+        itn=model.itn if "itn" in asked else None,
+        corrections=values.hotwords(model.hotwords) if text.correct_hotwords else (),
+        rich=text.rich_text,
     )
 
 

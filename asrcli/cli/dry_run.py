@@ -25,16 +25,16 @@ def show(ctx: typer.Context, arguments: Arguments, order: Order, plan: Plan) -> 
     """
     from asrcli.audio import probe
     from asrcli.batch.preview import preview
-    from asrcli.cli.model_choice import find_model
+    from asrcli.cli.model_choice import find_models
 
     console = ctx.obj.console
-    spec = find_model(arguments)
-    if spec is None:
-        console.notice(f"the model {arguments.model} would be downloaded first.")
+    ensemble = find_models(arguments, order.options)
+    if ensemble is None:
+        console.notice("a model would be downloaded first.")
     for notice in plan.notices:
         console.notice(notice)
     rows = []
-    recipe = order.recipe(spec.digest if spec else "")
+    recipe = order.recipe(ensemble.digest if ensemble else "")
     for row in preview(plan, recipe, existing=order.existing, probe=lambda source: probe(source, order.options.audio)):
         rows.append(row)
         print(json.dumps(row.to_dict()) if arguments.log_json else _line(row))

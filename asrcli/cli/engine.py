@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING
 from asrcli.runtime import Runtime
 
 if TYPE_CHECKING:
-    from asrcli.backends.types import ModelSpec
-    from asrcli.options import RecognitionOptions
+    from asrcli.ensemble import Ensemble
 
 
 class Engine:
     """A `Runtime` that opens on demand. Thread-safe; a context manager."""
 
-    def __init__(self, spec: ModelSpec, recognition: RecognitionOptions, jobs: int) -> None:
-        self._spec = spec
-        self._recognition = recognition
+    def __init__(self, ensemble: Ensemble, jobs: int) -> None:
+        self._ensemble = ensemble
         self._jobs = jobs
         self._runtime: Runtime | None = None
         self._closed = False
@@ -29,6 +27,7 @@ class Engine:
 
         Raises:
             EngineError: the run is over.
+            MissingExtraError: a package that a text step needs is not installed.
         """
         from asrcli.errors import EngineError
 
@@ -36,7 +35,7 @@ class Engine:
             if self._closed:
                 raise EngineError("The engine is closed.")
             if self._runtime is None:
-                self._runtime = Runtime(self._spec, recognition=self._recognition, jobs=self._jobs)
+                self._runtime = Runtime(self._ensemble, jobs=self._jobs)
             return self._runtime
 
     def __enter__(self) -> Engine:  # noqa: PYI034 -- typing.Self is 3.11's

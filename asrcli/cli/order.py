@@ -18,6 +18,7 @@ from asrcli.options import CueOptions, TranscribeOptions
 if TYPE_CHECKING:
     from asrcli.batch.plan import Item
     from asrcli.cli.transcribe import Arguments
+    from asrcli.ensemble import Ensemble
     from asrcli.runtime import Runtime
     from asrcli.transcript import Transcript
 
@@ -32,27 +33,31 @@ class Order:
     cues: CueOptions
     existing: Existing
 
-    def recipe(self, model_digest: str) -> Recipe:
-        """What the results are made with; subtitles also with the cue rules."""
-        shaped = {form.extension: fingerprint(self.cues) for form in self.formats if form.shaped}
-        return Recipe(model=model_digest, options=fingerprint(self.options), formats=shaped)
+    def recipe(self, models_digest: str) -> Recipe:
+        """What the results are made with; subtitles also with the cue rules.
 
-    def work(self, engine: Callable[[], Runtime], model_digest: str) -> Work:
+        Args:
+            models_digest: `Ensemble.digest`.
+        """
+        shaped = {form.extension: fingerprint(self.cues) for form in self.formats if form.shaped}
+        return Recipe(model=models_digest, options=fingerprint(self.options), formats=shaped)
+
+    def work(self, engine: Callable[[], Runtime], ensemble: Ensemble) -> Work:
         """What is done with each input.
 
         Args:
             engine: opens the engine when it is first asked; called by several threads.
-            model_digest: of the model that it loads.
+            ensemble: the models that it loads.
         """
         by_extension = {form.extension: form for form in self.formats}
 
         def transcribe(item: Item, listener: Listener) -> Transcript:
-            return engine().transcribe(item.source, self.options, listener=listener, cancelled=listener.cancelled)
+            return engine().transcribe(item.source, ensemble.options, listener=listener, cancelled=listener.cancelled)
 
         return Work(
             transcribe=transcribe,
             render=lambda transcript, extension: by_extension[extension].render(transcript, self.cues),
-            recipe=self.recipe(model_digest),
+            recipe=self.recipe(ensemble.digest),
             existing=self.existing,
         )
 
@@ -87,6 +92,9 @@ def take_order(arguments: Arguments, asked: Collection[str]) -> Order:
         audio=build_options.audio_options(arguments, arguments),
         vad=build_options.vad_options(arguments),
         recognition=build_options.recognition_options(arguments),
+        identification=build_options.identification_options(arguments),
+        speakers=build_options.speaker_options(arguments, asked),
+        text=build_options.text_options(arguments, arguments, asked),
     )
     existing = (
         Existing.OVERWRITE if arguments.overwrite else Existing.SKIP if arguments.skip_existing else Existing.JOURNAL

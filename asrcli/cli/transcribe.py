@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 class Arguments(
     groups.ReportArguments,
     groups.CueArguments,
+    groups.TextArguments,
+    groups.SpeakerArguments,
     groups.SpeechArguments,
     groups.AudioArguments,
     groups.BatchArguments,
@@ -43,6 +45,7 @@ asrcli transcribe interview.mp3                         interview.txt beside it
 asrcli transcribe *.mp4 --format srt,json -d subtitles  two files each, in subtitles/
 asrcli transcribe archive/ --exclude '*draft*' -j 4     a folder and those inside it
 asrcli transcribe call.wav --channels split             a speaker a channel
+asrcli transcribe meeting.wav --diarize --speakers 3    who said what
 asrcli transcribe talk.mkv --start 1:30 --end 5:00 -o -
 ffmpeg -i in.mkv -f wav - | asrcli transcribe - --format srt > out.srt
 arecord -f S16_LE -r 16000 -t raw -d 10 | asrcli transcribe - --raw s16le --rate 16000"""
@@ -69,24 +72,24 @@ def transcribe(ctx: typer.Context, arguments: Arguments) -> int:
 
 
 def _run(ctx: typer.Context, arguments: Arguments, order: Order, plan: Plan) -> int:
-    from asrcli.backends.sherpa_check import validate
     from asrcli.batch.executor import Executor
     from asrcli.cli.engine import Engine
-    from asrcli.cli.model_choice import choose_model
+    from asrcli.cli.model_choice import choose_models
     from asrcli.cli.progress import reporter
     from asrcli.runtime import default_jobs
 
-    spec = choose_model(ctx, arguments)
-    validate(spec, order.options.recognition)
+    ensemble = choose_models(ctx, arguments, order.options)
+    for notice in ensemble.notices:
+        ctx.obj.console.notice(notice)
     jobs = arguments.jobs or default_jobs()
     to_stdout = any(item.stdout is not None for item in plan.items)
     with (
-        Engine(spec, order.options.recognition, jobs) as engine,
+        Engine(ensemble, jobs) as engine,
         reporter(ctx.obj.console, single=len(plan) == 1, to_stdout=to_stdout) as report,
     ):
         if any(not path.exists() for item in plan.items for path in item.outputs.values()) or to_stdout:
             engine.open()  # there is work for sure: load the model while the first inputs are read
-        work = order.work(engine.open, spec.digest)
+        work = order.work(engine.open, ensemble)
         executor = Executor(work, jobs=_feeders(jobs), on_event=report, emit=_emit)
         with _interruptible(executor):
             summary = executor.run(plan)

@@ -50,13 +50,14 @@ def channels(text: str | int) -> Literal["mix", "split"] | int:
 
 
 def formats(text: str) -> str:
-    """Names of formats, separated by commas; stays text, `split_list` takes it apart."""
+    """Names of formats in any case, separated by commas; stays text, `split_list` takes it apart."""
     from asrcli.formats import FORMATS
 
-    for name in split_list([text]):
+    names = split_list([text.lower()])
+    for name in names:
         if name not in FORMATS:
             raise typer.BadParameter(f"'{name}' is no format. Choose from {', '.join(FORMATS)}.")
-    return text
+    return ",".join(names)
 
 
 def split_list(values: Iterable[str]) -> tuple[str, ...]:

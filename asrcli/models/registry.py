@@ -217,6 +217,13 @@ class Registry:
             return builtin.NAME
         return next((entry.name for entry in self.entries(kind) if not self.missing(entry)), shipped)
 
+    def available(self, kind: Kind) -> str | None:
+        """The model of a kind that is taken when none is named, if it is on this machine."""
+        if self.configured(kind) is None and not self.root.is_dir() and not self.models_yaml.is_file():
+            return None  # as above
+        name = self.default_name(kind)
+        return name if self.installed(name) else None
+
     def is_default(self, name: str) -> bool:
         """Whether `name` is what its kind takes when none is named."""
         return self.default_name(self.entry(name).kind) == name

@@ -29,6 +29,33 @@ _VOICE_SHARE = 0.6
 
 
 @dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that diarization needs, not yet loaded."""
+
+    spec: ModelSpec
+    embedding: ModelSpec
+    options: SpeakerOptions
+    known: tuple[Voice, ...]
+    #: what the models and the enrolled voices add to a journal's fingerprint
+    digest: str
+    #: what the user should know: people who are enrolled with another embedding model
+    notices: tuple[str, ...] = ()
+
+    def start(self, host: EngineHost) -> Callable[[], Diarizer]:
+        """Begin to load the models.
+
+        Args:
+            host: the engine process. Segmentation holds the GIL of its process while it hears a window, so a host of
+                its own keeps recognition quick.
+
+        Returns:
+            a factory of diarizers, one for each recording.
+        """
+        host.load(_NAME, SERVICE, self.spec)
+        return diarizers(partial(host.submit, _NAME), self.spec, self.options, self.known)
+
+
+@dataclass(frozen=True, slots=True)
 class Diarization:
     """Diarization ready to be used."""
 
@@ -36,33 +63,42 @@ class Diarization:
     new: Callable[[], Diarizer]
     spec: ModelSpec
     embedding: ModelSpec
-    #: what the models and the enrolled voices add to a journal's fingerprint
     digest: str
-    #: what the user should know: people who are enrolled with another embedding model
     notices: tuple[str, ...] = ()
 
 
 def set_up(
     host: EngineHost, registry: Registry, options: SpeakerOptions, store: VoiceStore | None = None
 ) -> Diarization:
-    """Resolve the models, begin to load them, and see who is enrolled.
-
-    Segmentation holds the GIL of its process while it hears a window, so a host of its own keeps recognition quick.
-
-    Args:
-        host: the engine process.
-        registry: where the models' names are looked up.
-        options: models, counts and threshold.
-        store: enrolled voices; None: nobody is known by name.
+    """Resolve the models, begin to load them, and see who is enrolled: `prepare`, then `Prepared.start`.
 
     Raises:
         UsageError: the options contradict each other.
         ModelError: a model is unknown or not installed.
         InputError: a stored voice print is damaged.
     """
-    check_options(options)
     segmentation = registry.resolve(options.segmentation_model, kind="segmentation")
     embedding = registry.resolve(options.embedding_model, kind="embedding")
+    ready = prepare(segmentation, embedding, options, store)
+    return Diarization(ready.start(host), ready.spec, embedding, ready.digest, ready.notices)
+
+
+def prepare(
+    segmentation: ModelSpec, embedding: ModelSpec, options: SpeakerOptions, store: VoiceStore | None = None
+) -> Prepared:
+    """See who is enrolled, and what all this comes to.
+
+    Args:
+        segmentation: `Registry.resolve(..., kind="segmentation")`.
+        embedding: `Registry.resolve(..., kind="embedding")`.
+        options: counts and threshold.
+        store: enrolled voices; None: nobody is known by name.
+
+    Raises:
+        UsageError: the options contradict each other.
+        InputError: a stored voice print is damaged.
+    """
+    check_options(options)
     spec = diarization_spec(segmentation, embedding)
     known, others = store.voices(embedding.digest) if store else ([], [])
     notices = (
@@ -70,14 +106,8 @@ def set_up(
         if others
         else ()
     )
-    host.load(_NAME, SERVICE, spec)
-    return Diarization(
-        new=diarizers(partial(host.submit, _NAME), spec, options, known),
-        spec=spec,
-        embedding=embedding,
-        digest=sha256(f"{spec.digest}{voices_digest(known)}".encode()).hexdigest(),
-        notices=notices,
-    )
+    digest = sha256(f"{spec.digest}{voices_digest(known)}".encode()).hexdigest()
+    return Prepared(spec, embedding, options, tuple(known), digest, notices)
 
 
 def diarization_spec(segmentation: ModelSpec, embedding: ModelSpec) -> ModelSpec:

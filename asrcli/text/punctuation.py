@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from asrcli.assemble.sentences import Ending, ending
@@ -33,12 +34,22 @@ _HALF_WIDTH = str.maketrans("，。？！、；：", ",.?!,;:")
 
 
 def load_punctuation(host: EngineHost, spec: ModelSpec) -> Punctuate:
-    """Begin to load a model of kind "punctuation" in the engine process; texts may be handed over at once."""
+    """A model of kind "punctuation", loaded in the engine process when the first text needs it."""
     import numpy as np
 
-    host.load(spec.name, SERVICE, spec)
     nothing = np.zeros(0, np.float32)
-    return lambda text: host.submit(spec.name, nothing, text)
+    loading = Lock()
+    loaded = False
+
+    def punctuate(text: str) -> Future[str]:
+        nonlocal loaded
+        with loading:
+            if not loaded:
+                host.load(spec.name, SERVICE, spec)
+                loaded = True
+        return host.submit(spec.name, nothing, text)
+
+    return punctuate
 
 
 def is_punctuated(transcript: Transcript) -> bool:
@@ -51,13 +62,15 @@ def is_punctuated(transcript: Transcript) -> bool:
 class PunctuationStep:
     """Adds marks, and cuts segments anew where sentences end. A transcript that has marks already is left alone."""
 
-    def __init__(self, punctuate: Punctuate) -> None:
+    def __init__(self, punctuate: Punctuate, languages: Collection[str] = ()) -> None:
         """Begin.
 
         Args:
             punctuate: the model (`load_punctuation`); may be called from many threads.
+            languages: those it knows; transcripts in any other are left alone. Empty: all.
         """
         self._punctuate = punctuate
+        self._languages = languages
 
     def __call__(self, transcript: Transcript) -> Transcript:
         """Punctuate one transcript.
@@ -65,7 +78,8 @@ class PunctuationStep:
         Raises:
             EngineError: the model failed.
         """
-        if is_punctuated(transcript):
+        foreign = self._languages and transcript.language and transcript.language not in self._languages
+        if foreign or is_punctuated(transcript):
             return transcript
         runs = list(_runs(transcript.segments))
         answers = [self._punctuate(_text(run)) for run in runs]

@@ -46,6 +46,7 @@ def another_value(name, value):
         "language": ("zh", "zh"),
         "rate": ("8000", 8000),
         "subtitle-style": ("bbc", "bbc"),
+        "punctuation": ("yes", True),
     }
     if name in special:
         return special[name]
@@ -55,7 +56,8 @@ def another_value(name, value):
         return "srt,vtt", ["srt", "vtt"]
     if name.startswith("vad-") and name != "vad-model":
         return "0.25", 0.25
-    numbers = {"audio-track", "jobs", "max-chunk", "max-words", "raw-channels"}
+    numbers = {"audio-track", "jobs", "max-chunk", "max-words", "raw-channels", "speakers", "cluster-threshold"}
+    numbers |= {"min-speakers", "max-speakers"}
     return ("9", 9) if isinstance(value, int | float) or name in numbers else ("somewhere", "somewhere")
 
 

@@ -1,0 +1,58 @@
+"""The language service: speech in, the ISO code of what is spoken out, by a Whisper model in the engine process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sherpa_onnx
+
+from asrcli.audio.types import SAMPLE_RATE
+from asrcli.backends.onnx_metadata import read_metadata
+from asrcli.backends.sherpa_onnx import as_floats
+from asrcli.backends.types import Job, ModelSpec
+from asrcli.errors import ModelError
+
+#: silence after the speech, in frames of 10 ms: the engine's default, and what fits in Whisper's 30 s
+_TAIL = 1000
+
+
+def load(spec: ModelSpec, threads: int) -> LanguageIdentifier:
+    """Load a model of kind "language-id". Each call runs on one engine thread: parallelism is across jobs.
+
+    Raises:
+        ModelError: it is no Whisper model, or one of a single language.
+    """
+    del threads
+    if "encoder" not in spec.files or "decoder" not in spec.files:
+        raise ModelError(
+            f"The model {spec.name} cannot tell languages.", "Whisper models can: asrcli models lists them."
+        )
+    # The engine would end its process over both.
+    metadata = read_metadata(spec.files["encoder"])
+    if metadata.get("is_multilingual") != "1" or not metadata.get("all_language_codes"):
+        raise ModelError(
+            f"The Whisper model {spec.name} knows one language only.",
+            "Take a multilingual one, such as whisper-lid-tiny.",
+        )
+    whisper = sherpa_onnx.SpokenLanguageIdentificationWhisperConfig(
+        encoder=str(spec.files["encoder"]), decoder=str(spec.files["decoder"]), tail_paddings=_TAIL
+    )
+    config = sherpa_onnx.SpokenLanguageIdentificationConfig(whisper=whisper, num_threads=1)
+    return LanguageIdentifier(sherpa_onnx.SpokenLanguageIdentification(config))
+
+
+class LanguageIdentifier:
+    """Jobs carry samples, of which the first 30 s are heard; results are ISO codes."""
+
+    batch_size = 1
+
+    def __init__(self, engine: sherpa_onnx.SpokenLanguageIdentification) -> None:
+        self._engine = engine
+
+    def run(self, jobs: Sequence[Job]) -> Sequence[str]:
+        return [self._identify(job) for job in jobs]
+
+    def _identify(self, job: Job) -> str:
+        stream = self._engine.create_stream()
+        stream.accept_waveform(SAMPLE_RATE, as_floats(job.samples))
+        return str(self._engine.compute(stream))

@@ -1,0 +1,189 @@
+"""The models of one run: the recogniser, and those that the options put beside it.
+
+`choose` settles which they are, before anything is loaded (a journal wants to know); `runtime.Runtime` loads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asrcli.backends.sherpa_check import check_language, languages_of, model_type, validate
+from asrcli.errors import LanguageNotSupportedError
+from asrcli.options import TranscribeOptions
+
+if TYPE_CHECKING:
+    from asrcli.backends.host import EngineHost
+    from asrcli.backends.types import ModelSpec
+    from asrcli.languages import Identify
+    from asrcli.models.entry import Kind
+    from asrcli.models.registry import Registry
+    from asrcli.speakers.enrol import VoiceStore
+    from asrcli.speakers.loading import Prepared
+    from asrcli.transcript import Transcript
+
+#: name (None: the default) and kind -> the model, fetched first where the caller wants that
+Get = Callable[[str | None, "Kind"], "ModelSpec"]
+Step = Callable[["Transcript"], "Transcript"]
+
+#: what `EngineHost.load` takes as the kind
+_LANGUAGE_SERVICE = "asrcli.backends.language_id:load"
+_LANGUAGE = "spoken language"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ensemble:
+    """What works on one run's inputs, settled but not loaded."""
+
+    spec: ModelSpec
+    #: fitted to the models: what the recogniser cannot do and a step does is no longer asked of it
+    options: TranscribeOptions
+    speakers: Prepared | None = None
+    punctuation: ModelSpec | None = None
+    #: tells the spoken language, for a recogniser that does not
+    identification: ModelSpec | None = None
+    #: where grammars that write digits are kept; None: nobody has to write digits after recognition
+    itn_cache: Path | None = None
+    #: what the user should know
+    notices: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """What all models add to a journal's fingerprint: the recogniser's own digest where it is alone."""
+        beside = [self.speakers, self.punctuation, self.identification]
+        if not any(beside) and self.itn_cache is None:
+            return self.spec.digest
+        parts = [self.spec.digest, *(one.digest if one else "" for one in beside), str(self.itn_cache is not None)]
+        return sha256("\n".join(parts).encode()).hexdigest()
+
+    def identify(self, host: EngineHost) -> Identify | None:
+        """Begin to load the model that tells languages."""
+        if self.identification is None:
+            return None
+        host.load(_LANGUAGE, _LANGUAGE_SERVICE, self.identification)
+        return lambda samples: host.submit(_LANGUAGE, samples)
+
+    def steps(self, host: EngineHost) -> tuple[Step, ...]:
+        """The text steps in order: marks, hotwords, numbers, emoji.
+
+        Raises:
+            MissingExtraError: a package that a step needs is not installed.
+        """
+        steps: list[Step] = []
+        text = self.options.text
+        if self.punctuation is not None:
+            from asrcli.text.punctuation import PunctuationStep, load_punctuation
+
+            # Who asks for marks gets them in any language; unasked, only where the model knows it.
+            languages = () if text.punctuation else self.punctuation.languages
+            steps.append(PunctuationStep(load_punctuation(host, self.punctuation), languages))
+        if text.corrections:
+            from asrcli.text.phonetic import PhoneticStep
+
+            steps.append(PhoneticStep(text.corrections))
+        if self.itn_cache is not None:
+            from asrcli.text.itn import ItnStep
+
+            steps.append(ItnStep(self.itn_cache))
+        if text.rich:
+            from asrcli.text.rich import rich_text
+
+            steps.append(rich_text)
+        return tuple(steps)
+
+
+def choose(
+    spec: ModelSpec, options: TranscribeOptions, registry: Registry, get: Get, voices: VoiceStore | None = None
+) -> Ensemble:
+    """Settle which models stand beside a recogniser.
+
+    Args:
+        spec: the recogniser.
+        options: what is asked for.
+        registry: what is installed.
+        get: resolves the models that are needed.
+        voices: enrolled voices, for diarization.
+
+    Raises:
+        UsageError: the recogniser does not take the language, hotwords or other options that are asked for, or these
+            contradict each other.
+        ModelError: a model is unknown, not to be had, or not what its type needs.
+        InputError: a stored voice print is damaged.
+    """
+    options = _fit(spec, options)
+    identification = _identification(spec, options, registry, get)
+    told = options.recognition
+    if identification is not None:
+        told = replace(told, language=next(iter(languages_of(spec)), None))
+    validate(spec, told)
+    speakers = None
+    if options.speakers.enabled:
+        from asrcli.speakers.loading import prepare
+
+        segmentation = get(options.speakers.segmentation_model, "segmentation")
+        embedding = get(options.speakers.embedding_model, "embedding")
+        speakers = prepare(segmentation, embedding, options.speakers, voices)
+    itn_cache, notices = _itn(spec, options, registry)
+    return Ensemble(
+        spec=spec,
+        options=options,
+        speakers=speakers,
+        punctuation=_punctuation(spec, options, registry, get),
+        identification=identification,
+        itn_cache=itn_cache,
+        notices=(*notices, *(speakers.notices if speakers else ())),
+    )
+
+
+def _fit(spec: ModelSpec, options: TranscribeOptions) -> TranscribeOptions:
+    """Hotwords that are corrected afterwards are not asked of a model that takes none."""
+    if not options.text.corrections or model_type(spec).hotwords != "none":
+        return options
+    return replace(options, recognition=replace(options.recognition, hotwords=()))
+
+
+def _identification(spec: ModelSpec, options: TranscribeOptions, registry: Registry, get: Get) -> ModelSpec | None:
+    """The model that tells languages, where nobody says the language and the recogniser does not tell it."""
+    asked = options.identification
+    if options.recognition.language is not None or len(languages_of(spec)) == 1:
+        return None
+    if asked.enabled:
+        if model_type(spec).tells_language and asked.model is None:
+            return None
+        return get(asked.model, "language-id")
+    try:
+        check_language(spec, None)
+    except LanguageNotSupportedError:
+        name = asked.model or registry.available("language-id")
+        return get(name, "language-id") if name else None
+    return None
+
+
+def _punctuation(spec: ModelSpec, options: TranscribeOptions, registry: Registry, get: Get) -> ModelSpec | None:
+    wanted, row = options.text.punctuation, model_type(spec)
+    if wanted is False:
+        return None
+    if wanted:
+        return get(options.text.punctuation_model, "punctuation")
+    if row.written and (options.recognition.itn or not row.itn_option):
+        return None
+    name = options.text.punctuation_model or registry.available("punctuation")
+    return get(name, "punctuation") if name else None
+
+
+def _itn(spec: ModelSpec, options: TranscribeOptions, registry: Registry) -> tuple[Path | None, tuple[str, ...]]:
+    """Where grammars are kept, if numbers are written as digits after recognition; notices."""
+    from asrcli.text.itn import is_available
+
+    row, wanted = model_type(spec), options.text.itn
+    own = row.itn_option or any(spec.files.get(name) or spec.options.get(name) for name in ("rule_fsts", "rule_fars"))
+    if not options.recognition.itn or wanted is False or own or (row.written and not wanted):
+        return None, ()
+    if is_available():
+        return registry.cache_dir / "itn", ()
+    if wanted:
+        return None, (f"{spec.name} leaves numbers as it hears them; to write digits: pip install 'asrcli[itn]'.",)
+    return None, ()

@@ -1,0 +1,93 @@
+"""Which language is spoken, before the recogniser is asked: for models that have to be told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Future
+
+import numpy as np
+
+from asrcli.audio.types import SAMPLE_RATE, Samples
+from asrcli.errors import SpokenLanguageError
+from asrcli.vad.types import Chunk
+
+#: (samples,) at 16 kHz -> ISO code of what is spoken
+Identify = Callable[[Samples], "Future[str]"]
+
+#: seconds of speech from which the language of a whole recording is told: as much as Whisper hears at once
+_TELLING = 30.0
+#: seconds of speech that tell the language of a chunk; in less, one is easily taken for another
+_LEAST = 2.0
+
+
+class LanguageFinder:
+    """Holds chunks back until their language is known. One for each channel of an input."""
+
+    def __init__(self, identify: Identify, languages: Collection[str] = (), *, per_chunk: bool = False) -> None:
+        """Begin.
+
+        Args:
+            identify: the language service.
+            languages: what the recogniser can do; empty: anything.
+            per_chunk: tell each chunk's language rather than that of the whole.
+        """
+        self._identify = identify
+        self._languages = languages
+        self._per_chunk = per_chunk
+        self._language: str | None = None
+        self._held: list[Chunk] = []
+
+    def push(self, chunks: Sequence[Chunk]) -> list[tuple[Chunk, str]]:
+        """Take the next chunks; those whose language is known by now come back with it, in order.
+
+        Raises:
+            SpokenLanguageError: the recogniser cannot do the language.
+            EngineError: the service failed.
+        """
+        out: list[tuple[Chunk, str]] = []
+        for chunk in chunks:
+            self._held.append(chunk)
+            if self._per_chunk and _seconds([chunk]) >= _LEAST:
+                # A chunk that seems to be in a language out of reach goes by the one before it.
+                self._language = self._supported(self._ask([chunk])) or self._language
+            if self._language is None and _seconds(self._held) >= _TELLING:
+                self._decide()
+            out += self._release()
+        return out
+
+    def finish(self) -> list[tuple[Chunk, str]]:
+        """The input has ended: what is still held, with its language.
+
+        Raises:
+            SpokenLanguageError, EngineError: as `push`.
+        """
+        if self._held:
+            self._decide()
+        return self._release()
+
+    def _decide(self) -> None:
+        found = self._ask(self._held)
+        self._language = self._supported(found)
+        if self._language is None:
+            raise SpokenLanguageError(
+                f"The spoken language seems to be {found!r}, which the model cannot do.",
+                f"It does: {', '.join(self._languages)}. Choose another with --model, or say it with --language.",
+            )
+
+    def _supported(self, language: str) -> str | None:
+        return language if not self._languages or language in self._languages else None
+
+    def _ask(self, chunks: Sequence[Chunk]) -> str:
+        samples = np.concatenate([chunk.samples for chunk in chunks])
+        return self._identify(samples[: round(_TELLING * SAMPLE_RATE)]).result()
+
+    def _release(self) -> list[tuple[Chunk, str]]:
+        if self._language is None:
+            return []
+        known = [(chunk, self._language) for chunk in self._held]
+        self._held.clear()
+        return known
+
+
+def _seconds(chunks: Sequence[Chunk]) -> float:
+    return sum(len(chunk.samples) for chunk in chunks) / SAMPLE_RATE
