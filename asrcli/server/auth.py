@@ -23,8 +23,12 @@ from asrcli.server.errors import ForbiddenError, Problem, UnauthorisedError, pro
 
 #: says whether the server lives, and nothing else
 OPEN_PATHS = frozenset({"/health", "/healthz"})
-#: pages for people: a browser can be asked for the key there (any user name, the key as password)
-_PAGES = frozenset({"/", "/ws/v1/asr/test", "/docs", "/redoc"})
+#: scripts and styles of the pages: published with the program, the same everywhere
+_OPEN_PREFIX = "/page/assets/"
+#: pages that ask for the key themselves; without it they answer 401 and hold nothing of the server's
+_ASKING_PAGES = frozenset({"/", "/ws/v1/asr/test"})
+#: pages for which the browser must ask (any user name, the key as password)
+_PAGES = frozenset({"/docs", "/redoc"})
 
 _QUERY_NAMES = frozenset({"token", "x_nls_token", "x-nls-token", "api_key"})
 
@@ -127,8 +131,11 @@ class Door:
             if not origin_allowed(scope, self._origins):
                 return problem_of(ForbiddenError("WebSockets of this web origin are not allowed."))
             return None
-        if state["authorised"] or scope["path"] in OPEN_PATHS:
+        path = scope["path"]
+        if state["authorised"] or path in OPEN_PATHS or path.startswith(_OPEN_PREFIX):
             return None
+        if path in _ASKING_PAGES and scope["method"] in {"GET", "HEAD"} and _wants_html(scope):
+            return None  # the page answers 401
         return problem_of(UnauthorisedError("Missing or wrong API key.", "Send: Authorization: Bearer KEY."))
 
     def _client(self, scope: Scope, offered: list[str]) -> str:
@@ -137,9 +144,13 @@ class Door:
         return f"{host} {_digest(offered[0]).hex()[:16]}" if self._keys and offered else host
 
 
+def _wants_html(scope: Scope) -> bool:
+    return "text/html" in Headers(scope=scope).get("accept", "")
+
+
 def challenge(scope: Scope) -> dict[str, str]:
     """What a 401 must say: browsers ask people for the key on pages, but never behind a script's back."""
-    page = scope["path"] in _PAGES and "text/html" in Headers(scope=scope).get("accept", "")
+    page = scope["path"] in _PAGES and _wants_html(scope)
     return {"www-authenticate": 'Basic realm="asrcli", charset="UTF-8"' if page else "Bearer"}
 
 

@@ -140,14 +140,18 @@ async def _events(telling: Telling, fields: Fields) -> AsyncIterator[str]:
         text += delta
         yield event(_delta(delta, segment, fields))
     try:
-        transcript = lettered(telling.work.result())
+        whole = telling.work.result()
     except Exception as error:  # noqa: BLE001 -- 200 has been said: what went wrong can only be an event
         yield event(error_body(problem_of(error)), "error")
         return
+    transcript = lettered(whole)
     if fields.response_format == "diarized_json":
         for segment in transcript.segments:
             yield event(speaker_segment(segment))
-    yield event(_done(transcript, fields))
+    done = _done(transcript, fields)
+    if fields.response_format == "verbose_json":
+        done["transcript"] = whole.to_dict()
+    yield event(done)
     yield event("[DONE]")
 
 
@@ -155,6 +159,8 @@ def _delta(delta: str, segment: Segment, fields: Fields) -> dict[str, Any]:
     body: dict[str, Any] = {"type": "transcript.text.delta", "delta": delta}
     if fields.logprobs:
         body["logprobs"] = logprobs(segment)
+    if fields.response_format == "verbose_json":
+        body["segment"] = segment.to_dict()  # not in OpenAI's interface, where verbose_json is never streamed
     return body
 
 

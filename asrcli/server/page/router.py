@@ -1,0 +1,78 @@
+"""The pages for people: `/`, to transcribe with a browser, and `/ws/v1/asr/test`, to watch the live protocols.
+
+A page holds nothing of the server's, so without a key it is still answered, with 401, and asks for the key itself:
+scripts can then send it where a browser's own dialog would not, with WebSockets.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import FileResponse
+
+from asrcli import __version__
+from asrcli.server.auth import challenge
+from asrcli.server.errors import NotFoundError
+
+router = APIRouter(include_in_schema=False)
+
+_HERE = Path(__file__).parent
+_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+_ASSETS = {file.name: file for file in (_HERE / "assets").iterdir() if file.suffix in _TYPES}
+_HEADERS = {
+    # Nothing but our own files, no inline script or style, no frame around us.
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; media-src blob:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "permissions-policy": "microphone=(self), camera=(), geolocation=()",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "cache-control": "no-cache",
+}
+
+
+@router.api_route("/", methods=["GET", "HEAD"])
+async def page(request: Request) -> FileResponse:
+    """The page."""
+    return _document(request, "index.html")
+
+
+@router.api_route("/ws/v1/asr/test", methods=["GET", "HEAD"])
+async def tester(request: Request) -> FileResponse:
+    """The live protocols, frame by frame."""
+    return _document(request, "tester.html")
+
+
+@router.get("/page/assets/{name}")
+async def asset(name: str) -> FileResponse:
+    """Scripts and styles: the same for everybody, so open to everybody."""
+    file = _ASSETS.get(name)
+    if file is None:
+        raise NotFoundError("There is no such file.")
+    return FileResponse(file, media_type=_TYPES[file.suffix], headers=_HEADERS)
+
+
+@router.get("/page/settings")
+def settings(request: Request) -> dict[str, Any]:
+    """What the page must know of the server."""
+    pool = request.app.state.pool
+    models = [
+        {"id": entry.name, "languages": list(entry.languages), "description": entry.description}
+        for entry in pool.installed()
+    ]
+    return {
+        "version": __version__,
+        "models": models,
+        "diarization": pool.can_diarize(),
+        "keyed": bool(request.app.state.keys),
+        "max_upload": request.app.state.settings.max_upload,
+    }
+
+
+def _document(request: Request, name: str) -> FileResponse:
+    if request.state.authorised:
+        return FileResponse(_HERE / name, headers=_HEADERS)
+    return FileResponse(_HERE / name, 401, headers=_HEADERS | challenge(request.scope))
