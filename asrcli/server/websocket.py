@@ -18,6 +18,8 @@ from asrcli.server.connection import POLICY, UNAUTHORISED, Connection, GoneError
 from asrcli.server.context import Context
 from asrcli.server.funasr_ws import FunasrSession
 from asrcli.server.live.service import LiveService
+from asrcli.server.qwen_ws import QwenSession
+from asrcli.server.realtime_ws import COMMANDS, RealtimeSession
 
 
 class Session(Protocol):
@@ -51,6 +53,8 @@ _FUNASR_FIELDS = frozenset({"mode", "is_speaking", "chunk_size", "wav_name"})
 _SESSIONS: dict[str, Callable[[Context], Session]] = {
     _ALIYUN: AliyunSession,
     _FUNASR: FunasrSession,
+    _QWEN: QwenSession,
+    _REALTIME: RealtimeSession,
 }
 
 
@@ -107,7 +111,8 @@ def _protocol_of(frame: str | bytes) -> str | None:
         return None
     body = read_object(frame)
     if body is None:
-        return None
+        word = frame.strip().partition(":")[0].upper()
+        return _REALTIME if word in COMMANDS else None
     if "header" in body:
         return _ALIYUN
     if "type" in body:

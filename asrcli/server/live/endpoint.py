@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -33,6 +34,10 @@ class EndpointOptions:
     pad_after: float = 0.3
 
 
+#: why a sentence ended: a pause, its length, or the end of the stream; None: it goes on
+Reason = Literal["pause", "length", "stop"]
+
+
 @dataclass(frozen=True, slots=True)
 class Sentence:
     """A sentence so far, or the whole of it; positions in samples of the stream."""
@@ -41,6 +46,7 @@ class Sentence:
     onset: int
     #: the audio, padding included
     chunk: Chunk
+    reason: Reason | None = None
 
     @property
     def span(self) -> tuple[int, int]:
@@ -103,15 +109,11 @@ class Endpointer:
         self._forget()
         return ended
 
-    def cut(self) -> list[Sentence]:
-        """End the sentence at hand here: somebody who knows better says that it is over."""
-        return self._close(self._tracker.close())
-
     def finish(self) -> list[Sentence]:
         """The stream has ended: so has the sentence at hand."""
         rest = self._audio.read(self._heard, self._audio.end)
         ended = self._hear(np.pad(rest, (0, -len(rest) % WINDOW))) if len(rest) else []
-        return ended + self._close(self._tracker.close())
+        return ended + self._close(self._tracker.close(), "stop")
 
     def _hear(self, samples: Samples) -> list[Sentence]:
         ended: list[Sentence] = []
@@ -119,16 +121,16 @@ class Endpointer:
         self._probabilities.append(probabilities)
         for probability in probabilities.tolist():
             self._heard += WINDOW
-            ended += self._close(self._tracker.step(probability))
+            ended += self._close(self._tracker.step(probability), "pause")
             stretch = self._tracker.stretch
             if stretch is not None and stretch.end - stretch.start >= self._longest:
                 ended.append(self._cut(stretch))
         return ended
 
-    def _close(self, stretch: Region | None) -> list[Sentence]:
+    def _close(self, stretch: Region | None, reason: Reason) -> list[Sentence]:
         if stretch is None:
             return []
-        return [self._give(stretch.start, self._start_of(stretch), self._end_of(stretch))]
+        return [self._give(stretch.start, self._start_of(stretch), self._end_of(stretch), reason)]
 
     def _cut(self, stretch: Region) -> Sentence:
         """End a sentence that has grown too long where speech is least likely; the rest begins the next."""
@@ -136,13 +138,13 @@ class Endpointer:
         first = max(stretch.start // WINDOW + 1, last - round(_CUT_SEARCH * SAMPLE_RATE / WINDOW))
         lowest = int(np.argmin(self._probabilities.read(first, last)[::-1]))
         position = min((last - lowest) * WINDOW - WINDOW // 2, stretch.end)
-        sentence = self._give(stretch.start, self._start_of(stretch), position)
+        sentence = self._give(stretch.start, self._start_of(stretch), position, "length")
         self._tracker.cut(position)
         return sentence
 
-    def _give(self, onset: int, start: int, end: int) -> Sentence:
+    def _give(self, onset: int, start: int, end: int, reason: Reason) -> Sentence:
         self._given = end
-        return Sentence(onset, self._chunk(start, end))
+        return Sentence(onset, self._chunk(start, end), reason)
 
     def _start_of(self, stretch: Region) -> int:
         return max(stretch.start - self._before, self._given, 0)

@@ -17,7 +17,7 @@ from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.types import Hypothesis
 from asrcli.options import RecognitionOptions
 from asrcli.server.live.agreement import StablePrefix
-from asrcli.server.live.endpoint import Endpointer, EndpointOptions, Sentence
+from asrcli.server.live.endpoint import Endpointer, EndpointOptions, Reason, Sentence
 from asrcli.server.live.following import Follower
 from asrcli.server.live.nearfield import NearField
 from asrcli.server.live.turns import Urgency
@@ -78,8 +78,13 @@ class SentenceEnded:
     text: str
     #: what is to be appended to the last `Partial.stable` by those who show only what stands
     rest: str
+    reason: Reason | None
     #: sentences as the text's punctuation has it
     segments: tuple[Segment, ...] = ()
+
+    @property
+    def language(self) -> str | None:
+        return next((segment.language for segment in self.segments), None)
 
     @property
     def words(self) -> tuple[Word, ...]:
@@ -130,11 +135,6 @@ class LiveSession:
                 await self._room.wait()
             if start:
                 await asyncio.sleep(0)
-
-    def cut(self) -> None:
-        """End the sentence at hand here, if there is one; the stream goes on."""
-        self._ended.extend(self._endpointer.cut())
-        self._changed.set()
 
     def finish(self) -> None:
         """The speaker has stopped: end the sentence at hand. `events` ends when all has been said."""
@@ -223,7 +223,9 @@ class LiveSession:
         if text or self._begun:
             events = self._begin(sentence)
             start, end = sentence.onset / SAMPLE_RATE, sentence.chunk.end / SAMPLE_RATE
-            events.append(SentenceEnded(self._index, start, end, text, self._prefix.rest(text), segments))
+            events.append(
+                SentenceEnded(self._index, start, end, text, self._prefix.rest(text), sentence.reason, segments)
+            )
         self._begun = False
         self._prefix = StablePrefix()
         return events

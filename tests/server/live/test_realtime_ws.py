@@ -1,0 +1,93 @@
+"""The bare-text protocol of funasr-realtime-server over a real socket."""
+
+from __future__ import annotations
+
+from .conftest import pcm, plain, silence
+
+
+def is_over(message):
+    return message.get("is_final") or message.get("event") == "error"
+
+
+async def say(client, command):
+    await client.socket.send(command)
+    return await client.hear()
+
+
+def test_start_audio_stop(talk, speech):
+    async def story(client):
+        assert await say(client, "START") == {"event": "started"}
+        await client.play(pcm(speech[: 16000 * 5]) + silence(1.5) + pcm(speech[16000 * 5 : 16000 * 9]))
+        await client.socket.send("stop")
+        return await client.hear_until(is_over), await client.hear()
+
+    heard, stopped = talk("/", story)
+    assert stopped == {"event": "stopped"}
+    counts = [len(message["sentences"]) for message in heard]
+    assert counts == sorted(counts)
+    final = heard[-1]
+    assert (final["partial"], final["partial_start_ms"]) == ("", 0)
+    assert final["duration_ms"] == 10500
+    assert len(final["sentences"]) >= 2
+    times = [time for sentence in final["sentences"] for time in (sentence["start"], sentence["end"])]
+    assert times == sorted(times)
+    text = plain(" ".join(sentence["text"] for sentence in final["sentences"]))
+    assert text.startswith("it was the best of times it was the worst of times")
+    assert "foolishness" in text
+
+
+def test_commit_ends_an_utterance_and_keeps_the_session(talk, speech):
+    async def story(client):
+        await say(client, "START")
+        await client.play(pcm(speech[: 16000 * 4]))
+        await client.socket.send("COMMIT")
+        first = (await client.hear_until(is_over))[-1]
+        await client.play(pcm(speech[16000 * 5 : 16000 * 9]))
+        await client.socket.send("COMMIT")
+        second = (await client.hear_until(is_over))[-1]
+        return first, second, await say(client, "STOP")
+
+    first, second, stopped = talk("/", story)
+    assert plain(first["sentences"][0]["text"]).startswith("it was the best of times")
+    assert "foolishness" in plain(" ".join(sentence["text"] for sentence in second["sentences"]))
+    assert second["sentences"][0]["start"] >= 4000
+    assert second["duration_ms"] == 8000
+    assert stopped == {"event": "stopped"}
+
+
+def test_commands(talk, speech):
+    async def story(client):
+        assert await say(client, "Hotwords: Dickens, Paris") == {
+            "event": "hotwords_set",
+            "hotwords": ["Dickens", "Paris"],
+        }
+        assert await say(client, "LANGUAGE:en") == {"event": "language_set", "language": "en"}
+        answer = await say(client, "POSTPROCESS_HOTWORDS:best=>finest,worst=>darkest")
+        assert answer["hotwords"] == ["best=>finest", "worst=>darkest"]
+        assert (await say(client, "COMMIT"))["event"] == "error"
+        assert (await say(client, "DANCE"))["event"] == "error"
+        assert (await say(client, "POSTPROCESS_HOTWORDS:nonsense"))["event"] == "error"
+        await say(client, "START")
+        await client.play(pcm(speech[: 16000 * 4]))
+        await client.socket.send("STOP")
+        return (await client.hear_until(is_over))[-1]
+
+    final = talk("/", story)
+    assert plain(final["sentences"][0]["text"]).startswith("it was the finest of times")
+
+
+def test_a_language_the_model_cannot_do_is_an_error_and_the_next_start_works(talk, speech):
+    async def story(client):
+        await say(client, "LANGUAGE:tlh")
+        await say(client, "START")
+        await client.play(pcm(speech[:1600]))
+        error = await client.hear()
+        await say(client, "LANGUAGE:")
+        await say(client, "START")
+        await client.play(pcm(speech[: 16000 * 4]))
+        await client.socket.send("STOP")
+        return error, (await client.hear_until(is_over))[-1]
+
+    error, final = talk("/", story)
+    assert error["event"] == "error"
+    assert final["sentences"]
