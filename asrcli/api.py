@@ -10,7 +10,6 @@ from asrcli.ensemble import choose
 from asrcli.models.registry import Registry
 from asrcli.options import TranscribeOptions
 from asrcli.runtime import Runtime
-from asrcli.speakers.enrol import VoiceStore, default_folder
 from asrcli.transcript import Transcript
 
 
@@ -43,8 +42,6 @@ def transcribe(
     options = options or TranscribeOptions()
     registry = Registry(model_dir)
     spec = registry.resolve(model, language=options.recognition.language)
-    ensemble = choose(
-        spec, options, registry, lambda name, kind: registry.resolve(name, kind=kind), VoiceStore(default_folder())
-    )
+    ensemble = choose(spec, options, registry, lambda name, kind: registry.resolve(name, kind=kind))
     with Runtime(ensemble, jobs=jobs) as runtime:
         return runtime.transcribe(Source(name=os.fspath(path), path=Path(path)))

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from asrcli.languages import Identify
     from asrcli.models.entry import Kind
     from asrcli.models.registry import Registry
-    from asrcli.speakers.enrol import VoiceStore
     from asrcli.speakers.loading import Prepared
     from asrcli.transcript import Transcript
 
@@ -95,17 +94,14 @@ class Ensemble:
         return tuple(steps)
 
 
-def choose(
-    spec: ModelSpec, options: TranscribeOptions, registry: Registry, get: Get, voices: VoiceStore | None = None
-) -> Ensemble:
-    """Settle which models stand beside a recogniser.
+def choose(spec: ModelSpec, options: TranscribeOptions, registry: Registry, get: Get) -> Ensemble:
+    """Settle which models stand beside a recogniser. Who is enrolled on this machine is known to diarization.
 
     Args:
         spec: the recogniser.
         options: what is asked for.
         registry: what is installed.
         get: resolves the models that are needed.
-        voices: enrolled voices, for diarization.
 
     Raises:
         UsageError: the recogniser does not take the language, hotwords or other options that are asked for, or these
@@ -121,11 +117,12 @@ def choose(
     validate(spec, told)
     speakers = None
     if options.speakers.enabled:
+        from asrcli.speakers.enrol import VoiceStore, default_folder
         from asrcli.speakers.loading import prepare
 
         segmentation = get(options.speakers.segmentation_model, "segmentation")
         embedding = get(options.speakers.embedding_model, "embedding")
-        speakers = prepare(segmentation, embedding, options.speakers, voices)
+        speakers = prepare(segmentation, embedding, options.speakers, VoiceStore(default_folder()))
     itn_cache, notices = _itn(spec, options, registry)
     return Ensemble(
         spec=spec,

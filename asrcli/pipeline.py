@@ -278,6 +278,8 @@ class _Work:
         found = [self._in_file_time(lane, segment) for lane in self._lanes for segment in lane.segments]
         if self._tracker is not None:
             offset = self._stream.offset
+            if not found:
+                return [], []  # noise may sound like a voice to diarization, but says nothing
             turns = [replace(turn, start=turn.start + offset, end=turn.end + offset) for turn in self._tracker.finish()]
             return self._tracker.label(found, turns), turns
         if self._dedupe is not None and len(self._dedupe.duplicates()) < len(self._lanes) - 1:

@@ -26,7 +26,6 @@ def choose_models(ctx: typer.Context, arguments: ModelArguments, options: Transc
     """
     from asrcli.ensemble import choose
     from asrcli.models.registry import Registry
-    from asrcli.speakers.enrol import VoiceStore, default_folder
 
     spec = choose_model(ctx, arguments)
     registry = Registry(arguments.model_dir)
@@ -34,7 +33,7 @@ def choose_models(ctx: typer.Context, arguments: ModelArguments, options: Transc
     def get(name: str | None, kind: Kind) -> ModelSpec:
         return _obtain(ctx, registry, name, kind, offline=arguments.offline)
 
-    return choose(spec, options, registry, get, VoiceStore(default_folder()))
+    return choose(spec, options, registry, get)
 
 
 def choose_model(ctx: typer.Context, arguments: ModelArguments) -> ModelSpec:
@@ -61,7 +60,6 @@ def find_models(arguments: ModelArguments, options: TranscribeOptions) -> Ensemb
     from asrcli.ensemble import choose
     from asrcli.errors import ModelNotInstalledError
     from asrcli.models.registry import Registry
-    from asrcli.speakers.enrol import VoiceStore, default_folder
 
     registry = Registry(arguments.model_dir)
 
@@ -70,7 +68,7 @@ def find_models(arguments: ModelArguments, options: TranscribeOptions) -> Ensemb
 
     try:
         spec = registry.resolve(arguments.model, language=arguments.language)
-        return choose(spec, options, registry, get, VoiceStore(default_folder()))
+        return choose(spec, options, registry, get)
     except ModelNotInstalledError:
         if arguments.offline:
             raise

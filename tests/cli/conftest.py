@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import yaml
 
 
 @dataclass
@@ -117,3 +118,27 @@ def recordings(asrcli, speech):
 def cut():
     """The function that cuts a wav file: `cut(source, target, start, end)` in seconds."""
     return cut_wav
+
+
+@pytest.fixture
+def write_models(home):
+    """Writes the user's models.yaml: `write_models({name: entry}, kind=name)`, the latter being defaults."""
+
+    def write(models, **defaults):
+        path = Path(home["XDG_DATA_HOME"]) / "asrcli" / "models.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        named = {kind.replace("_", "-"): name for kind, name in defaults.items()}
+        path.write_text(yaml.safe_dump({"models": models, "defaults": named}), encoding="utf-8")
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def tone_entry():
+    """An entry of models.yaml for a model that `tests.tone` built: `tone_entry(type, folder, kind=...)`."""
+
+    def make(type_, folder, **fields):
+        files = {path.stem: path.name for path in [*folder.glob("*.onnx"), *folder.glob("tokens.txt")]}
+        return {"type": type_, "dir": str(folder), "files": files} | fields
+
+    return make

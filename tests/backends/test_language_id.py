@@ -1,0 +1,43 @@
+"""The language service: a Whisper model that goes by the first word it hears, in the real engine process."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from asrcli.backends.host import EngineHost
+from asrcli.backends.language_id import load
+from asrcli.errors import ModelError
+from tests.tone import tone_audio, tone_spec
+
+KIND = "asrcli.backends.language_id:load"
+
+
+@pytest.fixture(scope="module")
+def spec(tone_models):
+    return tone_spec("whisper", tone_models("whisper"))
+
+
+def test_languages_are_told_by_what_is_heard(spec):
+    with EngineHost(2) as host:
+        host.load("languages", KIND, spec)
+        told = [host.submit("languages", tone_audio(tones)) for tones in ([7, 2], [0, 7], [2, 0], [7], [0])]
+        assert [future.result() for future in told] == ["zh", "en", "cy", "zh", "en"]
+
+
+def test_more_than_the_model_hears_at_once(spec):
+    rest = np.random.default_rng(0).normal(0, 1e-3, 40 * 16000).astype(np.float32)
+    with EngineHost(1) as host:
+        host.load("languages", KIND, spec)
+        assert host.submit("languages", np.concatenate([tone_audio([7, 0]), rest])).result() == "zh"
+
+
+def test_a_model_that_cannot_tell_languages_is_refused(spec, tone_models):
+    with pytest.raises(ModelError, match="cannot tell languages"):
+        load(tone_spec("zipformer_ctc", tone_models("zipformer_ctc")), 1)
+    # The engine would end its process over metadata that is not there.
+    moonshine = replace(spec, files=spec.files | {"encoder": spec.files["decoder"]})
+    with pytest.raises(ModelError, match="one language only"):
+        load(moonshine, 1)
