@@ -18,16 +18,20 @@ class StablePrefix:
         self._stable: list[Spelling] = []
         self._last: list[Spelling] = []
 
-    def update(self, text: str) -> tuple[str, str]:
+    def update(self, text: str, settled: str = "") -> tuple[str, str]:
         """Take the newest hypothesis of the whole sentence.
+
+        Args:
+            text: all of it.
+            settled: the beginning of it that will not be decoded again.
 
         Returns:
             (stable, text): the part that will not be taken back, and all that is to be shown: the stable part, and
             what the newest hypothesis says beyond it. Each `stable` begins with the one before.
         """
         words = split_words(text)
-        agreed = min(_common(self._last, words), len(words) - 1)
-        self._stable += words[len(self._stable) : max(agreed, 0)]
+        agreed = max(min(_common(self._last, words), len(words) - 1), len(split_words(settled)))
+        self._stable += words[len(self._stable) : agreed]
         self._last = words
         return join(self._stable), join([*self._stable, *words[len(self._stable) :]])
 

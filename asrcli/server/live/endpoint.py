@@ -47,11 +47,20 @@ class Sentence:
     #: the audio, padding included
     chunk: Chunk
     reason: Reason | None = None
+    #: whether the speaker pauses: this is all there is to it unless they go on
+    pausing: bool = False
 
     @property
     def span(self) -> tuple[int, int]:
         """What tells two hearings of one sentence apart."""
         return self.chunk.start, self.chunk.end
+
+    def since(self, position: int) -> Chunk:
+        """Its audio from a position of the stream on."""
+        if position <= self.chunk.start:
+            return self.chunk
+        samples = self.chunk.samples[position - self.chunk.start :]
+        return Chunk(position, samples, (Region(position, self.chunk.end),), Chunk.measure(samples))
 
 
 class Endpointer:
@@ -93,13 +102,9 @@ class Endpointer:
         stretch = self._tracker.stretch
         if stretch is None:
             return None
-        return Sentence(stretch.start, self._chunk(self._start_of(stretch), self._end_of(stretch)))
-
-    @property
-    def pausing(self) -> bool:
-        """Whether the sentence at hand is over unless the speaker goes on: all that it would hold has been heard."""
-        stretch = self._tracker.stretch
-        return stretch is not None and stretch.end + self._after <= self._audio.end
+        pausing = stretch.end + self._after <= self._audio.end
+        chunk = self._chunk(self._start_of(stretch), self._end_of(stretch))
+        return Sentence(stretch.start, chunk, pausing=pausing)
 
     def push(self, samples: Samples) -> list[Sentence]:
         """Hear the next (n,) samples; the sentences that have ended."""

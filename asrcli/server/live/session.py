@@ -14,11 +14,10 @@ from typing import Any
 
 from asrcli.assemble import Assembler
 from asrcli.audio.types import SAMPLE_RATE, Samples
-from asrcli.backends.types import Hypothesis
 from asrcli.options import RecognitionOptions
 from asrcli.server.live.agreement import StablePrefix
 from asrcli.server.live.endpoint import Endpointer, EndpointOptions, Reason, Sentence
-from asrcli.server.live.following import Follower
+from asrcli.server.live.following import Follower, Piece, Words
 from asrcli.server.live.nearfield import NearField
 from asrcli.server.live.turns import Urgency
 from asrcli.transcript import Segment, Word, join_words
@@ -185,8 +184,8 @@ class LiveSession:
             following.cancel()  # the sentence has ended meanwhile, and is what counts
             return []
         self._cost = time.monotonic() - started
-        text = following.result()
-        stable, shown = self._prefix.update(text)
+        words = following.result()
+        stable, shown = self._prefix.update(words.text, words.settled)
         if not shown:
             return []
         return [*self._begin(sentence), Partial(self._index, shown, stable, sentence.chunk.end / SAMPLE_RATE)]
@@ -197,9 +196,9 @@ class LiveSession:
         if sentence.chunk.start != self._span[0]:
             return True  # a new sentence
         fresh = (sentence.chunk.end - self._span[1]) / SAMPLE_RATE
-        return self._endpointer.pausing or fresh >= max(self._options.interval, _REST * self._cost)
+        return sentence.pausing or fresh >= max(self._options.interval, _REST * self._cost)
 
-    async def _until_done(self, following: asyncio.Future[str]) -> None:
+    async def _until_done(self, following: asyncio.Future[Words]) -> None:
         """Wait for it, unless a sentence ends before."""
         while not (following.done() or self._ended or self._finished):
             self._changed.clear()
@@ -216,8 +215,7 @@ class LiveSession:
         return [SentenceBegan(self._index, sentence.onset / SAMPLE_RATE)]
 
     async def _end(self, sentence: Sentence) -> list[Event]:
-        hypothesis = await self._follower.end(sentence)
-        segments = _segments(sentence, hypothesis, self._options.recognition.language)
+        segments = _segments(await self._follower.end(sentence), self._options.recognition.language)
         text = join_words([word for segment in segments for word in segment.words])
         events: list[Event] = []
         if text or self._begun:
@@ -231,6 +229,7 @@ class LiveSession:
         return events
 
 
-def _segments(sentence: Sentence, hypothesis: Hypothesis, language: str | None) -> tuple[Segment, ...]:
+def _segments(pieces: list[Piece], language: str | None) -> tuple[Segment, ...]:
     assembler = Assembler(language=language)
-    return (*assembler.push(sentence.chunk, hypothesis), *assembler.finish())
+    ready = [segment for chunk, hypothesis in pieces for segment in assembler.push(chunk, hypothesis)]
+    return (*ready, *assembler.finish())

@@ -16,7 +16,7 @@ from asrcli.backends.types import Hypothesis
 from asrcli.errors import AsrcliError, StreamLostError
 from asrcli.options import RecognitionOptions
 from asrcli.server.live.endpoint import Sentence
-from asrcli.server.live.following import Follower
+from asrcli.server.live.following import Follower, Piece, Words
 from asrcli.server.live.turns import Urgency
 
 #: `say(samples, request)`: one job of the streaming service
@@ -47,15 +47,18 @@ class Streaming:
         #: one job of a stream at a time
         self._lock = asyncio.Lock()
 
-    def follow(self, sentence: Sentence, urgency: Urgency) -> asyncio.Future[str]:
+    def follow(self, sentence: Sentence, urgency: Urgency) -> asyncio.Future[Words]:
         del urgency  # these jobs are short
         # Shielded: half a job would leave the stream behind what we believe it has heard.
-        return asyncio.shield(asyncio.ensure_future(self._play(sentence, "feed")))
+        return asyncio.shield(asyncio.ensure_future(self._words(sentence)))
 
-    async def end(self, sentence: Sentence) -> Hypothesis:
+    async def _words(self, sentence: Sentence) -> Words:
+        return Words(await self._play(sentence, "feed"))
+
+    async def end(self, sentence: Sentence) -> list[Piece]:
         text = await self._play(sentence, "cut")
         self._ended = []
-        return Hypothesis(text) if self._second is None else await self._second.end(sentence)
+        return [(sentence.chunk, Hypothesis(text))] if self._second is None else await self._second.end(sentence)
 
     async def close(self) -> None:
         if self._second is not None:
