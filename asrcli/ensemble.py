@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asrcli.backends.sherpa_check import check_language, languages_of, model_type, validate
-from asrcli.errors import LanguageNotSupportedError
+from asrcli.errors import LanguageNotSupportedError, OptionNotSupportedError
 from asrcli.options import TranscribeOptions
 
 if TYPE_CHECKING:
@@ -137,8 +137,14 @@ def choose(spec: ModelSpec, options: TranscribeOptions, registry: Registry, get:
 
 def _fit(spec: ModelSpec, options: TranscribeOptions) -> TranscribeOptions:
     """Hotwords that are corrected afterwards are not asked of a model that takes none."""
-    if not options.text.corrections or model_type(spec).hotwords != "none":
+    if not options.recognition.hotwords or model_type(spec).hotwords != "none":
         return options
+    if not options.text.corrections:
+        raise OptionNotSupportedError(
+            f"{spec.name} ({spec.type}) takes no hotwords.",
+            "Transducers, Qwen3-ASR and Fun-ASR-Nano do. Or have them written where the text sounds like them: "
+            "--correct-hotwords.",
+        )
     return replace(options, recognition=replace(options.recognition, hotwords=()))
 
 
