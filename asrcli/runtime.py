@@ -5,13 +5,13 @@ The CLI, the Python API and the server each open one `Runtime` and send their in
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from types import TracebackType
 
 from asrcli import pipeline
 from asrcli.audio.types import Source
 from asrcli.backends import backend_of
+from asrcli.backends.child import Launch, default_jobs
 from asrcli.backends.host import EngineHost
 from asrcli.backends.recognizer import load_recognizer
 from asrcli.backends.sherpa_check import languages_of, validate
@@ -20,14 +20,6 @@ from asrcli.ensemble import Ensemble
 from asrcli.options import RecognitionOptions, TranscribeOptions
 from asrcli.pipeline import Listener, Resources
 from asrcli.transcript import Transcript
-
-
-def default_jobs() -> int:
-    """One decoding thread for each core this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS has no affinity
-        return os.cpu_count() or 1
 
 
 class Runtime:
@@ -39,6 +31,7 @@ class Runtime:
         *,
         recognition: RecognitionOptions | None = None,
         jobs: int | None = None,
+        launched: Launch | None = None,
     ) -> None:
         """Check what is asked against the model, start the engine, and begin to load.
 
@@ -46,6 +39,7 @@ class Runtime:
             models: what works on the inputs (`ensemble.choose`), or a recogniser alone (`Registry.resolve`).
             recognition: what will be asked of a recogniser alone, where that is known beforehand.
             jobs: decoding threads; None: one a core.
+            launched: an engine process that was started beforehand for as many threads.
 
         Raises:
             UsageError: the model does not take the language, hotwords or other options that are asked for.
@@ -59,7 +53,7 @@ class Runtime:
         self.spec = models.spec
         self.jobs = jobs or default_jobs()
         self._options = models.options
-        self.host = EngineHost(self.jobs)
+        self.host = EngineHost(self.jobs, launched=launched)
         # Segmentation of speakers holds the interpreter of its process: recognition goes on in another.
         self._speaker_host = EngineHost(self.jobs) if models.speakers else None
         try:
@@ -112,3 +106,6 @@ class Runtime:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+__all__ = ["Runtime", "default_jobs"]

@@ -3,25 +3,12 @@
 from __future__ import annotations
 
 import mmap
-import os
-import tempfile
 
 import numpy as np
 
 from asrcli.audio.types import Samples
 
 _ITEM = 4  # bytes of a float32
-
-
-def create_file(size: int) -> int:
-    """An anonymous file of `size` bytes, sparse until written. Returns its descriptor."""
-    if hasattr(os, "memfd_create"):
-        descriptor = os.memfd_create("asrcli-audio", os.MFD_CLOEXEC)
-    else:
-        with tempfile.TemporaryFile() as file:
-            descriptor = os.dup(file.fileno())
-    os.ftruncate(descriptor, size)
-    return descriptor
 
 
 class Arena:

@@ -8,30 +8,19 @@ the jobs it held are tried again one at a time in a fresh child; the one that ki
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import socket
-import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any
 
 from asrcli.audio.types import Samples
-from asrcli.backends.arena import Arena, create_file
-from asrcli.backends.engine_log import EngineLog
+from asrcli.backends.arena import Arena
+from asrcli.backends.child import ARENA_SIZE, Child, Launch, launch
 from asrcli.errors import EngineCrashError, EngineError
-
-#: Address space of the shared audio buffer, bytes. Sparse: only what is in flight takes memory.
-_ARENA_SIZE = 256 << 20
-
-#: The child finds modules where we do; `-m` would put the user's current folder first.
-_BOOT = "import os, sys; sys.path[:] = sys.argv.pop().split(os.pathsep); import asrcli.backends.worker as w; w.main()"
 
 
 @dataclass(slots=True)
@@ -48,59 +37,6 @@ class _Job:
         return ("job", self.id, self.service, self.start, self.length, self.request, self.priority)
 
 
-class _Child:
-    """One life of the engine process."""
-
-    def __init__(self, arena_fd: int, threads: int) -> None:
-        self._socket, theirs = socket.socketpair()
-        self._burial = threading.Lock()
-        self._log_fd = create_file(0)
-        # Appending, so that the file can be cut short while it is written to.
-        fcntl.fcntl(self._log_fd, fcntl.F_SETFL, os.O_APPEND)
-        arguments = [str(theirs.fileno()), str(arena_fd), str(_ARENA_SIZE), str(threads), os.pathsep.join(sys.path)]
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", _BOOT, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=self._log_fd,
-            pass_fds=(theirs.fileno(), arena_fd),
-        )
-        theirs.close()
-        self.connection = Connection(os.dup(self._socket.fileno()))
-
-    def last_words(self) -> str:
-        """How it ended and the last line it printed, for the error message."""
-        code = self.process.wait()
-        line = self._bury()
-        ended = f"signal {-code}" if code < 0 else f"exit status {code}"
-        return f"{ended}{': ' + line if line else ''}"
-
-    def end(self) -> None:
-        """Hang up; a child that does not leave within a second is killed.
-
-        Shut down rather than closed: the reader may be waiting on the descriptor, which it closes itself.
-        """
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        try:
-            self.process.wait(timeout=1)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-        self._bury()
-
-    def _bury(self) -> str:
-        """Give back what is left of it, once, whoever comes first; the last line it printed."""
-        self.process.wait()
-        with self._burial:
-            if self._log_fd < 0:
-                return ""
-            line = EngineLog(self._log_fd).last_line()
-            os.close(self._log_fd)
-            self._log_fd = -1
-            self._socket.close()
-            return line
-
-
 class EngineHost:
     """The engine process as seen from ours. Thread-safe; close it (or use it as a context manager).
 
@@ -108,15 +44,18 @@ class EngineHost:
         threads: decoding threads in the engine process.
         max_in_flight: jobs handed over and not yet answered; `submit` waits beyond that. Enough to keep every thread
             and batch filled, and what bounds memory.
+        launched: a process that was started beforehand, for as many threads; None: one is started now.
     """
 
-    def __init__(self, threads: int, max_in_flight: int | None = None) -> None:
+    def __init__(self, threads: int, max_in_flight: int | None = None, *, launched: Launch | None = None) -> None:
+        launched = launched or launch(threads)
+        launched.taken = True
         self.threads = threads
         self.restarts = 0
         self._limit = max_in_flight or 2 * threads + 2
         self._changed = threading.Condition()
-        self._arena_fd = create_file(_ARENA_SIZE)
-        self._arena = Arena(self._arena_fd, _ARENA_SIZE)
+        self._arena_fd = launched.arena_fd
+        self._arena = Arena(self._arena_fd, ARENA_SIZE)
         self._services: dict[str, tuple[str, Any]] = {}
         self._refused: dict[str, Exception] = {}
         self._loading: dict[str, Future[Any]] = {}
@@ -125,7 +64,7 @@ class EngineHost:
         self._on_trial: _Job | None = None
         self._next_id = 0
         self._closed = False
-        self._child = self._start()
+        self._child = self._listen_to(launched.child)
 
     # -- public ------------------------------------------------------------------------------------------------------
 
@@ -183,16 +122,17 @@ class EngineHost:
             if self._closed:
                 return
             self._closed = True
-            abandoned = self._held()
+            abandoned = [*(job.future for job in self._held()), *self._loading.values()]
             self._on_trial = None
+            self._loading.clear()
             self._in_flight.clear()
             self._suspects.clear()
             self._changed.notify_all()
         self._child.end()
         self._reader.join(timeout=5)
         os.close(self._arena_fd)
-        for job in abandoned:
-            _fail(job.future, EngineError("the engine was closed"))
+        for future in abandoned:
+            _fail(future, EngineError("the engine was closed"))
 
     def __enter__(self) -> EngineHost:  # noqa: PYI034 - typing.Self is 3.11's
         return self
@@ -226,15 +166,14 @@ class EngineHost:
         with contextlib.suppress(OSError):
             self._child.connection.send(message)
 
-    def _start(self) -> _Child:
-        child = _Child(self._arena_fd, self.threads)
+    def _listen_to(self, child: Child) -> Child:
         self._reader = threading.Thread(target=self._read, args=(child,), name="engine-reader", daemon=True)
         self._reader.start()
         return child
 
     # -- answers -----------------------------------------------------------------------------------------------------
 
-    def _read(self, child: _Child) -> None:
+    def _read(self, child: Child) -> None:
         while True:
             try:
                 message = child.connection.recv()
@@ -303,7 +242,7 @@ class EngineHost:
 
     # -- after a crash -----------------------------------------------------------------------------------------------
 
-    def _revive(self, dead: _Child) -> None:
+    def _revive(self, dead: Child) -> None:
         last_words = dead.last_words()
         dead.connection.close()
         refusal = EngineError(f"The engine could not load the model ({last_words}).")
@@ -319,7 +258,7 @@ class EngineHost:
             lost = [*loading.values(), *self._refuse(loading, refusal)]
             if condemned is not None:
                 self._arena.release(condemned.start, condemned.length)
-            self._child = self._start()
+            self._child = self._listen_to(Child(self._arena_fd, self.threads))
             for name, (kind, spec) in self._services.items():
                 self._loading[name] = Future()
                 self._tell("load", name, kind, spec)

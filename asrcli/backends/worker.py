@@ -1,12 +1,13 @@
 """The engine process: services, a queue, and threads that decode. Started by `backends.host`, never by hand.
 
-Messages, each a pickled tuple, parent to child: ("load", name, kind, spec), ("unload", name),
+Messages, each a pickled tuple, parent to child: ("import", module, ...), ("load", name, kind, spec), ("unload", name),
 ("job", id, name, start, length, request, priority), ("cancel", id). Child to parent: ("loaded", name, info, error),
 ("done", id, result, error). The end of the connection is the order to leave.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -115,6 +116,8 @@ class Worker:
         elif order == "load":
             # In a thread of its own: other services go on while a large model loads.
             threading.Thread(target=self._load, args=rest, daemon=True).start()
+        elif order == "import":
+            threading.Thread(target=_import, args=rest, daemon=True).start()
         elif order == "unload":
             self._queue.close(rest[0])
         elif order == "cancel" and self._queue.drop(rest[0]):
@@ -150,6 +153,13 @@ class Worker:
                 self._connection.send(message)
             except OSError:
                 os._exit(0)  # the parent is gone, and with it every reason to go on
+
+
+def _import(*modules: str) -> None:
+    """Load modules ahead of their use; where that fails, the service that needs them will say so."""
+    for module in modules:
+        with contextlib.suppress(ImportError):
+            import_module(module)
 
 
 def _plain(error: Exception) -> AsrcliError:

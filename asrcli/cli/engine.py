@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING
 from asrcli.runtime import Runtime
 
 if TYPE_CHECKING:
+    from asrcli.backends.child import Launch
     from asrcli.ensemble import Ensemble
 
 
 class Engine:
     """A `Runtime` that opens on demand. Thread-safe; a context manager."""
 
-    def __init__(self, ensemble: Ensemble, jobs: int) -> None:
+    def __init__(self, ensemble: Ensemble, jobs: int, launched: Launch | None = None) -> None:
         self._ensemble = ensemble
         self._jobs = jobs
+        self._launched = launched
         self._runtime: Runtime | None = None
         self._closed = False
         self._lock = Lock()
@@ -35,7 +37,7 @@ class Engine:
             if self._closed:
                 raise EngineError("The engine is closed.")
             if self._runtime is None:
-                self._runtime = Runtime(self._ensemble, jobs=self._jobs)
+                self._runtime = Runtime(self._ensemble, jobs=self._jobs, launched=self._launched)
             return self._runtime
 
     def __enter__(self) -> Engine:  # noqa: PYI034 -- typing.Self is 3.11's

@@ -16,9 +16,13 @@ from asrcli.cli.command import examples, takes
 from asrcli.errors import ExitCode
 
 if TYPE_CHECKING:
+    from asrcli.backends.child import Launch
     from asrcli.batch.executor import Executor
     from asrcli.batch.plan import Plan
     from asrcli.cli.order import Order
+
+#: what recognisers of nearly all models need
+_ENGINE = ("asrcli.backends.sherpa_onnx", "sherpa_onnx")
 
 
 # Dataclass fields come in the order of the bases from right to left: the help page reads from the last to the first.
@@ -56,35 +60,44 @@ def transcribe(ctx: typer.Context, arguments: Arguments) -> int:
     Results are written beside each input, each whole or not at all; what is read from stdin goes to stdout. A second
     run does only what is new or has changed.
     """
+    from asrcli.backends.child import default_jobs, launch
+
+    ctx.obj.console.quiet = arguments.quiet
+    ctx.obj.console.log_json = arguments.log_json
+    if arguments.dry_run:
+        order, plan = _understand(ctx, arguments)
+        from asrcli.cli.dry_run import show
+
+        return show(ctx, arguments, order, plan)
+    # The engine process loads its modules, as long as it takes us to load ours and to look at the inputs.
+    with launch(arguments.jobs or default_jobs(), _ENGINE) as launched:
+        return _run(ctx, arguments, launched)
+
+
+def _understand(ctx: typer.Context, arguments: Arguments) -> tuple[Order, Plan]:
     from asrcli.batch.plan import make_plan
     from asrcli.cli.layers import asked_for
     from asrcli.cli.order import take_order
 
-    ctx.obj.console.quiet = arguments.quiet
-    ctx.obj.console.log_json = arguments.log_json
     order = take_order(arguments, asked=asked_for(ctx))
-    plan = make_plan(order.inputs, stdin=sys.stdin.buffer if sys.stdin else None)
-    if arguments.dry_run:
-        from asrcli.cli.dry_run import show
-
-        return show(ctx, arguments, order, plan)
-    return _run(ctx, arguments, order, plan)
+    return order, make_plan(order.inputs, stdin=sys.stdin.buffer if sys.stdin else None)
 
 
-def _run(ctx: typer.Context, arguments: Arguments, order: Order, plan: Plan) -> int:
+def _run(ctx: typer.Context, arguments: Arguments, launched: Launch) -> int:
     from asrcli.batch.executor import Executor
     from asrcli.cli.engine import Engine
     from asrcli.cli.model_choice import choose_models
     from asrcli.cli.progress import reporter
     from asrcli.runtime import default_jobs
 
+    order, plan = _understand(ctx, arguments)
     ensemble = choose_models(ctx, arguments, order.options)
     for notice in ensemble.notices:
         ctx.obj.console.notice(notice)
     jobs = arguments.jobs or default_jobs()
     to_stdout = any(item.stdout is not None for item in plan.items)
     with (
-        Engine(ensemble, jobs) as engine,
+        Engine(ensemble, jobs, launched) as engine,
         reporter(ctx.obj.console, single=len(plan) == 1, to_stdout=to_stdout) as report,
     ):
         if any(not path.exists() for item in plan.items for path in item.outputs.values()) or to_stdout:

@@ -1,0 +1,135 @@
+"""One life of the engine process: how it is started, and how it ends. Imports no numpy, so that it can start first."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from types import TracebackType
+
+from asrcli.backends.engine_log import EngineLog
+
+#: Address space of the shared audio buffer, bytes. Sparse: only what is in flight takes memory.
+ARENA_SIZE = 256 << 20
+
+#: The child finds modules where we do; `-m` would put the user's current folder first.
+_BOOT = "import os, sys; sys.path[:] = sys.argv.pop().split(os.pathsep); import asrcli.backends.worker as w; w.main()"
+
+
+def create_file(size: int) -> int:
+    """An anonymous file of `size` bytes, sparse until written. Returns its descriptor."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("asrcli-audio", os.MFD_CLOEXEC)
+    else:
+        with tempfile.TemporaryFile() as file:
+            descriptor = os.dup(file.fileno())
+    os.ftruncate(descriptor, size)
+    return descriptor
+
+
+class Child:
+    """One life of the engine process."""
+
+    def __init__(self, arena_fd: int, threads: int) -> None:
+        self._socket, theirs = socket.socketpair()
+        self._burial = threading.Lock()
+        self._log_fd = create_file(0)
+        # Appending, so that the file can be cut short while it is written to.
+        fcntl.fcntl(self._log_fd, fcntl.F_SETFL, os.O_APPEND)
+        arguments = [str(theirs.fileno()), str(arena_fd), str(ARENA_SIZE), str(threads), os.pathsep.join(sys.path)]
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _BOOT, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=self._log_fd,
+            pass_fds=(theirs.fileno(), arena_fd),
+        )
+        theirs.close()
+        self.connection = Connection(os.dup(self._socket.fileno()))
+
+    def last_words(self) -> str:
+        """How it ended and the last line it printed, for the error message."""
+        code = self.process.wait()
+        line = self._bury()
+        ended = f"signal {-code}" if code < 0 else f"exit status {code}"
+        return f"{ended}{': ' + line if line else ''}"
+
+    def end(self) -> None:
+        """Hang up; a child that does not leave within a second is killed.
+
+        Shut down rather than closed: the reader may be waiting on the descriptor, which it closes itself.
+        """
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        try:
+            self.process.wait(timeout=1)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+        self._bury()
+
+    def _bury(self) -> str:
+        """Give back what is left of it, once, whoever comes first; the last line it printed."""
+        self.process.wait()
+        with self._burial:
+            if self._log_fd < 0:
+                return ""
+            line = EngineLog(self._log_fd).last_line()
+            os.close(self._log_fd)
+            self._log_fd = -1
+            self._socket.close()
+            return line
+
+
+@dataclass(slots=True)
+class Launch:
+    """An engine process that has been started before there is a host for it: it loads its modules meanwhile.
+
+    A context manager, which ends the process unless a host has taken it over.
+    """
+
+    arena_fd: int
+    child: Child
+    taken: bool = False
+
+    def __enter__(self) -> Launch:  # noqa: PYI034 - typing.Self is 3.11's
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self.taken:
+            self.taken = True
+            self.child.end()
+            self.child.connection.close()
+            os.close(self.arena_fd)
+
+
+def default_jobs() -> int:
+    """One decoding thread for each core this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS has no affinity
+        return os.cpu_count() or 1
+
+
+def launch(threads: int, modules: Sequence[str] = ()) -> Launch:
+    """Start an engine process, to be handed to `host.EngineHost`.
+
+    Args:
+        threads: decoding threads.
+        modules: what it imports at once, for the service that will probably be asked for.
+    """
+    arena_fd = create_file(ARENA_SIZE)
+    child = Child(arena_fd, threads)
+    if modules:
+        with contextlib.suppress(OSError):
+            child.connection.send(("import", *modules))
+    return Launch(arena_fd, child)
