@@ -24,7 +24,7 @@ from asrcli.errors import OutputError
 #: why an input is transcribed or skipped; stable words for JSON
 Reason = Literal[
     "new", "missing", "changed", "model", "options", "overwrite",  # transcribed
-    "done", "exists", "edited", "other",  # skipped
+    "done", "kept", "exists", "edited", "other",  # skipped
 ]  # fmt: skip
 
 EXPLANATIONS: dict[Reason, str] = {
@@ -35,6 +35,7 @@ EXPLANATIONS: dict[Reason, str] = {
     "options": "made with other options",
     "overwrite": "--overwrite",
     "done": "done already",
+    "kept": "the output exists (--skip-existing)",
     "exists": "the output exists and is not known to be ours (--overwrite replaces it)",
     "edited": "the output was edited since it was written (--overwrite replaces it)",
     "other": "the output was made from another recording (--overwrite replaces it)",
@@ -42,8 +43,10 @@ EXPLANATIONS: dict[Reason, str] = {
 
 #: of several outputs, the reason that is told
 _PRECEDENCE: tuple[Reason, ...] = (
-    "overwrite", "changed", "model", "options", "new", "missing", "edited", "other", "exists", "done",
+    "overwrite", "changed", "model", "options", "new", "missing", "edited", "other", "exists", "kept", "done",
 )  # fmt: skip
+#: skipped although no result of this input stands there: it goes without until somebody looks at it
+UNSERVED: frozenset[Reason] = frozenset({"exists", "other"})
 _TO_MAKE: frozenset[Reason] = frozenset({"new", "missing", "changed", "model", "options", "overwrite"})
 
 
@@ -87,7 +90,7 @@ def decide(item: Item, journal: Journal | None, recipe: Recipe, existing: Existi
     if item.stdout is not None:
         return Decision("new", {})
     if existing is Existing.SKIP and all(map(os.path.lexists, item.outputs.values())):
-        return Decision("exists", {}, kept=tuple(item.outputs))
+        return Decision("kept", {})
     _check_links(item)
     recording = _recording(item, journal)
     look = _Look(item, journal, recording, recipe, existing)
@@ -95,7 +98,7 @@ def decide(item: Item, journal: Journal | None, recipe: Recipe, existing: Existi
     return Decision(
         reason=min(reasons.values(), key=_PRECEDENCE.index),
         make={suffix: item.outputs[suffix] for suffix, reason in reasons.items() if reason in _TO_MAKE},
-        kept=tuple(suffix for suffix, reason in reasons.items() if reason not in _TO_MAKE and reason != "done"),
+        kept=tuple(suffix for suffix, reason in reasons.items() if reason in {"exists", "edited", "other"}),
         recording=recording,
         duration=look.known_duration(),
     )
@@ -135,7 +138,7 @@ class _Look:
         if self.existing is Existing.OVERWRITE:
             return "overwrite"
         if self.existing is Existing.SKIP:
-            return "exists"
+            return "kept"
         return "new" if self.item.named else self._judge(path, suffix)
 
     def _judge(self, path: Path, suffix: str) -> Reason:

@@ -13,7 +13,7 @@ from asrcli.batch.plan import Item, Plan
 from asrcli.batch.recipe import Recipe
 from asrcli.batch.summary import error_dict
 from asrcli.batch.walk import printable
-from asrcli.errors import AsrcliError
+from asrcli.errors import AsrcliError, EmptyInputError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +80,8 @@ def _row(
         duration = decision.duration
         if duration is None and not decision.skip and not item.stream:
             duration = probe(item.source).duration
+            if duration == 0:
+                raise EmptyInputError("The file holds no audio, only a header.", "Record or export it again.")
     except AsrcliError as error:
         return Row(name=item.source.name, action="fail", error=error)
     outputs = item.outputs if decision.skip else decision.make

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from asrcli.batch import events
 from asrcli.cli.console import Console
-from asrcli.cli.progress import Lines, clock, timestamp
+from asrcli.cli.progress import Lines, clock, pace, timestamp
 
 
 class _Speed(ProgressColumn):
@@ -19,7 +19,7 @@ class _Speed(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         elapsed = task.finished_time if task.finished else task.elapsed
-        return Text(f"{task.completed / elapsed:.0f} x" if elapsed and task.completed else "", style="cyan")
+        return Text(pace(task.completed / elapsed) if elapsed and task.completed else "", style="cyan")
 
 
 class _Position(ProgressColumn):

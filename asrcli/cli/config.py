@@ -94,7 +94,7 @@ def _parse(ctx: typer.Context, words: list[str]) -> Any:
 
 
 def _written(value: Any) -> str:
-    if value is None or value in ([], ()):
+    if value is None or value in ([], (), ""):
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"

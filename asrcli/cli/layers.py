@@ -10,6 +10,7 @@ separated by commas; so it does in the file, where it may also be a list.
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import typer
+
+from asrcli.errors import UsageError
 
 if TYPE_CHECKING:
     from asrcli.cli.config_file import ConfigFile
@@ -88,9 +91,10 @@ def apply(ctx: typer.Context, session: Session) -> None:
     """Put file and variables under the flags of a command that is about to be parsed.
 
     Raises:
-        UsageError: the file is broken or has a key that no option has.
+        UsageError: the file is broken or has a key that no option has; or a variable's name is misspelt.
     """
     path = path_of(ctx)
+    check_variables(path, ctx)
     file = find(session.config)
     values: dict[str, Any] = {}
     if file is not None:
@@ -158,6 +162,25 @@ def check_keys(file: ConfigFile, path: tuple[str, ...], ctx: typer.Context) -> N
                 if name in own:
                     raise file.error(line, f"'{name}' is an option{where}: it takes a value.")
                 raise file.unknown_key(line, name, commands)
+
+
+def check_variables(path: tuple[str, ...], ctx: typer.Context) -> None:
+    """Complain of a variable that is nobody's and almost one of this command's; others may have variables like ours."""
+    prefix = "ASRCLI_"
+    own = {name.removeprefix(prefix) for param in settings_of(ctx.command) for name in variables(path, key_of(param))}
+    for name in sorted(os.environ):
+        bare = name.removeprefix(prefix)
+        if bare == name or bare in own or not os.environ[name]:
+            continue
+        close = difflib.get_close_matches(bare, own, n=1, cutoff=0.8)
+        if close and name not in _all_variables():
+            raise UsageError(f"There is no variable {name}.", f"Did you mean {prefix}{close[0]}?")
+
+
+def _all_variables() -> set[str]:
+    from asrcli.cli.tree import program
+
+    return {name for command in program().walk() for option in command.options for name in option.variables}
 
 
 def _groups(ctx: typer.Context) -> list[Any]:

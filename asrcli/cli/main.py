@@ -22,6 +22,16 @@ if TYPE_CHECKING:
     from asrcli.cli.session import Session
 
 
+#: how Typer's parsers, which are pydantic's, put it; and what a user understands
+_PHRASES = (
+    ("Value error, ", ""),
+    ("Input should be a valid boolean, unable to interpret input", "write yes or no"),
+    ("Input should be a valid integer, unable to parse string as an integer", "write a whole number"),
+    ("Input should be a valid number, unable to parse string as a number", "write a number"),
+    ("Input should be ", "it should be "),
+)
+
+
 class Terminated(BaseException):
     """SIGTERM, as an exception: what runs is unwound the way Ctrl-C unwinds it."""
 
@@ -113,9 +123,9 @@ def _usage_error(problem: Any, session: Session) -> int:
     """Say what is wrong with the command line, and from which layer the value came if not from there."""
     ctx = getattr(problem, "ctx", None)
     param = getattr(problem, "param", None)
-    message = problem.format_message()
+    message = _plain(problem.format_message())
     if type(problem).__name__ == "NoArgsIsHelpError":  # its message is the whole help page
-        session.console.line(message)
+        session.console.line(problem.format_message())
         return ExitCode.USAGE
     origin = session.origins.get(param.name) if param is not None else None
     if origin is not None:
@@ -123,6 +133,13 @@ def _usage_error(problem: Any, session: Session) -> int:
     hint = f"See '{ctx.command_path if ctx else 'asrcli'} --help'."
     session.console.error(message, hint, code="usage", exit_code=int(ExitCode.USAGE))
     return ExitCode.USAGE
+
+
+def _plain(message: str) -> str:
+    """The parsers' message on one line, pydantic's phrases in the user's words."""
+    for theirs, ours in _PHRASES:
+        message = message.replace(theirs, ours)
+    return " ".join(message.split())
 
 
 def _settle_stdout() -> int:

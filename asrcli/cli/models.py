@@ -102,16 +102,11 @@ def show(name: _Name, model_dir: _ModelDir = None, as_json: _Json = False) -> No
 @examples('asrcli models path sensevoice-small\nls -l "$(asrcli models path sensevoice-small)"')
 def path(name: _Name, model_dir: _ModelDir = None) -> None:
     """Print the folder of an installed model; exit code 4 if it is not installed."""
-    from asrcli.errors import ModelNotInstalledError
     from asrcli.models.registry import Registry
 
     registry = Registry(model_dir)
-    entry = registry.entry(name)
-    if registry.missing(entry):
-        raise ModelNotInstalledError(
-            f"The model {name} is not installed.", f"Get it with: asrcli download-model {entry.name}"
-        )
-    print(registry.folder(entry))
+    _must_be_here(registry, name, whole=True)
+    print(registry.folder(registry.entry(name)))
 
 
 @app.command()
@@ -131,6 +126,8 @@ def verify(
     registry = Registry(model_dir)
     store = Store(registry)
     chosen = names or [entry.name for entry in registry.entries() if not registry.missing(entry)]
+    for name in chosen:
+        _must_be_here(registry, name)
     results = [store.verify(name) for name in chosen]
     if as_json:
         rows = [{"name": r.name, "ok": r.ok, "checked": r.checked, "problems": dict(r.problems)} for r in results]
@@ -246,6 +243,16 @@ def import_(
         ctx.obj.console.notice(f"{entry.name} is installed.")
 
 
+def _must_be_here(registry: Registry, name: str, *, whole: bool = False) -> None:
+    from asrcli.errors import ModelNotInstalledError
+
+    entry = registry.entry(name)
+    if not registry.folder(entry).is_dir() or (whole and registry.missing(entry)):
+        raise ModelNotInstalledError(
+            f"The model {name} is not installed.", f"Get it with: asrcli download-model {entry.name}"
+        )
+
+
 def _pairs(texts: list[str]) -> dict[str, str]:
     from asrcli.errors import UsageError
 
@@ -289,6 +296,7 @@ def _table(registry: Registry, entries: list[ModelEntry]) -> None:
     from rich.table import Table
 
     table = Table("name", "for", "here", "languages", "size", "licence", box=None, header_style="bold")
+    table.columns[0].no_wrap = True  # it is there to be copied
     table.columns[4].justify = "right"
     for entry in entries:
         name, kind, state, *rest = _row(registry, entry)

@@ -89,8 +89,13 @@ class Lines:
         self.say(f"{self._place()}{done_text(event)}")
 
     def file_skipped(self, event: events.FileSkipped) -> None:
+        from asrcli.batch.decision import UNSERVED
+
         self._finished += 1
-        self.say(f"{self._place()}{event.name}: skipped: {event.explanation}")
+        if event.reason in UNSERVED:
+            self.insist(f"{self.console.style('warning:', 'yellow')} {event.name}: skipped: {event.explanation}")
+        else:
+            self.say(f"{self._place()}{event.name}: skipped: {event.explanation}")
 
     def file_failed(self, event: events.FileFailed) -> None:
         self._finished += 1
@@ -116,7 +121,7 @@ class Lines:
 def done_text(event: events.FileDone) -> str:
     """As in "talk.mp3: 44 s at 82 x -> talk.txt, talk.srt"."""
     where = ", ".join(_short(path) for path in event.outputs.values())
-    speed = f" at {event.duration / event.wall:.0f} x" if event.wall > 0 else ""
+    speed = f" at {pace(event.duration / event.wall)}" if event.wall > 0 else ""
     nothing = "" if event.segments else ", no speech"
     return f"{event.name}: {clock(event.duration)}{speed}{nothing}" + (f" -> {where}" if where else "")
 
@@ -135,7 +140,7 @@ def summary_lines(summary: Summary) -> list[str]:
     text = ", ".join(counts)
     if summary.done:
         text += f"; {length(summary.audio_seconds)} of audio in {clock(summary.wall_seconds)}"
-        text += f" ({summary.speed:.0f} x real time)"
+        text += f" ({pace(summary.speed)} real time)"
     lines = [text]
     if summary.failed and summary.total > 1:
         lines += [f"  failed: {failure_text(name, error.message)}" for name, error in summary.failures]
@@ -149,6 +154,11 @@ def clock(seconds: float) -> str:
     if seconds >= 59.5:
         return timestamp(seconds)
     return f"{seconds:.0f} s" if seconds >= 9.95 or not seconds else f"{seconds:.1f} s"
+
+
+def pace(ratio: float) -> str:
+    """As in "82 x", "3.4 x"."""
+    return f"{ratio:.0f} x" if ratio >= 9.95 else f"{ratio:.1f} x"
 
 
 def length(seconds: float) -> str:

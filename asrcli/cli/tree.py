@@ -88,7 +88,7 @@ class Command:
 def program() -> Command:
     """The whole program."""
     root = build()
-    return _command(root, typer.Context(root, info_name="asrcli"), "")
+    return _command(root, typer.Context(root, info_name="asrcli", **root.context_settings), "")
 
 
 def _command(command: Any, ctx: Any, summary: str) -> Command:

@@ -249,8 +249,7 @@ class Registry:
             entry, files = builtin.entry(), builtin.files(self.cache_dir)
         else:
             entry, files = self._locate(chosen, kind)
-        if entry.kind != kind and not (kind == "language-id" and entry.type == "whisper"):
-            raise ModelError(f"{chosen} is a model for {entry.kind}, not for {kind}.", f"asrcli models --kind {kind}")
+        _check_kind(entry, chosen, kind)  # of a folder, too
         self._check_language(entry, language)
         from asrcli.backends.types import ModelSpec  # brings numpy, which listing models can do without
 
@@ -285,6 +284,7 @@ class Registry:
                     f"There is no folder or file {name}.", "See the models: asrcli models"
                 ) from None
             raise
+        _check_kind(entry, name, kind)  # before anybody fetches it in vain
         missing = self.missing(entry)
         if missing:
             raise self._not_installed(entry, missing)
@@ -346,3 +346,8 @@ def _others(names: list[str]) -> str:
 
 def _looks_like_path(name: str) -> bool:
     return "/" in name or "\\" in name or name.startswith((".", "~"))
+
+
+def _check_kind(entry: ModelEntry, name: str, kind: Kind) -> None:
+    if entry.kind != kind and not (kind == "language-id" and entry.type == "whisper"):
+        raise ModelError(f"{name} is a model for {entry.kind}, not for {kind}.", f"See: asrcli models --kind {kind}")

@@ -144,7 +144,7 @@ def test_skip_existing_asks_nobody(run, tmp_path):
     assert run(".", existing=Existing.SKIP)[1] == {"a.mp3": "new"}
     assert run.made == {"a.mp3": {"srt"}}
     (tmp_path / "a.mp3").write_bytes(b"changed")
-    assert run(".", existing=Existing.SKIP, options="v2")[1] == {"a.mp3": "exists"}
+    assert run(".", existing=Existing.SKIP, options="v2")[1] == {"a.mp3": "kept"}
 
 
 def test_an_output_that_the_user_names_is_replaced_and_leaves_no_journal(run, tmp_path):
@@ -152,7 +152,7 @@ def test_an_output_that_the_user_names_is_replaced_and_leaves_no_journal(run, tm
     (tmp_path / "out.txt").write_text("old")
     assert run("a.mp3", formats=["txt"], output="out.txt")[1] == {"a.mp3": "new"}
     assert (tmp_path / "out.txt").read_text() != "old"
-    assert run("a.mp3", formats=["txt"], output="out.txt", existing=Existing.SKIP)[1] == {"a.mp3": "exists"}
+    assert run("a.mp3", formats=["txt"], output="out.txt", existing=Existing.SKIP)[1] == {"a.mp3": "kept"}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp3", "out.txt"]
 
 

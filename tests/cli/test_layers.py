@@ -158,3 +158,35 @@ def test_path_and_init_work_while_the_file_is_broken(asrcli, write_config):
     path = write_config("transcribe: [\n")
     assert asrcli("config", "path").stdout.strip() == str(path)
     assert asrcli("config", "init", "--force").returncode == 0
+
+
+def test_a_misspelt_variable_is_told_and_a_foreign_one_is_not(asrcli, recordings):
+    done = asrcli("transcribe", recordings, "--dry-run", env={"ASRCLI_FROMAT": "srt"})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no variable ASRCLI_FROMAT" in done.stderr
+    assert "Did you mean ASRCLI_FORMAT?" in done.stderr
+    # of another command, of nobody, and unset by being empty
+    others = {"ASRCLI_SERVE_PORT": "1", "ASRCLI_MODELS_LIST_KIND": "asr", "ASRCLI_HOUSE": "ours", "ASRCLI_FROMAT": ""}
+    assert asrcli("transcribe", recordings, "--dry-run", env=others).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "words"),
+    [
+        (["--jobs", "many"], {}, "'--jobs' / '-j': write a whole number"),
+        (["--max-gap", "long"], {}, "'--max-gap': write a number"),
+        (["--jobs", "0"], {}, "it should be greater than or equal to 1"),
+        ([], {"ASRCLI_ITN": "maybe"}, "'--itn': write yes or no (set by ASRCLI_ITN)"),
+        (["--raw", "s24le"], {}, "'s24le' is not one of 's16le', 'f32le'"),
+    ],
+)
+def test_a_wrong_value_is_told_in_the_users_words(asrcli, arguments, env, words):
+    done = asrcli("transcribe", "talk.wav", *arguments, env=env)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Value error" not in done.stderr
+
+
+def test_what_has_no_value_is_shown_as_a_dash(asrcli):
+    lines = asrcli("config", "show").stdout.splitlines()
+    assert [line.split()[1] for line in lines if line.startswith(("prompt ", "output "))] == ["-", "-"]

@@ -287,3 +287,31 @@ def test_an_unexpected_error_asks_for_a_report_and_debug_shows_the_traceback(asr
         done = asrcli(*arguments, env=broken | env)
         assert "Traceback" in done.stderr
         assert "ZeroDivisionError" in done.stderr
+
+
+def test_an_input_that_goes_without_a_result_is_told_even_quietly(asrcli, recordings):
+    (recordings / "one.txt").write_text("notes of my own\n")
+    done = asrcli("transcribe", "rec/one.wav", "--quiet")
+    assert done.returncode == ExitCode.OK
+    assert "warning: rec/one.wav: skipped: the output exists and is not known to be ours (--overwrite" in done.stderr
+    assert (recordings / "one.txt").read_text() == "notes of my own\n"
+    # Here the user has said so, and nothing needs to be looked at.
+    assert asrcli("transcribe", "rec/one.wav", "--quiet", "--skip-existing").stderr == ""
+    said = asrcli("transcribe", "rec/one.wav", "--skip-existing").stderr
+    assert "skipped: the output exists (--skip-existing)" in said
+    assert "--overwrite" not in said
+
+
+def test_a_model_of_another_kind_is_refused_before_it_is_fetched(asrcli, recordings):
+    done = asrcli("transcribe", "rec/one.wav", "-m", "silero-vad")
+    assert done.returncode == ExitCode.MODEL
+    assert "silero-vad is a model for vad, not for asr" in done.stderr
+    assert "http" not in done.stderr
+
+
+def test_a_dry_run_knows_that_a_header_is_no_recording(asrcli):
+    with wave.open(str(asrcli.folder / "header.wav"), "wb") as stream:
+        stream.setparams((1, 2, 16000, 0, "NONE", ""))
+    done = asrcli("transcribe", "header.wav", "--dry-run")
+    assert done.stdout.startswith("fail")
+    assert "only a header" in done.stdout

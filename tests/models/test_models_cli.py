@@ -61,6 +61,7 @@ def served(server, root):
 
 def test_life_of_a_model(asrcli, served, root):
     assert asrcli("models", "path", "m", check=4).stdout == ""
+    assert "The model m is not installed." in asrcli("models", "verify", "m", check=4).stderr
     done = asrcli("download-model", "m")
     assert done.stdout == ""
     assert f"m is installed in {root / 'pack'}" in done.stderr
