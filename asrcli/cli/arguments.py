@@ -213,9 +213,11 @@ class OutputArguments:
     format: Annotated[
         list[str],
         _Output(
-            "--format", "-f", metavar="FORMATS", parser=values.formats, help="Formats, separated by commas or repeated."
+            "--format", "-f", metavar="FORMATS", parser=values.formats,
+            help="One or several, separated by commas or repeated: txt, json, jsonl, srt, vtt, ass, lrc, tsv, csv, md, "
+            "rttm, ctm, textgrid.",
         ),
-    ] = field(default_factory=lambda: ["txt"])
+    ] = field(default_factory=lambda: ["txt"])  # fmt: skip
     output: Annotated[
         str | None, _Output("--output", "-o", metavar=_file, help="Write the one result to FILE; - is stdout.")
     ] = None

@@ -101,3 +101,10 @@ def test_the_version_is_the_packages(asrcli):
     import asrcli as package
 
     assert asrcli("--version").stdout == f"asrcli {package.__version__}\n"
+
+
+def test_the_help_names_every_format(asrcli):
+    from asrcli.formats import FORMATS
+
+    text = " ".join(asrcli("transcribe", "--help").stdout.split())
+    assert f"separated by commas or repeated: {', '.join(FORMATS)}." in text
