@@ -4,151 +4,151 @@ _asrcli_command() {
     case $1 in
         '')
             commands='transcribe serve models download-model speakers evaluate config doctor schema completion'
-            options='--version --debug --help'
+            options='--version --debug -h --help'
             valued=''
             argument=''
             ;;
         transcribe)
             commands=''
-            options='--files-from --recursive --no-recursive --include --exclude --raw --rate --raw-channels -f --format -o --output -d --output-dir -m --model --model-dir --offline -l --language --language-per-chunk --language-model --hotwords --prompt --itn --no-itn -j --jobs --journal --overwrite --skip-existing -n --dry-run --audio-track --channels --start --end --vad --no-vad --vad-model --vad-threshold --vad-end-threshold --min-speech --min-silence --pad-before --pad-after --max-chunk --max-gap --diarize --no-diarize --speakers --min-speakers --max-speakers --cluster-threshold --diarization-model --embedding-model --punctuation --no-punctuation --punctuation-model --correct-hotwords --rich-text --subtitle-style --max-line-width --max-line-width-cjk --max-lines --max-words --min-cue --max-cue --max-cps --cue-gap --dialogue --no-dialogue --highlight-words -q --quiet --log-json --config --debug --help'
+            options='--files-from --recursive --no-recursive --include --exclude --raw --rate --raw-channels -f --format -o --output -d --output-dir -m --model --model-dir --offline -l --language --language-per-chunk --language-model --hotwords --prompt --itn --no-itn -j --jobs --journal --overwrite --skip-existing -n --dry-run --audio-track --channels --start --end --vad --no-vad --vad-model --vad-threshold --vad-end-threshold --min-speech --min-silence --pad-before --pad-after --max-chunk --max-gap --diarize --no-diarize --speakers --min-speakers --max-speakers --cluster-threshold --diarization-model --embedding-model --punctuation --no-punctuation --punctuation-model --correct-hotwords --rich-text --subtitle-style --max-line-width --max-line-width-cjk --max-lines --max-words --min-cue --max-cue --max-cps --cue-gap --dialogue --no-dialogue --highlight-words -q --quiet --log-json --config --debug -h --help'
             valued='--files-from --include --exclude --raw --rate --raw-channels -f --format -o --output -d --output-dir -m --model --model-dir -l --language --language-model --hotwords --prompt -j --jobs --journal --audio-track --channels --start --end --vad-model --vad-threshold --vad-end-threshold --min-speech --min-silence --pad-before --pad-after --max-chunk --max-gap --speakers --min-speakers --max-speakers --cluster-threshold --diarization-model --embedding-model --punctuation-model --subtitle-style --max-line-width --max-line-width-cjk --max-lines --max-words --min-cue --max-cue --max-cps --cue-gap --config'
             argument=file
             ;;
         serve)
             commands=''
-            options='--host -p --port --funasr-port --certfile --keyfile --drain-timeout -m --model --streaming-model --model-dir --offline -j --num-threads --preload --no-preload --model-ttl --nearfield-threshold --aliyun-status --api-key --api-key-file --cors-origin --allow-url-fetch --fetch-network --max-upload --max-duration --max-queue --request-timeout --idle-timeout --data-dir --job-ttl --webhook-secret -q --quiet --log-json --config --debug --help'
+            options='--host -p --port --funasr-port --certfile --keyfile --drain-timeout -m --model --streaming-model --model-dir --offline -j --num-threads --preload --no-preload --model-ttl --nearfield-threshold --aliyun-status --api-key --api-key-file --cors-origin --allow-url-fetch --fetch-network --max-upload --max-duration --max-queue --request-timeout --idle-timeout --data-dir --job-ttl --webhook-secret -q --quiet --log-json --config --debug -h --help'
             valued='--host -p --port --funasr-port --certfile --keyfile --drain-timeout -m --model --streaming-model --model-dir -j --num-threads --model-ttl --nearfield-threshold --aliyun-status --api-key --api-key-file --cors-origin --fetch-network --max-upload --max-duration --max-queue --request-timeout --idle-timeout --data-dir --job-ttl --webhook-secret --config'
             argument=''
             ;;
         models)
             commands='list show path verify remove add export import'
-            options='--json --debug --help'
+            options='--json --debug -h --help'
             valued=''
             argument=''
             ;;
         'models list')
             commands=''
-            options='--kind --language --installed --model-dir --json --config --debug --help'
+            options='--kind --language --installed --model-dir --json --config --debug -h --help'
             valued='--kind --language --model-dir --config'
             argument=''
             ;;
         'models show')
             commands=''
-            options='--model-dir --json --config --debug --help'
+            options='--model-dir --json --config --debug -h --help'
             valued='--model-dir --config'
             argument='word sensevoice-small sensevoice-small-2025 paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-tiny-en moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu streaming-paraformer-zh-en streaming-paraformer-trilingual streaming-zipformer-zh-en streaming-zipformer-zh streaming-zipformer-en streaming-zipformer-en-kroko streaming-zipformer-de-kroko streaming-zipformer-es-kroko streaming-zipformer-fr-kroko streaming-zipformer-multi streaming-zipformer-ctc-zh streaming-zipformer-small-ctc-zh streaming-fastconformer-ctc-en streaming-t-one-ru silero-vad ct-punc-zh-en ct-punc-zh-en-fp32 online-punct-en pyannote-segmentation-3-0 pyannote-segmentation-3-0-int8 reverb-segmentation-v1 campplus-zh-en campplus-zh campplus-en eres2net-base-zh eres2net-en eres2netv2-zh titanet-large titanet-small wespeaker-resnet34-lm wespeaker-campplus-lm voxceleb-thin-resnet whisper-lid-tiny whisper-lid-base'
             ;;
         'models path')
             commands=''
-            options='--model-dir --config --debug --help'
+            options='--model-dir --config --debug -h --help'
             valued='--model-dir --config'
             argument='word sensevoice-small sensevoice-small-2025 paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-tiny-en moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu streaming-paraformer-zh-en streaming-paraformer-trilingual streaming-zipformer-zh-en streaming-zipformer-zh streaming-zipformer-en streaming-zipformer-en-kroko streaming-zipformer-de-kroko streaming-zipformer-es-kroko streaming-zipformer-fr-kroko streaming-zipformer-multi streaming-zipformer-ctc-zh streaming-zipformer-small-ctc-zh streaming-fastconformer-ctc-en streaming-t-one-ru silero-vad ct-punc-zh-en ct-punc-zh-en-fp32 online-punct-en pyannote-segmentation-3-0 pyannote-segmentation-3-0-int8 reverb-segmentation-v1 campplus-zh-en campplus-zh campplus-en eres2net-base-zh eres2net-en eres2netv2-zh titanet-large titanet-small wespeaker-resnet34-lm wespeaker-campplus-lm voxceleb-thin-resnet whisper-lid-tiny whisper-lid-base'
             ;;
         'models verify')
             commands=''
-            options='--model-dir --json --config --debug --help'
+            options='--model-dir --json --config --debug -h --help'
             valued='--model-dir --config'
             argument='word sensevoice-small sensevoice-small-2025 paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-tiny-en moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu streaming-paraformer-zh-en streaming-paraformer-trilingual streaming-zipformer-zh-en streaming-zipformer-zh streaming-zipformer-en streaming-zipformer-en-kroko streaming-zipformer-de-kroko streaming-zipformer-es-kroko streaming-zipformer-fr-kroko streaming-zipformer-multi streaming-zipformer-ctc-zh streaming-zipformer-small-ctc-zh streaming-fastconformer-ctc-en streaming-t-one-ru silero-vad ct-punc-zh-en ct-punc-zh-en-fp32 online-punct-en pyannote-segmentation-3-0 pyannote-segmentation-3-0-int8 reverb-segmentation-v1 campplus-zh-en campplus-zh campplus-en eres2net-base-zh eres2net-en eres2netv2-zh titanet-large titanet-small wespeaker-resnet34-lm wespeaker-campplus-lm voxceleb-thin-resnet whisper-lid-tiny whisper-lid-base'
             ;;
         'models remove')
             commands=''
-            options='--model-dir --config --debug --help'
+            options='--model-dir --config --debug -h --help'
             valued='--model-dir --config'
             argument='word sensevoice-small sensevoice-small-2025 paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-tiny-en moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu streaming-paraformer-zh-en streaming-paraformer-trilingual streaming-zipformer-zh-en streaming-zipformer-zh streaming-zipformer-en streaming-zipformer-en-kroko streaming-zipformer-de-kroko streaming-zipformer-es-kroko streaming-zipformer-fr-kroko streaming-zipformer-multi streaming-zipformer-ctc-zh streaming-zipformer-small-ctc-zh streaming-fastconformer-ctc-en streaming-t-one-ru silero-vad ct-punc-zh-en ct-punc-zh-en-fp32 online-punct-en pyannote-segmentation-3-0 pyannote-segmentation-3-0-int8 reverb-segmentation-v1 campplus-zh-en campplus-zh campplus-en eres2net-base-zh eres2net-en eres2netv2-zh titanet-large titanet-small wespeaker-resnet34-lm wespeaker-campplus-lm voxceleb-thin-resnet whisper-lid-tiny whisper-lid-base'
             ;;
         'models add')
             commands=''
-            options='--type --file --language --kind --model-dir --config --debug --help'
+            options='--type --file --language --kind --model-dir --config --debug -h --help'
             valued='--type --file --language --kind --model-dir --config'
             argument=any
             ;;
         'models export')
             commands=''
-            options='-o --output --model-dir --config --debug --help'
+            options='-o --output --model-dir --config --debug -h --help'
             valued='-o --output --model-dir --config'
             argument='word sensevoice-small sensevoice-small-2025 paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-tiny-en moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu streaming-paraformer-zh-en streaming-paraformer-trilingual streaming-zipformer-zh-en streaming-zipformer-zh streaming-zipformer-en streaming-zipformer-en-kroko streaming-zipformer-de-kroko streaming-zipformer-es-kroko streaming-zipformer-fr-kroko streaming-zipformer-multi streaming-zipformer-ctc-zh streaming-zipformer-small-ctc-zh streaming-fastconformer-ctc-en streaming-t-one-ru silero-vad ct-punc-zh-en ct-punc-zh-en-fp32 online-punct-en pyannote-segmentation-3-0 pyannote-segmentation-3-0-int8 reverb-segmentation-v1 campplus-zh-en campplus-zh campplus-en eres2net-base-zh eres2net-en eres2netv2-zh titanet-large titanet-small wespeaker-resnet34-lm wespeaker-campplus-lm voxceleb-thin-resnet whisper-lid-tiny whisper-lid-base'
             ;;
         'models import')
             commands=''
-            options='--force --model-dir --config --debug --help'
+            options='--force --model-dir --config --debug -h --help'
             valued='--model-dir --config'
             argument=file
             ;;
         download-model)
             commands=''
-            options='--mirror --from --force --offline --model-dir -q --quiet --config --debug --help'
+            options='--mirror --from --force --offline --model-dir -q --quiet --config --debug -h --help'
             valued='--mirror --from --model-dir --config'
             argument='word sensevoice-small sensevoice-small-2025 paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-tiny-en moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu streaming-paraformer-zh-en streaming-paraformer-trilingual streaming-zipformer-zh-en streaming-zipformer-zh streaming-zipformer-en streaming-zipformer-en-kroko streaming-zipformer-de-kroko streaming-zipformer-es-kroko streaming-zipformer-fr-kroko streaming-zipformer-multi streaming-zipformer-ctc-zh streaming-zipformer-small-ctc-zh streaming-fastconformer-ctc-en streaming-t-one-ru silero-vad ct-punc-zh-en ct-punc-zh-en-fp32 online-punct-en pyannote-segmentation-3-0 pyannote-segmentation-3-0-int8 reverb-segmentation-v1 campplus-zh-en campplus-zh campplus-en eres2net-base-zh eres2net-en eres2netv2-zh titanet-large titanet-small wespeaker-resnet34-lm wespeaker-campplus-lm voxceleb-thin-resnet whisper-lid-tiny whisper-lid-base'
             ;;
         speakers)
             commands='enroll list remove'
-            options='--debug --help'
+            options='--debug -h --help'
             valued=''
             argument=''
             ;;
         'speakers enroll')
             commands=''
-            options='--replace --diarization-model --embedding-model --model-dir --config --debug --help'
+            options='--replace --diarization-model --embedding-model --model-dir --config --debug -h --help'
             valued='--diarization-model --embedding-model --model-dir --config'
             argument=any
             ;;
         'speakers list')
             commands=''
-            options='--json --config --debug --help'
+            options='--json --config --debug -h --help'
             valued=--config
             argument=''
             ;;
         'speakers remove')
             commands=''
-            options='--config --debug --help'
+            options='--config --debug -h --help'
             valued=--config
             argument=any
             ;;
         evaluate)
             commands=''
-            options='-r --reference --rttm -l --language --unit --normalize --no-normalize --collar --alignment --no-alignment --json --config --debug --help'
+            options='-r --reference --rttm -l --language --unit --normalize --no-normalize --collar --alignment --no-alignment --json --config --debug -h --help'
             valued='-r --reference --rttm -l --language --unit --collar --config'
             argument=file
             ;;
         config)
             commands='show path init'
-            options='--debug --help'
+            options='--debug -h --help'
             valued=''
             argument=''
             ;;
         'config show')
             commands=''
-            options='--json --config --debug --help'
+            options='--json --config --debug -h --help'
             valued=--config
             argument='word transcribe serve models download-model speakers evaluate config doctor schema completion'
             ;;
         'config path')
             commands=''
-            options='--config --debug --help'
+            options='--config --debug -h --help'
             valued=--config
             argument=''
             ;;
         'config init')
             commands=''
-            options='--force --config --debug --help'
+            options='--force --config --debug -h --help'
             valued=--config
             argument=''
             ;;
         doctor)
             commands=''
-            options='-m --model --model-dir --json --config --debug --help'
+            options='-m --model --model-dir --json --config --debug -h --help'
             valued='-m --model --model-dir --config'
             argument=''
             ;;
         schema)
             commands=''
-            options='--config --debug --help'
+            options='--config --debug -h --help'
             valued=--config
             argument=''
             ;;
         completion)
             commands=''
-            options='--config --debug --help'
+            options='--config --debug -h --help'
             valued=--config
             argument='word bash zsh fish'
             ;;
