@@ -68,13 +68,23 @@ class EngineHost:
 
     # -- public ------------------------------------------------------------------------------------------------------
 
+    @property
+    def process_id(self) -> int:
+        """Of the engine process as it is now."""
+        return self._child.process.pid
+
     def load(self, name: str, kind: str, spec: Any) -> Future[dict[str, Any]]:
         """Load a service under a name. Jobs for it may be submitted at once; they wait in the engine.
 
         The kind is a key of `backends.SERVICES`, or a "module:function" of the same form. The future holds
         {"batch_size": int}, or the error with which the engine refused.
+
+        Raises:
+            EngineError: the host is closed.
         """
         with self._changed:
+            if self._closed:
+                raise EngineError("the engine was closed")
             self._services[name] = (kind, spec)
             future: Future[dict[str, Any]] = Future()
             self._loading[name] = future
@@ -205,7 +215,9 @@ class EngineHost:
 
     def _answer_load(self, name: str, info: dict[str, Any] | None, error: Exception | None) -> None:
         with self._changed:
-            future = self._loading.pop(name)
+            future = self._loading.pop(name, None)
+            if future is None:
+                return  # closed meanwhile
             lost = [] if error is None else self._refuse([name], error)
         if error is None:
             future.set_result(info)

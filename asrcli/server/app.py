@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import platformdirs
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -22,7 +23,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Scope
 
 from asrcli import __version__
-from asrcli.errors import AsrcliError
+from asrcli.errors import AsrcliError, OutputError
 from asrcli.pipeline import CancelledError
 from asrcli.server import (
     aliyun_rest,
@@ -30,6 +31,7 @@ from asrcli.server import (
     health,
     openai,
     openai_replies,
+    page,
     sensevoice,
     websocket,
     whisper_webservice,
@@ -37,6 +39,9 @@ from asrcli.server import (
 from asrcli.server.admission import Admission
 from asrcli.server.auth import Door, Keys, challenge
 from asrcli.server.errors import Problem, problem_of
+from asrcli.server.jobs import routes as jobs
+from asrcli.server.jobs.runner import JobRunner
+from asrcli.server.jobs.store import JobStore
 from asrcli.server.metrics import Measured, Metrics
 from asrcli.server.models import ModelPool
 from asrcli.server.settings import ServerSettings
@@ -74,7 +79,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
     app.state.settings = settings
     app.state.metrics = Metrics()
     app.state.keys = Keys(settings.api_keys)
-    for module in (health, openai, aliyun_rest, sensevoice, funasr_http, whisper_webservice, websocket):
+    for module in (health, openai, jobs, aliyun_rest, sensevoice, funasr_http, page, whisper_webservice, websocket):
         app.include_router(module.router)
     app.add_exception_handler(AsrcliError, _on_error)
     app.add_exception_handler(HTTPException, _on_http_error)
@@ -109,6 +114,7 @@ async def _lifespan(settings: ServerSettings, app: FastAPI) -> AsyncIterator[Non
     app.state.pool, app.state.admission, app.state.service = pool, admission, service
     app.state.started = int(time.time())
     app.state.metrics.watch(pool, admission)
+    app.state.jobs = await _open_jobs(service)
     app.state.loading = bool(settings.preload)
     chores = [asyncio.create_task(_preload(app, pool)), asyncio.create_task(_sweep(pool))]
     try:
@@ -116,9 +122,23 @@ async def _lifespan(settings: ServerSettings, app: FastAPI) -> AsyncIterator[Non
     finally:
         for chore in chores:
             chore.cancel()
+        if app.state.jobs is not None:
+            await app.state.jobs.close()
         await asyncio.to_thread(pool.close)
         await asyncio.to_thread(admission.close)
         shutil.rmtree(service.workspace_root, ignore_errors=True)
+
+
+async def _open_jobs(service: Service) -> JobRunner | None:
+    folder = service.settings.data_dir or platformdirs.user_data_path("asrcli", appauthor=False) / "jobs"
+    try:
+        store = await asyncio.to_thread(JobStore, folder)
+    except OutputError as error:
+        _log.warning("no jobs: %s", error)
+        return None
+    runner = JobRunner(service, store)
+    await runner.start()
+    return runner
 
 
 async def _preload(app: FastAPI, pool: ModelPool) -> None:

@@ -60,6 +60,20 @@ class ForbiddenError(RequestError):
     code = "forbidden"
 
 
+class ConflictError(RequestError):
+    """Not now, in the state that things are in."""
+
+    status = 409
+    code = "conflict"
+
+
+class UnavailableError(RequestError):
+    """The server lacks what this needs."""
+
+    status = 503
+    code = "unavailable"
+
+
 class TooLargeError(RequestError):
     """The body, or the recording in it, is larger than allowed."""
 

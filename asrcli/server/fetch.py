@@ -14,7 +14,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, urljoin, urlsplit
@@ -27,6 +27,8 @@ from asrcli.server.errors import ForbiddenError, RequestError, TookTooLongError,
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+_AGENT = f"asrcli/{__version__}"
+_PORTS = {"http": 80, "https": 443}
 _MOST_REDIRECTS = 5
 #: seconds for one answer of the other side
 _SILENCE = 20.0
@@ -125,6 +127,40 @@ def fetch(url: str, path: Path, guard: Guard, cancelled: Callable[[], bool]) -> 
     raise RequestError("`audio_address` redirects too often.", param="audio_address")
 
 
+def check_url(url: str, guard: Guard) -> None:
+    """Refuse an address that `fetch` would refuse, without reaching for it.
+
+    Raises:
+        RequestError, ForbiddenError: as `fetch`.
+    """
+    parts = _checked(url)
+    guard.resolve(parts.hostname or "", parts.port or _PORTS[parts.scheme])
+
+
+def post(url: str, body: bytes, headers: Mapping[str, str], guard: Guard) -> int:
+    """Send a message; redirects are not followed. Blocks.
+
+    Returns:
+        the HTTP status of the answer.
+
+    Raises:
+        RequestError: the address may not be reached, or does not answer.
+    """
+    parts = _checked(url)
+    deadline = time.monotonic() + guard.max_seconds
+    connection = _connect(parts, guard, deadline)
+    cut = threading.Timer(guard.max_seconds, _hang_up, [connection])
+    cut.start()
+    try:
+        with contextlib.closing(connection):
+            connection.request("POST", _target(parts), body, {"user-agent": _AGENT, **headers})
+            return connection.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        raise RequestError("The address does not answer.") from error
+    finally:
+        cut.cancel()
+
+
 def _checked(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
@@ -141,7 +177,7 @@ def _checked(url: str) -> SplitResult:
 def _connect(parts: SplitResult, guard: Guard, deadline: float) -> http.client.HTTPConnection:
     host = parts.hostname or ""
     secure = parts.scheme == "https"
-    port = parts.port or (443 if secure else 80)
+    port = parts.port or _PORTS[parts.scheme]
     line = _dial(guard.resolve(host, port), port, deadline)
     connection = http.client.HTTPConnection(host, port)
     try:
@@ -170,10 +206,13 @@ def _hang_up(connection: http.client.HTTPConnection) -> None:
             line.shutdown(socket.SHUT_RDWR)
 
 
+def _target(parts: SplitResult) -> str:
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+
 def _get(connection: http.client.HTTPConnection, parts: SplitResult) -> http.client.HTTPResponse:
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    headers = {"user-agent": f"asrcli/{__version__}", "accept": "*/*", "accept-encoding": "identity"}
-    connection.request("GET", target, headers=headers)
+    headers = {"user-agent": _AGENT, "accept": "*/*", "accept-encoding": "identity"}
+    connection.request("GET", _target(parts), headers=headers)
     answer = connection.getresponse()
     if answer.status != http.client.OK and answer.status not in _REDIRECTS:
         raise RequestError(f"`audio_address` answers {answer.status}.", param="audio_address")

@@ -152,8 +152,15 @@ class ModelPool:
             ModelError: they are damaged.
             EngineError: the engine could not load it.
         """
-        entry = self._entry(self.name_of(name) if kind == "asr" else str(name), kind)
-        return self._load(entry)
+        return self._load(self._entry(self.name_of(name) if kind == "asr" else str(name), kind))
+
+    def spec(self, name: str | None) -> ModelSpec:
+        """What is known of a model, without loading it.
+
+        Raises:
+            UnknownModelError, ModelNotInstalledError, ModelError: as `open`.
+        """
+        return self._entry(self.name_of(name), "asr").spec
 
     def _entry(self, name: str, kind: Kind) -> _Entry:
         with self._lock:
@@ -221,6 +228,16 @@ class ModelPool:
         Raises:
             RequestError: no diarization models are installed.
         """
+        spec = self.speaker_spec(options)
+        loaded = self._load(self._add(spec, SERVICE))
+        return loaded, diarizers(partial(self.host.submit, spec.name), spec, options, known)
+
+    def speaker_spec(self, options: SpeakerOptions) -> ModelSpec:
+        """The diarization models.
+
+        Raises:
+            RequestError: they are not installed.
+        """
         try:
             segmentation = self.registry.resolve(options.segmentation_model, kind="segmentation")
             embedding = self.registry.resolve(options.embedding_model, kind="embedding")
@@ -230,9 +247,7 @@ class ModelPool:
                 "Ask without diarization, or let the operator run: asrcli download-model --kind segmentation.",
                 param="diarization",
             ) from error
-        spec = diarization_spec(segmentation, embedding)
-        loaded = self._load(self._add(spec, SERVICE))
-        return loaded, diarizers(partial(self.host.submit, spec.name), spec, options, known)
+        return diarization_spec(segmentation, embedding)
 
     def can_diarize(self) -> bool:
         """Whether diarization models are installed."""

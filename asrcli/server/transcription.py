@@ -24,7 +24,7 @@ from asrcli.options import Hotword, RecognitionOptions, TranscribeOptions
 from asrcli.pipeline import CancelledError, Resources
 from asrcli.server.admission import Admission
 from asrcli.server.errors import ForbiddenError, TooLargeError
-from asrcli.server.fetch import Guard, fetch
+from asrcli.server.fetch import Guard, check_url, fetch
 from asrcli.server.metrics import Metrics
 from asrcli.server.models import ModelPool
 from asrcli.server.settings import ServerSettings
@@ -52,6 +52,8 @@ class Ask:
     options: TranscribeOptions = field(default_factory=TranscribeOptions)
     #: voices that the client told us of, for diarization
     voices: tuple[Voice, ...] = ()
+    #: of its chunks in the engine's queue; lower goes first
+    priority: int = 0
     #: told of each segment as it stands, from a worker thread
     on_segment: Callable[[Segment], None] | None = None
     #: told how many seconds of how many are done, from a worker thread
@@ -100,13 +102,14 @@ class Service:
             listener = _Progress(ask, self.settings.max_duration)
             source = Source(name=ask.name, path=ask.path)
             begun = time.perf_counter()
+            backend = replace(loaded.backend, priority=ask.priority)
             if options.speakers.enabled:
                 speakers, new_tracker = self.pool.speakers(options.speakers, ask.voices)
                 with speakers:
-                    resources = Resources(loaded.backend, new_tracker)
+                    resources = Resources(backend, new_tracker)
                     transcript = pipeline.transcribe(source, resources, options, listener=listener, cancelled=stop)
             else:
-                resources = Resources(loaded.backend)
+                resources = Resources(backend)
                 transcript = pipeline.transcribe(source, resources, options, listener=listener, cancelled=stop)
         self.metrics.recognised(loaded.spec.name, transcript.duration, time.perf_counter() - begun)
         return replace(transcript, warnings=(*transcript.warnings, *dropped))
@@ -128,13 +131,39 @@ class Service:
 
     def fetch_now(self, address: str, path: Path, cancelled: Callable[[], bool]) -> int:
         """`fetch`, in a thread."""
+        self._may_fetch()
+        seconds = min(_FETCH_TIMEOUT, self.settings.request_timeout or _FETCH_TIMEOUT)
+        return fetch(address, path, self.guard(seconds), cancelled)
+
+    def guard(self, seconds: float) -> Guard:
+        """Which addresses may be reached."""
+        networks = tuple(map(ipaddress.ip_network, self.settings.fetch_networks))
+        return Guard(self.settings.max_upload, seconds, networks)
+
+    def check_address(self, address: str) -> None:
+        """Refuse an address before anything is promised.
+
+        Raises:
+            ForbiddenError, RequestError: as `fetch`.
+        """
+        self._may_fetch()
+        check_url(address, self.guard(_FETCH_TIMEOUT))
+
+    def _may_fetch(self) -> None:
         if not self.settings.allow_url_fetch:
             raise ForbiddenError(
                 "This server fetches no recordings from addresses.", "Send the recording itself.", param="audio_address"
             )
-        networks = tuple(map(ipaddress.ip_network, self.settings.fetch_networks))
-        seconds = min(_FETCH_TIMEOUT, self.settings.request_timeout or _FETCH_TIMEOUT)
-        return fetch(address, path, Guard(self.settings.max_upload, seconds, networks), cancelled)
+
+    def check(self, model: str | None, options: TranscribeOptions) -> None:
+        """Refuse what the model cannot do, before anything is promised. Loads nothing.
+
+        Raises:
+            ModelError, UsageError: as `transcribe`.
+        """
+        fitted(self.pool.spec(model), options.recognition)
+        if options.speakers.enabled:
+            self.pool.speaker_spec(options.speakers)
 
     def workspace(self) -> Workspace:
         """A folder for one request's files."""

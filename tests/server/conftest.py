@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -45,7 +46,14 @@ class Running:
 @contextmanager
 def running(**settings) -> Iterator[Running]:
     """A server with these settings; stopped by its own handle."""
-    options = ServerSettings(port=0, **{"model": MODEL, "drain_timeout": 5} | settings)
+    with tempfile.TemporaryDirectory() as folder:
+        own = {"model": MODEL, "drain_timeout": 5, "data_dir": Path(folder)}
+        with _running(ServerSettings(port=0, **own | settings)) as server:
+            yield server
+
+
+@contextmanager
+def _running(options: ServerSettings) -> Iterator[Running]:
     app = create_app(options)
     socket = listen(options.host, 0)
     started = threading.Event()

@@ -1,0 +1,156 @@
+"""`/v1/jobs`: long recordings, without holding a connection open."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from asrcli.formats import FORMATS
+from asrcli.server.errors import ConflictError, NotFoundError, RequestError, UnavailableError
+from asrcli.server.fetch import check_url
+from asrcli.server.jobs.fields import NAMES, read_wish
+from asrcli.server.jobs.runner import JobRunner, Progress
+from asrcli.server.jobs.store import Job
+from asrcli.server.openai_replies import form_of
+from asrcli.server.openai_stream import event
+from asrcli.server.transcription import Service
+from asrcli.server.uploads import Workspace, read_form
+from asrcli.transcript import Transcript
+
+router = APIRouter(prefix="/v1/jobs", tags=["Jobs"])
+
+_FORM: dict[str, Any] = {
+    "file": {"type": "string", "format": "binary"},
+    "url": {"type": "string", "description": "Instead of a file, where the operator allows it."},
+    "webhook": {"type": "string", "description": "Told of the end, signed, where the operator has set a secret."},
+} | {name: {"type": "string"} for name in NAMES}
+
+
+def _runner(request: Request) -> JobRunner:
+    runner: JobRunner | None = request.app.state.jobs
+    if runner is None:
+        raise UnavailableError("This server takes no jobs: it has nowhere to keep them.")
+    return runner
+
+
+@router.post("", status_code=202, openapi_extra=form_of(_FORM))
+async def create(request: Request) -> Response:
+    """Accept a recording (`file` or `url`) with any option of `asrcli transcribe`."""
+    runner = _runner(request)
+    service: Service = request.app.state.service
+    with Workspace(runner.store.recordings) as workspace:
+        form = await read_form(request, workspace, service.settings.max_upload)
+        fields = {name: value for name, value in form.fields if name in NAMES}
+        wish = read_wish(fields)
+        await asyncio.to_thread(service.check, wish.model, wish.options)
+        upload, url, webhook = form.file("file"), form.get("url"), form.get("webhook")
+        if upload is None or not upload.size:
+            if not url:
+                raise RequestError("`file` and `url` are missing.", "Send one of them.", param="file")
+            await asyncio.to_thread(service.check_address, url)
+        if webhook:
+            await asyncio.to_thread(_check_webhook, service, webhook)
+        job = await asyncio.to_thread(
+            runner.store.add,
+            client=request.state.client,
+            name=upload.name if upload else str(url),
+            fields=fields,
+            upload=upload.path if upload else None,
+            url=None if upload else url,
+            webhook=webhook,
+        )
+    runner.accepted()
+    return JSONResponse(_body(job, Progress()), 202, {"location": f"/v1/jobs/{job.id}"})
+
+
+@router.get("/{job_id}")
+async def read(request: Request, job_id: str, format: str | None = None) -> Response:  # noqa: A002 -- the parameter's name
+    """State, progress and result; with `format` the result alone, as srt, vtt, txt, json, ..."""
+    runner = _runner(request)
+    job = await _find(runner, job_id)
+    if format is None:
+        return JSONResponse(_body(job, runner.progress(job_id)))
+    form = FORMATS.get(format)
+    if form is None:
+        raise RequestError(f"`format` must be one of {', '.join(FORMATS)}.", param="format")
+    if job.result is None:
+        raise ConflictError(f"The job is {job.state}: it has no result.")
+    text = form.render(Transcript.from_dict(job.result), read_wish(job.fields).cues)
+    return Response(text, media_type=f"{form.media_type}; charset=utf-8")
+
+
+@router.delete("/{job_id}", status_code=204)
+async def delete(request: Request, job_id: str) -> Response:
+    """Stop the job if it runs, and forget it."""
+    runner = _runner(request)
+    await _find(runner, job_id)
+    await runner.drop(job_id)
+    return Response(status_code=204)
+
+
+@router.get("/{job_id}/events")
+async def events(request: Request, job_id: str) -> StreamingResponse:
+    """Progress as server-sent events, until the end."""
+    runner = _runner(request)
+    await _find(runner, job_id)
+    headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+    return StreamingResponse(_events(runner, job_id), media_type="text/event-stream", headers=headers)
+
+
+async def _events(runner: JobRunner, job_id: str) -> AsyncIterator[str]:
+    told = ""
+    try:
+        async for job, progress in runner.follow(job_id):
+            text = event(_state(job, progress), job.state)
+            if text != told:
+                yield text
+            told = text
+    except KeyError:
+        yield event({"id": job_id, "state": "deleted"}, "deleted")
+
+
+async def _find(runner: JobRunner, job_id: str) -> Job:
+    try:
+        return await asyncio.to_thread(runner.store.get, job_id)
+    except KeyError:
+        raise NotFoundError("There is no such job.", param="job_id") from None
+
+
+def _check_webhook(service: Service, webhook: str) -> None:
+    if service.settings.webhook_secret is None:
+        raise RequestError("This server calls no webhooks.", "Poll the job, or read its events.", param="webhook")
+    check_url(webhook, service.guard(seconds=30))
+
+
+def _state(job: Job, progress: Progress) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "id": job.id,
+        "state": job.state,
+        "progress": _share(job, progress),
+        "seconds": round(progress.seconds, 1),
+        "duration": progress.duration,
+    }
+    return body | ({"error": job.error} if job.error else {})
+
+
+def _share(job: Job, progress: Progress) -> float | None:
+    """0..1; None where the recording does not tell its length."""
+    if job.state == "done":
+        return 1.0
+    if not progress.duration:
+        return 0.0 if job.state == "queued" else None
+    return round(min(1.0, progress.seconds / progress.duration), 3)
+
+
+def _body(job: Job, progress: Progress) -> dict[str, Any]:
+    body = _state(job, progress) | {"object": "job", "name": job.name, "created": job.created}
+    if job.finished is not None:
+        body["finished"] = job.finished
+    if job.result is not None:
+        body["duration"] = job.result["duration"]
+        body["result"] = job.result
+    return body

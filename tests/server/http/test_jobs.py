@@ -1,0 +1,199 @@
+"""Jobs: accepted, followed, finished, told, and never lost."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import srt
+
+from asrcli.server.jobs.store import JobStore
+
+
+def submit(client, audio, **fields):
+    with audio.open("rb") as file:
+        return client.post("/v1/jobs", files={"file": (audio.name, file)}, data=fields)
+
+
+def finished(client, job_id):
+    """The job at its end: its events are read until there are no more."""
+    events = []
+    with client.stream("GET", f"/v1/jobs/{job_id}/events") as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        events.extend(json.loads(line[6:]) for line in answer.iter_lines() if line.startswith("data: "))
+    return events, client.get(f"/v1/jobs/{job_id}").json()
+
+
+def test_a_job_from_start_to_end(client, long_cities):
+    accepted = submit(client, long_cities, language="en", min_silence="0.4", max_line_width="30", webhook="")
+    assert accepted.status_code == 202
+    job_id = accepted.json()["id"]
+    assert accepted.headers["location"] == f"/v1/jobs/{job_id}"
+    events, job = finished(client, job_id)
+    assert [event["state"] for event in events][-1] == "done"
+    shares = [event["progress"] for event in events if event["progress"] is not None]
+    assert shares == sorted(shares)
+    assert job["progress"] == 1.0
+    assert job["duration"] == pytest.approx(44.37, abs=0.1)
+    assert "worst of times" in job["result"]["text"].lower()
+    cues = list(srt.parse(client.get(f"/v1/jobs/{job_id}", params={"format": "srt"}).text))
+    assert max(len(line) for cue in cues for line in cue.content.splitlines()) <= 30
+    vtt = client.get(f"/v1/jobs/{job_id}", params={"format": "vtt"})
+    assert vtt.headers["content-type"].startswith("text/vtt")
+    assert client.get(f"/v1/jobs/{job_id}", params={"format": "docx"}).status_code == 400
+    assert client.delete(f"/v1/jobs/{job_id}").status_code == 204
+    assert client.get(f"/v1/jobs/{job_id}").status_code == 404
+    assert client.get(f"/v1/jobs/{job_id}/events").status_code == 404
+    assert client.delete(f"/v1/jobs/{job_id}").status_code == 404
+
+
+def test_options_are_those_of_transcribe(client, long_cities):
+    job_id = submit(client, long_cities, start="4", end="9").json()["id"]
+    _, job = finished(client, job_id)
+    assert job["result"]["segments"][0]["start"] >= 4
+    assert job["result"]["duration"] == pytest.approx(9, abs=0.1)
+    assert "best of times" not in job["result"]["text"].lower()
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"start": "5", "end": "4"}, "end"),
+        ({"start": "soon"}, "start"),
+        ({"vad": "perhaps"}, "vad"),
+        ({"vad_threshold": "2"}, "vad_threshold"),
+        ({"channels": "both"}, "channels"),
+        ({"language": "zh"}, "language"),
+        ({"model": "none"}, "model"),
+        ({"raw": "mp3"}, "raw"),
+        ({"max_lines": "1.5"}, "max_lines"),
+        ({"subtitle_style": "mine"}, "subtitle_style"),
+        ({"diarize": "true"}, "diarization"),
+        ({"webhook": "http://127.0.0.1/"}, "webhook"),
+    ],
+)
+def test_what_cannot_be_is_refused_at_once(client, cities, fields, param):
+    answer = submit(client, cities, **fields)
+    assert answer.status_code in {400, 404}
+    assert answer.json()["error"]["param"] == param
+
+
+def test_a_recording_that_fails(client, tmp_path):
+    broken = tmp_path / "broken.mp3"
+    broken.write_bytes(b"no audio at all " * 500)
+    events, job = finished(client, submit(client, broken).json()["id"])
+    assert job["state"] == events[-1]["state"] == "failed"
+    assert job["error"]["code"] == "invalid_audio"
+    refused = client.get(f"/v1/jobs/{job['id']}", params={"format": "txt"})
+    assert refused.status_code == 409
+
+
+def test_a_url_is_refused_unless_allowed(client):
+    answer = client.post("/v1/jobs", data={"url": "http://example.com/a.wav"})
+    assert answer.status_code == 403
+    assert client.post("/v1/jobs", data={"model": ""}).status_code == 400
+
+
+def test_nothing_is_left_but_the_result(serving, cities, tmp_path):
+    with serving(data_dir=tmp_path) as server, server.client() as client:
+        finished(client, submit(client, cities).json()["id"])
+        refused = submit(client, cities, language="zh")
+        assert refused.status_code == 400
+        assert list((tmp_path / "recordings").iterdir()) == []
+
+
+def test_a_restart_loses_no_accepted_job(serving, cities, long_cities, tmp_path):
+    with serving(data_dir=tmp_path) as server, server.client() as client:
+        accepted = [submit(client, audio).json()["id"] for audio in (long_cities, cities, cities)]
+        # the server ends at once: at most the first has begun
+    with serving(data_dir=tmp_path) as server, server.client() as client:
+        for job_id in accepted:
+            _, job = finished(client, job_id)
+            assert job["state"] == "done"
+            assert "worst of times" in job["result"]["text"].lower()
+
+
+def test_jobs_of_a_killed_server_are_taken_up_and_given_up_at_last(tmp_path):
+    store = JobStore(tmp_path)
+    uploads = []
+    for name in ("one", "two"):
+        upload = store.recordings / name
+        upload.write_bytes(b"x")
+        uploads.append(upload)
+    job = store.add(client="a", name="n", fields={"model": "m"}, upload=uploads[0], url=None, webhook=None)
+    for attempt in (1, 2, 3):
+        assert store.next([]).id == job.id
+        store.close()  # as a kill would: the job is still marked as running
+        store = JobStore(tmp_path)
+        found = store.get(job.id)
+        assert found.state == ("queued" if attempt < 3 else "failed")
+    assert found.error["code"] == "interrupted"
+    assert list(store.recordings.iterdir()) == [], "the upload that was never accepted and the failed one are gone"
+    store.close()
+
+
+def test_clients_take_turns(tmp_path):
+    store = JobStore(tmp_path)
+
+    def add(client):
+        return store.add(client=client, name="n", fields={}, upload=None, url="http://x", webhook=None).id
+
+    first, second, other = add("a"), add("a"), add("b")
+    assert [store.next(busy).id for busy in ([], ["a"], ["a", "b"])] == [first, other, second]
+    assert store.next([]) is None
+    store.close()
+
+
+def test_two_servers_do_not_share_a_folder(serving, cities, tmp_path):
+    store = JobStore(tmp_path)
+    try:
+        with serving(data_dir=tmp_path) as server, server.client() as client:
+            answer = submit(client, cities)
+            assert answer.status_code == 503
+            assert client.get("/health").status_code == 200
+    finally:
+        store.close()
+
+
+class _Hook(BaseHTTPRequestHandler):
+    """Takes messages; refuses the first."""
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.server.messages.append((dict(self.headers), body))
+        self.send_response(204)
+        self.end_headers()
+        self.server.told.set()
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_signed_webhook_tells_of_the_end(serving, cities):
+    hook = ThreadingHTTPServer(("127.0.0.1", 0), _Hook)
+    hook.messages, hook.told = [], threading.Event()
+    thread = threading.Thread(target=hook.serve_forever)
+    thread.start()
+    url = f"http://127.0.0.1:{hook.server_port}/done"
+    try:
+        with serving(webhook_secret="s3cret") as server, server.client() as client:  # noqa: S106
+            assert submit(client, cities, webhook=url).status_code == 403, "not a public address"
+        with serving(webhook_secret="s3cret", fetch_networks=("127.0.0.0/8",)) as server, server.client() as client:  # noqa: S106
+            job_id = submit(client, cities, webhook=url).json()["id"]
+            assert hook.told.wait(60)
+    finally:
+        hook.shutdown()
+        thread.join()
+        hook.server_close()
+    headers, body = hook.messages[0]
+    assert json.loads(body)["id"] == job_id
+    assert json.loads(body)["state"] == "done"
+    parts = dict(part.split("=") for part in headers["x-asrcli-signature"].split(","))
+    assert abs(time.time() - int(parts["t"])) < 60
+    wanted = hmac.new(b"s3cret", parts["t"].encode() + b"." + body, hashlib.sha256).hexdigest()
+    assert hmac.compare_digest(parts["v1"], wanted)
