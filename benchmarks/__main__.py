@@ -1,7 +1,7 @@
 """The measurements behind the project's figures: `python -m benchmarks NAME [options]`.
 
-Each prints a table, and with `--help` what it measures. They need a checkout, `pip install -e '.[test]'`, and what their
-own help names besides.
+Each prints a table, and with `--help` what it measures. They need a checkout, `pip install -e '.[test]'`, and what
+their own help names besides.
 """
 
 from __future__ import annotations

@@ -58,6 +58,8 @@ class Contestant:
     start: Callable[[], Run]
     #: words by recording, of one of its runs
     read: Callable[[Run], Words]
+    #: program and arguments
+    command: tuple[str, ...] = ()
 
 
 def asrcli(model: Model, files: Sequence[Path], *extra: str) -> Contestant:
@@ -65,9 +67,11 @@ def asrcli(model: Model, files: Sequence[Path], *extra: str) -> Contestant:
     out = Path(tempfile.mkdtemp(prefix="asrcli-benchmark-"))
     options = ["--format", "json", "--output-dir", str(out), "--model", model.asrcli, "--quiet", *extra]
 
+    command = (sys.executable, "-m", "asrcli", "transcribe", *map(str, files), *options)
+
     def start() -> Run:
         shutil.rmtree(out, ignore_errors=True)
-        return run([sys.executable, "-m", "asrcli", "transcribe", *map(str, files), *options])
+        return run(command)
 
     def read(_last: Run) -> Words:
         found = {}
@@ -76,7 +80,7 @@ def asrcli(model: Model, files: Sequence[Path], *extra: str) -> Contestant:
             found[path.stem] = " ".join(segment["text"] for segment in segments)
         return found
 
-    return Contestant(" ".join(["asrcli", *extra]), start, read)
+    return Contestant(" ".join(["asrcli", *extra]), start, read, command)
 
 
 def _program(name: str) -> tuple[str, dict[str, str]]:
@@ -94,7 +98,7 @@ def sherpa_vad(model: Model, file: Path, threads: int) -> Contestant:
     command = [program, *model.sherpa, f"--silero-vad-model={silero}", f"--num-threads={threads}", str(file)]
 
     def read(last: Run) -> Words:
-        # "12.345 -- 15.678: words"
+        # each line: start, two dashes, end, colon, words
         lines = [line.split(": ", 1)[1] for line in last.output.splitlines() if " -- " in line and ": " in line]
         return {file.stem: " ".join(lines)}
 

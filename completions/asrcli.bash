@@ -3,7 +3,7 @@
 _asrcli_command() {
     case $1 in
         '')
-            commands='transcribe serve models download-model speakers evaluate config doctor schema completion'
+            commands='transcribe serve models download-model speakers evaluate config doctor bench schema completion'
             options='--version --debug -h --help'
             valued=''
             argument=''
@@ -120,7 +120,7 @@ _asrcli_command() {
             commands=''
             options='--json --config --debug -h --help'
             valued=--config
-            argument='word transcribe serve models download-model speakers evaluate config doctor schema completion'
+            argument='word transcribe serve models download-model speakers evaluate config doctor bench schema completion'
             ;;
         'config path')
             commands=''
@@ -139,6 +139,12 @@ _asrcli_command() {
             options='-m --model --model-dir --json --config --debug -h --help'
             valued='-m --model --model-dir --config'
             argument=''
+            ;;
+        bench)
+            commands=''
+            options='-m --model --model-dir -j --jobs --seconds --rounds --json --config --debug -h --help'
+            valued='-m --model --model-dir -j --jobs --seconds --rounds --config'
+            argument=any
             ;;
         schema)
             commands=''
@@ -276,6 +282,12 @@ _asrcli_value() {
         'doctor -m'|'doctor --model') argument='model moonshine-tiny-en sensevoice-small sensevoice-small-2025 paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu' ;;
         'doctor --model-dir') argument=dir ;;
         'doctor --config') argument=file ;;
+        'bench -m'|'bench --model') argument='model moonshine-tiny-en sensevoice-small sensevoice-small-2025 paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu' ;;
+        'bench --model-dir') argument=dir ;;
+        'bench -j'|'bench --jobs') argument=any ;;
+        'bench --seconds') argument=any ;;
+        'bench --rounds') argument=any ;;
+        'bench --config') argument=file ;;
         'schema --config') argument=file ;;
         'completion --config') argument=file ;;
     esac

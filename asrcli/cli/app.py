@@ -30,6 +30,7 @@ COMMANDS = {
     "evaluate": Entry("evaluate", "Judge results: word and speaker errors, subtitles."),
     "config": Entry("config", "Show the settings in force and where each comes from."),
     "doctor": Entry("doctor", "Check this machine: engine, ffmpeg, models, disk, speed."),
+    "bench": Entry("bench", "Measure the speed and the memory of models on this machine."),
     "schema": Entry("schema", "Print the JSON Schema of transcripts."),
     "completion": Entry("completion", "Print the completion script of a shell."),
 }

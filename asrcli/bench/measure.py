@@ -1,0 +1,134 @@
+"""How fast a model is on this machine: the pipeline at work, timed."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import soundfile
+
+from asrcli.audio import open_audio
+from asrcli.audio.types import SAMPLE_RATE, Source
+from asrcli.backends.types import ModelSpec
+from asrcli.bench.memory import resident
+from asrcli.errors import MissingExtraError
+from asrcli.models import builtin
+from asrcli.options import AudioOptions, TranscribeOptions
+from asrcli.runtime import Runtime
+from asrcli.transcript import Segment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One model with one number of threads."""
+
+    model: str
+    #: decoding threads
+    threads: int
+    #: seconds of audio in the recording
+    audio: float
+    #: seconds from the start of the engine process to the first transcript, less the time of a transcript
+    loading: float
+    #: seconds for the recording, the median of the rounds
+    seconds: float
+    #: most memory seen of our process and the engine's, bytes; None where the system does not tell
+    memory: int | None
+
+    @property
+    def speed(self) -> float:
+        """Times real time."""
+        return self.audio / self.seconds
+
+
+class _Meter:
+    """Looks at the memory whenever there is progress."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self.most: int | None = None
+
+    def opened(self, duration: float | None) -> None: ...
+
+    def heard(self, seconds: float) -> None:  # noqa: ARG002 - the listener's signature
+        now = resident(self._runtime.host.process_id)
+        if now is not None:
+            self.most = max(now, self.most or 0)
+
+    def recognised(self, segment: Segment) -> None: ...
+
+
+def measure(spec: ModelSpec, recording: Source, *, threads: int, rounds: int) -> Result:
+    """Transcribe a recording again and again with one model.
+
+    Args:
+        spec: the model.
+        recording: a file.
+        threads: decoding threads.
+        rounds: how often, after a first time that does not count.
+
+    Raises:
+        InputError: the recording cannot be read.
+        ModelError: the model cannot be loaded.
+    """
+    began = time.perf_counter()
+    with Runtime(spec, jobs=threads) as runtime:
+        meter = _Meter(runtime)
+        transcript = runtime.transcribe(recording)
+        first = time.perf_counter() - began
+        times = []
+        for _ in range(rounds):
+            began = time.perf_counter()
+            runtime.transcribe(recording, listener=meter)
+            times.append(time.perf_counter() - began)
+    seconds = statistics.median(times)
+    return Result(
+        model=spec.name,
+        threads=threads,
+        audio=transcript.duration,
+        loading=max(0.0, first - seconds),
+        seconds=seconds,
+        memory=meter.most,
+    )
+
+
+def thread_counts(cores: int) -> Sequence[int]:
+    """What is tried unless somebody says otherwise: one thread, and one a core."""
+    return sorted({1, cores})
+
+
+@contextmanager
+def recording_of(path: Path | None, seconds: float) -> Iterator[Source]:
+    """A recording of `seconds`, made of a shorter one over and over; in a temporary file that is gone afterwards.
+
+    Args:
+        path: the recording to repeat; None: English speech from the wheel of `moonshine-voice`.
+        seconds: its length.
+
+    Raises:
+        InputError: `path` cannot be read.
+        MissingExtraError: no path, and no wheel.
+    """
+    path = path or _english()
+    options = TranscribeOptions(audio=AudioOptions(end=seconds))
+    with open_audio(Source(path.name, path), options.audio) as stream:
+        samples = np.concatenate([block[:, 0] for block in stream.blocks()])
+    with TemporaryDirectory(prefix="asrcli-bench-") as folder_name:
+        copy = Path(folder_name) / "recording.wav"
+        soundfile.write(copy, np.resize(samples, round(seconds * SAMPLE_RATE)), SAMPLE_RATE)
+        yield Source(path.name, copy)
+
+
+def _english() -> Path:
+    folder = builtin.assets()
+    path = folder.parent / "two_cities.wav" if folder else None
+    if path is None or not path.is_file():
+        raise MissingExtraError(
+            "There is no recording to try.", "Name one: asrcli bench FILE, or pip install 'asrcli[builtin]'."
+        )
+    return path

@@ -1,0 +1,116 @@
+"""The pipeline against the bare engine, two jobs against one, and the share that voice activity detection takes.
+
+    python -m benchmarks scaling [--rounds 5] [--seconds 300]
+
+All in one process that has loaded everything before, on the beginning of the 10-minute file:
+
+    bare N      chunks cut beforehand, decoded from memory by N threads on one recogniser: the limit
+    asrcli N    the pipeline with N jobs, from the file to the transcript
+    2-s files   3,000 files of 2 s (the first `--files` of them) through the batch, against their chunks decoded bare
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from asrcli.audio.types import SAMPLE_RATE, Samples, Source
+from asrcli.models.registry import Registry
+from asrcli.options import AudioOptions, TranscribeOptions, VadOptions
+from asrcli.runtime import Runtime
+from asrcli.vad import Segmenter
+from benchmarks.chunks import cut, decode, recognizer
+from benchmarks.corpora import FOLDER, make, speech_files
+from benchmarks.corpora import decode as read
+from benchmarks.measure import load, median
+
+
+def bare(engine: object, chunks: list[Samples], threads: int) -> None:
+    """Decode chunks, longest first, as fast as the engine goes."""
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(lambda chunk: decode(engine, [chunk]), sorted(chunks, key=len, reverse=True)))
+
+
+def batch(runtime: Runtime, files: list[Path]) -> None:
+    """Files one after the other, three at a time, as the batch does."""
+    with ThreadPoolExecutor(runtime.jobs + 1) as pool:
+        list(pool.map(lambda path: runtime.transcribe(Source(path.name, path)), files))
+
+
+def timed(work: Callable[[], None]) -> float:
+    """Seconds."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def vad_cost(samples: Samples, window: float) -> float:
+    """Seconds of CPU of the segmenter, in blocks of a second."""
+    started = time.thread_time()
+    segmenter = Segmenter(VadOptions(), window)
+    for at in range(0, len(samples), SAMPLE_RATE):
+        segmenter.push(samples[at : at + SAMPLE_RATE])
+    segmenter.finish()
+    return time.thread_time() - started
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=300)
+    parser.add_argument("--files", type=int, default=300)
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="of the corpora")
+    arguments = parser.parse_args()
+    path = make("ten_minutes", arguments.folder)
+    source = Source(path.name, path)
+    options = TranscribeOptions(audio=AudioOptions(end=arguments.seconds))
+    samples = read(path)[: round(arguments.seconds * SAMPLE_RATE)]
+    small = speech_files(make("two_seconds", arguments.folder))[: arguments.files]
+    engine = recognizer()
+    spec = Registry(Path(tempfile.gettempdir()) / "asrcli-benchmarks").resolve("moonshine-tiny-en")
+    with Runtime(spec, jobs=1) as one, Runtime(spec, jobs=2) as two:
+        window = two.recognizer.window
+        chunks = cut(samples, window)
+        pieces = [piece for file in small for piece in cut(read(file), window)]
+        work: dict[str, Callable[[], None]] = {
+            "bare 1": lambda: bare(engine, chunks, 1),
+            "bare 2": lambda: bare(engine, chunks, 2),
+            "asrcli 1": lambda: one.transcribe(source, options) and None,
+            "asrcli 2": lambda: two.transcribe(source, options) and None,
+            "2-s files, bare": lambda: bare(engine, pieces, 2),
+            "2-s files, asrcli": lambda: batch(two, small),
+        }
+        spent: dict[str, list[float]] = {name: [] for name in work}
+        one.transcribe(source, TranscribeOptions(audio=AudioOptions(end=20)))
+        two.transcribe(source, TranscribeOptions(audio=AudioOptions(end=20)))
+        print(load())
+        vad, decoding = [], []
+        for _ in range(arguments.rounds):
+            for name, each in work.items():
+                spent[name].append(timed(each))
+            vad.append(vad_cost(samples, window))
+            started = time.thread_time()
+            decode(engine, chunks)
+            decoding.append(time.thread_time() - started)
+    for name, seconds in spent.items():
+        print(f"{name:18} {median(seconds):7.2f} s")
+
+    def times(left: str, right: str) -> float:
+        return median([a / b for a, b in zip(spent[left], spent[right], strict=True)])
+
+    print(f"throughput of 2 jobs against the bare engine: {times('bare 2', 'asrcli 2'):.2f}")
+    print(f"2 jobs against 1: {times('asrcli 1', 'asrcli 2'):.2f} (bare: {times('bare 1', 'bare 2'):.2f})")
+    share = median([a / (a + b) for a, b in zip(vad, decoding, strict=True)])
+    print(f"VAD's share of the CPU of VAD and decoding: {100 * share:.1f} %")
+    print(
+        f"2-s files, overhead over the bare engine: {100 * (times('2-s files, asrcli', '2-s files, bare') - 1):.0f} %"
+    )
+
+
+if __name__ == "__main__":
+    main()

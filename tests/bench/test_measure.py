@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from asrcli.audio.types import SAMPLE_RATE, Source
+from asrcli.bench.measure import measure, recording_of, thread_counts
+from asrcli.bench.memory import resident
+from asrcli.errors import InputError
+from asrcli.models.registry import Registry
+
+
+def test_a_recording_is_repeated_and_cut(tmp_path):
+    path = tmp_path / "ramp.wav"
+    ramp = np.linspace(-0.5, 0.5, 2 * SAMPLE_RATE, dtype=np.float32)
+    soundfile.write(path, ramp, SAMPLE_RATE, subtype="FLOAT")
+    with recording_of(path, 5.0) as source:
+        samples, rate = soundfile.read(source.path, dtype="float32")
+        assert rate == SAMPLE_RATE
+        assert len(samples) == 5 * SAMPLE_RATE
+        assert np.allclose(samples[2 * SAMPLE_RATE : 4 * SAMPLE_RATE], ramp, atol=1e-4)
+        assert source.name == "ramp.wav"
+    assert not source.path.exists()
+    with recording_of(path, 1.0) as source:
+        assert soundfile.info(source.path).duration == 1.0
+
+
+def test_what_is_no_recording_is_told(tmp_path):
+    path = tmp_path / "notes.wav"
+    path.write_bytes(b"not audio at all")
+    with pytest.raises(InputError), recording_of(path, 5.0):
+        pass
+
+
+def test_every_core_and_one_are_tried():
+    assert thread_counts(1) == [1]
+    assert thread_counts(8) == [1, 8]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+def test_memory_counts_other_processes():
+    alone = resident()
+    hold = "data = bytearray(b'x') * (64 << 20); print('ready', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        both = resident(other.pid)
+        other.communicate(b"\n")
+    assert both - alone > 60 << 20
+    assert resident(other.pid) is None
+
+
+def test_the_embedded_model_is_measured(wheel_audio, tmp_path):
+    spec = Registry(tmp_path).resolve("moonshine-tiny-en")
+    with recording_of(wheel_audio / "two_cities.wav", 5.0) as source:
+        result = measure(spec, source, threads=1, rounds=2)
+    assert (result.model, result.threads) == ("moonshine-tiny-en", 1)
+    assert result.audio == pytest.approx(5.0)
+    assert result.speed == pytest.approx(5.0 / result.seconds)
+    if sys.platform == "linux":
+        # The weights alone take 40 MB.
+        assert 40 << 20 < result.memory < 2 << 30
+
+
+@pytest.mark.usefixtures("wheel_audio")
+def test_a_stream_without_speech_is_measured_too(tmp_path):
+    silence = tmp_path / "silence.wav"
+    soundfile.write(silence, np.zeros(2 * SAMPLE_RATE, np.float32), SAMPLE_RATE)
+    result = measure(
+        Registry(tmp_path).resolve("moonshine-tiny-en"), Source("silence.wav", silence), threads=1, rounds=1
+    )
+    assert result.audio == pytest.approx(2.0)
