@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# OpenAI's SDK for JavaScript against the server. Needs the .venv of the README's commands; installs the rest.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+if ! command -v npm >/dev/null; then
+  as_root=$([ "$(id -u)" -eq 0 ] || echo sudo)
+  $as_root apt-get update -qq
+  $as_root apt-get install -y -qq --no-install-recommends npm >/dev/null
+fi
+
+.venv/bin/pip install -q '.[serve,test]'
+ASRCLI=$PWD/.venv/bin/asrcli
+RECORDING=$(mktemp --suffix .wav)
+trap 'rm -f "$RECORDING"' EXIT
+.venv/bin/python tests/browser/recording.py "$RECORDING"
+export ASRCLI RECORDING
+
+cd tests/node
+npm ci --silent --no-audit --no-fund
+timeout 700 npm test --silent </dev/null

@@ -1,0 +1,283 @@
+// The page in Chromium, against a server of our own. `npm test`; RECORDING names the first ten seconds of "A Tale of Two Cities".
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { after, before, describe, it } from "node:test";
+import { browse, folder, open } from "./harness.mjs";
+import { Chores, serve } from "./serve.mjs";
+
+const PYTHON = process.env.PYTHON ?? "python";
+const RECORDING = process.env.RECORDING;
+const SHOTS = process.env.SCREENSHOTS; // a folder to put pictures into, for people to look at
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const DONE = "article footer:not([hidden]) [data-format=txt]";
+
+const shot = (page, name) => SHOTS && page.screenshot({ path: path.join(SHOTS, `${name}.png`), fullPage: true });
+
+/** Drop a file on the page, as a person does. */
+async function drop(page, file, name = path.basename(file)) {
+  const bytes = readFileSync(file).toString("base64");
+  const transfer = await page.evaluateHandle(
+    async ({ bytes, name }) => {
+      const transfer = new DataTransfer();
+      const content = Uint8Array.from(atob(bytes), (letter) => letter.charCodeAt(0));
+      transfer.items.add(new File([content], name));
+      return transfer;
+    },
+    { bytes, name },
+  );
+  await page.dispatchEvent("body", "dragenter", { dataTransfer: transfer });
+  await page.dispatchEvent("body", "drop", { dataTransfer: transfer });
+}
+
+async function download(page, format) {
+  const [saved] = await Promise.all([page.waitForEvent("download"), page.click(`[data-format=${format}]`)]);
+  return { name: saved.suggestedFilename(), text: readFileSync(await saved.path(), "utf8") };
+}
+
+async function accessible(page) {
+  await page.evaluate(AXE);
+  const { violations } = await page.evaluate(() => globalThis.axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"] }));
+  const told = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 120)).join(" | ")}`);
+  assert.deepEqual(told, []);
+}
+
+const body = (page) => page.locator("article .text").first().innerText();
+
+describe("the page", { timeout: 600_000 }, () => {
+  const chores = new Chores();
+  let url, browser;
+  after(() => chores.run());
+  before(async () => {
+    assert.ok(RECORDING, "RECORDING must name a recording");
+    url = await serve(chores);
+    browser = await browse(chores, RECORDING);
+  });
+
+  it("transcribes a dropped file, plays words and hands out every format", async (context) => {
+    const { page, complaints, foreign } = await open(browser, url);
+    context.after(() => page.close());
+    await page.waitForFunction(() => document.querySelector("#model").value === "moonshine-tiny-en");
+    await shot(page, "empty");
+    await accessible(page);
+    await drop(page, RECORDING, "A <b>tale</b>.wav");
+    // Sentences come while later ones are still being recognised.
+    await page.waitForSelector("article .progress:not([hidden]) ~ *, article .turn");
+    await page.waitForSelector(DONE);
+    const text = await body(page);
+    assert.match(text, /best of times/i);
+    assert.match(text, /epoch of belief/i);
+    assert.match(await page.locator("article .state").innerText(), /0:10.*English.*moonshine-tiny-en/);
+    assert.equal(await page.locator("article h3").innerText(), "A <b>tale</b>.wav");
+    await shot(page, "desktop");
+    await accessible(page);
+
+    const word = page.locator(".word", { hasText: "wisdom" }).first();
+    const start = Number(await word.getAttribute("data-start"));
+    await word.click();
+    await page.waitForFunction((at) => document.querySelector("audio").currentTime > at, start);
+    await page.waitForSelector(".word.heard");
+    const now = await page.evaluate(() => document.querySelector("audio").currentTime);
+    assert.ok(now < start + 5, `plays from ${start}, is at ${now}`);
+
+    const txt = await download(page, "txt");
+    assert.match(txt.text, /^It was the best of times/);
+    assert.ok(txt.name.endsWith(".txt"));
+    const srt = await download(page, "srt");
+    assert.match(srt.text, /^1\n00:00:0\d,\d{3} --> 00:00:0\d,\d{3}\nIt was the best/);
+    const vtt = await download(page, "vtt");
+    assert.match(vtt.text, /^WEBVTT\n\n00:00:0\d\.\d{3} --> /);
+    const json = await download(page, "json");
+    checkTranscript(context, json.text);
+    assert.match(JSON.parse(json.text).text, /worst of times/);
+    checkCues(context, srt.text, vtt.text);
+    assert.deepEqual(complaints, []);
+    assert.deepEqual(foreign, [], "no network assets");
+  });
+
+  it("shows what is said into the microphone while it is said", async (context) => {
+    const { page, complaints } = await open(browser, url);
+    context.after(() => page.close());
+    await page.waitForFunction(() => document.querySelector("#model").value);
+    await page.click("#record");
+    await page.waitForFunction(() => /best of times/i.test(document.querySelector("article .partial")?.innerText));
+    await shot(page, "recording");
+    assert.equal(await page.locator("#record-label").innerText(), "Stop");
+    await page.waitForFunction(() => /wisdom/i.test(document.querySelector("article .text").innerText));
+    await page.click("#record");
+    await page.waitForSelector(DONE);
+    assert.match(await body(page), /best of times.*worst of times.*age of wisdom/is);
+    assert.equal(await page.locator(".partial").count(), 0);
+    assert.ok((await page.locator(".word").count()) > 10, "words can be clicked");
+    checkTranscript(context, (await download(page, "json")).text);
+    // The recording can be heard, and recognised once more as a file.
+    await page.waitForFunction(() => document.querySelector("audio").duration > 4);
+    await page.click(".again");
+    await page.waitForFunction(() => document.querySelectorAll("article footer:not([hidden])").length === 2);
+    assert.match(await body(page), /best of times/i);
+    assert.deepEqual(complaints, []);
+  });
+
+  it("works by keyboard alone", async (context) => {
+    const { page } = await open(browser, url);
+    context.after(() => page.close());
+    page.on("filechooser", (chooser) => chooser.setFiles(RECORDING));
+    await page.waitForFunction(() => document.querySelector("#model").value);
+    await page.keyboard.press("Tab");
+    assert.equal(await page.evaluate(() => document.activeElement.className), "skip");
+    const order = [];
+    for (let n = 0; n < 3; n++) {
+      await page.keyboard.press("Tab");
+      order.push(await page.evaluate(() => document.activeElement.id || document.activeElement.textContent));
+    }
+    assert.deepEqual(order, ["API", "choose", "record"]);
+    await page.focus("#choose");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector(DONE);
+    assert.equal(await page.locator("#status").innerText(), `${path.basename(RECORDING)} is done`);
+    await page.focus("article .text");
+    for (let n = 0; n < 4; n++) await page.keyboard.press("ArrowRight");
+    assert.equal(await page.locator(".word.at").innerText(), "best");
+    const start = Number(await page.locator(".word.at").getAttribute("data-start"));
+    await page.keyboard.press("Enter");
+    await page.waitForFunction((at) => document.querySelector("audio").currentTime > at, start);
+    await page.focus("article .remove");
+    await page.keyboard.press("Enter");
+    assert.equal(await page.locator("article").count(), 0);
+  });
+
+  it("says in words what went wrong", async (context) => {
+    const { page } = await open(browser, url);
+    context.after(() => page.close());
+    await page.waitForFunction(() => document.querySelector("#model").value);
+    const broken = path.join(folder(context), "broken.mp3");
+    writeFileSync(broken, "this is no recording ".repeat(100));
+    await drop(page, broken);
+    const told = page.locator("article .trouble:not([hidden])");
+    await told.waitFor();
+    assert.match(await told.innerText(), /audio/i);
+    assert.equal(await told.getAttribute("role"), "alert");
+    await page.context().setOffline(true);
+    await drop(page, RECORDING);
+    await page.locator("article .trouble", { hasText: "cannot be reached" }).waitFor();
+    await page.context().setOffline(false);
+    await accessible(page);
+  });
+
+  it("fits a phone, and the dark", async (context) => {
+    const { page } = await open(browser, url);
+    context.after(() => page.close());
+    await page.setViewportSize({ width: 360, height: 740 });
+    await page.emulateMedia({ colorScheme: "dark" });
+    await page.waitForFunction(() => document.querySelector("#model").value);
+    await drop(page, RECORDING, `${"long-name-".repeat(12)}.wav`);
+    await page.waitForSelector(DONE);
+    await shot(page, "phone-dark");
+    const [inner, outer] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+    assert.ok(inner <= outer, `${inner} wide in ${outer}`);
+    const [ground] = (await page.evaluate(() => getComputedStyle(document.body).backgroundColor)).match(/\d+/);
+    assert.ok(Number(ground) < 60, "a dark ground");
+    await accessible(page);
+    await page.emulateMedia({ colorScheme: "light" });
+    await shot(page, "phone");
+    await accessible(page);
+  });
+
+  it("shows every frame of the live protocols on the test page", async (context) => {
+    const { page, complaints } = await open(browser, `${url}/ws/v1/asr/test`);
+    context.after(() => page.close());
+    await accessible(page);
+    for (const [protocol, wanted] of [["aliyun", /← .*"SentenceEnd"/], ["funasr", /← .*"2pass-offline"/]]) {
+      await page.click("#clear");
+      await page.selectOption("#protocol", protocol);
+      await page.click("#record");
+      await page.waitForFunction(() => /← .*best of times/i.test(document.querySelector("#log").innerText));
+      await page.click("#record");
+      await page.waitForFunction(() => /closed 1\d\d\d/.test(document.querySelector("#log").innerText));
+      assert.match(await page.locator("#log").innerText(), wanted);
+    }
+    await shot(page, "tester");
+    assert.deepEqual(complaints, []);
+  });
+});
+
+describe("the page of a server with a key", { timeout: 600_000 }, () => {
+  const chores = new Chores();
+  let url, browser;
+  after(() => chores.run());
+  before(async () => {
+    url = await serve(chores, "--api-key", "open sesame");
+    browser = await browse(chores, RECORDING);
+  });
+
+  it("asks for the key, and uses it for files and the microphone", async (context) => {
+    const { page, answer } = await open(browser, url);
+    context.after(() => page.close());
+    assert.equal(answer.status(), 401);
+    await page.waitForSelector("dialog[open]");
+    await shot(page, "key");
+    await accessible(page);
+    await page.keyboard.type("wrong");
+    await page.keyboard.press("Enter");
+    await page.locator("#key-wrong", { hasText: "does not know this key" }).waitFor();
+    await page.fill("#key", "open sesame");
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => document.querySelector("#model").value === "moonshine-tiny-en");
+    await page.setInputFiles("#files", RECORDING);
+    await page.waitForSelector(DONE);
+    assert.match(await body(page), /best of times/i);
+    await page.click("#record");
+    await page.waitForFunction(() => /best of times/i.test(document.querySelector("article .partial")?.innerText));
+    await page.click("#record");
+    await page.waitForFunction(() => document.querySelectorAll("article footer:not([hidden])").length === 2);
+    // Kept for the tab, and nowhere else.
+    assert.equal(await page.evaluate(() => sessionStorage.getItem("asrcli-key")), "open sesame");
+    assert.deepEqual(await page.evaluate(() => [localStorage.length, document.cookie]), [0, ""]);
+  });
+
+  it("does nothing without the key", async (context) => {
+    const { page } = await open(browser, url);
+    context.after(() => page.close());
+    await page.waitForSelector("dialog[open]");
+    await page.click("#key-cancel");
+    await page.locator("#trouble", { hasText: "Without its API key" }).waitFor();
+    assert.equal((await page.request.get(`${url}/page/settings`)).status(), 401);
+  });
+});
+
+/** The project's own reader takes it, and so does the schema. */
+function checkTranscript(context, text) {
+  const file = path.join(folder(context), "transcript.json");
+  writeFileSync(file, text);
+  const program = `
+import json, sys
+from pathlib import Path
+import asrcli.formats, jsonschema
+from asrcli.transcript import Transcript
+document = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+schema = json.loads((Path(asrcli.formats.__file__).parent / "transcript.schema.json").read_text(encoding="utf-8"))
+jsonschema.Draft202012Validator(schema).validate(document)
+assert Transcript.from_dict(document).text`;
+  execFileSync(PYTHON, ["-c", program, file]);
+}
+
+/** Readers that are not ours take the subtitles, and find the same cues in both. */
+function checkCues(context, srt, vtt) {
+  const made = folder(context);
+  writeFileSync(path.join(made, "a.srt"), srt);
+  writeFileSync(path.join(made, "a.vtt"), vtt);
+  const program = `
+import sys
+import pysubs2
+one, other = (pysubs2.load(f"{sys.argv[1]}/a.{kind}") for kind in ("srt", "vtt"))
+assert [(e.start, e.end, e.text) for e in one] == [(e.start, e.end, e.text) for e in other]
+assert len(one) >= 3
+for event in one:
+    assert event.end - event.start <= 7000, event
+    lines = event.plaintext.split("\\n")
+    assert len(lines) <= 2 and max(map(len, lines)) <= 50, event`;
+  execFileSync(PYTHON, ["-c", program, made]);
+}
