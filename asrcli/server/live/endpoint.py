@@ -50,11 +50,6 @@ class Sentence:
     #: whether the speaker pauses: this is all there is to it unless they go on
     pausing: bool = False
 
-    @property
-    def span(self) -> tuple[int, int]:
-        """What tells two hearings of one sentence apart."""
-        return self.chunk.start, self.chunk.end
-
     def since(self, position: int) -> Chunk:
         """Its audio from a position of the stream on."""
         if position <= self.chunk.start:
@@ -97,14 +92,24 @@ class Endpointer:
         return self._audio.end
 
     @property
+    def span(self) -> tuple[int, int] | None:
+        """Where the sentence at hand begins and how far it goes, padding included; None in silence."""
+        stretch = self._tracker.stretch
+        return None if stretch is None else (self._start_of(stretch), self._end_of(stretch))
+
+    @property
+    def pausing(self) -> bool:
+        """Whether the speaker pauses, so that the sentence at hand is all it will be unless they go on."""
+        stretch = self._tracker.stretch
+        return stretch is not None and stretch.end + self._after <= self._audio.end
+
     def growing(self) -> Sentence | None:
         """The sentence at hand as far as it goes; None in silence."""
         stretch = self._tracker.stretch
         if stretch is None:
             return None
-        pausing = stretch.end + self._after <= self._audio.end
         chunk = self._chunk(self._start_of(stretch), self._end_of(stretch))
-        return Sentence(stretch.start, chunk, pausing=pausing)
+        return Sentence(stretch.start, chunk, pausing=self.pausing)
 
     def push(self, samples: Samples) -> list[Sentence]:
         """Hear the next (n,) samples; the sentences that have ended."""

@@ -70,9 +70,9 @@ class Redecoding:
         self._options = options
         self._turn = Turn(Urgency.UPDATE)
         self._hearing: asyncio.Future[Hypothesis] | None = None
-        #: what is being heard, and whether it ends in a pause
+        #: what is being heard, and whether that will stand
         self._chunk: Chunk | None = None
-        self._pausing = False
+        self._keeps = False
         self._settled: list[Piece] = []
 
     def follow(self, sentence: Sentence, urgency: Urgency) -> asyncio.Future[Words]:
@@ -82,7 +82,7 @@ class Redecoding:
     async def end(self, sentence: Sentence) -> list[Piece]:
         chunk, hearing = self._chunk, self._hearing
         if chunk is not None and hearing is not None:
-            if chunk.end == sentence.chunk.end or (self._pausing and len(chunk.samples) >= _WORTH_KEEPING):
+            if chunk.end == sentence.chunk.end or self._keeps:
                 self._turn.urgency = Urgency.FINAL
                 self._settle(chunk, await hearing)
             else:
@@ -111,9 +111,9 @@ class Redecoding:
         return self._settled[-1][0].end - _OVERLAP if self._settled else 0
 
     def _hear(self, sentence: Sentence, urgency: Urgency) -> None:
-        self._turn = Turn(urgency)
-        self._pausing = sentence.pausing
         self._chunk = sentence.since(self._position)
+        self._keeps = sentence.pausing and len(self._chunk.samples) >= _WORTH_KEEPING
+        self._turn = Turn(min(urgency, Urgency.PAUSE) if self._keeps else urgency)
         self._hearing = asyncio.ensure_future(self._recognise(self._chunk.samples, self._options, self._turn))
 
     async def _words(self) -> Words:
@@ -121,7 +121,7 @@ class Redecoding:
         assert self._chunk is not None
         hypothesis = await asyncio.shield(self._hearing)
         before = " ".join(said.text for _, said in self._settled)
-        if self._pausing and len(self._chunk.samples) >= _WORTH_KEEPING:
+        if self._keeps:
             self._settle(self._chunk, hypothesis)
         settled = " ".join(said.text for _, said in self._settled)
         return Words(f"{before} {hypothesis.text}", settled)

@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from asrcli.assemble import Assembler
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.options import RecognitionOptions
@@ -21,10 +23,12 @@ from asrcli.server.live.following import Follower, Piece, Words
 from asrcli.server.live.nearfield import NearField
 from asrcli.server.live.turns import Urgency
 from asrcli.transcript import Segment, Word, join_words
-from asrcli.vad.types import SpeechDetector
+from asrcli.vad.types import WINDOW, SpeechDetector
 
 #: samples heard at a time, so that other connections get their turn
 _PIECE = SAMPLE_RATE // 2
+#: samples heard at once, at least: VAD of 128 ms costs half of what four times 32 ms do
+_GATHER = 4 * WINDOW
 #: sentences that may wait for recognition before more audio is taken: a client may send faster than it speaks
 _BACKLOG = 4
 #: a growing sentence is decoded again after this many times of what the last time took: the busier, the rarer
@@ -104,6 +108,7 @@ class LiveSession:
         self._options = options
         self._endpointer = Endpointer(options.endpoint, detector=detector)
         self._nearfield = NearField(options.nearfield) if options.nearfield else None
+        self._gathered = np.empty(0, np.float32)
         self._ended: deque[Sentence] = deque()
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
@@ -120,15 +125,12 @@ class LiveSession:
     @property
     def heard(self) -> float:
         """Seconds of the stream so far."""
-        return self._endpointer.position / SAMPLE_RATE
+        return (self._endpointer.position + len(self._gathered)) / SAMPLE_RATE
 
     async def feed(self, samples: Samples) -> None:
         """Hear the next (n,) samples at 16 kHz; waits while much is left to recognise."""
         for start in range(0, len(samples), _PIECE):
-            piece = samples[start : start + _PIECE]
-            if self._nearfield is not None:
-                piece = self._nearfield.push(piece, speaking=self._endpointer.growing is not None)
-            self._hear(piece)
+            self._hear(samples[start : start + _PIECE])
             while len(self._ended) > _BACKLOG and not self._over:
                 self._room.clear()
                 await self._room.wait()
@@ -137,8 +139,10 @@ class LiveSession:
 
     def finish(self) -> None:
         """The speaker has stopped: end the sentence at hand. `events` ends when all has been said."""
+        self._push(self._gathered)
+        self._gathered = self._gathered[:0]
         if self._nearfield is not None:
-            self._hear(self._nearfield.finish(speaking=self._endpointer.growing is not None))
+            self._ended.extend(self._endpointer.push(self._nearfield.finish(speaking=self._speaking)))
         self._ended.extend(self._endpointer.finish())
         self._finished = True
         self._changed.set()
@@ -165,18 +169,32 @@ class LiveSession:
             self._over = True
             self._room.set()
 
+    @property
+    def _speaking(self) -> bool:
+        return self._endpointer.span is not None
+
     def _hear(self, samples: Samples) -> None:
+        self._gathered = np.concatenate([self._gathered, samples])
+        if len(self._gathered) >= _GATHER:
+            gathered, self._gathered = self._gathered, self._gathered[:0]
+            self._push(gathered)
+            self._changed.set()
+
+    def _push(self, samples: Samples) -> None:
+        if self._nearfield is not None:
+            samples = self._nearfield.push(samples, speaking=self._speaking)
         self._ended.extend(self._endpointer.push(samples))
-        self._changed.set()
 
     async def _follow(self) -> list[Event]:
         """Tell of the growing sentence, if there is one and enough of it is new."""
         if not self._options.partials:
             return []
-        sentence = self._endpointer.growing
-        if sentence is None or not self._is_due(sentence):
+        span = self._endpointer.span
+        if span is None or not self._is_due(span):
             return []
-        self._span = sentence.span
+        sentence = self._endpointer.growing()
+        assert sentence is not None
+        self._span = span
         started = time.monotonic()
         following = self._follower.follow(sentence, Urgency.UPDATE if self._begun else Urgency.FIRST)
         await self._until_done(following)
@@ -190,13 +208,13 @@ class LiveSession:
             return []
         return [*self._begin(sentence), Partial(self._index, shown, stable, sentence.chunk.end / SAMPLE_RATE)]
 
-    def _is_due(self, sentence: Sentence) -> bool:
-        if sentence.span == self._span:
+    def _is_due(self, span: tuple[int, int]) -> bool:
+        if span == self._span:
             return False
-        if sentence.chunk.start != self._span[0]:
+        if span[0] != self._span[0]:
             return True  # a new sentence
-        fresh = (sentence.chunk.end - self._span[1]) / SAMPLE_RATE
-        return sentence.pausing or fresh >= max(self._options.interval, _REST * self._cost)
+        fresh = (span[1] - self._span[1]) / SAMPLE_RATE
+        return self._endpointer.pausing or fresh >= max(self._options.interval, _REST * self._cost)
 
     async def _until_done(self, following: asyncio.Future[Words]) -> None:
         """Wait for it, unless a sentence ends before."""

@@ -1,4 +1,4 @@
-"""Who is decoded next among all live streams: ended sentences, then first words, then the rest."""
+"""Who is decoded next among all live streams: what has to be decoded anyway, then first words, then the rest."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ class Urgency(IntEnum):
 
     #: a sentence has ended and somebody waits for it
     FINAL = 0
+    #: the speaker pauses: this has to be decoded anyway, and will not be decoded again
+    PAUSE = 1
     #: nothing of this sentence has been shown yet
-    FIRST = 1
+    FIRST = 2
     #: what is shown could be newer
-    UPDATE = 2
+    UPDATE = 3
 
 
 @dataclass(slots=True, eq=False)
