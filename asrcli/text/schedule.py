@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from asrcli.options import CueOptions
 from asrcli.text import cue_cost
@@ -88,7 +89,7 @@ def schedule(blocks: Sequence[Block], timing: Timing) -> list[Timed]:
     """
     cues = _paired(sorted(blocks, key=lambda block: block.start), timing)
     limit = max(timing.limit, len(cues))
-    starts = _apart([cue.start for cue in cues], limit)
+    starts = _shared(cues, _apart([cue.start for cue in cues], limit), timing, limit)
     out = []
     for cue, start, following in zip(cues, starts, [*starts, limit + timing.gap][1:], strict=True):
         room = following - start
@@ -114,6 +115,26 @@ def _apart(starts: list[int], limit: int) -> list[int]:
         out[index] = min(out[index], latest)
         latest = out[index] - step
     return out
+
+
+def _shared(cues: list[Timed], starts: list[int], timing: Timing, limit: int) -> list[int]:
+    """Where two voices begin at once and go on together, put the second off until the first can be read.
+
+    Else the first would flash for a moment, with as many words as it has. Both get a share of the time until the third
+    cue by what there is to read, but the second is put off no longer than the first needs.
+    """
+    out = [*starts, limit]
+    for index, (first, second) in enumerate(pairwise(cues)):
+        together = min(first.end, second.end) - max(first.start, second.start)
+        start, following = out[index], out[index + 2]
+        if out[index + 1] >= start + timing.min_cue + timing.gap:
+            continue  # the first stands long enough; what cuts in is shown when it is said
+        if 2 * together <= min(first.end - first.start, second.end - second.start):
+            continue  # a turn that begins before the other has quite ended
+        needed = max(timing.min_cue, round(first.cells * 1000 / timing.max_cps)) + timing.gap
+        share = (following - start) * first.cells // max(1, first.cells + second.cells)
+        out[index + 1] = max(out[index + 1], start + min(needed, share))
+    return out[:-1]
 
 
 def _paired(blocks: list[Block], timing: Timing) -> list[Timed]:

@@ -309,3 +309,19 @@ def test_work_grows_with_the_length_not_its_square():
         return len(calls)
 
     assert prices(200) < 4.5 * prices(50)
+
+
+def test_two_voices_at_once_can_both_be_read():
+    first = spoken("He began a confused complaint against the wizard, who had vanished behind it.", speaker="Ann")
+    second = spoken("The horizon seems extremely distant today, does it not?", start=0.05, speaker="Bob", number=1)
+    one, two, *_ = shape(transcript(first, second), CueOptions())
+    assert (one.speaker, two.speaker) == ("Ann", "Bob")
+    assert one.end - one.start > 0.833
+    assert two.end - two.start > 0.833
+
+
+def test_a_turn_that_begins_a_moment_early_is_shown_when_it_begins():
+    first = spoken("Yes, but it was a long time ago.", speaker="Ann")
+    second = spoken("And nobody remembers it.", start=first.end - 0.1, speaker="Bob", number=1)
+    cues = shape(transcript(first, second), replace(CueOptions(), dialogue=False))
+    assert cues[1].start == pytest.approx(second.start, abs=0.002)
