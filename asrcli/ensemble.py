@@ -179,12 +179,12 @@ def _punctuation(spec: ModelSpec, options: TranscribeOptions, registry: Registry
 
 def _itn(spec: ModelSpec, options: TranscribeOptions, registry: Registry) -> tuple[Path | None, tuple[str, ...]]:
     """Where grammars are kept, if numbers are written as digits after recognition; notices."""
-    from asrcli.text.itn import is_available
-
     row, wanted = model_type(spec), options.text.itn
     own = row.itn_option or any(spec.files.get(name) or spec.options.get(name) for name in ("rule_fsts", "rule_fars"))
     if not options.recognition.itn or wanted is False or own or (row.written and not wanted):
         return None, ()
+    from asrcli.text.itn import is_available
+
     if is_available():
         return registry.cache_dir / "itn", ()
     if wanted:

@@ -1,0 +1,147 @@
+"""Which models stand beside a recogniser, settled before any is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import yaml
+
+from asrcli.backends.types import ModelSpec
+from asrcli.ensemble import choose
+from asrcli.errors import LanguageNotSupportedError, OptionNotSupportedError
+from asrcli.models.registry import Registry
+from asrcli.options import Hotword, IdentificationOptions, RecognitionOptions, TextOptions, TranscribeOptions
+from asrcli.text.itn import is_available
+from tests.tone import tone_spec
+from tests.tone.graph import FLOAT, Graph
+
+
+@pytest.fixture
+def registry(tmp_path, tone_models):
+    """Knows a model that tells languages and one that gives marks, both installed."""
+
+    def entry(kind, type_, folder):
+        files = {path.stem: path.name for path in folder.glob("*.onnx")}
+        return {"kind": kind, "type": type_, "dir": str(folder), "files": files, "languages": ["en", "zh"]}
+
+    models = {
+        "teller": entry("language-id", "whisper", tone_models("whisper")),
+        "marks": entry("punctuation", "ct_transformer", tone_models("punctuation_ct_transformer")),
+    }
+    path = tmp_path / "models.yaml"
+    path.write_text(yaml.safe_dump({"models": models, "defaults": {"language-id": "teller", "punctuation": "marks"}}))
+    return Registry(tmp_path / "models", path, cache_dir=tmp_path / "cache")
+
+
+@pytest.fixture
+def bare(tmp_path):
+    """Knows nothing that is installed."""
+    return Registry(tmp_path / "none", cache_dir=tmp_path / "cache")
+
+
+def chosen(spec, registry, options=None):
+    return choose(spec, options or TranscribeOptions(), registry, lambda name, kind: registry.resolve(name, kind=kind))
+
+
+@pytest.fixture
+def tones(tone_models):
+    return lambda **fields: tone_spec(
+        "zipformer_ctc", tone_models("zipformer_ctc"), **{"digest": "d", "languages": ("en", "zh"), **fields}
+    )
+
+
+@pytest.fixture
+def cohere(tmp_path):
+    """As far as our side looks at it, a model that has to be told the language."""
+    files = {}
+    for name in ("encoder", "decoder"):
+        graph = Graph()
+        graph.op("Identity", "x", out="y")
+        files[name] = tmp_path / f"{name}.onnx"
+        graph.save(files[name], [("x", FLOAT, [1])], [("y", FLOAT, [1])], {"model_type": "cohere"})
+    files["tokens"] = tmp_path / "tokens.txt"
+    files["tokens"].write_text("<|startoftranscript|> 0\n<|endoftext|> 1\n")
+    return ModelSpec("cohere", "cohere_transcribe", files, languages=("en", "zh"), digest="c")
+
+
+def language(code):
+    return TranscribeOptions(recognition=RecognitionOptions(language=code))
+
+
+AUTO = TranscribeOptions(identification=IdentificationOptions(enabled=True))
+
+
+def test_a_recogniser_alone(tones, bare):
+    ensemble = chosen(tones(), bare, TranscribeOptions(text=TextOptions(itn=False)))
+    assert (ensemble.speakers, ensemble.punctuation, ensemble.identification, ensemble.notices) == (
+        None,
+        None,
+        None,
+        (),
+    )
+    assert ensemble.digest == "d"
+
+
+def test_who_has_to_be_told_the_language_is_told_it(cohere, registry, bare):
+    assert chosen(cohere, registry).identification.name == "teller"
+    assert chosen(cohere, registry, language("zh")).identification is None
+    with pytest.raises(LanguageNotSupportedError, match="has to be told the language"):
+        chosen(cohere, bare)
+
+
+def test_languages_are_told_where_that_is_asked_for(tones, registry, tone_models):
+    assert chosen(tones(), registry).identification is None
+    assert chosen(tones(), registry, AUTO).identification.name == "teller"
+    # Whoever knows one language, or tells it, needs nobody.
+    assert chosen(tones(languages=("en",)), registry, AUTO).identification is None
+    assert chosen(tone_spec("whisper", tone_models("whisper")), registry, AUTO).identification is None
+
+
+def test_marks_for_those_that_give_none(tones, cohere, registry, tone_models):
+    assert chosen(tones(), registry).punctuation.name == "marks"
+    assert chosen(tones(), registry, TranscribeOptions(text=TextOptions(punctuation=False))).punctuation is None
+    assert chosen(cohere, registry, language("zh")).punctuation is None
+    asked = replace(language("zh"), text=TextOptions(punctuation=True))
+    assert chosen(cohere, registry, asked).punctuation.name == "marks"
+    # SenseVoice's switch for numbers is its switch for marks as well.
+    sense_voice = tone_spec("sense_voice", tone_models("sense_voice"))
+    assert chosen(sense_voice, registry).punctuation is None
+    plain = TranscribeOptions(recognition=RecognitionOptions(itn=False))
+    assert chosen(sense_voice, registry, plain).punctuation.name == "marks"
+
+
+def test_every_companion_is_in_the_digest(tones, registry, bare):
+    off = TranscribeOptions(text=TextOptions(punctuation=False, itn=False))
+    on = TranscribeOptions(text=TextOptions(itn=False))
+    both = replace(AUTO, text=on.text)
+    digests = [chosen(tones(), registry, options).digest for options in (off, on, both)]
+    assert digests[0] == "d"
+    assert len(set(digests)) == 3
+
+
+def test_digits_where_nobody_else_writes_them(tones, cohere, bare, tone_models):
+    assert (chosen(tones(), bare).itn_cache is not None) == is_available()
+    assert (
+        chosen(tones(options={"rule_fsts": str(tone_models("zipformer_ctc") / "tokens.txt")}), bare).itn_cache is None
+    )
+    assert chosen(tones(), bare, TranscribeOptions(recognition=RecognitionOptions(itn=False))).itn_cache is None
+    # Whisper writes as people do; who wants more has to ask.
+    whisper = tone_spec("whisper", tone_models("whisper"))
+    assert chosen(whisper, bare).itn_cache is None
+    asked = chosen(whisper, bare, TranscribeOptions(text=TextOptions(itn=True)))
+    if is_available():
+        assert asked.itn_cache is not None
+    else:
+        assert "asrcli[itn]" in asked.notices[0]
+
+
+def test_hotwords_go_where_they_are_taken(tones, bare, tone_models):
+    words = (Hotword(text="高"),)
+    asked = TranscribeOptions(recognition=RecognitionOptions(hotwords=words))
+    with pytest.raises(OptionNotSupportedError, match=r"takes no hotwords.*--correct-hotwords"):
+        chosen(tones(), bare, asked)
+    corrected = replace(asked, text=TextOptions(corrections=words))
+    assert chosen(tones(), bare, corrected).options.recognition.hotwords == ()
+    transducer = tone_spec("transducer", tone_models("transducer"))
+    assert chosen(transducer, bare, asked).options.recognition.hotwords == words
