@@ -14,13 +14,43 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from asrcli.api import transcribe
     from asrcli.errors import AsrcliError
+    from asrcli.options import (
+        AudioOptions,
+        CueOptions,
+        RecognitionOptions,
+        SpeakerOptions,
+        TextOptions,
+        TranscribeOptions,
+        VadOptions,
+    )
     from asrcli.transcript import Segment, Transcript, Word
 
-__all__ = ["AsrcliError", "Segment", "Transcript", "Word", "__version__", "transcribe"]
+__all__ = [
+    "AsrcliError",
+    "AudioOptions",
+    "CueOptions",
+    "RecognitionOptions",
+    "Segment",
+    "SpeakerOptions",
+    "TextOptions",
+    "TranscribeOptions",
+    "Transcript",
+    "VadOptions",
+    "Word",
+    "__version__",
+    "transcribe",
+]
 
 # Loaded on first use, so that `asrcli --help` stays quick.
 _HOMES = {
     "AsrcliError": "asrcli.errors",
+    "AudioOptions": "asrcli.options",
+    "CueOptions": "asrcli.options",
+    "RecognitionOptions": "asrcli.options",
+    "SpeakerOptions": "asrcli.options",
+    "TextOptions": "asrcli.options",
+    "TranscribeOptions": "asrcli.options",
+    "VadOptions": "asrcli.options",
     "Segment": "asrcli.transcript",
     "Transcript": "asrcli.transcript",
     "Word": "asrcli.transcript",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from asrcli.audio.types import Source
 from asrcli.ensemble import choose
+from asrcli.errors import InputError
 from asrcli.models.registry import Registry
 from asrcli.options import TranscribeOptions
 from asrcli.runtime import Runtime
@@ -43,5 +44,11 @@ def transcribe(
     registry = Registry(model_dir)
     spec = registry.resolve(model, language=options.recognition.language)
     ensemble = choose(spec, options, registry, lambda name, kind: registry.resolve(name, kind=kind))
+    name = os.fspath(path)
     with Runtime(ensemble, jobs=jobs) as runtime:
-        return runtime.transcribe(Source(name=os.fspath(path), path=Path(path)))
+        try:
+            return runtime.transcribe(Source(name=name, path=Path(path)))
+        except InputError as error:  # a batch names the input itself; here nobody would
+            if name in error.message:
+                raise
+            raise type(error)(f"{name}: {error.message}", error.hint) from error
