@@ -110,7 +110,7 @@ def fetch(url: str, path: Path, guard: Guard, cancelled: Callable[[], bool]) -> 
         parts = _checked(url)
         connection = _connect(parts, guard, deadline)
         # The other side may drip one byte at a time for ever: at the deadline the line is cut, whatever we wait for.
-        cut = threading.Timer(max(0.0, deadline - time.monotonic()), _hang_up, [connection])
+        cut = threading.Timer(max(0.0, deadline - time.monotonic()), _hang_up, [connection.sock])
         cut.start()
         try:
             with contextlib.closing(connection):
@@ -149,7 +149,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], guard: Guard) -> int
     parts = _checked(url)
     deadline = time.monotonic() + guard.max_seconds
     connection = _connect(parts, guard, deadline)
-    cut = threading.Timer(guard.max_seconds, _hang_up, [connection])
+    cut = threading.Timer(guard.max_seconds, _hang_up, [connection.sock])
     cut.start()
     try:
         with contextlib.closing(connection):
@@ -199,11 +199,9 @@ def _dial(addresses: Iterable[str], port: int, deadline: float) -> socket.socket
     raise RequestError("`audio_address` does not answer.", param="audio_address")
 
 
-def _hang_up(connection: http.client.HTTPConnection) -> None:
-    line = connection.sock
-    if line is not None:
-        with contextlib.suppress(OSError):
-            line.shutdown(socket.SHUT_RDWR)
+def _hang_up(line: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        line.shutdown(socket.SHUT_RDWR)
 
 
 def _target(parts: SplitResult) -> str:
@@ -221,10 +219,12 @@ def _get(connection: http.client.HTTPConnection, parts: SplitResult) -> http.cli
 
 def _save(answer: http.client.HTTPResponse, path: Path, guard: Guard, cancelled: Callable[[], bool]) -> int:
     size = 0
+    if (answer.length or 0) > guard.max_bytes:
+        raise TooLargeError("The recording at `audio_address` is too large.", param="audio_address")
     with disk_errors(path.parent), path.open("xb") as file:
         while block := _read(answer):
             size += len(block)
-            if size > guard.max_bytes or (answer.length or 0) > guard.max_bytes:
+            if size > guard.max_bytes:
                 raise TooLargeError("The recording at `audio_address` is too large.", param="audio_address")
             if cancelled():
                 raise CancelledError("The client went away.")

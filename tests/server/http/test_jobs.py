@@ -181,9 +181,9 @@ def test_a_signed_webhook_tells_of_the_end(serving, cities):
     thread.start()
     url = f"http://127.0.0.1:{hook.server_port}/done"
     try:
-        with serving(webhook_secret="s3cret") as server, server.client() as client:  # noqa: S106
+        with serving(webhook_secret="s3cret") as server, server.client() as client:
             assert submit(client, cities, webhook=url).status_code == 403, "not a public address"
-        with serving(webhook_secret="s3cret", fetch_networks=("127.0.0.0/8",)) as server, server.client() as client:  # noqa: S106
+        with serving(webhook_secret="s3cret", fetch_networks=("127.0.0.0/8",)) as server, server.client() as client:
             job_id = submit(client, cities, webhook=url).json()["id"]
             assert hook.told.wait(60)
     finally:

@@ -96,8 +96,8 @@ def test_fields_come_in_every_spelling(client, cities):
         answer = client.post(
             "/v1/audio/transcriptions",
             # no name of a file that could tell its kind, lists with and without brackets, an object by its members
-            files=[("file", ("", file, "application/octet-stream"))]
-            + [
+            files=[
+                ("file", ("", file, "application/octet-stream")),
                 ("timestamp_granularities[]", (None, "word")),
                 ("chunking_strategy[type]", (None, "server_vad")),
                 ("chunking_strategy[silence_duration_ms]", (None, "300")),
@@ -162,7 +162,7 @@ def test_errors_become_the_sdks_classes(sdk, cities, tmp_path):
     assert refused.value.request_id.startswith("req_")
     with pytest.raises(openai.NotFoundError):
         sdk.audio.transcriptions.create(model="none", file=cities)
-    with pytest.warns(DeprecationWarning), pytest.raises(openai.BadRequestError) as translated:
+    with pytest.warns(DeprecationWarning, match="deprecated"), pytest.raises(openai.BadRequestError) as translated:
         sdk.audio.translations.create(model="whisper-1", file=cities)
     assert translated.value.param == "model"
 

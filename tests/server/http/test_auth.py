@@ -1,0 +1,131 @@
+"""Who may come in."""
+
+from __future__ import annotations
+
+import base64
+import socket
+
+import httpx
+import pytest
+from starlette.routing import Route
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+KEYS = ("first-key", "k2")
+
+
+@pytest.fixture(scope="module")
+def locked(serving):
+    with serving(api_keys=KEYS) as server:
+        yield server
+
+
+def every_route(server):
+    """Method and path of all HTTP routes, included routers' too."""
+    for route in server.app.routes:
+        for found in getattr(getattr(route, "original_router", None), "routes", [route]):
+            if isinstance(found, Route):
+                prefix = getattr(getattr(route, "include_context", None), "prefix", "")
+                for method in sorted(found.methods - {"HEAD"}):
+                    yield method, (prefix + found.path).replace("{name:path}", "x").replace("{job_id}", "x")
+
+
+def test_every_route_wants_the_key_but_health(locked):
+    seen = set()
+    with locked.client() as client:
+        for method, path in every_route(locked):
+            answer = client.request(method, path)
+            if path in {"/health", "/healthz"}:
+                assert answer.status_code == 200
+            elif path.startswith("/page/assets/"):
+                assert answer.status_code == 404, "scripts and styles are the same everywhere, and open"
+            else:
+                assert answer.status_code == 401, (method, path)
+                assert "www-authenticate" in answer.headers
+                assert answer.headers["x-request-id"]
+            seen.add(path)
+    assert {"/health", "/v1/models", "/v1/audio/transcriptions", "/stream/v1/asr", "/asr", "/v1/jobs", "/docs"} <= seen
+    assert httpx.get(f"{locked.url}/openapi.json", trust_env=False).status_code == 401
+
+
+def test_the_shape_of_the_refusal_is_the_protocols(locked):
+    with locked.client() as client:
+        assert client.get("/v1/models").json()["error"]["code"] == "invalid_api_key"
+        assert client.post("/stream/v1/asr").json()["status"] == 40000001
+        assert client.post("/asr").json()["code"] == 1
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_keys_are_taken_wherever_clients_put_them(locked, key):
+    basic = base64.b64encode(f"any:{key}".encode()).decode()
+    ways = [
+        ({"authorization": f"Bearer {key}"}, {}),
+        ({"authorization": f"bearer {key}"}, {}),
+        ({"authorization": f"Basic {basic}"}, {}),
+        ({"authorization": key}, {}),
+        ({"x-nls-token": key}, {}),
+        ({}, {"token": key}),
+        ({}, {"x_nls_token": key}),
+        ({}, {"X-NLS-Token": key}),
+    ]
+    with locked.client() as client:
+        for headers, query in ways:
+            assert client.get("/v1/models", headers=headers, params=query).status_code == 200, (headers, query)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"authorization": "Bearer wrong"},
+        {"authorization": "Bearer"},
+        {"authorization": "Bearer first-key2"},
+        {"authorization": "Basic !!!"},
+        {"authorization": "Digest first-key"},
+        {"x-nls-token": "first"},
+        {"x-nls-token": ""},
+    ],
+)
+def test_wrong_keys(locked, headers):
+    with locked.client() as client:
+        assert client.get("/v1/models", headers=headers).status_code == 401
+
+
+def test_a_browser_is_asked_for_the_key_on_pages_only(locked):
+    with locked.client(headers={"accept": "text/html"}) as client:
+        assert client.get("/docs").headers["www-authenticate"].startswith("Basic")
+        assert client.get("/v1/models").headers["www-authenticate"] == "Bearer"
+
+
+def test_the_key_is_checked_before_the_body_is_sent(locked):
+    with socket.create_connection(("127.0.0.1", locked.port), timeout=30) as line:
+        line.sendall(
+            b"POST /v1/audio/transcriptions HTTP/1.1\r\nhost: x\r\n"
+            b"content-type: multipart/form-data; boundary=b\r\ncontent-length: 1000000000\r\n\r\n"
+        )
+        assert line.recv(100).startswith(b"HTTP/1.1 401 ")
+
+
+def test_no_key_means_open_doors(client):
+    assert client.get("/v1/models", headers={"authorization": "Bearer whatever"}).status_code == 200
+
+
+def test_websockets_of_foreign_pages_are_refused(server):
+    with pytest.raises(InvalidStatus) as refused:
+        connect(f"{server.ws}/", origin="https://evil.example", proxy=None)
+    assert refused.value.response.status_code == 403
+    with connect(f"{server.ws}/", origin=f"http://127.0.0.1:{server.port}", proxy=None) as line:
+        line.send('{"mode": "offline", "is_speaking": false}')
+
+
+def test_cors_is_off_unless_configured(server, serving):
+    headers = {"origin": "https://app.example", "access-control-request-method": "POST"}
+    with server.client() as client:
+        assert "access-control-allow-origin" not in client.get("/health", headers=headers).headers
+    with serving(cors_origins=("https://app.example",), api_keys=KEYS) as open_server, open_server.client() as client:
+        preflight = client.options("/v1/models", headers=headers)
+        assert preflight.status_code == 200
+        assert preflight.headers["access-control-allow-origin"] == "https://app.example"
+        refused = client.get("/v1/models", headers=headers)
+        assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (401, "https://app.example")
+        other = client.get("/v1/models", headers={"origin": "https://evil.example"})
+        assert "access-control-allow-origin" not in other.headers
