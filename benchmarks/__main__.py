@@ -19,6 +19,7 @@ NAMES = {
     "wer": "word errors on the recordings with references, through the program",
     "chunks": "speed and word errors by the length of chunks, drawn",
     "make_models": "a model as large as SenseVoice with random weights, for `versus --model`",
+    "server": "`asrcli serve`: uploads against the command line; thousands of hostile requests",
     "vad": "what voice activity detection costs",
     "word_times": "how far word times are off",
     "diarization": "diarization error",
