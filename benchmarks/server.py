@@ -307,7 +307,7 @@ def hostile(audio: Path, requests: int, seed: int) -> None:
         with serving(folder, "--max-upload", str(MAX_UPLOAD >> 20), "--idle-timeout", "5") as served:
             answers, before, after, texts = asyncio.run(_attack(served, recording, requests, seed))
             left = [path for path in (folder / "tmp").rglob("*") if path.is_file()]
-            kept = [path for path in (folder / "data").rglob("*") if path.is_file() and ".sqlite" not in path.name]
+            kept = list((folder / "data").rglob("recordings/*"))
             restarts = _restarts(served.url)
         for told, count in sorted(answers.items()):
             print(f"{count:6} {told}")

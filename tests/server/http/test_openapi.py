@@ -1,0 +1,27 @@
+"""Requests made up from our own OpenAPI description: whatever comes, no answer is a failure of the server's."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_no_made_up_request_makes_the_server_fail(server, client, cities):
+    if importlib.util.find_spec("schemathesis") is None:
+        pytest.skip("needs schemathesis: pip install schemathesis")
+    command = [
+        Path(sys.executable).with_name("schemathesis"), "run", f"{server.url}/openapi.json",
+        "--checks=not_a_server_error", "--max-examples=15", "--seed=1", "--request-timeout=60", "--no-color", "--suppress-health-check=all",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=550)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    assert "No issues found" in done.stdout
+    with cities.open("rb") as file:
+        answer = client.post("/v1/audio/transcriptions", files={"file": file})
+    assert "worst of times" in answer.json()["text"].lower()
