@@ -17,7 +17,8 @@ def test_no_made_up_request_makes_the_server_fail(server, client, cities):
         pytest.skip("needs schemathesis: pip install schemathesis")
     command = [
         Path(sys.executable).with_name("schemathesis"), "run", f"{server.url}/openapi.json",
-        "--checks=not_a_server_error", "--max-examples=15", "--seed=1", "--request-timeout=60", "--no-color", "--suppress-health-check=all",
+        "--checks=not_a_server_error", "--max-examples=15", "--seed=1", "--request-timeout=60", "--no-color",
+        "--suppress-health-check=all",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=550)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
