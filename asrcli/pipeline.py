@@ -211,6 +211,7 @@ class _Work:
             self._submit(lane, lane.segmenter.finish(), last=True)
         for lane in self._lanes:
             self._report(lane, lane.settle(wait=True))
+            lane.heard = self._position
             self._report(lane, lane.stand(lane.assembler.finish()))
         return self._transcript(name)
 

@@ -1,6 +1,6 @@
 """What the length of chunks costs and what it is worth: decoding time and word errors together.
 
-    python -m benchmarks chunks [--windows 5 8 10 12 15 20 28] [--minutes 10] [--plot docs/chunks.png]
+    python -m benchmarks chunks [--windows 5 8 12 16 20 28] [--minutes 10] [--plot docs/chunks.png]
 
 Each window cuts the same recordings (the clips with references, and joined ones without end) with the default options;
 one thread decodes the chunks on one recogniser of the embedded model. The windows take turns, `--rounds` times. This is
@@ -23,6 +23,7 @@ import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.sherpa_onnx import as_floats
+from asrcli.backends.sherpa_types import TYPES
 from asrcli.models import builtin
 from asrcli.options import VadOptions
 from asrcli.vad import Segmenter
@@ -60,9 +61,10 @@ def cut(samples: Samples, window: float) -> list[Samples]:
 def decode(engine: Any, chunks: Sequence[Samples]) -> str:
     """The words of chunks, one by one."""
     words = []
+    tail = round(TYPES["moonshine_v2"].tail * SAMPLE_RATE)
     for chunk in chunks:
         stream = engine.create_stream()
-        stream.accept_waveform(SAMPLE_RATE, as_floats(chunk, SAMPLE_RATE // 2))
+        stream.accept_waveform(SAMPLE_RATE, as_floats(chunk, max(SAMPLE_RATE // 2, len(chunk) + tail)))
         engine.decode_stream(stream)
         words.append(stream.result.text)
     return " ".join(words)
@@ -111,10 +113,10 @@ def plot(found: dict[float, Outcome], path: Path) -> None:
     import matplotlib as mpl
 
     mpl.use("agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot as plt
 
     windows = list(found)
-    figure, cost = pyplot.subplots(figsize=(7, 4), layout="constrained")
+    figure, cost = plt.subplots(figsize=(7, 4), layout="constrained")
     cost.plot(windows, [median(found[window].costs) for window in windows], "o-", color="tab:blue")
     cost.set(xlabel="longest chunk, s", ylabel="decoding, ms of CPU for 1 s of audio", ylim=(0, None))
     cost.yaxis.label.set_color("tab:blue")
@@ -131,7 +133,7 @@ def plot(found: dict[float, Outcome], path: Path) -> None:
 def main() -> None:
     """Print the table; draw it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--windows", type=float, nargs="+", default=[5, 8, 10, 12, 15, 20, 28])
+    parser.add_argument("--windows", type=float, nargs="+", default=[5, 8, 12, 16, 20, 28])
     parser.add_argument("--minutes", type=float, default=10, help="of joined recordings")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--plot", type=Path)

@@ -189,7 +189,8 @@ class SherpaRecognizer:
             stream = recognizer.create_stream()
         for name, value in self._stream_options(request):
             stream.set_option(name, value)
-        stream.accept_waveform(SAMPLE_RATE, as_floats(samples, _SHORTEST))
+        padded = max(_SHORTEST, len(samples) + round(self._type.tail * SAMPLE_RATE))
+        stream.accept_waveform(SAMPLE_RATE, as_floats(samples, padded))
         return stream
 
     def _stream_options(self, request: RecognitionOptions) -> Iterator[tuple[str, str]]:

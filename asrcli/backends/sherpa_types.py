@@ -72,6 +72,8 @@ class ModelType:
     written: bool = False
     #: the engine hears no more than this of a chunk and does not say so, seconds
     limit: float = math.inf
+    #: silence put behind each chunk, seconds: some models guess at a last word that ends with the chunk
+    tail: float = 0.0
 
     #: of each of these groups `tokens.txt` must have one
     symbols: tuple[tuple[str, ...], ...] = ()
@@ -275,6 +277,8 @@ TYPES: dict[str, ModelType] = {
         files=("encoder", "decoder", "tokens"),
         options=(*_COMMON, *RULES),
         written=True,
+        # tiny-en, chunks to 12 s, 24 minutes of joined recordings: WER 2.40 % without, 1.85 % with
+        tail=0.3,
     ),
     "canary": ModelType(
         factory="from_nemo_canary",

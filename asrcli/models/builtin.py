@@ -62,7 +62,8 @@ def entry() -> ModelEntry:
         description="Embedded in the moonshine-voice wheel (asrcli[builtin]): small, quick English",
         languages=("en",),
         licence="MIT",
-        window=30.0,
+        # cost and word errors by window: benchmarks/chunks.py, docs/chunks.png
+        window=12.0,
         source="embedded",
     )
 
