@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from asrcli.options import (
         AudioOptions,
         CueOptions,
+        IdentificationOptions,
         RecognitionOptions,
         SpeakerOptions,
         TextOptions,
@@ -29,6 +30,7 @@ __all__ = [
     "AsrcliError",
     "AudioOptions",
     "CueOptions",
+    "IdentificationOptions",
     "RecognitionOptions",
     "Segment",
     "SpeakerOptions",
@@ -46,6 +48,7 @@ _HOMES = {
     "AsrcliError": "asrcli.errors",
     "AudioOptions": "asrcli.options",
     "CueOptions": "asrcli.options",
+    "IdentificationOptions": "asrcli.options",
     "RecognitionOptions": "asrcli.options",
     "SpeakerOptions": "asrcli.options",
     "TextOptions": "asrcli.options",
