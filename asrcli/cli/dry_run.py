@@ -46,7 +46,8 @@ def show(ctx: typer.Context, arguments: Arguments, order: Order, plan: Plan) -> 
 def _line(row: Row) -> str:
     length = "" if row.duration is None else f" ({clock(row.duration)})"
     where = f" -> {', '.join(row.outputs)}" if row.action == "transcribe" and row.outputs else ""
-    return f"{row.action:10}  {row.name}{length}{where}: {row.explanation}"
+    explanation = row.explanation.removeprefix(f"{row.name}: ")  # an error may name its input
+    return f"{row.action:10}  {row.name}{length}{where}: {explanation}"
 
 
 def _summary(rows: list[Row]) -> str:

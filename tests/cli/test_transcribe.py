@@ -315,3 +315,9 @@ def test_a_dry_run_knows_that_a_header_is_no_recording(asrcli):
     done = asrcli("transcribe", "header.wav", "--dry-run")
     assert done.stdout.startswith("fail")
     assert "only a header" in done.stdout
+
+
+def test_a_dry_run_names_an_input_once(asrcli):
+    done = asrcli("transcribe", "gone.wav", "--dry-run")
+    assert done.returncode == ExitCode.ALL_FAILED
+    assert done.stdout.startswith("fail        gone.wav: no such file or folder.")
