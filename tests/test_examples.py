@@ -38,3 +38,12 @@ def test_every_container_tells_the_same_times(transcripts: dict[str, dict]) -> N
     for segment in first.values():
         assert segment["start"] == pytest.approx(first[".wav"]["start"], abs=0.1)
         assert segment["end"] == pytest.approx(first[".wav"]["end"], abs=0.3)
+
+
+def test_texts_of_several_recordings_are_set_apart_on_stdout() -> None:
+    command = [sys.executable, "-m", "asrcli", "transcribe", "-m", "moonshine-tiny-en", "-q", "-o", "-"]
+    inputs = [str(EXAMPLES / "dialogue.wav"), str(EXAMPLES / "dialogue.mp3")]
+    printed = subprocess.run([*command, *inputs], check=True, timeout=110, capture_output=True, text=True).stdout
+    texts = printed.split("\n\n")
+    assert len(texts) == 2
+    assert all("coffee" in text for text in texts)

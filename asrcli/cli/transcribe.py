@@ -103,7 +103,8 @@ def _run(ctx: typer.Context, arguments: Arguments, launched: Launch) -> int:
         if any(not path.exists() for item in plan.items for path in item.outputs.values()) or to_stdout:
             engine.open()  # there is work for sure: load the model while the first inputs are read
         work = order.work(engine.open, ensemble)
-        executor = Executor(work, jobs=_feeders(jobs), on_event=report, emit=_emit)
+        emit = _Stdout(apart=order.formats[0].name == "txt")
+        executor = Executor(work, jobs=_feeders(jobs), on_event=report, emit=emit)
         with _interruptible(executor):
             summary = executor.run(plan)
     return int(summary.exit_code)
@@ -114,9 +115,18 @@ def _feeders(jobs: int) -> int:
     return jobs + 1
 
 
-def _emit(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()
+class _Stdout:
+    """Writes results to stdout; with `apart`, an empty line stands between the texts of several inputs."""
+
+    def __init__(self, *, apart: bool) -> None:
+        self._apart = apart
+        self._between = ""
+
+    def __call__(self, text: str) -> None:
+        sys.stdout.write(self._between + text)
+        sys.stdout.flush()
+        if self._apart and text:
+            self._between = "\n"
 
 
 @contextmanager
