@@ -92,6 +92,11 @@ class EngineHost:
         future.add_done_callback(self._make_room)
         return future
 
+    def has(self, name: str) -> bool:
+        """Whether a service is loaded under this name, or about to be. One that could not be loaded anew is gone."""
+        with self._changed:
+            return name in self._services
+
     def unload(self, name: str) -> None:
         """Drop a service and its memory once its running jobs are done."""
         with self._changed:
@@ -265,14 +270,15 @@ class EngineHost:
             condemned, self._on_trial = self._on_trial, None
             self._suspects.extend(self._in_flight.values())
             self._in_flight.clear()
-            # A service that was loading when the child died would only kill the next one as well.
-            loading, self._loading = self._loading, {}
+            # A service that was loading when the child died would only kill the next one as well. With a job on trial
+            # it was that job, and the services that come back after its first crash are innocent.
+            loading, self._loading = ({}, self._loading) if condemned is not None else (self._loading, {})
             lost = [*loading.values(), *self._refuse(loading, refusal)]
             if condemned is not None:
                 self._arena.release(condemned.start, condemned.length)
             self._child = self._listen_to(Child(self._arena_fd, self.threads))
             for name, (kind, spec) in self._services.items():
-                self._loading[name] = Future()
+                self._loading.setdefault(name, Future())
                 self._tell("load", name, kind, spec)
             self._try_next_suspect()
             self._changed.notify_all()

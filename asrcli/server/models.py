@@ -24,6 +24,7 @@ from asrcli.runtime import default_jobs
 from asrcli.server.errors import RequestError
 from asrcli.server.settings import ServerSettings
 from asrcli.speakers.diarizer import Voice
+from asrcli.speakers.enrol import VoiceStore, default_folder
 from asrcli.speakers.loading import SERVICE, diarization_spec, diarizers
 
 #: names that clients send without meaning a model of ours (protocols: OpenAI's own, FastAPI's example value)
@@ -183,7 +184,7 @@ class ModelPool:
             entry.users += 1  # from here on it is not dropped
         try:
             with entry.loading:
-                if not entry.ready:
+                if not entry.ready or not self.host.has(entry.spec.name):
                     self.host.load(entry.spec.name, entry.kind, entry.spec).result()
                     entry.ready = True
         except BaseException:
@@ -225,12 +226,23 @@ class ModelPool:
     ) -> tuple[Loaded, Callable[[], SpeakerTracker]]:
         """Diarization for one request: what to release afterwards, and the factory of trackers.
 
+        Args:
+            options: of the request.
+            known: voices that the request brings along; people enrolled on this machine are known besides.
+
         Raises:
             RequestError: no diarization models are installed.
+            InputError: a stored voice print is damaged.
         """
         spec = self.speaker_spec(options)
         loaded = self._load(self._add(spec, SERVICE))
-        return loaded, diarizers(partial(self.host.submit, spec.name), spec, options, known)
+        return loaded, diarizers(partial(self.host.submit, spec.name), spec, options, self._known(options, known))
+
+    def _known(self, options: SpeakerOptions, brought: Sequence[Voice]) -> list[Voice]:
+        embedding = self.registry.resolve(options.embedding_model, kind="embedding")
+        enrolled, _ = VoiceStore(default_folder()).voices(embedding.digest)
+        named = {voice.name for voice in brought}
+        return [*brought, *(voice for voice in enrolled if voice.name not in named)]
 
     def speaker_spec(self, options: SpeakerOptions) -> ModelSpec:
         """The diarization models.

@@ -90,6 +90,9 @@ class Service:
         except AsrcliError as error:
             self.metrics.failures.labels(error.code).inc()
             raise
+        except asyncio.CancelledError:
+            self.metrics.failures.labels(CancelledError.code).inc()
+            raise
 
     async def for_request(self, request: Request, ask: Ask) -> Transcript:
         """`transcribe` for an HTTP request, given up when its client goes away."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,12 +18,13 @@ def test_no_made_up_request_makes_the_server_fail(server, client, cities):
         pytest.skip("needs schemathesis: pip install schemathesis")
     command = [
         Path(sys.executable).with_name("schemathesis"), "run", f"{server.url}/openapi.json",
-        "--checks=not_a_server_error", "--max-examples=15", "--seed=1", "--request-timeout=60", "--no-color",
+        "--checks=not_a_server_error", "--max-examples=10", "--seed=1", "--request-timeout=60", "--no-color",
         "--suppress-health-check=all",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=550)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-    assert "No issues found" in done.stdout
+    generated, passed = re.search(r"(\d+) generated, (\d+) passed", done.stdout).groups()
+    assert int(generated) == int(passed) > 100
     with cities.open("rb") as file:
         answer = client.post("/v1/audio/transcriptions", files={"file": file})
     assert "worst of times" in answer.json()["text"].lower()

@@ -1,0 +1,133 @@
+"""Whose turn it is: the queue alone, with work that ends when the test says so."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from asrcli.server.admission import Admission
+from asrcli.server.errors import BusyError, TookTooLongError
+
+
+class Work:
+    """Waits for its gate, then says its name."""
+
+    def __init__(self, name, log):
+        self.name, self.log = name, log
+        self.gate, self.begun = threading.Event(), threading.Event()
+        self.was_stopped = False
+
+    def __call__(self, stop):
+        self.begun.set()
+        while not self.gate.wait(0.01):
+            if stop():
+                self.was_stopped = True
+                break
+        self.log.append(self.name)
+        return self.name
+
+
+def run(story, workers=1, max_queue=10):
+    async def main():
+        admission = Admission(workers, max_queue)
+        try:
+            await story(admission)
+        finally:
+            await asyncio.to_thread(admission.close)
+
+    asyncio.run(main())
+
+
+async def settled(count, admission):
+    while admission.queued != count:  # noqa: ASYNC110 -- nobody tells of it
+        await asyncio.sleep(0)
+
+
+def test_clients_take_turns():
+    async def story(admission):
+        log = []
+        works = [Work(name, log) for name in ("a1", "a2", "a3", "b1", "a4", "b2")]
+        tasks = []
+        for number, work in enumerate(works):
+            tasks.append(asyncio.create_task(admission.run(work.name[0], work)))
+            await settled(max(0, number), admission)
+        for work in works:
+            work.gate.set()
+        assert await asyncio.gather(*tasks) == [work.name for work in works]
+        assert log == ["a1", "a2", "b1", "a3", "b2", "a4"]
+        assert (admission.queued, admission.running) == (0, 0)
+
+    run(story)
+
+
+def test_a_full_queue_refuses_at_once():
+    async def story(admission):
+        works = [Work(name, []) for name in "ab"]
+        tasks = [asyncio.create_task(admission.run("c", work)) for work in works]
+        await settled(1, admission)
+        assert admission.full
+        with pytest.raises(BusyError) as refused:
+            await admission.run("d", Work("x", []))
+        assert refused.value.retry_after > 0
+        for work in works:
+            work.gate.set()
+        await asyncio.gather(*tasks)
+        assert not admission.full
+
+    run(story, max_queue=1)
+
+
+def test_whoever_gives_up_waiting_gives_up_the_place():
+    async def story(admission):
+        log = []
+        first, second, third = (Work(name, log) for name in ("1", "2", "3"))
+        tasks = [asyncio.create_task(admission.run(work.name, work)) for work in (first, second, third)]
+        await settled(2, admission)
+        tasks[1].cancel()
+        await settled(1, admission)
+        first.gate.set()
+        third.gate.set()
+        assert await tasks[2] == "3"
+        assert log == ["1", "3"]
+        assert not second.begun.is_set()
+
+    run(story)
+
+
+def test_time_over_stops_the_work_and_frees_the_place_only_when_it_has_ended():
+    async def story(admission):
+        slow, next_one = Work("slow", []), Work("next", [])
+        next_one.gate.set()
+        with pytest.raises(TookTooLongError):
+            await admission.run("a", slow, timeout=0.1)
+        assert await admission.run("b", next_one) == "next"
+        assert slow.was_stopped
+        waiting = Work("w", [])
+        holder = asyncio.create_task(admission.run("a", waiting))
+        await asyncio.to_thread(waiting.begun.wait)
+        with pytest.raises(TookTooLongError):
+            await admission.run("b", Work("never", []), timeout=0.1)
+        assert admission.queued == 0
+        waiting.gate.set()
+        await holder
+
+    run(story)
+
+
+def test_errors_of_the_work_are_its_callers():
+    async def story(admission):
+        def fails(_stop):
+            raise KeyError("mine")
+
+        def times_out(_stop):
+            raise TimeoutError("mine too")
+
+        with pytest.raises(KeyError):
+            await admission.run("a", fails)
+        with pytest.raises(TimeoutError, match="mine too"):
+            await admission.run("a", times_out, timeout=30)
+        assert admission.running == 0
+
+    run(story)

@@ -1,0 +1,229 @@
+"""Bounds, overload, clients that leave, engines that die: what one request does is no other's business."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+PATH = "/v1/audio/transcriptions"
+
+
+def transcribe(client, audio, **fields):
+    with audio.open("rb") as file:
+        return client.post(PATH, files={"file": (audio.name, file)}, data=fields)
+
+
+def eventually(what, seconds=60):
+    """Wait for something that happens on its own."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+
+
+def left_on_disk(server):
+    return list(server.app.state.service.workspace_root.iterdir())
+
+
+def begin_upload(server, head):
+    line = socket.create_connection(("127.0.0.1", server.port), timeout=60)
+    line.sendall(head)
+    return line
+
+
+def form_head(length=b"transfer-encoding: chunked"):
+    return (
+        b"POST /v1/audio/transcriptions HTTP/1.1\r\nhost: x\r\ncontent-type: multipart/form-data; boundary=b\r\n"
+        + length
+        + b"\r\n\r\n"
+    )
+
+
+PART = b'--b\r\ncontent-disposition: form-data; name="file"; filename="../../evil.wav"\r\n\r\n'
+
+
+def chunk(data):
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+@pytest.fixture(scope="module")
+def small(serving):
+    with serving(max_upload=1 << 20, max_duration=3, num_threads=1) as server:
+        yield server
+
+
+def test_too_large_is_said_while_the_body_comes(small):
+    with begin_upload(small, form_head() + chunk(PART)) as line:
+        sent = 0
+        while not select.select([line], [], [], 0)[0] and sent < 200 << 20:
+            with contextlib.suppress(ConnectionError):  # the answer is there all the same
+                line.sendall(chunk(b"x" * 65536))
+            sent += 65536
+        assert line.recv(1000).startswith(b"HTTP/1.1 413 ")
+    eventually(lambda: not left_on_disk(small))
+
+
+def test_too_large_is_said_before_the_body_comes(small):
+    with begin_upload(small, form_head(b"content-length: 99999999")) as line:
+        assert line.recv(1000).startswith(b"HTTP/1.1 413 ")
+
+
+def test_raw_bodies_and_json_are_capped_too(small):
+    with small.client() as client:
+        big = b"x" * (2 << 20)
+        answer = client.post("/stream/v1/asr", content=big)
+        assert (answer.status_code, answer.json()["status"]) == (413, 40000002)
+        assert client.post("/asr", content=big, headers={"content-type": "application/json"}).json()["code"] == 1
+        assert client.post("/v1/jobs", files={"file": big}).status_code == 413
+
+
+def test_a_form_of_endless_fields(small):
+    with small.client() as client:
+        answer = client.post(PATH, files=[("f", (None, "x")) for _ in range(300)])
+        assert answer.status_code == 400
+        header = b'--b\r\ncontent-disposition: form-data; name="file"; x="' + b"y" * 20_000
+        answer = client.post(PATH, content=header, headers={"content-type": "multipart/form-data; boundary=b"})
+        assert answer.status_code == 400
+
+
+def test_too_long_a_recording(small, cities):
+    with small.client() as client:
+        answer = transcribe(client, cities)
+        assert answer.status_code == 413
+        assert answer.json()["error"]["code"] == "too_large"
+
+
+def test_a_client_that_leaves_in_mid_upload_leaves_nothing(small):
+    with begin_upload(small, form_head() + chunk(PART) + chunk(b"x" * 300_000)):
+        eventually(lambda: left_on_disk(small))
+    eventually(lambda: not left_on_disk(small))
+
+
+def test_a_client_that_leaves_is_not_worked_for(serving, long_cities):
+    with serving(num_threads=1) as server, server.client() as client:
+        transcribe(client, long_cities, stream="true")  # the model is in memory now
+        body = PART + long_cities.read_bytes() + b"\r\n--b--\r\n"
+        with begin_upload(server, form_head(b"content-length: %d" % len(body)) + body):
+            eventually(lambda: server.app.state.admission.running == 1)
+        eventually(lambda: server.app.state.admission.running == 0)
+        eventually(lambda: not left_on_disk(server))
+        assert 'asrcli_failures_total{code="cancelled"} 1.0' in client.get("/metrics").text
+        assert transcribe(client, long_cities).status_code == 200
+
+
+def test_overload_is_told_and_the_others_are_served(serving, long_cities):
+    with serving(num_threads=1, max_queue=1) as server, server.client() as client, ThreadPoolExecutor(12) as threads:
+        answers = list(threads.map(lambda _: transcribe(client, long_cities), range(12)))
+        statuses = {answer.status_code for answer in answers}
+        assert statuses == {200, 429}
+        for answer in answers:
+            if answer.status_code == 429:
+                assert int(answer.headers["retry-after"]) > 0
+                assert answer.json()["error"]["code"] == "rate_limit_exceeded"
+        assert transcribe(client, long_cities).status_code == 200
+        assert left_on_disk(server) == []
+
+
+def test_a_request_that_takes_too_long(serving, long_cities):
+    with serving(request_timeout=0.05) as server, server.client() as client:
+        answer = transcribe(client, long_cities)
+        assert answer.status_code == 504
+        assert answer.headers["x-should-retry"] == "false"
+        eventually(lambda: server.app.state.admission.running == 0)
+        assert left_on_disk(server) == []
+
+
+def test_a_model_is_loaded_once_and_dropped_when_idle(serving, cities):
+    with serving(model_ttl=0.05) as server, server.client() as client, ThreadPoolExecutor(6) as threads:
+        pool = server.app.state.pool
+        host_load, asked = pool.host.load, []
+
+        def load(name, *rest):
+            asked.append(name)
+            return host_load(name, *rest)
+
+        pool.host.load = load
+        assert {answer.status_code for answer in threads.map(lambda _: transcribe(client, cities), range(6))} == {200}
+        assert asked == ["moonshine-tiny-en"]
+        eventually(lambda: not pool.loaded)
+        assert "asrcli_models_loaded 0.0" in client.get("/metrics").text
+        assert transcribe(client, cities).status_code == 200
+        assert asked == ["moonshine-tiny-en"] * 2
+
+
+def test_an_engine_that_dies_once_is_not_noticed(serving, long_cities):
+    with serving() as server, server.client() as client, ThreadPoolExecutor(2) as threads:
+        expected = transcribe(client, long_cities).json()["text"]
+        answers = [threads.submit(transcribe, client, long_cities) for _ in range(2)]
+        eventually(lambda: server.app.state.admission.running == 2)
+        os.kill(server.app.state.pool.host.process_id, signal.SIGKILL)
+        assert [answer.result().json()["text"] for answer in answers] == [expected, expected]
+        assert server.app.state.pool.host.restarts == 1
+        assert "asrcli_engine_restarts 1.0" in client.get("/metrics").text
+
+
+CRASHES = """
+import os
+class Crashing:
+    batch_size = 1
+    def run(self, jobs):
+        os._exit(255)
+def load(spec, threads):
+    return Crashing()
+"""
+
+
+def test_an_engine_abort_costs_its_own_request_only(serving, cities, long_cities, tmp_path, monkeypatch):
+    (tmp_path / "crashing_service.py").write_text(CRASHES)
+    monkeypatch.syspath_prepend(tmp_path)
+    with serving() as server, server.client() as client, ThreadPoolExecutor(1) as threads:
+        pool = server.app.state.pool
+        expected = transcribe(client, long_cities).json()["text"]
+        pool._add(replace(pool.spec(None), name="crashing"), "crashing_service:load")
+        innocent = threads.submit(transcribe, client, long_cities)
+        answer = transcribe(client, cities, model="crashing")
+        assert answer.status_code == 500
+        assert answer.json()["error"]["type"] == "server_error"
+        assert answer.headers["x-should-retry"] == "false"
+        assert innocent.result().json()["text"] == expected
+        assert transcribe(client, cities).status_code == 200
+
+
+def test_health_answers_while_all_work(serving, long_cities):
+    with serving(num_threads=2) as server, ThreadPoolExecutor(4) as threads:
+        clients = [server.client() for _ in range(4)]
+        work = [threads.submit(transcribe, client, long_cities) for client in clients]
+        with server.client() as client:
+            eventually(lambda: server.app.state.admission.running == 3)
+            asked = 0
+            while not all(each.done() for each in work):
+                assert client.get("/health").json() == {"status": "ok"}
+                asked += 1
+        assert asked > 3
+        assert {each.result().status_code for each in work} == {200}
+        for client in clients:
+            client.close()
+
+
+def test_hostile_and_broken_bodies_then_a_good_one(client, server, cities):
+    good = transcribe(client, cities).json()["text"]
+    names = ["../../../etc/passwd", "a\x00b.wav", "con.wav", "x" * 3000, "%d%s.wav", "-i", "concat:a|b", "\r\nx: y"]
+    for name in names:
+        answer = client.post(PATH, files={"file": (name, cities.read_bytes())})
+        assert answer.json()["text"] == good, name
+    bodies = [b"", b"\0" * 100, os.urandom(5000), b"RIFF\xff\xff\xff\xffWAVE", b"OggS" * 99]
+    bodies += [b"#EXTM3U\nfile:///etc/passwd", b"ffconcat version 1.0\nfile /etc/passwd"]
+    bodies += [cities.read_bytes()[:n] for n in (10, 44, 45, 1001)]
+    for body in bodies:
+        answer = client.post(PATH, files={"file": ("a.wav", body)})
+        assert answer.status_code in {200, 400}, body[:20]
+    assert transcribe(client, cities).json()["text"] == good
+    eventually(lambda: left_on_disk(server) == [])
