@@ -18,6 +18,11 @@ class StablePrefix:
         self._stable: list[Spelling] = []
         self._last: list[Spelling] = []
 
+    @property
+    def stable(self) -> bool:
+        """Whether anything stands."""
+        return bool(self._stable)
+
     def update(self, text: str, settled: str = "") -> tuple[str, str]:
         """Take the newest hypothesis of the whole sentence.
 

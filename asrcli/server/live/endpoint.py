@@ -12,7 +12,7 @@ from asrcli.options import VadOptions
 from asrcli.vad.buffer import SampleBuffer
 from asrcli.vad.detector import new_detector
 from asrcli.vad.regions import SpeechTracker
-from asrcli.vad.types import WINDOW, Chunk, Region, SpeechDetector
+from asrcli.vad.types import LEVEL_HOP, WINDOW, Chunk, Region, SpeechDetector
 
 #: a sentence that grows too long is cut at the least likely speech among its last so many seconds
 _CUT_SEARCH = 3.0
@@ -54,8 +54,16 @@ class Sentence:
         """Its audio from a position of the stream on."""
         if position <= self.chunk.start:
             return self.chunk
-        samples = self.chunk.samples[position - self.chunk.start :]
-        return Chunk(position, samples, (Region(position, self.chunk.end),), Chunk.measure(samples))
+        skipped = position - self.chunk.start
+        return part_of(self.chunk, skipped, len(self.chunk.samples))
+
+
+def part_of(chunk: Chunk, low: int, high: int) -> Chunk:
+    """The samples [low, high) of a chunk as one of its own."""
+    samples = chunk.samples[low:high]
+    levels = slice(low // LEVEL_HOP, low // LEVEL_HOP + len(samples) // LEVEL_HOP)
+    region = Region(chunk.start + low, chunk.start + max(low, high))
+    return Chunk(region.start, samples, (region,), Chunk.measure(samples), chunk.speech[levels])
 
 
 class Endpointer:
@@ -164,7 +172,16 @@ class Endpointer:
 
     def _chunk(self, start: int, end: int) -> Chunk:
         samples = self._audio.read(start, end)
-        return Chunk(start, samples, (Region(start, end),), Chunk.measure(samples))
+        return Chunk(start, samples, (Region(start, end),), Chunk.measure(samples), self._speech(start, end))
+
+    def _speech(self, start: int, end: int) -> Samples:
+        """The probability of speech at each level of a chunk; none where VAD has not yet been."""
+        first = start // WINDOW
+        probabilities = self._probabilities.read(first, min(-(-end // WINDOW), self._probabilities.end))
+        middles = np.arange((end - start) // LEVEL_HOP) * LEVEL_HOP + LEVEL_HOP // 2 + start
+        windows = np.minimum(middles // WINDOW - first, len(probabilities))
+        speech: Samples = np.append(probabilities, np.float32(0))[windows]
+        return speech
 
     def _forget(self) -> None:
         onset = self._tracker.onset

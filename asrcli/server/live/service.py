@@ -33,10 +33,10 @@ class LiveService:
         self._settings = settings
         self._pool = pool
         self._metrics = metrics
-        # One chunk more than there are threads, so that none waits for us.
-        self._turns = TurnQueue(pool.threads + 1)
+        # No more than there are threads: what is handed to the engine can no longer be overtaken.
+        self._turns = TurnQueue(pool.threads)
         # Handing a chunk to the engine waits while files keep it busy; that wait must not be the event loop's.
-        self._submitters = ThreadPoolExecutor(pool.threads + 1, thread_name_prefix="live-submit")
+        self._submitters = ThreadPoolExecutor(pool.threads, thread_name_prefix="live-submit")
         self._streamers = ThreadPoolExecutor(pool.threads, thread_name_prefix="live-stream")
 
     @asynccontextmanager
@@ -52,16 +52,15 @@ class LiveService:
         async with AsyncExitStack() as stack:
             loaded = stack.enter_context(await self._pool.acquire(model))
             recognition, _ = fitted(loaded.spec, options.recognition)
-            endpoint = replace(options.endpoint, longest=min(options.endpoint.longest, loaded.backend.window))
             nearfield = options.nearfield or self._settings.nearfield_threshold
-            options = replace(options, recognition=recognition, endpoint=endpoint, nearfield=nearfield)
+            options = replace(options, recognition=recognition, nearfield=nearfield)
             recognise = self._recogniser(loaded)
-            follower: Follower = Redecoding(recognise, recognition)
+            follower: Follower = Redecoding(recognise, recognition, loaded.backend.window)
             if self._settings.streaming_model and options.partials:
                 streaming = await self._pool.acquire(self._settings.streaming_model, kind="streaming")
                 stack.enter_context(streaming)
                 hints, _ = fitted(streaming.spec, RecognitionOptions(hotwords=recognition.hotwords))
-                second = Redecoding(recognise, recognition) if options.second_pass else None
+                second = Redecoding(recognise, recognition, loaded.backend.window) if options.second_pass else None
                 follower = Streaming(partial(self._stream, streaming), hints, second)
             session = LiveSession(follower, options)
             stack.push_async_callback(session.close)

@@ -196,7 +196,7 @@ class LiveSession:
         assert sentence is not None
         self._span = span
         started = time.monotonic()
-        following = self._follower.follow(sentence, Urgency.UPDATE if self._begun else Urgency.FIRST)
+        following = self._follower.follow(sentence, Urgency.UPDATE if self._prefix.stable else Urgency.FIRST)
         await self._until_done(following)
         if not following.done():
             following.cancel()  # the sentence has ended meanwhile, and is what counts

@@ -15,7 +15,7 @@ class Urgency(IntEnum):
     FINAL = 0
     #: the speaker pauses: this has to be decoded anyway, and will not be decoded again
     PAUSE = 1
-    #: nothing of this sentence has been shown yet
+    #: nothing stands of this sentence yet
     FIRST = 2
     #: what is shown could be newer
     UPDATE = 3
@@ -32,10 +32,14 @@ class Turn:
 
 
 class TurnQueue:
-    """Lets so many in at a time, the most urgent first, else in the order they came. For one event loop."""
+    """Lets so many in at a time, the most urgent first, else in the order they came. For one event loop.
+
+    A decode that has begun is not interrupted, so what has to be decoded anyway must not find all places taken by what
+    will be decoded again: first words leave one place free where there are several, and updates wait until all are.
+    """
 
     def __init__(self, places: int) -> None:
-        self._free = places
+        self._places = self._free = places
         self._waiting: list[Turn] = []
         self._counter = count()
 
@@ -60,9 +64,17 @@ class TurnQueue:
         self._grant()
 
     def _grant(self) -> None:
-        while self._free and self._waiting:
+        while self._waiting:
             turn = min(self._waiting, key=lambda each: (each.urgency, each.order))
+            if self._free < self._needed(turn.urgency):
+                return
             self._waiting.remove(turn)
             if not turn.granted.done():  # else it was cancelled, and takes no place
                 self._free -= 1
                 turn.granted.set_result(None)
+
+    def _needed(self, urgency: Urgency) -> int:
+        """How many places must be free for somebody to take one."""
+        if urgency is Urgency.UPDATE:
+            return self._places
+        return min(2, self._places) if urgency is Urgency.FIRST else 1
