@@ -235,8 +235,9 @@ class ModelPool:
             InputError: a stored voice print is damaged.
         """
         spec = self.speaker_spec(options)
+        voices = self._known(options, known)
         loaded = self._load(self._add(spec, SERVICE))
-        return loaded, diarizers(partial(self.host.submit, spec.name), spec, options, self._known(options, known))
+        return loaded, diarizers(partial(self.host.submit, spec.name), spec, options, voices)
 
     def _known(self, options: SpeakerOptions, brought: Sequence[Voice]) -> list[Voice]:
         embedding = self.registry.resolve(options.embedding_model, kind="embedding")
