@@ -10,6 +10,7 @@ Exit codes (README, man page)::
 
 from __future__ import annotations
 
+import errno
 from enum import IntEnum
 
 
@@ -178,3 +179,20 @@ class OutputError(MachineError):
     """A result cannot be written: no permission, a missing or read-only folder."""
 
     code = "output"
+
+
+def machine_error(error: BaseException) -> MachineError | None:
+    """What the system refused, where that is the machine's want and not a fault of ours: memory, threads, open files.
+
+    None for everything else.
+    """
+    number = error.errno if isinstance(error, OSError) else None
+    if isinstance(error, MemoryError) or number == errno.ENOMEM:
+        return MachineError("There is not enough memory.", "Use fewer --jobs or a smaller model, or raise the limit.")
+    if number == errno.EAGAIN or (isinstance(error, RuntimeError) and "can't start new thread" in str(error)):
+        return MachineError(
+            "The system starts no more threads or processes.", "Use fewer --jobs, or raise the limit (ulimit -u, -v)."
+        )
+    if number in {errno.EMFILE, errno.ENFILE}:
+        return MachineError("Too many files are open.", "Use fewer --jobs, or raise the limit (ulimit -n).")
+    return None

@@ -19,6 +19,8 @@ _LAYOUTS = {"mono": 1, "stereo": 2, "downmix": 2, "quad": 4, "hexagonal": 6, "oc
 
 #: messages that prove that the file ends before it should
 _CUT = re.compile(r"partial file|ended prematurely|[Tt]runcat|Packet corrupt|Read error")
+#: a gap was too long to be filled with silence; repeated for each packet after it
+_GAP = re.compile(r"Failed to compensate for timestamp delta of ([\d.]+)")
 _GUESSED = re.compile(r"Estimating duration from bitrate")
 #: says that a stage gave up, not why
 _ECHO = re.compile(
@@ -76,6 +78,8 @@ class FfmpegLog:
         self.errors = 0
         #: the file ends before it should
         self.cut = False
+        #: seconds of the first gap that could not be filled
+        self.gap: float | None = None
         self._container = ""
         self._video = self._guessed = False
         self._chosen: int | None = None
@@ -129,6 +133,9 @@ class FfmpegLog:
     def _trouble(self, level: str, text: str) -> None:
         self._guessed = self._guessed or bool(_GUESSED.search(text))
         self.cut = self.cut or bool(_CUT.search(text))
+        if found := _GAP.search(text):
+            self.gap = self.gap or float(found[1])
+            return
         if level != "warning":
             self.errors += 1
             self._messages.append(text)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -20,7 +20,11 @@ from typing import Any
 from asrcli.audio.types import Samples
 from asrcli.backends.arena import Arena
 from asrcli.backends.child import ARENA_SIZE, Child, Launch, launch
-from asrcli.errors import EngineCrashError, EngineError
+from asrcli.errors import AsrcliError, EngineCrashError, EngineError, MachineError, ModelError, machine_error
+
+#: a model that has killed the engine so often and has not given a single answer is not tried on
+_HOPELESS = 3
+_OTHER_MODEL = "Download it again (asrcli models verify NAME tells whether it is whole), or take another with --model."
 
 
 @dataclass(slots=True)
@@ -61,6 +65,9 @@ class EngineHost:
         self._loading: dict[str, Future[Any]] = {}
         self._in_flight: dict[int, _Job] = {}
         self._suspects: deque[_Job] = deque()
+        self._proven: set[str] = set()  # services that have given an answer
+        self._deaths: Counter[str] = Counter()  # of those that have not
+        self._broken: AsrcliError | None = None  # why no engine process can be started any more
         self._on_trial: _Job | None = None
         self._next_id = 0
         self._closed = False
@@ -81,11 +88,16 @@ class EngineHost:
 
         Raises:
             EngineError: the host is closed.
+            MachineError: the engine has died, and the system starts no other.
         """
         with self._changed:
             if self._closed:
                 raise EngineError("the engine was closed")
+            if self._broken is not None:
+                raise self._broken
             self._services[name] = (kind, spec)
+            self._proven.discard(name)
+            del self._deaths[name]
             future: Future[dict[str, Any]] = Future()
             self._loading[name] = future
             self._tell("load", name, kind, spec)
@@ -164,6 +176,8 @@ class EngineHost:
         while True:
             if self._closed:
                 raise EngineError("the engine was closed")
+            if self._broken is not None:
+                raise self._broken
             if name not in self._services:
                 raise self._refused.get(name) or EngineError(f"no service {name!r} is loaded")
             calm = not self._suspects and self._on_trial is None
@@ -212,6 +226,8 @@ class EngineHost:
                     return
                 job = found
             self._arena.release(job.start, job.length)
+            if error is None:
+                self._proven.add(job.service)
             self._changed.notify_all()
         if error is not None:
             _fail(job.future, error)
@@ -260,9 +276,10 @@ class EngineHost:
     # -- after a crash -----------------------------------------------------------------------------------------------
 
     def _revive(self, dead: Child) -> None:
-        last_words = dead.last_words()
+        ended = f"({dead.last_words()})"
         dead.connection.close()
-        refusal = EngineError(f"The engine could not load the model ({last_words}).")
+        hint = "Perhaps memory ran out: use fewer --jobs or a smaller model." if "signal 9" in ended else ""
+        refusal = ModelError(f"The engine could not load the model {ended}.", hint or _OTHER_MODEL)
         with self._changed:
             if self._closed:
                 return
@@ -273,19 +290,42 @@ class EngineHost:
             # A service that was loading when the child died would only kill the next one as well. With a job on trial
             # it was that job, and the services that come back after its first crash are innocent.
             loading, self._loading = ({}, self._loading) if condemned is not None else (self._loading, {})
-            lost = [*loading.values(), *self._refuse(loading, refusal)]
+            failed: list[tuple[Future[Any], AsrcliError]] = [(future, refusal) for future in loading.values()]
+            failed += [(future, refusal) for future in self._refuse(loading, refusal)]
             if condemned is not None:
                 self._arena.release(condemned.start, condemned.length)
-            self._child = self._listen_to(Child(self._arena_fd, self.threads))
-            for name, (kind, spec) in self._services.items():
-                self._loading.setdefault(name, Future())
-                self._tell("load", name, kind, spec)
+                failed.append((condemned.future, EngineCrashError(f"The engine ended its process {ended}.", hint)))
+                failed += self._give_up_on(condemned.service, ended, hint)
+            failed += self._restart()
             self._try_next_suspect()
             self._changed.notify_all()
-        for future in lost:
-            _fail(future, refusal)
-        if condemned is not None:
-            _fail(condemned.future, EngineCrashError(f"The engine ended its process ({last_words})."))
+        for future, error in failed:
+            _fail(future, error)
+
+    def _give_up_on(self, name: str, ended: str, hint: str) -> list[tuple[Future[Any], AsrcliError]]:
+        """Refuse a service that does nothing but kill the engine; its jobs, to be failed."""
+        if name in self._proven or name not in self._services:
+            return []
+        self._deaths[name] += 1
+        if self._deaths[name] < _HOPELESS:
+            return []
+        hopeless = ModelError(f"The model ends the engine's process at every chunk {ended}.", hint or _OTHER_MODEL)
+        loading = [self._loading.pop(name)] if name in self._loading else []
+        return [(future, hopeless) for future in [*loading, *self._refuse([name], hopeless)]]
+
+    def _restart(self) -> list[tuple[Future[Any], AsrcliError]]:
+        """A fresh child with all services; where the system grants none, every job's future, to be failed."""
+        try:
+            self._child = self._listen_to(Child(self._arena_fd, self.threads))
+        except (OSError, RuntimeError, MemoryError) as error:
+            self._broken = machine_error(error) or MachineError(f"The engine cannot be started again: {error}.")
+            loading, self._loading = list(self._loading.values()), {}
+            lost = [*loading, *self._refuse(list(self._services), self._broken)]
+            return [(future, self._broken) for future in lost]
+        for name, (kind, spec) in self._services.items():
+            self._loading.setdefault(name, Future())
+            self._tell("load", name, kind, spec)
+        return []
 
     def _try_next_suspect(self) -> None:
         if self._suspects:

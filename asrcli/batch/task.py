@@ -38,6 +38,7 @@ from asrcli.errors import (
     MissingExtraError,
     ModelError,
     OptionNotSupportedError,
+    machine_error,
 )
 from asrcli.transcript import Segment, Transcript
 
@@ -251,6 +252,8 @@ class Feeder:
 
 
 def _unexpected(item: Item, error: Exception) -> AsrcliError:
+    if wanting := machine_error(error):
+        return wanting
     wrapped = AsrcliError(
         f"{item.source.name}: internal error: {type(error).__name__}: {error}", "Please report this, with --debug."
     )

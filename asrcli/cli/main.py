@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from asrcli.errors import AsrcliError, ExitCode
+from asrcli.errors import AsrcliError, ExitCode, machine_error
 
 if TYPE_CHECKING:
     from asrcli.cli.session import Session
@@ -90,7 +90,8 @@ def _guarded(arguments: Sequence[str], session: Session) -> int:
 
 
 def _stopped(how: str, code: ExitCode, session: Session) -> int:
-    session.console.error(f"{how}.", "What was finished is kept; the same command goes on from there.", code=how)
+    hint = "What was finished is kept; the same command goes on from there."
+    session.console.error(f"{how}.", hint, code=how, exit_code=int(code))
     return code
 
 
@@ -102,8 +103,14 @@ def _failed(error: Exception, session: Session) -> int:
     if isinstance(error, AsrcliError):
         session.console.error(error.message, error.hint, code=error.code, exit_code=int(error.exit_code))
         return error.exit_code
+    if wanting := machine_error(error):
+        return _failed(wanting, session)
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         session.console.error("no space left on the disk.", "Make room, then run the same command again.")
+        return ExitCode.MACHINE
+    if isinstance(error, FileNotFoundError) and not error.filename:  # of os.getcwd()
+        hint = "Change to another and run the command there."
+        session.console.error("the current folder has been removed.", hint, code="system", exit_code=5)
         return ExitCode.MACHINE
     if isinstance(error, OSError) and error.filename and error.strerror:
         hint = "Check that it is there and that you may use it."

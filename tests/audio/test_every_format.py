@@ -125,6 +125,14 @@ def test_a_gap_is_silence_and_nothing_moves(encode, decode, wav, tmp_path):
     assert decoded.seconds == pytest.approx(LENGTH, abs=0.01)
 
 
+def test_a_gap_of_ten_hours_takes_no_memory_and_is_told(encode, decode, wav, tmp_path):
+    """ffmpeg fills a gap in one piece: these ten hours took 3 GB."""
+    late = "asetpts='PTS+if(gt(T,1),36000*44100,0)'"
+    decoded = decode(encode(tmp_path / "a.mkv", "-i", wav, "-af", late))
+    assert decoded.seconds < 2 * 3600
+    assert [warning for warning in decoded.warnings if warning.startswith("a gap of 36000 s was shortened")]
+
+
 @pytest.fixture(scope="module")
 def tracks(encode, tmp_path_factory):
     """A film with three sound tracks that differ in when they sound."""

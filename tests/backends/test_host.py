@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import threading
@@ -10,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from asrcli.backends import host as engine_host
 from asrcli.backends.host import EngineHost
-from asrcli.errors import EngineCrashError, EngineError
+from asrcli.errors import EngineCrashError, EngineError, MachineError, ModelError
 
 # Services that do in the engine process what an engine may do there, on request.
 SERVICE = """
@@ -134,15 +136,17 @@ def test_a_service_that_raises_for_its_batch_fails_that_batch(kind: str) -> None
             host.submit("broken", audio(1)).result(30)
 
 
-@pytest.mark.parametrize(("spec", "message"), [("abort", "not a model"), ("raise", "model.onnx")])
+@pytest.mark.parametrize(
+    ("spec", "error", "message"), [("abort", ModelError, "not a model"), ("raise", EngineError, "model.onnx")]
+)
 def test_a_model_that_cannot_be_loaded_is_an_error_for_its_jobs_and_for_later_ones(
-    kind: str, spec: str, message: str
+    kind: str, spec: str, error: type[Exception], message: str
 ) -> None:
     with EngineHost(threads=1) as host:
         loading = host.load("bad", kind, spec)
-        with pytest.raises(EngineError, match=message):
+        with pytest.raises(error, match=message):
             loading.result(30)
-        with pytest.raises(EngineError, match=message):
+        with pytest.raises(error, match=message):
             host.submit("bad", audio(1))
         host.load("good", kind, None)
         assert host.submit("good", audio(3)).result(30)[0] == 3
@@ -241,3 +245,35 @@ def test_what_the_engine_prints_of_a_failure_it_keeps_to_itself_is_seen(kind: st
         host.load("echo", kind, None)
         assert host.submit("echo", audio(1), "complain").result(30) == "axis 1 does not fit"
         assert host.submit("echo", audio(1), "listen").result(30) is None
+
+
+def test_a_model_that_only_kills_the_engine_is_given_up(kind: str) -> None:
+    with EngineHost(threads=1) as host:
+        host.load("echo", kind, None)
+        futures = [host.submit("echo", audio(1), "abort") for _ in range(4)]
+        errors = [future.exception(60) for future in futures]
+        assert [type(error) for error in errors] == [EngineCrashError] * 3 + [ModelError]
+        with pytest.raises(ModelError, match=r"at every chunk .*bad metadata"):
+            host.submit("echo", audio(1))
+        host.load("echo", kind, None)  # the user has repaired it
+        assert host.submit("echo", audio(2)).result(30)[0] == 2
+
+
+def test_an_engine_that_cannot_be_started_again_leaves_nobody_waiting(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    with EngineHost(threads=1) as host:
+        host.load("echo", kind, None).result(30)
+        monkeypatch.setattr(engine_host, "Child", refuse)
+        futures = [host.submit("echo", audio(1), "hold"), host.submit("echo", audio(1))]
+        os.kill(host.process_id, signal.SIGKILL)
+        for future in futures:
+            with pytest.raises(MachineError, match="memory"):
+                future.result(30)
+        with pytest.raises(MachineError, match="memory"):
+            host.submit("echo", audio(1))
+        with pytest.raises(MachineError, match="memory"):
+            host.load("other", kind, None)

@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import shutil
 import signal
 import struct
@@ -220,3 +221,20 @@ def test_a_file_that_cannot_be_written_is_no_internal_error(asrcli):
     assert done.returncode == ExitCode.MACHINE
     assert "file" in done.stderr
     assert "internal" not in done.stderr
+
+
+def test_a_current_folder_that_is_gone(asrcli, speech):
+    lost = asrcli.folder / "lost"
+    lost.mkdir()
+    script = f"cd lost; rmdir ../lost; exec {shlex.join(asrcli.command('transcribe', speech, '-d', 'out'))}"
+    done = subprocess.run(
+        ["sh", "-c", script],
+        cwd=asrcli.folder,
+        env=asrcli.env(),
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == ExitCode.MACHINE, done.stderr
+    assert "the current folder has been removed" in done.stderr

@@ -1,0 +1,48 @@
+"""What the system refuses is told as the machine's want, not as a fault of the program."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from asrcli.errors import ExitCode, MachineError, machine_error
+
+
+@pytest.mark.parametrize(
+    ("error", "word"),
+    [
+        (MemoryError(), "memory"),
+        (OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)), "memory"),
+        (BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)), "threads"),
+        (RuntimeError("can't start new thread"), "threads"),
+        (OSError(errno.EMFILE, os.strerror(errno.EMFILE)), "files"),
+    ],
+)
+def test_wants_of_the_machine(error, word):
+    told = machine_error(error)
+    assert isinstance(told, MachineError)
+    assert word in told.message
+    assert "--jobs" in told.hint
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), RuntimeError("x"), FileNotFoundError(errno.ENOENT, "x"), OSError()])
+def test_other_errors_are_not_excused(error):
+    assert machine_error(error) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not hold processes to this limit")
+def test_too_little_address_space(wheel_audio, tmp_path):
+    def confine():
+        resource.setrlimit(resource.RLIMIT_AS, (300 << 20, 300 << 20))
+
+    command = [sys.executable, "-m", "asrcli", "transcribe", str(wheel_audio / "two_cities.wav"), "-d", str(tmp_path)]
+    done = subprocess.run(command, preexec_fn=confine, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == ExitCode.MACHINE, done.stderr
+    assert "memory" in done.stderr
+    assert "internal error" not in done.stderr
+    assert not list(tmp_path.glob("*.txt"))
