@@ -277,7 +277,7 @@ TYPES: dict[str, ModelType] = {
         files=("encoder", "decoder", "tokens"),
         options=(*_COMMON, *RULES),
         written=True,
-        # tiny-en, chunks to 12 s, 24 minutes of joined recordings: WER 2.40 % without, 1.85 % with
+        # tiny-en, chunks to 12 s, joined recordings of 1,458 words: WER 2.40 % without, 1.85 % with
         tail=0.3,
     ),
     "canary": ModelType(
