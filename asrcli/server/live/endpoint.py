@@ -14,8 +14,11 @@ from asrcli.vad.detector import new_detector
 from asrcli.vad.regions import SpeechTracker
 from asrcli.vad.types import LEVEL_HOP, WINDOW, Chunk, Region, SpeechDetector
 
-#: a sentence that grows too long is cut at the least likely speech among its last so many seconds
+#: a sentence that is nearly too long ends at the first short pause in its last so many seconds, or, where there is none,
+#: where speech is least likely
 _CUT_SEARCH = 3.0
+#: how short, seconds
+_DIP = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,8 +144,13 @@ class Endpointer:
             self._heard += WINDOW
             ended += self._close(self._tracker.step(probability), "pause")
             stretch = self._tracker.stretch
-            if stretch is not None and stretch.end - stretch.start >= self._longest:
-                ended.append(self._cut(stretch))
+            if stretch is None:
+                continue
+            quiet, left = self._heard - stretch.end, self._longest - (stretch.end - stretch.start)
+            if left <= 0:
+                ended.append(self._cut(stretch, self._least_likely(stretch)))
+            elif left <= _CUT_SEARCH * SAMPLE_RATE and quiet >= _DIP * SAMPLE_RATE:
+                ended.append(self._cut(stretch, stretch.end + quiet // 2))
         return ended
 
     def _close(self, stretch: Region | None, reason: Reason) -> list[Sentence]:
@@ -150,15 +158,18 @@ class Endpointer:
             return []
         return [self._give(stretch.start, self._start_of(stretch), self._end_of(stretch), reason)]
 
-    def _cut(self, stretch: Region) -> Sentence:
-        """End a sentence that has grown too long where speech is least likely; the rest begins the next."""
-        last = stretch.end // WINDOW
-        first = max(stretch.start // WINDOW + 1, last - round(_CUT_SEARCH * SAMPLE_RATE / WINDOW))
-        lowest = int(np.argmin(self._probabilities.read(first, last)[::-1]))
-        position = min((last - lowest) * WINDOW - WINDOW // 2, stretch.end)
+    def _cut(self, stretch: Region, position: int) -> Sentence:
+        """End a sentence that has grown too long; the rest begins the next."""
         sentence = self._give(stretch.start, self._start_of(stretch), position, "length")
         self._tracker.cut(position)
         return sentence
+
+    def _least_likely(self, stretch: Region) -> int:
+        """Where speech is least likely at the end of a stretch."""
+        last = stretch.end // WINDOW
+        first = max(stretch.start // WINDOW + 1, last - round(_CUT_SEARCH * SAMPLE_RATE / WINDOW))
+        lowest = int(np.argmin(self._probabilities.read(first, last)[::-1]))
+        return min((last - lowest) * WINDOW - WINDOW // 2, stretch.end)
 
     def _give(self, onset: int, start: int, end: int, reason: Reason) -> Sentence:
         self._given = end

@@ -48,7 +48,12 @@ class Follower(Protocol):
     """Recognises the sentences of one stream, one after another."""
 
     def follow(self, sentence: Sentence, urgency: Urgency) -> asyncio.Future[Words]:
-        """Begin to recognise a sentence as far as it goes. Not called again until that is done, or the sentence is."""
+        """Begin to recognise a sentence as far as it goes; what was begun before and is not done is given up."""
+        ...
+
+    @property
+    def waiting(self) -> bool:
+        """Whether what was begun last still waits for its turn."""
         ...
 
     async def end(self, sentence: Sentence) -> list[Piece]:
@@ -95,7 +100,13 @@ class Redecoding:
         self._position = 0
 
     def follow(self, sentence: Sentence, urgency: Urgency) -> asyncio.Future[Words]:
+        if self._hearing is not None:
+            self._hearing.cancel()
         return asyncio.ensure_future(self._words(self._hear(sentence, urgency)))
+
+    @property
+    def waiting(self) -> bool:
+        return self._hearing is not None and not self._turn.begun
 
     async def end(self, sentence: Sentence) -> list[Piece]:
         hearing = self._hearing

@@ -162,7 +162,7 @@ class LiveSession:
                 for event in await (self._end(self._ended.popleft()) if self._ended else self._follow()):
                     yield event
                 self._room.set()
-                if not self._ended and not self._finished:
+                if not self._ended and not self._finished and not self._is_due():
                     self._changed.clear()
                     await self._changed.wait()
         finally:
@@ -187,19 +187,15 @@ class LiveSession:
 
     async def _follow(self) -> list[Event]:
         """Tell of the growing sentence, if there is one and enough of it is new."""
-        if not self._options.partials:
+        sentence = self._endpointer.growing() if self._is_due() else None
+        if sentence is None:
             return []
-        span = self._endpointer.span
-        if span is None or not self._is_due(span):
-            return []
-        sentence = self._endpointer.growing()
-        assert sentence is not None
-        self._span = span
+        self._span = sentence.chunk.start, sentence.chunk.end
         started = time.monotonic()
         following = self._follower.follow(sentence, Urgency.UPDATE if self._prefix.stable else Urgency.FIRST)
-        await self._until_done(following)
+        await self._until_done(following, sentence)
         if not following.done():
-            following.cancel()  # the sentence has ended meanwhile, and is what counts
+            following.cancel()
             return []
         self._cost = time.monotonic() - started
         words = following.result()
@@ -208,17 +204,20 @@ class LiveSession:
             return []
         return [*self._begin(sentence), Partial(self._index, shown, stable, sentence.chunk.end / SAMPLE_RATE)]
 
-    def _is_due(self, span: tuple[int, int]) -> bool:
-        if span == self._span:
+    def _is_due(self) -> bool:
+        span = self._endpointer.span
+        if span is None or span == self._span or not self._options.partials:
             return False
         if span[0] != self._span[0]:
             return True  # a new sentence
         fresh = (span[1] - self._span[1]) / SAMPLE_RATE
         return self._endpointer.pausing or fresh >= max(self._options.interval, _REST * self._cost)
 
-    async def _until_done(self, following: asyncio.Future[Words]) -> None:
-        """Wait for it, unless a sentence ends before."""
+    async def _until_done(self, following: asyncio.Future[Words], sentence: Sentence) -> None:
+        """Wait for it, unless something better to recognise comes up: the end of a sentence, or a pause in this one."""
         while not (following.done() or self._ended or self._finished):
+            if self._endpointer.pausing and not sentence.pausing and self._follower.waiting:
+                return
             self._changed.clear()
             changed = asyncio.ensure_future(self._changed.wait())
             waiting: set[asyncio.Future[Any]] = {following, changed}

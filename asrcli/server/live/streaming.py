@@ -52,6 +52,10 @@ class Streaming:
         # Shielded: half a job would leave the stream behind what we believe it has heard.
         return asyncio.shield(asyncio.ensure_future(self._words(sentence)))
 
+    @property
+    def waiting(self) -> bool:
+        return False
+
     async def _words(self, sentence: Sentence) -> Words:
         return Words(await self._play(sentence, "feed"))
 

@@ -28,7 +28,12 @@ class Turn:
     urgency: Urgency
     #: kept by the queue
     order: int = 0
-    granted: asyncio.Future[None] = field(init=False, repr=False)
+    granted: asyncio.Future[None] | None = field(default=None, repr=False)
+
+    @property
+    def begun(self) -> bool:
+        """Whether the turn has come."""
+        return self.granted is not None and self.granted.done()
 
 
 class TurnQueue:
@@ -46,15 +51,15 @@ class TurnQueue:
     async def enter(self, turn: Turn) -> None:
         """Wait for a place. Every enter that returns needs a `leave`; one that is cancelled does not."""
         turn.order = next(self._counter)
-        turn.granted = asyncio.get_running_loop().create_future()
+        turn.granted = granted = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         self._grant()
         try:
-            await turn.granted
+            await granted
         except asyncio.CancelledError:
             if turn in self._waiting:
                 self._waiting.remove(turn)
-            elif not turn.granted.cancelled():  # granted in the very moment
+            elif not granted.cancelled():  # granted in the very moment
                 self.leave()
             raise
 
@@ -69,7 +74,7 @@ class TurnQueue:
             if self._free < self._needed(turn.urgency):
                 return
             self._waiting.remove(turn)
-            if not turn.granted.done():  # else it was cancelled, and takes no place
+            if turn.granted is not None and not turn.granted.done():  # else it was cancelled, and takes no place
                 self._free -= 1
                 turn.granted.set_result(None)
 
