@@ -13,7 +13,7 @@ import pytest
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_no_made_up_request_makes_the_server_fail(server, client, cities):
+def test_no_made_up_request_makes_the_server_fail(server, client, cities, tmp_path):
     if importlib.util.find_spec("schemathesis") is None:
         pytest.skip("needs schemathesis: pip install schemathesis")
     command = [
@@ -21,7 +21,7 @@ def test_no_made_up_request_makes_the_server_fail(server, client, cities):
         "--checks=not_a_server_error", "--max-examples=10", "--seed=1", "--request-timeout=60", "--no-color",
         "--suppress-health-check=all",
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=550)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=550, cwd=tmp_path)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     generated, passed = re.search(r"(\d+) generated, (\d+) passed", done.stdout).groups()
     assert int(generated) == int(passed) > 100
