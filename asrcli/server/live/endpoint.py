@@ -14,7 +14,7 @@ from asrcli.vad.detector import new_detector
 from asrcli.vad.regions import SpeechTracker
 from asrcli.vad.types import LEVEL_HOP, WINDOW, Chunk, Region, SpeechDetector
 
-#: a sentence that is nearly too long ends at the first short pause in its last so many seconds, or, where there is none,
+#: a sentence that is nearly too long ends at the first short pause in its last so many seconds, or, if there is none,
 #: where speech is least likely
 _CUT_SEARCH = 3.0
 #: how short, seconds

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import pytest
+
+from asrcli.server.live.nearfield import NearField
+from asrcli.server.live.pcm import PcmDecoder
+
+WAVE = (np.sin(np.arange(4800) / 5) * 8000).astype("<i2")
+HEADER = b"RIFF" + struct.pack("<I", 0) + b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, 16000, 32000, 2, 16)
+LIST = b"LIST" + struct.pack("<I", 4) + b"INFO"
+
+
+def decode(data, size, rate=16000):
+    decoder = PcmDecoder(rate)
+    parts = [decoder.push(data[start : start + size]) for start in range(0, len(data), size)]
+    return np.concatenate([*parts, decoder.finish()])
+
+
+@pytest.mark.parametrize("size", [1, 3, 640, 100000])
+@pytest.mark.parametrize("header", [b"", HEADER + b"data\xff\xff\xff\xff", HEADER + LIST + b"data\xff\xff\xff\xff"])
+def test_however_it_is_cut_and_whatever_stands_before(size, header):
+    np.testing.assert_array_equal(decode(header + WAVE.tobytes(), size), WAVE / np.float32(32768))
+
+
+def test_other_rates_keep_their_length():
+    assert len(decode(WAVE.tobytes(), 333, rate=8000)) == 2 * len(WAVE)
+    assert len(decode(WAVE.tobytes(), 333, rate=48000)) == len(WAVE) // 3
+
+
+@pytest.mark.parametrize("data", [b"", b"R", b"RI", b"\x01"])
+def test_streams_of_next_to_nothing(data):
+    assert len(decode(data, 1)) == len(data) // 2
+
+
+def test_near_field_keeps_time_and_silences_what_is_far():
+    near, far = np.full(3840, 0.1, np.float32), np.full(3840, 0.008, np.float32)
+    audio = np.concatenate([near, far, near[:100]])
+    filtered = NearField(0.01)
+    heard = np.concatenate([filtered.push(audio, speaking=False), filtered.finish(speaking=False)])
+    np.testing.assert_array_equal(heard, np.concatenate([near, 0 * far, near[:100]]))
+    # While somebody speaks, six tenths of the level will do.
+    np.testing.assert_array_equal(NearField(0.01).push(audio, speaking=True), np.concatenate([near, far]))

@@ -1,0 +1,197 @@
+"""Sessions on tone models in a real engine process. A detector of loudness stands in for Silero, who hears no tones."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from asrcli.backends import backend_of
+from asrcli.backends.host import EngineHost
+from asrcli.errors import EngineError
+from asrcli.options import RecognitionOptions
+from asrcli.server.live.endpoint import Endpointer, EndpointOptions
+from asrcli.server.live.following import Redecoding
+from asrcli.server.live.session import LiveOptions, LiveSession, Partial, SentenceBegan, SentenceEnded
+from asrcli.server.live.streaming import Streaming
+from asrcli.vad.types import WINDOW
+from tests.tone import PAUSE, WORDS, tone_audio, tone_spec, tone_starts
+
+PAUSES = [None] * 3
+ENDPOINT = EndpointOptions(silence=0.8)
+
+
+class Loudness:
+    """Speech is what is loud."""
+
+    def probabilities(self, samples):
+        return (np.abs(samples.reshape(-1, WINDOW)).max(axis=1) > 0.05).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def host(tone_models):
+    with EngineHost(threads=2) as running:
+        for name, kind in (("offline", "zipformer_ctc"), ("streaming", "online_transducer")):
+            spec = tone_spec(kind, tone_models(kind))
+            running.load(name, backend_of(spec.type), spec).result(60)
+        yield running
+
+
+@pytest.fixture
+def recognise(host):
+    async def decode(samples, options, turn):
+        return await asyncio.wrap_future(host.submit("offline", samples, options))
+
+    return decode
+
+
+@pytest.fixture
+def say(host):
+    async def job(samples, request):
+        return await asyncio.wrap_future(host.submit("streaming", samples, request))
+
+    return job
+
+
+def redecoding(recognise, window=30.0):
+    return Redecoding(recognise, RecognitionOptions(), window)
+
+
+def listen(follower, audio, *, block=1600, before=None, **options):
+    """All events of a stream that is fed block by block, each once the session has had its say."""
+
+    async def story():
+        session = LiveSession(follower, LiveOptions(endpoint=ENDPOINT, **options), detector=Loudness())
+        events = []
+
+        async def tell():
+            async for event in session.events():
+                events.append(event)  # noqa: PERF401 - they are wanted as they come, even if it fails
+
+        telling = asyncio.create_task(tell())
+        for start in range(0, len(audio), block):
+            if before is not None:
+                before(start, events)
+            await session.feed(audio[start : start + block])
+            await asyncio.sleep(0.002)
+        session.finish()
+        try:
+            await telling
+        finally:
+            await session.close()
+        return events
+
+    return asyncio.run(story())
+
+
+def spoken(sequence):
+    return " ".join(WORDS[tone] for tone in sequence if tone is not None)
+
+
+def texts(events):
+    return [event.text for event in events if isinstance(event, SentenceEnded)]
+
+
+@pytest.mark.parametrize("block", [333, 1600, 16000, 200000])
+@pytest.mark.parametrize("partials", [True, False])
+def test_nothing_is_lost_and_all_is_in_order(recognise, block, partials):
+    first, second, third = [3, 1, 5], [2, 0], [4, 6, 6, 1]
+    audio = tone_audio([*first, *PAUSES, *second, *PAUSES, *third])
+    events = listen(redecoding(recognise), audio, block=block, partials=partials)
+    assert texts(events) == [spoken(first), spoken(second), spoken(third)]
+    kinds = [(event.index, type(event)) for event in events]
+    assert kinds == sorted(kinds, key=lambda kind: (kind[0], [SentenceBegan, Partial, SentenceEnded].index(kind[1])))
+    assert [kind for kind in kinds if kind[1] is SentenceBegan] == [(n, SentenceBegan) for n in (1, 2, 3)]
+    ended = [event for event in events if isinstance(event, SentenceEnded)]
+    assert [event.reason for event in ended[:2]] == ["pause", "pause"]
+    starts = tone_starts([*first, *PAUSES, *second, *PAUSES, *third])
+    assert [event.start for event in ended] == pytest.approx([starts[0], starts[3], starts[5]], abs=0.05)
+
+
+def test_the_last_word_counts_even_if_the_stream_ends_in_it(recognise):
+    audio = tone_audio([2, 5])
+    cut = round((tone_starts([2, 5])[1] + 0.25) * 16000)
+    [event] = [event for event in listen(redecoding(recognise), audio[:cut]) if isinstance(event, SentenceEnded)]
+    assert (event.text, event.reason) == (spoken([2, 5]), "stop")
+
+
+def test_long_sentences_come_in_pieces_that_fit_together(recognise):
+    sequence = np.random.default_rng(2).integers(0, 7, 20).tolist()
+    audio = tone_audio(sequence)
+    for window in (30.0, 4.0):
+        events = listen(redecoding(recognise, window), audio)
+        assert texts(events) == [spoken(sequence)]
+
+
+def test_a_stretch_without_end_is_cut_and_loses_nothing(recognise):
+    # No phrase twice: repetitions are taken for the model's own and dropped.
+    sequence = np.random.default_rng(3).integers(0, 7, 75).tolist()
+    events = listen(redecoding(recognise), tone_audio(sequence))
+    assert len(texts(events)) > 1
+    assert " ".join(texts(events)) == spoken(sequence)
+    assert {event.reason for event in events[:-1] if isinstance(event, SentenceEnded)} == {"length"}
+
+
+def test_noise_without_words_is_no_sentence(recognise):
+    rng = np.random.default_rng(1)
+    noise = np.concatenate([np.zeros(8000), rng.normal(0, 0.1, 8000), np.zeros(24000)]).astype(np.float32)
+    events = listen(redecoding(recognise), np.concatenate([noise, tone_audio([3])]))
+    assert texts(events) == ["fa"]
+    assert events[-1].index == 1
+
+
+@pytest.mark.parametrize("second_pass", [True, False])
+def test_a_streaming_model_tells_what_comes(say, recognise, second_pass):
+    first, second = [3, 1, 5, 2], [0, 4, 6]
+    audio = tone_audio([*first, *PAUSES, *second])
+    follower = Streaming(say, RecognitionOptions(), redecoding(recognise) if second_pass else None)
+    events = listen(follower, audio, interval=0.1)
+    assert texts(events) == [spoken(first), spoken(second)]
+    for index, sequence in ((1, first), (2, second)):
+        partials = [event for event in events if isinstance(event, Partial) and event.index == index]
+        assert partials
+        for partial in partials:
+            assert spoken(sequence).startswith(partial.text)
+            assert partial.text.startswith(partial.stable)
+
+
+def test_a_stream_that_is_lost_with_its_engine_is_played_again(host, say, recognise):
+    first, second = [3, 1, 5, 2], [0, 4, 6]
+    killed = []
+
+    def kill(start, events):
+        if not killed and any(isinstance(event, Partial) for event in events):
+            killed.append(start)
+            host._child.process.kill()
+
+    follower = Streaming(say, RecognitionOptions(), None)
+    events = listen(follower, tone_audio([*first, *PAUSES, *second]), interval=0.1, before=kill)
+    assert killed
+    assert texts(events) == [spoken(first), spoken(second)]
+
+
+def test_a_failure_of_the_engine_is_the_listener_s(host):
+    async def decode(samples, options, turn):
+        return await asyncio.wrap_future(host.submit("nowhere", samples, options))
+
+    with pytest.raises(EngineError, match="nowhere"):
+        listen(redecoding(decode), tone_audio([3, *PAUSES, 1, *PAUSES, 4, *PAUSES, 1, *PAUSES, 2, *PAUSES, 1]))
+
+
+def test_endpointer_gives_every_sample_at_most_once_and_all_speech():
+    audio = tone_audio([number % 7 if number % 5 else None for number in range(80)])
+    endpointer = Endpointer(EndpointOptions(silence=0.6, longest=6.0), detector=Loudness())
+    sentences = [s for start in range(0, len(audio), 2048) for s in endpointer.push(audio[start : start + 2048])]
+    sentences += endpointer.finish()
+    assert all(one.chunk.end <= two.chunk.start for one, two in pairwise(sentences))
+    covered = np.zeros(len(audio), bool)
+    for sentence in sentences:
+        chunk = sentence.chunk
+        np.testing.assert_array_equal(chunk.samples, audio[chunk.start : chunk.end])
+        assert len(chunk.speech) == len(chunk.levels) == len(chunk.samples) // 160
+        covered[chunk.start : chunk.end] = True
+    assert covered[np.abs(audio) > 0.05].all()
+    assert PAUSE < 0.6  # so it is length that ends them
+    assert max(len(sentence.chunk.samples) for sentence in sentences) < 16000 * 7

@@ -1,0 +1,128 @@
+"""What all WebSocket paths have in common: the door, the subprotocol, and who leaves or says nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+import websockets
+
+from .conftest import PATIENCE, Client, pcm, plain, silence
+
+START = {"header": {"namespace": "SpeechTranscriber", "name": "StartTranscription", "task_id": "1" * 32}, "payload": {}}
+
+
+@pytest.fixture(scope="module")
+def guarded(serving):
+    with serving(api_keys=("right key",), idle_timeout=1.0) as running:
+        yield running
+
+
+@pytest.mark.parametrize("path", ["/", "/ws/v1/asr/qwen"])
+def test_without_the_key_the_door_is_shut(talk, guarded, path):
+    async def story(client):
+        return await client.gone()
+
+    assert talk(path, story, to=guarded) == 4401
+    assert talk(f"{path}?token=wrong", story, to=guarded) == 4401
+
+
+def test_without_the_key_aliyun_s_paths_speak_aliyun_s_protocol_alone(talk, guarded):
+    async def aliyun(client):
+        await client.tell(START)
+        return await client.hear(), await client.gone()
+
+    message, _ = talk("/ws/v1/asr", aliyun, to=guarded)
+    assert (message["header"]["name"], message["header"]["status"]) == ("TaskFailed", 40000001)
+    assert message["header"]["task_id"] == "1" * 32
+
+    async def other(client):
+        await client.tell({"mode": "2pass", "is_speaking": True})
+        return await client.gone()
+
+    assert talk("/ws/v1/asr", other, to=guarded) == 4401
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/", {"Authorization": "Bearer right key"}),
+        ("/", {"X-NLS-Token": "right key"}),
+        ("/?token=right%20key", {}),
+        ("/?x_nls_token=right%20key", {}),
+    ],
+)
+def test_the_key_opens_wherever_it_stands(talk, guarded, path, headers):
+    async def story(client):
+        await client.tell({"mode": "2pass", "is_speaking": False})
+        return await client.hear()
+
+    assert talk(path, story, to=guarded, additional_headers=headers)["is_final"]
+
+
+def test_browser_pages_of_other_origins_are_kept_out(talk, server):
+    async def story(client):
+        return client.socket.subprotocol
+
+    assert talk("/", story, origin=f"http://127.0.0.1:{server.port}") is None
+    with pytest.raises(websockets.InvalidStatus):
+        talk("/", story, origin="http://elsewhere.example")
+
+
+def test_who_says_nothing_is_let_go(talk, guarded):
+    async def aliyun(client):
+        await client.tell(START)
+        heard = await client.hear_until(lambda message: message["header"]["name"] == "TaskFailed")
+        return heard[-1]["header"]["status"], await client.gone()
+
+    async def funasr(client):
+        return await client.gone()
+
+    key = {"additional_headers": {"X-NLS-Token": "right key"}}
+    assert talk("/ws/v1/asr", aliyun, to=guarded, **key) == (40000004, 1000)
+    assert talk("/", funasr, to=guarded, **key) == 1008
+
+
+def test_clients_that_leave_in_the_middle_leave_nothing_behind(server, talk, speech):
+    async def leave():
+        for first in ({"mode": "2pass", "is_speaking": True}, {"mode": "offline", "is_speaking": True}, START):
+            async with websockets.connect(server.ws + "/", ping_interval=None) as socket:
+                await socket.send(json.dumps(first))
+                await socket.send(pcm(speech[: 16000 * 3]))
+                socket.transport.abort()
+
+    asyncio.run(leave())
+
+    async def story(client):
+        await client.tell({"mode": "2pass", "wav_name": "after", "is_speaking": True})
+        await client.play(pcm(speech[: 16000 * 4]) + silence(1))
+        await client.tell({"is_speaking": False})
+        return await client.hear_until(lambda message: message["is_final"])
+
+    heard = talk("/", story)
+    text = "".join(message["text"] for message in heard if message["mode"] == "2pass-offline")
+    assert plain(text).startswith("it was the best of times")
+    with server.client() as http:
+        metrics = http.get("/metrics").text
+    assert "asrcli_live_sessions 0.0" in metrics
+
+
+def test_many_speakers_at_once_hear_each_their_own(server, speech):
+    async def one(number):
+        start = 16000 * (0, 5)[number % 2]
+        async with websockets.connect(server.ws + "/", ping_interval=None) as socket:
+            client = Client(socket)
+            await client.tell({"mode": "2pass", "wav_name": str(number), "is_speaking": True})
+            await client.play(pcm(speech[start : start + 16000 * 4]))
+            await client.tell({"is_speaking": False})
+            heard = await client.hear_until(lambda message: message["is_final"])
+        assert {message["wav_name"] for message in heard} == {str(number)}
+        return plain("".join(message["text"] for message in heard if message["mode"] == "2pass-offline"))
+
+    async def all_at_once():
+        return await asyncio.wait_for(asyncio.gather(*(one(number) for number in range(6))), 2 * PATIENCE)
+
+    texts = asyncio.run(all_at_once())
+    assert all(text.startswith("it was the best of times") for text in texts[::2])
+    assert all("foolishness" in text for text in texts[1::2])
