@@ -110,7 +110,7 @@ class ModelArguments:
         bool,
         _Model("--language-per-chunk", help="With --language auto, find out the language again every few sentences."),
     ] = False
-    language_model: Annotated[
+    language_id_model: Annotated[
         str | None,
         _Model(
             metavar="MODEL",

@@ -100,7 +100,7 @@ def recognition_options(model: ModelArguments) -> RecognitionOptions:
 def identification_options(model: ModelArguments) -> IdentificationOptions:
     """How the spoken language is found out."""
     return IdentificationOptions(
-        enabled=model.language == "auto", model=model.language_model, per_chunk=model.language_per_chunk
+        enabled=model.language == "auto", model=model.language_id_model, per_chunk=model.language_per_chunk
     )
 
 
