@@ -22,7 +22,9 @@ NAMES = {
     "server": "`asrcli serve`: uploads against the command line; thousands of hostile requests",
     "vad": "what voice activity detection costs",
     "word_times": "how far word times are off",
-    "diarization": "diarization error",
+    "diarization": "speed, memory and error rate of speakers in a long conversation",
+    "server": "the server's throughput, and what bad requests leave of it",
+    "streams": "how many live streams a server keeps up with",
 }
 
 
