@@ -37,6 +37,10 @@ _MAX_ALLOCATION = 256 << 20
 #: seconds that looking at a file's header may take
 _PROBE_TIMEOUT = 60
 _HEADER_LIMIT = 4096
+#: address space of the process: bytes, many times what any honest recording needs
+_MEMORY = 4 << 30
+#: CPU time of the process: seconds; a day of audio takes some minutes
+_CPU_SECONDS = 7200
 
 
 def find_ffmpeg() -> str:
@@ -149,6 +153,17 @@ def _failure(log: FfmpegLog, options: AudioOptions, status: int) -> AsrcliError:
     return log.failure()
 
 
+def confine(pid: int) -> None:
+    """Bound what a decoder may take, where the system lets us (Linux): a hostile file must not take the machine."""
+    try:
+        import resource
+
+        resource.prlimit(pid, resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+        resource.prlimit(pid, resource.RLIMIT_CPU, (_CPU_SECONDS, _CPU_SECONDS))
+    except (ImportError, AttributeError, OSError, ValueError):
+        return  # not Linux, a tighter limit already, or it has ended
+
+
 class FfmpegReader:
     """ffmpeg at work. Gives 16 kHz blocks whose columns are the lanes asked for, or up to two channels to be mixed."""
 
@@ -173,6 +188,7 @@ class FfmpegReader:
             stderr=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is ours to handle; ffmpeg would end as if the file did
         )
+        confine(self._process.pid)
         assert self._process.stdout is not None
         self._log = FfmpegLog()
         self._described = threading.Event()

@@ -42,7 +42,7 @@ class Metrics:
         gauges = {
             "asrcli_queue_length": ("Requests that wait for a worker.", lambda: admission.queued),
             "asrcli_workers_busy": ("Requests at work.", lambda: admission.running),
-            "asrcli_engine_restarts": ("Times the engine process had to be started again.", lambda: pool.host.restarts),
+            "asrcli_engine_restarts": ("Times the engine process had to be started again.", lambda: pool.restarts),
             "asrcli_models_loaded": ("Models in memory.", lambda: len(pool.loaded)),
         }
         for name, (about, value) in gauges.items():

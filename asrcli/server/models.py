@@ -19,11 +19,10 @@ from asrcli.errors import ModelNotInstalledError, UnknownModelError
 from asrcli.models.entry import Kind, ModelEntry
 from asrcli.models.registry import Registry
 from asrcli.options import SpeakerOptions
-from asrcli.pipeline import SpeakerTracker
 from asrcli.runtime import default_jobs
 from asrcli.server.errors import RequestError
 from asrcli.server.settings import ServerSettings
-from asrcli.speakers.diarizer import Voice
+from asrcli.speakers.diarizer import Diarizer, Voice
 from asrcli.speakers.enrol import VoiceStore, default_folder
 from asrcli.speakers.loading import SERVICE, diarization_spec, diarizers
 
@@ -40,6 +39,7 @@ class _Entry:
 
     spec: ModelSpec
     kind: str
+    host: EngineHost
     ready: bool = False
     users: int = 0
     used: float = field(default_factory=time.monotonic)
@@ -88,9 +88,10 @@ class ModelPool:
         check_model(default)
         self.default = default.name
         self._lock = threading.Lock()
-        self._entries: dict[str, _Entry] = {default.name: _Entry(default, backend_of(default.type))}
         self.threads = settings.num_threads or default_jobs()
         self.host = EngineHost(self.threads)
+        self._entries = {default.name: _Entry(default, backend_of(default.type), self.host)}
+        self._speaker_host: EngineHost | None = None
 
     # -- names -------------------------------------------------------------------------------------------------------
 
@@ -122,6 +123,11 @@ class ModelPool:
             spec = self._entries[self.default].spec
             found.append(ModelEntry(name=spec.name, type=spec.type, dir="", files={}, languages=spec.languages))
         return sorted(found, key=lambda entry: entry.name != self.default)
+
+    @property
+    def restarts(self) -> int:
+        """Times that an engine process had to be started again."""
+        return sum(host.restarts for host in (self.host, self._speaker_host) if host is not None)
 
     @property
     def loaded(self) -> list[str]:
@@ -172,26 +178,26 @@ class ModelPool:
             except ModelNotInstalledError as error:
                 raise ModelNotInstalledError(f"The model `{name}` is not installed on this server.") from error
             check_model(spec)
-            entry = self._add(spec, backend_of(spec.type))
+            entry = self._add(spec, backend_of(spec.type), self.host)
         return entry
 
-    def _add(self, spec: ModelSpec, kind: str) -> _Entry:
+    def _add(self, spec: ModelSpec, kind: str, host: EngineHost) -> _Entry:
         with self._lock:
-            return self._entries.setdefault(spec.name, _Entry(spec, kind))
+            return self._entries.setdefault(spec.name, _Entry(spec, kind, host))
 
     def _load(self, entry: _Entry) -> Loaded:
         with self._lock:
             entry.users += 1  # from here on it is not dropped
         try:
             with entry.loading:
-                if not entry.ready or not self.host.has(entry.spec.name):
-                    self.host.load(entry.spec.name, entry.kind, entry.spec).result()
+                if not entry.ready or not entry.host.has(entry.spec.name):
+                    entry.host.load(entry.spec.name, entry.kind, entry.spec).result()
                     entry.ready = True
         except BaseException:
             self._release(entry)
             raise
-        backend = ChunkRecognizer(self.host, entry.spec, entry.kind)
-        return Loaded(self.host, entry.spec, backend, partial(self._release, entry))
+        backend = ChunkRecognizer(entry.host, entry.spec, entry.kind)
+        return Loaded(entry.host, entry.spec, backend, partial(self._release, entry))
 
     def _release(self, entry: _Entry) -> None:
         with self._lock:
@@ -215,15 +221,13 @@ class ModelPool:
             for name, entry in self._entries.items():
                 if entry.ready and not entry.users and time.monotonic() - entry.used >= ttl:
                     entry.ready = False
-                    self.host.unload(name)
+                    entry.host.unload(name)
                     dropped.append(name)
         return dropped
 
     # -- speakers ----------------------------------------------------------------------------------------------------
 
-    def speakers(
-        self, options: SpeakerOptions, known: Sequence[Voice] = ()
-    ) -> tuple[Loaded, Callable[[], SpeakerTracker]]:
+    def speakers(self, options: SpeakerOptions, known: Sequence[Voice] = ()) -> tuple[Loaded, Callable[[], Diarizer]]:
         """Diarization for one request: what to release afterwards, and the factory of trackers.
 
         Args:
@@ -236,8 +240,15 @@ class ModelPool:
         """
         spec = self.speaker_spec(options)
         voices = self._known(options, known)
-        loaded = self._load(self._add(spec, SERVICE))
-        return loaded, diarizers(partial(self.host.submit, spec.name), spec, options, voices)
+        loaded = self._load(self._add(spec, SERVICE, self._host_of_speakers()))
+        return loaded, diarizers(partial(loaded.host.submit, spec.name), spec, options, voices)
+
+    def _host_of_speakers(self) -> EngineHost:
+        """An engine process of its own: segmentation holds the interpreter, and recognition must go on beside it."""
+        with self._lock:
+            if self._speaker_host is None:
+                self._speaker_host = EngineHost(self.threads)
+            return self._speaker_host
 
     def _known(self, options: SpeakerOptions, brought: Sequence[Voice]) -> list[Voice]:
         embedding = self.registry.resolve(options.embedding_model, kind="embedding")
@@ -272,6 +283,8 @@ class ModelPool:
     def close(self) -> None:
         """End the engine process; requests in flight fail."""
         self.host.close()
+        if self._speaker_host is not None:
+            self._speaker_host.close()
 
 
 def _release_late(opening: asyncio.Future[Loaded]) -> None:

@@ -6,7 +6,9 @@ Shapes are those that OpenAI's own SDKs parse; what other servers have added (`a
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -20,7 +22,7 @@ from asrcli.server.openai_replies import form_of, reply
 from asrcli.server.openai_stream import stream
 from asrcli.server.replies import lettered
 from asrcli.server.transcription import Ask, Service
-from asrcli.server.uploads import Form, Workspace, read_form
+from asrcli.server.uploads import Form, Workspace, decode_base64, read_form, save_bytes
 
 router = APIRouter(prefix="/v1", tags=["OpenAI"])
 
@@ -118,4 +120,10 @@ async def _ask(request: Request, form: Form, fields: Fields, workspace: Workspac
         raise RequestError("`file` is missing.", "Send the recording as a form's file.", param="file")
     if not upload.size:
         raise RequestError("`file` is empty.", "Send the recording's bytes.", param="file")
-    return Ask(path=upload.path, name=upload.name, model=fields.model, options=fields.options)
+    voices = tuple([(name, await _reference(data, workspace)) for name, data in fields.known_speakers])
+    return Ask(path=upload.path, name=upload.name, model=fields.model, options=fields.options, voices=voices)
+
+
+async def _reference(data: str, workspace: Workspace) -> Path:
+    """What a known speaker sounds like, of a data URL."""
+    return (await save_bytes(await asyncio.to_thread(decode_base64, data), workspace)).path

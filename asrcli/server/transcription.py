@@ -29,7 +29,7 @@ from asrcli.server.metrics import Metrics
 from asrcli.server.models import ModelPool
 from asrcli.server.settings import ServerSettings
 from asrcli.server.uploads import Upload, Workspace, shown_name
-from asrcli.speakers.diarizer import Voice
+from asrcli.server.voices import voice_of
 from asrcli.transcript import Segment, Transcript
 
 Result = TypeVar("Result")
@@ -50,8 +50,8 @@ class Ask:
     #: as the client said it; None: the default
     model: str | None = None
     options: TranscribeOptions = field(default_factory=TranscribeOptions)
-    #: voices that the client told us of, for diarization
-    voices: tuple[Voice, ...] = ()
+    #: (name, recording) of voices that the client knows, for diarization
+    voices: tuple[tuple[str, Path], ...] = ()
     #: of its chunks in the engine's queue; lower goes first
     priority: int = 0
     #: told of each segment as it stands, from a worker thread
@@ -107,8 +107,12 @@ class Service:
             begun = time.perf_counter()
             backend = replace(loaded.backend, priority=ask.priority)
             if options.speakers.enabled:
-                speakers, new_tracker = self.pool.speakers(options.speakers, ask.voices)
+                speakers, new_tracker = self.pool.speakers(options.speakers)
                 with speakers:
+                    known = [voice_of(name, path, new_tracker()) for name, path in ask.voices]
+                    if known:
+                        again, new_tracker = self.pool.speakers(options.speakers, known)
+                        again.release()  # `speakers` still holds it
                     resources = Resources(backend, new_tracker)
                     transcript = pipeline.transcribe(source, resources, options, listener=listener, cancelled=stop)
             else:

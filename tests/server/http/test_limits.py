@@ -187,7 +187,7 @@ def test_an_engine_abort_costs_its_own_request_only(serving, cities, long_cities
     with serving() as server, server.client() as client, ThreadPoolExecutor(1) as threads:
         pool = server.app.state.pool
         expected = transcribe(client, long_cities).json()["text"]
-        pool._add(replace(pool.spec(None), name="crashing"), "crashing_service:load")
+        pool._add(replace(pool.spec(None), name="crashing"), "crashing_service:load", pool.host)
         innocent = threads.submit(transcribe, client, long_cities)
         answer = transcribe(client, cities, model="crashing")
         assert answer.status_code == 500

@@ -1,0 +1,172 @@
+"""`asrcli serve` as a process: options, listeners, TLS, signals, what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+
+@pytest.fixture
+def home(tmp_path):
+    """The environment of a user who has nothing configured."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ASRCLI_", "XDG_", "TMPDIR"))}
+    for name in ("home", "tmp"):
+        (tmp_path / name).mkdir()
+    places = {f"XDG_{kind}_HOME": str(tmp_path / "home" / kind.lower()) for kind in ("CONFIG", "DATA", "CACHE")}
+    return kept | places | {"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "tmp"), "PYTHONWARNINGS": "error"}
+
+
+class Process:
+    """A server that was started by the command line."""
+
+    def __init__(self, *arguments, env):
+        command = [sys.executable, "-m", "asrcli", "serve", "--port", "0", "--log-json", *map(str, arguments)]
+        self.process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.events = []
+
+    def listening(self, protocol="http"):
+        """The URL of a listener, once it takes connections."""
+        for event in self.events:
+            if event.get("protocol") == protocol:
+                return event["url"]
+        for line in self.process.stderr:
+            self.events.append(json.loads(line))
+            if self.events[-1].get("protocol") == protocol:
+                return self.events[-1]["url"]
+        raise AssertionError(f"it ended: {self.events}")
+
+    def ended(self):
+        """Exit code and the rest of what it said."""
+        out, err = self.process.communicate(timeout=60)
+        assert out == ""
+        # A command line that cannot be read is told of in words: its options do not hold yet.
+        self.events += [json.loads(line) if line.startswith("{") else {"message": line} for line in err.splitlines()]
+        return self.process.returncode
+
+
+@contextmanager
+def serving(*arguments, env):
+    server = Process(*arguments, env=env)
+    try:
+        yield server
+    finally:
+        if server.process.poll() is None:
+            server.process.terminate()
+        server.process.communicate(timeout=60)
+
+
+def client(url, **options):
+    return httpx.Client(base_url=url, timeout=60, trust_env=False, **options)
+
+
+def transcribe(found, audio):
+    with audio.open("rb") as file:
+        return found.post("/v1/audio/transcriptions", files={"file": file})
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+def test_sigterm_finishes_what_was_begun_and_leaves_nothing(home, long_cities, tmp_path):
+    with serving("--funasr-port", "0", env=home) as server, client(server.listening()) as found:
+        assert found.get("/health").status_code == 200
+        answers = []
+        asking = threading.Thread(target=lambda: answers.append(transcribe(found, long_cities)))
+        asking.start()
+        with client(server.listening()) as other:
+            while "asrcli_workers_busy 1.0" not in other.get("/metrics").text:
+                assert asking.is_alive()
+        server.process.send_signal(signal.SIGTERM)
+        asking.join(60)
+        assert answers[0].status_code == 200
+        assert "worst of times" in answers[0].json()["text"].lower()
+        assert server.ended() == 0
+        assert [path.name for path in Path(home["TMPDIR"]).iterdir() if path.name.startswith("asrcli")] == []
+        said = json.dumps(server.events).lower()
+        assert "times" not in said, "texts are not logged"
+
+
+def test_ctrl_c(home):
+    with serving("--funasr-port", "0", "--no-preload", env=home) as server:
+        server.listening()
+        server.process.send_signal(signal.SIGINT)
+        assert server.ended() == 130
+
+
+def test_keys_from_file_and_environment(home, tmp_path):
+    keys = tmp_path / "keys"
+    keys.write_text("# ours\nfrom-file\n")
+    env = home | {"ASRCLI_SERVE_API_KEY": "from-env", "ASRCLI_FUNASR_PORT": "0"}
+    with serving("--api-key-file", keys, "--no-preload", env=env) as server, client(server.listening()) as found:
+        for key, status in (("from-file", 200), ("from-env", 200), ("# ours", 401), ("", 401)):
+            assert found.get("/v1/models", headers={"x-nls-token": key}).status_code == status, key
+
+
+def test_two_listeners_serve_the_same(home):
+    port = free_port()
+    with serving("--funasr-port", port, "--no-preload", env=home) as server:
+        main, funasr = server.listening(), server.listening("funasr")
+        assert funasr == f"ws://127.0.0.1:{port}"
+        for url in (main, funasr.replace("ws", "http")):
+            assert httpx.get(f"{url}/health", trust_env=False).json() == {"status": "ok"}
+
+
+def test_tls(home, tmp_path):
+    if shutil.which("openssl") is None:
+        pytest.skip("needs openssl to make a certificate")
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", key, "-out", cert]
+    subprocess.run([*command, *subject], check=True, capture_output=True)
+    options = ("--funasr-port", "0", "--no-preload", "--certfile", cert, "--keyfile", key)
+    with serving(*options, env=home) as server:
+        url = server.listening()
+        assert url.startswith("https://")
+        with client(url, verify=ssl.create_default_context(cafile=cert)) as found:
+            assert found.get("/health").status_code == 200
+
+
+def test_what_cannot_be_served(home, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        cases = [
+            (("--port", port), 5, "Cannot listen"),
+            (("--host", "no.such.host.invalid"), 2, "no address"),
+            (("--certfile", tmp_path / "none.pem"), 2, "certificate"),
+            (("--keyfile", tmp_path / "none.pem"), 2, "--certfile"),
+            (("--model", "no-such-model"), 4, "no model"),
+            (("--api-key-file", tmp_path / "none"), 2, "Cannot read the keys"),
+            (("--max-upload", "huge"), 2, "no size"),
+            (("--fetch-network", "here"), 2, "no network"),
+        ]
+        for options, code, words in cases:
+            with serving("--funasr-port", "0", *options, env=home) as server:
+                assert server.ended() == code, options
+                assert words in json.dumps(server.events), options
+
+
+def test_an_open_door_is_warned_of(home):
+    with serving("--host", "0.0.0.0", "--funasr-port", "0", "--no-preload", env=home) as server:
+        server.listening()
+        assert any("--api-key" in event.get("message", "") for event in server.events)
+
+
+def test_the_temporary_folder_of_a_killed_server_is_private(home):
+    with serving("--funasr-port", "0", "--no-preload", env=home) as server:
+        server.listening()
+        folders = list(Path(home["TMPDIR"]).glob("asrcli-serve-*"))
+        assert [oct(folder.stat().st_mode)[-3:] for folder in folders] == ["700"]
