@@ -14,11 +14,10 @@ from asrcli.vad.detector import new_detector
 from asrcli.vad.regions import SpeechTracker
 from asrcli.vad.types import LEVEL_HOP, WINDOW, Chunk, Region, SpeechDetector
 
-#: a sentence that is nearly too long ends at the first short pause in its last so many seconds, or, if there is none,
-#: where speech is least likely
-_CUT_SEARCH = 3.0
-#: how short, seconds
-_DIP = 0.2
+#: a sentence that may go on for no more than this many seconds ends at the first short pause, and how short that is
+_RIPE, _DIP = 8.0, 0.25
+#: where none comes, it is cut at the least likely speech among its last so many seconds
+_CUT_SEARCH = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +148,7 @@ class Endpointer:
             quiet, left = self._heard - stretch.end, self._longest - (stretch.end - stretch.start)
             if left <= 0:
                 ended.append(self._cut(stretch, self._least_likely(stretch)))
-            elif left <= _CUT_SEARCH * SAMPLE_RATE and quiet >= _DIP * SAMPLE_RATE:
+            elif left <= _RIPE * SAMPLE_RATE and quiet >= _DIP * SAMPLE_RATE:
                 ended.append(self._cut(stretch, stretch.end + quiet // 2))
         return ended
 
