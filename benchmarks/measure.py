@@ -74,7 +74,7 @@ def _watch(pid: int, started: float, every: float, memory: list[tuple[float, int
 def memory_of(pid: int) -> int:
     """Proportional set size of a process and all its descendants, bytes: what is shared counts once."""
     total = 0
-    for each in [pid, *_descendants(pid)]:
+    for each in [pid, *descendants_of(pid)]:
         try:
             lines = Path(f"/proc/{each}/smaps_rollup").read_text(encoding="ascii").splitlines()
         except OSError:
@@ -83,7 +83,8 @@ def memory_of(pid: int) -> int:
     return total
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants_of(pid: int) -> list[int]:
+    """Process ids of all children and theirs."""
     found = []
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         try:
@@ -91,7 +92,7 @@ def _descendants(pid: int) -> list[int]:
         except OSError:
             continue
         for child in children:
-            found += [child, *_descendants(child)]
+            found += [child, *descendants_of(child)]
     return found
 
 
