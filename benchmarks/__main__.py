@@ -23,7 +23,6 @@ NAMES = {
     "vad": "what voice activity detection costs",
     "word_times": "how far word times are off",
     "diarization": "speed, memory and error rate of speakers in a long conversation",
-    "server": "the server's throughput, and what bad requests leave of it",
     "streams": "how many live streams a server keeps up with",
 }
 
