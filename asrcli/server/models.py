@@ -243,6 +243,18 @@ class ModelPool:
         loaded = self._load(self._add(spec, SERVICE, self._host_of_speakers()))
         return loaded, diarizers(partial(loaded.host.submit, spec.name), spec, options, voices)
 
+    def beside(self, spec: ModelSpec, kind: str) -> Loaded:
+        """A model that stands beside the recogniser (punctuation), loaded and shared like one.
+
+        Args:
+            spec: the model.
+            kind: of the service, as `EngineHost.load` takes it.
+
+        Raises:
+            EngineError: the engine could not load it.
+        """
+        return self._load(self._add(spec, kind, self.host))
+
     def _host_of_speakers(self) -> EngineHost:
         """An engine process of its own: segmentation holds the interpreter, and recognition must go on beside it."""
         with self._lock:

@@ -8,6 +8,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,13 +22,14 @@ from asrcli.backends.sherpa_check import check_request, model_type
 from asrcli.backends.types import ModelSpec
 from asrcli.errors import AsrcliError, OptionNotSupportedError
 from asrcli.options import Hotword, RecognitionOptions, TranscribeOptions
-from asrcli.pipeline import CancelledError, Resources
+from asrcli.pipeline import CancelledError, Resources, SpeakerTracker
 from asrcli.server.admission import Admission
 from asrcli.server.errors import ForbiddenError, TooLargeError
 from asrcli.server.fetch import Guard, check_url, fetch
 from asrcli.server.metrics import Metrics
 from asrcli.server.models import ModelPool
 from asrcli.server.settings import ServerSettings
+from asrcli.server.text_steps import text_steps
 from asrcli.server.uploads import Upload, Workspace, shown_name
 from asrcli.server.voices import voice_of
 from asrcli.transcript import Segment, Transcript
@@ -99,27 +101,29 @@ class Service:
         return await while_connected(request, self.transcribe(request.state.client, ask))
 
     def _work(self, ask: Ask, stop: Callable[[], bool]) -> Transcript:
-        with self.pool.open(ask.model) as loaded:
+        with self.pool.open(ask.model) as loaded, ExitStack() as stack:
             recognition, dropped = fitted(loaded.spec, ask.options.recognition)
             options = replace(ask.options, recognition=recognition)
+            steps = stack.enter_context(text_steps(self.pool, loaded.spec, options))
+            backend = replace(loaded.backend, priority=ask.priority)
+            new_tracker = self._trackers(ask, stack) if options.speakers.enabled else None
+            resources = Resources(backend, new_tracker, steps)
             listener = _Progress(ask, self.settings.max_duration)
             source = Source(name=ask.name, path=ask.path)
             begun = time.perf_counter()
-            backend = replace(loaded.backend, priority=ask.priority)
-            if options.speakers.enabled:
-                speakers, new_tracker = self.pool.speakers(options.speakers)
-                with speakers:
-                    known = [voice_of(name, path, new_tracker()) for name, path in ask.voices]
-                    if known:
-                        again, new_tracker = self.pool.speakers(options.speakers, known)
-                        again.release()  # `speakers` still holds it
-                    resources = Resources(backend, new_tracker)
-                    transcript = pipeline.transcribe(source, resources, options, listener=listener, cancelled=stop)
-            else:
-                resources = Resources(backend)
-                transcript = pipeline.transcribe(source, resources, options, listener=listener, cancelled=stop)
+            transcript = pipeline.transcribe(source, resources, options, listener=listener, cancelled=stop)
         self.metrics.recognised(loaded.spec.name, transcript.duration, time.perf_counter() - begun)
         return replace(transcript, warnings=(*transcript.warnings, *dropped))
+
+    def _trackers(self, ask: Ask, stack: ExitStack) -> Callable[[], SpeakerTracker]:
+        """Diarization, with the voices that the client knows; its models stay loaded as long as `stack`."""
+        speakers, new_tracker = self.pool.speakers(ask.options.speakers)
+        stack.enter_context(speakers)
+        known = [voice_of(name, path, new_tracker()) for name, path in ask.voices]
+        if known:
+            again, new_tracker = self.pool.speakers(ask.options.speakers, known)
+            stack.enter_context(again)
+        return new_tracker
 
     async def fetch(self, request: Request, address: str, workspace: Workspace) -> Upload:
         """The recording at an address, where the operator allows it.

@@ -16,6 +16,7 @@ from asrcli.options import (
     RawFormat,
     RecognitionOptions,
     SpeakerOptions,
+    TextOptions,
     TranscribeOptions,
     VadOptions,
 )
@@ -109,6 +110,10 @@ _VAD: Mapping[str, tuple[str, _Read]] = {
     "max_chunk": ("max_chunk", _between(1, 3600)),
     "max_gap": ("max_gap", _between(0, 3600)),
 }
+_TEXT: Mapping[str, tuple[str, _Read]] = {
+    "punctuation": ("punctuation", _flag),
+    "rich_text": ("rich", _flag),
+}
 _SPEAKERS: Mapping[str, tuple[str, _Read]] = {
     "diarize": ("enabled", _flag),
     "speakers": ("speakers", _whole(1, 1000)),
@@ -134,7 +139,19 @@ _RAW: Mapping[str, tuple[str, _Read]] = {
 }
 
 #: every field that is an option, for the OpenAPI description
-NAMES = ("model", "raw", "subtitle_style", *_AUDIO, *_RECOGNITION, *_VAD, *_SPEAKERS, *_CUES, *_RAW)
+NAMES = (
+    "model",
+    "raw",
+    "subtitle_style",
+    *_AUDIO,
+    *_RECOGNITION,
+    *_VAD,
+    "correct_hotwords",
+    *_TEXT,
+    *_SPEAKERS,
+    *_CUES,
+    *_RAW,
+)
 
 
 def read_wish(form: Mapping[str, str]) -> Wish:
@@ -152,9 +169,11 @@ def read_wish(form: Mapping[str, str]) -> Wish:
         raise RequestError("`vad_end_threshold` must not be above `vad_threshold`.", param="vad_end_threshold")
     speakers = SpeakerOptions(**_taken(form, _SPEAKERS))
     check_options(speakers)
-    options = TranscribeOptions(
-        audio=audio, vad=vad, recognition=RecognitionOptions(**_taken(form, _RECOGNITION)), speakers=speakers
-    )
+    recognition = RecognitionOptions(**_taken(form, _RECOGNITION))
+    text = TextOptions(**_taken(form, _TEXT))
+    if form.get("correct_hotwords") and _flag(form["correct_hotwords"], "correct_hotwords"):
+        text = replace(text, corrections=recognition.hotwords)
+    options = TranscribeOptions(audio=audio, vad=vad, recognition=recognition, speakers=speakers, text=text)
     return Wish(form.get("model"), options, _cues(form))
 
 

@@ -52,6 +52,13 @@ def test_a_job_from_start_to_end(client, long_cities):
     assert client.delete(f"/v1/jobs/{job_id}").status_code == 404
 
 
+def test_hotwords_correct_what_sounds_like_them(client, cities):
+    asked = {"hotwords": "wurst", "correct_hotwords": "true"}
+    _, job = finished(client, submit(client, cities, **asked).json()["id"])
+    assert "wurst of times" in job["result"]["text"].lower()
+    assert job["result"]["notes"]
+
+
 def test_options_are_those_of_transcribe(client, long_cities):
     job_id = submit(client, long_cities, start="4", end="9").json()["id"]
     _, job = finished(client, job_id)
