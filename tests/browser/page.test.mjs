@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -11,6 +11,7 @@ import { Chores, serve } from "./serve.mjs";
 
 const PYTHON = process.env.PYTHON ?? "python";
 const RECORDING = process.env.RECORDING;
+const SHARED = process.env.ASRCLI_SHARED; // the folder of real recordings and models, if there is one
 const SHOTS = process.env.SCREENSHOTS; // a folder to put pictures into, for people to look at
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const DONE = "article footer:not([hidden]) [data-format=txt]";
@@ -201,6 +202,43 @@ describe("the page", { timeout: 600_000 }, () => {
     }
     await shot(page, "tester");
     assert.deepEqual(complaints, []);
+  });
+});
+
+describe("the page of a server that knows voices", { timeout: 600_000, skip: !SHARED && "needs ASRCLI_SHARED" }, () => {
+  const chores = new Chores();
+  let url, browser;
+  after(() => chores.run());
+  before(async () => {
+    // Models lie where the catalogue would have put its own.
+    const models = folder(chores);
+    const place = (model, name) => {
+      mkdirSync(path.join(models, path.dirname(name)), { recursive: true });
+      symlinkSync(path.join(SHARED, "models", model), path.join(models, name));
+    };
+    place("pyannote-segmentation-3-0-int8/model.int8.onnx", "sherpa-onnx-pyannote-segmentation-3-0/model.onnx");
+    place("voxceleb-thin-resnet/model.onnx", "campplus-zh-en/3dspeaker_speech_campplus_sv_zh_en_16k-common_advanced.onnx");
+    url = await serve(chores, "--model-dir", models);
+    browser = await browse(chores);
+  });
+
+  it("shows speakers in colours of their own", async (context) => {
+    const { page } = await open(browser, url);
+    context.after(() => page.close());
+    await page.check("#speakers");
+    await page.setInputFiles("#files", path.join(SHARED, "data/speakers/pyannote_sample.wav"));
+    await page.waitForSelector(DONE);
+    await shot(page, "speakers");
+    const turns = await page.$$eval(".turn", (turns) =>
+      turns.map((turn) => [turn.querySelector(".speaker").textContent, getComputedStyle(turn.querySelector(".speaker")).color]),
+    );
+    const colours = new Map(turns);
+    assert.deepEqual([...colours.keys()].sort(), ["Speaker 1", "Speaker 2"]);
+    assert.equal(new Set(colours.values()).size, 2);
+    assert.ok(turns.every(([speaker, colour]) => colours.get(speaker) === colour));
+    await accessible(page);
+    assert.match((await download(page, "txt")).text, /^Speaker 1:\nHello/);
+    assert.match((await download(page, "vtt")).text, /<v Speaker 2>/);
   });
 });
 
