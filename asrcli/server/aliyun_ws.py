@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from asrcli.errors import AsrcliError
-from asrcli.options import RecognitionOptions
+from asrcli.options import Hotword, RecognitionOptions
+from asrcli.server.aliyun import status_of
 from asrcli.server.connection import IdleError, read_object
 from asrcli.server.context import Context
 from asrcli.server.errors import problem_of
@@ -30,7 +31,6 @@ BAD_PARAMETER = 40000003
 IDLE = 40000004
 WRONG_STATE = 40010005
 BAD_RATE = 41010101
-SERVER = 50000000
 
 _RATES = (8000, 16000, 22050, 24000, 32000, 44100, 48000)
 _FORMATS = ("pcm", "wav")
@@ -125,7 +125,7 @@ def _read_start(header: dict[str, Any], payload: dict[str, Any]) -> _Task:
     itn, partials = (
         _flag(payload, name, flag) for name in ("enable_inverse_text_normalization", "enable_intermediate_result")
     )
-    hotwords = parse_hotwords(payload.get("vocabulary"))
+    hotwords = _vocabulary(payload.get("vocabulary_id"))
     return _Task(
         dialect,
         id=str(header.get("task_id") or uuid.uuid4().hex),
@@ -140,6 +140,11 @@ def _read_start(header: dict[str, Any], payload: dict[str, Any]) -> _Task:
         ),
         words=_flag(payload, "enable_words", False),
     )
+
+
+def _vocabulary(value: Any) -> tuple[Hotword, ...]:
+    """funasr-api's hotwords with weights; ids of Aliyun's own tables mean nothing here."""
+    return parse_hotwords(value) if isinstance(value, str) and " " in value.strip() else ()
 
 
 def _flag(payload: dict[str, Any], name: str, default: bool) -> bool:
@@ -179,7 +184,7 @@ class AliyunSession:
             await self._fail(IDLE, "Gateway:IDLE_TIMEOUT:no data came for too long")
         except AsrcliError as error:
             problem = problem_of(error)
-            await self._fail(BAD_PARAMETER if problem.status < 500 else SERVER, f"Gateway:ERROR:{problem.message}")
+            await self._fail(status_of(problem)[0], f"Gateway:ERROR:{problem.message}")
 
     async def _serve(self) -> None:
         header, payload = _read_directive(await self._connection.receive())

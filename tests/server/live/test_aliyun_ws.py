@@ -8,6 +8,8 @@ import pytest
 
 from .conftest import pcm, plain, silence
 
+#: the vocabulary is one that the embedded model has no use for
+WORDS_WANTED = {"enable_words": True, "session_id": "s1", "vocabulary_id": "Dickens 20 Paris 30"}
 TASK = "0123456789abcdef0123456789abcdef"
 
 
@@ -34,7 +36,7 @@ async def transcribe(client, audio, payload, **header):
 @pytest.mark.parametrize("path", ["/ws/v1/asr", "/ws/v1", "/ws/v1/asr/funasr", "/"])
 def test_sentences_in_order_wherever_it_is_spoken(talk, speech, path):
     audio = pcm(speech[: 16000 * 5]) + silence(1.5) + pcm(speech[16000 * 5 : 16000 * 9])
-    heard = talk(path, lambda client: transcribe(client, audio, {"enable_words": True, "session_id": "s1"}))
+    heard = talk(path, lambda client: transcribe(client, audio, WORDS_WANTED))
     assert heard[0]["payload"] == {"session_id": "s1"}
     for message in heard:
         header = message["header"]
@@ -150,6 +152,7 @@ def test_one_sentence_recognizer(talk, speech):
         ([directive("StartTranscription", {"format": "mp3"})], 40000003),
         ([directive("StartTranscription", {"max_sentence_silence": "long"})], 40000003),
         ([directive("StartTranscription", {"language": "tlh"})], 40000003),
+        ([directive("StartTranscription", {"vocabulary_id": "word 4000"})], 40000003),
         ([directive("StartTranscription", {}), directive("StartTranscription", {})], 40010005),
         ([directive("StartTranscription", {}), directive("StopTranscription", task="f" * 32)], 40000002),
         ([directive("StartTranscription", {}), "[]"], 40000002),
