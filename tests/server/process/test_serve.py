@@ -15,7 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
+import soundfile as sf
 
 
 @pytest.fixture
@@ -82,16 +84,22 @@ def free_port():
 
 
 def test_sigterm_finishes_what_was_begun_and_leaves_nothing(home, long_cities, tmp_path):
-    with serving("--funasr-port", "0", env=home) as server, client(server.listening()) as found:
+    with (
+        serving("--funasr-port", "0", "--drain-timeout", "100", env=home) as server,
+        client(server.listening()) as found,
+    ):
         assert found.get("/health").status_code == 200
         answers = []
+        samples, rate = sf.read(long_cities, dtype="int16")
+        long_cities = tmp_path / "minutes.wav"
+        sf.write(long_cities, np.tile(samples, 3), rate)
         asking = threading.Thread(target=lambda: answers.append(transcribe(found, long_cities)))
         asking.start()
         with client(server.listening()) as other:
             while "asrcli_workers_busy 1.0" not in other.get("/metrics").text:
                 assert asking.is_alive()
         server.process.send_signal(signal.SIGTERM)
-        asking.join(60)
+        asking.join(100)
         assert answers[0].status_code == 200
         assert "worst of times" in answers[0].json()["text"].lower()
         assert server.ended() == 0
