@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.text import Text
 
 from asrcli.batch import events
-from asrcli.cli.console import Console
+from asrcli.cli.console import Console, harmless
 from asrcli.cli.progress import Lines, clock, pace, timestamp
 
 
@@ -62,13 +62,16 @@ class Bars(Lines):
         self._progress.stop()
 
     def say(self, text: str) -> None:
-        self._screen.print(Text.from_ansi(text))
+        self._print(text)
 
     def add(self, text: str) -> None:
-        self._screen.print(Text.from_ansi(text))
+        self._print(text)
 
     def insist(self, text: str, hint: str = "") -> None:
-        self._screen.print(Text.from_ansi(f"{text}\n  {hint}" if hint else text))
+        self._print(f"{text}\n  {hint}" if hint else text)
+
+    def _print(self, text: str) -> None:
+        self._screen.print(Text.from_ansi(harmless(text)))
 
     def batch_started(self, event: events.BatchStarted) -> None:
         super().batch_started(event)
@@ -142,4 +145,5 @@ class Bars(Lines):
 
 
 def _fit(name: str, width: int = 32) -> str:
-    return name if len(name) <= width else "..." + name[3 - width :]
+    shown = harmless(name)
+    return shown if len(shown) <= width else "..." + shown[3 - width :]

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 from pathlib import Path
 from typing import Any, TextIO
 
 _STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+
+#: control characters, but for line ends, tabs and the colours above
+_CONTROLS = re.compile(r"(?!\x1b\[[0-9;]*m)[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def harmless(text: str) -> str:
+    """A message without what would command the terminal: a file's name may hold any character."""
+    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def is_terminal(stream: TextIO) -> bool:
@@ -37,7 +46,7 @@ class Console:
     def line(self, text: str) -> None:
         """Write one line, whatever the mode. A closed stderr is no reason to stop working."""
         try:
-            print(text, file=sys.stderr, flush=True)
+            print(harmless(text), file=sys.stderr, flush=True)
         except OSError:
             sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 -- stays open as our stderr
 
