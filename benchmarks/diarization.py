@@ -9,9 +9,8 @@ overlaps. It is made and heard as a stream, so the memory reported is that of di
 from __future__ import annotations
 
 import argparse
+import os
 import random
-import resource
-import sys
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -27,6 +26,7 @@ from asrcli.models.registry import Registry
 from asrcli.options import SpeakerOptions
 from asrcli.speakers.loading import SERVICE, diarization_spec, diarizers
 from asrcli.transcript import Turn
+from benchmarks.measure import peak_of
 
 
 def clips(wave: Path) -> list[tuple[str, Samples]]:
@@ -85,12 +85,12 @@ def main() -> None:
         heard = time.monotonic()
         turns = diarizer.finish()
         done = time.monotonic()
+        peaks = {"this process": peak_of(os.getpid()), "engine": peak_of(host.process_id)}
     length = max(turn.end for turn in truth)
     report(truth, turns, length)
     print(f"speed     {length / (done - began):.1f} x real time, of it {done - heard:.1f} s after the last sample")
-    unit = 1 << (20 if sys.platform == "darwin" else 10)
-    for what, who in (("this process", resource.RUSAGE_SELF), ("engine", resource.RUSAGE_CHILDREN)):
-        print(f"memory    {resource.getrusage(who).ru_maxrss / unit:.0f} MB at most, {what}")
+    for who, most in peaks.items():
+        print(f"memory    {most >> 20} MB at most, {who}")
 
 
 def report(truth: list[Turn], turns: list[Turn], length: float) -> None:

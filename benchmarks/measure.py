@@ -83,6 +83,15 @@ def memory_of(pid: int) -> int:
     return total
 
 
+def peak_of(pid: int) -> int:
+    """Most memory that a process has held since its program began, bytes.
+
+    Its rusage would not do: ru_maxrss also counts what it was before exec, which may be the process that started it.
+    """
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmHWM:"))
+
+
 def descendants_of(pid: int) -> list[int]:
     """Process ids of all children and theirs."""
     found = []
