@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from asrcli.backends.sherpa_check import check_language, languages_of, model_type, validate
 from asrcli.errors import LanguageNotSupportedError, OptionNotSupportedError
-from asrcli.options import TranscribeOptions
+from asrcli.options import TextOptions, TranscribeOptions
 
 if TYPE_CHECKING:
     from asrcli.backends.host import EngineHost
@@ -66,32 +66,60 @@ class Ensemble:
         return lambda samples: host.submit(_LANGUAGE, samples)
 
     def steps(self, host: EngineHost) -> tuple[Step, ...]:
-        """The text steps in order: marks, hotwords, numbers, emoji.
+        """The text steps in order.
 
         Raises:
             MissingExtraError: a package that a step needs is not installed.
         """
-        steps: list[Step] = []
         text = self.options.text
+        marks: Step | None = None
         if self.punctuation is not None:
             from asrcli.text.punctuation import PunctuationStep, load_punctuation
 
             # Who asks for marks gets them in any language; unasked, only where the model knows it.
             languages = () if text.punctuation else self.punctuation.languages
-            steps.append(PunctuationStep(load_punctuation(host, self.punctuation), languages))
-        if text.corrections:
-            from asrcli.text.phonetic import PhoneticStep
-
-            steps.append(PhoneticStep(text.corrections))
+            marks = PunctuationStep(load_punctuation(host, self.punctuation), languages)
+        digits: Step | None = None
         if self.itn_cache is not None:
             from asrcli.text.itn import ItnStep
 
-            steps.append(ItnStep(self.itn_cache))
-        if text.rich:
-            from asrcli.text.rich import rich_text
+            digits = ItnStep(self.itn_cache)
+        return in_order(text, marks=marks, digits=digits)
 
-            steps.append(rich_text)
-        return tuple(steps)
+
+def in_order(text: TextOptions, *, marks: Step | None, digits: Step | None) -> tuple[Step, ...]:
+    """The text steps: fillers, marks, hotwords, numbers, no marks, emoji.
+
+    Args:
+        text: what is wanted.
+        marks: adds punctuation, where a model stands by for it.
+        digits: writes numbers, where that is to be done.
+
+    Raises:
+        MissingExtraError: a package that a step needs is not installed.
+    """
+    steps: list[Step] = []
+    if text.drop_fillers:
+        from asrcli.text.fillers import drop_fillers
+
+        steps.append(drop_fillers)
+    if marks is not None:
+        steps.append(marks)
+    if text.corrections:
+        from asrcli.text.phonetic import PhoneticStep
+
+        steps.append(PhoneticStep(text.corrections))
+    if digits is not None:
+        steps.append(digits)
+    if text.strip_marks:
+        from asrcli.text.marks import strip_marks
+
+        steps.append(strip_marks)
+    if text.rich:
+        from asrcli.text.rich import rich_text
+
+        steps.append(rich_text)
+    return tuple(steps)
 
 
 def choose(spec: ModelSpec, options: TranscribeOptions, registry: Registry, get: Get) -> Ensemble:

@@ -112,6 +112,10 @@ class TextOptions:
     itn: bool | None = None
     #: what is written where something sounds like it
     corrections: tuple[Hotword, ...] = ()
+    #: leave filler words out ("um", "嗯")
+    drop_fillers: bool = False
+    #: leave all punctuation out
+    strip_marks: bool = False
     #: SenseVoice's emotions and events as emoji
     rich: bool = False
 

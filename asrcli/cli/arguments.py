@@ -201,6 +201,10 @@ class TextArguments:
     correct_hotwords: Annotated[
         bool, _Text("--correct-hotwords", help="Write hotwords where the text sounds like them; JSON tells where.")
     ] = False
+    drop_fillers: Annotated[
+        bool, _Text("--drop-fillers", help="Leave out filler words: um, uh, 嗯, えーと; JSON tells where.")
+    ] = False
+    strip_marks: Annotated[bool, _Text("--strip-marks", help="Leave out all punctuation.")] = False
     rich_text: Annotated[
         bool, _Text("--rich-text", help="Show emotions and sounds as emoji, for models that hear them (SenseVoice).")
     ] = False

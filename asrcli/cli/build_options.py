@@ -152,6 +152,8 @@ def text_options(text: TextArguments, model: ModelArguments, asked: Collection[s
         punctuation_model=text.punctuation_model,
         itn=model.itn if "itn" in asked else None,
         corrections=values.hotwords(model.hotwords) if text.correct_hotwords else (),
+        drop_fillers=text.drop_fillers,
+        strip_marks=text.strip_marks,
         rich=text.rich_text,
     )
 

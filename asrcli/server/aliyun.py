@@ -1,7 +1,8 @@
-"""What Aliyun's REST and WebSocket interfaces have in common: status numbers and hotwords."""
+"""What Aliyun's REST and WebSocket interfaces have in common: status numbers, and what is done to texts."""
 
 from __future__ import annotations
 
+from asrcli.options import TextOptions
 from asrcli.server.errors import Problem
 
 SUCCESS = 20000000
@@ -21,6 +22,11 @@ _BY_CODE = {
     "unsupported_language": (40000003, "INVALID_PARAMETER"),
     "invalid_request": (40000003, "INVALID_PARAMETER"),
 }
+
+
+def text_options(*, marks: bool, disfluency: bool) -> TextOptions:
+    """What `enable_punctuation_prediction` and `disfluency` ask for."""
+    return TextOptions(punctuation=None if marks else False, strip_marks=not marks, drop_fillers=disfluency)
 
 
 def status_of(problem: Problem) -> tuple[int, str]:

@@ -18,8 +18,15 @@ from starlette.responses import JSONResponse, Response
 from asrcli import __version__
 from asrcli.audio.sniff import is_mpeg_audio
 from asrcli.errors import UsageError
-from asrcli.options import AudioOptions, Hotword, RawFormat, RecognitionOptions, SpeakerOptions, TranscribeOptions
-from asrcli.server.aliyun import SUCCESS, status_of
+from asrcli.options import (
+    AudioOptions,
+    Hotword,
+    RawFormat,
+    RecognitionOptions,
+    SpeakerOptions,
+    TranscribeOptions,
+)
+from asrcli.server.aliyun import SUCCESS, status_of, text_options
 from asrcli.server.errors import Problem, RequestError
 from asrcli.server.transcription import Ask, Service
 from asrcli.server.uploads import Upload, Workspace, read_form, save_body
@@ -61,6 +68,8 @@ async def recognise(
     model_id: str | None = None,
     enable_speaker_diarization: bool | None = None,
     enable_inverse_text_normalization: bool | None = None,
+    enable_punctuation_prediction: bool | None = None,
+    disfluency: bool = False,
     word_timestamps: bool | None = None,
 ) -> Response:
     """Recognise the body: a recording in any container, or raw 16-bit PCM."""
@@ -70,6 +79,7 @@ async def recognise(
     # Aliyun's defaults for its clients, funasr-api's for the others.
     theirs = appkey is None
     itn = theirs if enable_inverse_text_normalization is None else enable_inverse_text_normalization
+    marks = theirs if enable_punctuation_prediction is None else enable_punctuation_prediction
     speakers = enable_speaker_diarization
     if speakers is None:
         speakers = theirs and service.pool.can_diarize()
@@ -78,7 +88,10 @@ async def recognise(
         upload = await _body(request, service, workspace, audio_address)
         raw = await asyncio.to_thread(_raw_format, upload, audio_format, sample_rate)
         options = TranscribeOptions(
-            audio=AudioOptions(raw=raw), recognition=recognition, speakers=SpeakerOptions(enabled=speakers)
+            audio=AudioOptions(raw=raw),
+            recognition=recognition,
+            speakers=SpeakerOptions(enabled=speakers),
+            text=text_options(marks=marks, disfluency=disfluency),
         )
         ask = Ask(path=upload.path, name=upload.name, model=model_id, options=options)
         transcript = await service.for_request(request, ask)

@@ -12,7 +12,7 @@ from typing import Any
 
 from asrcli.errors import AsrcliError
 from asrcli.options import Hotword, RecognitionOptions
-from asrcli.server.aliyun import status_of
+from asrcli.server.aliyun import status_of, text_options
 from asrcli.server.connection import IdleError, read_object
 from asrcli.server.context import Context
 from asrcli.server.errors import problem_of
@@ -34,6 +34,7 @@ BAD_RATE = 41010101
 
 _RATES = (8000, 16000, 22050, 24000, 32000, 44100, 48000)
 _FORMATS = ("pcm", "wav")
+_FLAGS = ("enable_inverse_text_normalization", "enable_intermediate_result", "enable_punctuation_prediction")
 
 
 class ProtocolError(Exception):
@@ -122,9 +123,7 @@ def _read_start(header: dict[str, Any], payload: dict[str, Any]) -> _Task:
     # The flags default to Aliyun's values for its own clients, who send an appkey, and to true for the others.
     flag = not header.get("appkey")
     silence = _number(payload, "max_sentence_silence", 800, 200, 6000) / 1000
-    itn, partials = (
-        _flag(payload, name, flag) for name in ("enable_inverse_text_normalization", "enable_intermediate_result")
-    )
+    itn, partials, marks = (_flag(payload, name, flag) for name in _FLAGS)
     hotwords = _vocabulary(payload.get("vocabulary_id"))
     return _Task(
         dialect,
@@ -135,6 +134,7 @@ def _read_start(header: dict[str, Any], payload: dict[str, Any]) -> _Task:
             recognition=RecognitionOptions(
                 language=language_code(str(payload.get("language") or "")), hotwords=hotwords, itn=itn
             ),
+            text=text_options(marks=marks, disfluency=_flag(payload, "disfluency", False)),
             endpoint=EndpointOptions(silence=silence),
             partials=partials,
         ),

@@ -2,35 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 
 from asrcli.backends.types import ModelSpec
-from asrcli.ensemble import Step, choose
+from asrcli.ensemble import Step, choose, in_order
 from asrcli.models.entry import Kind
-from asrcli.options import Hotword, SpeakerOptions, TranscribeOptions
+from asrcli.options import SpeakerOptions, TranscribeOptions
 from asrcli.server.models import ModelPool
 from asrcli.text.itn import ItnStep
-from asrcli.text.phonetic import PhoneticStep
 from asrcli.text.punctuation import SERVICE, PunctuationStep
-from asrcli.text.rich import rich_text
+from asrcli.transcript import Transcript
 
 _NOTHING = np.zeros(0, np.float32)
 
 
-@contextmanager
-def text_steps(pool: ModelPool, spec: ModelSpec, options: TranscribeOptions) -> Iterator[tuple[Step, ...]]:
-    """The steps for one recording; their models stay loaded while it lasts.
+@dataclass(frozen=True, slots=True)
+class OpenSteps:
+    """Text steps, in order, whose models stay loaded until `close`."""
+
+    steps: tuple[Step, ...]
+    close: Callable[[], None]
+
+    def revised(self, transcript: Transcript) -> Transcript:
+        """What the steps make of a transcript. Blocks."""
+        for step in self.steps:
+            transcript = step(transcript)
+        return transcript
+
+
+def open_steps(pool: ModelPool, spec: ModelSpec, options: TranscribeOptions, *, priority: int = 0) -> OpenSteps:
+    """Load what is done to texts; may take as long as a model takes to load.
 
     Args:
         pool: where models are kept.
         spec: the recogniser.
         options: fitted to it.
+        priority: of its texts in the engine's queue; lower goes first.
 
     Raises:
         ModelError: a model that was asked for cannot be had.
@@ -43,20 +56,17 @@ def text_steps(pool: ModelPool, spec: ModelSpec, options: TranscribeOptions) -> 
     # Speakers have a way of their own here: their models are shared, too.
     ensemble = choose(spec, replace(options, speakers=SpeakerOptions()), pool.registry, get)
     with ExitStack() as stack:
-        marks: tuple[Step, ...] = ()
+        marks: Step | None = None
         if ensemble.punctuation is not None:
             loaded = stack.enter_context(pool.beside(ensemble.punctuation, SERVICE))
             languages = () if options.text.punctuation else loaded.spec.languages
-            marks = (PunctuationStep(partial(loaded.host.submit, loaded.spec.name, _NOTHING), languages),)
-        text = ensemble.options.text
-        yield (*marks, *_corrections(text.corrections), *_digits(ensemble.itn_cache), *((rich_text,) * text.rich))
-
-
-def _corrections(wanted: tuple[Hotword, ...]) -> tuple[Step, ...]:
-    return (PhoneticStep(wanted),) if wanted else ()
+            submit = partial(loaded.host.submit, loaded.spec.name, _NOTHING, priority=priority)
+            marks = PunctuationStep(submit, languages)
+        steps = in_order(ensemble.options.text, marks=marks, digits=_digits(ensemble.itn_cache))
+        return OpenSteps(steps, stack.pop_all().close)
 
 
 @lru_cache(maxsize=4)
-def _digits(cache: Path | None) -> tuple[Step, ...]:
+def _digits(cache: Path | None) -> Step | None:
     """Kept from one request to the next, because grammars take long to load."""
-    return (ItnStep(cache),) if cache is not None else ()
+    return ItnStep(cache) if cache is not None else None

@@ -29,7 +29,7 @@ from asrcli.server.fetch import Guard, check_url, fetch
 from asrcli.server.metrics import Metrics
 from asrcli.server.models import ModelPool
 from asrcli.server.settings import ServerSettings
-from asrcli.server.text_steps import text_steps
+from asrcli.server.text_steps import open_steps
 from asrcli.server.uploads import Upload, Workspace, shown_name
 from asrcli.server.voices import voice_of
 from asrcli.transcript import Segment, Transcript
@@ -104,10 +104,11 @@ class Service:
         with self.pool.open(ask.model) as loaded, ExitStack() as stack:
             recognition, dropped = fitted(loaded.spec, ask.options.recognition)
             options = replace(ask.options, recognition=recognition)
-            steps = stack.enter_context(text_steps(self.pool, loaded.spec, options))
+            steps = open_steps(self.pool, loaded.spec, options)
+            stack.callback(steps.close)
             backend = replace(loaded.backend, priority=ask.priority)
             new_tracker = self._trackers(ask, stack) if options.speakers.enabled else None
-            resources = Resources(backend, new_tracker, steps)
+            resources = Resources(backend, new_tracker, steps.steps)
             listener = _Progress(ask, self.settings.max_duration)
             source = Source(name=ask.name, path=ask.path)
             begun = time.perf_counter()

@@ -17,6 +17,7 @@ from typing import Any
 
 from asrcli.errors import MissingExtraError
 from asrcli.options import Hotword
+from asrcli.text.marks import edges
 from asrcli.text.pieces import split_text
 from asrcli.text.respell import spread, with_words
 from asrcli.text.width import is_cjk
@@ -33,7 +34,6 @@ _SHORTEST, _SHORTEST_HAN = 4, 2
 #: words further apart than this (seconds) are not one name
 _PAUSE = 0.6
 
-_EDGES = re.compile(r"^(\W*)(.*?)(\W*)$", re.DOTALL)
 #: sounds that speakers and models confuse
 _FUZZY = (
     (re.compile(r"^([zcs])h"), r"\1"),
@@ -178,19 +178,12 @@ def _letters(texts: Sequence[str]) -> str:
     return "".join(char for text in texts for char in text.casefold() if char.isalnum())
 
 
-def _edges(text: str) -> tuple[str, str, str]:
-    """The marks before a text, its core, and the marks behind it."""
-    match = _EDGES.match(text)
-    assert match is not None, "the pattern matches any text"
-    return match[1], match[2], match[3]
-
-
 def _core(text: str) -> str:
-    return _edges(text)[1]
+    return edges(text)[1]
 
 
 def _bare(words: Sequence[Word]) -> str:
-    return _edges(join_words(list(words)))[1]
+    return edges(join_words(list(words)))[1]
 
 
 def _is_one(words: Sequence[Word]) -> bool:
@@ -206,7 +199,7 @@ def _is_one(words: Sequence[Word]) -> bool:
 
 def _rewritten(heard: Sequence[Word], text: str) -> list[Word]:
     """The hotword in the time of what was heard, between the marks that stood around that."""
-    front, back = _edges(heard[0].text)[0], _edges(heard[-1].text)[2]
+    front, back = edges(heard[0].text)[0], edges(heard[-1].text)[2]
     texts = list(split_text(text))
     texts[0] = front + texts[0][0], heard[0].space_before
     texts[-1] = texts[-1][0] + back, texts[-1][1]

@@ -112,6 +112,8 @@ _VAD: Mapping[str, tuple[str, _Read]] = {
 }
 _TEXT: Mapping[str, tuple[str, _Read]] = {
     "punctuation": ("punctuation", _flag),
+    "drop_fillers": ("drop_fillers", _flag),
+    "strip_marks": ("strip_marks", _flag),
     "rich_text": ("rich", _flag),
 }
 _SPEAKERS: Mapping[str, tuple[str, _Read]] = {

@@ -12,15 +12,17 @@ from typing import Any
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.types import Hypothesis
-from asrcli.options import RecognitionOptions
+from asrcli.options import RecognitionOptions, TranscribeOptions
 from asrcli.server.live.following import Follower, Recognise, Redecoding
-from asrcli.server.live.session import LiveOptions, LiveSession
+from asrcli.server.live.session import LiveOptions, LiveSession, Revise
 from asrcli.server.live.streaming import Streaming
 from asrcli.server.live.turns import Turn, TurnQueue
 from asrcli.server.metrics import Metrics
 from asrcli.server.models import Loaded, ModelPool
 from asrcli.server.settings import ServerSettings
+from asrcli.server.text_steps import OpenSteps, open_steps
 from asrcli.server.transcription import fitted
+from asrcli.transcript import Segment, Transcript
 
 #: live streams go before files: somebody is waiting
 _PRIORITY = -1
@@ -38,6 +40,7 @@ class LiveService:
         # Handing a chunk to the engine waits while files keep it busy; that wait must not be the event loop's.
         self._submitters = ThreadPoolExecutor(pool.threads, thread_name_prefix="live-submit")
         self._streamers = ThreadPoolExecutor(pool.threads, thread_name_prefix="live-stream")
+        self._revisers = ThreadPoolExecutor(pool.threads, thread_name_prefix="live-text")
 
     @asynccontextmanager
     async def session(self, options: LiveOptions, model: str | None = None) -> AsyncIterator[LiveSession]:
@@ -62,9 +65,34 @@ class LiveService:
                 hints, _ = fitted(streaming.spec, RecognitionOptions(hotwords=recognition.hotwords))
                 second = Redecoding(recognise, recognition, loaded.backend.window) if options.second_pass else None
                 follower = Streaming(partial(self._stream, streaming), hints, second)
-            session = LiveSession(follower, options)
+            revise = await self._revision(stack, loaded, options)
+            spoken = loaded.spec.languages if len(loaded.spec.languages) == 1 else (None,)
+            session = LiveSession(follower, options, language=recognition.language or spoken[0], revise=revise)
             stack.push_async_callback(session.close)
             yield session
+
+    async def _revision(self, stack: AsyncExitStack, loaded: Loaded, options: LiveOptions) -> Revise | None:
+        """The text steps, their models loaded as long as `stack` is open; None where there is nothing to do."""
+        loop = asyncio.get_running_loop()
+        wanted = TranscribeOptions(recognition=options.recognition, text=options.text)
+        opening = loop.run_in_executor(
+            self._revisers, partial(open_steps, self._pool, loaded.spec, wanted, priority=_PRIORITY)
+        )
+        try:
+            steps = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close_late)
+            raise
+        stack.callback(steps.close)
+        if not steps.steps:
+            return None
+
+        async def revise(segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
+            language = next((each.language for each in segments if each.language), options.recognition.language)
+            said = Transcript("live", segments[-1].end, segments, language)
+            return (await loop.run_in_executor(self._revisers, steps.revised, said)).segments
+
+        return revise
 
     def _recogniser(self, loaded: Loaded) -> Recognise:
         """Recognition of single chunks when it is their turn."""
@@ -103,3 +131,10 @@ class LiveService:
         """Stop handing over; sessions that still run fail."""
         self._submitters.shutdown(wait=False, cancel_futures=True)
         self._streamers.shutdown(wait=False, cancel_futures=True)
+        self._revisers.shutdown(wait=False, cancel_futures=True)
+
+
+def _close_late(opening: asyncio.Future[OpenSteps]) -> None:
+    """Whoever asked for text steps is gone."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()

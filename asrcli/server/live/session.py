@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,12 +16,13 @@ import numpy as np
 
 from asrcli.assemble import Assembler
 from asrcli.audio.types import SAMPLE_RATE, Samples
-from asrcli.options import RecognitionOptions
+from asrcli.options import RecognitionOptions, TextOptions
 from asrcli.server.live.agreement import StablePrefix
 from asrcli.server.live.endpoint import Endpointer, EndpointOptions, Reason, Sentence
 from asrcli.server.live.following import Follower, Piece, Words
 from asrcli.server.live.nearfield import NearField
 from asrcli.server.live.turns import Urgency
+from asrcli.server.live.wording import shown
 from asrcli.transcript import Segment, Word, join_words
 from asrcli.vad.types import WINDOW, SpeechDetector
 
@@ -40,6 +41,8 @@ class LiveOptions:
     """What a client asks of its stream."""
 
     recognition: RecognitionOptions = field(default_factory=RecognitionOptions)
+    #: what is done to sentences, and, as far as it can be, to partial results
+    text: TextOptions = field(default_factory=TextOptions)
     endpoint: EndpointOptions = field(default_factory=EndpointOptions)
     #: whether partial results are wanted
     partials: bool = True
@@ -79,7 +82,7 @@ class SentenceEnded:
     start: float
     end: float
     text: str
-    #: what is to be appended to the last `Partial.stable` by those who show only what stands
+    #: what is to be appended to the last `Partial.stable` by those who show only what stands: recognised, not revised
     rest: str
     reason: Reason | None
     #: sentences as the text's punctuation has it
@@ -95,6 +98,8 @@ class SentenceEnded:
 
 
 Event = SentenceBegan | Partial | SentenceEnded
+#: the text steps, for the segments of one sentence
+Revise = Callable[[tuple[Segment, ...]], Awaitable[tuple[Segment, ...]]]
 
 
 class LiveSession:
@@ -103,9 +108,28 @@ class LiveSession:
     Sentences are told of, and counted from 1, once they have words: noise is none.
     """
 
-    def __init__(self, follower: Follower, options: LiveOptions, *, detector: SpeechDetector | None = None) -> None:
+    def __init__(
+        self,
+        follower: Follower,
+        options: LiveOptions,
+        *,
+        language: str | None = None,
+        revise: Revise | None = None,
+        detector: SpeechDetector | None = None,
+    ) -> None:
+        """Begin a stream.
+
+        Args:
+            follower: recognises it.
+            options: what the client asks for.
+            language: what is spoken, as far as that is known beforehand.
+            revise: the text steps.
+            detector: where speech probabilities come from; None: the embedded Silero.
+        """
         self._follower = follower
         self._options = options
+        self._language = language
+        self._revise = revise
         self._endpointer = Endpointer(options.endpoint, detector=detector)
         self._nearfield = NearField(options.nearfield) if options.nearfield else None
         self._gathered = np.empty(0, np.float32)
@@ -199,10 +223,11 @@ class LiveSession:
             return []
         self._cost = time.monotonic() - started
         words = following.result()
-        stable, shown = self._prefix.update(words.text, words.settled)
-        if not shown:
+        told = self._prefix.update(words.text, words.settled)
+        stable, text = (shown(each, self._options.text, self._language) for each in told)
+        if not text:
             return []
-        return [*self._begin(sentence), Partial(self._index, shown, stable, sentence.chunk.end / SAMPLE_RATE)]
+        return [*self._begin(sentence), Partial(self._index, text, stable, sentence.chunk.end / SAMPLE_RATE)]
 
     def _is_due(self) -> bool:
         span = self._endpointer.span
@@ -233,17 +258,22 @@ class LiveSession:
 
     async def _end(self, sentence: Sentence) -> list[Event]:
         segments = _segments(await self._follower.end(sentence), self._options.recognition.language)
-        text = join_words([word for segment in segments for word in segment.words])
+        rest = self._prefix.rest(_text(segments))
+        if self._revise is not None and segments:
+            segments = await self._revise(segments)
+        text = _text(segments)
         events: list[Event] = []
         if text or self._begun:
             events = self._begin(sentence)
             start, end = sentence.onset / SAMPLE_RATE, sentence.chunk.end / SAMPLE_RATE
-            events.append(
-                SentenceEnded(self._index, start, end, text, self._prefix.rest(text), sentence.reason, segments)
-            )
+            events.append(SentenceEnded(self._index, start, end, text, rest, sentence.reason, segments))
         self._begun = False
         self._prefix = StablePrefix()
         return events
+
+
+def _text(segments: tuple[Segment, ...]) -> str:
+    return join_words([word for segment in segments for word in segment.words])
 
 
 def _segments(pieces: list[Piece], language: str | None) -> tuple[Segment, ...]:

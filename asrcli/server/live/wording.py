@@ -1,10 +1,13 @@
-"""Sentences to running text."""
+"""Sentences to running text, and growing ones as their client wants them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from asrcli.assemble.script import is_spaceless
+from asrcli.options import TextOptions
+from asrcli.text.fillers import drop_sounds
+from asrcli.text.marks import bare_text
 
 
 def gap(before: str, after: str) -> str:
@@ -20,3 +23,16 @@ def run_on(texts: Iterable[str]) -> str:
     for text in texts:
         out += gap(out, text) + text
     return out
+
+
+def shown(text: str, wanted: TextOptions, language: str | None) -> str:
+    """What can be said of a sentence before it has ended: word by word, so that what stands goes on to stand.
+
+    Args:
+        text: of a growing sentence.
+        wanted: what will be done to it in the end.
+        language: as the client said it.
+    """
+    if wanted.drop_fillers:
+        text = drop_sounds(text, language)
+    return bare_text(text) if wanted.strip_marks else text

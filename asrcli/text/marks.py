@@ -1,0 +1,85 @@
+"""Punctuation taken off again, for those who want words alone; a word's own signs ("3.5%", "-5", "dogs'") stay."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from asrcli.assemble.script import is_spaceless
+from asrcli.assemble.words import split_words
+from asrcli.text.respell import with_words
+from asrcli.transcript import Segment, Transcript
+
+_EDGES = re.compile(r"^([\W_]*)(.*?)([\W_]*)$", re.DOTALL)
+#: Unicode calls them punctuation, but they are read aloud
+_SPOKEN = frozenset("%‰#@&§")
+_APOSTROPHES = frozenset("'’")
+#: words that begin with an apostrophe
+_CLIPPED = frozenset({"tis", "twas", "em", "til", "cause", "bout", "n"})
+#: U.S, e.g: what is left of an abbreviation once its last full stop is gone
+_INITIALS = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]")
+
+
+def edges(text: str) -> tuple[str, str, str]:
+    """What stands before the letters and digits of a text, these, and what stands behind; inner signs are theirs."""
+    match = _EDGES.match(text)
+    assert match is not None, "the pattern matches any text"
+    return match[1], match[2], match[3]
+
+
+def strip_marks(transcript: Transcript) -> Transcript:
+    """The transcript without punctuation. Segments are still those that the marks made."""
+    return replace(transcript, segments=tuple(map(_stripped, transcript.segments)))
+
+
+def bare_text(text: str) -> str:
+    """A running text without punctuation."""
+    words = [(word.text, word.space_before) for word in split_words(text)]
+    return "".join((" " if space else "") + bare for _, bare, space in _bared(words)).lstrip(" ")
+
+
+def bare_word(text: str) -> str:
+    """A word without the punctuation around it; "" if it is nothing else."""
+    front, core, back = edges(text)
+    if _INITIALS.fullmatch(core):
+        core = core.replace(".", "")
+    return _leading(front, core) + core + _trailing(core, back)
+
+
+def _leading(front: str, core: str) -> str:
+    kept = "".join(filter(_is_spoken, front))
+    if front.endswith("-") and core[:1].isdigit():
+        return kept + "-"
+    clipped = front[-1:] in _APOSTROPHES and core.casefold() in _CLIPPED
+    return kept + front[-1] if clipped else kept
+
+
+def _trailing(core: str, back: str) -> str:
+    possessive = back[:1] in _APOSTROPHES and core[-1:] in {"s", "S"}
+    return (back[0] if possessive else "") + "".join(filter(_is_spoken, back))
+
+
+def _is_spoken(char: str) -> bool:
+    return char in _SPOKEN or unicodedata.category(char).startswith("S")
+
+
+def _bared(words: Sequence[tuple[str, bool]]) -> Iterator[tuple[int, str, bool]]:
+    """(index, bare text, space before) of the words that are more than punctuation."""
+    before = ""
+    for index, (text, space) in enumerate(words):
+        bare = bare_word(text)
+        if bare:
+            # A dash that stood between two words leaves a space.
+            parted = bool(before) and not (is_spaceless(before[-1]) or is_spaceless(bare[0]))
+            yield index, bare, space or parted
+            before = bare
+
+
+def _stripped(segment: Segment) -> Segment:
+    if not segment.words:
+        return replace(segment, text=bare_text(segment.text))
+    words = [(word.text, word.space_before) for word in segment.words]
+    kept = [replace(segment.words[index], text=bare, space_before=space) for index, bare, space in _bared(words)]
+    return with_words(segment, kept)

@@ -1,0 +1,114 @@
+"""What is done to texts on Aliyun's two interfaces: marks or none, fillers left out, marks by a model of their own.
+
+Models of tones hear tones in speech; what these are called is the test's to choose.
+"""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from tests.tone import build
+
+from .conftest import pcm, plain, silence
+
+#: all but the last two are what speakers say while they think
+FILLERS = ("um", "uh", "hmm", "erm", "uhm", "umm", "do", "re")
+TASK = "0123456789abcdef0123456789abcdef"
+
+
+def directive(name, payload=None):
+    header = {"message_id": "1" * 32, "task_id": TASK, "namespace": "SpeechTranscriber", "name": name, "appkey": "a"}
+    return {"header": header} if payload is None else {"header": header, "payload": payload}
+
+
+@pytest.fixture
+def listen(talk):
+    """`listen(audio, **payload)`: what the transcriber says of it, as (partial results, sentences)."""
+
+    def run(audio, *, to, **payload):
+        async def story(client):
+            await client.tell(directive("StartTranscription", {"enable_intermediate_result": True, **payload}))
+            await client.play(audio[: 2 * 16000 * 3])
+            first = await client.hear_until(lambda m: m["header"]["name"] == "TranscriptionResultChanged")
+            await client.play(audio[2 * 16000 * 3 :])
+            await client.tell(directive("StopTranscription"))
+            return first + await client.hear_until(lambda m: m["header"]["name"] == "TranscriptionCompleted")
+
+        heard = talk("/ws/v1/asr", story, to=to)
+        told = {name: [m["payload"] for m in heard if m["header"]["name"] == name]
+                for name in ("TranscriptionResultChanged", "SentenceEnd")}  # fmt: skip
+        return told["TranscriptionResultChanged"], told["SentenceEnd"]
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def tones(serving, tone_models, tmp_path_factory):
+    """A server whose default model hears fillers, another that hears bare words, and one that puts marks on them."""
+    root = tmp_path_factory.mktemp("models")
+
+    def entry(type_, folder, **fields):
+        files = {path.stem: path.name for path in [*folder.glob("*.onnx"), *folder.glob("tokens.txt")]}
+        return {"type": type_, "dir": str(folder), "files": files} | fields
+
+    models = {
+        "fillers": entry("zipformer_ctc", build("zipformer_ctc", root / "fillers", FILLERS), languages=["en"]),
+        "words": entry("zipformer_ctc", tone_models("zipformer_ctc"), languages=["en"]),
+        "marks": entry("ct_transformer", tone_models("punctuation_ct_transformer"), kind="punctuation"),
+    }
+    (root / "models.yaml").write_text(yaml.safe_dump({"models": models, "defaults": {"punctuation": "marks"}}))
+    with serving(model_dir=root, model="fillers") as server:
+        yield server
+
+
+def test_no_marks_unless_asked_for(server, listen, speech, client, cities):
+    audio = pcm(speech[: 16000 * 5]) + silence(1)
+    partials, [bare] = listen(audio, to=server, enable_words=True)
+    assert bare["result"].startswith("It was the best of times it was the worst of times")
+    assert " ".join(word["text"] for word in bare["words"]) == bare["result"]
+    assert not any(char in ",.;" for each in partials for char in each["result"])
+    marked = listen(audio, to=server, enable_punctuation_prediction=True)[1]
+    assert "".join(each["result"] for each in marked).startswith("It was the best of times, it was")
+
+    def asked(**query):
+        return client.post("/stream/v1/asr", params=query, content=cities.read_bytes()).json()["result"]
+
+    assert "." in asked()
+    assert "." in asked(appkey="a", enable_punctuation_prediction="true")
+    for query in ({"appkey": "a"}, {"enable_punctuation_prediction": "false"}):
+        text = asked(**query)
+        assert "times it was the worst of times" in text
+        assert not any(char in ",.;" for char in text)
+
+
+def test_fillers_are_left_out_if_asked_for(tones, listen, speech, tmp_path):
+    audio = pcm(speech) + silence(1)
+    wanted = {"enable_punctuation_prediction": True}
+    said = " ".join(each["result"] for each in listen(audio, to=tones, **wanted)[1])
+    assert {"um", "uh", "hmm", "erm", "uhm", "umm"} & set(plain(said).split()), "tones are heard in speech"
+    partials, sentences = listen(audio, to=tones, disfluency=True, **wanted)
+    assert set(plain(" ".join(each["result"] for each in partials + sentences)).split()) <= {"do", "re"}
+    with tones.client() as client:
+        query = {"format": "pcm", "enable_punctuation_prediction": "true"}
+        kept, left = (
+            client.post("/stream/v1/asr", params=query | {"disfluency": choice}, content=audio).json()["result"]
+            for choice in ("false", "true")
+        )
+    assert not set(plain(kept).split()) <= {"do", "re"}
+    assert set(plain(left).split()) <= {"do", "re"}
+
+
+def test_sentences_get_marks_from_the_model_for_them(tones, listen, speech, talk):
+    audio = pcm(speech) + silence(1)
+
+    async def story(client):
+        await client.tell({"mode": "2pass", "wav_name": "a", "is_speaking": True})
+        await client.play(audio)
+        await client.tell({"is_speaking": False})
+        return await client.hear_until(lambda message: message["is_final"])
+
+    heard = talk("/?model=words", story, to=tones)
+    finals = "".join(message["text"] for message in heard if message["mode"] == "2pass-offline")
+    assert plain(finals)
+    assert any(char in ",.?。，？" for char in finals), finals
