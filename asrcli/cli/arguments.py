@@ -202,7 +202,7 @@ class TextArguments:
         bool, _Text("--correct-hotwords", help="Write hotwords where the text sounds like them; JSON tells where.")
     ] = False
     drop_fillers: Annotated[
-        bool, _Text("--drop-fillers", help="Leave out filler words: um, uh, 嗯, えーと; JSON tells where.")
+        bool, _Text("--drop-fillers", help="Leave out filler words (um, uh, ...); JSON tells which.")
     ] = False
     strip_marks: Annotated[bool, _Text("--strip-marks", help="Leave out all punctuation.")] = False
     rich_text: Annotated[
