@@ -42,10 +42,19 @@ def _broken(error: Exception) -> InputError:
 class Feeder:
     """Copies a stream into a decoder's pipe, in a thread of its own, no faster than the decoder reads."""
 
-    def __init__(self, head: bytes, stream: BinaryIO) -> None:
-        self._head, self._stream = head, stream
+    def __init__(self, head: bytes, stream: BinaryIO, *, owned: bool = False) -> None:
+        """Nothing is read yet.
+
+        Args:
+            head: bytes already read from the stream.
+            stream: gives the rest.
+            owned: close the stream at the end.
+        """
+        self._head, self._stream, self._owned = head, stream, owned
         #: why the stream broke off, if it did
         self.error: Exception | None = None
+        #: bytes that came
+        self.count = 0
 
     def start(self, target: IO[bytes]) -> None:
         """Begin; `target` is closed when the stream ends or the decoder goes away."""
@@ -55,13 +64,17 @@ class Feeder:
     def _run(self, target: IO[bytes]) -> None:
         try:
             with target:
-                piece = self._head
+                piece = self._head or self._next()
                 while piece:
+                    self.count += len(piece)
                     target.write(piece)
                     target.flush()  # a live stream's last words shall not wait for more
                     piece = self._next()
         except BrokenPipeError:
             return  # the decoder has what it wants, or has given up and says why
+        finally:
+            if self._owned:
+                self._stream.close()
 
     def _next(self) -> bytes:
         try:

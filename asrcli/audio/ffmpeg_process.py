@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -167,7 +168,15 @@ def confine(pid: int) -> None:
 class FfmpegReader:
     """ffmpeg at work. Gives 16 kHz blocks whose columns are the lanes asked for, or up to two channels to be mixed."""
 
-    def __init__(self, url: str, options: AudioOptions, *, seek: float = 0.0, feeder: Feeder | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        options: AudioOptions,
+        *,
+        seek: float = 0.0,
+        feeder: Feeder | None = None,
+        lacking: Callable[[], float] = lambda: 0.0,
+    ) -> None:
         """Start ffmpeg and wait for its first samples.
 
         Args:
@@ -175,12 +184,13 @@ class FfmpegReader:
             options: track, channels and end.
             seek: seconds that are skipped in the container; 0 for pipes.
             feeder: gives ffmpeg its stdin.
+            lacking: asked at the end: the part known to be missing; if any is, the last packet is no news.
 
         Raises:
             FfmpegMissingError: there is no ffmpeg.
             InputError: nothing can be decoded.
         """
-        self._options, self._seek, self._feeder = options, seek, feeder
+        self._options, self._seek, self._feeder, self._lacking = options, seek, feeder, lacking
         self._process = subprocess.Popen(
             decode_command(find_ffmpeg(), url, options, seek),
             stdin=subprocess.PIPE if feeder else subprocess.DEVNULL,
@@ -257,7 +267,7 @@ class FfmpegReader:
             self.warnings.append(f"a gap of {self._log.gap:.0f} s was shortened; times after it are too early")
         if self._process.returncode < 0:
             self.warnings.append(f"damaged: ffmpeg crashed at this point (signal {-self._process.returncode})")
-        elif not self._log.cut and (self._log.errors or self._process.returncode):
+        elif not (self._log.cut or self._lacking()) and (self._log.errors or self._process.returncode):
             self.warnings.append(f"damaged: ffmpeg could not decode parts of it ({self._log.reason()})")
 
     def _listen(self) -> None:

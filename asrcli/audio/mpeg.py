@@ -25,14 +25,16 @@ _RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 
 class Mp3Summary:
     """An MP3 seen from its head."""
 
-    #: a Xing or Info tag counts the frames, so that the length is known exactly
-    counted: bool
-    #: every frame of the head has the same bit rate: the length follows from the size
+    #: frames that a Xing or Info tag counts, its own left out: with them the length is known exactly
+    count: int | None
+    #: every frame of the head has the same bit rate: if so throughout, the length follows from the size
     constant: bool
     #: bytes that the tag claims, from its frame on; None where it does not say
     claimed: int | None
     #: where the first frame begins
     offset: int
+    #: seconds of a frame
+    frame: float
 
 
 def tag_size(head: bytes) -> int:
@@ -51,18 +53,20 @@ def summary(read: Read) -> Mp3Summary | None:
     if first is None:
         return None
     size, side, _ = first
-    counted, claimed = False, None
+    count, claimed = None, None
     if head[side : side + 4] in {b"Xing", b"Info"}:
         flags = int.from_bytes(head[side + 4 : side + 8], "big")
-        counted = bool(flags & 1)
+        at = side + 8
+        if flags & 1:
+            count = int.from_bytes(head[at : at + 4], "big")
+            at += 4
         if flags & 2:
-            at = side + 8 + (4 if counted else 0)
             claimed = int.from_bytes(head[at : at + 4], "big") or None
     rates, position = set(), size
     while (frame := _frame(head, position)) is not None:
         rates.add(frame[2])
         position += frame[0]
-    return Mp3Summary(counted, len(rates) == 1, claimed, offset)
+    return Mp3Summary(count, len(rates) == 1, claimed, offset, _seconds(head))
 
 
 def fits(found: Mp3Summary, size: int) -> bool:
@@ -71,10 +75,32 @@ def fits(found: Mp3Summary, size: int) -> bool:
     return found.claimed is None or abs(there - found.claimed) <= max(_SLACK, there // 100)
 
 
-def unbroken(read: Read, found: Mp3Summary) -> bool:
-    """Whether frame follows upon frame to the end of the file. Looks at headers only: some 20,000 x real time."""
-    sizes: dict[bytes, int] = {}
-    position = found.offset
+@dataclass(frozen=True, slots=True)
+class Mp3Frames:
+    """What a walk over all frames finds."""
+
+    #: frame follows upon frame to the end, or to what may follow them
+    unbroken: bool
+    #: the last frame is all there
+    ended: bool
+    #: all frames, with that of a Xing tag
+    count: int
+    #: one bit rate throughout
+    constant: bool
+
+    def told_by(self, found: Mp3Summary) -> bool:
+        """Whether the length follows from the head: libsndfile reads no further than that, and guesses where it must.
+
+        Guessing from the bit rate of the first frames is right only where there is one.
+        """
+        return self.constant if found.count is None else self.count <= found.count + 2
+
+
+def walk(read: Read, found: Mp3Summary) -> Mp3Frames:
+    """Go from frame to frame to the end of the file. Looks at headers only: some 20,000 x real time."""
+    sizes: dict[bytes, tuple[int, int]] = {}
+    rates: set[int] = set()
+    position, count, at = found.offset, 0, 0
     while window := read(_WINDOW, position):
         at = 0
         while at + 4 <= len(window):
@@ -83,13 +109,22 @@ def unbroken(read: Read, found: Mp3Summary) -> bool:
             if step is None:
                 frame = _frame(window, at)
                 if frame is None:
-                    return window.startswith(_TAGS, at)
-                step = sizes[word] = frame[0]
-            at += step
-        if len(window) < _WINDOW:
-            return True
+                    ended = window.startswith(_TAGS, at)
+                    return Mp3Frames(unbroken=ended, ended=ended, count=count, constant=len(rates) == 1)
+                step = sizes[word] = frame[0], frame[2]
+            rates.add(step[1])
+            at += step[0]
+            count += 1
         position += at
-    return True
+        if len(window) < _WINDOW:
+            break
+    ended = len(read(2, position - 1)) == 1 if position else False
+    return Mp3Frames(unbroken=True, ended=ended, count=count, constant=len(rates) == 1)
+
+
+def _seconds(word: bytes) -> float:
+    version = word[1] >> 3 & 3
+    return (1152 if version == 3 else 576) / _RATES[version][word[2] >> 2 & 3]
 
 
 def _frame(head: bytes, position: int) -> tuple[int, int, int] | None:

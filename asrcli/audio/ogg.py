@@ -16,7 +16,7 @@ class OggPages:
 
     #: one recording, page after page; libsndfile would read only the first of several
     single: bool
-    #: the last page says that it is the last
+    #: the last page is all there, and says that it is the last
     ended: bool
 
 
@@ -36,4 +36,5 @@ def walk(read: Callable[[int, int], bytes]) -> OggPages:
         opening = bool(kind & _FIRST)
         segments = page[26]
         position += _HEADER + segments + sum(page[_HEADER : _HEADER + segments])
-    return OggPages(single=True, ended=bool(kind & _LAST))
+    whole = bool(read(1, position - 1)) if position else False
+    return OggPages(single=True, ended=bool(kind & _LAST) and whole)

@@ -15,7 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from asrcli.audio import mpeg, ogg
 from asrcli.audio.channels import lanes_of
 from asrcli.audio.feeding import Feeder, read_head, spool
 from asrcli.audio.ffmpeg_process import FfmpegReader, file_url, find_ffmpeg, probe_ffmpeg
@@ -23,12 +22,15 @@ from asrcli.audio.files import check_content, open_file
 from asrcli.audio.readers import MAX_CHANNELS, RATES, PcmReader, Reader, SoundReader
 from asrcli.audio.sniff import HEAD, decoder_for, index_at_end, wav_header
 from asrcli.audio.stream import Stream, Watch
+from asrcli.audio.survey import Survey, claimed, survey
 from asrcli.audio.types import AudioInfo, AudioStream, Source
 from asrcli.errors import AudioDecodeError, FfmpegMissingError, UsageError
 from asrcli.options import AudioOptions, RawFormat
 
 #: bytes of a stream that are waited for before it is decoded: a live one shall not wait long
 _STREAM_HEAD = 4096
+#: bytes that a stream may lack before it is called truncated
+_SLACK = 8192
 
 
 def open_audio(source: Source, options: AudioOptions) -> AudioStream:
@@ -69,7 +71,7 @@ def probe(source: Source, options: AudioOptions) -> AudioInfo:
     descriptor, status, head = open_file(source.path, raw=bool(options.raw))
     by_ffmpeg = partial(probe_ffmpeg, source.path, options)
     try:
-        reader = _in_process(descriptor, status.st_size, head, options, thorough=False)
+        reader = _in_process(descriptor, head, options, survey(_reading(descriptor), status.st_size, thorough=False))
     except AudioDecodeError as refused:
         return _otherwise(by_ffmpeg, refused)
     if reader is None:
@@ -96,18 +98,29 @@ def _check(options: AudioOptions) -> None:
 def _open_file(path: Path, options: AudioOptions) -> AudioStream:
     descriptor, status, head = open_file(path, raw=bool(options.raw))
     watch = Watch(path, status)
+    seen = Survey() if options.raw else survey(_reading(descriptor), status.st_size, thorough=True)
 
     def by_ffmpeg(at: float) -> Reader:
-        return FfmpegReader(file_url(path), options, seek=at)
+        return FfmpegReader(file_url(path), options, seek=at, lacking=lambda: seen.lacking)
 
     try:
-        reader = _in_process(descriptor, status.st_size, head, options)
+        reader = _in_process(descriptor, head, options, seen)
     except AudioDecodeError as refused:
-        return _stream(_otherwise(partial(by_ffmpeg, options.start), refused), options, watch=watch)
-    if reader is None:
-        return _stream(by_ffmpeg(options.start), options, watch=watch)
+        reader = _otherwise(partial(by_ffmpeg, options.start), _cut_off(refused, seen.lacking))
+    reader = reader or by_ffmpeg(options.start)
+    reader.warnings += seen.warnings
     rescue = by_ffmpeg if isinstance(reader, SoundReader) else None
-    return _stream(reader, options, watch=watch, rescue=rescue)
+    return _stream(reader, options, watch=watch, rescue=rescue, lacking=lambda: seen.lacking)
+
+
+def _cut_off(refused: AudioDecodeError, lacking: float) -> AudioDecodeError:
+    """The reason why a file cannot be read, where its end is known to be missing."""
+    if not 0 < lacking < 1:
+        return refused
+    return AudioDecodeError(
+        f"The file is cut off: {100 * lacking:.0f} % of it is missing, and the rest cannot be decoded without that.",
+        "Copy or download it whole.",
+    )
 
 
 def _open_stream(stream: BinaryIO, options: AudioOptions) -> AudioStream:
@@ -127,7 +140,13 @@ def _open_stream(stream: BinaryIO, options: AudioOptions) -> AudioStream:
         find_ffmpeg()  # fail before anything is copied
     if index_at_end(head) or not _have_ffmpeg():
         return _open_spooled(head, stream, options)
-    return _stream(FfmpegReader("pipe:0", options, feeder=Feeder(head, stream)), options)
+    feeder, claim = Feeder(head, stream), claimed(head)
+
+    def lacking() -> float:
+        # Less than a few kilobytes may be a tag that the sound's size leaves out.
+        return claim.lacking(feeder.count) if claim and claim.offset + claim.size - feeder.count > _SLACK else 0.0
+
+    return _stream(FfmpegReader("pipe:0", options, feeder=feeder, lacking=lacking), options, lacking=lacking)
 
 
 def _open_spooled(head: bytes, stream: BinaryIO, options: AudioOptions) -> AudioStream:
@@ -142,56 +161,44 @@ def _open_spooled(head: bytes, stream: BinaryIO, options: AudioOptions) -> Audio
     return opened
 
 
-def _in_process(
-    descriptor: int, size: int, head: bytes, options: AudioOptions, *, thorough: bool = True
-) -> Reader | None:
+def _in_process(descriptor: int, head: bytes, options: AudioOptions, survey: Survey) -> Reader | None:
     """A reader in this process, which owns the descriptor from now on; None (and closed) where ffmpeg shall read it.
-
-    Unless `thorough`, the form is all that is wanted, and the file is not looked through.
 
     Raises:
         AudioDecodeError: libsndfile should read this and does not.
     """
-    header = wav_header(head)
     if options.raw:
+        size = os.fstat(descriptor).st_size
         return _raw(os.fdopen(descriptor, "rb"), b"", options.raw, size=size, owned=True)
-    foreign = options.track or decoder_for(head) == "ffmpeg"
-    if foreign or (not _whole(descriptor, size, head, thorough=thorough) and _have_ffmpeg()):
+    if options.track or decoder_for(head) == "ffmpeg":
         os.close(descriptor)
         return None
+    if not survey.whole:
+        if _have_ffmpeg():
+            os.close(descriptor)
+            return None
+        if survey.streams:
+            # From a pipe libsndfile reads to the end, whatever length it makes of the head.
+            return SoundReader(_piped(os.fdopen(descriptor, "rb")), length=survey.length)
+    header = wav_header(head)
     if header and header.encoding and header.size is None:
         # The recorder could not go back to write the length, or was cut off: libsndfile would see no samples.
         os.lseek(descriptor, header.offset, os.SEEK_SET)
         form = (header.encoding, header.rate, header.channels)
-        left = size - header.offset
+        left = os.fstat(descriptor).st_size - header.offset
         return PcmReader(os.fdopen(descriptor, "rb"), b"", *form, size=left, name="wav", owned=True)
-    claimed = header.seconds if header else None
-    reader = SoundReader(descriptor, claimed=claimed, length_known=_length_known(descriptor))
-    if thorough and head.startswith(b"OggS") and not ogg.walk(_reading(descriptor)).ended:
-        reader.warnings.append("perhaps truncated: the file lacks its end mark")
-    return reader
+    return SoundReader(descriptor, length=survey.length)
+
+
+def _piped(file: BinaryIO) -> int:
+    """The end to read from of a pipe through which a file's bytes come."""
+    reading, writing = os.pipe()
+    Feeder(b"", file, owned=True).start(os.fdopen(writing, "wb"))
+    return reading
 
 
 def _raw(stream: BinaryIO, head: bytes, form: RawFormat, *, size: int | None, owned: bool = False) -> PcmReader:
     return PcmReader(stream, head, form.encoding, form.rate, form.channels, size=size, name="raw", owned=owned)
-
-
-def _length_known(descriptor: int) -> bool:
-    found = mpeg.summary(_reading(descriptor))
-    return found is None or found.counted or found.constant
-
-
-def _whole(descriptor: int, size: int, head: bytes, *, thorough: bool) -> bool:
-    """Whether libsndfile will read all of it, as far as the headers show (all headers, if `thorough`).
-
-    It stops where an MP3 was cut, damaged or joined from several (and its MP3 decoder writes complaints to our stderr),
-    and it reads only the first of several Ogg recordings in one file.
-    """
-    read = _reading(descriptor)
-    if head.startswith(b"OggS"):
-        return not thorough or ogg.walk(read).single
-    found = mpeg.summary(read)
-    return found is None or (mpeg.fits(found, size) and (not thorough or mpeg.unbroken(read, found)))
 
 
 def _reading(descriptor: int) -> Callable[[int, int], bytes]:
@@ -231,11 +238,12 @@ def _stream(
     *,
     watch: Watch | None = None,
     rescue: Callable[[float], Reader] | None = None,
+    lacking: Callable[[], float] = lambda: 0.0,
 ) -> Stream:
     try:
         if not isinstance(reader, FfmpegReader):
             lanes_of(reader.channels, options.channels)
-        return Stream(reader, options, watch=watch, rescue=rescue)
+        return Stream(reader, options, watch=watch, rescue=rescue, lacking=lacking)
     except BaseException:
         reader.close()
         raise

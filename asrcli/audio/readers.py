@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import IO, Protocol
+from typing import IO, Literal, Protocol
 
 import numpy as np
 import soundfile
@@ -98,13 +98,12 @@ class SoundReader:
     Takes over the file descriptor. A pipe's serves too, where libsndfile can do without seeking (wav, ogg, mp3).
     """
 
-    def __init__(self, descriptor: int, *, claimed: float | None = None, length_known: bool = True) -> None:
+    def __init__(self, descriptor: int, *, length: float | Literal["header", "unknown"] = "header") -> None:
         """Open it.
 
         Args:
             descriptor: an open file at position 0; closed with the reader, and where opening fails.
-            claimed: seconds that the header claims, where libsndfile hides them (it clips WAV to what is there).
-            length_known: False where libsndfile only estimates the length (an MP3 with no frame count).
+            length: seconds, where they are better known than to libsndfile, which estimates some MP3s'.
 
         Raises:
             AudioDecodeError: libsndfile does not read this, or the header is absurd.
@@ -123,9 +122,11 @@ class SoundReader:
             self.close()
             raise
         endless = self._file.frames >= 1 << 62  # a pipe
-        duration = None if endless or not length_known else self._file.frames / self.rate
+        if length == "header":
+            length = "unknown" if endless else self._file.frames / self.rate
+        duration = None if length == "unknown" else length
         self.info = AudioInfo(duration, self.rate, self.channels, self._format())
-        self.claimed = duration if claimed is None else claimed
+        self.claimed = duration
         self.warnings: list[str] = []
         self._position = 0
         self._buffer = np.empty((_frames(self.rate, self.channels), self.channels), np.float32)
@@ -229,7 +230,7 @@ class PcmReader:
     def read(self) -> Samples:
         data = self._bytes(_frames(self.rate, self.channels))
         whole = len(data) - len(data) % self._frame
-        if whole < len(data):
+        if whole < len(data) and not self._left:  # else it ended before it should, which is told
             self.warnings.append(f"the last {len(data) - whole} bytes are no whole sample and were left out")
         return self._decode(data[:whole]).reshape(-1, self.channels)
 

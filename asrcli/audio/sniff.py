@@ -120,14 +120,6 @@ class WavHeader:
         kinds = {(1, 8): "u8", (1, 16): "s16le", (1, 24): "s24le", (1, 32): "s32le", (3, 32): "f32le", (3, 64): "f64le"}
         return kinds.get((self.tag, self.bits))
 
-    @property
-    def seconds(self) -> float | None:
-        """The length claimed, where it can be told."""
-        frame = self.channels * self.bits // 8
-        if self.size is None or self.encoding is None or not frame * self.rate:
-            return None
-        return self.size // frame / self.rate
-
 
 def wav_header(head: bytes) -> WavHeader | None:
     """Read a little-endian RIFF/WAVE header from the first bytes; None if they hold none, or no `data` chunk."""

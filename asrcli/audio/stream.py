@@ -59,6 +59,7 @@ class Stream:
         *,
         watch: Watch | None = None,
         rescue: Callable[[float], Reader] | None = None,
+        lacking: Callable[[], float] = lambda: 0.0,
     ) -> None:
         """Go to the start of the span.
 
@@ -67,6 +68,7 @@ class Stream:
             options: start, end and channels.
             watch: the file, to be looked at again when it has been read.
             rescue: opens another decoder at a time in seconds, should this one find the recording damaged.
+            lacking: asked at the end: the part of the sound's bytes that the header claims and that did not come.
 
         Raises:
             EmptyInputError: the recording ends before the span begins.
@@ -75,7 +77,7 @@ class Stream:
         self.lanes = reader.channels if options.channels == "split" else 1
         self.warnings: list[str] = []
         self._reader, self._options = reader, options
-        self._watch, self._rescue = watch, rescue
+        self._watch, self._rescue, self._lacking = watch, rescue, lacking
         self._others: list[IO[bytes]] = []
         self._given = self._odd = self._loud = 0
         self._peak = self._energy = self._mixed_energy = 0.0
@@ -199,6 +201,8 @@ class Stream:
         claimed, end = self._claimed or self._reader.claimed, self._options.end
         if self._given == 0:
             raise self._nothing(claimed)
+        if 0 < (lacking := self._lacking()) < 1:
+            claimed = max(claimed or 0.0, self.position / (1 - lacking))
         if claimed is None:
             return
         wanted = claimed if end is None else min(claimed, end)

@@ -22,6 +22,7 @@ WITHOUT_FFMPEG = {
     "a.mp3": (["-c:a", "libmp3lame"], LOSSY),
     "vbr.mp3": (["-c:a", "libmp3lame", "-q:a", 5], LOSSY),
     "untagged.mp3": (["-c:a", "libmp3lame", "-write_xing", 0], UNTOLD),
+    "untagged-vbr.mp3": (["-c:a", "libmp3lame", "-write_xing", 0, "-q:a", 5], UNTOLD),
     "a.aiff": ([], EXACT),
     "a.au": ([], EXACT),
     "a.caf": ([], EXACT),
@@ -33,6 +34,8 @@ WITHOUT_FFMPEG = {
     "adpcm.wav": (["-c:a", "adpcm_ms"], LOSSY),
 }
 WITH_FFMPEG = {
+    # libsndfile would take its length from the first frames, which are smaller than the rest
+    "untagged-vbr.mp3": (["-c:a", "libmp3lame", "-write_xing", 0, "-q:a", 5], UNTOLD),
     "a.m4a": (["-c:a", "aac"], LOSSY),
     "faststart.m4a": (["-c:a", "aac", "-movflags", "+faststart"], LOSSY),
     "unedited.m4a": (["-c:a", "aac", "-use_editlist", 0], UNTOLD),

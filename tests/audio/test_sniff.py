@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asrcli.audio import MEDIA_SUFFIXES, mpeg, ogg
+from asrcli.audio import MEDIA_SUFFIXES, claims, mpeg, ogg
 from asrcli.audio.sniff import decoder_for, index_at_end, not_audio, wav_header
 
 MAGIC = [
@@ -20,6 +20,13 @@ MAGIC = [
     b"\xff\xfb\x90",
     b"Xing",
     b"ds64",
+    b"AIFF",
+    b"SSND",
+    b".snd",
+    b"caff",
+    b"AVI ",
+    b"NIST_1A\n   1024\n",
+    b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00",
 ]
 HEADS = st.lists(st.one_of(st.sampled_from(MAGIC), st.binary(max_size=40)), max_size=12).map(b"".join)
 
@@ -40,8 +47,10 @@ def test_no_bytes_confuse_it(head):
     assert header is None or header.offset <= len(head)
     assert not_audio(head) is None or not_audio(head)
     found = mpeg.summary(reader(head))
-    assert found is None or isinstance(mpeg.unbroken(reader(head), found), bool)
+    assert found is None or isinstance(mpeg.walk(reader(head), found).unbroken, bool)
     assert isinstance(ogg.walk(reader(head)).single, bool)
+    claim = claims.claim(reader(head))
+    assert claim is None or 0 <= claim.lacking(len(head)) <= 1
 
 
 @pytest.mark.parametrize(
@@ -71,30 +80,53 @@ def test_an_mp3_with_and_without_a_count(encode, wav, tmp_path):
         data = encode(tmp_path / f"{name}.mp3", "-i", wav, *arguments).read_bytes()
         read[name] = (mpeg.summary(reader(data)), data)
     tagged, data = read["tagged"]
-    assert tagged.counted
+    assert tagged.count * tagged.frame == pytest.approx(4.0, abs=0.1)
     assert tagged.constant
     assert mpeg.fits(tagged, len(data))
-    assert mpeg.unbroken(reader(data), tagged)
+    frames = mpeg.walk(reader(data), tagged)
+    assert frames.unbroken
+    assert frames.told_by(tagged)
+    assert frames.count == tagged.count + 1
+    assert not mpeg.walk(reader(data + data[tagged.offset :]), tagged).told_by(tagged)
     assert not mpeg.fits(tagged, len(data) // 2)
     bare, data = read["bare"]
-    assert not bare.counted
+    assert bare.count is None
     assert bare.constant
-    assert mpeg.unbroken(reader(data + b"TAG" + bytes(125)), bare)
-    assert not mpeg.unbroken(reader(data[:9000] + bytes(5000) + data[9000:]), bare)
+    whole = mpeg.walk(reader(data + b"TAG" + bytes(125)), bare)
+    assert whole == mpeg.walk(reader(data), bare)
+    assert (whole.unbroken, whole.ended, whole.told_by(bare)) == (True, True, True)
+    assert not mpeg.walk(reader(data[:9000] + bytes(5000) + data[9000:]), bare).unbroken
+    assert not mpeg.walk(reader(data[:-10]), bare).ended
     assert not read["vbr"][0].constant
+
+
+def test_an_mp3_that_is_constant_only_at_first(encode, wav, tmp_path):
+    """A long quiet beginning: the length does not follow from the first frames."""
+    low, high = (
+        encode(tmp_path / f"{rate}.mp3", "-i", wav, "-write_xing", 0, "-id3v2_version", 0, "-b:a", rate).read_bytes()
+        for rate in ("32k", "128k")
+    )
+    data = low * 6 + high
+    found = mpeg.summary(reader(data))
+    assert found.constant
+    frames = mpeg.walk(reader(data), found)
+    assert frames.unbroken
+    assert not frames.told_by(found)
+    assert frames.count * found.frame == pytest.approx(7 * 4, abs=0.7)
 
 
 def test_the_walk_crosses_its_windows(encode, wav, tmp_path):
     one = encode(tmp_path / "a.mp3", "-i", wav, "-write_xing", 0, "-id3v2_version", 0).read_bytes()
     many = one * (3_000_000 // len(one))
-    assert mpeg.unbroken(reader(many), mpeg.summary(reader(many)))
+    assert mpeg.walk(reader(many), mpeg.summary(reader(many))).unbroken
     spoiled = many[:2_500_000] + bytes(2000) + many[2_500_000:]
-    assert not mpeg.unbroken(reader(spoiled), mpeg.summary(reader(spoiled)))
+    assert not mpeg.walk(reader(spoiled), mpeg.summary(reader(spoiled))).unbroken
 
 
 def test_ogg_pages(encode, wav, tmp_path):
     data = encode(tmp_path / "a.ogg", "-i", wav, "-c:a", "libvorbis").read_bytes()
     assert ogg.walk(reader(data)) == ogg.OggPages(single=True, ended=True)
+    assert not ogg.walk(reader(data[:-1])).ended
     last = data.rindex(b"OggS")
     assert ogg.walk(reader(data[:last])) == ogg.OggPages(single=True, ended=False)
     assert not ogg.walk(reader(data + data)).single

@@ -76,6 +76,15 @@ def decode(data, **options):
         return Decoded(Source(name="stdin", stream=pipe.stream), AudioOptions(**options))
 
 
+@pytest.mark.parametrize("name", ["a.wav", "a.w64", "a.aiff", "a.au", "a.caf", "a.mp3", "a.flac", "a.mkv"])
+def test_a_truncated_stream_says_what_is_missing(name, encode, wav, tmp_path):
+    data = encode(tmp_path / name, "-i", wav).read_bytes()
+    decoded = decode(data[: len(data) * 6 // 10])
+    assert decoded.heard() == pytest.approx(TIMES[:2], abs=3e-3)
+    missing = [float(warning.split()[1]) for warning in decoded.warnings if warning.startswith("truncated: ")]
+    assert missing == [pytest.approx(LENGTH - decoded.seconds, abs=0.15)]
+
+
 @pytest.mark.parametrize("name", [*ENCODINGS, *FOREIGN])
 def test_any_container_on_a_pipe(name, encode, wav, tmp_path):
     path = encode(tmp_path / name, "-i", wav, *(ENCODINGS | FOREIGN)[name])
