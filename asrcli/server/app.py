@@ -59,8 +59,8 @@ ERROR_BODIES: tuple[tuple[str, Callable[[Problem], dict[str, Any]]], ...] = (
     ("/", openai_replies.error_body),
 )
 
-#: seconds between two looks for models that nobody uses
-_SWEEP = 5.0
+#: seconds between two looks for models that nobody uses, where their time is not shorter still
+_SWEEP, _LEAST_SWEEP = 5.0, 0.1
 #: nginx's word for a client that went away; nobody reads it
 _CLIENT_GONE = 499
 
@@ -151,8 +151,9 @@ async def _preload(app: FastAPI, pool: ModelPool) -> None:
 
 
 async def _sweep(pool: ModelPool) -> None:
+    pause = max(_LEAST_SWEEP, min(_SWEEP, pool.settings.model_ttl or _SWEEP))
     while True:
-        await asyncio.sleep(_SWEEP)
+        await asyncio.sleep(pause)
         pool.drop_idle()
 
 

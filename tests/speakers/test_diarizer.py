@@ -135,7 +135,7 @@ def test_one_voice_keeps_one_label_for_a_long_time(shared, real_diarizer):
 
     truth: list[Turn] = []
     diarizer = real_diarizer()
-    for block in talk(clips(shared / "data/speakers/librispeech_conv4.wav"), 1500, truth, seed=3):
+    for block in talk(clips(shared / "data/speakers/librispeech_conv4.wav"), 600, truth, seed=3):
         diarizer.push(block)
     turns = diarizer.finish()
     assert len({turn.speaker for turn in turns}) == 4

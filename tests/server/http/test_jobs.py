@@ -168,7 +168,7 @@ def test_two_servers_do_not_share_a_folder(serving, cities, tmp_path):
 
 
 class _Hook(BaseHTTPRequestHandler):
-    """Takes messages; refuses the first."""
+    """Takes messages."""
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["content-length"]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import httpx
 import openai
@@ -63,17 +64,44 @@ def test_the_sdk_hears_segments_while_they_are_recognised(sdk, long_cities):
     assert done.usage.total_tokens == done.usage.input_tokens + done.usage.output_tokens
 
 
-def test_a_stream_begins_before_it_ends(client, long_cities, monkeypatch):
-    with long_cities.open("rb") as file:
-        request = client.build_request(
-            "POST", "/v1/audio/transcriptions", files={"file": file}, data={"stream": "true"}
-        )
-        answer = client.send(request, stream=True)
-    assert answer.headers["content-type"].startswith("text/event-stream")
-    lines = answer.iter_lines()
-    first = json.loads(next(lines).removeprefix("data: "))
+#: the recogniser itself, which waits before its second chunk until a file is gone
+WAITING = """
+import os, time
+from asrcli.backends import sherpa_onnx
+
+class Waiting:
+    batch_size = 1
+    asked = 0
+    def __init__(self, recognizer):
+        self.recognizer = recognizer
+    def run(self, jobs):
+        self.asked += 1
+        while self.asked > 1 and os.path.exists({gate!r}):
+            time.sleep(0.01)
+        return self.recognizer.run(jobs)
+
+def load(spec, threads):
+    return Waiting(sherpa_onnx.load(spec, threads))
+"""
+
+
+def test_a_stream_begins_before_it_ends(serving, long_cities, tmp_path, monkeypatch):
+    gate = tmp_path / "gate"
+    gate.touch()
+    (tmp_path / "waiting_service.py").write_text(WAITING.format(gate=str(gate)))
+    monkeypatch.syspath_prepend(tmp_path)
+    with serving(num_threads=1) as server, server.client() as client, long_cities.open("rb") as file:
+        pool = server.app.state.pool
+        pool._add(replace(pool.spec(None), name="waiting"), "waiting_service:load", pool.host)
+        fields = {"stream": "true", "model": "waiting"}
+        with client.stream("POST", "/v1/audio/transcriptions", files={"file": file}, data=fields) as answer:
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            lines = answer.iter_lines()
+            first = json.loads(next(lines).removeprefix("data: "))
+            gate.unlink()
+            rest = [line for line in lines if line]
     assert first["type"] == "transcript.text.delta"
-    rest = [line for line in lines if line]
+    assert first["delta"].lower().startswith("it was the best of times")
     assert rest[-1] == "data: [DONE]"
     assert len(rest) > 5
 
