@@ -78,12 +78,14 @@ ONLINE_TYPES: dict[str, ModelType] = {
         *_TENSORRT,
         decoding_methods=("greedy_search", "modified_beam_search"),
         hotwords="beam",
+        speaks="joiner",
         metadata={"encoder": ("model_type",)},
     ),
     "online_paraformer": _row(
         "from_paraformer",
         ("encoder", "decoder"),
         timed=False,
+        speaks="decoder",
         metadata={
             "encoder": (
                 "vocab_size",
@@ -102,6 +104,7 @@ ONLINE_TYPES: dict[str, ModelType] = {
         ("model",),
         "ctc_graph",
         "ctc_max_active",
+        speaks="model",
         symbols=(_BLANK,),
         metadata={
             "model": (
@@ -120,12 +123,14 @@ ONLINE_TYPES: dict[str, ModelType] = {
     "online_nemo_ctc": _row(
         "from_nemo_ctc",
         ("model",),
+        speaks="model",
         symbols=(_BLANK,),
         metadata={"model": ("window_size", "chunk_shift", "subsampling_factor", "vocab_size")},
     ),
     "online_t_one_ctc": _row(
         "from_t_one_ctc",
         ("model",),
+        speaks="model",
         symbols=(_BLANK,),
         metadata={"model": ("frame_length_ms", "state_dim", "sample_rate")},
     ),
@@ -134,6 +139,7 @@ ONLINE_TYPES: dict[str, ModelType] = {
         ("model",),
         "chunk_size",
         "num_left_chunks",
+        speaks="model",
         symbols=(_BLANK,),
         metadata={
             "model": (

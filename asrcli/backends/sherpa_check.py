@@ -12,7 +12,7 @@ from pathlib import Path
 
 from asrcli.backends.hotwords import check_beam
 from asrcli.backends.online_types import ONLINE_TYPES
-from asrcli.backends.onnx_metadata import read_metadata
+from asrcli.backends.onnx_metadata import classes, read_metadata
 from asrcli.backends.sherpa_types import MODELING_UNITS, PATH_OPTIONS, PROVIDERS, TOKENIZER_FILES, TYPES, ModelType
 from asrcli.backends.token_table import read_tokens
 from asrcli.backends.types import ModelSpec
@@ -24,6 +24,9 @@ _LANGUAGE_TOKEN = re.compile(r"<\|([a-z]{2})\|>")
 
 #: types whose vocabulary the engine counts, and how many tokens it has beyond what the model says (NeMo's blank)
 _COUNTED = {"nemo_transducer": 1, "canary": 0}
+
+#: part of a model's classes that must have a token; some exports have a few classes that are never said
+_SPOKEN = 0.9
 
 _HOTWORDS_HINT = "Hotwords need a transducer, Qwen3-ASR or Fun-ASR-Nano model."
 
@@ -60,8 +63,8 @@ def check_model(spec: ModelSpec) -> None:
     for key in spec.files:
         _check_file(spec, key, spec.files[key])
     _check_options(spec, row)
-    _check_tokens(spec, row)
     _check_metadata(spec, row)
+    _check_tokens(spec, row)
 
 
 def check_request(spec: ModelSpec, request: RecognitionOptions) -> None:
@@ -214,6 +217,21 @@ def _check_tokens(spec: ModelSpec, row: ModelType) -> None:
                 f"{spec.files['tokens']} has {table.size} tokens, but the model {counted}.",
                 "It belongs to another model: check `files:`.",
             )
+    spoken = _spoken(spec, row)
+    if spoken and table.size < _SPOKEN * spoken:
+        raise ModelError(
+            f"{spec.files['tokens']} has {table.size} tokens, but the model speaks {spoken}.",
+            f"It is cut short or belongs to another model: check `files:`, or run `asrcli download-model {spec.name}`.",
+        )
+
+
+def _spoken(spec: ModelSpec, row: ModelType) -> int | None:
+    """How many tokens the model can say, where that can be told."""
+    if spec.type == "whisper":  # text first; what ends it has the next number
+        ending = read_metadata(spec.files["encoder"]).get("eot", "")
+        return int(ending) if ending.isdigit() else None
+    path = spec.files.get(row.speaks)
+    return classes(path) if path is not None and path.suffix == ".onnx" else None
 
 
 def _check_metadata(spec: ModelSpec, row: ModelType) -> None:

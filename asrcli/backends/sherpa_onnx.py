@@ -178,6 +178,11 @@ class SherpaRecognizer:
             if self._always_answers and not stream.result.lang:
                 return EngineError(f"sherpa-onnx gave no answer for a chunk of {len(samples) / SAMPLE_RATE:.2f} s.")
             return self._read(stream, samples, request)
+        except IndexError as error:  # its table of tokens has none of that number
+            return ModelError(
+                f"{self._spec.name} said a token that its tokens.txt lacks ({error}).",
+                "It is cut short or belongs to another model: check `files:`, or download the model again.",
+            )
         except ENGINE_ERRORS as error:
             return EngineError(f"sherpa-onnx failed at a chunk of {len(samples) / SAMPLE_RATE:.2f} s: {error}")
 

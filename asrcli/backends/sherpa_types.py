@@ -75,6 +75,8 @@ class ModelType:
     #: silence put behind each chunk, seconds: some models guess at a last word that ends with the chunk
     tail: float = 0.0
 
+    #: the file whose first output has one class a token; empty: it cannot be told
+    speaks: str = ""
     #: of each of these groups `tokens.txt` must have one
     symbols: tuple[tuple[str, ...], ...] = ()
     #: metadata without which the engine ends its process: file key -> names
@@ -88,7 +90,7 @@ class ModelType:
 
 
 def _ctc(factory: str, *options: str, **rest: Any) -> ModelType:
-    settings: dict[str, Any] = {"batches": True, "timed": True, "symbols": (_BLANK,), **rest}
+    settings: dict[str, Any] = {"batches": True, "timed": True, "speaks": "model", "symbols": (_BLANK,), **rest}
     return ModelType(factory=factory, files=("model", "tokens"), options=(*_COMMON, *options), **settings)
 
 
@@ -178,6 +180,7 @@ TYPES: dict[str, ModelType] = {
         itn_option="use_itn",
         timed=True,
         tagged=True,
+        speaks="model",
         metadata={"model": ("vocab_size", "lfr_window_size", "lfr_window_shift", "normalize_samples")},
     ),
     "paraformer": ModelType(
@@ -186,11 +189,15 @@ TYPES: dict[str, ModelType] = {
         options=(*_COMMON, *_FEATURES, *RULES),
         batches=True,
         timed=True,
+        speaks="paraformer",
         symbols=(("</s>",),),
         metadata={"paraformer": ("vocab_size", "lfr_window_size", "lfr_window_shift", "neg_mean", "inv_stddev")},
     ),
     "transducer": ModelType(
-        **_TRANSDUCER, fixed={"model_type": "transducer"}, metadata={"decoder": ("vocab_size", "context_size")}
+        **_TRANSDUCER,
+        fixed={"model_type": "transducer"},
+        speaks="joiner",
+        metadata={"decoder": ("vocab_size", "context_size")},
     ),
     "nemo_transducer": ModelType(
         **_TRANSDUCER,

@@ -8,6 +8,7 @@ import sys
 import onnx
 import pytest
 
+from asrcli.backends.onnx_metadata import classes
 from asrcli.backends.sherpa_check import languages_of, validate, window_of
 from asrcli.errors import (
     ExitCode,
@@ -91,8 +92,36 @@ def test_damaged_tokens(copy):
         with pytest.raises(ModelError, match=message):
             validate(model, ANY)
     # The engine takes a line of one column for the space.
-    path.write_text("<blk> 0\r\n1\r\n\tdo 2\r\n", "utf-8")
+    more = "".join(f"t{number} {number}\r\n" for number in range(3, 9))
+    path.write_text("<blk> 0\r\n1\r\n\tdo 2\r\n" + more, "utf-8")
     validate(model, ANY)
+
+
+SPOKEN = ["sense_voice", "paraformer", "transducer", "zipformer_ctc", "nemo_ctc", "omnilingual_asr_ctc", "whisper"]
+
+
+@pytest.mark.parametrize("kind", SPOKEN)
+def test_a_vocabulary_that_was_cut_short(copy, kind):
+    model = copy(kind)
+    path = model.files["tokens"]
+    lines = path.read_text("utf-8").splitlines(keepends=True)
+    # Paraformer's </s> and CTC's blank come first.
+    path.write_text("".join(lines[:-4]), "utf-8")
+    with pytest.raises(ModelError, match=rf"has {len(lines) - 4} tokens, but the model speaks {len(lines)}") as caught:
+        validate(model, ANY)
+    assert "asrcli download-model" in caught.value.hint
+
+
+def test_classes_are_known_where_they_are_fixed(copy, tmp_path):
+    model = copy("zipformer_ctc")
+    assert classes(model.files["model"]) == 9
+    graph = onnx.load(str(model.files["model"]))
+    graph.graph.output[0].type.tensor_type.shape.dim[2].dim_param = "V"
+    onnx.save(graph, str(tmp_path / "named.onnx"))
+    assert classes(tmp_path / "named.onnx") is None
+    del graph.graph.output[0]
+    onnx.save(graph, str(tmp_path / "none.onnx"))
+    assert classes(tmp_path / "none.onnx") is None
 
 
 def test_tokens_of_another_model(spec, tmp_path):

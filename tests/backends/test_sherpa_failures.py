@@ -59,3 +59,17 @@ def test_what_the_engine_throws_while_loading_is_an_error(tmp_path):
     onnx.save(model, str(path))
     with pytest.raises(ModelError, match="NoSuchOperator"):
         load(spec, 1)
+
+
+def test_a_token_that_the_vocabulary_lacks(tmp_path):
+    """One line too few is no proof beforehand: some exports have classes that are never said."""
+    words = [f"w{number}" for number in range(7)]
+    spec = tone_spec("sense_voice", build("sense_voice", tmp_path / "model", words))
+    path = spec.files["tokens"]
+    lines = path.read_text("utf-8").splitlines(keepends=True)
+    place = next(number for number, line in enumerate(lines) if line.startswith("▁w6 "))
+    path.write_text("".join(lines[:place] + lines[place + 1 :]), "utf-8")
+    unknown, known = load(spec, 1).run([Job(tone_audio([tone]), RecognitionOptions()) for tone in (6, 3)])
+    assert isinstance(unknown, ModelError)
+    assert "said a token that its tokens.txt lacks" in unknown.message
+    assert known.text == "w3"
