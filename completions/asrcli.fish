@@ -217,7 +217,7 @@ complete -c asrcli -n '__fish_seen_subcommand_from speakers; and __fish_seen_sub
 complete -c asrcli -n '__fish_seen_subcommand_from speakers; and __fish_seen_subcommand_from remove' -l debug -d 'Show the traceback of an error'
 complete -c asrcli -n '__fish_seen_subcommand_from speakers; and __fish_seen_subcommand_from remove' -s h -l help -d 'Show this message and exit'
 complete -c asrcli -n '__fish_seen_subcommand_from evaluate' -F
-complete -c asrcli -n '__fish_seen_subcommand_from evaluate' -s r -l reference -r -F -d 'Right texts: a .txt, a folder of NAME.txt, or a .tsv with columns file, text and language'
+complete -c asrcli -n '__fish_seen_subcommand_from evaluate' -s r -l reference -r -F -d 'Right texts: a .txt, a folder of them, or a .tsv with columns file, text and language'
 complete -c asrcli -n '__fish_seen_subcommand_from evaluate' -l rttm -r -F -d 'Right speaker turns: an RTTM file or a folder of them'
 complete -c asrcli -n '__fish_seen_subcommand_from evaluate' -s l -l language -r -d 'Language of the texts, where the files do not tell'
 complete -c asrcli -n '__fish_seen_subcommand_from evaluate' -l unit -r -a 'auto word char' -d 'Count words or characters'

@@ -16,10 +16,13 @@ if TYPE_CHECKING:
     from asrcli.cli.console import Console
     from asrcli.evaluate.cues import CueStatistics
     from asrcli.evaluate.judging import Rules, Verdict
+    from asrcli.evaluate.pairing import Pairing
     from asrcli.evaluate.words import Step, TextScore
 
 #: units shown around an error, so that its place can be found
 _CONTEXT = 4
+#: references without a result that are named
+_NAMED = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +39,7 @@ class Arguments:
         Path | None,
         typer.Option(
             "--reference", "-r", metavar="PATH",
-            help="Right texts: a .txt, a folder of NAME.txt, or a .tsv with columns file, text and language.",
+            help="Right texts: a .txt, a folder of them, or a .tsv with columns file, text and language.",
         ),
     ] = None  # fmt: skip
     rttm: Annotated[
@@ -78,7 +81,7 @@ def evaluate(ctx: typer.Context, arguments: Arguments) -> int:
 
     Exit code 1: some results could not be judged by what was given.
     """
-    from asrcli.evaluate.judging import Rules, judge_file, pool, to_dict
+    from asrcli.evaluate.judging import Rules, judge_file, left_over, pool, to_dict
     from asrcli.evaluate.reading import read_reference_turns, read_references
 
     rules = Rules(
@@ -91,13 +94,18 @@ def evaluate(ctx: typer.Context, arguments: Arguments) -> int:
     turns = None if arguments.rttm is None else read_reference_turns(arguments.rttm)
     paths = list(_files(arguments.results))
     verdicts = [judge_file(path, rules, references=references, turns=turns, alone=len(paths) == 1) for path in paths]
+    # One result out of many references is asked about on purpose; a folder should hold them all.
+    left = left_over(verdicts, references, turns) if any(path.is_dir() for path in arguments.results) else []
     if arguments.as_json:
-        print(json.dumps(to_dict(verdicts), indent=2, ensure_ascii=False))
+        print(json.dumps(to_dict(verdicts, left), indent=2, ensure_ascii=False))
     else:
         _print(verdicts, pool(verdicts), rules, ctx.obj.console, alignment=arguments.alignment)
     for verdict in verdicts:
         for problem in verdict.problems:
-            ctx.obj.console.warning(f"{verdict.path}: {problem}")
+            ctx.obj.console.warning(problem if verdict.path in problem else f"{verdict.path}: {problem}")
+    if left:
+        shown = ", ".join(left[:_NAMED]) + (", ..." if len(left) > _NAMED else "")
+        ctx.obj.console.warning(f"{len(left)} reference{'s have' if len(left) > 1 else ' has'} no result here: {shown}")
     return int(any(verdict.problems for verdict in verdicts))
 
 
@@ -119,9 +127,11 @@ def _print(verdicts: list[Verdict], pooled: dict[str, Any], rules: Rules, consol
     for verdict in verdicts:
         print(console.style(verdict.path, "bold", stdout=True))
         if verdict.text is not None:
-            _print_text(verdict.text, console, alignment=alignment)
+            _print_text(verdict.text, console, verdict.right_text, alignment=alignment)
         if verdict.turns is not None:
-            _print_line("DER", verdict.turns.to_dict(), f"collar {rules.collar:g} s")
+            _print_line(
+                "DER", verdict.turns.to_dict(), f"against {_name(verdict.right_turns)}, collar {rules.collar:g} s"
+            )
         if verdict.cues is not None:
             _print_cues(verdict.cues, rules)
     if len(verdicts) > 1:
@@ -131,12 +141,16 @@ def _print(verdicts: list[Verdict], pooled: dict[str, Any], rules: Rules, consol
                 _print_line(name.upper(), pooled[name])
 
 
-def _print_text(score: TextScore, console: Console, *, alignment: bool) -> None:
-    _print_line("WER" if score.unit == "word" else "CER", score.errors.to_dict())
+def _print_text(score: TextScore, console: Console, right: Pairing[Any] | None, *, alignment: bool) -> None:
+    _print_line("WER" if score.unit == "word" else "CER", score.errors.to_dict(), f"against {_name(right)}")
     if alignment:
         gap = " " if score.unit == "word" else ""
         for line in _differences(score.steps, gap, console):
             print(f"       {line}")
+
+
+def _name(right: Pairing[Any] | None) -> str:
+    return "" if right is None else right.name
 
 
 def _print_line(name: str, figures: dict[str, Any], note: str = "") -> None:

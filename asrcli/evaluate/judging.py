@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from asrcli.errors import InputError
 from asrcli.evaluate.cues import CueStatistics, cue_statistics
 from asrcli.evaluate.diarization import DiarizationErrors, score_turns
+from asrcli.evaluate.pairing import Found, Pairing, References
 from asrcli.evaluate.reading import Judged, Reference, read_hypothesis
 from asrcli.evaluate.words import TextErrors, TextScore, Unit, score_text
 from asrcli.options import CueOptions
 from asrcli.transcript import Turn
 
 SCHEMA = "asrcli/evaluation/1"
-
-_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +40,9 @@ class Verdict:
     path: str
     text: TextScore | None = None
     turns: DiarizationErrors | None = None
+    #: what they were compared with
+    right_text: Pairing[Reference] | None = None
+    right_turns: Pairing[list[Turn]] | None = None
     cues: CueStatistics | None = None
     #: what was asked for and could not be judged
     problems: tuple[str, ...] = ()
@@ -48,9 +50,9 @@ class Verdict:
     def to_dict(self) -> dict[str, Any]:
         out: dict[str, Any] = {"file": self.path}
         if self.text is not None:
-            out["text"] = {"unit": self.text.unit, **self.text.errors.to_dict()}
+            out["text"] = {"unit": self.text.unit, **_against(self.right_text), **self.text.errors.to_dict()}
         if self.turns is not None:
-            out["diarization"] = self.turns.to_dict()
+            out["diarization"] = {**_against(self.right_turns), **self.turns.to_dict()}
         if self.cues is not None:
             out["cues"] = self.cues.to_dict()
         if self.problems:
@@ -62,8 +64,8 @@ def judge_file(
     path: Path,
     rules: Rules,
     *,
-    references: Mapping[str, Reference] | None = None,
-    turns: Mapping[str, Sequence[Turn]] | None = None,
+    references: References[Reference] | None = None,
+    turns: References[list[Turn]] | None = None,
     alone: bool = False,
 ) -> Verdict:
     """Read a result and judge it, as `judge` does; what cannot be read is a verdict with that problem.
@@ -83,8 +85,8 @@ def judge(
     judged: Judged,
     rules: Rules,
     *,
-    references: Mapping[str, Reference] | None = None,
-    turns: Mapping[str, Sequence[Turn]] | None = None,
+    references: References[Reference] | None = None,
+    turns: References[list[Turn]] | None = None,
     alone: bool = False,
 ) -> Verdict:
     """Judge one result.
@@ -92,30 +94,29 @@ def judge(
     Args:
         judged: the result.
         rules: how.
-        references: right texts by recording; None: text is not judged.
-        turns: right turns by recording; None: turns are not judged.
+        references: right texts; None: text is not judged.
+        turns: right turns; None: turns are not judged.
         alone: it is the only result: a single reference is its own, whatever it is called.
     """
     problems: list[str] = []
-    text = None
-    if references is not None:
-        reference = _find(references, judged.names, alone=alone)
-        if reference is None or judged.text is None:
-            problems.append("there is no reference text for it." if reference is None else "it holds no text.")
-        else:
-            language = rules.language or reference.language or judged.language
-            text = score_text(
-                reference.text, judged.text, language=language, unit=rules.unit, normalise=rules.normalise
-            )
-    errors = None
-    if turns is not None:
-        real = _find(turns, judged.names, alone=alone)
-        if real is None or judged.turns is None:
-            problems.append("there are no reference turns for it." if real is None else "it holds no speaker turns.")
-        else:
-            errors = score_turns(real, judged.turns, collar=rules.collar)
-    cues = None if judged.cues is None else cue_statistics(judged.cues, rules.limits)
-    return Verdict(judged.path, text, errors, cues, tuple(problems))
+    text = errors = cues = None
+    right_text = _find(references, "texts", judged, problems, alone=alone)
+    if right_text is not None and judged.text is None:
+        problems.append("it holds no text.")
+    elif right_text is not None and judged.text is not None:
+        reference = right_text.reference
+        language = rules.language or reference.language or judged.language
+        text = score_text(reference.text, judged.text, language=language, unit=rules.unit, normalise=rules.normalise)
+    right_turns = _find(turns, "turns", judged, problems, alone=alone)
+    if right_turns is not None and judged.turns is None:
+        problems.append("it holds no speaker turns.")
+    elif right_turns is not None and judged.turns is not None:
+        errors = score_turns(right_turns.reference, judged.turns, collar=rules.collar)
+    if judged.cues is not None:
+        cues = cue_statistics(judged.cues, rules.limits)
+    elif references is None and turns is None:
+        problems.append("there is nothing to judge it by: see --reference and --rttm.")
+    return Verdict(judged.path, text, errors, right_text, right_turns, cues, tuple(problems))
 
 
 def pool(verdicts: Iterable[Verdict]) -> dict[str, Any]:
@@ -132,19 +133,37 @@ def pool(verdicts: Iterable[Verdict]) -> dict[str, Any]:
     return pooled
 
 
-def to_dict(verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """The versioned JSON form."""
-    return {"schema": SCHEMA, "files": [verdict.to_dict() for verdict in verdicts], "pooled": pool(verdicts)}
+def to_dict(verdicts: Sequence[Verdict], left: Sequence[str] = ()) -> dict[str, Any]:
+    """The versioned JSON form; `left` are the references of which there was no result."""
+    out = {"schema": SCHEMA, "files": [verdict.to_dict() for verdict in verdicts], "pooled": pool(verdicts)}
+    return {**out, "without_result": list(left)} if left else out
 
 
-def _find(table: Mapping[str, _Found], names: Sequence[str], *, alone: bool) -> _Found | None:
-    """A recording's entry, by its name with or without suffix."""
-    for name in names:
-        if name in table:
-            return table[name]
-    stems = {key.rsplit(".", 1)[0]: value for key, value in table.items()}
-    for name in names:
-        if name in stems:
-            return stems[name]
-    only = {id(value): value for value in table.values()}
-    return next(iter(only.values())) if alone and len(only) == 1 else None
+def left_over(
+    verdicts: Iterable[Verdict], references: References[Reference] | None, turns: References[list[Turn]] | None
+) -> list[str]:
+    """Names of the references of which there was no result."""
+    verdicts = list(verdicts)
+    used = [verdict.right_text.reference for verdict in verdicts if verdict.right_text is not None]
+    heard = [verdict.right_turns.reference for verdict in verdicts if verdict.right_turns is not None]
+    return [*(references.without(used) if references else ()), *(turns.without(heard) if turns else ())]
+
+
+def _find(
+    table: References[Found] | None, what: str, judged: Judged, problems: list[str], *, alone: bool
+) -> Pairing[Found] | None:
+    """What a result is compared with; None, and a problem, where that is not known."""
+    if table is None:
+        return None
+    try:
+        found = table.find(judged.names, alone=alone)
+    except LookupError as error:
+        problems.append(f"several reference {what} fit: {error}.")
+        return None
+    if found is None:
+        problems.append(f"no reference {what} are called like it.")
+    return found
+
+
+def _against(pairing: Pairing[Any] | None) -> dict[str, str]:
+    return {} if pairing is None else {"against": pairing.name}

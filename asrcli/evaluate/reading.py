@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,15 @@ from pathlib import Path
 from asrcli.errors import InputError, InputUnreadableError, MissingExtraError, UsageError
 from asrcli.evaluate.cues import PlainCue
 from asrcli.evaluate.diarization import read_rttm
+from asrcli.evaluate.pairing import References
 from asrcli.options import CueOptions
 from asrcli.transcript import Transcript, Turn
 
 #: what can be judged, by suffix
 SUFFIXES = (".json", ".srt", ".vtt", ".txt", ".rttm")
+
+#: what players do not show in SRT: tags, overrides, word joiners
+_MARKUP = re.compile(r"</?[a-zA-Z][^<>]*>|\{\\[^{}]*\}|\u2060")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +28,7 @@ class Judged:
     """What one file says. None: its format does not hold it."""
 
     path: str
-    #: what references may call it: the recording's name where the file tells, and the file's without suffix
+    #: what references may call it: the recording's path where the file tells, and the file's own without suffix
     names: tuple[str, ...]
     text: str | None = None
     language: str | None = None
@@ -53,7 +58,7 @@ def read_hypothesis(path: Path, limits: CueOptions) -> Judged:
     if suffix not in SUFFIXES:
         raise UsageError(f"{path} cannot be judged.", f"It should be one of: {', '.join(SUFFIXES)}.")
     text = _read(path)
-    names = (path.stem,)
+    names = (_bare(path),)
     if suffix == ".json":
         return _transcript(path, text, limits)
     if suffix == ".rttm":
@@ -64,36 +69,52 @@ def read_hypothesis(path: Path, limits: CueOptions) -> Judged:
     return Judged(str(path), names, text="\n".join(line for cue in cues for line in cue.lines), cues=cues)
 
 
-def read_references(path: Path) -> dict[str, Reference]:
-    """Reference texts by recording: a folder of NAME.txt, one .txt, or a .tsv with columns file, text and language.
+def read_references(path: Path) -> References[Reference]:
+    """Reference texts by recording: a tree of NAME.txt, one .txt, or a .tsv with columns file, text and language.
 
     Raises:
-        InputError: it cannot be read, or a table lacks a column.
+        InputError: it cannot be read or holds none, or a table lacks a column.
     """
-    if path.is_dir():
-        return {file.stem: Reference(_read(file)) for file in sorted(path.glob("*.txt"))}
-    if path.suffix.lower() != ".tsv":
-        return {path.stem: Reference(_read(path))}
-    rows = list(csv.DictReader(_read(path).splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE))
-    if rows and not {"file", "text"} <= rows[0].keys():
-        raise InputError(f"{path} has no columns 'file' and 'text'.", "Its first line names the columns.")
-    return {row["file"]: Reference(row["text"] or "", row.get("language") or None) for row in rows}
+    if path.suffix.lower() == ".tsv" and not path.is_dir():
+        return References(_table(path))
+    return References((name, Reference(_read(file))) for name, file in _named(path, ".txt"))
 
 
-def read_reference_turns(path: Path) -> dict[str, list[Turn]]:
-    """Reference turns by file id and by the name of the file: an RTTM file, or a folder of them.
+def read_reference_turns(path: Path) -> References[list[Turn]]:
+    """Reference turns by the name of the file and by file id: an RTTM file, or a tree of them.
 
     Raises:
-        InputError: a file cannot be read or is no RTTM.
+        InputError: a file cannot be read or is no RTTM, or there is none.
     """
-    files = sorted(path.glob("*.rttm")) if path.is_dir() else [path]
-    turns: dict[str, list[Turn]] = {}
-    for file in files:
+    entries: list[tuple[str, list[Turn]]] = []
+    for name, file in _named(path, ".rttm"):
         found = read_rttm(_read(file), str(file))
-        turns.update(found)
         if len(found) == 1:  # a file about one recording may call it anything inside
-            turns[file.stem] = next(iter(found.values()))
-    return turns
+            entries += ((name, turns) for turns in found.values())
+        entries += found.items()
+    return References(entries)
+
+
+def _named(path: Path, suffix: str) -> list[tuple[str, Path]]:
+    """One file, or those of a tree, each by its path in the tree without suffix."""
+    if not path.is_dir():
+        return [(path.stem, path)]
+    files = [file for file in sorted(path.rglob(f"*{suffix}")) if file.is_file()]
+    if not files:
+        raise InputError(f"There are no {suffix} files in {path}.", "References have the names of their recordings.")
+    return [(_bare(file.relative_to(path)), file) for file in files]
+
+
+def _table(path: Path) -> Iterable[tuple[str, Reference]]:
+    rows = csv.DictReader(_read(path).splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE)
+    if not {"file", "text"} <= set(rows.fieldnames or ()):
+        raise InputError(f"{path} has no columns 'file' and 'text'.", "Its first line names the columns.")
+    for row in rows:
+        if row["text"] is None:
+            raise InputError(
+                f"{path}: line {rows.line_num} has too few columns.", "Where nothing is said, leave the text empty."
+            )
+        yield row["file"], Reference(row["text"], row.get("language") or None)
 
 
 def _transcript(path: Path, text: str, limits: CueOptions) -> Judged:
@@ -108,7 +129,7 @@ def _transcript(path: Path, text: str, limits: CueOptions) -> Judged:
     cues = (PlainCue(cue.start, cue.end, tuple(line.text for line in cue.lines)) for cue in shape(transcript, limits))
     return Judged(
         str(path),
-        (Path(transcript.source).name, Path(transcript.source).stem, path.stem),
+        (transcript.source, _bare(Path(transcript.source)), _bare(path)),
         text=transcript.text,
         language=transcript.language,
         cues=tuple(cues),
@@ -121,7 +142,9 @@ def _srt(text: str, path: Path) -> Iterable[PlainCue]:
 
     try:
         for cue in srt.parse(text):
-            yield PlainCue(cue.start.total_seconds(), cue.end.total_seconds(), tuple(cue.content.splitlines()))
+            yield PlainCue(
+                cue.start.total_seconds(), cue.end.total_seconds(), tuple(_MARKUP.sub("", cue.content).splitlines())
+            )
     except srt.SRTParseError as error:
         raise InputError(f"{path} is not SRT ({error}).") from error
 
@@ -144,9 +167,13 @@ def _only(turns: dict[str, list[Turn]], path: Path, names: tuple[str, ...]) -> l
     if len(turns) <= 1:
         return next(iter(turns.values()), [])
     for name in names:
-        if name in turns:
-            return turns[name]
+        if Path(name).name in turns:
+            return turns[Path(name).name]
     raise InputError(f"{path} holds turns of several recordings.", "Give one file for each.")
+
+
+def _bare(path: Path) -> str:
+    return str(path.parent / path.stem)
 
 
 def _read(path: Path) -> str:

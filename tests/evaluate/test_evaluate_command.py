@@ -39,9 +39,13 @@ def test_json_holds_each_file_and_the_pool(tmp_path, evaluate):
     (tmp_path / "results").mkdir()
     (tmp_path / "results/a.srt").write_text(SRT, "utf-8")
     (tmp_path / "results/b.txt").write_text("hello", "utf-8")
-    (tmp_path / "refs.tsv").write_text("file\ttext\na.wav\tgood morning everybody\nb.wav\thello\n", "utf-8")
-    code, out, _ = evaluate("results", "-r", "refs.tsv", "--json")
+    (tmp_path / "refs.tsv").write_text(
+        "file\ttext\na.wav\tgood morning everybody\nb.wav\thello\nlost.wav\tx\n", "utf-8"
+    )
+    code, out, err = evaluate("results", "-r", "refs.tsv", "--json")
     report = json.loads(out)
+    assert "1 reference has no result here: lost.wav" in err
+    assert report["without_result"] == ["lost.wav"]
     assert code == 0
     assert report["schema"] == "asrcli/evaluation/1"
     assert [one["text"]["insertions"] for one in report["files"]] == [6, 0]
@@ -55,8 +59,15 @@ def test_what_cannot_be_judged_is_said_and_the_rest_is_judged(tmp_path, evaluate
     (tmp_path / "truth.rttm").write_text("SPEAKER a 1 0 8 <NA> <NA> Ada <NA> <NA>\n", "utf-8")
     code, out, err = evaluate("a.rttm", "b.rttm", "--rttm", "truth.rttm", "--collar", "0")
     assert code == 1
-    assert "b.rttm: there are no reference turns for it." in err
-    assert "DER  25.00%  missed 0.0, false alarm 2.0, confusion 0.0, of 8.0 s (collar 0 s)" in out
+    assert "b.rttm: no reference turns are called like it." in err
+    assert "DER  25.00%  missed 0.0, false alarm 2.0, confusion 0.0, of 8.0 s (against a, collar 0 s)" in out
+
+
+def test_a_text_without_a_reference_is_not_passed_over(tmp_path, evaluate):
+    (tmp_path / "a.txt").write_text("hello", "utf-8")
+    code, _, err = evaluate("a.txt")
+    assert code == 1
+    assert "nothing to judge it by" in err
 
 
 def test_a_folder_without_results_is_a_usage_error(tmp_path, evaluate):

@@ -6,8 +6,9 @@ import pytest
 
 from asrcli.errors import InputError, UsageError
 from asrcli.evaluate.cues import PlainCue, cue_statistics
-from asrcli.evaluate.judging import Rules, judge_file, pool, to_dict
-from asrcli.evaluate.reading import read_hypothesis, read_reference_turns, read_references
+from asrcli.evaluate.judging import Rules, judge_file, left_over, pool, to_dict
+from asrcli.evaluate.pairing import References
+from asrcli.evaluate.reading import Reference, read_hypothesis, read_reference_turns, read_references
 from asrcli.options import CueOptions
 from asrcli.transcript import Segment, Transcript, Turn, Word
 
@@ -55,6 +56,13 @@ def test_cues_that_touch_do_not_overlap():
     assert found.overlaps == 0
 
 
+def test_markup_is_no_text(tmp_path):
+    (tmp_path / "a.srt").write_text(
+        "1\n00:00:01,000 --> 00:00:02,000\n<i>{\\an8}a < b</i> <\u2060b>\n\n", encoding="utf-8"
+    )
+    assert read_hypothesis(tmp_path / "a.srt", CueOptions()).text == "a < b <b>"
+
+
 @pytest.mark.parametrize(("name", "text", "count"), [("a.srt", SRT, 2), ("a.vtt", VTT, 1)])
 def test_subtitles_are_read(tmp_path, name, text, count):
     (tmp_path / name).write_text(text, encoding="utf-8-sig")
@@ -69,7 +77,7 @@ def test_a_transcript_is_read_with_the_cues_it_would_make(tmp_path):
     path.write_text(json.dumps(transcript().to_dict()), encoding="utf-8")
     read = read_hypothesis(path, CueOptions())
     assert (read.text, read.language) == ("Good morning.", "en")
-    assert read.names == ("talk.wav", "talk", "result")
+    assert read.names == ("/recordings/talk.wav", "/recordings/talk", str(tmp_path / "result"))
     assert [cue.lines for cue in read.cues] == [("Good morning.",)]
     assert read.turns == (Turn(1.0, 2.0, "Speaker 1"),)
 
@@ -92,21 +100,49 @@ def test_other_suffixes_are_refused(tmp_path):
 def test_references_by_table_and_by_folder(tmp_path):
     table = tmp_path / "refs.tsv"
     table.write_text('file\tlanguage\ttext\ntalk.wav\ten\tShe said "hi\nb.flac\t\tother\n', encoding="utf-8")
-    found = read_references(table)
+    found = dict(read_references(table))
     assert (found["talk.wav"].text, found["talk.wav"].language) == ('She said "hi', "en")
     assert found["b.flac"].language is None
     (tmp_path / "one.txt").write_text("uno", encoding="utf-8")
-    assert {name: one.text for name, one in read_references(tmp_path).items()} == {"one": "uno"}
+    assert {name: one.text for name, one in read_references(tmp_path)} == {"one": "uno"}
     table.write_text("a\tb\n1\t2\n", encoding="utf-8")
     with pytest.raises(InputError, match="columns"):
         read_references(table)
+    table.write_text("file\ttext\nsilence.wav\t\nlost.wav\n", encoding="utf-8")
+    with pytest.raises(InputError, match="line 3 has too few"):
+        read_references(table)
+    with pytest.raises(InputError, match=r"no \.rttm files"):
+        read_reference_turns(tmp_path)
+
+
+def test_results_and_references_in_trees_of_equal_names(tmp_path):
+    for folder, text in (("mon/day", "one two"), ("tue/day", "three four")):
+        for root in ("results", "right"):
+            (tmp_path / root / folder).mkdir(parents=True)
+            (tmp_path / root / folder / "call.txt").write_text(text, encoding="utf-8")
+    paths = sorted((tmp_path / "results").rglob("*.txt"))
+    right = read_references(tmp_path / "right")
+    verdicts = [judge_file(path, Rules(), references=right) for path in paths]
+    assert [verdict.right_text.name for verdict in verdicts] == ["mon/day/call", "tue/day/call"]
+    assert pool(verdicts)["wer"]["rate"] == 0
+    assert left_over(verdicts[:1], right, None) == ["tue/day/call"]
+
+
+def test_a_result_is_never_judged_by_one_of_several_that_fit(tmp_path):
+    (tmp_path / "talk.txt").write_text("one two", encoding="utf-8")
+    right = References([("a/talk.wav", Reference("one two")), ("b/talk.mp3", Reference("three"))])
+    verdict = judge_file(tmp_path / "talk.txt", Rules(), references=right, alone=True)
+    assert verdict.text is None
+    assert verdict.problems == ("several reference texts fit: a/talk.wav, b/talk.mp3.",)
+    assert right.find(["b/talk"]).name == "b/talk.mp3"
+    assert right.find(["x/talk.wav", "x/talk"]).name == "a/talk.wav"
 
 
 def test_reference_turns_by_the_file_s_name_or_the_id_inside(tmp_path):
     line = "SPEAKER {} 1 0 2 <NA> <NA> Ada <NA> <NA>\n"
     (tmp_path / "talk.rttm").write_text(line.format("whatever"), encoding="utf-8")
     (tmp_path / "many.rttm").write_text(line.format("x") + line.format("y"), encoding="utf-8")
-    assert set(read_reference_turns(tmp_path)) == {"talk", "whatever", "x", "y"}
+    assert {name for name, _ in read_reference_turns(tmp_path)} == {"talk", "whatever", "x", "y"}
 
 
 def test_judging_files_and_pooling_them(tmp_path):
@@ -117,7 +153,7 @@ def test_judging_files_and_pooling_them(tmp_path):
         "file\ttext\ntalk.mp3\tgood evening\nother.wav\tone two three for\nzh\t你好\n", encoding="utf-8"
     )
     references = read_references(tmp_path / "refs.tsv")
-    turns = {"talk": [Turn(1.0, 2.0, "Ada")]}
+    turns = References([("talk", [Turn(1.0, 2.0, "Ada")])])
     names = ("talk.json", "other.txt", "zh.txt")
     verdicts = [judge_file(tmp_path / name, Rules(collar=0), references=references) for name in names]
     pooled = pool(verdicts)
@@ -127,8 +163,8 @@ def test_judging_files_and_pooling_them(tmp_path):
     assert pooled["cer"]["rate"] == 0.5
     judged = judge_file(tmp_path / "talk.json", Rules(collar=0), turns=turns)
     assert judged.turns.der == 0.0
-    assert judge_file(tmp_path / "zh.txt", Rules(), turns=turns, references={}).problems == (
-        "there is no reference text for it.",
-        "there are no reference turns for it.",
+    assert judge_file(tmp_path / "zh.txt", Rules(), turns=turns, references=References([])).problems == (
+        "no reference texts are called like it.",
+        "no reference turns are called like it.",
     )
     json.dumps(to_dict(verdicts), allow_nan=False)
