@@ -19,6 +19,10 @@ from asrcli.assemble.script import (
     is_opening,
     is_spaceless,
 )
+from asrcli.assemble.sentences import Ending, ending
+
+#: between sentences, what another voice begins with: "Ready? - Yes."
+_DASHES = frozenset({"-", "–", "—"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,9 @@ class _Splitter:
 
     def run(self, run: str) -> None:
         """Take a stretch of text without spaces."""
+        if run in _DASHES and self._words and ending(self._words[-1].text, "") is Ending.SENTENCE:
+            self._open(run, spaced=True)
+            return
         spaced = True
         lead = True
         for index, char in enumerate(run):

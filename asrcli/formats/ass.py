@@ -3,6 +3,7 @@ r"""Advanced SubStation Alpha. Every word carries its karaoke time (`\k`); `high
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import PurePath
 
 from asrcli.formats.clock import centiseconds
 from asrcli.options import CueOptions
@@ -36,7 +37,7 @@ _ESCAPES = str.maketrans({"{": "｛", "}": "｝", "\\": "\\\u2060"})
 
 def render(transcript: Transcript, options: CueOptions) -> str:
     spoken = _YELLOW if options.highlight_words else _WHITE
-    out = [_HEAD.format(title=clean(transcript.source), spoken=spoken, waiting=_WHITE)]
+    out = [_HEAD.format(title=clean(PurePath(transcript.source).name), spoken=spoken, waiting=_WHITE)]
     out += [_event(cue) for cue in shape(transcript, options)]
     return "".join(out)
 

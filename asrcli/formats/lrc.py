@@ -11,7 +11,7 @@ from asrcli.text.cues import Cue, shape
 from asrcli.text.pieces import clean
 from asrcli.transcript import Transcript, join_words
 
-#: seconds: after a cue, a hole this long gets an empty line, which clears the display
+#: seconds: after a cue, a hole this long gets an empty line, which clears the display; so does the end
 CLEAR_AFTER = 2.0
 
 
@@ -20,8 +20,7 @@ def render(transcript: Transcript, options: CueOptions) -> str:
     cues = shape(transcript, options)
     for index, cue in enumerate(cues):
         out.append(f"[{_stamp(cue.start)}]{_text(cue, highlight=options.highlight_words)}\n")
-        following = cues[index + 1].start if index + 1 < len(cues) else transcript.duration
-        if following - cue.end >= CLEAR_AFTER:
+        if index + 1 == len(cues) or cues[index + 1].start - cue.end >= CLEAR_AFTER:
             out.append(f"[{_stamp(cue.end)}]\n")
     return "".join(out)
 
@@ -36,7 +35,9 @@ def _text(cue: Cue, *, highlight: bool) -> str:
         if highlight:
             words = tuple(replace(word, text=f"<{_stamp(next(onsets))}>{word.text}") for word in words)
         parts.append(name + join_words(words))
-    return " ".join(parts)
+    text = " ".join(parts)
+    # Text in brackets right behind the time would be taken for one more tag; a word joiner, not seen, parts them.
+    return f"\u2060{text}" if text.startswith("[") else text
 
 
 def _stamp(seconds: float) -> str:

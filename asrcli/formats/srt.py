@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import pairwise
@@ -12,6 +13,11 @@ from asrcli.formats.clock import milliseconds
 from asrcli.options import CueOptions
 from asrcli.text.cues import DASH, Cue, CueLine, label, shape
 from asrcli.transcript import Transcript
+
+# SubRip knows no escapes, and players obey tags and the overrides and line breaks of ASS. A word joiner, not seen,
+# makes text of a tag or a backslash; braces are safe only as full-width ones.
+_MARKUP = re.compile(r"<(?=[/a-zA-Z])|\\(?=[Nnh])")
+_BRACES = str.maketrans("{}", "｛｝")
 
 
 def render(transcript: Transcript, options: CueOptions) -> str:
@@ -42,7 +48,7 @@ def _content(cue: Cue, marked: frozenset[int]) -> str:
     lines = []
     number = 0
     for index, line in enumerate(cue.lines):
-        shown = label(line.speaker) if cue.dialogue or index == 0 else ""
+        shown = _literal(label(line.speaker)) if cue.dialogue or index == 0 else ""
         lines.append((DASH if cue.dialogue else "") + shown + _underlined(line, marked, number))
         number += len(line.words)
     return "\n".join(lines)
@@ -52,5 +58,10 @@ def _underlined(line: CueLine, marked: frozenset[int], number: int) -> str:
     out = ""
     for index, word in enumerate(line.words):
         out += " " if index and word.space_before else ""
-        out += f"<u>{word.text}</u>" if number + index in marked else word.text
+        text = _literal(word.text)
+        out += f"<u>{text}</u>" if number + index in marked else text
     return out
+
+
+def _literal(text: str) -> str:
+    return _MARKUP.sub("\\g<0>\u2060", text.translate(_BRACES))

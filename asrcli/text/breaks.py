@@ -88,6 +88,8 @@ def glued(before: str, after: str, space: bool) -> bool:
 def _joins_number(before: str, after: str) -> bool:
     core = before.lstrip("".join(OPENING) + "$€£¥₩₽~≈<>")
     if not _DIGITS.fullmatch(core):
+        if before[-1].isdigit() and after[0] in CJK_COUNTERS:
+            return True  # 用ChatGPT140 万次: Latin letters and digits stand together as one word
         return before[-1] in HAN_NUMERALS and after[0] in HAN_NUMERALS | CJK_COUNTERS
     if core[-1] in ",.:/" and not after[0].isdigit():
         return False  # the mark closes a clause

@@ -60,7 +60,7 @@ class Divider:
                 if bare >= least:
                     break  # time and lines only add to it, and to all that follow
                 total = bare + self._time_price(start, end)
-                if total >= least:
+                if total + self.layout.least(start, end) >= least:
                     continue
                 lines, cuts = self.layout.best(start, end)
                 if total + lines < least:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 from math import inf
+from typing import TypeAlias
 
 from asrcli.options import CueOptions
 from asrcli.text import cue_cost
 from asrcli.text.pieces import Piece
 from asrcli.text.width import has_wide, width
+
+#: lines above one that are set without regard to its width (an exact search would take minutes)
+_TALL = 4
+#: what lines cost, and the pieces at which all but the first begin
+_Lines: TypeAlias = tuple[float, tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +24,13 @@ class _Aim:
 
     mean: float
     room: int
+    #: a line that its only word makes wider is as good as full: nothing can be done about it
+    widest: int
+    #: found already for the first pieces of the cue, by end, number of lines and width of the line below
+    known: dict[tuple[int, int, int], _Lines] = field(default_factory=dict)
 
     def price(self, cells: int, below: int) -> float:
+        cells = min(cells, self.widest)
         price: float = cue_cost.RAGGED * ((cells - self.mean) / self.room) ** 2
         return price + cue_cost.TOP_HEAVY * (cells - below) / self.room if 0 < below < cells else price
 
@@ -50,6 +61,8 @@ class Layout:
         self._ends = [0, *ends]
         self._starts = [end - width(piece.word.text) for end, piece in zip(ends, pieces, strict=True)]
         self._wide = [0, *accumulate(int(has_wide(piece.word.text)) for piece in pieces)]
+        #: cells by which single pieces overflow their line
+        self._over = [0, *accumulate(max(0, width(piece.word.text) - self._widest) for piece in pieces)]
         #: for each piece, how far a cue of 1, 2, … lines reaches that begins with it, its lines filled one by one
         line_ends = self._fill(len(pieces), 0)
         self._reach = [self._fill(len(pieces), label) if label else line_ends]
@@ -68,25 +81,38 @@ class Layout:
         """Cells that a line with these pieces leaves free, behind the label; negative where it overflows."""
         return self._room(start, end) - self.width(start, end) - self._label
 
-    def best(self, start: int, end: int) -> tuple[float, tuple[int, ...]]:
+    def least(self, start: int, end: int) -> float:
+        """What `best` costs at least, known at once."""
+        return cue_cost.LINE * (self._lines(start, end) - 1)
+
+    def _lines(self, start: int, end: int) -> int:
+        return next(lines for lines, reach in enumerate(self._reach, 1) if reach[start] >= end)
+
+    def best(self, start: int, end: int) -> _Lines:
         """The cheapest way to set the pieces on as few lines as hold them: its price, and where lines 2, 3, … begin.
 
         `end` must not lie beyond `farthest(start)`.
         """
-        lines = 1
-        while self._reach[lines - 1][start] < end:
-            lines += 1
+        lines = self._lines(start, end)
         if lines == 1:
             return 0.0, ()
-        aim = _Aim((self.width(start, end) + self._label) / lines, self._room(start, end))
+        cells = self.width(start, end) + self._label - (self._over[end] - self._over[start])
+        aim = _Aim(cells / lines, self._room(start, end), self._widest)
         price, cuts = self._set(start, end, lines, aim, 0)
         return price + cue_cost.LINE * (lines - 1), cuts
 
-    def _set(self, start: int, end: int, lines: int, aim: _Aim, below: int) -> tuple[float, tuple[int, ...]]:
+    def _set(self, start: int, end: int, lines: int, aim: _Aim, below: int) -> _Lines:
         """Set start..end on exactly so many lines; `below` is the width of the line under them."""
         if lines == 1:
             return aim.price(self.width(start, end) + self._label, below), ()
-        best: tuple[float, tuple[int, ...]] = inf, ()
+        # In a tall cue, how the lines above look hardly depends on this one below them; and no end would be in sight.
+        key = end, lines, below if lines < _TALL else 0
+        if key not in aim.known:
+            aim.known[key] = self._cheapest(start, end, lines, aim, below)
+        return aim.known[key]
+
+    def _cheapest(self, start: int, end: int, lines: int, aim: _Aim, below: int) -> _Lines:
+        best: _Lines = inf, ()
         for cut in range(min(end - 1, self._reach[lines - 2][start]), start + lines - 2, -1):
             cells = self.width(cut, end)
             if cells > self._narrowest and end - cut > 1 and cells > self._room(cut, end):

@@ -27,6 +27,7 @@ def joined(text: str) -> str:
         ("rock 'n' roll", ["rock", "'n'", "roll"]),
         ("well - yes -- no", ["well -", "yes --", "no"]),
         ("- hello", ["- hello"]),
+        ("Ready? - Yes. – Then go. -", ["Ready?", "- Yes.", "– Then", "go. -"]),
         ("minus -5 and .5, $5 or #1", ["minus", "-5", "and", ".5,", "$5", "or", "#1"]),
         ("wait…what—no", ["wait…", "what—", "no"]),
         ("f(x) is e.g.this", ["f(x)", "is", "e.g.this"]),

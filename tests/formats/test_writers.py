@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import subprocess
 import tempfile
 from dataclasses import replace
 from itertools import groupby, pairwise
@@ -21,6 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from asrcli.audio.ffmpeg_process import find_ffmpeg
 from asrcli.formats import FORMATS, format_of, transcript_schema
 from asrcli.options import CueOptions
 from asrcli.text.cues import shape
@@ -46,6 +48,11 @@ def write(name: str, source: Transcript, options: CueOptions = OPTIONS) -> str:
 
 def ms(seconds: float) -> int:
     return round(seconds * 1000)
+
+
+def seen(text: str) -> str:
+    """What a player shows: word joiners, which keep text from being markup, take no room; braces are full-width."""
+    return text.replace("\u2060", "").replace("｛", "{").replace("｝", "}")
 
 
 @pytest.fixture
@@ -87,9 +94,9 @@ def test_srt(source):
         (ms(cue.start), ms(cue.end)) for cue in cues
     ]
     for sub, cue in zip(read, cues, strict=True):
-        without = re.sub(r"(?m)^(- )?\[(Speaker \d|Ann [^]]*)\] ", r"\1", sub.content)
-        assert without == cue.text
-        assert [f"[{line.speaker}]" in sub.content for line in cue.lines if line.speaker] == [True] * sum(
+        shown = seen(sub.content)
+        assert re.sub(r"(?m)^(- )?\[(Speaker \d|Ann [^]]*)\] ", r"\1", shown) == cue.text
+        assert [f"[{line.speaker}]" in shown for line in cue.lines if line.speaker] == [True] * sum(
             line.speaker is not None for line in cue.lines
         )
     assert [sub.index for sub in read] == list(range(1, len(cues) + 1))
@@ -145,8 +152,7 @@ def test_ass(source, options):
     for event, cue in zip(read.events, cues, strict=True):
         assert abs(event.start - ms(cue.start)) <= 5
         assert abs(event.end - ms(cue.end)) <= 5
-        shown = event.plaintext.replace("\u2060", "")
-        assert shown == cue.text.replace("{", "｛").replace("}", "｝")
+        assert seen(event.plaintext) == cue.text
         assert sum(map(int, re.findall(r"\\k(\d+)", event.text))) * 10 == event.end - event.start
         names = dict.fromkeys(line.speaker.replace(",", ";") for line in cue.lines if line.speaker)
         assert event.name == " / ".join(names)
@@ -166,7 +172,7 @@ def test_lrc(source, options):
     ]
     assert [time for time, _ in spoken] == pytest.approx([cue.start for cue in cues], abs=0.0051)
     for (_, text), cue in zip(spoken, cues, strict=True):
-        named = re.sub(r"(^| )(Speaker \d|Ann \"A\"[^:]*): ", r"\1", text)
+        named = re.sub(r"(^| )(Speaker \d|Ann \"A\"[^:]*): ", r"\1", seen(text))
         assert named == " ".join(line.text for line in cue.lines)
 
 
@@ -305,6 +311,21 @@ def test_vtt_escapes_markup_and_arrows():
     assert write("vtt", Transcript("a.wav", 3.0, (segment,))) == (
         "WEBVTT\n\n00:00:00.000 --> 00:00:03.000\n<v R&amp;D &lt;x&gt;>a --&gt; &lt;b&gt; &amp; c</v>\n"
     )
+
+
+@pytest.mark.parametrize("name", ["srt", "vtt", "ass", "lrc"])
+def test_ffmpeg_shows_text_as_text(name, tmp_path):
+    """Other players' reader: it obeys tags, overrides, line breaks and stacked time tags, in every format."""
+    text = "[00:09.00] <b>bold</b> {\\an8} C:\\New --> x & y"
+    source = Transcript("a.wav", 9.0, (Segment(0, 1.0, 4.0, text),))
+    path = tmp_path / f"a.{name}"
+    path.write_text(write(name, source), encoding="utf-8")
+    command = [find_ffmpeg(), "-v", "error", "-i", str(path), "-f", "ass", "-"]
+    done = subprocess.run(command, capture_output=True, check=True, encoding="utf-8")
+    read = pysubs2.SSAFile.from_string(done.stdout.replace("\\{{}", "｛"), format_="ass")  # so ffmpeg writes a brace
+    (event,) = (event for event in read.events if event.plaintext)
+    assert (event.start, event.end) == (1000, 4000)
+    assert seen(event.plaintext).replace("\n", " ") == text
 
 
 def test_csv_leaves_formulas_alone():

@@ -13,6 +13,7 @@ from asrcli.text import segmentation
 from asrcli.text.breaks import GLUED, price
 from asrcli.text.cues import Cue, shape
 from asrcli.text.divide import Divider
+from asrcli.text.layout import Layout
 from asrcli.text.pieces import lanes
 from asrcli.text.presets import PRESETS
 from asrcli.text.schedule import Timing
@@ -310,6 +311,31 @@ def test_work_grows_with_the_length_not_its_square():
         return len(calls)
 
     assert prices(200) < 4.5 * prices(50)
+
+
+def test_tall_cues_are_set_without_trying_every_way():
+    settings_tried = []
+
+    class Counting(Layout):
+        def _cheapest(self, *stretch):
+            settings_tried.append(1)
+            return super()._cheapest(*stretch)
+
+    source = transcript(spoken("so it went on and on until the very end of that day " * 8))
+    (lane,) = lanes(source, 100_000, 42)
+    pieces = lane.pieces
+    layout = Counting(pieces, [0.0] * (len(pieces) + 1), CueOptions(max_lines=12), 0)
+    _, cuts = layout.best(0, len(pieces))
+    assert len(cuts) == 9
+    assert len(settings_tried) < 400  # there are millions of ways
+
+
+def test_a_word_wider_than_its_line_keeps_its_sentence_together():
+    address = "https://www.example.com/a/very/long/path/that/does/not/end?query=parameter&another=one"
+    said = f"It grew by a half in the first quarter. Visit {address} for details, or write to us."
+    shown = texts(shape(transcript(spoken(said)), CueOptions()))
+    assert f"Visit\n{address}" in "\n".join(shown)
+    assert not any(text.endswith("quarter. Visit") for text in shown)
 
 
 def test_two_voices_at_once_can_both_be_read():

@@ -124,12 +124,12 @@ _SPEAKERS: Mapping[str, tuple[str, _Read]] = {
     "cluster_threshold": ("cluster_threshold", _between(0, 2)),
 }
 _CUES: Mapping[str, tuple[str, _Read]] = {
-    "max_line_width": ("max_line_width", _whole(8, 1000)),
-    "max_line_width_cjk": ("max_line_width_cjk", _whole(4, 1000)),
-    "max_lines": ("max_lines", _whole(1, 100)),
+    "max_line_width": ("max_line_width", _whole(8, 200)),
+    "max_line_width_cjk": ("max_line_width_cjk", _whole(4, 100)),
+    "max_lines": ("max_lines", _whole(1, 10)),
     "max_words": ("max_words", _whole(1, 1000)),
     "min_cue": ("min_cue", _between(0, 60)),
-    "max_cue": ("max_cue", _between(0.5, 600)),
+    "max_cue": ("max_cue", _between(0.5, 60)),
     "max_cps": ("max_cps", _between(1, 1000)),
     "cue_gap": ("cue_gap", _whole(0, 240)),
     "dialogue": ("dialogue", _flag),
