@@ -193,7 +193,7 @@ def _need_extra() -> None:
 
     from asrcli.errors import MissingExtraError
 
-    for package in ("fastapi", "uvicorn", "websockets", "python_multipart", "prometheus_client"):
+    for package in ("fastapi", "uvicorn", "websockets", "python_multipart", "prometheus_client", "fastapi_offline"):
         if find_spec(package) is None:
             raise MissingExtraError(f"The server needs the package {package}.", "pip install 'asrcli[serve]'")
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
@@ -59,6 +60,9 @@ ERROR_BODIES: tuple[tuple[str, Callable[[Problem], dict[str, Any]]], ...] = (
     ("/", openai_replies.error_body),
 )
 
+#: only tells the API's description of keys: the door has checked them already
+_KEY = HTTPBearer(auto_error=False, description="Wanted only where the server has keys.")
+
 #: seconds between two looks for models that nobody uses, where their time is not shorter still
 _SWEEP, _LEAST_SWEEP = 5.0, 0.1
 #: nginx's word for a client that went away; nobody reads it
@@ -74,13 +78,17 @@ def create_app(settings: ServerSettings) -> FastAPI:
         title="asrcli",
         version=__version__,
         summary="Speech to text on your own machine, for the clients you already have.",
+        docs_url=None,  # FastAPI's page loads from afar; ours is one of `page`
+        redoc_url=None,
         lifespan=partial(_lifespan, settings),
     )
     app.state.settings = settings
     app.state.metrics = Metrics()
     app.state.keys = Keys(settings.api_keys)
-    for module in (health, openai, jobs, aliyun_rest, sensevoice, funasr_http, page, whisper_webservice, websocket):
+    for module in (health, page, websocket):
         app.include_router(module.router)
+    for module in (openai, jobs, aliyun_rest, sensevoice, funasr_http, whisper_webservice):
+        app.include_router(module.router, dependencies=[Depends(_KEY)])
     app.add_exception_handler(AsrcliError, _on_error)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)

@@ -28,7 +28,7 @@ _OPEN_PREFIX = "/page/assets/"
 #: pages that ask for the key themselves; without it they answer 401 and hold nothing of the server's
 _ASKING_PAGES = frozenset({"/", "/ws/v1/asr/test"})
 #: pages for which the browser must ask (any user name, the key as password)
-_PAGES = frozenset({"/docs", "/redoc"})
+_PAGES = frozenset({"/docs"})
 
 _QUERY_NAMES = frozenset({"token", "x_nls_token", "x-nls-token", "api_key"})
 

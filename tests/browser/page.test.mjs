@@ -187,6 +187,20 @@ describe("the page", { timeout: 600_000 }, () => {
     await accessible(page);
   });
 
+  it("describes the interfaces, and lets them be tried, without a network", async (context) => {
+    const { page, complaints, foreign } = await open(browser, `${url}/docs`);
+    context.after(() => page.close());
+    await page.locator(".opblock", { hasText: "/v1/audio/transcriptions" }).waitFor();
+    await shot(page, "docs");
+    const models = page.locator("#operations-OpenAI-list_models_v1_models_get");
+    await models.locator(".opblock-summary").click();
+    await models.locator(".try-out__btn").click();
+    await models.locator(".execute").click();
+    await models.locator(".live-responses-table", { hasText: "moonshine-tiny-en" }).waitFor();
+    assert.deepEqual(complaints, []);
+    assert.deepEqual(foreign, []);
+  });
+
   it("shows every frame of the live protocols on the test page", async (context) => {
     const { page, complaints } = await open(browser, `${url}/ws/v1/asr/test`);
     context.after(() => page.close());

@@ -1,4 +1,7 @@
-"""The pages for people: `/`, to transcribe with a browser, and `/ws/v1/asr/test`, to watch the live protocols.
+"""The pages for people: `/`, to transcribe with a browser, `/docs`, and `/ws/v1/asr/test`, to watch the live protocols.
+
+None of them loads anything from elsewhere: a private server may have no way out. Swagger UI comes in fastapi-offline's
+wheel, of which nothing but these two files is used.
 
 A page holds nothing of the server's, so without a key it is still answered, with 401, and asks for the key itself:
 scripts can then send it where a browser's own dialog would not, with WebSockets.
@@ -6,6 +9,7 @@ scripts can then send it where a browser's own dialog would not, with WebSockets
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +25,24 @@ router = APIRouter(include_in_schema=False)
 _HERE = Path(__file__).parent
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 _ASSETS = {file.name: file for file in (_HERE / "assets").iterdir() if file.suffix in _TYPES}
+_SWAGGER = {"swagger-ui-bundle.js", "swagger-ui.css"}
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; media-src blob:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 _HEADERS = {
     # Nothing but our own files, no inline script or style, no frame around us.
-    "content-security-policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; media-src blob:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
+    "content-security-policy": _POLICY,
     "permissions-policy": "microphone=(self), camera=(), geolocation=()",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
     "cache-control": "no-cache",
+}
+#: Swagger UI writes styles and images into the page
+_DOCS_HEADERS = _HEADERS | {
+    "content-security-policy": _POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'").replace(
+        "img-src 'self'", "img-src 'self' data:"
+    )
 }
 
 
@@ -53,6 +65,22 @@ async def asset(name: str) -> FileResponse:
     if file is None:
         raise NotFoundError("There is no such file.")
     return FileResponse(file, media_type=_TYPES[file.suffix], headers=_HEADERS)
+
+
+@router.get("/docs")
+async def docs() -> FileResponse:
+    """The HTTP interfaces, to be read and tried out."""
+    return FileResponse(_HERE / "docs.html", headers=_DOCS_HEADERS)
+
+
+@router.get("/docs/assets/{name}")
+async def docs_asset(name: str) -> FileResponse:
+    """Swagger UI's own files."""
+    package = find_spec("fastapi_offline")
+    if name not in _SWAGGER or package is None or package.origin is None:
+        raise NotFoundError("There is no such file.")
+    file = Path(package.origin).parent / "static" / name
+    return FileResponse(file, media_type=_TYPES[file.suffix], headers=_HEADERS | {"cache-control": "max-age=86400"})
 
 
 @router.get("/page/settings")

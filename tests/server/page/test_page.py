@@ -45,6 +45,29 @@ def test_pages_bring_everything_and_allow_nothing_else(client, path):
         assert found.headers["content-type"].startswith(("text/javascript", "text/css", "image/svg+xml"))
 
 
+def test_the_api_is_described_without_a_network(client):
+    answer = client.get("/docs", headers=HTML)
+    assert answer.status_code == 200
+    assert not re.search(r"<script[^>]*>[^<]|<style|\son\w+=|https?://", answer.text)
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'; script-src 'self';" in policy
+    assert "connect-src 'self'" in policy
+    assets = assets_of(client, "/docs")
+    names = {path.rpartition("/")[2] for path in assets}
+    assert names == {"docs.js", "icon.svg", "openapi.json", "swagger-ui-bundle.js", "swagger-ui.css"}
+    for asset in assets:
+        found = client.get(asset)
+        assert found.status_code == 200, asset
+        assert not re.search(r"(@import|url\()\s*['\"]?(https?:)?//", found.text), asset
+    for name in ("redoc.standalone.js", "..%2f__init__.py", "index.html"):
+        assert client.get(f"/docs/assets/{name}").status_code == 404
+    assert client.get("/redoc").status_code == 404
+    described = client.get("/openapi.json").json()
+    assert described["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"
+    assert described["paths"]["/v1/audio/transcriptions"]["post"]["security"]
+    assert "security" not in described["paths"]["/health"]["get"]
+
+
 def test_nothing_but_assets_is_served_as_such(client):
     for name in ("router.py", "..%2frouter.py", "%2e%2e/router.py", "index.html", ""):
         assert client.get(f"/page/assets/{name}").status_code == 404

@@ -1,0 +1,17 @@
+// The API's description, by Swagger UI, from this server alone.
+
+"use strict";
+
+(async () => {
+  const spec = await (await fetch("openapi.json")).json();
+  // Behind a proxy the server may lie in a folder, of which it knows nothing itself.
+  spec.servers = [{ url: new URL(".", location.href).href }];
+  globalThis.SwaggerUIBundle({
+    spec,
+    dom_id: "#api",
+    deepLinking: true,
+    docExpansion: "list",
+    defaultModelsExpandDepth: -1,
+    validatorUrl: null,
+  });
+})();
