@@ -20,6 +20,7 @@ NAMES = {
     "chunks": "speed and word errors by the length of chunks, drawn",
     "make_models": "a model as large as SenseVoice with random weights, for `versus --model`",
     "server": "`asrcli serve`: uploads against the command line; thousands of hostile requests",
+    "health": "how soon `/health` answers while every worker is busy",
     "vad": "what voice activity detection costs",
     "word_times": "how far word times are off",
     "diarization": "speed, memory and error rate of speakers in a long conversation",

@@ -138,7 +138,7 @@ async def _upload_all(url: str, paths: list[Path]) -> float:
 
         async def lane() -> None:
             while waiting:
-                answer = await _good(client, waiting.pop())
+                answer = await upload_good(client, waiting.pop())
                 answer.raise_for_status()
 
         begun = time.perf_counter()
@@ -146,7 +146,7 @@ async def _upload_all(url: str, paths: list[Path]) -> float:
         return time.perf_counter() - begun
 
 
-async def _good(client: httpx.AsyncClient, path: Path, **fields: str) -> httpx.Response:
+async def upload_good(client: httpx.AsyncClient, path: Path, **fields: str) -> httpx.Response:
     files = {"file": (path.name, await asyncio.to_thread(path.read_bytes))}
     return await client.post("/v1/audio/transcriptions", files=files, data={"model": "whisper-1", **fields})
 
@@ -185,10 +185,10 @@ class Attack:
         ]  # fmt: skip
 
     async def _good(self) -> int:
-        return (await _good(self._client, self._recording)).status_code
+        return (await upload_good(self._client, self._recording)).status_code
 
     async def _streamed(self) -> int:
-        return (await _good(self._client, self._recording, stream="true")).status_code
+        return (await upload_good(self._client, self._recording, stream="true")).status_code
 
     async def _left(self) -> str:
         """Goes away in the middle of the answer."""
@@ -343,7 +343,7 @@ async def _attack(
 ) -> tuple[Counter[str], int, int, tuple[str, str]]:
     limits = httpx.Limits(max_connections=64)
     async with httpx.AsyncClient(base_url=served.url, timeout=120, trust_env=False, limits=limits) as client:
-        first = (await _good(client, recording)).json()["text"]
+        first = (await upload_good(client, recording)).json()["text"]
         attack = Attack(served, client, recording, seed)
         numbers = iter(range(requests))
         before = 0
@@ -357,7 +357,7 @@ async def _attack(
 
         await asyncio.gather(*(lane() for _ in range(CLIENTS)))
         await asyncio.sleep(8)  # sessions that were left time out
-        last = (await _good(client, recording)).json()["text"]
+        last = (await upload_good(client, recording)).json()["text"]
         return attack.answers, before, served.memory(), (first, last)
 
 

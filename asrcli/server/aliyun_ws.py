@@ -210,7 +210,7 @@ class AliyunSession:
         while True:
             frame = await self._connection.receive(telling)
             if isinstance(frame, bytes):
-                await session.feed(decoder.push(frame))
+                await session.hear(decoder, frame)
                 continue
             header, _ = _read_directive(frame)
             if header.get("task_id") not in {None, task.id}:

@@ -16,8 +16,10 @@ Result = TypeVar("Result")
 
 #: WebSocket's close codes for a client without a key and for one that says nothing sensible
 UNAUTHORISED, POLICY = 4401, 1008
-#: frames kept for later while the server works at what it has; then the client must wait
-_MOST_HELD = 64
+#: frames, and bytes of them, kept for later while the server works at what it has; then the client must wait
+_MOST_HELD, _MOST_HELD_BYTES = 64, 32 << 20
+#: bytes of a text frame that holds a directive; reading JSON takes the event loop
+_MOST_TEXT = 1 << 20
 
 
 class IdleError(Exception):
@@ -81,7 +83,7 @@ class Connection:
         try:
             while not working.done():
                 # A client that sends on and on is not read from, and so not missed, until there is room again.
-                full = len(self._held) >= _MOST_HELD
+                full = len(self._held) >= _MOST_HELD or sum(map(len, self._held)) >= _MOST_HELD_BYTES
                 others = () if full else (self._receive(),)
                 await asyncio.wait({working, *others}, return_when=asyncio.FIRST_COMPLETED)
                 if not full and not working.done():
@@ -130,7 +132,9 @@ class Connection:
 
 
 def read_object(frame: str) -> dict[str, Any] | None:
-    """The JSON object in a text frame; None if it holds none."""
+    """The JSON object in a text frame; None if it holds none, or too much."""
+    if len(frame) > _MOST_TEXT:
+        return None
     try:
         body = json.loads(frame)
     except (ValueError, RecursionError):

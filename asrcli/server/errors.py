@@ -74,6 +74,13 @@ class UnavailableError(RequestError):
     code = "unavailable"
 
 
+class SlowClientError(RequestError):
+    """The request's body does not come."""
+
+    status = 408
+    code = "timeout"
+
+
 class TooLargeError(RequestError):
     """The body, or the recording in it, is larger than allowed."""
 
@@ -136,6 +143,13 @@ _TABLE: tuple[tuple[type[AsrcliError], int, str, str | None], ...] = (
 )
 
 
+def _told(error: AsrcliError, status: int) -> str:
+    """The message, and the hint where it is one for clients: many name options of the command line."""
+    # Messages about models hold paths of this machine.
+    secret = status >= 500 and not isinstance(error, ModelNotInstalledError)
+    return error.message if secret or "--" in error.hint or "asrcli " in error.hint else str(error)
+
+
 def problem_of(error: BaseException) -> Problem:
     """What a client is told of an error; of one that is not ours only that there was one: its text can tell secrets."""
     if isinstance(error, RequestError):
@@ -143,8 +157,6 @@ def problem_of(error: BaseException) -> Problem:
     if isinstance(error, AsrcliError):
         for kind, status, code, param in _TABLE:
             if isinstance(error, kind):
-                # Messages about models hold paths of this machine.
-                text = error.message if status >= 500 and not isinstance(error, ModelNotInstalledError) else str(error)
-                return Problem(status, text, code, param)
+                return Problem(status, _told(error, status), code, param)
         return Problem(500, error.message, error.code)
     return Problem(500, "The server failed at this request.", "internal_error")

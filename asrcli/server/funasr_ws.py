@@ -116,7 +116,7 @@ class _Sink:
         if self._session is None and self._recording is None:
             await self._open(utterance)
         if self._session is not None:
-            await self._session.feed(self._decoder.push(data))
+            await self._session.hear(self._decoder, data)
         elif self._recording is not None:
             await self._recording.write(data)
 

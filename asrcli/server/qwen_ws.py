@@ -109,7 +109,7 @@ class QwenSession:
         while True:
             frame = await self._connection.receive(telling)
             if isinstance(frame, bytes):
-                await session.feed(decoder.push(frame))
+                await session.hear(decoder, frame)
                 continue
             try:
                 kind, _ = _read(frame)
@@ -187,7 +187,7 @@ def _read(frame: str | bytes) -> tuple[str, dict[str, Any]]:
     kind = body.get("type") if body is not None else None
     payload = (body or {}).get("payload") or {}
     if kind not in {"start", "stop"} or not isinstance(payload, dict):
-        raise RefusedError(INVALID_MESSAGE, f"The message type {kind!r} is unknown.")
+        raise RefusedError(INVALID_MESSAGE, f"The message type {str(kind)[:40]!r} is unknown.")
     return str(kind), payload
 
 

@@ -67,7 +67,7 @@ class RealtimeSession:
             await self._obey(frame.strip())
         elif self._active:
             utterance = self._utterance or await self._open()
-            await utterance.session.feed(utterance.decoder.push(frame))
+            await utterance.session.hear(utterance.decoder, frame)
 
     async def _obey(self, command: str) -> None:
         name, _, value = command.partition(":")
@@ -91,7 +91,7 @@ class RealtimeSession:
                 await self._connection.send({"event": "hotwords_set", "hotwords": [word.text for word in hotwords]})
             case "LANGUAGE":
                 self._recognition = replace(self._recognition, language=language_code(value))
-                await self._connection.send({"event": "language_set", "language": value.strip()})
+                await self._connection.send({"event": "language_set", "language": value.strip()[:40]})
             case "POSTPROCESS_HOTWORDS":
                 self._replacements = _replacements(value)
                 pairs = [f"{wrong}=>{right}" for wrong, right in self._replacements]

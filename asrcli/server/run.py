@@ -11,36 +11,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-import h11
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from asrcli.errors import MachineError, UsageError
 from asrcli.server.app import create_app
 from asrcli.server.settings import ServerSettings
+from asrcli.server.wire import HttpProtocol, WebSocketProtocol
 
 #: whole recordings come in one frame from some FunASR clients
 _MAX_FRAME = 16 << 20
-_ONCE = frozenset({b"sec-websocket-key", b"sec-websocket-version"})
-
-
-class Protocol(H11Protocol):
-    """uvicorn's, forgiving one thing: Aliyun's SDK sends two keys and two versions in its WebSocket handshake.
-
-    It checks the answer against the first key, so the first of each is kept (protocol contract, section 3.7).
-    """
-
-    def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        seen: set[bytes] = set()
-        kept = []
-        for name, value in self.headers:
-            if name in _ONCE and name in seen:
-                continue
-            seen.add(name)
-            kept.append((name, value))
-        self.headers = kept
-        super().handle_websocket_upgrade(event)
 
 
 class Server(uvicorn.Server):
@@ -110,8 +90,8 @@ def configure(app: FastAPI, settings: ServerSettings) -> uvicorn.Config:
     """How uvicorn serves the application."""
     return uvicorn.Config(
         app,
-        http=Protocol,
-        ws="websockets-sansio",
+        http=HttpProtocol,
+        ws=WebSocketProtocol,
         ws_max_size=_MAX_FRAME,
         ws_ping_interval=None,  # FunASR clients that wait for a long decode answer no pings
         ssl_certfile=settings.certfile,

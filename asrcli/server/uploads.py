@@ -5,8 +5,10 @@ Form fields stay in memory, files go to the request's folder as they come. A cli
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
+import math
 import re
 import tempfile
 from collections.abc import AsyncIterator
@@ -22,7 +24,7 @@ from python_multipart.multipart import parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
 from asrcli.models.files import disk_errors
-from asrcli.server.errors import RequestError, TooLargeError
+from asrcli.server.errors import RequestError, SlowClientError, TooLargeError
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -104,17 +106,33 @@ async def capped(request: Request, limit: int) -> AsyncIterator[bytes]:
 
     Raises:
         TooLargeError: more than `limit` bytes are announced, or come.
+        SlowClientError: nothing comes for the settings' `idle_timeout`, or all of it takes their `request_timeout`.
         ClientDisconnect: the client went away.
     """
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit:
         raise _too_large(limit)
     total = 0
-    async for piece in request.stream():
+    async for piece in _brisk(request):
         total += len(piece)
         if total > limit:
             raise _too_large(limit)
         yield piece
+
+
+async def _brisk(request: Request) -> AsyncIterator[bytes]:
+    """The body's pieces, as long as they come: who sends a byte now and then would keep a place for ever."""
+    settings = request.app.state.settings
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + (settings.request_timeout or math.inf)
+    pieces = request.stream()
+    while True:
+        try:
+            yield await asyncio.wait_for(anext(pieces), min(settings.idle_timeout, deadline - loop.time()))
+        except StopAsyncIteration:  # noqa: PERF203 -- each piece has its own time
+            return
+        except (asyncio.TimeoutError, TimeoutError) as error:
+            raise SlowClientError("The request's body does not come.", "Send it again, without pauses.") from error
 
 
 def _too_large(limit: int) -> TooLargeError:

@@ -67,7 +67,13 @@ class LiveService:
                 follower = Streaming(partial(self._stream, streaming), hints, second)
             revise = await self._revision(stack, loaded, options)
             spoken = loaded.spec.languages if len(loaded.spec.languages) == 1 else (None,)
-            session = LiveSession(follower, options, language=recognition.language or spoken[0], revise=revise)
+            session = LiveSession(
+                follower,
+                options,
+                language=recognition.language or spoken[0],
+                revise=revise,
+                longest=self._settings.max_duration,
+            )
             stack.push_async_callback(session.close)
             yield session
 

@@ -6,6 +6,7 @@ Nothing here blocks the event loop: recognition is awaited, and long pieces of a
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,10 +18,12 @@ import numpy as np
 from asrcli.assemble import Assembler
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.options import RecognitionOptions, TextOptions
+from asrcli.server.errors import TooLargeError
 from asrcli.server.live.agreement import StablePrefix
 from asrcli.server.live.endpoint import Endpointer, EndpointOptions, Reason, Sentence
 from asrcli.server.live.following import Follower, Piece, Words
 from asrcli.server.live.nearfield import NearField
+from asrcli.server.live.pcm import PcmDecoder
 from asrcli.server.live.turns import Urgency
 from asrcli.server.live.wording import shown
 from asrcli.transcript import Segment, Word, join_words
@@ -28,6 +31,8 @@ from asrcli.vad.types import WINDOW, SpeechDetector
 
 #: samples heard at a time, so that other connections get their turn
 _PIECE = SAMPLE_RATE // 2
+#: bytes of a frame turned into samples at a time
+_BYTES = 1 << 16
 #: samples heard at once, at least: VAD of 128 ms costs half of what four times 32 ms do
 _GATHER = 4 * WINDOW
 #: sentences that may wait for recognition before more audio is taken: a client may send faster than it speaks
@@ -115,6 +120,7 @@ class LiveSession:
         *,
         language: str | None = None,
         revise: Revise | None = None,
+        longest: float = math.inf,
         detector: SpeechDetector | None = None,
     ) -> None:
         """Begin a stream.
@@ -124,12 +130,14 @@ class LiveSession:
             options: what the client asks for.
             language: what is spoken, as far as that is known beforehand.
             revise: the text steps.
+            longest: seconds of the whole stream.
             detector: where speech probabilities come from; None: the embedded Silero.
         """
         self._follower = follower
         self._options = options
         self._language = language
         self._revise = revise
+        self._longest = longest
         self._endpointer = Endpointer(options.endpoint, detector=detector)
         self._nearfield = NearField(options.nearfield) if options.nearfield else None
         self._gathered = np.empty(0, np.float32)
@@ -152,7 +160,13 @@ class LiveSession:
         return (self._endpointer.position + len(self._gathered)) / SAMPLE_RATE
 
     async def feed(self, samples: Samples) -> None:
-        """Hear the next (n,) samples at 16 kHz; waits while much is left to recognise."""
+        """Hear the next (n,) samples at 16 kHz; waits while much is left to recognise.
+
+        Raises:
+            TooLargeError: the stream is longer than streams may be.
+        """
+        if self.heard > self._longest:
+            raise TooLargeError(f"The stream is longer than {self._longest:g} s.", "Begin another.")
         for start in range(0, len(samples), _PIECE):
             self._hear(samples[start : start + _PIECE])
             while len(self._ended) > _BACKLOG and not self._over:
@@ -160,6 +174,15 @@ class LiveSession:
                 await self._room.wait()
             if start:
                 await asyncio.sleep(0)
+
+    async def hear(self, decoder: PcmDecoder, data: bytes) -> None:
+        """`feed` for a frame of the stream's bytes: little by little, as frames may hold whole recordings.
+
+        Raises:
+            TooLargeError: as `feed`.
+        """
+        for start in range(0, len(data), _BYTES):
+            await self.feed(decoder.push(data[start : start + _BYTES]))
 
     def finish(self) -> None:
         """The speaker has stopped: end the sentence at hand. `events` ends when all has been said."""

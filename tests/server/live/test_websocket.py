@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import socket
 
 import pytest
 import websockets
+
+from asrcli.server import wire
 
 from .conftest import PATIENCE, Client, pcm, plain, silence
 
@@ -126,3 +130,48 @@ def test_many_speakers_at_once_hear_each_their_own(server, speech):
     texts = asyncio.run(all_at_once())
     assert all(text.startswith("it was the best of times") for text in texts[::2])
     assert all("foolishness" in text for text in texts[1::2])
+
+
+def test_who_never_reads_is_let_go(serving, monkeypatch):
+    monkeypatch.setattr(wire, "WRITE_TIMEOUT", 0.5)
+
+    async def shout(server):
+        line = socket.socket()
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        line.connect(("127.0.0.1", server.port))
+        line.setblocking(False)
+        options = {"sock": line, "max_queue": 1, "ping_interval": None, "compression": None}
+        async with websockets.connect(f"{server.ws}/", **options) as deaf:
+            words = "HOTWORDS:" + ",".join(f"word{number}" for number in range(20_000))
+            with contextlib.suppress(websockets.ConnectionClosed, ConnectionError):
+                for _ in range(200):  # each is answered, at length
+                    await asyncio.wait_for(deaf.send(words), PATIENCE)
+                raise AssertionError("it went on for ever")
+
+    with serving() as server:
+        asyncio.run(shout(server))
+        with server.client() as http:
+            assert "asrcli_live_sessions 0.0" in http.get("/metrics").text
+
+
+def test_a_stream_and_a_directive_have_bounds(serving, talk, speech):
+    async def endless(client):
+        await client.tell({"mode": "2pass", "wav_name": "a", "is_speaking": True})
+        await client.play(silence(5))
+        failed = await client.hear()
+        await client.tell({"is_speaking": False})
+        await client.tell({"mode": "2pass", "wav_name": "b", "is_speaking": True})
+        await client.play(silence(2))
+        await client.tell({"is_speaking": False})
+        return failed, await client.hear()
+
+    with serving(max_duration=3) as server:
+        failed, after = talk("/", endless, to=server)
+        assert (failed["is_final"], "longer than 3 s" in failed["error"]) == (True, True)
+        assert (after["wav_name"], after["is_final"], "error" in after) == ("b", True, False)
+
+        async def wordy(client):
+            await client.tell(START | {"padding": "x" * (2 << 20)})
+            return (await client.hear())["header"]["status"]
+
+        assert talk("/ws/v1/asr", wordy, to=server) == 40000002

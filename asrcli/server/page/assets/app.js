@@ -14,6 +14,7 @@ let server = null;
 let queue = Promise.resolve();
 let busy = 0;
 let recording = null;
+const early = []; // files that came before the server's answer
 
 // -- server and options
 
@@ -43,6 +44,7 @@ async function connect() {
   $("speakers-label").hidden = !server.diarization;
   $("key-open").hidden = !server.keyed;
   showLanguages();
+  take(early.splice(0));
 }
 
 function showLanguages() {
@@ -59,11 +61,14 @@ const chosen = () => ({ model: $("model").value, language: $("language").value }
 // -- files
 
 function take(files) {
+  if (!server) {
+    early.push(...files);
+    return;
+  }
   for (const file of files) transcribe(file, file.name);
 }
 
 function transcribe(blob, name) {
-  if (!server) return trouble("Wait until the server answers.");
   if (blob.size > server.max_upload) {
     return trouble(`${name} is larger than this server takes (${Math.floor(server.max_upload / 2 ** 20)} MB).`);
   }

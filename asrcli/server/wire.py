@@ -1,0 +1,100 @@
+"""uvicorn's protocols, with one thing forgiven to clients, and bounds on how slow they may be.
+
+uvicorn waits for ever: for a request's head that comes byte by byte, and for a client that does not read what it is
+sent. Bodies have a bound of their own where they are read (`uploads`), and so have frames (`connection`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+#: seconds for a request's head, from the connection or its first byte on
+HEAD_TIMEOUT = 30.0
+#: seconds in which a client must read something of what waits for it
+WRITE_TIMEOUT = 60.0
+
+_ONCE = frozenset({b"sec-websocket-key", b"sec-websocket-version"})
+
+
+class _Impatient:
+    """A connection that is cut if its client does not read."""
+
+    loop: asyncio.AbstractEventLoop
+    transport: asyncio.Transport
+    _write_timer: asyncio.TimerHandle | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop()
+        super().connection_lost(exc)  # type: ignore[misc]
+
+    def pause_writing(self) -> None:
+        super().pause_writing()  # type: ignore[misc]
+        self._write_timer = self.loop.call_later(WRITE_TIMEOUT, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._stop()
+        super().resume_writing()  # type: ignore[misc]
+
+    def _stop(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+
+
+class WebSocketProtocol(_Impatient, WebSocketsSansIOProtocol):
+    """One WebSocket."""
+
+
+class HttpProtocol(_Impatient, H11Protocol):
+    """One HTTP connection."""
+
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._wait_for_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        # Behind an answer these bytes are the next head, or what is left of a body that nobody reads any more.
+        if self._head_timer is None and not self._busy:
+            self._wait_for_head()
+        super().data_received(data)
+        if self._busy:
+            self._stop_waiting()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """Hand the connection over, the first of each repeated header alone.
+
+        Aliyun's SDK sends two keys and two versions in its handshake, and checks the answer against the first key
+        (protocol contract, section 3.7).
+        """
+        self._stop_waiting()
+        seen: set[bytes] = set()
+        kept = []
+        for name, value in self.headers:
+            if name in _ONCE and name in seen:
+                continue
+            seen.add(name)
+            kept.append((name, value))
+        self.headers = kept
+        super().handle_websocket_upgrade(event)
+
+    @property
+    def _busy(self) -> bool:
+        """Whether a request is being answered."""
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _wait_for_head(self) -> None:
+        self._head_timer = self.loop.call_later(HEAD_TIMEOUT, self.transport.close)
+
+    def _stop_waiting(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None

@@ -1,0 +1,97 @@
+"""Clients that take their time, on purpose or not, keep nothing of the server's for long."""
+
+from __future__ import annotations
+
+import select
+import socket
+import threading
+import time
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from asrcli.server import run, wire
+
+HEAD = b"POST /v1/audio/transcriptions HTTP/1.1\r\nhost: x\r\ncontent-type: multipart/form-data; boundary=b\r\n"
+PART = b'--b\r\ncontent-disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
+
+
+@pytest.fixture(scope="module")
+def brisk(serving):
+    with serving(idle_timeout=0.5, max_duration=60) as server:
+        yield server
+
+
+def drip(line, data, every=0.05):
+    """Send a byte now and then until the other side has had enough; what it said."""
+    for number in range(2000):
+        if select.select([line], [], [], every)[0]:
+            return line.recv(1000)
+        line.sendall(data[number % len(data) :][:1])
+    raise AssertionError("it listened for ever")
+
+
+@pytest.mark.parametrize("first", [b"", b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n"])
+def test_a_head_that_comes_byte_by_byte(brisk, monkeypatch, first):
+    monkeypatch.setattr(wire, "HEAD_TIMEOUT", 0.5)
+    with socket.create_connection(("127.0.0.1", brisk.port), timeout=60) as line:
+        if first:
+            line.sendall(first)
+            answer = b""
+            while not answer.endswith(b'{"status":"ok"}'):
+                answer += line.recv(1000)
+        assert drip(line, b"GET / HTTP/1.1\r\nx: " + b"x" * 5000) == b""
+
+
+def test_a_body_that_does_not_come(brisk):
+    with socket.create_connection(("127.0.0.1", brisk.port), timeout=60) as line:
+        line.sendall(HEAD + b"content-length: 100000\r\n\r\n" + PART)
+        assert line.recv(1000).startswith(b"HTTP/1.1 408 ")
+    with brisk.client() as client:
+        assert client.get("/health").status_code == 200
+        deadline = time.monotonic() + 30
+        while list(brisk.app.state.service.workspace_root.iterdir()):
+            assert time.monotonic() < deadline
+
+
+def test_a_body_that_comes_byte_by_byte(serving):
+    with (
+        serving(idle_timeout=30, request_timeout=1) as server,
+        socket.create_connection(("127.0.0.1", server.port), timeout=60) as line,
+    ):
+        line.sendall(HEAD + b"content-length: 100000\r\n\r\n" + PART)
+        assert drip(line, b"x" * 5000).startswith(b"HTTP/1.1 408 ")
+
+
+def test_an_answer_that_nobody_reads(serving, monkeypatch):
+    monkeypatch.setattr(wire, "WRITE_TIMEOUT", 0.5)
+    lost = threading.Event()
+
+    class Watched(wire.HttpProtocol):
+        def connection_lost(self, exc):
+            super().connection_lost(exc)
+            lost.set()
+
+    monkeypatch.setattr(run, "HttpProtocol", Watched)
+    ask = b"GET /docs/assets/swagger-ui-bundle.js HTTP/1.1\r\nhost: x\r\n\r\n"
+    with serving() as server, socket.socket() as line:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        line.connect(("127.0.0.1", server.port))
+        line.sendall(ask * 8)
+        assert lost.wait(60), "it waited for ever"
+
+
+def test_hours_of_silence_in_a_small_file(brisk, tmp_path):
+    bomb = tmp_path / "bomb.flac"
+    with sf.SoundFile(bomb, "w", 16000, 1, "PCM_16", format="FLAC") as file:
+        for _ in range(600):
+            file.write(np.zeros(16000 * 10, np.int16))
+    assert bomb.stat().st_size < 1 << 20
+    with brisk.client() as client:
+        for body in (bomb.read_bytes(), bomb.read_bytes()[:4] + bytes(22) + bomb.read_bytes()[26:]):
+            answer = client.post("/v1/audio/transcriptions", files={"file": body})
+            assert answer.status_code in {400, 413}
+            assert answer.elapsed.total_seconds() < 30
+        answer = client.post("/v1/audio/transcriptions", files={"file": bomb.read_bytes()})
+        assert answer.json()["error"]["code"] == "too_large"
