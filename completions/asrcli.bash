@@ -16,8 +16,8 @@ _asrcli_command() {
             ;;
         serve)
             commands=''
-            options='--host -p --port --funasr-port --certfile --keyfile --drain-timeout -m --model --streaming-model --model-dir --offline -j --num-threads --preload --no-preload --model-ttl --nearfield-threshold --aliyun-status --api-key --api-key-file --cors-origin --allow-url-fetch --fetch-network --max-upload --max-duration --max-queue --request-timeout --idle-timeout --data-dir --job-ttl --webhook-secret -q --quiet --log-json --config --debug -h --help'
-            valued='--host -p --port --funasr-port --certfile --keyfile --drain-timeout -m --model --streaming-model --model-dir -j --num-threads --model-ttl --nearfield-threshold --aliyun-status --api-key --api-key-file --cors-origin --fetch-network --max-upload --max-duration --max-queue --request-timeout --idle-timeout --data-dir --job-ttl --webhook-secret --config'
+            options='--host -p --port --funasr-port --certfile --keyfile --drain-timeout -m --model --streaming-model --model-dir --offline -j --num-threads --preload --no-preload --model-ttl --nearfield-threshold --aliyun-status --api-key --api-key-file --cors-origin --allow-url-fetch --fetch-network --max-upload --max-duration --max-queue --max-sessions --request-timeout --idle-timeout --data-dir --job-ttl --webhook-secret -q --quiet --log-json --config --debug -h --help'
+            valued='--host -p --port --funasr-port --certfile --keyfile --drain-timeout -m --model --streaming-model --model-dir -j --num-threads --model-ttl --nearfield-threshold --aliyun-status --api-key --api-key-file --cors-origin --fetch-network --max-upload --max-duration --max-queue --max-sessions --request-timeout --idle-timeout --data-dir --job-ttl --webhook-secret --config'
             argument=''
             ;;
         models)
@@ -231,6 +231,7 @@ _asrcli_value() {
         'serve --max-upload') argument=any ;;
         'serve --max-duration') argument=any ;;
         'serve --max-queue') argument=any ;;
+        'serve --max-sessions') argument=any ;;
         'serve --request-timeout') argument=any ;;
         'serve --idle-timeout') argument=any ;;
         'serve --data-dir') argument=dir ;;

@@ -113,6 +113,7 @@ complete -c asrcli -n '__fish_seen_subcommand_from serve' -l fetch-network -r -d
 complete -c asrcli -n '__fish_seen_subcommand_from serve' -l max-upload -r -d 'Largest request: 500MB, 2GB'
 complete -c asrcli -n '__fish_seen_subcommand_from serve' -l max-duration -r -d 'Longest recording'
 complete -c asrcli -n '__fish_seen_subcommand_from serve' -l max-queue -r -d 'Requests that may wait'
+complete -c asrcli -n '__fish_seen_subcommand_from serve' -l max-sessions -r -d 'Live streams at a time'
 complete -c asrcli -n '__fish_seen_subcommand_from serve' -l request-timeout -r -d 'Longest time for a request, waiting included'
 complete -c asrcli -n '__fish_seen_subcommand_from serve' -l idle-timeout -r -d 'Close a live session after S seconds without a frame'
 complete -c asrcli -n '__fish_seen_subcommand_from serve' -l data-dir -r -a '(__fish_complete_directories)' -d 'Where jobs are kept'

@@ -4,7 +4,7 @@ libsndfile, in this process, reads wav, flac, ogg, opus, mp3 and their kin, and 
 process of its own, reads the rest, and whatever libsndfile refuses. A stream is decoded as it comes wherever its
 container allows: WAV and raw PCM here, the rest by ffmpeg from its stdin. It is kept in a temporary file first
 where the container wants seeking (MP4 with its index at the end), or where there is no ffmpeg (libsndfile wants
-a file).
+a file). Of a guarded source, one that a stranger has sent, nothing but WAV is read in this process.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def open_audio(source: Source, options: AudioOptions) -> AudioStream:
     """
     _check(options)
     if source.path is not None:
-        return _open_file(source.path, options)
+        return _open_file(source.path, options, guarded=source.guarded)
     if source.stream is None:
         raise UsageError(f"{source.name} names neither a file nor a stream.")
     return _open_stream(source.stream, options)
@@ -95,7 +95,7 @@ def _check(options: AudioOptions) -> None:
         )
 
 
-def _open_file(path: Path, options: AudioOptions) -> AudioStream:
+def _open_file(path: Path, options: AudioOptions, *, guarded: bool = False) -> AudioStream:
     descriptor, status, head = open_file(path, raw=bool(options.raw))
     watch = Watch(path, status)
     seen = Survey() if options.raw else survey(_reading(descriptor), status.st_size, thorough=True)
@@ -104,7 +104,7 @@ def _open_file(path: Path, options: AudioOptions) -> AudioStream:
         return FfmpegReader(file_url(path), options, seek=at, lacking=lambda: seen.lacking)
 
     try:
-        reader = _in_process(descriptor, head, options, seen)
+        reader = _in_process(descriptor, head, options, seen, guarded=guarded)
     except AudioDecodeError as refused:
         reader = _otherwise(partial(by_ffmpeg, options.start), _cut_off(refused, seen.lacking))
     reader = reader or by_ffmpeg(options.start)
@@ -161,7 +161,9 @@ def _open_spooled(head: bytes, stream: BinaryIO, options: AudioOptions) -> Audio
     return opened
 
 
-def _in_process(descriptor: int, head: bytes, options: AudioOptions, survey: Survey) -> Reader | None:
+def _in_process(
+    descriptor: int, head: bytes, options: AudioOptions, survey: Survey, *, guarded: bool = False
+) -> Reader | None:
     """A reader in this process, which owns the descriptor from now on; None (and closed) where ffmpeg shall read it.
 
     Raises:
@@ -170,7 +172,10 @@ def _in_process(descriptor: int, head: bytes, options: AudioOptions, survey: Sur
     if options.raw:
         size = os.fstat(descriptor).st_size
         return _raw(os.fdopen(descriptor, "rb"), b"", options.raw, size=size, owned=True)
-    if options.track or decoder_for(head) == "ffmpeg":
+    header = wav_header(head)
+    # Decoders of compressed sound have had holes; plain samples need none.
+    apart = guarded and not (header and header.encoding) and _have_ffmpeg()
+    if options.track or apart or decoder_for(head) == "ffmpeg":
         os.close(descriptor)
         return None
     if not survey.whole:
@@ -180,7 +185,6 @@ def _in_process(descriptor: int, head: bytes, options: AudioOptions, survey: Sur
         if survey.streams:
             # From a pipe libsndfile reads to the end, whatever length it makes of the head.
             return SoundReader(_piped(os.fdopen(descriptor, "rb")), length=survey.length)
-    header = wav_header(head)
     if header and header.encoding and header.size is None:
         # The recorder could not go back to write the length, or was cut off: libsndfile would see no samples.
         os.lseek(descriptor, header.offset, os.SEEK_SET)

@@ -26,6 +26,8 @@ class Source:
     name: str
     path: Path | None = None
     stream: BinaryIO | None = None
+    #: whether the file is a stranger's: what can be decoded in a process of its own, is
+    guarded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,6 +134,9 @@ class Arguments:
     max_upload: Annotated[int, _Limit(metavar="SIZE", parser=_size, help="Largest request: 500MB, 2GB.")] = 2 * _BIG
     max_duration: Annotated[float, _Limit(metavar="S", min=1, help="Longest recording.")] = 24 * 3600.0
     max_queue: Annotated[int, _Limit(metavar="N", min=0, help="Requests that may wait; one more is answered 429.")] = 64
+    max_sessions: Annotated[
+        int, _Limit(metavar="N", min=0, help="Live streams at a time; one more is told to come later; 0: no limit.")
+    ] = 256
     request_timeout: Annotated[
         float, _Limit(metavar="S", min=0, help="Longest time for a request, waiting included; 0: no limit.")
     ] = 3600.0

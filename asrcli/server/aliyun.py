@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from asrcli.options import TextOptions
+from asrcli.options import Hotword, TextOptions
 from asrcli.server.errors import Problem
+from asrcli.text.hotwords import parse_hotwords
 
 SUCCESS = 20000000
 
@@ -12,16 +13,27 @@ _BY_HTTP = {
     401: (40000001, "AUTHENTICATION_FAILED"),
     403: (40000001, "AUTHENTICATION_FAILED"),
     404: (40000003, "INVALID_PARAMETER"),
+    408: (40000004, "IDLE_TIMEOUT"),
     413: (40000002, "INVALID_MESSAGE"),
     429: (40000005, "TOO_MANY_REQUESTS"),
 }
 _BY_CODE = {
+    "not_found": (40010001, "DEFAULT_CLIENT_ERROR"),
     "invalid_audio": (40270003, "DECODE_ERROR"),
     "unsupported_sample_rate": (41010101, "UNSUPPORTED_SAMPLE_RATE"),
     "empty_audio": (40000002, "INVALID_MESSAGE"),
     "unsupported_language": (40000003, "INVALID_PARAMETER"),
     "invalid_request": (40000003, "INVALID_PARAMETER"),
 }
+
+
+def vocabulary(value: object) -> tuple[Hotword, ...]:
+    """`vocabulary_id`: funasr-api's hotwords with weights; ids of Aliyun's own tables mean nothing here.
+
+    Raises:
+        UsageError: a weight that cannot be.
+    """
+    return parse_hotwords(value, spaced=True) if isinstance(value, str) and " " in value.strip() else ()
 
 
 def text_options(*, marks: bool, disfluency: bool) -> TextOptions:
@@ -33,4 +45,4 @@ def status_of(problem: Problem) -> tuple[int, str]:
     """Aliyun's status and funasr-api's error code of a problem."""
     if problem.status >= 500:
         return 50000000, "DEFAULT_SERVER_ERROR"
-    return _BY_HTTP.get(problem.status) or _BY_CODE.get(problem.code) or (40000000, "DEFAULT_CLIENT_ERROR")
+    return _BY_CODE.get(problem.code) or _BY_HTTP.get(problem.status) or (40000000, "DEFAULT_CLIENT_ERROR")

@@ -26,11 +26,10 @@ from asrcli.options import (
     SpeakerOptions,
     TranscribeOptions,
 )
-from asrcli.server.aliyun import SUCCESS, status_of, text_options
+from asrcli.server.aliyun import SUCCESS, status_of, text_options, vocabulary
 from asrcli.server.errors import Problem, RequestError
 from asrcli.server.transcription import Ask, Service
 from asrcli.server.uploads import Upload, Workspace, read_form, save_body
-from asrcli.text.hotwords import parse_hotwords
 from asrcli.transcript import Segment, Transcript
 
 router = APIRouter(prefix="/stream/v1", tags=["Aliyun"])
@@ -56,7 +55,11 @@ class RateError(RequestError):
     code = "unsupported_sample_rate"
 
 
-@router.post("/asr", openapi_extra={"requestBody": {"content": {"application/octet-stream": {}}}})
+@router.post(
+    "/asr",
+    summary="Recognise a recording",
+    openapi_extra={"requestBody": {"content": {"application/octet-stream": {}}}},
+)
 async def recognise(
     request: Request,
     *,
@@ -139,9 +142,8 @@ def _raw_format(upload: Upload, audio_format: str | None, rate: int) -> RawForma
 
 
 def _vocabulary(text: str) -> tuple[Hotword, ...]:
-    """`vocabulary_id`: hotwords with weights (funasr-api); ids of Aliyun's own tables mean nothing here."""
     try:
-        return parse_hotwords(text, spaced=True)
+        return vocabulary(text)
     except UsageError as error:
         raise RequestError(error.message, error.hint, param="vocabulary_id") from error
 
@@ -187,7 +189,7 @@ def error_body(problem: Problem) -> dict[str, Any]:
     }
 
 
-@router.get("/asr/models")
+@router.get("/asr/models", summary="The installed models")
 def models(request: Request) -> dict[str, Any]:
     """The installed models, in both forms that funasr-api has had."""
     pool = request.app.state.pool
@@ -225,7 +227,7 @@ def models(request: Request) -> dict[str, Any]:
     }
 
 
-@router.get("/asr/health")
+@router.get("/asr/health", summary="Health, with a key")
 def health(request: Request) -> dict[str, Any]:
     """funasr-api's health; needs the key, unlike `/health`."""
     loaded = request.app.state.pool.loaded

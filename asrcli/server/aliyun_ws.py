@@ -7,21 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
 from asrcli.errors import AsrcliError
-from asrcli.options import Hotword, RecognitionOptions
-from asrcli.server.aliyun import status_of, text_options
+from asrcli.options import RecognitionOptions
+from asrcli.server.aliyun import status_of, text_options, vocabulary
 from asrcli.server.connection import IdleError, read_object
 from asrcli.server.context import Context
 from asrcli.server.errors import problem_of
 from asrcli.server.languages import language_code
+from asrcli.server.live.compressed import CompressedStream
 from asrcli.server.live.endpoint import EndpointOptions
-from asrcli.server.live.pcm import PcmDecoder
-from asrcli.server.live.session import LiveOptions, LiveSession, Partial, SentenceBegan, SentenceEnded
+from asrcli.server.live.session import LiveOptions, LiveSession, Partial, PcmStream, SentenceBegan, SentenceEnded
 from asrcli.server.live.wording import run_on
-from asrcli.text.hotwords import parse_hotwords
 from asrcli.transcript import Word
 
 OK = 20000000
@@ -33,7 +33,9 @@ WRONG_STATE = 40010005
 BAD_RATE = 41010101
 
 _RATES = (8000, 16000, 22050, 24000, 32000, 44100, 48000)
-_FORMATS = ("pcm", "wav")
+_SAMPLES = ("pcm", "wav")
+#: decoded by ffmpeg while they come
+_COMPRESSED = ("opus", "speex", "amr", "mp3", "aac")
 _FLAGS = ("enable_inverse_text_normalization", "enable_intermediate_result", "enable_punctuation_prediction")
 
 
@@ -90,6 +92,7 @@ class _Task:
     rate: int
     options: LiveOptions
     words: bool
+    compressed: bool
     #: what has ended so far, for the one result of SpeechRecognizer
     texts: list[str] = field(default_factory=list)
 
@@ -118,13 +121,14 @@ def _read_start(header: dict[str, Any], payload: dict[str, Any]) -> _Task:
     rate = payload.get("sample_rate", 16000)
     if rate not in _RATES:
         raise ProtocolError(BAD_RATE, f"Gateway:UNSUPPORTED_SAMPLE_RATE:{rate!r} is none of {_RATES}")
-    if str(payload.get("format", "pcm")).lower() not in _FORMATS:
-        raise ProtocolError(BAD_PARAMETER, "Gateway:PARAMETER_INVALID:streams take the formats pcm and wav")
+    encoding = str(payload.get("format", "pcm")).lower()
+    if encoding not in {*_SAMPLES, *_COMPRESSED}:
+        raise ProtocolError(BAD_PARAMETER, f"Gateway:PARAMETER_INVALID:the format {encoding[:40]!r} is unknown")
     # The flags default to Aliyun's values for its own clients, who send an appkey, and to true for the others.
     flag = not header.get("appkey")
     silence = _number(payload, "max_sentence_silence", 800, 200, 6000) / 1000
     itn, partials, marks = (_flag(payload, name, flag) for name in _FLAGS)
-    hotwords = _vocabulary(payload.get("vocabulary_id"))
+    hotwords = vocabulary(payload.get("vocabulary_id"))
     return _Task(
         dialect,
         id=str(header.get("task_id") or uuid.uuid4().hex),
@@ -139,12 +143,8 @@ def _read_start(header: dict[str, Any], payload: dict[str, Any]) -> _Task:
             partials=partials,
         ),
         words=_flag(payload, "enable_words", False),
+        compressed=encoding in _COMPRESSED,
     )
-
-
-def _vocabulary(value: Any) -> tuple[Hotword, ...]:
-    """funasr-api's hotwords with weights; ids of Aliyun's own tables mean nothing here."""
-    return parse_hotwords(value) if isinstance(value, str) and " " in value.strip() else ()
 
 
 def _flag(payload: dict[str, Any], name: str, default: bool) -> bool:
@@ -206,18 +206,24 @@ class AliyunSession:
 
     async def _hear(self, session: LiveSession, task: _Task, telling: asyncio.Task[None]) -> None:
         """Take audio until the stop directive."""
-        decoder = PcmDecoder(task.rate)
+        async with AsyncExitStack() as stack:
+            ear: CompressedStream | PcmStream = PcmStream(session, task.rate)
+            if task.compressed:
+                ear = await stack.enter_async_context(CompressedStream(session))
+            await self._listen(ear, task, telling)
+            await self._connection.during(ear.finish())
+        session.finish()
+
+    async def _listen(self, ear: CompressedStream | PcmStream, task: _Task, telling: asyncio.Task[None]) -> None:
         while True:
             frame = await self._connection.receive(telling)
             if isinstance(frame, bytes):
-                await session.hear(decoder, frame)
+                await ear.hear(frame)
                 continue
             header, _ = _read_directive(frame)
             if header.get("task_id") not in {None, task.id}:
                 raise ProtocolError(BAD_MESSAGE, "Gateway:MESSAGE_INVALID:task_id is not the one that was started")
             if header.get("name") == task.dialect.stop:
-                await session.feed(decoder.finish())
-                session.finish()
                 return
             if header.get("name") == task.dialect.start:
                 raise ProtocolError(WRONG_STATE, "Gateway:STATE_INVALID:the task has been started already")

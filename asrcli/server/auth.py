@@ -30,6 +30,7 @@ _ASKING_PAGES = frozenset({"/", "/ws/v1/asr/test"})
 #: pages for which the browser must ask (any user name, the key as password)
 _PAGES = frozenset({"/docs"})
 
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _QUERY_NAMES = frozenset({"token", "x_nls_token", "x-nls-token", "api_key"})
 
 
@@ -132,11 +133,22 @@ class Door:
                 return problem_of(ForbiddenError("WebSockets of this web origin are not allowed."))
             return None
         path = scope["path"]
+        if not self._keys and self._is_foreign(scope):
+            return problem_of(ForbiddenError("Pages of other sites may not use this server.", "Give it keys."))
         if state["authorised"] or path in OPEN_PATHS or path.startswith(_OPEN_PREFIX):
             return None
         if path in _ASKING_PAGES and scope["method"] in {"GET", "HEAD"} and _wants_html(scope):
             return None  # the page answers 401
         return problem_of(UnauthorisedError("Missing or wrong API key.", "Send: Authorization: Bearer KEY."))
+
+    def _is_foreign(self, scope: Scope) -> bool:
+        """Whether a page of another site sends this behind its reader's back; browsers say so.
+
+        Without keys nothing else would tell a form that is sent from anywhere to a server on the reader's own machine.
+        """
+        headers = Headers(scope=scope)
+        allowed = headers.get("origin") in self._origins or "*" in self._origins
+        return scope["method"] not in _SAFE and headers.get("sec-fetch-site") == "cross-site" and not allowed
 
     def _client(self, scope: Scope, offered: list[str]) -> str:
         """Who takes turns with others. Keys count only where they are checked: anybody can invent one."""

@@ -23,7 +23,11 @@ from asrcli.transcript import Segment
 router = APIRouter(tags=["FunASR"])
 
 
-@router.post("/recognition", openapi_extra=form_of({"audio": {"type": "string", "format": "binary"}}, ["audio"]))
+@router.post(
+    "/recognition",
+    summary="Recognise a recording",
+    openapi_extra=form_of({"audio": {"type": "string", "format": "binary"}}, ["audio"]),
+)
 async def recognition(request: Request) -> dict[str, Any]:
     """Recognise one file; times of sentences in milliseconds."""
     service: Service = request.app.state.service

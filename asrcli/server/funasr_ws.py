@@ -16,9 +16,8 @@ from asrcli.server.context import Context
 from asrcli.server.errors import problem_of
 from asrcli.server.funasr_fields import Utterance
 from asrcli.server.funasr_replies import acknowledgement, failure, result
-from asrcli.server.live.pcm import PcmDecoder
 from asrcli.server.live.recording import Recording
-from asrcli.server.live.session import LiveSession, Partial, SentenceEnded
+from asrcli.server.live.session import LiveSession, Partial, PcmStream, SentenceEnded
 from asrcli.server.live.wording import gap, run_on
 
 
@@ -96,7 +95,7 @@ class _Sink:
         self._stack = AsyncExitStack()
         self._session: LiveSession | None = None
         self._recording: Recording | None = None
-        self._decoder = PcmDecoder()
+        self._ear: PcmStream | None = None
         #: tells of what is recognised; None before there is audio, and for files
         self.telling: asyncio.Task[None] | None = None
         self._teller = _Teller(context)
@@ -113,18 +112,18 @@ class _Sink:
 
     async def feed(self, utterance: Utterance, data: bytes) -> None:
         """Hear some bytes; the first decide, with what is known of the utterance, where all go."""
-        if self._session is None and self._recording is None:
+        if self._ear is None and self._recording is None:
             await self._open(utterance)
-        if self._session is not None:
-            await self._session.hear(self._decoder, data)
+        if self._ear is not None:
+            await self._ear.hear(data)
         elif self._recording is not None:
             await self._recording.write(data)
 
     async def finish(self, utterance: Utterance) -> None:
         """Tell of all that has not been told; one message is the last, even if nothing was said."""
-        if self._session is not None and self.telling is not None:
+        if self._session is not None and self._ear is not None and self.telling is not None:
             self._teller.closing = True
-            await self._session.feed(self._decoder.finish())
+            await self._ear.finish()
             self._session.finish()
             await self.telling
         elif self._recording is not None:
@@ -140,9 +139,9 @@ class _Sink:
             recording = Recording(self._context.files, self._context.client, self._context.model, rate)
             self._recording = self._stack.enter_context(recording)
             return
-        self._decoder = PcmDecoder(utterance.rate)
         opening = self._context.live.session(utterance.options, self._context.model)
         self._session = await self._stack.enter_async_context(opening)
+        self._ear = PcmStream(self._session, utterance.rate)
         self.telling = asyncio.create_task(self._teller.tell(self._session, utterance))
 
     async def _send(self, body: dict[str, Any]) -> None:

@@ -8,14 +8,14 @@ from starlette.responses import Response
 router = APIRouter(tags=["Operation"])
 
 
-@router.get("/health")
+@router.get("/health", summary="Whether the server lives")
 @router.get("/healthz", include_in_schema=False)
 async def health(request: Request) -> dict[str, str]:
     """Always 200, for everybody; "loading" until the preloaded models are in memory."""
     return {"status": "loading" if request.app.state.loading else "ok"}
 
 
-@router.get("/metrics")
+@router.get("/metrics", summary="Figures for Prometheus")
 async def metrics(request: Request) -> Response:
     """Figures for Prometheus."""
     found = request.app.state.metrics

@@ -51,7 +51,7 @@ _FORM: dict[str, Any] = {
 }
 
 
-@router.post("/audio/transcriptions", openapi_extra=form_of(_FORM))
+@router.post("/audio/transcriptions", summary="Recognise a recording", openapi_extra=form_of(_FORM))
 async def transcriptions(request: Request) -> Response:
     """Recognise a recording."""
     service: Service = request.app.state.service
@@ -69,7 +69,11 @@ async def transcriptions(request: Request) -> Response:
     return reply(lettered(transcript), fields)
 
 
-@router.post("/audio/translations", openapi_extra=form_of({name: _FORM[name] for name in ("file", "model", "prompt")}))
+@router.post(
+    "/audio/translations",
+    summary="Refused: no model here translates",
+    openapi_extra=form_of({name: _FORM[name] for name in ("file", "model", "prompt")}),
+)
 async def translations(request: Request) -> Response:
     """Recognise a recording and say it in English, which none of the models here can: always 400."""
     service: Service = request.app.state.service
@@ -81,14 +85,14 @@ async def translations(request: Request) -> Response:
     )
 
 
-@router.get("/models")
+@router.get("/models", summary="The installed models")
 def list_models(request: Request) -> dict[str, Any]:
     """The models that are installed, the default first."""
     pool = request.app.state.pool
     return {"object": "list", "data": [_model(entry, request) for entry in pool.installed()]}
 
 
-@router.get("/models/{name:path}")
+@router.get("/models/{name:path}", summary="One of them")
 def get_model(request: Request, name: str) -> dict[str, Any]:
     """One model; names that stand for the default give it."""
     pool = request.app.state.pool

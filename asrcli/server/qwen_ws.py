@@ -15,8 +15,7 @@ from asrcli.server.context import Context
 from asrcli.server.errors import problem_of
 from asrcli.server.languages import language_code
 from asrcli.server.live.endpoint import EndpointOptions, Reason
-from asrcli.server.live.pcm import PcmDecoder
-from asrcli.server.live.session import LiveOptions, LiveSession, Partial, SentenceEnded
+from asrcli.server.live.session import LiveOptions, LiveSession, Partial, PcmStream, SentenceEnded
 
 INVALID_STATE = "INVALID_STATE"
 INVALID_MESSAGE = "INVALID_MESSAGE"
@@ -105,11 +104,11 @@ class QwenSession:
 
     async def _hear(self, session: LiveSession, rate: int, telling: asyncio.Task[None]) -> None:
         """Take audio until the client stops."""
-        decoder = PcmDecoder(rate)
+        ear = PcmStream(session, rate)
         while True:
             frame = await self._connection.receive(telling)
             if isinstance(frame, bytes):
-                await session.hear(decoder, frame)
+                await ear.hear(frame)
                 continue
             try:
                 kind, _ = _read(frame)
@@ -117,7 +116,7 @@ class QwenSession:
                 await self._fail(refusal.code, str(refusal))
                 continue
             if kind == "stop":
-                await session.feed(decoder.finish())
+                await ear.finish()
                 session.finish()
                 return
             await self._fail(INVALID_STATE, "The task has been started already.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from asrcli.errors import AsrcliError, UsageError
@@ -12,8 +12,7 @@ from asrcli.options import RecognitionOptions
 from asrcli.server.context import Context
 from asrcli.server.errors import problem_of
 from asrcli.server.languages import language_code
-from asrcli.server.live.pcm import PcmDecoder
-from asrcli.server.live.session import LiveOptions, LiveSession, Partial, SentenceBegan, SentenceEnded
+from asrcli.server.live.session import LiveOptions, LiveSession, Partial, PcmStream, SentenceBegan, SentenceEnded
 from asrcli.text.hotwords import parse_hotwords
 
 #: first words of a connection by which the protocol is known
@@ -27,7 +26,7 @@ class _Utterance:
     session: LiveSession
     telling: asyncio.Task[None]
     stack: AsyncExitStack
-    decoder: PcmDecoder = field(default_factory=PcmDecoder)
+    ear: PcmStream
 
 
 class RealtimeSession:
@@ -67,7 +66,7 @@ class RealtimeSession:
             await self._obey(frame.strip())
         elif self._active:
             utterance = self._utterance or await self._open()
-            await utterance.session.hear(utterance.decoder, frame)
+            await utterance.ear.hear(frame)
 
     async def _obey(self, command: str) -> None:
         name, _, value = command.partition(":")
@@ -77,8 +76,8 @@ class RealtimeSession:
                 self._active, self._offset = True, 0
                 await self._connection.send({"event": "started"})
             case "STOP":
-                if self._utterance is not None:
-                    await self._finish()
+                if self._active:
+                    await self._finish()  # even of nothing: clients wait for it
                 self._active = False
                 await self._connection.send({"event": "stopped"})
             case "COMMIT":
@@ -105,7 +104,7 @@ class RealtimeSession:
         stack = AsyncExitStack()
         options = LiveOptions(recognition=self._recognition)
         session = await stack.enter_async_context(self._context.live.session(options, self._context.model))
-        self._utterance = _Utterance(session, asyncio.create_task(self._tell(session)), stack)
+        self._utterance = _Utterance(session, asyncio.create_task(self._tell(session)), stack, PcmStream(session))
         return self._utterance
 
     async def _finish(self) -> None:
@@ -113,7 +112,7 @@ class RealtimeSession:
         utterance = self._utterance
         duration = self._offset
         if utterance is not None:
-            await utterance.session.feed(utterance.decoder.finish())
+            await utterance.ear.finish()
             utterance.session.finish()
             await self._connection.during(utterance.telling)
             duration += round(utterance.session.heard * 1000)

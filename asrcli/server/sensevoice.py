@@ -56,7 +56,7 @@ _ANY_BODY = {
 }
 
 
-@router.post("/asr", openapi_extra=_ANY_BODY)
+@router.post("/asr", summary="Recognise a recording, in three protocols", openapi_extra=_ANY_BODY)
 async def asr(request: Request) -> Response:
     """JSON with `wav` (SenseVoice), a form with `file` (funasr-server) or `audio_file` (whisper-asr-webservice)."""
     service: Service = request.app.state.service
@@ -96,7 +96,7 @@ def _wav_of(body: bytes) -> bytes:
     return decode_base64(text)
 
 
-@router.post("/api/v1/asr", openapi_extra=form_of(_FILES, ["files"]))
+@router.post("/api/v1/asr", summary="Recognise several recordings", openapi_extra=form_of(_FILES, ["files"]))
 async def api(request: Request) -> dict[str, Any]:
     """SenseVoice's api.py: several files at once, with tags, as emoji and bare."""
     service: Service = request.app.state.service

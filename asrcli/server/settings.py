@@ -49,6 +49,8 @@ class ServerSettings:
     max_duration: float = DEFAULT_MAX_DURATION
     #: requests that wait for a worker; one more is answered 429
     max_queue: int = 64
+    #: live streams at a time; one more is told to come back later; 0: no limit
+    max_sessions: int = 256
     #: seconds a request may take, waiting included; 0: no limit
     request_timeout: float = 3600.0
     #: seconds without a frame after which a live session is closed

@@ -110,7 +110,7 @@ class Service:
             new_tracker = self._trackers(ask, stack) if options.speakers.enabled else None
             resources = Resources(backend, new_tracker, steps.steps)
             listener = _Progress(ask, self.settings.max_duration)
-            source = Source(name=ask.name, path=ask.path)
+            source = Source(name=ask.name, path=ask.path, guarded=True)
             begun = time.perf_counter()
             transcript = pipeline.transcribe(source, resources, options, listener=listener, cancelled=stop)
         self.metrics.recognised(loaded.spec.name, transcript.duration, time.perf_counter() - begun)

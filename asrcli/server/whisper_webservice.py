@@ -59,7 +59,9 @@ async def answer(request: Request, upload: Upload) -> Response:
 
 
 @router.post(
-    "/detect-language", openapi_extra=form_of({"audio_file": {"type": "string", "format": "binary"}}, ["audio_file"])
+    "/detect-language",
+    summary="Tell the language of a recording",
+    openapi_extra=form_of({"audio_file": {"type": "string", "format": "binary"}}, ["audio_file"]),
 )
 async def detect_language(request: Request) -> dict[str, Any]:
     """The language of the first half minute, as far as the model tells."""

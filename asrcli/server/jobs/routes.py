@@ -37,7 +37,7 @@ def _runner(request: Request) -> JobRunner:
     return runner
 
 
-@router.post("", status_code=202, openapi_extra=form_of(_FORM))
+@router.post("", summary="Hand in a recording", status_code=202, openapi_extra=form_of(_FORM))
 async def create(request: Request) -> Response:
     """Accept a recording (`file` or `url`) with any option of `asrcli transcribe`."""
     runner = _runner(request)
@@ -67,7 +67,7 @@ async def create(request: Request) -> Response:
     return JSONResponse(_body(job, Progress()), 202, {"location": f"/v1/jobs/{job.id}"})
 
 
-@router.get("/{job_id}")
+@router.get("/{job_id}", summary="State, progress and result")
 async def read(request: Request, job_id: str, format: str | None = None) -> Response:  # noqa: A002 -- the parameter's name
     """State, progress and result; with `format` the result alone, as srt, vtt, txt, json, ..."""
     runner = _runner(request)
@@ -83,7 +83,7 @@ async def read(request: Request, job_id: str, format: str | None = None) -> Resp
     return Response(text, media_type=f"{form.media_type}; charset=utf-8")
 
 
-@router.delete("/{job_id}", status_code=204)
+@router.delete("/{job_id}", summary="Stop and forget", status_code=204)
 async def delete(request: Request, job_id: str) -> Response:
     """Stop the job if it runs, and forget it."""
     runner = _runner(request)
@@ -92,7 +92,7 @@ async def delete(request: Request, job_id: str) -> Response:
     return Response(status_code=204)
 
 
-@router.get("/{job_id}/events")
+@router.get("/{job_id}/events", summary="Progress, as it comes")
 async def events(request: Request, job_id: str) -> StreamingResponse:
     """Progress as server-sent events, until the end."""
     runner = _runner(request)

@@ -13,6 +13,7 @@ from typing import Any
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.types import Hypothesis
 from asrcli.options import RecognitionOptions, TranscribeOptions
+from asrcli.server.errors import BusyError
 from asrcli.server.live.following import Follower, Recognise, Redecoding
 from asrcli.server.live.session import LiveOptions, LiveSession, Revise
 from asrcli.server.live.streaming import Streaming
@@ -40,6 +41,7 @@ class LiveService:
         # Handing a chunk to the engine waits while files keep it busy; that wait must not be the event loop's.
         self._submitters = ThreadPoolExecutor(pool.threads, thread_name_prefix="live-submit")
         self._streamers = ThreadPoolExecutor(pool.threads, thread_name_prefix="live-stream")
+        self._open = 0
         self._revisers = ThreadPoolExecutor(pool.threads, thread_name_prefix="live-text")
 
     @asynccontextmanager
@@ -49,10 +51,16 @@ class LiveService:
         Hotwords that the model takes none of are left out.
 
         Raises:
+            BusyError: there are too many already.
             ModelError: there is no such model here.
             LanguageNotSupportedError: it cannot do the language that is asked for.
         """
+        limit = self._settings.max_sessions
+        if limit and self._open >= limit:
+            raise BusyError("The server hears as many streams as it may.", "Try again later.")
         async with AsyncExitStack() as stack:
+            self._open += 1
+            stack.callback(self._leave)
             loaded = stack.enter_context(await self._pool.acquire(model))
             recognition, _ = fitted(loaded.spec, options.recognition)
             nearfield = options.nearfield or self._settings.nearfield_threshold
@@ -76,6 +84,9 @@ class LiveService:
             )
             stack.push_async_callback(session.close)
             yield session
+
+    def _leave(self) -> None:
+        self._open -= 1
 
     async def _revision(self, stack: AsyncExitStack, loaded: Loaded, options: LiveOptions) -> Revise | None:
         """The text steps, their models loaded as long as `stack` is open; None where there is nothing to do."""

@@ -175,15 +175,6 @@ class LiveSession:
             if start:
                 await asyncio.sleep(0)
 
-    async def hear(self, decoder: PcmDecoder, data: bytes) -> None:
-        """`feed` for a frame of the stream's bytes: little by little, as frames may hold whole recordings.
-
-        Raises:
-            TooLargeError: as `feed`.
-        """
-        for start in range(0, len(data), _BYTES):
-            await self.feed(decoder.push(data[start : start + _BYTES]))
-
     def finish(self) -> None:
         """The speaker has stopped: end the sentence at hand. `events` ends when all has been said."""
         self._push(self._gathered)
@@ -269,8 +260,10 @@ class LiveSession:
             self._changed.clear()
             changed = asyncio.ensure_future(self._changed.wait())
             waiting: set[asyncio.Future[Any]] = {following, changed}
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            changed.cancel()
+            try:
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                changed.cancel()
 
     def _begin(self, sentence: Sentence) -> list[Event]:
         if self._begun:
@@ -293,6 +286,31 @@ class LiveSession:
         self._begun = False
         self._prefix = StablePrefix()
         return events
+
+
+class PcmStream:
+    """Hears s16le samples for a session."""
+
+    def __init__(self, session: LiveSession, rate: int = SAMPLE_RATE) -> None:
+        self._session = session
+        self._decoder = PcmDecoder(rate)
+
+    async def hear(self, data: bytes) -> None:
+        """Take the next bytes, cut anywhere: little by little, as frames may hold whole recordings.
+
+        Raises:
+            TooLargeError: the stream is longer than streams may be.
+        """
+        for start in range(0, len(data), _BYTES):
+            await self._session.feed(self._decoder.push(data[start : start + _BYTES]))
+
+    async def finish(self) -> None:
+        """The stream has ended: give the session what is left.
+
+        Raises:
+            TooLargeError: as `hear`.
+        """
+        await self._session.feed(self._decoder.finish())
 
 
 def _text(segments: tuple[Segment, ...]) -> str:

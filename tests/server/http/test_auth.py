@@ -109,6 +109,18 @@ def test_no_key_means_open_doors(client):
     assert client.get("/v1/models", headers={"authorization": "Bearer whatever"}).status_code == 200
 
 
+def test_without_keys_forms_of_foreign_pages_are_refused(client, serving):
+    foreign = {"origin": "https://evil.example", "sec-fetch-site": "cross-site"}
+    for path in ("/v1/audio/transcriptions", "/v1/jobs", "/api/v1/asr"):
+        assert client.post(path, headers=foreign).status_code == 403
+        assert client.post(path, headers=foreign | {"sec-fetch-site": "same-origin"}).status_code == 400
+    assert client.get("/v1/models", headers=foreign).status_code == 200, "the answer cannot be read there"
+    with serving(cors_origins=("https://evil.example",)) as server, server.client() as other:
+        assert other.post("/v1/jobs", headers=foreign).status_code == 400
+    with serving(api_keys=KEYS) as server, server.client(headers={"x-nls-token": "k2"}) as other:
+        assert other.post("/v1/jobs", headers=foreign).status_code == 400
+
+
 def test_websockets_of_foreign_pages_are_refused(server):
     with pytest.raises(InvalidStatus) as refused:
         connect(f"{server.ws}/", origin="https://evil.example", proxy=None)

@@ -11,7 +11,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import numpy as np
 import pytest
+import soundfile
+
+from asrcli.audio import opening
+from asrcli.audio.ffmpeg_process import FfmpegReader
 
 PATH = "/v1/audio/transcriptions"
 
@@ -150,9 +155,12 @@ def test_overload_is_told_and_the_others_are_served(serving, cities):
         assert left_on_disk(server) == []
 
 
-def test_a_request_that_takes_too_long(serving, long_cities):
-    with serving(request_timeout=0.05) as server, server.client() as client:
-        answer = transcribe(client, long_cities)
+def test_a_request_that_takes_too_long(serving, long_cities, tmp_path):
+    samples, rate = soundfile.read(long_cities, dtype="int16")
+    longer = tmp_path / "longer.wav"
+    soundfile.write(longer, np.tile(samples, 5), rate)
+    with serving(request_timeout=1, num_threads=1) as server, server.client() as client:
+        answer = transcribe(client, longer)
         assert answer.status_code == 504
         assert answer.headers["x-should-retry"] == "false"
         eventually(lambda: in_work(server) == 0)
@@ -229,6 +237,24 @@ def test_health_answers_while_all_work(serving, cities):
                 assert client.get("/health").json() == {"status": "ok"}
             assert not any(each.done() for each in work)
         assert {each.result().status_code for each in work} == {200}
+
+
+def test_nothing_but_samples_is_decoded_in_the_server_s_process(client, cities, tmp_path, monkeypatch):
+    readers = []
+
+    class Noted(FfmpegReader):
+        def __init__(self, *rest, **named):
+            super().__init__(*rest, **named)
+            readers.append(self)
+
+    monkeypatch.setattr(opening, "FfmpegReader", Noted)
+    samples, rate = soundfile.read(cities, dtype="int16")
+    for suffix, by_ffmpeg in (("wav", False), ("flac", True), ("ogg", True), ("mp3", True)):
+        path = tmp_path / f"talk.{suffix}"
+        soundfile.write(path, samples, rate)
+        readers.clear()
+        assert "worst of times" in transcribe(client, path).json()["text"].lower()
+        assert bool(readers) == by_ffmpeg, suffix
 
 
 def test_hostile_and_broken_bodies_then_a_good_one(client, server, cities):

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import threading
+import time
 
 import pytest
+import soundfile
+
+from asrcli.audio.ffmpeg_process import find_ffmpeg
 
 from .conftest import pcm, plain, silence
 
@@ -127,6 +133,60 @@ def test_wav_header_odd_frames_and_other_rates(talk, speech):
     assert text.startswith("it was the best of times it was the worst")
 
 
+@pytest.fixture(scope="module")
+def compressed(speech, tmp_path_factory):
+    """Five seconds of speech, as Aliyun's formats."""
+    folder = tmp_path_factory.mktemp("compressed")
+    wav = folder / "speech.wav"
+    soundfile.write(wav, speech[: 16000 * 5], 16000)
+    kinds = {"opus": ("ogg", "libopus"), "mp3": ("mp3", "libmp3lame"), "aac": ("adts", "aac"), "amr": ("amr", None)}
+
+    def encode(name):
+        container, codec = kinds[name]
+        how = ["-c:a", codec] if codec else ["-c:a", "libopencore_amrnb", "-ar", "8000"]
+        command = [find_ffmpeg(), "-v", "error", "-i", wav, *how, "-f", container, folder / name]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if "Unknown encoder" in done.stderr:
+            pytest.skip(f"this ffmpeg writes no {name}")
+        return (folder / name).read_bytes()
+
+    return encode
+
+
+@pytest.mark.parametrize("name", ["opus", "mp3", "aac", "amr"])
+def test_compressed_streams_are_decoded_while_they_come(talk, compressed, name):
+    audio = compressed(name)
+
+    async def story(client):
+        await client.tell(directive("StartTranscription", {"format": name, "sample_rate": 16000}))
+        await client.play(audio[: len(audio) * 4 // 5], frame=301)
+        first = await client.hear_until(lambda message: name_of(message) == "SentenceBegin")
+        await client.play(audio[len(audio) * 4 // 5 :], frame=301)
+        await client.tell(directive("StopTranscription"))
+        return first + await client.hear_until(is_over)
+
+    heard = talk("/ws/v1/asr", story)
+    text = plain(" ".join(m["payload"]["result"] for m in heard if name_of(m) == "SentenceEnd"))
+    assert text.startswith("it was the best of times it was the worst")
+    assert name_of(heard[-1]) == "TranscriptionCompleted"
+
+
+def test_a_decoder_ends_with_its_client(talk, compressed):
+    audio = compressed("mp3")
+
+    async def story(client):
+        await client.tell(directive("StartTranscription", {"format": "mp3"}))
+        await client.play(audio[: len(audio) // 2])
+        await client.hear_until(lambda message: name_of(message) == "SentenceBegin")
+        client.socket.transport.abort()
+
+    talk("/ws/v1/asr", story)
+    deadline = time.monotonic() + 30
+    while any(thread.name == "live-decoder" for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def test_one_sentence_recognizer(talk, speech):
     async def story(client):
         await client.tell(directive("StartRecognition", {}, namespace="SpeechRecognizer", appkey="a"))
@@ -149,7 +209,12 @@ def test_one_sentence_recognizer(talk, speech):
         ([b"\0\0"], 40000002),
         ([directive("StartTranscription", {"sample_rate": 12345})], 41010101),
         ([directive("StartTranscription", {"sample_rate": [16000]})], 41010101),
-        ([directive("StartTranscription", {"format": "mp3"})], 40000003),
+        ([directive("StartTranscription", {"format": "midi"})], 40000003),
+        (
+            [directive("StartTranscription", {"format": "mp3"}), b"no sound " * 2000, directive("StopTranscription")],
+            40270003,
+        ),
+        ([directive("StartTranscription", {"format": "opus"}), directive("StopTranscription")], 40270003),
         ([directive("StartTranscription", {"max_sentence_silence": "long"})], 40000003),
         ([directive("StartTranscription", {"language": "tlh"})], 40000003),
         ([directive("StartTranscription", {"vocabulary_id": "word 4000"})], 40000003),

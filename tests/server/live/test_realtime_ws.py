@@ -45,13 +45,15 @@ def test_commit_ends_an_utterance_and_keeps_the_session(talk, speech):
         await client.play(pcm(speech[16000 * 5 : 16000 * 9]))
         await client.socket.send("COMMIT")
         second = (await client.hear_until(is_over))[-1]
-        return first, second, await say(client, "STOP")
+        await client.socket.send("STOP")
+        return first, second, await client.hear(), await client.hear()
 
-    first, second, stopped = talk("/", story)
+    first, second, rest, stopped = talk("/", story)
     assert plain(first["sentences"][0]["text"]).startswith("it was the best of times")
     assert "foolishness" in plain(" ".join(sentence["text"] for sentence in second["sentences"]))
     assert second["sentences"][0]["start"] >= 4000
     assert second["duration_ms"] == 8000
+    assert (rest["sentences"], rest["is_final"], rest["duration_ms"]) == ([], True, 8000)
     assert stopped == {"event": "stopped"}
 
 

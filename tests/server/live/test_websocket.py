@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import time
 
 import pytest
 import websockets
@@ -112,6 +113,33 @@ def test_clients_that_leave_in_the_middle_leave_nothing_behind(server, talk, spe
     assert "asrcli_live_sessions 0.0" in metrics
 
 
+def test_there_is_room_for_so_many(serving, talk):
+    async def full(client):
+        async with websockets.connect(f"{server.ws}/", ping_interval=None) as other:
+            await other.send(json.dumps({"mode": "2pass", "wav_name": "other", "is_speaking": True}))
+            await other.send(silence(0.5))
+            await asyncio.to_thread(opened)
+            await client.tell(START)
+            refused = (await client.hear())["header"]
+            await other.send(json.dumps({"is_speaking": False}))
+            return refused, json.loads(await other.recv())["is_final"]
+
+    def opened():
+        deadline = time.monotonic() + PATIENCE
+        while not server.app.state.live._open:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    async def again(client):
+        await client.tell(START)
+        return (await client.hear())["header"]
+
+    with serving(max_sessions=1) as server:
+        refused, served = talk("/ws/v1/asr", full, to=server)
+        assert (refused["name"], refused["status"], served) == ("TaskFailed", 40000005, True)
+        assert talk("/ws/v1/asr", again, to=server)["name"] == "TranscriptionStarted"
+
+
 def test_many_speakers_at_once_hear_each_their_own(server, speech):
     async def one(number):
         start = 16000 * (0, 5)[number % 2]
@@ -151,7 +179,9 @@ def test_who_never_reads_is_let_go(serving, monkeypatch):
     with serving() as server:
         asyncio.run(shout(server))
         with server.client() as http:
-            assert "asrcli_live_sessions 0.0" in http.get("/metrics").text
+            deadline = time.monotonic() + PATIENCE
+            while "asrcli_live_sessions 0.0" not in http.get("/metrics").text:
+                assert time.monotonic() < deadline
 
 
 def test_a_stream_and_a_directive_have_bounds(serving, talk, speech):
