@@ -3,16 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-need() { command -v "$1" >/dev/null || missing+=("$2"); }
-missing=()
-need chromium chromium
-need npm npm
-if [ ${#missing[@]} -gt 0 ]; then
-  as_root=$([ "$(id -u)" -eq 0 ] || echo sudo)
-  $as_root apt-get update -qq
-  $as_root apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
-fi
-
+.ci/need chromium=chromium npm=npm
 .venv/bin/pip install -q '.[serve,test]'
 PYTHON=$PWD/.venv/bin/python
 ASRCLI=$PWD/.venv/bin/asrcli
@@ -23,4 +14,4 @@ export PYTHON ASRCLI RECORDING
 
 cd tests/browser
 npm ci --silent --no-audit --no-fund
-timeout 1300 npm test --silent </dev/null
+timeout 900 npm test --silent </dev/null

@@ -3,12 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-if ! command -v npm >/dev/null; then
-  as_root=$([ "$(id -u)" -eq 0 ] || echo sudo)
-  $as_root apt-get update -qq
-  $as_root apt-get install -y -qq --no-install-recommends npm >/dev/null
-fi
-
+.ci/need npm=npm
 .venv/bin/pip install -q '.[serve,test]'
 ASRCLI=$PWD/.venv/bin/asrcli
 RECORDING=$(mktemp --suffix .wav)
@@ -18,4 +13,4 @@ export ASRCLI RECORDING
 
 cd tests/node
 npm ci --silent --no-audit --no-fund
-timeout 700 npm test --silent </dev/null
+timeout 600 npm test --silent </dev/null
