@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Callable
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -47,3 +49,18 @@ def tone_models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pat
 def tone_audio() -> Callable[..., np.ndarray]:
     """`tone_audio([3, 1, None, 7])`: those tones and a pause, float32 at 16 kHz; see `tests.tone`."""
     return tone.tone_audio
+
+
+@pytest.fixture
+def unprivileged() -> Iterator[Path]:
+    """A folder, and the rest of the test as a user whom permissions bind (root is bound by none)."""
+    folder = Path(tempfile.mkdtemp(prefix="asrcli-test-"))
+    folder.chmod(0o777)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    yield folder
+    os.seteuid(user)
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o777)
+    shutil.rmtree(folder)

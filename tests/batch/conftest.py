@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -78,21 +75,6 @@ def recordings(tmp_path):
         where = folder if number % 3 else folder / "sub"
         (where / f"part{number}.mp3").write_bytes(bytes([number]) * (number + 1) * 100)
     return folder
-
-
-@pytest.fixture
-def unprivileged():
-    """A folder, and the rest of the test as a user whom permissions bind (root is bound by none)."""
-    folder = Path(tempfile.mkdtemp(prefix="asrcli-test-"))
-    folder.chmod(0o777)
-    user = os.geteuid()
-    if user == 0:
-        os.seteuid(65534)
-    yield folder
-    os.seteuid(user)
-    for path in (folder, *folder.rglob("*")):
-        path.chmod(0o777)
-    shutil.rmtree(folder)
 
 
 @pytest.fixture

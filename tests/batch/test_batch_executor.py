@@ -339,7 +339,7 @@ def test_transcripts_are_not_kept(batch):
         if isinstance(event, events.FileDone):
             done.append(event.name)
             if len(done) % 20 == 0:  # looking costs
-                alive.append(sum(isinstance(thing, Transcript) for thing in gc.get_objects()))
+                alive.append(sum(type(thing) is Transcript for thing in gc.get_objects()))
 
     batch.run(nothing, on_event=count)
     assert len(alive) == 6

@@ -17,20 +17,21 @@ import termios
 import time
 
 import pytest
+import soundfile
 
 from asrcli.errors import ExitCode
 
 
 @pytest.fixture
 def batch(asrcli, speech, wheel_audio):
-    """A short recording, and one that takes a while: stdin-free, so the batch ends only by itself or a signal."""
+    """A short recording, and one of half an hour: it takes longer than a signal, on any machine."""
     folder = asrcli.folder / "rec"
     folder.mkdir()
     shutil.copy(speech, folder / "short.wav")
-    with open(folder / "long.wav", "wb") as long:  # noqa: PTH123
-        data = (wheel_audio / "two_cities.wav").read_bytes()
-        body = data[44:] * 60
-        long.write(data[:4] + struct.pack("<I", 36 + len(body)) + data[8:40] + struct.pack("<I", len(body)) + body)
+    samples, rate = soundfile.read(wheel_audio / "two_cities.wav", dtype="int16")
+    with soundfile.SoundFile(folder / "long.wav", "w", rate // 3, 1) as long:
+        for _ in range(40):
+            long.write(samples[::3])
     return folder
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import stat
 
 import numpy as np
@@ -86,11 +85,10 @@ def test_a_damaged_print_is_named(tmp_path):
         VoiceStore(tmp_path).prints()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
-def test_a_folder_that_cannot_be_written(tmp_path):
-    tmp_path.chmod(0o500)
+def test_a_folder_that_cannot_be_written(unprivileged):
+    (unprivileged / "shut").mkdir(0o500)
     with pytest.raises(OutputError):
-        VoiceStore(tmp_path / "voices").save(voice_print())
+        VoiceStore(unprivileged / "shut" / "voices").save(voice_print())
 
 
 def test_a_file_in_the_folder_s_place(tmp_path):

@@ -59,8 +59,13 @@ def redecoding(recognise, window=30.0):
     return Redecoding(recognise, RecognitionOptions(), window)
 
 
+async def until(holds):
+    while not holds():  # noqa: ASYNC110 -- nobody tells of it
+        await asyncio.sleep(0.002)
+
+
 def listen(follower, audio, *, block=1600, before=None, **options):
-    """All events of a stream that is fed block by block, each once the session has had its say."""
+    """All events of a stream that is fed block by block; `before` is called with each block's place and the events."""
 
     async def story():
         session = LiveSession(follower, LiveOptions(endpoint=ENDPOINT, **options), detector=Loudness())
@@ -73,7 +78,7 @@ def listen(follower, audio, *, block=1600, before=None, **options):
         telling = asyncio.create_task(tell())
         for start in range(0, len(audio), block):
             if before is not None:
-                before(start, events)
+                await before(start, events)
             await session.feed(audio[start : start + block])
             await asyncio.sleep(0.002)
         session.finish()
@@ -143,11 +148,15 @@ def test_noise_without_words_is_no_sentence(recognise):
 
 
 @pytest.mark.parametrize("second_pass", [True, False])
-def test_a_streaming_model_tells_what_comes(say, recognise, second_pass):
+def test_a_streaming_model_tells_what_comes(host, say, recognise, second_pass):
     first, second = [3, 1, 5, 2], [0, 4, 6]
     audio = tone_audio([*first, *PAUSES, *second])
     follower = Streaming(say, RecognitionOptions(), redecoding(recognise) if second_pass else None)
-    events = listen(follower, audio, interval=0.1)
+
+    async def answered(start, events):
+        await until(lambda: not host._in_flight)
+
+    events = listen(follower, audio, interval=0.1, before=answered)
     assert texts(events) == [spoken(first), spoken(second)]
     for index, sequence in ((1, first), (2, second)):
         partials = [event for event in events if isinstance(event, Partial) and event.index == index]
@@ -159,10 +168,12 @@ def test_a_streaming_model_tells_what_comes(say, recognise, second_pass):
 
 def test_a_stream_that_is_lost_with_its_engine_is_played_again(host, say, recognise):
     first, second = [3, 1, 5, 2], [0, 4, 6]
+    fourth = tone_starts(first)[3] * 16000
     killed = []
 
-    def kill(start, events):
-        if not killed and any(isinstance(event, Partial) for event in events):
+    async def kill(start, events):
+        if start > fourth and not killed:
+            await until(lambda: any(isinstance(event, Partial) for event in events))
             killed.append(start)
             host._child.process.kill()
 
