@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asrcli.backends.sherpa_check import check_language, languages_of, model_type, validate
+from asrcli.backends.check import abilities_of, check_language, languages_of, validate
 from asrcli.errors import LanguageNotSupportedError, OptionNotSupportedError
 from asrcli.options import TextOptions, TranscribeOptions
 
@@ -58,6 +58,11 @@ class Ensemble:
         parts = [self.spec.digest, *(one.digest if one else "" for one in beside), str(self.itn_cache is not None)]
         return sha256("\n".join(parts).encode()).hexdigest()
 
+    @property
+    def needs_engine(self) -> bool:
+        """Whether models beside the recogniser run in its engine process."""
+        return self.punctuation is not None or self.identification is not None
+
     def identify(self, host: EngineHost) -> Identify | None:
         """Begin to load the model that tells languages."""
         if self.identification is None:
@@ -65,15 +70,18 @@ class Ensemble:
         host.load(_LANGUAGE, _LANGUAGE_SERVICE, self.identification)
         return lambda samples: host.submit(_LANGUAGE, samples)
 
-    def steps(self, host: EngineHost) -> tuple[Step, ...]:
+    def steps(self, host: EngineHost | None) -> tuple[Step, ...]:
         """The text steps in order.
+
+        Args:
+            host: the engine process; None where `needs_engine` says that there need be none.
 
         Raises:
             MissingExtraError: a package that a step needs is not installed.
         """
         text = self.options.text
         marks: Step | None = None
-        if self.punctuation is not None:
+        if self.punctuation is not None and host is not None:
             from asrcli.text.punctuation import PunctuationStep, load_punctuation
 
             # Who asks for marks gets them in any language; unasked, only where the model knows it.
@@ -165,13 +173,13 @@ def choose(spec: ModelSpec, options: TranscribeOptions, registry: Registry, get:
 
 def _fit(spec: ModelSpec, options: TranscribeOptions) -> TranscribeOptions:
     """Hotwords that are corrected afterwards are not asked of a model that takes none."""
-    if not options.recognition.hotwords or model_type(spec).hotwords != "none":
+    if not options.recognition.hotwords or abilities_of(spec).hotwords != "none":
         return options
     if not options.text.corrections:
         raise OptionNotSupportedError(
             f"{spec.name} ({spec.type}) takes no hotwords.",
-            "Transducers, Qwen3-ASR and Fun-ASR-Nano do. Or have them written where the text sounds like them: "
-            "--correct-hotwords.",
+            "Transducers, SeACo-Paraformer, Qwen3-ASR and Fun-ASR-Nano do. Or have them written where the text sounds "
+            "like them: --correct-hotwords.",
         )
     return replace(options, recognition=replace(options.recognition, hotwords=()))
 
@@ -182,7 +190,7 @@ def _identification(spec: ModelSpec, options: TranscribeOptions, registry: Regis
     if options.recognition.language is not None or len(languages_of(spec)) == 1:
         return None
     if asked.enabled:
-        if model_type(spec).tells_language and asked.model is None:
+        if abilities_of(spec).tells_language and asked.model is None:
             return None
         return get(asked.model, "language-id")
     try:
@@ -194,7 +202,7 @@ def _identification(spec: ModelSpec, options: TranscribeOptions, registry: Regis
 
 
 def _punctuation(spec: ModelSpec, options: TranscribeOptions, registry: Registry, get: Get) -> ModelSpec | None:
-    wanted, row = options.text.punctuation, model_type(spec)
+    wanted, row = options.text.punctuation, abilities_of(spec)
     if wanted is False:
         return None
     if wanted:
@@ -207,7 +215,7 @@ def _punctuation(spec: ModelSpec, options: TranscribeOptions, registry: Registry
 
 def _itn(spec: ModelSpec, options: TranscribeOptions, registry: Registry) -> tuple[Path | None, tuple[str, ...]]:
     """Where grammars are kept, if numbers are written as digits after recognition; notices."""
-    row, wanted = model_type(spec), options.text.itn
+    row, wanted = abilities_of(spec), options.text.itn
     own = row.itn_option or any(spec.files.get(name) or spec.options.get(name) for name in ("rule_fsts", "rule_fars"))
     if not options.recognition.itn or wanted is False or own or (row.written and not wanted):
         return None, ()

@@ -144,6 +144,12 @@ class UnknownModelError(ModelError):
     code = "model-unknown"
 
 
+class RemoteUnavailableError(ModelError):
+    """The server that has the model cannot be reached, or does not work for us: no input can be recognised."""
+
+    code = "remote"
+
+
 class DownloadError(ModelError):
     """A download broke off, or what came does not match its checksum."""
 

@@ -1,4 +1,4 @@
-"""What inputs share while they are transcribed: the engine process with a model in it, and the optional steps.
+"""What inputs share while they are transcribed: an engine process with a model in it (or a server), and optional steps.
 
 The CLI, the Python API and the server each open one `Runtime` and send their inputs through it.
 """
@@ -10,11 +10,12 @@ from types import TracebackType
 
 from asrcli import pipeline
 from asrcli.audio.types import Source
-from asrcli.backends import backend_of
+from asrcli.backends import backend_of, is_remote
+from asrcli.backends.check import languages_of, validate
 from asrcli.backends.child import Launch, default_jobs
 from asrcli.backends.host import EngineHost
-from asrcli.backends.recognizer import load_recognizer
-from asrcli.backends.sherpa_check import languages_of, validate
+from asrcli.backends.recognizer import ChunkRecognizer, load_recognizer
+from asrcli.backends.remote import DEFAULT_JOBS, RemoteRecognizer
 from asrcli.backends.types import ModelSpec
 from asrcli.ensemble import Ensemble
 from asrcli.options import RecognitionOptions, TranscribeOptions
@@ -23,7 +24,10 @@ from asrcli.transcript import Transcript
 
 
 class Runtime:
-    """An engine process with a model loaded, and those beside it. Thread-safe; a context manager."""
+    """An engine process with a model loaded (or a server that has one), and those beside it.
+
+    Thread-safe; a context manager.
+    """
 
     def __init__(
         self,
@@ -38,7 +42,7 @@ class Runtime:
         Args:
             models: what works on the inputs (`ensemble.choose`), or a recogniser alone (`Registry.resolve`).
             recognition: what will be asked of a recogniser alone, where that is known beforehand.
-            jobs: decoding threads; None: one a core.
+            jobs: decoding threads, or requests at once; None: one a core, or `remote.DEFAULT_JOBS`.
             launched: an engine process that was started beforehand for as many threads.
 
         Raises:
@@ -51,13 +55,19 @@ class Runtime:
             validate(models, options.recognition)
             models = Ensemble(spec=models, options=options)
         self.spec = models.spec
-        self.jobs = jobs or default_jobs()
+        remote = is_remote(self.spec.type)
+        self.jobs = jobs or jobs_for(self.spec)
         self._options = models.options
-        self.host = EngineHost(self.jobs, launched=launched)
+        self.recognizer: ChunkRecognizer | RemoteRecognizer
+        #: the engine process; None where a server does all that it would do
+        self.host = None if remote and not models.needs_engine else EngineHost(self.jobs, launched=launched)
         # Segmentation of speakers holds the interpreter of its process: recognition goes on in another.
         self._speaker_host = EngineHost(self.jobs) if models.speakers else None
         try:
-            self.recognizer = load_recognizer(self.host, self.spec, backend_of(self.spec.type))
+            if self.host is None or remote:
+                self.recognizer = RemoteRecognizer(self.spec, self.jobs)
+            else:
+                self.recognizer = load_recognizer(self.host, self.spec, backend_of(self.spec.type))
             self.resources = self._load_beside(models)
         except BaseException:
             self.close()
@@ -69,7 +79,7 @@ class Runtime:
             self.recognizer,
             models.speakers.start(self._speaker_host) if models.speakers and self._speaker_host else None,
             models.steps(self.host),
-            identify=models.identify(self.host),
+            identify=models.identify(self.host) if self.host else None,
             languages=languages_of(self.spec) if models.identification else (),
         )
 
@@ -94,8 +104,12 @@ class Runtime:
         )
 
     def close(self) -> None:
-        """End the engine processes."""
-        self.host.close()
+        """End the engine processes, or the connections to the server."""
+        recognizer = getattr(self, "recognizer", None)
+        if isinstance(recognizer, RemoteRecognizer):
+            recognizer.close()
+        if self.host is not None:
+            self.host.close()
         if self._speaker_host is not None:
             self._speaker_host.close()
 
@@ -108,4 +122,9 @@ class Runtime:
         self.close()
 
 
-__all__ = ["Runtime", "default_jobs"]
+def jobs_for(spec: ModelSpec) -> int:
+    """How many chunks are at work at once where nobody says."""
+    return DEFAULT_JOBS if is_remote(spec.type) else default_jobs()
+
+
+__all__ = ["Runtime", "default_jobs", "jobs_for"]

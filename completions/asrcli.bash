@@ -10,8 +10,8 @@ _asrcli_command() {
             ;;
         transcribe)
             commands=''
-            options='--files-from --recursive --no-recursive --include --exclude --raw --rate --raw-channels -f --format -o --output -d --output-dir -m --model --model-dir --offline -l --language --language-per-chunk --language-id-model --hotwords --prompt --itn --no-itn -j --jobs --journal --overwrite --skip-existing -n --dry-run --audio-track --channels --start --end --vad --no-vad --vad-model --vad-threshold --vad-end-threshold --min-speech --min-silence --pad-before --pad-after --max-chunk --max-gap --diarize --no-diarize --speakers --min-speakers --max-speakers --cluster-threshold --diarization-model --embedding-model --punctuation --no-punctuation --punctuation-model --correct-hotwords --drop-fillers --strip-marks --rich-text --subtitle-style --max-line-width --max-line-width-cjk --max-lines --max-words --min-cue --max-cue --max-cps --cue-gap --dialogue --no-dialogue --highlight-words -q --quiet --log-json --config --debug -h --help'
-            valued='--files-from --include --exclude --raw --rate --raw-channels -f --format -o --output -d --output-dir -m --model --model-dir -l --language --language-id-model --hotwords --prompt -j --jobs --journal --audio-track --channels --start --end --vad-model --vad-threshold --vad-end-threshold --min-speech --min-silence --pad-before --pad-after --max-chunk --max-gap --speakers --min-speakers --max-speakers --cluster-threshold --diarization-model --embedding-model --punctuation-model --subtitle-style --max-line-width --max-line-width-cjk --max-lines --max-words --min-cue --max-cue --max-cps --cue-gap --config'
+            options='--files-from --recursive --no-recursive --include --exclude --raw --rate --raw-channels -f --format -o --output -d --output-dir -m --model --backend --remote --remote-api-key --remote-api-key-file --model-dir --offline -l --language --language-per-chunk --language-id-model --hotwords --prompt --itn --no-itn -j --jobs --journal --overwrite --skip-existing -n --dry-run --audio-track --channels --start --end --vad --no-vad --vad-model --vad-threshold --vad-end-threshold --min-speech --min-silence --pad-before --pad-after --max-chunk --max-gap --diarize --no-diarize --speakers --min-speakers --max-speakers --cluster-threshold --diarization-model --embedding-model --punctuation --no-punctuation --punctuation-model --correct-hotwords --drop-fillers --strip-marks --rich-text --subtitle-style --max-line-width --max-line-width-cjk --max-lines --max-words --min-cue --max-cue --max-cps --cue-gap --dialogue --no-dialogue --highlight-words -q --quiet --log-json --config --debug -h --help'
+            valued='--files-from --include --exclude --raw --rate --raw-channels -f --format -o --output -d --output-dir -m --model --backend --remote --remote-api-key --remote-api-key-file --model-dir -l --language --language-id-model --hotwords --prompt -j --jobs --journal --audio-track --channels --start --end --vad-model --vad-threshold --vad-end-threshold --min-speech --min-silence --pad-before --pad-after --max-chunk --max-gap --speakers --min-speakers --max-speakers --cluster-threshold --diarization-model --embedding-model --punctuation-model --subtitle-style --max-line-width --max-line-width-cjk --max-lines --max-words --min-cue --max-cue --max-cps --cue-gap --config'
             argument=file
             ;;
         serve)
@@ -28,8 +28,8 @@ _asrcli_command() {
             ;;
         'models list')
             commands=''
-            options='--kind --language --installed --model-dir --json --config --debug -h --help'
-            valued='--kind --language --model-dir --config'
+            options='--kind --backend --language --installed --model-dir --json --config --debug -h --help'
+            valued='--kind --backend --language --model-dir --config'
             argument=''
             ;;
         'models show')
@@ -174,6 +174,10 @@ _asrcli_value() {
         'transcribe -o'|'transcribe --output') argument=file ;;
         'transcribe -d'|'transcribe --output-dir') argument=dir ;;
         'transcribe -m'|'transcribe --model') argument='model moonshine-tiny-en sensevoice-small sensevoice-small-2025 paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu' ;;
+        'transcribe --backend') argument='word auto sherpa-onnx funasr remote' ;;
+        'transcribe --remote') argument=any ;;
+        'transcribe --remote-api-key') argument=any ;;
+        'transcribe --remote-api-key-file') argument=file ;;
         'transcribe --model-dir') argument=dir ;;
         'transcribe -l'|'transcribe --language') argument=any ;;
         'transcribe --language-id-model') argument='model moonshine-tiny-en sensevoice-small sensevoice-small-2025 paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu' ;;
@@ -239,6 +243,7 @@ _asrcli_value() {
         'serve --webhook-secret') argument=any ;;
         'serve --config') argument=file ;;
         'models list --kind') argument='word asr streaming vad punctuation segmentation embedding language-id' ;;
+        'models list --backend') argument='word sherpa-onnx funasr remote' ;;
         'models list --language') argument=any ;;
         'models list --model-dir') argument=dir ;;
         'models list --config') argument=file ;;

@@ -1,4 +1,4 @@
-"""Engines, each behind the same protocol, each in the engine process."""
+"""Backends: engines in the engine process, each behind the same protocol, and servers on other machines."""
 
 from __future__ import annotations
 
@@ -7,14 +7,36 @@ from __future__ import annotations
 SERVICES: dict[str, str] = {
     "sherpa_onnx": "asrcli.backends.sherpa_onnx:load",
     "sherpa_online": "asrcli.backends.online:load",
+    "funasr": "asrcli.backends.funasr:load",
 }
 
-#: model type -> service kind, where it is not sherpa-onnx's
-_BACKENDS: dict[str, str] = {}
+#: what is no service: requests go over the network, from our own process
+REMOTE = "remote"
+
+#: model type -> service kind (or `REMOTE`), where it is not sherpa-onnx's
+_BACKENDS: dict[str, str] = {
+    "funasr_sense_voice": "funasr",
+    "funasr_paraformer": "funasr",
+    "funasr_seaco_paraformer": "funasr",
+    "funasr_fun_asr_nano": "funasr",
+    "remote_openai": REMOTE,
+}
 _STREAMING = "online_"
+
+#: what users call backends, and the service kinds that are meant
+BACKEND_NAMES: dict[str, tuple[str, ...]] = {
+    "sherpa-onnx": ("sherpa_onnx", "sherpa_online"),
+    "funasr": ("funasr",),
+    "remote": (REMOTE,),
+}
 
 
 def backend_of(model_type: str) -> str:
-    """The service kind that runs a model of this type."""
+    """The service kind that runs a model of this type; `REMOTE`: a server does."""
     default = "sherpa_online" if model_type.startswith(_STREAMING) else "sherpa_onnx"
     return _BACKENDS.get(model_type, default)
+
+
+def is_remote(model_type: str) -> bool:
+    """Whether a model of this type is at work on another machine."""
+    return backend_of(model_type) == REMOTE

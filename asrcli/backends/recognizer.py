@@ -6,8 +6,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from asrcli.audio.types import Samples
+from asrcli.backends.check import window_of
 from asrcli.backends.host import EngineHost
-from asrcli.backends.sherpa_check import window_of
 from asrcli.backends.types import Hypothesis, ModelSpec
 from asrcli.options import RecognitionOptions
 

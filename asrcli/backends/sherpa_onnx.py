@@ -17,6 +17,7 @@ import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends import engine_log
+from asrcli.backends.batches import alike, even_batches
 from asrcli.backends.hotwords import beam_phrases, prompt_phrases
 from asrcli.backends.online_types import ONLINE_TYPES
 from asrcli.backends.onnx_metadata import read_metadata
@@ -34,9 +35,6 @@ _KEPT = 3
 #: Jobs decoded at once where the engine really batches. That pays for short chunks; long ones fill a core by
 #: themselves, and what one thread has taken another cannot have.
 _BATCH_SIZE = 4
-#: a batch is cut where padding would make it this much longer than what is in it, or longer than this, samples
-_PADDING = 1.25
-_LONGEST = 30 * SAMPLE_RATE
 #: shorter chunks are padded with silence: convolutions need a few frames (sherpa-onnx issue 3685)
 _SHORTEST = SAMPLE_RATE // 2
 #: what exceptions of C++ come as
@@ -94,7 +92,7 @@ class SherpaRecognizer:
     def run(self, jobs: Sequence[Job]) -> Sequence[Hypothesis | Exception]:
         """Decode jobs; one that fails has its error in its place, the others their hypotheses."""
         results: list[Hypothesis | Exception] = [Hypothesis("")] * len(jobs)
-        for group in _alike(jobs):
+        for group in alike(jobs):
             request = jobs[group[0]].request
             try:
                 check_request(self._spec, request)
@@ -240,33 +238,6 @@ def as_floats(samples: Samples, shortest: int = 0) -> array[float]:
 def _asked(request: RecognitionOptions) -> str:
     """The language asked for; "" where the model is to find out."""
     return "" if request.language in {None, "auto"} else str(request.language)
-
-
-def _alike(jobs: Sequence[Job]) -> Iterator[list[int]]:
-    """Positions of jobs that ask for the same."""
-    groups: list[list[int]] = []
-    for index, job in enumerate(jobs):
-        for group in groups:
-            if jobs[group[0]].request == job.request:
-                group.append(index)
-                break
-        else:
-            groups.append([index])
-    yield from groups
-
-
-def even_batches(indices: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Cut into batches of chunks about equally long: the engine pads all to the longest."""
-    batch: list[int] = []
-    total = 0
-    for index in sorted(indices, key=lambda index: lengths[index], reverse=True):
-        padded = lengths[batch[0]] * (len(batch) + 1) if batch else 0
-        if padded > min(_LONGEST, _PADDING * (total + lengths[index])):
-            yield batch
-            batch, total = [], 0
-        batch.append(index)
-        total += lengths[index]
-    yield batch
 
 
 __all__ = ["SherpaRecognizer", "load", "validate"]

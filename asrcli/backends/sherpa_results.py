@@ -8,13 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from asrcli.backends.tags import TAG, tag_name, without_tags
 from asrcli.backends.token_table import BYTE_ALPHABET, WORD_MARK
 from asrcli.backends.types import Hypothesis, Token
 
-_TAG = re.compile(r"<\|([^|<>]*)\|>")
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
-#: SenseVoice's way of saying that it cannot tell
-_UNKNOWN = frozenset({"", "nospeech", "emo_unknown", "event_unk", "auto"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +31,11 @@ class Reader:
             result: `sherpa_onnx.OfflineRecognitionResult`, or anything with its attributes.
             duration: seconds of the chunk; no token starts or ends beyond it.
         """
-        text = _TAG.sub("", result.text).strip()
+        text = without_tags(result.text)
         tokens = tuple(self._tokens(result, duration))
-        hypothesis = Hypothesis(text, tokens if text else (), language=_tag(getattr(result, "lang", "")))
+        hypothesis = Hypothesis(text, tokens if text else (), language=tag_name(getattr(result, "lang", "")))
         if self.tagged:
-            return replace(hypothesis, emotion=_tag(result.emotion), event=_tag(result.event))
+            return replace(hypothesis, emotion=tag_name(result.emotion), event=tag_name(result.event))
         return hypothesis
 
     def _tokens(self, result: Any, duration: float) -> Iterable[Token]:
@@ -56,7 +54,7 @@ class Reader:
         tokens = [
             _token(symbol, start, length, logprob, duration)
             for symbol, start, length, logprob in columns
-            if not _TAG.fullmatch(symbol)
+            if not TAG.fullmatch(symbol)
         ]
         if self.joins_with_at:
             return _with_spaces(tokens)
@@ -80,11 +78,6 @@ def _column(values: Sequence[float], length: int) -> list[float | None]:
     if len(values) != length:
         return [None] * length
     return [value if math.isfinite(value) else None for value in values]
-
-
-def _tag(tag: str) -> str | None:
-    name = tag.strip().removeprefix("<|").removesuffix("|>").lower()
-    return None if name in _UNKNOWN else name
 
 
 def _with_spaces(tokens: list[Token]) -> Iterable[Token]:

@@ -33,6 +33,8 @@ class ModelSpec:
     window: float = 30.0
     #: sha256 over the files' digests, for the journal
     digest: str = ""
+    #: what a server wants to see before it works for us; never shown, written or hashed
+    secret: str = field(default="", repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

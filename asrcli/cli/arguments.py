@@ -92,6 +92,25 @@ class ModelArguments:
         str | None,
         _Model("--model", "-m", metavar="MODEL", help="Name or folder of a model; 'asrcli models' lists them."),
     ] = None
+    backend: Annotated[
+        Literal["auto", "sherpa-onnx", "funasr", "remote"],
+        _Model(
+            metavar="auto|sherpa-onnx|funasr|remote",
+            help="What runs the model; auto: what it is made for. Without --model, the first model for that backend.",
+        ),
+    ] = "auto"
+    remote: Annotated[
+        str | None,
+        _Model(
+            metavar="URL",
+            help="Have speech recognised by this server (OpenAI's interface, http://host:8000/v1); --model is its "
+            "name for the model.",
+        ),
+    ] = None
+    remote_api_key: Annotated[
+        str | None, _Model(metavar="KEY", help="What the server wants to see; a file is safer on a shared machine.")
+    ] = None
+    remote_api_key_file: Annotated[Path | None, _Model(metavar=_file, help="A file with the server's key.")] = None
     model_dir: Annotated[
         Path | None, _Model(metavar="DIR", help="Where models are kept; without it, the user's data folder.")
     ] = None

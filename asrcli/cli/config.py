@@ -11,6 +11,9 @@ import typer
 from asrcli.cli.command import examples, without_layers
 from asrcli.cli.layers import default_path, key_of, origin_of, settings_of, variables
 
+#: how the names of options end whose values stay out of terminals, logs and reports of bugs
+_SECRETS = ("api-key", "secret")
+
 app = typer.Typer(help="Show the settings in force and where each comes from.")
 
 
@@ -35,7 +38,7 @@ def show(
     rows = [
         {
             "option": key_of(param),
-            "value": target.params.get(param.name),
+            "value": _shown(key_of(param), target.params.get(param.name)),
             "origin": origin_of(target, ctx.obj, param.name),
         }
         for param in settings_of(target.command)
@@ -91,6 +94,11 @@ def _parse(ctx: typer.Context, words: list[str]) -> Any:
     ctx.obj.origins.clear()
     assert parent.parent is not None
     return command.make_context(parent.info_name, names, parent=parent.parent)
+
+
+def _shown(key: str, value: Any) -> Any:
+    """An option's value; of one that is nobody's business, only whether there is one."""
+    return "(set)" if value and key.endswith(_SECRETS) else value
 
 
 def _written(value: Any) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from asrcli.backends import is_remote
 from asrcli.cli.arguments import ModelArguments
 
 if TYPE_CHECKING:
@@ -45,10 +47,21 @@ def choose_model(ctx: typer.Context, arguments: ModelArguments) -> ModelSpec:
     """
     from asrcli.models.registry import Registry
 
+    check_remote(arguments)
     registry = Registry(arguments.model_dir)
-    if arguments.model is None:
-        _tell_of_default(ctx.obj.console, registry.default_name())
-    return _obtain(ctx, registry, arguments.model, language=arguments.language, offline=arguments.offline)
+    if arguments.remote is not None:
+        spec = _named_server(arguments)
+    else:
+        backend = _backend(arguments)
+        if arguments.model is None:
+            _tell_of_default(ctx.obj.console, registry.default_name(backend=backend))
+        spec = _obtain(
+            ctx, registry, arguments.model, language=arguments.language, backend=backend, offline=arguments.offline
+        )
+    if is_remote(spec.type):
+        spec = _with_key(spec, arguments)
+        _tell_of_server(ctx.obj.console, spec)
+    return spec
 
 
 def find_models(arguments: ModelArguments, options: TranscribeOptions) -> Ensemble | None:
@@ -61,13 +74,17 @@ def find_models(arguments: ModelArguments, options: TranscribeOptions) -> Ensemb
     from asrcli.errors import ModelNotInstalledError
     from asrcli.models.registry import Registry
 
+    check_remote(arguments)
     registry = Registry(arguments.model_dir)
 
     def get(name: str | None, kind: Kind) -> ModelSpec:
         return registry.resolve(name, kind=kind)
 
     try:
-        spec = registry.resolve(arguments.model, language=arguments.language)
+        if arguments.remote is not None:
+            spec = _named_server(arguments)
+        else:
+            spec = registry.resolve(arguments.model, language=arguments.language, backend=_backend(arguments))
         return choose(spec, options, registry, get)
     except ModelNotInstalledError:
         if arguments.offline:
@@ -82,24 +99,85 @@ def _obtain(
     kind: Kind = "asr",
     *,
     language: str | None = None,
+    backend: str | None = None,
     offline: bool,
 ) -> ModelSpec:
     from asrcli.cli.download_progress import download_progress
     from asrcli.models.store import Store, obtain
 
     console = ctx.obj.console
-    shown = name or registry.default_name(kind)
+    shown = name or registry.default_name(kind, backend)
     with download_progress(console, shown) as progress:
         return obtain(
             Store(registry),
             name,
             kind=kind,
             language=language,
+            backend=backend,
             offline=offline,
             mirrors=_mirrors(ctx),
             progress=progress,
             on_wait=lambda: console.notice(f"{shown}: another asrcli is installing it; waiting."),
         )
+
+
+def check_remote(arguments: ModelArguments) -> None:
+    """See that what is said of a server goes together.
+
+    Raises:
+        UsageError: it does not.
+    """
+    from asrcli.errors import UsageError
+
+    if arguments.remote is not None and arguments.backend not in {"auto", "remote"}:
+        raise UsageError(
+            f"--remote names a server, and --backend {arguments.backend} an engine here.", "Leave one of them out."
+        )
+    if arguments.remote_api_key and arguments.remote_api_key_file:
+        raise UsageError("--remote-api-key and --remote-api-key-file exclude each other.", "Use one of them.")
+
+
+def _backend(arguments: ModelArguments) -> str | None:
+    return None if arguments.backend == "auto" else arguments.backend
+
+
+def _named_server(arguments: ModelArguments) -> ModelSpec:
+    """The server of `--remote`."""
+    from asrcli.backends.remote_check import remote_spec
+
+    assert arguments.remote is not None
+    options = {"model": arguments.model} if arguments.model else {}
+    return remote_spec(arguments.remote, options=options)
+
+
+def _with_key(spec: ModelSpec, arguments: ModelArguments) -> ModelSpec:
+    """A server's model with the key that was given for it. `--offline` leaves those on this machine.
+
+    Raises:
+        UsageError: the server is on another machine, and `--offline` forbids that; or the key cannot be read.
+    """
+    from asrcli.backends.remote_check import is_loopback, read_secret
+    from asrcli.errors import UsageError
+
+    if arguments.offline and not is_loopback(spec.options["url"]):
+        raise UsageError(
+            f"{spec.options['url']} is on another machine, and --offline forbids the network.",
+            "Leave --offline out, or choose a model on this machine with --model.",
+        )
+    if arguments.remote_api_key_file is not None:
+        return replace(spec, secret=read_secret(arguments.remote_api_key_file))
+    return replace(spec, secret=arguments.remote_api_key or "")
+
+
+def _tell_of_server(console: Console, spec: ModelSpec) -> None:
+    """Say once that what is spoken leaves this program, and for where."""
+    from asrcli.backends.remote_check import is_loopback
+
+    url = spec.options["url"]
+    model = f" ({spec.options['model']})" if spec.options.get("model") else ""
+    console.notice(f"what is spoken is sent to {url}{model}")
+    if (spec.secret or "api_key_file" in spec.options) and url.startswith("http:") and not is_loopback(url):
+        console.warning(f"the key for {url} travels in the clear: use https where you can.")
 
 
 def _tell_of_default(console: Console, name: str) -> None:

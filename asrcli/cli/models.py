@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -41,14 +41,20 @@ def models(ctx: typer.Context, as_json: _Json = False) -> Any:
     """\
 asrcli models list
 asrcli models list --language ja
+asrcli models list --backend funasr
 asrcli models list --kind embedding --installed --json"""
 )
 def list_(
+    *,
     kind: Annotated[
         str | None,
         typer.Option(
             metavar="asr|streaming|vad|punctuation|segmentation|embedding|language-id", help="Only models for this."
         ),
+    ] = None,
+    backend: Annotated[
+        Literal["sherpa-onnx", "funasr", "remote"] | None,
+        typer.Option(metavar="sherpa-onnx|funasr|remote", help="Only models that this backend runs."),
     ] = None,
     language: Annotated[str | None, typer.Option(metavar="CODE", help="Only models that can do this language.")] = None,
     installed: Annotated[bool, typer.Option("--installed", help="Only models that are on this machine.")] = False,
@@ -58,7 +64,8 @@ def list_(
     """List the models that can be named: the catalogue, models.yaml and the embedded one."""
     from asrcli.errors import UsageError
     from asrcli.models.entry import KINDS
-    from asrcli.models.registry import Registry, base_language
+    from asrcli.models.registry import Registry
+    from asrcli.models.suitability import base_language, runs_on
 
     if kind is not None and kind not in KINDS:
         raise UsageError(f"There is no kind {kind!r}.", f"Kinds are {', '.join(KINDS)}.")
@@ -68,6 +75,7 @@ def list_(
         entry
         for entry in registry.entries()
         if kind in {None, entry.kind}
+        and (backend is None or runs_on(entry, backend))
         and (wanted is None or wanted in entry.languages)
         and not (installed and registry.missing(entry))
     ]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 #: what recognisers of nearly all models need
 _ENGINE = ("asrcli.backends.sherpa_onnx", "sherpa_onnx")
+_FUNASR = ("asrcli.backends.funasr", "asrcli.backends.funasr_toolkit")
 
 
 # Dataclass fields come in the order of the bases from right to left: the help page reads from the last to the first.
@@ -51,6 +52,7 @@ asrcli transcribe archive/ --exclude '*draft*' -j 4     a folder and those insid
 asrcli transcribe call.wav --channels split             a speaker a channel
 asrcli transcribe meeting.wav --diarize --speakers 3    who said what
 asrcli transcribe talk.mkv --start 1:30 --end 5:00 -o -
+asrcli transcribe talk.mp3 --remote http://gpu-box:8000/v1
 ffmpeg -i in.mkv -f wav - | asrcli transcribe - --format srt > out.srt
 arecord -f S16_LE -r 16000 -t raw -d 10 | asrcli transcribe - --raw s16le --rate 16000"""
 )
@@ -69,8 +71,11 @@ def transcribe(ctx: typer.Context, arguments: Arguments) -> int:
         from asrcli.cli.dry_run import show
 
         return show(ctx, arguments, order, plan)
+    if arguments.remote is not None or arguments.backend == "remote":
+        return _run(ctx, arguments, None)
     # The engine process loads its modules, as long as it takes us to load ours and to look at the inputs.
-    with launch(arguments.jobs or default_jobs(), _ENGINE) as launched:
+    modules = _FUNASR if arguments.backend == "funasr" else _ENGINE
+    with launch(arguments.jobs or default_jobs(), modules) as launched:
         return _run(ctx, arguments, launched)
 
 
@@ -83,18 +88,18 @@ def _understand(ctx: typer.Context, arguments: Arguments) -> tuple[Order, Plan]:
     return order, make_plan(order.inputs, stdin=sys.stdin.buffer if sys.stdin else None)
 
 
-def _run(ctx: typer.Context, arguments: Arguments, launched: Launch) -> int:
+def _run(ctx: typer.Context, arguments: Arguments, launched: Launch | None) -> int:
     from asrcli.batch.executor import Executor
     from asrcli.cli.engine import Engine
     from asrcli.cli.model_choice import choose_models
     from asrcli.cli.progress import reporter
-    from asrcli.runtime import default_jobs
+    from asrcli.runtime import jobs_for
 
     order, plan = _understand(ctx, arguments)
     ensemble = choose_models(ctx, arguments, order.options)
     for notice in ensemble.notices:
         ctx.obj.console.notice(notice)
-    jobs = arguments.jobs or default_jobs()
+    jobs = arguments.jobs or jobs_for(ensemble.spec)
     to_stdout = any(item.stdout is not None for item in plan.items)
     with (
         Engine(ensemble, jobs, launched) as engine,

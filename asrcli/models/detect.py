@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from asrcli.backends.funasr_folder import read_folder
+from asrcli.backends.funasr_types import FUNASR_TYPES, type_of_class
 from asrcli.backends.onnx_metadata import read_metadata
 from asrcli.errors import ModelError, UsageError
 from asrcli.models.entry import Kind
@@ -133,6 +135,9 @@ def detect(path: Path, kind: Kind = "asr") -> tuple[str, dict[str, Path]]:
         return type_, {key: path if path.is_file() else _only_graph(path)}
     if path.is_file():
         raise UsageError(f"{path} is a file; a recogniser is a folder of several.", f"Name the folder: {path.parent}")
+    toolkit = _of_funasr(path) if kind == "asr" else None
+    if toolkit is not None:
+        return toolkit
     stems = _stems(path)
     for layout in _LAYOUTS:
         files = _match(path, stems, layout)
@@ -154,6 +159,23 @@ def detect(path: Path, kind: Kind = "asr") -> tuple[str, dict[str, Path]]:
         ),
         _how_to_say(path),
     )
+
+
+def _of_funasr(path: Path) -> tuple[str, dict[str, Path]] | None:
+    """The type and files of a folder with FunASR's configuration and weights; exports to ONNX keep the former alone."""
+    found = read_folder(path)
+    if found is None or not found.files["model"].exists():
+        return None
+    type_ = type_of_class(found.class_name)
+    if type_ is None:
+        classes = ", ".join(name for row in FUNASR_TYPES.values() for name in row.classes)
+        raise ModelError(
+            f"{path} holds FunASR's {found.class_name}, which asrcli cannot run.", f"Of FunASR it runs {classes}."
+        )
+    if found.missing:
+        lost = ", ".join(missing.name for missing in found.missing)
+        raise ModelError(f"{path} lacks {lost}, which its configuration names.", "Download the model again.")
+    return type_, dict(found.files)
 
 
 def _only_graph(folder: Path) -> Path:

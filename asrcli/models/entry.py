@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from asrcli.backends import is_remote
 from asrcli.errors import ModelError
 
 Kind = Literal["asr", "streaming", "vad", "punctuation", "segmentation", "embedding", "language-id"]
@@ -16,7 +17,7 @@ Source = Literal["catalogue", "user", "embedded", "path"]
 
 _KNOWN_KEYS = frozenset({
     "type", "dir", "files", "extra_files", "options", "kind", "description", "languages", "licence", "size", "window",
-    "cluster_threshold", "download",
+    "cluster_threshold", "download", "url",
 })  # fmt: skip
 
 
@@ -28,8 +29,16 @@ class Download:
     #: folder inside the archive that becomes the model's folder; None: the archive's root
     archive_subdir: str | None = None
     sha256: str | None = None
-    #: "owner/repository" on Hugging Face that holds the same files one by one
+    #: "owner/repository" on Hugging Face, and on ModelScope, that holds the same files one by one
     huggingface: str | None = None
+    modelscope: str | None = None
+    #: file -> sha256, of files that come one by one
+    sums: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def available(self) -> bool:
+        """Whether there is an address to get it from."""
+        return bool(self.url or self.huggingface or self.modelscope)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +67,8 @@ class ModelEntry:
     #: of speaker embeddings: cosine distance at which clustering stops
     cluster_threshold: float | None = None
     download: Download = field(default_factory=Download)
+    #: of a server that has the model; it then has no files here
+    url: str = ""
     source: Source = "catalogue"
 
     @property
@@ -85,9 +96,13 @@ def parse_entry(name: str, data: Mapping[str, Any], *, where: str, source: Sourc
     unknown = sorted(set(data) - _KNOWN_KEYS)
     if unknown:
         raise refuse(f"unknown key {', '.join(map(repr, unknown))}")
-    missing = [key for key in ("type", "dir", "files") if not data.get(key)]
+    wanted = ("type", "url") if is_remote(str(data.get("type", ""))) else ("type", "dir", "files")
+    missing = [key for key in wanted if not data.get(key)]
     if missing:
         raise refuse(f"{missing[0]!r} is missing")
+    foreign = [key for key in ("dir", "files", "url") if key in data and key not in wanted]
+    if foreign:
+        raise refuse(f"a model of type {data['type']!r} has no {foreign[0]!r}")
     kind = data.get("kind", "asr")
     if kind not in KINDS:
         raise refuse(f"kind {kind!r} is none of {', '.join(KINDS)}")
@@ -95,8 +110,8 @@ def parse_entry(name: str, data: Mapping[str, Any], *, where: str, source: Sourc
         return ModelEntry(
             name=name,
             type=str(data["type"]),
-            dir=str(data["dir"]),
-            files={str(key): str(value) for key, value in data["files"].items()},
+            dir=str(data.get("dir") or ""),
+            files={str(key): str(value) for key, value in (data.get("files") or {}).items()},
             extra_files=tuple(map(str, data.get("extra_files") or ())),
             options=dict(data.get("options") or {}),
             kind=kind,
@@ -107,6 +122,7 @@ def parse_entry(name: str, data: Mapping[str, Any], *, where: str, source: Sourc
             window=float(data.get("window") or 30.0),
             cluster_threshold=None if data.get("cluster_threshold") is None else float(data["cluster_threshold"]),
             download=_parse_download(data.get("download") or {}),
+            url=str(data.get("url") or ""),
             source=source,
         )
     except (AttributeError, TypeError, ValueError) as error:
@@ -123,6 +139,8 @@ def _parse_download(data: Mapping[str, Any]) -> Download:
         archive_subdir=text("archive_subdir"),
         sha256=text("sha256"),
         huggingface=text("huggingface"),
+        modelscope=text("modelscope"),
+        sums={str(name): str(value) for name, value in (data.get("sums") or {}).items()},
     )
 
 
@@ -133,6 +151,7 @@ def entry_to_dict(entry: ModelEntry) -> dict[str, Any]:
         "kind": entry.kind,
         "type": entry.type,
         "description": entry.description,
+        "url": entry.url,
         "dir": entry.dir,
         "files": dict(entry.files),
         "extra_files": list(entry.extra_files),
@@ -144,8 +163,8 @@ def entry_to_dict(entry: ModelEntry) -> dict[str, Any]:
         "cluster_threshold": entry.cluster_threshold,
         "download": {
             key: value
-            for key in ("url", "archive_subdir", "sha256", "huggingface")
-            if (value := getattr(download, key)) is not None
+            for key in ("url", "archive_subdir", "sha256", "huggingface", "modelscope", "sums")
+            if (value := getattr(download, key)) not in (None, {})
         },
     }
     return {key: value for key, value in full.items() if value not in (None, "", [], {})}

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import urllib.parse
 from dataclasses import dataclass
+from typing import Literal
 
 from asrcli.errors import UsageError
 from asrcli.models.entry import ModelEntry
 
 HUGGING_FACE = "https://huggingface.co"
-_SHORTHANDS = {"hf": HUGGING_FACE, "hf-mirror": "https://hf-mirror.com"}
+MODELSCOPE = "https://www.modelscope.cn"
+
+Hub = Literal["huggingface", "modelscope"]
 
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """Either a Hugging Face endpoint, or a template for addresses."""
+    """Either the endpoint of a hub, which has files one by one, or a template for addresses."""
 
     endpoint: str | None = None
     template: str | None = None
+    #: whose addresses the endpoint understands
+    hub: Hub = "huggingface"
 
     def url(self, url: str) -> str:
         """The address that stands for `url`; only for templates."""
@@ -34,34 +39,57 @@ class Mirror:
         """Relative path -> address of each file of a model; only for endpoints.
 
         Raises:
-            UsageError: the model is not known to lie on Hugging Face.
+            UsageError: the model is not known to lie on that hub.
         """
-        repository = entry.download.huggingface
+        repository = self.repository(entry)
         if repository is None:
             raise UsageError(
-                f"{entry.name} is not known to lie on Hugging Face.",
+                f"{entry.name} is not known to lie on {_TITLES[self.hub]}.",
                 "Leave --mirror out, or give one that passes GitHub's releases on, such as https://host/{path}.",
             )
         wanted = [*entry.files.values(), *entry.extra_files]
         # A tokenizer's folder is named by what lies in it.
         folders = {name for name in wanted if any(other.startswith(f"{name}/") for other in wanted)}
-        base = f"{self.endpoint}/{repository}/resolve/main/"
+        where = f"{repository}/resolve/main" if self.hub == "huggingface" else f"models/{repository}/resolve/master"
+        base = f"{self.endpoint}/{where}/"
         return {name: base + urllib.parse.quote(name) for name in wanted if name not in folders}
+
+    def repository(self, entry: ModelEntry) -> str | None:
+        """Where a model lies on the endpoint's hub; None: nowhere that we know."""
+        return entry.download.huggingface if self.hub == "huggingface" else entry.download.modelscope
+
+
+_TITLES: dict[Hub, str] = {"huggingface": "Hugging Face", "modelscope": "ModelScope"}
+_SHORTHANDS = {
+    "hf": Mirror(endpoint=HUGGING_FACE),
+    "hf-mirror": Mirror(endpoint="https://hf-mirror.com"),
+    "ms": Mirror(endpoint=MODELSCOPE, hub="modelscope"),
+}
+
+
+_PREFIXES: dict[str, Hub] = {"hf:": "huggingface", "ms:": "modelscope"}
+
+
+def hubs_of(entry: ModelEntry) -> list[Mirror]:
+    """The hubs that have a model's files one by one, for models that no archive holds."""
+    return [hub for hub in (_SHORTHANDS["hf"], _SHORTHANDS["ms"]) if hub.repository(entry)]
 
 
 def parse_mirror(text: str) -> Mirror:
     """A mirror as the user writes it.
 
-    `hf`, `hf-mirror` or `hf:https://endpoint`: single files from Hugging Face or a server like it; a template with
-    `{url}`, `{host}`, `{path}` or `{name}` of the original address; any other address: a prefix before the original.
+    `hf`, `hf-mirror`, `hf:https://endpoint`, `ms` or `ms:https://endpoint`: single files from Hugging Face, ModelScope
+    or a server like it; a template with `{url}`, `{host}`, `{path}` or `{name}` of the original address; any other
+    address: a prefix before the original.
 
     Raises:
         UsageError: none of these.
     """
     if text in _SHORTHANDS:
-        return Mirror(endpoint=_SHORTHANDS[text])
-    if text.startswith("hf:"):
-        return Mirror(endpoint=_address(text[3:]).rstrip("/"))
+        return _SHORTHANDS[text]
+    hub = _PREFIXES.get(text[:3])
+    if hub is not None:
+        return Mirror(endpoint=_address(text[3:]).rstrip("/"), hub=hub)
     if "{" in text:
         if not any(word in text for word in ("{url}", "{path}", "{name}")):
             raise UsageError(f"The mirror {text!r} names no {{url}}, {{path}} or {{name}}.")
@@ -73,7 +101,7 @@ def _address(text: str) -> str:
     if not text.startswith(("http://", "https://")):
         raise UsageError(
             f"{text!r} is no mirror.",
-            "A mirror is hf, hf-mirror, hf:https://endpoint, a prefix such as https://host, or a template such as "
+            "A mirror is hf, hf-mirror, ms, hf:https://endpoint, a prefix such as https://host, or a template such as "
             "https://host/{path}.",
         )
     return text

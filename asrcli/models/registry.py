@@ -7,11 +7,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from asrcli.errors import LanguageNotSupportedError, ModelError, ModelNotInstalledError, UnknownModelError
+from asrcli.backends import is_remote
+from asrcli.errors import ModelError, ModelNotInstalledError, UnknownModelError
 from asrcli.models import builtin
 from asrcli.models.detect import detect
 from asrcli.models.digest import files_digest
 from asrcli.models.entry import Kind, ModelEntry, overlay, parse_entry
+from asrcli.models.suitability import (
+    HOW_TO_NAME,
+    check_backend,
+    check_kind,
+    check_language,
+    runs_on,
+)
 
 if TYPE_CHECKING:
     from asrcli.backends.types import ModelSpec
@@ -39,12 +47,6 @@ def load_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ModelError(f"{path} must be a mapping with the key 'models'.", "See docs/models.md for the form.")
     return data
-
-
-def base_language(code: str | None) -> str | None:
-    """The language alone of a code ("zh-CN" -> "zh"); None for "auto" and "", which ask for detection."""
-    base = (code or "").replace("_", "-").split("-")[0].lower()
-    return None if base in {"", "auto"} else base
 
 
 class Registry:
@@ -198,13 +200,23 @@ class Registry:
         named = named or (self._user.get("defaults") or {}).get(kind)
         return str(named) if named else None
 
-    def default_name(self, kind: Kind = "asr") -> str:
+    def default_name(self, kind: Kind = "asr", backend: str | None = None) -> str:
         """The model taken when none is named.
+
+        Args:
+            kind: what it is wanted for.
+            backend: a key of `BACKEND_NAMES` that must run it; None: any.
 
         For speech: `default_model` of the user's file, else the catalogue's default if it is installed, else the
         embedded one. For the other kinds: `defaults` of the user's file, else the catalogue's default if it is
-        installed, else any of the kind that is, else the catalogue's default all the same.
+        installed, else any of the kind that is, else the catalogue's default all the same. With a backend: that, if the
+        backend runs it, else the first model that it runs, installed ones before others.
+
+        Raises:
+            UnknownModelError: there is no model for that backend.
         """
+        if backend is not None:
+            return self._default_of_backend(kind, backend)
         configured = self.configured(kind)
         if configured is not None:
             return configured
@@ -216,6 +228,16 @@ class Registry:
         if kind == "asr":
             return builtin.NAME
         return next((entry.name for entry in self.entries(kind) if not self.missing(entry)), shipped)
+
+    def _default_of_backend(self, kind: Kind, backend: str) -> str:
+        usual = self.default_name(kind)
+        able = [entry for entry in self.entries(kind) if runs_on(entry, backend)]
+        if usual in {entry.name for entry in able}:
+            return usual
+        able.sort(key=lambda entry: bool(self.missing(entry)))  # stable: the user's and the catalogue's order else
+        if able:
+            return able[0].name
+        raise UnknownModelError(f"There is no model for {backend}.", HOW_TO_NAME.get(backend, ""))
 
     def available(self, kind: Kind) -> str | None:
         """The model of a kind that is taken when none is named, if it is on this machine."""
@@ -230,27 +252,39 @@ class Registry:
 
     # -- resolving ---------------------------------------------------------------------------------------------
 
-    def resolve(self, name: str | None = None, *, language: str | None = None, kind: Kind = "asr") -> ModelSpec:
+    def resolve(
+        self,
+        name: str | None = None,
+        *,
+        language: str | None = None,
+        kind: Kind = "asr",
+        backend: str | None = None,
+    ) -> ModelSpec:
         """The model called `name`, ready to load.
 
         Args:
             name: a registry name, the path of a folder (or file, where the kind has one), or None for the default.
             language: what will be asked of it; None and "auto" ask nothing.
             kind: what it is wanted for.
+            backend: a key of `BACKEND_NAMES` that must run it; None: any.
 
         Raises:
+            UsageError: another backend runs it.
             UnknownModelError: no such name and no such path.
             ModelNotInstalledError: known, but not on this machine; the hint holds the command that gets it.
             LanguageNotSupportedError: it cannot do `language`; the hint names models that can.
             ModelError: a folder whose contents cannot be told, or a model of another kind.
         """
-        chosen = name or self.default_name(kind)
+        chosen = name or self.default_name(kind, backend)
         if chosen == builtin.NAME and self._is_embedded():
             entry, files = builtin.entry(), builtin.files(self.cache_dir)
         else:
-            entry, files = self._locate(chosen, kind)
-        _check_kind(entry, chosen, kind)  # of a folder, too
-        self._check_language(entry, language)
+            entry, files = self._locate(chosen, kind, backend)
+        check_kind(entry, chosen, kind)  # of a folder, too
+        check_backend(self, entry, backend)
+        check_language(self, entry, language)
+        if is_remote(entry.type):
+            return _remote(entry)
         from asrcli.backends.types import ModelSpec  # brings numpy, which listing models can do without
 
         options = dict(entry.options)
@@ -270,7 +304,7 @@ class Registry:
         """Whether the embedded model's name still means the embedded model."""
         return builtin.available() and builtin.NAME not in (self._user.get("models") or {})
 
-    def _locate(self, name: str, kind: Kind) -> tuple[ModelEntry, dict[str, Path]]:
+    def _locate(self, name: str, kind: Kind, backend: str | None) -> tuple[ModelEntry, dict[str, Path]]:
         path = Path(name).expanduser()
         if _looks_like_path(name) and path.exists():
             return self._at(path, kind)
@@ -284,7 +318,8 @@ class Registry:
                     f"There is no folder or file {name}.", "See the models: asrcli models"
                 ) from None
             raise
-        _check_kind(entry, name, kind)  # before anybody fetches it in vain
+        check_kind(entry, name, kind)  # before anybody fetches it in vain
+        check_backend(self, entry, backend)
         missing = self.missing(entry)
         if missing:
             raise self._not_installed(entry, missing)
@@ -296,7 +331,7 @@ class Registry:
         path = path.absolute()
         folder = path if path.is_dir() else path.parent
         for entry in self.entries():
-            fits = folder.name in {Path(entry.dir).name, entry.name} and entry.kind == kind
+            fits = entry.files and folder.name in {Path(entry.dir).name, entry.name} and entry.kind == kind
             if fits and all((folder / file).exists() for file in entry.required):
                 return entry, {key: folder / value for key, value in entry.files.items()}
         type_, files = detect(path, kind)
@@ -313,7 +348,7 @@ class Registry:
     def _not_installed(self, entry: ModelEntry, missing: tuple[str, ...]) -> ModelNotInstalledError:
         folder = self.folder(entry)
         what = f"{', '.join(missing)} missing in {folder}" if folder.is_dir() else f"looked in {folder}"
-        if entry.download.url or entry.download.huggingface:
+        if entry.download.available:
             hint = f"Get it with: asrcli download-model {entry.name}"
             if entry.name == builtin.NAME:
                 hint += ", or embedded with: pip install 'asrcli[builtin]'"
@@ -321,33 +356,14 @@ class Registry:
             hint = f"Put its files there yourself: {', '.join(entry.required)}."
         return ModelNotInstalledError(f"The model {entry.name} is not installed ({what}).", hint)
 
-    def _check_language(self, entry: ModelEntry, language: str | None) -> None:
-        wanted = base_language(language)
-        if wanted is None or not entry.languages or wanted in entry.languages:
-            return
-        able = [e for e in self.entries("asr") if wanted in e.languages]
-        here = [e.name for e in able if not self.missing(e)]
-        there = [e.name for e in sorted(able, key=lambda e: e.size or 0) if e.name not in here][:4]
-        hints = []
-        if here:
-            hints.append(f"Installed models that do {wanted}: {', '.join(here)} (choose with --model).")
-        if there:
-            hints.append(f"To download: asrcli download-model {there[0]}" + _others(there[1:]) + ".")
-        if not able:
-            hints.append("asrcli models lists what each model can do.")
-        raise LanguageNotSupportedError(
-            f"The model {entry.name} cannot do {wanted!r}, only {', '.join(entry.languages)}.", " ".join(hints)
-        )
 
+def _remote(entry: ModelEntry) -> ModelSpec:
+    from asrcli.backends.remote_check import remote_spec
 
-def _others(names: list[str]) -> str:
-    return f" (or {', '.join(names)})" if names else ""
+    return remote_spec(
+        entry.url, name=entry.name, options=entry.options, languages=entry.languages, window=entry.window
+    )
 
 
 def _looks_like_path(name: str) -> bool:
     return "/" in name or "\\" in name or name.startswith((".", "~"))
-
-
-def _check_kind(entry: ModelEntry, name: str, kind: Kind) -> None:
-    if entry.kind != kind and not (kind == "language-id" and entry.type == "whisper"):
-        raise ModelError(f"{name} is a model for {entry.kind}, not for {kind}.", f"See: asrcli models --kind {kind}")

@@ -20,7 +20,7 @@ from asrcli.models.digest import sha256_file
 from asrcli.models.download import Policy, Progress, fetch
 from asrcli.models.entry import Kind, ModelEntry
 from asrcli.models.files import disk_errors, locked
-from asrcli.models.mirrors import Mirror
+from asrcli.models.mirrors import Mirror, hubs_of
 from asrcli.models.pins import Pin, Pins, Verification, compare, sums_of
 from asrcli.models.registry import Registry
 
@@ -127,6 +127,8 @@ class Store:
             if mirror.endpoint is not None:
                 return self._bring_files(entry, mirror, incoming, progress)
         url = entry.download.url
+        if url is None and hubs_of(entry):
+            return self._bring_from_hubs(entry, incoming, mirrors, progress)
         if url is None:
             raise UsageError(
                 f"The model {entry.name} has no download address.",
@@ -157,13 +159,36 @@ class Store:
                 f"models: {{{entry.name}: {{download: {{sha256: ...}}}}}}.",
             )
 
-    def _bring_files(
-        self, entry: ModelEntry, mirror: Mirror, incoming: Path, progress: Progress | None
+    def _bring_from_hubs(
+        self, entry: ModelEntry, incoming: Path, mirrors: Sequence[Mirror], progress: Progress | None
     ) -> tuple[str, str | None]:
-        """One by one from a server like Hugging Face; the parts wait in `.downloads`, so that they can go on."""
+        """The files of a model that no archive holds, from the first hub that gives them all."""
+        self._check_room(entry)
+        first, *others = hubs_of(entry)
+        try:
+            return self._bring_files(entry, first, incoming, progress, mirrors)
+        except DownloadError as error:
+            if not others:
+                raise
+            try:
+                return self._bring_files(entry, others[0], incoming, progress, mirrors)
+            except DownloadError as other:
+                raise DownloadError(f"{error.message} {other.message}", error.hint) from other
+
+    def _bring_files(
+        self,
+        entry: ModelEntry,
+        mirror: Mirror,
+        incoming: Path,
+        progress: Progress | None,
+        templates: Sequence[Mirror] = (),
+    ) -> tuple[str, str | None]:
+        """One by one from a hub or a server like it; the parts wait in `.downloads`, so that they can go on."""
         files = mirror.files(entry)
-        pinned = self._pin(entry).files
+        expected = {**self._pin(entry).files, **entry.download.sums}
         parts = self.root / ".downloads" / self.registry.folder(entry).name
+        if mirror.hub != "huggingface":
+            parts /= mirror.hub  # hubs may hold different conversions: their files are not mixed
         done = 0
 
         def step(had: int, _total: int | None) -> None:
@@ -173,13 +198,14 @@ class Store:
         for name, url in files.items():
             part = parts / name
             if not part.is_file():
-                fetch([url], part, sha256=pinned.get(name), max_bytes=_most(entry), progress=step, policy=self._policy)
+                urls = [*(template.url(url) for template in templates), url]
+                fetch(urls, part, sha256=expected.get(name), max_bytes=_most(entry), progress=step, policy=self._policy)
             done += part.stat().st_size
         for name in files:
             (incoming / name).parent.mkdir(parents=True, exist_ok=True)
             (parts / name).replace(incoming / name)
         shutil.rmtree(parts, ignore_errors=True)
-        return f"{mirror.endpoint}/{entry.download.huggingface}", None
+        return f"{mirror.endpoint}/{mirror.repository(entry)}", None
 
     def _check_room(self, entry: ModelEntry) -> None:
         if entry.size is None:
@@ -307,6 +333,7 @@ def obtain(
     *,
     kind: Kind = "asr",
     language: str | None = None,
+    backend: str | None = None,
     offline: bool = False,
     mirrors: Sequence[Mirror] = (),
     progress: Progress | None = None,
@@ -322,9 +349,9 @@ def obtain(
     """
     registry = store.registry
     try:
-        return registry.resolve(name, language=language, kind=kind)
+        return registry.resolve(name, language=language, kind=kind, backend=backend)
     except ModelNotInstalledError as error:
-        entry = registry.entry(name or registry.default_name(kind))
+        entry = registry.entry(name or registry.default_name(kind, backend))
         if offline:
             raise ModelNotInstalledError(
                 f"{error.message.removesuffix('.')}, and --offline forbids the network.",
@@ -332,7 +359,7 @@ def obtain(
                 f"then here: asrcli models import {entry.name}.tar",
             ) from error
         unnamed = name is None and kind == "asr" and registry.configured() is None
-        if unnamed or (entry.download.url is None and entry.download.huggingface is None):
+        if unnamed or not entry.download.available:
             raise
         store.install(entry.name, mirrors=mirrors, progress=progress, on_wait=on_wait)
-    return registry.resolve(name, language=language, kind=kind)
+    return registry.resolve(name, language=language, kind=kind, backend=backend)

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
 
-from asrcli.backends import backend_of
+from asrcli.backends import backend_of, is_remote
+from asrcli.backends.check import check_model
 from asrcli.backends.host import EngineHost
 from asrcli.backends.recognizer import ChunkRecognizer
-from asrcli.backends.sherpa_check import check_model
 from asrcli.backends.types import ModelSpec
-from asrcli.errors import ModelNotInstalledError, UnknownModelError
+from asrcli.errors import ModelError, ModelNotInstalledError, UnknownModelError
 from asrcli.models.entry import Kind, ModelEntry
 from asrcli.models.registry import Registry
 from asrcli.options import SpeakerOptions
@@ -85,7 +85,7 @@ class ModelPool:
         self.settings = settings
         self.registry = Registry(settings.model_dir)
         default = self.registry.resolve(settings.model)
-        check_model(default)
+        _check(default)
         self.default = default.name
         self._lock = threading.Lock()
         self.threads = settings.num_threads or default_jobs()
@@ -118,7 +118,11 @@ class ModelPool:
 
     def installed(self, kind: Kind = "asr") -> list[ModelEntry]:
         """The models that can be asked for, the default first."""
-        found = [entry for entry in self.registry.entries(kind) if not self.registry.missing(entry)]
+        found = [
+            entry
+            for entry in self.registry.entries(kind)
+            if not self.registry.missing(entry) and not is_remote(entry.type)
+        ]
         if kind == "asr" and self.default not in {entry.name for entry in found}:
             spec = self._entries[self.default].spec
             found.append(ModelEntry(name=spec.name, type=spec.type, dir="", files={}, languages=spec.languages))
@@ -177,7 +181,7 @@ class ModelPool:
                 spec = self.registry.resolve(name, kind=kind)
             except ModelNotInstalledError as error:
                 raise ModelNotInstalledError(f"The model `{name}` is not installed on this server.") from error
-            check_model(spec)
+            _check(spec)
             entry = self._add(spec, backend_of(spec.type), self.host)
         return entry
 
@@ -297,6 +301,19 @@ class ModelPool:
         self.host.close()
         if self._speaker_host is not None:
             self._speaker_host.close()
+
+
+def _check(spec: ModelSpec) -> None:
+    """See that this server can load a model.
+
+    Raises:
+        ModelError: its files are damaged, or it is at work on another server.
+    """
+    if is_remote(spec.type):
+        raise ModelError(
+            f"{spec.name} is a model of another server.", "Clients can ask that one; this one runs models of its own."
+        )
+    check_model(spec)
 
 
 def _release_late(opening: asyncio.Future[Loaded]) -> None:

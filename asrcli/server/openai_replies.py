@@ -46,6 +46,8 @@ def verbose(transcript: Transcript, fields: Fields) -> dict[str, Any]:
         "language_code": transcript.language,
         "duration": round(transcript.duration, 3),
         "text": running_text(transcript.segments),
+        # whether word times come from the model; a client with the recording can estimate as well as we can
+        "timing": transcript.timing,
     }
     if fields.segments:
         body["segments"] = [segment_body(segment) for segment in transcript.segments]

@@ -18,7 +18,7 @@ from starlette.requests import Request
 
 from asrcli import pipeline
 from asrcli.audio.types import Source
-from asrcli.backends.sherpa_check import check_request, model_type
+from asrcli.backends.check import abilities_of, check_request
 from asrcli.backends.types import ModelSpec
 from asrcli.errors import AsrcliError, OptionNotSupportedError
 from asrcli.options import Hotword, RecognitionOptions, TranscribeOptions
@@ -223,7 +223,7 @@ def fitted(spec: ModelSpec, wanted: RecognitionOptions) -> tuple[RecognitionOpti
     Raises:
         LanguageNotSupportedError: the model cannot do the language, or must be told one.
     """
-    takes = model_type(spec).hotwords
+    takes = abilities_of(spec).hotwords
     warnings = []
     if wanted.prompt and takes != "prompt":
         wanted = replace(wanted, prompt="")  # OpenAI's clients send one as a matter of course

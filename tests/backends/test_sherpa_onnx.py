@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asrcli.backends.sherpa_onnx import even_batches, load
+from asrcli.backends.batches import even_batches
+from asrcli.backends.sherpa_onnx import load
 from asrcli.backends.types import Hypothesis, Job
 from asrcli.errors import LanguageNotSupportedError, OptionNotSupportedError
 from asrcli.options import Hotword, RecognitionOptions

@@ -47,6 +47,8 @@ def another_value(name, value):
         "rate": ("8000", 8000),
         "subtitle-style": ("bbc", "bbc"),
         "punctuation": ("yes", True),
+        "backend": ("funasr", "funasr"),
+        "remote-api-key": ("sesame", "(set)"),
     }
     if name in special:
         return special[name]
@@ -72,6 +74,17 @@ def test_every_option_has_a_variable_and_a_key(asrcli, write_config):
     rows = settings(asrcli)
     for line, (name, (_, value)) in enumerate(wanted.items(), start=2):
         assert (rows[name]["value"], rows[name]["where"]) == (value, f"{path}, line {line}")
+
+
+def test_keys_are_not_shown(asrcli):
+    secrets = {"ASRCLI_REMOTE_API_KEY": "sesame-1", "ASRCLI_API_KEY": "sesame-2", "ASRCLI_WEBHOOK_SECRET": "sesame-3"}
+    for command in ("transcribe", "serve"):
+        for form in ([], ["--json"]):
+            done = asrcli("config", "show", *form, command, env=secrets)
+            assert done.returncode == 0, done.stderr
+            assert "(set)" in done.stdout
+            assert "sesame" not in done.stdout + done.stderr
+    assert settings(asrcli)["remote-api-key"]["value"] is None
 
 
 def test_scalars_are_read_as_on_the_command_line(asrcli, write_config):

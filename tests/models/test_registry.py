@@ -8,7 +8,8 @@ import yaml
 
 from asrcli.errors import LanguageNotSupportedError, ModelError, ModelNotInstalledError, UnknownModelError
 from asrcli.models import builtin
-from asrcli.models.registry import Registry, base_language
+from asrcli.models.registry import Registry
+from asrcli.models.suitability import base_language
 
 # A file as asr2clip writes it (its three keys at the top, its four types, an address of null).
 ASR2CLIP = """\

@@ -1,0 +1,261 @@
+"""Recognition with FunASR's toolkit, for every type in `funasr_types.FUNASR_TYPES`. Runs in the engine process.
+
+The toolkit's `AutoModel` reads the folder; chunks go straight to the model's own `inference`. `AutoModel.generate`
+keeps each call's settings in one dictionary of its own, so two threads would mix theirs up.
+
+Nothing here may reach for the network: hubs are told so before they are imported (`funasr_toolkit`), models are
+folders, code that comes with a model is never run (`trust_remote_code`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from asrcli.audio.types import SAMPLE_RATE, Samples
+from asrcli.backends.batches import alike, even_batches
+from asrcli.backends.funasr_check import check_model, check_request, model_type
+from asrcli.backends.funasr_results import read_result
+from asrcli.backends.types import Hypothesis, Job, ModelSpec, Recognizer
+from asrcli.errors import AsrcliError, EngineError, MachineError, MissingExtraError, ModelError
+from asrcli.options import RecognitionOptions
+
+#: chunks in one call, on the CPU and on anything else
+_BATCH_CPU, _BATCH_GPU = 4, 16
+#: shorter chunks are padded with silence: the encoders need a few frames
+_SHORTEST = SAMPLE_RATE // 2
+#: a model of which less than this was in the file of weights is not the model that the file belongs to
+_LEAST_LOADED = 0.5
+
+
+def load(spec: ModelSpec, threads: int) -> Recognizer:
+    """Load a model.
+
+    Args:
+        spec: the model.
+        threads: how many threads will call `run`.
+
+    Raises:
+        ModelError: the folder holds no such model, or one that does not fit its weights.
+        MissingExtraError: funasr, torch or something they need is not installed.
+        MachineError: the device that the entry names is not here.
+    """
+    check_model(spec)
+    return FunasrRecognizer(spec, threads)
+
+
+class FunasrRecognizer:
+    """A model of the toolkit's."""
+
+    def __init__(self, spec: ModelSpec, threads: int) -> None:
+        self._spec = spec
+        self._type = model_type(spec)
+        torch, auto_model = _toolkit()
+        self._torch = torch
+        self._device = _device(spec, torch)
+        auto = self._build(auto_model, threads)
+        self._module: Any = auto.model
+        #: the folder's configuration, tokenizer and front end, as every call needs them
+        self._settings: dict[str, Any] = auto.kwargs
+        self.batch_size = self._batch_size()
+        if spec.type == "funasr_fun_asr_nano":
+            _drop_aligner(self._module)
+
+    def run(self, jobs: Sequence[Job]) -> Sequence[Hypothesis | Exception]:
+        """Decode jobs; one that fails has its error in its place, the others their hypotheses."""
+        results: list[Hypothesis | Exception] = [Hypothesis("")] * len(jobs)
+        for group in alike(jobs):
+            request = jobs[group[0]].request
+            try:
+                check_request(self._spec, request)
+            except AsrcliError as error:
+                for index in group:
+                    results[index] = error
+                continue
+            for batch in even_batches(group, [len(job.samples) for job in jobs]):
+                decoded = self._decode([jobs[index].samples for index in batch], request)
+                for index, result in zip(batch, decoded, strict=True):
+                    results[index] = result
+        return results
+
+    # -- loading -----------------------------------------------------------------------------------------------------
+
+    def _build(self, auto_model: Any, threads: int) -> Any:
+        spec = self._spec
+        # One thread inside for each outside, unless nobody is outside: a lone thread may have all cores.
+        own = spec.options.get("num_threads") or (1 if threads > 1 else os.cpu_count() or 1)
+        precision = {name: bool(spec.options[name]) for name in ("fp16", "bf16") if name in spec.options}
+        try:
+            auto = auto_model(
+                model=str(spec.files["config"].parent),
+                init_param=str(spec.files["model"]),
+                device=self._device,
+                ncpu=own,
+                disable_update=True,
+                disable_pbar=True,
+                disable_log=True,
+                log_level="ERROR",
+                trust_remote_code=False,
+                **precision,
+            )
+            loaded = _share_loaded(self._torch, auto.model, spec)
+        except ImportError as error:
+            raise MissingExtraError(
+                f"{spec.name} needs a package that is not installed: {error}.", "pip install -U 'asrcli[funasr]'"
+            ) from error
+        except Exception as error:
+            raise ModelError(
+                f"FunASR cannot load {spec.name}: {_first_line(error)}", f"Is it a whole model of type {spec.type}?"
+            ) from error
+        if loaded < _LEAST_LOADED:
+            raise ModelError(
+                f"{spec.files['model']} has only {loaded:.0%} of the weights that {spec.files['config']} describes.",
+                "It belongs to another model: check `dir:` and `files:`, or download the model again.",
+            )
+        return auto
+
+    def _batch_size(self) -> int:
+        if not self._type.batches:
+            return 1
+        return int(self._spec.options.get("batch_size", _BATCH_CPU if self._device == "cpu" else _BATCH_GPU))
+
+    # -- decoding ----------------------------------------------------------------------------------------------------
+
+    def _decode(self, samples: Sequence[Samples], request: RecognitionOptions) -> list[Hypothesis | Exception]:
+        """Decode chunks together; where that fails, one by one, so that only the guilty fail."""
+        asked = self._asked(request)
+        if len(samples) > 1:
+            with contextlib.suppress(Exception):
+                found = self._infer(samples, asked)
+                # Of chunks in which it hears nothing at all, the toolkit gives fewer results, or one for all.
+                if len(found) == len(samples):
+                    return [self._read(result, chunk, request) for result, chunk in zip(found, samples, strict=True)]
+        return [self._decode_one(chunk, asked, request) for chunk in samples]
+
+    def _decode_one(
+        self, samples: Samples, asked: dict[str, Any], request: RecognitionOptions
+    ) -> Hypothesis | Exception:
+        if not len(samples):
+            return Hypothesis("")
+        try:
+            found = self._infer([samples], asked)
+            return self._read(found[0], samples, request) if found else Hypothesis("")
+        except Exception as error:  # noqa: BLE001 - whatever a model raises fails its chunk
+            return EngineError(
+                f"FunASR failed at a chunk of {len(samples) / SAMPLE_RATE:.2f} s: {_first_line(error)}",
+                "Use fewer --jobs or a smaller batch_size." if "out of memory" in str(error).lower() else "",
+            )
+
+    def _infer(self, samples: Sequence[Samples], asked: dict[str, Any]) -> list[dict[str, Any]]:
+        """The model's own results, in order."""
+        torch = self._torch
+        # A model keeps a request's hotwords in an attribute of its own: each call has a shell of its own, which shares
+        # the weights with all others.
+        module = copy.copy(self._module)
+        keys = [str(index) for index in range(len(samples))]
+        sounds = [torch.from_numpy(_clean(chunk)) for chunk in samples]
+        with torch.inference_mode():
+            answer = module.inference(data_in=sounds, key=keys, **{**self._settings, **asked})
+        return list(answer[0]) if answer else []
+
+    def _asked(self, request: RecognitionOptions) -> dict[str, Any]:
+        """What the model is told of a request."""
+        row = self._type
+        own = {name: self._spec.options[name] for name in row.own_options if name in self._spec.options}
+        asked: dict[str, Any] = {**row.fixed, **own}
+        language = "" if request.language in {None, "auto"} else str(request.language)
+        if language and row.takes_language:
+            asked["language"] = row.language_names.get(language, language)
+        if row.itn_option:
+            asked[row.itn_option] = request.itn and bool(own.get(row.itn_option, True))
+        phrases = [hotword.text for hotword in request.hotwords]
+        if row.hotwords == "prompt":
+            asked["hotwords"] = [*phrases, request.prompt] if request.prompt else phrases
+        elif phrases:
+            # Between spaces it is a list of words; else a word like "http..." or "x.txt" would be fetched or read.
+            asked["hotword"] = f" {' '.join(phrases)} "
+        return asked
+
+    def _read(self, result: dict[str, Any], samples: Samples, request: RecognitionOptions) -> Hypothesis:
+        hypothesis = read_result(result, len(samples) / SAMPLE_RATE, tagged=self._type.tagged)
+        if hypothesis.language is None and not self._type.tagged:
+            asked = request.language if request.language not in {None, "auto"} else None
+            only = self._spec.languages[0] if len(self._spec.languages) == 1 else None
+            return replace(hypothesis, language=asked or only)
+        return hypothesis
+
+
+def _toolkit() -> tuple[Any, Any]:
+    """Torch and the toolkit's `AutoModel`.
+
+    Raises:
+        MissingExtraError: they cannot be imported.
+    """
+    try:
+        from asrcli.backends import funasr_toolkit
+    except ImportError as error:
+        raise MissingExtraError(
+            f"FunASR's toolkit cannot be imported: {_first_line(error)}.", "pip install -U 'asrcli[funasr]' torch"
+        ) from error
+    return funasr_toolkit.torch, funasr_toolkit.AutoModel
+
+
+def _device(spec: ModelSpec, torch: Any) -> str:
+    """Where the model runs: what its entry says, or the GPU if there is one.
+
+    Raises:
+        MachineError: there is no such device. The toolkit itself would take the CPU without a word.
+    """
+    wanted = str(spec.options.get("device", "auto"))
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, number = wanted.partition(":")
+    backend = getattr(torch, kind, None) if kind != "mps" else torch.backends.mps
+    if kind != "cpu" and (backend is None or not backend.is_available()):
+        raise MachineError(
+            f"{spec.name} is to run on {wanted}, which torch cannot use here.",
+            "Set the option device: cpu (or auto) in models.yaml, or install a build of torch for it.",
+        )
+    if number and kind == "cuda" and int(number) >= torch.cuda.device_count():
+        raise MachineError(f"{spec.name} is to run on {wanted}; there are {torch.cuda.device_count()} GPUs, from 0.")
+    return wanted
+
+
+def _share_loaded(torch: Any, module: Any, spec: ModelSpec) -> float:
+    """How much of the model's weights the file has, by number of tensors of the right shape. Reads only the index."""
+    state = torch.load(spec.files["model"], map_location="cpu", mmap=True, weights_only=True)
+    for name in ("state_dict", "model_state_dict", "model"):
+        state = state[name] if isinstance(state, dict) and name in state else state
+    wanted = module.state_dict()
+    fits = sum(
+        1
+        for name, tensor in wanted.items()
+        if (held := state.get(name, state.get(f"module.{name}"))) is not None and held.shape == tensor.shape
+    )
+    return fits / max(1, len(wanted))
+
+
+def _drop_aligner(module: Any) -> None:
+    """Fun-ASR-Nano aligns its text with torchaudio; without that, times are estimated rather than every chunk lost."""
+    from importlib.util import find_spec
+
+    if find_spec("torchaudio") is None:
+        module.ctc_decoder = None
+
+
+def _clean(samples: Samples) -> Samples:
+    """(samples,) of its own, finite, no shorter than the encoders need."""
+    padded = np.zeros(max(len(samples), _SHORTEST), np.float32)
+    padded[: len(samples)] = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
+    return padded
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

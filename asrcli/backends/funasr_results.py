@@ -1,0 +1,82 @@
+"""What FunASR's models say of one chunk, as a `Hypothesis`.
+
+Three forms are read: SenseVoice's tagged text with `words` and `timestamp` ([[start, end], ...] in ms), Paraformer's
+words parted by spaces with a `timestamp` each, and Fun-ASR-Nano's `timestamps` ([{token, start_time, end_time}], s).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from asrcli.backends.tags import read_tagged
+from asrcli.backends.types import Hypothesis, Token
+
+
+def read_result(result: Mapping[str, Any], duration: float, *, tagged: bool = False) -> Hypothesis:
+    """Convert one result.
+
+    Args:
+        result: an item of what `inference` returns.
+        duration: seconds of the chunk; no token starts or ends beyond it.
+        tagged: whether the text begins with SenseVoice's tags.
+    """
+    raw = str(result.get("text") or "")
+    heard = read_tagged(raw)
+    if tagged:
+        tokens = _tokens(list(result.get("words") or ()), result.get("timestamp"), duration)
+        text = heard.text
+    elif "timestamps" in result:
+        tokens = _named(result["timestamps"], duration)
+        text = heard.text
+    else:
+        words = heard.text.split()
+        tokens = _tokens(words, result.get("timestamp"), duration)
+        text = join_words(words)
+    return Hypothesis(text, tokens if text else (), language=heard.language, emotion=heard.emotion, event=heard.event)
+
+
+def join_words(words: Sequence[str]) -> str:
+    """Paraformer's words as one writes them: a space beside Latin words, none between Chinese characters."""
+    text = ""
+    for word in words:
+        apart = text and (word[:1].isascii() or text[-1].isascii())
+        text += f" {word}" if apart else word
+    return text
+
+
+def _tokens(words: Sequence[str], times: Any, duration: float) -> tuple[Token, ...]:
+    """A token a word; none where the model counts otherwise, as then nobody knows which time is whose."""
+    if not isinstance(times, Sequence) or len(times) != len(words) or not words:
+        return ()
+    tokens = []
+    for word, time in zip(words, times, strict=True):
+        span = (
+            _span(time[0] / 1000, time[1] / 1000, duration) if isinstance(time, Sequence) and len(time) >= 2 else None
+        )
+        if span is None:
+            return ()
+        tokens.append(Token(word, *span))
+    return tuple(tokens)
+
+
+def _named(items: Any, duration: float) -> tuple[Token, ...]:
+    tokens = []
+    for item in items if isinstance(items, Sequence) else ():
+        span = _span(item.get("start_time"), item.get("end_time"), duration)
+        if span is None:
+            return ()
+        tokens.append(Token(str(item.get("token", "")), *span))
+    return tuple(tokens)
+
+
+def _span(start: Any, end: Any, duration: float) -> tuple[float, float] | None:
+    try:
+        begin, stop = float(start), float(end)
+    except (TypeError, ValueError):
+        return None
+    if not (math.isfinite(begin) and math.isfinite(stop)):
+        return None
+    begin = min(max(begin, 0.0), duration)
+    return begin, min(max(stop, begin), duration)

@@ -1,0 +1,97 @@
+"""FunASR's model types, as data: which classes of the toolkit they are, and what the models can do.
+
+Imported on both sides; nothing here imports the toolkit. Facts: sources of funasr 1.4 (`funasr/models/*/model.py`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+#: options of every type. device: auto, cpu, cuda, cuda:1, mps, ...; num_threads: torch's own; batch_size: chunks a call
+_COMMON = ("device", "num_threads", "batch_size", "fp16", "bf16")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunasrType:
+    """One row of the table."""
+
+    #: what `model:` in the folder's config.yaml may say
+    classes: tuple[str, ...]
+    #: options of the entry, beside the common ones
+    own_options: tuple[str, ...] = ()
+    #: what `inference` is always given
+    fixed: Mapping[str, object] = field(default_factory=dict)
+
+    #: codes that the class knows; empty: whatever the model's own entry says
+    languages: tuple[str, ...] = ()
+    #: whether a language can be asked for; else the model has its own, and asking for that is no error
+    takes_language: bool = False
+    #: ISO code -> what the model is told; empty: codes as they are
+    language_names: Mapping[str, str] = field(default_factory=dict)
+
+    #: how phrases are favoured: not at all, by a model of the phrases, or as context in the prompt
+    hotwords: Literal["none", "bias", "prompt"] = "none"
+    #: switch of inverse text normalisation
+    itn_option: str = ""
+    #: the text begins with tags of language, emotion and event
+    tagged: bool = False
+    #: the model says in which language it heard a chunk
+    tells_language: bool = False
+    #: the text comes as people write it, with marks and capitals
+    written: bool = False
+    #: one call takes several chunks at once
+    batches: bool = True
+    #: longest chunk, seconds
+    limit: float = math.inf
+
+    @property
+    def options(self) -> frozenset[str]:
+        """Every option that an entry may have."""
+        return frozenset({*_COMMON, *self.own_options})
+
+
+#: Fun-ASR-Nano is asked in Chinese (its model card; the first three for Nano, all for MLT-Nano)
+_NANO_LANGUAGES = {
+    "zh": "中文", "en": "英文", "ja": "日文", "yue": "粤语", "ko": "韩文", "vi": "越南语", "id": "印尼语", "th": "泰语",
+    "ms": "马来语", "fil": "菲律宾语", "ar": "阿拉伯语", "hi": "印地语", "bg": "保加利亚语", "hr": "克罗地亚语",
+    "cs": "捷克语", "da": "丹麦语", "nl": "荷兰语", "et": "爱沙尼亚语", "fi": "芬兰语", "el": "希腊语",
+    "hu": "匈牙利语", "ga": "爱尔兰语", "lv": "拉脱维亚语", "lt": "立陶宛语", "mt": "马耳他语", "pl": "波兰语",
+    "pt": "葡萄牙语", "ro": "罗马尼亚语", "sk": "斯洛伐克语", "sl": "斯洛文尼亚语", "sv": "瑞典语",
+}  # fmt: skip
+
+FUNASR_TYPES: dict[str, FunasrType] = {
+    "funasr_sense_voice": FunasrType(
+        classes=("SenseVoiceSmall",),
+        own_options=("use_itn", "ban_emo_unk"),
+        fixed={"output_timestamp": True},
+        languages=("zh", "en", "ja", "ko", "yue"),
+        takes_language=True,
+        itn_option="use_itn",
+        tagged=True,
+        tells_language=True,
+        written=True,
+    ),
+    # A plain Paraformer has times of its own only on request; the toolkit derives them from the wrong curve (it hands
+    # the integral over where the weights belong), so ours are estimated. BiCifParaformer gives its own unasked.
+    "funasr_paraformer": FunasrType(classes=("Paraformer", "BiCifParaformer")),
+    "funasr_seaco_paraformer": FunasrType(classes=("SeacoParaformer",), hotwords="bias"),
+    "funasr_fun_asr_nano": FunasrType(
+        classes=("FunASRNano",),
+        own_options=("itn", "max_length"),
+        takes_language=True,
+        language_names=_NANO_LANGUAGES,
+        hotwords="prompt",
+        itn_option="itn",
+        written=True,
+        batches=False,
+        limit=30.0,
+    ),
+}
+
+
+def type_of_class(name: str) -> str | None:
+    """The type whose models are of this class of the toolkit."""
+    return next((type_ for type_, row in FUNASR_TYPES.items() if name in row.classes), None)

@@ -1,0 +1,170 @@
+"""A recogniser on another machine: chunks go out as requests, as many at once as there are jobs.
+
+Speech is found and cut here, so silence is never sent, times are the recording's, and a batch that broke off goes on
+where it stood. Nothing of this is loaded unless a server is named.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import queue
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from asrcli.audio.types import SAMPLE_RATE, Samples
+from asrcli.backends import REMOTE
+from asrcli.backends.remote_check import DEFAULT_MODEL, secret_of
+from asrcli.backends.types import Hypothesis, ModelSpec
+from asrcli.errors import AsrcliError, EngineError
+from asrcli.options import Hotword, RecognitionOptions
+
+#: requests at once where nobody says how many: a server has other clients
+DEFAULT_JOBS = 4
+#: shorter chunks are padded with silence: OpenAI refuses what is shorter than 0.1 s
+_SHORTEST = SAMPLE_RATE // 2
+#: seconds between two looks whether a full queue has room, or was closed
+_LOOK = 0.2
+
+
+@dataclass(slots=True)
+class _Task:
+    samples: Samples
+    request: RecognitionOptions
+    future: Future[Hypothesis]
+
+
+class RemoteRecognizer:
+    """A `pipeline.SpeechBackend` whose engine is a server. Thread-safe; a context manager."""
+
+    def __init__(self, spec: ModelSpec, jobs: int | None = None) -> None:
+        """Nothing is sent before the first chunk.
+
+        Args:
+            spec: of type `remote_check.TYPE`.
+            jobs: requests at once.
+
+        Raises:
+            UsageError: the key cannot be read.
+        """
+        from asrcli.backends.remote_client import Patience, RemoteClient
+
+        self.spec = spec
+        self.jobs = jobs or DEFAULT_JOBS
+        patience = Patience(read=float(spec.options.get("timeout", Patience().read)))
+        model = str(spec.options.get("model") or DEFAULT_MODEL)
+        self._client = RemoteClient(spec.options["url"], model, secret=secret_of(spec), patience=patience)
+        self._form = str(spec.options.get("audio", "flac"))
+        # What waits here has been cut but not sent: enough that no thread is idle, and what bounds memory.
+        self._waiting: queue.Queue[_Task] = queue.Queue(maxsize=self.jobs)
+        self._closed = threading.Event()
+        for number in range(self.jobs):
+            # Daemons: an interrupted run does not wait for a server that is slow to answer.
+            threading.Thread(target=self._work, name=f"remote-{number}", daemon=True).start()
+
+    @property
+    def model(self) -> str:
+        return self.spec.name
+
+    @property
+    def backend(self) -> str:
+        return REMOTE
+
+    @property
+    def window(self) -> float:
+        return self.spec.window
+
+    def submit(self, samples: Samples, request: RecognitionOptions) -> Future[Hypothesis]:
+        """Hand over one chunk, (samples,) at 16 kHz; waits while enough is under way.
+
+        Raises:
+            EngineError: it is closed.
+        """
+        task = _Task(np.array(samples, dtype=np.float32), request, Future())
+        while not self._closed.is_set():
+            with contextlib.suppress(queue.Full):
+                self._waiting.put(task, timeout=_LOOK)
+                return task.future
+        raise EngineError("the connection to the server was closed")
+
+    def close(self) -> None:
+        """End the connections; unanswered futures fail with `EngineError`."""
+        self._closed.set()
+        self._client.close()
+        with contextlib.suppress(queue.Empty):
+            while True:
+                _fail(self._waiting.get_nowait().future, EngineError("the connection to the server was closed"))
+
+    def __enter__(self) -> RemoteRecognizer:  # noqa: PYI034 - typing.Self is 3.11's
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _work(self) -> None:
+        while not self._closed.is_set():
+            try:
+                task = self._waiting.get(timeout=_LOOK)
+            except queue.Empty:
+                continue
+            if not task.future.set_running_or_notify_cancel():
+                continue
+            try:
+                task.future.set_result(self._recognise(task))
+            except AsrcliError as error:
+                task.future.set_exception(error)
+            except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
+                task.future.set_exception(EngineError(f"{type(error).__name__}: {error}"))
+
+    def _recognise(self, task: _Task) -> Hypothesis:
+        if not len(task.samples):
+            return Hypothesis("")
+        from asrcli.backends.remote_client import Sound
+
+        seconds = len(task.samples) / SAMPLE_RATE
+        sound = Sound(data=encode(task.samples, self._form), form=self._form, seconds=seconds)
+        fields, extras = form_fields(task.request)
+        heard = self._client.recognise(sound, fields, extras)
+        language = task.request.language if task.request.language not in {None, "auto"} else None
+        return heard if heard.language else replace(heard, language=language)
+
+
+def encode(samples: Samples, form: str) -> bytes:
+    """A chunk, (samples,) at 16 kHz, as a file of 16 bits a sample: "flac" (about half the bytes) or "wav"."""
+    import soundfile
+
+    padded = np.zeros(max(len(samples), _SHORTEST), np.float32)
+    padded[: len(samples)] = np.clip(np.nan_to_num(samples), -1.0, 1.0)
+    file = io.BytesIO()
+    soundfile.write(file, padded, SAMPLE_RATE, format=form.upper(), subtype="PCM_16")
+    return file.getvalue()
+
+
+def form_fields(request: RecognitionOptions) -> tuple[dict[str, str], dict[str, str]]:
+    """A request in the form's words: OpenAI's fields, and those that other servers have added."""
+    phrases = [hotword.text for hotword in request.hotwords]
+    prompt = " ".join(filter(None, [request.prompt, ", ".join(phrases)]))
+    fields = {"prompt": prompt} if prompt else {}
+    if request.language not in {None, "", "auto"}:
+        fields["language"] = str(request.language)
+    extras: dict[str, Any] = {"vad_filter": "false"}  # what is sent is speech already
+    if phrases:
+        extras["hotwords"] = ", ".join(map(_written, request.hotwords))
+    return fields, extras
+
+
+def _written(hotword: Hotword) -> str:
+    """With its weight only where somebody gave one: servers of others read the number as a word."""
+    return hotword.text if hotword.weight == Hotword(text="").weight else f"{hotword.text} {hotword.weight:g}"
+
+
+def _fail(future: Future[Any], error: Exception) -> None:
+    if future.set_running_or_notify_cancel():
+        future.set_exception(error)

@@ -1,0 +1,129 @@
+"""What a server that speaks OpenAI's audio interface answers, as a `Hypothesis`, and its complaints.
+
+Shapes: OpenAI's `json`, `verbose_json` and `text`, with what other servers do differently: words inside of segments,
+text as a JSON string, languages by name or by code, errors under `error`, `detail` or `message`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from asrcli.backends.types import Hypothesis, Token
+from asrcli.language_names import language_code
+
+_CODE = re.compile(r"[a-z]{2,3}")
+
+
+class UnreadableReplyError(Exception):
+    """The answer is not what the interface promises; the text says what it is."""
+
+
+def read_reply(body: bytes, content_type: str, duration: float) -> Hypothesis:
+    """Understand an answer with status 200.
+
+    Args:
+        body: of the answer.
+        content_type: its header.
+        duration: seconds of the chunk; no word starts or ends beyond it.
+
+    Raises:
+        UnreadableReplyError: it is something else.
+    """
+    kind = content_type.split(";", maxsplit=1)[0].strip().lower()
+    text = body.decode("utf-8", "replace").strip()
+    if kind == "text/plain":
+        return Hypothesis(text)
+    try:
+        data = json.loads(text)
+    except ValueError:
+        raise UnreadableReplyError(f"{kind or 'no content type'}, {len(body)} bytes") from None
+    if isinstance(data, str):
+        return Hypothesis(data.strip())
+    if isinstance(data, Mapping) and data.get("error"):
+        raise UnreadableReplyError(f"an error: {complaint(body)}")
+    if not isinstance(data, Mapping) or not isinstance(data.get("text"), str):
+        raise UnreadableReplyError("JSON without a text")
+    return _hypothesis(data, duration)
+
+
+def _hypothesis(data: Mapping[str, Any], duration: float) -> Hypothesis:
+    segments = [item for item in _items(data, "segments") if isinstance(item, Mapping)]
+    first = segments[0] if segments else {}
+    text = str(data["text"]).strip()
+    return Hypothesis(
+        text,
+        _tokens(data, segments, duration) if text else (),
+        language=_language(data.get("language_code") or data.get("language")),
+        emotion=_label(first.get("emotion")),
+        event=_label(first.get("event")),
+    )
+
+
+def _tokens(data: Mapping[str, Any], segments: Sequence[Mapping[str, Any]], duration: float) -> tuple[Token, ...]:
+    """A token a word, where all words have times; none where the server estimated them: so can we."""
+    if data.get("timing") == "estimated":
+        return ()
+    words = _items(data, "words") or [word for segment in segments for word in _items(segment, "words")]
+    tokens = []
+    for word in words:
+        token = _token(word, duration) if isinstance(word, Mapping) else None
+        if token is None:
+            return ()
+        tokens.append(token)
+    return tuple(tokens)
+
+
+def _token(word: Mapping[str, Any], duration: float) -> Token | None:
+    text, start, end = word.get("word", word.get("text")), word.get("start"), word.get("end")
+    if not isinstance(text, str) or not isinstance(start, int | float) or not isinstance(end, int | float):
+        return None
+    if not (math.isfinite(start) and math.isfinite(end)):
+        return None
+    begin = min(max(float(start), 0.0), duration)
+    return Token(text, begin, min(max(float(end), begin), duration))
+
+
+def _items(data: Mapping[str, Any], name: str) -> list[Any]:
+    value = data.get(name)
+    return list(value) if isinstance(value, list) else []
+
+
+def _language(value: Any) -> str | None:
+    code = language_code(value) if isinstance(value, str) else None
+    return code if code and _CODE.fullmatch(code) else None
+
+
+def _label(value: Any) -> str | None:
+    return value[:40] if isinstance(value, str) and value else None
+
+
+def complaint(body: bytes) -> str:
+    """What an answer with an error says, on one line and not too long; "" if it says nothing."""
+    text = body.decode("utf-8", "replace")
+    try:
+        data = json.loads(text)
+    except ValueError:
+        data = None if "<" in text else text
+    for name in ("error", "detail", "message"):
+        if isinstance(data, Mapping) and data.get(name):
+            data = data[name]
+    if isinstance(data, Sequence) and not isinstance(data, str) and data:
+        data = data[0]
+    if isinstance(data, Mapping):
+        data = data.get("message") or data.get("msg") or ""
+    line = " ".join("".join(char if char.isprintable() else " " for char in str(data or "")).split())
+    return line if len(line) <= 300 else line[:297] + "..."
+
+
+def error_field(body: bytes, name: str) -> str:
+    """`code` or `param` of an error of OpenAI's form; "" where it has none."""
+    try:
+        error = json.loads(body)["error"]
+        value = error[name]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return value if isinstance(value, str) else ""

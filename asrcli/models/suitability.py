@@ -1,0 +1,79 @@
+"""Whether a model is the right one for what is asked: kind, backend, language; and which others would be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asrcli.backends import BACKEND_NAMES, backend_of
+from asrcli.errors import LanguageNotSupportedError, ModelError, UsageError
+from asrcli.models.entry import Kind, ModelEntry
+
+if TYPE_CHECKING:
+    from asrcli.models.registry import Registry
+
+#: what to do where a backend has no model at all
+HOW_TO_NAME = {"remote": "Name a server with --remote http://host:8000/v1, or in models.yaml (docs/models.md)."}
+
+
+def base_language(code: str | None) -> str | None:
+    """The language alone of a code ("zh-CN" -> "zh"); None for "auto" and "", which ask for detection."""
+    base = (code or "").replace("_", "-").split("-")[0].lower()
+    return None if base in {"", "auto"} else base
+
+
+def runs_on(entry: ModelEntry, backend: str) -> bool:
+    """Whether a backend (a key of `BACKEND_NAMES`) runs a model."""
+    return backend_of(entry.type) in BACKEND_NAMES[backend]
+
+
+def check_kind(entry: ModelEntry, name: str, kind: Kind) -> None:
+    """See that a model is for what it is wanted for.
+
+    Raises:
+        ModelError: it is for something else.
+    """
+    if entry.kind != kind and not (kind == "language-id" and entry.type == "whisper"):
+        raise ModelError(f"{name} is a model for {entry.kind}, not for {kind}.", f"See: asrcli models --kind {kind}")
+
+
+def check_backend(registry: Registry, entry: ModelEntry, backend: str | None) -> None:
+    """See that a backend (a key of `BACKEND_NAMES`; None: any) runs a model.
+
+    Raises:
+        UsageError: another does; the hint names models that it runs.
+    """
+    if backend is None or runs_on(entry, backend):
+        return
+    others = [other.name for other in registry.entries(entry.kind) if runs_on(other, backend)]
+    raise UsageError(
+        f"{entry.name} ({entry.type}) is no model for {backend}.",
+        f"Leave --backend out, or take {' or '.join(others[:4])}." if others else HOW_TO_NAME.get(backend, ""),
+    )
+
+
+def check_language(registry: Registry, entry: ModelEntry, language: str | None) -> None:
+    """See that a model can do a language; None and "auto" ask nothing.
+
+    Raises:
+        LanguageNotSupportedError: it cannot; the hint names models that can.
+    """
+    wanted = base_language(language)
+    if wanted is None or not entry.languages or wanted in entry.languages:
+        return
+    able = [e for e in registry.entries("asr") if wanted in e.languages]
+    here = [e.name for e in able if not registry.missing(e)]
+    there = [e.name for e in sorted(able, key=lambda e: e.size or 0) if e.name not in here][:4]
+    hints = []
+    if here:
+        hints.append(f"Installed models that do {wanted}: {', '.join(here)} (choose with --model).")
+    if there:
+        hints.append(f"To download: asrcli download-model {there[0]}" + _others(there[1:]) + ".")
+    if not able:
+        hints.append("asrcli models lists what each model can do.")
+    raise LanguageNotSupportedError(
+        f"The model {entry.name} cannot do {wanted!r}, only {', '.join(entry.languages)}.", " ".join(hints)
+    )
+
+
+def _others(names: list[str]) -> str:
+    return f" (or {', '.join(names)})" if names else ""
