@@ -33,6 +33,9 @@ BLOCK_SHARE = 0.6
 BLOCK_GROUPS = 100
 #: how many ghosts may stand beside the voices that were asked for
 _GHOSTS = 8
+#: overlapped speech that segmentation took for one voice: a group with no more than this share of all speech, whose
+#: mean lies so near (cosine) to the plane of two larger ones, and between them: each has this share in it at least
+_MIXED_SHARE, _MIXED_LIKENESS, _MIXED_PART = 0.01, 0.9, 0.3
 
 _Floats = npt.NDArray[np.float64]
 
@@ -92,13 +95,14 @@ def find_voices(embeddings: Vectors, weights: npt.ArrayLike, window: npt.ArrayLi
     threshold = wanted.threshold * AVERAGE_SHARE
     groups = _in_blocks(embeddings, np.asarray(weights, np.float64), np.asarray(window), threshold)
     found = merge_groups(groups, threshold, least=wanted.least, most=wanted.most)
-    real = found.weights >= wanted.least_speech
+    real = _real(found, wanted.least_speech)
     target = max(int(real.sum()), wanted.least, 1)
     if wanted.most is not None:
         target = min(target, wanted.most)
     if real.sum() != target:
         found = _cut_to(groups, target, wanted.least_speech)
-    order = np.argsort(-found.weights, kind="stable")[:target]
+        real = _real(found, wanted.least_speech)
+    order = np.lexsort((-found.weights, ~real))[:target]
     means = found.means[order]
     return np.asarray(means / np.linalg.norm(means, axis=1, keepdims=True), dtype=np.float32)
 
@@ -195,4 +199,35 @@ def _cut_to(groups: Groups, count: int, least_speech: float) -> Groups:
         merge_groups(groups, -np.inf, least=wider, most=wider)
         for wider in range(count, min(count + _GHOSTS, len(groups)) + 1)
     ]
-    return next((cut for cut in cuts if (cut.weights >= least_speech).sum() == count), cuts[0] if cuts else groups)
+    return next((cut for cut in cuts if _real(cut, least_speech).sum() == count), cuts[0] if cuts else groups)
+
+
+def _real(groups: Groups, least_speech: float) -> npt.NDArray[np.bool_]:
+    """Which groups are voices: neither too short nor two voices at once."""
+    real = groups.weights >= least_speech
+    small = real & (groups.weights <= _MIXED_SHARE * groups.weights.sum())
+    if not small.any():
+        return real
+    likeness = _cosines(groups.means)
+    larger = np.flatnonzero(real & ~small)
+    for index in np.flatnonzero(small):
+        real[index] = not _is_mixture(likeness[index, larger], likeness[np.ix_(larger, larger)])
+    return real
+
+
+def _cosines(means: _Floats) -> _Floats:
+    unit = means / np.linalg.norm(means, axis=1, keepdims=True)
+    return np.asarray(unit @ unit.T)
+
+
+def _is_mixture(to_each: _Floats, among: _Floats) -> bool:
+    """Whether a direction is nearly a sum of two others, given the cosines to them and those among them."""
+    one, other = np.triu_indices(len(to_each), k=1)
+    # The nearest point of each plane, as a sum of its two directions: the normal equations of two unknowns.
+    spread = 1.0 - among[one, other] ** 2
+    plane = spread > 1e-6
+    one, other, spread = one[plane], other[plane], spread[plane]
+    first = (to_each[one] - among[one, other] * to_each[other]) / spread
+    second = (to_each[other] - among[one, other] * to_each[one]) / spread
+    near = first * to_each[one] + second * to_each[other] >= _MIXED_LIKENESS**2
+    return bool((near & (np.minimum(first, second) >= _MIXED_PART)).any())

@@ -103,6 +103,20 @@ def test_a_ghost_takes_no_voice_s_place():
     assert set(who) == {0, 1, 2}
 
 
+@pytest.mark.parametrize("wanted", [Wanted(0.5, least_speech=2.0), Wanted(0.5, least=4, most=4, least_speech=2.0)])
+def test_two_voices_at_once_are_no_third(wanted):
+    """What segmentation took for one voice lies between two; somebody who says little, but alone, is a voice."""
+    rng = np.random.default_rng(6)
+    centres, _, embeddings, window = spoken(rng, 1000, voices=3)
+    mixed = same_direction(centres[0] + centres[1] + 0.02 * rng.standard_normal((6, 64)))
+    guest = same_direction(rng.standard_normal(64))
+    rare = same_direction(guest + 0.02 * rng.standard_normal((6, 64)))
+    everything = np.concatenate([embeddings, mixed, rare])
+    windows = np.concatenate([window, 1000 + np.arange(12)])
+    voices = find_voices(everything, np.full(len(everything), 3.0), windows, wanted)
+    assert sorted(named(voices, np.vstack([centres, guest]))) == [0, 1, 2, 3]
+
+
 def test_voices_heard_side_by_side_are_two():
     """Two voices too alike for the threshold, told apart because the same windows hold both."""
     rng = np.random.default_rng(5)
