@@ -46,7 +46,7 @@ class Punctuator:
 def _ct_transformer(spec: ModelSpec) -> Callable[[str], str]:
     model = sherpa_onnx.OfflinePunctuationModelConfig(ct_transformer=str(spec.files["ct_transformer"]), num_threads=1)
     engine = sherpa_onnx.OfflinePunctuation(sherpa_onnx.OfflinePunctuationConfig(model=model))
-    return lambda text: str(engine.add_punctuation(text))
+    return lambda text: _with_its_end(text, engine.add_punctuation)
 
 
 def _cnn_bilstm(spec: ModelSpec) -> Callable[[str], str]:
@@ -54,4 +54,29 @@ def _cnn_bilstm(spec: ModelSpec) -> Callable[[str], str]:
         cnn_bilstm=str(spec.files["cnn_bilstm"]), bpe_vocab=str(spec.files["bpe_vocab"]), num_threads=1
     )
     engine = sherpa_onnx.OnlinePunctuation(sherpa_onnx.OnlinePunctuationConfig(model_config=model))
-    return lambda text: str(engine.add_punctuation_with_case(text))
+
+    def punctuate(text: str) -> str:
+        # It gives the words their case, and knows them in small letters; many recognisers write capitals alone.
+        return str(engine.add_punctuation_with_case(text.lower() if text.isupper() else text))
+
+    return punctuate
+
+
+def _with_its_end(text: str, punctuate: Callable[[str], str]) -> str:
+    """The text with marks, its end included.
+
+    The engine (2.0.1) looks at 20 words at a time, and loses the last one where it comes behind a sentence's end and
+    begins a new twenty. What is missing is punctuated by itself.
+    """
+    marked = str(punctuate(text))
+    rest = _unsaid(text, marked)
+    return f"{marked} {_with_its_end(rest, punctuate)}" if 0 < len(rest) < len(text) else marked
+
+
+def _unsaid(text: str, marked: str) -> str:
+    """The end of the text that the marked one lacks."""
+    said = (char for char in marked if not char.isspace())
+    for at, char in enumerate(text):
+        if not char.isspace() and char not in said:  # looks for it in what is left: marks between are passed over
+            return text[at:]
+    return ""

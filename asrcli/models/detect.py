@@ -132,7 +132,11 @@ def detect(path: Path, kind: Kind = "asr") -> tuple[str, dict[str, Path]]:
     """
     if kind in _SINGLE:
         type_, key = _SINGLE[kind]
-        return type_, {key: path if path.is_file() else _only_graph(path)}
+        graph = path if path.is_file() else _only_graph(path)
+        vocabulary = graph.with_name("bpe.vocab")
+        if kind == "punctuation" and vocabulary.is_file():
+            return "cnn_bilstm", {"cnn_bilstm": graph, "bpe_vocab": vocabulary}
+        return type_, {key: graph}
     if path.is_file():
         raise UsageError(f"{path} is a file; a recogniser is a folder of several.", f"Name the folder: {path.parent}")
     toolkit = _of_funasr(path) if kind == "asr" else None

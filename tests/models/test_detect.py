@@ -117,6 +117,15 @@ def test_single_graph_kinds_take_file_or_folder(tmp_path):
         detect(tmp_path, "embedding")
 
 
+def test_a_punctuator_with_a_vocabulary_is_the_english_kind(tmp_path):
+    lay_out(tmp_path, ["model.onnx"])
+    assert detect(tmp_path, "punctuation") == ("ct_transformer", {"ct_transformer": tmp_path / "model.onnx"})
+    lay_out(tmp_path, ["bpe.vocab"])
+    files = {"cnn_bilstm": tmp_path / "model.onnx", "bpe_vocab": tmp_path / "bpe.vocab"}
+    for path in (tmp_path, tmp_path / "model.onnx"):
+        assert detect(path, "punctuation") == ("cnn_bilstm", files)
+
+
 def test_recogniser_needs_a_folder(tmp_path):
     lay_out(tmp_path, ["model.onnx"])
     with pytest.raises(UsageError, match="folder"):

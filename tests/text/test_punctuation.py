@@ -67,6 +67,22 @@ def test_the_online_model_gives_capitals_too(online):
     assert [part.text for part in after.segments] == ["Do re, mi fa? sol la,"]
 
 
+def test_a_stream_of_capitals_gets_its_case_from_the_model(online):
+    after = online(transcript(segment(0, "DO RE MI FA SOL LA")))
+    assert [part.text for part in after.segments] == ["Do re, mi fa? sol la,"]
+
+
+@pytest.mark.parametrize("count", [19, 20, 21, 199, 200, 201, 281, 1001])
+def test_texts_of_any_length_are_marked_to_their_last_word(offline, online, count):
+    words = (["do"] * 7 + ["fa"]) * (count // 8 + 1)
+    text = " ".join([*words[: count - 2], "fa", "sol"])
+    for step, last in ((offline, "Sol."), (online, "sol")):
+        shown = " ".join(part.text for part in step(transcript(segment(0, text))).segments).split()
+        assert len(shown) == count
+        assert shown[-1] == last
+        assert [word for word in shown if word.lower().startswith("fa") and not word.endswith("?")] == []
+
+
 def test_a_text_with_marks_is_left_alone(offline):
     before = transcript(segment(0, "Do re. Mi fa!"))
     assert offline(before) is before

@@ -54,11 +54,13 @@ def punctuation_cnn_bilstm(folder: Path, words: Sequence[str]) -> None:
         cases[place, 2 if word == 0 else 0] = 1
         punctuation[place, marks.get(MARKS.get(word, ""), 0)] = 1
     g = Graph()
-    # Words only: padding and the marks of beginning and end (0, 1, 2) have no row in the answer.
+    # Words only, each by its first piece: neither padding nor the marks of beginning and end have a row in the answer.
     flat = g.op("Reshape", "token_ids", g.ints(-1))
-    real = g.op("Squeeze", g.op("NonZero", g.op("Greater", flat, g.const(2, "int32"))), g.ints(0))
+    first = g.op("Greater", g.op("Reshape", "valid_ids", g.ints(-1)), g.const(0, "int32"))
+    edge = g.op("Or", g.op("Equal", flat, g.const(1, "int32")), g.op("Equal", flat, g.const(2, "int32")))
+    real = g.op("Squeeze", g.op("NonZero", g.op("And", first, g.op("Not", edge))), g.ints(0))
     chosen = g.op("Gather", flat, real, axis=0)
-    g.keep(g.op("Gather", g.const(cases), chosen, axis=0), "valid_ids", "label_lens", out="case_logits")
+    g.keep(g.op("Gather", g.const(cases), chosen, axis=0), "label_lens", out="case_logits")
     g.op("Gather", g.const(punctuation), chosen, axis=0, out="punct_logits")
     g.save(
         folder / "cnn_bilstm.onnx",
