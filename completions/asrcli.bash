@@ -88,7 +88,7 @@ _asrcli_command() {
             ;;
         'speakers enroll')
             commands=''
-            options='--replace --diarization-model --embedding-model --model-dir --config --debug -h --help'
+            options='--replace --diarization-model --embedding-model --model-dir --vad --no-vad --config --debug -h --help'
             valued='--diarization-model --embedding-model --model-dir --config'
             argument=any
             ;;

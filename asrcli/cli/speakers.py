@@ -13,6 +13,10 @@ from asrcli.cli.command import examples
 
 if TYPE_CHECKING:
     from asrcli.audio.types import Samples
+    from asrcli.vad.types import Chunk
+
+#: seconds of speech that are held at a time, and of which there must be some
+_LONGEST_CHUNK, _LEAST_SPEECH = 30.0, 1.0
 
 app = typer.Typer(
     help="""Enrol voices, so that --diarize calls them by name.
@@ -47,6 +51,9 @@ def enroll(
         typer.Option(metavar="MODEL", help="Speaker embedding: a model's name or path. Prints are tied to it."),
     ] = None,
     model_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="Where models are kept.")] = None,
+    vad: Annotated[
+        bool, typer.Option("--vad/--no-vad", help="Refuse clips without speech; --no-vad takes anything.")
+    ] = True,
 ) -> None:
     """Make a voice print of NAME from recordings."""
     from asrcli.backends.host import EngineHost
@@ -61,7 +68,7 @@ def enroll(
         diarization = set_up(host, Registry(model_dir), options)
         voice = enrol(
             name,
-            [(str(clip), _blocks(clip)) for clip in clips],
+            [(str(clip), _speech(clip, vad=vad)) for clip in clips],
             diarization.new,
             model=diarization.embedding.name,
             digest=diarization.embedding.digest,
@@ -108,11 +115,35 @@ def remove(
     ctx.obj.console.notice(f"deleted {count} voice print{'s' if count > 1 else ''} of {name}.")
 
 
+def _speech(path: Path, *, vad: bool) -> Iterator[Samples]:
+    """The clip, if there is speech in it: noise may resemble a voice to segmentation."""
+    from asrcli.audio.types import SAMPLE_RATE
+    from asrcli.errors import InputError
+    from asrcli.options import VadOptions
+    from asrcli.vad import Segmenter
+
+    segmenter = Segmenter(VadOptions(enabled=vad), _LONGEST_CHUNK)
+    spoken = 0
+    for block in _blocks(path):
+        spoken += _length(segmenter.push(block))
+        yield block
+    if spoken + _length(segmenter.finish()) < _LEAST_SPEECH * SAMPLE_RATE:
+        raise InputError(f"There is no speech in {path}.", "Enrol with a clip of the person speaking.")
+
+
+def _length(chunks: list[Chunk]) -> int:
+    return sum(region.end - region.start for chunk in chunks for region in chunk.regions)
+
+
 def _blocks(path: Path) -> Iterator[Samples]:
     from asrcli.audio import open_audio
     from asrcli.audio.types import Source
+    from asrcli.errors import InputError
     from asrcli.options import AudioOptions
 
-    with open_audio(Source(str(path), path), AudioOptions()) as stream:
-        for block in stream.blocks():
-            yield block[:, 0]
+    try:
+        with open_audio(Source(str(path), path), AudioOptions()) as stream:
+            for block in stream.blocks():
+                yield block[:, 0]
+    except InputError as error:
+        raise type(error)(f"{path}: {error.message}", error.hint) from error

@@ -1,9 +1,9 @@
-"""SubRip. Words are highlighted as players understand it: a cue a word, the word underlined."""
+"""SubRip. A speaker is named where a turn begins; a highlighted word is a cue of its own, the word underlined."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from itertools import pairwise
 
@@ -22,10 +22,13 @@ _BRACES = str.maketrans("{}", "｛｝")
 
 def render(transcript: Transcript, options: CueOptions) -> str:
     subtitles = []
-    for cue in shape(transcript, options, labelled=True):
+    cues = shape(transcript, options, labelled=True)
+    labels = _labels(cues)
+    for cue in cues:
+        names = [next(labels) for _ in cue.lines]
         steps = _highlighted(cue) if options.highlight_words else iter([(cue.start, cue.end, frozenset[int]())])
         for start, end, marked in steps:
-            subtitles.append(srt.Subtitle(None, _delta(start), _delta(end), _content(cue, marked)))
+            subtitles.append(srt.Subtitle(None, _delta(start), _delta(end), _content(cue, names, marked)))
     return str(srt.compose(subtitles, eol="\n", strict=False)) if subtitles else ""
 
 
@@ -44,12 +47,21 @@ def _highlighted(cue: Cue) -> Iterator[tuple[float, float, frozenset[int]]]:
             marked = set()
 
 
-def _content(cue: Cue, marked: frozenset[int]) -> str:
+def _labels(cues: Sequence[Cue]) -> Iterator[str]:
+    """What stands before each line: the speaker's name where it is not that of the line before, if any has one."""
+    named = any(line.speaker for cue in cues for line in cue.lines)
+    speaker: str | None = ""
+    for cue in cues:
+        for line in cue.lines:
+            yield _literal(label(line.speaker)) if named and (cue.dialogue or line.speaker != speaker) else ""
+            speaker = line.speaker
+
+
+def _content(cue: Cue, names: Sequence[str], marked: frozenset[int]) -> str:
     lines = []
     number = 0
-    for index, line in enumerate(cue.lines):
-        shown = _literal(label(line.speaker)) if cue.dialogue or index == 0 else ""
-        lines.append((DASH if cue.dialogue else "") + shown + _underlined(line, marked, number))
+    for name, line in zip(names, cue.lines, strict=True):
+        lines.append((DASH if cue.dialogue else "") + name + _underlined(line, marked, number))
         number += len(line.words)
     return "\n".join(lines)
 

@@ -35,10 +35,10 @@ def _tiled(spans: Iterable[tuple[float, float, str]], length: int) -> Iterator[I
     rows = sorted((milliseconds(start), milliseconds(end), clean(text)) for start, end, text in spans)
     clock = 0
     for index, (start, end, text) in enumerate(rows):
-        left = len(rows) - index
-        begin = max(clock, min(start, length - left))
+        last = length - (len(rows) - index - 1)  # what comes after needs a millisecond each
+        begin = max(clock, min(start, last - 1))
         following = rows[index + 1][0] if index + 1 < len(rows) else length
-        stop = min(max(min(end, following), begin + 1), length)
+        stop = min(max(min(end, following), begin + 1), last)
         if stop <= begin:
             continue  # more spans than milliseconds
         if begin > clock:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from asrcli.options import CueOptions
-from asrcli.text.cues import label
+from asrcli.text.cues import UNKNOWN, label
 from asrcli.text.pieces import clean
 from asrcli.transcript import Transcript
-
-#: who speaks where a turn has no name but its neighbours have
-UNKNOWN = "?"
 
 
 def render(transcript: Transcript, options: CueOptions) -> str:  # noqa: ARG001 - every writer has this signature

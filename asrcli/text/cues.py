@@ -20,6 +20,8 @@ from asrcli.transcript import Transcript, Word, join_words
 
 #: what stands before each line of a cue in which two voices speak
 DASH = "- "
+#: who speaks where a voice has no name but others have
+UNKNOWN = "?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class Cue:
 
 def label(speaker: str | None) -> str:
     """How a speaker is named before the words, in formats that have no field for it."""
-    return f"[{speaker}] " if speaker else ""
+    return f"[{speaker or UNKNOWN}] "
 
 
 def shape(transcript: Transcript, options: CueOptions, *, labelled: bool = False) -> list[Cue]:
@@ -80,7 +82,7 @@ def shape(transcript: Transcript, options: CueOptions, *, labelled: bool = False
     Args:
         transcript: segments with words; a segment without words is spread over its time by the length of its text.
         options: limits of lines, cues and reading speed.
-        labelled: whether the writer puts `label` before the text: its width is then kept free.
+        labelled: whether the writer puts `label` before the text where the speaker changes: room is then kept for it.
 
     Returns:
         cues in order of time, which neither overlap nor leave the recording. Every word is in exactly one of them.
@@ -88,8 +90,10 @@ def shape(transcript: Transcript, options: CueOptions, *, labelled: bool = False
     limit = int(transcript.duration * 1000 + 1e-6)
     timing = Timing.of(options, limit)
     line_width = max(options.max_line_width, 2 * options.max_line_width_cjk)
+    voices = lanes(transcript, limit, line_width)
+    labelled = labelled and any(lane.speaker for lane in voices)
     blocks: list[Block] = []
-    for lane in lanes(transcript, limit, line_width):
+    for lane in voices:
         blocks += _shape_lane(lane, options, timing, width(label(lane.speaker)) if labelled else 0)
     return [_cue(timed) for timed in schedule(blocks, timing)]
 
@@ -102,7 +106,7 @@ def _shape_lane(lane: Lane, options: CueOptions, timing: Timing, label_cells: in
             start=pieces[0].start,
             end=pieces[-1].end,
             lines=tuple(lane.pieces[a:b] for a, b in pairwise([part.start, *part.cuts, part.end])),
-            cells=divider.layout.width(part.start, part.end),
+            cells=divider.layout.cells(part.start, part.end),
             words=part.end - part.start,
             speaker=lane.speaker,
             channel=lane.channel,

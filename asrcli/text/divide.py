@@ -36,7 +36,7 @@ class Divider:
         pauses = [0, *(after.start - before.end for before, after in pairwise(pieces))]
         #: price of ending a cue before each piece; nothing at the lane's end
         self._prices = [*_break_prices(pieces, pauses), 0.0]
-        self.layout = Layout(pieces, self._prices, options, label)
+        self.layout = Layout(pieces, self._prices, options, _labels(lane, label, timing.max_cue))
         #: sum of the prices of the pauses before each piece and all earlier ones
         self._pauses = list(accumulate(cue_cost.pause_price(pause) for pause in pauses))
         following = [*(piece.word.text for piece in pieces[1:]), ""]
@@ -92,7 +92,7 @@ class Divider:
     def _time_price(self, start: int, end: int) -> float:
         following = min(self._next[end], self._lane.interrupted[end - 1])
         available = self._timing.available(self._next[start], following)
-        return cue_cost.time_price(self.layout.width(start, end), available, self._timing.min_cue, self._timing.max_cps)
+        return cue_cost.time_price(self.layout.cells(start, end), available, self._timing.min_cue, self._timing.max_cps)
 
     def _farthest(self, pauses: list[int], max_words: int) -> list[int]:
         """For each piece, the end of the longest cue that may begin with it; a lone piece always may."""
@@ -108,6 +108,19 @@ class Divider:
             if pieces[start].forced or pauses[start] >= cue_cost.PAUSE_BREAKS:
                 barrier = start
         return out
+
+
+def _labels(lane: Lane, label: int, max_cue: int) -> list[int]:
+    """The cells that the name takes before each piece, if a cue begins with it: where others may have been seen.
+
+    That is certain only once all voices are brought together; a name that turns out not to be needed leaves some room.
+    """
+    out = [label] * len(lane.pieces)
+    for index, (before, heard) in enumerate(zip(lane.pieces, lane.heard[1:], strict=False), 1):
+        # The cue before begins no earlier than this.
+        if heard < min(before.start, before.end - max_cue):
+            out[index] = 0
+    return out
 
 
 def _break_prices(pieces: Sequence[Piece], pauses: Sequence[int]) -> list[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from math import inf
@@ -42,20 +43,23 @@ class Layout:
     stands alone on it: words are never cut.
     """
 
-    def __init__(self, pieces: tuple[Piece, ...], prices: list[float], options: CueOptions, label: int) -> None:
+    def __init__(
+        self, pieces: tuple[Piece, ...], prices: list[float], options: CueOptions, labels: Sequence[int] = ()
+    ) -> None:
         """Measure a lane.
 
         Args:
             pieces: the words of one voice.
             prices: price of a break before each piece.
             options: the measure.
-            label: cells that the speaker's name takes at the beginning of a cue.
+            labels: cells that the speaker's name takes at the beginning of a cue, by the piece it begins with.
         """
         self._prices = prices
         self._narrow = options.max_line_width
         self._full = 2 * options.max_line_width_cjk
         self._narrowest, self._widest = sorted((self._narrow, self._full))
-        self._label = label
+        self._labels = labels or [0] * len(pieces)
+        self._label = max(self._labels, default=0)
         #: where the text of each piece begins, and ends, on an endless line
         ends = list(accumulate(width(piece.word.text) + piece.space for piece in pieces))
         self._ends = [0, *ends]
@@ -64,8 +68,8 @@ class Layout:
         #: cells by which single pieces overflow their line
         self._over = [0, *accumulate(max(0, width(piece.word.text) - self._widest) for piece in pieces)]
         #: for each piece, how far a cue of 1, 2, … lines reaches that begins with it, its lines filled one by one
-        line_ends = self._fill(len(pieces), 0)
-        self._reach = [self._fill(len(pieces), label) if label else line_ends]
+        line_ends = self._fill([0] * len(pieces))
+        self._reach = [self._fill(self._labels) if self._label else line_ends]
         for _ in range(options.max_lines - 1):
             self._reach.append([line_ends[end] if end < len(pieces) else end for end in self._reach[-1]])
 
@@ -77,8 +81,12 @@ class Layout:
         """Cells of the pieces start..end (exclusive) on one line."""
         return self._ends[end] - self._starts[start]
 
+    def cells(self, start: int, end: int) -> int:
+        """Cells to be read in a cue of these pieces."""
+        return self.width(start, end) + self._labels[start]
+
     def spare(self, start: int, end: int) -> int:
-        """Cells that a line with these pieces leaves free, behind the label; negative where it overflows."""
+        """Cells that a line with these pieces leaves free behind the speaker's name; negative where it overflows."""
         return self._room(start, end) - self.width(start, end) - self._label
 
     def least(self, start: int, end: int) -> float:
@@ -96,7 +104,7 @@ class Layout:
         lines = self._lines(start, end)
         if lines == 1:
             return 0.0, ()
-        cells = self.width(start, end) + self._label - (self._over[end] - self._over[start])
+        cells = self.cells(start, end) - (self._over[end] - self._over[start])
         aim = _Aim(cells / lines, self._room(start, end), self._widest)
         price, cuts = self._set(start, end, lines, aim, 0)
         return price + cue_cost.LINE * (lines - 1), cuts
@@ -104,7 +112,7 @@ class Layout:
     def _set(self, start: int, end: int, lines: int, aim: _Aim, below: int) -> _Lines:
         """Set start..end on exactly so many lines; `below` is the width of the line under them."""
         if lines == 1:
-            return aim.price(self.width(start, end) + self._label, below), ()
+            return aim.price(self.cells(start, end), below), ()
         # In a tall cue, how the lines above look hardly depends on this one below them; and no end would be in sight.
         key = end, lines, below if lines < _TALL else 0
         if key not in aim.known:
@@ -129,9 +137,10 @@ class Layout:
     def _room(self, start: int, end: int) -> int:
         return self._full if self._wide[end] > self._wide[start] else self._narrow
 
-    def _fill(self, count: int, label: int) -> list[int]:
+    def _fill(self, labels: Sequence[int]) -> list[int]:
         out = []
-        for start in range(count):
+        count = len(labels)
+        for start, label in enumerate(labels):
             end = start + 1
             while end < count and self.width(start, end + 1) + label <= self._room(start, end + 1):
                 end += 1

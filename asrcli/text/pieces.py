@@ -5,17 +5,19 @@ Times are whole milliseconds from here on, so that nothing is rounded twice.
 
 from __future__ import annotations
 
+import heapq
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain, groupby
+from operator import itemgetter
 
 from asrcli.text.breaks import OPENING
 from asrcli.text.width import is_cjk, width
 from asrcli.transcript import Segment, Transcript, Word
 
-#: no foreign voice starts after this piece
+#: no foreign voice starts after this piece; none before it, if negative
 NEVER = 1 << 60
 
 
@@ -42,6 +44,8 @@ class Lane:
     pieces: tuple[Piece, ...]
     #: for each piece, when another lane's turn next begins after the piece's start (`NEVER`: not again)
     interrupted: tuple[int, ...]
+    #: for each piece, when another lane last began a word, up to the piece's start (`-NEVER`: not before)
+    heard: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +133,25 @@ def lanes(transcript: Transcript, limit: int, line_width: int) -> list[Lane]:
         pieces = tuple(_pieces(members, limit, line_width))
         interrupted = tuple(_next_after(foreign, piece.start) for piece in pieces)
         out.append(Lane(members[0][1].speaker, members[0][1].channel, pieces, interrupted))
-    return out
+    return _with_heard(out)
+
+
+def _with_heard(lanes: list[Lane]) -> list[Lane]:
+    """The lanes, each told when the others spoke."""
+    heard: list[list[int]] = [[] for _ in lanes]
+    begun = [-NEVER] * len(lanes)
+    latest = runner_up = -1  # the lane that began a word last, and the one before it
+    order = heapq.merge(*([(piece.start, number) for piece in lane.pieces] for number, lane in enumerate(lanes)))
+    for start, together in groupby(order, key=itemgetter(0)):
+        numbers = [number for _, number in together]
+        for number in dict.fromkeys(numbers):
+            begun[number] = start
+            if number != latest:
+                latest, runner_up = number, latest
+        for number in numbers:
+            other = runner_up if number == latest else latest
+            heard[number].append(begun[other] if other >= 0 else -NEVER)
+    return [replace(lane, heard=tuple(times)) for lane, times in zip(lanes, heard, strict=True)]
 
 
 def _next_after(times: list[int], time: int) -> int:

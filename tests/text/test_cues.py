@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from asrcli.options import CueOptions
 from asrcli.text import segmentation
 from asrcli.text.breaks import GLUED, price
-from asrcli.text.cues import Cue, shape
+from asrcli.text.cues import Cue, label, shape
 from asrcli.text.divide import Divider
 from asrcli.text.layout import Layout
-from asrcli.text.pieces import lanes
+from asrcli.text.pieces import lanes, words_of
 from asrcli.text.presets import PRESETS
 from asrcli.text.schedule import Timing
 from asrcli.text.width import has_wide, width
@@ -85,16 +85,19 @@ def test_every_word_of_a_voice_is_shown_once_and_in_order(source, options):
 @settings(deadline=None, max_examples=60)
 @given(source=transcripts(), options=OPTIONS, labelled=st.booleans())
 def test_lines_hold_to_their_measure(source, options, labelled):
+    named = labelled and any(word.speaker for segment in source.segments for word in words_of(segment))
+    speaker: str | None = ""
     for cue in shape(source, options, labelled=labelled):
         assert len(cue.lines) <= options.max_lines
         assert options.max_words is None or len(cue.words) <= options.max_words
         assert cue.dialogue or len({line.speaker for line in cue.lines}) == 1
-        for index, line in enumerate(cue.lines):
+        for line in cue.lines:
+            name = label(line.speaker) if named and (cue.dialogue or line.speaker != speaker) else ""
+            speaker = line.speaker
             if len(line.words) == 1:
                 continue  # no better place for a word wider than a line
             room = 2 * options.max_line_width_cjk if has_wide(line.text) else options.max_line_width
-            label = f"[{line.speaker}] " if labelled and line.speaker and (cue.dialogue or index == 0) else ""
-            assert width(("- " if cue.dialogue else "") + label + line.text) <= room
+            assert width(("- " if cue.dialogue else "") + name + line.text) <= room
 
 
 @settings(deadline=None, max_examples=30)
@@ -102,7 +105,7 @@ def test_lines_hold_to_their_measure(source, options, labelled):
 def test_no_other_division_costs_less(source, options):
     timing = Timing.of(options, int(source.duration * 1000))
     for lane in lanes(source, timing.limit, 100):
-        head = replace(lane, pieces=lane.pieces[:9], interrupted=lane.interrupted[:9])
+        head = replace(lane, pieces=lane.pieces[:9], interrupted=lane.interrupted[:9], heard=lane.heard[:9])
         divider = Divider(head, options, timing, 0)
         count = len(head.pieces)
 
@@ -324,7 +327,7 @@ def test_tall_cues_are_set_without_trying_every_way():
     source = transcript(spoken("so it went on and on until the very end of that day " * 8))
     (lane,) = lanes(source, 100_000, 42)
     pieces = lane.pieces
-    layout = Counting(pieces, [0.0] * (len(pieces) + 1), CueOptions(max_lines=12), 0)
+    layout = Counting(pieces, [0.0] * (len(pieces) + 1), CueOptions(max_lines=12))
     _, cuts = layout.best(0, len(pieces))
     assert len(cuts) == 9
     assert len(settings_tried) < 400  # there are millions of ways
