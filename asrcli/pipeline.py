@@ -74,6 +74,10 @@ class Listener(Protocol):
         """The input is open; its length in seconds where it is known."""
         ...
 
+    def read(self) -> None:
+        """The recording has been read to its end; what is left to do is the engine's."""
+        ...
+
     def heard(self, seconds: float) -> None:
         """So much of the recording has been recognised."""
         ...
@@ -139,6 +143,8 @@ class _Silent:
 
     def opened(self, duration: float | None) -> None: ...
 
+    def read(self) -> None: ...
+
     def heard(self, seconds: float) -> None: ...
 
     def recognised(self, segment: Segment) -> None: ...
@@ -168,7 +174,8 @@ def transcribe(
     """
     with open_audio(source, options.audio) as stream:
         work = _Work(stream, resources, options, listener or _Silent(), cancelled)
-        return work.run(source.name)
+        work.read(source.name)
+    return work.finish(source.name)
 
 
 class _Work:
@@ -201,7 +208,8 @@ class _Work:
         segmenter = Segmenter(options.vad, resources.backend.window)
         return _Lane(segmenter, Assembler(language=options.recognition.language), channel, finder)
 
-    def run(self, name: str) -> Transcript:
+    def read(self, name: str) -> None:
+        """Read the recording to its end and hand all its speech to the engine."""
         self._listener.opened(self._stream.info.duration)
         for block in self._stream.blocks():
             if self._cancelled():
@@ -209,6 +217,10 @@ class _Work:
             self._hear(block)
         for lane in self._lanes:
             self._submit(lane, lane.segmenter.finish(), last=True)
+
+    def finish(self, name: str) -> Transcript:
+        """Wait for what the engine still owes."""
+        self._listener.read()
         for lane in self._lanes:
             self._report(lane, lane.settle(wait=True))
             lane.heard = self._position

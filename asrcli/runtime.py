@@ -67,7 +67,7 @@ class Runtime:
             if self.host is None or remote:
                 self.recognizer = RemoteRecognizer(self.spec, self.jobs)
             else:
-                self.recognizer = load_recognizer(self.host, self.spec, backend_of(self.spec.type))
+                self.recognizer = load_recognizer(self.host, self.spec, backend_of(self.spec.type, self.spec.backend))
             self.resources = self._load_beside(models)
         except BaseException:
             self.close()

@@ -132,7 +132,7 @@ def _json_by_file(last: Run) -> Words:
     """Lines of "/path/name.wav" and of JSON with "text", in turn."""
     found: Words = {}
     stem = ""
-    for line in last.output.splitlines():
+    for line in last.output.split("\n"):
         if line.endswith(".wav"):
             stem = Path(line.split()[-1]).stem
         elif line.startswith("{") and stem:

@@ -62,6 +62,7 @@ class EngineHost:
         self._arena = Arena(self._arena_fd, ARENA_SIZE)
         self._services: dict[str, tuple[str, Any]] = {}
         self._refused: dict[str, Exception] = {}
+        self._backends: dict[str, str] = {}
         self._loading: dict[str, Future[Any]] = {}
         self._in_flight: dict[int, _Job] = {}
         self._suspects: deque[_Job] = deque()
@@ -84,7 +85,7 @@ class EngineHost:
         """Load a service under a name. Jobs for it may be submitted at once; they wait in the engine.
 
         The kind is a key of `backends.SERVICES`, or a "module:function" of the same form. The future holds
-        {"batch_size": int}, or the error with which the engine refused.
+        {"batch_size": int, "backend": str}, or the error with which the engine refused.
 
         Raises:
             EngineError: the host is closed.
@@ -108,6 +109,11 @@ class EngineHost:
         """Whether a service is loaded under this name, or about to be. One that could not be loaded anew is gone."""
         with self._changed:
             return name in self._services
+
+    def backend(self, name: str) -> str | None:
+        """The engine that runs a service; None until it is loaded."""
+        with self._changed:
+            return self._backends.get(name)
 
     def unload(self, name: str) -> None:
         """Drop a service and its memory once its running jobs are done."""
@@ -239,6 +245,8 @@ class EngineHost:
             future = self._loading.pop(name, None)
             if future is None:
                 return  # closed meanwhile
+            if info is not None:
+                self._backends[name] = info["backend"]
             lost = [] if error is None else self._refuse([name], error)
         if error is None:
             future.set_result(info)

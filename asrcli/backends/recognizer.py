@@ -19,13 +19,18 @@ class ChunkRecognizer:
     host: EngineHost
     spec: ModelSpec
     #: service kind: a key of `backends.SERVICES`
-    backend: str
+    kind: str
     #: of this backend's jobs among all; lower goes first
     priority: int = 0
 
     @property
     def model(self) -> str:
         return self.spec.name
+
+    @property
+    def backend(self) -> str:
+        """The engine: what the kind stands for, or what runs the model in its stead."""
+        return self.host.backend(self.spec.name) or self.kind
 
     @property
     def window(self) -> float:

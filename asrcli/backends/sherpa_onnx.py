@@ -73,6 +73,8 @@ class _Variant:
 class SherpaRecognizer:
     """A model, and the recognisers made of it."""
 
+    backend = "sherpa_onnx"
+
     def __init__(self, spec: ModelSpec) -> None:
         self._spec = spec
         self._type = model_type(spec)

@@ -33,6 +33,8 @@ class ModelSpec:
     window: float = 30.0
     #: sha256 over the files' digests, for the journal
     digest: str = ""
+    #: key of `backends.BACKEND_NAMES` that the user insists on; None: whichever suits best
+    backend: str | None = None
     #: what a server wants to see before it works for us; never shown, written or hashed
     secret: str = field(default="", repr=False, compare=False)
 

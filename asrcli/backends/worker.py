@@ -36,7 +36,8 @@ class _Pending:
 class _Queue:
     """Pending jobs, and the rule by which a thread picks its next batch."""
 
-    def __init__(self) -> None:
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
         self._changed = threading.Condition()
         self._jobs: list[_Pending] = []
         self._services: dict[str, Service] = {}
@@ -65,7 +66,9 @@ class _Queue:
     def take(self) -> tuple[Service, list[_Pending]]:
         """Wait for work: the most urgent job whose service is loaded, joined by its like where the engine batches.
 
-        Companions are those nearest in length: a batch costs what its longest member costs.
+        Companions are those nearest in length: a batch costs what its longest member costs. They are as urgent as the
+        first, so that a live stream never waits for a file's chunks; and they are this thread's fair share of what is
+        there, so that no core is idle while another has a whole batch before it.
         """
         with self._changed:
             while True:
@@ -80,10 +83,13 @@ class _Queue:
                 alike = [
                     job
                     for job in ready
-                    if job is not first and job.service == first.service and job.request == first.request
+                    if job is not first
+                    and (job.service, job.priority) == (first.service, first.priority)
+                    and job.request == first.request
                 ]
                 alike.sort(key=lambda job: abs(job.length - first.length))
-                batch += alike[: service.batch_size - 1]
+                share = -(-(1 + len(alike)) // self._threads)
+                batch += alike[: min(share, service.batch_size) - 1]
             taken = {job.id for job in batch}
             self._jobs = [job for job in self._jobs if job.id not in taken]
             return service, batch
@@ -97,7 +103,7 @@ class Worker:
         self._sending = threading.Lock()
         self._arena = arena
         self._threads = threads
-        self._queue = _Queue()
+        self._queue = _Queue(threads)
 
     def serve(self) -> None:
         for number in range(self._threads):
@@ -131,7 +137,8 @@ class Worker:
             self._send("loaded", name, None, _plain(error))
             return
         # Said before the first job can run: a crash of that job must not pass for a crash while loading.
-        self._send("loaded", name, {"batch_size": service.batch_size}, None)
+        info = {"batch_size": service.batch_size, "backend": getattr(service, "backend", kind)}
+        self._send("loaded", name, info, None)
         self._queue.open(name, service)
 
     def _decode_loop(self) -> None:

@@ -54,6 +54,7 @@ class Executor:
         work: Work,
         *,
         jobs: int = 2,
+        waiting: int = 0,
         on_event: Callable[[Event], None] = _ignore,
         emit: Callable[[str], None] | None = None,
     ) -> None:
@@ -61,13 +62,15 @@ class Executor:
 
         Args:
             work: what to do.
-            jobs: feeder threads.
+            jobs: inputs that are read at once.
+            waiting: inputs that, read to their end, may wait for the engine's last answers while others are read.
             on_event: told everything, in the thread of `run`.
             emit: takes the results for stdout, in the order of the inputs, in the thread of `run`; needed where a plan
                 has such.
         """
         self._work = work
         self._jobs = max(1, jobs)
+        self._feeders = self._jobs + waiting
         self._on_event = on_event
         self._emit = emit
         self._stop = Stop()
@@ -99,11 +102,12 @@ class Executor:
         started = time.monotonic()
         teller = _Teller(plan, self._on_event, self._emit)
         journals = Journals(on_notice=lambda message: self._post(Notice(message)))
-        schedule = Schedule(plan.items, ahead=_AHEAD * self._jobs)
+        schedule = Schedule(plan.items, ahead=_AHEAD * self._feeders)
         feeders: list[Thread] = []
         try:
             teller.begin(plan, self._jobs)
-            feeders += self._start(Feeder(self._work, journals, schedule, self._stop, self._post), len(plan.items))
+            feeder = Feeder(self._work, journals, schedule, self._stop, self._post, readers=self._jobs)
+            feeders += self._start(feeder, len(plan.items))
             for message in self._until_end(len(feeders)):
                 for _ in range(teller.tell(message)):
                     schedule.emitted()
@@ -117,7 +121,7 @@ class Executor:
         return summary
 
     def _start(self, feeder: Feeder, items: int) -> Iterator[Thread]:
-        for number in range(min(self._jobs, items)):
+        for number in range(min(self._feeders, items)):
             # Daemons: one that hangs in the engine must not keep the program from ending.
             thread = Thread(target=self._feed, args=(feeder,), name=f"feeder-{number}", daemon=True)
             thread.start()

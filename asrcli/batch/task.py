@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Semaphore
+from types import TracebackType
 from typing import Protocol
 
 from asrcli.audio.types import Source
@@ -48,6 +50,7 @@ _FATAL = (DiskFullError, ModelError, MissingExtraError, LanguageNotSupportedErro
 _REPORT_EVERY = 0.1
 #: seconds between two looks at an input that another process works on
 _CLAIM_EVERY = 0.5
+_POLL = 0.2
 
 
 class Listener(Protocol):
@@ -55,6 +58,10 @@ class Listener(Protocol):
 
     def opened(self, duration: float | None) -> None:
         """The input is open; its length in seconds where it is known."""
+        ...
+
+    def read(self) -> None:
+        """The recording has been read to its end; what is left to do is the engine's."""
         ...
 
     def heard(self, seconds: float) -> None:
@@ -101,6 +108,33 @@ class Outcome:
 Post = Callable[[Event | Outcome], None]
 
 
+class _Reading:
+    """A place among those that read: held from the start of an input until it has been read to its end."""
+
+    def __init__(self, places: Semaphore, stop: Stop) -> None:
+        self._places = places
+        self._stop = stop
+        self._held = False
+
+    def __enter__(self) -> _Reading:  # noqa: PYI034 -- typing.Self is 3.11's
+        while not self._places.acquire(timeout=_POLL):
+            if self._stop.requested():
+                raise DroppedError
+        self._held = True
+        return self
+
+    def end(self) -> None:
+        """Give the place back; more than once does no harm."""
+        if self._held:
+            self._held = False
+            self._places.release()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end()
+
+
 @dataclass(slots=True)
 class _Ear:
     """Turns what the pipeline tells into events."""
@@ -108,12 +142,16 @@ class _Ear:
     item: Item
     post: Post
     stop: Stop
+    reading: _Reading
     _total: float | None = None
     _next_report: float = 0.0
 
     def opened(self, duration: float | None) -> None:
         self._total = duration
         self._report(0.0)
+
+    def read(self) -> None:
+        self.reading.end()
 
     def heard(self, seconds: float) -> None:
         if time.monotonic() >= self._next_report:
@@ -133,8 +171,11 @@ class _Ear:
 class Feeder:
     """Takes inputs from the schedule until there are none. One object serves all feeder threads."""
 
-    def __init__(self, work: Work, journals: Journals, schedule: Schedule, stop: Stop, post: Post) -> None:
+    def __init__(
+        self, work: Work, journals: Journals, schedule: Schedule, stop: Stop, post: Post, *, readers: int
+    ) -> None:
         self._work = work
+        self._places = Semaphore(readers)
         self._journals = journals
         self._schedule = schedule
         self._stop = stop
@@ -208,6 +249,12 @@ class Feeder:
     def _transcribe(self, item: Item, journal: Journal | None, decision: Decision) -> Outcome:
         for path in decision.make.values():
             check_writable(path)
+        with _Reading(self._places, self._stop) as reading:
+            return self._transcribe_in_place(item, journal, decision, reading)
+
+    def _transcribe_in_place(
+        self, item: Item, journal: Journal | None, decision: Decision, reading: _Reading
+    ) -> Outcome:
         name = item.source.name
         self._post(FileStarted(item.index, name, decision.reason, item.estimate))
         for suffix in decision.kept:
@@ -217,7 +264,7 @@ class Feeder:
         started = time.monotonic()
         before = _state(item)
         with _opened(item) as ready:
-            transcript = self._work.transcribe(ready, _Ear(item, self._post, self._stop))
+            transcript = self._work.transcribe(ready, _Ear(item, self._post, self._stop, reading))
         if _state(item) != before or not _is(decision.recording, before):
             raise InputChangedError(f"{name} changed while it was read.", "Run it again once it is complete.")
         text = None

@@ -55,6 +55,8 @@ class _Meter:
 
     def opened(self, duration: float | None) -> None: ...
 
+    def read(self) -> None: ...
+
     def heard(self, seconds: float) -> None:  # noqa: ARG002 - the listener's signature
         now = resident(self._runtime.host.process_id) if self._runtime.host else None
         if now is not None:

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from asrcli.batch.plan import Plan
     from asrcli.cli.order import Order
 
-#: what recognisers of nearly all models need
-_ENGINE = ("asrcli.backends.sherpa_onnx", "sherpa_onnx")
+#: inputs that have been read and wait for the engine, for each of its threads: short ones fill its batches
+_WAITING = 8
+#: what the engine process will probably need, by the name of the model or of the backend
+_SHERPA = ("asrcli.backends.sherpa_onnx", "sherpa_onnx")
+_MOONSHINE = ("asrcli.backends.moonshine.recognizer",)
 _FUNASR = ("asrcli.backends.funasr", "asrcli.backends.funasr_toolkit")
 
 
@@ -74,9 +77,16 @@ def transcribe(ctx: typer.Context, arguments: Arguments) -> int:
     if arguments.remote is not None or arguments.backend == "remote":
         return _run(ctx, arguments, None)
     # The engine process loads its modules, as long as it takes us to load ours and to look at the inputs.
-    modules = _FUNASR if arguments.backend == "funasr" else _ENGINE
-    with launch(arguments.jobs or default_jobs(), modules) as launched:
+    with launch(arguments.jobs or default_jobs(), _modules(arguments.model, arguments.backend)) as launched:
         return _run(ctx, arguments, launched)
+
+
+def _modules(model: str | None, backend: str) -> tuple[str, ...]:
+    """A guess, as the model is chosen later: it costs nothing but time where it is wrong."""
+    if backend == "funasr":
+        return _FUNASR
+    embedded = backend == "auto" and (model is None or "moonshine" in model)
+    return _MOONSHINE if embedded else _SHERPA
 
 
 def _understand(ctx: typer.Context, arguments: Arguments) -> tuple[Order, Plan]:
@@ -109,14 +119,14 @@ def _run(ctx: typer.Context, arguments: Arguments, launched: Launch | None) -> i
             engine.open()  # there is work for sure: load the model while the first inputs are read
         work = order.work(engine.open, ensemble)
         emit = _Stdout(apart=order.formats[0].name == "txt")
-        executor = Executor(work, jobs=_feeders(jobs), on_event=report, emit=emit)
+        executor = Executor(work, jobs=_readers(jobs), waiting=_WAITING * jobs, on_event=report, emit=emit)
         with _interruptible(executor):
             summary = executor.run(plan)
     return int(summary.exit_code)
 
 
-def _feeders(jobs: int) -> int:
-    """One more than there are decoding threads: while one feeder waits for its file's last chunk, another reads on."""
+def _readers(jobs: int) -> int:
+    """One more than there are decoding threads: while one waits for a disk or for ffmpeg, another reads on."""
     return jobs + 1
 
 

@@ -298,6 +298,7 @@ class Registry:
             languages=entry.languages,
             window=entry.window,
             digest=files_digest(files, self.cache_dir / "digests.json"),
+            backend=backend,
         )
 
     def _is_embedded(self) -> bool:

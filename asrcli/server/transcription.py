@@ -198,6 +198,8 @@ class _Progress:
         self._check(duration or 0.0)
         self.heard(0.0)
 
+    def read(self) -> None: ...
+
     def heard(self, seconds: float) -> None:
         self._check(seconds)
         if self._ask.on_progress:

@@ -12,7 +12,20 @@ import pytest
 from asrcli.cli.app import COMMANDS, build
 from asrcli.cli.tree import program
 
-HEAVY = ["numpy", "yaml", "sherpa_onnx", "soundfile", "rich", "pydantic", "ffmpeg", "tqdm", "srt", "platformdirs"]
+HEAVY = [
+    "numpy",
+    "yaml",
+    "sherpa_onnx",
+    "onnx",
+    "onnxruntime",
+    "soundfile",
+    "rich",
+    "pydantic",
+    "ffmpeg",
+    "tqdm",
+    "srt",
+    "platformdirs",
+]
 EVERY_COMMAND = [command.path[1:] for command in program().walk()]
 
 

@@ -1,0 +1,7 @@
+"""Moonshine on onnxruntime, several chunks at once.
+
+sherpa-onnx decodes Moonshine one chunk at a time, and so do the model's own graphs: their matrix products quantise
+activations with one scale for a whole tensor, so sequences in a batch would change each other's words. Here the same
+weights, read from the same files, stand in graphs that keep a scale for each sequence: a batch gives each chunk the
+words that it has alone.
+"""

@@ -1,0 +1,288 @@
+"""Moonshine's encoder and decoder as graphs, out of its weights.
+
+Architecture: Jeffries et al., "Moonshine: Speech Recognition for Live Transcription and Voice Commands" (2024): three
+convolutions over raw samples, a transformer encoder, a transformer decoder with a gated feed-forward, rotary positions
+throughout.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from asrcli.backends.moonshine.graph import FLOAT, INT64, MICROSOFT, GraphWriter, Port
+from asrcli.backends.moonshine.weights import Array, UnknownGraphError, Weights
+
+#: of the three convolutions; their product, 384, is the samples a frame stands for
+STRIDES = (64, 3, 2)
+_LONGEST = 3000  # frames that rotary positions are made for: 72 s
+
+_SELF = ("self_attn/q_proj", "self_attn/k_proj", "self_attn/v_proj")
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """Sizes of one model's decoder."""
+
+    layers: int
+    heads: int
+    head: int
+
+    @property
+    def width(self) -> int:
+        """Of a frame's and a token's representation."""
+        return self.heads * self.head
+
+    def caches(self, what: str) -> list[str]:
+        """Names of keys and values in order: `what` is "past", "present" or "cross"."""
+        return [f"{what}.{layer}.{part}" for layer in range(self.layers) for part in ("key", "value")]
+
+
+def geometry(decoder: Weights) -> Geometry:
+    """Sizes, read off the shapes of the decoder's caches.
+
+    Raises:
+        UnknownGraphError: it has none.
+    """
+    shape = decoder.shapes.get("past_key_values.0.decoder.key", [])
+    if len(shape) != 4 or shape[1] is None or shape[3] is None:
+        raise UnknownGraphError("no cache of keys")
+    layers = sum(name.startswith("past_key_values.") for name in decoder.shapes) // 4
+    return Geometry(layers, shape[1], shape[3])
+
+
+class _Attention:
+    """What attention of both halves has in common."""
+
+    def __init__(self, graph: GraphWriter, sizes: Geometry, frequencies: Array) -> None:
+        self._graph = graph
+        self._sizes = sizes
+        angles = np.arange(_LONGEST, dtype=np.float32)[:, None] * frequencies.reshape(1, -1)
+        self._turned = 2 * angles.shape[1]
+        self._cos = graph.constant("cos", np.cos(angles))
+        self._sin = graph.constant("sin", np.sin(angles))
+        self.scale = float(sizes.head**-0.5)
+
+    def rotate(self, value: str, positions: str) -> str:
+        return self._graph.add(
+            "RotaryEmbedding",
+            *(value, positions, self._cos, self._sin),
+            domain=MICROSOFT,
+            interleaved=1,
+            rotary_embedding_dim=self._turned,
+            num_heads=self._sizes.heads,
+        )
+
+    def heads(self, value: str) -> str:
+        """(batch, time, width) to (batch, heads, time, head)."""
+        shape = self._graph.constant("by head", np.array([0, 0, self._sizes.heads, self._sizes.head]))
+        return self._graph.add("Transpose", self._graph.add("Reshape", value, shape), perm=[0, 2, 1, 3])
+
+    def attend(self, queries: str, keys: str, values: str, mask: str | None = None) -> str:
+        """Queries and values by head, keys turned: (batch, heads, head, time)."""
+        graph = self._graph
+        scores = graph.add("FusedMatMul", queries, keys, domain=MICROSOFT, alpha=self.scale)
+        if mask is not None:
+            scores = graph.add("Add", scores, mask)
+        mixed = graph.add("MatMul", graph.add("Softmax", scores, axis=-1), values)
+        shape = graph.constant("joined", np.array([0, 0, self._sizes.width]))
+        return graph.add("Reshape", graph.add("Transpose", mixed, perm=[0, 2, 1, 3]), shape)
+
+
+def encoder_session(weights: Weights, sizes: Geometry) -> Any:
+    """From samples (1, n) to frames (1, about n / 384, width). One chunk at a time: a batch gains nothing here.
+
+    Raises:
+        UnknownGraphError: the weights are not those of a quantised Moonshine.
+    """
+    writer = _EncoderWriter(weights, sizes)
+    frames: Port = ("frames", FLOAT, ("batch", "time", sizes.width))
+    return writer.graph.session([("samples", FLOAT, ("batch", "length"))], [frames], {"frames": writer.write()})
+
+
+class _EncoderWriter:
+    def __init__(self, weights: Weights, sizes: Geometry) -> None:
+        self.graph = GraphWriter()
+        self._weights = weights
+        self._sizes = sizes
+        self._attention = _Attention(self.graph, sizes, weights.operand("/rotary_emb/Expand", 0))
+
+    def write(self) -> str:
+        """The value of the frames."""
+        value = self._convolutions()
+        positions = self._positions(value)
+        for layer in range(self._weights.layers):
+            value = self.graph.add("Add", value, self._hear_itself(value, positions, f"layers.{layer}"))
+            value = self.graph.add("Add", value, self._feed_forward(value, f"layers.{layer}"))
+        return self.graph.norm(value, "norm", self._weights.parameter("layer_norm.weight"))
+
+    def _convolutions(self) -> str:
+        graph, weights = self.graph, self._weights
+        value = graph.add("Unsqueeze", "samples", graph.constant("second axis", np.array([1])))
+        value = graph.add("Tanh", self._convolve(value, 1))
+        # Group normalisation with one group: over everything that there is of a chunk.
+        whole = graph.add("Reshape", value, graph.constant("whole", np.array([0, 1, -1])))
+        unit = graph.constant("unit", np.ones(1, np.float32)), graph.constant("nothing", np.zeros(1, np.float32))
+        normal = graph.add("InstanceNormalization", whole, *unit, epsilon=1e-5)
+        normal = graph.add("Reshape", normal, graph.add("Shape", value))
+        scale = graph.constant("group scale", weights.operand("/groupnorm/Mul", 1))
+        shift = graph.constant("group shift", weights.operand("/groupnorm/Add", 1))
+        value = graph.add("Add", graph.add("Mul", normal, scale), shift)
+        for number in (2, 3):
+            value = graph.add("Gelu", self._convolve(value, number), domain=MICROSOFT)
+        return graph.add("Transpose", value, perm=[0, 2, 1])
+
+    def _convolve(self, value: str, number: int) -> str:
+        weight = self._weights.parameter(f"conv{number}.weight")
+        inputs = [value, self.graph.constant(f"conv{number}", weight)]
+        if number > 1:
+            bias = self._weights.parameter(f"conv{number}.bias")
+            inputs.append(self.graph.constant(f"conv{number}.bias", bias))
+        return self.graph.add("Conv", *inputs, strides=[STRIDES[number - 1]], kernel_shape=[weight.shape[2]])
+
+    def _positions(self, value: str) -> str:
+        """(1, time): 0, 1, 2, ..."""
+        graph = self.graph
+        one, two = graph.constant("one index", np.array([1])), graph.constant("two index", np.array([2]))
+        length = graph.add("Squeeze", graph.add("Slice", graph.add("Shape", value), one, two))
+        first, step = graph.constant("first", np.int64(0)), graph.constant("step", np.int64(1))
+        return graph.add(
+            "Unsqueeze", graph.add("Range", first, length, step), graph.constant("first axis", np.array([0]))
+        )
+
+    def _hear_itself(self, value: str, positions: str, path: str) -> str:
+        graph, attention = self.graph, self._attention
+        normal = graph.norm(value, f"{path}.before", self._weights.parameter(f"{path}.input_layernorm.weight"))
+        joined = graph.linear(normal, f"{path}.qkv", [self._weights.product(f"{path}/{name}") for name in _SELF])
+        queries, keys, values = graph.add_split("Split", 3, joined, axis=-1, num_outputs=3)
+        mixed = graph.add(
+            "MultiHeadAttention",
+            *(attention.rotate(queries, positions), attention.rotate(keys, positions), values),
+            domain=MICROSOFT,
+            num_heads=self._sizes.heads,
+            scale=attention.scale,
+        )
+        return graph.linear(mixed, f"{path}.out", [self._weights.product(f"{path}/self_attn/o_proj")])
+
+    def _feed_forward(self, value: str, path: str) -> str:
+        weight = self._weights.parameter(f"{path}.post_attention_layernorm.weight")
+        wide = self._linear(self.graph.norm(value, f"{path}.between", weight), path, "fc1")
+        return self._linear(self.graph.add("Gelu", wide, domain=MICROSOFT), path, "fc2")
+
+    def _linear(self, value: str, path: str, name: str) -> str:
+        product = self._weights.product(f"{path}/mlp/{name}")
+        return self.graph.linear(value, f"{path}.{name}", [product], self._weights.parameter(f"{path}.mlp.{name}.bias"))
+
+
+def cross_session(weights: Weights, sizes: Geometry) -> Any:
+    """From frames (1, time, width) to what the decoder attends to in each layer.
+
+    Keys come turned, (1, heads, head, time); values as (1, heads, time, head).
+    """
+    graph = GraphWriter()
+    products = [
+        weights.product(f"model/decoder/layers.{layer}/encoder_attn/{name}")
+        for layer in range(sizes.layers)
+        for name in ("k_proj", "v_proj")
+    ]
+    joined = graph.linear("frames", "cross", products)
+    shape = graph.constant("by head", np.array([0, 0, 2 * sizes.layers * sizes.heads, sizes.head]))
+    by_head = graph.add("Transpose", graph.add("Reshape", joined, shape), perm=[0, 2, 1, 3])
+    parts = graph.add_split("Split", 2 * sizes.layers, by_head, axis=1, num_outputs=2 * sizes.layers)
+    parts[::2] = [graph.add("Transpose", keys, perm=[0, 1, 3, 2]) for keys in parts[::2]]
+    names = sizes.caches("cross")
+    ports: list[Port] = [(name, FLOAT, ("batch", sizes.heads, f"{name}.a", f"{name}.b")) for name in names]
+    frames: Port = ("frames", FLOAT, ("batch", "time", sizes.width))
+    return graph.session([frames], ports, dict(zip(names, parts, strict=True)))
+
+
+def decoder_session(weights: Weights, sizes: Geometry) -> Any:
+    """One step of several sequences that are equally far: the last token of each to the next of each.
+
+    Inputs: `token` and `position` (batch, 1); `mask` (batch, 1, 1, frames), zero or minus much; `past.*`, empty at
+    first, and `cross.*`, in the form that `cross_session` gives. Outputs: `next` (batch, 1), `present.*`.
+    """
+    writer = _DecoderWriter(weights, sizes)
+    inputs: list[Port] = [
+        ("token", INT64, ("batch", 1)),
+        ("position", INT64, ("batch", 1)),
+        ("mask", FLOAT, ("batch", 1, 1, "frames")),
+    ]
+    inputs += [
+        (name, FLOAT, ("batch", sizes.heads, f"{name}.a", f"{name}.b"))
+        for what in ("past", "cross")
+        for name in sizes.caches(what)
+    ]
+    following, present = writer.write()
+    outputs: list[Port] = [("next", INT64, ("batch", 1))]
+    outputs += [(name, FLOAT, ("batch", sizes.heads, f"{name}.a", f"{name}.b")) for name in present]
+    return writer.graph.session(inputs, outputs, {"next": following, **present})
+
+
+class _DecoderWriter:
+    def __init__(self, weights: Weights, sizes: Geometry) -> None:
+        self.graph = GraphWriter()
+        self._weights = weights
+        self._sizes = sizes
+        frequencies = weights.operand("/model/decoder/rotary_emb/Expand", 0)
+        self._attention = _Attention(self.graph, sizes, frequencies)
+        self._present: dict[str, str] = {}
+
+    def write(self) -> tuple[str, dict[str, str]]:
+        """The value of the next tokens, and of the caches by name."""
+        graph = self.graph
+        table = self._weights.table("model.decoder.embed_tokens.weight")
+        row = graph.add("Gather", graph.constant("table", table.values), "token", axis=0)
+        scale, zero = (
+            graph.constant("table.scale", table.scale, np.float32),
+            graph.constant("table.zero", table.zero, np.uint8),
+        )
+        value = graph.add("DequantizeLinear", row, scale, zero)
+        for layer in range(self._sizes.layers):
+            for part in (self._hear_itself, self._hear_speech, self._feed_forward):
+                value = graph.add("Add", value, part(value, layer))
+        value = graph.norm(value, "norm", self._weights.parameter("model.decoder.norm.weight"))
+        # A row's scale is positive and the same for all its tokens: it does not change which is the greatest.
+        scores = graph.linear_by_row(graph.quantise_rows(value), "vocabulary", [self._weights.product("proj_out")])
+        return graph.add("ArgMax", scores, axis=-1, keepdims=0), self._present
+
+    def _hear_itself(self, value: str, layer: int) -> str:
+        graph, attention = self.graph, self._attention
+        normal = self._norm(value, layer, "input_layernorm")
+        products = self._linear(normal, layer, *_SELF)
+        queries, keys, values = map(attention.heads, graph.add_split("Split", 3, products, axis=-1, num_outputs=3))
+        queries, keys = attention.rotate(queries, "position"), attention.rotate(keys, "position")
+        turned = graph.add("Transpose", keys, perm=[0, 1, 3, 2])
+        keys = graph.add("Concat", f"past.{layer}.key", turned, axis=3)
+        values = graph.add("Concat", f"past.{layer}.value", values, axis=2)
+        self._present |= {f"present.{layer}.key": keys, f"present.{layer}.value": values}
+        return self._linear(attention.attend(queries, keys, values), layer, "self_attn/o_proj")
+
+    def _hear_speech(self, value: str, layer: int) -> str:
+        normal = self._norm(value, layer, "post_attention_layernorm")
+        queries = self._attention.heads(self._linear(normal, layer, "encoder_attn/q_proj"))
+        mixed = self._attention.attend(queries, f"cross.{layer}.key", f"cross.{layer}.value", "mask")
+        return self._linear(mixed, layer, "encoder_attn/o_proj")
+
+    def _feed_forward(self, value: str, layer: int) -> str:
+        graph = self.graph
+        wide = self._linear(self._norm(value, layer, "final_layernorm"), layer, "mlp/fc1", bias=True)
+        passed, gate = graph.add_split("Split", 2, wide, axis=-1, num_outputs=2)
+        gated = graph.add("Mul", graph.add("QuickGelu", gate, domain=MICROSOFT, alpha=1.0), passed)
+        return self._linear(gated, layer, "mlp/fc2", bias=True)
+
+    def _norm(self, value: str, layer: int, name: str) -> str:
+        weight = self._weights.parameter(f"model.decoder.layers.{layer}.{name}.weight")
+        return self.graph.norm(value, f"{layer}.{name}", weight)
+
+    def _linear(self, value: str, layer: int, *names: str, bias: bool = False) -> str:
+        graph, path = self.graph, f"model/decoder/layers.{layer}"
+        quantised = graph.quantise_rows(value)
+        products = [self._weights.product(f"{path}/{name}") for name in names]
+        made = graph.add("Mul", graph.linear_by_row(quantised, f"{layer}.{names[0]}", products), quantised[1])
+        if not bias:
+            return made
+        parameter = self._weights.parameter(f"{path}.{names[0]}.bias".replace("/", "."))
+        return graph.add("Add", made, graph.constant(f"{layer}.{names[0]}.bias", parameter))

@@ -1,0 +1,155 @@
+"""Writes ONNX graphs operator by operator, with the two kinds of quantised product that Moonshine needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
+from asrcli.backends.moonshine.weights import Array, Quantised
+
+MICROSOFT = "com.microsoft"
+_OPSET, _IR_VERSION = 18, 9
+_HALF = 128  # between uint8 and int8
+
+#: (name, element type, shape)
+Port = tuple[str, int, Sequence[int | str]]
+FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
+
+
+class GraphWriter:
+    """A graph in the making. Values are names; each call adds a node and gives the name of what it makes."""
+
+    def __init__(self) -> None:
+        self._nodes: list[Any] = []
+        self._constants: dict[str, Any] = {}
+        self._count = 0
+
+    def constant(self, name: str, value: Any, dtype: Any = None) -> str:
+        """A constant under a name of the caller's; the same name again is the same constant."""
+        if name not in self._constants:
+            self._constants[name] = numpy_helper.from_array(
+                np.ascontiguousarray(value, dtype).reshape(np.shape(value)), name
+            )
+        return name
+
+    def add(self, operator: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
+        """Add a node with one output."""
+        return self.add_split(operator, 1, *inputs, domain=domain, **attributes)[0]
+
+    def add_split(self, operator: str, outputs: int, *inputs: str, domain: str = "", **attributes: Any) -> list[str]:
+        """Add a node with several outputs."""
+        names = [f"v{self._count + number}" for number in range(outputs)]
+        self._count += outputs
+        self._nodes.append(helper.make_node(operator, inputs, names, domain=domain, **attributes))
+        return names
+
+    def session(self, inputs: Sequence[Port], outputs: Sequence[Port], values: Mapping[str, str]) -> Any:
+        """Load what has been written.
+
+        Args:
+            inputs: of the graph.
+            outputs: of the graph.
+            values: the value behind each output.
+        """
+        renamed = {value: name for name, value in values.items()}
+        for node in self._nodes:
+            for names in (node.input, node.output):
+                names[:] = [renamed.get(name, name) for name in names]
+        return _session(self._nodes, inputs, outputs, list(self._constants.values()))
+
+    # -- layers ------------------------------------------------------------------------------------------------------
+
+    def norm(self, value: str, name: str, weight: Array) -> str:
+        """Layer normalisation over the last axis, without a bias."""
+        scale, bias = self.constant(name, weight), self.constant(f"{name}.bias", np.zeros_like(weight))
+        return self.add("LayerNormalization", value, scale, bias, axis=-1, epsilon=1e-5)
+
+    def linear(self, value: str, name: str, weights: Sequence[Quantised], bias: Array | None = None) -> str:
+        """A product with matrices side by side, activations quantised with one scale for the whole tensor.
+
+        That is what the model was made with, and right for one sequence at a time.
+        """
+        quantised, scale, zero = self.add_split("DynamicQuantizeLinear", 3, value)
+        matrix, scales, zeros, _ = self._matrix(name, weights)
+        inputs = [quantised, matrix, scale, scales, zero, zeros]
+        inputs += [self.constant(f"{name}.bias", bias)] if bias is not None else []
+        return self.add("MatMulIntegerToFloat", *inputs, domain=MICROSOFT)
+
+    def linear_by_row(self, quantised: tuple[str, str, str], name: str, weights: Sequence[Quantised]) -> str:
+        """The same with a scale for each row, as `quantise_rows` gives them; not yet multiplied by that scale.
+
+        The runtime's product takes one zero point for all rows. So it is given none, and what the rows' own would have
+        taken off is taken off afterwards: the row's zero point times the sum of each column.
+        """
+        values, _, zeros = quantised
+        matrix, scales, matrix_zeros, sums = self._matrix(name, weights)
+        one, none = self.constant("one", np.float32(1)), self.constant("no zero point", np.uint8(0))
+        product = self.add("MatMulIntegerToFloat", values, matrix, one, scales, none, matrix_zeros, domain=MICROSOFT)
+        return self.add("Sub", product, self.add("Mul", zeros, sums))
+
+    def quantise_rows(self, value: str) -> tuple[str, str, str]:
+        """Quantise the last axis row by row: values (uint8), scales, zero points (both float, one a row).
+
+        The same arithmetic as DynamicQuantizeLinear, of which a row alone would be the whole tensor.
+        """
+        last, zero = self.constant("last axis", np.array([-1])), self.constant("zero", np.float32(0))
+        most = self.constant("255", np.float32(255))
+        low = self.add("Min", self.add("ReduceMin", value, last), zero)
+        high = self.add("Max", self.add("ReduceMax", value, last), zero)
+        scale = self.add("Div", self.add("Sub", high, low), most)
+        # Of a row of zeros the scale is zero and its quotients are no numbers.
+        scale = self.add("Max", scale, self.constant("least scale", np.float32(np.finfo(np.float32).tiny)))
+        zeros = self.add("Round", self.add("Neg", self.add("Div", low, scale)))
+        shifted = self.add("Add", self.add("Round", self.add("Div", value, scale)), zeros)
+        return self.add("Cast", self.add("Clip", shifted, zero, most), to=TensorProto.UINT8), scale, zeros
+
+    def _matrix(self, name: str, weights: Sequence[Quantised]) -> tuple[str, str, str, str]:
+        """Matrices side by side: values, scales, zero points, and what each column sums to."""
+        widths = [weight.values.shape[1] for weight in weights]
+        values = np.concatenate([weight.values for weight in weights], axis=1)
+        zeros = np.repeat(np.array([weight.zero for weight in weights]), widths)
+        scales = np.repeat(np.array([weight.scale for weight in weights], np.float32), widths)
+        sums = (values.sum(axis=0, dtype=np.int64) - len(values) * zeros) * scales.astype(np.float64)
+        if signed_products_are_exact():
+            values, zeros = (values ^ _HALF).view(np.int8), zeros - _HALF
+        if len(weights) == 1:
+            zeros, scales = zeros[0], scales[0]
+        return (
+            self.constant(name, values),
+            self.constant(f"{name}.scale", scales),
+            self.constant(f"{name}.zero", zeros, values.dtype),
+            self.constant(f"{name}.sums", sums, np.float32),
+        )
+
+
+def _session(nodes: Sequence[Any], inputs: Sequence[Port], outputs: Sequence[Port], constants: Sequence[Any]) -> Any:
+    """Load a graph for calls from several threads, each of which works by itself."""
+    ports = [[helper.make_tensor_value_info(*port) for port in side] for side in (inputs, outputs)]
+    graph = helper.make_graph(nodes, "moonshine", ports[0], ports[1], constants)
+    versions = [helper.make_opsetid("", _OPSET), helper.make_opsetid(MICROSOFT, 1)]
+    model = helper.make_model(graph, opset_imports=versions, ir_version=_IR_VERSION)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+@cache
+def signed_products_are_exact() -> bool:
+    """Whether this processor multiplies uint8 by int8 without saturating.
+
+    Where it does (AVX512-VNNI, AVX-VNNI, ARM) that is the quicker form of the same integers. Before VNNI two products
+    are added in 16 bits, which the largest overflow.
+    """
+    values, matrix = np.full((1, 64), 255, np.uint8), np.full((64, 16), 127, np.int8)
+    node = helper.make_node("MatMulInteger", ["a", "b"], ["c"])
+    ports: list[Port] = [("a", TensorProto.UINT8, values.shape), ("c", TensorProto.INT32, (1, 16))]
+    loaded = _session([node], ports[:1], ports[1:], [numpy_helper.from_array(matrix, "b")])
+    product = loaded.run(None, {"a": values})[0]
+    return bool((product == values.astype(np.int32) @ matrix.astype(np.int32)).all())

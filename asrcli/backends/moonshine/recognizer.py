@@ -1,0 +1,109 @@
+"""The service: chunks in, hypotheses out."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from asrcli.audio.types import SAMPLE_RATE, Samples
+from asrcli.backends import sherpa_onnx
+from asrcli.backends.moonshine.search import Moonshine
+from asrcli.backends.moonshine.weights import UnknownGraphError
+from asrcli.backends.sherpa_check import check_model, check_request
+from asrcli.backends.sherpa_results import Reader
+from asrcli.backends.sherpa_types import TYPES
+from asrcli.backends.types import Hypothesis, Job, ModelSpec, Recognizer
+from asrcli.errors import AsrcliError
+
+#: from here on a step's cost grows with each sequence as much as it would alone
+_BATCH_SIZE = 8
+_FILES = {"encoder", "decoder", "tokens"}
+#: less than this the convolutions cannot take
+_SHORTEST = SAMPLE_RATE // 2
+
+
+def load(spec: ModelSpec, threads: int) -> Recognizer:
+    """Load a Moonshine; what is not of the form that is known here runs in sherpa-onnx.
+
+    Raises:
+        ModelError: files that no engine could load.
+    """
+    check_model(spec)
+    if set(spec.files) == _FILES and not spec.options:
+        try:
+            return MoonshineRecognizer(spec)
+        except UnknownGraphError:
+            pass
+    return sherpa_onnx.load(spec, threads)
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """A result with the attributes that sherpa-onnx's has, so that the same reader reads it."""
+
+    text: str
+    tokens: list[str]
+    timestamps: list[float] = field(default_factory=list)
+
+
+class MoonshineRecognizer:
+    """A loaded model."""
+
+    batch_size = _BATCH_SIZE
+    backend = "moonshine"
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self._spec = spec
+        self._model = Moonshine(spec.files["encoder"], spec.files["decoder"])
+        self._symbols = _symbols(spec.files["tokens"].read_bytes())
+        self._tail = round(TYPES[spec.type].tail * SAMPLE_RATE)
+        self._only_language = spec.languages[0] if len(spec.languages) == 1 else None
+
+    def run(self, jobs: Sequence[Job]) -> Sequence[Hypothesis | Exception]:
+        """Decode jobs together; what was asked wrongly has its error in its place."""
+        results: list[Hypothesis | Exception] = [self._answer_at_once(job) for job in jobs]
+        padded = [self._padded(job.samples) for job in jobs]
+        # Of silence without any noise the model makes up words.
+        asked = [row for row, result in enumerate(results) if isinstance(result, Hypothesis) and padded[row].any()]
+        if asked:
+            frames = [self._model.encode(padded[row]) for row in asked]
+            for row, tokens in zip(asked, self._model.decode(frames), strict=True):
+                results[row] = self._read(tokens, jobs[row])
+        return results
+
+    def _answer_at_once(self, job: Job) -> Hypothesis | Exception:
+        """What needs no model: of silence no words, of a request that cannot be met its error."""
+        try:
+            check_request(self._spec, job.request)
+        except AsrcliError as error:
+            return error
+        return Hypothesis("")
+
+    def _padded(self, samples: Samples) -> Samples:
+        """With the silence that the model needs behind the last word, and without what is no number."""
+        padded = np.zeros(max(_SHORTEST, len(samples) + self._tail), np.float32)
+        padded[: len(samples)] = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
+        return padded
+
+    def _read(self, tokens: Sequence[int], job: Job) -> Hypothesis:
+        spelled = [self._symbols.get(token, b"") for token in tokens]
+        text = b"".join(spelled).decode("utf-8", "ignore")
+        try:
+            symbols = [symbol.decode() for symbol in spelled]
+        except UnicodeDecodeError:
+            symbols = []
+        hypothesis = Reader().read(_Result(text, symbols), len(job.samples) / SAMPLE_RATE)
+        asked = job.request.language
+        return replace(hypothesis, language=self._only_language if asked in {None, "", "auto"} else asked)
+
+
+def _symbols(table: bytes) -> dict[int, bytes]:
+    """Token -> its bytes, of `tokens.txt` as sherpa-onnx wants it ("base64(token) id" a line)."""
+    found = {}
+    for line in table.splitlines():
+        symbol, _, number = line.rpartition(b" ")
+        found[int(number)] = base64.b64decode(symbol)
+    return found

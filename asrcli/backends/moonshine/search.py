@@ -1,0 +1,134 @@
+"""Greedy search over several chunks at once: each gets the tokens that it would get alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from onnxruntime import OrtValue
+
+from asrcli.audio.types import SAMPLE_RATE, Samples
+from asrcli.backends.moonshine.architecture import (
+    STRIDES,
+    cross_session,
+    decoder_session,
+    encoder_session,
+    geometry,
+)
+from asrcli.backends.moonshine.weights import Array, UnknownGraphError, Weights
+
+_START, _END = 1, 2
+#: no speech has more; sherpa-onnx stops at the same
+_TOKENS_A_SECOND = 15
+#: sequences that have ended are dropped from the batch when they are so large a part of it: dropping copies the rest
+_DROPPED = 0.25
+_FRAME = int(np.prod(STRIDES)) / SAMPLE_RATE
+
+Frames = npt.NDArray[np.float32]
+
+
+class Moonshine:
+    """The model. Thread-safe: calls of several threads do not wait for each other."""
+
+    def __init__(self, encoder: Path, decoder: Path) -> None:
+        """Read the weights and build the graphs.
+
+        Raises:
+            UnknownGraphError: files of another form.
+        """
+        weights = Weights(decoder)
+        self._sizes = geometry(weights)
+        self._encoder = encoder_session(Weights(encoder), self._sizes)
+        self._cross = cross_session(weights, self._sizes)
+        self._decoder = decoder_session(weights, self._sizes)
+
+    def encode(self, samples: Samples) -> Frames:
+        """(samples,) at 16 kHz to (1, time, width)."""
+        frames: Frames = self._encoder.run(None, {"samples": samples[np.newaxis]})[0]
+        return frames
+
+    def decode(self, chunks: Sequence[Frames]) -> list[list[int]]:
+        """Tokens of each chunk, without those of start and end."""
+        batch = _Batch(chunks, self._heard(chunks))
+        binding = self._decoder.io_binding()
+        names = self._sizes.caches("past")
+        past = {
+            name: OrtValue.ortvalue_from_numpy(np.zeros((len(chunks), self._sizes.heads, *shape), np.float32))
+            for name, shape in zip(
+                names, [(self._sizes.head, 0), (0, self._sizes.head)] * self._sizes.layers, strict=True
+            )
+        }
+        batch.bind(binding)
+        for position in range(max(batch.limits)):
+            binding.bind_cpu_input("token", batch.last)
+            binding.bind_cpu_input("position", np.full_like(batch.last, position))
+            for name, value in past.items():
+                binding.bind_ortvalue_input(name, value)
+            for output in ("next", *self._sizes.caches("present")):
+                binding.bind_output(output)
+            self._decoder.run_with_iobinding(binding)
+            following, *present = binding.get_outputs()
+            past = dict(zip(names, present, strict=True))
+            kept = batch.take(following.numpy())
+            if kept is not None:
+                if not len(kept):
+                    break
+                past = {name: OrtValue.ortvalue_from_numpy(value.numpy()[kept]) for name, value in past.items()}
+                batch.bind(binding)
+        return batch.tokens
+
+    def _heard(self, chunks: Sequence[Frames]) -> dict[str, Array]:
+        """What the decoder attends to, padded to the longest chunk."""
+        longest = max(chunk.shape[1] for chunk in chunks)
+        heard: dict[str, Array] = {}
+        for row, chunk in enumerate(chunks):
+            parts = self._cross.run(None, {"frames": chunk})
+            for name, part in zip(self._sizes.caches("cross"), parts, strict=True):
+                _, heads, *size = part.shape
+                if name not in heard:
+                    padded = [longest if length == chunk.shape[1] else length for length in size]
+                    heard[name] = np.zeros((len(chunks), heads, *padded), np.float32)
+                heard[name][row, :, : size[0], : size[1]] = part[0]
+        return heard
+
+
+class _Batch:
+    """Sequences on their way: what each has so far, and which rows of the batch they are."""
+
+    def __init__(self, chunks: Sequence[Frames], heard: dict[str, Array]) -> None:
+        lengths = [chunk.shape[1] for chunk in chunks]
+        self.limits = [int(length * _FRAME * _TOKENS_A_SECOND) for length in lengths]
+        self.tokens: list[list[int]] = [[] for _ in chunks]
+        self.last = np.full((len(chunks), 1), _START, np.int64)
+        self._rows = list(range(len(chunks)))  # row of the batch -> chunk
+        self._ended = [limit == 0 for limit in self.limits]
+        beyond = np.arange(max(lengths)) >= np.array(lengths)[:, np.newaxis]
+        mask = np.where(beyond, np.float32(-1e9), np.float32(0))[:, np.newaxis, np.newaxis]
+        self._inputs: dict[str, Array] = {"mask": mask, **heard}
+
+    def bind(self, binding: Any) -> None:
+        """Give the decoder what stays the same from step to step."""
+        for name, value in self._inputs.items():
+            binding.bind_cpu_input(name, value)
+
+    def take(self, following: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
+        """Take the next token of each; the rows to go on with, where others are dropped."""
+        for row, chunk in enumerate(self._rows):
+            token = int(following[row, 0])
+            if not self._ended[chunk] and token != _END:
+                self.tokens[chunk].append(token)
+            self._ended[chunk] |= token == _END or len(self.tokens[chunk]) >= self.limits[chunk]
+        self.last = following
+        alive = np.array([row for row, chunk in enumerate(self._rows) if not self._ended[chunk]], np.int64)
+        if len(alive) and len(self._rows) - len(alive) < _DROPPED * len(self._rows):
+            return None
+        self._rows = [self._rows[row] for row in alive]
+        self.last = following[alive]
+        self._inputs = {name: value[alive] for name, value in self._inputs.items()}
+        return alive
+
+
+__all__ = ["Moonshine", "UnknownGraphError"]

@@ -1,0 +1,143 @@
+"""The embedded model on a real recording, in its own engine and in sherpa-onnx."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import jiwer
+import numpy as np
+import onnxruntime
+import pytest
+import soundfile
+
+from asrcli.backends import backend_of, sherpa_onnx
+from asrcli.backends.moonshine.recognizer import MoonshineRecognizer, load
+from asrcli.backends.types import Job
+from asrcli.errors import LanguageNotSupportedError
+from asrcli.models.registry import Registry
+from asrcli.options import RecognitionOptions
+
+ENGLISH = RecognitionOptions(language="en")
+#: seconds of the recording: chunks of very different lengths
+CUTS = [(0, 11), (11, 22), (22, 33), (33, 44), (0, 3), (5, 12), (20, 21), (13, 25)]
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("registry")
+    return Registry(folder / "models", cache_dir=folder / "cache").resolve("moonshine-tiny-en")
+
+
+@pytest.fixture(scope="module")
+def recognizer(spec):
+    loaded = load(spec, 2)
+    assert isinstance(loaded, MoonshineRecognizer)
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def recording(wheel_audio):
+    samples, rate = soundfile.read(wheel_audio / "two_cities.wav", dtype="float32")
+    assert rate == 48000
+    # A third of the rate, each sample the mean of three: enough of a filter for speech.
+    return samples[: len(samples) // 3 * 3].reshape(-1, 3).mean(axis=1).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def chunks(recording):
+    return [recording[start * 16000 : end * 16000] for start, end in CUTS]
+
+
+@pytest.fixture(scope="module")
+def alone(recognizer, chunks):
+    """What is heard of each chunk by itself."""
+    return [recognizer.run([Job(chunk, ENGLISH)])[0] for chunk in chunks]
+
+
+def test_real_speech_by_several_threads(recognizer, chunks, alone):
+    with ThreadPoolExecutor(3) as pool:
+        heard = list(pool.map(lambda chunk: recognizer.run([Job(chunk, ENGLISH)])[0], chunks))
+    assert heard == alone
+    text = " ".join(one.text for one in heard[:4]).lower()
+    for phrase in ("best of times", "worst of times", "age of wisdom", "age of foolishness", "season of"):
+        assert phrase in text
+    assert heard[0].language == "en"
+    assert not heard[0].timed
+    assert "".join(token.text for token in heard[0].tokens).strip() == heard[0].text
+
+
+@pytest.mark.parametrize("order", [range(8), range(7, -1, -1), (3, 4), (0, 5, 1, 6, 6)])
+def test_a_batch_gives_each_chunk_what_it_has_alone(recognizer, chunks, alone, order):
+    assert recognizer.run([Job(chunks[index], ENGLISH) for index in order]) == [alone[index] for index in order]
+
+
+def test_the_decoder_chooses_the_tokens_that_the_wheel_s_own_graph_chooses(recognizer, spec, chunks):
+    model = recognizer._model
+    frames = [model.encode(recognizer._padded(chunk)) for chunk in chunks]
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    own = onnxruntime.InferenceSession(str(spec.files["decoder"]), options)
+    pairs = zip(model.decode(frames), [greedy(own, each) for each in frames], strict=True)
+    # Sums round differently where two tokens are equally good, so one may differ.
+    assert sum(ours != theirs for ours, theirs in pairs) <= 1
+
+
+def greedy(decoder, frames):
+    """One chunk by the merged decoder of the wheel, a token at a time."""
+    outputs = [port.name.replace("present", "past_key_values") for port in decoder.get_outputs()]
+    state = {
+        port.name: np.zeros((1, port.shape[1], 0, port.shape[3]), np.float32) for port in decoder.get_inputs()[3:-1]
+    }
+    tokens = [1]
+    while tokens[-1] != 2 and len(tokens) < 200:
+        given = {
+            "encoder_attention_mask": np.ones((1, frames.shape[1] * 384), np.int64),
+            "input_ids": np.array([tokens[-1:]]),
+            "encoder_hidden_states": frames,
+            "use_cache_branch": np.array([len(tokens) > 1]),
+        }
+        scores, *caches = decoder.run(None, {**given, **state})
+        new = zip(outputs[1:], caches, strict=True)
+        state |= {name: cache for name, cache in new if len(tokens) == 1 or ".encoder." not in name}
+        tokens.append(int(scores[0, -1].argmax()))
+    return tokens[1:-1]
+
+
+def test_the_words_are_those_that_sherpa_onnx_hears(spec, chunks, alone):
+    # Not to the letter: the two are built with different versions of the runtime, whose sums round differently.
+    other = sherpa_onnx.load(spec, 1)
+    theirs = [other.run([Job(chunk, ENGLISH)])[0].text for chunk in chunks]
+    compared = jiwer.process_words(theirs, [one.text for one in alone])
+    assert compared.hits > 100
+    assert compared.wer < 0.03
+
+
+def test_silence_is_no_text(recognizer):
+    heard = recognizer.run([Job(np.zeros(seconds * 16000, np.float32), RecognitionOptions()) for seconds in (1, 12)])
+    assert [one.text for one in heard] == ["", ""]
+
+
+def test_a_chunk_of_nothing_and_one_of_no_numbers(recognizer, chunks, alone):
+    nothing, broken, speech = recognizer.run(
+        [Job(samples, ENGLISH) for samples in (np.zeros(0, np.float32), np.full(9000, np.nan, np.float32), chunks[0])]
+    )
+    assert (nothing.text, broken.text) == ("", "")
+    assert speech == alone[0]
+
+
+def test_another_language_is_an_error_in_its_place(recognizer, chunks, alone):
+    refused, heard = recognizer.run(
+        [Job(chunks[0], RecognitionOptions(language=language)) for language in ("de", "en")]
+    )
+    assert isinstance(refused, LanguageNotSupportedError)
+    assert heard == alone[0]
+
+
+def test_what_is_of_another_form_runs_in_sherpa_onnx(spec, chunks, tmp_path):
+    assert backend_of(spec.type) == "moonshine"
+    wanted = sherpa_onnx.load(spec, 1).run([Job(chunks[4], ENGLISH)])
+    other_form = replace(spec, options={"decoding_method": "greedy_search"})
+    loaded = load(other_form, 1)
+    assert loaded.backend == "sherpa_onnx"
+    assert loaded.run([Job(chunks[4], ENGLISH)]) == wanted

@@ -1,0 +1,42 @@
+"""Which jobs a decoding thread takes together."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from asrcli.backends.worker import _Pending, _Queue
+
+
+def taken(jobs, *, threads=2, batch_size=4):
+    """Lengths of the first batch of a queue; jobs are (length, request, priority)."""
+    queue = _Queue(threads)
+    queue.open("model", SimpleNamespace(batch_size=batch_size))
+    for number, (length, request, priority) in enumerate(jobs):
+        queue.put(_Pending(number, "model", 0, length, request, priority))
+    return [job.length for job in queue.take()[1]]
+
+
+@pytest.mark.parametrize(
+    ("waiting", "threads", "batch_size", "size"),
+    [(1, 2, 8, 1), (2, 2, 8, 1), (5, 2, 8, 3), (16, 2, 8, 8), (40, 2, 8, 8), (5, 1, 8, 5), (9, 4, 1, 1)],
+)
+def test_a_batch_is_a_fair_share_of_what_waits(waiting, threads, batch_size, size):
+    jobs = [(100, None, 0)] * waiting
+    assert len(taken(jobs, threads=threads, batch_size=batch_size)) == size
+
+
+def test_the_oldest_is_joined_by_those_nearest_in_length():
+    jobs = [(length, None, 0) for length in (50, 90, 49, 10, 52, 51, 47, 80)]
+    assert taken(jobs) == [50, 49, 51, 52]
+
+
+def test_an_urgent_job_goes_first_and_waits_for_none_that_is_not():
+    jobs = [(50, None, 0), (50, None, 0), (50, None, 0), (50, None, 0), (9, None, -1), (7, None, -1), (8, None, -1)]
+    assert taken(jobs) == [9, 8]
+
+
+def test_other_requests_are_not_mixed_in():
+    jobs = [(50, "en", 0), (50, "de", 0), (50, "en", 0), (50, "de", 0), (50, "en", 0)]
+    assert taken(jobs) == [50, 50]
