@@ -1,9 +1,10 @@
 """How many people may speak at once: real-time 2pass streams against a running `asrcli serve`.
 
     asrcli serve --port 8000 &
-    python -m benchmarks.streams --url ws://127.0.0.1:8000/ --streams 20 --audio reading.wav
+    python -m benchmarks streams --url ws://127.0.0.1:8000 --streams 20 --audio reading.wav
 
-Every stream speaks the recording in real time, each from another place in it, in frames of 60 ms (FunASR's protocol).
+Every stream speaks the recording in real time, each from another place in it, in frames of 60 ms. FunASR's clients
+append partial results, so they are told what will not be taken back; Aliyun's show all that is recognised so far.
 
 - final latency: from the end of a sentence (the end of its last word, as the server gives it) to its final text. The
   pause by which an end is recognised, 0.8 s unless --silence says otherwise, is part of it.
@@ -54,18 +55,29 @@ class Stream:
         self.heard = Heard()
 
     async def run(self) -> Heard:
-        first = {"mode": "2pass", "chunk_size": [5, 10, 5], "wav_name": "bench", "wav_format": "pcm", "audio_fs": RATE,
-                 "is_speaking": True, "vad_tail_sil": round(self._silence * 1000)}  # fmt: skip
         async with websockets.connect(self._url, ping_interval=None, max_size=None) as socket:
-            await socket.send(json.dumps(first))
+            await socket.send(json.dumps(self.opening(self._silence)))
             self._begun = time.monotonic()
             speaking = asyncio.create_task(self._speak(socket))
             async for frame in socket:
                 message = json.loads(frame)
                 self.note(message, time.monotonic() - self._begun)
-                if message["is_final"]:
+                if self.is_last(message):
                     break
             await speaking
+        return self.heard
+
+    async def alone(self) -> Heard:
+        """What the recording is answered when nobody else speaks, as fast as it goes."""
+        async with websockets.connect(self._url, ping_interval=None, max_size=None) as socket:
+            await socket.send(json.dumps(self.opening(0.8)))
+            await socket.send(self._data)
+            await socket.send(json.dumps(self.closing()))
+            async for frame in socket:
+                message = json.loads(frame)
+                self.note(message, 0.0)
+                if self.is_last(message):
+                    break
         return self.heard
 
     async def _speak(self, socket: websockets.ClientConnection) -> None:
@@ -74,7 +86,17 @@ class Stream:
             due = self._begun + (at / 2 + FRAME) / RATE
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             await socket.send(self._data[at : at + 2 * FRAME])
-        await socket.send(json.dumps({"is_speaking": False}))
+        await socket.send(json.dumps(self.closing()))
+
+    def opening(self, silence: float) -> dict:
+        return {"mode": "2pass", "chunk_size": [5, 10, 5], "wav_name": "bench", "wav_format": "pcm", "audio_fs": RATE,
+                "is_speaking": True, "vad_tail_sil": round(silence * 1000)}  # fmt: skip
+
+    def closing(self) -> dict:
+        return {"is_speaking": False}
+
+    def is_last(self, message: dict) -> bool:
+        return bool(message["is_final"])
 
     def note(self, message: dict, now: float) -> None:
         if message["mode"] == "2pass-online":
@@ -86,6 +108,39 @@ class Stream:
             # A sentence without partial results shows its first words when it is final.
             self.heard.firsts.append((now if self._first is None else self._first) - stamps[0][0] / 1000)
             self._first = None
+
+
+class AliyunStream(Stream):
+    """One speaker whose client shows the whole sentence so far, what may still change as well."""
+
+    def opening(self, silence: float) -> dict:
+        payload = {"format": "pcm", "sample_rate": RATE, "enable_words": True,
+                   "max_sentence_silence": round(silence * 1000)}  # fmt: skip
+        return {"header": self._header("StartTranscription"), "payload": payload}
+
+    def closing(self) -> dict:
+        return {"header": self._header("StopTranscription")}
+
+    def _header(self, name: str) -> dict:
+        return {"namespace": "SpeechTranscriber", "name": name, "task_id": "0" * 32}
+
+    def is_last(self, message: dict) -> bool:
+        return message["header"]["name"] in {"TranscriptionCompleted", "TaskFailed"}
+
+    def note(self, message: dict, now: float) -> None:
+        payload = message.get("payload", {})
+        match message["header"]["name"]:
+            case "TranscriptionResultChanged":
+                self._first = self._first if self._first is not None else now
+            case "SentenceEnd" if payload["words"]:
+                self.heard.texts.append(payload["result"])
+                self.heard.finals.append(now - payload["words"][-1]["endTime"] / 1000)
+                begun = payload["words"][0]["startTime"] / 1000
+                self.heard.firsts.append((now if self._first is None else self._first) - begun)
+                self._first = None
+
+
+PROTOCOLS = {"funasr": (Stream, "/"), "aliyun": (AliyunStream, "/ws/v1/asr")}
 
 
 def plain(texts: list[str]) -> str:
@@ -100,22 +155,24 @@ def shifted(audio: np.ndarray, part: float, seconds: float) -> np.ndarray:
 
 
 async def measure(
-    url: str, audio: np.ndarray, streams: int, *, seconds: float, silence: float, check: int
+    url: str, audio: np.ndarray, streams: int, *, protocol: str, seconds: float, silence: float, check: int
 ) -> dict[str, float]:
     """All streams at once; some of them also alone."""
+    kind, path = PROTOCOLS[protocol]
+    url = url.rstrip("/") + path
     parts = [shifted(audio, number / streams, seconds) for number in range(streams)]
 
     async def late(number: int) -> Heard:
         # People do not begin in the same moment.
         await asyncio.sleep(number / streams * 3)
-        return await Stream(url, parts[number], silence).run()
+        return await kind(url, parts[number], silence).run()
 
     heard = await asyncio.gather(*(late(number) for number in range(streams)))
     finals = sorted(latency for each in heard for latency in each.finals)
     firsts = sorted(latency for each in heard for latency in each.firsts)
     lost, changed = [], []
     for number in np.linspace(0, streams - 1, min(check, streams)).astype(int):
-        reference = plain((await alone(url, parts[number])).texts)
+        reference = plain((await kind(url, parts[number], silence).alone()).texts)
         compared = jiwer.process_words(reference, plain(heard[number].texts))
         lost.append(compared.deletions / len(reference.split()))
         changed.append(compared.wer)
@@ -132,24 +189,10 @@ async def measure(
     }
 
 
-async def alone(url: str, audio: np.ndarray) -> Heard:
-    """What the recording is answered when nobody else speaks, as fast as it goes."""
-    stream = Stream(url, audio, 0.8)
-    async with websockets.connect(url, ping_interval=None, max_size=None) as socket:
-        await socket.send(json.dumps({"mode": "2pass", "wav_name": "bench", "is_speaking": True}))
-        await socket.send((audio * 32767).astype("<i2").tobytes())
-        await socket.send(json.dumps({"is_speaking": False}))
-        async for frame in socket:
-            message = json.loads(frame)
-            stream.note(message, 0.0)
-            if message["is_final"]:
-                break
-    return stream.heard
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--url", default="ws://127.0.0.1:8000/")
+    parser.add_argument("--url", default="ws://127.0.0.1:8000")
+    parser.add_argument("--protocol", choices=PROTOCOLS, default="funasr")
     parser.add_argument("--audio", type=Path, required=True)
     parser.add_argument("--streams", type=int, nargs="+", default=[20])
     parser.add_argument("--seconds", type=float, default=45)
@@ -160,9 +203,8 @@ def main() -> None:
     resampler = Resampler(rate, 1)
     audio = np.concatenate([resampler.push(samples.mean(axis=1, keepdims=True)), resampler.finish()])[:, 0]
     for streams in asked.streams:
-        result = asyncio.run(
-            measure(asked.url, audio, streams, seconds=asked.seconds, silence=asked.silence, check=asked.check)
-        )
+        how = {"protocol": asked.protocol, "seconds": asked.seconds, "silence": asked.silence, "check": asked.check}
+        result = asyncio.run(measure(asked.url, audio, streams, **how))
         print(json.dumps({key: round(value, 2) for key, value in result.items()}), flush=True)
 
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from asrcli.errors import AsrcliError
 from asrcli.options import RecognitionOptions
 from asrcli.server.aliyun import status_of, text_options, vocabulary
-from asrcli.server.connection import IdleError, read_object
+from asrcli.server.connection import EndingError, IdleError, read_object
 from asrcli.server.context import Context
 from asrcli.server.errors import problem_of
 from asrcli.server.languages import language_code
@@ -210,7 +210,8 @@ class AliyunSession:
             ear: CompressedStream | PcmStream = PcmStream(session, task.rate)
             if task.compressed:
                 ear = await stack.enter_async_context(CompressedStream(session))
-            await self._listen(ear, task, telling)
+            with suppress(EndingError):  # then what has been heard is all there is
+                await self._listen(ear, task, telling)
             await self._connection.during(ear.finish())
         session.finish()
 

@@ -12,10 +12,12 @@ from typing import Any, TypeVar
 from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from asrcli.server.wire import ENDING
+
 Result = TypeVar("Result")
 
-#: WebSocket's close codes for a client without a key and for one that says nothing sensible
-UNAUTHORISED, POLICY = 4401, 1008
+#: WebSocket's close codes: for a client without a key, for one that says nothing sensible, and when the server ends
+UNAUTHORISED, POLICY, GOING_AWAY = 4401, 1008, 1001
 #: frames, and bytes of them, kept for later while the server works at what it has; then the client must wait
 _MOST_HELD, _MOST_HELD_BYTES = 64, 32 << 20
 #: bytes of a text frame that holds a directive; reading JSON takes the event loop
@@ -28,6 +30,10 @@ class IdleError(Exception):
 
 class GoneError(Exception):
     """The client has left."""
+
+
+class EndingError(Exception):
+    """The server ends: say what is to be said of what has been heard, and no more."""
 
 
 class Connection:
@@ -43,6 +49,7 @@ class Connection:
         self.websocket = websocket
         self._idle_timeout = idle_timeout or None
         self._held: deque[str | bytes] = deque()
+        self._ending = False
         # Outlives a `receive` that is interrupted: no frame is lost.
         self._receiving: asyncio.Task[Message] | None = None
 
@@ -59,8 +66,11 @@ class Connection:
         Raises:
             GoneError: the client has left.
             IdleError: nothing came for too long.
+            EndingError: the server ends.
         """
         while not self._held:
+            if self._ending:
+                raise EndingError
             tasks: set[asyncio.Task[Any]] = {self._receive()}
             if beside is not None and not beside.done():
                 tasks.add(beside)
@@ -84,9 +94,9 @@ class Connection:
             while not working.done():
                 # A client that sends on and on is not read from, and so not missed, until there is room again.
                 full = len(self._held) >= _MOST_HELD or sum(map(len, self._held)) >= _MOST_HELD_BYTES
-                others = () if full else (self._receive(),)
+                others = () if full or self._ending else (self._receive(),)
                 await asyncio.wait({working, *others}, return_when=asyncio.FIRST_COMPLETED)
-                if not full and not working.done():
+                if others and not working.done():
                     self._take()
             return working.result()
         finally:
@@ -126,7 +136,10 @@ class Connection:
         except (WebSocketDisconnect, RuntimeError) as error:  # left, and asked again after that
             raise GoneError from error
         if message["type"] == "websocket.disconnect":
-            raise GoneError
+            if message.get("code") != ENDING:
+                raise GoneError
+            self._ending = True
+            return
         text = message.get("text")
         self._held.append(text if text is not None else message.get("bytes") or b"")
 

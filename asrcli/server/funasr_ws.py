@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from asrcli.errors import AsrcliError, UsageError
-from asrcli.server.connection import read_object
+from asrcli.server.connection import EndingError, read_object
 from asrcli.server.context import Context
 from asrcli.server.errors import problem_of
 from asrcli.server.funasr_fields import Utterance
@@ -19,6 +19,8 @@ from asrcli.server.funasr_replies import acknowledgement, failure, result
 from asrcli.server.live.recording import Recording
 from asrcli.server.live.session import LiveSession, Partial, PcmStream, SentenceEnded
 from asrcli.server.live.wording import gap, run_on
+
+_END = {"is_speaking": False}
 
 
 class FunasrSession:
@@ -34,6 +36,7 @@ class FunasrSession:
 
         Raises:
             GoneError, IdleError: the client has left, or fallen silent.
+            EndingError: the server ends, and all has been said.
         """
         while True:
             await self._serve_utterance()
@@ -62,7 +65,12 @@ class FunasrSession:
         Raises:
             AsrcliError: the client asks for what makes no sense, or recognition failed.
         """
-        frame = await self._connection.receive(sink.telling)
+        try:
+            frame = await self._connection.receive(sink.telling)
+        except EndingError:
+            if not sink.opened:
+                raise
+            return _END  # what has been heard is all there is
         if isinstance(frame, bytes):
             await sink.feed(self._utterance, frame)
             return {}
@@ -110,9 +118,14 @@ class _Sink:
             await asyncio.gather(self.telling, return_exceptions=True)
         await self._stack.aclose()
 
+    @property
+    def opened(self) -> bool:
+        """Whether there is audio."""
+        return self._ear is not None or self._recording is not None
+
     async def feed(self, utterance: Utterance, data: bytes) -> None:
         """Hear some bytes; the first decide, with what is known of the utterance, where all go."""
-        if self._ear is None and self._recording is None:
+        if not self.opened:
             await self._open(utterance)
         if self._ear is not None:
             await self._ear.hear(data)

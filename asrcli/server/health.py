@@ -9,6 +9,7 @@ router = APIRouter(tags=["Operation"])
 
 
 @router.get("/health", summary="Whether the server lives")
+@router.head("/health", include_in_schema=False)
 @router.get("/healthz", include_in_schema=False)
 async def health(request: Request) -> dict[str, str]:
     """Always 200, for everybody; "loading" until the preloaded models are in memory."""

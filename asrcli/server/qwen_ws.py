@@ -10,7 +10,7 @@ from typing import Any
 
 from asrcli.errors import AsrcliError
 from asrcli.options import RecognitionOptions
-from asrcli.server.connection import read_object
+from asrcli.server.connection import EndingError, read_object
 from asrcli.server.context import Context
 from asrcli.server.errors import problem_of
 from asrcli.server.languages import language_code
@@ -106,7 +106,10 @@ class QwenSession:
         """Take audio until the client stops."""
         ear = PcmStream(session, rate)
         while True:
-            frame = await self._connection.receive(telling)
+            try:
+                frame = await self._connection.receive(telling)
+            except EndingError:  # then what has been heard is all there is
+                frame = '{"type": "stop"}'
             if isinstance(frame, bytes):
                 await ear.hear(frame)
                 continue

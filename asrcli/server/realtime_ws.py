@@ -9,6 +9,7 @@ from typing import Any
 
 from asrcli.errors import AsrcliError, UsageError
 from asrcli.options import RecognitionOptions
+from asrcli.server.connection import EndingError
 from asrcli.server.context import Context
 from asrcli.server.errors import problem_of
 from asrcli.server.languages import language_code
@@ -49,6 +50,7 @@ class RealtimeSession:
 
         Raises:
             GoneError, IdleError: the client has left, or fallen silent.
+            EndingError: the server ends, and all has been said.
         """
         try:
             while True:
@@ -57,6 +59,10 @@ class RealtimeSession:
                 except AsrcliError as error:  # noqa: PERF203 - an answer, and the loop goes on
                     await self._drop()
                     await self._connection.send({"event": "error", "error": problem_of(error).message})
+        except EndingError:
+            if self._active:
+                await self._finish()
+            raise
         finally:
             await self._drop()
 

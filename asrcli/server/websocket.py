@@ -14,7 +14,16 @@ from fastapi import APIRouter, FastAPI
 from starlette.websockets import WebSocket
 
 from asrcli.server.aliyun_ws import AliyunSession
-from asrcli.server.connection import POLICY, UNAUTHORISED, Connection, GoneError, IdleError, read_object
+from asrcli.server.connection import (
+    GOING_AWAY,
+    POLICY,
+    UNAUTHORISED,
+    Connection,
+    EndingError,
+    GoneError,
+    IdleError,
+    read_object,
+)
 from asrcli.server.context import Context
 from asrcli.server.funasr_ws import FunasrSession
 from asrcli.server.live.service import LiveService
@@ -30,6 +39,7 @@ class Session(Protocol):
 
         Raises:
             GoneError, IdleError: the client has left, or fallen silent.
+            EndingError: the server ends, and all has been said.
         """
         ...
 
@@ -86,6 +96,8 @@ async def connect(websocket: WebSocket) -> None:
         await _serve(connection, PATHS[websocket.scope["path"].rstrip("/") or "/"])
     except GoneError:
         pass
+    except EndingError:
+        await connection.close(GOING_AWAY, "the server ends")
     except IdleError:
         await connection.close(POLICY, "idle for too long")
     finally:

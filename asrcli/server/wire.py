@@ -17,6 +17,9 @@ HEAD_TIMEOUT = 30.0
 #: seconds in which a client must read something of what waits for it
 WRITE_TIMEOUT = 60.0
 
+#: code by which the application is told that the server ends; no client closes with it
+ENDING = 1012
+
 _ONCE = frozenset({b"sec-websocket-key", b"sec-websocket-version"})
 
 
@@ -46,6 +49,13 @@ class _Impatient:
 
 class WebSocketProtocol(_Impatient, WebSocketsSansIOProtocol):
     """One WebSocket."""
+
+    def shutdown(self) -> None:
+        """Tell the application that the server ends, and let it say its last words."""
+        if self.handshake_complete and not self.close_sent:
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": ENDING})
+        else:
+            super().shutdown()
 
 
 class HttpProtocol(_Impatient, H11Protocol):

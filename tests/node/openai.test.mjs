@@ -1,7 +1,9 @@
 // OpenAI's own SDK for JavaScript against a server of our own. RECORDING names the first ten seconds of "A Tale of Two Cities".
 
 import assert from "node:assert/strict";
-import { createReadStream } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { copyFileSync, createReadStream, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import OpenAI, { toFile } from "openai";
 import { Chores, serve } from "../browser/serve.mjs";
@@ -58,6 +60,17 @@ describe("the openai package", { timeout: 600_000 }, () => {
       include: ["logprobs"],
     });
     assert.ok(found.logprobs.length > 15);
+  });
+
+  it("does what docs/serving.md shows", (context) => {
+    const folder = mkdtempSync(path.join(import.meta.dirname, "docs-")); // here, where the package is found
+    context.after(() => rmSync(folder, { recursive: true }));
+    const page = readFileSync(path.join(import.meta.dirname, "../../docs/serving.md"), "utf8");
+    const [, code] = page.match(/```js\n([\s\S]*?)```/);
+    copyFileSync(RECORDING, path.join(folder, "talk.wav"));
+    writeFileSync(path.join(folder, "talk.mjs"), code.replace("http://127.0.0.1:8000", url).replace('"KEY"', `"${KEY}"`));
+    const said = execFileSync(process.execPath, ["talk.mjs"], { cwd: folder, encoding: "utf8" });
+    assert.match(said, /worst of times[\s\S]*word: 'times/);
   });
 
   it("lists models", async () => {

@@ -249,8 +249,10 @@ class LiveSession:
             return False
         if span[0] != self._span[0]:
             return True  # a new sentence
+        # Of first words somebody sees nothing before they have been heard alike twice.
+        rest = _REST * self._cost if self._prefix.stable else 0.0
         fresh = (span[1] - self._span[1]) / SAMPLE_RATE
-        return self._endpointer.pausing or fresh >= max(self._options.interval, _REST * self._cost)
+        return self._endpointer.pausing or fresh >= max(self._options.interval, rest)
 
     async def _until_done(self, following: asyncio.Future[Words], sentence: Sentence) -> None:
         """Wait for it, unless something better to recognise comes up: the end of a sentence, or a pause in this one."""

@@ -40,7 +40,7 @@ class TurnQueue:
     """Lets so many in at a time, the most urgent first, else in the order they came. For one event loop.
 
     A decode that has begun is not interrupted, so what has to be decoded anyway must not find all places taken by what
-    will be decoded again: first words leave one place free where there are several, and updates wait until all are.
+    will be decoded again: updates wait until all are free. First words do not: their decodes are short.
     """
 
     def __init__(self, places: int) -> None:
@@ -80,6 +80,4 @@ class TurnQueue:
 
     def _needed(self, urgency: Urgency) -> int:
         """How many places must be free for somebody to take one."""
-        if urgency is Urgency.UPDATE:
-            return self._places
-        return min(2, self._places) if urgency is Urgency.FIRST else 1
+        return self._places if urgency is Urgency.UPDATE else 1

@@ -30,6 +30,22 @@ def test_other_rates_keep_their_length():
     assert len(decode(WAVE.tobytes(), 333, rate=48000)) == len(WAVE) // 3
 
 
+@pytest.mark.parametrize(
+    ("tag", "channels", "rate", "dtype", "scale"),
+    [(1, 1, 8000, "<i2", 8000), (1, 2, 16000, "<i2", 8000), (3, 1, 16000, "<f4", 0.25), (1, 1, 16000, "<i4", 2**29)],
+)
+def test_a_header_is_believed_rather_than_what_was_announced(tag, channels, rate, dtype, scale):
+    wave = np.sin(np.arange(4800) / 5) * scale
+    bits = 8 * np.dtype(dtype).itemsize
+    form = struct.pack("<IHHIIHH", 16, tag, channels, rate, rate * channels * bits // 8, channels * bits // 8, bits)
+    data = np.repeat(wave.astype(dtype), channels).tobytes()
+    header = b"RIFF" + struct.pack("<I", 36 + len(data)) + b"WAVEfmt " + form + b"data" + struct.pack("<I", len(data))
+    heard = decode(header + data, 333, rate=44100)
+    assert len(heard) == 4800 * 16000 // rate
+    if rate == 16000:
+        np.testing.assert_allclose(heard, np.sin(np.arange(4800) / 5) / 4, atol=0.01)
+
+
 @pytest.mark.parametrize("data", [b"", b"R", b"RI", b"\x01"])
 def test_streams_of_next_to_nothing(data):
     assert len(decode(data, 1)) == len(data) // 2

@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +19,8 @@ import httpx
 import numpy as np
 import pytest
 import soundfile as sf
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 
 @pytest.fixture
@@ -106,6 +109,78 @@ def test_sigterm_finishes_what_was_begun_and_leaves_nothing(home, long_cities, t
         assert [path.name for path in Path(home["TMPDIR"]).iterdir() if path.name.startswith("asrcli")] == []
         said = json.dumps(server.events).lower()
         assert "times" not in said, "texts are not logged"
+
+
+@pytest.mark.parametrize(
+    ("path", "first"),
+    [
+        ("/", {"mode": "2pass", "wav_name": "a", "is_speaking": True}),
+        ("/ws/v1/asr", {"header": {"namespace": "SpeechTranscriber", "name": "StartTranscription", "task_id": "1"}}),
+        ("/ws/v1/asr/qwen", {"type": "start"}),
+        ("/", "START"),
+    ],
+)
+def test_sigterm_says_the_last_words_of_live_streams(serving_live, path, first, cities):
+    server, url = serving_live
+    samples, rate = sf.read(cities, dtype="int16", frames=48000 * 4)
+    with connect(url + path, proxy=None, ping_interval=None) as line, connect(url, proxy=None) as idle:
+        line.send(first if isinstance(first, str) else json.dumps(first))
+        for start in range(0, 16000 * 4, 1600):
+            line.send(samples[:: rate // 16000][start : start + 1600].tobytes())
+        while "was" not in line.recv(60):
+            pass
+        server.process.send_signal(signal.SIGTERM)
+        said = "".join(line)
+        assert "best of times" in said.lower()
+        assert line.close_code in {1000, 1001}
+        with pytest.raises(ConnectionClosed):
+            idle.recv(60)
+        assert server.ended() == 0
+
+
+@pytest.fixture
+def serving_live(home):
+    with serving("--funasr-port", "0", "--drain-timeout", "100", env=home) as server:
+        yield server, server.listening().replace("http", "ws")
+
+
+def children_of(pid):
+    return [int(path.name) for path in Path("/proc").glob("[0-9]*") if _parent(path) == pid]
+
+
+def _parent(process):
+    try:
+        return int((process / "stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:  # it has just ended
+        return 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes as Linux shows them")
+def test_a_job_outlives_the_kill_of_its_server(home, long_cities, tmp_path):
+    samples, rate = sf.read(long_cities, dtype="int16")
+    minutes = tmp_path / "minutes.wav"
+    sf.write(minutes, np.tile(samples, 2), rate)
+    options = ("--funasr-port", "0", "--data-dir", tmp_path / "jobs")
+    with serving(*options, env=home) as server, client(server.listening()) as found:
+        with minutes.open("rb") as file:
+            accepted = found.post("/v1/jobs", files={"file": file})
+        assert accepted.status_code == 202
+        place = accepted.headers["location"]
+        while found.get(place).json()["state"] == "queued":
+            pass
+        engines = children_of(server.process.pid)
+        server.process.kill()
+        server.process.wait(60)
+        deadline = time.monotonic() + 60
+        while any(Path(f"/proc/{pid}").exists() for pid in engines):
+            assert time.monotonic() < deadline, "the engine outlives its server"
+            time.sleep(0.02)
+    with serving(*options, env=home) as server, client(server.listening()) as found:
+        with found.stream("GET", f"{place}/events") as events:
+            states = [json.loads(line[6:])["state"] for line in events.iter_lines() if line.startswith("data: ")]
+        assert states[-1] == "done"
+        assert found.get(place, params={"format": "txt"}).text.lower().count("worst of times") == 2
+        assert list((tmp_path / "jobs" / "recordings").iterdir()) == []
 
 
 def test_ctrl_c(home):
