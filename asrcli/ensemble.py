@@ -29,7 +29,7 @@ Get = Callable[[str | None, "Kind"], "ModelSpec"]
 Step = Callable[["Transcript"], "Transcript"]
 
 #: what `EngineHost.load` takes as the kind
-_LANGUAGE_SERVICE = "asrcli.backends.language_id:load"
+LANGUAGE_SERVICE = "asrcli.backends.language_id:load"
 _LANGUAGE = "spoken language"
 
 
@@ -67,7 +67,7 @@ class Ensemble:
         """Begin to load the model that tells languages."""
         if self.identification is None:
             return None
-        host.load(_LANGUAGE, _LANGUAGE_SERVICE, self.identification)
+        host.load(_LANGUAGE, LANGUAGE_SERVICE, self.identification)
         return lambda samples: host.submit(_LANGUAGE, samples)
 
     def steps(self, host: EngineHost | None) -> tuple[Step, ...]:

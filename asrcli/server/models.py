@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import TracebackType
 
@@ -40,6 +40,8 @@ class _Entry:
     spec: ModelSpec
     kind: str
     host: EngineHost
+    #: whether it stands beside recognisers, and cannot be asked for itself
+    beside: bool = False
     ready: bool = False
     users: int = 0
     used: float = field(default_factory=time.monotonic)
@@ -106,15 +108,19 @@ class ModelPool:
         name = (asked or "").strip()
         if name in ALIASES:
             return self.default
-        if name in self._entries:
+        known = self._entries.get(name)
+        if known is not None and not known.beside:
             return name
         try:
-            return self.registry.entry(name).name
-        except UnknownModelError as error:
-            if name.startswith("whisper-"):
-                return self.default
-            # The hint of the command line names commands that a client does not have.
-            raise UnknownModelError(f"The model `{name[:200]}` does not exist.", "See GET /v1/models.") from error
+            entry = self.registry.entry(name)
+        except UnknownModelError:
+            entry = None
+        if entry is not None and entry.kind == "asr":
+            return entry.name
+        if name.startswith("whisper-"):
+            return self.default
+        # The hint of the command line names commands that a client does not have.
+        raise UnknownModelError(f"The model `{name[:200]}` does not exist.", "See GET /v1/models.")
 
     def installed(self, kind: Kind = "asr") -> list[ModelEntry]:
         """The models that can be asked for, the default first."""
@@ -185,9 +191,9 @@ class ModelPool:
             entry = self._add(spec, backend_of(spec.type), self.host)
         return entry
 
-    def _add(self, spec: ModelSpec, kind: str, host: EngineHost) -> _Entry:
+    def _add(self, spec: ModelSpec, kind: str, host: EngineHost, *, beside: bool = False) -> _Entry:
         with self._lock:
-            return self._entries.setdefault(spec.name, _Entry(spec, kind, host))
+            return self._entries.setdefault(spec.name, _Entry(spec, kind, host, beside))
 
     def _load(self, entry: _Entry) -> Loaded:
         with self._lock:
@@ -244,11 +250,11 @@ class ModelPool:
         """
         spec = self.speaker_spec(options)
         voices = self._known(options, known)
-        loaded = self._load(self._add(spec, SERVICE, self._host_of_speakers()))
+        loaded = self._load(self._add(spec, SERVICE, self._host_of_speakers(), beside=True))
         return loaded, diarizers(partial(loaded.host.submit, spec.name), spec, options, voices)
 
     def beside(self, spec: ModelSpec, kind: str) -> Loaded:
-        """A model that stands beside the recogniser (punctuation), loaded and shared like one.
+        """A model that stands beside the recogniser (punctuation, languages), loaded and shared like one.
 
         Args:
             spec: the model.
@@ -257,7 +263,9 @@ class ModelPool:
         Raises:
             EngineError: the engine could not load it.
         """
-        return self._load(self._add(spec, kind, self.host))
+        # One model may have two services: a Whisper that recognises, and that tells languages.
+        spec = replace(spec, name=f"{spec.name} ({kind.partition(':')[0].rpartition('.')[2]})")
+        return self._load(self._add(spec, kind, self.host, beside=True))
 
     def _host_of_speakers(self) -> EngineHost:
         """An engine process of its own: segmentation holds the interpreter, and recognition must go on beside it."""

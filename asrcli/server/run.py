@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 import uvicorn
@@ -21,6 +21,10 @@ from asrcli.server.wire import HttpProtocol, WebSocketProtocol
 
 #: whole recordings come in one frame from some FunASR clients
 _MAX_FRAME = 16 << 20
+#: open files that we ask the system for
+_FILES = 16384
+#: seconds that an idle connection is kept; proxies, whose own limit is mostly 60 s, must be the ones to close it
+_KEEP_ALIVE = 75
 
 
 class Server(uvicorn.Server):
@@ -71,6 +75,7 @@ def serve(settings: ServerSettings, announce: Callable[[str, str], None]) -> int
         ModelError: the default model, or one to be preloaded, cannot be had.
     """
     _check_tls(settings)
+    _want_files()
     sockets = [listen(settings.host, settings.port)]
     if settings.funasr_port:
         sockets.append(listen(settings.host, settings.funasr_port))
@@ -100,6 +105,7 @@ def configure(app: FastAPI, settings: ServerSettings) -> uvicorn.Config:
         log_level=logging.WARNING,
         access_log=False,
         server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=settings.drain_timeout,
     )
 
@@ -129,6 +135,19 @@ def listen(host: str, port: int) -> socket.socket:
             f"Cannot listen on {host}:{port}: {error.strerror}.", "Choose another port, or end what uses this one."
         ) from error
     return listener
+
+
+def _want_files() -> None:
+    """As many open files, and so connections, as the system lets us have; often it begins with 1,024."""
+    try:
+        import resource
+    except ImportError:  # not there on every system
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _check_tls(settings: ServerSettings) -> None:

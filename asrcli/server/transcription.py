@@ -18,18 +18,18 @@ from starlette.requests import Request
 
 from asrcli import pipeline
 from asrcli.audio.types import Source
-from asrcli.backends.check import abilities_of, check_request
+from asrcli.backends.check import abilities_of, check_request, languages_of
 from asrcli.backends.types import ModelSpec
 from asrcli.errors import AsrcliError, OptionNotSupportedError
 from asrcli.options import Hotword, RecognitionOptions, TranscribeOptions
 from asrcli.pipeline import CancelledError, Resources, SpeakerTracker
 from asrcli.server.admission import Admission
+from asrcli.server.beside import open_beside
 from asrcli.server.errors import ForbiddenError, TooLargeError
 from asrcli.server.fetch import Guard, check_url, fetch
 from asrcli.server.metrics import Metrics
 from asrcli.server.models import ModelPool
 from asrcli.server.settings import ServerSettings
-from asrcli.server.text_steps import open_steps
 from asrcli.server.uploads import Upload, Workspace, shown_name
 from asrcli.server.voices import voice_of
 from asrcli.transcript import Segment, Transcript
@@ -102,19 +102,25 @@ class Service:
 
     def _work(self, ask: Ask, stop: Callable[[], bool]) -> Transcript:
         with self.pool.open(ask.model) as loaded, ExitStack() as stack:
-            recognition, dropped = fitted(loaded.spec, ask.options.recognition)
+            recognition, dropped = self._fitted(loaded.spec, ask.options)
             options = replace(ask.options, recognition=recognition)
-            steps = open_steps(self.pool, loaded.spec, options)
-            stack.callback(steps.close)
+            beside = open_beside(self.pool, loaded.spec, options)
+            stack.callback(beside.close)
             backend = replace(loaded.backend, priority=ask.priority)
             new_tracker = self._trackers(ask, stack) if options.speakers.enabled else None
-            resources = Resources(backend, new_tracker, steps.steps)
+            resources = Resources(
+                backend, new_tracker, beside.steps, identify=beside.identify, languages=beside.languages
+            )
             listener = _Progress(ask, self.settings.max_duration)
             source = Source(name=ask.name, path=ask.path, guarded=True)
             begun = time.perf_counter()
             transcript = pipeline.transcribe(source, resources, options, listener=listener, cancelled=stop)
         self.metrics.recognised(loaded.spec.name, transcript.duration, time.perf_counter() - begun)
         return replace(transcript, warnings=(*transcript.warnings, *dropped))
+
+    def _fitted(self, spec: ModelSpec, options: TranscribeOptions) -> tuple[RecognitionOptions, list[str]]:
+        told = self.pool.registry.available("language-id") is not None
+        return fitted(spec, options.recognition, told=told)
 
     def _trackers(self, ask: Ask, stack: ExitStack) -> Callable[[], SpeakerTracker]:
         """Diarization, with the voices that the client knows; its models stay loaded as long as `stack`."""
@@ -173,7 +179,7 @@ class Service:
         Raises:
             ModelError, UsageError: as `transcribe`.
         """
-        fitted(self.pool.spec(model), options.recognition)
+        self._fitted(self.pool.spec(model), options)
         if options.speakers.enabled:
             self.pool.speaker_spec(options.speakers)
 
@@ -216,11 +222,16 @@ class _Progress:
             )
 
 
-def fitted(spec: ModelSpec, wanted: RecognitionOptions) -> tuple[RecognitionOptions, list[str]]:
+def fitted(spec: ModelSpec, wanted: RecognitionOptions, *, told: bool = False) -> tuple[RecognitionOptions, list[str]]:
     """What of a request the model takes, and warnings of what it does not.
 
     Clients of most protocols send hotwords and prompts to whatever model there is: they are hints, so a model that
     takes none still recognises. A language is no hint.
+
+    Args:
+        spec: the model.
+        wanted: what the client asks for.
+        told: whether a model that must be told the language will be, by another.
 
     Raises:
         LanguageNotSupportedError: the model cannot do the language, or must be told one.
@@ -232,8 +243,9 @@ def fitted(spec: ModelSpec, wanted: RecognitionOptions) -> tuple[RecognitionOpti
     if wanted.hotwords and takes == "none":
         wanted = replace(wanted, hotwords=())
         warnings.append(f"hotwords ignored: {spec.name} takes none")
-    check_request(spec, replace(wanted, hotwords=()))
-    kept = tuple(word for word in wanted.hotwords if _takes(spec, wanted, word))
+    language = wanted.language or (next(iter(languages_of(spec)), None) if told else None)
+    check_request(spec, replace(wanted, hotwords=(), language=language))
+    kept = tuple(word for word in wanted.hotwords if _takes(spec, replace(wanted, language=language), word))
     if len(kept) < len(wanted.hotwords):
         warnings.append(f"{len(wanted.hotwords) - len(kept)} hotwords ignored: {spec.name} cannot spell them")
     return replace(wanted, hotwords=kept), warnings

@@ -13,6 +13,7 @@ from asrcli.errors import UsageError
 from asrcli.options import (
     AudioOptions,
     CueOptions,
+    IdentificationOptions,
     RawFormat,
     RecognitionOptions,
     SpeakerOptions,
@@ -145,6 +146,7 @@ NAMES = (
     "model",
     "raw",
     "subtitle_style",
+    "language_per_chunk",
     *_AUDIO,
     *_RECOGNITION,
     *_VAD,
@@ -175,8 +177,21 @@ def read_wish(form: Mapping[str, str]) -> Wish:
     text = TextOptions(**_taken(form, _TEXT))
     if form.get("correct_hotwords") and _flag(form["correct_hotwords"], "correct_hotwords"):
         text = replace(text, corrections=recognition.hotwords)
-    options = TranscribeOptions(audio=audio, vad=vad, recognition=recognition, speakers=speakers, text=text)
+    options = TranscribeOptions(
+        audio=audio,
+        vad=vad,
+        recognition=recognition,
+        identification=_identification(form),
+        speakers=speakers,
+        text=text,
+    )
     return Wish(form.get("model"), options, _cues(form))
+
+
+def _identification(form: Mapping[str, str]) -> IdentificationOptions:
+    per_chunk = _flag(form.get("language_per_chunk", ""), "language_per_chunk")
+    asked = form.get("language", "").strip().lower() == "auto"
+    return IdentificationOptions(enabled=asked or per_chunk, per_chunk=per_chunk)
 
 
 def _taken(form: Mapping[str, str], table: Mapping[str, tuple[str, _Read]]) -> dict[str, Any]:

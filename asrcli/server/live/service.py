@@ -13,6 +13,7 @@ from typing import Any
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.types import Hypothesis
 from asrcli.options import RecognitionOptions, TranscribeOptions
+from asrcli.server.beside import Beside, open_beside
 from asrcli.server.errors import BusyError
 from asrcli.server.live.following import Follower, Recognise, Redecoding
 from asrcli.server.live.session import LiveOptions, LiveSession, Revise
@@ -21,7 +22,6 @@ from asrcli.server.live.turns import Turn, TurnQueue
 from asrcli.server.metrics import Metrics
 from asrcli.server.models import Loaded, ModelPool
 from asrcli.server.settings import ServerSettings
-from asrcli.server.text_steps import OpenSteps, open_steps
 from asrcli.server.transcription import fitted
 from asrcli.transcript import Segment, Transcript
 
@@ -93,21 +93,21 @@ class LiveService:
         loop = asyncio.get_running_loop()
         wanted = TranscribeOptions(recognition=options.recognition, text=options.text)
         opening = loop.run_in_executor(
-            self._revisers, partial(open_steps, self._pool, loaded.spec, wanted, priority=_PRIORITY)
+            self._revisers, partial(open_beside, self._pool, loaded.spec, wanted, priority=_PRIORITY)
         )
         try:
-            steps = await asyncio.shield(opening)
+            beside = await asyncio.shield(opening)
         except asyncio.CancelledError:
             opening.add_done_callback(_close_late)
             raise
-        stack.callback(steps.close)
-        if not steps.steps:
+        stack.callback(beside.close)
+        if not beside.steps:
             return None
 
         async def revise(segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
             language = next((each.language for each in segments if each.language), options.recognition.language)
             said = Transcript("live", segments[-1].end, segments, language)
-            return (await loop.run_in_executor(self._revisers, steps.revised, said)).segments
+            return (await loop.run_in_executor(self._revisers, beside.revised, said)).segments
 
         return revise
 
@@ -151,7 +151,7 @@ class LiveService:
         self._revisers.shutdown(wait=False, cancel_futures=True)
 
 
-def _close_late(opening: asyncio.Future[OpenSteps]) -> None:
+def _close_late(opening: asyncio.Future[Beside]) -> None:
     """Whoever asked for text steps is gone."""
     if not opening.cancelled() and opening.exception() is None:
         opening.result().close()
