@@ -56,7 +56,8 @@ class Assembler:
         """Take what was recognised in the next chunk (its samples are not needed); the segments that it completes."""
         if len(chunk.levels) and chunk.levels.max() < _SILENCE:
             return []
-        spellings, loops = trim_loops(split_words(hypothesis.text))
+        spoken = sum(region.end - region.start for region in chunk.regions) or chunk.end - chunk.start
+        spellings, loops = trim_loops(split_words(hypothesis.text), spoken / SAMPLE_RATE)
         for phrase in loops:
             at = chunk.start / SAMPLE_RATE
             self.warnings.append(f'at {at:.1f} s the model repeated itself; kept once: "{_shorten(phrase)}"')

@@ -6,7 +6,8 @@ For models without a switch of their own and without `rule_fsts`; by WeTextProce
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
@@ -25,6 +26,39 @@ _MODULES = {
 }
 #: languages whose grammar the wheel carries; others are compiled once (about 10 s) and kept in the cache folder
 _SHIPPED = frozenset({"zh", "yue"})
+_MARKS = ".,;:!?\"'()"
+#: behind a number the English grammar leaves a space before marks ("in 1984 .", "2 %")
+_DETACHED = re.compile(r"(?<=\S) +([.,;:!?…]+)(?=\s|$)|(?<=\d) (%)")
+#: Chinese words that only look like numbers: 十分感谢, 红十字会
+_NO_NUMBER = re.compile(
+    r"((?<![〇零一二三四五六七八九十百千万亿两几\d])十分(?![钟鐘之])|十字|八九不离十|十有八九|不管三七二十一|略知一二|三六九等"
+    r"|七零八落|十万火急|十面埋伏|十里洋场|十年如一日|一目十行|以一当十|正经八百|此地无银三百两)"
+)
+#: words of an ordinal that stand better as they are, if alone ("wait a second")
+_ORDINALS = frozenset(["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"])
+#: letters of the longest thing that is written as one word: an address, not a sentence that held a "dot"
+_LONGEST = 30
+
+
+def is_number(heard: Sequence[str], written: Sequence[str]) -> bool:
+    """Whether a change writes a number (or an address), and is no misunderstanding of the grammars.
+
+    They also turn "for example" into "e.g.", "wait a second" into "wait a 2nd", and join a sentence that holds the word
+    "dot" as if it were an address.
+    """
+    if any(len(part) > _LONGEST for part in written):
+        return False
+    if all(part.strip(_MARKS).lower() in _ORDINALS for part in heard if part not in written):
+        return False
+    return any(char.isdigit() or char == "@" for part in written for char in part)
+
+
+def _normalized(text: str, normalize: Callable[[str], str]) -> str:
+    """Normalise what may hold numbers, part by part."""
+    parts = _NO_NUMBER.split(text)
+    return "".join(
+        part if index % 2 or not part else _DETACHED.sub(r"\1\2", normalize(part)) for index, part in enumerate(parts)
+    )
 
 
 def is_available() -> bool:
@@ -63,12 +97,13 @@ class ItnStep:
             return segment
         # Pynini's automata are not made for several threads at once, and a text takes well under a millisecond.
         with self._lock:
-            text = self._normalizer(language)(segment.text)
+            text = _normalized(segment.text, self._normalizer(language))
         if text == segment.text:
             return segment
         if not segment.words:
             return replace(segment, text=text)
-        return with_words(segment, respell(segment.words, text))
+        words = respell(segment.words, text, is_number)
+        return segment if words == segment.words else with_words(segment, words)
 
     def _normalizer(self, language: str) -> Callable[[str], str]:
         module = _MODULES[language]

@@ -1,8 +1,9 @@
 """Hotwords for models that take none: what sounds like one of them is written as it, and each replacement is reported.
 
-Chinese is compared by its pinyin without tones, confusable initials and finals taken as one; Latin script by its
-Metaphone code and, to keep common words from becoming rare names, by Jaro-Winkler similarity of the letters. Off unless
-asked for: a correction can be wrong. Needs the extra `asrcli[hotwords]`.
+Chinese is compared by its pinyin without tones, confusable initials and finals taken as one, two characters by pinyin
+and tones; Latin script by its Metaphone code and by Jaro-Winkler similarity of the letters, the more of it the shorter
+the code. Common words become no rare names. Off unless asked for: a correction can be wrong. Needs the extra
+`asrcli[hotwords]`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 from asrcli.errors import MissingExtraError
 from asrcli.options import Hotword
+from asrcli.text.common_words import COMMON_WORDS
 from asrcli.text.marks import edges
 from asrcli.text.pieces import split_text
 from asrcli.text.respell import spread, with_words
@@ -25,8 +27,9 @@ from asrcli.transcript import Segment, Transcript, Word, join_words
 
 #: key of the replacements in `Transcript.notes`
 NOTE = "hotwords"
-#: least similarity of the letters
-SIMILAR = 0.78
+#: least similarity of the letters, by the length of the code (consonants, mostly): short ones sound like too much
+SIMILAR = {0: 1.0, 1: 0.92, 2: 0.92, 3: 0.9, 4: 0.87}
+SIMILAR_LONGER = 0.82
 #: a name may be heard as so many words more, or fewer
 _STRETCH = 2
 #: letters, and Chinese characters, of the shortest hotword that is looked for: shorter ones sound like too much
@@ -121,11 +124,13 @@ class PhoneticStep:
             texts = [_core(word.text) for word in window]
             if not all(texts):
                 continue
-            target = self._targets.get(sound(texts))
-            if target is None:
+            key = sound(texts)
+            target = self._targets.get(key)
+            if target is None or not _is_likely(texts, target):
                 continue
             alike = likeness(_letters(texts), target.letters)
-            if alike >= SIMILAR and (best is None or alike >= best[0]):
+            least = SIMILAR.get(sum(map(len, key)), SIMILAR_LONGER)
+            if alike >= least and (best is None or alike >= best[0]):
                 best = alike, length, target
         if best is None or _bare(words[at : at + best[1]]).casefold() == best[2].text.casefold():
             return None  # nothing, or it says so already
@@ -184,6 +189,23 @@ def _core(text: str) -> str:
 
 def _bare(words: Sequence[Word]) -> str:
     return edges(join_words(list(words)))[1]
+
+
+def _is_likely(texts: Sequence[str], target: _Target) -> bool:
+    """Whether words that sound like a hotword may have been meant for it."""
+    heard = _letters(texts)
+    if is_cjk(target.letters[0]):
+        return len(heard) > _SHORTEST_HAN or _tones(heard) == _tones(target.letters)
+    if any(char.isdigit() for char in heard) != any(char.isdigit() for char in target.letters):
+        return False  # "4 bytes" says more than "Bytes"
+    return heard == target.letters or not all(text.casefold() in COMMON_WORDS for text in texts)
+
+
+@lru_cache(maxsize=16384)
+def _tones(text: str) -> tuple[str, ...]:
+    from pypinyin import Style, lazy_pinyin
+
+    return tuple(lazy_pinyin(text, style=Style.TONE3))
 
 
 def _is_one(words: Sequence[Word]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
 
@@ -10,13 +10,24 @@ from asrcli.text.pieces import split_text
 from asrcli.text.width import width
 from asrcli.transcript import Segment, Word, join_words
 
+#: whether a change is wanted: the words before and after it
+Wanted = Callable[[Sequence[str], Sequence[str]], bool]
+#: changes with no more than so many words between them belong together ("three million euros": "€3 million")
+_TOGETHER = 1
+_Opcode = tuple[str, int, int, int, int]
 
-def respell(words: Sequence[Word], text: str) -> tuple[Word, ...]:
+
+def respell(words: Sequence[Word], text: str, wanted: Wanted | None = None) -> tuple[Word, ...]:
     """The words of a rewritten text, with the times of those they stand for.
 
     Words that are still there keep all they had. Where others took their place, these share the time from the start of
     the first to the end of the last, by their length; a single new word for many old ones (`25` for "twenty five")
-    takes all of it. No words give none.
+    takes all of it. The time of words that nothing stands for goes to the one before. No words give none.
+
+    Args:
+        words: what was said.
+        text: what is to be written.
+        wanted: tells which changes to make; None: all.
     """
     if not words:
         return ()
@@ -24,8 +35,10 @@ def respell(words: Sequence[Word], text: str) -> tuple[Word, ...]:
     old = [part for word in words for part in _parts(word)]
     matcher = SequenceMatcher(None, [word.text for word in old], [part for part, _ in fresh], autojunk=False)
     out: list[Word] = []
-    for kind, a, b, c, d in matcher.get_opcodes():
-        if kind == "equal":
+    for kind, a, b, c, d in _chosen(matcher.get_opcodes(), old, fresh, wanted):
+        if kind == "keep":
+            out += old[a:b]
+        elif kind == "equal":
             out += [replace(word, space_before=space) for word, (_, space) in zip(old[a:b], fresh[c:d], strict=True)]
         elif kind == "replace":
             out += spread(old[a:b], fresh[c:d])
@@ -34,7 +47,41 @@ def respell(words: Sequence[Word], text: str) -> tuple[Word, ...]:
             out += spread([near], [(near.text, near.space_before), *fresh[c:d]])
         elif kind == "insert":
             out += [Word(part, old[0].start, old[0].start, speaker=old[0].speaker) for part, _ in fresh[c:d]]
+        elif out:
+            out[-1] = replace(out[-1], end=old[b - 1].end)
     return tuple(out)
+
+
+def _chosen(
+    opcodes: Sequence[_Opcode], old: Sequence[Word], fresh: Sequence[tuple[str, bool]], wanted: Wanted | None
+) -> Iterator[_Opcode]:
+    """The changes, those that are not wanted replaced by "keep"."""
+    for group in _groups(opcodes):
+        (_, a, _, c, _), (_, _, b, _, d) = group[0], group[-1]
+        if (
+            wanted is None
+            or (len(group) == 1 and group[0][0] == "equal")
+            or wanted([word.text for word in old[a:b]], [part for part, _ in fresh[c:d]])
+        ):
+            yield from group
+        else:
+            yield ("keep", a, b, c, d)
+
+
+def _groups(opcodes: Sequence[_Opcode]) -> Iterator[list[_Opcode]]:
+    """Changes that belong together, with what stands between them; else single opcodes."""
+    group: list[_Opcode] = []
+    for index, opcode in enumerate(opcodes):
+        between = opcode[0] == "equal" and opcode[2] - opcode[1] <= _TOGETHER
+        if opcode[0] != "equal" or (group and between and index + 1 < len(opcodes)):
+            group.append(opcode)
+            continue
+        if group:
+            yield group
+            group = []
+        yield [opcode]
+    if group:
+        yield group
 
 
 def spread(words: Sequence[Word], texts: Sequence[tuple[str, bool]]) -> list[Word]:

@@ -198,6 +198,10 @@ def test_loops_of_other_forms(text):
         "Ever tried, ever failed, no matter, try again, fail again, fail better.",
         "一二一二一二",
         "na na na na, na na na na, hey hey hey, goodbye",
+        "No no, no no no no, no no no no, no no, there's no limit!",
+        "One two three four, one two three four, one two three four, one two three four.",
+        "Around the world, around the world, around the world, around the world, around the world.",
+        "哈哈哈哈哈哈哈哈哈哈哈哈",
     ],
 )
 def test_what_people_repeat_stays(text):

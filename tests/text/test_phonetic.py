@@ -7,6 +7,7 @@ import pytest
 from asrcli.errors import MissingExtraError
 from asrcli.options import Hotword
 from asrcli.text import phonetic
+from asrcli.text.hotwords import parse_hotwords
 from asrcli.text.phonetic import PhoneticStep
 from asrcli.text.pieces import split_text
 from asrcli.transcript import Segment, Transcript, Word, join_words
@@ -34,6 +35,8 @@ def corrected(text: str, *hotwords: str, gap: float = 0.0) -> Transcript:
         ("他在模达社区", "魔搭社区", "他在魔搭社区"),
         ("我叫张三风", "张三丰", "我叫张三丰"),
         ("请找陈老斯", "陈老师", "请找陈老师"),
+        ("我爱李那", "李娜", "我爱李娜"),
+        ("ask chat gpt or deep seek", "DeepSeek", "ask chat gpt or DeepSeek"),
     ],
 )
 def test_what_sounds_like_a_hotword_is_written_as_it(heard, hotword, meant):
@@ -69,11 +72,16 @@ def test_the_words_keep_the_time_of_what_was_heard():
         ("我们去看电影", "阿里巴巴"),
         ("是", "十"),
         ("to be", "Tb"),
+        # Common words, and numbers, say what they say.
+        ("they are being both read to them by the king and can't decide", "Boeing, Bath, Reid, Thyme, Kant, Sade"),
+        ("it holds 4 bytes", "Bytes"),
+        ("delete the radius of a user", "Delta, Redis, Azure"),
+        ("我同意这个同义词", "通义"),
     ],
 )
 def test_other_words_stay(text, hotword):
     before = spoken(text)
-    assert PhoneticStep([Hotword(text=hotword)])(before) is before
+    assert PhoneticStep(parse_hotwords(hotword))(before) is before
 
 
 def test_a_name_is_not_put_together_over_a_pause():
