@@ -84,6 +84,7 @@ class SherpaRecognizer:
             tagged=self._type.tagged,
             joins_with_at=spec.type == "paraformer",
             byte_bpe=self._tokens is not None and self._tokens.byte_bpe,
+            timed=self._type.timed,
         )
         self._only_language = spec.languages[0] if len(spec.languages) == 1 else None
         #: SenseVoice answers with its tags whatever it hears; no answer at all means that the engine failed

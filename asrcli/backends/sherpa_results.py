@@ -23,6 +23,8 @@ class Reader:
     #: Paraformer marks what continues ("hel@@ lo") instead of what begins
     joins_with_at: bool = False
     byte_bpe: bool = False
+    #: the times are of the sound; Fun-ASR-Nano's engine spreads its tokens evenly over the chunk, silences and all
+    timed: bool = True
 
     def read(self, result: Any, duration: float) -> Hypothesis:
         """Convert a result.
@@ -46,7 +48,7 @@ class Reader:
             return []
         columns = zip(
             symbols,
-            _column(result.timestamps, len(symbols)),
+            _column(result.timestamps if self.timed else (), len(symbols)),
             _column(getattr(result, "durations", ()), len(symbols)),
             _column(getattr(result, "ys_log_probs", getattr(result, "ys_probs", ())), len(symbols)),
             strict=True,

@@ -34,6 +34,7 @@ OFFLINE = (
     "medasr_ctc",
     "fire_red_asr_ctc",
     "omnilingual_asr_ctc",
+    "telespeech_ctc",
 )
 
 
@@ -94,7 +95,7 @@ def test_a_batch_says_what_one_by_one_says(spec, kind):
 
 @pytest.mark.parametrize("kind", OFFLINE)
 def test_batch_size_follows_the_engine(spec, kind):
-    assert (load(spec(kind), 1).batch_size > 1) == (kind not in {"wenet_ctc", "omnilingual_asr_ctc"})
+    assert (load(spec(kind), 1).batch_size > 1) == (kind not in {"wenet_ctc", "omnilingual_asr_ctc", "telespeech_ctc"})
 
 
 def test_durations_and_scores_where_the_model_gives_them(spec):

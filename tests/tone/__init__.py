@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from asrcli.backends.types import ModelSpec
-from tests.tone import attention, ctc, online, paraformer, punctuation, transducer
+from tests.tone import attention, ctc, llm, online, paraformer, punctuation, spelling, transducer
 from tests.tone.bands import TONES
 
 RATE = 16000
@@ -26,6 +26,8 @@ BUILDERS = {
     **paraformer.BUILDERS,
     **transducer.BUILDERS,
     **attention.BUILDERS,
+    **spelling.BUILDERS,
+    **llm.BUILDERS,
     **online.BUILDERS,
     **punctuation.BUILDERS,
 }
@@ -43,12 +45,9 @@ def build(kind: str, folder: Path, words: Sequence[str] = WORDS) -> Path:
 
 def tone_spec(kind: str, folder: Path, **fields: Any) -> ModelSpec:
     """What the registry would make of a built model; `fields` replace or add."""
-    keys = {"paraformer": ("paraformer", "tokens")}.get(kind) or (
-        "tokens",
-        *(path.stem for path in folder.glob("*.onnx")),
-    )
-    names = {"tokens": "tokens.txt", "paraformer": "model.onnx"}
-    files = {key: folder / names.get(key, f"{key}.onnx") for key in keys}
+    graphs = {"paraformer" if kind == "paraformer" else path.stem: path for path in folder.glob("*.onnx")}
+    others = {path.stem: path for path in (folder / "tokens.txt", folder / "tokenizer") if path.exists()}
+    files = graphs | others
     return ModelSpec(**{"name": f"tone-{kind}", "type": kind, "files": files, **fields})
 
 

@@ -34,6 +34,11 @@ class Bands:
             return frequency * 3 / 200
         return 15 + np.log(frequency / 1000) * 27 / np.log(6.4)
 
+    def edges(self) -> np.ndarray:
+        """Hz, (count + 2,): where the bands' triangles begin, peak and end (HTK's scale)."""
+        low, high = self._mel(self.low), self._mel(self.high)
+        return 700 * (np.exp(np.linspace(low, high, self.count + 2) / 1127) - 1)
+
     def weights(self, tones: int) -> np.ndarray:
         """(count, tones): how far a tone's band stands above those around it.
 

@@ -149,6 +149,58 @@ def omnilingual_asr_ctc(folder: Path, words: Sequence[str]) -> None:
     g.save(folder / "model.onnx", [("x", FLOAT, ["N", "T"])], [("logits", FLOAT, ["N", "L", 1 + len(words)])], {})
 
 
+def telespeech_ctc(folder: Path, words: Sequence[str]) -> None:
+    """Hears 40 cepstra (kaldi's MFCC), each of mean 0 and deviation 1 over time.
+
+    How a frame differs from the quiet beginning is compared with how each tone's cepstra differ from silence's.
+    """
+    write_tokens(folder, ["<blk>", *pieces(words)])
+    patterns = np.zeros((40, len(words)), np.float32)
+    # Those above tell fine structure, which differs from frame to frame.
+    patterns[:20] = _cepstra(Bands(40, low=40.0, high=7800.0), len(words), 20).T
+    g = Graph()
+    beginning = g.op("ReduceMean", g.slice("x", 1, 2, 12), axes=[1], keepdims=1)
+    likeness = g.op("MatMul", g.slice(g.op("Sub", "x", beginning), 1, 0, step=4), g.const(patterns))
+    first = g.op("Mul", g.slice(likeness, 2, 0, 1), g.const(0.0))
+    logits = g.op("Concat", g.op("Add", first, g.const(3.0)), likeness, axis=2)
+    g.op("Transpose", logits, perm=[1, 0, 2], out="logits")
+    g.save(
+        folder / "model.onnx",
+        [("x", FLOAT, [1, "T", 40])],
+        [("logits", FLOAT, ["L", 1, 1 + len(words)])],
+        {"model_type": "telespeech_ctc"},
+    )
+
+
+def _cepstra(bands: Bands, tones: int, number: int) -> np.ndarray:
+    """(tones, number), of length 1: how tones differ from silence, as kaldi's MFCC has it.
+
+    Its lifter and norms are left out, since features and patterns are both scaled to deviation 1.
+    """
+    time = np.arange(400) / 16000
+    window = np.hanning(400) ** 0.85
+    noise = np.random.default_rng(0).normal(0, 1 / 300, (200, 400))
+    sounds = [np.sin(2 * np.pi * tone * time) for tone in TONES[:tones]]
+    edges = bands.edges() / 16000 * 512
+    bins = np.arange(257)[:, None]
+    filters = np.clip(
+        np.minimum((bins - edges[:-2]) / (edges[1:-1] - edges[:-2]), (edges[2:] - bins) / (edges[2:] - edges[1:-1])),
+        0,
+        1,
+    )
+
+    def heard(frames: np.ndarray) -> np.ndarray:
+        emphasised = frames - 0.97 * np.roll(frames, 1, axis=1)
+        return (np.abs(np.fft.rfft(emphasised * window, 512)) ** 2) @ filters
+
+    silence = heard(noise).mean(axis=0)
+    rise = np.log(heard(np.array(sounds)) / silence + 1)
+    count = np.arange(bands.count)
+    cepstra = rise @ np.cos(np.pi / bands.count * np.outer(count[:number], count + 0.5)).T
+    scaled = cepstra / np.sqrt((cepstra**2).mean(axis=0) - (cepstra.mean(axis=0) / 2) ** 2)
+    return scaled / np.linalg.norm(scaled, axis=1, keepdims=True)
+
+
 BUILDERS: dict[str, Callable[[Path, Sequence[str]], None]] = {
     "sense_voice": sense_voice,
     "zipformer_ctc": _ctc(Bands(), {"model_type": "zipformer2_ctc"}),
@@ -169,4 +221,5 @@ BUILDERS: dict[str, Callable[[Path, Sequence[str]], None]] = {
         {"model_type": "fire-red-asr-2-ctc", "cmvn_mean": [0] * 80, "cmvn_inv_stddev": [1] * 80},
     ),
     "omnilingual_asr_ctc": omnilingual_asr_ctc,
+    "telespeech_ctc": telespeech_ctc,
 }

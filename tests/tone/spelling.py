@@ -1,0 +1,232 @@
+"""Encoders and decoders of other families than Whisper: Moonshine, FireRedASR, Canary, Cohere Transcribe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from asrcli.backends.sherpa_types import TYPES
+from tests.tone.bands import Bands
+from tests.tone.ctc import raw_energies
+from tests.tone.graph import FLOAT, INT32, INT64, Graph, pieces, write_tokens
+from tests.tone.onsets import onsets
+from tests.tone.sentences import exchange, normalized_onsets, read_out, sentence
+
+#: tokens that a decoder can say at most
+_LONGEST = 96
+
+
+def moonshine(folder: Path, words: Sequence[str]) -> None:
+    """The first version: four graphs. The encoder's length tells the engine how many tokens there may be."""
+    symbols = ["<unk>", "<s>", "</s>", *pieces(words)]
+    write_tokens(folder, symbols)
+    size, end = len(symbols), 2
+
+    g = Graph()
+    shares = raw_energies(g, "audio", len(words), 384)
+    heard = g.op("Cast", g.op("Greater", shares, g.const(0.5)), to=FLOAT, out="features")
+    assert heard
+    g.save(folder / "preprocessor.onnx", [("audio", FLOAT, [1, "S"])], [("features", FLOAT, [1, "T", len(words)])])
+
+    g = Graph()
+    looks = np.eye(len(words), dtype=np.float32) * 10
+    fired = onsets(g, "features", looks)
+    text = sentence(g, fired, range(3, size), size, end)
+    # As many rows as frames came, and more of the ending where the sentence is shorter.
+    padding = np.zeros((1, size), np.float32)
+    padding[0, end] = 1
+    frames = g.op("Sub", g.op("Cast", "features_len", to=INT64), g.size(text, 0))
+    more = g.op("Concat", g.op("Max", frames, g.ints(0)), g.ints(size), axis=0)
+    whole = g.op("Concat", text, g.op("Expand", g.const(padding), more), axis=0)
+    g.op("Unsqueeze", whole, g.ints(0), out="encoded")
+    g.save(
+        folder / "encoder.onnx",
+        [("features", FLOAT, [1, "T", len(words)]), ("features_len", INT32, [1])],
+        [("encoded", FLOAT, [1, "L", size])],
+    )
+    for name in ("uncached_decoder", "cached_decoder"):
+        _save_moonshine_decoder(folder, name, size)
+
+
+def _save_moonshine_decoder(folder: Path, name: str, size: int) -> None:
+    g = Graph()
+    text = g.op("Squeeze", "encoded", g.ints(0))
+    place = g.op("Sub", g.op("Cast", "seq_len", to=INT64), g.ints(1))
+    row = g.keep(read_out(g, text, place), "tokens", *(["state"] if name == "cached_decoder" else []))
+    g.op("Unsqueeze", row, g.ints(0), out="logits")
+    g.op("Cast", "seq_len", to=FLOAT, out="next_state")
+    state = [("state", FLOAT, [1])] if name == "cached_decoder" else []
+    g.save(
+        folder / f"{name}.onnx",
+        [("tokens", INT32, [1, 1]), ("encoded", FLOAT, [1, "L", size]), ("seq_len", INT32, [1]), *state],
+        [("logits", FLOAT, [1, 1, size]), ("next_state", FLOAT, [1])],
+    )
+
+
+def fire_red_asr(folder: Path, words: Sequence[str]) -> None:
+    """The attention decoder, whose turn is told by an offset."""
+    symbols = ["<blank>", "<unk>", "<pad>", "<sos>", "<eos>", *pieces(words)]
+    write_tokens(folder, symbols)
+    size, start, end = len(symbols), 3, 4
+    g = Graph()
+    weights = Bands(high=8000.0).weights(len(words))
+    text = sentence(g, onsets(g, "x", weights), range(5, size), size, end)
+    kept = g.keep(text, "x_len")
+    g.op("Unsqueeze", kept, g.ints(0, 1), out="cross_k")
+    g.op("Unsqueeze", kept, g.ints(0, 1), out="cross_v")
+    cross = [1, 1, "L", size]
+    g.save(
+        folder / "encoder.onnx",
+        [("x", FLOAT, [1, "T", 80]), ("x_len", INT64, [1])],
+        [("cross_k", FLOAT, cross), ("cross_v", FLOAT, cross)],
+        {
+            "model_type": "fire-red-asr",
+            "num_decoder_layers": 1,
+            "num_head": 1,
+            "head_dim": 1,
+            "sos": start,
+            "eos": end,
+            "max_len": 2 * _LONGEST,
+            "cmvn_mean": [0] * 80,
+            "cmvn_inv_stddev": [1] * 80,
+        },
+    )
+    _save_reader(folder, size, cache=[1, 1, "C", 1, 1], cross=cross)
+
+
+def _save_reader(folder: Path, size: int, cache: list[int | str], cross: list[int | str]) -> None:
+    """A decoder of one layer that says the token at the place that its offset tells."""
+    g = Graph()
+    text = g.op("Squeeze", "cross_k", g.ints(0, 1))
+    row = g.keep(read_out(g, text, "offset"), "tokens", "cross_v")
+    g.op("Unsqueeze", row, g.ints(0), out="logits")
+    for name in ("k", "v"):
+        g.op("Identity", f"self_{name}", out=f"next_{name}")
+    g.save(
+        folder / "decoder.onnx",
+        [
+            ("tokens", INT64, [1, 1]),
+            ("self_k", FLOAT, cache),
+            ("self_v", FLOAT, cache),
+            ("cross_k", FLOAT, cross),
+            ("cross_v", FLOAT, cross),
+            ("offset", INT64, [1]),
+        ],
+        [("logits", FLOAT, [1, 1, size]), ("next_k", FLOAT, cache), ("next_v", FLOAT, cache)],
+    )
+
+
+#: what stands before the text: both languages, marks, digits, times, speakers
+_PROMPT = ("<|startofcontext|>", "<|startoftranscript|>", "<|emo:undefined|>")
+_SWITCHES = ("<|pnc|>", "<|nopnc|>", "<|itn|>", "<|noitn|>", "<|notimestamp|>", "<|nodiarize|>", "<|endoftext|>")
+
+
+def canary(folder: Path, words: Sequence[str]) -> None:
+    """Says the first word twice as long ("do" as "dodo") where the text shall be German."""
+    languages = [f"<|{code}|>" for code in ("en", "es", "de", "fr")]
+    symbols = ["<unk>", *_PROMPT, *languages, *_SWITCHES, *pieces(words), f"▁{words[0]}{words[0]}"]
+    write_tokens(folder, symbols)
+    size, first = len(symbols), symbols.index(f"▁{words[0]}")
+    g = Graph()
+    weights = Bands(low=0.0, high=8000.0, scale="slaney").weights(len(words))
+    text = sentence(g, onsets(g, "x", weights), range(first, size - 1), size, symbols.index("<|endoftext|>"))
+    g.op("Unsqueeze", text, g.ints(0), out="encoded")
+    g.op("Identity", "x_len", out="encoded_len")
+    g.op("Cast", g.op("Greater", g.op("ReduceMax", text, axes=[1], keepdims=0), g.const(0.0)), to=FLOAT, out="flat")
+    g.op("Unsqueeze", "flat", g.ints(0), out="mask")
+    g.save(
+        folder / "encoder.onnx",
+        [("x", FLOAT, [1, "T", 80]), ("x_len", INT64, [1])],
+        [("encoded", FLOAT, [1, "L", size]), ("encoded_len", INT64, [1]), ("mask", FLOAT, [1, "L"])],
+        {
+            "model_type": "EncDecMultiTaskModel",
+            "vocab_size": size,
+            "normalize_type": "",
+            "subsampling_factor": 8,
+            "feat_dim": 80,
+            "num_decoder_layers": 1,
+            "decoder_hidden_size": 1,
+        },
+    )
+    g = Graph()
+    # Its state is what it was told and has said: first the nine of the prompt, the fifth the language of the text.
+    token = g.op("Cast", g.slice("tokens", 1, 0, 1), to=FLOAT)
+    told = g.op("Concat", "state", g.op("Unsqueeze", token, g.ints(2)), axis=1, out="next_state")
+    place = g.op("Sub", g.size(told, 1), g.ints(9))
+    row = read_out(g, g.op("Squeeze", "encoded", g.ints(0)), place)
+    known = g.op("Concat", g.op("Reshape", told, g.ints(-1)), g.const([0.0] * 5), axis=0)
+    target = g.slice(known, 0, 4, 5)
+    german = g.op("Equal", target, g.const([float(symbols.index("<|de|>"))]))
+    spoken = exchange(g, row, size, first, size - 1, german)
+    g.op("Unsqueeze", g.keep(spoken, "mask"), g.ints(0), out="logits")
+    g.save(
+        folder / "decoder.onnx",
+        [
+            ("tokens", INT32, [1, 2]),
+            ("state", FLOAT, [1, "n", 1]),
+            ("encoded", FLOAT, [1, "L", size]),
+            ("mask", FLOAT, [1, "L"]),
+        ],
+        [("logits", FLOAT, [1, 1, size]), ("next_state", FLOAT, [1, "m", 1])],
+    )
+
+
+def cohere_transcribe(folder: Path, words: Sequence[str]) -> None:
+    """Says the first word twice as long without ITN; its features are normalised over time, band by band."""
+    languages = [f"<|{code}|>" for code in TYPES["cohere_transcribe"].languages]
+    symbols = ["<unk>", *_PROMPT, *languages, *_SWITCHES, *pieces(words), f"▁{words[0]}{words[0]}"]
+    write_tokens(folder, symbols)
+    size, first = len(symbols), symbols.index(f"▁{words[0]}")
+    g = Graph()
+    frames = g.op("Transpose", "mel", perm=[0, 2, 1])
+    weights = Bands(128, low=0.0, high=8000.0, scale="slaney").weights(len(words))
+    fired = normalized_onsets(g, frames, weights)
+    text = sentence(g, fired, range(first, size - 1), size, symbols.index("<|endoftext|>"))
+    g.op("Unsqueeze", text, g.ints(0, 1), out="cross_k")
+    g.op("Unsqueeze", text, g.ints(0, 1), out="cross_v")
+    cross = [1, 1, "L", size]
+    g.save(
+        folder / "encoder.onnx",
+        [("mel", FLOAT, [1, 128, "T"])],
+        [("cross_k", FLOAT, cross), ("cross_v", FLOAT, cross)],
+        {"model_type": "cohere-transcribe-tones"},
+    )
+    cache = [1, 1, 1, _LONGEST, size]
+    g = Graph()
+    text = g.op("Squeeze", "cross_k", g.ints(0, 1))
+    # The prompt comes at once; the answer to its last token is the first of the text.
+    count = g.size("tokens", 1)
+    place = g.op("Sub", g.op("Add", "offset", count), g.ints(len(_PROMPT) + 6))
+    row = read_out(g, text, place)
+    # Whether ITN was asked for is remembered in the cache.
+    plain = g.op("Equal", "tokens", g.const(symbols.index("<|noitn|>"), "int64"))
+    asked = g.op("ReduceMax", g.op("Cast", plain, to=FLOAT), keepdims=0)
+    cells = g.const(np.ones(cache, np.float32))
+    g.op("Add", "self_k", g.op("Mul", cells, asked), out="next_k")
+    g.op("Identity", "self_v", out="next_v")
+    without = g.op("Greater", g.op("ReduceMax", "next_k", keepdims=0), g.const(0.0))
+    spoken = g.keep(exchange(g, row, size, first, size - 1, without), "cross_v")
+    every = g.op("Concat", g.ints(1), count, g.ints(size), axis=0)
+    g.op("Expand", g.op("Unsqueeze", spoken, g.ints(0)), every, out="logits")
+    g.save(
+        folder / "decoder.onnx",
+        [
+            ("tokens", INT64, [1, "n"]),
+            ("self_k", FLOAT, cache),
+            ("self_v", FLOAT, cache),
+            ("cross_k", FLOAT, cross),
+            ("cross_v", FLOAT, cross),
+            ("offset", INT64, []),
+        ],
+        [("logits", FLOAT, [1, "n", size]), ("next_k", FLOAT, cache), ("next_v", FLOAT, cache)],
+    )
+
+
+BUILDERS = {
+    "moonshine": moonshine,
+    "fire_red_asr": fire_red_asr,
+    "canary": canary,
+    "cohere_transcribe": cohere_transcribe,
+}
