@@ -47,10 +47,10 @@ _LAYOUTS = (
     ),
     Layout(
         {
-            "preprocessor": "preprocess",
-            "encoder": "encode",
-            "uncached_decoder": "uncached_decode",
-            "cached_decoder": "cached_decode",
+            "preprocessor": "preprocess(or)?",
+            "encoder": "encoder?",
+            "uncached_decoder": "uncached_decoder?",
+            "cached_decoder": "cached_decoder?",
             "tokens": "tokens",
         },
         ("moonshine",),
@@ -83,6 +83,7 @@ _METADATA = {
     "nemo_transducer": {"EncDecRNNTBPEModel", "EncDecHybridRNNTCTCBPEModel"},
     "nemo_ctc": {"EncDecCTCModelBPE", "EncDecCTCModel", "EncDecHybridRNNTCTCBPEModel"},
     "canary": {"EncDecMultiTaskModel"},
+    "cohere_transcribe": {"cohere-transcribe-03-2026"},
     "fire_red_asr": {"fire-red-asr"},
     "fire_red_asr_ctc": {"fire-red-asr-2-ctc"},
     "online_paraformer": {"paraformer"},

@@ -229,9 +229,10 @@ class Store:
         # Two entries may share a folder (int8 and float32 of one model): what either needs is kept.
         siblings = [other for other in self.registry.entries() if other.dir == entry.dir]
         needed = {prefix / name for other in siblings for name in other.required}
+        stems = {name.with_suffix("") for name in needed if name.suffix == ".onnx"}
 
         def keep(name: PurePosixPath, size: int) -> bool:
-            if name in needed or any(parent in needed for parent in name.parents):
+            if name in needed or any(parent in needed for parent in name.parents) or _weights(name) & stems:
                 return True
             return size <= _COMPANION_BYTES and "test_wavs" not in name.parts and name.is_relative_to(prefix)
 
@@ -320,6 +321,13 @@ class Store:
         archive = PurePosixPath((entry.download.url or "").split("?")[0]).name
         found = list(downloads.glob(f"{archive}*")) if archive else []
         return found + [path for path in (downloads / self.registry.folder(entry).name,) if path.exists()]
+
+
+def _weights(name: PurePosixPath) -> set[PurePosixPath]:
+    """The graphs, without their suffix, whose weights a file may hold: "encoder.onnx.data" or "encoder.weights"."""
+    if name.suffix not in {".data", ".weights"}:
+        return set()
+    return {name.with_suffix(""), name.with_suffix("").with_suffix("")}
 
 
 def _most(entry: ModelEntry) -> int | None:

@@ -291,6 +291,15 @@ def test_two_precisions_of_one_archive_share_a_folder(make_store, server, archiv
     assert store.remove("full") == ("int8", "full")
 
 
+def test_weights_beside_a_graph_come_with_it(make_store, server):
+    """Graphs of more than 2 GB keep their weights in a file of its own, which the graph names."""
+    weights = {f"pack/model{middle}.onnx.data": _random.randbytes(1_200_000) for middle in ("", ".int8")}
+    store = make_store({"m": described(server.serve("/pack.tar.bz2", tar_of({**FILES, **weights})))})
+    folder = store.install("m")
+    assert (folder / "model.int8.onnx.data").read_bytes() == weights["pack/model.int8.onnx.data"]
+    assert not (folder / "model.onnx.data").exists()
+
+
 def test_model_too_large_for_the_disk_is_refused_before_it_comes(make_store, server, archive):
     store = make_store({"m": described(server.serve("/pack.tar.bz2", archive), size=1 << 60)})
     with pytest.raises(DiskFullError, match="MB are free"):

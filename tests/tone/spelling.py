@@ -191,7 +191,7 @@ def cohere_transcribe(folder: Path, words: Sequence[str]) -> None:
         folder / "encoder.onnx",
         [("mel", FLOAT, [1, 128, "T"])],
         [("cross_k", FLOAT, cross), ("cross_v", FLOAT, cross)],
-        {"model_type": "cohere-transcribe-tones"},
+        {"model_type": "cohere-transcribe-03-2026"},
     )
     cache = [1, 1, 1, _LONGEST, size]
     g = Graph()

@@ -1,0 +1,70 @@
+"""`asrcli transcribe` with models of many types, named by their folders: what was said, and when."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import soundfile
+
+from tests.tone import RATE, WORDS, tone_audio, tone_starts
+
+SEQUENCE = [3, 1, 1, None, 0, 5, 2]
+
+TIMED = ("sense_voice", "paraformer", "zipformer_ctc", "nemo_ctc", "transducer", "nemo_transducer", "telespeech_ctc")
+WRITING = ("moonshine", "fire_red_asr", "qwen3_asr", "funasr_nano")
+
+
+@pytest.fixture
+def result(asrcli, tone_models):
+    def transcribe(kind, *options):
+        soundfile.write(asrcli.folder / "tones.wav", tone_audio(SEQUENCE), RATE)
+        # A sine is not speech.
+        done = asrcli(
+            "transcribe", "tones.wav", "--no-vad", "-m", tone_models(kind), "-f", "json", "-o", "-", "-q", *options
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == ""
+        return json.loads(done.stdout)
+
+    return transcribe
+
+
+def words_of(heard):
+    return [word for segment in heard["segments"] for word in segment["words"]]
+
+
+def spoken():
+    return [WORDS[tone] for tone in SEQUENCE if tone is not None]
+
+
+@pytest.mark.parametrize("kind", TIMED)
+def test_words_and_times(result, kind):
+    heard = result(kind)
+    assert [word["text"] for word in words_of(heard)] == spoken()
+    assert [word["start"] for word in words_of(heard)] == pytest.approx(tone_starts(SEQUENCE), abs=0.061)
+    assert heard["timing"] == "model"
+
+
+@pytest.mark.parametrize("kind", WRITING)
+def test_words_of_models_that_give_no_times(result, kind):
+    heard = result(kind)
+    words = words_of(heard)
+    assert [word["text"] for word in words] == spoken()
+    assert heard["timing"] == "estimated"
+    assert all(0 <= word["start"] <= word["end"] <= heard["duration"] for word in words)
+    assert [word["start"] for word in words] == sorted(word["start"] for word in words)
+
+
+def test_a_vocabulary_of_another_model_ends_the_batch_before_it_begins(asrcli, tone_models):
+    for name in ("one.wav", "two.wav"):
+        soundfile.write(asrcli.folder / name, tone_audio([1]), RATE)
+    folder = asrcli.folder / "model"
+    folder.mkdir()
+    (folder / "model.onnx").symlink_to(tone_models("zipformer_ctc") / "model.onnx")
+    lines = (tone_models("zipformer_ctc") / "tokens.txt").read_text("utf-8").splitlines(keepends=True)
+    (folder / "tokens.txt").write_text("".join(lines[:4]), "utf-8")
+    done = asrcli("transcribe", "one.wav", "two.wav", "--no-vad", "-m", folder)
+    assert done.returncode == 4
+    assert done.stderr.count("has 4 tokens, but the model speaks 9") == 1
+    assert not list(asrcli.folder.glob("*.txt"))
