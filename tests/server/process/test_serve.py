@@ -215,12 +215,19 @@ def test_tls(home, tmp_path):
     subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", key, "-out", cert]
     subprocess.run([*command, *subject], check=True, capture_output=True)
-    options = ("--funasr-port", "0", "--no-preload", "--certfile", cert, "--keyfile", key)
+    options = ("--funasr-port", free_port(), "--no-preload", "--certfile", cert, "--keyfile", key)
+    trust = ssl.create_default_context(cafile=cert)
     with serving(*options, env=home) as server:
-        url = server.listening()
-        assert url.startswith("https://")
-        with client(url, verify=ssl.create_default_context(cafile=cert)) as found:
+        main, funasr = server.listening(), server.listening("funasr")
+        assert main.startswith("https://")
+        assert funasr.startswith("wss://")
+        with client(main, verify=trust) as found:
             assert found.get("/health").status_code == 200
+        for url in (main.replace("https", "wss"), funasr):
+            with connect(url, ssl=trust, proxy=None, subprotocols=["binary"]) as line:
+                assert line.subprotocol == "binary"
+                line.send('{"mode": "2pass", "wav_name": "a", "is_speaking": false}')
+                assert json.loads(line.recv(60))["is_final"] is True
 
 
 def test_what_cannot_be_served(home, tmp_path):
