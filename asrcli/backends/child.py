@@ -20,6 +20,10 @@ from asrcli.backends.engine_log import EngineLog
 #: Address space of the shared audio buffer, bytes. Sparse: only what is in flight takes memory.
 ARENA_SIZE = 256 << 20
 
+#: Engines report to their makers unless told not to: onnxruntime (1.32 for Linux) writes an identity of the machine
+#: into the cache folder and sends events, even where its own `disable_telemetry_events` is called.
+_PRIVATE = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
+
 #: The child finds modules where we do; `-m` would put the user's current folder first.
 _BOOT = "import os, sys; sys.path[:] = sys.argv.pop().split(os.pathsep); import asrcli.backends.worker as w; w.main()"
 
@@ -51,6 +55,7 @@ class Child:
             stdout=subprocess.DEVNULL,
             stderr=self._log_fd,
             pass_fds=(theirs.fileno(), arena_fd),
+            env=os.environ | _PRIVATE,
         )
         theirs.close()
         self.connection = Connection(os.dup(self._socket.fileno()))
