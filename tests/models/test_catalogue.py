@@ -109,7 +109,8 @@ def test_the_models_the_documentation_promises(entries):
     assert names >= {
         "sensevoice-small", "sensevoice-small-2025", "paraformer-zh", "paraformer-zh-small", "paraformer-trilingual",
         "paraformer-en", "whisper-tiny", "whisper-large-v3", "whisper-turbo", "zipformer-en", "zipformer-zh-en",
-        "sensevoice-funasr-nano", "parakeet-tdt-0.6b-v2", "parakeet-tdt-0.6b-v3", "parakeet-unified-en", "moonshine-base-ja", "fire-red-asr2",
+        "sensevoice-funasr-nano", "parakeet-tdt-0.6b-v2", "parakeet-tdt-0.6b-v3", "parakeet-unified-en",
+        "moonshine-base-ja", "fire-red-asr2",
         "dolphin-base", "canary-180m-flash", "omnilingual-300m", "qwen3-asr-0.6b", "funasr-nano", "silero-vad",
         "ct-punc-zh-en", "pyannote-segmentation-3-0", "campplus-zh-en", "eres2net-base-zh",
         "streaming-paraformer-zh-en", "streaming-zipformer-en", "streaming-nemotron-multi",
