@@ -80,6 +80,18 @@ def validate(spec: ModelSpec, request: RecognitionOptions) -> None:
     check_request(spec, request)
 
 
+def check_packages(model_type: str) -> None:
+    """See that what runs models of a type is installed, before a model is fetched in vain.
+
+    Raises:
+        MissingExtraError: a package is not.
+    """
+    if backend_of(model_type) == "funasr":
+        from asrcli.backends import funasr_check
+
+        funasr_check.check_packages()
+
+
 def abilities_of(spec: ModelSpec) -> Abilities:
     """What a model can do.
 

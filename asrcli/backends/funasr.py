@@ -20,8 +20,9 @@ import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.batches import alike, even_batches
-from asrcli.backends.funasr_check import check_model, check_request, model_type
+from asrcli.backends.funasr_check import check_model, check_request, folder_of, model_type
 from asrcli.backends.funasr_results import read_result
+from asrcli.backends.funasr_types import UNTIMED_CLASSES
 from asrcli.backends.types import Hypothesis, Job, ModelSpec, Recognizer
 from asrcli.errors import AsrcliError, EngineError, MachineError, MissingExtraError, ModelError
 from asrcli.options import RecognitionOptions
@@ -59,6 +60,7 @@ class FunasrRecognizer:
         torch, auto_model = _toolkit()
         self._torch = torch
         self._device = _device(spec, torch)
+        self._timed = folder_of(spec).class_name not in UNTIMED_CLASSES
         auto = self._build(auto_model, threads)
         self._module: Any = auto.model
         #: the folder's configuration, tokenizer and front end, as every call needs them
@@ -184,6 +186,8 @@ class FunasrRecognizer:
 
     def _read(self, result: dict[str, Any], samples: Samples, request: RecognitionOptions) -> Hypothesis:
         hypothesis = read_result(result, len(samples) / SAMPLE_RATE, tagged=self._type.tagged)
+        if not self._timed:
+            hypothesis = replace(hypothesis, tokens=())
         if hypothesis.language is None and not self._type.tagged:
             asked = request.language if request.language not in {None, "auto"} else None
             only = self._spec.languages[0] if len(self._spec.languages) == 1 else None

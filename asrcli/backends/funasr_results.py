@@ -52,9 +52,8 @@ def _tokens(words: Sequence[str], times: Any, duration: float) -> tuple[Token, .
         return ()
     tokens = []
     for word, time in zip(words, times, strict=True):
-        span = (
-            _span(time[0] / 1000, time[1] / 1000, duration) if isinstance(time, Sequence) and len(time) >= 2 else None
-        )
+        fits = isinstance(time, Sequence) and len(time) >= 2
+        span = _span(time[0], time[1], duration, unit=0.001) if fits else None
         if span is None:
             return ()
         tokens.append(Token(word, *span))
@@ -71,9 +70,9 @@ def _named(items: Any, duration: float) -> tuple[Token, ...]:
     return tuple(tokens)
 
 
-def _span(start: Any, end: Any, duration: float) -> tuple[float, float] | None:
+def _span(start: Any, end: Any, duration: float, *, unit: float = 1.0) -> tuple[float, float] | None:
     try:
-        begin, stop = float(start), float(end)
+        begin, stop = float(start) * unit, float(end) * unit
     except (TypeError, ValueError):
         return None
     if not (math.isfinite(begin) and math.isfinite(stop)):

@@ -74,9 +74,8 @@ FUNASR_TYPES: dict[str, FunasrType] = {
         tells_language=True,
         written=True,
     ),
-    # A plain Paraformer has times of its own only on request; the toolkit derives them from the wrong curve (it hands
-    # the integral over where the weights belong), so ours are estimated. BiCifParaformer gives its own unasked.
-    "funasr_paraformer": FunasrType(classes=("Paraformer", "BiCifParaformer")),
+    # Times are asked for because only then its words come apart.
+    "funasr_paraformer": FunasrType(classes=("Paraformer", "BiCifParaformer"), fixed={"output_timestamp": True}),
     "funasr_seaco_paraformer": FunasrType(classes=("SeacoParaformer",), hotwords="bias"),
     "funasr_fun_asr_nano": FunasrType(
         classes=("FunASRNano",),
@@ -90,6 +89,11 @@ FUNASR_TYPES: dict[str, FunasrType] = {
         limit=30.0,
     ),
 }
+
+
+#: A plain Paraformer's times are derived from the wrong curve (the toolkit hands the integral over where the weights
+#: belong): words run into each other, so ours are estimated. The other classes have a predictor of times.
+UNTIMED_CLASSES = frozenset({"Paraformer"})
 
 
 def type_of_class(name: str) -> str | None:

@@ -35,7 +35,10 @@ def choose_models(ctx: typer.Context, arguments: ModelArguments, options: Transc
     def get(name: str | None, kind: Kind) -> ModelSpec:
         return _obtain(ctx, registry, name, kind, offline=arguments.offline)
 
-    return choose(spec, options, registry, get)
+    ensemble = choose(spec, options, registry, get)
+    if is_remote(spec.type):
+        _tell_of_server(ctx.obj.console, spec)
+    return ensemble
 
 
 def choose_model(ctx: typer.Context, arguments: ModelArguments) -> ModelSpec:
@@ -60,7 +63,6 @@ def choose_model(ctx: typer.Context, arguments: ModelArguments) -> ModelSpec:
         )
     if is_remote(spec.type):
         spec = _with_key(spec, arguments)
-        _tell_of_server(ctx.obj.console, spec)
     return spec
 
 

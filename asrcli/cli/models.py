@@ -102,7 +102,7 @@ def show(name: _Name, model_dir: _ModelDir = None, as_json: _Json = False) -> No
     for key, value in facts.items():
         text = ", ".join(map(str, value)) if isinstance(value, list) else value
         if isinstance(value, dict):
-            text = ", ".join(f"{inner}: {held}" for inner, held in value.items())
+            text = ", ".join(f"{inner}: {_plain(held)}" for inner, held in value.items())
         print(f"{key.replace('_', ' '):18}{'yes' if value is True else 'no' if value is False else text}")
 
 
@@ -133,7 +133,8 @@ def verify(
 
     registry = Registry(model_dir)
     store = Store(registry)
-    chosen = names or [entry.name for entry in registry.entries() if not registry.missing(entry)]
+    here = [entry for entry in registry.entries() if entry.files and not registry.missing(entry)]
+    chosen = names or [entry.name for entry in here]
     for name in chosen:
         _must_be_here(registry, name)
     results = [store.verify(name) for name in chosen]
@@ -171,12 +172,15 @@ def remove(
 @examples(
     """\
 asrcli models add my-model ~/models/my-sense-voice
+asrcli models add office http://gpu-box:8000/v1
 asrcli models add my-model /srv/zh --type paraformer --file paraformer=model.onnx --file tokens=tokens.txt"""
 )
 def add(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="What the model is to be called.")],
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of its files.")],
+    place: Annotated[
+        str, typer.Argument(metavar="DIR", help="The folder of its files, or a server's address (http://host:8000/v1).")
+    ],
     *,
     type_: Annotated[
         str | None, typer.Option("--type", metavar="TYPE", help="Its type, if the files do not tell (docs/models.md).")
@@ -195,14 +199,21 @@ def add(
     ] = "asr",
     model_dir: _ModelDir = None,
 ) -> None:
-    """Give a folder of your own a name, in models.yaml. The files stay where they are."""
+    """Give a folder of your own, or a server, a name in models.yaml. Files stay where they are."""
     from asrcli.models.detect import detect
     from asrcli.models.entry import parse_entry
     from asrcli.models.registry import Registry
     from asrcli.models.userfile import add_entry
 
     registry = Registry(model_dir)
-    folder = folder.expanduser().absolute()
+    if place.startswith(("http://", "https://")):
+        from asrcli.backends.remote_check import TYPE, address
+
+        server = {"type": TYPE, "url": address(place), "languages": language or []}
+        add_entry(registry.models_yaml, parse_entry(name, server, where="asrcli models add", source="user"))
+        ctx.obj.console.notice(f"{name} ({server['url']}) is in {registry.models_yaml}.")
+        return
+    folder = Path(place).expanduser().absolute()
     files = _pairs(file or [])
     if type_ is None:
         type_, found = detect(folder, kind)  # type: ignore[arg-type]  # parse_entry judges the kind
@@ -251,6 +262,10 @@ def import_(
         ctx.obj.console.notice(f"{entry.name} is installed.")
 
 
+def _plain(value: Any) -> Any:
+    return ", ".join(f"{key} {held}" for key, held in value.items()) if isinstance(value, dict) else value
+
+
 def _must_be_here(registry: Registry, name: str, *, whole: bool = False) -> None:
     from asrcli.errors import ModelNotInstalledError
 
@@ -279,7 +294,7 @@ def _facts(registry: Registry, entry: ModelEntry) -> dict[str, Any]:
         "source": entry.source,
         "installed": here,
         "default": registry.is_default(entry.name),
-        "folder": str(registry.folder(entry)),
+        **({"folder": str(registry.folder(entry))} if entry.files else {}),
         **{key: value for key, value in entry_to_dict(entry).items() if key != "dir"},
     }
 

@@ -210,10 +210,12 @@ def _settings(ctx: typer.Context, arguments: Arguments) -> ServerSettings:
     """
     from asrcli.cli.arguments import ModelArguments
     from asrcli.cli.model_choice import choose_model
+    from asrcli.server.models import check_servable
     from asrcli.server.settings import ServerSettings
 
     wanted = ModelArguments(model=arguments.model, model_dir=arguments.model_dir, offline=arguments.offline)
     spec = choose_model(ctx, wanted)
+    check_servable(spec)  # here, where it is an error of ours and no traceback of the web server's
     own = {"api_key", "api_key_file", "cors_origin", "fetch_network", "offline", "preload", "quiet", "log_json"}
     plain = {name: getattr(arguments, name) for name in Arguments.__dataclass_fields__ if name not in own}
     return ServerSettings(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asrcli.backends import is_remote
-from asrcli.errors import ModelError, ModelNotInstalledError, UnknownModelError
+from asrcli.errors import ModelError, ModelNotInstalledError, UnknownModelError, UsageError
 from asrcli.models import builtin
 from asrcli.models.detect import detect
 from asrcli.models.digest import files_digest
@@ -176,11 +176,19 @@ class Registry:
         raise UnknownModelError(f"There is no model called {name!r}.", hint + "See them all: asrcli models")
 
     def folder(self, entry: ModelEntry) -> Path:
-        """The folder of an entry's files, whether it exists or not."""
+        """The folder of an entry's files, whether it exists or not.
+
+        Raises:
+            UsageError: it is a server's.
+        """
+        if is_remote(entry.type):
+            raise UsageError(f"{entry.name} is a model of {entry.url}.", "Nothing of it is on this machine.")
         return self.root / Path(entry.dir).expanduser()
 
     def missing(self, entry: ModelEntry) -> tuple[str, ...]:
-        """The required files of an entry that are not there; empty: it is installed."""
+        """The required files of an entry that are not there; empty: it is installed, or a server's."""
+        if is_remote(entry.type):
+            return ()
         folder = self.folder(entry)
         return tuple(name for name in entry.required if not (folder / name).exists())
 
@@ -321,6 +329,8 @@ class Registry:
             raise
         check_kind(entry, name, kind)  # before anybody fetches it in vain
         check_backend(self, entry, backend)
+        if is_remote(entry.type):
+            return entry, {}
         missing = self.missing(entry)
         if missing:
             raise self._not_installed(entry, missing)

@@ -353,8 +353,11 @@ def obtain(
 
     Raises:
         ModelNotInstalledError: it is not here, and `offline` or the lack of an address forbids getting it.
+        MissingExtraError: a package that runs such models is not installed.
         Whatever `Registry.resolve` and `Store.install` raise.
     """
+    from asrcli.backends.check import check_packages  # brings numpy, which other uses of a store can do without
+
     registry = store.registry
     try:
         return registry.resolve(name, language=language, kind=kind, backend=backend)
@@ -369,5 +372,6 @@ def obtain(
         unnamed = name is None and kind == "asr" and registry.configured() is None
         if unnamed or not entry.download.available:
             raise
+        check_packages(entry.type)
         store.install(entry.name, mirrors=mirrors, progress=progress, on_wait=on_wait)
     return registry.resolve(name, language=language, kind=kind, backend=backend)

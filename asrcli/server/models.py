@@ -87,7 +87,7 @@ class ModelPool:
         self.settings = settings
         self.registry = Registry(settings.model_dir)
         default = self.registry.resolve(settings.model)
-        _check(default)
+        check_servable(default)
         self.default = default.name
         self._lock = threading.Lock()
         self.threads = settings.num_threads or default_jobs()
@@ -187,7 +187,7 @@ class ModelPool:
                 spec = self.registry.resolve(name, kind=kind)
             except ModelNotInstalledError as error:
                 raise ModelNotInstalledError(f"The model `{name}` is not installed on this server.") from error
-            _check(spec)
+            check_servable(spec)
             entry = self._add(spec, backend_of(spec.type), self.host)
         return entry
 
@@ -311,11 +311,12 @@ class ModelPool:
             self._speaker_host.close()
 
 
-def _check(spec: ModelSpec) -> None:
+def check_servable(spec: ModelSpec) -> None:
     """See that this server can load a model.
 
     Raises:
         ModelError: its files are damaged, or it is at work on another server.
+        MissingExtraError: a package that runs it is not installed.
     """
     if is_remote(spec.type):
         raise ModelError(

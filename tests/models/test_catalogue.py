@@ -6,8 +6,10 @@ from pathlib import PurePosixPath
 
 import pytest
 
+from asrcli.backends.funasr_types import FUNASR_TYPES
 from asrcli.models.archive import is_archive
 from asrcli.models.entry import entry_to_dict, parse_entry
+from asrcli.models.mirrors import hubs_of
 from asrcli.models.registry import Registry
 
 # Types that are not recognisers: the parameters of sherpa-onnx's configuration objects.
@@ -41,6 +43,10 @@ def test_files_are_the_parameters_of_the_engines_factories(entries):
         if entry.type in OTHER:
             assert set(entry.files) == OTHER[entry.type], entry.name
             continue
+        if entry.type in FUNASR_TYPES:
+            assert {"config", "model"} <= set(entry.files), entry.name
+            assert set(entry.options) <= FUNASR_TYPES[entry.type].options, entry.name
+            continue
         if entry.kind == "language-id":  # takes the two graphs of a Whisper alone
             assert set(entry.files) == {"encoder", "decoder"}, entry.name
             continue
@@ -68,6 +74,12 @@ def test_addresses_and_sums_are_well_formed(entries):
         if entry.name == "voxceleb-thin-resnet":
             assert url is None  # nobody publishes the file
             continue
+        if entry.type in FUNASR_TYPES:
+            assert url is None, entry.name
+            assert hubs_of(entry), entry.name
+            assert all(re.fullmatch(r"[0-9a-f]{64}", held) for held in entry.download.sums.values()), entry.name
+            assert set(entry.download.sums) <= set(entry.required), entry.name
+            continue
         assert url.startswith("https://github.com/k2-fsa/sherpa-onnx/releases/download/"), entry.name
         assert sum_ is None or re.fullmatch(r"[0-9a-f]{64}", sum_), entry.name
         assert is_archive(url) or len(entry.required) == 1, entry.name
@@ -91,6 +103,15 @@ def test_everything_is_said_of_every_model(entries):
         assert all(not PurePosixPath(name).is_absolute() and ".." not in name for name in entry.required), entry.name
         assert (entry.cluster_threshold is not None) == (entry.kind == "embedding"), entry.name
         assert entry.type != "whisper" or entry.window <= 30, entry.name
+
+
+def test_every_model_of_funasr_s_toolkit_fits_its_type(entries):
+    toolkit = [entry for entry in entries if entry.type in FUNASR_TYPES]
+    assert {entry.type for entry in toolkit} == set(FUNASR_TYPES)
+    for entry in toolkit:
+        row = FUNASR_TYPES[entry.type]
+        known = set(row.languages or row.language_names)
+        assert not known or set(entry.languages) <= known, entry.name
 
 
 def test_languages_are_codes(entries):

@@ -47,8 +47,11 @@ WITH_ITN, WITHOUT_ITN = 14, 15
 HOMOPHONE = "糕"
 
 
+CLASSES = ("SenseVoiceSmall", "Paraformer", "BiCifParaformer", "SeacoParaformer")
+
+
 def build(class_name: str, folder: Path, words: Sequence[str]) -> Path:
-    """Write the folder of a model of a class: SenseVoiceSmall, Paraformer, BiCifParaformer or SeacoParaformer."""
+    """Write the folder of a model of one of `CLASSES`."""
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
     with torch.no_grad():
@@ -189,7 +192,9 @@ def _sense_voice(class_name: str, folder: Path, words: Sequence[str]) -> None:
     layer.self_attn.linear_q_k_v.weight[size, [WITH_ITN, WITHOUT_ITN]] = 10.0
     listening.value[switch, WITHOUT_ITN] = 1 / float(np.sqrt(INPUT - 1))  # such a query has this norm
     layer.self_attn.linear_out.weight[switch, switch] = 1.0
-    listening.unit({0: 1.0, switch: 100.0}, HEARD + 100.0, {count: 5.0})
+    without = {0: 1.0, switch: 20.0}  # above 20 only where the switch is on and the first tone is heard
+    listening.unit(without, 20.0 + HEARD - 0.3, {count: 50.0})
+    listening.unit(without, 20.0 + HEARD + 5.0, {count: -50.0})
 
     scale = _norm_of_anchor(size) * 5
     for index, word in enumerate([*words, doubled]):

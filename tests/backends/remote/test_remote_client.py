@@ -1,0 +1,408 @@
+"""Requests to a server that misbehaves: what is tried again, what is not, and what is said."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import ssl
+import subprocess
+import threading
+
+import numpy as np
+import pytest
+import soundfile
+
+from asrcli.backends.remote import RemoteRecognizer, encode, form_fields
+from asrcli.backends.remote_client import Patience, RemoteClient, Sound
+from asrcli.errors import EngineError, LanguageNotSupportedError, RemoteUnavailableError, UsageError
+from asrcli.options import Hotword, RecognitionOptions
+from tests.tone import RATE, tone_audio
+
+QUICK = Patience(retries=3, backoff=0.01, max_wait=2.0, connect=5.0, read=20.0)
+SOUND = Sound(data=b"sound", form="flac", seconds=2.0)
+WELL = {"text": "do re"}
+
+
+@pytest.fixture
+def ask(mimic):
+    """`ask()`: one chunk recognised, by a client that is in a hurry; `ask.client` is that client."""
+    client = RemoteClient(mimic.url, "big", secret="sesame", patience=QUICK)
+
+    def recognise(fields=None, extras=None):
+        return client.recognise(SOUND, fields or {}, extras or {})
+
+    recognise.client = client
+    yield recognise
+    client.close()
+
+
+# -- a request ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_request_has_what_the_interface_wants(mimic, ask):
+    assert ask({"language": "en", "prompt": "music"}, {"hotwords": "do, re"}).text == "do re"
+    (asked,) = mimic.asked
+    assert (asked.method, asked.path) == ("POST", "/v1/audio/transcriptions")
+    assert asked.headers["Authorization"] == "Bearer sesame"
+    assert asked.form == {
+        "file": [b"sound"],
+        "model": ["big"],
+        "response_format": ["verbose_json"],
+        "timestamp_granularities[]": ["word", "segment"],
+        "language": ["en"],
+        "prompt": ["music"],
+        "hotwords": ["do, re"],
+    }
+
+
+def test_connections_are_kept(mimic, ask):
+    for _ in range(5):
+        ask()
+    assert len({asked.connection for asked in mimic.asked}) == 1
+
+
+@pytest.mark.parametrize("form", ["flac", "wav"])
+def test_a_chunk_is_a_file_of_its_samples(form):
+    samples = tone_audio([3, 1])
+    data, rate = soundfile.read(io.BytesIO(encode(samples, form)), dtype="float32")
+    assert rate == RATE
+    assert np.abs(data - samples).max() <= 1 / 32768
+    short, _ = soundfile.read(io.BytesIO(encode(np.full(10, np.nan, np.float32), form)))
+    assert (len(short), np.abs(short).max()) == (RATE // 2, 0.0)
+
+
+def test_requests_in_the_form_s_words():
+    words = (Hotword(text="Hedy Lamarr", weight=30.0), Hotword(text="Zvon"))
+    asked = RecognitionOptions(language="en", hotwords=words, prompt="A talk.")
+    assert form_fields(asked) == (
+        {"language": "en", "prompt": "A talk. Hedy Lamarr, Zvon"},
+        {"vad_filter": "false", "hotwords": "Hedy Lamarr 30, Zvon"},
+    )
+    assert form_fields(RecognitionOptions(language="auto")) == ({}, {"vad_filter": "false"})
+
+
+@pytest.mark.parametrize("secret", ["sesame\r\nX-Evil: 1", "schlüssel", "a\0b"])
+def test_a_key_that_is_none_is_refused(secret):
+    with pytest.raises(UsageError):
+        RemoteClient("http://127.0.0.1:1/v1", "m", secret=secret)
+
+
+# -- what is tried again -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "cut",
+        "reset",
+        (503, b"busy"),
+        (500, {"error": {"message": "oops"}}),
+        (429, b"", {"Retry-After": "0"}),
+        (408, b""),
+    ],
+    ids=str,
+)
+def test_what_passes_is_tried_again(mimic, ask, fault):
+    mimic.script = [fault, fault]
+    assert ask().text == "do re"
+    assert len(mimic.asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "said"),
+    [
+        ("reset", RemoteUnavailableError, "cannot be reached"),
+        ("cut", RemoteUnavailableError, "cannot be reached"),
+        ((503, {"detail": "loading"}), RemoteUnavailableError, "503: loading"),
+        ((429, {"error": {"message": "slow down"}}), RemoteUnavailableError, "429: slow down"),
+        ((500, b"<html>oops</html>"), EngineError, "answered 500"),
+    ],
+    ids=str,
+)
+def test_patience_has_an_end(mimic, ask, fault, error, said):
+    mimic.otherwise = fault
+    with pytest.raises(error, match=said):
+        ask()
+    assert len(mimic.asked) == QUICK.retries + 1
+
+
+def test_a_failure_of_a_server_that_has_worked_costs_the_chunk(mimic, ask):
+    ask()
+    mimic.otherwise = (503, b"")
+    with pytest.raises(EngineError):
+        ask()
+
+
+def test_nobody_listening_is_told(ask):
+    client = RemoteClient("http://127.0.0.1:9/v1", "m", patience=QUICK)
+    with pytest.raises(RemoteUnavailableError, match=r"127\.0\.0\.1:9/v1 cannot be reached") as lost:
+        client.recognise(SOUND, {}, {})
+    assert "run the same command again" in lost.value.hint
+    client.close()
+
+
+def test_a_wait_that_the_server_asks_for_is_waited_by_all(mimic, ask):
+    mimic.script = [(429, b"", {"Retry-After": "1"})]
+    threads = [threading.Thread(target=ask)]
+    threads[0].start()
+    while not mimic.asked:
+        threads[0].join(0.01)
+    first = mimic.asked[0].at
+    threads[0].join(0.2)
+    threads += [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads[1:]:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(mimic.asked) == 5
+    assert all(asked.at >= first + 0.99 for asked in mimic.asked[1:])
+
+
+@pytest.mark.parametrize("value", ["-1", "soon", "9" * 30, "Wed, 21 Oct 2015 07:28:00 GMT", ""])
+def test_any_wait_can_be_read(mimic, ask, value):
+    mimic.script = [(503, b"", {"Retry-After": value})]
+    assert ask().text == "do re"
+
+
+def test_a_server_that_says_that_asking_again_is_no_use_is_believed(mimic, ask):
+    mimic.otherwise = (500, {"error": {"message": "crashed"}}, {"x-should-retry": "false"})
+    with pytest.raises(EngineError, match="crashed"):
+        ask()
+    assert len(mimic.asked) == 1
+
+
+# -- what is not -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        ((401, {"error": {"message": "Incorrect API key", "code": "invalid_api_key"}}), "--remote-api-key-file"),
+        ((403, b"no"), "--remote-api-key-file"),
+        ((404, {"error": {"message": "no model big", "param": "model"}}), "big, small"),
+        ((402, b"pay"), "account"),
+        ((429, {"error": {"message": "quota", "code": "insufficient_quota"}}), "account"),
+        ((405, b""), "address"),
+        ((400, {"error": {"message": "The model `big` does not exist", "param": "model"}}), "big, small"),
+    ],
+    ids=str,
+)
+def test_what_dooms_every_chunk_is_said_at_once(mimic, ask, answer, hint):
+    mimic.otherwise = answer
+    with pytest.raises(RemoteUnavailableError) as refused:
+        ask()
+    assert hint in refused.value.hint
+    assert len(mimic.posts) == (1 if answer[0] != 400 else 5)
+    assert "sesame" not in str(refused.value)
+
+
+def test_models_that_cannot_be_listed_are_no_second_error(mimic, ask):
+    mimic.otherwise, mimic.models = (404, b""), (200, b"<html>")
+    with pytest.raises(RemoteUnavailableError) as refused:
+        ask()
+    assert "/v1" in refused.value.hint
+
+
+def test_a_language_that_the_server_does_not_know(mimic, ask):
+    mimic.otherwise = (400, {"error": {"message": "unsupported language", "param": "language"}})
+    with pytest.raises(LanguageNotSupportedError, match="unsupported language"):
+        ask()
+
+
+def test_a_chunk_that_is_too_large(mimic, ask):
+    mimic.otherwise = (413, b"")
+    with pytest.raises(EngineError) as refused:
+        ask()
+    assert "--max-chunk" in refused.value.hint
+
+
+def test_we_are_not_sent_elsewhere(mimic, ask):
+    mimic.otherwise = (307, b"", {"Location": "http://evil.example/v1"})
+    with pytest.raises(RemoteUnavailableError, match=r"evil\.example"):
+        ask()
+    assert len(mimic.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ((200, b"<html>Log in</html>", {"Content-Type": "text/html"}), "text/html"),
+        ((200, b'{"text": "half', {"Content-Type": "application/json"}), "application/json"),
+        ((200, b"\x00\xff", {"Content-Type": "audio/wav"}), "audio/wav"),
+        ((200, {"result": "do re"}), "without a text"),
+        ((204, b""), "0 bytes"),
+    ],
+    ids=str,
+)
+def test_answers_that_are_no_transcripts(mimic, ask, answer, said):
+    mimic.otherwise = answer
+    with pytest.raises(RemoteUnavailableError, match=said):
+        ask()
+    assert len(mimic.asked) == 1
+    mimic.otherwise = (200, WELL)
+    ask()
+    mimic.otherwise = answer
+    with pytest.raises(EngineError, match=said) as failed:  # now it is no wrong address, but this chunk
+        ask()
+    assert not isinstance(failed.value, RemoteUnavailableError)
+
+
+def test_an_endless_answer_ends(mimic, ask):
+    mimic.otherwise = "endless"
+    with pytest.raises(EngineError, match="without an end"):
+        ask()
+
+
+def test_a_server_that_does_not_answer(mimic):
+    client = RemoteClient(mimic.url, "m", patience=Patience(retries=1, backoff=0.01, read=0.2))
+    mimic.otherwise = "hold"
+    with pytest.raises(RemoteUnavailableError, match=r"no answer in 0\.2 s \(tried 2 times\)"):
+        client.recognise(SOUND, {}, {})
+    client.close()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
+def test_a_certificate_that_nobody_vouches_for(mimic, tmp_path):
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1",
+         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with context.wrap_socket(__import__("socket").create_server(("127.0.0.1", 0)), server_side=True) as listener:
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}/v1"
+
+        def shake():
+            with pytest.raises((ssl.SSLError, OSError)):
+                listener.accept()
+
+        shaking = threading.Thread(target=shake)
+        shaking.start()
+        client = RemoteClient(url, "m", patience=QUICK)
+        with pytest.raises(RemoteUnavailableError, match="certificate is not trusted") as refused:
+            client.recognise(SOUND, {}, {})
+        shaking.join()
+        client.close()
+    assert "SSL_CERT_FILE" in refused.value.hint
+
+
+# -- servers that know less of the interface ---------------------------------------------------------------------------
+
+
+def only(*formats, words=True, extras=True):
+    """A server that answers these formats alone."""
+
+    def answer(asked):
+        form = asked.form["response_format"][0]
+        strange = set(asked.form) & {"hotwords", "vad_filter"}
+        if form not in formats or ("timestamp_granularities[]" in asked.form and not words) or (strange and not extras):
+            return 400, {"error": {"message": f"{form} with {sorted(asked.form)} is not supported", "param": None}}
+        return (200, b"do re\n", {"Content-Type": "text/plain"}) if form == "text" else (200, WELL)
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("server", "form", "tries"),
+    [
+        (only("verbose_json", extras=False), "verbose_json", 2),
+        (only("verbose_json", words=False, extras=False), "verbose_json", 3),
+        (only("json"), "json", 4),
+        (only("text"), "text", 5),
+    ],
+    ids=["no extras", "no words", "json", "text"],
+)
+def test_less_is_asked_of_a_server_that_refuses(mimic, ask, server, form, tries):
+    mimic.otherwise = server
+    extras = {"hotwords": "do", "vad_filter": "false"}
+    assert ask({}, extras).text == "do re"
+    assert len(mimic.asked) == tries
+    assert ask({}, extras).text == "do re"
+    assert len(mimic.asked) == tries + 1  # it is known now
+    assert mimic.asked[-1].one("response_format") == form
+
+
+def test_a_server_that_refuses_everything_is_quoted(mimic, ask):
+    mimic.otherwise = only()
+    with pytest.raises(EngineError, match=r"verbose_json with .* is not supported"):
+        ask()
+    assert len(mimic.asked) == 5
+
+
+def test_a_refusal_of_one_chunk_changes_nothing_for_the_others(mimic, ask):
+    ask()
+    mimic.script = [(400, {"error": {"message": "audio too short"}})]
+    with pytest.raises(EngineError, match="audio too short"):
+        ask()
+    ask()
+    assert [asked.one("response_format") for asked in mimic.asked] == ["verbose_json"] * 3
+
+
+# -- the recogniser ----------------------------------------------------------------------------------------------------
+
+
+def test_requests_go_out_together_and_no_more_than_asked_for(mimic, wait_until):
+    mimic.otherwise = "hold"
+    futures = []
+    with RemoteRecognizer(mimic.spec(), jobs=3) as remote:
+
+        def feed():
+            futures.extend(remote.submit(tone_audio([tone % 8]), RecognitionOptions()) for tone in range(12))
+
+        feeder = threading.Thread(target=feed)
+        feeder.start()
+        wait_until(lambda: len(mimic.asked) == 3 and len(futures) == 6)
+        feeder.join(0.5)
+        assert (len(mimic.asked), len(futures)) == (3, 6)  # three under way, three waiting, one at the door
+        mimic.go.set()
+        feeder.join()
+        assert {future.result().text for future in futures} == {"do re"}
+    assert len(mimic.asked) == 12
+
+
+def test_closing_fails_what_is_under_way(mimic, wait_until):
+    mimic.otherwise = "hold"
+    remote = RemoteRecognizer(mimic.spec(), jobs=2)
+    futures = [remote.submit(tone_audio([1]), RecognitionOptions()) for _ in range(4)]
+    wait_until(lambda: len(mimic.asked) == 2)
+    remote.close()
+    for future in futures[2:]:
+        with pytest.raises(EngineError, match="closed"):
+            future.result(timeout=5)
+    with pytest.raises(EngineError, match="closed"):
+        remote.submit(tone_audio([1]), RecognitionOptions())
+    mimic.go.set()
+    for future in futures[:2]:
+        assert future.exception(timeout=20) is None or isinstance(future.exception(), EngineError)
+
+
+def test_closing_ends_the_waits_between_attempts(mimic, wait_until):
+    mimic.otherwise = (503, b"", {"Retry-After": "60"})
+    remote = RemoteRecognizer(mimic.spec(), jobs=1)
+    future = remote.submit(tone_audio([1]), RecognitionOptions())
+    wait_until(lambda: bool(mimic.asked))
+    remote.close()
+    with pytest.raises(EngineError):
+        future.result(timeout=10)
+
+
+def test_each_chunk_has_its_own_request(mimic):
+    with RemoteRecognizer(mimic.spec(model="big", audio="wav"), jobs=1) as remote:
+        remote.submit(tone_audio([1]), RecognitionOptions(language="en")).result()
+        heard = remote.submit(tone_audio([2]), RecognitionOptions(language="zh", prompt="p")).result()
+        assert remote.submit(np.zeros(0, np.float32), RecognitionOptions()).result().text == ""
+    assert heard.language == "en"  # what the server heard goes before what was asked
+    first, second = mimic.asked
+    assert (first.one("language"), second.one("language"), second.one("prompt")) == ("en", "zh", "p")
+    assert first.one("model") == "big"
+    assert first.one("file")[:4] == b"RIFF"
+    assert (remote.model, remote.backend, remote.window) == ("big", "remote", 30.0)
+
+
+def test_without_a_name_the_usual_one_is_asked_for(mimic):
+    with RemoteRecognizer(mimic.spec(), jobs=1) as remote:
+        remote.submit(tone_audio([1]), RecognitionOptions()).result()
+    assert mimic.asked[0].one("model") == "whisper-1"
+    assert mimic.asked[0].one("file")[:4] == b"fLaC"

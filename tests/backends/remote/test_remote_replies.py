@@ -1,0 +1,166 @@
+"""Answers of servers, as they are and as they should not be."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asrcli.backends.remote_replies import UnreadableReplyError, complaint, error_field, read_reply
+from asrcli.backends.types import Hypothesis, Token
+
+JSON = "application/json"
+
+
+def read(data, kind=JSON, duration=10.0):
+    return read_reply(json.dumps(data).encode(), kind, duration)
+
+
+def test_verbose_json_has_words_with_times():
+    heard = read(
+        {
+            "text": " Hello there. ",
+            "language": "english",
+            "duration": 3.2,
+            "words": [{"word": "Hello", "start": 0.3, "end": 0.6}, {"word": "there", "start": 0.7, "end": 1}],
+            "segments": [{"id": 0, "text": "Hello there.", "emotion": "happy", "event": "speech"}],
+        }
+    )
+    assert heard == Hypothesis(
+        "Hello there.", (Token("Hello", 0.3, 0.6), Token("there", 0.7, 1.0)), "en", "happy", "speech"
+    )
+
+
+def test_words_may_stand_in_segments():
+    heard = read(
+        {
+            "text": "a b",
+            "segments": [
+                {"words": [{"word": " a", "start": 0, "end": 1}]},
+                {"words": [{"word": " b", "start": 1, "end": 2}]},
+            ],
+        }
+    )
+    assert [token.text for token in heard.tokens] == [" a", " b"]
+
+
+def test_times_that_a_server_estimated_are_left_to_us():
+    assert read({"text": "a", "timing": "estimated", "words": [{"word": "a", "start": 0, "end": 1}]}).tokens == ()
+    assert read({"text": "a", "timing": "model", "words": [{"word": "a", "start": 0, "end": 1}]}).timed
+
+
+@pytest.mark.parametrize(
+    "words",
+    [None, [], "a", [1], [{"word": "a"}], [{"word": "a", "start": None, "end": 1}], [{"word": 1, "start": 0, "end": 1}],
+     [{"word": "a", "start": "0", "end": "1"}], [{"word": "a", "start": float("inf"), "end": 1}]],
+)  # fmt: skip
+def test_words_without_times_are_no_tokens(words):
+    assert read({"text": "a", "words": words}) == Hypothesis("a")
+
+
+def test_times_stay_inside_the_chunk():
+    heard = read(
+        {"text": "a b", "words": [{"word": "a", "start": -1, "end": 0.5}, {"word": "b", "start": 9, "end": 4}]},
+        duration=5,
+    )
+    assert [(token.start, token.end) for token in heard.tokens] == [(0.0, 0.5), (5.0, 5.0)]
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ({"language": "chinese"}, "zh"),
+        ({"language": "zh"}, "zh"),
+        ({"language": "zh-CN"}, "zh"),
+        ({"language": "auto"}, None),
+        ({"language": "english", "language_code": "yue"}, "yue"),
+        ({"language": "Klingon of the north"}, None),
+        ({"language": 3}, None),
+        ({}, None),
+    ],
+)
+def test_languages_are_codes(said, code):
+    assert read({"text": "a"} | said).language == code
+
+
+def test_text_is_text():
+    assert read_reply("你好\n".encode(), "text/plain; charset=utf-8", 1) == Hypothesis("你好")
+    assert read("hello\n") == Hypothesis("hello")  # funasr-server's text
+    assert read_reply(b' \n \n{"text": "a"}', JSON, 1) == Hypothesis("a")  # funasr-api's heartbeats
+    assert read_reply(b"", "text/plain", 1) == Hypothesis("")
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "said"),
+    [
+        (b"<html>Log in</html>", "text/html", "text/html"),
+        (b"", JSON, "0 bytes"),
+        (b'{"text": "half', JSON, JSON),
+        (b"\xff\xfe\x00", "", "no content type"),
+        (b"{}", JSON, "without a text"),
+        (b"[]", JSON, "without a text"),
+        (b'{"text": null}', JSON, "without a text"),
+        (b"null", JSON, "without a text"),
+        (b'{"error": {"message": "out of memory"}}', JSON, "out of memory"),
+    ],
+)
+def test_anything_else_is_told_for_what_it_is(body, kind, said):
+    with pytest.raises(UnreadableReplyError, match=said):
+        read_reply(body, kind, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"error": {"message": "No such\\nmodel", "param": "model"}}', "No such model"),
+        (b'{"error": "bad"}', "bad"),
+        (b'{"detail": "Not Found"}', "Not Found"),
+        (b'{"detail": [{"loc": ["body"], "msg": "Field required"}]}', "Field required"),
+        (b'{"message": "slow down"}', "slow down"),
+        (b"Bad Gateway", "Bad Gateway"),
+        (b"<html><h1>502</h1></html>", ""),
+        (b"", ""),
+        (b"\x1b[2Jboo", "[2Jboo"),
+        (b"x" * 1000, "x" * 297 + "..."),
+    ],
+)
+def test_complaints_are_one_line(body, said):
+    assert complaint(body) == said
+
+
+def test_fields_of_an_error():
+    body = b'{"error": {"message": "m", "param": "language", "code": null}}'
+    assert (error_field(body, "param"), error_field(body, "code"), error_field(b"[]", "param")) == ("language", "", "")
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["text", "words", "segments", "word", "start", "end", "language", "error"]), inner
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(_json, st.sampled_from([JSON, "text/plain", "", "text/html"]))
+def test_no_answer_breaks_the_reader(data, kind):
+    try:
+        heard = read(data, kind)
+    except UnreadableReplyError:
+        return
+    assert all(0 <= token.start <= token.end <= 10 for token in heard.tokens)
+
+
+@given(st.binary(max_size=40))
+def test_no_bytes_break_the_reader(body):
+    complaint(body)
+    error_field(body, "param")
+    try:
+        read_reply(body, JSON, 1.0)
+    except UnreadableReplyError:
+        return
