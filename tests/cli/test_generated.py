@@ -71,7 +71,7 @@ def test_bash_completes_commands_options_values_and_files(tmp_path):
     assert bash_completes(tmp_path, "asrcli", "transcribe", "--jobs", "") == []
     assert bash_completes(tmp_path, "asrcli", "config", "init", "--f") == ["--force"]
     assert bash_completes(tmp_path, "asrcli", "completion", "z") == ["zsh"]
-    assert bash_completes(tmp_path, "asrcli", "transcribe", "-m", "sensevoice-small-") == ["sensevoice-small-2025"]
+    assert bash_completes(tmp_path, "asrcli", "transcribe", "-m", "sensevoice-small-2") == ["sensevoice-small-2025"]
     assert bash_completes(tmp_path, "asrcli", "transcribe", "-m", "ta") == ["talks"]  # a folder is a model, too
     assert "silero-vad" in bash_completes(tmp_path, "asrcli", "download-model", "sil")
 
