@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -22,6 +23,8 @@ _PAUSE = 0.8
 _LONGEST = 30.0
 #: a chunk that is nowhere louder holds no speech, whatever the model made of it (without VAD it gets silence), dBFS
 _SILENCE = -75.0
+#: a mark that a model wrote twice ("in short,, the"); dots and exclamation marks are written so on purpose
+_STUTTERED = re.compile(r"([,;:，；：、])\1+")
 #: what a clause's end is worth against a second of pause, where a long segment must be divided
 _CLAUSE_WORTH = 1.0
 
@@ -57,7 +60,8 @@ class Assembler:
         if len(chunk.levels) and chunk.levels.max() < _SILENCE:
             return []
         spoken = sum(region.end - region.start for region in chunk.regions) or chunk.end - chunk.start
-        spellings, loops = trim_loops(split_words(hypothesis.text), spoken / SAMPLE_RATE)
+        text = _STUTTERED.sub(r"\1", hypothesis.text)
+        spellings, loops = trim_loops(split_words(text), spoken / SAMPLE_RATE)
         for phrase in loops:
             at = chunk.start / SAMPLE_RATE
             self.warnings.append(f'at {at:.1f} s the model repeated itself; kept once: "{_shorten(phrase)}"')

@@ -6,6 +6,7 @@ for each local speaker: some 5 MB an hour with 512 dimensions). Voices are found
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -42,9 +43,10 @@ _IN_FLIGHT = 4
 #: seconds of clean speech that make an embedding worth clustering; what is shorter is named by the voices found
 _TELLING = 1.5
 #: a voice has at least so much speech (seconds; more than one window can hold of an odd moment), or in a short
-#: recording this share of all speech
+#: recording this share of all speech; with more than so much speech in all, odd moments come together by chance
 _LEAST_SPEECH = 3.0
 _LEAST_SHARE = 0.1
+_LONG = 1800.0
 #: a pause of one speaker up to this long (seconds) does not end the turn
 _PAUSE = 0.5
 
@@ -176,7 +178,7 @@ class Diarizer:
             threshold=self._threshold,
             least=least,
             most=options.speakers or options.max_speakers,
-            least_speech=min(_LEAST_SPEECH, _LEAST_SHARE * total) * repeats,
+            least_speech=least_speech(total) * repeats,
         )
         return find_voices(embeddings[telling], np.maximum(seconds[telling], 1e-3), window[telling], wanted)
 
@@ -195,6 +197,11 @@ class Diarizer:
         distance = 1.0 - voices[spoken] @ np.array([known.embedding for known in self._known]).T
         near = np.maximum(self._voice_threshold - distance, 0.0)
         return {str(spoken[row]): self._known[column].name for row, column in best_pairs(near) if near[row, column] > 0}
+
+
+def least_speech(total: float) -> float:
+    """Seconds that a voice says at least in a recording with so much speech; one with less is a ghost."""
+    return min(_LEAST_SPEECH * max(1.0, math.sqrt(total / _LONG)), _LEAST_SHARE * total)
 
 
 class _Packed:

@@ -23,7 +23,7 @@ SERVICE = "asrcli.speakers.service:load"
 _NAME = "speakers"
 
 #: for embedding models given by path, whose catalogue entry says nothing
-DEFAULT_CLUSTER_THRESHOLD = 0.5
+DEFAULT_CLUSTER_THRESHOLD = 0.7
 #: a voice is a known one up to this share of the clustering threshold: a false name is worse than none
 _VOICE_SHARE = 0.6
 

@@ -166,6 +166,11 @@ def test_labels_are_carried_and_ids_counted():
     assert fallback.language == "en"
 
 
+def test_a_mark_written_twice_is_written_once():
+    segments, _ = assemble((chunk((0, 5)), Hypothesis("In short,, the period... 他说，，好。")))
+    assert " ".join(segment.text for segment in segments) == "In short, the period... 他说，好。"
+
+
 def test_endless_speech_is_divided():
     text = " ".join([f"word{i}" for i in range(40)] + ["so,"] + [f"word{i}" for i in range(60)])
     segments, _ = assemble((chunk((0, 70), loud=False), Hypothesis(text)))

@@ -11,7 +11,7 @@ from asrcli.audio.types import Source
 from asrcli.errors import EngineError
 from asrcli.evaluate.diarization import read_rttm, score_turns
 from asrcli.options import AudioOptions, SpeakerOptions
-from asrcli.speakers.diarizer import Diarizer, Voice
+from asrcli.speakers.diarizer import Diarizer, Voice, least_speech
 from asrcli.transcript import Segment, Turn, Word
 from tests.speakers.tone_voices import RATE, conversation
 
@@ -79,6 +79,13 @@ def test_known_voices_are_called_by_name(tone_diarizer):
     # Nobody else is taken for her.
     others = diarize(tone_diarizer(known), conversation([Turn(0, 8, "1"), Turn(9, 18, "2")], 18))
     assert {turn.speaker for turn in others} == {"Speaker 1", "Speaker 2"}
+
+
+@pytest.mark.parametrize(
+    ("speech", "least"), [(10.0, 1.0), (60.0, 3.0), (1800.0, 3.0), (7200.0, 6.0), (12 * 3600, 14.7)]
+)
+def test_the_longer_a_recording_the_more_a_voice_has_to_say(speech, least):
+    assert least_speech(speech) == pytest.approx(least, abs=0.01)
 
 
 def test_segments_get_their_speakers(tone_diarizer):
