@@ -90,6 +90,8 @@ def test_start_and_end_keep_the_times_of_the_recording(english: Runtime, wheel_a
     assert 20.0 <= part.segments[0].start < 22.0
     assert part.segments[-1].end <= 31.0
     assert part.segments[1].text in whole.text
+    assert part.segments[1].text not in part.segments[0].text
+    assert "best of times" not in part.text
 
 
 def test_model_times_come_through_the_whole_road(
@@ -147,7 +149,9 @@ def test_many_inputs_at_once_keep_apart(english: Runtime, wheel_audio: Path) -> 
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda path: english.transcribe(source(path)).text, paths))
     assert together == alone * 3
-    assert alone[0] != alone[1]
+    assert "worst of times" in alone[0]
+    assert "worst of times" not in alone[1]
+    assert "fail better" in alone[1].lower()
 
 
 def test_a_cancelled_input_raises(english: Runtime, wheel_audio: Path) -> None:
@@ -165,6 +169,7 @@ def test_a_broken_input_fails_alone(english: Runtime, tmp_path: Path, wheel_audi
 
 def test_an_engine_that_is_killed_in_mid_file_loses_nothing(english: Runtime, wheel_audio: Path) -> None:
     alone = english.transcribe(source(wheel_audio / "two_cities.wav")).text
+    assert "worst of times" in alone
 
     class Killer(Heard):
         def opened(self, duration: float | None) -> None:

@@ -60,6 +60,7 @@ def test_a_signal_drops_what_is_in_flight_and_keeps_what_is_done(asrcli, batch, 
         "short.txt",
         "short.json",
     }
+    assert "best of times" in (batch / "short.txt").read_text(encoding="utf-8")
     assert b"Traceback" not in said
     finished = json.loads(said.splitlines()[-1])
     assert finished["event"] == "batch_finished"
@@ -166,6 +167,7 @@ def test_a_terminal_shows_a_batchs_progress(asrcli):
     assert "2 of 2 files done" in plain
     assert "/2 files" in plain
     assert "best of times" not in plain  # segments of several files would be a jumble
+    assert "best of times" in (asrcli.folder / "out" / "one.txt").read_text(encoding="utf-8")
 
 
 def test_no_color_takes_the_colours_and_leaves_the_rest(asrcli, speech):
@@ -183,12 +185,14 @@ def test_no_color_takes_the_colours_and_leaves_the_rest(asrcli, speech):
 def test_a_dumb_terminal_gets_lines(asrcli, speech):
     code, shown = in_terminal(asrcli, "transcribe", speech, "-d", "out", env={"TERM": "dumb"})
     assert code == 0
+    assert "best of times" in (asrcli.folder / "out" / "cities.txt").read_text(encoding="utf-8")
     assert "\033" not in shown
 
 
 def test_no_escape_sequences_where_there_is_no_terminal(asrcli, speech):
     done = asrcli("transcribe", speech, "nothing.wav", "-o", "-", env={"FORCE_COLOR": "1", "TERM": "xterm-256color"})
     assert "\033" not in done.stdout + done.stderr
+    assert "best of times" in done.stdout
 
 
 def test_results_are_utf_8_in_every_locale(asrcli):
@@ -213,7 +217,7 @@ def test_closed_streams_do_no_harm(asrcli, speech, closed):
     done = subprocess.run(command, cwd=asrcli.folder, env=asrcli.env(), capture_output=True, check=False)
     assert done.returncode == 0
     assert done.stdout == b""
-    assert json.loads((asrcli.folder / "out" / "cities.json").read_text(encoding="utf-8"))["segments"]
+    assert "best of times" in json.loads((asrcli.folder / "out" / "cities.json").read_text(encoding="utf-8"))["text"]
 
 
 def test_a_file_that_cannot_be_written_is_no_internal_error(asrcli):

@@ -69,6 +69,8 @@ def test_voices_are_told_apart(asrcli, talk, tone_voices):
     assert [turn[2] for turn in turns] == ["Speaker_1", "Speaker_2"]
     assert turns[0][1] == pytest.approx(5.0, abs=0.1)
     assert "[Speaker 2] " in (asrcli.folder / "talk.txt").read_text(encoding="utf-8")
+    assert "best of times" in " ".join(word["text"] for word in words if word["speaker"] == "Speaker 1")
+    assert "best of times" not in " ".join(word["text"] for word in words if word["speaker"] == "Speaker 2")
 
 
 def test_overlapped_speech_keeps_both_turns(asrcli, spoken, tone_voices):
@@ -81,6 +83,7 @@ def test_overlapped_speech_keeps_both_turns(asrcli, spoken, tone_voices):
     kept = [(turn["start"], pytest.approx(turn["end"]), turn["speaker"].replace(" ", "_")) for turn in heard["turns"]]
     assert turns == kept
     assert {turn[2] for turn in turns if turn[0] < 6.5 < turn[1]} == {"Speaker_1", "Speaker_2"}
+    assert "best of times" in heard["text"]
 
 
 def test_enrolled_voices_are_called_by_name(asrcli, talk, tone_voices):
@@ -89,7 +92,9 @@ def test_enrolled_voices_are_called_by_name(asrcli, talk, tone_voices):
     journaled = ("transcribe", talk, "--diarize", *tone_voices, "-f", "txt")
     assert asrcli(*journaled).returncode == 0
     text = asrcli.folder / "talk.txt"
-    assert "[Speaker 2]" in text.read_text(encoding="utf-8")
+    first, second = text.read_text(encoding="utf-8").split("[Speaker 2]", 1)
+    assert "best of times" in first
+    assert "best of times" not in second
 
     done = asrcli("speakers", "enroll", "Ada Lovelace", "ada.wav", "--no-vad", *models)
     assert done.returncode == 0, done.stderr
@@ -157,6 +162,9 @@ def test_a_channel_a_speaker_as_in_recorded_calls(asrcli, spoken):
     speakers = [segment["speaker"] for segment in heard["segments"]]
     turns = [speaker for place, speaker in enumerate(speakers) if place == 0 or speakers[place - 1] != speaker]
     assert turns == ["Speaker 1", "Speaker 2", "Speaker 1"]
+    texts = {name: " ".join(s["text"] for s in heard["segments"] if s["speaker"] == name) for name in set(speakers)}
+    assert "best of times" in texts["Speaker 1"]
+    assert "foolishness" in texts["Speaker 2"]
     assert [segment["channel"] for segment in heard["segments"]] == [int(name[-1]) - 1 for name in speakers]
     rttm = (asrcli.folder / "call.rttm").read_text(encoding="utf-8")
     assert {line.split()[2] for line in rttm.splitlines()} == {"1", "2"}

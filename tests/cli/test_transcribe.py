@@ -48,8 +48,9 @@ def test_several_formats_at_once_and_each_is_what_it_should_be(asrcli, speech):
     assert result["schema"] == "asrcli/transcript/1"
     assert result["model"] == "moonshine-tiny-en"
     assert 12.9 < result["duration"] < 13.1
+    assert words(result["text"])[:12] == words(BEGINNING)
     assert words(result["text"]) == words((out / "cities.txt").read_text(encoding="utf-8"))
-    assert "-->" in (out / "cities.srt").read_text(encoding="utf-8")
+    assert "--> " in (out / "cities.srt").read_text(encoding="utf-8")
 
 
 def test_stdin_goes_to_stdout_and_nothing_else_does(asrcli, speech):
@@ -89,7 +90,9 @@ def test_start_and_end_keep_the_times_of_the_whole_recording(asrcli, wheel_audio
     )
     assert done.returncode == 0, done.stderr
     segments = json.loads(done.stdout)["segments"]
-    assert segments
+    text = " ".join(segment["text"] for segment in segments)
+    assert "epoch of" in text
+    assert "best of times" not in text
     assert all(10 <= s["start"] <= s["end"] <= 20.01 for s in segments)
 
 
@@ -100,6 +103,10 @@ def test_a_folder_is_walked_and_mirrored(asrcli):
     assert "2 of 2 files done" in done.stderr
     written = sorted(str(p.relative_to(asrcli.folder / "out")) for p in (asrcli.folder / "out").rglob("*.txt"))
     assert written == ["inner/two.txt", "one.txt"]
+    one, two = ((asrcli.folder / "out" / name).read_text(encoding="utf-8") for name in ("one.txt", "inner/two.txt"))
+    assert words(one)[:12] == words(BEGINNING)
+    assert "foolishness" in two
+    assert "best of times" not in two
     flat = asrcli("transcribe", "rec", "--no-recursive", "--output-dir", "flat")
     assert "1 of 1 file done" in flat.stderr
 
@@ -111,8 +118,11 @@ def test_a_second_run_does_only_what_changed(asrcli, recordings, cut):
     assert "0 of 2 files done, 2 skipped" in again.stderr
     more = asrcli("transcribe", "rec", "--format", "txt,srt")
     assert "2 of 2 files done" in more.stderr
+    text = recordings / "inner" / "two.txt"
+    assert "best of times" not in text.read_text(encoding="utf-8")
     cut(recordings / "one.wav", recordings / "inner" / "two.wav", 0, 5)
     assert "1 of 2 files done, 1 skipped" in asrcli("transcribe", "rec").stderr
+    assert "best of times" in text.read_text(encoding="utf-8")
     assert "2 of 2 files done" in asrcli("transcribe", "rec", "--overwrite").stderr
     assert "0 of 2 files done, 2 skipped" in asrcli("transcribe", "rec", "--skip-existing", "--no-itn").stderr
 
@@ -122,6 +132,9 @@ def test_files_from_a_list(asrcli):
     names = b"rec/one.wav\0rec/inner/two.wav\0"
     done = asrcli("transcribe", "--files-from", "-", "-d", "out", stdin=names)
     assert "2 of 2 files done" in done.stderr
+    texts = sorted(path.read_text(encoding="utf-8") for path in (asrcli.folder / "out").rglob("*.txt"))
+    assert len(texts) == 2
+    assert any(words(text)[:12] == words(BEGINNING) for text in texts)
 
 
 @pytest.mark.usefixtures("recordings")
@@ -167,7 +180,7 @@ def test_one_bad_file_costs_one_file(asrcli, recordings):
     (recordings / "broken.wav").write_bytes(b"RIFF no such thing")
     done = asrcli("transcribe", "rec")
     assert done.returncode == ExitCode.SOME_FAILED
-    assert (recordings / "one.txt").exists()
+    assert words((recordings / "one.txt").read_text(encoding="utf-8"))[:12] == words(BEGINNING)
     assert "broken.wav" in done.stderr
     assert "2 of 3 files done, 1 failed" in done.stderr
     assert "Traceback" not in done.stderr
