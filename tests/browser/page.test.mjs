@@ -256,6 +256,29 @@ describe("the page of a server that knows voices", { timeout: 600_000, skip: !SH
   });
 });
 
+describe("the page of a server that ends", { timeout: 600_000 }, () => {
+  const chores = new Chores();
+  const server = new Chores();
+  let browser;
+  after(() => chores.run());
+  before(async () => {
+    browser = await browse(chores, RECORDING);
+  });
+
+  it("keeps what was said", async (context) => {
+    const { page } = await open(browser, await serve(server));
+    context.after(() => page.close());
+    await page.waitForFunction(() => document.querySelector("#model").value === "moonshine-tiny-en");
+    await page.click("#record");
+    await page.waitForFunction(() => /best of times/i.test(document.querySelector("article .partial")?.innerText));
+    await server.run();
+    await page.locator("article .trouble", { hasText: "The recording is kept" }).waitFor();
+    assert.match(await body(page), /best of times/i);
+    assert.equal(await page.locator("#record-label").innerText(), "Record");
+    await page.waitForFunction(() => document.querySelector("audio").duration > 1);
+  });
+});
+
 describe("the page of a server with a key", { timeout: 600_000 }, () => {
   const chores = new Chores();
   let url, browser;

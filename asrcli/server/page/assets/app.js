@@ -160,7 +160,10 @@ async function startRecording() {
     },
   );
   early.splice(0).forEach((samples) => now.live.send(samples));
-  now.live.done.catch((error) => failed(now, error));
+  now.live.done.then(
+    () => recording === now && failed(now, new Error("The server has ended the stream.")),
+    (error) => failed(now, error),
+  );
   recording = now;
   showRecording(true);
 }
