@@ -218,13 +218,23 @@ def _settings(ctx: typer.Context, arguments: Arguments) -> ServerSettings:
     check_servable(spec)  # here, where it is an error of ours and no traceback of the web server's
     own = {"api_key", "api_key_file", "cors_origin", "fetch_network", "offline", "preload", "quiet", "log_json"}
     plain = {name: getattr(arguments, name) for name in Arguments.__dataclass_fields__ if name not in own}
+    plain["webhook_secret"] = plain["webhook_secret"] or None  # nobody signs with nothing
     return ServerSettings(
         **plain,
         preload=(spec.name,) if arguments.preload else (),
-        api_keys=(*arguments.api_key, *_keys_in(arguments.api_key_file)),
+        api_keys=(*_not_empty(arguments.api_key), *_keys_in(arguments.api_key_file)),
         cors_origins=tuple(arguments.cors_origin),
         fetch_networks=tuple(arguments.fetch_network),
     )
+
+
+def _not_empty(keys: list[str]) -> list[str]:
+    """The keys; an empty one is mostly a variable that nobody has set, and would open the server to everybody."""
+    from asrcli.errors import UsageError
+
+    if not all(key.strip() for key in keys):
+        raise UsageError("An API key is empty.", "Give --api-key a key, or leave it out.")
+    return keys
 
 
 def _keys_in(path: Path | None) -> list[str]:

@@ -46,7 +46,7 @@ class Keys:
     def fits(self, offered: Iterable[str]) -> bool:
         """Whether one of the offered keys is ours, or none is needed."""
         found = not self._digests
-        for candidate in map(_digest, offered):
+        for candidate in map(_digest, filter(None, offered)):
             for digest in self._digests:
                 found |= hmac.compare_digest(candidate, digest)
         return found

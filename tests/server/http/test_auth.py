@@ -83,6 +83,7 @@ def test_keys_are_taken_wherever_clients_put_them(locked, key):
         {"authorization": "Digest first-key"},
         {"x-nls-token": "first"},
         {"x-nls-token": ""},
+        {"authorization": "Basic Og=="},
     ],
 )
 def test_wrong_keys(locked, headers):
