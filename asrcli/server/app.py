@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -65,6 +66,8 @@ _KEY = HTTPBearer(auto_error=False, description="Wanted only where the server ha
 
 #: seconds between two looks for models that nobody uses, where their time is not shorter still
 _SWEEP, _LEAST_SWEEP = 5.0, 0.1
+#: threads for what blocks, but does no recognition: files, the jobs' database, models that load
+_THREADS = 40
 #: nginx's word for a client that went away; nobody reads it
 _CLIENT_GONE = 499
 
@@ -110,6 +113,8 @@ def create_app(settings: ServerSettings) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(settings: ServerSettings, app: FastAPI) -> AsyncIterator[None]:
+    # asyncio's own has six threads on two cores: six clients that wait for a model to load would stop all the rest.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="server"))
     try:
         pool = await asyncio.to_thread(ModelPool, settings)
     except AsrcliError as error:
