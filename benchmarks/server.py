@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import base64
 import contextlib
+import io
 import json
 import os
 import random
@@ -161,6 +162,9 @@ class Attack:
         self._client = client
         self._recording = recording
         self._speech = recording.read_bytes()
+        quiet = io.BytesIO()
+        soundfile.write(quiet, np.zeros(16000 * 600, np.int16), 16000, format="FLAC")
+        self._silence = quiet.getvalue()
         self._host, port = served.url.removeprefix("http://").split(":")
         self._port = int(port)
         self._ws = served.url.replace("http", "ws")
@@ -181,7 +185,7 @@ class Attack:
         return [
             self._good, self._streamed, self._left, self._noise, self._cut_short, self._too_large, self._bad_fields,
             self._evil_names, self._no_form, self._liar, self._garbage, self._base64, self._raw, self._ws_good,
-            self._ws_bad, self._ws_left, self._job, self._wrong_paths, self._claims, self._half,
+            self._ws_bad, self._ws_left, self._job, self._wrong_paths, self._claims, self._half, self._bomb,
         ]  # fmt: skip
 
     async def _good(self) -> int:
@@ -309,6 +313,10 @@ class Attack:
         body[4:8] = body[40:44] = b"\xff\xff\xff\xff"
         return await self._upload(bytes(body))
 
+    async def _bomb(self) -> int:
+        """Ten minutes of silence in a few kilobytes."""
+        return await self._upload(self._silence, "a.flac")
+
 
 def hostile(audio: Path, requests: int, seed: int) -> None:
     """Print what became of the requests, of the memory and of the disk.
@@ -319,7 +327,8 @@ def hostile(audio: Path, requests: int, seed: int) -> None:
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         [recording] = cuts(audio, folder, 1, 3)
-        with serving(folder, "--max-upload", str(MAX_UPLOAD >> 20), "--idle-timeout", "5") as served:
+        limits = ("--max-upload", str(MAX_UPLOAD >> 20), "--max-duration", "300", "--idle-timeout", "5")
+        with serving(folder, *limits) as served:
             answers, before, after, texts = asyncio.run(_attack(served, recording, requests, seed))
             left = [path for path in (folder / "tmp").rglob("*") if path.is_file()]
             kept = list((folder / "data").rglob("recordings/*"))
