@@ -23,6 +23,9 @@ ARENA_SIZE = 256 << 20
 #: Engines report to their makers unless told not to: onnxruntime (1.32 for Linux) writes an identity of the machine
 #: into the cache folder and sends events, even where its own `disable_telemetry_events` is called.
 _PRIVATE = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
+#: glibc's allocator keeps large blocks that were freed, and more the larger they are, where it is not told otherwise:
+#: a third more memory for 5 % less time. Other allocators do not read this.
+_ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": str(1 << 20), "MALLOC_TRIM_THRESHOLD_": str(16 << 20)}
 
 #: The child finds modules where we do; `-m` would put the user's current folder first.
 _BOOT = "import os, sys; sys.path[:] = sys.argv.pop().split(os.pathsep); import asrcli.backends.worker as w; w.main()"
@@ -55,7 +58,7 @@ class Child:
             stdout=subprocess.DEVNULL,
             stderr=self._log_fd,
             pass_fds=(theirs.fileno(), arena_fd),
-            env=os.environ | _PRIVATE,
+            env={**_ALLOCATION, **os.environ, **_PRIVATE},
         )
         theirs.close()
         self.connection = Connection(os.dup(self._socket.fileno()))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-from onnx import TensorProto, helper, numpy_helper
+from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from asrcli.backends.moonshine.weights import Array, Quantised
 
@@ -60,7 +60,9 @@ class GraphWriter:
         for node in self._nodes:
             for names in (node.input, node.output):
                 names[:] = [renamed.get(name, name) for name in names]
-        return _session(self._nodes, inputs, outputs, list(self._constants.values()))
+        constants = list(self._constants.values())
+        self._constants.clear()
+        return _session(self._nodes, inputs, outputs, constants)
 
     # -- layers ------------------------------------------------------------------------------------------------------
 
@@ -127,17 +129,28 @@ class GraphWriter:
         )
 
 
-def _session(nodes: Sequence[Any], inputs: Sequence[Port], outputs: Sequence[Port], constants: Sequence[Any]) -> Any:
-    """Load a graph for calls from several threads, each of which works by itself."""
-    ports = [[helper.make_tensor_value_info(*port) for port in side] for side in (inputs, outputs)]
-    graph = helper.make_graph(nodes, "moonshine", ports[0], ports[1], constants)
-    versions = [helper.make_opsetid("", _OPSET), helper.make_opsetid(MICROSOFT, 1)]
-    model = helper.make_model(graph, opset_imports=versions, ir_version=_IR_VERSION)
+def _session(nodes: Sequence[Any], inputs: Sequence[Port], outputs: Sequence[Port], constants: list[Any]) -> Any:
+    """Load a graph for calls from several threads, each of which works by itself; empties `constants`.
+
+    Weights are passed on as soon as they are copied, so that a model takes no more memory to load than it must.
+    """
+    model = ModelProto(ir_version=_IR_VERSION)
+    model.opset_import.extend([helper.make_opsetid("", _OPSET), helper.make_opsetid(MICROSOFT, 1)])
+    model.graph.name = "moonshine"
+    model.graph.node.extend(nodes)
+    model.graph.input.extend(helper.make_tensor_value_info(*port) for port in inputs)
+    model.graph.output.extend(helper.make_tensor_value_info(*port) for port in outputs)
+    while constants:
+        model.graph.initializer.append(constants.pop())
+    data = model.SerializeToString()
+    del model
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    # Chunks differ in length: an arena would keep the largest of everything that was ever asked of it.
+    options.enable_cpu_mem_arena = False
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 
 @cache

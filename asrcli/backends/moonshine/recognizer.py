@@ -19,7 +19,7 @@ from asrcli.backends.types import Hypothesis, Job, ModelSpec, Recognizer
 from asrcli.errors import AsrcliError
 
 #: from here on a step's cost grows with each sequence as much as it would alone
-_BATCH_SIZE = 8
+_BATCH_SIZE = 6
 _FILES = {"encoder", "decoder", "tokens"}
 #: less than this the convolutions cannot take
 _SHORTEST = SAMPLE_RATE // 2

@@ -127,8 +127,17 @@ class _Batch:
             return None
         self._rows = [self._rows[row] for row in alive]
         self.last = following[alive]
-        self._inputs = {name: value[alive] for name, value in self._inputs.items()}
+        self._inputs = {name: _moved_up(value, alive) for name, value in self._inputs.items()}
         return alive
+
+
+def _moved_up(value: Array, rows: npt.NDArray[np.int64]) -> Array:
+    """These rows alone, in the memory of all: what is attended to is large, and a copy would double it."""
+    for new, old in enumerate(rows):
+        if new != old:
+            value[new] = value[old]
+    kept: Array = value[: len(rows)]
+    return kept
 
 
 __all__ = ["Moonshine", "UnknownGraphError"]
