@@ -6,12 +6,11 @@ concerns the recording as a whole (model, warnings, turns) is in the format json
 
 from __future__ import annotations
 
-import json
-
+from asrcli.formats.json import dump
 from asrcli.options import CueOptions
 from asrcli.transcript import Transcript
 
 
 def render(transcript: Transcript, options: CueOptions) -> str:  # noqa: ARG001 - every writer has this signature
     lines = ({"source": transcript.source, **segment.to_dict()} for segment in transcript.segments)
-    return "".join(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in lines)
+    return "".join(dump(line) + "\n" for line in lines)

@@ -337,6 +337,13 @@ def test_ffmpeg_shows_text_as_text(name, tmp_path):
     assert seen(event.plaintext).replace("\n", " ") == text
 
 
+def test_a_line_of_jsonl_is_a_line_to_every_reader():
+    source = Transcript("odd\u2028name\x85.wav", 3.0, (Segment(0, 0.0, 1.0, "a\u2029b"),))
+    (line,) = write("jsonl", source).splitlines()
+    assert json.loads(line)["source"] == source.source
+    assert json.loads(write("json", source))["text"] == "a\u2029b"
+
+
 def test_csv_leaves_formulas_alone():
     text = write("csv", Transcript("a.wav", 3.0, (Segment(0, 0.0, 1.0, '=SUM(A1) "x"\nnext'),)))
     assert text.endswith('"=SUM(A1) ""x""\nnext"\r\n')
