@@ -41,7 +41,7 @@ def ask(host, toolkit):
 
     def spec(name, **options):
         type_, files = detect(toolkit(name))
-        assert type_ == TYPES[name]
+        assert type_ == TYPES.get(name, "funasr_fun_asr_nano")
         return ModelSpec(name=f"{name}{options}", type=type_, files=files, options={"device": "cpu", **options})
 
     def submit(name, samples, options=None, **request):
@@ -97,6 +97,26 @@ def test_a_hotword_is_preferred_to_what_sounds_like_it(ask):
     assert ask("SeacoParaformer", samples, hotwords=(Hotword(text="re"),)).result().text == "do 高 mi"
     with pytest.raises(OptionNotSupportedError, match="cannot spell"):
         ask("SeacoParaformer", samples, hotwords=(Hotword(text="http://localhost/words.txt"),)).result()
+
+
+@pytest.mark.parametrize("tone", [0, 3, 7])
+def test_fun_asr_nano_says_what_it_hears(ask, words, tone):
+    heard = ask("FunASRNano", tone_audio([tone] * 3)).result()
+    assert (heard.text, heard.tokens, heard.language) == (words[tone], (), None)
+
+
+def test_fun_asr_nano_is_asked_in_its_prompt(ask):
+    high, low = tone_audio([7] * 3), tone_audio([0] * 3)
+    cake = (Hotword(text="糕", weight=80.0),)
+    assert ask("FunASRNano", high, hotwords=cake).result().text == "糕"
+    assert ask("FunASRNano", high, prompt="about 糕").result().text == "糕"
+    assert ask("FunASRNano", low, hotwords=cake).result().text == "do"
+    english = ask("FunASRNano", high, language="en").result()
+    assert (english.text, english.language) == ("high", "en")
+    assert ask("FunASRNano", low, itn=False).result().text == "dodo"
+    assert ask("FunASRNano", tone_audio([None])).result().text == ""
+    with pytest.raises(LanguageNotSupportedError):
+        ask("FunASRNano", low, language="sw").result()
 
 
 def test_requests_at_once_do_not_mix(ask):
