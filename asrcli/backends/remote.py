@@ -21,7 +21,7 @@ from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends import REMOTE
 from asrcli.backends.remote_check import DEFAULT_MODEL, secret_of
 from asrcli.backends.types import Hypothesis, ModelSpec
-from asrcli.errors import AsrcliError, EngineError
+from asrcli.errors import AsrcliError, EngineError, RemoteUnavailableError
 from asrcli.options import Hotword, RecognitionOptions
 
 #: requests at once where nobody says how many: a server has other clients
@@ -96,9 +96,7 @@ class RemoteRecognizer:
         """End the connections; unanswered futures fail with `EngineError`."""
         self._closed.set()
         self._client.close()
-        with contextlib.suppress(queue.Empty):
-            while True:
-                _fail(self._waiting.get_nowait().future, EngineError("the connection to the server was closed"))
+        self._abandon(EngineError("the connection to the server was closed"))
 
     def __enter__(self) -> RemoteRecognizer:  # noqa: PYI034 - typing.Self is 3.11's
         return self
@@ -118,10 +116,22 @@ class RemoteRecognizer:
                 continue
             try:
                 task.future.set_result(self._recognise(task))
+            except RemoteUnavailableError as error:
+                # The others would only meet the same, each after its own attempts.
+                self._abandon(error)
+                task.future.set_exception(error)
             except AsrcliError as error:
                 task.future.set_exception(error)
             except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
                 task.future.set_exception(EngineError(f"{type(error).__name__}: {error}"))
+
+    def _abandon(self, error: AsrcliError) -> None:
+        """Fail what waits to be sent."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                future = self._waiting.get_nowait().future
+                if future.set_running_or_notify_cancel():
+                    future.set_exception(error)
 
     def _recognise(self, task: _Task) -> Hypothesis:
         if not len(task.samples):
@@ -163,8 +173,3 @@ def form_fields(request: RecognitionOptions) -> tuple[dict[str, str], dict[str, 
 def _written(hotword: Hotword) -> str:
     """With its weight only where somebody gave one: servers of others read the number as a word."""
     return hotword.text if hotword.weight == Hotword(text="").weight else f"{hotword.text} {hotword.weight:g}"
-
-
-def _fail(future: Future[Any], error: Exception) -> None:
-    if future.set_running_or_notify_cancel():
-        future.set_exception(error)

@@ -229,7 +229,7 @@ class RemoteClient:
             if isinstance(cause, ssl.SSLCertVerificationError):
                 raise RemoteUnavailableError(
                     f"{self._url}: the server's certificate is not trusted ({cause.verify_message}).",
-                    "Give its authority's certificate with the variable SSL_CERT_FILE.",
+                    "Name a file with its authority's certificate in the variable SSL_CERT_FILE.",
                 ) from error
             cause = cause.__cause__ or cause.__context__
         if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError | httpx.ProxyError):

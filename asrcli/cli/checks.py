@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from asrcli import __version__
+from asrcli.backends import is_remote
 from asrcli.errors import AsrcliError, ExitCode
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def run_checks(registry: Registry, model: str | None) -> Iterator[Check]:
     yield _cores()
     yield from _disk(registry)
     yield _ffmpeg()
+    yield _funasr()
     yield from _models(registry, model)
     yield _decode(registry, model)
 
@@ -106,6 +108,21 @@ def _ffmpeg() -> Check:
     return Check("ffmpeg", "ok", f"{path} ({whose})", facts={"path": str(path)})
 
 
+def _funasr() -> Check:
+    """FunASR's toolkit, which is nobody's loss until a model of it is wanted."""
+    from asrcli.backends.funasr_check import check_packages
+
+    found = {name: _version(name) for name in ("funasr", "torch", "torchaudio", "kaldi-native-fbank", "transformers")}
+    text = ", ".join(f"{name} {version}" for name, version in found.items() if version)
+    if found["funasr"] is None:
+        return Check("FunASR", "ok", "not installed; its own models need asrcli[funasr] and torch", facts=found)
+    try:
+        check_packages()
+    except AsrcliError as error:
+        return Check("FunASR", "note", f"{text}; {error.message}", error.hint, facts=found)
+    return Check("FunASR", "ok", text, facts=found)
+
+
 def _models(registry: Registry, model: str | None) -> Iterator[Check]:
     try:
         installed = [entry.name for entry in registry.entries("asr") if not registry.missing(entry)]
@@ -136,6 +153,10 @@ def _decode(registry: Registry, model: str | None) -> Check:
         )
     try:
         spec = registry.resolve(model)
+        if model is None and is_remote(spec.type):
+            return Check(
+                "decoding", "note", f"not tried: {spec.name} is {spec.options['url']}", f"Try --model {spec.name}."
+            )
         if spec.languages and "en" not in spec.languages:
             return Check(
                 "decoding", "note", f"not tried: {spec.name} knows no English", "Try --model moonshine-tiny-en."

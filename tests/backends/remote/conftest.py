@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -151,11 +152,13 @@ def _form(content_type: str, body: bytes) -> dict[str, list[Any]]:
 
 
 @contextmanager
-def mimicking() -> Iterator[Mimic]:
+def mimicking(tls: ssl.SSLContext | None = None) -> Iterator[Mimic]:
     mimic = Mimic()
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"mimic": mimic}))
     server.daemon_threads = True
-    mimic.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    mimic.url = f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}/v1"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
@@ -165,6 +168,12 @@ def mimicking() -> Iterator[Mimic]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@pytest.fixture(scope="session")
+def secure_mimic() -> Callable[[ssl.SSLContext], Any]:
+    """`with secure_mimic(context) as mimic:`: the same behind TLS."""
+    return mimicking
 
 
 @pytest.fixture

@@ -262,7 +262,7 @@ def test_a_server_that_does_not_answer(mimic):
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
-def test_a_certificate_that_nobody_vouches_for(mimic, tmp_path):
+def test_a_certificate_must_be_vouched_for(secure_mimic, tmp_path, monkeypatch):
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1",
@@ -271,21 +271,17 @@ def test_a_certificate_that_nobody_vouches_for(mimic, tmp_path):
     )  # fmt: skip
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    with context.wrap_socket(__import__("socket").create_server(("127.0.0.1", 0)), server_side=True) as listener:
-        url = f"https://127.0.0.1:{listener.getsockname()[1]}/v1"
-
-        def shake():
-            with pytest.raises((ssl.SSLError, OSError)):
-                listener.accept()
-
-        shaking = threading.Thread(target=shake)
-        shaking.start()
-        client = RemoteClient(url, "m", patience=QUICK)
+    with secure_mimic(context) as mimic:
+        client = RemoteClient(mimic.url, "m", secret="sesame", patience=QUICK)
         with pytest.raises(RemoteUnavailableError, match="certificate is not trusted") as refused:
             client.recognise(SOUND, {}, {})
-        shaking.join()
+        assert "SSL_CERT_FILE" in refused.value.hint
+        assert mimic.asked == []
         client.close()
-    assert "SSL_CERT_FILE" in refused.value.hint
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        client = RemoteClient(mimic.url, "m", secret="sesame", patience=QUICK)
+        assert client.recognise(SOUND, {}, {}).text == "do re"
+        client.close()
 
 
 # -- servers that know less of the interface ---------------------------------------------------------------------------

@@ -151,7 +151,7 @@ def test_what_dooms_all_ends_the_batch(program, record, mimic):
     done = program("transcribe", ".", "--no-vad", "--remote", mimic.url, "--model", "huge", "--jobs", "1")
     assert done.returncode == ExitCode.MODEL, done.stderr
     assert "The server has: big, small" in done.stderr
-    assert len(mimic.posts) <= 2
+    assert len(mimic.posts) <= 3  # what was under way or at the door
     assert list(program.folder.glob("*.txt")) == []
 
 
