@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 import tempfile
@@ -128,16 +129,16 @@ def sherpa_parallel(model: Model, files: Sequence[Path], threads: int, jobs: int
     )
 
 
+#: the tokens behind it may hold line breaks as they are, so that the whole is no JSON
+_TEXT = re.compile(r'"text": ("(?:[^"\\]|\\.)*")')
+
+
 def _json_by_file(last: Run) -> Words:
-    """Lines of "/path/name.wav" and of JSON with "text", in turn."""
-    found: Words = {}
-    stem = ""
-    for line in last.output.split("\n"):
-        if line.endswith(".wav"):
-            stem = Path(line.split()[-1]).stem
-        elif line.startswith("{") and stem:
-            found[stem] = json.loads(line).get("text", "")
-    return found
+    """Lines of "/path/name.wav" and lines of JSON with "text": in the same order, on different streams."""
+    lines = last.output.split("\n")
+    names = [Path(line.split()[-1]).stem for line in lines if line.endswith(".wav")]
+    texts = [json.loads(match[1]) for line in lines if (match := _TEXT.search(line))]
+    return dict(zip(names, texts, strict=True))
 
 
 def moonshine(file: Path) -> Contestant:

@@ -4,7 +4,8 @@
 
 All in one process that has loaded everything before, on the beginning of the 10-minute file:
 
-    bare N      chunks cut beforehand, decoded from memory by N threads on one recogniser: the limit
+    bare N      chunks cut beforehand, decoded from memory by N threads on one recogniser, longest first and in the
+                largest batches that it takes: the limit. The engine is the program's own for the embedded model.
     asrcli N    the pipeline with N jobs, from the file to the transcript
     2-s files   3,000 files of 2 s (the first `--files` of them) through the batch, against their chunks decoded bare
 """
@@ -19,25 +20,30 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from asrcli.audio.types import SAMPLE_RATE, Samples, Source
+from asrcli.backends.moonshine.recognizer import load
+from asrcli.backends.types import Job, Recognizer
 from asrcli.models.registry import Registry
-from asrcli.options import AudioOptions, TranscribeOptions, VadOptions
+from asrcli.options import AudioOptions, RecognitionOptions, TranscribeOptions, VadOptions
 from asrcli.runtime import Runtime
 from asrcli.vad import Segmenter
-from benchmarks.chunks import cut, decode, recognizer
+from benchmarks.chunks import cut
 from benchmarks.corpora import FOLDER, make, speech_files
 from benchmarks.corpora import decode as read
-from benchmarks.measure import load, median
+from benchmarks.measure import load as machine_load
+from benchmarks.measure import median
 
 
-def bare(engine: object, chunks: list[Samples], threads: int) -> None:
+def bare(engine: Recognizer, chunks: list[Samples], threads: int) -> None:
     """Decode chunks, longest first, as fast as the engine goes."""
+    jobs = [Job(chunk, RecognitionOptions()) for chunk in sorted(chunks, key=len, reverse=True)]
+    size = min(engine.batch_size, -(-len(jobs) // threads))
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda chunk: decode(engine, [chunk]), sorted(chunks, key=len, reverse=True)))
+        list(pool.map(engine.run, [jobs[at : at + size] for at in range(0, len(jobs), size)]))
 
 
 def batch(runtime: Runtime, files: list[Path]) -> None:
-    """Files one after the other, three at a time, as the batch does."""
-    with ThreadPoolExecutor(runtime.jobs + 1) as pool:
+    """Files one after the other, as many at a time as the batch has in hand."""
+    with ThreadPoolExecutor(9 * runtime.jobs + 1) as pool:
         list(pool.map(lambda path: runtime.transcribe(Source(path.name, path)), files))
 
 
@@ -71,8 +77,8 @@ def main() -> None:
     options = TranscribeOptions(audio=AudioOptions(end=arguments.seconds))
     samples = read(path)[: round(arguments.seconds * SAMPLE_RATE)]
     small = speech_files(make("two_seconds", arguments.folder))[: arguments.files]
-    engine = recognizer()
     spec = Registry(Path(tempfile.gettempdir()) / "asrcli-benchmarks").resolve("moonshine-tiny-en")
+    engine = load(spec, 2)
     with Runtime(spec, jobs=1) as one, Runtime(spec, jobs=2) as two:
         window = two.recognizer.window
         chunks = cut(samples, window)
@@ -88,15 +94,15 @@ def main() -> None:
         spent: dict[str, list[float]] = {name: [] for name in work}
         one.transcribe(source, TranscribeOptions(audio=AudioOptions(end=20)))
         two.transcribe(source, TranscribeOptions(audio=AudioOptions(end=20)))
-        print(load())
+        print(machine_load())
         vad, decoding = [], []
         for _ in range(arguments.rounds):
             for name, each in work.items():
                 spent[name].append(timed(each))
             vad.append(vad_cost(samples, window))
-            started = time.thread_time()
-            decode(engine, chunks)
-            decoding.append(time.thread_time() - started)
+            started = time.process_time()
+            bare(engine, chunks, 1)
+            decoding.append(time.process_time() - started)
     for name, seconds in spent.items():
         print(f"{name:18} {median(seconds):7.2f} s")
 

@@ -16,7 +16,7 @@ from asrcli.backends.sherpa_check import check_model, check_request
 from asrcli.backends.sherpa_results import Reader
 from asrcli.backends.sherpa_types import TYPES
 from asrcli.backends.types import Hypothesis, Job, ModelSpec, Recognizer
-from asrcli.errors import AsrcliError
+from asrcli.errors import AsrcliError, EngineError
 
 #: from here on a step's cost grows with each sequence as much as it would alone
 _BATCH_SIZE = 6
@@ -68,11 +68,20 @@ class MoonshineRecognizer:
         padded = [self._padded(job.samples) for job in jobs]
         # Of silence without any noise the model makes up words.
         asked = [row for row, result in enumerate(results) if isinstance(result, Hypothesis) and padded[row].any()]
-        if asked:
-            frames = [self._model.encode(padded[row]) for row in asked]
-            for row, tokens in zip(asked, self._model.decode(frames), strict=True):
-                results[row] = self._read(tokens, jobs[row])
+        for row, answer in zip(asked, self._answers([padded[row] for row in asked]), strict=True):
+            results[row] = answer if isinstance(answer, Exception) else self._read(answer, jobs[row])
         return results
+
+    def _answers(self, chunks: Sequence[Samples]) -> list[list[int] | Exception]:
+        """Tokens of each chunk; where the runtime fails at all together, one by one, so that only the guilty fail."""
+        if not chunks:
+            return []
+        try:
+            return [*self._model.decode([self._model.encode(chunk) for chunk in chunks])]
+        except Exception as error:  # noqa: BLE001 - the runtime has a dozen kinds of its own, none with a common base
+            if len(chunks) > 1:
+                return [answer for chunk in chunks for answer in self._answers([chunk])]
+            return [EngineError(f"onnxruntime failed at a chunk of {len(chunks[0]) / SAMPLE_RATE:.2f} s: {error}")]
 
     def _answer_at_once(self, job: Job) -> Hypothesis | Exception:
         """What needs no model: of silence no words, of a request that cannot be met its error."""

@@ -88,9 +88,9 @@ class Moonshine:
             parts = self._cross.run(None, {"frames": chunk})
             for name, part in zip(self._sizes.caches("cross"), parts, strict=True):
                 _, heads, *size = part.shape
+                whole = (size[0], longest) if name.endswith("key") else (longest, size[1])
                 if name not in heard:
-                    padded = [longest if length == chunk.shape[1] else length for length in size]
-                    heard[name] = np.zeros((len(chunks), heads, *padded), np.float32)
+                    heard[name] = np.zeros((len(chunks), heads, *whole), np.float32)
                 heard[name][row, :, : size[0], : size[1]] = part[0]
         return heard
 

@@ -14,7 +14,7 @@ import soundfile
 from asrcli.backends import backend_of, sherpa_onnx
 from asrcli.backends.moonshine.recognizer import MoonshineRecognizer, load
 from asrcli.backends.types import Job
-from asrcli.errors import LanguageNotSupportedError
+from asrcli.errors import EngineError, LanguageNotSupportedError
 from asrcli.models.registry import Registry
 from asrcli.options import RecognitionOptions
 
@@ -113,6 +113,15 @@ def test_the_words_are_those_that_sherpa_onnx_hears(spec, chunks, alone):
     assert compared.wer < 0.03
 
 
+def test_chunks_of_as_many_frames_as_a_head_is_wide(recognizer, chunks):
+    # 36 frames: the one length at which the two axes of keys and of values could be taken for each other.
+    size = recognizer._model._sizes.head
+    jobs = [Job(chunks[0][: size * 384 + 47 - recognizer._tail + extra], ENGLISH) for extra in range(0, 1200, 384)]
+    assert size in {recognizer._model.encode(recognizer._padded(job.samples)).shape[1] for job in jobs}
+    jobs += [Job(chunks[1], ENGLISH)]
+    assert recognizer.run(jobs) == [recognizer.run([job])[0] for job in jobs]
+
+
 def test_silence_is_no_text(recognizer):
     heard = recognizer.run([Job(np.zeros(seconds * 16000, np.float32), RecognitionOptions()) for seconds in (1, 12)])
     assert [one.text for one in heard] == ["", ""]
@@ -124,6 +133,15 @@ def test_a_chunk_of_nothing_and_one_of_no_numbers(recognizer, chunks, alone):
     )
     assert (nothing.text, broken.text) == ("", "")
     assert speech == alone[0]
+
+
+def test_a_chunk_that_the_runtime_fails_at_fails_alone(recognizer, chunks, alone):
+    # Rotary positions are made for 72 s.
+    hopeless = np.tile(chunks[0], 7)
+    heard, failed, again = recognizer.run([Job(samples, ENGLISH) for samples in (chunks[4], hopeless, chunks[6])])
+    assert isinstance(failed, EngineError)
+    assert "77.30 s" in str(failed)
+    assert [heard, again] == [alone[4], alone[6]]
 
 
 def test_another_language_is_an_error_in_its_place(recognizer, chunks, alone):
