@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import wave
@@ -12,7 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import soundfile
 import yaml
+
+from tests.tone import RATE
 
 
 @dataclass
@@ -91,9 +93,9 @@ def write_config(home: dict[str, str]) -> Callable[[str], Path]:
 
 @pytest.fixture(scope="session")
 def speech(wheel_audio, tmp_path_factory) -> Path:
-    """The first 13 seconds of a reading of "A Tale of Two Cities", 16 kHz mono."""
+    """The first three sentences of a reading of "A Tale of Two Cities", 6.4 s."""
     path = tmp_path_factory.mktemp("speech") / "cities.wav"
-    cut_wav(wheel_audio / "two_cities.wav", path, 0, 13)
+    cut_wav(wheel_audio / "two_cities.wav", path, 0, 6.4)
     return path
 
 
@@ -105,19 +107,25 @@ def cut_wav(source, target, start, end):
 
 
 @pytest.fixture
-def recordings(asrcli, speech):
-    """Two recordings of different words in a folder with a folder in it."""
+def write_tones(tone_audio):
+    """Writes a recording of tones: `write_tones(path, [3, 1])`."""
+
+    def write(path, tones):
+        soundfile.write(path, tone_audio(tones), RATE)
+
+    return write
+
+
+@pytest.fixture
+def recordings(asrcli, home, write_models, write_tones, tone_models, tone_entry):
+    """Two recordings, in a folder with a folder in it, whose user has a model for them: "fa re mi" and "do sol"."""
     root = asrcli.folder / "rec"
     (root / "inner").mkdir(parents=True)
-    shutil.copy(speech, root / "one.wav")
-    cut_wav(speech, root / "inner" / "two.wav", 6.0, 13)
+    write_tones(root / "one.wav", [3, 1, 2])
+    write_tones(root / "inner" / "two.wav", [0, 4])
+    write_models({"tones": tone_entry("zipformer_ctc", tone_models("zipformer_ctc"))})
+    home.update(ASRCLI_MODEL="tones", ASRCLI_VAD="no")  # a sine is not speech
     return root
-
-
-@pytest.fixture(scope="session")
-def cut():
-    """The function that cuts a wav file: `cut(source, target, start, end)` in seconds."""
-    return cut_wav
 
 
 @pytest.fixture

@@ -35,9 +35,9 @@ def real_voices(shared):
 
 
 @pytest.fixture(scope="session")
-def spoken(speech):
+def spoken(wheel_audio):
     """Thirteen seconds of one reader, float32 at 16 kHz."""
-    samples, rate = soundfile.read(speech, dtype="float32")
+    samples, rate = soundfile.read(wheel_audio / "two_cities.wav", frames=13 * 48000, dtype="float32")
     step = rate // RATE
     return samples[: len(samples) // step * step].reshape(-1, step).mean(axis=1)
 

@@ -9,6 +9,7 @@ import wave
 from pathlib import Path
 
 import pytest
+import soundfile
 
 from asrcli.errors import ExitCode
 
@@ -47,7 +48,7 @@ def test_several_formats_at_once_and_each_is_what_it_should_be(asrcli, speech):
     result = json.loads((out / "cities.json").read_text(encoding="utf-8"))
     assert result["schema"] == "asrcli/transcript/1"
     assert result["model"] == "moonshine-tiny-en"
-    assert 12.9 < result["duration"] < 13.1
+    assert result["duration"] == pytest.approx(6.4, abs=0.01)
     assert words(result["text"])[:12] == words(BEGINNING)
     assert words(result["text"]) == words((out / "cities.txt").read_text(encoding="utf-8"))
     assert "--> " in (out / "cities.srt").read_text(encoding="utf-8")
@@ -104,14 +105,12 @@ def test_a_folder_is_walked_and_mirrored(asrcli):
     written = sorted(str(p.relative_to(asrcli.folder / "out")) for p in (asrcli.folder / "out").rglob("*.txt"))
     assert written == ["inner/two.txt", "one.txt"]
     one, two = ((asrcli.folder / "out" / name).read_text(encoding="utf-8") for name in ("one.txt", "inner/two.txt"))
-    assert words(one)[:12] == words(BEGINNING)
-    assert "foolishness" in two
-    assert "best of times" not in two
+    assert (one, two) == ("fa re mi\n", "do sol\n")
     flat = asrcli("transcribe", "rec", "--no-recursive", "--output-dir", "flat")
     assert "1 of 1 file done" in flat.stderr
 
 
-def test_a_second_run_does_only_what_changed(asrcli, recordings, cut):
+def test_a_second_run_does_only_what_changed(asrcli, recordings, write_tones):
     assert asrcli("transcribe", "rec").returncode == 0
     again = asrcli("transcribe", "rec")
     assert again.returncode == 0
@@ -119,10 +118,10 @@ def test_a_second_run_does_only_what_changed(asrcli, recordings, cut):
     more = asrcli("transcribe", "rec", "--format", "txt,srt")
     assert "2 of 2 files done" in more.stderr
     text = recordings / "inner" / "two.txt"
-    assert "best of times" not in text.read_text(encoding="utf-8")
-    cut(recordings / "one.wav", recordings / "inner" / "two.wav", 0, 5)
+    assert text.read_text(encoding="utf-8") == "do sol\n"
+    write_tones(recordings / "inner" / "two.wav", [5, 5])
     assert "1 of 2 files done, 1 skipped" in asrcli("transcribe", "rec").stderr
-    assert "best of times" in text.read_text(encoding="utf-8")
+    assert text.read_text(encoding="utf-8") == "la la\n"
     assert "2 of 2 files done" in asrcli("transcribe", "rec", "--overwrite").stderr
     assert "0 of 2 files done, 2 skipped" in asrcli("transcribe", "rec", "--skip-existing", "--no-itn").stderr
 
@@ -132,13 +131,11 @@ def test_files_from_a_list(asrcli):
     names = b"rec/one.wav\0rec/inner/two.wav\0"
     done = asrcli("transcribe", "--files-from", "-", "-d", "out", stdin=names)
     assert "2 of 2 files done" in done.stderr
-    texts = sorted(path.read_text(encoding="utf-8") for path in (asrcli.folder / "out").rglob("*.txt"))
-    assert len(texts) == 2
-    assert any(words(text)[:12] == words(BEGINNING) for text in texts)
+    texts = {path.read_text(encoding="utf-8") for path in (asrcli.folder / "out").rglob("*.txt")}
+    assert texts == {"fa re mi\n", "do sol\n"}
 
 
-@pytest.mark.usefixtures("recordings")
-def test_dry_run_tells_and_touches_nothing(asrcli):
+def test_dry_run_tells_and_touches_nothing(asrcli, recordings):
     before = sorted(asrcli.folder.rglob("*"))
     done = asrcli("transcribe", "rec", "missing.wav", "--dry-run")
     assert done.returncode == ExitCode.SOME_FAILED
@@ -149,7 +146,7 @@ def test_dry_run_tells_and_touches_nothing(asrcli):
     assert "2 to transcribe" in done.stderr
     rows = [json.loads(line) for line in asrcli("transcribe", "rec", "-n", "--log-json").stdout.splitlines()]
     assert [row["action"] for row in rows] == ["transcribe", "transcribe"]
-    assert rows[0]["duration"] == pytest.approx(13, abs=0.1)
+    assert rows[0]["duration"] == pytest.approx(soundfile.info(recordings / "one.wav").duration, abs=0.01)
 
 
 def test_log_json_is_one_event_a_line_and_nothing_else(asrcli, recordings):
@@ -165,8 +162,7 @@ def test_log_json_is_one_event_a_line_and_nothing_else(asrcli, recordings):
     assert kinds[-1] == "batch_finished"
     assert events[-1]["summary"]["exit_code"] == 1
     assert events[-1]["summary"]["failures"][0]["name"].endswith("broken.wav")
-    said = " ".join(event["segment"]["text"] for event in events if event["event"] == "segment")
-    assert "best of times" in said
+    assert {event["segment"]["text"] for event in events if event["event"] == "segment"} == {"fa re mi", "do sol"}
 
 
 def test_a_usage_error_is_an_event_too_once_log_json_is_understood(asrcli):
@@ -180,7 +176,7 @@ def test_one_bad_file_costs_one_file(asrcli, recordings):
     (recordings / "broken.wav").write_bytes(b"RIFF no such thing")
     done = asrcli("transcribe", "rec")
     assert done.returncode == ExitCode.SOME_FAILED
-    assert words((recordings / "one.txt").read_text(encoding="utf-8"))[:12] == words(BEGINNING)
+    assert (recordings / "one.txt").read_text(encoding="utf-8") == "fa re mi\n"
     assert "broken.wav" in done.stderr
     assert "2 of 3 files done, 1 failed" in done.stderr
     assert "Traceback" not in done.stderr

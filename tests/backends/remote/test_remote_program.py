@@ -145,13 +145,13 @@ def test_one_bad_chunk_costs_one_file(program, record, mimic):
 
 
 def test_what_dooms_all_ends_the_batch(program, record, mimic):
-    for number in range(6):
-        record(f"{number}.wav", [number])
+    for number in range(30):
+        record(f"{number}.wav", [number % 8])
     mimic.otherwise = (404, {"error": {"message": "The model `huge` does not exist", "param": "model"}})
     done = program("transcribe", ".", "--no-vad", "--remote", mimic.url, "--model", "huge", "--jobs", "1")
     assert done.returncode == ExitCode.MODEL, done.stderr
     assert "The server has: big, small" in done.stderr
-    assert len(mimic.posts) <= 3  # what was under way or at the door
+    assert len(mimic.posts) < 15  # what was under way or at the door
     assert list(program.folder.glob("*.txt")) == []
 
 
