@@ -201,7 +201,7 @@ function keep(now) {
     duration: now.samples / now.microphone.rate,
     language: now.options.language || null,
     model: now.options.model,
-    backend: "sherpa_onnx",
+    backend: "live",
     text: segments.map(({ text }) => text).join("\n"),
     timing: "estimated",
     warnings: [],
