@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.text import Text
 
 from asrcli.batch import events
-from asrcli.cli.console import Console, harmless
+from asrcli.cli.console import Console, harmless, plain
 from asrcli.cli.progress import Lines, clock, pace, timestamp
 
 
@@ -62,13 +62,14 @@ class Bars(Lines):
         self._progress.stop()
 
     def say(self, text: str) -> None:
-        self._print(text)
+        self._print(plain(text))
 
     def add(self, text: str) -> None:
-        self._print(text)
+        self._print(plain(text))
 
-    def insist(self, text: str, hint: str = "") -> None:
-        self._print(f"{text}\n  {hint}" if hint else text)
+    def insist(self, word: str, text: str, hint: str = "") -> None:
+        said = f"{word}{plain(text)}"
+        self._print(f"{said}\n  {hint}" if hint else said)
 
     def _print(self, text: str) -> None:
         self._screen.print(Text.from_ansi(harmless(text)))
@@ -96,7 +97,7 @@ class Bars(Lines):
             segment = event.segment
             speaker = f"[{segment.speaker}] " if segment.speaker else ""
             line = Text(f"{timestamp(segment.start):>8}  ", style="dim")
-            self._screen.print(line.append(f"{speaker}{segment.text}", style="not dim"))
+            self._screen.print(line.append(plain(f"{speaker}{segment.text}"), style="not dim"))
 
     def file_done(self, event: events.FileDone) -> None:
         self._close(event.index, event.duration)
@@ -145,5 +146,5 @@ class Bars(Lines):
 
 
 def _fit(name: str, width: int = 32) -> str:
-    shown = harmless(name)
+    shown = plain(name)
     return shown if len(shown) <= width else "..." + shown[3 - width :]

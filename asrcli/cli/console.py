@@ -12,13 +12,26 @@ from typing import Any, TextIO
 
 _STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 
-#: control characters, but for line ends, tabs and the colours above
-_CONTROLS = re.compile(r"(?!\x1b\[[0-9;]*m)[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+#: control characters, and those that turn the direction of writing (Unicode TR 36: a name that reads as another)
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+#: the same, but for line ends and the colours above
+_COMMANDS = re.compile(r"(?!\x1b\[[0-9;]*m)[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def plain(text: str) -> str:
+    """A text on one line, without what would command the terminal: a file's name may hold any character."""
+    return _CONTROLS.sub(_escaped, text)
 
 
 def harmless(text: str) -> str:
-    """A message without what would command the terminal: a file's name may hold any character."""
-    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+    """A finished message, which may have colours and several lines, without what else would command the terminal."""
+    return _COMMANDS.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return _NAMED.get(found[0]) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
 
 
 def is_terminal(stream: TextIO) -> bool:
@@ -29,6 +42,10 @@ def is_terminal(stream: TextIO) -> bool:
 def wants_colour(stream: TextIO) -> bool:
     """Whether colours belong on a stream (https://no-color.org: any non-empty value of NO_COLOR forbids them)."""
     return is_terminal(stream) and not os.environ.get("NO_COLOR")
+
+
+def _lines(text: str) -> str:
+    return "\n".join(map(plain, text.split("\n")))
 
 
 class Console:
@@ -60,20 +77,20 @@ class Console:
         if self.log_json:
             self.event("notice", message=text)
         elif not self.quiet:
-            self.line(f"asrcli: {text}")
+            self.line(f"asrcli: {plain(text)}")
 
     def warning(self, text: str) -> None:
         """Something the user should look at; said even with `--quiet`."""
         if self.log_json:
             self.event("warning", message=text)
         else:
-            self.line(f"asrcli: {self.style('warning:', 'yellow')} {text}")
+            self.line(f"asrcli: {self.style('warning:', 'yellow')} {plain(text)}")
 
     def error(self, message: str, hint: str = "", **fields: Any) -> None:
         """What stopped the program, and on a line of its own what to do next."""
         if self.log_json:
             self.event("error", message=message, hint=hint, **fields)
             return
-        self.line(f"asrcli: {self.style('error:', 'red')} {message}")
+        self.line(f"asrcli: {self.style('error:', 'red')} {plain(message)}")
         if hint:
-            self.line(f"  {hint}")
+            self.line(f"  {_lines(hint)}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from asrcli.cli.console import plain
 from asrcli.cli.progress import clock, length
 from asrcli.errors import ExitCode
 
@@ -47,7 +48,7 @@ def _line(row: Row) -> str:
     length = "" if row.duration is None else f" ({clock(row.duration)})"
     where = f" -> {', '.join(row.outputs)}" if row.action == "transcribe" and row.outputs else ""
     explanation = row.explanation.removeprefix(f"{row.name}: ")  # an error may name its input
-    return f"{row.action:10}  {row.name}{length}{where}: {explanation}"
+    return plain(f"{row.action:10}  {row.name}{length}{where}: {explanation}")
 
 
 def _summary(rows: list[Row]) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from asrcli.batch import events
 from asrcli.batch.summary import Summary
-from asrcli.cli.console import Console
+from asrcli.cli.console import Console, plain
 from asrcli.errors import ExitCode
 
 Reporter = Callable[[events.Event], None]
@@ -60,11 +60,11 @@ class Lines:
     def add(self, text: str) -> None:
         """A line that belongs to the one before."""
         if not self.console.quiet:
-            self.console.line(text)
+            self.console.line(plain(text))
 
-    def insist(self, text: str, hint: str = "") -> None:
+    def insist(self, word: str, text: str, hint: str = "") -> None:
         """A line that it does not, and below it what to do."""
-        self.console.line(f"asrcli: {text}")
+        self.console.line(f"asrcli: {word}{plain(text)}")
         if hint:
             self.console.line(f"  {hint}")
 
@@ -85,7 +85,7 @@ class Lines:
         for warning in event.warnings:
             if warning == NO_SPEECH:
                 continue  # no fault of the recording; the line below tells it
-            self.insist(f"{self.console.style('warning:', 'yellow')} {event.name}: {warning}")
+            self.insist(self.console.style("warning: ", "yellow"), f"{event.name}: {warning}")
         self.say(f"{self._place()}{done_text(event)}")
 
     def file_skipped(self, event: events.FileSkipped) -> None:
@@ -93,14 +93,14 @@ class Lines:
 
         self._finished += 1
         if event.reason in UNSERVED:
-            self.insist(f"{self.console.style('warning:', 'yellow')} {event.name}: skipped: {event.explanation}")
+            self.insist(self.console.style("warning: ", "yellow"), f"{event.name}: skipped: {event.explanation}")
         else:
             self.say(f"{self._place()}{event.name}: skipped: {event.explanation}")
 
     def file_failed(self, event: events.FileFailed) -> None:
         self._finished += 1
         text = failure_text(event.name, event.error.message)
-        self.insist(f"{self.console.style('error:', 'red')} {text}", event.error.hint)
+        self.insist(self.console.style("error: ", "red"), text, event.error.hint)
 
     def notice(self, event: events.Notice) -> None:
         self.say(event.message)
@@ -112,7 +112,7 @@ class Lines:
             self.add(line)
         ending = _ENDINGS.get(event.summary.exit_code)
         if ending is not None:
-            self.insist(f"{ending}.", "What was finished is kept; the same command goes on from there.")
+            self.insist("", f"{ending}.", "What was finished is kept; the same command goes on from there.")
 
     def _place(self) -> str:
         return f"[{self._finished}/{self.total}] " if self.total > 1 else ""

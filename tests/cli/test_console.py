@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from asrcli.cli.console import harmless
+import pytest
+
+from asrcli.cli.console import harmless, plain
 
 
 def test_a_name_cannot_command_the_terminal():
-    assert harmless("a\x1b]0;owned\x07b\x9b2J\r.wav") == "a\\x1b]0;owned\\x07b\\x9b2J\\x0d.wav"
+    name = "a\x1b]0;owned\x07b\x9b2J\r\x1b[31mred\n\t\u202egnp.wav"
+    escaped = "a\\x1b]0;owned\\x07b\\x9b2J\\r\\x1b[31mred\\n\\t\\u202egnp.wav"
+    assert plain(name) == escaped
+    assert plain("高 é 🎤 ﷺ [bold] %s") == "高 é 🎤 ﷺ [bold] %s"
 
 
-def test_colours_lines_and_tabs_pass():
-    text = "\x1b[31merror:\x1b[0m one\n\ttwo"
+def test_of_a_message_colours_and_lines_pass():
+    text = "\x1b[31merror:\x1b[0m one\n  two"
     assert harmless(text) == text
+    assert harmless("\x1b[2J\x07") == "\\x1b[2J\\x07"
 
 
-def test_the_program_escapes_what_it_prints(asrcli, tmp_path):
-    (tmp_path / "evil\x1b]0;owned\x07.wav").write_bytes(b"no audio")
-    done = asrcli("transcribe", tmp_path)
+@pytest.mark.parametrize("options", [(), ("--dry-run",)])
+def test_the_program_escapes_what_it_prints(asrcli, tmp_path, options):
+    (tmp_path / "evil\x1b]0;owned\x07\x1b[31m\n\u202e.wav").write_bytes(b"no audio")
+    done = asrcli("transcribe", tmp_path, *options)
     assert done.returncode == 3
-    assert "\x1b" not in done.stderr
-    assert "\x07" not in done.stderr
-    assert "evil\\x1b]0;owned\\x07.wav" in done.stderr
+    for said in (done.stdout, done.stderr):
+        assert not {"\x1b", "\x07", "\u202e"} & set(said)
+    [line] = [line for line in (done.stdout + done.stderr).splitlines() if "no audio" in line and "failed:" not in line]
+    assert "evil\\x1b]0;owned\\x07\\x1b[31m\\n\\u202e.wav" in line
