@@ -7,11 +7,15 @@ from typing import Any
 
 from rich.console import Console as RichConsole
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Column
 from rich.text import Text
 
 from asrcli.batch import events
 from asrcli.cli.console import Console, harmless, plain
 from asrcli.cli.progress import Lines, clock, pace, timestamp
+
+#: bars at most: those begun first, for the others wait for the same cores
+_MOST = 8
 
 
 class _Speed(ProgressColumn):
@@ -36,12 +40,13 @@ class Bars(Lines):
         super().__init__(console)
         self._show_segments = show_segments
         self._screen = RichConsole(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
+        whole = Column(no_wrap=True)
         self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
+            TextColumn("{task.description}", markup=False, table_column=whole),
             BarColumn(bar_width=None),
-            _Position(),
-            _Speed(),
-            TimeRemainingColumn(compact=True),
+            _Position(whole),
+            _Speed(whole),
+            TimeRemainingColumn(compact=True, table_column=whole),
             console=self._screen,
             transient=True,
         )
@@ -82,7 +87,10 @@ class Bars(Lines):
 
     def file_started(self, event: events.FileStarted) -> None:
         self._expected[event.index] = event.estimate
-        self._files[event.index] = self._progress.add_task(_fit(event.name), total=event.estimate or None)
+        visible = len(self._files) < self._most()
+        self._files[event.index] = self._progress.add_task(
+            _fit(event.name, self._room()), total=event.estimate or None, visible=visible
+        )
 
     def file_progress(self, event: events.FileProgress) -> None:
         if event.total is not None:
@@ -123,10 +131,20 @@ class Bars(Lines):
         task = self._files.pop(index, None)
         if task is not None:
             self._progress.remove_task(task)
+            for shown in list(self._files.values())[: self._most()]:
+                self._progress.update(shown, visible=True)
         self._expect(index, duration)
         self._expected.pop(index, None)
         self._heard.pop(index, None)
         self._behind += duration
+
+    def _most(self) -> int:
+        """As many bars as leave room for what else there is to read."""
+        return max(1, min(_MOST, self._screen.height // 3))
+
+    def _room(self) -> int:
+        """Columns for a name: what the numbers and a short bar leave."""
+        return max(8, min(32, self._screen.width - 44))
 
     def _expect(self, index: int, seconds: float) -> None:
         """Put a file's length, now that it is known, in place of the guess."""
@@ -145,6 +163,6 @@ class Bars(Lines):
             )
 
 
-def _fit(name: str, width: int = 32) -> str:
+def _fit(name: str, width: int) -> str:
     shown = plain(name)
     return shown if len(shown) <= width else "..." + shown[3 - width :]
