@@ -80,6 +80,8 @@ class Service(Protocol):
 
     `run` is called by several threads at once, on batches of at most `batch_size` jobs. An exception fails the whole
     batch; return an exception in a job's place to fail that job alone.
+
+    A service may have `size_class(samples) -> int`: only jobs of the same class make a batch.
     """
 
     batch_size: int

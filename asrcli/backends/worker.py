@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing.connection import Connection
@@ -86,6 +87,7 @@ class _Queue:
                     if job is not first
                     and (job.service, job.priority) == (first.service, first.priority)
                     and job.request == first.request
+                    and _size_class(service, job.length) == _size_class(service, first.length)
                 ]
                 alike.sort(key=lambda job: abs(job.length - first.length))
                 share = -(-(1 + len(alike)) // self._threads)
@@ -160,6 +162,11 @@ class Worker:
                 self._connection.send(message)
             except OSError:
                 os._exit(0)  # the parent is gone, and with it every reason to go on
+
+
+def _size_class(service: Service, samples: int) -> int:
+    classify: Callable[[int], int] | None = getattr(service, "size_class", None)
+    return classify(samples) if classify else 0
 
 
 def _import(*modules: str) -> None:

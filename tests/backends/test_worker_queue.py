@@ -9,10 +9,10 @@ import pytest
 from asrcli.backends.worker import _Pending, _Queue
 
 
-def taken(jobs, *, threads=2, batch_size=4):
+def taken(jobs, *, threads=2, batch_size=4, **more):
     """Lengths of the first batch of a queue; jobs are (length, request, priority)."""
     queue = _Queue(threads)
-    queue.open("model", SimpleNamespace(batch_size=batch_size))
+    queue.open("model", SimpleNamespace(batch_size=batch_size, **more))
     for number, (length, request, priority) in enumerate(jobs):
         queue.put(_Pending(number, "model", 0, length, request, priority))
     return [job.length for job in queue.take()[1]]
@@ -40,3 +40,9 @@ def test_an_urgent_job_goes_first_and_waits_for_none_that_is_not():
 def test_other_requests_are_not_mixed_in():
     jobs = [(50, "en", 0), (50, "de", 0), (50, "en", 0), (50, "de", 0), (50, "en", 0)]
     assert taken(jobs) == [50, 50]
+
+
+def test_jobs_of_another_class_are_not_mixed_in():
+    jobs = [(length, None, 0) for length in (19, 21, 18, 20, 11, 17, 22, 23)]
+    assert taken(jobs, size_class=lambda samples: samples // 10) == [19, 18]
+    assert taken(jobs) == [19, 18, 20, 21]

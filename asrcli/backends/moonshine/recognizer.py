@@ -10,7 +10,7 @@ import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends import sherpa_onnx
-from asrcli.backends.moonshine.search import Moonshine
+from asrcli.backends.moonshine.search import Moonshine, size_class
 from asrcli.backends.moonshine.weights import UnknownGraphError
 from asrcli.backends.sherpa_check import check_model, check_request
 from asrcli.backends.sherpa_results import Reader
@@ -61,6 +61,10 @@ class MoonshineRecognizer:
         self._symbols = _symbols(spec.files["tokens"].read_bytes())
         self._tail = round(TYPES[spec.type].tail * SAMPLE_RATE)
         self._only_language = spec.languages[0] if len(spec.languages) == 1 else None
+
+    def size_class(self, samples: int) -> int:
+        """See `Service.size_class`."""
+        return size_class(max(_SHORTEST, samples + self._tail))
 
     def run(self, jobs: Sequence[Job]) -> Sequence[Hypothesis | Exception]:
         """Decode jobs together; what was asked wrongly has its error in its place."""

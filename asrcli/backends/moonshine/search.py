@@ -27,7 +27,21 @@ _TOKENS_A_SECOND = 15
 _DROPPED = 0.25
 _FRAME = int(np.prod(STRIDES)) / SAMPLE_RATE
 
+#: Chunks are padded to multiples of so many frames, and only those that are padded alike are decoded together. The sums
+#: of attention round differently with every length that they run over. Where two tokens are about equally good, that
+#: decides; and a recording's text must not hang on which others it was decoded with.
+_STEP = 128
+
 Frames = npt.NDArray[np.float32]
+
+
+def size_class(samples: int) -> int:
+    """Chunks of so many samples are padded, and so decoded together, with those of the same class."""
+    return _steps(max(1, samples // int(np.prod(STRIDES)) - 1))
+
+
+def _steps(frames: int) -> int:
+    return -(-frames // _STEP)
 
 
 class Moonshine:
@@ -51,8 +65,18 @@ class Moonshine:
         return frames
 
     def decode(self, chunks: Sequence[Frames]) -> list[list[int]]:
-        """Tokens of each chunk, without those of start and end."""
-        batch = _Batch(chunks, self._heard(chunks))
+        """Tokens of each chunk, without those of start and end: the same with whatever others it comes."""
+        tokens: list[list[int]] = [[]] * len(chunks)
+        rows: dict[int, list[int]] = {}
+        for row, chunk in enumerate(chunks):
+            rows.setdefault(_steps(chunk.shape[1]) * _STEP, []).append(row)
+        for length, group in rows.items():
+            for row, found in zip(group, self._decode([chunks[row] for row in group], length), strict=True):
+                tokens[row] = found
+        return tokens
+
+    def _decode(self, chunks: Sequence[Frames], length: int) -> list[list[int]]:
+        batch = _Batch(chunks, self._heard(chunks, length), length)
         binding = self._decoder.io_binding()
         names = self._sizes.caches("past")
         past = {
@@ -80,14 +104,14 @@ class Moonshine:
                 batch.bind(binding)
         return batch.tokens
 
-    def _heard(self, chunks: Sequence[Frames]) -> dict[str, Array]:
-        """What the decoder attends to, padded to the longest chunk."""
-        longest = max(chunk.shape[1] for chunk in chunks)
+    def _heard(self, chunks: Sequence[Frames], longest: int) -> dict[str, Array]:
+        """What the decoder attends to, padded to one length."""
         heard: dict[str, Array] = {}
         for row, chunk in enumerate(chunks):
             parts = self._cross.run(None, {"frames": chunk})
             for name, part in zip(self._sizes.caches("cross"), parts, strict=True):
                 _, heads, *size = part.shape
+                # Not by its length: a short chunk may have as many frames as a head has numbers.
                 whole = (size[0], longest) if name.endswith("key") else (longest, size[1])
                 if name not in heard:
                     heard[name] = np.zeros((len(chunks), heads, *whole), np.float32)
@@ -98,14 +122,14 @@ class Moonshine:
 class _Batch:
     """Sequences on their way: what each has so far, and which rows of the batch they are."""
 
-    def __init__(self, chunks: Sequence[Frames], heard: dict[str, Array]) -> None:
+    def __init__(self, chunks: Sequence[Frames], heard: dict[str, Array], length: int) -> None:
         lengths = [chunk.shape[1] for chunk in chunks]
         self.limits = [int(length * _FRAME * _TOKENS_A_SECOND) for length in lengths]
         self.tokens: list[list[int]] = [[] for _ in chunks]
         self.last = np.full((len(chunks), 1), _START, np.int64)
         self._rows = list(range(len(chunks)))  # row of the batch -> chunk
         self._ended = [limit == 0 for limit in self.limits]
-        beyond = np.arange(max(lengths)) >= np.array(lengths)[:, np.newaxis]
+        beyond = np.arange(length) >= np.array(lengths)[:, np.newaxis]
         mask = np.where(beyond, np.float32(-1e9), np.float32(0))[:, np.newaxis, np.newaxis]
         self._inputs: dict[str, Array] = {"mask": mask, **heard}
 

@@ -72,6 +72,35 @@ def test_a_batch_gives_each_chunk_what_it_has_alone(recognizer, chunks, alone, o
     assert recognizer.run([Job(chunks[index], ENGLISH) for index in order]) == [alone[index] for index in order]
 
 
+def test_what_is_heard_does_not_hang_on_companions_to_the_last_digit(recognizer, chunks):
+    """Where two tokens are about equally good, the rounding of sums decides: it has to be the same in every batch.
+
+    So a chunk of 36 frames, as many as a head has numbers, and a chunk of one class among longer ones of another.
+    """
+    model = recognizer._model
+    frames = [model.encode(recognizer._padded(chunk)) for chunk in (chunks[0], chunks[0][:14400], *chunks[1:4])]
+    assert frames[1].shape[1] in range(36, 50)
+    scores = {}
+
+    def listen(rows):
+        heard = model._heard([frames[row] for row in rows], 512)
+        for place, row in enumerate(rows):
+            scores.setdefault(row, []).append({name: value[place] for name, value in heard.items()})
+
+    for rows in ([0], [1], [0, 1], [1, 2, 3, 4, 0]):
+        listen(rows)
+    for row in (0, 1):
+        first, *others = scores[row]
+        assert all(np.array_equal(first[name], other[name]) for other in others for name in first)
+    alone = [model.decode([each])[0] for each in frames]
+    assert model.decode(frames) == alone
+
+
+def test_only_chunks_of_a_class_make_a_batch(recognizer):
+    sizes = [recognizer.size_class(round(seconds * 16000)) for seconds in (0.1, 2.0, 2.7, 4.0, 9.5, 12.0)]
+    assert sizes == [1, 1, 1, 2, 4, 4]
+
+
 def test_the_decoder_chooses_the_tokens_that_the_wheel_s_own_graph_chooses(recognizer, spec, chunks):
     model = recognizer._model
     frames = [model.encode(recognizer._padded(chunk)) for chunk in chunks]
