@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 from asrcli.audio.types import Source
-from asrcli.ensemble import choose
 from asrcli.errors import InputError
+from asrcli.model_set import choose
 from asrcli.models.registry import Registry
 from asrcli.options import TranscribeOptions
 from asrcli.runtime import Runtime

@@ -18,7 +18,7 @@ from asrcli.audio.channels import LaneDeduper
 from asrcli.audio.types import SAMPLE_RATE, AudioStream, Samples, Source
 from asrcli.backends.types import Hypothesis
 from asrcli.errors import AsrcliError
-from asrcli.languages import Identify, LanguageFinder
+from asrcli.language_detection import Identify, LanguageDetector
 from asrcli.options import RecognitionOptions, TranscribeOptions
 from asrcli.transcript import Segment, Timing, Transcript, Turn
 from asrcli.vad import Segmenter
@@ -115,7 +115,7 @@ class _Lane:
     segmenter: Segmenter
     assembler: Assembler
     channel: int | None
-    finder: LanguageFinder | None = None
+    finder: LanguageDetector | None = None
     owed: deque[tuple[Chunk, Future[Hypothesis]]] = field(default_factory=deque)
     segments: list[Segment] = field(default_factory=list)
     languages: list[str] = field(default_factory=list)
@@ -204,7 +204,9 @@ class _Work:
         options, resources = self._options, self._resources
         finder = None
         if resources.identify is not None and options.recognition.language is None:
-            finder = LanguageFinder(resources.identify, resources.languages, per_chunk=options.identification.per_chunk)
+            finder = LanguageDetector(
+                resources.identify, resources.languages, per_chunk=options.identification.per_chunk
+            )
         segmenter = Segmenter(options.vad, resources.backend.window)
         return _Lane(segmenter, Assembler(language=options.recognition.language), channel, finder)
 

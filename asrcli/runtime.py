@@ -17,7 +17,7 @@ from asrcli.backends.host import EngineHost
 from asrcli.backends.recognizer import ChunkRecognizer, load_recognizer
 from asrcli.backends.remote import DEFAULT_JOBS, RemoteRecognizer
 from asrcli.backends.types import ModelSpec
-from asrcli.ensemble import Ensemble
+from asrcli.model_set import ModelSet
 from asrcli.options import RecognitionOptions, TranscribeOptions
 from asrcli.pipeline import Listener, Resources
 from asrcli.transcript import Transcript
@@ -31,7 +31,7 @@ class Runtime:
 
     def __init__(
         self,
-        models: Ensemble | ModelSpec,
+        models: ModelSet | ModelSpec,
         *,
         recognition: RecognitionOptions | None = None,
         jobs: int | None = None,
@@ -53,7 +53,7 @@ class Runtime:
         if isinstance(models, ModelSpec):
             options = TranscribeOptions(recognition=recognition or RecognitionOptions())
             validate(models, options.recognition)
-            models = Ensemble(spec=models, options=options)
+            models = ModelSet(spec=models, options=options)
         self.spec = models.spec
         remote = is_remote(self.spec.type)
         self.jobs = jobs or jobs_for(self.spec)
@@ -73,7 +73,7 @@ class Runtime:
             self.close()
             raise
 
-    def _load_beside(self, models: Ensemble) -> Resources:
+    def _load_beside(self, models: ModelSet) -> Resources:
         """Begin to load what stands beside the recogniser."""
         return Resources(
             self.recognizer,

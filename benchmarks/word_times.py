@@ -19,13 +19,13 @@ from pathlib import Path
 
 import numpy as np
 
-from asrcli.assemble.script import is_letter
 from asrcli.audio import open_audio
 from asrcli.audio.types import SAMPLE_RATE, Samples, Source
 from asrcli.models import builtin
 from asrcli.models.registry import Registry
 from asrcli.options import AudioOptions, CueOptions, RecognitionOptions, VadOptions
 from asrcli.runtime import Runtime
+from asrcli.script import is_letter
 from asrcli.text.cues import shape
 from asrcli.transcript import Word
 from asrcli.vad import Segmenter

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from asrcli.backends.types import ModelSpec
-from asrcli.ensemble import choose
 from asrcli.errors import LanguageNotSupportedError, OptionNotSupportedError
+from asrcli.model_set import choose
 from asrcli.models.registry import Registry
 from asrcli.options import Hotword, IdentificationOptions, RecognitionOptions, TextOptions, TranscribeOptions
 from asrcli.text.itn import is_available

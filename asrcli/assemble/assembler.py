@@ -8,12 +8,12 @@ from dataclasses import replace
 from itertools import pairwise
 
 from asrcli.assemble.repetition import trim_loops
-from asrcli.assemble.script import is_spaceless
 from asrcli.assemble.sentences import Ending, ending
 from asrcli.assemble.timing import time_words
 from asrcli.assemble.words import split_words
 from asrcli.audio.types import SAMPLE_RATE
 from asrcli.backends.types import Hypothesis
+from asrcli.script import is_spaceless
 from asrcli.transcript import Segment, Timing, Word, join_words
 from asrcli.vad.types import Chunk
 

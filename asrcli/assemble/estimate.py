@@ -20,9 +20,9 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from asrcli.assemble.script import is_clustered, is_ideograph, is_letter, is_mark
 from asrcli.assemble.sentences import Ending, ending
 from asrcli.assemble.words import Spelling
+from asrcli.script import is_clustered, is_ideograph, is_letter, is_mark
 
 Floats = npt.NDArray[np.float64]
 

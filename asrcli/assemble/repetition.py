@@ -10,8 +10,8 @@ import zlib
 from collections.abc import Sequence
 
 from asrcli.assemble.estimate import spoken_length
-from asrcli.assemble.script import is_letter
 from asrcli.assemble.words import Spelling
+from asrcli.script import is_letter
 
 #: the longest phrase looked for, words
 _LONGEST_PHRASE = 24

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from asrcli.assemble.script import is_letter
 from asrcli.assemble.words import Spelling
 from asrcli.backends.types import Token
+from asrcli.script import is_letter
 
 #: a token lasts no longer than this, even if the next comes later, seconds
 _LONGEST_TOKEN = 0.5

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from asrcli.assemble.script import (
+from asrcli.assemble.sentences import Ending, ending
+from asrcli.script import (
     binds_next,
     is_breaking,
     is_closing,
@@ -19,7 +20,6 @@ from asrcli.assemble.script import (
     is_opening,
     is_spaceless,
 )
-from asrcli.assemble.sentences import Ending, ending
 
 #: between sentences, what another voice begins with: "Ready? - Yes."
 _DASHES = frozenset({"-", "–", "—"})

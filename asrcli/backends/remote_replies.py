@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from asrcli.backends.types import Hypothesis, Token
-from asrcli.language_names import language_code
+from asrcli.language_codes import language_code
 
 _CODE = re.compile(r"[a-z]{2,3}")
 

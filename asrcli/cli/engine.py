@@ -10,13 +10,13 @@ from asrcli.runtime import Runtime
 
 if TYPE_CHECKING:
     from asrcli.backends.child import Launch
-    from asrcli.ensemble import Ensemble
+    from asrcli.model_set import ModelSet
 
 
 class Engine:
     """A `Runtime` that opens on demand. Thread-safe; a context manager."""
 
-    def __init__(self, ensemble: Ensemble, jobs: int, launched: Launch | None = None) -> None:
+    def __init__(self, ensemble: ModelSet, jobs: int, launched: Launch | None = None) -> None:
         self._ensemble = ensemble
         self._jobs = jobs
         self._launched = launched

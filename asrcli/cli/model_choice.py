@@ -13,20 +13,20 @@ from asrcli.cli.arguments import ModelArguments
 if TYPE_CHECKING:
     from asrcli.backends.types import ModelSpec
     from asrcli.cli.console import Console
-    from asrcli.ensemble import Ensemble
+    from asrcli.model_set import ModelSet
     from asrcli.models.entry import Kind
     from asrcli.models.registry import Registry
     from asrcli.options import TranscribeOptions
 
 
-def choose_models(ctx: typer.Context, arguments: ModelArguments, options: TranscribeOptions) -> Ensemble:
+def choose_models(ctx: typer.Context, arguments: ModelArguments, options: TranscribeOptions) -> ModelSet:
     """Resolve the model and those that the options put beside it; downloaded if need be, unless `--offline`.
 
     Raises:
         ModelError: one cannot be had.
         UsageError: the model cannot do what is asked for.
     """
-    from asrcli.ensemble import choose
+    from asrcli.model_set import choose
     from asrcli.models.registry import Registry
 
     spec = choose_model(ctx, arguments)
@@ -66,14 +66,14 @@ def choose_model(ctx: typer.Context, arguments: ModelArguments) -> ModelSpec:
     return spec
 
 
-def find_models(arguments: ModelArguments, options: TranscribeOptions) -> Ensemble | None:
+def find_models(arguments: ModelArguments, options: TranscribeOptions) -> ModelSet | None:
     """The models if all are here; None if one would have to be downloaded.
 
     Raises:
         ModelError, UsageError: as `choose_models`.
     """
-    from asrcli.ensemble import choose
     from asrcli.errors import ModelNotInstalledError
+    from asrcli.model_set import choose
     from asrcli.models.registry import Registry
 
     check_remote(arguments)

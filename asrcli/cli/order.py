@@ -18,7 +18,7 @@ from asrcli.options import CueOptions, TranscribeOptions
 if TYPE_CHECKING:
     from asrcli.batch.plan import Item
     from asrcli.cli.transcribe import Arguments
-    from asrcli.ensemble import Ensemble
+    from asrcli.model_set import ModelSet
     from asrcli.runtime import Runtime
     from asrcli.transcript import Transcript
 
@@ -42,7 +42,7 @@ class Order:
         shaped = {form.extension: fingerprint(self.cues) for form in self.formats if form.shaped}
         return Recipe(model=models_digest, options=fingerprint(self.options), formats=shaped)
 
-    def work(self, engine: Callable[[], Runtime], ensemble: Ensemble) -> Work:
+    def work(self, engine: Callable[[], Runtime], ensemble: ModelSet) -> Work:
         """What is done with each input.
 
         Args:

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from asrcli.errors import AsrcliError
+from asrcli.language_codes import language_code
 from asrcli.options import RecognitionOptions
 from asrcli.server.aliyun import status_of, text_options, vocabulary
 from asrcli.server.connection import EndingError, IdleError, read_object
 from asrcli.server.context import Context
 from asrcli.server.errors import problem_of
-from asrcli.server.languages import language_code
 from asrcli.server.live.compressed import CompressedStream
 from asrcli.server.live.endpoint import EndpointOptions
 from asrcli.server.live.session import LiveOptions, LiveSession, Partial, PcmStream, SentenceBegan, SentenceEnded

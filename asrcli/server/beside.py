@@ -17,8 +17,8 @@ import numpy as np
 
 from asrcli.backends.check import languages_of
 from asrcli.backends.types import ModelSpec
-from asrcli.ensemble import LANGUAGE_SERVICE, Step, choose, in_order
-from asrcli.languages import Identify
+from asrcli.language_detection import Identify
+from asrcli.model_set import LANGUAGE_SERVICE, Step, choose, in_order
 from asrcli.models.entry import Kind
 from asrcli.options import SpeakerOptions, TranscribeOptions
 from asrcli.server.models import ModelPool

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from asrcli.audio.types import SAMPLE_RATE
 from asrcli.errors import UsageError
+from asrcli.language_codes import language_code
 from asrcli.options import RecognitionOptions
-from asrcli.server.languages import language_code
 from asrcli.server.live.endpoint import EndpointOptions
 from asrcli.server.live.session import LiveOptions
 from asrcli.text.hotwords import parse_hotwords

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from asrcli.errors import UsageError
+from asrcli.language_codes import language_code
 from asrcli.options import RecognitionOptions, SpeakerOptions, TranscribeOptions
 from asrcli.server.errors import RequestError
-from asrcli.server.languages import language_code
 from asrcli.server.openai_fields import boolean
 from asrcli.server.openai_replies import form_of
 from asrcli.server.replies import running_text

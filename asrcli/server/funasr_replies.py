@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from asrcli.assemble.script import is_letter
+from asrcli.script import is_letter
 from asrcli.transcript import Segment, Word
 
 #: where the html5 client takes a text apart before it counts

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from asrcli.errors import UsageError
+from asrcli.language_codes import language_code
 from asrcli.options import Hotword, RecognitionOptions, SpeakerOptions, TranscribeOptions, VadOptions
 from asrcli.server.errors import RequestError
-from asrcli.server.languages import language_code
 from asrcli.server.uploads import Form
 from asrcli.text.hotwords import parse_hotwords
 

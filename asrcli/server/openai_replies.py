@@ -9,9 +9,9 @@ from typing import Any
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from asrcli.formats import FORMATS
+from asrcli.language_codes import language_name
 from asrcli.options import CueOptions
 from asrcli.server.errors import Problem
-from asrcli.server.languages import language_name
 from asrcli.server.openai_fields import Fields
 from asrcli.server.replies import running_text
 from asrcli.server.transcription import billed_seconds

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from asrcli.errors import AsrcliError
+from asrcli.language_codes import language_code
 from asrcli.options import RecognitionOptions
 from asrcli.server.connection import EndingError, read_object
 from asrcli.server.context import Context
 from asrcli.server.errors import problem_of
-from asrcli.server.languages import language_code
 from asrcli.server.live.endpoint import EndpointOptions, Reason
 from asrcli.server.live.session import LiveOptions, LiveSession, Partial, PcmStream, SentenceEnded
 

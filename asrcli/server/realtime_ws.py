@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from asrcli.errors import AsrcliError, UsageError
+from asrcli.language_codes import language_code
 from asrcli.options import RecognitionOptions
 from asrcli.server.connection import EndingError
 from asrcli.server.context import Context
 from asrcli.server.errors import problem_of
-from asrcli.server.languages import language_code
 from asrcli.server.live.session import LiveOptions, LiveSession, Partial, PcmStream, SentenceBegan, SentenceEnded
 from asrcli.text.hotwords import parse_hotwords
 

@@ -13,10 +13,10 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from asrcli.errors import AsrcliError
+from asrcli.language_codes import language_code
 from asrcli.options import RecognitionOptions, TranscribeOptions
 from asrcli.server import funasr_http, whisper_webservice
 from asrcli.server.errors import Problem, RequestError, problem_of
-from asrcli.server.languages import language_code
 from asrcli.server.openai_fields import boolean
 from asrcli.server.openai_replies import form_of
 from asrcli.server.replies import running_text

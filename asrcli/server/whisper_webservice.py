@@ -11,9 +11,9 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from asrcli.formats import FORMATS
+from asrcli.language_codes import language_code, language_name
 from asrcli.options import AudioOptions, CueOptions, RawFormat, RecognitionOptions, TranscribeOptions, VadOptions
 from asrcli.server.errors import RequestError
-from asrcli.server.languages import language_code, language_name
 from asrcli.server.openai_replies import form_of, segment_body
 from asrcli.server.replies import running_text
 from asrcli.server.transcription import Ask, Service

@@ -7,8 +7,8 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from asrcli.assemble.script import is_spaceless
 from asrcli.assemble.words import split_words
+from asrcli.script import is_spaceless
 from asrcli.text.respell import with_words
 from asrcli.transcript import Segment, Transcript
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from asrcli.errors import UsageError
+from asrcli.language_codes import language_code
 from asrcli.options import (
     AudioOptions,
     CueOptions,
@@ -22,7 +23,6 @@ from asrcli.options import (
     VadOptions,
 )
 from asrcli.server.errors import RequestError
-from asrcli.server.languages import language_code
 from asrcli.server.openai_fields import number
 from asrcli.speakers.loading import check_options
 from asrcli.text.hotwords import parse_hotwords

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from asrcli.assemble.script import is_spaceless
 from asrcli.options import TextOptions
+from asrcli.script import is_spaceless
 from asrcli.text.fillers import drop_sounds
 from asrcli.text.marks import bare_text
 

@@ -20,7 +20,7 @@ _TELLING = 30.0
 _LEAST = 2.0
 
 
-class LanguageFinder:
+class LanguageDetector:
     """Holds chunks back until their language is known. One for each channel of an input."""
 
     def __init__(self, identify: Identify, languages: Collection[str] = (), *, per_chunk: bool = False) -> None:

@@ -18,7 +18,7 @@ from asrcli.options import TextOptions, TranscribeOptions
 if TYPE_CHECKING:
     from asrcli.backends.host import EngineHost
     from asrcli.backends.types import ModelSpec
-    from asrcli.languages import Identify
+    from asrcli.language_detection import Identify
     from asrcli.models.entry import Kind
     from asrcli.models.registry import Registry
     from asrcli.speakers.loading import Prepared
@@ -34,7 +34,7 @@ _LANGUAGE = "spoken language"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ensemble:
+class ModelSet:
     """What works on one run's inputs, settled but not loaded."""
 
     spec: ModelSpec
@@ -130,7 +130,7 @@ def in_order(text: TextOptions, *, marks: Step | None, digits: Step | None) -> t
     return tuple(steps)
 
 
-def choose(spec: ModelSpec, options: TranscribeOptions, registry: Registry, get: Get) -> Ensemble:
+def choose(spec: ModelSpec, options: TranscribeOptions, registry: Registry, get: Get) -> ModelSet:
     """Settle which models stand beside a recogniser. Who is enrolled on this machine is known to diarization.
 
     Args:
@@ -160,7 +160,7 @@ def choose(spec: ModelSpec, options: TranscribeOptions, registry: Registry, get:
         embedding = get(options.speakers.embedding_model, "embedding")
         speakers = prepare(segmentation, embedding, options.speakers, VoiceStore(default_folder()))
     itn_cache, notices = _itn(spec, options, registry)
-    return Ensemble(
+    return ModelSet(
         spec=spec,
         options=options,
         speakers=speakers,
