@@ -14,7 +14,7 @@ from pathlib import Path
 
 from asrcli.errors import ModelError
 from asrcli.models.entry import ModelEntry
-from asrcli.models.files import write_atomic
+from asrcli.storage.files import write_atomic
 
 NAME = "moonshine-tiny-en"
 

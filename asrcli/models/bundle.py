@@ -24,10 +24,10 @@ from asrcli.models import builtin
 from asrcli.models.archive import Limits, extract
 from asrcli.models.digest import sha256_file
 from asrcli.models.entry import Download, ModelEntry, entry_to_dict, parse_entry
-from asrcli.models.files import disk_errors, locked
 from asrcli.models.pins import Pin, sums_of
 from asrcli.models.store import Store
 from asrcli.models.userfile import add_entry
+from asrcli.storage.files import disk_errors, locked
 
 SCHEMA = "asrcli/bundle/1"
 _MANIFEST = "asrcli-bundle.json"

@@ -14,7 +14,7 @@ from typing import Any
 
 from asrcli.errors import ModelError
 from asrcli.models.digest import sha256_file
-from asrcli.models.files import locked, write_atomic
+from asrcli.storage.files import locked, write_atomic
 
 _SCHEMA = "asrcli/models-lock/1"
 

@@ -19,10 +19,10 @@ from asrcli.models.archive import Limits, extract, is_archive
 from asrcli.models.digest import sha256_file
 from asrcli.models.download import Policy, Progress, fetch
 from asrcli.models.entry import Kind, ModelEntry
-from asrcli.models.files import disk_errors, locked
 from asrcli.models.mirrors import Mirror, hubs_of
 from asrcli.models.pins import Pin, Pins, Verification, compare, sums_of
 from asrcli.models.registry import Registry
+from asrcli.storage.files import disk_errors, locked
 
 if TYPE_CHECKING:
     from asrcli.backends.types import ModelSpec

@@ -23,8 +23,8 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
-from asrcli.models.files import disk_errors
 from asrcli.server.errors import RequestError, SlowClientError, TooLargeError
+from asrcli.storage.files import disk_errors
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
