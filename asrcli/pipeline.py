@@ -14,7 +14,7 @@ from typing import Protocol
 
 from asrcli.assemble import Assembler
 from asrcli.audio import open_audio
-from asrcli.audio.channels import LaneDeduper
+from asrcli.audio.channels import DuplicateChannelFilter
 from asrcli.audio.types import SAMPLE_RATE, AudioStream, Samples, Source
 from asrcli.backends.types import Hypothesis
 from asrcli.errors import AsrcliError
@@ -196,7 +196,7 @@ class _Work:
         self._cancelled = cancelled
         self._position = 0
         split = stream.lanes > 1
-        self._dedupe = LaneDeduper(stream.lanes) if split else None
+        self._dedupe = DuplicateChannelFilter(stream.lanes) if split else None
         self._lanes = [self._new_lane(channel if split else None) for channel in range(stream.lanes)]
         self._tracker = resources.new_tracker() if resources.new_tracker and not split else None
 

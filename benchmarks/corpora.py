@@ -138,7 +138,7 @@ def containers(folder: Path) -> None:
     """The same recording in many containers."""
     import ffmpeg
 
-    from asrcli.audio.ffmpeg_process import find_ffmpeg
+    from asrcli.audio.ffmpeg.process import find_ffmpeg
 
     source = folder / "talk.wav"
     long_file(source, 120, seed=5)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from asrcli.audio.suffixes import MEDIA_SUFFIXES
+from asrcli.audio.containers.suffixes import MEDIA_SUFFIXES
 
 if TYPE_CHECKING:
-    from asrcli.audio.channels import LaneDeduper
+    from asrcli.audio.channels import DuplicateChannelFilter
     from asrcli.audio.opening import open_audio, probe
 
-__all__ = ["MEDIA_SUFFIXES", "LaneDeduper", "open_audio", "probe"]
+__all__ = ["MEDIA_SUFFIXES", "DuplicateChannelFilter", "open_audio", "probe"]
 
 # Loaded on first use: planning a batch and `--help` need neither numpy nor libsndfile.
 _HOMES = {

@@ -13,7 +13,7 @@ from asrcli.errors import InputError
 _SAME = 1.01 / 32768
 
 
-def lanes_of(channels: int, choice: Literal["mix", "split"] | int) -> int:
+def channels_of(channels: int, choice: Literal["mix", "split"] | int) -> int:
     """How many lanes a recording of `channels` gives.
 
     Raises:
@@ -43,7 +43,7 @@ def select(block: Samples, choice: Literal["mix", "split"] | int) -> Samples:
     return block[:, choice : choice + 1]
 
 
-class LaneDeduper:
+class DuplicateChannelFilter:
     """Takes a lane that only repeats lane 0 once.
 
     A recorder that writes one microphone to both channels, or an encoder that makes everything stereo, would have every

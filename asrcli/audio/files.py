@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from asrcli.audio.sniff import HEAD, not_audio
+from asrcli.audio.containers.sniff import HEAD, not_audio
 from asrcli.errors import AsrcliError, AudioDecodeError, EmptyInputError, InputUnreadableError
 
 

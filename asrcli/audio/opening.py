@@ -15,14 +15,14 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from asrcli.audio.channels import lanes_of
-from asrcli.audio.feeding import Feeder, read_head, spool
-from asrcli.audio.ffmpeg_process import FfmpegReader, file_url, find_ffmpeg, probe_ffmpeg
+from asrcli.audio.channels import channels_of
+from asrcli.audio.containers.header_scan import HeaderScan, scan_headers, size_declared_in
+from asrcli.audio.containers.sniff import HEAD, decoder_for, index_at_end, wav_header
+from asrcli.audio.ffmpeg.process import FfmpegReader, file_url, find_ffmpeg, probe_ffmpeg
 from asrcli.audio.files import check_content, open_file
 from asrcli.audio.readers import MAX_CHANNELS, RATES, PcmReader, Reader, SoundReader
-from asrcli.audio.sniff import HEAD, decoder_for, index_at_end, wav_header
-from asrcli.audio.stream import Stream, Watch
-from asrcli.audio.survey import Survey, claimed, survey
+from asrcli.audio.stream import FileSnapshot, Stream
+from asrcli.audio.stream_pump import StreamPump, read_head, spool
 from asrcli.audio.types import AudioInfo, AudioStream, Source
 from asrcli.errors import AudioDecodeError, FfmpegMissingError, UsageError
 from asrcli.options import AudioOptions, RawFormat
@@ -71,7 +71,9 @@ def probe(source: Source, options: AudioOptions) -> AudioInfo:
     descriptor, status, head = open_file(source.path, raw=bool(options.raw))
     by_ffmpeg = partial(probe_ffmpeg, source.path, options)
     try:
-        reader = _in_process(descriptor, head, options, survey(_reading(descriptor), status.st_size, thorough=False))
+        reader = _in_process(
+            descriptor, head, options, scan_headers(_reading(descriptor), status.st_size, thorough=False)
+        )
     except AudioDecodeError as refused:
         return _otherwise(by_ffmpeg, refused)
     if reader is None:
@@ -97,8 +99,8 @@ def _check(options: AudioOptions) -> None:
 
 def _open_file(path: Path, options: AudioOptions, *, guarded: bool = False) -> AudioStream:
     descriptor, status, head = open_file(path, raw=bool(options.raw))
-    watch = Watch(path, status)
-    seen = Survey() if options.raw else survey(_reading(descriptor), status.st_size, thorough=True)
+    watch = FileSnapshot(path, status)
+    seen = HeaderScan() if options.raw else scan_headers(_reading(descriptor), status.st_size, thorough=True)
 
     def by_ffmpeg(at: float) -> Reader:
         return FfmpegReader(file_url(path), options, seek=at, lacking=lambda: seen.lacking)
@@ -140,7 +142,7 @@ def _open_stream(stream: BinaryIO, options: AudioOptions) -> AudioStream:
         find_ffmpeg()  # fail before anything is copied
     if index_at_end(head) or not _have_ffmpeg():
         return _open_spooled(head, stream, options)
-    feeder, claim = Feeder(head, stream), claimed(head)
+    feeder, claim = StreamPump(head, stream), size_declared_in(head)
 
     def lacking() -> float:
         # Less than a few kilobytes may be a tag that the sound's size leaves out.
@@ -162,7 +164,7 @@ def _open_spooled(head: bytes, stream: BinaryIO, options: AudioOptions) -> Audio
 
 
 def _in_process(
-    descriptor: int, head: bytes, options: AudioOptions, survey: Survey, *, guarded: bool = False
+    descriptor: int, head: bytes, options: AudioOptions, scan_headers: HeaderScan, *, guarded: bool = False
 ) -> Reader | None:
     """A reader in this process, which owns the descriptor from now on; None (and closed) where ffmpeg shall read it.
 
@@ -178,26 +180,26 @@ def _in_process(
     if options.track or apart or decoder_for(head) == "ffmpeg":
         os.close(descriptor)
         return None
-    if not survey.whole:
+    if not scan_headers.whole:
         if _have_ffmpeg():
             os.close(descriptor)
             return None
-        if survey.streams:
+        if scan_headers.streams:
             # From a pipe libsndfile reads to the end, whatever length it makes of the head.
-            return SoundReader(_piped(os.fdopen(descriptor, "rb")), length=survey.length)
+            return SoundReader(_piped(os.fdopen(descriptor, "rb")), length=scan_headers.length)
     if header and header.encoding and header.size is None:
         # The recorder could not go back to write the length, or was cut off: libsndfile would see no samples.
         os.lseek(descriptor, header.offset, os.SEEK_SET)
         form = (header.encoding, header.rate, header.channels)
         left = os.fstat(descriptor).st_size - header.offset
         return PcmReader(os.fdopen(descriptor, "rb"), b"", *form, size=left, name="wav", owned=True)
-    return SoundReader(descriptor, length=survey.length)
+    return SoundReader(descriptor, length=scan_headers.length)
 
 
 def _piped(file: BinaryIO) -> int:
     """The end to read from of a pipe through which a file's bytes come."""
     reading, writing = os.pipe()
-    Feeder(b"", file, owned=True).start(os.fdopen(writing, "wb"))
+    StreamPump(b"", file, owned=True).start(os.fdopen(writing, "wb"))
     return reading
 
 
@@ -240,13 +242,13 @@ def _stream(
     reader: Reader,
     options: AudioOptions,
     *,
-    watch: Watch | None = None,
+    watch: FileSnapshot | None = None,
     rescue: Callable[[float], Reader] | None = None,
     lacking: Callable[[], float] = lambda: 0.0,
 ) -> Stream:
     try:
         if not isinstance(reader, FfmpegReader):
-            lanes_of(reader.channels, options.channels)
+            channels_of(reader.channels, options.channels)
         return Stream(reader, options, watch=watch, rescue=rescue, lacking=lacking)
     except BaseException:
         reader.close()

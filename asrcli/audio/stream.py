@@ -30,7 +30,7 @@ _ABSURD_PEAK = 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class FileSnapshot:
     """A file as it was when it was opened."""
 
     path: Path
@@ -57,7 +57,7 @@ class Stream:
         reader: Reader,
         options: AudioOptions,
         *,
-        watch: Watch | None = None,
+        watch: FileSnapshot | None = None,
         rescue: Callable[[float], Reader] | None = None,
         lacking: Callable[[], float] = lambda: 0.0,
     ) -> None:

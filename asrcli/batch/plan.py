@@ -76,7 +76,7 @@ def make_plan(inputs: Inputs, *, stdin: BinaryIO | None = None, suffixes: Collec
             but a problem of the plan.
     """
     if suffixes is None:
-        from asrcli.audio.suffixes import MEDIA_SUFFIXES
+        from asrcli.audio.containers.suffixes import MEDIA_SUFFIXES
 
         suffixes = MEDIA_SUFFIXES
     _check(inputs, stdin)

@@ -98,7 +98,7 @@ def _disk(registry: Registry) -> Iterator[Check]:
 
 
 def _ffmpeg() -> Check:
-    from asrcli.audio.ffmpeg_process import find_ffmpeg
+    from asrcli.audio.ffmpeg.process import find_ffmpeg
 
     try:
         path = find_ffmpeg()

@@ -16,7 +16,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from asrcli import __version__
-from asrcli.audio.sniff import is_mpeg_audio
+from asrcli.audio.containers.sniff import is_mpeg_audio
 from asrcli.errors import UsageError
 from asrcli.options import (
     AudioOptions,

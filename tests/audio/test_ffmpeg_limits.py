@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from asrcli.audio.ffmpeg_process import FfmpegReader, file_url
+from asrcli.audio.ffmpeg.process import FfmpegReader, file_url
 from asrcli.options import AudioOptions
 
 

@@ -10,8 +10,8 @@ from itertools import pairwise
 import pytest
 
 from asrcli.audio import open_audio
-from asrcli.audio.ffmpeg_log import FfmpegLog
-from asrcli.audio.ffmpeg_process import FfmpegReader, decode_command, file_url, find_ffmpeg
+from asrcli.audio.ffmpeg.log import FfmpegLog
+from asrcli.audio.ffmpeg.process import FfmpegReader, decode_command, file_url, find_ffmpeg
 from asrcli.audio.types import Source
 from asrcli.errors import AudioDecodeError, FfmpegMissingError
 from asrcli.options import AudioOptions

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asrcli.audio.channels import LaneDeduper, lanes_of, select
+from asrcli.audio.channels import DuplicateChannelFilter, channels_of, select
 from asrcli.errors import InputError
 
 RNG = np.random.default_rng(3)
@@ -24,7 +24,7 @@ def run(deduper, block, size):
 @pytest.mark.parametrize("size", [1, 7, 100, 1000])
 def test_two_equal_channels_are_taken_once(size):
     one = noise(1000)
-    deduper = LaneDeduper(2)
+    deduper = DuplicateChannelFilter(2)
     lanes = run(deduper, np.hstack((one, one)), size)
     np.testing.assert_array_equal(lanes[0], one[:, 0])
     assert len(lanes[1]) == 0
@@ -33,7 +33,7 @@ def test_two_equal_channels_are_taken_once(size):
 
 def test_dither_of_one_step_is_no_difference():
     one = np.round(noise(1000) * 32768) / 32768
-    deduper = LaneDeduper(2)
+    deduper = DuplicateChannelFilter(2)
     other = one + RNG.integers(-1, 2, one.shape) / 32768
     assert len(run(deduper, np.hstack((one, other)).astype(np.float32), 100)[1]) == 0
     assert deduper.duplicates() == [1]
@@ -41,7 +41,7 @@ def test_dither_of_one_step_is_no_difference():
 
 def test_a_difference_of_three_steps_is_one():
     one = noise(1000)
-    deduper = LaneDeduper(2)
+    deduper = DuplicateChannelFilter(2)
     lanes = run(deduper, np.hstack((one, one + 3 / 32768)).astype(np.float32), 100)
     assert len(lanes[1]) == 1000
     assert deduper.duplicates() == []
@@ -58,7 +58,7 @@ def test_each_lane_is_delivered_from_where_it_parts(parting, size):
     block = np.stack([first] * (1 + len(parting)), axis=1)
     for lane, position in enumerate(parting, start=1):
         block[position:, lane] += 0.01
-    deduper = LaneDeduper(block.shape[1])
+    deduper = DuplicateChannelFilter(block.shape[1])
     lanes = run(deduper, block, size)
     np.testing.assert_array_equal(lanes[0], first)
     assert deduper.starts[0] == 0
@@ -71,13 +71,13 @@ def test_each_lane_is_delivered_from_where_it_parts(parting, size):
 
 
 def test_an_empty_block_changes_nothing():
-    deduper = LaneDeduper(2)
+    deduper = DuplicateChannelFilter(2)
     assert [len(lane) for lane in deduper.push(np.zeros((0, 2), np.float32))] == [0, 0]
     assert deduper.duplicates() == [1]
 
 
 def test_a_lane_that_parted_stays_apart_in_silence():
-    deduper = LaneDeduper(2)
+    deduper = DuplicateChannelFilter(2)
     deduper.push(noise(100, 2))
     assert len(deduper.push(np.zeros((50, 2), np.float32))[1]) == 50
 
@@ -91,5 +91,5 @@ def test_mix_is_the_mean_and_a_channel_is_itself():
 
 def test_a_channel_that_is_not_there_is_named():
     with pytest.raises(InputError, match=r"no channel 2: the recording has 2 channels.*0 to 1"):
-        lanes_of(2, 2)
-    assert [lanes_of(2, choice) for choice in ("mix", "split", 1)] == [1, 2, 1]
+        channels_of(2, 2)
+    assert [channels_of(2, choice) for choice in ("mix", "split", 1)] == [1, 2, 1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from asrcli.audio.channels import LaneDeduper
+from asrcli.audio.channels import DuplicateChannelFilter
 from asrcli.errors import AudioDecodeError, EmptyInputError
 
 
@@ -58,7 +58,7 @@ def test_the_channels_of_an_m4a_speak_in_turn(odd, decode):
     lanes = decode(odd / "8_Channel_ID.m4a", channels="split").lanes
     peaks = np.abs(lanes).argmax(axis=0)
     assert len(set(peaks // 4000)) >= 6
-    deduper = LaneDeduper(8)
+    deduper = DuplicateChannelFilter(8)
     deduper.push(lanes)
     assert deduper.duplicates() == []
 

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asrcli.audio import MEDIA_SUFFIXES, claims, mpeg, ogg
-from asrcli.audio.sniff import decoder_for, index_at_end, not_audio, wav_header
+from asrcli.audio import MEDIA_SUFFIXES
+from asrcli.audio.containers import declared_size, mpeg, ogg
+from asrcli.audio.containers.sniff import decoder_for, index_at_end, not_audio, wav_header
 
 MAGIC = [
     b"RIFF",
@@ -49,7 +50,7 @@ def test_no_bytes_confuse_it(head):
     found = mpeg.summary(reader(head))
     assert found is None or isinstance(mpeg.walk(reader(head), found).unbroken, bool)
     assert isinstance(ogg.walk(reader(head)).single, bool)
-    claim = claims.claim(reader(head))
+    claim = declared_size.declared_size(reader(head))
     assert claim is None or 0 <= claim.lacking(len(head)) <= 1
 
 

@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from asrcli.audio.ffmpeg_process import find_ffmpeg
+from asrcli.audio.ffmpeg.process import find_ffmpeg
 from asrcli.formats import FORMATS, format_of, transcript_schema
 from asrcli.options import CueOptions
 from asrcli.text.cues import shape

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from asrcli.audio.containers.sniff import WavHeader, wav_header
 from asrcli.audio.resample import Resampler
-from asrcli.audio.sniff import WavHeader, wav_header
 from asrcli.audio.types import SAMPLE_RATE, Samples
 
 #: the longest header a WAV stream may begin with; metadata before "data" is skipped within it

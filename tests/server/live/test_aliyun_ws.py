@@ -10,7 +10,7 @@ import time
 import pytest
 import soundfile
 
-from asrcli.audio.ffmpeg_process import find_ffmpeg
+from asrcli.audio.ffmpeg.process import find_ffmpeg
 
 from .conftest import pcm, plain, silence
 

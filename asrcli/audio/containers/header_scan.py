@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from asrcli.audio import claims, mpeg, ogg
+from asrcli.audio.containers import declared_size, mpeg, ogg
 
 #: gives up to `size` bytes from a position of the file: (size, position)
 Read = Callable[[int, int], bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class HeaderScan:
     """What is known of a file."""
 
     #: libsndfile will read all of it. It stops where an MP3 was cut, damaged, joined from several (and its MP3 decoder
@@ -29,7 +29,7 @@ class Survey:
     warnings: tuple[str, ...] = ()
 
 
-def survey(read: Read, size: int, *, thorough: bool) -> Survey:
+def scan_headers(read: Read, size: int, *, thorough: bool) -> HeaderScan:
     """Look at the headers.
 
     Args:
@@ -38,41 +38,41 @@ def survey(read: Read, size: int, *, thorough: bool) -> Survey:
         thorough: look at all headers of a compressed file, not only at the first: some 20,000 x real time.
     """
     if read(4, 0) == b"OggS":
-        return _ogg(read) if thorough else Survey()
+        return _ogg(read) if thorough else HeaderScan()
     found = mpeg.summary(read)
     if found is not None:
         return _mp3(read, size, found, thorough=thorough)
-    claim = claims.claim(read)
-    return Survey(lacking=claim.lacking(size) if claim else 0.0)
+    claim = declared_size.declared_size(read)
+    return HeaderScan(lacking=claim.lacking(size) if claim else 0.0)
 
 
-def claimed(head: bytes) -> claims.Claim | None:
+def size_declared_in(head: bytes) -> declared_size.DeclaredSize | None:
     """The bytes that a stream should have, as far as its head tells."""
     read = _within(head)
     found = mpeg.summary(read)
     if found is None:
-        return claims.claim(read)
-    return claims.Claim(found.offset, found.claimed) if found.claimed else None
+        return declared_size.declared_size(read)
+    return declared_size.DeclaredSize(found.offset, found.claimed) if found.claimed else None
 
 
 def _within(data: bytes) -> Read:
     return lambda size, position: data[position : position + size]
 
 
-def _ogg(read: Read) -> Survey:
+def _ogg(read: Read) -> HeaderScan:
     pages = ogg.walk(read)
     lost = () if pages.ended else ("perhaps truncated: the file lacks its end mark",)
-    return Survey(whole=pages.single, warnings=lost)
+    return HeaderScan(whole=pages.single, warnings=lost)
 
 
-def _mp3(read: Read, size: int, found: mpeg.Mp3Summary, *, thorough: bool) -> Survey:
+def _mp3(read: Read, size: int, found: mpeg.Mp3Summary, *, thorough: bool) -> HeaderScan:
     fits = mpeg.fits(found, size)
     if not thorough:
         known = found.count is not None or found.constant
-        return Survey(whole=fits, length="header" if known else "unknown")
+        return HeaderScan(whole=fits, length="header" if known else "unknown")
     frames = mpeg.walk(read, found)
     cut = frames.unbroken and not frames.ended and found.claimed is None  # where a tag counts, the decoder will tell
-    return Survey(
+    return HeaderScan(
         whole=fits and frames.unbroken and frames.told_by(found),
         streams=True,
         length="header" if found.count is not None else frames.count * found.frame,

@@ -16,10 +16,10 @@ from typing import IO, Any
 import ffmpeg
 
 from asrcli.audio.channels import no_channel
-from asrcli.audio.feeding import Feeder
-from asrcli.audio.ffmpeg_log import FfmpegLog
+from asrcli.audio.containers.sniff import wav_header
+from asrcli.audio.ffmpeg.log import FfmpegLog
 from asrcli.audio.readers import PcmReader, check_form
-from asrcli.audio.sniff import wav_header
+from asrcli.audio.stream_pump import StreamPump
 from asrcli.audio.types import SAMPLE_RATE, AudioInfo, Samples
 from asrcli.errors import AsrcliError, AudioDecodeError, FfmpegMissingError, InputError
 from asrcli.options import AudioOptions
@@ -174,7 +174,7 @@ class FfmpegReader:
         options: AudioOptions,
         *,
         seek: float = 0.0,
-        feeder: Feeder | None = None,
+        feeder: StreamPump | None = None,
         lacking: Callable[[], float] = lambda: 0.0,
     ) -> None:
         """Start ffmpeg and wait for its first samples.

@@ -39,7 +39,7 @@ def _broken(error: Exception) -> InputError:
     return InputError(f"The stream broke off ({error}).", "Send it again.")
 
 
-class Feeder:
+class StreamPump:
     """Copies a stream into a decoder's pipe, in a thread of its own, no faster than the decoder reads."""
 
     def __init__(self, head: bytes, stream: BinaryIO, *, owned: bool = False) -> None:

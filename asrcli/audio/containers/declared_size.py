@@ -25,7 +25,7 @@ _ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class DeclaredSize:
     """Bytes that a header speaks of."""
 
     #: where they begin
@@ -38,7 +38,7 @@ class Claim:
         return max(0.0, 1 - max(0, file_size - self.offset) / self.size)
 
 
-def claim(read: Read) -> Claim | None:
+def declared_size(read: Read) -> DeclaredSize | None:
     """The bytes of sound that the header claims; None where it does not say, or says what cannot be.
 
     Knows WAV (RIFF, RIFX, RF64, BW64), Wave64, AIFF, AU, CAF, NIST sphere, and the file sizes of AVI and ASF.
@@ -66,7 +66,7 @@ def _chunks(
         position += size + (size % 2 if width == 4 else 0)
 
 
-def _wav(read: Read) -> Claim | None:
+def _wav(read: Read) -> DeclaredSize | None:
     order: Literal["little", "big"] = "big" if read(4, 0) == b"RIFX" else "little"
     large = 0
     for name, body, size in _chunks(read, 12, order):
@@ -77,7 +77,7 @@ def _wav(read: Read) -> Claim | None:
     return None
 
 
-def _w64(read: Read) -> Claim | None:
+def _w64(read: Read) -> DeclaredSize | None:
     position = 40
     for _ in range(_CHUNKS):
         header = read(24, position)
@@ -90,26 +90,26 @@ def _w64(read: Read) -> Claim | None:
     return None
 
 
-def _aiff(read: Read) -> Claim | None:
+def _aiff(read: Read) -> DeclaredSize | None:
     for name, body, size in _chunks(read, 12, "big"):
         if name == b"SSND":  # the sound follows two numbers that align it
             return _known(body + 8, size - 8, _LONGEST_32)
     return None
 
 
-def _au(read: Read) -> Claim | None:
+def _au(read: Read) -> DeclaredSize | None:
     header = read(12, 0)
     return _known(int.from_bytes(header[4:8], "big"), int.from_bytes(header[8:], "big"), _LONGEST_32)
 
 
-def _caf(read: Read) -> Claim | None:
+def _caf(read: Read) -> DeclaredSize | None:
     for name, body, size in _chunks(read, 8, "big", width=8):
         if name == b"data":  # the sound follows the number of its edits
             return _known(body + 4, size - 4)
     return None
 
 
-def _sphere(read: Read) -> Claim | None:
+def _sphere(read: Read) -> DeclaredSize | None:
     fields = {}
     for line in read(1024, 0).decode("ascii", "replace").splitlines()[2:]:
         name, _, value = line.partition(" ")
@@ -125,7 +125,7 @@ def _sphere(read: Read) -> Claim | None:
         return None
 
 
-def _avi(read: Read) -> Claim | None:
+def _avi(read: Read) -> DeclaredSize | None:
     """All bytes: long films are several RIFF pieces in a row."""
     end = 0
     for _ in range(_CHUNKS):
@@ -134,10 +134,10 @@ def _avi(read: Read) -> Claim | None:
         if header[:4] != b"RIFF" or not 0 < size < _LONGEST_32:
             break
         end += 8 + size + size % 2
-    return Claim(0, end)
+    return DeclaredSize(0, end)
 
 
-def _asf(read: Read) -> Claim | None:
+def _asf(read: Read) -> DeclaredSize | None:
     """All bytes, which the File Properties count unless the file was broadcast."""
     position = 30
     for _ in range(_CHUNKS):
@@ -152,11 +152,11 @@ def _asf(read: Read) -> Claim | None:
     return None
 
 
-def _known(offset: int, size: int, longest: int = _LONGEST_64) -> Claim | None:
-    return Claim(offset, size) if 0 < size < longest else None
+def _known(offset: int, size: int, longest: int = _LONGEST_64) -> DeclaredSize | None:
+    return DeclaredSize(offset, size) if 0 < size < longest else None
 
 
-_CONTAINERS: tuple[tuple[int, bytes, Callable[[Read], Claim | None]], ...] = (
+_CONTAINERS: tuple[tuple[int, bytes, Callable[[Read], DeclaredSize | None]], ...] = (
     (8, b"WAVE", _wav),
     (0, b"riff\x2e\x91\xcf\x11", _w64),
     (8, b"AIFF", _aiff),
