@@ -109,7 +109,7 @@ class CancelledError(AsrcliError):
 
 
 @dataclass(slots=True)
-class _Lane:
+class _Channel:
     """One channel on its way: what was cut, what the engine still owes, what stands."""
 
     segmenter: Segmenter
@@ -173,12 +173,12 @@ def transcribe(
         CancelledError: `cancelled` said so.
     """
     with open_audio(source, options.audio) as stream:
-        work = _Work(stream, resources, options, listener or _Silent(), cancelled)
+        work = _Transcription(stream, resources, options, listener or _Silent(), cancelled)
         work.read(source.name)
     return work.finish(source.name)
 
 
-class _Work:
+class _Transcription:
     """The state of one input on its way through."""
 
     def __init__(
@@ -200,7 +200,7 @@ class _Work:
         self._lanes = [self._new_lane(channel if split else None) for channel in range(stream.lanes)]
         self._tracker = resources.new_tracker() if resources.new_tracker and not split else None
 
-    def _new_lane(self, channel: int | None) -> _Lane:
+    def _new_lane(self, channel: int | None) -> _Channel:
         options, resources = self._options, self._resources
         finder = None
         if resources.identify is not None and options.recognition.language is None:
@@ -208,7 +208,7 @@ class _Work:
                 resources.identify, resources.languages, per_chunk=options.identification.per_chunk
             )
         segmenter = Segmenter(options.vad, resources.backend.window)
-        return _Lane(segmenter, Assembler(language=options.recognition.language), channel, finder)
+        return _Channel(segmenter, Assembler(language=options.recognition.language), channel, finder)
 
     def read(self, name: str) -> None:
         """Read the recording to its end and hand all its speech to the engine."""
@@ -241,7 +241,7 @@ class _Work:
             if not lane.owed:
                 lane.heard = self._position
 
-    def _submit(self, lane: _Lane, chunks: Sequence[Chunk], *, last: bool = False) -> None:
+    def _submit(self, lane: _Channel, chunks: Sequence[Chunk], *, last: bool = False) -> None:
         request = self._options.recognition
         if lane.finder is None:
             ready = [(chunk, request) for chunk in chunks]
@@ -254,12 +254,12 @@ class _Work:
             # The samples are the engine's now; what assembling needs are the positions.
             lane.owed.append((chunk.without_samples(), future))
 
-    def _report(self, lane: _Lane, segments: Iterator[Segment]) -> None:
+    def _report(self, lane: _Channel, segments: Iterator[Segment]) -> None:
         for segment in segments:
             self._listener.recognised(self._in_file_time(lane, segment))
         self._listener.heard(min(lane.heard for lane in self._lanes) / SAMPLE_RATE)
 
-    def _in_file_time(self, lane: _Lane, segment: Segment) -> Segment:
+    def _in_file_time(self, lane: _Channel, segment: Segment) -> Segment:
         late = self._dedupe.starts[lane.channel] if self._dedupe and lane.channel is not None else 0
         shift = self._stream.offset + late / SAMPLE_RATE
         words = tuple(replace(word, start=word.start + shift, end=word.end + shift) for word in segment.words)

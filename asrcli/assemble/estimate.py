@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asrcli.assemble.sentences import Ending, ending
-from asrcli.assemble.words import Spelling
+from asrcli.assemble.words import UntimedWord
 from asrcli.script import is_clustered, is_ideograph, is_letter, is_mark
 
 Floats = npt.NDArray[np.float64]
@@ -48,7 +48,7 @@ _PER_IDEOGRAPH, _PER_CLUSTER, _PER_DIGIT = 0.22, 0.16, 0.30
 _VOWELS = re.compile(r"[aeiouyàáâãäåæèéêëìíîïòóôõöøùúûüýœаеёиоуыэюяαεηιουω]+")
 
 
-def estimate_times(words: Sequence[Spelling], spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+def estimate_times(words: Sequence[UntimedWord], spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     """Where each word lies, (start, end) in seconds.
 
     Args:
@@ -60,7 +60,7 @@ def estimate_times(words: Sequence[Spelling], spans: Sequence[tuple[float, float
     """
     weights = np.array([spoken_length(word.text) for word in words])
     times: list[tuple[float, float]] = []
-    for first, last, low, high in _Deal(words, weights, spans).groups():
+    for first, last, low, high in _AlignmentDP(words, weights, spans).groups():
         times += _share(weights[first:last], spans[low:high])
     return times
 
@@ -86,10 +86,10 @@ def spoken_length(text: str) -> float:
     return length
 
 
-class _Deal:
+class _AlignmentDP:
     """The dynamic programme. `_best[span][word]` is the least cost of laying the first words on the first spans."""
 
-    def __init__(self, words: Sequence[Spelling], weights: Floats, spans: Sequence[tuple[float, float]]) -> None:
+    def __init__(self, words: Sequence[UntimedWord], weights: Floats, spans: Sequence[tuple[float, float]]) -> None:
         self._words, self._spans = len(words), len(spans)
         lengths = np.array([end - start for start, end in spans])
         self._lengths = lengths
@@ -159,7 +159,7 @@ class _Deal:
         return groups[::-1]
 
 
-def _with_next(words: Sequence[Spelling]) -> list[tuple[Spelling, str]]:
+def _with_next(words: Sequence[UntimedWord]) -> list[tuple[UntimedWord, str]]:
     return list(zip(words, [*(word.text for word in words[1:]), ""], strict=True))
 
 

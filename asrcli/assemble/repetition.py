@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Sequence
 
 from asrcli.assemble.estimate import spoken_length
-from asrcli.assemble.words import Spelling
+from asrcli.assemble.words import UntimedWord
 from asrcli.script import is_letter
 
 #: the longest phrase looked for, words
@@ -28,7 +28,7 @@ _COMPRESSION = 2.4
 _LONG_WORD = 40
 
 
-def trim_loops(words: Sequence[Spelling], seconds: float) -> tuple[list[Spelling], list[str]]:
+def trim_loops(words: Sequence[UntimedWord], seconds: float) -> tuple[list[UntimedWord], list[str]]:
     """Cut loops to their first round.
 
     Args:
@@ -38,7 +38,7 @@ def trim_loops(words: Sequence[Spelling], seconds: float) -> tuple[list[Spelling
     Returns:
         the words that stay, and for each loop the phrase that was repeated.
     """
-    kept: list[Spelling] = []
+    kept: list[UntimedWord] = []
     loops: list[str] = []
     patience = _PATIENCE if sum(spoken_length(word.text) for word in words) <= _FASTEST * seconds else 1
     words = [_trim_word(word, loops, patience) for word in words]
@@ -67,7 +67,7 @@ def _loop_at(keys: Sequence[str], at: int, patience: int) -> tuple[int, int]:
     return 0, 0
 
 
-def _trim_word(word: Spelling, loops: list[str], patience: int) -> Spelling:
+def _trim_word(word: UntimedWord, loops: list[str], patience: int) -> UntimedWord:
     """A loop without spaces, "hahahahaha...": two rounds of it."""
     text = word.text
     if len(text) <= patience * _LONG_WORD or _compression(text) <= _COMPRESSION:
@@ -75,7 +75,7 @@ def _trim_word(word: Spelling, loops: list[str], patience: int) -> Spelling:
     for period in range(1, len(text) // 8):
         if text[period : 8 * period] == text[: 7 * period]:
             loops.append(text[:period])
-            return Spelling(text[: 2 * period], word.space_before)
+            return UntimedWord(text[: 2 * period], word.space_before)
     return word
 
 

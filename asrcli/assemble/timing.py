@@ -8,8 +8,8 @@ from itertools import groupby
 
 from asrcli.assemble.estimate import estimate_times, spoken_length
 from asrcli.assemble.pauses import speech_spans
-from asrcli.assemble.tokens import Timed, place_words
-from asrcli.assemble.words import Spelling
+from asrcli.assemble.tokens import TimedToken, place_words
+from asrcli.assemble.words import UntimedWord
 from asrcli.audio.types import SAMPLE_RATE
 from asrcli.backends.types import Hypothesis
 from asrcli.transcript import Word
@@ -19,7 +19,7 @@ from asrcli.vad.types import Chunk
 _SHORTEST = 0.02
 
 
-def time_words(chunk: Chunk, hypothesis: Hypothesis, spellings: Sequence[Spelling]) -> list[Word]:
+def time_words(chunk: Chunk, hypothesis: Hypothesis, spellings: Sequence[UntimedWord]) -> list[Word]:
     """The words of a chunk in stream time: ordered, not overlapping, within the chunk."""
     if not spellings:
         return []
@@ -39,7 +39,7 @@ def _length(chunk: Chunk) -> float:
     return (chunk.end - chunk.start) / SAMPLE_RATE
 
 
-def _fill(spellings: Sequence[Spelling], placed: Sequence[Timed], length: float) -> list[tuple[float, float]]:
+def _fill(spellings: Sequence[UntimedWord], placed: Sequence[TimedToken], length: float) -> list[tuple[float, float]]:
     """Places for the words that no token spoke for: between their neighbours, in proportion to their length."""
     times: list[tuple[float, float]] = []
     known = [replace(timed, end=timed.start if timed.end is None else timed.end) for timed in placed]
@@ -57,7 +57,7 @@ def _fill(spellings: Sequence[Spelling], placed: Sequence[Timed], length: float)
     return times
 
 
-def _divide(spellings: Sequence[Spelling], low: float, high: float) -> list[tuple[float, float]]:
+def _divide(spellings: Sequence[UntimedWord], low: float, high: float) -> list[tuple[float, float]]:
     weights = [spoken_length(spelling.text) for spelling in spellings]
     # A gap of many seconds is silence, not one slow word.
     room = min(high - low, 2 * sum(weights))

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from asrcli.assemble.words import Spelling
+from asrcli.assemble.words import UntimedWord
 from asrcli.backends.types import Token
 from asrcli.script import is_letter
 
@@ -24,7 +24,7 @@ _TAG = re.compile(r"^<[^<>]*>$")
 
 
 @dataclass(frozen=True, slots=True)
-class Timed:
+class TimedToken:
     """Where a word lies, in seconds from the chunk's start; None where no token speaks for it."""
 
     start: float | None = None
@@ -32,22 +32,22 @@ class Timed:
     confidence: float | None = None
 
 
-def place_words(words: Sequence[Spelling], tokens: Sequence[Token]) -> list[Timed]:
+def place_words(words: Sequence[UntimedWord], tokens: Sequence[Token]) -> list[TimedToken]:
     """Times and confidence of each word from tokens, of which all have a start or none has."""
     owners = _owners(words, tokens)
     ends = _ends(tokens)
     placed = []
     for owned in owners:
         if not owned:
-            placed.append(Timed())
+            placed.append(TimedToken())
             continue
         logprobs = [value for index in owned if (value := tokens[index].logprob) is not None]
         confidence = min(math.exp(sum(logprobs) / len(logprobs)), 1.0) if logprobs else None
-        placed.append(Timed(tokens[owned[0]].start, ends[owned[-1]], confidence))
+        placed.append(TimedToken(tokens[owned[0]].start, ends[owned[-1]], confidence))
     return placed
 
 
-def _owners(words: Sequence[Spelling], tokens: Sequence[Token]) -> list[list[int]]:
+def _owners(words: Sequence[UntimedWord], tokens: Sequence[Token]) -> list[list[int]]:
     """For each word the tokens that it is made of."""
     spoken = [(letter, index) for index, text in enumerate(_texts(tokens)) for letter in _letters(text)]
     written = [(letter, index) for index, word in enumerate(words) for letter in _letters(word.text)]

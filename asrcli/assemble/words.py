@@ -26,14 +26,14 @@ _DASHES = frozenset({"-", "–", "—"})
 
 
 @dataclass(frozen=True, slots=True)
-class Spelling:
+class UntimedWord:
     """A word as it is written, not yet placed in time."""
 
     text: str
     space_before: bool = True
 
 
-def split_words(text: str) -> list[Spelling]:
+def split_words(text: str) -> list[UntimedWord]:
     """The words of a text; none if it holds no letter or digit at all."""
     if not any(map(is_letter, text)):
         return []
@@ -47,7 +47,7 @@ class _Splitter:
     """Builds words character by character."""
 
     def __init__(self) -> None:
-        self._words: list[Spelling] = []
+        self._words: list[UntimedWord] = []
         #: opening punctuation that waits for its word
         self._prefix = ""
         self._prefix_spaced = False
@@ -77,7 +77,7 @@ class _Splitter:
             self._quotes += char == '"'
         self._end_word()
 
-    def finish(self) -> list[Spelling]:
+    def finish(self) -> list[UntimedWord]:
         """All words; what was opened and never followed by a word goes with the last."""
         if self._prefix:
             self._append(self._prefix, spaced=self._prefix_spaced)
@@ -139,12 +139,12 @@ class _Splitter:
     def _append(self, text: str, *, spaced: bool) -> None:
         last = self._words[-1]
         space = " " if spaced and not (is_spaceless(last.text[-1]) or is_spaceless(text[0])) else ""
-        self._words[-1] = Spelling(last.text + space + text, last.space_before)
+        self._words[-1] = UntimedWord(last.text + space + text, last.space_before)
 
     def _end_word(self) -> None:
         if not self._word:
             return
         before = self._words[-1].text[-1] if self._words else ""
         spaced = self._spaced and not (before and is_spaceless(before) and is_spaceless(self._word[0]))
-        self._words.append(Spelling(self._word, space_before=spaced))
+        self._words.append(UntimedWord(self._word, space_before=spaced))
         self._word = ""

@@ -15,8 +15,8 @@ from asrcli.cli.command import examples, takes
 if TYPE_CHECKING:
     from asrcli.cli.console import Console
     from asrcli.evaluate.cues import CueStatistics
-    from asrcli.evaluate.judging import Rules, Verdict
     from asrcli.evaluate.pairing import Pairing
+    from asrcli.evaluate.scoring import FileScore, ScoringOptions
     from asrcli.evaluate.words import Step, TextScore
 
 #: units shown around an error, so that its place can be found
@@ -81,10 +81,10 @@ def evaluate(ctx: typer.Context, arguments: Arguments) -> int:
 
     Exit code 1: some results could not be judged by what was given.
     """
-    from asrcli.evaluate.judging import Rules, judge_file, left_over, pool, to_dict
     from asrcli.evaluate.reading import read_reference_turns, read_references
+    from asrcli.evaluate.scoring import ScoringOptions, left_over, pool, score_file, to_dict
 
-    rules = Rules(
+    rules = ScoringOptions(
         language=arguments.language,
         unit=None if arguments.unit == "auto" else arguments.unit,
         normalise=arguments.normalise,
@@ -93,7 +93,7 @@ def evaluate(ctx: typer.Context, arguments: Arguments) -> int:
     references = None if arguments.reference is None else read_references(arguments.reference)
     turns = None if arguments.rttm is None else read_reference_turns(arguments.rttm)
     paths = list(_files(arguments.results))
-    verdicts = [judge_file(path, rules, references=references, turns=turns, alone=len(paths) == 1) for path in paths]
+    verdicts = [score_file(path, rules, references=references, turns=turns, alone=len(paths) == 1) for path in paths]
     # One result out of many references is asked about on purpose; a folder should hold them all.
     left = left_over(verdicts, references, turns) if any(path.is_dir() for path in arguments.results) else []
     if arguments.as_json:
@@ -123,7 +123,9 @@ def _files(paths: list[Path]) -> Iterator[Path]:
         yield from found
 
 
-def _print(verdicts: list[Verdict], pooled: dict[str, Any], rules: Rules, console: Console, *, alignment: bool) -> None:
+def _print(
+    verdicts: list[FileScore], pooled: dict[str, Any], rules: ScoringOptions, console: Console, *, alignment: bool
+) -> None:
     for verdict in verdicts:
         print(console.style(verdict.path, "bold", stdout=True))
         if verdict.text is not None:
@@ -163,7 +165,7 @@ def _print_line(name: str, figures: dict[str, Any], note: str = "") -> None:
     print(f"  {name}  {shown}  {', '.join(parts)}{f' ({note})' if note else ''}")
 
 
-def _print_cues(cues: CueStatistics, rules: Rules) -> None:
+def _print_cues(cues: CueStatistics, rules: ScoringOptions) -> None:
     limits = rules.limits
     print(
         f"  cues {cues.cues}: {cues.cps:.1f} characters/s (at most {cues.cps_max:.1f}), "

@@ -24,7 +24,7 @@ _MARKUP = re.compile(r"</?[a-zA-Z][^<>]*>|\{\\[^{}]*\}|\u2060")
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class HypothesisText:
     """What one file says. None: its format does not hold it."""
 
     path: str
@@ -44,7 +44,7 @@ class Reference:
     language: str | None = None
 
 
-def read_hypothesis(path: Path, limits: CueOptions) -> Judged:
+def read_hypothesis(path: Path, limits: CueOptions) -> HypothesisText:
     """Read a result, of this program or another.
 
     A JSON transcript has no cues of its own; those that `--format srt` would make of it stand for them.
@@ -62,11 +62,11 @@ def read_hypothesis(path: Path, limits: CueOptions) -> Judged:
     if suffix == ".json":
         return _transcript(path, text, limits)
     if suffix == ".rttm":
-        return Judged(str(path), names, turns=tuple(_only(read_rttm(text, str(path)), path, names)))
+        return HypothesisText(str(path), names, turns=tuple(_only(read_rttm(text, str(path)), path, names)))
     if suffix == ".txt":
-        return Judged(str(path), names, text=text)
+        return HypothesisText(str(path), names, text=text)
     cues = tuple(_srt(text, path) if suffix == ".srt" else _vtt(text, path))
-    return Judged(str(path), names, text="\n".join(line for cue in cues for line in cue.lines), cues=cues)
+    return HypothesisText(str(path), names, text="\n".join(line for cue in cues for line in cue.lines), cues=cues)
 
 
 def read_references(path: Path) -> References[Reference]:
@@ -117,7 +117,7 @@ def _table(path: Path) -> Iterable[tuple[str, Reference]]:
         yield row["file"], Reference(row["text"], row.get("language") or None)
 
 
-def _transcript(path: Path, text: str, limits: CueOptions) -> Judged:
+def _transcript(path: Path, text: str, limits: CueOptions) -> HypothesisText:
     from asrcli.text.cues import shape
 
     try:
@@ -127,7 +127,7 @@ def _transcript(path: Path, text: str, limits: CueOptions) -> Judged:
             f"{path} is not a transcript of this program ({error}).", "Make one with --format json."
         ) from None
     cues = (PlainCue(cue.start, cue.end, tuple(line.text for line in cue.lines)) for cue in shape(transcript, limits))
-    return Judged(
+    return HypothesisText(
         str(path),
         (transcript.source, _bare(Path(transcript.source)), _bare(path)),
         text=transcript.text,

@@ -22,7 +22,7 @@ _GRAPHS = (".onnx", ".ort")
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class ModelLayout:
     """A set of file names that speaks for one or several types."""
 
     #: logical name -> what the file's name (lower case, without ".int8", ".onnx", ...) must match
@@ -35,17 +35,17 @@ class Layout:
 
 # The most telling first: the first layout whose files are all there is taken.
 _LAYOUTS = (
-    Layout(
+    ModelLayout(
         {"encoder_adaptor": "encoder_adaptor", "llm": "llm", "embedding": "embedding"},
         ("funasr_nano",),
         {"tokenizer": "vocab.json"},
     ),
-    Layout(
+    ModelLayout(
         {"conv_frontend": "conv_frontend", "encoder": "encoder", "decoder": "decoder"},
         ("qwen3_asr",),
         {"tokenizer": "vocab.json"},
     ),
-    Layout(
+    ModelLayout(
         {
             "preprocessor": "preprocess(or)?",
             "encoder": "encoder?",
@@ -55,17 +55,17 @@ _LAYOUTS = (
         },
         ("moonshine",),
     ),
-    Layout({"encoder": "encoder_model", "decoder": "decoder_model_merged", "tokens": "tokens"}, ("moonshine_v2",)),
-    Layout(
+    ModelLayout({"encoder": "encoder_model", "decoder": "decoder_model_merged", "tokens": "tokens"}, ("moonshine_v2",)),
+    ModelLayout(
         {"encoder": r"encoder(-.*)?", "decoder": r"decoder(-.*)?", "joiner": r"joiner(-.*)?", "tokens": "tokens"},
         ("transducer", "nemo_transducer", "online_transducer"),
     ),
-    Layout({"encoder": r".+-encoder", "decoder": r".+-decoder", "tokens": r".+-tokens"}, ("whisper",)),
-    Layout(
+    ModelLayout({"encoder": r".+-encoder", "decoder": r".+-decoder", "tokens": r".+-tokens"}, ("whisper",)),
+    ModelLayout(
         {"encoder": "encoder", "decoder": "decoder", "tokens": "tokens"},
         ("canary", "fire_red_asr", "cohere_transcribe", "online_paraformer"),
     ),
-    Layout(
+    ModelLayout(
         {"model": r"model(-.*)?|ctc-.*", "tokens": "tokens"},
         (
             "sense_voice", "paraformer", "nemo_ctc", "zipformer_ctc", "telespeech_ctc", "dolphin_ctc", "wenet_ctc",
@@ -212,7 +212,7 @@ def _stems(folder: Path) -> dict[str, Path]:
     return {stem: path for stem, (_, path) in ranked.items()}
 
 
-def _match(folder: Path, stems: Mapping[str, Path], layout: Layout) -> dict[str, Path] | None:
+def _match(folder: Path, stems: Mapping[str, Path], layout: ModelLayout) -> dict[str, Path] | None:
     files: dict[str, Path] = {}
     for key, pattern in layout.files.items():
         wanted = (".txt",) if key == "tokens" else _GRAPHS

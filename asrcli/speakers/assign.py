@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, groupby
 
-from asrcli.speakers.shaping import merge_segments
+from asrcli.speakers.segment_merging import merge_segments
 from asrcli.transcript import Segment, Turn, Word, join_words
 
 #: what a change of speakers costs, in seconds of words against their turns

@@ -65,7 +65,7 @@ class Groups:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ClusterLimits:
     """How many voices there may be, and how far apart two are.
 
     Attributes:
@@ -80,7 +80,7 @@ class Wanted:
     least_speech: float = 0.0
 
 
-def find_voices(embeddings: Vectors, weights: npt.ArrayLike, window: npt.ArrayLike, wanted: Wanted) -> Vectors:
+def find_voices(embeddings: Vectors, weights: npt.ArrayLike, window: npt.ArrayLike, wanted: ClusterLimits) -> Vectors:
     """The voices among embeddings, as mean vectors of length 1, most speech first.
 
     Args:

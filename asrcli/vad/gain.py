@@ -18,7 +18,7 @@ _HALF_LIFE = 5.0
 _DECAY = 0.5 ** (WINDOW / SAMPLE_RATE / _HALF_LIFE)
 
 
-class Levelled:
+class GainNormalizer:
     """A detector that hears quiet streams amplified."""
 
     def __init__(self, detector: SpeechDetector) -> None:

@@ -7,7 +7,7 @@ from asrcli.options import VadOptions
 from asrcli.vad.types import Region
 
 
-class SpeechTracker:
+class HysteresisTracker:
     """Follows one stream. A stretch begins with the first window at `threshold` or above, and ends where the
     probability has stayed below `end_threshold` for `min_silence`; one shorter than `min_speech` never was.
 

@@ -12,7 +12,7 @@ from asrcli.options import VadOptions
 from asrcli.vad.buffer import SampleBuffer
 from asrcli.vad.detector import new_detector
 from asrcli.vad.packing import choose_cut
-from asrcli.vad.regions import SpeechTracker
+from asrcli.vad.regions import HysteresisTracker
 from asrcli.vad.types import LEVEL_HOP, WINDOW, Chunk, Region, SpeechDetector
 
 #: the shortest chunk limit that leaves room for a word and its padding, seconds
@@ -58,7 +58,7 @@ class Segmenter:
         self._max_gap = round(options.max_gap * SAMPLE_RATE)
         self._buffer = SampleBuffer()
         self._probabilities = SampleBuffer()
-        self._tracker = SpeechTracker(options, WINDOW)
+        self._tracker = HysteresisTracker(options, WINDOW)
         self._heard = 0
         #: stretches of speech not given out yet, without padding
         self._run: list[Region] = []

@@ -6,9 +6,9 @@ import pytest
 
 from asrcli.errors import InputError, UsageError
 from asrcli.evaluate.cues import PlainCue, cue_statistics
-from asrcli.evaluate.judging import Rules, judge_file, left_over, pool, to_dict
 from asrcli.evaluate.pairing import References
 from asrcli.evaluate.reading import Reference, read_hypothesis, read_reference_turns, read_references
+from asrcli.evaluate.scoring import ScoringOptions, left_over, pool, score_file, to_dict
 from asrcli.options import CueOptions
 from asrcli.transcript import Segment, Transcript, Turn, Word
 
@@ -88,7 +88,7 @@ def test_what_cannot_be_read_is_an_input_error(tmp_path, name):
         (tmp_path / name).write_text("SPEAKER 1 --> { nothing of the kind", encoding="utf-8")
     with pytest.raises(InputError):
         read_hypothesis(tmp_path / name, CueOptions())
-    verdict = judge_file(tmp_path / name, Rules())
+    verdict = score_file(tmp_path / name, ScoringOptions())
     assert verdict.problems
 
 
@@ -122,7 +122,7 @@ def test_results_and_references_in_trees_of_equal_names(tmp_path):
             (tmp_path / root / folder / "call.txt").write_text(text, encoding="utf-8")
     paths = sorted((tmp_path / "results").rglob("*.txt"))
     right = read_references(tmp_path / "right")
-    verdicts = [judge_file(path, Rules(), references=right) for path in paths]
+    verdicts = [score_file(path, ScoringOptions(), references=right) for path in paths]
     assert [verdict.right_text.name for verdict in verdicts] == ["mon/day/call", "tue/day/call"]
     assert pool(verdicts)["wer"]["rate"] == 0
     assert left_over(verdicts[:1], right, None) == ["tue/day/call"]
@@ -131,7 +131,7 @@ def test_results_and_references_in_trees_of_equal_names(tmp_path):
 def test_a_result_is_never_judged_by_one_of_several_that_fit(tmp_path):
     (tmp_path / "talk.txt").write_text("one two", encoding="utf-8")
     right = References([("a/talk.wav", Reference("one two")), ("b/talk.mp3", Reference("three"))])
-    verdict = judge_file(tmp_path / "talk.txt", Rules(), references=right, alone=True)
+    verdict = score_file(tmp_path / "talk.txt", ScoringOptions(), references=right, alone=True)
     assert verdict.text is None
     assert verdict.problems == ("several reference texts fit: a/talk.wav, b/talk.mp3.",)
     assert right.find(["b/talk"]).name == "b/talk.mp3"
@@ -155,15 +155,15 @@ def test_judging_files_and_pooling_them(tmp_path):
     references = read_references(tmp_path / "refs.tsv")
     turns = References([("talk", [Turn(1.0, 2.0, "Ada")])])
     names = ("talk.json", "other.txt", "zh.txt")
-    verdicts = [judge_file(tmp_path / name, Rules(collar=0), references=references) for name in names]
+    verdicts = [score_file(tmp_path / name, ScoringOptions(collar=0), references=references) for name in names]
     pooled = pool(verdicts)
     assert pooled["wer"] == {
         "rate": 0.33333, "reference": 6, "hits": 4, "substitutions": 2, "deletions": 0, "insertions": 0,
     }  # fmt: skip
     assert pooled["cer"]["rate"] == 0.5
-    judged = judge_file(tmp_path / "talk.json", Rules(collar=0), turns=turns)
+    judged = score_file(tmp_path / "talk.json", ScoringOptions(collar=0), turns=turns)
     assert judged.turns.der == 0.0
-    assert judge_file(tmp_path / "zh.txt", Rules(), turns=turns, references=References([])).problems == (
+    assert score_file(tmp_path / "zh.txt", ScoringOptions(), turns=turns, references=References([])).problems == (
         "no reference texts are called like it.",
         "no reference turns are called like it.",
     )

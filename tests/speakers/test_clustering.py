@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asrcli.speakers.clustering import Wanted, find_voices, merge_groups
+from asrcli.speakers.clustering import ClusterLimits, find_voices, merge_groups
 from asrcli.speakers.types import same_direction
 
-WANTED = Wanted(threshold=0.7)
+WANTED = ClusterLimits(threshold=0.7)
 
 
 def spoken(rng, count, *, voices=4, dimensions=64, spread=0.6):
@@ -82,11 +82,11 @@ def test_the_number_asked_for_is_kept():
     rng = np.random.default_rng(3)
     _, _, embeddings, window = spoken(rng, 60)
     weights = np.full(60, 5.0)
-    assert len(find_voices(embeddings, weights, window, Wanted(0.7, least=2, most=2))) == 2
-    assert len(find_voices(embeddings, weights, window, Wanted(0.7, least=6, most=6))) == 6
-    assert len(find_voices(embeddings, weights, window, Wanted(0.7, most=3))) == 3
-    assert len(find_voices(embeddings, weights, window, Wanted(0.7, least=5))) == 5
-    assert len(find_voices(embeddings[:2], weights[:2], window[:2], Wanted(0.7, least=5))) == 2
+    assert len(find_voices(embeddings, weights, window, ClusterLimits(0.7, least=2, most=2))) == 2
+    assert len(find_voices(embeddings, weights, window, ClusterLimits(0.7, least=6, most=6))) == 6
+    assert len(find_voices(embeddings, weights, window, ClusterLimits(0.7, most=3))) == 3
+    assert len(find_voices(embeddings, weights, window, ClusterLimits(0.7, least=5))) == 5
+    assert len(find_voices(embeddings[:2], weights[:2], window[:2], ClusterLimits(0.7, least=5))) == 2
 
 
 def test_a_ghost_takes_no_voice_s_place():
@@ -96,14 +96,16 @@ def test_a_ghost_takes_no_voice_s_place():
     embeddings = np.concatenate([embeddings, ghost])
     weights = np.append(np.full(61, 5.0), 0.5)
     window = np.arange(62)
-    for wanted in (Wanted(0.7, least_speech=2.0), Wanted(0.7, least=3, most=3, least_speech=2.0)):
+    for wanted in (ClusterLimits(0.7, least_speech=2.0), ClusterLimits(0.7, least=3, most=3, least_speech=2.0)):
         voices = find_voices(embeddings, weights, window, wanted)
         assert sorted(named(voices, centres)) == [0, 1, 2]
-    assert len(find_voices(embeddings, weights, window, Wanted(0.7))) == 4
+    assert len(find_voices(embeddings, weights, window, ClusterLimits(0.7))) == 4
     assert set(who) == {0, 1, 2}
 
 
-@pytest.mark.parametrize("wanted", [Wanted(0.5, least_speech=2.0), Wanted(0.5, least=4, most=4, least_speech=2.0)])
+@pytest.mark.parametrize(
+    "wanted", [ClusterLimits(0.5, least_speech=2.0), ClusterLimits(0.5, least=4, most=4, least_speech=2.0)]
+)
 def test_two_voices_at_once_are_no_third(wanted):
     """What segmentation took for one voice lies between two; somebody who says little, but alone, is a voice."""
     rng = np.random.default_rng(6)

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from asrcli.assemble.words import Spelling, split_words
+from asrcli.assemble.words import UntimedWord, split_words
 
 
 class StablePrefix:
     """What stands of a growing sentence. One a sentence."""
 
     def __init__(self) -> None:
-        self._stable: list[Spelling] = []
-        self._last: list[Spelling] = []
+        self._stable: list[UntimedWord] = []
+        self._last: list[UntimedWord] = []
 
     @property
     def stable(self) -> bool:
@@ -46,12 +46,12 @@ class StablePrefix:
         return (" " if self._stable and words and words[0].space_before else "") + join(words)
 
 
-def join(words: Sequence[Spelling]) -> str:
+def join(words: Sequence[UntimedWord]) -> str:
     """The running text."""
     return "".join((" " if i and word.space_before else "") + word.text for i, word in enumerate(words))
 
 
-def _common(one: Sequence[Spelling], two: Sequence[Spelling]) -> int:
+def _common(one: Sequence[UntimedWord], two: Sequence[UntimedWord]) -> int:
     count = 0
     for left, right in zip(one, two, strict=False):
         if _bare(left) != _bare(right):
@@ -60,6 +60,6 @@ def _common(one: Sequence[Spelling], two: Sequence[Spelling]) -> int:
     return count
 
 
-def _bare(word: Spelling) -> str:
+def _bare(word: UntimedWord) -> str:
     """A word without what a longer context changes most: case and punctuation."""
     return "".join(filter(str.isalnum, word.text)).casefold() or word.text

@@ -11,7 +11,7 @@ from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.options import VadOptions
 from asrcli.vad.buffer import SampleBuffer
 from asrcli.vad.detector import new_detector
-from asrcli.vad.regions import SpeechTracker
+from asrcli.vad.regions import HysteresisTracker
 from asrcli.vad.types import LEVEL_HOP, WINDOW, Chunk, Region, SpeechDetector
 
 #: a sentence that may go on for no more than this many seconds ends at the first short pause, and how short that is
@@ -83,7 +83,7 @@ class Endpointer:
         """
         self._options = options
         self._detector = detector or new_detector(VadOptions())
-        self._tracker = SpeechTracker(
+        self._tracker = HysteresisTracker(
             VadOptions(threshold=options.threshold, min_silence=max(options.silence, 0.1), min_speech=options.shortest),
             WINDOW,
         )

@@ -11,7 +11,7 @@ from asrcli.errors import InputError
 from asrcli.evaluate.cues import CueStatistics, cue_statistics
 from asrcli.evaluate.diarization import DiarizationErrors, score_turns
 from asrcli.evaluate.pairing import Found, Pairing, References
-from asrcli.evaluate.reading import Judged, Reference, read_hypothesis
+from asrcli.evaluate.reading import HypothesisText, Reference, read_hypothesis
 from asrcli.evaluate.words import TextErrors, TextScore, Unit, score_text
 from asrcli.options import CueOptions
 from asrcli.transcript import Turn
@@ -20,7 +20,7 @@ SCHEMA = "asrcli/evaluation/1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class ScoringOptions:
     """How results are judged."""
 
     #: for texts whose language neither the reference nor the result tells
@@ -34,7 +34,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class FileScore:
     """What was found of one file. None: nothing to judge it by, or the file does not hold it."""
 
     path: str
@@ -60,14 +60,14 @@ class Verdict:
         return out
 
 
-def judge_file(
+def score_file(
     path: Path,
-    rules: Rules,
+    rules: ScoringOptions,
     *,
     references: References[Reference] | None = None,
     turns: References[list[Turn]] | None = None,
     alone: bool = False,
-) -> Verdict:
+) -> FileScore:
     """Read a result and judge it, as `judge` does; what cannot be read is a verdict with that problem.
 
     Raises:
@@ -77,18 +77,18 @@ def judge_file(
     try:
         judged = read_hypothesis(path, rules.limits)
     except InputError as error:
-        return Verdict(str(path), problems=(str(error),))
-    return judge(judged, rules, references=references, turns=turns, alone=alone)
+        return FileScore(str(path), problems=(str(error),))
+    return score(judged, rules, references=references, turns=turns, alone=alone)
 
 
-def judge(
-    judged: Judged,
-    rules: Rules,
+def score(
+    judged: HypothesisText,
+    rules: ScoringOptions,
     *,
     references: References[Reference] | None = None,
     turns: References[list[Turn]] | None = None,
     alone: bool = False,
-) -> Verdict:
+) -> FileScore:
     """Judge one result.
 
     Args:
@@ -116,10 +116,10 @@ def judge(
         cues = cue_statistics(judged.cues, rules.limits)
     elif references is None and turns is None:
         problems.append("there is nothing to judge it by: see --reference and --rttm.")
-    return Verdict(judged.path, text, errors, right_text, right_turns, cues, tuple(problems))
+    return FileScore(judged.path, text, errors, right_text, right_turns, cues, tuple(problems))
 
 
-def pool(verdicts: Iterable[Verdict]) -> dict[str, Any]:
+def pool(verdicts: Iterable[FileScore]) -> dict[str, Any]:
     """Error rates over all files: errors and lengths are added up, so that long files count for more."""
     verdicts = list(verdicts)
     pooled: dict[str, Any] = {"files": len(verdicts)}
@@ -133,14 +133,14 @@ def pool(verdicts: Iterable[Verdict]) -> dict[str, Any]:
     return pooled
 
 
-def to_dict(verdicts: Sequence[Verdict], left: Sequence[str] = ()) -> dict[str, Any]:
+def to_dict(verdicts: Sequence[FileScore], left: Sequence[str] = ()) -> dict[str, Any]:
     """The versioned JSON form; `left` are the references of which there was no result."""
     out = {"schema": SCHEMA, "files": [verdict.to_dict() for verdict in verdicts], "pooled": pool(verdicts)}
     return {**out, "without_result": list(left)} if left else out
 
 
 def left_over(
-    verdicts: Iterable[Verdict], references: References[Reference] | None, turns: References[list[Turn]] | None
+    verdicts: Iterable[FileScore], references: References[Reference] | None, turns: References[list[Turn]] | None
 ) -> list[str]:
     """Names of the references of which there was no result."""
     verdicts = list(verdicts)
@@ -150,7 +150,7 @@ def left_over(
 
 
 def _find(
-    table: References[Found] | None, what: str, judged: Judged, problems: list[str], *, alone: bool
+    table: References[Found] | None, what: str, judged: HypothesisText, problems: list[str], *, alone: bool
 ) -> Pairing[Found] | None:
     """What a result is compared with; None, and a problem, where that is not known."""
     if table is None:
