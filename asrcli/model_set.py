@@ -11,12 +11,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asrcli.backends.check import abilities_of, check_language, languages_of, validate
+from asrcli.backends.check import capabilities_of, check_language, languages_of, validate
 from asrcli.errors import LanguageNotSupportedError, OptionNotSupportedError
 from asrcli.options import TextOptions, TranscribeOptions
 
 if TYPE_CHECKING:
-    from asrcli.backends.host import EngineHost
+    from asrcli.backends.process.engine_client import EngineClient
     from asrcli.backends.types import ModelSpec
     from asrcli.language_detection import Identify
     from asrcli.models.entry import Kind
@@ -63,14 +63,14 @@ class ModelSet:
         """Whether models beside the recogniser run in its engine process."""
         return self.punctuation is not None or self.identification is not None
 
-    def identify(self, host: EngineHost) -> Identify | None:
+    def identify(self, host: EngineClient) -> Identify | None:
         """Begin to load the model that tells languages."""
         if self.identification is None:
             return None
         host.load(_LANGUAGE, LANGUAGE_SERVICE, self.identification)
         return lambda samples: host.submit(_LANGUAGE, samples)
 
-    def steps(self, host: EngineHost | None) -> tuple[Step, ...]:
+    def steps(self, host: EngineClient | None) -> tuple[Step, ...]:
         """The text steps in order.
 
         Args:
@@ -173,7 +173,7 @@ def choose(spec: ModelSpec, options: TranscribeOptions, registry: Registry, get:
 
 def _fit(spec: ModelSpec, options: TranscribeOptions) -> TranscribeOptions:
     """Hotwords that are corrected afterwards are not asked of a model that takes none."""
-    if not options.recognition.hotwords or abilities_of(spec).hotwords != "none":
+    if not options.recognition.hotwords or capabilities_of(spec).hotwords != "none":
         return options
     if not options.text.corrections:
         raise OptionNotSupportedError(
@@ -190,7 +190,7 @@ def _identification(spec: ModelSpec, options: TranscribeOptions, registry: Regis
     if options.recognition.language is not None or len(languages_of(spec)) == 1:
         return None
     if asked.enabled:
-        if abilities_of(spec).tells_language and asked.model is None:
+        if capabilities_of(spec).detects_language and asked.model is None:
             return None
         return get(asked.model, "language-id")
     try:
@@ -202,7 +202,7 @@ def _identification(spec: ModelSpec, options: TranscribeOptions, registry: Regis
 
 
 def _punctuation(spec: ModelSpec, options: TranscribeOptions, registry: Registry, get: Get) -> ModelSpec | None:
-    wanted, row = options.text.punctuation, abilities_of(spec)
+    wanted, row = options.text.punctuation, capabilities_of(spec)
     if wanted is False:
         return None
     if wanted:
@@ -215,7 +215,7 @@ def _punctuation(spec: ModelSpec, options: TranscribeOptions, registry: Registry
 
 def _itn(spec: ModelSpec, options: TranscribeOptions, registry: Registry) -> tuple[Path | None, tuple[str, ...]]:
     """Where grammars are kept, if numbers are written as digits after recognition; notices."""
-    row, wanted = abilities_of(spec), options.text.itn
+    row, wanted = capabilities_of(spec), options.text.itn
     own = row.itn_option or any(spec.files.get(name) or spec.options.get(name) for name in ("rule_fsts", "rule_fars"))
     if not options.recognition.itn or wanted is False or own or (row.written and not wanted):
         return None, ()

@@ -12,10 +12,10 @@ from asrcli import pipeline
 from asrcli.audio.types import Source
 from asrcli.backends import backend_of, is_remote
 from asrcli.backends.check import languages_of, validate
-from asrcli.backends.child import Launch, default_jobs
-from asrcli.backends.host import EngineHost
+from asrcli.backends.process.engine_client import EngineClient
+from asrcli.backends.process.engine_process import PrestartedEngine, default_jobs
 from asrcli.backends.recognizer import ChunkRecognizer, load_recognizer
-from asrcli.backends.remote import DEFAULT_JOBS, RemoteRecognizer
+from asrcli.backends.remote.recognizer import DEFAULT_JOBS, RemoteRecognizer
 from asrcli.backends.types import ModelSpec
 from asrcli.model_set import ModelSet
 from asrcli.options import RecognitionOptions, TranscribeOptions
@@ -35,7 +35,7 @@ class Runtime:
         *,
         recognition: RecognitionOptions | None = None,
         jobs: int | None = None,
-        launched: Launch | None = None,
+        launched: PrestartedEngine | None = None,
     ) -> None:
         """Check what is asked against the model, start the engine, and begin to load.
 
@@ -60,9 +60,9 @@ class Runtime:
         self._options = models.options
         self.recognizer: ChunkRecognizer | RemoteRecognizer
         #: the engine process; None where a server does all that it would do
-        self.host = None if remote and not models.needs_engine else EngineHost(self.jobs, launched=launched)
+        self.host = None if remote and not models.needs_engine else EngineClient(self.jobs, launched=launched)
         # Segmentation of speakers holds the interpreter of its process: recognition goes on in another.
-        self._speaker_host = EngineHost(self.jobs) if models.speakers else None
+        self._speaker_host = EngineClient(self.jobs) if models.speakers else None
         try:
             if self.host is None or remote:
                 self.recognizer = RemoteRecognizer(self.spec, self.jobs)

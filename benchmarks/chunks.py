@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
-from asrcli.backends.sherpa_onnx import as_floats
-from asrcli.backends.sherpa_types import TYPES
+from asrcli.backends.sherpa.model_types import TYPES
+from asrcli.backends.sherpa.recognizer import as_floats
 from asrcli.models import builtin
 from asrcli.options import VadOptions
 from asrcli.vad import Segmenter

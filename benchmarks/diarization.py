@@ -20,7 +20,7 @@ import numpy as np
 import soundfile
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
-from asrcli.backends.host import EngineHost
+from asrcli.backends.process.engine_client import EngineClient
 from asrcli.evaluate.diarization import read_rttm, score_turns
 from asrcli.models.registry import Registry
 from asrcli.options import SpeakerOptions
@@ -75,7 +75,7 @@ def main() -> None:
         Registry().resolve(str(models / arguments.embedding), kind="embedding"),
     )
     truth: list[Turn] = []
-    with EngineHost(arguments.threads) as host:
+    with EngineClient(arguments.threads) as host:
         host.load("speakers", SERVICE, spec).result()
         options = SpeakerOptions(enabled=True, speakers=arguments.speakers)
         diarizer = diarizers(partial(host.submit, "speakers"), spec, options)()

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from asrcli.audio.types import SAMPLE_RATE, Samples, Source
 from asrcli.backends.moonshine.recognizer import load
-from asrcli.backends.types import Job, Recognizer
+from asrcli.backends.types import DecodeJob, Recognizer
 from asrcli.models.registry import Registry
 from asrcli.options import AudioOptions, RecognitionOptions, TranscribeOptions, VadOptions
 from asrcli.runtime import Runtime
@@ -35,7 +35,7 @@ from benchmarks.measure import median
 
 def bare(engine: Recognizer, chunks: list[Samples], threads: int) -> None:
     """Decode chunks, longest first, as fast as the engine goes."""
-    jobs = [Job(chunk, RecognitionOptions()) for chunk in sorted(chunks, key=len, reverse=True)]
+    jobs = [DecodeJob(chunk, RecognitionOptions()) for chunk in sorted(chunks, key=len, reverse=True)]
     size = min(engine.batch_size, -(-len(jobs) // threads))
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(engine.run, [jobs[at : at + size] for at in range(0, len(jobs), size)]))

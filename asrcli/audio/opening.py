@@ -46,7 +46,7 @@ def open_audio(source: Source, options: AudioOptions) -> AudioStream:
     """
     _check(options)
     if source.path is not None:
-        return _open_file(source.path, options, guarded=source.guarded)
+        return _open_file(source.path, options, untrusted=source.untrusted)
     if source.stream is None:
         raise UsageError(f"{source.name} names neither a file nor a stream.")
     return _open_stream(source.stream, options)
@@ -97,7 +97,7 @@ def _check(options: AudioOptions) -> None:
         )
 
 
-def _open_file(path: Path, options: AudioOptions, *, guarded: bool = False) -> AudioStream:
+def _open_file(path: Path, options: AudioOptions, *, untrusted: bool = False) -> AudioStream:
     descriptor, status, head = open_file(path, raw=bool(options.raw))
     watch = FileSnapshot(path, status)
     seen = HeaderScan() if options.raw else scan_headers(_reading(descriptor), status.st_size, thorough=True)
@@ -106,7 +106,7 @@ def _open_file(path: Path, options: AudioOptions, *, guarded: bool = False) -> A
         return FfmpegReader(file_url(path), options, seek=at, lacking=lambda: seen.lacking)
 
     try:
-        reader = _in_process(descriptor, head, options, seen, guarded=guarded)
+        reader = _in_process(descriptor, head, options, seen, untrusted=untrusted)
     except AudioDecodeError as refused:
         reader = _otherwise(partial(by_ffmpeg, options.start), _cut_off(refused, seen.lacking))
     reader = reader or by_ffmpeg(options.start)
@@ -164,7 +164,7 @@ def _open_spooled(head: bytes, stream: BinaryIO, options: AudioOptions) -> Audio
 
 
 def _in_process(
-    descriptor: int, head: bytes, options: AudioOptions, scan_headers: HeaderScan, *, guarded: bool = False
+    descriptor: int, head: bytes, options: AudioOptions, scan_headers: HeaderScan, *, untrusted: bool = False
 ) -> Reader | None:
     """A reader in this process, which owns the descriptor from now on; None (and closed) where ffmpeg shall read it.
 
@@ -176,7 +176,7 @@ def _in_process(
         return _raw(os.fdopen(descriptor, "rb"), b"", options.raw, size=size, owned=True)
     header = wav_header(head)
     # Decoders of compressed sound have had holes; plain samples need none.
-    apart = guarded and not (header and header.encoding) and _have_ffmpeg()
+    apart = untrusted and not (header and header.encoding) and _have_ffmpeg()
     if options.track or apart or decoder_for(head) == "ffmpeg":
         os.close(descriptor)
         return None

@@ -27,7 +27,7 @@ class Source:
     path: Path | None = None
     stream: BinaryIO | None = None
     #: whether the file is a stranger's: what can be decoded in a process of its own, is
-    guarded: bool = False
+    untrusted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from importlib.util import find_spec
 #: service kind -> "module:function"; the function takes the kind's spec and the thread count and returns a `Service`.
 #: Resolved inside the engine process, so nothing of an engine is imported in ours.
 SERVICES: dict[str, str] = {
-    "sherpa_onnx": "asrcli.backends.sherpa_onnx:load",
-    "sherpa_online": "asrcli.backends.online:load",
+    "sherpa_onnx": "asrcli.backends.sherpa.recognizer:load",
+    "sherpa_online": "asrcli.backends.sherpa.streaming:load",
     "moonshine": "asrcli.backends.moonshine.recognizer:load",
-    "funasr": "asrcli.backends.funasr:load",
+    "funasr": "asrcli.backends.funasr.recognizer:load",
 }
 
 #: what is no service: requests go over the network, from our own process

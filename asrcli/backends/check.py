@@ -12,7 +12,7 @@ from asrcli.backends.types import ModelSpec
 from asrcli.options import RecognitionOptions
 
 
-class Abilities(Protocol):
+class Capabilities(Protocol):
     """What a model of some type can do: a row of a backend's table."""
 
     @property
@@ -26,7 +26,7 @@ class Abilities(Protocol):
         ...
 
     @property
-    def tells_language(self) -> bool:
+    def detects_language(self) -> bool:
         """Whether it says in which language it heard a chunk."""
         ...
 
@@ -39,7 +39,7 @@ class Abilities(Protocol):
 class _Checks(Protocol):
     """A backend's module of checks."""
 
-    def model_type(self, spec: ModelSpec) -> Abilities: ...
+    def model_type(self, spec: ModelSpec) -> Capabilities: ...
 
     def check_model(self, spec: ModelSpec) -> None: ...
 
@@ -55,14 +55,14 @@ class _Checks(Protocol):
 def _checks(spec: ModelSpec) -> _Checks:
     kind = backend_of(spec.type)
     if kind == "funasr":
-        from asrcli.backends import funasr_check
+        from asrcli.backends.funasr import check as funasr_check
 
         return funasr_check
     if kind == REMOTE:
-        from asrcli.backends import remote_check
+        from asrcli.backends.remote import check as remote_check
 
         return remote_check
-    from asrcli.backends import sherpa_check
+    from asrcli.backends.sherpa import check as sherpa_check
 
     return sherpa_check
 
@@ -87,12 +87,12 @@ def check_packages(model_type: str) -> None:
         MissingExtraError: a package is not.
     """
     if backend_of(model_type) == "funasr":
-        from asrcli.backends import funasr_check
+        from asrcli.backends.funasr import check as funasr_check
 
         funasr_check.check_packages()
 
 
-def abilities_of(spec: ModelSpec) -> Abilities:
+def capabilities_of(spec: ModelSpec) -> Capabilities:
     """What a model can do.
 
     Raises:

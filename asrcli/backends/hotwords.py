@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from asrcli.backends.token_table import TokenTable
+from asrcli.backends.sherpa.token_table import TokenTable
 from asrcli.errors import OptionNotSupportedError
 from asrcli.options import Hotword
 

@@ -8,8 +8,8 @@ import sherpa_onnx
 
 from asrcli.audio.types import SAMPLE_RATE
 from asrcli.backends.onnx_metadata import read_metadata
-from asrcli.backends.sherpa_onnx import as_floats
-from asrcli.backends.types import Job, ModelSpec
+from asrcli.backends.sherpa.recognizer import as_floats
+from asrcli.backends.types import DecodeJob, ModelSpec
 from asrcli.errors import ModelError
 
 #: silence after the speech, in frames of 10 ms: the engine's default, and what fits in Whisper's 30 s
@@ -49,10 +49,10 @@ class LanguageIdentifier:
     def __init__(self, engine: sherpa_onnx.SpokenLanguageIdentification) -> None:
         self._engine = engine
 
-    def run(self, jobs: Sequence[Job]) -> Sequence[str]:
+    def run(self, jobs: Sequence[DecodeJob]) -> Sequence[str]:
         return [self._identify(job) for job in jobs]
 
-    def _identify(self, job: Job) -> str:
+    def _identify(self, job: DecodeJob) -> str:
         stream = self._engine.create_stream()
         stream.accept_waveform(SAMPLE_RATE, as_floats(job.samples))
         return str(self._engine.compute(stream))

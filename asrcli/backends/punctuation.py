@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import sherpa_onnx
 
-from asrcli.backends.types import Job, ModelSpec
+from asrcli.backends.types import DecodeJob, ModelSpec
 from asrcli.errors import ModelError
 
 
@@ -39,7 +39,7 @@ class Punctuator:
     def __init__(self, punctuate: Callable[[str], str]) -> None:
         self._punctuate = punctuate
 
-    def run(self, jobs: Sequence[Job]) -> Sequence[str]:
+    def run(self, jobs: Sequence[DecodeJob]) -> Sequence[str]:
         return [self._punctuate(job.request) if job.request.strip() else job.request for job in jobs]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from asrcli.audio.types import Samples
 from asrcli.backends.check import window_of
-from asrcli.backends.host import EngineHost
+from asrcli.backends.process.engine_client import EngineClient
 from asrcli.backends.types import Hypothesis, ModelSpec
 from asrcli.options import RecognitionOptions
 
@@ -16,7 +16,7 @@ from asrcli.options import RecognitionOptions
 class ChunkRecognizer:
     """A recogniser in the engine process."""
 
-    host: EngineHost
+    host: EngineClient
     spec: ModelSpec
     #: service kind: a key of `backends.SERVICES`
     kind: str
@@ -45,7 +45,7 @@ class ChunkRecognizer:
         return self.host.submit(self.spec.name, samples, request, priority=self.priority)
 
 
-def load_recognizer(host: EngineHost, spec: ModelSpec, backend: str) -> ChunkRecognizer:
+def load_recognizer(host: EngineClient, spec: ModelSpec, backend: str) -> ChunkRecognizer:
     """Begin to load a model in the engine process; chunks may be submitted at once."""
     host.load(spec.name, backend, spec)
     return ChunkRecognizer(host, spec, backend)

@@ -68,7 +68,7 @@ class Hypothesis:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class DecodeJob:
     """One call of a service: samples (or none) and what is asked of them."""
 
     samples: Samples
@@ -86,18 +86,18 @@ class Service(Protocol):
 
     batch_size: int
 
-    def run(self, jobs: Sequence[Job]) -> Sequence[Any]: ...
+    def run(self, jobs: Sequence[DecodeJob]) -> Sequence[Any]: ...
 
 
 class Recognizer(Service, Protocol):
     """A service whose jobs carry `RecognitionOptions` and whose results are `Hypothesis`."""
 
-    def run(self, jobs: Sequence[Job]) -> Sequence[Hypothesis | Exception]: ...
+    def run(self, jobs: Sequence[DecodeJob]) -> Sequence[Hypothesis | Exception]: ...
 
 
 __all__ = [
+    "DecodeJob",
     "Hypothesis",
-    "Job",
     "ModelSpec",
     "RecognitionOptions",
     "Recognizer",

@@ -110,7 +110,7 @@ def _ffmpeg() -> Check:
 
 def _funasr() -> Check:
     """FunASR's toolkit, which is nobody's loss until a model of it is wanted."""
-    from asrcli.backends.funasr_check import check_packages
+    from asrcli.backends.funasr.check import check_packages
 
     found = {name: _version(name) for name in ("funasr", "torch", "torchaudio", "kaldi-native-fbank", "transformers")}
     text = ", ".join(f"{name} {version}" for name, version in found.items() if version)

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from asrcli.runtime import Runtime
 
 if TYPE_CHECKING:
-    from asrcli.backends.child import Launch
+    from asrcli.backends.process.engine_process import PrestartedEngine
     from asrcli.model_set import ModelSet
 
 
 class Engine:
     """A `Runtime` that opens on demand. Thread-safe; a context manager."""
 
-    def __init__(self, ensemble: ModelSet, jobs: int, launched: Launch | None = None) -> None:
+    def __init__(self, ensemble: ModelSet, jobs: int, launched: PrestartedEngine | None = None) -> None:
         self._ensemble = ensemble
         self._jobs = jobs
         self._launched = launched

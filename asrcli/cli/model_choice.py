@@ -145,7 +145,7 @@ def _backend(arguments: ModelArguments) -> str | None:
 
 def _named_server(arguments: ModelArguments) -> ModelSpec:
     """The server of `--remote`."""
-    from asrcli.backends.remote_check import remote_spec
+    from asrcli.backends.remote.check import remote_spec
 
     assert arguments.remote is not None
     options = {"model": arguments.model} if arguments.model else {}
@@ -158,7 +158,7 @@ def _with_key(spec: ModelSpec, arguments: ModelArguments) -> ModelSpec:
     Raises:
         UsageError: the server is on another machine, and `--offline` forbids that; or the key cannot be read.
     """
-    from asrcli.backends.remote_check import is_loopback, read_secret
+    from asrcli.backends.remote.check import is_loopback, read_secret
     from asrcli.errors import UsageError
 
     if arguments.offline and not is_loopback(spec.options["url"]):
@@ -173,7 +173,7 @@ def _with_key(spec: ModelSpec, arguments: ModelArguments) -> ModelSpec:
 
 def _tell_of_server(console: Console, spec: ModelSpec) -> None:
     """Say once that what is spoken leaves this program, and for where."""
-    from asrcli.backends.remote_check import is_loopback
+    from asrcli.backends.remote.check import is_loopback
 
     url = spec.options["url"]
     model = f" ({spec.options['model']})" if spec.options.get("model") else ""

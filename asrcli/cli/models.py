@@ -207,7 +207,7 @@ def add(
 
     registry = Registry(model_dir)
     if place.startswith(("http://", "https://")):
-        from asrcli.backends.remote_check import TYPE, address
+        from asrcli.backends.remote.check import TYPE, address
 
         server = {"type": TYPE, "url": address(place), "languages": language or []}
         add_entry(registry.models_yaml, parse_entry(name, server, where="asrcli models add", source="user"))

@@ -56,7 +56,7 @@ def enroll(
     ] = True,
 ) -> None:
     """Make a voice print of NAME from recordings."""
-    from asrcli.backends.host import EngineHost
+    from asrcli.backends.process.engine_client import EngineClient
     from asrcli.models.registry import Registry
     from asrcli.options import SpeakerOptions
     from asrcli.speakers.enrol import VoiceStore, check_name, default_folder, enrol
@@ -64,7 +64,7 @@ def enroll(
 
     check_name(name)
     options = SpeakerOptions(enabled=True, segmentation_model=diarization_model, embedding_model=embedding_model)
-    with EngineHost(1) as host:
+    with EngineClient(1) as host:
         diarization = set_up(host, Registry(model_dir), options)
         voice = enrol(
             name,

@@ -16,7 +16,7 @@ from asrcli.cli.command import examples, takes
 from asrcli.errors import ExitCode
 
 if TYPE_CHECKING:
-    from asrcli.backends.child import Launch
+    from asrcli.backends.process.engine_process import PrestartedEngine
     from asrcli.batch.executor import Executor
     from asrcli.batch.plan import Plan
     from asrcli.cli.order import Order
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 #: inputs that have been read and wait for the engine, for each of its threads: short ones fill its batches
 _WAITING = 8
 #: what the engine process will probably need, by the name of the model or of the backend
-_SHERPA = ("asrcli.backends.sherpa_onnx", "sherpa_onnx")
+_SHERPA = ("asrcli.backends.sherpa.recognizer", "sherpa_onnx")
 _MOONSHINE = ("asrcli.backends.moonshine.recognizer",)
-_FUNASR = ("asrcli.backends.funasr", "asrcli.backends.funasr_toolkit")
+_FUNASR = ("asrcli.backends.funasr.recognizer", "asrcli.backends.funasr.toolkit")
 
 
 # Dataclass fields come in the order of the bases from right to left: the help page reads from the last to the first.
@@ -65,7 +65,7 @@ def transcribe(ctx: typer.Context, arguments: Arguments) -> int:
     Results are written beside each input, each whole or not at all; what is read from stdin goes to stdout. A second
     run does only what is new or has changed.
     """
-    from asrcli.backends.child import default_jobs, launch
+    from asrcli.backends.process.engine_process import default_jobs, launch
 
     ctx.obj.console.quiet = arguments.quiet
     ctx.obj.console.log_json = arguments.log_json
@@ -98,7 +98,7 @@ def _understand(ctx: typer.Context, arguments: Arguments) -> tuple[Order, Plan]:
     return order, make_plan(order.inputs, stdin=sys.stdin.buffer if sys.stdin else None)
 
 
-def _run(ctx: typer.Context, arguments: Arguments, launched: Launch | None) -> int:
+def _run(ctx: typer.Context, arguments: Arguments, launched: PrestartedEngine | None) -> int:
     from asrcli.batch.executor import Executor
     from asrcli.cli.engine import Engine
     from asrcli.cli.model_choice import choose_models

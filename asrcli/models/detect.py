@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from asrcli.backends.funasr_folder import read_folder
-from asrcli.backends.funasr_types import FUNASR_TYPES, type_of_class
+from asrcli.backends.funasr.folder import read_folder
+from asrcli.backends.funasr.model_types import FUNASR_TYPES, type_of_class
 from asrcli.backends.onnx_metadata import read_metadata
 from asrcli.errors import ModelError, UsageError
 from asrcli.models.entry import Kind

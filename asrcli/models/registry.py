@@ -369,7 +369,7 @@ class Registry:
 
 
 def _remote(entry: ModelEntry) -> ModelSpec:
-    from asrcli.backends.remote_check import remote_spec
+    from asrcli.backends.remote.check import remote_spec
 
     return remote_spec(
         entry.url, name=entry.name, options=entry.options, languages=entry.languages, window=entry.window

@@ -198,7 +198,7 @@ class AliyunSession:
             telling = asyncio.create_task(self._tell(session, task))
             try:
                 await self._hear(session, task, telling)
-                await self._connection.during(telling)
+                await self._connection.run_while_connected(telling)
             finally:
                 telling.cancel()
                 await asyncio.gather(telling, return_exceptions=True)
@@ -212,7 +212,7 @@ class AliyunSession:
                 ear = await stack.enter_async_context(CompressedStream(session))
             with suppress(EndingError):  # then what has been heard is all there is
                 await self._listen(ear, task, telling)
-            await self._connection.during(ear.finish())
+            await self._connection.run_while_connected(ear.finish())
         session.finish()
 
     async def _listen(self, ear: CompressedStream | PcmStream, task: _Task, telling: asyncio.Task[None]) -> None:

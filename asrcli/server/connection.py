@@ -82,7 +82,7 @@ class Connection:
             self._take()
         return self._held.popleft()
 
-    async def during(self, work: Awaitable[Result]) -> Result:
+    async def run_while_connected(self, work: Awaitable[Result]) -> Result:
         """Do some work unless the client leaves; frames that come meanwhile are kept.
 
         Raises:

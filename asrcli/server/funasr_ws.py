@@ -50,7 +50,7 @@ class FunasrSession:
             async with sink:
                 while not end:
                     end = await self._hear(sink)
-                await self._connection.during(sink.finish(self._utterance))
+                await self._connection.run_while_connected(sink.finish(self._utterance))
         except AsrcliError as problem:
             error = problem_of(problem).message
             await self._connection.send(failure(_label(self._utterance), self._utterance.name, error))

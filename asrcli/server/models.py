@@ -12,7 +12,7 @@ from types import TracebackType
 
 from asrcli.backends import backend_of, is_remote
 from asrcli.backends.check import check_model
-from asrcli.backends.host import EngineHost
+from asrcli.backends.process.engine_client import EngineClient
 from asrcli.backends.recognizer import ChunkRecognizer
 from asrcli.backends.types import ModelSpec
 from asrcli.errors import ModelError, ModelNotInstalledError, UnknownModelError
@@ -39,7 +39,7 @@ class _Entry:
 
     spec: ModelSpec
     kind: str
-    host: EngineHost
+    host: EngineClient
     #: whether it stands beside recognisers, and cannot be asked for itself
     beside: bool = False
     ready: bool = False
@@ -52,7 +52,7 @@ class _Entry:
 class Loaded:
     """A model in use: it stays loaded until `release` (or the end of the `with`)."""
 
-    host: EngineHost
+    host: EngineClient
     spec: ModelSpec
     backend: ChunkRecognizer
     _release: Callable[[], None]
@@ -91,9 +91,9 @@ class ModelPool:
         self.default = default.name
         self._lock = threading.Lock()
         self.threads = settings.num_threads or default_jobs()
-        self.host = EngineHost(self.threads)
+        self.host = EngineClient(self.threads)
         self._entries = {default.name: _Entry(default, backend_of(default.type), self.host)}
-        self._speaker_host: EngineHost | None = None
+        self._speaker_host: EngineClient | None = None
 
     # -- names -------------------------------------------------------------------------------------------------------
 
@@ -191,7 +191,7 @@ class ModelPool:
             entry = self._add(spec, backend_of(spec.type), self.host)
         return entry
 
-    def _add(self, spec: ModelSpec, kind: str, host: EngineHost, *, beside: bool = False) -> _Entry:
+    def _add(self, spec: ModelSpec, kind: str, host: EngineClient, *, beside: bool = False) -> _Entry:
         with self._lock:
             return self._entries.setdefault(spec.name, _Entry(spec, kind, host, beside))
 
@@ -267,11 +267,11 @@ class ModelPool:
         spec = replace(spec, name=f"{spec.name} ({kind.partition(':')[0].rpartition('.')[2]})")
         return self._load(self._add(spec, kind, self.host, beside=True))
 
-    def _host_of_speakers(self) -> EngineHost:
+    def _host_of_speakers(self) -> EngineClient:
         """An engine process of its own: segmentation holds the interpreter, and recognition must go on beside it."""
         with self._lock:
             if self._speaker_host is None:
-                self._speaker_host = EngineHost(self.threads)
+                self._speaker_host = EngineClient(self.threads)
             return self._speaker_host
 
     def _known(self, options: SpeakerOptions, brought: Sequence[Voice]) -> list[Voice]:

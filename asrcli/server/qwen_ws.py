@@ -84,7 +84,7 @@ class QwenSession:
                 telling = asyncio.create_task(self._tell(session))
                 try:
                     await self._hear(session, int(params["sample_rate"]), telling)
-                    await self._connection.during(telling)
+                    await self._connection.run_while_connected(telling)
                 finally:
                     telling.cancel()
                     await asyncio.gather(telling, return_exceptions=True)

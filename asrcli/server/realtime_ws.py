@@ -120,7 +120,7 @@ class RealtimeSession:
         if utterance is not None:
             await utterance.ear.finish()
             utterance.session.finish()
-            await self._connection.during(utterance.telling)
+            await self._connection.run_while_connected(utterance.telling)
             duration += round(utterance.session.heard * 1000)
         body = {"sentences": self._sentences, "partial": "", "partial_start_ms": 0, "duration_ms": duration}
         await self._connection.send({**body, "is_final": True})

@@ -18,7 +18,7 @@ from starlette.requests import Request
 
 from asrcli import pipeline
 from asrcli.audio.types import Source
-from asrcli.backends.check import abilities_of, check_request, languages_of
+from asrcli.backends.check import capabilities_of, check_request, languages_of
 from asrcli.backends.types import ModelSpec
 from asrcli.errors import AsrcliError, OptionNotSupportedError
 from asrcli.options import Hotword, RecognitionOptions, TranscribeOptions
@@ -112,7 +112,7 @@ class Service:
                 backend, new_tracker, beside.steps, identify=beside.identify, languages=beside.languages
             )
             listener = _Progress(ask, self.settings.max_duration)
-            source = Source(name=ask.name, path=ask.path, guarded=True)
+            source = Source(name=ask.name, path=ask.path, untrusted=True)
             begun = time.perf_counter()
             transcript = pipeline.transcribe(source, resources, options, listener=listener, cancelled=stop)
         self.metrics.recognised(loaded.spec.name, transcript.duration, time.perf_counter() - begun)
@@ -236,7 +236,7 @@ def fitted(spec: ModelSpec, wanted: RecognitionOptions, *, told: bool = False) -
     Raises:
         LanguageNotSupportedError: the model cannot do the language, or must be told one.
     """
-    takes = abilities_of(spec).hotwords
+    takes = capabilities_of(spec).hotwords
     warnings = []
     if wanted.prompt and takes != "prompt":
         wanted = replace(wanted, prompt="")  # OpenAI's clients send one as a matter of course

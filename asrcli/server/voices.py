@@ -29,7 +29,7 @@ def voice_of(name: str, path: Path, diarizer: Diarizer) -> Voice:
         RequestError: the clip is no audio, or nobody speaks in it.
     """
     try:
-        with open_audio(Source(name, path, guarded=True), AudioOptions(end=_LONGEST)) as stream:
+        with open_audio(Source(name, path, untrusted=True), AudioOptions(end=_LONGEST)) as stream:
             for block in stream.blocks():
                 diarizer.push(block[:, 0])
     except InputError as error:

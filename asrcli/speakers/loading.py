@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from asrcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from asrcli.backends.host import EngineHost
+    from asrcli.backends.process.engine_client import EngineClient
     from asrcli.backends.types import ModelSpec
     from asrcli.models.registry import Registry
     from asrcli.options import SpeakerOptions
@@ -41,7 +41,7 @@ class Prepared:
     #: what the user should know: people who are enrolled with another embedding model
     notices: tuple[str, ...] = ()
 
-    def start(self, host: EngineHost) -> Callable[[], Diarizer]:
+    def start(self, host: EngineClient) -> Callable[[], Diarizer]:
         """Begin to load the models.
 
         Args:
@@ -68,7 +68,7 @@ class Diarization:
 
 
 def set_up(
-    host: EngineHost, registry: Registry, options: SpeakerOptions, store: VoiceStore | None = None
+    host: EngineClient, registry: Registry, options: SpeakerOptions, store: VoiceStore | None = None
 ) -> Diarization:
     """Resolve the models, begin to load them, and see who is enrolled: `prepare`, then `Prepared.start`.
 

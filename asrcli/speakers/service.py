@@ -17,7 +17,7 @@ import numpy.typing as npt
 import sherpa_onnx
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
-from asrcli.backends.types import Job, ModelSpec
+from asrcli.backends.types import DecodeJob, ModelSpec
 from asrcli.speakers.types import (
     FRAME_OFFSET,
     FRAME_SECONDS,
@@ -61,7 +61,7 @@ class DiarizationService:
         self._segmenter = sherpa_onnx.OfflineSpeakerDiarization(config)
         self._extractor = sherpa_onnx.SpeakerEmbeddingExtractor(voice)
 
-    def run(self, jobs: Sequence[Job]) -> Sequence[Any]:
+    def run(self, jobs: Sequence[DecodeJob]) -> Sequence[Any]:
         return [self._hear(job.samples, job.request) for job in jobs]
 
     def _hear(self, samples: Samples, request: DiarizationRequest) -> WindowResults:

@@ -15,7 +15,7 @@ from asrcli.text.width import is_cjk
 from asrcli.transcript import Segment, Transcript, Word, join_words
 
 if TYPE_CHECKING:
-    from asrcli.backends.host import EngineHost
+    from asrcli.backends.process.engine_client import EngineClient
     from asrcli.backends.types import ModelSpec
 
 #: what `EngineHost.load` takes as the kind
@@ -33,7 +33,7 @@ _WORDS_A_MARK = 60
 _HALF_WIDTH = str.maketrans("，。？！、；：", ",.?!,;:")
 
 
-def load_punctuation(host: EngineHost, spec: ModelSpec) -> Punctuate:
+def load_punctuation(host: EngineClient, spec: ModelSpec) -> Punctuate:
     """A model of kind "punctuation", loaded in the engine process when the first text needs it."""
     import numpy as np
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asrcli.backends import host as engine_host
-from asrcli.backends.host import EngineHost
+from asrcli.backends.process import engine_client as engine_host
+from asrcli.backends.process.engine_client import EngineClient
 from asrcli.errors import EngineCrashError, EngineError, MachineError, ModelError
 
 # Services that do in the engine process what an engine may do there, on request.
@@ -82,14 +82,14 @@ def audio(*values: float) -> np.ndarray:
 
 
 def test_every_job_gets_its_own_answer(kind: str) -> None:
-    with EngineHost(threads=2) as host:
+    with EngineClient(threads=2) as host:
         host.load("echo", kind, None)
         futures = [host.submit("echo", np.full(n, 0.5, np.float32)) for n in range(200)]
         assert [future.result(30)[:2] for future in futures] == [(n * 0.5, n) for n in range(200)]
 
 
 def test_the_engine_is_another_process(kind: str) -> None:
-    with EngineHost(threads=1) as host:
+    with EngineClient(threads=1) as host:
         host.load("echo", kind, None)
         pid = host.submit("echo", audio(1)).result(30)[2]
     assert pid != os.getpid()
@@ -99,7 +99,7 @@ def test_the_engine_is_another_process(kind: str) -> None:
 
 @pytest.mark.parametrize("death", ["abort", "segfault"])
 def test_a_crash_costs_the_job_that_causes_it_and_no_other(kind: str, death: str) -> None:
-    with EngineHost(threads=2) as host:
+    with EngineClient(threads=2) as host:
         host.load("echo", kind, None)
         futures = [host.submit("echo", audio(n), death if n in {7, 30} else None) for n in range(60)]
         for n, future in enumerate(futures):
@@ -112,7 +112,7 @@ def test_a_crash_costs_the_job_that_causes_it_and_no_other(kind: str, death: str
 
 
 def test_a_killed_engine_is_replaced(kind: str) -> None:
-    with EngineHost(threads=1) as host:
+    with EngineClient(threads=1) as host:
         host.load("echo", kind, None)
         first = host.submit("echo", audio(1)).result(30)[2]
         os.kill(first, signal.SIGKILL)
@@ -121,7 +121,7 @@ def test_a_killed_engine_is_replaced(kind: str) -> None:
 
 
 def test_an_exception_fails_its_own_job(kind: str) -> None:
-    with EngineHost(threads=1) as host:
+    with EngineClient(threads=1) as host:
         host.load("echo", kind, 4)
         futures = [host.submit("echo", audio(n), "raise" if n == 2 else None) for n in range(8)]
         with pytest.raises(EngineError, match="no such tone"):
@@ -130,7 +130,7 @@ def test_an_exception_fails_its_own_job(kind: str) -> None:
 
 
 def test_a_service_that_raises_for_its_batch_fails_that_batch(kind: str) -> None:
-    with EngineHost(threads=1) as host:
+    with EngineClient(threads=1) as host:
         host.load("broken", f"{kind}_all_fail", None)
         with pytest.raises(EngineError, match="whole batch"):
             host.submit("broken", audio(1)).result(30)
@@ -142,7 +142,7 @@ def test_a_service_that_raises_for_its_batch_fails_that_batch(kind: str) -> None
 def test_a_model_that_cannot_be_loaded_is_an_error_for_its_jobs_and_for_later_ones(
     kind: str, spec: str, error: type[Exception], message: str
 ) -> None:
-    with EngineHost(threads=1) as host:
+    with EngineClient(threads=1) as host:
         loading = host.load("bad", kind, spec)
         with pytest.raises(error, match=message):
             loading.result(30)
@@ -155,7 +155,7 @@ def test_a_model_that_cannot_be_loaded_is_an_error_for_its_jobs_and_for_later_on
 def test_jobs_submitted_while_a_model_loads_fail_with_its_reason(kind: str, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     gate.touch()
-    with EngineHost(threads=1) as host:
+    with EngineClient(threads=1) as host:
         host.load("bad", kind, ("raise when gone", str(gate)))
         early = host.submit("bad", audio(1))
         gate.unlink()
@@ -166,7 +166,7 @@ def test_jobs_submitted_while_a_model_loads_fail_with_its_reason(kind: str, tmp_
 def test_batches_join_jobs_of_like_length(kind: str, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     gate.touch()
-    with EngineHost(threads=1, max_in_flight=64) as host:
+    with EngineClient(threads=1, max_in_flight=64) as host:
         host.load("echo", kind, 4).result(30)
         # Its one thread is kept busy until everything below is queued.
         blocker = host.submit("echo", audio(0), ("until gone", str(gate)))
@@ -185,7 +185,7 @@ def test_batches_join_jobs_of_like_length(kind: str, tmp_path: Path) -> None:
 
 
 def test_submit_waits_while_too_much_is_in_flight(kind: str) -> None:
-    with EngineHost(threads=1, max_in_flight=2) as host:
+    with EngineClient(threads=1, max_in_flight=2) as host:
         host.load("echo", kind, None).result(30)
         held = [host.submit("echo", audio(1), "hold"), host.submit("echo", audio(2))]
         refused: list[BaseException] = []
@@ -202,7 +202,7 @@ def test_submit_waits_while_too_much_is_in_flight(kind: str) -> None:
         held[1].result(10)
 
 
-def _error_of(host: EngineHost) -> BaseException:
+def _error_of(host: EngineClient) -> BaseException:
     try:
         host.submit("echo", audio(3))
     except EngineError as error:
@@ -213,7 +213,7 @@ def _error_of(host: EngineHost) -> BaseException:
 def test_a_cancelled_job_is_not_run(kind: str, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     gate.touch()
-    with EngineHost(threads=1, max_in_flight=8) as host:
+    with EngineClient(threads=1, max_in_flight=8) as host:
         host.load("echo", kind, None).result(30)
         running = host.submit("echo", audio(0), ("until gone", str(gate)))
         waiting = host.submit("echo", audio(5))
@@ -225,13 +225,13 @@ def test_a_cancelled_job_is_not_run(kind: str, tmp_path: Path) -> None:
 
 
 def test_unknown_service_is_refused() -> None:
-    with EngineHost(threads=1) as host, pytest.raises(EngineError, match="no service"):
+    with EngineClient(threads=1) as host, pytest.raises(EngineError, match="no service"):
         host.submit("nobody", audio(1))
 
 
 def test_memory_of_the_shared_buffer_is_given_back(kind: str) -> None:
     second = np.zeros(16000 * 30, np.float32)
-    with EngineHost(threads=2) as host:
+    with EngineClient(threads=2) as host:
         host.load("echo", kind, None).result(30)
         for _ in range(100):  # 100 x 1.9 MB would not fit if it leaked... twice over
             host.submit("echo", second)
@@ -241,14 +241,14 @@ def test_memory_of_the_shared_buffer_is_given_back(kind: str) -> None:
 
 
 def test_what_the_engine_prints_of_a_failure_it_keeps_to_itself_is_seen(kind: str) -> None:
-    with EngineHost(threads=1) as host:
+    with EngineClient(threads=1) as host:
         host.load("echo", kind, None)
         assert host.submit("echo", audio(1), "complain").result(30) == "axis 1 does not fit"
         assert host.submit("echo", audio(1), "listen").result(30) is None
 
 
 def test_a_model_that_only_kills_the_engine_is_given_up(kind: str) -> None:
-    with EngineHost(threads=1) as host:
+    with EngineClient(threads=1) as host:
         host.load("echo", kind, None)
         futures = [host.submit("echo", audio(1), "abort") for _ in range(4)]
         errors = [future.exception(60) for future in futures]
@@ -265,7 +265,7 @@ def test_an_engine_that_cannot_be_started_again_leaves_nobody_waiting(
     def refuse(*_arguments: object) -> None:
         raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
 
-    with EngineHost(threads=1) as host:
+    with EngineClient(threads=1) as host:
         host.load("echo", kind, None).result(30)
         monkeypatch.setattr(engine_host, "Child", refuse)
         futures = [host.submit("echo", audio(1), "hold"), host.submit("echo", audio(1))]

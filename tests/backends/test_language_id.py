@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from asrcli.backends.host import EngineHost
 from asrcli.backends.language_id import load
+from asrcli.backends.process.engine_client import EngineClient
 from asrcli.errors import ModelError
 from tests.tone import tone_audio, tone_spec
 
@@ -21,7 +21,7 @@ def spec(tone_models):
 
 
 def test_languages_are_told_by_what_is_heard(spec):
-    with EngineHost(2) as host:
+    with EngineClient(2) as host:
         host.load("languages", KIND, spec)
         told = [host.submit("languages", tone_audio(tones)) for tones in ([7, 2], [0, 7], [2, 0], [7], [0])]
         assert [future.result() for future in told] == ["zh", "en", "cy", "zh", "en"]
@@ -29,7 +29,7 @@ def test_languages_are_told_by_what_is_heard(spec):
 
 def test_more_than_the_model_hears_at_once(spec):
     rest = np.random.default_rng(0).normal(0, 1e-3, 40 * 16000).astype(np.float32)
-    with EngineHost(1) as host:
+    with EngineClient(1) as host:
         host.load("languages", KIND, spec)
         assert host.submit("languages", np.concatenate([tone_audio([7, 0]), rest])).result() == "zh"
 

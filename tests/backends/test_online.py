@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import sherpa_onnx
 
-from asrcli.backends.host import EngineHost
-from asrcli.backends.online import load
-from asrcli.backends.online_types import ONLINE_TYPES, StreamRequest
-from asrcli.backends.types import Job
+from asrcli.backends.process.engine_client import EngineClient
+from asrcli.backends.sherpa.streaming import load
+from asrcli.backends.sherpa.streaming_types import ONLINE_TYPES, StreamRequest
+from asrcli.backends.types import DecodeJob
 from asrcli.errors import EngineError, ModelError, OptionNotSupportedError, StreamLostError
 from asrcli.options import Hotword, RecognitionOptions
 from tests.tone import WORDS, tone_audio, tone_spec, tone_starts
@@ -36,7 +36,7 @@ class Speaker:
         self.say("open", options=RecognitionOptions(**options))
 
     def say(self, action, samples=NOTHING, **fields):
-        [update] = self.service.run([Job(samples, StreamRequest(self.name, action, **fields))])
+        [update] = self.service.run([DecodeJob(samples, StreamRequest(self.name, action, **fields))])
         if isinstance(update, Exception):
             raise update
         return update
@@ -168,7 +168,7 @@ def test_an_offline_model_is_no_streaming_model(spec):
 
 
 def test_through_the_engine_process(spec):
-    with EngineHost(threads=2) as host:
+    with EngineClient(threads=2) as host:
         host.load("live", "sherpa_online", spec("online_transducer")).result(60)
 
         def say(action, samples=NOTHING):

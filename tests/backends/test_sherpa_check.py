@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 from asrcli.backends.onnx_metadata import classes
-from asrcli.backends.sherpa_check import languages_of, validate, window_of
+from asrcli.backends.sherpa.check import languages_of, validate, window_of
 from asrcli.errors import (
     ExitCode,
     LanguageNotSupportedError,
@@ -35,7 +35,7 @@ def copy(tmp_path):
 
 
 def test_nothing_of_the_engine_is_imported_by_the_checks():
-    code = "import asrcli.backends.sherpa_onnx, sys; sys.exit('sherpa_onnx' in sys.modules)"
+    code = "import asrcli.backends.sherpa.recognizer, sys; sys.exit('sherpa_onnx' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -226,6 +226,6 @@ def test_hotwords_and_context(spec):
 
 
 def test_every_built_kind_is_of_a_known_type_or_a_streaming_or_punctuation_one():
-    from asrcli.backends.sherpa_types import TYPES
+    from asrcli.backends.sherpa.model_types import TYPES
 
     assert {kind for kind in BUILDERS if not kind.startswith(("online_", "punctuation"))} <= set(TYPES)

@@ -7,8 +7,8 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from asrcli.backends.sherpa_onnx import load
-from asrcli.backends.types import Hypothesis, Job
+from asrcli.backends.sherpa.recognizer import load
+from asrcli.backends.types import DecodeJob, Hypothesis
 from asrcli.errors import EngineError, ModelError
 from asrcli.options import RecognitionOptions
 from tests.tone import build, tone_audio, tone_spec
@@ -45,7 +45,7 @@ def test_one_bad_chunk_of_a_batch(tmp_path, kind, frames):
     # Chunks of 1.2 s are sound; one of 1.6 s, near enough to share their batch, is not.
     recordings = [tone_audio([tone, 2]) for tone in (0, 5, 3)]
     recordings[1] = np.concatenate([recordings[1], recordings[1][:6400]])
-    results = recognizer.run([Job(recording, RecognitionOptions()) for recording in recordings])
+    results = recognizer.run([DecodeJob(recording, RecognitionOptions()) for recording in recordings])
     assert isinstance(results[1], EngineError)
     assert "1.60 s" in results[1].message
     assert [one.text for one in results if isinstance(one, Hypothesis)] == ["do mi", "fa mi"]
@@ -69,7 +69,7 @@ def test_a_token_that_the_vocabulary_lacks(tmp_path):
     lines = path.read_text("utf-8").splitlines(keepends=True)
     place = next(number for number, line in enumerate(lines) if line.startswith("▁w6 "))
     path.write_text("".join(lines[:place] + lines[place + 1 :]), "utf-8")
-    unknown, known = load(spec, 1).run([Job(tone_audio([tone]), RecognitionOptions()) for tone in (6, 3)])
+    unknown, known = load(spec, 1).run([DecodeJob(tone_audio([tone]), RecognitionOptions()) for tone in (6, 3)])
     assert isinstance(unknown, ModelError)
     assert "said a token that its tokens.txt lacks" in unknown.message
     assert known.text == "w3"

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asrcli.backends.batches import even_batches
-from asrcli.backends.sherpa_onnx import load
-from asrcli.backends.types import Hypothesis, Job
+from asrcli.backends.process.batches import split_batches
+from asrcli.backends.sherpa.recognizer import load
+from asrcli.backends.types import DecodeJob, Hypothesis
 from asrcli.errors import LanguageNotSupportedError, OptionNotSupportedError
 from asrcli.options import Hotword, RecognitionOptions
 from tests.tone import WORDS, tone_audio, tone_spec, tone_starts
@@ -47,7 +47,7 @@ def spec(tone_models):
 
 
 def ask(recognizer, *recordings, **options) -> list[Hypothesis]:
-    return list(recognizer.run([Job(audio, RecognitionOptions(**options)) for audio in recordings]))
+    return list(recognizer.run([DecodeJob(audio, RecognitionOptions(**options)) for audio in recordings]))
 
 
 def words(hypothesis: Hypothesis) -> list[str]:
@@ -139,7 +139,7 @@ def test_times_of_a_padded_chunk_stay_inside_it(spec):
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.integers(0, 60 * 16000), min_size=1, max_size=12))
 def test_batches_take_each_job_once_and_are_mostly_sound(lengths):
-    batches = list(even_batches(range(len(lengths)), lengths))
+    batches = list(split_batches(range(len(lengths)), lengths))
     assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
     for batch in batches:
         padded = max(lengths[index] for index in batch) * len(batch)
@@ -165,7 +165,7 @@ def test_the_language_of_each_request_reaches_the_model(spec):
 
 def test_one_call_may_ask_for_several_languages(spec):
     audio = tone_audio([1])
-    jobs = [Job(audio, RecognitionOptions(language=language)) for language in ("en", "ja", "en", "xx", "ko")]
+    jobs = [DecodeJob(audio, RecognitionOptions(language=language)) for language in ("en", "ja", "en", "xx", "ko")]
     english, japanese, again, refused, korean = load(spec("sense_voice"), 1).run(jobs)
     assert [one.language for one in (english, japanese, again, korean)] == ["en", "ja", "en", "ko"]
     assert isinstance(refused, LanguageNotSupportedError)
@@ -257,7 +257,7 @@ def test_a_hotword_wins_where_the_sound_is_in_doubt(spec, spelling):
 
 def test_hotwords_that_cannot_be_spelled_are_refused(spec):
     [refused] = load(spec("transducer"), 1).run(
-        [Job(tone_audio([0]), RecognitionOptions(hotwords=(Hotword(text="la"),)))]
+        [DecodeJob(tone_audio([0]), RecognitionOptions(hotwords=(Hotword(text="la"),)))]
     )
     assert isinstance(refused, OptionNotSupportedError)
     assert '"la" is not among its tokens' in refused.message
@@ -266,8 +266,8 @@ def test_hotwords_that_cannot_be_spelled_are_refused(spec):
 def test_hotwords_are_refused_where_the_type_takes_none(spec):
     results = load(spec("zipformer_ctc"), 1).run(
         [
-            Job(tone_audio([0]), RecognitionOptions(hotwords=(Hotword(text="do"),))),
-            Job(tone_audio([1]), RecognitionOptions()),
+            DecodeJob(tone_audio([0]), RecognitionOptions(hotwords=(Hotword(text="do"),))),
+            DecodeJob(tone_audio([1]), RecognitionOptions()),
         ]
     )
     assert isinstance(results[0], OptionNotSupportedError)

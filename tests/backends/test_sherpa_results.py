@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asrcli.backends.sherpa_results import Reader
-from asrcli.backends.token_table import BYTE_ALPHABET, TokenTable
+from asrcli.backends.sherpa.results import ResultReader
+from asrcli.backends.sherpa.token_table import BYTE_ALPHABET, TokenTable
 
 LETTER_OF = {byte: letter for letter, byte in BYTE_ALPHABET.items() if letter != "⁇"}
 
@@ -50,7 +50,7 @@ def test_tags_are_fields_and_never_text():
         emotion="<|EMO_UNKNOWN|>",
         event="<|BGM|>",
     )
-    heard = Reader(tagged=True).read(result, 2.0)
+    heard = ResultReader(tagged=True).read(result, 2.0)
     assert (heard.text, heard.language, heard.emotion, heard.event) == ("你好", "yue", None, "bgm")
     assert [(token.text, token.start) for token in heard.tokens] == [("你", 0.5), ("好", 0.8)]
 
@@ -59,19 +59,21 @@ def test_tags_are_fields_and_never_text():
     ("tag", "language"), [("<|nospeech|>", None), ("", None), ("<|zh|>", "zh"), ("en", "en"), (" <|JA|> ", "ja")]
 )
 def test_language_tags(tag, language):
-    assert Reader(tagged=True).read(Result("", [], lang=tag), 1.0).language == language
+    assert ResultReader(tagged=True).read(Result("", [], lang=tag), 1.0).language == language
 
 
 def test_paraformer_s_pieces_get_spaces_as_its_text_has_them():
     tokens = ["hel@@", "lo", "world", "你", "好", "o@@", "k", "吗"]
-    heard = Reader(joins_with_at=True).read(Result(" hello world 你好 ok 吗", tokens, [0.1 * n for n in range(8)]), 2.0)
+    heard = ResultReader(joins_with_at=True).read(
+        Result(" hello world 你好 ok 吗", tokens, [0.1 * n for n in range(8)]), 2.0
+    )
     assert [token.text for token in heard.tokens] == ["hel", "lo", " world", " 你", "好", " o", "k", " 吗"]
     assert "".join(token.text for token in heard.tokens) == heard.text
 
 
 def test_byte_tokens_are_joined_to_characters():
     tokens = [" a", "<0xE4>", "<0xBD>", "<0xA0>", "<0xFF>", "b"]
-    heard = Reader().read(Result(" a你b", tokens, [0.0, 0.1, 0.2, 0.3, 0.4, 0.5], [], [-0.1] * 6), 1.0)
+    heard = ResultReader().read(Result(" a你b", tokens, [0.0, 0.1, 0.2, 0.3, 0.4, 0.5], [], [-0.1] * 6), 1.0)
     assert [(token.text, token.start) for token in heard.tokens] == [(" a", 0.0), ("你", 0.1), ("b", 0.5)]
     assert heard.tokens[1].logprob == pytest.approx(-0.3)
 
@@ -84,7 +86,7 @@ def test_byte_level_pieces_spell_their_text_again(words, data):
     pieces = [spelled[start:end] for start, end in zip([0, *cuts], [*cuts, len(spelled)], strict=True)]
     times = [0.1 * number for number in range(len(pieces))]
     text = " ".join(words)
-    heard = Reader(byte_bpe=True).read(Result(text, pieces, times), 1000.0)
+    heard = ResultReader(byte_bpe=True).read(Result(text, pieces, times), 1000.0)
     assert "".join(token.text for token in heard.tokens) == " " + text
     assert [token.start for token in heard.tokens] == sorted(token.start for token in heard.tokens)
 
@@ -96,19 +98,19 @@ def test_a_vocabulary_of_bytes_is_told_from_one_of_letters():
 
 
 def test_pieces_that_cannot_be_read_leave_the_text():
-    heard = Reader().read(Unreadable("你好", []), 1.0)
+    heard = ResultReader().read(Unreadable("你好", []), 1.0)
     assert (heard.text, heard.tokens, heard.timed) == ("你好", (), False)
 
 
 def test_numbers_that_are_none_and_counts_that_differ():
     result = Result("a b", [" a", " b"], [0.5, math.nan], [0.1, 0.2], [math.inf, 0.001])
-    first, second = Reader().read(result, 0.55).tokens
+    first, second = ResultReader().read(result, 0.55).tokens
     assert (first.start, first.end, first.logprob) == (0.5, 0.55, None)
     assert (second.start, second.end, second.logprob) == (None, None, 0.0)
-    uneven = Reader().read(Result("a b", [" a", " b"], [0.5]), 1.0)
+    uneven = ResultReader().read(Result("a b", [" a", " b"], [0.5]), 1.0)
     assert [token.start for token in uneven.tokens] == [None, None]
     assert not uneven.timed
 
 
 def test_no_text_has_no_tokens():
-    assert Reader().read(Result("  ", [" "], [0.1]), 1.0).tokens == ()
+    assert ResultReader().read(Result("  ", [" "], [0.1]), 1.0).tokens == ()

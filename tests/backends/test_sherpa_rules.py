@@ -6,8 +6,8 @@ import struct
 
 import pytest
 
-from asrcli.backends.sherpa_onnx import load
-from asrcli.backends.types import Job
+from asrcli.backends.sherpa.recognizer import load
+from asrcli.backends.types import DecodeJob
 from asrcli.options import RecognitionOptions
 from tests.tone import tone_audio, tone_spec
 
@@ -50,7 +50,8 @@ def test_rules_rewrite_the_text_and_leave_the_tokens(tone_models, rules, kind, a
     )
     recognizer = load(tone_spec(kind, tone_models(kind), **fields), 1)
     rewritten, plain, again = (
-        recognizer.run([Job(tone_audio([1, 0, 2]), RecognitionOptions(itn=itn))])[0] for itn in (True, False, True)
+        recognizer.run([DecodeJob(tone_audio([1, 0, 2]), RecognitionOptions(itn=itn))])[0]
+        for itn in (True, False, True)
     )
     assert rewritten.text == again.text == "re 7 mi"
     # SenseVoice has a switch of its own, which the tone model shows by another word.

@@ -7,7 +7,7 @@ import inspect
 import pytest
 from sherpa_onnx import OfflineRecognizer
 
-from asrcli.backends.sherpa_types import PATH_OPTIONS, TYPES
+from asrcli.backends.sherpa.model_types import PATH_OPTIONS, TYPES
 
 
 def test_every_factory_has_a_type():

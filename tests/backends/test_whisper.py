@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from asrcli.backends.sherpa_check import languages_of, validate, window_of
-from asrcli.backends.sherpa_onnx import load
-from asrcli.backends.types import Job
+from asrcli.backends.sherpa.check import languages_of, validate, window_of
+from asrcli.backends.sherpa.recognizer import load
+from asrcli.backends.types import DecodeJob
 from asrcli.errors import LanguageNotSupportedError, OptionNotSupportedError
 from asrcli.options import RecognitionOptions
 from tests.tone import WORDS, tone_audio, tone_spec, tone_starts
@@ -21,7 +21,7 @@ def spec(tone_models):
 
 
 def ask(recognizer, audio, **options):
-    return recognizer.run([Job(audio, RecognitionOptions(**options))])[0]
+    return recognizer.run([DecodeJob(audio, RecognitionOptions(**options))])[0]
 
 
 def test_language_asked_for_and_detected(spec):

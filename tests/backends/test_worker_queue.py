@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from asrcli.backends.worker import _Pending, _Queue
+from asrcli.backends.process.worker import _Pending, _Queue
 
 
 def taken(jobs, *, threads=2, batch_size=4, **more):

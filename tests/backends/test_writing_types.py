@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from asrcli.backends.sherpa_check import languages_of, validate
-from asrcli.backends.sherpa_onnx import load
-from asrcli.backends.types import Hypothesis, Job
+from asrcli.backends.sherpa.check import languages_of, validate
+from asrcli.backends.sherpa.recognizer import load
+from asrcli.backends.types import DecodeJob, Hypothesis
 from asrcli.errors import LanguageNotSupportedError, ModelError, OptionNotSupportedError
 from asrcli.options import Hotword, RecognitionOptions
 from tests.tone import WORDS, build, tone_audio, tone_spec
@@ -21,7 +21,7 @@ def spec(tone_models):
 
 
 def ask(recognizer, *recordings, **options) -> list[Hypothesis]:
-    return list(recognizer.run([Job(audio, RecognitionOptions(**options)) for audio in recordings]))
+    return list(recognizer.run([DecodeJob(audio, RecognitionOptions(**options)) for audio in recordings]))
 
 
 def language(kind: str) -> str | None:

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from asrcli.backends.funasr_types import FUNASR_TYPES
+from asrcli.backends.funasr.model_types import FUNASR_TYPES
 from asrcli.models.archive import is_archive
 from asrcli.models.entry import entry_to_dict, parse_entry
 from asrcli.models.mirrors import hubs_of

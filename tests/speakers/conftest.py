@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from asrcli.backends.host import EngineHost
+from asrcli.backends.process.engine_client import EngineClient
 from asrcli.models.registry import Registry
 from asrcli.options import SpeakerOptions
 from asrcli.speakers.loading import SERVICE, diarization_spec, diarizers
@@ -14,7 +14,7 @@ from tests.speakers.tone_voices import build_specs
 @pytest.fixture(scope="session")
 def engine():
     """The real engine process."""
-    with EngineHost(2) as host:
+    with EngineClient(2) as host:
         yield host
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from asrcli.backends.host import EngineHost
+from asrcli.backends.process.engine_client import EngineClient
 from asrcli.backends.types import ModelSpec
 from asrcli.errors import ModelError
 from asrcli.text.pieces import split_text
@@ -26,7 +26,7 @@ def transcript(*segments: Segment) -> Transcript:
 
 @pytest.fixture(scope="module")
 def host():
-    with EngineHost(1) as engine:
+    with EngineClient(1) as engine:
         yield engine
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from asrcli.backends.sherpa_types import TYPES
+from asrcli.backends.sherpa.model_types import TYPES
 from tests.tone.bands import Bands
 from tests.tone.ctc import raw_energies
 from tests.tone.graph import FLOAT, INT32, INT64, Graph, pieces, write_tokens

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
-from asrcli.backends import sherpa_onnx
 from asrcli.backends.moonshine.search import Moonshine, size_class
 from asrcli.backends.moonshine.weights import UnknownGraphError
-from asrcli.backends.sherpa_check import check_model, check_request
-from asrcli.backends.sherpa_results import Reader
-from asrcli.backends.sherpa_types import TYPES
-from asrcli.backends.types import Hypothesis, Job, ModelSpec, Recognizer
+from asrcli.backends.sherpa import recognizer as sherpa_onnx
+from asrcli.backends.sherpa.check import check_model, check_request
+from asrcli.backends.sherpa.model_types import TYPES
+from asrcli.backends.sherpa.results import ResultReader
+from asrcli.backends.types import DecodeJob, Hypothesis, ModelSpec, Recognizer
 from asrcli.errors import AsrcliError, EngineError
 
 #: from here on a step's cost grows with each sequence as much as it would alone
@@ -66,7 +66,7 @@ class MoonshineRecognizer:
         """See `Service.size_class`."""
         return size_class(max(_SHORTEST, samples + self._tail))
 
-    def run(self, jobs: Sequence[Job]) -> Sequence[Hypothesis | Exception]:
+    def run(self, jobs: Sequence[DecodeJob]) -> Sequence[Hypothesis | Exception]:
         """Decode jobs together; what was asked wrongly has its error in its place."""
         results: list[Hypothesis | Exception] = [self._answer_at_once(job) for job in jobs]
         padded = [self._padded(job.samples) for job in jobs]
@@ -87,7 +87,7 @@ class MoonshineRecognizer:
                 return [answer for chunk in chunks for answer in self._answers([chunk])]
             return [EngineError(f"onnxruntime failed at a chunk of {len(chunks[0]) / SAMPLE_RATE:.2f} s: {error}")]
 
-    def _answer_at_once(self, job: Job) -> Hypothesis | Exception:
+    def _answer_at_once(self, job: DecodeJob) -> Hypothesis | Exception:
         """What needs no model: of silence no words, of a request that cannot be met its error."""
         try:
             check_request(self._spec, job.request)
@@ -101,14 +101,14 @@ class MoonshineRecognizer:
         padded[: len(samples)] = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
         return padded
 
-    def _read(self, tokens: Sequence[int], job: Job) -> Hypothesis:
+    def _read(self, tokens: Sequence[int], job: DecodeJob) -> Hypothesis:
         spelled = [self._symbols.get(token, b"") for token in tokens]
         text = b"".join(spelled).decode("utf-8", "ignore")
         try:
             symbols = [symbol.decode() for symbol in spelled]
         except UnicodeDecodeError:
             symbols = []
-        hypothesis = Reader().read(_Result(text, symbols), len(job.samples) / SAMPLE_RATE)
+        hypothesis = ResultReader().read(_Result(text, symbols), len(job.samples) / SAMPLE_RATE)
         asked = job.request.language
         return replace(hypothesis, language=self._only_language if asked in {None, "", "auto"} else asked)
 

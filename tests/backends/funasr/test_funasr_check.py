@@ -6,10 +6,11 @@ import json
 
 import pytest
 
-from asrcli.backends import backend_of, funasr_check
-from asrcli.backends.check import abilities_of, check_request, languages_of, window_of
-from asrcli.backends.funasr_folder import read_folder
-from asrcli.backends.funasr_types import FUNASR_TYPES, type_of_class
+from asrcli.backends import backend_of
+from asrcli.backends.check import capabilities_of, check_request, languages_of, window_of
+from asrcli.backends.funasr import check as funasr_check
+from asrcli.backends.funasr.folder import read_folder
+from asrcli.backends.funasr.model_types import FUNASR_TYPES, type_of_class
 from asrcli.backends.types import ModelSpec
 from asrcli.errors import LanguageNotSupportedError, MissingExtraError, ModelError, OptionNotSupportedError, UsageError
 from asrcli.models.detect import detect
@@ -192,7 +193,7 @@ def test_who_takes_hotwords_and_context(write_folder):
     for request in (word, context):
         with pytest.raises(OptionNotSupportedError):
             check_request(sense, request)
-    assert (abilities_of(sense).hotwords, abilities_of(nano).hotwords) == ("none", "prompt")
+    assert (capabilities_of(sense).hotwords, capabilities_of(nano).hotwords) == ("none", "prompt")
 
 
 def test_seaco_s_hotwords_must_be_spelled(write_folder):

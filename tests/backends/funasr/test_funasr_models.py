@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from asrcli.backends.host import EngineHost
+from asrcli.backends.process.engine_client import EngineClient
 from asrcli.backends.types import ModelSpec
 from asrcli.errors import LanguageNotSupportedError, MachineError, ModelError, OptionNotSupportedError
 from asrcli.models.detect import detect
@@ -31,7 +31,7 @@ LATE = 0.09
 
 @pytest.fixture(scope="module")
 def host():
-    with EngineHost(threads=2) as host:
+    with EngineClient(threads=2) as host:
         yield host
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from asrcli.backends.funasr_results import join_words, read_result
+from asrcli.backends.funasr.results import join_words, read_result
 from asrcli.backends.types import Token
 
 

@@ -11,9 +11,10 @@ import onnxruntime
 import pytest
 import soundfile
 
-from asrcli.backends import backend_of, sherpa_onnx
+from asrcli.backends import backend_of
 from asrcli.backends.moonshine.recognizer import MoonshineRecognizer, load
-from asrcli.backends.types import Job
+from asrcli.backends.sherpa import recognizer as sherpa_onnx
+from asrcli.backends.types import DecodeJob
 from asrcli.errors import EngineError, LanguageNotSupportedError
 from asrcli.models.registry import Registry
 from asrcli.options import RecognitionOptions
@@ -52,12 +53,12 @@ def chunks(recording):
 @pytest.fixture(scope="module")
 def alone(recognizer, chunks):
     """What is heard of each chunk by itself."""
-    return [recognizer.run([Job(chunk, ENGLISH)])[0] for chunk in chunks]
+    return [recognizer.run([DecodeJob(chunk, ENGLISH)])[0] for chunk in chunks]
 
 
 def test_real_speech_by_several_threads(recognizer, chunks, alone):
     with ThreadPoolExecutor(3) as pool:
-        heard = list(pool.map(lambda chunk: recognizer.run([Job(chunk, ENGLISH)])[0], chunks))
+        heard = list(pool.map(lambda chunk: recognizer.run([DecodeJob(chunk, ENGLISH)])[0], chunks))
     assert heard == alone
     text = " ".join(one.text for one in heard[:4]).lower()
     for phrase in ("best of times", "worst of times", "age of wisdom", "age of foolishness", "season of"):
@@ -69,7 +70,7 @@ def test_real_speech_by_several_threads(recognizer, chunks, alone):
 
 @pytest.mark.parametrize("order", [range(8), range(7, -1, -1), (3, 4), (0, 5, 1, 6, 6)])
 def test_a_batch_gives_each_chunk_what_it_has_alone(recognizer, chunks, alone, order):
-    assert recognizer.run([Job(chunks[index], ENGLISH) for index in order]) == [alone[index] for index in order]
+    assert recognizer.run([DecodeJob(chunks[index], ENGLISH) for index in order]) == [alone[index] for index in order]
 
 
 def test_what_is_heard_does_not_hang_on_companions_to_the_last_digit(recognizer, chunks):
@@ -136,7 +137,7 @@ def greedy(decoder, frames):
 def test_the_words_are_those_that_sherpa_onnx_hears(spec, chunks, alone):
     # Not to the letter: the two are built with different versions of the runtime, whose sums round differently.
     other = sherpa_onnx.load(spec, 1)
-    theirs = [other.run([Job(chunk, ENGLISH)])[0].text for chunk in chunks]
+    theirs = [other.run([DecodeJob(chunk, ENGLISH)])[0].text for chunk in chunks]
     compared = jiwer.process_words(theirs, [one.text for one in alone])
     assert compared.hits > 100
     assert compared.wer < 0.03
@@ -145,20 +146,27 @@ def test_the_words_are_those_that_sherpa_onnx_hears(spec, chunks, alone):
 def test_chunks_of_as_many_frames_as_a_head_is_wide(recognizer, chunks):
     # 36 frames: the one length at which the two axes of keys and of values could be taken for each other.
     size = recognizer._model._sizes.head
-    jobs = [Job(chunks[0][: size * 384 + 47 - recognizer._tail + extra], ENGLISH) for extra in range(0, 1200, 384)]
+    jobs = [
+        DecodeJob(chunks[0][: size * 384 + 47 - recognizer._tail + extra], ENGLISH) for extra in range(0, 1200, 384)
+    ]
     assert size in {recognizer._model.encode(recognizer._padded(job.samples)).shape[1] for job in jobs}
-    jobs += [Job(chunks[1], ENGLISH)]
+    jobs += [DecodeJob(chunks[1], ENGLISH)]
     assert recognizer.run(jobs) == [recognizer.run([job])[0] for job in jobs]
 
 
 def test_silence_is_no_text(recognizer):
-    heard = recognizer.run([Job(np.zeros(seconds * 16000, np.float32), RecognitionOptions()) for seconds in (1, 12)])
+    heard = recognizer.run(
+        [DecodeJob(np.zeros(seconds * 16000, np.float32), RecognitionOptions()) for seconds in (1, 12)]
+    )
     assert [one.text for one in heard] == ["", ""]
 
 
 def test_a_chunk_of_nothing_and_one_of_no_numbers(recognizer, chunks, alone):
     nothing, broken, speech = recognizer.run(
-        [Job(samples, ENGLISH) for samples in (np.zeros(0, np.float32), np.full(9000, np.nan, np.float32), chunks[0])]
+        [
+            DecodeJob(samples, ENGLISH)
+            for samples in (np.zeros(0, np.float32), np.full(9000, np.nan, np.float32), chunks[0])
+        ]
     )
     assert (nothing.text, broken.text) == ("", "")
     assert speech == alone[0]
@@ -167,7 +175,7 @@ def test_a_chunk_of_nothing_and_one_of_no_numbers(recognizer, chunks, alone):
 def test_a_chunk_that_the_runtime_fails_at_fails_alone(recognizer, chunks, alone):
     # Rotary positions are made for 72 s.
     hopeless = np.tile(chunks[0], 7)
-    heard, failed, again = recognizer.run([Job(samples, ENGLISH) for samples in (chunks[4], hopeless, chunks[6])])
+    heard, failed, again = recognizer.run([DecodeJob(samples, ENGLISH) for samples in (chunks[4], hopeless, chunks[6])])
     assert isinstance(failed, EngineError)
     assert "77.30 s" in str(failed)
     assert [heard, again] == [alone[4], alone[6]]
@@ -175,7 +183,7 @@ def test_a_chunk_that_the_runtime_fails_at_fails_alone(recognizer, chunks, alone
 
 def test_another_language_is_an_error_in_its_place(recognizer, chunks, alone):
     refused, heard = recognizer.run(
-        [Job(chunks[0], RecognitionOptions(language=language)) for language in ("de", "en")]
+        [DecodeJob(chunks[0], RecognitionOptions(language=language)) for language in ("de", "en")]
     )
     assert isinstance(refused, LanguageNotSupportedError)
     assert heard == alone[0]
@@ -183,8 +191,8 @@ def test_another_language_is_an_error_in_its_place(recognizer, chunks, alone):
 
 def test_what_is_of_another_form_runs_in_sherpa_onnx(spec, chunks, tmp_path):
     assert backend_of(spec.type) == "moonshine"
-    wanted = sherpa_onnx.load(spec, 1).run([Job(chunks[4], ENGLISH)])
+    wanted = sherpa_onnx.load(spec, 1).run([DecodeJob(chunks[4], ENGLISH)])
     other_form = replace(spec, options={"decoding_method": "greedy_search"})
     loaded = load(other_form, 1)
     assert loaded.backend == "sherpa_onnx"
-    assert loaded.run([Job(chunks[4], ENGLISH)]) == wanted
+    assert loaded.run([DecodeJob(chunks[4], ENGLISH)]) == wanted

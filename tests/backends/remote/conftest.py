@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from asrcli.backends.remote_check import remote_spec
+from asrcli.backends.remote.check import remote_spec
 
 WELL = {"text": "do re", "language": "english"}
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from asrcli.backends import remote_check
-from asrcli.backends.check import abilities_of, check_model, check_request, languages_of, window_of
-from asrcli.backends.remote_check import address, is_loopback, read_secret, remote_spec, secret_of
+from asrcli.backends.check import capabilities_of, check_model, check_request, languages_of, window_of
+from asrcli.backends.remote import check as remote_check
+from asrcli.backends.remote.check import address, is_loopback, read_secret, remote_spec, secret_of
 from asrcli.errors import LanguageNotSupportedError, MissingExtraError, ModelError, OptionNotSupportedError, UsageError
 from asrcli.models.entry import entry_to_dict, parse_entry
 from asrcli.models.registry import Registry
@@ -93,7 +93,7 @@ def test_httpx_is_asked_for(monkeypatch):
 
 def test_what_may_be_asked():
     spec = remote_spec("http://host/v1", languages=("en",), window=12.0)
-    assert (languages_of(spec), window_of(spec), abilities_of(spec).hotwords) == (("en",), 12.0, "prompt")
+    assert (languages_of(spec), window_of(spec), capabilities_of(spec).hotwords) == (("en",), 12.0, "prompt")
     check_request(spec, RecognitionOptions(language="en", hotwords=(Hotword(text="a"),), prompt="b"))
     with pytest.raises(LanguageNotSupportedError):
         check_request(spec, RecognitionOptions(language="de"))

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from asrcli.backends.remote import RemoteRecognizer, encode, form_fields
-from asrcli.backends.remote_client import Patience, RemoteClient, Sound
+from asrcli.backends.remote.client import EncodedChunk, RemoteClient, RetryPolicy
+from asrcli.backends.remote.recognizer import RemoteRecognizer, encode, form_fields
 from asrcli.errors import EngineError, LanguageNotSupportedError, RemoteUnavailableError, UsageError
 from asrcli.options import Hotword, RecognitionOptions
 from tests.tone import RATE, tone_audio
 
-QUICK = Patience(retries=3, backoff=0.01, max_wait=2.0, connect=5.0, read=20.0)
-SOUND = Sound(data=b"sound", form="flac", seconds=2.0)
+QUICK = RetryPolicy(retries=3, backoff=0.01, max_wait=2.0, connect=5.0, read=20.0)
+SOUND = EncodedChunk(data=b"sound", form="flac", seconds=2.0)
 WELL = {"text": "do re"}
 
 
@@ -254,7 +254,7 @@ def test_an_endless_answer_ends(mimic, ask):
 
 
 def test_a_server_that_does_not_answer(mimic):
-    client = RemoteClient(mimic.url, "m", patience=Patience(retries=1, backoff=0.01, read=0.2))
+    client = RemoteClient(mimic.url, "m", patience=RetryPolicy(retries=1, backoff=0.01, read=0.2))
     mimic.otherwise = "hold"
     with pytest.raises(RemoteUnavailableError, match=r"no answer in 0\.2 s \(tried 2 times\)"):
         client.recognise(SOUND, {}, {})

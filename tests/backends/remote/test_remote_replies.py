@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asrcli.backends.remote_replies import UnreadableReplyError, complaint, error_field, read_reply
+from asrcli.backends.remote.replies import UnreadableReplyError, complaint, error_field, read_reply
 from asrcli.backends.types import Hypothesis, Token
 
 JSON = "application/json"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from asrcli.backends import backend_of
-from asrcli.backends.host import EngineHost
+from asrcli.backends.process.engine_client import EngineClient
 from asrcli.errors import EngineError
 from asrcli.options import RecognitionOptions
 from asrcli.server.live.endpoint import Endpointer, EndpointOptions
@@ -32,7 +32,7 @@ class Loudness:
 
 @pytest.fixture(scope="module")
 def host(tone_models):
-    with EngineHost(threads=2) as running:
+    with EngineClient(threads=2) as running:
         for name, kind in (("offline", "zipformer_ctc"), ("streaming", "online_transducer")):
             spec = tone_spec(kind, tone_models(kind))
             running.load(name, backend_of(spec.type), spec).result(60)

@@ -19,26 +19,26 @@ START = {"header": {"namespace": "SpeechTranscriber", "name": "StartTranscriptio
 
 
 @pytest.fixture(scope="module")
-def guarded(serving):
+def untrusted(serving):
     with serving(api_keys=("right key",)) as running:
         yield running
 
 
 @pytest.mark.parametrize("path", ["/", "/ws/v1/asr/qwen"])
-def test_without_the_key_the_door_is_shut(talk, guarded, path):
+def test_without_the_key_the_door_is_shut(talk, untrusted, path):
     async def story(client):
         return await client.gone()
 
-    assert talk(path, story, to=guarded) == 4401
-    assert talk(f"{path}?token=wrong", story, to=guarded) == 4401
+    assert talk(path, story, to=untrusted) == 4401
+    assert talk(f"{path}?token=wrong", story, to=untrusted) == 4401
 
 
-def test_without_the_key_aliyun_s_paths_speak_aliyun_s_protocol_alone(talk, guarded):
+def test_without_the_key_aliyun_s_paths_speak_aliyun_s_protocol_alone(talk, untrusted):
     async def aliyun(client):
         await client.tell(START)
         return await client.hear(), await client.gone()
 
-    message, _ = talk("/ws/v1/asr", aliyun, to=guarded)
+    message, _ = talk("/ws/v1/asr", aliyun, to=untrusted)
     assert (message["header"]["name"], message["header"]["status"]) == ("TaskFailed", 40000001)
     assert message["header"]["task_id"] == "1" * 32
 
@@ -46,7 +46,7 @@ def test_without_the_key_aliyun_s_paths_speak_aliyun_s_protocol_alone(talk, guar
         await client.tell({"mode": "2pass", "is_speaking": True})
         return await client.gone()
 
-    assert talk("/ws/v1/asr", other, to=guarded) == 4401
+    assert talk("/ws/v1/asr", other, to=untrusted) == 4401
 
 
 @pytest.mark.parametrize(
@@ -58,12 +58,12 @@ def test_without_the_key_aliyun_s_paths_speak_aliyun_s_protocol_alone(talk, guar
         ("/?x_nls_token=right%20key", {}),
     ],
 )
-def test_the_key_opens_wherever_it_stands(talk, guarded, path, headers):
+def test_the_key_opens_wherever_it_stands(talk, untrusted, path, headers):
     async def story(client):
         await client.tell({"mode": "2pass", "is_speaking": False})
         return await client.hear()
 
-    assert talk(path, story, to=guarded, additional_headers=headers)["is_final"]
+    assert talk(path, story, to=untrusted, additional_headers=headers)["is_final"]
 
 
 def test_browser_pages_of_other_origins_are_kept_out(talk, server):

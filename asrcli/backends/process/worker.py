@@ -18,9 +18,10 @@ from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import Any
 
-from asrcli.backends import SERVICES, engine_log
-from asrcli.backends.arena import Arena
-from asrcli.backends.types import Job, Service
+from asrcli.backends import SERVICES
+from asrcli.backends.process import engine_log
+from asrcli.backends.process.shared_audio_buffer import SharedAudioBuffer
+from asrcli.backends.types import DecodeJob, Service
 from asrcli.errors import AsrcliError, EngineError
 
 
@@ -97,10 +98,10 @@ class _Queue:
             return service, batch
 
 
-class Worker:
+class EngineWorker:
     """Reads orders from the connection; `threads` of its own do the work."""
 
-    def __init__(self, connection: Connection, arena: Arena, threads: int) -> None:
+    def __init__(self, connection: Connection, arena: SharedAudioBuffer, threads: int) -> None:
         self._connection = connection
         self._sending = threading.Lock()
         self._arena = arena
@@ -147,7 +148,9 @@ class Worker:
         while True:
             service, batch = self._queue.take()
             try:
-                results = service.run([Job(self._arena.view(job.start, job.length), job.request) for job in batch])
+                results = service.run(
+                    [DecodeJob(self._arena.view(job.start, job.length), job.request) for job in batch]
+                )
             except Exception as error:  # noqa: BLE001 - as above
                 results = [_plain(error)] * len(batch)
             for job, result in zip(batch, results, strict=True):
@@ -191,8 +194,8 @@ def main() -> None:
     # Engines print to stdout; results of ours must never be mixed with that.
     os.dup2(2, 1)
     engine_log.own = engine_log.EngineLog(2)
-    arena = Arena(arena_fd, arena_size)
-    Worker(Connection(connection_fd), arena, threads).serve()
+    arena = SharedAudioBuffer(arena_fd, arena_size)
+    EngineWorker(Connection(connection_fd), arena, threads).serve()
     # Threads may be inside the engine, whose destructors do not wait for them: leave without cleaning up.
     os._exit(0)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from asrcli.backends.sherpa_types import RULES, ModelType
+from asrcli.backends.sherpa.model_types import RULES, ModelType
 from asrcli.backends.types import Token
 from asrcli.options import RecognitionOptions
 

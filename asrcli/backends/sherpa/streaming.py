@@ -16,13 +16,13 @@ import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.hotwords import beam_phrases
-from asrcli.backends.online_types import ONLINE_TYPES, StreamRequest, StreamSegment, StreamUpdate
-from asrcli.backends.recent import Recent
-from asrcli.backends.sherpa_check import check_model, check_request, model_type
-from asrcli.backends.sherpa_onnx import ENGINE_ERRORS, as_floats, needs_beam
-from asrcli.backends.sherpa_results import Reader
-from asrcli.backends.token_table import read_tokens
-from asrcli.backends.types import Job, ModelSpec, Service, Token
+from asrcli.backends.process.lru_cache import LruCache
+from asrcli.backends.sherpa.check import check_model, check_request, model_type
+from asrcli.backends.sherpa.recognizer import ENGINE_ERRORS, as_floats, needs_beam
+from asrcli.backends.sherpa.results import ResultReader
+from asrcli.backends.sherpa.streaming_types import ONLINE_TYPES, StreamRequest, StreamSegment, StreamUpdate
+from asrcli.backends.sherpa.token_table import read_tokens
+from asrcli.backends.types import DecodeJob, ModelSpec, Service, Token
 from asrcli.errors import AsrcliError, EngineError, ModelError, StreamLostError
 
 #: heard after the last sample: encoders look ahead, and Paraformer holds its last frames back
@@ -86,14 +86,14 @@ class OnlineRecognizer:
         self._spec = spec
         self._type = model_type(spec)
         self._tokens = read_tokens(spec.files["tokens"])
-        self._reader = Reader(joins_with_at=spec.type == "online_paraformer", byte_bpe=self._tokens.byte_bpe)
+        self._reader = ResultReader(joins_with_at=spec.type == "online_paraformer", byte_bpe=self._tokens.byte_bpe)
         self._lock = threading.Lock()
         self._streams: dict[str, _Stream] = {}
         #: by whether it searches a beam, as hotwords need
-        self._engines: Recent[bool, Any] = Recent(self._build, 2)
+        self._engines: LruCache[bool, Any] = LruCache(self._build, 2)
         self._engines.prepare(False)
 
-    def run(self, jobs: Sequence[Job]) -> Sequence[StreamUpdate | Exception]:
+    def run(self, jobs: Sequence[DecodeJob]) -> Sequence[StreamUpdate | Exception]:
         """Do what each job's `StreamRequest` says."""
         return [self._run(job.request, job.samples) for job in jobs]
 

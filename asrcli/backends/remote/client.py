@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 
 from asrcli import __version__
-from asrcli.backends.remote_replies import UnreadableReplyError, complaint, error_field, read_reply
+from asrcli.backends.remote.replies import UnreadableReplyError, complaint, error_field, read_reply
 from asrcli.backends.types import Hypothesis
 from asrcli.errors import EngineError, LanguageNotSupportedError, RemoteUnavailableError, UsageError
 
@@ -31,7 +31,7 @@ _LARGEST = 8 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class RetryPolicy:
     """How long a chunk is tried. Seconds."""
 
     #: attempts after the first
@@ -45,11 +45,11 @@ class Patience:
     read: float = 300.0
 
 
-_PATIENCE = Patience()
+_PATIENCE = RetryPolicy()
 
 
 @dataclass(frozen=True, slots=True)
-class _Dialect:
+class _ServerDialect:
     """How much of the interface is used. Servers differ in what they refuse."""
 
     response_format: str
@@ -59,16 +59,16 @@ class _Dialect:
 
 
 _DIALECTS = (
-    _Dialect("verbose_json", words=True, extras=True),
-    _Dialect("verbose_json", words=True),
-    _Dialect("verbose_json"),
-    _Dialect("json"),
-    _Dialect("text"),
+    _ServerDialect("verbose_json", words=True, extras=True),
+    _ServerDialect("verbose_json", words=True),
+    _ServerDialect("verbose_json"),
+    _ServerDialect("json"),
+    _ServerDialect("text"),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sound:
+class EncodedChunk:
     """One chunk as it is sent."""
 
     data: bytes
@@ -88,7 +88,7 @@ class _RefusedError(Exception):
 class RemoteClient:
     """One server and one of its models. Thread-safe; close it."""
 
-    def __init__(self, url: str, model: str, *, secret: str = "", patience: Patience = _PATIENCE) -> None:
+    def __init__(self, url: str, model: str, *, secret: str = "", patience: RetryPolicy = _PATIENCE) -> None:
         """Nothing is sent yet.
 
         Args:
@@ -120,7 +120,7 @@ class RemoteClient:
         self._closed.set()
         self._http.close()
 
-    def recognise(self, sound: Sound, fields: Mapping[str, str], extras: Mapping[str, str]) -> Hypothesis:
+    def recognise(self, sound: EncodedChunk, fields: Mapping[str, str], extras: Mapping[str, str]) -> Hypothesis:
         """Have one chunk recognised.
 
         Args:
@@ -150,7 +150,9 @@ class RemoteClient:
 
     # -- one request -------------------------------------------------------------------------------------------------
 
-    def _ask(self, sound: Sound, dialect: _Dialect, fields: Mapping[str, str], extras: Mapping[str, str]) -> Hypothesis:
+    def _ask(
+        self, sound: EncodedChunk, dialect: _ServerDialect, fields: Mapping[str, str], extras: Mapping[str, str]
+    ) -> Hypothesis:
         data: dict[str, Any] = {"model": self._model, "response_format": dialect.response_format, **fields}
         if dialect.words:
             data["timestamp_granularities[]"] = ["word", "segment"]

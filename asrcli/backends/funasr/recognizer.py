@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
-from asrcli.backends.batches import alike, even_batches
-from asrcli.backends.funasr_check import check_model, check_request, folder_of, model_type
-from asrcli.backends.funasr_results import read_result
-from asrcli.backends.funasr_types import UNTIMED_CLASSES
-from asrcli.backends.types import Hypothesis, Job, ModelSpec, Recognizer
+from asrcli.backends.funasr.check import check_model, check_request, folder_of, model_type
+from asrcli.backends.funasr.model_types import UNTIMED_CLASSES
+from asrcli.backends.funasr.results import read_result
+from asrcli.backends.process.batches import group_by_request, split_batches
+from asrcli.backends.types import DecodeJob, Hypothesis, ModelSpec, Recognizer
 from asrcli.errors import AsrcliError, EngineError, MachineError, MissingExtraError, ModelError
 from asrcli.options import RecognitionOptions
 
@@ -69,10 +69,10 @@ class FunasrRecognizer:
         if spec.type == "funasr_fun_asr_nano":
             _drop_aligner(self._module)
 
-    def run(self, jobs: Sequence[Job]) -> Sequence[Hypothesis | Exception]:
+    def run(self, jobs: Sequence[DecodeJob]) -> Sequence[Hypothesis | Exception]:
         """Decode jobs; one that fails has its error in its place, the others their hypotheses."""
         results: list[Hypothesis | Exception] = [Hypothesis("")] * len(jobs)
-        for group in alike(jobs):
+        for group in group_by_request(jobs):
             request = jobs[group[0]].request
             try:
                 check_request(self._spec, request)
@@ -80,7 +80,7 @@ class FunasrRecognizer:
                 for index in group:
                     results[index] = error
                 continue
-            for batch in even_batches(group, [len(job.samples) for job in jobs]):
+            for batch in split_batches(group, [len(job.samples) for job in jobs]):
                 decoded = self._decode([jobs[index].samples for index in batch], request)
                 for index, result in zip(batch, decoded, strict=True):
                     results[index] = result
@@ -202,7 +202,7 @@ def _toolkit() -> tuple[Any, Any]:
         MissingExtraError: they cannot be imported.
     """
     try:
-        from asrcli.backends import funasr_toolkit
+        from asrcli.backends.funasr import toolkit as funasr_toolkit
     except ImportError as error:
         raise MissingExtraError(
             f"FunASR's toolkit cannot be imported: {_first_line(error)}.", "pip install -U 'asrcli[funasr]' torch"

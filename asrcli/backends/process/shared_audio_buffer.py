@@ -11,7 +11,7 @@ from asrcli.audio.types import Samples
 _ITEM = 4  # bytes of a float32
 
 
-class Arena:
+class SharedAudioBuffer:
     """A shared float32 buffer with first-fit allocation (positions and lengths in samples).
 
     Not locked: the host allocates under its own lock, the worker only looks.

@@ -11,8 +11,8 @@ from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from asrcli.backends.funasr_folder import FunasrFolder, read_folder
-from asrcli.backends.funasr_types import FUNASR_TYPES, FunasrType
+from asrcli.backends.funasr.folder import FunasrFolder, read_folder
+from asrcli.backends.funasr.model_types import FUNASR_TYPES, FunasrType
 from asrcli.backends.types import ModelSpec
 from asrcli.errors import (
     LanguageNotSupportedError,

@@ -16,17 +16,17 @@ from typing import Any
 import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
-from asrcli.backends import engine_log
-from asrcli.backends.batches import alike, even_batches
 from asrcli.backends.hotwords import beam_phrases, prompt_phrases
-from asrcli.backends.online_types import ONLINE_TYPES
 from asrcli.backends.onnx_metadata import read_metadata
-from asrcli.backends.recent import Recent
-from asrcli.backends.sherpa_check import check_model, check_request, model_type, validate
-from asrcli.backends.sherpa_results import Reader
-from asrcli.backends.sherpa_types import RULES, ModelType
-from asrcli.backends.token_table import read_tokens
-from asrcli.backends.types import Hypothesis, Job, ModelSpec, Recognizer
+from asrcli.backends.process import engine_log
+from asrcli.backends.process.batches import group_by_request, split_batches
+from asrcli.backends.process.lru_cache import LruCache
+from asrcli.backends.sherpa.check import check_model, check_request, model_type, validate
+from asrcli.backends.sherpa.model_types import RULES, ModelType
+from asrcli.backends.sherpa.results import ResultReader
+from asrcli.backends.sherpa.streaming_types import ONLINE_TYPES
+from asrcli.backends.sherpa.token_table import read_tokens
+from asrcli.backends.types import DecodeJob, Hypothesis, ModelSpec, Recognizer
 from asrcli.errors import AsrcliError, EngineError, ModelError
 from asrcli.options import RecognitionOptions
 
@@ -80,7 +80,7 @@ class SherpaRecognizer:
         self._type = model_type(spec)
         self.batch_size = _BATCH_SIZE if self._type.batches else 1
         self._tokens = read_tokens(spec.files["tokens"]) if "tokens" in spec.files else None
-        self._reader = Reader(
+        self._reader = ResultReader(
             tagged=self._type.tagged,
             joins_with_at=spec.type == "paraformer",
             byte_bpe=self._tokens is not None and self._tokens.byte_bpe,
@@ -89,13 +89,13 @@ class SherpaRecognizer:
         self._only_language = spec.languages[0] if len(spec.languages) == 1 else None
         #: SenseVoice answers with its tags whatever it hears; no answer at all means that the engine failed
         self._always_answers = self._type.tagged and "Nano" not in read_metadata(spec.files["model"]).get("comment", "")
-        self._recognizers: Recent[_Variant, Any] = Recent(self._build, _KEPT)
+        self._recognizers: LruCache[_Variant, Any] = LruCache(self._build, _KEPT)
         self._recognizers.prepare(self._variant(RecognitionOptions()))
 
-    def run(self, jobs: Sequence[Job]) -> Sequence[Hypothesis | Exception]:
+    def run(self, jobs: Sequence[DecodeJob]) -> Sequence[Hypothesis | Exception]:
         """Decode jobs; one that fails has its error in its place, the others their hypotheses."""
         results: list[Hypothesis | Exception] = [Hypothesis("")] * len(jobs)
-        for group in alike(jobs):
+        for group in group_by_request(jobs):
             request = jobs[group[0]].request
             try:
                 check_request(self._spec, request)
@@ -104,7 +104,7 @@ class SherpaRecognizer:
                 for index in group:
                     results[index] = error
                 continue
-            for batch in even_batches(group, [len(job.samples) for job in jobs]):
+            for batch in split_batches(group, [len(job.samples) for job in jobs]):
                 decoded = self._decode(recognizer, [jobs[index].samples for index in batch], request)
                 for index, result in zip(batch, decoded, strict=True):
                     results[index] = result

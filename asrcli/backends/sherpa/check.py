@@ -11,10 +11,17 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from asrcli.backends.hotwords import check_beam
-from asrcli.backends.online_types import ONLINE_TYPES
 from asrcli.backends.onnx_metadata import classes, read_metadata
-from asrcli.backends.sherpa_types import MODELING_UNITS, PATH_OPTIONS, PROVIDERS, TOKENIZER_FILES, TYPES, ModelType
-from asrcli.backends.token_table import read_tokens
+from asrcli.backends.sherpa.model_types import (
+    MODELING_UNITS,
+    PATH_OPTIONS,
+    PROVIDERS,
+    TOKENIZER_FILES,
+    TYPES,
+    ModelType,
+)
+from asrcli.backends.sherpa.streaming_types import ONLINE_TYPES
+from asrcli.backends.sherpa.token_table import read_tokens
 from asrcli.backends.types import ModelSpec
 from asrcli.errors import LanguageNotSupportedError, ModelError, ModelNotInstalledError, OptionNotSupportedError
 from asrcli.options import RecognitionOptions

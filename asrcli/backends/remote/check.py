@@ -31,7 +31,7 @@ class RemoteType:
 
     hotwords: Literal["prompt"] = "prompt"
     itn_option: str = ""
-    tells_language: bool = True
+    detects_language: bool = True
     written: bool = True
 
 

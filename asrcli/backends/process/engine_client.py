@@ -18,8 +18,8 @@ from types import TracebackType
 from typing import Any
 
 from asrcli.audio.types import Samples
-from asrcli.backends.arena import Arena
-from asrcli.backends.child import ARENA_SIZE, Child, Launch, launch
+from asrcli.backends.process.engine_process import ARENA_SIZE, EngineProcess, PrestartedEngine, launch
+from asrcli.backends.process.shared_audio_buffer import SharedAudioBuffer
 from asrcli.errors import AsrcliError, EngineCrashError, EngineError, MachineError, ModelError, machine_error
 
 #: a model that has killed the engine so often and has not given a single answer is not tried on
@@ -41,7 +41,7 @@ class _Job:
         return ("job", self.id, self.service, self.start, self.length, self.request, self.priority)
 
 
-class EngineHost:
+class EngineClient:
     """The engine process as seen from ours. Thread-safe; close it (or use it as a context manager).
 
     Args:
@@ -51,7 +51,9 @@ class EngineHost:
         launched: a process that was started beforehand, for as many threads; None: one is started now.
     """
 
-    def __init__(self, threads: int, max_in_flight: int | None = None, *, launched: Launch | None = None) -> None:
+    def __init__(
+        self, threads: int, max_in_flight: int | None = None, *, launched: PrestartedEngine | None = None
+    ) -> None:
         launched = launched or launch(threads)
         launched.taken = True
         self.threads = threads
@@ -59,7 +61,7 @@ class EngineHost:
         self._limit = max_in_flight or 2 * threads + 2
         self._changed = threading.Condition()
         self._arena_fd = launched.arena_fd
-        self._arena = Arena(self._arena_fd, ARENA_SIZE)
+        self._arena = SharedAudioBuffer(self._arena_fd, ARENA_SIZE)
         self._services: dict[str, tuple[str, Any]] = {}
         self._refused: dict[str, Exception] = {}
         self._backends: dict[str, str] = {}
@@ -167,7 +169,7 @@ class EngineHost:
         for future in abandoned:
             _fail(future, EngineError("the engine was closed"))
 
-    def __enter__(self) -> EngineHost:  # noqa: PYI034 - typing.Self is 3.11's
+    def __enter__(self) -> EngineClient:  # noqa: PYI034 - typing.Self is 3.11's
         return self
 
     def __exit__(
@@ -201,14 +203,14 @@ class EngineHost:
         with contextlib.suppress(OSError):
             self._child.connection.send(message)
 
-    def _listen_to(self, child: Child) -> Child:
+    def _listen_to(self, child: EngineProcess) -> EngineProcess:
         self._reader = threading.Thread(target=self._read, args=(child,), name="engine-reader", daemon=True)
         self._reader.start()
         return child
 
     # -- answers -----------------------------------------------------------------------------------------------------
 
-    def _read(self, child: Child) -> None:
+    def _read(self, child: EngineProcess) -> None:
         while True:
             try:
                 message = child.connection.recv()
@@ -283,7 +285,7 @@ class EngineHost:
 
     # -- after a crash -----------------------------------------------------------------------------------------------
 
-    def _revive(self, dead: Child) -> None:
+    def _revive(self, dead: EngineProcess) -> None:
         ended = f"({dead.last_words()})"
         dead.connection.close()
         hint = "Perhaps memory ran out: use fewer --jobs or a smaller model." if "signal 9" in ended else ""
@@ -324,7 +326,7 @@ class EngineHost:
     def _restart(self) -> list[tuple[Future[Any], AsrcliError]]:
         """A fresh child with all services; where the system grants none, every job's future, to be failed."""
         try:
-            self._child = self._listen_to(Child(self._arena_fd, self.threads))
+            self._child = self._listen_to(EngineProcess(self._arena_fd, self.threads))
         except (OSError, RuntimeError, MemoryError) as error:
             self._broken = machine_error(error) or MachineError(f"The engine cannot be started again: {error}.")
             loading, self._loading = list(self._loading.values()), {}

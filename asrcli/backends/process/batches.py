@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from asrcli.audio.types import SAMPLE_RATE
-from asrcli.backends.types import Job
+from asrcli.backends.types import DecodeJob
 
 #: a batch is cut where padding would make it this much longer than what is in it, or longer than this, samples
 _PADDING = 1.25
 _LONGEST = 30 * SAMPLE_RATE
 
 
-def alike(jobs: Sequence[Job]) -> Iterator[list[int]]:
+def group_by_request(jobs: Sequence[DecodeJob]) -> Iterator[list[int]]:
     """Positions of jobs that ask for the same."""
     groups: list[list[int]] = []
     for index, job in enumerate(jobs):
@@ -25,7 +25,7 @@ def alike(jobs: Sequence[Job]) -> Iterator[list[int]]:
     yield from groups
 
 
-def even_batches(indices: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]:
+def split_batches(indices: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]:
     """Cut into batches of chunks about equally long: the engine pads all to the longest."""
     batch: list[int] = []
     total = 0

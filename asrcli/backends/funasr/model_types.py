@@ -39,7 +39,7 @@ class FunasrType:
     #: the text begins with tags of language, emotion and event
     tagged: bool = False
     #: the model says in which language it heard a chunk
-    tells_language: bool = False
+    detects_language: bool = False
     #: the text comes as people write it, with marks and capitals
     written: bool = False
     #: one call takes several chunks at once
@@ -71,7 +71,7 @@ FUNASR_TYPES: dict[str, FunasrType] = {
         takes_language=True,
         itn_option="use_itn",
         tagged=True,
-        tells_language=True,
+        detects_language=True,
         written=True,
     ),
     # Times are asked for because only then its words come apart.

@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from asrcli.backends.sherpa.token_table import BYTE_ALPHABET, WORD_MARK
 from asrcli.backends.tags import TAG, tag_name, without_tags
-from asrcli.backends.token_table import BYTE_ALPHABET, WORD_MARK
 from asrcli.backends.types import Hypothesis, Token
 
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
+class ResultReader:
     """How the results of one model are read."""
 
     tagged: bool = False

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from types import TracebackType
 
-from asrcli.backends.engine_log import EngineLog
+from asrcli.backends.process.engine_log import EngineLog
 
 #: Address space of the shared audio buffer, bytes. Sparse: only what is in flight takes memory.
 ARENA_SIZE = 256 << 20
@@ -28,7 +28,7 @@ _PRIVATE = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_N
 _ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": str(1 << 20), "MALLOC_TRIM_THRESHOLD_": str(16 << 20)}
 
 #: The child finds modules where we do; `-m` would put the user's current folder first.
-_BOOT = "import os, sys; sys.path[:] = sys.argv.pop().split(os.pathsep); import asrcli.backends.worker as w; w.main()"
+_BOOT = "import os, sys; sys.path[:] = sys.argv.pop().split(os.pathsep); import asrcli.backends.process.worker as w; w.main()"
 
 
 def create_file(size: int) -> int:
@@ -42,7 +42,7 @@ def create_file(size: int) -> int:
     return descriptor
 
 
-class Child:
+class EngineProcess:
     """One life of the engine process."""
 
     def __init__(self, arena_fd: int, threads: int) -> None:
@@ -97,17 +97,17 @@ class Child:
 
 
 @dataclass(slots=True)
-class Launch:
+class PrestartedEngine:
     """An engine process that has been started before there is a host for it: it loads its modules meanwhile.
 
     A context manager, which ends the process unless a host has taken it over.
     """
 
     arena_fd: int
-    child: Child
+    child: EngineProcess
     taken: bool = False
 
-    def __enter__(self) -> Launch:  # noqa: PYI034 - typing.Self is 3.11's
+    def __enter__(self) -> PrestartedEngine:  # noqa: PYI034 - typing.Self is 3.11's
         return self
 
     def __exit__(
@@ -128,7 +128,7 @@ def default_jobs() -> int:
         return os.cpu_count() or 1
 
 
-def launch(threads: int, modules: Sequence[str] = ()) -> Launch:
+def launch(threads: int, modules: Sequence[str] = ()) -> PrestartedEngine:
     """Start an engine process, to be handed to `host.EngineHost`.
 
     Args:
@@ -136,8 +136,8 @@ def launch(threads: int, modules: Sequence[str] = ()) -> Launch:
         modules: what it imports at once, for the service that will probably be asked for.
     """
     arena_fd = create_file(ARENA_SIZE)
-    child = Child(arena_fd, threads)
+    child = EngineProcess(arena_fd, threads)
     if modules:
         with contextlib.suppress(OSError):
             child.connection.send(("import", *modules))
-    return Launch(arena_fd, child)
+    return PrestartedEngine(arena_fd, child)

@@ -12,7 +12,7 @@ Key = TypeVar("Key", bound=Hashable)
 Thing = TypeVar("Thing")
 
 
-class Recent(Generic[Key, Thing]):
+class LruCache(Generic[Key, Thing]):
     """At most `limit` things made by `build`. Thread-safe; building one delays only those who ask for it."""
 
     def __init__(self, build: Callable[[Key], Thing], limit: int) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends import REMOTE
-from asrcli.backends.remote_check import DEFAULT_MODEL, secret_of
+from asrcli.backends.remote.check import DEFAULT_MODEL, secret_of
 from asrcli.backends.types import Hypothesis, ModelSpec
 from asrcli.errors import AsrcliError, EngineError, RemoteUnavailableError
 from asrcli.options import Hotword, RecognitionOptions
@@ -33,7 +33,7 @@ _LOOK = 0.2
 
 
 @dataclass(slots=True)
-class _Task:
+class _RemoteTask:
     samples: Samples
     request: RecognitionOptions
     future: Future[Hypothesis]
@@ -52,16 +52,16 @@ class RemoteRecognizer:
         Raises:
             UsageError: the key cannot be read.
         """
-        from asrcli.backends.remote_client import Patience, RemoteClient
+        from asrcli.backends.remote.client import RemoteClient, RetryPolicy
 
         self.spec = spec
         self.jobs = jobs or DEFAULT_JOBS
-        patience = Patience(read=float(spec.options.get("timeout", Patience().read)))
+        patience = RetryPolicy(read=float(spec.options.get("timeout", RetryPolicy().read)))
         model = str(spec.options.get("model") or DEFAULT_MODEL)
         self._client = RemoteClient(spec.options["url"], model, secret=secret_of(spec), patience=patience)
         self._form = str(spec.options.get("audio", "flac"))
         # What waits here has been cut but not sent: enough that no thread is idle, and what bounds memory.
-        self._waiting: queue.Queue[_Task] = queue.Queue(maxsize=self.jobs)
+        self._waiting: queue.Queue[_RemoteTask] = queue.Queue(maxsize=self.jobs)
         self._closed = threading.Event()
         for number in range(self.jobs):
             # Daemons: an interrupted run does not wait for a server that is slow to answer.
@@ -85,7 +85,7 @@ class RemoteRecognizer:
         Raises:
             EngineError: it is closed.
         """
-        task = _Task(np.array(samples, dtype=np.float32), request, Future())
+        task = _RemoteTask(np.array(samples, dtype=np.float32), request, Future())
         while not self._closed.is_set():
             with contextlib.suppress(queue.Full):
                 self._waiting.put(task, timeout=_LOOK)
@@ -133,13 +133,13 @@ class RemoteRecognizer:
                 if future.set_running_or_notify_cancel():
                     future.set_exception(error)
 
-    def _recognise(self, task: _Task) -> Hypothesis:
+    def _recognise(self, task: _RemoteTask) -> Hypothesis:
         if not len(task.samples):
             return Hypothesis("")
-        from asrcli.backends.remote_client import Sound
+        from asrcli.backends.remote.client import EncodedChunk
 
         seconds = len(task.samples) / SAMPLE_RATE
-        sound = Sound(data=encode(task.samples, self._form), form=self._form, seconds=seconds)
+        sound = EncodedChunk(data=encode(task.samples, self._form), form=self._form, seconds=seconds)
         fields, extras = form_fields(task.request)
         heard = self._client.recognise(sound, fields, extras)
         language = task.request.language if task.request.language not in {None, "auto"} else None

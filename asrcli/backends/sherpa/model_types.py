@@ -67,7 +67,7 @@ class ModelType:
     #: the text begins with tags of language, emotion and event
     tagged: bool = False
     #: the engine says in which language it heard a chunk
-    tells_language: bool = False
+    detects_language: bool = False
     #: the text comes as people write it, with marks and capitals; else words alone, at least of most models
     written: bool = False
     #: the engine hears no more than this of a chunk and does not say so, seconds
@@ -170,7 +170,7 @@ TYPES: dict[str, ModelType] = {
     "sense_voice": ModelType(
         factory="from_sense_voice",
         written=True,
-        tells_language=True,
+        detects_language=True,
         files=("model", "tokens"),
         options=(*_COMMON, *_FEATURES, *RULES, "use_itn"),
         language_by="factory",
@@ -243,7 +243,7 @@ TYPES: dict[str, ModelType] = {
     "whisper": ModelType(
         factory="from_whisper",
         written=True,
-        tells_language=True,
+        detects_language=True,
         files=("encoder", "decoder", "tokens"),
         options=(*_COMMON, *RULES, "task", "tail_paddings", "enable_token_timestamps", "enable_segment_timestamps"),
         # The factory's own default is English; empty means: detect.
