@@ -82,14 +82,14 @@ class ModelSet:
         text = self.options.text
         marks: Step | None = None
         if self.punctuation is not None and host is not None:
-            from asrcli.text.punctuation import PunctuationStep, load_punctuation
+            from asrcli.text.steps.punctuation import PunctuationStep, load_punctuation
 
             # Who asks for marks gets them in any language; unasked, only where the model knows it.
             languages = () if text.punctuation else self.punctuation.languages
             marks = PunctuationStep(load_punctuation(host, self.punctuation), languages)
         digits: Step | None = None
         if self.itn_cache is not None:
-            from asrcli.text.itn import ItnStep
+            from asrcli.text.steps.itn import ItnStep
 
             digits = ItnStep(self.itn_cache)
         return in_order(text, marks=marks, digits=digits)
@@ -108,23 +108,23 @@ def in_order(text: TextOptions, *, marks: Step | None, digits: Step | None) -> t
     """
     steps: list[Step] = []
     if text.drop_fillers:
-        from asrcli.text.fillers import drop_fillers
+        from asrcli.text.steps.fillers import drop_fillers
 
         steps.append(drop_fillers)
     if marks is not None:
         steps.append(marks)
     if text.corrections:
-        from asrcli.text.phonetic import PhoneticStep
+        from asrcli.text.steps.phonetic import PhoneticStep
 
         steps.append(PhoneticStep(text.corrections))
     if digits is not None:
         steps.append(digits)
     if text.strip_marks:
-        from asrcli.text.marks import strip_marks
+        from asrcli.text.steps.strip_punctuation import strip_punctuation
 
-        steps.append(strip_marks)
+        steps.append(strip_punctuation)
     if text.rich:
-        from asrcli.text.rich import rich_text
+        from asrcli.text.steps.rich import rich_text
 
         steps.append(rich_text)
     return tuple(steps)
@@ -219,7 +219,7 @@ def _itn(spec: ModelSpec, options: TranscribeOptions, registry: Registry) -> tup
     own = row.itn_option or any(spec.files.get(name) or spec.options.get(name) for name in ("rule_fsts", "rule_fars"))
     if not options.recognition.itn or wanted is False or own or (row.written and not wanted):
         return None, ()
-    from asrcli.text.itn import is_available
+    from asrcli.text.steps.itn import is_available
 
     if is_available():
         return registry.cache_dir / "itn", ()

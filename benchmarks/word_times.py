@@ -26,7 +26,7 @@ from asrcli.models.registry import Registry
 from asrcli.options import AudioOptions, CueOptions, RecognitionOptions, VadOptions
 from asrcli.runtime import Runtime
 from asrcli.script import is_letter
-from asrcli.text.cues import shape
+from asrcli.text.subtitles.cues import shape
 from asrcli.transcript import Word
 from asrcli.vad import Segmenter
 

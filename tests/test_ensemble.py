@@ -12,7 +12,7 @@ from asrcli.errors import LanguageNotSupportedError, OptionNotSupportedError
 from asrcli.model_set import choose
 from asrcli.models.registry import Registry
 from asrcli.options import Hotword, IdentificationOptions, RecognitionOptions, TextOptions, TranscribeOptions
-from asrcli.text.itn import is_available
+from asrcli.text.steps.itn import is_available
 from tests.tone import tone_spec
 from tests.tone.graph import FLOAT, Graph
 

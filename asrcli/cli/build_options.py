@@ -168,7 +168,7 @@ def cue_options(cues: CueArguments, asked: Collection[str]) -> CueOptions:
     Raises:
         UsageError: the shortest cue is longer than the longest.
     """
-    from asrcli.text.presets import PRESETS
+    from asrcli.text.subtitles.presets import PRESETS
 
     base = PRESETS[cues.subtitle_style] if cues.subtitle_style else CueOptions()
     own = {field.name: getattr(cues, field.name) for field in fields(CueOptions) if field.name in asked}

@@ -80,7 +80,7 @@ def hotwords(texts: Iterable[str]) -> tuple[Hotword, ...]:
     Raises:
         UsageError: a file cannot be read, or a weight is not in 1..100.
     """
-    from asrcli.text.hotwords import parse_hotwords, read_hotwords
+    from asrcli.text.steps.hotwords import parse_hotwords, read_hotwords
 
     found: dict[str, Hotword] = {}
     for text in texts:

@@ -118,7 +118,7 @@ def _table(path: Path) -> Iterable[tuple[str, Reference]]:
 
 
 def _transcript(path: Path, text: str, limits: CueOptions) -> HypothesisText:
-    from asrcli.text.cues import shape
+    from asrcli.text.subtitles.cues import shape
 
     try:
         transcript = Transcript.from_dict(json.loads(text))

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from asrcli.errors import MissingExtraError
-from asrcli.text.width import is_cjk
+from asrcli.text.subtitles.width import is_cjk
 
 Unit = Literal["word", "char"]
 #: an alignment's step: what stands in the reference and in the hypothesis ("" for none)

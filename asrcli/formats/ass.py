@@ -7,8 +7,8 @@ from pathlib import PurePath
 
 from asrcli.formats.clock import centiseconds
 from asrcli.options import CueOptions
-from asrcli.text.cues import DASH, Cue, shape
-from asrcli.text.pieces import clean
+from asrcli.text.subtitles.cues import DASH, Cue, shape
+from asrcli.text.subtitles.pieces import clean
 from asrcli.transcript import Transcript
 
 _HEAD = """\

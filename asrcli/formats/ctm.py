@@ -5,7 +5,7 @@ from __future__ import annotations
 from asrcli.formats.clock import fixed, milliseconds
 from asrcli.formats.nist import file_id, token
 from asrcli.options import CueOptions
-from asrcli.text.pieces import words_of
+from asrcli.text.subtitles.pieces import words_of
 from asrcli.transcript import Transcript
 
 

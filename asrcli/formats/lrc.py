@@ -7,8 +7,8 @@ from pathlib import PurePath
 
 from asrcli.formats.clock import centiseconds
 from asrcli.options import CueOptions
-from asrcli.text.cues import Cue, shape
-from asrcli.text.pieces import clean
+from asrcli.text.subtitles.cues import Cue, shape
+from asrcli.text.subtitles.pieces import clean
 from asrcli.transcript import Transcript, join_words
 
 #: seconds: after a cue, a hole this long gets an empty line, which clears the display; so does the end

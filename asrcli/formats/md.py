@@ -8,8 +8,8 @@ from pathlib import PurePath
 
 from asrcli.formats.clock import short_clock
 from asrcli.options import CueOptions
-from asrcli.text.pieces import clean
-from asrcli.text.width import is_cjk
+from asrcli.text.subtitles.pieces import clean
+from asrcli.text.subtitles.width import is_cjk
 from asrcli.transcript import Segment, Transcript
 
 #: without speakers, a silence of this many seconds begins a new paragraph

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
-from asrcli.text.pieces import clean
+from asrcli.text.subtitles.pieces import clean
 
 NOTHING = "<NA>"
 

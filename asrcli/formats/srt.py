@@ -11,7 +11,7 @@ import srt
 
 from asrcli.formats.clock import milliseconds
 from asrcli.options import CueOptions
-from asrcli.text.cues import DASH, Cue, CueLine, label, shape
+from asrcli.text.subtitles.cues import DASH, Cue, CueLine, label, shape
 from asrcli.transcript import Transcript
 
 # SubRip knows no escapes, and players obey tags and the overrides and line breaks of ASS. A word joiner, not seen,

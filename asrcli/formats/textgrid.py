@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from asrcli.formats.clock import fixed, milliseconds
 from asrcli.options import CueOptions
-from asrcli.text.pieces import clean, words_of
+from asrcli.text.subtitles.pieces import clean, words_of
 from asrcli.transcript import Segment, Transcript
 
 Interval = tuple[int, int, str]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from asrcli.formats.clock import milliseconds
 from asrcli.options import CueOptions
-from asrcli.text.pieces import clean
+from asrcli.text.subtitles.pieces import clean
 from asrcli.transcript import Transcript
 
 

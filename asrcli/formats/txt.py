@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from asrcli.options import CueOptions
-from asrcli.text.cues import UNKNOWN, label
-from asrcli.text.pieces import clean
+from asrcli.text.subtitles.cues import UNKNOWN, label
+from asrcli.text.subtitles.pieces import clean
 from asrcli.transcript import Transcript
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from asrcli.formats.clock import clock, milliseconds
 from asrcli.options import CueOptions
-from asrcli.text.cues import DASH, Cue, CueLine, shape
+from asrcli.text.subtitles.cues import DASH, Cue, CueLine, shape
 from asrcli.transcript import Transcript
 
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from asrcli.options import Hotword, TextOptions
 from asrcli.server.errors import Problem
-from asrcli.text.hotwords import parse_hotwords
+from asrcli.text.steps.hotwords import parse_hotwords
 
 SUCCESS = 20000000
 

@@ -22,8 +22,8 @@ from asrcli.model_set import LANGUAGE_SERVICE, Step, choose, in_order
 from asrcli.models.entry import Kind
 from asrcli.options import SpeakerOptions, TranscribeOptions
 from asrcli.server.models import ModelPool
-from asrcli.text.itn import ItnStep
-from asrcli.text.punctuation import SERVICE, PunctuationStep
+from asrcli.text.steps.itn import ItnStep
+from asrcli.text.steps.punctuation import SERVICE, PunctuationStep
 from asrcli.transcript import Transcript
 
 _NOTHING = np.zeros(0, np.float32)

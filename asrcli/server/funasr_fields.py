@@ -11,7 +11,7 @@ from asrcli.language_codes import language_code
 from asrcli.options import RecognitionOptions
 from asrcli.server.live.endpoint import EndpointOptions
 from asrcli.server.live.session import LiveOptions
-from asrcli.text.hotwords import parse_hotwords
+from asrcli.text.steps.hotwords import parse_hotwords
 
 Mode = Literal["offline", "online", "2pass"]
 MODES: tuple[Mode, ...] = ("offline", "online", "2pass")

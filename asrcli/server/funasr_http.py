@@ -17,7 +17,7 @@ from asrcli.server.openai_replies import form_of
 from asrcli.server.replies import running_text
 from asrcli.server.transcription import Ask, Service
 from asrcli.server.uploads import Form, Upload, read_form
-from asrcli.text.hotwords import parse_hotwords
+from asrcli.text.steps.hotwords import parse_hotwords
 from asrcli.transcript import Segment
 
 router = APIRouter(tags=["FunASR"])

@@ -15,7 +15,7 @@ from asrcli.language_codes import language_code
 from asrcli.options import Hotword, RecognitionOptions, SpeakerOptions, TranscribeOptions, VadOptions
 from asrcli.server.errors import RequestError
 from asrcli.server.uploads import Form
-from asrcli.text.hotwords import parse_hotwords
+from asrcli.text.steps.hotwords import parse_hotwords
 
 ResponseFormat = Literal["json", "text", "srt", "vtt", "verbose_json", "diarized_json"]
 RESPONSE_FORMATS: tuple[ResponseFormat, ...] = ("json", "text", "srt", "vtt", "verbose_json", "diarized_json")

@@ -14,7 +14,7 @@ from asrcli.server.connection import EndingError
 from asrcli.server.context import Context
 from asrcli.server.errors import problem_of
 from asrcli.server.live.session import LiveOptions, LiveSession, Partial, PcmStream, SentenceBegan, SentenceEnded
-from asrcli.text.hotwords import parse_hotwords
+from asrcli.text.steps.hotwords import parse_hotwords
 
 #: first words of a connection by which the protocol is known
 COMMANDS = frozenset({"START", "STOP", "COMMIT", "HOTWORDS", "LANGUAGE", "POSTPROCESS_HOTWORDS"})

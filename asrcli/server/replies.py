@@ -6,7 +6,7 @@ import string
 from collections.abc import Iterable
 from dataclasses import replace
 
-from asrcli.text.width import is_cjk
+from asrcli.text.subtitles.width import is_cjk
 from asrcli.transcript import Segment, Transcript
 
 

@@ -22,7 +22,7 @@ from asrcli.server.openai_replies import form_of
 from asrcli.server.replies import running_text
 from asrcli.server.transcription import Ask, Service
 from asrcli.server.uploads import Upload, Workspace, decode_base64, read_all, read_form, save_bytes
-from asrcli.text.rich import rich_text, to_raw
+from asrcli.text.steps.rich import rich_text, to_raw
 from asrcli.transcript import Transcript
 
 router = APIRouter(tags=["SenseVoice"])

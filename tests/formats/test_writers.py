@@ -25,8 +25,8 @@ from markdown_it import MarkdownIt
 from asrcli.audio.ffmpeg.process import find_ffmpeg
 from asrcli.formats import FORMATS, format_of, transcript_schema
 from asrcli.options import CueOptions
-from asrcli.text.cues import shape
-from asrcli.text.pieces import clean, words_of
+from asrcli.text.subtitles.cues import shape
+from asrcli.text.subtitles.pieces import clean, words_of
 from asrcli.transcript import Segment, Transcript, Turn, Word
 from tests.strategies import transcripts
 

@@ -9,15 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asrcli.options import CueOptions
-from asrcli.text import segmentation
-from asrcli.text.breaks import GLUED, price
-from asrcli.text.cues import Cue, label, shape
-from asrcli.text.divide import Divider
-from asrcli.text.layout import Layout
-from asrcli.text.pieces import lanes, words_of
-from asrcli.text.presets import PRESETS
-from asrcli.text.schedule import Timing
-from asrcli.text.width import has_wide, width
+from asrcli.text.subtitles import segmentation
+from asrcli.text.subtitles.breaks import GLUED, price
+from asrcli.text.subtitles.cues import Cue, label, shape
+from asrcli.text.subtitles.divide import Divider
+from asrcli.text.subtitles.layout import Layout
+from asrcli.text.subtitles.pieces import lanes, words_of
+from asrcli.text.subtitles.presets import PRESETS
+from asrcli.text.subtitles.schedule import Timing
+from asrcli.text.subtitles.width import has_wide, width
 from asrcli.transcript import Segment, Transcript, Word, join_words
 from tests.strategies import transcripts
 

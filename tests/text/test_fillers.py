@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from asrcli.assemble.words import split_words
-from asrcli.text.fillers import NOTE, drop_fillers, drop_sounds
-from asrcli.text.marks import bare_text, bare_word, strip_marks
+from asrcli.text.steps.fillers import NOTE, drop_fillers, drop_sounds
+from asrcli.text.steps.strip_punctuation import bare_text, bare_word, strip_punctuation
 from asrcli.transcript import Segment, Transcript, Word
 
 
@@ -104,7 +104,7 @@ def test_without_fillers_nothing_is_touched():
 )
 def test_marks_go_and_signs_stay(text, expected):
     assert bare_text(text) == expected
-    after = strip_marks(Transcript("a.wav", 60.0, (spoken(text),)))
+    after = strip_punctuation(Transcript("a.wav", 60.0, (spoken(text),)))
     assert after.text == expected
     assert [word.start for word in after.segments[0].words] == sorted(word.start for word in after.segments[0].words)
 
@@ -112,5 +112,5 @@ def test_marks_go_and_signs_stay(text, expected):
 def test_a_mark_alone_is_no_word():
     assert bare_word("—") == ""
     words = (Word("yes", 0, 0.2), Word("—", 0.2, 0.3), Word("no.", 0.3, 0.5))
-    after = strip_marks(Transcript("a.wav", 1.0, (Segment(0, 0, 0.5, "yes — no.", words),)))
+    after = strip_punctuation(Transcript("a.wav", 1.0, (Segment(0, 0, 0.5, "yes — no.", words),)))
     assert [word.text for word in after.segments[0].words] == ["yes", "no"]

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from asrcli.errors import UsageError
 from asrcli.options import Hotword
-from asrcli.text.hotwords import parse_hotwords, read_hotwords
+from asrcli.text.steps.hotwords import parse_hotwords, read_hotwords
 
 
 def pairs(value, **options):

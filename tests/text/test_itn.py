@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from asrcli.errors import MissingExtraError
-from asrcli.text import itn
-from asrcli.text.itn import ItnStep, is_number
-from asrcli.text.pieces import split_text
-from asrcli.text.respell import respell
+from asrcli.text.steps import itn
+from asrcli.text.steps.itn import ItnStep, is_number
+from asrcli.text.steps.word_edits import rewrite_words
+from asrcli.text.subtitles.pieces import split_text
 from asrcli.transcript import Segment, Transcript, Word, join_words
 
 
@@ -90,7 +90,7 @@ def test_what_is_a_number(heard, written, number):
 
 def test_changes_that_are_not_wanted_are_not_made():
     words = spoken("for example it made three million euros", "en").segments[0].words
-    found = respell(words, "e.g. it made €3 million", is_number)
+    found = rewrite_words(words, "e.g. it made €3 million", is_number)
     assert join_words(found) == "for example it made €3 million"
     assert found[-1].end == words[-1].end
 
@@ -122,7 +122,7 @@ def test_without_the_extra_the_message_says_how_to_get_it(cache, monkeypatch):
 )
 def test_rewritten_words_take_the_time_of_those_they_stand_for(old, new, expected):
     words = [Word(part, index, index + 0.9, space_before=space) for index, (part, space) in enumerate(split_text(old))]
-    found = respell(words, new)
+    found = rewrite_words(words, new)
     assert [(word.text, pytest.approx(word.start), pytest.approx(word.end)) for word in found] == expected
     assert join_words(found) == new
-    assert respell((), new) == ()
+    assert rewrite_words((), new) == ()

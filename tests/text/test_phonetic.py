@@ -6,10 +6,10 @@ import pytest
 
 from asrcli.errors import MissingExtraError
 from asrcli.options import Hotword
-from asrcli.text import phonetic
-from asrcli.text.hotwords import parse_hotwords
-from asrcli.text.phonetic import PhoneticStep
-from asrcli.text.pieces import split_text
+from asrcli.text.steps import phonetic
+from asrcli.text.steps.hotwords import parse_hotwords
+from asrcli.text.steps.phonetic import PhoneticStep
+from asrcli.text.subtitles.pieces import split_text
 from asrcli.transcript import Segment, Transcript, Word, join_words
 
 

@@ -7,8 +7,8 @@ import pytest
 from asrcli.backends.process.engine_client import EngineClient
 from asrcli.backends.types import ModelSpec
 from asrcli.errors import ModelError
-from asrcli.text.pieces import split_text
-from asrcli.text.punctuation import SERVICE, PunctuationStep, is_punctuated, load_punctuation, put_marks
+from asrcli.text.steps.punctuation import SERVICE, PunctuationStep, is_punctuated, load_punctuation, put_marks
+from asrcli.text.subtitles.pieces import split_text
 from asrcli.transcript import Segment, Transcript, Word, join_words
 
 

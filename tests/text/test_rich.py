@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from asrcli.text.rich import from_raw, rich_text, to_raw, without_tags
+from asrcli.text.steps.rich import from_raw, rich_text, to_raw, without_tags
 from asrcli.transcript import Segment, Transcript, Word
 
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asrcli.text.pieces import split_text
-from asrcli.text.width import has_wide, width
+from asrcli.text.subtitles.pieces import split_text
+from asrcli.text.subtitles.width import has_wide, width
 from asrcli.transcript import Word, join_words
 
 

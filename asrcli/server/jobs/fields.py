@@ -25,8 +25,8 @@ from asrcli.options import (
 from asrcli.server.errors import RequestError
 from asrcli.server.openai_fields import number
 from asrcli.speakers.loading import check_options
-from asrcli.text.hotwords import parse_hotwords
-from asrcli.text.presets import PRESETS
+from asrcli.text.steps.hotwords import parse_hotwords
+from asrcli.text.subtitles.presets import PRESETS
 
 _TRUE, _FALSE = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off", ""})
 _DAY = 86400.0

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from asrcli.options import TextOptions
 from asrcli.script import is_spaceless
-from asrcli.text.fillers import drop_sounds
-from asrcli.text.marks import bare_text
+from asrcli.text.steps.fillers import drop_sounds
+from asrcli.text.steps.strip_punctuation import bare_text
 
 
 def gap(before: str, after: str) -> str:

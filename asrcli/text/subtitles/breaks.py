@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 
 from asrcli.assemble.sentences import Ending, ending
-from asrcli.text.lexicon import (
+from asrcli.text.steps.lexicon import (
     CJK_COUNTERS,
     CJK_PARTICLES,
     CONJUNCTIONS,
@@ -19,7 +19,7 @@ from asrcli.text.lexicon import (
     TITLES,
     UNITS,
 )
-from asrcli.text.width import is_cjk
+from asrcli.text.subtitles.width import is_cjk
 
 #: prices of a break, the unit being one more cue
 SENTENCE = 0.0

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 from asrcli.options import CueOptions
-from asrcli.text.divide import Divider
-from asrcli.text.pieces import Lane, Piece, lanes
-from asrcli.text.schedule import Block, Timed, Timing, schedule
-from asrcli.text.width import width
+from asrcli.text.subtitles.divide import Divider
+from asrcli.text.subtitles.pieces import Lane, Piece, lanes
+from asrcli.text.subtitles.schedule import Block, TimedBlock, Timing, schedule
+from asrcli.text.subtitles.width import width
 from asrcli.transcript import Transcript, Word, join_words
 
 #: what stands before each line of a cue in which two voices speak
@@ -114,7 +114,7 @@ def _shape_lane(lane: Lane, options: CueOptions, timing: Timing, label_cells: in
         )
 
 
-def _cue(timed: Timed) -> Cue:
+def _cue(timed: TimedBlock) -> Cue:
     lines = tuple(
         CueLine(tuple(_word(piece, timed) for piece in line), block.speaker)
         for block in timed.blocks
@@ -123,7 +123,7 @@ def _cue(timed: Timed) -> Cue:
     return Cue(timed.start / 1000, timed.end / 1000, lines, len(timed.blocks) > 1, timed.blocks[0].channel)
 
 
-def _word(piece: Piece, timed: Timed) -> Word:
+def _word(piece: Piece, timed: TimedBlock) -> Word:
     """The word with its times inside the cue's."""
     start = min(max(piece.start, timed.start), timed.end)
     end = min(max(piece.end, start), timed.end)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
 
-from asrcli.text.pieces import split_text
-from asrcli.text.width import width
+from asrcli.text.subtitles.pieces import split_text
+from asrcli.text.subtitles.width import width
 from asrcli.transcript import Segment, Word, join_words
 
 #: whether a change is wanted: the words before and after it
@@ -17,7 +17,7 @@ _TOGETHER = 1
 _Opcode = tuple[str, int, int, int, int]
 
 
-def respell(words: Sequence[Word], text: str, wanted: Wanted | None = None) -> tuple[Word, ...]:
+def rewrite_words(words: Sequence[Word], text: str, wanted: Wanted | None = None) -> tuple[Word, ...]:
     """The words of a rewritten text, with the times of those they stand for.
 
     Words that are still there keep all they had. Where others took their place, these share the time from the start of

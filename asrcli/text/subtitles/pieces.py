@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from itertools import chain, groupby
 from operator import itemgetter
 
-from asrcli.text.breaks import OPENING
-from asrcli.text.width import is_cjk, width
+from asrcli.text.subtitles.breaks import OPENING
+from asrcli.text.subtitles.width import is_cjk, width
 from asrcli.transcript import Segment, Transcript, Word
 
 #: no foreign voice starts after this piece; none before it, if negative

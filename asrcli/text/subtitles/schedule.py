@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from asrcli.options import CueOptions
-from asrcli.text import cue_cost
-from asrcli.text.pieces import Piece
+from asrcli.text.subtitles import cue_cost
+from asrcli.text.subtitles.pieces import Piece
 
 #: ms: holes shorter than this are closed (12 frames of 24 a second)
 CHAIN = 500
@@ -68,7 +68,7 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class Timed:
+class TimedBlock:
     """One block, or two of a dialogue, and when they are shown."""
 
     start: int
@@ -80,7 +80,7 @@ class Timed:
         return sum(block.cells for block in self.blocks)
 
 
-def schedule(blocks: Sequence[Block], timing: Timing) -> list[Timed]:
+def schedule(blocks: Sequence[Block], timing: Timing) -> list[TimedBlock]:
     """Order the blocks, pair short exchanges of two voices, and settle the times.
 
     Returns:
@@ -117,7 +117,7 @@ def _apart(starts: list[int], limit: int) -> list[int]:
     return out
 
 
-def _shared(cues: list[Timed], starts: list[int], timing: Timing, limit: int) -> list[int]:
+def _shared(cues: list[TimedBlock], starts: list[int], timing: Timing, limit: int) -> list[int]:
     """Where two voices begin at once and go on together, put the second off until the first can be read.
 
     Else the first would flash for a moment, with as many words as it has. Both get a share of the time until the third
@@ -137,7 +137,7 @@ def _shared(cues: list[Timed], starts: list[int], timing: Timing, limit: int) ->
     return out[:-1]
 
 
-def _paired(blocks: list[Block], timing: Timing) -> list[Timed]:
+def _paired(blocks: list[Block], timing: Timing) -> list[TimedBlock]:
     """Put two voices into one cue where that is cheaper than two cues too short to be read."""
     count = len(blocks)
     best = [0.0] * (count + 1)
@@ -158,12 +158,12 @@ def _paired(blocks: list[Block], timing: Timing) -> list[Timed]:
     return out
 
 
-def _single(block: Block) -> Timed:
-    return Timed(block.start, block.end, (block,))
+def _single(block: Block) -> TimedBlock:
+    return TimedBlock(block.start, block.end, (block,))
 
 
-def _pair(first: Block, second: Block) -> Timed:
-    return Timed(first.start, max(first.end, second.end), (first, second))
+def _pair(first: Block, second: Block) -> TimedBlock:
+    return TimedBlock(first.start, max(first.end, second.end), (first, second))
 
 
 def _may_pair(first: Block, second: Block, timing: Timing) -> bool:
@@ -177,7 +177,7 @@ def _may_pair(first: Block, second: Block, timing: Timing) -> bool:
     )
 
 
-def _price(cue: Timed, blocks: list[Block], following: int, timing: Timing) -> float:
+def _price(cue: TimedBlock, blocks: list[Block], following: int, timing: Timing) -> float:
     until = blocks[following].start if following < len(blocks) else timing.limit + timing.gap
     available = timing.available(cue.start, until)
     return cue_cost.CUE + cue_cost.time_price(cue.cells, available, timing.min_cue, timing.max_cps)

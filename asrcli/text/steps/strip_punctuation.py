@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from asrcli.assemble.words import split_words
 from asrcli.script import is_spaceless
-from asrcli.text.respell import with_words
+from asrcli.text.steps.word_edits import with_words
 from asrcli.transcript import Segment, Transcript
 
 _EDGES = re.compile(r"^([\W_]*)(.*?)([\W_]*)$", re.DOTALL)
@@ -29,7 +29,7 @@ def edges(text: str) -> tuple[str, str, str]:
     return match[1], match[2], match[3]
 
 
-def strip_marks(transcript: Transcript) -> Transcript:
+def strip_punctuation(transcript: Transcript) -> Transcript:
     """The transcript without punctuation. Segments are still those that the marks made."""
     return replace(transcript, segments=tuple(map(_stripped, transcript.segments)))
 

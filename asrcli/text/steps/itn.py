@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Lock
 
 from asrcli.errors import MissingExtraError
-from asrcli.text.respell import respell, with_words
+from asrcli.text.steps.word_edits import rewrite_words, with_words
 from asrcli.transcript import Segment, Transcript
 
 _MODULES = {
@@ -102,7 +102,7 @@ class ItnStep:
             return segment
         if not segment.words:
             return replace(segment, text=text)
-        words = respell(segment.words, text, is_number)
+        words = rewrite_words(segment.words, text, is_number)
         return segment if words == segment.words else with_words(segment, words)
 
     def _normalizer(self, language: str) -> Callable[[str], str]:

@@ -9,12 +9,12 @@ from math import inf
 
 from asrcli.assemble.sentences import Ending, ending
 from asrcli.options import CueOptions
-from asrcli.text import cue_cost
-from asrcli.text.breaks import IN_WORD, price
-from asrcli.text.layout import Layout
-from asrcli.text.pieces import Lane, Piece
-from asrcli.text.schedule import Timing
-from asrcli.text.segmentation import inside_words
+from asrcli.text.subtitles import cue_cost
+from asrcli.text.subtitles.breaks import IN_WORD, price
+from asrcli.text.subtitles.layout import Layout
+from asrcli.text.subtitles.pieces import Lane, Piece
+from asrcli.text.subtitles.schedule import Timing
+from asrcli.text.subtitles.segmentation import inside_words
 
 
 @dataclass(frozen=True, slots=True)

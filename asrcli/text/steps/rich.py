@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import groupby
 
-from asrcli.text.respell import with_words
+from asrcli.text.steps.word_edits import with_words
 from asrcli.transcript import Segment, Transcript
 
 EMOTIONS = {"happy": "😊", "sad": "😔", "angry": "😡", "fearful": "😰", "disgusted": "🤢", "surprised": "😮"}

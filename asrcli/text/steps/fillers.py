@@ -14,9 +14,9 @@ from typing import Any
 
 from asrcli.assemble.sentences import Ending, ending
 from asrcli.assemble.words import split_words
-from asrcli.text.marks import edges
-from asrcli.text.respell import with_words
-from asrcli.text.width import is_cjk
+from asrcli.text.steps.strip_punctuation import edges
+from asrcli.text.steps.word_edits import with_words
+from asrcli.text.subtitles.width import is_cjk
 from asrcli.transcript import Segment, Transcript, Word, join_words
 
 #: key of what was left out in `Transcript.notes`

@@ -18,11 +18,11 @@ from typing import Any
 
 from asrcli.errors import MissingExtraError
 from asrcli.options import Hotword
-from asrcli.text.common_words import COMMON_WORDS
-from asrcli.text.marks import edges
-from asrcli.text.pieces import split_text
-from asrcli.text.respell import spread, with_words
-from asrcli.text.width import is_cjk
+from asrcli.text.steps.common_words import COMMON_WORDS
+from asrcli.text.steps.strip_punctuation import edges
+from asrcli.text.steps.word_edits import spread, with_words
+from asrcli.text.subtitles.pieces import split_text
+from asrcli.text.subtitles.width import is_cjk
 from asrcli.transcript import Segment, Transcript, Word, join_words
 
 #: key of the replacements in `Transcript.notes`

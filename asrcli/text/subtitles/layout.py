@@ -9,9 +9,9 @@ from math import inf
 from typing import TypeAlias
 
 from asrcli.options import CueOptions
-from asrcli.text import cue_cost
-from asrcli.text.pieces import Piece
-from asrcli.text.width import has_wide, width
+from asrcli.text.subtitles import cue_cost
+from asrcli.text.subtitles.pieces import Piece
+from asrcli.text.subtitles.width import has_wide, width
 
 #: lines above one that are set without regard to its width (an exact search would take minutes)
 _TALL = 4
