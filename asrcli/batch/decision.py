@@ -14,11 +14,11 @@ from enum import Enum
 from pathlib import Path
 from typing import Literal
 
-from asrcli.batch.journal import Journal, Recording, Written, hash_file
+from asrcli.batch.cache_key import CacheKey
+from asrcli.batch.journal import Journal, OutputFile, Recording, hash_file
+from asrcli.batch.output_files import is_regular_target
 from asrcli.batch.plan import Item
-from asrcli.batch.recipe import Recipe
 from asrcli.batch.walk import printable, unreadable
-from asrcli.batch.write import is_regular_target
 from asrcli.errors import OutputError
 
 #: why an input is transcribed or skipped; stable words for JSON
@@ -80,7 +80,7 @@ class Decision:
         return self.reason not in _TO_MAKE
 
 
-def decide(item: Item, journal: Journal | None, recipe: Recipe, existing: Existing) -> Decision:
+def decide(item: Item, journal: Journal | None, recipe: CacheKey, existing: Existing) -> Decision:
     """Look at an input and its outputs as they are now.
 
     Raises:
@@ -93,7 +93,7 @@ def decide(item: Item, journal: Journal | None, recipe: Recipe, existing: Existi
         return Decision("kept", {})
     _check_links(item)
     recording = _recording(item, journal)
-    look = _Look(item, journal, recording, recipe, existing)
+    look = _OutputCheck(item, journal, recording, recipe, existing)
     reasons = {suffix: look.reason(suffix) for suffix in item.outputs}
     return Decision(
         reason=min(reasons.values(), key=_PRECEDENCE.index),
@@ -124,11 +124,11 @@ def _recording(item: Item, journal: Journal | None) -> Recording | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _OutputCheck:
     item: Item
     journal: Journal | None
     recording: Recording | None
-    recipe: Recipe
+    recipe: CacheKey
     existing: Existing
 
     def reason(self, suffix: str) -> Reason:
@@ -163,11 +163,11 @@ class _Look:
         records = [record for path in self.item.outputs.values() for record in self._history(path)]
         return next((record.duration for record in records if record.content == self.recording.digest), None)
 
-    def _history(self, path: Path) -> Sequence[Written]:
+    def _history(self, path: Path) -> Sequence[OutputFile]:
         return self.journal.written(path) if self.journal is not None else ()
 
 
-def _records_of(path: Path, history: Sequence[Written]) -> list[Written]:
+def _records_of(path: Path, history: Sequence[OutputFile]) -> list[OutputFile]:
     """The records that describe the file as it is now."""
     try:
         size = os.stat(path).st_size

@@ -14,12 +14,12 @@ from queue import Empty, SimpleQueue
 from threading import Semaphore, Thread
 
 from asrcli.batch.events import BatchFinished, BatchStarted, Event, FileDone, FileFailed, FileSkipped, Notice
-from asrcli.batch.journals import Journals
+from asrcli.batch.journal_pool import Journals
 from asrcli.batch.plan import Plan
 from asrcli.batch.schedule import Schedule
-from asrcli.batch.stop import Stop
-from asrcli.batch.summary import Summary, Tally
-from asrcli.batch.task import Feeder, Outcome, Work
+from asrcli.batch.stop_signal import StopSignal
+from asrcli.batch.summary import Summary, SummaryBuilder
+from asrcli.batch.worker import Outcome, Processing, Worker
 from asrcli.errors import ExitCode
 
 #: messages that may wait for the thread that tells; a slow terminal slows the feeders, it does not fill the memory
@@ -51,7 +51,7 @@ class Executor:
 
     def __init__(
         self,
-        work: Work,
+        work: Processing,
         *,
         jobs: int = 2,
         waiting: int = 0,
@@ -73,7 +73,7 @@ class Executor:
         self._feeders = self._jobs + waiting
         self._on_event = on_event
         self._emit = emit
-        self._stop = Stop()
+        self._stop = StopSignal()
         self._interrupted: ExitCode | None = None
         self._deadline: float | None = None
         # SimpleQueue, because `cancel` may run in a signal handler that interrupts its `get`.
@@ -100,13 +100,13 @@ class Executor:
             BrokenPipeError: the reader of a pipe among the outputs is gone.
         """
         started = time.monotonic()
-        teller = _Teller(plan, self._on_event, self._emit)
+        teller = _EventDispatcher(plan, self._on_event, self._emit)
         journals = Journals(on_notice=lambda message: self._post(Notice(message)))
         schedule = Schedule(plan.items, ahead=_AHEAD * self._feeders)
         feeders: list[Thread] = []
         try:
             teller.begin(plan, self._jobs)
-            feeder = Feeder(self._work, journals, schedule, self._stop, self._post, readers=self._jobs)
+            feeder = Worker(self._work, journals, schedule, self._stop, self._post, readers=self._jobs)
             feeders += self._start(feeder, len(plan.items))
             for message in self._until_end(len(feeders)):
                 for _ in range(teller.tell(message)):
@@ -120,14 +120,14 @@ class Executor:
         self._on_event(BatchFinished(summary))
         return summary
 
-    def _start(self, feeder: Feeder, items: int) -> Iterator[Thread]:
+    def _start(self, feeder: Worker, items: int) -> Iterator[Thread]:
         for number in range(min(self._feeders, items)):
             # Daemons: one that hangs in the engine must not keep the program from ending.
             thread = Thread(target=self._feed, args=(feeder,), name=f"feeder-{number}", daemon=True)
             thread.start()
             yield thread
 
-    def _feed(self, feeder: Feeder) -> None:
+    def _feed(self, feeder: Worker) -> None:
         try:
             feeder.run()
         finally:
@@ -167,11 +167,11 @@ class Executor:
         return max(0.0, self._deadline - time.monotonic())
 
 
-class _Teller:
+class _EventDispatcher:
     """Counts, tells, and keeps the results for stdout in order."""
 
     def __init__(self, plan: Plan, on_event: Callable[[Event], None], emit: Callable[[str], None] | None) -> None:
-        self.tally = Tally(len(plan))
+        self.tally = SummaryBuilder(len(plan))
         self._on_event = on_event
         self._emit = emit
         self._turns = iter([item.index for item in plan.items if item.stdout is not None])

@@ -26,8 +26,8 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from asrcli.batch.recipe import Recipe
-from asrcli.batch.write import write_all, write_error
+from asrcli.batch.cache_key import CacheKey
+from asrcli.batch.output_files import write_all, write_error
 
 SCHEMA = "asrcli/journal/1"
 
@@ -38,7 +38,7 @@ _NO_PERMISSION = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class OutputFile:
     """One output as a record describes it."""
 
     #: the recording it was made from
@@ -53,11 +53,11 @@ class Written:
     #: seconds of audio
     duration: float
 
-    def made_by(self, content: str, recipe: Recipe, suffix: str) -> bool:
+    def made_by(self, content: str, recipe: CacheKey, suffix: str) -> bool:
         """Whether doing it again would give the same."""
         return self.content == content and self.same_recipe(recipe, suffix)
 
-    def same_recipe(self, recipe: Recipe, suffix: str) -> bool:
+    def same_recipe(self, recipe: CacheKey, suffix: str) -> bool:
         wanted = (recipe.model, recipe.options, recipe.formats.get(suffix, ""))
         return (self.model, self.options, self.format_options) == wanted
 
@@ -75,7 +75,7 @@ class Recording:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class OutputRecord:
     """One output to be recorded."""
 
     suffix: str
@@ -104,7 +104,7 @@ class Journal:
         self.path = place(path)
         self.notices: list[str] = []
         self._lock = RLock()
-        self._written: dict[Path, list[Written]] = {}
+        self._written: dict[Path, list[OutputFile]] = {}
         self._digests: dict[tuple[Path, int, int], str] = {}
         self._end = 0  # of the last whole line that was read
         self._torn = False
@@ -174,7 +174,7 @@ class Journal:
         written = [
             (
                 self._absolute(output["path"]),
-                Written(
+                OutputFile(
                     source=source,
                     content=content,
                     size=int(output["size"]),
@@ -194,7 +194,7 @@ class Journal:
             if output not in known:
                 known.append(output)
 
-    def written(self, output: Path) -> Sequence[Written]:
+    def written(self, output: Path) -> Sequence[OutputFile]:
         """Everything that was ever recorded of an output, oldest first."""
         with self._lock:
             return tuple(self._written.get(place(output), ()))
@@ -223,7 +223,7 @@ class Journal:
 
     # Writing
 
-    def record(self, recording: Recording, recipe: Recipe, duration: float, outputs: Sequence[Made]) -> None:
+    def record(self, recording: Recording, recipe: CacheKey, duration: float, outputs: Sequence[OutputRecord]) -> None:
         """Announce outputs that are about to get their final names.
 
         Raises:

@@ -23,7 +23,7 @@ NAME_MAX = 255
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class OutputRequest:
     """An input that wants outputs: where it lies and the folder that its outputs go to."""
 
     path: Path
@@ -55,11 +55,11 @@ def fit(stem: str, suffix: str) -> str:
 
 
 def name_outputs(
-    claims: Sequence[Claim],
+    claims: Sequence[OutputRequest],
     formats: Sequence[str],
     *,
     suffixes: Collection[str],
-    neighbours: Sequence[Claim] = (),
+    neighbours: Sequence[OutputRequest] = (),
     taken: Collection[Path] = (),
 ) -> list[dict[str, Path]]:
     """Give each input its outputs.
@@ -74,7 +74,7 @@ def name_outputs(
     Returns:
         For each claim, format -> path. No path is there twice, however file systems compare names.
     """
-    ladders = [_Ladder(claim, formats, suffixes) for claim in (*claims, *neighbours)]
+    ladders = [_NameCandidates(claim, formats, suffixes) for claim in (*claims, *neighbours)]
     forbidden = {collision_key(path) for path in taken}
     while moving := _losers(ladders, forbidden):
         for ladder in moving:
@@ -82,7 +82,7 @@ def name_outputs(
     return [ladder.files() for ladder in ladders[: len(claims)]]
 
 
-def _losers(ladders: Sequence[_Ladder], forbidden: Collection[str]) -> list[_Ladder]:
+def _losers(ladders: Sequence[_NameCandidates], forbidden: Collection[str]) -> list[_NameCandidates]:
     holders: dict[str, list[int]] = defaultdict(list)
     for number, ladder in enumerate(ladders):
         for key in ladder.keys:
@@ -98,10 +98,10 @@ def _losers(ladders: Sequence[_Ladder], forbidden: Collection[str]) -> list[_Lad
     return [ladders[number] for number in sorted(losers) if not ladders[number].at_top]
 
 
-class _Ladder:
+class _NameCandidates:
     """The names that an input may have, from the one hoped for to the one that nobody can share."""
 
-    def __init__(self, claim: Claim, formats: Sequence[str], suffixes: Collection[str]) -> None:
+    def __init__(self, claim: OutputRequest, formats: Sequence[str], suffixes: Collection[str]) -> None:
         path = Path(os.path.abspath(claim.path))
         stem = path.stem if path.suffix.lower() in suffixes else path.name
         folders = [claim.folder] if claim.alternative is None else [claim.folder, claim.alternative]

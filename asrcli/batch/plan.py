@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from asrcli.audio.types import Source
-from asrcli.batch.naming import Claim, collision_key, name_outputs
+from asrcli.batch.naming import OutputRequest, collision_key, name_outputs
 from asrcli.batch.search import Found, Inputs, Search
-from asrcli.batch.walk import Problem, printable
+from asrcli.batch.walk import PlanError, printable
 from asrcli.errors import UsageError
 
 #: the journal's name where `--journal` gives none: hidden, in the folder of the outputs
@@ -56,7 +56,7 @@ class Plan:
     """The inputs in order, those that failed already, and what the user should know."""
 
     items: tuple[Item, ...]
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[PlanError, ...] = ()
     notices: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -142,17 +142,17 @@ class _Outputs:
         outputs = {id(one): name for one, name in zip(filed, names, strict=True)}
         return tuple(self._item(index, one, outputs.get(id(one), {})) for index, one in enumerate(found))
 
-    def _claim(self, found: Found) -> Claim:
+    def _claim(self, found: Found) -> OutputRequest:
         target = self.inputs.output_dir
         if found.path is None:
-            return Claim(Path("stdin"), target or Path())
+            return OutputRequest(Path("stdin"), target or Path())
         if target is None:
-            return Claim(found.path, found.path.parent)
+            return OutputRequest(found.path, found.path.parent)
         root = found.root or found.path.parent
         below = found.path.parent.relative_to(root)
-        return Claim(found.path, target / below, target / os.path.basename(os.path.abspath(root)) / below)
+        return OutputRequest(found.path, target / below, target / os.path.basename(os.path.abspath(root)) / below)
 
-    def _neighbours(self, found: Iterable[Found], claims: Sequence[Claim]) -> list[Claim]:
+    def _neighbours(self, found: Iterable[Found], claims: Sequence[OutputRequest]) -> list[OutputRequest]:
         """The recordings beside the inputs that are no inputs themselves."""
         present = {os.path.abspath(claim.path) for claim in claims}
         seen: set[tuple[Path, Path]] = set()
@@ -164,7 +164,7 @@ class _Outputs:
             for name in _recordings_in(claim.path.parent, self.suffixes):
                 path = claim.path.parent / name
                 if os.path.abspath(path) not in present:
-                    neighbours.append(Claim(path, claim.folder, claim.alternative))
+                    neighbours.append(OutputRequest(path, claim.folder, claim.alternative))
         return neighbours
 
     def _item(self, index: int, found: Found, outputs: dict[str, Path], *, named: bool = False) -> Item:
@@ -208,4 +208,4 @@ def _same_file(one: Path, other: Path) -> bool:
         return collision_key(one) == collision_key(other)
 
 
-__all__ = ["JOURNAL_NAME", "Inputs", "Item", "Plan", "Problem", "make_plan"]
+__all__ = ["JOURNAL_NAME", "Inputs", "Item", "Plan", "PlanError", "make_plan"]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from asrcli.batch.naming import fold
-from asrcli.batch.walk import TRANSCRIPT_SUFFIXES, Filter, Problem, Walk, is_stream, printable, read_list, unreadable
+from asrcli.batch.walk import TRANSCRIPT_SUFFIXES, Filter, PlanError, Walk, is_stream, printable, read_list, unreadable
 from asrcli.errors import InputUnreadableError, UsageError
 
 
@@ -61,7 +61,7 @@ class Search:
     stdin: BinaryIO | None
     suffixes: frozenset[str]
     found: list[Found] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[PlanError] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     _first: dict[object, str] = field(default_factory=dict)
     _entered: set[tuple[int, int]] = field(default_factory=set)
@@ -120,7 +120,7 @@ class Search:
         if stat.S_ISBLK(status.st_mode):
             name = printable(path)
             error_ = InputUnreadableError(f"{name}: a disk, not a recording.", "Name a file.")
-            self.problems.append(Problem(name, error_))
+            self.problems.append(PlanError(name, error_))
             return
         # Some network file systems have no inode numbers; there the resolved path tells files apart.
         identity = (status.st_dev, status.st_ino) if status.st_ino else os.path.realpath(path)

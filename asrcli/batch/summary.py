@@ -60,7 +60,7 @@ def error_dict(error: AsrcliError) -> dict[str, Any]:
     return {"code": error.code, "message": error.message, "hint": error.hint}
 
 
-class Tally:
+class SummaryBuilder:
     """Counts while the batch runs."""
 
     def __init__(self, total: int) -> None:

@@ -22,7 +22,7 @@ _DIGITS = re.compile(r"([0-9]+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class PlanError:
     """An input that cannot even be planned: it is missing, or a folder that cannot be read."""
 
     name: str
@@ -79,7 +79,7 @@ class Walk:
     recursive: bool = True
     #: (device, inode) of the folders that were entered; several walks may share one set
     entered: set[tuple[int, int]] = field(default_factory=set)
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[PlanError] = field(default_factory=list)
 
     def files(self) -> Iterator[Path]:
         """Yield the inputs: a folder's files first, then its folders, each in natural order."""
@@ -127,7 +127,7 @@ class _Listing:
     links: list[Path] = field(default_factory=list)
 
 
-def unreadable(path: Path, error: OSError) -> Problem:
+def unreadable(path: Path, error: OSError) -> PlanError:
     """What to tell of a path that the system refuses."""
     name = printable(path)
     if isinstance(error, FileNotFoundError):
@@ -136,7 +136,7 @@ def unreadable(path: Path, error: OSError) -> Problem:
         why, hint = f"{name}: no permission to read it.", "Change its permissions, or leave it out with --exclude."
     else:
         why, hint = f"{name}: cannot be read ({error.strerror or error}).", "Check the disk or the network share."
-    return Problem(name, InputUnreadableError(why, hint))
+    return PlanError(name, InputUnreadableError(why, hint))
 
 
 def printable(path: str | Path) -> str:

@@ -13,8 +13,8 @@ from asrcli.cli.progress import clock, length
 from asrcli.errors import ExitCode
 
 if TYPE_CHECKING:
+    from asrcli.batch.dry_run import Row
     from asrcli.batch.plan import Plan
-    from asrcli.batch.preview import Row
     from asrcli.cli.order import Order
     from asrcli.cli.transcribe import Arguments
 
@@ -25,7 +25,7 @@ def show(ctx: typer.Context, arguments: Arguments, order: Order, plan: Plan) -> 
     Nothing is written, fetched or decoded. A model that would be downloaded counts as another one than before.
     """
     from asrcli.audio import probe
-    from asrcli.batch.preview import preview
+    from asrcli.batch.dry_run import preview
     from asrcli.cli.model_choice import find_models
 
     console = ctx.obj.console

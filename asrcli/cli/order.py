@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from asrcli.batch.cache_key import CacheKey, fingerprint
 from asrcli.batch.decision import Existing
-from asrcli.batch.recipe import Recipe, fingerprint
 from asrcli.batch.search import Inputs
-from asrcli.batch.task import Listener, Work
+from asrcli.batch.worker import EventListener, Processing
 from asrcli.cli import build_options, values
 from asrcli.errors import UsageError
 from asrcli.formats import FORMATS, Format, format_of
@@ -33,16 +33,16 @@ class Order:
     cues: CueOptions
     existing: Existing
 
-    def recipe(self, models_digest: str) -> Recipe:
+    def recipe(self, models_digest: str) -> CacheKey:
         """What the results are made with; subtitles also with the cue rules.
 
         Args:
             models_digest: `Ensemble.digest`.
         """
         shaped = {form.extension: fingerprint(self.cues) for form in self.formats if form.shaped}
-        return Recipe(model=models_digest, options=fingerprint(self.options), formats=shaped)
+        return CacheKey(model=models_digest, options=fingerprint(self.options), formats=shaped)
 
-    def work(self, engine: Callable[[], Runtime], ensemble: ModelSet) -> Work:
+    def work(self, engine: Callable[[], Runtime], ensemble: ModelSet) -> Processing:
         """What is done with each input.
 
         Args:
@@ -51,10 +51,10 @@ class Order:
         """
         by_extension = {form.extension: form for form in self.formats}
 
-        def transcribe(item: Item, listener: Listener) -> Transcript:
+        def transcribe(item: Item, listener: EventListener) -> Transcript:
             return engine().transcribe(item.source, ensemble.options, listener=listener, cancelled=listener.cancelled)
 
-        return Work(
+        return Processing(
             transcribe=transcribe,
             render=lambda transcript, extension: by_extension[extension].render(transcript, self.cues),
             recipe=self.recipe(ensemble.digest),

@@ -15,12 +15,12 @@ import sys
 import time
 from pathlib import Path
 
+from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.decision import Existing
 from asrcli.batch.executor import Executor
 from asrcli.batch.plan import make_plan
-from asrcli.batch.recipe import Recipe
 from asrcli.batch.search import Inputs
-from asrcli.batch.task import Work
+from asrcli.batch.worker import Processing
 from asrcli.transcript import Segment, Transcript
 
 SUFFIXES = frozenset({".mp3", ".wav", ".ogg"})
@@ -66,8 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
         ),
         suffixes=SUFFIXES,
     )
-    recipe = Recipe(model="spell", options=arguments.options, formats={})
-    work = Work(transcribe=transcribe, render=spell_bulk, recipe=recipe, existing=Existing(arguments.existing))
+    recipe = CacheKey(model="spell", options=arguments.options, formats={})
+    work = Processing(transcribe=transcribe, render=spell_bulk, recipe=recipe, existing=Existing(arguments.existing))
     summary = Executor(work, jobs=arguments.jobs).run(plan)
     print(json.dumps(summary.to_dict()))
     return int(summary.exit_code)

@@ -6,13 +6,13 @@ import os
 
 import pytest
 
+from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.decision import Existing
 from asrcli.batch.events import FileDone, FileSkipped, FileStarted, Notice
 from asrcli.batch.executor import Executor
 from asrcli.batch.plan import make_plan
-from asrcli.batch.recipe import Recipe
 from asrcli.batch.search import Inputs
-from asrcli.batch.task import Work
+from asrcli.batch.worker import Processing
 
 
 @pytest.fixture
@@ -22,10 +22,10 @@ def run(tmp_path, program, monkeypatch):
 
     def run(*paths, existing=Existing.JOURNAL, model="m", options="v1", cues="c1", formats=("txt", "srt"), **where):
         events = []
-        work = Work(
+        work = Processing(
             transcribe=lambda item, _: program.transcript_of(item.source.path.read_bytes(), "name", options + model),
             render=lambda transcript, suffix: program.render(transcript, suffix) + (cues if suffix == "srt" else ""),
-            recipe=Recipe(model=model, options=options, formats={"srt": cues}),
+            recipe=CacheKey(model=model, options=options, formats={"srt": cues}),
             existing=existing,
         )
         plan = make_plan(

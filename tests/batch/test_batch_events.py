@@ -16,7 +16,7 @@ from asrcli.batch.events import (
     Notice,
     SegmentReady,
 )
-from asrcli.batch.summary import MAX_FAILURES, Tally
+from asrcli.batch.summary import MAX_FAILURES, SummaryBuilder
 from asrcli.errors import AudioDecodeError, ExitCode
 from asrcli.transcript import Segment
 
@@ -26,7 +26,7 @@ def told(event):
 
 
 def test_every_event_has_its_form():
-    tally = Tally(3)
+    tally = SummaryBuilder(3)
     tally.done(90.0)
     tally.skipped()
     tally.failed("c.wav", AudioDecodeError("no audio", "try another"))
@@ -63,7 +63,7 @@ def test_every_event_has_its_form():
 
 
 def test_a_summary_lists_so_many_failures_and_counts_all():
-    tally = Tally(1000)
+    tally = SummaryBuilder(1000)
     for number in range(1000):
         tally.failed(str(number), AudioDecodeError("x"))
     summary = tally.summary(1.0, None, None)
@@ -72,4 +72,4 @@ def test_a_summary_lists_so_many_failures_and_counts_all():
 
 
 def test_nothing_at_all_is_a_usage_error():
-    assert Tally(0).summary(0.0, None, None).exit_code == ExitCode.USAGE
+    assert SummaryBuilder(0).summary(0.0, None, None).exit_code == ExitCode.USAGE

@@ -11,11 +11,11 @@ from threading import Barrier, Event, Thread
 import pytest
 
 from asrcli.batch import events
+from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.executor import Executor
 from asrcli.batch.plan import make_plan
-from asrcli.batch.recipe import Recipe
 from asrcli.batch.search import Inputs
-from asrcli.batch.task import Work
+from asrcli.batch.worker import Processing
 from asrcli.errors import (
     AudioDecodeError,
     EngineCrashError,
@@ -52,7 +52,7 @@ class Batch:
             if on_event is not None:
                 on_event(event)
 
-        work = Work(transcribe=spell, render=self.program.render, recipe=Recipe(model="m", options="v1"))
+        work = Processing(transcribe=spell, render=self.program.render, recipe=CacheKey(model="m", options="v1"))
         plan = make_plan(
             Inputs(paths=[str(path) for path in paths or [self.folder]], **options),
             stdin=io.BytesIO(stdin),

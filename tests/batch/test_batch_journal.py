@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asrcli.batch.journal import Journal, Made, hash_file
-from asrcli.batch.journals import Journals
-from asrcli.batch.recipe import Recipe
+from asrcli.batch.cache_key import CacheKey
+from asrcli.batch.journal import Journal, OutputRecord, hash_file
+from asrcli.batch.journal_pool import Journals
 
-RECIPE = Recipe(model="m", options="o", formats={"srt": "cues"})
+RECIPE = CacheKey(model="m", options="o", formats={"srt": "cues"})
 OLD = 1_000_000_000_000_000_000  # a time of change long past: such a file's hash may be remembered
 
 
@@ -28,7 +28,9 @@ def journal(tmp_path):
 
 def recorded(journal, path, *outputs, recipe=RECIPE, duration=1.5):
     recording = journal.recording(path)
-    journal.record(recording, recipe, duration, [Made(suffix, out, 3, f"hash of {out}") for suffix, out in outputs])
+    journal.record(
+        recording, recipe, duration, [OutputRecord(suffix, out, 3, f"hash of {out}") for suffix, out in outputs]
+    )
     return recording
 
 
@@ -48,9 +50,9 @@ def test_what_was_recorded_is_read_back(journal, tmp_path):
     assert (written.size, written.digest, written.duration) == (3, f"hash of {tmp_path / 'a.srt'}", 1.5)
     assert written.made_by(recording.digest, RECIPE, "srt")
     assert not written.made_by(recording.digest, RECIPE, "vtt")
-    assert not written.made_by(recording.digest, Recipe(model="n", options="o", formats={"srt": "cues"}), "srt")
-    assert not written.made_by(recording.digest, Recipe(model="m", options="p", formats={"srt": "cues"}), "srt")
-    assert not written.made_by(recording.digest, Recipe(model="m", options="o", formats={"srt": "other"}), "srt")
+    assert not written.made_by(recording.digest, CacheKey(model="n", options="o", formats={"srt": "cues"}), "srt")
+    assert not written.made_by(recording.digest, CacheKey(model="m", options="p", formats={"srt": "cues"}), "srt")
+    assert not written.made_by(recording.digest, CacheKey(model="m", options="o", formats={"srt": "other"}), "srt")
     assert not written.made_by("another", RECIPE, "srt")
 
 
@@ -130,7 +132,7 @@ _OTHER = """
 import sys
 from pathlib import Path
 from asrcli.batch.journal import Journal, Made
-from asrcli.batch.recipe import Recipe
+from asrcli.batch.cache_key import Recipe
 folder = Path(sys.argv[1])
 journal = Journal(folder / "journal.jsonl")
 journal.record(

@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from asrcli.batch.naming import NAME_MAX, Claim, collision_key, fit, name_outputs
+from asrcli.batch.naming import NAME_MAX, OutputRequest, collision_key, fit, name_outputs
 
 SUFFIXES = frozenset({".mp3", ".wav", ".m4a"})
 
@@ -23,7 +23,7 @@ paths = st.builds(lambda folder, name: Path(folder) / name, folders, names)
 
 def names_of(paths, *, target=None, formats=("txt", "srt"), neighbours=()):
     def claim(path):
-        return Claim(path, target or path.parent, target / path.parent.name if target else None)
+        return OutputRequest(path, target or path.parent, target / path.parent.name if target else None)
 
     return name_outputs(
         [claim(path) for path in paths],

@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 
 from asrcli.audio.types import AudioInfo
+from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.decision import Existing
+from asrcli.batch.dry_run import preview
 from asrcli.batch.events import FileDone, FileFailed, FileSkipped
 from asrcli.batch.executor import Executor
 from asrcli.batch.plan import make_plan
-from asrcli.batch.preview import preview
-from asrcli.batch.recipe import Recipe
 from asrcli.batch.search import Inputs
-from asrcli.batch.task import Work
+from asrcli.batch.worker import Processing
 from asrcli.errors import AudioDecodeError
 
-RECIPE = Recipe(model="m", options="v1")
+RECIPE = CacheKey(model="m", options="v1")
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def folder(tmp_path, monkeypatch):
 def run(program):
     def run(plan):
         told = []
-        work = Work(
+        work = Processing(
             transcribe=lambda item, _: program.transcript_of(item.source.path.read_bytes(), item.source.name, "v1"),
             render=program.render,
             recipe=RECIPE,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from asrcli.batch.recipe import fingerprint
+from asrcli.batch.cache_key import fingerprint
 from asrcli.options import (
     AudioOptions,
     CueOptions,
@@ -61,7 +61,7 @@ def test_every_field_counts():
 
 def test_another_process_gives_the_same_hash():
     code = (
-        "from asrcli.batch.recipe import fingerprint; from asrcli.options import *;"
+        "from asrcli.batch.cache_key import fingerprint; from asrcli.options import *;"
         "print(fingerprint(TranscribeOptions(), {'k': frozenset('abc')}))"
     )
     hashes = {

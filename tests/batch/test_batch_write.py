@@ -10,7 +10,7 @@ from threading import Thread
 
 import pytest
 
-from asrcli.batch.write import check_writable, digest, staging, sweep
+from asrcli.batch.output_files import check_writable, digest, staging, sweep
 from asrcli.errors import OutputError
 
 
@@ -80,7 +80,7 @@ def test_a_named_pipe_is_written_into(tmp_path):
 
 def test_dev_stdout_is_what_the_shell_made_of_it(tmp_path):
     code = (
-        "from pathlib import Path; from asrcli.batch.write import staging\n"
+        "from pathlib import Path; from asrcli.batch.output_files import staging\n"
         "with staging() as outputs:\n"
         "    outputs.add(Path('/dev/stdout'), b'text')\n"
         "    outputs.commit()\n"
@@ -116,7 +116,7 @@ def test_a_folder_without_permission_is_an_error(unprivileged):
 
 def test_sweep_takes_what_a_dead_writer_left_and_nothing_else(tmp_path):
     code = (
-        "import os, sys; from pathlib import Path; from asrcli.batch.write import staging\n"
+        "import os, sys; from pathlib import Path; from asrcli.batch.output_files import staging\n"
         "with staging() as outputs:\n"
         "    outputs.add(Path(sys.argv[1]) / 'a.txt', b'x')\n"
         "    os.kill(os.getpid(), 9)\n"

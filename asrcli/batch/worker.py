@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Protocol
 
 from asrcli.audio.types import Source
+from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.decision import EXPLANATIONS, Decision, Existing, decide
 from asrcli.batch.events import (
     Event,
@@ -24,14 +25,13 @@ from asrcli.batch.events import (
     Notice,
     SegmentReady,
 )
-from asrcli.batch.journal import Journal, Made, Recording
-from asrcli.batch.journals import Journals
+from asrcli.batch.journal import Journal, OutputRecord, Recording
+from asrcli.batch.journal_pool import Journals
+from asrcli.batch.output_files import check_writable, digest, staging, sweep
 from asrcli.batch.plan import Item
-from asrcli.batch.recipe import Recipe
 from asrcli.batch.schedule import Schedule
-from asrcli.batch.stop import DroppedError, Stop
+from asrcli.batch.stop_signal import DroppedError, StopSignal
 from asrcli.batch.walk import unreadable
-from asrcli.batch.write import check_writable, digest, staging, sweep
 from asrcli.errors import (
     AsrcliError,
     DiskFullError,
@@ -53,7 +53,7 @@ _CLAIM_EVERY = 0.5
 _POLL = 0.2
 
 
-class Listener(Protocol):
+class EventListener(Protocol):
     """What `Work.transcribe` tells while it works (the pipeline's listener), and where it asks whether to go on."""
 
     def opened(self, duration: float | None) -> None:
@@ -78,7 +78,7 @@ class Listener(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class Processing:
     """What a batch does with each input.
 
     Attributes:
@@ -89,9 +89,9 @@ class Work:
         existing: what happens to outputs that exist.
     """
 
-    transcribe: Callable[[Item, Listener], Transcript]
+    transcribe: Callable[[Item, EventListener], Transcript]
     render: Callable[[Transcript, str], str]
-    recipe: Recipe
+    recipe: CacheKey
     existing: Existing = Existing.JOURNAL
 
 
@@ -111,7 +111,7 @@ Post = Callable[[Event | Outcome], None]
 class _Reading:
     """A place among those that read: held from the start of an input until it has been read to its end."""
 
-    def __init__(self, places: Semaphore, stop: Stop) -> None:
+    def __init__(self, places: Semaphore, stop: StopSignal) -> None:
         self._places = places
         self._stop = stop
         self._held = False
@@ -136,12 +136,12 @@ class _Reading:
 
 
 @dataclass(slots=True)
-class _Ear:
+class _ProgressListener:
     """Turns what the pipeline tells into events."""
 
     item: Item
     post: Post
-    stop: Stop
+    stop: StopSignal
     reading: _Reading
     _total: float | None = None
     _next_report: float = 0.0
@@ -168,11 +168,11 @@ class _Ear:
         self.post(FileProgress(self.item.index, self.item.source.name, seconds, self._total))
 
 
-class Feeder:
+class Worker:
     """Takes inputs from the schedule until there are none. One object serves all feeder threads."""
 
     def __init__(
-        self, work: Work, journals: Journals, schedule: Schedule, stop: Stop, post: Post, *, readers: int
+        self, work: Processing, journals: Journals, schedule: Schedule, stop: StopSignal, post: Post, *, readers: int
     ) -> None:
         self._work = work
         self._places = Semaphore(readers)
@@ -264,7 +264,7 @@ class Feeder:
         started = time.monotonic()
         before = _state(item)
         with _opened(item) as ready:
-            transcript = self._work.transcribe(ready, _Ear(item, self._post, self._stop, reading))
+            transcript = self._work.transcribe(ready, _ProgressListener(item, self._post, self._stop, reading))
         if _state(item) != before or not _is(decision.recording, before):
             raise InputChangedError(f"{name} changed while it was read.", "Run it again once it is complete.")
         text = None
@@ -291,7 +291,7 @@ class Feeder:
                 # File names with bytes that are no UTF-8 may have found their way into the text.
                 data = self._work.render(transcript, suffix).encode("utf-8", "replace")
                 outputs.add(path, data)
-                made.append(Made(suffix, path, len(data), digest(data)))
+                made.append(OutputRecord(suffix, path, len(data), digest(data)))
             with self._stop.gate():
                 if journal is not None and decision.recording is not None:
                     journal.record(decision.recording, self._work.recipe, transcript.duration, made)

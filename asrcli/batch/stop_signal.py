@@ -14,7 +14,7 @@ class DroppedError(Exception):
     """The batch ends: this input is dropped, which is no failure of it."""
 
 
-class Stop:
+class StopSignal:
     """The request to stop, and the gate through which every result is written."""
 
     def __init__(self) -> None:

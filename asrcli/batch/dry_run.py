@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from asrcli.audio.types import AudioInfo, Source
+from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.decision import EXPLANATIONS, Existing, Reason, decide
-from asrcli.batch.journals import Journals
+from asrcli.batch.journal_pool import Journals
 from asrcli.batch.plan import Item, Plan
-from asrcli.batch.recipe import Recipe
 from asrcli.batch.summary import error_dict
 from asrcli.batch.walk import printable
 from asrcli.errors import AsrcliError, EmptyInputError
@@ -50,7 +50,7 @@ class Row:
 
 
 def preview(
-    plan: Plan, recipe: Recipe, *, existing: Existing = Existing.JOURNAL, probe: Callable[[Source], AudioInfo]
+    plan: Plan, recipe: CacheKey, *, existing: Existing = Existing.JOURNAL, probe: Callable[[Source], AudioInfo]
 ) -> Iterator[Row]:
     """Yield a row for each input, those that would be transcribed with their lengths.
 
@@ -72,7 +72,7 @@ def preview(
 
 
 def _row(
-    item: Item, journals: Journals, recipe: Recipe, existing: Existing, probe: Callable[[Source], AudioInfo]
+    item: Item, journals: Journals, recipe: CacheKey, existing: Existing, probe: Callable[[Source], AudioInfo]
 ) -> Row:
     try:
         with journals.use(item.journal) as journal:

@@ -16,7 +16,7 @@ RECIPE_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
+class CacheKey:
     """What decides a result beside the recording's bytes."""
 
     #: digest of the model's files (`ModelSpec.digest`)
