@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from asrcli.errors import AsrcliError, ExitCode, machine_error
 
 if TYPE_CHECKING:
-    from asrcli.cli.session import Session
+    from asrcli.cli.framework.session import CommandSession
 
 
 #: how Typer's parsers, which are pydantic's, put it; and what a user understands
@@ -54,9 +54,9 @@ def run(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, _terminate)
     # Imported here so that Ctrl-C during the imports is met by the handlers below.
     try:
-        from asrcli.cli.session import Session
+        from asrcli.cli.framework.session import CommandSession
 
-        session = Session()
+        session = CommandSession()
         return _guarded(arguments, session)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
@@ -64,10 +64,10 @@ def run(arguments: Sequence[str]) -> int:
         return ExitCode.TERMINATED
 
 
-def _guarded(arguments: Sequence[str], session: Session) -> int:
+def _guarded(arguments: Sequence[str], session: CommandSession) -> int:
     import typer
 
-    from asrcli.cli.app import build
+    from asrcli.cli.framework.app import build
 
     code: int | None = ExitCode.OK
     try:
@@ -89,13 +89,13 @@ def _guarded(arguments: Sequence[str], session: Session) -> int:
     return _settle_stdout() or int(code or 0)
 
 
-def _stopped(how: str, code: ExitCode, session: Session) -> int:
+def _stopped(how: str, code: ExitCode, session: CommandSession) -> int:
     hint = "What was finished is kept; the same command goes on from there."
     session.console.error(f"{how}.", hint, code=how, exit_code=int(code))
     return code
 
 
-def _failed(error: Exception, session: Session) -> int:
+def _failed(error: Exception, session: CommandSession) -> int:
     if session.debug:
         import traceback
 
@@ -126,7 +126,7 @@ def _failed(error: Exception, session: Session) -> int:
     return ExitCode.SOME_FAILED
 
 
-def _usage_error(problem: Any, session: Session) -> int:
+def _usage_error(problem: Any, session: CommandSession) -> int:
     """Say what is wrong with the command line, and from which layer the value came if not from there."""
     ctx = getattr(problem, "ctx", None)
     param = getattr(problem, "param", None)

@@ -27,27 +27,23 @@ from starlette.types import ASGIApp, Scope
 from asrcli import __version__
 from asrcli.errors import AsrcliError, OutputError
 from asrcli.pipeline import CancelledError
-from asrcli.server import (
-    aliyun_rest,
-    funasr_http,
-    health,
-    openai,
-    openai_replies,
-    page,
-    sensevoice,
-    websocket,
-    whisper_webservice,
-)
-from asrcli.server.admission import Admission
-from asrcli.server.auth import Door, Keys, challenge
+from asrcli.server import page
 from asrcli.server.errors import Problem, problem_of
+from asrcli.server.http import health, websocket
+from asrcli.server.http.admission import Admission
+from asrcli.server.http.auth import ApiKeys, AuthMiddleware, challenge
+from asrcli.server.http.metrics import Metrics, MetricsMiddleware
 from asrcli.server.jobs import routes as jobs
 from asrcli.server.jobs.runner import JobRunner
 from asrcli.server.jobs.store import JobStore
-from asrcli.server.metrics import Measured, Metrics
-from asrcli.server.models import ModelPool
+from asrcli.server.protocols import sensevoice, whisper_webservice
+from asrcli.server.protocols.aliyun import rest as aliyun_rest
+from asrcli.server.protocols.funasr import http as funasr_http
+from asrcli.server.protocols.openai import replies as openai_replies
+from asrcli.server.protocols.openai import routes as openai
+from asrcli.server.recognition.model_pool import ModelPool
+from asrcli.server.recognition.transcription import TranscriptionService
 from asrcli.server.settings import ServerSettings
-from asrcli.server.transcription import Service
 
 _log = logging.getLogger("asrcli.server")
 
@@ -87,7 +83,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.metrics = Metrics()
-    app.state.keys = Keys(settings.api_keys)
+    app.state.keys = ApiKeys(settings.api_keys)
     for module in (health, page, websocket):
         app.include_router(module.router)
     for module in (openai, jobs, aliyun_rest, sensevoice, funasr_http, whisper_webservice):
@@ -98,7 +94,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
     app.add_exception_handler(ClientDisconnect, _on_gone)
     app.add_exception_handler(Exception, _on_error)
     # The last that is added is the outermost.
-    app.add_middleware(Door, keys=app.state.keys, origins=settings.cors_origins, answer=_answer)
+    app.add_middleware(AuthMiddleware, keys=app.state.keys, origins=settings.cors_origins, answer=_answer)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -107,7 +103,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
             allow_headers=["*"],
             expose_headers=["x-request-id", "retry-after"],
         )
-    app.add_middleware(Measured, metrics=app.state.metrics)
+    app.add_middleware(MetricsMiddleware, metrics=app.state.metrics)
     return app
 
 
@@ -122,7 +118,7 @@ async def _lifespan(settings: ServerSettings, app: FastAPI) -> AsyncIterator[Non
         raise
     # One feeder more than decoding threads: while one waits for its last chunk another reads on.
     admission = Admission(pool.threads + 1, settings.max_queue)
-    service = Service(settings, pool, admission, app.state.metrics)
+    service = TranscriptionService(settings, pool, admission, app.state.metrics)
     service.workspace_root = Path(tempfile.mkdtemp(prefix="asrcli-serve-"))
     app.state.pool, app.state.admission, app.state.service = pool, admission, service
     app.state.started = int(time.time())
@@ -142,7 +138,7 @@ async def _lifespan(settings: ServerSettings, app: FastAPI) -> AsyncIterator[Non
         shutil.rmtree(service.workspace_root, ignore_errors=True)
 
 
-async def _open_jobs(service: Service) -> JobRunner | None:
+async def _open_jobs(service: TranscriptionService) -> JobRunner | None:
     folder = service.settings.data_dir or platformdirs.user_data_path("asrcli", appauthor=False) / "jobs"
     try:
         store = await asyncio.to_thread(JobStore, folder)

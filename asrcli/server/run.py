@@ -16,8 +16,8 @@ from fastapi import FastAPI
 
 from asrcli.errors import MachineError, UsageError
 from asrcli.server.app import create_app
+from asrcli.server.http.uvicorn_protocols import HttpProtocol, WebSocketProtocol
 from asrcli.server.settings import ServerSettings
-from asrcli.server.wire import HttpProtocol, WebSocketProtocol
 
 #: whole recordings come in one frame from some FunASR clients
 _MAX_FRAME = 16 << 20

@@ -7,8 +7,9 @@ import typer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asrcli.cli import build_options, values
-from asrcli.cli.arguments import AudioArguments, CueArguments, InputArguments, ModelArguments, SpeechArguments
+from asrcli.cli.framework import option_types
+from asrcli.cli.request import build_options
+from asrcli.cli.request.arguments import AudioArguments, CueArguments, InputArguments, ModelArguments, SpeechArguments
 from asrcli.errors import UsageError
 from asrcli.options import AudioOptions, CueOptions, Hotword, RawFormat, RecognitionOptions, VadOptions
 
@@ -58,32 +59,32 @@ def test_a_style_gives_way_to_options_set_on_their_own():
     ],
 )
 def test_times(text, seconds):
-    assert values.time(text) == seconds
+    assert option_types.time(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["soon", "-1", "1:60", "1:2:3:4", "nan", "inf", "", "1:", ":30"])
 def test_what_is_no_time(text):
     with pytest.raises(typer.BadParameter):
-        values.time(text)
+        option_types.time(text)
 
 
 @settings(deadline=None, max_examples=100)
 @given(st.integers(0, 10**6))
 def test_a_time_reads_the_same_in_both_forms(seconds):
     clock = f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-    assert values.time(clock) == values.time(str(seconds)) == seconds
+    assert option_types.time(clock) == option_types.time(str(seconds)) == seconds
 
 
 def test_hotwords_from_words_and_files(tmp_path):
     path = tmp_path / "words.txt"
     path.write_text("# names\nHedy Lamarr 30\nZvon\n", encoding="utf-8")
     expected = (Hotword(text="Hedy Lamarr", weight=30), Hotword(text="Zvon"))
-    assert values.hotwords([f"@{path}"]) == expected
-    assert values.hotwords(["Hedy Lamarr 30, Zvon"]) == expected
-    assert values.hotwords(["Hedy Lamarr:30", "Zvon"]) == expected
+    assert option_types.hotwords([f"@{path}"]) == expected
+    assert option_types.hotwords(["Hedy Lamarr 30, Zvon"]) == expected
+    assert option_types.hotwords(["Hedy Lamarr:30", "Zvon"]) == expected
     with pytest.raises(UsageError):
-        values.hotwords(["word 200"])
+        option_types.hotwords(["word 200"])
 
 
 def test_lists_hold_each_item_once_in_order():
-    assert values.split_list(["srt, txt", "json", "txt"]) == ("srt", "txt", "json")
+    assert option_types.split_list(["srt, txt", "json", "txt"]) == ("srt", "txt", "json")

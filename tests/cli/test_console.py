@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from asrcli.cli.console import harmless, plain
+from asrcli.cli.framework.console import harmless, plain
 
 
 def test_a_name_cannot_command_the_terminal():

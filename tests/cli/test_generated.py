@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from asrcli.cli.app import COMMANDS
-from asrcli.cli.generate import differences, generated, main
+from asrcli.cli.framework.app import COMMANDS
+from tools.generate import differences, generated, main
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_completions_and_man_pages_are_up_to_date():
-    assert differences(ROOT, generated()) == [], "run: python -m asrcli.cli.generate"
+    assert differences(ROOT, generated()) == [], "run: python -m tools.generate"
 
 
 def test_check_finds_what_is_missing_changed_or_left_over(tmp_path, capsys):

@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from asrcli.cli.app import COMMANDS, build
-from asrcli.cli.tree import program
+from asrcli.cli.framework.app import COMMANDS, build
+from asrcli.cli.framework.command_tree import program
 
 HEAVY = [
     "numpy",
@@ -51,13 +51,14 @@ def test_help_loads_no_engine_and_nothing_heavy(asrcli, arguments):
 
 def test_the_list_of_commands_loads_none_of_them(asrcli):
     loaded = {name for name in modules_after(asrcli, "--help") if name.startswith("asrcli.cli.")}
-    assert loaded == {f"asrcli.cli.{name}" for name in ("app", "command", "console", "main", "session")}
+    framework = {f"asrcli.cli.framework.{name}" for name in ("app", "command", "console", "session")}
+    assert loaded == {"asrcli.cli.framework", "asrcli.cli.main", *framework}
 
 
 def test_the_table_names_modules_that_exist_and_says_what_they_say():
     group = build()
     for name, entry in COMMANDS.items():
-        importlib.import_module(f"asrcli.cli.{entry.module}")
+        importlib.import_module(f"asrcli.cli.commands.{entry.module}")
         assert group.commands[name].get_short_help_str(limit=200)
         assert len(entry.summary) < 66
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from asrcli.cli.progress import pace
+from asrcli.cli.report.progress import pace
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,10 @@ _PRIVATE = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_N
 _ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": str(1 << 20), "MALLOC_TRIM_THRESHOLD_": str(16 << 20)}
 
 #: The child finds modules where we do; `-m` would put the user's current folder first.
-_BOOT = "import os, sys; sys.path[:] = sys.argv.pop().split(os.pathsep); import asrcli.backends.process.worker as w; w.main()"
+_BOOT = (
+    "import os, sys; sys.path[:] = sys.argv.pop().split(os.pathsep); "
+    "import asrcli.backends.process.worker as worker; worker.main()"
+)
 
 
 def create_file(size: int) -> int:

@@ -23,7 +23,7 @@ from asrcli.options import (
     VadOptions,
 )
 from asrcli.server.errors import RequestError
-from asrcli.server.openai_fields import number
+from asrcli.server.protocols.openai.fields import number
 from asrcli.speakers.loading import check_options
 from asrcli.text.steps.hotwords import parse_hotwords
 from asrcli.text.subtitles.presets import PRESETS
@@ -37,7 +37,7 @@ _Read = Callable[[str, str], Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class JobRequest:
     """What a job's client asked for."""
 
     model: str | None
@@ -158,7 +158,7 @@ NAMES = (
 )
 
 
-def read_wish(form: Mapping[str, str]) -> Wish:
+def read_job_request(form: Mapping[str, str]) -> JobRequest:
     """Understand a job's options.
 
     Raises:
@@ -185,7 +185,7 @@ def read_wish(form: Mapping[str, str]) -> Wish:
         speakers=speakers,
         text=text,
     )
-    return Wish(form.get("model"), options, _cues(form))
+    return JobRequest(form.get("model"), options, _cues(form))
 
 
 def _identification(form: Mapping[str, str]) -> IdentificationOptions:

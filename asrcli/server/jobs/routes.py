@@ -11,14 +11,14 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from asrcli.formats import FORMATS
 from asrcli.server.errors import ConflictError, NotFoundError, RequestError, UnavailableError
-from asrcli.server.fetch import check_url
-from asrcli.server.jobs.fields import NAMES, read_wish
+from asrcli.server.http.fetch import check_url
+from asrcli.server.http.uploads import Workspace, read_form
+from asrcli.server.jobs.fields import NAMES, read_job_request
 from asrcli.server.jobs.runner import JobRunner, Progress
-from asrcli.server.jobs.store import Job
-from asrcli.server.openai_replies import form_of
-from asrcli.server.openai_stream import event
-from asrcli.server.transcription import Service
-from asrcli.server.uploads import Workspace, read_form
+from asrcli.server.jobs.store import StoredJob
+from asrcli.server.protocols.openai.replies import form_of
+from asrcli.server.protocols.openai.stream import event
+from asrcli.server.recognition.transcription import TranscriptionService
 from asrcli.transcript import Transcript
 
 router = APIRouter(prefix="/v1/jobs", tags=["Jobs"])
@@ -41,11 +41,11 @@ def _runner(request: Request) -> JobRunner:
 async def create(request: Request) -> Response:
     """Accept a recording (`file` or `url`) with any option of `asrcli transcribe`."""
     runner = _runner(request)
-    service: Service = request.app.state.service
+    service: TranscriptionService = request.app.state.service
     with Workspace(runner.store.recordings) as workspace:
         form = await read_form(request, workspace, service.settings.max_upload)
         fields = {name: value for name, value in form.fields if name in NAMES}
-        wish = read_wish(fields)
+        wish = read_job_request(fields)
         await asyncio.to_thread(service.check, wish.model, wish.options)
         upload, url, webhook = form.file("file"), form.get("url"), form.get("webhook")
         if upload is None or not upload.size:
@@ -79,7 +79,7 @@ async def read(request: Request, job_id: str, format: str | None = None) -> Resp
         raise RequestError(f"`format` must be one of {', '.join(FORMATS)}.", param="format")
     if job.result is None:
         raise ConflictError(f"The job is {job.state}: it has no result.")
-    text = form.render(Transcript.from_dict(job.result), read_wish(job.fields).cues)
+    text = form.render(Transcript.from_dict(job.result), read_job_request(job.fields).cues)
     return Response(text, media_type=f"{form.media_type}; charset=utf-8")
 
 
@@ -113,20 +113,20 @@ async def _events(runner: JobRunner, job_id: str) -> AsyncIterator[str]:
         yield event({"id": job_id, "state": "deleted"}, "deleted")
 
 
-async def _find(runner: JobRunner, job_id: str) -> Job:
+async def _find(runner: JobRunner, job_id: str) -> StoredJob:
     try:
         return await asyncio.to_thread(runner.store.get, job_id)
     except KeyError:
         raise NotFoundError("There is no such job.", param="job_id") from None
 
 
-def _check_webhook(service: Service, webhook: str) -> None:
+def _check_webhook(service: TranscriptionService, webhook: str) -> None:
     if service.settings.webhook_secret is None:
         raise RequestError("This server calls no webhooks.", "Poll the job, or read its events.", param="webhook")
     check_url(webhook, service.guard(seconds=30))
 
 
-def _state(job: Job, progress: Progress) -> dict[str, Any]:
+def _state(job: StoredJob, progress: Progress) -> dict[str, Any]:
     body: dict[str, Any] = {
         "id": job.id,
         "state": job.state,
@@ -137,7 +137,7 @@ def _state(job: Job, progress: Progress) -> dict[str, Any]:
     return body | ({"error": job.error} if job.error else {})
 
 
-def _share(job: Job, progress: Progress) -> float | None:
+def _share(job: StoredJob, progress: Progress) -> float | None:
     """0..1; None where the recording does not tell its length."""
     if job.state == "done":
         return 1.0
@@ -146,7 +146,7 @@ def _share(job: Job, progress: Progress) -> float | None:
     return round(min(1.0, progress.seconds / progress.duration), 3)
 
 
-def _body(job: Job, progress: Progress) -> dict[str, Any]:
+def _body(job: StoredJob, progress: Progress) -> dict[str, Any]:
     body = _state(job, progress) | {"object": "job", "name": job.name, "created": job.created}
     if job.finished is not None:
         body["finished"] = job.finished

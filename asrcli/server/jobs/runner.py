@@ -12,10 +12,10 @@ from typing import Any
 
 from asrcli.errors import AsrcliError
 from asrcli.server.errors import problem_of
-from asrcli.server.jobs.fields import read_wish
-from asrcli.server.jobs.store import FINAL, Job, JobStore
+from asrcli.server.jobs.fields import read_job_request
+from asrcli.server.jobs.store import FINAL, JobStore, StoredJob
 from asrcli.server.jobs.webhook import deliver
-from asrcli.server.transcription import Ask, Service
+from asrcli.server.recognition.transcription import TranscriptionRequest, TranscriptionService
 from asrcli.transcript import Transcript
 
 #: of a job's chunks in the engine's queue, where requests have 0 and live streams -1
@@ -44,7 +44,7 @@ class JobRunner:
         store: holds the jobs; belongs to the runner from now on.
     """
 
-    def __init__(self, service: Service, store: JobStore) -> None:
+    def __init__(self, service: TranscriptionService, store: JobStore) -> None:
         self.store = store
         self._service = service
         # One place is left to requests, whatever the jobs do.
@@ -80,7 +80,7 @@ class JobRunner:
         await asyncio.to_thread(self.store.remove, job_id)
         await self._tell()
 
-    async def follow(self, job_id: str) -> AsyncIterator[tuple[Job, Progress]]:
+    async def follow(self, job_id: str) -> AsyncIterator[tuple[StoredJob, Progress]]:
         """The job now, and again whenever something has changed, until its end.
 
         Raises:
@@ -124,7 +124,7 @@ class JobRunner:
             kept.pop(job_id, None)
         self._wake.set()
 
-    async def _do(self, job: Job) -> None:
+    async def _do(self, job: StoredJob) -> None:
         self._progress[job.id] = Progress()
         await self._tell()
         try:
@@ -141,18 +141,18 @@ class JobRunner:
         if job.webhook:
             self._notify(await asyncio.to_thread(self.store.get, job.id))
 
-    async def _transcript(self, job: Job) -> Transcript:
+    async def _transcript(self, job: StoredJob) -> Transcript:
         path = self.store.recording(job.id)
         if job.url is not None:
             await asyncio.to_thread(path.unlink, missing_ok=True)  # half of it, from a server that ended
             await self._fetch(job.url, path)
-        wish = read_wish(job.fields)
+        wish = read_job_request(job.fields)
         progress = self._progress[job.id]
 
         def on_progress(seconds: float, duration: float | None) -> None:
             progress.seconds, progress.duration = seconds, duration
 
-        ask = Ask(
+        ask = TranscriptionRequest(
             path=path, name=job.name, model=wish.model, options=wish.options, on_progress=on_progress,
             priority=_PRIORITY,
         )  # fmt: skip
@@ -179,12 +179,12 @@ class JobRunner:
 
     # -- webhooks ----------------------------------------------------------------------------------------------------
 
-    def _notify(self, job: Job) -> None:
+    def _notify(self, job: StoredJob) -> None:
         task = asyncio.create_task(self._deliver(job))
         self._notices.add(task)
         task.add_done_callback(self._notices.discard)
 
-    async def _deliver(self, job: Job) -> None:
+    async def _deliver(self, job: StoredJob) -> None:
         secret = self._service.settings.webhook_secret
         message = {"id": job.id, "state": job.state, "created": job.created, "finished": job.finished}
         if job.error:

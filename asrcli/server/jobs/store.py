@@ -36,7 +36,7 @@ CREATE TABLE IF NOT EXISTS jobs (
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class StoredJob:
     """A row.
 
     Attributes:
@@ -126,7 +126,7 @@ class JobStore:
     def add(
         self, *, client: str, name: str, fields: Mapping[str, str], upload: Path | None, url: str | None,
         webhook: str | None,
-    ) -> Job:  # fmt: skip
+    ) -> StoredJob:  # fmt: skip
         """Accept a job. Its recording is taken over from `upload`, which must lie in `recordings`."""
         job_id = f"job_{secrets.token_hex(16)}"
         if upload is not None:
@@ -141,7 +141,7 @@ class JobStore:
             )
         return self.get(job_id)
 
-    def get(self, job_id: str) -> Job:
+    def get(self, job_id: str) -> StoredJob:
         """The job.
 
         Raises:
@@ -153,7 +153,7 @@ class JobStore:
             raise KeyError(job_id)
         return _job(row)
 
-    def next(self, busy: list[str]) -> Job | None:
+    def next(self, busy: list[str]) -> StoredJob | None:
         """The job whose turn it is, now running: the oldest of the client that has fewest at work.
 
         Args:
@@ -187,7 +187,7 @@ class JobStore:
             )
         self.recording(job_id).unlink(missing_ok=True)
 
-    def to_notify(self) -> list[Job]:
+    def to_notify(self) -> list[StoredJob]:
         """Finished jobs whose webhook has not been told."""
         with self._lock:
             rows = self._database.execute(
@@ -243,9 +243,9 @@ def _text(value: Mapping[str, Any] | None) -> str | None:
     return None if value is None else json.dumps(value, ensure_ascii=False)
 
 
-def _job(row: sqlite3.Row) -> Job:
+def _job(row: sqlite3.Row) -> StoredJob:
     values = dict(row)
     for name in ("fields", "result", "error"):
         values[name] = None if values[name] is None else json.loads(values[name])
     values["notified"] = bool(values["notified"])
-    return Job(**values)
+    return StoredJob(**values)

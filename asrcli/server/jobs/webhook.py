@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from asrcli.server.fetch import Guard, post
+from asrcli.server.http.fetch import Guard, post
 
 SIGNATURE = "x-asrcli-signature"
 

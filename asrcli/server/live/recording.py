@@ -9,17 +9,17 @@ from typing import IO
 from asrcli.options import AudioOptions, RawFormat, TranscribeOptions
 from asrcli.server.errors import TooLargeError
 from asrcli.server.live.session import LiveOptions
-from asrcli.server.transcription import Ask, Service
+from asrcli.server.recognition.transcription import TranscriptionRequest, TranscriptionService
 from asrcli.transcript import Segment
 
 #: headers of files that clients send where they promise bare samples
 _HEADERS = (b"RIFF", b"RF64")
 
 
-class Recording:
+class SessionRecording:
     """Write to it, then transcribe it. A context manager: nothing is left on disk afterwards."""
 
-    def __init__(self, service: Service, client: str, model: str | None, rate: int | None) -> None:
+    def __init__(self, service: TranscriptionService, client: str, model: str | None, rate: int | None) -> None:
         """Begin an empty one.
 
         Args:
@@ -62,10 +62,10 @@ class Recording:
             return ()
         raw = None if self._rate is None or self._head in _HEADERS else RawFormat(rate=self._rate)
         wanted = TranscribeOptions(audio=AudioOptions(raw=raw), recognition=options.recognition)
-        ask = Ask(path=self._path, model=self._model, options=wanted)
+        ask = TranscriptionRequest(path=self._path, model=self._model, options=wanted)
         return (await self._service.transcribe(self._client, ask)).segments
 
-    def __enter__(self) -> Recording:  # noqa: PYI034 -- typing.Self is 3.11's
+    def __enter__(self) -> SessionRecording:  # noqa: PYI034 -- typing.Self is 3.11's
         return self
 
     def __exit__(

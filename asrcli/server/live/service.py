@@ -13,16 +13,16 @@ from typing import Any
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.types import Hypothesis
 from asrcli.options import RecognitionOptions, TranscribeOptions
-from asrcli.server.beside import Beside, open_beside
 from asrcli.server.errors import BusyError
-from asrcli.server.live.following import Follower, Recognise, Redecoding
+from asrcli.server.http.metrics import Metrics
+from asrcli.server.live.decode_scheduler import DecodeScheduler, Slot
+from asrcli.server.live.partial_decoding import Follower, Recognise, RepeatedDecoder
 from asrcli.server.live.session import LiveOptions, LiveSession, Revise
 from asrcli.server.live.streaming import Streaming
-from asrcli.server.live.turns import Turn, TurnQueue
-from asrcli.server.metrics import Metrics
-from asrcli.server.models import Loaded, ModelPool
+from asrcli.server.recognition.companions import Companions, open_companions
+from asrcli.server.recognition.model_pool import Loaded, ModelPool
+from asrcli.server.recognition.transcription import adapt_request
 from asrcli.server.settings import ServerSettings
-from asrcli.server.transcription import fitted
 from asrcli.transcript import Segment, Transcript
 
 #: live streams go before files: somebody is waiting
@@ -37,7 +37,7 @@ class LiveService:
         self._pool = pool
         self._metrics = metrics
         # No more than there are threads: what is handed to the engine can no longer be overtaken.
-        self._turns = TurnQueue(pool.threads)
+        self._turns = DecodeScheduler(pool.threads)
         # Handing a chunk to the engine waits while files keep it busy; that wait must not be the event loop's.
         self._submitters = ThreadPoolExecutor(pool.threads, thread_name_prefix="live-submit")
         self._streamers = ThreadPoolExecutor(pool.threads, thread_name_prefix="live-stream")
@@ -62,16 +62,16 @@ class LiveService:
             self._open += 1
             stack.callback(self._leave)
             loaded = stack.enter_context(await self._pool.acquire(model))
-            recognition, _ = fitted(loaded.spec, options.recognition)
+            recognition, _ = adapt_request(loaded.spec, options.recognition)
             nearfield = options.nearfield or self._settings.nearfield_threshold
             options = replace(options, recognition=recognition, nearfield=nearfield)
             recognise = self._recogniser(loaded)
-            follower: Follower = Redecoding(recognise, recognition, loaded.backend.window)
+            follower: Follower = RepeatedDecoder(recognise, recognition, loaded.backend.window)
             if self._settings.streaming_model and options.partials:
                 streaming = await self._pool.acquire(self._settings.streaming_model, kind="streaming")
                 stack.enter_context(streaming)
-                hints, _ = fitted(streaming.spec, RecognitionOptions(hotwords=recognition.hotwords))
-                second = Redecoding(recognise, recognition, loaded.backend.window) if options.second_pass else None
+                hints, _ = adapt_request(streaming.spec, RecognitionOptions(hotwords=recognition.hotwords))
+                second = RepeatedDecoder(recognise, recognition, loaded.backend.window) if options.second_pass else None
                 follower = Streaming(partial(self._stream, streaming), hints, second)
             revise = await self._revision(stack, loaded, options)
             spoken = loaded.spec.languages if len(loaded.spec.languages) == 1 else (None,)
@@ -93,7 +93,7 @@ class LiveService:
         loop = asyncio.get_running_loop()
         wanted = TranscribeOptions(recognition=options.recognition, text=options.text)
         opening = loop.run_in_executor(
-            self._revisers, partial(open_beside, self._pool, loaded.spec, wanted, priority=_PRIORITY)
+            self._revisers, partial(open_companions, self._pool, loaded.spec, wanted, priority=_PRIORITY)
         )
         try:
             beside = await asyncio.shield(opening)
@@ -114,7 +114,7 @@ class LiveService:
     def _recogniser(self, loaded: Loaded) -> Recognise:
         """Recognition of single chunks when it is their turn."""
 
-        async def recognise(samples: Samples, request: RecognitionOptions, turn: Turn) -> Hypothesis:
+        async def recognise(samples: Samples, request: RecognitionOptions, turn: Slot) -> Hypothesis:
             await self._turns.enter(turn)
             submit = partial(loaded.host.submit, loaded.spec.name, samples, request, priority=_PRIORITY)
             submitting = asyncio.get_running_loop().run_in_executor(self._submitters, submit)
@@ -151,7 +151,7 @@ class LiveService:
         self._revisers.shutdown(wait=False, cancel_futures=True)
 
 
-def _close_late(opening: asyncio.Future[Beside]) -> None:
+def _close_late(opening: asyncio.Future[Companions]) -> None:
     """Whoever asked for text steps is gone."""
     if not opening.cancelled() and opening.exception() is None:
         opening.result().close()

@@ -20,12 +20,12 @@ from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.options import RecognitionOptions, TextOptions
 from asrcli.server.errors import TooLargeError
 from asrcli.server.live.agreement import StablePrefix
+from asrcli.server.live.decode_scheduler import Priority
 from asrcli.server.live.endpoint import Endpointer, EndpointOptions, Reason, Sentence
-from asrcli.server.live.following import Follower, Piece, Words
-from asrcli.server.live.nearfield import NearField
+from asrcli.server.live.joining import shown
+from asrcli.server.live.noise_gate import NoiseGate
+from asrcli.server.live.partial_decoding import Follower, Piece, Words
 from asrcli.server.live.pcm import PcmDecoder
-from asrcli.server.live.turns import Urgency
-from asrcli.server.live.wording import shown
 from asrcli.transcript import Segment, Word, join_words
 from asrcli.vad.types import WINDOW, SpeechDetector
 
@@ -139,7 +139,7 @@ class LiveSession:
         self._revise = revise
         self._longest = longest
         self._endpointer = Endpointer(options.endpoint, detector=detector)
-        self._nearfield = NearField(options.nearfield) if options.nearfield else None
+        self._nearfield = NoiseGate(options.nearfield) if options.nearfield else None
         self._gathered = np.empty(0, np.float32)
         self._ended: deque[Sentence] = deque()
         self._changed = asyncio.Event()
@@ -230,7 +230,7 @@ class LiveSession:
             return []
         self._span = sentence.chunk.start, sentence.chunk.end
         started = time.monotonic()
-        following = self._follower.follow(sentence, Urgency.UPDATE if self._prefix.stable else Urgency.FIRST)
+        following = self._follower.follow(sentence, Priority.UPDATE if self._prefix.stable else Priority.FIRST)
         await self._until_done(following, sentence)
         if not following.done():
             following.cancel()

@@ -15,9 +15,9 @@ from asrcli.backends.sherpa.streaming_types import StreamRequest, StreamUpdate
 from asrcli.backends.types import Hypothesis
 from asrcli.errors import AsrcliError, StreamLostError
 from asrcli.options import RecognitionOptions
+from asrcli.server.live.decode_scheduler import Priority
 from asrcli.server.live.endpoint import Sentence
-from asrcli.server.live.following import Follower, Piece, Words
-from asrcli.server.live.turns import Urgency
+from asrcli.server.live.partial_decoding import Follower, Piece, Words
 
 #: `say(samples, request)`: one job of the streaming service
 Say = Callable[[Samples, StreamRequest], Awaitable[StreamUpdate]]
@@ -47,7 +47,7 @@ class Streaming:
         #: one job of a stream at a time
         self._lock = asyncio.Lock()
 
-    def follow(self, sentence: Sentence, urgency: Urgency) -> asyncio.Future[Words]:
+    def follow(self, sentence: Sentence, urgency: Priority) -> asyncio.Future[Words]:
         del urgency  # these jobs are short
         # Shielded: half a job would leave the stream behind what we believe it has heard.
         return asyncio.shield(asyncio.ensure_future(self._words(sentence)))

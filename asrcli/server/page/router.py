@@ -17,8 +17,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import FileResponse
 
 from asrcli import __version__
-from asrcli.server.auth import challenge
 from asrcli.server.errors import NotFoundError
+from asrcli.server.http.auth import challenge
 
 router = APIRouter(include_in_schema=False)
 

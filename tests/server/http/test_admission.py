@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from asrcli.server.admission import Admission
 from asrcli.server.errors import BusyError, TookTooLongError
+from asrcli.server.http.admission import Admission
 
 
 class Work:

@@ -13,7 +13,7 @@ import pytest
 
 from asrcli.pipeline import CancelledError
 from asrcli.server.errors import ForbiddenError, RequestError, TookTooLongError, TooLargeError
-from asrcli.server.fetch import Guard, check_url, fetch
+from asrcli.server.http.fetch import Guard, check_url, fetch
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
 PUBLIC_ONLY = Guard(max_bytes=1 << 20, max_seconds=20)

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from asrcli.server import run, wire
+from asrcli.server import run
+from asrcli.server.http import uvicorn_protocols
 
 HEAD = b"POST /v1/audio/transcriptions HTTP/1.1\r\nhost: x\r\ncontent-type: multipart/form-data; boundary=b\r\n"
 PART = b'--b\r\ncontent-disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
@@ -34,7 +35,7 @@ def drip(line, data, every=0.05):
 
 @pytest.mark.parametrize("first", [b"", b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n"])
 def test_a_head_that_comes_byte_by_byte(brisk, monkeypatch, first):
-    monkeypatch.setattr(wire, "HEAD_TIMEOUT", 0.5)
+    monkeypatch.setattr(uvicorn_protocols, "HEAD_TIMEOUT", 0.5)
     with socket.create_connection(("127.0.0.1", brisk.port), timeout=60) as line:
         if first:
             line.sendall(first)
@@ -65,10 +66,10 @@ def test_a_body_that_comes_byte_by_byte(serving):
 
 
 def test_an_answer_that_nobody_reads(serving, monkeypatch):
-    monkeypatch.setattr(wire, "WRITE_TIMEOUT", 0.5)
+    monkeypatch.setattr(uvicorn_protocols, "WRITE_TIMEOUT", 0.5)
     lost = threading.Event()
 
-    class Watched(wire.HttpProtocol):
+    class Watched(uvicorn_protocols.HttpProtocol):
         def connection_lost(self, exc):
             super().connection_lost(exc)
             lost.set()

@@ -5,7 +5,7 @@ import struct
 import numpy as np
 import pytest
 
-from asrcli.server.live.nearfield import NearField
+from asrcli.server.live.noise_gate import NoiseGate
 from asrcli.server.live.pcm import PcmDecoder
 
 WAVE = (np.sin(np.arange(4800) / 5) * 8000).astype("<i2")
@@ -54,8 +54,8 @@ def test_streams_of_next_to_nothing(data):
 def test_near_field_keeps_time_and_silences_what_is_far():
     near, far = np.full(3840, 0.1, np.float32), np.full(3840, 0.008, np.float32)
     audio = np.concatenate([near, far, near[:100]])
-    filtered = NearField(0.01)
+    filtered = NoiseGate(0.01)
     heard = np.concatenate([filtered.push(audio, speaking=False), filtered.finish(speaking=False)])
     np.testing.assert_array_equal(heard, np.concatenate([near, 0 * far, near[:100]]))
     # While somebody speaks, six tenths of the level will do.
-    np.testing.assert_array_equal(NearField(0.01).push(audio, speaking=True), np.concatenate([near, far]))
+    np.testing.assert_array_equal(NoiseGate(0.01).push(audio, speaking=True), np.concatenate([near, far]))

@@ -13,7 +13,7 @@ from asrcli.backends.process.engine_client import EngineClient
 from asrcli.errors import EngineError
 from asrcli.options import RecognitionOptions
 from asrcli.server.live.endpoint import Endpointer, EndpointOptions
-from asrcli.server.live.following import Redecoding
+from asrcli.server.live.partial_decoding import RepeatedDecoder
 from asrcli.server.live.session import LiveOptions, LiveSession, Partial, SentenceBegan, SentenceEnded
 from asrcli.server.live.streaming import Streaming
 from asrcli.vad.types import WINDOW
@@ -56,7 +56,7 @@ def say(host):
 
 
 def redecoding(recognise, window=30.0):
-    return Redecoding(recognise, RecognitionOptions(), window)
+    return RepeatedDecoder(recognise, RecognitionOptions(), window)
 
 
 async def until(holds):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
-from asrcli.server.live.turns import Turn, TurnQueue, Urgency
+from asrcli.server.live.decode_scheduler import DecodeScheduler, Priority, Slot
 
 
 async def settle():
@@ -16,14 +16,14 @@ def story(told):
 
 def test_the_most_urgent_goes_first_and_equals_in_order():
     async def told():
-        queue, served = TurnQueue(1), []
+        queue, served = DecodeScheduler(1), []
 
         async def take(name, urgency):
-            await queue.enter(Turn(urgency))
+            await queue.enter(Slot(urgency))
             served.append(name)
 
-        await queue.enter(Turn(Urgency.FINAL))
-        wants = [("update", Urgency.UPDATE), ("first", Urgency.FIRST), ("a", Urgency.FINAL), ("b", Urgency.FINAL)]
+        await queue.enter(Slot(Priority.FINAL))
+        wants = [("update", Priority.UPDATE), ("first", Priority.FIRST), ("a", Priority.FINAL), ("b", Priority.FINAL)]
         tasks = [asyncio.create_task(take(*want)) for want in wants]
         for _ in wants:
             await settle()
@@ -36,8 +36,8 @@ def test_the_most_urgent_goes_first_and_equals_in_order():
 
 def test_updates_leave_room_for_what_has_to_be_done():
     async def told():
-        queue = TurnQueue(2)
-        first, second, update, final = (Turn(Urgency(n)) for n in (2, 2, 3, 0))
+        queue = DecodeScheduler(2)
+        first, second, update, final = (Slot(Priority(n)) for n in (2, 2, 3, 0))
         await queue.enter(first)
         updating = asyncio.create_task(queue.enter(update))
         await settle()
@@ -57,27 +57,27 @@ def test_updates_leave_room_for_what_has_to_be_done():
 
 def test_who_is_cancelled_takes_no_place():
     async def told():
-        queue = TurnQueue(1)
-        await queue.enter(Turn(Urgency.FINAL))
-        waiting = asyncio.create_task(queue.enter(Turn(Urgency.FINAL)))
-        granted = asyncio.create_task(queue.enter(Turn(Urgency.FIRST)))
+        queue = DecodeScheduler(1)
+        await queue.enter(Slot(Priority.FINAL))
+        waiting = asyncio.create_task(queue.enter(Slot(Priority.FINAL)))
+        granted = asyncio.create_task(queue.enter(Slot(Priority.FIRST)))
         await settle()
         waiting.cancel()
         queue.leave()
         granted.cancel()  # in the moment in which its turn comes
         await asyncio.gather(waiting, granted, return_exceptions=True)
-        await asyncio.wait_for(queue.enter(Turn(Urgency.UPDATE)), 5)
+        await asyncio.wait_for(queue.enter(Slot(Priority.UPDATE)), 5)
 
     story(told())
 
 
 def test_urgency_can_be_raised_while_waiting():
     async def told():
-        queue, low, high = TurnQueue(1), Turn(Urgency.UPDATE), Turn(Urgency.FIRST)
-        await queue.enter(Turn(Urgency.FINAL))
+        queue, low, high = DecodeScheduler(1), Slot(Priority.UPDATE), Slot(Priority.FIRST)
+        await queue.enter(Slot(Priority.FINAL))
         tasks = [asyncio.create_task(queue.enter(turn)) for turn in (low, high)]
         await settle()
-        low.urgency = Urgency.FINAL
+        low.urgency = Priority.FINAL
         queue.leave()
         await settle()
         assert (low.begun, high.begun) == (True, False)

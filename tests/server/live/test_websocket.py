@@ -11,7 +11,7 @@ import time
 import pytest
 import websockets
 
-from asrcli.server import wire
+from asrcli.server.http import uvicorn_protocols
 
 from .conftest import PATIENCE, Client, pcm, plain, silence
 
@@ -161,7 +161,7 @@ def test_many_speakers_at_once_hear_each_their_own(server, speech):
 
 
 def test_who_never_reads_is_let_go(serving, monkeypatch):
-    monkeypatch.setattr(wire, "WRITE_TIMEOUT", 0.5)
+    monkeypatch.setattr(uvicorn_protocols, "WRITE_TIMEOUT", 0.5)
 
     async def shout(server):
         line = socket.socket()

@@ -1,0 +1,130 @@
+"""`asrcli config`: the settings in force, where each comes from, and a file to begin with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from asrcli.cli.framework.command import examples, without_layers
+from asrcli.cli.framework.settings import default_path, key_of, origin_of, settings_of, variables
+
+#: how the names of options end whose values stay out of terminals, logs and reports of bugs
+_SECRETS = ("api-key", "secret")
+
+app = typer.Typer(help="Show the settings in force and where each comes from.")
+
+
+# Words after COMMAND are that command's, dashes or not.
+@app.command(context_settings={"allow_interspersed_args": False})
+@examples(
+    """\
+asrcli config show
+asrcli config show --json transcribe --language zh
+ASRCLI_JOBS=2 asrcli config show transcribe"""
+)
+def show(
+    ctx: typer.Context,
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="COMMAND", help="Whose settings, with flags to see their effect [default: transcribe]."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print each option's value and where it comes from: default, config file, environment or flag."""
+    target = _parse(ctx, command or ["transcribe"])
+    rows = [
+        {
+            "option": key_of(param),
+            "value": _shown(key_of(param), target.params.get(param.name)),
+            "origin": origin_of(target, ctx.obj, param.name),
+        }
+        for param in settings_of(target.command)
+        if param.expose_value
+    ]
+    if as_json:
+        plain = [{**row, "origin": row["origin"].kind, "where": row["origin"].detail} for row in rows]
+        print(json.dumps({"config": str(ctx.obj.config or default_path()), "settings": plain}, default=str, indent=2))
+        return
+    width = max(len(str(row["option"])) for row in rows)
+    values = {row["option"]: _written(row["value"]) for row in rows}
+    value_width = min(40, max(map(len, values.values())))
+    for row in rows:
+        print(f"{row['option']:{width}}  {values[row['option']]:{value_width}}  {row['origin'].describe()}")
+
+
+@app.command()
+@without_layers
+@examples('asrcli config path\n$EDITOR "$(asrcli config path)"')
+def path(ctx: typer.Context) -> None:
+    """Print where the config file is looked for, whether it is there or not."""
+    print(ctx.obj.config or default_path())
+
+
+@app.command()
+@without_layers
+@examples("asrcli config init\nasrcli config init --force")
+def init(
+    ctx: typer.Context,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Write a config file with every setting of 'transcribe', each commented out, and print its path."""
+    from asrcli.errors import UsageError
+
+    place: Path = ctx.obj.config or default_path()
+    if place.exists() and not force:
+        raise UsageError(f"{place} is there already.", "Edit it, or replace it with --force.")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(_template(ctx), encoding="utf-8")
+    print(place)
+
+
+def _parse(ctx: typer.Context, words: list[str]) -> Any:
+    """The context of a command parsed as if it were run; its layers fill `ctx.obj.origins`."""
+    parent = ctx.find_root()
+    command, names = parent.command, list(words)
+    while hasattr(command, "commands") and names:
+        name = names.pop(0)
+        if name not in command.commands:
+            raise typer.BadParameter(f"there is no command '{name}'.", ctx=ctx, param_hint="COMMAND")
+        command = command.commands[name]
+        parent = typer.Context(command, parent=parent, info_name=name, resilient_parsing=True)
+    ctx.obj.origins.clear()
+    assert parent.parent is not None
+    return command.make_context(parent.info_name, names, parent=parent.parent)
+
+
+def _shown(key: str, value: Any) -> Any:
+    """An option's value; of one that is nobody's business, only whether there is one."""
+    return "(set)" if value and key.endswith(_SECRETS) else value
+
+
+def _written(value: Any) -> str:
+    if value is None or value in ([], (), ""):
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ",".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _template(ctx: typer.Context) -> str:
+    lines = [
+        "# Settings of asrcli. 'asrcli config show' prints those in force and where each comes from.",
+        "# Flags win over ASRCLI_* variables, variables over this file, this file over the defaults.",
+        "# A key at the left edge holds for every command, a key in a section for that command.",
+        "",
+        "#transcribe:",
+    ]
+    for param in settings_of(ctx.find_root().command.commands["transcribe"]):  # type: ignore[attr-defined]
+        if not param.expose_value:
+            continue
+        default = _written(param.default)
+        lines += [
+            f"  # {param.help} ({variables((), key_of(param))[0]})",
+            f"  #{key_of(param)}: {'' if default == '-' else default}".rstrip(),
+        ]
+    return "\n".join(lines) + "\n"

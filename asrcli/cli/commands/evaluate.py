@@ -1,0 +1,209 @@
+"""`asrcli evaluate`: judge results against references."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from asrcli.cli.framework.command import examples, takes
+
+if TYPE_CHECKING:
+    from asrcli.cli.framework.console import Console
+    from asrcli.evaluate.cues import CueStatistics
+    from asrcli.evaluate.pairing import Pairing
+    from asrcli.evaluate.scoring import FileScore, ScoringOptions
+    from asrcli.evaluate.words import Step, TextScore
+
+#: units shown around an error, so that its place can be found
+_CONTEXT = 4
+#: references without a result that are named
+_NAMED = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateArguments:
+    """All of `asrcli evaluate --help`."""
+
+    results: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RESULT...", help="What to judge: json, srt, vtt, txt or rttm files, or folders of them."
+        ),
+    ]
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            "--reference", "-r", metavar="PATH",
+            help="Right texts: a .txt, a folder of them, or a .tsv with columns file, text and language.",
+        ),
+    ] = None  # fmt: skip
+    rttm: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Right speaker turns: an RTTM file or a folder of them.")
+    ] = None
+    language: Annotated[
+        str | None,
+        typer.Option("--language", "-l", metavar="CODE", help="Language of the texts, where the files do not tell."),
+    ] = None
+    unit: Annotated[
+        Literal["auto", "word", "char"],
+        typer.Option(metavar="auto|word|char", help="Count words or characters; auto: characters for zh, yue, ja, th."),
+    ] = "auto"
+    normalise: Annotated[
+        bool,
+        typer.Option(
+            "--normalize/--no-normalize",
+            help="Compare without case, punctuation and ways of writing (Whisper's rules).",
+        ),
+    ] = True
+    collar: Annotated[
+        float,
+        typer.Option(metavar="S", min=0, help="Do not score S seconds on each side of where a turn begins or ends."),
+    ] = 0.25
+    alignment: Annotated[bool, typer.Option(help="Show what differs: [-missing-], {+too much+}.")] = True
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
+
+
+@takes(EvaluateArguments)
+@examples(
+    """\
+asrcli evaluate talk.txt --reference right/talk.txt
+asrcli evaluate results/ --reference refs.tsv --no-alignment
+asrcli evaluate meeting.json --rttm meeting.rttm --json
+asrcli evaluate subtitles/*.srt                     cue statistics alone"""
+)
+def evaluate(ctx: typer.Context, arguments: EvaluateArguments) -> int:
+    """Judge results: word or character error rate, diarization error rate, and how readable subtitles are.
+
+    Exit code 1: some results could not be judged by what was given.
+    """
+    from asrcli.evaluate.reading import read_reference_turns, read_references
+    from asrcli.evaluate.scoring import ScoringOptions, left_over, pool, score_file, to_dict
+
+    rules = ScoringOptions(
+        language=arguments.language,
+        unit=None if arguments.unit == "auto" else arguments.unit,
+        normalise=arguments.normalise,
+        collar=arguments.collar,
+    )
+    references = None if arguments.reference is None else read_references(arguments.reference)
+    turns = None if arguments.rttm is None else read_reference_turns(arguments.rttm)
+    paths = list(_files(arguments.results))
+    verdicts = [score_file(path, rules, references=references, turns=turns, alone=len(paths) == 1) for path in paths]
+    # One result out of many references is asked about on purpose; a folder should hold them all.
+    left = left_over(verdicts, references, turns) if any(path.is_dir() for path in arguments.results) else []
+    if arguments.as_json:
+        print(json.dumps(to_dict(verdicts, left), indent=2, ensure_ascii=False))
+    else:
+        _print(verdicts, pool(verdicts), rules, ctx.obj.console, alignment=arguments.alignment)
+    for verdict in verdicts:
+        for problem in verdict.problems:
+            ctx.obj.console.warning(problem if verdict.path in problem else f"{verdict.path}: {problem}")
+    if left:
+        shown = ", ".join(left[:_NAMED]) + (", ..." if len(left) > _NAMED else "")
+        ctx.obj.console.warning(f"{len(left)} reference{'s have' if len(left) > 1 else ' has'} no result here: {shown}")
+    return int(any(verdict.problems for verdict in verdicts))
+
+
+def _files(paths: list[Path]) -> Iterator[Path]:
+    from asrcli.errors import UsageError
+    from asrcli.evaluate.reading import SUFFIXES
+
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        found = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in SUFFIXES and file.is_file()]
+        if not found:
+            raise UsageError(f"There is nothing to judge in {path}.", f"Results are {', '.join(SUFFIXES)} files.")
+        yield from found
+
+
+def _print(
+    verdicts: list[FileScore], pooled: dict[str, Any], rules: ScoringOptions, console: Console, *, alignment: bool
+) -> None:
+    for verdict in verdicts:
+        print(console.style(verdict.path, "bold", stdout=True))
+        if verdict.text is not None:
+            _print_text(verdict.text, console, verdict.right_text, alignment=alignment)
+        if verdict.turns is not None:
+            _print_line(
+                "DER", verdict.turns.to_dict(), f"against {_name(verdict.right_turns)}, collar {rules.collar:g} s"
+            )
+        if verdict.cues is not None:
+            _print_cues(verdict.cues, rules)
+    if len(verdicts) > 1:
+        print(console.style(f"all {len(verdicts)} files", "bold", stdout=True))
+        for name in ("wer", "cer", "der"):
+            if name in pooled:
+                _print_line(name.upper(), pooled[name])
+
+
+def _print_text(score: TextScore, console: Console, right: Pairing[Any] | None, *, alignment: bool) -> None:
+    _print_line("WER" if score.unit == "word" else "CER", score.errors.to_dict(), f"against {_name(right)}")
+    if alignment:
+        gap = " " if score.unit == "word" else ""
+        for line in _differences(score.steps, gap, console):
+            print(f"       {line}")
+
+
+def _name(right: Pairing[Any] | None) -> str:
+    return "" if right is None else right.name
+
+
+def _print_line(name: str, figures: dict[str, Any], note: str = "") -> None:
+    """One rate and what it is made of."""
+    rate = figures.get("rate", figures.get("der"))
+    shown = "  inf" if rate is None else f"{rate:6.2%}"
+    kinds = ("substitutions", "deletions", "insertions", "missed", "false_alarm", "confusion")
+    parts = [f"{kind.replace('_', ' ')} {figures[kind]}" for kind in kinds if kind in figures]
+    parts.append(f"of {figures['reference']}{' s' if 'missed' in figures else ''}")
+    print(f"  {name}  {shown}  {', '.join(parts)}{f' ({note})' if note else ''}")
+
+
+def _print_cues(cues: CueStatistics, rules: ScoringOptions) -> None:
+    limits = rules.limits
+    print(
+        f"  cues {cues.cues}: {cues.cps:.1f} characters/s (at most {cues.cps_max:.1f}), "
+        f"{cues.shortest:.2f} to {cues.longest:.2f} s, at most {cues.lines_max} lines of {cues.line_width_max} cells"
+    )
+    faults = {
+        f"over {limits.max_cps:g} characters/s": cues.too_fast,
+        "lines too wide": cues.too_wide,
+        f"over {limits.max_lines} lines": cues.too_many_lines,
+        f"under {limits.min_cue:g} s": cues.too_short,
+        f"over {limits.max_cue:g} s": cues.too_long,
+        "overlapping": cues.overlaps,
+    }
+    found = [f"{count} {what}" for what, count in faults.items() if count]
+    print(f"       {', '.join(found) or 'every cue keeps the rules'}")
+
+
+def _differences(steps: tuple[Step, ...], gap: str, console: Console) -> Iterator[str]:
+    """A line for each stretch with errors: wdiff's marks, so that colour is not all there is, and the words around."""
+    line: list[str] = []
+    for index, step in enumerate(steps):
+        if step.kind != "equal":
+            line.extend(_marked(step, gap, console))
+            continue
+        last = index == len(steps) - 1
+        words = step.reference
+        if len(words) <= 2 * _CONTEXT and line and not last:
+            line.extend(words)
+            continue
+        if line:
+            yield gap.join([*line, *words[:_CONTEXT], *(["…"] if len(words) > _CONTEXT else [])])
+        line = [*(["…"] if len(words) > _CONTEXT else []), *words[-_CONTEXT:]] if not last else []
+    if line:
+        yield gap.join(line)
+
+
+def _marked(step: Step, gap: str, console: Console) -> Iterator[str]:
+    if step.reference:
+        yield console.style(f"[-{gap.join(step.reference)}-]", "red", stdout=True)
+    if step.hypothesis:
+        yield console.style(f"{{+{gap.join(step.hypothesis)}+}}", "green", stdout=True)

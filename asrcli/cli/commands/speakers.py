@@ -1,0 +1,149 @@
+"""`asrcli speakers`: enrol voices, so that `--diarize` calls them by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from asrcli.cli.framework.command import examples
+
+if TYPE_CHECKING:
+    from asrcli.audio.types import Samples
+    from asrcli.vad.types import Chunk
+
+#: seconds of speech that are held at a time, and of which there must be some
+_LONGEST_CHUNK, _LEAST_SPEECH = 30.0, 1.0
+
+app = typer.Typer(
+    help="""Enrol voices, so that --diarize calls them by name.
+
+    A voice print is kept on this machine, readable by you alone, until you remove it. Enrol people who agreed to it.
+    """,
+    no_args_is_help=True,
+)
+
+
+@app.command()
+@examples(
+    """\
+asrcli speakers enroll Ada ada.wav
+asrcli speakers enroll "Grace Hopper" talk1.mp3 talk2.mp3
+asrcli speakers enroll Ada better.wav --replace"""
+)
+def enroll(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call this person.")],
+    clips: Annotated[
+        list[Path],
+        typer.Argument(metavar="CLIP...", help="Recordings in which this person speaks alone; 10 to 30 s are enough."),
+    ],
+    *,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace the print of the same name.")] = False,
+    diarization_model: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Speaker segmentation: a model's name or path.")
+    ] = None,
+    embedding_model: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="Speaker embedding: a model's name or path. Prints are tied to it."),
+    ] = None,
+    model_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="Where models are kept.")] = None,
+    vad: Annotated[
+        bool, typer.Option("--vad/--no-vad", help="Refuse clips without speech; --no-vad takes anything.")
+    ] = True,
+) -> None:
+    """Make a voice print of NAME from recordings."""
+    from asrcli.backends.process.engine_client import EngineClient
+    from asrcli.models.registry import Registry
+    from asrcli.options import SpeakerOptions
+    from asrcli.speakers.enrol import VoiceStore, check_name, default_folder, enrol
+    from asrcli.speakers.loading import set_up, voice_threshold
+
+    check_name(name)
+    options = SpeakerOptions(enabled=True, segmentation_model=diarization_model, embedding_model=embedding_model)
+    with EngineClient(1) as host:
+        diarization = set_up(host, Registry(model_dir), options)
+        voice = enrol(
+            name,
+            [(str(clip), _speech(clip, vad=vad)) for clip in clips],
+            diarization.new,
+            model=diarization.embedding.name,
+            digest=diarization.embedding.digest,
+            voice_threshold=voice_threshold(diarization.spec),
+        )
+    VoiceStore(default_folder()).save(voice, replace=replace)
+    ctx.obj.console.notice(f"enrolled {voice.name} from {voice.seconds:.0f} s of speech ({voice.model}).")
+
+
+@app.command("list")
+@examples("asrcli speakers list\nasrcli speakers list --json")
+def list_(
+    ctx: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON (without the prints themselves).")] = False,
+) -> None:
+    """List the enrolled voices."""
+    from asrcli.speakers.enrol import VoiceStore, default_folder
+
+    prints = [print_.to_dict() for print_ in VoiceStore(default_folder()).prints()]
+    if as_json:
+        hidden = {"embedding", "schema"}
+        voices = [{key: value for key, value in print_.items() if key not in hidden} for print_ in prints]
+        print(json.dumps({"voices": voices}, indent=2, ensure_ascii=False))
+        return
+    if not prints:
+        ctx.obj.console.notice("nobody is enrolled; see 'asrcli speakers enroll --help'.")
+    for print_ in prints:
+        print(f"{print_['name']:24} {print_['model']:28} {print_['seconds']:6.1f} s  {print_['created'][:10]}")
+
+
+@app.command()
+@examples("asrcli speakers remove Ada")
+def remove(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As 'asrcli speakers list' shows it.")],
+) -> None:
+    """Delete every voice print of NAME."""
+    from asrcli.errors import UsageError
+    from asrcli.speakers.enrol import VoiceStore, default_folder
+
+    count = VoiceStore(default_folder()).remove(name)
+    if not count:
+        raise UsageError(f"Nobody is enrolled as {name!r}.", "See who is: asrcli speakers list")
+    ctx.obj.console.notice(f"deleted {count} voice print{'s' if count > 1 else ''} of {name}.")
+
+
+def _speech(path: Path, *, vad: bool) -> Iterator[Samples]:
+    """The clip, if there is speech in it: noise may resemble a voice to segmentation."""
+    from asrcli.audio.types import SAMPLE_RATE
+    from asrcli.errors import InputError
+    from asrcli.options import VadOptions
+    from asrcli.vad import Segmenter
+
+    segmenter = Segmenter(VadOptions(enabled=vad), _LONGEST_CHUNK)
+    spoken = 0
+    for block in _blocks(path):
+        spoken += _length(segmenter.push(block))
+        yield block
+    if spoken + _length(segmenter.finish()) < _LEAST_SPEECH * SAMPLE_RATE:
+        raise InputError(f"There is no speech in {path}.", "Enrol with a clip of the person speaking.")
+
+
+def _length(chunks: list[Chunk]) -> int:
+    return sum(region.end - region.start for chunk in chunks for region in chunk.regions)
+
+
+def _blocks(path: Path) -> Iterator[Samples]:
+    from asrcli.audio import open_audio
+    from asrcli.audio.types import Source
+    from asrcli.errors import InputError
+    from asrcli.options import AudioOptions
+
+    try:
+        with open_audio(Source(str(path), path), AudioOptions()) as stream:
+            for block in stream.blocks():
+                yield block[:, 0]
+    except InputError as error:
+        raise type(error)(f"{path}: {error.message}", error.hint) from error

@@ -1,0 +1,164 @@
+"""`asrcli transcribe`: recordings to text."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from asrcli.cli.framework.command import examples, takes
+from asrcli.cli.request import arguments as groups
+from asrcli.errors import ExitCode
+
+if TYPE_CHECKING:
+    from asrcli.backends.process.engine_process import PrestartedEngine
+    from asrcli.batch.executor import Executor
+    from asrcli.batch.plan import Plan
+    from asrcli.cli.request.transcribe_request import TranscribeRequest
+
+#: inputs that have been read and wait for the engine, for each of its threads: short ones fill its batches
+_WAITING = 8
+#: what the engine process will probably need, by the name of the model or of the backend
+_SHERPA = ("asrcli.backends.sherpa.recognizer", "sherpa_onnx")
+_MOONSHINE = ("asrcli.backends.moonshine.recognizer",)
+_FUNASR = ("asrcli.backends.funasr.recognizer", "asrcli.backends.funasr.toolkit")
+
+
+# Dataclass fields come in the order of the bases from right to left: the help page reads from the last to the first.
+@dataclass(frozen=True, kw_only=True)
+class TranscribeArguments(
+    groups.ReportArguments,
+    groups.CueArguments,
+    groups.TextArguments,
+    groups.SpeakerArguments,
+    groups.SpeechArguments,
+    groups.AudioArguments,
+    groups.BatchArguments,
+    groups.ModelArguments,
+    groups.OutputArguments,
+    groups.InputArguments,
+):
+    """All of `asrcli transcribe --help`."""
+
+
+@takes(TranscribeArguments)
+@examples(
+    """\
+asrcli transcribe interview.mp3                         interview.txt beside it
+asrcli transcribe *.mp4 --format srt,json -d subtitles  two files each, in subtitles/
+asrcli transcribe archive/ --exclude '*draft*' -j 4     a folder and those inside it
+asrcli transcribe call.wav --channels split             a speaker a channel
+asrcli transcribe meeting.wav --diarize --speakers 3    who said what
+asrcli transcribe talk.mkv --start 1:30 --end 5:00 -o -
+asrcli transcribe talk.mp3 --remote http://gpu-box:8000/v1
+ffmpeg -i in.mkv -f wav - | asrcli transcribe - --format srt > out.srt
+arecord -f S16_LE -r 16000 -t raw -d 10 | asrcli transcribe - --raw s16le --rate 16000"""
+)
+def transcribe(ctx: typer.Context, arguments: TranscribeArguments) -> int:
+    """Turn recordings into text, subtitles or JSON.
+
+    Results are written beside each input, each whole or not at all; what is read from stdin goes to stdout. A second
+    run does only what is new or has changed.
+    """
+    from asrcli.backends.process.engine_process import default_jobs, launch
+
+    ctx.obj.console.quiet = arguments.quiet
+    ctx.obj.console.log_json = arguments.log_json
+    if arguments.dry_run:
+        order, plan = _understand(ctx, arguments)
+        from asrcli.cli.report.dry_run import show
+
+        return show(ctx, arguments, order, plan)
+    if arguments.remote is not None or arguments.backend == "remote":
+        return _run(ctx, arguments, None)
+    # The engine process loads its modules, as long as it takes us to load ours and to look at the inputs.
+    with launch(arguments.jobs or default_jobs(), _modules(arguments.model, arguments.backend)) as launched:
+        return _run(ctx, arguments, launched)
+
+
+def _modules(model: str | None, backend: str) -> tuple[str, ...]:
+    """A guess, as the model is chosen later: it costs nothing but time where it is wrong."""
+    if backend == "funasr":
+        return _FUNASR
+    embedded = backend == "auto" and (model is None or "moonshine" in model)
+    return _MOONSHINE if embedded else _SHERPA
+
+
+def _understand(ctx: typer.Context, arguments: TranscribeArguments) -> tuple[TranscribeRequest, Plan]:
+    from asrcli.batch.plan import make_plan
+    from asrcli.cli.framework.settings import asked_for
+    from asrcli.cli.request.transcribe_request import parse_request
+
+    order = parse_request(arguments, asked=asked_for(ctx))
+    return order, make_plan(order.inputs, stdin=sys.stdin.buffer if sys.stdin else None)
+
+
+def _run(ctx: typer.Context, arguments: TranscribeArguments, launched: PrestartedEngine | None) -> int:
+    from asrcli.batch.executor import Executor
+    from asrcli.cli.report.progress import reporter
+    from asrcli.cli.request.lazy_runtime import LazyRuntime
+    from asrcli.cli.request.model_choice import choose_models
+    from asrcli.runtime import jobs_for
+
+    order, plan = _understand(ctx, arguments)
+    ensemble = choose_models(ctx, arguments, order.options)
+    for notice in ensemble.notices:
+        ctx.obj.console.notice(notice)
+    jobs = arguments.jobs or jobs_for(ensemble.spec)
+    to_stdout = any(item.stdout is not None for item in plan.items)
+    with (
+        LazyRuntime(ensemble, jobs, launched) as engine,
+        reporter(ctx.obj.console, single=len(plan) == 1, to_stdout=to_stdout) as report,
+    ):
+        if any(not path.exists() for item in plan.items for path in item.outputs.values()) or to_stdout:
+            engine.open()  # there is work for sure: load the model while the first inputs are read
+        work = order.work(engine.open, ensemble)
+        emit = _Stdout(apart=order.formats[0].name == "txt")
+        executor = Executor(work, jobs=_readers(jobs), waiting=_WAITING * jobs, on_event=report, emit=emit)
+        with _interruptible(executor):
+            summary = executor.run(plan)
+    return int(summary.exit_code)
+
+
+def _readers(jobs: int) -> int:
+    """One more than there are decoding threads: while one waits for a disk or for ffmpeg, another reads on."""
+    return jobs + 1
+
+
+class _Stdout:
+    """Writes results to stdout; with `apart`, an empty line stands between the texts of several inputs."""
+
+    def __init__(self, *, apart: bool) -> None:
+        self._apart = apart
+        self._between = ""
+
+    def __call__(self, text: str) -> None:
+        sys.stdout.write(self._between + text)
+        sys.stdout.flush()
+        if self._apart and text:
+            self._between = "\n"
+
+
+@contextmanager
+def _interruptible(executor: Executor) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the batch in order; a second one ends it at once."""
+    codes = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
+    before = {number: signal.getsignal(number) for number in codes}
+
+    def cancel(number: int, _frame: Any) -> None:
+        executor.cancel(codes[signal.Signals(number)])
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+    for number in codes:
+        signal.signal(number, cancel)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

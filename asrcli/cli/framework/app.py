@@ -1,0 +1,111 @@
+"""The table of commands. A command's module is imported when the command runs, never for `asrcli --help`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, MutableMapping
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from typer.core import TyperGroup
+
+from asrcli.cli.framework.command import CONTEXT_SETTINGS, PanelGroup, examples, load, prepare
+
+
+class Entry(NamedTuple):
+    """One line of the table."""
+
+    #: module of `asrcli.cli.commands`: has `app` (a Typer with subcommands) or a function named like the module
+    module: str
+    #: for the list in `asrcli --help`
+    summary: str
+
+
+#: In the order of `asrcli --help`. To add a command, write its module and add a line here.
+COMMANDS = {
+    "transcribe": Entry("transcribe", "Turn recordings into text, subtitles or JSON."),
+    "serve": Entry("serve", "Serve OpenAI, Aliyun, FunASR and SenseVoice clients."),
+    "models": Entry("models", "List, inspect, verify and remove models."),
+    "download-model": Entry("download_model", "Fetch models from the catalogue."),
+    "speakers": Entry("speakers", "Enrol voices, so that --diarize calls them by name."),
+    "evaluate": Entry("evaluate", "Judge results: word and speaker errors, subtitles."),
+    "config": Entry("config", "Show the settings in force and where each comes from."),
+    "doctor": Entry("doctor", "Check this machine: engine, ffmpeg, models, disk, speed."),
+    "bench": Entry("bench", "Measure the speed and the memory of models on this machine."),
+    "schema": Entry("schema", "Print the JSON Schema of transcripts."),
+    "completion": Entry("completion", "Print the completion script of a shell."),
+}
+
+
+class Commands(MutableMapping[str, Any]):
+    """The commands by name, each built when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._built: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._built:
+            self._built[name] = load(name, COMMANDS[name].module)
+        return self._built[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._built[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._built[name]
+
+
+class LazyGroup(PanelGroup):
+    """The program itself."""
+
+    def __init__(self, **attributes: Any) -> None:
+        attributes["commands"] = Commands()
+        super().__init__(**attributes)
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 -- Click's signature
+        """Names only: the inherited method builds every command."""
+        return list(COMMANDS)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 -- Click's signature
+        """Take the summaries from the table, for the same reason."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        from asrcli import __version__
+
+        print(f"asrcli {__version__}")
+        raise typer.Exit
+
+
+@examples(
+    """\
+asrcli transcribe interview.mp3                 text beside the recording
+asrcli transcribe recordings/ --format txt,srt  a whole folder
+ffmpeg -i talk.mkv -f wav - | asrcli transcribe -
+asrcli download-model sensevoice-small          a better model
+asrcli doctor                                   is everything in place?"""
+)
+def asrcli(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Turn speech into text on your own machine: files, folders and pipes. Nothing leaves it unless you ask."""
+
+
+def build() -> TyperGroup:
+    """The program as a command tree, commands unloaded."""
+    app = typer.Typer(cls=LazyGroup, rich_markup_mode=None, add_completion=False, context_settings=CONTEXT_SETTINGS)
+    app.callback(no_args_is_help=True)(asrcli)
+    group = typer.main.get_command(app)
+    prepare(group)
+    assert isinstance(group, TyperGroup)
+    return group

@@ -1,0 +1,62 @@
+"""`asrcli transcribe --dry-run`: what would be done. It is the command's result, so it goes to stdout."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import typer
+
+from asrcli.cli.framework.console import plain
+from asrcli.cli.report.progress import clock, length
+from asrcli.errors import ExitCode
+
+if TYPE_CHECKING:
+    from asrcli.batch.dry_run import Row
+    from asrcli.batch.plan import Plan
+    from asrcli.cli.commands.transcribe import TranscribeArguments
+    from asrcli.cli.request.transcribe_request import TranscribeRequest
+
+
+def show(ctx: typer.Context, arguments: TranscribeArguments, order: TranscribeRequest, plan: Plan) -> int:
+    """Print a line an input (with `--log-json` an object) and a summary; return the exit code.
+
+    Nothing is written, fetched or decoded. A model that would be downloaded counts as another one than before.
+    """
+    from asrcli.audio import probe
+    from asrcli.batch.dry_run import preview
+    from asrcli.cli.request.model_choice import find_models
+
+    console = ctx.obj.console
+    ensemble = find_models(arguments, order.options)
+    if ensemble is None:
+        console.notice("a model would be downloaded first.")
+    for notice in plan.notices:
+        console.notice(notice)
+    rows = []
+    recipe = order.recipe(ensemble.digest if ensemble else "")
+    for row in preview(plan, recipe, existing=order.existing, probe=lambda source: probe(source, order.options.audio)):
+        rows.append(row)
+        print(json.dumps(row.to_dict()) if arguments.log_json else _line(row))
+    console.notice(_summary(rows))
+    failed = sum(row.action == "fail" for row in rows)
+    return ExitCode.OK if not failed else ExitCode.ALL_FAILED if failed == len(rows) else ExitCode.SOME_FAILED
+
+
+def _line(row: Row) -> str:
+    length = "" if row.duration is None else f" ({clock(row.duration)})"
+    where = f" -> {', '.join(row.outputs)}" if row.action == "transcribe" and row.outputs else ""
+    explanation = row.explanation.removeprefix(f"{row.name}: ")  # an error may name its input
+    return plain(f"{row.action:10}  {row.name}{length}{where}: {explanation}")
+
+
+def _summary(rows: list[Row]) -> str:
+    counts = Counter(row.action for row in rows)
+    lengths = [row.duration for row in rows if row.action == "transcribe"]
+    known = sum(length for length in lengths if length is not None)
+    unknown = lengths.count(None)
+    text = f"{counts['transcribe']} to transcribe, {length(known)} of audio"
+    if unknown:
+        text += f" and {unknown} of unknown length"
+    return f"{text}; {counts['skip']} to skip; {counts['fail']} would fail"

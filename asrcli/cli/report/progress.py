@@ -1,0 +1,203 @@
+"""Readers of a batch's events: lines for people, JSON for machines. The bars of a terminal are in `cli.bars`.
+
+A reporter is called with each event, in the thread that runs the batch.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from asrcli.batch import events
+from asrcli.batch.summary import Summary
+from asrcli.cli.framework.console import Console, plain
+from asrcli.errors import ExitCode
+
+Reporter = Callable[[events.Event], None]
+
+#: a long recording's progress is told this often where there is no bar, seconds
+_LINE_EVERY = 30.0
+
+_ENDINGS = {ExitCode.INTERRUPTED: "interrupted", ExitCode.TERMINATED: "terminated"}
+
+
+class JsonLog:
+    """`--log-json`: each event as an object on a line of its own, with the time it happened (Unix seconds)."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def __call__(self, event: events.Event) -> None:
+        body = event.to_dict()
+        line = json.dumps(
+            {"schema": body.pop("schema"), "event": body.pop("event"), "time": round(time.time(), 3), **body}
+        )
+        self._console.line(line)
+
+
+class Lines:
+    """Plain lines: what is done, skipped, wrong. With `--quiet` only what is wrong."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.total = 0
+        self._finished = 0
+        self._told: dict[int, float] = {}
+
+    def __call__(self, event: events.Event) -> None:
+        handler = getattr(self, event.kind, None)
+        if handler is not None:
+            handler(event)
+
+    def say(self, text: str) -> None:
+        """A line that `--quiet` silences."""
+        self.console.notice(text)
+
+    def add(self, text: str) -> None:
+        """A line that belongs to the one before."""
+        if not self.console.quiet:
+            self.console.line(plain(text))
+
+    def insist(self, word: str, text: str, hint: str = "") -> None:
+        """A line that it does not, and below it what to do."""
+        self.console.line(f"asrcli: {word}{plain(text)}")
+        if hint:
+            self.console.line(f"  {hint}")
+
+    def batch_started(self, event: events.BatchStarted) -> None:
+        self.total = event.files
+
+    def file_progress(self, event: events.FileProgress) -> None:
+        now = time.monotonic()
+        if now - self._told.setdefault(event.index, now) >= _LINE_EVERY:
+            self._told[event.index] = now
+            of = f" of {clock(event.total)}" if event.total else ""
+            self.say(f"{event.name}: {clock(event.done)}{of}")
+
+    def file_done(self, event: events.FileDone) -> None:
+        self._finished += 1
+        from asrcli.pipeline import NO_SPEECH
+
+        for warning in event.warnings:
+            if warning == NO_SPEECH:
+                continue  # no fault of the recording; the line below tells it
+            self.insist(self.console.style("warning: ", "yellow"), f"{event.name}: {warning}")
+        self.say(f"{self._place()}{done_text(event)}")
+
+    def file_skipped(self, event: events.FileSkipped) -> None:
+        from asrcli.batch.decision import UNSERVED
+
+        self._finished += 1
+        if event.reason in UNSERVED:
+            self.insist(self.console.style("warning: ", "yellow"), f"{event.name}: skipped: {event.explanation}")
+        else:
+            self.say(f"{self._place()}{event.name}: skipped: {event.explanation}")
+
+    def file_failed(self, event: events.FileFailed) -> None:
+        self._finished += 1
+        text = failure_text(event.name, event.error.message)
+        self.insist(self.console.style("error: ", "red"), text, event.error.hint)
+
+    def notice(self, event: events.Notice) -> None:
+        self.say(event.message)
+
+    def batch_finished(self, event: events.BatchFinished) -> None:
+        first, *details = summary_lines(event.summary)
+        self.say(first)
+        for line in details:
+            self.add(line)
+        ending = _ENDINGS.get(event.summary.exit_code)
+        if ending is not None:
+            self.insist("", f"{ending}.", "What was finished is kept; the same command goes on from there.")
+
+    def _place(self) -> str:
+        return f"[{self._finished}/{self.total}] " if self.total > 1 else ""
+
+
+def done_text(event: events.FileDone) -> str:
+    """As in "talk.mp3: 44 s at 82 x -> talk.txt, talk.srt"."""
+    where = ", ".join(_short(path) for path in event.outputs.values())
+    speed = f" at {pace(event.duration / event.wall)}" if event.wall > 0 else ""
+    nothing = "" if event.segments else ", no speech"
+    return f"{event.name}: {clock(event.duration)}{speed}{nothing}" + (f" -> {where}" if where else "")
+
+
+def failure_text(name: str, message: str) -> str:
+    """The message, with the input's name before it unless it is there already."""
+    return message if name in message else f"{name}: {message}"
+
+
+def summary_lines(summary: Summary) -> list[str]:
+    """The closing lines: files, hours, speed, failures with reasons."""
+    counts = [f"{summary.done} of {summary.total} {'file' if summary.total == 1 else 'files'} done"]
+    counts += [f"{count} {word}" for count, word in ((summary.skipped, "skipped"), (summary.failed, "failed")) if count]
+    if summary.dropped:
+        counts.append(f"{summary.dropped} not begun or dropped")
+    text = ", ".join(counts)
+    if summary.done:
+        text += f"; {length(summary.audio_seconds)} of audio in {clock(summary.wall_seconds)}"
+        text += f" ({pace(summary.speed)} real time)"
+    lines = [text]
+    if summary.failed and summary.total > 1:
+        lines += [f"  failed: {failure_text(name, error.message)}" for name, error in summary.failures]
+        if summary.failed > len(summary.failures):
+            lines.append(f"  ... and {summary.failed - len(summary.failures)} more")
+    return lines
+
+
+def clock(seconds: float) -> str:
+    """As in "12 s", "3:05", "1:02:03"."""
+    if seconds >= 59.5:
+        return timestamp(seconds)
+    return f"{seconds:.0f} s" if seconds >= 9.95 or not seconds else f"{seconds:.1f} s"
+
+
+def pace(ratio: float) -> str:
+    """As in "82 x", "3.4 x"."""
+    return f"{ratio:.0f} x" if ratio >= 9.95 else f"{ratio:.1f} x"
+
+
+def length(seconds: float) -> str:
+    """As in "44 s", "5:10", "12.50 hours"."""
+    return f"{seconds / 3600:.2f} hours" if seconds >= 3600 else clock(seconds)
+
+
+def timestamp(seconds: float) -> str:
+    """As in "0:12", "3:05", "1:02:03"."""
+    whole = round(seconds)
+    hours, minutes = whole // 3600, whole // 60 % 60
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def _short(path: Path) -> str:
+    from asrcli.batch.walk import printable
+
+    try:
+        return printable(path.relative_to(Path.cwd()))
+    except ValueError:
+        return printable(path)
+
+
+def reporter(console: Console, *, single: bool, to_stdout: bool) -> Any:
+    """The reporter for this run, as a context manager.
+
+    Args:
+        console: what the user wants to hear.
+        single: one input, whose segments are shown as they are recognised.
+        to_stdout: the result goes to stdout; on a terminal it is not shown twice.
+    """
+    from contextlib import nullcontext
+
+    from asrcli.cli.framework.console import is_terminal
+
+    if console.log_json:
+        return nullcontext(JsonLog(console))
+    if console.quiet or not is_terminal(sys.stderr):
+        return nullcontext(Lines(console))
+    from asrcli.cli.report.progress_bars import Bars
+
+    return Bars(console, show_segments=single and not (to_stdout and sys.stdout.isatty()))

@@ -1,0 +1,168 @@
+"""Progress on a terminal: a bar a file in work, one for the whole, with time left and speed."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console as RichConsole
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Column
+from rich.text import Text
+
+from asrcli.batch import events
+from asrcli.cli.framework.console import Console, harmless, plain
+from asrcli.cli.report.progress import Lines, clock, pace, timestamp
+
+#: bars at most: those begun first, for the others wait for the same cores
+_MOST = 8
+
+
+class _Speed(ProgressColumn):
+    """Seconds of audio a second."""
+
+    def render(self, task: Task) -> Text:
+        elapsed = task.finished_time if task.finished else task.elapsed
+        return Text(pace(task.completed / elapsed) if elapsed and task.completed else "", style="cyan")
+
+
+class _Position(ProgressColumn):
+    """As in "1:30 of 12:00"."""
+
+    def render(self, task: Task) -> Text:
+        return Text(clock(task.completed) + (f" of {clock(task.total)}" if task.total else ""), style="dim")
+
+
+class Bars(Lines):
+    """The lines of `Lines`, above bars that stay at the bottom."""
+
+    def __init__(self, console: Console, *, show_segments: bool) -> None:
+        super().__init__(console)
+        self._show_segments = show_segments
+        self._screen = RichConsole(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
+        whole = Column(no_wrap=True)
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False, table_column=whole),
+            BarColumn(bar_width=None),
+            _Position(whole),
+            _Speed(whole),
+            TimeRemainingColumn(compact=True, table_column=whole),
+            console=self._screen,
+            transient=True,
+        )
+        self._files: dict[int, TaskID] = {}
+        self._heard: dict[int, float] = {}
+        self._expected: dict[int, float] = {}
+        self._whole: TaskID | None = None
+        self._estimate = 0.0
+        self._behind = 0.0
+
+    def __enter__(self) -> Bars:  # noqa: PYI034 -- typing.Self is 3.11's
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def say(self, text: str) -> None:
+        self._print(plain(text))
+
+    def add(self, text: str) -> None:
+        self._print(plain(text))
+
+    def insist(self, word: str, text: str, hint: str = "") -> None:
+        said = f"{word}{plain(text)}"
+        self._print(f"{said}\n  {hint}" if hint else said)
+
+    def _print(self, text: str) -> None:
+        self._screen.print(Text.from_ansi(harmless(text)))
+
+    def batch_started(self, event: events.BatchStarted) -> None:
+        super().batch_started(event)
+        self._estimate = event.estimate
+        if event.files > 1:
+            self._whole = self._progress.add_task(f"0/{event.files} files", total=event.estimate or None)
+
+    def file_started(self, event: events.FileStarted) -> None:
+        self._expected[event.index] = event.estimate
+        visible = len(self._files) < self._most()
+        self._files[event.index] = self._progress.add_task(
+            _fit(event.name, self._room()), total=event.estimate or None, visible=visible
+        )
+
+    def file_progress(self, event: events.FileProgress) -> None:
+        if event.total is not None:
+            self._expect(event.index, event.total)
+        self._heard[event.index] = event.done
+        if event.index in self._files:
+            self._progress.update(self._files[event.index], completed=event.done, total=event.total)
+        self._refresh()
+
+    def segment(self, event: events.SegmentReady) -> None:
+        if self._show_segments:
+            segment = event.segment
+            speaker = f"[{segment.speaker}] " if segment.speaker else ""
+            line = Text(f"{timestamp(segment.start):>8}  ", style="dim")
+            self._screen.print(line.append(plain(f"{speaker}{segment.text}"), style="not dim"))
+
+    def file_done(self, event: events.FileDone) -> None:
+        self._close(event.index, event.duration)
+        super().file_done(event)
+        self._refresh()
+
+    def file_skipped(self, event: events.FileSkipped) -> None:
+        self._estimate -= event.duration or 0.0
+        super().file_skipped(event)
+        self._refresh()
+
+    def file_failed(self, event: events.FileFailed) -> None:
+        self._close(event.index, 0.0)
+        super().file_failed(event)
+        self._refresh()
+
+    def batch_finished(self, event: events.BatchFinished) -> None:
+        self._progress.stop()
+        super().batch_finished(event)
+
+    def _close(self, index: int, duration: float) -> None:
+        """Take a file's bar away; what was heard of it stays in the whole."""
+        task = self._files.pop(index, None)
+        if task is not None:
+            self._progress.remove_task(task)
+            for shown in list(self._files.values())[: self._most()]:
+                self._progress.update(shown, visible=True)
+        self._expect(index, duration)
+        self._expected.pop(index, None)
+        self._heard.pop(index, None)
+        self._behind += duration
+
+    def _most(self) -> int:
+        """As many bars as leave room for what else there is to read."""
+        return max(1, min(_MOST, self._screen.height // 3))
+
+    def _room(self) -> int:
+        """Columns for a name: what the numbers and a short bar leave."""
+        return max(8, min(32, self._screen.width - 44))
+
+    def _expect(self, index: int, seconds: float) -> None:
+        """Put a file's length, now that it is known, in place of the guess."""
+        if index in self._expected:
+            self._estimate += seconds - self._expected[index]
+            self._expected[index] = seconds
+
+    def _refresh(self) -> None:
+        if self._whole is not None:
+            completed: Any = self._behind + sum(self._heard.values())
+            self._progress.update(
+                self._whole,
+                description=f"{self._finished}/{self.total} files",
+                completed=completed,
+                total=max(self._estimate, completed) or None,
+            )
+
+
+def _fit(name: str, width: int) -> str:
+    shown = plain(name)
+    return shown if len(shown) <= width else "..." + shown[3 - width :]

@@ -1,0 +1,53 @@
+"""The engine of one run, started when there is work for it: a nightly run that finds nothing new loads no model."""
+
+from __future__ import annotations
+
+from threading import Lock
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from asrcli.runtime import Runtime
+
+if TYPE_CHECKING:
+    from asrcli.backends.process.engine_process import PrestartedEngine
+    from asrcli.model_set import ModelSet
+
+
+class LazyRuntime:
+    """A `Runtime` that opens on demand. Thread-safe; a context manager."""
+
+    def __init__(self, ensemble: ModelSet, jobs: int, launched: PrestartedEngine | None = None) -> None:
+        self._ensemble = ensemble
+        self._jobs = jobs
+        self._launched = launched
+        self._runtime: Runtime | None = None
+        self._closed = False
+        self._lock = Lock()
+
+    def open(self) -> Runtime:
+        """The runtime, the same for every caller.
+
+        Raises:
+            EngineError: the run is over.
+            MissingExtraError: a package that a text step needs is not installed.
+        """
+        from asrcli.errors import EngineError
+
+        with self._lock:
+            if self._closed:
+                raise EngineError("The engine is closed.")
+            if self._runtime is None:
+                self._runtime = Runtime(self._ensemble, jobs=self._jobs, launched=self._launched)
+            return self._runtime
+
+    def __enter__(self) -> LazyRuntime:  # noqa: PYI034 -- typing.Self is 3.11's
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._closed = True
+            runtime = self._runtime
+        if runtime is not None:
+            runtime.close()

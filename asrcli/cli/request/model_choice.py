@@ -1,0 +1,199 @@
+"""The models that a command works with: named by the user or the defaults, fetched first if need be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from asrcli.backends import is_remote
+from asrcli.cli.request.arguments import ModelArguments
+
+if TYPE_CHECKING:
+    from asrcli.backends.types import ModelSpec
+    from asrcli.cli.framework.console import Console
+    from asrcli.model_set import ModelSet
+    from asrcli.models.entry import Kind
+    from asrcli.models.registry import Registry
+    from asrcli.options import TranscribeOptions
+
+
+def choose_models(ctx: typer.Context, arguments: ModelArguments, options: TranscribeOptions) -> ModelSet:
+    """Resolve the model and those that the options put beside it; downloaded if need be, unless `--offline`.
+
+    Raises:
+        ModelError: one cannot be had.
+        UsageError: the model cannot do what is asked for.
+    """
+    from asrcli.model_set import choose
+    from asrcli.models.registry import Registry
+
+    spec = choose_model(ctx, arguments)
+    registry = Registry(arguments.model_dir)
+
+    def get(name: str | None, kind: Kind) -> ModelSpec:
+        return _obtain(ctx, registry, name, kind, offline=arguments.offline)
+
+    ensemble = choose(spec, options, registry, get)
+    if is_remote(spec.type):
+        _tell_of_server(ctx.obj.console, spec)
+    return ensemble
+
+
+def choose_model(ctx: typer.Context, arguments: ModelArguments) -> ModelSpec:
+    """Resolve the model; one that the user named and that is not here is downloaded, unless `--offline`.
+
+    Raises:
+        ModelError: it cannot be had.
+        LanguageNotSupportedError: it cannot do `--language`.
+    """
+    from asrcli.models.registry import Registry
+
+    check_remote(arguments)
+    registry = Registry(arguments.model_dir)
+    if arguments.remote is not None:
+        spec = _named_server(arguments)
+    else:
+        backend = _backend(arguments)
+        if arguments.model is None:
+            _tell_of_default(ctx.obj.console, registry.default_name(backend=backend))
+        spec = _obtain(
+            ctx, registry, arguments.model, language=arguments.language, backend=backend, offline=arguments.offline
+        )
+    if is_remote(spec.type):
+        spec = _with_key(spec, arguments)
+    return spec
+
+
+def find_models(arguments: ModelArguments, options: TranscribeOptions) -> ModelSet | None:
+    """The models if all are here; None if one would have to be downloaded.
+
+    Raises:
+        ModelError, UsageError: as `choose_models`.
+    """
+    from asrcli.errors import ModelNotInstalledError
+    from asrcli.model_set import choose
+    from asrcli.models.registry import Registry
+
+    check_remote(arguments)
+    registry = Registry(arguments.model_dir)
+
+    def get(name: str | None, kind: Kind) -> ModelSpec:
+        return registry.resolve(name, kind=kind)
+
+    try:
+        if arguments.remote is not None:
+            spec = _named_server(arguments)
+        else:
+            spec = registry.resolve(arguments.model, language=arguments.language, backend=_backend(arguments))
+        return choose(spec, options, registry, get)
+    except ModelNotInstalledError:
+        if arguments.offline:
+            raise
+        return None
+
+
+def _obtain(
+    ctx: typer.Context,
+    registry: Registry,
+    name: str | None,
+    kind: Kind = "asr",
+    *,
+    language: str | None = None,
+    backend: str | None = None,
+    offline: bool,
+) -> ModelSpec:
+    from asrcli.cli.report.download_progress import download_progress
+    from asrcli.models.store import Store, obtain
+
+    console = ctx.obj.console
+    shown = name or registry.default_name(kind, backend)
+    with download_progress(console, shown) as progress:
+        return obtain(
+            Store(registry),
+            name,
+            kind=kind,
+            language=language,
+            backend=backend,
+            offline=offline,
+            mirrors=_mirrors(ctx),
+            progress=progress,
+            on_wait=lambda: console.notice(f"{shown}: another asrcli is installing it; waiting."),
+        )
+
+
+def check_remote(arguments: ModelArguments) -> None:
+    """See that what is said of a server goes together.
+
+    Raises:
+        UsageError: it does not.
+    """
+    from asrcli.errors import UsageError
+
+    if arguments.remote is not None and arguments.backend not in {"auto", "remote"}:
+        raise UsageError(
+            f"--remote names a server, and --backend {arguments.backend} an engine here.", "Leave one of them out."
+        )
+    if arguments.remote_api_key and arguments.remote_api_key_file:
+        raise UsageError("--remote-api-key and --remote-api-key-file exclude each other.", "Use one of them.")
+
+
+def _backend(arguments: ModelArguments) -> str | None:
+    return None if arguments.backend == "auto" else arguments.backend
+
+
+def _named_server(arguments: ModelArguments) -> ModelSpec:
+    """The server of `--remote`."""
+    from asrcli.backends.remote.check import remote_spec
+
+    assert arguments.remote is not None
+    options = {"model": arguments.model} if arguments.model else {}
+    return remote_spec(arguments.remote, options=options)
+
+
+def _with_key(spec: ModelSpec, arguments: ModelArguments) -> ModelSpec:
+    """A server's model with the key that was given for it. `--offline` leaves those on this machine.
+
+    Raises:
+        UsageError: the server is on another machine, and `--offline` forbids that; or the key cannot be read.
+    """
+    from asrcli.backends.remote.check import is_loopback, read_secret
+    from asrcli.errors import UsageError
+
+    if arguments.offline and not is_loopback(spec.options["url"]):
+        raise UsageError(
+            f"{spec.options['url']} is on another machine, and --offline forbids the network.",
+            "Leave --offline out, or choose a model on this machine with --model.",
+        )
+    if arguments.remote_api_key_file is not None:
+        return replace(spec, secret=read_secret(arguments.remote_api_key_file))
+    return replace(spec, secret=arguments.remote_api_key or "")
+
+
+def _tell_of_server(console: Console, spec: ModelSpec) -> None:
+    """Say once that what is spoken leaves this program, and for where."""
+    from asrcli.backends.remote.check import is_loopback
+
+    url = spec.options["url"]
+    model = f" ({spec.options['model']})" if spec.options.get("model") else ""
+    console.notice(f"what is spoken is sent to {url}{model}")
+    if (spec.secret or "api_key_file" in spec.options) and url.startswith("http:") and not is_loopback(url):
+        console.warning(f"the key for {url} travels in the clear: use https where you can.")
+
+
+def _tell_of_default(console: Console, name: str) -> None:
+    from asrcli.models import builtin
+
+    if name == builtin.NAME:
+        console.notice(
+            f"using the embedded English model {name}; to get a better one: asrcli download-model sensevoice-small"
+        )
+
+
+def _mirrors(ctx: typer.Context) -> list[Any]:
+    """The mirrors that config file or variables set for `asrcli download-model`."""
+    from asrcli.cli.commands.download_model import mirror_of
+    from asrcli.cli.framework.settings import lookup
+
+    return [mirror_of(text) for text in lookup(ctx, ("download-model",), "mirror") or []]

@@ -1,0 +1,370 @@
+"""Bodies on their way to disk: capped while they are read, under names of ours, gone with the request.
+
+Form fields stay in memory, files go to the request's folder as they come. A client's file name is only ever shown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import math
+import re
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import TYPE_CHECKING, BinaryIO
+
+import anyio.to_thread
+import python_multipart as multipart
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import parse_options_header
+from starlette.requests import ClientDisconnect, Request
+
+from asrcli.server.errors import RequestError, SlowClientError, TooLargeError
+from asrcli.storage.files import disk_errors
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
+
+#: bytes of all form fields together: a 10 s recording at 48 kHz in stereo as base64 has 2.5 MB, and four may come
+_MAX_FIELDS = 16 << 20
+_MAX_PARTS = 256
+_MAX_HEADER = 8 << 10
+#: fields that hold a recording even if the client gives it no file name
+_FILE_FIELDS = frozenset({"file", "files", "audio", "audio_file"})
+#: bytes gathered before a thread writes them
+_BLOCK = 1 << 20
+_UNPRINTABLE = re.compile(r"[^\w .,()\[\]@+=~-]")
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file on disk."""
+
+    path: Path
+    #: what the client called it, fit to be shown
+    name: str
+    size: int
+
+
+class Workspace:
+    """The folder of one request; nothing of it outlives the `with`."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="request-", dir=root, ignore_cleanup_errors=True)
+        self._count = 0
+
+    def new_file(self) -> Path:
+        """A path that no client chose."""
+        self._count += 1
+        return Path(self._folder.name) / f"{self._count}"
+
+    def close(self) -> None:
+        """Remove it and all that is in it."""
+        self._folder.cleanup()
+
+    def __enter__(self) -> Workspace:  # noqa: PYI034 -- typing.Self is 3.11's
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+@dataclass(slots=True)
+class Form:
+    """What a multipart (or URL-encoded) body held."""
+
+    fields: list[tuple[str, str]] = field(default_factory=list)
+    files: list[tuple[str, Upload]] = field(default_factory=list)
+
+    def get(self, *names: str) -> str | None:
+        """The last value under any of these names; None: not sent."""
+        return next((value for name, value in reversed(self.fields) if name in names), None)
+
+    def all(self, name: str) -> list[str]:
+        """A list, as `name`, `name[]` or `name[0]`."""
+        return [value for key, value in self.fields if key == name or re.fullmatch(re.escape(name) + r"\[\d*\]", key)]
+
+    def file(self, *names: str) -> Upload | None:
+        """The first file under any of these names."""
+        return next((upload for name, upload in self.files if name in names), None)
+
+
+def shown_name(filename: str, default: str = "audio") -> str:
+    """A client's file name without folders and without what terminals or pages could take for commands."""
+    base = PurePosixPath(filename.replace("\\", "/")).name
+    return _UNPRINTABLE.sub("_", base)[:120].strip() or default
+
+
+async def capped(request: Request, limit: int) -> AsyncIterator[bytes]:
+    """The body's pieces.
+
+    Raises:
+        TooLargeError: more than `limit` bytes are announced, or come.
+        SlowClientError: nothing comes for the settings' `idle_timeout`, or all of it takes their `request_timeout`.
+        ClientDisconnect: the client went away.
+    """
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > limit:
+        raise _too_large(limit)
+    total = 0
+    async for piece in _brisk(request):
+        total += len(piece)
+        if total > limit:
+            raise _too_large(limit)
+        yield piece
+
+
+async def _brisk(request: Request) -> AsyncIterator[bytes]:
+    """The body's pieces, as long as they come: who sends a byte now and then would keep a place for ever."""
+    settings = request.app.state.settings
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + (settings.request_timeout or math.inf)
+    pieces = request.stream()
+    while True:
+        try:
+            yield await asyncio.wait_for(anext(pieces), min(settings.idle_timeout, deadline - loop.time()))
+        except StopAsyncIteration:  # noqa: PERF203 -- each piece has its own time
+            return
+        except (asyncio.TimeoutError, TimeoutError) as error:
+            raise SlowClientError("The request's body does not come.", "Send it again, without pauses.") from error
+
+
+def _too_large(limit: int) -> TooLargeError:
+    return TooLargeError(f"The request is larger than {limit >> 20 or 1} MiB.", "Send less, or ask the operator.")
+
+
+async def read_all(request: Request, limit: int) -> bytes:
+    """The whole body in memory, for small ones.
+
+    Raises:
+        TooLargeError, ClientDisconnect: as `capped`.
+    """
+    return b"".join([piece async for piece in capped(request, limit)])
+
+
+async def save_body(request: Request, workspace: Workspace, limit: int) -> Upload:
+    """A raw body as a file.
+
+    Raises:
+        TooLargeError, ClientDisconnect: as `capped`.
+        DiskFullError, OutputError: it cannot be kept.
+    """
+    sink = _UploadSink(workspace.new_file(), "body")
+    try:
+        async for piece in capped(request, limit):
+            sink.add(piece)
+            await sink.relieve()
+        return await sink.finish()
+    finally:
+        sink.close()
+
+
+async def read_form(request: Request, workspace: Workspace, limit: int) -> Form:
+    """A form's fields and files.
+
+    Raises:
+        RequestError: the body is no form, or a broken one.
+        TooLargeError, ClientDisconnect: as `capped`.
+        DiskFullError, OutputError: a file cannot be kept.
+    """
+    kind, options = parse_options_header(request.headers.get("content-type", ""))
+    if kind == b"multipart/form-data" and options.get(b"boundary"):
+        reader = _MultipartReader(options[b"boundary"], workspace)
+        try:
+            async for piece in capped(request, limit):
+                reader.feed(piece)
+                await reader.relieve()
+            return await reader.finish()
+        finally:
+            reader.close()
+    if kind == b"application/x-www-form-urlencoded":
+        from urllib.parse import parse_qsl
+
+        text = (await read_all(request, min(limit, _MAX_FIELDS))).decode("utf-8", "replace")
+        return Form(fields=parse_qsl(text, keep_blank_values=True, max_num_fields=10 * _MAX_PARTS))
+    raise RequestError("The body must be multipart/form-data.", "Send the recording as a form's file.", param="file")
+
+
+def decode_base64(text: str) -> bytes:
+    """The bytes of base64 text, a data URL's prefix and white space allowed.
+
+    Raises:
+        RequestError: it is not base64.
+    """
+    head, comma, rest = text.partition(",")
+    payload = rest if comma and head.lstrip().startswith("data:") else text
+    try:
+        return base64.b64decode("".join(payload.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise RequestError("The audio is not valid base64.") from error
+
+
+async def save_bytes(data: bytes, workspace: Workspace, name: str = "audio") -> Upload:
+    """Bytes as a file.
+
+    Raises:
+        DiskFullError, OutputError: it cannot be kept.
+    """
+    sink = _UploadSink(workspace.new_file(), name)
+    try:
+        sink.add(data)
+        return await sink.finish()
+    finally:
+        sink.close()
+
+
+class _UploadSink:
+    """A file being written: pieces gather in memory, threads write them."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        self.path, self.name, self.size = path, name, 0
+        self._gathered: list[bytes] = []
+        self._held = 0
+        self._handle: BinaryIO | None = None
+
+    def add(self, data: bytes) -> None:
+        self._gathered.append(data)
+        self._held += len(data)
+        self.size += len(data)
+
+    async def relieve(self) -> None:
+        if self._held >= _BLOCK:
+            await anyio.to_thread.run_sync(self._write)
+
+    async def finish(self) -> Upload:
+        await anyio.to_thread.run_sync(self._finish)
+        return Upload(self.path, self.name, self.size)
+
+    def _write(self) -> None:
+        with disk_errors(self.path.parent):
+            if self._handle is None:
+                self._handle = self.path.open("xb")
+            self._handle.writelines(self._gathered)
+        self._gathered, self._held = [], 0
+
+    def _finish(self) -> None:
+        with disk_errors(self.path.parent):
+            self._write()
+            self.close()
+
+    def close(self) -> None:
+        if self._handle is not None:
+            self._handle.close()
+
+
+class _MultipartReader:
+    """python-multipart's callbacks: fields to memory, files to sinks."""
+
+    def __init__(self, boundary: bytes, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._form = Form()
+        self._header, self._value = b"", b""
+        self._disposition = b""
+        self._name = ""
+        self._text: bytearray | None = None
+        self._sink: _UploadSink | None = None
+        self._sinks: list[tuple[str, _UploadSink]] = []
+        self._parts = self._fields_size = 0
+        self._complete = False
+        callbacks: MultipartCallbacks = {
+            "on_part_begin": self._begin,
+            "on_header_field": self._header_field,
+            "on_header_value": self._header_value,
+            "on_header_end": self._header_end,
+            "on_headers_finished": self._headers_finished,
+            "on_part_data": self._data,
+            "on_part_end": self._end,
+            "on_end": self._finished,
+        }
+        self._parser = multipart.MultipartParser(boundary, callbacks)
+
+    def feed(self, piece: bytes) -> None:
+        try:
+            self._parser.write(piece)
+        except FormParserError as error:
+            raise RequestError("The multipart body is damaged.") from error
+
+    async def relieve(self) -> None:
+        for _, sink in self._sinks:
+            await sink.relieve()
+
+    async def finish(self) -> Form:
+        if not self._complete:
+            raise RequestError("The multipart body is damaged: it has no end.")
+        for name, sink in self._sinks:
+            self._form.files.append((name, await sink.finish()))
+        return self._form
+
+    def close(self) -> None:
+        for _, sink in self._sinks:
+            sink.close()
+
+    def _begin(self) -> None:
+        self._parts += 1
+        if self._parts > _MAX_PARTS:
+            raise RequestError(f"A form may have {_MAX_PARTS} parts.")
+        self._disposition, self._text, self._sink = b"", None, None
+
+    def _header_field(self, data: bytes, start: int, end: int) -> None:
+        self._header += data[start:end]
+        self._bound_headers()
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+        self._bound_headers()
+
+    def _bound_headers(self) -> None:
+        if len(self._header) + len(self._value) > _MAX_HEADER:
+            raise RequestError("A part of the form has too long a header.")
+
+    def _header_end(self) -> None:
+        if self._header.lower() == b"content-disposition":
+            self._disposition = self._value
+        self._header = self._value = b""
+
+    def _headers_finished(self) -> None:
+        _, options = parse_options_header(self._disposition)
+        self._name = options.get(b"name", b"").decode("utf-8", "replace")
+        if b"filename" in options or self._name in _FILE_FIELDS:
+            shown = shown_name(options.get(b"filename", b"").decode("utf-8", "replace"))
+            self._sink = _UploadSink(self._workspace.new_file(), shown)
+            self._sinks.append((self._name, self._sink))
+        else:
+            self._text = bytearray()
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        if self._sink is not None:
+            self._sink.add(data[start:end])
+        elif self._text is not None:
+            self._fields_size += end - start
+            if self._fields_size > _MAX_FIELDS:
+                raise TooLargeError(f"The form's fields hold more than {_MAX_FIELDS >> 20} MiB.")
+            self._text += data[start:end]
+
+    def _end(self) -> None:
+        if self._text is not None:
+            self._form.fields.append((self._name, self._text.decode("utf-8", "replace")))
+
+    def _finished(self) -> None:
+        self._complete = True
+
+
+__all__ = [
+    "ClientDisconnect",
+    "Form",
+    "Upload",
+    "Workspace",
+    "capped",
+    "decode_base64",
+    "read_all",
+    "read_form",
+    "save_body",
+    "save_bytes",
+    "shown_name",
+]

@@ -1,0 +1,132 @@
+"""Every WebSocket path: which protocol a connection speaks is told by its first frame, not by its path.
+
+funasr-api serves Aliyun's protocol on a path named after FunASR, and two protocols share port 10095; clients cannot be
+told to be elsewhere (protocol contract, section 0).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from fastapi import APIRouter, FastAPI
+from starlette.websockets import WebSocket
+
+from asrcli.server.http.connection import (
+    GOING_AWAY,
+    POLICY,
+    UNAUTHORISED,
+    Connection,
+    EndingError,
+    GoneError,
+    IdleError,
+    read_object,
+)
+from asrcli.server.live.service import LiveService
+from asrcli.server.protocols.aliyun.qwen import QwenSession
+from asrcli.server.protocols.aliyun.websocket import AliyunSession
+from asrcli.server.protocols.funasr.realtime import COMMANDS, RealtimeSession
+from asrcli.server.protocols.funasr.websocket import FunasrSession
+from asrcli.server.recognition.session_context import SessionContext
+
+
+class ProtocolSession(Protocol):
+    """One connection in one protocol."""
+
+    async def run(self) -> None:
+        """Serve it to its end.
+
+        Raises:
+            GoneError, IdleError: the client has left, or fallen silent.
+            EndingError: the server ends, and all has been said.
+        """
+        ...
+
+
+_ALIYUN = "aliyun"
+_FUNASR = "funasr"
+_QWEN = "qwen"
+_REALTIME = "realtime"
+
+#: what a path speaks where the first frame does not tell
+PATHS = {
+    "/": _FUNASR,
+    "/ws/v1": _ALIYUN,
+    "/ws/v1/asr": _ALIYUN,
+    "/ws/v1/asr/funasr": _ALIYUN,
+    "/ws/v1/asr/qwen": _QWEN,
+}
+_FUNASR_FIELDS = frozenset({"mode", "is_speaking", "chunk_size", "wav_name"})
+
+
+_SESSIONS: dict[str, Callable[[SessionContext], ProtocolSession]] = {
+    _ALIYUN: AliyunSession,
+    _FUNASR: FunasrSession,
+    _QWEN: QwenSession,
+    _REALTIME: RealtimeSession,
+}
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    app.state.live = LiveService(app.state.settings, app.state.pool, app.state.metrics)
+    try:
+        yield
+    finally:
+        app.state.live.close()
+
+
+router = APIRouter(lifespan=_lifespan)
+
+
+@router.websocket("/")
+@router.websocket("/ws/v1")
+@router.websocket("/ws/v1/asr")
+@router.websocket("/ws/v1/asr/funasr")
+@router.websocket("/ws/v1/asr/qwen")
+async def connect(websocket: WebSocket) -> None:
+    """Any live protocol."""
+    offered = websocket.scope.get("subprotocols", ())
+    # Chrome drops a connection whose offer is not taken up; clients that offer nothing must not be given one.
+    await websocket.accept(subprotocol="binary" if "binary" in offered else None)
+    state = websocket.app.state
+    connection = Connection(websocket, state.settings.idle_timeout)
+    try:
+        await _serve(connection, PATHS[websocket.scope["path"].rstrip("/") or "/"])
+    except GoneError:
+        pass
+    except EndingError:
+        await connection.close(GOING_AWAY, "the server ends")
+    except IdleError:
+        await connection.close(POLICY, "idle for too long")
+    finally:
+        await connection.close()
+
+
+async def _serve(connection: Connection, usual: str) -> None:
+    context = SessionContext.of(connection)
+    if not context.authorised and usual != _ALIYUN:
+        await connection.close(UNAUTHORISED, "missing or wrong API key")
+        return
+    frame = await connection.receive()
+    connection.push_back(frame)
+    protocol = _protocol_of(frame) or usual
+    if not context.authorised and protocol != _ALIYUN:
+        await connection.close(UNAUTHORISED, "missing or wrong API key")
+        return
+    await _SESSIONS[protocol](context).run()
+
+
+def _protocol_of(frame: str | bytes) -> str | None:
+    if isinstance(frame, bytes):
+        return None
+    body = read_object(frame)
+    if body is None:
+        word = frame.strip().partition(":")[0].upper()
+        return _REALTIME if word in COMMANDS else None
+    if "header" in body:
+        return _ALIYUN
+    if "type" in body:
+        return _QWEN
+    return _FUNASR if body.keys() & _FUNASR_FIELDS else None

@@ -1,0 +1,218 @@
+"""funasr-api's own WebSocket protocol, named after its Qwen models (protocol contract, section 5)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from asrcli.errors import AsrcliError
+from asrcli.language_codes import language_code
+from asrcli.options import RecognitionOptions
+from asrcli.server.errors import problem_of
+from asrcli.server.http.connection import EndingError, read_object
+from asrcli.server.live.endpoint import EndpointOptions, Reason
+from asrcli.server.live.session import LiveOptions, LiveSession, Partial, PcmStream, SentenceEnded
+from asrcli.server.recognition.session_context import SessionContext
+
+INVALID_STATE = "INVALID_STATE"
+INVALID_MESSAGE = "INVALID_MESSAGE"
+INVALID_PARAMETER = "INVALID_PARAMETER"
+SERVER_ERROR = "DEFAULT_SERVER_ERROR"
+
+_REASONS: dict[Reason | None, str] = {"pause": "silence", "length": "max_duration", "stop": "final"}
+_DEFAULTS: dict[str, Any] = {
+    "format": "pcm",
+    "sample_rate": 16000,
+    "language": None,
+    "context": "",
+    "chunk_size_sec": 2.0,
+    "unfixed_chunk_num": 2,
+    "unfixed_token_num": 5,
+    "enable_inverse_text_normalization": True,
+}
+#: funasr-api's: a pause and a length that end a segment, seconds
+_SILENCE, _LONGEST = 2.0, 60.0
+#: seconds between partial results
+_INTERVAL = 0.4
+_RATES = range(4000, 192001)
+
+
+class RefusedError(Exception):
+    """The client said what makes no sense here; the connection goes on."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(slots=True)
+class _Segment:
+    index: int
+    text: str
+    language: str | None
+    reason: str
+
+    def body(self) -> dict[str, Any]:
+        return {"index": self.index, "text": self.text, "language": self.language, "reason": self.reason}
+
+
+class QwenSession:
+    """One connection; one task."""
+
+    def __init__(self, context: SessionContext) -> None:
+        self._context = context
+        self._connection = context.connection
+        self._task_id = context.connection.websocket.query_params.get("task_id") or uuid.uuid4().hex[:8]
+        self._segments: list[_Segment] = []
+        self._chunks = 0
+
+    async def run(self) -> None:
+        """Serve the connection to its end.
+
+        Raises:
+            GoneError, IdleError: the client has left, or fallen silent.
+        """
+        try:
+            params = await self._wait_for_start()
+            if params is None:
+                return
+            async with self._context.live.session(_options(params), self._context.model) as session:
+                await self._send("started", params=params)
+                telling = asyncio.create_task(self._tell(session))
+                try:
+                    await self._hear(session, int(params["sample_rate"]), telling)
+                    await self._connection.run_while_connected(telling)
+                finally:
+                    telling.cancel()
+                    await asyncio.gather(telling, return_exceptions=True)
+            await self._send("final", result=self._final())
+        except AsrcliError as error:
+            problem = problem_of(error)
+            await self._fail(INVALID_PARAMETER if problem.status < 500 else SERVER_ERROR, problem.message)
+
+    async def _wait_for_start(self) -> dict[str, Any] | None:
+        """What the client wants; None if it wants no more."""
+        while True:
+            try:
+                kind, payload = _read(await self._connection.receive())
+                return _params(payload) if kind == "start" else None
+            except RefusedError as refusal:  # noqa: PERF203 - an answer, and the loop goes on
+                await self._fail(refusal.code, str(refusal))
+
+    async def _hear(self, session: LiveSession, rate: int, telling: asyncio.Task[None]) -> None:
+        """Take audio until the client stops."""
+        ear = PcmStream(session, rate)
+        while True:
+            try:
+                frame = await self._connection.receive(telling)
+            except EndingError:  # then what has been heard is all there is
+                frame = '{"type": "stop"}'
+            if isinstance(frame, bytes):
+                await ear.hear(frame)
+                continue
+            try:
+                kind, _ = _read(frame)
+            except RefusedError as refusal:
+                await self._fail(refusal.code, str(refusal))
+                continue
+            if kind == "stop":
+                await ear.finish()
+                session.finish()
+                return
+            await self._fail(INVALID_STATE, "The task has been started already.")
+
+    async def _tell(self, session: LiveSession) -> None:
+        async for event in session.events():
+            if isinstance(event, Partial):
+                await self._tell_partial(event)
+            elif isinstance(event, SentenceEnded) and event.text:
+                await self._tell_end(event)
+
+    async def _tell_partial(self, event: Partial) -> None:
+        self._chunks += 1
+        result = {
+            "text": "\n".join([*self._texts, event.text]),
+            "current_segment_text": event.text,
+            "language": None,
+            "chunk_id": self._chunks,
+            "is_partial": True,
+            "segment_index": len(self._segments),
+        }
+        count = len(self._segments)
+        await self._send("result", results=[result], segment_index=count, confirmed_segments_count=count)
+
+    async def _tell_end(self, event: SentenceEnded) -> None:
+        segment = _Segment(len(self._segments), event.text, event.language, _REASONS[event.reason])
+        self._segments.append(segment)
+        if event.reason == "stop":
+            return  # `final` tells of it
+        result = {"text": "\n".join(self._texts), "segment_text": segment.text, "language": segment.language}
+        await self._send(
+            "segment_end",
+            segment_index=segment.index,
+            reason=segment.reason,
+            result=result,
+            confirmed_texts=self._texts,
+        )
+        await self._send("segment_start", segment_index=len(self._segments))
+
+    def _final(self) -> dict[str, Any]:
+        last = self._segments[-1] if self._segments else _Segment(0, "", None, "final")
+        return {
+            "text": last.text,
+            "full_text": "\n".join(self._texts),
+            "language": last.language,
+            "total_chunks": self._chunks,
+            "total_segments": len(self._segments),
+            "segments": [segment.body() for segment in self._segments],
+        }
+
+    @property
+    def _texts(self) -> list[str]:
+        return [segment.text for segment in self._segments]
+
+    async def _send(self, kind: str, **fields: Any) -> None:
+        await self._connection.send({"type": kind, "task_id": self._task_id, **fields})
+
+    async def _fail(self, code: str, message: str) -> None:
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        await self._send("error", error_code=code, message=message, timestamp=now, details={})
+
+
+def _read(frame: str | bytes) -> tuple[str, dict[str, Any]]:
+    if isinstance(frame, bytes):
+        raise RefusedError(INVALID_STATE, "Send start before audio.")
+    body = read_object(frame)
+    kind = body.get("type") if body is not None else None
+    payload = (body or {}).get("payload") or {}
+    if kind not in {"start", "stop"} or not isinstance(payload, dict):
+        raise RefusedError(INVALID_MESSAGE, f"The message type {str(kind)[:40]!r} is unknown.")
+    return str(kind), payload
+
+
+def _params(payload: dict[str, Any]) -> dict[str, Any]:
+    params = {name: payload.get(name, default) for name, default in _DEFAULTS.items()}
+    rate, chunk = params["sample_rate"], params["chunk_size_sec"]
+    if isinstance(rate, bool) or not isinstance(rate, int) or rate not in _RATES:
+        raise RefusedError(INVALID_PARAMETER, f"The sample rate {rate!r} cannot be.")
+    if isinstance(chunk, bool) or not isinstance(chunk, int | float) or not 0 < chunk <= _LONGEST:
+        raise RefusedError(INVALID_PARAMETER, f"chunk_size_sec cannot be {chunk!r}.")
+    if params["format"] not in {"pcm", "wav"}:
+        raise RefusedError(INVALID_PARAMETER, "Streams take the formats pcm and wav.")
+    return params
+
+
+def _options(params: dict[str, Any]) -> LiveOptions:
+    # Clients ask for chunks of 2 s for their model's sake; nobody minds to see words sooner.
+    return LiveOptions(
+        recognition=RecognitionOptions(
+            language=language_code(str(params["language"] or "")),
+            prompt=str(params["context"] or ""),
+            itn=params["enable_inverse_text_normalization"] is not False,
+        ),
+        endpoint=EndpointOptions(silence=_SILENCE, longest=_LONGEST),
+        interval=min(float(params["chunk_size_sec"]), _INTERVAL),
+    )

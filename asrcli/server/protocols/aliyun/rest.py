@@ -1,0 +1,242 @@
+"""Aliyun's one-request recognition, `POST /stream/v1/asr`, with what funasr-api adds to it.
+
+One body serves both kinds of client; only `status` differs (protocol contract, section 2.2). Errors carry both key
+sets. Word times are those of the recording, not of the segment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from datetime import datetime, timezone
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import JSONResponse, Response
+
+from asrcli import __version__
+from asrcli.audio.containers.sniff import is_mpeg_audio
+from asrcli.errors import UsageError
+from asrcli.options import (
+    AudioOptions,
+    Hotword,
+    RawFormat,
+    RecognitionOptions,
+    SpeakerOptions,
+    TranscribeOptions,
+)
+from asrcli.server.errors import Problem, RequestError
+from asrcli.server.http.uploads import Upload, Workspace, read_form, save_body
+from asrcli.server.protocols.aliyun.common import SUCCESS, status_of, text_options, vocabulary
+from asrcli.server.recognition.transcription import TranscriptionRequest, TranscriptionService
+from asrcli.transcript import Segment, Transcript
+
+router = APIRouter(prefix="/stream/v1", tags=["Aliyun"])
+
+#: what raw PCM may come at
+_RATES = (8000, 16000, 22050, 24000)
+#: (offset, bytes) that PCM has only by a rare chance: the beginnings of wav, ogg, flac, mp3, amr, caf, aiff, mp4, webm
+_MAGIC = (
+    (0, b"RIFF"), (0, b"OggS"), (0, b"fLaC"), (0, b"ID3"), (0, b"#!AMR"), (0, b"caff"), (0, b"FORM"), (4, b"ftyp"),
+    (0, b"\x1aE\xdf\xa3"),
+)  # fmt: skip
+
+
+class EmptyAudioError(RequestError):
+    """There is no body."""
+
+    code = "empty_audio"
+
+
+class RateError(RequestError):
+    """PCM of a rate that the protocol does not know."""
+
+    code = "unsupported_sample_rate"
+
+
+@router.post(
+    "/asr",
+    summary="Recognise a recording",
+    openapi_extra={"requestBody": {"content": {"application/octet-stream": {}}}},
+)
+async def recognise(
+    request: Request,
+    *,
+    appkey: str | None = None,
+    audio_format: Annotated[str | None, Query(alias="format")] = None,
+    sample_rate: int = 16000,
+    vocabulary_id: Annotated[str, Query(max_length=512)] = "",
+    audio_address: Annotated[str | None, Query(max_length=512)] = None,
+    model_id: str | None = None,
+    enable_speaker_diarization: bool | None = None,
+    enable_inverse_text_normalization: bool | None = None,
+    enable_punctuation_prediction: bool | None = None,
+    disfluency: bool = False,
+    word_timestamps: bool | None = None,
+) -> Response:
+    """Recognise the body: a recording in any container, or raw 16-bit PCM."""
+    service: TranscriptionService = request.app.state.service
+    service.admission.refuse_if_full()
+    begun = time.perf_counter()
+    # Aliyun's defaults for its clients, funasr-api's for the others.
+    theirs = appkey is None
+    itn = theirs if enable_inverse_text_normalization is None else enable_inverse_text_normalization
+    marks = theirs if enable_punctuation_prediction is None else enable_punctuation_prediction
+    speakers = enable_speaker_diarization
+    if speakers is None:
+        speakers = theirs and service.pool.can_diarize()
+    recognition = RecognitionOptions(hotwords=_vocabulary(vocabulary_id), itn=itn)
+    with service.workspace() as workspace:
+        upload = await _body(request, service, workspace, audio_address)
+        raw = await asyncio.to_thread(_raw_format, upload, audio_format, sample_rate)
+        options = TranscribeOptions(
+            audio=AudioOptions(raw=raw),
+            recognition=recognition,
+            speakers=SpeakerOptions(enabled=speakers),
+            text=text_options(marks=marks, disfluency=disfluency),
+        )
+        ask = TranscriptionRequest(path=upload.path, name=upload.name, model=model_id, options=options)
+        transcript = await service.for_request(request, ask)
+    words = word_timestamps is not False
+    body = _success(transcript, words=words) | {"processing_time": round(time.perf_counter() - begun, 3)}
+    status = service.settings.aliyun_status
+    body["status"] = (200 if theirs else SUCCESS) if status == "auto" else int(status)
+    return JSONResponse(body, headers={"task_id": body["task_id"]})
+
+
+async def _body(request: Request, service: TranscriptionService, workspace: Workspace, address: str | None) -> Upload:
+    """The recording: the body, a file in a form, or what an address leads to."""
+    limit = service.settings.max_upload
+    upload: Upload | None
+    if request.headers.get("content-type", "").startswith("multipart/"):
+        upload = (await read_form(request, workspace, limit)).file("file", "audio", "audio_file")
+    else:
+        upload = await save_body(request, workspace, limit)
+    if upload is not None and upload.size:
+        return upload
+    if address:
+        return await service.fetch(request, address, workspace)
+    raise EmptyAudioError("The request has no audio.", "Send the recording as the body.")
+
+
+def _raw_format(upload: Upload, audio_format: str | None, rate: int) -> RawFormat | None:
+    """How to read bytes that are PCM; None: they are a container.
+
+    Clients that say "pcm" send wav files, and those that say nothing anything, so the first bytes decide.
+
+    Raises:
+        RateError: PCM of an impossible rate.
+    """
+    if (audio_format or "pcm").lower() != "pcm":
+        return None
+    with upload.path.open("rb") as file:
+        head = file.read(16)
+    if any(head[offset : offset + len(magic)] == magic for offset, magic in _MAGIC):
+        return None
+    if audio_format is None and is_mpeg_audio(head):
+        return None
+    if rate not in _RATES:
+        raise RateError(f"The sample rate {rate} is none of {', '.join(map(str, _RATES))}.", param="sample_rate")
+    return RawFormat(encoding="s16le", rate=rate)
+
+
+def _vocabulary(text: str) -> tuple[Hotword, ...]:
+    try:
+        return vocabulary(text)
+    except UsageError as error:
+        raise RequestError(error.message, error.hint, param="vocabulary_id") from error
+
+
+def _success(transcript: Transcript, *, words: bool) -> dict[str, Any]:
+    return {
+        "task_id": secrets.token_hex(16),
+        "result": transcript.text,
+        "status": SUCCESS,
+        "message": "SUCCESS",
+        "duration": round(transcript.duration, 3),
+        "segments": [_segment(segment, words=words) for segment in transcript.segments],
+    }
+
+
+def _segment(segment: Segment, *, words: bool) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "text": segment.text,
+        "start_time": round(segment.start, 3),
+        "end_time": round(segment.end, 3),
+    }
+    if segment.speaker is not None:
+        body["speaker_id"] = segment.speaker.replace("Speaker ", "说话人")
+    if words:
+        body["word_tokens"] = [
+            {"text": word.text, "start_time": round(word.start, 3), "end_time": round(word.end, 3)}
+            for word in segment.words
+        ]
+    return body
+
+
+def error_body(problem: Problem) -> dict[str, Any]:
+    """Aliyun's keys and funasr-api's."""
+    status, code = status_of(problem)
+    return {
+        "task_id": secrets.token_hex(16),
+        "result": "",
+        "status": status,
+        "message": problem.message,
+        "error_code": code,
+        "timestamp": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "details": {"param": problem.param} if problem.param else {},
+    }
+
+
+@router.get("/asr/models", summary="The installed models")
+def models(request: Request) -> dict[str, Any]:
+    """The installed models, in both forms that funasr-api has had."""
+    pool = request.app.state.pool
+    loaded = pool.loaded
+    live = pool.settings.streaming_model
+    entries = [
+        {
+            "id": entry.name,
+            "kind": "model",
+            "name": entry.name,
+            "engine": "sherpa-onnx",
+            "description": entry.description,
+            "languages": list(entry.languages),
+            "default": entry.name == pool.default,
+            "loaded": entry.name in loaded,
+            "supports_realtime": True,
+            "offline_model": {"path": entry.name, "exists": True},
+            "realtime_model": {"path": live, "exists": True} if live else None,
+            "asr_model_mode": "all",
+        }
+        for entry in pool.installed()
+    ]
+    return {
+        "models": entries,
+        "total": len(entries),
+        "loaded_count": len(loaded),
+        "asr_model_mode": "all",
+        "declared_entries": entries,
+        "declared_count": len(entries),
+        "runtime": {
+            "loaded_model_ids": loaded,
+            "loaded_count": len(loaded),
+            "default_offline_model_id": pool.default,
+        },
+    }
+
+
+@router.get("/asr/health", summary="Health, with a key")
+def health(request: Request) -> dict[str, Any]:
+    """funasr-api's health; needs the key, unlike `/health`."""
+    loaded = request.app.state.pool.loaded
+    return {
+        "status": "healthy",
+        "model_loaded": bool(loaded),
+        "device": "cpu",
+        "version": __version__,
+        "message": "ok",
+        "loaded_models": loaded,
+        "memory_usage": None,
+    }

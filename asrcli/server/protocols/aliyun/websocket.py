@@ -1,0 +1,302 @@
+"""Aliyun's speech WebSocket: SpeechTranscriber (sentences of a stream) and SpeechRecognizer (one sentence).
+
+Contract: docs/protocols.md, "Aliyun WebSocket". Times are milliseconds of the stream's audio.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from asrcli.errors import AsrcliError
+from asrcli.language_codes import language_code
+from asrcli.options import RecognitionOptions
+from asrcli.server.errors import problem_of
+from asrcli.server.http.connection import EndingError, IdleError, read_object
+from asrcli.server.live.compressed import CompressedStream
+from asrcli.server.live.endpoint import EndpointOptions
+from asrcli.server.live.joining import run_on
+from asrcli.server.live.session import LiveOptions, LiveSession, Partial, PcmStream, SentenceBegan, SentenceEnded
+from asrcli.server.protocols.aliyun.common import status_of, text_options, vocabulary
+from asrcli.server.recognition.session_context import SessionContext
+from asrcli.transcript import Word
+
+OK = 20000000
+BAD_TOKEN = 40000001
+BAD_MESSAGE = 40000002
+BAD_PARAMETER = 40000003
+IDLE = 40000004
+WRONG_STATE = 40010005
+BAD_RATE = 41010101
+
+_RATES = (8000, 16000, 22050, 24000, 32000, 44100, 48000)
+_SAMPLES = ("pcm", "wav")
+#: decoded by ffmpeg while they come
+_COMPRESSED = ("opus", "speex", "amr", "mp3", "aac")
+_FLAGS = ("enable_inverse_text_normalization", "enable_intermediate_result", "enable_punctuation_prediction")
+
+
+class ProtocolError(Exception):
+    """The client broke the protocol; answered with TaskFailed, then the connection is closed."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class _ServiceDialect:
+    """The names of a namespace's directives and events."""
+
+    namespace: str
+    start: str
+    stop: str
+    started: str
+    changed: str
+    completed: str
+    #: whether each sentence has events of its own
+    sentences: bool
+
+
+_TRANSCRIBER = _ServiceDialect(
+    "SpeechTranscriber",
+    "StartTranscription",
+    "StopTranscription",
+    "TranscriptionStarted",
+    "TranscriptionResultChanged",
+    "TranscriptionCompleted",
+    sentences=True,
+)
+_RECOGNIZER = _ServiceDialect(
+    "SpeechRecognizer",
+    "StartRecognition",
+    "StopRecognition",
+    "RecognitionStarted",
+    "RecognitionResultChanged",
+    "RecognitionCompleted",
+    sentences=False,
+)
+_DIALECTS = {dialect.namespace: dialect for dialect in (_TRANSCRIBER, _RECOGNIZER)}
+
+
+@dataclass(frozen=True, slots=True)
+class _RecognitionTask:
+    """What the client asked for in its start directive."""
+
+    dialect: _ServiceDialect
+    id: str
+    session: str
+    rate: int
+    options: LiveOptions
+    words: bool
+    compressed: bool
+    #: what has ended so far, for the one result of SpeechRecognizer
+    texts: list[str] = field(default_factory=list)
+
+
+def _read_directive(frame: str | bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(header, payload) of a text frame.
+
+    Raises:
+        ProtocolError: it is none.
+    """
+    if isinstance(frame, bytes):
+        raise ProtocolError(BAD_MESSAGE, "Gateway:MESSAGE_INVALID:audio before the start directive")
+    message = read_object(frame) or {}
+    header, payload = message.get("header"), message.get("payload") or {}
+    if not isinstance(header, dict) or not isinstance(payload, dict):
+        raise ProtocolError(BAD_MESSAGE, "Gateway:MESSAGE_INVALID:a directive has a header and, mostly, a payload")
+    return header, payload
+
+
+def _read_start(header: dict[str, Any], payload: dict[str, Any]) -> _RecognitionTask:
+    dialect = _DIALECTS.get(str(header.get("namespace")))
+    if dialect is None:
+        raise ProtocolError(BAD_MESSAGE, f"Gateway:MESSAGE_INVALID:unknown namespace {header.get('namespace')!r}")
+    if header.get("name") != dialect.start:
+        raise ProtocolError(BAD_MESSAGE, f"Gateway:MESSAGE_INVALID:{header.get('name')!r} before {dialect.start}")
+    rate = payload.get("sample_rate", 16000)
+    if rate not in _RATES:
+        raise ProtocolError(BAD_RATE, f"Gateway:UNSUPPORTED_SAMPLE_RATE:{rate!r} is none of {_RATES}")
+    encoding = str(payload.get("format", "pcm")).lower()
+    if encoding not in {*_SAMPLES, *_COMPRESSED}:
+        raise ProtocolError(BAD_PARAMETER, f"Gateway:PARAMETER_INVALID:the format {encoding[:40]!r} is unknown")
+    # The flags default to Aliyun's values for its own clients, who send an appkey, and to true for the others.
+    flag = not header.get("appkey")
+    silence = _number(payload, "max_sentence_silence", 800, 200, 6000) / 1000
+    itn, partials, marks = (_flag(payload, name, flag) for name in _FLAGS)
+    hotwords = vocabulary(payload.get("vocabulary_id"))
+    return _RecognitionTask(
+        dialect,
+        id=str(header.get("task_id") or uuid.uuid4().hex),
+        session=str(payload.get("session_id") or uuid.uuid4().hex),
+        rate=int(rate),
+        options=LiveOptions(
+            recognition=RecognitionOptions(
+                language=language_code(str(payload.get("language") or "")), hotwords=hotwords, itn=itn
+            ),
+            text=text_options(marks=marks, disfluency=_flag(payload, "disfluency", False)),
+            endpoint=EndpointOptions(silence=silence),
+            partials=partials,
+        ),
+        words=_flag(payload, "enable_words", False),
+        compressed=encoding in _COMPRESSED,
+    )
+
+
+def _flag(payload: dict[str, Any], name: str, default: bool) -> bool:
+    value = payload.get(name, default)
+    if not isinstance(value, bool):
+        raise ProtocolError(BAD_PARAMETER, f"Gateway:PARAMETER_INVALID:{name} must be true or false")
+    return value
+
+
+def _number(payload: dict[str, Any], name: str, default: float, least: float, most: float) -> float:
+    value = payload.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise ProtocolError(BAD_PARAMETER, f"Gateway:PARAMETER_INVALID:{name} must be from {least} to {most}")
+    return value
+
+
+class AliyunSession:
+    """One connection; one task."""
+
+    def __init__(self, context: SessionContext) -> None:
+        self._context = context
+        self._connection = context.connection
+        self._task_id = uuid.uuid4().hex
+        self._namespace = _TRANSCRIBER.namespace
+
+    async def run(self) -> None:
+        """Serve the connection to its end.
+
+        Raises:
+            GoneError: the client has left.
+        """
+        try:
+            await self._serve()
+        except ProtocolError as error:
+            await self._fail(error.status, str(error))
+        except IdleError:
+            await self._fail(IDLE, "Gateway:IDLE_TIMEOUT:no data came for too long")
+        except AsrcliError as error:
+            problem = problem_of(error)
+            await self._fail(status_of(problem)[0], f"Gateway:ERROR:{problem.message}")
+
+    async def _serve(self) -> None:
+        header, payload = _read_directive(await self._connection.receive())
+        self._task_id = str(header.get("task_id") or self._task_id)
+        if not self._context.authorised:
+            raise ProtocolError(BAD_TOKEN, "Gateway:ACCESS_DENIED:The token is invalid!")
+        task = _read_start(header, payload)
+        self._namespace = task.dialect.namespace
+        async with self._context.live.session(task.options, self._context.model) as session:
+            await self._event(task.dialect.started, {"session_id": task.session})
+            telling = asyncio.create_task(self._tell(session, task))
+            try:
+                await self._hear(session, task, telling)
+                await self._connection.run_while_connected(telling)
+            finally:
+                telling.cancel()
+                await asyncio.gather(telling, return_exceptions=True)
+            await self._complete(session, task)
+
+    async def _hear(self, session: LiveSession, task: _RecognitionTask, telling: asyncio.Task[None]) -> None:
+        """Take audio until the stop directive."""
+        async with AsyncExitStack() as stack:
+            ear: CompressedStream | PcmStream = PcmStream(session, task.rate)
+            if task.compressed:
+                ear = await stack.enter_async_context(CompressedStream(session))
+            with suppress(EndingError):  # then what has been heard is all there is
+                await self._listen(ear, task, telling)
+            await self._connection.run_while_connected(ear.finish())
+        session.finish()
+
+    async def _listen(
+        self, ear: CompressedStream | PcmStream, task: _RecognitionTask, telling: asyncio.Task[None]
+    ) -> None:
+        while True:
+            frame = await self._connection.receive(telling)
+            if isinstance(frame, bytes):
+                await ear.hear(frame)
+                continue
+            header, _ = _read_directive(frame)
+            if header.get("task_id") not in {None, task.id}:
+                raise ProtocolError(BAD_MESSAGE, "Gateway:MESSAGE_INVALID:task_id is not the one that was started")
+            if header.get("name") == task.dialect.stop:
+                return
+            if header.get("name") == task.dialect.start:
+                raise ProtocolError(WRONG_STATE, "Gateway:STATE_INVALID:the task has been started already")
+            # ControlTranscriber and whatever else may come change nothing here.
+
+    async def _tell(self, session: LiveSession, task: _RecognitionTask) -> None:
+        async for event in session.events():
+            match event:
+                case SentenceBegan() if task.dialect.sentences:
+                    await self._event("SentenceBegin", {"index": event.index, "time": _ms(event.start)})
+                case Partial():
+                    await self._event(task.dialect.changed, self._changed(event, task))
+                case SentenceEnded():
+                    task.texts.append(event.text)
+                    if task.dialect.sentences:
+                        await self._event("SentenceEnd", self._ended(event, task))
+
+    def _changed(self, event: Partial, task: _RecognitionTask) -> dict[str, Any]:
+        if not task.dialect.sentences:
+            return {"result": run_on([*task.texts, event.text])}
+        return {
+            "index": event.index,
+            "time": _ms(event.heard),
+            "result": event.text,
+            "confidence": 0.0,
+            **({"words": []} if task.words else {}),
+        }
+
+    def _ended(self, event: SentenceEnded, task: _RecognitionTask) -> dict[str, Any]:
+        known = [word.confidence for word in event.words if word.confidence is not None]
+        return {
+            "index": event.index,
+            "time": _ms(event.end),
+            "begin_time": _ms(event.start),
+            "result": event.text,
+            "confidence": round(sum(known) / len(known), 4) if known else 0.0,
+            "status": 0,
+            **({"words": [_word(word) for word in event.words]} if task.words else {}),
+        }
+
+    async def _complete(self, session: LiveSession, task: _RecognitionTask) -> None:
+        if task.dialect.sentences:
+            await self._event(task.dialect.completed, None)
+        else:
+            result = {"result": run_on(task.texts), "duration": _ms(session.heard)}
+            await self._event(task.dialect.completed, result)
+
+    async def _event(self, name: str, payload: dict[str, Any] | None) -> None:
+        header = self._header(name, OK)
+        # Aliyun's two documents disagree about the field's name.
+        header |= {"status_text": "Gateway:SUCCESS:Success.", "status_message": "GATEWAY|SUCCESS|Success."}
+        await self._connection.send({"header": header} if payload is None else {"header": header, "payload": payload})
+
+    async def _fail(self, status: int, message: str) -> None:
+        header = self._header("TaskFailed", status) | {"status_text": message, "status_message": message}
+        await self._connection.send({"header": header})
+
+    def _header(self, name: str, status: int) -> dict[str, Any]:
+        return {
+            "namespace": self._namespace,
+            "name": name,
+            "status": status,
+            "message_id": uuid.uuid4().hex,
+            "task_id": self._task_id,
+        }
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _word(word: Word) -> dict[str, Any]:
+    return {"text": word.text, "startTime": _ms(word.start), "endTime": _ms(word.end)}

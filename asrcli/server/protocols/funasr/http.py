@@ -1,0 +1,81 @@
+"""FunASR over HTTP: `POST /recognition` of runtime/python/http, and `POST /asr` of funasr-server."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response
+
+from asrcli.errors import UsageError
+from asrcli.language_codes import language_code
+from asrcli.options import RecognitionOptions, SpeakerOptions, TranscribeOptions
+from asrcli.server.errors import RequestError
+from asrcli.server.http.uploads import Form, Upload, read_form
+from asrcli.server.protocols.openai.fields import boolean
+from asrcli.server.protocols.openai.replies import form_of
+from asrcli.server.recognition.replies import running_text
+from asrcli.server.recognition.transcription import TranscriptionRequest, TranscriptionService
+from asrcli.text.steps.hotwords import parse_hotwords
+from asrcli.transcript import Segment
+
+router = APIRouter(tags=["FunASR"])
+
+
+@router.post(
+    "/recognition",
+    summary="Recognise a recording",
+    openapi_extra=form_of({"audio": {"type": "string", "format": "binary"}}, ["audio"]),
+)
+async def recognition(request: Request) -> dict[str, Any]:
+    """Recognise one file; times of sentences in milliseconds."""
+    service: TranscriptionService = request.app.state.service
+    service.admission.refuse_if_full()
+    with service.workspace() as workspace:
+        form = await read_form(request, workspace, service.settings.max_upload)
+        upload = form.file("audio")
+        if upload is None:
+            raise RequestError("`audio` is missing.", param="audio")
+        transcript = await service.for_request(request, TranscriptionRequest(path=upload.path, name=upload.name))
+    sentences = [
+        {"text": segment.text, "start": round(segment.start * 1000), "end": round(segment.end * 1000)}
+        for segment in transcript.segments
+    ]
+    return {"text": running_text(transcript.segments), "sentences": sentences, "code": 0}
+
+
+async def answer_server(request: Request, form: Form, upload: Upload) -> Response:
+    """funasr-server's `/asr`: a form with `file`; times in seconds.
+
+    Raises:
+        RequestError: fields that cannot be read.
+    """
+    service: TranscriptionService = request.app.state.service
+    begun = time.perf_counter()
+    try:
+        hotwords = parse_hotwords(form.get("hotwords"), spaced=True)
+    except UsageError as error:
+        raise RequestError(error.message, error.hint, param="hotwords") from error
+    options = TranscribeOptions(
+        recognition=RecognitionOptions(language=language_code(form.get("language")), hotwords=hotwords),
+        speakers=SpeakerOptions(enabled=bool(boolean(form, "spk"))),
+    )
+    ask = TranscriptionRequest(path=upload.path, name=upload.name, model=form.get("model"), options=options)
+    transcript = await service.for_request(request, ask)
+    took = time.perf_counter() - begun
+    return JSONResponse(
+        {
+            "text": running_text(transcript.segments),
+            "segments": [_segment(segment) for segment in transcript.segments],
+            "duration": round(transcript.duration, 3),
+            "processing_time": round(took, 3),
+            "rtf": round(took / transcript.duration, 4) if transcript.duration else 0,
+        }
+    )
+
+
+def _segment(segment: Segment) -> dict[str, Any]:
+    words = [{"word": word.text, "start": round(word.start, 3), "end": round(word.end, 3)} for word in segment.words]
+    body = {"text": segment.text, "start": round(segment.start, 3), "end": round(segment.end, 3), "words": words}
+    return body | ({"speaker": segment.speaker} if segment.speaker else {})

@@ -1,0 +1,174 @@
+"""The WebSocket of funasr-realtime-server: commands in bare text, results with all sentences so far (contract, 4.8)."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from typing import Any
+
+from asrcli.errors import AsrcliError, UsageError
+from asrcli.language_codes import language_code
+from asrcli.options import RecognitionOptions
+from asrcli.server.errors import problem_of
+from asrcli.server.http.connection import EndingError
+from asrcli.server.live.session import LiveOptions, LiveSession, Partial, PcmStream, SentenceBegan, SentenceEnded
+from asrcli.server.recognition.session_context import SessionContext
+from asrcli.text.steps.hotwords import parse_hotwords
+
+#: first words of a connection by which the protocol is known
+COMMANDS = frozenset({"START", "STOP", "COMMIT", "HOTWORDS", "LANGUAGE", "POSTPROCESS_HOTWORDS"})
+
+
+@dataclass(slots=True)
+class _Utterance:
+    """What is heard between two of the client's ends."""
+
+    session: LiveSession
+    telling: asyncio.Task[None]
+    stack: AsyncExitStack
+    ear: PcmStream
+
+
+class RealtimeSession:
+    """One connection."""
+
+    def __init__(self, context: SessionContext) -> None:
+        self._context = context
+        self._connection = context.connection
+        self._recognition = RecognitionOptions()
+        self._replacements: list[tuple[str, str]] = []
+        self._active = False
+        self._utterance: _Utterance | None = None
+        self._sentences: list[dict[str, Any]] = []
+        self._partial_start = 0
+        #: milliseconds before the utterance at hand
+        self._offset = 0
+
+    async def run(self) -> None:
+        """Serve the connection to its end.
+
+        Raises:
+            GoneError, IdleError: the client has left, or fallen silent.
+            EndingError: the server ends, and all has been said.
+        """
+        try:
+            while True:
+                try:
+                    await self._serve()
+                except AsrcliError as error:  # noqa: PERF203 - an answer, and the loop goes on
+                    await self._drop()
+                    await self._connection.send({"event": "error", "error": problem_of(error).message})
+        except EndingError:
+            if self._active:
+                await self._finish()
+            raise
+        finally:
+            await self._drop()
+
+    async def _serve(self) -> None:
+        frame = await self._connection.receive(self._utterance.telling if self._utterance else None)
+        if isinstance(frame, str):
+            await self._obey(frame.strip())
+        elif self._active:
+            utterance = self._utterance or await self._open()
+            await utterance.ear.hear(frame)
+
+    async def _obey(self, command: str) -> None:
+        name, _, value = command.partition(":")
+        match name.strip().upper():
+            case "START":
+                await self._drop()
+                self._active, self._offset = True, 0
+                await self._connection.send({"event": "started"})
+            case "STOP":
+                if self._active:
+                    await self._finish()  # even of nothing: clients wait for it
+                self._active = False
+                await self._connection.send({"event": "stopped"})
+            case "COMMIT":
+                if not self._active:
+                    raise UsageError("Nothing has been started.", "Send START first.")
+                await self._finish()
+            case "HOTWORDS":
+                hotwords = parse_hotwords(value)
+                self._recognition = replace(self._recognition, hotwords=hotwords)
+                await self._connection.send({"event": "hotwords_set", "hotwords": [word.text for word in hotwords]})
+            case "LANGUAGE":
+                self._recognition = replace(self._recognition, language=language_code(value))
+                await self._connection.send({"event": "language_set", "language": value.strip()[:40]})
+            case "POSTPROCESS_HOTWORDS":
+                self._replacements = _replacements(value)
+                pairs = [f"{wrong}=>{right}" for wrong, right in self._replacements]
+                await self._connection.send({"event": "postprocess_hotwords_set", "hotwords": pairs})
+            case _:
+                raise UsageError(f"The command {name[:40]!r} is unknown.", f"Commands: {', '.join(sorted(COMMANDS))}.")
+
+    # -- utterances --------------------------------------------------------------------------------------------------
+
+    async def _open(self) -> _Utterance:
+        stack = AsyncExitStack()
+        options = LiveOptions(recognition=self._recognition)
+        session = await stack.enter_async_context(self._context.live.session(options, self._context.model))
+        self._utterance = _Utterance(session, asyncio.create_task(self._tell(session)), stack, PcmStream(session))
+        return self._utterance
+
+    async def _finish(self) -> None:
+        """All that was said, as the last result of the utterance."""
+        utterance = self._utterance
+        duration = self._offset
+        if utterance is not None:
+            await utterance.ear.finish()
+            utterance.session.finish()
+            await self._connection.run_while_connected(utterance.telling)
+            duration += round(utterance.session.heard * 1000)
+        body = {"sentences": self._sentences, "partial": "", "partial_start_ms": 0, "duration_ms": duration}
+        await self._connection.send({**body, "is_final": True})
+        await self._drop()
+        self._offset = duration
+
+    async def _drop(self) -> None:
+        utterance, self._utterance = self._utterance, None
+        self._sentences = []
+        if utterance is not None:
+            utterance.telling.cancel()
+            await asyncio.gather(utterance.telling, return_exceptions=True)
+            await utterance.stack.aclose()
+
+    async def _tell(self, session: LiveSession) -> None:
+        async for event in session.events():
+            match event:
+                case SentenceBegan():
+                    self._partial_start = self._ms(event.start)
+                case Partial():
+                    await self._say(session, self._corrected(event.text))
+                case SentenceEnded() if event.text:
+                    text = self._corrected(event.text)
+                    self._sentences.append({"text": text, "start": self._ms(event.start), "end": self._ms(event.end)})
+                    self._partial_start = self._ms(event.end)
+                    await self._say(session, "")
+
+    async def _say(self, session: LiveSession, partial: str) -> None:
+        body = {
+            "sentences": self._sentences,
+            "partial": partial,
+            "partial_start_ms": self._partial_start,
+            "duration_ms": self._ms(session.heard),
+            "is_final": False,
+        }
+        await self._connection.send(body)
+
+    def _ms(self, seconds: float) -> int:
+        return self._offset + round(seconds * 1000)
+
+    def _corrected(self, text: str) -> str:
+        for wrong, right in self._replacements:
+            text = text.replace(wrong, right)
+        return text
+
+
+def _replacements(value: str) -> list[tuple[str, str]]:
+    pairs = [part.partition("=>") for part in value.split(",") if part.strip()]
+    if not all(arrow and wrong.strip() for wrong, arrow, _ in pairs):
+        raise UsageError("These are no replacements.", "Write them as wrong=>right, parted by commas.")
+    return [(wrong.strip(), right.strip()) for wrong, _, right in pairs]

@@ -1,0 +1,140 @@
+"""What OpenAI's clients get: the six response formats, and errors."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from typing import Any
+
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from asrcli.formats import FORMATS
+from asrcli.language_codes import language_name
+from asrcli.options import CueOptions
+from asrcli.server.errors import Problem
+from asrcli.server.protocols.openai.fields import Fields
+from asrcli.server.recognition.replies import running_text
+from asrcli.server.recognition.transcription import billed_seconds
+from asrcli.transcript import Segment, Transcript
+
+
+def reply(transcript: Transcript, fields: Fields) -> Response:
+    """A transcript in the format that was asked for."""
+    kind = fields.response_format
+    if kind == "text":
+        return PlainTextResponse(running_text(transcript.segments) + "\n")
+    if kind in {"srt", "vtt"}:
+        form = FORMATS[kind]
+        return Response(form.render(transcript, CueOptions()), media_type=f"{form.media_type}; charset=utf-8")
+    body = {"json": plain, "verbose_json": verbose, "diarized_json": diarized}[kind](transcript, fields)
+    return JSONResponse(body)
+
+
+def plain(transcript: Transcript, fields: Fields) -> dict[str, Any]:
+    """`json`."""
+    body: dict[str, Any] = {"text": running_text(transcript.segments)}
+    if fields.logprobs:
+        body["logprobs"] = [logprob for segment in transcript.segments for logprob in logprobs(segment)]
+    return body | {"usage": _usage(transcript)}
+
+
+def verbose(transcript: Transcript, fields: Fields) -> dict[str, Any]:
+    """`verbose_json`, with every field that strict clients read."""
+    body: dict[str, Any] = {
+        "task": "transcribe",
+        "language": language_name(transcript.language),
+        "language_code": transcript.language,
+        "duration": round(transcript.duration, 3),
+        "text": running_text(transcript.segments),
+        # whether word times come from the model; a client with the recording can estimate as well as we can
+        "timing": transcript.timing,
+    }
+    if fields.segments:
+        body["segments"] = [segment_body(segment) for segment in transcript.segments]
+    if fields.words:
+        body["words"] = [
+            {"word": word.text, "start": round(word.start, 3), "end": round(word.end, 3)}
+            for segment in transcript.segments
+            for word in segment.words
+        ]
+    if transcript.warnings:
+        body["warnings"] = list(transcript.warnings)
+    return body | {"usage": _usage(transcript)}
+
+
+def diarized(transcript: Transcript, fields: Fields) -> dict[str, Any]:
+    """`diarized_json`."""
+    del fields
+    return {
+        "task": "transcribe",
+        "duration": round(transcript.duration, 3),
+        "text": running_text(transcript.segments),
+        "segments": [speaker_segment(segment) for segment in transcript.segments],
+        "usage": _usage(transcript),
+    }
+
+
+def speaker_segment(segment: Segment) -> dict[str, Any]:
+    """A segment of `diarized_json`, and the event of the same form."""
+    return {
+        "type": "transcript.text.segment",
+        "id": f"seg_{segment.id}",
+        "start": round(segment.start, 3),
+        "end": round(segment.end, 3),
+        "speaker": segment.speaker or "A",
+        "text": segment.text,
+    }
+
+
+def logprobs(segment: Segment) -> list[dict[str, Any]]:
+    """OpenAI's `logprobs`, a word a token."""
+    return [
+        {"token": word.text, "bytes": list(word.text.encode()), "logprob": round(_log(word.confidence), 4)}
+        for word in segment.words
+    ]
+
+
+def segment_body(segment: Segment) -> dict[str, Any]:
+    """A segment of `verbose_json`, which is also Whisper's own."""
+    raw = segment.text.encode()
+    body: dict[str, Any] = {
+        "id": segment.id,
+        "seek": round(segment.start * 100),
+        "start": round(segment.start, 3),
+        "end": round(segment.end, 3),
+        "text": segment.text,
+        "tokens": [],
+        "temperature": 0.0,
+        "avg_logprob": round(_log(segment.confidence), 4),
+        "compression_ratio": round(len(raw) / len(zlib.compress(raw)), 3) if raw else 0.0,
+        "no_speech_prob": 0.0,
+    }
+    extras = {name: getattr(segment, name) for name in ("speaker", "language", "emotion", "event")}
+    return body | {name: value for name, value in extras.items() if value is not None}
+
+
+def _log(probability: float | None) -> float:
+    """0 where the model says nothing of its confidence."""
+    return 0.0 if probability is None else math.log(max(probability, 1e-10))
+
+
+def _usage(transcript: Transcript) -> dict[str, Any]:
+    return {"type": "duration", "seconds": billed_seconds(transcript)}
+
+
+def error_body(problem: Problem) -> dict[str, Any]:
+    """OpenAI's error."""
+    return {
+        "error": {
+            "message": problem.message,
+            "type": problem.kind,
+            "param": problem.param,
+            "code": problem.code,
+        }
+    }
+
+
+def form_of(properties: dict[str, Any], required: list[str] | None = None) -> dict[str, Any]:
+    """A multipart body for the OpenAPI description: it is read by hand, as it comes."""
+    schema = {"type": "object", "properties": properties} | ({"required": required} if required else {})
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}

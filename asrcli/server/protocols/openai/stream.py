@@ -1,0 +1,191 @@
+"""`stream=true`: server-sent events that carry each segment as it is recognised.
+
+The answer begins when the recording has been opened: until then whatever is wrong is told by an HTTP status, after that
+by an event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from asrcli.server.errors import problem_of
+from asrcli.server.protocols.openai.fields import Fields
+from asrcli.server.protocols.openai.replies import error_body, logprobs, speaker_segment
+from asrcli.server.recognition.replies import letter_speakers, running_text, separator
+from asrcli.server.recognition.transcription import TranscriptionRequest, TranscriptionService, while_connected
+from asrcli.transcript import Segment, Transcript
+
+#: seconds of silence after which a comment says that we are still at it: proxies close idle answers
+_KEEP_ALIVE = 15.0
+#: OpenAI counts audio as ten tokens a second
+_TOKENS_PER_SECOND = 10
+
+
+class EventStream(StreamingResponse):
+    """Server-sent events that tidy up behind themselves, even if nobody ever read them."""
+
+    def __init__(self, events: AsyncIterator[str], close: Callable[[], None]) -> None:
+        headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+        super().__init__(events, media_type="text/event-stream", headers=headers)
+        self._close = close
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._close()
+
+
+def event(data: Any, name: str = "") -> str:
+    """One server-sent event."""
+    text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
+    return f"event: {name}\ndata: {text}\n\n" if name else f"data: {text}\n\n"
+
+
+class TranscriptionStream:
+    """A recording at work, and what there is to tell of it."""
+
+    def __init__(self, service: TranscriptionService, client: str, ask: TranscriptionRequest) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._news: asyncio.Queue[Segment | None] = asyncio.Queue()
+        self._opened = asyncio.Event()
+        ask = replace(ask, on_segment=self._on_segment, on_progress=self._on_progress)
+        self.work = asyncio.ensure_future(service.transcribe(client, ask))
+        self.work.add_done_callback(lambda _: self._end())
+
+    async def opened(self) -> None:
+        """Wait until the recording is open.
+
+        Raises:
+            Whatever was wrong with it.
+        """
+        await self._opened.wait()
+        if self.work.done():
+            self.work.result()
+
+    async def segments(self) -> AsyncIterator[Segment | None]:
+        """The segments as they stand; None where there has been nothing to tell for a while."""
+        while True:
+            try:
+                segment = await asyncio.wait_for(self._news.get(), _KEEP_ALIVE)
+            except (asyncio.TimeoutError, TimeoutError):
+                yield None
+                continue
+            if segment is None:
+                return
+            yield segment
+
+    def close(self) -> None:
+        """Give it up, if it is not done."""
+        self.work.cancel()
+
+    def _on_segment(self, segment: Segment) -> None:
+        self._loop.call_soon_threadsafe(self._news.put_nowait, segment)
+
+    def _on_progress(self, seconds: float, duration: float | None) -> None:
+        del seconds, duration
+        self._loop.call_soon_threadsafe(self._opened.set)
+
+    def _end(self) -> None:
+        self._opened.set()
+        self._news.put_nowait(None)
+        if not self.work.cancelled():
+            self.work.exception()  # told by `opened` or by an event
+
+
+async def stream(
+    request: Request,
+    service: TranscriptionService,
+    ask: TranscriptionRequest,
+    fields: Fields,
+    close: Callable[[], None],
+) -> EventStream:
+    """Answer with events.
+
+    Args:
+        request: the client's.
+        service: does the work.
+        ask: what is wanted.
+        fields: how it is to be told.
+        close: called when all is over.
+
+    Raises:
+        Whatever is wrong before the recording is open; `close` is then the caller's to call.
+    """
+    telling = TranscriptionStream(service, request.state.client, ask)
+    try:
+        await while_connected(request, telling.opened())
+    except BaseException:
+        telling.close()
+        raise
+
+    def end() -> None:
+        telling.close()
+        close()
+
+    return EventStream(_events(telling, fields), end)
+
+
+async def _events(telling: TranscriptionStream, fields: Fields) -> AsyncIterator[str]:
+    text = ""
+    async for segment in telling.segments():
+        if segment is None:
+            yield ": still at it\n\n"
+            continue
+        delta = separator(text, segment.text) + segment.text
+        text += delta
+        yield event(_delta(delta, segment, fields))
+    try:
+        whole = telling.work.result()
+    except Exception as error:  # noqa: BLE001 -- 200 has been said: what went wrong can only be an event
+        yield event(error_body(problem_of(error)), "error")
+        return
+    transcript = letter_speakers(whole)
+    if fields.response_format == "diarized_json":
+        for segment in transcript.segments:
+            yield event(speaker_segment(segment))
+    done = _done(transcript, fields)
+    if fields.response_format == "verbose_json":
+        done["transcript"] = whole.to_dict()
+    yield event(done)
+    yield event("[DONE]")
+
+
+def _delta(delta: str, segment: Segment, fields: Fields) -> dict[str, Any]:
+    body: dict[str, Any] = {"type": "transcript.text.delta", "delta": delta}
+    if fields.logprobs:
+        body["logprobs"] = logprobs(segment)
+    if fields.response_format == "verbose_json":
+        body["segment"] = segment.to_dict()  # not in OpenAI's interface, where verbose_json is never streamed
+    return body
+
+
+def _done(transcript: Transcript, fields: Fields) -> dict[str, Any]:
+    heard = round(transcript.duration * _TOKENS_PER_SECOND)
+    said = sum(len(segment.words) or 1 for segment in transcript.segments)
+    body: dict[str, Any] = {
+        "type": "transcript.text.done",
+        "text": running_text(transcript.segments),
+        "duration": round(transcript.duration, 2),
+        "language": transcript.language,
+        "usage": {
+            "type": "tokens",
+            "input_tokens": heard,
+            "input_token_details": {"audio_tokens": heard, "text_tokens": 0},
+            "output_tokens": said,
+            "total_tokens": heard + said,
+        },
+    }
+    if transcript.language:
+        body["languages"] = [{"code": transcript.language}]
+    if fields.logprobs:
+        body["logprobs"] = [logprob for segment in transcript.segments for logprob in logprobs(segment)]
+    return body

@@ -1,0 +1,137 @@
+"""SenseVoice's two HTTP interfaces: base64 in JSON at `/asr`, and files in a form at `/api/v1/asr`.
+
+`/asr` has three owners (protocol contract, section 0): the body tells which of them the client believes it talks to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response
+
+from asrcli.errors import AsrcliError
+from asrcli.language_codes import language_code
+from asrcli.options import RecognitionOptions, TranscribeOptions
+from asrcli.server.errors import Problem, RequestError, problem_of
+from asrcli.server.http.uploads import Upload, Workspace, decode_base64, read_all, read_form, save_bytes
+from asrcli.server.protocols import whisper_webservice
+from asrcli.server.protocols.funasr import http as funasr_http
+from asrcli.server.protocols.openai.fields import boolean
+from asrcli.server.protocols.openai.replies import form_of
+from asrcli.server.recognition.replies import running_text
+from asrcli.server.recognition.transcription import TranscriptionRequest, TranscriptionService
+from asrcli.text.steps.rich import rich_text, to_raw
+from asrcli.transcript import Transcript
+
+router = APIRouter(tags=["SenseVoice"])
+
+#: base64 is held in memory: so much of it, and so many at a time (`Service.in_memory`)
+_MAX_JSON = 64 << 20
+_FILES: dict[str, Any] = {
+    "files": {"type": "array", "items": {"type": "string", "format": "binary"}},
+    "keys": {"type": "string", "description": "Names of the files, parted by commas."},
+    "lang": {"type": "string", "enum": ["auto", "zh", "en", "yue", "ja", "ko", "nospeech", ""], "default": "auto"},
+    "use_itn": {"type": "boolean", "default": False},
+}
+_ANY_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {"type": "object", "properties": {"wav": {"type": "string"}}, "required": ["wav"]}
+            },
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "file": {"type": "string", "format": "binary"},
+                        "audio_file": {"type": "string", "format": "binary"},
+                    },
+                }
+            },
+        },
+    }
+}
+
+
+@router.post("/asr", summary="Recognise a recording, in three protocols", openapi_extra=_ANY_BODY)
+async def asr(request: Request) -> Response:
+    """JSON with `wav` (SenseVoice), a form with `file` (funasr-server) or `audio_file` (whisper-asr-webservice)."""
+    service: TranscriptionService = request.app.state.service
+    service.admission.refuse_if_full()
+    with service.workspace() as workspace:
+        if request.headers.get("content-type", "").startswith("multipart/"):
+            form = await read_form(request, workspace, service.settings.max_upload)
+            if upload := form.file("audio_file"):
+                return await whisper_webservice.answer(request, upload)
+            if upload := form.file("file"):
+                return await funasr_http.answer_server(request, form, upload)
+            raise RequestError("The form has neither `file` nor `audio_file`.", param="file")
+        return JSONResponse(await _base64(request, workspace))
+
+
+async def _base64(request: Request, workspace: Workspace) -> dict[str, Any]:
+    """The blog's protocol. Its client reads `code` and never the HTTP status."""
+    service: TranscriptionService = request.app.state.service
+    try:
+        async with service.in_memory:
+            body = await read_all(request, min(_MAX_JSON, service.settings.max_upload))
+            upload = await save_bytes(await asyncio.to_thread(_wav_of, body), workspace)
+        transcript = await service.for_request(request, TranscriptionRequest(path=upload.path))
+    except AsrcliError as error:
+        return {"code": 1, "msg": problem_of(error).message}
+    return {"code": 0, "msg": "ok", "res": running_text(rich_text(transcript).segments)}
+
+
+def _wav_of(body: bytes) -> bytes:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise RequestError("The body is not valid JSON.") from error
+    text = document.get("wav") if isinstance(document, dict) else None
+    if not isinstance(text, str) or not text:
+        raise RequestError("`wav` is missing: it must hold the recording as base64.")
+    return decode_base64(text)
+
+
+@router.post("/api/v1/asr", summary="Recognise several recordings", openapi_extra=form_of(_FILES, ["files"]))
+async def api(request: Request) -> dict[str, Any]:
+    """SenseVoice's api.py: several files at once, with tags, as emoji and bare."""
+    service: TranscriptionService = request.app.state.service
+    service.admission.refuse_if_full()
+    with service.workspace() as workspace:
+        form = await read_form(request, workspace, service.settings.max_upload)
+        uploads = [upload for name, upload in form.files if name == "files"]
+        if not uploads:
+            raise RequestError("`files` is missing.", param="files")
+        lang = form.get("lang")
+        itn = bool(boolean(form, "use_itn"))
+        language = None if lang == "nospeech" else language_code(lang)
+        options = TranscribeOptions(recognition=RecognitionOptions(language=language, itn=itn))
+        keys = _keys(form.get("keys"), uploads)
+        found = []
+        for key, upload in zip(keys, uploads, strict=True):
+            ask = TranscriptionRequest(path=upload.path, name=upload.name, options=options)
+            found.append(_result(key, await service.for_request(request, ask), itn=itn))
+    return {"result": found if any(entry["clean_text"] for entry in found) else []}
+
+
+def _keys(text: str | None, uploads: list[Upload]) -> list[str]:
+    given = [key.strip() for key in (text or "").split(",")] if text else []
+    return [
+        given[number] if number < len(given) and given[number] else upload.name for number, upload in enumerate(uploads)
+    ]
+
+
+def _result(key: str, transcript: Transcript, *, itn: bool) -> dict[str, Any]:
+    raw = "".join(to_raw(segment, itn=itn) for segment in transcript.segments)
+    text = running_text(rich_text(transcript).segments)
+    return {"key": key, "text": text, "raw_text": raw, "clean_text": running_text(transcript.segments)}
+
+
+def error_body(problem: Problem) -> dict[str, Any]:
+    """What the clients of `/asr`, `/api/v1/asr` and `/recognition` look for, all of it."""
+    return {"code": 1, "msg": problem.message, "detail": problem.message}

@@ -1,0 +1,111 @@
+"""whisper-asr-webservice: `POST /asr` with `audio_file`, and `POST /detect-language` (Bazarr's interface)."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import PurePath
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from asrcli.formats import FORMATS
+from asrcli.language_codes import language_code, language_name
+from asrcli.options import AudioOptions, CueOptions, RawFormat, RecognitionOptions, TranscribeOptions, VadOptions
+from asrcli.server.errors import RequestError
+from asrcli.server.http.uploads import Upload, read_form
+from asrcli.server.protocols.openai.replies import form_of, segment_body
+from asrcli.server.recognition.replies import running_text
+from asrcli.server.recognition.transcription import TranscriptionRequest, TranscriptionService
+from asrcli.transcript import Transcript
+
+router = APIRouter(tags=["whisper-asr-webservice"])
+
+_OUTPUTS = ("txt", "vtt", "srt", "tsv", "json")
+#: seconds that are heard to tell the language
+_SAMPLE = 30.0
+
+
+async def answer(request: Request, upload: Upload) -> Response:
+    """A form with `audio_file`; everything else stands in the query.
+
+    Raises:
+        RequestError: an output that is none, or a translation.
+    """
+    query = request.query_params
+    service: TranscriptionService = request.app.state.service
+    output = query.get("output") or "txt"
+    if output not in _OUTPUTS:
+        raise RequestError(f"`output` must be one of {', '.join(_OUTPUTS)}.", param="output")
+    if query.get("task", "transcribe") != "transcribe":
+        raise RequestError("This server does not translate.", "Ask for task=transcribe.", param="task")
+    options = TranscribeOptions(
+        audio=_audio(request),
+        vad=VadOptions(enabled=query.get("vad_filter", "true").lower() != "false"),
+        recognition=RecognitionOptions(
+            language=language_code(query.get("language")), prompt=query.get("initial_prompt", "")
+        ),
+    )
+    ask = TranscriptionRequest(path=upload.path, name=upload.name, options=options)
+    transcript = await service.for_request(request, ask)
+    words = query.get("word_timestamps", "false").lower() == "true"
+    text = _json(transcript, words=words) if output == "json" else FORMATS[output].render(transcript, CueOptions())
+    headers = {
+        "asr-engine": transcript.backend,
+        "content-disposition": f'attachment; filename="{_ascii(upload.name)}.{output}"',
+    }
+    return Response(text, media_type="text/plain; charset=utf-8", headers=headers)
+
+
+@router.post(
+    "/detect-language",
+    summary="Tell the language of a recording",
+    openapi_extra=form_of({"audio_file": {"type": "string", "format": "binary"}}, ["audio_file"]),
+)
+async def detect_language(request: Request) -> dict[str, Any]:
+    """The language of the first half minute, as far as the model tells."""
+    service: TranscriptionService = request.app.state.service
+    service.admission.refuse_if_full()
+    with service.workspace() as workspace:
+        form = await read_form(request, workspace, service.settings.max_upload)
+        upload = form.file("audio_file", "file")
+        if upload is None:
+            raise RequestError("`audio_file` is missing.", param="audio_file")
+        options = TranscribeOptions(audio=_audio(request, end=_SAMPLE))
+        transcript = await service.for_request(
+            request, TranscriptionRequest(path=upload.path, name=upload.name, options=options)
+        )
+    heard = Counter(segment.language for segment in transcript.segments if segment.language)
+    code = transcript.language or ""
+    # Models say which language, not how sure they are: what is left is how much of the speech agrees.
+    confidence = heard[code] / heard.total() if heard else float(bool(transcript.segments and code))
+    return {
+        "detected_language": language_name(code),
+        "language_code": code,
+        "confidence": round(confidence, 2),
+    }
+
+
+def _audio(request: Request, end: float | None = None) -> AudioOptions:
+    """`encode=false`: the client has decoded already, to 16-bit PCM at 16 kHz."""
+    raw = RawFormat() if request.query_params.get("encode", "true").lower() == "false" else None
+    return AudioOptions(end=end, raw=raw)
+
+
+def _json(transcript: Transcript, *, words: bool) -> str:
+    segments = []
+    for segment in transcript.segments:
+        body = segment_body(segment)
+        if words:
+            body["words"] = [
+                {"word": word.text, "start": round(word.start, 3), "end": round(word.end, 3)} for word in segment.words
+            ]
+        segments.append(body)
+    text = running_text(transcript.segments)
+    return json.dumps({"text": text, "segments": segments, "language": transcript.language}, ensure_ascii=False)
+
+
+def _ascii(name: str) -> str:
+    """A file name that a header can carry."""
+    return PurePath(name).stem.encode("ascii", "replace").decode().replace("?", "_") or "audio"

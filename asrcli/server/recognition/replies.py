@@ -1,0 +1,53 @@
+"""Pieces of text and time that several protocols write down alike."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterable
+from dataclasses import replace
+
+from asrcli.text.subtitles.width import is_cjk
+from asrcli.transcript import Segment, Transcript
+
+
+def separator(before: str, after: str) -> str:
+    """What stands between two sentences: nothing where either side is written without spaces."""
+    if not before or not after or is_cjk(before[-1]) or is_cjk(after[0]):
+        return ""
+    return " "
+
+
+def running_text(segments: Iterable[Segment]) -> str:
+    """All segments as one paragraph."""
+    text = ""
+    for segment in segments:
+        text += separator(text, segment.text) + segment.text
+    return text
+
+
+def letter_speakers(transcript: Transcript) -> Transcript:
+    """Speakers as OpenAI names them: A, B, ...; voices known by name keep it."""
+    names: dict[str, str] = {}
+    for segment in transcript.segments:
+        speaker = segment.speaker
+        if speaker is not None and speaker not in names:
+            unknown = speaker.startswith("Speaker ") and speaker[8:].isdecimal()
+            names[speaker] = _letters(int(speaker[8:]) - 1) if unknown else speaker
+    if not names:
+        return transcript
+    return replace(transcript, segments=tuple(_renamed(segment, names) for segment in transcript.segments))
+
+
+def _renamed(segment: Segment, names: dict[str, str]) -> Segment:
+    words = tuple(replace(word, speaker=names.get(word.speaker or "", word.speaker)) for word in segment.words)
+    return replace(segment, speaker=names.get(segment.speaker or "", segment.speaker), words=words)
+
+
+def _letters(number: int) -> str:
+    """0 -> A, 25 -> Z, 26 -> AA."""
+    text = ""
+    number += 1
+    while number > 0:
+        number, digit = divmod(number - 1, 26)
+        text = string.ascii_uppercase[digit] + text
+    return text

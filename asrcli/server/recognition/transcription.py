@@ -1,0 +1,291 @@
+"""From an uploaded recording to a transcript: what all protocols that take whole recordings share."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import math
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+
+from asrcli import pipeline
+from asrcli.audio.types import Source
+from asrcli.backends.check import capabilities_of, check_request, languages_of
+from asrcli.backends.types import ModelSpec
+from asrcli.errors import AsrcliError, OptionNotSupportedError
+from asrcli.options import Hotword, RecognitionOptions, TranscribeOptions
+from asrcli.pipeline import CancelledError, Resources, SpeakerTracker
+from asrcli.server.errors import ForbiddenError, TooLargeError
+from asrcli.server.http.admission import Admission
+from asrcli.server.http.fetch import Guard, check_url, fetch
+from asrcli.server.http.metrics import Metrics
+from asrcli.server.http.uploads import Upload, Workspace, shown_name
+from asrcli.server.recognition.companions import open_companions
+from asrcli.server.recognition.model_pool import ModelPool
+from asrcli.server.recognition.voices import voice_of
+from asrcli.server.settings import ServerSettings
+from asrcli.transcript import Segment, Transcript
+
+Result = TypeVar("Result")
+
+#: bodies in memory at a time
+_IN_MEMORY = 4
+#: seconds to fetch a recording from an address
+_FETCH_TIMEOUT = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranscriptionRequest:
+    """What a client wants to know of a recording."""
+
+    path: Path
+    #: what the transcript calls it
+    name: str = "audio"
+    #: as the client said it; None: the default
+    model: str | None = None
+    options: TranscribeOptions = field(default_factory=TranscribeOptions)
+    #: (name, recording) of voices that the client knows, for diarization
+    voices: tuple[tuple[str, Path], ...] = ()
+    #: of its chunks in the engine's queue; lower goes first
+    priority: int = 0
+    #: told of each segment as it stands, from a worker thread
+    on_segment: Callable[[Segment], None] | None = None
+    #: told how many seconds of how many are done, from a worker thread
+    on_progress: Callable[[float, float | None], None] | None = None
+
+
+class TranscriptionService:
+    """Takes recordings in turn. One for each server, at `app.state.service`."""
+
+    def __init__(self, settings: ServerSettings, pool: ModelPool, admission: Admission, metrics: Metrics) -> None:
+        self.settings = settings
+        self.pool = pool
+        self.admission = admission
+        self.metrics = metrics
+        #: bodies that are held in memory rather than on disk take turns
+        self.in_memory = asyncio.Semaphore(_IN_MEMORY)
+
+    async def transcribe(self, client: str, ask: TranscriptionRequest, *, timeout: float | None = None) -> Transcript:
+        """A transcript of the recording, made when it is the client's turn.
+
+        Args:
+            client: who takes turns with others (`scope["state"]["client"]`).
+            ask: what is wanted.
+            timeout: seconds; None: the settings'.
+
+        Raises:
+            BusyError: the queue is full.
+            TookTooLongError: the time is over.
+            ModelError, UsageError, InputError, EngineError: of the work.
+        """
+        limit = self.settings.request_timeout if timeout is None else timeout
+        try:
+            return await self.admission.run(client, lambda stop: self._work(ask, stop), timeout=limit)
+        except AsrcliError as error:
+            self.metrics.failures.labels(error.code).inc()
+            raise
+        except asyncio.CancelledError:
+            self.metrics.failures.labels(CancelledError.code).inc()
+            raise
+
+    async def for_request(self, request: Request, ask: TranscriptionRequest) -> Transcript:
+        """`transcribe` for an HTTP request, given up when its client goes away."""
+        return await while_connected(request, self.transcribe(request.state.client, ask))
+
+    def _work(self, ask: TranscriptionRequest, stop: Callable[[], bool]) -> Transcript:
+        with self.pool.open(ask.model) as loaded, ExitStack() as stack:
+            recognition, dropped = self._fitted(loaded.spec, ask.options)
+            options = replace(ask.options, recognition=recognition)
+            beside = open_companions(self.pool, loaded.spec, options)
+            stack.callback(beside.close)
+            backend = replace(loaded.backend, priority=ask.priority)
+            new_tracker = self._trackers(ask, stack) if options.speakers.enabled else None
+            resources = Resources(
+                backend, new_tracker, beside.steps, identify=beside.identify, languages=beside.languages
+            )
+            listener = _Progress(ask, self.settings.max_duration)
+            source = Source(name=ask.name, path=ask.path, untrusted=True)
+            begun = time.perf_counter()
+            transcript = pipeline.transcribe(source, resources, options, listener=listener, cancelled=stop)
+        self.metrics.recognised(loaded.spec.name, transcript.duration, time.perf_counter() - begun)
+        return replace(transcript, warnings=(*transcript.warnings, *dropped))
+
+    def _fitted(self, spec: ModelSpec, options: TranscribeOptions) -> tuple[RecognitionOptions, list[str]]:
+        told = self.pool.registry.available("language-id") is not None
+        return adapt_request(spec, options.recognition, told=told)
+
+    def _trackers(self, ask: TranscriptionRequest, stack: ExitStack) -> Callable[[], SpeakerTracker]:
+        """Diarization, with the voices that the client knows; its models stay loaded as long as `stack`."""
+        speakers, new_tracker = self.pool.speakers(ask.options.speakers)
+        stack.enter_context(speakers)
+        known = [voice_of(name, path, new_tracker()) for name, path in ask.voices]
+        if known:
+            again, new_tracker = self.pool.speakers(ask.options.speakers, known)
+            stack.enter_context(again)
+        return new_tracker
+
+    async def fetch(self, request: Request, address: str, workspace: Workspace) -> Upload:
+        """The recording at an address, where the operator allows it.
+
+        Raises:
+            ForbiddenError: they do not, or not there.
+            RequestError: it cannot be had.
+        """
+        stop = threading.Event()
+        try:
+            path = workspace.new_file()
+            size = await while_connected(request, asyncio.to_thread(self.fetch_now, address, path, stop.is_set))
+        finally:
+            stop.set()
+        return Upload(path, shown_name(urlsplit(address).path), size)
+
+    def fetch_now(self, address: str, path: Path, cancelled: Callable[[], bool]) -> int:
+        """`fetch`, in a thread."""
+        self._may_fetch()
+        seconds = min(_FETCH_TIMEOUT, self.settings.request_timeout or _FETCH_TIMEOUT)
+        return fetch(address, path, self.guard(seconds), cancelled)
+
+    def guard(self, seconds: float) -> Guard:
+        """Which addresses may be reached."""
+        networks = tuple(map(ipaddress.ip_network, self.settings.fetch_networks))
+        return Guard(self.settings.max_upload, seconds, networks)
+
+    def check_address(self, address: str) -> None:
+        """Refuse an address before anything is promised.
+
+        Raises:
+            ForbiddenError, RequestError: as `fetch`.
+        """
+        self._may_fetch()
+        check_url(address, self.guard(_FETCH_TIMEOUT))
+
+    def _may_fetch(self) -> None:
+        if not self.settings.allow_url_fetch:
+            raise ForbiddenError(
+                "This server fetches no recordings from addresses.", "Send the recording itself.", param="audio_address"
+            )
+
+    def check(self, model: str | None, options: TranscribeOptions) -> None:
+        """Refuse what the model cannot do, before anything is promised. Loads nothing.
+
+        Raises:
+            ModelError, UsageError: as `transcribe`.
+        """
+        self._fitted(self.pool.spec(model), options)
+        if options.speakers.enabled:
+            self.pool.speaker_spec(options.speakers)
+
+    def workspace(self) -> Workspace:
+        """A folder for one request's files."""
+        return Workspace(self.workspace_root)
+
+    #: where requests' folders lie; set when the server starts
+    workspace_root: Path | None = None
+
+
+class _Progress:
+    """Hears of progress, and stops recordings that are too long."""
+
+    def __init__(self, ask: TranscriptionRequest, max_duration: float) -> None:
+        self._ask = ask
+        self._limit = max_duration
+        self._duration: float | None = None
+
+    def opened(self, duration: float | None) -> None:
+        self._duration = duration
+        self._check(duration or 0.0)
+        self.heard(0.0)
+
+    def read(self) -> None: ...
+
+    def heard(self, seconds: float) -> None:
+        self._check(seconds)
+        if self._ask.on_progress:
+            self._ask.on_progress(seconds, self._duration)
+
+    def recognised(self, segment: Segment) -> None:
+        if self._ask.on_segment:
+            self._ask.on_segment(segment)
+
+    def _check(self, seconds: float) -> None:
+        if seconds > self._limit:
+            raise TooLargeError(
+                f"The recording is longer than {self._limit:g} s.", "Send it in parts, or ask the operator."
+            )
+
+
+def adapt_request(
+    spec: ModelSpec, wanted: RecognitionOptions, *, told: bool = False
+) -> tuple[RecognitionOptions, list[str]]:
+    """What of a request the model takes, and warnings of what it does not.
+
+    Clients of most protocols send hotwords and prompts to whatever model there is: they are hints, so a model that
+    takes none still recognises. A language is no hint.
+
+    Args:
+        spec: the model.
+        wanted: what the client asks for.
+        told: whether a model that must be told the language will be, by another.
+
+    Raises:
+        LanguageNotSupportedError: the model cannot do the language, or must be told one.
+    """
+    takes = capabilities_of(spec).hotwords
+    warnings = []
+    if wanted.prompt and takes != "prompt":
+        wanted = replace(wanted, prompt="")  # OpenAI's clients send one as a matter of course
+    if wanted.hotwords and takes == "none":
+        wanted = replace(wanted, hotwords=())
+        warnings.append(f"hotwords ignored: {spec.name} takes none")
+    language = wanted.language or (next(iter(languages_of(spec)), None) if told else None)
+    check_request(spec, replace(wanted, hotwords=(), language=language))
+    kept = tuple(word for word in wanted.hotwords if _takes(spec, replace(wanted, language=language), word))
+    if len(kept) < len(wanted.hotwords):
+        warnings.append(f"{len(wanted.hotwords) - len(kept)} hotwords ignored: {spec.name} cannot spell them")
+    return replace(wanted, hotwords=kept), warnings
+
+
+def _takes(spec: ModelSpec, wanted: RecognitionOptions, word: Hotword) -> bool:
+    try:
+        check_request(spec, replace(wanted, hotwords=(word,)))
+    except OptionNotSupportedError:
+        return False
+    return True
+
+
+async def while_connected(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
+    """Do some work unless the client goes away. The body must have been read.
+
+    Raises:
+        CancelledError: the client went away.
+        Whatever the work raises.
+    """
+    working = asyncio.ensure_future(work)
+    watching = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise CancelledError("The client went away.")
+        return working.result()
+    finally:
+        for task in (working, watching):
+            task.cancel()
+        await asyncio.gather(working, watching, return_exceptions=True)
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def billed_seconds(transcript: Transcript) -> int:
+    """Whole seconds of audio, as OpenAI's usage counts them."""
+    return math.ceil(transcript.duration)
