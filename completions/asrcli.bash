@@ -1,4 +1,4 @@
-# bash completion for asrcli. Generated from the program by 'python -m asrcli.cli.generate'.
+# bash completion for asrcli. Generated from the program by 'python -m tools.generate'.
 
 _asrcli_command() {
     case $1 in

@@ -1,4 +1,4 @@
-# fish completion for asrcli. Generated from the program by 'python -m asrcli.cli.generate'.
+# fish completion for asrcli. Generated from the program by 'python -m tools.generate'.
 
 complete -c asrcli -f
 complete -c asrcli -n 'not __fish_seen_subcommand_from transcribe serve models download-model speakers evaluate config doctor bench schema completion' -a transcribe -d 'Turn recordings into text, subtitles or JSON.'

@@ -18,7 +18,7 @@ from asrcli.errors import EngineCrashError, EngineError, MachineError, ModelErro
 # Services that do in the engine process what an engine may do there, on request.
 SERVICE = """
 import os, signal, time
-from asrcli.backends import engine_log
+from asrcli.backends.process import engine_log
 
 class Echo:
     def __init__(self, batch_size):

@@ -131,12 +131,12 @@ def test_a_journal_removed_in_mid_run_begins_anew(journal, tmp_path):
 _OTHER = """
 import sys
 from pathlib import Path
-from asrcli.batch.journal import Journal, Made
-from asrcli.batch.cache_key import Recipe
+from asrcli.batch.journal import Journal, OutputRecord
+from asrcli.batch.cache_key import CacheKey
 folder = Path(sys.argv[1])
 journal = Journal(folder / "journal.jsonl")
 journal.record(
-    journal.recording(folder / "a.mp3"), Recipe(model="m", options="o"), 1.0, [Made("txt", folder / "a.txt", 3, "hash")]
+    journal.recording(folder / "a.mp3"), CacheKey(model="m", options="o"), 1.0, [OutputRecord("txt", folder / "a.txt", 3, "hash")]
 )
 print(journal.claim(folder / "a.txt"), flush=True)
 sys.stdin.read()

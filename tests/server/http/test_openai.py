@@ -67,7 +67,7 @@ def test_the_sdk_hears_segments_while_they_are_recognised(sdk, long_cities):
 #: the recogniser itself, which waits before its second chunk until a file is gone
 WAITING = """
 import os, time
-from asrcli.backends import sherpa_onnx
+from asrcli.backends.sherpa import recognizer
 
 class Waiting:
     batch_size = 1
@@ -81,7 +81,7 @@ class Waiting:
         return self.recognizer.run(jobs)
 
 def load(spec, threads):
-    return Waiting(sherpa_onnx.load(spec, threads))
+    return Waiting(recognizer.load(spec, threads))
 """
 
 
