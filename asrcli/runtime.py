@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
+from typing import Self
 
 from asrcli import pipeline
 from asrcli.audio.types import Source
@@ -113,7 +114,7 @@ class Runtime:
         if self._speaker_host is not None:
             self._speaker_host.close()
 
-    def __enter__(self) -> Runtime:  # noqa: PYI034 - typing.Self is 3.11's
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Self
 
 import numpy as np
 
@@ -119,7 +119,7 @@ class Stream:
         """Close `file` with this stream."""
         self._others.append(file)
 
-    def __enter__(self) -> Stream:  # noqa: PYI034 - typing.Self begins with Python 3.11
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

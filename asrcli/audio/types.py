@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -66,7 +66,7 @@ class AudioStream(Protocol):
         """
         ...
 
-    def __enter__(self) -> AudioStream: ...  # noqa: PYI034 - typing.Self begins with Python 3.11
+    def __enter__(self) -> Self: ...
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

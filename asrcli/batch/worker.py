@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Semaphore
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, Self
 
 from asrcli.audio.types import Source
 from asrcli.batch.cache_key import CacheKey
@@ -116,7 +116,7 @@ class _Reading:
         self._stop = stop
         self._held = False
 
-    def __enter__(self) -> _Reading:  # noqa: PYI034 -- typing.Self is 3.11's
+    def __enter__(self) -> Self:
         while not self._places.acquire(timeout=_POLL):
             if self._stop.requested():
                 raise DroppedError

@@ -15,7 +15,7 @@ import secrets
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -198,7 +198,7 @@ def enrol(
         if len(clips) > 1 and 1.0 - float(embedding @ others) / np.linalg.norm(others) > voice_threshold:
             raise InputError(f"{clip} does not sound like the other clips.", "Enrol clips of one person only.")
     mean = whole / np.linalg.norm(whole)
-    created = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    created = datetime.now(UTC).isoformat(timespec="seconds")
     return VoicePrint(name.strip(), model, digest, tuple(mean.tolist()), total, created)
 
 

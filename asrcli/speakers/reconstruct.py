@@ -99,8 +99,8 @@ def turns_of(blocks: Iterator[npt.NDArray[np.bool_]], voices: int) -> list[Turn]
             else:
                 close(voice, at + frame)
         at += block.shape[1]
-    for voice in np.flatnonzero(since >= 0):
-        close(int(voice), at)
+    for voice in map(int, np.flatnonzero(since >= 0)):
+        close(voice, at)
     return turns
 
 

@@ -267,7 +267,7 @@ def test_an_engine_that_cannot_be_started_again_leaves_nobody_waiting(
 
     with EngineClient(threads=1) as host:
         host.load("echo", kind, None).result(30)
-        monkeypatch.setattr(engine_host, "Child", refuse)
+        monkeypatch.setattr(engine_host, "EngineProcess", refuse)
         futures = [host.submit("echo", audio(1), "hold"), host.submit("echo", audio(1))]
         os.kill(host.process_id, signal.SIGKILL)
         for future in futures:

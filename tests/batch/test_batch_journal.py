@@ -136,7 +136,8 @@ from asrcli.batch.cache_key import CacheKey
 folder = Path(sys.argv[1])
 journal = Journal(folder / "journal.jsonl")
 journal.record(
-    journal.recording(folder / "a.mp3"), CacheKey(model="m", options="o"), 1.0, [OutputRecord("txt", folder / "a.txt", 3, "hash")]
+    journal.recording(folder / "a.mp3"), CacheKey(model="m", options="o"), 1.0,
+    [OutputRecord("txt", folder / "a.txt", 3, "hash")],
 )
 print(journal.claim(folder / "a.txt"), flush=True)
 sys.stdin.read()

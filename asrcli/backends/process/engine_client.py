@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from asrcli.audio.types import Samples
 from asrcli.backends.process.engine_process import ARENA_SIZE, EngineProcess, PrestartedEngine, launch
@@ -169,7 +169,7 @@ class EngineClient:
         for future in abandoned:
             _fail(future, EngineError("the engine was closed"))
 
-    def __enter__(self) -> EngineClient:  # noqa: PYI034 - typing.Self is 3.11's
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from types import TracebackType
+from typing import Self
 
 from asrcli.backends.process.engine_log import EngineLog
 
@@ -110,7 +111,7 @@ class PrestartedEngine:
     child: EngineProcess
     taken: bool = False
 
-    def __enter__(self) -> PrestartedEngine:  # noqa: PYI034 - typing.Self is 3.11's
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -13,7 +13,7 @@ import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -98,7 +98,7 @@ class RemoteRecognizer:
         self._client.close()
         self._abandon(EngineError("the connection to the server was closed"))
 
-    def __enter__(self) -> RemoteRecognizer:  # noqa: PYI034 - typing.Self is 3.11's
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

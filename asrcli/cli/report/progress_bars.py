@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from rich.console import Console as RichConsole
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
@@ -57,7 +57,7 @@ class Bars(Lines):
         self._estimate = 0.0
         self._behind = 0.0
 
-    def __enter__(self) -> Bars:  # noqa: PYI034 -- typing.Self is 3.11's
+    def __enter__(self) -> Self:
         self._progress.start()
         return self
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from threading import Lock
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from asrcli.runtime import Runtime
 
@@ -40,7 +40,7 @@ class LazyRuntime:
                 self._runtime = Runtime(self._ensemble, jobs=self._jobs, launched=self._launched)
             return self._runtime
 
-    def __enter__(self) -> LazyRuntime:  # noqa: PYI034 -- typing.Self is 3.11's
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

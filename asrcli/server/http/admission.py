@@ -144,7 +144,7 @@ async def _within(future: asyncio.Future[Result], deadline: float | None) -> Res
         return await future
     try:
         return await asyncio.wait_for(future, max(0.0, deadline - asyncio.get_running_loop().time()))
-    except (asyncio.TimeoutError, TimeoutError) as error:
+    except TimeoutError as error:
         if future.done() and not future.cancelled():
             raise  # the work's own
         raise TookTooLongError(

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 import anyio.to_thread
 import python_multipart as multipart
@@ -66,7 +66,7 @@ class Workspace:
         """Remove it and all that is in it."""
         self._folder.cleanup()
 
-    def __enter__(self) -> Workspace:  # noqa: PYI034 -- typing.Self is 3.11's
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -129,9 +129,9 @@ async def _brisk(request: Request) -> AsyncIterator[bytes]:
     while True:
         try:
             yield await asyncio.wait_for(anext(pieces), min(settings.idle_timeout, deadline - loop.time()))
-        except StopAsyncIteration:  # noqa: PERF203 -- each piece has its own time
+        except StopAsyncIteration:
             return
-        except (asyncio.TimeoutError, TimeoutError) as error:
+        except TimeoutError as error:
             raise SlowClientError("The request's body does not come.", "Send it again, without pauses.") from error
 
 

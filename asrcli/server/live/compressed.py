@@ -7,6 +7,7 @@ import os
 import threading
 from contextlib import suppress
 from types import TracebackType
+from typing import Self
 
 import anyio
 import anyio.to_thread
@@ -93,7 +94,7 @@ class CompressedStream:
         with suppress(OSError):
             self._writer.close()
 
-    async def __aenter__(self) -> CompressedStream:  # noqa: PYI034 -- typing.Self is 3.11's
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from types import TracebackType
-from typing import IO
+from typing import IO, Self
 
 from asrcli.options import AudioOptions, RawFormat, TranscribeOptions
 from asrcli.server.errors import TooLargeError
@@ -65,7 +65,7 @@ class SessionRecording:
         ask = TranscriptionRequest(path=self._path, model=self._model, options=wanted)
         return (await self._service.transcribe(self._client, ask)).segments
 
-    def __enter__(self) -> SessionRecording:  # noqa: PYI034 -- typing.Self is 3.11's
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

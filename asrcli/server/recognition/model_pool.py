@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from types import TracebackType
+from typing import Self
 
 from asrcli.backends import backend_of, is_remote
 from asrcli.backends.check import check_model
@@ -62,7 +63,7 @@ class Loaded:
         give_back, self._release = self._release, _nothing
         give_back()
 
-    def __enter__(self) -> Loaded:  # noqa: PYI034 -- typing.Self is 3.11's
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

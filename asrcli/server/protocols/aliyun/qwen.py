@@ -99,7 +99,7 @@ class QwenSession:
             try:
                 kind, payload = _read(await self._connection.receive())
                 return _params(payload) if kind == "start" else None
-            except RefusedError as refusal:  # noqa: PERF203 - an answer, and the loop goes on
+            except RefusedError as refusal:
                 await self._fail(refusal.code, str(refusal))
 
     async def _hear(self, session: LiveSession, rate: int, telling: asyncio.Task[None]) -> None:

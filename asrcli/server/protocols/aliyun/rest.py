@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -184,7 +184,7 @@ def error_body(problem: Problem) -> dict[str, Any]:
         "status": status,
         "message": problem.message,
         "error_code": code,
-        "timestamp": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "timestamp": datetime.now(UTC).isoformat(timespec="seconds"),
         "details": {"param": problem.param} if problem.param else {},
     }
 

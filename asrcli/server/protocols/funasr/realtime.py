@@ -56,7 +56,7 @@ class RealtimeSession:
             while True:
                 try:
                     await self._serve()
-                except AsrcliError as error:  # noqa: PERF203 - an answer, and the loop goes on
+                except AsrcliError as error:
                     await self._drop()
                     await self._connection.send({"event": "error", "error": problem_of(error).message})
         except EndingError:

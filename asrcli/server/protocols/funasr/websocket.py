@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, Self
 
 from asrcli.errors import AsrcliError, UsageError
 from asrcli.server.errors import problem_of
@@ -108,7 +108,7 @@ class _ResultSink:
         self.telling: asyncio.Task[None] | None = None
         self._teller = _ResultSender(context)
 
-    async def __aenter__(self) -> _ResultSink:  # noqa: PYI034 -- typing.Self is 3.11's
+    async def __aenter__(self) -> Self:
         await self._stack.__aenter__()
         return self
 

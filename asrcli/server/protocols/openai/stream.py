@@ -76,7 +76,7 @@ class TranscriptionStream:
         while True:
             try:
                 segment = await asyncio.wait_for(self._news.get(), _KEEP_ALIVE)
-            except (asyncio.TimeoutError, TimeoutError):
+            except TimeoutError:
                 yield None
                 continue
             if segment is None:
