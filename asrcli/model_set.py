@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asrcli.backends.check import capabilities_of, check_language, languages_of, validate
+from asrcli.distribution import pip_install
 from asrcli.errors import LanguageNotSupportedError, OptionNotSupportedError
 from asrcli.options import TextOptions, TranscribeOptions
 
@@ -224,5 +225,5 @@ def _itn(spec: ModelSpec, options: TranscribeOptions, registry: Registry) -> tup
     if is_available():
         return registry.cache_dir / "itn", ()
     if wanted:
-        return None, (f"{spec.name} leaves numbers as it hears them; to write digits: pip install 'asrcli[itn]'.",)
+        return None, (f"{spec.name} leaves numbers as it hears them; to write digits: {pip_install('itn')}.",)
     return None, ()

@@ -133,7 +133,7 @@ def test_digits_where_nobody_else_writes_them(tones, cohere, bare, tone_models):
     if is_available():
         assert asked.itn_cache is not None
     else:
-        assert "asrcli[itn]" in asked.notices[0]
+        assert "asrcli-transcribe[itn]" in asked.notices[0]
 
 
 def test_hotwords_go_where_they_are_taken(tones, bare, tone_models):

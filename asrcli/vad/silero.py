@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from asrcli.audio.types import Samples
+from asrcli.distribution import pip_install
 from asrcli.errors import MissingExtraError, ModelError
 from asrcli.vad.onnx_tensors import read_float_tensors
 from asrcli.vad.types import WINDOW
@@ -41,7 +42,7 @@ def embedded_model() -> Path:
     if spec is None or spec.origin is None:
         raise MissingExtraError(
             "No voice activity detector is installed.",
-            "Run: pip install 'asrcli[builtin]'; or name a silero_vad.onnx with --vad-model, or use --no-vad.",
+            f"Run: {pip_install('builtin')}; or name a silero_vad.onnx with --vad-model, or use --no-vad.",
         )
     return Path(spec.origin).parent / "data" / "silero_vad.onnx"
 

@@ -18,7 +18,7 @@ from asrcli.models import builtin
 @pytest.fixture(autouse=True)
 def _wheel():
     if not builtin.available():
-        pytest.skip("needs the extra asrcli[builtin]")
+        pytest.skip("needs the extra asrcli-transcribe[builtin]")
 
 
 def record(token: bytes) -> bytes:

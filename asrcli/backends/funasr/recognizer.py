@@ -24,6 +24,7 @@ from asrcli.backends.funasr.model_types import UNTIMED_CLASSES
 from asrcli.backends.funasr.results import read_result
 from asrcli.backends.process.batches import group_by_request, split_batches
 from asrcli.backends.types import DecodeJob, Hypothesis, ModelSpec, Recognizer
+from asrcli.distribution import pip_install
 from asrcli.errors import AsrcliError, EngineError, MachineError, MissingExtraError, ModelError
 from asrcli.options import RecognitionOptions
 
@@ -109,7 +110,7 @@ class FunasrRecognizer:
             loaded = _share_loaded(self._torch, auto.model, spec)
         except ImportError as error:
             raise MissingExtraError(
-                f"{spec.name} needs a package that is not installed: {error}.", "pip install -U 'asrcli[funasr]'"
+                f"{spec.name} needs a package that is not installed: {error}.", pip_install("funasr")
             ) from error
         except Exception as error:
             raise ModelError(
@@ -205,7 +206,7 @@ def _toolkit() -> tuple[Any, Any]:
         from asrcli.backends.funasr import toolkit as funasr_toolkit
     except ImportError as error:
         raise MissingExtraError(
-            f"FunASR's toolkit cannot be imported: {_first_line(error)}.", "pip install -U 'asrcli[funasr]' torch"
+            f"FunASR's toolkit cannot be imported: {_first_line(error)}.", f"{pip_install('funasr')} torch"
         ) from error
     return funasr_toolkit.torch, funasr_toolkit.AutoModel
 

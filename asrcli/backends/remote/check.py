@@ -12,6 +12,7 @@ from typing import Any, Literal
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from asrcli.backends.types import ModelSpec
+from asrcli.distribution import pip_install
 from asrcli.errors import LanguageNotSupportedError, MissingExtraError, OptionNotSupportedError, UsageError
 from asrcli.options import RecognitionOptions
 
@@ -132,7 +133,7 @@ def check_model(spec: ModelSpec) -> None:
     if not isinstance(timeout, int | float) or isinstance(timeout, bool) or timeout <= 0:
         raise OptionNotSupportedError(f"{spec.name}: timeout must be seconds, more than 0, not {timeout!r}.")
     if find_spec("httpx") is None:
-        raise MissingExtraError("Servers of others need the package httpx.", "pip install 'asrcli[remote]'")
+        raise MissingExtraError("Servers of others need the package httpx.", pip_install("remote"))
 
 
 def check_request(spec: ModelSpec, request: RecognitionOptions) -> None:

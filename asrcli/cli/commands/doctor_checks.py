@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from asrcli import __version__
 from asrcli.backends import is_remote
+from asrcli.distribution import pip_install, with_extras
 from asrcli.errors import AsrcliError, ExitCode
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def _versions() -> Iterator[Check]:
     absent = [name for name in _OPTIONAL if found[name] is None]
     text = ", ".join(f"{name} {version}" for name, version in found.items() if version)
     if absent:
-        hint = "For the embedded model, VAD and ffmpeg: pip install 'asrcli[builtin]'"
+        hint = f"For the embedded model, VAD and ffmpeg: {pip_install('builtin')}"
         yield Check("packages", "note", f"{text}; without {', '.join(absent)}", hint, facts=found)
     else:
         yield Check("packages", "ok", text, facts=found)
@@ -115,7 +116,9 @@ def _funasr() -> Check:
     found = {name: _version(name) for name in ("funasr", "torch", "torchaudio", "kaldi-native-fbank", "transformers")}
     text = ", ".join(f"{name} {version}" for name, version in found.items() if version)
     if found["funasr"] is None:
-        return Check("FunASR", "ok", "not installed; its own models need asrcli[funasr] and torch", facts=found)
+        return Check(
+            "FunASR", "ok", f"not installed; its own models need {with_extras('funasr')} and torch", facts=found
+        )
     try:
         check_packages()
     except AsrcliError as error:
@@ -132,7 +135,7 @@ def _models(registry: Registry, model: str | None) -> Iterator[Check]:
         return
     facts = {"installed": installed, "default": default, "folder": str(registry.root)}
     if not installed:
-        hint = "Get one: asrcli download-model sensevoice-small, or pip install 'asrcli[builtin]'"
+        hint = f"Get one: asrcli download-model sensevoice-small, or {pip_install('builtin')}"
         yield Check("models", "missing", f"none in {registry.root}", hint, ExitCode.MODEL, facts)
         return
     yield Check("models", "ok", f"{', '.join(installed)} (default: {default}) in {registry.root}", facts=facts)
@@ -147,7 +150,7 @@ def _decode(registry: Registry, model: str | None) -> Check:
     folder = builtin.assets()
     recording = folder.parent / "two_cities.wav" if folder else None
     if recording is None or not recording.is_file():
-        hint = "For a recording to try: pip install 'asrcli[builtin]'"
+        hint = f"For a recording to try: {pip_install('builtin')}"
         return Check(
             "decoding", "missing", "not tried: the recording is in the wheel of moonshine-voice", hint, ExitCode.MACHINE
         )

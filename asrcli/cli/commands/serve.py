@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from asrcli.cli.framework.command import examples, takes
+from asrcli.distribution import pip_install
 from asrcli.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -198,7 +199,7 @@ def _need_extra() -> None:
 
     for package in ("fastapi", "uvicorn", "websockets", "python_multipart", "prometheus_client", "fastapi_offline"):
         if find_spec(package) is None:
-            raise MissingExtraError(f"The server needs the package {package}.", "pip install 'asrcli[serve]'")
+            raise MissingExtraError(f"The server needs the package {package}.", pip_install("serve"))
 
 
 def _settings(ctx: typer.Context, arguments: ServeArguments) -> ServerSettings:

@@ -1,6 +1,6 @@
 """Inverse text normalisation after recognition: "twenty five dollars" to "$25", with the words' times kept.
 
-For models without a switch of their own and without `rule_fsts`; by WeTextProcessing, the extra `asrcli[itn]`.
+For models without a switch of their own and without `rule_fsts`; by WeTextProcessing, the extra `itn`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
 
+from asrcli.distribution import pip_install
 from asrcli.errors import MissingExtraError
 from asrcli.text.steps.word_edits import rewrite_words, with_words
 from asrcli.transcript import Segment, Transcript
@@ -81,7 +82,7 @@ class ItnStep:
         if not is_available():
             raise MissingExtraError(
                 "Writing numbers as digits needs the package WeTextProcessing.",
-                "Install it (pip install 'asrcli[itn]'), or leave numbers as they are spoken (--no-itn).",
+                f"Install it ({pip_install('itn')}), or leave numbers as they are spoken (--no-itn).",
             )
         self._cache = cache
         self._normalizers: dict[str, Callable[[str], str]] = {}

@@ -3,7 +3,7 @@
 Chinese is compared by its pinyin without tones, confusable initials and finals taken as one, two characters by pinyin
 and tones; Latin script by its Metaphone code and by Jaro-Winkler similarity of the letters, the more of it the shorter
 the code. Common words become no rare names. Off unless asked for: a correction can be wrong. Needs the extra
-`asrcli[hotwords]`.
+the extra `hotwords`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any
 
+from asrcli.distribution import pip_install
 from asrcli.errors import MissingExtraError
 from asrcli.options import Hotword
 from asrcli.text.steps.common_words import COMMON_WORDS
@@ -68,7 +69,7 @@ class PhoneticStep:
         if missing:
             raise MissingExtraError(
                 f"Correcting hotwords by sound needs {' and '.join(missing)}.",
-                "Install them: pip install 'asrcli[hotwords]'.",
+                f"Install them: {pip_install('hotwords')}.",
             )
         self._targets: dict[Key, _Target] = {}
         # Of two that sound the same the one of more weight counts.

@@ -1,6 +1,6 @@
 """Where Chinese words lie in a run of characters, for which nothing in the text is a sign.
 
-By rjieba, the extra `asrcli[chinese]`; without it, or for other languages, nothing is known and no place is forbidden.
+By rjieba, the extra `chinese`; without it, or for other languages, nothing is known and no place is forbidden.
 """
 
 from __future__ import annotations

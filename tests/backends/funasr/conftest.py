@@ -23,7 +23,7 @@ def toolkit(tmp_path_factory) -> Callable[[str], Path]:
     """
     for package in ("torch", "funasr"):
         pytest.importorskip(
-            package, reason=f"needs {package}: pip install 'asrcli[funasr]' torch", exc_type=ImportError
+            package, reason=f"needs {package}: pip install 'asrcli-transcribe[funasr]' torch", exc_type=ImportError
         )
     folder = tmp_path_factory.mktemp("toolkit")
     root = Path(__file__).parents[3]
