@@ -3,12 +3,15 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
-from asrcli.speakers.clustering import ClusterLimits, find_voices, merge_groups
+from asrcli.speakers.clustering import ClusterLimits, _is_mixture, find_voices, merge_groups
 from asrcli.speakers.types import same_direction
 
 WANTED = ClusterLimits(threshold=0.7)
@@ -117,6 +120,32 @@ def test_two_voices_at_once_are_no_third(wanted):
     windows = np.concatenate([window, 1000 + np.arange(12)])
     voices = find_voices(everything, np.full(len(everything), 3.0), windows, wanted)
     assert sorted(named(voices, np.vstack([centres, guest]))) == [0, 1, 2, 3]
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    seed=st.integers(0, 10_000),
+    common=st.floats(-0.6, 3.0),
+    off=st.floats(0.0, 1.0),
+    parts=st.tuples(*[st.floats(-1, 1)] * 2),
+)
+def test_a_mixture_is_what_least_squares_calls_one(seed, common, off, parts):
+    """Voices of one recording are alike: the directions of a plane are seldom at right angles."""
+    rng = np.random.default_rng(seed)
+    shared = rng.standard_normal(16)
+    voices = same_direction(rng.standard_normal((3, 16)) + common * shared).astype(float)
+    vector = parts[0] * voices[0] + parts[1] * voices[1] + off * same_direction(rng.standard_normal(16))
+    assume(np.linalg.norm(vector) > 0.01)
+    vector /= np.linalg.norm(vector)
+    expected, margins = False, []
+    for one, other in combinations(voices, 2):
+        plane = np.stack([one, other], axis=1)
+        weights = np.linalg.lstsq(plane, vector, rcond=None)[0]
+        likeness, least = np.linalg.norm(plane @ weights), weights.min()
+        margins += [abs(likeness - 0.9), abs(least - 0.3)]
+        expected |= bool(likeness >= 0.9 and least >= 0.3)
+    assume(min(margins) > 1e-3)
+    assert _is_mixture(voices @ vector, voices @ voices.T) == expected
 
 
 def test_voices_heard_side_by_side_are_two():

@@ -51,6 +51,23 @@ def test_streams_of_next_to_nothing(data):
     assert len(decode(data, 1)) == len(data) // 2
 
 
+def test_samples_are_returned_with_the_bytes_that_complete_them():
+    decoder = PcmDecoder()
+    np.testing.assert_array_equal(decoder.push(b"\x00\x40"), [0.5])  # two bytes that no header begins with
+    decoder = PcmDecoder()
+    assert len(decoder.push(b"RIF")) == 0
+    np.testing.assert_array_equal(decoder.push(b"e\x00\x40"), np.frombuffer(b"RIFe\x00\x40", "<i2") / 32768)
+    decoder = PcmDecoder()
+    np.testing.assert_array_equal(decoder.push(HEADER + b"data\xff\xff\xff\xff\x00\x40"), [0.5])  # a header, whole
+
+
+@pytest.mark.parametrize(("tag", "channels", "rate"), [(7, 1, 8000), (1, 1, 400_000), (1, 9, 8000), (1, 0, 8000)])
+def test_a_header_that_no_client_means_does_not_count(tag, channels, rate):
+    form = struct.pack("<IHHIIHH", 16, tag, channels, rate, 32000, 2, 16)
+    header = b"RIFF" + struct.pack("<I", 0) + b"WAVEfmt " + form + b"data\xff\xff\xff\xff"
+    np.testing.assert_array_equal(decode(header + WAVE.tobytes(), 333), WAVE / np.float32(32768))
+
+
 def test_near_field_keeps_time_and_silences_what_is_far():
     near, far = np.full(3840, 0.1, np.float32), np.full(3840, 0.008, np.float32)
     audio = np.concatenate([near, far, near[:100]])
