@@ -1,4 +1,4 @@
-"""The application: shared objects, the protocols' routers, and what stands around them."""
+"""The application: shared objects, routers, middleware and error handlers."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Scope
 
 from asrcli import __version__
-from asrcli.errors import AsrcliError, OutputError
+from asrcli.errors import AsrcliError
 from asrcli.pipeline import CancelledError
 from asrcli.server import page
 from asrcli.server.errors import Problem, problem_of
-from asrcli.server.http import health, websocket
+from asrcli.server.http import monitoring, websocket
 from asrcli.server.http.admission import Admission
 from asrcli.server.http.auth import ApiKeys, AuthMiddleware, challenge
-from asrcli.server.http.metrics import Metrics, MetricsMiddleware
+from asrcli.server.http.monitoring import Metrics, MetricsMiddleware
 from asrcli.server.jobs import routes as jobs
 from asrcli.server.jobs.runner import JobRunner
 from asrcli.server.jobs.store import JobStore
@@ -44,10 +44,11 @@ from asrcli.server.protocols.openai import routes as openai
 from asrcli.server.recognition.model_pool import ModelPool
 from asrcli.server.recognition.transcription import TranscriptionService
 from asrcli.server.settings import ServerSettings
+from asrcli.server.supervision import Supervisor
 
 _log = logging.getLogger("asrcli.server")
 
-#: path prefix -> the shape of its errors; the first that fits
+#: path prefix -> the form of its errors; the first match counts
 ERROR_BODIES: tuple[tuple[str, Callable[[Problem], dict[str, Any]]], ...] = (
     ("/stream/v1/", aliyun_rest.error_body),
     ("/asr", sensevoice.error_body),
@@ -57,34 +58,35 @@ ERROR_BODIES: tuple[tuple[str, Callable[[Problem], dict[str, Any]]], ...] = (
     ("/", openai_replies.error_body),
 )
 
-#: only tells the API's description of keys: the door has checked them already
-_KEY = HTTPBearer(auto_error=False, description="Wanted only where the server has keys.")
+#: for the OpenAPI description only; `AuthMiddleware` checks the keys
+_KEY = HTTPBearer(auto_error=False, description="Required if the server has keys.")
 
-#: seconds between two looks for models that nobody uses, where their time is not shorter still
-_SWEEP, _LEAST_SWEEP = 5.0, 0.1
-#: threads for what blocks, but does no recognition: files, the jobs' database, models that load
+#: seconds between two searches for idle models, and the shortest such pause
+_SWEEP, _SHORTEST_SWEEP = 5.0, 0.1
+#: threads for blocking work other than recognition: files, the job database, models being loaded
 _THREADS = 40
-#: nginx's word for a client that went away; nobody reads it
-_CLIENT_GONE = 499
+#: nginx's status for a client that closed the connection; no client receives it
+_CLIENT_CLOSED = 499
 
 
 def create_app(settings: ServerSettings) -> FastAPI:
-    """The server's application. Nothing is loaded before its lifespan begins.
+    """The server's application. Nothing is loaded before its lifespan starts.
 
-    `app.state` then holds `settings`, `pool`, `admission`, `metrics`, `service`, `keys`, and `started` (Unix time).
+    `app.state` then holds `settings`, `pool`, `admission`, `metrics`, `service`, `supervisor`, `jobs` (None if they
+    cannot be kept), `keys`, and `started` (Unix time).
     """
     app = FastAPI(
         title="asrcli",
         version=__version__,
         summary="Speech to text on your own machine, for the clients you already have.",
-        docs_url=None,  # FastAPI's page loads from afar; ours is one of `page`
+        docs_url=None,  # FastAPI's page loads from a CDN; `page` has one without
         redoc_url=None,
         lifespan=partial(_lifespan, settings),
     )
     app.state.settings = settings
     app.state.metrics = Metrics()
     app.state.keys = ApiKeys(settings.api_keys)
-    for module in (health, page, websocket):
+    for module in (monitoring, page, websocket):
         app.include_router(module.router)
     for module in (openai, jobs, aliyun_rest, sensevoice, funasr_http, whisper_webservice):
         app.include_router(module.router, dependencies=[Depends(_KEY)])
@@ -93,7 +95,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(ClientDisconnect, _on_gone)
     app.add_exception_handler(Exception, _on_error)
-    # The last that is added is the outermost.
+    # The middleware added last is the outermost.
     app.add_middleware(AuthMiddleware, keys=app.state.keys, origins=settings.cors_origins, answer=_answer)
     if settings.cors_origins:
         app.add_middleware(
@@ -109,28 +111,30 @@ def create_app(settings: ServerSettings) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(settings: ServerSettings, app: FastAPI) -> AsyncIterator[None]:
-    # asyncio's own has six threads on two cores: six clients that wait for a model to load would stop all the rest.
+    # asyncio's default has six threads on two cores: six clients waiting for a model would stop everything else.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="server"))
     try:
         pool = await asyncio.to_thread(ModelPool, settings)
     except AsrcliError as error:
         app.state.failure = error
         raise
-    # One feeder more than decoding threads: while one waits for its last chunk another reads on.
+    # One worker more than decoding threads: one reads its audio while another waits for its last chunk.
     admission = Admission(pool.threads + 1, settings.max_queue)
     service = TranscriptionService(settings, pool, admission, app.state.metrics)
     service.workspace_root = Path(tempfile.mkdtemp(prefix="asrcli-serve-"))
     app.state.pool, app.state.admission, app.state.service = pool, admission, service
     app.state.started = int(time.time())
-    app.state.metrics.watch(pool, admission)
-    app.state.jobs = await _open_jobs(service)
-    app.state.loading = bool(settings.preload)
-    chores = [asyncio.create_task(_preload(app, pool)), asyncio.create_task(_sweep(pool))]
+    app.state.jobs, app.state.loading = None, bool(settings.preload)
+    app.state.supervisor = supervisor = Supervisor(app.state.metrics)
+    app.state.metrics.watch(pool, admission, supervisor)
+    await _open_jobs(app, service)
+    supervisor.repeat("model sweeper", partial(_drop_idle_models, pool))
+    preloading = asyncio.create_task(_preload(app, pool))
     try:
         yield
     finally:
-        for chore in chores:
-            chore.cancel()
+        preloading.cancel()
+        await supervisor.close()
         if app.state.jobs is not None:
             await app.state.jobs.close()
         await asyncio.to_thread(pool.close)
@@ -138,32 +142,34 @@ async def _lifespan(settings: ServerSettings, app: FastAPI) -> AsyncIterator[Non
         shutil.rmtree(service.workspace_root, ignore_errors=True)
 
 
-async def _open_jobs(service: TranscriptionService) -> JobRunner | None:
+async def _open_jobs(app: FastAPI, service: TranscriptionService) -> None:
+    """Open the job store; if that fails, serve without jobs and try again in the background."""
     folder = service.settings.data_dir or platformdirs.user_data_path("asrcli", appauthor=False) / "jobs"
+    supervisor: Supervisor = app.state.supervisor
+
+    async def attempt() -> None:
+        app.state.jobs = runner = JobRunner(service, await asyncio.to_thread(JobStore, folder), supervisor)
+        runner.start()
+
     try:
-        store = await asyncio.to_thread(JobStore, folder)
-    except OutputError as error:
-        _log.warning("no jobs: %s", error)
-        return None
-    runner = JobRunner(service, store)
-    await runner.start()
-    return runner
+        await attempt()
+    except AsrcliError as error:
+        supervisor.failed("jobs", error)
+        supervisor.once("jobs", attempt)
 
 
 async def _preload(app: FastAPI, pool: ModelPool) -> None:
     try:
         await asyncio.to_thread(pool.preload)
     except AsrcliError as error:
-        _log.error("cannot preload: %s", error)  # requests for this model will be told; the others work
+        _log.error("preloading failed: %s", error)  # requests for this model get the error; other models work
     finally:
         app.state.loading = False
 
 
-async def _sweep(pool: ModelPool) -> None:
-    pause = max(_LEAST_SWEEP, min(_SWEEP, pool.settings.model_ttl or _SWEEP))
-    while True:
-        await asyncio.sleep(pause)
-        pool.drop_idle()
+async def _drop_idle_models(pool: ModelPool) -> None:
+    await asyncio.sleep(max(_SHORTEST_SWEEP, min(_SWEEP, pool.settings.model_ttl or _SWEEP)))
+    pool.drop_idle()
 
 
 # -- errors ----------------------------------------------------------------------------------------------------------
@@ -176,7 +182,7 @@ def _answer(scope: Scope, problem: Problem) -> ASGIApp:
 
 
 def respond(request: Request, problem: Problem) -> Response:
-    """A problem in the shape of the path's protocol."""
+    """A problem in the form of the path's protocol."""
     response = _answer(request.scope, problem)
     assert isinstance(response, Response)
     response.headers["x-request-id"] = request.state.request_id
@@ -185,7 +191,7 @@ def respond(request: Request, problem: Problem) -> Response:
 
 async def _on_error(request: Request, error: Exception) -> Response:
     if isinstance(error, CancelledError):
-        return Response(status_code=_CLIENT_GONE)
+        return Response(status_code=_CLIENT_CLOSED)
     return respond(request, problem_of(error))
 
 
@@ -206,4 +212,4 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
 
 async def _on_gone(request: Request, error: Exception) -> Response:
     del request, error
-    return Response(status_code=_CLIENT_GONE)
+    return Response(status_code=_CLIENT_CLOSED)

@@ -1,7 +1,8 @@
-"""From whatever went wrong to what a client is told; each protocol writes a `Problem` down in its own shape."""
+"""Errors of requests, and what clients get of any error; each protocol renders a `Problem` in its own form."""
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 from asrcli.errors import (
@@ -14,9 +15,12 @@ from asrcli.errors import (
     ModelError,
     ModelNotInstalledError,
     OptionNotSupportedError,
+    OutputError,
     UnknownModelError,
     UsageError,
 )
+
+_log = logging.getLogger("asrcli.server")
 
 
 class RequestError(AsrcliError):
@@ -138,25 +142,31 @@ _TABLE: tuple[tuple[type[AsrcliError], int, str, str | None], ...] = (
     (UsageError, 400, "invalid_request", None),
     (InputError, 400, "invalid_audio", "file"),
     (EngineError, 500, "engine_error", None),
-    (DiskFullError, 507, "disk_full", None),
     (MissingExtraError, 501, "not_available", None),
 )
 
+_INTERNAL = Problem(500, "The server failed at this request.", "internal_error")
 
-def _told(error: AsrcliError, status: int) -> str:
-    """The message, and the hint where it is one for clients: many name options of the command line."""
+
+def _message(error: AsrcliError, status: int) -> str:
+    """The message, with its hint unless that names options of the command line."""
     # Messages about models hold paths of this machine.
-    secret = status >= 500 and not isinstance(error, ModelNotInstalledError)
-    return error.message if secret or "--" in error.hint or "asrcli " in error.hint else str(error)
+    internal = status >= 500 and not isinstance(error, ModelNotInstalledError)
+    return error.message if internal or "--" in error.hint or "asrcli " in error.hint else str(error)
 
 
 def problem_of(error: BaseException) -> Problem:
-    """What a client is told of an error; of one that is not ours only that there was one: its text can tell secrets."""
+    """What a client gets of an error. Unexpected errors are logged; the client learns only that there was one."""
     if isinstance(error, RequestError):
         return Problem(error.status, str(error), error.code, error.param, error.retry_after)
+    if isinstance(error, DiskFullError | OutputError):  # their messages hold paths of this machine
+        _log.error("%s", error)
+        full = isinstance(error, DiskFullError)
+        return Problem(507, "The server's disk is full.", "disk_full") if full else _INTERNAL
     if isinstance(error, AsrcliError):
         for kind, status, code, param in _TABLE:
             if isinstance(error, kind):
-                return Problem(status, _told(error, status), code, param)
+                return Problem(status, _message(error, status), code, param)
         return Problem(500, error.message, error.code)
-    return Problem(500, "The server failed at this request.", "internal_error")
+    _log.error("unexpected error: %r", error, exc_info=error)
+    return _INTERNAL

@@ -21,8 +21,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from asrcli.server.errors import ForbiddenError, Problem, UnauthorisedError, problem_of
 
-#: says whether the server lives, and nothing else
-OPEN_PATHS = frozenset({"/health", "/healthz"})
+#: report the server's state, and nothing else
+OPEN_PATHS = frozenset({"/health", "/healthz", "/health/live", "/health/ready"})
 #: scripts and styles of the pages: published with the program, the same everywhere
 _OPEN_PREFIX = "/page/assets/"
 #: pages that ask for the key themselves; without it they answer 401 and hold nothing of the server's

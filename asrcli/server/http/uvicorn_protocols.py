@@ -96,6 +96,12 @@ class HttpProtocol(_Impatient, H11Protocol):
         self.headers = kept
         super().handle_websocket_upgrade(event)
 
+    def shutdown(self) -> None:
+        """Notify the application that the server ends: streams without an end of their own stop."""
+        if self._busy:
+            self.scope.setdefault("state", {})["ending"] = True
+        super().shutdown()
+
     @property
     def _busy(self) -> bool:
         """Whether a request is being answered."""

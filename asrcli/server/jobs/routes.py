@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import json
+import time
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
+from asrcli.errors import AsrcliError
 from asrcli.formats import FORMATS
-from asrcli.server.errors import ConflictError, NotFoundError, RequestError, UnavailableError
+from asrcli.server.errors import ConflictError, NotFoundError, RequestError, UnavailableError, problem_of
 from asrcli.server.http.fetch import check_url
+from asrcli.server.http.json_text import json_response, json_text
 from asrcli.server.http.uploads import Workspace, read_form
 from asrcli.server.jobs.fields import NAMES, read_job_request
 from asrcli.server.jobs.runner import JobRunner, Progress
 from asrcli.server.jobs.store import StoredJob
 from asrcli.server.protocols.openai.replies import form_of
-from asrcli.server.protocols.openai.stream import event
+from asrcli.server.protocols.openai.stream import COMMENT, KEEP_ALIVE, event
 from asrcli.server.recognition.transcription import TranscriptionService
 from asrcli.transcript import Transcript
 
@@ -25,15 +29,15 @@ router = APIRouter(prefix="/v1/jobs", tags=["Jobs"])
 
 _FORM: dict[str, Any] = {
     "file": {"type": "string", "format": "binary"},
-    "url": {"type": "string", "description": "Instead of a file, where the operator allows it."},
-    "webhook": {"type": "string", "description": "Told of the end, signed, where the operator has set a secret."},
+    "url": {"type": "string", "description": "Instead of a file, if the operator allows it."},
+    "webhook": {"type": "string", "description": "Notified when the job is finished, with a signature."},
 } | {name: {"type": "string"} for name in NAMES}
 
 
 def _runner(request: Request) -> JobRunner:
     runner: JobRunner | None = request.app.state.jobs
     if runner is None:
-        raise UnavailableError("This server takes no jobs: it has nowhere to keep them.")
+        raise UnavailableError("This server takes no jobs at present: their data folder cannot be used.")
     return runner
 
 
@@ -45,8 +49,8 @@ async def create(request: Request) -> Response:
     with Workspace(runner.store.recordings) as workspace:
         form = await read_form(request, workspace, service.settings.max_upload)
         fields = {name: value for name, value in form.fields if name in NAMES}
-        wish = read_job_request(fields)
-        await asyncio.to_thread(service.check, wish.model, wish.options)
+        asked = await asyncio.to_thread(read_job_request, fields)
+        await asyncio.to_thread(service.check, asked.model, asked.options)
         upload, url, webhook = form.file("file"), form.get("url"), form.get("webhook")
         if upload is None or not upload.size:
             if not url:
@@ -64,7 +68,7 @@ async def create(request: Request) -> Response:
             webhook=webhook,
         )
     runner.accepted()
-    return JSONResponse(_body(job, Progress()), 202, {"location": f"/v1/jobs/{job.id}"})
+    return await json_response(_body(job, Progress()), 202, {"location": f"/v1/jobs/{job.id}"})
 
 
 @router.get("/{job_id}", summary="State, progress and result")
@@ -72,15 +76,25 @@ async def read(request: Request, job_id: str, format: str | None = None) -> Resp
     """State, progress and result; with `format` the result alone, as srt, vtt, txt, json, ..."""
     runner = _runner(request)
     job = await _find(runner, job_id)
-    if format is None:
-        return JSONResponse(_body(job, runner.progress(job_id)))
-    form = FORMATS.get(format)
-    if form is None:
+    if format is not None and format not in FORMATS:
         raise RequestError(f"`format` must be one of {', '.join(FORMATS)}.", param="format")
-    if job.result is None:
+    result = await asyncio.to_thread(runner.store.result, job_id)
+    if format is not None and result is None:
         raise ConflictError(f"The job is {job.state}: it has no result.")
-    text = form.render(Transcript.from_dict(job.result), read_job_request(job.fields).cues)
-    return Response(text, media_type=f"{form.media_type}; charset=utf-8")
+    if format is None or result is None:
+        return Response(_with_result(_body(job, runner.progress(job_id)), result), media_type="application/json")
+    text = await asyncio.to_thread(_render, result, job.fields, format)
+    return Response(text, media_type=f"{FORMATS[format].media_type}; charset=utf-8")
+
+
+def _render(result: str, fields: Mapping[str, str], name: str) -> str:
+    return FORMATS[name].render(Transcript.from_dict(json.loads(result)), read_job_request(fields).cues)
+
+
+def _with_result(body: dict[str, Any], result: str | None) -> str:
+    """The body with the stored result, which is JSON already."""
+    text = json_text(body)
+    return text if result is None else f'{text[:-1]},"result":{result}}}'
 
 
 @router.delete("/{job_id}", summary="Stop and forget", status_code=204)
@@ -88,29 +102,37 @@ async def delete(request: Request, job_id: str) -> Response:
     """Stop the job if it runs, and forget it."""
     runner = _runner(request)
     await _find(runner, job_id)
-    await runner.drop(job_id)
+    await runner.delete(job_id)
     return Response(status_code=204)
 
 
-@router.get("/{job_id}/events", summary="Progress, as it comes")
+@router.get("/{job_id}/events", summary="Progress, as server-sent events")
 async def events(request: Request, job_id: str) -> StreamingResponse:
-    """Progress as server-sent events, until the end."""
+    """Progress as server-sent events until the job is finished or the server ends."""
     runner = _runner(request)
     await _find(runner, job_id)
+    state = request.scope["state"]
+    follow = runner.follow(job_id, ending=lambda: bool(state.get("ending")))
     headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
-    return StreamingResponse(_events(runner, job_id), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(_events(follow, job_id), media_type="text/event-stream", headers=headers)
 
 
-async def _events(runner: JobRunner, job_id: str) -> AsyncIterator[str]:
-    told = ""
+async def _events(follow: AsyncIterator[tuple[StoredJob, Progress]], job_id: str) -> AsyncIterator[str]:
+    last, quiet_since = "", time.monotonic()
     try:
-        async for job, progress in runner.follow(job_id):
+        async for job, progress in follow:
             text = event(_state(job, progress), job.state)
-            if text != told:
+            if text != last:
                 yield text
-            told = text
+            elif time.monotonic() - quiet_since >= KEEP_ALIVE:
+                yield COMMENT
+            else:
+                continue
+            last, quiet_since = text, time.monotonic()
     except KeyError:
         yield event({"id": job_id, "state": "deleted"}, "deleted")
+    except AsrcliError as error:
+        yield event({"id": job_id, "error": problem_of(error).message}, "error")
 
 
 async def _find(runner: JobRunner, job_id: str) -> StoredJob:
@@ -150,7 +172,6 @@ def _body(job: StoredJob, progress: Progress) -> dict[str, Any]:
     body = _state(job, progress) | {"object": "job", "name": job.name, "created": job.created}
     if job.finished is not None:
         body["finished"] = job.finished
-    if job.result is not None:
-        body["duration"] = job.result["duration"]
-        body["result"] = job.result
+    if job.duration is not None:
+        body["duration"] = job.duration
     return body

@@ -1,188 +1,218 @@
-"""Works off the jobs: few at a time, in turns between clients, behind the requests that somebody waits for."""
+"""Runs queued jobs: a few at a time, fairly between clients, at a lower priority than requests."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from asrcli.errors import AsrcliError
 from asrcli.server.errors import problem_of
+from asrcli.server.http.json_text import json_text
 from asrcli.server.jobs.fields import read_job_request
 from asrcli.server.jobs.store import FINAL, JobStore, StoredJob
 from asrcli.server.jobs.webhook import deliver
 from asrcli.server.recognition.transcription import TranscriptionRequest, TranscriptionService
-from asrcli.transcript import Transcript
+from asrcli.server.supervision import Supervisor
 
-#: of a job's chunks in the engine's queue, where requests have 0 and live streams -1
+#: priority of a job's chunks in the engine's queue; requests have 0 and live streams -1
 _PRIORITY = 1
-#: seconds to wait where the queue of requests is full
+#: seconds between two attempts to start a job while the queue of requests is full
 _BUSY_WAIT = 1.0
-#: seconds between two looks for old jobs
+#: seconds between two removals of old jobs
 _SWEEP = 60.0
-#: seconds before each attempt to tell a webhook
+#: seconds before each attempt to notify a webhook
 _NOTIFY_AFTER = (0, 10, 60, 600, 3600)
 
 
 @dataclass(slots=True)
 class Progress:
-    """How far a running job is; seconds of audio."""
+    """Progress of a running job, in seconds of audio."""
 
     seconds: float = 0.0
     duration: float | None = None
 
 
 class JobRunner:
-    """Everything but the work runs on the event loop. One for each server, at `app.state.jobs`.
+    """One a server, at `app.state.jobs`. Used on the event loop; transcription runs in threads.
 
     Args:
-        service: does the work.
-        store: holds the jobs; belongs to the runner from now on.
+        service: transcribes.
+        store: holds the jobs; closed with the runner.
+        supervisor: runs the background tasks.
     """
 
-    def __init__(self, service: TranscriptionService, store: JobStore) -> None:
+    def __init__(self, service: TranscriptionService, store: JobStore, supervisor: Supervisor) -> None:
         self.store = store
         self._service = service
-        # One place is left to requests, whatever the jobs do.
+        self._supervisor = supervisor
+        # Requests keep one worker, however many jobs run.
         self._places = max(1, min(2, service.pool.threads))
-        self._work: dict[str, asyncio.Task[None]] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
         self._clients: dict[str, str] = {}
         self._progress: dict[str, Progress] = {}
-        self._news = asyncio.Condition()
+        self._changed = asyncio.Condition()
         self._wake = asyncio.Event()
-        self._chores = [asyncio.create_task(chore()) for chore in (self._hand_out, self._sweep)]
+        #: held while a job is started or deleted: no job starts between its deletion and its cancellation
+        self._starting = asyncio.Lock()
         self._notices: set[asyncio.Task[None]] = set()
 
-    async def start(self) -> None:
-        """Take up what an earlier server left."""
-        for job in await asyncio.to_thread(self.store.to_notify):
-            self._notify(job)
+    def start(self) -> None:
+        """Start the background tasks."""
         self._wake.set()
+        self._supervisor.repeat("job runner", self._start_jobs)
+        self._supervisor.repeat("job sweeper", self._sweep)
+        self._supervisor.once("webhooks", self._notify_again)
 
     def progress(self, job_id: str) -> Progress:
-        """How far a job is."""
+        """Progress of a job."""
         return self._progress.get(job_id, Progress())
 
     def accepted(self) -> None:
-        """There is a new job."""
+        """A job was added to the store."""
         self._wake.set()
 
-    async def drop(self, job_id: str) -> None:
-        """Stop a job if it runs, and forget it."""
-        task = self._work.get(job_id)
+    async def delete(self, job_id: str) -> None:
+        """Stop a job if it runs, and delete it."""
+        async with self._starting:
+            await asyncio.to_thread(self.store.remove, job_id)
+            task = self._tasks.get(job_id)
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-        await asyncio.to_thread(self.store.remove, job_id)
-        await self._tell()
+        await self._announce()
 
-    async def follow(self, job_id: str) -> AsyncIterator[tuple[StoredJob, Progress]]:
-        """The job now, and again whenever something has changed, until its end.
+    async def follow(self, job_id: str, *, ending: Callable[[], bool]) -> AsyncIterator[tuple[StoredJob, Progress]]:
+        """The job now and about once a second until it is finished or `ending` is true.
 
         Raises:
-            KeyError: there is no such job, or no longer.
+            KeyError: the job does not exist, or was deleted.
         """
         while True:
             job = await asyncio.to_thread(self.store.get, job_id)
             yield job, self.progress(job_id)
-            if job.state in FINAL:
+            if job.state in FINAL or ending():
                 return
-            async with self._news:
-                # Progress of other jobs wakes us too; once a second is enough to look.
-                with suppress(asyncio.TimeoutError, TimeoutError):
-                    await asyncio.wait_for(self._news.wait(), 1.0)
+            async with self._changed:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._changed.wait(), 1.0)
 
     async def close(self) -> None:
-        """Stop, and leave what runs to the next server."""
-        tasks = [*self._chores, *self._work.values(), *self._notices]
+        """Stop, and requeue running jobs. The supervisor must have been closed."""
+        tasks = [*self._tasks.values(), *self._notices]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.to_thread(self.store.close)
 
-    # -- work --------------------------------------------------------------------------------------------------------
+    # -- running -----------------------------------------------------------------------------------------------------
 
-    async def _hand_out(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while len(self._work) < self._places:
-                job = await asyncio.to_thread(self.store.next, list(self._clients.values()))
-                if job is None:
-                    break
-                self._clients[job.id] = job.client
-                self._work[job.id] = task = asyncio.create_task(self._do(job), name=job.id)
-                task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        job_id = task.get_name()
-        for kept in (self._work, self._clients, self._progress):
-            kept.pop(job_id, None)
-        self._wake.set()
-
-    async def _do(self, job: StoredJob) -> None:
-        self._progress[job.id] = Progress()
-        await self._tell()
+    async def _start_jobs(self) -> None:
+        """Wait for an occasion, then start as many jobs as may run."""
+        await self._wake.wait()
+        self._wake.clear()
         try:
-            result: dict[str, Any] | None = (await self._transcript(job)).to_dict()
+            while len(self._tasks) < self._places and await self._start_one():
+                pass
+        except BaseException:
+            self._wake.set()
+            raise
+
+    async def _start_one(self) -> bool:
+        async with self._starting:
+            job = await asyncio.to_thread(self.store.next, list(self._clients.values()))
+            if job is None:
+                return False
+            self._clients[job.id] = job.client
+            self._tasks[job.id] = task = asyncio.create_task(self._run(job), name=job.id)
+            task.add_done_callback(self._finished)
+            return True
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        for kept in (self._tasks, self._clients, self._progress):
+            kept.pop(task.get_name(), None)
+        self._wake.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._supervisor.failed("job runner", error)
+
+    async def _run(self, job: StoredJob) -> None:
+        self._progress[job.id] = Progress()
+        await self._announce()
+        try:
+            result: str | None = await self._transcribe(job)
             error = None
         except asyncio.CancelledError:
-            await asyncio.to_thread(self.store.put_back, job.id)
+            with suppress(AsrcliError):  # else it is requeued when the next server starts
+                await asyncio.to_thread(self.store.put_back, job.id)
             raise
-        except Exception as failure:  # noqa: BLE001 -- whatever it is, the job ends here and the client is told
+        except Exception as failure:  # noqa: BLE001 -- every failure ends the job and is reported to the client
             problem = problem_of(failure)
             result, error = None, {"code": problem.code, "message": problem.message}
-        await asyncio.to_thread(self.store.finish, job.id, result=result, error=error)
-        await self._tell()
+        # On a full disk the result waits in memory until there is room.
+        finish = partial(self.store.finish, job.id, result=result, error=error)
+        await self._supervisor.retry("job store", partial(asyncio.to_thread, finish))
+        await self._announce()
         if job.webhook:
             self._notify(await asyncio.to_thread(self.store.get, job.id))
 
-    async def _transcript(self, job: StoredJob) -> Transcript:
+    async def _transcribe(self, job: StoredJob) -> str:
         path = self.store.recording(job.id)
         if job.url is not None:
-            await asyncio.to_thread(path.unlink, missing_ok=True)  # half of it, from a server that ended
+            await asyncio.to_thread(path.unlink, missing_ok=True)  # incomplete, of an interrupted attempt
             await self._fetch(job.url, path)
-        wish = read_job_request(job.fields)
+        asked = await asyncio.to_thread(read_job_request, job.fields)
         progress = self._progress[job.id]
 
         def on_progress(seconds: float, duration: float | None) -> None:
             progress.seconds, progress.duration = seconds, duration
 
-        ask = TranscriptionRequest(
-            path=path, name=job.name, model=wish.model, options=wish.options, on_progress=on_progress,
+        request = TranscriptionRequest(
+            path=path, name=job.name, model=asked.model, options=asked.options, on_progress=on_progress,
             priority=_PRIORITY,
         )  # fmt: skip
-        while self._service.admission.full:  # noqa: ASYNC110 -- requests first; nobody tells when the queue has room
+        while self._service.admission.full:  # noqa: ASYNC110 -- requests go first; the queue has no event to wait for
             await asyncio.sleep(_BUSY_WAIT)
-        return await self._service.transcribe(f"job {job.client}", ask, timeout=0)
+        transcript = await self._service.transcribe(f"job {job.client}", request, timeout=0)
+        return await asyncio.to_thread(lambda: json_text(transcript.to_dict()))
 
     async def _fetch(self, url: str, path: Path) -> None:
-        gone = False
+        cancelled = False
+        fetching = asyncio.ensure_future(asyncio.to_thread(self._service.fetch_now, url, path, lambda: cancelled))
         try:
-            await asyncio.to_thread(self._service.fetch_now, url, path, lambda: gone)
+            await asyncio.shield(fetching)
         except asyncio.CancelledError:
-            gone = True
+            cancelled = True
+            fetching.add_done_callback(partial(_discard, path))
             raise
 
-    async def _tell(self) -> None:
-        async with self._news:
-            self._news.notify_all()
+    async def _announce(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
 
     async def _sweep(self) -> None:
-        while True:
-            await asyncio.to_thread(self.store.forget_before, time.time() - self._service.settings.job_ttl)
-            await asyncio.sleep(_SWEEP)
+        await asyncio.to_thread(self.store.forget_before, time.time() - self._service.settings.job_ttl)
+        await asyncio.sleep(_SWEEP)
 
     # -- webhooks ----------------------------------------------------------------------------------------------------
+
+    async def _notify_again(self) -> None:
+        """Notify the webhooks of jobs that an earlier server finished."""
+        for job in await asyncio.to_thread(self.store.to_notify):
+            self._notify(job)
 
     def _notify(self, job: StoredJob) -> None:
         task = asyncio.create_task(self._deliver(job))
         self._notices.add(task)
-        task.add_done_callback(self._notices.discard)
+        task.add_done_callback(self._delivered)
+
+    def _delivered(self, task: asyncio.Task[None]) -> None:
+        self._notices.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._supervisor.failed("webhooks", error)
 
     async def _deliver(self, job: StoredJob) -> None:
         secret = self._service.settings.webhook_secret
@@ -197,3 +227,10 @@ class JobRunner:
                 ):
                     break
         await asyncio.to_thread(self.store.set_notified, job.id)
+
+
+def _discard(path: Path, fetching: asyncio.Future[int]) -> None:
+    """Delete what was fetched for a job that no longer runs."""
+    if not fetching.cancelled():
+        fetching.exception()
+    path.unlink(missing_ok=True)

@@ -1,14 +1,12 @@
-"""Jobs on disk: a row in SQLite and, until it is done, the recording beside it.
+"""Jobs on disk: one row each in SQLite, and the recording beside it until the job is finished.
 
-A job is accepted when its recording and its row are on the disk; from then on no restart loses it.
+A job is accepted when its recording and its row are on the disk; no restart loses it after that.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import secrets
-import shutil
 import sqlite3
 import threading
 import time
@@ -16,16 +14,27 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
-from asrcli.errors import OutputError
+from asrcli.errors import DiskFullError, OutputError
+from asrcli.server.bounds import MAX_WAITING_JOBS
+from asrcli.server.errors import BusyError
+from asrcli.server.jobs.folder import (
+    adopt_recordings,
+    create_private,
+    lock_folder,
+    open_recordings,
+    remove_leftovers,
+    sync,
+)
 
 State = Literal["queued", "running", "done", "failed"]
 FINAL: frozenset[State] = frozenset({"done", "failed"})
 
-#: times that a job is begun; one that each time took the server with it is not tried for ever
+#: starts of a job; one that ends the server each time is given up
 _ATTEMPTS = 3
-
+#: SQLite's `application_id`, "asrc"
+_APPLICATION = 0x61737263
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
     id TEXT PRIMARY KEY, state TEXT NOT NULL, created REAL NOT NULL, finished REAL, client TEXT NOT NULL,
@@ -33,23 +42,27 @@ CREATE TABLE IF NOT EXISTS jobs (
     attempts INTEGER NOT NULL DEFAULT 0, result TEXT, error TEXT
 ) STRICT
 """
+_COLUMNS = (
+    "id, state, created, finished, client, name, url, fields, webhook, notified, attempts, error, "
+    "json_extract(result, '$.duration') AS duration"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class StoredJob:
-    """A row.
+    """One row, without its result.
 
     Attributes:
-        id: unguessable: who knows it may read the job.
+        id: unguessable; whoever has it may read the job.
         created, finished: Unix times.
-        client: who takes turns with others.
-        name: what the recording is called.
-        url: where the recording is to be fetched from; None: it was sent.
-        fields: the options, as the client sent them.
-        webhook: what is told of the end.
-        notified: whether it has been, or has been given up.
-        result: the transcript's JSON form, when it is done.
-        error: {"code", "message"}, when it has failed.
+        client: for scheduling between clients.
+        name: of the recording.
+        url: address of the recording; None: it was uploaded.
+        fields: the options as the client sent them.
+        webhook: address to notify when the job is finished.
+        notified: whether the webhook was notified, or given up.
+        error: {"code", "message"} of a failed job.
+        duration: seconds of audio of a job that is done.
     """
 
     id: str
@@ -63,189 +76,214 @@ class StoredJob:
     webhook: str | None
     notified: bool
     attempts: int
-    result: Mapping[str, Any] | None
     error: Mapping[str, Any] | None
+    duration: float | None
 
 
 class JobStore:
-    """Thread-safe. One process at a time: the folder is locked while it is open."""
+    """Thread-safe. The folder is locked against other processes while the store is open."""
 
     def __init__(self, folder: Path) -> None:
-        """Open the folder, made if need be, and take up what was left there.
+        """Open the data folder, create it if needed, and requeue interrupted jobs.
 
         Raises:
-            OutputError: it cannot be written, or another server keeps its jobs there.
+            OutputError: the folder cannot be written, another server uses it, or its database is damaged or not ours.
+            DiskFullError: no space left.
         """
-        self._folder = folder
+        self._path = folder / "jobs.sqlite3"
         self._lock = threading.Lock()
         try:
-            self.recordings.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._held = _hold(folder)
-            self._database = sqlite3.connect(folder / "jobs.sqlite3", check_same_thread=False, isolation_level=None)
-        except (OSError, sqlite3.Error) as error:
-            raise OutputError(f"Jobs cannot be kept in {folder}: {error}.", "Choose another --data-dir.") from error
-        self._database.row_factory = sqlite3.Row
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._held = lock_folder(folder)
+        except OSError as error:
+            raise OutputError(f"Cannot keep jobs in {folder}: {error}.", "Choose another --data-dir.") from error
+        try:
+            self.recordings = open_recordings(folder)
+            create_private(self._path)
+            self._database = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
+            self._database.row_factory = sqlite3.Row
+            with _database_errors(self._path):
+                self._prepare()
+            self._path.chmod(0o600)
+            wanted = self._recover()
+            adopt_recordings(folder, self.recordings, wanted)
+            remove_leftovers(self.recordings, wanted)
+        except BaseException as error:
+            self.close()
+            if isinstance(error, OSError | sqlite3.Error):
+                raise OutputError(f"Cannot keep jobs in {folder}: {error}.", "Choose another --data-dir.") from error
+            raise
+
+    def _prepare(self) -> None:
+        (application,) = self._database.execute("PRAGMA application_id").fetchone()
+        tables = {row["name"] for row in self._database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if application != _APPLICATION and (application or tables - {"jobs"}):
+            raise OutputError(f"{self._path} is the database of another program.", "Choose another --data-dir.")
+        if tables:
+            self._database.execute(f"SELECT {_COLUMNS} FROM jobs LIMIT 1")  # noqa: S608 -- fails if it is not ours
         self._database.execute("PRAGMA journal_mode=WAL")
         self._database.execute("PRAGMA synchronous=FULL")
         self._database.execute(_SCHEMA)
-        self._recover()
+        self._database.execute(f"PRAGMA application_id={_APPLICATION}")
 
-    @property
-    def recordings(self) -> Path:
-        """The folder of the recordings that are still needed; uploads grow here, so that none is copied."""
-        return self._folder / "recordings"
-
-    def recording(self, job_id: str) -> Path:
-        """Where a job's recording lies."""
-        return self.recordings / job_id
-
-    def _recover(self) -> None:
-        with self._writing() as database:
+    def _recover(self) -> set[str]:
+        """Requeue interrupted jobs; ids of all that are queued."""
+        lost = json.dumps({"code": "interrupted", "message": "The server ended each time while it ran this job."})
+        with self._transaction() as database:
             database.execute("UPDATE jobs SET state = 'queued' WHERE state = 'running'")
-            lost = json.dumps({"code": "interrupted", "message": "The server ended each time it worked on this."})
             database.execute(
                 "UPDATE jobs SET state = 'failed', finished = ?, error = ? WHERE state = 'queued' AND attempts >= ?",
                 (time.time(), lost, _ATTEMPTS),
             )
-            wanted = {row["id"] for row in database.execute("SELECT id FROM jobs WHERE state = 'queued'")}
-        for path in self.recordings.iterdir():
-            if path.name not in wanted:  # an upload that was never accepted, or a job that is done
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            return {row["id"] for row in database.execute("SELECT id FROM jobs WHERE state = 'queued'")}
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, _database_errors(self._path):
             self._database.execute("BEGIN IMMEDIATE")
             try:
                 yield self._database
-            except BaseException:
-                self._database.execute("ROLLBACK")
-                raise
-            self._database.execute("COMMIT")
+                self._database.execute("COMMIT")
+            finally:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+
+    def _select(self, where: str, *values: object) -> list[sqlite3.Row]:
+        with self._lock, _database_errors(self._path):
+            return self._database.execute(f"SELECT {_COLUMNS} FROM jobs WHERE {where}", values).fetchall()  # noqa: S608 -- constants
+
+    def recording(self, job_id: str) -> Path:
+        """Path of a job's recording."""
+        return self.recordings / job_id
 
     def add(
         self, *, client: str, name: str, fields: Mapping[str, str], upload: Path | None, url: str | None,
         webhook: str | None,
     ) -> StoredJob:  # fmt: skip
-        """Accept a job. Its recording is taken over from `upload`, which must lie in `recordings`."""
+        """Accept a job. `upload`, which must be in `recordings`, becomes its recording.
+
+        Raises:
+            BusyError: too many jobs are waiting.
+            DiskFullError, OutputError: the job cannot be written.
+        """
         job_id = f"job_{secrets.token_hex(16)}"
         if upload is not None:
-            _to_disk(upload)
+            sync(upload)
             upload.rename(self.recording(job_id))
-            _to_disk(self.recordings)
-        with self._writing() as database:
-            database.execute(
-                "INSERT INTO jobs (id, state, created, client, name, url, fields, webhook)"
-                " VALUES (?, 'queued', ?, ?, ?, ?, ?, ?)",
-                (job_id, time.time(), client, name, url, json.dumps(dict(fields)), webhook),
-            )
+            sync(self.recordings)
+        try:
+            with self._transaction() as database:
+                _refuse_if_full(database)
+                database.execute(
+                    "INSERT INTO jobs (id, state, created, client, name, url, fields, webhook)"
+                    " VALUES (?, 'queued', ?, ?, ?, ?, ?, ?)",
+                    (job_id, time.time(), client, name, url, json.dumps(dict(fields)), webhook),
+                )
+        except BaseException:
+            self.recording(job_id).unlink(missing_ok=True)
+            raise
         return self.get(job_id)
 
     def get(self, job_id: str) -> StoredJob:
         """The job.
 
         Raises:
-            KeyError: there is none.
+            KeyError: there is no such job.
         """
-        with self._lock:
-            row = self._database.execute("SELECT * FROM jobs WHERE id = ?", (job_id,)).fetchone()
-        if row is None:
+        rows = self._select("id = ?", job_id)
+        if not rows:
             raise KeyError(job_id)
-        return _job(row)
+        return _job(rows[0])
+
+    def result(self, job_id: str) -> str | None:
+        """The transcript of a job that is done, as JSON text."""
+        with self._lock, _database_errors(self._path):
+            row = self._database.execute("SELECT result FROM jobs WHERE id = ?", (job_id,)).fetchone()
+        return None if row is None else row["result"]
 
     def next(self, busy: list[str]) -> StoredJob | None:
-        """The job whose turn it is, now running: the oldest of the client that has fewest at work.
+        """Start the oldest queued job of the client with the fewest running jobs.
 
         Args:
-            busy: the clients of the jobs at work.
+            busy: the clients of the running jobs, one entry a job.
         """
-        with self._writing() as database:
+        with self._transaction() as database:
             rows = database.execute("SELECT id, client FROM jobs WHERE state = 'queued' ORDER BY created").fetchall()
             if not rows:
                 return None
             chosen = min(rows, key=lambda row: busy.count(row["client"]))["id"]
             database.execute("UPDATE jobs SET state = 'running', attempts = attempts + 1 WHERE id = ?", (chosen,))
-        return self.get(chosen)
+            row = database.execute(f"SELECT {_COLUMNS} FROM jobs WHERE id = ?", (chosen,)).fetchone()  # noqa: S608
+        return _job(row)
 
     def put_back(self, job_id: str) -> None:
-        """The server ends: the job is begun anew by the next one, and this attempt does not count."""
-        with self._writing() as database:
+        """Requeue a running job because the server ends; the attempt is not counted."""
+        with self._transaction() as database:
             database.execute(
                 "UPDATE jobs SET state = 'queued', attempts = attempts - 1 WHERE id = ? AND state = 'running'",
                 (job_id,),
             )
 
-    def finish(
-        self, job_id: str, *, result: Mapping[str, Any] | None = None, error: Mapping[str, Any] | None = None
-    ) -> None:
-        """The job has come to its end; its recording goes."""
+    def finish(self, job_id: str, *, result: str | None = None, error: Mapping[str, Any] | None = None) -> None:
+        """Store a job's result (JSON text) or error, and delete its recording. Does nothing if the job was deleted."""
         state: State = "done" if error is None else "failed"
-        with self._writing() as database:
+        with self._transaction() as database:
             database.execute(
                 "UPDATE jobs SET state = ?, finished = ?, result = ?, error = ? WHERE id = ?",
-                (state, time.time(), _text(result), _text(error), job_id),
+                (state, time.time(), result, None if error is None else json.dumps(error), job_id),
             )
         self.recording(job_id).unlink(missing_ok=True)
 
     def to_notify(self) -> list[StoredJob]:
-        """Finished jobs whose webhook has not been told."""
-        with self._lock:
-            rows = self._database.execute(
-                "SELECT * FROM jobs WHERE finished IS NOT NULL AND webhook IS NOT NULL AND NOT notified"
-            ).fetchall()
-        return [_job(row) for row in rows]
+        """Finished jobs whose webhook was not notified."""
+        return [_job(row) for row in self._select("finished IS NOT NULL AND webhook IS NOT NULL AND NOT notified")]
 
     def set_notified(self, job_id: str) -> None:
-        """The webhook has been told, or given up."""
-        with self._writing() as database:
+        """The webhook was notified, or given up."""
+        with self._transaction() as database:
             database.execute("UPDATE jobs SET notified = 1 WHERE id = ?", (job_id,))
 
     def remove(self, job_id: str) -> None:
-        """Forget the job and all that belongs to it."""
-        with self._writing() as database:
+        """Delete the job and its recording."""
+        with self._transaction() as database:
             database.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
         self.recording(job_id).unlink(missing_ok=True)
 
     def forget_before(self, moment: float) -> None:
-        """Forget jobs that finished before a Unix time."""
-        with self._writing() as database:
+        """Delete jobs that finished before a Unix time."""
+        with self._transaction() as database:
             database.execute("DELETE FROM jobs WHERE finished < ?", (moment,))
 
     def close(self) -> None:
-        """Let another process have the folder."""
+        """Close the database and release the folder."""
         with self._lock:
-            self._database.close()
+            if hasattr(self, "_database"):  # else it was not opened
+                self._database.close()
             self._held.close()
 
 
-def _hold(folder: Path) -> IO[str]:
-    """The folder's lock; the kernel frees it when we end, however we end."""
-    import fcntl
-
-    lock = (folder / "lock").open("a")
+@contextmanager
+def _database_errors(path: Path) -> Iterator[None]:
+    """Map SQLite's errors to ours."""
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        lock.close()
-        raise OutputError(f"Another server keeps its jobs in {folder}.", "Choose another --data-dir.") from error
-    return lock
+        yield
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorname", "").startswith("SQLITE_FULL"):
+            raise DiskFullError(f"No space left for {path}.", "Free some space.") from error
+        raise OutputError(
+            f"The job database {path} cannot be used: {error}.", "Restore or remove it, or choose another --data-dir."
+        ) from error
 
 
-def _to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _text(value: Mapping[str, Any] | None) -> str | None:
-    return None if value is None else json.dumps(value, ensure_ascii=False)
+def _refuse_if_full(database: sqlite3.Connection) -> None:
+    (waiting,) = database.execute("SELECT count(*) FROM jobs WHERE state = 'queued'").fetchone()
+    if waiting >= MAX_WAITING_JOBS:
+        raise BusyError("Too many jobs are waiting.", "Try again later.", retry_after=60)
 
 
 def _job(row: sqlite3.Row) -> StoredJob:
     values = dict(row)
-    for name in ("fields", "result", "error"):
+    for name in ("fields", "error"):
         values[name] = None if values[name] is None else json.loads(values[name])
     values["notified"] = bool(values["notified"])
     return StoredJob(**values)

@@ -14,7 +14,7 @@ from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.types import Hypothesis
 from asrcli.options import RecognitionOptions, TranscribeOptions
 from asrcli.server.errors import BusyError
-from asrcli.server.http.metrics import Metrics
+from asrcli.server.http.monitoring import Metrics
 from asrcli.server.live.decode_scheduler import DecodeScheduler, Slot
 from asrcli.server.live.partial_decoding import Follower, Recognise, RepeatedDecoder
 from asrcli.server.live.session import LiveOptions, LiveSession, Revise

@@ -26,7 +26,7 @@ from asrcli.pipeline import CancelledError, Resources, SpeakerTracker
 from asrcli.server.errors import ForbiddenError, TooLargeError
 from asrcli.server.http.admission import Admission
 from asrcli.server.http.fetch import Guard, check_url, fetch
-from asrcli.server.http.metrics import Metrics
+from asrcli.server.http.monitoring import Metrics
 from asrcli.server.http.uploads import Upload, Workspace, shown_name
 from asrcli.server.recognition.companions import open_companions
 from asrcli.server.recognition.model_pool import ModelPool

@@ -23,8 +23,8 @@ from asrcli.server.recognition.replies import letter_speakers, running_text, sep
 from asrcli.server.recognition.transcription import TranscriptionRequest, TranscriptionService, while_connected
 from asrcli.transcript import Segment, Transcript
 
-#: seconds of silence after which a comment says that we are still at it: proxies close idle answers
-_KEEP_ALIVE = 15.0
+#: a comment is sent after this many seconds without an event: proxies close idle answers
+KEEP_ALIVE, COMMENT = 15.0, ": keep-alive\n\n"
 #: OpenAI counts audio as ten tokens a second
 _TOKENS_PER_SECOND = 10
 
@@ -75,7 +75,7 @@ class TranscriptionStream:
         """The segments as they stand; None where there has been nothing to tell for a while."""
         while True:
             try:
-                segment = await asyncio.wait_for(self._news.get(), _KEEP_ALIVE)
+                segment = await asyncio.wait_for(self._news.get(), KEEP_ALIVE)
             except TimeoutError:
                 yield None
                 continue
@@ -138,7 +138,7 @@ async def _events(telling: TranscriptionStream, fields: Fields) -> AsyncIterator
     text = ""
     async for segment in telling.segments():
         if segment is None:
-            yield ": still at it\n\n"
+            yield COMMENT
             continue
         delta = separator(text, segment.text) + segment.text
         text += delta

@@ -1,0 +1,49 @@
+"""JSON that is read and written beside the event loop.
+
+The `json` module's C code holds the interpreter lock for as long as one document takes, in whatever thread it runs.
+Small documents are read and written at once; large ones piece by piece, or not at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from starlette.responses import Response
+
+#: characters of a document that may be read on the event loop, about a millisecond
+_AT_ONCE = 64 << 10
+#: segments of a transcript that are written at once
+_FEW = 200
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
+def json_text(body: dict[str, Any]) -> str:
+    """A document as JSON. Call it in a thread: a long transcript takes seconds, but lets other threads run."""
+    if any(isinstance(value, list) and len(value) > _FEW for value in body.values()):
+        return "".join(_ENCODER.iterencode(body))
+    return _ENCODER.encode(body)
+
+
+async def json_response(body: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """An answer in JSON, written in a thread."""
+    return await asyncio.to_thread(
+        lambda: Response(json_text(body).encode("utf-8", "replace"), status, headers, "application/json")
+    )
+
+
+async def read_object(frame: str, limit: int) -> dict[str, Any] | None:
+    """The JSON object in a text; None if it holds none, or has more than `limit` characters."""
+    if len(frame) > limit:
+        return None
+    return _object(frame) if len(frame) <= _AT_ONCE else await asyncio.to_thread(_object, frame)
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return body if isinstance(body, dict) else None

@@ -1,0 +1,102 @@
+"""The data folder of jobs: its lock, its database file and the recordings of unfinished jobs.
+
+`--data-dir` may name a folder that holds other files. Recordings are kept in a subfolder that this module created and
+marked, and only files with names that this module gives are ever deleted.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from asrcli.errors import OutputError
+
+_MARKER = ".asrcli-recordings"
+_NOTE = "asrcli keeps the recordings of unfinished jobs in this folder and deletes them when the jobs are finished.\n"
+_RECORDING = re.compile(r"job_[0-9a-f]{32}")
+#: names of `Workspace` folders and of the files in them
+_UPLOAD = re.compile(r"request-[a-z0-9_]{8}")
+_PART = re.compile(r"[0-9]+")
+
+
+def open_recordings(folder: Path) -> Path:
+    """Create or reopen the subfolder for recordings.
+
+    Raises:
+        OutputError: the subfolder exists and was not created by asrcli.
+    """
+    recordings = folder / "asrcli-recordings"
+    recordings.mkdir(parents=True, exist_ok=True, mode=0o700)
+    marker = recordings / _MARKER
+    if not marker.is_file():
+        if any(recordings.iterdir()):
+            raise OutputError(f"{recordings} was not created by asrcli.", "Choose another --data-dir.")
+        marker.write_text(_NOTE)
+    return recordings
+
+
+def remove_leftovers(recordings: Path, wanted: set[str]) -> None:
+    """Delete recordings of finished jobs and uploads that were never accepted.
+
+    Args:
+        recordings: from `open_recordings`.
+        wanted: ids of the jobs whose recordings are still needed.
+    """
+    for entry in recordings.iterdir():
+        if entry.is_symlink():
+            continue
+        if _RECORDING.fullmatch(entry.name) and entry.is_file():
+            if entry.name not in wanted:
+                entry.unlink()
+        elif _UPLOAD.fullmatch(entry.name) and entry.is_dir():
+            _remove_upload(entry)
+
+
+def _remove_upload(folder: Path) -> None:
+    for file in folder.iterdir():
+        if _PART.fullmatch(file.name) and file.is_file() and not file.is_symlink():
+            file.unlink()
+    with suppress(OSError):  # other files are in it
+        folder.rmdir()
+
+
+def adopt_recordings(folder: Path, recordings: Path, wanted: set[str]) -> None:
+    """Move recordings of unfinished jobs from `recordings/`, where earlier versions kept them."""
+    for job_id in wanted:
+        earlier = folder / "recordings" / job_id
+        if _RECORDING.fullmatch(job_id) and earlier.is_file() and not (recordings / job_id).exists():
+            earlier.rename(recordings / job_id)
+
+
+def lock_folder(folder: Path) -> IO[str]:
+    """Lock the folder; the kernel releases the lock when the process ends.
+
+    Raises:
+        OutputError: another server holds the lock.
+    """
+    import fcntl
+
+    lock = (folder / "jobs.lock").open("a")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        lock.close()
+        raise OutputError(f"Another server keeps its jobs in {folder}.", "Choose another --data-dir.") from error
+    return lock
+
+
+def create_private(path: Path) -> None:
+    """Create the file, readable by its owner only, unless it exists."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+
+
+def sync(path: Path) -> None:
+    """Write a file's data or a folder's entries to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

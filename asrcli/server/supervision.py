@@ -1,0 +1,78 @@
+"""Background tasks: a failure is logged, counted and shown by `/health`, and the task is restarted after a pause."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from asrcli.errors import AsrcliError
+
+if TYPE_CHECKING:
+    from asrcli.server.http.monitoring import Metrics
+
+_log = logging.getLogger("asrcli.server")
+
+#: seconds before the first restart, doubled for each further failure, and the longest pause
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
+
+
+class Supervisor:
+    """One a server, at `app.state.supervisor`; used on the event loop.
+
+    Attributes:
+        failing: names of what does not work at present, in the order of their failures.
+    """
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.failing: dict[str, None] = {}
+        self._metrics = metrics
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def repeat(self, name: str, step: Callable[[], Awaitable[None]]) -> None:
+        """Run `step` again and again; it waits for its next occasion itself."""
+
+        async def run() -> None:
+            while True:
+                await self.retry(name, step)
+
+        self._start(name, run())
+
+    def once(self, name: str, step: Callable[[], Awaitable[None]]) -> None:
+        """Run `step` until it succeeds."""
+        self._start(name, self.retry(name, step))
+
+    async def retry(self, name: str, step: Callable[[], Awaitable[None]]) -> None:
+        """Run `step`, after each failure again after a growing pause, until it succeeds."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                await step()
+            except Exception as error:  # noqa: BLE001 -- a background task survives all of them
+                self.failed(name, error)
+            else:
+                self.failing.pop(name, None)
+                return
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def failed(self, name: str, error: BaseException) -> None:
+        """Log and count a failure. The traceback is left out where the cause is the machine's and was named."""
+        expected = isinstance(error, AsrcliError)
+        _log.error("%s failed: %s", name, error, exc_info=None if expected else error)
+        self._metrics.background_failures.labels(name).inc()
+        self.failing[name] = None
+
+    def _start(self, name: str, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        task.set_name(name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Cancel all tasks and wait for their ends."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,275 @@
+"""Jobs and background tasks when something fails: other files are kept, jobs go on, and `/health` shows the failure."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sqlite3
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from asrcli.errors import OutputError
+from asrcli.server.bounds import MAX_WAITING_JOBS
+from asrcli.server.errors import BusyError
+from asrcli.server.http.monitoring import Metrics
+from asrcli.server.jobs.store import JobStore
+from asrcli.server.supervision import Supervisor
+
+
+def submit(client, audio, **fields):
+    with audio.open("rb") as file:
+        return client.post("/v1/jobs", files={"file": (audio.name, file)}, data=fields)
+
+
+def wait_for(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "the condition did not become true"
+        time.sleep(0.05)
+    return found
+
+
+def job(client, job_id):
+    return client.get(f"/v1/jobs/{job_id}").json()
+
+
+def wait_for_end(client, job_id):
+    return wait_for(lambda: job(client, job_id)["state"] in {"done", "failed"} and job(client, job_id))
+
+
+def write(path, text="mine"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def add(store, **changes):
+    row = {"client": "a", "name": "n", "fields": {}, "upload": None, "url": "http://x", "webhook": None}
+    return store.add(**row | changes)
+
+
+# -- the data folder -------------------------------------------------------------------------------------------------
+
+
+def test_files_of_others_in_the_data_folder_are_kept(serving, cities, tmp_path):
+    own = JobStore(tmp_path)  # so that the folder exists with its marker
+    own.close()
+    mine = [
+        write(tmp_path / "recordings" / "interview.wav"),
+        write(tmp_path / "recordings" / "2024" / "1"),
+        write(tmp_path / "recordings" / ("job_" + 32 * "a")),
+        write(tmp_path / "lock"),
+        write(tmp_path / "talk.mp3"),
+        write(tmp_path / "asrcli-recordings" / "interview.wav"),
+        write(tmp_path / "asrcli-recordings" / "job_1"),
+        write(tmp_path / "asrcli-recordings" / "request-abcdefgh" / "notes.txt"),
+        write(tmp_path / "asrcli-recordings" / "folder" / "1"),
+    ]
+    (tmp_path / "asrcli-recordings" / ("job_" + 32 * "b")).symlink_to(mine[0])
+    (tmp_path / "asrcli-recordings" / "request-linked00").symlink_to(mine[1].parent)
+    for _ in range(2):
+        with serving(data_dir=tmp_path) as server, server.client() as client:
+            assert wait_for_end(client, submit(client, cities).json()["id"])["state"] == "done"
+        assert [path.read_text() for path in mine] == ["mine"] * len(mine)
+
+
+def test_leftovers_of_a_killed_server_are_deleted(tmp_path):
+    store = JobStore(tmp_path)
+    upload = write(store.recordings / "request-a1b2c3d4" / "1")
+    lost = write(store.recordings / ("job_" + 32 * "0"))
+    store.close()
+    JobStore(tmp_path).close()
+    assert not upload.parent.exists()
+    assert not lost.exists()
+
+
+def test_a_folder_of_our_name_that_another_program_made_is_refused(tmp_path):
+    mine = write(tmp_path / "asrcli-recordings" / "1.wav")
+    with pytest.raises(OutputError, match="was not created by asrcli"):
+        JobStore(tmp_path)
+    assert mine.read_text() == "mine"
+    assert not (tmp_path / "jobs.sqlite3").exists()
+
+
+def test_recordings_of_an_earlier_version_are_taken_over(tmp_path):
+    store = JobStore(tmp_path)
+    waiting = add(store).id
+    store.close()
+    earlier = write(tmp_path / "recordings" / waiting, "sound")
+    other = write(tmp_path / "recordings" / "other.wav")
+    store = JobStore(tmp_path)
+    assert store.recording(waiting).read_text() == "sound"
+    assert not earlier.exists()
+    assert other.exists()
+    store.close()
+
+
+def test_the_folder_is_private(tmp_path):
+    store = JobStore(tmp_path / "data")
+    add(store)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "data").iterdir()}
+    store.close()
+    assert {modes[name] for name in modes if name.startswith("jobs.sqlite3")} == {0o600}
+    assert modes["asrcli-recordings"] == 0o700
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+
+
+def _another_programs_database(folder):
+    database = sqlite3.connect(folder / "jobs.sqlite3")
+    database.execute("CREATE TABLE orders (id INTEGER)")
+    database.commit()
+    database.close()
+
+
+def _another_table_of_the_same_name(folder):
+    database = sqlite3.connect(folder / "jobs.sqlite3")
+    database.execute("CREATE TABLE jobs (id INTEGER, salary REAL)")
+    database.commit()
+    database.close()
+
+
+BROKEN = {
+    "damaged database": lambda folder: (folder / "jobs.sqlite3").write_bytes(b"no database " * 1000),
+    "another program's database": _another_programs_database,
+    "another program's table": _another_table_of_the_same_name,
+    "database is a folder": lambda folder: (folder / "jobs.sqlite3").mkdir(),
+    "lock is a folder": lambda folder: (folder / "jobs.lock").mkdir(),
+    "recordings is a file": lambda folder: (folder / "asrcli-recordings").write_text("mine"),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_a_data_folder_that_cannot_be_used_turns_jobs_off(serving, cities, tmp_path, caplog, fault):
+    BROKEN[fault](tmp_path)
+    before = {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")}
+    with serving(data_dir=tmp_path) as server, server.client() as client:
+        assert client.get("/health").json() == {"status": "degraded", "failing": ["jobs"]}
+        assert client.get("/health/ready").status_code == 200
+        refused = submit(client, cities)
+        assert refused.status_code == 503
+        assert str(tmp_path) not in refused.text
+        with cities.open("rb") as file:
+            assert client.post("/v1/audio/transcriptions", files={"file": file}).status_code == 200
+        assert "asrcli_background_failing 1.0" in client.get("/metrics").text
+    assert str(tmp_path) in caplog.text, "the log names the path"
+    for path, content in before.items():
+        assert content is False or path.read_bytes() == content
+
+
+def test_jobs_are_taken_once_the_folder_can_be_used(serving, cities, tmp_path):
+    store = JobStore(tmp_path)
+    with serving(data_dir=tmp_path) as server, server.client() as client:
+        assert submit(client, cities).status_code == 503
+        store.close()
+        wait_for(lambda: client.get("/health").json() == {"status": "ok"})
+        assert wait_for_end(client, submit(client, cities).json()["id"])["state"] == "done"
+
+
+# -- running ---------------------------------------------------------------------------------------------------------
+
+
+def test_jobs_go_on_when_running_jobs_are_deleted(serving, cities, long_cities):
+    with serving(num_threads=2) as server, server.client() as client:
+        for _ in range(3):
+            doomed = [submit(client, long_cities).json()["id"] for _ in range(3)]
+            wait_for(lambda ids=doomed: any(job(client, each)["state"] == "running" for each in ids))
+            with ThreadPoolExecutor(6) as threads:
+                codes = list(threads.map(lambda each: client.delete(f"/v1/jobs/{each}").status_code, doomed * 2))
+            assert set(codes) <= {204, 404}
+            assert codes.count(204) >= 3
+        assert wait_for_end(client, submit(client, cities).json()["id"])["state"] == "done"
+        assert client.get("/health").json() == {"status": "ok"}
+        runner = server.app.state.jobs
+        assert [path for path in runner.store.recordings.iterdir() if path.name.startswith("job_")] == []
+
+
+def test_jobs_go_on_after_a_full_disk(serving, cities):
+    with serving() as server, server.client() as client:
+        store = server.app.state.jobs.store
+        accepted = submit(client, cities).json()["id"]
+        (pages,) = store._database.execute("PRAGMA page_count").fetchone()
+        store._database.execute(f"PRAGMA max_page_count={pages}")  # SQLite reports a full disk from here on
+        refused = wait_for(lambda: (answer := submit(client, cities, prompt="x" * 9999)).status_code != 202 and answer)
+        assert refused.status_code == 507
+        assert str(store.recordings) not in refused.text
+        wait_for(lambda: "job store" in client.get("/health").json().get("failing", ()) or _done(client, accepted))
+        store._database.execute("PRAGMA max_page_count=1000000")
+        assert wait_for_end(client, accepted)["state"] == "done"
+        assert wait_for_end(client, submit(client, cities).json()["id"])["state"] == "done"
+        wait_for(lambda: client.get("/health").json() == {"status": "ok"})
+        leftovers = [path for path in store.recordings.iterdir() if path.name.startswith("job_")]
+        assert leftovers == []
+
+
+def _done(client, job_id):
+    return job(client, job_id)["state"] == "done"
+
+
+def test_jobs_go_on_after_errors_of_the_database(serving, cities, caplog):
+    with serving() as server, server.client() as client:
+        store = server.app.state.jobs.store
+        store._database.execute("ALTER TABLE jobs RENAME TO hidden")
+        assert submit(client, cities).status_code == 500
+        server.app.state.jobs.accepted()  # nothing is there to be read
+        wait_for(lambda: "job runner" in client.get("/health").json().get("failing", ()))
+        store._database.execute("ALTER TABLE hidden RENAME TO jobs")
+        assert wait_for_end(client, submit(client, cities).json()["id"])["state"] == "done"
+        wait_for(lambda: client.get("/health").json() == {"status": "ok"})
+        assert 'asrcli_background_failures_total{task="job runner"}' in client.get("/metrics").text
+    assert "no such table" in caplog.text
+
+
+def test_waiting_jobs_are_bounded(tmp_path):
+    store = JobStore(tmp_path)
+    with store._transaction() as database:
+        database.executemany(
+            "INSERT INTO jobs (id, state, created, client, name, fields) VALUES (?, 'queued', 0, 'a', 'n', '{}')",
+            [(str(number),) for number in range(MAX_WAITING_JOBS)],
+        )
+    upload = write(store.recordings / "1")
+    with pytest.raises(BusyError):
+        add(store, upload=upload, url=None)
+    assert [path.name for path in store.recordings.iterdir()] == [".asrcli-recordings"]
+    store.close()
+
+
+# -- supervision -----------------------------------------------------------------------------------------------------
+
+
+def test_a_failing_task_is_logged_with_its_traceback_and_restarted(caplog):
+    async def run():
+        metrics = Metrics()
+        supervisor = Supervisor(metrics)
+        calls, restarted = [], asyncio.Event()
+
+        async def step():
+            calls.append(list(supervisor.failing))
+            if len(calls) == 1:
+                raise KeyError("a fault of ours")
+            if len(calls) > 2:
+                restarted.set()
+                await asyncio.Event().wait()
+
+        supervisor.repeat("work", step)
+        await asyncio.wait_for(restarted.wait(), 30)
+        await supervisor.close()
+        return calls, metrics.render().decode()
+
+    with caplog.at_level(logging.ERROR):
+        calls, metrics = asyncio.run(run())
+    assert calls == [[], ["work"], []]
+    assert 'asrcli_background_failures_total{task="work"} 1.0' in metrics
+    assert "KeyError" in caplog.text
+    assert "Traceback" in caplog.text
+
+
+def test_a_job_that_meets_an_error_of_ours_leaves_a_trace_in_the_log(serving, cities, caplog):
+    with serving() as server, server.client() as client:
+        server.app.state.service.transcribe = None  # calling it raises TypeError
+        found = wait_for_end(client, submit(client, cities).json()["id"])
+    assert found["error"]["code"] == "internal_error"
+    assert "TypeError" in caplog.text
+    assert json.dumps(found).find("NoneType") == -1
