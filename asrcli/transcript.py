@@ -6,9 +6,9 @@ ordered by start; words inside a segment are ordered and lie inside it. The JSON
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 SCHEMA = "asrcli/transcript/1"
 
@@ -57,7 +57,17 @@ class Word:
         )
 
 
-def join_words(words: tuple[Word, ...] | list[Word]) -> str:
+class SpacedText(Protocol):
+    """A word, with or without times."""
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def space_before(self) -> bool: ...
+
+
+def join_words(words: Iterable[SpacedText]) -> str:
     """The running text of words, spaces only where the language writes them."""
     return "".join((" " if i and w.space_before else "") + w.text for i, w in enumerate(words))
 

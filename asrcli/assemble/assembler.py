@@ -13,7 +13,7 @@ from asrcli.assemble.timing import time_words
 from asrcli.assemble.words import split_words
 from asrcli.audio.types import SAMPLE_RATE
 from asrcli.backends.types import Hypothesis
-from asrcli.script import is_spaceless
+from asrcli.script import joint
 from asrcli.transcript import Segment, Timing, Word, join_words
 from asrcli.vad.types import Chunk
 
@@ -83,7 +83,7 @@ class Assembler:
         if self._open and (labels != self._labels or words[0].start - self._open[-1].end >= _PAUSE):
             segments += self.finish()
         self._labels = labels
-        if self._open and is_spaceless(self._open[-1].text[-1]) and is_spaceless(words[0].text[0]):
+        if self._open and not joint(self._open[-1].text, words[0].text):
             words[0] = replace(words[0], space_before=False)
         self._open += words
         return segments + self._complete()
@@ -112,7 +112,7 @@ class Assembler:
             id=first,
             start=words[0].start,
             end=words[-1].end,
-            text=join_words(list(words)),
+            text=join_words(words),
             words=tuple(words),
             confidence=sum(confidences) / len(confidences) if confidences else None,
         )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from enum import IntEnum
 
-#: what may stand behind a full stop: closing quotes and brackets
-_CLOSERS = "\"'”’»›)]}」』）】》〉｣"
-_SENTENCE = frozenset(".!?…。！？．｡؟۔।॥։።")
-_CLAUSE = frozenset(",;:—–，、；：､،؛")
+from asrcli.script import CLAUSE_ENDS, CLOSERS, SENTENCE_ENDS
+
+#: what may follow a full stop
+_AFTER_MARKS = "".join(CLOSERS) + " "
 #: abbreviations (lower case, without their full stop) that a name follows
 _BEFORE_NAMES = re.compile(
     r"mr|mrs|ms|mx|dr|prof|rev|fr|sr|st|mt|ft|gen|col|capt|lt|sgt|maj|cmdr|adm|gov|sen|rep|pres|hon|messrs|mme|mlle"
@@ -33,13 +33,13 @@ class Ending(IntEnum):
 
 def ending(word: str, following: str) -> Ending:
     """How a word ends, given the next one ("" if there is none or it is not known yet)."""
-    bare = word.rstrip(_CLOSERS + " ")
+    bare = word.rstrip(_AFTER_MARKS)
     if not bare:
         return Ending.NONE
     last = bare[-1]
-    if last in _CLAUSE:
+    if last in CLAUSE_ENDS:
         return Ending.CLAUSE
-    if last not in _SENTENCE:
+    if last not in SENTENCE_ENDS:
         return Ending.NONE
     if last == "." and _is_abbreviation(bare, following):
         return Ending.NONE

@@ -19,6 +19,7 @@ from asrcli.script import (
     is_mark,
     is_opening,
     is_spaceless,
+    joint,
 )
 
 #: between sentences, what another voice begins with: "Ready? - Yes."
@@ -138,7 +139,7 @@ class _Splitter:
 
     def _append(self, text: str, *, spaced: bool) -> None:
         last = self._words[-1]
-        space = " " if spaced and not (is_spaceless(last.text[-1]) or is_spaceless(text[0])) else ""
+        space = joint(last.text, text) if spaced else ""
         self._words[-1] = UntimedWord(last.text + space + text, last.space_before)
 
     def _end_word(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from asrcli.distribution import pip_install
 from asrcli.errors import MissingExtraError
-from asrcli.text.subtitles.width import is_cjk
+from asrcli.script import is_cjk
 
 Unit = Literal["word", "char"]
 #: an alignment's step: what stands in the reference and in the hypothesis ("" for none)

@@ -8,8 +8,8 @@ from pathlib import PurePath
 
 from asrcli.formats.clock import short_clock
 from asrcli.options import CueOptions
+from asrcli.script import join
 from asrcli.text.subtitles.pieces import clean
-from asrcli.text.subtitles.width import is_cjk
 from asrcli.transcript import Segment, Transcript
 
 #: without speakers, a silence of this many seconds begins a new paragraph
@@ -47,11 +47,7 @@ def _paragraphs(segments: list[Segment]) -> list[list[Segment]]:
 
 
 def _flow(segments: list[Segment]) -> str:
-    text = ""
-    for segment in segments:
-        more = clean(segment.text)
-        text += ("" if not text or is_cjk(text[-1]) or is_cjk(more[0]) else " ") + more
-    return _escaped(text)
+    return _escaped(join(clean(segment.text) for segment in segments))
 
 
 def _escaped(text: str) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, groupby
 
+from asrcli.assemble.sentences import Ending, ending
 from asrcli.speakers.segment_merging import merge_segments
 from asrcli.transcript import Segment, Turn, Word, join_words
 
@@ -26,10 +27,6 @@ _PAUSE = 0.4
 _SHORTEST = 0.2
 #: so many words in a row, each outside a speaker's turns, cost more than to change to another speaker and back
 _REACH = round(2 * _INSIDE / _SHORTEST)
-
-_SENTENCE_ENDS = ".?!。？！…"
-_CLAUSE_ENDS = ",;:，；：、—"
-_CLOSING = "\"'”’»)]）】」』"
 
 
 def assign_speakers(segments: Sequence[Segment], turns: Sequence[Turn]) -> list[Segment]:
@@ -100,10 +97,10 @@ def _cheapest(words: Sequence[Word], turns: _TurnIndex) -> list[str]:
 
 def _fee(before: Word, word: Word) -> float:
     """What a change of speakers between two words costs."""
-    text = before.text.rstrip(_CLOSING)
-    if text.endswith(tuple(_SENTENCE_ENDS)):
+    end = ending(before.text, word.text)
+    if end is Ending.SENTENCE:
         return _FREE
-    if text.endswith(tuple(_CLAUSE_ENDS)) or word.start - before.end >= _PAUSE:
+    if end is Ending.CLAUSE or word.start - before.end >= _PAUSE:
         return _AT_PAUSE
     return _INSIDE
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from asrcli.script import joint
 from asrcli.transcript import Segment
 
 SHORT = 10.0
@@ -39,12 +40,13 @@ def _fits(one: Segment, next_one: Segment) -> bool:
 
 
 def _join(one: Segment, other: Segment) -> Segment:
-    spaced = other.words[0].space_before if other.words else True
+    space = joint(one.text, other.text)
+    words = other.words and (replace(other.words[0], space_before=bool(space)), *other.words[1:])
     return replace(
         one,
         end=max(one.end, other.end),
-        text=f"{one.text}{' ' if spaced and one.text and other.text else ''}{other.text}",
-        words=one.words + other.words,
+        text=one.text + space + other.text,
+        words=one.words + words,
         confidence=_mean_confidence(one, other),
         emotion=one.emotion if one.emotion == other.emotion else None,
         event=one.event if one.event == other.event else None,

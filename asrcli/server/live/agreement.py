@@ -9,6 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from asrcli.assemble.words import UntimedWord, split_words
+from asrcli.options import TextOptions
+from asrcli.text.steps.fillers import drop_sounds
+from asrcli.text.steps.strip_punctuation import bare_text
+from asrcli.transcript import join_words
 
 
 class StablePrefix:
@@ -38,17 +42,25 @@ class StablePrefix:
         agreed = max(min(_common(self._last, words), len(words) - 1), len(split_words(settled)))
         self._stable += words[len(self._stable) : agreed]
         self._last = words
-        return join(self._stable), join([*self._stable, *words[len(self._stable) :]])
+        return join_words(self._stable), join_words([*self._stable, *words[len(self._stable) :]])
 
     def rest(self, text: str) -> str:
         """What the sentence's final text says beyond the stable part, to be appended to it."""
         words = split_words(text)[len(self._stable) :]
-        return (" " if self._stable and words and words[0].space_before else "") + join(words)
+        return (" " if self._stable and words and words[0].space_before else "") + join_words(words)
 
 
-def join(words: Sequence[UntimedWord]) -> str:
-    """The running text."""
-    return "".join((" " if i and word.space_before else "") + word.text for i, word in enumerate(words))
+def shown(text: str, wanted: TextOptions, language: str | None) -> str:
+    """The text of an unfinished sentence after the text steps that work word by word, so that shown words stay.
+
+    Args:
+        text: hypothesis of the sentence so far.
+        wanted: the text options of the session.
+        language: the language the client asked for.
+    """
+    if wanted.drop_fillers:
+        text = drop_sounds(text, language)
+    return bare_text(text) if wanted.strip_marks else text
 
 
 def _common(one: Sequence[UntimedWord], two: Sequence[UntimedWord]) -> int:

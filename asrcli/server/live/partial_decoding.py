@@ -12,6 +12,7 @@ import numpy as np
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.types import Hypothesis
 from asrcli.options import RecognitionOptions
+from asrcli.script import join
 from asrcli.server.live.decode_scheduler import Priority, Slot
 from asrcli.server.live.endpoint import Sentence, part_of
 from asrcli.vad.types import LEVEL_HOP, Chunk
@@ -147,10 +148,10 @@ class RepeatedDecoder:
     async def _words(self, hearing: asyncio.Future[Hypothesis]) -> Words:
         # Shielded: whether it goes on when the sentence has ended is for `end` to say.
         hypothesis = await asyncio.shield(hearing)
-        text = " ".join([*self._texts, hypothesis.text])
+        text = join([*self._texts, hypothesis.text])
         if self._stands:
             self._settle(hypothesis)
-        return Words(text, " ".join(self._texts))
+        return Words(text, join(self._texts))
 
     def _settle(self, hypothesis: Hypothesis) -> None:
         self._settled.append((self._chunk, hypothesis))

@@ -19,10 +19,9 @@ from asrcli.assemble import Assembler
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.options import RecognitionOptions, TextOptions
 from asrcli.server.errors import TooLargeError
-from asrcli.server.live.agreement import StablePrefix
+from asrcli.server.live.agreement import StablePrefix, shown
 from asrcli.server.live.decode_scheduler import Priority
 from asrcli.server.live.endpoint import Endpointer, EndpointOptions, Reason, Sentence
-from asrcli.server.live.joining import shown
 from asrcli.server.live.noise_gate import NoiseGate
 from asrcli.server.live.partial_decoding import Follower, Piece, Words
 from asrcli.server.live.pcm import PcmDecoder

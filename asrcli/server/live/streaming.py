@@ -15,6 +15,7 @@ from asrcli.backends.sherpa.streaming_types import StreamRequest, StreamUpdate
 from asrcli.backends.types import Hypothesis
 from asrcli.errors import AsrcliError, StreamLostError
 from asrcli.options import RecognitionOptions
+from asrcli.script import join
 from asrcli.server.live.decode_scheduler import Priority
 from asrcli.server.live.endpoint import Sentence
 from asrcli.server.live.partial_decoding import Follower, Piece, Words
@@ -90,4 +91,4 @@ class Streaming:
         update = await self._say(fresh, StreamRequest(self._name, action))
         self._played = max(self._played, sentence.chunk.end)
         self._ended += [segment.text for segment in update.ended]
-        return " ".join(filter(None, [*self._ended, update.current.text]))
+        return join([*self._ended, update.current.text])

@@ -6,23 +6,13 @@ import string
 from collections.abc import Iterable
 from dataclasses import replace
 
-from asrcli.text.subtitles.width import is_cjk
+from asrcli.script import join
 from asrcli.transcript import Segment, Transcript
-
-
-def separator(before: str, after: str) -> str:
-    """What stands between two sentences: nothing where either side is written without spaces."""
-    if not before or not after or is_cjk(before[-1]) or is_cjk(after[0]):
-        return ""
-    return " "
 
 
 def running_text(segments: Iterable[Segment]) -> str:
     """All segments as one paragraph."""
-    text = ""
-    for segment in segments:
-        text += separator(text, segment.text) + segment.text
-    return text
+    return join(segment.text for segment in segments)
 
 
 def letter_speakers(transcript: Transcript) -> Transcript:

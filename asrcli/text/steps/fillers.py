@@ -14,9 +14,9 @@ from typing import Any
 
 from asrcli.assemble.sentences import Ending, ending
 from asrcli.assemble.words import split_words
+from asrcli.script import CLAUSE_ENDS, CLOSERS, is_cjk
 from asrcli.text.steps.strip_punctuation import edges
 from asrcli.text.steps.word_edits import with_words
-from asrcli.text.subtitles.width import is_cjk
 from asrcli.transcript import Segment, Transcript, Word, join_words
 
 #: key of what was left out in `Transcript.notes`
@@ -56,8 +56,6 @@ _BY_LANGUAGE: Mapping[str, _Sounds] = {
     "ja": _sounds(rf"{_ANY}|えー+|えー*っ?ー*とー*|ええっ?とー*|うーんー*|んー+|あのー+|そのー+", "まあ", "あの|その"),
     "ko": _sounds(rf"{_ANY}|으?음+", "어+"),
 }
-#: what closes a quotation or a bracket
-_CLOSERS = "\"'”’»›)]}」』）】》〉"
 #: words that begin like a filler
 _NO_FILLERS = frozenset({"呃逆"})
 
@@ -79,7 +77,7 @@ def drop_sounds(text: str, language: str | None) -> str:
     """A running text, its words' times not known, without what is never a word."""
     sounds = _of(language or "")
     kept = [word for word in split_words(text) if not sounds.always.fullmatch(_core(word.text))]
-    return "".join((" " if index and word.space_before else "") + word.text for index, word in enumerate(kept))
+    return join_words(kept)
 
 
 def _of(language: str) -> _Sounds:
@@ -103,7 +101,7 @@ def _cleared(segment: Segment, language: str, notes: list[dict[str, Any]]) -> Se
             continue
         dropped = words[at : at + length]
         notes.append({"start": round(dropped[0].start, 3), "end": round(dropped[-1].end, 3),
-                      "was": edges(join_words(list(dropped)))[1]})  # fmt: skip
+                      "was": edges(join_words(dropped))[1]})  # fmt: skip
         at += length
         words = _mended(out, dropped, words, at)
     if len(out) == len(segment.words):
@@ -128,7 +126,7 @@ def _filler_at(words: Sequence[Word], at: int, sounds: _Sounds, *, gone: bool) -
         window = words[at : at + length]
         if not _is_one(window):
             continue
-        core = _core(join_words(list(window)))
+        core = _core(join_words(window))
         if sounds.always.fullmatch(core):
             following = words[at + length].text[:1] if at + length < len(words) else ""
             return 0 if core + following in _NO_FILLERS else length
@@ -164,8 +162,8 @@ def _mended(out: list[Word], dropped: Sequence[Word], words: Sequence[Word], at:
     """Let the neighbours of what was dropped have its marks and its capital; the words, the next one mended."""
     front, core, _ = edges(dropped[0].text)
     mark = edges(dropped[-1].text)[2]
-    if front and any(char in _CLOSERS for char in mark):  # quoted by itself
-        front, mark = "", mark.translate(dict.fromkeys(map(ord, _CLOSERS)))
+    if front and any(char in CLOSERS for char in mark):  # quoted by itself
+        front, mark = "", mark.translate(dict.fromkeys(map(ord, CLOSERS)))
     begins = not out or ending(out[-1].text, "") is Ending.SENTENCE
     if out and mark and not begins:
         out[-1] = replace(out[-1], text=_joined(out[-1].text, mark))
@@ -180,7 +178,7 @@ def _mended(out: list[Word], dropped: Sequence[Word], words: Sequence[Word], at:
 def _joined(text: str, mark: str) -> str:
     """A word and the mark of the filler that followed: a full stop counts, the commas around a filler do not."""
     if ending("x" + mark, "") is Ending.SENTENCE:
-        return text.rstrip(",，、;；:： ") + mark
+        return text.rstrip("".join(CLAUSE_ENDS) + " ") + mark
     if text[-1] in ",;" and not is_cjk(text[-2:-1] or " "):
         return text[:-1]
     return text

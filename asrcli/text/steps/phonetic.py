@@ -19,11 +19,11 @@ from typing import Any
 from asrcli.distribution import pip_install
 from asrcli.errors import MissingExtraError
 from asrcli.options import Hotword
+from asrcli.script import is_cjk
 from asrcli.text.steps.common_words import COMMON_WORDS
 from asrcli.text.steps.strip_punctuation import edges
 from asrcli.text.steps.word_edits import spread, with_words
 from asrcli.text.subtitles.pieces import split_text
-from asrcli.text.subtitles.width import is_cjk
 from asrcli.transcript import Segment, Transcript, Word, join_words
 
 #: key of the replacements in `Transcript.notes`
@@ -189,7 +189,7 @@ def _core(text: str) -> str:
 
 
 def _bare(words: Sequence[Word]) -> str:
-    return edges(join_words(list(words)))[1]
+    return edges(join_words(words))[1]
 
 
 def _is_likely(texts: Sequence[str], target: _Target) -> bool:

@@ -10,8 +10,8 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from asrcli.assemble.sentences import Ending, ending
+from asrcli.script import is_cjk
 from asrcli.text.steps.word_edits import with_words
-from asrcli.text.subtitles.width import is_cjk
 from asrcli.transcript import Segment, Transcript, Word, join_words
 
 if TYPE_CHECKING:

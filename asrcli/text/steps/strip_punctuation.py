@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from asrcli.assemble.words import split_words
-from asrcli.script import is_spaceless
+from asrcli.script import joint
 from asrcli.text.steps.word_edits import with_words
 from asrcli.transcript import Segment, Transcript
 
@@ -72,8 +72,7 @@ def _bared(words: Sequence[tuple[str, bool]]) -> Iterator[tuple[int, str, bool]]
         bare = bare_word(text)
         if bare:
             # A dash that stood between two words leaves a space.
-            parted = bool(before) and not (is_spaceless(before[-1]) or is_spaceless(bare[0]))
-            yield index, bare, space or parted
+            yield index, bare, space or bool(joint(before, bare))
             before = bare
 
 

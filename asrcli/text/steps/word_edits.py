@@ -101,7 +101,7 @@ def spread(words: Sequence[Word], texts: Sequence[tuple[str, bool]]) -> list[Wor
 
 def with_words(segment: Segment, words: Sequence[Word]) -> Segment:
     """The segment with other words, and their text."""
-    return replace(segment, words=tuple(words), text=join_words(list(words)))
+    return replace(segment, words=tuple(words), text=join_words(words))
 
 
 def _parts(word: Word) -> list[Word]:

@@ -10,6 +10,7 @@ import re
 from functools import lru_cache
 
 from asrcli.assemble.sentences import Ending, ending
+from asrcli.script import CLAUSE_ENDS, CLOSERS, OPENERS, SENTENCE_ENDS, is_cjk
 from asrcli.text.steps.lexicon import (
     CJK_COUNTERS,
     CJK_PARTICLES,
@@ -19,7 +20,6 @@ from asrcli.text.steps.lexicon import (
     TITLES,
     UNITS,
 )
-from asrcli.text.subtitles.width import is_cjk
 
 #: prices of a break, the unit being one more cue
 SENTENCE = 0.0
@@ -37,15 +37,12 @@ AFTER_CJK_TOPIC = 4.5
 IN_WORD = 500.0
 GLUED = 1000.0
 
-_SENTENCE_END = frozenset(".!?…。！？｡．।؟۔")
-_CLAUSE_END = frozenset(",;:，；：、､،؛—–")
-_CLOSING = frozenset("\"'’”»›)]}」』）］】》〉〕｝")
-OPENING = frozenset("\"'‘“«‹([{「『（［【《〈〔｛¿¡")
+#: a quote may open as well as close
+OPENING = OPENERS | {'"', "'"}
+_ENDS = SENTENCE_ENDS | CLAUSE_ENDS | CLOSERS
 #: marks that never begin a line (JIS X 4051 and GB/T 15834 agree on these)
-_NEVER_FIRST = (_SENTENCE_END | _CLAUSE_END | _CLOSING) - frozenset("\"'") | frozenset(
-    "%‰℃°ーぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮ々ゝゞ・·~～"
-)
-_NEVER_LAST = frozenset("$€£¥₩₽№#@＃￥") | (OPENING - {'"', "'"})
+_NEVER_FIRST = _ENDS - frozenset("\"'") | frozenset("%‰℃°ーぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮ々ゝゞ・·~～")
+_NEVER_LAST = frozenset("$€£¥₩₽№#@＃￥") | OPENERS
 
 _DIGITS = re.compile(r"[-+−]?[\d.,:/٫٬]*\d[\d.,:/]*")
 _INITIAL = re.compile(r"[^\W\d_]\.")
@@ -93,7 +90,7 @@ def _joins_number(before: str, after: str) -> bool:
         return before[-1] in HAN_NUMERALS and after[0] in HAN_NUMERALS | CJK_COUNTERS
     if core[-1] in ",.:/" and not after[0].isdigit():
         return False  # the mark closes a clause
-    tail = after.rstrip("".join(_CLAUSE_END | _SENTENCE_END | _CLOSING))
+    tail = after.rstrip("".join(_ENDS))
     return after[0].isdigit() or tail in UNITS or tail.lower() in UNITS or after[0] in CJK_COUNTERS
 
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from itertools import chain, groupby
 from operator import itemgetter
 
+from asrcli.script import is_cjk, joint
 from asrcli.text.subtitles.breaks import OPENING
-from asrcli.text.subtitles.width import is_cjk, width
+from asrcli.text.subtitles.width import width
 from asrcli.transcript import Segment, Transcript, Word
 
 #: no foreign voice starts after this piece; none before it, if negative
@@ -173,8 +174,8 @@ def _pieces(members: list[tuple[int, _Run]], limit: int, line_width: int) -> Ite
             start = min(max(milliseconds(word.start), clock), limit)
             end = min(max(milliseconds(word.end), start), limit)
             space = word.space_before
-            if index == 0 and last_text:  # the words of two segments meet: no one said whether a space is written
-                space = not (is_cjk(last_text[-1]) or is_cjk(word.text[0]))
+            if index == 0 and last_text:  # between two segments, no text shows the space
+                space = bool(joint(last_text, word.text))
             yield Piece(word, start, end, space, forced and index == 0, run.language)
             clock, last_text = start, word.text
         last_number = number

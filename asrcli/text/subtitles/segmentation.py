@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from itertools import accumulate
 
+from asrcli.script import is_cjk
 from asrcli.text.subtitles.pieces import Piece
-from asrcli.text.subtitles.width import is_cjk
 
 _CHINESE = frozenset({"zh", "yue"})
 

@@ -42,23 +42,6 @@ def has_wide(text: str) -> bool:
     )
 
 
-@lru_cache(maxsize=16384)
-def is_cjk(char: str) -> bool:
-    """Whether the character belongs to a script written without spaces in full-width cells: Han, kana, and their marks.
-
-    Hangul is wide but written with spaces: words, not characters, are its unit, so it does not count here.
-    """
-    return (
-        "\u2e80" <= char <= "\u31ff"
-        or "\u3400" <= char <= "\u4dbf"
-        or "\u4e00" <= char <= "\u9fff"
-        or "\uf900" <= char <= "\ufaff"
-        or "\uff00" <= char <= "\uff60"
-        or "\uff66" <= char <= "\uff9f"
-        or "\U00020000" <= char <= "\U0003ffff"
-    )
-
-
 def _extends(char: str) -> bool:
     """Whether the character adds nothing to the width of the grapheme before it."""
     return (

@@ -14,11 +14,11 @@ from typing import Any
 from asrcli.errors import AsrcliError
 from asrcli.language_codes import language_code
 from asrcli.options import RecognitionOptions
+from asrcli.script import join
 from asrcli.server.errors import problem_of
 from asrcli.server.http.connection import EndingError, IdleError, read_object
 from asrcli.server.live.compressed import CompressedStream
 from asrcli.server.live.endpoint import EndpointOptions
-from asrcli.server.live.joining import run_on
 from asrcli.server.live.session import LiveOptions, LiveSession, Partial, PcmStream, SentenceBegan, SentenceEnded
 from asrcli.server.protocols.aliyun.common import status_of, text_options, vocabulary
 from asrcli.server.recognition.session_context import SessionContext
@@ -246,7 +246,7 @@ class AliyunSession:
 
     def _changed(self, event: Partial, task: _RecognitionTask) -> dict[str, Any]:
         if not task.dialect.sentences:
-            return {"result": run_on([*task.texts, event.text])}
+            return {"result": join([*task.texts, event.text])}
         return {
             "index": event.index,
             "time": _ms(event.heard),
@@ -271,7 +271,7 @@ class AliyunSession:
         if task.dialect.sentences:
             await self._event(task.dialect.completed, None)
         else:
-            result = {"result": run_on(task.texts), "duration": _ms(session.heard)}
+            result = {"result": join(task.texts), "duration": _ms(session.heard)}
             await self._event(task.dialect.completed, result)
 
     async def _event(self, name: str, payload: dict[str, Any] | None) -> None:

@@ -11,9 +11,9 @@ from contextlib import AsyncExitStack
 from typing import Any, Self
 
 from asrcli.errors import AsrcliError, UsageError
+from asrcli.script import join, joint
 from asrcli.server.errors import problem_of
 from asrcli.server.http.connection import EndingError, read_object
-from asrcli.server.live.joining import gap, run_on
 from asrcli.server.live.recording import SessionRecording
 from asrcli.server.live.session import LiveSession, Partial, PcmStream, SentenceEnded
 from asrcli.server.protocols.funasr.fields import Utterance
@@ -141,7 +141,7 @@ class _ResultSink:
             await self.telling
         elif self._recording is not None:
             segments = await self._recording.transcribe(utterance.options)
-            text = run_on(segment.text for segment in segments)
+            text = join(segment.text for segment in segments)
             await self._send(result(_label(utterance), text, utterance.name, final=True, segments=segments))
         else:
             await self._send(result(_label(utterance), "", utterance.name, final=True))
@@ -183,7 +183,7 @@ class _ResultSender:
                     await self._say(result("2pass-online" if passes else "online", text, name, final=False))
             elif isinstance(event, SentenceEnded):
                 segments = event.segments if passes else ()
-                text = gap(self._before, event.text) + event.text if passes else self._tail(event)
+                text = joint(self._before, event.text) + event.text if passes else self._tail(event)
                 self._before, self._shown = event.text or self._before, ""
                 if text:
                     await self._say(result(_label(utterance), text, name, final=False, segments=segments))
@@ -194,13 +194,13 @@ class _ResultSender:
     def _delta(self, stable: str) -> str:
         """What stands now and has not been said; sentences are kept apart."""
         fresh = stable[len(self._shown) :]
-        lead = gap(self._before, fresh) if not self._shown else ""
+        lead = joint(self._before, fresh) if not self._shown else ""
         self._shown = stable
         return lead + fresh if fresh else ""
 
     def _tail(self, event: SentenceEnded) -> str:
         """What of an ended sentence its partial results have not said."""
-        return event.rest if self._shown else gap(self._before, event.rest) + event.rest
+        return event.rest if self._shown else joint(self._before, event.rest) + event.rest
 
     async def _say(self, body: dict[str, Any]) -> None:
         if self._held is not None:

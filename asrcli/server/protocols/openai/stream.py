@@ -16,10 +16,11 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from asrcli.script import joint
 from asrcli.server.errors import problem_of
 from asrcli.server.protocols.openai.fields import Fields
 from asrcli.server.protocols.openai.replies import error_body, logprobs, speaker_segment
-from asrcli.server.recognition.replies import letter_speakers, running_text, separator
+from asrcli.server.recognition.replies import letter_speakers, running_text
 from asrcli.server.recognition.transcription import TranscriptionRequest, TranscriptionService, while_connected
 from asrcli.transcript import Segment, Transcript
 
@@ -140,7 +141,7 @@ async def _events(telling: TranscriptionStream, fields: Fields) -> AsyncIterator
         if segment is None:
             yield COMMENT
             continue
-        delta = separator(text, segment.text) + segment.text
+        delta = joint(text, segment.text) + segment.text
         text += delta
         yield event(_delta(delta, segment, fields))
     try:

@@ -1,0 +1,95 @@
+"""The table of writing systems, and the places that must agree on it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asrcli.assemble.sentences import Ending, ending
+from asrcli.backends.types import Hypothesis
+from asrcli.formats import FORMATS
+from asrcli.options import CueOptions
+from asrcli.script import CLAUSE_ENDS, CLOSERS, OPENERS, SENTENCE_ENDS, is_cjk, is_spaceless, join, joint
+from asrcli.server.recognition.replies import running_text
+from asrcli.speakers.assign import assign_speakers
+from asrcli.speakers.segment_merging import merge_segments
+from asrcli.text.subtitles.breaks import glued, price
+from asrcli.text.subtitles.cues import shape
+from asrcli.transcript import Segment, Transcript, Turn, Word
+from tests.assemble.test_assembler import assemble, chunk
+
+#: a sentence in each writing system, with its mark
+SENTENCES = {
+    "latin": "Good morning.", "han": "你好。", "kana": "おはよう。", "halfwidth": "ｵﾊﾖｳ｡", "hangul": "안녕하세요.",
+    "devanagari": "नमस्ते।", "urdu": "شکریہ۔", "arabic": "كيف حالك؟", "thai": "สวัสดีครับ", "khmer": "សួស្តី។",
+    "myanmar": "မင်္ဂလာပါ။", "armenian": "Բարեւ։", "ethiopic": "ሰላም።", "cyrillic": "Да!", "quoted": "“好。”",
+}  # fmt: skip
+TEXTS = st.sampled_from(sorted(SENTENCES.values()))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "space"),
+    [
+        ("Hello.", "How", " "), ("你好", "吗", ""), ("你好。", "Hello", ""), ("Hello", "你好", ""),
+        ("네", "아니요", " "),
+        ("สวัสดี", "ครับ", ""), ("ใช้", "iPhone", " "), ("“好。”", "“再见。”", ""), ('"Yes."', '"No."', " "),
+        ("说…", "好", ""), ("well…", "yes", " "), ("है।", "वह", " "), ("", "x", ""), ("x", "", ""), ("x ", "y", ""),
+        ("x", "\ny", ""), ("…", "—", " "),
+    ],
+)  # fmt: skip
+def test_the_separator_between_two_texts(before, after, space):
+    assert joint(before, after) == space
+
+
+def test_texts_are_joined_without_empty_ones():
+    assert join(["Hello.", "", "How are you?", "好。", "再见。"]) == "Hello. How are you?好。再见。"
+    assert join([]) == ""
+
+
+@pytest.mark.parametrize("mark", sorted(SENTENCE_ENDS))
+def test_a_sentence_ends_after_its_mark_for_every_part_of_the_program(mark):
+    for closer in ("", "”", "」", ")"):
+        word = f"abc{mark}{closer}"
+        assert ending(word, "Next") is Ending.SENTENCE
+        assert price(word, "Next", True, "en") == 0.0
+    assert glued("abc", mark, False)
+    # A change of speakers costs next to nothing here, so a word with 0.1 s in the other's turn changes sides.
+    words = (Word("abc" + mark, 0.0, 1.0), Word("next", 1.0, 1.2), Word("word", 1.2, 2.0))
+    found = assign_speakers([Segment(0, 0, 2, "", words)], [Turn(0, 1.15, "A"), Turn(1.1, 2.0, "B")])
+    assert [[word.text for word in segment.words] for segment in found] == [["abc" + mark], ["next", "word"]]
+
+
+@pytest.mark.parametrize("mark", sorted(CLAUSE_ENDS))
+def test_a_clause_ends_after_its_mark(mark):
+    assert ending("abc" + mark, "next") is Ending.CLAUSE
+
+
+def test_marks_are_in_one_class_only():
+    assert not SENTENCE_ENDS & CLAUSE_ENDS
+    assert not OPENERS & (SENTENCE_ENDS | CLAUSE_ENDS | CLOSERS)
+
+
+@given(st.characters())
+def test_a_cjk_character_is_spaceless(char):
+    assert is_spaceless(char) or not is_cjk(char)
+
+
+@given(TEXTS, TEXTS)
+def test_every_part_of_the_program_joins_two_sentences_alike(one, two):
+    segments = (Segment(0, 0.0, 1.0, one, speaker="A"), Segment(1, 1.0, 2.0, two, speaker="A"))
+    transcript = Transcript("a.wav", 3.0, segments)
+    expected = join([one, two])
+    assert running_text(segments) == expected
+    assert merge_segments(segments)[0].text == expected
+    options = CueOptions(max_line_width=80, max_line_width_cjk=40, min_cue=0.1, max_cps=1000)
+    cues = shape(transcript, options)
+    assert join(cue.text.replace("\n", "") for cue in cues) == expected
+    assert FORMATS["md"].render(transcript, options).replace("\\", "").splitlines()[-1] == expected
+
+
+@given(TEXTS, TEXTS)
+def test_the_words_of_two_chunks_of_a_sentence_are_joined_alike(one, two):
+    one = one.rstrip("".join(SENTENCE_ENDS | CLOSERS))
+    segments, _ = assemble((chunk((0, 1)), Hypothesis(one)), (chunk((1, 2)), Hypothesis(two)))
+    assert join(segment.text for segment in segments) == join([one, two])
