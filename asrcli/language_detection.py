@@ -70,8 +70,8 @@ class LanguageDetector:
         self._language = self._supported(found)
         if self._language is None:
             raise SpokenLanguageError(
-                f"The spoken language seems to be {found!r}, which the model cannot do.",
-                f"It does: {', '.join(self._languages)}. Choose another with --model, or say it with --language.",
+                f"The spoken language seems to be {found!r}, which the model does not support.",
+                f"It supports: {', '.join(self._languages)}. Choose another --model, or name the --language.",
             )
 
     def _supported(self, language: str) -> str | None:

@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asrcli.backends.check import capabilities_of, check_language, languages_of, validate
+from asrcli.backends.checks import check_language, languages_of, model_type, validate
 from asrcli.distribution import pip_install
 from asrcli.errors import LanguageNotSupportedError, OptionNotSupportedError
 from asrcli.options import TextOptions, TranscribeOptions
@@ -174,7 +174,7 @@ def choose(spec: ModelSpec, options: TranscribeOptions, registry: Registry, get:
 
 def _fit(spec: ModelSpec, options: TranscribeOptions) -> TranscribeOptions:
     """Hotwords that are corrected afterwards are not asked of a model that takes none."""
-    if not options.recognition.hotwords or capabilities_of(spec).hotwords != "none":
+    if not options.recognition.hotwords or model_type(spec).hotwords != "none":
         return options
     if not options.text.corrections:
         raise OptionNotSupportedError(
@@ -191,7 +191,7 @@ def _identification(spec: ModelSpec, options: TranscribeOptions, registry: Regis
     if options.recognition.language is not None or len(languages_of(spec)) == 1:
         return None
     if asked.enabled:
-        if capabilities_of(spec).detects_language and asked.model is None:
+        if model_type(spec).detects_language and asked.model is None:
             return None
         return get(asked.model, "language-id")
     try:
@@ -203,12 +203,12 @@ def _identification(spec: ModelSpec, options: TranscribeOptions, registry: Regis
 
 
 def _punctuation(spec: ModelSpec, options: TranscribeOptions, registry: Registry, get: Get) -> ModelSpec | None:
-    wanted, row = options.text.punctuation, capabilities_of(spec)
+    wanted, row = options.text.punctuation, model_type(spec)
     if wanted is False:
         return None
     if wanted:
         return get(options.text.punctuation_model, "punctuation")
-    if row.written and (options.recognition.itn or not row.itn_option):
+    if row.punctuated and (options.recognition.itn or not row.itn_option):
         return None
     name = options.text.punctuation_model or registry.available("punctuation")
     return get(name, "punctuation") if name else None
@@ -216,9 +216,9 @@ def _punctuation(spec: ModelSpec, options: TranscribeOptions, registry: Registry
 
 def _itn(spec: ModelSpec, options: TranscribeOptions, registry: Registry) -> tuple[Path | None, tuple[str, ...]]:
     """Where grammars are kept, if numbers are written as digits after recognition; notices."""
-    row, wanted = capabilities_of(spec), options.text.itn
+    row, wanted = model_type(spec), options.text.itn
     own = row.itn_option or any(spec.files.get(name) or spec.options.get(name) for name in ("rule_fsts", "rule_fars"))
-    if not options.recognition.itn or wanted is False or own or (row.written and not wanted):
+    if not options.recognition.itn or wanted is False or own or (row.punctuated and not wanted):
         return None, ()
     from asrcli.text.steps.itn import is_available
 

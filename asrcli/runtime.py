@@ -11,11 +11,11 @@ from typing import Self
 
 from asrcli import pipeline
 from asrcli.audio.types import Source
-from asrcli.backends import backend_of, is_remote
-from asrcli.backends.check import languages_of, validate
+from asrcli.backends.checks import languages_of, validate
 from asrcli.backends.process.engine_client import EngineClient
 from asrcli.backends.process.engine_process import PrestartedEngine, default_jobs
 from asrcli.backends.recognizer import ChunkRecognizer, load_recognizer
+from asrcli.backends.registry import backend_of, is_remote
 from asrcli.backends.remote.recognizer import DEFAULT_JOBS, RemoteRecognizer
 from asrcli.backends.types import ModelSpec
 from asrcli.model_set import ModelSet
@@ -68,7 +68,9 @@ class Runtime:
             if self.host is None or remote:
                 self.recognizer = RemoteRecognizer(self.spec, self.jobs)
             else:
-                self.recognizer = load_recognizer(self.host, self.spec, backend_of(self.spec.type, self.spec.backend))
+                self.recognizer = load_recognizer(
+                    self.host, self.spec, backend_of(self.spec.type, self.spec.backend).kind
+                )
             self.resources = self._load_beside(models)
         except BaseException:
             self.close()

@@ -53,7 +53,7 @@ def tones(tone_models):
 
 @pytest.fixture
 def cohere(tmp_path):
-    """As far as our side looks at it, a model that has to be told the language."""
+    """As far as our side looks at it, a model that needs the language to be named."""
     files = {}
     for name in ("encoder", "decoder"):
         graph = Graph()
@@ -86,7 +86,7 @@ def test_a_recogniser_alone(tones, bare):
 def test_who_has_to_be_told_the_language_is_told_it(cohere, registry, bare):
     assert chosen(cohere, registry).identification.name == "teller"
     assert chosen(cohere, registry, language("zh")).identification is None
-    with pytest.raises(LanguageNotSupportedError, match="has to be told the language"):
+    with pytest.raises(LanguageNotSupportedError, match="needs the language to be named"):
         chosen(cohere, bare)
 
 

@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from asrcli.audio.types import Samples
-from asrcli.backends.check import window_of
+from asrcli.backends.checks import window_of
 from asrcli.backends.process.engine_client import EngineClient
 from asrcli.backends.types import Hypothesis, ModelSpec
 from asrcli.options import RecognitionOptions
@@ -18,7 +18,7 @@ class ChunkRecognizer:
 
     host: EngineClient
     spec: ModelSpec
-    #: service kind: a key of `backends.SERVICES`
+    #: of the backend
     kind: str
     #: of this backend's jobs among all; lower goes first
     priority: int = 0

@@ -1,7 +1,7 @@
-"""What the house and an engine say to each other.
+"""Messages between the program and an engine.
 
-A backend lives in the engine process (`backends.worker`); `backends.host` is its side in ours. Everything here crosses
-between them, so it is plain data.
+Engines run in the engine process (`process.worker`); `process.engine_client` is the client. Everything here crosses
+between the two processes, so it is plain data.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from asrcli.audio.types import Samples
 from asrcli.options import RecognitionOptions
@@ -33,7 +33,7 @@ class ModelSpec:
     window: float = 30.0
     #: sha256 over the files' digests, for the journal
     digest: str = ""
-    #: key of `backends.BACKEND_NAMES` that the user insists on; None: whichever suits best
+    #: value of `--backend` that the user gave; None: none
     backend: str | None = None
     #: what a server wants to see before it works for us; never shown, written or hashed
     secret: str = field(default="", repr=False, compare=False)
@@ -75,6 +75,41 @@ class DecodeJob:
     request: Any = None
 
 
+@dataclass(frozen=True, slots=True)
+class StreamRequest:
+    """What a job does to a stream. One job of a stream at a time: the next is submitted when the last is answered.
+
+    - "open": start a stream; `options` may carry hotwords. The job's samples are decoded.
+    - "feed": decode the job's samples.
+    - "cut": the same, then flush the model and end the segment: the speaker has paused.
+    - "drop": end the stream without a result.
+    """
+
+    #: chosen by the caller; unique in the engine process
+    stream: str
+    action: Literal["open", "feed", "cut", "drop"]
+    options: RecognitionOptions = field(default_factory=RecognitionOptions)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSegment:
+    """Text between two segment ends; times in seconds from the start of the stream."""
+
+    text: str
+    start: float
+    #: how much of the stream had been decoded
+    end: float
+    tokens: tuple[Token, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StreamUpdate:
+    """The answer to a job: segments that ended in it, and the current one so far."""
+
+    ended: tuple[StreamSegment, ...]
+    current: StreamSegment
+
+
 class Service(Protocol):
     """Anything that runs in the engine process: a recogniser, a diarizer, a punctuator.
 
@@ -93,14 +128,3 @@ class Recognizer(Service, Protocol):
     """A service whose jobs carry `RecognitionOptions` and whose results are `Hypothesis`."""
 
     def run(self, jobs: Sequence[DecodeJob]) -> Sequence[Hypothesis | Exception]: ...
-
-
-__all__ = [
-    "DecodeJob",
-    "Hypothesis",
-    "ModelSpec",
-    "RecognitionOptions",
-    "Recognizer",
-    "Service",
-    "Token",
-]

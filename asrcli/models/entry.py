@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from asrcli.backends import is_remote
+from asrcli.backends.registry import is_remote
 from asrcli.errors import ModelError
 
 Kind = Literal["asr", "streaming", "vad", "punctuation", "segmentation", "embedding", "language-id"]

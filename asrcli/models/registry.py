@@ -7,20 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from asrcli.backends import is_remote
+from asrcli.backends.registry import is_remote, is_streaming, no_model_hint, runs_on
 from asrcli.distribution import pip_install
 from asrcli.errors import ModelError, ModelNotInstalledError, UnknownModelError, UsageError
 from asrcli.models import builtin
 from asrcli.models.detect import detect
 from asrcli.models.digest import files_digest
 from asrcli.models.entry import Kind, ModelEntry, overlay, parse_entry
-from asrcli.models.suitability import (
-    HOW_TO_NAME,
-    check_backend,
-    check_kind,
-    check_language,
-    runs_on,
-)
+from asrcli.models.suitability import check_backend, check_kind, check_language
 
 if TYPE_CHECKING:
     from asrcli.backends.types import ModelSpec
@@ -214,7 +208,7 @@ class Registry:
 
         Args:
             kind: what it is wanted for.
-            backend: a key of `BACKEND_NAMES` that must run it; None: any.
+            backend: a value of `--backend` that must run it; None: any.
 
         For speech: `default_model` of the user's file, else the catalogue's default if it is installed, else the
         embedded one. For the other kinds: `defaults` of the user's file, else the catalogue's default if it is
@@ -240,13 +234,13 @@ class Registry:
 
     def _default_of_backend(self, kind: Kind, backend: str) -> str:
         usual = self.default_name(kind)
-        able = [entry for entry in self.entries(kind) if runs_on(entry, backend)]
+        able = [entry for entry in self.entries(kind) if runs_on(entry.type, backend)]
         if usual in {entry.name for entry in able}:
             return usual
         able.sort(key=lambda entry: bool(self.missing(entry)))  # stable: the user's and the catalogue's order else
         if able:
             return able[0].name
-        raise UnknownModelError(f"There is no model for {backend}.", HOW_TO_NAME.get(backend, ""))
+        raise UnknownModelError(f"There is no model for {backend}.", no_model_hint(backend))
 
     def available(self, kind: Kind) -> str | None:
         """The model of a kind that is taken when none is named, if it is on this machine."""
@@ -275,7 +269,7 @@ class Registry:
             name: a registry name, the path of a folder (or file, where the kind has one), or None for the default.
             language: what will be asked of it; None and "auto" ask nothing.
             kind: what it is wanted for.
-            backend: a key of `BACKEND_NAMES` that must run it; None: any.
+            backend: a value of `--backend` that must run it; None: any.
 
         Raises:
             UsageError: another backend runs it.
@@ -352,7 +346,7 @@ class Registry:
             type=type_,
             dir=str(folder),
             files={key: str(file.relative_to(folder)) for key, file in files.items()},
-            kind="streaming" if type_.startswith("online_") else kind,
+            kind="streaming" if is_streaming(type_) else kind,
             source="path",
         )
         return entry, files

@@ -356,7 +356,7 @@ def obtain(
         MissingExtraError: a package that runs such models is not installed.
         Whatever `Registry.resolve` and `Store.install` raise.
     """
-    from asrcli.backends.check import check_packages  # brings numpy, which other uses of a store can do without
+    from asrcli.backends.registry import check_packages
 
     registry = store.registry
     try:

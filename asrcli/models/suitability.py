@@ -4,26 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asrcli.backends import BACKEND_NAMES, backend_of
+from asrcli.backends.registry import no_model_hint, runs_on
 from asrcli.errors import LanguageNotSupportedError, ModelError, UsageError
 from asrcli.models.entry import Kind, ModelEntry
 
 if TYPE_CHECKING:
     from asrcli.models.registry import Registry
 
-#: what to do where a backend has no model at all
-HOW_TO_NAME = {"remote": "Name a server with --remote http://host:8000/v1, or in models.yaml (docs/models.md)."}
-
 
 def base_language(code: str | None) -> str | None:
     """The language alone of a code ("zh-CN" -> "zh"); None for "auto" and "", which ask for detection."""
     base = (code or "").replace("_", "-").split("-")[0].lower()
     return None if base in {"", "auto"} else base
-
-
-def runs_on(entry: ModelEntry, backend: str) -> bool:
-    """Whether a backend (a key of `BACKEND_NAMES`) runs a model."""
-    return backend_of(entry.type) in BACKEND_NAMES[backend]
 
 
 def check_kind(entry: ModelEntry, name: str, kind: Kind) -> None:
@@ -37,17 +29,17 @@ def check_kind(entry: ModelEntry, name: str, kind: Kind) -> None:
 
 
 def check_backend(registry: Registry, entry: ModelEntry, backend: str | None) -> None:
-    """See that a backend (a key of `BACKEND_NAMES`; None: any) runs a model.
+    """See that a backend (a value of `--backend`; None: any) runs a model.
 
     Raises:
         UsageError: another does; the hint names models that it runs.
     """
-    if backend is None or runs_on(entry, backend):
+    if backend is None or runs_on(entry.type, backend):
         return
-    others = [other.name for other in registry.entries(entry.kind) if runs_on(other, backend)]
+    others = [other.name for other in registry.entries(entry.kind) if runs_on(other.type, backend)]
     raise UsageError(
         f"{entry.name} ({entry.type}) is no model for {backend}.",
-        f"Leave --backend out, or take {' or '.join(others[:4])}." if others else HOW_TO_NAME.get(backend, ""),
+        f"Leave --backend out, or take {' or '.join(others[:4])}." if others else no_model_hint(backend),
     )
 
 

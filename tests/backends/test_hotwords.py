@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from asrcli.backends.hotwords import beam_phrases, check_beam, prompt_phrases
+from asrcli.backends.sherpa.hotwords import beam_phrases, check_beam, prompt_phrases
 from asrcli.backends.sherpa.token_table import TokenTable
 from asrcli.errors import OptionNotSupportedError
 from asrcli.options import Hotword

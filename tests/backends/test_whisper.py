@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from asrcli.backends.sherpa.check import languages_of, validate, window_of
+from asrcli.backends.checks import languages_of, validate, window_of
 from asrcli.backends.sherpa.recognizer import load
 from asrcli.backends.types import DecodeJob
 from asrcli.errors import LanguageNotSupportedError, OptionNotSupportedError

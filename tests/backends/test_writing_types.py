@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from asrcli.backends.sherpa.check import languages_of, validate
+from asrcli.backends.checks import languages_of, validate
 from asrcli.backends.sherpa.recognizer import load
 from asrcli.backends.types import DecodeJob, Hypothesis
 from asrcli.errors import LanguageNotSupportedError, ModelError, OptionNotSupportedError
@@ -81,7 +81,7 @@ def test_canary_is_told_the_language_by_each_request(spec):
 def test_cohere_has_to_be_told_the_language(spec):
     model = spec("cohere_transcribe")
     recognizer = load(model, 1)
-    with pytest.raises(LanguageNotSupportedError, match="has to be told the language"):
+    with pytest.raises(LanguageNotSupportedError, match="needs the language to be named"):
         validate(model, RecognitionOptions())
     assert isinstance(ask(recognizer, tone_audio([0]))[0], LanguageNotSupportedError)
     with_itn, without = (ask(recognizer, tone_audio([0, 3]), language="ko", itn=itn)[0] for itn in (True, False))

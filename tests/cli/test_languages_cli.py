@@ -75,7 +75,7 @@ def test_a_language_out_of_reach_fails_that_input_alone(asrcli, models, recordin
     assert done.returncode == ExitCode.SOME_FAILED
     assert "chinese.wav" in done.stderr
     assert "seems to be 'zh'" in done.stderr
-    assert "It does: en, cy" in done.stderr
+    assert "It supports: en, cy" in done.stderr
     assert (asrcli.folder / "english.txt").read_text(encoding="utf-8") == "do re mi\n"
     assert not (asrcli.folder / "chinese.txt").exists()
 

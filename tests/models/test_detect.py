@@ -47,7 +47,7 @@ def test_what_is_detected_loads_and_recognises(tmp_path):
 @pytest.mark.parametrize("kind", sorted(SILENT & set(BUILDERS)))
 def test_ambiguous_folder_says_how_to_name_it(tmp_path, kind):
     folder = build(kind, tmp_path / "m")
-    with pytest.raises(ModelError, match=r"it could be .*sense_voice.*omnilingual") as caught:
+    with pytest.raises(ModelError, match=r"could hold a model of type .*sense_voice.*omnilingual") as caught:
         detect(folder)
     assert "models.yaml" in caught.value.hint
     assert f"dir: {folder}" in caught.value.hint

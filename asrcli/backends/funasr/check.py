@@ -7,40 +7,55 @@ where it does not know a language. None of that may pass for a result.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path
 
+from asrcli.backends.checks import Checks, model_type
 from asrcli.backends.funasr.folder import FunasrFolder, read_folder
-from asrcli.backends.funasr.model_types import FUNASR_TYPES, FunasrType
+from asrcli.backends.funasr.model_types import FunasrType
 from asrcli.backends.types import ModelSpec
-from asrcli.distribution import pip_install
-from asrcli.errors import (
-    LanguageNotSupportedError,
-    MissingExtraError,
-    ModelError,
-    ModelNotInstalledError,
-    OptionNotSupportedError,
-)
-from asrcli.options import Hotword, RecognitionOptions
+from asrcli.errors import ModelError, ModelNotInstalledError, OptionNotSupportedError
+from asrcli.options import Hotword
 
 _DEVICE = re.compile(r"auto|cpu|(cuda|mps|xpu|npu)(:\d+)?")
 #: a word that SeACo-Paraformer's vocabulary may spell character by character
 _CHARACTERS = re.compile(r"[\u4e00-\u9fa50-9]+")
-_TORCH = "pip install torch (which build suits this machine: https://pytorch.org/get-started/locally)"
 
 
-def model_type(spec: ModelSpec) -> FunasrType:
-    """The table's row for a model.
+class FunasrChecks(Checks):
+    """Checks of models that FunASR's toolkit loads."""
+
+    def check_model(self, spec: ModelSpec) -> None:
+        row = funasr_type(spec)
+        folder = folder_of(spec)
+        if folder.class_name not in row.classes:
+            raise ModelError(
+                f"{spec.name}: {folder.root} holds a {folder.class_name}, which is not a model of type {spec.type}.",
+                f"Models of this type are {' and '.join(row.classes)}: correct `type:` or `dir:` in models.yaml.",
+            )
+        for path in {**folder.files, **spec.files}.values():
+            if not path.exists():
+                raise ModelNotInstalledError(f"{spec.name}: {path} is missing.", _again(spec))
+            if path.is_file() and path.stat().st_size == 0:
+                raise ModelError(f"{spec.name}: {path} is empty.", _again(spec))
+        _check_options(spec, row)
+
+    def check_hotwords(self, spec: ModelSpec, hotwords: Sequence[Hotword]) -> None:
+        if funasr_type(spec).hotwords == "bias":
+            _check_spelling(spec, hotwords)
+
+
+def funasr_type(spec: ModelSpec) -> FunasrType:
+    """The table's row of a model.
 
     Raises:
-        ModelError: there is none.
+        ModelError: the type is not one of FunASR's toolkit.
     """
-    try:
-        return FUNASR_TYPES[spec.type]
-    except KeyError:
-        known = ", ".join(sorted(FUNASR_TYPES))
-        raise ModelError(f"{spec.name}: unknown model type {spec.type!r}.", f"Types: {known}.") from None
+    row = model_type(spec)
+    if not isinstance(row, FunasrType):
+        raise ModelError(f"{spec.name}: FunASR does not run models of type {spec.type}.", "Correct `type:`.")
+    return row
 
 
 def folder_of(spec: ModelSpec) -> FunasrFolder:
@@ -62,95 +77,6 @@ def folder_of(spec: ModelSpec) -> FunasrFolder:
     return found
 
 
-def check_model(spec: ModelSpec) -> None:
-    """See that the toolkit is here, and can load the model.
-
-    Raises:
-        ModelError: files missing or empty, a model of another class.
-        OptionNotSupportedError: an option that the type does not take.
-        MissingExtraError: funasr or torch is not installed.
-    """
-    row = model_type(spec)
-    folder = folder_of(spec)
-    if folder.class_name not in row.classes:
-        raise ModelError(
-            f"{spec.name}: {folder.root} holds a {folder.class_name}, which is no model of type {spec.type}.",
-            f"Such models are {' and '.join(row.classes)}: correct `type:` or `dir:` in models.yaml.",
-        )
-    for path in {**folder.files, **spec.files}.values():
-        if not path.exists():
-            raise ModelNotInstalledError(f"{spec.name}: {path} is missing.", _again(spec))
-        if path.is_file() and path.stat().st_size == 0:
-            raise ModelError(f"{spec.name}: {path} is empty.", _again(spec))
-    _check_options(spec, row)
-    check_packages()
-
-
-def check_packages() -> None:
-    """See that the toolkit and torch are installed.
-
-    Raises:
-        MissingExtraError: one is not.
-    """
-    if find_spec("funasr") is None:
-        raise MissingExtraError("FunASR's models need the package funasr.", f"{pip_install('funasr')}, and {_TORCH}")
-    if find_spec("torch") is None:
-        raise MissingExtraError("FunASR's models need the package torch.", _TORCH)
-    if find_spec("torchaudio") is None and find_spec("kaldi_native_fbank") is None:
-        raise MissingExtraError(
-            "FunASR's models need the package kaldi-native-fbank (or torchaudio).", "pip install kaldi-native-fbank"
-        )
-
-
-def check_request(spec: ModelSpec, request: RecognitionOptions) -> None:
-    """See that the model takes what is asked.
-
-    Raises:
-        OptionNotSupportedError: hotwords or a prompt that it does not take.
-        LanguageNotSupportedError: it cannot do the language.
-    """
-    row = model_type(spec)
-    check_language(spec, request.language)
-    if request.hotwords and row.hotwords == "none":
-        raise OptionNotSupportedError(
-            f"{spec.name} ({spec.type}) takes no hotwords.",
-            "SeACo-Paraformer and Fun-ASR-Nano do: asrcli models list --backend funasr.",
-        )
-    if request.prompt and row.hotwords != "prompt":
-        raise OptionNotSupportedError(
-            f"{spec.name} ({spec.type}) takes no context text.", "Fun-ASR-Nano and Qwen3-ASR models do."
-        )
-    if request.hotwords and row.hotwords == "bias":
-        _check_spelling(spec, request.hotwords)
-
-
-def check_language(spec: ModelSpec, language: str | None) -> None:
-    """See that the model can do a language.
-
-    Raises:
-        LanguageNotSupportedError: it cannot.
-    """
-    known = languages_of(spec)
-    if language not in {None, "", "auto"} and known and language not in known:
-        raise LanguageNotSupportedError(
-            f"{spec.name} cannot do the language {language!r}.", f"It does: {', '.join(known)}."
-        )
-
-
-def languages_of(spec: ModelSpec) -> tuple[str, ...]:
-    """What the model can be asked for; empty: unknown."""
-    row = model_type(spec)
-    engine = row.languages or tuple(row.language_names)
-    if spec.languages and engine:
-        return tuple(language for language in spec.languages if language in engine) or engine
-    return spec.languages or engine
-
-
-def window_of(spec: ModelSpec) -> float:
-    """The longest chunk to give the model, seconds."""
-    return min(spec.window, model_type(spec).limit)
-
-
 def _check_options(spec: ModelSpec, row: FunasrType) -> None:
     for name in spec.options:
         if name not in row.options:
@@ -169,7 +95,7 @@ def _check_options(spec: ModelSpec, row: FunasrType) -> None:
             raise OptionNotSupportedError(f"{spec.name}: {name} must be a whole number, 1 or more, not {value!r}.")
 
 
-def _check_spelling(spec: ModelSpec, hotwords: tuple[Hotword, ...]) -> None:
+def _check_spelling(spec: ModelSpec, hotwords: Sequence[Hotword]) -> None:
     """A word that the model cannot spell would be taken for an unknown one, and favour whatever is unclear."""
     path = spec.files["config"].parent / "seg_dict"
     if not path.is_file():

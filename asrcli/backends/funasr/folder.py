@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from asrcli.backends.funasr.model_types import FUNASR_TYPES, type_of_class
 from asrcli.errors import ModelError
 
 CONFIGURATION, CONFIG, WEIGHTS = "configuration.json", "config.yaml", "model.pt"
@@ -93,3 +94,25 @@ def _load_yaml(path: Path) -> Mapping[str, Any]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ModelError(f"{path} cannot be read: {error}", "Download the model again.") from error
     return data if isinstance(data, Mapping) else {}
+
+
+def detect_folder(folder: Path, *, streaming: bool = False) -> tuple[str, dict[str, Path]] | None:
+    """Type and files of a folder with FunASR's configuration and weights; exports to ONNX keep the former alone.
+
+    Raises:
+        ModelError: the model is of a class that asrcli does not run, or a file is missing.
+    """
+    found = None if streaming else read_folder(folder)
+    if found is None or not found.files["model"].exists():
+        return None
+    type_ = type_of_class(found.class_name)
+    if type_ is None:
+        classes = ", ".join(name for row in FUNASR_TYPES.values() for name in row.classes)
+        raise ModelError(
+            f"{folder} holds FunASR's {found.class_name}, which asrcli cannot run.",
+            f"It can run: {classes}.",
+        )
+    if found.missing:
+        missing = ", ".join(path.name for path in found.missing)
+        raise ModelError(f"{folder} lacks {missing}, which its configuration names.", "Download the model again.")
+    return type_, dict(found.files)

@@ -1,21 +1,21 @@
-"""FunASR's model types, as data: which classes of the toolkit they are, and what the models can do.
+"""FunASR's model types, as data: their classes in the toolkit and their capabilities.
 
 Imported on both sides; nothing here imports the toolkit. Facts: sources of funasr 1.4 (`funasr/models/*/model.py`).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+
+from asrcli.backends.model_type import ModelType
 
 #: options of every type. device: auto, cpu, cuda, cuda:1, mps, ...; num_threads: torch's own; batch_size: chunks a call
 _COMMON = ("device", "num_threads", "batch_size", "fp16", "bf16")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FunasrType:
+class FunasrType(ModelType):
     """One row of the table."""
 
     #: what `model:` in the folder's config.yaml may say
@@ -24,28 +24,9 @@ class FunasrType:
     own_options: tuple[str, ...] = ()
     #: what `inference` is always given
     fixed: Mapping[str, object] = field(default_factory=dict)
-
-    #: codes that the class knows; empty: whatever the model's own entry says
-    languages: tuple[str, ...] = ()
     #: whether a language can be asked for; else the model has its own, and asking for that is no error
     takes_language: bool = False
-    #: ISO code -> what the model is told; empty: codes as they are
-    language_names: Mapping[str, str] = field(default_factory=dict)
-
-    #: how phrases are favoured: not at all, by a model of the phrases, or as context in the prompt
-    hotwords: Literal["none", "bias", "prompt"] = "none"
-    #: switch of inverse text normalisation
-    itn_option: str = ""
-    #: the text begins with tags of language, emotion and event
-    tagged: bool = False
-    #: the model says in which language it heard a chunk
-    detects_language: bool = False
-    #: the text comes as people write it, with marks and capitals
-    written: bool = False
-    #: one call takes several chunks at once
     batches: bool = True
-    #: longest chunk, seconds
-    limit: float = math.inf
 
     @property
     def options(self) -> frozenset[str]:
@@ -72,7 +53,7 @@ FUNASR_TYPES: dict[str, FunasrType] = {
         itn_option="use_itn",
         tagged=True,
         detects_language=True,
-        written=True,
+        punctuated=True,
     ),
     # Times are asked for because only then its words come apart.
     "funasr_paraformer": FunasrType(classes=("Paraformer", "BiCifParaformer"), fixed={"output_timestamp": True}),
@@ -84,7 +65,7 @@ FUNASR_TYPES: dict[str, FunasrType] = {
         language_names=_NANO_LANGUAGES,
         hotwords="prompt",
         itn_option="itn",
-        written=True,
+        punctuated=True,
         batches=False,
         limit=30.0,
     ),

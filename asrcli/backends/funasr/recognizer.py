@@ -1,9 +1,9 @@
-"""Recognition with FunASR's toolkit, for every type in `funasr_types.FUNASR_TYPES`. Runs in the engine process.
+"""Recognition with FunASR's toolkit, for every type in `model_types.FUNASR_TYPES`. Runs in the engine process.
 
 The toolkit's `AutoModel` reads the folder; chunks go straight to the model's own `inference`. `AutoModel.generate`
 keeps each call's settings in one dictionary of its own, so two threads would mix theirs up.
 
-Nothing here may reach for the network: hubs are told so before they are imported (`funasr_toolkit`), models are
+Nothing here may reach for the network: hubs are told so before they are imported (`toolkit`), models are
 folders, code that comes with a model is never run (`trust_remote_code`).
 """
 
@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
-from asrcli.backends.funasr.check import check_model, check_request, folder_of, model_type
+from asrcli.backends.checks import check_model, check_request
+from asrcli.backends.funasr.check import folder_of, funasr_type
 from asrcli.backends.funasr.model_types import UNTIMED_CLASSES
 from asrcli.backends.funasr.results import read_result
 from asrcli.backends.process.batches import group_by_request, split_batches
@@ -57,7 +58,7 @@ class FunasrRecognizer:
 
     def __init__(self, spec: ModelSpec, threads: int) -> None:
         self._spec = spec
-        self._type = model_type(spec)
+        self._type = funasr_type(spec)
         torch, auto_model = _toolkit()
         self._torch = torch
         self._device = _device(spec, torch)
@@ -203,12 +204,12 @@ def _toolkit() -> tuple[Any, Any]:
         MissingExtraError: they cannot be imported.
     """
     try:
-        from asrcli.backends.funasr import toolkit as funasr_toolkit
+        from asrcli.backends.funasr import toolkit
     except ImportError as error:
         raise MissingExtraError(
             f"FunASR's toolkit cannot be imported: {_first_line(error)}.", f"{pip_install('funasr')} torch"
         ) from error
-    return funasr_toolkit.torch, funasr_toolkit.AutoModel
+    return toolkit.torch, toolkit.AutoModel
 
 
 def _device(spec: ModelSpec, torch: Any) -> str:

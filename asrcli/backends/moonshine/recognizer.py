@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
+from asrcli.backends.checks import check_model, check_request
+from asrcli.backends.moonshine import TYPES
 from asrcli.backends.moonshine.search import Moonshine, size_class
 from asrcli.backends.moonshine.weights import UnknownGraphError
 from asrcli.backends.sherpa import recognizer as sherpa_onnx
-from asrcli.backends.sherpa.check import check_model, check_request
-from asrcli.backends.sherpa.model_types import TYPES
 from asrcli.backends.sherpa.results import ResultReader
 from asrcli.backends.types import DecodeJob, Hypothesis, ModelSpec, Recognizer
 from asrcli.errors import AsrcliError, EngineError

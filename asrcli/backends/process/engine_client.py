@@ -86,7 +86,7 @@ class EngineClient:
     def load(self, name: str, kind: str, spec: Any) -> Future[dict[str, Any]]:
         """Load a service under a name. Jobs for it may be submitted at once; they wait in the engine.
 
-        The kind is a key of `backends.SERVICES`, or a "module:function" of the same form. The future holds
+        The kind is that of a backend, or "module:function" of another service. The future holds
         {"batch_size": int, "backend": str}, or the error with which the engine refused.
 
         Raises:

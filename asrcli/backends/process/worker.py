@@ -18,9 +18,9 @@ from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import Any
 
-from asrcli.backends import SERVICES
 from asrcli.backends.process import engine_log
 from asrcli.backends.process.shared_audio_buffer import SharedAudioBuffer
+from asrcli.backends.registry import loader_of
 from asrcli.backends.types import DecodeJob, Service
 from asrcli.errors import AsrcliError, EngineError
 
@@ -134,8 +134,7 @@ class EngineWorker:
 
     def _load(self, name: str, kind: str, spec: Any) -> None:
         try:
-            module, function = SERVICES.get(kind, kind).split(":")
-            service: Service = getattr(import_module(module), function)(spec, self._threads)
+            service: Service = loader_of(kind)(spec, self._threads)
         except Exception as error:  # noqa: BLE001 - whatever an engine raises becomes an answer
             self._send("loaded", name, None, _plain(error))
             return

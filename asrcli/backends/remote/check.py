@@ -5,18 +5,15 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
+from asrcli.backends.checks import Checks
+from asrcli.backends.remote import TYPE
 from asrcli.backends.types import ModelSpec
-from asrcli.distribution import pip_install
-from asrcli.errors import LanguageNotSupportedError, MissingExtraError, OptionNotSupportedError, UsageError
-from asrcli.options import RecognitionOptions
+from asrcli.errors import OptionNotSupportedError, UsageError
 
-TYPE = "remote_openai"
 #: what is asked for where nobody names a model: OpenAI's own, which other servers take for their default
 DEFAULT_MODEL = "whisper-1"
 
@@ -26,17 +23,24 @@ OPTIONS = ("model", "audio", "timeout", "api_key_file")
 _ENDPOINT = "/audio/transcriptions"
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteType:
-    """What a server can do: we cannot know, and it says so itself."""
+class RemoteChecks(Checks):
+    """Checks of servers; what a request may ask is for the server to decide."""
 
-    hotwords: Literal["prompt"] = "prompt"
-    itn_option: str = ""
-    detects_language: bool = True
-    written: bool = True
-
-
-_ROW = RemoteType()
+    def check_model(self, spec: ModelSpec) -> None:
+        address(str(spec.options.get("url", "")))
+        unknown = sorted(set(spec.options) - {*OPTIONS, "url"})
+        if unknown:
+            raise OptionNotSupportedError(
+                f"{spec.name}: a model of type {spec.type} takes no option {unknown[0]!r}.",
+                f"It takes: {', '.join(OPTIONS)}.",
+            )
+        if spec.options.get("audio", "flac") not in {"flac", "wav"}:
+            raise OptionNotSupportedError(
+                f"{spec.name}: audio cannot be {spec.options['audio']!r}.", "Write flac or wav."
+            )
+        timeout = spec.options.get("timeout", 1)
+        if not isinstance(timeout, int | float) or isinstance(timeout, bool) or timeout <= 0:
+            raise OptionNotSupportedError(f"{spec.name}: timeout must be seconds, more than 0, not {timeout!r}.")
 
 
 def remote_spec(
@@ -105,62 +109,6 @@ def is_loopback(url: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def model_type(spec: ModelSpec) -> RemoteType:
-    del spec
-    return _ROW
-
-
-def check_model(spec: ModelSpec) -> None:
-    """See that requests can be sent.
-
-    Raises:
-        UsageError: the address is none.
-        OptionNotSupportedError: an option that there is not.
-        MissingExtraError: httpx is not installed.
-    """
-    address(str(spec.options.get("url", "")))
-    unknown = sorted(set(spec.options) - {*OPTIONS, "url"})
-    if unknown:
-        raise OptionNotSupportedError(
-            f"{spec.name}: a model of type {spec.type} takes no option {unknown[0]!r}.",
-            f"It takes: {', '.join(OPTIONS)}.",
-        )
-    if spec.options.get("audio", "flac") not in {"flac", "wav"}:
-        raise OptionNotSupportedError(f"{spec.name}: audio cannot be {spec.options['audio']!r}.", "Write flac or wav.")
-    timeout = spec.options.get("timeout", 1)
-    if not isinstance(timeout, int | float) or isinstance(timeout, bool) or timeout <= 0:
-        raise OptionNotSupportedError(f"{spec.name}: timeout must be seconds, more than 0, not {timeout!r}.")
-    if find_spec("httpx") is None:
-        raise MissingExtraError("Servers of others need the package httpx.", pip_install("remote"))
-
-
-def check_request(spec: ModelSpec, request: RecognitionOptions) -> None:
-    """See that the entry allows the language; the rest is for the server to judge."""
-    check_language(spec, request.language)
-
-
-def check_language(spec: ModelSpec, language: str | None) -> None:
-    """See that the entry does not rule a language out.
-
-    Raises:
-        LanguageNotSupportedError: it does.
-    """
-    if language not in {None, "", "auto"} and spec.languages and language not in spec.languages:
-        raise LanguageNotSupportedError(
-            f"{spec.name} cannot do the language {language!r}.", f"It does: {', '.join(spec.languages)}."
-        )
-
-
-def languages_of(spec: ModelSpec) -> tuple[str, ...]:
-    """What the entry says; empty: anything."""
-    return spec.languages
-
-
-def window_of(spec: ModelSpec) -> float:
-    """The longest chunk to send, seconds."""
-    return spec.window
 
 
 def secret_of(spec: ModelSpec) -> str:

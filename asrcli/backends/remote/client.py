@@ -92,7 +92,7 @@ class RemoteClient:
         """Nothing is sent yet.
 
         Args:
-            url: as `remote_check.address` gives it.
+            url: as `check.address` gives it.
             model: the server's name for it.
             secret: sent as a bearer token.
             patience: retries and waits.

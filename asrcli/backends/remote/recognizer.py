@@ -18,7 +18,6 @@ from typing import Any, Self
 import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
-from asrcli.backends import REMOTE
 from asrcli.backends.remote.check import DEFAULT_MODEL, secret_of
 from asrcli.backends.types import Hypothesis, ModelSpec
 from asrcli.errors import AsrcliError, EngineError, RemoteUnavailableError
@@ -46,7 +45,7 @@ class RemoteRecognizer:
         """Nothing is sent before the first chunk.
 
         Args:
-            spec: of type `remote_check.TYPE`.
+            spec: of type `remote.TYPE`.
             jobs: requests at once.
 
         Raises:
@@ -73,7 +72,7 @@ class RemoteRecognizer:
 
     @property
     def backend(self) -> str:
-        return REMOTE
+        return "remote"
 
     @property
     def window(self) -> float:

@@ -1,30 +1,30 @@
-"""Everything that sherpa-onnx would end its process over, said as an error before it is reached.
+"""Checks for everything over which sherpa-onnx would end its process.
 
-`validate` runs in our process when a model is chosen and for each request that names a language or hotwords; `load`
-runs the same checks once more in the engine process. Files are looked at once and remembered.
+They run in our process when a model is chosen and for each request that names a language or hotwords, and again in the
+engine process when the model is loaded. What is read from files is cached.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from asrcli.backends.hotwords import check_beam
+from asrcli.backends.checks import Checks, check_language, model_type
+from asrcli.backends.model_type import ModelType
 from asrcli.backends.onnx_metadata import classes, read_metadata
+from asrcli.backends.sherpa.hotwords import check_beam
 from asrcli.backends.sherpa.model_types import (
     MODELING_UNITS,
     PATH_OPTIONS,
     PROVIDERS,
     TOKENIZER_FILES,
-    TYPES,
-    ModelType,
+    SherpaType,
 )
-from asrcli.backends.sherpa.streaming_types import ONLINE_TYPES
 from asrcli.backends.sherpa.token_table import read_tokens
 from asrcli.backends.types import ModelSpec
-from asrcli.errors import LanguageNotSupportedError, ModelError, ModelNotInstalledError, OptionNotSupportedError
-from asrcli.options import RecognitionOptions
+from asrcli.errors import ModelError, ModelNotInstalledError, OptionNotSupportedError
+from asrcli.options import Hotword
 
 #: how Canary's vocabulary writes a language; its other marks are longer
 _LANGUAGE_TOKEN = re.compile(r"<\|([a-z]{2})\|>")
@@ -35,104 +35,49 @@ _COUNTED = {"nemo_transducer": 1, "canary": 0}
 #: part of a model's classes that must have a token; some exports have a few classes that are never said
 _SPOKEN = 0.9
 
-_HOTWORDS_HINT = "Hotwords need a transducer, Qwen3-ASR or Fun-ASR-Nano model."
+
+class SherpaChecks(Checks):
+    """Checks of sherpa-onnx's models, offline and streaming."""
+
+    def check_model(self, spec: ModelSpec) -> None:
+        row = sherpa_type(spec)
+        _check_names(spec, row)
+        for key, path in spec.files.items():
+            _check_file(spec, key, path)
+        _check_options(spec, row)
+        _check_metadata(spec, row)
+        _check_tokens(spec, row)
+
+    def check_hotwords(self, spec: ModelSpec, hotwords: Sequence[Hotword]) -> None:
+        if sherpa_type(spec).hotwords == "beam":
+            check_beam(hotwords, spec.options, read_tokens(spec.files["tokens"]))
+
+    def engine_languages(self, spec: ModelSpec, row: ModelType) -> tuple[str, ...]:
+        """The codes that the engine would accept without ending its process or falling back on another."""
+        if spec.type == "whisper":
+            metadata = read_metadata(spec.files["encoder"])
+            if metadata.get("is_multilingual") == "0":
+                return ("en",)
+            return tuple(filter(None, metadata.get("all_language_codes", "").split(","))) or row.languages
+        if spec.type == "canary":
+            symbols = read_tokens(spec.files["tokens"]).symbols
+            return tuple(sorted(match[1] for symbol in symbols if (match := _LANGUAGE_TOKEN.fullmatch(symbol))))
+        return super().engine_languages(spec, row)
 
 
-def validate(spec: ModelSpec, request: RecognitionOptions) -> None:
-    """Check a model and what is asked of it.
+def sherpa_type(spec: ModelSpec) -> SherpaType:
+    """The table's row of a model.
 
     Raises:
-        ModelError: unknown type, files missing, empty, damaged, or made for something else.
-        OptionNotSupportedError: an option of the entry or of the request that the type does not take.
-        LanguageNotSupportedError: the model cannot do the language, or must be told one.
+        ModelError: the type is not one of sherpa-onnx.
     """
-    check_model(spec)
-    check_request(spec, request)
-
-
-def model_type(spec: ModelSpec) -> ModelType:
-    """The table's row for a model.
-
-    Raises:
-        ModelError: there is none.
-    """
-    row = TYPES.get(spec.type) or ONLINE_TYPES.get(spec.type)
-    if row is None:
-        known = ", ".join(sorted([*TYPES, *ONLINE_TYPES]))
-        raise ModelError(f"{spec.name}: unknown model type {spec.type!r}.", f"Types: {known}.")
+    row = model_type(spec)
+    if not isinstance(row, SherpaType):
+        raise ModelError(f"{spec.name}: sherpa-onnx does not run models of type {spec.type}.", "Correct `type:`.")
     return row
 
 
-def check_model(spec: ModelSpec) -> None:
-    """The part of `validate` that concerns the entry and its files."""
-    row = model_type(spec)
-    _check_names(spec, row)
-    for key in spec.files:
-        _check_file(spec, key, spec.files[key])
-    _check_options(spec, row)
-    _check_metadata(spec, row)
-    _check_tokens(spec, row)
-
-
-def check_request(spec: ModelSpec, request: RecognitionOptions) -> None:
-    """The part of `validate` that concerns one request; cheap enough for each."""
-    row = model_type(spec)
-    check_language(spec, request.language)
-    if request.hotwords and row.hotwords == "none":
-        raise OptionNotSupportedError(f"{spec.name} ({spec.type}) takes no hotwords.", _HOTWORDS_HINT)
-    if request.prompt and row.hotwords != "prompt":
-        raise OptionNotSupportedError(
-            f"{spec.name} ({spec.type}) takes no context text.", "Qwen3-ASR and Fun-ASR-Nano models do."
-        )
-    if request.hotwords and row.hotwords == "beam":
-        check_beam(request.hotwords, spec.options, read_tokens(spec.files["tokens"]))
-
-
-def check_language(spec: ModelSpec, language: str | None) -> None:
-    """See that the model can do a language, or can do without being told one."""
-    row = model_type(spec)
-    if language in {None, "", "auto"}:
-        if row.language_required and not any(spec.options.get(key) for key in row.language_keys):
-            raise LanguageNotSupportedError(
-                f"{spec.name} has to be told the language.", f"Give one of: {', '.join(languages_of(spec))}."
-            )
-        return
-    known = languages_of(spec)
-    if known and language not in known:
-        raise LanguageNotSupportedError(
-            f"{spec.name} cannot do the language {language!r}.", f"It does: {', '.join(known)}."
-        )
-
-
-def window_of(spec: ModelSpec) -> float:
-    """The longest chunk to give the model, seconds: what its entry says, as far as the engine hears so much."""
-    row = TYPES.get(spec.type)
-    return min(spec.window, row.limit) if row else spec.window
-
-
-def languages_of(spec: ModelSpec) -> tuple[str, ...]:
-    """What the model can be asked for; empty: unknown, or nothing to ask."""
-    row = model_type(spec)
-    engine = _engine_languages(spec, row)
-    if spec.languages and engine:
-        return tuple(language for language in spec.languages if language in engine) or engine
-    return spec.languages or engine
-
-
-def _engine_languages(spec: ModelSpec, row: ModelType) -> tuple[str, ...]:
-    """The codes that the engine would accept without ending its process or falling back on another."""
-    if spec.type == "whisper":
-        metadata = read_metadata(spec.files["encoder"])
-        if metadata.get("is_multilingual") == "0":
-            return ("en",)
-        return tuple(filter(None, metadata.get("all_language_codes", "").split(","))) or row.languages
-    if spec.type == "canary":
-        symbols = read_tokens(spec.files["tokens"]).symbols
-        return tuple(sorted(match[1] for symbol in symbols if (match := _LANGUAGE_TOKEN.fullmatch(symbol))))
-    return row.languages or tuple(row.language_names)
-
-
-def _check_names(spec: ModelSpec, row: ModelType) -> None:
+def _check_names(spec: ModelSpec, row: SherpaType) -> None:
     missing = [key for key in row.files if key not in spec.files]
     if missing:
         raise ModelError(
@@ -161,7 +106,7 @@ def _check_file(spec: ModelSpec, key: str, path: Path) -> None:
         raise ModelError(f"{spec.name}: {path} is empty.", f"Run `asrcli download-model {spec.name}` again.")
 
 
-def _check_options(spec: ModelSpec, row: ModelType) -> None:
+def _check_options(spec: ModelSpec, row: SherpaType) -> None:
     allowed = row.parameters - set(row.files) - set(row.fixed)
     for name, value in spec.options.items():
         if name not in allowed:
@@ -205,7 +150,7 @@ def _check_choice(spec: ModelSpec, name: str, choices: Iterable[str]) -> None:
         )
 
 
-def _check_tokens(spec: ModelSpec, row: ModelType) -> None:
+def _check_tokens(spec: ModelSpec, row: SherpaType) -> None:
     if "tokens" not in spec.files:
         return
     table = read_tokens(spec.files["tokens"])
@@ -232,7 +177,7 @@ def _check_tokens(spec: ModelSpec, row: ModelType) -> None:
         )
 
 
-def _spoken(spec: ModelSpec, row: ModelType) -> int | None:
+def _spoken(spec: ModelSpec, row: SherpaType) -> int | None:
     """How many tokens the model can say, where that can be told."""
     if spec.type == "whisper":  # text first; what ends it has the next number
         ending = read_metadata(spec.files["encoder"]).get("eot", "")
@@ -241,7 +186,7 @@ def _spoken(spec: ModelSpec, row: ModelType) -> int | None:
     return classes(path) if path is not None and path.suffix == ".onnx" else None
 
 
-def _check_metadata(spec: ModelSpec, row: ModelType) -> None:
+def _check_metadata(spec: ModelSpec, row: SherpaType) -> None:
     for key, path in spec.files.items():
         if path.suffix != ".onnx":
             continue

@@ -1,4 +1,4 @@
-"""Every offline model type of sherpa-onnx, as data: what its factory takes and what the model can do.
+"""Every offline model type of sherpa-onnx, as data: parameters of its factory and capabilities of the model.
 
 Imported on both sides: our process validates against it before anything reaches the engine, which ends its own process
 on an unknown option, a missing file or missing metadata. Nothing here imports the engine; a test holds each entry
@@ -7,10 +7,11 @@ against the signature of the installed factory. Facts: sources of sherpa-onnx 2.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from asrcli.backends.model_type import ModelType
 
 #: rewriting of the text by finite-state rules (ITN) and by homophones; paths, `rule_*` several with commas
 RULES = ("rule_fsts", "rule_fars", "hr_dict_dir", "hr_lexicon", "hr_rule_fsts")
@@ -29,8 +30,8 @@ MODELING_UNITS = ("cjkchar", "bpe", "cjkchar+bpe", "bbpe")
 _BLANK = ("<blk>", "<eps>", "<blank>")
 
 
-@dataclass(frozen=True, slots=True)
-class ModelType:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SherpaType(ModelType):
     """One row of the table."""
 
     #: name of the class method of `sherpa_onnx.OfflineRecognizer`
@@ -46,36 +47,13 @@ class ModelType:
 
     #: what sets the language: nothing, a factory parameter (one recogniser a language), or an option of each stream
     language_by: Literal["none", "factory", "stream"] = "none"
-    #: names of that parameter or those options
-    language_keys: tuple[str, ...] = ()
-    #: ISO code -> the engine's name; empty: codes as they are
-    language_names: Mapping[str, str] = field(default_factory=dict)
-    #: codes that the engine knows; empty: whatever the model's own entry says
-    languages: tuple[str, ...] = ()
-    #: the model neither detects a language nor has a default
-    language_required: bool = False
-
-    #: one call of the engine takes several chunks at once (else it loops over them)
-    batches: bool = False
     decoding_methods: tuple[str, ...] = ("greedy_search",)
-    #: how phrases are favoured: not at all, in the beam search, or as context in the prompt
-    hotwords: Literal["none", "beam", "prompt"] = "none"
-    #: per-stream switch of inverse text normalisation
-    itn_option: str = ""
     #: tokens come with times (Whisper: where its export and `enable_token_timestamps` allow it)
     timed: bool = False
-    #: the text begins with tags of language, emotion and event
-    tagged: bool = False
-    #: the engine says in which language it heard a chunk
-    detects_language: bool = False
-    #: the text comes as people write it, with marks and capitals; else words alone, at least of most models
-    written: bool = False
-    #: the engine hears no more than this of a chunk and does not say so, seconds
-    limit: float = math.inf
-    #: silence put behind each chunk, seconds: some models guess at a last word that ends with the chunk
+    #: silence appended to each chunk, seconds: some models guess a last word that ends with the chunk
     tail: float = 0.0
 
-    #: the file whose first output has one class a token; empty: it cannot be told
+    #: the file whose first output has one class a token; empty: unknown
     speaks: str = ""
     #: of each of these groups `tokens.txt` must have one
     symbols: tuple[tuple[str, ...], ...] = ()
@@ -89,9 +67,9 @@ class ModelType:
         return frozenset({*self.files, *self.options, *self.fixed, *language})
 
 
-def _ctc(factory: str, *options: str, **rest: Any) -> ModelType:
+def _ctc(factory: str, *options: str, **rest: Any) -> SherpaType:
     settings: dict[str, Any] = {"batches": True, "timed": True, "speaks": "model", "symbols": (_BLANK,), **rest}
-    return ModelType(factory=factory, files=("model", "tokens"), options=(*_COMMON, *options), **settings)
+    return SherpaType(factory=factory, files=("model", "tokens"), options=(*_COMMON, *options), **settings)
 
 
 _TRANSDUCER: dict[str, Any] = {
@@ -166,10 +144,10 @@ _QWEN3_LANGUAGES = {
 #: Fun-ASR-Nano is asked in Chinese
 _FUNASR_NANO_LANGUAGES = {"zh": "中文", "en": "英文", "ja": "日文", "ko": "韩文", "yue": "粤语"}
 
-TYPES: dict[str, ModelType] = {
-    "sense_voice": ModelType(
+TYPES: dict[str, SherpaType] = {
+    "sense_voice": SherpaType(
         factory="from_sense_voice",
-        written=True,
+        punctuated=True,
         detects_language=True,
         files=("model", "tokens"),
         options=(*_COMMON, *_FEATURES, *RULES, "use_itn"),
@@ -183,7 +161,7 @@ TYPES: dict[str, ModelType] = {
         speaks="model",
         metadata={"model": ("vocab_size", "lfr_window_size", "lfr_window_shift", "normalize_samples")},
     ),
-    "paraformer": ModelType(
+    "paraformer": SherpaType(
         factory="from_paraformer",
         files=("paraformer", "tokens"),
         options=(*_COMMON, *_FEATURES, *RULES),
@@ -193,13 +171,13 @@ TYPES: dict[str, ModelType] = {
         symbols=(("</s>",),),
         metadata={"paraformer": ("vocab_size", "lfr_window_size", "lfr_window_shift", "neg_mean", "inv_stddev")},
     ),
-    "transducer": ModelType(
+    "transducer": SherpaType(
         **_TRANSDUCER,
         fixed={"model_type": "transducer"},
         speaks="joiner",
         metadata={"decoder": ("vocab_size", "context_size")},
     ),
-    "nemo_transducer": ModelType(
+    "nemo_transducer": SherpaType(
         **_TRANSDUCER,
         fixed={"model_type": "nemo_transducer"},
         symbols=(("<blk>",),),
@@ -223,7 +201,7 @@ TYPES: dict[str, ModelType] = {
     "fire_red_asr_ctc": _ctc(
         "from_fire_red_asr_ctc", metadata={"model": ("model_type", "cmvn_mean", "cmvn_inv_stddev")}
     ),
-    "fire_red_asr": ModelType(
+    "fire_red_asr": SherpaType(
         factory="from_fire_red_asr",
         files=("encoder", "decoder", "tokens"),
         options=(*_COMMON, *RULES),
@@ -240,9 +218,9 @@ TYPES: dict[str, ModelType] = {
             )
         },
     ),
-    "whisper": ModelType(
+    "whisper": SherpaType(
         factory="from_whisper",
-        written=True,
+        punctuated=True,
         detects_language=True,
         files=("encoder", "decoder", "tokens"),
         options=(*_COMMON, *RULES, "task", "tail_paddings", "enable_token_timestamps", "enable_segment_timestamps"),
@@ -273,23 +251,23 @@ TYPES: dict[str, ModelType] = {
             )
         },
     ),
-    "moonshine": ModelType(
+    "moonshine": SherpaType(
         factory="from_moonshine",
-        written=True,
+        punctuated=True,
         files=("preprocessor", "encoder", "uncached_decoder", "cached_decoder", "tokens"),
         options=(*_COMMON, *RULES),
     ),
-    "moonshine_v2": ModelType(
+    "moonshine_v2": SherpaType(
         factory="from_moonshine_v2",
         files=("encoder", "decoder", "tokens"),
         options=(*_COMMON, *RULES),
-        written=True,
+        punctuated=True,
         # tiny-en, chunks to 12 s, joined recordings of 1,458 words: WER 2.40 % without, 1.85 % with
         tail=0.3,
     ),
-    "canary": ModelType(
+    "canary": SherpaType(
         factory="from_nemo_canary",
-        written=True,
+        punctuated=True,
         files=("encoder", "decoder", "tokens"),
         options=(*_COMMON, *_FEATURES, *RULES, "src_lang", "tgt_lang"),
         language_by="stream",
@@ -297,9 +275,9 @@ TYPES: dict[str, ModelType] = {
         symbols=(("<|startoftranscript|>",), ("<|endoftext|>",)),
         metadata={"encoder": ("model_type", "vocab_size", "subsampling_factor", "feat_dim")},
     ),
-    "cohere_transcribe": ModelType(
+    "cohere_transcribe": SherpaType(
         factory="from_cohere_transcribe",
-        written=True,
+        punctuated=True,
         files=("encoder", "decoder", "tokens"),
         options=(*_COMMON, *RULES, "language", "use_punct", "use_itn"),
         language_by="stream",
@@ -310,9 +288,9 @@ TYPES: dict[str, ModelType] = {
         symbols=(("<|startoftranscript|>",), ("<|endoftext|>",)),
         metadata={"encoder": ("model_type",)},
     ),
-    "funasr_nano": ModelType(
+    "funasr_nano": SherpaType(
         factory="from_funasr_nano",
-        written=True,
+        punctuated=True,
         files=("encoder_adaptor", "llm", "embedding", "tokenizer"),
         options=(*_COMMON, *_FEATURES, *_SAMPLING, "system_prompt", "user_prompt", "language", "itn"),
         language_by="stream",
@@ -322,9 +300,9 @@ TYPES: dict[str, ModelType] = {
         itn_option="itn",
         metadata={"encoder_adaptor": ("lfr_window_size", "lfr_window_shift", "llm_dim"), "llm": ("vocab_size",)},
     ),
-    "qwen3_asr": ModelType(
+    "qwen3_asr": SherpaType(
         factory="from_qwen3_asr",
-        written=True,
+        punctuated=True,
         files=("conv_frontend", "encoder", "decoder", "tokenizer"),
         options=(*_COMMON, *_FEATURES, *_SAMPLING, "max_total_len"),
         # 128, the factory's, cuts dense speech short: Chinese takes about 6 tokens a second.

@@ -1,4 +1,4 @@
-"""Offline recognition with sherpa-onnx, for every model type in `sherpa_types.TYPES`. Runs in the engine process.
+"""Offline recognition with sherpa-onnx, for every model type in `model_types.TYPES`. Runs in the engine process.
 
 Several threads decode on one recogniser (measured: threads inside the engine buy nothing). Where the language is a
 parameter of the factory, a few recognisers are kept, the least recently used is dropped.
@@ -16,15 +16,16 @@ from typing import Any
 import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
-from asrcli.backends.hotwords import beam_phrases, prompt_phrases
+from asrcli.backends.checks import check_model, check_request
 from asrcli.backends.onnx_metadata import read_metadata
 from asrcli.backends.process import engine_log
 from asrcli.backends.process.batches import group_by_request, split_batches
 from asrcli.backends.process.lru_cache import LruCache
-from asrcli.backends.sherpa.check import check_model, check_request, model_type, validate
-from asrcli.backends.sherpa.model_types import RULES, ModelType
+from asrcli.backends.registry import is_streaming
+from asrcli.backends.sherpa.check import sherpa_type
+from asrcli.backends.sherpa.hotwords import beam_phrases, prompt_phrases
+from asrcli.backends.sherpa.model_types import RULES, SherpaType
 from asrcli.backends.sherpa.results import ResultReader
-from asrcli.backends.sherpa.streaming_types import ONLINE_TYPES
 from asrcli.backends.sherpa.token_table import read_tokens
 from asrcli.backends.types import DecodeJob, Hypothesis, ModelSpec, Recognizer
 from asrcli.errors import AsrcliError, EngineError, ModelError
@@ -53,7 +54,7 @@ def load(spec: ModelSpec, threads: int) -> Recognizer:  # noqa: ARG001 - they ar
         ModelError: files that the engine could not load; OptionNotSupportedError, LanguageNotSupportedError as
             `validate`.
     """
-    if spec.type in ONLINE_TYPES:
+    if is_streaming(spec.type):
         raise ModelError(
             f"{spec.name} ({spec.type}) is a streaming model.", "Choose one of `asrcli models --kind asr`."
         )
@@ -77,7 +78,7 @@ class SherpaRecognizer:
 
     def __init__(self, spec: ModelSpec) -> None:
         self._spec = spec
-        self._type = model_type(spec)
+        self._type = sherpa_type(spec)
         self.batch_size = _BATCH_SIZE if self._type.batches else 1
         self._tokens = read_tokens(spec.files["tokens"]) if "tokens" in spec.files else None
         self._reader = ResultReader(
@@ -219,7 +220,7 @@ class SherpaRecognizer:
         return hypothesis
 
 
-def needs_beam(row: ModelType, spec: ModelSpec) -> bool:
+def needs_beam(row: SherpaType, spec: ModelSpec) -> bool:
     """Whether hotwords take a recogniser of their own: one that searches a beam, where the entry's does not."""
     return row.hotwords == "beam" and spec.options.get("decoding_method") != "modified_beam_search"
 
@@ -241,6 +242,3 @@ def as_floats(samples: Samples, shortest: int = 0) -> array[float]:
 def _asked(request: RecognitionOptions) -> str:
     """The language asked for; "" where the model is to find out."""
     return "" if request.language in {None, "auto"} else str(request.language)
-
-
-__all__ = ["SherpaRecognizer", "load", "validate"]

@@ -15,14 +15,15 @@ from typing import Any
 import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
-from asrcli.backends.hotwords import beam_phrases
+from asrcli.backends.checks import check_model, check_request
 from asrcli.backends.process.lru_cache import LruCache
-from asrcli.backends.sherpa.check import check_model, check_request, model_type
+from asrcli.backends.registry import is_streaming
+from asrcli.backends.sherpa.check import sherpa_type
+from asrcli.backends.sherpa.hotwords import beam_phrases
 from asrcli.backends.sherpa.recognizer import ENGINE_ERRORS, as_floats, needs_beam
 from asrcli.backends.sherpa.results import ResultReader
-from asrcli.backends.sherpa.streaming_types import ONLINE_TYPES, StreamRequest, StreamSegment, StreamUpdate
 from asrcli.backends.sherpa.token_table import read_tokens
-from asrcli.backends.types import DecodeJob, ModelSpec, Service, Token
+from asrcli.backends.types import DecodeJob, ModelSpec, Service, StreamRequest, StreamSegment, StreamUpdate, Token
 from asrcli.errors import AsrcliError, EngineError, ModelError, StreamLostError
 
 #: heard after the last sample: encoders look ahead, and Paraformer holds its last frames back
@@ -37,12 +38,12 @@ def load(spec: ModelSpec, threads: int) -> Service:  # noqa: ARG001 - they are t
     Jobs carry a `StreamRequest` and are answered with a `StreamUpdate`.
 
     Raises:
-        ModelError, OptionNotSupportedError: as `sherpa_check.validate`.
+        ModelError, OptionNotSupportedError: as `checks.validate`.
     """
-    if spec.type not in ONLINE_TYPES:
+    if not is_streaming(spec.type):
         raise ModelError(f"{spec.name} ({spec.type}) is not a streaming model.", "See: asrcli models --kind streaming")
     check_model(spec)
-    return OnlineRecognizer(spec)
+    return StreamingRecognizer(spec)
 
 
 class _Stream:
@@ -76,7 +77,7 @@ class _Stream:
             self._heard += len(samples)
 
 
-class OnlineRecognizer:
+class StreamingRecognizer:
     """A streaming model and its open streams."""
 
     #: each job is of a stream of its own, and threads run several at a time
@@ -84,7 +85,7 @@ class OnlineRecognizer:
 
     def __init__(self, spec: ModelSpec) -> None:
         self._spec = spec
-        self._type = model_type(spec)
+        self._type = sherpa_type(spec)
         self._tokens = read_tokens(spec.files["tokens"])
         self._reader = ResultReader(joins_with_at=spec.type == "online_paraformer", byte_bpe=self._tokens.byte_bpe)
         self._lock = threading.Lock()
@@ -110,14 +111,13 @@ class OnlineRecognizer:
             return EngineError(f"sherpa-onnx failed at the stream {request.stream}: {error}")
 
     def _act(self, stream: _Stream, request: StreamRequest, samples: Samples) -> StreamUpdate:
-        if request.action in {"finish", "drop"}:
+        if request.action == "drop":
             with self._lock:
                 self._streams.pop(request.stream, None)
-        if request.action == "drop":
             return StreamUpdate((), self._segment(stream, ""))
         stream.hear(samples)
         ended = list(self._decode(stream))
-        if request.action in {"cut", "finish"}:
+        if request.action == "cut":
             ended += self._flush(stream)
             stream.renew()
         return StreamUpdate(tuple(ended), self._current(stream))
@@ -197,6 +197,3 @@ class OnlineRecognizer:
 def _shifted(token: Token, shift: float, end: float) -> Token:
     """A token in the stream's time; the silence that flushes is no part of that."""
     return token if token.start is None else replace(token, start=min(token.start + shift, end))
-
-
-__all__ = ["OnlineRecognizer", "StreamRequest", "StreamSegment", "StreamUpdate", "load"]

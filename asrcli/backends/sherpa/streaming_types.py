@@ -1,16 +1,13 @@
-"""Every streaming model type of sherpa-onnx, in the form of `sherpa_types`, and what is said to a stream.
+"""Every streaming model type of sherpa-onnx, in the form of `model_types`.
 
 Imports nothing of the engine. A test holds each entry against the installed factory.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-from asrcli.backends.sherpa.model_types import RULES, ModelType
-from asrcli.backends.types import Token
-from asrcli.options import RecognitionOptions
+from asrcli.backends.sherpa.model_types import RULES, SherpaType
 
 _COMMON = (
     "num_threads",
@@ -46,12 +43,12 @@ _BLANK = ("<blk>", "<eps>", "<blank>")
 _ONE_THREAD = {"num_threads": 1}
 
 
-def _row(factory: str, files: tuple[str, ...], *options: str, **rest: Any) -> ModelType:
+def _row(factory: str, files: tuple[str, ...], *options: str, **rest: Any) -> SherpaType:
     settings: dict[str, Any] = {"defaults": _ONE_THREAD, "timed": True, **rest}
-    return ModelType(factory=factory, files=(*files, "tokens"), options=(*_COMMON, *options), **settings)
+    return SherpaType(factory=factory, files=(*files, "tokens"), options=(*_COMMON, *options), **settings)
 
 
-ONLINE_TYPES: dict[str, ModelType] = {
+STREAMING_TYPES: dict[str, SherpaType] = {
     "online_transducer": _row(
         "from_transducer",
         ("encoder", "decoder", "joiner"),
@@ -154,39 +151,3 @@ ONLINE_TYPES: dict[str, ModelType] = {
         },
     ),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class StreamRequest:
-    """What a job does to a stream. One job of a stream at a time: the next is handed in when the last is answered.
-
-    - "open": begin a stream; `options` may carry hotwords. Samples are heard at once.
-    - "feed": hear the job's samples.
-    - "cut": hear the samples, have out what the model holds back, and end the segment: the speaker has paused.
-    - "finish": the same, and end the stream.
-    - "drop": end the stream without a word.
-    """
-
-    #: chosen by whoever opens it; unique in the engine process
-    stream: str
-    action: Literal["open", "feed", "cut", "finish", "drop"]
-    options: RecognitionOptions = field(default_factory=RecognitionOptions)
-
-
-@dataclass(frozen=True, slots=True)
-class StreamSegment:
-    """What was said between two ends of segments; times in seconds from the stream's start."""
-
-    text: str
-    start: float
-    #: how much of the stream has been heard when this was said
-    end: float
-    tokens: tuple[Token, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class StreamUpdate:
-    """The answer to a job: segments that have ended in it, and what stands of the current one."""
-
-    ended: tuple[StreamSegment, ...]
-    current: StreamSegment

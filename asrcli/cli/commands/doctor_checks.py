@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from asrcli import __version__
-from asrcli.backends import is_remote
-from asrcli.distribution import pip_install, with_extras
+from asrcli.backends.registry import is_remote
+from asrcli.distribution import pip_install
 from asrcli.errors import AsrcliError, ExitCode
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def run_checks(registry: Registry, model: str | None) -> Iterator[Check]:
     yield _cores()
     yield from _disk(registry)
     yield _ffmpeg()
-    yield _funasr()
+    yield from _backends()
     yield from _models(registry, model)
     yield _decode(registry, model)
 
@@ -109,21 +109,23 @@ def _ffmpeg() -> Check:
     return Check("ffmpeg", "ok", f"{path} ({whose})", facts={"path": str(path)})
 
 
-def _funasr() -> Check:
-    """FunASR's toolkit, which is nobody's loss until a model of it is wanted."""
-    from asrcli.backends.funasr.check import check_packages
+def _backends() -> Iterator[Check]:
+    """Packages of the backends that are installed on request."""
+    from asrcli.backends.registry import BACKENDS
 
-    found = {name: _version(name) for name in ("funasr", "torch", "torchaudio", "kaldi-native-fbank", "transformers")}
-    text = ", ".join(f"{name} {version}" for name, version in found.items() if version)
-    if found["funasr"] is None:
-        return Check(
-            "FunASR", "ok", f"not installed; its own models need {with_extras('funasr')} and torch", facts=found
-        )
-    try:
-        check_packages()
-    except AsrcliError as error:
-        return Check("FunASR", "note", f"{text}; {error.message}", error.hint, facts=found)
-    return Check("FunASR", "ok", text, facts=found)
+    for backend in BACKENDS:
+        if not backend.requires:
+            continue
+        names = [module.replace("_", "-") for requirement in backend.requires for module in requirement.modules]
+        found = {name: _version(name) for name in names}
+        text = ", ".join(f"{name} {version}" for name, version in found.items() if version)
+        missing = backend.missing
+        if missing is None:
+            yield Check(backend.label, "ok", text, facts=found)
+        elif backend.requires[0].installed:
+            yield Check(backend.label, "note", f"{text}; {missing} is missing", missing.hint, facts=found)
+        else:
+            yield Check(backend.label, "ok", f"not installed ({missing.hint})", facts=found)
 
 
 def _models(registry: Registry, model: str | None) -> Iterator[Check]:

@@ -62,10 +62,11 @@ def list_(
     as_json: _Json = False,
 ) -> None:
     """List the models that can be named: the catalogue, models.yaml and the embedded one."""
+    from asrcli.backends.registry import runs_on
     from asrcli.errors import UsageError
     from asrcli.models.entry import KINDS
     from asrcli.models.registry import Registry
-    from asrcli.models.suitability import base_language, runs_on
+    from asrcli.models.suitability import base_language
 
     if kind is not None and kind not in KINDS:
         raise UsageError(f"There is no kind {kind!r}.", f"Kinds are {', '.join(KINDS)}.")
@@ -75,7 +76,7 @@ def list_(
         entry
         for entry in registry.entries()
         if kind in {None, entry.kind}
-        and (backend is None or runs_on(entry, backend))
+        and (backend is None or runs_on(entry.type, backend))
         and (wanted is None or wanted in entry.languages)
         and not (installed and registry.missing(entry))
     ]
@@ -207,7 +208,8 @@ def add(
 
     registry = Registry(model_dir)
     if place.startswith(("http://", "https://")):
-        from asrcli.backends.remote.check import TYPE, address
+        from asrcli.backends.remote import TYPE
+        from asrcli.backends.remote.check import address
 
         server = {"type": TYPE, "url": address(place), "languages": language or []}
         add_entry(registry.models_yaml, parse_entry(name, server, where="asrcli models add", source="user"))

@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 
 #: inputs that have been read and wait for the engine, for each of its threads: short ones fill its batches
 _WAITING = 8
-#: what the engine process will probably need, by the name of the model or of the backend
-_SHERPA = ("asrcli.backends.sherpa.recognizer", "sherpa_onnx")
-_MOONSHINE = ("asrcli.backends.moonshine.recognizer",)
-_FUNASR = ("asrcli.backends.funasr.recognizer", "asrcli.backends.funasr.toolkit")
 
 
 # Dataclass fields come in the order of the bases from right to left: the help page reads from the last to the first.
@@ -66,6 +62,7 @@ def transcribe(ctx: typer.Context, arguments: TranscribeArguments) -> int:
     run does only what is new or has changed.
     """
     from asrcli.backends.process.engine_process import default_jobs, launch
+    from asrcli.backends.registry import preload_modules
 
     ctx.obj.console.quiet = arguments.quiet
     ctx.obj.console.log_json = arguments.log_json
@@ -77,16 +74,9 @@ def transcribe(ctx: typer.Context, arguments: TranscribeArguments) -> int:
     if arguments.remote is not None or arguments.backend == "remote":
         return _run(ctx, arguments, None)
     # The engine process loads its modules, as long as it takes us to load ours and to look at the inputs.
-    with launch(arguments.jobs or default_jobs(), _modules(arguments.model, arguments.backend)) as launched:
+    modules = preload_modules(arguments.model, None if arguments.backend == "auto" else arguments.backend)
+    with launch(arguments.jobs or default_jobs(), modules) as launched:
         return _run(ctx, arguments, launched)
-
-
-def _modules(model: str | None, backend: str) -> tuple[str, ...]:
-    """A guess, as the model is chosen later: it costs nothing but time where it is wrong."""
-    if backend == "funasr":
-        return _FUNASR
-    embedded = backend == "auto" and (model is None or "moonshine" in model)
-    return _MOONSHINE if embedded else _SHERPA
 
 
 def _understand(ctx: typer.Context, arguments: TranscribeArguments) -> tuple[TranscribeRequest, Plan]:

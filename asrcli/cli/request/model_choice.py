@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from asrcli.backends import is_remote
+from asrcli.backends.registry import is_remote
 from asrcli.cli.request.arguments import ModelArguments
 
 if TYPE_CHECKING:

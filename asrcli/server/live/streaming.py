@@ -11,8 +11,7 @@ from uuid import uuid4
 import numpy as np
 
 from asrcli.audio.types import Samples
-from asrcli.backends.sherpa.streaming_types import StreamRequest, StreamUpdate
-from asrcli.backends.types import Hypothesis
+from asrcli.backends.types import Hypothesis, StreamRequest, StreamUpdate
 from asrcli.errors import AsrcliError, StreamLostError
 from asrcli.options import RecognitionOptions
 from asrcli.script import join

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from asrcli.backends.check import languages_of
+from asrcli.backends.checks import languages_of
 from asrcli.backends.types import ModelSpec
 from asrcli.language_detection import Identify
 from asrcli.model_set import LANGUAGE_SERVICE, Step, choose, in_order

@@ -11,10 +11,10 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
-from asrcli.backends import backend_of, is_remote
-from asrcli.backends.check import check_model
+from asrcli.backends.checks import check_model
 from asrcli.backends.process.engine_client import EngineClient
 from asrcli.backends.recognizer import ChunkRecognizer
+from asrcli.backends.registry import backend_of, is_remote
 from asrcli.backends.types import ModelSpec
 from asrcli.errors import ModelError, ModelNotInstalledError, UnknownModelError
 from asrcli.models.entry import Kind, ModelEntry
@@ -93,7 +93,7 @@ class ModelPool:
         self._lock = threading.Lock()
         self.threads = settings.num_threads or default_jobs()
         self.host = EngineClient(self.threads)
-        self._entries = {default.name: _Entry(default, backend_of(default.type), self.host)}
+        self._entries = {default.name: _Entry(default, backend_of(default.type).kind, self.host)}
         self._speaker_host: EngineClient | None = None
 
     # -- names -------------------------------------------------------------------------------------------------------
@@ -189,7 +189,7 @@ class ModelPool:
             except ModelNotInstalledError as error:
                 raise ModelNotInstalledError(f"The model `{name}` is not installed on this server.") from error
             check_servable(spec)
-            entry = self._add(spec, backend_of(spec.type), self.host)
+            entry = self._add(spec, backend_of(spec.type).kind, self.host)
         return entry
 
     def _add(self, spec: ModelSpec, kind: str, host: EngineClient, *, beside: bool = False) -> _Entry:

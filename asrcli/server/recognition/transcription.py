@@ -18,7 +18,7 @@ from starlette.requests import Request
 
 from asrcli import pipeline
 from asrcli.audio.types import Source
-from asrcli.backends.check import capabilities_of, check_request, languages_of
+from asrcli.backends.checks import check_request, languages_of, model_type
 from asrcli.backends.types import ModelSpec
 from asrcli.errors import AsrcliError, OptionNotSupportedError
 from asrcli.options import Hotword, RecognitionOptions, TranscribeOptions
@@ -238,7 +238,7 @@ def adapt_request(
     Raises:
         LanguageNotSupportedError: the model cannot do the language, or must be told one.
     """
-    takes = capabilities_of(spec).hotwords
+    takes = model_type(spec).hotwords
     warnings = []
     if wanted.prompt and takes != "prompt":
         wanted = replace(wanted, prompt="")  # OpenAI's clients send one as a matter of course

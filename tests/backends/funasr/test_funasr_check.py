@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from asrcli.backends import backend_of
-from asrcli.backends.check import capabilities_of, check_request, languages_of, window_of
-from asrcli.backends.funasr import check as funasr_check
+from asrcli.backends import registry
+from asrcli.backends.checks import check_model, check_request, languages_of, model_type, window_of
 from asrcli.backends.funasr.folder import read_folder
 from asrcli.backends.funasr.model_types import FUNASR_TYPES, type_of_class
+from asrcli.backends.registry import backend_of
 from asrcli.backends.types import ModelSpec
 from asrcli.errors import LanguageNotSupportedError, MissingExtraError, ModelError, OptionNotSupportedError, UsageError
 from asrcli.models.detect import detect
@@ -22,7 +22,7 @@ from asrcli.options import Hotword, RecognitionOptions
 def packages(monkeypatch):
     """As if the toolkit were installed, whether it is or not; what is missing is tested by name."""
     missing = set()
-    monkeypatch.setattr(funasr_check, "find_spec", lambda name: None if name in missing else name)
+    monkeypatch.setattr(registry, "find_spec", lambda name: None if name in missing else name)
     return missing
 
 
@@ -76,7 +76,7 @@ def test_a_config_of_something_else_is_no_model(tmp_path, text):
 def test_a_folder_tells_its_type(write_folder, class_name, type_):
     assert type_of_class(class_name) == type_
     found, files = detect(write_folder(class_name))
-    assert (found, backend_of(found)) == (type_, "funasr")
+    assert (found, backend_of(found).kind) == (type_, "funasr")
     assert {"config", "model"} <= set(files)
 
 
@@ -120,22 +120,22 @@ def test_the_registry_resolves_a_folder_and_an_entry(write_folder, tmp_path):
 
 def test_a_model_of_another_class_is_refused(write_folder):
     with pytest.raises(ModelError, match="holds a Paraformer"):
-        funasr_check.check_model(spec_of(write_folder("Paraformer"), "funasr_sense_voice"))
+        check_model(spec_of(write_folder("Paraformer"), "funasr_sense_voice"))
 
 
 def test_missing_and_empty_files_are_refused(write_folder):
     folder = write_folder("SenseVoiceSmall", bpemodel="x.model")
     spec = spec_of(folder, "funasr_sense_voice")
-    funasr_check.check_model(spec)
+    check_model(spec)
     (folder / "x.model").write_text("")
     with pytest.raises(ModelError, match=r"x\.model is empty"):
-        funasr_check.check_model(spec)
+        check_model(spec)
     (folder / "x.model").unlink()
     with pytest.raises(ModelError, match=r"x\.model is missing"):
-        funasr_check.check_model(spec)
+        check_model(spec)
     (folder / "config.yaml").unlink()
     with pytest.raises(ModelError, match=r"config\.yaml is missing"):
-        funasr_check.check_model(spec)
+        check_model(spec)
 
 
 @pytest.mark.parametrize(
@@ -148,12 +148,12 @@ def test_missing_and_empty_files_are_refused(write_folder):
 def test_options_that_there_are_not_are_refused(write_folder, options):
     spec = spec_of(write_folder("SenseVoiceSmall"), "funasr_sense_voice", options=options)
     with pytest.raises(OptionNotSupportedError):
-        funasr_check.check_model(spec)
+        check_model(spec)
 
 
 @pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:1", "mps"])
 def test_devices_are_allowed(write_folder, device):
-    funasr_check.check_model(
+    check_model(
         spec_of(write_folder("SenseVoiceSmall"), "funasr_sense_voice", options={"device": device, "batch_size": 8})
     )
 
@@ -161,7 +161,7 @@ def test_devices_are_allowed(write_folder, device):
 @pytest.mark.parametrize(
     ("lacking", "said"),
     [
-        ({"funasr"}, r"asrcli\[funasr\]"),
+        ({"funasr"}, r"asrcli-transcribe\[funasr\]"),
         ({"torch"}, "pip install torch"),
         ({"torchaudio", "kaldi_native_fbank"}, "pip install kaldi-native-fbank"),
     ],
@@ -169,7 +169,7 @@ def test_devices_are_allowed(write_folder, device):
 def test_what_is_not_installed_is_named_with_the_command(write_folder, packages, lacking, said):
     packages |= lacking
     with pytest.raises(MissingExtraError, match=said):
-        funasr_check.check_model(spec_of(write_folder("SenseVoiceSmall"), "funasr_sense_voice"))
+        check_model(spec_of(write_folder("SenseVoiceSmall"), "funasr_sense_voice"))
 
 
 def test_languages_are_the_model_s(write_folder):
@@ -193,7 +193,7 @@ def test_who_takes_hotwords_and_context(write_folder):
     for request in (word, context):
         with pytest.raises(OptionNotSupportedError):
             check_request(sense, request)
-    assert (capabilities_of(sense).hotwords, capabilities_of(nano).hotwords) == ("none", "prompt")
+    assert (model_type(sense).hotwords, model_type(nano).hotwords) == ("none", "prompt")
 
 
 def test_seaco_s_hotwords_must_be_spelled(write_folder):

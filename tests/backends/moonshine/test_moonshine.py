@@ -11,8 +11,8 @@ import onnxruntime
 import pytest
 import soundfile
 
-from asrcli.backends import backend_of
 from asrcli.backends.moonshine.recognizer import MoonshineRecognizer, load
+from asrcli.backends.registry import backend_of
 from asrcli.backends.sherpa import recognizer as sherpa_onnx
 from asrcli.backends.types import DecodeJob
 from asrcli.errors import EngineError, LanguageNotSupportedError
@@ -190,7 +190,7 @@ def test_another_language_is_an_error_in_its_place(recognizer, chunks, alone):
 
 
 def test_what_is_of_another_form_runs_in_sherpa_onnx(spec, chunks, tmp_path):
-    assert backend_of(spec.type) == "moonshine"
+    assert backend_of(spec.type).kind == "moonshine"
     wanted = sherpa_onnx.load(spec, 1).run([DecodeJob(chunks[4], ENGLISH)])
     other_form = replace(spec, options={"decoding_method": "greedy_search"})
     loaded = load(other_form, 1)

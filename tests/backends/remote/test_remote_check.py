@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from asrcli.backends.check import capabilities_of, check_model, check_request, languages_of, window_of
-from asrcli.backends.remote import check as remote_check
+from asrcli.backends import registry
+from asrcli.backends.checks import check_model, check_request, languages_of, model_type, window_of
 from asrcli.backends.remote.check import address, is_loopback, read_secret, remote_spec, secret_of
 from asrcli.errors import LanguageNotSupportedError, MissingExtraError, ModelError, OptionNotSupportedError, UsageError
 from asrcli.models.entry import entry_to_dict, parse_entry
@@ -86,14 +86,14 @@ def test_options_that_there_are_not_are_refused(options):
 def test_httpx_is_asked_for(monkeypatch):
     spec = remote_spec("http://host/v1", options={"audio": "wav", "timeout": 3})
     check_model(spec)
-    monkeypatch.setattr(remote_check, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=r"asrcli\[remote\]"):
+    monkeypatch.setattr(registry, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"asrcli-transcribe\[remote\]"):
         check_model(spec)
 
 
 def test_what_may_be_asked():
     spec = remote_spec("http://host/v1", languages=("en",), window=12.0)
-    assert (languages_of(spec), window_of(spec), capabilities_of(spec).hotwords) == (("en",), 12.0, "prompt")
+    assert (languages_of(spec), window_of(spec), model_type(spec).hotwords) == (("en",), 12.0, "prompt")
     check_request(spec, RecognitionOptions(language="en", hotwords=(Hotword(text="a"),), prompt="b"))
     with pytest.raises(LanguageNotSupportedError):
         check_request(spec, RecognitionOptions(language="de"))

@@ -8,8 +8,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from asrcli.backends import backend_of
 from asrcli.backends.process.engine_client import EngineClient
+from asrcli.backends.registry import backend_of
 from asrcli.errors import EngineError
 from asrcli.options import RecognitionOptions
 from asrcli.server.live.endpoint import Endpointer, EndpointOptions
@@ -35,7 +35,7 @@ def host(tone_models):
     with EngineClient(threads=2) as running:
         for name, kind in (("offline", "zipformer_ctc"), ("streaming", "online_transducer")):
             spec = tone_spec(kind, tone_models(kind))
-            running.load(name, backend_of(spec.type), spec).result(60)
+            running.load(name, backend_of(spec.type).kind, spec).result(60)
         yield running
 
 

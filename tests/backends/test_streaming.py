@@ -12,8 +12,8 @@ import sherpa_onnx
 
 from asrcli.backends.process.engine_client import EngineClient
 from asrcli.backends.sherpa.streaming import load
-from asrcli.backends.sherpa.streaming_types import ONLINE_TYPES, StreamRequest
-from asrcli.backends.types import DecodeJob
+from asrcli.backends.sherpa.streaming_types import STREAMING_TYPES
+from asrcli.backends.types import DecodeJob, StreamRequest
 from asrcli.errors import EngineError, ModelError, OptionNotSupportedError, StreamLostError
 from asrcli.options import Hotword, RecognitionOptions
 from tests.tone import WORDS, tone_audio, tone_spec, tone_starts
@@ -53,9 +53,9 @@ def words(*segments):
     return [token.text.strip() for segment in segments for token in segment.tokens]
 
 
-@pytest.mark.parametrize("kind", ONLINE_TYPES)
+@pytest.mark.parametrize("kind", STREAMING_TYPES)
 def test_row_names_exactly_the_factory_s_parameters(kind):
-    row = ONLINE_TYPES[kind]
+    row = STREAMING_TYPES[kind]
     parameters = inspect.signature(getattr(sherpa_onnx.OnlineRecognizer, row.factory)).parameters
     assert row.parameters == set(parameters)
     assert set(row.files) == {name for name, each in parameters.items() if each.default is each.empty}
@@ -63,7 +63,7 @@ def test_row_names_exactly_the_factory_s_parameters(kind):
 
 def test_every_factory_has_a_type():
     factories = {name for name in dir(sherpa_onnx.OnlineRecognizer) if name.startswith("from_")}
-    assert {row.factory for row in ONLINE_TYPES.values()} == factories
+    assert {row.factory for row in STREAMING_TYPES.values()} == factories
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -73,7 +73,7 @@ def test_partial_results_grow_to_the_whole(spec, kind, block):
     partials = [update.current.text for update in speaker.feed(tone_audio(SEQUENCE), block)]
     for earlier, later in pairwise(partials):
         assert later.startswith(earlier)
-    [segment] = speaker.say("finish").ended
+    [segment] = speaker.say("cut").ended
     assert segment.text.startswith(partials[-1])
     assert words(segment) == spoken(SEQUENCE)
     assert segment.start == 0
@@ -87,7 +87,7 @@ def test_times_count_from_the_stream_s_start_across_segments(spec, kind):
     speaker.feed(audio)
     [first] = speaker.say("cut").ended
     speaker.feed(audio)
-    [second] = speaker.say("finish").ended
+    [second] = speaker.say("cut").ended
     shift = len(audio) / 16000
     assert [token.start for token in first.tokens] == pytest.approx(tone_starts(SEQUENCE), abs=0.06)
     assert [token.start - shift for token in second.tokens] == pytest.approx(tone_starts(SEQUENCE), abs=0.06)
@@ -104,7 +104,7 @@ def test_nothing_is_lost_at_a_cut_however_late_the_last_word(spec, kind):
         speaker.feed(audio[: round(0.4 * 16000)])
         heard += speaker.say("cut").ended
     assert words(*heard) == spoken([2, 5, 0])
-    assert speaker.say("finish").ended == ()
+    assert speaker.say("cut").ended == ()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -115,7 +115,7 @@ def test_the_engine_s_own_endpoints_where_they_are_on(spec, kind):
     ended = [segment for update in speaker.feed(audio) for segment in update.ended]
     assert [words(segment) for segment in ended] == [spoken([3, 1]), spoken([7, 0])]
     assert ended[0].end <= ended[1].start
-    assert speaker.say("finish").ended == ()
+    assert speaker.say("cut").ended == ()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -126,7 +126,8 @@ def test_many_streams_at_once_do_not_mix(spec, kind):
         sequence = [(number * step) % 8 for step in (1, 3, 5, 2)]
         speaker = Speaker(service, name=f"stream-{number}")
         speaker.feed(tone_audio(sequence, seed=number), block=1600 + 111 * number)
-        [segment] = speaker.say("finish").ended
+        [segment] = speaker.say("cut").ended
+        speaker.say("drop")
         return words(segment) == spoken(sequence)
 
     with ThreadPoolExecutor(6) as pool:
@@ -141,7 +142,8 @@ def test_hotwords_decide_a_chord(spec):
     for hotwords in ((), (Hotword(text="高"),), ()):
         speaker = Speaker(service, hotwords=hotwords)
         speaker.feed(chord)
-        heard += words(*speaker.say("finish").ended)
+        heard += words(*speaker.say("cut").ended)
+        speaker.say("drop")
     assert heard == ["mi", "高", "mi"]
     with pytest.raises(OptionNotSupportedError, match="takes no hotwords"):
         Speaker(load(spec("online_paraformer"), 1), hotwords=(Hotword(text="高"),))
@@ -154,7 +156,7 @@ def test_names_of_streams(spec):
         Speaker(service)
     speaker.feed(tone_audio([1]))
     assert speaker.say("drop").ended == ()
-    for action in ("feed", "cut", "finish", "drop"):
+    for action in ("feed", "cut", "drop"):
         with pytest.raises(StreamLostError):
             speaker.say(action)
     Speaker(service)
@@ -169,7 +171,7 @@ def test_an_offline_model_is_no_streaming_model(spec):
 
 def test_through_the_engine_process(spec):
     with EngineClient(threads=2) as host:
-        host.load("live", "sherpa_online", spec("online_transducer")).result(60)
+        host.load("live", "sherpa_streaming", spec("online_transducer")).result(60)
 
         def say(action, samples=NOTHING):
             return host.submit("live", samples, StreamRequest("s", action)).result(60)
@@ -177,8 +179,9 @@ def test_through_the_engine_process(spec):
         say("open")
         audio = tone_audio([4, 2])
         partials = [say("feed", audio[start : start + 3200]).current.text for start in range(0, len(audio), 3200)]
-        [segment] = say("finish").ended
+        [segment] = say("cut").ended
         assert partials[0] == ""
         assert words(segment) == spoken([4, 2])
+        say("drop")
         with pytest.raises(StreamLostError):
             say("feed", audio)

@@ -1,0 +1,130 @@
+"""What a model can do and whether a request fits it, for every backend. Imports no engine.
+
+`Checks` holds what a backend has to add; the functions are what the rest of the program calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from asrcli.backends.model_type import ModelType
+from asrcli.backends.registry import backend_of, check_packages, known_types
+from asrcli.backends.types import ModelSpec
+from asrcli.errors import LanguageNotSupportedError, ModelError, OptionNotSupportedError
+from asrcli.options import Hotword, RecognitionOptions
+
+
+class Checks:
+    """A backend's own checks."""
+
+    def check_model(self, spec: ModelSpec) -> None:
+        """Check the entry and its files.
+
+        Raises:
+            ModelError: files are missing, empty, damaged, or of another type.
+            OptionNotSupportedError: the type takes no such option.
+        """
+        raise NotImplementedError
+
+    def check_hotwords(self, spec: ModelSpec, hotwords: Sequence[Hotword]) -> None:
+        """Check that the model can spell hotwords.
+
+        Raises:
+            OptionNotSupportedError: it cannot.
+        """
+
+    def engine_languages(self, spec: ModelSpec, row: ModelType) -> tuple[str, ...]:
+        """Codes that the engine accepts; empty: any."""
+        del spec
+        return row.languages or tuple(row.language_names)
+
+
+def model_type(spec: ModelSpec) -> ModelType:
+    """What a model can do.
+
+    Raises:
+        ModelError: its type is unknown.
+    """
+    row = backend_of(spec.type).model_types.get(spec.type)
+    if row is None:
+        raise ModelError(f"{spec.name}: unknown model type {spec.type!r}.", f"Types: {', '.join(known_types())}.")
+    return row
+
+
+def validate(spec: ModelSpec, request: RecognitionOptions) -> None:
+    """Check a model and a request.
+
+    Raises:
+        ModelError: unknown type; files missing, empty, damaged, or made for something else.
+        MissingExtraError: a package that runs such a model is not installed.
+        OptionNotSupportedError: an option of the entry or of the request that the type does not take.
+        LanguageNotSupportedError: the model does not support the language, or needs one.
+    """
+    check_model(spec)
+    check_request(spec, request)
+
+
+def check_model(spec: ModelSpec) -> None:
+    """The part of `validate` that concerns the entry, its files and the installed packages."""
+    model_type(spec)
+    _checks(spec).check_model(spec)
+    check_packages(spec.type)
+
+
+def check_request(spec: ModelSpec, request: RecognitionOptions) -> None:
+    """The part of `validate` that concerns one request; cheap enough for each."""
+    row = model_type(spec)
+    check_language(spec, request.language)
+    if request.hotwords and row.hotwords == "none":
+        raise OptionNotSupportedError(
+            f"{spec.name} ({spec.type}) takes no hotwords.",
+            f"Types that take hotwords: {_types_with('beam', 'bias', 'prompt')}. With any model, --correct-hotwords "
+            "corrects words that sound like them.",
+        )
+    if request.prompt and row.hotwords != "prompt":
+        raise OptionNotSupportedError(
+            f"{spec.name} ({spec.type}) takes no context text.", f"Types that take it: {_types_with('prompt')}."
+        )
+    if request.hotwords:
+        _checks(spec).check_hotwords(spec, request.hotwords)
+
+
+def check_language(spec: ModelSpec, language: str | None) -> None:
+    """Check that the model supports a language, or needs none to be named.
+
+    Raises:
+        LanguageNotSupportedError: it does not.
+    """
+    known = languages_of(spec)
+    if language in {None, "", "auto"}:
+        row = model_type(spec)
+        if row.language_required and not any(spec.options.get(key) for key in row.language_keys):
+            raise LanguageNotSupportedError(
+                f"{spec.name} needs the language to be named.", f"Give one of: {', '.join(known)}."
+            )
+    elif known and language not in known:
+        raise LanguageNotSupportedError(
+            f"{spec.name} does not support the language {language!r}.", f"It supports: {', '.join(known)}."
+        )
+
+
+def languages_of(spec: ModelSpec) -> tuple[str, ...]:
+    """Codes that may be asked for; empty: unknown, or any."""
+    engine = _checks(spec).engine_languages(spec, model_type(spec))
+    if spec.languages and engine:
+        return tuple(language for language in spec.languages if language in engine) or engine
+    return spec.languages or engine
+
+
+def window_of(spec: ModelSpec) -> float:
+    """The longest chunk to give the model, seconds: its entry's window, as far as the engine reads so much."""
+    return min(spec.window, model_type(spec).limit)
+
+
+def _checks(spec: ModelSpec) -> Checks:
+    return backend_of(spec.type).open_checks()
+
+
+def _types_with(*hotwords: str) -> str:
+    rows = ((name, backend_of(name).model_types[name]) for name in known_types())
+    return ", ".join(name for name, row in rows if row.hotwords in hotwords)

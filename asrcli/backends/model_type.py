@@ -1,0 +1,40 @@
+"""What a model of some type can do: the row that every backend's table of model types is made of.
+
+Imports no engine and no numpy: commands that only list models read these tables.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelType:
+    """Capabilities of a model type. Backends add what their engine needs to load it."""
+
+    #: options of the entry that name the language, empty: none does
+    language_keys: tuple[str, ...] = ()
+    #: ISO code -> the engine's name; empty: codes as they are
+    language_names: Mapping[str, str] = field(default_factory=dict)
+    #: codes that the engine accepts; empty: whatever the model's own entry lists
+    languages: tuple[str, ...] = ()
+    #: the model neither detects a language nor has a default
+    language_required: bool = False
+    #: the engine reports the language of a chunk
+    detects_language: bool = False
+
+    #: how phrases are favoured: not at all, in the beam search, by the model itself, or as context in a prompt
+    hotwords: Literal["none", "beam", "bias", "prompt"] = "none"
+    #: name of the model's own switch for inverse text normalisation; "": none
+    itn_option: str = ""
+    #: the text has punctuation and capitals; else words alone, at least for most models
+    punctuated: bool = False
+    #: the text begins with tags of language, emotion and event
+    tagged: bool = False
+    #: one call of the engine takes several chunks
+    batches: bool = False
+    #: longest chunk that the engine reads, seconds; it drops the rest without an error
+    limit: float = math.inf

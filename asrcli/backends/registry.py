@@ -1,0 +1,255 @@
+"""The table of backends. A new backend is a folder and one entry here.
+
+Imports no engine: an entry names its modules, which are imported when they are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from asrcli.distribution import pip_install
+from asrcli.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from asrcli.backends.checks import Checks
+    from asrcli.backends.model_type import ModelType
+
+_TORCH = "pip install torch (builds for each machine: https://pytorch.org/get-started/locally)"
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """A package that a backend needs."""
+
+    #: names to import; one of them is enough
+    modules: tuple[str, ...]
+    #: command that installs it
+    hint: str
+
+    @property
+    def installed(self) -> bool:
+        return any(map(find_spec, self.modules))
+
+    def __str__(self) -> str:
+        first, *others = (module.replace("_", "-") for module in self.modules)
+        return f"{first} (or {', '.join(others)})" if others else first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backend:
+    """What runs models. References are "module:attribute"."""
+
+    #: identifier in transcripts and in the engine process
+    kind: str
+    #: value of `--backend`; several backends may share one
+    name: str
+    #: name in messages
+    label: str
+    #: mapping of model type -> `ModelType`; a type that several backends list belongs to the first
+    types: str
+    #: subclass of `checks.Checks`
+    checks: str
+    #: function (spec, threads) -> `Service`, called in the engine process; "": a server recognises the speech
+    loader: str = ""
+    #: function (folder, streaming=False) -> type and files of a model of this backend, or None
+    detect: str = ""
+    #: modules that the engine process may import before the model is known
+    preload: tuple[str, ...] = ()
+    requires: tuple[Requirement, ...] = ()
+    #: kind of the backend that runs its models where a required package is not installed
+    fallback: str = ""
+    #: decodes a stream piece by piece
+    streaming: bool = False
+    #: what to do where no model for it is registered
+    no_model_hint: str = ""
+
+    @property
+    def model_types(self) -> Mapping[str, ModelType]:
+        table: Mapping[str, ModelType] = _attribute(self.types)
+        return table
+
+    @property
+    def missing(self) -> Requirement | None:
+        """The first required package that is not installed."""
+        return next((requirement for requirement in self.requires if not requirement.installed), None)
+
+    @property
+    def remote(self) -> bool:
+        """Speech is recognised by a server, without an engine process."""
+        return not self.loader
+
+    def open_checks(self) -> Checks:
+        checks: Checks = _attribute(self.checks)()
+        return checks
+
+    def detect_folder(self, folder: Path, *, streaming: bool = False) -> tuple[str, dict[str, Path]] | None:
+        """Type and files of the model in a folder; None where it holds no model of this backend.
+
+        Args:
+            folder: where to look.
+            streaming: only streaming models count.
+
+        Raises:
+            ModelError: it holds one that cannot be used.
+        """
+        if not self.detect:
+            return None
+        found: tuple[str, dict[str, Path]] | None = _attribute(self.detect)(folder, streaming=streaming)
+        return found
+
+
+BACKENDS: tuple[Backend, ...] = (
+    Backend(
+        kind="moonshine",
+        name="sherpa-onnx",
+        label="Moonshine in batches",
+        types="asrcli.backends.moonshine:TYPES",
+        checks="asrcli.backends.sherpa.check:SherpaChecks",
+        loader="asrcli.backends.moonshine.recognizer:load",
+        preload=("asrcli.backends.moonshine.recognizer",),
+        requires=tuple(Requirement((name,), pip_install("builtin")) for name in ("onnxruntime", "onnx")),
+        fallback="sherpa_onnx",
+    ),
+    Backend(
+        kind="funasr",
+        name="funasr",
+        label="FunASR",
+        types="asrcli.backends.funasr.model_types:FUNASR_TYPES",
+        checks="asrcli.backends.funasr.check:FunasrChecks",
+        loader="asrcli.backends.funasr.recognizer:load",
+        detect="asrcli.backends.funasr.folder:detect_folder",
+        preload=("asrcli.backends.funasr.recognizer", "asrcli.backends.funasr.toolkit"),
+        requires=(
+            Requirement(("funasr",), f"{pip_install('funasr')}, and {_TORCH}"),
+            Requirement(("torch",), _TORCH),
+            Requirement(("kaldi_native_fbank", "torchaudio"), "pip install kaldi-native-fbank"),
+        ),
+    ),
+    Backend(
+        kind="sherpa_onnx",
+        name="sherpa-onnx",
+        label="sherpa-onnx",
+        types="asrcli.backends.sherpa.model_types:TYPES",
+        checks="asrcli.backends.sherpa.check:SherpaChecks",
+        loader="asrcli.backends.sherpa.recognizer:load",
+        detect="asrcli.backends.sherpa.folder:detect_folder",
+        preload=("asrcli.backends.sherpa.recognizer", "sherpa_onnx"),
+    ),
+    Backend(
+        kind="sherpa_streaming",
+        name="sherpa-onnx",
+        label="sherpa-onnx",
+        types="asrcli.backends.sherpa.streaming_types:STREAMING_TYPES",
+        checks="asrcli.backends.sherpa.check:SherpaChecks",
+        loader="asrcli.backends.sherpa.streaming:load",
+        streaming=True,
+    ),
+    Backend(
+        kind="remote",
+        name="remote",
+        label="Remote recognition",
+        types="asrcli.backends.remote:REMOTE_TYPES",
+        checks="asrcli.backends.remote.check:RemoteChecks",
+        requires=(Requirement(("httpx",), pip_install("remote")),),
+        no_model_hint="Name a server with --remote http://host:8000/v1, or in models.yaml (docs/models.md).",
+    ),
+)
+
+_BY_KIND = {backend.kind: backend for backend in BACKENDS}
+
+#: values of `--backend`
+BACKEND_NAMES: tuple[str, ...] = tuple(dict.fromkeys(backend.name for backend in BACKENDS))
+
+
+def _attribute(reference: str) -> Any:
+    module, name = reference.split(":")
+    return getattr(import_module(module), name)
+
+
+@cache
+def _by_type() -> Mapping[str, Backend]:
+    table: dict[str, Backend] = {}
+    for backend in BACKENDS:
+        for model_type in backend.model_types:
+            table.setdefault(model_type, backend)
+    return table
+
+
+def backend_of(model_type: str, name: str | None = None) -> Backend:
+    """The backend that runs models of a type; sherpa-onnx's for types that no table lists.
+
+    Args:
+        model_type: key of a backend's table.
+        name: the value of `--backend` that the user gave; None: none.
+    """
+    backend = _by_type().get(model_type, _BY_KIND["sherpa_onnx"])
+    if backend.fallback and (name is not None or backend.missing):
+        return _BY_KIND[backend.fallback]
+    return backend
+
+
+def known_types() -> tuple[str, ...]:
+    """Every model type of every backend, in alphabetical order."""
+    return tuple(sorted(_by_type()))
+
+
+def is_remote(model_type: str) -> bool:
+    """Whether models of this type run on another machine."""
+    return backend_of(model_type).remote
+
+
+def is_streaming(model_type: str) -> bool:
+    """Whether models of this type decode a stream piece by piece."""
+    return backend_of(model_type).streaming
+
+
+def runs_on(model_type: str, name: str) -> bool:
+    """Whether a value of `--backend` includes models of this type."""
+    return backend_of(model_type).name == name
+
+
+def no_model_hint(name: str) -> str:
+    """What to do where no model is registered for a value of `--backend`."""
+    return next((backend.no_model_hint for backend in BACKENDS if backend.name == name), "")
+
+
+def loader_of(kind: str) -> Any:
+    """The function that loads a service in the engine process.
+
+    Args:
+        kind: of a backend, or "module:function" of another service (punctuation, speakers, ...).
+    """
+    backend = _BY_KIND.get(kind)
+    return _attribute(backend.loader if backend else kind)
+
+
+def check_packages(model_type: str) -> None:
+    """Check that what runs models of a type is installed, before a model is downloaded.
+
+    Raises:
+        MissingExtraError: a package is missing.
+    """
+    backend = backend_of(model_type)
+    missing = backend.missing
+    if missing is not None:
+        raise MissingExtraError(f"{backend.label} needs the package {missing}.", missing.hint)
+
+
+def preload_modules(model: str | None, name: str | None) -> tuple[str, ...]:
+    """Modules that the engine process will probably need. A wrong guess costs time, nothing else.
+
+    Args:
+        model: what `--model` says; None: the default model.
+        name: what `--backend` says; None: nothing.
+    """
+    if name is None and (model is None or "moonshine" in model):
+        return _BY_KIND["moonshine"].preload
+    usual = [backend for backend in BACKENDS if backend.name == (name or "sherpa-onnx") and not backend.fallback]
+    return usual[0].preload if usual else ()
