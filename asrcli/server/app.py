@@ -126,7 +126,7 @@ async def _lifespan(settings: ServerSettings, app: FastAPI) -> AsyncIterator[Non
     app.state.started = int(time.time())
     app.state.jobs, app.state.loading = None, bool(settings.preload)
     app.state.supervisor = supervisor = Supervisor(app.state.metrics)
-    app.state.metrics.watch(pool, admission, supervisor)
+    app.state.metrics.watch(pool, admission, supervisor.failing)
     await _open_jobs(app, service)
     supervisor.repeat("model sweeper", partial(_drop_idle_models, pool))
     preloading = asyncio.create_task(_preload(app, pool))

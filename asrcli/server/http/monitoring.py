@@ -6,6 +6,7 @@ Metrics never hold text or names of clients.
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
@@ -16,7 +17,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 if TYPE_CHECKING:
     from asrcli.server.http.admission import Admission
     from asrcli.server.recognition.model_pool import ModelPool
-    from asrcli.server.supervision import Supervisor
 
 _LATENCIES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 _FACTORS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
@@ -85,14 +85,14 @@ class Metrics:
         )
         self.failures = Counter("asrcli_failures", "Recordings that failed.", ("code",), registry=registry)
 
-    def watch(self, pool: ModelPool, admission: Admission, supervisor: Supervisor) -> None:
+    def watch(self, pool: ModelPool, admission: Admission, failing: Collection[str]) -> None:
         """Read queue, engine and background tasks when metrics are requested."""
         gauges = {
             "asrcli_queue_length": ("Requests waiting for a worker.", lambda: admission.queued),
             "asrcli_workers_busy": ("Requests being worked on.", lambda: admission.running),
             "asrcli_engine_restarts": ("Restarts of the engine process.", lambda: pool.restarts),
             "asrcli_models_loaded": ("Models in memory.", lambda: len(pool.loaded)),
-            "asrcli_background_failing": ("Background tasks that fail at present.", lambda: len(supervisor.failing)),
+            "asrcli_background_failing": ("Background tasks that fail at present.", lambda: len(failing)),
         }
         for name, (about, value) in gauges.items():
             Gauge(name, about, registry=self.registry).set_function(value)
