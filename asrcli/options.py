@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from asrcli.language_codes import language_code
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawFormat:
@@ -66,12 +68,15 @@ class Hotword:
 class RecognitionOptions:
     """What is asked of the backend for each chunk."""
 
-    #: ISO code, or None to let the model detect or use its only language
+    #: the language in any spelling that `language_code` reads, kept as a code; None: the model detects it
     language: str | None = None
     hotwords: tuple[Hotword, ...] = ()
     itn: bool = True
     #: context text, for models that take a prompt
     prompt: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "language", language_code(self.language))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

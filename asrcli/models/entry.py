@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from asrcli.backends.registry import is_remote
-from asrcli.errors import ModelError
+from asrcli.errors import ModelError, UsageError
+from asrcli.language_codes import language_code
 
 Kind = Literal["asr", "streaming", "vad", "punctuation", "segmentation", "embedding", "language-id"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -116,7 +117,7 @@ def parse_entry(name: str, data: Mapping[str, Any], *, where: str, source: Sourc
             options=dict(data.get("options") or {}),
             kind=kind,
             description=str(data.get("description") or ""),
-            languages=tuple(map(str, data.get("languages") or ())),
+            languages=tuple(filter(None, map(language_code, map(str, data.get("languages") or ())))),
             licence=str(data.get("licence") or ""),
             size=None if data.get("size") is None else int(data["size"]),
             window=float(data.get("window") or 30.0),
@@ -125,8 +126,8 @@ def parse_entry(name: str, data: Mapping[str, Any], *, where: str, source: Sourc
             url=str(data.get("url") or ""),
             source=source,
         )
-    except (AttributeError, TypeError, ValueError) as error:
-        raise refuse(str(error)) from error
+    except (AttributeError, TypeError, ValueError, UsageError) as error:
+        raise refuse(getattr(error, "message", str(error)).rstrip(".")) from error
 
 
 def _parse_download(data: Mapping[str, Any]) -> Download:

@@ -6,16 +6,11 @@ from typing import TYPE_CHECKING
 
 from asrcli.backends.registry import no_model_hint, runs_on
 from asrcli.errors import LanguageNotSupportedError, ModelError, UsageError
+from asrcli.language_codes import language_code
 from asrcli.models.entry import Kind, ModelEntry
 
 if TYPE_CHECKING:
     from asrcli.models.registry import Registry
-
-
-def base_language(code: str | None) -> str | None:
-    """The language alone of a code ("zh-CN" -> "zh"); None for "auto" and "", which ask for detection."""
-    base = (code or "").replace("_", "-").split("-")[0].lower()
-    return None if base in {"", "auto"} else base
 
 
 def check_kind(entry: ModelEntry, name: str, kind: Kind) -> None:
@@ -49,7 +44,7 @@ def check_language(registry: Registry, entry: ModelEntry, language: str | None) 
     Raises:
         LanguageNotSupportedError: it cannot; the hint names models that can.
     """
-    wanted = base_language(language)
+    wanted = language_code(language)
     if wanted is None or not entry.languages or wanted in entry.languages:
         return
     able = [e for e in registry.entries("asr") if wanted in e.languages]

@@ -9,7 +9,6 @@ import yaml
 from asrcli.errors import LanguageNotSupportedError, ModelError, ModelNotInstalledError, UnknownModelError
 from asrcli.models import builtin
 from asrcli.models.registry import Registry
-from asrcli.models.suitability import base_language
 
 # A file as asr2clip writes it (its three keys at the top, its four types, an address of null).
 ASR2CLIP = """\
@@ -170,14 +169,6 @@ def test_models_without_a_list_of_languages_do_any(make):
     registry = make()
     put(registry, "omnilingual-300m")
     assert registry.resolve("omnilingual-300m", language="gsw").languages == ()
-
-
-@pytest.mark.parametrize(
-    ("code", "base"),
-    [("zh-CN", "zh"), ("pt_BR", "pt"), ("EN", "en"), ("auto", None), ("", None), (None, None), ("yue", "yue")],
-)
-def test_base_language(code, base):
-    assert base_language(code) == base
 
 
 def test_user_may_change_one_thing_of_a_known_model(make):

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from asrcli.backends.types import Hypothesis, Token
+from asrcli.errors import UsageError
 from asrcli.language_codes import language_code
-
-_CODE = re.compile(r"[a-z]{2,3}")
 
 
 class UnreadableReplyError(Exception):
@@ -93,8 +91,10 @@ def _items(data: Mapping[str, Any], name: str) -> list[Any]:
 
 
 def _language(value: Any) -> str | None:
-    code = language_code(value) if isinstance(value, str) else None
-    return code if code and _CODE.fullmatch(code) else None
+    try:
+        return language_code(value) if isinstance(value, str) else None
+    except UsageError:
+        return None
 
 
 def _label(value: Any) -> str | None:

@@ -64,14 +64,14 @@ def list_(
     """List the models that can be named: the catalogue, models.yaml and the embedded one."""
     from asrcli.backends.registry import runs_on
     from asrcli.errors import UsageError
+    from asrcli.language_codes import language_code
     from asrcli.models.entry import KINDS
     from asrcli.models.registry import Registry
-    from asrcli.models.suitability import base_language
 
     if kind is not None and kind not in KINDS:
         raise UsageError(f"There is no kind {kind!r}.", f"Kinds are {', '.join(KINDS)}.")
     registry = Registry(model_dir)
-    wanted = base_language(language)
+    wanted = language_code(language)
     entries = [
         entry
         for entry in registry.entries()

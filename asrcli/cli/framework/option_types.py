@@ -14,6 +14,7 @@ from typing import Literal
 
 import typer
 
+from asrcli.errors import UsageError
 from asrcli.options import Hotword
 
 _CLOCK = re.compile(r"(?:(?:(\d+):)?([0-5]?\d):)?([0-5]?\d(?:[.,]\d+)?)")
@@ -67,11 +68,13 @@ def split_list(values: Iterable[str]) -> tuple[str, ...]:
 
 
 def language(text: str) -> str:
-    """An ISO 639 code, or "auto"."""
-    code = text.strip().lower().replace("_", "-")
-    if code != "auto" and not re.fullmatch(r"[a-z]{2,3}(-[a-z0-9]+)*", code):
-        raise typer.BadParameter(f"'{text}' is no language code; write one such as en, zh or yue, or auto.")
-    return code
+    """The code of a language in any usual spelling, or "auto"."""
+    from asrcli.language_codes import language_code
+
+    try:
+        return language_code(text) or "auto"
+    except UsageError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def hotwords(texts: Iterable[str]) -> tuple[Hotword, ...]:

@@ -91,9 +91,8 @@ def vad_options(speech: SpeechArguments) -> VadOptions:
 
 def recognition_options(model: ModelArguments) -> RecognitionOptions:
     """What is asked of the model."""
-    language = None if model.language in {None, "auto"} else model.language
     return RecognitionOptions(
-        language=language, hotwords=option_types.hotwords(model.hotwords), itn=model.itn, prompt=model.prompt
+        language=model.language, hotwords=option_types.hotwords(model.hotwords), itn=model.itn, prompt=model.prompt
     )
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from asrcli.errors import UsageError
-from asrcli.language_codes import language_code
 from asrcli.options import (
     AudioOptions,
     CueOptions,
@@ -23,7 +22,7 @@ from asrcli.options import (
     VadOptions,
 )
 from asrcli.server.errors import RequestError
-from asrcli.server.protocols.openai.fields import number
+from asrcli.server.protocols.openai.fields import language, number
 from asrcli.speakers.loading import check_options
 from asrcli.text.steps.hotwords import parse_hotwords
 from asrcli.text.subtitles.presets import PRESETS
@@ -78,11 +77,6 @@ def _hotwords(text: str, name: str) -> Any:
         raise RequestError(error.message, error.hint, param=name) from error
 
 
-def _language(text: str, name: str) -> str | None:
-    del name
-    return language_code(text)
-
-
 def _text(text: str, name: str) -> str:
     del name
     return text[:10_000]
@@ -95,7 +89,7 @@ _AUDIO: Mapping[str, tuple[str, _Read]] = {
     "end": ("end", _between(0, 365 * _DAY)),
 }
 _RECOGNITION: Mapping[str, tuple[str, _Read]] = {
-    "language": ("language", _language),
+    "language": ("language", language),
     "hotwords": ("hotwords", _hotwords),
     "prompt": ("prompt", _text),
     "itn": ("itn", _flag),

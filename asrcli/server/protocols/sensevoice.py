@@ -13,7 +13,6 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from asrcli.errors import AsrcliError
-from asrcli.language_codes import language_code
 from asrcli.options import RecognitionOptions, TranscribeOptions
 from asrcli.server.errors import Problem, RequestError, problem_of
 from asrcli.server.http.uploads import Upload, Workspace, decode_base64, read_all, read_form, save_bytes
@@ -109,7 +108,7 @@ async def api(request: Request) -> dict[str, Any]:
             raise RequestError("`files` is missing.", param="files")
         lang = form.get("lang")
         itn = bool(boolean(form, "use_itn"))
-        language = None if lang == "nospeech" else language_code(lang)
+        language = None if lang == "nospeech" else lang
         options = TranscribeOptions(recognition=RecognitionOptions(language=language, itn=itn))
         keys = _keys(form.get("keys"), uploads)
         found = []

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from asrcli.formats import FORMATS
-from asrcli.language_codes import language_code, language_name
+from asrcli.language_codes import language_name
 from asrcli.options import AudioOptions, CueOptions, RawFormat, RecognitionOptions, TranscribeOptions, VadOptions
 from asrcli.server.errors import RequestError
 from asrcli.server.http.uploads import Upload, read_form
@@ -43,9 +43,7 @@ async def answer(request: Request, upload: Upload) -> Response:
     options = TranscribeOptions(
         audio=_audio(request),
         vad=VadOptions(enabled=query.get("vad_filter", "true").lower() != "false"),
-        recognition=RecognitionOptions(
-            language=language_code(query.get("language")), prompt=query.get("initial_prompt", "")
-        ),
+        recognition=RecognitionOptions(language=query.get("language"), prompt=query.get("initial_prompt", "")),
     )
     ask = TranscriptionRequest(path=upload.path, name=upload.name, options=options)
     transcript = await service.for_request(request, ask)

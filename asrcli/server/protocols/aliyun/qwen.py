@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from asrcli.errors import AsrcliError
-from asrcli.language_codes import language_code
 from asrcli.options import RecognitionOptions
 from asrcli.server.errors import problem_of
 from asrcli.server.http.connection import EndingError, read_object
@@ -209,7 +208,7 @@ def _options(params: dict[str, Any]) -> LiveOptions:
     # Clients ask for chunks of 2 s for their model's sake; nobody minds to see words sooner.
     return LiveOptions(
         recognition=RecognitionOptions(
-            language=language_code(str(params["language"] or "")),
+            language=str(params["language"] or ""),
             prompt=str(params["context"] or ""),
             itn=params["enable_inverse_text_normalization"] is not False,
         ),

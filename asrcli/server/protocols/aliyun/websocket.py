@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from asrcli.errors import AsrcliError
-from asrcli.language_codes import language_code
 from asrcli.options import RecognitionOptions
 from asrcli.script import join
 from asrcli.server.errors import problem_of
@@ -135,9 +134,7 @@ def _read_start(header: dict[str, Any], payload: dict[str, Any]) -> _Recognition
         session=str(payload.get("session_id") or uuid.uuid4().hex),
         rate=int(rate),
         options=LiveOptions(
-            recognition=RecognitionOptions(
-                language=language_code(str(payload.get("language") or "")), hotwords=hotwords, itn=itn
-            ),
+            recognition=RecognitionOptions(language=str(payload.get("language") or ""), hotwords=hotwords, itn=itn),
             text=text_options(marks=marks, disfluency=_flag(payload, "disfluency", False)),
             endpoint=EndpointOptions(silence=silence),
             partials=partials,

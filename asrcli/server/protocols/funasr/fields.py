@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 from asrcli.audio.types import SAMPLE_RATE
 from asrcli.errors import UsageError
-from asrcli.language_codes import language_code
 from asrcli.options import RecognitionOptions
 from asrcli.server.live.endpoint import EndpointOptions
 from asrcli.server.live.session import LiveOptions
@@ -66,7 +65,7 @@ class Utterance:
     def _recognition(self, frame: dict[str, Any]) -> RecognitionOptions:
         options = self.options.recognition
         if "svs_lang" in frame:
-            options = replace(options, language=language_code(str(frame["svs_lang"] or "")))
+            options = replace(options, language=str(frame["svs_lang"] or ""))
         if "hotwords" in frame:
             options = replace(options, hotwords=parse_hotwords(frame["hotwords"], spaced=True))
         for name in ("itn", "svs_itn"):

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from asrcli.errors import UsageError
-from asrcli.language_codes import language_code
 from asrcli.options import RecognitionOptions, SpeakerOptions, TranscribeOptions
 from asrcli.server.errors import RequestError
 from asrcli.server.http.uploads import Form, Upload, read_form
@@ -58,7 +57,7 @@ async def answer_server(request: Request, form: Form, upload: Upload) -> Respons
     except UsageError as error:
         raise RequestError(error.message, error.hint, param="hotwords") from error
     options = TranscribeOptions(
-        recognition=RecognitionOptions(language=language_code(form.get("language")), hotwords=hotwords),
+        recognition=RecognitionOptions(language=form.get("language"), hotwords=hotwords),
         speakers=SpeakerOptions(enabled=bool(boolean(form, "spk"))),
     )
     ask = TranscriptionRequest(path=upload.path, name=upload.name, model=form.get("model"), options=options)

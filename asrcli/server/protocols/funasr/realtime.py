@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from asrcli.errors import AsrcliError, UsageError
-from asrcli.language_codes import language_code
 from asrcli.options import RecognitionOptions
 from asrcli.server.errors import problem_of
 from asrcli.server.http.connection import EndingError
@@ -95,7 +94,7 @@ class RealtimeSession:
                 self._recognition = replace(self._recognition, hotwords=hotwords)
                 await self._connection.send({"event": "hotwords_set", "hotwords": [word.text for word in hotwords]})
             case "LANGUAGE":
-                self._recognition = replace(self._recognition, language=language_code(value))
+                self._recognition = replace(self._recognition, language=value)
                 await self._connection.send({"event": "language_set", "language": value.strip()[:40]})
             case "POSTPROCESS_HOTWORDS":
                 self._replacements = _replacements(value)

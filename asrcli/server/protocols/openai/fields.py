@@ -53,7 +53,7 @@ def read_fields(form: Form, *, translation: bool = False) -> Fields:
     _check_temperature(form)
     asked_for_speakers = any(boolean(form, name) for name in ("enable_speaker_diarization", "diarization", "spk"))
     recognition = RecognitionOptions(
-        language=language_code(form.get("language") or _only(form.all("languages"))),
+        language=language(form.get("language") or _only(form.all("languages"))),
         hotwords=_hotwords(form),
         prompt=(form.get("prompt") or "")[:10_000],
     )
@@ -104,6 +104,18 @@ def number(text: Any, name: str, low: float, high: float) -> float:
     if not low <= value <= high:
         raise RequestError(f"`{name}` must be a number from {low:g} to {high:g}.", param=name)
     return value
+
+
+def language(text: str | None, name: str = "language") -> str | None:
+    """The code of a language; None: the model detects it.
+
+    Raises:
+        RequestError: it is not a language.
+    """
+    try:
+        return language_code(text)
+    except UsageError as error:
+        raise RequestError(error.message, error.hint, param=name) from error
 
 
 def _choice(form: Form, name: str, choices: tuple[ResponseFormat, ...]) -> ResponseFormat:

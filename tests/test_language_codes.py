@@ -1,0 +1,74 @@
+"""One normaliser of language codes, and the places that use it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asrcli.errors import AsrcliError, LanguageNotSupportedError, ModelError, UsageError
+from asrcli.language_codes import language_code, language_name
+from asrcli.models.entry import parse_entry
+from asrcli.models.registry import Registry
+from asrcli.options import RecognitionOptions
+
+SPELLINGS = {
+    "en": ["en", "EN", "en-US", "en_GB", "en_US.UTF-8", "eng", "eng_Latn", "English", " english ", "English (US)",
+           "英语"],
+    "zh": ["zh", "zh-CN", "zh_TW", "zh-Hant", "zh-Hans-CN", "cmn", "cmn-Hans-CN", "zho", "chi", "Chinese", "Mandarin",
+           "中文"],
+    "yue": ["yue", "zh-yue", "yue-HK", "Cantonese", "粤语"],
+    "ja": ["ja", "jp", "ja-JP", "jpn", "Japanese", "日本語"],
+    "ht": ["ht", "Haitian Creole"], "he": ["he", "iw"], "no": ["no", "nb-NO", "Norwegian"], "pt": ["pt_BR"],
+    "ky": ["ky"], "wuu": ["wuu"], "gsw": ["gsw"], "fil": ["fil"], "tl": ["tl", "Tagalog"],
+    None: [None, "", " ", "auto", "AUTO", "none", "null", "undefined", "und"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "spelling"), [(code, text) for code, texts in SPELLINGS.items() for text in texts])
+def test_every_usual_spelling_of_a_language_is_read(code, spelling):
+    assert language_code(spelling) == code
+    assert RecognitionOptions(language=spelling).language == code
+
+
+@pytest.mark.parametrize(
+    "text", ["klingon", "xx", "xx-US", "e", "english-", "en us", "12", "zh/en", "-", "\u202e", "en\x00"]
+)
+def test_what_is_not_a_language_is_refused_with_what_to_write(text):
+    with pytest.raises(UsageError, match="not a known language") as caught:
+        language_code(text)
+    assert "ISO 639" in caught.value.hint
+    with pytest.raises(UsageError):
+        RecognitionOptions(language=text)
+
+
+@given(st.text(max_size=30))
+def test_any_text_gives_a_code_that_stays_itself_or_an_error(text):
+    try:
+        code = language_code(text)
+    except AsrcliError:
+        return
+    assert code is None or (language_code(code) == code and code.isascii() and 2 <= len(code) <= 3)
+
+
+def test_names_are_those_of_verbose_json():
+    assert [language_name(code) for code in ("zh", "en", "ky", None)] == ["chinese", "english", "ky", ""]
+    assert all(language_code(language_name(code)) == code for code in ("zh", "yue", "ht", "my", "tl"))
+
+
+def test_models_are_asked_and_described_in_any_spelling(tmp_path):
+    data = {"type": "paraformer", "dir": "x", "files": {"model": "m"}, "languages": ["Chinese", "en-US", "jp"]}
+    assert parse_entry("x", data, where="models.yaml", source="user").languages == ("zh", "en", "ja")
+    with pytest.raises(ModelError, match="'Klingon' is not a known language"):
+        parse_entry("x", {**data, "languages": ["Klingon"]}, where="models.yaml", source="user")
+    folder = tmp_path / "paraformer-zh-small"
+    folder.mkdir()
+    (tmp_path / "models.yaml").write_text(
+        "models: {mine: {type: paraformer, dir: paraformer-zh-small, files: {model: m}, languages: [zh]}}",
+        "utf-8",
+    )
+    (folder / "m").write_bytes(b"x")
+    registry = Registry(tmp_path)
+    assert registry.resolve("mine", language="cmn-Hans").name == "mine"
+    with pytest.raises(LanguageNotSupportedError, match="'de'"):
+        registry.resolve("mine", language="German")
