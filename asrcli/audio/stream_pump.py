@@ -46,7 +46,7 @@ def _broken(error: Exception) -> InputError:
 class StreamPump:
     """Copies a stream into a decoder's pipe, in a thread of its own, no faster than the decoder reads.
 
-    Until `release`, what was copied is kept (up to `_REPLAY` bytes), so that another decoder can start from the beginning.
+    Until `release`, what was copied is kept (up to `_REPLAY` bytes), so that another decoder can start over.
     """
 
     def __init__(self, head: bytes, stream: BinaryIO, *, owned: bool = False) -> None:
