@@ -19,10 +19,10 @@ from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.checks import check_model, check_request
 from asrcli.backends.process import engine_log
 from asrcli.backends.process.batches import group_by_request, split_batches
-from asrcli.backends.process.lru_cache import LruCache
 from asrcli.backends.registry import is_streaming
 from asrcli.backends.sherpa.check import sherpa_type
 from asrcli.backends.sherpa.hotwords import beam_phrases, prompt_phrases
+from asrcli.backends.sherpa.lru_cache import LruCache
 from asrcli.backends.sherpa.model_types import RULES, SherpaType
 from asrcli.backends.sherpa.results import ResultReader
 from asrcli.backends.sherpa.token_table import read_tokens
