@@ -25,8 +25,42 @@ _SOUND = (
     (8, b"AIFC"),
 )
 
-#: first boxes of MP4 and QuickTime
-_BOXES = {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}
+#: (offset, bytes): containers and streams that ffmpeg reads
+_FFMPEG = (
+    (0, b"\x1aE\xdf\xa3"),  # Matroska, WebM
+    (4, b"ftyp"),
+    (4, b"moov"),
+    (4, b"mdat"),
+    (4, b"wide"),
+    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"),  # ASF: WMA, WMV
+    (0, b"FLV\x01"),
+    (0, b"\x00\x00\x01\xba"),  # MPEG program stream
+    (0, b"#!AMR"),
+    (0, b"wvpk"),
+    (0, b"TTA1"),
+    (0, b"TTA2"),
+    (0, b"MAC "),
+    (0, b"tBaK"),
+    (0, b"MPCK"),
+    (0, b"MP+"),
+    (0, b"OFR "),
+    (0, b"DSD "),
+    (0, b"FRM8"),
+    (0, b"FORM"),
+    (0, b"RIFF"),
+    (0, b".RMF"),
+    (0, b".ra\xfd"),
+    (0, b"nut/multimedia container"),
+    (0, b".SoX"),
+    (0, b"XoS."),
+    (0, b"\x64\xa3\x01\x00"),  # IRCAM
+    (0, b"\x00\x01\xa3\x64"),
+    (0, b"STRM"),
+    (0, b"\xb7\xd8\x00\x20\x37\x49\xda\x11"),  # WTV
+    (0, b"\x06\x0e\x2b\x34"),  # MXF
+    (0, b"FWS"),
+    (0, b"CWS"),
+)
 
 #: (offset, bytes, what it is): refused at once, since no decoder here makes sound of it
 _NOT_AUDIO = (
@@ -53,6 +87,14 @@ def decoder_for(head: bytes) -> Decoder:
     if any(head[offset : offset + len(magic)] == magic for offset, magic in _SOUND) or is_mpeg_audio(head):
         return "sound"
     return "ffmpeg"
+
+
+def has_signature(head: bytes) -> bool:
+    """Whether these bytes start a known container; never true of samples, but for a rare chance."""
+    if any(head[offset : offset + len(magic)] == magic for offset, magic in (*_SOUND, *_FFMPEG)):
+        return True
+    # MPEG transport streams: a sync byte before each packet of 188 bytes, in M2TS behind a time code of 4
+    return any(len(head) > 3 * size and set(head[at : 4 * size : size]) == {0x47} for at, size in ((0, 188), (4, 192)))
 
 
 def is_mpeg_audio(head: bytes) -> bool:
@@ -84,14 +126,6 @@ def _text(head: bytes) -> str | None:
     return "a playlist, not the recordings it lists" if start.startswith(("#extm3u", "ffconcat")) else "text"
 
 
-def has_index(head: bytes) -> bool:
-    """Whether a place in time can be found without reading what comes before: MP4, QuickTime, Matroska.
-
-    Elsewhere ffmpeg estimates the place from the bit rate, or searches timestamps that may start again half-way.
-    """
-    return head[4:8] in _BOXES or head[:4] == b"\x1a\x45\xdf\xa3"
-
-
 def index_at_end(head: bytes) -> bool:
     """Whether an MP4 or QuickTime stream cannot be decoded as it comes.
 
@@ -101,7 +135,7 @@ def index_at_end(head: bytes) -> bool:
     position = 0
     while position + 8 <= len(head):
         size, kind = int.from_bytes(head[position : position + 4], "big"), head[position + 4 : position + 8]
-        if position == 0 and kind not in _BOXES:
+        if position == 0 and kind not in {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}:
             return False
         if kind in {b"moov", b"moof"}:
             return False

@@ -20,8 +20,6 @@ Result = TypeVar("Result")
 UNAUTHORISED, POLICY, GOING_AWAY = 4401, 1008, 1001
 #: frames, and bytes of them, kept for later while the server works at what it has; then the client must wait
 _MOST_HELD, _MOST_HELD_BYTES = 64, 32 << 20
-#: bytes of a text frame that holds a directive; reading JSON takes the event loop
-_MOST_TEXT = 1 << 20
 
 
 class IdleError(Exception):
@@ -142,14 +140,3 @@ class Connection:
             return
         text = message.get("text")
         self._held.append(text if text is not None else message.get("bytes") or b"")
-
-
-def read_object(frame: str) -> dict[str, Any] | None:
-    """The JSON object in a text frame; None if it holds none, or too much."""
-    if len(frame) > _MOST_TEXT:
-        return None
-    try:
-        body = json.loads(frame)
-    except (ValueError, RecursionError):
-        return None
-    return body if isinstance(body, dict) else None

@@ -12,6 +12,8 @@ from typing import Any
 
 from starlette.responses import Response
 
+from asrcli.server.bounds import MAX_TEXT_FRAME
+
 #: characters of a document that may be read on the event loop, about a millisecond
 _AT_ONCE = 64 << 10
 #: segments of a transcript that are written at once
@@ -34,9 +36,9 @@ async def json_response(body: dict[str, Any], status: int = 200, headers: dict[s
     )
 
 
-async def read_object(frame: str, limit: int) -> dict[str, Any] | None:
-    """The JSON object in a text; None if it holds none, or has more than `limit` characters."""
-    if len(frame) > limit:
+async def read_object(frame: str) -> dict[str, Any] | None:
+    """The JSON object in a text frame; None if it holds none, or is longer than text frames may be."""
+    if len(frame) > MAX_TEXT_FRAME:
         return None
     return _object(frame) if len(frame) <= _AT_ONCE else await asyncio.to_thread(_object, frame)
 

@@ -24,6 +24,7 @@ from python_multipart.multipart import parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
 from asrcli.server.errors import RequestError, SlowClientError, TooLargeError
+from asrcli.server.http.values import is_sent
 from asrcli.storage.files import disk_errors
 
 if TYPE_CHECKING:
@@ -187,7 +188,11 @@ async def read_form(request: Request, workspace: Workspace, limit: int) -> Form:
         from urllib.parse import parse_qsl
 
         text = (await read_all(request, min(limit, _MAX_FIELDS))).decode("utf-8", "replace")
-        return Form(fields=parse_qsl(text, keep_blank_values=True, max_num_fields=10 * _MAX_PARTS))
+        try:
+            fields = await asyncio.to_thread(parse_qsl, text, max_num_fields=10 * _MAX_PARTS)
+        except ValueError as error:
+            raise RequestError(f"A form may have at most {10 * _MAX_PARTS} fields.") from error
+        return Form(fields=[(name, value) for name, value in fields if is_sent(value)])
     raise RequestError("The body must be multipart/form-data.", "Send the recording as a form's file.", param="file")
 
 
@@ -349,7 +354,9 @@ class _MultipartReader:
 
     def _end(self) -> None:
         if self._text is not None:
-            self._form.fields.append((self._name, self._text.decode("utf-8", "replace")))
+            text = self._text.decode("utf-8", "replace")
+            if is_sent(text):
+                self._form.fields.append((self._name, text))
 
     def _finished(self) -> None:
         self._complete = True

@@ -21,8 +21,8 @@ from asrcli.server.http.connection import (
     EndingError,
     GoneError,
     IdleError,
-    read_object,
 )
+from asrcli.server.http.json_text import read_object
 from asrcli.server.live.service import LiveService
 from asrcli.server.protocols.aliyun.qwen import QwenSession
 from asrcli.server.protocols.aliyun.websocket import AliyunSession
@@ -111,17 +111,17 @@ async def _serve(connection: Connection, usual: str) -> None:
         return
     frame = await connection.receive()
     connection.push_back(frame)
-    protocol = _protocol_of(frame) or usual
+    protocol = await _protocol_of(frame) or usual
     if not context.authorised and protocol != _ALIYUN:
         await connection.close(UNAUTHORISED, "missing or wrong API key")
         return
     await _SESSIONS[protocol](context).run()
 
 
-def _protocol_of(frame: str | bytes) -> str | None:
+async def _protocol_of(frame: str | bytes) -> str | None:
     if isinstance(frame, bytes):
         return None
-    body = read_object(frame)
+    body = await read_object(frame)
     if body is None:
         word = frame.strip().partition(":")[0].upper()
         return _REALTIME if word in COMMANDS else None

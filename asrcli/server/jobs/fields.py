@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
-from asrcli.errors import UsageError
 from asrcli.options import (
     AudioOptions,
     CueOptions,
@@ -22,9 +21,8 @@ from asrcli.options import (
     VadOptions,
 )
 from asrcli.server.errors import RequestError
-from asrcli.server.protocols.openai.fields import language, number
+from asrcli.server.http.values import hotwords, language, number
 from asrcli.speakers.loading import check_options
-from asrcli.text.steps.hotwords import parse_hotwords
 from asrcli.text.subtitles.presets import PRESETS
 
 _TRUE, _FALSE = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off", ""})
@@ -70,13 +68,6 @@ def _channels(text: str, name: str) -> Any:
     return text if text in {"mix", "split"} else _whole(0, 63)(text, name)
 
 
-def _hotwords(text: str, name: str) -> Any:
-    try:
-        return parse_hotwords(text)
-    except UsageError as error:
-        raise RequestError(error.message, error.hint, param=name) from error
-
-
 def _text(text: str, name: str) -> str:
     del name
     return text[:10_000]
@@ -90,7 +81,7 @@ _AUDIO: Mapping[str, tuple[str, _Read]] = {
 }
 _RECOGNITION: Mapping[str, tuple[str, _Read]] = {
     "language": ("language", language),
-    "hotwords": ("hotwords", _hotwords),
+    "hotwords": ("hotwords", hotwords),
     "prompt": ("prompt", _text),
     "itn": ("itn", _flag),
 }

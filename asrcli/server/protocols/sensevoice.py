@@ -16,9 +16,9 @@ from asrcli.errors import AsrcliError
 from asrcli.options import RecognitionOptions, TranscribeOptions
 from asrcli.server.errors import Problem, RequestError, problem_of
 from asrcli.server.http.uploads import Upload, Workspace, decode_base64, read_all, read_form, save_bytes
+from asrcli.server.http.values import flag
 from asrcli.server.protocols import whisper_webservice
 from asrcli.server.protocols.funasr import http as funasr_http
-from asrcli.server.protocols.openai.fields import boolean
 from asrcli.server.protocols.openai.replies import form_of
 from asrcli.server.recognition.replies import running_text
 from asrcli.server.recognition.transcription import TranscriptionRequest, TranscriptionService
@@ -107,7 +107,7 @@ async def api(request: Request) -> dict[str, Any]:
         if not uploads:
             raise RequestError("`files` is missing.", param="files")
         lang = form.get("lang")
-        itn = bool(boolean(form, "use_itn"))
+        itn = bool(flag(form.get("use_itn"), "use_itn"))
         language = None if lang == "nospeech" else lang
         options = TranscribeOptions(recognition=RecognitionOptions(language=language, itn=itn))
         keys = _keys(form.get("keys"), uploads)

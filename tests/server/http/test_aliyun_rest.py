@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import httpx
+import numpy as np
 import pytest
 import soundfile as sf
+
+from asrcli.audio.ffmpeg.process import find_ffmpeg
+from asrcli.options import RawFormat
+from asrcli.server.protocols.aliyun.body import raw_format
 
 
 def asr(client, body, headers=None, **query):
@@ -48,6 +55,89 @@ def test_raw_pcm_is_read_at_its_rate(client, cities, rate, tmp_path):
     body = asr(client, pcm(wav, rate), appkey="k", format="pcm", sample_rate=rate).json()
     assert body["duration"] == pytest.approx(8, abs=0.05)
     assert "times" in body["result"].lower()
+
+
+#: format -> ffmpeg's options, for bodies that a client sends without naming their format
+FORMATS = {
+    "aac": "-c:a aac -f adts",
+    "ac3": "-c:a ac3 -f ac3",
+    "aiff": "-f aiff",
+    "au": "-f au",
+    "caf": "-f caf",
+    "dts": "-ar 48000 -strict -2 -c:a dca -f dts",
+    "flv": "-ar 44100 -c:a libmp3lame -f flv",
+    "latm": "-c:a aac -f latm",
+    "m2ts": "-c:a ac3 -f mpegts -mpegts_m2ts_mode 1",
+    "mka": "-f matroska",
+    "mov": "-f mov",
+    "mp3 without a tag": "-c:a libmp3lame -id3v2_version 0 -write_xing 0 -f mp3",
+    "mpg": "-c:a mp2 -f mpeg",
+    "nut": "-f nut",
+    "rf64": "-f wav -rf64 always",
+    "sox": "-f sox",
+    "ts": "-c:a mp2 -f mpegts",
+    "tta": "-f tta",
+    "voc": "-f voc",
+    "w64": "-f w64",
+    "wma": "-c:a wmav2 -f asf",
+    "wv": "-f wv",
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_body_without_a_named_format_is_recognised(client, cities, tmp_path, name):
+    body = tmp_path / "body"
+    command = [
+        find_ffmpeg(),
+        "-v",
+        "error",
+        "-i",
+        str(cities),
+        "-t",
+        "3",
+        "-ac",
+        "1",
+        *FORMATS[name].split(),
+        str(body),
+    ]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+    found = asr(client, body.read_bytes()).json()
+    assert (found["status"], found["message"]) == (200, "SUCCESS")
+    assert "best of times" in found["result"].lower()
+    assert found["duration"] == pytest.approx(3, abs=0.2)
+
+
+def _random(size):
+    return np.random.default_rng(0).bytes(size)
+
+
+NOT_AUDIO = {
+    "html": b"<!doctype html><html><body>502 Bad Gateway</body></html>",
+    "json": b'{"audio": "AAAA"}',
+    "long json": b'{"audio": "' + b"QUJD" * 40_000 + b'"}',
+    "form": b"format=wav&audio=AAAA",
+    "zip": b"PK\x03\x04" + _random(100_000),
+    "png": b"\x89PNG\r\n\x1a\n" + _random(100_000),
+    "pdf": b"%PDF-1.7\n" + _random(100_000),
+    "random bytes": _random(100_000),
+}
+
+
+@pytest.mark.parametrize("name", NOT_AUDIO)
+@pytest.mark.parametrize("query", [{}, {"appkey": "k"}])
+def test_a_body_that_is_not_audio_is_refused(client, name, query):
+    answer = asr(client, NOT_AUDIO[name], **query)
+    assert (answer.status_code, answer.json()["error_code"]) == (400, "DECODE_ERROR")
+
+
+@pytest.mark.parametrize("gain", [1.0, 0.01, 0.0002])
+@pytest.mark.parametrize("start", [0, 12_345, 40_000])
+def test_samples_without_a_named_format_stay_samples(cities, tmp_path, gain, start):
+    samples, _ = sf.read(cities, dtype="float32")
+    body = tmp_path / "body"
+    for cut in (samples[start:], samples[start : start + 3200]):
+        body.write_bytes((cut * gain * 32767).astype("<i2").tobytes())
+        assert raw_format(body, None, 16000) == RawFormat(encoding="s16le", rate=16000)
 
 
 def test_wav_that_claims_to_be_pcm(client, cities):

@@ -93,3 +93,36 @@ def test_a_language_the_model_cannot_do_is_an_error_and_the_next_start_works(tal
     error, final = talk("/", story)
     assert error["event"] == "error"
     assert final["sentences"]
+
+
+def test_replacements_are_made_in_one_pass_and_are_bounded(talk, speech):
+    doubling = ",".join(["best=>ee", *["e=>ee"] * 100, "ee=>eeee"])
+
+    async def story(client):
+        await say(client, f"POSTPROCESS_HOTWORDS:{doubling}")
+        await say(client, "START")
+        await client.play(pcm(speech[: 16000 * 4]))
+        await client.socket.send("STOP")
+        final = (await client.hear_until(is_over))[-1]
+        assert await client.hear() == {"event": "stopped"}
+        too_many = await say(client, "POSTPROCESS_HOTWORDS:" + ",".join(f"{n}=>x" for n in range(1000)))
+        too_long = await say(client, "POSTPROCESS_HOTWORDS:a=>" + "x" * 1000)
+        return final, too_many, too_long
+
+    final, too_many, too_long = talk("/", story)
+    text = final["sentences"][0]["text"]
+    assert "ee of timees" in text
+    assert too_many["event"] == too_long["event"] == "error"
+
+
+def test_too_many_hotwords_are_refused_and_the_connection_goes_on(talk):
+    async def story(client):
+        many = await say(client, "HOTWORDS:" + ",".join(f"word{n}" for n in range(5000)))
+        long = await say(client, "HOTWORDS:" + "x" * 500)
+        colons = await say(client, "HOTWORDS:" + ":" * 100_000)
+        good = await say(client, "HOTWORDS:Dickens")
+        return many, long, colons, good
+
+    many, long, colons, good = talk("/", story)
+    assert many["event"] == long["event"] == colons["event"] == "error"
+    assert good == {"event": "hotwords_set", "hotwords": ["Dickens"]}

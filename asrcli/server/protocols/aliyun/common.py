@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from asrcli.options import Hotword, TextOptions
 from asrcli.server.errors import Problem
-from asrcli.text.steps.hotwords import parse_hotwords
+from asrcli.server.http.values import hotwords
 
 SUCCESS = 20000000
 
@@ -28,12 +28,12 @@ _BY_CODE = {
 
 
 def vocabulary(value: object) -> tuple[Hotword, ...]:
-    """`vocabulary_id`: funasr-api's hotwords with weights; ids of Aliyun's own tables mean nothing here.
+    """`vocabulary_id`: hotwords with weights, as funasr-api takes them; ids of Aliyun's own tables are ignored.
 
     Raises:
-        UsageError: a weight that cannot be.
+        RequestError: they cannot be read.
     """
-    return parse_hotwords(value, spaced=True) if isinstance(value, str) and " " in value.strip() else ()
+    return hotwords(value, "vocabulary_id", spaced=True) if isinstance(value, str) and " " in value.strip() else ()
 
 
 def text_options(*, marks: bool, disfluency: bool) -> TextOptions:

@@ -11,7 +11,8 @@ from typing import Any
 from asrcli.errors import AsrcliError
 from asrcli.options import RecognitionOptions
 from asrcli.server.errors import problem_of
-from asrcli.server.http.connection import EndingError, read_object
+from asrcli.server.http.connection import EndingError
+from asrcli.server.http.json_text import read_object
 from asrcli.server.live.endpoint import EndpointOptions, Reason
 from asrcli.server.live.session import LiveOptions, LiveSession, Partial, PcmStream, SentenceEnded
 from asrcli.server.recognition.session_context import SessionContext
@@ -96,7 +97,7 @@ class QwenSession:
         """What the client wants; None if it wants no more."""
         while True:
             try:
-                kind, payload = _read(await self._connection.receive())
+                kind, payload = await _read(await self._connection.receive())
                 return _params(payload) if kind == "start" else None
             except RefusedError as refusal:
                 await self._fail(refusal.code, str(refusal))
@@ -113,7 +114,7 @@ class QwenSession:
                 await ear.hear(frame)
                 continue
             try:
-                kind, _ = _read(frame)
+                kind, _ = await _read(frame)
             except RefusedError as refusal:
                 await self._fail(refusal.code, str(refusal))
                 continue
@@ -181,10 +182,10 @@ class QwenSession:
         await self._send("error", error_code=code, message=message, timestamp=now, details={})
 
 
-def _read(frame: str | bytes) -> tuple[str, dict[str, Any]]:
+async def _read(frame: str | bytes) -> tuple[str, dict[str, Any]]:
     if isinstance(frame, bytes):
         raise RefusedError(INVALID_STATE, "Send start before audio.")
-    body = read_object(frame)
+    body = await read_object(frame)
     kind = body.get("type") if body is not None else None
     payload = (body or {}).get("payload") or {}
     if kind not in {"start", "stop"} or not isinstance(payload, dict):

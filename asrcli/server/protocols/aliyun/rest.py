@@ -16,43 +16,26 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from asrcli import __version__
-from asrcli.audio.containers.sniff import is_mpeg_audio
-from asrcli.errors import UsageError
 from asrcli.options import (
     AudioOptions,
-    Hotword,
-    RawFormat,
     RecognitionOptions,
     SpeakerOptions,
     TranscribeOptions,
 )
 from asrcli.server.errors import Problem, RequestError
 from asrcli.server.http.uploads import Upload, Workspace, read_form, save_body
+from asrcli.server.protocols.aliyun.body import raw_format
 from asrcli.server.protocols.aliyun.common import SUCCESS, status_of, text_options, vocabulary
 from asrcli.server.recognition.transcription import TranscriptionRequest, TranscriptionService
 from asrcli.transcript import Segment, Transcript
 
 router = APIRouter(prefix="/stream/v1", tags=["Aliyun"])
 
-#: what raw PCM may come at
-_RATES = (8000, 16000, 22050, 24000)
-#: (offset, bytes) that PCM has only by a rare chance: the beginnings of wav, ogg, flac, mp3, amr, caf, aiff, mp4, webm
-_MAGIC = (
-    (0, b"RIFF"), (0, b"OggS"), (0, b"fLaC"), (0, b"ID3"), (0, b"#!AMR"), (0, b"caff"), (0, b"FORM"), (4, b"ftyp"),
-    (0, b"\x1aE\xdf\xa3"),
-)  # fmt: skip
-
 
 class EmptyAudioError(RequestError):
     """There is no body."""
 
     code = "empty_audio"
-
-
-class RateError(RequestError):
-    """PCM of a rate that the protocol does not know."""
-
-    code = "unsupported_sample_rate"
 
 
 @router.post(
@@ -86,10 +69,10 @@ async def recognise(
     speakers = enable_speaker_diarization
     if speakers is None:
         speakers = theirs and service.pool.can_diarize()
-    recognition = RecognitionOptions(hotwords=_vocabulary(vocabulary_id), itn=itn)
+    recognition = RecognitionOptions(hotwords=await asyncio.to_thread(vocabulary, vocabulary_id), itn=itn)
     with service.workspace() as workspace:
         upload = await _body(request, service, workspace, audio_address)
-        raw = await asyncio.to_thread(_raw_format, upload, audio_format, sample_rate)
+        raw = await asyncio.to_thread(raw_format, upload.path, audio_format, sample_rate)
         options = TranscribeOptions(
             audio=AudioOptions(raw=raw),
             recognition=recognition,
@@ -118,34 +101,6 @@ async def _body(request: Request, service: TranscriptionService, workspace: Work
     if address:
         return await service.fetch(request, address, workspace)
     raise EmptyAudioError("The request has no audio.", "Send the recording as the body.")
-
-
-def _raw_format(upload: Upload, audio_format: str | None, rate: int) -> RawFormat | None:
-    """How to read bytes that are PCM; None: they are a container.
-
-    Clients that say "pcm" send wav files, and those that say nothing anything, so the first bytes decide.
-
-    Raises:
-        RateError: PCM of an impossible rate.
-    """
-    if (audio_format or "pcm").lower() != "pcm":
-        return None
-    with upload.path.open("rb") as file:
-        head = file.read(16)
-    if any(head[offset : offset + len(magic)] == magic for offset, magic in _MAGIC):
-        return None
-    if audio_format is None and is_mpeg_audio(head):
-        return None
-    if rate not in _RATES:
-        raise RateError(f"The sample rate {rate} is none of {', '.join(map(str, _RATES))}.", param="sample_rate")
-    return RawFormat(encoding="s16le", rate=rate)
-
-
-def _vocabulary(text: str) -> tuple[Hotword, ...]:
-    try:
-        return vocabulary(text)
-    except UsageError as error:
-        raise RequestError(error.message, error.hint, param="vocabulary_id") from error
 
 
 def _success(transcript: Transcript, *, words: bool) -> dict[str, Any]:

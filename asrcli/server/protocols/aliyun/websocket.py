@@ -15,7 +15,8 @@ from asrcli.errors import AsrcliError
 from asrcli.options import RecognitionOptions
 from asrcli.script import join
 from asrcli.server.errors import problem_of
-from asrcli.server.http.connection import EndingError, IdleError, read_object
+from asrcli.server.http.connection import EndingError, IdleError
+from asrcli.server.http.json_text import read_object
 from asrcli.server.live.compressed import CompressedStream
 from asrcli.server.live.endpoint import EndpointOptions
 from asrcli.server.live.session import LiveOptions, LiveSession, Partial, PcmStream, SentenceBegan, SentenceEnded
@@ -96,7 +97,7 @@ class _RecognitionTask:
     texts: list[str] = field(default_factory=list)
 
 
-def _read_directive(frame: str | bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+async def _read_directive(frame: str | bytes) -> tuple[dict[str, Any], dict[str, Any]]:
     """(header, payload) of a text frame.
 
     Raises:
@@ -104,7 +105,7 @@ def _read_directive(frame: str | bytes) -> tuple[dict[str, Any], dict[str, Any]]
     """
     if isinstance(frame, bytes):
         raise ProtocolError(BAD_MESSAGE, "Gateway:MESSAGE_INVALID:audio before the start directive")
-    message = read_object(frame) or {}
+    message = await read_object(frame) or {}
     header, payload = message.get("header"), message.get("payload") or {}
     if not isinstance(header, dict) or not isinstance(payload, dict):
         raise ProtocolError(BAD_MESSAGE, "Gateway:MESSAGE_INVALID:a directive has a header and, mostly, a payload")
@@ -184,11 +185,11 @@ class AliyunSession:
             await self._fail(status_of(problem)[0], f"Gateway:ERROR:{problem.message}")
 
     async def _serve(self) -> None:
-        header, payload = _read_directive(await self._connection.receive())
+        header, payload = await _read_directive(await self._connection.receive())
         self._task_id = str(header.get("task_id") or self._task_id)
         if not self._context.authorised:
             raise ProtocolError(BAD_TOKEN, "Gateway:ACCESS_DENIED:The token is invalid!")
-        task = _read_start(header, payload)
+        task = await asyncio.to_thread(_read_start, header, payload)
         self._namespace = task.dialect.namespace
         async with self._context.live.session(task.options, self._context.model) as session:
             await self._event(task.dialect.started, {"session_id": task.session})
@@ -220,7 +221,7 @@ class AliyunSession:
             if isinstance(frame, bytes):
                 await ear.hear(frame)
                 continue
-            header, _ = _read_directive(frame)
+            header, _ = await _read_directive(frame)
             if header.get("task_id") not in {None, task.id}:
                 raise ProtocolError(BAD_MESSAGE, "Gateway:MESSAGE_INVALID:task_id is not the one that was started")
             if header.get("name") == task.dialect.stop:

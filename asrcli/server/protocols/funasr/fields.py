@@ -8,9 +8,9 @@ from typing import Any, Literal
 from asrcli.audio.types import SAMPLE_RATE
 from asrcli.errors import UsageError
 from asrcli.options import RecognitionOptions
+from asrcli.server.http.values import hotwords
 from asrcli.server.live.endpoint import EndpointOptions
 from asrcli.server.live.session import LiveOptions
-from asrcli.text.steps.hotwords import parse_hotwords
 
 Mode = Literal["offline", "online", "2pass"]
 MODES: tuple[Mode, ...] = ("offline", "online", "2pass")
@@ -67,7 +67,7 @@ class Utterance:
         if "svs_lang" in frame:
             options = replace(options, language=str(frame["svs_lang"] or ""))
         if "hotwords" in frame:
-            options = replace(options, hotwords=parse_hotwords(frame["hotwords"], spaced=True))
+            options = replace(options, hotwords=hotwords(frame["hotwords"], spaced=True))
         for name in ("itn", "svs_itn"):
             if name in frame:
                 options = replace(options, itn=frame[name] not in {False, "false", "0"})

@@ -8,15 +8,13 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from asrcli.errors import UsageError
 from asrcli.options import RecognitionOptions, SpeakerOptions, TranscribeOptions
 from asrcli.server.errors import RequestError
 from asrcli.server.http.uploads import Form, Upload, read_form
-from asrcli.server.protocols.openai.fields import boolean
+from asrcli.server.http.values import flag, parsed_hotwords
 from asrcli.server.protocols.openai.replies import form_of
 from asrcli.server.recognition.replies import running_text
 from asrcli.server.recognition.transcription import TranscriptionRequest, TranscriptionService
-from asrcli.text.steps.hotwords import parse_hotwords
 from asrcli.transcript import Segment
 
 router = APIRouter(tags=["FunASR"])
@@ -52,13 +50,10 @@ async def answer_server(request: Request, form: Form, upload: Upload) -> Respons
     """
     service: TranscriptionService = request.app.state.service
     begun = time.perf_counter()
-    try:
-        hotwords = parse_hotwords(form.get("hotwords"), spaced=True)
-    except UsageError as error:
-        raise RequestError(error.message, error.hint, param="hotwords") from error
+    hotwords = await parsed_hotwords(form.get("hotwords"), spaced=True)
     options = TranscribeOptions(
         recognition=RecognitionOptions(language=form.get("language"), hotwords=hotwords),
-        speakers=SpeakerOptions(enabled=bool(boolean(form, "spk"))),
+        speakers=SpeakerOptions(enabled=bool(flag(form.get("spk"), "spk"))),
     )
     ask = TranscriptionRequest(path=upload.path, name=upload.name, model=form.get("model"), options=options)
     transcript = await service.for_request(request, ask)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
 from asrcli.errors import AsrcliError, UsageError
 from asrcli.options import RecognitionOptions
+from asrcli.server.bounds import MAX_HOTWORD_LENGTH, MAX_REPLACEMENTS
 from asrcli.server.errors import problem_of
 from asrcli.server.http.connection import EndingError
+from asrcli.server.http.values import parsed_hotwords
 from asrcli.server.live.session import LiveOptions, LiveSession, Partial, PcmStream, SentenceBegan, SentenceEnded
 from asrcli.server.recognition.session_context import SessionContext
-from asrcli.text.steps.hotwords import parse_hotwords
 
 #: first words of a connection by which the protocol is known
 COMMANDS = frozenset({"START", "STOP", "COMMIT", "HOTWORDS", "LANGUAGE", "POSTPROCESS_HOTWORDS"})
@@ -36,7 +38,7 @@ class RealtimeSession:
         self._context = context
         self._connection = context.connection
         self._recognition = RecognitionOptions()
-        self._replacements: list[tuple[str, str]] = []
+        self._replacements: dict[str, str] = {}
         self._active = False
         self._utterance: _Utterance | None = None
         self._sentences: list[dict[str, Any]] = []
@@ -90,7 +92,7 @@ class RealtimeSession:
                     raise UsageError("Nothing has been started.", "Send START first.")
                 await self._finish()
             case "HOTWORDS":
-                hotwords = parse_hotwords(value)
+                hotwords = await parsed_hotwords(value)
                 self._recognition = replace(self._recognition, hotwords=hotwords)
                 await self._connection.send({"event": "hotwords_set", "hotwords": [word.text for word in hotwords]})
             case "LANGUAGE":
@@ -98,7 +100,7 @@ class RealtimeSession:
                 await self._connection.send({"event": "language_set", "language": value.strip()[:40]})
             case "POSTPROCESS_HOTWORDS":
                 self._replacements = _replacements(value)
-                pairs = [f"{wrong}=>{right}" for wrong, right in self._replacements]
+                pairs = [f"{wrong}=>{right}" for wrong, right in self._replacements.items()]
                 await self._connection.send({"event": "postprocess_hotwords_set", "hotwords": pairs})
             case _:
                 raise UsageError(f"The command {name[:40]!r} is unknown.", f"Commands: {', '.join(sorted(COMMANDS))}.")
@@ -161,13 +163,28 @@ class RealtimeSession:
         return self._offset + round(seconds * 1000)
 
     def _corrected(self, text: str) -> str:
-        for wrong, right in self._replacements:
-            text = text.replace(wrong, right)
-        return text
+        """The text with all replacements made in one pass: none is applied to the result of another."""
+        if not self._replacements:
+            return text
+        # Of two that begin at the same place the longer counts.
+        wrong = "|".join(map(re.escape, sorted(self._replacements, key=len, reverse=True)))
+        return re.sub(wrong, lambda match: self._replacements[match[0]], text)
 
 
-def _replacements(value: str) -> list[tuple[str, str]]:
-    pairs = [part.partition("=>") for part in value.split(",") if part.strip()]
-    if not all(arrow and wrong.strip() for wrong, arrow, _ in pairs):
-        raise UsageError("These are no replacements.", "Write them as wrong=>right, parted by commas.")
-    return [(wrong.strip(), right.strip()) for wrong, _, right in pairs]
+def _replacements(value: str) -> dict[str, str]:
+    """`wrong=>right`, separated by commas."""
+    if len(value) > 2 * MAX_REPLACEMENTS * MAX_HOTWORD_LENGTH:
+        raise _too_many_replacements()
+    found = {}
+    for part in filter(str.strip, value.split(",")):
+        wrong, arrow, right = (each.strip() for each in part.partition("=>"))
+        if not arrow or not wrong:
+            raise UsageError("The replacements cannot be read.", "Write them as wrong=>right, separated by commas.")
+        found[wrong] = right
+    if len(found) > MAX_REPLACEMENTS or any(max(map(len, pair)) > MAX_HOTWORD_LENGTH for pair in found.items()):
+        raise _too_many_replacements()
+    return found
+
+
+def _too_many_replacements() -> UsageError:
+    return UsageError(f"At most {MAX_REPLACEMENTS} replacements of {MAX_HOTWORD_LENGTH} characters are allowed.")

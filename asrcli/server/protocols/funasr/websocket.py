@@ -13,7 +13,8 @@ from typing import Any, Self
 from asrcli.errors import AsrcliError, UsageError
 from asrcli.script import join, joint
 from asrcli.server.errors import problem_of
-from asrcli.server.http.connection import EndingError, read_object
+from asrcli.server.http.connection import EndingError
+from asrcli.server.http.json_text import read_object
 from asrcli.server.live.recording import SessionRecording
 from asrcli.server.live.session import LiveSession, Partial, PcmStream, SentenceEnded
 from asrcli.server.protocols.funasr.fields import Utterance
@@ -74,15 +75,15 @@ class FunasrSession:
         if isinstance(frame, bytes):
             await sink.feed(self._utterance, frame)
             return {}
-        body = read_object(frame)
+        body = await read_object(frame)
         if body is None:
             raise UsageError("A text frame holds no JSON object.", "Send audio as binary frames.")
-        self._utterance = self._utterance.updated(body)
+        self._utterance = await asyncio.to_thread(self._utterance.updated, body)
         return body if _ends(body) else {}
 
     async def _skip(self) -> dict[str, Any]:
         frame = await self._connection.receive()
-        body = {} if isinstance(frame, bytes) else read_object(frame) or {}
+        body = {} if isinstance(frame, bytes) else await read_object(frame) or {}
         return body if _ends(body) else {}
 
 

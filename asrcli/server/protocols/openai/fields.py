@@ -6,23 +6,23 @@ Lists come as `name`, `name[]` or repeated; objects as `name[key]` or as JSON te
 from __future__ import annotations
 
 import json
-import math
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from asrcli.errors import UsageError
-from asrcli.language_codes import language_code
 from asrcli.options import Hotword, RecognitionOptions, SpeakerOptions, TranscribeOptions, VadOptions
+from asrcli.server.bounds import MAX_HOTWORD_LENGTH, MAX_HOTWORDS
 from asrcli.server.errors import RequestError
 from asrcli.server.http.uploads import Form
-from asrcli.text.steps.hotwords import parse_hotwords
+from asrcli.server.http.values import flag, hotwords, is_sent, language, number
 
 ResponseFormat = Literal["json", "text", "srt", "vtt", "verbose_json", "diarized_json"]
 RESPONSE_FORMATS: tuple[ResponseFormat, ...] = ("json", "text", "srt", "vtt", "verbose_json", "diarized_json")
 _TRANSLATION_FORMATS: tuple[ResponseFormat, ...] = RESPONSE_FORMATS[:-1]
 
-_TRUE, _FALSE = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off", ""})
-_MOST_KNOWN_SPEAKERS = 4
+#: brackets and quotes of a list that is sent as one text
+_LIST_MARKS = re.compile(r"""[\[\]()"']""")
+_MAX_KNOWN_SPEAKERS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,9 @@ def read_fields(form: Form, *, translation: bool = False) -> Fields:
     response_format = _choice(form, "response_format", formats)
     granularities = _granularities(form)
     _check_temperature(form)
-    asked_for_speakers = any(boolean(form, name) for name in ("enable_speaker_diarization", "diarization", "spk"))
+    asked_for_speakers = any(
+        flag(form.get(name), name) for name in ("enable_speaker_diarization", "diarization", "spk")
+    )
     recognition = RecognitionOptions(
         language=language(form.get("language") or _only(form.all("languages"))),
         hotwords=_hotwords(form),
@@ -66,56 +68,13 @@ def read_fields(form: Form, *, translation: bool = False) -> Fields:
         model=form.get("model"),
         response_format=response_format,
         options=options,
-        stream=bool(boolean(form, "stream")),
-        words="word" in granularities or bool(boolean(form, "word_timestamps")),
+        stream=bool(flag(form.get("stream"), "stream")),
+        words="word" in granularities or bool(flag(form.get("word_timestamps"), "word_timestamps")),
         segments="segment" in granularities,
         logprobs=_logprobs(form, response_format),
         known_speakers=_known_speakers(form),
         audio_address=form.get("audio_address") or None,
     )
-
-
-def boolean(form: Form, name: str) -> bool | None:
-    """A flag; None where it was not sent.
-
-    Raises:
-        RequestError: it is neither true nor false.
-    """
-    text = form.get(name)
-    if text is None:
-        return None
-    if text.strip().lower() in _TRUE:
-        return True
-    if text.strip().lower() in _FALSE:
-        return False
-    raise RequestError(f"`{name}` must be true or false.", param=name)
-
-
-def number(text: Any, name: str, low: float, high: float) -> float:
-    """A number within bounds.
-
-    Raises:
-        RequestError: it is none, or out of bounds.
-    """
-    try:
-        value = float(text)
-    except (TypeError, ValueError):
-        value = math.nan
-    if not low <= value <= high:
-        raise RequestError(f"`{name}` must be a number from {low:g} to {high:g}.", param=name)
-    return value
-
-
-def language(text: str | None, name: str = "language") -> str | None:
-    """The code of a language; None: the model detects it.
-
-    Raises:
-        RequestError: it is not a language.
-    """
-    try:
-        return language_code(text)
-    except UsageError as error:
-        raise RequestError(error.message, error.hint, param=name) from error
 
 
 def _choice(form: Form, name: str, choices: tuple[ResponseFormat, ...]) -> ResponseFormat:
@@ -127,36 +86,41 @@ def _choice(form: Form, name: str, choices: tuple[ResponseFormat, ...]) -> Respo
 
 
 def _granularities(form: Form) -> set[str]:
-    asked = form.all("timestamp_granularities")
-    for text in asked:
-        if text not in {"word", "segment"}:
-            raise RequestError(
-                "`timestamp_granularities[]` may hold word and segment.", param="timestamp_granularities[]"
-            )
-    return set(asked) or {"segment"}
+    """`timestamp_granularities[]`, also as a JSON list, in the plural, and as one text with commas."""
+    name = "timestamp_granularities[]"
+    asked = {text.removesuffix("s") for text in _items(form, "timestamp_granularities")}
+    if asked - {"word", "segment"}:
+        raise RequestError(f"`{name}` must hold `word` or `segment`.", param=name)
+    return asked or {"segment"}
+
+
+def _items(form: Form, name: str) -> list[str]:
+    """The items of a list, in each of the ways in which clients send lists."""
+    texts = [_LIST_MARKS.sub(" ", text) for text in form.all(name)]
+    return [item for text in texts for item in text.replace(",", " ").split() if is_sent(item)]
 
 
 def _check_temperature(form: Form) -> None:
-    if text := form.get("temperature"):
-        number(text, "temperature", 0, 1)  # our decoding is greedy: any temperature gives what 0 gives
+    """Decoding is greedy: all temperatures give what 0 gives. Whisper's clients send a list of them."""
+    for text in _items(form, "temperature"):
+        number(text, "temperature", 0, 1)
 
 
 def _logprobs(form: Form, response_format: ResponseFormat) -> bool:
-    include = form.all("include")
-    for text in include:
-        if text != "logprobs":
-            raise RequestError("`include[]` may hold logprobs.", param="include[]")
+    include = _items(form, "include")
+    if set(include) - {"logprobs"}:
+        raise RequestError("`include[]` must hold `logprobs`.", param="include[]")
     if include and response_format != "json":
         raise RequestError("`include[]=logprobs` needs `response_format=json`.", param="include[]")
     return bool(include)
 
 
 def _hotwords(form: Form) -> tuple[Hotword, ...]:
-    try:
-        found = list(parse_hotwords(form.get("hotwords"), spaced=True))
-    except UsageError as error:
-        raise RequestError(error.message, error.hint, param="hotwords") from error
-    found += [Hotword(text=text.strip()) for text in form.all("keywords") if text.strip()]
+    """`hotwords`, and the items of `keywords[]`, which have no weights."""
+    keywords = [Hotword(text=text.strip()) for text in form.all("keywords") if text.strip()]
+    if len(keywords) > MAX_HOTWORDS or any(len(each.text) > MAX_HOTWORD_LENGTH for each in keywords):
+        raise RequestError(f"At most {MAX_HOTWORDS} keywords of {MAX_HOTWORD_LENGTH} characters.", param="keywords[]")
+    found = (*hotwords(form.get("hotwords"), spaced=True), *keywords)
     return tuple({hotword.text: hotword for hotword in found}.values())
 
 
@@ -169,7 +133,7 @@ def _vad(form: Form) -> VadOptions:
     """`vad_filter` (Speaches) and `chunking_strategy`: "auto", or server_vad with its numbers."""
     default = VadOptions()
     strategy = _object(form, "chunking_strategy")
-    filtered = boolean(form, "vad_filter")
+    filtered = flag(form.get("vad_filter"), "vad_filter")
     enabled = default.enabled if filtered is None else filtered
     if not strategy or strategy.get("type") == "auto":
         return VadOptions(enabled=enabled)
@@ -193,7 +157,7 @@ def _object(form: Form, name: str) -> dict[str, Any]:
         return {"type": text}
     try:
         found = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RequestError(f"`{name}` is not valid JSON.", param=name) from error
     return found if isinstance(found, dict) else {"type": None}
 
@@ -204,6 +168,6 @@ def _known_speakers(form: Form) -> tuple[tuple[str, str], ...]:
         raise RequestError(
             "`known_speaker_names[]` and `known_speaker_references[]` must pair up.", param="known_speaker_references[]"
         )
-    if len(names) > _MOST_KNOWN_SPEAKERS:
-        raise RequestError(f"There may be {_MOST_KNOWN_SPEAKERS} known speakers.", param="known_speaker_names[]")
+    if len(names) > _MAX_KNOWN_SPEAKERS:
+        raise RequestError(f"At most {_MAX_KNOWN_SPEAKERS} known speakers are allowed.", param="known_speaker_names[]")
     return tuple(zip(names, references, strict=True))

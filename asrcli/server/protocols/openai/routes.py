@@ -59,7 +59,7 @@ async def transcriptions(request: Request) -> Response:
     with ExitStack() as stack:
         workspace = stack.enter_context(service.workspace())
         form = await read_form(request, workspace, service.settings.max_upload)
-        fields = read_fields(form)
+        fields = await asyncio.to_thread(read_fields, form)
         ask = await _ask(request, form, fields, workspace)
         if fields.stream:
             events = await stream(request, service, ask, fields, workspace.close)
@@ -79,7 +79,8 @@ async def translations(request: Request) -> Response:
     service: TranscriptionService = request.app.state.service
     with service.workspace() as workspace:
         form = await read_form(request, workspace, service.settings.max_upload)
-    name = service.pool.name_of(read_fields(form, translation=True).model)
+    fields = await asyncio.to_thread(read_fields, form, translation=True)
+    name = service.pool.name_of(fields.model)
     raise RequestError(
         f"The model `{name}` cannot translate.", "Use /v1/audio/transcriptions and translate the text.", param="model"
     )
