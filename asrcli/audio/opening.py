@@ -17,10 +17,11 @@ from typing import BinaryIO, TypeVar
 
 from asrcli.audio.channels import channels_of
 from asrcli.audio.containers.header_scan import HeaderScan, scan_headers, size_declared_in
-from asrcli.audio.containers.sniff import HEAD, decoder_for, index_at_end, wav_header
-from asrcli.audio.ffmpeg.process import FfmpegReader, file_url, find_ffmpeg, probe_ffmpeg
+from asrcli.audio.containers.sniff import HEAD, decoder_for, has_index, index_at_end, wav_header
+from asrcli.audio.ffmpeg.process import file_url, find_ffmpeg
+from asrcli.audio.ffmpeg.reader import FfmpegReader, NoTrackError, probe_ffmpeg
 from asrcli.audio.files import check_content, open_file
-from asrcli.audio.readers import MAX_CHANNELS, RATES, PcmReader, Reader, SoundReader
+from asrcli.audio.readers import MAX_CHANNELS, RATES, PcmReader, Reader, SilentReader, SoundReader
 from asrcli.audio.stream import FileSnapshot, Stream
 from asrcli.audio.stream_pump import StreamPump, read_head, spool
 from asrcli.audio.types import AudioInfo, AudioStream, Source
@@ -45,11 +46,14 @@ def open_audio(source: Source, options: AudioOptions) -> AudioStream:
         DiskFullError: a stream that must be kept on disk does not fit.
     """
     _check(options)
-    if source.path is not None:
-        return _open_file(source.path, options, untrusted=source.untrusted)
-    if source.stream is None:
-        raise UsageError(f"{source.name} names neither a file nor a stream.")
-    return _open_stream(source.stream, options)
+    try:
+        if source.path is not None:
+            return _open_file(source.path, options, untrusted=source.untrusted)
+        if source.stream is not None:
+            return _open_stream(source.stream, options)
+    except NoTrackError as none:
+        return Stream(SilentReader(none.info, str(none)), options)
+    raise UsageError(f"{source.name} names neither a file nor a stream.")
 
 
 def probe(source: Source, options: AudioOptions) -> AudioInfo:
@@ -77,7 +81,10 @@ def probe(source: Source, options: AudioOptions) -> AudioInfo:
     except AudioDecodeError as refused:
         return _otherwise(by_ffmpeg, refused)
     if reader is None:
-        return by_ffmpeg()
+        try:
+            return by_ffmpeg()
+        except NoTrackError as none:
+            return none.info
     reader.close()
     return reader.info
 
@@ -103,7 +110,8 @@ def _open_file(path: Path, options: AudioOptions, *, untrusted: bool = False) ->
     seen = HeaderScan() if options.raw else scan_headers(_reading(descriptor), status.st_size, thorough=True)
 
     def by_ffmpeg(at: float) -> Reader:
-        return FfmpegReader(file_url(path), options, seek=at, lacking=lambda: seen.lacking)
+        seek = at if has_index(head) else 0.0
+        return FfmpegReader(file_url(path), options, seek=seek, lacking=lambda: seen.lacking)
 
     try:
         reader = _in_process(descriptor, head, options, seen, untrusted=untrusted)
@@ -199,7 +207,9 @@ def _in_process(
 def _piped(file: BinaryIO) -> int:
     """The end to read from of a pipe through which a file's bytes come."""
     reading, writing = os.pipe()
-    StreamPump(b"", file, owned=True).start(os.fdopen(writing, "wb"))
+    pump = StreamPump(b"", file, owned=True)
+    pump.start(os.fdopen(writing, "wb"))
+    pump.release()
     return reading
 
 

@@ -8,7 +8,7 @@ from typing import IO, Literal, Protocol
 import numpy as np
 import soundfile
 
-from asrcli.audio.types import AudioInfo, Samples
+from asrcli.audio.types import SAMPLE_RATE, AudioInfo, Samples
 from asrcli.errors import AudioDecodeError
 
 #: samples of all channels together that one read takes: about a second of stereo, bounded for absurd channel counts
@@ -171,6 +171,26 @@ class SoundReader:
     def _format(self) -> str:
         codec = self._file.subtype.lower().replace("mpeg_layer_iii", "mp3")
         return f"{self._file.format.lower()}/{codec}"
+
+
+class SilentReader:
+    """A recording without sound: pictures only."""
+
+    claimed: float | None = None
+
+    def __init__(self, info: AudioInfo, warning: str) -> None:
+        self.info = info
+        self.rate, self.channels = SAMPLE_RATE, 1
+        self.warnings = [warning]
+
+    def skip(self, seconds: float) -> float:
+        return seconds
+
+    def read(self) -> Samples:
+        return np.empty((0, 1), np.float32)
+
+    def close(self) -> None:
+        return
 
 
 class PcmReader:

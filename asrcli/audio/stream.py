@@ -12,7 +12,7 @@ from typing import IO, Self
 import numpy as np
 
 from asrcli.audio.channels import select
-from asrcli.audio.readers import DamagedError, Reader
+from asrcli.audio.readers import DamagedError, Reader, SilentReader
 from asrcli.audio.resample import Resampler
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.errors import AsrcliError, EmptyInputError, InputChangedError
@@ -85,7 +85,7 @@ class Stream:
         self._started = False
         self.offset = reader.skip(options.start) if options.start else 0.0
         if self.offset < options.start - 1 / SAMPLE_RATE:
-            raise self._nothing(self.offset)
+            raise self._nothing(max(self.offset, reader.claimed or 0.0))
 
     @property
     def position(self) -> float:
@@ -148,6 +148,7 @@ class Stream:
             self._claimed = reader.claimed
             self.warnings += reader.warnings
             reader.close()
+            self._reader.skip(self.position)
             yield from self._play()
         except AsrcliError:
             return  # it finds nothing either, or is not there
@@ -199,6 +200,8 @@ class Stream:
 
     def _check_end(self) -> None:
         claimed, end = self._claimed or self._reader.claimed, self._options.end
+        if isinstance(self._reader, SilentReader):
+            return
         if self._given == 0:
             raise self._nothing(claimed)
         if 0 < (lacking := self._lacking()) < 1:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import errno
 import tempfile
 import threading
+from contextlib import suppress
+from queue import SimpleQueue
 from typing import IO, BinaryIO
 
 from asrcli.errors import DiskFullError, InputError
 
 _PIECE = 1 << 16
+#: bytes of a stream that are kept while its tracks are looked for
+_REPLAY = 64 << 20
 #: A stream that must be kept on disk before it can be decoded is kept up to this size.
 _SPOOL_LIMIT = 16 << 30
 
@@ -40,7 +44,10 @@ def _broken(error: Exception) -> InputError:
 
 
 class StreamPump:
-    """Copies a stream into a decoder's pipe, in a thread of its own, no faster than the decoder reads."""
+    """Copies a stream into a decoder's pipe, in a thread of its own, no faster than the decoder reads.
+
+    Until `release`, what was copied is kept (up to `_REPLAY` bytes), so that another decoder can start over.
+    """
 
     def __init__(self, head: bytes, stream: BinaryIO, *, owned: bool = False) -> None:
         """Nothing is read yet.
@@ -50,31 +57,62 @@ class StreamPump:
             stream: gives the rest.
             owned: close the stream at the end.
         """
-        self._head, self._stream, self._owned = head, stream, owned
+        self._stream, self._owned = stream, owned
+        self._kept: list[bytes] = [head] if head else []
+        self._keeps, self._overflowed = True, False
+        self._targets: SimpleQueue[IO[bytes] | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
         #: why the stream broke off, if it did
         self.error: Exception | None = None
         #: bytes that came
-        self.count = 0
+        self.count = len(head)
+
+    @property
+    def restartable(self) -> bool:
+        """Whether the stream can be copied from its beginning again."""
+        return self._keeps and not self._overflowed
 
     def start(self, target: IO[bytes]) -> None:
-        """Begin; `target` is closed when the stream ends or the decoder goes away."""
-        # A daemon, for nothing interrupts a read on a terminal or an idle socket.
-        threading.Thread(target=self._run, args=(target,), name="audio-feeder", daemon=True).start()
+        """Copy from the beginning; `target` is closed when the stream ends or the decoder exits."""
+        self._targets.put(target)
+        if self._thread is None:
+            # A daemon, for nothing interrupts a read on a terminal or an idle socket.
+            self._thread = threading.Thread(target=self._run, name="audio-pump", daemon=True)
+            self._thread.start()
 
-    def _run(self, target: IO[bytes]) -> None:
+    def release(self) -> None:
+        """No decoder will start from the beginning again."""
+        self._keeps = False
+        self._targets.put(None)
+
+    def _run(self) -> None:
         try:
-            with target:
-                piece = self._head or self._next()
-                while piece:
-                    self.count += len(piece)
-                    target.write(piece)
-                    target.flush()  # a live stream's last words shall not wait for more
-                    piece = self._next()
-        except BrokenPipeError:
-            return  # the decoder has what it wants, or has given up and says why
+            while (target := self._targets.get()) is not None:
+                with (
+                    suppress(BrokenPipeError),
+                    target,
+                ):  # the decoder has ended, and reports why
+                    self._copy(target)
         finally:
             if self._owned:
                 self._stream.close()
+
+    def _copy(self, target: IO[bytes]) -> None:
+        for piece in list(self._kept):
+            target.write(piece)
+        target.flush()
+        while piece := self._next():
+            self.count += len(piece)
+            self._keep(piece)
+            target.write(piece)
+            target.flush()  # the last words of a live stream shall not wait for more
+
+    def _keep(self, piece: bytes) -> None:
+        if self._keeps and not self._overflowed and self.count <= _REPLAY:
+            self._kept.append(piece)
+            return
+        self._overflowed = self._overflowed or self._keeps
+        self._kept.clear()
 
     def _next(self) -> bytes:
         try:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import sherpa_onnx
 
 from asrcli.audio.types import SAMPLE_RATE
-from asrcli.backends.onnx_metadata import read_metadata
 from asrcli.backends.sherpa.recognizer import as_floats
 from asrcli.backends.types import DecodeJob, ModelSpec
 from asrcli.errors import ModelError
+from asrcli.storage.onnx_file import read_metadata
 
 #: silence after the speech, in frames of 10 ms: the engine's default, and what fits in Whisper's 30 s
 _TAIL = 1000

@@ -12,7 +12,7 @@ import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.errors import ModelError
-from asrcli.vad.onnx_tensors import read_input_names
+from asrcli.storage.onnx_file import read_input_names
 from asrcli.vad.types import WINDOW
 
 

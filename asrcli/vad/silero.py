@@ -21,7 +21,7 @@ import numpy as np
 from asrcli.audio.types import Samples
 from asrcli.distribution import pip_install
 from asrcli.errors import MissingExtraError, ModelError
-from asrcli.vad.onnx_tensors import read_float_tensors
+from asrcli.storage.onnx_file import read_float_tensors
 from asrcli.vad.types import WINDOW
 
 _CONTEXT = 64
@@ -194,8 +194,8 @@ def _weights(path: Path) -> dict[str, Samples]:
         tensors = read_float_tensors(path)
     except OSError as error:
         raise ModelError(f"The VAD model {path} cannot be read: {error.strerror}.", "Check --vad-model.") from error
-    except ValueError as error:
-        raise ModelError(f"The VAD model {path} is no ONNX file.", "Check --vad-model.") from error
+    except ModelError as error:
+        raise ModelError(f"The VAD model {path} is not an ONNX file.", "Check --vad-model.") from error
     # The file holds two networks, for 8 and 16 kHz, in two branches whose names share their prefix with no tensor of
     # the other: the spectrum's shape tells which is which.
     for name, tensor in tensors.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 
@@ -93,9 +94,18 @@ def test_a_bare_header(put, decode):
         decode(path)
 
 
-def test_a_film_without_sound(encode, decode, tmp_path):
-    path = encode(tmp_path / "a.mp4", "-f", "lavfi", "-i", "color=s=64x64:d=1", "-c:v", "mpeg4")
-    fails(decode, path, EmptyInputError, "no audio track")
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts", "a.avi", "a.vob"])
+@pytest.mark.parametrize("start", [0.0, 0.5])
+def test_a_film_without_sound_has_no_blocks_and_a_warning(name, start, encode, tmp_path):
+    path = encode(tmp_path / name, "-f", "lavfi", "-i", "color=s=64x64:d=1", "-c:v", "mpeg2video")
+    options = AudioOptions(start=start)
+    sources = [Source(name, path=path), Source(name, stream=io.BytesIO(path.read_bytes()))]
+    for source in sources:
+        with open_audio(source, options) as stream:
+            assert list(stream.blocks()) == []
+        (warning,) = stream.warnings
+        assert warning.startswith("The file has no audio track")
+    assert probe(Source(name, path=path), options).tracks == 0
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from asrcli.audio.ffmpeg.process import FfmpegReader, file_url
+from asrcli.audio.ffmpeg.process import file_url
+from asrcli.audio.ffmpeg.reader import FfmpegReader
 from asrcli.options import AudioOptions
 
 

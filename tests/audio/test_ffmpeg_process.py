@@ -11,7 +11,8 @@ import pytest
 
 from asrcli.audio import open_audio
 from asrcli.audio.ffmpeg.log import FfmpegLog
-from asrcli.audio.ffmpeg.process import FfmpegReader, decode_command, file_url, find_ffmpeg
+from asrcli.audio.ffmpeg.process import Attempt, decode_command, file_url, find_ffmpeg
+from asrcli.audio.ffmpeg.reader import FfmpegReader
 from asrcli.audio.types import Source
 from asrcli.errors import AudioDecodeError, FfmpegMissingError
 from asrcli.options import AudioOptions
@@ -146,21 +147,21 @@ def test_the_paths_ffmpeg_comes_first(tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("no_ffmpeg")
 def test_no_ffmpeg_at_all():
-    with pytest.raises(FfmpegMissingError, match=r"ffmpeg.*apt install ffmpeg.*asrcli\[builtin\]") as caught:
+    with pytest.raises(FfmpegMissingError, match=r"ffmpeg.*apt install ffmpeg.*asrcli-transcribe\[builtin\]") as caught:
         find_ffmpeg()
     assert caught.value.exit_code == 5
 
 
 def test_the_command_reads_files_and_pipes_only(tmp_path):
     command = decode_command(
-        "ffmpeg", file_url(tmp_path / "a.m4a"), AudioOptions(start=2, end=5, channels=1, track=2), 2
+        "ffmpeg", file_url(tmp_path / "a.m4a"), AudioOptions(start=2, channels=1), Attempt(track=2, seek=2)
     )
     given = dict(pairwise(command))
     assert given["-protocol_whitelist"] == "file,pipe"
     assert not {"hls", "concat", "dash", "sdp", "image2", "lavfi"} & set(given["-format_whitelist"].split(","))
     assert given["-i"] == f"file:{tmp_path}/a.m4a"
     assert given["-map"] == "0:a:2"
-    assert (given["-ss"], given["-t"]) == ("2", "3")
+    assert given["-ss"] == "2"
     assert "-nostdin" in command
     assert {"-vn", "-sn", "-dn"} <= set(command)
 
@@ -170,7 +171,7 @@ def test_every_demuxer_admitted_is_one_that_ffmpeg_has():
     known = {
         name for line in listed.stdout.splitlines() if line[:3].strip() == "D" for name in line.split()[1].split(",")
     }
-    command = decode_command("ffmpeg", "file:/a", AudioOptions(), 0)
+    command = decode_command("ffmpeg", "file:/a", AudioOptions(), Attempt())
     admitted = set(command[command.index("-format_whitelist") + 1].split(","))
     assert admitted - known <= {"asf_o", "live_flv", "amrnb", "amrwb", "mpc", "shn", "dsf"}
 

@@ -9,7 +9,6 @@ import onnx
 import pytest
 
 from asrcli.backends.checks import languages_of, validate, window_of
-from asrcli.backends.onnx_metadata import classes
 from asrcli.errors import (
     ExitCode,
     LanguageNotSupportedError,
@@ -18,6 +17,7 @@ from asrcli.errors import (
     OptionNotSupportedError,
 )
 from asrcli.options import Hotword, RecognitionOptions
+from asrcli.storage.onnx_file import output_size
 from tests.tone import BUILDERS, build, tone_spec
 
 ANY = RecognitionOptions()
@@ -114,14 +114,14 @@ def test_a_vocabulary_that_was_cut_short(copy, kind):
 
 def test_classes_are_known_where_they_are_fixed(copy, tmp_path):
     model = copy("zipformer_ctc")
-    assert classes(model.files["model"]) == 9
+    assert output_size(model.files["model"]) == 9
     graph = onnx.load(str(model.files["model"]))
     graph.graph.output[0].type.tensor_type.shape.dim[2].dim_param = "V"
     onnx.save(graph, str(tmp_path / "named.onnx"))
-    assert classes(tmp_path / "named.onnx") is None
+    assert output_size(tmp_path / "named.onnx") is None
     del graph.graph.output[0]
     onnx.save(graph, str(tmp_path / "none.onnx"))
-    assert classes(tmp_path / "none.onnx") is None
+    assert output_size(tmp_path / "none.onnx") is None
 
 
 def test_tokens_of_another_model(spec, tmp_path):

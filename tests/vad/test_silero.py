@@ -8,9 +8,9 @@ import soundfile
 
 from asrcli.errors import ModelError
 from asrcli.options import VadOptions
+from asrcli.storage.onnx_file import read_float_tensors
 from asrcli.vad import Segmenter
 from asrcli.vad.detector import new_detector
-from asrcli.vad.onnx_tensors import read_float_tensors
 from asrcli.vad.silero import Silero, embedded_model, load_network
 from asrcli.vad.types import WINDOW
 

@@ -25,6 +25,9 @@ _SOUND = (
     (8, b"AIFC"),
 )
 
+#: first boxes of MP4 and QuickTime
+_BOXES = {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}
+
 #: (offset, bytes): containers and streams that ffmpeg reads
 _FFMPEG = (
     (0, b"\x1aE\xdf\xa3"),  # Matroska, WebM
@@ -126,6 +129,14 @@ def _text(head: bytes) -> str | None:
     return "a playlist, not the recordings it lists" if start.startswith(("#extm3u", "ffconcat")) else "text"
 
 
+def has_index(head: bytes) -> bool:
+    """Whether a place in time can be found without reading what comes before: MP4, QuickTime, Matroska.
+
+    Elsewhere ffmpeg estimates the place from the bit rate, or searches timestamps that may start again half-way.
+    """
+    return head[4:8] in _BOXES or head[:4] == b"\x1a\x45\xdf\xa3"
+
+
 def index_at_end(head: bytes) -> bool:
     """Whether an MP4 or QuickTime stream cannot be decoded as it comes.
 
@@ -135,7 +146,7 @@ def index_at_end(head: bytes) -> bool:
     position = 0
     while position + 8 <= len(head):
         size, kind = int.from_bytes(head[position : position + 4], "big"), head[position + 4 : position + 8]
-        if position == 0 and kind not in {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}:
+        if position == 0 and kind not in _BOXES:
             return False
         if kind in {b"moov", b"moof"}:
             return False

@@ -11,16 +11,14 @@ from asrcli.errors import AsrcliError, AudioDecodeError, EmptyInputError, InputC
 
 _LINE = re.compile(r"^(?:\[[^\]]* @ [^\]]*\] )*\[(\w+)\] (.*)$")
 _INPUT = re.compile(r"^Input #0, (.+), from ")
-_DURATION = re.compile(r"^ {2}Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)(?:, start: (-?[\d.]+))?")
-_STREAM = re.compile(r"^ {2}Stream #0:(\d+)\S*: (Audio|Video): (\w+)(.*)$")
+_DURATION = re.compile(r"^ {2}Duration: (?:(\d+):(\d\d):(\d\d(?:\.\d+)?)|N/A)(?:, start: (-?[\d.]+))?")
+_STREAM = re.compile(r"^ {2}Stream #0:(\d+)(?:\[\w+\])?(?:\((\w+)\))?: (Audio|Video): (\w+)(.*)$")
 _CHOSEN = re.compile(r"^ {2}Stream #0:(\d+)(?::\d+)? -> #0:0")
 _RATE = re.compile(r", (\d+) Hz, ([^,]+)")
 _LAYOUTS = {"mono": 1, "stereo": 2, "downmix": 2, "quad": 4, "hexagonal": 6, "octagonal": 8, "cube": 8}
 
 #: messages that prove that the file ends before it should
 _CUT = re.compile(r"partial file|ended prematurely|[Tt]runcat|Packet corrupt|Read error")
-#: a gap was too long to be filled with silence; repeated for each packet after it
-_GAP = re.compile(r"Failed to compensate for timestamp delta of ([\d.]+)")
 _GUESSED = re.compile(r"Estimating duration from bitrate")
 #: says that a stage gave up, not why
 _ECHO = re.compile(
@@ -67,6 +65,16 @@ class Track:
     codec: str
     rate: int
     channels: int
+    #: ISO 639-2 code, or ""
+    language: str = ""
+    #: the container marks it as the one to play
+    default: bool = False
+
+    @property
+    def name(self) -> str:
+        """For people: "eng, aac, stereo"."""
+        count = {0: "", 1: "mono", 2: "stereo"}.get(self.channels, f"{self.channels} channels")
+        return ", ".join(part for part in (self.language, self.codec, count) if part)
 
 
 class FfmpegLog:
@@ -78,10 +86,12 @@ class FfmpegLog:
         self.errors = 0
         #: the file ends before it should
         self.cut = False
-        #: seconds of the first gap that could not be filled
-        self.gap: float | None = None
-        self._container = ""
-        self._video = self._guessed = False
+        #: the container's first timestamp, seconds
+        self.start: float | None = None
+        #: ffmpeg's name of the demuxer
+        self.container = ""
+        self.has_video = False
+        self._guessed = False
         self._chosen: int | None = None
         self._described = False
         self._messages: deque[str] = deque(maxlen=40)
@@ -104,9 +114,9 @@ class FfmpegLog:
         """The chosen track's form."""
         track = next((one for one in self.tracks if one.index == self._chosen), None)
         track = track or (self.tracks[0] if self.tracks else Track(0, "unknown", 0, 0))
-        container = "mp4" if "mp4" in self._container else self._container.split(",")[0]
+        container = "mp4" if "mp4" in self.container else self.container.split(",")[0]
         name = f"{container}/{track.codec}"
-        return AudioInfo(self.duration, track.rate, track.channels, name, max(1, len(self.tracks)))
+        return AudioInfo(self.duration, track.rate, track.channels, name, len(self.tracks))
 
     @property
     def claimed(self) -> float | None:
@@ -115,7 +125,7 @@ class FfmpegLog:
         A film may go on after its sound, and some durations are guesses from the bit rate: those prove nothing, unless
         ffmpeg saw the file end in mid-packet.
         """
-        return self.duration if self.cut or not (self._video or self._guessed) else None
+        return self.duration if self.cut or not (self.has_video or self._guessed) else None
 
     def failure(self) -> AsrcliError:
         """Why nothing came out."""
@@ -133,34 +143,35 @@ class FfmpegLog:
     def _trouble(self, level: str, text: str) -> None:
         self._guessed = self._guessed or bool(_GUESSED.search(text))
         self.cut = self.cut or bool(_CUT.search(text))
-        if found := _GAP.search(text):
-            self.gap = self.gap or float(found[1])
-            return
         if level != "warning":
             self.errors += 1
             self._messages.append(text)
 
     def _form(self, text: str) -> None:
         if found := _INPUT.match(text):
-            self._container = found[1]
+            self.container = found[1]
         elif found := _DURATION.match(text):
             hours, minutes, seconds, start = found.groups()
-            self.duration = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
-            if self._container.startswith("matroska"):  # counts from 0, the recording from its first sample
+            self.start = float(start) if start else None
+            if hours:
+                self.duration = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+            if self.duration and self.container.startswith("matroska"):  # counts from 0, not from its first sample
                 self.duration -= max(0.0, float(start or 0))
         elif found := _CHOSEN.match(text):
             self._chosen = int(found[1])
         elif found := _STREAM.match(text):
-            index, kind, codec, rest = found.groups()
+            index, language, kind, codec, rest = found.groups()
             if kind == "Audio":
-                self.tracks.append(_track(int(index), codec, rest))
+                self.tracks.append(_track(int(index), language or "", codec, rest))
             elif "attached pic" not in rest:
-                self._video = True
+                self.has_video = True
 
 
-def _track(index: int, codec: str, rest: str) -> Track:
+def _track(index: int, language: str, codec: str, rest: str) -> Track:
     found = _RATE.search(rest)
-    return Track(index, codec, int(found[1]), _channels(found[2])) if found else Track(index, codec, 0, 0)
+    rate, channels = (int(found[1]), _channels(found[2])) if found else (0, 0)
+    known = "" if language == "und" else language
+    return Track(index, codec, rate, channels, known, default="(default)" in rest)
 
 
 def _channels(layout: str) -> int:

@@ -1,15 +1,93 @@
-"""Which of several jobs are worth doing in one call of an engine."""
+"""Which jobs are done together: the queue of the engine process, and batches for one call of an engine."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from asrcli.audio.types import SAMPLE_RATE
-from asrcli.backends.types import DecodeJob
+from asrcli.backends.types import DecodeJob, Service
 
 #: a batch is cut where padding would make it this much longer than what is in it, or longer than this, samples
 _PADDING = 1.25
 _LONGEST = 30 * SAMPLE_RATE
+
+
+@dataclass(slots=True)
+class PendingJob:
+    """A job of the queue; positions and lengths in samples of the shared buffer."""
+
+    id: int
+    service: str
+    start: int
+    length: int
+    request: Any
+    priority: int
+
+
+class JobQueue:
+    """Pending jobs, and the rule by which a thread takes its next batch."""
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._changed = threading.Condition()
+        self._jobs: list[PendingJob] = []
+        self._services: dict[str, Service] = {}
+
+    def put(self, job: PendingJob) -> None:
+        with self._changed:
+            self._jobs.append(job)
+            self._changed.notify()
+
+    def drop(self, job_id: int) -> bool:
+        """Remove a job that no thread has started; False where it is too late."""
+        with self._changed:
+            before = len(self._jobs)
+            self._jobs = [job for job in self._jobs if job.id != job_id]
+            return len(self._jobs) < before
+
+    def open(self, name: str, service: Service) -> None:
+        with self._changed:
+            self._services[name] = service
+            self._changed.notify_all()
+
+    def close(self, name: str) -> None:
+        with self._changed:
+            self._services.pop(name, None)
+
+    def take(self) -> tuple[Service, list[PendingJob]]:
+        """Wait for the most urgent job whose service is loaded, and add similar jobs where the engine batches.
+
+        A batch costs what its longest job costs, so those nearest in length are added. They have the priority of the
+        first, so that a live stream never waits for chunks of a file; and they are this thread's fair share of the
+        queue, so that no core is idle while another decodes a whole batch.
+        """
+        with self._changed:
+            while True:
+                ready = [job for job in self._jobs if job.service in self._services]
+                if ready:
+                    break
+                self._changed.wait()
+            first = min(ready, key=lambda job: (job.priority, job.id))
+            service = self._services[first.service]
+            batch = [first]
+            if service.batch_size > 1:
+                similar = [
+                    job
+                    for job in ready
+                    if job is not first
+                    and (job.service, job.priority) == (first.service, first.priority)
+                    and job.request == first.request
+                    and _size_class(service, job.length) == _size_class(service, first.length)
+                ]
+                similar.sort(key=lambda job: abs(job.length - first.length))
+                share = -(-(1 + len(similar)) // self._threads)
+                batch += similar[: min(share, service.batch_size) - 1]
+            taken = {job.id for job in batch}
+            self._jobs = [job for job in self._jobs if job.id not in taken]
+            return service, batch
 
 
 def group_by_request(jobs: Sequence[DecodeJob]) -> Iterator[list[int]]:
@@ -37,3 +115,8 @@ def split_batches(indices: Sequence[int], lengths: Sequence[int]) -> Iterator[li
         batch.append(index)
         total += lengths[index]
     yield batch
+
+
+def _size_class(service: Service, samples: int) -> int:
+    classify: Callable[[int], int] | None = getattr(service, "size_class", None)
+    return classify(samples) if classify else 0

@@ -12,90 +12,16 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import Any
 
 from asrcli.backends.process import engine_log
+from asrcli.backends.process.batches import JobQueue, PendingJob
 from asrcli.backends.process.shared_audio_buffer import SharedAudioBuffer
 from asrcli.backends.registry import loader_of
 from asrcli.backends.types import DecodeJob, Service
 from asrcli.errors import AsrcliError, EngineError
-
-
-@dataclass(slots=True)
-class _Pending:
-    id: int
-    service: str
-    start: int
-    length: int
-    request: Any
-    priority: int
-
-
-class _Queue:
-    """Pending jobs, and the rule by which a thread picks its next batch."""
-
-    def __init__(self, threads: int) -> None:
-        self._threads = threads
-        self._changed = threading.Condition()
-        self._jobs: list[_Pending] = []
-        self._services: dict[str, Service] = {}
-
-    def put(self, job: _Pending) -> None:
-        with self._changed:
-            self._jobs.append(job)
-            self._changed.notify()
-
-    def drop(self, job_id: int) -> bool:
-        """Forget a job that no thread has begun; False where it is too late."""
-        with self._changed:
-            before = len(self._jobs)
-            self._jobs = [job for job in self._jobs if job.id != job_id]
-            return len(self._jobs) < before
-
-    def open(self, name: str, service: Service) -> None:
-        with self._changed:
-            self._services[name] = service
-            self._changed.notify_all()
-
-    def close(self, name: str) -> None:
-        with self._changed:
-            self._services.pop(name, None)
-
-    def take(self) -> tuple[Service, list[_Pending]]:
-        """Wait for work: the most urgent job whose service is loaded, joined by its like where the engine batches.
-
-        Companions are those nearest in length: a batch costs what its longest member costs. They are as urgent as the
-        first, so that a live stream never waits for a file's chunks; and they are this thread's fair share of what is
-        there, so that no core is idle while another has a whole batch before it.
-        """
-        with self._changed:
-            while True:
-                ready = [job for job in self._jobs if job.service in self._services]
-                if ready:
-                    break
-                self._changed.wait()
-            first = min(ready, key=lambda job: (job.priority, job.id))
-            service = self._services[first.service]
-            batch = [first]
-            if service.batch_size > 1:
-                alike = [
-                    job
-                    for job in ready
-                    if job is not first
-                    and (job.service, job.priority) == (first.service, first.priority)
-                    and job.request == first.request
-                    and _size_class(service, job.length) == _size_class(service, first.length)
-                ]
-                alike.sort(key=lambda job: abs(job.length - first.length))
-                share = -(-(1 + len(alike)) // self._threads)
-                batch += alike[: min(share, service.batch_size) - 1]
-            taken = {job.id for job in batch}
-            self._jobs = [job for job in self._jobs if job.id not in taken]
-            return service, batch
 
 
 class EngineWorker:
@@ -106,7 +32,7 @@ class EngineWorker:
         self._sending = threading.Lock()
         self._arena = arena
         self._threads = threads
-        self._queue = _Queue(threads)
+        self._queue = JobQueue(threads)
 
     def serve(self) -> None:
         for number in range(self._threads):
@@ -121,7 +47,7 @@ class EngineWorker:
     def _obey(self, message: tuple[Any, ...]) -> None:
         order, *rest = message
         if order == "job":
-            self._queue.put(_Pending(*rest))
+            self._queue.put(PendingJob(*rest))
         elif order == "load":
             # In a thread of its own: other services go on while a large model loads.
             threading.Thread(target=self._load, args=rest, daemon=True).start()
@@ -164,11 +90,6 @@ class EngineWorker:
                 self._connection.send(message)
             except OSError:
                 os._exit(0)  # the parent is gone, and with it every reason to go on
-
-
-def _size_class(service: Service, samples: int) -> int:
-    classify: Callable[[int], int] | None = getattr(service, "size_class", None)
-    return classify(samples) if classify else 0
 
 
 def _import(*modules: str) -> None:

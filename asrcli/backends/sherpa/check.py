@@ -12,7 +12,6 @@ from pathlib import Path
 
 from asrcli.backends.checks import Checks, check_language, model_type
 from asrcli.backends.model_type import ModelType
-from asrcli.backends.onnx_metadata import classes, read_metadata
 from asrcli.backends.sherpa.hotwords import check_beam
 from asrcli.backends.sherpa.model_types import (
     MODELING_UNITS,
@@ -25,6 +24,7 @@ from asrcli.backends.sherpa.token_table import read_tokens
 from asrcli.backends.types import ModelSpec
 from asrcli.errors import ModelError, ModelNotInstalledError, OptionNotSupportedError
 from asrcli.options import Hotword
+from asrcli.storage.onnx_file import output_size, read_metadata
 
 #: how Canary's vocabulary writes a language; its other marks are longer
 _LANGUAGE_TOKEN = re.compile(r"<\|([a-z]{2})\|>")
@@ -183,7 +183,7 @@ def _spoken(spec: ModelSpec, row: SherpaType) -> int | None:
         ending = read_metadata(spec.files["encoder"]).get("eot", "")
         return int(ending) if ending.isdigit() else None
     path = spec.files.get(row.speaks)
-    return classes(path) if path is not None and path.suffix == ".onnx" else None
+    return output_size(path) if path is not None and path.suffix == ".onnx" else None
 
 
 def _check_metadata(spec: ModelSpec, row: SherpaType) -> None:

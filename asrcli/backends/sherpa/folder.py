@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from asrcli.backends.onnx_metadata import read_metadata
 from asrcli.backends.registry import is_streaming
 from asrcli.errors import ModelError
+from asrcli.storage.onnx_file import read_metadata
 
 _GRAPHS = (".onnx", ".ort")
 

@@ -17,19 +17,19 @@ import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.checks import check_model, check_request
-from asrcli.backends.onnx_metadata import read_metadata
 from asrcli.backends.process import engine_log
 from asrcli.backends.process.batches import group_by_request, split_batches
-from asrcli.backends.process.lru_cache import LruCache
 from asrcli.backends.registry import is_streaming
 from asrcli.backends.sherpa.check import sherpa_type
 from asrcli.backends.sherpa.hotwords import beam_phrases, prompt_phrases
+from asrcli.backends.sherpa.lru_cache import LruCache
 from asrcli.backends.sherpa.model_types import RULES, SherpaType
 from asrcli.backends.sherpa.results import ResultReader
 from asrcli.backends.sherpa.token_table import read_tokens
 from asrcli.backends.types import DecodeJob, Hypothesis, ModelSpec, Recognizer
 from asrcli.errors import AsrcliError, EngineError, ModelError
 from asrcli.options import RecognitionOptions
+from asrcli.storage.onnx_file import read_metadata
 
 #: recognisers kept for languages, beam search and ITN by rules
 _KEPT = 3

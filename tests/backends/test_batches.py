@@ -6,15 +6,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from asrcli.backends.process.worker import _Pending, _Queue
+from asrcli.backends.process.batches import JobQueue, PendingJob
 
 
 def taken(jobs, *, threads=2, batch_size=4, **more):
     """Lengths of the first batch of a queue; jobs are (length, request, priority)."""
-    queue = _Queue(threads)
+    queue = JobQueue(threads)
     queue.open("model", SimpleNamespace(batch_size=batch_size, **more))
     for number, (length, request, priority) in enumerate(jobs):
-        queue.put(_Pending(number, "model", 0, length, request, priority))
+        queue.put(PendingJob(number, "model", 0, length, request, priority))
     return [job.length for job in queue.take()[1]]
 
 

@@ -1,0 +1,346 @@
+"""One ffmpeg process at work: its blocks in the recording's time, and what it reports."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from asrcli.audio.channels import no_channel
+from asrcli.audio.ffmpeg.frames import FrameParser
+from asrcli.audio.ffmpeg.log import FfmpegLog
+from asrcli.audio.ffmpeg.process import (
+    DEEP_PROBE,
+    TIMESTAMP_OFFSET,
+    Attempt,
+    confine,
+    decode_command,
+    file_url,
+    find_ffmpeg,
+    probe_command,
+)
+from asrcli.audio.ffmpeg.timeline import Piece, Timeline
+from asrcli.audio.readers import check_form
+from asrcli.audio.stream_pump import StreamPump
+from asrcli.audio.types import SAMPLE_RATE, AudioInfo, Samples
+from asrcli.errors import AsrcliError, AudioDecodeError, InputError
+from asrcli.options import AudioOptions
+
+#: seconds that looking at a file's header may take
+_PROBE_TIMEOUT = 60
+#: what one read takes of ffmpeg's output: about a second of mono
+_READ = 1 << 16
+#: seconds decoded before a place that was seeked: decoders need some sound to settle
+_PREROLL = 0.5
+#: seconds by which sound may lag its timestamps without a warning
+_LAG = 0.25
+#: containers that announce their tracks in the midst of the stream
+_UNANNOUNCED = ("mpegts", "mpeg")
+
+
+class NoTrackError(InputError):
+    """The file has pictures and no sound."""
+
+    code = "empty"
+
+    def __init__(self, message: str, hint: str = "", info: AudioInfo | None = None) -> None:
+        super().__init__(message, hint)
+        self.info = info or AudioInfo(None, 0, 0, "unknown", 0)
+
+
+def probe_ffmpeg(path: Path, options: AudioOptions) -> AudioInfo:
+    """The file's form by ffmpeg.
+
+    Raises:
+        FfmpegMissingError: there is no ffmpeg.
+        InputError: ffmpeg finds no audio in it.
+    """
+    choice = _TrackChoice(options)
+    while True:
+        command = probe_command(find_ffmpeg(), file_url(path), choice.attempt)
+        log = FfmpegLog()
+        try:
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PROBE_TIMEOUT, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise AudioDecodeError(
+                f"ffmpeg did not finish reading the file's header within {_PROBE_TIMEOUT} s.",
+                "Export the recording again.",
+            ) from None
+        for line in done.stderr.decode("utf-8", "replace").splitlines():
+            log.feed(line)
+        if not choice.again(log, decoded=not done.returncode):
+            break
+    if done.returncode:
+        raise _failure(log, choice, done.returncode)
+    return _form(log, options)
+
+
+class _TrackChoice:
+    """Which track to read, decided from what each attempt has shown."""
+
+    def __init__(self, options: AudioOptions, seek: float = 0.0) -> None:
+        self._options = options
+        self._failed: list[int] = []
+        self.attempt = Attempt(track=options.track or 0, seek=seek)
+
+    def again(self, log: FfmpegLog, *, decoded: bool) -> bool:
+        """Whether another attempt is better than the one whose log this is; `attempt` is that one then."""
+        here = self.attempt.track
+        blank = here >= len(log.tracks) or not log.tracks[here].rate
+        if blank and not self.attempt.deep and log.container in _UNANNOUNCED:
+            self.attempt = replace(self.attempt, deep=True)
+            return True
+        if self._options.track is not None:
+            return False
+        if not decoded and here < len(log.tracks):
+            self._failed.append(here)
+        order = sorted(range(len(log.tracks)), key=lambda number: not log.tracks[number].default)
+        best = next((number for number in order if number not in self._failed), here)
+        if best == here:
+            return False
+        self.attempt = replace(self.attempt, track=best)
+        return True
+
+    def notices(self, log: FfmpegLog) -> list[str]:
+        """What the user should know of the other tracks."""
+        if len(log.tracks) < 2 or self._options.track is not None:
+            return []
+        here = self.attempt.track
+        names = ", ".join(f"{number} ({track.name})" for number, track in enumerate(log.tracks))
+        notices = [f"tracks: audio track {here} of {len(log.tracks)} was read; there are {names}: see --audio-track"]
+        if self._failed:
+            failed = ", ".join(f"{number} ({log.tracks[number].name})" for number in self._failed)
+            notices.append(f"tracks: ffmpeg cannot decode audio track {failed}")
+        return notices
+
+
+def _form(log: FfmpegLog, options: AudioOptions) -> AudioInfo:
+    """The recording's form, if it is one that can be and has what is asked for."""
+    info, channel = log.info(), options.channels
+    if info.sample_rate:
+        check_form(info.sample_rate, info.channels or 1)
+    if isinstance(channel, int) and 0 < info.channels <= channel:
+        raise no_channel(info.channels, channel)  # ffmpeg itself would give silence
+    return info
+
+
+def _failure(log: FfmpegLog, choice: _TrackChoice, status: int) -> AsrcliError:
+    attempt = choice.attempt
+    if status < 0:
+        return AudioDecodeError(
+            f"ffmpeg crashed on the file (signal {-status}).", "Update ffmpeg, or convert the file to wav elsewhere."
+        )
+    if log.tracks and attempt.track >= len(log.tracks):
+        has = "1 audio track" if len(log.tracks) == 1 else f"{len(log.tracks)} audio tracks"
+        return InputError(f"There is no audio track {attempt.track}: the file has {has}.", "Tracks count from 0.")
+    if log.has_video and not log.tracks:
+        where = f" in its first {DEEP_PROBE >> 20} MB" if attempt.deep else ""
+        return NoTrackError(
+            f"The file has no audio track{where}.", "Check that the recording was made with sound.", log.info()
+        )
+    return log.failure()
+
+
+class _Process:
+    """ffmpeg, its log, and the frames that it writes."""
+
+    def __init__(self, command: list[str], feeder: StreamPump | None) -> None:
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE if feeder else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is ours to handle; ffmpeg would end as if the file did
+        )
+        confine(self.process.pid)
+        self.log = FfmpegLog()
+        self._described = threading.Event()
+        self._listener = threading.Thread(target=self._listen, name="ffmpeg-log", daemon=True)
+        self._listener.start()
+        if feeder:
+            assert self.process.stdin is not None
+            feeder.start(self.process.stdin)
+        self.parser = FrameParser(self._output)
+
+    def describe(self) -> bool:
+        """Wait for the file's form and the first bytes of sound; False where none come."""
+        found = self.parser.header()
+        self._described.wait()
+        if not found:
+            self.wait()
+        return found
+
+    def wait(self) -> int:
+        """The exit status, once all of the log has been read."""
+        status = self.process.wait()
+        self._listener.join()
+        return status
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.wait()
+        for pipe in (self.process.stdout, self.process.stderr):
+            if pipe:
+                pipe.close()
+
+    def _output(self) -> bytes:
+        assert self.process.stdout is not None
+        return self.process.stdout.read1(_READ)  # type: ignore[attr-defined,no-any-return]
+
+    def _listen(self) -> None:
+        assert self.process.stderr is not None
+        # A bound on a line's length: file names and metadata are the sender's.
+        while line := self.process.stderr.readline(4096):
+            if self.log.feed(line.decode("utf-8", "replace").rstrip("\r\n")):
+                self._described.set()
+        self._described.set()
+
+
+class FfmpegReader:
+    """Gives 16 kHz blocks whose columns are the channels asked for, or up to two channels to be mixed."""
+
+    def __init__(
+        self,
+        url: str,
+        options: AudioOptions,
+        *,
+        seek: float = 0.0,
+        feeder: StreamPump | None = None,
+        lacking: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        """Start ffmpeg and wait for its first samples.
+
+        Args:
+            url: from `file_url`, or "pipe:0" with a `feeder`.
+            options: track and channels.
+            seek: seconds that are skipped in the container, which has an index; 0 for pipes.
+            feeder: gives ffmpeg its stdin.
+            lacking: asked at the end: the part known to be missing; if any is, the last packet is no news.
+
+        Raises:
+            FfmpegMissingError: there is no ffmpeg.
+            InputError: nothing can be decoded.
+        """
+        self._options, self._feeder, self._lacking = options, feeder, lacking
+        self.rate = SAMPLE_RATE
+        self.warnings: list[str] = []
+        self._pending: deque[Piece] = deque()
+        self._ended, self._empty = False, True
+        choice = _TrackChoice(options, max(0.0, seek - _PREROLL) if seek else 0.0)
+        while True:
+            self._child = _Process(decode_command(find_ffmpeg(), url, options, choice.attempt), feeder)
+            decoded = self._child.describe()
+            if not choice.again(self._child.log, decoded=decoded) or (feeder and not feeder.restartable):
+                break
+            self._child.close()
+        if feeder:
+            feeder.release()
+        self._process, self._log, self._choice = self._child.process, self._child.log, choice
+        try:
+            self._begin(decoded=decoded)
+        except AsrcliError:
+            self.close()
+            raise
+
+    @property
+    def claimed(self) -> float | None:
+        return self._log.claimed
+
+    def skip(self, seconds: float) -> float:
+        target = round(seconds * SAMPLE_RATE)
+        while self._position < target and (piece := self._next(target - self._position)):
+            self._position += self._length(piece)
+        return self._position / SAMPLE_RATE
+
+    def read(self) -> Samples:
+        piece = self._next(SAMPLE_RATE)
+        if isinstance(piece, int):
+            block = np.zeros((piece, self.channels), np.float32)
+        else:
+            sounds, left = [piece or b""], SAMPLE_RATE - self._length(piece)
+            while left and self._pending and not isinstance(self._pending[0], int):
+                piece = self._next(left)
+                assert isinstance(piece, memoryview)
+                sounds.append(piece)
+                left -= self._length(piece)
+            block = np.frombuffer(b"".join(sounds), np.float32).reshape(-1, self.channels)
+        self._position += len(block)
+        if len(block):
+            self._empty = False
+        elif not self._ended:
+            self._ended = True
+            self._end()
+        return block
+
+    def close(self) -> None:
+        self._child.close()
+
+    def _begin(self, *, decoded: bool) -> None:
+        log = self._log
+        if not decoded and (self._process.returncode or not log.tracks):
+            raise _failure(log, self._choice, self._process.returncode)
+        self.info = _form(log, self._options)
+        self.warnings += self._choice.notices(log)
+        self.channels = self._child.parser.channels or 1
+        self._width = 4 * self.channels
+        start = None if log.start is None else round(1000 * (log.start + TIMESTAMP_OFFSET))
+        self._timeline = Timeline(self._width, start)
+        frames = self._child.parser.frames()
+        seeked = frames and self._choice.attempt.seek
+        self._position = self._timeline.origin(frames[0]) if frames else 0
+        if not seeked:
+            self._position = 0
+        self._timeline.begin(self._position)
+        self._pending.extend(self._timeline.place(frames))
+
+    def _next(self, limit: int) -> Piece | None:
+        """The next sound or silence, at most `limit` samples; None at the end."""
+        while not self._pending:
+            frames = self._child.parser.frames()
+            self._pending.extend(piece for piece in self._timeline.place(frames, last=not frames) if piece)
+            if not frames:
+                break
+        if not self._pending:
+            return None
+        piece = self._pending.popleft()
+        if (over := self._length(piece) - limit) > 0:
+            rest = over if isinstance(piece, int) else piece[limit * self._width :]
+            self._pending.appendleft(rest)
+            piece = limit if isinstance(piece, int) else piece[: limit * self._width]
+        return piece
+
+    def _length(self, piece: Piece | None) -> int:
+        """Samples."""
+        return piece if isinstance(piece, int) else len(piece or b"") // self._width
+
+    def _end(self) -> None:
+        status = self._child.wait()
+        if self._feeder and self._feeder.error:
+            self.warnings.append(f"truncated: the input broke off ({self._feeder.error})")
+        if self._empty and (self._log.errors or status):
+            raise _failure(self._log, self._choice, status)
+        self.warnings += self._timeline_warnings()
+        if status < 0:
+            self.warnings.append(f"damaged: ffmpeg crashed at this point (signal {-status})")
+        elif not (self._log.cut or self._lacking()) and (self._log.errors or status):
+            self.warnings.append(f"damaged: ffmpeg could not decode parts of it ({self._log.reason()})")
+
+    def _timeline_warnings(self) -> list[str]:
+        timeline, warnings = self._timeline, []
+        if timeline.unfilled is not None:
+            warnings.append(f"a gap of {timeline.unfilled:.0f} s was shortened; times after it are too early")
+        if timeline.late > _LAG * SAMPLE_RATE:
+            at, late = timeline.late_from / SAMPLE_RATE, timeline.late / SAMPLE_RATE
+            warnings.append(
+                f"timestamps: from {at:.1f} s on the file's timestamps run backwards or stand still, by {late:.1f} s; "
+                "all sound was kept, in order"
+            )
+        return warnings

@@ -1,0 +1,150 @@
+"""Decoded frames in the recording's time: silence where timestamps leave a gap, and no sound is ever dropped."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+import numpy as np
+
+from asrcli.audio.ffmpeg.frames import Frame
+from asrcli.audio.types import SAMPLE_RATE
+
+#: samples a millisecond
+_MS = SAMPLE_RATE // 1000
+#: samples that timestamps may be off without meaning anything: jitter of the container's clock
+_JITTER = 50 * _MS
+#: samples after a jump that must follow its timestamps before the jump counts
+_PROOF = 250 * _MS
+#: samples of the longest gap that is filled with silence: 70 minutes
+_LONGEST_GAP = 4200 * SAMPLE_RATE
+#: samples over which a clock that runs slow is measured, and the most that it can lag: more is a splice
+_DRIFT_WINDOW = 10 * SAMPLE_RATE
+_DRIFT_LIMIT = SAMPLE_RATE
+#: frames below this peak are skipped where a clock runs slow (-50 dBFS)
+_QUIET = 3e-3
+
+#: samples as float32 bytes, or a number of silent samples
+Piece = memoryview | int
+
+
+class Timeline:
+    """Places frames. Positions are samples at 16 kHz from the start of the recording."""
+
+    def __init__(self, frame_bytes: int, start: int | None) -> None:
+        """Args:
+        frame_bytes: of one sample of all channels.
+        start: timestamp of the recording's start, milliseconds; None: the first frame's.
+        """
+        self._width = frame_bytes
+        self._start = start
+        #: end of what was placed
+        self._end: int | None = None
+        self._held: list[Frame] = []
+        self._drift: deque[tuple[int, int, int]] = deque()
+        self._excess = 0
+        #: samples by which sound lies behind its timestamps at most
+        self.late = 0
+        #: position where that was first more than jitter
+        self.late_from = 0
+        #: seconds of the first gap that was too long to be filled
+        self.unfilled: float | None = None
+
+    def origin(self, frame: Frame) -> int:
+        """Take the first frame; gives its position."""
+        time = frame[0]
+        if self._start is None or time < self._start:
+            self._start = time
+        return (time - self._start) * _MS
+
+    def begin(self, position: int) -> None:
+        """Place what comes from this position on."""
+        self._end = position
+
+    def place(self, frames: Sequence[Frame], *, last: bool = False) -> list[Piece]:
+        """Silence and sound in order. With `last`, nothing is held back."""
+        assert self._start is not None
+        assert self._end is not None
+        pieces: list[Piece] = []
+        queue = [*self._held, *frames] if self._held else frames
+        self._held = []
+        start, end, width = self._start, self._end, self._width
+        nearest = -_LONGEST_GAP
+        for index, frame in enumerate(queue):
+            time, samples = frame
+            ahead = (time - start) * _MS - end
+            if ahead > _JITTER:
+                proven = _proven(queue[index:], width)
+                if proven is None and not last:
+                    self._held = list(queue[index:])
+                    break
+                if proven is not False:
+                    silence = self._gap(ahead)
+                    start = self._start
+                    if silence:
+                        pieces.append(silence)
+                        end += silence
+            elif ahead < -_JITTER:
+                self._note_late(-ahead, end)
+                if self._excess > 0 and _quiet(samples):
+                    self._excess -= len(samples) // width
+                    continue
+            nearest = max(nearest, ahead)
+            pieces.append(samples)
+            end += len(samples) // width
+        self._end = end
+        if queue:
+            self._measure(queue[-1][0], end, -nearest)
+        return pieces
+
+    def _gap(self, samples: int) -> int:
+        """The silence for a gap; one that is too long moves the start instead."""
+        if samples <= _LONGEST_GAP:
+            return samples
+        if self.unfilled is None:
+            self.unfilled = samples / SAMPLE_RATE
+        assert self._start is not None
+        self._start += samples // _MS
+        return 0
+
+    def _note_late(self, samples: int, position: int) -> None:
+        if not self.late:
+            self.late_from = position
+        self.late = max(self.late, samples)
+
+    def _measure(self, time: int, end: int, late: int) -> None:
+        """Find a clock that runs slow: all of the last seconds lie behind their timestamps, which do advance.
+
+        Args:
+            time: the last frame's timestamp.
+            end: where it ends.
+            late: samples by which the frame lags that lags least.
+        """
+        self._drift.append((time, end, late))
+        first_time, first_end, _ = self._drift[0]
+        span = (time - first_time) * _MS
+        self._excess = 0
+        if end - first_end < _DRIFT_WINDOW:
+            return
+        if span > 0.8 * _DRIFT_WINDOW:  # else the timestamps stand still
+            lag = min(late for _, _, late in self._drift)
+            self._excess = lag - _JITTER // 2 if _JITTER < lag < _DRIFT_LIMIT else 0
+        while end - self._drift[0][1] > _DRIFT_WINDOW:
+            self._drift.popleft()
+
+
+def _proven(frames: Sequence[Frame], width: int) -> bool | None:
+    """Whether the frames after a jump follow its timestamps; None: too few to tell."""
+    first, total = frames[0][0], 0
+    for time, samples in frames:
+        if (time - first) * _MS < total - _JITTER:
+            return False
+        total += len(samples) // width
+        if total > _PROOF + _JITTER:
+            return True
+    return None
+
+
+def _quiet(samples: memoryview) -> bool:
+    values = np.frombuffer(samples, np.float32)
+    return bool(len(values)) and float(np.abs(values).max()) < _QUIET
