@@ -7,18 +7,21 @@ nothing holds more of the recording than the chunks in flight.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Protocol
 
-from asrcli.assemble import Assembler
+from asrcli.assemble.assembler import PAUSE, Assembler
 from asrcli.audio import open_audio
 from asrcli.audio.channels import DuplicateChannelFilter
+from asrcli.audio.live_input import LiveBlocks
 from asrcli.audio.types import SAMPLE_RATE, AudioStream, Samples, Source
 from asrcli.backends.types import Hypothesis
 from asrcli.errors import AsrcliError
 from asrcli.language_detection import Identify, LanguageDetector
+from asrcli.listener import Listener
 from asrcli.options import RecognitionOptions, TranscribeOptions
 from asrcli.transcript import Segment, Timing, Transcript, Turn
 from asrcli.vad import Segmenter
@@ -26,6 +29,8 @@ from asrcli.vad.types import Chunk
 
 #: what a silent input's transcript says instead of words
 NO_SPEECH = "no speech"
+#: Seconds without data after which a live stream counts as paused: in silence, and while speech was heard last.
+_STALL, _LONG_STALL = 0.7, 2.0
 
 
 class SpeechBackend(Protocol):
@@ -67,26 +72,6 @@ class SpeakerTracker(Protocol):
         ...
 
 
-class Listener(Protocol):
-    """Hears of progress while an input is transcribed. Called from the thread that transcribes."""
-
-    def opened(self, duration: float | None) -> None:
-        """The input is open; its length in seconds where it is known."""
-        ...
-
-    def read(self) -> None:
-        """The recording has been read to its end; what is left to do is the engine's."""
-        ...
-
-    def heard(self, seconds: float) -> None:
-        """So much of the recording has been recognised."""
-        ...
-
-    def recognised(self, segment: Segment) -> None:
-        """A segment stands (its id and speaker may still change)."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Resources:
     """What inputs share: the loaded backend, and the optional steps."""
@@ -116,38 +101,31 @@ class _Channel:
     assembler: Assembler
     channel: int | None
     finder: LanguageDetector | None = None
-    owed: deque[tuple[Chunk, Future[Hypothesis]]] = field(default_factory=deque)
+    #: chunks in the engine, each with the sample before which no later chunk begins
+    owed: deque[tuple[Chunk, int, Future[Hypothesis]]] = field(default_factory=deque)
     segments: list[Segment] = field(default_factory=list)
     languages: list[str] = field(default_factory=list)
     heard: int = 0
+    #: seconds before which no later segment starts
+    clear: float = 0.0
 
-    def settle(self, *, wait: bool) -> Iterator[Segment]:
-        """Take the answers that are there, in order; with `wait`, all of them."""
-        while self.owed and (wait or self.owed[0][1].done()):
-            chunk, future = self.owed.popleft()
+    def settle(self, *, wait: bool) -> Iterator[list[Segment]]:
+        """Take the answers that are there, in order; with `wait`, all of them. Yields each chunk's segments."""
+        while self.owed and (wait or self.owed[0][2].done()):
+            chunk, clear, future = self.owed.popleft()
             hypothesis = future.result()
             if hypothesis.language and hypothesis.text:
                 self.languages.append(hypothesis.language)
             self.heard = max(self.heard, chunk.end)
-            yield from self.stand(self.assembler.push(chunk, hypothesis))
+            segments = self.assembler.push(chunk, hypothesis)
+            held = self.assembler.held
+            self.clear = min(clear / SAMPLE_RATE, held[0] if held else inf)
+            yield self.keep(segments)
 
-    def stand(self, segments: Sequence[Segment]) -> Iterator[Segment]:
-        for segment in segments:
-            labelled = segment if self.channel is None else replace(segment, channel=self.channel)
-            self.segments.append(labelled)
-            yield labelled
-
-
-class _Silent:
-    """Stands in where nobody listens."""
-
-    def opened(self, duration: float | None) -> None: ...
-
-    def read(self) -> None: ...
-
-    def heard(self, seconds: float) -> None: ...
-
-    def recognised(self, segment: Segment) -> None: ...
+    def keep(self, segments: Sequence[Segment]) -> list[Segment]:
+        kept = [segment if self.channel is None else replace(segment, channel=self.channel) for segment in segments]
+        self.segments += kept
+        return kept
 
 
 def transcribe(
@@ -156,7 +134,6 @@ def transcribe(
     options: TranscribeOptions,
     *,
     listener: Listener | None = None,
-    cancelled: Callable[[], bool] = lambda: False,
 ) -> Transcript:
     """Transcribe one input.
 
@@ -164,18 +141,17 @@ def transcribe(
         source: what to read.
         resources: the loaded backend and the optional steps.
         options: what was asked for.
-        listener: told of progress and of each segment as it stands.
-        cancelled: asked now and then; once true, `CancelledError` is raised.
+        listener: receives progress and each segment as it is recognised.
 
     Raises:
         InputError: the input holds no audio that can be decoded.
         EngineError: the engine failed at one of its chunks.
-        CancelledError: `cancelled` said so.
+        CancelledError: `listener.cancelled` returned true.
     """
     with open_audio(source, options.audio) as stream:
-        work = _Transcription(stream, resources, options, listener or _Silent(), cancelled)
-        work.read(source.name)
-    return work.finish(source.name)
+        work = _Transcription(source, stream, resources, options, listener or Listener())
+        work.read()
+    return work.finish()
 
 
 class _Transcription:
@@ -183,22 +159,25 @@ class _Transcription:
 
     def __init__(
         self,
+        source: Source,
         stream: AudioStream,
         resources: Resources,
         options: TranscribeOptions,
         listener: Listener,
-        cancelled: Callable[[], bool],
     ) -> None:
+        self._name = source.name
         self._stream = stream
         self._resources = resources
         self._options = options
         self._listener = listener
-        self._cancelled = cancelled
         self._position = 0
         split = stream.lanes > 1
         self._dedupe = DuplicateChannelFilter(stream.lanes) if split else None
         self._lanes = [self._new_lane(channel if split else None) for channel in range(stream.lanes)]
         self._tracker = resources.new_tracker() if resources.new_tracker and not split else None
+        self._live = LiveBlocks(stream.blocks()) if source.live and not split and self._tracker is None else None
+        #: whether the stream has turned out to be recorded right now
+        self._waiting = False
 
     def _new_lane(self, channel: int | None) -> _Channel:
         options, resources = self._options, self._resources
@@ -210,24 +189,28 @@ class _Transcription:
         segmenter = Segmenter(options.vad, resources.backend.window)
         return _Channel(segmenter, Assembler(language=options.recognition.language), channel, finder)
 
-    def read(self, name: str) -> None:
+    def read(self) -> None:
         """Read the recording to its end and hand all its speech to the engine."""
         self._listener.opened(self._stream.info.duration)
-        for block in self._stream.blocks():
-            if self._cancelled():
-                raise CancelledError(f"{name} was dropped.")
-            self._hear(block)
+        for block in self._live or self._stream.blocks():
+            if self._listener.cancelled():
+                raise CancelledError(f"{self._name} was dropped.")
+            if block is not None:
+                self._hear(block)
+            if self._live is not None:
+                self._keep_up(self._live, self._lanes[0])
         for lane in self._lanes:
             self._submit(lane, lane.segmenter.finish(), last=True)
 
-    def finish(self, name: str) -> Transcript:
+    def finish(self) -> Transcript:
         """Wait for what the engine still owes."""
         self._listener.read()
         for lane in self._lanes:
             self._report(lane, lane.settle(wait=True))
             lane.heard = self._position
-            self._report(lane, lane.stand(lane.assembler.finish()))
-        return self._transcript(name)
+            lane.clear = self._position / SAMPLE_RATE
+            self._report(lane, [lane.keep(lane.assembler.finish())])
+        return self._transcript()
 
     def _hear(self, block: Samples) -> None:
         self._position += len(block)
@@ -241,6 +224,23 @@ class _Transcription:
             if not lane.owed:
                 lane.heard = self._position
 
+    def _keep_up(self, live: LiveBlocks, lane: _Channel) -> None:
+        """Report what a live speaker has said as soon as they pause, or as the stream stops for a while."""
+        stalled = live.idle >= (_STALL if lane.segmenter.quiet else _LONG_STALL)
+        if self._waiting != (stalled or live.live):
+            self._waiting = not self._waiting
+            lane.segmenter.set_live(self._waiting)
+        if not self._waiting:
+            return
+        if stalled:
+            self._submit(lane, lane.segmenter.flush())
+        self._report(lane, lane.settle(wait=False))
+        held = lane.assembler.held
+        clear = lane.segmenter.clear / SAMPLE_RATE
+        if held and not lane.owed and (stalled or clear - held[1] >= PAUSE):
+            lane.clear = clear
+            self._report(lane, [lane.keep(lane.assembler.finish())])
+
     def _submit(self, lane: _Channel, chunks: Sequence[Chunk], *, last: bool = False) -> None:
         request = self._options.recognition
         if lane.finder is None:
@@ -252,11 +252,16 @@ class _Transcription:
         for chunk, asked in ready:
             future = self._resources.backend.submit(chunk.samples, asked)
             # The samples are the engine's now; what assembling needs are the positions.
-            lane.owed.append((chunk.without_samples(), future))
+            lane.owed.append((chunk.without_samples(), lane.segmenter.clear, future))
 
-    def _report(self, lane: _Channel, segments: Iterator[Segment]) -> None:
-        for segment in segments:
-            self._listener.recognised(self._in_file_time(lane, segment))
+    def _report(self, lane: _Channel, groups: Iterable[Sequence[Segment]]) -> None:
+        for segments in groups:
+            timed = [self._in_file_time(lane, segment) for segment in segments]
+            for segment in timed:
+                self._listener.recognised(segment)
+            if timed and self._live is not None:
+                part = self._complete(timed, [], until=lane.clear)
+                self._listener.settled(part, waiting=self._waiting)
         self._listener.heard(min(lane.heard for lane in self._lanes) / SAMPLE_RATE)
 
     def _in_file_time(self, lane: _Channel, segment: Segment) -> Segment:
@@ -265,23 +270,27 @@ class _Transcription:
         words = tuple(replace(word, start=word.start + shift, end=word.end + shift) for word in segment.words)
         return replace(segment, start=segment.start + shift, end=segment.end + shift, words=words)
 
-    def _transcript(self, name: str) -> Transcript:
+    def _transcript(self) -> Transcript:
         segments, turns = self._speakers()
         segments.sort(key=lambda segment: (segment.start, segment.channel or 0))
-        languages = [language for lane in self._lanes for language in lane.languages]
         warnings = [*self._stream.warnings, *(note for lane in self._lanes for note in lane.assembler.warnings)]
         if not segments:
             warnings.append(NO_SPEECH)
+        transcript = self._complete(segments, turns, until=self._position / SAMPLE_RATE)
+        return replace(transcript, warnings=(*warnings, *transcript.warnings))
+
+    def _complete(self, segments: Sequence[Segment], turns: Sequence[Turn], *, until: float) -> Transcript:
+        """Segments in file time as a transcript, text steps applied; `until` is in stream time."""
+        languages = [language for lane in self._lanes for language in lane.languages]
         timed: set[Timing] = {lane.assembler.timing for lane in self._lanes if lane.segments}
         transcript = Transcript(
-            source=name,
-            duration=self._stream.offset + self._position / SAMPLE_RATE,
+            source=self._name,
+            duration=self._stream.offset + until,
             segments=tuple(replace(segment, id=number) for number, segment in enumerate(segments)),
             language=max(languages, key=languages.count) if languages else self._options.recognition.language,
             model=self._resources.backend.model,
             backend=self._resources.backend.backend,
             timing="model" if timed == {"model"} else "estimated",
-            warnings=tuple(warnings),
             turns=tuple(turns),
         )
         for step in self._resources.steps:
@@ -306,4 +315,4 @@ def _named(segment: Segment, speaker: str) -> Segment:
     return replace(segment, speaker=speaker, words=tuple(replace(word, speaker=speaker) for word in segment.words))
 
 
-__all__ = ["CancelledError", "Listener", "Resources", "SpeakerTracker", "SpeechBackend", "transcribe"]
+__all__ = ["CancelledError", "Resources", "SpeakerTracker", "SpeechBackend", "transcribe"]

@@ -5,7 +5,6 @@ The CLI, the Python API and the server each open one `Runtime` and send their in
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -18,9 +17,10 @@ from asrcli.backends.recognizer import ChunkRecognizer, load_recognizer
 from asrcli.backends.registry import backend_of, is_remote
 from asrcli.backends.remote.recognizer import DEFAULT_JOBS, RemoteRecognizer
 from asrcli.backends.types import ModelSpec
+from asrcli.listener import Listener
 from asrcli.model_set import ModelSet
 from asrcli.options import RecognitionOptions, TranscribeOptions
-from asrcli.pipeline import Listener, Resources
+from asrcli.pipeline import Resources
 from asrcli.transcript import Transcript
 
 
@@ -92,19 +92,15 @@ class Runtime:
         options: TranscribeOptions | None = None,
         *,
         listener: Listener | None = None,
-        cancelled: Callable[[], bool] = lambda: False,
     ) -> Transcript:
         """Transcribe one input; see `pipeline.transcribe`. May be called from many threads at once.
 
         Args:
             source: what to read.
             options: what is asked for; None: what the ensemble was chosen for.
-            listener: told of progress.
-            cancelled: once true, `CancelledError` is raised.
+            listener: receives progress; may cancel.
         """
-        return pipeline.transcribe(
-            source, self.resources, options or self._options, listener=listener, cancelled=cancelled
-        )
+        return pipeline.transcribe(source, self.resources, options or self._options, listener=listener)
 
     def close(self) -> None:
         """End the engine processes, or the connections to the server."""

@@ -14,6 +14,7 @@ import soundfile as sf
 import asrcli
 from asrcli.audio.types import Source
 from asrcli.errors import InputError, LanguageNotSupportedError, OptionNotSupportedError
+from asrcli.listener import Listener
 from asrcli.models.registry import Registry
 from asrcli.options import AudioOptions, Hotword, RecognitionOptions, TranscribeOptions, VadOptions
 from asrcli.pipeline import CancelledError
@@ -46,7 +47,7 @@ def write(path: Path, samples: np.ndarray, rate: int = RATE) -> Source:
     return source(path)
 
 
-class Heard:
+class Heard(Listener):
     """A listener that remembers."""
 
     def __init__(self) -> None:
@@ -56,8 +57,6 @@ class Heard:
 
     def opened(self, duration: float | None) -> None:
         self.duration = duration
-
-    def read(self) -> None: ...
 
     def heard(self, seconds: float) -> None:
         self.positions.append(seconds)
@@ -154,9 +153,14 @@ def test_many_inputs_at_once_keep_apart(english: Runtime, wheel_audio: Path) -> 
     assert "fail better" in alone[1].lower()
 
 
+class Canceller(Listener):
+    def cancelled(self) -> bool:
+        return True
+
+
 def test_a_cancelled_input_raises(english: Runtime, wheel_audio: Path) -> None:
     with pytest.raises(CancelledError):
-        english.transcribe(source(wheel_audio / "two_cities.wav"), cancelled=lambda: True)
+        english.transcribe(source(wheel_audio / "two_cities.wav"), listener=Canceller())
 
 
 def test_a_broken_input_fails_alone(english: Runtime, tmp_path: Path, wheel_audio: Path) -> None:

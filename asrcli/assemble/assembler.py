@@ -18,7 +18,7 @@ from asrcli.transcript import Segment, Timing, Word, join_words
 from asrcli.vad.types import Chunk
 
 #: a pause this long ends a segment, with or without punctuation, seconds
-_PAUSE = 0.8
+PAUSE = 0.8
 #: no segment is longer, seconds
 _LONGEST = 30.0
 #: a chunk that is nowhere louder holds no speech, whatever the model made of it (without VAD it gets silence), dBFS
@@ -55,6 +55,11 @@ class Assembler:
         """Where the word times came from so far; "estimated" as soon as some were."""
         return "estimated" if self._estimated or not self._heard else "model"
 
+    @property
+    def held(self) -> tuple[float, float] | None:
+        """Start and end of the sentence that is held back, seconds; None where there is none."""
+        return (self._open[0].start, self._open[-1].end) if self._open else None
+
     def push(self, chunk: Chunk, hypothesis: Hypothesis) -> list[Segment]:
         """Take what was recognised in the next chunk (its samples are not needed); the segments that it completes."""
         if len(chunk.levels) and chunk.levels.max() < _SILENCE:
@@ -80,7 +85,7 @@ class Assembler:
             event=hypothesis.event,
         )
         segments: list[Segment] = []
-        if self._open and (labels != self._labels or words[0].start - self._open[-1].end >= _PAUSE):
+        if self._open and (labels != self._labels or words[0].start - self._open[-1].end >= PAUSE):
             segments += self.finish()
         self._labels = labels
         if self._open and not joint(self._open[-1].text, words[0].text):
@@ -121,7 +126,7 @@ class Assembler:
 def _first_sentence(words: Sequence[Word]) -> int:
     """How many words the first sentence has, if it is complete; else 0."""
     for count, (word, following) in enumerate(pairwise(words), 1):
-        if following.start - word.end >= _PAUSE or ending(word.text, following.text) is Ending.SENTENCE:
+        if following.start - word.end >= PAUSE or ending(word.text, following.text) is Ending.SENTENCE:
             return count
     if words and ending(words[-1].text, "") is Ending.SENTENCE:
         return len(words)

@@ -50,7 +50,7 @@ def open_audio(source: Source, options: AudioOptions) -> AudioStream:
         if source.path is not None:
             return _open_file(source.path, options, untrusted=source.untrusted)
         if source.stream is not None:
-            return _open_stream(source.stream, options)
+            return _open_stream(source.stream, options, live=source.live)
     except NoTrackError as none:
         return Stream(SilentReader(none.info, str(none)), options)
     raise UsageError(f"{source.name} names neither a file nor a stream.")
@@ -133,9 +133,9 @@ def _cut_off(refused: AudioDecodeError, lacking: float) -> AudioDecodeError:
     )
 
 
-def _open_stream(stream: BinaryIO, options: AudioOptions) -> AudioStream:
+def _open_stream(stream: BinaryIO, options: AudioOptions, *, live: bool) -> AudioStream:
     if options.raw:
-        return _stream(_raw(stream, b"", options.raw, size=None), options)
+        return _stream(_raw(stream, b"", options.raw, size=None, live=live), options)
     head = read_head(stream, _STREAM_HEAD)
     check_content(head)
     header = wav_header(head)
@@ -144,7 +144,7 @@ def _open_stream(stream: BinaryIO, options: AudioOptions) -> AudioStream:
         header = wav_header(head)
     if header and header.encoding and not options.track:
         form = (header.encoding, header.rate, header.channels)
-        reader = PcmReader(stream, head[header.offset :], *form, size=header.size, name="wav")
+        reader = PcmReader(stream, head[header.offset :], *form, size=header.size, name="wav", live=live)
         return _stream(reader, options)
     if decoder_for(head) == "ffmpeg":
         find_ffmpeg()  # fail before anything is copied
@@ -156,7 +156,8 @@ def _open_stream(stream: BinaryIO, options: AudioOptions) -> AudioStream:
         # Less than a few kilobytes may be a tag that the sound's size leaves out.
         return claim.lacking(feeder.count) if claim and claim.offset + claim.size - feeder.count > _SLACK else 0.0
 
-    return _stream(FfmpegReader("pipe:0", options, feeder=feeder, lacking=lacking), options, lacking=lacking)
+    decoder = FfmpegReader("pipe:0", options, feeder=feeder, lacking=lacking, live=live)
+    return _stream(decoder, options, lacking=lacking)
 
 
 def _open_spooled(head: bytes, stream: BinaryIO, options: AudioOptions) -> AudioStream:
@@ -213,8 +214,12 @@ def _piped(file: BinaryIO) -> int:
     return reading
 
 
-def _raw(stream: BinaryIO, head: bytes, form: RawFormat, *, size: int | None, owned: bool = False) -> PcmReader:
-    return PcmReader(stream, head, form.encoding, form.rate, form.channels, size=size, name="raw", owned=owned)
+def _raw(
+    stream: BinaryIO, head: bytes, form: RawFormat, *, size: int | None, owned: bool = False, live: bool = False
+) -> PcmReader:
+    return PcmReader(
+        stream, head, form.encoding, form.rate, form.channels, size=size, name="raw", owned=owned, live=live
+    )
 
 
 def _reading(descriptor: int) -> Callable[[int, int], bytes]:

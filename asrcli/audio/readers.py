@@ -207,6 +207,7 @@ class PcmReader:
         size: int | None,
         name: str,
         owned: bool = False,
+        live: bool = False,
     ) -> None:
         """Nothing is read yet.
 
@@ -219,6 +220,7 @@ class PcmReader:
             size: bytes of samples expected, None where they go on until the stream ends.
             name: the container, for `AudioInfo.format`.
             owned: close the stream with the reader.
+            live: return blocks of 0.1 s or more as they come, instead of waiting for full ones.
 
         Raises:
             AudioDecodeError: rate or channels are absurd.
@@ -233,6 +235,8 @@ class PcmReader:
         self.rate, self.channels = rate, channels
         self._stream, self._head, self._encoding, self._left = stream, head, encoding, size
         self._frame = channels * (3 if encoding == "s24le" else np.dtype(_PCM[encoding][0]).itemsize)
+        #: bytes after which a block need not be full
+        self._enough = rate // 10 * self._frame if live else None
         duration = None if size is None else size // self._frame / rate
         self.info = AudioInfo(duration, rate, channels, f"{name}/pcm_{encoding}")
         self.claimed = duration
@@ -264,11 +268,15 @@ class PcmReader:
             wanted = min(wanted, self._left)
         parts = [self._head[:wanted]]
         self._head = self._head[wanted:]
-        missing = wanted - len(parts[0])
+        got = len(parts[0])
+        missing = wanted - got
         try:
-            while missing > 0 and (part := self._stream.read(missing)):
+            read = self._stream.read if self._enough is None else getattr(self._stream, "read1", self._stream.read)
+            while missing > 0 and (part := read(missing)):
                 parts.append(part)
-                missing -= len(part)
+                got += len(part)
+                # Of a live stream, no more than the rest of a sample is waited for once there is enough.
+                missing = (-got % self._frame) if self._enough is not None and got >= self._enough else wanted - got
         except (OSError, ValueError) as error:
             self.warnings.append(f"truncated: the input broke off ({error})")
             self._left = 0

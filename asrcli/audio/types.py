@@ -28,6 +28,8 @@ class Source:
     stream: BinaryIO | None = None
     #: whether the file is a stranger's: what can be decoded in a process of its own, is
     untrusted: bool = False
+    #: a stream that may be recorded right now: samples are delivered, and text is reported, as they come
+    live: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,11 @@ from threading import Semaphore, Thread
 
 from asrcli.batch.events import BatchFinished, BatchStarted, Event, FileDone, FileFailed, FileSkipped, Notice
 from asrcli.batch.journal_pool import Journals
-from asrcli.batch.plan import Plan
+from asrcli.batch.plan import Item, Plan
 from asrcli.batch.schedule import Schedule
 from asrcli.batch.stop_signal import StopSignal
 from asrcli.batch.summary import Summary, SummaryBuilder
-from asrcli.batch.worker import Outcome, Processing, Worker
+from asrcli.batch.worker import Outcome, Processing, TextPart, Worker
 from asrcli.errors import ExitCode
 
 #: messages that may wait for the thread that tells; a slow terminal slows the feeders, it does not fill the memory
@@ -39,7 +39,9 @@ class _Wake:
     """Look whether the batch is to end."""
 
 
-_Message = Event | Outcome | _Ended | _Wake
+_Message = Event | Outcome | TextPart | _Ended | _Wake
+
+_ENDING = "The recording ends here: the rest of what was heard is transcribed. Press Ctrl-C again to drop it."
 
 
 def _ignore(event: Event) -> None:
@@ -56,7 +58,7 @@ class Executor:
         jobs: int = 2,
         waiting: int = 0,
         on_event: Callable[[Event], None] = _ignore,
-        emit: Callable[[str], None] | None = None,
+        emit: Callable[[int, str], None] | None = None,
     ) -> None:
         """Get ready.
 
@@ -65,8 +67,8 @@ class Executor:
             jobs: inputs that are read at once.
             waiting: inputs that, read to their end, may wait for the engine's last answers while others are read.
             on_event: told everything, in the thread of `run`.
-            emit: takes the results for stdout, in the order of the inputs, in the thread of `run`; needed where a plan
-                has such.
+            emit: takes the results for stdout, whole or in parts, with the input's index and in the order of the
+                inputs, in the thread of `run`; needed where a plan has such.
         """
         self._work = work
         self._jobs = max(1, jobs)
@@ -75,20 +77,35 @@ class Executor:
         self._emit = emit
         self._stop = StopSignal()
         self._interrupted: ExitCode | None = None
+        #: indices of the unfinished inputs that are streams which can be ended; None before `run`
+        self._streams: set[int] | None = None
         self._deadline: float | None = None
         # SimpleQueue, because `cancel` may run in a signal handler that interrupts its `get`.
         self._messages: SimpleQueue[_Message] = SimpleQueue()
         self._room = Semaphore(_BACKLOG)
 
     def cancel(self, code: ExitCode = ExitCode.INTERRUPTED) -> None:
-        """Drop what is in flight; what is finished stands. Safe in a signal handler and in any thread.
+        """End the batch. Safe in a signal handler and in any thread.
+
+        Finished results are kept. Streams that are being read end where they are and are transcribed so far; all other
+        inputs are dropped. Without streams, or when called again, everything unfinished is dropped.
 
         Args:
-            code: what the summary gives as exit code (130 for SIGINT, 143 for SIGTERM).
+            code: the summary's exit code if anything was dropped (130 for SIGINT, 143 for SIGTERM).
         """
+        first = self._interrupted is None
         self._interrupted = self._interrupted or code
-        self._stop.request()
+        if not first or self._streams == set():
+            self._stop.cancelled = True
+            self._stop.request()
+        elif self._streams is not None:
+            self._stop.end_streams()
         self._messages.put(_Wake())
+
+    @property
+    def stopping(self) -> bool:
+        """Whether unfinished inputs are being dropped."""
+        return self._stop.cancelled
 
     def run(self, plan: Plan) -> Summary:
         """Do everything in the plan.
@@ -101,14 +118,22 @@ class Executor:
         """
         started = time.monotonic()
         teller = _EventDispatcher(plan, self._on_event, self._emit)
+        self._streams = {item.index for item in plan.items if _can_be_ended(item)}
+        if self._interrupted is not None:  # before the run
+            code, self._interrupted = self._interrupted, None
+            self.cancel(code)
         journals = Journals(on_notice=lambda message: self._post(Notice(message)))
         schedule = Schedule(plan.items, ahead=_AHEAD * self._feeders)
         feeders: list[Thread] = []
+        lost = {item.index for item in plan.items if item.stream}
         try:
             teller.begin(plan, self._jobs)
             feeder = Worker(self._work, journals, schedule, self._stop, self._post, readers=self._jobs)
             feeders += self._start(feeder, len(plan.items))
             for message in self._until_end(len(feeders)):
+                if isinstance(message, Outcome) and message.event is not None:
+                    self._streams.discard(message.item.index)
+                    lost.discard(message.item.index)
                 for _ in range(teller.tell(message)):
                     schedule.emitted()
         finally:
@@ -116,7 +141,9 @@ class Executor:
             journals.close()
         if self._stop.broken_pipe is not None:
             raise self._stop.broken_pipe
-        summary = teller.tally.summary(time.monotonic() - started, self._stop.error, self._interrupted)
+        interrupted = self._interrupted if self._stop.cancelled or teller.tally.unfinished else None
+        wall = time.monotonic() - started
+        summary = teller.tally.summary(wall, self._stop.error, interrupted, resumable=not lost)
         self._on_event(BatchFinished(summary))
         return summary
 
@@ -133,16 +160,20 @@ class Executor:
         finally:
             self._messages.put(_Ended())
 
-    def _post(self, message: Event | Outcome) -> None:
+    def _post(self, message: Event | Outcome | TextPart) -> None:
         """Hand a message to the thread of `run`; waits while that one has too many."""
         while not self._room.acquire(timeout=_POLL):
             if self._stop.requested():
                 return
         self._messages.put(message)
 
-    def _until_end(self, running: int) -> Iterator[Event | Outcome]:
+    def _until_end(self, running: int) -> Iterator[Event | Outcome | TextPart]:
         """Yield messages until every feeder has ended, or has hung for too long after the request to stop."""
+        reported = False
         while running:
+            if self._stop.ending and not reported and not self._stop.requested():
+                reported = True
+                yield Notice(_ENDING)
             try:
                 message = self._messages.get(timeout=self._patience() if self._stop.requested() else None)
             except Empty:
@@ -167,16 +198,22 @@ class Executor:
         return max(0.0, self._deadline - time.monotonic())
 
 
-class _EventDispatcher:
-    """Counts, tells, and keeps the results for stdout in order."""
+def _can_be_ended(item: Item) -> bool:
+    """Whether ending an input early loses nothing: not so for a file that is read through stdin."""
+    return item.stream and getattr(item.source.stream, "endable", True)
 
-    def __init__(self, plan: Plan, on_event: Callable[[Event], None], emit: Callable[[str], None] | None) -> None:
+
+class _EventDispatcher:
+    """Counts, reports, and keeps the results for stdout in order."""
+
+    def __init__(self, plan: Plan, on_event: Callable[[Event], None], emit: Callable[[int, str], None] | None) -> None:
         self.tally = SummaryBuilder(len(plan))
         self._on_event = on_event
         self._emit = emit
         self._turns = iter([item.index for item in plan.items if item.stdout is not None])
         self._turn = next(self._turns, None)
         self._held: dict[int, Outcome] = {}
+        self._parts: dict[int, str] = {}
 
     def begin(self, plan: Plan, jobs: int) -> None:
         self._on_event(BatchStarted(len(plan), sum(item.estimate for item in plan.items), jobs))
@@ -186,10 +223,15 @@ class _EventDispatcher:
             self.tally.failed(problem.name, problem.error)
             self._on_event(FileFailed(-1, problem.name, problem.error))
 
-    def tell(self, message: Event | Outcome) -> int:
-        """Tell one message; return how many results for stdout had their turn."""
+    def tell(self, message: Event | Outcome | TextPart) -> int:
+        """Report one message; return how many results for stdout had their turn."""
         if isinstance(message, Event):
             self._on_event(message)
+            return 0
+        if isinstance(message, TextPart):
+            index = message.item.index
+            self._parts[index] = self._parts.get(index, "") + message.text
+            self._flush_parts()
             return 0
         if message.item.stdout is None:
             self._settle(message)
@@ -199,12 +241,20 @@ class _EventDispatcher:
         while self._turn is not None and self._turn in self._held:
             self._settle(self._held.pop(self._turn))
             self._turn = next(self._turns, None)
+            self._flush_parts()
             count += 1
         return count
 
+    def _flush_parts(self) -> None:
+        """Write what is there of the input whose turn it is."""
+        if self._turn is not None and self._emit is not None and (text := self._parts.pop(self._turn, "")):
+            self._emit(self._turn, text)
+
     def _settle(self, outcome: Outcome) -> None:
         if outcome.text is not None and self._emit is not None:
-            self._emit(outcome.text)
+            self._emit(outcome.item.index, outcome.text)
+        if outcome.event is None:
+            return
         match outcome.event:
             case FileDone(duration=duration):
                 self.tally.done(duration)

@@ -26,7 +26,8 @@ class Schedule:
             ahead: how many results for stdout may wait for their turn.
         """
         self._ordered = any(item.stdout is not None for item in items)
-        waiting = items if self._ordered else sorted(items, key=lambda item: -item.estimate)
+        # A stream does not wait: its writer is blocked, or loses sound, while nothing reads it.
+        waiting = items if self._ordered else sorted(items, key=lambda item: (not item.stream, -item.estimate))
         self._waiting = deque(waiting)
         self._deferred: deque[Item] = deque()
         self._lock = Lock()

@@ -1,4 +1,4 @@
-"""How a batch is brought to an end from any thread, with nothing half written."""
+"""Ending a batch from any thread, with nothing half written."""
 
 from __future__ import annotations
 
@@ -6,24 +6,34 @@ import contextlib
 from collections.abc import Iterator
 from threading import Event as Flag
 from threading import Lock
+from typing import Protocol
 
 from asrcli.errors import AsrcliError
 
 
 class DroppedError(Exception):
-    """The batch ends: this input is dropped, which is no failure of it."""
+    """The batch is ending: this input is dropped, which is not a failure of it."""
+
+
+class _Endable(Protocol):
+    def end(self) -> None: ...
 
 
 class StopSignal:
-    """The request to stop, and the gate through which every result is written."""
+    """The request to stop, the request to end streams, and the gate through which every result is written."""
 
     def __init__(self) -> None:
         self._flag = Flag()
         self._gate = Lock()
         self._closed = False
-        #: what makes going on pointless, for the summary
+        self._streams: list[_Endable] = []
+        #: whether streams are to end where they are, and every other input is to be dropped
+        self.ending = False
+        #: whether unfinished inputs were dropped on request
+        self.cancelled = False
+        #: the error that makes every further input pointless, for the summary
         self.error: AsrcliError | None = None
-        #: the reader of a pipe is gone: told to the caller as an exception, as the system told us
+        #: the reader of a pipe among the outputs has closed it: raised again for the caller
         self.broken_pipe: BrokenPipeError | None = None
 
     def requested(self) -> bool:
@@ -32,6 +42,22 @@ class StopSignal:
     def request(self, error: AsrcliError | None = None) -> None:
         self.error = self.error or error
         self._flag.set()
+        self._end_streams()
+
+    def end_streams(self) -> None:
+        """Let the inputs that are streams end where they are. Safe in a signal handler."""
+        self.ending = True
+        self._end_streams()
+
+    def add_stream(self, stream: _Endable) -> None:
+        """Register a stream that is being read; it ends at once where that was requested before."""
+        self._streams.append(stream)
+        if self.ending or self.requested():
+            stream.end()
+
+    def _end_streams(self) -> None:
+        for stream in tuple(self._streams):
+            stream.end()
 
     def wait(self, seconds: float) -> bool:
         """Sleep, but not longer than until the request; return whether it came."""
@@ -42,7 +68,7 @@ class StopSignal:
         """Write results inside; what comes after the request is dropped.
 
         Raises:
-            DroppedError: the batch ends.
+            DroppedError: the batch is ending.
         """
         with self._gate:
             if self._closed or self.requested():
@@ -50,8 +76,9 @@ class StopSignal:
             yield
 
     def close(self, patience: float) -> None:
-        """Wait until whoever is writing has done so, `patience` seconds at most; nobody writes after that."""
+        """Wait until a write in progress is done, `patience` seconds at most; later writes are refused."""
         self._flag.set()
         self._closed = True
+        self._end_streams()
         if self._gate.acquire(timeout=patience):
             self._gate.release()

@@ -29,6 +29,8 @@ class Summary:
     error: AsrcliError | None = None
     #: (input, error), at most `MAX_FAILURES`
     failures: tuple[tuple[str, AsrcliError], ...] = ()
+    #: whether running the same command again transcribes everything that is missing: not so for a stream
+    resumable: bool = True
 
     @property
     def dropped(self) -> int:
@@ -72,6 +74,10 @@ class SummaryBuilder:
         self._failures: list[tuple[str, AsrcliError]] = []
         self._codes: set[ExitCode] = set()
 
+    @property
+    def unfinished(self) -> int:
+        return self._total - self._done - self._skipped - self._failed
+
     def done(self, audio_seconds: float) -> None:
         self._done += 1
         self._audio += audio_seconds
@@ -85,7 +91,14 @@ class SummaryBuilder:
         if len(self._failures) < MAX_FAILURES:
             self._failures.append((name, error))
 
-    def summary(self, wall_seconds: float, error: AsrcliError | None, interrupted: ExitCode | None) -> Summary:
+    def summary(
+        self,
+        wall_seconds: float,
+        error: AsrcliError | None,
+        interrupted: ExitCode | None,
+        *,
+        resumable: bool = True,
+    ) -> Summary:
         """Add it all up.
 
         Args:
@@ -103,6 +116,7 @@ class SummaryBuilder:
             exit_code=self._exit_code(error, interrupted),
             error=error,
             failures=tuple(self._failures),
+            resumable=resumable,
         )
 
     def _exit_code(self, error: AsrcliError | None, interrupted: ExitCode | None) -> ExitCode:

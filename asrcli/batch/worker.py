@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Semaphore
 from types import TracebackType
-from typing import Protocol, Self
+from typing import BinaryIO, Self, cast
 
+from asrcli.audio.live_input import EndableStream
 from asrcli.audio.types import Source
 from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.decision import EXPLANATIONS, Decision, Existing, decide
@@ -35,6 +36,7 @@ from asrcli.batch.walk import unreadable
 from asrcli.errors import (
     AsrcliError,
     DiskFullError,
+    EmptyInputError,
     InputChangedError,
     LanguageNotSupportedError,
     MissingExtraError,
@@ -42,6 +44,8 @@ from asrcli.errors import (
     OptionNotSupportedError,
     machine_error,
 )
+from asrcli.formats.stream_writer import StreamWriter
+from asrcli.listener import Listener
 from asrcli.transcript import Segment, Transcript
 
 #: errors that every other input would meet as well
@@ -53,30 +57,6 @@ _CLAIM_EVERY = 0.5
 _POLL = 0.2
 
 
-class EventListener(Protocol):
-    """What `Work.transcribe` tells while it works (the pipeline's listener), and where it asks whether to go on."""
-
-    def opened(self, duration: float | None) -> None:
-        """The input is open; its length in seconds where it is known."""
-        ...
-
-    def read(self) -> None:
-        """The recording has been read to its end; what is left to do is the engine's."""
-        ...
-
-    def heard(self, seconds: float) -> None:
-        """So much of the recording has been recognised."""
-        ...
-
-    def recognised(self, segment: Segment) -> None:
-        """A segment stands (its id and speaker may still change)."""
-        ...
-
-    def cancelled(self) -> bool:
-        """Whether the result is no longer wanted; raise anything then."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Processing:
     """What a batch does with each input.
@@ -86,12 +66,14 @@ class Processing:
             that input.
         render: a transcript and a format in, the file's text out.
         recipe: what the results are made with, for the journal.
+        stream_writer: a format in, the writer that puts a stream's text out as it is spoken; None: at its end.
         existing: what happens to outputs that exist.
     """
 
-    transcribe: Callable[[Item, EventListener], Transcript]
+    transcribe: Callable[[Item, Listener], Transcript]
     render: Callable[[Transcript, str], str]
     recipe: CacheKey
+    stream_writer: Callable[[str], StreamWriter | None] = lambda _suffix: None
     existing: Existing = Existing.JOURNAL
 
 
@@ -100,12 +82,21 @@ class Outcome:
     """How one input ended."""
 
     item: Item
-    event: FileDone | FileSkipped | FileFailed
-    #: the result, where it goes to stdout
+    #: None: the input was dropped
+    event: FileDone | FileSkipped | FileFailed | None
+    #: the result, or the rest of it, where it goes to stdout
     text: str | None = None
 
 
-Post = Callable[[Event | Outcome], None]
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    """The next part of a result for stdout."""
+
+    item: Item
+    text: str
+
+
+Post = Callable[[Event | Outcome | TextPart], None]
 
 
 class _Reading:
@@ -136,13 +127,16 @@ class _Reading:
 
 
 @dataclass(slots=True)
-class _ProgressListener:
-    """Turns what the pipeline tells into events."""
+class _ProgressListener(Listener):
+    """Turns the pipeline's reports into events."""
 
     item: Item
     post: Post
     stop: StopSignal
     reading: _Reading
+    writer: StreamWriter | None
+    #: whether a part of the text has been written
+    streamed: bool = False
     _total: float | None = None
     _next_report: float = 0.0
 
@@ -160,8 +154,14 @@ class _ProgressListener:
     def recognised(self, segment: Segment) -> None:
         self.post(SegmentReady(self.item.index, self.item.source.name, segment))
 
+    def settled(self, part: Transcript, *, waiting: bool) -> None:
+        if self.writer is not None:
+            self.streamed = True
+            if text := self.writer.push(part, awaited=waiting):
+                self.post(TextPart(self.item, text))
+
     def cancelled(self) -> bool:
-        return self.stop.requested()
+        return self.stop.requested() or (self.stop.ending and not self.item.stream)
 
     def _report(self, seconds: float) -> None:
         self._next_report = time.monotonic() + _REPORT_EVERY
@@ -186,7 +186,8 @@ class Worker:
         while (taken := self._schedule.next(self._stop.requested)) is not None:
             item, deferred = taken
             try:
-                outcome = self._handle(item, wait=deferred)
+                dropped = self._stop.ending and not item.stream
+                outcome = Outcome(item, None) if dropped else self._handle(item, wait=deferred)
             except Exception as error:  # noqa: BLE001 -- one input's failure, of whatever kind, is a value
                 outcome = self._failed(item, error)
             if outcome is not None:
@@ -197,7 +198,9 @@ class Worker:
             self._stop.broken_pipe = error
             self._stop.request()
         if self._stop.requested():
-            return None  # the error is the cancellation's doing
+            return None  # the cancellation caused the error
+        if self._stop.ending and (not item.stream or isinstance(error, EmptyInputError)):
+            return Outcome(item, None)
         known = error if isinstance(error, AsrcliError) else _unexpected(item, error)
         if isinstance(known, _FATAL):
             self._stop.request(known)
@@ -263,12 +266,16 @@ class Worker:
             )
         started = time.monotonic()
         before = _state(item)
-        with _opened(item) as ready:
-            transcript = self._work.transcribe(ready, _ProgressListener(item, self._post, self._stop, reading))
+        writer = self._work.stream_writer(item.stdout) if item.stream and item.stdout is not None else None
+        listener = _ProgressListener(item, self._post, self._stop, reading, writer)
+        with _opened(item, self._stop, live=writer is not None) as ready:
+            transcript = self._work.transcribe(ready, listener)
         if _state(item) != before or not _is(decision.recording, before):
             raise InputChangedError(f"{name} changed while it was read.", "Run it again once it is complete.")
         text = None
-        if item.stdout is not None:
+        if writer is not None and listener.streamed:
+            text = writer.finish(transcript.duration)
+        elif item.stdout is not None:
             text = self._work.render(transcript, item.stdout)
         else:
             self._write(journal, decision, transcript)
@@ -309,18 +316,23 @@ def _unexpected(item: Item, error: Exception) -> AsrcliError:
 
 
 @contextlib.contextmanager
-def _opened(item: Item) -> Iterator[Item]:
-    """A named pipe is opened here and read as a stream: nobody may open it twice."""
-    path = item.source.path
-    if path is None or not item.stream:
+def _opened(item: Item, stop: StopSignal, *, live: bool) -> Iterator[Item]:
+    """Streams are registered so that they can be ended; a named pipe is opened here, once."""
+    path, stream = item.source.path, item.source.stream
+    if not item.stream:
         yield item
         return
-    try:
-        stream = open(path, "rb")  # noqa: SIM115 -- closed below
-    except OSError as error:
-        raise unreadable(path, error).error from error
-    with stream:
-        yield replace(item, source=Source(item.source.name, None, stream))
+    with contextlib.ExitStack() as stack:
+        if path is not None:
+            try:
+                # Without O_NONBLOCK, opening would wait for a writer, and nothing could interrupt it.
+                descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            except OSError as error:
+                raise unreadable(path, error).error from error
+            stream = cast("BinaryIO", stack.enter_context(EndableStream(descriptor, owned=True)))
+        if isinstance(stream, EndableStream):
+            stop.add_stream(stream)
+        yield replace(item, source=Source(item.source.name, None, stream, live=live))
 
 
 def _state(item: Item) -> tuple[int, int] | None:

@@ -19,10 +19,10 @@ from asrcli.backends.types import ModelSpec
 from asrcli.bench.memory import resident
 from asrcli.distribution import pip_install
 from asrcli.errors import MissingExtraError
+from asrcli.listener import Listener
 from asrcli.models import builtin
 from asrcli.options import AudioOptions, TranscribeOptions
 from asrcli.runtime import Runtime
-from asrcli.transcript import Segment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,23 +47,17 @@ class Result:
         return self.audio / self.seconds
 
 
-class _Meter:
+class _Meter(Listener):
     """Looks at the memory whenever there is progress."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self.most: int | None = None
 
-    def opened(self, duration: float | None) -> None: ...
-
-    def read(self) -> None: ...
-
     def heard(self, seconds: float) -> None:  # noqa: ARG002 - the listener's signature
         now = resident(self._runtime.host.process_id) if self._runtime.host else None
         if now is not None:
             self.most = max(now, self.most or 0)
-
-    def recognised(self, segment: Segment) -> None: ...
 
 
 def measure(spec: ModelSpec, recording: Source, *, threads: int, rounds: int) -> Result:

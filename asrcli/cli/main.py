@@ -90,8 +90,7 @@ def _guarded(arguments: Sequence[str], session: CommandSession) -> int:
 
 
 def _stopped(how: str, code: ExitCode, session: CommandSession) -> int:
-    hint = "What was finished is kept; the same command goes on from there."
-    session.console.error(f"{how}.", hint, code=how, exit_code=int(code))
+    session.console.error(f"{how}.", "Finished results are kept.", code=how, exit_code=int(code))
     return code
 
 

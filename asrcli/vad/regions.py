@@ -38,6 +38,11 @@ class HysteresisTracker:
         return self._start
 
     @property
+    def quiet(self) -> bool:
+        """Whether the last window held no speech."""
+        return self._start is None or self._quiet_since is not None
+
+    @property
     def stretch(self) -> Region | None:
         """The stretch at hand as far as it goes, once it is long enough to stand."""
         if self._start is None or not self._confirmed or self._start >= self._reach:

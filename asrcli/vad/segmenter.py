@@ -19,6 +19,8 @@ from asrcli.vad.types import LEVEL_HOP, WINDOW, Chunk, Region, SpeechDetector
 _LEAST_LIMIT = 2.0
 #: how much more than a full chunk is looked at before it is closed, as a part of the limit
 _LOOKAHEAD = 0.5
+#: Live streams, seconds: a pause that ends a chunk; the length from which the end of any region does; the longest chunk
+_LIVE_PAUSE, _LIVE_RIPE, _LIVE_CHUNK = 0.5, 2.0, 12.0
 
 
 class Segmenter:
@@ -49,13 +51,13 @@ class Segmenter:
         if not options.enabled:
             options = replace(options, min_speech=0.0, pad_before=0.0, pad_after=0.0)
         self._detector = detector or new_detector(options)
-        self._limit = round(max(min(options.max_chunk or window, window), _LEAST_LIMIT) * SAMPLE_RATE)
-        self._most = round(self._limit * (1 + _LOOKAHEAD))
+        self._longest = max(min(options.max_chunk or window, window), _LEAST_LIMIT)
+        self._gap = options.max_gap
+        self.set_live(False)
         # Padding is a margin, not content: a chunk must have room for speech.
         self._before, self._after = (
             min(round(seconds * SAMPLE_RATE), self._limit // 5) for seconds in (options.pad_before, options.pad_after)
         )
-        self._max_gap = round(options.max_gap * SAMPLE_RATE)
         self._buffer = SampleBuffer()
         self._probabilities = SampleBuffer()
         self._tracker = HysteresisTracker(options, WINDOW)
@@ -64,6 +66,15 @@ class Segmenter:
         self._run: list[Region] = []
         #: end of the speech given out last, and of its padding
         self._done = self._given = 0
+
+    def set_live(self, live: bool) -> None:
+        """Give out chunks soon after they are spoken (the stream is live), or when they are best closed."""
+        longest, gap = (
+            (min(self._longest, _LIVE_CHUNK), min(self._gap, _LIVE_PAUSE)) if live else (self._longest, self._gap)
+        )
+        self._limit, self._max_gap = round(longest * SAMPLE_RATE), round(gap * SAMPLE_RATE)
+        self._most = round(self._limit * (1 + _LOOKAHEAD))
+        self._ripe = round(_LIVE_RIPE * SAMPLE_RATE) if live else None
 
     def push(self, samples: Samples) -> list[Chunk]:
         """Take the next samples, (n,), and return the chunks that they complete."""
@@ -90,16 +101,15 @@ class Segmenter:
         return self._close_run()
 
     @property
-    def silence(self) -> float:
-        """Seconds since speech was last heard (since the start, if never); 0 while somebody speaks."""
-        if self._tracker.onset is not None:
-            return 0.0
-        return (self._tracker.now - (self._run[-1].end if self._run else self._done)) / SAMPLE_RATE
+    def quiet(self) -> bool:
+        """Whether the stream is silent right now."""
+        return self._tracker.quiet
 
     @property
-    def pending(self) -> bool:
-        """Whether speech has been heard that no chunk holds yet."""
-        return bool(self._run) or self._tracker.stretch is not None
+    def clear(self) -> int:
+        """The sample before which no later chunk begins."""
+        pending = self._run[0].start if self._run else self._tracker.onset
+        return max(self._given, (self._tracker.now if pending is None else pending) - self._before)
 
     def _hear(self, samples: Samples) -> list[Chunk]:
         chunks: list[Chunk] = []
@@ -108,11 +118,15 @@ class Segmenter:
         for probability in probabilities.tolist():
             self._heard += WINDOW
             self._note(self._tracker.step(probability))
-            if self._run and self._tracker.onset is None and self._tracker.now - self._run[-1].end > self._max_gap:
+            if self._run and self._tracker.onset is None and self._ends_here():
                 chunks += self._close_run()
             while self._is_overfull():
                 chunks.append(self._cut())
         return chunks
+
+    def _ends_here(self) -> bool:
+        ripe = self._ripe is not None and self._tracker.now - self._run[0].start > self._ripe
+        return ripe or self._tracker.now - self._run[-1].end > self._max_gap
 
     def _note(self, stretch: Region | None) -> None:
         if stretch is not None:

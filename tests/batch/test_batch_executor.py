@@ -58,7 +58,9 @@ class Batch:
             stdin=io.BytesIO(stdin),
             suffixes=self.program.SUFFIXES,
         )
-        self.executor = Executor(work, jobs=jobs, on_event=tell, emit=emit or self.emitted.append)
+        self.executor = Executor(
+            work, jobs=jobs, on_event=tell, emit=emit or (lambda _index, text: self.emitted.append(text))
+        )
         return self.executor.run(plan)
 
     def of(self, kind):
@@ -284,7 +286,7 @@ def _feeders():
 def test_an_exception_where_results_are_told_ends_the_batch_and_goes_on_to_the_caller(batch, error):
     batch.inputs(200)
 
-    def refuse(text):
+    def refuse(index, text):
         raise error
 
     with pytest.raises(error):

@@ -82,14 +82,6 @@ def alive_in(group):
     return True
 
 
-def test_a_signal_while_waiting_for_stdin(asrcli):
-    process = asrcli.start("transcribe", "-", "--log-json")
-    wait_for_event(process, "file_started")
-    process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=60)
-    assert (process.returncode, out) == (ExitCode.INTERRUPTED, b"")
-
-
 def test_a_signal_outside_a_batch(asrcli, tmp_path):
     # `config show` waits at a config file that is a pipe nobody writes to.
     pipe = tmp_path / "config.fifo"

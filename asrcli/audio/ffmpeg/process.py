@@ -73,6 +73,8 @@ class Attempt:
     seek: float = 0.0
     #: look for tracks in the first `DEEP_PROBE` bytes instead of ffmpeg's default of 5 MB
     deep: bool = False
+    #: write each frame as soon as it is decoded
+    live: bool = False
 
 
 def decode_command(program: str, url: str, options: AudioOptions, attempt: Attempt) -> list[str]:
@@ -88,6 +90,8 @@ def decode_command(program: str, url: str, options: AudioOptions, attempt: Attem
     fold = ",aformat=channel_layouts=mono|stereo" if choice == "mix" else ""
     form: dict[str, object] = {"f": "matroska", "acodec": "pcm_f32le", "map_metadata": -1, "bitexact": None}
     form |= {"af": f"{pick}aresample={SAMPLE_RATE}:rematrix_maxval=1{fold}", "output_ts_offset": TIMESTAMP_OFFSET}
+    if attempt.live:
+        form |= {"flush_packets": 1, "cluster_time_limit": 100}
     return _command(program, url, _track(attempt), form)
 
 

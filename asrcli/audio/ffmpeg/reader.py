@@ -85,10 +85,10 @@ def probe_ffmpeg(path: Path, options: AudioOptions) -> AudioInfo:
 class _TrackChoice:
     """Which track to read, decided from what each attempt has shown."""
 
-    def __init__(self, options: AudioOptions, seek: float = 0.0) -> None:
+    def __init__(self, options: AudioOptions, seek: float = 0.0, *, live: bool = False) -> None:
         self._options = options
         self._failed: list[int] = []
-        self.attempt = Attempt(track=options.track or 0, seek=seek)
+        self.attempt = Attempt(track=options.track or 0, seek=seek, live=live)
 
     def again(self, log: FfmpegLog, *, decoded: bool) -> bool:
         """Whether another attempt is better than the one whose log this is; `attempt` is that one then."""
@@ -215,6 +215,7 @@ class FfmpegReader:
         seek: float = 0.0,
         feeder: StreamPump | None = None,
         lacking: Callable[[], float] = lambda: 0.0,
+        live: bool = False,
     ) -> None:
         """Start ffmpeg and wait for its first samples.
 
@@ -224,6 +225,7 @@ class FfmpegReader:
             seek: seconds that are skipped in the container, which has an index; 0 for pipes.
             feeder: gives ffmpeg its stdin.
             lacking: asked at the end: the part known to be missing; if any is, the last packet is no news.
+            live: deliver samples as they come.
 
         Raises:
             FfmpegMissingError: there is no ffmpeg.
@@ -234,7 +236,7 @@ class FfmpegReader:
         self.warnings: list[str] = []
         self._pending: deque[Piece] = deque()
         self._ended, self._empty = False, True
-        choice = _TrackChoice(options, max(0.0, seek - _PREROLL) if seek else 0.0)
+        choice = _TrackChoice(options, max(0.0, seek - _PREROLL) if seek else 0.0, live=live)
         while True:
             self._child = _Process(decode_command(find_ffmpeg(), url, options, choice.attempt), feeder)
             decoded = self._child.describe()

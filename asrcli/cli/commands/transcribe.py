@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import typer
 
@@ -80,12 +80,14 @@ def transcribe(ctx: typer.Context, arguments: TranscribeArguments) -> int:
 
 
 def _understand(ctx: typer.Context, arguments: TranscribeArguments) -> tuple[TranscribeRequest, Plan]:
+    from asrcli.audio.live_input import EndableStream
     from asrcli.batch.plan import make_plan
     from asrcli.cli.framework.settings import asked_for
     from asrcli.cli.request.transcribe_request import parse_request
 
     order = parse_request(arguments, asked=asked_for(ctx))
-    return order, make_plan(order.inputs, stdin=sys.stdin.buffer if sys.stdin else None)
+    stdin = cast("BinaryIO", EndableStream(0)) if sys.stdin else None
+    return order, make_plan(order.inputs, stdin=stdin)
 
 
 def _run(ctx: typer.Context, arguments: TranscribeArguments, launched: PrestartedEngine | None) -> int:
@@ -125,25 +127,28 @@ class _Stdout:
 
     def __init__(self, *, apart: bool) -> None:
         self._apart = apart
-        self._between = ""
+        self._last: int | None = None
 
-    def __call__(self, text: str) -> None:
-        sys.stdout.write(self._between + text)
+    def __call__(self, index: int, text: str) -> None:
+        if self._apart and text and self._last not in {None, index}:
+            text = "\n" + text
+        if text:
+            self._last = index
+        sys.stdout.write(text)
         sys.stdout.flush()
-        if self._apart and text:
-            self._between = "\n"
 
 
 @contextmanager
 def _interruptible(executor: Executor) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the batch in order; a second one ends it at once."""
+    """Ctrl-C and SIGTERM end streams, then the batch in order; one more ends it at once."""
     codes = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
     before = {number: signal.getsignal(number) for number in codes}
 
     def cancel(number: int, _frame: Any) -> None:
         executor.cancel(codes[signal.Signals(number)])
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        if executor.stopping:
+            for each, handler in before.items():
+                signal.signal(each, handler)
 
     for number in codes:
         signal.signal(number, cancel)

@@ -112,7 +112,8 @@ class Lines:
             self.add(line)
         ending = _ENDINGS.get(event.summary.exit_code)
         if ending is not None:
-            self.insist("", f"{ending}.", "What was finished is kept; the same command goes on from there.")
+            rest = "The same command transcribes the rest." if event.summary.resumable else "The stream was dropped."
+            self.insist("", f"{ending}.", f"Finished results are kept. {rest}")
 
     def _place(self) -> str:
         return f"[{self._finished}/{self.total}] " if self.total > 1 else ""

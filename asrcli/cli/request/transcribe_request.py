@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 from asrcli.batch.cache_key import CacheKey, fingerprint
 from asrcli.batch.decision import Existing
 from asrcli.batch.search import Inputs
-from asrcli.batch.worker import EventListener, Processing
+from asrcli.batch.worker import Processing
 from asrcli.cli.framework import option_types
 from asrcli.cli.request import build_options
 from asrcli.errors import UsageError
 from asrcli.formats import FORMATS, Format, format_of
+from asrcli.formats.stream_writer import STREAMED, StreamWriter
+from asrcli.listener import Listener
 from asrcli.options import CueOptions, TranscribeOptions
 
 if TYPE_CHECKING:
@@ -52,13 +54,20 @@ class TranscribeRequest:
         """
         by_extension = {form.extension: form for form in self.formats}
 
-        def transcribe(item: Item, listener: EventListener) -> Transcript:
-            return engine().transcribe(item.source, ensemble.options, listener=listener, cancelled=listener.cancelled)
+        def transcribe(item: Item, listener: Listener) -> Transcript:
+            return engine().transcribe(item.source, ensemble.options, listener=listener)
+
+        def stream_writer(extension: str) -> StreamWriter | None:
+            form = by_extension[extension]
+            # Speakers are known once the whole recording has been heard.
+            whole = self.options.speakers.enabled or self.options.audio.channels == "split"
+            return None if whole or form.name not in STREAMED else StreamWriter(form, self.cues)
 
         return Processing(
             transcribe=transcribe,
             render=lambda transcript, extension: by_extension[extension].render(transcript, self.cues),
             recipe=self.recipe(ensemble.digest),
+            stream_writer=stream_writer,
             existing=self.existing,
         )
 

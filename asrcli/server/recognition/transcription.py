@@ -21,6 +21,7 @@ from asrcli.audio.types import Source
 from asrcli.backends.checks import check_request, languages_of, model_type
 from asrcli.backends.types import ModelSpec
 from asrcli.errors import AsrcliError, OptionNotSupportedError
+from asrcli.listener import Listener
 from asrcli.options import Hotword, RecognitionOptions, TranscribeOptions
 from asrcli.pipeline import CancelledError, Resources, SpeakerTracker
 from asrcli.server.errors import ForbiddenError, TooLargeError
@@ -111,10 +112,10 @@ class TranscriptionService:
             resources = Resources(
                 backend, new_tracker, beside.steps, identify=beside.identify, languages=beside.languages
             )
-            listener = _Progress(ask, self.settings.max_duration)
+            listener = _Progress(ask, self.settings.max_duration, stop)
             source = Source(name=ask.name, path=ask.path, untrusted=True)
             begun = time.perf_counter()
-            transcript = pipeline.transcribe(source, resources, options, listener=listener, cancelled=stop)
+            transcript = pipeline.transcribe(source, resources, options, listener=listener)
         self.metrics.recognised(loaded.spec.name, transcript.duration, time.perf_counter() - begun)
         return replace(transcript, warnings=(*transcript.warnings, *dropped))
 
@@ -191,11 +192,12 @@ class TranscriptionService:
     workspace_root: Path | None = None
 
 
-class _Progress:
+class _Progress(Listener):
     """Hears of progress, and stops recordings that are too long."""
 
-    def __init__(self, ask: TranscriptionRequest, max_duration: float) -> None:
+    def __init__(self, ask: TranscriptionRequest, max_duration: float, stop: Callable[[], bool]) -> None:
         self._ask = ask
+        self._stop = stop
         self._limit = max_duration
         self._duration: float | None = None
 
@@ -203,8 +205,6 @@ class _Progress:
         self._duration = duration
         self._check(duration or 0.0)
         self.heard(0.0)
-
-    def read(self) -> None: ...
 
     def heard(self, seconds: float) -> None:
         self._check(seconds)
@@ -214,6 +214,9 @@ class _Progress:
     def recognised(self, segment: Segment) -> None:
         if self._ask.on_segment:
             self._ask.on_segment(segment)
+
+    def cancelled(self) -> bool:
+        return self._stop()
 
     def _check(self, seconds: float) -> None:
         if seconds > self._limit:

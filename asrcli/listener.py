@@ -1,0 +1,33 @@
+"""What a transcription in progress reports, and where it asks whether to continue."""
+
+from __future__ import annotations
+
+from asrcli.transcript import Segment, Transcript
+
+
+class Listener:
+    """Receives the progress of one input, in the thread that transcribes it. Subclasses override what they need."""
+
+    def opened(self, duration: float | None) -> None:
+        """The input is open; its length in seconds where it is known."""
+
+    def read(self) -> None:
+        """The recording has been read to its end; the engine still has chunks to decode."""
+
+    def heard(self, seconds: float) -> None:
+        """The recording has been recognised up to this time."""
+
+    def recognised(self, segment: Segment) -> None:
+        """A segment is recognised; its id and speaker may still change."""
+
+    def settled(self, part: Transcript, *, waiting: bool) -> None:
+        """The next segments of a live source, in their final form.
+
+        Args:
+            part: these segments alone, text steps applied; no later segment starts before `part.duration`.
+            waiting: whether the stream is recorded right now, so that the text should be shown at once.
+        """
+
+    def cancelled(self) -> bool:
+        """Whether the result is no longer wanted; `CancelledError` is raised then."""
+        return False

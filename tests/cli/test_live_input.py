@@ -1,0 +1,232 @@
+"""Streams that are read while they are recorded: text as it is spoken, and what ends them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import threading
+
+import pytest
+import soundfile
+
+from asrcli.errors import ExitCode
+from tests.cli.test_endings import wait_for_event
+
+
+@pytest.fixture
+def start(asrcli):
+    """Starts the program on a pipe that stays open; what still runs at the end of the test is killed."""
+    running = []
+
+    def start(*arguments, **options):
+        process = asrcli.start("transcribe", *arguments, **options)
+        running.append(process)
+        return process
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
+
+
+@pytest.fixture(scope="session")
+def pcm(speech):
+    """The three sentences as raw samples at 16 kHz, with a second of silence behind them."""
+    samples, rate = soundfile.read(speech, dtype="int16")
+    assert rate == 48000
+    return samples[::3].tobytes() + bytes(32000)
+
+
+RAW = ("-", "--raw", "s16le")
+
+
+def read_until(stream, wanted, *, seconds=60):
+    """Read a pipe until it holds a text; the test fails where that does not come."""
+    found = b""
+    timer = threading.Timer(seconds, stream.close)
+    timer.start()
+    try:
+        while wanted not in found.decode("utf-8", "replace").lower():
+            piece = os.read(stream.fileno(), 4096)
+            assert piece, f"the output ended with {found!r}"
+            found += piece
+    finally:
+        timer.cancel()
+    return found.decode()
+
+
+@pytest.mark.parametrize("form", ["txt", "jsonl", "srt", "vtt"])
+def test_a_pipe_gives_text_while_it_is_open(start, pcm, form):
+    process = start(*RAW, "-f", form, "-q")
+    process.stdin.write(pcm)
+    process.stdin.flush()
+    first = read_until(process.stdout, "age of wisdom" if form != "srt" else "wisdom")
+    process.stdin.write(pcm)
+    process.stdin.close()
+    rest = process.stdout.read().decode()
+    assert process.wait(60) == 0
+    assert "best of times" in " ".join(rest.split())
+    whole = first + rest
+    if form == "jsonl":
+        segments = [json.loads(line) for line in whole.splitlines()]
+        assert [segment["id"] for segment in segments] == list(range(len(segments)))
+        assert all(segment["source"] == "stdin" for segment in segments)
+    elif form == "srt":
+        numbers = [int(number) for number in re.findall(r"(?m)^(\d+)\n\d\d:", whole)]
+        assert numbers == list(range(1, len(numbers) + 1))
+    elif form == "vtt":
+        assert whole.startswith("WEBVTT\n\n")
+        assert whole.count("WEBVTT") == 1
+    if form in {"srt", "vtt"}:
+        times = [time.replace(",", ".") for time in re.findall(r"[\d:]+[.,]\d{3}", whole)]
+        assert times == sorted(times)
+
+
+def test_a_quick_pipe_gives_what_the_file_gives(asrcli, speech):
+    for form in ("txt", "srt"):
+        asrcli("transcribe", speech, "-f", form, "-d", "out")
+        piped = asrcli("transcribe", "-", "-f", form, "-q", stdin=speech.read_bytes())
+        assert piped.stdout == (asrcli.folder / "out" / f"cities.{form}").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("number", "form"), [(signal.SIGINT, "txt"), (signal.SIGTERM, "json")])
+def test_a_signal_is_the_end_of_the_recording(start, pcm, number, form):
+    process = start(*RAW, "-f", form, "--log-json")
+    wait_for_event(process, "file_started")
+    process.stdin.write(pcm)
+    process.stdin.flush()
+    process.send_signal(number)  # what is in the pipe by now belongs to the recording
+    said = process.stderr.read().decode()
+    out = process.stdout.read().decode()
+    assert process.wait(60) == 0, said
+    assert "age of wisdom" in out.lower()
+    assert "recording ends here" in said
+    assert "Traceback" not in said
+    finished = json.loads(said.splitlines()[-1])
+    assert (finished["event"], finished["summary"]["done"]) == ("batch_finished", 1)
+
+
+def test_a_signal_ends_a_stream_that_goes_to_a_file(start, asrcli, pcm):
+    process = start(*RAW, "-d", "out", "--log-json")
+    wait_for_event(process, "file_started")
+    process.stdin.write(pcm)
+    process.stdin.flush()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 0
+    assert "best of times" in (asrcli.folder / "out" / "stdin.txt").read_text(encoding="utf-8")
+
+
+def test_a_second_signal_drops_the_stream(start, pcm):
+    process = start(*RAW, "-f", "json", "--log-json")
+    wait_for_event(process, "file_started")
+    with Filled(process, pcm):
+        process.send_signal(signal.SIGINT)
+        wait_for_event(process, "notice")
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read().decode()
+    assert process.wait(60) == ExitCode.INTERRUPTED
+    assert process.stdout.read() == b""
+    assert "Traceback" not in said
+    assert "the same command" not in said
+
+
+class Filled:
+    """Keeps a pipe full in a thread, so that its recording does not end by itself."""
+
+    def __init__(self, process, pcm):
+        self._process, self._pcm = process, pcm
+        self._thread = threading.Thread(target=self._write, daemon=True)
+
+    def _write(self):
+        try:
+            while True:
+                self._process.stdin.write(self._pcm)
+        except (BrokenPipeError, ValueError):
+            pass
+
+    def __enter__(self):
+        self._thread.start()
+
+    def __exit__(self, *_):
+        self._thread.join(30)
+
+
+def test_files_are_dropped_and_the_stream_is_finished(start, asrcli, pcm, batch_of_hours):
+    process = start(batch_of_hours, *RAW, "-d", "out", "--log-json")
+    wait_for_event(process, "file_started", "stdin")
+    process.stdin.write(pcm)
+    process.stdin.flush()
+    process.send_signal(signal.SIGINT)
+    said = process.stderr.read().decode()
+    assert process.wait(60) == ExitCode.INTERRUPTED, said
+    assert "best of times" in (asrcli.folder / "out" / "stdin.txt").read_text(encoding="utf-8")
+    assert not (asrcli.folder / "out" / "long.txt").exists()
+
+
+@pytest.fixture
+def batch_of_hours(asrcli, wheel_audio):
+    """Raw samples of more than an hour of speech: they take longer than a signal, on any machine."""
+    path = asrcli.folder / "long.wav"
+    samples, _ = soundfile.read(wheel_audio / "two_cities.wav", dtype="int16")
+    with path.open("wb") as file:
+        for _ in range(80):
+            file.write(samples[::3].tobytes())
+    return path
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_anything_came(start, number):
+    process = start("-", "--log-json")
+    wait_for_event(process, "file_started")
+    process.send_signal(number)  # the pipe stays open
+    said = process.stderr.read().decode()
+    assert process.wait(60) == {signal.SIGINT: 130, signal.SIGTERM: 143}[number]
+    assert "Fatal" not in said
+    assert process.stdout.read() == b""
+
+
+@pytest.mark.parametrize("arguments", [RAW, ("-",)])
+def test_the_end_of_the_span_ends_a_pipe_that_stays_open(start, pcm, speech, arguments):
+    data = pcm[: 5 * 32000 // 2] if arguments == RAW else speech.read_bytes()[: 5 * 96000 // 2]
+    process = start(*arguments, "--end", "2", "-q")
+    process.stdin.write(data)
+    process.stdin.flush()
+    assert process.wait(60) == 0, process.stderr.read()
+    assert process.stderr.read() == b""
+    assert "the best" in process.stdout.read().decode()
+
+
+def test_the_end_of_the_span_ends_a_decoder_that_is_fed_by_a_pipe(start, asrcli, speech, tmp_path):
+    from asrcli.audio.ffmpeg.process import find_ffmpeg
+
+    track = tmp_path / "cities.mka"
+    subprocess.run([find_ffmpeg(), "-v", "error", "-i", speech, "-c:a", "flac", track], check=True)
+    process = start("-", "--end", "2", "-q")
+    process.stdin.write(track.read_bytes())
+    process.stdin.flush()
+    assert process.wait(60) == 0, process.stderr.read()
+    assert process.stderr.read() == b""
+
+
+def test_a_signal_at_a_fifo_without_a_writer(start, asrcli):
+    os.mkfifo(asrcli.folder / "microphone.wav")
+    process = start("microphone.wav", "-d", "out", "--log-json")
+    wait_for_event(process, "file_started")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == ExitCode.INTERRUPTED
+
+
+def test_a_file_on_stdin_is_not_cut_short_by_a_signal(start, batch_of_hours):
+    with batch_of_hours.open("rb") as file:
+        process = start(*RAW, "--log-json", stdin=file)
+        wait_for_event(process, "segment")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == ExitCode.INTERRUPTED
