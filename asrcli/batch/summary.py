@@ -104,7 +104,8 @@ class SummaryBuilder:
         Args:
             wall_seconds: how long the batch took.
             error: what made going on pointless.
-            interrupted: the exit code of whoever cancelled the batch.
+            interrupted: the exit code of the signal that ended the batch.
+            resumable: see `Summary.resumable`.
         """
         return Summary(
             total=self._total,
