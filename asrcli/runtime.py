@@ -36,7 +36,7 @@ class Runtime:
         *,
         recognition: RecognitionOptions | None = None,
         jobs: int | None = None,
-        launched: PrestartedEngine | None = None,
+        prestarted: PrestartedEngine | None = None,
     ) -> None:
         """Check what is asked against the model, start the engine, and begin to load.
 
@@ -44,7 +44,7 @@ class Runtime:
             models: what works on the inputs (`ensemble.choose`), or a recogniser alone (`Registry.resolve`).
             recognition: what will be asked of a recogniser alone, where that is known beforehand.
             jobs: decoding threads, or requests at once; None: one a core, or `remote.DEFAULT_JOBS`.
-            launched: an engine process that was started beforehand for as many threads.
+            prestarted: an engine process that was started beforehand for as many threads.
 
         Raises:
             UsageError: the model does not take the language, hotwords or other options that are asked for.
@@ -61,7 +61,7 @@ class Runtime:
         self._options = models.options
         self.recognizer: ChunkRecognizer | RemoteRecognizer
         #: the engine process; None where a server does all that it would do
-        self.host = None if remote and not models.needs_engine else EngineClient(self.jobs, launched=launched)
+        self.host = None if remote and not models.needs_engine else EngineClient(self.jobs, prestarted=prestarted)
         # Segmentation of speakers holds the interpreter of its process: recognition goes on in another.
         self._speaker_host = EngineClient(self.jobs) if models.speakers else None
         try:

@@ -1,4 +1,4 @@
-"""One life of the engine process: how it is started, and how it ends. Imports no numpy, so that it can start first."""
+"""Starting and ending the engine process. Imports no numpy, so that it can be started first."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from types import TracebackType
@@ -19,13 +20,13 @@ from typing import Self
 from asrcli.backends.process.engine_log import EngineLog
 
 #: Address space of the shared audio buffer, bytes. Sparse: only what is in flight takes memory.
-ARENA_SIZE = 256 << 20
+BUFFER_SIZE = 256 << 20
 
-#: Engines report to their makers unless told not to: onnxruntime (1.32 for Linux) writes an identity of the machine
-#: into the cache folder and sends events, even where its own `disable_telemetry_events` is called.
+#: Telemetry off: onnxruntime (1.32 for Linux) writes an identity of the machine into the cache folder and sends events,
+#: even where its own `disable_telemetry_events` is called.
 _PRIVATE = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
-#: glibc's allocator keeps large blocks that were freed, and more the larger they are, where it is not told otherwise:
-#: a third more memory for 5 % less time. Other allocators do not read this.
+#: By default glibc's allocator keeps large blocks that were freed: a third more memory for 5 % less time. Other
+#: allocators do not read these variables.
 _ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": str(1 << 20), "MALLOC_TRIM_THRESHOLD_": str(16 << 20)}
 
 #: The child finds modules where we do; `-m` would put the user's current folder first.
@@ -47,50 +48,56 @@ def create_file(size: int) -> int:
 
 
 class EngineProcess:
-    """One life of the engine process."""
+    """A child process that runs `worker`.
 
-    def __init__(self, arena_fd: int, threads: int) -> None:
-        self._socket, theirs = socket.socketpair()
-        self._burial = threading.Lock()
-        self._log_fd = create_file(0)
-        # Appending, so that the file can be cut short while it is written to.
-        fcntl.fcntl(self._log_fd, fcntl.F_SETFL, os.O_APPEND)
-        arguments = [str(theirs.fileno()), str(arena_fd), str(ARENA_SIZE), str(threads), os.pathsep.join(sys.path)]
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", _BOOT, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=self._log_fd,
-            pass_fds=(theirs.fileno(), arena_fd),
-            env={**_ALLOCATION, **os.environ, **_PRIVATE},
-        )
-        theirs.close()
-        self.connection = Connection(os.dup(self._socket.fileno()))
+    Raises:
+        OSError: the system starts no process.
+    """
 
-    def last_words(self) -> str:
-        """How it ended and the last line it printed, for the error message."""
+    def __init__(self, buffer_fd: int, threads: int) -> None:
+        self._cleanup_lock = threading.Lock()
+        with ExitStack() as undo:
+            self._socket, theirs = socket.socketpair()
+            undo.callback(self._socket.close)
+            with theirs:
+                self._log_fd = create_file(0)
+                undo.callback(os.close, self._log_fd)
+                # Appending, so that the file can be truncated while it is written to.
+                fcntl.fcntl(self._log_fd, fcntl.F_SETFL, os.O_APPEND)
+                arguments = [theirs.fileno(), buffer_fd, BUFFER_SIZE, threads, os.pathsep.join(sys.path)]
+                self.process = subprocess.Popen(
+                    [sys.executable, "-c", _BOOT, *map(str, arguments)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=self._log_fd,
+                    pass_fds=(theirs.fileno(), buffer_fd),
+                    env={**_ALLOCATION, **os.environ, **_PRIVATE},
+                )
+            self.connection = Connection(os.dup(self._socket.fileno()))
+            undo.pop_all()
+
+    def exit_reason(self) -> str:
+        """Exit status and last line of stderr, for error messages."""
         code = self.process.wait()
-        line = self._bury()
+        line = self._cleanup()
         ended = f"signal {-code}" if code < 0 else f"exit status {code}"
         return f"{ended}{': ' + line if line else ''}"
 
     def end(self) -> None:
-        """Hang up; a child that does not leave within a second is killed.
-
-        Shut down rather than closed: the reader may be waiting on the descriptor, which it closes itself.
-        """
+        """Close the connection; a child that has not exited a second later is killed."""
+        # Shut down rather than closed: the reader may be waiting on the descriptor, which it closes itself.
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         try:
             self.process.wait(timeout=1)
         except subprocess.TimeoutExpired:
             self.process.kill()
-        self._bury()
+        self._cleanup()
 
-    def _bury(self) -> str:
-        """Give back what is left of it, once, whoever comes first; the last line it printed."""
+    def _cleanup(self) -> str:
+        """Release what is left of it, once; returns the last line that it printed."""
         self.process.wait()
-        with self._burial:
+        with self._cleanup_lock:
             if self._log_fd < 0:
                 return ""
             line = EngineLog(self._log_fd).last_line()
@@ -102,12 +109,12 @@ class EngineProcess:
 
 @dataclass(slots=True)
 class PrestartedEngine:
-    """An engine process that has been started before there is a host for it: it loads its modules meanwhile.
+    """An engine process without a client: it imports its modules meanwhile.
 
-    A context manager, which ends the process unless a host has taken it over.
+    A context manager, which ends the process unless an `EngineClient` has taken it.
     """
 
-    arena_fd: int
+    buffer_fd: int
     child: EngineProcess
     taken: bool = False
 
@@ -121,7 +128,7 @@ class PrestartedEngine:
             self.taken = True
             self.child.end()
             self.child.connection.close()
-            os.close(self.arena_fd)
+            os.close(self.buffer_fd)
 
 
 def default_jobs() -> int:
@@ -132,16 +139,23 @@ def default_jobs() -> int:
         return os.cpu_count() or 1
 
 
-def launch(threads: int, modules: Sequence[str] = ()) -> PrestartedEngine:
-    """Start an engine process, to be handed to `host.EngineHost`.
+def prestart(threads: int, modules: Sequence[str] = ()) -> PrestartedEngine:
+    """Start an engine process for an `EngineClient`.
 
     Args:
         threads: decoding threads.
-        modules: what it imports at once, for the service that will probably be asked for.
+        modules: what it imports at once, for the service that will probably be loaded.
+
+    Raises:
+        OSError: the system starts no process.
     """
-    arena_fd = create_file(ARENA_SIZE)
-    child = EngineProcess(arena_fd, threads)
+    buffer_fd = create_file(BUFFER_SIZE)
+    try:
+        child = EngineProcess(buffer_fd, threads)
+    except BaseException:
+        os.close(buffer_fd)
+        raise
     if modules:
         with contextlib.suppress(OSError):
             child.connection.send(("import", *modules))
-    return PrestartedEngine(arena_fd, child)
+    return PrestartedEngine(buffer_fd, child)

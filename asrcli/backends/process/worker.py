@@ -1,8 +1,8 @@
-"""The engine process: services, a queue, and threads that decode. Started by `backends.host`, never by hand.
+"""The engine process: services, a queue, and threads that decode. Started by `engine_process`.
 
 Messages, each a pickled tuple, parent to child: ("import", module, ...), ("load", name, kind, spec), ("unload", name),
 ("job", id, name, start, length, request, priority), ("cancel", id). Child to parent: ("loaded", name, info, error),
-("done", id, result, error). The end of the connection is the order to leave.
+("done", id, result, error). The process exits when the connection ends.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import Any
@@ -25,12 +26,12 @@ from asrcli.errors import AsrcliError, EngineError
 
 
 class EngineWorker:
-    """Reads orders from the connection; `threads` of its own do the work."""
+    """Reads messages from the connection; its threads run the services."""
 
-    def __init__(self, connection: Connection, arena: SharedAudioBuffer, threads: int) -> None:
+    def __init__(self, connection: Connection, buffer: SharedAudioBuffer, threads: int) -> None:
         self._connection = connection
         self._sending = threading.Lock()
-        self._arena = arena
+        self._buffer = buffer
         self._threads = threads
         self._queue = JobQueue(threads)
 
@@ -42,29 +43,29 @@ class EngineWorker:
                 message = self._connection.recv()
             except (EOFError, OSError):
                 return
-            self._obey(message)
+            self._handle(message)
 
-    def _obey(self, message: tuple[Any, ...]) -> None:
-        order, *rest = message
-        if order == "job":
+    def _handle(self, message: tuple[Any, ...]) -> None:
+        kind, *rest = message
+        if kind == "job":
             self._queue.put(PendingJob(*rest))
-        elif order == "load":
-            # In a thread of its own: other services go on while a large model loads.
+        elif kind == "load":
+            # In a thread of its own, so that other services run while a large model loads.
             threading.Thread(target=self._load, args=rest, daemon=True).start()
-        elif order == "import":
+        elif kind == "import":
             threading.Thread(target=_import, args=rest, daemon=True).start()
-        elif order == "unload":
+        elif kind == "unload":
             self._queue.close(rest[0])
-        elif order == "cancel" and self._queue.drop(rest[0]):
+        elif kind == "cancel" and self._queue.drop(rest[0]):
             self._send("done", rest[0], None, EngineError("cancelled"))
 
     def _load(self, name: str, kind: str, spec: Any) -> None:
         try:
             service: Service = loader_of(kind)(spec, self._threads)
-        except Exception as error:  # noqa: BLE001 - whatever an engine raises becomes an answer
-            self._send("loaded", name, None, _plain(error))
+        except Exception as error:  # noqa: BLE001 - any exception of an engine becomes an answer
+            self._send("loaded", name, None, _picklable(error))
             return
-        # Said before the first job can run: a crash of that job must not pass for a crash while loading.
+        # Sent before the first job can run: a crash of that job must not count as a crash while loading.
         info = {"batch_size": service.batch_size, "backend": getattr(service, "backend", kind)}
         self._send("loaded", name, info, None)
         self._queue.open(name, service)
@@ -73,50 +74,54 @@ class EngineWorker:
         while True:
             service, batch = self._queue.take()
             try:
-                results = service.run(
-                    [DecodeJob(self._arena.view(job.start, job.length), job.request) for job in batch]
-                )
+                results = self._run(service, batch)
             except Exception as error:  # noqa: BLE001 - as above
-                results = [_plain(error)] * len(batch)
+                results = [error] * len(batch)
             for job, result in zip(batch, results, strict=True):
                 if isinstance(result, Exception):
-                    self._send("done", job.id, None, _plain(result))
+                    self._send("done", job.id, None, _picklable(result))
                 else:
                     self._send("done", job.id, result, None)
+
+    def _run(self, service: Service, batch: Sequence[PendingJob]) -> Sequence[Any]:
+        results = service.run([DecodeJob(self._buffer.view(job.start, job.length), job.request) for job in batch])
+        if len(results) != len(batch):
+            raise EngineError(f"The engine returned {len(results)} results for {len(batch)} chunks.")
+        return results
 
     def _send(self, *message: Any) -> None:
         with self._sending:
             try:
                 self._connection.send(message)
             except OSError:
-                os._exit(0)  # the parent is gone, and with it every reason to go on
+                os._exit(0)  # the parent has exited
 
 
 def _import(*modules: str) -> None:
-    """Load modules ahead of their use; where that fails, the service that needs them will say so."""
+    """Load modules ahead of their use; a failure is reported by the service that needs them."""
     for module in modules:
         with contextlib.suppress(ImportError):
             import_module(module)
 
 
-def _plain(error: Exception) -> AsrcliError:
-    """An error that survives pickling: ours as they are, others by name and text."""
+def _picklable(error: Exception) -> AsrcliError:
+    """An error that can be pickled: our own unchanged, others by name and text."""
     if isinstance(error, AsrcliError):
         return error
     return EngineError(f"{type(error).__name__}: {error}")
 
 
 def main() -> None:
-    connection_fd, arena_fd, arena_size, threads = map(int, sys.argv[1:5])
-    # The terminal sends Ctrl-C to the whole group; when to stop is the parent's decision.
+    connection_fd, buffer_fd, buffer_size, threads = map(int, sys.argv[1:5])
+    # The terminal sends Ctrl-C to the whole group; the parent decides when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    # Engines print to stdout; results of ours must never be mixed with that.
+    # Engines print to stdout, which must not mix with results.
     os.dup2(2, 1)
     engine_log.own = engine_log.EngineLog(2)
-    arena = SharedAudioBuffer(arena_fd, arena_size)
-    EngineWorker(Connection(connection_fd), arena, threads).serve()
-    # Threads may be inside the engine, whose destructors do not wait for them: leave without cleaning up.
+    buffer = SharedAudioBuffer(buffer_fd, buffer_size)
+    EngineWorker(Connection(connection_fd), buffer, threads).serve()
+    # Threads may be inside the engine, whose destructors do not wait for them: exit without cleaning up.
     os._exit(0)
 
 

@@ -61,7 +61,7 @@ def transcribe(ctx: typer.Context, arguments: TranscribeArguments) -> int:
     Results are written beside each input, each whole or not at all; what is read from stdin goes to stdout. A second
     run does only what is new or has changed.
     """
-    from asrcli.backends.process.engine_process import default_jobs, launch
+    from asrcli.backends.process.engine_process import default_jobs, prestart
     from asrcli.backends.registry import preload_modules
 
     ctx.obj.console.quiet = arguments.quiet
@@ -75,8 +75,8 @@ def transcribe(ctx: typer.Context, arguments: TranscribeArguments) -> int:
         return _run(ctx, arguments, None)
     # The engine process loads its modules, as long as it takes us to load ours and to look at the inputs.
     modules = preload_modules(arguments.model, None if arguments.backend == "auto" else arguments.backend)
-    with launch(arguments.jobs or default_jobs(), modules) as launched:
-        return _run(ctx, arguments, launched)
+    with prestart(arguments.jobs or default_jobs(), modules) as prestarted:
+        return _run(ctx, arguments, prestarted)
 
 
 def _understand(ctx: typer.Context, arguments: TranscribeArguments) -> tuple[TranscribeRequest, Plan]:
@@ -90,7 +90,7 @@ def _understand(ctx: typer.Context, arguments: TranscribeArguments) -> tuple[Tra
     return order, make_plan(order.inputs, stdin=stdin)
 
 
-def _run(ctx: typer.Context, arguments: TranscribeArguments, launched: PrestartedEngine | None) -> int:
+def _run(ctx: typer.Context, arguments: TranscribeArguments, prestarted: PrestartedEngine | None) -> int:
     from asrcli.batch.executor import Executor
     from asrcli.cli.report.progress import reporter
     from asrcli.cli.request.lazy_runtime import LazyRuntime
@@ -104,7 +104,7 @@ def _run(ctx: typer.Context, arguments: TranscribeArguments, launched: Prestarte
     jobs = arguments.jobs or jobs_for(ensemble.spec)
     to_stdout = any(item.stdout is not None for item in plan.items)
     with (
-        LazyRuntime(ensemble, jobs, launched) as engine,
+        LazyRuntime(ensemble, jobs, prestarted) as engine,
         reporter(ctx.obj.console, single=len(plan) == 1, to_stdout=to_stdout) as report,
     ):
         if any(not path.exists() for item in plan.items for path in item.outputs.values()) or to_stdout:

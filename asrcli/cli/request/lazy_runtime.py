@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 class LazyRuntime:
     """A `Runtime` that opens on demand. Thread-safe; a context manager."""
 
-    def __init__(self, ensemble: ModelSet, jobs: int, launched: PrestartedEngine | None = None) -> None:
+    def __init__(self, ensemble: ModelSet, jobs: int, prestarted: PrestartedEngine | None = None) -> None:
         self._ensemble = ensemble
         self._jobs = jobs
-        self._launched = launched
+        self._launched = prestarted
         self._runtime: Runtime | None = None
         self._closed = False
         self._lock = Lock()
@@ -37,7 +37,7 @@ class LazyRuntime:
             if self._closed:
                 raise EngineError("The engine is closed.")
             if self._runtime is None:
-                self._runtime = Runtime(self._ensemble, jobs=self._jobs, launched=self._launched)
+                self._runtime = Runtime(self._ensemble, jobs=self._jobs, prestarted=self._launched)
             return self._runtime
 
     def __enter__(self) -> Self:

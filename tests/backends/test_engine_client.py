@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import subprocess
 import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from asrcli.backends.process import engine_client as engine_host
+from asrcli.backends.process import engine_client
 from asrcli.backends.process.engine_client import EngineClient
 from asrcli.errors import EngineCrashError, EngineError, MachineError, ModelError
 
@@ -31,6 +32,8 @@ class Echo:
                 os._exit(255)
             if job.request == "segfault":
                 signal.raise_signal(signal.SIGSEGV)
+            if job.request == "too few":
+                continue
             if job.request == "raise":
                 out.append(ValueError("no such tone"))
             elif job.request == "hold":
@@ -230,12 +233,13 @@ def test_unknown_service_is_refused() -> None:
 
 
 def test_memory_of_the_shared_buffer_is_given_back(kind: str) -> None:
-    second = np.zeros(16000 * 30, np.float32)
+    chunk = np.zeros(16000 * 30, np.float32)
     with EngineClient(threads=2) as host:
         host.load("echo", kind, None).result(30)
-        for _ in range(100):  # 100 x 1.9 MB would not fit if it leaked... twice over
-            host.submit("echo", second)
-        assert host.submit("echo", audio(4)).result(60)[0] == 4
+        # More in all than the buffer holds: the last would wait forever for samples that were not released.
+        count = 1 + (256 << 20) // chunk.nbytes
+        futures = [host.submit("echo", chunk) for _ in range(count)]
+        assert [future.result(60)[1] for future in futures] == [len(chunk)] * count
         with pytest.raises(EngineError, match="does not fit"):
             host.submit("echo", np.zeros((256 << 20) // 4 + 1, np.float32))
 
@@ -253,21 +257,21 @@ def test_a_model_that_only_kills_the_engine_is_given_up(kind: str) -> None:
         futures = [host.submit("echo", audio(1), "abort") for _ in range(4)]
         errors = [future.exception(60) for future in futures]
         assert [type(error) for error in errors] == [EngineCrashError] * 3 + [ModelError]
-        with pytest.raises(ModelError, match=r"at every chunk .*bad metadata"):
+        with pytest.raises(ModelError, match=r"with every chunk .*bad metadata"):
             host.submit("echo", audio(1))
         host.load("echo", kind, None)  # the user has repaired it
         assert host.submit("echo", audio(2)).result(30)[0] == 2
 
 
-def test_an_engine_that_cannot_be_started_again_leaves_nobody_waiting(
-    kind: str, monkeypatch: pytest.MonkeyPatch
+def test_an_engine_that_cannot_be_started_again_fails_its_jobs_and_is_tried_at_the_next_load(
+    kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def refuse(*_arguments: object) -> None:
         raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
 
     with EngineClient(threads=1) as host:
         host.load("echo", kind, None).result(30)
-        monkeypatch.setattr(engine_host, "EngineProcess", refuse)
+        monkeypatch.setattr(engine_client, "EngineProcess", refuse)
         futures = [host.submit("echo", audio(1), "hold"), host.submit("echo", audio(1))]
         os.kill(host.process_id, signal.SIGKILL)
         for future in futures:
@@ -277,3 +281,34 @@ def test_an_engine_that_cannot_be_started_again_leaves_nobody_waiting(
             host.submit("echo", audio(1))
         with pytest.raises(MachineError, match="memory"):
             host.load("other", kind, None)
+        assert isinstance(host.failure, MachineError)
+        monkeypatch.undo()  # memory is free again
+        monkeypatch.syspath_prepend(str(tmp_path))
+        host.load("other", kind, None)
+        assert host.submit("other", audio(2)).result(30)[0] == 2
+        assert host.failure is None
+
+
+def test_a_service_that_returns_too_few_results_fails_its_batch(kind: str) -> None:
+    with EngineClient(threads=1) as host:
+        host.load("echo", kind, 4)
+        futures = [host.submit("echo", audio(n), "too few") for n in range(3)]
+        for future in futures:
+            with pytest.raises(EngineError, match=r"returned 0 results for [1-3] chunks"):
+                future.result(30)
+        assert host.submit("echo", audio(3)).result(30)[0] == 3
+
+
+def _descriptors() -> list[str]:
+    return sorted(path.name for path in Path("/dev/fd").iterdir())
+
+
+def test_a_process_that_cannot_be_started_leaves_no_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: object, **_more: object) -> None:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    before = _descriptors()
+    with pytest.raises(OSError, match="temporarily"):
+        EngineClient(threads=1)
+    assert _descriptors() == before
