@@ -126,12 +126,12 @@ def joint(before: str, after: str) -> str:
     return " "
 
 
-def join(texts: Iterable[str]) -> str:
-    """Texts that follow each other (sentences, lines) as one running text."""
+def join(texts: Iterable[str], space: str = " ") -> str:
+    """Texts that follow each other (sentences, lines) as one running text, `space` where one is written."""
     parts: list[str] = []
     for text in texts:
         if text:
-            parts += joint(parts[-1] if parts else "", text), text
+            parts += space if joint(parts[-1] if parts else "", text) else "", text
     return "".join(parts)
 
 

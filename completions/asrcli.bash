@@ -106,7 +106,7 @@ _asrcli_command() {
             ;;
         evaluate)
             commands=''
-            options='-r --reference --rttm -l --language --unit --normalize --no-normalize --collar --alignment --no-alignment --json --config --debug -h --help'
+            options='-r --reference --rttm -l --language --unit --normalize --no-normalize --vowel-marks --collar --alignment --no-alignment --json --config --debug -h --help'
             valued='-r --reference --rttm -l --language --unit --collar --config'
             argument=file
             ;;

@@ -57,7 +57,7 @@ def score_turns(reference: Sequence[Turn], hypothesis: Sequence[Turn], *, collar
 
     Args:
         reference: who really spoke when; turns of one speaker may overlap and count once.
-        hypothesis: the turns to judge.
+        hypothesis: the turns to score.
         collar: seconds on *each side* of a reference boundary left out of the score (md-eval's `-c`;
             pyannote.metrics calls the sum of both sides its collar).
     """

@@ -1,35 +1,47 @@
-"""Read what is judged and what it is judged by, in the formats that exist: json, srt, vtt, txt, rttm, tsv."""
+"""Read results and references: json, jsonl, srt, vtt, txt, tsv, csv and rttm files, of this program or another."""
 
 from __future__ import annotations
 
 import csv
+import html
+import io
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from asrcli.distribution import pip_install
-from asrcli.errors import InputError, InputUnreadableError, MissingExtraError, UsageError
+from asrcli.errors import InputError, InputUnreadableError, UsageError
 from asrcli.evaluate.cues import PlainCue
 from asrcli.evaluate.diarization import read_rttm
+from asrcli.evaluate.normalization import library
 from asrcli.evaluate.pairing import References
+from asrcli.language_codes import language_code
 from asrcli.options import CueOptions
+from asrcli.script import join
+from asrcli.text.subtitles.cues import DASH, shape
 from asrcli.transcript import Transcript, Turn
 
-#: what can be judged, by suffix
-SUFFIXES = (".json", ".srt", ".vtt", ".txt", ".rttm")
+#: result files, by suffix
+SUFFIXES = (".json", ".jsonl", ".srt", ".vtt", ".txt", ".tsv", ".csv", ".rttm")
+#: of those, files that may as well hold something else: in folders they count only with the columns of a transcript
+_TABLES = (".jsonl", ".tsv", ".csv")
+_COLUMNS = {"start", "end", "text"}
 
 #: what players do not show in SRT: tags, overrides, word joiners
 _MARKUP = re.compile(r"</?[a-zA-Z][^<>]*>|\{\\[^{}]*\}|\u2060")
+_UNDERLINED = re.compile(r"<u>")
+#: a speaker's name before the text, as the formats without a field for it have it
+_LABEL = re.compile(r"^\[.+?\] ")
 
 
 @dataclass(frozen=True, slots=True)
 class HypothesisText:
-    """What one file says. None: its format does not hold it."""
+    """The contents of one result file. None: its format does not hold them."""
 
     path: str
-    #: what references may call it: the recording's path where the file tells, and the file's own without suffix
+    #: what references may call it: the recording's path if the file names it, and the file's own without suffix
     names: tuple[str, ...]
     text: str | None = None
     language: str | None = None
@@ -46,9 +58,9 @@ class Reference:
 
 
 def read_hypothesis(path: Path, limits: CueOptions) -> HypothesisText:
-    """Read a result, of this program or another.
+    """Read a result file.
 
-    A JSON transcript has no cues of its own; those that `--format srt` would make of it stand for them.
+    A JSON transcript has no cues of its own: its cues are those that `--format srt` makes of it.
 
     Raises:
         UsageError: a suffix that is not one of `SUFFIXES`.
@@ -57,17 +69,32 @@ def read_hypothesis(path: Path, limits: CueOptions) -> HypothesisText:
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise UsageError(f"{path} cannot be judged.", f"It should be one of: {', '.join(SUFFIXES)}.")
+        raise UsageError(f"{path} cannot be evaluated.", f"Results are {', '.join(SUFFIXES)} files.")
     text = _read(path)
     names = (_bare(path),)
     if suffix == ".json":
         return _transcript(path, text, limits)
+    if suffix in _TABLES:
+        return _segments(path, _rows(path, text))
     if suffix == ".rttm":
         return HypothesisText(str(path), names, turns=tuple(_only(read_rttm(text, str(path)), path, names)))
     if suffix == ".txt":
-        return HypothesisText(str(path), names, text=text)
+        return HypothesisText(str(path), names, text="\n".join(_unlabelled(text.split("\n"))))
     cues = tuple(_srt(text, path) if suffix == ".srt" else _vtt(text, path))
-    return HypothesisText(str(path), names, text="\n".join(line for cue in cues for line in cue.lines), cues=cues)
+    return HypothesisText(str(path), names, text=join((line for cue in cues for line in cue.lines), "\n"), cues=cues)
+
+
+def is_result(path: Path) -> bool:
+    """Whether a file of a folder is a result: by its suffix, and tables by their columns."""
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES or not path.is_file():
+        return False
+    try:
+        if suffix in _TABLES:
+            _rows(path, _read(path))
+    except InputError:
+        return False
+    return True
 
 
 def read_references(path: Path) -> References[Reference]:
@@ -107,20 +134,21 @@ def _named(path: Path, suffix: str) -> list[tuple[str, Path]]:
 
 
 def _table(path: Path) -> Iterable[tuple[str, Reference]]:
-    rows = csv.DictReader(_read(path).splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE)
-    if not {"file", "text"} <= set(rows.fieldnames or ()):
+    header, *lines = (line.split("\t") for line in _read(path).removesuffix("\n").split("\n"))
+    if not {"file", "text"} <= set(header):
         raise InputError(f"{path} has no columns 'file' and 'text'.", "Its first line names the columns.")
-    for row in rows:
-        if row["text"] is None:
+    for number, line in enumerate(lines, 2):
+        if line == [""]:
+            continue
+        row = dict(zip(header, line, strict=False))
+        if not row.keys() >= {"file", "text"}:
             raise InputError(
-                f"{path}: line {rows.line_num} has too few columns.", "Where nothing is said, leave the text empty."
+                f"{path}: line {number} has too few columns.", "Leave the text of a recording without speech empty."
             )
-        yield row["file"], Reference(row["text"], row.get("language") or None)
+        yield row["file"], Reference(row["text"], _code(path, row.get("language")))
 
 
 def _transcript(path: Path, text: str, limits: CueOptions) -> HypothesisText:
-    from asrcli.text.subtitles.cues import shape
-
     try:
         transcript = Transcript.from_dict(json.loads(text))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -132,36 +160,98 @@ def _transcript(path: Path, text: str, limits: CueOptions) -> HypothesisText:
         str(path),
         (transcript.source, _bare(Path(transcript.source)), _bare(path)),
         text=transcript.text,
-        language=transcript.language,
+        language=_code(path, transcript.language),
         cues=tuple(cues),
         turns=transcript.turns or None,
     )
+
+
+def _rows(path: Path, text: str) -> list[Mapping[str, Any]]:
+    """The segments of a table: lines of JSON, tab-separated or comma-separated rows."""
+    suffix = path.suffix.lower()
+    try:
+        if suffix == ".jsonl":
+            rows: list[Any] = [json.loads(line) for line in text.split("\n") if line.strip()]
+        else:
+            lines = (
+                csv.reader(io.StringIO(text, newline=""))
+                if suffix == ".csv"
+                else (line.split("\t") for line in text.removesuffix("\n").split("\n"))
+            )
+            header, *cells = [line for line in lines if any(line)]
+            rows = [dict(zip(header, line, strict=True)) for line in cells] or [dict.fromkeys(header, "")]
+    except (ValueError, csv.Error) as error:
+        raise InputError(f"{path} is not a valid {suffix[1:]} file ({error}).") from error
+    if not all(isinstance(row, dict) and row.keys() >= _COLUMNS and isinstance(row["text"], str) for row in rows):
+        raise InputError(f"{path} is not a transcript.", f"It needs the columns {', '.join(sorted(_COLUMNS))}.")
+    return rows
+
+
+def _segments(path: Path, rows: list[Mapping[str, Any]]) -> HypothesisText:
+    sources = [str(row["source"]) for row in rows[:1] if row.get("source")]
+    names = (*sources, *(_bare(Path(source)) for source in sources), _bare(path))
+    language = next((str(row["language"]) for row in rows if row.get("language")), None)
+    return HypothesisText(str(path), names, "\n".join(row["text"] for row in rows), _code(path, language))
 
 
 def _srt(text: str, path: Path) -> Iterable[PlainCue]:
     import srt
 
     try:
-        for cue in srt.parse(text):
-            yield PlainCue(
-                cue.start.total_seconds(), cue.end.total_seconds(), tuple(_MARKUP.sub("", cue.content).splitlines())
-            )
+        cues = [(cue.start.total_seconds(), cue.end.total_seconds(), cue.content) for cue in srt.parse(text)]
     except srt.SRTParseError as error:
         raise InputError(f"{path} is not SRT ({error}).") from error
+    shown = _without_highlights(cues)
+    # Labels may begin any line, but the first line of all has one if there are any.
+    lines = [_undashed(_MARKUP.sub("", content).split("\n")) for _, _, content in shown]
+    labelled = bool(lines) and _LABEL.match(lines[0][0]) is not None
+    for (start, end, _), texts in zip(shown, lines, strict=True):
+        yield PlainCue(start, end, tuple(_LABEL.sub("", line) if labelled else line for line in texts))
+
+
+def _without_highlights(cues: list[tuple[float, float, str]]) -> list[tuple[float, float, str]]:
+    """One cue for each series that shows the same text with another word underlined (`--highlight-words`)."""
+    out: list[tuple[float, float, str]] = []
+    place = -1
+    for start, end, content in cues:
+        found = _UNDERLINED.search(content)
+        at = -1 if found is None else found.start()
+        same = bool(out) and out[-1][1] == start and _MARKUP.sub("", out[-1][2]) == _MARKUP.sub("", content)
+        if same and at > place >= 0:
+            out[-1] = (out[-1][0], end, content)
+        else:
+            out.append((start, end, content))
+        place = at
+    return out
 
 
 def _vtt(text: str, path: Path) -> Iterable[PlainCue]:
-    try:
-        import webvtt
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            "Reading VTT needs the Python package webvtt-py.", f"Install it with: {pip_install('evaluate')}"
-        ) from error
+    webvtt = library("webvtt")
     try:
         for cue in webvtt.from_string(text).captions:
-            yield PlainCue(cue.start_in_seconds, cue.end_in_seconds, tuple(cue.text.splitlines()))
+            lines = html.unescape(cue.text).split("\n")
+            yield PlainCue(cue.start_in_seconds, cue.end_in_seconds, tuple(_undashed(lines)))
     except webvtt.errors.MalformedFileError as error:
         raise InputError(f"{path} is not VTT ({error}).") from error
+
+
+def _undashed(lines: list[str]) -> list[str]:
+    """The lines of a cue without the dashes of a dialogue, in which each line has one."""
+    if len(lines) > 1 and all(line.startswith(DASH) for line in lines):
+        return [line.removeprefix(DASH) for line in lines]
+    return lines
+
+
+def _unlabelled(lines: list[str]) -> list[str]:
+    first = next(filter(None, lines), "")
+    return [_LABEL.sub("", line) for line in lines] if _LABEL.match(first) else lines
+
+
+def _code(path: Path, language: str | None) -> str | None:
+    try:
+        return language_code(language)
+    except UsageError as error:
+        raise InputError(f"{path}: {error.message}", error.hint) from error
 
 
 def _only(turns: dict[str, list[Turn]], path: Path, names: tuple[str, ...]) -> list[Turn]:

@@ -1,4 +1,4 @@
-"""Judge results against references: each file, and all of them pooled."""
+"""Score results against references: each file, and all of them together."""
 
 from __future__ import annotations
 
@@ -21,30 +21,32 @@ SCHEMA = "asrcli/evaluation/1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoringOptions:
-    """How results are judged."""
+    """How results are scored."""
 
-    #: for texts whose language neither the reference nor the result tells
+    #: used where neither the reference nor the result names its language
     language: str | None = None
     #: None: by the language
     unit: Unit | None = None
     normalise: bool = True
-    #: seconds on each side of a reference turn's ends that are not scored
+    #: whether Arabic and Hebrew vowel marks are compared
+    vowel_marks: bool = False
+    #: seconds on each side of a reference turn's boundaries that are not scored
     collar: float = 0.25
     limits: CueOptions = field(default_factory=CueOptions)
 
 
 @dataclass(frozen=True, slots=True)
 class FileScore:
-    """What was found of one file. None: nothing to judge it by, or the file does not hold it."""
+    """The scores of one file. None: there is no reference, or the file does not hold it."""
 
     path: str
     text: TextScore | None = None
     turns: DiarizationErrors | None = None
-    #: what they were compared with
+    #: the references compared with
     right_text: Pairing[Reference] | None = None
     right_turns: Pairing[list[Turn]] | None = None
     cues: CueStatistics | None = None
-    #: what was asked for and could not be judged
+    #: what was asked for and could not be scored
     problems: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -62,106 +64,112 @@ class FileScore:
 
 def score_file(
     path: Path,
-    rules: ScoringOptions,
+    options: ScoringOptions,
     *,
     references: References[Reference] | None = None,
     turns: References[list[Turn]] | None = None,
     alone: bool = False,
 ) -> FileScore:
-    """Read a result and judge it, as `judge` does; what cannot be read is a verdict with that problem.
+    """Read a result and score it, as `score` does; a file that cannot be read has that as its problem.
 
     Raises:
-        UsageError: its suffix is none that can be judged.
+        UsageError: its suffix is not that of a result.
         MissingExtraError: the extra `evaluate` is not installed.
     """
     try:
-        judged = read_hypothesis(path, rules.limits)
+        hypothesis = read_hypothesis(path, options.limits)
     except InputError as error:
         return FileScore(str(path), problems=(str(error),))
-    return score(judged, rules, references=references, turns=turns, alone=alone)
+    return score(hypothesis, options, references=references, turns=turns, alone=alone)
 
 
 def score(
-    judged: HypothesisText,
-    rules: ScoringOptions,
+    hypothesis: HypothesisText,
+    options: ScoringOptions,
     *,
     references: References[Reference] | None = None,
     turns: References[list[Turn]] | None = None,
     alone: bool = False,
 ) -> FileScore:
-    """Judge one result.
+    """Score one result.
 
     Args:
-        judged: the result.
-        rules: how.
-        references: right texts; None: text is not judged.
-        turns: right turns; None: turns are not judged.
-        alone: it is the only result: a single reference is its own, whatever it is called.
+        hypothesis: the result.
+        options: how.
+        references: right texts; None: text is not scored.
+        turns: right turns; None: turns are not scored.
+        alone: it is the only result: a single reference is its own, whatever its name.
     """
     problems: list[str] = []
     text = errors = cues = None
-    right_text = _find(references, "texts", judged, problems, alone=alone)
-    if right_text is not None and judged.text is None:
+    right_text = _find(references, "texts", hypothesis, problems, alone=alone)
+    if right_text is not None and hypothesis.text is None:
         problems.append("it holds no text.")
-    elif right_text is not None and judged.text is not None:
+    elif right_text is not None and hypothesis.text is not None:
         reference = right_text.reference
-        language = rules.language or reference.language or judged.language
-        text = score_text(reference.text, judged.text, language=language, unit=rules.unit, normalise=rules.normalise)
-    right_turns = _find(turns, "turns", judged, problems, alone=alone)
-    if right_turns is not None and judged.turns is None:
+        text = score_text(
+            reference.text,
+            hypothesis.text,
+            language=options.language or reference.language or hypothesis.language,
+            unit=options.unit,
+            normalise=options.normalise,
+            vowel_marks=options.vowel_marks,
+        )
+    right_turns = _find(turns, "turns", hypothesis, problems, alone=alone)
+    if right_turns is not None and hypothesis.turns is None:
         problems.append("it holds no speaker turns.")
-    elif right_turns is not None and judged.turns is not None:
-        errors = score_turns(right_turns.reference, judged.turns, collar=rules.collar)
-    if judged.cues is not None:
-        cues = cue_statistics(judged.cues, rules.limits)
+    elif right_turns is not None and hypothesis.turns is not None:
+        errors = score_turns(right_turns.reference, hypothesis.turns, collar=options.collar)
+    if hypothesis.cues is not None:
+        cues = cue_statistics(hypothesis.cues, options.limits)
     elif references is None and turns is None:
-        problems.append("there is nothing to judge it by: see --reference and --rttm.")
-    return FileScore(judged.path, text, errors, right_text, right_turns, cues, tuple(problems))
+        problems.append("there is no reference: see --reference and --rttm.")
+    return FileScore(hypothesis.path, text, errors, right_text, right_turns, cues, tuple(problems))
 
 
-def pool(verdicts: Iterable[FileScore]) -> dict[str, Any]:
+def pool(scores: Iterable[FileScore]) -> dict[str, Any]:
     """Error rates over all files: errors and lengths are added up, so that long files count for more."""
-    verdicts = list(verdicts)
-    pooled: dict[str, Any] = {"files": len(verdicts)}
+    scores = list(scores)
+    pooled: dict[str, Any] = {"files": len(scores)}
     for name, unit in (("wer", "word"), ("cer", "char")):
-        scores = [verdict.text.errors for verdict in verdicts if verdict.text is not None and verdict.text.unit == unit]
-        if scores:
-            pooled[name] = sum(scores, TextErrors()).to_dict()
-    spoken = [verdict.turns for verdict in verdicts if verdict.turns is not None]
-    if spoken:
-        pooled["der"] = sum(spoken, DiarizationErrors()).to_dict()
+        texts = [score.text.errors for score in scores if score.text is not None and score.text.unit == unit]
+        if texts:
+            pooled[name] = sum(texts, TextErrors()).to_dict()
+    turns = [score.turns for score in scores if score.turns is not None]
+    if turns:
+        pooled["der"] = sum(turns, DiarizationErrors()).to_dict()
     return pooled
 
 
-def to_dict(verdicts: Sequence[FileScore], left: Sequence[str] = ()) -> dict[str, Any]:
-    """The versioned JSON form; `left` are the references of which there was no result."""
-    out = {"schema": SCHEMA, "files": [verdict.to_dict() for verdict in verdicts], "pooled": pool(verdicts)}
+def to_dict(scores: Sequence[FileScore], left: Sequence[str] = ()) -> dict[str, Any]:
+    """The versioned JSON form; `left` are the references without a result."""
+    out = {"schema": SCHEMA, "files": [score.to_dict() for score in scores], "pooled": pool(scores)}
     return {**out, "without_result": list(left)} if left else out
 
 
 def left_over(
-    verdicts: Iterable[FileScore], references: References[Reference] | None, turns: References[list[Turn]] | None
+    scores: Iterable[FileScore], references: References[Reference] | None, turns: References[list[Turn]] | None
 ) -> list[str]:
-    """Names of the references of which there was no result."""
-    verdicts = list(verdicts)
-    used = [verdict.right_text.reference for verdict in verdicts if verdict.right_text is not None]
-    heard = [verdict.right_turns.reference for verdict in verdicts if verdict.right_turns is not None]
-    return [*(references.without(used) if references else ()), *(turns.without(heard) if turns else ())]
+    """Names of the references without a result."""
+    scores = list(scores)
+    texts_used = [score.right_text.reference for score in scores if score.right_text is not None]
+    turns_used = [score.right_turns.reference for score in scores if score.right_turns is not None]
+    return [*(references.without(texts_used) if references else ()), *(turns.without(turns_used) if turns else ())]
 
 
 def _find(
-    table: References[Found] | None, what: str, judged: HypothesisText, problems: list[str], *, alone: bool
+    table: References[Found] | None, what: str, hypothesis: HypothesisText, problems: list[str], *, alone: bool
 ) -> Pairing[Found] | None:
-    """What a result is compared with; None, and a problem, where that is not known."""
+    """The reference of a result; None, and a problem, if there is none or more than one."""
     if table is None:
         return None
     try:
-        found = table.find(judged.names, alone=alone)
+        found = table.find(hypothesis.names, alone=alone)
     except LookupError as error:
-        problems.append(f"several reference {what} fit: {error}.")
+        problems.append(f"several reference {what} match: {error}.")
         return None
     if found is None:
-        problems.append(f"no reference {what} are called like it.")
+        problems.append(f"no reference {what} have its name.")
     return found
 
 

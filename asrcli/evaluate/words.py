@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from asrcli.distribution import pip_install
-from asrcli.errors import MissingExtraError
-from asrcli.script import is_cjk
+from asrcli.evaluate.normalization import library, normalizer
+from asrcli.language_codes import language_code
+from asrcli.script import is_spaceless
 
 Unit = Literal["word", "char"]
-#: an alignment's step: what stands in the reference and in the hypothesis ("" for none)
+#: how a stretch of an alignment differs
 Kind = Literal["equal", "substitute", "delete", "insert"]
 
 #: languages written without spaces, whose errors are counted by character
 BY_CHARACTER = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km", "bo"})
-#: a text of unknown language is counted by character if so much of it is Han or kana
-_CJK_SHARE = 0.3
+#: a text of unknown language is counted by character if more of its letters than this are of such scripts
+_SPACELESS_SHARE = 0.3
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A run of units that were treated alike, in reading order; for substitutions both sides are equally long."""
+    """A stretch of units with the same kind of difference; substitutions are equally long on both sides."""
 
     kind: Kind
     reference: tuple[str, ...]
@@ -81,16 +81,17 @@ class TextScore:
 
 
 def finite(rate: float) -> float | None:
-    """A rate for JSON, which knows no infinity: None."""
+    """A rate for JSON, which has no infinity: None."""
     return None if rate == float("inf") else round(rate, 5)
 
 
 def unit_of(language: str | None, text: str) -> Unit:
-    """Whether a language's errors are counted by word or by character; the text decides where it is not known."""
-    if language:
-        return "char" if language.lower().replace("_", "-").split("-")[0] in BY_CHARACTER else "word"
+    """Whether errors are counted by word or by character: by the language, else by the text's script."""
+    code = language_code(language)
+    if code:
+        return "char" if code in BY_CHARACTER else "word"
     letters = [char for char in text if char.isalpha()]
-    return "char" if letters and sum(map(is_cjk, letters)) > _CJK_SHARE * len(letters) else "word"
+    return "char" if letters and sum(map(is_spaceless, letters)) > _SPACELESS_SHARE * len(letters) else "word"
 
 
 def score_text(
@@ -100,27 +101,31 @@ def score_text(
     language: str | None = None,
     unit: Unit | None = None,
     normalise: bool = True,
+    vowel_marks: bool = False,
 ) -> TextScore:
     """Align a hypothesis with its reference.
+
+    Both texts are brought to Unicode's form NFC, so a letter and its marks compare equal however they are encoded.
 
     Args:
         reference: what was said.
         hypothesis: what was recognised.
-        language: ISO code; English is normalised by Whisper's English rules (numbers, spelling, contractions), the
-            others by its basic rules (case, punctuation, brackets).
+        language: of the texts, in any spelling that `language_code` reads.
         unit: None: by the language.
-        normalise: compare the texts as they stand if false.
+        normalise: whether case, punctuation and the like are left out (`normalization`).
+        vowel_marks: whether Arabic and Hebrew vowel marks count; without `normalise` they always do.
 
     Raises:
+        UsageError: the language is not one.
         MissingExtraError: the extra `evaluate` is not installed.
     """
-    chosen = unit or unit_of(language, reference)
-    clean = _normaliser(language) if normalise else _as_is
+    code = language_code(language)
+    chosen = unit or unit_of(code, reference)
+    clean = normalizer(code, vowel_marks=vowel_marks) if normalise else _nfc
     split: Callable[[str], list[str]] = _characters if chosen == "char" else str.split
-    said, heard = split(clean(reference)), split(clean(hypothesis))
-    steps = _align(said, heard)
-    counts = {kind: sum(_size(step) for step in steps if step.kind == kind) for kind in Kind.__args__}  # type: ignore[attr-defined]
-    errors = TextErrors(counts["equal"], counts["substitute"], counts["delete"], counts["insert"])
+    steps = _align(split(_nfc(clean(reference))), split(_nfc(clean(hypothesis))))
+    count = {kind: sum(_size(step) for step in steps if step.kind == kind) for kind in get_args(Kind)}
+    errors = TextErrors(count["equal"], count["substitute"], count["delete"], count["insert"])
     return TextScore(chosen, errors, steps)
 
 
@@ -132,41 +137,21 @@ def _characters(text: str) -> list[str]:
     return [char for char in text if not char.isspace()]
 
 
-def _as_is(text: str) -> str:
-    return text
+def _nfc(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
 
 
-def _align(said: Sequence[str], heard: Sequence[str]) -> tuple[Step, ...]:
-    if not said:  # jiwer refuses an empty reference
-        return (Step("insert", (), tuple(heard)),) if heard else ()
-    jiwer = _library("jiwer")
-    # The texts are units already; jiwer is handed them as they are.
-    as_units = jiwer.Compose([])
-    output = jiwer.process_words([list(said)], [list(heard)], as_units, as_units)
+def _align(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[Step, ...]:
+    if not reference:  # jiwer refuses an empty reference
+        return (Step("insert", (), tuple(hypothesis)),) if hypothesis else ()
+    jiwer = library("jiwer")
+    as_units = jiwer.Compose([])  # the texts are divided already
+    output = jiwer.process_words([list(reference)], [list(hypothesis)], as_units, as_units)
     return tuple(
         Step(
             chunk.type,
-            tuple(said[chunk.ref_start_idx : chunk.ref_end_idx]),
-            tuple(heard[chunk.hyp_start_idx : chunk.hyp_end_idx]),
+            tuple(reference[chunk.ref_start_idx : chunk.ref_end_idx]),
+            tuple(hypothesis[chunk.hyp_start_idx : chunk.hyp_end_idx]),
         )
         for chunk in output.alignments[0]
     )
-
-
-@lru_cache(maxsize=4)
-def _normaliser(language: str | None) -> Callable[[str], str]:
-    if language and language.lower().split("-")[0] == "en":
-        return _library("whisper_normalizer.english").EnglishTextNormalizer()  # type: ignore[no-any-return]
-    return _library("whisper_normalizer.basic").BasicTextNormalizer()  # type: ignore[no-any-return]
-
-
-def _library(name: str) -> Any:
-    from importlib import import_module
-
-    try:
-        return import_module(name)
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            f"Judging text needs the Python package {name.partition('.')[0].replace('_', '-')}.",
-            f"Install it with: {pip_install('evaluate')}",
-        ) from error

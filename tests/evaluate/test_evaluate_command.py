@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.evaluate.test_judging import SRT
+from tests.evaluate.test_scoring import SRT
 
 
 @pytest.fixture
@@ -53,25 +53,25 @@ def test_json_holds_each_file_and_the_pool(tmp_path, evaluate):
     assert report["pooled"]["wer"]["rate"] == 1.5
 
 
-def test_what_cannot_be_judged_is_said_and_the_rest_is_judged(tmp_path, evaluate):
+def test_results_without_a_reference_are_reported_and_the_rest_are_scored(tmp_path, evaluate):
     (tmp_path / "a.rttm").write_text("SPEAKER a 1 0 10 <NA> <NA> x <NA> <NA>\n", "utf-8")
     (tmp_path / "b.rttm").write_text("SPEAKER b 1 0 10 <NA> <NA> x <NA> <NA>\n", "utf-8")
     (tmp_path / "truth.rttm").write_text("SPEAKER a 1 0 8 <NA> <NA> Ada <NA> <NA>\n", "utf-8")
     code, out, err = evaluate("a.rttm", "b.rttm", "--rttm", "truth.rttm", "--collar", "0")
     assert code == 1
-    assert "b.rttm: no reference turns are called like it." in err
+    assert "b.rttm: no reference turns have its name." in err
     assert "DER  25.00%  missed 0.0, false alarm 2.0, confusion 0.0, of 8.0 s (against a, collar 0 s)" in out
 
 
-def test_a_text_without_a_reference_is_not_passed_over(tmp_path, evaluate):
+def test_a_text_without_a_reference_is_a_problem(tmp_path, evaluate):
     (tmp_path / "a.txt").write_text("hello", "utf-8")
     code, _, err = evaluate("a.txt")
     assert code == 1
-    assert "nothing to judge it by" in err
+    assert "there is no reference" in err
 
 
 def test_a_folder_without_results_is_a_usage_error(tmp_path, evaluate):
     (tmp_path / "empty").mkdir()
     code, _, err = evaluate("empty")
     assert code == 2
-    assert "nothing to judge" in err
+    assert "no results in" in err

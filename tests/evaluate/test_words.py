@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import unicodedata
+
+import jiwer
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asrcli.errors import UsageError
+from asrcli.evaluate.normalization import normalizer
 from asrcli.evaluate.words import Step, TextErrors, score_text, unit_of
 
 
@@ -67,3 +72,114 @@ def test_the_alignment_spells_both_texts(reference, hypothesis):
     steps = score_text(reference, hypothesis, normalise=False).steps
     assert [word for step in steps for word in step.reference] == reference.split()
     assert [word for step in steps for word in step.hypothesis] == hypothesis.split()
+
+
+#: a text, then the same with three of four words wrong, or its vowels or tones changed
+@pytest.mark.parametrize(
+    ("language", "reference", "hypothesis", "rate"),
+    [
+        ("hi", "मैं कल दिल्ली गया", "मूं कील दल्ला गया", 0.75),
+        ("ta", "வணக்கம் நண்பர்களே", "வணக்காம் நண்பர்களே", 0.5),
+        ("bn", "আমি ভালো আছি", "আমা ভাল আছে", 1.0),
+        ("pa", "ਸਤਿ ਸ੍ਰੀ ਅਕਾਲ", "ਸਤ ਸ੍ਰੀ ਅਕਾਲ", 1 / 3),
+        (None, "नमस्ते दुनिया", "नमस्तै दुनीया", 1.0),
+        ("yo", "ẹ̀kọ́ dára", "ẹ́kọ̀ dára", 0.5),
+        ("th", "กินข้าว", "กนขาว", 2 / 7),
+        ("th", "น้ำ", "นํ้า", 0.0),
+        ("lo", "ນ້ຳ", "ນຳ", 1 / 3),
+        ("km", "កាហ្វេ", "កហ្វេ", 1 / 6),
+        ("my", "မြန်မာ", "မြန်မ", 1 / 6),
+    ],
+)
+def test_combining_marks_count(language, reference, hypothesis, rate):
+    assert score_text(reference, hypothesis, language=language).errors.rate == pytest.approx(rate)
+    assert score_text(reference, reference, language=language).errors.rate == 0
+
+
+@pytest.mark.parametrize(
+    ("bare", "marked"),
+    [
+        ("مرحبا بالعالم", "مَرْحَبًا بِالعَالَمِ"),
+        ("كتاب", "كـــتاب"),
+        ("الرحمن", "ٱلرَّحْمَٰن"),
+        ("שלום עולם", "שָׁלוֹם עוֹלָם"),
+        ("замок", "за́мок"),
+    ],
+)
+def test_vowel_marks_that_writing_leaves_out_count_only_on_request(bare, marked):
+    assert score_text(bare, marked).errors.rate == 0
+    assert score_text(marked, bare).errors.rate == 0
+    assert score_text(marked, bare, vowel_marks=True).errors.substitutions > 0
+    assert score_text(marked, marked, vowel_marks=True).errors.rate == 0
+    assert score_text(bare, marked, normalise=False).errors.rate > 0
+
+
+@pytest.mark.parametrize(
+    ("language", "one", "other"),
+    [
+        ("fr", "élève", "e\u0301le\u0300ve"),
+        ("ko", "한국", "\u1112\u1161\u11ab국"),
+        ("tr", "İstanbul IRMAK", "istanbul ırmak"),
+        (None, "İstanbul", "istanbul"),
+        ("de", "Straße", "STRASSE"),
+        ("el", "ΟΔΟΣ", "οδος"),
+        ("fa", "می\u200cشود", "میشود"),
+        ("zh", "ＡＢＣ，好（笑）", "abc好笑"),
+        ("hi", "क़लम", "क\u093cलम"),
+        ("fr", "l’eau, s'il\u00a0vous plaît !", "l'eau s'il vous plaît"),
+        (None, "hi ❤️ there", "hi there"),
+    ],
+)
+def test_ways_of_writing_are_no_errors(language, one, other):
+    assert score_text(one, other, language=language).errors.rate == 0
+
+
+def test_canonically_equal_texts_are_equal_without_normalisation_too():
+    assert score_text("élève", "e\u0301le\u0300ve", normalise=False).errors.rate == 0
+
+
+@pytest.mark.parametrize("language", ["cmn", "zh-TW", "Chinese", "jp", "Thai", "zh_Hant"])
+def test_languages_may_be_spelled_in_any_way(language):
+    assert score_text("你好吗", "你好", language=language).unit == "char"
+
+
+def test_what_is_not_a_language_is_refused():
+    with pytest.raises(UsageError, match="not a known language"):
+        score_text("a", "b", language="klingon")
+
+
+def test_a_thai_text_of_unknown_language_is_counted_by_character():
+    assert score_text("สวัสดีครับ", "สวัสดีคับ").unit == "char"
+
+
+SCRIPTS = st.sampled_from(["aeé", "नमस्ते", "กิขา้", "مَرْحَ", "한국", "あア", "е́я"])
+PHRASES = st.lists(SCRIPTS.flatmap(lambda letters: st.text(letters, min_size=1, max_size=4)), max_size=8).map(" ".join)
+
+
+@settings(deadline=None, max_examples=100)
+@given(PHRASES, PHRASES, st.sampled_from(["word", "char"]))
+def test_figures_are_those_of_jiwer_on_the_same_tokens(reference, hypothesis, unit):
+    score = score_text(reference, hypothesis, unit=unit, vowel_marks=True)
+    clean = normalizer(None, vowel_marks=True)
+    one, other = clean(reference), clean(hypothesis)
+    if unit == "char":
+        one, other = one.replace(" ", ""), other.replace(" ", "")
+    if not one:
+        assert score.errors.insertions == len(other if unit == "char" else other.split())
+        return
+    expected = jiwer.process_characters(one, other) if unit == "char" else jiwer.process_words(one, other)
+    assert score.errors == TextErrors(
+        expected.hits, expected.substitutions, expected.deletions, expected.insertions
+    )  # fmt: skip
+    assert score.errors.rate == pytest.approx(expected.cer if unit == "char" else expected.wer)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=40), st.booleans())
+def test_normalisation_is_stable_and_loses_no_letter(text, vowel_marks):
+    clean = normalizer(None, vowel_marks=vowel_marks)
+    once = clean(text)
+    assert clean(once) == once
+    if not set("<[(") & set(text):
+        letters = sum(unicodedata.category(char)[0] in "LN" for char in unicodedata.normalize("NFC", text))
+        assert sum(unicodedata.category(char)[0] in "LN" for char in once) >= letters - text.count("\u0640")

@@ -1,4 +1,4 @@
-"""`asrcli evaluate`: judge results against references."""
+"""`asrcli evaluate`: score results against references."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class EvaluateArguments:
     results: Annotated[
         list[Path],
         typer.Argument(
-            metavar="RESULT...", help="What to judge: json, srt, vtt, txt or rttm files, or folders of them."
+            metavar="RESULT...", help="Results: json, jsonl, srt, vtt, txt, tsv, csv or rttm files, or folders of them."
         ),
     ]
     reference: Annotated[
@@ -47,7 +47,7 @@ class EvaluateArguments:
     ] = None
     language: Annotated[
         str | None,
-        typer.Option("--language", "-l", metavar="CODE", help="Language of the texts, where the files do not tell."),
+        typer.Option("--language", "-l", metavar="CODE", help="Language of the texts, if the files do not name it."),
     ] = None
     unit: Annotated[
         Literal["auto", "word", "char"],
@@ -60,11 +60,14 @@ class EvaluateArguments:
             help="Compare without case, punctuation and ways of writing (Whisper's rules).",
         ),
     ] = True
+    vowel_marks: Annotated[
+        bool, typer.Option("--vowel-marks", help="Compare Arabic and Hebrew vowel marks, which are ignored otherwise.")
+    ] = False
     collar: Annotated[
         float,
-        typer.Option(metavar="S", min=0, help="Do not score S seconds on each side of where a turn begins or ends."),
+        typer.Option(metavar="S", min=0, help="Seconds around each boundary of a reference turn that are not scored."),
     ] = 0.25
-    alignment: Annotated[bool, typer.Option(help="Show what differs: [-missing-], {+too much+}.")] = True
+    alignment: Annotated[bool, typer.Option(help="Show the differences: [-missing-], {+inserted+}.")] = True
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
 
 
@@ -77,67 +80,70 @@ asrcli evaluate meeting.json --rttm meeting.rttm --json
 asrcli evaluate subtitles/*.srt                     cue statistics alone"""
 )
 def evaluate(ctx: typer.Context, arguments: EvaluateArguments) -> int:
-    """Judge results: word or character error rate, diarization error rate, and how readable subtitles are.
+    """Score results: word or character error rate, diarization error rate, and readability of subtitles.
 
-    Exit code 1: some results could not be judged by what was given.
+    Exit code 1: some results could not be scored.
     """
     from asrcli.evaluate.reading import read_reference_turns, read_references
     from asrcli.evaluate.scoring import ScoringOptions, left_over, pool, score_file, to_dict
+    from asrcli.language_codes import language_code
 
-    rules = ScoringOptions(
-        language=arguments.language,
+    options = ScoringOptions(
+        language=language_code(arguments.language),
         unit=None if arguments.unit == "auto" else arguments.unit,
         normalise=arguments.normalise,
+        vowel_marks=arguments.vowel_marks,
         collar=arguments.collar,
     )
     references = None if arguments.reference is None else read_references(arguments.reference)
     turns = None if arguments.rttm is None else read_reference_turns(arguments.rttm)
-    paths = list(_files(arguments.results))
-    verdicts = [score_file(path, rules, references=references, turns=turns, alone=len(paths) == 1) for path in paths]
-    # One result out of many references is asked about on purpose; a folder should hold them all.
-    left = left_over(verdicts, references, turns) if any(path.is_dir() for path in arguments.results) else []
+    given = {path.resolve() for path in (arguments.reference, arguments.rttm) if path is not None}
+    paths = [path for path in _files(arguments.results) if path.resolve() not in given]
+    scores = [score_file(path, options, references=references, turns=turns, alone=len(paths) == 1) for path in paths]
+    # Single results out of many references are named on purpose; a folder should hold them all.
+    left = left_over(scores, references, turns) if any(path.is_dir() for path in arguments.results) else []
     if arguments.as_json:
-        print(json.dumps(to_dict(verdicts, left), indent=2, ensure_ascii=False))
+        print(json.dumps(to_dict(scores, left), indent=2, ensure_ascii=False))
     else:
-        _print(verdicts, pool(verdicts), rules, ctx.obj.console, alignment=arguments.alignment)
-    for verdict in verdicts:
-        for problem in verdict.problems:
-            ctx.obj.console.warning(problem if verdict.path in problem else f"{verdict.path}: {problem}")
+        _print(scores, pool(scores), options, ctx.obj.console, alignment=arguments.alignment)
+    for score in scores:
+        for problem in score.problems:
+            ctx.obj.console.warning(problem if score.path in problem else f"{score.path}: {problem}")
     if left:
         shown = ", ".join(left[:_NAMED]) + (", ..." if len(left) > _NAMED else "")
         ctx.obj.console.warning(f"{len(left)} reference{'s have' if len(left) > 1 else ' has'} no result here: {shown}")
-    return int(any(verdict.problems for verdict in verdicts))
+    return int(any(score.problems for score in scores))
 
 
 def _files(paths: list[Path]) -> Iterator[Path]:
     from asrcli.errors import UsageError
-    from asrcli.evaluate.reading import SUFFIXES
+    from asrcli.evaluate.reading import SUFFIXES, is_result
 
     for path in paths:
         if not path.is_dir():
             yield path
             continue
-        found = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in SUFFIXES and file.is_file()]
+        found = [file for file in sorted(path.rglob("*")) if is_result(file)]
         if not found:
-            raise UsageError(f"There is nothing to judge in {path}.", f"Results are {', '.join(SUFFIXES)} files.")
+            raise UsageError(f"There are no results in {path}.", f"Results are {', '.join(SUFFIXES)} files.")
         yield from found
 
 
 def _print(
-    verdicts: list[FileScore], pooled: dict[str, Any], rules: ScoringOptions, console: Console, *, alignment: bool
+    scores: list[FileScore], pooled: dict[str, Any], options: ScoringOptions, console: Console, *, alignment: bool
 ) -> None:
-    for verdict in verdicts:
-        print(console.style(verdict.path, "bold", stdout=True))
-        if verdict.text is not None:
-            _print_text(verdict.text, console, verdict.right_text, alignment=alignment)
-        if verdict.turns is not None:
+    for score in scores:
+        print(console.style(score.path, "bold", stdout=True))
+        if score.text is not None:
+            _print_text(score.text, console, score.right_text, alignment=alignment)
+        if score.turns is not None:
             _print_line(
-                "DER", verdict.turns.to_dict(), f"against {_name(verdict.right_turns)}, collar {rules.collar:g} s"
+                "DER", score.turns.to_dict(), f"against {_name(score.right_turns)}, collar {options.collar:g} s"
             )
-        if verdict.cues is not None:
-            _print_cues(verdict.cues, rules)
-    if len(verdicts) > 1:
-        print(console.style(f"all {len(verdicts)} files", "bold", stdout=True))
+        if score.cues is not None:
+            _print_cues(score.cues, options)
+    if len(scores) > 1:
+        print(console.style(f"all {len(scores)} files", "bold", stdout=True))
         for name in ("wer", "cer", "der"):
             if name in pooled:
                 _print_line(name.upper(), pooled[name])
@@ -156,7 +162,7 @@ def _name(right: Pairing[Any] | None) -> str:
 
 
 def _print_line(name: str, figures: dict[str, Any], note: str = "") -> None:
-    """One rate and what it is made of."""
+    """One rate and its counts."""
     rate = figures.get("rate", figures.get("der"))
     shown = "  inf" if rate is None else f"{rate:6.2%}"
     kinds = ("substitutions", "deletions", "insertions", "missed", "false_alarm", "confusion")
@@ -165,8 +171,8 @@ def _print_line(name: str, figures: dict[str, Any], note: str = "") -> None:
     print(f"  {name}  {shown}  {', '.join(parts)}{f' ({note})' if note else ''}")
 
 
-def _print_cues(cues: CueStatistics, rules: ScoringOptions) -> None:
-    limits = rules.limits
+def _print_cues(cues: CueStatistics, options: ScoringOptions) -> None:
+    limits = options.limits
     print(
         f"  cues {cues.cues}: {cues.cps:.1f} characters/s (at most {cues.cps_max:.1f}), "
         f"{cues.shortest:.2f} to {cues.longest:.2f} s, at most {cues.lines_max} lines of {cues.line_width_max} cells"
@@ -180,11 +186,11 @@ def _print_cues(cues: CueStatistics, rules: ScoringOptions) -> None:
         "overlapping": cues.overlaps,
     }
     found = [f"{count} {what}" for what, count in faults.items() if count]
-    print(f"       {', '.join(found) or 'every cue keeps the rules'}")
+    print(f"       {', '.join(found) or 'every cue is within the limits'}")
 
 
 def _differences(steps: tuple[Step, ...], gap: str, console: Console) -> Iterator[str]:
-    """A line for each stretch with errors: wdiff's marks, so that colour is not all there is, and the words around."""
+    """A line for each stretch with errors: wdiff's marks, so that colour is not needed, and the words around."""
     line: list[str] = []
     for index, step in enumerate(steps):
         if step.kind != "equal":

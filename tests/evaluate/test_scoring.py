@@ -88,12 +88,12 @@ def test_what_cannot_be_read_is_an_input_error(tmp_path, name):
         (tmp_path / name).write_text("SPEAKER 1 --> { nothing of the kind", encoding="utf-8")
     with pytest.raises(InputError):
         read_hypothesis(tmp_path / name, CueOptions())
-    verdict = score_file(tmp_path / name, ScoringOptions())
-    assert verdict.problems
+    score = score_file(tmp_path / name, ScoringOptions())
+    assert score.problems
 
 
 def test_other_suffixes_are_refused(tmp_path):
-    with pytest.raises(UsageError, match="cannot be judged"):
+    with pytest.raises(UsageError, match="cannot be evaluated"):
         read_hypothesis(tmp_path / "film.mkv", CueOptions())
 
 
@@ -122,18 +122,18 @@ def test_results_and_references_in_trees_of_equal_names(tmp_path):
             (tmp_path / root / folder / "call.txt").write_text(text, encoding="utf-8")
     paths = sorted((tmp_path / "results").rglob("*.txt"))
     right = read_references(tmp_path / "right")
-    verdicts = [score_file(path, ScoringOptions(), references=right) for path in paths]
-    assert [verdict.right_text.name for verdict in verdicts] == ["mon/day/call", "tue/day/call"]
-    assert pool(verdicts)["wer"]["rate"] == 0
-    assert left_over(verdicts[:1], right, None) == ["tue/day/call"]
+    scores = [score_file(path, ScoringOptions(), references=right) for path in paths]
+    assert [score.right_text.name for score in scores] == ["mon/day/call", "tue/day/call"]
+    assert pool(scores)["wer"]["rate"] == 0
+    assert left_over(scores[:1], right, None) == ["tue/day/call"]
 
 
-def test_a_result_is_never_judged_by_one_of_several_that_fit(tmp_path):
+def test_a_result_is_not_scored_by_one_of_several_references_that_match(tmp_path):
     (tmp_path / "talk.txt").write_text("one two", encoding="utf-8")
     right = References([("a/talk.wav", Reference("one two")), ("b/talk.mp3", Reference("three"))])
-    verdict = score_file(tmp_path / "talk.txt", ScoringOptions(), references=right, alone=True)
-    assert verdict.text is None
-    assert verdict.problems == ("several reference texts fit: a/talk.wav, b/talk.mp3.",)
+    score = score_file(tmp_path / "talk.txt", ScoringOptions(), references=right, alone=True)
+    assert score.text is None
+    assert score.problems == ("several reference texts match: a/talk.wav, b/talk.mp3.",)
     assert right.find(["b/talk"]).name == "b/talk.mp3"
     assert right.find(["x/talk.wav", "x/talk"]).name == "a/talk.wav"
 
@@ -145,7 +145,7 @@ def test_reference_turns_by_the_file_s_name_or_the_id_inside(tmp_path):
     assert {name for name, _ in read_reference_turns(tmp_path)} == {"talk", "whatever", "x", "y"}
 
 
-def test_judging_files_and_pooling_them(tmp_path):
+def test_files_are_scored_and_pooled(tmp_path):
     (tmp_path / "talk.json").write_text(json.dumps(transcript().to_dict()), encoding="utf-8")
     (tmp_path / "other.txt").write_text("one two three four", encoding="utf-8")
     (tmp_path / "zh.txt").write_text("你好吗", encoding="utf-8")
@@ -155,16 +155,16 @@ def test_judging_files_and_pooling_them(tmp_path):
     references = read_references(tmp_path / "refs.tsv")
     turns = References([("talk", [Turn(1.0, 2.0, "Ada")])])
     names = ("talk.json", "other.txt", "zh.txt")
-    verdicts = [score_file(tmp_path / name, ScoringOptions(collar=0), references=references) for name in names]
-    pooled = pool(verdicts)
+    scores = [score_file(tmp_path / name, ScoringOptions(collar=0), references=references) for name in names]
+    pooled = pool(scores)
     assert pooled["wer"] == {
         "rate": 0.33333, "reference": 6, "hits": 4, "substitutions": 2, "deletions": 0, "insertions": 0,
     }  # fmt: skip
     assert pooled["cer"]["rate"] == 0.5
-    judged = score_file(tmp_path / "talk.json", ScoringOptions(collar=0), turns=turns)
-    assert judged.turns.der == 0.0
+    result = score_file(tmp_path / "talk.json", ScoringOptions(collar=0), turns=turns)
+    assert result.turns.der == 0.0
     assert score_file(tmp_path / "zh.txt", ScoringOptions(), turns=turns, references=References([])).problems == (
-        "no reference texts are called like it.",
-        "no reference turns are called like it.",
+        "no reference texts have its name.",
+        "no reference turns have its name.",
     )
-    json.dumps(to_dict(verdicts), allow_nan=False)
+    json.dumps(to_dict(scores), allow_nan=False)
