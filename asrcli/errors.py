@@ -119,6 +119,12 @@ class EngineCrashError(EngineError):
     code = "engine-crash"
 
 
+class EngineClosedError(EngineError):
+    """The engine or the connection to a server was closed, or the job was cancelled; nothing more is recognised."""
+
+    code = "engine-closed"
+
+
 class StreamLostError(EngineError):
     """A live stream is gone with the engine process that held it; its owner opens another."""
 
@@ -154,6 +160,12 @@ class DownloadError(ModelError):
     """A download broke off, or what came does not match its checksum."""
 
     code = "download"
+
+
+class WarningsError(AsrcliError):
+    """An input has warnings that were asked to fail it (`--fail-on`)."""
+
+    code = "warnings"
 
 
 class MachineError(AsrcliError):

@@ -52,8 +52,8 @@ class VadOptions:
     pad_after: float = 0.2
     #: longest chunk; None: the model's own window
     max_chunk: float | None = None
-    #: regions further apart than this are never packed into one chunk
-    max_gap: float = 3.0
+    #: regions further apart than this are never packed into one chunk; None: the model type's own (3.0, Whisper 0.7)
+    max_gap: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,6 @@ nothing holds more of the recording than the chunks in flight.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
@@ -19,18 +18,25 @@ from asrcli.audio.channels import DuplicateChannelFilter
 from asrcli.audio.live_input import LiveBlocks
 from asrcli.audio.types import SAMPLE_RATE, AudioStream, Samples, Source
 from asrcli.backends.types import Hypothesis
+from asrcli.chunk_decoding import ChunkQueue, DecodedChunk
 from asrcli.errors import AsrcliError
 from asrcli.language_detection import Identify, LanguageDetector
 from asrcli.listener import Listener
 from asrcli.options import RecognitionOptions, TranscribeOptions
-from asrcli.transcript import Segment, Timing, Transcript, Turn
+from asrcli.transcript import NO_SPEECH, Gap, GapReason, Segment, Timing, Transcript, Turn
 from asrcli.vad import Segmenter
 from asrcli.vad.types import Chunk
 
-#: what a silent input's transcript says instead of words
-NO_SPEECH = "no speech"
 #: Seconds without data after which a live stream counts as paused: in silence, and while speech was heard last.
 _STALL, _LONG_STALL = 0.7, 2.0
+#: gaps for the same reason that are closer than this are one, seconds
+_SAME_GAP = 1.0
+_REASONS: dict[GapReason, str] = {
+    "limit": "the engine reached its limit",
+    "no words": "no words were recognised in the speech there",
+    "few words": "only part of the speech there was recognised",
+    "engine error": "the engine failed there",
+}
 
 
 class SpeechBackend(Protocol):
@@ -47,8 +53,12 @@ class SpeechBackend(Protocol):
         ...
 
     @property
-    def window(self) -> float:
-        """Longest chunk, seconds."""
+    def max_gap(self) -> float:
+        """Longest pause inside a chunk where the user sets none, seconds."""
+        ...
+
+    def window_for(self, request: RecognitionOptions) -> float:
+        """Longest chunk for a request, seconds."""
         ...
 
     def submit(self, samples: Samples, request: RecognitionOptions) -> Future[Hypothesis]:
@@ -88,44 +98,62 @@ class Resources:
 
 
 class CancelledError(AsrcliError):
-    """The input was dropped on request; nothing of it stands."""
+    """The input was cancelled; it has no result."""
 
     code = "cancelled"
 
 
 @dataclass(slots=True)
 class _Channel:
-    """One channel on its way: what was cut, what the engine still owes, what stands."""
+    """One channel of an input: its chunks, what the engine has not answered yet, and its segments."""
 
     segmenter: Segmenter
     assembler: Assembler
     channel: int | None
-    finder: LanguageDetector | None = None
-    #: chunks in the engine, each with the sample before which no later chunk begins
-    owed: deque[tuple[Chunk, int, Future[Hypothesis]]] = field(default_factory=deque)
+    chunks: ChunkQueue
+    detector: LanguageDetector | None = None
     segments: list[Segment] = field(default_factory=list)
     languages: list[str] = field(default_factory=list)
-    heard: int = 0
+    missing: list[DecodedChunk] = field(default_factory=list)
+    #: chunks that the engine gave a hypothesis for
+    decoded: int = 0
+    #: stream position up to which everything is recognised
+    position: int = 0
     #: seconds before which no later segment starts
     clear: float = 0.0
 
-    def settle(self, *, wait: bool) -> Iterator[list[Segment]]:
-        """Take the answers that are there, in order; with `wait`, all of them. Yields each chunk's segments."""
-        while self.owed and (wait or self.owed[0][2].done()):
-            chunk, clear, future = self.owed.popleft()
-            hypothesis = future.result()
+    def take(self, *, wait: bool) -> Iterator[list[Segment]]:
+        """The segments of each chunk that is decoded, in order; with `wait`, of all chunks."""
+        for decoded in self.chunks.take(wait=wait):
+            hypothesis = decoded.hypothesis
             if hypothesis.language and hypothesis.text:
                 self.languages.append(hypothesis.language)
-            self.heard = max(self.heard, chunk.end)
-            segments = self.assembler.push(chunk, hypothesis)
+            if decoded.missing:
+                self.missing.append(decoded)
+            self.decoded += decoded.error is None
+            self.position = max(self.position, decoded.chunk.end)
+            segments = self.assembler.push(decoded.chunk, hypothesis)
             held = self.assembler.held
-            self.clear = min(clear / SAMPLE_RATE, held[0] if held else inf)
+            self.clear = min(decoded.clear / SAMPLE_RATE, held[0] if held else inf)
             yield self.keep(segments)
 
     def keep(self, segments: Sequence[Segment]) -> list[Segment]:
+        """Record segments under the channel's number."""
         kept = [segment if self.channel is None else replace(segment, channel=self.channel) for segment in segments]
         self.segments += kept
         return kept
+
+    def gaps(self) -> list[Gap]:
+        """Spans without text, seconds of the stream; what is missing for one reason in neighbouring chunks is one."""
+        gaps: list[Gap] = []
+        for decoded in self.missing:
+            assert decoded.missing is not None
+            start, end = decoded.chunk.start / SAMPLE_RATE, decoded.chunk.end / SAMPLE_RATE
+            if gaps and gaps[-1].reason == decoded.missing and start - gaps[-1].end <= _SAME_GAP:
+                gaps[-1] = replace(gaps[-1], end=end)
+            else:
+                gaps.append(Gap(start, end, decoded.missing, self.channel))
+        return gaps
 
 
 def transcribe(
@@ -145,7 +173,7 @@ def transcribe(
 
     Raises:
         InputError: the input holds no audio that can be decoded.
-        EngineError: the engine failed at one of its chunks.
+        EngineError: the engine failed at every chunk, or was closed.
         CancelledError: `listener.cancelled` returned true.
     """
     with open_audio(source, options.audio) as stream:
@@ -155,7 +183,7 @@ def transcribe(
 
 
 class _Transcription:
-    """The state of one input on its way through."""
+    """The state of one input while it is transcribed."""
 
     def __init__(
         self,
@@ -173,116 +201,140 @@ class _Transcription:
         self._position = 0
         split = stream.lanes > 1
         self._dedupe = DuplicateChannelFilter(stream.lanes) if split else None
-        self._lanes = [self._new_lane(channel if split else None) for channel in range(stream.lanes)]
+        self._channels = [self._new_channel(channel if split else None) for channel in range(stream.lanes)]
         self._tracker = resources.new_tracker() if resources.new_tracker and not split else None
         self._live = LiveBlocks(stream.blocks()) if source.live and not split and self._tracker is None else None
         #: whether the stream has turned out to be recorded right now
         self._waiting = False
 
-    def _new_lane(self, channel: int | None) -> _Channel:
+    def _new_channel(self, channel: int | None) -> _Channel:
         options, resources = self._options, self._resources
-        finder = None
+        detector = None
         if resources.identify is not None and options.recognition.language is None:
-            finder = LanguageDetector(
+            detector = LanguageDetector(
                 resources.identify, resources.languages, per_chunk=options.identification.per_chunk
             )
-        segmenter = Segmenter(options.vad, resources.backend.window)
-        return _Channel(segmenter, Assembler(language=options.recognition.language), channel, finder)
+        backend = resources.backend
+        return _Channel(
+            Segmenter(options.vad, backend.window_for(options.recognition), max_gap=backend.max_gap),
+            Assembler(language=options.recognition.language),
+            channel,
+            ChunkQueue(backend.submit),
+            detector,
+        )
 
     def read(self) -> None:
         """Read the recording to its end and hand all its speech to the engine."""
         self._listener.opened(self._stream.info.duration)
         for block in self._live or self._stream.blocks():
             if self._listener.cancelled():
-                raise CancelledError(f"{self._name} was dropped.")
+                raise CancelledError(f"{self._name} was cancelled.")
             if block is not None:
                 self._hear(block)
             if self._live is not None:
-                self._keep_up(self._live, self._lanes[0])
-        for lane in self._lanes:
-            self._submit(lane, lane.segmenter.finish(), last=True)
+                self._keep_up(self._live, self._channels[0])
+        for channel in self._channels:
+            self._submit(channel, channel.segmenter.finish(), last=True)
 
     def finish(self) -> Transcript:
-        """Wait for what the engine still owes."""
+        """Wait for the chunks that the engine has not answered yet."""
         self._listener.read()
-        for lane in self._lanes:
-            self._report(lane, lane.settle(wait=True))
-            lane.heard = self._position
-            lane.clear = self._position / SAMPLE_RATE
-            self._report(lane, [lane.keep(lane.assembler.finish())])
+        for channel in self._channels:
+            self._report(channel, channel.take(wait=True))
+            channel.position = self._position
+            channel.clear = self._position / SAMPLE_RATE
+            self._report(channel, [channel.keep(channel.assembler.finish())])
         return self._transcript()
 
     def _hear(self, block: Samples) -> None:
         self._position += len(block)
         lanes = self._dedupe.push(block) if self._dedupe else [block[:, 0]]
-        for lane, samples in zip(self._lanes, lanes, strict=True):
-            self._submit(lane, lane.segmenter.push(samples))
+        for channel, samples in zip(self._channels, lanes, strict=True):
+            self._submit(channel, channel.segmenter.push(samples))
         if self._tracker is not None:
             self._tracker.push(lanes[0])
-        for lane in self._lanes:
-            self._report(lane, lane.settle(wait=False))
-            if not lane.owed:
-                lane.heard = self._position
+        for channel in self._channels:
+            self._report(channel, channel.take(wait=False))
+            if not channel.chunks:
+                channel.position = self._position
 
-    def _keep_up(self, live: LiveBlocks, lane: _Channel) -> None:
+    def _keep_up(self, live: LiveBlocks, channel: _Channel) -> None:
         """Report what a live speaker has said as soon as they pause, or as the stream stops for a while."""
-        stalled = live.idle >= (_STALL if lane.segmenter.quiet else _LONG_STALL)
+        stalled = live.idle >= (_STALL if channel.segmenter.quiet else _LONG_STALL)
         if self._waiting != (stalled or live.live):
             self._waiting = not self._waiting
-            lane.segmenter.set_live(self._waiting)
+            channel.segmenter.set_live(self._waiting)
         if not self._waiting:
             return
         if stalled:
-            self._submit(lane, lane.segmenter.flush())
-        self._report(lane, lane.settle(wait=False))
-        held = lane.assembler.held
-        clear = lane.segmenter.clear / SAMPLE_RATE
-        if held and not lane.owed and (stalled or clear - held[1] >= PAUSE):
-            lane.clear = clear
-            self._report(lane, [lane.keep(lane.assembler.finish())])
+            self._submit(channel, channel.segmenter.flush())
+        self._report(channel, channel.take(wait=False))
+        held = channel.assembler.held
+        clear = channel.segmenter.clear / SAMPLE_RATE
+        if held and not channel.chunks and (stalled or clear - held[1] >= PAUSE):
+            channel.clear = clear
+            self._report(channel, [channel.keep(channel.assembler.finish())])
 
-    def _submit(self, lane: _Channel, chunks: Sequence[Chunk], *, last: bool = False) -> None:
-        request = self._options.recognition
-        if lane.finder is None:
-            ready = [(chunk, request) for chunk in chunks]
-        else:
-            told = lane.finder.push(chunks)
-            told += lane.finder.finish() if last else []
-            ready = [(chunk, replace(request, language=language)) for chunk, language in told]
-        for chunk, asked in ready:
-            future = self._resources.backend.submit(chunk.samples, asked)
-            # The samples are the engine's now; what assembling needs are the positions.
-            lane.owed.append((chunk.without_samples(), lane.segmenter.clear, future))
+    def _submit(self, channel: _Channel, chunks: Sequence[Chunk], *, last: bool = False) -> None:
+        request, clear = self._options.recognition, channel.segmenter.clear
+        if channel.detector is None:
+            for chunk in chunks:
+                channel.chunks.push(chunk, request, clear)
+            return
+        detected = channel.detector.push(chunks)
+        detected += channel.detector.finish() if last else []
+        for chunk, language in detected:
+            channel.chunks.push(chunk, replace(request, language=language), clear)
 
-    def _report(self, lane: _Channel, groups: Iterable[Sequence[Segment]]) -> None:
+    def _report(self, channel: _Channel, groups: Iterable[Sequence[Segment]]) -> None:
         for segments in groups:
-            timed = [self._in_file_time(lane, segment) for segment in segments]
+            timed = [self._in_file_time(segment) for segment in segments]
             for segment in timed:
                 self._listener.recognised(segment)
             if timed and self._live is not None:
-                part = self._complete(timed, [], until=lane.clear)
+                part = self._complete(timed, [], until=channel.clear)
                 self._listener.settled(part, waiting=self._waiting)
-        self._listener.heard(min(lane.heard for lane in self._lanes) / SAMPLE_RATE)
+        self._listener.heard(min(each.position for each in self._channels) / SAMPLE_RATE)
 
-    def _in_file_time(self, lane: _Channel, segment: Segment) -> Segment:
-        late = self._dedupe.starts[lane.channel] if self._dedupe and lane.channel is not None else 0
-        shift = self._stream.offset + late / SAMPLE_RATE
+    def _shift(self, channel: int | None) -> float:
+        """From the time of a channel's samples to the time of the recording, seconds."""
+        late = self._dedupe.starts[channel] if self._dedupe and channel is not None else 0
+        return self._stream.offset + late / SAMPLE_RATE
+
+    def _in_file_time(self, segment: Segment) -> Segment:
+        shift = self._shift(segment.channel)
         words = tuple(replace(word, start=word.start + shift, end=word.end + shift) for word in segment.words)
         return replace(segment, start=segment.start + shift, end=segment.end + shift, words=words)
 
     def _transcript(self) -> Transcript:
         segments, turns = self._speakers()
         segments.sort(key=lambda segment: (segment.start, segment.channel or 0))
-        warnings = [*self._stream.warnings, *(note for lane in self._lanes for note in lane.assembler.warnings)]
-        if not segments:
+        gaps = self._gaps()
+        warnings = [*self._stream.warnings, *(note for each in self._channels for note in each.assembler.warnings)]
+        warnings += [f"gap: {gap.start:.1f} to {gap.end:.1f} s: {_REASONS[gap.reason]}" for gap in gaps]
+        if not segments and not gaps:
             warnings.append(NO_SPEECH)
         transcript = self._complete(segments, turns, until=self._position / SAMPLE_RATE)
-        return replace(transcript, warnings=(*warnings, *transcript.warnings))
+        return replace(transcript, warnings=(*warnings, *transcript.warnings), gaps=tuple(gaps))
+
+    def _gaps(self) -> list[Gap]:
+        """All channels' gaps in file time.
+
+        Raises:
+            EngineError: the engine failed at every chunk.
+        """
+        errors = [decoded.error for channel in self._channels for decoded in channel.missing if decoded.error]
+        if errors and not any(channel.decoded for channel in self._channels):
+            raise errors[0]
+        gaps = [gap for channel in self._channels for gap in channel.gaps()]
+        shifts = [self._shift(gap.channel) for gap in gaps]
+        moved = [replace(gap, start=gap.start + s, end=gap.end + s) for gap, s in zip(gaps, shifts, strict=True)]
+        return sorted(moved, key=lambda gap: (gap.start, gap.channel or 0))
 
     def _complete(self, segments: Sequence[Segment], turns: Sequence[Turn], *, until: float) -> Transcript:
         """Segments in file time as a transcript, text steps applied; `until` is in stream time."""
-        languages = [language for lane in self._lanes for language in lane.languages]
-        timed: set[Timing] = {lane.assembler.timing for lane in self._lanes if lane.segments}
+        languages = [language for each in self._channels for language in each.languages]
+        timed: set[Timing] = {each.assembler.timing for each in self._channels if each.segments}
         transcript = Transcript(
             source=self._name,
             duration=self._stream.offset + until,
@@ -298,15 +350,15 @@ class _Transcription:
         return transcript
 
     def _speakers(self) -> tuple[list[Segment], list[Turn]]:
-        """All lanes' segments in file time, with speakers: a channel's own, or the tracker's turns."""
-        found = [self._in_file_time(lane, segment) for lane in self._lanes for segment in lane.segments]
+        """All segments in file time, with speakers: a channel's own, or the tracker's turns."""
+        found = [self._in_file_time(segment) for each in self._channels for segment in each.segments]
         if self._tracker is not None:
             offset = self._stream.offset
             if not found:
                 return [], []  # noise may sound like a voice to diarization, but says nothing
             turns = [replace(turn, start=turn.start + offset, end=turn.end + offset) for turn in self._tracker.finish()]
             return self._tracker.label(found, turns), turns
-        if self._dedupe is not None and len(self._dedupe.duplicates()) < len(self._lanes) - 1:
+        if self._dedupe is not None and len(self._dedupe.duplicates()) < len(self._channels) - 1:
             found = [_named(segment, f"Speaker {(segment.channel or 0) + 1}") for segment in found]
         return found, []
 

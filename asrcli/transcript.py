@@ -6,6 +6,7 @@ ordered by start; words inside a segment are ordered and lie inside it. The JSON
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -14,6 +15,30 @@ SCHEMA = "asrcli/transcript/1"
 
 #: "model": word times come from the model; "estimated": spread over the speech regions.
 Timing = Literal["model", "estimated"]
+
+
+#: labels of segments; SenseVoice's tags in lower case
+EMOTIONS = ("happy", "sad", "angry", "neutral", "fearful", "disgusted", "surprised")
+EVENTS = (
+    "speech", "bgm", "applause", "laughter", "cry", "sneeze", "breath", "cough", "sing", "speech_noise", "gbg",
+)  # fmt: skip
+
+#: Codes of warnings. A warning's message begins with its code and a colon; every other warning has the code "other".
+WARNING_CODES = ("gap", "truncated", "damaged", "clipped", "no-speech", "loop")
+NO_SPEECH = "no speech"
+_CODED = re.compile(rf"(?:perhaps )?({'|'.join(WARNING_CODES)}):")
+
+#: Why a gap has no text: the engine reached a limit of its own; no words, or too few, for the speech that was
+#: detected; the engine failed.
+GapReason = Literal["limit", "no words", "few words", "engine error"]
+
+
+def warning_code(message: str) -> str:
+    """The code of a warning: one of `WARNING_CODES`, or "other"."""
+    if message == NO_SPEECH:
+        return "no-speech"
+    match = _CODED.match(message)
+    return match[1] if match else "other"
 
 
 def _ms(seconds: float) -> float:
@@ -90,9 +115,9 @@ class Segment:
     #: ISO 639-1 (639-3 where there is none: "yue")
     language: str | None = None
     confidence: float | None = None
-    #: SenseVoice's tags in lower case: happy, sad, angry, neutral, fearful, disgusted, surprised
+    #: one of `EMOTIONS`
     emotion: str | None = None
-    #: SenseVoice's tags in lower case: speech, bgm, applause, laughter, cry, sneeze, breath, cough
+    #: one of `EVENTS`
     event: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -114,6 +139,21 @@ class Segment:
             words=tuple(Word.from_dict(word) for word in data.get("words", ())),
             **{name: data[name] for name in _SEGMENT_LABELS if name in data},
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A span with speech that has no text, or not all of it."""
+
+    start: float
+    end: float
+    reason: GapReason
+    #: zero-based channel of the recording under `--channels split`
+    channel: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        out = {"start": _ms(self.start), "end": _ms(self.end), "reason": self.reason}
+        return out if self.channel is None else {**out, "channel": self.channel}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +180,8 @@ class Transcript:
     backend: str = ""
     timing: Timing = "estimated"
     warnings: tuple[str, ...] = ()
+    #: spans with speech that could not be recognised, in order
+    gaps: tuple[Gap, ...] = ()
     #: speaker turns, kept beside the segments because overlapped speech has two of them at a time
     turns: tuple[Turn, ...] = ()
     #: what post-processing changed or noted, by step (phonetic hotword replacements, ...)
@@ -162,6 +204,8 @@ class Transcript:
             "text": self.text,
             "timing": self.timing,
             "warnings": list(self.warnings),
+            "warning_codes": [warning_code(message) for message in self.warnings],
+            "gaps": [gap.to_dict() for gap in self.gaps],
             "segments": [segment.to_dict() for segment in self.segments],
         }
         if self.turns:
@@ -188,6 +232,7 @@ class Transcript:
             backend=data["backend"],
             timing=data["timing"],
             warnings=tuple(data["warnings"]),
+            gaps=tuple(Gap(**gap) for gap in data.get("gaps", ())),
             turns=tuple(Turn(**turn) for turn in data.get("turns", ())),
             notes=data.get("notes", {}),
         )

@@ -69,7 +69,7 @@ class Assembler:
         spellings, loops = trim_loops(split_words(text), spoken / SAMPLE_RATE)
         for phrase in loops:
             at = chunk.start / SAMPLE_RATE
-            self.warnings.append(f'at {at:.1f} s the model repeated itself; kept once: "{_shorten(phrase)}"')
+            self.warnings.append(f'loop: at {at:.1f} s the model repeated itself; kept once: "{_shorten(phrase)}"')
         words = time_words(chunk, hypothesis, spellings)
         if not words:
             return []

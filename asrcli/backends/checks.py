@@ -33,6 +33,18 @@ class Checks:
             OptionNotSupportedError: it cannot.
         """
 
+    def check_prompt(self, spec: ModelSpec, request: RecognitionOptions) -> None:
+        """Check that hotwords and a prompt leave room for audio.
+
+        Raises:
+            OptionNotSupportedError: they do not.
+        """
+
+    def longest_chunk(self, spec: ModelSpec, request: RecognitionOptions) -> float:
+        """The longest chunk that the engine reads with a request's hotwords and prompt, seconds."""
+        del request
+        return model_type(spec).limit
+
     def engine_languages(self, spec: ModelSpec, row: ModelType) -> tuple[str, ...]:
         """Codes that the engine accepts; empty: any."""
         del spec
@@ -87,6 +99,8 @@ def check_request(spec: ModelSpec, request: RecognitionOptions) -> None:
         )
     if request.hotwords:
         _checks(spec).check_hotwords(spec, request.hotwords)
+    if request.hotwords or request.prompt:
+        _checks(spec).check_prompt(spec, request)
 
 
 def check_language(spec: ModelSpec, language: str | None) -> None:
@@ -116,9 +130,9 @@ def languages_of(spec: ModelSpec) -> tuple[str, ...]:
     return spec.languages or engine
 
 
-def window_of(spec: ModelSpec) -> float:
-    """The longest chunk to give the model, seconds: its entry's window, as far as the engine reads so much."""
-    return min(spec.window, model_type(spec).limit)
+def window_of(spec: ModelSpec, request: RecognitionOptions | None = None) -> float:
+    """The longest chunk to give the model for a request, seconds: its entry's window within the engine's limits."""
+    return min(spec.window, _checks(spec).longest_chunk(spec, request or RecognitionOptions()))
 
 
 def _checks(spec: ModelSpec) -> Checks:

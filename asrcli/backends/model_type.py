@@ -34,7 +34,7 @@ class ModelType:
     punctuated: bool = False
     #: the text begins with tags of language, emotion and event
     tagged: bool = False
-    #: one call of the engine takes several chunks
-    batches: bool = False
     #: longest chunk that the engine reads, seconds; it drops the rest without an error
     limit: float = math.inf
+    #: pauses longer than this end a chunk where the user sets no other maximum, seconds
+    max_gap: float = 3.0

@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from asrcli.audio.types import Samples
-from asrcli.backends.checks import window_of
+from asrcli.backends.checks import model_type, window_of
 from asrcli.backends.process.engine_client import EngineClient
 from asrcli.backends.types import Hypothesis, ModelSpec
 from asrcli.options import RecognitionOptions
@@ -34,7 +34,17 @@ class ChunkRecognizer:
 
     @property
     def window(self) -> float:
+        """Longest chunk without hotwords and prompt, seconds."""
         return window_of(self.spec)
+
+    def window_for(self, request: RecognitionOptions) -> float:
+        """Longest chunk for a request, seconds."""
+        return window_of(self.spec, request)
+
+    @property
+    def max_gap(self) -> float:
+        """Longest pause inside a chunk where the user sets none, seconds."""
+        return model_type(self.spec).max_gap
 
     def submit(self, samples: Samples, request: RecognitionOptions) -> Future[Hypothesis]:
         """Hand over one chunk, (samples,) at 16 kHz; waits while the engine has enough to do.

@@ -13,11 +13,12 @@ from typing import Any, Literal, Protocol
 
 from asrcli.audio.types import Samples
 from asrcli.options import RecognitionOptions
+from asrcli.transcript import EMOTIONS, EVENTS
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A model resolved to files: everything a backend needs to load it, and what the pipeline must know of it."""
+    """A model resolved to files: what a backend needs to load it, and what the pipeline needs for chunking."""
 
     #: registry name, or the folder's name
     name: str
@@ -27,15 +28,15 @@ class ModelSpec:
     files: Mapping[str, Path]
     #: keyword arguments of the factory (`use_itn`, `decoding_method`, ...)
     options: Mapping[str, Any] = field(default_factory=dict)
-    #: ISO codes the model can do; empty: unknown, anything goes
+    #: ISO codes of its languages; empty: unknown, any is accepted
     languages: tuple[str, ...] = ()
-    #: longest chunk the model takes well, seconds
+    #: longest chunk, seconds
     window: float = 30.0
     #: sha256 over the files' digests, for the journal
     digest: str = ""
     #: value of `--backend` that the user gave; None: none
     backend: str | None = None
-    #: what a server wants to see before it works for us; never shown, written or hashed
+    #: API key of a server; never shown, written or hashed
     secret: str = field(default="", repr=False, compare=False)
 
 
@@ -53,13 +54,22 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """What a backend says of one chunk."""
+    """What a backend recognised in one chunk."""
 
     text: str
     tokens: tuple[Token, ...] = ()
     language: str | None = None
     emotion: str | None = None
     event: str | None = None
+    #: the engine stopped at a limit of its own (tokens, positions of its cache) and may have left out the rest
+    limit: bool = False
+
+    def __post_init__(self) -> None:
+        # Labels beyond those of the JSON Schema (a server may send any) are dropped.
+        for name, known in (("emotion", EMOTIONS), ("event", EVENTS)):
+            value = getattr(self, name)
+            if value is not None and value not in known:
+                object.__setattr__(self, name, None)
 
     @property
     def timed(self) -> bool:
@@ -69,7 +79,7 @@ class Hypothesis:
 
 @dataclass(frozen=True, slots=True)
 class DecodeJob:
-    """One call of a service: samples (or none) and what is asked of them."""
+    """One call of a service: samples (or none) and a request."""
 
     samples: Samples
     request: Any = None

@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
-from asrcli.vad.types import Region
+from asrcli.vad.types import LEVEL_HOP, Chunk, Region
 
 #: a pause longer than this is as good as any, seconds
 _PLAIN_PAUSE = 1.0
@@ -28,6 +28,9 @@ _MEAN = 160 * SAMPLE_RATE // 1000
 _STEP = 20 * SAMPLE_RATE // 1000
 #: and no piece of a region shorter than this is cut off for that
 _LEAST_PIECE = SAMPLE_RATE
+#: a chunk is divided into parts of at least this length, and this part of it
+_SHORTEST_PART = SAMPLE_RATE * 6 // 10
+_LEAST_PART = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,35 @@ def _cut_inside(regions: Sequence[Region], limit: int, least: int, read: Callabl
         return Cut(index)
     low = max(region.start, least, high - _SEARCH, start + piece)
     return Cut(index + 1, quietest(read(low, high)) + low)
+
+
+def divide(chunk: Chunk) -> list[Chunk]:
+    """Two parts of a chunk: at its best pause, else at the quietest point of its middle; [] where it is too short."""
+    start, end = chunk.start, chunk.end
+    least = max(_SHORTEST_PART, round(_LEAST_PART * (end - start)))
+    best, best_score = None, -np.inf
+    for left, right in pairwise(chunk.regions):
+        shorter = min(left.end - start, end - right.start)
+        score = min((right.start - left.end) / SAMPLE_RATE, _PLAIN_PAUSE) + shorter / (end - start)
+        if shorter >= least and score > best_score:
+            best, best_score = (left.end, right.start), score
+    if best is None:
+        low, high = start + max(least, (end - start) // 4), end - max(least, (end - start) // 4)
+        if high - low < _MEAN:
+            return []
+        at = low + quietest(chunk.samples[low - start : high - start])
+        best = (at, at)
+    return [_part(chunk, start, best[0]), _part(chunk, best[1], end)]
+
+
+def _part(chunk: Chunk, start: int, end: int) -> Chunk:
+    """The span [start, end) of a chunk, stream positions."""
+    first, last = start - chunk.start, end - chunk.start
+    regions = [Region(max(region.start, start), min(region.end, end)) for region in chunk.regions]
+    samples = chunk.samples[first:last]
+    levels = Chunk.measure(samples)
+    speech = chunk.speech[first // LEVEL_HOP :][: len(levels)]
+    return Chunk(start, samples, tuple(region for region in regions if region.start < region.end), levels, speech)
 
 
 def quietest(samples: Samples) -> int:

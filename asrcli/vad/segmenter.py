@@ -34,12 +34,15 @@ class Segmenter:
     Without VAD (`options.enabled` false) the whole stream counts as one region.
     """
 
-    def __init__(self, options: VadOptions, window: float, *, detector: SpeechDetector | None = None) -> None:
+    def __init__(
+        self, options: VadOptions, window: float, *, max_gap: float = 3.0, detector: SpeechDetector | None = None
+    ) -> None:
         """Prepare for one stream at 16 kHz.
 
         Args:
             options: thresholds, durations, padding.
             window: longest chunk the model takes, seconds.
+            max_gap: longest pause inside a chunk where the options set none, seconds.
             detector: where speech probabilities come from; None: what `options` name.
 
         Raises:
@@ -52,7 +55,7 @@ class Segmenter:
             options = replace(options, min_speech=0.0, pad_before=0.0, pad_after=0.0)
         self._detector = detector or new_detector(options)
         self._longest = max(min(options.max_chunk or window, window), _LEAST_LIMIT)
-        self._gap = options.max_gap
+        self._gap = max_gap if options.max_gap is None else options.max_gap
         self.set_live(False)
         # Padding is a margin, not content: a chunk must have room for speech.
         self._before, self._after = (
@@ -220,7 +223,7 @@ def _check(options: VadOptions) -> None:
             f"({options.threshold})."
         )
     for name in ("min_speech", "min_silence", "pad_before", "pad_after", "max_gap"):
-        if getattr(options, name) < 0:
+        if (getattr(options, name) or 0) < 0:
             raise UsageError(f"{name.replace('_', '-')} cannot be negative.")
     if options.max_chunk is not None and options.max_chunk < _LEAST_LIMIT:
         raise UsageError(

@@ -38,11 +38,11 @@ def fail_beyond(path, frames):
 
 # SenseVoice's implementation swallows the failure and leaves all streams without an answer; CTC's throws.
 @pytest.mark.parametrize(("kind", "frames"), [("zipformer_ctc", 150), ("sense_voice", 25)])
-def test_one_bad_chunk_of_a_batch(tmp_path, kind, frames):
+def test_one_bad_chunk_fails_alone(tmp_path, kind, frames):
     spec = tone_spec(kind, build(kind, tmp_path / kind))
     fail_beyond(spec.files["model"], frames)
     recognizer = load(spec, 1)
-    # Chunks of 1.2 s are sound; one of 1.6 s, near enough to share their batch, is not.
+    # Chunks of 1.2 s are sound; one of 1.6 s is not.
     recordings = [tone_audio([tone, 2]) for tone in (0, 5, 3)]
     recordings[1] = np.concatenate([recordings[1], recordings[1][:6400]])
     results = recognizer.run([DecodeJob(recording, RecognitionOptions()) for recording in recordings])
@@ -71,5 +71,5 @@ def test_a_token_that_the_vocabulary_lacks(tmp_path):
     path.write_text("".join(lines[:place] + lines[place + 1 :]), "utf-8")
     unknown, known = load(spec, 1).run([DecodeJob(tone_audio([tone]), RecognitionOptions()) for tone in (6, 3)])
     assert isinstance(unknown, ModelError)
-    assert "said a token that its tokens.txt lacks" in unknown.message
+    assert "emitted a token that its tokens.txt lacks" in unknown.message
     assert known.text == "w3"

@@ -93,11 +93,6 @@ def test_a_batch_says_what_one_by_one_says(spec, kind):
         assert [token.start for token in one.tokens] == pytest.approx([token.start for token in other.tokens], abs=1e-3)
 
 
-@pytest.mark.parametrize("kind", OFFLINE)
-def test_batch_size_follows_the_engine(spec, kind):
-    assert (load(spec(kind), 1).batch_size > 1) == (kind not in {"wenet_ctc", "omnilingual_asr_ctc", "telespeech_ctc"})
-
-
 def test_durations_and_scores_where_the_model_gives_them(spec):
     [heard] = ask(load(spec("nemo_transducer"), 1), tone_audio([3, 5]))
     for token in heard.tokens:

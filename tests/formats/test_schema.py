@@ -10,7 +10,7 @@ import pytest
 
 from asrcli.formats import FORMATS, schema_text, transcript_schema
 from asrcli.options import CueOptions
-from asrcli.transcript import SCHEMA, Segment, Timing, Transcript, Turn, Word
+from asrcli.transcript import SCHEMA, Gap, Segment, Timing, Transcript, Turn, Word
 
 WORD = Word("Hello.", 0.5, 1.25, confidence=0.875, speaker="Speaker 1", space_before=False)
 SEGMENT = Segment(
@@ -35,6 +35,7 @@ FULL = Transcript(
     backend="sherpa-onnx",
     timing="model",
     warnings=("cut short",),
+    gaps=(Gap(1.5, 2.0, "no words", channel=1),),
     turns=(Turn(0.5, 1.25, "Speaker 1"),),
     notes={"hotwords": [{"was": "yellow", "is": "Hello"}]},
 )
@@ -55,7 +56,7 @@ def test_the_schema_is_a_schema_and_names_its_version():
 @pytest.mark.parametrize(
     ("kind", "described"),
     [
-        (Transcript, {*transcript_schema()["properties"]} - {"schema", "text"}),
+        (Transcript, {*transcript_schema()["properties"]} - {"schema", "text", "warning_codes"}),
         (Segment, {*DEFINITIONS["segment_fields"]["properties"]}),
         (Word, {*DEFINITIONS["word"]["properties"]}),
         (Turn, {*DEFINITIONS["turn"]["properties"]}),

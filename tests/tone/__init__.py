@@ -51,17 +51,28 @@ def tone_spec(kind: str, folder: Path, **fields: Any) -> ModelSpec:
     return ModelSpec(**{"name": f"tone-{kind}", "type": kind, "files": files, **fields})
 
 
-def tone_audio(sequence: Sequence[int | None], *, level: float = 0.3, seed: int = 0) -> np.ndarray:
-    """Tones by number and pauses (None), float32 of shape (samples,) at 16 kHz, over faint noise."""
+#: Eight Thai words of six letters each: in Whisper's model of tones 9 tokens each, 18 a second.
+DENSE_WORDS = tuple(
+    "".join(chr(0x0E01 + 6 * word + letter) for letter in range(6)) for word in (0, 1, 2, 3, 4, 5, 6, 10)
+)
+
+
+def tone_audio(
+    sequence: Sequence[int | None], *, level: float = 0.3, seed: int = 0, tone: float = TONE, gap: float = GAP
+) -> np.ndarray:
+    """Tones by number and pauses (None), float32 of shape (samples,) at 16 kHz, over faint noise.
+
+    A tone of `tone` seconds has `gap` seconds of silence behind it.
+    """
     parts = [np.zeros(round(GAP * RATE))]
-    for tone in sequence:
-        if tone is None:
+    for number in sequence:
+        if number is None:
             parts.append(np.zeros(round(PAUSE * RATE)))
             continue
-        time = np.arange(round(TONE * RATE)) / RATE
+        time = np.arange(round(tone * RATE)) / RATE
         # Edges of 10 ms keep clicks, which sound at all frequencies, out of the language.
         edge = np.minimum(1, np.minimum(time, time[::-1]) / 0.01)
-        parts += [level * edge * np.sin(2 * np.pi * TONES[tone] * time), np.zeros(round(GAP * RATE))]
+        parts += [level * edge * np.sin(2 * np.pi * TONES[number] * time), np.zeros(round(gap * RATE))]
     audio = np.concatenate(parts)
     return (audio + np.random.default_rng(seed).normal(0, level / 300, len(audio))).astype(np.float32)
 

@@ -16,11 +16,13 @@ from tests.tone.onsets import onsets
 _LANGUAGES = ("en", "cy", "zh")
 #: number of a word that tells a language
 _TELLING = {0: "en", 7: "zh"}
-_CONTEXT = 64
+_CONTEXT = 448
+#: marks of time, 20 ms apart, from 0 to 30 s
+_TIMES = 1501
 
 
 class _Vocabulary:
-    """Text first, then what controls the decoder; times would follow after the last of those."""
+    """Text first, then what controls the decoder, then marks of time."""
 
     def __init__(self, words: Sequence[str]) -> None:
         self.texts = [piece for word in words for piece in _pieces(word)]
@@ -29,11 +31,11 @@ class _Vocabulary:
         self.languages = {code: following + 2 + place for place, code in enumerate(_LANGUAGES)}
         following += 2 + len(_LANGUAGES)
         self.translate, self.transcribe, self.no_speech, self.no_timestamps = range(following, following + 4)
-        self.size = following + 4
+        self.size = following + 4 + _TIMES
 
 
 def whisper(folder: Path, words: Sequence[str]) -> None:
-    """Words are tokens, but the Chinese one is two that are no characters by themselves (bytes, as Whisper's are).
+    """Latin words are tokens; other words are spelled in tokens of two bytes, which are no characters by themselves.
 
     Its "cross attention" looks at each word's tone, from which the engine finds token times where asked to.
     """
@@ -85,7 +87,7 @@ def whisper(folder: Path, words: Sequence[str]) -> None:
 
 def _pieces(word: str) -> list[bytes]:
     spelled = word.encode()
-    return [b" " + spelled] if word.isascii() else [spelled[:2], spelled[2:]]
+    return [b" " + spelled] if word.isascii() else [spelled[at : at + 2] for at in range(0, len(spelled), 2)]
 
 
 def _numbers(words: Sequence[str]) -> list[list[int]]:
@@ -98,14 +100,18 @@ def _numbers(words: Sequence[str]) -> list[list[int]]:
 
 
 def _save_decoder(folder: Path, vocabulary: _Vocabulary, telling: Mapping[int, str]) -> None:
-    """Says the token whose turn it is: the prompt of four counts for none, every token since for one.
+    """Emits the token that is next: its cache counts the tokens of text so far, without the prompt and marks of time.
 
     `telling` maps tokens to languages: they are the likeliest where such a token comes first.
     """
     size = vocabulary.size
     g = Graph()
-    heard = g.op("Add", "offset", g.size("tokens", 1))
-    turn = g.op("Max", g.op("Sub", heard, g.ints(4)), g.ints(0))
+    text = g.op("Cast", g.op("Less", "tokens", g.const(vocabulary.eot, "int64")), to=FLOAT)
+    counted = g.op(
+        "Add", "in_n_layer_self_k_cache", g.op("ReduceSum", text, keepdims=0), out="out_n_layer_self_k_cache"
+    )
+    g.op("Identity", "in_n_layer_self_v_cache", out="out_n_layer_self_v_cache")
+    turn = g.op("Cast", g.op("Reshape", g.op("ReduceMax", counted, keepdims=0), g.ints(1)), to=INT64)
     last = g.op("Sub", g.size("n_layer_cross_k", 2), g.ints(1))
     place = g.op("Min", turn, last)
     sentence = g.op("Squeeze", "n_layer_cross_k", g.ints(0, 1))
@@ -113,13 +119,13 @@ def _save_decoder(folder: Path, vocabulary: _Vocabulary, telling: Mapping[int, s
     scores = np.eye(size, dtype=np.float32) * 10
     for token, code in telling.items():
         scores[token, vocabulary.languages[code]] = 2
-    row = g.op("MatMul", g.op("Gather", sentence, place, axis=0), g.const(scores))
+    row = g.keep(g.op("MatMul", g.op("Gather", sentence, place, axis=0), g.const(scores)), "offset")
     language = np.zeros(size, np.float32)
     language[vocabulary.languages[_LANGUAGES[1]]] = 1
+    # All marks of time together are less likely than any text.
+    language[-_TIMES:] = -20
     every = g.op("Concat", g.ints(1), g.size("tokens", 1), g.ints(size), axis=0)
     g.op("Expand", g.op("Unsqueeze", g.op("Add", row, g.const(language)), g.ints(0)), every, out="logits")
-    for name in ("k", "v"):
-        g.op("Identity", f"in_n_layer_self_{name}_cache", out=f"out_n_layer_self_{name}_cache")
     looks = g.op("Squeeze", "n_layer_cross_v", g.ints(0, 1))
     look = g.op("Unsqueeze", g.op("Gather", looks, place, axis=0), g.ints(0, 1))
     frames = g.op("Concat", g.ints(1, 1), g.size("tokens", 1), g.size("n_layer_cross_v", 3), axis=0)

@@ -29,8 +29,6 @@ from asrcli.distribution import pip_install
 from asrcli.errors import AsrcliError, EngineError, MachineError, MissingExtraError, ModelError
 from asrcli.options import RecognitionOptions
 
-#: chunks in one call, on the CPU and on anything else
-_BATCH_CPU, _BATCH_GPU = 4, 16
 #: shorter chunks are padded with silence: the encoders need a few frames
 _SHORTEST = SAMPLE_RATE // 2
 #: a model of which less than this was in the file of weights is not the model that the file belongs to
@@ -127,7 +125,8 @@ class FunasrRecognizer:
     def _batch_size(self) -> int:
         if not self._type.batches:
             return 1
-        return int(self._spec.options.get("batch_size", _BATCH_CPU if self._device == "cpu" else _BATCH_GPU))
+        # In a batch chunks are padded to the longest, and sums round differently: only where the entry asks for it.
+        return int(self._spec.options.get("batch_size", 1))
 
     # -- decoding ----------------------------------------------------------------------------------------------------
 

@@ -19,7 +19,15 @@ from typing import Any, Self
 from asrcli.audio.types import Samples
 from asrcli.backends.process.engine_process import BUFFER_SIZE, EngineProcess, PrestartedEngine, prestart
 from asrcli.backends.process.shared_audio_buffer import SharedAudioBuffer
-from asrcli.errors import AsrcliError, EngineCrashError, EngineError, MachineError, ModelError, machine_error
+from asrcli.errors import (
+    AsrcliError,
+    EngineClosedError,
+    EngineCrashError,
+    EngineError,
+    MachineError,
+    ModelError,
+    machine_error,
+)
 
 #: a model that has crashed the engine so often, without a single result, is not retried
 _MAX_CRASHES = 3
@@ -105,7 +113,7 @@ class EngineClient:
         """
         with self._changed:
             if self._closed:
-                raise EngineError("the engine was closed")
+                raise EngineClosedError("the engine was closed")
             if self._failure is not None:
                 self._start_again()
             self._services[name] = (kind, spec)
@@ -177,7 +185,7 @@ class EngineClient:
         self._reader.join(timeout=5)
         os.close(self._buffer_fd)
         for future in abandoned:
-            _fail(future, EngineError("the engine was closed"))
+            _fail(future, EngineClosedError("the engine was closed"))
 
     def __enter__(self) -> Self:
         return self
@@ -193,7 +201,7 @@ class EngineClient:
         length = len(samples)
         while True:
             if self._closed:
-                raise EngineError("the engine was closed")
+                raise EngineClosedError("the engine was closed")
             if self._failure is not None:
                 raise self._failure
             if name not in self._services:

@@ -22,7 +22,7 @@ from asrcli.backends.process.batches import JobQueue, PendingJob
 from asrcli.backends.process.shared_audio_buffer import SharedAudioBuffer
 from asrcli.backends.registry import loader_of
 from asrcli.backends.types import DecodeJob, Service
-from asrcli.errors import AsrcliError, EngineError
+from asrcli.errors import AsrcliError, EngineClosedError, EngineError
 
 
 class EngineWorker:
@@ -57,7 +57,7 @@ class EngineWorker:
         elif kind == "unload":
             self._queue.close(rest[0])
         elif kind == "cancel" and self._queue.drop(rest[0]):
-            self._send("done", rest[0], None, EngineError("cancelled"))
+            self._send("done", rest[0], None, EngineClosedError("cancelled"))
 
     def _load(self, name: str, kind: str, spec: Any) -> None:
         try:

@@ -19,7 +19,7 @@ import httpx
 from asrcli import __version__
 from asrcli.backends.remote.replies import UnreadableReplyError, complaint, error_field, read_reply
 from asrcli.backends.types import Hypothesis
-from asrcli.errors import EngineError, LanguageNotSupportedError, RemoteUnavailableError, UsageError
+from asrcli.errors import EngineClosedError, EngineError, LanguageNotSupportedError, RemoteUnavailableError, UsageError
 
 _RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 #: statuses that speak of the server, not of one chunk
@@ -191,11 +191,11 @@ class RemoteClient:
                 raise problem
             backoff = self._patience.backoff * 2 ** (fruitless - 1) * random.uniform(0.75, 1.25)  # noqa: S311
             if self._closed.wait(min(self._patience.max_wait, backoff if wait is None else wait)):
-                raise EngineError("the connection to the server was closed")
+                raise EngineClosedError("the connection to the server was closed")
 
     def _send(self, url: str, data: dict[str, Any], files: dict[str, Any]) -> tuple[httpx.Response, bytes]:
         if self._closed.is_set():
-            raise EngineError("the connection to the server was closed")
+            raise EngineClosedError("the connection to the server was closed")
         try:
             with self._http.stream("POST", url, data=data, files=files) as response:
                 body = b""
@@ -205,7 +205,7 @@ class RemoteClient:
                         raise EngineError(f"{self._url} answers without an end.")
                 return response, body
         except RuntimeError as error:  # what httpx says of a client that was closed meanwhile
-            raise EngineError("the connection to the server was closed") from error
+            raise EngineClosedError("the connection to the server was closed") from error
 
     def _wait_for_quiet(self) -> None:
         with self._lock:

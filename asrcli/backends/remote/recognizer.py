@@ -18,9 +18,10 @@ from typing import Any, Self
 import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
+from asrcli.backends.checks import model_type
 from asrcli.backends.remote.check import DEFAULT_MODEL, secret_of
 from asrcli.backends.types import Hypothesis, ModelSpec
-from asrcli.errors import AsrcliError, EngineError, RemoteUnavailableError
+from asrcli.errors import AsrcliError, EngineClosedError, EngineError, RemoteUnavailableError
 from asrcli.options import Hotword, RecognitionOptions
 
 #: requests at once where nobody says how many: a server has other clients
@@ -78,6 +79,15 @@ class RemoteRecognizer:
     def window(self) -> float:
         return self.spec.window
 
+    def window_for(self, request: RecognitionOptions) -> float:  # noqa: ARG002 - the server's limits are unknown
+        """Longest chunk for a request, seconds."""
+        return self.spec.window
+
+    @property
+    def max_gap(self) -> float:
+        """Longest pause inside a chunk where the user sets none, seconds."""
+        return model_type(self.spec).max_gap
+
     def submit(self, samples: Samples, request: RecognitionOptions) -> Future[Hypothesis]:
         """Hand over one chunk, (samples,) at 16 kHz; waits while enough is under way.
 
@@ -89,13 +99,13 @@ class RemoteRecognizer:
             with contextlib.suppress(queue.Full):
                 self._waiting.put(task, timeout=_LOOK)
                 return task.future
-        raise EngineError("the connection to the server was closed")
+        raise EngineClosedError("the connection to the server was closed")
 
     def close(self) -> None:
         """End the connections; unanswered futures fail with `EngineError`."""
         self._closed.set()
         self._client.close()
-        self._abandon(EngineError("the connection to the server was closed"))
+        self._abandon(EngineClosedError("the connection to the server was closed"))
 
     def __enter__(self) -> Self:
         return self

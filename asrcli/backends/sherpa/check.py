@@ -20,10 +20,11 @@ from asrcli.backends.sherpa.model_types import (
     TOKENIZER_FILES,
     SherpaType,
 )
+from asrcli.backends.sherpa.prompt import prompt_tokens
 from asrcli.backends.sherpa.token_table import read_tokens
 from asrcli.backends.types import ModelSpec
 from asrcli.errors import ModelError, ModelNotInstalledError, OptionNotSupportedError
-from asrcli.options import Hotword
+from asrcli.options import Hotword, RecognitionOptions
 from asrcli.storage.onnx_file import output_size, read_metadata
 
 #: how Canary's vocabulary writes a language; its other marks are longer
@@ -34,6 +35,9 @@ _COUNTED = {"nemo_transducer": 1, "canary": 0}
 
 #: part of a model's classes that must have a token; some exports have a few classes that are never said
 _SPOKEN = 0.9
+
+#: the shortest window that hotwords and a prompt may leave of a model's context, seconds
+_SHORTEST_WINDOW = 2.0
 
 
 class SherpaChecks(Checks):
@@ -51,6 +55,25 @@ class SherpaChecks(Checks):
     def check_hotwords(self, spec: ModelSpec, hotwords: Sequence[Hotword]) -> None:
         if sherpa_type(spec).hotwords == "beam":
             check_beam(hotwords, spec.options, read_tokens(spec.files["tokens"]))
+
+    def check_prompt(self, spec: ModelSpec, request: RecognitionOptions) -> None:
+        context = sherpa_type(spec).context
+        if context is None:
+            return
+        size, prompt = context_size(spec), prompt_tokens(spec, request)
+        if context.window(size, prompt) < _SHORTEST_WINDOW:
+            raise OptionNotSupportedError(
+                f"{spec.name}: hotwords and prompt take about {prompt} tokens and leave no room for audio in a context "
+                f"of {size}.",
+                "Give fewer hotwords or a shorter prompt.",
+            )
+
+    def longest_chunk(self, spec: ModelSpec, request: RecognitionOptions) -> float:
+        row = sherpa_type(spec)
+        if row.context is None:
+            return row.limit
+        window = row.context.window(context_size(spec), prompt_tokens(spec, request))
+        return min(row.limit, max(window, _SHORTEST_WINDOW))
 
     def engine_languages(self, spec: ModelSpec, row: ModelType) -> tuple[str, ...]:
         """The codes that the engine would accept without ending its process or falling back on another."""
@@ -75,6 +98,17 @@ def sherpa_type(spec: ModelSpec) -> SherpaType:
     if not isinstance(row, SherpaType):
         raise ModelError(f"{spec.name}: sherpa-onnx does not run models of type {spec.type}.", "Correct `type:`.")
     return row
+
+
+def context_size(spec: ModelSpec) -> int:
+    """Positions of the cache of a model with a language model inside."""
+    context = sherpa_type(spec).context
+    if context is None:
+        return 0
+    decoder = spec.files.get("llm") or spec.files.get("decoder")
+    found = [read_metadata(decoder).get("max_total_len", "") if decoder else "", spec.options.get("max_total_len", "")]
+    sizes = [int(size) for size in found if str(size).isdigit() and int(size) > 0]
+    return min(sizes, default=context.size)
 
 
 def _check_names(spec: ModelSpec, row: SherpaType) -> None:

@@ -1,13 +1,17 @@
 """Offline recognition with sherpa-onnx, for every model type in `model_types.TYPES`. Runs in the engine process.
 
-Several threads decode on one recogniser (measured: threads inside the engine buy nothing). Where the language is a
-parameter of the factory, a few recognisers are kept, the least recently used is dropped.
+Several threads decode on one recogniser (measured: threads inside the engine are of no use). Where the language is a
+parameter of the factory, a few recognisers are kept and the least recently used is dropped.
 
-The engine writes to stderr (and some of its parts to stdout): the process it lives in must keep both away from results.
+Chunks are decoded one by one. In a batch the engine pads all chunks to the longest, and models with int8 weights
+quantise activations over the whole batch: the words of a chunk would depend on which others it is decoded with.
+
+The engine writes to stderr (and some of its parts to stdout): its process must keep both away from results.
 """
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,15 +20,16 @@ from typing import Any
 import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
-from asrcli.backends.checks import check_model, check_request
+from asrcli.backends.checks import check_model, check_request, languages_of
 from asrcli.backends.process import engine_log
-from asrcli.backends.process.batches import group_by_request, split_batches
+from asrcli.backends.process.shared_lock import SharedLock
 from asrcli.backends.registry import is_streaming
-from asrcli.backends.sherpa.check import sherpa_type
+from asrcli.backends.sherpa.check import context_size, sherpa_type
 from asrcli.backends.sherpa.hotwords import beam_phrases, prompt_phrases
 from asrcli.backends.sherpa.lru_cache import LruCache
 from asrcli.backends.sherpa.model_types import RULES, SherpaType
-from asrcli.backends.sherpa.results import ResultReader
+from asrcli.backends.sherpa.prompt import prompt_tokens
+from asrcli.backends.sherpa.results import ResultReader, token_count
 from asrcli.backends.sherpa.token_table import read_tokens
 from asrcli.backends.types import DecodeJob, Hypothesis, ModelSpec, Recognizer
 from asrcli.errors import AsrcliError, EngineError, ModelError
@@ -33,12 +38,11 @@ from asrcli.storage.onnx_file import read_metadata
 
 #: recognisers kept for languages, beam search and ITN by rules
 _KEPT = 3
-#: Jobs decoded at once where the engine really batches. That pays for short chunks; long ones fill a core by
-#: themselves, and what one thread has taken another cannot have.
-_BATCH_SIZE = 4
 #: shorter chunks are padded with silence: convolutions need a few frames (sherpa-onnx issue 3685)
 _SHORTEST = SAMPLE_RATE // 2
-#: what exceptions of C++ come as
+#: a chunk that reached the limit of tokens a second is padded to this many times its length, and at least this length
+_STRETCH, _LEAST_STRETCHED = 3, 30 * SAMPLE_RATE
+#: exceptions of C++ as the binding raises them
 ENGINE_ERRORS = (RuntimeError, ValueError, IndexError, MemoryError)
 
 
@@ -75,41 +79,46 @@ class SherpaRecognizer:
     """A model, and the recognisers made of it."""
 
     backend = "sherpa_onnx"
+    batch_size = 1
 
     def __init__(self, spec: ModelSpec) -> None:
         self._spec = spec
         self._type = sherpa_type(spec)
-        self.batch_size = _BATCH_SIZE if self._type.batches else 1
         self._tokens = read_tokens(spec.files["tokens"]) if "tokens" in spec.files else None
         self._reader = ResultReader(
             tagged=self._type.tagged,
             joins_with_at=spec.type == "paraformer",
             byte_bpe=self._tokens is not None and self._tokens.byte_bpe,
             timed=self._type.timed,
+            notes=self._type.notes,
         )
-        self._only_language = spec.languages[0] if len(spec.languages) == 1 else None
-        #: SenseVoice answers with its tags whatever it hears; no answer at all means that the engine failed
+        languages = languages_of(spec)
+        self._only_language = languages[0] if len(languages) == 1 else None
+        self._decoding = SharedLock()
+        self._most_tokens = _most_tokens(spec, self._type)
+        #: SenseVoice answers with its tags to any sound; no answer at all means that the engine failed
         self._always_answers = self._type.tagged and "Nano" not in read_metadata(spec.files["model"]).get("comment", "")
         self._recognizers: LruCache[_Variant, Any] = LruCache(self._build, _KEPT)
         self._recognizers.prepare(self._variant(RecognitionOptions()))
 
     def run(self, jobs: Sequence[DecodeJob]) -> Sequence[Hypothesis | Exception]:
-        """Decode jobs; one that fails has its error in its place, the others their hypotheses."""
-        results: list[Hypothesis | Exception] = [Hypothesis("")] * len(jobs)
-        for group in group_by_request(jobs):
-            request = jobs[group[0]].request
-            try:
-                check_request(self._spec, request)
-                recognizer = self._recognizers.get(self._variant(request))
-            except AsrcliError as error:
-                for index in group:
-                    results[index] = error
-                continue
-            for batch in split_batches(group, [len(job.samples) for job in jobs]):
-                decoded = self._decode(recognizer, [jobs[index].samples for index in batch], request)
-                for index, result in zip(batch, decoded, strict=True):
-                    results[index] = result
-        return results
+        """Decode jobs; one that fails has its error in its place."""
+        return [self._answer(job.samples, job.request) for job in jobs]
+
+    def _answer(self, samples: Samples, request: RecognitionOptions) -> Hypothesis | Exception:
+        try:
+            check_request(self._spec, request)
+            recognizer = self._recognizers.get(self._variant(request))
+            return self._decode(recognizer, samples, request) if len(samples) else Hypothesis("")
+        except AsrcliError as error:
+            return error
+        except IndexError as error:  # its table of tokens has none of that number
+            return ModelError(
+                f"{self._spec.name} emitted a token that its tokens.txt lacks ({error}).",
+                "It is cut short or belongs to another model: check `files:`, or download the model again.",
+            )
+        except ENGINE_ERRORS as error:
+            return EngineError(f"sherpa-onnx failed at a chunk of {len(samples) / SAMPLE_RATE:.2f} s: {error}")
 
     # -- building ----------------------------------------------------------------------------------------------------
 
@@ -151,53 +160,62 @@ class SherpaRecognizer:
 
     # -- decoding ----------------------------------------------------------------------------------------------------
 
-    def _decode(
-        self, recognizer: Any, samples: Sequence[Samples], request: RecognitionOptions
-    ) -> list[Hypothesis | Exception]:
-        """Decode chunks together; where that fails, one by one, so that only the guilty fail."""
-        if len(samples) > 1:
-            try:
-                streams = [self._stream(recognizer, chunk, request) for chunk in samples]
-                recognizer.decode_streams(streams)
-            except ENGINE_ERRORS:
-                streams = []
-            # On some of its failures the engine prints a line and leaves the whole batch without an answer.
-            if any(stream.result.text or stream.result.lang for stream in streams):
-                return [self._read(stream, chunk, request) for stream, chunk in zip(streams, samples, strict=True)]
-        return [self._decode_one(recognizer, chunk, request) for chunk in samples]
+    def _decode(self, recognizer: Any, samples: Samples, request: RecognitionOptions) -> Hypothesis:
+        """Decode a chunk; once more with silence behind it where it reached the engine's limit of tokens."""
+        length = max(_SHORTEST, len(samples) + round(self._type.tail * SAMPLE_RATE))
+        result, cut = self._run(recognizer, samples, request, length)
+        longest = min(round(self._type.padded * SAMPLE_RATE), max(_STRETCH * length, _LEAST_STRETCHED))
+        if cut and longest > length:
+            result, cut = self._run(recognizer, samples, request, longest)
+        hypothesis = replace(self._reader.read(result, len(samples) / SAMPLE_RATE), limit=cut)
+        if hypothesis.language is None and not self._type.tagged:
+            return replace(hypothesis, language=_asked(request) or self._only_language)
+        return hypothesis
 
-    def _decode_one(self, recognizer: Any, samples: Samples, request: RecognitionOptions) -> Hypothesis | Exception:
-        if not len(samples):
-            return Hypothesis("")
+    def _run(self, recognizer: Any, samples: Samples, request: RecognitionOptions, length: int) -> tuple[Any, bool]:
+        """The engine's result for a chunk padded to `length` samples, and whether a limit cut it short.
+
+        What the engine reports on stderr may be of another thread's chunk: then the chunk is decoded again while no
+        other thread decodes.
+
+        Raises:
+            EngineError: the engine failed.
+        """
         log = engine_log.own
-        mark = log.mark() if log else 0
-        try:
-            stream = self._stream(recognizer, samples, request)
-            recognizer.decode_stream(stream)
-            complaint = log.complaint_since(mark) if log and not stream.result.text else None
-            if complaint:
-                return EngineError(f"sherpa-onnx failed at a chunk of {len(samples) / SAMPLE_RATE:.2f} s: {complaint}")
-            if self._always_answers and not stream.result.lang:
-                return EngineError(f"sherpa-onnx gave no answer for a chunk of {len(samples) / SAMPLE_RATE:.2f} s.")
-            return self._read(stream, samples, request)
-        except IndexError as error:  # its table of tokens has none of that number
-            return ModelError(
-                f"{self._spec.name} said a token that its tokens.txt lacks ({error}).",
-                "It is cut short or belongs to another model: check `files:`, or download the model again.",
-            )
-        except ENGINE_ERRORS as error:
-            return EngineError(f"sherpa-onnx failed at a chunk of {len(samples) / SAMPLE_RATE:.2f} s: {error}")
+        for lock in (self._decoding.shared, self._decoding.exclusive):
+            with lock():
+                mark = log.mark() if log else 0
+                stream = self._stream(recognizer, samples, request, length)
+                recognizer.decode_stream(stream)
+                failure = log.complaint_since(mark) if log and not stream.result.text else None
+                truncated = log is not None and log.truncated_since(mark)
+            if not failure and not truncated:
+                break
+        chunk = f"a chunk of {len(samples) / SAMPLE_RATE:.2f} s"
+        if failure:
+            raise EngineError(f"sherpa-onnx failed at {chunk}: {failure}")
+        if self._always_answers and not stream.result.lang:
+            raise EngineError(f"sherpa-onnx gave no answer for {chunk}.")
+        return stream.result, truncated or self._is_full(stream.result, request, length / SAMPLE_RATE)
 
-    def _stream(self, recognizer: Any, samples: Samples, request: RecognitionOptions) -> Any:
+    def _is_full(self, result: Any, request: RecognitionOptions, seconds: float) -> bool:
+        """Whether the engine stopped at a limit of its own that it does not report."""
+        row, count = self._type, token_count(result)
+        limit = min(row.token_rate * seconds, self._most_tokens)
+        if row.context is None:
+            return count + 2 > limit
+        prompt = prompt_tokens(self._spec, request)
+        return count >= limit or row.context.is_full(context_size(self._spec), prompt, seconds, count)
+
+    def _stream(self, recognizer: Any, samples: Samples, request: RecognitionOptions, length: int) -> Any:
         if request.hotwords and self._type.hotwords == "beam":
             assert self._tokens is not None
             stream = recognizer.create_stream(hotwords=beam_phrases(request.hotwords, self._tokens))
         else:
             stream = recognizer.create_stream()
-        for name, value in self._stream_options(request):
+        for name, value in (*self._type.stream_options.items(), *self._stream_options(request)):
             stream.set_option(name, value)
-        padded = max(_SHORTEST, len(samples) + round(self._type.tail * SAMPLE_RATE))
-        stream.accept_waveform(SAMPLE_RATE, as_floats(samples, padded))
+        stream.accept_waveform(SAMPLE_RATE, as_floats(samples, length))
         return stream
 
     def _stream_options(self, request: RecognitionOptions) -> Iterator[tuple[str, str]]:
@@ -213,16 +231,20 @@ class SherpaRecognizer:
         if row.hotwords == "prompt" and (request.hotwords or request.prompt):
             yield "hotwords", prompt_phrases(request.hotwords, request.prompt)
 
-    def _read(self, stream: Any, samples: Samples, request: RecognitionOptions) -> Hypothesis:
-        hypothesis = self._reader.read(stream.result, len(samples) / SAMPLE_RATE)
-        if hypothesis.language is None and not self._type.tagged:
-            return replace(hypothesis, language=_asked(request) or self._only_language)
-        return hypothesis
-
 
 def needs_beam(row: SherpaType, spec: ModelSpec) -> bool:
     """Whether hotwords take a recogniser of their own: one that searches a beam, where the entry's does not."""
     return row.hotwords == "beam" and spec.options.get("decoding_method") != "modified_beam_search"
+
+
+def _most_tokens(spec: ModelSpec, row: SherpaType) -> float:
+    """The most tokens that the engine emits for a chunk of any length."""
+    if row.context is not None:
+        return float(spec.options.get("max_new_tokens", row.defaults.get("max_new_tokens", row.context.size)))
+    # Whisper: half of its context; FireRedASR: half of its longest text.
+    longest = read_metadata(spec.files["encoder"]) if "encoder" in spec.files else {}
+    found = longest.get("n_text_ctx") or longest.get("max_len") or ""
+    return int(found) // 2 if found.isdigit() else math.inf
 
 
 def as_floats(samples: Samples, shortest: int = 0) -> array[float]:

@@ -1,7 +1,8 @@
-"""What sherpa-onnx says of one stream, as a `Hypothesis`: tags off the text, tokens with times and word boundaries."""
+"""sherpa-onnx's result of one stream as a `Hypothesis`: text without tags, tokens with times and word boundaries."""
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -13,6 +14,27 @@ from asrcli.backends.tags import TAG, tag_name, without_tags
 from asrcli.backends.types import Hypothesis, Token
 
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
+#: tokens that are no text; FunASR leaves them out as well
+_NO_TEXT = re.compile(r" ?(?:<unk>|<UNK>|<blank>|<blk>|<s>|</s>|<sos/eos>|<pad>)")
+#: Whisper's notes for sounds: "[Music]", "*crying*" and "♪" anywhere, "(knocking)" where it is a sentence of its own
+_NOTE = re.compile(r"\[[^\[\]]*\]|\*[^*\n]{1,40}\*|[♪♫]+|(?:^|(?<=[.!?…])) *\([^()]*\)[.!?]*(?= *(?:[A-Z\[(♪]|$))")
+#: part of a note -> event
+_EVENTS = {
+    "music": "bgm",
+    "♪": "bgm",
+    "♫": "bgm",
+    "applau": "applause",
+    "clap": "applause",
+    "laugh": "laughter",
+    "chuckl": "laughter",
+    "cry": "cry",
+    "sob": "cry",
+    "sneez": "sneeze",
+    "breath": "breath",
+    "sigh": "breath",
+    "cough": "cough",
+    "sing": "sing",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +45,10 @@ class ResultReader:
     #: Paraformer marks what continues ("hel@@ lo") instead of what begins
     joins_with_at: bool = False
     byte_bpe: bool = False
-    #: the times are of the sound; Fun-ASR-Nano's engine spreads its tokens evenly over the chunk, silences and all
+    #: the times come from the sound; Fun-ASR-Nano's engine spreads its tokens evenly over the chunk
     timed: bool = True
+    #: sounds are written as notes between the words
+    notes: bool = False
 
     def read(self, result: Any, duration: float) -> Hypothesis:
         """Convert a result.
@@ -33,9 +57,13 @@ class ResultReader:
             result: `sherpa_onnx.OfflineRecognitionResult`, or anything with its attributes.
             duration: seconds of the chunk; no token starts or ends beyond it.
         """
-        text = without_tags(result.text)
+        text = _NO_TEXT.sub("", without_tags(result.text)).strip()
+        event = None
+        if self.notes:
+            text, event = _without_notes(text)
         tokens = tuple(self._tokens(result, duration))
-        hypothesis = Hypothesis(text, tokens if text else (), language=tag_name(getattr(result, "lang", "")))
+        language = tag_name(getattr(result, "lang", ""))
+        hypothesis = Hypothesis(text, tokens if text else (), language=language, event=event)
         if self.tagged:
             return replace(hypothesis, emotion=tag_name(result.emotion), event=tag_name(result.event))
         return hypothesis
@@ -44,7 +72,7 @@ class ResultReader:
         try:
             symbols = list(result.tokens)
         except UnicodeDecodeError:
-            # Byte-level pieces of Whisper and Moonshine that are no characters by themselves: the text has to do.
+            # Byte-level pieces of Whisper and Moonshine that are no characters by themselves: the text has no times.
             return []
         columns = zip(
             symbols,
@@ -56,7 +84,7 @@ class ResultReader:
         tokens = [
             _token(symbol, start, length, logprob, duration)
             for symbol, start, length, logprob in columns
-            if not TAG.fullmatch(symbol)
+            if not TAG.fullmatch(symbol) and not _NO_TEXT.fullmatch(symbol)
         ]
         if self.joins_with_at:
             return _with_spaces(tokens)
@@ -65,6 +93,28 @@ class ResultReader:
         if any(_BYTE.fullmatch(token.text) for token in tokens):
             return _characters(tokens, _byte_or_text)
         return tokens
+
+
+def token_count(result: Any) -> int:
+    """How many tokens the engine emitted, marks of time included."""
+    # A segment begins and ends with a mark of time, but the last may lack its end.
+    marks = 2 * len(getattr(result, "segment_texts", ()))
+    try:
+        return len(result.tokens) + marks
+    except UnicodeDecodeError:
+        pass
+    try:
+        raw = str(result).encode()
+    except UnicodeDecodeError as error:
+        raw = error.object  # its JSON as bytes
+    return len(json.loads(raw.decode("utf-8", "replace"), strict=False)["tokens"]) + marks
+
+
+def _without_notes(text: str) -> tuple[str, str | None]:
+    """A text without the notes that Whisper writes for sounds, and the event that they describe."""
+    notes = " ".join(_NOTE.findall(text)).lower()
+    event = next((event for part, event in _EVENTS.items() if part in notes), None)
+    return " ".join(_NOTE.sub(" ", text).split()), event
 
 
 def _token(text: str, start: float | None, length: float | None, logprob: float | None, duration: float) -> Token:

@@ -80,7 +80,7 @@ class Lines:
 
     def file_done(self, event: events.FileDone) -> None:
         self._finished += 1
-        from asrcli.pipeline import NO_SPEECH
+        from asrcli.transcript import NO_SPEECH
 
         for warning in event.warnings:
             if warning == NO_SPEECH:

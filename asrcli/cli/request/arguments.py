@@ -179,9 +179,10 @@ class SpeechArguments:
         float | None,
         _Speech(metavar="S", min=1, help="Longest piece decoded at once; without it, what the model takes."),
     ] = None
-    max_gap: Annotated[float, _Speech(metavar="S", min=0, help="Never decode across a silence longer than S.")] = (
-        _vad.max_gap
-    )
+    max_gap: Annotated[
+        float | None,
+        _Speech(metavar="S", min=0, help="Never decode across a silence longer than S. [default: the model's]"),
+    ] = _vad.max_gap
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,145 @@
+"""Chunks to hypotheses: what an engine did not recognise completely is divided and decoded again.
+
+Engines have limits (tokens a second, positions of a cache), stop early, and fail at single chunks; most of them do not
+report it. A chunk whose hypothesis cannot be complete is cut at its best pause, at most three times; what has no text
+then is a gap.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+
+from asrcli.assemble.coverage import LEAST_COVERAGE, said_seconds, shortfall, spoken_seconds
+from asrcli.audio.types import Samples
+from asrcli.backends.types import Hypothesis
+from asrcli.errors import AsrcliError, EngineClosedError, EngineCrashError, EngineError
+from asrcli.options import RecognitionOptions
+from asrcli.transcript import GapReason
+from asrcli.vad.packing import divide
+from asrcli.vad.types import Chunk
+
+#: a chunk is divided at most so many times, into eight parts
+_DEEPEST = 3
+
+Submit = Callable[[Samples, RecognitionOptions], Future[Hypothesis]]
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedChunk:
+    """A chunk (without its samples), what was recognised in it, and what is missing."""
+
+    chunk: Chunk
+    hypothesis: Hypothesis
+    missing: GapReason | None = None
+    #: the stream position before which no later chunk begins
+    clear: int = 0
+    #: why the engine gave no hypothesis
+    error: AsrcliError | None = None
+
+    @property
+    def said(self) -> float:
+        """About how long its words take to say, seconds."""
+        return said_seconds(self.hypothesis.text)
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether its words take much less time than its speech."""
+        return self.said < LEAST_COVERAGE * spoken_seconds(self.chunk)
+
+
+class ChunkQueue:
+    """Chunks of one channel at the backend; the hypotheses come back in order."""
+
+    def __init__(self, submit: Submit) -> None:
+        self._submit = submit
+        self._attempts: deque[tuple[_Attempt, int]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._attempts)
+
+    def push(self, chunk: Chunk, request: RecognitionOptions, clear: int = 0) -> None:
+        """Hand a chunk to the backend; waits while that has enough to do.
+
+        Args:
+            chunk: with its samples.
+            request: what is asked of the backend.
+            clear: the stream position before which no later chunk begins.
+        """
+        self._attempts.append((_Attempt(self._submit, chunk, request), clear))
+
+    def take(self, *, wait: bool) -> Iterator[DecodedChunk]:
+        """The chunks that are complete, in order; with `wait`, all of them.
+
+        Raises:
+            AsrcliError: the backend cannot recognise anything any more.
+        """
+        for attempt, _ in self._attempts:
+            attempt.results(wait=wait)
+        while self._attempts and (done := self._attempts[0][0].results(wait=wait)) is not None:
+            _, clear = self._attempts.popleft()
+            for decoded, following in zip_longest(done, done[1:]):
+                yield replace(decoded, clear=following.chunk.start if following else clear)
+
+
+class _Attempt:
+    """One decode of a chunk and, where its result is incomplete, those of its parts."""
+
+    def __init__(self, submit: Submit, chunk: Chunk, request: RecognitionOptions, depth: int = 0) -> None:
+        self._submit = submit
+        self._request = request
+        self._depth = depth
+        self._chunk = chunk
+        self._future: Future[Hypothesis] | None = submit(chunk.samples, request)
+        self._own: DecodedChunk | None = None
+        self._parts: list[_Attempt] = []
+        self._results: list[DecodedChunk] | None = None
+
+    def results(self, *, wait: bool) -> list[DecodedChunk] | None:
+        """The chunk or its parts, decoded; None while the backend is at work on them."""
+        if self._results is None:
+            if self._own is None:
+                if self._future is None or not (wait or self._future.done()):
+                    return None
+                self._own = self._read(self._future)
+                self._future = None
+                self._divide(self._own)
+                self._chunk = self._chunk.without_samples()
+            self._results = self._choose(self._own, [part.results(wait=wait) for part in self._parts])
+        return self._results
+
+    def _read(self, future: Future[Hypothesis]) -> DecodedChunk:
+        chunk = self._chunk.without_samples()
+        try:
+            hypothesis = future.result()
+        except EngineClosedError:
+            raise
+        except EngineError as error:
+            return DecodedChunk(chunk, Hypothesis(""), "engine error", error=error)
+        return DecodedChunk(chunk, hypothesis, shortfall(chunk, hypothesis))
+
+    def _divide(self, own: DecodedChunk) -> None:
+        # An engine process that dies at a chunk is restarted twice: once is enough.
+        if own.missing is None or self._depth == _DEEPEST or isinstance(own.error, EngineCrashError):
+            return
+        for part in divide(self._chunk):
+            self._parts.append(_Attempt(self._submit, part, self._request, self._depth + 1))
+
+    def _choose(self, own: DecodedChunk, parts: list[list[DecodedChunk] | None]) -> list[DecodedChunk] | None:
+        """The parts, unless fewer words were recognised in them than in the whole."""
+        found: list[DecodedChunk] = []
+        for decoded in parts:
+            if decoded is None:
+                return None
+            found += decoded
+        said = sum(part.said for part in found)
+        if not found or (own.missing == "few words" and own.said >= said):
+            return [own]
+        sparse = own.missing == "few words" and said < LEAST_COVERAGE * spoken_seconds(own.chunk)
+        if sparse and not any(part.missing for part in found):
+            # Each part alone may be too short to be judged.
+            found = [replace(part, missing="few words") if part.is_sparse else part for part in found]
+        return found
