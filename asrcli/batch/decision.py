@@ -16,10 +16,10 @@ from typing import Literal
 
 from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.journal import Journal, OutputFile, Recording, hash_file
-from asrcli.batch.output_files import is_regular_target
 from asrcli.batch.plan import Item
 from asrcli.batch.walk import printable, unreadable
 from asrcli.errors import OutputError
+from asrcli.storage.atomic import is_regular_target
 
 #: why an input is transcribed or skipped; stable words for JSON
 Reason = Literal[

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -27,7 +26,8 @@ from threading import RLock
 from typing import Any
 
 from asrcli.batch.cache_key import CacheKey
-from asrcli.batch.output_files import write_all, write_error
+from asrcli.storage.atomic import write_all, write_error
+from asrcli.storage.locks import lock_byte, unlock_byte
 
 SCHEMA = "asrcli/journal/1"
 
@@ -278,7 +278,7 @@ class Journal:
     def _exclusive(self) -> Iterator[None]:
         """Hold the lock under which the file grows or goes; opens a new file if ours was removed meanwhile."""
         while True:
-            _lock(self._handle, 0, fcntl.LOCK_EX)
+            lock_byte(self._handle, 0, wait=True)
             if os.fstat(self._handle).st_nlink:
                 break
             os.close(self._handle)
@@ -289,7 +289,7 @@ class Journal:
         try:
             yield
         finally:
-            _lock(self._handle, 0, fcntl.LOCK_UN)
+            unlock_byte(self._handle, 0)
 
     # Claims
 
@@ -298,11 +298,11 @@ class Journal:
 
         Where the file system has no locks everything can be claimed: two runs then do some work twice, no more.
         """
-        return not self._writable or _lock(self._handle, _offset(output), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return not self._writable or lock_byte(self._handle, _offset(output), wait=False)
 
     def release(self, output: Path) -> None:
         if self._writable:
-            _lock(self._handle, _offset(output), fcntl.LOCK_UN)
+            unlock_byte(self._handle, _offset(output))
 
     # Paths
 
@@ -348,12 +348,3 @@ def _offset(output: Path) -> int:
     """The byte of the journal that stands for an output; nothing is ever written there, it only is locked."""
     name = os.fsencode(place(output))
     return 1 + int.from_bytes(hashlib.blake2b(name, digest_size=6).digest(), "big")
-
-
-def _lock(handle: int, offset: int, how: int) -> bool:
-    """Lock or unlock one byte; false if another process holds it."""
-    try:
-        fcntl.lockf(handle, how, 1, offset)
-    except OSError as error:
-        return error.errno not in {errno.EAGAIN, errno.EACCES}
-    return True

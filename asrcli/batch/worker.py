@@ -28,7 +28,6 @@ from asrcli.batch.events import (
 )
 from asrcli.batch.journal import Journal, OutputRecord, Recording
 from asrcli.batch.journal_pool import Journals
-from asrcli.batch.output_files import check_writable, digest, staging, sweep
 from asrcli.batch.plan import Item
 from asrcli.batch.schedule import Schedule
 from asrcli.batch.stop_signal import DroppedError, StopSignal
@@ -46,6 +45,7 @@ from asrcli.errors import (
 )
 from asrcli.formats.stream_writer import StreamWriter
 from asrcli.listener import Listener
+from asrcli.storage.atomic import check_writable, digest, remove_stale_temporaries, staging
 from asrcli.transcript import Segment, Transcript
 
 #: errors that every other input would meet as well
@@ -247,7 +247,7 @@ class Worker:
         """Clear away what killed runs left in the folders of an input's outputs, once for each folder."""
         for folder in {path.parent for path in item.outputs.values()} - self._swept:
             self._swept.add(folder)
-            sweep(folder)
+            remove_stale_temporaries(folder)
 
     def _transcribe(self, item: Item, journal: Journal | None, decision: Decision) -> Outcome:
         for path in decision.make.values():

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from asrcli.errors import DownloadError
-from asrcli.storage.files import disk_errors
+from asrcli.storage.atomic import disk_errors
 
 _BLOCK = 1 << 20
 _TAR_SUFFIXES = (".tar.bz2", ".tar.gz", ".tar.xz", ".tbz2", ".tgz", ".tar")

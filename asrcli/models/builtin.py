@@ -15,7 +15,7 @@ from pathlib import Path
 from asrcli.distribution import pip_install, with_extras
 from asrcli.errors import ModelError
 from asrcli.models.entry import ModelEntry
-from asrcli.storage.files import write_atomic
+from asrcli.storage.atomic import write_atomic
 
 NAME = "moonshine-tiny-en"
 

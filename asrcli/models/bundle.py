@@ -27,7 +27,8 @@ from asrcli.models.entry import Download, ModelEntry, entry_to_dict, parse_entry
 from asrcli.models.pins import Pin, sums_of
 from asrcli.models.store import Store
 from asrcli.models.userfile import add_entry
-from asrcli.storage.files import disk_errors, locked
+from asrcli.storage.atomic import disk_errors
+from asrcli.storage.locks import locked
 
 SCHEMA = "asrcli/bundle/1"
 _MANIFEST = "asrcli-bundle.json"

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from asrcli.storage.files import write_atomic
+from asrcli.storage.atomic import write_atomic
 
 _BLOCK = 1 << 20
 

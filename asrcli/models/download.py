@@ -24,7 +24,7 @@ from typing import IO, Any
 from asrcli import __version__
 from asrcli.errors import DiskFullError, DownloadError
 from asrcli.models.digest import sha256_file
-from asrcli.storage.files import disk_errors, write_atomic
+from asrcli.storage.atomic import disk_errors, write_atomic
 
 #: called with (bytes there, bytes in all or None)
 Progress = Callable[[int, "int | None"], None]

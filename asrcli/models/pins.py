@@ -14,7 +14,8 @@ from typing import Any
 
 from asrcli.errors import ModelError
 from asrcli.models.digest import sha256_file
-from asrcli.storage.files import locked, write_atomic
+from asrcli.storage.atomic import write_atomic
+from asrcli.storage.locks import locked
 
 _SCHEMA = "asrcli/models-lock/1"
 

@@ -22,7 +22,8 @@ from asrcli.models.entry import Kind, ModelEntry
 from asrcli.models.mirrors import Mirror, hubs_of
 from asrcli.models.pins import Pin, Pins, Verification, compare, sums_of
 from asrcli.models.registry import Registry
-from asrcli.storage.files import disk_errors, locked
+from asrcli.storage.atomic import disk_errors
+from asrcli.storage.locks import locked
 
 if TYPE_CHECKING:
     from asrcli.backends.types import ModelSpec

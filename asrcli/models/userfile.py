@@ -8,7 +8,7 @@ from pathlib import Path
 from asrcli.errors import UsageError
 from asrcli.models.entry import ModelEntry, entry_to_dict
 from asrcli.models.registry import load_yaml
-from asrcli.storage.files import disk_errors, write_atomic
+from asrcli.storage.atomic import disk_errors, write_atomic
 
 
 def add_entry(path: Path, entry: ModelEntry) -> None:

@@ -7,11 +7,8 @@ it; prints of the same person by other models stand beside it.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import re
-import secrets
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -21,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asrcli.errors import InputError, OutputError, UsageError
+from asrcli.storage.atomic import write_atomic, write_error
 
 if TYPE_CHECKING:
     from asrcli.audio.types import Samples
@@ -239,16 +237,9 @@ def _read(path: Path) -> VoicePrint:
 
 def _write_private(path: Path, data: bytes) -> None:
     """Write whole or not at all, readable by the owner alone from the first byte on."""
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.parent.chmod(0o700)
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
+        write_atomic(path, data, mode=0o600)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise OutputError(f"Cannot write {path}: {error.strerror or error}.") from error
+        raise write_error(path, error, "Check the folder's permissions.") from error

@@ -10,8 +10,8 @@ from threading import Thread
 
 import pytest
 
-from asrcli.batch.output_files import check_writable, digest, staging, sweep
 from asrcli.errors import OutputError
+from asrcli.storage.atomic import check_writable, digest, remove_stale_temporaries, staging, write_atomic
 
 
 def write(*targets, data=b"text"):
@@ -80,7 +80,7 @@ def test_a_named_pipe_is_written_into(tmp_path):
 
 def test_dev_stdout_is_what_the_shell_made_of_it(tmp_path):
     code = (
-        "from pathlib import Path; from asrcli.batch.output_files import staging\n"
+        "from pathlib import Path; from asrcli.storage.atomic import staging\n"
         "with staging() as outputs:\n"
         "    outputs.add(Path('/dev/stdout'), b'text')\n"
         "    outputs.commit()\n"
@@ -116,7 +116,7 @@ def test_a_folder_without_permission_is_an_error(unprivileged):
 
 def test_sweep_takes_what_a_dead_writer_left_and_nothing_else(tmp_path):
     code = (
-        "import os, sys; from pathlib import Path; from asrcli.batch.output_files import staging\n"
+        "import os, sys; from pathlib import Path; from asrcli.storage.atomic import staging\n"
         "with staging() as outputs:\n"
         "    outputs.add(Path(sys.argv[1]) / 'a.txt', b'x')\n"
         "    os.kill(os.getpid(), 9)\n"
@@ -127,7 +127,7 @@ def test_sweep_takes_what_a_dead_writer_left_and_nothing_else(tmp_path):
     assert len(list(tmp_path.iterdir())) == 3
     with staging() as outputs:
         outputs.add(tmp_path / "c.txt", b"alive")
-        assert sweep(tmp_path) == 1
+        assert remove_stale_temporaries(tmp_path) == 1
         outputs.commit()
     assert sorted(path.name for path in tmp_path.iterdir()) == [".asrcli-mine.tmp", "b.tmp", "c.txt"]
 
@@ -137,7 +137,7 @@ def test_sweeping_all_the_while_never_takes_a_living_writers_file(tmp_path):
 
     def sweep_on():
         while not done:
-            sweep(tmp_path)
+            remove_stale_temporaries(tmp_path)
 
     sweeper = Thread(target=sweep_on)
     sweeper.start()
@@ -155,3 +155,33 @@ def test_sweeping_all_the_while_never_takes_a_living_writers_file(tmp_path):
 def test_digests_tell_contents_apart():
     assert digest(b"a") != digest(b"b")
     assert digest(b"a") == digest(b"a")
+
+
+def test_a_replaced_file_keeps_its_mode(tmp_path):
+    target = tmp_path / "a.txt"
+    target.write_bytes(b"old")
+    target.chmod(0o600)
+    write(target)
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    target.chmod(0o664)
+    write_atomic(target, b"new")
+    assert (target.read_bytes(), stat.S_IMODE(target.stat().st_mode)) == (b"new", 0o664)
+
+
+def test_a_private_file_is_private(tmp_path):
+    write_atomic(tmp_path / "key", b"secret", mode=0o600)
+    assert stat.S_IMODE((tmp_path / "key").stat().st_mode) == 0o600
+
+
+def test_new_names_replace_nothing(tmp_path):
+    (tmp_path / "b.txt").write_bytes(b"another's")
+    with staging() as outputs:
+        outputs.add(tmp_path / "a.txt", b"1")
+        outputs.add(tmp_path / "b.txt", b"2")
+        with pytest.raises(FileExistsError):
+            outputs.commit(new=True)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"b.txt": b"another's"}
+    with staging() as outputs:
+        outputs.add(tmp_path / "c.txt", b"3")
+        outputs.commit(new=True)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"b.txt": b"another's", "c.txt": b"3"}

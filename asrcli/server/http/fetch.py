@@ -22,7 +22,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 from asrcli import __version__
 from asrcli.pipeline import CancelledError
 from asrcli.server.errors import ForbiddenError, RequestError, TookTooLongError, TooLargeError
-from asrcli.storage.files import disk_errors
+from asrcli.storage.atomic import disk_errors
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address

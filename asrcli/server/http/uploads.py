@@ -25,7 +25,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from asrcli.server.errors import RequestError, SlowClientError, TooLargeError
 from asrcli.server.http.values import is_sent
-from asrcli.storage.files import disk_errors
+from asrcli.storage.atomic import disk_errors
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks

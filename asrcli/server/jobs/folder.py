@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from asrcli.errors import OutputError
+from asrcli.storage.locks import try_lock
 
 _MARKER = ".asrcli-recordings"
 _NOTE = "asrcli keeps the recordings of unfinished jobs in this folder and deletes them when the jobs are finished.\n"
@@ -77,14 +78,10 @@ def lock_folder(folder: Path) -> IO[str]:
     Raises:
         OutputError: another server holds the lock.
     """
-    import fcntl
-
     lock = (folder / "jobs.lock").open("a")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+    if not try_lock(lock.fileno()):
         lock.close()
-        raise OutputError(f"Another server keeps its jobs in {folder}.", "Choose another --data-dir.") from error
+        raise OutputError(f"Another server keeps its jobs in {folder}.", "Choose another --data-dir.")
     return lock
 
 

@@ -1,0 +1,318 @@
+"""Files written whole or not at all: a hidden temporary file beside the target, fsync, rename.
+
+A temporary file is locked for as long as its writer lives, so one that can be locked was left behind by a process that
+was killed, and `remove_stale_temporaries` deletes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import re
+import secrets
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from asrcli.errors import AsrcliError, DiskFullError, OutputError
+from asrcli.storage.locks import try_lock
+
+_TEMPORARY = re.compile(r"\.asrcli-[0-9a-f]{16}\.tmp")
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL})
+#: names of streams that are already open; a rename onto what they point at would cut off the shell's redirection
+_OPEN_STREAMS = re.compile(r"/dev/std(out|err)|/dev/fd/\d+|/proc/self/fd/\d+")
+
+
+def digest(data: bytes) -> str:
+    """BLAKE2b (256 bits) in hexadecimal: how a journal recognises a file."""
+    return hashlib.blake2b(data, digest_size=32).hexdigest()
+
+
+def is_regular_target(path: Path) -> bool:
+    """Whether a result goes to `path` by a rename: not if it is a pipe, a device or an open stream."""
+    if _OPEN_STREAMS.fullmatch(os.fspath(path)):
+        return False
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except OSError:
+        return True
+
+
+# Errors
+
+_OUTPUT_HINT = "Check the folder's permissions, or choose another with --output-dir."
+
+
+def write_error(path: Path, error: OSError, hint: str = _OUTPUT_HINT) -> AsrcliError:
+    """The error that explains why `path` cannot be written."""
+    name = os.fsencode(path).decode("utf-8", "replace")
+    if error.errno in _FULL:
+        return DiskFullError(
+            f"No space left on the disk of {name!r}.", "Free some space, then run the same command again."
+        )
+    if error.errno == errno.EFBIG:
+        return DiskFullError(
+            f"{name!r} would exceed the limit on file sizes.", "Raise it (ulimit -f), then run the command again."
+        )
+    return OutputError(f"{name!r} cannot be written: {error.strerror or error}.", hint)
+
+
+@contextlib.contextmanager
+def disk_errors(folder: Path, hint: str = "Choose another folder with --model-dir.") -> Iterator[None]:
+    """Map what the file system refuses to errors of ours; other `OSError`s pass.
+
+    Raises:
+        DiskFullError: no space left (or quota used up) where `folder` lies.
+        OutputError: `folder` cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL | _REFUSED | {errno.EFBIG}:
+            raise write_error(folder, error, hint) from error
+        raise
+
+
+def check_writable(path: Path) -> None:
+    """Find a folder that accepts no files before hours are spent on what should be written there.
+
+    Raises:
+        OutputError: `path` or the nearest folder that exists cannot be written.
+    """
+    if os.path.isdir(path):
+        raise write_error(path, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
+    if not is_regular_target(path):
+        return
+    folder = Path(os.path.abspath(path)).parent
+    while not os.path.lexists(folder):
+        folder = folder.parent
+    if not os.path.isdir(folder):
+        raise write_error(path, NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise write_error(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+
+
+# One file
+
+
+class _Temporary:
+    """A locked temporary file beside its target, with the target's mode and owner if that exists."""
+
+    def __init__(self, target: Path, data: bytes, mode: int) -> None:
+        self.target = target
+        self._path: Path | None = None
+        self._handle = -1
+        try:
+            self._create(mode)
+            write_all(self._handle, data)
+            os.fsync(self._handle)
+        except BaseException:
+            self.discard()
+            raise
+
+    def _create(self, mode: int) -> None:
+        while True:
+            path = self.target.parent / f".asrcli-{secrets.token_hex(8)}.tmp"
+            self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+            self._path = path
+            with contextlib.suppress(OSError):  # without locks, leftovers are never taken for ours
+                try_lock(self._handle)
+            status = os.fstat(self._handle)
+            if status.st_nlink:
+                break
+            os.close(self._handle)  # deleted as stale between creation and lock
+        with contextlib.suppress(OSError):
+            old = os.stat(self.target)
+            if (old.st_uid, old.st_gid) != (status.st_uid, status.st_gid):
+                with contextlib.suppress(OSError):
+                    os.fchown(self._handle, old.st_uid, old.st_gid)
+            os.fchmod(self._handle, stat.S_IMODE(old.st_mode))
+
+    def replace(self) -> None:
+        """Give it its final name; a file of that name is replaced."""
+        assert self._path is not None
+        os.replace(self._path, self.target)
+        self._path = None
+
+    def claim(self) -> None:
+        """Give it its final name, which no file may have.
+
+        Raises:
+            FileExistsError: one has it.
+        """
+        assert self._path is not None
+        try:
+            os.link(self._path, self.target, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            os.close(os.open(self.target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            self.replace()
+
+    def discard(self) -> None:
+        """Delete it, unless it has its final name."""
+        if self._path is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(self._path)
+            self._path = None
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+
+
+def write_atomic(path: Path, data: bytes, *, mode: int = 0o666) -> None:
+    """Write one file: a reader sees the old or the new one, never half of it.
+
+    Args:
+        path: in a folder that exists.
+        data: all of it.
+        mode: of a new file, less the umask.
+
+    Raises:
+        OSError: what the file system refuses.
+    """
+    temporary = _Temporary(path, data, mode)
+    try:
+        temporary.replace()
+    finally:
+        temporary.discard()
+
+
+# Several files
+
+
+@dataclass(slots=True)
+class _Staged:
+    target: Path
+    data: bytes = b""
+    #: None where the data goes straight into a pipe or a device
+    temporary: _Temporary | None = None
+
+
+@contextlib.contextmanager
+def staging() -> Iterator[Staging]:
+    """The outputs of one input: `add` each, `commit` all; leaving the block without `commit` leaves no trace."""
+    outputs = Staging()
+    try:
+        yield outputs
+    finally:
+        outputs.discard()
+
+
+class Staging:
+    """Outputs to be written. Everything that may fail for want of space happens in `add`: `commit` only renames."""
+
+    def __init__(self) -> None:
+        self._staged: list[_Staged] = []
+
+    def add(self, target: Path, data: bytes) -> None:
+        """Write `data` beside `target`, synced to disk.
+
+        Raises:
+            DiskFullError: there is no space.
+            OutputError: the folder accepts no file.
+        """
+        if not is_regular_target(target):
+            self._staged.append(_Staged(target, data))
+            return
+        real = Path(os.path.realpath(target))
+        try:
+            real.parent.mkdir(parents=True, exist_ok=True)
+            self._staged.append(_Staged(real, temporary=_Temporary(real, data, 0o666)))
+        except OSError as error:
+            raise write_error(target, error) from error
+
+    def commit(self, *, new: bool = False) -> None:
+        """Give every output its final name.
+
+        Args:
+            new: replace nothing.
+
+        Raises:
+            DiskFullError, OutputError: as `add`; outputs named before the failure stay.
+            BrokenPipeError: the reader of a pipe has closed it.
+            FileExistsError: with `new`, a file has one of the names; no output has been named then.
+        """
+        named: list[Path] = []
+        for staged in self._staged:
+            try:
+                _commit(staged, new=new)
+            except FileExistsError:
+                for path in named:
+                    os.unlink(path)
+                raise
+            except BrokenPipeError:
+                raise
+            except OSError as error:
+                raise write_error(staged.target, error) from error
+            if staged.temporary is not None:
+                named.append(staged.target)
+        for folder in {path.parent for path in named}:
+            _sync_folder(folder)
+
+    def discard(self) -> None:
+        """Delete what was not committed."""
+        for staged in self._staged:
+            if staged.temporary is not None:
+                staged.temporary.discard()
+        self._staged.clear()
+
+
+def _commit(staged: _Staged, *, new: bool) -> None:
+    if staged.temporary is None:
+        handle = os.open(staged.target, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            write_all(handle, staged.data)
+        finally:
+            os.close(handle)
+    elif new:
+        staged.temporary.claim()
+    else:
+        staged.temporary.replace()
+
+
+def write_all(handle: int, data: bytes) -> None:
+    """Write every byte; `os.write` may take fewer."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(handle, view) :]
+
+
+def _sync_folder(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # some network file systems cannot; the files themselves are safe
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def remove_stale_temporaries(folder: Path) -> int:
+    """Delete the temporary files that killed processes left in `folder`; return how many there were."""
+    try:
+        names = [name for name in os.listdir(folder) if _TEMPORARY.fullmatch(name)]
+    except OSError:
+        return 0
+    return sum(_remove_if_stale(folder / name) for name in names)
+
+
+def _remove_if_stale(path: Path) -> bool:
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        if not try_lock(handle):
+            return False  # its writer is alive
+        os.unlink(path)
+    except OSError:
+        return False  # no locks, or it has just got its final name
+    else:
+        return True
+    finally:
+        os.close(handle)
