@@ -7,7 +7,7 @@ import html
 import io
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,7 +81,8 @@ def read_hypothesis(path: Path, limits: CueOptions) -> HypothesisText:
     if suffix == ".txt":
         return HypothesisText(str(path), names, text="\n".join(_unlabelled(text.split("\n"))))
     cues = tuple(_srt(text, path) if suffix == ".srt" else _vtt(text, path))
-    return HypothesisText(str(path), names, text=join((line for cue in cues for line in cue.lines), "\n"), cues=cues)
+    lines = [line for cue in cues for line in _undashed(cue.lines)]
+    return HypothesisText(str(path), names, join(_unlabelled(lines) if suffix == ".srt" else lines, "\n"), cues=cues)
 
 
 def is_result(path: Path) -> bool:
@@ -201,12 +202,8 @@ def _srt(text: str, path: Path) -> Iterable[PlainCue]:
         cues = [(cue.start.total_seconds(), cue.end.total_seconds(), cue.content) for cue in srt.parse(text)]
     except srt.SRTParseError as error:
         raise InputError(f"{path} is not SRT ({error}).") from error
-    shown = _without_highlights(cues)
-    # Labels may begin any line, but the first line of all has one if there are any.
-    lines = [_undashed(_MARKUP.sub("", content).split("\n")) for _, _, content in shown]
-    labelled = bool(lines) and _LABEL.match(lines[0][0]) is not None
-    for (start, end, _), texts in zip(shown, lines, strict=True):
-        yield PlainCue(start, end, tuple(_LABEL.sub("", line) if labelled else line for line in texts))
+    for start, end, content in _without_highlights(cues):
+        yield PlainCue(start, end, tuple(_MARKUP.sub("", content).split("\n")))
 
 
 def _without_highlights(cues: list[tuple[float, float, str]]) -> list[tuple[float, float, str]]:
@@ -230,12 +227,12 @@ def _vtt(text: str, path: Path) -> Iterable[PlainCue]:
     try:
         for cue in webvtt.from_string(text).captions:
             lines = html.unescape(cue.text).split("\n")
-            yield PlainCue(cue.start_in_seconds, cue.end_in_seconds, tuple(_undashed(lines)))
+            yield PlainCue(cue.start_in_seconds, cue.end_in_seconds, tuple(lines))
     except webvtt.errors.MalformedFileError as error:
         raise InputError(f"{path} is not VTT ({error}).") from error
 
 
-def _undashed(lines: list[str]) -> list[str]:
+def _undashed(lines: Sequence[str]) -> Sequence[str]:
     """The lines of a cue without the dashes of a dialogue, in which each line has one."""
     if len(lines) > 1 and all(line.startswith(DASH) for line in lines):
         return [line.removeprefix(DASH) for line in lines]
@@ -243,6 +240,7 @@ def _undashed(lines: list[str]) -> list[str]:
 
 
 def _unlabelled(lines: list[str]) -> list[str]:
+    """Lines without speaker names. Any line may begin with one, but the first of all does if there are any."""
     first = next(filter(None, lines), "")
     return [_LABEL.sub("", line) for line in lines] if _LABEL.match(first) else lines
 
