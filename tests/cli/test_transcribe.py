@@ -222,7 +222,7 @@ def test_quiet_says_only_what_is_wrong(asrcli):
         (["-", "--raw", "mp3"], "--raw"),
         (["x.wav", "--vad-threshold", "0.4", "--vad-end-threshold", "0.6"], "--vad-end-threshold"),
         (["x.wav", "--min-cue", "9"], "--max-cue"),
-        (["x.wav", "--hotwords", "word 1000"], "1 to 100"),
+        (["x.wav", "--hotwords", "word:1000"], "1 to 100"),
         (["x.wav", "--hotwords", "@none.txt"], "none.txt"),
         (["x.wav", "--language", "english please"], "--language"),
         (["x.wav", "--jobs", "0"], "--jobs"),
@@ -246,7 +246,7 @@ def test_a_language_that_the_model_cannot_do_is_an_error(asrcli, speech):
 
 
 def test_hotwords_on_a_model_that_takes_none_are_an_error(asrcli, speech):
-    done = asrcli("transcribe", speech, "--hotwords", "epoch 30", "-o", "-")
+    done = asrcli("transcribe", speech, "--hotwords", "epoch:30", "-o", "-")
     assert done.returncode == ExitCode.USAGE
     assert "hotwords" in done.stderr.lower()
 

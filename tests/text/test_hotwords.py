@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import contextlib
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,16 +26,22 @@ def test_no_hotwords(value):
     [
         ('{"阿里巴巴": 20, "Zvon": 30.5}', [("阿里巴巴", 20.0), ("Zvon", 30.5)]),
         ({"阿里巴巴": "20"}, [("阿里巴巴", 20.0)]),
-        ('["Zvon", "Hedy Lamarr 30"]', [("Zvon", 20.0), ("Hedy Lamarr", 30.0)]),
-        (["Zvon", "Hedy Lamarr 30"], [("Zvon", 20.0), ("Hedy Lamarr", 30.0)]),
-        ("词 20, word 10", [("词", 20.0), ("word", 10.0)]),
+        ('["Zvon", "iPhone 15", "a:30"]', [("Zvon", 20.0), ("iPhone 15", 20.0), ("a:30", 20.0)]),
+        (["Windows 11", "Boeing 747"], [("Windows 11", 20.0), ("Boeing 747", 20.0)]),
+        ("词:20, word: 10", [("词", 20.0), ("word", 10.0)]),
         ("词：20，Hedy Lamarr:30；Zvon", [("词", 20.0), ("Hedy Lamarr", 30.0), ("Zvon", 20.0)]),
-        ("Hedy Lamarr 30", [("Hedy Lamarr", 30.0)]),
+        ("Hedy Lamarr :30", [("Hedy Lamarr", 30.0)]),
+        ("iPhone 15", [("iPhone 15", 20.0)]),
+        ("iPhone 15, Windows 11, Boeing 747", [("iPhone 15", 20.0), ("Windows 11", 20.0), ("Boeing 747", 20.0)]),
+        ("Boeing 747:40", [("Boeing 747", 40.0)]),
+        ("iPhone 15:30；GPT-4", [("iPhone 15", 30.0), ("GPT-4", 20.0)]),
+        ("Star Wars: Episode 4", [("Star Wars: Episode 4", 20.0)]),
+        ("at 10:30:20", [("at 10:30", 20.0)]),
+        ("第3中学, 2024", [("第3中学", 20.0), ("2024", 20.0)]),
         ("Hedy   Lamarr", [("Hedy Lamarr", 20.0)]),
-        ("foo 20 bar 40", [("foo", 20.0), ("bar", 40.0)]),
-        ("Boeing 747 40, foo", [("Boeing 747", 40.0), ("foo", 20.0)]),
-        ("one\ntwo 5\r\nthree", [("one", 20.0), ("two", 5.0), ("three", 20.0)]),
-        ("foo 10, bar, foo 50", [("foo", 50.0), ("bar", 20.0)]),
+        ("foo 20 bar 40", [("foo 20 bar 40", 20.0)]),
+        ("one\ntwo:5\r\nthree 7", [("one", 20.0), ("two", 5.0), ("three 7", 20.0)]),
+        ("foo:10, bar, foo:50", [("foo", 50.0), ("bar", 20.0)]),
     ],
 )
 def test_every_dialect(value, expected):
@@ -43,14 +52,18 @@ def test_words_parted_by_spaces_only_where_the_protocol_says_so():
     assert pairs("阿里巴巴 魔搭", spaced=True) == [("阿里巴巴", 20.0), ("魔搭", 20.0)]
     assert pairs("阿里巴巴 魔搭") == [("阿里巴巴 魔搭", 20.0)]
     assert pairs("foo 20 bar 40", spaced=True) == [("foo", 20.0), ("bar", 40.0)]
+    assert pairs("iPhone 15", spaced=True) == [("iPhone 15", 20.0)]
+    assert pairs("foo:20 bar", spaced=True) == [("foo", 20.0), ("bar", 20.0)]
 
 
 @pytest.mark.parametrize(
     "value",
     [
-        "foo 0",
-        "foo 101",
-        "foo -3, bar",
+        "foo:0",
+        "foo:101",
+        "foo:-3, bar",
+        "[" * 5000,
+        {"foo": 10**400},
         '{"foo": "much"}',
         '{"foo": true}',
         '{"foo": NaN}',
@@ -70,12 +83,12 @@ def test_what_cannot_be_meant_is_refused_with_advice(value):
 def test_the_dialects_agree(words):
     expected = tuple(Hotword(text=text, weight=float(weight)) for text, weight in words.items())
     assert parse_hotwords(words) == expected
-    assert parse_hotwords(", ".join(f"{text} {weight}" for text, weight in words.items())) == expected
+    assert parse_hotwords(", ".join(f"{text}:{weight}" for text, weight in words.items())) == expected
 
 
 def test_a_file(tmp_path):
     path = tmp_path / "words.txt"
-    path.write_text("\ufeff# names\n阿里巴巴 20\nHedy Lamarr\n\nZvon\t30\n", encoding="utf-8")
+    path.write_text("\ufeff# names\n阿里巴巴:20\nHedy Lamarr\n\nZvon\t30\n", encoding="utf-8")
     assert [(word.text, word.weight) for word in read_hotwords(path)] == [
         ("阿里巴巴", 20),
         ("Hedy Lamarr", 20),
@@ -91,3 +104,41 @@ def test_a_file_that_cannot_be_read(tmp_path):
     (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
     with pytest.raises(UsageError, match="not UTF-8"):
         read_hotwords(tmp_path / "latin.txt")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("阿里巴巴 20\n通义实验室 30\n", [("阿里巴巴", 20), ("通义实验室", 30)]),
+        ("Hedy Lamarr 30\n# names\nZvon 5", [("Hedy Lamarr", 30), ("Zvon", 5)]),
+        ("iPhone 15\nBoeing 747", [("iPhone 15", 20), ("Boeing 747", 20)]),
+        ("iPhone 15\nZvon", [("iPhone 15", 20), ("Zvon", 20)]),
+        ("iPhone 15\t30\nZvon", [("iPhone 15", 30), ("Zvon", 20)]),
+        ("Windows 11, Hedy Lamarr:30\nZvon", [("Windows 11", 20), ("Hedy Lamarr", 30), ("Zvon", 20)]),
+    ],
+)
+def test_columns_of_a_file(tmp_path, text, expected):
+    (tmp_path / "words.txt").write_text(text, encoding="utf-8")
+    assert [(word.text, word.weight) for word in read_hotwords(tmp_path / "words.txt")] == expected
+
+
+@pytest.mark.parametrize("number", [15, 11, 747, 2024, 1])
+@pytest.mark.parametrize("phrase", ["iPhone {}", "波音{}", "波音 {}", "{}", "GPT-{}", "level {}.5"])
+def test_a_number_at_the_end_of_a_phrase_stays(phrase, number):
+    text = phrase.format(number)
+    forms = [text, [text], json.dumps([text]), f"{text}, other", {text: 20}, json.dumps({text: 20}), f"{text}:20"]
+    assert {pairs(form)[0] for form in forms} == {(text, 20.0)}
+
+
+def test_numbers_of_phrases_and_characters_are_bounded():
+    assert len(pairs(",".join(f"w{n}" for n in range(1000)))) == 1000
+    for value in (",".join(f"w{n}" for n in range(1001)), "x" * 101, ["x" * 101], {"x" * 101: 20}, "x," * 10**7):
+        with pytest.raises(UsageError, match="more than 1,000 hotwords"):
+            parse_hotwords(value)
+
+
+@pytest.mark.parametrize("filler", [":", "：", " ", "1 ", ": ", "a:", "1:1 ", "\t", "-", "9", "[", '{"', ","])
+def test_hostile_text_is_read_in_linear_time(filler):
+    # Quadratic parsing of this text takes minutes.
+    with contextlib.suppress(UsageError):
+        parse_hotwords("x" + filler * (900_000 // len(filler)) + "x", spaced=True)

@@ -181,4 +181,5 @@ def form_fields(request: RecognitionOptions) -> tuple[dict[str, str], dict[str, 
 
 def _written(hotword: Hotword) -> str:
     """With its weight only where somebody gave one: servers of others read the number as a word."""
-    return hotword.text if hotword.weight == Hotword(text="").weight else f"{hotword.text} {hotword.weight:g}"
+    plain = hotword.weight == Hotword(text="").weight and ":" not in hotword.text
+    return hotword.text if plain else f"{hotword.text}:{hotword.weight:g}"

@@ -141,7 +141,7 @@ class ModelArguments:
     ] = None
     hotwords: Annotated[
         list[str],
-        _Model(metavar="WORDS", help="Phrases to favour, weights 1-100: 'Hedy Lamarr 30, Zvon'; or @FILE, one a line."),
+        _Model(metavar="WORDS", help="Phrases to favour, weights 1-100: 'Hedy Lamarr:30, Zvon'; or @FILE, one a line."),
     ] = field(default_factory=list)
     prompt: Annotated[
         str,

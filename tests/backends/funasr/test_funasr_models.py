@@ -267,7 +267,7 @@ def test_the_program_takes_an_entry_hotwords_and_the_backend_s_name(run, toolkit
     place = tmp_path / "data" / "asrcli" / "models.yaml"
     place.parent.mkdir(parents=True)
     place.write_text(json.dumps({"models": {"tones": entry}}))
-    done = run("transcribe", path, "--no-vad", "--backend", "funasr", "--hotwords", "糕 30, do", "-f", "txt", "-o", "-")
+    done = run("transcribe", path, "--no-vad", "--backend", "funasr", "--hotwords", "糕:30, do", "-f", "txt", "-o", "-")
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["fa", "re", "糕", "do", "la"]
     refused = run("transcribe", path, "--model", "tones", "--prompt", "music", "-o", "-")

@@ -76,7 +76,7 @@ def test_requests_in_the_form_s_words():
     asked = RecognitionOptions(language="en", hotwords=words, prompt="A talk.")
     assert form_fields(asked) == (
         {"language": "en", "prompt": "A talk. Hedy Lamarr, Zvon"},
-        {"vad_filter": "false", "hotwords": "Hedy Lamarr 30, Zvon"},
+        {"vad_filter": "false", "hotwords": "Hedy Lamarr:30, Zvon"},
     )
     assert form_fields(RecognitionOptions(language="auto")) == ({}, {"vad_filter": "false"})
 

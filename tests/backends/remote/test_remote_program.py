@@ -174,13 +174,13 @@ def test_hotwords_language_and_prompt_go_along(program, record, mimic):
         "-l",
         "zh",
         "--hotwords",
-        "高 40, do",
+        "高:40, do",
         "--prompt",
         "Tones.",
     )
     assert done.returncode == 0, done.stderr
     asked = mimic.asked[0]
-    assert (asked.one("language"), asked.one("hotwords"), asked.one("prompt")) == ("zh", "高 40, do", "Tones. 高, do")
+    assert (asked.one("language"), asked.one("hotwords"), asked.one("prompt")) == ("zh", "高:40, do", "Tones. 高, do")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -28,12 +28,16 @@ _BY_CODE = {
 
 
 def vocabulary(value: object) -> tuple[Hotword, ...]:
-    """`vocabulary_id`: hotwords with weights, as funasr-api takes them; ids of Aliyun's own tables are ignored.
+    """`vocabulary_id`: words and weights in turn, as funasr-api takes them; ids of Aliyun's own tables are ignored.
 
     Raises:
         RequestError: they cannot be read.
     """
-    return hotwords(value, "vocabulary_id", spaced=True) if isinstance(value, str) and " " in value.strip() else ()
+    words = value.split() if isinstance(value, str) else []
+    if len(words) < 2:
+        return ()
+    given: object = {words[0]: words[1]} if len(words) == 2 and words[1].isdecimal() else value
+    return hotwords(given, "vocabulary_id", spaced=True)
 
 
 def text_options(*, marks: bool, disfluency: bool) -> TextOptions:
