@@ -17,6 +17,7 @@ NAMES = {
     "memory": "memory of all processes over time, for short, long and many inputs",
     "startup": "`--help`, a clip of one second, the first words of three hours",
     "wer": "word errors on the recordings with references, through the program",
+    "levels": "word errors of quiet, offset, inverted and surround recordings",
     "chunks": "speed and word errors by the length of chunks, drawn",
     "make_models": "a model as large as SenseVoice with random weights, for `versus --model`",
     "server": "`asrcli serve`: uploads against the command line; thousands of hostile requests",
