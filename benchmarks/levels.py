@@ -110,7 +110,9 @@ def main() -> None:
         heard = transcribe(condition, clips())
         errors = word_errors(wanted, heard)
         missing = f"{errors.substitutions} substituted, {errors.deletions} missing, {errors.insertions} too many"
-        print(f"{condition:16} WER {errors.rate:5.2f} %   {errors.count} of {errors.words} words ({missing})", flush=True)
+        print(
+            f"{condition:16} WER {errors.rate:5.2f} %   {errors.count} of {errors.words} words ({missing})", flush=True
+        )
         by_clip = {name: word_errors({name: wanted[name]}, heard) for name in wanted}
         for name, found in sorted(by_clip.items(), key=lambda item: -item[1].count)[: arguments.worst]:
             print(f"  {found.count} of {found.words}  {name}\n     heard  {heard[name]}")

@@ -1,4 +1,4 @@
-"""Channels of a recording: mixed, chosen, or kept apart as lanes."""
+"""Channels of a recording: which are asked for, and those that only repeat another."""
 
 from __future__ import annotations
 
@@ -31,16 +31,6 @@ def no_channel(channels: int, choice: int) -> InputError:
     return InputError(
         f"There is no channel {choice}: the recording has {has}.", f"Channels count from 0: {valid}, mix or split."
     )
-
-
-def select(block: Samples, choice: Literal["mix", "split"] | int) -> Samples:
-    """A block (samples, channels) to (samples, lanes); the mix is the mean of all channels."""
-    channels = block.shape[1]
-    if choice == "split" or channels == 1:
-        return block
-    if choice == "mix":
-        return block @ np.full((channels, 1), 1 / channels, np.float32)
-    return block[:, choice : choice + 1]
 
 
 class DuplicateChannelFilter:

@@ -144,7 +144,9 @@ def _open_stream(stream: BinaryIO, options: AudioOptions, *, live: bool) -> Audi
         header = wav_header(head)
     if header and header.encoding and not options.track:
         form = (header.encoding, header.rate, header.channels)
-        reader = PcmReader(stream, head[header.offset :], *form, size=header.size, name="wav", live=live)
+        reader = PcmReader(
+            stream, head[header.offset :], *form, size=header.size, name="wav", live=live, layout=header.layout
+        )
         return _stream(reader, options)
     if decoder_for(head) == "ffmpeg":
         find_ffmpeg()  # fail before anything is copied
@@ -201,7 +203,8 @@ def _in_process(
         os.lseek(descriptor, header.offset, os.SEEK_SET)
         form = (header.encoding, header.rate, header.channels)
         left = os.fstat(descriptor).st_size - header.offset
-        return PcmReader(os.fdopen(descriptor, "rb"), b"", *form, size=left, name="wav", owned=True)
+        file = os.fdopen(descriptor, "rb")
+        return PcmReader(file, b"", *form, size=left, name="wav", owned=True, layout=header.layout)
     return SoundReader(descriptor, length=scan_headers.length)
 
 

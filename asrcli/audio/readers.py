@@ -8,6 +8,7 @@ from typing import IO, Literal, Protocol
 import numpy as np
 import soundfile
 
+from asrcli.audio.layouts import default_layout, layout_of_map
 from asrcli.audio.types import SAMPLE_RATE, AudioInfo, Samples
 from asrcli.errors import AudioDecodeError
 
@@ -39,6 +40,8 @@ class Reader(Protocol):
     rate: int
     #: columns of a block
     channels: int
+    #: their positions, see `layouts`; empty where nothing tells them
+    layout: str
     warnings: list[str]
 
     @property
@@ -121,6 +124,7 @@ class SoundReader:
         except AudioDecodeError:
             self.close()
             raise
+        self.layout = self._layout()
         endless = self._file.frames >= 1 << 62  # a pipe
         if length == "header":
             length = "unknown" if endless else self._file.frames / self.rate
@@ -168,6 +172,14 @@ class SoundReader:
         self._position += len(filled)
         return filled
 
+    def _layout(self) -> str:
+        # soundfile has no name for SFC_GET_CHANNEL_MAP_INFO; libsndfile fills it from the headers of these only.
+        if self._file.format in {"WAVEX", "RF64", "W64", "CAF"}:
+            found = soundfile._ffi.new("int[]", self.channels)  # noqa: SLF001
+            if soundfile._snd.sf_command(self._file._file, 0x1100, found, 4 * self.channels):  # noqa: SLF001
+                return layout_of_map(list(found))
+        return default_layout(self._file.format, self.channels)
+
     def _format(self) -> str:
         codec = self._file.subtype.lower().replace("mpeg_layer_iii", "mp3")
         return f"{self._file.format.lower()}/{codec}"
@@ -180,7 +192,7 @@ class SilentReader:
 
     def __init__(self, info: AudioInfo, warning: str) -> None:
         self.info = info
-        self.rate, self.channels = SAMPLE_RATE, 1
+        self.rate, self.channels, self.layout = SAMPLE_RATE, 1, ""
         self.warnings = [warning]
 
     def skip(self, seconds: float) -> float:
@@ -208,6 +220,7 @@ class PcmReader:
         name: str,
         owned: bool = False,
         live: bool = False,
+        layout: str = "",
     ) -> None:
         """Nothing is read yet.
 
@@ -221,6 +234,7 @@ class PcmReader:
             name: the container, for `AudioInfo.format`.
             owned: close the stream with the reader.
             live: return blocks of 0.1 s or more as they come, instead of waiting for full ones.
+            layout: positions of the channels.
 
         Raises:
             AudioDecodeError: rate or channels are absurd.
@@ -232,7 +246,7 @@ class PcmReader:
             if owned:
                 stream.close()
             raise
-        self.rate, self.channels = rate, channels
+        self.rate, self.channels, self.layout = rate, channels, layout
         self._stream, self._head, self._encoding, self._left = stream, head, encoding, size
         self._frame = channels * (3 if encoding == "s24le" else np.dtype(_PCM[encoding][0]).itemsize)
         #: bytes after which a block need not be full

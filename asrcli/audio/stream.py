@@ -11,7 +11,7 @@ from typing import IO, Self
 
 import numpy as np
 
-from asrcli.audio.channels import select
+from asrcli.audio.conditioning import Conditioner
 from asrcli.audio.readers import DamagedError, Reader, SilentReader
 from asrcli.audio.resample import Resampler
 from asrcli.audio.types import SAMPLE_RATE, Samples
@@ -20,13 +20,6 @@ from asrcli.options import AudioOptions
 
 #: seconds that headers may differ from the sound without being wrong: encoder delay, rounding to frames
 _TOLERANCE = 0.25
-#: part of all samples at full scale from which a recording is called clipped (a full-scale sine has 3 %)
-_CLIPPED = 0.05
-_FULL_SCALE = 0.999
-#: part of the energy of two channels that their mix keeps where one is the other turned over (-30 dB)
-_CANCELLED = 1e-3
-#: far above what lossy decoders overshoot
-_ABSURD_PEAK = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +72,8 @@ class Stream:
         self._reader, self._options = reader, options
         self._watch, self._rescue, self._lacking = watch, rescue, lacking
         self._others: list[IO[bytes]] = []
-        self._given = self._odd = self._loud = 0
-        self._peak = self._energy = self._mixed_energy = 0.0
+        self._given = self._odd = 0
+        self._conditioners: list[Conditioner] = []
         self._claimed: float | None = None
         self._started = False
         self.offset = reader.skip(options.start) if options.start else 0.0
@@ -102,7 +95,7 @@ class Stream:
             piece = block if limit is None else block[: limit - self._given]
             self._given += len(piece)
             if len(piece):
-                yield self._bounded(piece)
+                yield np.clip(piece, -1.0, 1.0)
             if limit is not None and self._given >= limit:
                 break
         else:
@@ -155,6 +148,8 @@ class Stream:
 
     def _play(self) -> Iterator[Samples]:
         reader = self._reader
+        conditioner = Conditioner(reader.rate, reader.channels, self._options.channels, reader.layout)
+        self._conditioners.append(conditioner)
         resampler = Resampler(reader.rate, self.lanes)
         damage: DamagedError | None = None
         while damage is None:
@@ -165,12 +160,12 @@ class Stream:
                 continue
             if not len(native):
                 break
-            block = resampler.push(self._chosen(self._finite(native)))
+            block = resampler.push(conditioner.push(self._finite(native)))
             if len(block):
                 yield block
-        tail = resampler.finish()
-        if len(tail):
-            yield tail
+        for tail in (resampler.push(conditioner.finish()), resampler.finish()):
+            if len(tail):
+                yield tail
         if damage:
             raise damage
 
@@ -181,22 +176,6 @@ class Stream:
         odd = ~np.isfinite(block)
         self._odd += int(odd.sum())
         return np.where(odd, np.float32(0), block)
-
-    def _chosen(self, block: Samples) -> Samples:
-        lanes = select(block, self._options.channels)
-        if self._options.channels == "mix" and block.shape[1] == 2:
-            self._energy += float(np.dot(block.ravel(), block.ravel())) / 2
-            self._mixed_energy += float(np.dot(lanes[:, 0], lanes[:, 0]))
-        return lanes
-
-    def _bounded(self, block: Samples) -> Samples:
-        size = np.abs(block)
-        peak = float(size.max())
-        self._peak = max(self._peak, peak)
-        if peak < _FULL_SCALE:
-            return block
-        self._loud += int((size >= _FULL_SCALE).sum())
-        return np.clip(block, -1.0, 1.0)
 
     def _check_end(self) -> None:
         claimed, end = self._claimed or self._reader.claimed, self._options.end
@@ -226,14 +205,9 @@ class Stream:
 
     def _report(self) -> None:
         self.warnings += self._reader.warnings
-        samples = max(1, self._given * self.lanes)
+        for conditioner in self._conditioners:
+            self.warnings += conditioner.warnings()
         if self._odd:
             self.warnings.append(f"{self._odd} samples are no numbers (NaN or infinite) and were taken as silence")
-        if self._mixed_energy < _CANCELLED * self._energy:
-            self.warnings.append("the two channels cancel each other out when mixed: use --channels 0")
-        if self._peak > _ABSURD_PEAK:
-            self.warnings.append(f"clipped: samples reach {self._peak:.0f} times full scale; scale them to -1..1")
-        elif self._loud / samples > _CLIPPED:
-            self.warnings.append(f"clipped: {100 * self._loud / samples:.0f} % of the samples are at full scale")
         if self._watch and (changed := self._watch.change()):
             self.warnings.append(changed)

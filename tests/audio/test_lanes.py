@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asrcli.audio.channels import DuplicateChannelFilter, channels_of, select
+from asrcli.audio.channels import DuplicateChannelFilter, channels_of
 from asrcli.errors import InputError
 
 RNG = np.random.default_rng(3)
@@ -80,13 +80,6 @@ def test_a_lane_that_parted_stays_apart_in_silence():
     deduper = DuplicateChannelFilter(2)
     deduper.push(noise(100, 2))
     assert len(deduper.push(np.zeros((50, 2), np.float32))[1]) == 50
-
-
-def test_mix_is_the_mean_and_a_channel_is_itself():
-    block = noise(50, 3)
-    np.testing.assert_allclose(select(block, "mix")[:, 0], block.mean(axis=1), atol=1e-7)
-    np.testing.assert_array_equal(select(block, 2)[:, 0], block[:, 2])
-    np.testing.assert_array_equal(select(block, "split"), block)
 
 
 def test_a_channel_that_is_not_there_is_named():

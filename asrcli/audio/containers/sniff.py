@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from asrcli.audio.layouts import layout_of_mask
+
 #: bytes that are looked at; a stream's are kept and handed to the decoder
 HEAD = 65536
 
@@ -169,6 +171,8 @@ class WavHeader:
     offset: int
     #: bytes of samples claimed; None where a writer that could not seek left it open
     size: int | None
+    #: positions of the channels, see `layouts`; empty where the header does not tell them
+    layout: str = ""
 
     @property
     def encoding(self) -> str | None:
@@ -198,16 +202,18 @@ def wav_header(head: bytes) -> WavHeader | None:
 def _wav(form: bytes, offset: int, size: int) -> WavHeader | None:
     if len(form) < 16:
         return None
-    tag = int.from_bytes(form[:2], "little")
+    tag, channels, layout = int.from_bytes(form[:2], "little"), int.from_bytes(form[2:4], "little"), ""
     if tag == 0xFFFE and len(form) >= 26:  # extensible: the real tag opens the GUID
         tag = int.from_bytes(form[24:26], "little")
+        layout = layout_of_mask(int.from_bytes(form[20:24], "little"), channels)
     # 0 and sizes near 2 or 4 GiB are what pipes and crashed recorders leave behind.
     known = 0 < size < 0x7FFF0000 or size > 0xFFFFFFFF
     return WavHeader(
         tag=tag,
         rate=int.from_bytes(form[4:8], "little"),
-        channels=int.from_bytes(form[2:4], "little"),
+        channels=channels,
         bits=int.from_bytes(form[14:16], "little"),
         offset=offset,
         size=size if known else None,
+        layout=layout,
     )

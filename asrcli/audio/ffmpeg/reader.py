@@ -291,7 +291,7 @@ class FfmpegReader:
             raise _failure(log, self._choice, self._process.returncode)
         self.info = _form(log, self._options)
         self.warnings += self._choice.notices(log)
-        self.channels = self._child.parser.channels or 1
+        self.channels, self.layout = self._child.parser.channels or 1, ""  # ffmpeg has mixed by the layout
         self._width = 4 * self.channels
         start = None if log.start is None else round(1000 * (log.start + TIMESTAMP_OFFSET))
         self._timeline = Timeline(self._width, start)
