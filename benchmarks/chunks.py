@@ -75,7 +75,8 @@ def recordings(minutes: float) -> dict[str, tuple[Samples, str]]:
     found = {}
     source = joined(seed=11)
     for number in range(max(1, round(minutes / 2))):
-        parts, words = [], []
+        parts: list[Samples] = []
+        words: list[str] = []
         while sum(map(len, parts)) < 120 * SAMPLE_RATE:
             samples, text = next(source)
             parts.append(samples)

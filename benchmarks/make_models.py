@@ -26,7 +26,7 @@ _LAYERS, _LATER_LAYERS, _TOKENS = 50, 20, 25055
 _LANGUAGES = {"auto": 0, "zh": 3, "en": 4, "yue": 7, "ja": 11, "ko": 12, "nospeech": 13}
 
 
-class Sanm(nn.Module):
+class Sanm(nn.Module):  # type: ignore[misc] # torch is not installed where types are checked
     """One layer: self-attention with an FSMN memory over its values, then the feed-forward part."""
 
     def __init__(self, width: int) -> None:
@@ -52,7 +52,7 @@ class Sanm(nn.Module):
         return heard + self.outer(torch.relu(self.inner(self.second(heard))))
 
 
-class SenseVoice(nn.Module):
+class SenseVoice(nn.Module):  # type: ignore[misc] # as above
     """The whole: four tags before the frames, two stacks of layers, CTC."""
 
     def __init__(self) -> None:

@@ -47,7 +47,7 @@ def batch(runtime: Runtime, files: list[Path]) -> None:
         list(pool.map(lambda path: runtime.transcribe(Source(path.name, path)), files))
 
 
-def timed(work: Callable[[], None]) -> float:
+def timed(work: Callable[[], object]) -> float:
     """Seconds."""
     started = time.perf_counter()
     work()
@@ -83,11 +83,11 @@ def main() -> None:
         window = two.recognizer.window
         chunks = cut(samples, window)
         pieces = [piece for file in small for piece in cut(read(file), window)]
-        work: dict[str, Callable[[], None]] = {
+        work: dict[str, Callable[[], object]] = {
             "bare 1": lambda: bare(engine, chunks, 1),
             "bare 2": lambda: bare(engine, chunks, 2),
-            "asrcli 1": lambda: one.transcribe(source, options) and None,
-            "asrcli 2": lambda: two.transcribe(source, options) and None,
+            "asrcli 1": lambda: one.transcribe(source, options),
+            "asrcli 2": lambda: two.transcribe(source, options),
             "2-s files, bare": lambda: bare(engine, pieces, 2),
             "2-s files, asrcli": lambda: batch(two, small),
         }

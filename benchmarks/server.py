@@ -277,12 +277,12 @@ class Attack:
 
     async def _ws_bad(self) -> str:
         path = self._random.choice(["/", "/ws/v1/asr", "/ws/v1/asr/qwen"])
-        frame = self._random.choice(
-            ["[" * 50_000, "{}", '{"header": 1}', '{"type": "start", "payload": 3}', b"\x00" * 999, "START",
-             '{"mode": "2pass", "chunk_size": [0, -1], "audio_fs": 1e99, "hotwords": 5}']
-        )  # fmt: skip
+        frames: list[str | bytes] = [
+            "[" * 50_000, "{}", '{"header": 1}', '{"type": "start", "payload": 3}', b"\x00" * 999, "START",
+            '{"mode": "2pass", "chunk_size": [0, -1], "audio_fs": 1e99, "hotwords": 5}',
+        ]  # fmt: skip
         async with websockets.connect(self._ws + path, ping_interval=None, proxy=None) as socket:
-            await socket.send(frame)
+            await socket.send(self._random.choice(frames))
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(socket.recv(), 0.5)
         return "closed"

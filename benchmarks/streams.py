@@ -22,6 +22,7 @@ import statistics
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import jiwer
 import numpy as np
@@ -88,17 +89,17 @@ class Stream:
             await socket.send(self._data[at : at + 2 * FRAME])
         await socket.send(json.dumps(self.closing()))
 
-    def opening(self, silence: float) -> dict:
+    def opening(self, silence: float) -> dict[str, Any]:
         return {"mode": "2pass", "chunk_size": [5, 10, 5], "wav_name": "bench", "wav_format": "pcm", "audio_fs": RATE,
                 "is_speaking": True, "vad_tail_sil": round(silence * 1000)}  # fmt: skip
 
-    def closing(self) -> dict:
+    def closing(self) -> dict[str, Any]:
         return {"is_speaking": False}
 
-    def is_last(self, message: dict) -> bool:
+    def is_last(self, message: dict[str, Any]) -> bool:
         return bool(message["is_final"])
 
-    def note(self, message: dict, now: float) -> None:
+    def note(self, message: dict[str, Any], now: float) -> None:
         if message["mode"] == "2pass-online":
             self._first = self._first if self._first is not None else now
         elif "timestamp" in message:
@@ -113,21 +114,21 @@ class Stream:
 class AliyunStream(Stream):
     """One speaker whose client shows the whole sentence so far, what may still change as well."""
 
-    def opening(self, silence: float) -> dict:
+    def opening(self, silence: float) -> dict[str, Any]:
         payload = {"format": "pcm", "sample_rate": RATE, "enable_words": True,
                    "max_sentence_silence": round(silence * 1000)}  # fmt: skip
         return {"header": self._header("StartTranscription"), "payload": payload}
 
-    def closing(self) -> dict:
+    def closing(self) -> dict[str, Any]:
         return {"header": self._header("StopTranscription")}
 
-    def _header(self, name: str) -> dict:
+    def _header(self, name: str) -> dict[str, Any]:
         return {"namespace": "SpeechTranscriber", "name": name, "task_id": "0" * 32}
 
-    def is_last(self, message: dict) -> bool:
+    def is_last(self, message: dict[str, Any]) -> bool:
         return message["header"]["name"] in {"TranscriptionCompleted", "TaskFailed"}
 
-    def note(self, message: dict, now: float) -> None:
+    def note(self, message: dict[str, Any], now: float) -> None:
         payload = message.get("payload", {})
         match message["header"]["name"]:
             case "TranscriptionResultChanged":
