@@ -43,7 +43,8 @@ def inverted_in_part(speech: Samples) -> Samples:
 def inverted_with_noise(speech: Samples) -> Samples:
     """Two microphones of opposite polarity, each with noise of its own 25 dB below the speech."""
     noise = np.random.default_rng(1).standard_normal((len(speech), 2)) * speech.std() * 10 ** (-25 / 20)
-    return np.outer(speech, [1.0, -0.95]) + noise
+    mixed: Samples = (np.outer(speech, [1.0, -0.95]) + noise).astype(np.float32)
+    return mixed
 
 
 def surround(speech: Samples) -> Samples:
@@ -53,7 +54,7 @@ def surround(speech: Samples) -> Samples:
     mixed = np.zeros((len(speech), 6))
     mixed[:, 0], mixed[:, 1], mixed[:, 2] = chord, -chord * 0.7, speech
     mixed[:, 3] = np.sin(2 * np.pi * 50 * clock) * speech.std()
-    return mixed
+    return mixed.astype(np.float32)
 
 
 #: name -> the alteration, (n,) -> (n,) or (n, channels), and the suffix of the file
@@ -83,7 +84,18 @@ def write(path: Path, samples: Samples, suffix: str) -> None:
     soundfile.write(wav, samples, SAMPLE_RATE, subtype="FLOAT")
     if suffix == "mkv":
         layout = ["-channel_layout", "5.1"]
-        command = [find_ffmpeg(), "-v", "error", "-y", *layout, "-i", wav, "-c:a", "flac", path.with_suffix(".mkv")]
+        command = [
+            find_ffmpeg(),
+            "-v",
+            "error",
+            "-y",
+            *layout,
+            "-i",
+            str(wav),
+            "-c:a",
+            "flac",
+            str(path.with_suffix(".mkv")),
+        ]
         subprocess.run(command, check=True)
         wav.unlink()
 
