@@ -1,4 +1,4 @@
-"""A WebSocket as the protocols see it: frames in, JSON out, and an end that is noticed once."""
+"""A WebSocket as the protocols use it: frames in, JSON out, its end as an exception."""
 
 from __future__ import annotations
 
@@ -16,82 +16,85 @@ from asrcli.server.http.uvicorn_protocols import ENDING
 
 Result = TypeVar("Result")
 
-#: WebSocket's close codes: for a client without a key, for one that says nothing sensible, and when the server ends
+#: WebSocket close codes: no valid key, idle for too long, server shutdown
 UNAUTHORISED, POLICY, GOING_AWAY = 4401, 1008, 1001
-#: frames, and bytes of them, kept for later while the server works at what it has; then the client must wait
-_MOST_HELD, _MOST_HELD_BYTES = 64, 32 << 20
+#: frames, and bytes of frames, kept while the server processes earlier ones; then the client has to wait
+_MAX_HELD, _MAX_HELD_BYTES = 64, 2 << 20
 
 
 class IdleError(Exception):
-    """The client has sent nothing for too long."""
+    """The client has sent no frame for too long."""
 
 
 class GoneError(Exception):
-    """The client has left."""
+    """The client has closed the connection."""
 
 
 class EndingError(Exception):
-    """The server ends: say what is to be said of what has been heard, and no more."""
+    """The server ends: send the results of the audio received so far."""
 
 
 class Connection:
     """One accepted WebSocket."""
 
     def __init__(self, websocket: WebSocket, idle_timeout: float) -> None:
-        """Wrap a WebSocket.
+        """Wrap an accepted WebSocket.
 
         Args:
-            websocket: accepted already.
-            idle_timeout: seconds without a frame after which `receive` raises; 0: never.
+            websocket: accepted.
+            idle_timeout: seconds without a frame after which a timed `receive` raises; 0: never.
         """
         self.websocket = websocket
         self._idle_timeout = idle_timeout or None
         self._held: deque[str | bytes] = deque()
         self._ending = False
-        # Outlives a `receive` that is interrupted: no frame is lost.
+        # Survives a `receive` that is cancelled: no frame is lost.
         self._receiving: asyncio.Task[Message] | None = None
 
     def push_back(self, frame: str | bytes) -> None:
-        """Let the next `receive` return this."""
+        """Return this frame from the next `receive`."""
         self._held.appendleft(frame)
 
-    async def receive(self, beside: asyncio.Task[None] | None = None) -> str | bytes:
+    async def receive(self, task: asyncio.Task[None] | None = None, *, timed: bool = False) -> str | bytes:
         """The next frame.
 
         Args:
-            beside: what goes on meanwhile; if it fails, its error is raised here.
+            task: runs meanwhile; if it fails, its error is raised here.
+            timed: whether the idle timeout applies. It does once audio has been received that has no final result:
+                before that, a client may keep its connection as long as it likes.
 
         Raises:
             GoneError: the client has left.
-            IdleError: nothing came for too long.
+            IdleError: no frame came for too long.
             EndingError: the server ends.
         """
         while not self._held:
             if self._ending:
                 raise EndingError
             tasks: set[asyncio.Task[Any]] = {self._receive()}
-            if beside is not None and not beside.done():
-                tasks.add(beside)
-            await asyncio.wait(tasks, timeout=self._idle_timeout, return_when=asyncio.FIRST_COMPLETED)
-            if beside is not None and beside.done():
-                beside.result()
+            if task is not None and not task.done():
+                tasks.add(task)
+            await asyncio.wait(
+                tasks, timeout=self._idle_timeout if timed else None, return_when=asyncio.FIRST_COMPLETED
+            )
+            if task is not None and task.done():
+                task.result()
             elif not self._receive().done():
                 raise IdleError
             self._take()
         return self._held.popleft()
 
     async def run_while_connected(self, work: Awaitable[Result]) -> Result:
-        """Do some work unless the client leaves; frames that come meanwhile are kept.
+        """Run some work unless the client leaves; frames that arrive meanwhile are kept.
 
         Raises:
-            GoneError: the client has left; the work is cancelled.
-            Whatever the work raises.
+            GoneError: the client has left; the work was cancelled.
         """
         working = asyncio.ensure_future(work)
         try:
             while not working.done():
-                # A client that sends on and on is not read from, and so not missed, until there is room again.
-                full = len(self._held) >= _MOST_HELD or sum(map(len, self._held)) >= _MOST_HELD_BYTES
+                # While the buffer is full, nothing is read, and a client that leaves is not noticed.
+                full = len(self._held) >= _MAX_HELD or sum(map(len, self._held)) >= _MAX_HELD_BYTES
                 others = () if full or self._ending else (self._receive(),)
                 await asyncio.wait({working, *others}, return_when=asyncio.FIRST_COMPLETED)
                 if others and not working.done():
@@ -103,7 +106,7 @@ class Connection:
                 await asyncio.gather(working, return_exceptions=True)
 
     async def send(self, body: dict[str, Any]) -> None:
-        """Send a JSON object as text; a client that has gone hears nothing, which is no error."""
+        """Send a JSON object as text; does nothing if the client has left."""
         if self.websocket.application_state is not WebSocketState.CONNECTED:
             return
         with suppress(WebSocketDisconnect, RuntimeError):
@@ -125,13 +128,13 @@ class Connection:
         return self._receiving
 
     def _take(self) -> None:
-        """Keep the frame that has come, if one has."""
+        """Keep the frame that was received, if any."""
         if self._receiving is None or not self._receiving.done():
             return
         receiving, self._receiving = self._receiving, None
         try:
             message = receiving.result()
-        except (WebSocketDisconnect, RuntimeError) as error:  # left, and asked again after that
+        except (WebSocketDisconnect, RuntimeError) as error:  # received again after the end
             raise GoneError from error
         if message["type"] == "websocket.disconnect":
             if message.get("code") != ENDING:

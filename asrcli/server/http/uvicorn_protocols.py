@@ -1,7 +1,7 @@
-"""uvicorn's protocols, with one thing forgiven to clients, and bounds on how slow they may be.
+"""uvicorn's protocols with timeouts, and with a workaround for Aliyun's SDK.
 
-uvicorn waits for ever: for a request's head that comes byte by byte, and for a client that does not read what it is
-sent. Bodies have a bound of their own where they are read (`uploads`), and so have frames (`connection`).
+uvicorn waits without limit for the head of a request and for a client that does not read. The bounds of bodies are in
+`uploads`, those of frames in `connection`.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-#: seconds for a request's head, from the connection or its first byte on
+#: seconds for a request's head, from the connection or its first byte
 HEAD_TIMEOUT = 30.0
-#: seconds in which a client must read something of what waits for it
-WRITE_TIMEOUT = 60.0
+#: seconds in which a client must read `LEAST_READ` bytes of what waits for it
+WRITE_TIMEOUT, LEAST_READ = 60.0, 4096
 
-#: code by which the application is told that the server ends; no client closes with it
+#: close code that notifies the application of the server's shutdown; no client closes with it
 ENDING = 1012
 
 _ONCE = frozenset({b"sec-websocket-key", b"sec-websocket-version"})
 
 
-class _Impatient:
-    """A connection that is cut if its client does not read."""
+class _WriteTimeout:
+    """Closes a connection whose client does not read; one that reads slowly is kept."""
 
     loop: asyncio.AbstractEventLoop
     transport: asyncio.Transport
@@ -36,7 +36,17 @@ class _Impatient:
 
     def pause_writing(self) -> None:
         super().pause_writing()  # type: ignore[misc]
-        self._write_timer = self.loop.call_later(WRITE_TIMEOUT, self.transport.abort)
+        self._expect_progress()
+
+    def _expect_progress(self) -> None:
+        waiting = self.transport.get_write_buffer_size()
+        self._write_timer = self.loop.call_later(WRITE_TIMEOUT, self._check_progress, waiting)
+
+    def _check_progress(self, before: int) -> None:
+        if before - self.transport.get_write_buffer_size() < LEAST_READ:
+            self.transport.abort()
+        else:
+            self._expect_progress()
 
     def resume_writing(self) -> None:
         self._stop()
@@ -47,18 +57,18 @@ class _Impatient:
             self._write_timer.cancel()
 
 
-class WebSocketProtocol(_Impatient, WebSocketsSansIOProtocol):
+class WebSocketProtocol(_WriteTimeout, WebSocketsSansIOProtocol):
     """One WebSocket."""
 
     def shutdown(self) -> None:
-        """Tell the application that the server ends, and let it say its last words."""
+        """Notify the application, which then sends its last results."""
         if self.handshake_complete and not self.close_sent:
             self.queue.put_nowait({"type": "websocket.disconnect", "code": ENDING})
         else:
             super().shutdown()
 
 
-class HttpProtocol(_Impatient, H11Protocol):
+class HttpProtocol(_WriteTimeout, H11Protocol):
     """One HTTP connection."""
 
     _head_timer: asyncio.TimerHandle | None = None
@@ -72,7 +82,7 @@ class HttpProtocol(_Impatient, H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        # Behind an answer these bytes are the next head, or what is left of a body that nobody reads any more.
+        # After an answer these bytes are the next head, or the rest of a body that is not read.
         if self._head_timer is None and not self._busy:
             self._wait_for_head()
         super().data_received(data)
@@ -80,10 +90,9 @@ class HttpProtocol(_Impatient, H11Protocol):
             self._stop_waiting()
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        """Hand the connection over, the first of each repeated header alone.
+        """Keep only the first of some repeated headers.
 
-        Aliyun's SDK sends two keys and two versions in its handshake, and checks the answer against the first key
-        (protocol contract, section 3.7).
+        Aliyun's SDK sends two keys and two versions in its handshake, and checks the answer against the first key.
         """
         self._stop_waiting()
         seen: set[bytes] = set()

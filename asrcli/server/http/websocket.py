@@ -1,7 +1,7 @@
-"""Every WebSocket path: which protocol a connection speaks is told by its first frame, not by its path.
+"""The WebSocket routes. The first frame of a connection decides its protocol; the path is only the default.
 
-funasr-api serves Aliyun's protocol on a path named after FunASR, and two protocols share port 10095; clients cannot be
-told to be elsewhere (protocol contract, section 0).
+funasr-api serves Aliyun's protocol on a path named after FunASR, and two protocols share port 10095
+(docs/protocols.md).
 """
 
 from __future__ import annotations
@@ -23,12 +23,11 @@ from asrcli.server.http.connection import (
     IdleError,
 )
 from asrcli.server.http.json_text import read_object
-from asrcli.server.live.service import LiveService
+from asrcli.server.live.service import LiveService, SessionContext
 from asrcli.server.protocols.aliyun.qwen import QwenSession
 from asrcli.server.protocols.aliyun.websocket import AliyunSession
 from asrcli.server.protocols.funasr.realtime import COMMANDS, RealtimeSession
 from asrcli.server.protocols.funasr.websocket import FunasrSession
-from asrcli.server.recognition.session_context import SessionContext
 
 
 class ProtocolSession(Protocol):
@@ -38,8 +37,8 @@ class ProtocolSession(Protocol):
         """Serve it to its end.
 
         Raises:
-            GoneError, IdleError: the client has left, or fallen silent.
-            EndingError: the server ends, and all has been said.
+            GoneError, IdleError: the client has left, or was idle for too long.
+            EndingError: the server ends; all results were sent.
         """
         ...
 
@@ -49,7 +48,7 @@ _FUNASR = "funasr"
 _QWEN = "qwen"
 _REALTIME = "realtime"
 
-#: what a path speaks where the first frame does not tell
+#: protocol of a path, if the first frame does not decide
 PATHS = {
     "/": _FUNASR,
     "/ws/v1": _ALIYUN,
@@ -88,7 +87,7 @@ router = APIRouter(lifespan=_lifespan)
 async def connect(websocket: WebSocket) -> None:
     """Any live protocol."""
     offered = websocket.scope.get("subprotocols", ())
-    # Chrome drops a connection whose offer is not taken up; clients that offer nothing must not be given one.
+    # Chrome closes a connection whose offer is not accepted; clients without an offer must not get one.
     await websocket.accept(subprotocol="binary" if "binary" in offered else None)
     state = websocket.app.state
     connection = Connection(websocket, state.settings.idle_timeout)
@@ -97,7 +96,7 @@ async def connect(websocket: WebSocket) -> None:
     except GoneError:
         pass
     except EndingError:
-        await connection.close(GOING_AWAY, "the server ends")
+        await connection.close(GOING_AWAY, "server shutdown")
     except IdleError:
         await connection.close(POLICY, "idle for too long")
     finally:

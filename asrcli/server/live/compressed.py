@@ -1,4 +1,4 @@
-"""A live stream that comes compressed (Ogg Opus or Speex, AMR, MP3, AAC), decoded by ffmpeg while it comes."""
+"""Live streams in a compressed format (Ogg Opus or Speex, AMR, MP3, AAC), decoded by ffmpeg as they arrive."""
 
 from __future__ import annotations
 
@@ -19,30 +19,26 @@ from asrcli.server.live.session import LiveSession
 
 
 class CompressedStream:
-    """Hears a container's bytes for a session. An async context manager: decoder and threads end with it."""
+    """Decodes a container's bytes for a session. An async context manager: decoder and thread end with it."""
 
     def __init__(self, session: LiveSession) -> None:
-        """Begin.
-
-        Args:
-            session: is fed with what is decoded.
-        """
+        """Start the decoder, which feeds the session."""
         self._session = session
         reading, writing = os.pipe()
         self._reader, self._writer = os.fdopen(reading, "rb", buffering=0), os.fdopen(writing, "wb", buffering=0)
-        # A write waits while the session has enough to do; those threads are nobody else's.
+        # A write waits while the session is busy; it must not take a thread from other requests.
         self._limiter = anyio.CapacityLimiter(1)
         self._loop = asyncio.get_running_loop()
         self._done: asyncio.Future[None] = self._loop.create_future()
-        self._over = False
+        self._closed = False
         threading.Thread(target=self._run, name="live-decoder", daemon=True).start()
 
-    async def hear(self, data: bytes) -> None:
-        """Take the next bytes of the stream, cut anywhere.
+    async def feed(self, data: bytes) -> None:
+        """Take the next bytes, split anywhere.
 
         Raises:
-            InputError: they are no audio that can be decoded.
-            TooLargeError: the stream is longer than streams may be.
+            InputError: they cannot be decoded.
+            TooLargeError: the stream is longer than allowed, or more bytes than an upload may have.
         """
         try:
             await anyio.to_thread.run_sync(self._write, data, limiter=self._limiter)
@@ -50,12 +46,12 @@ class CompressedStream:
             await self.finish()
 
     async def finish(self) -> None:
-        """The stream has ended: wait until the session has all of it.
+        """Wait until the session has all audio of the stream.
 
         Raises:
-            InputError, TooLargeError: as `hear`.
+            InputError, TooLargeError: as `feed`.
         """
-        self._hang_up()
+        self._close_input()
         await asyncio.shield(self._done)
 
     def _write(self, data: bytes) -> None:
@@ -67,17 +63,17 @@ class CompressedStream:
         error: Exception | None = None
         try:
             self._decode()
-        except Exception as failure:  # noqa: BLE001 -- whatever it is, `finish` raises it
+        except Exception as failure:  # noqa: BLE001 -- `finish` raises it
             error = failure
         with suppress(OSError):
             self._reader.close()
-        with suppress(RuntimeError):  # the server has ended
+        with suppress(RuntimeError):  # the event loop is closed
             self._loop.call_soon_threadsafe(self._settle, error)
 
     def _decode(self) -> None:
         with open_audio(Source("stream", stream=self._reader), AudioOptions()) as stream:
             for block in stream.blocks():
-                if self._over:
+                if self._closed:
                     return
                 asyncio.run_coroutine_threadsafe(self._session.feed(block[:, 0]), self._loop).result()
 
@@ -88,9 +84,9 @@ class CompressedStream:
             self._done.set_result(None)
         else:
             self._done.set_exception(error)
-            self._done.exception()  # perhaps nobody asks any more
+            self._done.exception()  # marks it as retrieved: `finish` may not be called any more
 
-    def _hang_up(self) -> None:
+    def _close_input(self) -> None:
         with suppress(OSError):
             self._writer.close()
 
@@ -100,5 +96,5 @@ class CompressedStream:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._over = True
-        self._hang_up()
+        self._closed = True
+        self._close_input()

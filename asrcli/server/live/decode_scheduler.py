@@ -1,4 +1,4 @@
-"""Who is decoded next among all live streams: what has to be decoded anyway, then first words, then the rest."""
+"""Order of decodes among all live streams: sentences that have ended, then first words, then updates."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from itertools import count
 class Priority(IntEnum):
     """Lower goes first."""
 
-    #: a sentence has ended and somebody waits for it
+    #: a sentence has ended; its client waits
     FINAL = 0
-    #: the speaker pauses: this has to be decoded anyway, and will not be decoded again
+    #: the speaker pauses: this decode is needed in any case and will not be repeated
     PAUSE = 1
-    #: nothing stands of this sentence yet
+    #: no stable words of this sentence have been sent
     FIRST = 2
-    #: what is shown could be newer
+    #: a newer partial result
     UPDATE = 3
 
 
 @dataclass(slots=True, eq=False)
 class Slot:
-    """A place in the queue. Raise its urgency while it waits, if need be."""
+    """One decode in the queue. Its priority may be raised while it waits."""
 
-    urgency: Priority
-    #: kept by the queue
+    priority: Priority
+    #: set by the scheduler
     order: int = 0
     granted: asyncio.Future[None] | None = field(default=None, repr=False)
 
     @property
-    def begun(self) -> bool:
-        """Whether the turn has come."""
+    def started(self) -> bool:
+        """Whether the decode may run."""
         return self.granted is not None and self.granted.done()
 
 
 class DecodeScheduler:
-    """Lets so many in at a time, the most urgent first, else in the order they came. For one event loop.
+    """Lets `places` decodes run at a time: by priority, then in the order of arrival. For one event loop.
 
-    A decode that has begun is not interrupted, so what has to be decoded anyway must not find all places taken by what
-    will be decoded again: updates wait until all are free. First words do not: their decodes are short.
+    A running decode is not interrupted, so final decodes must not find all places taken by partial ones: updates run
+    only while all places are free. First words do not wait for that; their decodes are short.
     """
 
     def __init__(self, places: int) -> None:
@@ -48,18 +48,18 @@ class DecodeScheduler:
         self._waiting: list[Slot] = []
         self._counter = count()
 
-    async def enter(self, turn: Slot) -> None:
-        """Wait for a place. Every enter that returns needs a `leave`; one that is cancelled does not."""
-        turn.order = next(self._counter)
-        turn.granted = granted = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+    async def enter(self, slot: Slot) -> None:
+        """Wait for a place. Each return needs one `leave`; a cancelled call needs none."""
+        slot.order = next(self._counter)
+        slot.granted = granted = asyncio.get_running_loop().create_future()
+        self._waiting.append(slot)
         self._grant()
         try:
             await granted
         except asyncio.CancelledError:
-            if turn in self._waiting:
-                self._waiting.remove(turn)
-            elif not granted.cancelled():  # granted in the very moment
+            if slot in self._waiting:
+                self._waiting.remove(slot)
+            elif not granted.cancelled():  # granted at the same moment
                 self.leave()
             raise
 
@@ -70,14 +70,10 @@ class DecodeScheduler:
 
     def _grant(self) -> None:
         while self._waiting:
-            turn = min(self._waiting, key=lambda each: (each.urgency, each.order))
-            if self._free < self._needed(turn.urgency):
+            slot = min(self._waiting, key=lambda each: (each.priority, each.order))
+            if self._free < (self._places if slot.priority is Priority.UPDATE else 1):
                 return
-            self._waiting.remove(turn)
-            if turn.granted is not None and not turn.granted.done():  # else it was cancelled, and takes no place
+            self._waiting.remove(slot)
+            if slot.granted is not None and not slot.granted.done():  # else it was cancelled and takes no place
                 self._free -= 1
-                turn.granted.set_result(None)
-
-    def _needed(self, urgency: Priority) -> int:
-        """How many places must be free for somebody to take one."""
-        return self._places if urgency is Priority.UPDATE else 1
+                slot.granted.set_result(None)

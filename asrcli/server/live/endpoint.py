@@ -1,4 +1,4 @@
-"""A live stream to sentences: where somebody begins to speak, and where the sentence ends."""
+"""Endpointing: where sentences of a live stream start and end."""
 
 from __future__ import annotations
 
@@ -14,42 +14,44 @@ from asrcli.vad.detector import new_detector
 from asrcli.vad.regions import HysteresisTracker
 from asrcli.vad.types import LEVEL_HOP, WINDOW, Chunk, Region, SpeechDetector
 
-#: a sentence that may go on for no more than this many seconds ends at the first short pause, and how short that is
+#: seconds before the length limit from which a sentence ends at a short pause, and the length of that pause
 _RIPE, _DIP = 8.0, 0.25
-#: where none comes, it is cut at the least likely speech among its last so many seconds
+#: without a pause it is cut where speech is least likely, within its last seconds
 _CUT_SEARCH = 2.0
+#: samples of a block of the noise gate (240 ms), and the factor of its threshold within a sentence
+_GATE_BLOCK, _WHILE_SPEAKING = 3840, 0.6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointOptions:
-    """When a sentence begins and ends. Seconds, except the threshold (a probability)."""
+    """When a sentence starts and ends. Seconds; the threshold is a probability."""
 
-    #: a pause this long ends a sentence (Aliyun's `max_sentence_silence`, FunASR's `vad_tail_sil`)
+    #: pause that ends a sentence (Aliyun's `max_sentence_silence`, FunASR's `vad_tail_sil`)
     silence: float = 0.8
-    #: the longest sentence (FunASR's `vad_max_len`)
+    #: longest sentence (FunASR's `vad_max_len`)
     longest: float = 20.0
     threshold: float = 0.5
-    #: shorter sounds are no speech
+    #: shorter sounds are ignored
     shortest: float = 0.2
-    #: kept around a sentence, so that onsets and releases are not clipped
+    #: padding, so that onsets and releases are not clipped
     pad_before: float = 0.3
     pad_after: float = 0.3
 
 
-#: why a sentence ended: a pause, its length, or the end of the stream; None: it goes on
+#: why a sentence ended: a pause, its length, or the end of the stream; None: it has not ended
 Reason = Literal["pause", "length", "stop"]
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence so far, or the whole of it; positions in samples of the stream."""
+    """A growing or ended sentence; positions in samples of the stream."""
 
     #: where speech began, without padding
     onset: int
     #: the audio, padding included
     chunk: Chunk
     reason: Reason | None = None
-    #: whether the speaker pauses: this is all there is to it unless they go on
+    #: whether the speaker pauses; the sentence is complete unless they continue
     pausing: bool = False
 
     def since(self, position: int) -> Chunk:
@@ -61,7 +63,7 @@ class Sentence:
 
 
 def part_of(chunk: Chunk, low: int, high: int) -> Chunk:
-    """The samples [low, high) of a chunk as one of its own."""
+    """The samples [low, high) of a chunk as a chunk."""
     samples = chunk.samples[low:high]
     levels = slice(low // LEVEL_HOP, low // LEVEL_HOP + len(samples) // LEVEL_HOP)
     region = Region(chunk.start + low, chunk.start + max(low, high))
@@ -69,17 +71,17 @@ def part_of(chunk: Chunk, low: int, high: int) -> Chunk:
 
 
 class Endpointer:
-    """Follows one stream. Memory is bounded by the longest sentence."""
+    """One a stream. Memory is bounded by the longest sentence."""
 
     def __init__(self, options: EndpointOptions, *, detector: SpeechDetector | None = None) -> None:
-        """Begin a stream.
+        """Load the VAD model.
 
         Args:
-            options: when sentences begin and end.
-            detector: where speech probabilities come from; None: the embedded Silero.
+            options: when sentences start and end.
+            detector: source of speech probabilities; None: the embedded Silero VAD.
 
         Raises:
-            MissingExtraError: there is no VAD on this machine.
+            MissingExtraError: a package that VAD needs is not installed.
         """
         self._options = options
         self._detector = detector or new_detector(VadOptions())
@@ -92,9 +94,9 @@ class Endpointer:
         self._longest = round(options.longest * SAMPLE_RATE)
         self._audio = SampleBuffer()
         self._probabilities = SampleBuffer()
-        self._heard = 0
-        #: end of what earlier sentences hold: none holds a sample twice
-        self._given = 0
+        self._processed = 0
+        #: end of the earlier sentences: no sample is in two of them
+        self._emitted = 0
 
     @property
     def position(self) -> int:
@@ -103,18 +105,18 @@ class Endpointer:
 
     @property
     def span(self) -> tuple[int, int] | None:
-        """Where the sentence at hand begins and how far it goes, padding included; None in silence."""
+        """Start and end of the growing sentence, padding included; None in silence."""
         stretch = self._tracker.stretch
         return None if stretch is None else (self._start_of(stretch), self._end_of(stretch))
 
     @property
     def pausing(self) -> bool:
-        """Whether the speaker pauses, so that the sentence at hand is all it will be unless they go on."""
+        """Whether the speaker pauses, so that the growing sentence is complete unless they continue."""
         stretch = self._tracker.stretch
         return stretch is not None and stretch.end + self._after <= self._audio.end
 
     def growing(self) -> Sentence | None:
-        """The sentence at hand as far as it goes; None in silence."""
+        """The growing sentence; None in silence."""
         stretch = self._tracker.stretch
         if stretch is None:
             return None
@@ -122,30 +124,30 @@ class Endpointer:
         return Sentence(stretch.start, chunk, pausing=self.pausing)
 
     def push(self, samples: Samples) -> list[Sentence]:
-        """Hear the next (n,) samples; the sentences that have ended."""
+        """Take the next (n,) samples; the sentences that have ended."""
         self._audio.append(np.array(samples, dtype=np.float32))
-        whole = (self._audio.end - self._heard) // WINDOW * WINDOW
-        ended = self._hear(self._audio.read(self._heard, self._heard + whole)) if whole else []
+        whole = (self._audio.end - self._processed) // WINDOW * WINDOW
+        ended = self._process(self._audio.read(self._processed, self._processed + whole)) if whole else []
         self._forget()
         return ended
 
     def finish(self) -> list[Sentence]:
-        """The stream has ended: so has the sentence at hand."""
-        rest = self._audio.read(self._heard, self._audio.end)
-        ended = self._hear(np.pad(rest, (0, -len(rest) % WINDOW))) if len(rest) else []
+        """End the stream and its growing sentence."""
+        rest = self._audio.read(self._processed, self._audio.end)
+        ended = self._process(np.pad(rest, (0, -len(rest) % WINDOW))) if len(rest) else []
         return ended + self._close(self._tracker.close(), "stop")
 
-    def _hear(self, samples: Samples) -> list[Sentence]:
+    def _process(self, samples: Samples) -> list[Sentence]:
         ended: list[Sentence] = []
         probabilities = self._detector.probabilities(samples)
         self._probabilities.append(probabilities)
         for probability in probabilities.tolist():
-            self._heard += WINDOW
+            self._processed += WINDOW
             ended += self._close(self._tracker.step(probability), "pause")
             stretch = self._tracker.stretch
             if stretch is None:
                 continue
-            quiet, left = self._heard - stretch.end, self._longest - (stretch.end - stretch.start)
+            quiet, left = self._processed - stretch.end, self._longest - (stretch.end - stretch.start)
             if left <= 0:
                 ended.append(self._cut(stretch, self._least_likely(stretch)))
             elif left <= _RIPE * SAMPLE_RATE and quiet >= _DIP * SAMPLE_RATE:
@@ -155,27 +157,27 @@ class Endpointer:
     def _close(self, stretch: Region | None, reason: Reason) -> list[Sentence]:
         if stretch is None:
             return []
-        return [self._give(stretch.start, self._start_of(stretch), self._end_of(stretch), reason)]
+        return [self._emit(stretch.start, self._start_of(stretch), self._end_of(stretch), reason)]
 
     def _cut(self, stretch: Region, position: int) -> Sentence:
-        """End a sentence that has grown too long; the rest begins the next."""
-        sentence = self._give(stretch.start, self._start_of(stretch), position, "length")
+        """End a sentence that is too long; the rest starts the next."""
+        sentence = self._emit(stretch.start, self._start_of(stretch), position, "length")
         self._tracker.cut(position)
         return sentence
 
     def _least_likely(self, stretch: Region) -> int:
-        """Where speech is least likely at the end of a stretch."""
+        """The position near the end of a stretch where speech is least likely."""
         last = stretch.end // WINDOW
         first = max(stretch.start // WINDOW + 1, last - round(_CUT_SEARCH * SAMPLE_RATE / WINDOW))
         lowest = int(np.argmin(self._probabilities.read(first, last)[::-1]))
         return min((last - lowest) * WINDOW - WINDOW // 2, stretch.end)
 
-    def _give(self, onset: int, start: int, end: int, reason: Reason) -> Sentence:
-        self._given = end
+    def _emit(self, onset: int, start: int, end: int, reason: Reason) -> Sentence:
+        self._emitted = end
         return Sentence(onset, self._chunk(start, end), reason)
 
     def _start_of(self, stretch: Region) -> int:
-        return max(stretch.start - self._before, self._given, 0)
+        return max(stretch.start - self._before, self._emitted, 0)
 
     def _end_of(self, stretch: Region) -> int:
         return min(stretch.end + self._after, self._audio.end)
@@ -185,7 +187,7 @@ class Endpointer:
         return Chunk(start, samples, (Region(start, end),), Chunk.measure(samples), self._speech(start, end))
 
     def _speech(self, start: int, end: int) -> Samples:
-        """The probability of speech at each level of a chunk; none where VAD has not yet been."""
+        """The probability of speech at each level of a chunk; 0 beyond what VAD has processed."""
         first = start // WINDOW
         probabilities = self._probabilities.read(first, min(-(-end // WINDOW), self._probabilities.end))
         middles = np.arange((end - start) // LEVEL_HOP) * LEVEL_HOP + LEVEL_HOP // 2 + start
@@ -195,6 +197,41 @@ class Endpointer:
 
     def _forget(self) -> None:
         onset = self._tracker.onset
-        wanted = min(self._heard, onset if onset is not None else self._heard) - self._before
+        wanted = min(self._processed, onset if onset is not None else self._processed) - self._before
         self._audio.forget(wanted)
         self._probabilities.forget(wanted // WINDOW)
+
+
+class NoiseGate:
+    """Replaces quiet blocks by silence, so that background speech is not recognised; times stay. One a stream.
+
+    It drops quiet speakers, too, so it is off by default. Block and levels are those of funasr-api (docs/protocols.md).
+    """
+
+    def __init__(self, threshold: float) -> None:
+        """Set the threshold, RMS of full scale (0.005 for quiet rooms, 0.015 for noisy ones)."""
+        self._threshold = threshold
+        self._rest = np.empty(0, np.float32)
+
+    def push(self, samples: Samples, *, speaking: bool) -> Samples:
+        """Whole blocks, (m,) samples, that the next (n,) samples complete.
+
+        Args:
+            samples: of the stream.
+            speaking: whether a sentence is growing.
+        """
+        whole = np.concatenate([self._rest, samples])
+        count = len(whole) // _GATE_BLOCK
+        self._rest = whole[count * _GATE_BLOCK :]
+        return self._apply(whole[: count * _GATE_BLOCK].reshape(-1, _GATE_BLOCK), speaking=speaking)
+
+    def finish(self, *, speaking: bool) -> Samples:
+        """The incomplete last block, (m,) samples."""
+        rest, self._rest = self._rest, np.empty(0, np.float32)
+        return self._apply(rest[None, :], speaking=speaking) if len(rest) else rest
+
+    def _apply(self, blocks: Samples, *, speaking: bool) -> Samples:
+        level = np.sqrt(np.mean(blocks**2, axis=1, keepdims=True))
+        near = level >= self._threshold * (_WHILE_SPEAKING if speaking else 1.0)
+        kept: Samples = (blocks * near).reshape(-1)
+        return kept

@@ -1,4 +1,4 @@
-"""What is made of a sentence while it grows and when it has ended, with an offline model alone."""
+"""Partial and final results of one sentence with an offline model."""
 
 from __future__ import annotations
 
@@ -17,154 +17,155 @@ from asrcli.server.live.decode_scheduler import Priority, Slot
 from asrcli.server.live.endpoint import Sentence, part_of
 from asrcli.vad.types import LEVEL_HOP, Chunk
 
-#: samples of a sentence that are decoded for good when a pause follows them
-_WORTH_KEEPING = 3 * SAMPLE_RATE
-#: samples of that pause that are heard again with what follows: onsets are softer than VAD hears
+#: least samples of a part that is decoded finally when a pause follows it
+_SHORTEST_FINAL = 3 * SAMPLE_RATE
+#: samples of that pause that are decoded again with the next part: onsets are softer than VAD detects
 _OVERLAP = SAMPLE_RATE // 10
-#: levels (10 ms each) that are speech, and how many of them at least are worth another decode
-_SPEECH, _LEAST = 0.5, 12
-#: levels among which the place to divide a chunk is looked for, and over which they are averaged
+#: speech probability of a level (10 ms), and the number of such levels that justify another decode
+_SPEECH, _FEWEST_LEVELS = 0.5, 12
+#: levels searched for the place to split a chunk, and averaged there
 _CUT_SEARCH, _CUT_SMOOTH = 300, 15
 
-_NOTHING = Chunk(0, np.empty(0, np.float32), ())
+_NO_CHUNK = Chunk(0, np.empty(0, np.float32), ())
 
-#: `recognise(samples, options, turn)`: decode (n,) samples at 16 kHz when it is their turn
+#: `recognise(samples, options, slot)`: decode (n,) samples at 16 kHz once the slot is granted
 Recognise = Callable[[Samples, RecognitionOptions, Slot], Awaitable[Hypothesis]]
 
 
-#: a piece of a sentence as recognised
+#: one decoded part of a sentence
 Piece = tuple[Chunk, Hypothesis]
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A growing sentence."""
+    """Text of a growing sentence."""
 
     text: str
-    #: the beginning of it that has been decoded for good
+    #: the first part of it, which will not be decoded again
     settled: str = ""
 
 
-class Follower(Protocol):
-    """Recognises the sentences of one stream, one after another."""
+class SentenceDecoder(Protocol):
+    """Decodes the sentences of one stream, one after another."""
 
-    def follow(self, sentence: Sentence, urgency: Priority) -> asyncio.Future[Words]:
-        """Begin to recognise a sentence as far as it goes; what was begun before and is not done is given up."""
+    def decode_partial(self, sentence: Sentence, priority: Priority) -> asyncio.Future[Words]:
+        """Start to decode a growing sentence; an unfinished earlier decode is cancelled."""
         ...
 
     @property
     def waiting(self) -> bool:
-        """Whether what was begun last still waits for its turn."""
+        """Whether the decode started last has not been granted its slot."""
         ...
 
-    async def end(self, sentence: Sentence) -> list[Piece]:
-        """The sentence has ended: all of it.
+    async def decode_final(self, sentence: Sentence) -> list[Piece]:
+        """Decode a sentence that has ended.
 
         Raises:
-            EngineError: the engine failed at it.
+            EngineError: the engine failed.
         """
         ...
 
     async def close(self) -> None:
-        """Nobody listens any more."""
+        """Cancel what runs."""
         ...
 
 
 class RepeatedDecoder:
-    """Hears a growing sentence anew each time, from the last good pause on.
+    """Decodes a growing sentence again each time, from the last settled pause on.
 
-    Speakers pause before an endpoint is called. What was heard of the sentence in that pause is all there is to it, so
-    the result of that hearing is used if the speaker does not go on. If they do, and it was long enough for the model
-    to know what it is about, it stands, and only what follows is heard again: long sentences cost no more than short
-    ones, and end as soon.
+    The endpointer ends a sentence some time after the speaker pauses. The result decoded at the start of the pause
+    covers the whole sentence, and is used as the final one if the speaker does not continue. If they do, and the part
+    is long enough to give the model context, its result is settled and only what follows is decoded again. So the cost
+    of a decode, and the delay of the final result, do not grow with the sentence.
     """
 
     def __init__(self, recognise: Recognise, options: RecognitionOptions, window: float) -> None:
-        """Follow one stream.
+        """One a stream.
 
         Args:
-            recognise: by the offline model.
-            options: for it.
-            window: the longest chunk it takes, seconds.
+            recognise: decodes with the offline model.
+            options: passed to it.
+            window: longest chunk of the model, seconds.
         """
         self._recognise = recognise
         self._options = options
-        self._most = round(window * SAMPLE_RATE)
-        self._turn = Slot(Priority.UPDATE)
-        self._hearing: asyncio.Future[Hypothesis] | None = None
-        #: what is being heard, whether that will stand, and from where the sentence is heard on then
-        self._chunk = _NOTHING
-        self._stands = False
+        self._max_samples = round(window * SAMPLE_RATE)
+        self._slot = Slot(Priority.UPDATE)
+        self._decoding: asyncio.Future[Hypothesis] | None = None
+        #: the chunk being decoded, whether its result will be settled, and where the next chunk then starts
+        self._chunk = _NO_CHUNK
+        self._settles = False
         self._next = 0
         self._settled: list[Piece] = []
-        #: up to where the sentence has been decoded for good
+        #: end of the settled part, samples of the stream
         self._position = 0
 
-    def follow(self, sentence: Sentence, urgency: Priority) -> asyncio.Future[Words]:
-        if self._hearing is not None:
-            self._hearing.cancel()
-        return asyncio.ensure_future(self._words(self._hear(sentence, urgency)))
+    def decode_partial(self, sentence: Sentence, priority: Priority) -> asyncio.Future[Words]:
+        if self._decoding is not None:
+            self._decoding.cancel()
+        return asyncio.ensure_future(self._words(self._start(sentence, priority)))
 
     @property
     def waiting(self) -> bool:
-        return self._hearing is not None and not self._turn.begun
+        return self._decoding is not None and not self._slot.started
 
-    async def end(self, sentence: Sentence) -> list[Piece]:
-        hearing = self._hearing
-        if hearing is not None and (self._stands or self._chunk.end == sentence.chunk.end):
-            self._turn.urgency = Priority.FINAL
-            self._settle(await hearing)
+    async def decode_final(self, sentence: Sentence) -> list[Piece]:
+        decoding = self._decoding
+        if decoding is not None and (self._settles or self._chunk.end == sentence.chunk.end):
+            self._slot.priority = Priority.FINAL
+            self._settle(await decoding)
         await self.close()
-        while self._is_left(sentence):
-            self._settle(await self._hear(sentence, Priority.FINAL))
+        while self._has_rest(sentence):
+            self._settle(await self._start(sentence, Priority.FINAL))
         pieces, self._settled, self._position = self._settled, [], 0
         return pieces
 
     async def close(self) -> None:
-        hearing, self._hearing = self._hearing, None
-        if hearing is not None:
-            hearing.cancel()
-            await asyncio.gather(hearing, return_exceptions=True)
+        decoding, self._decoding = self._decoding, None
+        if decoding is not None:
+            decoding.cancel()
+            await asyncio.gather(decoding, return_exceptions=True)
 
-    def _is_left(self, sentence: Sentence) -> bool:
-        """Whether somebody speaks in what has not been settled: of a breath alone, models make words."""
+    def _has_rest(self, sentence: Sentence) -> bool:
+        """Whether the part that is not settled holds speech: models invent words for a breath alone."""
         if self._position >= sentence.chunk.end:
             return False
-        return not self._settled or int((sentence.since(self._position).speech >= _SPEECH).sum()) >= _LEAST
+        speech = sentence.since(self._position).speech
+        return not self._settled or int((speech >= _SPEECH).sum()) >= _FEWEST_LEVELS
 
-    def _hear(self, sentence: Sentence, urgency: Priority) -> asyncio.Future[Hypothesis]:
+    def _start(self, sentence: Sentence, priority: Priority) -> asyncio.Future[Hypothesis]:
         chunk = sentence.since(self._position)
-        if len(chunk.samples) > self._most:
-            chunk = part_of(chunk, 0, _quietest(chunk, self._most))
-            self._stands, self._next = True, chunk.end
+        if len(chunk.samples) > self._max_samples:
+            chunk = part_of(chunk, 0, _quietest(chunk, self._max_samples))
+            self._settles, self._next = True, chunk.end
         else:
-            self._stands = sentence.pausing and len(chunk.samples) >= _WORTH_KEEPING
+            self._settles = sentence.pausing and len(chunk.samples) >= _SHORTEST_FINAL
             self._next = chunk.end - _OVERLAP if sentence.pausing else chunk.end
         self._chunk = chunk
-        self._turn = Slot(min(urgency, Priority.PAUSE) if self._stands else urgency)
-        self._hearing = asyncio.ensure_future(self._recognise(chunk.samples, self._options, self._turn))
-        return self._hearing
+        self._slot = Slot(min(priority, Priority.PAUSE) if self._settles else priority)
+        self._decoding = asyncio.ensure_future(self._recognise(chunk.samples, self._options, self._slot))
+        return self._decoding
 
-    async def _words(self, hearing: asyncio.Future[Hypothesis]) -> Words:
-        # Shielded: whether it goes on when the sentence has ended is for `end` to say.
-        hypothesis = await asyncio.shield(hearing)
+    async def _words(self, decoding: asyncio.Future[Hypothesis]) -> Words:
+        # Shielded: `decode_final` may still need the result.
+        hypothesis = await asyncio.shield(decoding)
         text = join([*self._texts, hypothesis.text])
-        if self._stands:
+        if self._settles:
             self._settle(hypothesis)
         return Words(text, join(self._texts))
 
     def _settle(self, hypothesis: Hypothesis) -> None:
         self._settled.append((self._chunk, hypothesis))
         self._position = self._next
-        self._hearing = None
+        self._decoding = None
 
     @property
     def _texts(self) -> list[str]:
         return [hypothesis.text for _, hypothesis in self._settled]
 
 
-def _quietest(chunk: Chunk, most: int) -> int:
-    """Where to divide a chunk that is too long for the model: before `most`, where it is quietest; samples."""
-    first, last = max(most // LEVEL_HOP - _CUT_SEARCH, 1), most // LEVEL_HOP
+def _quietest(chunk: Chunk, limit: int) -> int:
+    """The quietest place, in samples, to split a chunk that is too long for the model."""
+    first, last = max(limit // LEVEL_HOP - _CUT_SEARCH, 1), limit // LEVEL_HOP
     smooth = np.convolve(chunk.levels[first:last], np.ones(_CUT_SMOOTH) / _CUT_SMOOTH, mode="same")
     return (first + int(np.argmin(smooth))) * LEVEL_HOP

@@ -1,4 +1,4 @@
-"""Bytes of a live stream, split anywhere, to 16 kHz float samples."""
+"""Bytes of a live stream, split anywhere, converted to 16 kHz float samples."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from asrcli.audio.containers.sniff import WavHeader, wav_header
 from asrcli.audio.resample import Resampler
 from asrcli.audio.types import SAMPLE_RATE, Samples
 
-#: the longest header a WAV stream may begin with; metadata before "data" is skipped within it
+#: longest WAV header, with the metadata before its "data" chunk
 _MAX_HEADER = 4096
-#: what a header may say of the samples: their type, and what makes full scale 1
+#: encoding of a header -> sample type, and its full scale
 _FORMS = {
     "u8": ("u1", 128.0),
     "s16le": ("<i2", 32768.0),
@@ -19,25 +19,25 @@ _FORMS = {
     "f64le": ("<f8", 1.0),
 }
 _RATES = range(1000, 192001)
-_MOST_CHANNELS = 8
+_MAX_CHANNELS = 8
 
 
 class PcmDecoder:
-    """s16le mono at any rate. Keeps the odd byte.
+    """s16le mono at any rate.
 
-    A RIFF header at the start of the stream is skipped, and believed: clients send files whose rate is not the one that
-    they have announced.
+    A RIFF header at the start of the stream is skipped, and its format overrides the announced one: clients send files
+    of other rates than they announce.
     """
 
     def __init__(self, rate: int = SAMPLE_RATE) -> None:
         self._set_form(rate)
         self._rest = b""
-        self._begun = False
+        self._started = False
 
     def push(self, data: bytes) -> Samples:
         """The samples, (n,), that the next bytes complete."""
         self._rest += data
-        if not self._begun and not self._begin():
+        if not self._started and not self._read_header():
             return np.empty(0, np.float32)
         frame = self._dtype.itemsize * self._channels
         whole = len(self._rest) // frame * frame
@@ -50,9 +50,9 @@ class PcmDecoder:
         return samples if self._resampler is None else self._resampler.push(samples[:, None])[:, 0]
 
     def finish(self) -> Samples:
-        """What the resampler still holds at the end of the stream, (n,)."""
-        if not self._begun:
-            self._begun = True
+        """The samples, (n,), left in the resampler at the end of the stream."""
+        if not self._started:
+            self._started = True
             return np.concatenate([self.push(b""), self.finish()])
         return np.empty(0, np.float32) if self._resampler is None else self._resampler.finish()[:, 0]
 
@@ -62,8 +62,8 @@ class PcmDecoder:
         name, full = _FORMS[encoding]
         self._dtype, self._full = np.dtype(name), np.float32(full)
 
-    def _begin(self) -> bool:
-        """Skip a RIFF header; False while it is not whole."""
+    def _read_header(self) -> bool:
+        """Skip a RIFF header; False while it is incomplete."""
         if len(self._rest) < 4 and b"RIFF".startswith(self._rest):
             return False
         if self._rest[:4] == b"RIFF":
@@ -71,14 +71,14 @@ class PcmDecoder:
             if header is None and len(self._rest) < _MAX_HEADER:
                 return False
             self._skip(header)
-        self._begun = True
+        self._started = True
         return True
 
     def _skip(self, header: WavHeader | None) -> None:
-        if header is None:  # no header that we know
+        if header is None:  # unknown header
             at = self._rest.find(b"data")
             self._rest = self._rest[at + 8 :] if at >= 0 else self._rest
             return
         self._rest = self._rest[header.offset :]
-        if header.encoding in _FORMS and header.rate in _RATES and 0 < header.channels <= _MOST_CHANNELS:
+        if header.encoding in _FORMS and header.rate in _RATES and 0 < header.channels <= _MAX_CHANNELS:
             self._set_form(header.rate, header.channels, header.encoding)

@@ -1,4 +1,4 @@
-"""A recording that comes through a WebSocket and is wanted whole: kept on disk, transcribed like an upload."""
+"""A whole recording that arrives through a WebSocket: kept on disk and transcribed like an upload."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ from asrcli.options import AudioOptions, RawFormat, TranscribeOptions
 from asrcli.server.errors import TooLargeError
 from asrcli.server.live.session import LiveOptions
 from asrcli.server.recognition.transcription import TranscriptionRequest, TranscriptionService
+from asrcli.storage.atomic import disk_errors
 from asrcli.transcript import Segment
 
-#: headers of files that clients send where they promise bare samples
+#: headers of files that clients send although they announce bare samples
 _HEADERS = (b"RIFF", b"RF64")
 
 
 class SessionRecording:
-    """Write to it, then transcribe it. A context manager: nothing is left on disk afterwards."""
+    """Call `write`, then `transcribe`. A context manager; its file is deleted at the end."""
 
     def __init__(self, service: TranscriptionService, client: str, model: str | None, rate: int | None) -> None:
-        """Begin an empty one.
+        """An empty recording.
 
         Args:
             service: transcribes it.
-            client: who takes turns with others.
+            client: for scheduling between clients.
             model: registry name; None: the default.
-            rate: samples a second of s16le mono; None: a file that says for itself what it is.
+            rate: sample rate of s16le mono; None: a file of any format.
         """
         self._service = service
         self._client = client
@@ -42,28 +43,33 @@ class SessionRecording:
         """Take the next bytes.
 
         Raises:
-            TooLargeError: there are more than an upload may have.
+            TooLargeError: more bytes than an upload may have.
+            DiskFullError: no space left.
         """
         self._size += len(data)
         limit = self._service.settings.max_upload
         if self._size > limit:
             raise TooLargeError(f"The recording is larger than {limit} bytes.", "Send it in parts.")
         self._head = (self._head + data[:4])[:4]
-        await asyncio.to_thread(self._file.write, data)
+        await asyncio.to_thread(self._write, data)
+
+    def _write(self, data: bytes) -> None:
+        with disk_errors(self._path.parent):
+            self._file.write(data)
 
     async def transcribe(self, options: LiveOptions) -> tuple[Segment, ...]:
-        """All that was said.
+        """Segments of the whole recording.
 
         Raises:
-            AsrcliError: as `Service.transcribe`.
+            AsrcliError: as `TranscriptionService.transcribe`.
         """
         self._file.close()
         if self._size < 2:
             return ()
         raw = None if self._rate is None or self._head in _HEADERS else RawFormat(rate=self._rate)
         wanted = TranscribeOptions(audio=AudioOptions(raw=raw), recognition=options.recognition)
-        ask = TranscriptionRequest(path=self._path, model=self._model, options=wanted)
-        return (await self._service.transcribe(self._client, ask)).segments
+        request = TranscriptionRequest(path=self._path, model=self._model, options=wanted)
+        return (await self._service.transcribe(self._client, request)).segments
 
     def __enter__(self) -> Self:
         return self

@@ -1,4 +1,4 @@
-"""What live protocols need of the server: a session with a model behind it, for as long as the connection lasts."""
+"""Live sessions with the models that they need, and what a connection needs of the server."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -14,31 +14,32 @@ from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.types import Hypothesis
 from asrcli.options import RecognitionOptions, TranscribeOptions
 from asrcli.server.errors import BusyError
+from asrcli.server.http.connection import Connection
 from asrcli.server.http.monitoring import Metrics
 from asrcli.server.live.decode_scheduler import DecodeScheduler, Slot
-from asrcli.server.live.partial_decoding import Follower, Recognise, RepeatedDecoder
+from asrcli.server.live.partial_decoding import Recognise, RepeatedDecoder, SentenceDecoder
 from asrcli.server.live.session import LiveOptions, LiveSession, Revise
-from asrcli.server.live.streaming import Streaming
+from asrcli.server.live.streaming import StreamingDecoder
 from asrcli.server.recognition.companions import Companions, open_companions
 from asrcli.server.recognition.model_pool import Loaded, ModelPool
-from asrcli.server.recognition.transcription import adapt_request
+from asrcli.server.recognition.transcription import TranscriptionService, adapt_request
 from asrcli.server.settings import ServerSettings
 from asrcli.transcript import Segment, Transcript
 
-#: live streams go before files: somebody is waiting
+#: priority of live streams in the engine's queue; recordings have 0 and jobs 1
 _PRIORITY = -1
 
 
 class LiveService:
-    """Opens live sessions. One a server."""
+    """Opens live sessions. One a server, at `app.state.live`."""
 
     def __init__(self, settings: ServerSettings, pool: ModelPool, metrics: Metrics) -> None:
         self._settings = settings
         self._pool = pool
         self._metrics = metrics
-        # No more than there are threads: what is handed to the engine can no longer be overtaken.
-        self._turns = DecodeScheduler(pool.threads)
-        # Handing a chunk to the engine waits while files keep it busy; that wait must not be the event loop's.
+        # One place a thread: chunks that the engine has received keep their order.
+        self._scheduler = DecodeScheduler(pool.threads)
+        # Submitting a chunk blocks while recordings keep the engine busy.
         self._submitters = ThreadPoolExecutor(pool.threads, thread_name_prefix="live-submit")
         self._streamers = ThreadPoolExecutor(pool.threads, thread_name_prefix="live-stream")
         self._open = 0
@@ -46,18 +47,16 @@ class LiveService:
 
     @asynccontextmanager
     async def session(self, options: LiveOptions, model: str | None = None) -> AsyncIterator[LiveSession]:
-        """A session on a model, which stays loaded for its length.
-
-        Hotwords that the model takes none of are left out.
+        """A session with a model, which stays loaded until the session ends. Unsupported hotwords are dropped.
 
         Raises:
-            BusyError: there are too many already.
-            ModelError: there is no such model here.
-            LanguageNotSupportedError: it cannot do the language that is asked for.
+            BusyError: too many sessions are open.
+            ModelError: the model is not available.
+            LanguageNotSupportedError: the model does not support the language.
         """
         limit = self._settings.max_sessions
         if limit and self._open >= limit:
-            raise BusyError("The server hears as many streams as it may.", "Try again later.")
+            raise BusyError("Too many live streams.", "Try again later.", retry_after=5)
         async with AsyncExitStack() as stack:
             self._open += 1
             stack.callback(self._leave)
@@ -66,17 +65,18 @@ class LiveService:
             nearfield = options.nearfield or self._settings.nearfield_threshold
             options = replace(options, recognition=recognition, nearfield=nearfield)
             recognise = self._recogniser(loaded)
-            follower: Follower = RepeatedDecoder(recognise, recognition, loaded.backend.window)
+            decoder: SentenceDecoder = RepeatedDecoder(recognise, recognition, loaded.backend.window)
             if self._settings.streaming_model and options.partials:
                 streaming = await self._pool.acquire(self._settings.streaming_model, kind="streaming")
                 stack.enter_context(streaming)
                 hints, _ = adapt_request(streaming.spec, RecognitionOptions(hotwords=recognition.hotwords))
                 second = RepeatedDecoder(recognise, recognition, loaded.backend.window) if options.second_pass else None
-                follower = Streaming(partial(self._stream, streaming), hints, second)
+                decoder = StreamingDecoder(partial(self._stream, streaming), hints, second)
             revise = await self._revision(stack, loaded, options)
             spoken = loaded.spec.languages if len(loaded.spec.languages) == 1 else (None,)
-            session = LiveSession(
-                follower,
+            session = await asyncio.to_thread(
+                LiveSession,
+                decoder,
                 options,
                 language=recognition.language or spoken[0],
                 revise=revise,
@@ -89,36 +89,36 @@ class LiveService:
         self._open -= 1
 
     async def _revision(self, stack: AsyncExitStack, loaded: Loaded, options: LiveOptions) -> Revise | None:
-        """The text steps, their models loaded as long as `stack` is open; None where there is nothing to do."""
+        """The text steps, with models that stay loaded while `stack` is open; None if there are none."""
         loop = asyncio.get_running_loop()
         wanted = TranscribeOptions(recognition=options.recognition, text=options.text)
         opening = loop.run_in_executor(
             self._revisers, partial(open_companions, self._pool, loaded.spec, wanted, priority=_PRIORITY)
         )
         try:
-            beside = await asyncio.shield(opening)
+            companions = await asyncio.shield(opening)
         except asyncio.CancelledError:
             opening.add_done_callback(_close_late)
             raise
-        stack.callback(beside.close)
-        if not beside.steps:
+        stack.callback(companions.close)
+        if not companions.steps:
             return None
 
         async def revise(segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
             language = next((each.language for each in segments if each.language), options.recognition.language)
-            said = Transcript("live", segments[-1].end, segments, language)
-            return (await loop.run_in_executor(self._revisers, beside.revised, said)).segments
+            transcript = Transcript("live", segments[-1].end, segments, language)
+            return (await loop.run_in_executor(self._revisers, companions.revised, transcript)).segments
 
         return revise
 
     def _recogniser(self, loaded: Loaded) -> Recognise:
-        """Recognition of single chunks when it is their turn."""
+        """Recognition of single chunks, each once its slot is granted."""
 
-        async def recognise(samples: Samples, request: RecognitionOptions, turn: Slot) -> Hypothesis:
-            await self._turns.enter(turn)
+        async def recognise(samples: Samples, request: RecognitionOptions, slot: Slot) -> Hypothesis:
+            await self._scheduler.enter(slot)
             submit = partial(loaded.host.submit, loaded.spec.name, samples, request, priority=_PRIORITY)
             submitting = asyncio.get_running_loop().run_in_executor(self._submitters, submit)
-            # The place is held until the engine is done with it, whoever still waits for the result.
+            # The place is held until the engine is done, even if the result is no longer wanted.
             submitting.add_done_callback(self._leave_after)
             future = await asyncio.shield(submitting)
             try:
@@ -133,25 +133,54 @@ class LiveService:
 
     def _leave_after(self, submitting: asyncio.Future[Future[Any]]) -> None:
         if submitting.cancelled() or submitting.exception() is not None:
-            self._turns.leave()
+            self._scheduler.leave()
             return
         loop = asyncio.get_running_loop()
-        submitting.result().add_done_callback(lambda _: loop.call_soon_threadsafe(self._turns.leave))
+        submitting.result().add_done_callback(lambda _: loop.call_soon_threadsafe(self._scheduler.leave))
 
     async def _stream(self, loaded: Loaded, samples: Samples, request: Any) -> Any:
-        """One job of a stream of the streaming model."""
+        """One request to the streaming model."""
         submit = partial(loaded.host.submit, loaded.spec.name, samples, request, priority=_PRIORITY)
         future = await asyncio.get_running_loop().run_in_executor(self._streamers, submit)
         return await asyncio.wrap_future(future)
 
     def close(self) -> None:
-        """Stop handing over; sessions that still run fail."""
+        """Stop submitting; sessions that still run fail."""
         self._submitters.shutdown(wait=False, cancel_futures=True)
         self._streamers.shutdown(wait=False, cancel_futures=True)
         self._revisers.shutdown(wait=False, cancel_futures=True)
 
 
 def _close_late(opening: asyncio.Future[Companions]) -> None:
-    """Whoever asked for text steps is gone."""
+    """Release companion models whose session was cancelled while they were loaded."""
     if not opening.cancelled() and opening.exception() is None:
         opening.result().close()
+
+
+@dataclass(frozen=True, slots=True)
+class SessionContext:
+    """What the protocol session of one connection needs of the server."""
+
+    connection: Connection
+    live: LiveService
+    #: for whole recordings
+    files: TranscriptionService
+    #: for scheduling between clients
+    client: str
+    #: registry name of the model that the client asked for in its URL; None: the default
+    model: str | None = None
+    authorised: bool = True
+
+    @classmethod
+    def of(cls, connection: Connection) -> SessionContext:
+        """The context of an accepted WebSocket."""
+        websocket = connection.websocket
+        state = websocket.app.state
+        return cls(
+            connection,
+            state.live,
+            state.service,
+            websocket.scope["state"]["client"],
+            websocket.query_params.get("model") or None,
+            websocket.scope["state"]["authorised"],
+        )

@@ -1,6 +1,6 @@
-"""One live stream: audio goes in as it is spoken, sentences and partial results come out in order.
+"""One live stream: audio goes in as it is spoken, partial results and sentences come out in order.
 
-Nothing here blocks the event loop: recognition is awaited, and long pieces of audio are heard bit by bit.
+Nothing here blocks the event loop: recognition is awaited, and VAD runs in threads.
 """
 
 from __future__ import annotations
@@ -21,46 +21,45 @@ from asrcli.options import RecognitionOptions, TextOptions
 from asrcli.server.errors import TooLargeError
 from asrcli.server.live.agreement import StablePrefix, shown
 from asrcli.server.live.decode_scheduler import Priority
-from asrcli.server.live.endpoint import Endpointer, EndpointOptions, Reason, Sentence
-from asrcli.server.live.noise_gate import NoiseGate
-from asrcli.server.live.partial_decoding import Follower, Piece, Words
+from asrcli.server.live.endpoint import Endpointer, EndpointOptions, NoiseGate, Reason, Sentence
+from asrcli.server.live.partial_decoding import Piece, SentenceDecoder, Words
 from asrcli.server.live.pcm import PcmDecoder
 from asrcli.transcript import Segment, Word, join_words
 from asrcli.vad.types import WINDOW, SpeechDetector
 
-#: samples heard at a time, so that other connections get their turn
+#: samples processed at a time; other connections are served in between
 _PIECE = SAMPLE_RATE // 2
-#: bytes of a frame turned into samples at a time
+#: bytes of a frame converted to samples at a time
 _BYTES = 1 << 16
-#: samples heard at once, at least: VAD of 128 ms costs half of what four times 32 ms do
+#: least samples for one run of VAD: 128 ms at once cost half of what four times 32 ms do
 _GATHER = 4 * WINDOW
-#: sentences that may wait for recognition before more audio is taken: a client may send faster than it speaks
+#: ended sentences that may wait for their decode before more audio is taken: clients may send faster than real time
 _BACKLOG = 4
-#: a growing sentence is decoded again after this many times of what the last time took: the busier, the rarer
+#: a growing sentence is decoded again after this many times the duration of the last decode
 _REST = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveOptions:
-    """What a client asks of its stream."""
+    """Options of one stream."""
 
     recognition: RecognitionOptions = field(default_factory=RecognitionOptions)
-    #: what is done to sentences, and, as far as it can be, to partial results
+    #: text steps; partial results get those that work word by word
     text: TextOptions = field(default_factory=TextOptions)
     endpoint: EndpointOptions = field(default_factory=EndpointOptions)
-    #: whether partial results are wanted
+    #: whether partial results are sent
     partials: bool = True
-    #: whether sentences are decoded by the offline model, where partial results come from a streaming one
+    #: whether the offline model decodes final sentences if partial results come from a streaming model
     second_pass: bool = True
     #: least seconds of new audio between two partial results
     interval: float = 0.3
-    #: RMS below which audio is taken for far away and not heard; None: everything is heard
+    #: RMS below which audio is replaced by silence; None: no gate
     nearfield: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SentenceBegan:
-    """The first words of a sentence are there; seconds of the stream."""
+    """The first words of a sentence were recognised. Seconds of the stream."""
 
     index: int
     start: float
@@ -68,28 +67,28 @@ class SentenceBegan:
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """The sentence so far."""
+    """Text of a growing sentence."""
 
     index: int
     text: str
-    #: the beginning of `text` that will not be taken back
+    #: the first part of `text`, which later results do not change
     stable: str
-    #: how much of the stream this tells of, seconds
-    heard: float
+    #: end of the audio that it covers, seconds of the stream
+    end: float
 
 
 @dataclass(frozen=True, slots=True)
 class SentenceEnded:
-    """The whole sentence."""
+    """A final sentence. Seconds of the stream."""
 
     index: int
     start: float
     end: float
     text: str
-    #: what is to be appended to the last `Partial.stable` by those who show only what stands: recognised, not revised
+    #: what append-only clients add to the last `Partial.stable`: recognised text, before the text steps
     rest: str
     reason: Reason | None
-    #: sentences as the text's punctuation has it
+    #: the sentence split at its punctuation
     segments: tuple[Segment, ...] = ()
 
     @property
@@ -102,19 +101,19 @@ class SentenceEnded:
 
 
 Event = SentenceBegan | Partial | SentenceEnded
-#: the text steps, for the segments of one sentence
+#: the text steps, applied to the segments of one sentence
 Revise = Callable[[tuple[Segment, ...]], Awaitable[tuple[Segment, ...]]]
 
 
 class LiveSession:
-    """Feed it, iterate `events`, and `finish` it. Events of a sentence come in order, and sentences one after another.
+    """Call `feed` and `finish` in one task and iterate `events` in another. Events come in order.
 
-    Sentences are told of, and counted from 1, once they have words: noise is none.
+    Sentences are counted from 1, and only those that have words: noise produces no events.
     """
 
     def __init__(
         self,
-        follower: Follower,
+        decoder: SentenceDecoder,
         options: LiveOptions,
         *,
         language: str | None = None,
@@ -122,194 +121,211 @@ class LiveSession:
         longest: float = math.inf,
         detector: SpeechDetector | None = None,
     ) -> None:
-        """Begin a stream.
+        """Loads the VAD model: call it in a thread.
 
         Args:
-            follower: recognises it.
-            options: what the client asks for.
-            language: what is spoken, as far as that is known beforehand.
+            decoder: decodes sentences.
+            options: of the stream.
+            language: the spoken language, if it is known beforehand.
             revise: the text steps.
-            longest: seconds of the whole stream.
-            detector: where speech probabilities come from; None: the embedded Silero.
+            longest: limit of the stream, seconds.
+            detector: source of speech probabilities; None: the embedded Silero VAD.
         """
-        self._follower = follower
+        self._decoder = decoder
         self._options = options
         self._language = language
         self._revise = revise
         self._longest = longest
         self._endpointer = Endpointer(options.endpoint, detector=detector)
-        self._nearfield = NoiseGate(options.nearfield) if options.nearfield else None
+        self._noise_gate = NoiseGate(options.nearfield) if options.nearfield else None
+        #: held while a thread works with the endpointer
+        self._endpointing = asyncio.Lock()
+        #: the endpointer's, as of its last run
+        self._span: tuple[int, int] | None = None
+        self._pausing = False
         self._gathered = np.empty(0, np.float32)
+        self._received = 0
         self._ended: deque[Sentence] = deque()
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
         self._finished = False
-        #: whether nobody iterates `events` any more
-        self._over = False
+        #: whether `events` is no longer iterated
+        self._closed = False
         self._index = 0
-        self._begun = False
+        self._announced = False
         self._prefix = StablePrefix()
-        #: what was decoded of the growing sentence last, and what that took
-        self._span = (0, 0)
+        #: span of the growing sentence that was decoded last, and how long that took
+        self._decoded = (0, 0)
         self._cost = 0.0
 
     @property
-    def heard(self) -> float:
+    def duration(self) -> float:
         """Seconds of the stream so far."""
-        return (self._endpointer.position + len(self._gathered)) / SAMPLE_RATE
+        return self._received / SAMPLE_RATE
 
     async def feed(self, samples: Samples) -> None:
-        """Hear the next (n,) samples at 16 kHz; waits while much is left to recognise.
+        """Take the next (n,) samples at 16 kHz; waits while too many sentences wait for their decode.
 
         Raises:
-            TooLargeError: the stream is longer than streams may be.
+            TooLargeError: the stream is longer than allowed.
         """
-        if self.heard > self._longest:
-            raise TooLargeError(f"The stream is longer than {self._longest:g} s.", "Begin another.")
+        if self.duration > self._longest:
+            raise TooLargeError(f"The stream is longer than {self._longest:g} s.", "Start another stream.")
         for start in range(0, len(samples), _PIECE):
-            self._hear(samples[start : start + _PIECE])
-            while len(self._ended) > _BACKLOG and not self._over:
+            await self._push(samples[start : start + _PIECE])
+            while len(self._ended) > _BACKLOG and not self._closed:
                 self._room.clear()
                 await self._room.wait()
-            if start:
-                await asyncio.sleep(0)
 
-    def finish(self) -> None:
-        """The speaker has stopped: end the sentence at hand. `events` ends when all has been said."""
-        self._push(self._gathered)
-        self._gathered = self._gathered[:0]
-        if self._nearfield is not None:
-            self._ended.extend(self._endpointer.push(self._nearfield.finish(speaking=self._speaking)))
-        self._ended.extend(self._endpointer.finish())
+    async def finish(self) -> None:
+        """End the stream and its growing sentence. `events` ends after the last result."""
+        gathered, self._gathered = self._gathered, self._gathered[:0]
+        await self._run_endpointer(gathered, last=True)
         self._finished = True
         self._changed.set()
 
     async def close(self) -> None:
-        """Nobody listens any more; safe to call at any time."""
-        await self._follower.close()
+        """Cancel what runs; safe to call at any time."""
+        await self._decoder.close()
 
     async def events(self) -> AsyncIterator[Event]:
-        """What is recognised, as it is.
+        """Results as they are recognised.
 
         Raises:
             EngineError: the engine failed at a sentence.
         """
         try:
             while self._ended or not self._finished:
-                for event in await (self._end(self._ended.popleft()) if self._ended else self._follow()):
+                ended = self._ended.popleft() if self._ended else None
+                for event in await (self._decode_growing() if ended is None else self._decode_ended(ended)):
                     yield event
                 self._room.set()
                 if not self._ended and not self._finished and not self._is_due():
                     self._changed.clear()
                     await self._changed.wait()
         finally:
-            self._over = True
+            self._closed = True
             self._room.set()
 
-    @property
-    def _speaking(self) -> bool:
-        return self._endpointer.span is not None
+    # -- audio -------------------------------------------------------------------------------------------------------
 
-    def _hear(self, samples: Samples) -> None:
+    async def _push(self, samples: Samples) -> None:
+        self._received += len(samples)
         self._gathered = np.concatenate([self._gathered, samples])
         if len(self._gathered) >= _GATHER:
             gathered, self._gathered = self._gathered, self._gathered[:0]
-            self._push(gathered)
+            await self._run_endpointer(gathered)
             self._changed.set()
 
-    def _push(self, samples: Samples) -> None:
-        if self._nearfield is not None:
-            samples = self._nearfield.push(samples, speaking=self._speaking)
-        self._ended.extend(self._endpointer.push(samples))
+    async def _run_endpointer(self, samples: Samples, *, last: bool = False) -> None:
+        async with self._endpointing:
+            self._ended.extend(await asyncio.to_thread(self._endpoint, samples, last=last))
+            self._span, self._pausing = self._endpointer.span, self._endpointer.pausing
 
-    async def _follow(self) -> list[Event]:
-        """Tell of the growing sentence, if there is one and enough of it is new."""
-        sentence = self._endpointer.growing() if self._is_due() else None
+    def _endpoint(self, samples: Samples, *, last: bool) -> list[Sentence]:
+        """VAD and endpoints of the next samples; the sentences that have ended."""
+        gate, endpointer = self._noise_gate, self._endpointer
+        if gate is not None:
+            samples = gate.push(samples, speaking=endpointer.span is not None)
+        ended = endpointer.push(samples)
+        if last and gate is not None:
+            ended += endpointer.push(gate.finish(speaking=endpointer.span is not None))
+        return ended + endpointer.finish() if last else ended
+
+    # -- results -----------------------------------------------------------------------------------------------------
+
+    async def _decode_growing(self) -> list[Event]:
+        """A partial result of the growing sentence, if there is one and enough of it is new."""
+        if not self._is_due():
+            return []
+        async with self._endpointing:
+            sentence = None if self._ended else self._endpointer.growing()
         if sentence is None:
             return []
-        self._span = sentence.chunk.start, sentence.chunk.end
+        self._decoded = sentence.chunk.start, sentence.chunk.end
         started = time.monotonic()
-        following = self._follower.follow(sentence, Priority.UPDATE if self._prefix.stable else Priority.FIRST)
-        await self._until_done(following, sentence)
-        if not following.done():
-            following.cancel()
+        decoding = self._decoder.decode_partial(sentence, Priority.UPDATE if self._prefix.stable else Priority.FIRST)
+        await self._wait_for(decoding, sentence)
+        if not decoding.done():
+            decoding.cancel()
             return []
         self._cost = time.monotonic() - started
-        words = following.result()
-        told = self._prefix.update(words.text, words.settled)
-        stable, text = (shown(each, self._options.text, self._language) for each in told)
+        words = decoding.result()
+        stable, text = (
+            shown(each, self._options.text, self._language) for each in self._prefix.update(words.text, words.settled)
+        )
         if not text:
             return []
-        return [*self._begin(sentence), Partial(self._index, text, stable, sentence.chunk.end / SAMPLE_RATE)]
+        return [*self._announce(sentence), Partial(self._index, text, stable, sentence.chunk.end / SAMPLE_RATE)]
 
     def _is_due(self) -> bool:
-        span = self._endpointer.span
-        if span is None or span == self._span or not self._options.partials:
+        span = self._span
+        if span is None or span == self._decoded or not self._options.partials:
             return False
-        if span[0] != self._span[0]:
+        if span[0] != self._decoded[0]:
             return True  # a new sentence
-        # Of first words somebody sees nothing before they have been heard alike twice.
+        # First words are shown only after two equal results.
         rest = _REST * self._cost if self._prefix.stable else 0.0
-        fresh = (span[1] - self._span[1]) / SAMPLE_RATE
-        return self._endpointer.pausing or fresh >= max(self._options.interval, rest)
+        fresh = (span[1] - self._decoded[1]) / SAMPLE_RATE
+        return self._pausing or fresh >= max(self._options.interval, rest)
 
-    async def _until_done(self, following: asyncio.Future[Words], sentence: Sentence) -> None:
-        """Wait for it, unless something better to recognise comes up: the end of a sentence, or a pause in this one."""
-        while not (following.done() or self._ended or self._finished):
-            if self._endpointer.pausing and not sentence.pausing and self._follower.waiting:
+    async def _wait_for(self, decoding: asyncio.Future[Words], sentence: Sentence) -> None:
+        """Wait for a decode unless a better one is due: of an ended sentence, or at a pause in this one."""
+        while not (decoding.done() or self._ended or self._finished):
+            if self._pausing and not sentence.pausing and self._decoder.waiting:
                 return
             self._changed.clear()
             changed = asyncio.ensure_future(self._changed.wait())
-            waiting: set[asyncio.Future[Any]] = {following, changed}
+            waiting: set[asyncio.Future[Any]] = {decoding, changed}
             try:
                 await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 changed.cancel()
 
-    def _begin(self, sentence: Sentence) -> list[Event]:
-        if self._begun:
+    def _announce(self, sentence: Sentence) -> list[Event]:
+        if self._announced:
             return []
-        self._begun = True
+        self._announced = True
         self._index += 1
         return [SentenceBegan(self._index, sentence.onset / SAMPLE_RATE)]
 
-    async def _end(self, sentence: Sentence) -> list[Event]:
-        segments = _segments(await self._follower.end(sentence), self._options.recognition.language)
+    async def _decode_ended(self, sentence: Sentence) -> list[Event]:
+        segments = _segments(await self._decoder.decode_final(sentence), self._options.recognition.language)
         rest = self._prefix.rest(_text(segments))
         if self._revise is not None and segments:
             segments = await self._revise(segments)
         text = _text(segments)
         events: list[Event] = []
-        if text or self._begun:
-            events = self._begin(sentence)
+        if text or self._announced:
+            events = self._announce(sentence)
             start, end = sentence.onset / SAMPLE_RATE, sentence.chunk.end / SAMPLE_RATE
             events.append(SentenceEnded(self._index, start, end, text, rest, sentence.reason, segments))
-        self._begun = False
+        self._announced = False
         self._prefix = StablePrefix()
         return events
 
 
 class PcmStream:
-    """Hears s16le samples for a session."""
+    """Converts bytes of s16le samples for a session."""
 
     def __init__(self, session: LiveSession, rate: int = SAMPLE_RATE) -> None:
         self._session = session
         self._decoder = PcmDecoder(rate)
 
-    async def hear(self, data: bytes) -> None:
-        """Take the next bytes, cut anywhere: little by little, as frames may hold whole recordings.
+    async def feed(self, data: bytes) -> None:
+        """Take the next bytes, split anywhere; a frame may hold a whole recording.
 
         Raises:
-            TooLargeError: the stream is longer than streams may be.
+            TooLargeError: the stream is longer than allowed.
         """
         for start in range(0, len(data), _BYTES):
             await self._session.feed(self._decoder.push(data[start : start + _BYTES]))
 
     async def finish(self) -> None:
-        """The stream has ended: give the session what is left.
+        """Pass on what is left at the end of the stream.
 
         Raises:
-            TooLargeError: as `hear`.
+            TooLargeError: as `feed`.
         """
         await self._session.feed(self._decoder.finish())
 

@@ -1,4 +1,4 @@
-"""Partial results from a streaming model; sentences from the offline one, if a second pass is wanted."""
+"""Partial results from a streaming model; final sentences from the offline model, if a second pass is wanted."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ from asrcli.options import RecognitionOptions
 from asrcli.script import join
 from asrcli.server.live.decode_scheduler import Priority
 from asrcli.server.live.endpoint import Sentence
-from asrcli.server.live.partial_decoding import Follower, Piece, Words
+from asrcli.server.live.partial_decoding import Piece, SentenceDecoder, Words
 
-#: `say(samples, request)`: one job of the streaming service
-Say = Callable[[Samples, StreamRequest], Awaitable[StreamUpdate]]
+#: `submit(samples, request)`: one request to the streaming service
+Submit = Callable[[Samples, StreamRequest], Awaitable[StreamUpdate]]
 
 _NOTHING = np.empty(0, np.float32)
 
 
-class Streaming:
-    """Plays sentences to a stream of the engine. The model hears nothing of the pauses between."""
+class StreamingDecoder:
+    """Sends sentences to one stream of the engine; the pauses between them are left out."""
 
-    def __init__(self, say: Say, hints: RecognitionOptions, second: Follower | None) -> None:
-        """Follow one stream.
+    def __init__(self, submit: Submit, hints: RecognitionOptions, second: SentenceDecoder | None) -> None:
+        """One a stream.
 
         Args:
-            say: does one job of the streaming service.
+            submit: sends a request to the streaming service.
             hints: hotwords for it.
-            second: makes the sentences; None: the streaming model's own words stand.
+            second: decodes final sentences; None: the streaming model's text is final.
         """
-        self._say = say
+        self._submit = submit
         self._hints = hints
         self._second = second
         self._name = ""
-        #: position up to which the model has heard
-        self._played = 0
-        #: what the model's own endpoint rules have ended within the sentence
+        #: end of what the model has received, samples of the stream
+        self._sent = 0
+        #: texts that the model's own endpoint rules have ended within the sentence
         self._ended: list[str] = []
-        #: one job of a stream at a time
+        #: one request of a stream at a time
         self._lock = asyncio.Lock()
 
-    def follow(self, sentence: Sentence, urgency: Priority) -> asyncio.Future[Words]:
-        del urgency  # these jobs are short
-        # Shielded: half a job would leave the stream behind what we believe it has heard.
+    def decode_partial(self, sentence: Sentence, priority: Priority) -> asyncio.Future[Words]:
+        del priority  # these requests are short
+        # Shielded: an interrupted request would leave the stream behind `_sent`.
         return asyncio.shield(asyncio.ensure_future(self._words(sentence)))
 
     @property
@@ -57,12 +57,14 @@ class Streaming:
         return False
 
     async def _words(self, sentence: Sentence) -> Words:
-        return Words(await self._play(sentence, "feed"))
+        return Words(await self._send(sentence, "feed"))
 
-    async def end(self, sentence: Sentence) -> list[Piece]:
-        text = await self._play(sentence, "cut")
+    async def decode_final(self, sentence: Sentence) -> list[Piece]:
+        text = await self._send(sentence, "cut")
         self._ended = []
-        return [(sentence.chunk, Hypothesis(text))] if self._second is None else await self._second.end(sentence)
+        if self._second is not None:
+            return await self._second.decode_final(sentence)
+        return [(sentence.chunk, Hypothesis(text))]
 
     async def close(self) -> None:
         if self._second is not None:
@@ -70,24 +72,24 @@ class Streaming:
         if self._name:
             with suppress(AsrcliError):
                 async with self._lock:
-                    await self._say(_NOTHING, StreamRequest(self._name, "drop"))
+                    await self._submit(_NOTHING, StreamRequest(self._name, "drop"))
 
-    async def _play(self, sentence: Sentence, action: Literal["feed", "cut"]) -> str:
+    async def _send(self, sentence: Sentence, action: Literal["feed", "cut"]) -> str:
         async with self._lock:
             try:
-                return await self._play_on(sentence, action)
+                return await self._send_new_part(sentence, action)
             except StreamLostError:
-                # The engine has been started anew: so is the sentence.
-                self._name, self._played, self._ended = "", 0, []
-                return await self._play_on(sentence, action)
+                # The engine was restarted: send the sentence from its start.
+                self._name, self._sent, self._ended = "", 0, []
+                return await self._send_new_part(sentence, action)
 
-    async def _play_on(self, sentence: Sentence, action: Literal["feed", "cut"]) -> str:
+    async def _send_new_part(self, sentence: Sentence, action: Literal["feed", "cut"]) -> str:
         if not self._name:
             name = uuid4().hex
-            await self._say(_NOTHING, StreamRequest(name, "open", self._hints))
+            await self._submit(_NOTHING, StreamRequest(name, "open", self._hints))
             self._name = name
-        fresh = sentence.chunk.samples[max(self._played - sentence.chunk.start, 0) :]
-        update = await self._say(fresh, StreamRequest(self._name, action))
-        self._played = max(self._played, sentence.chunk.end)
+        fresh = sentence.chunk.samples[max(self._sent - sentence.chunk.start, 0) :]
+        update = await self._submit(fresh, StreamRequest(self._name, action))
+        self._sent = max(self._sent, sentence.chunk.end)
         self._ended += [segment.text for segment in update.ended]
         return join([*self._ended, update.current.text])

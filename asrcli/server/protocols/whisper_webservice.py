@@ -23,7 +23,7 @@ from asrcli.transcript import Transcript
 router = APIRouter(tags=["whisper-asr-webservice"])
 
 _OUTPUTS = ("txt", "vtt", "srt", "tsv", "json")
-#: seconds that are heard to tell the language
+#: seconds that are duration to tell the language
 _SAMPLE = 30.0
 
 
@@ -74,10 +74,10 @@ async def detect_language(request: Request) -> dict[str, Any]:
         transcript = await service.for_request(
             request, TranscriptionRequest(path=upload.path, name=upload.name, options=options)
         )
-    heard = Counter(segment.language for segment in transcript.segments if segment.language)
+    duration = Counter(segment.language for segment in transcript.segments if segment.language)
     code = transcript.language or ""
     # Models say which language, not how sure they are: what is left is how much of the speech agrees.
-    confidence = heard[code] / heard.total() if heard else float(bool(transcript.segments and code))
+    confidence = duration[code] / duration.total() if duration else float(bool(transcript.segments and code))
     return {
         "detected_language": language_name(code),
         "language_code": code,

@@ -16,7 +16,7 @@ import pytest
 import soundfile
 
 from asrcli.audio import opening
-from asrcli.audio.ffmpeg.process import FfmpegReader
+from asrcli.audio.ffmpeg.reader import FfmpegReader
 
 PATH = "/v1/audio/transcriptions"
 

@@ -13,6 +13,7 @@ import soundfile as sf
 
 from asrcli.server import run
 from asrcli.server.http import uvicorn_protocols
+from asrcli.server.settings import ServerSettings
 
 HEAD = b"POST /v1/audio/transcriptions HTTP/1.1\r\nhost: x\r\ncontent-type: multipart/form-data; boundary=b\r\n"
 PART = b'--b\r\ncontent-disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
@@ -96,3 +97,41 @@ def test_hours_of_silence_in_a_small_file(brisk, tmp_path):
             assert answer.elapsed.total_seconds() < 30
         answer = client.post("/v1/audio/transcriptions", files={"file": bomb.read_bytes()})
         assert answer.json()["error"]["code"] == "too_large"
+
+
+def test_an_answer_that_is_read_slowly_is_sent_to_its_end(monkeypatch):
+    monkeypatch.setattr(uvicorn_protocols, "WRITE_TIMEOUT", 0.3)
+    body = b"x" * (12 << 20)
+
+    async def app(scope, receive, send):
+        if scope["type"] == "http":
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": 200,
+                    "headers": [(b"content-length", b"%d" % len(body)), (b"connection", b"close")],
+                }
+            )
+            await send({"type": "http.response.body", "body": body})
+
+    settings = ServerSettings(port=0)
+    listener, started = run.listen("127.0.0.1", 0), threading.Event()
+    server = run.Server(run.configure(app, settings), started.set)
+    thread = threading.Thread(target=server.run, args=([listener],))
+    thread.start()
+    try:
+        assert started.wait(60)
+        received, began = b"", time.monotonic()
+        with socket.socket() as line:
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            line.connect(listener.getsockname())
+            line.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            while piece := line.recv(1 << 17):
+                received += piece
+                if len(received) < 4 << 20:
+                    time.sleep(0.01)
+    finally:
+        server.should_exit = True
+        thread.join(60)
+    assert received.partition(b"\r\n\r\n")[2] == body
+    assert time.monotonic() - began > 0.6, "slower than the timeout"

@@ -5,7 +5,7 @@ import struct
 import numpy as np
 import pytest
 
-from asrcli.server.live.noise_gate import NoiseGate
+from asrcli.server.live.endpoint import NoiseGate
 from asrcli.server.live.pcm import PcmDecoder
 
 WAVE = (np.sin(np.arange(4800) / 5) * 8000).astype("<i2")

@@ -15,7 +15,7 @@ from asrcli.options import RecognitionOptions
 from asrcli.server.live.endpoint import Endpointer, EndpointOptions
 from asrcli.server.live.partial_decoding import RepeatedDecoder
 from asrcli.server.live.session import LiveOptions, LiveSession, Partial, SentenceBegan, SentenceEnded
-from asrcli.server.live.streaming import Streaming
+from asrcli.server.live.streaming import StreamingDecoder
 from asrcli.vad.types import WINDOW
 from tests.tone import PAUSE, WORDS, tone_audio, tone_spec, tone_starts
 
@@ -81,7 +81,7 @@ def listen(follower, audio, *, block=1600, before=None, **options):
                 await before(start, events)
             await session.feed(audio[start : start + block])
             await asyncio.sleep(0.002)
-        session.finish()
+        await session.finish()
         try:
             await telling
         finally:
@@ -151,7 +151,7 @@ def test_noise_without_words_is_no_sentence(recognise):
 def test_a_streaming_model_tells_what_comes(host, say, recognise, second_pass):
     first, second = [3, 1, 5, 2], [0, 4, 6]
     audio = tone_audio([*first, *PAUSES, *second])
-    follower = Streaming(say, RecognitionOptions(), redecoding(recognise) if second_pass else None)
+    follower = StreamingDecoder(say, RecognitionOptions(), redecoding(recognise) if second_pass else None)
 
     async def answered(start, events):
         await until(lambda: not host._in_flight)
@@ -177,7 +177,7 @@ def test_a_stream_that_is_lost_with_its_engine_is_played_again(host, say, recogn
             killed.append(start)
             host._child.process.kill()
 
-    follower = Streaming(say, RecognitionOptions(), None)
+    follower = StreamingDecoder(say, RecognitionOptions(), None)
     events = listen(follower, tone_audio([*first, *PAUSES, *second]), interval=0.1, before=kill)
     assert killed
     assert texts(events) == [spoken(first), spoken(second)]

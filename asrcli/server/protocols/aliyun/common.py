@@ -1,4 +1,4 @@
-"""What Aliyun's REST and WebSocket interfaces have in common: status numbers, and what is done to texts."""
+"""Status numbers, hotwords and text options of Aliyun's REST and WebSocket interfaces."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def vocabulary(value: object) -> tuple[Hotword, ...]:
 
 
 def text_options(*, marks: bool, disfluency: bool) -> TextOptions:
-    """What `enable_punctuation_prediction` and `disfluency` ask for."""
+    """Text options of `enable_punctuation_prediction` and `disfluency`."""
     return TextOptions(punctuation=None if marks else False, strip_marks=not marks, drop_fillers=disfluency)
 
 

@@ -1,4 +1,4 @@
-"""funasr-api's own WebSocket protocol, named after its Qwen models (protocol contract, section 5)."""
+"""funasr-api's own WebSocket protocol, named after its Qwen models (docs/protocols.md)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 from asrcli.errors import AsrcliError
 from asrcli.options import RecognitionOptions
 from asrcli.server.errors import problem_of
-from asrcli.server.http.connection import EndingError
+from asrcli.server.http.connection import EndingError, IdleError
 from asrcli.server.http.json_text import read_object
 from asrcli.server.live.endpoint import EndpointOptions, Reason
+from asrcli.server.live.service import SessionContext
 from asrcli.server.live.session import LiveOptions, LiveSession, Partial, PcmStream, SentenceEnded
-from asrcli.server.recognition.session_context import SessionContext
 
 INVALID_STATE = "INVALID_STATE"
 INVALID_MESSAGE = "INVALID_MESSAGE"
@@ -33,7 +33,7 @@ _DEFAULTS: dict[str, Any] = {
     "unfixed_token_num": 5,
     "enable_inverse_text_normalization": True,
 }
-#: funasr-api's: a pause and a length that end a segment, seconds
+#: funasr-api's pause and length that end a segment, seconds
 _SILENCE, _LONGEST = 2.0, 60.0
 #: seconds between partial results
 _INTERVAL = 0.4
@@ -41,7 +41,7 @@ _RATES = range(4000, 192001)
 
 
 class RefusedError(Exception):
-    """The client said what makes no sense here; the connection goes on."""
+    """A message is refused; the connection continues."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -73,7 +73,7 @@ class QwenSession:
         """Serve the connection to its end.
 
         Raises:
-            GoneError, IdleError: the client has left, or fallen silent.
+            GoneError, IdleError: the client has left, or was idle for too long.
         """
         try:
             params = await self._wait_for_start()
@@ -81,20 +81,20 @@ class QwenSession:
                 return
             async with self._context.live.session(_options(params), self._context.model) as session:
                 await self._send("started", params=params)
-                telling = asyncio.create_task(self._tell(session))
+                sending = asyncio.create_task(self._send_events(session))
                 try:
-                    await self._hear(session, int(params["sample_rate"]), telling)
-                    await self._connection.run_while_connected(telling)
+                    await self._receive_audio(session, int(params["sample_rate"]), sending)
+                    await self._connection.run_while_connected(sending)
                 finally:
-                    telling.cancel()
-                    await asyncio.gather(telling, return_exceptions=True)
+                    sending.cancel()
+                    await asyncio.gather(sending, return_exceptions=True)
             await self._send("final", result=self._final())
         except AsrcliError as error:
             problem = problem_of(error)
             await self._fail(INVALID_PARAMETER if problem.status < 500 else SERVER_ERROR, problem.message)
 
     async def _wait_for_start(self) -> dict[str, Any] | None:
-        """What the client wants; None if it wants no more."""
+        """Parameters of the start message; None after a stop message."""
         while True:
             try:
                 kind, payload = await _read(await self._connection.receive())
@@ -102,16 +102,16 @@ class QwenSession:
             except RefusedError as refusal:
                 await self._fail(refusal.code, str(refusal))
 
-    async def _hear(self, session: LiveSession, rate: int, telling: asyncio.Task[None]) -> None:
-        """Take audio until the client stops."""
-        ear = PcmStream(session, rate)
+    async def _receive_audio(self, session: LiveSession, rate: int, sending: asyncio.Task[None]) -> None:
+        """Receive audio until the client stops."""
+        audio = PcmStream(session, rate)
         while True:
             try:
-                frame = await self._connection.receive(telling)
-            except EndingError:  # then what has been heard is all there is
+                frame = await self._connection.receive(sending, timed=session.duration > 0)
+            except (EndingError, IdleError):  # send the results of the audio received so far
                 frame = '{"type": "stop"}'
             if isinstance(frame, bytes):
-                await ear.hear(frame)
+                await audio.feed(frame)
                 continue
             try:
                 kind, _ = await _read(frame)
@@ -119,19 +119,19 @@ class QwenSession:
                 await self._fail(refusal.code, str(refusal))
                 continue
             if kind == "stop":
-                await ear.finish()
-                session.finish()
+                await audio.finish()
+                await session.finish()
                 return
-            await self._fail(INVALID_STATE, "The task has been started already.")
+            await self._fail(INVALID_STATE, "The task was already started.")
 
-    async def _tell(self, session: LiveSession) -> None:
+    async def _send_events(self, session: LiveSession) -> None:
         async for event in session.events():
             if isinstance(event, Partial):
-                await self._tell_partial(event)
+                await self._send_partial(event)
             elif isinstance(event, SentenceEnded) and event.text:
-                await self._tell_end(event)
+                await self._send_sentence(event)
 
-    async def _tell_partial(self, event: Partial) -> None:
+    async def _send_partial(self, event: Partial) -> None:
         self._chunks += 1
         result = {
             "text": "\n".join([*self._texts, event.text]),
@@ -144,11 +144,11 @@ class QwenSession:
         count = len(self._segments)
         await self._send("result", results=[result], segment_index=count, confirmed_segments_count=count)
 
-    async def _tell_end(self, event: SentenceEnded) -> None:
+    async def _send_sentence(self, event: SentenceEnded) -> None:
         segment = _Segment(len(self._segments), event.text, event.language, _REASONS[event.reason])
         self._segments.append(segment)
         if event.reason == "stop":
-            return  # `final` tells of it
+            return  # it is in `final`
         result = {"text": "\n".join(self._texts), "segment_text": segment.text, "language": segment.language}
         await self._send(
             "segment_end",
@@ -197,16 +197,16 @@ def _params(payload: dict[str, Any]) -> dict[str, Any]:
     params = {name: payload.get(name, default) for name, default in _DEFAULTS.items()}
     rate, chunk = params["sample_rate"], params["chunk_size_sec"]
     if isinstance(rate, bool) or not isinstance(rate, int) or rate not in _RATES:
-        raise RefusedError(INVALID_PARAMETER, f"The sample rate {rate!r} cannot be.")
+        raise RefusedError(INVALID_PARAMETER, f"The sample rate {rate!r} is not supported.")
     if isinstance(chunk, bool) or not isinstance(chunk, int | float) or not 0 < chunk <= _LONGEST:
-        raise RefusedError(INVALID_PARAMETER, f"chunk_size_sec cannot be {chunk!r}.")
+        raise RefusedError(INVALID_PARAMETER, f"chunk_size_sec {chunk!r} is not valid.")
     if params["format"] not in {"pcm", "wav"}:
-        raise RefusedError(INVALID_PARAMETER, "Streams take the formats pcm and wav.")
+        raise RefusedError(INVALID_PARAMETER, "The format must be pcm or wav.")
     return params
 
 
 def _options(params: dict[str, Any]) -> LiveOptions:
-    # Clients ask for chunks of 2 s for their model's sake; nobody minds to see words sooner.
+    # Clients send 2 s, which suits funasr-api's model; partial results come earlier here.
     return LiveOptions(
         recognition=RecognitionOptions(
             language=str(params["language"] or ""),

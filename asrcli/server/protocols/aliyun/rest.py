@@ -1,7 +1,7 @@
-"""Aliyun's one-request recognition, `POST /stream/v1/asr`, with what funasr-api adds to it.
+"""Aliyun's one-request recognition, `POST /stream/v1/asr`, with funasr-api's extensions.
 
-One body serves both kinds of client; only `status` differs (protocol contract, section 2.2). Errors carry both key
-sets. Word times are those of the recording, not of the segment.
+One body serves both kinds of client; only `status` differs (docs/protocols.md). Errors carry the keys of both. Word
+times count from the start of the recording, not of the segment.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from asrcli import __version__
 from asrcli.options import (
@@ -23,6 +23,7 @@ from asrcli.options import (
     TranscribeOptions,
 )
 from asrcli.server.errors import Problem, RequestError
+from asrcli.server.http.json_text import json_response
 from asrcli.server.http.uploads import Upload, Workspace, read_form, save_body
 from asrcli.server.protocols.aliyun.body import raw_format
 from asrcli.server.protocols.aliyun.common import SUCCESS, status_of, text_options, vocabulary
@@ -33,7 +34,7 @@ router = APIRouter(prefix="/stream/v1", tags=["Aliyun"])
 
 
 class EmptyAudioError(RequestError):
-    """There is no body."""
+    """The request has no body."""
 
     code = "empty_audio"
 
@@ -61,8 +62,8 @@ async def recognise(
     """Recognise the body: a recording in any container, or raw 16-bit PCM."""
     service: TranscriptionService = request.app.state.service
     service.admission.refuse_if_full()
-    begun = time.perf_counter()
-    # Aliyun's defaults for its clients, funasr-api's for the others.
+    started = time.perf_counter()
+    # Aliyun's defaults for its own clients, which send an appkey; funasr-api's for others.
     theirs = appkey is None
     itn = theirs if enable_inverse_text_normalization is None else enable_inverse_text_normalization
     marks = theirs if enable_punctuation_prediction is None else enable_punctuation_prediction
@@ -79,17 +80,17 @@ async def recognise(
             speakers=SpeakerOptions(enabled=speakers),
             text=text_options(marks=marks, disfluency=disfluency),
         )
-        ask = TranscriptionRequest(path=upload.path, name=upload.name, model=model_id, options=options)
-        transcript = await service.for_request(request, ask)
+        recording = TranscriptionRequest(path=upload.path, name=upload.name, model=model_id, options=options)
+        transcript = await service.for_request(request, recording)
     words = word_timestamps is not False
-    body = _success(transcript, words=words) | {"processing_time": round(time.perf_counter() - begun, 3)}
+    body = _success(transcript, words=words) | {"processing_time": round(time.perf_counter() - started, 3)}
     status = service.settings.aliyun_status
     body["status"] = (200 if theirs else SUCCESS) if status == "auto" else int(status)
-    return JSONResponse(body, headers={"task_id": body["task_id"]})
+    return await json_response(body, headers={"task_id": body["task_id"]})
 
 
 async def _body(request: Request, service: TranscriptionService, workspace: Workspace, address: str | None) -> Upload:
-    """The recording: the body, a file in a form, or what an address leads to."""
+    """The recording: the body, a file in a form, or a file at an address."""
     limit = service.settings.max_upload
     upload: Upload | None
     if request.headers.get("content-type", "").startswith("multipart/"):
@@ -146,7 +147,7 @@ def error_body(problem: Problem) -> dict[str, Any]:
 
 @router.get("/asr/models", summary="The installed models")
 def models(request: Request) -> dict[str, Any]:
-    """The installed models, in both forms that funasr-api has had."""
+    """The installed models, in the forms of both versions of funasr-api."""
     pool = request.app.state.pool
     loaded = pool.loaded
     live = pool.settings.streaming_model

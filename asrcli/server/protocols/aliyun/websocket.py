@@ -1,6 +1,6 @@
 """Aliyun's speech WebSocket: SpeechTranscriber (sentences of a stream) and SpeechRecognizer (one sentence).
 
-Contract: docs/protocols.md, "Aliyun WebSocket". Times are milliseconds of the stream's audio.
+See docs/protocols.md, "Aliyun WebSocket". Times are milliseconds of the stream's audio.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from asrcli.server.http.connection import EndingError, IdleError
 from asrcli.server.http.json_text import read_object
 from asrcli.server.live.compressed import CompressedStream
 from asrcli.server.live.endpoint import EndpointOptions
+from asrcli.server.live.service import SessionContext
 from asrcli.server.live.session import LiveOptions, LiveSession, Partial, PcmStream, SentenceBegan, SentenceEnded
 from asrcli.server.protocols.aliyun.common import status_of, text_options, vocabulary
-from asrcli.server.recognition.session_context import SessionContext
 from asrcli.transcript import Word
 
 OK = 20000000
@@ -34,13 +34,13 @@ BAD_RATE = 41010101
 
 _RATES = (8000, 16000, 22050, 24000, 32000, 44100, 48000)
 _SAMPLES = ("pcm", "wav")
-#: decoded by ffmpeg while they come
+#: decoded by ffmpeg as they arrive
 _COMPRESSED = ("opus", "speex", "amr", "mp3", "aac")
 _FLAGS = ("enable_inverse_text_normalization", "enable_intermediate_result", "enable_punctuation_prediction")
 
 
 class ProtocolError(Exception):
-    """The client broke the protocol; answered with TaskFailed, then the connection is closed."""
+    """The client violates the protocol: TaskFailed is sent and the connection closed."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -57,7 +57,7 @@ class _ServiceDialect:
     started: str
     changed: str
     completed: str
-    #: whether each sentence has events of its own
+    #: whether each sentence has its own events
     sentences: bool
 
 
@@ -84,7 +84,7 @@ _DIALECTS = {dialect.namespace: dialect for dialect in (_TRANSCRIBER, _RECOGNIZE
 
 @dataclass(frozen=True, slots=True)
 class _RecognitionTask:
-    """What the client asked for in its start directive."""
+    """The start directive of a client."""
 
     dialect: _ServiceDialect
     id: str
@@ -93,7 +93,7 @@ class _RecognitionTask:
     options: LiveOptions
     words: bool
     compressed: bool
-    #: what has ended so far, for the one result of SpeechRecognizer
+    #: ended sentences, for the one result of SpeechRecognizer
     texts: list[str] = field(default_factory=list)
 
 
@@ -101,14 +101,16 @@ async def _read_directive(frame: str | bytes) -> tuple[dict[str, Any], dict[str,
     """(header, payload) of a text frame.
 
     Raises:
-        ProtocolError: it is none.
+        ProtocolError: the frame is not a directive.
     """
     if isinstance(frame, bytes):
         raise ProtocolError(BAD_MESSAGE, "Gateway:MESSAGE_INVALID:audio before the start directive")
     message = await read_object(frame) or {}
     header, payload = message.get("header"), message.get("payload") or {}
     if not isinstance(header, dict) or not isinstance(payload, dict):
-        raise ProtocolError(BAD_MESSAGE, "Gateway:MESSAGE_INVALID:a directive has a header and, mostly, a payload")
+        raise ProtocolError(
+            BAD_MESSAGE, "Gateway:MESSAGE_INVALID:a directive needs a header object and, if any, a payload object"
+        )
     return header, payload
 
 
@@ -124,7 +126,7 @@ def _read_start(header: dict[str, Any], payload: dict[str, Any]) -> _Recognition
     encoding = str(payload.get("format", "pcm")).lower()
     if encoding not in {*_SAMPLES, *_COMPRESSED}:
         raise ProtocolError(BAD_PARAMETER, f"Gateway:PARAMETER_INVALID:the format {encoding[:40]!r} is unknown")
-    # The flags default to Aliyun's values for its own clients, who send an appkey, and to true for the others.
+    # Defaults are Aliyun's for its own clients, which send an appkey, and true for others.
     flag = not header.get("appkey")
     silence = _number(payload, "max_sentence_silence", 800, 200, 6000) / 1000
     itn, partials, marks = (_flag(payload, name, flag) for name in _FLAGS)
@@ -179,7 +181,7 @@ class AliyunSession:
         except ProtocolError as error:
             await self._fail(error.status, str(error))
         except IdleError:
-            await self._fail(IDLE, "Gateway:IDLE_TIMEOUT:no data came for too long")
+            await self._fail(IDLE, "Gateway:IDLE_TIMEOUT:no data was received for too long")
         except AsrcliError as error:
             problem = problem_of(error)
             await self._fail(status_of(problem)[0], f"Gateway:ERROR:{problem.message}")
@@ -193,44 +195,48 @@ class AliyunSession:
         self._namespace = task.dialect.namespace
         async with self._context.live.session(task.options, self._context.model) as session:
             await self._event(task.dialect.started, {"session_id": task.session})
-            telling = asyncio.create_task(self._tell(session, task))
+            sending = asyncio.create_task(self._send_events(session, task))
             try:
-                await self._hear(session, task, telling)
-                await self._connection.run_while_connected(telling)
+                await self._receive_audio(session, task, sending)
+                await self._connection.run_while_connected(sending)
             finally:
-                telling.cancel()
-                await asyncio.gather(telling, return_exceptions=True)
+                sending.cancel()
+                await asyncio.gather(sending, return_exceptions=True)
             await self._complete(session, task)
 
-    async def _hear(self, session: LiveSession, task: _RecognitionTask, telling: asyncio.Task[None]) -> None:
-        """Take audio until the stop directive."""
+    async def _receive_audio(self, session: LiveSession, task: _RecognitionTask, sending: asyncio.Task[None]) -> None:
+        """Receive audio until the stop directive."""
         async with AsyncExitStack() as stack:
-            ear: CompressedStream | PcmStream = PcmStream(session, task.rate)
+            audio: CompressedStream | PcmStream = PcmStream(session, task.rate)
             if task.compressed:
-                ear = await stack.enter_async_context(CompressedStream(session))
-            with suppress(EndingError):  # then what has been heard is all there is
-                await self._listen(ear, task, telling)
-            await self._connection.run_while_connected(ear.finish())
-        session.finish()
+                audio = await stack.enter_async_context(CompressedStream(session))
+            with suppress(EndingError, IdleError):  # send the results of the audio received so far
+                await self._receive_frames(session, audio, task, sending)
+            await self._connection.run_while_connected(audio.finish())
+        await session.finish()
 
-    async def _listen(
-        self, ear: CompressedStream | PcmStream, task: _RecognitionTask, telling: asyncio.Task[None]
+    async def _receive_frames(
+        self,
+        session: LiveSession,
+        audio: CompressedStream | PcmStream,
+        task: _RecognitionTask,
+        sending: asyncio.Task[None],
     ) -> None:
         while True:
-            frame = await self._connection.receive(telling)
+            frame = await self._connection.receive(sending, timed=session.duration > 0)
             if isinstance(frame, bytes):
-                await ear.hear(frame)
+                await audio.feed(frame)
                 continue
             header, _ = await _read_directive(frame)
             if header.get("task_id") not in {None, task.id}:
-                raise ProtocolError(BAD_MESSAGE, "Gateway:MESSAGE_INVALID:task_id is not the one that was started")
+                raise ProtocolError(BAD_MESSAGE, "Gateway:MESSAGE_INVALID:task_id is not that of the started task")
             if header.get("name") == task.dialect.stop:
                 return
             if header.get("name") == task.dialect.start:
-                raise ProtocolError(WRONG_STATE, "Gateway:STATE_INVALID:the task has been started already")
-            # ControlTranscriber and whatever else may come change nothing here.
+                raise ProtocolError(WRONG_STATE, "Gateway:STATE_INVALID:the task was already started")
+            # ControlTranscriber and other directives are ignored.
 
-    async def _tell(self, session: LiveSession, task: _RecognitionTask) -> None:
+    async def _send_events(self, session: LiveSession, task: _RecognitionTask) -> None:
         async for event in session.events():
             match event:
                 case SentenceBegan() if task.dialect.sentences:
@@ -247,9 +253,8 @@ class AliyunSession:
             return {"result": join([*task.texts, event.text])}
         return {
             "index": event.index,
-            "time": _ms(event.heard),
+            "time": _ms(event.end),
             "result": event.text,
-            "confidence": 0.0,
             **({"words": []} if task.words else {}),
         }
 
@@ -260,7 +265,7 @@ class AliyunSession:
             "time": _ms(event.end),
             "begin_time": _ms(event.start),
             "result": event.text,
-            "confidence": round(sum(known) / len(known), 4) if known else 0.0,
+            **({"confidence": round(sum(known) / len(known), 4)} if known else {}),
             "status": 0,
             **({"words": [_word(word) for word in event.words]} if task.words else {}),
         }
@@ -269,7 +274,7 @@ class AliyunSession:
         if task.dialect.sentences:
             await self._event(task.dialect.completed, None)
         else:
-            result = {"result": join(task.texts), "duration": _ms(session.heard)}
+            result = {"result": join(task.texts), "duration": _ms(session.duration)}
             await self._event(task.dialect.completed, result)
 
     async def _event(self, name: str, payload: dict[str, Any] | None) -> None:

@@ -1,4 +1,4 @@
-"""What FunASR runtime clients say in their JSON frames (protocol contract, 4.2 and 4.3)."""
+"""The JSON frames of FunASR runtime clients (docs/protocols.md)."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ Mode = Literal["offline", "online", "2pass"]
 MODES: tuple[Mode, ...] = ("offline", "online", "2pass")
 
 _RATES = range(4000, 192001)
-#: seconds that `vad_tail_sil` and `vad_max_len` may be
+#: bounds of `vad_tail_sil` and `vad_max_len`, seconds
 _SILENCE = (0.1, 10.0)
 _LONGEST = (2.0, 60.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Utterance:
-    """What is known of an utterance. Fields a client leaves out stay what they were on its connection."""
+    """Options of an utterance. Fields that a client leaves out keep their values on the connection."""
 
-    #: the C++ offline client is the one that names none
+    #: the C++ offline client sends no mode
     mode: Mode = "offline"
     name: str = "microphone"
-    #: whether bytes are s16le samples; else a file of any format, whole only at its end
+    #: whether bytes are s16le samples; else they are a file of any format
     pcm: bool = True
     rate: int = SAMPLE_RATE
     options: LiveOptions = field(default_factory=LiveOptions)
 
     def updated(self, frame: dict[str, Any]) -> Utterance:
-        """With what a JSON frame says.
+        """With the fields of a JSON frame.
 
         Raises:
-            UsageError: something in it makes no sense.
+            UsageError: a field is not valid.
         """
         mode = frame.get("mode", self.mode)
         if mode not in MODES:
-            raise UsageError(f"The mode {mode!r} is unknown.", f"Modes: {', '.join(MODES)}.")
+            raise UsageError(f"The mode {str(mode)[:40]!r} is unknown.", f"Modes: {', '.join(MODES)}.")
         rate = _integer(frame.get("audio_fs", self.rate), "audio_fs")
         if rate not in _RATES:
-            raise UsageError(f"audio_fs is {rate}.", "Give the sample rate, 8000 or 16000.")
+            raise UsageError(f"audio_fs {rate} is not a supported sample rate.", "Give the sample rate, 8000 or 16000.")
         check_chunk_size(frame.get("chunk_size"))
         encoding = frame.get("wav_format")
         return replace(
@@ -85,10 +85,10 @@ class Utterance:
 def check_chunk_size(value: Any) -> None:
     """Look-back, current and look-ahead of the client's streaming model, in units of 60 ms: a list, or "5,10,5".
 
-    The models here have chunks of their own, so it decides nothing; nonsense is still told.
+    The models here have their own chunk sizes, so it is checked and then ignored.
 
     Raises:
-        UsageError: it is no such thing.
+        UsageError: it is not valid.
     """
     if value is None:
         return
@@ -98,14 +98,14 @@ def check_chunk_size(value: Any) -> None:
     except (TypeError, ValueError):
         numbers = []
     if len(numbers) != 3 or numbers[1] <= 0:
-        raise UsageError(f"chunk_size is {value!r}.", "Give three numbers, as in [5, 10, 5].")
+        raise UsageError(f"chunk_size {str(value)[:40]!r} is not valid.", "Send three numbers, as in [5, 10, 5].")
 
 
 def _integer(value: Any, name: str) -> int:
     try:
         return int(value)
     except (TypeError, ValueError, OverflowError) as error:
-        raise UsageError(f"{name} is {value!r}.", "Give a number.") from error
+        raise UsageError(f"{name} {str(value)[:40]!r} is not a number.", "Send a number.") from error
 
 
 def _seconds(frame: dict[str, Any], name: str, least: float, most: float) -> float:
@@ -113,7 +113,7 @@ def _seconds(frame: dict[str, Any], name: str, least: float, most: float) -> flo
 
 
 def _level(energy: Any, default: float | None) -> float | None:
-    """`vad_energy`, dB of full scale, as RMS; only levels below full scale mean anything."""
+    """`vad_energy`, dB of full scale, as RMS; other values are ignored."""
     if isinstance(energy, bool) or not isinstance(energy, int | float) or not -100 <= energy < 0:
         return default
     return float(10 ** (energy / 20))

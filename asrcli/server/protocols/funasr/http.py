@@ -46,18 +46,18 @@ async def answer_server(request: Request, form: Form, upload: Upload) -> Respons
     """funasr-server's `/asr`: a form with `file`; times in seconds.
 
     Raises:
-        RequestError: fields that cannot be read.
+        RequestError: a field is not valid.
     """
     service: TranscriptionService = request.app.state.service
-    begun = time.perf_counter()
+    started = time.perf_counter()
     hotwords = await parsed_hotwords(form.get("hotwords"), spaced=True)
     options = TranscribeOptions(
         recognition=RecognitionOptions(language=form.get("language"), hotwords=hotwords),
         speakers=SpeakerOptions(enabled=bool(flag(form.get("spk"), "spk"))),
     )
-    ask = TranscriptionRequest(path=upload.path, name=upload.name, model=form.get("model"), options=options)
-    transcript = await service.for_request(request, ask)
-    took = time.perf_counter() - begun
+    recording = TranscriptionRequest(path=upload.path, name=upload.name, model=form.get("model"), options=options)
+    transcript = await service.for_request(request, recording)
+    took = time.perf_counter() - started
     return JSONResponse(
         {
             "text": running_text(transcript.segments),

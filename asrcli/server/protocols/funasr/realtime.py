@@ -1,4 +1,4 @@
-"""The WebSocket of funasr-realtime-server: commands in bare text, results with all sentences so far (contract, 4.8)."""
+"""The WebSocket of funasr-realtime-server: commands in plain text, results with all sentences so far."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from asrcli.errors import AsrcliError, UsageError
 from asrcli.options import RecognitionOptions
 from asrcli.server.bounds import MAX_HOTWORD_LENGTH, MAX_REPLACEMENTS
 from asrcli.server.errors import problem_of
-from asrcli.server.http.connection import EndingError
+from asrcli.server.http.connection import EndingError, IdleError
 from asrcli.server.http.values import parsed_hotwords
+from asrcli.server.live.service import SessionContext
 from asrcli.server.live.session import LiveOptions, LiveSession, Partial, PcmStream, SentenceBegan, SentenceEnded
-from asrcli.server.recognition.session_context import SessionContext
 
-#: first words of a connection by which the protocol is known
+#: the first words by which the protocol is recognised
 COMMANDS = frozenset({"START", "STOP", "COMMIT", "HOTWORDS", "LANGUAGE", "POSTPROCESS_HOTWORDS"})
 
 
 @dataclass(slots=True)
 class _Utterance:
-    """What is heard between two of the client's ends."""
+    """The audio between two COMMIT or STOP commands."""
 
     session: LiveSession
-    telling: asyncio.Task[None]
+    sending: asyncio.Task[None]
     stack: AsyncExitStack
-    ear: PcmStream
+    audio: PcmStream
 
 
 class RealtimeSession:
@@ -43,15 +43,15 @@ class RealtimeSession:
         self._utterance: _Utterance | None = None
         self._sentences: list[dict[str, Any]] = []
         self._partial_start = 0
-        #: milliseconds before the utterance at hand
+        #: milliseconds before the current utterance
         self._offset = 0
 
     async def run(self) -> None:
         """Serve the connection to its end.
 
         Raises:
-            GoneError, IdleError: the client has left, or fallen silent.
-            EndingError: the server ends, and all has been said.
+            GoneError, IdleError: the client has left, or was idle for too long.
+            EndingError: the server ends; all results were sent.
         """
         try:
             while True:
@@ -60,7 +60,7 @@ class RealtimeSession:
                 except AsrcliError as error:
                     await self._drop()
                     await self._connection.send({"event": "error", "error": problem_of(error).message})
-        except EndingError:
+        except (EndingError, IdleError):
             if self._active:
                 await self._finish()
             raise
@@ -68,14 +68,17 @@ class RealtimeSession:
             await self._drop()
 
     async def _serve(self) -> None:
-        frame = await self._connection.receive(self._utterance.telling if self._utterance else None)
+        frame = await self._connection.receive(*self._pending(), timed=self._utterance is not None)
         if isinstance(frame, str):
-            await self._obey(frame.strip())
+            await self._run_command(frame.strip())
         elif self._active:
             utterance = self._utterance or await self._open()
-            await utterance.ear.hear(frame)
+            await utterance.audio.feed(frame)
 
-    async def _obey(self, command: str) -> None:
+    def _pending(self) -> tuple[asyncio.Task[None], ...]:
+        return () if self._utterance is None else (self._utterance.sending,)
+
+    async def _run_command(self, command: str) -> None:
         name, _, value = command.partition(":")
         match name.strip().upper():
             case "START":
@@ -84,12 +87,12 @@ class RealtimeSession:
                 await self._connection.send({"event": "started"})
             case "STOP":
                 if self._active:
-                    await self._finish()  # even of nothing: clients wait for it
+                    await self._finish()  # clients wait for it, even without audio
                 self._active = False
                 await self._connection.send({"event": "stopped"})
             case "COMMIT":
                 if not self._active:
-                    raise UsageError("Nothing has been started.", "Send START first.")
+                    raise UsageError("No session was started.", "Send START first.")
                 await self._finish()
             case "HOTWORDS":
                 hotwords = await parsed_hotwords(value)
@@ -111,18 +114,20 @@ class RealtimeSession:
         stack = AsyncExitStack()
         options = LiveOptions(recognition=self._recognition)
         session = await stack.enter_async_context(self._context.live.session(options, self._context.model))
-        self._utterance = _Utterance(session, asyncio.create_task(self._tell(session)), stack, PcmStream(session))
+        self._utterance = _Utterance(
+            session, asyncio.create_task(self._send_events(session)), stack, PcmStream(session)
+        )
         return self._utterance
 
     async def _finish(self) -> None:
-        """All that was said, as the last result of the utterance."""
+        """Send the last result of the utterance."""
         utterance = self._utterance
         duration = self._offset
         if utterance is not None:
-            await utterance.ear.finish()
-            utterance.session.finish()
-            await self._connection.run_while_connected(utterance.telling)
-            duration += round(utterance.session.heard * 1000)
+            await utterance.audio.finish()
+            await utterance.session.finish()
+            await self._connection.run_while_connected(utterance.sending)
+            duration += round(utterance.session.duration * 1000)
         body = {"sentences": self._sentences, "partial": "", "partial_start_ms": 0, "duration_ms": duration}
         await self._connection.send({**body, "is_final": True})
         await self._drop()
@@ -132,29 +137,29 @@ class RealtimeSession:
         utterance, self._utterance = self._utterance, None
         self._sentences = []
         if utterance is not None:
-            utterance.telling.cancel()
-            await asyncio.gather(utterance.telling, return_exceptions=True)
+            utterance.sending.cancel()
+            await asyncio.gather(utterance.sending, return_exceptions=True)
             await utterance.stack.aclose()
 
-    async def _tell(self, session: LiveSession) -> None:
+    async def _send_events(self, session: LiveSession) -> None:
         async for event in session.events():
             match event:
                 case SentenceBegan():
                     self._partial_start = self._ms(event.start)
                 case Partial():
-                    await self._say(session, self._corrected(event.text))
+                    await self._send_result(session, self._corrected(event.text))
                 case SentenceEnded() if event.text:
                     text = self._corrected(event.text)
                     self._sentences.append({"text": text, "start": self._ms(event.start), "end": self._ms(event.end)})
                     self._partial_start = self._ms(event.end)
-                    await self._say(session, "")
+                    await self._send_result(session, "")
 
-    async def _say(self, session: LiveSession, partial: str) -> None:
+    async def _send_result(self, session: LiveSession, partial: str) -> None:
         body = {
             "sentences": self._sentences,
             "partial": partial,
             "partial_start_ms": self._partial_start,
-            "duration_ms": self._ms(session.heard),
+            "duration_ms": self._ms(session.duration),
             "is_final": False,
         }
         await self._connection.send(body)

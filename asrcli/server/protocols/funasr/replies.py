@@ -1,4 +1,4 @@
-"""Results as FunASR runtime clients read them (protocol contract, 4.4)."""
+"""Messages to FunASR runtime clients (docs/protocols.md)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from asrcli.script import is_letter
 from asrcli.transcript import Segment, Word
 
-#: where the html5 client takes a text apart before it counts
+#: where the html5 client splits a text before it counts
 _HTML5_PIECES = re.compile(r"[。？，、?. ]")
 _LETTERS = re.compile(r"[A-Za-z]+")
 
@@ -20,16 +20,16 @@ def result(mode: str, text: str, name: str, *, final: bool, segments: Iterable[S
 
     Args:
         mode: `offline`, `online`, `2pass-online` or `2pass-offline`.
-        text: a delta, to be appended.
+        text: a delta that the client appends.
         name: the client's `wav_name`.
-        final: whether it is the utterance's last.
-        segments: what the text is made of, for the time stamps; times from the utterance's start.
+        final: whether it is the last message of the utterance.
+        segments: of the text, for time stamps; times from the start of the utterance.
     """
     body: dict[str, Any] = {"mode": mode, "text": text, "wav_name": name, "is_final": final}
     segments = [segment for segment in segments if segment.words]
     stamps = [_span(word) for segment in segments for word in segment.words]
     if stamps:
-        # A string, not an array: html5 parses it. It also indexes it by a count of its own.
+        # A string, not an array: html5 parses it, and indexes it by its own count.
         stamps += [stamps[-1]] * (html5_count(text) - len(stamps))
         body["timestamp"] = json.dumps(stamps, separators=(",", ":"))
         body["stamp_sents"] = [_sentence(segment.words) for segment in segments]
@@ -37,12 +37,12 @@ def result(mode: str, text: str, name: str, *, final: bool, segments: Iterable[S
 
 
 def failure(mode: str, name: str, message: str) -> dict[str, Any]:
-    """The last message of an utterance that failed. html5 shows `text`, whatever it is."""
+    """The last message of an utterance that failed. html5 shows `text` in any case."""
     return {"mode": mode, "text": "", "wav_name": name, "is_final": True, "error": message}
 
 
 def acknowledgement(mode: str, name: str, error: str | None) -> dict[str, Any]:
-    """What a client that says `is_end` waits for."""
+    """The answer to `is_end`."""
     body: dict[str, Any] = {"mode": mode, "wav_name": name, "text": "", "is_final": error is None, "is_end": True}
     return body if error is None else body | {"error": error}
 

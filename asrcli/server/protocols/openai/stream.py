@@ -1,7 +1,6 @@
 """`stream=true`: server-sent events that carry each segment as it is recognised.
 
-The answer begins when the recording has been opened: until then whatever is wrong is told by an HTTP status, after that
-by an event.
+The answer starts when the recording has been opened: errors before that have an HTTP status, later ones are events.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _TOKENS_PER_SECOND = 10
 
 
 class EventStream(StreamingResponse):
-    """Server-sent events that tidy up behind themselves, even if nobody ever read them."""
+    """Server-sent events; `close` is called at their end, even if they were never read."""
 
     def __init__(self, events: AsyncIterator[str], close: Callable[[], None]) -> None:
         headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
@@ -52,31 +51,31 @@ def event(data: Any, name: str = "") -> str:
 
 
 class TranscriptionStream:
-    """A recording at work, and what there is to tell of it."""
+    """A running transcription and its segments."""
 
-    def __init__(self, service: TranscriptionService, client: str, ask: TranscriptionRequest) -> None:
+    def __init__(self, service: TranscriptionService, client: str, wanted: TranscriptionRequest) -> None:
         self._loop = asyncio.get_running_loop()
-        self._news: asyncio.Queue[Segment | None] = asyncio.Queue()
+        self._queue: asyncio.Queue[Segment | None] = asyncio.Queue()
         self._opened = asyncio.Event()
-        ask = replace(ask, on_segment=self._on_segment, on_progress=self._on_progress)
-        self.work = asyncio.ensure_future(service.transcribe(client, ask))
+        wanted = replace(wanted, on_segment=self._on_segment, on_progress=self._on_progress)
+        self.work = asyncio.ensure_future(service.transcribe(client, wanted))
         self.work.add_done_callback(lambda _: self._end())
 
     async def opened(self) -> None:
         """Wait until the recording is open.
 
         Raises:
-            Whatever was wrong with it.
+            AsrcliError: as `TranscriptionService.transcribe`.
         """
         await self._opened.wait()
         if self.work.done():
             self.work.result()
 
     async def segments(self) -> AsyncIterator[Segment | None]:
-        """The segments as they stand; None where there has been nothing to tell for a while."""
+        """The segments as they are recognised; None after a while without one."""
         while True:
             try:
-                segment = await asyncio.wait_for(self._news.get(), KEEP_ALIVE)
+                segment = await asyncio.wait_for(self._queue.get(), KEEP_ALIVE)
             except TimeoutError:
                 yield None
                 continue
@@ -85,11 +84,11 @@ class TranscriptionStream:
             yield segment
 
     def close(self) -> None:
-        """Give it up, if it is not done."""
+        """Cancel the transcription if it runs."""
         self.work.cancel()
 
     def _on_segment(self, segment: Segment) -> None:
-        self._loop.call_soon_threadsafe(self._news.put_nowait, segment)
+        self._loop.call_soon_threadsafe(self._queue.put_nowait, segment)
 
     def _on_progress(self, seconds: float, duration: float | None) -> None:
         del seconds, duration
@@ -97,47 +96,47 @@ class TranscriptionStream:
 
     def _end(self) -> None:
         self._opened.set()
-        self._news.put_nowait(None)
+        self._queue.put_nowait(None)
         if not self.work.cancelled():
-            self.work.exception()  # told by `opened` or by an event
+            self.work.exception()  # marks it as retrieved: `opened` or an event reports it
 
 
 async def stream(
     request: Request,
     service: TranscriptionService,
-    ask: TranscriptionRequest,
+    wanted: TranscriptionRequest,
     fields: Fields,
     close: Callable[[], None],
 ) -> EventStream:
     """Answer with events.
 
     Args:
-        request: the client's.
-        service: does the work.
-        ask: what is wanted.
-        fields: how it is to be told.
-        close: called when all is over.
+        request: of the client.
+        service: transcribes.
+        wanted: the recording and its options.
+        fields: form of the events.
+        close: called at the end of the events.
 
     Raises:
-        Whatever is wrong before the recording is open; `close` is then the caller's to call.
+        AsrcliError: an error before the recording is open; the caller then closes.
     """
-    telling = TranscriptionStream(service, request.state.client, ask)
+    transcription = TranscriptionStream(service, request.state.client, wanted)
     try:
-        await while_connected(request, telling.opened())
+        await while_connected(request, transcription.opened())
     except BaseException:
-        telling.close()
+        transcription.close()
         raise
 
     def end() -> None:
-        telling.close()
+        transcription.close()
         close()
 
-    return EventStream(_events(telling, fields), end)
+    return EventStream(_events(transcription, fields), end)
 
 
-async def _events(telling: TranscriptionStream, fields: Fields) -> AsyncIterator[str]:
+async def _events(transcription: TranscriptionStream, fields: Fields) -> AsyncIterator[str]:
     text = ""
-    async for segment in telling.segments():
+    async for segment in transcription.segments():
         if segment is None:
             yield COMMENT
             continue
@@ -145,8 +144,8 @@ async def _events(telling: TranscriptionStream, fields: Fields) -> AsyncIterator
         text += delta
         yield event(_delta(delta, segment, fields))
     try:
-        whole = telling.work.result()
-    except Exception as error:  # noqa: BLE001 -- 200 has been said: what went wrong can only be an event
+        whole = transcription.work.result()
+    except Exception as error:  # noqa: BLE001 -- 200 has been text_tokens: what went wrong can only be an event
         yield event(error_body(problem_of(error)), "error")
         return
     transcript = letter_speakers(whole)
@@ -165,13 +164,13 @@ def _delta(delta: str, segment: Segment, fields: Fields) -> dict[str, Any]:
     if fields.logprobs:
         body["logprobs"] = logprobs(segment)
     if fields.response_format == "verbose_json":
-        body["segment"] = segment.to_dict()  # not in OpenAI's interface, where verbose_json is never streamed
+        body["segment"] = segment.to_dict()  # ours: OpenAI does not stream verbose_json
     return body
 
 
 def _done(transcript: Transcript, fields: Fields) -> dict[str, Any]:
-    heard = round(transcript.duration * _TOKENS_PER_SECOND)
-    said = sum(len(segment.words) or 1 for segment in transcript.segments)
+    audio_tokens = round(transcript.duration * _TOKENS_PER_SECOND)
+    text_tokens = sum(len(segment.words) or 1 for segment in transcript.segments)
     body: dict[str, Any] = {
         "type": "transcript.text.done",
         "text": running_text(transcript.segments),
@@ -179,10 +178,10 @@ def _done(transcript: Transcript, fields: Fields) -> dict[str, Any]:
         "language": transcript.language,
         "usage": {
             "type": "tokens",
-            "input_tokens": heard,
-            "input_token_details": {"audio_tokens": heard, "text_tokens": 0},
-            "output_tokens": said,
-            "total_tokens": heard + said,
+            "input_tokens": audio_tokens,
+            "input_token_details": {"audio_tokens": audio_tokens, "text_tokens": 0},
+            "output_tokens": text_tokens,
+            "total_tokens": audio_tokens + text_tokens,
         },
     }
     if transcript.language:

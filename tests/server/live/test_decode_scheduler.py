@@ -18,8 +18,8 @@ def test_the_most_urgent_goes_first_and_equals_in_order():
     async def told():
         queue, served = DecodeScheduler(1), []
 
-        async def take(name, urgency):
-            await queue.enter(Slot(urgency))
+        async def take(name, priority):
+            await queue.enter(Slot(priority))
             served.append(name)
 
         await queue.enter(Slot(Priority.FINAL))
@@ -41,16 +41,16 @@ def test_updates_leave_room_for_what_has_to_be_done():
         await queue.enter(first)
         updating = asyncio.create_task(queue.enter(update))
         await settle()
-        assert not update.begun
+        assert not update.started
         await queue.enter(final)  # at once
         queue.leave()
         await queue.enter(second)  # first words, too
         queue.leave()
         await settle()
-        assert not update.begun
+        assert not update.started
         queue.leave()
         await updating
-        assert update.begun
+        assert update.started
 
     story(told())
 
@@ -77,10 +77,10 @@ def test_urgency_can_be_raised_while_waiting():
         await queue.enter(Slot(Priority.FINAL))
         tasks = [asyncio.create_task(queue.enter(turn)) for turn in (low, high)]
         await settle()
-        low.urgency = Priority.FINAL
+        low.priority = Priority.FINAL
         queue.leave()
         await settle()
-        assert (low.begun, high.begun) == (True, False)
+        assert (low.started, high.started) == (True, False)
         queue.leave()
         await asyncio.gather(*tasks)
 
