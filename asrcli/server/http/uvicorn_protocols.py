@@ -7,6 +7,8 @@ uvicorn waits without limit for the head of a request and for a client that does
 from __future__ import annotations
 
 import asyncio
+import sys
+from contextlib import suppress
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -39,11 +41,22 @@ class _WriteTimeout:
         self._expect_progress()
 
     def _expect_progress(self) -> None:
-        waiting = self.transport.get_write_buffer_size()
+        waiting = self._unread()
         self._write_timer = self.loop.call_later(WRITE_TIMEOUT, self._check_progress, waiting)
 
+    def _unread(self) -> int:
+        """Bytes that the client has not received, in our buffer and, where it can be asked, in the kernel's."""
+        size = self.transport.get_write_buffer_size()
+        with suppress(ImportError, OSError, AttributeError):
+            from fcntl import ioctl
+            from termios import TIOCOUTQ
+
+            queue = ioctl(self.transport.get_extra_info("socket").fileno(), TIOCOUTQ, bytes(4))
+            size += int.from_bytes(queue, sys.byteorder)
+        return size
+
     def _check_progress(self, before: int) -> None:
-        if before - self.transport.get_write_buffer_size() < LEAST_READ:
+        if before - self._unread() < LEAST_READ:
             self.transport.abort()
         else:
             self._expect_progress()
