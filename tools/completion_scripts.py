@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from shlex import quote
 
-from asrcli.cli.framework.command_tree import Command, Option, Value
+from asrcli.cli.framework.command_tree import Command, CommandOption, Value
 
 _HEAD = "# {} completion for asrcli. Generated from the program by 'python -m tools.generate'.\n"
 
@@ -129,7 +129,7 @@ def _zsh_function(command: Command) -> str:
     return "\n".join([*lines, "}", ""])
 
 
-def _zsh_option(option: Option) -> Iterable[str]:
+def _zsh_option(option: CommandOption) -> Iterable[str]:
     text = _first_sentence(option.help).replace("[", r"\[").replace("]", r"\]").replace(":", r"\:")
     names = (*option.names, *option.negations)
     for name in names:
@@ -175,7 +175,7 @@ def _fish_condition(command: Command) -> str:
     return "; and ".join(tests)
 
 
-def _fish_option(option: Option, here: str) -> Iterable[str]:
+def _fish_option(option: CommandOption, here: str) -> Iterable[str]:
     text = _fish_quote(_first_sentence(option.help))
     short = "".join(f" -s {name[1:]}" for name in option.names if not name.startswith("--"))
     long = "".join(f" -l {name[2:]}" for name in option.names if name.startswith("--"))

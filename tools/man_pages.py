@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from asrcli.cli.framework.command_tree import Command, Option
+from asrcli.cli.framework.command_tree import Command, CommandOption
 
 _EXIT_STATUS = (
     ("0", "All done; also when stdout was closed by its reader."),
@@ -95,7 +95,7 @@ def _synopsis(command: Command) -> list[str]:
 
 
 def _options(command: Command) -> Iterator[str]:
-    panels: dict[str, list[Option]] = {}
+    panels: dict[str, list[CommandOption]] = {}
     for option in command.options:
         panels.setdefault(option.panel, []).append(option)
     for argument in command.arguments:
@@ -108,7 +108,7 @@ def _options(command: Command) -> Iterator[str]:
             yield from _option(option)
 
 
-def _option(option: Option) -> Iterator[str]:
+def _option(option: CommandOption) -> Iterator[str]:
     names = ", ".join(rf"\fB{_escape(name)}\fR" for name in (*option.names, *option.negations))
     placeholder = rf" \fI{_escape(option.value.placeholder)}\fR" if option.value else ""
     yield from (".TP", names + placeholder)

@@ -168,7 +168,7 @@ class _Outputs:
         return neighbours
 
     def _item(self, index: int, found: Found, outputs: dict[str, Path], *, named: bool = False) -> Item:
-        if not outputs and len(self.inputs.formats) > 1:
+        if not outputs and len(self.inputs.formats) > 1 and self.inputs.formats_asked:
             raise UsageError("Stdout takes one format.", "Give --output-dir for several formats.")
         name = "stdin" if found.path is None else printable(found.path)
         size = found.status.st_size if found.status is not None and not found.stream else 0

@@ -22,6 +22,7 @@ class Inputs:
         paths: files, folders, and "-" for stdin, in the user's order.
         files_from: a file with more paths, or "-".
         formats: suffixes of the outputs, without a dot; at least one.
+        formats_asked: whether the user asks for all of them now; else stdout gets the first of them.
         output: `-o`: one file for one input, or "-" for stdout.
         output_dir: where the outputs go, folders mirrored; None: beside each input.
         journal: `--journal`; None: beside the outputs.
@@ -33,6 +34,7 @@ class Inputs:
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
     formats: Sequence[str] = ("txt",)
+    formats_asked: bool = True
     output: str | None = None
     output_dir: Path | None = None
     journal: Path | None = None

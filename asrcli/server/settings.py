@@ -1,74 +1,107 @@
-"""What the server was started with."""
+"""Settings of the server."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-#: bytes and seconds for people to change
-DEFAULT_MAX_UPLOAD = 2 << 30
-DEFAULT_MAX_DURATION = 24 * 3600.0
+from asrcli.options import readers
+from asrcli.options.declarations import option
+
+#: seconds
+_DAY = 86400.0
+_YEAR = 365 * _DAY
 
 #: `status` of a successful Aliyun REST reply; auto: 20000000 for clients that send an appkey, 200 for the others
 AliyunStatus = Literal["auto", "20000000", "200"]
 
+_network: Any = partial(option, panel="Network")
+_model: Any = partial(option, panel="Recognition")
+_access: Any = partial(option, panel="Access")
+_limit: Any = partial(option, panel="Limits", low=0)
+_job: Any = partial(option, panel="Jobs")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
-    """Frozen; made by `asrcli serve`, by tests, or by whoever mounts the application elsewhere."""
+    """Made by `asrcli serve`, by tests, and by an application that mounts the server."""
 
-    host: str = "127.0.0.1"
-    port: int = 8000
-    #: second listener for FunASR runtime clients; 0: none
-    funasr_port: int = 0
-    #: TLS of both listeners; None: plain
-    certfile: Path | None = None
-    keyfile: Path | None = None
+    host: str = _network(
+        "127.0.0.1", "Address to listen on; 0.0.0.0 for all interfaces.", metavar="ADDRESS", essential=True
+    )
+    port: int = _network(8000, "Port; 0 takes a free one.", short="-p", metavar="N", low=0, high=65535, essential=True)
+    funasr_port: int = _network(
+        10095, "Second port, for FunASR runtime clients; 0: none.", metavar="N", low=0, high=65535, essential=True
+    )
+    certfile: Path | None = _network(None, "TLS certificate (PEM) of both ports.", metavar="FILE")
+    keyfile: Path | None = _network(
+        None, "Private key of the certificate, unless --certfile contains it.", metavar="FILE"
+    )
+    drain_timeout: int = _network(
+        30, "Seconds that running requests get to finish after SIGTERM.", metavar="S", low=0, high=86400
+    )
 
-    #: registry name or folder of the model taken when a request names none; None: the registry's default
-    model: str | None = None
-    #: streaming model for partial results of live streams; None: the growing sentence is decoded again and again
-    streaming_model: str | None = None
-    model_dir: Path | None = None
-    #: decoding threads; None: one a core
-    num_threads: int | None = None
-    #: models loaded before the first request is taken
+    #: None: the registry's default
+    model: str | None = _model(
+        None, "Model of requests that name none: a name or folder.", short="-m", metavar="MODEL", essential=True
+    )
+    #: None: the growing sentence is decoded repeatedly
+    streaming_model: str | None = _model(
+        None, "Streaming model for live partial results.", metavar="MODEL", models="streaming", essential=True
+    )
+    model_dir: Path | None = _model(None, "Folder of the models; by default in the user's data folder.", metavar="DIR")
+    num_threads: int | None = _model(
+        None, "Decoding threads; by default one per core.", short="-j", metavar="N", low=1, high=4096, essential=True
+    )
+    #: models loaded before the first request is accepted
     preload: tuple[str, ...] = ()
-    #: seconds after which a model that nobody uses is dropped; 0: never
-    model_ttl: float = 0.0
+    model_ttl: float = _model(
+        0.0, "Unload a model after S seconds without a request; 0: never.", metavar="S", low=0, high=_YEAR
+    )
 
-    #: any of these opens every route; none: everything is open
+    #: clients must send one of these; empty: no authentication
     api_keys: tuple[str, ...] = ()
-    #: web origins besides the server's own that may call from a browser; "*": all
-    cors_origins: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = _access(
+        (), "Web origin whose pages may send requests; repeatable; * for all.", name="cors_origin", metavar="ORIGIN",
+        show_default=False,
+    )  # fmt: skip
+    allow_url_fetch: bool = _access(False, "Allow requests that name a public URL to fetch the recording from.")
+    fetch_networks: tuple[str, ...] = _access(
+        (), "Private network that recordings may be fetched from; repeatable.", name="fetch_network", metavar="CIDR",
+        read=readers.network, show_default=False,
+    )  # fmt: skip
 
-    #: bytes of one request's body
-    max_upload: int = DEFAULT_MAX_UPLOAD
-    #: seconds of one recording
-    max_duration: float = DEFAULT_MAX_DURATION
-    #: requests that wait for a worker; one more is answered 429
-    max_queue: int = 64
-    #: live streams at a time; one more is told to come back later; 0: no limit
-    max_sessions: int = 256
-    #: seconds a request may take, waiting included; 0: no limit
-    request_timeout: float = 3600.0
-    #: seconds without a frame after which a live session is closed
-    idle_timeout: float = 60.0
-    #: seconds that requests have to finish after SIGTERM
-    drain_timeout: int = 30
+    #: bytes of a request body
+    max_upload: int = _limit(
+        2 << 30, "Maximum size of a request: 500MB, 2GB.", metavar="SIZE", read=readers.size, high=1 << 50
+    )
+    max_duration: float = _limit(_DAY, "Maximum length of a recording, in seconds.", metavar="S", low=1, high=_YEAR)
+    max_queue: int = _limit(
+        64, "Maximum number of waiting requests; further ones are answered 429.", metavar="N", high=1_000_000
+    )
+    max_sessions: int = _limit(
+        256, "Maximum number of live streams; further ones are refused; 0: no limit.", metavar="N", high=1_000_000
+    )
+    request_timeout: float = _limit(
+        3600.0, "Maximum time of a request, waiting included, in seconds; 0: no limit.", metavar="S", high=_YEAR
+    )
+    idle_timeout: float = _limit(
+        60.0, "Close a live session after S seconds without a frame.", metavar="S", low=1, high=_DAY
+    )
 
-    #: whether `audio_address` and jobs may name a URL
-    allow_url_fetch: bool = False
-    #: networks (CIDR) that may be fetched from although they are not public
-    fetch_networks: tuple[str, ...] = ()
-    aliyun_status: AliyunStatus = "auto"
-    #: RMS below which live audio is taken as far away and not recognised; None: everything is heard
-    nearfield_threshold: float | None = None
+    aliyun_status: AliyunStatus = option(
+        "auto", "Status of Aliyun REST replies; auto: 20000000 if the client sends an appkey.", panel="Recognition"
+    )
+    #: None: everything is recognised
+    nearfield_threshold: float | None = _model(
+        None, "Do not recognise live audio with a lower RMS (0.01 is usual).", metavar="RMS", low=0, high=1
+    )
 
-    #: where jobs are kept; None: the user's data folder
-    data_dir: Path | None = None
-    #: seconds that a finished job's result is kept
-    job_ttl: float = 7 * 24 * 3600.0
-    #: key that webhooks are signed with; None: jobs take no webhook
-    webhook_secret: str | None = None
+    #: None: in the user's data folder
+    data_dir: Path | None = _job(None, "Folder of the jobs; by default in the user's data folder.", metavar="DIR")
+    job_ttl: float = _job(7 * _DAY, "Delete a finished job after S seconds.", metavar="S", low=0, high=100 * _YEAR)
+    webhook_secret: str | None = _job(
+        None, "Key that signs webhooks; without it, jobs accept no webhook.", metavar="TEXT"
+    )

@@ -49,6 +49,9 @@ def another_value(name, value):
         "punctuation": ("yes", True),
         "backend": ("funasr", "funasr"),
         "remote-api-key": ("sesame", "(set)"),
+        "cluster-threshold": ("1.5", 1.5),
+        "include": ("a, b.wav", ["a, b.wav"]),
+        "exclude": ("a, b.wav", ["a, b.wav"]),
     }
     if name in special:
         return special[name]
@@ -58,7 +61,7 @@ def another_value(name, value):
         return "srt,vtt", ["srt", "vtt"]
     if name.startswith("vad-") and name != "vad-model":
         return "0.25", 0.25
-    numbers = {"audio-track", "jobs", "max-chunk", "max-words", "raw-channels", "speakers", "cluster-threshold"}
+    numbers = {"max-gap", "audio-track", "jobs", "max-chunk", "max-words", "raw-channels", "speakers"}
     numbers |= {"min-speakers", "max-speakers"}
     return ("9", 9) if isinstance(value, int | float) or name in numbers else ("somewhere", "somewhere")
 
@@ -163,8 +166,8 @@ def test_the_template_without_its_comment_signs_is_the_defaults(asrcli):
     keys = [line.replace("#", "", 1) for line in lines if not line.lstrip().startswith("# ")]
     path.write_text("\n".join(keys), encoding="utf-8")
     rows = settings(asrcli)
-    assert rows["max-gap"]["value"] == 3.0
-    assert rows["max-gap"]["origin"] == "config file"
+    assert rows["min-silence"]["value"] == 0.3
+    assert rows["min-silence"]["origin"] == "config file"
 
 
 def test_path_and_init_work_while_the_file_is_broken(asrcli, write_config):
@@ -186,9 +189,9 @@ def test_a_misspelt_variable_is_told_and_a_foreign_one_is_not(asrcli, recordings
 @pytest.mark.parametrize(
     ("arguments", "env", "words"),
     [
-        (["--jobs", "many"], {}, "'--jobs' / '-j': write a whole number"),
-        (["--max-gap", "long"], {}, "'--max-gap': write a number"),
-        (["--jobs", "0"], {}, "it should be greater than or equal to 1"),
+        (["--jobs", "many"], {}, "'--jobs' / '-j': 'many' is not a whole number; write a whole number"),
+        (["--max-gap", "long"], {}, "'--max-gap': 'long' is not a number; write a number"),
+        (["--jobs", "0"], {}, "0 is out of range; it must be 1 to 4096"),
         ([], {"ASRCLI_ITN": "maybe"}, "'--itn': write yes or no (set by ASRCLI_ITN)"),
         (["--raw", "s24le"], {}, "'s24le' is not one of 's16le', 'f32le'"),
     ],

@@ -124,9 +124,9 @@ def test_one_speaker_if_one_is_asked_for(asrcli, talk, tone_voices):
     ("options", "said"),
     [
         (["--speakers", "2"], "Add --diarize"),
-        (["--diarize", "--speakers", "2", "--max-speakers", "3"], "--speakers says exactly"),
-        (["--diarize", "--min-speakers", "4", "--max-speakers", "3"], "--min-speakers 4 is more than"),
-        (["--diarize", "--cluster-threshold", "7"], "not a cosine distance"),
+        (["--diarize", "--speakers", "2", "--max-speakers", "3"], "--speakers and --max-speakers exclude each other"),
+        (["--diarize", "--min-speakers", "4", "--max-speakers", "3"], "--min-speakers (4) is above --max-speakers (3)"),
+        (["--diarize", "--cluster-threshold", "7"], "7 is out of range; it must be 0.01 to 1.99"),
     ],
 )
 def test_what_does_not_go_together(asrcli, talk, options, said):

@@ -8,14 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asrcli.options import CueOptions
+from asrcli.options import SUBTITLE_STYLES, CueOptions
 from asrcli.text.subtitles import segmentation
 from asrcli.text.subtitles.breaks import GLUED, price
 from asrcli.text.subtitles.cues import Cue, label, shape
 from asrcli.text.subtitles.divide import Divider
 from asrcli.text.subtitles.layout import Layout
 from asrcli.text.subtitles.pieces import lanes, words_of
-from asrcli.text.subtitles.presets import PRESETS
 from asrcli.text.subtitles.schedule import Timing
 from asrcli.text.subtitles.width import has_wide, width
 from asrcli.transcript import Segment, Transcript, Word, join_words
@@ -287,9 +286,9 @@ def test_no_segments_no_cues():
     assert shape(Transcript("a.wav", 3.0, (Segment(0, 1.0, 2.0, " "),)), CueOptions()) == []
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", SUBTITLE_STYLES)
 def test_presets_shape_what_their_houses_ask_for(name):
-    options = PRESETS[name]
+    options = SUBTITLE_STYLES[name]
     text = "The quick brown fox jumps over the lazy dog, and then it rests for a while in the shade of the tree. " * 4
     cues = shape(transcript(spoken(text)), options)
     assert " ".join(" ".join(line.text for line in cue.lines) for cue in cues) == text.strip()

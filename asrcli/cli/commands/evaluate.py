@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import MISSING, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
 from asrcli.cli.framework.command import examples, takes
+from asrcli.cli.request.arguments import JsonArguments
+from asrcli.options import readers
+from asrcli.options.declarations import option
 
 if TYPE_CHECKING:
     from asrcli.cli.framework.console import Console
@@ -26,49 +29,38 @@ _NAMED = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateArguments:
-    """All of `asrcli evaluate --help`."""
+class EvaluateArguments(JsonArguments):
+    """All arguments of `asrcli evaluate`."""
 
-    results: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="RESULT...", help="Results: json, jsonl, srt, vtt, txt, tsv, csv or rttm files, or folders of them."
-        ),
-    ]
-    reference: Annotated[
-        Path | None,
-        typer.Option(
-            "--reference", "-r", metavar="PATH",
-            help="Right texts: a .txt, a folder of them, or a .tsv with columns file, text and language.",
-        ),
-    ] = None  # fmt: skip
-    rttm: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Right speaker turns: an RTTM file or a folder of them.")
-    ] = None
-    language: Annotated[
-        str | None,
-        typer.Option("--language", "-l", metavar="CODE", help="Language of the texts, if the files do not name it."),
-    ] = None
-    unit: Annotated[
-        Literal["auto", "word", "char"],
-        typer.Option(metavar="auto|word|char", help="Count words or characters; auto: characters for zh, yue, ja, th."),
-    ] = "auto"
-    normalise: Annotated[
-        bool,
-        typer.Option(
-            "--normalize/--no-normalize",
-            help="Compare without case, punctuation and ways of writing (Whisper's rules).",
-        ),
-    ] = True
-    vowel_marks: Annotated[
-        bool, typer.Option("--vowel-marks", help="Compare Arabic and Hebrew vowel marks, which are ignored otherwise.")
-    ] = False
-    collar: Annotated[
-        float,
-        typer.Option(metavar="S", min=0, help="Seconds around each boundary of a reference turn that are not scored."),
-    ] = 0.25
-    alignment: Annotated[bool, typer.Option(help="Show the differences: [-missing-], {+inserted+}.")] = True
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
+    results: tuple[Path, ...] = option(
+        MISSING,
+        "Results: json, jsonl, srt, vtt, txt, tsv, csv or rttm files, or folders of them.",
+        metavar="RESULT",
+        positional=True,
+    )
+    reference: Path | None = option(
+        None,
+        "Reference texts: a .txt, a folder of them, or a .tsv with columns file, text and language.",
+        short="-r",
+        metavar="PATH",
+    )
+    rttm: Path | None = option(None, "Reference speaker turns: an RTTM file or a folder of them.", metavar="PATH")
+    language: str | None = option(
+        None,
+        "Language of the texts, if the files do not name it.",
+        short="-l",
+        metavar="CODE",
+        read=readers.language,
+    )
+    unit: Literal["auto", "word", "char"] = option(
+        "auto", "Count words or characters; auto: characters for zh, yue, ja, th."
+    )
+    normalize: bool = option(True, "Ignore case, punctuation and spelling variants (Whisper's rules).")
+    vowel_marks: bool = option(False, "Compare Arabic and Hebrew vowel marks, which are ignored otherwise.")
+    collar: float = option(
+        0.25, "Seconds around each boundary of a reference turn that are not scored.", metavar="S", low=0, high=60
+    )
+    alignment: bool = option(True, "Show the differences: [-missing-], {+inserted+}.")
 
 
 @takes(EvaluateArguments)
@@ -91,7 +83,7 @@ def evaluate(ctx: typer.Context, arguments: EvaluateArguments) -> int:
     options = ScoringOptions(
         language=language_code(arguments.language),
         unit=None if arguments.unit == "auto" else arguments.unit,
-        normalise=arguments.normalise,
+        normalise=arguments.normalize,
         vowel_marks=arguments.vowel_marks,
         collar=arguments.collar,
     )
@@ -115,7 +107,7 @@ def evaluate(ctx: typer.Context, arguments: EvaluateArguments) -> int:
     return int(any(score.problems for score in scores))
 
 
-def _files(paths: list[Path]) -> Iterator[Path]:
+def _files(paths: Iterable[Path]) -> Iterator[Path]:
     from asrcli.errors import UsageError
     from asrcli.evaluate.reading import SUFFIXES, is_result
 

@@ -5,41 +5,24 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import typer
 
 from asrcli.cli.framework.command import examples, takes
-from asrcli.cli.request import arguments as groups
+from asrcli.cli.request.arguments import TranscribeArguments
 from asrcli.errors import ExitCode
 
 if TYPE_CHECKING:
     from asrcli.backends.process.engine_process import PrestartedEngine
     from asrcli.batch.executor import Executor
     from asrcli.batch.plan import Plan
+    from asrcli.cli.framework.console import Console
     from asrcli.cli.request.transcribe_request import TranscribeRequest
 
 #: inputs that have been read and wait for the engine, for each of its threads: short ones fill its batches
 _WAITING = 8
-
-
-# Dataclass fields come in the order of the bases from right to left: the help page reads from the last to the first.
-@dataclass(frozen=True, kw_only=True)
-class TranscribeArguments(
-    groups.ReportArguments,
-    groups.CueArguments,
-    groups.TextArguments,
-    groups.SpeakerArguments,
-    groups.SpeechArguments,
-    groups.AudioArguments,
-    groups.BatchArguments,
-    groups.ModelArguments,
-    groups.OutputArguments,
-    groups.InputArguments,
-):
-    """All of `asrcli transcribe --help`."""
 
 
 @takes(TranscribeArguments)
@@ -67,10 +50,9 @@ def transcribe(ctx: typer.Context, arguments: TranscribeArguments) -> int:
     ctx.obj.console.quiet = arguments.quiet
     ctx.obj.console.log_json = arguments.log_json
     if arguments.dry_run:
-        order, plan = _understand(ctx, arguments)
         from asrcli.cli.report.dry_run import show
 
-        return show(ctx, arguments, order, plan)
+        return show(ctx, *_understand(ctx, arguments))
     if arguments.remote is not None or arguments.backend == "remote":
         return _run(ctx, arguments, None)
     # The engine process loads its modules, as long as it takes us to load ours and to look at the inputs.
@@ -79,25 +61,26 @@ def transcribe(ctx: typer.Context, arguments: TranscribeArguments) -> int:
         return _run(ctx, arguments, prestarted)
 
 
-def _understand(ctx: typer.Context, arguments: TranscribeArguments) -> tuple[TranscribeRequest, Plan]:
+def _understand(
+    ctx: typer.Context, arguments: TranscribeArguments
+) -> tuple[TranscribeArguments, TranscribeRequest, Plan]:
     from asrcli.audio.live_input import EndableStream
     from asrcli.batch.plan import make_plan
     from asrcli.cli.framework.settings import asked_for
     from asrcli.cli.request.transcribe_request import parse_request
 
-    order = parse_request(arguments, asked=asked_for(ctx))
+    arguments, request = parse_request(arguments, asked_for(ctx))
     stdin = cast("BinaryIO", EndableStream(0)) if sys.stdin else None
-    return order, make_plan(order.inputs, stdin=stdin)
+    return arguments, request, make_plan(request.inputs, stdin=stdin)
 
 
 def _run(ctx: typer.Context, arguments: TranscribeArguments, prestarted: PrestartedEngine | None) -> int:
     from asrcli.batch.executor import Executor
-    from asrcli.cli.report.progress import reporter
     from asrcli.cli.request.lazy_runtime import LazyRuntime
     from asrcli.cli.request.model_choice import choose_models
     from asrcli.runtime import jobs_for
 
-    order, plan = _understand(ctx, arguments)
+    arguments, order, plan = _understand(ctx, arguments)
     ensemble = choose_models(ctx, arguments, order.options)
     for notice in ensemble.notices:
         ctx.obj.console.notice(notice)
@@ -115,6 +98,26 @@ def _run(ctx: typer.Context, arguments: TranscribeArguments, prestarted: Prestar
         with _interruptible(executor):
             summary = executor.run(plan)
     return int(summary.exit_code)
+
+
+def reporter(console: Console, *, single: bool, to_stdout: bool) -> Any:
+    """The event listener of this run, as a context manager.
+
+    Args:
+        console: decides the form.
+        single: one input, whose segments are shown as they are recognised.
+        to_stdout: the result goes to stdout; on a terminal it is not shown twice.
+    """
+    from asrcli.cli.framework.console import is_terminal
+    from asrcli.cli.report.progress import JsonLog, Lines
+
+    if console.log_json:
+        return nullcontext(JsonLog(console))
+    if console.quiet or not is_terminal(sys.stderr):
+        return nullcontext(Lines(console))
+    from asrcli.cli.report.progress_bars import Bars
+
+    return Bars(console, show_segments=single and not (to_stdout and sys.stdout.isatty()))
 
 
 def _readers(jobs: int) -> int:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import MISSING, fields
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, field, fields
 from importlib import import_module
 from inspect import Parameter, Signature
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from asrcli.options.declarations import PANELS, Declaration, Option, declarations, from_values
+
 CONTEXT_SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 _General = "General"
+#: key of `ctx.meta`: every option is listed, not only the essential ones
+_ALL = "asrcli.help-all"
 _Arguments = TypeVar("_Arguments")
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -29,13 +33,17 @@ class _Panels:
         return option
 
     def format_options(self: Any, ctx: Any, formatter: Any) -> None:
+        essential = {name for name, declared in declarations_of(self).items() if declared.option.essential}
+        short = bool(essential) and not ctx.meta.get(_ALL)
         panels: dict[str, list[tuple[str, str]]] = {}
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
             if record is not None:
-                is_argument = param.param_type_name == "argument"
-                general = _General if param.name in {"help", "version"} else "Options"
-                panel = "Arguments" if is_argument else getattr(param, "rich_help_panel", None) or general
+                panel = _panel_of(param)
+                if short and panel not in {"Arguments", _General}:
+                    if param.name not in essential:
+                        continue
+                    panel = "Options"
                 panels.setdefault(panel, []).append((_display_name(param, record[0]), record[1]))
         for panel in sorted(panels, key=_General.__eq__):  # stable: only the general options move, to the end
             with formatter.section(panel):
@@ -49,9 +57,19 @@ class _Panels:
         super().format_epilog(ctx, formatter)  # type: ignore[misc]
 
 
+def _panel_of(param: Any) -> str:
+    if param.param_type_name == "argument":
+        return "Arguments"
+    general = _General if param.name in {"help", "version"} else "Options"
+    return getattr(param, "rich_help_panel", None) or general
+
+
 def _display_name(param: Any, name: str) -> str:
-    """The option's names and its placeholder; an argument's without the type that Typer adds."""
-    return str(param.metavar or name) if param.param_type_name == "argument" else name.replace("<bool>", "").rstrip()
+    """The option's names and its placeholder; of a flag that is off by default without its negation."""
+    if param.param_type_name == "argument":
+        return str(param.metavar or name)  # without the type that Typer adds
+    name = name.replace("<bool>", "").rstrip()
+    return name.split(" / ")[0] if param.is_flag and param.default is False else name
 
 
 class PanelCommand(_Panels, TyperCommand):
@@ -95,34 +113,107 @@ def examples_of(command: Any) -> list[str]:
 
 
 def takes(arguments: type[_Arguments]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command the options that a dataclass describes.
+    """Give a command the options that a dataclass declares (see `options.declarations`).
 
-    The dataclass's fields are annotated as Typer wants parameters annotated; the decorated function is called with the
-    context and one instance. So a command's signature is one typed value, and commands share groups of options.
+    The decorated function is called with the context and one instance. A field `values` of the dataclass receives the
+    values that are set on some level, by option name; its metadata names further classes whose options the command has.
     """
 
     def decorate(function: Callable[[typer.Context, _Arguments], Any]) -> Callable[..., Any]:
+        known = _all_declarations(arguments)
+
         def command(ctx: typer.Context, **values: Any) -> Any:
-            return function(ctx, arguments(**values))
+            return function(ctx, arguments_of(arguments, _typed(known, values), ctx))
 
         command.__name__, command.__doc__ = function.__name__, function.__doc__
         command.__module__ = function.__module__
         command.__dict__.update(function.__dict__)
         command.__annotations__ = {}
-        command.__signature__ = _signature(arguments)  # type: ignore[attr-defined]
+        command.__signature__ = _signature(known)  # type: ignore[attr-defined]
+        command.declarations = known  # type: ignore[attr-defined]
         return command
 
     return decorate
 
 
-def _signature(arguments: type[Any]) -> Signature:
-    hints = get_type_hints(arguments, include_extras=True)
+def more_options(*groups: type[Any]) -> Any:
+    """The field `values` of a class for `takes`: values by option name, of the class itself and of `groups`."""
+    return field(default_factory=dict, metadata={"groups": groups})
+
+
+def arguments_of(arguments: type[_Arguments], values: Mapping[str, Any], ctx: typer.Context) -> _Arguments:
+    """An instance for `takes`."""
+    from asrcli.cli.framework.settings import asked_for
+
+    if "values" not in getattr(arguments, "__dataclass_fields__", {}):
+        return from_values(arguments, values)
+    asked = asked_for(ctx)
+    return from_values(arguments, values, values={name: values[name] for name in values if name in asked})
+
+
+def declarations_of(command: Any) -> Mapping[str, Declaration]:
+    """The declared options of a built command, by name."""
+    found: Mapping[str, Declaration] = getattr(command.callback, "declarations", {})
+    return found
+
+
+def _all_declarations(arguments: type[Any]) -> Mapping[str, Declaration]:
+    """Those of a class for `takes`, in the order of the panels."""
+    found = dict(declarations(arguments))
+    for item in fields(arguments):
+        for group in item.metadata.get("groups", ()):
+            found |= declarations(group)
+    return dict(sorted(found.items(), key=lambda pair: _order(pair[1].option)))
+
+
+def _order(declared: Option) -> tuple[int, bool]:
+    """By panel, the essential ones first; options of the same rank stay in the order of their declarations."""
+    return PANELS.index(declared.panel) if declared.panel in PANELS else len(PANELS), not declared.essential
+
+
+def _typed(known: Mapping[str, Declaration], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Several values as a tuple: Typer gives a list."""
+    return {name: tuple(value or ()) if known[name].repeatable else value for name, value in values.items()}
+
+
+def _signature(known: Mapping[str, Declaration]) -> Signature:
     parameters = [Parameter("ctx", Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)]
-    for field in fields(arguments):
-        default = field.default if field.default_factory is MISSING else field.default_factory()
-        default = Parameter.empty if default is MISSING else default
-        parameters.append(Parameter(field.name, Parameter.KEYWORD_ONLY, annotation=hints[field.name], default=default))
+    parameters += [_parameter(declaration) for declaration in known.values()]
     return Signature(parameters)
+
+
+def _parameter(declaration: Declaration) -> Parameter:
+    """The parameter that Typer makes an option or argument of."""
+    option, name = declaration.option, declaration.name
+    required = declaration.default is MISSING
+    kind: Any = list[declaration.type] if declaration.repeatable else declaration.type  # type: ignore[name-defined]
+    rules: dict[str, Any] = {"help": option.help, "show_default": option.show_default and bool(declaration.default)}
+    if declaration.metavar:
+        rules["metavar"] = declaration.metavar
+    if declaration.type is not bool:
+        rules["parser"] = _parser(declaration)
+    if option.positional:
+        information = typer.Argument(**rules)
+    else:
+        names = [f"--{name.replace('_', '-')}"]
+        if declaration.type is bool and option.negatable:
+            names[0] += f"/--no-{name.replace('_', '-')}"
+        information = typer.Option(*names, *filter(None, [option.short]), rich_help_panel=option.panel, **rules)
+    default = Parameter.empty if required else declaration.default
+    if isinstance(default, float) or option.metavar == "SIZE":
+        default = declaration.default_text
+    if declaration.repeatable and not required:
+        default = list(declaration.default or ()) or (None if option.positional else [])
+    annotation = kind if required else kind | None
+    return Parameter(name, Parameter.KEYWORD_ONLY, annotation=Annotated[annotation, information], default=default)
+
+
+def _parser(declaration: Declaration) -> Callable[[Any], Any]:
+    def parse(text: Any) -> Any:
+        return declaration.parse(text)
+
+    parse.__name__ = "text"
+    return parse
 
 
 def load(name: str, module_name: str) -> Any:
@@ -158,8 +249,10 @@ def _plain(app: typer.Typer) -> Any:
 def prepare(command: Any) -> None:
     """Give a command, and those below it, the options that all have."""
     is_group = isinstance(command, TyperGroup)
+    has_more = any(declared.option.essential for declared in declarations_of(command).values())
     # `--config` of a group would be checked by pydantic, which takes longer to load than a subcommand's help to print.
-    command.params.extend(param for param in _common_params() if param.name != "config" or not is_group)
+    left_out = ({"config"} if is_group else set()) | (set() if has_more else {"help_all"})
+    command.params.extend(param for param in _common_params() if param.name not in left_out)
     if is_group and isinstance(command.commands, dict):  # the program's own commands load lazily
         for subcommand in command.commands.values():
             prepare(subcommand)
@@ -174,6 +267,13 @@ def _read_layers(ctx: typer.Context, value: Path | None) -> None:
     from asrcli.cli.framework.settings import apply
 
     apply(ctx, session)
+
+
+def _print_all_help(ctx: typer.Context, value: bool) -> None:
+    if value:
+        ctx.meta[_ALL] = True
+        print(ctx.get_help())
+        raise typer.Exit
 
 
 def _set_debug(ctx: typer.Context, value: bool) -> None:
@@ -204,6 +304,17 @@ def _common_params() -> list[Any]:
                 is_eager=True,
                 expose_value=False,
                 help="Show the traceback of an error.",
+                rich_help_panel=_General,
+            ),
+        ] = False,
+        help_all: Annotated[
+            bool,
+            typer.Option(
+                "--help-all",
+                callback=_print_all_help,
+                is_eager=True,
+                expose_value=False,
+                help="Show all options and exit.",
                 rich_help_panel=_General,
             ),
         ] = False,

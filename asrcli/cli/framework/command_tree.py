@@ -11,8 +11,9 @@ from typing import Any, Literal
 import typer
 
 from asrcli.cli.framework.app import COMMANDS, build
-from asrcli.cli.framework.command import examples_of
+from asrcli.cli.framework.command import declarations_of, examples_of
 from asrcli.cli.framework.settings import NOT_SETTINGS, key_of, variables
+from asrcli.options.declarations import Declaration
 
 #: what a shell offers for a value: files, folders, one of some words, one of them or a folder, several of them with
 #: commas, or nothing
@@ -34,7 +35,7 @@ class Value:
 
 
 @dataclass(frozen=True, slots=True)
-class Option:
+class CommandOption:
     """A flag, or an option with a value."""
 
     names: tuple[str, ...]
@@ -48,6 +49,7 @@ class Option:
     panel: str
     #: variables that set it, the general one last; empty for --help and the like
     variables: tuple[str, ...]
+    declared: Declaration | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class Command:
     help: str
     usage: str
     examples: tuple[str, ...]
-    options: tuple[Option, ...]
+    options: tuple[CommandOption, ...]
     arguments: tuple[Argument, ...]
     commands: tuple[Command, ...]
 
@@ -94,13 +96,14 @@ def program() -> Command:
 def _command(command: Any, ctx: Any, summary: str) -> Command:
     path = tuple(ctx.command_path.split())
     params = command.get_params(ctx)
+    known = declarations_of(command)
     return Command(
         path=path,
         summary=summary or command.get_short_help_str(120),
         help=(command.help or "").strip(),
         usage=_usage(command, path[1:]),
         examples=tuple(examples_of(command)),
-        options=tuple(_option(p, path[1:]) for p in params if p.param_type_name == "option" and not p.hidden),
+        options=tuple(_option(p, path[1:], known.get(p.name)) for p in params if p.param_type_name == "option"),
         arguments=tuple(_argument(p, path[1:]) for p in params if p.param_type_name == "argument"),
         commands=tuple(_subcommands(command, ctx)),
     )
@@ -122,17 +125,18 @@ def _subcommands(command: Any, ctx: Any) -> Iterator[Command]:
         yield _command(subcommand, typer.Context(subcommand, parent=ctx, info_name=name), summary)
 
 
-def _option(param: Any, path: tuple[str, ...]) -> Option:
+def _option(param: Any, path: tuple[str, ...], declared: Declaration | None) -> CommandOption:
     is_setting = param.name not in NOT_SETTINGS
-    return Option(
+    return CommandOption(
         names=tuple(sorted(param.opts, key=len)),
         negations=tuple(param.secondary_opts),
-        value=None if param.is_flag else _value(param, path),
+        value=None if param.is_flag else _value(param, path, declared),
         repeatable=param.multiple,
         help=param.help or "",
         default=_default(param),
         panel=getattr(param, "rich_help_panel", None) or ("Options" if is_setting else "General"),
         variables=tuple(variables(path, key_of(param))) if is_setting else tuple(filter(None, [param.envvar])),
+        declared=declared,
     )
 
 
@@ -148,7 +152,7 @@ def _default(param: Any) -> str:
     return ",".join(param.default) if isinstance(param.default, list) else str(param.default)
 
 
-def _value(param: Any, path: tuple[str, ...]) -> Value:
+def _value(param: Any, path: tuple[str, ...], declared: Declaration | None = None) -> Value:
     """What to offer, by the placeholder: `a|b|N` offers a and b, FILE files, MODEL models, and so on."""
     placeholder = (param.metavar or param.name.upper()).removesuffix("...")
     kind: Kind = _KINDS.get(placeholder, "word")
@@ -156,7 +160,7 @@ def _value(param: Any, path: tuple[str, ...]) -> Value:
     if "|" in placeholder:
         choices = tuple(word for word in placeholder.split("|") if not word.isupper())
     elif placeholder == "MODEL":
-        choices = _models(next((kind for kind in ("segmentation", "embedding") if kind in param.name), "asr"))
+        choices = _models(declared.option.models if declared else "asr")
     elif placeholder == "NAME" and path[:1] in {("models",), ("download-model",)} and path[-1] != "add":
         choices = _models(None)
     elif placeholder == "FORMATS":

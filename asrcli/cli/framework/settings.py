@@ -12,34 +12,25 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from asrcli.cli.framework.session import CommandSession, Origin
 from asrcli.errors import UsageError
 
 if TYPE_CHECKING:
     from asrcli.cli.framework.config_file import ConfigFile
-    from asrcli.cli.framework.session import CommandSession
 
 #: said on the command line or not at all
-NOT_SETTINGS = frozenset({"config", "help", "version"})
+NOT_SETTINGS = frozenset({"config", "help", "help_all", "version"})
 
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a value comes from."""
-
-    kind: Literal["default", "config file", "environment", "flag"]
-    #: the file and line, or the variable's name
-    detail: str = ""
-
-    def describe(self) -> str:
-        """For people: "ASRCLI_JOBS", "/home/me/.config/asrcli/config.yaml, line 3", "default"."""
-        return self.detail or self.kind
+#: variables that Kubernetes and Docker set for a service or container called asrcli
+_SERVICE_LINK = re.compile(r"ASRCLI_(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?|ENV_\w+)")
+_LINKED_PORT = re.compile(r"(tcp|udp|sctp)://.*", re.DOTALL)
 
 
 def default_path() -> Path:
@@ -120,9 +111,19 @@ def lookup(ctx: typer.Context, path: tuple[str, ...], key: str) -> Any:
 def _from_environment(path: tuple[str, ...], param: Any) -> tuple[Any, Origin] | None:
     for name in variables(path, key_of(param)):
         text = os.environ.get(name)
-        if text:
+        if text and not _is_service_link(name):
             return _as_taken(param, text), Origin("environment", name)
     return None
+
+
+def _is_service_link(name: str) -> bool:
+    """Whether a variable describes a container's or service's address, as in ASRCLI_PORT=tcp://10.0.0.7:80."""
+    if _SERVICE_LINK.fullmatch(name) is not None:
+        return True
+    value = os.environ[name]
+    return bool(name.endswith("_PORT") and _LINKED_PORT.fullmatch(value)) or (
+        name.endswith("_NAME") and value.startswith("/")
+    )
 
 
 def _from_file(file: ConfigFile, path: tuple[str, ...], param: Any) -> tuple[Any, Origin] | None:
@@ -138,9 +139,11 @@ def _from_file(file: ConfigFile, path: tuple[str, ...], param: Any) -> tuple[Any
 
 
 def _as_taken(param: Any, value: str | list[str]) -> Any:
-    """Several values for an option that may be repeated, as text for any other. JSON has commas of its own."""
+    """Several values for a repeatable option, as text for any other: JSON and globs may contain commas."""
     if not param.multiple or isinstance(value, list):
         return value
+    if param.metavar == "GLOB":
+        return value.splitlines()
     return [value] if value.lstrip().startswith(("{", "[")) else [item.strip() for item in value.split(",")]
 
 
@@ -165,22 +168,23 @@ def check_keys(file: ConfigFile, path: tuple[str, ...], ctx: typer.Context) -> N
 
 
 def check_variables(path: tuple[str, ...], ctx: typer.Context) -> None:
-    """Complain of a variable that is nobody's and almost one of this command's; others may have variables like ours."""
+    """Refuse a variable that no command has and whose name is close to one of this command's."""
     prefix = "ASRCLI_"
     own = {name.removeprefix(prefix) for param in settings_of(ctx.command) for name in variables(path, key_of(param))}
     for name in sorted(os.environ):
         bare = name.removeprefix(prefix)
-        if bare == name or bare in own or not os.environ[name]:
+        if bare == name or bare in own or not os.environ[name] or _is_service_link(name):
             continue
         close = difflib.get_close_matches(bare, own, n=1, cutoff=0.8)
-        if close and name not in _all_variables():
+        if close and name not in _all_variables(ctx.find_root().command, ()):
             raise UsageError(f"There is no variable {name}.", f"Did you mean {prefix}{close[0]}?")
 
 
-def _all_variables() -> set[str]:
-    from asrcli.cli.framework.command_tree import program
-
-    return {name for command in program().walk() for option in command.options for name in option.variables}
+def _all_variables(command: Any, path: tuple[str, ...]) -> set[str]:
+    found = {name for param in settings_of(command) for name in variables(path, key_of(param))}
+    for name, subcommand in getattr(command, "commands", {}).items():
+        found |= _all_variables(subcommand, (*path, name))
+    return found
 
 
 def _groups(ctx: typer.Context) -> list[Any]:
@@ -198,10 +202,10 @@ def _keys_below(command: Any) -> Iterator[str]:
         yield from _keys_below(subcommand)
 
 
-def asked_for(ctx: typer.Context) -> frozenset[str]:
-    """Names of the options of a parsed command that some layer sets; the others have their defaults."""
-    names = (str(param.name) for param in settings_of(ctx.command))
-    return frozenset(name for name in names if origin_of(ctx, ctx.obj, name).kind != "default")
+def asked_for(ctx: typer.Context) -> dict[str, str]:
+    """The options of a parsed command that some level sets, each with the kind of its origin."""
+    kinds = {str(param.name): origin_of(ctx, ctx.obj, param.name).kind for param in settings_of(ctx.command)}
+    return {name: kind for name, kind in kinds.items() if kind != "default"}
 
 
 def origin_of(ctx: typer.Context, session: CommandSession, name: str) -> Origin:

@@ -15,7 +15,7 @@ from asrcli.errors import ExitCode
 if TYPE_CHECKING:
     from asrcli.batch.dry_run import Row
     from asrcli.batch.plan import Plan
-    from asrcli.cli.commands.transcribe import TranscribeArguments
+    from asrcli.cli.request.arguments import TranscribeArguments
     from asrcli.cli.request.transcribe_request import TranscribeRequest
 
 

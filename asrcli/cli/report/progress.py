@@ -6,18 +6,13 @@ A reporter is called with each event, in the thread that runs the batch.
 from __future__ import annotations
 
 import json
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from asrcli.batch import events
 from asrcli.batch.summary import Summary
 from asrcli.cli.framework.console import Console, plain
 from asrcli.errors import ExitCode
-
-Reporter = Callable[[events.Event], None]
 
 #: a long recording's progress is told this often where there is no bar, seconds
 _LINE_EVERY = 30.0
@@ -181,24 +176,3 @@ def _short(path: Path) -> str:
         return printable(path.relative_to(Path.cwd()))
     except ValueError:
         return printable(path)
-
-
-def reporter(console: Console, *, single: bool, to_stdout: bool) -> Any:
-    """The reporter for this run, as a context manager.
-
-    Args:
-        console: what the user wants to hear.
-        single: one input, whose segments are shown as they are recognised.
-        to_stdout: the result goes to stdout; on a terminal it is not shown twice.
-    """
-    from contextlib import nullcontext
-
-    from asrcli.cli.framework.console import is_terminal
-
-    if console.log_json:
-        return nullcontext(JsonLog(console))
-    if console.quiet or not is_terminal(sys.stderr):
-        return nullcontext(Lines(console))
-    from asrcli.cli.report.progress_bars import Bars
-
-    return Bars(console, show_segments=single and not (to_stdout and sys.stdout.isatty()))

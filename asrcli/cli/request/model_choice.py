@@ -29,7 +29,7 @@ def choose_models(ctx: typer.Context, arguments: ModelArguments, options: Transc
     from asrcli.model_set import choose
     from asrcli.models.registry import Registry
 
-    spec = choose_model(ctx, arguments)
+    spec = choose_model(ctx, arguments, options.recognition.language)
     registry = Registry(arguments.model_dir)
 
     def get(name: str | None, kind: Kind) -> ModelSpec:
@@ -41,7 +41,7 @@ def choose_models(ctx: typer.Context, arguments: ModelArguments, options: Transc
     return ensemble
 
 
-def choose_model(ctx: typer.Context, arguments: ModelArguments) -> ModelSpec:
+def choose_model(ctx: typer.Context, arguments: ModelArguments, language: str | None = None) -> ModelSpec:
     """Resolve the model; one that the user named and that is not here is downloaded, unless `--offline`.
 
     Raises:
@@ -50,7 +50,6 @@ def choose_model(ctx: typer.Context, arguments: ModelArguments) -> ModelSpec:
     """
     from asrcli.models.registry import Registry
 
-    check_remote(arguments)
     registry = Registry(arguments.model_dir)
     if arguments.remote is not None:
         spec = _named_server(arguments)
@@ -58,9 +57,7 @@ def choose_model(ctx: typer.Context, arguments: ModelArguments) -> ModelSpec:
         backend = _backend(arguments)
         if arguments.model is None:
             _tell_of_default(ctx.obj.console, registry.default_name(backend=backend))
-        spec = _obtain(
-            ctx, registry, arguments.model, language=arguments.language, backend=backend, offline=arguments.offline
-        )
+        spec = _obtain(ctx, registry, arguments.model, language=language, backend=backend, offline=arguments.offline)
     if is_remote(spec.type):
         spec = _with_key(spec, arguments)
     return spec
@@ -76,7 +73,6 @@ def find_models(arguments: ModelArguments, options: TranscribeOptions) -> ModelS
     from asrcli.model_set import choose
     from asrcli.models.registry import Registry
 
-    check_remote(arguments)
     registry = Registry(arguments.model_dir)
 
     def get(name: str | None, kind: Kind) -> ModelSpec:
@@ -86,7 +82,7 @@ def find_models(arguments: ModelArguments, options: TranscribeOptions) -> ModelS
         if arguments.remote is not None:
             spec = _named_server(arguments)
         else:
-            spec = registry.resolve(arguments.model, language=arguments.language, backend=_backend(arguments))
+            spec = registry.resolve(arguments.model, language=options.recognition.language, backend=_backend(arguments))
         return choose(spec, options, registry, get)
     except ModelNotInstalledError:
         if arguments.offline:
@@ -121,22 +117,6 @@ def _obtain(
             progress=progress,
             on_wait=lambda: console.notice(f"{shown}: another asrcli is installing it; waiting."),
         )
-
-
-def check_remote(arguments: ModelArguments) -> None:
-    """See that what is said of a server goes together.
-
-    Raises:
-        UsageError: it does not.
-    """
-    from asrcli.errors import UsageError
-
-    if arguments.remote is not None and arguments.backend not in {"auto", "remote"}:
-        raise UsageError(
-            f"--remote names a server, and --backend {arguments.backend} an engine here.", "Leave one of them out."
-        )
-    if arguments.remote_api_key and arguments.remote_api_key_file:
-        raise UsageError("--remote-api-key and --remote-api-key-file exclude each other.", "Use one of them.")
 
 
 def _backend(arguments: ModelArguments) -> str | None:

@@ -1,34 +1,40 @@
-"""What `asrcli transcribe` was asked for, in the terms of the batch: inputs, options, and the work on each input."""
+"""The request of `asrcli transcribe`: inputs, options, and the processing of each input."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asrcli.batch.cache_key import CacheKey, fingerprint
 from asrcli.batch.decision import Existing
 from asrcli.batch.search import Inputs
 from asrcli.batch.worker import Processing
-from asrcli.cli.framework import option_types
-from asrcli.cli.request import build_options
+from asrcli.cli.request.arguments import TranscribeArguments
 from asrcli.errors import UsageError
 from asrcli.formats import FORMATS, Format, format_of
 from asrcli.formats.stream_writer import STREAMED, StreamWriter
 from asrcli.listener import Listener
-from asrcli.options import CueOptions, TranscribeOptions
+from asrcli.options import CueOptions, Hotword, TranscribeOptions
+from asrcli.options.declarations import from_values
+from asrcli.options.readers import split_list
+from asrcli.options.values import OptionConflictError, cue_options, transcribe_options
 
 if TYPE_CHECKING:
     from asrcli.batch.plan import Item
-    from asrcli.cli.commands.transcribe import TranscribeArguments
     from asrcli.model_set import ModelSet
     from asrcli.runtime import Runtime
     from asrcli.transcript import Transcript
 
+#: level that an option is set on -> its rank: an option set on a lower level gives way to one on a higher level
+RANKS = {"config file": 1, "environment": 2, "flag": 3}
+_FLAG = RANKS["flag"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranscribeRequest:
-    """One command line, understood."""
+    """A parsed command line."""
 
     inputs: Inputs
     formats: tuple[Format, ...]
@@ -37,19 +43,19 @@ class TranscribeRequest:
     existing: Existing
 
     def recipe(self, models_digest: str) -> CacheKey:
-        """What the results are made with; subtitles also with the cue rules.
+        """What decides the results; of formats with cues also the layout.
 
         Args:
-            models_digest: `Ensemble.digest`.
+            models_digest: `ModelSet.digest`.
         """
         shaped = {form.extension: fingerprint(self.cues) for form in self.formats if form.shaped}
         return CacheKey(model=models_digest, options=fingerprint(self.options), formats=shaped)
 
     def work(self, engine: Callable[[], Runtime], ensemble: ModelSet) -> Processing:
-        """What is done with each input.
+        """The processing of each input.
 
         Args:
-            engine: opens the engine when it is first asked; called by several threads.
+            engine: opens the runtime when it is first called; called by several threads.
             ensemble: the models that it loads.
         """
         by_extension = {form.extension: form for form in self.formats}
@@ -72,42 +78,109 @@ class TranscribeRequest:
         )
 
 
-def parse_request(arguments: TranscribeArguments, asked: Collection[str]) -> TranscribeRequest:
-    """Understand the arguments of `asrcli transcribe`.
+def parse_request(
+    arguments: TranscribeArguments, levels: Mapping[str, str]
+) -> tuple[TranscribeArguments, TranscribeRequest]:
+    """Check the arguments of `asrcli transcribe` against each other.
+
+    Where options contradict each other, one that the config file or a variable sets gives way to a flag.
 
     Args:
         arguments: as parsed.
-        asked: names of the options that some layer sets. Without "format" the ending of `-o FILE` decides.
+        levels: where each option in `arguments.values` is set: a key of `RANKS`.
+
+    Returns:
+        the arguments without those that gave way, and the request.
 
     Raises:
-        UsageError: they do not go together.
+        UsageError: options of the same level contradict each other.
     """
-    if arguments.overwrite and arguments.skip_existing:
-        raise UsageError("--overwrite and --skip-existing exclude each other.", "Use one of them.")
-    formats = tuple(FORMATS[name] for name in option_types.split_list(arguments.format))
-    if arguments.output is not None and "format" not in asked:
-        formats = (format_of(arguments.output) or FORMATS["txt"],)
+    ranks = {name: RANKS[levels[name]] for name in arguments.values}
+    while True:
+        try:
+            return arguments, _request(arguments, ranks)
+        except OptionConflictError as conflict:
+            ceded = _ceded(conflict, ranks)
+            if not ceded:
+                raise
+            values = {name: value for name, value in arguments.values.items() if name not in ceded}
+            arguments = from_values(TranscribeArguments, {"inputs": arguments.inputs} | values, values=values)
+            ranks = {name: ranks[name] for name in values}
+
+
+def _ceded(conflict: OptionConflictError, ranks: Mapping[str, int]) -> set[str]:
+    """The options that give way: those below the highest level of the conflict."""
+    own = {name: ranks[name] for name in conflict.options if name in ranks}
+    highest = max(own.values(), default=_FLAG) if len(conflict.options) > 1 else _FLAG
+    return {name for name, rank in own.items() if rank < highest}
+
+
+def _request(arguments: TranscribeArguments, ranks: Mapping[str, int]) -> TranscribeRequest:
+    _check_exclusive(
+        arguments,
+        ("overwrite", "skip_existing"),
+        ("output", "output_dir"),
+        ("remote_api_key", "remote_api_key_file"),
+    )
+    if arguments.remote is not None and arguments.backend not in {"auto", "remote"}:
+        message = f"--remote is a server, but --backend {arguments.backend} runs on this machine."
+        raise OptionConflictError(message, "Leave one of them out.", ("remote", "backend"))
+    formats = _formats(arguments, ranks)
     inputs = Inputs(
-        paths=arguments.inputs or [],
+        paths=arguments.inputs,
         files_from=arguments.files_from,
         recursive=arguments.recursive,
-        include=option_types.split_list(arguments.include),
-        exclude=option_types.split_list(arguments.exclude),
+        include=arguments.include,
+        exclude=arguments.exclude,
         formats=[form.extension for form in formats],
+        formats_asked=ranks.get("format") == _FLAG,
         output=arguments.output,
         output_dir=arguments.output_dir,
         journal=arguments.journal,
     )
-    options = TranscribeOptions(
-        audio=build_options.audio_options(arguments, arguments),
-        vad=build_options.vad_options(arguments),
-        recognition=build_options.recognition_options(arguments),
-        identification=build_options.identification_options(arguments),
-        speakers=build_options.speaker_options(arguments, asked),
-        text=build_options.text_options(arguments, arguments, asked),
-    )
     existing = (
         Existing.OVERWRITE if arguments.overwrite else Existing.SKIP if arguments.skip_existing else Existing.JOURNAL
     )
-    cues = build_options.cue_options(arguments, asked)
-    return TranscribeRequest(inputs=inputs, formats=formats, options=options, cues=cues, existing=existing)
+    options = transcribe_options(arguments.values, read_all_hotwords(arguments.values.get("hotwords", ())))
+    return TranscribeRequest(
+        inputs=inputs, formats=formats, options=options, cues=cue_options(arguments.values), existing=existing
+    )
+
+
+def _check_exclusive(arguments: TranscribeArguments, *pairs: tuple[str, str]) -> None:
+    for pair in pairs:
+        if all(arguments.values.get(name) for name in pair):
+            one, other = (f"--{name.replace('_', '-')}" for name in pair)
+            raise OptionConflictError(f"{one} and {other} exclude each other.", "Use one of them.", pair)
+
+
+def _formats(arguments: TranscribeArguments, ranks: Mapping[str, int]) -> tuple[Format, ...]:
+    """`--format`; of one output, what its name ends in, unless a flag says otherwise.
+
+    Raises:
+        UsageError: the name ends in no format.
+    """
+    asked = tuple(FORMATS[name] for name in split_list(arguments.format))
+    if arguments.output is None or ranks.get("format") == _FLAG:
+        return asked
+    named = format_of(arguments.output)
+    suffix = Path(arguments.output).suffix
+    if named is None and suffix and "format" not in ranks:
+        hint = f"Use one of {', '.join(FORMATS)}, or choose the format with --format."
+        raise UsageError(f"-o {arguments.output}: '{suffix}' is not the suffix of a format.", hint)
+    return (named or asked[0],)
+
+
+def read_all_hotwords(texts: Iterable[str]) -> tuple[Hotword, ...]:
+    """Hotwords of a repeatable option: each text in a form that `text.hotwords` reads, or @FILE.
+
+    Raises:
+        UsageError: a file cannot be read, or a weight is not in 1..100.
+    """
+    from asrcli.text.steps.hotwords import parse_hotwords, read_hotwords
+
+    found: dict[str, Hotword] = {}
+    for text in texts:
+        for hotword in read_hotwords(Path(text[1:])) if text.startswith("@") else parse_hotwords(text):
+            found[hotword.text] = hotword
+    return tuple(found.values())

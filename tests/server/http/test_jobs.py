@@ -75,7 +75,7 @@ def test_options_are_those_of_transcribe(client, long_cities):
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
-        ({"start": "5", "end": "4"}, "end"),
+        ({"start": "5", "end": "4"}, "start"),
         ({"start": "soon"}, "start"),
         ({"vad": "perhaps"}, "vad"),
         ({"vad_threshold": "2"}, "vad_threshold"),

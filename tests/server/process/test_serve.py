@@ -244,7 +244,7 @@ def test_what_cannot_be_served(home, tmp_path):
             (("--keyfile", tmp_path / "none.pem"), 2, "--certfile"),
             (("--model", "no-such-model"), 4, "no model"),
             (("--api-key-file", tmp_path / "none"), 2, "Cannot read the keys"),
-            (("--max-upload", "huge"), 2, "no size"),
+            (("--max-upload", "huge"), 2, "not a size"),
             (("--api-key", ""), 2, "key is empty"),
             (("--fetch-network", "here"), 2, "no network"),
         ]

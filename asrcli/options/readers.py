@@ -1,0 +1,91 @@
+"""Texts of option values to values. Each raises ValueError, whose message says what to write."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from typing import Literal
+
+from asrcli.errors import UsageError
+from asrcli.language_codes import language_code
+
+#: greatest number of `--channels`
+MAX_CHANNEL = 63
+#: characters of a free text
+MAX_TEXT = 10_000
+
+_CLOCK = re.compile(r"(?:(?:(\d+):)?([0-5]?\d):)?([0-5]?\d(?:[.,]\d+)?)")
+
+
+def time(text: str) -> float:
+    """Seconds from "90", "90.5", "1:30" or "1:02:03.5"."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        match = _CLOCK.fullmatch(text.strip())
+        if match is None:
+            raise ValueError(
+                f"'{text}' is not a valid time; write seconds (90.5) or hours:minutes:seconds (1:02:03)"
+            ) from None
+        hours, minutes, rest = match.groups(default="0")
+        seconds = int(hours) * 3600 + int(minutes) * 60 + float(rest.replace(",", "."))
+    if not math.isfinite(seconds) or seconds < 0:
+        raise ValueError(f"'{text}' is not a valid time; write seconds from the start of the recording, 0 or more")
+    return seconds
+
+
+def channels(text: str) -> Literal["mix", "split"] | int:
+    """Mix, split or the number of a channel."""
+    word = text.strip().lower()
+    if word == "mix":
+        return "mix"
+    if word == "split":
+        return "split"
+    if word.isdecimal() and int(word) <= MAX_CHANNEL:
+        return int(word)
+    raise ValueError(f"'{text}' is not a channel; write mix, split or a number from 0 to {MAX_CHANNEL}")
+
+
+def language(text: str) -> str:
+    """The code of a language in any spelling that `language_code` reads, or "auto"."""
+    try:
+        return language_code(text) or "auto"
+    except UsageError as error:
+        raise ValueError(str(error).removesuffix(".")) from None
+
+
+def bounded_text(text: str) -> str:
+    """A text of at most `MAX_TEXT` characters."""
+    if len(text) > MAX_TEXT:
+        raise ValueError(f"it has {len(text)} characters; at most {MAX_TEXT} are allowed")
+    return text
+
+
+def split_list(values: Iterable[str]) -> tuple[str, ...]:
+    """The items of a repeatable, comma-separated option, each once, in order."""
+    items = (item.strip() for value in values for item in value.split(","))
+    return tuple(dict.fromkeys(item for item in items if item))
+
+
+def size(text: str) -> int:
+    """Bytes from "2GB", "500MB", "64KB" or a number of megabytes, as other servers take it."""
+    number = text.strip().upper().removesuffix("B").removesuffix("I")
+    unit = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}.get(number[-1:], 0)
+    try:
+        count = int(float(number[:-1] if unit else number) * (unit or 1 << 20))
+    except (ValueError, OverflowError):
+        count = 0
+    if count < 1:
+        raise ValueError(f"'{text}' is not a size; write 500MB, 2GB, or a number of megabytes")
+    return count
+
+
+def network(text: str) -> str:
+    """A network in CIDR notation."""
+    import ipaddress
+
+    try:
+        return str(ipaddress.ip_network(text.strip()))
+    except ValueError:
+        raise ValueError(f"'{text}' is not a network; write 10.0.0.0/8") from None
