@@ -21,7 +21,7 @@ from asrcli.audio.containers.sniff import HEAD, decoder_for, has_index, index_at
 from asrcli.audio.ffmpeg.process import file_url, find_ffmpeg
 from asrcli.audio.ffmpeg.reader import FfmpegReader, NoTrackError, probe_ffmpeg
 from asrcli.audio.files import check_content, open_file
-from asrcli.audio.readers import MAX_CHANNELS, RATES, PcmReader, Reader, SilentReader, SoundReader
+from asrcli.audio.readers import MAX_CHANNELS, RATES, JoinedReader, PcmReader, Reader, SilentReader, SoundReader
 from asrcli.audio.stream import FileSnapshot, Stream
 from asrcli.audio.stream_pump import StreamPump, read_head, spool
 from asrcli.audio.types import AudioInfo, AudioStream, Source
@@ -113,8 +113,13 @@ def _open_file(path: Path, options: AudioOptions, *, untrusted: bool = False) ->
         seek = at if has_index(head) else 0.0
         return FfmpegReader(file_url(path), options, seek=seek, lacking=lambda: seen.lacking)
 
+    def part(start: int, end: int) -> Reader:
+        return FfmpegReader(file_url(path, start, end), options)
+
     try:
         reader = _in_process(descriptor, head, options, seen, untrusted=untrusted)
+        if reader is None and seen.parts and not options.track:
+            reader = JoinedReader([partial(part, *bounds) for bounds in seen.parts])
     except AudioDecodeError as refused:
         reader = _otherwise(partial(by_ffmpeg, options.start), _cut_off(refused, seen.lacking))
     reader = reader or by_ffmpeg(options.start)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import IO, Literal, Protocol
 
 import numpy as np
@@ -10,13 +13,15 @@ import soundfile
 
 from asrcli.audio.layouts import default_layout, layout_of_map
 from asrcli.audio.types import SAMPLE_RATE, AudioInfo, Samples
-from asrcli.errors import AudioDecodeError
+from asrcli.errors import AsrcliError, AudioDecodeError
 
 #: samples of all channels together that one read takes: about a second of stereo, bounded for absurd channel counts
 _BLOCK = 1 << 18
 #: Hz; real recordings lie well inside
 RATES = range(1000, 384_001)
 MAX_CHANNELS = 128
+#: seconds that a length may differ from the sound: encoder delay, rounding to frames
+_TOLERANCE = 0.25
 _RAW_HINT = "If you know what it holds, say so: --raw s16le --rate 16000 --channels 1."
 #: numpy's type and the full scale of each form of PCM
 _PCM = {
@@ -149,9 +154,8 @@ class SoundReader:
 
     def read(self) -> Samples:
         block = self._fill(len(self._buffer))
-        # FLAC's frame count is exact, yet libsndfile does not say when it loses its way.
-        if not len(block) and self._file.format == "FLAC" and self._position < self._file.frames:
-            raise DamagedError
+        if not len(block) and self.claimed is not None and self._position / self.rate < self.claimed - _TOLERANCE:
+            raise DamagedError  # libsndfile does not report when it loses its way
         return block
 
     def close(self) -> None:
@@ -203,6 +207,71 @@ class SilentReader:
 
     def close(self) -> None:
         return
+
+
+class JoinedReader:
+    """Recordings that follow each other in one file, each decoded on its own."""
+
+    def __init__(self, openers: Sequence[Callable[[], Reader]]) -> None:
+        """Open the first.
+
+        Args:
+            openers: one a recording, in order; all give the same rate.
+
+        Raises:
+            AsrcliError: the first cannot be decoded.
+        """
+        self._openers = deque(openers)
+        self._reader = self._openers.popleft()()
+        self.rate, self.channels, self.layout = self._reader.rate, self._reader.channels, self._reader.layout
+        self.info = replace(self._reader.info, duration=None)
+        self.claimed: float | None = None
+        self.warnings = list(self._reader.warnings)
+        self._count = 1
+
+    def skip(self, seconds: float) -> float:
+        done = self._reader.skip(seconds)
+        while done < seconds - 1 / self.rate and self._advance():
+            done += self._reader.skip(seconds - done)
+        return done
+
+    def read(self) -> Samples:
+        while not len(block := self._reader.read()) and self._advance():
+            pass
+        return _as_channels(block, self.channels)
+
+    def close(self) -> None:
+        self._reader.close()
+
+    def _advance(self) -> bool:
+        """Open the next recording that can be decoded."""
+        while self._openers:
+            self._take_warnings()
+            self._count += 1
+            try:
+                following = self._openers.popleft()()
+            except AsrcliError as error:
+                self.warnings.append(
+                    f"damaged: recording {self._count} in this file cannot be decoded ({error.message})"
+                )
+                continue
+            self._reader.close()
+            self._reader = following
+            return True
+        self._take_warnings()
+        return False
+
+    def _take_warnings(self) -> None:
+        self.warnings += [warning for warning in self._reader.warnings if warning not in self.warnings]
+
+
+def _as_channels(block: Samples, channels: int) -> Samples:
+    """A block with as many columns as the first recording had: repeated, or mixed and repeated."""
+    if block.shape[1] == channels:
+        return block
+    mixed = block.mean(axis=1, keepdims=True, dtype=np.float32)
+    repeated: Samples = np.repeat(mixed, channels, axis=1)
+    return repeated
 
 
 class PcmReader:

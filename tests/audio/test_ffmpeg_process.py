@@ -157,7 +157,7 @@ def test_the_command_reads_files_and_pipes_only(tmp_path):
         "ffmpeg", file_url(tmp_path / "a.m4a"), AudioOptions(start=2, channels=1), Attempt(track=2, seek=2)
     )
     given = dict(pairwise(command))
-    assert given["-protocol_whitelist"] == "file,pipe"
+    assert given["-protocol_whitelist"] == "file,pipe,subfile"
     assert not {"hls", "concat", "dash", "sdp", "image2", "lavfi"} & set(given["-format_whitelist"].split(","))
     assert given["-i"] == f"file:{tmp_path}/a.m4a"
     assert given["-map"] == "0:a:2"

@@ -49,7 +49,7 @@ def test_no_bytes_confuse_it(head):
     assert not_audio(head) is None or not_audio(head)
     found = mpeg.summary(reader(head))
     assert found is None or isinstance(mpeg.walk(reader(head), found).unbroken, bool)
-    assert isinstance(ogg.walk(reader(head)).single, bool)
+    assert isinstance(ogg.walk(reader(head)).plain, bool)
     claim = declared_size.declared_size(reader(head))
     assert claim is None or 0 <= claim.lacking(len(head)) <= 1
 
@@ -86,16 +86,16 @@ def test_an_mp3_with_and_without_a_count(encode, wav, tmp_path):
     assert mpeg.fits(tagged, len(data))
     frames = mpeg.walk(reader(data), tagged)
     assert frames.unbroken
-    assert frames.told_by(tagged)
+    assert frames.follows(tagged)
     assert frames.count == tagged.count + 1
-    assert not mpeg.walk(reader(data + data[tagged.offset :]), tagged).told_by(tagged)
+    assert not mpeg.walk(reader(data + data[tagged.offset :]), tagged).follows(tagged)
     assert not mpeg.fits(tagged, len(data) // 2)
     bare, data = read["bare"]
     assert bare.count is None
     assert bare.constant
     whole = mpeg.walk(reader(data + b"TAG" + bytes(125)), bare)
     assert whole == mpeg.walk(reader(data), bare)
-    assert (whole.unbroken, whole.ended, whole.told_by(bare)) == (True, True, True)
+    assert (whole.unbroken, whole.ended, whole.follows(bare)) == (True, True, True)
     assert not mpeg.walk(reader(data[:9000] + bytes(5000) + data[9000:]), bare).unbroken
     assert not mpeg.walk(reader(data[:-10]), bare).ended
     assert not read["vbr"][0].constant
@@ -112,7 +112,7 @@ def test_an_mp3_that_is_constant_only_at_first(encode, wav, tmp_path):
     assert found.constant
     frames = mpeg.walk(reader(data), found)
     assert frames.unbroken
-    assert not frames.told_by(found)
+    assert not frames.follows(found)
     assert frames.count * found.frame == pytest.approx(7 * 4, abs=0.7)
 
 
@@ -126,11 +126,11 @@ def test_the_walk_crosses_its_windows(encode, wav, tmp_path):
 
 def test_ogg_pages(encode, wav, tmp_path):
     data = encode(tmp_path / "a.ogg", "-i", wav, "-c:a", "libvorbis").read_bytes()
-    assert ogg.walk(reader(data)) == ogg.OggPages(single=True, ended=True)
+    assert ogg.walk(reader(data)) == ogg.OggPages(plain=True, ended=True, parts=((0, len(data)),))
     assert not ogg.walk(reader(data[:-1])).ended
     last = data.rindex(b"OggS")
-    assert ogg.walk(reader(data[:last])) == ogg.OggPages(single=True, ended=False)
-    assert not ogg.walk(reader(data + data)).single
+    assert ogg.walk(reader(data[:last])) == ogg.OggPages(plain=True, ended=False, parts=((0, last),))
+    assert not ogg.walk(reader(data + data)).plain
 
 
 def test_suffixes_are_lower_case_with_a_dot():

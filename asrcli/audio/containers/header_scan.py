@@ -6,10 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from asrcli.audio.containers import declared_size, mpeg, ogg
+from asrcli.audio.containers import declared_size, flac, mpeg, ogg
+from asrcli.audio.containers.sniff import is_mpeg_audio
 
 #: gives up to `size` bytes from a position of the file: (size, position)
 Read = Callable[[int, int], bytes]
+#: joined recordings that are decoded one by one; a file of more is decoded in one go
+_MAX_PARTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,8 @@ class HeaderScan:
     length: float | Literal["header", "unknown"] = "header"
     #: part of the sound's bytes that the header claims and the file lacks
     lacking: float = 0.0
+    #: (start, end) in bytes of recordings that were joined; decoders give up where channels or rate change
+    parts: tuple[tuple[int, int], ...] = ()
     #: what the user should know
     warnings: tuple[str, ...] = ()
 
@@ -37,11 +42,16 @@ def scan_headers(read: Read, size: int, *, thorough: bool) -> HeaderScan:
         size: bytes of the file.
         thorough: look at all headers of a compressed file, not only at the first: some 20,000 x real time.
     """
-    if read(4, 0) == b"OggS":
+    head = read(4, 0)
+    if head == b"OggS":
         return _ogg(read) if thorough else HeaderScan()
+    if head == b"fLaC":
+        return _flac(read, size) if thorough else HeaderScan()
     found = mpeg.summary(read)
     if found is not None:
         return _mp3(read, size, found, thorough=thorough)
+    if head[:3] == b"ID3" or is_mpeg_audio(head):  # layer II, or another format behind a tag
+        return HeaderScan(whole=False, streams=True, length="unknown")
     claim = declared_size.declared_size(read)
     return HeaderScan(lacking=claim.lacking(size) if claim else 0.0)
 
@@ -62,7 +72,12 @@ def _within(data: bytes) -> Read:
 def _ogg(read: Read) -> HeaderScan:
     pages = ogg.walk(read)
     lost = () if pages.ended else ("perhaps truncated: the file lacks its end mark",)
-    return HeaderScan(whole=pages.single, warnings=lost)
+    return HeaderScan(whole=pages.plain, parts=_joined(pages.parts), warnings=lost)
+
+
+def _flac(read: Read, size: int) -> HeaderScan:
+    parts = tuple(flac.parts(read, size))
+    return HeaderScan(whole=len(parts) == 1 and flac.counts_all(read, size), parts=_joined(parts))
 
 
 def _mp3(read: Read, size: int, found: mpeg.Mp3Summary, *, thorough: bool) -> HeaderScan:
@@ -70,11 +85,19 @@ def _mp3(read: Read, size: int, found: mpeg.Mp3Summary, *, thorough: bool) -> He
     if not thorough:
         known = found.count is not None or found.constant
         return HeaderScan(whole=fits, length="header" if known else "unknown")
+    if found.free:
+        return HeaderScan(whole=False, streams=True, length="unknown")
     frames = mpeg.walk(read, found)
     cut = frames.unbroken and not frames.ended and found.claimed is None  # where a tag counts, the decoder will tell
+    known = found.count is not None and len(frames.parts) == 1
     return HeaderScan(
-        whole=fits and frames.unbroken and frames.told_by(found),
+        whole=fits and found.clean and frames.unbroken and frames.follows(found) and len(frames.parts) == 1,
         streams=True,
-        length="header" if found.count is not None else frames.count * found.frame,
+        length="header" if known else frames.seconds,
+        parts=_joined(frames.parts) if frames.unbroken else (),
         warnings=("perhaps truncated: the file ends in the middle of a frame",) if cut else (),
     )
+
+
+def _joined(parts: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+    return parts if 1 < len(parts) <= _MAX_PARTS else ()

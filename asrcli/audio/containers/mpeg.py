@@ -1,4 +1,4 @@
-"""What the frame headers of an MP3 tell: is its length known, and is the file whole?"""
+"""The frames of an MP3 file, counted by their headers: how long it is, and where recordings were joined."""
 
 from __future__ import annotations
 
@@ -13,12 +13,29 @@ _BITRATES = {
     3: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0),
     2: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0),
 }
-#: what may follow the last frame
-_TAGS = (b"TAG", b"APETAGEX", b"LYRICSBEGIN")
+_RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
 _WINDOW = 1 << 20
 #: tags that the byte count of a Xing tag leaves out
 _SLACK = 8192
-_RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
+#: more tags in a row than any writer makes
+_MAX_TAGS = 64
+#: bytes of a free-format frame at most, and of the head that is looked at
+_FREE_LIMIT = 4096
+_HEAD = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The header of one layer III frame."""
+
+    #: bytes; 0: free format, where only the distance to the next header tells
+    size: int
+    #: MPEG version, sample rate and whether there is one channel: a decoder starts anew where they change
+    form: tuple[int, int, bool]
+    bitrate: int
+    #: where a Xing tag would be, from the frame's start
+    tag: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,38 +52,85 @@ class Mp3Summary:
     offset: int
     #: seconds of a frame
     frame: float
+    #: only one ID3v2 tag, if any, comes before it: decoders skip that, and trip over more
+    clean: bool
+    #: the frames have no bit rate of their own, and all the same size
+    free: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Mp3Walk:
+    """What a walk over all frames finds."""
+
+    #: frame follows upon frame to the end, or to the tags that may follow them
+    unbroken: bool
+    #: the last frame is all there
+    ended: bool
+    #: all frames, with that of a Xing tag
+    count: int
+    #: one bit rate throughout
+    constant: bool
+    #: seconds of all frames, without those of Xing tags
+    seconds: float
+    #: (start, end) of each recording; more than one where channels or rate change, or tags lie between
+    parts: tuple[tuple[int, int], ...]
+
+    def follows(self, found: Mp3Summary) -> bool:
+        """Whether the length follows from the head: libsndfile reads no further than that, and guesses where it must.
+
+        Guessing from the bit rate of the first frames is right only where there is one.
+        """
+        return self.constant if found.count is None else self.count <= found.count + 2
 
 
 def tag_size(head: bytes) -> int:
-    """Bytes of an ID3v2 tag at the start: the sound begins after it."""
-    if head[:3] != b"ID3" or len(head) < 10:
-        return 0
-    size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
-    return 10 + size + (10 if head[5] & 0x10 else 0)
+    """Bytes of an ID3v2, ID3v1 or APEv2 tag at the start of `head`; 0 where there is none."""
+    if head[:3] == b"ID3" and len(head) >= 10:
+        size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
+        return 10 + size + (10 if head[5] & 0x10 else 0)
+    if head[:8] == b"APETAGEX" and len(head) >= 32:
+        size, flags = int.from_bytes(head[12:16], "little"), int.from_bytes(head[20:24], "little")
+        return 32 + (size if flags & 0x20000000 else 0)  # else it is a footer
+    return 128 if head[:3] == b"TAG" else 0
+
+
+def skip_tags(read: Read, position: int) -> tuple[int, int]:
+    """(where the sound begins after tags and their padding, number of tags and paddings).
+
+    Zeros elsewhere are lost sound.
+    """
+    start = position
+    for count in range(_MAX_TAGS):
+        head = read(_HEAD, position)
+        if size := tag_size(head):
+            position += size
+        elif (count or not start) and head[:4] == bytes(4) and (zeros := len(head) - len(head.lstrip(b"\0"))):
+            position += zeros
+        elif head[:11] == b"LYRICSBEGIN" and (end := head.find(b"LYRICS200")) > 0:
+            position += end + 9
+        else:
+            return position, count
+    return position, _MAX_TAGS
 
 
 def summary(read: Read) -> Mp3Summary | None:
     """Read the frames at the start of a file; None where it holds no MP3."""
-    offset = tag_size(read(10, 0))
-    head = read(1 << 16, offset)
+    offset, tags = skip_tags(read, 0)
+    head = read(_HEAD, offset)
     first = _frame(head, 0)
     if first is None:
         return None
-    size, side, _ = first
-    count, claimed = None, None
-    if head[side : side + 4] in {b"Xing", b"Info"}:
-        flags = int.from_bytes(head[side + 4 : side + 8], "big")
-        at = side + 8
-        if flags & 1:
-            count = int.from_bytes(head[at : at + 4], "big")
-            at += 4
-        if flags & 2:
-            claimed = int.from_bytes(head[at : at + 4], "big") or None
-    rates, position = set(), size
-    while (frame := _frame(head, position)) is not None:
-        rates.add(frame[2])
-        position += frame[0]
-    return Mp3Summary(count, len(rates) == 1, claimed, offset, _seconds(head))
+    if not first.size:
+        free = free_size(head) is not None
+        return Mp3Summary(None, False, None, offset, first.seconds, tags < 2, free=True) if free else None
+    count, claimed = _xing(head, first)
+    rates, position = set(), first.size
+    while (frame := _frame(head, position)) is not None and frame.size:
+        rates.add(frame.bitrate)
+        position += frame.size
+    if position == first.size and position < len(head) and not tag_size(head[position:]):
+        return None  # a header by chance
+    return Mp3Summary(count, len(rates) == 1, claimed, offset, first.seconds, tags < 2)
 
 
 def fits(found: Mp3Summary, size: int) -> bool:
@@ -75,69 +139,119 @@ def fits(found: Mp3Summary, size: int) -> bool:
     return found.claimed is None or abs(there - found.claimed) <= max(_SLACK, there // 100)
 
 
-@dataclass(frozen=True, slots=True)
-class Mp3Frames:
-    """What a walk over all frames finds."""
-
-    #: frame follows upon frame to the end, or to what may follow them
-    unbroken: bool
-    #: the last frame is all there
-    ended: bool
-    #: all frames, with that of a Xing tag
-    count: int
-    #: one bit rate throughout
-    constant: bool
-
-    def told_by(self, found: Mp3Summary) -> bool:
-        """Whether the length follows from the head: libsndfile reads no further than that, and guesses where it must.
-
-        Guessing from the bit rate of the first frames is right only where there is one.
-        """
-        return self.constant if found.count is None else self.count <= found.count + 2
-
-
-def walk(read: Read, found: Mp3Summary) -> Mp3Frames:
+def walk(read: Read, found: Mp3Summary) -> Mp3Walk:
     """Go from frame to frame to the end of the file. Looks at headers only: some 20,000 x real time."""
-    sizes: dict[bytes, tuple[int, int]] = {}
-    rates: set[int] = set()
-    position, count, at = found.offset, 0, 0
-    while window := read(_WINDOW, position):
-        at = 0
-        while at + 4 <= len(window):
+    return _Walk(read, found.offset).run()
+
+
+class _Walk:
+    """The state of a walk."""
+
+    def __init__(self, read: Read, offset: int) -> None:
+        self._read = read
+        self._position = self._start = offset
+        self._headers: dict[bytes, Frame] = {}
+        self._bitrates: set[int] = set()
+        self._count = self._tags = 0
+        self._seconds = 0.0
+        self._form: tuple[int, int, bool] | None = None
+        self._parts: list[tuple[int, int]] = []
+
+    def run(self) -> Mp3Walk:
+        unbroken, stopped = True, False
+        while window := self._read(_WINDOW, self._position):
+            at, stopped = self._frames(window)
+            self._position += at
+            if stopped:
+                after, tags = skip_tags(self._read, self._position)
+                self._close()
+                if not tags or _frame(self._read(4, after), 0) is None:
+                    unbroken = not self._read(1, after)
+                    break
+                self._position = self._start = after
+            elif len(window) < _WINDOW:
+                break
+        self._close()
+        return Mp3Walk(
+            unbroken=unbroken,
+            ended=stopped or len(self._read(2, self._position - 1)) == 1,
+            count=self._count,
+            constant=len(self._bitrates) == 1,
+            seconds=self._seconds,
+            parts=tuple(self._parts),
+        )
+
+    def _frames(self, window: bytes) -> tuple[int, bool]:
+        """(bytes that are frames of the same form, whether something else follows within the window)."""
+        at, headers, end = 0, self._headers, len(window) - 4
+        count = self._count
+        while at <= end:
             word = window[at : at + 4]
-            step = sizes.get(word)
-            if step is None:
+            frame = headers.get(word)
+            if frame is None:
                 frame = _frame(window, at)
-                if frame is None:
-                    ended = window.startswith(_TAGS, at)
-                    return Mp3Frames(unbroken=ended, ended=ended, count=count, constant=len(rates) == 1)
-                step = sizes[word] = frame[0], frame[2]
-            rates.add(step[1])
-            at += step[0]
+                if frame is None or not frame.size:
+                    self._count = count
+                    return at, True
+                headers[word] = frame
+            if frame.form != self._form or window[at + frame.tag : at + frame.tag + 4] in {b"Xing", b"Info"}:
+                self._new_part(self._position + at, frame, window[at + frame.tag : at + frame.tag + 4])
+            self._bitrates.add(frame.bitrate)
+            self._seconds += frame.seconds
+            at += frame.size
             count += 1
-        position += at
-        if len(window) < _WINDOW:
-            break
-    ended = len(read(2, position - 1)) == 1 if position else False
-    return Mp3Frames(unbroken=True, ended=ended, count=count, constant=len(rates) == 1)
+        self._count = count
+        return at, False
+
+    def _new_part(self, position: int, frame: Frame, tag: bytes) -> None:
+        if self._form is not None and position > self._start:
+            self._parts.append((self._start, position))
+            self._start = position
+        self._form = frame.form
+        if tag in {b"Xing", b"Info"}:
+            self._seconds -= frame.seconds
+
+    def _close(self) -> None:
+        if self._position > self._start:
+            self._parts.append((self._start, self._position))
+            self._start = self._position
+        self._form = None
 
 
-def _seconds(word: bytes) -> float:
-    version = word[1] >> 3 & 3
-    return (1152 if version == 3 else 576) / _RATES[version][word[2] >> 2 & 3]
+def _xing(head: bytes, first: Frame) -> tuple[int | None, int | None]:
+    """(frames, bytes) that a Xing or Info tag claims."""
+    count, claimed, at = None, None, first.tag
+    if head[at : at + 4] in {b"Xing", b"Info"}:
+        flags = int.from_bytes(head[at + 4 : at + 8], "big")
+        at += 8
+        if flags & 1:
+            count = int.from_bytes(head[at : at + 4], "big")
+            at += 4
+        if flags & 2:
+            claimed = int.from_bytes(head[at : at + 4], "big") or None
+    return count, claimed
 
 
-def _frame(head: bytes, position: int) -> tuple[int, int, int] | None:
-    """(size in bytes, position of a Xing tag, bit rate index) of the layer III frame at `position`."""
+def free_size(head: bytes) -> int | None:
+    """Bytes of a free-format frame without padding: the distance of headers that are alike."""
+    for size in range(24, _FREE_LIMIT):
+        marks = [head[size * number + shift : size * number + shift + 2] for number, shift in ((1, 0), (2, 0), (3, 0))]
+        if all(mark == head[:2] for mark in marks):
+            return size
+    return None
+
+
+def _frame(head: bytes, position: int) -> Frame | None:
+    """The header of the layer III frame at `position`, free format with size 0."""
     word = head[position : position + 4]
     if len(word) < 4 or word[0] != 0xFF or word[1] & 0xE6 != 0xE2:
         return None
     version, mono = word[1] >> 3 & 3, word[3] >> 6 == 3
     index, rate_index, padding = word[2] >> 4, word[2] >> 2 & 3, word[2] >> 1 & 1
-    if version == 1 or rate_index == 3 or not 0 < index < 15:
+    if version == 1 or rate_index == 3 or index == 15:
         return None
     long = version == 3
     bitrate, rate = _BITRATES[3 if long else 2][index], _RATES[version][rate_index]
-    size = (144 if long else 72) * bitrate * 1000 // rate + padding
+    size = (144 if long else 72) * bitrate * 1000 // rate + padding if index else 0
     side = (17 if mono else 32) if long else (9 if mono else 17)
-    return size, position + 4 + side, index
+    return Frame(size, (version, rate, mono), index, 4 + side, (1152 if long else 576) / rate)

@@ -25,6 +25,9 @@ _ECHO = re.compile(
     r"^(Error opening input|Error (submitting|while)|Task finished|Conversion failed|Error opening output)"
 )
 
+#: demuxers without timestamps for which ffmpeg's guesses go wrong where the sample rate changes
+_UNTIMED = {"aac", "loas", "mp3"}
+
 _AGAIN = "Export or download the recording again."
 #: (message, error, sentence, hint), the first that matches counts
 _FAILURES: tuple[tuple[str, type[AsrcliError], str, str], ...] = (
@@ -117,6 +120,11 @@ class FfmpegLog:
         container = "mp4" if "mp4" in self.container else self.container.split(",")[0]
         name = f"{container}/{track.codec}"
         return AudioInfo(self.duration, track.rate, track.channels, name, len(self.tracks))
+
+    @property
+    def timed(self) -> bool:
+        """Whether frames have timestamps that hold."""
+        return self.container not in _UNTIMED
 
     @property
     def claimed(self) -> float | None:

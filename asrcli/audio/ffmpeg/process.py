@@ -58,9 +58,13 @@ def find_ffmpeg() -> str:
         ) from None
 
 
-def file_url(path: Path) -> str:
-    """The file as ffmpeg takes it literally, whatever its name holds (a leading dash, `%d`, `concat:`, newlines)."""
-    return f"file:{path.absolute()}"
+def file_url(path: Path, start: int = 0, end: int | None = None) -> str:
+    """The file, or its bytes from `start` to `end`, as ffmpeg takes it literally.
+
+    Its name may hold a leading dash, `%d`, `concat:` or newlines.
+    """
+    part = "" if end is None else f"subfile,,start,{start},end,{end},,:"
+    return f"{part}file:{path.absolute()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,7 @@ def probe_command(program: str, url: str, attempt: Attempt) -> list[str]:
 
 
 def _track(attempt: Attempt) -> Any:
-    opening: dict[str, object] = {"protocol_whitelist": "file,pipe", "format_whitelist": _FORMATS, "threads": 1}
+    opening: dict[str, object] = {"protocol_whitelist": "file,pipe,subfile", "format_whitelist": _FORMATS, "threads": 1}
     if attempt.seek:
         opening |= {"ss": attempt.seek, "noaccurate_seek": None}
     if attempt.deep:

@@ -294,7 +294,7 @@ class FfmpegReader:
         self.channels, self.layout = self._child.parser.channels or 1, ""  # ffmpeg has mixed by the layout
         self._width = 4 * self.channels
         start = None if log.start is None else round(1000 * (log.start + TIMESTAMP_OFFSET))
-        self._timeline = Timeline(self._width, start)
+        self._timeline = Timeline(self._width, start, timed=log.timed)
         frames = self._child.parser.frames()
         seeked = frames and self._choice.attempt.seek
         self._position = self._timeline.origin(frames[0]) if frames else 0

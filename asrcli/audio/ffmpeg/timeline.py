@@ -31,12 +31,13 @@ Piece = memoryview | int
 class Timeline:
     """Places frames. Positions are samples at 16 kHz from the start of the recording."""
 
-    def __init__(self, frame_bytes: int, start: int | None) -> None:
+    def __init__(self, frame_bytes: int, start: int | None, *, timed: bool = True) -> None:
         """Args:
         frame_bytes: of one sample of all channels.
         start: timestamp of the recording's start, milliseconds; None: the first frame's.
+        timed: the container has timestamps; else ffmpeg guesses them, and frames simply follow each other.
         """
-        self._width = frame_bytes
+        self._width, self._timed = frame_bytes, timed
         self._start = start
         #: end of what was placed
         self._end: int | None = None
@@ -53,7 +54,7 @@ class Timeline:
     def origin(self, frame: Frame) -> int:
         """Take the first frame; gives its position."""
         time = frame[0]
-        if self._start is None or time < self._start:
+        if self._start is None or not self._timed or time < self._start:
             self._start = time
         return (time - self._start) * _MS
 
@@ -66,6 +67,8 @@ class Timeline:
         assert self._start is not None
         assert self._end is not None
         pieces: list[Piece] = []
+        if not self._timed:
+            return [samples for _, samples in frames]
         queue = [*self._held, *frames] if self._held else frames
         self._held = []
         start, end, width = self._start, self._end, self._width
