@@ -47,8 +47,8 @@ class _Member:
 
 
 def is_archive(name: str) -> bool:
-    """Whether a file's name says that it is an archive we can unpack."""
-    return name.lower().endswith(SUFFIXES)
+    """Whether a file's name or address is that of an archive that `extract` reads."""
+    return name.partition("?")[0].lower().endswith(SUFFIXES)
 
 
 def extract(

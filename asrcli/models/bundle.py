@@ -24,7 +24,7 @@ from asrcli.models import builtin
 from asrcli.models.archive import Limits, extract
 from asrcli.models.digest import sha256_file
 from asrcli.models.entry import Download, ModelEntry, entry_to_dict, parse_entry
-from asrcli.models.pins import Pin, sums_of
+from asrcli.models.pins import Pin
 from asrcli.models.store import Store
 from asrcli.models.userfile import add_entry
 from asrcli.storage.atomic import disk_errors
@@ -93,9 +93,10 @@ def import_bundle(store: Store, bundle: Path, *, force: bool = False) -> tuple[M
         models[name] = _entry_of(bundle, name, held)
     total = sum(file["size"] for held in manifest.values() for file in held["files"].values())
     root = store.root
-    with disk_errors(root):
-        root.mkdir(parents=True, exist_ok=True)
-        incoming = Path(tempfile.mkdtemp(dir=root, prefix=".incoming-bundle-"))
+    with disk_errors(root), locked(root / ".locks" / ".import.lock"):
+        for rest in root.glob(".import-*"):  # of killed imports
+            shutil.rmtree(rest, ignore_errors=True)
+        incoming = Path(tempfile.mkdtemp(dir=root, prefix=".import-"))
         try:
             wanted = {f"{name}/{file}" for name, held in manifest.items() for file in held["files"]}
             extract(
@@ -104,10 +105,12 @@ def import_bundle(store: Store, bundle: Path, *, force: bool = False) -> tuple[M
                 keep=lambda path, _size: str(path) in wanted,
                 limits=Limits(total=total + _MANIFEST_BYTES, members=len(wanted) + 100),
             )
+            published = {entry.name: entry.file_sums for entry in store.registry.entries()}
             for name, held in manifest.items():
-                _check(bundle, incoming / name, held["files"])
+                _check(bundle, incoming / name, held["files"], published.get(name, {}))
             for name, entry in models.items():
-                _install(store, entry, incoming / name, force=force)
+                sums = {file: say["sha256"] for file, say in manifest[name]["files"].items()}
+                _install(store, entry, incoming / name, sums, force=force)
         finally:
             shutil.rmtree(incoming, ignore_errors=True)
     return tuple(models.values())
@@ -194,16 +197,18 @@ def _entry_of(bundle: Path, name: str, held: Mapping[str, Any]) -> ModelEntry:
     return entry
 
 
-def _check(bundle: Path, folder: Path, files: Mapping[str, Mapping[str, Any]]) -> None:
+def _check(bundle: Path, folder: Path, files: Mapping[str, Mapping[str, Any]], published: Mapping[str, str]) -> None:
     for file, say in files.items():
         path = folder / file
         if not path.is_file():
             raise _refuse(bundle, f"{file} of {folder.name} is missing")
         if path.stat().st_size != say["size"] or sha256_file(path) != say["sha256"]:
             raise _refuse(bundle, f"{file} of {folder.name} is not what the manifest says")
+        if published.get(file, say["sha256"]) != say["sha256"]:
+            raise _refuse(bundle, f"{file} of {folder.name} is not the published file (sha256 {say['sha256']})")
 
 
-def _install(store: Store, entry: ModelEntry, folder: Path, *, force: bool) -> None:
+def _install(store: Store, entry: ModelEntry, folder: Path, sums: Mapping[str, str], *, force: bool) -> None:
     registry = store.registry
     lost = [name for name in entry.required if not (folder / name).exists()]
     if lost:
@@ -222,4 +227,4 @@ def _install(store: Store, entry: ModelEntry, folder: Path, *, force: bool) -> N
     with locked(store.root / ".locks" / f"{target.name}.lock"):
         if force or any(not (target / name).exists() for name in entry.required):
             store.place(entry, folder, target)
-            store.pins.record(target.name, Pin(files=sums_of(target)))
+            store.pins.record(target.name, Pin(files=sums))

@@ -73,6 +73,16 @@ class ModelEntry:
     source: Source = "catalogue"
 
     @property
+    def file_sums(self) -> dict[str, str]:
+        """Path relative to `dir` -> sha256, as far as published: of single files, or of a model that is one file."""
+        from asrcli.models.archive import is_archive  # brings tarfile, which listing models can do without
+
+        sums = dict(self.download.sums)
+        if self.download.sha256 and len(self.required) == 1 and not is_archive(self.download.url or ""):
+            sums.setdefault(self.required[0], self.download.sha256)
+        return sums
+
+    @property
     def required(self) -> tuple[str, ...]:
         """Every path, relative to `dir`, that must exist."""
         return (*self.files.values(), *self.extra_files)

@@ -10,7 +10,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from asrcli.backends.types import ModelSpec
 
 _POLICY = Policy()
+_TRUST = "If you trust it, write its sha256 under download: of {} in models.yaml (docs/models.md)."
 
 #: companions of a model up to this size are kept too: licence, readme, a bpe.model for hotwords
 _COMPANION_BYTES = 1 << 20
@@ -85,8 +85,9 @@ class Store:
             incoming = Path(tempfile.mkdtemp(dir=self.root, prefix=f".incoming-{target.name}-"))
             try:
                 origin, got = self._bring(entry, incoming, mirrors, source, progress)
+                sums = self.verified(entry, incoming, archive_sum=got)
                 self.place(entry, incoming, target)
-                self.pins.record(target.name, Pin({} if got is None else {origin: got}, sums_of(target)))
+                self.pins.record(target.name, Pin({} if got is None else {origin: got}, sums))
             finally:
                 shutil.rmtree(incoming, ignore_errors=True)
         return target
@@ -104,9 +105,42 @@ class Store:
         return self.pins.of(self.registry.folder(entry).name)
 
     def _sweep(self, target: Path) -> None:
-        """Remove what killed installations of this model left; the lock says that none is under way."""
-        for rest in self.root.glob(f".incoming-{target.name}-*"):
-            shutil.rmtree(rest, ignore_errors=True)
+        """Remove what killed installations of this model left. The caller holds the model's lock: none is running."""
+        for rest in self.root.glob(".incoming-*"):
+            # mkdtemp's suffix has no dash: the rest is the name, however much of it another model's name shares.
+            if rest.name.rpartition("-")[0] == f".incoming-{target.name}":
+                shutil.rmtree(rest, ignore_errors=True)
+
+    def verified(self, entry: ModelEntry, incoming: Path, *, archive_sum: str | None = None) -> dict[str, str]:
+        """Compare the files of a folder with their known sums, wherever they came from.
+
+        Known are the sums of the entry, and without any those recorded when the model was installed before.
+
+        Args:
+            entry: the model.
+            incoming: its files.
+            archive_sum: sha256 of the archive that held them.
+
+        Returns:
+            Relative path -> sha256 of every file.
+
+        Raises:
+            DownloadError: a file has another sum.
+        """
+        sums = sums_of(incoming)
+        known = entry.file_sums
+        if entry.download.sha256 is None or archive_sum != entry.download.sha256:
+            known = {**self._pin(entry).files, **known}
+        for name, sum_ in sums.items():
+            if name in known and known[name] != sum_:
+                what = f"{name} is not that of {entry.name} (sha256 {sum_}, expected {known[name]})."
+                raise DownloadError(what, self._trust(entry, name))
+        return sums
+
+    def _trust(self, entry: ModelEntry, name: str) -> str:
+        if name in entry.file_sums:
+            return _TRUST.format(entry.name)
+        return f"If you trust it, remove {self.registry.folder(entry).name!r} from {self.pins.path}."
 
     def _bring(
         self,
@@ -121,7 +155,12 @@ class Store:
             if not source.is_file():
                 raise UsageError(f"There is no file {source}.", "--from takes an archive, or a model of a single file.")
             sum_ = sha256_file(source)
-            self._compare(entry, sum_, str(source))
+            expected = entry.download.sha256
+            if expected is not None and is_archive(entry.download.url or "") and sum_ != expected:
+                raise DownloadError(
+                    f"{source} is not the archive of {entry.name} (sha256 {sum_}, expected {expected}).",
+                    _TRUST.format(entry.name),
+                )
             self._unpack(entry, source, incoming)
             return str(source), sum_
         for mirror in mirrors:
@@ -136,8 +175,7 @@ class Store:
                 f"Put its files into {self.registry.folder(entry)}: {', '.join(entry.required)}.",
             )
         self._check_room(entry)
-        downloads = self.root / ".downloads"
-        archive = downloads / PurePosixPath(url.split("?")[0]).name.replace("%2B", "+")
+        archive = self._downloads(entry) / PurePosixPath(url.split("?")[0]).name.replace("%2B", "+")
         sum_ = fetch(
             [*(mirror.url(url) for mirror in mirrors), url],
             archive,
@@ -147,18 +185,8 @@ class Store:
             policy=self._policy,
         )
         self._unpack(entry, archive, incoming)
-        archive.unlink(missing_ok=True)
+        shutil.rmtree(self._downloads(entry), ignore_errors=True)
         return url, sum_
-
-    def _compare(self, entry: ModelEntry, sum_: str, what: str) -> None:
-        """A local archive is held to the same sum as a download."""
-        expected = entry.download.sha256
-        if expected is not None and is_archive(entry.download.url or "") and sum_ != expected:
-            raise DownloadError(
-                f"{what} is not the archive of {entry.name} (sha256 {sum_}, expected {expected}).",
-                "If you trust it, write its sha256 into models.yaml under "
-                f"models: {{{entry.name}: {{download: {{sha256: ...}}}}}}.",
-            )
 
     def _bring_from_hubs(
         self, entry: ModelEntry, incoming: Path, mirrors: Sequence[Mirror], progress: Progress | None
@@ -184,10 +212,10 @@ class Store:
         progress: Progress | None,
         templates: Sequence[Mirror] = (),
     ) -> tuple[str, str | None]:
-        """One by one from a hub or a server like it; the parts wait in `.downloads`, so that they can go on."""
+        """One by one from a hub or a server like it; parts are kept, so that the next call resumes."""
         files = mirror.files(entry)
-        expected = {**self._pin(entry).files, **entry.download.sums}
-        parts = self.root / ".downloads" / self.registry.folder(entry).name
+        expected = {**self._pin(entry).files, **entry.file_sums}
+        parts = self._downloads(entry)
         if mirror.hub != "huggingface":
             parts /= mirror.hub  # hubs may hold different conversions: their files are not mixed
         done = 0
@@ -302,14 +330,11 @@ class Store:
             for other in self.registry.entries()
             if other.dir == entry.dir and not self.registry.missing(other)
         )
-        rest = self._downloads_of(entry)
-        if not target.exists() and not rest:
+        downloads = self._downloads(entry)
+        if not target.exists() and not downloads.exists():
             raise ModelNotInstalledError(f"The model {name} is not installed.", "See what is: asrcli models")
         with disk_errors(self.root), locked(self.root / ".locks" / f"{target.name}.lock"):
-            for path in rest:
-                shutil.rmtree(path, ignore_errors=True)
-                with suppress(OSError):
-                    path.unlink()
+            shutil.rmtree(downloads, ignore_errors=True)
             if target.exists():
                 # One rename first: a reader sees the model whole or not at all.
                 retired = Path(tempfile.mkdtemp(dir=self.root, prefix=f".incoming-{target.name}-"))
@@ -317,11 +342,9 @@ class Store:
                 shutil.rmtree(retired, ignore_errors=True)
         return gone
 
-    def _downloads_of(self, entry: ModelEntry) -> list[Path]:
-        downloads = self.root / ".downloads"
-        archive = PurePosixPath((entry.download.url or "").split("?")[0]).name
-        found = list(downloads.glob(f"{archive}*")) if archive else []
-        return found + [path for path in (downloads / self.registry.folder(entry).name,) if path.exists()]
+    def _downloads(self, entry: ModelEntry) -> Path:
+        """Where unfinished downloads of a model are kept; only its own."""
+        return self.root / ".downloads" / self.registry.folder(entry).name
 
 
 def _weights(name: PurePosixPath) -> set[PurePosixPath]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import tarfile
@@ -170,3 +171,27 @@ def test_truncated_bundle_is_refused(here, there, tmp_path):
     with pytest.raises(DownloadError):
         import_bundle(there, tmp_path / "m.tar")
     assert not (there.root / "mine").exists()
+
+
+def test_a_bundle_of_a_known_model_holds_the_published_file(tmp_path):
+    """The sums in the manifest are those of whoever wrote it."""
+
+    def registry(name):
+        (tmp_path / name).mkdir()
+        entry = {"type": "campplus", "kind": "embedding", "dir": "one", "files": {"model": "model.onnx"}}
+        sum_ = hashlib.sha256(b"right").hexdigest()
+        entry["download"] = {"url": "https://example.org/model.onnx", "sha256": sum_}
+        (tmp_path / name / "models.yaml").write_text(json.dumps({"models": {"known": entry}}), "utf-8")
+        return Store(Registry(tmp_path / name))
+
+    here, there = registry("here"), registry("there")
+    (here.root / "one").mkdir()
+    (here.root / "one" / "model.onnx").write_bytes(b"junk")
+    export_bundle(here, ["known"], tmp_path / "known.tar")
+    with pytest.raises(DownloadError, match="not the published file"):
+        import_bundle(there, tmp_path / "known.tar")
+    assert not there.registry.installed("known")
+    (here.root / "one" / "model.onnx").write_bytes(b"right")
+    export_bundle(here, ["known"], tmp_path / "known.tar")
+    import_bundle(there, tmp_path / "known.tar")
+    assert there.registry.installed("known")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -9,7 +10,9 @@ import sys
 import textwrap
 import threading
 import time
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -213,7 +216,7 @@ def test_killed_download_is_resumed_and_its_lock_is_free(store, server, archive)
         Store(Registry(Path({str(store.root)!r}))).install("m")
     """)
     process = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "no_proxy": "*"})
-    part = store.root / ".downloads" / "pack.tar.bz2.part"
+    part = store.root / ".downloads" / "pack" / "pack.tar.bz2.part"
     deadline = time.monotonic() + 60
     while not part.exists() or part.stat().st_size < 1 << 20:
         assert process.poll() is None
@@ -343,3 +346,94 @@ def test_offline_fails_closed(store, server):
         obtain(store, "m", offline=True)
     assert "models import" in caught.value.hint
     assert server.requests == []
+
+
+def single(server, data: bytes, **download) -> dict:
+    """A model that is one file, with the sum of its right bytes."""
+    url = server.serve("/right.onnx", data)
+    return {
+        "type": "campplus", "kind": "embedding", "dir": "one", "files": {"model": "model.onnx"},
+        "download": {"url": url, "sha256": hashlib.sha256(data).hexdigest(), **download},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "other.bin", "pack.tar.bz2", "pack.zip"])
+def test_a_model_of_one_file_is_verified_when_it_comes_from_this_machine(make_store, server, tmp_path, name):
+    right = b"weights" * 1000
+    store = make_store({"m": single(server, right)})
+
+    def write(data: bytes) -> Path:
+        path = tmp_path / name
+        if name.endswith(".zip"):
+            with zipfile.ZipFile(path, "w") as pack:
+                pack.writestr("model.onnx", data)
+        else:
+            path.write_bytes(tar_of({"model.onnx": data}) if "tar" in name else data)
+        return path
+
+    with pytest.raises(DownloadError, match="is not that of m"):
+        store.install("m", source=write(b"junk"))
+    assert not (store.root / "one").exists()
+    assert not store.registry.installed("m")
+    folder = store.install("m", source=write(right))
+    assert (folder / "model.onnx").read_bytes() == right
+    assert store.verify("m").ok
+    with pytest.raises(DownloadError, match="is not that of m"):
+        store.install("m", source=write(b"junk"), force=True)
+    assert store.verify("m").ok
+
+
+def test_files_from_this_machine_are_held_to_the_sums_of_single_files(make_store, tmp_path):
+    files = {"model.int8.onnx": b"right", "tokens.txt": b"a 0\n"}
+    sums = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    entry = described(None, download={"huggingface": "some/where", "sums": sums, "archive_subdir": None})
+    store = make_store({"m": entry})
+    path = tmp_path / "pack.tar"
+    path.write_bytes(tar_of({**files, "model.int8.onnx": b"junk"}))
+    with pytest.raises(DownloadError, match=r"model\.int8\.onnx is not that of m"):
+        store.install("m", source=path)
+    path.write_bytes(tar_of(files))
+    store.install("m", source=path)
+
+
+def test_files_without_a_published_sum_stay_what_they_were(make_store, tmp_path):
+    store = make_store({"m": described(None)})
+    path = tmp_path / "pack.tar"
+    path.write_bytes(tar_of(FILES))
+    store.install("m", source=path)
+    path.write_bytes(tar_of({**FILES, "pack/tokens.txt": b"b 0\n"}))
+    with pytest.raises(DownloadError, match=r"tokens\.txt is not that of m") as refusal:
+        store.install("m", source=path, force=True)
+    assert "models.lock.json" in refusal.value.hint
+    assert (store.root / "pack" / "tokens.txt").read_bytes() == b"a 0\n"
+
+
+def test_an_installation_deletes_only_its_own_leavings(make_store, server, archive):
+    """Names that begin with the model's, and that hold the characters of patterns, belong to others."""
+    url = server.serve("/pack.tar.bz2", archive)
+    store = make_store({"m": described(url), "long": {**described(url), "dir": "pack-zh"}})
+    others = [f".incoming-{name}" for name in ("pack-zh-abcdefgh", "pack-zh-en-abcdefgh", "packs-abcdefgh")]
+    others += [".downloads/pack-zh", ".downloads/pack.tar.bz2.other"]
+    own = [".incoming-pack-abcdefgh", ".downloads/pack"]
+    for name in (*others, *own):
+        (store.root / name).mkdir(parents=True)
+        (store.root / name / "half").write_bytes(b"x")
+    store.install("m")
+    store.remove("m")
+    assert all((store.root / name / "half").exists() for name in others)
+    assert not any((store.root / name).exists() for name in own)
+
+
+def test_models_whose_files_have_one_name_do_not_share_a_download(make_store, server):
+    entries = {}
+    for name in ("a", "b"):
+        data = name.encode() * 500_000
+        url = server.serve(f"/{name}/model.onnx", data)
+        entries[name] = {
+            "type": "campplus", "kind": "embedding", "dir": name, "files": {"model": "model.onnx"},
+            "download": {"url": url},
+        }  # fmt: skip
+    store = make_store(entries)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(store.install, entries))
+    assert [(store.root / name / "model.onnx").read_bytes()[:1] for name in entries] == [b"a", b"b"]
