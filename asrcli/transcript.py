@@ -7,7 +7,7 @@ ordered by start; words inside a segment are ordered and lie inside it. The JSON
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -39,6 +39,11 @@ def warning_code(message: str) -> str:
         return "no-speech"
     match = _CODED.match(message)
     return match[1] if match else "other"
+
+
+def failing_warnings(warnings: Iterable[str], codes: Collection[str]) -> list[str]:
+    """The warnings whose code is among `codes`."""
+    return [message for message in warnings if warning_code(message) in codes]
 
 
 def _ms(seconds: float) -> float:

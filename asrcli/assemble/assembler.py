@@ -48,6 +48,8 @@ class Assembler:
         self._heard = False
         self._count = 0
         self._open: list[Word] = []
+        #: the last word of the chunk before
+        self._last = ""
         self._labels = Segment(0, 0.0, 0.0, "")
 
     @property
@@ -69,7 +71,9 @@ class Assembler:
         spellings, loops = trim_loops(split_words(text), spoken / SAMPLE_RATE)
         for phrase in loops:
             at = chunk.start / SAMPLE_RATE
-            self.warnings.append(f'loop: at {at:.1f} s the model repeated itself; kept once: "{_shorten(phrase)}"')
+            self.warnings.append(
+                f'loop: at {at:.1f} s the model repeated itself; three times kept: "{_shorten(phrase)}"'
+            )
         words = time_words(chunk, hypothesis, spellings)
         if not words:
             return []
@@ -88,8 +92,10 @@ class Assembler:
         if self._open and (labels != self._labels or words[0].start - self._open[-1].end >= PAUSE):
             segments += self.finish()
         self._labels = labels
-        if self._open and not joint(self._open[-1].text, words[0].text):
+        # Also where a sentence ends there: segments are joined again when speakers are assigned.
+        if self._last and not joint(self._last, words[0].text):
             words[0] = replace(words[0], space_before=False)
+        self._last = words[-1].text
         self._open += words
         return segments + self._complete()
 

@@ -45,6 +45,8 @@ _EMPTY, _EMPTY_RATE = 2.0, 12.0
 #: about how long parts of words take to say, seconds
 _PER_SYLLABLE, _PER_LETTER, _PER_WORD = 0.10, 0.035, 0.03
 _PER_IDEOGRAPH, _PER_CLUSTER, _PER_DIGIT = 0.22, 0.16, 0.30
+#: of scripts without spaces (Thai, kana), where many letters are no syllable of their own
+_SYLLABLES_PER_CLUSTER = 0.6
 _VOWELS = re.compile(r"[aeiouyàáâãäåæèéêëìíîïòóôõöøùúûüýœаеёиоуыэюяαεηιουω]+")
 
 
@@ -67,23 +69,33 @@ def estimate_times(words: Sequence[UntimedWord], spans: Sequence[tuple[float, fl
 
 def spoken_length(text: str) -> float:
     """About how long a word takes to say, seconds at a common pace."""
+    ideographs, digits, clusters, plain, vowels = _parts(text)
+    length = _PER_WORD + _PER_IDEOGRAPH * ideographs + _PER_DIGIT * digits + _PER_CLUSTER * clusters
+    return length + _PER_LETTER * plain + _PER_SYLLABLE * vowels
+
+
+def syllables(text: str) -> float:
+    """About how many syllables a word has."""
+    ideographs, digits, clusters, _, vowels = _parts(text)
+    return ideographs + digits + _SYLLABLES_PER_CLUSTER * clusters + vowels
+
+
+def _parts(text: str) -> tuple[int, int, int, int, int]:
+    """Numbers of ideographs, digits, letters of scripts without spaces, other letters, and vowels among the latter."""
     lowered = text.lower()
-    length = _PER_WORD
-    plain = 0
+    ideographs = digits = clusters = plain = 0
     for char in filter(is_letter, lowered):
         if is_ideograph(char):
-            length += _PER_IDEOGRAPH
+            ideographs += 1
         elif char.isdigit():
-            length += _PER_DIGIT
+            digits += 1
         elif is_clustered(char) or 0xAC00 <= ord(char) <= 0xD7A3:
-            length += 0 if is_mark(char) else _PER_CLUSTER
+            clusters += not is_mark(char)
         else:
             plain += 1
-    if plain:
-        # A mute e at the end is no syllable; a word without vowels is spelled or has at least one.
-        syllables = len(_VOWELS.findall(re.sub(r"(?<=[^aeiouy])e\b", "", lowered)))
-        length += _PER_LETTER * plain + _PER_SYLLABLE * max(syllables, 1)
-    return length
+    # A mute e at the end is no syllable; a word without vowels is spelled or has at least one.
+    vowels = len(_VOWELS.findall(re.sub(r"(?<=[^aeiouy])e\b", "", lowered))) if plain else 0
+    return ideographs, digits, clusters, plain, max(vowels, min(plain, 1))
 
 
 class _AlignmentDP:

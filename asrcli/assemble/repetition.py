@@ -1,7 +1,7 @@
-"""The guard against loops: a recogniser that hears nothing it knows may say the same thing again and again.
+"""Removal of repetition loops: a recogniser may repeat a phrase again and again where it recognises nothing.
 
-People repeat themselves, too, in songs, in counting and in laughter; but they need time for it. What could have been
-said in the time there is must come back far more often to count as a loop.
+People repeat themselves, too, in songs, in counting and in laughter. So only what cannot have been said in the time is
+cut, and three rounds of it stay.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 
-from asrcli.assemble.estimate import spoken_length
+from asrcli.assemble.estimate import syllables
 from asrcli.assemble.words import UntimedWord
 from asrcli.script import is_letter
 
@@ -18,36 +18,37 @@ _LONGEST_PHRASE = 24
 #: a phrase of one word must come this often in a row to be a loop, of two words, of three and more
 _LEAST_REPEATS = {1: 10, 2: 6}
 _LEAST_REPEATS_LONGER = 4
-#: how many times as often, where there is time to say it all
-_PATIENCE = 3
-#: the fastest that anybody speaks, as a multiple of the pace that `spoken_length` assumes
-_FASTEST = 1.5
+#: rounds of a loop that stay
+_KEPT = 3
+#: the fastest speech, syllables a second
+_FASTEST = 11.0
 #: loops compress better than this (Whisper's limit, Radford et al. 2022, section 4.5)
 _COMPRESSION = 2.4
-#: a word of more characters than this is looked into
+#: a longer word is searched for a loop, characters
 _LONG_WORD = 40
 
 
 def trim_loops(words: Sequence[UntimedWord], seconds: float) -> tuple[list[UntimedWord], list[str]]:
-    """Cut loops to their first round.
+    """Cut loops to three rounds, where all words cannot be said in the time.
 
     Args:
         words: of one chunk.
-        seconds: how long somebody speaks in it.
+        seconds: speech in it.
 
     Returns:
         the words that stay, and for each loop the phrase that was repeated.
     """
+    if sum(syllables(word.text) for word in words) <= _FASTEST * seconds:
+        return list(words), []
     kept: list[UntimedWord] = []
     loops: list[str] = []
-    patience = _PATIENCE if sum(spoken_length(word.text) for word in words) <= _FASTEST * seconds else 1
-    words = [_trim_word(word, loops, patience) for word in words]
+    words = [_trim_word(word, loops) for word in words]
     keys = [_key(word.text) for word in words]
     at = 0
     while at < len(words):
-        period, length = _loop_at(keys, at, patience)
+        period, length = _loop_at(keys, at)
         if period and _compression(" ".join(keys[at : at + length])) > _COMPRESSION:
-            kept += words[at : at + period]
+            kept += words[at : at + _KEPT * period]
             loops.append(" ".join(word.text for word in words[at : at + period]))
             at += length
         else:
@@ -56,26 +57,26 @@ def trim_loops(words: Sequence[UntimedWord], seconds: float) -> tuple[list[Untim
     return kept, loops
 
 
-def _loop_at(keys: Sequence[str], at: int, patience: int) -> tuple[int, int]:
+def _loop_at(keys: Sequence[str], at: int) -> tuple[int, int]:
     """The period of the loop that begins at a word and how many words it covers; (0, 0) if none does."""
     for period in range(1, min(_LONGEST_PHRASE, (len(keys) - at) // _LEAST_REPEATS_LONGER) + 1):
         end = at + period
         while end < len(keys) and keys[end] == keys[end - period]:
             end += 1
-        if (end - at) // period >= patience * _LEAST_REPEATS.get(period, _LEAST_REPEATS_LONGER):
+        if (end - at) // period >= _LEAST_REPEATS.get(period, _LEAST_REPEATS_LONGER):
             return period, end - at
     return 0, 0
 
 
-def _trim_word(word: UntimedWord, loops: list[str], patience: int) -> UntimedWord:
-    """A loop without spaces, "hahahahaha...": two rounds of it."""
+def _trim_word(word: UntimedWord, loops: list[str]) -> UntimedWord:
+    """A loop without spaces, "hahahahaha...": three rounds of it."""
     text = word.text
-    if len(text) <= patience * _LONG_WORD or _compression(text) <= _COMPRESSION:
+    if len(text) <= _LONG_WORD or _compression(text) <= _COMPRESSION:
         return word
     for period in range(1, len(text) // 8):
         if text[period : 8 * period] == text[: 7 * period]:
             loops.append(text[:period])
-            return UntimedWord(text[: 2 * period], word.space_before)
+            return UntimedWord(text[: _KEPT * period], word.space_before)
     return word
 
 

@@ -108,6 +108,8 @@ class FileDone(FileEvent):
     language: str | None = None
     segments: int = 0
     warnings: tuple[str, ...] = ()
+    #: spans with speech that could not be recognised
+    gaps: int = 0
 
 
 @dataclass(frozen=True, slots=True)

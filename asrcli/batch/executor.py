@@ -256,8 +256,8 @@ class _EventDispatcher:
         if outcome.event is None:
             return
         match outcome.event:
-            case FileDone(duration=duration):
-                self.tally.done(duration)
+            case FileDone(duration=duration, gaps=gaps):
+                self.tally.done(duration, gaps)
             case FileSkipped():
                 self.tally.skipped()
             case FileFailed(name=name, error=error):

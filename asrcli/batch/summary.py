@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from asrcli.errors import AsrcliError, ExitCode
+from asrcli.errors import AsrcliError, ExitCode, WarningsError
 
 #: failures that a summary lists; the rest is counted (each was an event of its own)
 MAX_FAILURES = 100
@@ -23,6 +23,8 @@ class Summary:
     failed: int
     #: audio that was transcribed now, skipped files not counted
     audio_seconds: float
+    #: spans with speech that could not be recognised, in all results
+    gaps: int = 0
     wall_seconds: float
     exit_code: ExitCode
     #: what ended the batch early, if something did
@@ -49,6 +51,7 @@ class Summary:
             "skipped": self.skipped,
             "failed": self.failed,
             "dropped": self.dropped,
+            "gaps": self.gaps,
             "audio_seconds": round(self.audio_seconds, 3),
             "wall_seconds": round(self.wall_seconds, 3),
             "speed": round(self.speed, 2),
@@ -71,6 +74,8 @@ class SummaryBuilder:
         self._skipped = 0
         self._failed = 0
         self._audio = 0.0
+        self._gaps = 0
+        self._warned = 0
         self._failures: list[tuple[str, AsrcliError]] = []
         self._codes: set[ExitCode] = set()
 
@@ -78,8 +83,9 @@ class SummaryBuilder:
     def unfinished(self) -> int:
         return self._total - self._done - self._skipped - self._failed
 
-    def done(self, audio_seconds: float) -> None:
+    def done(self, audio_seconds: float, gaps: int = 0) -> None:
         self._done += 1
+        self._gaps += gaps
         self._audio += audio_seconds
 
     def skipped(self) -> None:
@@ -87,6 +93,7 @@ class SummaryBuilder:
 
     def failed(self, name: str, error: AsrcliError) -> None:
         self._failed += 1
+        self._warned += isinstance(error, WarningsError)
         self._codes.add(error.exit_code)
         if len(self._failures) < MAX_FAILURES:
             self._failures.append((name, error))
@@ -113,6 +120,7 @@ class SummaryBuilder:
             skipped=self._skipped,
             failed=self._failed,
             audio_seconds=self._audio,
+            gaps=self._gaps,
             wall_seconds=wall_seconds,
             exit_code=self._exit_code(error, interrupted),
             error=error,
@@ -129,7 +137,8 @@ class SummaryBuilder:
             return ExitCode.USAGE
         if not self._failed:
             return ExitCode.OK
-        if self._failed < self._total:
+        # An input that only its warnings fail has a result.
+        if self._failed < self._total or self._warned:
             return ExitCode.SOME_FAILED
         return _common(tuple(self._codes))
 

@@ -41,12 +41,13 @@ from asrcli.errors import (
     MissingExtraError,
     ModelError,
     OptionNotSupportedError,
+    WarningsError,
     machine_error,
 )
 from asrcli.formats.stream_writer import StreamWriter
 from asrcli.listener import Listener
 from asrcli.storage.atomic import check_writable, digest, remove_stale_temporaries, staging
-from asrcli.transcript import Segment, Transcript
+from asrcli.transcript import Segment, Transcript, failing_warnings
 
 #: errors that every other input would meet as well
 _FATAL = (DiskFullError, ModelError, MissingExtraError, LanguageNotSupportedError, OptionNotSupportedError)
@@ -68,6 +69,7 @@ class Processing:
         recipe: what the results are made with, for the journal.
         stream_writer: a format in, the writer that puts a stream's text out as it is spoken; None: at its end.
         existing: what happens to outputs that exist.
+        fail_on: codes of warnings that fail an input. Its outputs are written, but do not count as done.
     """
 
     transcribe: Callable[[Item, Listener], Transcript]
@@ -75,6 +77,7 @@ class Processing:
     recipe: CacheKey
     stream_writer: Callable[[str], StreamWriter | None] = lambda _suffix: None
     existing: Existing = Existing.JOURNAL
+    fail_on: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,13 +275,17 @@ class Worker:
             transcript = self._work.transcribe(ready, listener)
         if _state(item) != before or not _is(decision.recording, before):
             raise InputChangedError(f"{name} changed while it was read.", "Run it again once it is complete.")
+        failing = failing_warnings(transcript.warnings, self._work.fail_on)
         text = None
         if writer is not None and listener.streamed:
             text = writer.finish(transcript.duration)
         elif item.stdout is not None:
             text = self._work.render(transcript, item.stdout)
         else:
-            self._write(journal, decision, transcript)
+            self._write(None if failing else journal, decision, transcript)
+        if failing:
+            error = WarningsError(f"{name}: {'; '.join(failing)}.", "Its text is written all the same (--fail-on).")
+            return Outcome(item, FileFailed(item.index, name, error), text)
         event = FileDone(
             index=item.index,
             name=name,
@@ -288,6 +295,7 @@ class Worker:
             language=transcript.language,
             segments=len(transcript.segments),
             warnings=transcript.warnings,
+            gaps=len(transcript.gaps),
         )
         return Outcome(item, event, text)
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from asrcli.assemble import Assembler
 from asrcli.audio.types import SAMPLE_RATE
 from asrcli.backends.types import Hypothesis, Token
+from asrcli.transcript import join_words
 from asrcli.vad.types import Chunk, Region
 
 
@@ -179,10 +180,10 @@ def test_endless_speech_is_divided():
     assert " ".join(segment.text for segment in segments) == text
 
 
-def test_a_loop_is_kept_once_and_reported():
+def test_three_rounds_of_a_loop_stay_and_are_reported():
     text = "And so it goes. " + "Thank you very much. " * 30 + "Good night."
     segments, assembler = assemble((chunk((65, 75)), Hypothesis(text)))
-    assert " ".join(s.text for s in segments) == "And so it goes. Thank you very much. Good night."
+    assert " ".join(s.text for s in segments) == "And so it goes. " + "Thank you very much. " * 3 + "Good night."
     (warning,) = assembler.warnings
     assert "at 65.0 s" in warning
     assert "Thank you very much." in warning
@@ -191,8 +192,34 @@ def test_a_loop_is_kept_once_and_reported():
 @pytest.mark.parametrize("text", ["哈" * 60, "ha" * 60, "no " * 60, "...".join(["so what "] * 50)])
 def test_loops_of_other_forms(text):
     segments, assembler = assemble((chunk((0, 5)), Hypothesis(text)))
-    assert sum(len(s.text) for s in segments) < 20
+    assert sum(len(s.text) for s in segments) < 40
     assert assembler.warnings
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("我知道" * 5, 2.0),
+        ("la " * 30, 3.0),
+        ("加油" * 18, 4.0),
+        ("加油！" * 18, 3.6),
+        ("哈" * 30, 3),
+        ("ha" * 21, 4),
+        ("Thank you very much. " * 12, 9.0),
+        ("вперёд " * 12, 3.0),
+    ],
+)
+def test_fast_repeats_that_can_be_spoken_stay(text, seconds):
+    segments, assembler = assemble((chunk((0, seconds)), Hypothesis(text)))
+    assert "".join(s.text for s in segments).replace(" ", "") == text.replace(" ", "")
+    assert not assembler.warnings
+
+
+def test_a_space_is_not_added_where_chunks_of_chinese_meet():
+    """Segments of one speaker are joined again when speakers are assigned."""
+    segments, _ = assemble((chunk((0, 2)), Hypothesis("你好。")), (chunk((4, 6)), Hypothesis("再见。")))
+    words = [word for segment in segments for word in segment.words]
+    assert join_words(words) == "你好。再见。"
 
 
 @pytest.mark.parametrize(

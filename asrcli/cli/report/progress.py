@@ -133,6 +133,8 @@ def summary_lines(summary: Summary) -> list[str]:
     counts += [f"{count} {word}" for count, word in ((summary.skipped, "skipped"), (summary.failed, "failed")) if count]
     if summary.dropped:
         counts.append(f"{summary.dropped} not begun or dropped")
+    if summary.gaps:
+        counts.append(f"{summary.gaps} {'gap' if summary.gaps == 1 else 'gaps'} without text")
     text = ", ".join(counts)
     if summary.done:
         text += f"; {length(summary.audio_seconds)} of audio in {clock(summary.wall_seconds)}"

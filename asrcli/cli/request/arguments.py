@@ -14,6 +14,7 @@ from asrcli.formats import FORMATS
 from asrcli.options import readers
 from asrcli.options.declarations import option
 from asrcli.options.values import GROUPS
+from asrcli.transcript import WARNING_CODES
 
 _input: Any = partial(option, panel="Input")
 _output: Any = partial(option, panel="Output")
@@ -28,6 +29,15 @@ def _read_formats(text: str) -> str:
     for name in names:
         if name not in FORMATS:
             raise ValueError(f"'{name}' is not a format; choose from {', '.join(FORMATS)}")
+    return ",".join(names)
+
+
+def _read_codes(text: str) -> str:
+    """Codes of warnings in any case, separated by commas; stays text, as formats do."""
+    names = ["gap" if name == "gaps" else name for name in readers.split_list([text.lower()])]
+    for name in names:
+        if name not in WARNING_CODES:
+            raise ValueError(f"'{name}' is not a code of warnings; choose from {', '.join(WARNING_CODES)}")
     return ",".join(names)
 
 
@@ -107,6 +117,10 @@ class BatchArguments:
         False, "Replace existing outputs, even if they were edited or not written by asrcli.", essential=True
     )
     skip_existing: bool = _batch(False, "Skip inputs whose outputs exist, even if the input or the options changed.")
+    fail_on: tuple[str, ...] = _batch(
+        (), f"Warnings that fail a file (exit status 1): {', '.join(WARNING_CODES)}.", metavar="CODES",
+        read=_read_codes,
+    )  # fmt: skip
     dry_run: bool = _batch(
         False, "Only show inputs, outputs, and what would be skipped and why.", short="-n", negatable=False,
         essential=True,

@@ -41,6 +41,8 @@ class TranscribeRequest:
     options: TranscribeOptions
     cues: CueOptions
     existing: Existing
+    #: codes of warnings that fail an input
+    fail_on: tuple[str, ...] = ()
 
     def recipe(self, models_digest: str) -> CacheKey:
         """What decides the results; of formats with cues also the layout.
@@ -49,7 +51,9 @@ class TranscribeRequest:
             models_digest: `ModelSet.digest`.
         """
         shaped = {form.extension: fingerprint(self.cues) for form in self.formats if form.shaped}
-        return CacheKey(model=models_digest, options=fingerprint(self.options), formats=shaped)
+        # What counts as done without --fail-on may not count with it.
+        options = "/".join([fingerprint(self.options), *sorted(self.fail_on)])
+        return CacheKey(model=models_digest, options=options, formats=shaped)
 
     def work(self, engine: Callable[[], Runtime], ensemble: ModelSet) -> Processing:
         """The processing of each input.
@@ -75,6 +79,7 @@ class TranscribeRequest:
             recipe=self.recipe(ensemble.digest),
             stream_writer=stream_writer,
             existing=self.existing,
+            fail_on=self.fail_on,
         )
 
 
@@ -143,7 +148,12 @@ def _request(arguments: TranscribeArguments, ranks: Mapping[str, int]) -> Transc
     )
     options = transcribe_options(arguments.values, read_all_hotwords(arguments.values.get("hotwords", ())))
     return TranscribeRequest(
-        inputs=inputs, formats=formats, options=options, cues=cue_options(arguments.values), existing=existing
+        inputs=inputs,
+        formats=formats,
+        options=options,
+        cues=cue_options(arguments.values),
+        existing=existing,
+        fail_on=split_list(arguments.fail_on),
     )
 
 

@@ -1,0 +1,65 @@
+"""`--fail-on`: warnings that fail a file."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+import asrcli as package
+from asrcli.errors import WarningsError
+from asrcli.options import TranscribeOptions, VadOptions
+from tests.backends.limits.test_limits import fail_between
+from tests.tone import RATE, WORDS, build, tone_audio
+
+
+@pytest.fixture
+def failing(tmp_path):
+    """A model that fails at short chunks: of a recording in chunks of 5 s, a part is lost."""
+    folder = build("zipformer_ctc", tmp_path / "failing")
+    fail_between(folder / "model.onnx", 0, 250)
+    return folder
+
+
+def test_silence_fails_where_that_is_asked(asrcli):
+    soundfile.write(asrcli.folder / "silence.wav", np.zeros(RATE, np.float32), RATE)
+    assert asrcli("transcribe", "silence.wav", "--overwrite").returncode == 0
+    done = asrcli("transcribe", "silence.wav", "--overwrite", "--fail-on", "loop,no-speech")
+    assert done.returncode == 1
+    assert "silence.wav: no speech" in done.stderr
+    assert (asrcli.folder / "silence.txt").exists()
+    assert asrcli("transcribe", "silence.wav", "--overwrite", "--fail-on", "truncated").returncode == 0
+
+
+def test_a_file_with_a_gap_is_written_but_does_not_count_as_done(asrcli, failing):
+    soundfile.write(asrcli.folder / "tones.wav", tone_audio([1, 2, 3, 5, 4, 0] * 4), RATE)
+    command = ("transcribe", "tones.wav", "--no-vad", "--max-chunk", "5", "-m", failing, "-f", "txt,json")
+    done = asrcli(*command)
+    assert done.returncode == 0
+    assert "warning: tones.wav: gap: " in done.stderr
+    assert "gaps without text" in done.stderr or "1 gap without text" in done.stderr
+    document = json.loads((asrcli.folder / "tones.json").read_text("utf-8"))
+    assert document["warning_codes"] == ["gap"] * len(document["gaps"])
+    assert WORDS[1] in document["text"]
+
+    for _ in range(2):
+        done = asrcli(*command, "--fail-on", "gaps", "--overwrite")
+        assert done.returncode == 1
+        assert "gap: " in done.stderr
+
+
+def test_an_unknown_code_is_refused(asrcli):
+    done = asrcli("transcribe", "silence.wav", "--fail-on", "gap,noise")
+    assert done.returncode == 2
+    assert "'noise' is not a code of warnings" in done.stderr.replace("\n", " ").replace("│", "")
+
+
+def test_from_python(tmp_path, failing):
+    path = tmp_path / "tones.wav"
+    soundfile.write(path, tone_audio([1, 2, 3, 5, 4, 0] * 4), RATE)
+    options = TranscribeOptions(vad=VadOptions(enabled=False, max_chunk=5.0))
+    assert package.transcribe(path, model=str(failing), options=options).gaps
+    with pytest.raises(WarningsError, match="gap: "):
+        package.transcribe(path, model=str(failing), options=options, fail_on=["gap"])
