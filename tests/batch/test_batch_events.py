@@ -43,7 +43,7 @@ def test_every_event_has_its_form():
     assert told(SegmentReady(1, "b.mp3", segment)) == {**file, "event": "segment", "segment": segment.to_dict()}
     assert told(FileDone(1, "b.mp3", {"txt": Path("b.txt")}, 90.0, 1.5, "en", 7, ("truncated",))) == {
         **file, "event": "file_done", "outputs": {"txt": "b.txt"}, "duration": 90.0, "wall": 1.5, "language": "en",
-        "segments": 7, "warnings": ["truncated"],
+        "segments": 7, "warnings": ["truncated"], "gaps": 0,
     }  # fmt: skip
     assert told(FileSkipped(1, "b.mp3", "done", "done already", 90.0)) == {
         **file, "event": "file_skipped", "reason": "done", "explanation": "done already", "duration": 90.0,
