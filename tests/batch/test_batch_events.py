@@ -57,7 +57,8 @@ def test_every_event_has_its_form():
         "event": "batch_finished",
         "summary": {
             "total": 3, "done": 1, "skipped": 1, "failed": 1, "dropped": 0, "gaps": 0, "audio_seconds": 90.0,
-            "wall_seconds": 3.0, "speed": 30.0, "exit_code": 1, "error": None, "failures": [{"name": "c.wav", "error": error}],
+            "wall_seconds": 3.0, "speed": 30.0, "exit_code": 1,
+            "error": None, "failures": [{"name": "c.wav", "error": error}],
         },
     }  # fmt: skip
 
