@@ -17,9 +17,7 @@ from asrcli.errors import LanguageNotSupportedError, OptionNotSupportedError
 from asrcli.options import TextOptions, TranscribeOptions
 
 if TYPE_CHECKING:
-    from asrcli.backends.process.engine_client import EngineClient
     from asrcli.backends.types import ModelSpec
-    from asrcli.language_detection import Identify
     from asrcli.models.entry import Kind
     from asrcli.models.registry import Registry
     from asrcli.speakers.loading import Prepared
@@ -28,10 +26,6 @@ if TYPE_CHECKING:
 #: name (None: the default) and kind -> the model, fetched first where the caller wants that
 Get = Callable[[str | None, "Kind"], "ModelSpec"]
 Step = Callable[["Transcript"], "Transcript"]
-
-#: what `EngineHost.load` takes as the kind
-LANGUAGE_SERVICE = "asrcli.backends.language_id:load"
-_LANGUAGE = "spoken language"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,42 +52,6 @@ class ModelSet:
             return self.spec.digest
         parts = [self.spec.digest, *(one.digest if one else "" for one in beside), str(self.itn_cache is not None)]
         return sha256("\n".join(parts).encode()).hexdigest()
-
-    @property
-    def needs_engine(self) -> bool:
-        """Whether models beside the recogniser run in its engine process."""
-        return self.punctuation is not None or self.identification is not None
-
-    def identify(self, host: EngineClient) -> Identify | None:
-        """Begin to load the model that tells languages."""
-        if self.identification is None:
-            return None
-        host.load(_LANGUAGE, LANGUAGE_SERVICE, self.identification)
-        return lambda samples: host.submit(_LANGUAGE, samples)
-
-    def steps(self, host: EngineClient | None) -> tuple[Step, ...]:
-        """The text steps in order.
-
-        Args:
-            host: the engine process; None where `needs_engine` says that there need be none.
-
-        Raises:
-            MissingExtraError: a package that a step needs is not installed.
-        """
-        text = self.options.text
-        marks: Step | None = None
-        if self.punctuation is not None and host is not None:
-            from asrcli.text.steps.punctuation import PunctuationStep, load_punctuation
-
-            # Who asks for marks gets them in any language; unasked, only where the model knows it.
-            languages = () if text.punctuation else self.punctuation.languages
-            marks = PunctuationStep(load_punctuation(host, self.punctuation), languages)
-        digits: Step | None = None
-        if self.itn_cache is not None:
-            from asrcli.text.steps.itn import ItnStep
-
-            digits = ItnStep(self.itn_cache)
-        return in_order(text, marks=marks, digits=digits)
 
 
 def in_order(text: TextOptions, *, marks: Step | None, digits: Step | None) -> tuple[Step, ...]:

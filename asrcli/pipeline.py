@@ -40,7 +40,7 @@ _REASONS: dict[GapReason, str] = {
 
 
 class SpeechBackend(Protocol):
-    """What the pipeline needs of a backend; `backends.recognizer.ChunkRecognizer` is the one for local engines."""
+    """What the pipeline needs of a backend; `backends.loaded_models.LoadedModel` implements it for local engines."""
 
     @property
     def model(self) -> str:

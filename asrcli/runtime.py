@@ -1,116 +1,111 @@
-"""What inputs share while they are transcribed: an engine process with a model in it (or a server), and optional steps.
+"""From the models of a request to a transcript: the one place where `pipeline.Resources` are put together.
 
-The CLI, the Python API and the server each open one `Runtime` and send their inputs through it.
+The command line and the Python API open a `Runtime`; the server opens a `Session` for each request, on models that all
+of its requests share.
 """
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
 
 from asrcli import pipeline
 from asrcli.audio.types import Source
 from asrcli.backends.checks import languages_of, validate
-from asrcli.backends.process.engine_client import EngineClient
+from asrcli.backends.loaded_models import LoadedModel, LoadedModels
 from asrcli.backends.process.engine_process import PrestartedEngine, default_jobs
-from asrcli.backends.recognizer import ChunkRecognizer, load_recognizer
-from asrcli.backends.registry import backend_of, is_remote
+from asrcli.backends.registry import is_remote
 from asrcli.backends.remote.recognizer import DEFAULT_JOBS, RemoteRecognizer
 from asrcli.backends.types import ModelSpec
 from asrcli.listener import Listener
-from asrcli.model_set import ModelSet
+from asrcli.model_set import ModelSet, Step, in_order
 from asrcli.options import RecognitionOptions, TranscribeOptions
 from asrcli.pipeline import Resources
 from asrcli.transcript import Transcript
 
+if TYPE_CHECKING:
+    from asrcli.speakers.diarizer import Diarizer, Voice
 
-class Runtime:
-    """An engine process with a model loaded (or a server that has one), and those beside it.
+_LANGUAGE_SERVICE = "asrcli.backends.language_id:load"
+_NO_SAMPLES = np.zeros(0, np.float32)
 
-    Thread-safe; a context manager.
-    """
+
+class Session:
+    """The models of one run or request, in use until `close`. Thread-safe; a context manager."""
 
     def __init__(
-        self,
-        models: ModelSet | ModelSpec,
-        *,
-        recognition: RecognitionOptions | None = None,
-        jobs: int | None = None,
-        prestarted: PrestartedEngine | None = None,
+        self, models: ModelSet, loaded: LoadedModels, *, kind: str | None = None, priority: int = 0, wait: bool = False
     ) -> None:
-        """Check what is asked against the model, start the engine, and begin to load.
+        """Load what is not loaded.
 
         Args:
-            models: what works on the inputs (`ensemble.choose`), or a recogniser alone (`Registry.resolve`).
-            recognition: what will be asked of a recogniser alone, where that is known beforehand.
-            jobs: decoding threads, or requests at once; None: one a core, or `remote.DEFAULT_JOBS`.
-            prestarted: an engine process that was started beforehand for as many threads.
+            models: see `model_set.choose`.
+            loaded: where they are kept.
+            kind: of the recogniser's service; None: that of its backend.
+            priority: of the jobs in the engine's queue; lower goes first.
+            wait: until the models are loaded; without, a failure to load fails the inputs.
 
         Raises:
-            UsageError: the model does not take the language, hotwords or other options that are asked for.
-            ModelError: its files are not what their type needs.
+            ModelError, EngineError: a model cannot be loaded (with `wait`).
             MissingExtraError: a package that a text step needs is not installed.
+            MachineError: an engine process cannot be started.
         """
-        if isinstance(models, ModelSpec):
-            options = TranscribeOptions(recognition=recognition or RecognitionOptions())
-            validate(models, options.recognition)
-            models = ModelSet(spec=models, options=options)
+        self.models = models
         self.spec = models.spec
-        remote = is_remote(self.spec.type)
-        self.jobs = jobs or jobs_for(self.spec)
-        self._options = models.options
-        self.recognizer: ChunkRecognizer | RemoteRecognizer
-        #: the engine process; None where a server does all that it would do
-        self.host = None if remote and not models.needs_engine else EngineClient(self.jobs, prestarted=prestarted)
-        # Segmentation of speakers holds the interpreter of its process: recognition goes on in another.
-        self._speaker_host = EngineClient(self.jobs) if models.speakers else None
+        self._loaded, self._priority, self._wait = loaded, priority, wait
+        self._stack = ExitStack()
+        self._lock = threading.Lock()
+        self._punctuation: LoadedModel | None = None
+        self._speakers: LoadedModel | None = None
         try:
-            if self.host is None or remote:
-                self.recognizer = RemoteRecognizer(self.spec, self.jobs)
-            else:
-                self.recognizer = load_recognizer(
-                    self.host, self.spec, backend_of(self.spec.type, self.spec.backend).kind
-                )
-            self.resources = self._load_beside(models)
+            self.recognizer = self._open_recognizer(kind)
+            if models.speakers is not None:
+                self._speakers = self._acquire(models.speakers.spec, models.speakers.service, "speakers")
+            self.resources = Resources(
+                self.recognizer,
+                self.new_diarizer(),
+                self._steps(),
+                identify=self._identify(),
+                languages=languages_of(self.spec) if models.identification else (),
+            )
         except BaseException:
-            self.close()
+            self._stack.close()
             raise
 
-    def _load_beside(self, models: ModelSet) -> Resources:
-        """Begin to load what stands beside the recogniser."""
-        return Resources(
-            self.recognizer,
-            models.speakers.start(self._speaker_host) if models.speakers and self._speaker_host else None,
-            models.steps(self.host),
-            identify=models.identify(self.host) if self.host else None,
-            languages=languages_of(self.spec) if models.identification else (),
-        )
-
     def transcribe(
-        self,
-        source: Source,
-        options: TranscribeOptions | None = None,
-        *,
-        listener: Listener | None = None,
+        self, source: Source, options: TranscribeOptions | None = None, *, listener: Listener | None = None
     ) -> Transcript:
         """Transcribe one input; see `pipeline.transcribe`. May be called from many threads at once.
 
         Args:
             source: what to read.
-            options: what is asked for; None: what the ensemble was chosen for.
+            options: what is asked for; None: what the models were chosen for.
             listener: receives progress; may cancel.
         """
-        return pipeline.transcribe(source, self.resources, options or self._options, listener=listener)
+        return pipeline.transcribe(source, self.resources, options or self.models.options, listener=listener)
+
+    def revise(self, transcript: Transcript) -> Transcript:
+        """The transcript after the text steps."""
+        for step in self.resources.steps:
+            transcript = step(transcript)
+        return transcript
+
+    def add_voices(self, voices: Sequence[Voice]) -> None:
+        """Let diarization recognise further voices by name. They override enrolled voices of the same name."""
+        self.resources = replace(self.resources, new_tracker=self.new_diarizer(voices))
 
     def close(self) -> None:
-        """End the engine processes, or the connections to the server."""
-        recognizer = getattr(self, "recognizer", None)
-        if isinstance(recognizer, RemoteRecognizer):
-            recognizer.close()
-        if self.host is not None:
-            self.host.close()
-        if self._speaker_host is not None:
-            self._speaker_host.close()
+        """Release the models, or end the connections to the server."""
+        self._stack.close()
 
     def __enter__(self) -> Self:
         return self
@@ -120,10 +115,105 @@ class Runtime:
     ) -> None:
         self.close()
 
+    # -- models ------------------------------------------------------------------------------------------------------
+
+    def _open_recognizer(self, kind: str | None) -> LoadedModel | RemoteRecognizer:
+        if is_remote(self.spec.type):
+            return self._stack.enter_context(RemoteRecognizer(self.spec, self._loaded.threads))
+        return self._acquire(self.spec, kind, "")
+
+    def _acquire(self, spec: ModelSpec, kind: str | None, purpose: str) -> LoadedModel:
+        engine = self._loaded.speaker_engine if purpose == "speakers" else None
+        model = self._loaded.acquire(
+            spec, kind, purpose=purpose, engine=engine, priority=self._priority, wait=self._wait
+        )
+        return self._stack.enter_context(model)
+
+    def new_diarizer(self, voices: Sequence[Voice] = ()) -> Callable[[], Diarizer] | None:
+        """A factory of diarizers, which know these voices besides the enrolled ones; None without diarization."""
+        if self.models.speakers is None or self._speakers is None:
+            return None
+        return self.models.speakers.diarizers(self._speakers.submit, voices)
+
+    def _identify(self) -> Callable[..., Future[str]] | None:
+        if self.models.identification is None:
+            return None
+        return self._acquire(self.models.identification, _LANGUAGE_SERVICE, "language").submit
+
+    def _punctuate(self, text: str) -> Future[Any]:
+        """Punctuation; the model is loaded with the first text that needs it."""
+        from asrcli.text.steps.punctuation import SERVICE
+
+        assert self.models.punctuation is not None
+        with self._lock:
+            if self._punctuation is None:
+                self._punctuation = self._acquire(self.models.punctuation, SERVICE, "punctuation")
+        return self._punctuation.submit(_NO_SAMPLES, text)
+
+    def _steps(self) -> tuple[Step, ...]:
+        models = self.models
+        punctuate: Step | None = None
+        if models.punctuation is not None:
+            from asrcli.text.steps.punctuation import PunctuationStep
+
+            # On request in any language; by default only in the languages of the model.
+            languages = () if models.options.text.punctuation else models.punctuation.languages
+            punctuate = PunctuationStep(self._punctuate, languages)
+        digits = _itn_step(models.itn_cache) if models.itn_cache is not None else None
+        return in_order(models.options.text, marks=punctuate, digits=digits)
+
+
+@lru_cache(maxsize=4)
+def _itn_step(cache: Path) -> Step:
+    """Kept from one request to the next, because grammars take long to load."""
+    from asrcli.text.steps.itn import ItnStep
+
+    return ItnStep(cache)
+
+
+class Runtime(Session):
+    """A session with an engine process of its own, or with a server."""
+
+    def __init__(
+        self,
+        models: ModelSet | ModelSpec,
+        *,
+        recognition: RecognitionOptions | None = None,
+        jobs: int | None = None,
+        prestarted: PrestartedEngine | None = None,
+    ) -> None:
+        """Check the request against the model, start the engine, and start to load.
+
+        Args:
+            models: the models (`model_set.choose`), or a recogniser alone (`Registry.resolve`).
+            recognition: what will be asked of a recogniser alone, where that is known beforehand.
+            jobs: decoding threads, or concurrent requests to a server; None: `jobs_for`.
+            prestarted: an engine process that was started before, for as many threads.
+
+        Raises:
+            UsageError: the model does not support the language, hotwords or other options.
+            ModelError: its files are not what their type needs.
+            MissingExtraError: a package that a text step needs is not installed.
+            MachineError: an engine process cannot be started.
+        """
+        if isinstance(models, ModelSpec):
+            options = TranscribeOptions(recognition=recognition or RecognitionOptions())
+            validate(models, options.recognition)
+            models = ModelSet(spec=models, options=options)
+        self.jobs = jobs or jobs_for(models.spec)
+        self.loaded = LoadedModels(self.jobs, prestarted=prestarted)
+        try:
+            super().__init__(models, self.loaded)
+        except BaseException:
+            self.loaded.close()
+            raise
+
+    def close(self) -> None:
+        """End the engine processes, or the connections to the server."""
+        super().close()
+        self.loaded.close()
+
 
 def jobs_for(spec: ModelSpec) -> int:
-    """How many chunks are at work at once where nobody says."""
+    """Chunks that are decoded at once by default."""
     return DEFAULT_JOBS if is_remote(spec.type) else default_jobs()
-
-
-__all__ = ["Runtime", "default_jobs", "jobs_for"]

@@ -177,12 +177,12 @@ def test_an_engine_that_is_killed_in_mid_file_loses_nothing(english: Runtime, wh
 
     class Killer(Heard):
         def opened(self, duration: float | None) -> None:
-            english.host._child.process.kill()
+            english.loaded.engine._child.process.kill()
             super().opened(duration)
 
-    before = english.host.restarts
+    before = english.loaded.engine.restarts
     assert english.transcribe(source(wheel_audio / "two_cities.wav"), listener=Killer()).text == alone
-    assert english.host.restarts == before + 1
+    assert english.loaded.engine.restarts == before + 1
 
 
 def test_what_the_model_cannot_do_is_refused_before_the_engine_sees_it() -> None:

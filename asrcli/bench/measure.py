@@ -55,7 +55,7 @@ class _Meter(Listener):
         self.most: int | None = None
 
     def heard(self, seconds: float) -> None:  # noqa: ARG002 - the listener's signature
-        now = resident(self._runtime.host.process_id) if self._runtime.host else None
+        now = resident(*(engine.process_id for engine in self._runtime.loaded.engines))
         if now is not None:
             self.most = max(now, self.most or 0)
 

@@ -41,18 +41,26 @@ class Prepared:
     #: what the user should know: people who are enrolled with another embedding model
     notices: tuple[str, ...] = ()
 
-    def start(self, host: EngineClient) -> Callable[[], Diarizer]:
-        """Begin to load the models.
+    @property
+    def service(self) -> str:
+        """What `EngineClient.load` takes as the kind."""
+        return SERVICE
+
+    def diarizers(self, submit: Submit, voices: Sequence[Voice] = ()) -> Callable[[], Diarizer]:
+        """A factory of diarizers, one for each recording.
 
         Args:
-            host: the engine process. Segmentation holds the GIL of its process while it hears a window, so a host of
-                its own keeps recognition quick.
-
-        Returns:
-            a factory of diarizers, one for each recording.
+            submit: of the loaded service.
+            voices: known besides the enrolled ones, which they override by name.
         """
+        names = {voice.name for voice in voices}
+        known = [*voices, *(voice for voice in self.known if voice.name not in names)]
+        return diarizers(submit, self.spec, self.options, known)
+
+    def start(self, host: EngineClient) -> Callable[[], Diarizer]:
+        """Start to load the models in an engine process; returns a factory of diarizers."""
         host.load(_NAME, SERVICE, self.spec)
-        return diarizers(partial(host.submit, _NAME), self.spec, self.options, self.known)
+        return self.diarizers(partial(host.submit, _NAME))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from asrcli.backends.process.engine_client import EngineClient
+from asrcli.backends.punctuation import load as loader
 from asrcli.backends.types import ModelSpec
 from asrcli.errors import ModelError
-from asrcli.text.steps.punctuation import SERVICE, PunctuationStep, is_punctuated, load_punctuation, put_marks
+from asrcli.text.steps.punctuation import SERVICE, PunctuationStep, is_punctuated, put_marks
 from asrcli.text.subtitles.pieces import split_text
 from asrcli.transcript import Segment, Transcript, Word, join_words
 
@@ -25,23 +27,28 @@ def transcript(*segments: Segment) -> Transcript:
 
 
 @pytest.fixture(scope="module")
-def host():
+def load():
     with EngineClient(1) as engine:
-        yield engine
+
+        def step(spec):
+            engine.load(spec.name, SERVICE, spec)
+            return PunctuationStep(lambda text: engine.submit(spec.name, np.zeros(0, np.float32), text))
+
+        yield step
 
 
 @pytest.fixture(scope="module")
-def offline(host, tone_models):
+def offline(load, tone_models):
     folder = tone_models("punctuation_ct_transformer")
     files = {"ct_transformer": folder / "ct_transformer.onnx"}
-    return PunctuationStep(load_punctuation(host, ModelSpec(name="ct", type="ct_transformer", files=files)))
+    return load(ModelSpec(name="ct", type="ct_transformer", files=files))
 
 
 @pytest.fixture(scope="module")
-def online(host, tone_models):
+def online(load, tone_models):
     folder = tone_models("punctuation_cnn_bilstm")
     files = {"cnn_bilstm": folder / "cnn_bilstm.onnx", "bpe_vocab": folder / "bpe.vocab"}
-    return PunctuationStep(load_punctuation(host, ModelSpec(name="bilstm", type="cnn_bilstm", files=files)))
+    return load(ModelSpec(name="bilstm", type="cnn_bilstm", files=files))
 
 
 def test_marks_stand_on_the_words_whose_times_stay(offline):
@@ -95,10 +102,10 @@ def test_a_spelling_that_the_model_parts_comes_back_whole(offline):
     assert " ".join(part.text for part in after.segments) == "Don't re, 10.5 mi re."
 
 
-def test_another_type_is_refused_with_its_name(host, tmp_path):
+def test_another_type_is_refused_with_its_name(tmp_path):
     spec = ModelSpec(name="odd", type="whisper", files={"model": tmp_path / "x"})
     with pytest.raises(ModelError, match="whisper"):
-        host.load("odd", SERVICE, spec).result(timeout=60)
+        loader(spec, 1)
 
 
 @pytest.mark.parametrize(

@@ -60,9 +60,9 @@ def bench(
 
     The whole way is measured, from the file to the transcript, without the time that loading takes.
     """
+    from asrcli.backends.process.engine_process import default_jobs
     from asrcli.bench.measure import measure, recording_of, thread_counts
     from asrcli.models.registry import Registry
-    from asrcli.runtime import default_jobs
 
     registry = Registry(model_dir)
     specs = [registry.resolve(name) for name in model or [registry.default_name()]]

@@ -78,7 +78,7 @@ def _version(package: str) -> str | None:
 
 
 def _cores() -> Check:
-    from asrcli.runtime import default_jobs
+    from asrcli.backends.process.engine_process import default_jobs
 
     usable, present = default_jobs(), os.cpu_count() or 1
     text = f"{usable}" if usable == present else f"{usable} of {present}"

@@ -49,6 +49,8 @@ async def ready(request: Request) -> Response:
 def _state(request: Request) -> dict[str, Any]:
     state = request.app.state
     failing = list(state.supervisor.failing)
+    if state.pool.models.failure is not None:
+        failing.append("engine")
     if failing:
         return {"status": "degraded", "failing": failing}
     return {"status": "loading" if state.loading else "ok"}
@@ -90,8 +92,8 @@ class Metrics:
         gauges = {
             "asrcli_queue_length": ("Requests waiting for a worker.", lambda: admission.queued),
             "asrcli_workers_busy": ("Requests being worked on.", lambda: admission.running),
-            "asrcli_engine_restarts": ("Restarts of the engine process.", lambda: pool.restarts),
-            "asrcli_models_loaded": ("Models in memory.", lambda: len(pool.loaded)),
+            "asrcli_engine_restarts": ("Restarts of the engine process.", lambda: pool.models.restarts),
+            "asrcli_models_loaded": ("Models in memory.", lambda: len(pool.models.names)),
             "asrcli_background_failing": ("Background tasks that fail at present.", lambda: len(failing)),
         }
         for name, (about, value) in gauges.items():

@@ -11,8 +11,10 @@ from functools import partial
 from typing import Any
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
+from asrcli.backends.loaded_models import LoadedModel
 from asrcli.backends.types import Hypothesis
 from asrcli.options import RecognitionOptions, TranscribeOptions
+from asrcli.runtime import Session
 from asrcli.server.errors import BusyError
 from asrcli.server.http.connection import Connection
 from asrcli.server.http.monitoring import Metrics
@@ -20,8 +22,7 @@ from asrcli.server.live.decode_scheduler import DecodeScheduler, Slot
 from asrcli.server.live.partial_decoding import Recognise, RepeatedDecoder, SentenceDecoder
 from asrcli.server.live.session import LiveOptions, LiveSession, Revise
 from asrcli.server.live.streaming import StreamingDecoder
-from asrcli.server.recognition.companions import Companions, open_companions
-from asrcli.server.recognition.model_pool import Loaded, ModelPool
+from asrcli.server.recognition.model_pool import ModelPool, opened
 from asrcli.server.recognition.transcription import TranscriptionService, adapt_request
 from asrcli.server.settings import ServerSettings
 from asrcli.transcript import Segment, Transcript
@@ -60,19 +61,24 @@ class LiveService:
         async with AsyncExitStack() as stack:
             self._open += 1
             stack.callback(self._leave)
-            loaded = stack.enter_context(await self._pool.acquire(model))
-            recognition, _ = adapt_request(loaded.spec, options.recognition)
+            recognition, _ = adapt_request(await asyncio.to_thread(self._pool.spec, model), options.recognition)
+            wanted = TranscribeOptions(recognition=recognition, text=options.text)
+            models = stack.enter_context(await opened(partial(self._pool.session, model, wanted, priority=_PRIORITY)))
+            loaded = models.recognizer
+            assert isinstance(loaded, LoadedModel)
             nearfield = options.nearfield or self._settings.nearfield_threshold
             options = replace(options, recognition=recognition, nearfield=nearfield)
             recognise = self._recogniser(loaded)
-            decoder: SentenceDecoder = RepeatedDecoder(recognise, recognition, loaded.backend.window)
+            decoder: SentenceDecoder = RepeatedDecoder(recognise, recognition, loaded.window)
             if self._settings.streaming_model and options.partials:
-                streaming = await self._pool.acquire(self._settings.streaming_model, kind="streaming")
+                streaming = await self._pool.acquire(
+                    self._settings.streaming_model, kind="streaming", priority=_PRIORITY
+                )
                 stack.enter_context(streaming)
                 hints, _ = adapt_request(streaming.spec, RecognitionOptions(hotwords=recognition.hotwords))
-                second = RepeatedDecoder(recognise, recognition, loaded.backend.window) if options.second_pass else None
+                second = RepeatedDecoder(recognise, recognition, loaded.window) if options.second_pass else None
                 decoder = StreamingDecoder(partial(self._stream, streaming), hints, second)
-            revise = await self._revision(stack, loaded, options)
+            revise = self._revision(models, options) if models.resources.steps else None
             spoken = loaded.spec.languages if len(loaded.spec.languages) == 1 else (None,)
             session = await asyncio.to_thread(
                 LiveSession,
@@ -88,35 +94,23 @@ class LiveService:
     def _leave(self) -> None:
         self._open -= 1
 
-    async def _revision(self, stack: AsyncExitStack, loaded: Loaded, options: LiveOptions) -> Revise | None:
-        """The text steps, with models that stay loaded while `stack` is open; None if there are none."""
+    def _revision(self, models: Session, options: LiveOptions) -> Revise:
+        """The text steps, in a thread."""
         loop = asyncio.get_running_loop()
-        wanted = TranscribeOptions(recognition=options.recognition, text=options.text)
-        opening = loop.run_in_executor(
-            self._revisers, partial(open_companions, self._pool, loaded.spec, wanted, priority=_PRIORITY)
-        )
-        try:
-            companions = await asyncio.shield(opening)
-        except asyncio.CancelledError:
-            opening.add_done_callback(_close_late)
-            raise
-        stack.callback(companions.close)
-        if not companions.steps:
-            return None
 
         async def revise(segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
             language = next((each.language for each in segments if each.language), options.recognition.language)
             transcript = Transcript("live", segments[-1].end, segments, language)
-            return (await loop.run_in_executor(self._revisers, companions.revised, transcript)).segments
+            return (await loop.run_in_executor(self._revisers, models.revise, transcript)).segments
 
         return revise
 
-    def _recogniser(self, loaded: Loaded) -> Recognise:
+    def _recogniser(self, loaded: LoadedModel) -> Recognise:
         """Recognition of single chunks, each once its slot is granted."""
 
         async def recognise(samples: Samples, request: RecognitionOptions, slot: Slot) -> Hypothesis:
             await self._scheduler.enter(slot)
-            submit = partial(loaded.host.submit, loaded.spec.name, samples, request, priority=_PRIORITY)
+            submit = partial(loaded.submit, samples, request)
             submitting = asyncio.get_running_loop().run_in_executor(self._submitters, submit)
             # The place is held until the engine is done, even if the result is no longer wanted.
             submitting.add_done_callback(self._leave_after)
@@ -124,7 +118,7 @@ class LiveService:
             try:
                 hypothesis: Hypothesis = await asyncio.shield(asyncio.wrap_future(future))
             except asyncio.CancelledError:
-                loaded.host.cancel(future)
+                loaded.engine.cancel(future)
                 raise
             self._metrics.audio.labels(loaded.spec.name).inc(len(samples) / SAMPLE_RATE)
             return hypothesis
@@ -138,9 +132,9 @@ class LiveService:
         loop = asyncio.get_running_loop()
         submitting.result().add_done_callback(lambda _: loop.call_soon_threadsafe(self._scheduler.leave))
 
-    async def _stream(self, loaded: Loaded, samples: Samples, request: Any) -> Any:
+    async def _stream(self, loaded: LoadedModel, samples: Samples, request: Any) -> Any:
         """One request to the streaming model."""
-        submit = partial(loaded.host.submit, loaded.spec.name, samples, request, priority=_PRIORITY)
+        submit = partial(loaded.submit, samples, request)
         future = await asyncio.get_running_loop().run_in_executor(self._streamers, submit)
         return await asyncio.wrap_future(future)
 
@@ -149,12 +143,6 @@ class LiveService:
         self._submitters.shutdown(wait=False, cancel_futures=True)
         self._streamers.shutdown(wait=False, cancel_futures=True)
         self._revisers.shutdown(wait=False, cancel_futures=True)
-
-
-def _close_late(opening: asyncio.Future[Companions]) -> None:
-    """Release companion models whose session was cancelled while they were loaded."""
-    if not opening.cancelled() and opening.exception() is None:
-        opening.result().close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,31 +1,25 @@
-"""The models of the server: one engine process, each model loaded once, when first asked for, and dropped when idle."""
+"""The models of the server: loaded when first asked for, shared by all requests, and released when idle."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
 from functools import partial
-from types import TracebackType
-from typing import Self
+from typing import Any, TypeVar
 
 from asrcli.backends.checks import check_model
-from asrcli.backends.process.engine_client import EngineClient
-from asrcli.backends.recognizer import ChunkRecognizer
+from asrcli.backends.loaded_models import LoadedModel, LoadedModels
+from asrcli.backends.process.engine_process import default_jobs
 from asrcli.backends.registry import backend_of, is_remote
 from asrcli.backends.types import ModelSpec
 from asrcli.errors import ModelError, ModelNotInstalledError, UnknownModelError
+from asrcli.model_set import choose
 from asrcli.models.entry import Kind, ModelEntry
 from asrcli.models.registry import Registry
-from asrcli.options import SpeakerOptions
-from asrcli.runtime import default_jobs
+from asrcli.options import SpeakerOptions, TranscribeOptions
+from asrcli.runtime import Session
 from asrcli.server.errors import RequestError
 from asrcli.server.settings import ServerSettings
-from asrcli.speakers.diarizer import Diarizer, Voice
-from asrcli.speakers.enrol import VoiceStore, default_folder
-from asrcli.speakers.loading import SERVICE, diarization_spec, diarizers
 
 #: names that clients send without meaning a model of ours (protocols: OpenAI's own, FastAPI's example value)
 ALIASES = frozenset({
@@ -34,67 +28,29 @@ ALIASES = frozenset({
 })  # fmt: skip
 
 
-@dataclass(slots=True)
-class _Entry:
-    """A service of the engine process and who uses it."""
-
-    spec: ModelSpec
-    kind: str
-    host: EngineClient
-    #: whether it stands beside recognisers, and cannot be asked for itself
-    beside: bool = False
-    ready: bool = False
-    users: int = 0
-    used: float = field(default_factory=time.monotonic)
-    loading: threading.Lock = field(default_factory=threading.Lock)
-
-
-@dataclass(slots=True)
-class Loaded:
-    """A model in use: it stays loaded until `release` (or the end of the `with`)."""
-
-    host: EngineClient
-    spec: ModelSpec
-    backend: ChunkRecognizer
-    _release: Callable[[], None]
-
-    def release(self) -> None:
-        """Give it back; further calls do nothing."""
-        give_back, self._release = self._release, _nothing
-        give_back()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.release()
-
-
-def _nothing() -> None:
-    """What the second release of a model does."""
-
-
 class ModelPool:
-    """Thread-safe. `open` and `trackers` may take as long as a model takes to load: call them from a worker thread."""
+    """The models that clients may name, loaded when first asked for. Thread-safe.
+
+    `open` and `session` take as long as a model takes to load: call them from a worker thread.
+    """
 
     def __init__(self, settings: ServerSettings) -> None:
-        """Start the engine process; models come later.
+        """Start the engine process; models are loaded later.
 
         Raises:
             ModelError: the default model is unknown, not installed or damaged.
+            MachineError: the engine process cannot be started.
         """
         self.settings = settings
         self.registry = Registry(settings.model_dir)
         default = self.registry.resolve(settings.model)
         check_servable(default)
         self.default = default.name
-        self._lock = threading.Lock()
         self.threads = settings.num_threads or default_jobs()
-        self.host = EngineClient(self.threads)
-        self._entries = {default.name: _Entry(default, backend_of(default.type).kind, self.host)}
-        self._speaker_host: EngineClient | None = None
+        self.models = LoadedModels(self.threads)
+        #: name -> model and the kind of its service
+        self._served = {default.name: (default, backend_of(default.type).kind)}
+        _ = self.models.engine
 
     # -- names -------------------------------------------------------------------------------------------------------
 
@@ -109,8 +65,7 @@ class ModelPool:
         name = (asked or "").strip()
         if name in ALIASES:
             return self.default
-        known = self._entries.get(name)
-        if known is not None and not known.beside:
+        if name in self._served:
             return name
         try:
             entry = self.registry.entry(name)
@@ -131,38 +86,23 @@ class ModelPool:
             if not self.registry.missing(entry) and not is_remote(entry.type)
         ]
         if kind == "asr" and self.default not in {entry.name for entry in found}:
-            spec = self._entries[self.default].spec
+            spec, _ = self._served[self.default]
             found.append(ModelEntry(name=spec.name, type=spec.type, dir="", files={}, languages=spec.languages))
         return sorted(found, key=lambda entry: entry.name != self.default)
 
-    @property
-    def restarts(self) -> int:
-        """Times that an engine process had to be started again."""
-        return sum(host.restarts for host in (self.host, self._speaker_host) if host is not None)
-
-    @property
-    def loaded(self) -> list[str]:
-        """Names of the models in memory."""
-        with self._lock:
-            return [name for name, entry in self._entries.items() if entry.ready]
-
     # -- loading -----------------------------------------------------------------------------------------------------
 
-    async def acquire(self, name: str | None, *, kind: Kind = "asr") -> Loaded:
+    async def acquire(self, name: str | None, *, kind: Kind = "asr", priority: int = 0) -> LoadedModel:
         """`open`, for the event loop."""
-        opening = asyncio.get_running_loop().run_in_executor(None, partial(self.open, name, kind=kind))
-        try:
-            return await asyncio.shield(opening)
-        except asyncio.CancelledError:
-            opening.add_done_callback(_release_late)
-            raise
+        return await opened(partial(self.open, name, kind=kind, priority=priority))
 
-    def open(self, name: str | None, *, kind: Kind = "asr") -> Loaded:
-        """The model of this name, loaded: once, however many ask.
+    def open(self, name: str | None, *, kind: Kind = "asr", priority: int = 0) -> LoadedModel:
+        """The model of this name, loaded: once for all who ask.
 
         Args:
-            name: as a client said it; None: the default.
+            name: as a client gave it; None: the default.
             kind: what it is wanted for: "asr", or "streaming".
+            priority: of its jobs in the engine's queue; lower goes first.
 
         Raises:
             UnknownModelError: there is no such model.
@@ -170,133 +110,82 @@ class ModelPool:
             ModelError: they are damaged.
             EngineError: the engine could not load it.
         """
-        return self._load(self._entry(self.name_of(name) if kind == "asr" else str(name), kind))
+        return self.models.acquire(*self._find(name, kind), priority=priority)
+
+    def session(self, name: str | None, options: TranscribeOptions, *, priority: int = 0) -> Session:
+        """A model with those that the options put beside it, loaded.
+
+        Args:
+            name: as a client gave it; None: the default.
+            options: adapted to the model.
+            priority: of its jobs in the engine's queue; lower goes first.
+
+        Raises:
+            ModelError, EngineError: as `open`.
+            RequestError: diarization is asked for, and its models are not installed.
+            MissingExtraError: a package that a text step needs is not installed.
+        """
+        spec, kind = self._find(name, "asr")
+        models = choose(spec, options, self.registry, self._companion)
+        return Session(models, self.models, kind=kind, priority=priority, wait=True)
 
     def spec(self, name: str | None) -> ModelSpec:
-        """What is known of a model, without loading it.
+        """A model of this name, which is not loaded.
 
         Raises:
             UnknownModelError, ModelNotInstalledError, ModelError: as `open`.
         """
-        return self._entry(self.name_of(name), "asr").spec
+        return self._find(name, "asr")[0]
 
-    def _entry(self, name: str, kind: Kind) -> _Entry:
-        with self._lock:
-            entry = self._entries.get(name)
-        if entry is None:
+    def serve(self, spec: ModelSpec, kind: str) -> None:
+        """Let clients name a model that a service of this kind runs."""
+        self._served.setdefault(spec.name, (spec, kind))
+
+    def _find(self, name: str | None, kind: Kind) -> tuple[ModelSpec, str]:
+        name = self.name_of(name) if kind == "asr" else str(name)
+        if name not in self._served:
             try:
                 spec = self.registry.resolve(name, kind=kind)
             except ModelNotInstalledError as error:
                 raise ModelNotInstalledError(f"The model `{name}` is not installed on this server.") from error
             check_servable(spec)
-            entry = self._add(spec, backend_of(spec.type).kind, self.host)
-        return entry
+            self.serve(spec, backend_of(spec.type).kind)
+            name = spec.name
+        return self._served[name]
 
-    def _add(self, spec: ModelSpec, kind: str, host: EngineClient, *, beside: bool = False) -> _Entry:
-        with self._lock:
-            return self._entries.setdefault(spec.name, _Entry(spec, kind, host, beside))
-
-    def _load(self, entry: _Entry) -> Loaded:
-        with self._lock:
-            entry.users += 1  # from here on it is not dropped
+    def _companion(self, name: str | None, kind: Kind) -> ModelSpec:
         try:
-            with entry.loading:
-                if not entry.ready or not entry.host.has(entry.spec.name):
-                    entry.host.load(entry.spec.name, entry.kind, entry.spec).result()
-                    entry.ready = True
-        except BaseException:
-            self._release(entry)
-            raise
-        backend = ChunkRecognizer(entry.host, entry.spec, entry.kind)
-        return Loaded(entry.host, entry.spec, backend, partial(self._release, entry))
-
-    def _release(self, entry: _Entry) -> None:
-        with self._lock:
-            entry.users -= 1
-            entry.used = time.monotonic()
+            return self.registry.resolve(name, kind=kind)
+        except (ModelNotInstalledError, UnknownModelError) as error:
+            if kind not in {"segmentation", "embedding"}:
+                raise
+            raise RequestError(
+                "This server cannot distinguish speakers: its diarization models are not installed.",
+                "Ask without diarization, or let the operator run: asrcli download-model --kind segmentation.",
+                param="diarization",
+            ) from error
 
     def preload(self) -> None:
         """Load what the settings name, so that the first request need not wait."""
         for name in self.settings.preload:
-            self.open(name).release()
+            self.open(name).close()
         if self.settings.preload and self.settings.streaming_model:
-            self.open(self.settings.streaming_model, kind="streaming").release()
+            self.open(self.settings.streaming_model, kind="streaming").close()
 
     def drop_idle(self) -> list[str]:
-        """Take out of memory what nobody has used for `model_ttl`; the names."""
-        ttl = self.settings.model_ttl
-        if not ttl:
-            return []
-        dropped = []
-        with self._lock:
-            for name, entry in self._entries.items():
-                if entry.ready and not entry.users and time.monotonic() - entry.used >= ttl:
-                    entry.ready = False
-                    entry.host.unload(name)
-                    dropped.append(name)
-        return dropped
+        """Unload models that were not in use for `model_ttl`; their names."""
+        return self.models.unload_idle(self.settings.model_ttl) if self.settings.model_ttl else []
 
     # -- speakers ----------------------------------------------------------------------------------------------------
 
-    def speakers(self, options: SpeakerOptions, known: Sequence[Voice] = ()) -> tuple[Loaded, Callable[[], Diarizer]]:
-        """Diarization for one request: what to release afterwards, and the factory of trackers.
-
-        Args:
-            options: of the request.
-            known: voices that the request brings along; people enrolled on this machine are known besides.
+    def check_speakers(self, options: SpeakerOptions) -> None:
+        """Check that diarization models are installed.
 
         Raises:
-            RequestError: no diarization models are installed.
-            InputError: a stored voice print is damaged.
+            RequestError: they are not.
         """
-        spec = self.speaker_spec(options)
-        voices = self._known(options, known)
-        loaded = self._load(self._add(spec, SERVICE, self._host_of_speakers(), beside=True))
-        return loaded, diarizers(partial(loaded.host.submit, spec.name), spec, options, voices)
-
-    def beside(self, spec: ModelSpec, kind: str) -> Loaded:
-        """A model that stands beside the recogniser (punctuation, languages), loaded and shared like one.
-
-        Args:
-            spec: the model.
-            kind: of the service, as `EngineHost.load` takes it.
-
-        Raises:
-            EngineError: the engine could not load it.
-        """
-        # One model may have two services: a Whisper that recognises, and that tells languages.
-        spec = replace(spec, name=f"{spec.name} ({kind.partition(':')[0].rpartition('.')[2]})")
-        return self._load(self._add(spec, kind, self.host, beside=True))
-
-    def _host_of_speakers(self) -> EngineClient:
-        """An engine process of its own: segmentation holds the interpreter, and recognition must go on beside it."""
-        with self._lock:
-            if self._speaker_host is None:
-                self._speaker_host = EngineClient(self.threads)
-            return self._speaker_host
-
-    def _known(self, options: SpeakerOptions, brought: Sequence[Voice]) -> list[Voice]:
-        embedding = self.registry.resolve(options.embedding_model, kind="embedding")
-        enrolled, _ = VoiceStore(default_folder()).voices(embedding.digest)
-        named = {voice.name for voice in brought}
-        return [*brought, *(voice for voice in enrolled if voice.name not in named)]
-
-    def speaker_spec(self, options: SpeakerOptions) -> ModelSpec:
-        """The diarization models.
-
-        Raises:
-            RequestError: they are not installed.
-        """
-        try:
-            segmentation = self.registry.resolve(options.segmentation_model, kind="segmentation")
-            embedding = self.registry.resolve(options.embedding_model, kind="embedding")
-        except (ModelNotInstalledError, UnknownModelError) as error:
-            raise RequestError(
-                "This server cannot tell speakers apart: its diarization models are not installed.",
-                "Ask without diarization, or let the operator run: asrcli download-model --kind segmentation.",
-                param="diarization",
-            ) from error
-        return diarization_spec(segmentation, embedding)
+        self._companion(options.segmentation_model, "segmentation")
+        self._companion(options.embedding_model, "embedding")
 
     def can_diarize(self) -> bool:
         """Whether diarization models are installed."""
@@ -306,10 +195,8 @@ class ModelPool:
         )
 
     def close(self) -> None:
-        """End the engine process; requests in flight fail."""
-        self.host.close()
-        if self._speaker_host is not None:
-            self._speaker_host.close()
+        """End the engine processes; requests in flight fail."""
+        self.models.close()
 
 
 def check_servable(spec: ModelSpec) -> None:
@@ -326,7 +213,19 @@ def check_servable(spec: ModelSpec) -> None:
     check_model(spec)
 
 
-def _release_late(opening: asyncio.Future[Loaded]) -> None:
-    """Whoever asked is gone; what was loaded for them stays in memory, but not in use."""
+_Opened = TypeVar("_Opened", LoadedModel, Session)
+
+
+async def opened(open_: Callable[[], _Opened]) -> _Opened:
+    """What `open_` returns, called in a thread. If the caller is cancelled, it is closed as soon as it is open."""
+    opening = asyncio.get_running_loop().run_in_executor(None, open_)
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(_close_late)
+        raise
+
+
+def _close_late(opening: asyncio.Future[Any]) -> None:
     if not opening.cancelled() and opening.exception() is None:
-        opening.result().release()
+        opening.result().close()

@@ -8,7 +8,6 @@ import math
 import threading
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,20 +15,18 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
-from asrcli import pipeline
 from asrcli.audio.types import Source
 from asrcli.backends.checks import check_request, languages_of, model_type
 from asrcli.backends.types import ModelSpec
 from asrcli.errors import AsrcliError, OptionNotSupportedError
 from asrcli.listener import Listener
 from asrcli.options import Hotword, RecognitionOptions, TranscribeOptions
-from asrcli.pipeline import CancelledError, Resources, SpeakerTracker
+from asrcli.pipeline import CancelledError
 from asrcli.server.errors import ForbiddenError, TooLargeError
 from asrcli.server.http.admission import Admission
 from asrcli.server.http.fetch import Guard, check_url, fetch
 from asrcli.server.http.monitoring import Metrics
 from asrcli.server.http.uploads import Upload, Workspace, shown_name
-from asrcli.server.recognition.companions import open_companions
 from asrcli.server.recognition.model_pool import ModelPool
 from asrcli.server.recognition.voices import voice_of
 from asrcli.server.settings import ServerSettings
@@ -102,36 +99,23 @@ class TranscriptionService:
         return await while_connected(request, self.transcribe(request.state.client, ask))
 
     def _work(self, ask: TranscriptionRequest, stop: Callable[[], bool]) -> Transcript:
-        with self.pool.open(ask.model) as loaded, ExitStack() as stack:
-            recognition, dropped = self._fitted(loaded.spec, ask.options)
-            options = replace(ask.options, recognition=recognition)
-            beside = open_companions(self.pool, loaded.spec, options)
-            stack.callback(beside.close)
-            backend = replace(loaded.backend, priority=ask.priority)
-            new_tracker = self._trackers(ask, stack) if options.speakers.enabled else None
-            resources = Resources(
-                backend, new_tracker, beside.steps, identify=beside.identify, languages=beside.languages
-            )
+        spec = self.pool.spec(ask.model)
+        recognition, dropped = self._fitted(spec, ask.options)
+        options = replace(ask.options, recognition=recognition)
+        with self.pool.session(ask.model, options, priority=ask.priority) as session:
+            new_diarizer = session.new_diarizer()
+            if new_diarizer is not None and ask.voices:
+                session.add_voices([voice_of(name, path, new_diarizer()) for name, path in ask.voices])
             listener = _Progress(ask, self.settings.max_duration, stop)
             source = Source(name=ask.name, path=ask.path, untrusted=True)
-            begun = time.perf_counter()
-            transcript = pipeline.transcribe(source, resources, options, listener=listener)
-        self.metrics.recognised(loaded.spec.name, transcript.duration, time.perf_counter() - begun)
+            started = time.perf_counter()
+            transcript = session.transcribe(source, listener=listener)
+        self.metrics.recognised(spec.name, transcript.duration, time.perf_counter() - started)
         return replace(transcript, warnings=(*transcript.warnings, *dropped))
 
     def _fitted(self, spec: ModelSpec, options: TranscribeOptions) -> tuple[RecognitionOptions, list[str]]:
         told = self.pool.registry.available("language-id") is not None
         return adapt_request(spec, options.recognition, told=told)
-
-    def _trackers(self, ask: TranscriptionRequest, stack: ExitStack) -> Callable[[], SpeakerTracker]:
-        """Diarization, with the voices that the client knows; its models stay loaded as long as `stack`."""
-        speakers, new_tracker = self.pool.speakers(ask.options.speakers)
-        stack.enter_context(speakers)
-        known = [voice_of(name, path, new_tracker()) for name, path in ask.voices]
-        if known:
-            again, new_tracker = self.pool.speakers(ask.options.speakers, known)
-            stack.enter_context(again)
-        return new_tracker
 
     async def fetch(self, request: Request, address: str, workspace: Workspace) -> Upload:
         """The recording at an address, where the operator allows it.
@@ -182,7 +166,7 @@ class TranscriptionService:
         """
         self._fitted(self.pool.spec(model), options)
         if options.speakers.enabled:
-            self.pool.speaker_spec(options.speakers)
+            self.pool.check_speakers(options.speakers)
 
     def workspace(self) -> Workspace:
         """A folder for one request's files."""

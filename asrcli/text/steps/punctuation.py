@@ -6,19 +6,13 @@ import unicodedata
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
-from threading import Lock
-from typing import TYPE_CHECKING
 
 from asrcli.assemble.sentences import Ending, ending
 from asrcli.script import is_cjk
 from asrcli.text.steps.word_edits import with_words
 from asrcli.transcript import Segment, Transcript, Word, join_words
 
-if TYPE_CHECKING:
-    from asrcli.backends.process.engine_client import EngineClient
-    from asrcli.backends.types import ModelSpec
-
-#: what `EngineHost.load` takes as the kind
+#: what `EngineClient.load` takes as the kind
 SERVICE = "asrcli.backends.punctuation:load"
 #: text -> the same text with marks
 Punctuate = Callable[[str], "Future[str]"]
@@ -31,25 +25,6 @@ _LONGEST_PAUSE = 3.0
 _WORDS_A_MARK = 60
 
 _HALF_WIDTH = str.maketrans("，。？！、；：", ",.?!,;:")
-
-
-def load_punctuation(host: EngineClient, spec: ModelSpec) -> Punctuate:
-    """A model of kind "punctuation", loaded in the engine process when the first text needs it."""
-    import numpy as np
-
-    nothing = np.zeros(0, np.float32)
-    loading = Lock()
-    loaded = False
-
-    def punctuate(text: str) -> Future[str]:
-        nonlocal loaded
-        with loading:
-            if not loaded:
-                host.load(spec.name, SERVICE, spec)
-                loaded = True
-        return host.submit(spec.name, nothing, text)
-
-    return punctuate
 
 
 def is_punctuated(transcript: Transcript) -> bool:
@@ -66,7 +41,7 @@ class PunctuationStep:
         """Begin.
 
         Args:
-            punctuate: the model (`load_punctuation`); may be called from many threads.
+            punctuate: the model; may be called from many threads.
             languages: those it knows; transcripts in any other are left alone. Empty: all.
         """
         self._punctuate = punctuate

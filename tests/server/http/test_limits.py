@@ -37,7 +37,7 @@ def eventually(what, seconds=60):
 @contextlib.contextmanager
 def engine_held(server):
     """The engine process stands still in here, so that what it was asked for stays in work."""
-    process = server.app.state.pool.host.process_id
+    process = server.app.state.pool.models.engine.process_id
     os.kill(process, signal.SIGSTOP)
     try:
         yield
@@ -173,16 +173,16 @@ def test_a_request_that_takes_too_long(serving, long_cities, tmp_path):
 def test_a_model_is_loaded_once_and_dropped_when_idle(serving, cities):
     with serving(model_ttl=0.05) as server, server.client() as client, ThreadPoolExecutor(6) as threads:
         pool = server.app.state.pool
-        host_load, asked = pool.host.load, []
+        host_load, asked = pool.models.engine.load, []
 
         def load(name, *rest):
             asked.append(name)
             return host_load(name, *rest)
 
-        pool.host.load = load
+        pool.models.engine.load = load
         assert {answer.status_code for answer in threads.map(lambda _: transcribe(client, cities), range(6))} == {200}
         assert asked == ["moonshine-tiny-en"]
-        eventually(lambda: not pool.loaded)
+        eventually(lambda: not pool.models.names)
         assert "asrcli_models_loaded 0.0" in client.get("/metrics").text
         assert transcribe(client, cities).status_code == 200
         assert asked == ["moonshine-tiny-en"] * 2
@@ -194,10 +194,10 @@ def test_an_engine_that_dies_once_is_not_noticed(serving, cities):
         assert "worst of times" in expected
         with engine_held(server):
             answers = [threads.submit(transcribe, client, cities) for _ in range(2)]
-            eventually(lambda: len(server.app.state.pool.host._in_flight) == 2)
-            os.kill(server.app.state.pool.host.process_id, signal.SIGKILL)
+            eventually(lambda: len(server.app.state.pool.models.engine._in_flight) == 2)
+            os.kill(server.app.state.pool.models.engine.process_id, signal.SIGKILL)
         assert [answer.result().json()["text"] for answer in answers] == [expected, expected]
-        assert server.app.state.pool.host.restarts == 1
+        assert server.app.state.pool.models.engine.restarts == 1
         assert "asrcli_engine_restarts 1.0" in client.get("/metrics").text
 
 
@@ -219,10 +219,10 @@ def test_an_engine_abort_costs_its_own_request_only(serving, cities, tmp_path, m
         pool = server.app.state.pool
         expected = transcribe(client, cities).json()["text"]
         assert "worst of times" in expected
-        pool._add(replace(pool.spec(None), name="crashing"), "crashing_service:load", pool.host)
+        pool.serve(replace(pool.spec(None), name="crashing"), "crashing_service:load")
         with engine_held(server):
             innocent, crashing = (threads.submit(transcribe, client, cities, model=name) for name in ("", "crashing"))
-            eventually(lambda: len(pool.host._in_flight) == 1 and in_work(server) == 2)
+            eventually(lambda: len(pool.models.engine._in_flight) == 1 and in_work(server) == 2)
         answer = crashing.result()
         assert answer.status_code == 500
         assert answer.json()["error"]["type"] == "server_error"

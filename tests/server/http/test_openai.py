@@ -92,7 +92,7 @@ def test_a_stream_begins_before_it_ends(serving, long_cities, tmp_path, monkeypa
     monkeypatch.syspath_prepend(tmp_path)
     with serving(num_threads=1) as server, server.client() as client, long_cities.open("rb") as file:
         pool = server.app.state.pool
-        pool._add(replace(pool.spec(None), name="waiting"), "waiting_service:load", pool.host)
+        pool.serve(replace(pool.spec(None), name="waiting"), "waiting_service:load")
         fields = {"stream": "true", "model": "waiting"}
         with client.stream("POST", "/v1/audio/transcriptions", files={"file": file}, data=fields) as answer:
             assert answer.headers["content-type"].startswith("text/event-stream")

@@ -149,7 +149,7 @@ def error_body(problem: Problem) -> dict[str, Any]:
 def models(request: Request) -> dict[str, Any]:
     """The installed models, in the forms of both versions of funasr-api."""
     pool = request.app.state.pool
-    loaded = pool.loaded
+    loaded = pool.models.names
     live = pool.settings.streaming_model
     entries = [
         {
@@ -186,7 +186,7 @@ def models(request: Request) -> dict[str, Any]:
 @router.get("/asr/health", summary="Health, with a key")
 def health(request: Request) -> dict[str, Any]:
     """funasr-api's health; needs the key, unlike `/health`."""
-    loaded = request.app.state.pool.loaded
+    loaded = request.app.state.pool.models.names
     return {
         "status": "healthy",
         "model_loaded": bool(loaded),

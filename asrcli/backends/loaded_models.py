@@ -1,0 +1,229 @@
+"""Models in engine processes: each is loaded once, shared by all who use it, and released when idle."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import partial
+from types import TracebackType
+from typing import Any, Self
+
+from asrcli.audio.types import Samples
+from asrcli.backends.checks import model_type, window_of
+from asrcli.backends.process.engine_client import EngineClient
+from asrcli.backends.process.engine_process import PrestartedEngine
+from asrcli.backends.registry import backend_of
+from asrcli.backends.types import ModelSpec
+from asrcli.errors import AsrcliError, MachineError, machine_error
+from asrcli.options import RecognitionOptions
+
+
+@dataclass(slots=True)
+class _Entry:
+    """A service of an engine process, and how many use it."""
+
+    spec: ModelSpec
+    kind: str
+    engine: EngineClient
+    ready: bool = False
+    users: int = 0
+    last_used: float = field(default_factory=time.monotonic)
+    loading: threading.Lock = field(default_factory=threading.Lock)
+
+
+@dataclass(slots=True)
+class LoadedModel:
+    """A model in use: it stays loaded until `close`. A `pipeline.SpeechBackend` if it is a recogniser."""
+
+    engine: EngineClient
+    #: name of the service in the engine process
+    service: str
+    spec: ModelSpec
+    kind: str
+    #: of its jobs in the engine's queue; lower goes first
+    priority: int
+    _release: Callable[[], None]
+
+    @property
+    def model(self) -> str:
+        return self.spec.name
+
+    @property
+    def backend(self) -> str:
+        """The engine that runs the model: the backend's kind, or that of its fallback."""
+        return self.engine.backend(self.service) or self.kind
+
+    @property
+    def window(self) -> float:
+        """Longest chunk without hotwords and prompt, seconds."""
+        return window_of(self.spec)
+
+    def window_for(self, request: RecognitionOptions) -> float:
+        """Longest chunk for a request, seconds."""
+        return window_of(self.spec, request)
+
+    @property
+    def max_gap(self) -> float:
+        """Longest pause inside a chunk where the user sets none, seconds."""
+        return model_type(self.spec).max_gap
+
+    def submit(self, samples: Samples, request: Any = None) -> Future[Any]:
+        """Submit a job, see `EngineClient.submit`."""
+        return self.engine.submit(self.service, samples, request, priority=self.priority)
+
+    def close(self) -> None:
+        """Release the model; further calls do nothing."""
+        release, self._release = self._release, _nothing
+        release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _nothing() -> None:
+    """The second release of a model."""
+
+
+class LoadedModels:
+    """The models in memory, and their engine processes, which are started on first use. Thread-safe.
+
+    Args:
+        threads: decoding threads of each engine process.
+        prestarted: an engine process that was started before, for as many threads.
+    """
+
+    def __init__(self, threads: int, *, prestarted: PrestartedEngine | None = None) -> None:
+        self.threads = threads
+        self._prestarted = prestarted
+        self._lock = threading.Lock()
+        self._engine: EngineClient | None = None
+        self._speaker_engine: EngineClient | None = None
+        self._entries: dict[str, _Entry] = {}
+
+    # -- engine processes --------------------------------------------------------------------------------------------
+
+    @property
+    def engine(self) -> EngineClient:
+        """The engine process, started if there is none.
+
+        Raises:
+            MachineError: the system starts no process.
+        """
+        with self._lock:
+            if self._engine is None:
+                self._engine = _start(self.threads, self._prestarted)
+            return self._engine
+
+    @property
+    def speaker_engine(self) -> EngineClient:
+        """A process for diarization: segmentation holds the interpreter, while recognition must continue.
+
+        Raises:
+            MachineError: the system starts no process.
+        """
+        with self._lock:
+            if self._speaker_engine is None:
+                self._speaker_engine = _start(self.threads, None)
+            return self._speaker_engine
+
+    @property
+    def engines(self) -> list[EngineClient]:
+        """Those that have been started."""
+        return [engine for engine in (self._engine, self._speaker_engine) if engine is not None]
+
+    @property
+    def restarts(self) -> int:
+        """How often an engine process had to be restarted."""
+        return sum(engine.restarts for engine in self.engines)
+
+    @property
+    def failure(self) -> AsrcliError | None:
+        """Why an engine process that has ended could not be started again; None: all are running."""
+        return next((engine.failure for engine in self.engines if engine.failure is not None), None)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the services in memory."""
+        with self._lock:
+            return [name for name, entry in self._entries.items() if entry.ready]
+
+    def close(self) -> None:
+        """End the engine processes; unanswered jobs fail."""
+        for engine in self.engines:
+            engine.close()
+
+    # -- models ------------------------------------------------------------------------------------------------------
+
+    def acquire(
+        self,
+        spec: ModelSpec,
+        kind: str | None = None,
+        *,
+        purpose: str = "",
+        engine: EngineClient | None = None,
+        priority: int = 0,
+        wait: bool = True,
+    ) -> LoadedModel:
+        """Load a model unless it is loaded.
+
+        Args:
+            spec: the model.
+            kind: of the service (`EngineClient.load`); None: that of the model's backend.
+            purpose: distinguishes services of one model (a Whisper that recognises, and that identifies languages).
+            engine: the process; None: `engine`.
+            priority: of its jobs in the engine's queue; lower goes first.
+            wait: until it is loaded; without, a failure to load fails its jobs.
+
+        Raises:
+            ModelError: its files are damaged.
+            EngineError: the engine could not load it.
+            MachineError: the engine process cannot be started.
+        """
+        engine = engine or self.engine
+        kind = kind or backend_of(spec.type, spec.backend).kind
+        name = f"{spec.name} ({purpose})" if purpose else spec.name
+        with self._lock:
+            entry = self._entries.setdefault(name, _Entry(spec, kind, engine))
+            entry.users += 1  # from here on it is not released
+        try:
+            with entry.loading:
+                if not entry.ready or not engine.has(name):
+                    loading = engine.load(name, entry.kind, entry.spec)
+                    if wait:
+                        loading.result()
+                    entry.ready = True
+        except BaseException:
+            self._release(entry)
+            raise
+        return LoadedModel(engine, name, entry.spec, entry.kind, priority, partial(self._release, entry))
+
+    def _release(self, entry: _Entry) -> None:
+        with self._lock:
+            entry.users -= 1
+            entry.last_used = time.monotonic()
+
+    def unload_idle(self, seconds: float) -> list[str]:
+        """Unload services that were not in use for so long; their names."""
+        unloaded = []
+        with self._lock:
+            for name, entry in self._entries.items():
+                if entry.ready and not entry.users and time.monotonic() - entry.last_used >= seconds:
+                    entry.ready = False
+                    entry.engine.unload(name)
+                    unloaded.append(name)
+        return unloaded
+
+
+def _start(threads: int, prestarted: PrestartedEngine | None) -> EngineClient:
+    try:
+        return EngineClient(threads, prestarted=prestarted)
+    except OSError as error:
+        raise machine_error(error) or MachineError(f"The engine process cannot be started: {error}.") from error
