@@ -1,4 +1,7 @@
-"""Write the completion scripts and man pages: `python -m tools.generate [--check] [FOLDER]`, from a checkout."""
+"""Write the completion scripts, the man pages and docs/formats.md, from a checkout.
+
+Run `python -m tools.generate [--check] [FOLDER]`.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,20 @@ import sys
 from pathlib import Path
 
 from asrcli.cli.framework.command_tree import program
+from asrcli.formats import FORMATS
 from tools.completion_scripts import SCRIPTS
 from tools.man_pages import pages
 
+_FORMATS_INTRODUCTION = """\
+# Output formats
+
+Made by `python -m tools.generate` from the registry of formats (`asrcli/formats/__init__.py`).
+
+All files are UTF-8 without a byte order mark. Lines end with LF (csv: CRLF, RFC 4180). Times are rounded, not cut off.
+An empty transcript gives a valid empty file. csv never alters text: a spreadsheet takes a text that begins with `=` for
+a formula unless it imports the column as text. [Subtitles](subtitles.md) describes how cues are divided.
+
+"""
 _SCRIPT_NAMES = {"bash": "asrcli.bash", "zsh": "_asrcli", "fish": "asrcli.fish"}
 
 
@@ -16,7 +30,19 @@ def generated() -> dict[str, str]:
     """Path below the checkout -> text of every file that is made from the program."""
     tree = program()
     files = {f"completions/{_SCRIPT_NAMES[shell]}": script(tree) for shell, script in SCRIPTS.items()}
-    return files | {f"man/{name}": text for name, text in pages(tree).items()}
+    files |= {f"man/{name}": text for name, text in pages(tree).items()}
+    return files | {"docs/formats.md": formats_page()}
+
+
+def formats_page() -> str:
+    """docs/formats.md: a table of the registry of formats."""
+    head = "| `--format` | contents | speakers | times | HTTP media type |\n|---|---|---|---|---|\n"
+    rows = (
+        f"| `{form.name}`{f' (.{form.extension})' if form.extension != form.name else ''} | {form.about} "
+        f"| {form.speakers} | {form.times} | {form.media_type} |\n"
+        for form in FORMATS.values()
+    )
+    return _FORMATS_INTRODUCTION + head + "".join(rows)
 
 
 def differences(root: Path, files: dict[str, str]) -> list[str]:

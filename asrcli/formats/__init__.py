@@ -1,7 +1,7 @@
-"""Writers: a transcript as text in one format or another.
+"""Output formats: a registry entry and a writer for each.
 
-`FORMATS` names them; a writer's module is loaded when it is first used. Every writer gives one string with LF line
-ends (csv: CRLF, as RFC 4180 has it) that encodes as UTF-8; an empty transcript gives a valid empty file.
+A writer is a function (transcript, cue options) -> text with LF line ends (csv: CRLF, RFC 4180) that encodes as UTF-8;
+an empty transcript gives a valid empty file. Its module is loaded when it is first used.
 """
 
 from __future__ import annotations
@@ -12,73 +12,88 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import PurePath
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from asrcli.options import CueOptions
     from asrcli.transcript import Transcript
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One way to write a transcript.
+    """One way to write a transcript. The command line, the server, completions and docs/formats.md read the fields.
 
     Attributes:
         name: what `--format` calls it.
-        extension: of its files, without the dot.
         media_type: for HTTP.
-        shaped: whether `CueOptions` change what is written.
-        about: what it is for, in a few words.
+        about: contents and use, in a few words.
+        extension: of its files, without the dot.
+        writer: "module.function" in this package; "": function `render` of the module with the format's name.
+        shaped: whether `CueOptions` change the output.
+        streamed: whether it can be written in parts: the text of a segment does not depend on later ones.
+        speakers: how speakers are written, "" if not at all; Markdown.
+        times: resolution of times, "" without times.
     """
 
     name: str
-    extension: str
     media_type: str
     about: str
+    extension: str = ""
+    writer: str = ""
     shaped: bool = False
+    streamed: bool = False
+    speakers: str = ""
+    times: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "extension", self.extension or self.name)
+        object.__setattr__(self, "writer", self.writer or f"{self.name}.render")
 
     def render(self, transcript: Transcript, options: CueOptions) -> str:
-        """The whole file as text. Characters that UTF-8 cannot carry (of odd file names) become U+FFFD."""
-        text = cast("str", import_module(f"asrcli.formats.{self.name}").render(transcript, options))
+        """The whole file as text. Characters that UTF-8 cannot encode (of odd file names) become U+FFFD."""
+        module, _, function = self.writer.partition(".")
+        text = cast("str", getattr(import_module(f"asrcli.formats.{module}"), function)(transcript, options))
         return _SURROGATE.sub("\ufffd", text)
 
 
-_ALL = (
-    Format("txt", "txt", "text/plain", "plain text, a segment a line"),
-    Format("json", "json", "application/json", "everything that is known ('asrcli schema' describes it)"),
-    Format("jsonl", "jsonl", "application/jsonl", "a JSON object a segment"),
-    Format("srt", "srt", "application/x-subrip", "SubRip subtitles", shaped=True),
-    Format("vtt", "vtt", "text/vtt", "WebVTT subtitles", shaped=True),
-    Format("ass", "ass", "text/x-ssa", "Advanced SubStation subtitles with karaoke times", shaped=True),
-    Format("lrc", "lrc", "text/plain", "timed lyrics", shaped=True),
-    Format("tsv", "tsv", "text/tab-separated-values", "tab-separated segments, times in milliseconds"),
-    Format("csv", "csv", "text/csv", "comma-separated segments for spreadsheets"),
-    Format("md", "md", "text/markdown", "a readable protocol, a heading a speaker's turn"),
-    Format("rttm", "rttm", "text/plain", "speaker turns (NIST)"),
-    Format("ctm", "ctm", "text/plain", "timed words (NIST)"),
-    Format("textgrid", "TextGrid", "text/plain", "Praat's annotation tiers"),
-)
+_TURN = "`[Speaker 1] ` where a turn begins"
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_ALL = (
+    Format("txt", "text/plain", "plain text, a segment a line", streamed=True, speakers=_TURN),
+    Format("json", "application/json", "all data (`asrcli schema` describes it)",
+           speakers="fields of segments, words and turns", times="ms"),
+    Format("jsonl", "application/jsonl", "a JSON object a segment, with its source, no header",
+           writer="json.render_lines", streamed=True, speakers="field", times="ms"),
+    Format("srt", "application/x-subrip", "SubRip subtitles", shaped=True, streamed=True, speakers=_TURN, times="ms"),
+    Format("vtt", "text/vtt", "WebVTT subtitles", shaped=True, streamed=True, speakers="`<v Speaker 1>`", times="ms"),
+    Format("ass", "text/x-ssa", "Advanced SubStation subtitles, every word with its karaoke time", shaped=True,
+           speakers="Name field", times="10 ms"),
+    Format("lrc", "text/plain", "timed lyrics, a line a cue", shaped=True, speakers="`Speaker 1: ` before the text",
+           times="10 ms"),
+    Format("tsv", "text/tab-separated-values", "tab-separated segments", writer="tables.render_tsv", speakers="column",
+           times="ms"),
+    Format("csv", "text/csv", "comma-separated segments for spreadsheets", writer="tables.render_csv",
+           speakers="column", times="s with three decimals"),
+    Format("md", "text/markdown", "Markdown to read, a heading for each speaker turn", speakers="heading", times="s"),
+    Format("rttm", "text/plain", "speaker turns (NIST)", writer="nist.render_rttm", speakers="field", times="ms"),
+    Format("ctm", "text/plain", "timed words (NIST)", writer="nist.render_ctm", times="ms"),
+    Format("textgrid", "text/plain", "Praat TextGrid, for each speaker a tier of segments and one of words", "TextGrid",
+           speakers="name of the tier", times="ms"),
+)  # fmt: skip
 
 FORMATS: Mapping[str, Format] = MappingProxyType({entry.name: entry for entry in _ALL})
 
 
 def format_of(path: str | PurePath) -> Format | None:
-    """The format that a file name asks for by its ending, in any case; None if it names none."""
+    """The format of a file name's extension, in any case; None if no format has it."""
     suffix = PurePath(path).suffix.lower()
     return next((entry for entry in _ALL if suffix == f".{entry.extension.lower()}"), None)
 
 
 def schema_text() -> str:
-    """The JSON Schema (draft 2020-12) of the format json, as text."""
+    """The JSON Schema (draft 2020-12) of the format json, as text; `#/$defs/line` describes a line of jsonl."""
     from importlib.resources import files
 
     return files("asrcli.formats").joinpath("transcript.schema.json").read_text(encoding="utf-8")
-
-
-def transcript_schema() -> dict[str, Any]:
-    """The JSON Schema of the format json; `#/$defs/line` describes a line of jsonl."""
-    import json
-
-    return cast("dict[str, Any]", json.loads(schema_text()))

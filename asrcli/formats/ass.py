@@ -30,8 +30,8 @@ Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
 """
 _WHITE, _YELLOW = "&H00FFFFFF", "&H0000FFFF"
 
-# Only libass knows escaped braces; full-width ones are safe in every player. A word joiner keeps a backslash and an
-# "n" of the text from being a line break.
+# Only libass reads escaped braces; full-width ones are safe in every player. A word joiner keeps a backslash before an
+# "n" from being read as a line break.
 _ESCAPES = str.maketrans({"{": "｛", "}": "｝", "\\": "\\\u2060"})
 
 

@@ -1,4 +1,4 @@
-"""Times as text, rounded (not cut off) to what a format can hold, with the carry that belongs to it."""
+"""Times as text, rounded (not truncated) to the resolution of a format."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ def centiseconds(seconds: float) -> int:
 
 
 def clock(seconds: float) -> str:
-    """`01:02:03.456`; hours grow as they must."""
+    """`01:02:03.456`; hours may have more digits."""
     minutes, millis = divmod(milliseconds(seconds), 60_000)
     return f"{minutes // 60:02}:{minutes % 60:02}:{millis // 1000:02}.{millis % 1000:03}"
 
 
 def short_clock(seconds: float) -> str:
-    """`1:02:03`, whole seconds for people; hours only where there are some."""
+    """`1:02:03`, whole seconds; hours only from one hour on."""
     minutes, rest = divmod(milliseconds(seconds) // 1000, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -11,7 +11,7 @@ from asrcli.text.subtitles.cues import Cue, shape
 from asrcli.text.subtitles.pieces import clean
 from asrcli.transcript import Transcript, join_words
 
-#: seconds: after a cue, a hole this long gets an empty line, which clears the display; so does the end
+#: seconds: an empty line, which clears the display, follows a cue before a gap of this length, and the last cue
 CLEAR_AFTER = 2.0
 
 
@@ -26,7 +26,7 @@ def render(transcript: Transcript, options: CueOptions) -> str:
 
 
 def _text(cue: Cue, *, highlight: bool) -> str:
-    # A label in brackets would read as another tag.
+    # A label in brackets would be read as a tag.
     onsets = iter(cue.onsets)
     parts = []
     for index, line in enumerate(cue.lines):
@@ -36,11 +36,11 @@ def _text(cue: Cue, *, highlight: bool) -> str:
             words = tuple(replace(word, text=f"<{_stamp(next(onsets))}>{word.text}") for word in words)
         parts.append(name + join_words(words))
     text = " ".join(parts)
-    # Text in brackets right behind the time would be taken for one more tag; a word joiner, not seen, parts them.
+    # Text in brackets directly after the time would be read as a tag; an invisible word joiner separates them.
     return f"\u2060{text}" if text.startswith("[") else text
 
 
 def _stamp(seconds: float) -> str:
-    """Minutes grow past 99 where they must: the format has no hours."""
+    """Minutes may exceed 99: the format has no hours."""
     minutes, rest = divmod(centiseconds(seconds), 6000)
     return f"{minutes:02}:{rest // 100:02}.{rest % 100:02}"

@@ -1,4 +1,4 @@
-"""A protocol to read: a heading for each turn of a speaker, its time beside it, and the text below."""
+"""Markdown to read: a heading with its time for each speaker turn, and the text below."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from asrcli.script import join
 from asrcli.text.subtitles.pieces import clean
 from asrcli.transcript import Segment, Transcript
 
-#: without speakers, a silence of this many seconds begins a new paragraph
+#: seconds of silence that begin a new paragraph within a turn
 PARAGRAPH = 1.5
 
 _INLINE = re.compile(r"([\\`*_\[\]<>&|~#$])")
@@ -51,7 +51,7 @@ def _flow(segments: list[Segment]) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text that Markdown shows as it is."""
+    """Text that Markdown displays unchanged."""
     return _LIST.sub(_shielded, _INLINE.sub(r"\\\1", clean(text)))
 
 

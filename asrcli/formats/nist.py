@@ -1,19 +1,53 @@
-"""What NIST's line formats share: fields are parted by spaces, so none may hold one or be empty."""
+"""NIST's line formats, RTTM (speaker turns) and CTM (timed words). Fields are separated by spaces."""
 
 from __future__ import annotations
 
 from pathlib import PurePath
 
-from asrcli.text.subtitles.pieces import clean
+from asrcli.formats.clock import fixed, milliseconds
+from asrcli.options import CueOptions
+from asrcli.text.subtitles.pieces import clean, words_of
+from asrcli.transcript import Transcript
 
 NOTHING = "<NA>"
 
 
-def token(text: str) -> str:
-    """The text as one field."""
+def render_rttm(transcript: Transcript, options: CueOptions) -> str:  # noqa: ARG001 - every writer has this signature
+    """The turns of diarization, which may overlap, else the segments."""
+    rows = [(turn.start, turn.end, 1, turn.speaker) for turn in transcript.turns] or [
+        (segment.start, segment.end, (segment.channel or 0) + 1, segment.speaker or "")
+        for segment in transcript.segments
+    ]
+    name = _file_id(transcript.source)
+    return "".join(
+        f"SPEAKER {name} {channel} {_span(start, end)} <NA> <NA> {_field(speaker)} <NA> <NA>\n"
+        for start, end, channel, speaker in rows
+    )
+
+
+def render_ctm(transcript: Transcript, options: CueOptions) -> str:  # noqa: ARG001 - every writer has this signature
+    """File, channel, start, length, word, and confidence where it is known."""
+    name = _file_id(transcript.source)
+    rows = []
+    for segment in transcript.segments:
+        channel = (segment.channel or 0) + 1
+        for word in words_of(segment):
+            confidence = "" if word.confidence is None else f" {word.confidence:.4f}"
+            row = f"{name} {channel} {_span(word.start, word.end)} {_field(word.text)}{confidence}\n"
+            rows.append((channel, milliseconds(word.start), row))
+    # Scoring tools expect the rows of a channel together and in order of time.
+    return "".join(row for _, _, row in sorted(rows, key=lambda entry: entry[:2]))
+
+
+def _span(start: float, end: float) -> str:
+    """Start and length, both of whole milliseconds."""
+    return f"{fixed(start)} {fixed((milliseconds(end) - milliseconds(start)) / 1000)}"
+
+
+def _field(text: str) -> str:
     return clean(text).replace(" ", "_") or NOTHING
 
 
-def file_id(source: str) -> str:
+def _file_id(source: str) -> str:
     """The recording's name without folder and suffix; a leading ";" would begin a comment."""
-    return token(PurePath(source).stem).lstrip(";") or NOTHING
+    return _field(PurePath(source).stem).lstrip(";") or NOTHING

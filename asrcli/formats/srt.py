@@ -1,4 +1,4 @@
-"""SubRip. A speaker is named where a turn begins; a highlighted word is a cue of its own, the word underlined."""
+"""SubRip. A speaker is named where a turn begins; a highlighted word has a cue of its own, the word underlined."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from asrcli.options import CueOptions
 from asrcli.text.subtitles.cues import DASH, Cue, CueLine, label, shape
 from asrcli.transcript import Transcript
 
-# SubRip knows no escapes, and players obey tags and the overrides and line breaks of ASS. A word joiner, not seen,
-# makes text of a tag or a backslash; braces are safe only as full-width ones.
+# SubRip has no escapes, and players interpret tags and the overrides and line breaks of ASS. An invisible word joiner
+# disables a tag or a backslash; braces are safe only as full-width ones.
 _MARKUP = re.compile(r"<(?=[/a-zA-Z])|\\(?=[Nnh])")
 _BRACES = str.maketrans("{}", "｛｝")
 
@@ -37,7 +37,7 @@ def _delta(seconds: float) -> timedelta:
 
 
 def _highlighted(cue: Cue) -> Iterator[tuple[float, float, frozenset[int]]]:
-    """Start, end and the words (by number) to mark; words that begin at once are marked together."""
+    """Start, end and the words (by index) to mark; words that begin at the same time are marked together."""
     starts = [*cue.onsets, cue.end]
     marked: set[int] = set()
     for number, (start, end) in enumerate(pairwise(starts)):
@@ -48,7 +48,7 @@ def _highlighted(cue: Cue) -> Iterator[tuple[float, float, frozenset[int]]]:
 
 
 def _labels(cues: Sequence[Cue]) -> Iterator[str]:
-    """What stands before each line: the speaker's name where it is not that of the line before, if any has one."""
+    """The label of each line: the speaker's name if it differs from that of the line before, "" if no line has one."""
     named = any(line.speaker for cue in cues for line in cue.lines)
     speaker: str | None = ""
     for cue in cues:

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from asrcli.options import CueOptions
     from asrcli.transcript import Segment, Transcript
 
-#: formats that can be written in parts: what a segment adds does not depend on later ones
-STREAMED = frozenset({"txt", "jsonl", "srt", "vtt"})
 _VTT_HEADER = "WEBVTT\n"
 
 
@@ -27,7 +25,7 @@ class StreamWriter:
         """Start a file.
 
         Args:
-            form: one of `STREAMED`.
+            form: one that is `streamed`.
             options: how subtitles are shaped.
         """
         self._form, self._options = form, options

@@ -1,7 +1,7 @@
-"""Praat's TextGrid, long form: for each voice a tier of its segments and a tier of its words.
+"""Praat's TextGrid, long form: for each speaker a tier of segments and a tier of words.
 
-Intervals of a tier must tile the recording without overlap: empty ones fill the holes, and where one voice's own times
-overlap the earlier gives way.
+Intervals of a tier must tile the recording without overlap: empty ones fill the gaps, and where times of one speaker
+overlap, the earlier interval is shortened.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ def render(transcript: Transcript, options: CueOptions) -> str:  # noqa: ARG001 
 
 
 def _tiled(spans: Iterable[tuple[float, float, str]], length: int) -> Iterator[Interval]:
-    """Milliseconds, from 0 to `length` without a hole; every span keeps a millisecond at least while there are any."""
+    """Milliseconds, from 0 to `length` without gaps; every span keeps at least one while there are enough."""
     rows = sorted((milliseconds(start), milliseconds(end), clean(text)) for start, end, text in spans)
     clock = 0
     for index, (start, end, text) in enumerate(rows):
-        last = length - (len(rows) - index - 1)  # what comes after needs a millisecond each
+        last = length - (len(rows) - index - 1)  # each later span needs one
         begin = max(clock, min(start, last - 1))
         following = rows[index + 1][0] if index + 1 < len(rows) else length
         stop = min(max(min(end, following), begin + 1), last)

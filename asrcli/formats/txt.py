@@ -1,4 +1,4 @@
-"""Plain text: a segment a line. Where voices are known, a line that begins a turn begins with its label."""
+"""Plain text: a segment a line. With speakers, the first line of a turn begins with the speaker's label."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def _voiced(speaker: str | None, text: str) -> str:
 
 
 def _tags(cue: Cue) -> Iterator[str]:
-    """A timestamp tag for each word, or nothing: tags must rise and lie inside the cue."""
+    """A timestamp tag for each word, or "": tags must increase and lie inside the cue."""
     last = milliseconds(cue.start)
     for onset in cue.onsets:
         fresh = last < milliseconds(onset) < milliseconds(cue.end)
@@ -46,7 +46,7 @@ def _tags(cue: Cue) -> Iterator[str]:
 
 
 def _timed(line: CueLine, tags: Iterator[str]) -> str:
-    """The words, each in `<c>` behind its tag."""
+    """The words, each in `<c>` after its tag."""
     out = ""
     for index, word in enumerate(line.words):
         space = " " if index and word.space_before else ""

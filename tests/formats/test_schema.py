@@ -8,7 +8,7 @@ from typing import get_args
 import jsonschema
 import pytest
 
-from asrcli.formats import FORMATS, schema_text, transcript_schema
+from asrcli.formats import FORMATS, schema_text
 from asrcli.options import CueOptions
 from asrcli.transcript import SCHEMA, Gap, Segment, Timing, Transcript, Turn, Word
 
@@ -39,24 +39,24 @@ FULL = Transcript(
     turns=(Turn(0.5, 1.25, "Speaker 1"),),
     notes={"hotwords": [{"was": "yellow", "is": "Hello"}]},
 )
-VALIDATOR = jsonschema.Draft202012Validator(transcript_schema())
-DEFINITIONS = transcript_schema()["$defs"]
+SCHEMA_DOCUMENT = json.loads(schema_text())
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA_DOCUMENT)
+DEFINITIONS = SCHEMA_DOCUMENT["$defs"]
 
 
 def test_the_schema_is_a_schema_and_names_its_version():
-    jsonschema.Draft202012Validator.check_schema(transcript_schema())
-    assert json.loads(schema_text()) == transcript_schema()
-    assert transcript_schema()["properties"]["schema"] == {
-        **transcript_schema()["properties"]["schema"],
+    jsonschema.Draft202012Validator.check_schema(SCHEMA_DOCUMENT)
+    assert SCHEMA_DOCUMENT["properties"]["schema"] == {
+        **SCHEMA_DOCUMENT["properties"]["schema"],
         "const": SCHEMA,
     }
-    assert transcript_schema()["properties"]["timing"]["enum"] == list(get_args(Timing))
+    assert SCHEMA_DOCUMENT["properties"]["timing"]["enum"] == list(get_args(Timing))
 
 
 @pytest.mark.parametrize(
     ("kind", "described"),
     [
-        (Transcript, {*transcript_schema()["properties"]} - {"schema", "text", "warning_codes"}),
+        (Transcript, {*SCHEMA_DOCUMENT["properties"]} - {"schema", "text", "warning_codes"}),
         (Segment, {*DEFINITIONS["segment_fields"]["properties"]}),
         (Word, {*DEFINITIONS["word"]["properties"]}),
         (Turn, {*DEFINITIONS["turn"]["properties"]}),
@@ -68,7 +68,7 @@ def test_every_field_is_described(kind, described):
 
 def test_a_document_with_every_field_is_valid_and_comes_back_whole():
     document = json.loads(FORMATS["json"].render(FULL, CueOptions()))
-    assert {*document} == {*transcript_schema()["properties"]}
+    assert {*document} == {*SCHEMA_DOCUMENT["properties"]}
     assert {*document["segments"][0]} == {*DEFINITIONS["segment_fields"]["properties"]}
     assert {*document["segments"][0]["words"][0]} == {*DEFINITIONS["word"]["properties"]}
     VALIDATOR.validate(document)
@@ -118,7 +118,7 @@ def test_wrong_values_are_refused(path, value):
     assert not VALIDATOR.is_valid(document)
 
 
-@pytest.mark.parametrize("name", transcript_schema()["required"])
+@pytest.mark.parametrize("name", SCHEMA_DOCUMENT["required"])
 def test_what_is_required_may_not_be_missing(name):
     document = FULL.to_dict()
     del document[name]

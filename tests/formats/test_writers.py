@@ -22,13 +22,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from asrcli.formats import FORMATS, format_of, transcript_schema
+from asrcli.formats import FORMATS, format_of, schema_text
 from asrcli.options import CueOptions
 from asrcli.text.subtitles.cues import shape
 from asrcli.text.subtitles.pieces import clean, words_of
 from asrcli.transcript import Segment, Transcript, Turn, Word
 from tests.strategies import transcripts
 
+SCHEMA_DOCUMENT = json.loads(schema_text())
 EMPTY = Transcript("empty.wav", 0.0)
 OPTIONS = CueOptions()
 LIT = CueOptions(highlight_words=True)
@@ -183,10 +184,10 @@ def test_json_and_jsonl_keep_everything(source):
     source = Transcript.from_dict({**source.to_dict(), "source": source.source.replace("\udcff", "?")})
     document = json.loads(write("json", source))
     assert Transcript.from_dict(document) == source
-    jsonschema.Draft202012Validator(transcript_schema()).validate(document)
+    jsonschema.Draft202012Validator(SCHEMA_DOCUMENT).validate(document)
     lines = [json.loads(line) for line in write("jsonl", source).splitlines()]
     assert lines == [{"source": source.source, **segment} for segment in document["segments"]]
-    schema = {"$ref": "#/$defs/line", "$defs": transcript_schema()["$defs"]}
+    schema = {"$ref": "#/$defs/line", "$defs": SCHEMA_DOCUMENT["$defs"]}
     for line in lines:
         jsonschema.Draft202012Validator(schema).validate(line)
 

@@ -14,7 +14,7 @@ from asrcli.batch.worker import Processing
 from asrcli.cli.request.arguments import TranscribeArguments
 from asrcli.errors import UsageError
 from asrcli.formats import FORMATS, Format, format_of
-from asrcli.formats.stream_writer import STREAMED, StreamWriter
+from asrcli.formats.stream_writer import StreamWriter
 from asrcli.listener import Listener
 from asrcli.options import CueOptions, Hotword, TranscribeOptions
 from asrcli.options.declarations import from_values
@@ -71,7 +71,7 @@ class TranscribeRequest:
             form = by_extension[extension]
             # Speakers are known once the whole recording has been heard.
             whole = self.options.speakers.enabled or self.options.audio.channels == "split"
-            return None if whole or form.name not in STREAMED else StreamWriter(form, self.cues)
+            return None if whole or not form.streamed else StreamWriter(form, self.cues)
 
         return Processing(
             transcribe=transcribe,
