@@ -22,7 +22,8 @@ from asrcli import pipeline
 from asrcli.audio.types import Source
 from asrcli.backends.checks import languages_of, validate
 from asrcli.backends.loaded_models import LoadedModel, LoadedModels
-from asrcli.backends.process.engine_process import PrestartedEngine, default_jobs
+from asrcli.backends.process.engine_process import PrestartedEngine
+from asrcli.backends.process.resource_limits import default_jobs
 from asrcli.backends.registry import is_remote
 from asrcli.backends.remote.recognizer import DEFAULT_JOBS, RemoteRecognizer
 from asrcli.backends.types import ModelSpec

@@ -131,14 +131,6 @@ class PrestartedEngine:
             os.close(self.buffer_fd)
 
 
-def default_jobs() -> int:
-    """One decoding thread for each core this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS has no affinity
-        return os.cpu_count() or 1
-
-
 def prestart(threads: int, modules: Sequence[str] = ()) -> PrestartedEngine:
     """Start an engine process for an `EngineClient`.
 

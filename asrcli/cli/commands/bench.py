@@ -60,7 +60,7 @@ def bench(
 
     The whole way is measured, from the file to the transcript, without the time that loading takes.
     """
-    from asrcli.backends.process.engine_process import default_jobs
+    from asrcli.backends.process.resource_limits import default_jobs
     from asrcli.bench.measure import measure, recording_of, thread_counts
     from asrcli.models.registry import Registry
 

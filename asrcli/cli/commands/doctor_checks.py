@@ -78,13 +78,17 @@ def _version(package: str) -> str | None:
 
 
 def _cores() -> Check:
-    from asrcli.backends.process.engine_process import default_jobs
+    from asrcli.backends.process.resource_limits import resource_limits
 
-    usable, present = default_jobs(), os.cpu_count() or 1
-    text = f"{usable}" if usable == present else f"{usable} of {present}"
-    return Check(
-        "cores", "ok", f"{text}: as many decoding threads by default", facts={"usable": usable, "present": present}
-    )
+    limits, present = resource_limits(), os.cpu_count() or 1
+    parts = [f"{limits.cpus}" if limits.cpus == present else f"{limits.cpus} of {present}"]
+    if limits.quota is not None:
+        parts.append(f"cgroup quota {limits.quota:g} CPUs")
+    if limits.memory is not None:
+        parts.append(f"memory {limits.memory / (1 << 30):.1f} GB")
+    facts = {"usable": limits.cpus, "present": present, "quota": limits.quota, "memory": limits.memory}
+    text = f"{', '.join(parts)}: {limits.jobs} decoding threads by default"
+    return Check("cores", "ok", text, facts=facts | {"jobs": limits.jobs})
 
 
 def _disk(registry: Registry) -> Iterator[Check]:

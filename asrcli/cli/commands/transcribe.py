@@ -44,7 +44,8 @@ def transcribe(ctx: typer.Context, arguments: TranscribeArguments) -> int:
     Results are written beside each input, each whole or not at all; what is read from stdin goes to stdout. A second
     run does only what is new or has changed.
     """
-    from asrcli.backends.process.engine_process import default_jobs, prestart
+    from asrcli.backends.process.engine_process import prestart
+    from asrcli.backends.process.resource_limits import default_jobs
     from asrcli.backends.registry import preload_modules
 
     ctx.obj.console.quiet = arguments.quiet

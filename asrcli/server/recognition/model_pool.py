@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from asrcli.backends.checks import check_model
 from asrcli.backends.loaded_models import LoadedModel, LoadedModels
-from asrcli.backends.process.engine_process import default_jobs
+from asrcli.backends.process.resource_limits import default_jobs
 from asrcli.backends.registry import backend_of, is_remote
 from asrcli.backends.types import ModelSpec
 from asrcli.errors import ModelError, ModelNotInstalledError, UnknownModelError
