@@ -50,7 +50,7 @@ def open_audio(source: Source, options: AudioOptions) -> AudioStream:
         if source.path is not None:
             return _open_file(source.path, options, untrusted=source.untrusted)
         if source.stream is not None:
-            return _open_stream(source.stream, options, live=source.live)
+            return _open_stream(source.stream, options, live=source.live, untrusted=source.untrusted)
     except NoTrackError as none:
         return Stream(SilentReader(none.info, str(none)), options)
     raise UsageError(f"{source.name} names neither a file nor a stream.")
@@ -138,7 +138,7 @@ def _cut_off(refused: AudioDecodeError, lacking: float) -> AudioDecodeError:
     )
 
 
-def _open_stream(stream: BinaryIO, options: AudioOptions, *, live: bool) -> AudioStream:
+def _open_stream(stream: BinaryIO, options: AudioOptions, *, live: bool, untrusted: bool) -> AudioStream:
     if options.raw:
         return _stream(_raw(stream, b"", options.raw, size=None, live=live), options)
     head = read_head(stream, _STREAM_HEAD)
@@ -156,7 +156,7 @@ def _open_stream(stream: BinaryIO, options: AudioOptions, *, live: bool) -> Audi
     if decoder_for(head) == "ffmpeg":
         find_ffmpeg()  # fail before anything is copied
     if index_at_end(head) or not _have_ffmpeg():
-        return _open_spooled(head, stream, options)
+        return _open_spooled(head, stream, options, untrusted=untrusted)
     feeder, claim = StreamPump(head, stream), size_declared_in(head)
 
     def lacking() -> float:
@@ -167,10 +167,10 @@ def _open_stream(stream: BinaryIO, options: AudioOptions, *, live: bool) -> Audi
     return _stream(decoder, options, lacking=lacking)
 
 
-def _open_spooled(head: bytes, stream: BinaryIO, options: AudioOptions) -> AudioStream:
+def _open_spooled(head: bytes, stream: BinaryIO, options: AudioOptions, *, untrusted: bool) -> AudioStream:
     kept = spool(head, stream)
     try:
-        opened = _open_file(Path(kept.name), options)
+        opened = _open_file(Path(kept.name), options, untrusted=untrusted)
     except BaseException:
         kept.close()
         raise

@@ -16,19 +16,18 @@ from fastapi import FastAPI
 
 from asrcli.errors import MachineError, UsageError
 from asrcli.server.app import create_app
+from asrcli.server.bounds import MAX_MESSAGE
 from asrcli.server.http.uvicorn_protocols import HttpProtocol, WebSocketProtocol
 from asrcli.server.settings import ServerSettings
 
-#: whole recordings come in one frame from some FunASR clients
-_MAX_FRAME = 16 << 20
-#: open files that we ask the system for
+#: wanted limit of open files
 _FILES = 16384
-#: seconds that an idle connection is kept; proxies, whose own limit is mostly 60 s, must be the ones to close it
+#: seconds that an idle connection is kept: longer than proxies keep theirs, mostly 60 s, so that they close it
 _KEEP_ALIVE = 75
 
 
 class Server(uvicorn.Server):
-    """Ends in order on SIGTERM and SIGINT, and tells which it was instead of raising it again."""
+    """Shuts down gracefully on SIGTERM and SIGINT, and keeps the signal in `ended_by`."""
 
     def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
         super().__init__(config)
@@ -36,13 +35,13 @@ class Server(uvicorn.Server):
         self._on_started = on_started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Tell when connections are taken."""
+        """Call back when connections are accepted."""
         await super().startup(sockets)
         self._on_started()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Let both signals drain the server; the second SIGINT ends it at once."""
+        """Both signals drain the server; a second SIGINT ends it at once."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -60,30 +59,30 @@ class Server(uvicorn.Server):
 
 
 def serve(settings: ServerSettings, announce: Callable[[str, str], None]) -> int | None:
-    """Serve until a signal comes.
+    """Serve until a signal arrives.
 
     Args:
-        settings: what to serve.
-        announce: told of each listener once it takes connections: what speaks there ("http" or "funasr"), and its URL.
+        settings: of the server.
+        announce: called with the protocol ("http" or "funasr") and the URL of each listener that accepts connections.
 
     Returns:
-        the signal that ended it.
+        the signal that ended the server.
 
     Raises:
-        MachineError: a port cannot be had.
+        MachineError: a port is not available.
         UsageError: the certificate or its key cannot be used.
-        ModelError: the default model, or one to be preloaded, cannot be had.
+        ModelError: the default model is not available.
     """
     _check_tls(settings)
-    _want_files()
+    _raise_file_limit()
     sockets = [listen(settings.host, settings.port)]
-    if settings.funasr_port:
+    if settings.funasr_port and settings.funasr_port != sockets[0].getsockname()[1]:  # else one listener serves both
         sockets.append(listen(settings.host, settings.funasr_port))
     app = create_app(settings)
     server = Server(configure(app, settings), lambda: _announce(settings, sockets, announce))
     try:
         server.run(sockets)
-    except SystemExit:  # uvicorn's word for a lifespan that failed
+    except SystemExit:  # raised by uvicorn if the lifespan failed
         raise getattr(app.state, "failure", MachineError("The server could not start.")) from None
     finally:
         for each in sockets:
@@ -97,8 +96,8 @@ def configure(app: FastAPI, settings: ServerSettings) -> uvicorn.Config:
         app,
         http=HttpProtocol,
         ws=WebSocketProtocol,
-        ws_max_size=_MAX_FRAME,
-        ws_ping_interval=None,  # FunASR clients that wait for a long decode answer no pings
+        ws_max_size=MAX_MESSAGE,
+        ws_ping_interval=None,  # FunASR clients do not answer pings while they wait for a long decode
         ssl_certfile=settings.certfile,
         ssl_keyfile=settings.keyfile,
         log_config=None,
@@ -111,11 +110,11 @@ def configure(app: FastAPI, settings: ServerSettings) -> uvicorn.Config:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket on its port, not yet taking connections.
+    """A bound socket that does not accept connections yet.
 
     Raises:
-        UsageError: there is no such address.
-        MachineError: the port is taken, or not for us.
+        UsageError: the address does not exist.
+        MachineError: the port is in use, or not permitted.
     """
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
@@ -124,7 +123,7 @@ def listen(host: str, port: int) -> socket.socket:
         listener = socket.socket(family, kind)
     except OSError as error:
         raise UsageError(
-            f"There is no address {host}:{port}: {error.strerror}.", "Correct --host or --port."
+            f"The address {host}:{port} does not exist: {error.strerror}.", "Correct --host or --port."
         ) from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -132,16 +131,17 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise MachineError(
-            f"Cannot listen on {host}:{port}: {error.strerror}.", "Choose another port, or end what uses this one."
+            f"Cannot listen on {host}:{port}: {error.strerror}.",
+            "Choose another port, or stop the program that uses it.",
         ) from error
     return listener
 
 
-def _want_files() -> None:
-    """As many open files, and so connections, as the system lets us have; often it begins with 1,024."""
+def _raise_file_limit() -> None:
+    """Raise the limit of open files, and so of connections; the default is often 1,024."""
     try:
         import resource
-    except ImportError:  # not there on every system
+    except ImportError:  # not on every system
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)

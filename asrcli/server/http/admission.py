@@ -1,7 +1,7 @@
-"""Who may work now: so many at a time, a bounded queue before them, and turns taken between clients.
+"""Admission of requests: a fixed number of workers, a bounded queue, and a fair order between clients.
 
-The work itself runs in threads; the event loop only waits. Work is asked to stop (its `cancelled` turns true) when its
-client is gone or its time is over, and its place is given on when its thread has really ended.
+Work runs in threads. It is asked to stop (its `cancelled` becomes true) when its client has left or its time is over; a
+worker is free again when its thread has ended.
 """
 
 from __future__ import annotations
@@ -9,30 +9,32 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from asrcli.server.errors import BusyError, TookTooLongError
 
 Result = TypeVar("Result")
-#: takes the question whether to stop
+#: its argument says whether to stop
 Work = Callable[[Callable[[], bool]], Result]
 
-#: what `Retry-After` says
+#: seconds in `Retry-After`
 _RETRY_AFTER = 2
 
 
 class Admission:
-    """One for each server; everything but the work runs on the event loop.
+    """One a server; used on the event loop.
 
     Args:
-        workers: how many work at a time.
-        max_queue: how many may wait.
+        workers: requests that run at a time.
+        max_queue: requests that may wait.
     """
 
     def __init__(self, workers: int, max_queue: int) -> None:
-        self._free = workers
+        self._free = self._workers = workers
+        self._receiving = 0
         self._max_queue = max_queue
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="request")
@@ -40,21 +42,21 @@ class Admission:
 
     @property
     def queued(self) -> int:
-        """How many wait."""
+        """Requests that wait."""
         return sum(map(len, self._waiting.values()))
 
     @property
     def running(self) -> int:
-        """How many work."""
+        """Requests that run."""
         return len(self._running)
 
     @property
     def full(self) -> bool:
-        """Whether one more would be refused: worth asking before a body is read."""
+        """Whether one more request would be refused."""
         return self._free <= 0 and self.queued >= self._max_queue
 
     def refuse_if_full(self) -> None:
-        """Refuse early.
+        """Refuse a request before its body is read.
 
         Raises:
             BusyError: the queue is full.
@@ -62,22 +64,36 @@ class Admission:
         if self.full:
             raise BusyError("The server is busy: its queue is full.", "Try again later.", retry_after=_RETRY_AFTER)
 
+    @contextmanager
+    def receiving(self) -> Iterator[None]:
+        """Hold a place for a body while it is received.
+
+        Raises:
+            BusyError: as many bodies are being received as could be run or queued.
+        """
+        if self._receiving >= self._workers + self._max_queue:
+            raise BusyError("The server receives too many recordings.", "Try again later.", retry_after=_RETRY_AFTER)
+        self._receiving += 1
+        try:
+            yield
+        finally:
+            self._receiving -= 1
+
     async def run(self, client: str, work: Work[Result], *, timeout: float = 0.0) -> Result:
-        """Do some work when it is its client's turn.
+        """Run some work in a thread when a worker is free for its client.
 
         Args:
-            client: between clients turns are taken, however many requests each has waiting.
-            work: called in a thread.
+            client: workers go to clients in turn, however many requests each has waiting.
+            work: called in a thread; its errors are raised here.
             timeout: seconds, waiting included; 0: no limit.
 
         Raises:
             BusyError: the queue is full.
             TookTooLongError: the time is over; the work is asked to stop.
-            Whatever the work raises.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout if timeout else None
-        await self._turn(client, deadline)
+        await self._wait_for_worker(client, deadline)
         stop = threading.Event()
         self._running.add(stop)
         try:
@@ -93,26 +109,26 @@ class Admission:
             done.add_done_callback(_forget)
             raise
 
-    async def _turn(self, client: str, deadline: float | None) -> None:
+    async def _wait_for_worker(self, client: str, deadline: float | None) -> None:
         if self._free > 0:
             self._free -= 1
             return
         self.refuse_if_full()
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(client, deque()).append(turn)
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(client, deque()).append(place)
         try:
-            await _within(turn, deadline)
+            await _within(place, deadline)
         except BaseException:
-            if turn.done() and not turn.cancelled():
-                self._pass_on()  # the turn had come at the very moment when it was given up
+            if place.done() and not place.cancelled():
+                self._pass_on()  # a worker became free at the same moment
             else:
-                self._strike(client, turn)
+                self._remove(client, place)
             raise
 
-    def _strike(self, client: str, turn: asyncio.Future[None]) -> None:
+    def _remove(self, client: str, place: asyncio.Future[None]) -> None:
         queue = self._waiting.get(client)
-        if queue is not None and turn in queue:
-            queue.remove(turn)
+        if queue is not None and place in queue:
+            queue.remove(place)
             if not queue:
                 del self._waiting[client]
 
@@ -121,19 +137,19 @@ class Admission:
         self._pass_on()
 
     def _pass_on(self) -> None:
-        """Give a free place to the client that has waited longest since its last turn."""
+        """Give a free worker to the client that has waited longest since it last got one."""
         while self._waiting:
             client, queue = self._waiting.popitem(last=False)
-            turn = queue.popleft()
+            place = queue.popleft()
             if queue:
                 self._waiting[client] = queue  # at the end of the line
-            if not turn.done():
-                turn.set_result(None)
+            if not place.done():
+                place.set_result(None)
                 return
         self._free += 1
 
     def close(self) -> None:
-        """Ask all work to stop, and wait until it has."""
+        """Ask all work to stop, and wait for its end."""
         for stop in self._running:
             stop.set()
         self._threads.shutdown(wait=True, cancel_futures=True)
@@ -146,13 +162,13 @@ async def _within(future: asyncio.Future[Result], deadline: float | None) -> Res
         return await asyncio.wait_for(future, max(0.0, deadline - asyncio.get_running_loop().time()))
     except TimeoutError as error:
         if future.done() and not future.cancelled():
-            raise  # the work's own
+            raise  # raised by the work itself
         raise TookTooLongError(
             "The request took longer than this server allows.", "Send shorter recordings."
         ) from error
 
 
 def _forget(done: asyncio.Future[Any]) -> None:
-    """Fetch the result that nobody waits for, or asyncio would complain of it."""
+    """Retrieve a result that is no longer wanted; asyncio would log it as never retrieved."""
     if not done.cancelled():
         done.exception()

@@ -1,8 +1,7 @@
-"""The door: who may come in is decided before anything of the body is read.
+"""Authentication middleware: checks API keys and origins before the body is read.
 
-Pure ASGI, because a middleware that wraps requests would read them. For HTTP the answer is final; WebSocket protocols
-say no in their own words, so the decision is left in `scope["state"]["authorised"]` for them, with the reason to be
-given in `scope["state"]["refused"]`.
+Pure ASGI, because middleware that wraps requests would read them. WebSocket protocols refuse in their own messages, so
+for them the decision is left in `scope["state"]["authorised"]`.
 """
 
 from __future__ import annotations
@@ -11,6 +10,8 @@ import base64
 import binascii
 import hashlib
 import hmac
+import ipaddress
+import logging
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -20,14 +21,17 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from asrcli.server.errors import ForbiddenError, Problem, UnauthorisedError, problem_of
+from asrcli.server.http.uploads import shown_name
+
+_log = logging.getLogger("asrcli.server")
 
 #: report the server's state, and nothing else
 OPEN_PATHS = frozenset({"/health", "/healthz", "/health/live", "/health/ready"})
-#: scripts and styles of the pages: published with the program, the same everywhere
+#: scripts and styles of the pages: the same in every installation
 _OPEN_PREFIX = "/page/assets/"
-#: pages that ask for the key themselves; without it they answer 401 and hold nothing of the server's
-_ASKING_PAGES = frozenset({"/", "/ws/v1/asr/test"})
-#: pages for which the browser must ask (any user name, the key as password)
+#: pages that ask for the key themselves; without it they are answered with 401 and hold no data of the server
+_PAGES_WITH_LOGIN = frozenset({"/", "/ws/v1/asr/test"})
+#: pages for which the browser asks for the key (any user name, the key as password)
 _PAGES = frozenset({"/docs"})
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -35,7 +39,7 @@ _QUERY_NAMES = frozenset({"token", "x_nls_token", "x-nls-token", "api_key"})
 
 
 class ApiKeys:
-    """The keys that open the server. Compared by digest in constant time, all of them each time."""
+    """The valid API keys, compared by digest in constant time."""
 
     def __init__(self, keys: Iterable[str]) -> None:
         self._digests = [_digest(key) for key in keys]
@@ -44,7 +48,7 @@ class ApiKeys:
         return bool(self._digests)
 
     def fits(self, offered: Iterable[str]) -> bool:
-        """Whether one of the offered keys is ours, or none is needed."""
+        """Whether one of the offered keys is valid, or none is needed."""
         found = not self._digests
         for candidate in map(_digest, filter(None, offered)):
             for digest in self._digests:
@@ -57,7 +61,7 @@ def _digest(key: str) -> bytes:
 
 
 def offered_keys(scope: Scope) -> Iterator[str]:
-    """The keys that a request carries, wherever clients put them."""
+    """The keys of a request, in all the places where clients put them."""
     headers = Headers(scope=scope)
     scheme, _, value = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
@@ -80,24 +84,60 @@ def _password(value: str) -> str:
         return ""
 
 
-def origin_allowed(scope: Scope, allowed: Iterable[str]) -> bool:
-    """Whether a page of this origin may open a WebSocket: ours, a configured one, or no browser at all."""
+def origin_allowed(scope: Scope, allowed: Iterable[str], *, trust_local: bool = False) -> bool:
+    """Whether a request of this web origin may change state or open a WebSocket.
+
+    The server's own origin, configured origins, and requests without one (not from a browser) may.
+
+    Args:
+        scope: of the request.
+        allowed: configured origins; "*": all.
+        trust_local: whether pages of this machine may use a server that listens on this machine only.
+    """
     headers = Headers(scope=scope)
-    origin = headers.get("origin")
-    if origin is None:
-        return True
+    origin, site = headers.get("origin"), headers.get("sec-fetch-site")
     allowed = set(allowed)
-    return "*" in allowed or origin in allowed or urlsplit(origin).netloc == headers.get("host")
+    if "*" in allowed or origin in allowed:
+        return True
+    if origin is None or site == "same-origin":  # browsers do not let pages set `sec-fetch-site`
+        return site != "cross-site"
+    host = headers.get("host", "")
+    server_is_local = trust_local and _is_local(scope["client"][0] if scope.get("client") else "")
+    if server_is_local and _is_local(_hostname(origin)) and _is_local(_hostname(f"//{host}")):
+        return True
+    if urlsplit(origin).netloc != host:
+        return False
+    # A name that leads to this machine may belong to another site (DNS rebinding).
+    return not server_is_local or _is_address(_hostname(origin))
+
+
+def _hostname(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_local(host: str) -> bool:
+    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
 
 
 class AuthMiddleware:
     """The outermost middleware: request id, keys, origins.
 
     Args:
-        app: what lies behind.
-        keys: of the settings.
-        origins: web origins besides our own.
-        answer: makes a path's error response of a problem and the request's id.
+        app: the next application.
+        keys: the valid keys.
+        origins: allowed web origins besides the server's own.
+        answer: error response of a path.
     """
 
     def __init__(
@@ -116,6 +156,8 @@ class AuthMiddleware:
         state["request_id"] = request_id = f"req_{secrets.token_hex(16)}"
         offered = list(offered_keys(scope))
         state["authorised"] = self._keys.fits(offered)
+        if state["authorised"] and "admit" in state:
+            state["admit"]()
         state["client"] = self._client(scope, offered)
 
         async def stamped(message: Message) -> None:
@@ -128,30 +170,30 @@ class AuthMiddleware:
         await app(scope, receive, stamped)
 
     def _problem(self, scope: Scope, state: dict[str, Any]) -> Problem | None:
-        if scope["type"] == "websocket":
-            if not origin_allowed(scope, self._origins):
-                return problem_of(ForbiddenError("WebSockets of this web origin are not allowed."))
-            return None
         path = scope["path"]
-        if not self._keys and self._is_foreign(scope):
-            return problem_of(ForbiddenError("Pages of other sites may not use this server.", "Give it keys."))
+        changes = scope["type"] == "websocket" or (scope["method"] not in _SAFE and self._is_ambient(scope))
+        if changes and not origin_allowed(scope, self._origins, trust_local=not self._keys):
+            return self._refuse_origin(scope)
+        if scope["type"] == "websocket":
+            return None
         if state["authorised"] or path in OPEN_PATHS or path.startswith(_OPEN_PREFIX):
             return None
-        if path in _ASKING_PAGES and scope["method"] in {"GET", "HEAD"} and _wants_html(scope):
+        if path in _PAGES_WITH_LOGIN and scope["method"] in {"GET", "HEAD"} and _wants_html(scope):
             return None  # the page answers 401
         return problem_of(UnauthorisedError("Missing or wrong API key.", "Send: Authorization: Bearer KEY."))
 
-    def _is_foreign(self, scope: Scope) -> bool:
-        """Whether a page of another site sends this behind its reader's back; browsers say so.
+    def _is_ambient(self, scope: Scope) -> bool:
+        """Whether a browser sends this without a key of the page: none is needed, or the browser has stored it."""
+        return not self._keys or Headers(scope=scope).get("authorization", "").lower().startswith("basic ")
 
-        Without keys nothing else would tell a form that is sent from anywhere to a server on the reader's own machine.
-        """
-        headers = Headers(scope=scope)
-        allowed = headers.get("origin") in self._origins or "*" in self._origins
-        return scope["method"] not in _SAFE and headers.get("sec-fetch-site") == "cross-site" and not allowed
+    def _refuse_origin(self, scope: Scope) -> Problem:
+        origin = shown_name(Headers(scope=scope).get("origin", "another site").partition("//")[2] or "null")
+        _log.warning("refused a web page of %s at %s: --cors-origin allows it", origin, scope["path"][:100])
+        hint = "The operator can allow its origin with --cors-origin ORIGIN (null for pages opened as files)."
+        return problem_of(ForbiddenError("Web pages of this origin may not use this server.", hint))
 
     def _client(self, scope: Scope, offered: list[str]) -> str:
-        """Who takes turns with others. Keys count only where they are checked: anybody can invent one."""
+        """The client for scheduling. A key counts only if keys are checked: others can be invented."""
         host = scope["client"][0] if scope.get("client") else ""
         return f"{host} {_digest(offered[0]).hex()[:16]}" if self._keys and offered else host
 
@@ -161,9 +203,6 @@ def _wants_html(scope: Scope) -> bool:
 
 
 def challenge(scope: Scope) -> dict[str, str]:
-    """What a 401 must say: browsers ask people for the key on pages, but never behind a script's back."""
+    """Headers of a 401: browsers ask for the key on pages, but not for requests of scripts."""
     page = scope["path"] in _PAGES and _wants_html(scope)
     return {"www-authenticate": 'Basic realm="asrcli", charset="UTF-8"' if page else "Bearer"}
-
-
-__all__ = ["OPEN_PATHS", "ApiKeys", "AuthMiddleware", "challenge", "offered_keys", "origin_allowed"]

@@ -1,6 +1,6 @@
-"""Bodies on their way to disk: capped while they are read, under names of ours, gone with the request.
+"""Uploads: bodies are written to the request's folder as they arrive, with bounds, and deleted with the request.
 
-Form fields stay in memory, files go to the request's folder as they come. A client's file name is only ever shown.
+Form fields stay in memory. File names of clients are only displayed; files are stored under generated names.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from asrcli.storage.atomic import disk_errors
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
-#: bytes of all form fields together: a 10 s recording at 48 kHz in stereo as base64 has 2.5 MB, and four may come
+#: bytes of all form fields together: up to four voice clips of 2.5 MB (10 s of stereo at 48 kHz as base64)
 _MAX_FIELDS = 16 << 20
 _MAX_PARTS = 256
 _MAX_HEADER = 8 << 10
-#: fields that hold a recording even if the client gives it no file name
+#: fields that hold a recording even without a file name
 _FILE_FIELDS = frozenset({"file", "files", "audio", "audio_file"})
-#: bytes gathered before a thread writes them
+#: bytes collected before a thread writes them
 _BLOCK = 1 << 20
 _UNPRINTABLE = re.compile(r"[^\w .,()\[\]@+=~-]")
 
@@ -46,25 +46,25 @@ class Upload:
     """A file on disk."""
 
     path: Path
-    #: what the client called it, fit to be shown
+    #: the client's file name, safe to display
     name: str
     size: int
 
 
 class Workspace:
-    """The folder of one request; nothing of it outlives the `with`."""
+    """The temporary folder of one request. A context manager."""
 
     def __init__(self, root: Path | None = None) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="request-", dir=root, ignore_cleanup_errors=True)
         self._count = 0
 
     def new_file(self) -> Path:
-        """A path that no client chose."""
+        """A generated path."""
         self._count += 1
         return Path(self._folder.name) / f"{self._count}"
 
     def close(self) -> None:
-        """Remove it and all that is in it."""
+        """Delete the folder and its files."""
         self._folder.cleanup()
 
     def __enter__(self) -> Self:
@@ -78,7 +78,7 @@ class Workspace:
 
 @dataclass(slots=True)
 class Form:
-    """What a multipart (or URL-encoded) body held."""
+    """Fields and files of a multipart or URL-encoded body. Empty fields are left out."""
 
     fields: list[tuple[str, str]] = field(default_factory=list)
     files: list[tuple[str, Upload]] = field(default_factory=list)
@@ -97,7 +97,7 @@ class Form:
 
 
 def shown_name(filename: str, default: str = "audio") -> str:
-    """A client's file name without folders and without what terminals or pages could take for commands."""
+    """A client's file name without folders and special characters."""
     base = PurePosixPath(filename.replace("\\", "/")).name
     return _UNPRINTABLE.sub("_", base)[:120].strip() or default
 
@@ -106,23 +106,25 @@ async def capped(request: Request, limit: int) -> AsyncIterator[bytes]:
     """The body's pieces.
 
     Raises:
-        TooLargeError: more than `limit` bytes are announced, or come.
-        SlowClientError: nothing comes for the settings' `idle_timeout`, or all of it takes their `request_timeout`.
-        ClientDisconnect: the client went away.
+        TooLargeError: more than `limit` bytes are announced or received.
+        SlowClientError: nothing is received for `idle_timeout` seconds, or `request_timeout` is over.
+        BusyError: too many bodies are being received.
+        ClientDisconnect: the client has left.
     """
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit:
         raise _too_large(limit)
     total = 0
-    async for piece in _brisk(request):
-        total += len(piece)
-        if total > limit:
-            raise _too_large(limit)
-        yield piece
+    with request.app.state.admission.receiving():
+        async for piece in _timed(request):
+            total += len(piece)
+            if total > limit:
+                raise _too_large(limit)
+            yield piece
 
 
-async def _brisk(request: Request) -> AsyncIterator[bytes]:
-    """The body's pieces, as long as they come: who sends a byte now and then would keep a place for ever."""
+async def _timed(request: Request) -> AsyncIterator[bytes]:
+    """The body's pieces, with timeouts: a client that sends a byte now and then must not keep its place."""
     settings = request.app.state.settings
     loop = asyncio.get_running_loop()
     deadline = loop.time() + (settings.request_timeout or math.inf)
@@ -133,7 +135,7 @@ async def _brisk(request: Request) -> AsyncIterator[bytes]:
         except StopAsyncIteration:
             return
         except TimeoutError as error:
-            raise SlowClientError("The request's body does not come.", "Send it again, without pauses.") from error
+            raise SlowClientError("Timed out waiting for the request body.", "Send it again without pauses.") from error
 
 
 def _too_large(limit: int) -> TooLargeError:
@@ -196,18 +198,27 @@ async def read_form(request: Request, workspace: Workspace, limit: int) -> Form:
     raise RequestError("The body must be multipart/form-data.", "Send the recording as a form's file.", param="file")
 
 
-def decode_base64(text: str) -> bytes:
-    """The bytes of base64 text, a data URL's prefix and white space allowed.
+def decode_base64(text: str | bytes) -> bytes:
+    """The bytes of base64 text; a data URL's prefix and white space are allowed.
 
     Raises:
         RequestError: it is not base64.
     """
-    head, comma, rest = text.partition(",")
-    payload = rest if comma and head.lstrip().startswith("data:") else text
+    payload = text.encode("ascii", "replace") if isinstance(text, str) else text
+    head, comma, _ = payload[:200].partition(b",")
+    if comma and head.lstrip().startswith(b"data:"):
+        payload = payload[len(head) + 1 :]
+    found, rest = bytearray(), b""
     try:
-        return base64.b64decode("".join(payload.split()), validate=True)
+        for start in range(0, len(payload), _BLOCK):  # piece by piece: the decoder holds the interpreter lock
+            piece = rest + payload[start : start + _BLOCK].translate(None, b" \t\r\n")
+            whole = len(piece) // 4 * 4
+            found += base64.b64decode(piece[:whole], validate=True)
+            rest = piece[whole:]
+        found += base64.b64decode(rest, validate=True)
     except (binascii.Error, ValueError) as error:
         raise RequestError("The audio is not valid base64.") from error
+    return bytes(found)
 
 
 async def save_bytes(data: bytes, workspace: Workspace, name: str = "audio") -> Upload:

@@ -7,12 +7,25 @@ uvicorn waits without limit for the head of a request and for a client that does
 from __future__ import annotations
 
 import asyncio
+import ipaddress
+import socket
 import sys
+from collections import Counter
 from contextlib import suppress
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import CloseCode
+from websockets.http11 import Request
+
+from asrcli.server.bounds import (
+    MAX_CONNECTIONS,
+    MAX_CONNECTIONS_OF_ADDRESS,
+    MAX_FIRST_MESSAGE,
+    MAX_MESSAGE,
+    MAX_MESSAGES,
+)
 
 #: seconds for a request's head, from the connection or its first byte
 HEAD_TIMEOUT = 30.0
@@ -22,7 +35,28 @@ WRITE_TIMEOUT, LEAST_READ = 60.0, 4096
 #: close code that notifies the application of the server's shutdown; no client closes with it
 ENDING = 1012
 
+#: the answer to a connection that is one too many
+_TOO_MANY = (
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\nretry-after: 5\r\nconnection: close\r\n"
+    b"content-length: 21\r\n\r\nToo many connections."
+)
+#: seconds of silence after which TCP asks whether the peer lives, between two questions, and their number
+_KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
+
 _ONCE = frozenset({b"sec-websocket-key", b"sec-websocket-version"})
+
+
+def _address(client: tuple[str, int] | None) -> str:
+    return client[0] if client else ""
+
+
+def _keep_alive(transport: asyncio.Transport) -> None:
+    """Let the kernel find out about peers that have vanished: connections without a task have no timeout."""
+    line = transport.get_extra_info("socket")
+    with suppress(OSError, AttributeError):
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _KEEP_ALIVE.items():
+            line.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 class _WriteTimeout:
@@ -70,8 +104,64 @@ class _WriteTimeout:
             self._write_timer.cancel()
 
 
+class Connections:
+    """Counts open connections and the bytes of incomplete messages. One for the process."""
+
+    def __init__(self) -> None:
+        self.addresses: Counter[str] = Counter()
+        self.message_bytes = 0
+
+    def refuses(self, address: str) -> bool:
+        """Whether one more connection of this address is too many."""
+        if self.addresses.total() >= MAX_CONNECTIONS:
+            return True
+        return self.addresses[address] >= MAX_CONNECTIONS_OF_ADDRESS and not _is_local(address)
+
+    def left(self, address: str) -> None:
+        """A connection was closed."""
+        self.addresses[address] -= 1
+        if self.addresses[address] <= 0:
+            del self.addresses[address]
+
+
+def _is_local(address: str) -> bool:
+    with suppress(ValueError):
+        return ipaddress.ip_address(address).is_loopback
+    return not address
+
+
+CONNECTIONS = Connections()
+
+
 class WebSocketProtocol(_WriteTimeout, WebSocketsSansIOProtocol):
-    """One WebSocket."""
+    """One WebSocket. Its messages are small until `admit`, which the authentication calls."""
+
+    _message_bytes = 0
+
+    def handle_connect(self, event: Request) -> None:
+        self.conn.max_message_size = MAX_FIRST_MESSAGE
+        self.app_state = self.app_state | {"admit": self._admit}
+        super().handle_connect(event)
+
+    def _admit(self) -> None:
+        self.conn.max_message_size = MAX_MESSAGE
+
+    def data_received(self, data: bytes) -> None:
+        """Receive; too many incomplete messages in memory close the connection."""
+        super().data_received(data)
+        self._count(len(self.conn.reader.buffer) + sum(map(len, self.frames)))
+        if CONNECTIONS.message_bytes > MAX_MESSAGES and not self.close_sent:
+            self.conn.fail(CloseCode.TRY_AGAIN_LATER, "too many messages are being received")
+            self.handle_parser_exception()
+
+    def _count(self, size: int) -> None:
+        CONNECTIONS.message_bytes += size - self._message_bytes
+        self._message_bytes = size
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._count(0)
+        CONNECTIONS.left(_address(self.client))
+        super().connection_lost(exc)
 
     def shutdown(self) -> None:
         """Notify the application, which then sends its last results."""
@@ -88,10 +178,18 @@ class HttpProtocol(_WriteTimeout, H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        _keep_alive(transport)
+        refused = CONNECTIONS.refuses(_address(self.client))
+        CONNECTIONS.addresses[_address(self.client)] += 1
+        if refused:
+            transport.write(_TOO_MANY)
+            transport.close()
+            return
         self._wait_for_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        CONNECTIONS.left(_address(self.client))  # not called if the connection becomes a WebSocket
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:

@@ -6,6 +6,7 @@ funasr-api serves Aliyun's protocol on a path named after FunASR, and two protoc
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol
@@ -13,6 +14,7 @@ from typing import Protocol
 from fastapi import APIRouter, FastAPI
 from starlette.websockets import WebSocket
 
+from asrcli.server.bounds import FIRST_MESSAGE_TIMEOUT
 from asrcli.server.http.connection import (
     GOING_AWAY,
     POLICY,
@@ -108,13 +110,26 @@ async def _serve(connection: Connection, usual: str) -> None:
     if not context.authorised and usual != _ALIYUN:
         await connection.close(UNAUTHORISED, "missing or wrong API key")
         return
-    frame = await connection.receive()
+    frame = await _first_frame(connection, authorised=context.authorised)
+    if frame is None:
+        await connection.close(UNAUTHORISED, "missing or wrong API key")
+        return
     connection.push_back(frame)
     protocol = await _protocol_of(frame) or usual
     if not context.authorised and protocol != _ALIYUN:
         await connection.close(UNAUTHORISED, "missing or wrong API key")
         return
     await _SESSIONS[protocol](context).run()
+
+
+async def _first_frame(connection: Connection, *, authorised: bool) -> str | bytes | None:
+    """The first frame; None if a client without a valid key sends none in time."""
+    if authorised:
+        return await connection.receive()
+    try:
+        return await asyncio.wait_for(connection.receive(), FIRST_MESSAGE_TIMEOUT)
+    except TimeoutError:
+        return None
 
 
 async def _protocol_of(frame: str | bytes) -> str | None:

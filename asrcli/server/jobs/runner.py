@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from asrcli.errors import AsrcliError
-from asrcli.server.errors import problem_of
+from asrcli.server.errors import BusyError, problem_of
 from asrcli.server.http.json_text import json_text
 from asrcli.server.jobs.fields import read_job_request
 from asrcli.server.jobs.store import FINAL, JobStore, StoredJob
@@ -163,7 +163,7 @@ class JobRunner:
         path = self.store.recording(job.id)
         if job.url is not None:
             await asyncio.to_thread(path.unlink, missing_ok=True)  # incomplete, of an interrupted attempt
-            await self._fetch(job.url, path)
+            await self._fetch_when_possible(job.url, path)
         asked = await asyncio.to_thread(read_job_request, job.fields)
         progress = self._progress[job.id]
 
@@ -179,9 +179,16 @@ class JobRunner:
         transcript = await self._service.transcribe(f"job {job.client}", request, timeout=0)
         return await asyncio.to_thread(lambda: json_text(transcript.to_dict()))
 
+    async def _fetch_when_possible(self, url: str, path: Path) -> None:
+        while True:
+            try:
+                return await self._fetch(url, path)
+            except BusyError:
+                await asyncio.sleep(_BUSY_WAIT)
+
     async def _fetch(self, url: str, path: Path) -> None:
         cancelled = False
-        fetching = asyncio.ensure_future(asyncio.to_thread(self._service.fetch_now, url, path, lambda: cancelled))
+        fetching = asyncio.ensure_future(self._service.fetch_into(url, path, lambda: cancelled))
         try:
             await asyncio.shield(fetching)
         except asyncio.CancelledError:

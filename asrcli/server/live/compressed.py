@@ -15,15 +15,17 @@ import anyio.to_thread
 from asrcli.audio import open_audio
 from asrcli.audio.types import Source
 from asrcli.options import AudioOptions
+from asrcli.server.errors import TooLargeError
 from asrcli.server.live.session import LiveSession
 
 
 class CompressedStream:
     """Decodes a container's bytes for a session. An async context manager: decoder and thread end with it."""
 
-    def __init__(self, session: LiveSession) -> None:
-        """Start the decoder, which feeds the session."""
+    def __init__(self, session: LiveSession, max_bytes: int) -> None:
+        """Start the decoder, which feeds the session. `max_bytes` bounds the compressed stream."""
         self._session = session
+        self._size, self._max_bytes = 0, max_bytes
         reading, writing = os.pipe()
         self._reader, self._writer = os.fdopen(reading, "rb", buffering=0), os.fdopen(writing, "wb", buffering=0)
         # A write waits while the session is busy; it must not take a thread from other requests.
@@ -40,6 +42,9 @@ class CompressedStream:
             InputError: they cannot be decoded.
             TooLargeError: the stream is longer than allowed, or more bytes than an upload may have.
         """
+        self._size += len(data)
+        if self._size > self._max_bytes:
+            raise TooLargeError(f"The stream has more than {self._max_bytes} bytes.", "Start another stream.")
         try:
             await anyio.to_thread.run_sync(self._write, data, limiter=self._limiter)
         except (BrokenPipeError, ValueError):
@@ -71,7 +76,7 @@ class CompressedStream:
             self._loop.call_soon_threadsafe(self._settle, error)
 
     def _decode(self) -> None:
-        with open_audio(Source("stream", stream=self._reader), AudioOptions()) as stream:
+        with open_audio(Source("stream", stream=self._reader, untrusted=True), AudioOptions()) as stream:
             for block in stream.blocks():
                 if self._closed:
                     return

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -55,12 +55,8 @@ class LiveService:
             ModelError: the model is not available.
             LanguageNotSupportedError: the model does not support the language.
         """
-        limit = self._settings.max_sessions
-        if limit and self._open >= limit:
-            raise BusyError("Too many live streams.", "Try again later.", retry_after=5)
         async with AsyncExitStack() as stack:
-            self._open += 1
-            stack.callback(self._leave)
+            stack.enter_context(self.place())
             recognition, _ = adapt_request(await asyncio.to_thread(self._pool.spec, model), options.recognition)
             wanted = TranscribeOptions(recognition=recognition, text=options.text)
             models = stack.enter_context(await opened(partial(self._pool.session, model, wanted, priority=_PRIORITY)))
@@ -91,8 +87,21 @@ class LiveService:
             stack.push_async_callback(session.close)
             yield session
 
-    def _leave(self) -> None:
-        self._open -= 1
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Hold a place among the sessions, for live streams and for recordings that arrive through a WebSocket.
+
+        Raises:
+            BusyError: too many sessions are open.
+        """
+        limit = self._settings.max_sessions
+        if limit and self._open >= limit:
+            raise BusyError("Too many live streams.", "Try again later.", retry_after=5)
+        self._open += 1
+        try:
+            yield
+        finally:
+            self._open -= 1
 
     def _revision(self, models: Session, options: LiveOptions) -> Revise:
         """The text steps, in a thread."""

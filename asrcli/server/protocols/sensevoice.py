@@ -1,12 +1,14 @@
 """SenseVoice's two HTTP interfaces: base64 in JSON at `/asr`, and files in a form at `/api/v1/asr`.
 
-`/asr` has three owners (protocol contract, section 0): the body tells which of them the client believes it talks to.
+Three servers define `/asr` (docs/protocols.md); the form of the body decides between them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import secrets
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -15,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 from asrcli.errors import AsrcliError
 from asrcli.options import RecognitionOptions, TranscribeOptions
 from asrcli.server.errors import Problem, RequestError, problem_of
-from asrcli.server.http.uploads import Upload, Workspace, decode_base64, read_all, read_form, save_bytes
+from asrcli.server.http.uploads import Upload, Workspace, decode_base64, read_form, save_body, save_bytes
 from asrcli.server.http.values import flag
 from asrcli.server.protocols import whisper_webservice
 from asrcli.server.protocols.funasr import http as funasr_http
@@ -27,11 +29,13 @@ from asrcli.transcript import Transcript
 
 router = APIRouter(tags=["SenseVoice"])
 
-#: base64 is held in memory: so much of it, and so many at a time (`Service.in_memory`)
+#: bytes of a body with base64, which is held in memory
 _MAX_JSON = 64 << 20
+#: strings of more bytes are not parsed as JSON, and bytes of all the rest
+_LONG, _MAX_SHORT = 1024, 64 << 10
 _FILES: dict[str, Any] = {
     "files": {"type": "array", "items": {"type": "string", "format": "binary"}},
-    "keys": {"type": "string", "description": "Names of the files, parted by commas."},
+    "keys": {"type": "string", "description": "Names of the files, separated by commas."},
     "lang": {"type": "string", "enum": ["auto", "zh", "en", "yue", "ja", "ko", "nospeech", ""], "default": "auto"},
     "use_itn": {"type": "boolean", "default": False},
 }
@@ -73,32 +77,68 @@ async def asr(request: Request) -> Response:
 
 
 async def _base64(request: Request, workspace: Workspace) -> dict[str, Any]:
-    """The blog's protocol. Its client reads `code` and never the HTTP status."""
+    """Clients of this protocol read `code`, not the HTTP status."""
     service: TranscriptionService = request.app.state.service
     try:
+        body = await save_body(request, workspace, min(_MAX_JSON, service.settings.max_upload))
         async with service.in_memory:
-            body = await read_all(request, min(_MAX_JSON, service.settings.max_upload))
-            upload = await save_bytes(await asyncio.to_thread(_wav_of, body), workspace)
+            upload = await save_bytes(await asyncio.to_thread(_wav_of, body.path), workspace)
         transcript = await service.for_request(request, TranscriptionRequest(path=upload.path))
     except AsrcliError as error:
         return {"code": 1, "msg": problem_of(error).message}
     return {"code": 0, "msg": "ok", "res": running_text(rich_text(transcript).segments)}
 
 
-def _wav_of(body: bytes) -> bytes:
+def _wav_of(path: Path) -> bytes:
+    """The recording in the body. Only what is beside long strings is parsed as JSON."""
+    short, strings = _without_long_strings(path.read_bytes())
     try:
-        document = json.loads(body)
+        document = json.loads(short)
     except (ValueError, RecursionError) as error:
         raise RequestError("The body is not valid JSON.") from error
     text = document.get("wav") if isinstance(document, dict) else None
     if not isinstance(text, str) or not text:
-        raise RequestError("`wav` is missing: it must hold the recording as base64.")
-    return decode_base64(text)
+        raise RequestError("`wav` is missing: it must contain the recording as base64.")
+    payload = strings.get(text, text.encode("ascii", "replace"))
+    for escaped, character in ((b"\\/", b"/"), (b"\\n", b""), (b"\\r", b"")):
+        payload = payload.replace(escaped, character)
+    return decode_base64(payload)
+
+
+def _without_long_strings(body: bytes) -> tuple[bytes, dict[str, bytes]]:
+    """The JSON text with a name in place of each long string, and these strings by their names."""
+    parts: list[bytes] = []
+    strings: dict[str, bytes] = {}
+    position = size = 0
+    while (start := body.find(b'"', position)) >= 0 and (end := _end_of_string(body, start + 1)) >= 0:
+        parts += body[position:start], body[start : end + 1]
+        if end - start > _LONG:
+            name = f"string {len(strings)} {secrets.token_hex(8)}"
+            strings[name], parts[-1] = body[start + 1 : end], f'"{name}"'.encode()
+        size += len(parts[-1]) + len(parts[-2])
+        if size > _MAX_SHORT:
+            break
+        position = end + 1
+    parts.append(body[position:])
+    if size + len(parts[-1]) > _MAX_SHORT:
+        raise RequestError("The body holds too much besides `wav`.")
+    return b"".join(parts), strings
+
+
+def _end_of_string(body: bytes, start: int) -> int:
+    """The index of the quote that ends a string; -1 if it has no end."""
+    end = body.find(b'"', start)
+    while end > start and body[end - 1] == ord("\\"):
+        head = body[max(start, end - _LONG) : end]
+        if (len(head) - len(head.rstrip(b"\\"))) % 2 == 0:
+            break
+        end = body.find(b'"', end + 1)
+    return end
 
 
 @router.post("/api/v1/asr", summary="Recognise several recordings", openapi_extra=form_of(_FILES, ["files"]))
 async def api(request: Request) -> dict[str, Any]:
-    """SenseVoice's api.py: several files at once, with tags, as emoji and bare."""
+    """SenseVoice's api.py: several files, with tags, with emoji and without."""
     service: TranscriptionService = request.app.state.service
     service.admission.refuse_if_full()
     with service.workspace() as workspace:
@@ -113,8 +153,8 @@ async def api(request: Request) -> dict[str, Any]:
         keys = _keys(form.get("keys"), uploads)
         found = []
         for key, upload in zip(keys, uploads, strict=True):
-            ask = TranscriptionRequest(path=upload.path, name=upload.name, options=options)
-            found.append(_result(key, await service.for_request(request, ask), itn=itn))
+            recording = TranscriptionRequest(path=upload.path, name=upload.name, options=options)
+            found.append(_result(key, await service.for_request(request, recording), itn=itn))
     return {"result": found if any(entry["clean_text"] for entry in found) else []}
 
 
@@ -132,5 +172,5 @@ def _result(key: str, transcript: Transcript, *, itn: bool) -> dict[str, Any]:
 
 
 def error_body(problem: Problem) -> dict[str, Any]:
-    """What the clients of `/asr`, `/api/v1/asr` and `/recognition` look for, all of it."""
+    """The keys that clients of `/asr`, `/api/v1/asr` and `/recognition` read."""
     return {"code": 1, "msg": problem.message, "detail": problem.message}

@@ -8,6 +8,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,7 +23,8 @@ from asrcli.errors import AsrcliError, OptionNotSupportedError
 from asrcli.listener import Listener
 from asrcli.options import Hotword, RecognitionOptions, TranscribeOptions
 from asrcli.pipeline import CancelledError
-from asrcli.server.errors import ForbiddenError, TooLargeError
+from asrcli.server.bounds import MAX_FETCHES
+from asrcli.server.errors import BusyError, ForbiddenError, TooLargeError
 from asrcli.server.http.admission import Admission
 from asrcli.server.http.fetch import Guard, check_url, fetch
 from asrcli.server.http.monitoring import Metrics
@@ -68,8 +70,10 @@ class TranscriptionService:
         self.pool = pool
         self.admission = admission
         self.metrics = metrics
-        #: bodies that are held in memory rather than on disk take turns
+        #: bounds the bodies that are held in memory rather than on disk
         self.in_memory = asyncio.Semaphore(_IN_MEMORY)
+        self._fetchers = ThreadPoolExecutor(MAX_FETCHES, thread_name_prefix="fetch")
+        self._fetching = 0
 
     async def transcribe(self, client: str, ask: TranscriptionRequest, *, timeout: float | None = None) -> Transcript:
         """A transcript of the recording, made when it is the client's turn.
@@ -127,10 +131,28 @@ class TranscriptionService:
         stop = threading.Event()
         try:
             path = workspace.new_file()
-            size = await while_connected(request, asyncio.to_thread(self.fetch_now, address, path, stop.is_set))
+            size = await while_connected(request, self.fetch_into(address, path, stop.is_set))
         finally:
             stop.set()
         return Upload(path, shown_name(urlsplit(address).path), size)
+
+    async def fetch_into(self, address: str, path: Path, cancelled: Callable[[], bool]) -> int:
+        """`fetch_now`, in one of a few threads: slow addresses must not take those of other requests.
+
+        Raises:
+            BusyError: too many recordings are being fetched.
+        """
+        if self._fetching >= 2 * MAX_FETCHES:
+            raise BusyError("The server fetches too many recordings.", "Try again later.", retry_after=10)
+        self._fetching += 1
+        work = asyncio.get_running_loop().run_in_executor(self._fetchers, self.fetch_now, address, path, cancelled)
+        work.add_done_callback(self._fetched)
+        return await asyncio.shield(work)
+
+    def _fetched(self, work: asyncio.Future[int]) -> None:
+        self._fetching -= 1
+        if not work.cancelled():
+            work.exception()  # marks it as retrieved: its request may have ended
 
     def fetch_now(self, address: str, path: Path, cancelled: Callable[[], bool]) -> int:
         """`fetch`, in a thread."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import socket
 
 import httpx
@@ -10,6 +11,8 @@ import pytest
 from starlette.routing import Route
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
+
+from asrcli.server.http.auth import OPEN_PATHS
 
 KEYS = ("first-key", "k2")
 
@@ -35,7 +38,7 @@ def test_every_route_wants_the_key_but_health(locked):
     with locked.client() as client:
         for method, path in every_route(locked):
             answer = client.request(method, path)
-            if path in {"/health", "/healthz"}:
+            if path in OPEN_PATHS:
                 assert answer.status_code == 200
             elif path.startswith("/page/assets/"):
                 assert answer.status_code == 404, "scripts and styles are the same everywhere, and open"
@@ -126,7 +129,27 @@ def test_websockets_of_foreign_pages_are_refused(server):
     with pytest.raises(InvalidStatus) as refused:
         connect(f"{server.ws}/", origin="https://evil.example", proxy=None)
     assert refused.value.response.status_code == 403
-    with connect(f"{server.ws}/", origin=f"http://127.0.0.1:{server.port}", proxy=None) as line:
+    assert "--cors-origin" in refused.value.response.body.decode()
+    own = (
+        f"http://127.0.0.1:{server.port}",
+        "http://localhost:1337",
+        "https://127.0.0.1:8443",
+        "http://[::1]:80",
+        None,
+    )
+    for origin in own:
+        with connect(f"{server.ws}/", origin=origin, proxy=None) as line:
+            line.send('{"mode": "offline", "is_speaking": false}')
+            assert json.loads(line.recv(60))["is_final"]
+    rebound = {"host": f"rebound.example:{server.port}"}
+    with pytest.raises(InvalidStatus):
+        connect(f"{server.ws}/", origin=f"http://rebound.example:{server.port}", additional_headers=rebound, proxy=None)
+    with pytest.raises(InvalidStatus):
+        connect(f"{server.ws}/", origin="null", proxy=None)
+
+
+def test_pages_opened_as_files_can_be_allowed(serving):
+    with serving(cors_origins=("null",)) as server, connect(f"{server.ws}/", origin="null", proxy=None) as line:
         line.send('{"mode": "offline", "is_speaking": false}')
 
 

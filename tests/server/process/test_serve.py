@@ -212,6 +212,16 @@ def test_two_listeners_serve_the_same(home):
             assert httpx.get(f"{url}/health", trust_env=False).json() == {"status": "ok"}
 
 
+def test_one_port_for_both_is_one_listener(home):
+    port = free_port()
+    with serving("--port", port, "--funasr-port", port, "--no-preload", env=home) as server:
+        assert server.listening() == f"http://127.0.0.1:{port}"
+        assert httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False).json() == {"status": "ok"}
+        with connect(f"ws://127.0.0.1:{port}/", proxy=None) as line:
+            line.send('{"mode": "2pass", "wav_name": "a", "is_speaking": false}')
+            assert json.loads(line.recv(60))["is_final"] is True
+
+
 def test_tls(home, tmp_path):
     if shutil.which("openssl") is None:
         pytest.skip("needs openssl to make a certificate")
@@ -239,7 +249,7 @@ def test_what_cannot_be_served(home, tmp_path):
         port = str(taken.getsockname()[1])
         cases = [
             (("--port", port), 5, "Cannot listen"),
-            (("--host", "no.such.host.invalid"), 2, "no address"),
+            (("--host", "no.such.host.invalid"), 2, "does not exist"),
             (("--certfile", tmp_path / "none.pem"), 2, "certificate"),
             (("--keyfile", tmp_path / "none.pem"), 2, "--certfile"),
             (("--model", "no-such-model"), 4, "no model"),

@@ -153,6 +153,7 @@ class _ResultSink:
 
     async def _open(self, utterance: Utterance) -> None:
         if utterance.mode == "offline" or not utterance.pcm:
+            self._stack.enter_context(self._context.live.place())
             rate = utterance.rate if utterance.pcm else None
             recording = SessionRecording(self._context.files, self._context.client, self._context.model, rate)
             self._recording = self._stack.enter_context(recording)

@@ -1,0 +1,209 @@
+"""Every resource that a client can take has a bound, and a refusal in the protocol's form."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import socket
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from asrcli.server import bounds
+from asrcli.server.http import uvicorn_protocols, websocket
+from asrcli.server.recognition import transcription
+
+
+def wait_for(condition, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not become true"
+        time.sleep(0.02)
+
+
+def start_upload(server, path="/v1/audio/transcriptions", kind="multipart/form-data; boundary=b", start=b"--b\r\n"):
+    line = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+    head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: {kind}\r\ncontent-length: 100000\r\n\r\n"
+    line.sendall(head.encode() + start)
+    return line
+
+
+def transcribe(client, audio):
+    with audio.open("rb") as file:
+        return client.post("/v1/audio/transcriptions", files={"file": file})
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/v1/audio/transcriptions", "multipart/form-data; boundary=b"),
+        ("/v1/jobs", "multipart/form-data; boundary=b"),
+        ("/stream/v1/asr", "application/octet-stream"),
+        ("/asr", "application/json"),
+    ],
+)
+def test_uploads_under_way_are_bounded(serving, cities, path, kind):
+    with serving(num_threads=1, max_queue=1) as server, server.client() as client, contextlib.ExitStack() as stack:
+        lines = [stack.enter_context(start_upload(server, path, kind)) for _ in range(3)]
+        wait_for(lambda: server.app.state.admission._receiving == 3)
+        refused = stack.enter_context(start_upload(server, path, kind))
+        answer = refused.recv(4096)
+        while path == "/asr" and b"\r\n\r\n{" not in answer:
+            answer += refused.recv(4096)
+        if path == "/asr":  # its clients read the body
+            assert b'"code":1' in answer
+            assert b"too many" in answer
+        else:
+            assert answer.startswith(b"HTTP/1.1 429 ")
+        assert client.get("/health").status_code == 200
+        for line in lines:
+            line.close()
+        wait_for(lambda: server.app.state.admission._receiving == 0)
+        assert transcribe(client, cities).status_code == 200
+
+
+def test_slow_json_bodies_do_not_block_others(serving, cities):
+    with serving() as server, server.client() as client, contextlib.ExitStack() as stack:
+        for _ in range(8):
+            stack.enter_context(start_upload(server, "/asr", "application/json", b'{"wav": "'))
+        wait_for(lambda: server.app.state.admission._receiving == 8)
+        body = {"wav": base64.b64encode(cities.read_bytes()).decode()}
+        assert "best of times" in client.post("/asr", json=body).json()["res"].lower()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" + b"0," * 2_000_000 + b"0]",
+        b'{"wav": ' + b"[" * 1_000_000,
+        b'{"a": [' + b'"x",' * 500_000 + b'"x"], "wav": "AAAA"}',
+        b'{"wav": "' + b"A" * 100_000,
+        b'{"wav": "' + b"\\" * 100_001 + b'"}',
+        b'{"wav": "' + b"*" * 100_000 + b'"}',
+    ],
+)
+def test_json_of_many_values_is_refused_without_being_parsed(client, body):
+    answer = client.post("/asr", content=body, headers={"content-type": "application/json"})
+    assert answer.json()["code"] == 1
+
+
+def test_base64_with_escaped_slashes_and_a_data_url_is_read(client, cities):
+    text = base64.b64encode(cities.read_bytes()).decode()
+    for sent in (text.replace("/", "\\/"), f"data:audio/wav;base64,{text}", "\\n".join([text[:1000], text[1000:]])):
+        body = f'{{"key": "a", "wav": "{sent}", "lang": "en"}}'
+        assert "best of times" in client.post("/asr", content=body).json()["res"].lower(), sent[:40]
+
+
+def test_connections_are_bounded(server, client, monkeypatch):
+    assert client.get("/health").status_code == 200
+    opened = uvicorn_protocols.CONNECTIONS.addresses.total()
+    monkeypatch.setattr(uvicorn_protocols, "MAX_CONNECTIONS", opened + 3)
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+        wait_for(lambda: uvicorn_protocols.CONNECTIONS.addresses.total() == opened + 3)
+        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as line:
+            assert line.recv(1000).startswith(b"HTTP/1.1 503 ")
+    wait_for(lambda: uvicorn_protocols.CONNECTIONS.addresses.total() <= opened)
+    with connect(f"{server.ws}/", proxy=None):
+        pass
+    wait_for(lambda: uvicorn_protocols.CONNECTIONS.addresses.total() <= opened)
+
+
+def test_connections_of_an_address_are_bounded(monkeypatch):
+    connections = uvicorn_protocols.Connections()
+    for _ in range(bounds.MAX_CONNECTIONS_OF_ADDRESS):
+        connections.addresses["192.0.2.1"] += 1
+        connections.addresses["127.0.0.1"] += 1
+    assert connections.refuses("192.0.2.1")
+    assert not connections.refuses("192.0.2.2")
+    assert not connections.refuses("127.0.0.1")
+    connections.left("192.0.2.1")
+    assert not connections.refuses("192.0.2.1")
+
+
+@pytest.fixture(scope="module")
+def locked(serving):
+    with serving(api_keys=("k",)) as server:
+        yield server
+
+
+def test_without_a_key_little_is_read(locked, monkeypatch):
+    with connect(f"{locked.ws}/ws/v1/asr", proxy=None, max_size=None) as line:
+        with contextlib.suppress(ConnectionClosed, ConnectionError):
+            line.send(b"x" * (8 << 20))
+            line.recv(30)
+        wait_for(lambda: line.protocol.close_code is not None or line.protocol.state.name == "CLOSED")
+    monkeypatch.setattr(websocket, "FIRST_MESSAGE_TIMEOUT", 0.2)
+    with connect(f"{locked.ws}/ws/v1/asr", proxy=None) as line, pytest.raises(ConnectionClosed) as closed:
+        line.recv(30)
+    assert closed.value.rcvd.code == 4401
+    with connect(f"{locked.ws}/?token=k", proxy=None, max_size=None) as line:
+        line.send('{"mode": "offline", "is_speaking": true}')
+        line.send(bytes(4 << 20))
+        line.send('{"is_speaking": false}')
+        assert json.loads(line.recv(60))["is_final"]
+
+
+def test_messages_in_memory_are_bounded(server, monkeypatch):
+    monkeypatch.setattr(uvicorn_protocols, "MAX_MESSAGES", 1 << 20)
+    before = uvicorn_protocols.CONNECTIONS.message_bytes
+    with connect(f"{server.ws}/", proxy=None, max_size=None, compression=None) as line:
+        with contextlib.suppress(ConnectionClosed, ConnectionError):
+            line.send(bytes(4 << 20))
+            line.recv(30)
+        wait_for(lambda: line.protocol.state.name in {"CLOSING", "CLOSED"})
+    wait_for(lambda: uvicorn_protocols.CONNECTIONS.message_bytes == before)
+    with connect(f"{server.ws}/", proxy=None) as line:
+        line.send('{"mode": "offline", "is_speaking": false}')
+        assert json.loads(line.recv(60))["is_final"]
+
+
+def test_offline_recordings_count_as_sessions(serving):
+    with serving(max_sessions=1) as server, connect(f"{server.ws}/", proxy=None) as first:
+        first.send('{"mode": "offline", "is_speaking": true}')
+        first.send(bytes(32000))
+        wait_for(lambda: server.app.state.live._open == 1)
+        with connect(f"{server.ws}/", proxy=None) as second:
+            second.send('{"mode": "offline", "wav_name": "b", "is_speaking": true}')
+            second.send(bytes(32000))
+            assert "Too many" in json.loads(second.recv(60))["error"]
+        first.send('{"is_speaking": false}')
+        assert "error" not in json.loads(first.recv(60))
+
+
+class _Stalling(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.server.waiting.wait(30)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_slow_addresses_do_not_block_others(serving, cities, monkeypatch):
+    monkeypatch.setattr(transcription, "MAX_FETCHES", 2)
+    stalling = ThreadingHTTPServer(("127.0.0.1", 0), _Stalling)
+    stalling.waiting = threading.Event()
+    threading.Thread(target=stalling.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{stalling.server_port}/a.wav"
+    settings = {"allow_url_fetch": True, "fetch_networks": ("127.0.0.0/8",), "num_threads": 1}
+    try:
+        with serving(**settings) as server, server.client() as client, contextlib.ExitStack() as stack:
+            for _ in range(4):
+                body = f"audio_address={address}".encode()
+                line = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+                head = f"POST /v1/audio/transcriptions HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n"
+                line.sendall(head.encode() + b"content-type: application/x-www-form-urlencoded\r\n\r\n" + body)
+            wait_for(lambda: server.app.state.service._fetching == 4)
+            refused = client.post("/v1/audio/transcriptions", data={"audio_address": address})
+            assert refused.status_code == 429
+            assert transcribe(client, cities).status_code == 200
+    finally:
+        stalling.waiting.set()
+        stalling.shutdown()
+        stalling.server_close()
