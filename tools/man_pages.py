@@ -8,7 +8,10 @@ from asrcli.cli.framework.command_tree import Command, CommandOption
 
 _EXIT_STATUS = (
     ("0", "All done; also when stdout was closed by its reader."),
-    ("1", "Some inputs failed; the others are done. Also: an internal error."),
+    (
+        "1",
+        "Some inputs failed or have no result; the others are done. Also: an internal error.",
+    ),
     ("2", "The command line, a variable or the config file is wrong."),
     ("3", "Every input failed."),
     ("4", "A model cannot be had: unknown, not installed with --offline, or its download failed."),

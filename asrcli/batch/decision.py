@@ -16,6 +16,7 @@ from typing import Literal
 
 from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.journal import Journal, OutputFile, Recording, hash_file
+from asrcli.batch.naming import free_names
 from asrcli.batch.plan import Item
 from asrcli.batch.walk import printable, unreadable
 from asrcli.errors import OutputError
@@ -43,10 +44,10 @@ EXPLANATIONS: dict[Reason, str] = {
 
 #: of several outputs, the reason that is told
 _PRECEDENCE: tuple[Reason, ...] = (
-    "overwrite", "changed", "model", "options", "new", "missing", "edited", "other", "exists", "kept", "done",
+    "overwrite", "changed", "model", "options", "new", "missing", "other", "exists", "edited", "kept", "done",
 )  # fmt: skip
-#: skipped although no result of this input stands there: it goes without until somebody looks at it
-UNSERVED: frozenset[Reason] = frozenset({"exists", "other"})
+#: skipped although there is no result of this input: the batch has not done what was asked for
+SKIPPED_WITHOUT_RESULT: frozenset[Reason] = frozenset({"exists", "other"})
 _TO_MAKE: frozenset[Reason] = frozenset({"new", "missing", "changed", "model", "options", "overwrite"})
 
 
@@ -68,8 +69,12 @@ class Decision:
     reason: Reason
     #: format -> file of the outputs to make; empty if it is skipped, or goes to stdout
     make: dict[str, Path]
-    #: formats that stay although they are not ours
-    kept: tuple[str, ...] = ()
+    #: formats whose file was edited since it was written, and stays
+    edited: tuple[str, ...] = ()
+    #: formats without a result, as a file that is not ours has their name
+    blocked: tuple[str, ...] = ()
+    #: whether the outputs may replace nothing
+    fresh: bool = False
     #: the hashed input; None where nothing is recorded of it
     recording: Recording | None = None
     #: seconds of audio, where the journal knows
@@ -89,6 +94,10 @@ def decide(item: Item, journal: Journal | None, recipe: CacheKey, existing: Exis
     """
     if item.stdout is not None:
         return Decision("new", {})
+    if item.stream and not item.named:
+        # What a stream carries exists once: it is never skipped, and never replaces an earlier one unasked.
+        fresh = existing is not Existing.OVERWRITE
+        return Decision("new", free_names(item.outputs) if fresh else item.outputs, fresh=fresh)
     if existing is Existing.SKIP and all(map(os.path.lexists, item.outputs.values())):
         return Decision("kept", {})
     _check_links(item)
@@ -98,7 +107,8 @@ def decide(item: Item, journal: Journal | None, recipe: CacheKey, existing: Exis
     return Decision(
         reason=min(reasons.values(), key=_PRECEDENCE.index),
         make={suffix: item.outputs[suffix] for suffix, reason in reasons.items() if reason in _TO_MAKE},
-        kept=tuple(suffix for suffix, reason in reasons.items() if reason in {"exists", "edited", "other"}),
+        edited=tuple(suffix for suffix, reason in reasons.items() if reason == "edited"),
+        blocked=tuple(suffix for suffix, reason in reasons.items() if reason in SKIPPED_WITHOUT_RESULT),
         recording=recording,
         duration=look.known_duration(),
     )
@@ -144,18 +154,24 @@ class _OutputCheck:
     def _judge(self, path: Path, suffix: str) -> Reason:
         """Judge a file that stands where an output belongs."""
         history = self._history(path)
+        if self.recording is None or not history:
+            return "exists"
         matching = _records_of(path, history)
-        if self.recording is None or not matching:
-            return "edited" if history else "exists"
+        if not matching:
+            return "edited" if self._is_ours(history[-1]) else "other"
         content = self.recording.digest
         if any(record.made_by(content, self.recipe, suffix) for record in matching):
             return "done"
-        ours = [record for record in matching if record.content == content or record.source == self.recording.path]
+        ours = [record for record in matching if self._is_ours(record)]
         if not ours:
             return "other"
         if ours[-1].content != content:
             return "changed"
         return "options" if ours[-1].model == self.recipe.model else "model"
+
+    def _is_ours(self, record: OutputFile) -> bool:
+        assert self.recording is not None
+        return record.content == self.recording.digest or record.source == self.recording.path
 
     def known_duration(self) -> float | None:
         if self.recording is None:

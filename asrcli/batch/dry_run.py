@@ -30,6 +30,8 @@ class Row:
     #: seconds; None where it cannot be known before it is decoded
     duration: float | None = None
     error: AsrcliError | None = None
+    #: false where a result would be missing, as a file that is not ours has its name
+    complete: bool = True
 
     @property
     def explanation(self) -> str:
@@ -91,4 +93,5 @@ def _row(
         reason=decision.reason,
         outputs=tuple(printable(path) for path in outputs.values()),
         duration=duration,
+        complete=not decision.blocked,
     )

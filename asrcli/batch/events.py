@@ -110,6 +110,8 @@ class FileDone(FileEvent):
     warnings: tuple[str, ...] = ()
     #: spans with speech that could not be recognised
     gaps: int = 0
+    #: formats that were not written, as a file that is not ours has their name
+    blocked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

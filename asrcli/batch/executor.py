@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
 from threading import Semaphore, Thread
 
+from asrcli.batch.decision import SKIPPED_WITHOUT_RESULT
 from asrcli.batch.events import BatchFinished, BatchStarted, Event, FileDone, FileFailed, FileSkipped, Notice
 from asrcli.batch.journal_pool import Journals
 from asrcli.batch.plan import Item, Plan
@@ -256,10 +257,10 @@ class _EventDispatcher:
         if outcome.event is None:
             return
         match outcome.event:
-            case FileDone(duration=duration, gaps=gaps):
-                self.tally.done(duration, gaps)
-            case FileSkipped():
-                self.tally.skipped()
+            case FileDone(duration=duration, gaps=gaps, blocked=blocked):
+                self.tally.done(duration, gaps, complete=not blocked)
+            case FileSkipped(reason=reason):
+                self.tally.skipped(complete=reason not in SKIPPED_WITHOUT_RESULT)
             case FileFailed(name=name, error=error):
                 self.tally.failed(name, error)
         self._on_event(outcome.event)

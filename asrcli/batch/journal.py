@@ -20,12 +20,13 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import RLock
 from typing import Any
 
 from asrcli.batch.cache_key import CacheKey
+from asrcli.batch.naming import real_place
 from asrcli.storage.atomic import write_all, write_error
 from asrcli.storage.locks import lock_byte, unlock_byte
 
@@ -63,12 +64,32 @@ class OutputFile:
 
 
 @dataclass(frozen=True, slots=True)
+class FileStamp:
+    """What tells two states of a file apart without reading it.
+
+    Size and mtime alone do not: cameras reuse names, and copying tools set mtime. Nothing sets ctime.
+    """
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> FileStamp:
+        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+
+    @property
+    def changed_ns(self) -> int:
+        return max(self.mtime_ns, self.ctime_ns)
+
+
+@dataclass(frozen=True, slots=True)
 class Recording:
     """The bytes of an input at one moment."""
 
     path: Path
-    size: int
-    mtime_ns: int
+    stamp: FileStamp
     digest: str
     #: when hashing began, nanoseconds of the system's clock
     hashed_ns: int
@@ -101,11 +122,11 @@ class Journal:
         Raises:
             DiskFullError, OutputError: it cannot be created. Lack of permission is a notice instead.
         """
-        self.path = place(path)
+        self.path = real_place(path)
         self.notices: list[str] = []
         self._lock = RLock()
         self._written: dict[Path, list[OutputFile]] = {}
-        self._digests: dict[tuple[Path, int, int], str] = {}
+        self._digests: dict[tuple[Path, FileStamp], str] = {}
         self._end = 0  # of the last whole line that was read
         self._torn = False
         self._damaged = 0
@@ -187,8 +208,10 @@ class Journal:
             )
             for output in record.get("outputs", ())
         ]
-        if entry["hashed_ns"] - entry["mtime_ns"] > _RACY_NS:
-            self._digests[source, int(entry["size"]), int(entry["mtime_ns"])] = content
+        # Earlier versions recorded neither ctime nor inode; their recordings are hashed once more.
+        stamp = FileStamp(*(int(entry.get(key, 0)) for key in ("size", "mtime_ns", "ctime_ns", "inode")))
+        if entry["hashed_ns"] - stamp.changed_ns > _RACY_NS:
+            self._digests[source, stamp] = content
         for path, output in written:
             known = self._written.setdefault(path, [])
             if output not in known:
@@ -197,7 +220,7 @@ class Journal:
     def written(self, output: Path) -> Sequence[OutputFile]:
         """Everything that was ever recorded of an output, oldest first."""
         with self._lock:
-            return tuple(self._written.get(place(output), ()))
+            return tuple(self._written.get(real_place(output), ()))
 
     # Hashes of recordings
 
@@ -207,18 +230,18 @@ class Journal:
         Raises:
             OSError: it cannot be read.
         """
-        status = os.stat(path)
-        source = place(path)
+        stamp = FileStamp.of(os.stat(path))
+        source = real_place(path)
         now = time.time_ns()
         with self._lock:
-            known = self._digests.get((source, status.st_size, status.st_mtime_ns))
-        return Recording(source, status.st_size, status.st_mtime_ns, known or hash_file(path), now)
+            known = self._digests.get((source, stamp))
+        return Recording(source, stamp, known or hash_file(path), now)
 
     def remember(self, recording: Recording) -> None:
         """Keep the hash of a recording that needed no work, so that the next run need not read it."""
         with self._lock:
-            known = (recording.path, recording.size, recording.mtime_ns) in self._digests
-            if not known and recording.hashed_ns - recording.mtime_ns > _RACY_NS:
+            known = (recording.path, recording.stamp) in self._digests
+            if not known and recording.hashed_ns - recording.stamp.changed_ns > _RACY_NS:
                 self._append({"schema": SCHEMA, "input": self._input(recording)})
 
     # Writing
@@ -309,25 +332,18 @@ class Journal:
     def _input(self, recording: Recording) -> dict[str, Any]:
         return {
             "path": self._relative(recording.path),
-            "size": recording.size,
-            "mtime_ns": recording.mtime_ns,
+            **asdict(recording.stamp),
             "digest": recording.digest,
             "hashed_ns": recording.hashed_ns,
         }
 
     def _relative(self, path: Path) -> str:
-        absolute = place(path)
+        absolute = real_place(path)
         folder = self.path.parent
         return absolute.relative_to(folder).as_posix() if absolute.is_relative_to(folder) else os.fspath(absolute)
 
     def _absolute(self, path: str) -> Path:
         return Path(os.path.normpath(self.path.parent / path))
-
-
-def place(path: Path) -> Path:
-    """Where a file lies, by whatever links its folder was reached; the file itself may be a link."""
-    folder, name = os.path.split(os.path.abspath(path))
-    return Path(os.path.realpath(folder), name)
 
 
 def hash_file(path: Path) -> str:
@@ -346,5 +362,5 @@ def hash_file(path: Path) -> str:
 
 def _offset(output: Path) -> int:
     """The byte of the journal that stands for an output; nothing is ever written there, it only is locked."""
-    name = os.fsencode(place(output))
+    name = os.fsencode(real_place(output))
     return 1 + int.from_bytes(hashlib.blake2b(name, digest_size=6).digest(), "big")

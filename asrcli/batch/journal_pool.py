@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
-from asrcli.batch.journal import Journal, place
+from asrcli.batch.journal import Journal
+from asrcli.batch.naming import real_place
 
 #: journals kept open without anybody using them; a deep tree has more folders than a process may have files
 _IDLE = 32
@@ -41,7 +42,7 @@ class Journals:
         if path is None:
             yield None
             return
-        key = place(path)
+        key = real_place(path)
         entry, notices = self._take(key)
         for notice in notices:
             if self._on_notice is not None:

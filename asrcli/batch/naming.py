@@ -2,8 +2,9 @@
 
 The rule: `talk.mp3` becomes `talk.srt`. Where another recording beside it would claim that name (`talk.wav`), each
 keeps its suffix: `talk.mp3.srt`, `talk.wav.srt`. The neighbours count whether they are inputs of this run or not, so a
-name does not depend on what else was asked for. Equal names from several folders that meet in one `--output-dir` go to
-a subfolder named after theirs; what still collides (names that differ only in case) gets a hash of its path.
+name does not depend on what else was asked for; a name that the journal has recorded for a recording stays. Equal names
+from several folders that meet in one `--output-dir` go to a subfolder named after theirs; what still collides (names
+that differ only in case) gets a hash of its path.
 
 Names are compared as a case-insensitive, normalising file system would compare them.
 """
@@ -14,8 +15,10 @@ import hashlib
 import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import count
 from pathlib import Path
 
 #: longest file name, in bytes, on the file systems in use (ext4, XFS, Btrfs, APFS, NTFS allow at least this)
@@ -54,6 +57,19 @@ def fit(stem: str, suffix: str) -> str:
     return head + tail
 
 
+def free_names(outputs: dict[str, Path]) -> dict[str, Path]:
+    """The same outputs with the first number behind their names that no file has: `stdin.txt`, `stdin-2.txt`, ..."""
+    found = outputs
+    for number in count(2):
+        if not any(map(os.path.lexists, found.values())):
+            break
+        found = {
+            suffix: path.with_name(fit(f"{path.name.removesuffix(f'.{suffix}')}-{number}", f".{suffix}"))
+            for suffix, path in outputs.items()
+        }
+    return found
+
+
 def name_outputs(
     claims: Sequence[OutputRequest],
     formats: Sequence[str],
@@ -61,6 +77,7 @@ def name_outputs(
     suffixes: Collection[str],
     neighbours: Sequence[OutputRequest] = (),
     taken: Collection[Path] = (),
+    made_from: Callable[[Path], Path | None] = lambda _output: None,
 ) -> list[dict[str, Path]]:
     """Give each input its outputs.
 
@@ -70,62 +87,96 @@ def name_outputs(
         suffixes: what recordings end in (".mp3", lower case); any other ending is part of the name.
         neighbours: recordings beside the inputs that are no inputs now but may be one day.
         taken: files that no output may replace: the inputs themselves.
+        made_from: the recording from which an output was last made, as far as is recorded: it keeps that name, even
+            if a neighbour has appeared or disappeared since.
 
     Returns:
         For each claim, format -> path. No path is there twice, however file systems compare names.
     """
-    ladders = [_NameCandidates(claim, formats, suffixes) for claim in (*claims, *neighbours)]
+    everyone = [_NameCandidates(claim, formats, suffixes, made_from) for claim in (*claims, *neighbours)]
     forbidden = {collision_key(path) for path in taken}
-    while moving := _losers(ladders, forbidden):
-        for ladder in moving:
-            ladder.climb()
-    return [ladder.files() for ladder in ladders[: len(claims)]]
+    while moving := _losers(everyone, forbidden):
+        for candidates in moving:
+            candidates.next()
+    return [candidates.files() for candidates in everyone[: len(claims)]]
 
 
-def _losers(ladders: Sequence[_NameCandidates], forbidden: Collection[str]) -> list[_NameCandidates]:
+def _losers(everyone: Sequence[_NameCandidates], forbidden: Collection[str]) -> list[_NameCandidates]:
+    """Those that must give way in some collision."""
     holders: dict[str, list[int]] = defaultdict(list)
-    for number, ladder in enumerate(ladders):
-        for key in ladder.keys:
+    for number, candidates in enumerate(everyone):
+        for key in candidates.keys:
             holders[key].append(number)
     losers: set[int] = set()
     for key, members in holders.items():
         if key in forbidden:
             losers.update(members)
         elif len(members) > 1:
-            # The shortest names give way first: `a.mp3.wav` stands where it is when `a.mp3` has to keep its suffix.
-            lowest = min(ladders[member].rung for member in members)
-            losers.update(member for member in members if ladders[member].rung == lowest)
-    return [ladders[number] for number in sorted(losers) if not ladders[number].at_top]
+            owner = next((member for member in members if everyone[member].owns_name), None)
+            # The shortest names give way first: `a.mp3.wav` keeps its name when `a.mp3` has to keep its suffix.
+            lowest = min(everyone[member].position for member in members)
+            losers.update(
+                member
+                for member in members
+                if (member != owner if owner is not None else everyone[member].position == lowest)
+            )
+    return [everyone[number] for number in sorted(losers) if not everyone[number].at_last]
 
 
 class _NameCandidates:
-    """The names that an input may have, from the one hoped for to the one that nobody can share."""
+    """The names that an input may have, from the preferred one to one that no other input can have."""
 
-    def __init__(self, claim: OutputRequest, formats: Sequence[str], suffixes: Collection[str]) -> None:
+    def __init__(
+        self,
+        claim: OutputRequest,
+        formats: Sequence[str],
+        suffixes: Collection[str],
+        made_from: Callable[[Path], Path | None],
+    ) -> None:
         path = Path(os.path.abspath(claim.path))
         stem = path.stem if path.suffix.lower() in suffixes else path.name
         folders = [claim.folder] if claim.alternative is None else [claim.folder, claim.alternative]
-        rungs = [(folder, name) for folder in folders for name in (stem, path.name)]
-        rungs += [(claim.folder, f"{path.name}~{_short_hash(str(path), digits)}") for digits in (8, 32)]
-        self._rungs = rungs
+        names = [(folder, name) for folder in folders for name in (stem, path.name)]
+        names += [(claim.folder, f"{path.name}~{_short_hash(str(path), digits)}") for digits in (8, 32)]
+        self._names = names
         self._formats = formats
-        self.rung = 0
+        self._source = real_place(path)
+        self._made_from = made_from
+        self.position = next(
+            (number for number in range(len(names) - 1, 0, -1) if self._has_made(number, if_there=True)), 0
+        )
         self.keys = self._keys()
 
     @property
-    def at_top(self) -> bool:
-        return self.rung + 1 == len(self._rungs)
+    def at_last(self) -> bool:
+        return self.position + 1 == len(self._names)
 
-    def climb(self) -> None:
-        self.rung += 1
+    @cached_property
+    def owns_name(self) -> bool:
+        """Whether an output of the present name was made from this input. Asked in a collision only."""
+        return self._has_made(self.position)
+
+    def next(self) -> None:
+        self.position += 1
         self.keys = self._keys()
+        self.__dict__.pop("owns_name", None)
 
-    def files(self) -> dict[str, Path]:
-        folder, name = self._rungs[self.rung]
+    def files(self, position: int | None = None) -> dict[str, Path]:
+        folder, name = self._names[self.position if position is None else position]
         return {suffix: folder / fit(name, f".{suffix}") for suffix in self._formats}
+
+    def _has_made(self, position: int, *, if_there: bool = False) -> bool:
+        paths = self.files(position).values()
+        return any(self._made_from(path) == self._source for path in paths if not if_there or os.path.lexists(path))
 
     def _keys(self) -> frozenset[str]:
         return frozenset(collision_key(path) for path in self.files().values())
+
+
+def real_place(path: Path) -> Path:
+    """Where a file lies, by whatever links its folder was reached; the file itself may be a link."""
+    folder, name = os.path.split(os.path.abspath(path))
+    return Path(os.path.realpath(folder), name)
 
 
 def _short_hash(text: str, digits: int) -> str:

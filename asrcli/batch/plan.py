@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from asrcli.audio.types import Source
+from asrcli.batch.journal_pool import Journals
 from asrcli.batch.naming import OutputRequest, collision_key, name_outputs
 from asrcli.batch.search import Found, Inputs, Search
 from asrcli.batch.walk import PlanError, printable
@@ -132,13 +133,24 @@ class _Outputs:
     def _named_after_inputs(self, found: Sequence[Found]) -> tuple[Item, ...]:
         filed = [one for one in found if self.inputs.output_dir is not None or not one.stream]
         claims = [self._claim(one) for one in filed]
-        names = name_outputs(
-            claims,
-            self.inputs.formats,
-            suffixes=self.suffixes,
-            neighbours=self._neighbours(filed, claims),
-            taken=[one.path for one in found if one.path is not None],
-        )
+        journals = Journals(read_only=True)
+
+        def made_from(output: Path) -> Path | None:
+            with journals.use(self._journal(output)) as journal:
+                records = journal.written(output) if journal is not None else ()
+            return records[-1].source if records else None
+
+        try:
+            names = name_outputs(
+                claims,
+                self.inputs.formats,
+                suffixes=self.suffixes,
+                neighbours=self._neighbours(filed, claims),
+                taken=[one.path for one in found if one.path is not None],
+                made_from=made_from,
+            )
+        finally:
+            journals.close()
         outputs = {id(one): name for one, name in zip(filed, names, strict=True)}
         return tuple(self._item(index, one, outputs.get(id(one), {})) for index, one in enumerate(found))
 
@@ -177,20 +189,17 @@ class _Outputs:
             source=Source(name, found.path, self.stdin if found.path is None else None),
             outputs=outputs,
             stdout=None if outputs else self.inputs.formats[0],
-            journal=None if found.stream or not outputs else self._journal(outputs, named=named),
+            journal=None if found.stream or not outputs else self._item_journal(outputs, named=named),
             named=named,
             stream=found.stream,
             size=size,
         )
 
-    def _journal(self, outputs: dict[str, Path], *, named: bool) -> Path | None:
-        if self.inputs.journal is not None:
-            return self.inputs.journal
-        if named:
-            return None
-        if self.inputs.output_dir is not None:
-            return self.inputs.output_dir / JOURNAL_NAME
-        return next(iter(outputs.values())).parent / JOURNAL_NAME
+    def _item_journal(self, outputs: dict[str, Path], *, named: bool) -> Path | None:
+        return None if named and self.inputs.journal is None else self._journal(next(iter(outputs.values())))
+
+    def _journal(self, output: Path) -> Path:
+        return self.inputs.journal or (self.inputs.output_dir or output.parent) / JOURNAL_NAME
 
 
 def _recordings_in(folder: Path, suffixes: Collection[str]) -> list[str]:

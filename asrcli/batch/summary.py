@@ -21,6 +21,8 @@ class Summary:
     done: int
     skipped: int
     failed: int
+    #: inputs, skipped or done, of which a result is missing, as a file that is not ours has its name
+    without_result: int = 0
     #: audio that was transcribed now, skipped files not counted
     audio_seconds: float
     #: spans with speech that could not be recognised, in all results
@@ -50,6 +52,7 @@ class Summary:
             "done": self.done,
             "skipped": self.skipped,
             "failed": self.failed,
+            "without_result": self.without_result,
             "dropped": self.dropped,
             "gaps": self.gaps,
             "audio_seconds": round(self.audio_seconds, 3),
@@ -73,6 +76,7 @@ class SummaryBuilder:
         self._done = 0
         self._skipped = 0
         self._failed = 0
+        self._without_result = 0
         self._audio = 0.0
         self._gaps = 0
         self._warned = 0
@@ -83,13 +87,15 @@ class SummaryBuilder:
     def unfinished(self) -> int:
         return self._total - self._done - self._skipped - self._failed
 
-    def done(self, audio_seconds: float, gaps: int = 0) -> None:
+    def done(self, audio_seconds: float, gaps: int = 0, *, complete: bool = True) -> None:
         self._done += 1
         self._gaps += gaps
         self._audio += audio_seconds
+        self._without_result += not complete
 
-    def skipped(self) -> None:
+    def skipped(self, *, complete: bool = True) -> None:
         self._skipped += 1
+        self._without_result += not complete
 
     def failed(self, name: str, error: AsrcliError) -> None:
         self._failed += 1
@@ -119,6 +125,7 @@ class SummaryBuilder:
             done=self._done,
             skipped=self._skipped,
             failed=self._failed,
+            without_result=self._without_result,
             audio_seconds=self._audio,
             gaps=self._gaps,
             wall_seconds=wall_seconds,
@@ -136,7 +143,7 @@ class SummaryBuilder:
         if not self._total:
             return ExitCode.USAGE
         if not self._failed:
-            return ExitCode.OK
+            return ExitCode.SOME_FAILED if self._without_result else ExitCode.OK
         # An input that only its warnings fail has a result.
         if self._failed < self._total or self._warned:
             return ExitCode.SOME_FAILED

@@ -26,8 +26,9 @@ from asrcli.batch.events import (
     Notice,
     SegmentReady,
 )
-from asrcli.batch.journal import Journal, OutputRecord, Recording
+from asrcli.batch.journal import FileStamp, Journal, OutputRecord, Recording, hash_file
 from asrcli.batch.journal_pool import Journals
+from asrcli.batch.naming import free_names
 from asrcli.batch.plan import Item
 from asrcli.batch.schedule import Schedule
 from asrcli.batch.stop_signal import DroppedError, StopSignal
@@ -56,6 +57,8 @@ _REPORT_EVERY = 0.1
 #: seconds between two looks at an input that another process works on
 _CLAIM_EVERY = 0.5
 _POLL = 0.2
+#: why a format of an input has no result
+_BLOCKED = "not written: the file of that name is not known to be ours (--overwrite replaces it)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,54 +266,63 @@ class Worker:
     ) -> Outcome:
         name = item.source.name
         self._post(FileStarted(item.index, name, decision.reason, item.estimate))
-        for suffix in decision.kept:
-            self._post(
-                Notice(f"{name}: {suffix} stays as it is: the file there is not ours (--overwrite replaces it).")
-            )
+        for suffix in decision.edited:
+            self._post(Notice(f"{name}: {suffix} was edited since it was written, and is kept (see --overwrite)."))
         started = time.monotonic()
-        before = _state(item)
+        before = _stamp(item)
         writer = self._work.stream_writer(item.stdout) if item.stream and item.stdout is not None else None
         listener = _ProgressListener(item, self._post, self._stop, reading, writer)
         with _opened(item, self._stop, live=writer is not None) as ready:
             transcript = self._work.transcribe(ready, listener)
-        if _state(item) != before or not _is(decision.recording, before):
-            raise InputChangedError(f"{name} changed while it was read.", "Run it again once it is complete.")
+        _check_unchanged(item, decision.recording, before)
         failing = failing_warnings(transcript.warnings, self._work.fail_on)
         text = None
+        outputs = decision.make
         if writer is not None and listener.streamed:
             text = writer.finish(transcript.duration)
         elif item.stdout is not None:
             text = self._work.render(transcript, item.stdout)
         else:
-            self._write(None if failing else journal, decision, transcript)
+            # What --fail-on rejects is recorded as made with other options, so that the next run makes it again.
+            recipe = self._work.recipe
+            recipe = replace(recipe, options=f"failed {recipe.options}") if failing else recipe
+            outputs = self._write(item, journal, recipe, decision, transcript)
         if failing:
             error = WarningsError(f"{name}: {'; '.join(failing)}.", "Its text is written all the same (--fail-on).")
             return Outcome(item, FileFailed(item.index, name, error), text)
         event = FileDone(
             index=item.index,
             name=name,
-            outputs=decision.make,
+            outputs=outputs,
             duration=transcript.duration,
             wall=time.monotonic() - started,
             language=transcript.language,
             segments=len(transcript.segments),
-            warnings=transcript.warnings,
+            warnings=(*transcript.warnings, *(f"{suffix}: {_BLOCKED}" for suffix in decision.blocked)),
             gaps=len(transcript.gaps),
+            blocked=decision.blocked,
         )
         return Outcome(item, event, text)
 
-    def _write(self, journal: Journal | None, decision: Decision, transcript: Transcript) -> None:
-        made = []
-        with staging() as outputs:
-            for suffix, path in decision.make.items():
-                # File names with bytes that are no UTF-8 may have found their way into the text.
-                data = self._work.render(transcript, suffix).encode("utf-8", "replace")
-                outputs.add(path, data)
-                made.append(OutputRecord(suffix, path, len(data), digest(data)))
-            with self._stop.gate():
-                if journal is not None and decision.recording is not None:
-                    journal.record(decision.recording, self._work.recipe, transcript.duration, made)
-                outputs.commit()
+    def _write(
+        self, item: Item, journal: Journal | None, recipe: CacheKey, decision: Decision, transcript: Transcript
+    ) -> dict[str, Path]:
+        """Write the outputs; return their names, which differ from the planned ones where those are taken by now."""
+        # File names with bytes that are no UTF-8 may have found their way into the text.
+        texts = {suffix: self._work.render(transcript, suffix).encode("utf-8", "replace") for suffix in decision.make}
+        names = decision.make
+        while True:
+            made = [OutputRecord(suffix, names[suffix], len(data), digest(data)) for suffix, data in texts.items()]
+            with staging() as outputs:
+                for suffix, data in texts.items():
+                    outputs.add(names[suffix], data)
+                with self._stop.gate():
+                    if journal is not None and decision.recording is not None:
+                        journal.record(decision.recording, recipe, transcript.duration, made)
+                    with contextlib.suppress(FileExistsError):
+                        outputs.commit(new=decision.fresh)
+                        return names
+            names = free_names(item.outputs)
 
 
 def _unexpected(item: Item, error: Exception) -> AsrcliError:
@@ -343,8 +355,8 @@ def _opened(item: Item, stop: StopSignal, *, live: bool) -> Iterator[Item]:
         yield replace(item, source=Source(item.source.name, None, stream, live=live))
 
 
-def _state(item: Item) -> tuple[int, int] | None:
-    """Size and time of change of a file; None for a stream.
+def _stamp(item: Item) -> FileStamp | None:
+    """The state of a file; None for a stream.
 
     Raises:
         InputChangedError: it vanished.
@@ -352,13 +364,31 @@ def _state(item: Item) -> tuple[int, int] | None:
     if item.stream or item.source.path is None:
         return None
     try:
-        status = os.stat(item.source.path)
+        return FileStamp.of(os.stat(item.source.path))
     except OSError as error:
         raise InputChangedError(
             f"{item.source.name} vanished while it was read.", "Check the disk it was on."
         ) from error
-    return status.st_size, status.st_mtime_ns
 
 
-def _is(recording: Recording | None, state: tuple[int, int] | None) -> bool:
-    return recording is None or (recording.size, recording.mtime_ns) == state
+def _check_unchanged(item: Item, recording: Recording | None, before: FileStamp | None) -> None:
+    """Make sure that a file is still the one that was hashed and read.
+
+    A change of ctime or inode alone (permissions, a hard link, a copy with the same times) is settled by its hash.
+
+    Raises:
+        InputChangedError: it is not, or it vanished.
+    """
+    after = _stamp(item)
+    if after is None or before is None:
+        return
+    stamps = {before, after} | ({recording.stamp} if recording is not None else set())
+    if len(stamps) == 1:
+        return
+    if len({(stamp.size, stamp.mtime_ns) for stamp in stamps}) == 1 and item.source.path is not None:
+        if recording is None and before.inode == after.inode:
+            return
+        with contextlib.suppress(OSError):
+            if recording is not None and hash_file(item.source.path) == recording.digest:
+                return
+    raise InputChangedError(f"{item.source.name} changed while it was read.", "Run it again once it is complete.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from threading import Thread
 
 import pytest
 
@@ -13,6 +14,7 @@ from asrcli.batch.executor import Executor
 from asrcli.batch.plan import make_plan
 from asrcli.batch.search import Inputs
 from asrcli.batch.worker import Processing
+from asrcli.errors import ExitCode
 
 
 @pytest.fixture
@@ -20,10 +22,13 @@ def run(tmp_path, program, monkeypatch):
     """Run a batch in this process; returns its summary and, by input, the reason for what was done."""
     monkeypatch.chdir(tmp_path)
 
+    def read(source):
+        return source.path.read_bytes() if source.path else source.stream.read()
+
     def run(*paths, existing=Existing.JOURNAL, model="m", options="v1", cues="c1", formats=("txt", "srt"), **where):
         events = []
         work = Processing(
-            transcribe=lambda item, _: program.transcript_of(item.source.path.read_bytes(), "name", options + model),
+            transcribe=lambda item, _: program.transcript_of(read(item.source), "name", options + model),
             render=lambda transcript, suffix: program.render(transcript, suffix) + (cues if suffix == "srt" else ""),
             recipe=CacheKey(model=model, options=options, formats={"srt": cues}),
             existing=existing,
@@ -33,6 +38,7 @@ def run(tmp_path, program, monkeypatch):
         )
         summary = Executor(work, on_event=events.append).run(plan)
         reasons = {event.name: event.reason for event in events if isinstance(event, (FileStarted, FileSkipped))}
+        run.warnings = [text for event in events if isinstance(event, FileDone) for text in event.warnings]
         run.made = {event.name: set(event.outputs) for event in events if isinstance(event, FileDone)}
         run.notices = [event.message for event in events if isinstance(event, Notice)]
         return summary, reasons
@@ -106,10 +112,14 @@ def test_touching_or_copying_over_the_same_bytes_redoes_nothing(run, tmp_path):
 def test_files_that_are_not_ours_stay(run, tmp_path):
     (tmp_path / "a.mp3").write_bytes(b"1")
     (tmp_path / "a.txt").write_text("written by hand")
-    assert run(".", formats=["txt"])[1] == {"a.mp3": "exists"}
-    assert run(".", formats=["txt", "srt"])[1] == {"a.mp3": "new"}
+    summary, reasons = run(".", formats=["txt"])
+    assert reasons == {"a.mp3": "exists"}
+    assert (summary.skipped, summary.without_result, summary.exit_code) == (1, 1, ExitCode.SOME_FAILED)
+    summary, reasons = run(".", formats=["txt", "srt"])
+    assert reasons == {"a.mp3": "new"}
     assert run.made == {"a.mp3": {"srt"}}
-    assert "stays" in run.notices[0]
+    assert (summary.done, summary.without_result, summary.exit_code) == (1, 1, ExitCode.SOME_FAILED)
+    assert "txt: not written" in run.warnings[0]
     assert (tmp_path / "a.txt").read_text() == "written by hand"
 
 
@@ -173,3 +183,60 @@ def test_the_same_folder_by_another_way_is_the_same_folder(run, tmp_path):
     (tmp_path / "link").unlink()
     (tmp_path / "real").rename(tmp_path / "moved")
     assert run("moved")[1] == {"moved/a.mp3": "done"}
+
+
+def test_an_edited_output_of_another_recording_is_not_a_result(run, tmp_path):
+    (tmp_path / "a.mp3").write_bytes(b"1")
+    run(".", formats=["txt"], output_dir=tmp_path / "out")
+    (tmp_path / "out" / "a.txt").write_text("corrected")
+    (tmp_path / "a.mp3").rename(tmp_path / "old.mp3")
+    (tmp_path / "a.wav").write_bytes(b"2")
+    summary, reasons = run("a.wav", formats=["txt"], output_dir=tmp_path / "out")
+    assert reasons == {"a.wav": "other"}
+    assert summary.exit_code == ExitCode.SOME_FAILED
+
+
+def test_another_recording_under_the_same_name_is_transcribed(run, tmp_path):
+    path = tmp_path / "REC001.mp3"
+    path.write_bytes(b"one")
+    os.utime(path, (10**9, 10**9))
+    run(".")
+    before = (tmp_path / "REC001.txt").read_text()
+    (tmp_path / "card").write_bytes(b"two")
+    os.utime(tmp_path / "card", (10**9, 10**9))
+    (tmp_path / "card").replace(path)
+    assert run(".")[1] == {"REC001.mp3": "changed"}
+    assert (tmp_path / "REC001.txt").read_text() != before
+
+
+def test_names_stay_when_a_neighbour_appears_and_when_it_disappears(run, tmp_path):
+    (tmp_path / "talk.ogg").write_bytes(b"1")
+    assert run(".", formats=["txt"])[1] == {"talk.ogg": "new"}
+    (tmp_path / "talk.mp3").write_bytes(b"2")
+    assert run(".", formats=["txt"])[1] == {"talk.ogg": "done", "talk.mp3": "new"}
+    assert {path.name for path in tmp_path.glob("*.txt")} == {"talk.txt", "talk.mp3.txt"}
+    (tmp_path / "talk.wav").write_bytes(b"3")
+    assert run("talk.wav", formats=["txt"])[1] == {"talk.wav": "new"}
+    assert {path.name for path in tmp_path.glob("*.txt")} == {"talk.txt", "talk.mp3.txt", "talk.wav.txt"}
+    (tmp_path / "talk.ogg").unlink()
+    (tmp_path / "talk.wav").unlink()
+    assert run(".", formats=["txt"])[1] == {"talk.mp3": "done"}
+
+
+@pytest.mark.parametrize("existing", [Existing.JOURNAL, Existing.SKIP])
+def test_a_stream_is_never_skipped_and_replaces_nothing(run, tmp_path, existing):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "pipe.txt").write_text("yesterday's")
+    for number in (2, 3):
+        os.mkfifo(tmp_path / "pipe.wav")
+        writer = Thread(target=(tmp_path / "pipe.wav").write_bytes, args=(b"%d" % number,))
+        writer.start()
+        summary, reasons = run("pipe.wav", formats=["txt"], output_dir=folder, existing=existing)
+        writer.join()
+        (tmp_path / "pipe.wav").unlink()
+        assert (reasons, summary.done) == ({"pipe.wav": "new"}, 1)
+    texts = {path.name: path.read_text() for path in folder.glob("*.txt")}
+    assert set(texts) == {"pipe.txt", "pipe-2.txt", "pipe-3.txt"}
+    assert texts["pipe.txt"] == "yesterday's"
+    assert texts["pipe-2.txt"] != texts["pipe-3.txt"]

@@ -43,7 +43,7 @@ def test_every_event_has_its_form():
     assert told(SegmentReady(1, "b.mp3", segment)) == {**file, "event": "segment", "segment": segment.to_dict()}
     assert told(FileDone(1, "b.mp3", {"txt": Path("b.txt")}, 90.0, 1.5, "en", 7, ("truncated",))) == {
         **file, "event": "file_done", "outputs": {"txt": "b.txt"}, "duration": 90.0, "wall": 1.5, "language": "en",
-        "segments": 7, "warnings": ["truncated"], "gaps": 0,
+        "segments": 7, "warnings": ["truncated"], "gaps": 0, "blocked": [],
     }  # fmt: skip
     assert told(FileSkipped(1, "b.mp3", "done", "done already", 90.0)) == {
         **file, "event": "file_skipped", "reason": "done", "explanation": "done already", "duration": 90.0,
@@ -56,9 +56,9 @@ def test_every_event_has_its_form():
         "schema": "asrcli/event/1",
         "event": "batch_finished",
         "summary": {
-            "total": 3, "done": 1, "skipped": 1, "failed": 1, "dropped": 0, "gaps": 0, "audio_seconds": 90.0,
-            "wall_seconds": 3.0, "speed": 30.0, "exit_code": 1,
-            "error": None, "failures": [{"name": "c.wav", "error": error}],
+            "total": 3, "done": 1, "skipped": 1, "failed": 1, "without_result": 0, "dropped": 0, "gaps": 0,
+            "audio_seconds": 90.0, "wall_seconds": 3.0, "speed": 30.0, "exit_code": 1, "error": None,
+            "failures": [{"name": "c.wav", "error": error}],
         },
     }  # fmt: skip
 

@@ -90,6 +90,7 @@ def test_a_folder_that_moves_takes_its_journal_along(tmp_path):
 
 def test_a_file_is_hashed_again_only_when_it_has_changed(journal, tmp_path, monkeypatch):
     path = aged(tmp_path / "a.mp3")
+    monkeypatch.setattr("asrcli.batch.journal._RACY_NS", -(10**12))  # the file was not made just now
     first = journal.recording(path)
     journal.remember(first)
     monkeypatch.setattr("asrcli.batch.journal.hash_file", lambda _: "hashed again")
@@ -105,6 +106,20 @@ def test_a_file_changed_just_now_is_not_trusted_to_stay(journal, tmp_path):
     journal.remember(journal.recording(path))
     path.write_bytes(b"two")
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))  # the same size and, on a coarse clock, the same time
+    assert journal.recording(path).digest == hash_file(path)
+
+
+def test_another_recording_of_the_same_name_size_and_mtime_is_hashed(journal, tmp_path, monkeypatch):
+    monkeypatch.setattr("asrcli.batch.journal._RACY_NS", -(10**12))
+    path = aged(tmp_path / "REC001.wav", b"one")
+    journal.remember(journal.recording(path))
+    other = aged(tmp_path / "card" / "REC001.wav", b"two")
+    other.replace(path)
+    assert path.stat().st_mtime_ns == OLD
+    assert journal.recording(path).digest == hash_file(path)
+    journal.remember(journal.recording(path))
+    path.write_bytes(b"six")  # the same inode
+    os.utime(path, ns=(OLD, OLD))
     assert journal.recording(path).digest == hash_file(path)
 
 

@@ -41,7 +41,9 @@ def show(ctx: typer.Context, arguments: TranscribeArguments, order: TranscribeRe
         print(json.dumps(row.to_dict()) if arguments.log_json else _line(row))
     console.notice(_summary(rows))
     failed = sum(row.action == "fail" for row in rows)
-    return ExitCode.OK if not failed else ExitCode.ALL_FAILED if failed == len(rows) else ExitCode.SOME_FAILED
+    if failed:
+        return ExitCode.ALL_FAILED if failed == len(rows) else ExitCode.SOME_FAILED
+    return ExitCode.OK if all(row.complete for row in rows) else ExitCode.SOME_FAILED
 
 
 def _line(row: Row) -> str:
@@ -59,4 +61,6 @@ def _summary(rows: list[Row]) -> str:
     text = f"{counts['transcribe']} to transcribe, {length(known)} of audio"
     if unknown:
         text += f" and {unknown} of unknown length"
-    return f"{text}; {counts['skip']} to skip; {counts['fail']} would fail"
+    text += f"; {counts['skip']} to skip; {counts['fail']} would fail"
+    incomplete = sum(not row.complete for row in rows)
+    return f"{text}; {incomplete} without a result" if incomplete else text

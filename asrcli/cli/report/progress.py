@@ -84,10 +84,10 @@ class Lines:
         self.say(f"{self._place()}{done_text(event)}")
 
     def file_skipped(self, event: events.FileSkipped) -> None:
-        from asrcli.batch.decision import UNSERVED
+        from asrcli.batch.decision import SKIPPED_WITHOUT_RESULT
 
         self._finished += 1
-        if event.reason in UNSERVED:
+        if event.reason in SKIPPED_WITHOUT_RESULT:
             self.insist(self.console.style("warning: ", "yellow"), f"{event.name}: skipped: {event.explanation}")
         else:
             self.say(f"{self._place()}{event.name}: skipped: {event.explanation}")
@@ -131,6 +131,8 @@ def summary_lines(summary: Summary) -> list[str]:
     """The closing lines: files, hours, speed, failures with reasons."""
     counts = [f"{summary.done} of {summary.total} {'file' if summary.total == 1 else 'files'} done"]
     counts += [f"{count} {word}" for count, word in ((summary.skipped, "skipped"), (summary.failed, "failed")) if count]
+    if summary.without_result:
+        counts.append(f"{summary.without_result} without a result")
     if summary.dropped:
         counts.append(f"{summary.dropped} not begun or dropped")
     if summary.gaps:
