@@ -71,14 +71,13 @@ class Store:
         Raises:
             UnknownModelError: no such name.
             DownloadError: it did not come, not whole, not what it was before, or the archive is broken or hostile.
-            DiskFullError: no room.
-            UsageError: the model has no address, or lies outside the root.
+            DiskFullError, UsageError: no room; the model has no address, or lies outside the root.
         """
         entry = self.registry.entry(name)
         if entry.source == "embedded":
             return self.registry.folder(entry)
-        target = self._own_folder(entry)
-        with disk_errors(self.root), locked(self.root / ".locks" / f"{target.name}.lock", on_wait=on_wait):
+        target, locks = self._own_folder(entry), self.root / ".locks"
+        with disk_errors(self.root), locked(locks / f"{target.name}.lock", on_wait=on_wait):
             if not force and not self.registry.missing(entry):
                 return target
             self._sweep(target)
