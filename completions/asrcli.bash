@@ -16,20 +16,20 @@ _asrcli_command() {
             ;;
         serve)
             commands=''
-            options='--host -p --port --funasr-port --certfile --keyfile --drain-timeout -m --model --streaming-model -j --num-threads --offline --no-offline --preload --no-preload --model-dir --model-ttl --aliyun-status --nearfield-threshold --api-key --api-key-file --cors-origin --allow-url-fetch --no-allow-url-fetch --fetch-network --max-upload --max-duration --max-queue --max-sessions --request-timeout --idle-timeout --data-dir --job-ttl --webhook-secret -q --quiet --no-quiet --log-json --no-log-json --config --debug --help-all -h --help'
-            valued='--host -p --port --funasr-port --certfile --keyfile --drain-timeout -m --model --streaming-model -j --num-threads --model-dir --model-ttl --aliyun-status --nearfield-threshold --api-key --api-key-file --cors-origin --fetch-network --max-upload --max-duration --max-queue --max-sessions --request-timeout --idle-timeout --data-dir --job-ttl --webhook-secret --config'
+            options='--host -p --port --funasr-port --certfile --keyfile --drain-timeout -m --model --streaming-model -j --num-threads --offline --no-offline --preload --no-preload --model-dir --model-ttl --aliyun-status --nearfield-threshold --api-key-file --api-key --cors-origin --allow-url-fetch --no-allow-url-fetch --fetch-network --max-upload --max-duration --max-queue --max-sessions --request-timeout --idle-timeout --data-dir --job-ttl --webhook-secret -q --quiet --no-quiet --log-json --no-log-json --config --debug --help-all -h --help'
+            valued='--host -p --port --funasr-port --certfile --keyfile --drain-timeout -m --model --streaming-model -j --num-threads --model-dir --model-ttl --aliyun-status --nearfield-threshold --api-key-file --api-key --cors-origin --fetch-network --max-upload --max-duration --max-queue --max-sessions --request-timeout --idle-timeout --data-dir --job-ttl --webhook-secret --config'
             argument=''
             ;;
         models)
             commands='list show path verify remove add export import'
-            options='--json --debug -h --help'
-            valued=''
+            options='--model-dir --json --kind --backend --language --installed --no-installed --debug -h --help'
+            valued='--model-dir --kind --backend --language'
             argument=''
             ;;
         'models list')
             commands=''
-            options='--kind --backend --language --installed --model-dir --json --config --debug -h --help'
-            valued='--kind --backend --language --model-dir --config'
+            options='--model-dir --json --kind --backend --language --installed --no-installed --config --debug -h --help'
+            valued='--model-dir --kind --backend --language --config'
             argument=''
             ;;
         'models show')
@@ -58,26 +58,26 @@ _asrcli_command() {
             ;;
         'models add')
             commands=''
-            options='--type --file --language --kind --model-dir --config --debug -h --help'
-            valued='--type --file --language --kind --model-dir --config'
+            options='--model-dir --type --file --language --kind --config --debug -h --help'
+            valued='--model-dir --type --file --language --kind --config'
             argument=any
             ;;
         'models export')
             commands=''
-            options='-o --output --model-dir --config --debug -h --help'
-            valued='-o --output --model-dir --config'
+            options='--model-dir -o --output --config --debug -h --help'
+            valued='--model-dir -o --output --config'
             argument='word sensevoice-small sensevoice-small-2025 sensevoice-funasr-nano paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-unified-en parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-tiny-en moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu sensevoice-small-funasr seaco-paraformer-zh-funasr paraformer-zh-funasr fun-asr-nano-funasr fun-asr-mlt-nano-funasr streaming-paraformer-zh-en streaming-paraformer-trilingual streaming-zipformer-zh-en streaming-zipformer-zh streaming-zipformer-en streaming-zipformer-en-kroko streaming-zipformer-de-kroko streaming-zipformer-es-kroko streaming-zipformer-fr-kroko streaming-zipformer-multi streaming-zipformer-ctc-zh streaming-zipformer-small-ctc-zh streaming-fastconformer-ctc-en streaming-zipformer-ko streaming-nemotron-en streaming-nemotron-multi streaming-t-one-ru silero-vad ct-punc-zh-en ct-punc-zh-en-fp32 online-punct-en pyannote-segmentation-3-0 pyannote-segmentation-3-0-int8 reverb-segmentation-v1 campplus-zh-en campplus-zh campplus-en eres2net-base-zh eres2net-en eres2netv2-zh titanet-large titanet-small wespeaker-resnet34-lm wespeaker-campplus-lm voxceleb-thin-resnet whisper-lid-tiny whisper-lid-base'
             ;;
         'models import')
             commands=''
-            options='--force --model-dir --config --debug -h --help'
+            options='--model-dir --force --no-force --config --debug -h --help'
             valued='--model-dir --config'
             argument=file
             ;;
         download-model)
             commands=''
-            options='--mirror --from --force --offline --model-dir -q --quiet --config --debug -h --help'
-            valued='--mirror --from --model-dir --config'
+            options='--model-dir -q --quiet --no-quiet --mirror --from --force --no-force --offline --no-offline --config --debug -h --help'
+            valued='--model-dir --mirror --from --config'
             argument='word sensevoice-small sensevoice-small-2025 sensevoice-funasr-nano paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-unified-en parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-tiny-en moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu sensevoice-small-funasr seaco-paraformer-zh-funasr paraformer-zh-funasr fun-asr-nano-funasr fun-asr-mlt-nano-funasr streaming-paraformer-zh-en streaming-paraformer-trilingual streaming-zipformer-zh-en streaming-zipformer-zh streaming-zipformer-en streaming-zipformer-en-kroko streaming-zipformer-de-kroko streaming-zipformer-es-kroko streaming-zipformer-fr-kroko streaming-zipformer-multi streaming-zipformer-ctc-zh streaming-zipformer-small-ctc-zh streaming-fastconformer-ctc-en streaming-zipformer-ko streaming-nemotron-en streaming-nemotron-multi streaming-t-one-ru silero-vad ct-punc-zh-en ct-punc-zh-en-fp32 online-punct-en pyannote-segmentation-3-0 pyannote-segmentation-3-0-int8 reverb-segmentation-v1 campplus-zh-en campplus-zh campplus-en eres2net-base-zh eres2net-en eres2netv2-zh titanet-large titanet-small wespeaker-resnet34-lm wespeaker-campplus-lm voxceleb-thin-resnet whisper-lid-tiny whisper-lid-base'
             ;;
         speakers)
@@ -88,8 +88,8 @@ _asrcli_command() {
             ;;
         'speakers enroll')
             commands=''
-            options='--replace --diarization-model --embedding-model --model-dir --vad --no-vad --config --debug -h --help'
-            valued='--diarization-model --embedding-model --model-dir --config'
+            options='--model-dir --replace --no-replace --diarization-model --embedding-model --vad --no-vad --config --debug -h --help'
+            valued='--model-dir --diarization-model --embedding-model --config'
             argument=any
             ;;
         'speakers list')
@@ -136,15 +136,15 @@ _asrcli_command() {
             ;;
         doctor)
             commands=''
-            options='-m --model --model-dir --json --config --debug -h --help'
-            valued='-m --model --model-dir --config'
+            options='--model-dir --json -m --model --config --debug -h --help'
+            valued='--model-dir -m --model --config'
             argument=''
             ;;
         bench)
             commands=''
-            options='-m --model --model-dir -j --jobs --seconds --rounds --json --config --debug -h --help'
-            valued='-m --model --model-dir -j --jobs --seconds --rounds --config'
-            argument=any
+            options='--model-dir --json -m --model -j --jobs --seconds --rounds --config --debug -h --help'
+            valued='--model-dir -m --model -j --jobs --seconds --rounds --config'
+            argument=file
             ;;
         schema)
             commands=''
@@ -229,8 +229,8 @@ _asrcli_value() {
         'serve --model-ttl') argument=any ;;
         'serve --aliyun-status') argument='word auto 20000000 200' ;;
         'serve --nearfield-threshold') argument=any ;;
-        'serve --api-key') argument=any ;;
         'serve --api-key-file') argument=file ;;
+        'serve --api-key') argument=any ;;
         'serve --cors-origin') argument=any ;;
         'serve --fetch-network') argument=any ;;
         'serve --max-upload') argument=any ;;
@@ -243,10 +243,14 @@ _asrcli_value() {
         'serve --job-ttl') argument=any ;;
         'serve --webhook-secret') argument=any ;;
         'serve --config') argument=file ;;
+        'models --model-dir') argument=dir ;;
+        'models --kind') argument='word asr streaming vad punctuation segmentation embedding language-id' ;;
+        'models --backend') argument='word sherpa-onnx funasr remote' ;;
+        'models --language') argument=any ;;
+        'models list --model-dir') argument=dir ;;
         'models list --kind') argument='word asr streaming vad punctuation segmentation embedding language-id' ;;
         'models list --backend') argument='word sherpa-onnx funasr remote' ;;
         'models list --language') argument=any ;;
-        'models list --model-dir') argument=dir ;;
         'models list --config') argument=file ;;
         'models show --model-dir') argument=dir ;;
         'models show --config') argument=file ;;
@@ -256,24 +260,24 @@ _asrcli_value() {
         'models verify --config') argument=file ;;
         'models remove --model-dir') argument=dir ;;
         'models remove --config') argument=file ;;
+        'models add --model-dir') argument=dir ;;
         'models add --type') argument=any ;;
         'models add --file') argument=any ;;
         'models add --language') argument=any ;;
         'models add --kind') argument='word asr streaming vad punctuation segmentation embedding language-id' ;;
-        'models add --model-dir') argument=dir ;;
         'models add --config') argument=file ;;
-        'models export -o'|'models export --output') argument=file ;;
         'models export --model-dir') argument=dir ;;
+        'models export -o'|'models export --output') argument=file ;;
         'models export --config') argument=file ;;
         'models import --model-dir') argument=dir ;;
         'models import --config') argument=file ;;
+        'download-model --model-dir') argument=dir ;;
         'download-model --mirror') argument=any ;;
         'download-model --from') argument=file ;;
-        'download-model --model-dir') argument=dir ;;
         'download-model --config') argument=file ;;
-        'speakers enroll --diarization-model') argument='model moonshine-tiny-en sensevoice-small sensevoice-small-2025 sensevoice-funasr-nano paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-unified-en parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu sensevoice-small-funasr seaco-paraformer-zh-funasr paraformer-zh-funasr fun-asr-nano-funasr fun-asr-mlt-nano-funasr' ;;
-        'speakers enroll --embedding-model') argument='model moonshine-tiny-en sensevoice-small sensevoice-small-2025 sensevoice-funasr-nano paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-unified-en parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu sensevoice-small-funasr seaco-paraformer-zh-funasr paraformer-zh-funasr fun-asr-nano-funasr fun-asr-mlt-nano-funasr' ;;
         'speakers enroll --model-dir') argument=dir ;;
+        'speakers enroll --diarization-model') argument='model pyannote-segmentation-3-0 pyannote-segmentation-3-0-int8 reverb-segmentation-v1' ;;
+        'speakers enroll --embedding-model') argument='model campplus-zh-en campplus-zh campplus-en eres2net-base-zh eres2net-en eres2netv2-zh titanet-large titanet-small wespeaker-resnet34-lm wespeaker-campplus-lm voxceleb-thin-resnet' ;;
         'speakers enroll --config') argument=file ;;
         'speakers list --config') argument=file ;;
         'speakers remove --config') argument=file ;;
@@ -286,11 +290,11 @@ _asrcli_value() {
         'config show --config') argument=file ;;
         'config path --config') argument=file ;;
         'config init --config') argument=file ;;
-        'doctor -m'|'doctor --model') argument='model moonshine-tiny-en sensevoice-small sensevoice-small-2025 sensevoice-funasr-nano paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-unified-en parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu sensevoice-small-funasr seaco-paraformer-zh-funasr paraformer-zh-funasr fun-asr-nano-funasr fun-asr-mlt-nano-funasr' ;;
         'doctor --model-dir') argument=dir ;;
+        'doctor -m'|'doctor --model') argument='model moonshine-tiny-en sensevoice-small sensevoice-small-2025 sensevoice-funasr-nano paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-unified-en parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu sensevoice-small-funasr seaco-paraformer-zh-funasr paraformer-zh-funasr fun-asr-nano-funasr fun-asr-mlt-nano-funasr' ;;
         'doctor --config') argument=file ;;
-        'bench -m'|'bench --model') argument='model moonshine-tiny-en sensevoice-small sensevoice-small-2025 sensevoice-funasr-nano paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-unified-en parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu sensevoice-small-funasr seaco-paraformer-zh-funasr paraformer-zh-funasr fun-asr-nano-funasr fun-asr-mlt-nano-funasr' ;;
         'bench --model-dir') argument=dir ;;
+        'bench -m'|'bench --model') argument='model moonshine-tiny-en sensevoice-small sensevoice-small-2025 sensevoice-funasr-nano paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-unified-en parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu sensevoice-small-funasr seaco-paraformer-zh-funasr paraformer-zh-funasr fun-asr-nano-funasr fun-asr-mlt-nano-funasr' ;;
         'bench -j'|'bench --jobs') argument=any ;;
         'bench --seconds') argument=any ;;
         'bench --rounds') argument=any ;;

@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from asrcli.cli.framework.command import examples
+from asrcli.cli.framework.command import examples, takes
+from asrcli.cli.request.arguments import JsonArguments, ModelDirArguments
+from asrcli.options.declarations import option
 
 if TYPE_CHECKING:
     from asrcli.bench.measure import Result
 
 
+@dataclass(frozen=True, kw_only=True)
+class BenchArguments(ModelDirArguments, JsonArguments):
+    """Arguments of `asrcli bench`."""
+
+    recording: Path | None = option(
+        None, "Recording to measure with, repeated or cut to --seconds; by default an English one.", metavar="FILE",
+        positional=True,
+    )  # fmt: skip
+    model: tuple[str, ...] = option(
+        (), "Model to measure; repeatable; by default the default model.", short="-m", metavar="MODEL"
+    )
+    jobs: tuple[int, ...] = option(
+        (), "Decoding threads; repeatable; by default 1 and one per core.", short="-j", metavar="N", low=1, high=4096
+    )
+    seconds: float = option(120.0, "Length of the recording.", metavar="S", low=5, high=86400)
+    rounds: int = option(3, "Number of measurements; the median counts.", metavar="N", low=1, high=1000)
+
+
+@takes(BenchArguments)
 @examples(
     """\
 asrcli bench
@@ -22,60 +43,27 @@ asrcli bench --model moonshine-tiny-en --model sensevoice-small
 asrcli bench interview.mp3 --jobs 1 --jobs 4
 asrcli bench --json | jq '.results[].speed'"""
 )
-def bench(
-    recording: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="[FILE]",
-            exists=True,
-            dir_okay=False,
-            help="A recording to try, repeated or cut to --seconds; without it, English.",
-        ),
-    ] = None,
-    *,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--model", "-m", metavar="MODEL", help="A model to try; may be repeated. Without it, the default."
-        ),
-    ] = None,
-    model_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="Where models are kept.")] = None,
-    jobs: Annotated[
-        list[int] | None,
-        typer.Option(
-            "--jobs",
-            "-j",
-            min=1,
-            metavar="N",
-            help="Threads that decode; may be repeated. Without it, 1 and one a core.",
-        ),
-    ] = None,
-    seconds: Annotated[float, typer.Option(metavar="S", min=5, help="Length of the recording.")] = 120.0,
-    rounds: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Times that each is measured; the median counts.")
-    ] = 3,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> int:
-    """Measure models on this machine: how many times faster than real time, how much memory.
+def bench(ctx: typer.Context, arguments: BenchArguments) -> int:
+    """Measure the speed of models on this machine, in times of real time, and their memory.
 
-    The whole way is measured, from the file to the transcript, without the time that loading takes.
+    The measured time is that from the file to the transcript, without loading the model.
     """
     from asrcli.backends.process.resource_limits import default_jobs
     from asrcli.bench.measure import measure, recording_of, thread_counts
     from asrcli.models.registry import Registry
 
-    registry = Registry(model_dir)
-    specs = [registry.resolve(name) for name in model or [registry.default_name()]]
+    registry = Registry(arguments.model_dir)
+    specs = [registry.resolve(name) for name in arguments.model or [registry.default_name()]]
     results = []
-    if not as_json:
+    if not arguments.as_json:
         print(f"{'model':30} {'threads':>7} {'x real time':>11} {'loading':>8} {'memory':>8}", flush=True)
-    with recording_of(recording, seconds) as source:
+    with recording_of(arguments.recording, arguments.seconds) as source:
         for spec in specs:
-            for threads in jobs or thread_counts(default_jobs()):
-                results.append(measure(spec, source, threads=threads, rounds=rounds))
-                if not as_json:
+            for threads in arguments.jobs or thread_counts(default_jobs()):
+                results.append(measure(spec, source, threads=threads, rounds=arguments.rounds))
+                if not arguments.as_json:
                     print(_line(results[-1]), flush=True)
-    if as_json:
+    if arguments.as_json:
         print(json.dumps({"results": [_object(result) for result in results]}, indent=2, ensure_ascii=False))
     return 0
 

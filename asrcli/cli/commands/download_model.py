@@ -1,15 +1,17 @@
-"""`asrcli download-model`: bring models from the catalogue to this machine."""
+"""`asrcli download-model`: download models of the catalogue."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from asrcli.cli.framework.command import examples
+from asrcli.cli.framework.command import examples, takes
+from asrcli.cli.request.arguments import ModelDirArguments, QuietArguments
+from asrcli.options.declarations import option
 
 if TYPE_CHECKING:
     from asrcli.cli.framework.console import Console
@@ -18,6 +20,27 @@ if TYPE_CHECKING:
     from asrcli.models.store import Store
 
 
+@dataclass(frozen=True, kw_only=True)
+class DownloadArguments(ModelDirArguments, QuietArguments):
+    """Arguments of `asrcli download-model`."""
+
+    names: tuple[str, ...] = option(
+        MISSING, "Models to download; 'asrcli models' lists the names.", metavar="NAME", positional=True
+    )
+    mirror: tuple[str, ...] = option(
+        (),
+        "Try this source first: hf, hf-mirror, hf:https://endpoint, a prefix such as https://host, or a template with "
+        "{url}, {path} or {name}; repeatable.",
+        metavar="MIRROR",
+    )
+    source: Path | None = option(
+        None, "Install from this archive (or model of one file), without network.", name="from", metavar="FILE"
+    )
+    force: bool = option(False, "Download again if it is installed.")
+    offline: bool = option(False, "Never use the network; requires --from.")
+
+
+@takes(DownloadArguments)
 @examples(
     """\
 asrcli download-model sensevoice-small
@@ -26,43 +49,19 @@ asrcli download-model sensevoice-small --mirror hf-mirror
 asrcli download-model whisper-turbo --mirror 'https://mirror.example/{path}'
 asrcli download-model whisper-turbo --from sherpa-onnx-whisper-turbo.tar.bz2"""
 )
-def download_model(
-    ctx: typer.Context,
-    names: Annotated[list[str], typer.Argument(metavar="NAME", help="Models to fetch; 'asrcli models' lists them.")],
-    *,
-    mirror: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="MIRROR",
-            help="Try this source first: hf, hf-mirror, hf:https://endpoint, a prefix such as https://host, or a "
-            "template with {url}, {path} or {name}; may be repeated.",
-        ),
-    ] = None,
-    source: Annotated[
-        Path | None,
-        typer.Option(
-            "--from", metavar="FILE", help="Install from this archive (or model of one file), without network."
-        ),
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Fetch again what is installed.")] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="Never use the network: only --from works.")] = False,
-    model_dir: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where models are kept; without it, the user's data folder.")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but warnings and errors.")] = False,
-) -> int:
-    """Fetch models, check them and install them. What broke off goes on when the same command is run again."""
+def download_model(ctx: typer.Context, arguments: DownloadArguments) -> int:
+    """Download models, check and install them. An interrupted download resumes when the command is run again."""
     from asrcli.errors import UsageError
     from asrcli.models.registry import Registry
     from asrcli.models.store import Store
 
-    if source is not None and len(names) > 1:
+    names = arguments.names
+    if arguments.source is not None and len(names) > 1:
         raise UsageError("--from is one archive, so it takes one model's name.", "Run the command once for each model.")
     console = ctx.obj.console
-    console.quiet = console.quiet or quiet
-    order = _DownloadRequest([mirror_of(text) for text in mirror or []], source, force, offline)
-    store = Store(Registry(model_dir))
-    failures = [error for name in names if (error := _attempt(console, store, name, order)) is not None]
+    console.quiet = arguments.quiet
+    store = Store(Registry(arguments.model_dir))
+    failures = [error for name in names if (error := _attempt(console, store, name, arguments)) is not None]
     if failures and len(names) == 1:
         raise failures[0]
     for error in failures:
@@ -70,18 +69,8 @@ def download_model(
     return int(failures[0].exit_code) if failures else 0
 
 
-@dataclass(frozen=True, slots=True)
-class _DownloadRequest:
-    """What was asked for beside the names."""
-
-    mirrors: list[Mirror]
-    source: Path | None
-    force: bool
-    offline: bool
-
-
-def _attempt(console: Console, store: Store, name: str, order: _DownloadRequest) -> AsrcliError | None:
-    """Install one model. A failure is returned: the others can still be had."""
+def _attempt(console: Console, store: Store, name: str, order: DownloadArguments) -> AsrcliError | None:
+    """Install one model. A failure is returned, as others may be installed."""
     from asrcli.errors import AsrcliError
 
     try:
@@ -91,7 +80,7 @@ def _attempt(console: Console, store: Store, name: str, order: _DownloadRequest)
     return None
 
 
-def _install(console: Console, store: Store, name: str, order: _DownloadRequest) -> None:
+def _install(console: Console, store: Store, name: str, order: DownloadArguments) -> None:
     from asrcli.cli.report.download_progress import download_progress
     from asrcli.errors import ModelNotInstalledError
 
@@ -106,7 +95,7 @@ def _install(console: Console, store: Store, name: str, order: _DownloadRequest)
     with download_progress(console, name) as progress:
         folder = store.install(
             name,
-            mirrors=order.mirrors,
+            mirrors=[mirror_of(text) for text in order.mirror],
             source=order.source,
             force=order.force,
             progress=progress,

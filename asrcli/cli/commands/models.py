@@ -1,15 +1,21 @@
-"""`asrcli models`: what models there are, and what becomes of those that are here."""
+"""`asrcli models`: the models of the registry, and what can be done with installed ones."""
 
 from __future__ import annotations
 
 import json
 import sys
+from dataclasses import MISSING, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from asrcli.cli.framework.command import examples
+from asrcli.backends.registry import BACKENDS
+from asrcli.cli.framework.command import examples, takes
+from asrcli.cli.request.arguments import JsonArguments, ModelDirArguments
+from asrcli.models.entry import KINDS
+from asrcli.options import readers
+from asrcli.options.declarations import option
 
 if TYPE_CHECKING:
     from asrcli.models.entry import ModelEntry
@@ -17,26 +23,95 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="List models; inspect, verify, remove, add, export and import them.")
 
-_ModelDir = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Where models are kept; without it, the user's data folder.")
-]
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-_Name = Annotated[str, typer.Argument(metavar="NAME", help="A model's name; 'asrcli models' lists them.")]
+
+@dataclass(frozen=True, kw_only=True)
+class ListArguments(ModelDirArguments, JsonArguments):
+    """Arguments of `asrcli models list`."""
+
+    kind: str | None = option(None, "Only models of this kind.", choices=KINDS)
+    backend: str | None = option(
+        None, "Only models of this backend.", choices=tuple(dict.fromkeys(backend.name for backend in BACKENDS))
+    )
+    language: str | None = option(
+        None, "Only models that support this language.", metavar="CODE", read=readers.language
+    )
+    installed: bool = option(False, "Only installed models.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneModelArguments(ModelDirArguments):
+    """A model."""
+
+    name: str = option(MISSING, "Model name; 'asrcli models' lists the names.", metavar="NAME", positional=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShowArguments(OneModelArguments, JsonArguments):
+    """Arguments of `asrcli models show`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeveralModelsArguments(ModelDirArguments):
+    """Models."""
+
+    names: tuple[str, ...] = option(MISSING, "Names of installed models.", metavar="NAME", positional=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyArguments(ModelDirArguments, JsonArguments):
+    """Arguments of `asrcli models verify`."""
+
+    names: tuple[str, ...] = option(
+        (), "Models to verify; by default all installed ones.", metavar="NAME", positional=True
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddArguments(ModelDirArguments):
+    """Arguments of `asrcli models add`."""
+
+    name: str = option(MISSING, "Name of the model.", metavar="NAME", positional=True)
+    place: str = option(
+        MISSING, "Folder of the model's files, or address of a server (http://host:8000/v1).", metavar="DIR",
+        positional=True,
+    )  # fmt: skip
+    type_: str | None = option(
+        None, "Model type, if it cannot be detected from the files (docs/models.md).", name="type", metavar="TYPE"
+    )
+    file: tuple[str, ...] = option((), "A file of the model, with --type; repeatable.", metavar="KEY=NAME")
+    language: tuple[str, ...] = option(
+        (), "A language of the model; repeatable.", metavar="CODE", read=readers.language
+    )
+    kind: str = option("asr", "Kind of the model.", choices=KINDS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportArguments(SeveralModelsArguments):
+    """Arguments of `asrcli models export`."""
+
+    output: Path = option(MISSING, "File to write.", short="-o", metavar="FILE")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportArguments(ModelDirArguments):
+    """Arguments of `asrcli models import`."""
+
+    bundle: Path = option(MISSING, "File written by 'asrcli models export'.", metavar="FILE", positional=True)
+    force: bool = option(False, "Replace installed models.")
 
 
 @app.callback(invoke_without_command=True, no_args_is_help=False)
-def models(ctx: typer.Context, as_json: _Json = False) -> Any:
-    """List models; inspect, verify, remove, add, export and import them. Alone it is 'asrcli models list'."""
-    if ctx.invoked_subcommand is not None:
-        if as_json:
-            raise typer.BadParameter("write it after the subcommand.", ctx=ctx, param_hint="--json")
-        return None
-    command = ctx.command.commands["list"]  # type: ignore[attr-defined]
-    with command.make_context("list", ["--json"] if as_json else [], parent=ctx) as inner:
-        return command.invoke(inner)
+@takes(ListArguments)
+def models(ctx: typer.Context, arguments: ListArguments) -> None:
+    """List models; inspect, verify, remove, add, export and import them. Without COMMAND: 'asrcli models list'."""
+    if ctx.invoked_subcommand is None:
+        _list(arguments)
+    elif arguments != ListArguments():
+        raise typer.BadParameter(f"write options after '{ctx.invoked_subcommand}'.", ctx=ctx)
 
 
 @app.command("list")
+@takes(ListArguments)
 @examples(
     """\
 asrcli models list
@@ -44,43 +119,27 @@ asrcli models list --language ja
 asrcli models list --backend funasr
 asrcli models list --kind embedding --installed --json"""
 )
-def list_(
-    *,
-    kind: Annotated[
-        str | None,
-        typer.Option(
-            metavar="asr|streaming|vad|punctuation|segmentation|embedding|language-id", help="Only models for this."
-        ),
-    ] = None,
-    backend: Annotated[
-        Literal["sherpa-onnx", "funasr", "remote"] | None,
-        typer.Option(metavar="sherpa-onnx|funasr|remote", help="Only models that this backend runs."),
-    ] = None,
-    language: Annotated[str | None, typer.Option(metavar="CODE", help="Only models that can do this language.")] = None,
-    installed: Annotated[bool, typer.Option("--installed", help="Only models that are on this machine.")] = False,
-    model_dir: _ModelDir = None,
-    as_json: _Json = False,
-) -> None:
-    """List the models that can be named: the catalogue, models.yaml and the embedded one."""
+def list_(ctx: typer.Context, arguments: ListArguments) -> None:
+    """List the models of the catalogue and of models.yaml, and the embedded one."""
+    _list(arguments)
+
+
+def _list(arguments: ListArguments) -> None:
     from asrcli.backends.registry import runs_on
-    from asrcli.errors import UsageError
     from asrcli.language_codes import language_code
-    from asrcli.models.entry import KINDS
     from asrcli.models.registry import Registry
 
-    if kind is not None and kind not in KINDS:
-        raise UsageError(f"There is no kind {kind!r}.", f"Kinds are {', '.join(KINDS)}.")
-    registry = Registry(model_dir)
-    wanted = language_code(language)
+    registry = Registry(arguments.model_dir)
+    wanted = language_code(arguments.language)
     entries = [
         entry
         for entry in registry.entries()
-        if kind in {None, entry.kind}
-        and (backend is None or runs_on(entry.type, backend))
+        if arguments.kind in {None, entry.kind}
+        and (arguments.backend is None or runs_on(entry.type, arguments.backend))
         and (wanted is None or wanted in entry.languages)
-        and not (installed and registry.missing(entry))
+        and not (arguments.installed and registry.missing(entry))
     ]
-    if as_json:
+    if arguments.as_json:
         print(json.dumps([_facts(registry, entry) for entry in entries], indent=2, ensure_ascii=False))
     elif sys.stdout.isatty():
         _table(registry, entries)
@@ -90,14 +149,15 @@ def list_(
 
 
 @app.command()
+@takes(ShowArguments)
 @examples("asrcli models show sensevoice-small\nasrcli models show sensevoice-small --json | jq .files")
-def show(name: _Name, model_dir: _ModelDir = None, as_json: _Json = False) -> None:
-    """Print everything known of a model: type, files, languages, licence, address, whether it is here."""
+def show(ctx: typer.Context, arguments: ShowArguments) -> None:
+    """Print all data of a model: type, files, languages, licence, address, whether it is installed."""
     from asrcli.models.registry import Registry
 
-    registry = Registry(model_dir)
-    facts = _facts(registry, registry.entry(name))
-    if as_json:
+    registry = Registry(arguments.model_dir)
+    facts = _facts(registry, registry.entry(arguments.name))
+    if arguments.as_json:
         print(json.dumps(facts, indent=2, ensure_ascii=False))
         return
     for key, value in facts.items():
@@ -108,43 +168,39 @@ def show(name: _Name, model_dir: _ModelDir = None, as_json: _Json = False) -> No
 
 
 @app.command()
+@takes(OneModelArguments)
 @examples('asrcli models path sensevoice-small\nls -l "$(asrcli models path sensevoice-small)"')
-def path(name: _Name, model_dir: _ModelDir = None) -> None:
+def path(ctx: typer.Context, arguments: OneModelArguments) -> None:
     """Print the folder of an installed model; exit code 4 if it is not installed."""
     from asrcli.models.registry import Registry
 
-    registry = Registry(model_dir)
-    _must_be_here(registry, name, whole=True)
-    print(registry.folder(registry.entry(name)))
+    registry = Registry(arguments.model_dir)
+    _check_installed(registry, arguments.name, whole=True)
+    print(registry.folder(registry.entry(arguments.name)))
 
 
 @app.command()
+@takes(VerifyArguments)
 @examples("asrcli models verify\nasrcli models verify sensevoice-small silero-vad --json")
-def verify(
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME", help="Models to verify; without names, all installed ones.")
-    ] = None,
-    model_dir: _ModelDir = None,
-    as_json: _Json = False,
-) -> int:
-    """Compare the files of installed models with their sums of the day they came; exit code 4 if any differs."""
+def verify(ctx: typer.Context, arguments: VerifyArguments) -> int:
+    """Compare the files of installed models with the checksums of their installation; exit code 4 if any differs."""
     from asrcli.errors import ExitCode
     from asrcli.models.registry import Registry
     from asrcli.models.store import Store
 
-    registry = Registry(model_dir)
+    registry = Registry(arguments.model_dir)
     store = Store(registry)
     here = [entry for entry in registry.entries() if entry.files and not registry.missing(entry)]
-    chosen = names or [entry.name for entry in here]
+    chosen = arguments.names or [entry.name for entry in here]
     for name in chosen:
-        _must_be_here(registry, name)
+        _check_installed(registry, name)
     results = [store.verify(name) for name in chosen]
-    if as_json:
+    if arguments.as_json:
         rows = [{"name": r.name, "ok": r.ok, "checked": r.checked, "problems": dict(r.problems)} for r in results]
         print(json.dumps(rows, indent=2, ensure_ascii=False))
     else:
         for result in results:
-            known = f"{result.checked} files as installed" if result.checked else "complete; no sums are known"
+            known = f"{result.checked} files as installed" if result.checked else "complete; no checksums are known"
             print(f"{result.name}: {known if result.ok else 'damaged'}")
             for file, problem in result.problems.items():
                 print(f"  {file}: {problem}")
@@ -152,75 +208,51 @@ def verify(
 
 
 @app.command()
+@takes(SeveralModelsArguments)
 @examples("asrcli models remove whisper-small whisper-medium")
-def remove(
-    ctx: typer.Context,
-    names: Annotated[list[str], typer.Argument(metavar="NAME", help="Models to delete from this machine.")],
-    model_dir: _ModelDir = None,
-) -> None:
-    """Delete installed models, and what is half downloaded of them."""
+def remove(ctx: typer.Context, arguments: SeveralModelsArguments) -> None:
+    """Delete installed models and unfinished downloads of them."""
     from asrcli.models.registry import Registry
     from asrcli.models.store import Store
 
-    store = Store(Registry(model_dir))
-    for name in names:
-        gone = store.remove(name)
-        also = [other for other in gone if other != name]
-        ctx.obj.console.notice(f"{name} is removed" + (f", and with it {', '.join(also)}." if also else "."))
+    store = Store(Registry(arguments.model_dir))
+    for name in arguments.names:
+        removed = store.remove(name)
+        others = [other for other in removed if other != name]
+        ctx.obj.console.notice(f"removed {name}" + (f", and with it {', '.join(others)}." if others else "."))
 
 
 @app.command()
+@takes(AddArguments)
 @examples(
     """\
 asrcli models add my-model ~/models/my-sense-voice
 asrcli models add office http://gpu-box:8000/v1
 asrcli models add my-model /srv/zh --type paraformer --file paraformer=model.onnx --file tokens=tokens.txt"""
 )
-def add(
-    ctx: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What the model is to be called.")],
-    place: Annotated[
-        str, typer.Argument(metavar="DIR", help="The folder of its files, or a server's address (http://host:8000/v1).")
-    ],
-    *,
-    type_: Annotated[
-        str | None, typer.Option("--type", metavar="TYPE", help="Its type, if the files do not tell (docs/models.md).")
-    ] = None,
-    file: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=NAME", help="A file of it, with --type; may be repeated.")
-    ] = None,
-    language: Annotated[
-        list[str] | None, typer.Option(metavar="CODE", help="A language it can do; may be repeated.")
-    ] = None,
-    kind: Annotated[
-        str,
-        typer.Option(
-            metavar="asr|streaming|vad|punctuation|segmentation|embedding|language-id", help="What it is for."
-        ),
-    ] = "asr",
-    model_dir: _ModelDir = None,
-) -> None:
-    """Give a folder of your own, or a server, a name in models.yaml. Files stay where they are."""
+def add(ctx: typer.Context, arguments: AddArguments) -> None:
+    """Register a folder with a model of your own, or a server, in models.yaml. The files stay where they are."""
     from asrcli.models.detect import detect
     from asrcli.models.entry import parse_entry
     from asrcli.models.registry import Registry
     from asrcli.models.userfile import add_entry
 
-    registry = Registry(model_dir)
+    registry, name, place = Registry(arguments.model_dir), arguments.name, arguments.place
+    languages, type_ = list(arguments.language), arguments.type_
     if place.startswith(("http://", "https://")):
         from asrcli.backends.remote import TYPE
         from asrcli.backends.remote.check import address
 
-        server = {"type": TYPE, "url": address(place), "languages": language or []}
+        server = {"type": TYPE, "url": address(place), "languages": languages}
         add_entry(registry.models_yaml, parse_entry(name, server, where="asrcli models add", source="user"))
         ctx.obj.console.notice(f"{name} ({server['url']}) is in {registry.models_yaml}.")
         return
     folder = Path(place).expanduser().absolute()
-    files = _pairs(file or [])
+    files = _pairs(arguments.file)
     if type_ is None:
-        type_, found = detect(folder, kind)  # type: ignore[arg-type]  # parse_entry judges the kind
+        type_, found = detect(folder, arguments.kind)  # type: ignore[arg-type]  # parse_entry checks the kind
         files = {key: str(found_at.relative_to(folder)) for key, found_at in found.items()}
-    data = {"type": type_, "dir": str(folder), "files": files, "kind": kind, "languages": language or []}
+    data = {"type": type_, "dir": str(folder), "files": files, "kind": arguments.kind, "languages": languages}
     entry = parse_entry(name, data, where="asrcli models add", source="user")
     lost = [wanted for wanted in entry.required if not (folder / wanted).exists()]
     if lost:
@@ -230,37 +262,32 @@ def add(
 
 
 @app.command("export")
+@takes(ExportArguments)
 @examples("asrcli models export sensevoice-small silero-vad -o models.tar")
-def export(
-    ctx: typer.Context,
-    names: Annotated[list[str], typer.Argument(metavar="NAME", help="Installed models.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")],
-    model_dir: _ModelDir = None,
-) -> None:
-    """Write installed models, with the sums of their files, into one file for a machine without a network."""
+def export(ctx: typer.Context, arguments: ExportArguments) -> None:
+    """Write installed models and the checksums of their files to a file, for a machine without network."""
     from asrcli.models.bundle import export_bundle
     from asrcli.models.registry import Registry
     from asrcli.models.store import Store
 
-    entries = export_bundle(Store(Registry(model_dir)), names, output)
+    output = arguments.output
+    entries = export_bundle(Store(Registry(arguments.model_dir)), arguments.names, output)
     size = output.stat().st_size / 1e6
-    ctx.obj.console.notice(f"{output}: {len(entries)} models, {size:.0f} MB. There: asrcli models import {output.name}")
+    ctx.obj.console.notice(
+        f"{output}: {len(entries)} models, {size:.0f} MB. Install them with: asrcli models import {output.name}"
+    )
 
 
 @app.command("import")
+@takes(ImportArguments)
 @examples("asrcli models import models.tar")
-def import_(
-    ctx: typer.Context,
-    bundle: Annotated[Path, typer.Argument(metavar="FILE", help="What 'asrcli models export' wrote.")],
-    force: Annotated[bool, typer.Option("--force", help="Replace models that are installed.")] = False,
-    model_dir: _ModelDir = None,
-) -> None:
-    """Install the models of an exported file, each file checked against its sum. No network is used."""
+def import_(ctx: typer.Context, arguments: ImportArguments) -> None:
+    """Install the models of an exported file and check their checksums. No network is used."""
     from asrcli.models.bundle import import_bundle
     from asrcli.models.registry import Registry
     from asrcli.models.store import Store
 
-    for entry in import_bundle(Store(Registry(model_dir)), bundle, force=force):
+    for entry in import_bundle(Store(Registry(arguments.model_dir)), arguments.bundle, force=arguments.force):
         ctx.obj.console.notice(f"{entry.name} is installed.")
 
 
@@ -268,7 +295,7 @@ def _plain(value: Any) -> Any:
     return ", ".join(f"{key} {held}" for key, held in value.items()) if isinstance(value, dict) else value
 
 
-def _must_be_here(registry: Registry, name: str, *, whole: bool = False) -> None:
+def _check_installed(registry: Registry, name: str, *, whole: bool = False) -> None:
     from asrcli.errors import ModelNotInstalledError
 
     entry = registry.entry(name)
@@ -278,7 +305,7 @@ def _must_be_here(registry: Registry, name: str, *, whole: bool = False) -> None
         )
 
 
-def _pairs(texts: list[str]) -> dict[str, str]:
+def _pairs(texts: tuple[str, ...]) -> dict[str, str]:
     from asrcli.errors import UsageError
 
     pairs = dict(text.split("=", 1) for text in texts if "=" in text)
@@ -320,8 +347,8 @@ def _table(registry: Registry, entries: list[ModelEntry]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("name", "for", "here", "languages", "size", "licence", box=None, header_style="bold")
-    table.columns[0].no_wrap = True  # it is there to be copied
+    table = Table("name", "kind", "installed", "languages", "size", "licence", box=None, header_style="bold")
+    table.columns[0].no_wrap = True  # to copy it
     table.columns[4].justify = "right"
     for entry in entries:
         name, kind, state, *rest = _row(registry, entry)

@@ -30,7 +30,9 @@ class ServeArguments(ReportArguments):
     api_key: tuple[str, ...] = option(
         (), "API key that clients must send; repeatable.", metavar="KEY", panel="Access", show_default=False
     )
-    api_key_file: Path | None = option(None, "File with more API keys, one per line.", metavar="FILE", panel="Access")
+    api_key_file: Path | None = option(
+        None, "File with API keys, one per line.", metavar="FILE", panel="Access", essential=True
+    )
     #: set options by name
     values: Mapping[str, Any] = more_options(ServerSettings)
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import MISSING, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from asrcli.cli.framework.command import examples
+from asrcli.cli.framework.command import examples, takes
+from asrcli.cli.request.arguments import JsonArguments, ModelDirArguments
+from asrcli.options.declarations import option
 
 if TYPE_CHECKING:
     from asrcli.audio.types import Samples
@@ -19,42 +22,41 @@ if TYPE_CHECKING:
 _LONGEST_CHUNK, _LEAST_SPEECH = 30.0, 1.0
 
 app = typer.Typer(
-    help="""Enrol voices, so that --diarize calls them by name.
+    help="""Enrol voices, so that --diarize labels them by name.
 
-    A voice print is kept on this machine, readable by you alone, until you remove it. Enrol people who agreed to it.
+    Voice prints are stored on this machine, readable only by you, until you remove them. Enrol only people who agreed.
     """,
     no_args_is_help=True,
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class EnrollArguments(ModelDirArguments):
+    """Arguments of `asrcli speakers enroll`."""
+
+    name: str = option(MISSING, "Name of the person.", metavar="NAME", positional=True)
+    clips: tuple[Path, ...] = option(
+        MISSING, "Recordings in which only this person speaks; 10 to 30 s are enough.", metavar="CLIP", positional=True
+    )
+    replace: bool = option(False, "Replace the voice print of the same name.")
+    diarization_model: str | None = option(
+        None, "Speaker segmentation model: a name or path.", metavar="MODEL", models="segmentation"
+    )
+    embedding_model: str | None = option(
+        None, "Speaker embedding model: a name or path. Voice prints depend on it.", metavar="MODEL", models="embedding"
+    )
+    vad: bool = option(True, "Refuse clips without speech; --no-vad accepts any.")
+
+
 @app.command()
+@takes(EnrollArguments)
 @examples(
     """\
 asrcli speakers enroll Ada ada.wav
 asrcli speakers enroll "Grace Hopper" talk1.mp3 talk2.mp3
 asrcli speakers enroll Ada better.wav --replace"""
 )
-def enroll(
-    ctx: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call this person.")],
-    clips: Annotated[
-        list[Path],
-        typer.Argument(metavar="CLIP...", help="Recordings in which this person speaks alone; 10 to 30 s are enough."),
-    ],
-    *,
-    replace: Annotated[bool, typer.Option("--replace", help="Replace the print of the same name.")] = False,
-    diarization_model: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="Speaker segmentation: a model's name or path.")
-    ] = None,
-    embedding_model: Annotated[
-        str | None,
-        typer.Option(metavar="MODEL", help="Speaker embedding: a model's name or path. Prints are tied to it."),
-    ] = None,
-    model_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="Where models are kept.")] = None,
-    vad: Annotated[
-        bool, typer.Option("--vad/--no-vad", help="Refuse clips without speech; --no-vad takes anything.")
-    ] = True,
-) -> None:
+def enroll(ctx: typer.Context, arguments: EnrollArguments) -> None:
     """Make a voice print of NAME from recordings."""
     from asrcli.backends.process.engine_client import EngineClient
     from asrcli.models.registry import Registry
@@ -62,56 +64,62 @@ def enroll(
     from asrcli.speakers.enrol import VoiceStore, check_name, default_folder, enrol
     from asrcli.speakers.loading import set_up, voice_threshold
 
-    check_name(name)
-    options = SpeakerOptions(enabled=True, segmentation_model=diarization_model, embedding_model=embedding_model)
+    check_name(arguments.name)
+    options = SpeakerOptions(
+        enabled=True, segmentation_model=arguments.diarization_model, embedding_model=arguments.embedding_model
+    )
     with EngineClient(1) as host:
-        diarization = set_up(host, Registry(model_dir), options)
+        diarization = set_up(host, Registry(arguments.model_dir), options)
         voice = enrol(
-            name,
-            [(str(clip), _speech(clip, vad=vad)) for clip in clips],
+            arguments.name,
+            [(str(clip), _speech(clip, vad=arguments.vad)) for clip in arguments.clips],
             diarization.new,
             model=diarization.embedding.name,
             digest=diarization.embedding.digest,
             voice_threshold=voice_threshold(diarization.spec),
         )
-    VoiceStore(default_folder()).save(voice, replace=replace)
+    VoiceStore(default_folder()).save(voice, replace=arguments.replace)
     ctx.obj.console.notice(f"enrolled {voice.name} from {voice.seconds:.0f} s of speech ({voice.model}).")
 
 
 @app.command("list")
+@takes(JsonArguments)
 @examples("asrcli speakers list\nasrcli speakers list --json")
-def list_(
-    ctx: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON (without the prints themselves).")] = False,
-) -> None:
+def list_(ctx: typer.Context, arguments: JsonArguments) -> None:
     """List the enrolled voices."""
     from asrcli.speakers.enrol import VoiceStore, default_folder
 
     prints = [print_.to_dict() for print_ in VoiceStore(default_folder()).prints()]
-    if as_json:
+    if arguments.as_json:
         hidden = {"embedding", "schema"}
         voices = [{key: value for key, value in print_.items() if key not in hidden} for print_ in prints]
         print(json.dumps({"voices": voices}, indent=2, ensure_ascii=False))
         return
     if not prints:
-        ctx.obj.console.notice("nobody is enrolled; see 'asrcli speakers enroll --help'.")
+        ctx.obj.console.notice("no voice is enrolled; see 'asrcli speakers enroll --help'.")
     for print_ in prints:
         print(f"{print_['name']:24} {print_['model']:28} {print_['seconds']:6.1f} s  {print_['created'][:10]}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class RemoveArguments:
+    """Arguments of `asrcli speakers remove`."""
+
+    name: str = option(MISSING, "Name, as printed by 'asrcli speakers list'.", metavar="NAME", positional=True)
+
+
 @app.command()
+@takes(RemoveArguments)
 @examples("asrcli speakers remove Ada")
-def remove(
-    ctx: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="As 'asrcli speakers list' shows it.")],
-) -> None:
+def remove(ctx: typer.Context, arguments: RemoveArguments) -> None:
     """Delete every voice print of NAME."""
     from asrcli.errors import UsageError
     from asrcli.speakers.enrol import VoiceStore, default_folder
 
+    name = arguments.name
     count = VoiceStore(default_folder()).remove(name)
     if not count:
-        raise UsageError(f"Nobody is enrolled as {name!r}.", "See who is: asrcli speakers list")
+        raise UsageError(f"No voice is enrolled as {name!r}.", "List them with: asrcli speakers list")
     ctx.obj.console.notice(f"deleted {count} voice print{'s' if count > 1 else ''} of {name}.")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, field, fields
 from importlib import import_module
 from inspect import Parameter, Signature
+from keyword import iskeyword
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -17,6 +18,8 @@ from asrcli.options.declarations import PANELS, Declaration, Option, declaration
 CONTEXT_SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 _General = "General"
+#: options that fit on a screen
+_SCREEN = 15
 #: key of `ctx.meta`: every option is listed, not only the essential ones
 _ALL = "asrcli.help-all"
 _Arguments = TypeVar("_Arguments")
@@ -34,18 +37,18 @@ class _Panels:
 
     def format_options(self: Any, ctx: Any, formatter: Any) -> None:
         essential = {name for name, declared in declarations_of(self).items() if declared.option.essential}
-        short = bool(essential) and not ctx.meta.get(_ALL)
+        short = _has_many(self) and not ctx.meta.get(_ALL)
         panels: dict[str, list[tuple[str, str]]] = {}
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
             if record is not None:
                 panel = _panel_of(param)
-                if short and panel not in {"Arguments", _General}:
-                    if param.name not in essential:
+                if panel not in {"Arguments", _General}:
+                    if short and param.name not in essential:
                         continue
-                    panel = "Options"
+                    panel = panel if ctx.meta.get(_ALL) else "Options"
                 panels.setdefault(panel, []).append((_display_name(param, record[0]), record[1]))
-        for panel in sorted(panels, key=_General.__eq__):  # stable: only the general options move, to the end
+        for panel in sorted(panels, key=lambda panel: (panel != "Arguments", panel == _General)):
             with formatter.section(panel):
                 formatter.write_dl(panels[panel])
 
@@ -55,6 +58,11 @@ class _Panels:
             with formatter.section("Examples"):
                 formatter.write("".join(f"  {line}\n" for line in lines))
         super().format_epilog(ctx, formatter)  # type: ignore[misc]
+
+
+def _has_many(command: Any) -> bool:
+    """Whether `--help` lists only the essential options of a command, as there are too many for a screen."""
+    return len(declarations_of(command)) > _SCREEN
 
 
 def _panel_of(param: Any) -> str:
@@ -173,7 +181,8 @@ def _order(declared: Option) -> tuple[int, bool]:
 
 def _typed(known: Mapping[str, Declaration], values: Mapping[str, Any]) -> dict[str, Any]:
     """Several values as a tuple: Typer gives a list."""
-    return {name: tuple(value or ()) if known[name].repeatable else value for name, value in values.items()}
+    named = {name.removesuffix("_"): value for name, value in values.items()}
+    return {name: tuple(value or ()) if known[name].repeatable else value for name, value in named.items()}
 
 
 def _signature(known: Mapping[str, Declaration]) -> Signature:
@@ -205,6 +214,7 @@ def _parameter(declaration: Declaration) -> Parameter:
     if declaration.repeatable and not required:
         default = list(declaration.default or ()) or (None if option.positional else [])
     annotation = kind if required else kind | None
+    name += "_" * iskeyword(name)
     return Parameter(name, Parameter.KEYWORD_ONLY, annotation=Annotated[annotation, information], default=default)
 
 
@@ -249,9 +259,8 @@ def _plain(app: typer.Typer) -> Any:
 def prepare(command: Any) -> None:
     """Give a command, and those below it, the options that all have."""
     is_group = isinstance(command, TyperGroup)
-    has_more = any(declared.option.essential for declared in declarations_of(command).values())
     # `--config` of a group would be checked by pydantic, which takes longer to load than a subcommand's help to print.
-    left_out = ({"config"} if is_group else set()) | (set() if has_more else {"help_all"})
+    left_out = ({"config"} if is_group else set()) | (set() if _has_many(command) else {"help_all"})
     command.params.extend(param for param in _common_params() if param.name not in left_out)
     if is_group and isinstance(command.commands, dict):  # the program's own commands load lazily
         for subcommand in command.commands.values():

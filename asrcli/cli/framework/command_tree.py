@@ -103,7 +103,9 @@ def _command(command: Any, ctx: Any, summary: str) -> Command:
         help=(command.help or "").strip(),
         usage=_usage(command, path[1:]),
         examples=tuple(examples_of(command)),
-        options=tuple(_option(p, path[1:], known.get(p.name)) for p in params if p.param_type_name == "option"),
+        options=tuple(
+            _option(p, path[1:], known.get(p.name.removesuffix("_"))) for p in params if p.param_type_name == "option"
+        ),
         arguments=tuple(_argument(p, path[1:]) for p in params if p.param_type_name == "argument"),
         commands=tuple(_subcommands(command, ctx)),
     )
