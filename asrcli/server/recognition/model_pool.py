@@ -159,9 +159,10 @@ class ModelPool:
         except (ModelNotInstalledError, UnknownModelError) as error:
             if kind not in {"segmentation", "embedding"}:
                 raise
+            names = f"{self.registry.default_name('segmentation')} {self.registry.default_name('embedding')}"
             raise RequestError(
-                "This server cannot distinguish speakers: its diarization models are not installed.",
-                "Ask without diarization, or let the operator run: asrcli download-model --kind segmentation.",
+                "The diarization models are not installed on this server.",
+                f"Send the request without diarization. The operator can run: asrcli download-model {names}",
                 param="diarization",
             ) from error
 
