@@ -32,6 +32,7 @@ complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -s l -l language 
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l model-dir -r -a '(__fish_complete_directories)' -d 'Folder of the models'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l backend -r -a 'auto sherpa-onnx funasr remote' -d 'Backend that runs the model'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l remote -r -d 'Recognise speech on this server (OpenAI API, http://host:8000/v1)'
+complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l remote-audio -r -a 'auto flac wav' -d 'Audio format for the server'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l remote-api-key -r -d 'API key of the server'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l remote-api-key-file -r -F -d 'File that contains the server\'s API key'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l offline -d 'Never download a model'

@@ -16,38 +16,20 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
 from typing import IO, Any
 
-from asrcli import __version__
 from asrcli.errors import DiskFullError, DownloadError
 from asrcli.models.digest import sha256_file
 from asrcli.storage.atomic import disk_errors, write_atomic
+from asrcli.storage.http import TRANSIENT, USER_AGENT, RetryPolicy, retry_after
 
 #: called with (bytes there, bytes in all or None)
 Progress = Callable[[int, "int | None"], None]
 
 _BLOCK = 1 << 18
-_TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """How stubborn a transfer is. Seconds."""
-
-    #: attempts in a row that bring nothing new, before a source is given up
-    retries: int = 4
-    #: wait before the first retry; it doubles each time
-    backoff: float = 0.5
-    #: without a byte for so long, the connection counts as dead
-    timeout: float = 30.0
-    #: longest wait, also where a server asks for more with Retry-After
-    max_wait: float = 60.0
-
-
-_POLICY = Policy()
+_POLICY = RetryPolicy(retries=4, read=30.0)
 
 
 class _BrokeOffError(Exception):
@@ -77,7 +59,7 @@ def fetch(
     sha256: str | None = None,
     max_bytes: int | None = None,
     progress: Progress | None = None,
-    policy: Policy = _POLICY,
+    policy: RetryPolicy = _POLICY,
 ) -> str:
     """Get a file from the first of `urls` that gives it.
 
@@ -133,7 +115,7 @@ class _Transfer:
         sha256: str | None,
         max_bytes: int | None,
         progress: Progress | None,
-        policy: Policy,
+        policy: RetryPolicy,
     ) -> None:
         if urllib.parse.urlsplit(url).scheme not in {"http", "https"}:
             raise DownloadError(f"{url} is no http or https address.")
@@ -177,8 +159,7 @@ class _Transfer:
                 fruitless = 0 if self._have() > before else fruitless + 1
                 if fruitless > self._policy.retries:
                     raise DownloadError(f"{self._url}: {error} (tried {fruitless} times in vain).") from error
-                wait = error.wait if error.wait is not None else self._policy.backoff * 2 ** max(0, fruitless - 1)
-                time.sleep(min(wait, self._policy.max_wait))
+                time.sleep(self._policy.wait(fruitless, error.wait))
             else:
                 return
 
@@ -194,7 +175,7 @@ class _Transfer:
     def _attempt(self) -> None:
         start, request = self._request()
         try:
-            response = self._opener.open(request, timeout=self._policy.timeout)
+            response = self._opener.open(request, timeout=self._policy.read)
         except urllib.error.HTTPError as error:
             with error:
                 self._refused(error, start)
@@ -206,7 +187,7 @@ class _Transfer:
 
     def _request(self) -> tuple[int, urllib.request.Request]:
         """The request, and the offset it asks from: what is there, if it is of this file or the sum will tell, or 0."""
-        headers = {"User-Agent": f"asrcli/{__version__}", "Accept-Encoding": "identity"}
+        headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
         note = self._read_note()
         start = self._have()
         validator = note.get("validator") if note.get("url") == self._url else None
@@ -239,8 +220,10 @@ class _Transfer:
                 return
             self._drop()
             raise _BrokeOffError("the server's file has become shorter", 0.0)
-        if error.code in _TRANSIENT:
-            raise _BrokeOffError(f"the server answered {error.code} {error.reason}", _retry_after(error.headers))
+        if error.code in TRANSIENT:
+            raise _BrokeOffError(
+                f"the server answered {error.code} {error.reason}", retry_after(error.headers.get("Retry-After"))
+            )
         raise DownloadError(f"{self._url}: the server answered {error.code} {error.reason}.")
 
     def _receive(self, response: http.client.HTTPResponse, start: int) -> None:
@@ -300,8 +283,3 @@ def _validator(headers: Message) -> str | None:
     if etag is not None and not etag.startswith("W/"):
         return etag
     return headers.get("Last-Modified")
-
-
-def _retry_after(headers: Message) -> float | None:
-    value = headers.get("Retry-After") or ""
-    return float(value) if value.isdigit() else None

@@ -16,18 +16,19 @@ from typing import TYPE_CHECKING
 from asrcli.errors import DiskFullError, DownloadError, ModelNotInstalledError, UsageError
 from asrcli.models.archive import Limits, extract, is_archive
 from asrcli.models.digest import sha256_file
-from asrcli.models.download import Policy, Progress, fetch
+from asrcli.models.download import Progress, fetch
 from asrcli.models.entry import Kind, ModelEntry
 from asrcli.models.mirrors import Mirror, hubs_of
 from asrcli.models.pins import Pin, Pins, Verification, compare, sums_of
 from asrcli.models.registry import Registry
 from asrcli.storage.atomic import disk_errors
+from asrcli.storage.http import RetryPolicy
 from asrcli.storage.locks import locked
 
 if TYPE_CHECKING:
     from asrcli.backends.types import ModelSpec
 
-_POLICY = Policy()
+_POLICY = RetryPolicy(retries=4, read=30.0)
 _TRUST = "If you trust it, write its sha256 under download: of {} in models.yaml (docs/models.md)."
 
 #: companions of a model up to this size are kept too: licence, readme, a bpe.model for hotwords
@@ -37,7 +38,7 @@ _COMPANION_BYTES = 1 << 20
 class Store:
     """The models' root of a registry, as a place to write to."""
 
-    def __init__(self, registry: Registry, *, policy: Policy = _POLICY) -> None:
+    def __init__(self, registry: Registry, *, policy: RetryPolicy = _POLICY) -> None:
         self.registry = registry
         self.root = registry.root
         self.pins = Pins(registry.root)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from asrcli.models.download import Policy
 from asrcli.models.registry import Registry
 from asrcli.models.store import Store
+from asrcli.storage.http import RetryPolicy
 from tests.models.serving import Server, serving, tar_of
 
 
@@ -24,8 +24,8 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def policy() -> Policy:
-    return Policy(retries=3, backoff=0.001, timeout=20, max_wait=0.01)
+def policy() -> RetryPolicy:
+    return RetryPolicy(retries=3, backoff=0.001, read=20, max_wait=0.01)
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def make_tar() -> Callable[..., bytes]:
 
 
 @pytest.fixture
-def make_store(tmp_path: Path, policy: Policy) -> Callable[..., Store]:
+def make_store(tmp_path: Path, policy: RetryPolicy) -> Callable[..., Store]:
     """A store whose models.yaml holds the given entries."""
 
     def make(models: dict[str, dict], root: Path | None = None, **top: object) -> Store:

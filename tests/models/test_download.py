@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from asrcli.errors import DiskFullError, DownloadError
-from asrcli.models.download import Policy, fetch
+from asrcli.models.download import fetch
+from asrcli.storage.http import RetryPolicy
 
 DATA = random.Random(7).randbytes(700_000)
 SUM = hashlib.sha256(DATA).hexdigest()
@@ -32,7 +33,7 @@ def test_cut_connections_are_resumed_where_they_broke(server, tmp_path, policy):
 
 
 def test_later_call_resumes_what_an_earlier_one_left(server, tmp_path):
-    impatient = Policy(retries=0, backoff=0, timeout=20)
+    impatient = RetryPolicy(retries=0, backoff=0, read=20)
     url = server.serve("/m", DATA, ("cut", 250_000), ("cut", 0), ("cut", 0))
     with pytest.raises(DownloadError, match="250,000 of 700,000") as caught:
         fetch([url], tmp_path / "m", policy=impatient)
@@ -174,7 +175,7 @@ def test_more_than_expected_is_refused(server, tmp_path, policy, fault):
 def test_dead_connection_times_out(server, tmp_path):
     url = server.serve("/m", DATA, ("stall", 300_000), ("stall", 0))
     with pytest.raises(DownloadError, match="broke off"):
-        fetch([url], tmp_path / "m", policy=Policy(retries=0, timeout=0.2, backoff=0))
+        fetch([url], tmp_path / "m", policy=RetryPolicy(retries=0, read=0.2, backoff=0))
 
 
 def test_no_server_at_all(tmp_path, policy):

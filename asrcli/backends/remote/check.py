@@ -17,6 +17,8 @@ from asrcli.errors import OptionNotSupportedError, UsageError
 #: what is asked for where nobody names a model: OpenAI's own, which other servers take for their default
 DEFAULT_MODEL = "whisper-1"
 
+#: in which form chunks are sent; auto: FLAC, or WAV to a server that does not read FLAC
+AUDIO_FORMS = ("auto", "flac", "wav")
 #: options of an entry. model: the server's name for it; audio: in which form chunks are sent; timeout: seconds without
 #: a byte; api_key_file: a file with the key
 OPTIONS = ("model", "audio", "timeout", "api_key_file")
@@ -34,9 +36,9 @@ class RemoteChecks(Checks):
                 f"{spec.name}: a model of type {spec.type} takes no option {unknown[0]!r}.",
                 f"It takes: {', '.join(OPTIONS)}.",
             )
-        if spec.options.get("audio", "flac") not in {"flac", "wav"}:
+        if spec.options.get("audio", "auto") not in AUDIO_FORMS:
             raise OptionNotSupportedError(
-                f"{spec.name}: audio cannot be {spec.options['audio']!r}.", "Write flac or wav."
+                f"{spec.name}: audio cannot be {spec.options['audio']!r}.", f"Write one of: {', '.join(AUDIO_FORMS)}."
             )
         timeout = spec.options.get("timeout", 1)
         if not isinstance(timeout, int | float) or isinstance(timeout, bool) or timeout <= 0:

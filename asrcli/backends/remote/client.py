@@ -1,51 +1,44 @@
-"""Requests to a server that speaks OpenAI's audio interface: retried where that may help, ended where it cannot.
+"""Requests to a server with OpenAI's audio API, retried where that may help.
 
-httpx, because it keeps connections alive for many threads, times out by phase, and knows proxies and certificates.
+httpx, because it keeps connections alive for many threads, times out by phase, and supports proxies and certificates.
 """
 
 from __future__ import annotations
 
-import random
 import ssl
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
 
-from asrcli import __version__
 from asrcli.backends.remote.replies import UnreadableReplyError, complaint, error_field, read_reply
 from asrcli.backends.types import Hypothesis
-from asrcli.errors import EngineClosedError, EngineError, LanguageNotSupportedError, RemoteUnavailableError, UsageError
+from asrcli.errors import (
+    AsrcliError,
+    EngineClosedError,
+    EngineError,
+    LanguageNotSupportedError,
+    RemoteUnavailableError,
+    UsageError,
+)
+from asrcli.storage.http import TRANSIENT, USER_AGENT, RetryPolicy, retry_after
 
-_RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
-#: statuses that speak of the server, not of one chunk
+#: statuses that concern the server, not one chunk
 _DOWN = frozenset({429, 502, 503, 504})
-#: statuses of a request whose form the server does not take
+#: statuses with which a server may fail on audio that it cannot read
+_FAILED = frozenset({500, 501})
+_WAV_HINT = "If the server does not read FLAC: --remote-audio wav."
+#: statuses of a request whose form the server does not accept
 _REFUSED = frozenset({400, 415, 422})
 #: an answer to 30 s of speech is a few kB
 _LARGEST = 8 << 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryPolicy:
-    """How long a chunk is tried. Seconds."""
-
-    #: attempts after the first
-    retries: int = 6
-    #: wait before the first retry; it doubles each time
-    backoff: float = 0.5
-    #: longest wait, also where the server asks for more with Retry-After
-    max_wait: float = 60.0
-    connect: float = 10.0
-    #: without a byte for so long, a connection counts as dead
-    read: float = 300.0
-
-
-_PATIENCE = RetryPolicy()
+_POLICY = RetryPolicy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,156 +68,199 @@ class EncodedChunk:
     #: "flac" or "wav"
     form: str
     seconds: float
+    #: makes the chunk in WAV, for servers that read no FLAC; None: it is not to be sent
+    as_wav: Callable[[], EncodedChunk] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """In which form a chunk is sent."""
+
+    form: str
+    dialect: int
+    #: the server has not accepted this form yet: where it fails, another form is tried before this one is repeated
+    probe: bool = False
 
 
 class _RefusedError(Exception):
-    """The server does not take the request as it is."""
+    """The server does not accept the request in this form.
 
-    def __init__(self, response: httpx.Response) -> None:
-        super().__init__(str(response.status_code))
-        self.response = response
+    Attributes:
+        body: the server's reason.
+        failed: the server failed rather than refused; perhaps it cannot read the audio.
+    """
+
+    def __init__(self, status: int = 0, body: bytes = b"", *, failed: bool = False) -> None:
+        super().__init__(str(status))
+        self.status, self.body, self.failed = status, body, failed
 
 
 class RemoteClient:
     """One server and one of its models. Thread-safe; close it."""
 
-    def __init__(self, url: str, model: str, *, secret: str = "", patience: RetryPolicy = _PATIENCE) -> None:
+    def __init__(self, url: str, model: str, *, secret: str = "", policy: RetryPolicy = _POLICY) -> None:
         """Nothing is sent yet.
 
         Args:
             url: as `check.address` gives it.
             model: the server's name for it.
             secret: sent as a bearer token.
-            patience: retries and waits.
+            policy: retries and waits.
 
         Raises:
             UsageError: the key cannot be sent.
         """
         if not (secret.isascii() and secret.isprintable()):
-            raise UsageError("The server's key has characters that no key has.", "Give it again.")
-        headers = {"User-Agent": f"asrcli/{__version__}"} | ({"Authorization": f"Bearer {secret}"} if secret else {})
-        timeout = httpx.Timeout(patience.read, connect=patience.connect, pool=None)
+            raise UsageError("The API key has characters that an HTTP header cannot contain.", "Check the key.")
+        headers = {"User-Agent": USER_AGENT} | ({"Authorization": f"Bearer {secret}"} if secret else {})
+        timeout = httpx.Timeout(policy.read, connect=policy.connect, pool=None)
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=64)
         self._http = httpx.Client(headers=headers, timeout=timeout, limits=limits, follow_redirects=False)
-        self._url, self._model, self._patience = url, model, patience
+        self._url, self._model, self._policy = url, model, policy
         self._closed = threading.Event()
         self._lock = threading.Lock()
-        self._dialect = 0
-        #: whether the dialect has been understood, so that a refusal now means the chunk
-        self._settled = False
-        #: before this, nobody asks: the server said so to one of us
-        self._quiet_until = 0.0
+        #: the form that the server has accepted; a refusal in this form concerns the chunk
+        self._accepted: _Attempt | None = None
+        #: no request is sent before this time: the server asked one of the threads to wait
+        self._paused_until = 0.0
+
+    @property
+    def form(self) -> str | None:
+        """The audio form that the server has accepted, "flac" or "wav"; None: none yet."""
+        return self._accepted.form if self._accepted else None
 
     def close(self) -> None:
         """End all connections; requests under way fail."""
         self._closed.set()
         self._http.close()
 
-    def recognise(self, sound: EncodedChunk, fields: Mapping[str, str], extras: Mapping[str, str]) -> Hypothesis:
+    def recognise(self, chunk: EncodedChunk, fields: Mapping[str, str], extras: Mapping[str, str]) -> Hypothesis:
         """Have one chunk recognised.
 
         Args:
-            sound: the chunk.
+            chunk: the audio.
             fields: of OpenAI's form, beside the file, the model and the format.
             extras: fields that other servers have added.
 
         Raises:
-            RemoteUnavailableError: the server cannot be reached, or does not work for us at all.
-            LanguageNotSupportedError: it does not know the language.
+            RemoteUnavailableError: the server cannot be reached, or rejects every request.
+            LanguageNotSupportedError: it does not support the language.
             EngineError: it failed at this chunk.
         """
-        first: _RefusedError | None = None
-        for number in range(self._dialect, len(_DIALECTS)):
+        refusals: dict[_Attempt, _RefusedError] = {}
+        untried = deque(_Attempt(chunk.form, dialect, chunk.as_wav is not None) for dialect in range(len(_DIALECTS)))
+        while True:
+            accepted = self._accepted
+            if accepted is not None:
+                attempt = accepted if chunk.as_wav else replace(accepted, form=chunk.form)
+            elif untried:
+                attempt = untried.popleft()
+            else:
+                break
+            if attempt in refusals:
+                break
             try:
-                heard = self._ask(sound, _DIALECTS[number], fields, extras)
+                hypothesis = self._ask(_in_form(chunk, attempt.form), attempt, fields, extras)
             except _RefusedError as refusal:
-                first = first or refusal
-                if self._settled:
-                    break
+                refusals[attempt] = refusal
+                if chunk.as_wav is not None:
+                    _plan(refusal, attempt, untried, refusals)
                 continue
+            except EngineError as error:
+                self._with_hint(error, chunk)
+                raise
             with self._lock:
-                self._dialect, self._settled = max(self._dialect, number), True
-            return heard
-        assert first is not None
-        raise self._explained(first.response)
+                self._accepted = self._accepted or replace(attempt, probe=False)
+            return hypothesis
+        # A refusal in the accepted form concerns the chunk; else the form that was tried first asks for most.
+        refused = [each for each in refusals.values() if not each.failed]
+        raise self._with_hint(self._explained(refusals[attempt] if attempt == self._accepted else refused[0]), chunk)
+
+    def _with_hint(self, error: AsrcliError, chunk: EncodedChunk) -> AsrcliError:
+        if self._accepted is None and chunk.form == "flac" and chunk.as_wav is None and not error.hint:
+            error.hint = _WAV_HINT
+        return error
 
     # -- one request -------------------------------------------------------------------------------------------------
 
     def _ask(
-        self, sound: EncodedChunk, dialect: _ServerDialect, fields: Mapping[str, str], extras: Mapping[str, str]
+        self, chunk: EncodedChunk, attempt: _Attempt, fields: Mapping[str, str], extras: Mapping[str, str]
     ) -> Hypothesis:
+        dialect = _DIALECTS[attempt.dialect]
         data: dict[str, Any] = {"model": self._model, "response_format": dialect.response_format, **fields}
         if dialect.words:
             data["timestamp_granularities[]"] = ["word", "segment"]
         if dialect.extras:
             data |= extras
-        files = {"file": (f"chunk.{sound.form}", sound.data, f"audio/{sound.form}")}
-        response, body = self._persist(f"{self._url}/audio/transcriptions", data, files)
+        files = {"file": (f"chunk.{chunk.form}", chunk.data, f"audio/{chunk.form}")}
+        response, body = self._persist(data, files, probe=attempt.probe)
         kind = response.headers.get("Content-Type", "")
         try:
-            return read_reply(body, kind, sound.seconds)
+            return read_reply(body, kind, chunk.seconds)
         except UnreadableReplyError as error:
-            what = f"{self._url} answered with something else than a transcript ({error})."
-            if self._settled:
+            what = f"The reply of {self._url} is not a transcript ({error})."
+            if self._accepted is not None:
                 raise EngineError(what) from error
+            if attempt.probe:
+                raise _RefusedError(response.status_code, body, failed=True) from error
             raise RemoteUnavailableError(
-                what, "Is it the address of an OpenAI-compatible interface? Such end in /v1, as a rule."
+                what, "Check that the address is that of an OpenAI-compatible API; most end in /v1."
             ) from error
 
-    def _persist(self, url: str, data: dict[str, Any], files: dict[str, Any]) -> tuple[httpx.Response, bytes]:
-        """Ask until there is an answer that stands, or no point in asking on."""
-        fruitless = 0
+    def _persist(self, data: dict[str, Any], files: dict[str, Any], *, probe: bool) -> tuple[httpx.Response, bytes]:
+        """Send a request until it is answered or the policy ends; a probe that fails is not repeated."""
+        failures = 0
         while True:
-            self._wait_for_quiet()
+            self._wait_for_pause()
             try:
-                response, body = self._send(url, data, files)
+                response, body = self._send(data, files)
             except httpx.TransportError as error:
-                problem, wait = self._unreachable(error), None
+                problem, asked = self._unreachable(error), None
+                if probe and isinstance(error, httpx.ReadError | httpx.WriteError | httpx.RemoteProtocolError):
+                    raise _RefusedError(failed=True) from error
             else:
                 if response.status_code < httpx.codes.MULTIPLE_CHOICES:
                     return response, body
-                problem, wait = self._judged(response, body), _asked_wait(response)
-                if wait is not None and response.status_code in _DOWN:
-                    self._hush(wait)
-            fruitless += 1
-            if fruitless > self._patience.retries:
+                if probe and response.status_code in _FAILED:
+                    raise _RefusedError(response.status_code, body, failed=True)
+                problem, asked = self._judged(response, body), retry_after(response.headers.get("Retry-After"))
+                if asked is not None and response.status_code in _DOWN:
+                    self._rate_limit_pause(asked)
+            failures += 1
+            if failures > self._policy.retries:
                 raise problem
-            backoff = self._patience.backoff * 2 ** (fruitless - 1) * random.uniform(0.75, 1.25)  # noqa: S311
-            if self._closed.wait(min(self._patience.max_wait, backoff if wait is None else wait)):
-                raise EngineClosedError("the connection to the server was closed")
+            if self._closed.wait(self._policy.wait(failures, asked)):
+                raise EngineClosedError("The connection to the server was closed.")
 
-    def _send(self, url: str, data: dict[str, Any], files: dict[str, Any]) -> tuple[httpx.Response, bytes]:
+    def _send(self, data: dict[str, Any], files: dict[str, Any]) -> tuple[httpx.Response, bytes]:
         if self._closed.is_set():
-            raise EngineClosedError("the connection to the server was closed")
+            raise EngineClosedError("The connection to the server was closed.")
         try:
-            with self._http.stream("POST", url, data=data, files=files) as response:
+            with self._http.stream("POST", f"{self._url}/audio/transcriptions", data=data, files=files) as response:
                 body = b""
                 for block in response.iter_bytes():
                     body += block
                     if len(body) > _LARGEST:
-                        raise EngineError(f"{self._url} answers without an end.")
+                        raise EngineError(f"{self._url} sends an endless reply.")
                 return response, body
-        except RuntimeError as error:  # what httpx says of a client that was closed meanwhile
-            raise EngineClosedError("the connection to the server was closed") from error
+        except RuntimeError as error:  # raised by httpx if the client was closed meanwhile
+            raise EngineClosedError("The connection to the server was closed.") from error
 
-    def _wait_for_quiet(self) -> None:
+    def _wait_for_pause(self) -> None:
         with self._lock:
-            wait = self._quiet_until - time.monotonic()
+            wait = self._paused_until - time.monotonic()
         if wait > 0:
             self._closed.wait(wait)
 
-    def _hush(self, wait: float) -> None:
+    def _rate_limit_pause(self, wait: float) -> None:
+        """Let all threads wait as the server asked."""
         with self._lock:
-            until = time.monotonic() + min(wait, self._patience.max_wait)
-            self._quiet_until = max(self._quiet_until, until)
+            self._paused_until = max(self._paused_until, time.monotonic() + min(wait, self._policy.max_wait))
 
     # -- what went wrong ---------------------------------------------------------------------------------------------
 
     def _unreachable(self, error: httpx.TransportError) -> Exception:
-        """Why there is no connection; raised at once where another attempt would be the same.
-
-        A lost server is everybody's loss: the batch ends, and goes on from there when it is run again.
-        """
+        """Why there is no connection; raised at once where a retry would be the same."""
         why = str(error) or type(error).__name__
         cause: BaseException | None = error
         while cause is not None:
@@ -236,57 +272,56 @@ class RemoteClient:
             cause = cause.__cause__ or cause.__context__
         if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError | httpx.ProxyError):
             raise RemoteUnavailableError(f"{self._url}: {why}.", "Check the address and the proxy.") from error
-        tried = f" (tried {self._patience.retries + 1} times)"
+        tried = f" (tried {self._policy.retries + 1} times)"
         if isinstance(error, httpx.ReadTimeout):
             return RemoteUnavailableError(
-                f"{self._url} gave no answer in {self._patience.read:g} s{tried}.",
+                f"{self._url} did not reply in {self._policy.read:g} s{tried}.",
                 "Raise the option timeout in models.yaml, or use fewer --jobs.",
             )
         return RemoteUnavailableError(
             f"{self._url} cannot be reached: {why}{tried}.",
-            "Is the server running, and the address right? What is done stands; run the same command again.",
+            "Check the address and the server. Then run the same command again: finished files are kept.",
         )
 
     def _judged(self, response: httpx.Response, body: bytes) -> Exception:
-        """What a status means: an error to raise when patience is at its end, or raised here and now."""
+        """What a status means: an error to raise when the policy ends, or raised at once."""
         status, said = response.status_code, complaint(body)
-        response.extensions["said"] = body
         told = f"{self._url} answered {status}{f': {said}' if said else ''}".rstrip(".") + "."
         if status in _REFUSED:
-            raise _RefusedError(response)
+            raise _RefusedError(status, body)
         final = response.headers.get("x-should-retry", "").lower() == "false"
-        if status in _RETRIED and not final and error_field(body, "code") != "insufficient_quota":
+        if status in TRANSIENT and not final and error_field(body, "code") != "insufficient_quota":
             return self._failed(status, told)
-        raise self._hopeless(response, told)
+        raise self._final(response, told)
 
     def _failed(self, status: int, told: str) -> Exception:
-        if status in _DOWN and not self._settled:
+        if status in _DOWN and self._accepted is None:
             return RemoteUnavailableError(told, "Try again later, or with fewer --jobs.")
         return EngineError(told, "Use fewer --jobs." if status == httpx.codes.TOO_MANY_REQUESTS else "")
 
-    def _hopeless(self, response: httpx.Response, told: str) -> Exception:
+    def _final(self, response: httpx.Response, told: str) -> Exception:
         status = response.status_code
         if response.is_redirect:
             to = response.headers.get("Location", "elsewhere")
             return RemoteUnavailableError(
-                f"{self._url} sends us on to {to}.", "Recordings are not sent where you did not say: give that address."
+                f"{self._url} redirects to {to}.",
+                "Recordings are not sent to another address: give that one to --remote.",
             )
         if status in {401, 403}:
-            return RemoteUnavailableError(told, "Give the server's key with --remote-api-key-file.")
+            return RemoteUnavailableError(told, "Give the server's API key with --remote-api-key-file.")
         if status == httpx.codes.NOT_FOUND:
             return RemoteUnavailableError(told, self._what_there_is())
         if status == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
-            return EngineError(told, "Send shorter pieces: --max-chunk 10.")
+            return EngineError(told, "Send shorter chunks: --max-chunk 10.")
         if status in {402, 429}:
-            return RemoteUnavailableError(told, "See to your account with that server.")
-        return EngineError(told) if status in _RETRIED else RemoteUnavailableError(told, "Check the address.")
+            return RemoteUnavailableError(told, "Check your account at that server.")
+        return EngineError(told) if status in TRANSIENT else RemoteUnavailableError(told, "Check the address.")
 
-    def _explained(self, response: httpx.Response) -> Exception:
+    def _explained(self, refusal: _RefusedError) -> AsrcliError:
         """Why a request was refused in every form."""
-        body = response.extensions["said"]
-        said = complaint(body)
-        told = f"{self._url} refuses a chunk ({response.status_code}{f': {said}' if said else ''})."
-        param = error_field(body, "param")
+        said = complaint(refusal.body)
+        told = f"{self._url} refuses a chunk ({refusal.status}{f': {said}' if said else ''})."
+        param = error_field(refusal.body, "param")
         if param == "language":
             return LanguageNotSupportedError(told, "Choose another --language, or leave it out.")
         if param == "model":
@@ -299,17 +334,30 @@ class RemoteClient:
             response = self._http.get(f"{self._url}/models", timeout=10)
             names = [str(item["id"]) for item in response.json()["data"]][:12]
         except (httpx.HTTPError, ValueError, KeyError, TypeError):
-            return "Check the address: such interfaces end in /v1, as a rule."
+            return "Check the address; most end in /v1."
         return f"The server has: {', '.join(names)} (choose with --model)." if names else "The server has no models."
 
 
-def _asked_wait(response: httpx.Response) -> float | None:
-    """Seconds that the server asks us to wait; None: it does not say."""
-    value = response.headers.get("Retry-After", "").strip()
-    if value.isdigit():
-        return float(value)
-    try:
-        then = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    return max(0.0, then.timestamp() - time.time())
+def _plan(
+    refusal: _RefusedError,
+    attempt: _Attempt,
+    untried: deque[_Attempt],
+    refusals: Mapping[_Attempt, _RefusedError],
+) -> None:
+    """Add attempts in WAV where the server failed, or refused every request, with FLAC."""
+    if attempt.form == "wav":
+        if not refusal.failed and attempt.dialect + 1 < len(_DIALECTS):
+            untried.appendleft(replace(attempt, dialect=attempt.dialect + 1))
+        return
+    wav = replace(attempt, form="wav", probe=True)
+    wav_is_new = not any(each.form == "wav" for each in [*refusals, *untried])
+    if refusal.failed:
+        untried.appendleft(replace(attempt, probe=False))
+        if wav_is_new:
+            untried.appendleft(wav)
+    elif wav_is_new and not untried and not error_field(refusal.body, "param"):
+        untried.append(replace(wav, dialect=0))
+
+
+def _in_form(chunk: EncodedChunk, form: str) -> EncodedChunk:
+    return chunk.as_wav() if form != chunk.form and chunk.as_wav is not None else chunk

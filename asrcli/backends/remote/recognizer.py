@@ -1,7 +1,7 @@
-"""A recogniser on another machine: chunks go out as requests, as many at once as there are jobs.
+"""A recogniser on another machine: each chunk is one request, as many at once as there are jobs.
 
-Speech is found and cut here, so silence is never sent, times are the recording's, and a batch that broke off goes on
-where it stood. Nothing of this is loaded unless a server is named.
+Speech is found and cut on this machine, so silence is not sent, times are those of the recording, and an interrupted
+batch resumes. Nothing of this is loaded unless a server is named.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from asrcli.backends.remote.check import DEFAULT_MODEL, secret_of
 from asrcli.backends.types import Hypothesis, ModelSpec
 from asrcli.errors import AsrcliError, EngineClosedError, EngineError, RemoteUnavailableError
 from asrcli.options import Hotword, RecognitionOptions
+from asrcli.storage.http import RetryPolicy
 
 #: requests at once where nobody says how many: a server has other clients
 DEFAULT_JOBS = 4
@@ -52,16 +53,19 @@ class RemoteRecognizer:
         Raises:
             UsageError: the key cannot be read.
         """
-        from asrcli.backends.remote.client import RemoteClient, RetryPolicy
+        from asrcli.backends.remote.client import RemoteClient
 
         self.spec = spec
         self.jobs = jobs or DEFAULT_JOBS
-        patience = RetryPolicy(read=float(spec.options.get("timeout", RetryPolicy().read)))
+        policy = RetryPolicy(read=float(spec.options.get("timeout", RetryPolicy().read)))
         model = str(spec.options.get("model") or DEFAULT_MODEL)
-        self._client = RemoteClient(spec.options["url"], model, secret=secret_of(spec), patience=patience)
-        self._form = str(spec.options.get("audio", "flac"))
-        # What waits here has been cut but not sent: enough that no thread is idle, and what bounds memory.
+        self._client = RemoteClient(spec.options["url"], model, secret=secret_of(spec), policy=policy)
+        self._audio = str(spec.options.get("audio", "auto"))
+        # Chunks to be sent: enough that no thread is idle. Bounds memory.
         self._waiting: queue.Queue[_RemoteTask] = queue.Queue(maxsize=self.jobs)
+        #: chunks that are being recognised
+        self._running: dict[int, Future[Hypothesis]] = {}
+        self._lock = threading.Lock()
         self._closed = threading.Event()
         for number in range(self.jobs):
             # Daemons: an interrupted run does not wait for a server that is slow to answer.
@@ -98,14 +102,21 @@ class RemoteRecognizer:
         while not self._closed.is_set():
             with contextlib.suppress(queue.Full):
                 self._waiting.put(task, timeout=_LOOK)
+                if self._closed.is_set():  # while this waited: the workers have ended
+                    self._abandon(_closed())
                 return task.future
-        raise EngineClosedError("the connection to the server was closed")
+        raise _closed()
 
     def close(self) -> None:
         """End the connections; unanswered futures fail with `EngineError`."""
         self._closed.set()
         self._client.close()
-        self._abandon(EngineClosedError("the connection to the server was closed"))
+        self._abandon(_closed())
+        # A thread that waits for a reply does not notice the end of its connection.
+        with self._lock:
+            running = list(self._running)
+        for number in running:
+            self._answer(number, _closed())
 
     def __enter__(self) -> Self:
         return self
@@ -123,16 +134,29 @@ class RemoteRecognizer:
                 continue
             if not task.future.set_running_or_notify_cancel():
                 continue
+            with self._lock:
+                self._running[id(task)] = task.future
             try:
-                task.future.set_result(self._recognise(task))
-            except RemoteUnavailableError as error:
-                # The others would only meet the same, each after its own attempts.
-                self._abandon(error)
-                task.future.set_exception(error)
+                result: Hypothesis | Exception = self._recognise(task)
             except AsrcliError as error:
-                task.future.set_exception(error)
-            except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
-                task.future.set_exception(EngineError(f"{type(error).__name__}: {error}"))
+                result = error
+                if isinstance(error, RemoteUnavailableError):
+                    self._abandon(error)  # the others would meet the same, each after its own attempts
+            except Exception as error:  # noqa: BLE001 - the caller waits for a result
+                result = EngineError(f"{type(error).__name__}: {error}")
+            self._answer(id(task), result)
+        self._abandon(_closed())
+
+    def _answer(self, number: int, result: Hypothesis | Exception) -> None:
+        """Set the result of a running task, once."""
+        with self._lock:
+            future = self._running.pop(number, None)
+        if future is None:
+            return
+        if isinstance(result, Exception):
+            future.set_exception(result)
+        else:
+            future.set_result(result)
 
     def _abandon(self, error: AsrcliError) -> None:
         """Fail what waits to be sent."""
@@ -148,11 +172,22 @@ class RemoteRecognizer:
         from asrcli.backends.remote.client import EncodedChunk
 
         seconds = len(task.samples) / SAMPLE_RATE
-        sound = EncodedChunk(data=encode(task.samples, self._form), form=self._form, seconds=seconds)
+
+        def encoded(form: str) -> EncodedChunk:
+            return EncodedChunk(data=encode(task.samples, form), form=form, seconds=seconds)
+
+        form = self._client.form or "flac" if self._audio == "auto" else self._audio
+        chunk = encoded(form)
+        if self._audio == "auto" and form == "flac":
+            chunk = replace(chunk, as_wav=lambda: encoded("wav"))
         fields, extras = form_fields(task.request)
-        heard = self._client.recognise(sound, fields, extras)
+        heard = self._client.recognise(chunk, fields, extras)
         language = task.request.language if task.request.language not in {None, "auto"} else None
         return heard if heard.language else replace(heard, language=language)
+
+
+def _closed() -> EngineClosedError:
+    return EngineClosedError("The connection to the server was closed.")
 
 
 def encode(samples: Samples, form: str) -> bytes:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from asrcli.backends.registry import BACKENDS
+from asrcli.backends.registry import BACKEND_NAMES
 from asrcli.cli.framework.command import more_options
 from asrcli.formats import FORMATS
 from asrcli.options import readers
@@ -91,12 +91,17 @@ class ModelArguments(ModelDirArguments):
     backend: str = _model(
         "auto",
         "Backend that runs the model; auto: the one for its type. Without --model, the default model of the backend.",
-        choices=("auto", *dict.fromkeys(backend.name for backend in BACKENDS)),
+        choices=("auto", *BACKEND_NAMES),
     )
     remote: str | None = _model(
         None,
         "Recognise speech on this server (OpenAI API, http://host:8000/v1); --model is the server's model name.",
         metavar="URL",
+    )
+    remote_audio: str | None = _model(
+        None,
+        "Audio format for the server; auto: FLAC, or WAV if the server does not read FLAC.",
+        choices=("auto", "flac", "wav"),
     )
     remote_api_key: str | None = _model(None, "API key of the server; on a shared machine use a file.", metavar="KEY")
     remote_api_key_file: Path | None = _model(None, "File that contains the server's API key.", metavar="FILE")

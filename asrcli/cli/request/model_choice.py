@@ -59,6 +59,8 @@ def choose_model(ctx: typer.Context, arguments: ModelArguments, language: str | 
             _tell_of_default(ctx.obj.console, registry.default_name(backend=backend))
         spec = _obtain(ctx, registry, arguments.model, language=language, backend=backend, offline=arguments.offline)
     if is_remote(spec.type):
+        if arguments.remote_audio is not None:
+            spec = replace(spec, options={**spec.options, "audio": arguments.remote_audio})
         spec = _with_key(spec, arguments)
     return spec
 

@@ -128,6 +128,19 @@ def test_silence_is_not_sent(program, mimic):
     assert "no speech" in done.stderr
 
 
+def test_the_audio_format_is_an_option(program, record, mimic):
+    record("a.wav")
+    for audio, head in (("wav", b"RIFF"), ("flac", b"fLaC")):
+        done = program("transcribe", "a.wav", "--remote", mimic.url, "--remote-audio", audio, "--overwrite")
+        assert done.returncode == 0, done.stderr
+        assert mimic.posts[-1].one("file")[:4] == head
+    mimic.asked.clear()
+    mimic.otherwise = lambda asked: (200, {"text": "do"}) if asked.one("file")[:4] == b"RIFF" else (500, b"")
+    done = program("transcribe", "a.wav", "--remote", mimic.url, "--overwrite")
+    assert done.returncode == 0, done.stderr
+    assert len(mimic.posts) <= 8
+
+
 def test_one_bad_chunk_costs_one_file(program, record, mimic):
     for name in ("a.wav", "b.wav", "c.wav"):
         record(name, [1, 2])
