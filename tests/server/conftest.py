@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +23,42 @@ from asrcli.server.run import Server, configure, listen
 from asrcli.server.settings import ServerSettings
 
 MODEL = "moonshine-tiny-en"
+
+
+#: CPU seconds for which one callback may hold a server's event loop
+LONGEST_CALLBACK = 0.05
+_slow: list[str] = []
+
+
+def _timed_run(run):
+    """`asyncio.Handle._run`, noting callbacks of servers that take too long."""
+
+    def timed(handle):
+        started = time.thread_time()
+        try:
+            return run(handle)
+        finally:
+            took = time.thread_time() - started
+            if took > LONGEST_CALLBACK and threading.current_thread().name.startswith("server under test"):
+                _slow.append(f"{took:.3f} s: {handle!r}")
+
+    return timed
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _watched_loops():
+    original = asyncio.Handle._run
+    asyncio.Handle._run = _timed_run(original)
+    yield
+    asyncio.Handle._run = original
+
+
+@pytest.fixture(autouse=True)
+def _loop_stays_free():
+    """No callback may block the event loop of a server: all its clients would wait."""
+    _slow.clear()
+    yield
+    assert not _slow, "callbacks that hold the event loop"
 
 
 @dataclass
@@ -58,7 +96,7 @@ def _running(options: ServerSettings) -> Iterator[Running]:
     socket = listen(options.host, 0)
     started = threading.Event()
     server = Server(configure(app, options), started.set)
-    thread = threading.Thread(target=server.run, args=([socket],))
+    thread = threading.Thread(target=server.run, args=([socket],), name="server under test")
     thread.start()
     try:
         assert started.wait(60), "the server did not start"

@@ -24,9 +24,16 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 def json_text(body: dict[str, Any]) -> str:
     """A document as JSON. Call it in a thread: a long transcript takes seconds, but lets other threads run."""
-    if any(isinstance(value, list) and len(value) > _FEW for value in body.values()):
+    if _is_long(body):
         return "".join(_ENCODER.iterencode(body))
     return _ENCODER.encode(body)
+
+
+def _is_long(body: dict[str, Any]) -> bool:
+    return any(
+        len(value) > _FEW if isinstance(value, list) else isinstance(value, dict) and _is_long(value)
+        for value in body.values()
+    )
 
 
 async def json_response(body: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from asrcli.errors import AsrcliError
 from asrcli.options import RecognitionOptions, TranscribeOptions
 from asrcli.server.errors import Problem, RequestError, problem_of
+from asrcli.server.http.json_text import json_response
 from asrcli.server.http.uploads import Upload, Workspace, decode_base64, read_form, save_body, save_bytes
 from asrcli.server.http.values import flag
 from asrcli.server.protocols import whisper_webservice
@@ -73,7 +74,7 @@ async def asr(request: Request) -> Response:
             if upload := form.file("file"):
                 return await funasr_http.answer_server(request, form, upload)
             raise RequestError("The form has neither `file` nor `audio_file`.", param="file")
-        return JSONResponse(await _base64(request, workspace))
+        return await json_response(await _base64(request, workspace))
 
 
 async def _base64(request: Request, workspace: Workspace) -> dict[str, Any]:
@@ -137,7 +138,7 @@ def _end_of_string(body: bytes, start: int) -> int:
 
 
 @router.post("/api/v1/asr", summary="Recognise several recordings", openapi_extra=form_of(_FILES, ["files"]))
-async def api(request: Request) -> dict[str, Any]:
+async def api(request: Request) -> Response:
     """SenseVoice's api.py: several files, with tags, with emoji and without."""
     service: TranscriptionService = request.app.state.service
     service.admission.refuse_if_full()
@@ -155,7 +156,7 @@ async def api(request: Request) -> dict[str, Any]:
         for key, upload in zip(keys, uploads, strict=True):
             recording = TranscriptionRequest(path=upload.path, name=upload.name, options=options)
             found.append(_result(key, await service.for_request(request, recording), itn=itn))
-    return {"result": found if any(entry["clean_text"] for entry in found) else []}
+    return await json_response({"result": found if any(entry["clean_text"] for entry in found) else []})
 
 
 def _keys(text: str | None, uploads: list[Upload]) -> list[str]:

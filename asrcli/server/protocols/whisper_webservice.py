@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
 from collections import Counter
 from pathlib import PurePath
 from typing import Any
@@ -14,6 +14,7 @@ from asrcli.formats import FORMATS
 from asrcli.language_codes import language_name
 from asrcli.options import AudioOptions, CueOptions, RawFormat, RecognitionOptions, TranscribeOptions, VadOptions
 from asrcli.server.errors import RequestError
+from asrcli.server.http.json_text import json_text
 from asrcli.server.http.uploads import Upload, read_form
 from asrcli.server.protocols.openai.replies import form_of, segment_body
 from asrcli.server.recognition.replies import running_text
@@ -23,15 +24,15 @@ from asrcli.transcript import Transcript
 router = APIRouter(tags=["whisper-asr-webservice"])
 
 _OUTPUTS = ("txt", "vtt", "srt", "tsv", "json")
-#: seconds that are duration to tell the language
+#: seconds of audio for language detection
 _SAMPLE = 30.0
 
 
 async def answer(request: Request, upload: Upload) -> Response:
-    """A form with `audio_file`; everything else stands in the query.
+    """A form with `audio_file`; all other parameters are in the query.
 
     Raises:
-        RequestError: an output that is none, or a translation.
+        RequestError: an unknown output, or a translation.
     """
     query = request.query_params
     service: TranscriptionService = request.app.state.service
@@ -45,10 +46,10 @@ async def answer(request: Request, upload: Upload) -> Response:
         vad=VadOptions(enabled=query.get("vad_filter", "true").lower() != "false"),
         recognition=RecognitionOptions(language=query.get("language"), prompt=query.get("initial_prompt", "")),
     )
-    ask = TranscriptionRequest(path=upload.path, name=upload.name, options=options)
-    transcript = await service.for_request(request, ask)
+    recording = TranscriptionRequest(path=upload.path, name=upload.name, options=options)
+    transcript = await service.for_request(request, recording)
     words = query.get("word_timestamps", "false").lower() == "true"
-    text = _json(transcript, words=words) if output == "json" else FORMATS[output].render(transcript, CueOptions())
+    text = await asyncio.to_thread(_render, transcript, output, words=words)
     headers = {
         "asr-engine": transcript.backend,
         "content-disposition": f'attachment; filename="{_ascii(upload.name)}.{output}"',
@@ -58,11 +59,11 @@ async def answer(request: Request, upload: Upload) -> Response:
 
 @router.post(
     "/detect-language",
-    summary="Tell the language of a recording",
+    summary="Detect the language of a recording",
     openapi_extra=form_of({"audio_file": {"type": "string", "format": "binary"}}, ["audio_file"]),
 )
 async def detect_language(request: Request) -> dict[str, Any]:
-    """The language of the first half minute, as far as the model tells."""
+    """The language of the first 30 s; confidence 0 without speech, or if the model does not detect languages."""
     service: TranscriptionService = request.app.state.service
     service.admission.refuse_if_full()
     with service.workspace() as workspace:
@@ -74,10 +75,10 @@ async def detect_language(request: Request) -> dict[str, Any]:
         transcript = await service.for_request(
             request, TranscriptionRequest(path=upload.path, name=upload.name, options=options)
         )
-    duration = Counter(segment.language for segment in transcript.segments if segment.language)
-    code = transcript.language or ""
-    # Models say which language, not how sure they are: what is left is how much of the speech agrees.
-    confidence = duration[code] / duration.total() if duration else float(bool(transcript.segments and code))
+    detected = Counter(segment.language for segment in transcript.segments if segment.language)
+    # Models report a language, not a confidence: the share of the segments with it takes its place.
+    code = transcript.language or next(iter(detected), None) or service.language_of(None) or "en"
+    confidence = detected[code] / detected.total() if detected and service.detects_language(None) else 0.0
     return {
         "detected_language": language_name(code),
         "language_code": code,
@@ -91,6 +92,10 @@ def _audio(request: Request, end: float | None = None) -> AudioOptions:
     return AudioOptions(end=end, raw=raw)
 
 
+def _render(transcript: Transcript, output: str, *, words: bool) -> str:
+    return _json(transcript, words=words) if output == "json" else FORMATS[output].render(transcript, CueOptions())
+
+
 def _json(transcript: Transcript, *, words: bool) -> str:
     segments = []
     for segment in transcript.segments:
@@ -101,7 +106,7 @@ def _json(transcript: Transcript, *, words: bool) -> str:
             ]
         segments.append(body)
     text = running_text(transcript.segments)
-    return json.dumps({"text": text, "segments": segments, "language": transcript.language}, ensure_ascii=False)
+    return json_text({"text": text, "segments": segments, "language": transcript.language})
 
 
 def _ascii(name: str) -> str:

@@ -19,13 +19,8 @@ from asrcli.models.registry import Registry
 from asrcli.options import SpeakerOptions, TranscribeOptions
 from asrcli.runtime import Session
 from asrcli.server.errors import RequestError
+from asrcli.server.recognition.model_names import DEFAULT_NAMES, MAX_NAME, synonyms
 from asrcli.server.settings import ServerSettings
-
-#: names that clients send without meaning a model of ours (protocols: OpenAI's own, FastAPI's example value)
-ALIASES = frozenset({
-    "", "string", "default", "auto", "whisper-1", "gpt-transcribe", "gpt-4o-transcribe", "gpt-4o-mini-transcribe",
-    "gpt-4o-mini-transcribe-2025-12-15", "gpt-4o-transcribe-diarize",
-})  # fmt: skip
 
 
 class ModelPool:
@@ -57,26 +52,36 @@ class ModelPool:
     def name_of(self, asked: str | None) -> str:
         """The model that a client means.
 
-        `whisper-*` and the other names of hosted services mean the default, unless a model here is called so.
+        Names of hosted services, and `whisper-*` if no such model is known, mean the default model; names of other
+        servers' models mean the like of them here.
 
         Raises:
-            UnknownModelError: nothing is called so.
+            UnknownModelError: the name is unknown.
         """
         name = (asked or "").strip()
-        if name in ALIASES:
+        if name in DEFAULT_NAMES:
             return self.default
         if name in self._served:
             return name
-        try:
-            entry = self.registry.entry(name)
-        except UnknownModelError:
-            entry = None
-        if entry is not None and entry.kind == "asr":
-            return entry.name
+        if len(name) <= MAX_NAME:
+            installed = {entry.name for entry in self.installed()}
+            meant = (name, *synonyms(name))
+            for each in meant:
+                if each in installed:
+                    return each
+            for each in meant:
+                if self._is_recognizer(each):
+                    return each
         if name.startswith("whisper-"):
             return self.default
         # The hint of the command line names commands that a client does not have.
-        raise UnknownModelError(f"The model `{name[:200]}` does not exist.", "See GET /v1/models.")
+        raise UnknownModelError(f"The model `{name[:MAX_NAME]}` does not exist.", "See GET /v1/models.")
+
+    def _is_recognizer(self, name: str) -> bool:
+        try:
+            return self.registry.entry(name).kind == "asr"
+        except UnknownModelError:
+            return False
 
     def installed(self, kind: Kind = "asr") -> list[ModelEntry]:
         """The models that can be asked for, the default first."""
@@ -147,7 +152,10 @@ class ModelPool:
             try:
                 spec = self.registry.resolve(name, kind=kind)
             except ModelNotInstalledError as error:
-                raise ModelNotInstalledError(f"The model `{name}` is not installed on this server.") from error
+                raise ModelNotInstalledError(
+                    f"The model `{name}` is not installed on this server. Its operator can install it: "
+                    f"asrcli download-model {name}"
+                ) from error
             check_servable(spec)
             self.serve(spec, backend_of(spec.type).kind)
             name = spec.name

@@ -98,6 +98,17 @@ class TranscriptionService:
             self.metrics.failures.labels(CancelledError.code).inc()
             raise
 
+    def language_of(self, model: str | None) -> str | None:
+        """The first language of a model."""
+        return next(iter(languages_of(self.pool.spec(model))), None)
+
+    def detects_language(self, model: str | None) -> bool:
+        """Whether a model, or a model for language identification, detects the spoken language."""
+        spec = self.pool.spec(model)
+        return len(spec.languages) != 1 and (
+            model_type(spec).detects_language or self.pool.registry.available("language-id") is not None
+        )
+
     async def for_request(self, request: Request, ask: TranscriptionRequest) -> Transcript:
         """`transcribe` for an HTTP request, given up when its client goes away."""
         return await while_connected(request, self.transcribe(request.state.client, ask))

@@ -80,7 +80,13 @@ def test_whisper_webservice_takes_raw_pcm(client, cities):
     answer = client.post("/asr", params={"encode": "false"}, files={"audio_file": body})
     assert "times" in answer.text.lower()
     found = client.post("/detect-language", params={"encode": "false"}, files={"audio_file": body}).json()
-    assert found == {"detected_language": "english", "language_code": "en", "confidence": 1.0}
+    assert found == {"detected_language": "english", "language_code": "en", "confidence": 0.0}, "it detects nothing"
+
+
+def test_the_language_of_silence_is_a_valid_one_without_confidence(client, silence):
+    with silence.open("rb") as file:
+        found = client.post("/detect-language", files={"audio_file": file}).json()
+    assert found == {"detected_language": "english", "language_code": "en", "confidence": 0.0}
 
 
 def test_whisper_webservice_refuses(client, cities):

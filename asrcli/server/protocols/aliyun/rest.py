@@ -83,7 +83,9 @@ async def recognise(
         recording = TranscriptionRequest(path=upload.path, name=upload.name, model=model_id, options=options)
         transcript = await service.for_request(request, recording)
     words = word_timestamps is not False
-    body = _success(transcript, words=words) | {"processing_time": round(time.perf_counter() - started, 3)}
+    body = await asyncio.to_thread(_success, transcript, words=words) | {
+        "processing_time": round(time.perf_counter() - started, 3)
+    }
     status = service.settings.aliyun_status
     body["status"] = (200 if theirs else SUCCESS) if status == "auto" else int(status)
     return await json_response(body, headers={"task_id": body["task_id"]})

@@ -6,10 +6,11 @@ import time
 from typing import Any
 
 from fastapi import APIRouter, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from asrcli.options import RecognitionOptions, SpeakerOptions, TranscribeOptions
 from asrcli.server.errors import RequestError
+from asrcli.server.http.json_text import json_response
 from asrcli.server.http.uploads import Form, Upload, read_form
 from asrcli.server.http.values import flag, parsed_hotwords
 from asrcli.server.protocols.openai.replies import form_of
@@ -25,7 +26,7 @@ router = APIRouter(tags=["FunASR"])
     summary="Recognise a recording",
     openapi_extra=form_of({"audio": {"type": "string", "format": "binary"}}, ["audio"]),
 )
-async def recognition(request: Request) -> dict[str, Any]:
+async def recognition(request: Request) -> Response:
     """Recognise one file; times of sentences in milliseconds."""
     service: TranscriptionService = request.app.state.service
     service.admission.refuse_if_full()
@@ -39,7 +40,7 @@ async def recognition(request: Request) -> dict[str, Any]:
         {"text": segment.text, "start": round(segment.start * 1000), "end": round(segment.end * 1000)}
         for segment in transcript.segments
     ]
-    return {"text": running_text(transcript.segments), "sentences": sentences, "code": 0}
+    return await json_response({"text": running_text(transcript.segments), "sentences": sentences, "code": 0})
 
 
 async def answer_server(request: Request, form: Form, upload: Upload) -> Response:
@@ -58,7 +59,7 @@ async def answer_server(request: Request, form: Form, upload: Upload) -> Respons
     recording = TranscriptionRequest(path=upload.path, name=upload.name, model=form.get("model"), options=options)
     transcript = await service.for_request(request, recording)
     took = time.perf_counter() - started
-    return JSONResponse(
+    return await json_response(
         {
             "text": running_text(transcript.segments),
             "segments": [_segment(segment) for segment in transcript.segments],

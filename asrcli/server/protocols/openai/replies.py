@@ -1,4 +1,4 @@
-"""What OpenAI's clients get: the six response formats, and errors."""
+"""OpenAI's six response formats, and its errors."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import math
 import zlib
 from typing import Any
 
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 
 from asrcli.formats import FORMATS
 from asrcli.language_codes import language_name
 from asrcli.options import CueOptions
 from asrcli.server.errors import Problem
+from asrcli.server.http.json_text import json_text
 from asrcli.server.protocols.openai.fields import Fields
 from asrcli.server.recognition.replies import running_text
 from asrcli.server.recognition.transcription import billed_seconds
@@ -19,7 +20,7 @@ from asrcli.transcript import Segment, Transcript
 
 
 def reply(transcript: Transcript, fields: Fields) -> Response:
-    """A transcript in the format that was asked for."""
+    """A transcript in the requested format. Long ones take time: call it in a thread."""
     kind = fields.response_format
     if kind == "text":
         return PlainTextResponse(running_text(transcript.segments) + "\n")
@@ -27,13 +28,13 @@ def reply(transcript: Transcript, fields: Fields) -> Response:
         form = FORMATS[kind]
         return Response(form.render(transcript, CueOptions()), media_type=f"{form.media_type}; charset=utf-8")
     body = {"json": plain, "verbose_json": verbose, "diarized_json": diarized}[kind](transcript, fields)
-    return JSONResponse(body)
+    return Response(json_text(body), media_type="application/json")
 
 
 def plain(transcript: Transcript, fields: Fields) -> dict[str, Any]:
     """`json`."""
     body: dict[str, Any] = {"text": running_text(transcript.segments)}
-    if fields.logprobs:
+    if fields.logprobs and has_confidence(transcript):
         body["logprobs"] = [logprob for segment in transcript.segments for logprob in logprobs(segment)]
     return body | {"usage": _usage(transcript)}
 
@@ -46,7 +47,7 @@ def verbose(transcript: Transcript, fields: Fields) -> dict[str, Any]:
         "language_code": transcript.language,
         "duration": round(transcript.duration, 3),
         "text": running_text(transcript.segments),
-        # whether word times come from the model; a client with the recording can estimate as well as we can
+        # whether word times come from the model or are estimated
         "timing": transcript.timing,
     }
     if fields.segments:
@@ -87,15 +88,21 @@ def speaker_segment(segment: Segment) -> dict[str, Any]:
 
 
 def logprobs(segment: Segment) -> list[dict[str, Any]]:
-    """OpenAI's `logprobs`, a word a token."""
+    """OpenAI's `logprobs`, one a word that the model is more or less sure of."""
     return [
         {"token": word.text, "bytes": list(word.text.encode()), "logprob": round(_log(word.confidence), 4)}
         for word in segment.words
+        if word.confidence is not None
     ]
 
 
+def has_confidence(transcript: Transcript) -> bool:
+    """Whether the model reports confidence; without it, none is made up."""
+    return any(word.confidence is not None for segment in transcript.segments for word in segment.words)
+
+
 def segment_body(segment: Segment) -> dict[str, Any]:
-    """A segment of `verbose_json`, which is also Whisper's own."""
+    """A segment of `verbose_json`, which has Whisper's fields."""
     raw = segment.text.encode()
     body: dict[str, Any] = {
         "id": segment.id,
@@ -105,17 +112,17 @@ def segment_body(segment: Segment) -> dict[str, Any]:
         "text": segment.text,
         "tokens": [],
         "temperature": 0.0,
-        "avg_logprob": round(_log(segment.confidence), 4),
         "compression_ratio": round(len(raw) / len(zlib.compress(raw)), 3) if raw else 0.0,
         "no_speech_prob": 0.0,
     }
+    if segment.confidence is not None:
+        body["avg_logprob"] = round(_log(segment.confidence), 4)
     extras = {name: getattr(segment, name) for name in ("speaker", "language", "emotion", "event")}
     return body | {name: value for name, value in extras.items() if value is not None}
 
 
-def _log(probability: float | None) -> float:
-    """0 where the model says nothing of its confidence."""
-    return 0.0 if probability is None else math.log(max(probability, 1e-10))
+def _log(probability: float) -> float:
+    return math.log(max(probability, 1e-10))
 
 
 def _usage(transcript: Transcript) -> dict[str, Any]:

@@ -66,7 +66,7 @@ async def transcriptions(request: Request) -> Response:
             stack.pop_all()  # the folder goes when the events have been told
             return events
         transcript = await service.for_request(request, ask)
-    return reply(letter_speakers(transcript), fields)
+    return await asyncio.to_thread(lambda: reply(letter_speakers(transcript), fields))
 
 
 @router.post(

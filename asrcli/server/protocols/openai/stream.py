@@ -6,7 +6,6 @@ The answer starts when the recording has been opened: errors before that have an
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
@@ -17,8 +16,9 @@ from starlette.types import Receive, Scope, Send
 
 from asrcli.script import joint
 from asrcli.server.errors import problem_of
+from asrcli.server.http.json_text import json_text
 from asrcli.server.protocols.openai.fields import Fields
-from asrcli.server.protocols.openai.replies import error_body, logprobs, speaker_segment
+from asrcli.server.protocols.openai.replies import error_body, has_confidence, logprobs, speaker_segment
 from asrcli.server.recognition.replies import letter_speakers, running_text
 from asrcli.server.recognition.transcription import TranscriptionRequest, TranscriptionService, while_connected
 from asrcli.transcript import Segment, Transcript
@@ -46,7 +46,7 @@ class EventStream(StreamingResponse):
 
 def event(data: Any, name: str = "") -> str:
     """One server-sent event."""
-    text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
+    text = data if isinstance(data, str) else json_text(data)
     return f"event: {name}\ndata: {text}\n\n" if name else f"data: {text}\n\n"
 
 
@@ -145,24 +145,28 @@ async def _events(transcription: TranscriptionStream, fields: Fields) -> AsyncIt
         yield event(_delta(delta, segment, fields))
     try:
         whole = transcription.work.result()
-    except Exception as error:  # noqa: BLE001 -- 200 has been text_tokens: what went wrong can only be an event
+    except Exception as error:  # noqa: BLE001 -- the status was sent: errors are events
         yield event(error_body(problem_of(error)), "error")
         return
-    transcript = letter_speakers(whole)
+    transcript = await asyncio.to_thread(letter_speakers, whole)
     if fields.response_format == "diarized_json":
         for segment in transcript.segments:
             yield event(speaker_segment(segment))
+    yield await asyncio.to_thread(_last_event, whole, transcript, fields)
+    yield event("[DONE]")
+
+
+def _last_event(whole: Transcript, transcript: Transcript, fields: Fields) -> str:
     done = _done(transcript, fields)
     if fields.response_format == "verbose_json":
         done["transcript"] = whole.to_dict()
-    yield event(done)
-    yield event("[DONE]")
+    return event(done)
 
 
 def _delta(delta: str, segment: Segment, fields: Fields) -> dict[str, Any]:
     body: dict[str, Any] = {"type": "transcript.text.delta", "delta": delta}
-    if fields.logprobs:
-        body["logprobs"] = logprobs(segment)
+    if fields.logprobs and (known := logprobs(segment)):
+        body["logprobs"] = known
     if fields.response_format == "verbose_json":
         body["segment"] = segment.to_dict()  # ours: OpenAI does not stream verbose_json
     return body
@@ -186,6 +190,6 @@ def _done(transcript: Transcript, fields: Fields) -> dict[str, Any]:
     }
     if transcript.language:
         body["languages"] = [{"code": transcript.language}]
-    if fields.logprobs:
+    if fields.logprobs and has_confidence(transcript):
         body["logprobs"] = [logprob for segment in transcript.segments for logprob in logprobs(segment)]
     return body

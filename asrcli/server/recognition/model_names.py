@@ -1,0 +1,56 @@
+"""Names of other servers' models, and which models here they stand for."""
+
+from __future__ import annotations
+
+import re
+
+#: names that mean the default model: OpenAI's own, and the example value of FastAPI's documentation
+DEFAULT_NAMES = frozenset({
+    "", "string", "default", "auto", "whisper-1", "gpt-transcribe", "gpt-4o-transcribe", "gpt-4o-mini-transcribe",
+    "gpt-4o-mini-transcribe-2025-12-15", "gpt-4o-transcribe-diarize",
+})  # fmt: skip
+#: characters of a name; longer ones are not looked up
+MAX_NAME = 200
+
+_SENSEVOICE = ("sensevoice-small", "sensevoice-small-2025", "sensevoice-small-funasr", "sensevoice-funasr-nano")
+_PARAFORMER = ("paraformer-zh", "paraformer-zh-2024", "paraformer-zh-funasr", "paraformer-zh-small")
+_NANO = ("funasr-nano", "fun-asr-nano-funasr")
+#: name without organisation, in lower case -> models here, the best first
+_SYNONYMS: dict[str, tuple[str, ...]] = {
+    "sensevoice": _SENSEVOICE,
+    "sensevoicesmall": _SENSEVOICE,
+    "sensevoice-small": _SENSEVOICE,
+    "sense-voice": _SENSEVOICE,
+    "paraformer": _PARAFORMER,
+    "paraformer-zh": _PARAFORMER,
+    "paraformer-large": _PARAFORMER,
+    "seaco-paraformer": ("seaco-paraformer-zh-funasr", *_PARAFORMER),
+    "fun-asr-nano": _NANO,
+    "fun-asr-nano-2512": _NANO,
+    "fun-asr-mlt-nano-2512": ("fun-asr-mlt-nano-funasr", *_NANO),
+    "qwen3-asr": ("qwen3-asr-0.6b",),
+    "qwen3-asr-0.6b": ("qwen3-asr-0.6b",),
+    "qwen3-asr-1.7b": ("qwen3-asr-0.6b",),
+}
+#: prefixes of Whisper models in the names of other programs
+_WHISPER = re.compile(r"^(?:faster-)?(?P<distil>distil-)?(?:whisper-)?(?P<distil_too>distil-)?(?P<size>.+)$")
+_WHISPER_SIZES = {
+    "tiny": "tiny", "tiny.en": "tiny.en", "base": "base", "base.en": "base.en", "small": "small",
+    "small.en": "small.en", "medium": "medium", "medium.en": "medium.en", "large": "large-v3", "large-v1": "large-v3",
+    "large-v2": "large-v3", "large-v3": "large-v3", "large-v3.5": "large-v3.5", "turbo": "turbo",
+    "large-v3-turbo": "turbo", "large-turbo": "turbo",
+}  # fmt: skip
+
+
+def synonyms(name: str) -> tuple[str, ...]:
+    """The models here that a name of another server stands for, the best first; () if it is not known."""
+    bare = name.rpartition("/")[2].lower()
+    if bare in _SYNONYMS:
+        return _SYNONYMS[bare]
+    if "paraformer-large" in bare:  # speech_paraformer-large_asr_nat-zh-cn-16k-common-vocab8404-pytorch
+        return _PARAFORMER
+    match = _WHISPER.fullmatch(bare)
+    size = _WHISPER_SIZES.get(match["size"]) if match else None
+    if match is None or size is None:
+        return ()
+    return (f"whisper-{'distil-' if match['distil'] or match['distil_too'] else ''}{size}",)
