@@ -131,12 +131,12 @@ def test_silence_is_not_sent(program, mimic):
 def test_the_audio_format_is_an_option(program, record, mimic):
     record("a.wav")
     for audio, head in (("wav", b"RIFF"), ("flac", b"fLaC")):
-        done = program("transcribe", "a.wav", "--remote", mimic.url, "--remote-audio", audio, "--overwrite")
+        done = program("transcribe", "a.wav", "--no-vad", "--remote", mimic.url, "--remote-audio", audio, "--overwrite")
         assert done.returncode == 0, done.stderr
         assert mimic.posts[-1].one("file")[:4] == head
     mimic.asked.clear()
     mimic.otherwise = lambda asked: (200, {"text": "do"}) if asked.one("file")[:4] == b"RIFF" else (500, b"")
-    done = program("transcribe", "a.wav", "--remote", mimic.url, "--overwrite")
+    done = program("transcribe", "a.wav", "--no-vad", "--remote", mimic.url, "--overwrite")
     assert done.returncode == 0, done.stderr
     assert len(mimic.posts) <= 8
 
