@@ -6,157 +6,157 @@ _asrcli_command() {
             commands='transcribe serve models download-model speakers evaluate config doctor bench schema completion'
             options='--version --debug -h --help'
             valued=''
-            argument=''
+            arguments=()
             ;;
         transcribe)
             commands=''
             options='--files-from --recursive --no-recursive --include --exclude --raw --rate --raw-channels -f --format -o --output -d --output-dir -m --model -l --language --model-dir --backend --remote --remote-audio --remote-api-key --remote-api-key-file --offline --no-offline --hotwords --itn --no-itn --prompt --language-id-model --language-per-chunk --no-language-per-chunk --diarize --no-diarize --speakers --diarization-model --embedding-model --min-speakers --max-speakers --cluster-threshold --audio-track --start --end --channels --vad --no-vad --vad-model --vad-threshold --vad-end-threshold --min-speech --min-silence --pad-before --pad-after --max-chunk --max-gap --correct-hotwords --no-correct-hotwords --punctuation --no-punctuation --punctuation-model --drop-fillers --no-drop-fillers --strip-marks --no-strip-marks --rich-text --no-rich-text --subtitle-style --max-line-width --max-line-width-cjk --max-lines --max-words --min-cue --max-cue --max-cps --cue-gap --dialogue --no-dialogue --highlight-words --no-highlight-words -j --jobs --overwrite --no-overwrite -n --dry-run --journal --skip-existing --no-skip-existing --fail-on -q --quiet --no-quiet --log-json --no-log-json --config --debug --help-all -h --help'
             valued='--files-from --include --exclude --raw --rate --raw-channels -f --format -o --output -d --output-dir -m --model -l --language --model-dir --backend --remote --remote-audio --remote-api-key --remote-api-key-file --hotwords --prompt --language-id-model --speakers --diarization-model --embedding-model --min-speakers --max-speakers --cluster-threshold --audio-track --start --end --channels --vad-model --vad-threshold --vad-end-threshold --min-speech --min-silence --pad-before --pad-after --max-chunk --max-gap --punctuation-model --subtitle-style --max-line-width --max-line-width-cjk --max-lines --max-words --min-cue --max-cue --max-cps --cue-gap -j --jobs --journal --fail-on --config'
-            argument=file
+            arguments=(file)
             ;;
         serve)
             commands=''
             options='--host -p --port --funasr-port --certfile --keyfile --drain-timeout -m --model --streaming-model -j --num-threads --offline --no-offline --preload --no-preload --model-dir --model-ttl --aliyun-status --nearfield-threshold --api-key-file --api-key --cors-origin --allow-url-fetch --no-allow-url-fetch --fetch-network --max-upload --max-duration --max-queue --max-sessions --request-timeout --idle-timeout --data-dir --job-ttl --webhook-secret -q --quiet --no-quiet --log-json --no-log-json --config --debug --help-all -h --help'
             valued='--host -p --port --funasr-port --certfile --keyfile --drain-timeout -m --model --streaming-model -j --num-threads --model-dir --model-ttl --aliyun-status --nearfield-threshold --api-key-file --api-key --cors-origin --fetch-network --max-upload --max-duration --max-queue --max-sessions --request-timeout --idle-timeout --data-dir --job-ttl --webhook-secret --config'
-            argument=''
+            arguments=()
             ;;
         models)
             commands='list show path verify remove add export import'
             options='--model-dir --json --kind --backend --language --installed --no-installed --debug -h --help'
             valued='--model-dir --kind --backend --language'
-            argument=''
+            arguments=()
             ;;
         'models list')
             commands=''
             options='--model-dir --json --kind --backend --language --installed --no-installed --config --debug -h --help'
             valued='--model-dir --kind --backend --language --config'
-            argument=''
+            arguments=()
             ;;
         'models show')
             commands=''
             options='--model-dir --json --config --debug -h --help'
             valued='--model-dir --config'
-            argument='word sensevoice-small sensevoice-small-2025 sensevoice-funasr-nano paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-unified-en parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-tiny-en moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu sensevoice-small-funasr seaco-paraformer-zh-funasr paraformer-zh-funasr fun-asr-nano-funasr fun-asr-mlt-nano-funasr streaming-paraformer-zh-en streaming-paraformer-trilingual streaming-zipformer-zh-en streaming-zipformer-zh streaming-zipformer-en streaming-zipformer-en-kroko streaming-zipformer-de-kroko streaming-zipformer-es-kroko streaming-zipformer-fr-kroko streaming-zipformer-multi streaming-zipformer-ctc-zh streaming-zipformer-small-ctc-zh streaming-fastconformer-ctc-en streaming-zipformer-ko streaming-nemotron-en streaming-nemotron-multi streaming-t-one-ru silero-vad ct-punc-zh-en ct-punc-zh-en-fp32 online-punct-en pyannote-segmentation-3-0 pyannote-segmentation-3-0-int8 reverb-segmentation-v1 campplus-zh-en campplus-zh campplus-en eres2net-base-zh eres2net-en eres2netv2-zh titanet-large titanet-small wespeaker-resnet34-lm wespeaker-campplus-lm voxceleb-thin-resnet whisper-lid-tiny whisper-lid-base'
+            arguments=('word sensevoice-small sensevoice-small-2025 sensevoice-funasr-nano paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-unified-en parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-tiny-en moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu sensevoice-small-funasr seaco-paraformer-zh-funasr paraformer-zh-funasr fun-asr-nano-funasr fun-asr-mlt-nano-funasr streaming-paraformer-zh-en streaming-paraformer-trilingual streaming-zipformer-zh-en streaming-zipformer-zh streaming-zipformer-en streaming-zipformer-en-kroko streaming-zipformer-de-kroko streaming-zipformer-es-kroko streaming-zipformer-fr-kroko streaming-zipformer-multi streaming-zipformer-ctc-zh streaming-zipformer-small-ctc-zh streaming-fastconformer-ctc-en streaming-zipformer-ko streaming-nemotron-en streaming-nemotron-multi streaming-t-one-ru silero-vad ct-punc-zh-en ct-punc-zh-en-fp32 online-punct-en pyannote-segmentation-3-0 pyannote-segmentation-3-0-int8 reverb-segmentation-v1 campplus-zh-en campplus-zh campplus-en eres2net-base-zh eres2net-en eres2netv2-zh titanet-large titanet-small wespeaker-resnet34-lm wespeaker-campplus-lm voxceleb-thin-resnet whisper-lid-tiny whisper-lid-base')
             ;;
         'models path')
             commands=''
             options='--model-dir --config --debug -h --help'
             valued='--model-dir --config'
-            argument='word sensevoice-small sensevoice-small-2025 sensevoice-funasr-nano paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-unified-en parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-tiny-en moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu sensevoice-small-funasr seaco-paraformer-zh-funasr paraformer-zh-funasr fun-asr-nano-funasr fun-asr-mlt-nano-funasr streaming-paraformer-zh-en streaming-paraformer-trilingual streaming-zipformer-zh-en streaming-zipformer-zh streaming-zipformer-en streaming-zipformer-en-kroko streaming-zipformer-de-kroko streaming-zipformer-es-kroko streaming-zipformer-fr-kroko streaming-zipformer-multi streaming-zipformer-ctc-zh streaming-zipformer-small-ctc-zh streaming-fastconformer-ctc-en streaming-zipformer-ko streaming-nemotron-en streaming-nemotron-multi streaming-t-one-ru silero-vad ct-punc-zh-en ct-punc-zh-en-fp32 online-punct-en pyannote-segmentation-3-0 pyannote-segmentation-3-0-int8 reverb-segmentation-v1 campplus-zh-en campplus-zh campplus-en eres2net-base-zh eres2net-en eres2netv2-zh titanet-large titanet-small wespeaker-resnet34-lm wespeaker-campplus-lm voxceleb-thin-resnet whisper-lid-tiny whisper-lid-base'
+            arguments=('word sensevoice-small sensevoice-small-2025 sensevoice-funasr-nano paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-unified-en parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-tiny-en moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu sensevoice-small-funasr seaco-paraformer-zh-funasr paraformer-zh-funasr fun-asr-nano-funasr fun-asr-mlt-nano-funasr streaming-paraformer-zh-en streaming-paraformer-trilingual streaming-zipformer-zh-en streaming-zipformer-zh streaming-zipformer-en streaming-zipformer-en-kroko streaming-zipformer-de-kroko streaming-zipformer-es-kroko streaming-zipformer-fr-kroko streaming-zipformer-multi streaming-zipformer-ctc-zh streaming-zipformer-small-ctc-zh streaming-fastconformer-ctc-en streaming-zipformer-ko streaming-nemotron-en streaming-nemotron-multi streaming-t-one-ru silero-vad ct-punc-zh-en ct-punc-zh-en-fp32 online-punct-en pyannote-segmentation-3-0 pyannote-segmentation-3-0-int8 reverb-segmentation-v1 campplus-zh-en campplus-zh campplus-en eres2net-base-zh eres2net-en eres2netv2-zh titanet-large titanet-small wespeaker-resnet34-lm wespeaker-campplus-lm voxceleb-thin-resnet whisper-lid-tiny whisper-lid-base')
             ;;
         'models verify')
             commands=''
             options='--model-dir --json --config --debug -h --help'
             valued='--model-dir --config'
-            argument='word sensevoice-small sensevoice-small-2025 sensevoice-funasr-nano paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-unified-en parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-tiny-en moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu sensevoice-small-funasr seaco-paraformer-zh-funasr paraformer-zh-funasr fun-asr-nano-funasr fun-asr-mlt-nano-funasr streaming-paraformer-zh-en streaming-paraformer-trilingual streaming-zipformer-zh-en streaming-zipformer-zh streaming-zipformer-en streaming-zipformer-en-kroko streaming-zipformer-de-kroko streaming-zipformer-es-kroko streaming-zipformer-fr-kroko streaming-zipformer-multi streaming-zipformer-ctc-zh streaming-zipformer-small-ctc-zh streaming-fastconformer-ctc-en streaming-zipformer-ko streaming-nemotron-en streaming-nemotron-multi streaming-t-one-ru silero-vad ct-punc-zh-en ct-punc-zh-en-fp32 online-punct-en pyannote-segmentation-3-0 pyannote-segmentation-3-0-int8 reverb-segmentation-v1 campplus-zh-en campplus-zh campplus-en eres2net-base-zh eres2net-en eres2netv2-zh titanet-large titanet-small wespeaker-resnet34-lm wespeaker-campplus-lm voxceleb-thin-resnet whisper-lid-tiny whisper-lid-base'
+            arguments=('word sensevoice-small sensevoice-small-2025 sensevoice-funasr-nano paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-unified-en parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-tiny-en moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu sensevoice-small-funasr seaco-paraformer-zh-funasr paraformer-zh-funasr fun-asr-nano-funasr fun-asr-mlt-nano-funasr streaming-paraformer-zh-en streaming-paraformer-trilingual streaming-zipformer-zh-en streaming-zipformer-zh streaming-zipformer-en streaming-zipformer-en-kroko streaming-zipformer-de-kroko streaming-zipformer-es-kroko streaming-zipformer-fr-kroko streaming-zipformer-multi streaming-zipformer-ctc-zh streaming-zipformer-small-ctc-zh streaming-fastconformer-ctc-en streaming-zipformer-ko streaming-nemotron-en streaming-nemotron-multi streaming-t-one-ru silero-vad ct-punc-zh-en ct-punc-zh-en-fp32 online-punct-en pyannote-segmentation-3-0 pyannote-segmentation-3-0-int8 reverb-segmentation-v1 campplus-zh-en campplus-zh campplus-en eres2net-base-zh eres2net-en eres2netv2-zh titanet-large titanet-small wespeaker-resnet34-lm wespeaker-campplus-lm voxceleb-thin-resnet whisper-lid-tiny whisper-lid-base')
             ;;
         'models remove')
             commands=''
             options='--model-dir --config --debug -h --help'
             valued='--model-dir --config'
-            argument='word sensevoice-small sensevoice-small-2025 sensevoice-funasr-nano paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-unified-en parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-tiny-en moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu sensevoice-small-funasr seaco-paraformer-zh-funasr paraformer-zh-funasr fun-asr-nano-funasr fun-asr-mlt-nano-funasr streaming-paraformer-zh-en streaming-paraformer-trilingual streaming-zipformer-zh-en streaming-zipformer-zh streaming-zipformer-en streaming-zipformer-en-kroko streaming-zipformer-de-kroko streaming-zipformer-es-kroko streaming-zipformer-fr-kroko streaming-zipformer-multi streaming-zipformer-ctc-zh streaming-zipformer-small-ctc-zh streaming-fastconformer-ctc-en streaming-zipformer-ko streaming-nemotron-en streaming-nemotron-multi streaming-t-one-ru silero-vad ct-punc-zh-en ct-punc-zh-en-fp32 online-punct-en pyannote-segmentation-3-0 pyannote-segmentation-3-0-int8 reverb-segmentation-v1 campplus-zh-en campplus-zh campplus-en eres2net-base-zh eres2net-en eres2netv2-zh titanet-large titanet-small wespeaker-resnet34-lm wespeaker-campplus-lm voxceleb-thin-resnet whisper-lid-tiny whisper-lid-base'
+            arguments=('word sensevoice-small sensevoice-small-2025 sensevoice-funasr-nano paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-unified-en parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-tiny-en moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu sensevoice-small-funasr seaco-paraformer-zh-funasr paraformer-zh-funasr fun-asr-nano-funasr fun-asr-mlt-nano-funasr streaming-paraformer-zh-en streaming-paraformer-trilingual streaming-zipformer-zh-en streaming-zipformer-zh streaming-zipformer-en streaming-zipformer-en-kroko streaming-zipformer-de-kroko streaming-zipformer-es-kroko streaming-zipformer-fr-kroko streaming-zipformer-multi streaming-zipformer-ctc-zh streaming-zipformer-small-ctc-zh streaming-fastconformer-ctc-en streaming-zipformer-ko streaming-nemotron-en streaming-nemotron-multi streaming-t-one-ru silero-vad ct-punc-zh-en ct-punc-zh-en-fp32 online-punct-en pyannote-segmentation-3-0 pyannote-segmentation-3-0-int8 reverb-segmentation-v1 campplus-zh-en campplus-zh campplus-en eres2net-base-zh eres2net-en eres2netv2-zh titanet-large titanet-small wespeaker-resnet34-lm wespeaker-campplus-lm voxceleb-thin-resnet whisper-lid-tiny whisper-lid-base')
             ;;
         'models add')
             commands=''
             options='--model-dir --type --file --language --kind --config --debug -h --help'
             valued='--model-dir --type --file --language --kind --config'
-            argument=any
+            arguments=(any dir)
             ;;
         'models export')
             commands=''
             options='--model-dir -o --output --config --debug -h --help'
             valued='--model-dir -o --output --config'
-            argument='word sensevoice-small sensevoice-small-2025 sensevoice-funasr-nano paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-unified-en parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-tiny-en moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu sensevoice-small-funasr seaco-paraformer-zh-funasr paraformer-zh-funasr fun-asr-nano-funasr fun-asr-mlt-nano-funasr streaming-paraformer-zh-en streaming-paraformer-trilingual streaming-zipformer-zh-en streaming-zipformer-zh streaming-zipformer-en streaming-zipformer-en-kroko streaming-zipformer-de-kroko streaming-zipformer-es-kroko streaming-zipformer-fr-kroko streaming-zipformer-multi streaming-zipformer-ctc-zh streaming-zipformer-small-ctc-zh streaming-fastconformer-ctc-en streaming-zipformer-ko streaming-nemotron-en streaming-nemotron-multi streaming-t-one-ru silero-vad ct-punc-zh-en ct-punc-zh-en-fp32 online-punct-en pyannote-segmentation-3-0 pyannote-segmentation-3-0-int8 reverb-segmentation-v1 campplus-zh-en campplus-zh campplus-en eres2net-base-zh eres2net-en eres2netv2-zh titanet-large titanet-small wespeaker-resnet34-lm wespeaker-campplus-lm voxceleb-thin-resnet whisper-lid-tiny whisper-lid-base'
+            arguments=('word sensevoice-small sensevoice-small-2025 sensevoice-funasr-nano paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-unified-en parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-tiny-en moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu sensevoice-small-funasr seaco-paraformer-zh-funasr paraformer-zh-funasr fun-asr-nano-funasr fun-asr-mlt-nano-funasr streaming-paraformer-zh-en streaming-paraformer-trilingual streaming-zipformer-zh-en streaming-zipformer-zh streaming-zipformer-en streaming-zipformer-en-kroko streaming-zipformer-de-kroko streaming-zipformer-es-kroko streaming-zipformer-fr-kroko streaming-zipformer-multi streaming-zipformer-ctc-zh streaming-zipformer-small-ctc-zh streaming-fastconformer-ctc-en streaming-zipformer-ko streaming-nemotron-en streaming-nemotron-multi streaming-t-one-ru silero-vad ct-punc-zh-en ct-punc-zh-en-fp32 online-punct-en pyannote-segmentation-3-0 pyannote-segmentation-3-0-int8 reverb-segmentation-v1 campplus-zh-en campplus-zh campplus-en eres2net-base-zh eres2net-en eres2netv2-zh titanet-large titanet-small wespeaker-resnet34-lm wespeaker-campplus-lm voxceleb-thin-resnet whisper-lid-tiny whisper-lid-base')
             ;;
         'models import')
             commands=''
             options='--model-dir --force --no-force --config --debug -h --help'
             valued='--model-dir --config'
-            argument=file
+            arguments=(file)
             ;;
         download-model)
             commands=''
             options='--model-dir -q --quiet --no-quiet --mirror --from --force --no-force --offline --no-offline --config --debug -h --help'
             valued='--model-dir --mirror --from --config'
-            argument='word sensevoice-small sensevoice-small-2025 sensevoice-funasr-nano paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-unified-en parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-tiny-en moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu sensevoice-small-funasr seaco-paraformer-zh-funasr paraformer-zh-funasr fun-asr-nano-funasr fun-asr-mlt-nano-funasr streaming-paraformer-zh-en streaming-paraformer-trilingual streaming-zipformer-zh-en streaming-zipformer-zh streaming-zipformer-en streaming-zipformer-en-kroko streaming-zipformer-de-kroko streaming-zipformer-es-kroko streaming-zipformer-fr-kroko streaming-zipformer-multi streaming-zipformer-ctc-zh streaming-zipformer-small-ctc-zh streaming-fastconformer-ctc-en streaming-zipformer-ko streaming-nemotron-en streaming-nemotron-multi streaming-t-one-ru silero-vad ct-punc-zh-en ct-punc-zh-en-fp32 online-punct-en pyannote-segmentation-3-0 pyannote-segmentation-3-0-int8 reverb-segmentation-v1 campplus-zh-en campplus-zh campplus-en eres2net-base-zh eres2net-en eres2netv2-zh titanet-large titanet-small wespeaker-resnet34-lm wespeaker-campplus-lm voxceleb-thin-resnet whisper-lid-tiny whisper-lid-base'
+            arguments=('word sensevoice-small sensevoice-small-2025 sensevoice-funasr-nano paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-unified-en parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-tiny-en moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu sensevoice-small-funasr seaco-paraformer-zh-funasr paraformer-zh-funasr fun-asr-nano-funasr fun-asr-mlt-nano-funasr streaming-paraformer-zh-en streaming-paraformer-trilingual streaming-zipformer-zh-en streaming-zipformer-zh streaming-zipformer-en streaming-zipformer-en-kroko streaming-zipformer-de-kroko streaming-zipformer-es-kroko streaming-zipformer-fr-kroko streaming-zipformer-multi streaming-zipformer-ctc-zh streaming-zipformer-small-ctc-zh streaming-fastconformer-ctc-en streaming-zipformer-ko streaming-nemotron-en streaming-nemotron-multi streaming-t-one-ru silero-vad ct-punc-zh-en ct-punc-zh-en-fp32 online-punct-en pyannote-segmentation-3-0 pyannote-segmentation-3-0-int8 reverb-segmentation-v1 campplus-zh-en campplus-zh campplus-en eres2net-base-zh eres2net-en eres2netv2-zh titanet-large titanet-small wespeaker-resnet34-lm wespeaker-campplus-lm voxceleb-thin-resnet whisper-lid-tiny whisper-lid-base')
             ;;
         speakers)
             commands='enroll list remove'
             options='--debug -h --help'
             valued=''
-            argument=''
+            arguments=()
             ;;
         'speakers enroll')
             commands=''
             options='--model-dir --replace --no-replace --diarization-model --embedding-model --vad --no-vad --config --debug -h --help'
             valued='--model-dir --diarization-model --embedding-model --config'
-            argument=any
+            arguments=(any file)
             ;;
         'speakers list')
             commands=''
             options='--json --config --debug -h --help'
             valued=--config
-            argument=''
+            arguments=()
             ;;
         'speakers remove')
             commands=''
             options='--config --debug -h --help'
             valued=--config
-            argument=any
+            arguments=(any)
             ;;
         evaluate)
             commands=''
             options='--json -r --reference --rttm -l --language --unit --normalize --no-normalize --vowel-marks --no-vowel-marks --collar --alignment --no-alignment --config --debug -h --help'
             valued='-r --reference --rttm -l --language --unit --collar --config'
-            argument=file
+            arguments=(file)
             ;;
         config)
             commands='show path init'
             options='--debug -h --help'
             valued=''
-            argument=''
+            arguments=()
             ;;
         'config show')
             commands=''
             options='--json --config --debug -h --help'
             valued=--config
-            argument='word transcribe serve models download-model speakers evaluate config doctor bench schema completion'
+            arguments=('word transcribe serve models download-model speakers evaluate config doctor bench schema completion')
             ;;
         'config path')
             commands=''
             options='--config --debug -h --help'
             valued=--config
-            argument=''
+            arguments=()
             ;;
         'config init')
             commands=''
             options='--force --config --debug -h --help'
             valued=--config
-            argument=''
+            arguments=()
             ;;
         doctor)
             commands=''
             options='--model-dir --json -m --model --config --debug -h --help'
             valued='--model-dir -m --model --config'
-            argument=''
+            arguments=()
             ;;
         bench)
             commands=''
             options='--model-dir --json -m --model -j --jobs --seconds --rounds --config --debug -h --help'
             valued='--model-dir -m --model -j --jobs --seconds --rounds --config'
-            argument=file
+            arguments=(file)
             ;;
         schema)
             commands=''
             options='--config --debug -h --help'
             valued=--config
-            argument=''
+            arguments=()
             ;;
         completion)
             commands=''
             options='--config --debug -h --help'
             valued=--config
-            argument='word bash zsh fish'
+            arguments=('word bash zsh fish')
             ;;
     esac
 }
@@ -306,7 +306,7 @@ _asrcli_value() {
 }
 
 _asrcli() {
-    local cur=${COMP_WORDS[COMP_CWORD]} path='' commands options valued argument option='' i word
+    local cur=${COMP_WORDS[COMP_CWORD]} path='' commands options valued arguments argument option='' i word given=0
     _asrcli_command ''
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
@@ -319,6 +319,9 @@ _asrcli() {
         elif [[ $word != -* && " $commands " == *" $word "* ]]; then
             path="${path:+$path }$word"
             _asrcli_command "$path"
+            given=0
+        elif [[ $word != -* ]]; then
+            ((given++))
         fi
     done
     [[ $cur == '=' ]] && cur=''
@@ -330,6 +333,9 @@ _asrcli() {
         return
     elif [[ -n $commands ]]; then
         argument="word $commands"
+    else
+        # the last argument may be repeated
+        argument=${arguments[given < ${#arguments[@]} ? given : ${#arguments[@]} - 1]}
     fi
     case $argument in
         file*) compopt -o filenames 2> /dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;

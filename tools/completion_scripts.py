@@ -22,7 +22,7 @@ def bash(program: Command) -> str:
             f"            commands={quote(' '.join(sub.name for sub in command.commands))}",
             f"            options={quote(' '.join(flags))}",
             f"            valued={quote(' '.join(valued))}",
-            f"            argument={quote(_bash_value(command.arguments[0].value) if command.arguments else '')}",
+            f"            arguments=({' '.join(quote(_bash_value(argument.value)) for argument in command.arguments)})",
             "            ;;",
         ]
         for option in command.options:
@@ -51,7 +51,7 @@ _asrcli_value() {{
 }}
 
 _asrcli() {{
-    local cur=${{COMP_WORDS[COMP_CWORD]}} path='' commands options valued argument option='' i word
+    local cur=${{COMP_WORDS[COMP_CWORD]}} path='' commands options valued arguments argument option='' i word given=0
     _asrcli_command ''
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${{COMP_WORDS[i]}}
@@ -64,6 +64,9 @@ _asrcli() {{
         elif [[ $word != -* && " $commands " == *" $word "* ]]; then
             path="${{path:+$path }}$word"
             _asrcli_command "$path"
+            given=0
+        elif [[ $word != -* ]]; then
+            ((given++))
         fi
     done
     [[ $cur == '=' ]] && cur=''
@@ -75,6 +78,9 @@ _asrcli() {{
         return
     elif [[ -n $commands ]]; then
         argument="word $commands"
+    else
+        # the last argument may be repeated
+        argument=${{arguments[given < ${{#arguments[@]}} ? given : ${{#arguments[@]}} - 1]}}
     fi
     case $argument in
         file*) compopt -o filenames 2> /dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
@@ -98,8 +104,25 @@ complete -F _asrcli asrcli
 
 def zsh(program: Command) -> str:
     """A script for a folder of zsh's $fpath, named _asrcli."""
-    functions = [_zsh_function(command) for command in program.walk()]
+    functions = [_zsh_models(kind, names) for kind, names in sorted(_model_lists(program).items())]
+    functions += [_zsh_function(command) for command in program.walk()]
     return "#compdef asrcli\n" + _HEAD.format("zsh") + "\n" + "\n".join(functions) + '\n_asrcli "$@"\n'
+
+
+def _model_lists(program: Command) -> dict[str, tuple[str, ...]]:
+    """The lists of models that options offer, each under a name of its own."""
+    values = [option.value for command in program.walk() for option in command.options if option.value]
+    return {_list_name(value): value.choices for value in values if value.kind == "model"}
+
+
+def _list_name(value: Value) -> str:
+    return f"_asrcli_models_{value.models.replace('-', '_')}"
+
+
+def _zsh_models(name: str, models: tuple[str, ...]) -> str:
+    """A colon of `_alternative` would end the action that `_arguments` reads."""
+    choices = quote(f"models:model:({' '.join(models)})")
+    return f"{name}() {{\n  _alternative {choices} 'folders:folder:_files -/'\n}}\n"
 
 
 def _zsh_function(command: Command) -> str:
@@ -146,7 +169,7 @@ def _zsh_option(option: CommandOption) -> Iterable[str]:
 def _zsh_action(value: Value) -> str:
     words = " ".join(value.choices)
     if value.kind == "model":
-        return f'{{_alternative "models:model:({words})" "folders:folder:_files -/"}}'
+        return _list_name(value)
     return {"file": "_files", "dir": "_files -/", "word": f"({words})", "list": f"_values -s , x {words}", "any": " "}[
         value.kind
     ]
@@ -160,7 +183,7 @@ def fish(program: Command) -> str:
         lines += [
             f"complete -c asrcli -n {here} -a {sub.name} -d {_fish_quote(sub.summary)}" for sub in command.commands
         ]
-        for argument in command.arguments[:1]:
+        for argument in command.arguments:
             lines.append(f"complete -c asrcli -n {here}{_fish_value(argument.value, option=False)}")
         for option in command.options:
             lines.extend(_fish_option(option, here))
@@ -187,10 +210,10 @@ def _fish_option(option: CommandOption, here: str) -> Iterable[str]:
 def _fish_value(value: Value | None, *, option: bool) -> str:
     if value is None:
         return ""
-    required = " -r" if option else ""
+    required = " -x" if option else ""  # the value, and no files unless it is one
     words = " ".join(value.choices)
     return {
-        "file": f"{required} -F",
+        "file": " -r -F" if option else " -F",
         "dir": f"{required} -a '(__fish_complete_directories)'",
         "word": f"{required} -a {quote(words)}",
         "model": f"{required} -a {quote(f'{words} (__fish_complete_directories)')}",

@@ -32,6 +32,8 @@ class Value:
     placeholder: str
     kind: Kind = "any"
     choices: tuple[str, ...] = ()
+    #: kind of the models that are offered
+    models: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,8 @@ def _value(param: Any, path: tuple[str, ...], declared: Declaration | None = Non
         choices = _formats()
     elif placeholder == "COMMAND":
         choices = tuple(COMMANDS)
-    return Value(placeholder, kind if choices or kind in {"file", "dir"} else "any", choices)
+    models = declared.option.models if declared and kind == "model" else ""
+    return Value(placeholder, kind if choices or kind in {"file", "dir"} else "any", choices, models)
 
 
 def _formats() -> tuple[str, ...]:
