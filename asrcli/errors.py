@@ -1,11 +1,11 @@
-"""The error tree: every error that a user can meet, its exit code, and what to do about it.
+"""The errors that users can meet: exit code, stable code for programs, message, hint.
 
 Exit codes (README, man page)::
 
-    0 all done            3 every input failed
-    1 some inputs failed  4 a model cannot be had
-    2 usage               5 the machine lacks something (ffmpeg, disk space)
-    130 interrupted       143 terminated
+    0 all done                                 3 every input failed
+    1 some inputs failed or have no result     4 a model is not available
+    2 usage                                    5 the machine lacks something (ffmpeg, disk space)
+    130 interrupted                            143 terminated
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What the process tells its caller."""
+    """Exit status of the process."""
 
     OK = 0
     SOME_FAILED = 1
@@ -32,7 +32,7 @@ class AsrcliError(Exception):
 
     Attributes:
         message: what went wrong, in one sentence.
-        hint: what the user can do about it, or "" where the message says it all.
+        hint: what the user can do about it; "" if the message suffices.
     """
 
     exit_code: ExitCode = ExitCode.SOME_FAILED
@@ -48,12 +48,12 @@ class AsrcliError(Exception):
         return f"{self.message} {self.hint}".rstrip()
 
     def __reduce__(self) -> tuple[type[AsrcliError], tuple[str, str]]:
-        # Errors cross from the engine process to ours; the default would lose the hint.
+        # Errors are sent from the engine process to the parent; the default would lose the hint.
         return type(self), (self.message, self.hint)
 
 
 class UsageError(AsrcliError):
-    """The request itself cannot be met: a bad option, or options that exclude each other."""
+    """The request is not valid: a bad option, or options that exclude each other."""
 
     exit_code = ExitCode.USAGE
     code = "usage"
@@ -66,7 +66,7 @@ class InputError(AsrcliError):
 
 
 class AudioDecodeError(InputError):
-    """The bytes are not audio that we can decode."""
+    """The bytes are not audio that can be decoded."""
 
     code = "undecodable"
 
@@ -84,25 +84,25 @@ class InputChangedError(InputError):
 
 
 class InputUnreadableError(InputError):
-    """The file cannot be opened: missing, no permission, a directory in disguise."""
+    """The file cannot be opened: missing, no permission, a folder."""
 
     code = "unreadable"
 
 
 class SpokenLanguageError(InputError):
-    """What is spoken in an input is a language that the chosen model cannot do."""
+    """The language spoken in an input is not supported by the model."""
 
     code = "spoken-language"
 
 
 class LanguageNotSupportedError(UsageError):
-    """The chosen model cannot do the language that was asked for."""
+    """The model does not support the language that was asked for."""
 
     code = "language"
 
 
 class OptionNotSupportedError(UsageError):
-    """The chosen model or backend does not take an option (hotwords, ITN, rule FSTs, ...)."""
+    """The model or backend does not support an option (hotwords, ITN, rule FSTs, ...)."""
 
     code = "unsupported"
 
@@ -126,13 +126,13 @@ class EngineClosedError(EngineError):
 
 
 class StreamLostError(EngineError):
-    """A live stream is gone with the engine process that held it; its owner opens another."""
+    """A live stream was lost when its engine process ended; its owner opens another."""
 
     code = "stream-lost"
 
 
 class ModelError(AsrcliError):
-    """A model cannot be had: unknown, not installed while offline, a failed or tampered download."""
+    """A model is not available: unknown, not installed while offline, a failed or tampered download."""
 
     exit_code = ExitCode.MODEL
     code = "model"
@@ -151,13 +151,13 @@ class UnknownModelError(ModelError):
 
 
 class RemoteUnavailableError(ModelError):
-    """The server that has the model cannot be reached, or does not work for us: no input can be recognised."""
+    """The remote server cannot be reached or refuses every request: no input can be recognised."""
 
     code = "remote"
 
 
 class DownloadError(ModelError):
-    """A download broke off, or what came does not match its checksum."""
+    """A download was interrupted, or does not match its checksum."""
 
     code = "download"
 
@@ -200,17 +200,30 @@ class OutputError(MachineError):
 
 
 def machine_error(error: BaseException) -> MachineError | None:
-    """What the system refused, where that is the machine's want and not a fault of ours: memory, threads, open files.
+    """Map the exhaustion of a resource (memory, threads, open files, disk space) to MachineError.
 
-    None for everything else.
+    None for every other error.
     """
     number = error.errno if isinstance(error, OSError) else None
-    if isinstance(error, MemoryError) or number == errno.ENOMEM:
-        return MachineError("There is not enough memory.", "Use fewer --jobs or a smaller model, or raise the limit.")
-    if number == errno.EAGAIN or (isinstance(error, RuntimeError) and "can't start new thread" in str(error)):
-        return MachineError(
-            "The system starts no more threads or processes.", "Use fewer --jobs, or raise the limit (ulimit -u, -v)."
-        )
-    if number in {errno.EMFILE, errno.ENFILE}:
-        return MachineError("Too many files are open.", "Use fewer --jobs, or raise the limit (ulimit -n).")
-    return None
+    if isinstance(error, MemoryError):
+        number = errno.ENOMEM
+    elif isinstance(error, RuntimeError) and "can't start new thread" in str(error):
+        number = errno.EAGAIN
+    if number in {errno.ENOSPC, errno.EDQUOT}:
+        return DiskFullError("No space left on the disk.", "Free some space, then run the same command again.")
+    if number == errno.ENOENT and "temporary directory" in str(error):  # of the module tempfile
+        return MachineError("No temporary folder can be written.", "Set TMPDIR to a folder that can be written.")
+    message, hint = _EXHAUSTED.get(number or 0, ("", ""))
+    return MachineError(message, hint) if message else None
+
+
+_EXHAUSTED = {
+    errno.ENOMEM: ("There is not enough memory.", "Use fewer --jobs or a smaller model, or raise the limit."),
+    errno.EAGAIN: (
+        "The system starts no more threads or processes.",
+        "Use fewer --jobs, or raise the limit (ulimit -u, -v).",
+    ),
+    errno.EMFILE: ("Too many files are open.", "Use fewer --jobs, or raise the limit (ulimit -n)."),
+    errno.ENFILE: ("Too many files are open on this machine.", "Use fewer --jobs, or raise the limit (fs.file-max)."),
+    errno.EFBIG: ("A file would exceed the limit on file sizes.", "Raise it: ulimit -f unlimited"),
+}

@@ -329,7 +329,8 @@ def _unexpected(item: Item, error: Exception) -> AsrcliError:
     if wanting := machine_error(error):
         return wanting
     wrapped = AsrcliError(
-        f"{item.source.name}: internal error: {type(error).__name__}: {error}", "Please report this, with --debug."
+        f"{item.source.name}: internal error: {type(error).__name__}: {error}",
+        "Please report this; the same command with --debug shows the traceback that the report needs.",
     )
     wrapped.__cause__ = error
     return wrapped

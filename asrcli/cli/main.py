@@ -7,7 +7,6 @@ what it wanted, so the program ends quietly with 0.
 from __future__ import annotations
 
 import contextlib
-import errno
 import io
 import os
 import signal
@@ -16,7 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from asrcli.errors import AsrcliError, ExitCode, machine_error
+from asrcli.errors import AsrcliError, ExitCode, MachineError, machine_error
+from asrcli.storage.user_folders import no_home_error
 
 if TYPE_CHECKING:
     from asrcli.cli.framework.session import CommandSession
@@ -95,34 +95,37 @@ def _stopped(how: str, code: ExitCode, session: CommandSession) -> int:
 
 
 def _failed(error: Exception, session: CommandSession) -> int:
-    if session.debug:
+    if session.console.debug and error.__traceback__ is not None:
         import traceback
 
         traceback.print_exc()
     if isinstance(error, AsrcliError):
         session.console.error(error.message, error.hint, code=error.code, exit_code=int(error.exit_code))
         return error.exit_code
-    if wanting := machine_error(error):
-        return _failed(wanting, session)
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        session.console.error("no space left on the disk.", "Make room, then run the same command again.")
-        return ExitCode.MACHINE
-    if isinstance(error, FileNotFoundError) and not error.filename:  # of os.getcwd()
-        hint = "Change to another and run the command there."
-        session.console.error("the current folder has been removed.", hint, code="system", exit_code=5)
-        return ExitCode.MACHINE
-    if isinstance(error, OSError) and error.filename and error.strerror:
-        hint = "Check that it is there and that you may use it."
-        session.console.error(f"{error.filename}: {error.strerror}.", hint, code="system", exit_code=5)
-        return ExitCode.MACHINE
+    if known := machine_error(error) or _file_error(error):
+        return _failed(known, session)
     session.console.error(
         f"internal error: {type(error).__name__}: {error}",
         "Please report this"
-        + ("." if session.debug else "; the same command with --debug shows the traceback that the report needs."),
+        + (
+            "."
+            if session.console.debug
+            else "; the same command with --debug shows the traceback that the report needs."
+        ),
         code="internal",
         exit_code=int(ExitCode.SOME_FAILED),
     )
     return ExitCode.SOME_FAILED
+
+
+def _file_error(error: Exception) -> MachineError | None:
+    """The error for a file or folder that the system refused; None for every other error."""
+    if isinstance(error, FileNotFoundError) and not error.filename:  # of os.getcwd()
+        return MachineError("the current folder has been removed.", "Change to another and run the command there.")
+    if not isinstance(error, OSError) or not error.filename or not error.strerror:
+        return None
+    hint = "Check that it exists and that you have permission to use it."
+    return no_home_error(error.filename) or MachineError(f"{error.filename}: {error.strerror}.", hint)
 
 
 def _usage_error(problem: Any, session: CommandSession) -> int:

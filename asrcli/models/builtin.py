@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import os
 import tempfile
@@ -73,7 +74,7 @@ def files(cache_dir: Path) -> dict[str, Path]:
     """Logical name -> path of the embedded model, its `tokens.txt` made first if need be.
 
     Args:
-        cache_dir: where `tokens.txt` is kept; if that cannot be written, a private temporary folder serves.
+        cache_dir: where `tokens.txt` is kept; if that cannot be written, memory.
 
     Raises:
         ModelError: the wheel is not installed, or its token table is not what we know.
@@ -100,23 +101,21 @@ def _tokens_file(table: bytes, cache_dir: Path) -> Path:
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
         write_atomic(path, text)
-    except OSError:
-        # A read-only or full home. Not a name others could guess and plant a file under.
-        path = _private_temporary() / name
-        write_atomic(path, text)
+    except OSError:  # a read-only or full home, or none
+        return _in_memory(name, text)
     return path
 
 
-def _private_temporary() -> Path:
-    folder = Path(tempfile.gettempdir()) / f"asrcli-{os.getuid()}"
-    try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        stat = folder.lstat()
-        if folder.is_dir() and not folder.is_symlink() and stat.st_uid == os.getuid() and not stat.st_mode & 0o077:
-            return folder
-    except OSError:
-        pass
-    return Path(tempfile.mkdtemp(prefix="asrcli-"))
+@functools.cache
+def _in_memory(name: str, data: bytes) -> Path:
+    """A file that lives as long as this process; the engine process, its child, reads it."""
+    if not hasattr(os, "memfd_create"):
+        path = Path(tempfile.mkdtemp(prefix="asrcli-")) / name
+        path.write_bytes(data)
+        return path
+    descriptor = os.memfd_create(name, os.MFD_CLOEXEC)
+    os.write(descriptor, data)
+    return Path(f"/proc/{os.getpid()}/fd/{descriptor}")
 
 
 def tokens_txt(table: bytes) -> bytes:

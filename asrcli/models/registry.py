@@ -15,6 +15,7 @@ from asrcli.models.detect import detect
 from asrcli.models.digest import files_digest
 from asrcli.models.entry import Kind, ModelEntry, overlay, parse_entry
 from asrcli.models.suitability import check_backend, check_kind, check_language
+from asrcli.storage.user_folders import user_folder
 
 if TYPE_CHECKING:
     from asrcli.backends.types import ModelSpec
@@ -82,18 +83,14 @@ class Registry:
             beside = self._model_dir.expanduser().absolute() / "models.yaml"
             if beside.is_file():
                 return beside
-        import platformdirs
-
-        return platformdirs.user_data_path("asrcli", appauthor=False) / "models.yaml"
+        return user_folder("data") / "models.yaml"
 
     @property
     def cache_dir(self) -> Path:
         """The folder for what can be made again."""
         if self._cache_dir is not None:
             return self._cache_dir
-        import platformdirs
-
-        return platformdirs.user_cache_path("asrcli", appauthor=False)
+        return user_folder("cache")
 
     def reload(self) -> None:
         """Forget what was read: models.yaml has changed."""

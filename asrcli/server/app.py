@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBearer
@@ -45,6 +44,7 @@ from asrcli.server.recognition.model_pool import ModelPool
 from asrcli.server.recognition.transcription import TranscriptionService
 from asrcli.server.settings import ServerSettings
 from asrcli.server.supervision import Supervisor
+from asrcli.storage.user_folders import user_folder
 
 _log = logging.getLogger("asrcli.server")
 
@@ -144,7 +144,7 @@ async def _lifespan(settings: ServerSettings, app: FastAPI) -> AsyncIterator[Non
 
 async def _open_jobs(app: FastAPI, service: TranscriptionService) -> None:
     """Open the job store; if that fails, serve without jobs and try again in the background."""
-    folder = service.settings.data_dir or platformdirs.user_data_path("asrcli", appauthor=False) / "jobs"
+    folder = service.settings.data_dir or user_folder("data") / "jobs"
     supervisor: Supervisor = app.state.supervisor
 
     async def attempt() -> None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from asrcli.errors import InputError, OutputError, UsageError
 from asrcli.storage.atomic import write_atomic, write_error
+from asrcli.storage.user_folders import user_folder
 
 if TYPE_CHECKING:
     from asrcli.audio.types import Samples
@@ -68,9 +69,7 @@ class VoicePrint:
 
 def default_folder() -> Path:
     """Where the user's prints are kept."""
-    import platformdirs
-
-    return platformdirs.user_data_path("asrcli", appauthor=False) / "voices"
+    return user_folder("data") / "voices"
 
 
 class VoiceStore:

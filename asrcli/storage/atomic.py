@@ -19,6 +19,7 @@ from pathlib import Path
 
 from asrcli.errors import AsrcliError, DiskFullError, OutputError
 from asrcli.storage.locks import try_lock
+from asrcli.storage.user_folders import no_home_error
 
 _TEMPORARY = re.compile(r"\.asrcli-[0-9a-f]{16}\.tmp")
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -50,6 +51,8 @@ _OUTPUT_HINT = "Check the folder's permissions, or choose another with --output-
 
 def write_error(path: Path, error: OSError, hint: str = _OUTPUT_HINT) -> AsrcliError:
     """The error that explains why `path` cannot be written."""
+    if homeless := no_home_error(path):
+        return homeless
     name = os.fsencode(path).decode("utf-8", "replace")
     if error.errno in _FULL:
         return DiskFullError(
@@ -73,7 +76,7 @@ def disk_errors(folder: Path, hint: str = "Choose another folder with --model-di
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL | _REFUSED | {errno.EFBIG}:
+        if error.errno in _FULL | _REFUSED | {errno.EFBIG} or no_home_error(folder):
             raise write_error(folder, error, hint) from error
         raise
 

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from asrcli.audio.types import Samples
-from asrcli.backends.process.engine_process import BUFFER_SIZE, EngineProcess, PrestartedEngine, prestart
+from asrcli.backends.process.engine_process import EngineProcess, PrestartedEngine, buffer_size, prestart
 from asrcli.backends.process.shared_audio_buffer import SharedAudioBuffer
 from asrcli.errors import (
     AsrcliError,
@@ -71,7 +71,7 @@ class EngineClient:
         self._changed = threading.Condition()
         self._buffer_fd = prestarted.buffer_fd
         with prestarted:
-            self._buffer = SharedAudioBuffer(self._buffer_fd, BUFFER_SIZE)
+            self._buffer = SharedAudioBuffer(self._buffer_fd, buffer_size())
             prestarted.taken = True
         self._services: dict[str, tuple[str, Any]] = {}
         self._refused: dict[str, Exception] = {}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -18,9 +20,12 @@ from types import TracebackType
 from typing import Self
 
 from asrcli.backends.process.engine_log import EngineLog
+from asrcli.errors import MachineError
 
 #: Address space of the shared audio buffer, bytes. Sparse: only what is in flight takes memory.
 BUFFER_SIZE = 256 << 20
+#: enough for the longest chunks of a few threads
+_LEAST_BUFFER = 8 << 20
 
 #: Telemetry off: onnxruntime (1.32 for Linux) writes an identity of the machine into the cache folder and sends events,
 #: even where its own `disable_telemetry_events` is called.
@@ -34,6 +39,24 @@ _BOOT = (
     "import os, sys; sys.path[:] = sys.argv.pop().split(os.pathsep); "
     "import asrcli.backends.process.worker as worker; worker.main()"
 )
+
+
+@functools.cache
+def buffer_size() -> int:
+    """Bytes of the shared audio buffer: `BUFFER_SIZE`, or the limit on file sizes (`ulimit -f`) if that is lower.
+
+    Raises:
+        MachineError: the limit leaves no room for a chunk.
+    """
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    if limit == resource.RLIM_INFINITY or limit >= BUFFER_SIZE:
+        return BUFFER_SIZE
+    if limit < _LEAST_BUFFER:
+        raise MachineError(
+            f"The limit on file sizes is too low for the engine: {limit >> 10} KiB.",
+            f"Raise it to {_LEAST_BUFFER >> 10} KiB or more: ulimit -f unlimited",
+        )
+    return limit // resource.getpagesize() * resource.getpagesize()
 
 
 def create_file(size: int) -> int:
@@ -64,7 +87,7 @@ class EngineProcess:
                 undo.callback(os.close, self._log_fd)
                 # Appending, so that the file can be truncated while it is written to.
                 fcntl.fcntl(self._log_fd, fcntl.F_SETFL, os.O_APPEND)
-                arguments = [theirs.fileno(), buffer_fd, BUFFER_SIZE, threads, os.pathsep.join(sys.path)]
+                arguments = [theirs.fileno(), buffer_fd, buffer_size(), threads, os.pathsep.join(sys.path)]
                 self.process = subprocess.Popen(
                     [sys.executable, "-c", _BOOT, *map(str, arguments)],
                     stdin=subprocess.DEVNULL,
@@ -141,7 +164,7 @@ def prestart(threads: int, modules: Sequence[str] = ()) -> PrestartedEngine:
     Raises:
         OSError: the system starts no process.
     """
-    buffer_fd = create_file(BUFFER_SIZE)
+    buffer_fd = create_file(buffer_size())
     try:
         child = EngineProcess(buffer_fd, threads)
     except BaseException:

@@ -286,7 +286,7 @@ def _print_all_help(ctx: typer.Context, value: bool) -> None:
 
 
 def _set_debug(ctx: typer.Context, value: bool) -> None:
-    ctx.obj.debug = ctx.obj.debug or value
+    ctx.obj.console.debug = ctx.obj.console.debug or value
 
 
 def _common_params() -> list[Any]:

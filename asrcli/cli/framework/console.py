@@ -54,6 +54,8 @@ class Console:
     def __init__(self, *, quiet: bool = False, log_json: bool = False) -> None:
         self.quiet = quiet
         self.log_json = log_json
+        #: show the tracebacks of internal errors
+        self.debug = False
 
     def style(self, text: str, style: str, *, stdout: bool = False) -> str:
         """The text in a colour of `_STYLES` where the terminal wants colours."""

@@ -27,7 +27,6 @@ class CommandSession:
     """The object in `ctx.obj` of every command."""
 
     console: Console = field(default_factory=Console)
-    debug: bool = False
     #: `--config` or ASRCLI_CONFIG; None: the default path
     config: Path | None = None
     #: where the options of the running command come from, by parameter name; flags and defaults are not listed

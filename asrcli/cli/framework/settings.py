@@ -35,9 +35,9 @@ _LINKED_PORT = re.compile(r"(tcp|udp|sctp)://.*", re.DOTALL)
 
 def default_path() -> Path:
     """Where the user's config file is looked for: the platform's config directory."""
-    import platformdirs
+    from asrcli.storage.user_folders import user_folder
 
-    return platformdirs.user_config_path("asrcli", appauthor=False) / "config.yaml"
+    return user_folder("config") / "config.yaml"
 
 
 def find(path: Path | None) -> ConfigFile | None:

@@ -28,6 +28,8 @@ class JsonLog:
 
     def __call__(self, event: events.Event) -> None:
         body = event.to_dict()
+        if self._console.debug and isinstance(event, events.FileFailed) and (trace := traceback_of(event)):
+            body["error"]["traceback"] = trace
         line = json.dumps(
             {"schema": body.pop("schema"), "event": body.pop("event"), "time": round(time.time(), 3), **body}
         )
@@ -96,6 +98,8 @@ class Lines:
         self._finished += 1
         text = failure_text(event.name, event.error.message)
         self.insist(self.console.style("error: ", "red"), text, event.error.hint)
+        if self.console.debug and (trace := traceback_of(event)):
+            self.console.line(trace)
 
     def notice(self, event: events.Notice) -> None:
         self.say(event.message)
@@ -112,6 +116,14 @@ class Lines:
 
     def _place(self) -> str:
         return f"[{self._finished}/{self.total}] " if self.total > 1 else ""
+
+
+def traceback_of(event: events.FileFailed) -> str:
+    """The traceback of an internal error; "" for errors that need none."""
+    import traceback
+
+    cause = event.error.__cause__
+    return "" if cause is None else "".join(traceback.format_exception(cause))
 
 
 def done_text(event: events.FileDone) -> str:
