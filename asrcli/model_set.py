@@ -1,6 +1,6 @@
-"""The models of one run: the recogniser, and those that the options put beside it.
+"""The models of one run: the recogniser and its companions (speakers, punctuation, language identification).
 
-`choose` settles which they are, before anything is loaded (a journal wants to know); `runtime.Runtime` loads them.
+`choose` selects them before anything is loaded, because the journal's fingerprint covers them; `runtime` loads them.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asrcli.backends.checks import check_language, languages_of, model_type, validate
+from asrcli.backends.checks import check_language, languages_of, model_type, validate, weights_notice
 from asrcli.distribution import pip_install
-from asrcli.errors import LanguageNotSupportedError, OptionNotSupportedError
+from asrcli.errors import LanguageNotSupportedError
 from asrcli.options import TextOptions, TranscribeOptions
 
 if TYPE_CHECKING:
@@ -30,27 +30,27 @@ Step = Callable[["Transcript"], "Transcript"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSet:
-    """What works on one run's inputs, settled but not loaded."""
+    """The models of one run, selected but not loaded."""
 
     spec: ModelSpec
-    #: fitted to the models: what the recogniser cannot do and a step does is no longer asked of it
+    #: adapted to the models: what a text step does instead of the recogniser is not asked of the recogniser
     options: TranscribeOptions
     speakers: Prepared | None = None
     punctuation: ModelSpec | None = None
-    #: tells the spoken language, for a recogniser that does not
+    #: identifies the spoken language, for a recogniser that does not
     identification: ModelSpec | None = None
-    #: where grammars that write digits are kept; None: nobody has to write digits after recognition
+    #: where grammars that write digits are kept; None: no digits are written after recognition
     itn_cache: Path | None = None
-    #: what the user should know
+    #: for the user
     notices: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
-        """What all models add to a journal's fingerprint: the recogniser's own digest where it is alone."""
-        beside = [self.speakers, self.punctuation, self.identification]
-        if not any(beside) and self.itn_cache is None:
+        """Digest of all models for the journal's fingerprint; the recogniser's own digest if it is alone."""
+        others = [self.speakers, self.punctuation, self.identification]
+        if not any(others) and self.itn_cache is None:
             return self.spec.digest
-        parts = [self.spec.digest, *(one.digest if one else "" for one in beside), str(self.itn_cache is not None)]
+        parts = [self.spec.digest, *(one.digest if one else "" for one in others), str(self.itn_cache is not None)]
         return sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -90,7 +90,7 @@ def in_order(text: TextOptions, *, marks: Step | None, digits: Step | None) -> t
 
 
 def choose(spec: ModelSpec, options: TranscribeOptions, registry: Registry, get: Get) -> ModelSet:
-    """Settle which models stand beside a recogniser. Who is enrolled on this machine is known to diarization.
+    """Select the companion models of a recogniser, with the voices that are enrolled on this machine.
 
     Args:
         spec: the recogniser.
@@ -101,15 +101,16 @@ def choose(spec: ModelSpec, options: TranscribeOptions, registry: Registry, get:
     Raises:
         UsageError: the recogniser does not take the language, hotwords or other options that are asked for, or these
             contradict each other.
-        ModelError: a model is unknown, not to be had, or not what its type needs.
+        ModelError: a model is unknown, not available, or not what its type needs.
         InputError: a stored voice print is damaged.
     """
     options = _fit(spec, options)
     identification = _identification(spec, options, registry, get)
-    told = options.recognition
+    request = options.recognition
     if identification is not None:
-        told = replace(told, language=next(iter(languages_of(spec)), None))
-    validate(spec, told)
+        request = replace(request, language=next(iter(languages_of(spec)), None))
+    validate(spec, request)
+    weights = weights_notice(spec, request.hotwords)
     speakers = None
     if options.speakers.enabled:
         from asrcli.speakers.enrol import VoiceStore, default_folder
@@ -126,25 +127,19 @@ def choose(spec: ModelSpec, options: TranscribeOptions, registry: Registry, get:
         punctuation=_punctuation(spec, options, registry, get),
         identification=identification,
         itn_cache=itn_cache,
-        notices=(*notices, *(speakers.notices if speakers else ())),
+        notices=(*([weights] if weights else []), *notices, *(speakers.notices if speakers else ())),
     )
 
 
 def _fit(spec: ModelSpec, options: TranscribeOptions) -> TranscribeOptions:
-    """Hotwords that are corrected afterwards are not asked of a model that takes none."""
-    if not options.recognition.hotwords or model_type(spec).hotwords != "none":
+    """Hotwords that a text step corrects are not asked of a model that takes none."""
+    if model_type(spec).hotwords != "none" or not options.text.corrections:
         return options
-    if not options.text.corrections:
-        raise OptionNotSupportedError(
-            f"{spec.name} ({spec.type}) takes no hotwords.",
-            "Transducers, SeACo-Paraformer, Qwen3-ASR and Fun-ASR-Nano do. Or have them written where the text sounds "
-            "like them: --correct-hotwords.",
-        )
     return replace(options, recognition=replace(options.recognition, hotwords=()))
 
 
 def _identification(spec: ModelSpec, options: TranscribeOptions, registry: Registry, get: Get) -> ModelSpec | None:
-    """The model that tells languages, where nobody says the language and the recogniser does not tell it."""
+    """The model that identifies the language, where it is not given and the recogniser does not report it."""
     asked = options.identification
     if options.recognition.language is not None or len(languages_of(spec)) == 1:
         return None
@@ -183,5 +178,5 @@ def _itn(spec: ModelSpec, options: TranscribeOptions, registry: Registry) -> tup
     if is_available():
         return registry.cache_dir / "itn", ()
     if wanted:
-        return None, (f"{spec.name} leaves numbers as it hears them; to write digits: {pip_install('itn')}.",)
+        return None, (f"{spec.name} writes numbers as words; to write digits: {pip_install('itn')}.",)
     return None, ()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from asrcli.backends.model_type import ModelType
-from asrcli.backends.registry import backend_of, check_packages, known_types
+from asrcli.backends.registry import backend_of, check_packages, is_remote, known_types
 from asrcli.backends.types import ModelSpec
 from asrcli.errors import LanguageNotSupportedError, ModelError, OptionNotSupportedError
 from asrcli.options import Hotword, RecognitionOptions
@@ -101,6 +101,15 @@ def check_request(spec: ModelSpec, request: RecognitionOptions) -> None:
         _checks(spec).check_hotwords(spec, request.hotwords)
     if request.hotwords or request.prompt:
         _checks(spec).check_prompt(spec, request)
+
+
+def weights_notice(spec: ModelSpec, hotwords: Sequence[Hotword]) -> str | None:
+    """A notice where the model takes hotwords, but not the weights that were given; None: it takes them."""
+    usual = Hotword(text="").weight
+    row = model_type(spec)
+    if row.hotwords not in {"bias", "prompt"} or is_remote(spec.type) or all(w.weight == usual for w in hotwords):
+        return None
+    return f"hotword weights ignored: models of type {spec.type} take none"
 
 
 def check_language(spec: ModelSpec, language: str | None) -> None:

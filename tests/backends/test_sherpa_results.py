@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asrcli.backends.sherpa.results import ResultReader
+from asrcli.backends.sherpa.results import ResultReader, token_count
 from asrcli.backends.sherpa.token_table import BYTE_ALPHABET, TokenTable
 
 LETTER_OF = {byte: letter for letter, byte in BYTE_ALPHABET.items() if letter != "⁇"}
@@ -114,3 +114,25 @@ def test_numbers_that_are_none_and_counts_that_differ():
 
 def test_no_text_has_no_tokens():
     assert ResultReader().read(Result("  ", [" "], [0.1]), 1.0).tokens == ()
+
+
+class _ByteResult:
+    """As the binding gives a result with a token that is not UTF-8: its tokens and its JSON cannot be read as text."""
+
+    text = "ti 高 la"
+    lang = emotion = event = ""
+    timestamps = (0.1, 0.5, 0.6, 0.7, 0.9)
+
+    @property
+    def tokens(self):
+        raise UnicodeDecodeError("utf-8", b"\xe9", 0, 1, "unexpected end of data")
+
+    def __str__(self):
+        raw = b'{"text": "ti", "tokens": ["ti", " \xe9", "\xab\x98", "\xff", " la"]}'
+        raise UnicodeDecodeError("utf-8", raw, 25, 26, "invalid continuation byte")
+
+
+def test_a_piece_that_is_not_a_character_costs_its_own_time_alone():
+    read = ResultReader().read(_ByteResult(), 2.0)
+    assert [(token.text, token.start) for token in read.tokens] == [("ti", 0.1), (" 高", 0.5), (" la", 0.9)]
+    assert token_count(_ByteResult()) == 5

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import locale
 import os
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -163,8 +165,8 @@ class FunasrRecognizer:
         module = copy.copy(self._module)
         keys = [str(index) for index in range(len(samples))]
         sounds = [torch.from_numpy(_clean(chunk)) for chunk in samples]
-        with torch.inference_mode():
-            answer = module.inference(data_in=sounds, key=keys, **{**self._settings, **asked})
+        with torch.inference_mode(), hotwords_file(asked.get("hotword")) as hotword:
+            answer = module.inference(data_in=sounds, key=keys, **{**self._settings, **asked, **hotword})
         return list(answer[0]) if answer else []
 
     def _asked(self, request: RecognitionOptions) -> dict[str, Any]:
@@ -181,8 +183,7 @@ class FunasrRecognizer:
         if row.hotwords == "prompt":
             asked["hotwords"] = [*phrases, request.prompt] if request.prompt else phrases
         elif phrases:
-            # Between spaces it is a list of words; else a word like "http..." or "x.txt" would be fetched or read.
-            asked["hotword"] = f" {' '.join(phrases)} "
+            asked["hotword"] = phrases
         return asked
 
     def _read(self, result: dict[str, Any], samples: Samples, request: RecognitionOptions) -> Hypothesis:
@@ -194,6 +195,22 @@ class FunasrRecognizer:
             only = self._spec.languages[0] if len(self._spec.languages) == 1 else None
             return replace(hypothesis, language=asked or only)
         return hypothesis
+
+
+@contextlib.contextmanager
+def hotwords_file(phrases: Sequence[str] | None) -> Iterator[dict[str, str]]:
+    """SeACo-Paraformer's argument for phrases: a file with one phrase a line.
+
+    As text it would be split at spaces, and a word like "http..." or "x.txt" would be fetched or read. The toolkit
+    reads the file in the locale's encoding.
+    """
+    if not phrases:
+        yield {}
+        return
+    with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding=locale.getpreferredencoding(False)) as file:
+        file.write("\n".join(phrases))
+        file.flush()
+        yield {"hotword": file.name}
 
 
 def _toolkit() -> tuple[Any, Any]:
@@ -234,7 +251,11 @@ def _device(spec: ModelSpec, torch: Any) -> str:
 
 def _share_loaded(torch: Any, module: Any, spec: ModelSpec) -> float:
     """How much of the model's weights the file has, by number of tensors of the right shape. Reads only the index."""
-    state = torch.load(spec.files["model"], map_location="cpu", mmap=True, weights_only=True)
+    path = spec.files["model"]
+    try:
+        state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+    except RuntimeError:  # files from before torch 1.6 cannot be mapped
+        state = torch.load(path, map_location="cpu", weights_only=True)
     for name in ("state_dict", "model_state_dict", "model"):
         state = state[name] if isinstance(state, dict) and name in state else state
     wanted = module.state_dict()

@@ -13,6 +13,8 @@ from asrcli.backends.sherpa.token_table import BYTE_ALPHABET, WORD_MARK
 from asrcli.backends.tags import TAG, tag_name, without_tags
 from asrcli.backends.types import Hypothesis, Token
 
+#: a byte that is not UTF-8, see `_symbols`
+_SURROGATE = re.compile("[\udc80-\udcff]")
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 #: tokens that are no text; FunASR leaves them out as well
 _NO_TEXT = re.compile(r" ?(?:<unk>|<UNK>|<blank>|<blk>|<s>|</s>|<sos/eos>|<pad>)")
@@ -70,9 +72,8 @@ class ResultReader:
 
     def _tokens(self, result: Any, duration: float) -> Iterable[Token]:
         try:
-            symbols = list(result.tokens)
-        except UnicodeDecodeError:
-            # Byte-level pieces of Whisper and Moonshine that are no characters by themselves: the text has no times.
+            symbols = _symbols(result)
+        except (ValueError, KeyError):  # the text has no times
             return []
         columns = zip(
             symbols,
@@ -90,6 +91,8 @@ class ResultReader:
             return _with_spaces(tokens)
         if self.byte_bpe:
             return _characters(tokens, _spelled)
+        if any(_SURROGATE.search(token.text) for token in tokens):
+            return _characters(tokens, _raw_bytes)
         if any(_BYTE.fullmatch(token.text) for token in tokens):
             return _characters(tokens, _byte_or_text)
         return tokens
@@ -98,16 +101,24 @@ class ResultReader:
 def token_count(result: Any) -> int:
     """How many tokens the engine emitted, marks of time included."""
     # A segment begins and ends with a mark of time, but the last may lack its end.
-    marks = 2 * len(getattr(result, "segment_texts", ()))
+    return len(_symbols(result)) + 2 * len(getattr(result, "segment_texts", ()))
+
+
+def _symbols(result: Any) -> list[str]:
+    """The tokens; bytes that are not UTF-8 (pieces of byte-level vocabularies) as lone surrogates."""
     try:
-        return len(result.tokens) + marks
+        return list(result.tokens)
     except UnicodeDecodeError:
         pass
     try:
         raw = str(result).encode()
     except UnicodeDecodeError as error:
         raw = error.object  # its JSON as bytes
-    return len(json.loads(raw.decode("utf-8", "replace"), strict=False)["tokens"]) + marks
+    return list(json.loads(raw.decode("utf-8", "surrogateescape"), strict=False)["tokens"])
+
+
+def _raw_bytes(symbol: str) -> bytes:
+    return symbol.encode("utf-8", "surrogateescape")
 
 
 def _without_notes(text: str) -> tuple[str, str | None]:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 
 from asrcli.audio.types import Source
-from asrcli.backends.checks import check_request, languages_of, model_type
+from asrcli.backends.checks import check_request, languages_of, model_type, weights_notice
 from asrcli.backends.types import ModelSpec
 from asrcli.errors import AsrcliError, OptionNotSupportedError
 from asrcli.listener import Listener
@@ -267,6 +267,8 @@ def adapt_request(
         warnings.append(f"hotwords ignored: {spec.name} takes none")
     language = wanted.language or (next(iter(languages_of(spec)), None) if told else None)
     check_request(spec, replace(wanted, hotwords=(), language=language))
+    weights = weights_notice(spec, wanted.hotwords)
+    warnings += [weights] if weights else []
     kept = tuple(word for word in wanted.hotwords if _takes(spec, replace(wanted, language=language), word))
     if len(kept) < len(wanted.hotwords):
         warnings.append(f"{len(wanted.hotwords) - len(kept)} hotwords ignored: {spec.name} cannot spell them")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from asrcli.backends import registry
 from asrcli.backends.checks import check_model, check_request, languages_of, model_type, window_of
 from asrcli.backends.funasr.folder import read_folder
 from asrcli.backends.funasr.model_types import FUNASR_TYPES, type_of_class
+from asrcli.backends.funasr.recognizer import hotwords_file
 from asrcli.backends.registry import backend_of
 from asrcli.backends.types import ModelSpec
 from asrcli.errors import LanguageNotSupportedError, MissingExtraError, ModelError, OptionNotSupportedError, UsageError
@@ -213,3 +215,13 @@ def test_seaco_s_hotwords_must_be_spelled(write_folder):
             ask(text)
     (folder / "seg_dict").write_text("鱼 鱼\n", encoding="utf-8")
     ask("鱼")  # a file that changed is read again
+
+
+def test_hotwords_reach_seaco_one_phrase_a_line():
+    with hotwords_file(["machine learning", "std::vector", "http://localhost/x.txt", "高"]) as argument:
+        path = Path(argument["hotword"])
+        assert path.suffix == ".txt"
+        assert path.read_text().splitlines() == ["machine learning", "std::vector", "http://localhost/x.txt", "高"]
+    assert not path.exists()
+    with hotwords_file([]) as argument:
+        assert argument == {}

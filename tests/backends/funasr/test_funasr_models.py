@@ -272,3 +272,16 @@ def test_the_program_takes_an_entry_hotwords_and_the_backend_s_name(run, toolkit
     assert done.stdout.split() == ["fa", "re", "糕", "do", "la"]
     refused = run("transcribe", path, "--model", "tones", "--prompt", "music", "-o", "-")
     assert (refused.returncode, "no context text" in refused.stderr) == (2, True)
+
+
+def test_weights_from_before_torch_1_6_load(host, toolkit, tmp_path):
+    """They cannot be mapped into memory."""
+    torch = pytest.importorskip("torch")
+    folder = tmp_path / "old"
+    shutil.copytree(toolkit("Paraformer"), folder)
+    weights = torch.load(folder / "model.pt", map_location="cpu", weights_only=True)
+    torch.save(weights, folder / "model.pt", _use_new_zipfile_serialization=False)
+    type_, files = detect(folder)
+    old = ModelSpec(name="old", type=type_, files=files, options={"device": "cpu"})
+    host.load("old", "funasr", old).result(timeout=60)
+    assert host.submit("old", tone_audio([1, 2]), RecognitionOptions()).result(60).text

@@ -1,4 +1,4 @@
-"""Which models stand beside a recogniser, settled before any is loaded."""
+"""Companion models of a recogniser, selected before any is loaded."""
 
 from __future__ import annotations
 
@@ -145,3 +145,14 @@ def test_hotwords_go_where_they_are_taken(tones, bare, tone_models):
     assert chosen(tones(), bare, corrected).options.recognition.hotwords == ()
     transducer = tone_spec("transducer", tone_models("transducer"))
     assert chosen(transducer, bare, asked).options.recognition.hotwords == words
+
+
+def test_ignored_weights_are_reported(tones, bare, tone_models):
+    def notices(kind, *words):
+        spec = tone_spec(kind, tone_models(kind))
+        asked = TranscribeOptions(recognition=RecognitionOptions(hotwords=words), text=TextOptions(itn=False))
+        return chosen(spec, bare, asked).notices
+
+    assert "weights ignored" in notices("qwen3_asr", Hotword(text="do"), Hotword(text="re", weight=50))[0]
+    assert notices("qwen3_asr", Hotword(text="do")) == ()
+    assert notices("transducer", Hotword(text="高", weight=50)) == ()
