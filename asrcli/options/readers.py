@@ -21,7 +21,7 @@ _CLOCK = re.compile(r"(?:(?:(\d+):)?([0-5]?\d):)?([0-5]?\d(?:[.,]\d+)?)")
 def time(text: str) -> float:
     """Seconds from "90", "90.5", "1:30" or "1:02:03.5"."""
     try:
-        seconds = float(text)
+        seconds = math.nan if "_" in text else float(text)
     except ValueError:
         match = _CLOCK.fullmatch(text.strip())
         if match is None:
