@@ -16,8 +16,8 @@ _asrcli_command() {
             ;;
         serve)
             commands=''
-            options='--host -p --port --funasr-port --certfile --keyfile --drain-timeout -m --model --streaming-model -j --num-threads --offline --no-offline --preload --no-preload --model-dir --model-ttl --aliyun-status --nearfield-threshold --api-key-file --api-key --cors-origin --allow-url-fetch --no-allow-url-fetch --fetch-network --max-upload --max-duration --max-queue --max-sessions --request-timeout --idle-timeout --data-dir --job-ttl --webhook-secret -q --quiet --no-quiet --log-json --no-log-json --config --debug --help-all -h --help'
-            valued='--host -p --port --funasr-port --certfile --keyfile --drain-timeout -m --model --streaming-model -j --num-threads --model-dir --model-ttl --aliyun-status --nearfield-threshold --api-key-file --api-key --cors-origin --fetch-network --max-upload --max-duration --max-queue --max-sessions --request-timeout --idle-timeout --data-dir --job-ttl --webhook-secret --config'
+            options='--host -p --port --funasr-port --certfile --keyfile --drain-timeout -m --model --streaming-model -j --num-threads --offline --no-offline --preload --no-preload --model-dir --model-ttl --aliyun-status --nearfield-threshold --api-key-file --api-key --cors-origin --allow-url-fetch --no-allow-url-fetch --fetch-network --max-upload --max-duration --max-queue --max-sessions --request-timeout --idle-timeout --data-dir --job-ttl --webhook-secret -q --quiet --no-quiet --log-json --no-log-json --log-level --config --debug --help-all -h --help'
+            valued='--host -p --port --funasr-port --certfile --keyfile --drain-timeout -m --model --streaming-model -j --num-threads --model-dir --model-ttl --aliyun-status --nearfield-threshold --api-key-file --api-key --cors-origin --fetch-network --max-upload --max-duration --max-queue --max-sessions --request-timeout --idle-timeout --data-dir --job-ttl --webhook-secret --log-level --config'
             arguments=()
             ;;
         models)
@@ -243,6 +243,7 @@ _asrcli_value() {
         'serve --data-dir') argument=dir ;;
         'serve --job-ttl') argument=any ;;
         'serve --webhook-secret') argument=any ;;
+        'serve --log-level') argument=any ;;
         'serve --config') argument=file ;;
         'models --model-dir') argument=dir ;;
         'models --kind') argument='word asr streaming vad punctuation segmentation embedding language-id' ;;

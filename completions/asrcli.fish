@@ -143,6 +143,7 @@ complete -c asrcli -n '__fish_seen_subcommand_from serve' -s q -l quiet -d 'Repo
 complete -c asrcli -n '__fish_seen_subcommand_from serve' -l no-quiet -d 'Report only warnings and errors'
 complete -c asrcli -n '__fish_seen_subcommand_from serve' -l log-json -d 'Report events as JSON, one per line'
 complete -c asrcli -n '__fish_seen_subcommand_from serve' -l no-log-json -d 'Report events as JSON, one per line'
+complete -c asrcli -n '__fish_seen_subcommand_from serve' -l log-level -x -d 'Least level of log messages'
 complete -c asrcli -n '__fish_seen_subcommand_from serve' -l config -r -F -d 'Read settings from FILE (see \'asrcli config\')'
 complete -c asrcli -n '__fish_seen_subcommand_from serve' -l debug -d 'Show the traceback of an error'
 complete -c asrcli -n '__fish_seen_subcommand_from serve' -l help-all -d 'Show all options and exit'

@@ -168,5 +168,5 @@ def problem_of(error: BaseException) -> Problem:
             if isinstance(error, kind):
                 return Problem(status, _message(error, status), code, param)
         return Problem(500, error.message, error.code)
-    _log.error("unexpected error: %r", error, exc_info=error)
+    _log.error("unexpected error: %s", type(error).__name__, exc_info=error)
     return _INTERNAL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import socket
@@ -18,6 +19,7 @@ from asrcli.errors import MachineError, UsageError
 from asrcli.server.app import create_app
 from asrcli.server.bounds import MAX_MESSAGE
 from asrcli.server.http.uvicorn_protocols import HttpProtocol, WebSocketProtocol
+from asrcli.server.logs import configure as configure_logs
 from asrcli.server.settings import ServerSettings
 
 #: wanted limit of open files
@@ -58,11 +60,15 @@ class Server(uvicorn.Server):
         self.handle_exit(number, frame)
 
 
-def serve(settings: ServerSettings, announce: Callable[[str, str], None]) -> int | None:
+def serve(
+    settings: ServerSettings, announce: Callable[[str, str], None], *, log_level: str = "info", log_json: bool = False
+) -> int | None:
     """Serve until a signal arrives.
 
     Args:
         settings: of the server.
+        log_level: one of `logs.LEVELS`.
+        log_json: whether the log is JSON, one event a line.
         announce: called with the protocol ("http" or "funasr") and the URL of each listener that accepts connections.
 
     Returns:
@@ -73,13 +79,21 @@ def serve(settings: ServerSettings, announce: Callable[[str, str], None]) -> int
         UsageError: the certificate or its key cannot be used.
         ModelError: the default model is not available.
     """
+    configure_logs(log_level, as_json=log_json)
     _check_tls(settings)
     _raise_file_limit()
     sockets = [listen(settings.host, settings.port)]
     if settings.funasr_port and settings.funasr_port != sockets[0].getsockname()[1]:  # else one listener serves both
         sockets.append(listen(settings.host, settings.funasr_port))
     app = create_app(settings)
-    server = Server(configure(app, settings), lambda: _announce(settings, sockets, announce))
+
+    def started() -> None:
+        # What is loaded now stays loaded: garbage collections, which stop the event loop, need not look at it.
+        gc.collect()
+        gc.freeze()
+        _announce(settings, sockets, announce)
+
+    server = Server(configure(app, settings), started)
     try:
         server.run(sockets)
     except SystemExit:  # raised by uvicorn if the lifespan failed

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
@@ -32,6 +32,9 @@ class ServeArguments(ReportArguments):
     )
     api_key_file: Path | None = option(
         None, "File with API keys, one per line.", metavar="FILE", panel="Access", essential=True
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = option(
+        "info", "Least level of log messages; info logs each request.", metavar="LEVEL", panel="Messages"
     )
     #: set options by name
     values: Mapping[str, Any] = more_options(ServerSettings)
@@ -63,7 +66,12 @@ def serve(ctx: typer.Context, arguments: ServeArguments) -> int:
         console.warning(f"port {settings.funasr_port} is taken: no listener for FunASR clients (--funasr-port).")
         settings = replace(settings, funasr_port=0)
     _warn_of_open_door(console, settings)
-    ended_by = run(settings, lambda what, url: _announce(console, what, url))
+    ended_by = run(
+        settings,
+        lambda what, url: _announce(console, what, url),
+        log_level="warning" if arguments.quiet else arguments.log_level,
+        log_json=arguments.log_json,
+    )
     return ExitCode.INTERRUPTED if ended_by == signal.SIGINT else ExitCode.OK
 
 

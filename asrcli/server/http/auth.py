@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from asrcli.server.errors import ForbiddenError, Problem, UnauthorisedError, problem_of
 from asrcli.server.http.uploads import shown_name
+from asrcli.server.logs import add_fields
 
 _log = logging.getLogger("asrcli.server")
 
@@ -154,6 +155,7 @@ class AuthMiddleware:
             return
         state: dict[str, Any] = scope.setdefault("state", {})
         state["request_id"] = request_id = f"req_{secrets.token_hex(16)}"
+        add_fields(request_id=request_id)
         offered = list(offered_keys(scope))
         state["authorised"] = self._keys.fits(offered)
         if state["authorised"] and "admit" in state:

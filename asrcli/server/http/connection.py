@@ -16,8 +16,8 @@ from asrcli.server.http.uvicorn_protocols import ENDING
 
 Result = TypeVar("Result")
 
-#: WebSocket close codes: no valid key, idle for too long, server shutdown
-UNAUTHORISED, POLICY, GOING_AWAY = 4401, 1008, 1001
+#: WebSocket close codes: no valid key, idle for too long, server shutdown, an error of the server
+UNAUTHORISED, POLICY, GOING_AWAY, INTERNAL_ERROR = 4401, 1008, 1001, 1011
 #: frames, and bytes of frames, kept while the server processes earlier ones; then the client has to wait
 _MAX_HELD, _MAX_HELD_BYTES = 64, 2 << 20
 
@@ -109,8 +109,10 @@ class Connection:
         """Send a JSON object as text; does nothing if the client has left."""
         if self.websocket.application_state is not WebSocketState.CONNECTED:
             return
+        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
         with suppress(WebSocketDisconnect, RuntimeError):
-            await self.websocket.send_text(json.dumps(body, ensure_ascii=False, separators=(",", ":")))
+            # Clients may send half of a surrogate pair as an escape, and it comes back in names and messages.
+            await self.websocket.send_text(text.encode("utf-8", "replace").decode())
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close our side, if it is still open."""

@@ -14,6 +14,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, G
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from asrcli.server.logs import log_request, start_request
+
 if TYPE_CHECKING:
     from asrcli.server.http.admission import Admission
     from asrcli.server.recognition.model_pool import ModelPool
@@ -124,20 +126,25 @@ class MetricsMiddleware:
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":
-            with self._metrics.sessions.track_inprogress():
-                await self._app(scope, receive, send)
-            return
-        if scope["type"] != "http":
+        if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        status = 500
+        start_request()
+        if scope["type"] == "websocket":
+            try:
+                with self._metrics.sessions.track_inprogress():
+                    await self._app(scope, receive, send)
+            finally:
+                log_request("connection", time.perf_counter() - started, **_request_fields(scope))
+            return
+        status, sent = 500, 0
 
         async def noted(message: Message) -> None:
-            nonlocal status
+            nonlocal status, sent
             if message["type"] == "http.response.start":
                 status = message["status"]
+            sent += len(message.get("body", b""))
             await send(message)
 
         try:
@@ -146,4 +153,13 @@ class MetricsMiddleware:
             route = getattr(scope.get("route"), "path", "other")
             method = scope["method"] if scope["method"] in {"GET", "POST", "DELETE", "HEAD", "OPTIONS"} else "other"
             self._metrics.requests.labels(method, route, str(status)).inc()
-            self._metrics.latency.labels(method, route).observe(time.perf_counter() - started)
+            took = time.perf_counter() - started
+            self._metrics.latency.labels(method, route).observe(took)
+            fields = _request_fields(scope) | {"method": method, "route": route, "status": status, "bytes": sent}
+            log_request("request", took, **fields)
+
+
+def _request_fields(scope: Scope) -> dict[str, Any]:
+    client = scope["client"][0] if scope.get("client") else None
+    path = getattr(scope.get("route"), "path", "other")
+    return {"request_id": scope.get("state", {}).get("request_id"), "client": client, "route": path}

@@ -7,6 +7,7 @@ funasr-api serves Aliyun's protocol on a path named after FunASR, and two protoc
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol
@@ -17,6 +18,7 @@ from starlette.websockets import WebSocket
 from asrcli.server.bounds import FIRST_MESSAGE_TIMEOUT
 from asrcli.server.http.connection import (
     GOING_AWAY,
+    INTERNAL_ERROR,
     POLICY,
     UNAUTHORISED,
     Connection,
@@ -26,6 +28,7 @@ from asrcli.server.http.connection import (
 )
 from asrcli.server.http.json_text import read_object
 from asrcli.server.live.service import LiveService, SessionContext
+from asrcli.server.logs import add_fields
 from asrcli.server.protocols.aliyun.qwen import QwenSession
 from asrcli.server.protocols.aliyun.websocket import AliyunSession
 from asrcli.server.protocols.funasr.realtime import COMMANDS, RealtimeSession
@@ -44,6 +47,8 @@ class ProtocolSession(Protocol):
         """
         ...
 
+
+_log = logging.getLogger("asrcli.server")
 
 _ALIYUN = "aliyun"
 _FUNASR = "funasr"
@@ -101,6 +106,9 @@ async def connect(websocket: WebSocket) -> None:
         await connection.close(GOING_AWAY, "server shutdown")
     except IdleError:
         await connection.close(POLICY, "idle for too long")
+    except Exception as error:  # noqa: BLE001 -- the client must get a reason, and the log a traceback
+        _log.error("unexpected error in a WebSocket session: %r", error, exc_info=error)
+        await connection.close(INTERNAL_ERROR, "internal error")
     finally:
         await connection.close()
 
@@ -119,6 +127,7 @@ async def _serve(connection: Connection, usual: str) -> None:
     if not context.authorised and protocol != _ALIYUN:
         await connection.close(UNAUTHORISED, "missing or wrong API key")
         return
+    add_fields(websocket=protocol)
     await _SESSIONS[protocol](context).run()
 
 

@@ -29,6 +29,7 @@ from asrcli.server.http.admission import Admission
 from asrcli.server.http.fetch import Guard, check_url, fetch
 from asrcli.server.http.monitoring import Metrics
 from asrcli.server.http.uploads import Upload, Workspace, shown_name
+from asrcli.server.logs import add_fields
 from asrcli.server.recognition.model_pool import ModelPool
 from asrcli.server.recognition.voices import voice_of
 from asrcli.server.settings import ServerSettings
@@ -89,14 +90,29 @@ class TranscriptionService:
             ModelError, UsageError, InputError, EngineError: of the work.
         """
         limit = self.settings.request_timeout if timeout is None else timeout
+        asked = time.perf_counter()
+        started = asked
+
+        def work(stop: Callable[[], bool]) -> Transcript:
+            nonlocal started
+            started = time.perf_counter()
+            return self._work(ask, stop)
+
         try:
-            return await self.admission.run(client, lambda stop: self._work(ask, stop), timeout=limit)
+            transcript = await self.admission.run(client, work, timeout=limit)
         except AsrcliError as error:
             self.metrics.failures.labels(error.code).inc()
             raise
         except asyncio.CancelledError:
             self.metrics.failures.labels(CancelledError.code).inc()
             raise
+        add_fields(
+            model=transcript.model,
+            audio_seconds=round(transcript.duration, 3),
+            queue_seconds=round(started - asked, 3),
+            work_seconds=round(time.perf_counter() - started, 3),
+        )
+        return transcript
 
     def language_of(self, model: str | None) -> str | None:
         """The first language of a model."""

@@ -203,6 +203,32 @@ def test_keys_from_file_and_environment(home, tmp_path):
             assert found.get("/v1/models", headers={"x-nls-token": key}).status_code == status, key
 
 
+def test_the_log_is_one_event_a_line_without_texts_or_keys(home, cities):
+    options = ("--funasr-port", "0", "--no-preload", "--api-key", "very-secret")
+    with serving(*options, env=home) as server:
+        url = server.listening()
+        with client(url, headers={"authorization": "Bearer very-secret"}) as found:
+            answer = transcribe(found, cities)
+            assert found.post("/v1/audio/transcriptions", data={"hotwords": "Hedy"}).status_code == 400
+        with connect(url.replace("http", "ws") + "/?token=very-secret", proxy=None) as line:
+            line.send('{"mode": "2pass", "wav_name": "a", "is_speaking": false}')
+            assert json.loads(line.recv(60))["is_final"]
+        server.process.terminate()
+        server.ended()
+    assert all(event["schema"] == "asrcli/event/1" for event in server.events)
+    good, bad = (event for event in server.events if event["event"] == "request")
+    assert good["request_id"] == answer.headers["x-request-id"]
+    assert (good["method"], good["route"], good["status"]) == ("POST", "/v1/audio/transcriptions", 200)
+    assert (good["client"], good["model"], good["audio_seconds"]) == ("127.0.0.1", "moonshine-tiny-en", 8.0)
+    assert good["bytes"] == len(answer.content)
+    assert 0 <= good["queue_seconds"] <= good["seconds"]
+    assert bad["status"] == 400
+    connection = next(event for event in server.events if event["event"] == "connection")
+    assert connection["websocket"] == "funasr"
+    log = json.dumps(server.events)
+    assert not any(secret in log for secret in ("very-secret", "Hedy", "worst", "wav_name"))
+
+
 def test_two_listeners_serve_the_same(home):
     port = free_port()
     with serving("--funasr-port", port, "--no-preload", env=home) as server:
@@ -256,7 +282,7 @@ def test_what_cannot_be_served(home, tmp_path):
             (("--api-key-file", tmp_path / "none"), 2, "Cannot read the keys"),
             (("--max-upload", "huge"), 2, "not a size"),
             (("--api-key", ""), 2, "key is empty"),
-            (("--fetch-network", "here"), 2, "no network"),
+            (("--fetch-network", "here"), 2, "not a network"),
         ]
         for options, code, words in cases:
             with serving("--funasr-port", "0", *options, env=home) as server:

@@ -188,7 +188,7 @@ async def _read(frame: str | bytes) -> tuple[str, dict[str, Any]]:
     body = await read_object(frame)
     kind = body.get("type") if body is not None else None
     payload = (body or {}).get("payload") or {}
-    if kind not in {"start", "stop"} or not isinstance(payload, dict):
+    if kind not in ("start", "stop") or not isinstance(payload, dict):
         raise RefusedError(INVALID_MESSAGE, f"The message type {str(kind)[:40]!r} is unknown.")
     return str(kind), payload
 
@@ -200,7 +200,7 @@ def _params(payload: dict[str, Any]) -> dict[str, Any]:
         raise RefusedError(INVALID_PARAMETER, f"The sample rate {rate!r} is not supported.")
     if isinstance(chunk, bool) or not isinstance(chunk, int | float) or not 0 < chunk <= _LONGEST:
         raise RefusedError(INVALID_PARAMETER, f"chunk_size_sec {chunk!r} is not valid.")
-    if params["format"] not in {"pcm", "wav"}:
+    if params["format"] not in ("pcm", "wav"):
         raise RefusedError(INVALID_PARAMETER, "The format must be pcm or wav.")
     return params
 

@@ -230,7 +230,7 @@ class AliyunSession:
                 await audio.feed(frame)
                 continue
             header, _ = await _read_directive(frame)
-            if header.get("task_id") not in {None, task.id}:
+            if header.get("task_id") not in (None, task.id):
                 raise ProtocolError(BAD_MESSAGE, "Gateway:MESSAGE_INVALID:task_id is not that of the started task")
             if header.get("name") == task.dialect.stop:
                 return

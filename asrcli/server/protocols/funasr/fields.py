@@ -70,7 +70,7 @@ class Utterance:
             options = replace(options, hotwords=hotwords(frame["hotwords"], spaced=True))
         for name in ("itn", "svs_itn"):
             if name in frame:
-                options = replace(options, itn=frame[name] not in {False, "false", "0"})
+                options = replace(options, itn=str(frame[name]).lower() not in {"false", "0"})
         return options
 
     def _endpoint(self, frame: dict[str, Any]) -> EndpointOptions:

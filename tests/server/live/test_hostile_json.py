@@ -1,0 +1,96 @@
+"""Frames that no client should send: each is answered in its protocol's form, and the next client is served."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+import websockets
+
+from .conftest import PATIENCE
+
+VALUES = [
+    "null",
+    "true",
+    "-1",
+    "1e999",
+    "-1e999",
+    "1e-999",
+    "[]",
+    "{}",
+    '""',
+    '"\\ud800"',
+    '"x"',
+    "[[[[1]]]]",
+    '{"a":{}}',
+]
+DEEP = "[" * 5000 + "]" * 5000
+
+#: protocol -> path, a frame of JSON text with one field replaced by VALUE, its fields
+FUNASR = ["mode", "wav_name", "is_speaking", "chunk_size", "audio_fs", "hotwords", "itn", "svs_lang", "vad_tail_sil"]
+FUNASR += ["vad_max_len", "vad_energy", "wav_format", "is_end", "is_finished", "svs_itn"]
+QWEN = ["format", "sample_rate", "language", "context", "chunk_size_sec", "unfixed_chunk_num", "unfixed_token_num"]
+QWEN += ["enable_inverse_text_normalization"]
+ALIYUN = ["format", "sample_rate", "max_sentence_silence", "enable_words", "vocabulary_id", "language", "session_id"]
+ALIYUN += ["enable_intermediate_result", "disfluency"]
+HEADER = ["namespace", "name", "task_id", "appkey", "message_id"]
+
+
+def _frames():
+    for value in [*VALUES, DEEP]:
+        for field in FUNASR:
+            yield "/", f'{{"mode": "2pass", "is_speaking": true, "{field}": {value}}}', '{"is_speaking": false}'
+        for field in QWEN:
+            yield "/ws/v1/asr/qwen", f'{{"type": "start", "payload": {{"{field}": {value}}}}}', '{"type": "stop"}'
+        yield "/ws/v1/asr/qwen", f'{{"type": "start", "payload": {value}}}', '{"type": "stop"}'
+        yield "/ws/v1/asr/qwen", f'{{"type": {value}}}', '{"type": "stop"}'
+        header = '{"namespace": "SpeechTranscriber", "task_id": "t", "name": '
+        start = '{"header": ' + header + '"StartTranscription"%s}, "payload": %s}'
+        stop = '{"header": ' + header + '"StopTranscription"}}'
+        for field in ALIYUN:
+            yield "/ws/v1/asr", start % ("", f'{{"{field}": {value}}}'), stop
+        for field in HEADER:
+            yield "/ws/v1/asr", start % (f', "{field}": {value}', "{}"), stop
+        yield "/ws/v1/asr", start % ("", value), stop
+        yield "/ws/v1/asr", f'{{"header": {value}}}', stop
+
+
+async def _answered(url, first, last):
+    """The messages of a connection that sends two frames; at least one, all of them JSON objects."""
+    async with websockets.connect(url, ping_interval=None, max_size=None) as socket:
+        try:
+            await socket.send(first)
+            await socket.send(last)
+            return [json.loads(await asyncio.wait_for(socket.recv(), PATIENCE))]
+        except websockets.ConnectionClosed as closed:
+            return [closed.rcvd]
+
+
+@pytest.mark.slow
+def test_every_field_with_every_kind_of_value(server, caplog):
+    async def run():
+        limit = asyncio.Semaphore(8)
+
+        async def one(path, first, last):
+            async with limit:
+                answers = await _answered(server.ws + path, first, last)
+                assert answers
+                assert all(isinstance(answer, dict) for answer in answers), (first[:200], answers)
+
+        await asyncio.gather(*(one(*frame) for frame in _frames()))
+
+    asyncio.run(run())
+    assert "Traceback" not in caplog.text
+    assert "unexpected" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "command", ["HOTWORDS:\x00", "LANGUAGE:" + "x" * 100_000, "POSTPROCESS_HOTWORDS:=>", "START:1"]
+)
+def test_commands_of_the_realtime_server(server, command):
+    async def run():
+        return await _answered(f"{server.ws}/", command, "STOP")
+
+    (answer,) = asyncio.run(run())
+    assert "event" in answer
