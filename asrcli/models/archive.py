@@ -1,8 +1,7 @@
-"""Unpack what came over the network, trusting none of it.
+"""Unpacks untrusted archives.
 
-`extractall` is never called: names are checked here, and only the bytes of regular files are written, into new files
-with plain permissions. So Python 3.10 without tarfile's filters is as safe as 3.13, and one set of rules holds for tar
-and zip.
+`extractall` is not used: names are checked here, and only the bytes of regular files are written, into new files with
+plain permissions. One set of rules holds for tar and zip.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ SUFFIXES = (*_TAR_SUFFIXES, ".zip")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What an archive may hold at most."""
+    """Limits of an archive's contents."""
 
     #: bytes of all members together, unpacked
     total: int = 64 << 30
@@ -42,7 +41,7 @@ _LIMITS = Limits()
 class _Member:
     name: str
     size: int
-    #: None: a folder or a link inside the archive, nothing to write
+    #: None: a folder or a link inside the archive, not written
     open: Callable[[], IO[bytes]] | None
 
 
@@ -54,21 +53,21 @@ def is_archive(name: str) -> bool:
 def extract(
     archive: Path, into: Path, *, keep: Callable[[PurePosixPath, int], bool], limits: Limits = _LIMITS
 ) -> list[Path]:
-    """Unpack the regular files that `keep` wants.
+    """Unpack the regular files that `keep` selects.
 
     Args:
         archive: a tar (plain, gzip, bzip2, xz) or zip file.
         into: an existing folder; nothing is written outside it.
-        keep: asked with each file's name and size.
-        limits: what is refused as absurd.
+        keep: called with each file's name and size.
+        limits: larger archives are refused.
 
     Returns:
         The files written.
 
     Raises:
-        DownloadError: the archive is broken or hostile: absolute names, "..", links out, devices, sparse files, names
-            that come twice, more than `limits`.
-        DiskFullError: no room.
+        DownloadError: the archive is broken or hostile: absolute names, "..", links to outside, devices, sparse files,
+            repeated names, more than `limits`.
+        DiskFullError: the disk is full.
     """
     written: list[Path] = []
     total = 0
@@ -142,30 +141,30 @@ def _tar_member(archive: Path, tar: tarfile.TarFile, item: tarfile.TarInfo) -> _
 
 
 def _safe_name(archive: Path, name: str) -> PurePosixPath:
-    """The name, which stays inside the folder on any system."""
+    """The name, inside the folder on any system."""
     path = PurePosixPath(name)
     parts: list[str] = []
     for part in path.parts:
         if part == "..":
             if not parts:
-                raise _hostile(archive, f"{name!r} leads out of the folder")
+                raise _hostile(archive, f"{name!r} is outside the folder")
             parts.pop()
         else:
             parts.append(part)
     if path.is_absolute() or "\\" in name or "\0" in name or (parts and ":" in parts[0]):
-        raise _hostile(archive, f"{name!r} is no relative name")
+        raise _hostile(archive, f"{name!r} is not a relative name")
     return PurePosixPath(*parts)
 
 
 def _create(archive: Path, target: Path) -> IO[bytes]:
-    """A new file, never one that is there already."""
+    """A new file; an existing one is an error."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         return target.open("xb")
     except OSError as error:
         if error.errno not in {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}:
             raise
-        raise _hostile(archive, f"{target.name!r} comes twice, or its name cannot be one") from error
+        raise _hostile(archive, f"{target.name!r} is repeated or not a valid name") from error
 
 
 def _copy(archive: Path, source: IO[bytes], sink: IO[bytes], member: _Member) -> None:
@@ -173,7 +172,7 @@ def _copy(archive: Path, source: IO[bytes], sink: IO[bytes], member: _Member) ->
     while block := source.read(_BLOCK):
         copied += len(block)
         if copied > member.size:
-            raise _hostile(archive, f"{member.name!r} is longer than it says")
+            raise _hostile(archive, f"{member.name!r} is longer than declared")
         sink.write(block)
     if copied != member.size:
         raise _broken(archive, f"{member.name} ends after {copied:,} of {member.size:,} bytes")
@@ -182,9 +181,11 @@ def _copy(archive: Path, source: IO[bytes], sink: IO[bytes], member: _Member) ->
 def _hostile(archive: Path, what: str) -> DownloadError:
     return DownloadError(
         f"The archive {archive.name} is refused: {what}.",
-        "Do not use it; tell whoever offers it, or try another source.",
+        "Do not use it. Try another source.",
     )
 
 
 def _broken(archive: Path, why: object) -> DownloadError:
-    return DownloadError(f"The archive {archive.name} is broken: {why}.", "Fetch it again: asrcli download-model")
+    return DownloadError(
+        f"The archive {archive.name} is broken: {why}.", "Download it again with: asrcli download-model"
+    )

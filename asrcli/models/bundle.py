@@ -1,8 +1,7 @@
 """Models in one file, for machines without a network.
 
 A bundle is a plain tar (weights do not compress): first `asrcli-bundle.json`, the manifest with each model's entry and
-the size and sha256 of each of its files, then the files as NAME/PATH. What is imported is exactly what was exported, or
-nothing.
+the size and sha256 of each of its files, then the files as NAME/PATH. All files are verified before any is installed.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from asrcli.models.digest import sha256_file
 from asrcli.models.entry import Download, ModelEntry, entry_to_dict, parse_entry
 from asrcli.models.pins import Pin
 from asrcli.models.store import Store
-from asrcli.models.userfile import add_entry
+from asrcli.models.yaml_file import add_entry
 from asrcli.storage.atomic import disk_errors
 from asrcli.storage.locks import locked
 
@@ -41,16 +40,16 @@ def export_bundle(store: Store, names: Sequence[str], target: Path) -> tuple[Mod
     Args:
         store: where they are installed.
         names: registry names.
-        target: the file to write; it appears whole or not at all.
+        target: the file to write; it appears when complete.
 
     Raises:
         UsageError: no names.
-        UnknownModelError: a name that the registry does not have.
-        ModelNotInstalledError: a model is not here.
-        DiskFullError: no room.
+        UnknownModelError: a name that is not in the registry.
+        ModelNotInstalledError: a model is not installed.
+        DiskFullError: the disk is full.
     """
     if not names:
-        raise UsageError("No model is named.", "See what is installed: asrcli models")
+        raise UsageError("No model is named.", "List installed models with: asrcli models list --installed")
     sources = {name: _files_of(store, name) for name in dict.fromkeys(names)}
     manifest: dict[str, Any] = {"schema": SCHEMA, "asrcli": __version__, "models": {}}
     for name, (entry, files) in sources.items():
@@ -76,16 +75,16 @@ def export_bundle(store: Store, names: Sequence[str], target: Path) -> tuple[Mod
 
 
 def import_bundle(store: Store, bundle: Path, *, force: bool = False) -> tuple[ModelEntry, ...]:
-    """Install the models of a bundle. Models that the registry does not know are added to the user's models.yaml.
+    """Install the models of a bundle. Models that are not in the registry are added to the user's models.yaml.
 
     Args:
         store: where to install them.
         bundle: a file that `export_bundle` wrote.
-        force: replace models that are here already.
+        force: replace installed models.
 
     Raises:
-        DownloadError: the file is no bundle, is damaged, or holds other bytes than its manifest says.
-        DiskFullError: no room.
+        DownloadError: the file is not a bundle or is damaged, or a file differs from its manifest or published sum.
+        DiskFullError: the disk is full.
     """
     manifest = _read_manifest(bundle)
     models: dict[str, ModelEntry] = {}
@@ -117,11 +116,11 @@ def import_bundle(store: Store, bundle: Path, *, force: bool = False) -> tuple[M
 
 
 def _files_of(store: Store, name: str) -> tuple[ModelEntry, dict[str, Path]]:
-    """The entry as it will be on the other machine, and its files by their path there."""
+    """The entry for the other machine, and its files by their path there."""
     registry = store.registry
     entry = registry.entry(name)
     if entry.source == "embedded":
-        # Over there it is an ordinary model with a token table of its own.
+        # On the other machine it is an ordinary model with a token table of its own.
         files = builtin.files(registry.cache_dir)
         names = {"encoder": files["encoder"].name, "decoder": files["decoder"].name, "tokens": "tokens.txt"}
         return (
@@ -132,7 +131,7 @@ def _files_of(store: Store, name: str) -> tuple[ModelEntry, dict[str, Path]]:
     if missing:
         raise ModelNotInstalledError(
             f"The model {name} is not installed ({', '.join(missing)} missing).",
-            f"Get it with: asrcli download-model {name}",
+            f"Download it with: asrcli download-model {name}",
         )
     folder = registry.folder(entry)
     files = {}
@@ -145,7 +144,7 @@ def _files_of(store: Store, name: str) -> tuple[ModelEntry, dict[str, Path]]:
 
 
 def _plain(info: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Nothing of this machine in the bundle: equal models make equal bytes."""
+    """Without times and owners: equal models give equal bytes."""
     info.mtime, info.uid, info.gid, info.uname, info.gname, info.mode = 0, 0, 0, "", "", 0o644
     return info
 
@@ -165,12 +164,12 @@ def _read_manifest(bundle: Path) -> dict[str, dict[str, Any]]:
         with tarfile.open(bundle, "r:") as tar:
             first = tar.next()
             if first is None or first.name != _MANIFEST or not first.isreg() or first.size > _MANIFEST_BYTES:
-                raise _refuse(bundle, "it does not begin with a manifest")
+                raise _refuse(bundle, "it does not start with a manifest")
             stream = tar.extractfile(first)
             assert stream is not None  # it is a regular file
             manifest = json.load(stream)
         if manifest["schema"] != SCHEMA:
-            raise _refuse(bundle, f"its form {manifest['schema']!r} is not {SCHEMA}; asrcli may be too old")
+            raise _refuse(bundle, f"its form {manifest['schema']!r} is not {SCHEMA}; update asrcli")
         models = {str(name): dict(held) for name, held in manifest["models"].items()}
         for held in models.values():
             held["files"] = {
@@ -178,7 +177,7 @@ def _read_manifest(bundle: Path) -> dict[str, dict[str, Any]]:
                 for file, say in held["files"].items()
             }
     except (OSError, tarfile.TarError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _refuse(bundle, f"it is no bundle of models ({error})") from error
+        raise _refuse(bundle, f"it is not a bundle of models ({error})") from error
     if not models:
         raise _refuse(bundle, "it is empty")
     return models
@@ -191,9 +190,9 @@ def _entry_of(bundle: Path, name: str, held: Mapping[str, Any]) -> ModelEntry:
         raise _refuse(bundle, error.message.rstrip(".")) from error
     for path in (name, entry.dir):
         if not path or path != PurePosixPath(path).name or path.startswith("."):
-            raise _refuse(bundle, f"{path!r} is no name for a folder")
+            raise _refuse(bundle, f"{path!r} is not a valid folder name")
     if any(PurePosixPath(file).is_absolute() or ".." in PurePosixPath(file).parts for file in entry.required):
-        raise _refuse(bundle, f"the files of {name} lead out of its folder")
+        raise _refuse(bundle, f"the files of {name} are outside its folder")
     return entry
 
 
@@ -203,7 +202,7 @@ def _check(bundle: Path, folder: Path, files: Mapping[str, Mapping[str, Any]], p
         if not path.is_file():
             raise _refuse(bundle, f"{file} of {folder.name} is missing")
         if path.stat().st_size != say["size"] or sha256_file(path) != say["sha256"]:
-            raise _refuse(bundle, f"{file} of {folder.name} is not what the manifest says")
+            raise _refuse(bundle, f"{file} of {folder.name} differs from the manifest")
         if published.get(file, say["sha256"]) != say["sha256"]:
             raise _refuse(bundle, f"{file} of {folder.name} is not the published file (sha256 {say['sha256']})")
 
@@ -218,8 +217,7 @@ def _install(store: Store, entry: ModelEntry, folder: Path, sums: Mapping[str, s
         return
     target = store.root / entry.dir
     if known is None or (registry.folder(known), dict(known.files)) != (target, dict(entry.files)):
-        # A models.yaml beside another root must say which. Without its address: the entry came from here, and was
-        # never compared with what lies there.
+        # A models.yaml for another root needs the path. The address is dropped: its file may differ from this one.
         at_home = registry.models_yaml.parent in {store.root, store.root.parent}
         place = entry.dir if at_home else str(target)
         add_entry(registry.models_yaml, replace(entry, dir=place, download=Download()))

@@ -20,15 +20,15 @@ _SINGLE: Mapping[str, tuple[str, str]] = {
 
 
 def detect(path: Path, kind: Kind = "asr") -> tuple[str, dict[str, Path]]:
-    """The type of the model at `path` and its files by logical name (int8 where there is a choice).
+    """The type of the model at `path` and its files by logical name (int8 if there are several).
 
     Args:
         path: a folder, or for the kinds of one file (VAD, segmentation, embedding, punctuation) that file.
-        kind: what the model is wanted for.
+        kind: of the model.
 
     Raises:
-        ModelError: nothing recognisable lies there, or it could be several things; the hint says how to name it.
-        UsageError: a file was given where only a folder says enough.
+        ModelError: the contents are unknown or ambiguous; the hint shows how to describe them.
+        UsageError: a file was given for a kind that needs a folder.
     """
     if kind in _SINGLE:
         type_, key = _SINGLE[kind]
@@ -38,15 +38,15 @@ def detect(path: Path, kind: Kind = "asr") -> tuple[str, dict[str, Path]]:
             return "cnn_bilstm", {"cnn_bilstm": graph, "bpe_vocab": vocabulary}
         return type_, {key: graph}
     if path.is_file():
-        raise UsageError(f"{path} is a file; a recogniser is a folder of several.", f"Name the folder: {path.parent}")
+        raise UsageError(f"{path} is a file, but a recogniser has several.", f"Name the folder: {path.parent}")
     for backend in BACKENDS:
         found = backend.detect_folder(path, streaming=kind == "streaming")
         if found is not None:
             return found
     raise ModelError(
-        f"No model that asrcli can run in {path}: "
+        f"{path} does not contain a model that asrcli can run: "
         + (
-            f"it holds {', '.join(sorted(p.name for p in path.iterdir())[:8])}."
+            f"it contains {', '.join(sorted(p.name for p in path.iterdir())[:8])}."
             if any(path.iterdir())
             else "it is empty."
         ),
@@ -62,6 +62,6 @@ def _only_graph(folder: Path) -> Path:
     if len(graphs) == 1:
         return graphs[0]
     raise ModelError(
-        f"{folder} holds {len(graphs) or 'no'} ONNX files.",
+        f"{folder} contains {len(graphs) or 'no'} ONNX files.",
         "Name the file itself." if graphs else "Name a folder or file with the model.",
     )

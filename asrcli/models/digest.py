@@ -1,7 +1,7 @@
-"""A digest of a model's files that costs nothing the second time.
+"""A digest of a model's files, cached.
 
-The journal asks "is this the same model?" at every start, and a model is up to gigabytes: sha256 sums are kept in a
-small JSON file under (path, size, modification time in ns), the key by which make and rsync tell a changed file.
+The journal compares models at every start, and a model may have gigabytes: sha256 sums are kept in a small JSON file by
+(path, size, modification time in ns), as make and rsync detect changes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def sha256_file(path: Path) -> str:
 
 
 def _walk(files: Mapping[str, Path]) -> Iterator[tuple[str, Path]]:
-    """Logical name and file; a folder (a tokenizer's) gives each file in it."""
+    """Logical name and file; a folder (of a tokenizer) gives each of its files."""
     for name, path in sorted(files.items()):
         if path.is_dir():
             for child in sorted(path.rglob("*")):
@@ -38,11 +38,11 @@ def _walk(files: Mapping[str, Path]) -> Iterator[tuple[str, Path]]:
 
 
 def files_digest(files: Mapping[str, Path], cache: Path | None = None) -> str:
-    """One sha256 over the sha256 of each file and its logical name; it does not depend on where the files lie.
+    """One sha256 over the sha256 of each file and its logical name; it does not depend on the files' folder.
 
     Args:
         files: logical name -> path.
-        cache: JSON file of known sums; unreadable or unwritable: it is done without.
+        cache: JSON file of known sums; ignored if it cannot be read or written.
     """
     known = _load(cache)
     fresh: dict[str, list[object]] = {}
@@ -58,7 +58,7 @@ def files_digest(files: Mapping[str, Path], cache: Path | None = None) -> str:
             fresh[key] = [stat.st_size, stat.st_mtime_ns, sum_]
         total.update(f"{name}\0{sum_}\n".encode())
     if fresh and cache is not None:
-        # Read again: another process may have added its sums meanwhile. Losing a race only costs hashing once more.
+        # Read again: another process may have added its sums. A lost race only costs hashing again.
         known = {path: held for path, held in _load(cache).items() if Path(path).exists()}
         with suppress(OSError):
             cache.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
-"""One file over HTTP: resumed where it broke off, retried, checked, and under its final name only when whole.
+"""Downloads one file over HTTP: resumed, retried, verified, and renamed to its final name when complete.
 
-Proxies are urllib's (HTTP_PROXY and friends). What is half there lies beside the target as NAME.part, and
-NAME.part.json says of what; RFC 9110 section 14 is the wire side of resuming.
+Proxies are urllib's (HTTP_PROXY and so on). An incomplete file is kept beside the target as NAME.part, with its address
+and validator in NAME.part.json; resuming follows RFC 9110, section 14.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from asrcli.models.digest import sha256_file
 from asrcli.storage.atomic import disk_errors, write_atomic
 from asrcli.storage.http import TRANSIENT, USER_AGENT, RetryPolicy, retry_after
 
-#: called with (bytes there, bytes in all or None)
+#: called with (bytes so far, total bytes or None)
 Progress = Callable[[int, "int | None"], None]
 
 _BLOCK = 1 << 18
@@ -33,7 +33,7 @@ _POLICY = RetryPolicy(retries=4, read=30.0)
 
 
 class _BrokeOffError(Exception):
-    """The attempt failed in a way that another may not."""
+    """The attempt failed; another may succeed."""
 
     def __init__(self, reason: str, wait: float | None = None) -> None:
         super().__init__(reason)
@@ -61,22 +61,22 @@ def fetch(
     progress: Progress | None = None,
     policy: RetryPolicy = _POLICY,
 ) -> str:
-    """Get a file from the first of `urls` that gives it.
+    """Download a file from the first of `urls` that has it.
 
     Args:
         urls: the same file at several places, tried in order.
-        target: the file to write; it appears whole or not at all.
-        sha256: what the bytes must hash to; None: anything.
+        target: the file to write; it appears when complete.
+        sha256: of the file; None: not verified.
         max_bytes: more is refused.
-        progress: told how far it is.
+        progress: receives the number of bytes so far.
         policy: retries and waits.
 
     Returns:
-        The sha256 of what came.
+        The sha256 of the file.
 
     Raises:
-        DownloadError: no source gave the file. What came so far is kept; the same call goes on from there.
-        DiskFullError: no room for it.
+        DownloadError: no source has the file, or all failed. The part is kept; the same call resumes.
+        DiskFullError: the disk is full.
     """
     problems: list[str] = []
     with disk_errors(target.parent):
@@ -88,16 +88,16 @@ def fetch(
             except DownloadError as error:
                 problems.append(error.message)
     part = _part(target)
-    kept = f"{part.stat().st_size:,} bytes are kept: run the same command again to go on. " if part.exists() else ""
+    kept = f"{part.stat().st_size:,} bytes are kept: the same command resumes the download. " if part.exists() else ""
     raise DownloadError(
         " ".join(problems),
         kept
-        + "Other ways: --mirror names another source, --from takes an archive that you fetched otherwise."
+        + "Alternatives: another source with --mirror, or a file that you downloaded yourself with --from."
         + (_CHANGED if sha256 is not None and any("expected" in problem for problem in problems) else ""),
     )
 
 
-_CHANGED = " If the publisher has replaced the file, write its new sha256 under the model's download: in models.yaml."
+_CHANGED = " If the publisher has replaced the file, write its new sha256 under download: of the model in models.yaml."
 
 
 def _part(target: Path) -> Path:
@@ -105,7 +105,7 @@ def _part(target: Path) -> Path:
 
 
 class _Transfer:
-    """The fetching of one file from one address."""
+    """The download of one file from one address."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class _Transfer:
         policy: RetryPolicy,
     ) -> None:
         if urllib.parse.urlsplit(url).scheme not in {"http", "https"}:
-            raise DownloadError(f"{url} is no http or https address.")
+            raise DownloadError(f"{url} is not an http or https address.")
         self._url = url
         self._target = target
         self._sha256 = sha256
@@ -135,21 +135,19 @@ class _Transfer:
         self._transfer()
         actual = sha256_file(self._part)
         if self._sha256 is not None and actual != self._sha256 and not self._one_pass:
-            # Pieces of two versions of the file, or a part that something damaged: once more, from the start.
+            # Parts of two versions of the file, or a damaged part: download it again from the start.
             self._drop()
             self._transfer()
             actual = sha256_file(self._part)
         if self._sha256 is not None and actual != self._sha256:
             self._drop()
-            raise DownloadError(
-                f"What {self._url} sent is not what was expected (sha256 {actual}, expected {self._sha256})."
-            )
+            raise DownloadError(f"{self._url} is not the expected file (sha256 {actual}, expected {self._sha256}).")
         self._part.replace(self._target)
         self._note.unlink(missing_ok=True)
         return actual
 
     def _transfer(self) -> None:
-        """Attempt after attempt until the part is whole."""
+        """Repeat attempts until the part is complete."""
         fruitless = 0
         while True:
             before = self._have()
@@ -158,7 +156,7 @@ class _Transfer:
             except _BrokeOffError as error:
                 fruitless = 0 if self._have() > before else fruitless + 1
                 if fruitless > self._policy.retries:
-                    raise DownloadError(f"{self._url}: {error} (tried {fruitless} times in vain).") from error
+                    raise DownloadError(f"{self._url}: {error} ({fruitless} attempts).") from error
                 time.sleep(self._policy.wait(fruitless, error.wait))
             else:
                 return
@@ -213,7 +211,7 @@ class _Transfer:
         return _BrokeOffError(f"cannot be reached ({reason or type(error).__name__})")
 
     def _refused(self, error: urllib.error.HTTPError, start: int) -> None:
-        """Judge an error status; return only if the part turns out to be whole."""
+        """Handle an error status; return only if the part is complete."""
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and start:
             total = re.fullmatch(r"bytes \*/(\d+)", error.headers.get("Content-Range") or "")
             if total is not None and int(total[1]) == start:
@@ -229,7 +227,7 @@ class _Transfer:
     def _receive(self, response: http.client.HTTPResponse, start: int) -> None:
         start, total = self._accept(response, start)
         if self._max_bytes is not None and (total or 0) > self._max_bytes:
-            raise DownloadError(f"{self._url} wants to send {total:,} bytes; at most {self._max_bytes:,} are expected.")
+            raise DownloadError(f"{self._url} has {total:,} bytes; at most {self._max_bytes:,} are expected.")
         self._check_room((total or 0) - start)
         validator = _validator(response.headers)
         note = {"url": self._url, "validator": validator, "total": total}
@@ -249,15 +247,15 @@ class _Transfer:
             raise _BrokeOffError(f"the connection broke off after {done:,} of {total:,} bytes")
 
     def _accept(self, response: http.client.HTTPResponse, start: int) -> tuple[int, int | None]:
-        """Where the body begins in the file, and how long the whole file is."""
+        """The offset of the body in the file, and the size of the whole file."""
         if response.status == http.HTTPStatus.PARTIAL_CONTENT:
             given = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", response.headers.get("Content-Range") or "")
             known = self._read_note().get("total")
             total = int(given[3]) if given is not None and given[3] != "*" else None
             if given is None or int(given[1]) != start or (None not in {known, total} and known != total):
-                # It sends another range than was asked for, or of another file.
+                # Another range than requested, or of another file.
                 self._drop()
-                raise _BrokeOffError("the server sent another range than was asked for", 0.0)
+                raise _BrokeOffError("the server sent another range than requested", 0.0)
             return start, total
         length = response.headers.get("Content-Length")
         return 0, int(length) if length is not None and length.isdigit() else None
@@ -272,13 +270,13 @@ class _Transfer:
         free = shutil.disk_usage(self._part.parent).free
         if needed > free:
             raise DiskFullError(
-                f"{needed:,} bytes are to come, but only {free:,} are free in {self._part.parent}.",
-                "Free some space, or choose another place with --model-dir.",
+                f"{needed:,} bytes are needed, {free:,} are free in {self._part.parent}.",
+                "Free some space, or choose another folder with --model-dir.",
             )
 
 
 def _validator(headers: Message) -> str | None:
-    """What If-Range may carry: a strong ETag, else the date of change."""
+    """The value for If-Range: a strong ETag, else the modification date."""
     etag = headers.get("ETag")
     if etag is not None and not etag.startswith("W/"):
         return etag

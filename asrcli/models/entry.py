@@ -1,4 +1,4 @@
-"""What a registry says of one model: the form of `models.yaml` and of the shipped catalogue."""
+"""A registry's entry of one model: the form of `models.yaml` and of the shipped catalogue."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from asrcli.language_codes import language_code
 Kind = Literal["asr", "streaming", "vad", "punctuation", "segmentation", "embedding", "language-id"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-#: where an entry comes from
+#: origin of an entry
 Source = Literal["catalogue", "user", "embedded", "path"]
 
 _KNOWN_KEYS = frozenset({
@@ -24,21 +24,21 @@ _KNOWN_KEYS = frozenset({
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Download:
-    """Where a model comes from. `url` None: the user must put the files there."""
+    """Sources of a model. Without any, the user must copy the files."""
 
     url: str | None = None
     #: folder inside the archive that becomes the model's folder; None: the archive's root
     archive_subdir: str | None = None
     sha256: str | None = None
-    #: "owner/repository" on Hugging Face, and on ModelScope, that holds the same files one by one
+    #: "owner/repository" on Hugging Face, and on ModelScope, with the same files one by one
     huggingface: str | None = None
     modelscope: str | None = None
-    #: file -> sha256, of files that come one by one
+    #: file -> sha256, of single files
     sums: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def available(self) -> bool:
-        """Whether there is an address to get it from."""
+        """Whether there is an address to download it from."""
         return bool(self.url or self.huggingface or self.modelscope)
 
 
@@ -53,7 +53,7 @@ class ModelEntry:
     dir: str
     #: logical name (the factory's parameter) -> path relative to `dir`
     files: Mapping[str, str]
-    #: further files that must be there, such as the contents of a tokenizer's folder
+    #: further required files, such as the contents of a tokenizer's folder
     extra_files: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     kind: Kind = "asr"
@@ -61,21 +61,21 @@ class ModelEntry:
     #: ISO codes; empty: any, or unknown
     languages: tuple[str, ...] = ()
     licence: str = ""
-    #: bytes to download, about; None: unknown
+    #: approximate bytes to download; None: unknown
     size: int | None = None
-    #: longest chunk the model takes well, seconds
+    #: longest chunk that suits the model, seconds
     window: float = 30.0
     #: of speaker embeddings: cosine distance at which clustering stops
     cluster_threshold: float | None = None
     download: Download = field(default_factory=Download)
-    #: of a server that has the model; it then has no files here
+    #: of a server that runs the model; it then has no files here
     url: str = ""
     source: Source = "catalogue"
 
     @property
     def file_sums(self) -> dict[str, str]:
         """Path relative to `dir` -> sha256, as far as published: of single files, or of a model that is one file."""
-        from asrcli.models.archive import is_archive  # brings tarfile, which listing models can do without
+        from asrcli.models.archive import is_archive  # imports tarfile, which listing models does not need
 
         sums = dict(self.download.sums)
         if self.download.sha256 and len(self.required) == 1 and not is_archive(self.download.url or ""):
@@ -94,11 +94,11 @@ def parse_entry(name: str, data: Mapping[str, Any], *, where: str, source: Sourc
     Args:
         name: the registry name.
         data: the mapping under that name.
-        where: the file it stands in, for messages.
-        source: what to record as the entry's origin.
+        where: name of the file, for messages.
+        source: origin of the entry.
 
     Raises:
-        ModelError: a key is missing, unknown or of the wrong type; the message says which.
+        ModelError: a key is missing, unknown or of the wrong type; the message names it.
     """
 
     def refuse(problem: str) -> ModelError:
@@ -116,7 +116,7 @@ def parse_entry(name: str, data: Mapping[str, Any], *, where: str, source: Sourc
         raise refuse(f"a model of type {data['type']!r} has no {foreign[0]!r}")
     kind = data.get("kind", "asr")
     if kind not in KINDS:
-        raise refuse(f"kind {kind!r} is none of {', '.join(KINDS)}")
+        raise refuse(f"kind {kind!r} is not one of {', '.join(KINDS)}")
     try:
         return ModelEntry(
             name=name,
@@ -182,10 +182,10 @@ def entry_to_dict(entry: ModelEntry) -> dict[str, Any]:
 
 
 def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """The user's words on a model laid over the catalogue's.
+    """The user's entry of a model merged over the catalogue's.
 
-    What the user leaves out is taken from the catalogue, as far as it is still true: another `type` shares nothing, and
-    another `dir` holds other files from another address.
+    Keys that the user leaves out are taken from the catalogue as far as they apply: with another `type` none, with
+    another `dir` all but the files and their address.
     """
     if "type" in over and over["type"] != base.get("type"):
         return dict(over)

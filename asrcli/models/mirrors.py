@@ -1,4 +1,4 @@
-"""Other places for the same files."""
+"""Mirrors: other sources of the same files."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ Hub = Literal["huggingface", "modelscope"]
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """Either the endpoint of a hub, which has files one by one, or a template for addresses."""
+    """The endpoint of a hub, which has single files, or a template for addresses."""
 
     endpoint: str | None = None
     template: str | None = None
-    #: whose addresses the endpoint understands
+    #: the form of the endpoint's addresses
     hub: Hub = "huggingface"
 
     def url(self, url: str) -> str:
-        """The address that stands for `url`; only for templates."""
+        """The mirror's address of `url`; only for templates."""
         assert self.template is not None
         split = urllib.parse.urlsplit(url)
         return (
@@ -39,23 +39,23 @@ class Mirror:
         """Relative path -> address of each file of a model; only for endpoints.
 
         Raises:
-            UsageError: the model is not known to lie on that hub.
+            UsageError: the model is not known to be on that hub.
         """
         repository = self.repository(entry)
         if repository is None:
             raise UsageError(
-                f"{entry.name} is not known to lie on {_TITLES[self.hub]}.",
-                "Leave --mirror out, or give one that passes GitHub's releases on, such as https://host/{path}.",
+                f"{entry.name} is not known to be on {_TITLES[self.hub]}.",
+                "Leave out --mirror, or give a mirror of GitHub's releases, such as https://host/{path}.",
             )
         wanted = [*entry.files.values(), *entry.extra_files]
-        # A tokenizer's folder is named by what lies in it.
+        # The files of a tokenizer's folder are listed, so the folder itself is not.
         folders = {name for name in wanted if any(other.startswith(f"{name}/") for other in wanted)}
         where = f"{repository}/resolve/main" if self.hub == "huggingface" else f"models/{repository}/resolve/master"
         base = f"{self.endpoint}/{where}/"
         return {name: base + urllib.parse.quote(name) for name in wanted if name not in folders}
 
     def repository(self, entry: ModelEntry) -> str | None:
-        """Where a model lies on the endpoint's hub; None: nowhere that we know."""
+        """The model's repository on the endpoint's hub; None: unknown."""
         return entry.download.huggingface if self.hub == "huggingface" else entry.download.modelscope
 
 
@@ -71,12 +71,12 @@ _PREFIXES: dict[str, Hub] = {"hf:": "huggingface", "ms:": "modelscope"}
 
 
 def hubs_of(entry: ModelEntry) -> list[Mirror]:
-    """The hubs that have a model's files one by one, for models that no archive holds."""
+    """The hubs with a model's single files, for models without an archive."""
     return [hub for hub in (_SHORTHANDS["hf"], _SHORTHANDS["ms"]) if hub.repository(entry)]
 
 
 def parse_mirror(text: str) -> Mirror:
-    """A mirror as the user writes it.
+    """Read a mirror as users write it.
 
     `hf`, `hf-mirror`, `hf:https://endpoint`, `ms` or `ms:https://endpoint`: single files from Hugging Face, ModelScope
     or a server like it; a template with `{url}`, `{host}`, `{path}` or `{name}` of the original address; any other
@@ -92,7 +92,7 @@ def parse_mirror(text: str) -> Mirror:
         return Mirror(endpoint=_address(text[3:]).rstrip("/"), hub=hub)
     if "{" in text:
         if not any(word in text for word in ("{url}", "{path}", "{name}")):
-            raise UsageError(f"The mirror {text!r} names no {{url}}, {{path}} or {{name}}.")
+            raise UsageError(f"The mirror {text!r} has none of {{url}}, {{path}} and {{name}}.")
         return Mirror(template=_address(text))
     return Mirror(template=_address(text).rstrip("/") + "/{url}")
 
@@ -100,7 +100,7 @@ def parse_mirror(text: str) -> Mirror:
 def _address(text: str) -> str:
     if not text.startswith(("http://", "https://")):
         raise UsageError(
-            f"{text!r} is no mirror.",
+            f"{text!r} is not a mirror.",
             "A mirror is hf, hf-mirror, ms, hf:https://endpoint, a prefix such as https://host, or a template such as "
             "https://host/{path}.",
         )

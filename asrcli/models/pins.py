@@ -1,7 +1,7 @@
 """`models.lock.json`: the sha256 of every file that was ever installed under a root.
 
-The first download of a model whose sum nobody published is trusted; from then on its files, and the archive at that
-address, must stay what they were.
+The first download of a model without a published sum is trusted; later its files, and the archive at that address, must
+have the same sums.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SCHEMA = "asrcli/models-lock/1"
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """What is known of one model's folder."""
+    """The recorded sums of one model's folder."""
 
     #: address -> sha256 of the archive there
     archives: Mapping[str, str] = field(default_factory=dict)
@@ -32,12 +32,12 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What became of an installed model's files."""
+    """Result of verifying an installed model's files."""
 
     name: str
-    #: file -> what is wrong with it; empty: all is well
+    #: file -> problem; empty: none
     problems: Mapping[str, str] = field(default_factory=dict)
-    #: files that were compared with a known sha256
+    #: number of files compared with a known sha256
     checked: int = 0
 
     @property
@@ -53,7 +53,7 @@ def sums_of(folder: Path) -> dict[str, str]:
 
 
 def compare(name: str, folder: Path, required: Sequence[str], pin: Pin) -> Verification:
-    """Hold the required files of a model (folders among them whole) against what is known of them."""
+    """Compare the required files of a model (and all files of required folders) with their recorded sums."""
     problems = {file: "missing" for file in required if not (folder / file).exists()}
     checked = 0
     for file, expected in pin.files.items():
@@ -75,7 +75,7 @@ class Pins:
         self._guard = root / ".locks" / "models.lock.json.lock"
 
     def of(self, folder: str) -> Pin:
-        """What is known of the model in `folder` (its name under the root).
+        """The sums of the model in `folder` (its name under the root).
 
         Raises:
             ModelError: the lock file is damaged.
@@ -84,7 +84,7 @@ class Pins:
         return Pin(held.get("archives", {}), held.get("files", {}))
 
     def record(self, folder: str, pin: Pin) -> None:
-        """Add to what is known; newer sums replace older ones.
+        """Add sums; newer ones replace older ones.
 
         Raises:
             ModelError: the lock file is damaged.
@@ -104,5 +104,5 @@ class Pins:
             return {}
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise ModelError(
-                f"{self.path} cannot be read: {error}.", "Remove it: downloads are then trusted anew."
+                f"{self.path} cannot be read: {error}.", "Remove it: the next download is then trusted."
             ) from error

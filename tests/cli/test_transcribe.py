@@ -314,7 +314,7 @@ def test_an_input_that_goes_without_a_result_is_told_even_quietly(asrcli, record
 def test_a_model_of_another_kind_is_refused_before_it_is_fetched(asrcli, recordings):
     done = asrcli("transcribe", "rec/one.wav", "-m", "silero-vad")
     assert done.returncode == ExitCode.MODEL
-    assert "silero-vad is a model for vad, not for asr" in done.stderr
+    assert "silero-vad is a model of kind vad, not asr" in done.stderr
     assert "http" not in done.stderr
 
 

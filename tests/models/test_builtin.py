@@ -100,17 +100,7 @@ import sys
 from pathlib import Path
 from asrcli.models import builtin
 builtin.files(Path({str(tmp_path)!r}))
-builtin.silero_onnx()
 print([m for m in sys.modules if m.startswith(("moonshine", "silero"))])
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
-
-
-def test_embedded_silero_is_an_onnx_file_that_loads():
-    import sherpa_onnx
-
-    path = builtin.silero_onnx()
-    config = sherpa_onnx.VadModelConfig()
-    config.silero_vad.model = str(path)
-    assert sherpa_onnx.VoiceActivityDetector(config, buffer_size_in_seconds=1).empty()

@@ -104,7 +104,7 @@ def test_two_checkpoints_in_one_folder_are_not_guessed(tmp_path):
 
 @pytest.mark.parametrize("names", [[], ["readme.txt"], ["model.onnx"]])
 def test_nothing_to_recognise(tmp_path, names):
-    with pytest.raises(ModelError, match="No model"):
+    with pytest.raises(ModelError, match="does not contain a model"):
         detect(lay_out(tmp_path, names))
 
 

@@ -160,7 +160,7 @@ def test_redirect_to_a_local_file_is_refused(server, tmp_path, policy):
 
 def test_only_http_is_spoken(tmp_path, policy):
     (tmp_path / "secret").write_text("secret")
-    with pytest.raises(DownloadError, match="no http"):
+    with pytest.raises(DownloadError, match="not an http"):
         fetch([(tmp_path / "secret").as_uri()], tmp_path / "m", policy=policy)
 
 

@@ -132,7 +132,7 @@ def test_mirror_and_hf_endpoint(asrcli, served, root):
     asrcli("models", "remove", "m")
     asrcli("download-model", "m", "--mirror", "hf", HF_ENDPOINT=served.base)
     assert ("/me/pack/resolve/main/tokens.txt", "") in served.requests
-    assert "no mirror" in asrcli("download-model", "m", "--mirror", "nonsense", check=2).stderr
+    assert "not a mirror" in asrcli("download-model", "m", "--mirror", "nonsense", check=2).stderr
 
 
 def test_progress_without_a_terminal_is_lines(asrcli, served):

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import pytest
-
-from asrcli.text.steps.rich import from_raw, rich_text, to_raw, without_tags
+from asrcli.text.steps.rich import rich_text, to_raw
 from asrcli.transcript import Segment, Transcript, Word
 
 
@@ -16,7 +14,7 @@ def texts(*segments: Segment) -> list[str]:
     return [part.text for part in rich.segments]
 
 
-def test_the_event_stands_in_front_and_the_emotion_behind():
+def test_the_event_precedes_the_text_and_the_emotion_follows():
     assert texts(segment(0, "您好", emotion="happy", event="speech")) == ["您好😊"]
     assert texts(segment(0, "你好", emotion="neutral", event="bgm")) == ["🎼你好"]
     assert texts(segment(0, "No!", emotion="angry", event="laughter")) == ["😀No!😡"]
@@ -31,29 +29,9 @@ def test_equal_neighbours_are_shown_once():
     ]
 
 
-def test_the_fields_stay_and_a_segment_without_words_is_adorned_too():
+def test_fields_are_unchanged_and_segments_without_words_get_emoji_too():
     rich = rich_text(Transcript("a.wav", 1.0, (Segment(0, 0.0, 1.0, "hm", event="cough", emotion="sad"),)))
     assert rich.segments == (Segment(0, 0.0, 1.0, "😷hm😔", event="cough", emotion="sad"),)
-
-
-@pytest.mark.parametrize(
-    ("raw", "rich"),
-    [
-        ("<|zh|><|HAPPY|><|Speech|><|withitn|>您好", "您好😊"),
-        ("<|zh|><|NEUTRAL|><|BGM|><|woitn|>你好 <|en|><|SAD|><|BGM|><|woitn|>bye", "🎼你好 bye😔"),
-        ("<|en|><|HAPPY|><|Laughter|>a<|en|><|HAPPY|><|Speech|>b", "😀ab😊"),
-        ("<|nospeech|><|Event_UNK|>", "❓"),
-        ("<|en|><|EMO_UNKNOWN|><|Sing|><|withitn|>la", "la"),
-        ("plain", "plain"),
-        ("", ""),
-    ],
-)
-def test_raw_text(raw, rich):
-    assert from_raw(raw) == rich
-
-
-def test_tags_are_taken_out_one_by_one():
-    assert without_tags("<|zh|><|HAPPY|>你好<|en|><|SAD|> bye") == "你好 bye"
 
 
 def test_a_segment_as_sensevoice_writes_it():

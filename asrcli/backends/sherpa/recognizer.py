@@ -60,7 +60,7 @@ def load(spec: ModelSpec, threads: int) -> Recognizer:  # noqa: ARG001 - they ar
     """
     if is_streaming(spec.type):
         raise ModelError(
-            f"{spec.name} ({spec.type}) is a streaming model.", "Choose one of `asrcli models --kind asr`."
+            f"{spec.name} ({spec.type}) is a streaming model.", "Choose one of `asrcli models list --kind asr`."
         )
     check_model(spec)
     return SherpaRecognizer(spec)

@@ -41,7 +41,9 @@ def load(spec: ModelSpec, threads: int) -> Service:  # noqa: ARG001 - they are t
         ModelError, OptionNotSupportedError: as `checks.validate`.
     """
     if not is_streaming(spec.type):
-        raise ModelError(f"{spec.name} ({spec.type}) is not a streaming model.", "See: asrcli models --kind streaming")
+        raise ModelError(
+            f"{spec.name} ({spec.type}) is not a streaming model.", "See: asrcli models list --kind streaming"
+        )
     check_model(spec)
     return StreamingRecognizer(spec)
 

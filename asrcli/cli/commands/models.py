@@ -235,7 +235,7 @@ def add(ctx: typer.Context, arguments: AddArguments) -> None:
     from asrcli.models.detect import detect
     from asrcli.models.entry import parse_entry
     from asrcli.models.registry import Registry
-    from asrcli.models.userfile import add_entry
+    from asrcli.models.yaml_file import add_entry
 
     registry, name, place = Registry(arguments.model_dir), arguments.name, arguments.place
     languages, type_ = list(arguments.language), arguments.type_
@@ -301,7 +301,7 @@ def _check_installed(registry: Registry, name: str, *, whole: bool = False) -> N
     entry = registry.entry(name)
     if not registry.folder(entry).is_dir() or (whole and registry.missing(entry)):
         raise ModelNotInstalledError(
-            f"The model {name} is not installed.", f"Get it with: asrcli download-model {entry.name}"
+            f"The model {name} is not installed.", f"Download it with: asrcli download-model {entry.name}"
         )
 
 

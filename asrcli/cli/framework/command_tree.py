@@ -185,7 +185,7 @@ def _formats() -> tuple[str, ...]:
 def _models(kind: str | None) -> tuple[str, ...]:
     """The models that every installation knows, of one kind or all."""
     from asrcli.models import builtin
-    from asrcli.models.registry import load_yaml
+    from asrcli.models.yaml_file import load_yaml
 
     catalogue = load_yaml(Path(builtin.__file__).with_name("catalogue.yaml"))["models"]
     names = tuple(name for name, entry in catalogue.items() if kind in {None, entry["kind"]})

@@ -103,7 +103,8 @@ def _obtain(
     offline: bool,
 ) -> ModelSpec:
     from asrcli.cli.report.download_progress import download_progress
-    from asrcli.models.store import Store, obtain
+    from asrcli.models.obtain import obtain
+    from asrcli.models.store import Store
 
     console = ctx.obj.console
     shown = name or registry.default_name(kind, backend)

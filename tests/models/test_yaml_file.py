@@ -6,7 +6,7 @@ import yaml
 from asrcli.errors import UsageError
 from asrcli.models.entry import ModelEntry
 from asrcli.models.registry import Registry
-from asrcli.models.userfile import add_entry
+from asrcli.models.yaml_file import add_entry
 
 ENTRY = ModelEntry(
     name="новая", type="sense_voice", dir="/srv/m", files={"model": "m.onnx", "tokens": "t.txt"}, languages=("no", "zh")

@@ -1,0 +1,53 @@
+"""Resolving a model for a command, downloading it first if needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from asrcli.backends.registry import check_packages
+from asrcli.backends.types import ModelSpec
+from asrcli.errors import ModelNotInstalledError
+from asrcli.models.download import Progress
+from asrcli.models.entry import Kind
+from asrcli.models.mirrors import Mirror
+from asrcli.models.store import Store
+
+
+def obtain(
+    store: Store,
+    name: str | None = None,
+    *,
+    kind: Kind = "asr",
+    language: str | None = None,
+    backend: str | None = None,
+    offline: bool = False,
+    mirrors: Sequence[Mirror] = (),
+    progress: Progress | None = None,
+    on_wait: Callable[[], None] | None = None,
+) -> ModelSpec:
+    """Resolve a model, downloading it first if it is known and not installed.
+
+    A recogniser that the user has not named, in a command or in models.yaml, is not downloaded.
+
+    Raises:
+        ModelNotInstalledError: it is not installed, and cannot be downloaded (`offline`, or no address).
+        MissingExtraError: a package that runs such models is not installed.
+        Whatever `Registry.resolve` and `Store.install` raise.
+    """
+    registry = store.registry
+    try:
+        return registry.resolve(name, language=language, kind=kind, backend=backend)
+    except ModelNotInstalledError as error:
+        entry = registry.entry(name or registry.default_name(kind, backend))
+        if offline:
+            raise ModelNotInstalledError(
+                f"{error.message.removesuffix('.')}, and --offline forbids the network.",
+                f"On a machine with a network: asrcli models export {entry.name} -o {entry.name}.tar; "
+                f"then here: asrcli models import {entry.name}.tar",
+            ) from error
+        unnamed = name is None and kind == "asr" and registry.configured() is None
+        if unnamed or not entry.download.available:
+            raise
+        check_packages(entry.type)
+        store.install(entry.name, mirrors=mirrors, progress=progress, on_wait=on_wait)
+    return registry.resolve(name, language=language, kind=kind, backend=backend)
