@@ -31,6 +31,12 @@ from asrcli.errors import (
 
 #: a model that has crashed the engine so often, without a single result, is not retried
 _MAX_CRASHES = 3
+#: what to do about the signal that ended the engine process
+_EXIT_HINTS = {
+    "signal 9": "Perhaps memory ran out: use fewer --jobs or a smaller model.",
+    "signal 4": "The processor does not support the instructions that the engine was built for (such as AVX2): use "
+    "another machine, or another --backend.",
+}
 _OTHER_MODEL = "Download it again (asrcli models verify NAME checks its files), or choose another with --model."
 
 
@@ -305,7 +311,7 @@ class EngineClient:
     def _on_exit(self, dead: EngineProcess) -> None:
         ended = f"({dead.exit_reason()})"
         dead.connection.close()
-        hint = "Perhaps memory ran out: use fewer --jobs or a smaller model." if "signal 9" in ended else ""
+        hint = next((hint for how, hint in _EXIT_HINTS.items() if how in ended), "")
         refusal = ModelError(f"The engine could not load the model {ended}.", hint or _OTHER_MODEL)
         with self._changed:
             if self._closed:
