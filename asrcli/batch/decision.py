@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Literal
 
 from asrcli.batch.cache_key import CacheKey
-from asrcli.batch.journal import Journal, OutputFile, Recording, hash_file
+from asrcli.batch.journal import Journal, OutputFile
 from asrcli.batch.naming import free_names
 from asrcli.batch.plan import Item
-from asrcli.batch.walk import printable, unreadable
+from asrcli.batch.recording import Recording, hash_file
+from asrcli.batch.search import printable, unreadable
 from asrcli.errors import OutputError
 from asrcli.storage.atomic import is_regular_target
 

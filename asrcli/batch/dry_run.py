@@ -9,10 +9,10 @@ from typing import Any
 from asrcli.audio.types import AudioInfo, Source
 from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.decision import EXPLANATIONS, Existing, Reason, decide
-from asrcli.batch.journal_pool import Journals
+from asrcli.batch.journal_pool import JournalPool
 from asrcli.batch.plan import Item, Plan
+from asrcli.batch.search import printable
 from asrcli.batch.summary import error_dict
-from asrcli.batch.walk import printable
 from asrcli.errors import AsrcliError, EmptyInputError
 
 
@@ -51,7 +51,7 @@ class Row:
         }
 
 
-def preview(
+def dry_run(
     plan: Plan, recipe: CacheKey, *, existing: Existing = Existing.JOURNAL, probe: Callable[[Source], AudioInfo]
 ) -> Iterator[Row]:
     """Yield a row for each input, those that would be transcribed with their lengths.
@@ -65,7 +65,7 @@ def preview(
     """
     for problem in plan.problems:
         yield Row(name=problem.name, action="fail", error=problem.error)
-    journals = Journals(read_only=True)
+    journals = JournalPool(read_only=True)
     try:
         for item in plan.items:
             yield _row(item, journals, recipe, existing, probe)
@@ -74,7 +74,7 @@ def preview(
 
 
 def _row(
-    item: Item, journals: Journals, recipe: CacheKey, existing: Existing, probe: Callable[[Source], AudioInfo]
+    item: Item, journals: JournalPool, recipe: CacheKey, existing: Existing, probe: Callable[[Source], AudioInfo]
 ) -> Row:
     try:
         with journals.use(item.journal) as journal:

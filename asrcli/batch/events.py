@@ -11,8 +11,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
+from asrcli.batch.search import printable
 from asrcli.batch.summary import Summary, error_dict
-from asrcli.batch.walk import printable
 from asrcli.errors import AsrcliError
 from asrcli.transcript import Segment
 

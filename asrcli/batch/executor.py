@@ -15,7 +15,7 @@ from threading import Semaphore, Thread
 
 from asrcli.batch.decision import SKIPPED_WITHOUT_RESULT
 from asrcli.batch.events import BatchFinished, BatchStarted, Event, FileDone, FileFailed, FileSkipped, Notice
-from asrcli.batch.journal_pool import Journals
+from asrcli.batch.journal_pool import JournalPool
 from asrcli.batch.plan import Item, Plan
 from asrcli.batch.schedule import Schedule
 from asrcli.batch.stop_signal import StopSignal
@@ -123,7 +123,7 @@ class Executor:
         if self._interrupted is not None:  # before the run
             code, self._interrupted = self._interrupted, None
             self.cancel(code)
-        journals = Journals(on_notice=lambda message: self._post(Notice(message)))
+        journals = JournalPool(on_notice=lambda message: self._post(Notice(message)))
         schedule = Schedule(plan.items, ahead=_AHEAD * self._feeders)
         feeders: list[Thread] = []
         lost = {item.index for item in plan.items if item.stream}

@@ -27,6 +27,7 @@ from typing import Any
 
 from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.naming import real_place
+from asrcli.batch.recording import FileStamp, Recording, hash_file
 from asrcli.storage.atomic import write_all, write_error
 from asrcli.storage.locks import lock_byte, unlock_byte
 
@@ -61,38 +62,6 @@ class OutputFile:
     def same_recipe(self, recipe: CacheKey, suffix: str) -> bool:
         wanted = (recipe.model, recipe.options, recipe.formats.get(suffix, ""))
         return (self.model, self.options, self.format_options) == wanted
-
-
-@dataclass(frozen=True, slots=True)
-class FileStamp:
-    """What tells two states of a file apart without reading it.
-
-    Size and mtime alone do not: cameras reuse names, and copying tools set mtime. Nothing sets ctime.
-    """
-
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-    inode: int
-
-    @classmethod
-    def of(cls, status: os.stat_result) -> FileStamp:
-        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-
-    @property
-    def changed_ns(self) -> int:
-        return max(self.mtime_ns, self.ctime_ns)
-
-
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """The bytes of an input at one moment."""
-
-    path: Path
-    stamp: FileStamp
-    digest: str
-    #: when hashing began, nanoseconds of the system's clock
-    hashed_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,20 +313,6 @@ class Journal:
 
     def _absolute(self, path: str) -> Path:
         return Path(os.path.normpath(self.path.parent / path))
-
-
-def hash_file(path: Path) -> str:
-    """BLAKE2b (256 bits) of a file's bytes, in hexadecimal.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    total = hashlib.blake2b(digest_size=32)
-    buffer = memoryview(bytearray(_BLOCK))
-    with open(path, "rb", buffering=0) as stream:
-        while count := stream.readinto(buffer):
-            total.update(buffer[:count])
-    return total.hexdigest()
 
 
 def _offset(output: Path) -> int:

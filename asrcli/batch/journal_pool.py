@@ -22,7 +22,7 @@ class _Open:
     users: int = 0
 
 
-class Journals:
+class JournalPool:
     """Opens each journal once, however many threads use it, and closes those that nobody uses."""
 
     def __init__(self, *, read_only: bool = False, on_notice: Callable[[str], None] | None = None) -> None:

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from asrcli.audio.types import Source
-from asrcli.batch.journal_pool import Journals
+from asrcli.batch.journal_pool import JournalPool
 from asrcli.batch.naming import OutputRequest, collision_key, name_outputs
-from asrcli.batch.search import Found, Inputs, Search
-from asrcli.batch.walk import PlanError, printable
+from asrcli.batch.search import Found, Inputs, PlanError, Search, printable
 from asrcli.errors import UsageError
 
 #: the journal's name where `--journal` gives none: hidden, in the folder of the outputs
@@ -133,7 +132,7 @@ class _Outputs:
     def _named_after_inputs(self, found: Sequence[Found]) -> tuple[Item, ...]:
         filed = [one for one in found if self.inputs.output_dir is not None or not one.stream]
         claims = [self._claim(one) for one in filed]
-        journals = Journals(read_only=True)
+        journals = JournalPool(read_only=True)
 
         def made_from(output: Path) -> Path | None:
             with journals.use(self._journal(output)) as journal:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Semaphore
 from types import TracebackType
-from typing import BinaryIO, Self, cast
+from typing import Self
 
-from asrcli.audio.live_input import EndableStream
-from asrcli.audio.types import Source
 from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.decision import EXPLANATIONS, Decision, Existing, decide
 from asrcli.batch.events import (
@@ -26,18 +23,17 @@ from asrcli.batch.events import (
     Notice,
     SegmentReady,
 )
-from asrcli.batch.journal import FileStamp, Journal, OutputRecord, Recording, hash_file
-from asrcli.batch.journal_pool import Journals
+from asrcli.batch.journal import Journal, OutputRecord
+from asrcli.batch.journal_pool import JournalPool
 from asrcli.batch.naming import free_names
 from asrcli.batch.plan import Item
+from asrcli.batch.recording import check_unchanged, opened, stamp_of
 from asrcli.batch.schedule import Schedule
 from asrcli.batch.stop_signal import DroppedError, StopSignal
-from asrcli.batch.walk import unreadable
 from asrcli.errors import (
     AsrcliError,
     DiskFullError,
     EmptyInputError,
-    InputChangedError,
     LanguageNotSupportedError,
     MissingExtraError,
     ModelError,
@@ -178,7 +174,7 @@ class Worker:
     """Takes inputs from the schedule until there are none. One object serves all feeder threads."""
 
     def __init__(
-        self, work: Processing, journals: Journals, schedule: Schedule, stop: StopSignal, post: Post, *, readers: int
+        self, work: Processing, journals: JournalPool, schedule: Schedule, stop: StopSignal, post: Post, *, readers: int
     ) -> None:
         self._work = work
         self._places = Semaphore(readers)
@@ -269,12 +265,12 @@ class Worker:
         for suffix in decision.edited:
             self._post(Notice(f"{name}: {suffix} was edited since it was written, and is kept (see --overwrite)."))
         started = time.monotonic()
-        before = _stamp(item)
+        before = stamp_of(item)
         writer = self._work.stream_writer(item.stdout) if item.stream and item.stdout is not None else None
         listener = _ProgressListener(item, self._post, self._stop, reading, writer)
-        with _opened(item, self._stop, live=writer is not None) as ready:
+        with opened(item, self._stop, live=writer is not None) as ready:
             transcript = self._work.transcribe(ready, listener)
-        _check_unchanged(item, decision.recording, before)
+        check_unchanged(item, decision.recording, before)
         failing = failing_warnings(transcript.warnings, self._work.fail_on)
         text = None
         outputs = decision.make
@@ -334,62 +330,3 @@ def _unexpected(item: Item, error: Exception) -> AsrcliError:
     )
     wrapped.__cause__ = error
     return wrapped
-
-
-@contextlib.contextmanager
-def _opened(item: Item, stop: StopSignal, *, live: bool) -> Iterator[Item]:
-    """Streams are registered so that they can be ended; a named pipe is opened here, once."""
-    path, stream = item.source.path, item.source.stream
-    if not item.stream:
-        yield item
-        return
-    with contextlib.ExitStack() as stack:
-        if path is not None:
-            try:
-                # Without O_NONBLOCK, opening would wait for a writer, and nothing could interrupt it.
-                descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            except OSError as error:
-                raise unreadable(path, error).error from error
-            stream = cast("BinaryIO", stack.enter_context(EndableStream(descriptor, owned=True)))
-        if isinstance(stream, EndableStream):
-            stop.add_stream(stream)
-        yield replace(item, source=Source(item.source.name, None, stream, live=live))
-
-
-def _stamp(item: Item) -> FileStamp | None:
-    """The state of a file; None for a stream.
-
-    Raises:
-        InputChangedError: it vanished.
-    """
-    if item.stream or item.source.path is None:
-        return None
-    try:
-        return FileStamp.of(os.stat(item.source.path))
-    except OSError as error:
-        raise InputChangedError(
-            f"{item.source.name} vanished while it was read.", "Check the disk it was on."
-        ) from error
-
-
-def _check_unchanged(item: Item, recording: Recording | None, before: FileStamp | None) -> None:
-    """Make sure that a file is still the one that was hashed and read.
-
-    A change of ctime or inode alone (permissions, a hard link, a copy with the same times) is settled by its hash.
-
-    Raises:
-        InputChangedError: it is not, or it vanished.
-    """
-    after = _stamp(item)
-    if after is None or before is None:
-        return
-    stamps = {before, after} | ({recording.stamp} if recording is not None else set())
-    if len(stamps) == 1:
-        return
-    if len({(stamp.size, stamp.mtime_ns) for stamp in stamps}) == 1 and item.source.path is not None:
-        if recording is None and before.inode == after.inode:
-            return
-        with contextlib.suppress(OSError):
-            if recording is not None and hash_file(item.source.path) == recording.digest:
-                return
-    raise InputChangedError(f"{item.source.name} changed while it was read.", "Run it again once it is complete.")

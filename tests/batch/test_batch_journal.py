@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asrcli.batch.cache_key import CacheKey
-from asrcli.batch.journal import Journal, OutputRecord, hash_file
-from asrcli.batch.journal_pool import Journals
+from asrcli.batch.journal import Journal, OutputRecord
+from asrcli.batch.journal_pool import JournalPool
+from asrcli.batch.recording import hash_file
 
 RECIPE = CacheKey(model="m", options="o", formats={"srt": "cues"})
 OLD = 1_000_000_000_000_000_000  # a time of change long past: such a file's hash may be remembered
@@ -214,7 +215,7 @@ def test_without_permission_it_is_read_and_the_user_told(unprivileged):
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts open files in /proc")
 def test_a_tree_with_more_folders_than_a_process_may_have_files(tmp_path):
-    journals = Journals()
+    journals = JournalPool()
     for number in range(100):
         with journals.use(tmp_path / str(number) / "journal") as journal:
             recorded(journal, aged(tmp_path / str(number) / "a.mp3"), ("txt", tmp_path / str(number) / "a.txt"))

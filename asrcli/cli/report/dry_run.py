@@ -25,7 +25,7 @@ def show(ctx: typer.Context, arguments: TranscribeArguments, order: TranscribeRe
     Nothing is written, fetched or decoded. A model that would be downloaded counts as another one than before.
     """
     from asrcli.audio import probe
-    from asrcli.batch.dry_run import preview
+    from asrcli.batch.dry_run import dry_run
     from asrcli.cli.request.model_choice import find_models
 
     console = ctx.obj.console
@@ -36,7 +36,7 @@ def show(ctx: typer.Context, arguments: TranscribeArguments, order: TranscribeRe
         console.notice(notice)
     rows = []
     recipe = order.recipe(ensemble.digest if ensemble else "")
-    for row in preview(plan, recipe, existing=order.existing, probe=lambda source: probe(source, order.options.audio)):
+    for row in dry_run(plan, recipe, existing=order.existing, probe=lambda source: probe(source, order.options.audio)):
         rows.append(row)
         print(json.dumps(row.to_dict()) if arguments.log_json else _line(row))
     console.notice(_summary(rows))

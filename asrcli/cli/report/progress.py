@@ -186,7 +186,7 @@ def timestamp(seconds: float) -> str:
 
 
 def _short(path: Path) -> str:
-    from asrcli.batch.walk import printable
+    from asrcli.batch.search import printable
 
     try:
         return printable(path.relative_to(Path.cwd()))

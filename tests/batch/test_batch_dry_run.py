@@ -11,7 +11,7 @@ import pytest
 from asrcli.audio.types import AudioInfo
 from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.decision import Existing
-from asrcli.batch.dry_run import preview
+from asrcli.batch.dry_run import dry_run
 from asrcli.batch.events import FileDone, FileFailed, FileSkipped
 from asrcli.batch.executor import Executor
 from asrcli.batch.plan import make_plan
@@ -64,7 +64,7 @@ def test_the_rows_say_what_the_run_does(folder, program, run):
     Path("changed.mp3").write_bytes(b"something else")
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
 
-    rows = {row.name: row for row in preview(plan_of(program, ".", "nowhere.mp3"), RECIPE, probe=probe)}
+    rows = {row.name: row for row in dry_run(plan_of(program, ".", "nowhere.mp3"), RECIPE, probe=probe)}
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before, "a dry run writes nothing"
     assert {name: (row.action, row.reason) for name, row in rows.items()} == {
         "done.mp3": ("skip", "done"),
@@ -89,14 +89,14 @@ def test_the_rows_say_what_the_run_does(folder, program, run):
 def test_overwrite_and_skip_existing(folder, program, run):
     run(plan_of(program, "done.mp3"))
     for existing, action in ((Existing.OVERWRITE, "transcribe"), (Existing.SKIP, "skip")):
-        (row,) = preview(plan_of(program, "done.mp3"), RECIPE, existing=existing, probe=probe)
+        (row,) = dry_run(plan_of(program, "done.mp3"), RECIPE, existing=existing, probe=probe)
         assert row.action == action
 
 
 def test_what_cannot_be_probed_fails_and_a_stream_is_not_touched(folder, program):
     Path("bad.mp3").write_bytes(b"broken")
     plan = make_plan(Inputs(paths=["bad.mp3", "-"]), stdin=io.BytesIO(b"sound"), suffixes=program.SUFFIXES)
-    bad, stream = preview(plan, RECIPE, probe=probe)
+    bad, stream = dry_run(plan, RECIPE, probe=probe)
     assert (bad.action, bad.error.code) == ("fail", "undecodable")
     assert (stream.action, stream.duration, stream.outputs) == ("transcribe", None, ())
     assert plan.items[1].source.stream.read() == b"sound"

@@ -1,0 +1,127 @@
+"""A recording on disk or in a pipe: its state, its hash, and how it is opened."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from asrcli.audio.live_input import EndableStream
+from asrcli.audio.types import Source
+from asrcli.batch.search import unreadable
+from asrcli.batch.stop_signal import StopSignal
+from asrcli.errors import InputChangedError
+
+if TYPE_CHECKING:
+    from asrcli.batch.plan import Item
+
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class FileStamp:
+    """What tells two states of a file apart without reading it.
+
+    Size and mtime alone do not: cameras reuse names, and copying tools set mtime. Nothing sets ctime.
+    """
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> FileStamp:
+        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+
+    @property
+    def changed_ns(self) -> int:
+        return max(self.mtime_ns, self.ctime_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """The bytes of an input at one moment."""
+
+    path: Path
+    stamp: FileStamp
+    digest: str
+    #: when hashing began, nanoseconds of the system's clock
+    hashed_ns: int
+
+
+def hash_file(path: Path) -> str:
+    """BLAKE2b (256 bits) of a file's bytes, in hexadecimal.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    total = hashlib.blake2b(digest_size=32)
+    buffer = memoryview(bytearray(_BLOCK))
+    with open(path, "rb", buffering=0) as stream:
+        while count := stream.readinto(buffer):
+            total.update(buffer[:count])
+    return total.hexdigest()
+
+
+@contextlib.contextmanager
+def opened(item: Item, stop: StopSignal, *, live: bool) -> Iterator[Item]:
+    """Streams are registered so that they can be ended; a named pipe is opened here, once."""
+    path, stream = item.source.path, item.source.stream
+    if not item.stream:
+        yield item
+        return
+    with contextlib.ExitStack() as stack:
+        if path is not None:
+            try:
+                # Without O_NONBLOCK, opening would wait for a writer, and nothing could interrupt it.
+                descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            except OSError as error:
+                raise unreadable(path, error).error from error
+            stream = cast("BinaryIO", stack.enter_context(EndableStream(descriptor, owned=True)))
+        if isinstance(stream, EndableStream):
+            stop.add_stream(stream)
+        yield replace(item, source=Source(item.source.name, None, stream, live=live))
+
+
+def stamp_of(item: Item) -> FileStamp | None:
+    """The state of a file; None for a stream.
+
+    Raises:
+        InputChangedError: it vanished.
+    """
+    if item.stream or item.source.path is None:
+        return None
+    try:
+        return FileStamp.of(os.stat(item.source.path))
+    except OSError as error:
+        raise InputChangedError(
+            f"{item.source.name} vanished while it was read.", "Check the disk it was on."
+        ) from error
+
+
+def check_unchanged(item: Item, recording: Recording | None, before: FileStamp | None) -> None:
+    """Make sure that a file is still the one that was hashed and read.
+
+    A change of ctime or inode alone (permissions, a hard link, a copy with the same times) is settled by its hash.
+
+    Raises:
+        InputChangedError: it is not, or it vanished.
+    """
+    after = stamp_of(item)
+    if after is None or before is None:
+        return
+    stamps = {before, after} | ({recording.stamp} if recording is not None else set())
+    if len(stamps) == 1:
+        return
+    if len({(stamp.size, stamp.mtime_ns) for stamp in stamps}) == 1 and item.source.path is not None:
+        if recording is None and before.inode == after.inode:
+            return
+        with contextlib.suppress(OSError):
+            if recording is not None and hash_file(item.source.path) == recording.digest:
+                return
+    raise InputChangedError(f"{item.source.name} changed while it was read.", "Run it again once it is complete.")
