@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import signal
@@ -17,6 +18,7 @@ import soundfile
 
 from asrcli.audio import opening
 from asrcli.audio.ffmpeg.reader import FfmpegReader
+from asrcli.backends.process import engine_client
 
 PATH = "/v1/audio/transcriptions"
 
@@ -275,3 +277,20 @@ def test_hostile_and_broken_bodies_then_a_good_one(client, server, cities):
         assert answer.status_code in {200, 400}, body[:20]
     assert transcribe(client, cities).json()["text"] == good
     eventually(lambda: left_on_disk(server) == [])
+
+
+def test_health_reports_an_engine_that_does_not_start(serving, cities, monkeypatch):
+    def refuse(*_arguments):
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    with serving() as server, server.client() as client:
+        assert client.get("/health/ready").status_code == 200
+        with monkeypatch.context() as without_memory:
+            without_memory.setattr(engine_client, "EngineProcess", refuse)
+            os.kill(server.app.state.pool.models.engine.process_id, signal.SIGKILL)
+            eventually(lambda: client.get("/health").json() == {"status": "degraded", "failing": ["engine"]})
+            assert client.get("/health/ready").status_code == 503
+            assert transcribe(client, cities).status_code >= 500
+        # The next request starts it again.
+        assert transcribe(client, cities).status_code == 200
+        assert client.get("/health").json() == {"status": "ok"}

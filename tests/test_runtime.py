@@ -1,0 +1,118 @@
+"""Models in engine processes: loaded once, shared, released; and what is left when one cannot be started."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+
+import pytest
+
+from asrcli.backends.loaded_models import LoadedModels
+from asrcli.backends.process import engine_client
+from asrcli.backends.process.engine_process import EngineProcess
+from asrcli.backends.types import ModelSpec
+from asrcli.errors import MachineError, ModelError
+from asrcli.model_set import ModelSet
+from asrcli.options import RecognitionOptions, SpeakerOptions, TranscribeOptions
+from asrcli.runtime import Runtime, Session
+from asrcli.speakers.loading import prepare
+from tests.tone import WORDS, tone_audio, tone_spec
+
+
+@pytest.fixture
+def tones(tone_models):
+    return tone_spec("zipformer_ctc", tone_models("zipformer_ctc"))
+
+
+@pytest.fixture
+def loaded():
+    models = LoadedModels(2)
+    yield models
+    models.close()
+
+
+def text_of(model):
+    return model.submit(tone_audio([3]), RecognitionOptions()).result(60).text
+
+
+def test_a_model_is_loaded_once_and_unloaded_when_no_user_is_left(loaded, tones):
+    first, second = loaded.acquire(tones), loaded.acquire(tones)
+    assert loaded.names == [tones.name]
+    assert text_of(first) == text_of(second) == WORDS[3]
+    first.close()
+    first.close()
+    assert loaded.unload_idle(0) == []
+    second.close()
+    assert loaded.unload_idle(3600) == []
+    assert loaded.unload_idle(0) == [tones.name]
+    assert loaded.names == []
+    with loaded.acquire(tones) as again:
+        assert text_of(again) == WORDS[3]
+
+
+def test_services_of_one_model_are_kept_apart(loaded, tones):
+    with loaded.acquire(tones), loaded.acquire(tones, purpose="language"):
+        assert loaded.names == [tones.name, f"{tones.name} (language)"]
+
+
+def test_a_model_that_cannot_be_loaded_is_not_in_use(loaded, tones, tmp_path):
+    broken = ModelSpec("broken", tones.type, {**tones.files, "model": tmp_path / "none.onnx"})
+    with pytest.raises(ModelError):
+        loaded.acquire(broken)
+    assert loaded.names == []
+
+
+def test_many_threads_load_it_once(loaded, tones):
+    models = []
+    threads = [threading.Thread(target=lambda: models.append(loaded.acquire(tones))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert {text_of(model) for model in models} == {WORDS[3]}
+    assert len({model.service for model in models}) == 1
+
+
+def test_sessions_share_models_and_release_them(loaded, tones):
+    models = ModelSet(spec=tones, options=TranscribeOptions())
+    with Session(models, loaded, wait=True) as one, Session(models, loaded, wait=True) as two:
+        assert text_of(one.recognizer) == text_of(two.recognizer) == WORDS[3]
+        assert loaded.unload_idle(0) == []
+    assert loaded.unload_idle(0) == [tones.name]
+
+
+def test_a_speaker_engine_that_cannot_be_started_ends_the_first_engine(tones, tmp_path, monkeypatch):
+    started = []
+
+    def start(*arguments):
+        if started:
+            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        started.append(EngineProcess(*arguments))
+        return started[0]
+
+    monkeypatch.setattr("asrcli.backends.process.engine_process.EngineProcess", start)
+    parts = [ModelSpec(name, "x", {"model": tmp_path / name}) for name in ("segmentation", "embedding")]
+    speakers = prepare(*parts, SpeakerOptions(enabled=True))
+    with pytest.raises(MachineError):
+        Runtime(ModelSet(spec=tones, options=TranscribeOptions(), speakers=speakers), jobs=1)
+    assert started[0].process.poll() is not None
+
+
+def test_a_lost_engine_is_reported_until_it_is_back(loaded, tones, monkeypatch):
+    def refuse(*_arguments):
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    with loaded.acquire(tones) as model:
+        assert loaded.failure is None
+        with monkeypatch.context() as without_memory:
+            without_memory.setattr(engine_client, "EngineProcess", refuse)
+            os.kill(loaded.engine.process_id, 9)
+            with pytest.raises(MachineError):
+                text_of(model)
+            with pytest.raises(MachineError):
+                loaded.acquire(tones)
+            assert isinstance(loaded.failure, MachineError)
+    with loaded.acquire(tones) as again:
+        assert text_of(again) == WORDS[3]
+    assert loaded.failure is None
