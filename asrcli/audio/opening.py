@@ -10,18 +10,29 @@ a file). Of a guarded source, one that a stranger has sent, nothing but WAV is r
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, TypeVar, cast
 
 from asrcli.audio.channels import channels_of
 from asrcli.audio.containers.header_scan import HeaderScan, scan_headers, size_declared_in
+from asrcli.audio.containers.ogg import ChainedPages
 from asrcli.audio.containers.sniff import HEAD, decoder_for, has_index, index_at_end, wav_header
+from asrcli.audio.containers.wav_stream import WavSound
 from asrcli.audio.ffmpeg.process import file_url, find_ffmpeg
 from asrcli.audio.ffmpeg.reader import FfmpegReader, NoTrackError, probe_ffmpeg
 from asrcli.audio.files import check_content, open_file
-from asrcli.audio.readers import MAX_CHANNELS, RATES, JoinedReader, PcmReader, Reader, SilentReader, SoundReader
+from asrcli.audio.readers import (
+    MAX_CHANNELS,
+    RATES,
+    JoinedReader,
+    PatchedFile,
+    PcmReader,
+    Reader,
+    SilentReader,
+    SoundReader,
+)
 from asrcli.audio.stream import FileSnapshot, Stream
 from asrcli.audio.stream_pump import StreamPump, read_head, spool
 from asrcli.audio.types import AudioInfo, AudioStream, Source
@@ -110,6 +121,11 @@ def _open_file(path: Path, options: AudioOptions, *, untrusted: bool = False) ->
     seen = HeaderScan() if options.raw else scan_headers(_reading(descriptor), status.st_size, thorough=True)
 
     def by_ffmpeg(at: float) -> Reader:
+        if seen.patches and seen.sound_end is not None:
+            with PatchedFile(os.open(path, os.O_RDONLY), seen.sound_end, seen.patches, owned=True) as file:
+                kept = spool(b"", cast(BinaryIO, file))
+            with kept:  # ffmpeg has opened it by the time it is deleted
+                return FfmpegReader(file_url(Path(kept.name)), options)
         seek = at if has_index(head) else 0.0
         return FfmpegReader(file_url(path), options, seek=seek, lacking=lambda: seen.lacking)
 
@@ -149,15 +165,18 @@ def _open_stream(stream: BinaryIO, options: AudioOptions, *, live: bool, untrust
         header = wav_header(head)
     if header and header.encoding and not options.track:
         form = (header.encoding, header.rate, header.channels)
-        reader = PcmReader(
-            stream, head[header.offset :], *form, size=header.size, name="wav", live=live, layout=header.layout
-        )
+        sound = WavSound(stream, head[header.offset :], header.size)
+        reader = PcmReader(sound, b"", *form, size=header.size, name="wav", live=live, layout=header.layout)
         return _stream(reader, options)
     if decoder_for(head) == "ffmpeg":
         find_ffmpeg()  # fail before anything is copied
-    if index_at_end(head) or not _have_ffmpeg():
+    claim = size_declared_in(head)
+    # A size that can be wrong is checked against what follows the sound; live streams have none.
+    if index_at_end(head) or not _have_ffmpeg() or (claim and claim.fields):
         return _open_spooled(head, stream, options, untrusted=untrusted)
-    feeder, claim = StreamPump(head, stream), size_declared_in(head)
+    if head[:4] == b"OggS":
+        return _stream(JoinedReader(_ogg_parts(stream, head, options, live=live)), options)
+    feeder = StreamPump(head, stream)
 
     def lacking() -> float:
         # Less than a few kilobytes may be a tag that the sound's size leaves out.
@@ -165,6 +184,17 @@ def _open_stream(stream: BinaryIO, options: AudioOptions, *, live: bool, untrust
 
     decoder = FfmpegReader("pipe:0", options, feeder=feeder, lacking=lacking, live=live)
     return _stream(decoder, options, lacking=lacking)
+
+
+def _ogg_parts(
+    stream: BinaryIO, head: bytes, options: AudioOptions, *, live: bool
+) -> Iterator[Callable[[], FfmpegReader]]:
+    """A way to open each recording of a chained Ogg stream (ffmpeg stops where the form changes)."""
+    pages = ChainedPages(stream, head)
+    while pages.advance():
+        pump = StreamPump(b"", cast(BinaryIO, pages))
+        yield partial(FfmpegReader, "pipe:0", options, feeder=pump, live=live)
+        pump.join()
 
 
 def _open_spooled(head: bytes, stream: BinaryIO, options: AudioOptions, *, untrusted: bool) -> AudioStream:
@@ -203,14 +233,14 @@ def _in_process(
         if scan_headers.streams:
             # From a pipe libsndfile reads to the end, whatever length it makes of the head.
             return SoundReader(_piped(os.fdopen(descriptor, "rb")), length=scan_headers.length)
-    if header and header.encoding and header.size is None:
-        # The recorder could not go back to write the length, or was cut off: libsndfile would see no samples.
+    end = scan_headers.sound_end
+    if header and header.encoding and end is not None:
         os.lseek(descriptor, header.offset, os.SEEK_SET)
         form = (header.encoding, header.rate, header.channels)
-        left = os.fstat(descriptor).st_size - header.offset
+        left = end - header.offset
         file = os.fdopen(descriptor, "rb")
         return PcmReader(file, b"", *form, size=left, name="wav", owned=True, layout=header.layout)
-    return SoundReader(descriptor, length=scan_headers.length)
+    return SoundReader(descriptor, length=scan_headers.length, end=end, patches=scan_headers.patches)
 
 
 def _piped(file: BinaryIO) -> int:

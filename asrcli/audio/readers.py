@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import IO, Literal, Protocol
+from functools import lru_cache
+from typing import IO, Any, Literal, Protocol
 
 import numpy as np
 import soundfile
 
+from asrcli.audio.containers.wav_stream import WavSound
 from asrcli.audio.layouts import default_layout, layout_of_map
 from asrcli.audio.types import SAMPLE_RATE, AudioInfo, Samples
 from asrcli.errors import AsrcliError, AudioDecodeError
@@ -22,9 +24,13 @@ RATES = range(1000, 384_001)
 MAX_CHANNELS = 128
 #: seconds that a length may differ from the sound: encoder delay, rounding to frames
 _TOLERANCE = 0.25
+#: bytes beyond a WAV stream's claimed size that are not worth a warning
+_SURPLUS = 256
 _RAW_HINT = "If you know what it holds, say so: --raw s16le --rate 16000 --channels 1."
 #: numpy's type and the full scale of each form of PCM
 _PCM = {
+    "alaw": ("u1", 1),
+    "mulaw": ("u1", 1),
     "u8": ("u1", 1 << 7),
     "s16le": ("<i2", 1 << 15),
     "s24le": ("<i4", 1 << 31),
@@ -100,24 +106,72 @@ class _Sequential(soundfile.SoundFile):  # type: ignore[misc]
         return False
 
 
+class PatchedFile(io.RawIOBase):
+    """A file up to some byte, with other bytes in its header: one whose size fields are wrong."""
+
+    def __init__(self, descriptor: int, end: int, patches: Sequence[tuple[int, bytes]], *, owned: bool = False) -> None:
+        self._descriptor, self._end, self._patches, self._owned = descriptor, end, patches, owned
+        self._position = 0
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer)
+        data = bytearray(os.pread(self._descriptor, max(0, min(len(view), self._end - self._position)), self._position))
+        for position, right in self._patches:
+            for index, byte in enumerate(right, position - self._position):
+                if 0 <= index < len(data):
+                    data[index] = byte
+        view[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._end}[whence]
+        self._position = max(0, base + offset)
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def close(self) -> None:
+        if self._owned and not self.closed:
+            os.close(self._descriptor)
+        super().close()
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+
 class SoundReader:
     """libsndfile: wav, flac, ogg (Vorbis, Opus), mp3, aiff, au, caf, sphere.
 
     Takes over the file descriptor. A pipe's serves too, where libsndfile can do without seeking (wav, ogg, mp3).
     """
 
-    def __init__(self, descriptor: int, *, length: float | Literal["header", "unknown"] = "header") -> None:
+    def __init__(
+        self,
+        descriptor: int,
+        *,
+        length: float | Literal["header", "unknown"] = "header",
+        end: int | None = None,
+        patches: Sequence[tuple[int, bytes]] = (),
+    ) -> None:
         """Open it.
 
         Args:
             descriptor: an open file at position 0; closed with the reader, and where opening fails.
             length: seconds, where they are better known than to libsndfile, which estimates some MP3s'.
+            end: the file is read up to this byte, with `patches` in its header; None: all of it as it is.
+            patches: (position, bytes).
 
         Raises:
             AudioDecodeError: libsndfile does not read this, or the header is absurd.
         """
         try:
-            self._file = _Sequential(descriptor, closefd=False)
+            file = descriptor if end is None else PatchedFile(descriptor, end, patches)
+            self._file = _Sequential(file, closefd=False)
         except soundfile.LibsndfileError as error:
             os.close(descriptor)
             reason = error.error_string.strip().rstrip(".") or "unknown format"
@@ -212,17 +266,17 @@ class SilentReader:
 class JoinedReader:
     """Recordings that follow each other in one file, each decoded on its own."""
 
-    def __init__(self, openers: Sequence[Callable[[], Reader]]) -> None:
+    def __init__(self, openers: Iterable[Callable[[], Reader]]) -> None:
         """Open the first.
 
         Args:
-            openers: one a recording, in order; all give the same rate.
+            openers: at least one, one a recording, in order; all give the same rate.
 
         Raises:
             AsrcliError: the first cannot be decoded.
         """
-        self._openers = deque(openers)
-        self._reader = self._openers.popleft()()
+        self._openers = iter(openers)
+        self._reader = next(self._openers)()
         self.rate, self.channels, self.layout = self._reader.rate, self._reader.channels, self._reader.layout
         self.info = replace(self._reader.info, duration=None)
         self.claimed: float | None = None
@@ -245,11 +299,11 @@ class JoinedReader:
 
     def _advance(self) -> bool:
         """Open the next recording that can be decoded."""
-        while self._openers:
+        for opener in self._openers:
             self._take_warnings()
             self._count += 1
             try:
-                following = self._openers.popleft()()
+                following = opener()
             except AsrcliError as error:
                 self.warnings.append(
                     f"damaged: recording {self._count} in this file cannot be decoded ({error.message})"
@@ -279,7 +333,7 @@ class PcmReader:
 
     def __init__(
         self,
-        stream: IO[bytes],
+        stream: IO[bytes] | WavSound,
         head: bytes,
         encoding: str,
         rate: int,
@@ -296,7 +350,7 @@ class PcmReader:
         Args:
             stream: gives the samples that follow `head`.
             head: bytes already read from it.
-            encoding: u8, s16le, s24le, s32le, f32le or f64le.
+            encoding: alaw, mulaw, u8, s16le, s24le, s32le, f32le or f64le.
             rate: samples a second.
             channels: interleaved.
             size: bytes of samples expected, None where they go on until the stream ends.
@@ -316,8 +370,10 @@ class PcmReader:
                 stream.close()
             raise
         self.rate, self.channels, self.layout = rate, channels, layout
-        self._stream, self._head, self._encoding, self._left = stream, head, encoding, size
-        self._frame = channels * (3 if encoding == "s24le" else np.dtype(_PCM[encoding][0]).itemsize)
+        self._stream, self._head, self._encoding = stream, head, encoding
+        #: bytes to come; None: as many as the stream has
+        self._left = None if isinstance(stream, WavSound) else size
+        self._frame = channels * pcm_width(encoding)
         #: bytes after which a block need not be full
         self._enough = rate // 10 * self._frame if live else None
         duration = None if size is None else size // self._frame / rate
@@ -337,9 +393,15 @@ class PcmReader:
     def read(self) -> Samples:
         data = self._bytes(_frames(self.rate, self.channels))
         whole = len(data) - len(data) % self._frame
+        if not data and isinstance(self._stream, WavSound) and self._stream.surplus > _SURPLUS:
+            seconds = self._stream.surplus / self._frame / self.rate
+            self.warnings.append(
+                f"header: {seconds:.1f} s of sound follow beyond the header's size; all of it was read"
+            )
+            self._stream.surplus = 0
         if whole < len(data) and not self._left:  # else it ended before it should, which is told
             self.warnings.append(f"the last {len(data) - whole} bytes are no whole sample and were left out")
-        return self._decode(data[:whole]).reshape(-1, self.channels)
+        return pcm_samples(data[:whole], self._encoding).reshape(-1, self.channels)
 
     def close(self) -> None:
         if self._owned:
@@ -354,7 +416,9 @@ class PcmReader:
         got = len(parts[0])
         missing = wanted - got
         try:
-            read = self._stream.read if self._enough is None else getattr(self._stream, "read1", self._stream.read)
+            in_parts = self._enough is not None or isinstance(self._stream, WavSound)
+            read = getattr(self._stream, "read1", None) if in_parts else None
+            read = read or self._stream.read  # type: ignore[union-attr]
             while missing > 0 and (part := read(missing)):
                 parts.append(part)
                 got += len(part)
@@ -368,13 +432,36 @@ class PcmReader:
             self._left = max(0, self._left - len(data))
         return data
 
-    def _decode(self, data: bytes) -> Samples:
-        kind, scale = _PCM[self._encoding]
-        if self._encoding == "s24le":  # no such type: move the bytes to the upper end of 32 bits
-            wide = np.zeros((len(data) // 3, 4), np.uint8)
-            wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
-            data = wide.tobytes()
-        with np.errstate(over="ignore"):  # a double may exceed what a float holds; the stream takes it for no number
-            samples = np.frombuffer(data, kind).astype(np.float32)
-        samples *= np.float32(1 / scale)
-        return samples - np.float32(1) if self._encoding == "u8" else samples
+
+def pcm_samples(data: bytes, encoding: str) -> Samples:
+    """Whole samples, (n,), of one of the encodings of `_PCM`, scaled to -1..1."""
+    kind, scale = _PCM[encoding]
+    if encoding in {"alaw", "mulaw"}:
+        table: Samples = _companded(encoding)[np.frombuffer(data, np.uint8)]
+        return table
+    if encoding == "s24le":  # no such type: move the bytes to the upper end of 32 bits
+        wide = np.zeros((len(data) // 3, 4), np.uint8)
+        wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
+        data = wide.tobytes()
+    with np.errstate(over="ignore"):  # a double may exceed what a float holds; the stream takes it for no number
+        samples = np.frombuffer(data, kind).astype(np.float32)
+    samples *= np.float32(1 / scale)
+    return samples - np.float32(1) if encoding == "u8" else samples
+
+
+def pcm_width(encoding: str) -> int:
+    """Bytes of a sample."""
+    return 3 if encoding == "s24le" else np.dtype(_PCM[encoding][0]).itemsize
+
+
+@lru_cache
+def _companded(law: str) -> Samples:
+    """The 256 values of ITU-T G.711."""
+    codes = np.arange(256) ^ (0x55 if law == "alaw" else 0xFF)
+    exponent, mantissa, positive = codes >> 4 & 7, codes & 15, codes & 0x80 if law == "alaw" else ~codes & 0x80
+    if law == "alaw":
+        size = np.where(exponent == 0, (mantissa << 4) + 8, (mantissa << 4) + 0x108 << np.maximum(exponent - 1, 0))
+    else:
+        size = ((mantissa << 3) + 0x84 << exponent) - 0x84
+    values: Samples = (np.where(positive != 0, size, -size) / 32768).astype(np.float32)
+    return values

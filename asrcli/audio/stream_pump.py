@@ -85,6 +85,11 @@ class StreamPump:
         self._keeps = False
         self._targets.put(None)
 
+    def join(self) -> None:
+        """Wait until nothing is read from the stream any more."""
+        if self._thread is not None:
+            self._thread.join()
+
     def _run(self) -> None:
         try:
             while (target := self._targets.get()) is not None:

@@ -7,7 +7,7 @@ sound's size is in the header all the same: the part of it that is missing is th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 #: gives up to `size` bytes from a position of the file: (size, position)
@@ -15,9 +15,25 @@ Read = Callable[[int, int], bytes]
 
 #: more chunks than any writer makes before the sound: a hostile file shall not keep us
 _CHUNKS = 4096
-#: 0, -1, and sizes near 2 or 4 GiB are what pipes and crashed recorders leave behind
-_LONGEST_32 = 0x7FFF0000
 _LONGEST_64 = 1 << 48
+#: bytes behind the sound that are not looked at
+_SMALL = 256
+#: bytes at the end of a file in which chunks behind a sound of unknown size are looked for
+_TAIL = 16 << 20
+#: names of chunks that programs write behind the sound
+_TRAILERS = (
+    *(b"LIST", b"id3 ", b"ID3 ", b"bext", b"iXML", b"_PMX", b"JUNK", b"cue ", b"smpl", b"fact", b"PEAK", b"axml"),
+    *(b"inst", b"afsp", b"DISP", b"NAME", b"AUTH", b"ANNO", b"COMT", b"MARK", b"info", b"uuid", b"free"),
+)
+#: (bytes, frames) of a block of AIFF-C's compressed forms, as its COMM chunk counts frames
+_AIFF_CODINGS = {
+    b"GSM ": (33, 160),
+    b"ima4": (34, 1),
+    b"ulaw": (1, 1),
+    b"alaw": (1, 1),
+    b"ULAW": (1, 1),
+    b"ALAW": (1, 1),
+}
 #: the GUID of Wave64's "data", and those of an ASF file's header and of its File Properties
 _W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 _ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
@@ -25,30 +41,111 @@ _ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 
 
 @dataclass(frozen=True, slots=True)
+class SizeField:
+    """A field of a header that holds a size: (end of the sound + shift) * times / unit."""
+
+    position: int
+    width: int
+    order: Literal["little", "big"]
+    shift: int
+    unit: int = 1
+    times: int = 1
+
+    def patch(self, end: int) -> tuple[int, bytes] | None:
+        """(position, right bytes) for a sound that ends at `end`; None where they do not fit the field."""
+        value = (end + self.shift) * self.times // self.unit
+        return (self.position, value.to_bytes(self.width, self.order)) if 0 <= value < 1 << 8 * self.width else None
+
+
+#: how the chunks after the sound are headed
+Chunks = Literal["little", "big", "guid", "caf"]
+
+
+@dataclass(frozen=True, slots=True)
 class DeclaredSize:
-    """Bytes that a header speaks of."""
+    """Bytes of sound that a header speaks of."""
 
     #: where they begin
     offset: int
-    #: how many there should be
+    #: how many there should be; 0: the header does not say
     size: int
+    #: what may follow them; None: nothing
+    chunks: Chunks | None = None
+    #: the fields that hold the size, or follow from it
+    fields: tuple[SizeField, ...] = ()
 
     def lacking(self, file_size: int) -> float:
         """The part of them that a file of `file_size` bytes lacks, 0 to 1."""
-        return max(0.0, 1 - max(0, file_size - self.offset) / self.size)
+        return max(0.0, 1 - max(0, file_size - self.offset) / self.size) if self.size else 0.0
+
+    def end(self, read: Read, file_size: int) -> int:
+        """Where the sound ends in a file of `file_size` bytes: the header's word where what follows bears it out."""
+        claimed = self.offset + self.size
+        if self.size and (claimed + _SMALL >= file_size or not self.fields):
+            return min(claimed, file_size)
+        if self.size and any(self._are_chunks(read, claimed + pad, file_size) for pad in (0, claimed % 2)):
+            return claimed
+        return self._before_chunks(read, file_size)
+
+    def _are_chunks(self, read: Read, position: int, file_size: int) -> bool:
+        """Whether chunk follows upon chunk, or a tag, up to the file's end."""
+        for _ in range(_CHUNKS):
+            header = read(32, position)
+            if position >= file_size or (len(header) < 8 and not header.strip(b"\0")):
+                return True
+            if header[:3] in {b"TAG", b"ID3"} or header[:8] == b"APETAGEX":
+                return True
+            length = _chunk_length(header, self.chunks)
+            if length is None or position + length > file_size + 1:
+                return False
+            position += length
+        return False
+
+    def _before_chunks(self, read: Read, file_size: int) -> int:
+        """The end of a sound of unknown size: the first known chunk of those that fill the end of the file."""
+        start = max(self.offset, file_size - _TAIL)
+        tail = read(_TAIL, start)
+        found = [file_size]
+        for name in _TRAILERS if self.chunks else ():
+            at = tail.find(name)
+            while at >= 0:
+                if start + at >= self.offset and self._are_chunks(read, start + at, file_size):
+                    found.append(start + at)
+                    break
+                at = tail.find(name, at + 1)
+        return min(found)
+
+
+def size_known(size: int) -> bool:
+    """Whether a 32-bit size was written by a program that knew it.
+
+    0, -1, and sizes just below 2 or 4 GiB are what pipes and crashed recorders leave behind.
+    """
+    return 0 < size < 0x7FFF0000 or 0x80010000 < size < 0xFFFF0000 or size > 0xFFFFFFFF
+
+
+def _chunk_length(header: bytes, chunks: Chunks | None) -> int | None:
+    """Bytes of the chunk with this header; None where it is none."""
+    if chunks == "guid":
+        size = int.from_bytes(header[16:24], "little")
+        return size + -size % 8 if size >= 24 else None
+    if chunks is None or any(byte < 32 or byte > 126 for byte in header[:4]) or len(header) < 8:
+        return None
+    if chunks == "caf":
+        return 12 + int.from_bytes(header[4:12], "big")
+    size = int.from_bytes(header[4:8], chunks)
+    return 8 + size + size % 2
 
 
 def declared_size(read: Read) -> DeclaredSize | None:
-    """The bytes of sound that the header claims; None where it does not say, or says what cannot be.
+    """The bytes of sound that the header claims; None where the container has no such field.
 
-    Knows WAV (RIFF, RIFX, RF64, BW64), Wave64, AIFF, AU, CAF, NIST sphere, and the file sizes of AVI and ASF.
+    Covers WAV (RIFF, RIFX, RF64, BW64), Wave64, AIFF, AU, CAF, NIST sphere, and the file sizes of AVI and ASF.
     """
     head = read(64, 0)
     for offset, magic, find in _CONTAINERS:
         if head[offset : offset + len(magic)] == magic:
-            found = find(read)
-            plausible = found is not None and found.size > 0
-            return found if plausible else None
+            return find(read)
     return None
 
 
@@ -73,7 +170,9 @@ def _wav(read: Read) -> DeclaredSize | None:
         if name == b"ds64":
             large = int.from_bytes(read(8, body + 8), "little")
         if name == b"data":
-            return _known(body, large) if size == 0xFFFFFFFF else _known(body, size, _LONGEST_32)
+            known = large if size == 0xFFFFFFFF else size if size_known(size) else 0
+            sizes = (SizeField(4, 4, order, -8), SizeField(body - 4, 4, order, -body))
+            return DeclaredSize(body, known, order, sizes)
     return None
 
 
@@ -83,7 +182,8 @@ def _w64(read: Read) -> DeclaredSize | None:
         header = read(24, position)
         size = int.from_bytes(header[16:], "little")  # with the header's own
         if header[:16] == _W64_DATA:
-            return _known(position + 24, size - 24)
+            sizes = (SizeField(16, 8, "little", 0), SizeField(position + 16, 8, "little", -position))
+            return DeclaredSize(position + 24, size - 24 if 24 < size < _LONGEST_64 else 0, "guid", sizes)
         if len(header) < 24 or size < 24:
             return None
         position += size + -size % 8
@@ -91,21 +191,31 @@ def _w64(read: Read) -> DeclaredSize | None:
 
 
 def _aiff(read: Read) -> DeclaredSize | None:
+    frames: tuple[SizeField, ...] = ()
     for name, body, size in _chunks(read, 12, "big"):
+        if name == b"COMM":
+            channels, bits = int.from_bytes(read(2, body), "big"), int.from_bytes(read(2, body + 6), "big")
+            coding = read(4, body + 18) if size >= 22 else b"NONE"
+            unit, times = _AIFF_CODINGS.get(coding, (bits + 7 >> 3, 1))
+            frames = (SizeField(body + 2, 4, "big", 0, max(1, channels * unit), times),)
         if name == b"SSND":  # the sound follows two numbers that align it
-            return _known(body + 8, size - 8, _LONGEST_32)
+            fields = [SizeField(4, 4, "big", -8), SizeField(body - 4, 4, "big", -body)]
+            fields += [replace(field, shift=-body - 8) for field in frames]
+            return DeclaredSize(body + 8, size - 8 if size > 8 and size_known(size) else 0, "big", tuple(fields))
     return None
 
 
 def _au(read: Read) -> DeclaredSize | None:
     header = read(12, 0)
-    return _known(int.from_bytes(header[4:8], "big"), int.from_bytes(header[8:], "big"), _LONGEST_32)
+    offset, size = int.from_bytes(header[4:8], "big"), int.from_bytes(header[8:], "big")
+    return DeclaredSize(offset, size if size_known(size) else 0, None, (SizeField(8, 4, "big", -offset),))
 
 
 def _caf(read: Read) -> DeclaredSize | None:
     for name, body, size in _chunks(read, 8, "big", width=8):
         if name == b"data":  # the sound follows the number of its edits
-            return _known(body + 4, size - 4)
+            known = size - 4 if 4 < size < _LONGEST_64 else 0
+            return DeclaredSize(body + 4, known, "caf", (SizeField(body - 8, 8, "big", -body),))
     return None
 
 
@@ -131,7 +241,7 @@ def _avi(read: Read) -> DeclaredSize | None:
     for _ in range(_CHUNKS):
         header = read(8, end)
         size = int.from_bytes(header[4:], "little")
-        if header[:4] != b"RIFF" or not 0 < size < _LONGEST_32:
+        if header[:4] != b"RIFF" or not size_known(size):
             break
         end += 8 + size + size % 2
     return DeclaredSize(0, end)
@@ -152,8 +262,8 @@ def _asf(read: Read) -> DeclaredSize | None:
     return None
 
 
-def _known(offset: int, size: int, longest: int = _LONGEST_64) -> DeclaredSize | None:
-    return DeclaredSize(offset, size) if 0 < size < longest else None
+def _known(offset: int, size: int) -> DeclaredSize | None:
+    return DeclaredSize(offset, size) if 0 < size < _LONGEST_64 else None
 
 
 _CONTAINERS: tuple[tuple[int, bytes, Callable[[Read], DeclaredSize | None]], ...] = (

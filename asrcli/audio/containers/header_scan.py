@@ -30,6 +30,10 @@ class HeaderScan:
     lacking: float = 0.0
     #: (start, end) in bytes of recordings that were joined; decoders give up where channels or rate change
     parts: tuple[tuple[int, int], ...] = ()
+    #: where the sound ends in the file, where the header's size is missing or wrong
+    sound_end: int | None = None
+    #: (position, bytes): the header's size fields as they should be
+    patches: tuple[tuple[int, bytes], ...] = ()
     #: what the user should know
     warnings: tuple[str, ...] = ()
 
@@ -53,7 +57,19 @@ def scan_headers(read: Read, size: int, *, thorough: bool) -> HeaderScan:
     if head[:3] == b"ID3" or is_mpeg_audio(head):  # layer II, or another format behind a tag
         return HeaderScan(whole=False, streams=True, length="unknown")
     claim = declared_size.declared_size(read)
-    return HeaderScan(lacking=claim.lacking(size) if claim else 0.0)
+    return _sized(read, size, claim) if claim else HeaderScan()
+
+
+def _sized(read: Read, size: int, claim: declared_size.DeclaredSize) -> HeaderScan:
+    end = claim.end(read, size)
+    if claim.size and end <= claim.offset + claim.size:
+        return HeaderScan(lacking=claim.lacking(size))
+    wrong = f"header: the size in the header is wrong: {(end - claim.offset) / max(1, claim.size):.1f} times as much"
+    return HeaderScan(
+        sound_end=end,
+        patches=tuple(patch for field in claim.fields if (patch := field.patch(end))),
+        warnings=(f"{wrong} sound is there, and all of it was read",) if claim.size else (),
+    )
 
 
 def size_declared_in(head: bytes) -> declared_size.DeclaredSize | None:
@@ -61,7 +77,8 @@ def size_declared_in(head: bytes) -> declared_size.DeclaredSize | None:
     read = _within(head)
     found = mpeg.summary(read)
     if found is None:
-        return declared_size.declared_size(read)
+        claim = declared_size.declared_size(read)
+        return claim if claim and claim.size else None
     return declared_size.DeclaredSize(found.offset, found.claimed) if found.claimed else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import BinaryIO
 
 #: bits of a page's type
 _FIRST, _LAST = 2, 4
@@ -47,3 +48,55 @@ def walk(read: Callable[[int, int], bytes]) -> OggPages:
     whole = bool(read(1, position - 1)) if position else False
     parts = tuple(zip(starts, [*starts[1:], position], strict=True))
     return OggPages(plain=plain and len(parts) == 1, ended=bool(kind & _LAST) and whole, parts=parts)
+
+
+class ChainedPages:
+    """An Ogg stream whose recordings are read one by one: `read1` is empty at the end of each."""
+
+    def __init__(self, stream: BinaryIO, head: bytes) -> None:
+        """`head` was read from the stream already."""
+        self._stream, self._held = stream, head
+        self._page = 0
+        self._opening = True
+        self._at_next, self._ended, self._synced = True, False, True
+
+    def advance(self) -> bool:
+        """Go to the next recording, at first to the first one; False where there is none."""
+        while not self._at_next:
+            if not self.read1(1 << 16) and not self._at_next:
+                return False
+        self._at_next, self._opening = False, True
+        return True
+
+    def read1(self, size: int) -> bytes:
+        """The next bytes of this recording."""
+        if not self._page and self._synced and not self._at_next:
+            self._header()
+        if self._at_next:
+            return b""
+        self._fill(1)
+        data = self._held[: min(size, self._page) if self._synced else size]
+        self._held = self._held[len(data) :]
+        self._page -= len(data)
+        return data
+
+    read = read1
+
+    def _header(self) -> None:
+        self._fill(_HEADER)
+        header = self._held[:_HEADER]
+        if len(header) < _HEADER or header[:4] != b"OggS":
+            self._synced = False  # damaged: the decoder will find the next page
+            return
+        if header[5] & _FIRST and not self._opening:
+            self._at_next = True
+            return
+        self._opening = bool(header[5] & _FIRST)
+        self._fill(_HEADER + header[26])
+        self._page = _HEADER + header[26] + sum(self._held[_HEADER : _HEADER + header[26]])
+
+    def _fill(self, size: int) -> None:
+        while len(self._held) < size and not self._ended:
+            data = bytes(getattr(self._stream, "read1", self._stream.read)(1 << 16) or b"")
+            self._ended = not data
+            self._held += data

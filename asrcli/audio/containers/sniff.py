@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from asrcli.audio.containers.declared_size import size_known
 from asrcli.audio.layouts import layout_of_mask
 
 #: bytes that are looked at; a stream's are kept and handed to the decoder
@@ -158,6 +159,19 @@ def index_at_end(head: bytes) -> bool:
     return position > 0
 
 
+#: (tag, bits) of plain samples
+_ENCODINGS = {
+    (1, 8): "u8",
+    (1, 16): "s16le",
+    (1, 24): "s24le",
+    (1, 32): "s32le",
+    (3, 32): "f32le",
+    (3, 64): "f64le",
+    (6, 8): "alaw",
+    (7, 8): "mulaw",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class WavHeader:
     """A WAV header as it stands, true or not."""
@@ -176,9 +190,8 @@ class WavHeader:
 
     @property
     def encoding(self) -> str | None:
-        """The samples' form as ffmpeg names it, or None where they are not plain little-endian PCM."""
-        kinds = {(1, 8): "u8", (1, 16): "s16le", (1, 24): "s24le", (1, 32): "s32le", (3, 32): "f32le", (3, 64): "f64le"}
-        return kinds.get((self.tag, self.bits))
+        """The samples' form as ffmpeg names it, or None where they are neither little-endian PCM nor G.711."""
+        return _ENCODINGS.get((self.tag, self.bits))
 
 
 def wav_header(head: bytes) -> WavHeader | None:
@@ -206,14 +219,12 @@ def _wav(form: bytes, offset: int, size: int) -> WavHeader | None:
     if tag == 0xFFFE and len(form) >= 26:  # extensible: the real tag opens the GUID
         tag = int.from_bytes(form[24:26], "little")
         layout = layout_of_mask(int.from_bytes(form[20:24], "little"), channels)
-    # 0 and sizes near 2 or 4 GiB are what pipes and crashed recorders leave behind.
-    known = 0 < size < 0x7FFF0000 or size > 0xFFFFFFFF
     return WavHeader(
         tag=tag,
         rate=int.from_bytes(form[4:8], "little"),
         channels=channels,
         bits=int.from_bytes(form[14:16], "little"),
         offset=offset,
-        size=size if known else None,
+        size=size if size_known(size) else None,
         layout=layout,
     )

@@ -1,0 +1,87 @@
+"""The samples of a WAV stream that cannot be seeked: where they end, whatever the header claims."""
+
+from __future__ import annotations
+
+import re
+from typing import BinaryIO
+
+#: chunks that programs write behind the samples
+_TRAILER = re.compile(rb"LIST....(?:INFO|adtl)|id3 |ID3 |bext|iXML|_PMX|cue |smpl", re.DOTALL)
+_PATTERN = 12
+_NAME = re.compile(rb"[\w ]{4}|ID3|TAG")
+_PIECE = 1 << 16
+#: bytes that may turn out to be a chunk: they are held back until the stream goes on after it, or ends
+_LONGEST_CHUNK = 1 << 20
+
+
+class WavSound:
+    """Gives the samples' bytes; a stand-in for the stream."""
+
+    def __init__(self, stream: BinaryIO, head: bytes, size: int | None) -> None:
+        """Nothing is read yet.
+
+        Args:
+            stream: follows `head`.
+            head: the first bytes of the samples, already read.
+            size: bytes of samples that the header claims.
+        """
+        self._stream, self._held, self._size = stream, head, size
+        self._given = 0
+        self._ended = False
+        #: bytes that came beyond the header's size
+        self.surplus = 0
+
+    def read1(self, size: int) -> bytes:
+        """At most `size` bytes, what is there; empty at the end of the samples."""
+        if self._size is not None and self._given < self._size:
+            data = self._pull(min(size, self._size - self._given))
+        elif self._size is not None and not self.surplus and self._at_chunk():
+            return b""
+        else:
+            data = self._guarded(size)
+            self.surplus += len(data) if self._size is not None else 0
+        self._given += len(data)
+        return data
+
+    def close(self) -> None:
+        """The stream is its owner's to close."""
+
+    def _pull(self, size: int) -> bytes:
+        self._fill(1)
+        data, self._held = self._held[:size], self._held[size:]
+        return data
+
+    def _fill(self, size: int) -> None:
+        while len(self._held) < size and not self._ended:
+            data = bytes(getattr(self._stream, "read1", self._stream.read)(_PIECE) or b"")
+            self._ended = not data
+            self._held += data
+
+    def _at_chunk(self) -> bool:
+        """Whether the claimed samples are followed by a chunk, or by nothing."""
+        self._fill(9)
+        pad = (self._size or 0) % 2
+        return not self._held or any(_NAME.match(self._held, at) for at in {0, pad})
+
+    def _guarded(self, size: int) -> bytes:
+        """Bytes that are no chunk at the end of the stream."""
+        self._fill(_PATTERN)
+        found = _TRAILER.search(self._held)
+        if found is None:
+            return self._pull(min(size, len(self._held) if self._ended else len(self._held) - _PATTERN + 1))
+        if found.start():
+            return self._pull(min(size, found.start()))
+        return b"" if self._chunks_to_end() else self._pull(min(size, 4))
+
+    def _chunks_to_end(self) -> bool:
+        """Whether chunk follows upon chunk up to the end of the stream."""
+        position = 0
+        while position < _LONGEST_CHUNK:
+            self._fill(position + 10)
+            if len(self._held) <= position + 1:
+                return True
+            if not _NAME.match(self._held, position):
+                return False
+            length = int.from_bytes(self._held[position + 4 : position + 8], "little")
+            position += 8 + length + length % 2
+        return False
