@@ -29,7 +29,7 @@ class RequestError(AsrcliError):
     Attributes:
         status: of HTTP.
         param: the field at fault.
-        retry_after: seconds until it is worth trying again; None: the same request will fail again.
+        retry_after: seconds after which the client may try again; None: the same request fails again.
     """
 
     code = "invalid_request"
@@ -44,63 +44,63 @@ class RequestError(AsrcliError):
 
 
 class NotFoundError(RequestError):
-    """There is nothing of that name."""
+    """The resource does not exist."""
 
     status = 404
     code = "not_found"
 
 
 class UnauthorisedError(RequestError):
-    """No key, or a wrong one."""
+    """Missing or invalid API key."""
 
     status = 401
     code = "invalid_api_key"
 
 
 class ForbiddenError(RequestError):
-    """A browser page of another origin, or something the operator has not allowed."""
+    """The operator does not allow this."""
 
     status = 403
     code = "forbidden"
 
 
 class ConflictError(RequestError):
-    """Not now, in the state that things are in."""
+    """The state of the resource does not allow this."""
 
     status = 409
     code = "conflict"
 
 
 class UnavailableError(RequestError):
-    """The server lacks what this needs."""
+    """The server cannot do this at present."""
 
     status = 503
     code = "unavailable"
 
 
 class SlowClientError(RequestError):
-    """The request's body does not come."""
+    """Timed out waiting for the request body."""
 
     status = 408
     code = "timeout"
 
 
 class TooLargeError(RequestError):
-    """The body, or the recording in it, is larger than allowed."""
+    """The body or the recording is too large."""
 
     status = 413
     code = "too_large"
 
 
 class BusyError(RequestError):
-    """The queue is full."""
+    """A queue or another bound is reached."""
 
     status = 429
     code = "rate_limit_exceeded"
 
 
 class TookTooLongError(RequestError):
-    """The request's time is over."""
+    """The request took too long."""
 
     status = 504
     code = "timeout"
@@ -108,7 +108,7 @@ class TookTooLongError(RequestError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What a client is told."""
+    """An error as a client receives it."""
 
     status: int
     message: str
@@ -126,7 +126,7 @@ class Problem:
         return "server_error" if self.status >= 500 else "invalid_request_error"
 
     def headers(self) -> dict[str, str]:
-        """HTTP headers that belong to it. OpenAI's SDKs repeat 5xx unless told that it is no use."""
+        """Its HTTP headers. OpenAI's SDKs repeat requests with 5xx unless a header says otherwise."""
         if self.retry_after is not None:
             return {"retry-after": str(self.retry_after)}
         return {"x-should-retry": "false"} if self.status >= 500 else {}

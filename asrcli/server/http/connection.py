@@ -111,7 +111,7 @@ class Connection:
             return
         text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
         with suppress(WebSocketDisconnect, RuntimeError):
-            # Clients may send half of a surrogate pair as an escape, and it comes back in names and messages.
+            # Clients may send half of a surrogate pair as an escape, which names and messages then contain.
             await self.websocket.send_text(text.encode("utf-8", "replace").decode())
 
     async def close(self, code: int = 1000, reason: str = "") -> None:

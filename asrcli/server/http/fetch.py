@@ -1,8 +1,8 @@
-"""Recordings by address: fetched by us, and so from nowhere that the client could not reach itself.
+"""Recordings by address, fetched without access to private networks.
 
-The guard (protocol contract, section 9.1): http and https only; every address that the name resolves to must be public,
-and the connection goes to the one that was checked, so a name cannot change its mind in between; each redirect is
-checked like the first address; bytes and total time are bounded. Proxies of the environment are not used.
+Only http and https; every address that the name resolves to must be public, and the connection goes to an address that
+was checked (a name may resolve differently the next time); redirects are checked like the first address; bytes and
+total time are bounded. Proxies of the environment are not used.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _MOST_REDIRECTS = 5
 _SILENCE = 20.0
 _BLOCK = 1 << 16
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-#: IPv4 addresses in IPv6's clothes, by translators that would take us to them
+#: IPv4 addresses embedded in IPv6, which NAT64 gateways translate
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
@@ -66,7 +66,7 @@ class Guard:
         addresses = tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
         for address in addresses:
             if not self.allows(ipaddress.ip_address(address.partition("%")[0])):
-                raise ForbiddenError("`audio_address` leads into a network that is not public.", param="audio_address")
+                raise ForbiddenError("`audio_address` is in a network that is not public.", param="audio_address")
         return addresses
 
     def allows(self, address: Address) -> bool:
@@ -78,7 +78,7 @@ class Guard:
 
 
 def _unwrapped(address: Address) -> Address:
-    """The IPv4 address that an IPv6 one stands for, if it does."""
+    """The IPv4 address that is embedded in an IPv6 address, if any."""
     if isinstance(address, ipaddress.IPv6Address):
         if address in _NAT64:
             return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
@@ -93,7 +93,7 @@ def fetch(url: str, path: Path, guard: Guard, cancelled: Callable[[], bool]) -> 
         url: what the client named.
         path: the file to make.
         guard: what may be fetched.
-        cancelled: asked between blocks.
+        cancelled: called between blocks.
 
     Returns:
         its size in bytes.
@@ -103,13 +103,13 @@ def fetch(url: str, path: Path, guard: Guard, cancelled: Callable[[], bool]) -> 
         ForbiddenError: it leads where it may not.
         TooLargeError, TookTooLongError: the guard's bounds.
         DiskFullError: no room for it.
-        CancelledError: `cancelled` said so.
+        CancelledError: `cancelled` returned true.
     """
     deadline = time.monotonic() + guard.max_seconds
     for _ in range(_MOST_REDIRECTS + 1):
         parts = _checked(url)
         connection = _connect(parts, guard, deadline)
-        # The other side may drip one byte at a time for ever: at the deadline the line is cut, whatever we wait for.
+        # The other side may send one byte at a time: at the deadline the connection is closed.
         cut = threading.Timer(max(0.0, deadline - time.monotonic()), _hang_up, [connection.sock])
         cut.start()
         try:
@@ -227,15 +227,15 @@ def _save(answer: http.client.HTTPResponse, path: Path, guard: Guard, cancelled:
             if size > guard.max_bytes:
                 raise TooLargeError("The recording at `audio_address` is too large.", param="audio_address")
             if cancelled():
-                raise CancelledError("The client went away.")
+                raise CancelledError("The client has left.")
             file.write(block)
     if answer.length:
-        raise RequestError("The recording at `audio_address` broke off.", param="audio_address")
+        raise RequestError("The recording at `audio_address` is incomplete.", param="audio_address")
     return size
 
 
 def _read(answer: http.client.HTTPResponse) -> bytes:
-    """Apart from writing, so that a broken line is not taken for a broken disk."""
+    """Errors of the connection must not be taken for errors of the disk."""
     try:
         return answer.read1(_BLOCK)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""JSON that is read and written beside the event loop.
+"""JSON, read and written outside the event loop.
 
 The `json` module's C code holds the interpreter lock for as long as one document takes, in whatever thread it runs.
 Small documents are read and written at once; large ones piece by piece, or not at all.

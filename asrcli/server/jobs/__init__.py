@@ -1,1 +1,1 @@
-"""Long recordings: accepted at once, kept in SQLite until they are done, whatever happens to the server."""
+"""Jobs: long recordings, accepted at once and kept in SQLite until they are finished."""

@@ -41,7 +41,7 @@ def _runner(request: Request) -> JobRunner:
     return runner
 
 
-@router.post("", summary="Hand in a recording", status_code=202, openapi_extra=form_of(_FORM))
+@router.post("", summary="Submit a recording", status_code=202, openapi_extra=form_of(_FORM))
 async def create(request: Request) -> Response:
     """Accept a recording (`file` or `url`) with any option of `asrcli transcribe`."""
     runner = _runner(request)
@@ -97,9 +97,9 @@ def _with_result(body: dict[str, Any], result: str | None) -> str:
     return text if result is None else f'{text[:-1]},"result":{result}}}'
 
 
-@router.delete("/{job_id}", summary="Stop and forget", status_code=204)
+@router.delete("/{job_id}", summary="Stop and delete", status_code=204)
 async def delete(request: Request, job_id: str) -> Response:
-    """Stop the job if it runs, and forget it."""
+    """Stop the job if it runs, and delete it."""
     runner = _runner(request)
     await _find(runner, job_id)
     await runner.delete(job_id)
@@ -139,7 +139,7 @@ async def _find(runner: JobRunner, job_id: str) -> StoredJob:
     try:
         return await asyncio.to_thread(runner.store.get, job_id)
     except KeyError:
-        raise NotFoundError("There is no such job.", param="job_id") from None
+        raise NotFoundError("The job does not exist.", param="job_id") from None
 
 
 def _check_webhook(service: TranscriptionService, webhook: str) -> None:
@@ -160,7 +160,7 @@ def _state(job: StoredJob, progress: Progress) -> dict[str, Any]:
 
 
 def _share(job: StoredJob, progress: Progress) -> float | None:
-    """0..1; None where the recording does not tell its length."""
+    """0..1; None if the duration is unknown."""
     if job.state == "done":
         return 1.0
     if not progress.duration:

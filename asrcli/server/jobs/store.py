@@ -53,7 +53,7 @@ class StoredJob:
     """One row, without its result.
 
     Attributes:
-        id: unguessable; whoever has it may read the job.
+        id: random; it gives access to the job.
         created, finished: Unix times.
         client: for scheduling between clients.
         name: of the recording.

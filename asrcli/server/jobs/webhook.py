@@ -1,7 +1,7 @@
-"""Telling a client's web address that its job is done, signed so that it can believe it.
+"""Webhooks: signed notifications of finished jobs.
 
 Header `x-asrcli-signature: t=UNIXTIME,v1=HEX`, where HEX is HMAC-SHA256 of `UNIXTIME.BODY` with the operator's secret:
-the time is signed too, so that an old message cannot be sent again as new.
+the time is signed, too, so that old messages cannot be sent again.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ def signature(secret: str, body: bytes, moment: int) -> str:
 
 
 def deliver(url: str, message: Mapping[str, Any], secret: str, guard: Guard) -> bool:
-    """Send a message once; whether it was taken (any 2xx).
+    """Send a message once; whether it was accepted (any 2xx).
 
     Raises:
-        RequestError: the address may not be reached, or does not answer.
+        RequestError: the address is not allowed, or does not answer.
     """
     body = json.dumps(message, ensure_ascii=False).encode()
     headers = {"content-type": "application/json", SIGNATURE: signature(secret, body, int(time.time()))}

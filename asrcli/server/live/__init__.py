@@ -1,1 +1,1 @@
-"""Recognition of speech as it is spoken: endpointing, partial results, final sentences."""
+"""Live recognition: endpointing, partial results, final sentences."""

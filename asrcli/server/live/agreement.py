@@ -16,7 +16,7 @@ from asrcli.transcript import join_words
 
 
 class StablePrefix:
-    """What stands of a growing sentence. One a sentence."""
+    """The stable words of a growing sentence. One a sentence."""
 
     def __init__(self) -> None:
         self._stable: list[UntimedWord] = []
@@ -24,7 +24,7 @@ class StablePrefix:
 
     @property
     def stable(self) -> bool:
-        """Whether anything stands."""
+        """Whether there are stable words."""
         return bool(self._stable)
 
     def update(self, text: str, settled: str = "") -> tuple[str, str]:
@@ -45,7 +45,7 @@ class StablePrefix:
         return join_words(self._stable), join_words([*self._stable, *words[len(self._stable) :]])
 
     def rest(self, text: str) -> str:
-        """What the sentence's final text says beyond the stable part, to be appended to it."""
+        """The part of the final text that follows the stable words."""
         words = split_words(text)[len(self._stable) :]
         return (" " if self._stable and words and words[0].space_before else "") + join_words(words)
 

@@ -1,4 +1,4 @@
-"""What people see of the server in a browser."""
+"""The web pages of the server."""
 
 from asrcli.server.page.router import router
 

@@ -1,10 +1,10 @@
-"""The pages for people: `/`, to transcribe with a browser, `/docs`, and `/ws/v1/asr/test`, to watch the live protocols.
+"""Web pages: `/` transcribes in the browser, `/docs` describes the API, `/ws/v1/asr/test` shows the live protocols.
 
-None of them loads anything from elsewhere: a private server may have no way out. Swagger UI comes in fastapi-offline's
-wheel, of which nothing but these two files is used.
+They load nothing from other servers: a private server may have no internet access. Swagger UI's two files are those of
+the fastapi-offline package.
 
-A page holds nothing of the server's, so without a key it is still answered, with 401, and asks for the key itself:
-scripts can then send it where a browser's own dialog would not, with WebSockets.
+Pages hold no data of the server. Without a key they are answered with status 401 and ask for the key themselves, so
+that their scripts can send it with WebSockets, too.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _HEADERS = {
-    # Nothing but our own files, no inline script or style, no frame around us.
+    # Only the server's own files, no inline scripts or styles, no embedding in frames.
     "content-security-policy": _POLICY,
     "permissions-policy": "microphone=(self), camera=(), geolocation=()",
     "referrer-policy": "no-referrer",
@@ -60,16 +60,16 @@ async def tester(request: Request) -> FileResponse:
 
 @router.get("/page/assets/{name}")
 async def asset(name: str) -> FileResponse:
-    """Scripts and styles: the same for everybody, so open to everybody."""
+    """Scripts and styles; without a key, as they are the same in every installation."""
     file = _ASSETS.get(name)
     if file is None:
-        raise NotFoundError("There is no such file.")
+        raise NotFoundError("The file does not exist.")
     return FileResponse(file, media_type=_TYPES[file.suffix], headers=_HEADERS)
 
 
 @router.get("/docs")
 async def docs() -> FileResponse:
-    """The HTTP interfaces, to be read and tried out."""
+    """The API documentation."""
     return FileResponse(_HERE / "docs.html", headers=_DOCS_HEADERS)
 
 
@@ -78,14 +78,14 @@ async def docs_asset(name: str) -> FileResponse:
     """Swagger UI's own files."""
     package = find_spec("fastapi_offline")
     if name not in _SWAGGER or package is None or package.origin is None:
-        raise NotFoundError("There is no such file.")
+        raise NotFoundError("The file does not exist.")
     file = Path(package.origin).parent / "static" / name
     return FileResponse(file, media_type=_TYPES[file.suffix], headers=_HEADERS | {"cache-control": "max-age=86400"})
 
 
 @router.get("/page/settings")
 def settings(request: Request) -> dict[str, Any]:
-    """What the page must know of the server."""
+    """Data for the page's script."""
     pool = request.app.state.pool
     models = [
         {"id": entry.name, "languages": list(entry.languages), "description": entry.description}

@@ -1,4 +1,4 @@
-"""Names of other servers' models, and which models here they stand for."""
+"""Names of other servers' models, mapped to models of the registry."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _WHISPER_SIZES = {
 
 
 def synonyms(name: str) -> tuple[str, ...]:
-    """The models here that a name of another server stands for, the best first; () if it is not known."""
+    """Models of the registry for a name of another server, the best first; () if it is unknown."""
     bare = name.rpartition("/")[2].lower()
     if bare in _SYNONYMS:
         return _SYNONYMS[bare]

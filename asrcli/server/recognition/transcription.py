@@ -45,26 +45,26 @@ _FETCH_TIMEOUT = 600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranscriptionRequest:
-    """What a client wants to know of a recording."""
+    """A recording and the options of its transcription."""
 
     path: Path
-    #: what the transcript calls it
+    #: in the transcript
     name: str = "audio"
-    #: as the client said it; None: the default
+    #: name that the client sent; None: the default model
     model: str | None = None
     options: TranscribeOptions = field(default_factory=TranscribeOptions)
-    #: (name, recording) of voices that the client knows, for diarization
+    #: (name, clip) of known speakers
     voices: tuple[tuple[str, Path], ...] = ()
-    #: of its chunks in the engine's queue; lower goes first
+    #: priority of its chunks in the engine's queue; lower goes first
     priority: int = 0
-    #: told of each segment as it stands, from a worker thread
+    #: called with each segment, in a worker thread
     on_segment: Callable[[Segment], None] | None = None
-    #: told how many seconds of how many are done, from a worker thread
+    #: called with the seconds done and the duration, in a worker thread
     on_progress: Callable[[float, float | None], None] | None = None
 
 
 class TranscriptionService:
-    """Takes recordings in turn. One for each server, at `app.state.service`."""
+    """Transcribes recordings. One a server, at `app.state.service`."""
 
     def __init__(self, settings: ServerSettings, pool: ModelPool, admission: Admission, metrics: Metrics) -> None:
         self.settings = settings
@@ -76,27 +76,29 @@ class TranscriptionService:
         self._fetchers = ThreadPoolExecutor(MAX_FETCHES, thread_name_prefix="fetch")
         self._fetching = 0
 
-    async def transcribe(self, client: str, ask: TranscriptionRequest, *, timeout: float | None = None) -> Transcript:
-        """A transcript of the recording, made when it is the client's turn.
+    async def transcribe(
+        self, client: str, request: TranscriptionRequest, *, timeout: float | None = None
+    ) -> Transcript:
+        """Transcribe a recording once a worker is free for the client.
 
         Args:
-            client: who takes turns with others (`scope["state"]["client"]`).
-            ask: what is wanted.
-            timeout: seconds; None: the settings'.
+            client: for scheduling (`scope["state"]["client"]`).
+            request: the recording and its options.
+            timeout: seconds; None: that of the settings.
 
         Raises:
             BusyError: the queue is full.
             TookTooLongError: the time is over.
-            ModelError, UsageError, InputError, EngineError: of the work.
+            ModelError, UsageError, InputError, EngineError: the transcription failed.
         """
         limit = self.settings.request_timeout if timeout is None else timeout
-        asked = time.perf_counter()
-        started = asked
+        arrived = time.perf_counter()
+        started = arrived
 
         def work(stop: Callable[[], bool]) -> Transcript:
             nonlocal started
             started = time.perf_counter()
-            return self._work(ask, stop)
+            return self._work(request, stop)
 
         try:
             transcript = await self.admission.run(client, work, timeout=limit)
@@ -109,7 +111,7 @@ class TranscriptionService:
         add_fields(
             model=transcript.model,
             audio_seconds=round(transcript.duration, 3),
-            queue_seconds=round(started - asked, 3),
+            queue_seconds=round(started - arrived, 3),
             work_seconds=round(time.perf_counter() - started, 3),
         )
         return transcript
@@ -125,28 +127,28 @@ class TranscriptionService:
             model_type(spec).detects_language or self.pool.registry.available("language-id") is not None
         )
 
-    async def for_request(self, request: Request, ask: TranscriptionRequest) -> Transcript:
-        """`transcribe` for an HTTP request, given up when its client goes away."""
-        return await while_connected(request, self.transcribe(request.state.client, ask))
+    async def for_request(self, request: Request, recording: TranscriptionRequest) -> Transcript:
+        """`transcribe` for an HTTP request; cancelled if its client leaves."""
+        return await while_connected(request, self.transcribe(request.state.client, recording))
 
-    def _work(self, ask: TranscriptionRequest, stop: Callable[[], bool]) -> Transcript:
-        spec = self.pool.spec(ask.model)
-        recognition, dropped = self._fitted(spec, ask.options)
-        options = replace(ask.options, recognition=recognition)
-        with self.pool.session(ask.model, options, priority=ask.priority) as session:
+    def _work(self, request: TranscriptionRequest, stop: Callable[[], bool]) -> Transcript:
+        spec = self.pool.spec(request.model)
+        recognition, dropped = self._adapt(spec, request.options)
+        options = replace(request.options, recognition=recognition)
+        with self.pool.session(request.model, options, priority=request.priority) as session:
             new_diarizer = session.new_diarizer()
-            if new_diarizer is not None and ask.voices:
-                session.add_voices([voice_of(name, path, new_diarizer()) for name, path in ask.voices])
-            listener = _Progress(ask, self.settings.max_duration, stop)
-            source = Source(name=ask.name, path=ask.path, untrusted=True)
+            if new_diarizer is not None and request.voices:
+                session.add_voices([voice_of(name, path, new_diarizer()) for name, path in request.voices])
+            listener = _Progress(request, self.settings.max_duration, stop)
+            source = Source(name=request.name, path=request.path, untrusted=True)
             started = time.perf_counter()
             transcript = session.transcribe(source, listener=listener)
         self.metrics.recognised(spec.name, transcript.duration, time.perf_counter() - started)
         return replace(transcript, warnings=(*transcript.warnings, *dropped))
 
-    def _fitted(self, spec: ModelSpec, options: TranscribeOptions) -> tuple[RecognitionOptions, list[str]]:
-        told = self.pool.registry.available("language-id") is not None
-        return adapt_request(spec, options.recognition, told=told)
+    def _adapt(self, spec: ModelSpec, options: TranscribeOptions) -> tuple[RecognitionOptions, list[str]]:
+        identified = self.pool.registry.available("language-id") is not None
+        return adapt_request(spec, options.recognition, identified=identified)
 
     async def fetch(self, request: Request, address: str, workspace: Workspace) -> Upload:
         """The recording at an address, where the operator allows it.
@@ -213,7 +215,7 @@ class TranscriptionService:
         Raises:
             ModelError, UsageError: as `transcribe`.
         """
-        self._fitted(self.pool.spec(model), options)
+        self._adapt(self.pool.spec(model), options)
         if options.speakers.enabled:
             self.pool.check_speakers(options.speakers)
 
@@ -226,10 +228,10 @@ class TranscriptionService:
 
 
 class _Progress(Listener):
-    """Hears of progress, and stops recordings that are too long."""
+    """Reports progress, and stops recordings that are too long."""
 
-    def __init__(self, ask: TranscriptionRequest, max_duration: float, stop: Callable[[], bool]) -> None:
-        self._ask = ask
+    def __init__(self, request: TranscriptionRequest, max_duration: float, stop: Callable[[], bool]) -> None:
+        self._request = request
         self._stop = stop
         self._limit = max_duration
         self._duration: float | None = None
@@ -241,12 +243,12 @@ class _Progress(Listener):
 
     def heard(self, seconds: float) -> None:
         self._check(seconds)
-        if self._ask.on_progress:
-            self._ask.on_progress(seconds, self._duration)
+        if self._request.on_progress:
+            self._request.on_progress(seconds, self._duration)
 
     def recognised(self, segment: Segment) -> None:
-        if self._ask.on_segment:
-            self._ask.on_segment(segment)
+        if self._request.on_segment:
+            self._request.on_segment(segment)
 
     def cancelled(self) -> bool:
         return self._stop()
@@ -254,34 +256,34 @@ class _Progress(Listener):
     def _check(self, seconds: float) -> None:
         if seconds > self._limit:
             raise TooLargeError(
-                f"The recording is longer than {self._limit:g} s.", "Send it in parts, or ask the operator."
+                f"The recording is longer than {self._limit:g} s.", "Send it in parts, or request the operator."
             )
 
 
 def adapt_request(
-    spec: ModelSpec, wanted: RecognitionOptions, *, told: bool = False
+    spec: ModelSpec, wanted: RecognitionOptions, *, identified: bool = False
 ) -> tuple[RecognitionOptions, list[str]]:
-    """What of a request the model takes, and warnings of what it does not.
+    """The options that the model supports, and warnings about the others.
 
-    Clients of most protocols send hotwords and prompts to whatever model there is: they are hints, so a model that
-    takes none still recognises. A language is no hint.
+    Clients of most protocols send hotwords and prompts to every model. These are hints, so a model that does not
+    support them still transcribes. A language is required.
 
     Args:
         spec: the model.
-        wanted: what the client asks for.
-        told: whether a model that must be told the language will be, by another.
+        wanted: options of the client.
+        identified: whether a language identification model detects the language for models that need one.
 
     Raises:
-        LanguageNotSupportedError: the model cannot do the language, or must be told one.
+        LanguageNotSupportedError: the model does not support the language, or needs one.
     """
     takes = model_type(spec).hotwords
     warnings = []
     if wanted.prompt and takes != "prompt":
-        wanted = replace(wanted, prompt="")  # OpenAI's clients send one as a matter of course
+        wanted = replace(wanted, prompt="")  # OpenAI's clients always send one
     if wanted.hotwords and takes == "none":
         wanted = replace(wanted, hotwords=())
-        warnings.append(f"hotwords ignored: {spec.name} takes none")
-    language = wanted.language or (next(iter(languages_of(spec)), None) if told else None)
+        warnings.append(f"hotwords ignored: {spec.name} does not support them")
+    language = wanted.language or (next(iter(languages_of(spec)), None) if identified else None)
     check_request(spec, replace(wanted, hotwords=(), language=language))
     weights = weights_notice(spec, wanted.hotwords)
     warnings += [weights] if weights else []
@@ -300,18 +302,17 @@ def _takes(spec: ModelSpec, wanted: RecognitionOptions, word: Hotword) -> bool:
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
-    """Do some work unless the client goes away. The body must have been read.
+    """Run some work unless the client leaves. The body must have been read.
 
     Raises:
-        CancelledError: the client went away.
-        Whatever the work raises.
+        CancelledError: the client has left.
     """
     working = asyncio.ensure_future(work)
-    watching = asyncio.ensure_future(_gone(request))
+    watching = asyncio.ensure_future(_disconnected(request))
     try:
         await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
-            raise CancelledError("The client went away.")
+            raise CancelledError("The client has left.")
         return working.result()
     finally:
         for task in (working, watching):
@@ -319,11 +320,11 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, Result]) -
         await asyncio.gather(working, watching, return_exceptions=True)
 
 
-async def _gone(request: Request) -> None:
+async def _disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
 
 def billed_seconds(transcript: Transcript) -> int:
-    """Whole seconds of audio, as OpenAI's usage counts them."""
+    """Whole seconds of audio, as in OpenAI's `usage`."""
     return math.ceil(transcript.duration)

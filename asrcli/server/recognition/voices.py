@@ -1,4 +1,4 @@
-"""Voices that a client knows by name, from the clips it sends along (`known_speaker_references[]`)."""
+"""Known speakers of a request, from its clips (`known_speaker_references[]`)."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from asrcli.server.errors import RequestError
 from asrcli.speakers.diarizer import Diarizer, Voice
 
 _FIELD = "known_speaker_references[]"
-#: seconds of a clip that are heard; OpenAI takes clips of 2 to 10 s
+#: seconds of a clip that are used; OpenAI takes clips of 2 to 10 s
 _LONGEST = 30.0
 
 
 def voice_of(name: str, path: Path, diarizer: Diarizer) -> Voice:
-    """The voice that is heard most in a clip. Nothing of it is kept.
+    """The voice of the speaker who speaks most in a clip.
 
     Args:
-        name: what to call it.
+        name: of the speaker.
         path: the clip.
         diarizer: a fresh one, of the models that will look for the voice.
 
     Raises:
-        RequestError: the clip is no audio, or nobody speaks in it.
+        RequestError: the clip is not audio, or contains no speech.
     """
     try:
         with open_audio(Source(name, path, untrusted=True), AudioOptions(end=_LONGEST)) as stream:
@@ -38,5 +38,5 @@ def voice_of(name: str, path: Path, diarizer: Diarizer) -> Voice:
     for turn in diarizer.finish():
         spoken[turn.speaker] += round(1000 * (turn.end - turn.start))
     if not spoken:
-        raise RequestError(f"Nobody speaks in the clip of the known speaker {name!r}.", param=_FIELD)
+        raise RequestError(f"The clip of the known speaker {name!r} contains no speech.", param=_FIELD)
     return Voice(name, diarizer.voices[spoken.most_common(1)[0][0]])

@@ -141,7 +141,7 @@ def test_fields_come_in_every_spelling(client, cities):
     assert answer.status_code == 200, body
     assert body["words"]
     assert "segments" not in body
-    assert body["warnings"] == ["hotwords ignored: moonshine-tiny-en takes none"]
+    assert body["warnings"] == ["hotwords ignored: moonshine-tiny-en does not support them"]
 
 
 def test_logprobs_need_json(client, cities):

@@ -1,4 +1,4 @@
-"""The form of `POST /v1/audio/transcriptions`: OpenAI's fields, and those that other servers have added to them.
+"""The form of `POST /v1/audio/transcriptions`: OpenAI's fields and extensions of other servers.
 
 Lists come as `name`, `name[]` or repeated; objects as `name[key]` or as JSON text; numbers and booleans as text.
 """
@@ -27,7 +27,7 @@ _MAX_KNOWN_SPEAKERS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fields:
-    """One request, understood."""
+    """A parsed request."""
 
     model: str | None
     response_format: ResponseFormat
@@ -36,16 +36,16 @@ class Fields:
     words: bool
     segments: bool
     logprobs: bool
-    #: (name, data URL) of voices that the client knows
+    #: (name, data URL) of known speakers
     known_speakers: tuple[tuple[str, str], ...] = ()
     audio_address: str | None = None
 
 
 def read_fields(form: Form, *, translation: bool = False) -> Fields:
-    """Understand a form.
+    """Parse a form. Takes time with many hotwords: call it in a thread.
 
     Raises:
-        RequestError: a value that cannot be; `param` names the field.
+        RequestError: a value is not valid; `param` names the field.
     """
     formats = _TRANSLATION_FORMATS if translation else RESPONSE_FORMATS
     response_format = _choice(form, "response_format", formats)
@@ -125,7 +125,7 @@ def _hotwords(form: Form) -> tuple[Hotword, ...]:
 
 
 def _only(languages: list[str]) -> str | None:
-    """The language of a list of candidates, where it leaves no choice."""
+    """The language of a list with only one."""
     return languages[0] if len(languages) == 1 else None
 
 

@@ -142,6 +142,6 @@ def error_body(problem: Problem) -> dict[str, Any]:
 
 
 def form_of(properties: dict[str, Any], required: list[str] | None = None) -> dict[str, Any]:
-    """A multipart body for the OpenAPI description: it is read by hand, as it comes."""
+    """A multipart body for the OpenAPI description; the server parses it itself, as a stream."""
     schema = {"type": "object", "properties": properties} | ({"required": required} if required else {})
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}

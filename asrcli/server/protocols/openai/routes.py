@@ -1,7 +1,7 @@
 """OpenAI's audio interface: `/v1/audio/transcriptions`, `/v1/audio/translations`, `/v1/models`.
 
-Shapes are those that OpenAI's own SDKs parse; what other servers have added (`audio_address`, `hotwords`, speakers in
-`verbose_json`) is added too.
+Responses have the form that OpenAI's SDKs parse; extensions of other servers (`audio_address`, `hotwords`, speakers in
+`verbose_json`) are supported, too.
 """
 
 from __future__ import annotations
@@ -60,22 +60,22 @@ async def transcriptions(request: Request) -> Response:
         workspace = stack.enter_context(service.workspace())
         form = await read_form(request, workspace, service.settings.max_upload)
         fields = await asyncio.to_thread(read_fields, form)
-        ask = await _ask(request, form, fields, workspace)
+        recording = await _recording_of(request, form, fields, workspace)
         if fields.stream:
-            events = await stream(request, service, ask, fields, workspace.close)
-            stack.pop_all()  # the folder goes when the events have been told
+            events = await stream(request, service, recording, fields, workspace.close)
+            stack.pop_all()  # the folder is deleted after the last event
             return events
-        transcript = await service.for_request(request, ask)
+        transcript = await service.for_request(request, recording)
     return await asyncio.to_thread(lambda: reply(letter_speakers(transcript), fields))
 
 
 @router.post(
     "/audio/translations",
-    summary="Refused: no model here translates",
+    summary="Not supported",
     openapi_extra=form_of({name: _FORM[name] for name in ("file", "model", "prompt")}),
 )
 async def translations(request: Request) -> Response:
-    """Recognise a recording and say it in English, which none of the models here can: always 400."""
+    """Translation to English, which no model here supports: always 400."""
     service: TranscriptionService = request.app.state.service
     with service.workspace() as workspace:
         form = await read_form(request, workspace, service.settings.max_upload)
@@ -95,7 +95,7 @@ def list_models(request: Request) -> dict[str, Any]:
 
 @router.get("/models/{name:path}", summary="One of them")
 def get_model(request: Request, name: str) -> dict[str, Any]:
-    """One model; names that stand for the default give it."""
+    """One model; aliases are resolved."""
     pool = request.app.state.pool
     wanted = pool.name_of(name)
     for entry in pool.installed():
@@ -116,7 +116,7 @@ def _model(entry: ModelEntry, request: Request) -> dict[str, Any]:
     }
 
 
-async def _ask(request: Request, form: Form, fields: Fields, workspace: Workspace) -> TranscriptionRequest:
+async def _recording_of(request: Request, form: Form, fields: Fields, workspace: Workspace) -> TranscriptionRequest:
     service: TranscriptionService = request.app.state.service
     upload = form.file("file", "audio", "audio_file")
     if upload is None and fields.audio_address:
@@ -132,5 +132,5 @@ async def _ask(request: Request, form: Form, fields: Fields, workspace: Workspac
 
 
 async def _reference(data: str, workspace: Workspace) -> Path:
-    """What a known speaker sounds like, of a data URL."""
+    """The clip of a known speaker, from a data URL."""
     return (await save_bytes(await asyncio.to_thread(decode_base64, data), workspace)).path
