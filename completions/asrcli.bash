@@ -150,7 +150,7 @@ _asrcli_command() {
             commands=''
             options='--config --debug -h --help'
             valued=--config
-            arguments=()
+            arguments=('word transcript event')
             ;;
         completion)
             commands=''

@@ -19,6 +19,8 @@ from asrcli.formats import FORMATS
 #: what results end in; a walk takes none of them for a recording, whatever the globs say
 TRANSCRIPT_SUFFIXES = frozenset(f".{form.extension.lower()}" for form in FORMATS.values())
 
+#: a path that is an address; `Path` drops one of the slashes
+_URL = re.compile(r"(?:https?|ftp|s3|rtmp|rtsp):/", re.IGNORECASE)
 _DIGITS = re.compile(r"([0-9]+)")
 
 
@@ -131,7 +133,10 @@ class _Listing:
 def unreadable(path: Path, error: OSError) -> PlanError:
     """What to tell of a path that the system refuses."""
     name = printable(path)
-    if isinstance(error, FileNotFoundError):
+    if _URL.match(name):
+        why = f"{name}: addresses are not fetched."
+        hint = "Download it first, or pipe it: curl -L URL | asrcli transcribe -"
+    elif isinstance(error, FileNotFoundError):
         why, hint = f"{name}: no such file or folder.", "Check the name; quote it if it holds spaces."
     elif isinstance(error, PermissionError):
         why, hint = f"{name}: no permission to read it.", "Change its permissions, or leave it out with --exclude."
@@ -150,9 +155,24 @@ def read_list(stream: BinaryIO) -> list[Path]:
 
     Every name is possible in the NUL form; in the line form empty lines are passed over. A `-` is a file of that name.
     """
-    data = stream.read().removeprefix(b"\xef\xbb\xbf")
+    data = _as_utf8(stream.read())
     names = data.split(b"\0") if b"\0" in data else [line.removesuffix(b"\r") for line in data.split(b"\n")]
     return [Path(os.fsdecode(name)) for name in names if name]
+
+
+def _as_utf8(data: bytes) -> bytes:
+    """A list in UTF-16, as Windows PowerShell writes it, in UTF-8; without a byte order mark."""
+    even, odd = data[0::2], data[1::2]
+    encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else ""
+    if not encoding and len(even) == len(odd) and (b"\n" in data or b"." in data):
+        # Without the mark: names of ASCII letters have a NUL in every other byte.
+        encoding = "utf-16-le" if not any(odd) else "utf-16-be" if not any(even) else ""
+    if not encoding:
+        return data.removeprefix(b"\xef\xbb\xbf")
+    try:
+        return data.decode(encoding).encode()
+    except UnicodeError as error:
+        raise UsageError("--files-from: the list is not valid UTF-16 text.", "Save it as UTF-8.") from error
 
 
 def is_stream(status: os.stat_result) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -140,8 +141,22 @@ def _usage_error(problem: Any, session: CommandSession) -> int:
     if origin is not None:
         message = f"{message.rstrip('.')} (set by {origin.describe()})"
     hint = f"See '{ctx.command_path if ctx else 'asrcli'} --help'."
+    if ctx is not None and ctx.parent is None:
+        hint = _recording_hint(ctx) or hint
     session.console.error(message, hint, code="usage", exit_code=int(ExitCode.USAGE))
     return ExitCode.USAGE
+
+
+def _recording_hint(ctx: Any) -> str:
+    """What to do where a file or an address is given in place of a command; "" where it is neither."""
+    from asrcli.cli.framework.app import COMMAND_WORD
+
+    word = ctx.meta.get(COMMAND_WORD, "")
+    if "://" in word:
+        return f"Download it first, or pipe it: curl -L {shlex.quote(word)} | asrcli transcribe -"
+    if word == "-" or Path(word).suffix or "/" in word or (word and Path(word).exists()):
+        return f"To transcribe it: asrcli transcribe {shlex.quote(word)}"
+    return ""
 
 
 def _plain(message: str) -> str:

@@ -92,8 +92,8 @@ def format_of(path: str | PurePath) -> Format | None:
     return next((entry for entry in _ALL if suffix == f".{entry.extension.lower()}"), None)
 
 
-def schema_text() -> str:
-    """The JSON Schema (draft 2020-12) of the format json, as text; `#/$defs/line` describes a line of jsonl."""
+def schema_text(name: str = "transcript") -> str:
+    """The JSON Schema (draft 2020-12) of the format json, or of the events of `--log-json` ("event"), as text."""
     from importlib.resources import files
 
-    return files("asrcli.formats").joinpath("transcript.schema.json").read_text(encoding="utf-8")
+    return files("asrcli.formats").joinpath(f"{name}.schema.json").read_text(encoding="utf-8")

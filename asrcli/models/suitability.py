@@ -59,7 +59,7 @@ def check_language(
         return
     able = [e for e in known("asr") if wanted in e.languages]
     here = [e.name for e in able if not missing(e)]
-    there = [e.name for e in sorted(able, key=lambda e: e.size or 0) if e.name not in here][:4]
+    there = [e.name for e in able if e.name not in here][:4]  # the catalogue lists the best of a language first
     hints = []
     if here:
         hints.append(f"Installed models for {wanted}: {', '.join(here)} (select one with --model).")

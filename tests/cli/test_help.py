@@ -123,3 +123,46 @@ def test_the_help_names_every_format(asrcli):
 
     text = " ".join(asrcli("transcribe", "--help").stdout.split())
     assert f"separated by commas or repeated: {', '.join(FORMATS)}." in text
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("talk.mp3", "asrcli transcribe talk.mp3"),
+        ("my talk.mp3", "asrcli transcribe 'my talk.mp3'"),
+        ("./recordings", "asrcli transcribe ./recordings"),
+        ("-", "asrcli transcribe -"),
+        ("https://example.org/a.mp3", "curl -L https://example.org/a.mp3 | asrcli transcribe -"),
+        ("nonsense", "asrcli --help"),
+    ],
+)
+def test_a_recording_in_place_of_a_command(asrcli, word, hint):
+    done = asrcli(word)
+    assert done.returncode == 2
+    assert hint in done.stderr
+
+
+def test_an_address_is_not_fetched(asrcli):
+    done = asrcli("transcribe", "https://example.org/a.mp3")
+    assert done.returncode == 3
+    assert "curl -L" in done.stderr
+
+
+def test_the_help_of_transcribe_is_one_screen_and_the_rest_is_in_help_all(asrcli):
+    short, everything = asrcli("transcribe", "--help").stdout, asrcli("transcribe", "--help-all").stdout
+    assert len(short.splitlines()) < 60
+    for option in (
+        "--format",
+        "--model",
+        "--language",
+        "--diarize",
+        "--output",
+        "--output-dir",
+        "--jobs",
+        "--help-all",
+    ):
+        assert option in short
+    assert "--vad-threshold" not in short
+    tree = {command.path[1:]: command for command in program().walk()}
+    for option in tree["transcribe",].options:
+        assert option.names[-1] in everything

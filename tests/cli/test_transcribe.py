@@ -242,7 +242,7 @@ def test_a_language_that_the_model_cannot_do_is_an_error(asrcli, speech):
     done = asrcli("transcribe", speech, "--language", "zh")
     assert done.returncode == ExitCode.USAGE
     assert "zh" in done.stderr
-    assert "download-model" in done.stderr
+    assert "asrcli download-model sensevoice-small" in done.stderr
 
 
 def test_hotwords_on_a_model_that_takes_none_are_an_error(asrcli, speech):

@@ -1,17 +1,34 @@
-"""`asrcli schema`: print the JSON Schema of transcripts."""
+"""`asrcli schema`: print a JSON Schema."""
 
 from __future__ import annotations
 
-from asrcli.cli.framework.command import examples
+from dataclasses import dataclass
+from typing import Literal
+
+import typer
+
+from asrcli.cli.framework.command import examples, takes
+from asrcli.options.declarations import option
 
 
+@dataclass(frozen=True, kw_only=True)
+class SchemaArguments:
+    """Arguments of `asrcli schema`."""
+
+    name: Literal["transcript", "event"] = option(
+        "transcript", "Transcripts of --format json and jsonl, or events of --log-json.", positional=True
+    )
+
+
+@takes(SchemaArguments)
 @examples(
     """\
 asrcli schema > transcript.schema.json
+asrcli schema event > event.schema.json
 check-jsonschema --schemafile transcript.schema.json talk.json"""
 )
-def schema() -> None:
-    """Print the JSON Schema that '--format json' and '--format jsonl' follow."""
+def schema(ctx: typer.Context, arguments: SchemaArguments) -> None:
+    """Print the JSON Schema of transcripts or of events."""
     from asrcli.formats import schema_text
 
-    print(schema_text(), end="")
+    print(schema_text(arguments.name), end="")

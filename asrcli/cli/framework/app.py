@@ -31,9 +31,13 @@ COMMANDS = {
     "config": Entry("config", "Show the settings in force and where each comes from."),
     "doctor": Entry("doctor", "Check this machine: engine, ffmpeg, models, disk, speed."),
     "bench": Entry("bench", "Measure the speed and the memory of models on this machine."),
-    "schema": Entry("schema", "Print the JSON Schema of transcripts."),
+    "schema": Entry("schema", "Print the JSON Schema of transcripts or events."),
     "completion": Entry("completion", "Print the completion script of a shell."),
 }
+
+
+#: key of `ctx.meta`: the word in the place of a command
+COMMAND_WORD = "asrcli.command-word"
 
 
 class Commands(MutableMapping[str, Any]):
@@ -66,6 +70,11 @@ class LazyGroup(PanelGroup):
     def __init__(self, **attributes: Any) -> None:
         attributes["commands"] = Commands()
         super().__init__(**attributes)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Keep the word for the error: a recording named in place of a command is met with the right command."""
+        ctx.meta[COMMAND_WORD] = args[0]
+        return super().resolve_command(ctx, args)
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 -- Click's signature
         """Names only: the inherited method builds every command."""

@@ -37,7 +37,7 @@ def choose_models(ctx: typer.Context, arguments: ModelArguments, options: Transc
 
     ensemble = choose(spec, options, registry, get)
     if is_remote(spec.type):
-        _tell_of_server(ctx.obj.console, spec)
+        _report_server(ctx.obj.console, spec)
     return ensemble
 
 
@@ -55,9 +55,9 @@ def choose_model(ctx: typer.Context, arguments: ModelArguments, language: str | 
         spec = _named_server(arguments)
     else:
         backend = _backend(arguments)
-        if arguments.model is None:
-            _tell_of_default(ctx.obj.console, registry.default_name(backend=backend))
         spec = _obtain(ctx, registry, arguments.model, language=language, backend=backend, offline=arguments.offline)
+        if arguments.model is None:
+            _report_default(ctx.obj.console, spec.name)
     if is_remote(spec.type):
         if arguments.remote_audio is not None:
             spec = replace(spec, options={**spec.options, "audio": arguments.remote_audio})
@@ -154,7 +154,7 @@ def _with_key(spec: ModelSpec, arguments: ModelArguments) -> ModelSpec:
     return replace(spec, secret=arguments.remote_api_key or "")
 
 
-def _tell_of_server(console: Console, spec: ModelSpec) -> None:
+def _report_server(console: Console, spec: ModelSpec) -> None:
     """Say once that what is spoken leaves this program, and for where."""
     from asrcli.backends.remote.check import is_loopback
 
@@ -165,7 +165,7 @@ def _tell_of_server(console: Console, spec: ModelSpec) -> None:
         console.warning(f"the key for {url} travels in the clear: use https where you can.")
 
 
-def _tell_of_default(console: Console, name: str) -> None:
+def _report_default(console: Console, name: str) -> None:
     from asrcli.models import builtin
 
     if name == builtin.NAME:

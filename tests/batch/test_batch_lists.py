@@ -1,0 +1,40 @@
+"""`--files-from`: lists of files in the encodings in which programs write them."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from asrcli.batch.search import read_list
+from asrcli.errors import UsageError
+
+NAMES = ["talk.wav", "Ünïcode 会议.mp3", "sub/b, c.wav"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le-bom", "utf-16-be-bom"])
+def test_lines(encoding, end):
+    text = end.join(NAMES) + end
+    if encoding.endswith("-bom"):
+        data = ("\ufeff" + text).encode(encoding.removesuffix("-bom"))
+    else:
+        data = text.encode(encoding)
+    assert read_list(io.BytesIO(data)) == [Path(name) for name in NAMES]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_ascii_names_in_utf_16_without_a_mark(encoding):
+    assert read_list(io.BytesIO("a.wav\r\nb.wav\r\n".encode(encoding))) == [Path("a.wav"), Path("b.wav")]
+
+
+def test_names_that_end_in_nul():
+    for names in (["a", "b"], ["a", "b", "c"], NAMES, ["a\nb"]):
+        data = b"".join(name.encode() + b"\0" for name in names)
+        assert read_list(io.BytesIO(data)) == [Path(name) for name in names]
+
+
+def test_damaged_utf_16_is_an_error():
+    with pytest.raises(UsageError, match="UTF-16"):
+        read_list(io.BytesIO(b"\xff\xfea\0\x00\xd8"))
