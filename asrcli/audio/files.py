@@ -6,8 +6,13 @@ import os
 import stat
 from pathlib import Path
 
+from asrcli.audio.containers.mp4 import BOXES, Read, is_encrypted
 from asrcli.audio.containers.sniff import HEAD, not_audio
 from asrcli.errors import AsrcliError, AudioDecodeError, EmptyInputError, InputUnreadableError
+
+#: why nothing can be decoded, and what to do
+ENCRYPTED = "The file is encrypted (DRM)."
+ENCRYPTED_HINT = "Only the program of the shop that sold it can play it; record or export it without protection."
 
 
 def open_file(path: Path, *, raw: bool) -> tuple[int, os.stat_result, bytes]:
@@ -32,7 +37,7 @@ def open_file(path: Path, *, raw: bool) -> tuple[int, os.stat_result, bytes]:
         status = os.fstat(descriptor)
         _check_kind(status)
         head = os.pread(descriptor, HEAD, 0)
-        check_content(head, raw=raw)
+        check_content(head, lambda size, position: os.pread(descriptor, size, position), raw=raw)
     except OSError as error:
         os.close(descriptor)
         raise InputUnreadableError(f"The file cannot be read: {error.strerror}.", "Check the disk.") from None
@@ -62,14 +67,23 @@ def _check_kind(status: os.stat_result) -> None:
         raise InputUnreadableError("This is a device, not a file.", "Read it through stdin: asrcli transcribe - < IT.")
 
 
-def check_content(head: bytes, *, raw: bool = False) -> None:
-    """Refuse what cannot be a recording, by its first bytes.
+def check_content(head: bytes, read: Read | None = None, *, raw: bool = False) -> None:
+    """Refuse what cannot be a recording.
+
+    Args:
+        head: its first bytes.
+        read: gives any of its bytes; None where only `head` is there.
+        raw: take whatever is in it for samples.
 
     Raises:
-        EmptyInputError: there are none.
-        AudioDecodeError: they are those of something else.
+        EmptyInputError: there are no bytes.
+        AudioDecodeError: they are those of something else, or encrypted.
     """
     if not head:
         raise EmptyInputError("The input is empty (0 bytes).", "Record or copy it again.")
-    if not raw and (kind := not_audio(head)):
+    if raw:
+        return
+    if kind := not_audio(head):
         raise AudioDecodeError(f"This is no audio: it is {kind}.", "Leave it out, as with --exclude.")
+    if head[4:8] in BOXES and is_encrypted(read or (lambda size, position: head[position : position + size])):
+        raise AudioDecodeError(ENCRYPTED, ENCRYPTED_HINT)

@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from asrcli.audio import probe
 from asrcli.audio.types import Source
+from asrcli.errors import AudioDecodeError
 from asrcli.options import AudioOptions
 from tests.audio.sounds import LENGTH, TIMES, Decoded, bursts
 
@@ -239,3 +241,17 @@ def test_a_size_that_wrapped_at_4_gib(tmp_path):
     one = Decoded(Source("a", path=path), AudioOptions(start=seconds - LENGTH - 1))
     assert one.heard() == pytest.approx([seconds - LENGTH + time for time in TIMES], abs=CLOSE)
     assert one.warnings[0].startswith("header: ")
+
+
+@pytest.mark.parametrize("movflags", ["+faststart", "+frag_keyframe+empty_moov", "0"])
+def test_encrypted_files_are_named(movflags, encode, wav, tmp_path):
+    key = "76a6c65c5ea762046bd749a2e632ccbb"
+    scheme = ["-encryption_scheme", "cenc-aes-ctr", "-encryption_key", key, "-encryption_kid", key]
+    path = encode(tmp_path / "a.mp4", "-i", wav, "-c:a", "aac", *scheme, "-movflags", movflags)
+    for source in sources(path):
+        with pytest.raises(AudioDecodeError, match=r"^The file is encrypted \(DRM\)"):
+            Decoded(source, AudioOptions())
+    for kind in (b"drms", b"aavd"):  # FairPlay, Audible
+        path.write_bytes(path.read_bytes().replace(b"enca", kind))
+        with pytest.raises(AudioDecodeError, match="encrypted"):
+            probe(Source("a", path=path), AudioOptions())

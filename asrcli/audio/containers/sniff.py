@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from asrcli.audio.containers.declared_size import size_known
+from asrcli.audio.containers.mp4 import BOXES
 from asrcli.audio.layouts import layout_of_mask
 
 #: bytes that are looked at; a stream's are kept and handed to the decoder
@@ -27,9 +28,6 @@ _SOUND = (
     (8, b"AIFF"),
     (8, b"AIFC"),
 )
-
-#: first boxes of MP4 and QuickTime
-_BOXES = {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}
 
 #: (offset, bytes): containers and streams that ffmpeg reads
 _FFMPEG = (
@@ -137,7 +135,7 @@ def has_index(head: bytes) -> bool:
 
     Elsewhere ffmpeg estimates the place from the bit rate, or searches timestamps that may start again half-way.
     """
-    return head[4:8] in _BOXES or head[:4] == b"\x1a\x45\xdf\xa3"
+    return head[4:8] in BOXES or head[:4] == b"\x1a\x45\xdf\xa3"
 
 
 def index_at_end(head: bytes) -> bool:
@@ -149,7 +147,7 @@ def index_at_end(head: bytes) -> bool:
     position = 0
     while position + 8 <= len(head):
         size, kind = int.from_bytes(head[position : position + 4], "big"), head[position + 4 : position + 8]
-        if position == 0 and kind not in _BOXES:
+        if position == 0 and kind not in BOXES:
             return False
         if kind in {b"moov", b"moof"}:
             return False

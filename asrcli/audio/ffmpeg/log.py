@@ -6,6 +6,7 @@ import re
 from collections import deque
 from dataclasses import dataclass
 
+from asrcli.audio.files import ENCRYPTED, ENCRYPTED_HINT
 from asrcli.audio.types import AudioInfo
 from asrcli.errors import AsrcliError, AudioDecodeError, EmptyInputError, InputChangedError, InputUnreadableError
 
@@ -37,6 +38,7 @@ _FAILURES: tuple[tuple[str, type[AsrcliError], str, str], ...] = (
         "The file is cut off: the index at its end (moov) is missing.",
         "Copy or download it whole; what a recorder left without power, a program such as untrunc may repair.",
     ),
+    (r"DRM|activation_bytes|[Ee]ncrypt(ed|ion)", AudioDecodeError, ENCRYPTED, ENCRYPTED_HINT),
     (r"not on whitelist", AudioDecodeError, "The file is not a recording in a known format.", _AGAIN),
     (
         r"does not contain any stream|Output file .*no stream",
