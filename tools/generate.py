@@ -1,4 +1,4 @@
-"""Write the completion scripts, the man pages and docs/formats.md, from a checkout.
+"""Write the completion scripts, the man pages, docs/formats.md and docs/options.md, from a checkout.
 
 Run `python -m tools.generate [--check] [FOLDER]`.
 """
@@ -12,6 +12,7 @@ from asrcli.cli.framework.command_tree import program
 from asrcli.formats import FORMATS
 from tools.completion_scripts import SCRIPTS
 from tools.man_pages import pages
+from tools.option_page import option_page
 
 _FORMATS_INTRODUCTION = """\
 # Output formats
@@ -31,7 +32,7 @@ def generated() -> dict[str, str]:
     tree = program()
     files = {f"completions/{_SCRIPT_NAMES[shell]}": script(tree) for shell, script in SCRIPTS.items()}
     files |= {f"man/{name}": text for name, text in pages(tree).items()}
-    return files | {"docs/formats.md": formats_page()}
+    return files | {"docs/formats.md": formats_page(), "docs/options.md": option_page(tree)}
 
 
 def formats_page() -> str:

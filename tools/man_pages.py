@@ -6,25 +6,25 @@ from collections.abc import Iterator
 
 from asrcli.cli.framework.command_tree import Command, CommandOption
 
-_EXIT_STATUS = (
-    ("0", "All done; also when stdout was closed by its reader."),
+EXIT_STATUS = (
+    ("0", "Every input has a result; also if the reader of stdout closed it."),
     (
         "1",
         "Some inputs failed or have no result; the others are done. Also: an internal error.",
     ),
     ("2", "The command line, a variable or the config file is wrong."),
     ("3", "Every input failed."),
-    ("4", "A model cannot be had: unknown, not installed with --offline, or its download failed."),
-    ("5", "The machine lacks something: ffmpeg, an extra package, disk space, the permission to write."),
-    ("130", "Interrupted (Ctrl-C). What was finished is kept."),
-    ("143", "Terminated (SIGTERM). What was finished is kept."),
+    ("4", "A model is not available: unknown, not installed with --offline, or its download failed."),
+    ("5", "Something is missing on this machine: ffmpeg, a Python package, disk space, the permission to write."),
+    ("130", "Interrupted (Ctrl-C). Finished results are kept."),
+    ("143", "Terminated (SIGTERM). Finished results are kept."),
 )
 
-_ENVIRONMENT = (
+ENVIRONMENT = (
     ("ASRCLI_<OPTION>", "The value of an option, for every command that has it: ASRCLI_FORMAT=srt,txt, ASRCLI_ITN=no."),
-    ("ASRCLI_<COMMAND>_<OPTION>", "The same for one command: ASRCLI_TRANSCRIBE_JOBS=2. It wins over the former."),
-    ("ASRCLI_CONFIG", "The config file, in place of the default one."),
-    ("ASRCLI_MODEL_DIR", "Where models are kept (the option --model-dir)."),
+    ("ASRCLI_<COMMAND>_<OPTION>", "The same for one command: ASRCLI_TRANSCRIBE_JOBS=2. It overrides the former."),
+    ("ASRCLI_CONFIG", "Path of the config file."),
+    ("ASRCLI_MODEL_DIR", "Folder of the models (the option --model-dir)."),
     ("NO_COLOR", "If set and not empty, no colours."),
 )
 
@@ -84,8 +84,8 @@ def _page(command: Command, program: Command) -> str:
             lines += [f".SS {_escape(' '.join(sub.path))}", *_synopsis(sub), ".PP", *_prose(sub.help), *_options(sub)]
     lines += [".SH OPTIONS", *_options(command)]
     lines += _examples(command)
-    lines += [".SH EXIT STATUS", *_terms(_EXIT_STATUS)]
-    lines += [".SH ENVIRONMENT", *_terms(_ENVIRONMENT)]
+    lines += [".SH EXIT STATUS", *_terms(EXIT_STATUS)]
+    lines += [".SH ENVIRONMENT", *_terms(ENVIRONMENT)]
     if command is program:
         lines += [".SH CONFIGURATION", *_CONFIGURATION]
         lines += [".SH FILES", *_terms(_FILES)]
