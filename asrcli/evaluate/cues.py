@@ -1,4 +1,4 @@
-"""Statistics of subtitle cues: what broadcasters' rules ask of reading speed, lines and time."""
+"""Statistics of subtitle cues: reading speed, lines and times, compared with limits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from asrcli.text.subtitles.width import has_wide, width
 
 @dataclass(frozen=True, slots=True)
 class PlainCue:
-    """A cue as a file has it; seconds."""
+    """A cue of a file; seconds."""
 
     start: float
     end: float
@@ -34,13 +34,13 @@ class CueStatistics:
     lines_max: int
     shortest: float
     longest: float
-    #: how many cues break a limit of `CueOptions`
+    #: number of cues that exceed a limit of `CueOptions`
     too_fast: int
     too_wide: int
     too_many_lines: int
     too_short: int
     too_long: int
-    #: cues that begin before the one before has ended
+    #: cues that begin before the previous one ends
     overlaps: int
 
     def to_dict(self) -> dict[str, Any]:
@@ -49,7 +49,7 @@ class CueStatistics:
 
 
 def cue_statistics(cues: Sequence[PlainCue], limits: CueOptions) -> CueStatistics | None:
-    """Measure cues against limits; None where there are none."""
+    """Compare cues with limits; None without cues."""
     if not cues:
         return None
     ordered = sorted(cues, key=lambda cue: cue.start)
@@ -67,7 +67,7 @@ def cue_statistics(cues: Sequence[PlainCue], limits: CueOptions) -> CueStatistic
         lines_max=max(len(cue.lines) for cue in ordered),
         shortest=min(lengths),
         longest=max(lengths),
-        # Half a millisecond a cue is lost in files; it must not count as a fault.
+        # Files round to milliseconds, which must not count as a fault.
         too_fast=sum(speed > limits.max_cps + 0.05 for speed in speeds),
         too_wide=sum(any(_too_wide(line, limits) for line in cue.lines) for cue in ordered),
         too_many_lines=sum(len(cue.lines) > limits.max_lines for cue in ordered),

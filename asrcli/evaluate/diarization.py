@@ -19,7 +19,7 @@ from asrcli.transcript import Turn
 
 @dataclass(frozen=True, slots=True)
 class DiarizationErrors:
-    """Seconds of each kind of error; add them up to pool files."""
+    """Seconds of each kind of error; the sum of several files pools them."""
 
     reference: float = 0.0
     missed: float = 0.0
@@ -28,7 +28,7 @@ class DiarizationErrors:
 
     @property
     def der(self) -> float:
-        """The error rate (0.1 is 10 %); inf where speech was found and the reference has none."""
+        """The error rate (0.1 is 10 %); inf if only the hypothesis has speech."""
         errors = self.missed + self.false_alarm + self.confusion
         if self.reference == 0.0:
             return float("inf") if errors else 0.0
@@ -56,14 +56,14 @@ def score_turns(reference: Sequence[Turn], hypothesis: Sequence[Turn], *, collar
     """Score turns against reference turns; times in seconds.
 
     Args:
-        reference: who really spoke when; turns of one speaker may overlap and count once.
+        reference: the right turns; overlapping turns of one speaker count once.
         hypothesis: the turns to score.
         collar: seconds on *each side* of a reference boundary left out of the score (md-eval's `-c`;
             pyannote.metrics calls the sum of both sides its collar).
     """
     import numpy as np
 
-    # An edge inside the speaker's own speech is no boundary: no collar there.
+    # An edge inside a speaker's own speech is not a boundary.
     reference, hypothesis = merge_touching(reference), merge_touching(hypothesis)
     collars = [(edge - collar, edge + collar) for turn in reference for edge in (turn.start, turn.end)]
     edges = {edge for turn in (*reference, *hypothesis) for edge in (turn.start, turn.end)}
@@ -74,21 +74,21 @@ def score_turns(reference: Sequence[Turn], hypothesis: Sequence[Turn], *, collar
     length = np.diff(grid)
     length[_covered(grid, collars)] = 0.0
 
-    said, found = _activity(grid, reference), _activity(grid, hypothesis)
-    speaking, heard = said.sum(axis=0), found.sum(axis=0)
-    shared = (said * length) @ found.T.astype(np.float64)
+    right, found = _activity(grid, reference), _activity(grid, hypothesis)
+    speaking, detected = right.sum(axis=0), found.sum(axis=0)
+    shared = (right * length) @ found.T.astype(np.float64)
     correct = sum(shared[row, column] for row, column in best_pairs(shared))
-    both = float((np.minimum(speaking, heard) * length).sum())
+    both = float((np.minimum(speaking, detected) * length).sum())
     return DiarizationErrors(
         reference=float((speaking * length).sum()),
-        missed=float((np.maximum(speaking - heard, 0) * length).sum()),
-        false_alarm=float((np.maximum(heard - speaking, 0) * length).sum()),
+        missed=float((np.maximum(speaking - detected, 0) * length).sum()),
+        false_alarm=float((np.maximum(detected - speaking, 0) * length).sum()),
         confusion=max(0.0, both - float(correct)),
     )
 
 
 def _covered(grid: Any, spans: Iterable[tuple[float, float]]) -> Any:
-    """Which cells of the grid (its gaps between edges) lie inside one of the spans, whose ends are edges."""
+    """Which cells of the grid (between two edges) are inside one of the spans, whose ends are edges."""
     import numpy as np
 
     inside = np.zeros(len(grid) - 1, dtype=bool)
@@ -98,7 +98,7 @@ def _covered(grid: Any, spans: Iterable[tuple[float, float]]) -> Any:
 
 
 def _activity(grid: Any, turns: Sequence[Turn]) -> Any:
-    """Who speaks in which cell: int array of shape (speakers, cells)."""
+    """Activity of each speaker in each cell: int array of shape (speakers, cells)."""
     import numpy as np
 
     speakers = sorted({turn.speaker for turn in turns})

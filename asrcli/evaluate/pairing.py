@@ -1,4 +1,4 @@
-"""Which reference belongs to which result, by the recording's name and, where that is not enough, its folders."""
+"""Pairs results with references, by the recording's name and its folders."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, slots=True)
 class Pairing(Generic[Found]):
-    """A reference, and what it is called."""
+    """A reference and its name."""
 
     name: str
     reference: Found
 
 
 class References(Generic[Found]):
-    """References by name. One may have several names, and a name may stand for several."""
+    """References by name. A reference may have several names, and a name several references."""
 
     def __init__(self, entries: Iterable[tuple[str, Found]]) -> None:
         """Take entries of (name, reference); a name may be a path, with or without suffix."""
@@ -29,16 +29,16 @@ class References(Generic[Found]):
         return iter(self._entries)
 
     def find(self, names: Sequence[str], *, alone: bool = False) -> Pairing[Found] | None:
-        """The reference of a result that has these names.
+        """The reference of a result with these names.
 
-        A name with its suffix says more than one without; of several that fit, the one counts that shares most folders.
+        A name with suffix is preferred to one without; of several matches the one that shares most folders is taken.
 
         Args:
-            names: what the result or its recording is called: paths, with or without suffix.
-            alone: a single reference is taken whatever it is called.
+            names: of the result or its recording: paths, with or without suffix.
+            alone: a single reference is taken whatever its name.
 
         Raises:
-            LookupError: several references fit equally well; the message names them.
+            LookupError: several references match equally well; the message names them.
         """
         best: tuple[bool, int] = False, -1
         fitting: list[Pairing[Found]] = []
@@ -58,7 +58,7 @@ class References(Generic[Found]):
         return fitting[0] if fitting else None
 
     def without(self, used: Iterable[Found]) -> list[str]:
-        """Names of the references that are not among these, each by the first of its names."""
+        """The first names of the references that are not among these."""
         known = {id(reference) for reference in used}
         left: dict[int, str] = {}
         for key, value in self._entries:
@@ -72,7 +72,7 @@ def _distinct(pairings: Iterable[Pairing[Found]]) -> set[int]:
 
 
 def _fit(name: str, key: str) -> tuple[bool, int] | None:
-    """How well a reference's name fits a result's: whether the suffix does, and how many folders; None: not at all."""
+    """How well a reference's name matches a result's: whether the suffix does, and how many folders; None: no match."""
     ours, theirs = PurePath(name), PurePath(key)
     if ours.name not in {theirs.name, theirs.stem}:
         return None

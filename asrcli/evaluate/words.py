@@ -32,7 +32,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class TextErrors:
-    """Counts of units; add them up to pool files."""
+    """Counts of units; the sum of several files pools them."""
 
     hits: int = 0
     substitutions: int = 0
@@ -108,8 +108,8 @@ def score_text(
     Both texts are brought to Unicode's form NFC, so a letter and its marks compare equal however they are encoded.
 
     Args:
-        reference: what was said.
-        hypothesis: what was recognised.
+        reference: the right text.
+        hypothesis: the recognised text.
         language: of the texts, in any spelling that `language_code` reads.
         unit: None: by the language.
         normalise: whether case, punctuation and the like are left out (`normalization`).

@@ -104,7 +104,9 @@ def test_lines_hold_to_their_measure(source, options, labelled):
 def test_no_other_division_costs_less(source, options):
     timing = Timing.of(options, int(source.duration * 1000))
     for lane in lanes(source, timing.limit, 100):
-        head = replace(lane, pieces=lane.pieces[:9], interrupted=lane.interrupted[:9], heard=lane.heard[:9])
+        head = replace(
+            lane, pieces=lane.pieces[:9], interrupted=lane.interrupted[:9], others_began=lane.others_began[:9]
+        )
         divider = Divider(head, options, timing, 0)
         count = len(head.pieces)
 

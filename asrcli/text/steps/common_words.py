@@ -1,4 +1,4 @@
-"""English words so common that hearing one is no sign of a rare name that sounds alike: "them" is not "Thyme"."""
+"""Common English words, which are never replaced by a hotword: "them" does not become "Thyme"."""
 
 from __future__ import annotations
 

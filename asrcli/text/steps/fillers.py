@@ -1,7 +1,7 @@
-"""Filler words left out: what speakers say while they think ("um", "嗯", "えーと"). Off unless asked for.
+"""Removes filler words ("um", "嗯", "えーと"). Off by default.
 
-Some sounds are nothing else; others are words as well ("那个人", "好啊") and go only where they stand apart, between
-marks or pauses. So the times of words count, not their spelling alone.
+Some sounds are always fillers; others are words as well ("那个人", "好啊") and are removed only between punctuation or
+pauses, so the times of words matter.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from asrcli.text.steps.strip_punctuation import edges
 from asrcli.text.steps.word_edits import with_words
 from asrcli.transcript import Segment, Transcript, Word, join_words
 
-#: key of what was left out in `Transcript.notes`
+#: key of the removed words in `Transcript.notes`
 NOTE = "fillers"
 
-#: seconds without a word that set a word apart
+#: seconds without a word that isolate a word
 _PAUSE = 0.25
 #: characters (words, to us) of the longest filler of a script without spaces
 _LONGEST = 3
@@ -33,18 +33,18 @@ class _Sounds:
     """A language's fillers; the patterns match whole words in lower case."""
 
     always: re.Pattern[str]
-    #: only where they stand apart
+    #: only if isolated
     apart: re.Pattern[str]
-    #: as those, and only before other words of the sentence
+    #: only if isolated and before other words of the sentence
     before: re.Pattern[str]
 
 
 def _sounds(always: str, apart: str = "", before: str = "") -> _Sounds:
-    # A pattern of nothing must match nothing.
+    # An empty pattern must match nothing.
     return _Sounds(*(re.compile(pattern or r"(?!)") for pattern in (always, apart, before)))
 
 
-#: in any language that is not known: nothing that is a word of another ("um" is, in German and Portuguese; "er", too)
+#: for unknown languages: nothing that is a word in some language (as "um" in German and Portuguese, "er" in German)
 _ANY = r"u+h+|u+h+m+|um{2,}|e+r+m+|h+m{2,}|[äö]+h+m?"
 _BY_LANGUAGE: Mapping[str, _Sounds] = {
     "": _sounds(rf"{_ANY}|嗯+", "啊+|额+"),
@@ -56,12 +56,12 @@ _BY_LANGUAGE: Mapping[str, _Sounds] = {
     "ja": _sounds(rf"{_ANY}|えー+|えー*っ?ー*とー*|ええっ?とー*|うーんー*|んー+|あのー+|そのー+", "まあ", "あの|その"),
     "ko": _sounds(rf"{_ANY}|으?음+", "어+"),
 }
-#: words that begin like a filler
+#: words that start with a filler
 _NO_FILLERS = frozenset({"呃逆"})
 
 
 def drop_fillers(transcript: Transcript) -> Transcript:
-    """The transcript without its filler words; segments that were nothing else are gone."""
+    """The transcript without its filler words; segments of nothing else are removed."""
     notes: list[dict[str, Any]] = []
     kept: list[Segment] = []
     for segment in transcript.segments:
@@ -74,7 +74,7 @@ def drop_fillers(transcript: Transcript) -> Transcript:
 
 
 def drop_sounds(text: str, language: str | None) -> str:
-    """A running text, its words' times not known, without what is never a word."""
+    """A text without times, without the sounds that are always fillers."""
     sounds = _of(language or "")
     kept = [word for word in split_words(text) if not sounds.always.fullmatch(_core(word.text))]
     return join_words(kept)
@@ -89,7 +89,7 @@ def _core(text: str) -> str:
 
 
 def _cleared(segment: Segment, language: str, notes: list[dict[str, Any]]) -> Segment | None:
-    """The segment without fillers; None if nothing is left of it."""
+    """The segment without fillers; None if nothing remains."""
     words: Sequence[Word] = segment.words
     out: list[Word] = []
     at = 0
@@ -114,14 +114,7 @@ def _cleared(segment: Segment, language: str, notes: list[dict[str, Any]]) -> Se
 
 
 def _filler_at(words: Sequence[Word], at: int, sounds: _Sounds, *, gone: bool) -> int:
-    """How many words from `at` on are one filler; 0: none.
-
-    Args:
-        words: of the segment.
-        at: where to look.
-        sounds: of the language.
-        gone: whether everything before has been left out.
-    """
+    """How many words from `at` on are one filler; 0: none. `gone`: all words before have been removed."""
     for length in range(min(_LONGEST, len(words) - at), 0, -1):
         window = words[at : at + length]
         if not _is_one(window):
@@ -159,7 +152,7 @@ def _apart_behind(words: Sequence[Word], end: int, sounds: _Sounds) -> bool:
 
 
 def _mended(out: list[Word], dropped: Sequence[Word], words: Sequence[Word], at: int) -> Sequence[Word]:
-    """Let the neighbours of what was dropped have its marks and its capital; the words, the next one mended."""
+    """Give the neighbours of removed words their punctuation and capital; the words with the next one changed."""
     front, core, _ = edges(dropped[0].text)
     mark = edges(dropped[-1].text)[2]
     if front and any(char in CLOSERS for char in mark):  # quoted by itself
@@ -176,12 +169,9 @@ def _mended(out: list[Word], dropped: Sequence[Word], words: Sequence[Word], at:
 
 
 def _joined(text: str, mark: str) -> str:
-    """A word and the mark of the filler that followed: a full stop counts, the commas around a filler do not."""
+    """A word with the mark of the filler that followed: a full stop is kept, commas around a filler are not."""
     if ending("x" + mark, "") is Ending.SENTENCE:
         return text.rstrip("".join(CLAUSE_ENDS) + " ") + mark
     if text[-1] in ",;" and not is_cjk(text[-2:-1] or " "):
         return text[:-1]
     return text
-
-
-__all__ = ["NOTE", "drop_fillers", "drop_sounds"]

@@ -28,24 +28,24 @@ _MODULES = {
 #: languages whose grammar the wheel carries; others are compiled once (about 10 s) and kept in the cache folder
 _SHIPPED = frozenset({"zh", "yue"})
 _MARKS = ".,;:!?\"'()"
-#: behind a number the English grammar leaves a space before marks ("in 1984 .", "2 %")
+#: after a number the English grammar leaves a space before marks ("in 1984 .", "2 %")
 _DETACHED = re.compile(r"(?<=\S) +([.,;:!?…]+)(?=\s|$)|(?<=\d) (%)")
 #: Chinese words that only look like numbers: 十分感谢, 红十字会
 _NO_NUMBER = re.compile(
     r"((?<![〇零一二三四五六七八九十百千万亿两几\d])十分(?![钟鐘之])|十字|八九不离十|十有八九|不管三七二十一|略知一二|三六九等"
     r"|七零八落|十万火急|十面埋伏|十里洋场|十年如一日|一目十行|以一当十|正经八百|此地无银三百两)"
 )
-#: words of an ordinal that stand better as they are, if alone ("wait a second")
+#: ordinals that are not changed if alone ("wait a second")
 _ORDINALS = frozenset(["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"])
-#: letters of the longest thing that is written as one word: an address, not a sentence that held a "dot"
+#: letters of the longest address; longer results are sentences with the word "dot"
 _LONGEST = 30
 
 
 def is_number(heard: Sequence[str], written: Sequence[str]) -> bool:
-    """Whether a change writes a number (or an address), and is no misunderstanding of the grammars.
+    """Whether a change writes a number or an address.
 
-    They also turn "for example" into "e.g.", "wait a second" into "wait a 2nd", and join a sentence that holds the word
-    "dot" as if it were an address.
+    The grammars also turn "for example" into "e.g.", "wait a second" into "wait a 2nd", and join a sentence with the
+    word "dot" like an address.
     """
     if any(len(part) > _LONGEST for part in written):
         return False
@@ -55,7 +55,7 @@ def is_number(heard: Sequence[str], written: Sequence[str]) -> bool:
 
 
 def _normalized(text: str, normalize: Callable[[str], str]) -> str:
-    """Normalise what may hold numbers, part by part."""
+    """Normalise the parts that may contain numbers."""
     parts = _NO_NUMBER.split(text)
     return "".join(
         part if index % 2 or not part else _DETACHED.sub(r"\1\2", normalize(part)) for index, part in enumerate(parts)
@@ -68,13 +68,13 @@ def is_available() -> bool:
 
 
 class ItnStep:
-    """Writes numbers, dates and amounts of a transcript as digits. Languages without a grammar stay as they are."""
+    """Writes numbers, dates and amounts of a transcript as digits. Languages without a grammar are not changed."""
 
     def __init__(self, cache: Path) -> None:
         """Begin.
 
         Args:
-            cache: folder for compiled grammars; made if it is not there.
+            cache: folder for compiled grammars; created if needed.
 
         Raises:
             MissingExtraError: WeTextProcessing is not installed.
@@ -96,7 +96,7 @@ class ItnStep:
         language = segment.language or language
         if language not in _MODULES or not segment.text:
             return segment
-        # Pynini's automata are not made for several threads at once, and a text takes well under a millisecond.
+        # Pynini's automata are not thread-safe, and a text takes well under a millisecond.
         with self._lock:
             text = _normalized(segment.text, self._normalizer(language))
         if text == segment.text:
@@ -110,7 +110,7 @@ class ItnStep:
         module = _MODULES[language]
         if module not in self._normalizers:
             logger = logging.getLogger("wetext")
-            if not logger.handlers:  # with a handler of ours it adds none that writes to stderr
+            if not logger.handlers:  # with this handler it adds none for stderr
                 logger.addHandler(logging.NullHandler())
                 logger.propagate = False
             folder = None

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - lists of words, not code
-"""Small closed word classes that decide where a line should not end, by language, and signs that belong to numbers."""
+"""Closed word classes by language, after or before which a line should not end, and units of numbers."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ TITLES = _set(
     "mr. mrs. ms. dr. prof. st. rev. hon. gen. col. capt. lt. sgt. mt. no. fig. vol. mme. mlle. hr. fr. sr. sra. m."
 )
 
-#: what follows a number and cannot be parted from it
+#: units, not separated from the number before them
 UNITS = _set(
     "% ‰ ° °C °F ℃ K m km cm mm nm μm mi ft in yd g kg mg t lb lbs oz l L ml mL s ms min h hr hrs Hz kHz MHz GHz "
     "V kV W kW MW GW kWh Wh A mA B KB MB GB TB kB bit bps Mbps Gbps km/h mph kph px dpi dB € $ £ ¥ am pm a.m p.m am. pm. "

@@ -1,9 +1,8 @@
-"""Hotwords for models that take none: what sounds like one of them is written as it, and each replacement is reported.
+"""Hotwords for models without support: words that sound like a hotword are replaced, and each replacement is noted.
 
-Chinese is compared by its pinyin without tones, confusable initials and finals taken as one, two characters by pinyin
-and tones; Latin script by its Metaphone code and by Jaro-Winkler similarity of the letters, the more of it the shorter
-the code. Common words become no rare names. Off unless asked for: a correction can be wrong. Needs the extra
-the extra `hotwords`.
+Chinese is compared by pinyin without tones, with confusable initials and finals equal, two characters by pinyin and
+tones; Latin script by Metaphone code and by Jaro-Winkler similarity of the letters, which must be higher for shorter
+codes. Common words are not replaced. Off by default: a correction can be wrong. Needs the extra `hotwords`.
 """
 
 from __future__ import annotations
@@ -28,12 +27,12 @@ from asrcli.transcript import Segment, Transcript, Word, join_words
 
 #: key of the replacements in `Transcript.notes`
 NOTE = "hotwords"
-#: least similarity of the letters, by the length of the code (consonants, mostly): short ones sound like too much
+#: minimum similarity of the letters, by the length of the code: short codes match too much
 SIMILAR = {0: 1.0, 1: 0.92, 2: 0.92, 3: 0.9, 4: 0.87}
 SIMILAR_LONGER = 0.82
-#: a name may be heard as so many words more, or fewer
+#: a name may be recognised as so many words more, or fewer
 _STRETCH = 2
-#: letters, and Chinese characters, of the shortest hotword that is looked for: shorter ones sound like too much
+#: minimum letters, and Chinese characters, of a hotword: shorter ones match too much
 _SHORTEST, _SHORTEST_HAN = 4, 2
 #: words further apart than this (seconds) are not one name
 _PAUSE = 0.6
@@ -60,10 +59,10 @@ class PhoneticStep:
     """Corrects the words of transcripts."""
 
     def __init__(self, hotwords: Sequence[Hotword]) -> None:
-        """Learn the hotwords.
+        """Prepare the hotwords.
 
         Raises:
-            MissingExtraError: the packages that know how words sound are not installed.
+            MissingExtraError: the packages for pronunciation are not installed.
         """
         missing = [name for name in ("pypinyin", "jellyfish") if find_spec(name) is None]
         if missing:
@@ -72,7 +71,7 @@ class PhoneticStep:
                 f"Install them: {pip_install('hotwords')}.",
             )
         self._targets: dict[Key, _Target] = {}
-        # Of two that sound the same the one of more weight counts.
+        # Of two with the same sound the one with the higher weight is used.
         for hotword in sorted(hotwords, key=lambda hotword: hotword.weight):
             parts = [text for text, _ in split_text(hotword.text)]
             key = sound(parts)
@@ -116,7 +115,7 @@ class PhoneticStep:
         return with_words(segment, out) if changed else segment
 
     def _find(self, words: Sequence[Word], at: int) -> tuple[_Target, int] | None:
-        """The hotword that the words from `at` on sound like, and how many of them; the likeliest of several."""
+        """The most similar hotword for the words from `at` on, and the number of words; None: no match."""
         best: tuple[float, int, _Target] | None = None
         for length in self._lengths:
             window = words[at : at + length]
@@ -134,12 +133,12 @@ class PhoneticStep:
             if alike >= least and (best is None or alike >= best[0]):
                 best = alike, length, target
         if best is None or _bare(words[at : at + best[1]]).casefold() == best[2].text.casefold():
-            return None  # nothing, or it says so already
+            return None  # no match, or the text is the hotword already
         return best[2], best[1]
 
 
 def sound(texts: Sequence[str]) -> Key:
-    """How words sound: a code for each run of Latin words, a syllable for each Chinese character; () if unknown."""
+    """Codes of the sound: one for each run of Latin words, a syllable for each Chinese character; () if unknown."""
     key: list[str] = []
     latin = ""
     for text in texts:
@@ -155,7 +154,7 @@ def sound(texts: Sequence[str]) -> Key:
 
 
 def likeness(heard: str, wanted: str) -> float:
-    """0 to 1; Chinese is 1, as its characters tell nothing of their sound beyond what `sound` has compared."""
+    """Similarity of the letters, 0..1; 1 for Chinese, which `sound` has compared."""
     import jellyfish
 
     if is_cjk(wanted[0]):
@@ -193,12 +192,12 @@ def _bare(words: Sequence[Word]) -> str:
 
 
 def _is_likely(texts: Sequence[str], target: _Target) -> bool:
-    """Whether words that sound like a hotword may have been meant for it."""
+    """Whether words that sound like a hotword may be replaced."""
     heard = _letters(texts)
     if is_cjk(target.letters[0]):
         return len(heard) > _SHORTEST_HAN or _tones(heard) == _tones(target.letters)
     if any(char.isdigit() for char in heard) != any(char.isdigit() for char in target.letters):
-        return False  # "4 bytes" says more than "Bytes"
+        return False  # "4 bytes" is not "Bytes"
     return heard == target.letters or not all(text.casefold() in COMMON_WORDS for text in texts)
 
 
@@ -210,7 +209,7 @@ def _tones(text: str) -> tuple[str, ...]:
 
 
 def _is_one(words: Sequence[Word]) -> bool:
-    """Whether the words may be one name: no mark between them, no pause, one voice."""
+    """Whether the words may be one name: no mark or pause between them, one speaker."""
     return all(
         after.start - before.end <= _PAUSE
         and before.speaker == after.speaker
@@ -221,7 +220,7 @@ def _is_one(words: Sequence[Word]) -> bool:
 
 
 def _rewritten(heard: Sequence[Word], text: str) -> list[Word]:
-    """The hotword in the time of what was heard, between the marks that stood around that."""
+    """The hotword with the times and the surrounding marks of the replaced words."""
     front, back = edges(heard[0].text)[0], edges(heard[-1].text)[2]
     texts = list(split_text(text))
     texts[0] = front + texts[0][0], heard[0].space_before

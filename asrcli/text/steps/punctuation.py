@@ -1,4 +1,4 @@
-"""Punctuation for models that give none. Marks are put on the words that were recognised, so their times stay."""
+"""Punctuation for models that return none. Marks are added to the recognised words, so that times are kept."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ SERVICE = "asrcli.backends.punctuation:load"
 #: text -> the same text with marks
 Punctuate = Callable[[str], "Future[str]"]
 
-#: words that are given to the model at once: enough to see sentences whole, few enough to be done soon
+#: words in one call of the model: enough for whole sentences, few enough to be fast
 _MOST_WORDS = 300
-#: a silence of so many seconds ends a text for the model, too
+#: seconds of silence that end a text for the model
 _LONGEST_PAUSE = 3.0
-#: a text of which one word in so many bears a sentence mark has been punctuated
+#: a text with a sentence mark in one of so many words has punctuation
 _WORDS_A_MARK = 60
 
 _HALF_WIDTH = str.maketrans("，。？！、；：", ",.?!,;:")
 
 
 def is_punctuated(transcript: Transcript) -> bool:
-    """Whether the model gave marks of its own."""
+    """Whether the recogniser returned punctuation."""
     words = [word.text for segment in transcript.segments for word in segment.words]
     marks = sum(ending(text, "") is Ending.SENTENCE for text in words)
     return marks * _WORDS_A_MARK >= len(words)
 
 
 class PunctuationStep:
-    """Adds marks, and cuts segments anew where sentences end. A transcript that has marks already is left alone."""
+    """Adds punctuation, and divides segments at sentence ends. A transcript with punctuation is not changed."""
 
     def __init__(self, punctuate: Punctuate, languages: Collection[str] = ()) -> None:
         """Begin.
 
         Args:
             punctuate: the model; may be called from many threads.
-            languages: those it knows; transcripts in any other are left alone. Empty: all.
+            languages: those it supports; transcripts in others are not changed. Empty: all.
         """
         self._punctuate = punctuate
         self._languages = languages
@@ -66,10 +66,10 @@ class PunctuationStep:
 
 
 def put_marks(words: Sequence[Word], text: str) -> tuple[Word, ...] | None:
-    """The words with the marks and capitals of the punctuated text; None where it says something else.
+    """The words with the marks and capitals of the punctuated text; None if its words differ.
 
     Marks after Latin letters become half-width ones. Only letters, digits and signs of the words are compared: models
-    part or join them differently ("10.5" comes back as "10 . 5").
+    divide or join them differently ("10.5" comes back as "10 . 5").
     """
     letters = iter([(index, char) for index, word in enumerate(words) for char in word.text if not char.isspace()])
     out = ["" for _ in words]
@@ -92,7 +92,7 @@ def put_marks(words: Sequence[Word], text: str) -> tuple[Word, ...] | None:
 
 
 def _runs(segments: Iterable[Segment]) -> Iterable[list[Segment]]:
-    """Segments that one voice says without a long pause, at most `_MOST_WORDS` words."""
+    """Segments of one speaker without a long pause, at most `_MOST_WORDS` words."""
     lanes: dict[tuple[str | None, int | None], list[Segment]] = {}
     for segment in segments:
         key = segment.speaker, segment.channel
@@ -125,7 +125,7 @@ def _marked(run: Sequence[Segment], text: str) -> list[Segment]:
 
 
 def _capitalised(words: Sequence[Word]) -> tuple[Word, ...]:
-    """A capital where a sentence begins, for models that write none at all."""
+    """A capital where a sentence begins, for models without capitals."""
     out: list[Word] = []
     for word in words:
         begins = not out or ending(out[-1].text, "") is Ending.SENTENCE

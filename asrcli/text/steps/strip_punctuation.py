@@ -1,4 +1,4 @@
-"""Punctuation taken off again, for those who want words alone; a word's own signs ("3.5%", "-5", "dogs'") stay."""
+"""Removes punctuation; signs that belong to a word ("3.5%", "-5", "dogs'") are kept."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from asrcli.text.steps.word_edits import with_words
 from asrcli.transcript import Segment, Transcript
 
 _EDGES = re.compile(r"^([\W_]*)(.*?)([\W_]*)$", re.DOTALL)
-#: Unicode calls them punctuation, but they are read aloud
+#: punctuation in Unicode, but read aloud
 _SPOKEN = frozenset("%‰#@&§")
 _APOSTROPHES = frozenset("'’")
 #: words that begin with an apostrophe
 _CLIPPED = frozenset({"tis", "twas", "em", "til", "cause", "bout", "n"})
-#: U.S, e.g: what is left of an abbreviation once its last full stop is gone
+#: abbreviations without their last full stop: U.S, e.g
 _INITIALS = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]")
 
 
 def edges(text: str) -> tuple[str, str, str]:
-    """What stands before the letters and digits of a text, these, and what stands behind; inner signs are theirs."""
+    """The signs before the letters and digits of a text, these with inner signs, and the signs after them."""
     match = _EDGES.match(text)
     assert match is not None, "the pattern matches any text"
     return match[1], match[2], match[3]
 
 
 def strip_punctuation(transcript: Transcript) -> Transcript:
-    """The transcript without punctuation. Segments are still those that the marks made."""
+    """The transcript without punctuation. Segments are unchanged."""
     return replace(transcript, segments=tuple(map(_stripped, transcript.segments)))
 
 

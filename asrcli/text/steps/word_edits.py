@@ -1,4 +1,4 @@
-"""Text that was rewritten (numbers as digits, a name corrected) brought back to words with times."""
+"""Words with times from rewritten text (numbers as digits, a corrected name)."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from asrcli.text.subtitles.pieces import split_text
 from asrcli.text.subtitles.width import width
 from asrcli.transcript import Segment, Word, join_words
 
-#: whether a change is wanted: the words before and after it
+#: whether to make a change: the words before and after it
 Wanted = Callable[[Sequence[str], Sequence[str]], bool]
-#: changes with no more than so many words between them belong together ("three million euros": "€3 million")
+#: changes with at most so many words between them belong together ("three million euros": "€3 million")
 _TOGETHER = 1
 _Opcode = tuple[str, int, int, int, int]
 
 
 def rewrite_words(words: Sequence[Word], text: str, wanted: Wanted | None = None) -> tuple[Word, ...]:
-    """The words of a rewritten text, with the times of those they stand for.
+    """The words of a rewritten text, with the times of the words they replace.
 
-    Words that are still there keep all they had. Where others took their place, these share the time from the start of
-    the first to the end of the last, by their length; a single new word for many old ones (`25` for "twenty five")
-    takes all of it. The time of words that nothing stands for goes to the one before. No words give none.
+    Unchanged words keep all fields. Replacements share the time from the start of the first to the end of the last
+    replaced word, by their length; a single new word for many old ones (`25` for "twenty five") takes all of it. The
+    time of deleted words goes to the word before.
 
     Args:
-        words: what was said.
-        text: what is to be written.
-        wanted: tells which changes to make; None: all.
+        words: as recognised.
+        text: the new text.
+        wanted: which changes to make; None: all.
     """
     if not words:
         return ()
@@ -55,7 +55,7 @@ def rewrite_words(words: Sequence[Word], text: str, wanted: Wanted | None = None
 def _chosen(
     opcodes: Sequence[_Opcode], old: Sequence[Word], fresh: Sequence[tuple[str, bool]], wanted: Wanted | None
 ) -> Iterator[_Opcode]:
-    """The changes, those that are not wanted replaced by "keep"."""
+    """The changes, with "keep" for those that are not wanted."""
     for group in _groups(opcodes):
         (_, a, _, c, _), (_, _, b, _, d) = group[0], group[-1]
         if (
@@ -69,7 +69,7 @@ def _chosen(
 
 
 def _groups(opcodes: Sequence[_Opcode]) -> Iterator[list[_Opcode]]:
-    """Changes that belong together, with what stands between them; else single opcodes."""
+    """Changes that belong together, with the words between them; else single opcodes."""
     group: list[_Opcode] = []
     for index, opcode in enumerate(opcodes):
         between = opcode[0] == "equal" and opcode[2] - opcode[1] <= _TOGETHER

@@ -1,4 +1,4 @@
-"""How good a place between two words is to end a cue or a line at.
+"""Cost of ending a cue or a line between two words.
 
 The order follows the broadcasters' guides: after a sentence, after a clause, before a conjunction or preposition;
 never between an article or preposition and its noun, nor inside a name, a number, or a number and its unit.
@@ -21,7 +21,7 @@ from asrcli.text.steps.lexicon import (
     UNITS,
 )
 
-#: prices of a break, the unit being one more cue
+#: costs of a break; the unit is one more cue
 SENTENCE = 0.0
 CLAUSE = 1.0
 BEFORE_CONJUNCTION = 2.4
@@ -33,7 +33,7 @@ IN_CJK_RUN = 5.0
 AFTER_CJK_PARTICLE = 3.0
 #: between two kana that may be the particle は or が and what it marks, or the middle of a word
 AFTER_CJK_TOPIC = 4.5
-#: paid only where nothing else is possible: inside a word of several characters; inside a number wider than a line
+#: only where nothing else is possible: inside a word of several characters; inside a number wider than a line
 IN_WORD = 500.0
 GLUED = 1000.0
 
@@ -50,7 +50,7 @@ _INITIAL = re.compile(r"[^\W\d_]\.")
 
 @lru_cache(maxsize=65536)
 def price(before: str, after: str, space: bool, language: str) -> float:
-    """What it costs to break between two neighbouring words, pauses left aside.
+    """The cost of a break between two neighbouring words, without pauses.
 
     Args:
         before: the word before the break, with its punctuation.
@@ -69,7 +69,7 @@ def price(before: str, after: str, space: bool, language: str) -> float:
 
 
 def glued(before: str, after: str, space: bool) -> bool:
-    """Whether the two may be parted only if nothing else is possible: a word, number, quantity, or name and title."""
+    """Whether a break is a last resort: inside a word, number, quantity, or between title and name."""
     last, first = before[-1], after[0]
     if not space and (first in _NEVER_FIRST or last in _NEVER_LAST or not (is_cjk(last) or is_cjk(first))):
         return True
@@ -86,7 +86,7 @@ def _joins_number(before: str, after: str) -> bool:
     core = before.lstrip("".join(OPENING) + "$€£¥₩₽~≈<>")
     if not _DIGITS.fullmatch(core):
         if before[-1].isdigit() and after[0] in CJK_COUNTERS:
-            return True  # 用ChatGPT140 万次: Latin letters and digits stand together as one word
+            return True  # 用ChatGPT140 万次: Latin letters and digits form one word
         return before[-1] in HAN_NUMERALS and after[0] in HAN_NUMERALS | CJK_COUNTERS
     if core[-1] in ",.:/" and not after[0].isdigit():
         return False  # the mark closes a clause
@@ -108,7 +108,7 @@ def _han_price(last: str) -> float:
 
 
 def _kana_price(last: str, first: str) -> float:
-    """Japanese: where hiragana gives way to another script, a phrase usually begins; an ending belongs to its stem."""
+    """Japanese: a change from hiragana to another script usually begins a phrase; an ending belongs to its stem."""
     if last == "を" or not _hiragana(first):
         return AFTER_CJK_PARTICLE
     return AFTER_CJK_TOPIC if last in "はが" else AFTER_FUNCTION_WORD

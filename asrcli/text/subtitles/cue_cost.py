@@ -1,4 +1,4 @@
-"""The prices by which `text.cues` chooses; one unit is the price of one more cue. docs/subtitles.md explains them."""
+"""The costs of cues; the unit is the cost of one more cue. docs/subtitles.md explains them."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ WHOLE_SENTENCE_INSIDE = 0.4
 TORN_SENTENCE_INSIDE = 2.0
 #: a clause that ends inside a cue which then breaks off in the next one
 TORN_CLAUSE_INSIDE = 0.8
-#: two voices in one cue
+#: two speakers in one cue
 DIALOGUE = 0.8
 
 #: ms: a break in a pause of this length costs half of what it would without
 PAUSE_HALVES = 300
-#: ms: pauses up to this length may lie inside a cue for nothing; a longer one costs `PAUSE_INSIDE` a second
+#: ms: shorter pauses inside a cue cost nothing, longer ones `PAUSE_INSIDE` a second
 PAUSE_FREE = 400
 PAUSE_INSIDE = 2.0
 #: ms: a pause of this length always ends the cue
@@ -34,17 +34,17 @@ PAUSE_BREAKS = 1500
 
 
 def break_price(price: float, pause: int) -> float:
-    """The price of a break between two words, less where the speaker pauses (`pause`: milliseconds)."""
+    """The cost of a break between two words, lower at a pause (`pause`: milliseconds)."""
     return price * PAUSE_HALVES / (PAUSE_HALVES + max(0, pause))
 
 
 def pause_price(pause: int) -> float:
-    """The price of a pause (milliseconds) inside a cue: its text stands there before it is spoken."""
+    """The cost of a pause (milliseconds) inside a cue, whose later text is displayed before it is spoken."""
     return max(0, pause - PAUSE_FREE) / 1000 * PAUSE_INSIDE
 
 
 def time_price(cells: int, available: int, min_cue: int, max_cps: float) -> float:
-    """The price of a cue that can be shown for `available` milliseconds only."""
+    """The cost of a cue that can be displayed for `available` milliseconds only."""
     price = TOO_FAST * max(0.0, cells / max_cps - available / 1000)
     if available < min_cue:
         price += TOO_SHORT * (min_cue - available) / min_cue

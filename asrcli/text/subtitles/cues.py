@@ -1,8 +1,7 @@
-"""Subtitle cues out of timed words, by the broadcasters' rules.
+"""Subtitle cues from timed words, by the rules of broadcasters (docs/subtitles.md).
 
-For each voice, dynamic programming over all places where a cue may end finds the division of least cost: the sum over
-its cues of `cue_cost`'s prices (docs/subtitles.md). The choice of lines inside a cue is part of the cost. `schedule`
-then brings the voices together and settles when each cue appears and disappears.
+For each speaker, dynamic programming over all places where a cue may end finds the division of least cost, lines
+included. `schedule` then merges the speakers and determines the display times.
 """
 
 from __future__ import annotations
@@ -18,15 +17,15 @@ from asrcli.text.subtitles.schedule import Block, TimedBlock, Timing, schedule
 from asrcli.text.subtitles.width import width
 from asrcli.transcript import Transcript, Word, join_words
 
-#: what stands before each line of a cue in which two voices speak
+#: prefix of each line of a cue with two speakers
 DASH = "- "
-#: who speaks where a voice has no name but others have
+#: name of an unknown speaker where others are known
 UNKNOWN = "?"
 
 
 @dataclass(frozen=True, slots=True)
 class CueLine:
-    """One line of a cue, of one voice."""
+    """One line of a cue, of one speaker."""
 
     words: tuple[Word, ...]
     speaker: str | None = None
@@ -38,18 +37,18 @@ class CueLine:
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """What is shown at one time; seconds, whole milliseconds."""
+    """Text displayed together; seconds, whole milliseconds."""
 
     start: float
     end: float
     lines: tuple[CueLine, ...]
-    #: two voices, a line each; writers put `DASH` before the lines
+    #: two speakers, a line each; writers put `DASH` before the lines
     dialogue: bool = False
     channel: int | None = None
 
     @property
     def speaker(self) -> str | None:
-        """Whose words these are; None for an unknown voice and for a dialogue."""
+        """The speaker; None if unknown and for a dialogue."""
         return None if self.dialogue else self.lines[0].speaker
 
     @property
@@ -58,21 +57,21 @@ class Cue:
 
     @property
     def onsets(self) -> list[float]:
-        """When each word lights up: the cue's start, then the words' own, never falling.
+        """When each word is highlighted: the start of the cue, then of each word, never decreasing.
 
-        In a dialogue the voices may overlap; the words of the second then light up after those of the first.
+        In a dialogue with overlap the words of the second speaker are highlighted after those of the first.
         """
         return list(accumulate((self.start, *(word.start for word in self.words[1:])), max))
 
     @property
     def text(self) -> str:
-        """The lines as they are shown, without labels."""
+        """The lines as displayed, without labels."""
         dash = DASH if self.dialogue else ""
         return "\n".join(dash + line.text for line in self.lines)
 
 
 def label(speaker: str | None) -> str:
-    """How a speaker is named before the words, in formats that have no field for it."""
+    """The speaker's name before the text, in formats without a field for it."""
     return f"[{speaker or UNKNOWN}] "
 
 
@@ -82,18 +81,18 @@ def shape(transcript: Transcript, options: CueOptions, *, labelled: bool = False
     Args:
         transcript: segments with words; a segment without words is spread over its time by the length of its text.
         options: limits of lines, cues and reading speed.
-        labelled: whether the writer puts `label` before the text where the speaker changes: room is then kept for it.
+        labelled: whether the writer puts `label` before the text where the speaker changes: room is reserved for it.
 
     Returns:
-        cues in order of time, which neither overlap nor leave the recording. Every word is in exactly one of them.
+        cues in order of time, without overlap, within the recording. Every word is in exactly one of them.
     """
     limit = int(transcript.duration * 1000 + 1e-6)
     timing = Timing.of(options, limit)
     line_width = max(options.max_line_width, 2 * options.max_line_width_cjk)
-    voices = lanes(transcript, limit, line_width)
-    labelled = labelled and any(lane.speaker for lane in voices)
+    tracks = lanes(transcript, limit, line_width)
+    labelled = labelled and any(lane.speaker for lane in tracks)
     blocks: list[Block] = []
-    for lane in voices:
+    for lane in tracks:
         blocks += _shape_lane(lane, options, timing, width(label(lane.speaker)) if labelled else 0)
     return [_cue(timed) for timed in schedule(blocks, timing)]
 

@@ -1,4 +1,4 @@
-"""Where one voice's words part into cues: the division of least cost, by dynamic programming."""
+"""Division of one speaker's words into cues of least cost, by dynamic programming."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Part:
 
 
 class Divider:
-    """One lane, measured: every price that does not depend on the division is computed once."""
+    """One lane; costs that do not depend on the division are computed once."""
 
     def __init__(self, lane: Lane, options: CueOptions, timing: Timing, label: int) -> None:
         pieces = lane.pieces
@@ -45,7 +45,7 @@ class Divider:
         self._sentences = [0, *accumulate(int(end is Ending.SENTENCE) for end in endings)]
         self._clauses = [0, *accumulate(int(end is Ending.CLAUSE) for end in endings)]
         self._bounds = self._farthest(pauses, options.max_words or len(pieces))
-        #: when the next cue begins if one ends before piece k: the voice's own next word, or nothing more
+        #: when the next cue begins if one ends before piece k: the speaker's own next word, or never
         self._next = [*(piece.start for piece in pieces), timing.limit + timing.gap]
 
     def divide(self) -> list[Part]:
@@ -73,7 +73,7 @@ class Divider:
         return out
 
     def price(self, start: int, end: int) -> float:
-        """What a cue of these pieces costs; infinite where it breaks a limit."""
+        """The cost of a cue of these pieces; infinite if it exceeds a limit."""
         if end > self._bounds[start]:
             return inf
         return self._text_price(start, end) + self._time_price(start, end) + self.layout.best(start, end)[0]
@@ -95,7 +95,7 @@ class Divider:
         return cue_cost.time_price(self.layout.cells(start, end), available, self._timing.min_cue, self._timing.max_cps)
 
     def _farthest(self, pauses: list[int], max_words: int) -> list[int]:
-        """For each piece, the end of the longest cue that may begin with it; a lone piece always may."""
+        """For each piece, the end of the longest cue that may begin with it; a single piece is always allowed."""
         pieces = self._lane.pieces
         count = len(pieces)
         out = [0] * count
@@ -111,14 +111,14 @@ class Divider:
 
 
 def _labels(lane: Lane, label: int, max_cue: int) -> list[int]:
-    """The cells that the name takes before each piece, if a cue begins with it: where others may have been seen.
+    """Cells of the name before each piece, if a cue begins with it: where another speaker may precede.
 
-    That is certain only once all voices are brought together; a name that turns out not to be needed leaves some room.
+    That is certain only when all speakers are merged; a name that is not needed then leaves some room.
     """
     out = [label] * len(lane.pieces)
-    for index, (before, heard) in enumerate(zip(lane.pieces, lane.heard[1:], strict=False), 1):
+    for index, (before, others_began) in enumerate(zip(lane.pieces, lane.others_began[1:], strict=False), 1):
         # The cue before begins no earlier than this.
-        if heard < min(before.start, before.end - max_cue):
+        if others_began < min(before.start, before.end - max_cue):
             out[index] = 0
     return out
 

@@ -1,4 +1,4 @@
-"""How words stand on the lines of one cue."""
+"""Division of a cue into lines."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from asrcli.text.subtitles import cue_cost
 from asrcli.text.subtitles.pieces import Piece
 from asrcli.text.subtitles.width import has_wide, width
 
-#: lines above one that are set without regard to its width (an exact search would take minutes)
+#: cues of more lines are divided approximately (an exact search would take minutes)
 _TALL = 4
-#: what lines cost, and the pieces at which all but the first begin
+#: cost of lines, and the pieces at which all but the first begin
 _Lines: TypeAlias = tuple[float, tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Aim:
-    """Lines of equal width, the last one rather the longest."""
+    """The target: lines of equal width, the last one rather the longest."""
 
     mean: float
     room: int
-    #: a line that its only word makes wider is as good as full: nothing can be done about it
+    #: a line that a single word makes wider counts as full
     widest: int
-    #: found already for the first pieces of the cue, by end, number of lines and width of the line below
+    #: results for the first pieces of the cue, by end, number of lines and width of the line below
     known: dict[tuple[int, int, int], _Lines] = field(default_factory=dict)
 
     def price(self, cells: int, below: int) -> float:
@@ -37,10 +37,10 @@ class _Aim:
 
 
 class Layout:
-    """The lines that stretches of one lane would take; widths are kept as sums, so any stretch is measured at once.
+    """Lines of any part of one lane; widths are kept as cumulative sums.
 
-    A line with full-width characters has a measure of its own (two cells a character). A piece wider than its line
-    stands alone on it: words are never cut.
+    A line with full-width characters has a limit of its own (two cells a character). A piece wider than a line has a
+    line of its own: words are never divided.
     """
 
     def __init__(
@@ -49,10 +49,10 @@ class Layout:
         """Measure a lane.
 
         Args:
-            pieces: the words of one voice.
+            pieces: the words of one speaker.
             prices: price of a break before each piece.
-            options: the measure.
-            labels: cells that the speaker's name takes at the beginning of a cue, by the piece it begins with.
+            options: the limits.
+            labels: cells of the speaker's name at the beginning of a cue, by the piece it begins with.
         """
         self._prices = prices
         self._narrow = options.max_line_width
@@ -60,14 +60,14 @@ class Layout:
         self._narrowest, self._widest = sorted((self._narrow, self._full))
         self._labels = labels or [0] * len(pieces)
         self._label = max(self._labels, default=0)
-        #: where the text of each piece begins, and ends, on an endless line
+        #: where the text of each piece begins and ends on an infinite line
         ends = list(accumulate(width(piece.word.text) + piece.space for piece in pieces))
         self._ends = [0, *ends]
         self._starts = [end - width(piece.word.text) for end, piece in zip(ends, pieces, strict=True)]
         self._wide = [0, *accumulate(int(has_wide(piece.word.text)) for piece in pieces)]
         #: cells by which single pieces overflow their line
         self._over = [0, *accumulate(max(0, width(piece.word.text) - self._widest) for piece in pieces)]
-        #: for each piece, how far a cue of 1, 2, … lines reaches that begins with it, its lines filled one by one
+        #: for each piece, how far a cue of 1, 2, … full lines reaches that begins with it
         line_ends = self._fill([0] * len(pieces))
         self._reach = [self._fill(self._labels) if self._label else line_ends]
         for _ in range(options.max_lines - 1):
@@ -82,24 +82,24 @@ class Layout:
         return self._ends[end] - self._starts[start]
 
     def cells(self, start: int, end: int) -> int:
-        """Cells to be read in a cue of these pieces."""
+        """Cells of a cue of these pieces, with the speaker's name."""
         return self.width(start, end) + self._labels[start]
 
     def spare(self, start: int, end: int) -> int:
-        """Cells that a line with these pieces leaves free behind the speaker's name; negative where it overflows."""
+        """Free cells of a line with these pieces after the speaker's name; negative if it overflows."""
         return self._room(start, end) - self.width(start, end) - self._label
 
     def least(self, start: int, end: int) -> float:
-        """What `best` costs at least, known at once."""
+        """A lower bound of the cost of `best`."""
         return cue_cost.LINE * (self._lines(start, end) - 1)
 
     def _lines(self, start: int, end: int) -> int:
         return next(lines for lines, reach in enumerate(self._reach, 1) if reach[start] >= end)
 
     def best(self, start: int, end: int) -> _Lines:
-        """The cheapest way to set the pieces on as few lines as hold them: its price, and where lines 2, 3, … begin.
+        """The cheapest division into the minimum number of lines: its cost, and where lines 2, 3, … begin.
 
-        `end` must not lie beyond `farthest(start)`.
+        `end` must not exceed `farthest(start)`.
         """
         lines = self._lines(start, end)
         if lines == 1:
@@ -110,10 +110,10 @@ class Layout:
         return price + cue_cost.LINE * (lines - 1), cuts
 
     def _set(self, start: int, end: int, lines: int, aim: _Aim, below: int) -> _Lines:
-        """Set start..end on exactly so many lines; `below` is the width of the line under them."""
+        """Divide start..end into a number of lines; `below` is the width of the line under them."""
         if lines == 1:
             return aim.price(self.cells(start, end), below), ()
-        # In a tall cue, how the lines above look hardly depends on this one below them; and no end would be in sight.
+        # In a tall cue the lines above hardly depend on this one, and an exact search would not end.
         key = end, lines, below if lines < _TALL else 0
         if key not in aim.known:
             aim.known[key] = self._cheapest(start, end, lines, aim, below)

@@ -1,4 +1,4 @@
-"""A transcript taken apart for subtitles: lanes of pieces, a piece being what no line may break inside.
+"""A transcript divided for subtitles: a lane of pieces for each speaker; lines break only between pieces.
 
 Times are whole milliseconds from here on, so that nothing is rounded twice.
 """
@@ -18,27 +18,27 @@ from asrcli.text.subtitles.breaks import OPENING
 from asrcli.text.subtitles.width import width
 from asrcli.transcript import Segment, Transcript, Word
 
-#: no foreign voice starts after this piece; none before it, if negative
+#: no other speaker starts after this piece; none before it, if negative
 NEVER = 1 << 60
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A word on its way into a cue; times in milliseconds."""
+    """A word of a cue; times in milliseconds."""
 
     word: Word
     start: int
     end: int
-    #: whether a space stands before it, unless it begins a line
+    #: whether a space precedes it, unless it begins a line
     space: bool
-    #: a cue must begin here (another voice spoke in between)
+    #: a cue must begin here (another speaker spoke in between)
     forced: bool = False
     language: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """All that one voice says in one channel, in order."""
+    """The words of one speaker in one channel, in order."""
 
     speaker: str | None
     channel: int | None
@@ -46,12 +46,12 @@ class Lane:
     #: for each piece, when another lane's turn next begins after the piece's start (`NEVER`: not again)
     interrupted: tuple[int, ...]
     #: for each piece, when another lane last began a word, up to the piece's start (`-NEVER`: not before)
-    heard: tuple[int, ...] = ()
+    others_began: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """Words that follow each other in one segment and come from one voice."""
+    """Consecutive words of one speaker in one segment."""
 
     speaker: str | None
     channel: int | None
@@ -64,7 +64,7 @@ class _Run:
 
 
 def milliseconds(seconds: float) -> int:
-    """Rounded, not cut off: 1.9996 s is 2000 ms."""
+    """Rounded, not truncated: 1.9996 s is 2000 ms."""
     return round(seconds * 1000)
 
 
@@ -77,7 +77,7 @@ def clean(text: str) -> str:
 
 
 def words_of(segment: Segment) -> tuple[Word, ...]:
-    """The segment's words, or, where it has none, its text spread over its time by length."""
+    """The segment's words; without words, its text spread over its time by length."""
     if segment.words:
         return tuple(word for word in map(_cleaned, segment.words) if word.text)
     texts = list(split_text(segment.text))
@@ -113,11 +113,11 @@ def split_text(text: str) -> Iterator[tuple[str, bool]]:
 
 
 def lanes(transcript: Transcript, limit: int, line_width: int) -> list[Lane]:
-    """Take a transcript apart.
+    """Divide a transcript into lanes.
 
     Args:
-        transcript: what is to be shown.
-        limit: end of the recording, milliseconds; nothing lies beyond it.
+        transcript: to be displayed.
+        limit: end of the recording, milliseconds; no time exceeds it.
         line_width: cells of a line; a CJK word wider than this is split into its characters.
     """
     runs = sorted(
@@ -138,21 +138,21 @@ def lanes(transcript: Transcript, limit: int, line_width: int) -> list[Lane]:
 
 
 def _with_heard(lanes: list[Lane]) -> list[Lane]:
-    """The lanes, each told when the others spoke."""
-    heard: list[list[int]] = [[] for _ in lanes]
-    begun = [-NEVER] * len(lanes)
+    """The lanes, with the times at which others speak."""
+    others_began: list[list[int]] = [[] for _ in lanes]
+    began = [-NEVER] * len(lanes)
     latest = runner_up = -1  # the lane that began a word last, and the one before it
     order = heapq.merge(*([(piece.start, number) for piece in lane.pieces] for number, lane in enumerate(lanes)))
     for start, together in groupby(order, key=itemgetter(0)):
         numbers = [number for _, number in together]
         for number in dict.fromkeys(numbers):
-            begun[number] = start
+            began[number] = start
             if number != latest:
                 latest, runner_up = number, latest
         for number in numbers:
             other = runner_up if number == latest else latest
-            heard[number].append(begun[other] if other >= 0 else -NEVER)
-    return [replace(lane, heard=tuple(times)) for lane, times in zip(lanes, heard, strict=True)]
+            others_began[number].append(began[other] if other >= 0 else -NEVER)
+    return [replace(lane, others_began=tuple(times)) for lane, times in zip(lanes, others_began, strict=True)]
 
 
 def _next_after(times: list[int], time: int) -> int:
@@ -168,7 +168,7 @@ def _runs(segment: Segment, language: str) -> Iterator[_Run]:
 def _pieces(members: list[tuple[int, _Run]], limit: int, line_width: int) -> Iterator[Piece]:
     clock, last_text, last_number = 0, "", -1
     for number, run in members:
-        # The numbers count all voices' runs by time: a hole means that somebody else began to speak in between.
+        # Runs are numbered by time over all speakers: a gap means that another speaker began in between.
         forced = bool(last_text) and number != last_number + 1
         for index, word in enumerate(chain.from_iterable(_narrow(word, line_width) for word in run.words)):
             start = min(max(milliseconds(word.start), clock), limit)

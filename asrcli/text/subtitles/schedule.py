@@ -1,8 +1,8 @@
-"""When each block of text appears and disappears, all voices together.
+"""Display times of cues, all speakers together.
 
-A block appears when its first word is spoken. It stays until its last word ends, longer if `min_cue` or the reading
-speed ask for it and the next cue leaves room. A hole of less than `CHAIN` between two cues is closed to the least
-distance, since a short blink disturbs more than no pause at all.
+A block is displayed from its first word to the end of its last word, or longer if `min_cue` or the reading speed
+require it and the next cue leaves room. A gap of less than `CHAIN` between two cues is reduced to the minimum, to
+avoid flicker.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from asrcli.options import CueOptions
 from asrcli.text.subtitles import cue_cost
 from asrcli.text.subtitles.pieces import Piece
 
-#: ms: holes shorter than this are closed (12 frames of 24 a second)
+#: ms: shorter gaps are reduced to the minimum (12 frames of 24 a second)
 CHAIN = 500
-#: ms: two voices that begin at once are shown this far apart at least, where there is room for it at all
+#: ms: minimum distance of the cues of two speakers who begin at the same time, if there is room
 APART = 200
 FRAMES_PER_SECOND = 24
 
@@ -47,13 +47,13 @@ class Timing:
         )
 
     def available(self, start: int, following: int) -> int:
-        """How long a cue may stand that begins at `start`, the next one beginning at `following`."""
+        """Maximum duration of a cue that begins at `start`, if the next one begins at `following`."""
         return max(0, min(following - self.gap, self.limit, start + self.max_cue) - start)
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The words of one voice that are shown together; times in milliseconds."""
+    """Words of one speaker that are displayed together; times in milliseconds."""
 
     start: int
     end: int
@@ -63,13 +63,13 @@ class Block:
     words: int
     speaker: str | None
     channel: int | None
-    #: whether it fits one line of a dialogue, behind dash and label
+    #: whether it fits one line of a dialogue, after dash and label
     pairable: bool
 
 
 @dataclass(frozen=True, slots=True)
 class TimedBlock:
-    """One block, or two of a dialogue, and when they are shown."""
+    """One block, or two of a dialogue, with display times."""
 
     start: int
     end: int
@@ -81,11 +81,11 @@ class TimedBlock:
 
 
 def schedule(blocks: Sequence[Block], timing: Timing) -> list[TimedBlock]:
-    """Order the blocks, pair short exchanges of two voices, and settle the times.
+    """Order the blocks, pair short exchanges of two speakers, and determine the times.
 
     Returns:
-        cues in order, each at least 1 ms long, none overlapping another or leaving 0..`timing.limit`; with more cues
-        than milliseconds, the end gives way.
+        cues in order, each at least 1 ms long, without overlap, within 0..`timing.limit`; if there are more cues than
+        milliseconds, the limit is exceeded.
     """
     cues = _paired(sorted(blocks, key=lambda block: block.start), timing)
     limit = max(timing.limit, len(cues))
@@ -103,7 +103,7 @@ def schedule(blocks: Sequence[Block], timing: Timing) -> list[TimedBlock]:
 
 
 def _apart(starts: list[int], limit: int) -> list[int]:
-    """The same times, moved as little as needed to be strictly rising and to leave each cue a moment of its own."""
+    """The same times, moved as little as needed to be strictly increasing."""
     step = min(APART, limit // max(1, len(starts)))
     out = []
     earliest = 0
@@ -118,19 +118,19 @@ def _apart(starts: list[int], limit: int) -> list[int]:
 
 
 def _shared(cues: list[TimedBlock], starts: list[int], timing: Timing, limit: int) -> list[int]:
-    """Where two voices begin at once and go on together, put the second off until the first can be read.
+    """Where two speakers begin at the same time and continue together, delay the second until the first can be read.
 
-    Else the first would flash for a moment, with as many words as it has. Both get a share of the time until the third
-    cue by what there is to read, but the second is put off no longer than the first needs.
+    Both get a share of the time until the third cue in proportion to their text; the delay is at most what the first
+    needs.
     """
     out = [*starts, limit]
     for index, (first, second) in enumerate(pairwise(cues)):
         together = min(first.end, second.end) - max(first.start, second.start)
         start, following = out[index], out[index + 2]
         if out[index + 1] >= start + timing.min_cue + timing.gap:
-            continue  # the first stands long enough; what cuts in is shown when it is said
+            continue  # the first is displayed long enough
         if 2 * together <= min(first.end - first.start, second.end - second.start):
-            continue  # a turn that begins before the other has quite ended
+            continue  # a turn that begins shortly before the other ends
         needed = max(timing.min_cue, round(first.cells * 1000 / timing.max_cps)) + timing.gap
         share = (following - start) * first.cells // max(1, first.cells + second.cells)
         out[index + 1] = max(out[index + 1], start + min(needed, share))
@@ -138,7 +138,7 @@ def _shared(cues: list[TimedBlock], starts: list[int], timing: Timing, limit: in
 
 
 def _paired(blocks: list[Block], timing: Timing) -> list[TimedBlock]:
-    """Put two voices into one cue where that is cheaper than two cues too short to be read."""
+    """Put two speakers into one cue where that costs less than two short cues."""
     count = len(blocks)
     best = [0.0] * (count + 1)
     pairs = [False] * (count + 1)

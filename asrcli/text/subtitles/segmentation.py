@@ -1,7 +1,4 @@
-"""Where Chinese words lie in a run of characters, for which nothing in the text is a sign.
-
-By rjieba, the extra `chinese`; without it, or for other languages, nothing is known and no place is forbidden.
-"""
+"""Boundaries of Chinese words, by rjieba (extra `chinese`). Without it, and in other languages, none are known."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ _CHINESE = frozenset({"zh", "yue"})
 
 
 def inside_words(pieces: Sequence[Piece]) -> frozenset[int]:
-    """The pieces before which a break would tear a Chinese word."""
+    """The pieces before which a break would divide a Chinese word."""
     if not any(_is_chinese(piece) for piece in pieces) or find_spec("rjieba") is None:
         return frozenset()
     import rjieba
@@ -33,7 +30,7 @@ def inside_words(pieces: Sequence[Piece]) -> frozenset[int]:
 
 
 def _is_chinese(piece: Piece) -> bool:
-    """Han characters, unless the language is known to be another (Japanese words are told by their script)."""
+    """Han characters, unless the language is another."""
     return (not piece.language or piece.language in _CHINESE) and is_cjk(piece.word.text[0]) and not _is_kana(piece)
 
 

@@ -1,4 +1,4 @@
-"""How wide text stands on a screen, in cells: a full-width character takes two, a combining mark none.
+"""Display width of text in cells: a full-width character has two, a combining mark none.
 
 East Asian Width (Unicode Standard Annex #11) decides; what belongs to one grapheme (marks, joiners, variation
 selectors, skin tones) is counted once, with its base.
@@ -15,14 +15,14 @@ _EMOJI_STYLE = "\ufe0f"
 
 @lru_cache(maxsize=16384)
 def width(text: str) -> int:
-    """Cells that the text takes on one line."""
+    """Cells of the text on one line."""
     if text.isascii():
         return len(text)
     cells = last = 0
     joined = False
     for char in text:
         if char == _EMOJI_STYLE and last == 1:
-            cells, last = cells + 1, 2  # a sign shown as an emoji is as wide as one
+            cells, last = cells + 1, 2  # a sign with emoji style is as wide as an emoji
         elif joined or _extends(char):
             joined = char == _ZWJ
         else:
@@ -33,9 +33,9 @@ def width(text: str) -> int:
 
 @lru_cache(maxsize=16384)
 def has_wide(text: str) -> bool:
-    """Whether full-width letters or signs stand in it, so that its line is set by the full-width measure.
+    """Whether the text has full-width letters or signs, so that the full-width line length applies.
 
-    Emoji are wide but stand in text of any script: they do not count.
+    Emoji are wide but occur in text of any script: they do not count.
     """
     return not text.isascii() and any(
         unicodedata.east_asian_width(char) in "WF" and unicodedata.category(char) != "So" for char in text
