@@ -1,4 +1,4 @@
-"""Which language is spoken, before the recogniser is asked: for models that have to be told."""
+"""Language detection before recognition, for models that need the language to be named."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from asrcli.vad.types import Chunk
 #: (samples,) at 16 kHz -> ISO code of what is spoken
 Identify = Callable[[Samples], "Future[str]"]
 
-#: seconds of speech from which the language of a whole recording is told: as much as Whisper hears at once
-_TELLING = 30.0
-#: seconds of speech that tell the language of a chunk; in less, one is easily taken for another
+#: seconds of speech for the language of a recording: as much as Whisper reads at once
+_SPEECH = 30.0
+#: seconds of speech for the language of a chunk; less is unreliable
 _LEAST = 2.0
 
 
 class LanguageDetector:
-    """Holds chunks back until their language is known. One for each channel of an input."""
+    """Holds chunks until their language is known. One for each channel of an input."""
 
     def __init__(self, identify: Identify, languages: Collection[str] = (), *, per_chunk: bool = False) -> None:
         """Begin.
 
         Args:
             identify: the language service.
-            languages: what the recogniser can do; empty: anything.
-            per_chunk: tell each chunk's language rather than that of the whole.
+            languages: those of the recogniser; empty: any.
+            per_chunk: detect the language of each chunk rather than of the whole.
         """
         self._identify = identify
         self._languages = languages
@@ -41,16 +41,16 @@ class LanguageDetector:
         """Take the next chunks; those whose language is known by now come back with it, in order.
 
         Raises:
-            SpokenLanguageError: the recogniser cannot do the language.
+            SpokenLanguageError: the recogniser does not support the language.
             EngineError: the service failed.
         """
         out: list[tuple[Chunk, str]] = []
         for chunk in chunks:
             self._held.append(chunk)
             if self._per_chunk and _seconds([chunk]) >= _LEAST:
-                # A chunk that seems to be in a language out of reach goes by the one before it.
+                # A chunk in an unsupported language takes that of the chunk before it.
                 self._language = self._supported(self._ask([chunk])) or self._language
-            if self._language is None and _seconds(self._held) >= _TELLING:
+            if self._language is None and _seconds(self._held) >= _SPEECH:
                 self._decide()
             out += self._release()
         return out
@@ -79,7 +79,7 @@ class LanguageDetector:
 
     def _ask(self, chunks: Sequence[Chunk]) -> str:
         samples = np.concatenate([chunk.samples for chunk in chunks])
-        return self._identify(samples[: round(_TELLING * SAMPLE_RATE)]).result()
+        return self._identify(samples[: round(_SPEECH * SAMPLE_RATE)]).result()
 
     def _release(self) -> list[tuple[Chunk, str]]:
         if self._language is None:

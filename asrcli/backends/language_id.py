@@ -1,4 +1,4 @@
-"""The language service: speech in, the ISO code of what is spoken out, by a Whisper model in the engine process."""
+"""The language identification service of the engine process: a Whisper model gives the ISO code of speech."""
 
 from __future__ import annotations
 
@@ -20,19 +20,17 @@ def load(spec: ModelSpec, threads: int) -> LanguageIdentifier:
     """Load a model of kind "language-id". Each call runs on one engine thread: parallelism is across jobs.
 
     Raises:
-        ModelError: it is no Whisper model, or one of a single language.
+        ModelError: it is not a multilingual Whisper model.
     """
     del threads
     if "encoder" not in spec.files or "decoder" not in spec.files:
-        raise ModelError(
-            f"The model {spec.name} cannot tell languages.", "Whisper models can: asrcli models lists them."
-        )
+        raise ModelError(f"The model {spec.name} cannot identify languages.", "Whisper models can; list: asrcli models")
     # The engine would end its process over both.
     metadata = read_metadata(spec.files["encoder"])
     if metadata.get("is_multilingual") != "1" or not metadata.get("all_language_codes"):
         raise ModelError(
-            f"The Whisper model {spec.name} knows one language only.",
-            "Take a multilingual one, such as whisper-lid-tiny.",
+            f"The Whisper model {spec.name} supports one language only.",
+            "Choose a multilingual one, such as whisper-lid-tiny.",
         )
     whisper = sherpa_onnx.SpokenLanguageIdentificationWhisperConfig(
         encoder=str(spec.files["encoder"]), decoder=str(spec.files["decoder"]), tail_paddings=_TAIL
@@ -42,7 +40,7 @@ def load(spec: ModelSpec, threads: int) -> LanguageIdentifier:
 
 
 class LanguageIdentifier:
-    """Jobs carry samples, of which the first 30 s are heard; results are ISO codes."""
+    """Jobs carry samples, of which the first 30 s are read; results are ISO codes."""
 
     batch_size = 1
 

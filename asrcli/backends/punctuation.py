@@ -1,7 +1,7 @@
-"""The punctuation service: text without marks in, text with marks out, in the engine process.
+"""The punctuation service of the engine process.
 
-`ct_transformer` (Chinese and English; FunASR's CT-Transformer) adds marks; `cnn_bilstm` (English) adds marks and
-capitals. Both are pure functions of the text, so any number of threads may call one instance.
+`ct_transformer` (Chinese and English; FunASR's CT-Transformer) adds punctuation; `cnn_bilstm` (English) also adds
+capitals. Both are pure functions of the text, so several threads may call one instance.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def load(spec: ModelSpec, threads: int) -> Punctuator:
     """Load a model of kind "punctuation". Each call runs on one engine thread: parallelism is across jobs.
 
     Raises:
-        ModelError: no punctuation model is of that type.
+        ModelError: it is not a punctuation model.
     """
     del threads
     if spec.type == "ct_transformer":
@@ -26,13 +26,13 @@ def load(spec: ModelSpec, threads: int) -> Punctuator:
     if spec.type == "cnn_bilstm":
         return Punctuator(_cnn_bilstm(spec))
     raise ModelError(
-        f"The model {spec.name} is no punctuation model: its type is {spec.type}.",
+        f"The model {spec.name} is not a punctuation model: its type is {spec.type}.",
         "Choose one of type ct_transformer or cnn_bilstm: asrcli models lists them.",
     )
 
 
 class Punctuator:
-    """Jobs carry a text (str) and no samples; results are the text with marks."""
+    """Jobs carry a text (str) and no samples; results are the punctuated text."""
 
     batch_size = 1
 
@@ -46,7 +46,7 @@ class Punctuator:
 def _ct_transformer(spec: ModelSpec) -> Callable[[str], str]:
     model = sherpa_onnx.OfflinePunctuationModelConfig(ct_transformer=str(spec.files["ct_transformer"]), num_threads=1)
     engine = sherpa_onnx.OfflinePunctuation(sherpa_onnx.OfflinePunctuationConfig(model=model))
-    return lambda text: _with_its_end(text, engine.add_punctuation)
+    return lambda text: _with_end(text, engine.add_punctuation)
 
 
 def _cnn_bilstm(spec: ModelSpec) -> Callable[[str], str]:
@@ -56,27 +56,27 @@ def _cnn_bilstm(spec: ModelSpec) -> Callable[[str], str]:
     engine = sherpa_onnx.OnlinePunctuation(sherpa_onnx.OnlinePunctuationConfig(model_config=model))
 
     def punctuate(text: str) -> str:
-        # It gives the words their case, and knows them in small letters; many recognisers write capitals alone.
+        # It expects lower case and restores the case; many recognisers write capitals only.
         return str(engine.add_punctuation_with_case(text.lower() if text.isupper() else text))
 
     return punctuate
 
 
-def _with_its_end(text: str, punctuate: Callable[[str], str]) -> str:
-    """The text with marks, its end included.
+def _with_end(text: str, punctuate: Callable[[str], str]) -> str:
+    """The punctuated text, its end included.
 
-    The engine (2.0.1) looks at 20 words at a time, and loses the last one where it comes behind a sentence's end and
-    begins a new twenty. What is missing is punctuated by itself.
+    The engine (2.0.1) reads 20 words at a time and drops the last word where it is the first of a new 20 and follows a
+    sentence end. What is missing is punctuated separately.
     """
     marked = str(punctuate(text))
-    rest = _unsaid(text, marked)
-    return f"{marked} {_with_its_end(rest, punctuate)}" if 0 < len(rest) < len(text) else marked
+    rest = _missing_end(text, marked)
+    return f"{marked} {_with_end(rest, punctuate)}" if 0 < len(rest) < len(text) else marked
 
 
-def _unsaid(text: str, marked: str) -> str:
-    """The end of the text that the marked one lacks."""
-    said = (char for char in marked if not char.isspace())
+def _missing_end(text: str, marked: str) -> str:
+    """The end of the text that is missing in the punctuated one."""
+    found = (char for char in marked if not char.isspace())
     for at, char in enumerate(text):
-        if not char.isspace() and char not in said:  # looks for it in what is left: marks between are passed over
+        if not char.isspace() and char not in found:  # searches the rest: punctuation in between is skipped
             return text[at:]
     return ""

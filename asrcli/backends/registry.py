@@ -246,8 +246,8 @@ def preload_modules(model: str | None, name: str | None) -> tuple[str, ...]:
     """Modules that the engine process will probably need. A wrong guess costs time, nothing else.
 
     Args:
-        model: what `--model` says; None: the default model.
-        name: what `--backend` says; None: nothing.
+        model: the value of `--model`; None: the default model.
+        name: the value of `--backend`; None: not given.
     """
     if name is None and (model is None or "moonshine" in model):
         return _BY_KIND["moonshine"].preload

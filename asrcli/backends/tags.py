@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 TAG = re.compile(r"<\|([^|<>]*)\|>")
-#: SenseVoice's way of saying that it cannot tell
+#: SenseVoice's labels for "unknown"
 _UNKNOWN = frozenset({"", "nospeech", "emo_unknown", "event_unk", "auto"})
 _LANGUAGES = frozenset({"zh", "en", "yue", "ja", "ko", "nospeech"})
 _EMOTIONS = frozenset({"happy", "sad", "angry", "neutral", "fearful", "disgusted", "surprised", "emo_unknown"})
@@ -15,7 +15,7 @@ _ITN = frozenset({"withitn", "woitn"})
 
 @dataclass(frozen=True, slots=True)
 class Tagged:
-    """A text and what the tags before it say."""
+    """A text and the tags before it."""
 
     text: str
     language: str | None = None
@@ -24,7 +24,7 @@ class Tagged:
 
 
 def tag_name(tag: str) -> str | None:
-    """The meaning of one tag, with or without its brackets; None where the model could not tell."""
+    """The meaning of one tag, with or without its brackets; None where it is unknown."""
     name = tag.strip().removeprefix("<|").removesuffix("|>").lower()
     return None if name in _UNKNOWN else name
 
@@ -34,7 +34,7 @@ def without_tags(text: str) -> str:
 
 
 def read_tagged(raw: str) -> Tagged:
-    """Take a text's tags off; the first of each sort counts."""
+    """Remove a text's tags; the first of each sort counts."""
     found: dict[str, str] = {}
     for name in TAG.findall(raw):
         lower = name.strip().lower()

@@ -35,7 +35,7 @@ def test_more_than_the_model_hears_at_once(spec):
 
 
 def test_a_model_that_cannot_tell_languages_is_refused(spec, tone_models):
-    with pytest.raises(ModelError, match="cannot tell languages"):
+    with pytest.raises(ModelError, match="cannot identify languages"):
         load(tone_spec("zipformer_ctc", tone_models("zipformer_ctc")), 1)
     # The engine would end its process over metadata that is not there.
     moonshine = replace(spec, files=spec.files | {"encoder": spec.files["decoder"]})

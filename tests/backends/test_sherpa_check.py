@@ -107,7 +107,7 @@ def test_a_vocabulary_that_was_cut_short(copy, kind):
     lines = path.read_text("utf-8").splitlines(keepends=True)
     # Paraformer's </s> and CTC's blank come first.
     path.write_text("".join(lines[:-4]), "utf-8")
-    with pytest.raises(ModelError, match=rf"has {len(lines) - 4} tokens, but the model speaks {len(lines)}") as caught:
+    with pytest.raises(ModelError, match=rf"has {len(lines) - 4} tokens, but the model emits {len(lines)}") as caught:
         validate(model, ANY)
     assert "asrcli download-model" in caught.value.hint
 

@@ -1,7 +1,7 @@
-"""Whether FunASR's toolkit can load a model and do what is asked of it, said before the toolkit is reached.
+"""Checks whether FunASR's toolkit can load a model and serve a request.
 
-It falls back in silence: on random weights where files are missing, on the CPU where there is no GPU, on detection
-where it does not know a language. None of that may pass for a result.
+The toolkit falls back silently: to random weights where files are missing, to the CPU where there is no GPU, to
+language detection where it does not support a language. These checks turn each case into an error.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def funasr_type(spec: ModelSpec) -> FunasrType:
 
 
 def folder_of(spec: ModelSpec) -> FunasrFolder:
-    """The model's folder, as the toolkit will read it.
+    """The model's folder, as the toolkit reads it.
 
     Raises:
         ModelError: the entry names no config.yaml, or none of the toolkit's.
@@ -96,7 +96,7 @@ def _check_options(spec: ModelSpec, row: FunasrType) -> None:
 
 
 def _check_spelling(spec: ModelSpec, hotwords: Sequence[Hotword]) -> None:
-    """A word that the model cannot spell would be taken for an unknown one, and favour whatever is unclear."""
+    """A word that the model cannot spell would become an unknown token, which favours unclear sounds."""
     path = spec.files["config"].parent / "seg_dict"
     if not path.is_file():
         raise OptionNotSupportedError(
@@ -109,7 +109,7 @@ def _check_spelling(spec: ModelSpec, hotwords: Sequence[Hotword]) -> None:
             if word not in spelled and not by_character:
                 raise OptionNotSupportedError(
                     f'The model cannot favour the hotword "{hotword.text}": it cannot spell "{word}".',
-                    "Leave it out, or have it written where the text sounds like it: --correct-hotwords.",
+                    "Leave it out, or correct words that sound like it: --correct-hotwords.",
                 )
 
 

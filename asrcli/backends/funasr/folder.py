@@ -1,8 +1,8 @@
-"""What lies in a folder that FunASR's toolkit would load: the model's class and its files.
+"""A model folder of FunASR's toolkit: the model's class and its files.
 
-The toolkit leaves out, without a word, files that `configuration.json` names and that are not there, and goes on with
-random weights; so we look first. Both forms are read that its own loader reads: `configuration.json` with
-`file_path_metas` (ModelScope, Hugging Face), or `config.yaml` beside files of customary names.
+The toolkit silently ignores missing files that `configuration.json` names, and continues with random weights; so
+folders are checked first. Both forms that its loader reads are supported: `configuration.json` with `file_path_metas`
+(ModelScope, Hugging Face), or `config.yaml` beside files of customary names.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from asrcli.backends.funasr.model_types import FUNASR_TYPES, type_of_class
 from asrcli.errors import ModelError
 
 CONFIGURATION, CONFIG, WEIGHTS = "configuration.json", "config.yaml", "model.pt"
-#: what the loader looks for where no configuration.json tells
+#: what the loader looks for without a configuration.json
 _CUSTOMARY = {
     "model": WEIGHTS,
     "token_list": "tokens.json",
@@ -34,7 +34,7 @@ class FunasrFolder:
     """A folder of the toolkit's."""
 
     root: Path
-    #: what `model:` in its config.yaml says
+    #: value of `model:` in its config.yaml
     class_name: str
     #: logical name -> file or folder, those that should be there whether they are or not; "config" and "model" always
     files: Mapping[str, Path]
@@ -45,7 +45,7 @@ class FunasrFolder:
 
 
 def read_folder(root: Path) -> FunasrFolder | None:
-    """Look into a folder; None where no such model lies.
+    """Read a folder; None where it holds no such model.
 
     Raises:
         ModelError: a file that describes the model cannot be read.

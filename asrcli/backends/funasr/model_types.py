@@ -18,7 +18,7 @@ _COMMON = ("device", "num_threads", "batch_size", "fp16", "bf16")
 class FunasrType(ModelType):
     """One row of the table."""
 
-    #: what `model:` in the folder's config.yaml may say
+    #: values of `model:` in the folder's config.yaml
     classes: tuple[str, ...]
     #: options of the entry, beside the common ones
     own_options: tuple[str, ...] = ()

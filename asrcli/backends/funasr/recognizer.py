@@ -1,10 +1,10 @@
 """Recognition with FunASR's toolkit, for every type in `model_types.FUNASR_TYPES`. Runs in the engine process.
 
-The toolkit's `AutoModel` reads the folder; chunks go straight to the model's own `inference`. `AutoModel.generate`
-keeps each call's settings in one dictionary of its own, so two threads would mix theirs up.
+The toolkit's `AutoModel` reads the folder; chunks are given to the model's `inference`, because `AutoModel.generate`
+keeps the settings of each call in one dictionary, which threads would share.
 
-Nothing here may reach for the network: hubs are told so before they are imported (`toolkit`), models are
-folders, code that comes with a model is never run (`trust_remote_code`).
+Nothing here uses the network: hubs are set offline before they are imported (`toolkit`), models are folders, and code
+in a model's folder is never run (`trust_remote_code`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from asrcli.options import RecognitionOptions
 
 #: shorter chunks are padded with silence: the encoders need a few frames
 _SHORTEST = SAMPLE_RATE // 2
-#: a model of which less than this was in the file of weights is not the model that the file belongs to
+#: share of a model's tensors that its weights file must hold; less belongs to another model
 _LEAST_LOADED = 0.5
 
 
@@ -92,7 +92,7 @@ class FunasrRecognizer:
 
     def _build(self, auto_model: Any, threads: int) -> Any:
         spec = self._spec
-        # One thread inside for each outside, unless nobody is outside: a lone thread may have all cores.
+        # One internal thread for each decoding thread; a single decoding thread may use all cores.
         own = spec.options.get("num_threads") or (1 if threads > 1 else os.cpu_count() or 1)
         precision = {name: bool(spec.options[name]) for name in ("fp16", "bf16") if name in spec.options}
         try:
@@ -133,12 +133,12 @@ class FunasrRecognizer:
     # -- decoding ----------------------------------------------------------------------------------------------------
 
     def _decode(self, samples: Sequence[Samples], request: RecognitionOptions) -> list[Hypothesis | Exception]:
-        """Decode chunks together; where that fails, one by one, so that only the guilty fail."""
+        """Decode chunks together; where that fails, one by one, so that only the faulty chunk fails."""
         asked = self._asked(request)
         if len(samples) > 1:
             with contextlib.suppress(Exception):
                 found = self._infer(samples, asked)
-                # Of chunks in which it hears nothing at all, the toolkit gives fewer results, or one for all.
+                # For chunks without speech the toolkit returns fewer results, or one for all.
                 if len(found) == len(samples):
                     return [self._read(result, chunk, request) for result, chunk in zip(found, samples, strict=True)]
         return [self._decode_one(chunk, asked, request) for chunk in samples]
@@ -160,8 +160,7 @@ class FunasrRecognizer:
     def _infer(self, samples: Sequence[Samples], asked: dict[str, Any]) -> list[dict[str, Any]]:
         """The model's own results, in order."""
         torch = self._torch
-        # A model keeps a request's hotwords in an attribute of its own: each call has a shell of its own, which shares
-        # the weights with all others.
+        # A model keeps a request's hotwords in an attribute: each call uses a shallow copy, which shares the weights.
         module = copy.copy(self._module)
         keys = [str(index) for index in range(len(samples))]
         sounds = [torch.from_numpy(_clean(chunk)) for chunk in samples]
@@ -170,7 +169,7 @@ class FunasrRecognizer:
         return list(answer[0]) if answer else []
 
     def _asked(self, request: RecognitionOptions) -> dict[str, Any]:
-        """What the model is told of a request."""
+        """Arguments of `inference` for a request."""
         row = self._type
         own = {name: self._spec.options[name] for name in row.own_options if name in self._spec.options}
         asked: dict[str, Any] = {**row.fixed, **own}
@@ -229,10 +228,10 @@ def _toolkit() -> tuple[Any, Any]:
 
 
 def _device(spec: ModelSpec, torch: Any) -> str:
-    """Where the model runs: what its entry says, or the GPU if there is one.
+    """The device of the entry, or the GPU if there is one. The toolkit would silently fall back to the CPU.
 
     Raises:
-        MachineError: there is no such device. The toolkit itself would take the CPU without a word.
+        MachineError: there is no such device.
     """
     wanted = str(spec.options.get("device", "auto"))
     if wanted == "auto":
@@ -241,16 +240,16 @@ def _device(spec: ModelSpec, torch: Any) -> str:
     backend = getattr(torch, kind, None) if kind != "mps" else torch.backends.mps
     if kind != "cpu" and (backend is None or not backend.is_available()):
         raise MachineError(
-            f"{spec.name} is to run on {wanted}, which torch cannot use here.",
+            f"{spec.name}: torch cannot use the device {wanted} on this machine.",
             "Set the option device: cpu (or auto) in models.yaml, or install a build of torch for it.",
         )
     if number and kind == "cuda" and int(number) >= torch.cuda.device_count():
-        raise MachineError(f"{spec.name} is to run on {wanted}; there are {torch.cuda.device_count()} GPUs, from 0.")
+        raise MachineError(f"{spec.name}: there is no {wanted}; this machine has {torch.cuda.device_count()} GPUs.")
     return wanted
 
 
 def _share_loaded(torch: Any, module: Any, spec: ModelSpec) -> float:
-    """How much of the model's weights the file has, by number of tensors of the right shape. Reads only the index."""
+    """Share of the model's tensors that the file holds in the right shape. Reads only the index."""
     path = spec.files["model"]
     try:
         state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
@@ -276,7 +275,7 @@ def _drop_aligner(module: Any) -> None:
 
 
 def _clean(samples: Samples) -> Samples:
-    """(samples,) of its own, finite, no shorter than the encoders need."""
+    """A copy, (samples,), finite and as long as the encoders need."""
     padded = np.zeros(max(len(samples), _SHORTEST), np.float32)
     padded[: len(samples)] = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
     return padded

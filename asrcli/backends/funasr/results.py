@@ -1,4 +1,4 @@
-"""What FunASR's models say of one chunk, as a `Hypothesis`.
+"""Results of FunASR's models as a `Hypothesis`.
 
 Three forms are read: SenseVoice's tagged text with `words` and `timestamp` ([[start, end], ...] in ms), Paraformer's
 words parted by spaces with a `timestamp` each, and Fun-ASR-Nano's `timestamps` ([{token, start_time, end_time}], s).
@@ -23,22 +23,28 @@ def read_result(result: Mapping[str, Any], duration: float, *, tagged: bool = Fa
         tagged: whether the text begins with SenseVoice's tags.
     """
     raw = str(result.get("text") or "")
-    heard = read_tagged(raw)
+    found = read_tagged(raw)
     if tagged:
         tokens = _tokens(list(result.get("words") or ()), result.get("timestamp"), duration)
-        text = heard.text
+        text = found.text
     elif "timestamps" in result:
         tokens = _named(result["timestamps"], duration)
-        text = heard.text
+        text = found.text
     else:
-        words = heard.text.split()
+        words = found.text.split()
         tokens = _tokens(words, result.get("timestamp"), duration)
         text = join_words(words)
-    return Hypothesis(text, tokens if text else (), language=heard.language, emotion=heard.emotion, event=heard.event)
+    return Hypothesis(
+        text,
+        tokens if text else (),
+        language=found.language,
+        emotion=found.emotion,
+        event=found.event,
+    )
 
 
 def join_words(words: Sequence[str]) -> str:
-    """Paraformer's words as one writes them: a space beside Latin words, none between Chinese characters."""
+    """Paraformer's words as text: a space beside Latin words, none between Chinese characters."""
     text = ""
     for word in words:
         apart = text and (word[:1].isascii() or text[-1].isascii())
@@ -47,7 +53,7 @@ def join_words(words: Sequence[str]) -> str:
 
 
 def _tokens(words: Sequence[str], times: Any, duration: float) -> tuple[Token, ...]:
-    """A token a word; none where the model counts otherwise, as then nobody knows which time is whose."""
+    """A token per word; none where the number of times differs, because they cannot be assigned."""
     if not isinstance(times, Sequence) or len(times) != len(words) or not words:
         return ()
     tokens = []

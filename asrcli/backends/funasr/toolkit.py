@@ -1,7 +1,7 @@
-"""torch and FunASR's toolkit, imported so that they stay off the network and quiet. For the engine process alone.
+"""torch and FunASR's toolkit, imported without network access and output. For the engine process alone.
 
-Importing takes seconds: the toolkit imports every model that it knows. So the engine process may be told to import
-this module ahead of a model that will need it.
+Importing takes seconds, because the toolkit imports all of its models; so the engine process may import this module
+before the model is loaded.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import logging
 import os
 import warnings
 
-#: what must be said before hubs and progress bars are imported
+#: read when hubs and progress bars are imported
 _QUIET = {
     "HF_HUB_OFFLINE": "1",
     "TRANSFORMERS_OFFLINE": "1",
@@ -22,7 +22,7 @@ _QUIET = {
 
 
 os.environ.update(_QUIET)
-warnings.simplefilter("ignore")  # what the toolkit's packages warn of is not for our users
+warnings.simplefilter("ignore")  # warnings of the toolkit's packages do not concern users
 import torch  # noqa: E402
 from funasr import AutoModel  # noqa: E402
 

@@ -1,4 +1,4 @@
-"""The service: chunks in, hypotheses out."""
+"""The recognition service."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SHORTEST = SAMPLE_RATE // 2
 
 
 def load(spec: ModelSpec, threads: int) -> Recognizer:
-    """Load a Moonshine; what is not of the form that is known here runs in sherpa-onnx.
+    """Load a Moonshine model; other graphs run in sherpa-onnx.
 
     Raises:
         ModelError: files that no engine could load.
@@ -67,28 +67,28 @@ class MoonshineRecognizer:
         return size_class(max(_SHORTEST, samples + self._tail))
 
     def run(self, jobs: Sequence[DecodeJob]) -> Sequence[Hypothesis | Exception]:
-        """Decode jobs together; what was asked wrongly has its error in its place."""
+        """Decode jobs together; an invalid request has its error in its place."""
         results: list[Hypothesis | Exception] = [self._answer_at_once(job) for job in jobs]
         padded = [self._padded(job.samples) for job in jobs]
-        # Of silence without any noise the model makes up words.
+        # The model invents words for digital silence.
         asked = [row for row, result in enumerate(results) if isinstance(result, Hypothesis) and padded[row].any()]
         for row, answer in zip(asked, self._answers([padded[row] for row in asked]), strict=True):
             results[row] = answer if isinstance(answer, Exception) else self._read(answer, jobs[row])
         return results
 
     def _answers(self, chunks: Sequence[Samples]) -> list[list[int] | Exception]:
-        """Tokens of each chunk; where the runtime fails at all together, one by one, so that only the guilty fail."""
+        """Tokens of each chunk; where the runtime fails, one by one, so that only the faulty chunk fails."""
         if not chunks:
             return []
         try:
             return [*self._model.decode([self._model.encode(chunk) for chunk in chunks])]
-        except Exception as error:  # noqa: BLE001 - the runtime has a dozen kinds of its own, none with a common base
+        except Exception as error:  # noqa: BLE001 - the runtime's exceptions have no common base
             if len(chunks) > 1:
                 return [answer for chunk in chunks for answer in self._answers([chunk])]
             return [EngineError(f"onnxruntime failed at a chunk of {len(chunks[0]) / SAMPLE_RATE:.2f} s: {error}")]
 
     def _answer_at_once(self, job: DecodeJob) -> Hypothesis | Exception:
-        """What needs no model: of silence no words, of a request that cannot be met its error."""
+        """What needs no model: no words for silence, an error for an invalid request."""
         try:
             check_request(self._spec, job.request)
         except AsrcliError as error:
@@ -96,7 +96,7 @@ class MoonshineRecognizer:
         return Hypothesis("")
 
     def _padded(self, samples: Samples) -> Samples:
-        """With the silence that the model needs behind the last word, and without what is no number."""
+        """With the silence that the model needs after the last word, and finite."""
         padded = np.zeros(max(_SHORTEST, len(samples) + self._tail), np.float32)
         padded[: len(samples)] = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
         return padded

@@ -1,4 +1,4 @@
-"""Servers on other machines as models: their addresses, their options, and what may be asked of them."""
+"""Servers on other machines as models: addresses, options and keys."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from asrcli.backends.remote import TYPE
 from asrcli.backends.types import ModelSpec
 from asrcli.errors import OptionNotSupportedError, UsageError
 
-#: what is asked for where nobody names a model: OpenAI's own, which other servers take for their default
+#: the model where none is named: OpenAI's, which other servers map to their default
 DEFAULT_MODEL = "whisper-1"
 
 #: in which form chunks are sent; auto: FLAC, or WAV to a server that does not read FLAC
@@ -65,11 +65,11 @@ def remote_spec(
         secret: the key that it wants to see.
 
     Raises:
-        UsageError: that is no address of a server.
+        UsageError: that is not the address of a server.
     """
     settings = {**(options or {}), "url": address(url)}
     model = str(settings.get("model") or "")
-    # A server may have another model under the same name tomorrow; that it is the same server is all we know.
+    # A server may change the model behind a name: only the server is known.
     digest = hashlib.sha256(f"{TYPE}\0{settings['url']}\0{model}".encode()).hexdigest()
     return ModelSpec(
         name=name or model or urlsplit(settings["url"]).netloc,
@@ -84,28 +84,29 @@ def remote_spec(
 
 
 def address(url: str) -> str:
-    """An address in the form that we keep: with a path, without the endpoint.
+    """An address in its canonical form: with a path, without the endpoint.
 
     Raises:
-        UsageError: no http or https address, or one with a password in it.
+        UsageError: it is not an http or https address, or contains a password.
     """
     try:
         parts = urlsplit(url.strip())
-        _ = parts.port  # refuses what is no number
+        _ = parts.port  # raises for an invalid number
     except ValueError:
         parts = SplitResult("", "", "", "", "")
     if parts.username or parts.password:
         raise UsageError(
-            "The server's address holds a name or a password.", "Give the key with --remote-api-key-file instead."
+            "The server's address contains a user name or a password.",
+            "Give the key with --remote-api-key-file instead.",
         )
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise UsageError(f"{url!r} is no address of a server.", "Write one such as http://host:8000/v1.")
+        raise UsageError(f"{url!r} is not the address of a server.", "Write one such as http://host:8000/v1.")
     path = parts.path.rstrip("/").removesuffix(_ENDPOINT).rstrip("/")
     return urlunsplit(SplitResult(parts.scheme, parts.netloc, path or "/v1", "", ""))
 
 
 def is_loopback(url: str) -> bool:
-    """Whether what is sent there stays on this machine."""
+    """Whether the address is on this machine."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -114,10 +115,10 @@ def is_loopback(url: str) -> bool:
 
 
 def secret_of(spec: ModelSpec) -> str:
-    """The key that the server wants to see; "" if none.
+    """The server's API key; "" if there is none.
 
     Raises:
-        UsageError: the file that should hold it cannot be read.
+        UsageError: its file cannot be read.
     """
     if spec.secret:
         return spec.secret
@@ -137,5 +138,5 @@ def read_secret(path: Path) -> str:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise UsageError(f"Cannot read the server's key in {path}: {reason}.", "Correct the path.") from error
     if not lines:
-        raise UsageError(f"There is no key in {path}.", "Write the key into its first line.")
+        raise UsageError(f"{path} contains no key.", "Write the key into its first line.")
     return lines[0]

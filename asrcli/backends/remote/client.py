@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from asrcli.backends.remote.replies import UnreadableReplyError, complaint, error_field, read_reply
+from asrcli.backends.remote.replies import UnreadableReplyError, error_field, error_message, read_reply
 from asrcli.backends.types import Hypothesis
 from asrcli.errors import (
     AsrcliError,
@@ -285,21 +285,21 @@ class RemoteClient:
 
     def _judged(self, response: httpx.Response, body: bytes) -> Exception:
         """What a status means: an error to raise when the policy ends, or raised at once."""
-        status, said = response.status_code, complaint(body)
-        told = f"{self._url} answered {status}{f': {said}' if said else ''}".rstrip(".") + "."
+        status, reason = response.status_code, error_message(body)
+        message = f"{self._url} replied {status}{f': {reason}' if reason else ''}".rstrip(".") + "."
         if status in _REFUSED:
             raise _RefusedError(status, body)
         final = response.headers.get("x-should-retry", "").lower() == "false"
         if status in TRANSIENT and not final and error_field(body, "code") != "insufficient_quota":
-            return self._failed(status, told)
-        raise self._final(response, told)
+            return self._failed(status, message)
+        raise self._final(response, message)
 
-    def _failed(self, status: int, told: str) -> Exception:
+    def _failed(self, status: int, message: str) -> Exception:
         if status in _DOWN and self._accepted is None:
-            return RemoteUnavailableError(told, "Try again later, or with fewer --jobs.")
-        return EngineError(told, "Use fewer --jobs." if status == httpx.codes.TOO_MANY_REQUESTS else "")
+            return RemoteUnavailableError(message, "Try again later, or with fewer --jobs.")
+        return EngineError(message, "Use fewer --jobs." if status == httpx.codes.TOO_MANY_REQUESTS else "")
 
-    def _final(self, response: httpx.Response, told: str) -> Exception:
+    def _final(self, response: httpx.Response, message: str) -> Exception:
         status = response.status_code
         if response.is_redirect:
             to = response.headers.get("Location", "elsewhere")
@@ -308,34 +308,34 @@ class RemoteClient:
                 "Recordings are not sent to another address: give that one to --remote.",
             )
         if status in {401, 403}:
-            return RemoteUnavailableError(told, "Give the server's API key with --remote-api-key-file.")
+            return RemoteUnavailableError(message, "Give the server's API key with --remote-api-key-file.")
         if status == httpx.codes.NOT_FOUND:
-            return RemoteUnavailableError(told, self._what_there_is())
+            return RemoteUnavailableError(message, self._listed_models())
         if status == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
-            return EngineError(told, "Send shorter chunks: --max-chunk 10.")
+            return EngineError(message, "Send shorter chunks: --max-chunk 10.")
         if status in {402, 429}:
-            return RemoteUnavailableError(told, "Check your account at that server.")
-        return EngineError(told) if status in TRANSIENT else RemoteUnavailableError(told, "Check the address.")
+            return RemoteUnavailableError(message, "Check your account at that server.")
+        return EngineError(message) if status in TRANSIENT else RemoteUnavailableError(message, "Check the address.")
 
     def _explained(self, refusal: _RefusedError) -> AsrcliError:
         """Why a request was refused in every form."""
-        said = complaint(refusal.body)
-        told = f"{self._url} refuses a chunk ({refusal.status}{f': {said}' if said else ''})."
+        reason = error_message(refusal.body)
+        message = f"{self._url} refuses a chunk ({refusal.status}{f': {reason}' if reason else ''})."
         param = error_field(refusal.body, "param")
         if param == "language":
-            return LanguageNotSupportedError(told, "Choose another --language, or leave it out.")
+            return LanguageNotSupportedError(message, "Choose another --language, or leave it out.")
         if param == "model":
-            return RemoteUnavailableError(told, self._what_there_is())
-        return EngineError(told)
+            return RemoteUnavailableError(message, self._listed_models())
+        return EngineError(message)
 
-    def _what_there_is(self) -> str:
-        """The models that the server says it has, for the hint."""
+    def _listed_models(self) -> str:
+        """The models that the server lists, for the hint."""
         try:
             response = self._http.get(f"{self._url}/models", timeout=10)
             names = [str(item["id"]) for item in response.json()["data"]][:12]
         except (httpx.HTTPError, ValueError, KeyError, TypeError):
             return "Check the address; most end in /v1."
-        return f"The server has: {', '.join(names)} (choose with --model)." if names else "The server has no models."
+        return f"The server has: {', '.join(names)} (choose with --model)." if names else "The server lists no models."
 
 
 def _plan(

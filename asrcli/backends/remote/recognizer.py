@@ -25,7 +25,7 @@ from asrcli.errors import AsrcliError, EngineClosedError, EngineError, RemoteUna
 from asrcli.options import Hotword, RecognitionOptions
 from asrcli.storage.http import RetryPolicy
 
-#: requests at once where nobody says how many: a server has other clients
+#: concurrent requests by default: a server has other clients
 DEFAULT_JOBS = 4
 #: shorter chunks are padded with silence: OpenAI refuses what is shorter than 0.1 s
 _SHORTEST = SAMPLE_RATE // 2
@@ -41,7 +41,7 @@ class _RemoteTask:
 
 
 class RemoteRecognizer:
-    """A `pipeline.SpeechBackend` whose engine is a server. Thread-safe; a context manager."""
+    """A `pipeline.SpeechBackend` on a server. Thread-safe; a context manager."""
 
     def __init__(self, spec: ModelSpec, jobs: int | None = None) -> None:
         """Nothing is sent before the first chunk.
@@ -181,9 +181,9 @@ class RemoteRecognizer:
         if self._audio == "auto" and form == "flac":
             chunk = replace(chunk, as_wav=lambda: encoded("wav"))
         fields, extras = form_fields(task.request)
-        heard = self._client.recognise(chunk, fields, extras)
+        hypothesis = self._client.recognise(chunk, fields, extras)
         language = task.request.language if task.request.language not in {None, "auto"} else None
-        return heard if heard.language else replace(heard, language=language)
+        return hypothesis if hypothesis.language else replace(hypothesis, language=language)
 
 
 def _closed() -> EngineClosedError:
@@ -215,6 +215,6 @@ def form_fields(request: RecognitionOptions) -> tuple[dict[str, str], dict[str, 
 
 
 def _written(hotword: Hotword) -> str:
-    """With its weight only where somebody gave one: servers of others read the number as a word."""
+    """With its weight only if one was given: other servers read the number as a word."""
     plain = hotword.weight == Hotword(text="").weight and ":" not in hotword.text
     return hotword.text if plain else f"{hotword.text}:{hotword.weight:g}"

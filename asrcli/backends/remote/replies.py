@@ -1,7 +1,7 @@
-"""What a server that speaks OpenAI's audio interface answers, as a `Hypothesis`, and its complaints.
+"""Replies of servers with OpenAI's audio API, as a `Hypothesis`, and their error messages.
 
-Shapes: OpenAI's `json`, `verbose_json` and `text`, with what other servers do differently: words inside of segments,
-text as a JSON string, languages by name or by code, errors under `error`, `detail` or `message`.
+Forms: OpenAI's `json`, `verbose_json` and `text`, and the variants of other servers: words inside of segments, text as
+a JSON string, languages by name or by code, errors under `error`, `detail` or `message`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from asrcli.language_codes import language_code
 
 
 class UnreadableReplyError(Exception):
-    """The answer is not what the interface promises; the text says what it is."""
+    """The reply is not a transcript; the message describes it."""
 
 
 def read_reply(body: bytes, content_type: str, duration: float) -> Hypothesis:
-    """Understand an answer with status 200.
+    """Read a reply with status 200.
 
     Args:
         body: of the answer.
@@ -29,7 +29,7 @@ def read_reply(body: bytes, content_type: str, duration: float) -> Hypothesis:
         duration: seconds of the chunk; no word starts or ends beyond it.
 
     Raises:
-        UnreadableReplyError: it is something else.
+        UnreadableReplyError: it is not a transcript.
     """
     kind = content_type.split(";", maxsplit=1)[0].strip().lower()
     text = body.decode("utf-8", "replace").strip()
@@ -42,7 +42,7 @@ def read_reply(body: bytes, content_type: str, duration: float) -> Hypothesis:
     if isinstance(data, str):
         return Hypothesis(data.strip())
     if isinstance(data, Mapping) and data.get("error"):
-        raise UnreadableReplyError(f"an error: {complaint(body)}")
+        raise UnreadableReplyError(f"an error: {error_message(body)}")
     if not isinstance(data, Mapping) or not isinstance(data.get("text"), str):
         raise UnreadableReplyError("JSON without a text")
     return _hypothesis(data, duration)
@@ -62,7 +62,7 @@ def _hypothesis(data: Mapping[str, Any], duration: float) -> Hypothesis:
 
 
 def _tokens(data: Mapping[str, Any], segments: Sequence[Mapping[str, Any]], duration: float) -> tuple[Token, ...]:
-    """A token a word, where all words have times; none where the server estimated them: so can we."""
+    """A token per word, where all words have times; none where the server estimated them."""
     if data.get("timing") == "estimated":
         return ()
     words = _items(data, "words") or [word for segment in segments for word in _items(segment, "words")]
@@ -101,8 +101,8 @@ def _label(value: Any) -> str | None:
     return value[:40] if isinstance(value, str) and value else None
 
 
-def complaint(body: bytes) -> str:
-    """What an answer with an error says, on one line and not too long; "" if it says nothing."""
+def error_message(body: bytes) -> str:
+    """The message of an error reply, on one line and of limited length; "" without one."""
     text = body.decode("utf-8", "replace")
     try:
         data = json.loads(text)

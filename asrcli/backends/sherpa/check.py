@@ -30,10 +30,10 @@ from asrcli.storage.onnx_file import output_size, read_metadata
 #: how Canary's vocabulary writes a language; its other marks are longer
 _LANGUAGE_TOKEN = re.compile(r"<\|([a-z]{2})\|>")
 
-#: types whose vocabulary the engine counts, and how many tokens it has beyond what the model says (NeMo's blank)
+#: types whose vocabulary the engine counts, and how many tokens it has beyond `vocab_size` (NeMo's blank)
 _COUNTED = {"nemo_transducer": 1, "canary": 0}
 
-#: part of a model's classes that must have a token; some exports have a few classes that are never said
+#: part of a model's classes that must have a token; some exports have a few unused classes
 _SPOKEN = 0.9
 
 #: the shortest window that hotwords and a prompt may leave of a model's context, seconds
@@ -206,13 +206,13 @@ def _check_tokens(spec: ModelSpec, row: SherpaType) -> None:
     spoken = _spoken(spec, row)
     if spoken and table.size < _SPOKEN * spoken:
         raise ModelError(
-            f"{spec.files['tokens']} has {table.size} tokens, but the model speaks {spoken}.",
+            f"{spec.files['tokens']} has {table.size} tokens, but the model emits {spoken}.",
             f"It is cut short or belongs to another model: check `files:`, or run `asrcli download-model {spec.name}`.",
         )
 
 
 def _spoken(spec: ModelSpec, row: SherpaType) -> int | None:
-    """How many tokens the model can say, where that can be told."""
+    """The number of tokens that the model can emit; None: unknown."""
     if spec.type == "whisper":  # text first; what ends it has the next number
         ending = read_metadata(spec.files["encoder"]).get("eot", "")
         return int(ending) if ending.isdigit() else None

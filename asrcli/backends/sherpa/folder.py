@@ -25,7 +25,7 @@ class ModelLayout:
 
     #: logical name -> what the file's name (lower case, without ".int8", ".onnx", ...) must match
     files: Mapping[str, str]
-    #: types with this set; more than one: told apart by metadata or the folder's name
+    #: types with this set; more than one: distinguished by metadata or the folder's name
     types: tuple[str, ...]
     #: logical names that are folders, with the file that shows it
     folders: Mapping[str, str] = field(default_factory=dict)
@@ -173,18 +173,20 @@ def _choose(folder: Path, files: Mapping[str, Path], types: tuple[str, ...]) -> 
         return types[0]
     metadata = _metadata(files.get("encoder") or files["model"])
     model_type = metadata.get("model_type", "")
-    told = [type_ for type_ in types if model_type in _METADATA.get(type_, ())]
-    if len(told) > 1:
+    candidates = [type_ for type_ in types if model_type in _METADATA.get(type_, ())]
+    if len(candidates) > 1:
         # icefall writes one `model_type` for both; only what streams has a chunk length.
         streams = "decode_chunk_len" in metadata or "chunk_size" in metadata
-        told = [type_ for type_ in told if is_streaming(type_) == streams] or told
-    if len(told) != 1:
+        candidates = [type_ for type_ in candidates if is_streaming(type_) == streams] or candidates
+    if len(candidates) != 1:
         name = folder.resolve().name.lower()
-        told = [type_ for word, type_ in _NAMES if word in name and type_ in (told or types)][:1] or told
-    if len(told) == 1:
-        return told[0]
+        candidates = [type_ for word, type_ in _NAMES if word in name and type_ in (candidates or types)][
+            :1
+        ] or candidates
+    if len(candidates) == 1:
+        return candidates[0]
     raise ModelError(
-        f"{folder} could hold a model of type {' or '.join(told or types)}.",
+        f"{folder} could hold a model of type {' or '.join(candidates or types)}.",
         how_to_describe(folder),
     )
 

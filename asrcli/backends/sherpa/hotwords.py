@@ -1,4 +1,4 @@
-"""Hotwords in the two forms that sherpa-onnx takes: a graph for the beam search, or context in a prompt."""
+"""Hotwords for sherpa-onnx: phrases for the beam search, or context in a prompt."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from asrcli.options import Hotword
 #: sherpa-onnx's default score of a token and the FunASR weight that we take for it
 _SCORE, _WEIGHT = 1.5, 20.0
 
-#: "/" parts phrases; a word that begins with one of the others is read as a score, a threshold or a name
+#: "/" separates phrases; a word that begins with one of the others is read as a score, a threshold or a name
 _RESERVED = re.compile(r"[/\s]+|(?:^|(?<=\s))[:#@]+")
 _UNITS = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*|\S", re.ASCII)
 
 
 def beam_phrases(hotwords: Sequence[Hotword], tokens: TokenTable) -> str:
-    """The argument of `create_stream`: phrases parted by "/", each with its score a token.
+    """The argument of `create_stream`: phrases separated by "/", each with its score a token.
 
     Letters are written in the case that the vocabulary is written in.
     """
@@ -32,13 +32,13 @@ def beam_phrases(hotwords: Sequence[Hotword], tokens: TokenTable) -> str:
 
 
 def prompt_phrases(hotwords: Sequence[Hotword], context: str) -> str:
-    """The stream option `hotwords` of models that take a prompt: phrases parted by commas."""
+    """The stream option `hotwords` of models that take a prompt: phrases separated by commas."""
     texts = [*(hotword.text for hotword in hotwords), context]
     return ",".join(cleaned for text in texts if (cleaned := _clean(text.replace(",", " "))))
 
 
 def check_beam(hotwords: Sequence[Hotword], options: Mapping[str, Any], tokens: TokenTable) -> None:
-    """See that each hotword can be spelled in the model's tokens; the engine would boost a torn one.
+    """Check that each hotword can be spelled in the model's tokens; the engine would boost an incomplete one.
 
     Raises:
         OptionNotSupportedError: a unit of a hotword is not in the vocabulary.

@@ -1,4 +1,4 @@
-"""A few expensive things kept by key: built once, however many threads ask, the least recently used dropped."""
+"""A cache of expensive objects: each is built once for all threads, the least recently used is dropped."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
-Thing = TypeVar("Thing")
+Value = TypeVar("Value")
 
 
-class LruCache(Generic[Key, Thing]):
-    """At most `limit` things made by `build`. Thread-safe; building one delays only those who ask for it."""
+class LruCache(Generic[Key, Value]):
+    """At most `limit` values made by `build`. Thread-safe; building one delays only its own callers."""
 
-    def __init__(self, build: Callable[[Key], Thing], limit: int) -> None:
+    def __init__(self, build: Callable[[Key], Value], limit: int) -> None:
         self._build = build
         self._limit = limit
         self._lock = threading.Lock()
-        self._built: OrderedDict[Key, Future[Thing]] = OrderedDict()
+        self._built: OrderedDict[Key, Future[Value]] = OrderedDict()
         self._prepared: Key | None = None
 
     def prepare(self, key: Key) -> None:
-        """Build one before anybody asks, to see that it can be built. It goes when another is wanted first."""
+        """Build a value in advance, to check that it can be built. It is dropped if another key is used first."""
         self.get(key)
         self._prepared = key
 
-    def get(self, key: Key) -> Thing:
-        """The thing of this key; whatever building raises is raised to all who wait for it, and tried again later."""
+    def get(self, key: Key) -> Value:
+        """The value of a key. An exception of `build` is raised to all who wait; the next call builds again."""
         with self._lock:
             future = self._built.get(key)
             ours = future is None
@@ -39,16 +39,16 @@ class LruCache(Generic[Key, Thing]):
             self._built.move_to_end(key)
             self._prepared = None
             while len(self._built) > self._limit:
-                # Threads that work with it keep it alive until they are done.
+                # Threads that use it keep it alive.
                 self._built.popitem(last=False)
         if ours:
             self._fill(key, future)
         return future.result()
 
-    def _fill(self, key: Key, future: Future[Thing]) -> None:
+    def _fill(self, key: Key, future: Future[Value]) -> None:
         try:
             future.set_result(self._build(key))
-        except BaseException as error:  # noqa: BLE001 - whoever waits must hear of it
+        except BaseException as error:  # noqa: BLE001 - others wait for the result
             with self._lock:
                 self._built.pop(key, None)
             future.set_exception(error)

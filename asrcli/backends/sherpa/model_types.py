@@ -97,7 +97,7 @@ class SherpaType(ModelType):
 
     @property
     def parameters(self) -> frozenset[str]:
-        """Every parameter of the factory, as this row knows it."""
+        """Every parameter of the factory."""
         language = self.language_keys if self.language_by == "factory" else ()
         return frozenset({*self.files, *self.options, *self.fixed, *language})
 
@@ -141,7 +141,7 @@ WHISPER_LANGUAGES = tuple(_WHISPER_CODES.split())
 
 _COHERE_LANGUAGES = ("ar", "de", "el", "en", "es", "fr", "it", "ja", "ko", "nl", "pl", "pt", "vi", "zh")
 
-#: Qwen3-ASR is told the language by its English name (its model card)
+#: Qwen3-ASR takes the language by its English name (its model card)
 _QWEN3_LANGUAGES = {
     "zh": "Chinese",
     "en": "English",

@@ -1,7 +1,7 @@
 """Streaming recognition with sherpa-onnx. Runs in the engine process; streams are kept here by their names.
 
-A stream lives as long as the process: when the engine dies, `StreamLostError` tells its owner to open another and to
-play what it still holds.
+A stream ends with the process: after a crash, `StreamLostError` asks its owner to open another and to send what it has
+kept.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from asrcli.backends.sherpa.token_table import read_tokens
 from asrcli.backends.types import DecodeJob, ModelSpec, Service, StreamRequest, StreamSegment, StreamUpdate, Token
 from asrcli.errors import AsrcliError, EngineError, ModelError, StreamLostError
 
-#: heard after the last sample: encoders look ahead, and Paraformer holds its last frames back
+#: silence after the last sample, seconds: encoders look ahead, and Paraformer holds its last frames back
 _TAIL = 0.66
-#: streams open at once; a server that forgets to end them hears of it
+#: streams open at once; a server that does not end them gets an error
 _MOST = 1024
 
 
@@ -49,40 +49,40 @@ def load(spec: ModelSpec, threads: int) -> Service:  # noqa: ARG001 - they are t
 
 
 class _Stream:
-    """One of our streams: a stream of the engine at a time, and where in ours that began."""
+    """A stream of a client: the current stream of the engine, and where it started."""
 
     def __init__(self, engine: Any, phrases: str) -> None:
         self.engine = engine
         self._phrases = phrases
-        #: keeps two jobs from entering at once
+        #: one job at a time
         self.lock = threading.Lock()
-        #: samples heard
-        self._heard = 0
+        #: samples decoded
+        self._position = 0
         #: where the current segment begins, seconds
         self.start = 0.0
         self.renew()
 
     @property
     def now(self) -> float:
-        """Seconds heard."""
-        return self._heard / SAMPLE_RATE
+        """Seconds decoded."""
+        return self._position / SAMPLE_RATE
 
     def renew(self) -> None:
-        """Go on with a fresh stream of the engine."""
+        """Continue with a new stream of the engine."""
         create = self.engine.create_stream
         self.stream = create(self._phrases) if self._phrases else create()
         self.origin = self.now
 
-    def hear(self, samples: Samples) -> None:
+    def accept(self, samples: Samples) -> None:
         if len(samples):
             self.stream.accept_waveform(SAMPLE_RATE, as_floats(samples))
-            self._heard += len(samples)
+            self._position += len(samples)
 
 
 class StreamingRecognizer:
     """A streaming model and its open streams."""
 
-    #: each job is of a stream of its own, and threads run several at a time
+    #: jobs belong to different streams, which threads run in parallel
     batch_size = 1
 
     def __init__(self, spec: ModelSpec) -> None:
@@ -97,7 +97,7 @@ class StreamingRecognizer:
         self._engines.prepare(False)
 
     def run(self, jobs: Sequence[DecodeJob]) -> Sequence[StreamUpdate | Exception]:
-        """Do what each job's `StreamRequest` says."""
+        """Execute each job's `StreamRequest`."""
         return [self._run(job.request, job.samples) for job in jobs]
 
     def _run(self, request: StreamRequest, samples: Samples) -> StreamUpdate | Exception:
@@ -117,7 +117,7 @@ class StreamingRecognizer:
             with self._lock:
                 self._streams.pop(request.stream, None)
             return StreamUpdate((), self._segment(stream, ""))
-        stream.hear(samples)
+        stream.accept(samples)
         ended = list(self._decode(stream))
         if request.action == "cut":
             ended += self._flush(stream)
@@ -134,14 +134,14 @@ class StreamingRecognizer:
             if request.stream in self._streams:
                 raise EngineError(f"The stream {request.stream} is open already.")
             if len(self._streams) >= _MOST:
-                raise EngineError(f"{_MOST} streams are open.", "End streams that nobody listens to any more.")
+                raise EngineError(f"{_MOST} streams are open.", "End streams that are no longer used.")
             self._streams[request.stream] = _Stream(engine, beam_phrases(hotwords, self._tokens))
 
     def _find(self, name: str) -> _Stream:
         with self._lock:
             stream = self._streams.get(name)
         if stream is None:
-            raise StreamLostError(f"There is no stream {name}.", "Open it, and play again what it should have heard.")
+            raise StreamLostError(f"There is no stream {name}.", "Open it, and send its audio again.")
         return stream
 
     def _build(self, beam: bool) -> Any:
@@ -168,16 +168,16 @@ class StreamingRecognizer:
                 yield from self._end(stream)
 
     def _flush(self, stream: _Stream) -> Iterator[StreamSegment]:
-        """Have out what the model holds back, and end the segment. The engine's stream is used up by this."""
+        """Flush the model and end the segment; the engine's stream cannot be used afterwards."""
         stream.stream.accept_waveform(SAMPLE_RATE, as_floats(np.zeros(round(_TAIL * SAMPLE_RATE), np.float32)))
-        # Paraformer decodes a chunk that is not full only when told that it is the last.
+        # Paraformer decodes an incomplete chunk only if it is marked as the last.
         stream.stream.set_option("is_final", "1")
         stream.stream.input_finished()
         yield from self._decode(stream)
         yield from self._end(stream)
 
     def _end(self, stream: _Stream) -> Iterator[StreamSegment]:
-        """Close the current segment; an empty one is no segment."""
+        """Close the current segment; yields it unless it is empty."""
         segment = self._current(stream)
         stream.engine.reset(stream.stream)
         stream.start = segment.end
@@ -197,5 +197,5 @@ class StreamingRecognizer:
 
 
 def _shifted(token: Token, shift: float, end: float) -> Token:
-    """A token in the stream's time; the silence that flushes is no part of that."""
+    """A token in the time of the stream, without the silence that flushes."""
     return token if token.start is None else replace(token, start=min(token.start + shift, end))

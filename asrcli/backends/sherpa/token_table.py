@@ -15,10 +15,10 @@ WORD_MARK = "▁"
 
 @dataclass(frozen=True, slots=True)
 class TokenTable:
-    """What must be known of a vocabulary."""
+    """A vocabulary."""
 
     symbols: frozenset[str]
-    #: how many there are
+    #: number of symbols
     size: int
     #: the one with the highest number
     last: str
@@ -63,7 +63,7 @@ def _read(path: Path, _mtime: int, _size: int) -> TokenTable:
 
 
 def _byte_alphabet() -> dict[str, int]:
-    # Printable ASCII stands for itself; the other bytes, in order, take the letters from U+0100 on that have no
+    # Printable ASCII is unchanged; the other bytes, in order, take the letters from U+0100 on that have no
     # compatibility form (icefall, `byte_utils.py`).
     printable = range(0x20, 0x7F)
     letters = (chr(code) for code in range(0x100, 0x200) if not unicodedata.decomposition(chr(code)).startswith("<"))

@@ -113,7 +113,7 @@ def test_the_registry_resolves_a_folder_and_an_entry(write_folder, tmp_path):
     mine = registry.resolve("mine")
     assert (mine.files["config"], mine.options) == (folder / "config.yaml", {"device": "cpu"})
     assert registry.resolve(backend="funasr").name == "mine"
-    with pytest.raises(UsageError, match="no model for sherpa-onnx"):
+    with pytest.raises(UsageError, match="sherpa-onnx does not run"):
         registry.resolve("mine", backend="sherpa-onnx")
 
 

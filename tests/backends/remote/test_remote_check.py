@@ -35,7 +35,7 @@ def test_addresses_are_kept_in_one_form(url, kept):
      "http://host/v1?key=1", "http://host/v1#a", "file:///etc/passwd"],
 )  # fmt: skip
 def test_other_addresses_are_refused(url):
-    with pytest.raises(UsageError, match="no address of a server"):
+    with pytest.raises(UsageError, match="not the address of a server"):
         address(url)
 
 
@@ -103,7 +103,7 @@ def test_keys_in_files(tmp_path):
     (tmp_path / "key").write_text("sesame\nand more\n")
     assert read_secret(tmp_path / "key") == "sesame"
     assert secret_of(remote_spec("http://host", options={"api_key_file": str(tmp_path / "key")})) == "sesame"
-    for content, said in ((b"\n", "no key"), (b"\xff", "not UTF-8")):
+    for content, said in ((b"\n", "contains no key"), (b"\xff", "not UTF-8")):
         (tmp_path / "bad").write_bytes(content)
         with pytest.raises(UsageError, match=said):
             read_secret(tmp_path / "bad")

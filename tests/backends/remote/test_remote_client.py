@@ -118,7 +118,7 @@ def test_what_passes_is_tried_again(mimic, ask, fault):
         ("cut", RemoteUnavailableError, "cannot be reached"),
         ((503, {"detail": "loading"}), RemoteUnavailableError, "503: loading"),
         ((429, {"error": {"message": "slow down"}}), RemoteUnavailableError, "429: slow down"),
-        ((500, b"<html>oops</html>"), EngineError, "answered 500"),
+        ((500, b"<html>oops</html>"), EngineError, "replied 500"),
     ],
     ids=str,
 )

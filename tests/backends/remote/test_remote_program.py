@@ -212,8 +212,8 @@ def test_an_interrupt_does_not_wait_for_the_server(program, record, mimic, wait_
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--remote", "office:8000"], "no address of a server"),
-        (["--remote", "http://me:pw@host/v1"], "holds a name or a password"),
+        (["--remote", "office:8000"], "not the address of a server"),
+        (["--remote", "http://me:pw@host/v1"], "contains a user name or a password"),
         (["--remote", "http://gpu.example/v1", "--offline"], "--offline forbids the network"),
         (["--remote", "http://gpu.example/v1", "--backend", "funasr"], "--backend funasr"),
         (
@@ -222,7 +222,7 @@ def test_an_interrupt_does_not_wait_for_the_server(program, record, mimic, wait_
         ),
         (["--remote", "http://gpu.example/v1", "--remote-api-key-file", "nowhere"], "nowhere"),
         (["--backend", "remote"], "--remote http://host:8000/v1"),
-        (["--backend", "remote", "--model", "moonshine-tiny-en"], "no model for remote"),
+        (["--backend", "remote", "--model", "moonshine-tiny-en"], "remote does not run"),
     ],
 )
 def test_what_does_not_go_together_is_refused_before_anything_is_sent(program, record, arguments, said):
@@ -250,7 +250,7 @@ def test_servers_are_added_and_listed_as_models(program):
     for command in (("models", "path", "office"), ("models", "remove", "office"), ("download-model", "office")):
         done = program(*command)
         assert done.returncode == ExitCode.USAGE
-        assert "a model of http://gpu-box:8000/v1" in done.stderr
+        assert "runs on the server http://gpu-box:8000/v1" in done.stderr
     assert program("models", "verify").returncode == 0
     done = program("serve", "--model", "office")
     assert done.returncode == ExitCode.MODEL

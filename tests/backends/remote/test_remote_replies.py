@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asrcli.backends.remote.replies import UnreadableReplyError, complaint, error_field, read_reply
+from asrcli.backends.remote.replies import UnreadableReplyError, error_field, error_message, read_reply
 from asrcli.backends.types import Hypothesis, Token
 
 JSON = "application/json"
@@ -127,7 +127,7 @@ def test_anything_else_is_told_for_what_it_is(body, kind, said):
     ],
 )
 def test_complaints_are_one_line(body, said):
-    assert complaint(body) == said
+    assert error_message(body) == said
 
 
 def test_fields_of_an_error():
@@ -158,7 +158,7 @@ def test_no_answer_breaks_the_reader(data, kind):
 
 @given(st.binary(max_size=40))
 def test_no_bytes_break_the_reader(body):
-    complaint(body)
+    error_message(body)
     error_field(body, "param")
     try:
         read_reply(body, JSON, 1.0)
