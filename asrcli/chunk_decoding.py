@@ -45,10 +45,11 @@ class DecodedChunk:
         """About how long its words take to say, seconds."""
         return said_seconds(self.hypothesis.text)
 
-    @property
-    def is_sparse(self) -> bool:
-        """Whether its words take much less time than its speech."""
-        return self.said < LEAST_COVERAGE * spoken_seconds(self.chunk)
+    def marked(self) -> DecodedChunk:
+        """The same; with a reason where its words take much less time than its speech, however short it is."""
+        if self.missing or self.said >= LEAST_COVERAGE * spoken_seconds(self.chunk):
+            return self
+        return replace(self, missing="few words" if self.said else "no words")
 
 
 class ChunkQueue:
@@ -138,8 +139,7 @@ class _Attempt:
         said = sum(part.said for part in found)
         if not found or (own.missing == "few words" and own.said >= said):
             return [own]
-        sparse = own.missing == "few words" and said < LEAST_COVERAGE * spoken_seconds(own.chunk)
-        if sparse and not any(part.missing for part in found):
-            # Each part alone may be too short to be judged.
-            found = [replace(part, missing="few words") if part.is_sparse else part for part in found]
+        if own.missing in {"few words", "no words"} and said < LEAST_COVERAGE * spoken_seconds(own.chunk):
+            # A part alone may be too short to be judged.
+            found = [part.marked() for part in found]
         return found

@@ -56,10 +56,12 @@ def test_token_times_where_asked_for(spec):
     assert [token.end for token in timed.tokens[:-1]] == pytest.approx(tone_starts(LATIN)[1:], abs=0.06)
 
 
-def test_pieces_of_characters_leave_the_text_whole(spec):
+def test_pieces_of_characters_make_characters_with_times(spec):
     heard = ask(load(spec(options={"enable_token_timestamps": True}), 1), tone_audio([1, 7, 0]))
     assert heard.text == "re高 do"
-    assert heard.tokens == ()
+    assert [token.text.strip() for token in heard.tokens] == ["re", "高", "do"]
+    assert heard.timed
+    assert [token.start for token in heard.tokens] == pytest.approx([0, *tone_starts([1, 7, 0])[1:]], abs=0.06)
 
 
 def test_the_longest_chunk_is_heard_to_its_end(spec):

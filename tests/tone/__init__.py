@@ -43,6 +43,15 @@ def build(kind: str, folder: Path, words: Sequence[str] = WORDS) -> Path:
     return folder
 
 
+def quantize(folder: Path) -> Path:
+    """Give a built model int8 weights, with activations quantised as it runs; return the folder."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    for path in folder.glob("*.onnx"):
+        quantize_dynamic(path, path, weight_type=QuantType.QUInt8, op_types_to_quantize=["MatMul"])
+    return folder
+
+
 def tone_spec(kind: str, folder: Path, **fields: Any) -> ModelSpec:
     """What the registry would make of a built model; `fields` replace or add."""
     graphs = {"paraformer" if kind == "paraformer" else path.stem: path for path in folder.glob("*.onnx")}

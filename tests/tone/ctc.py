@@ -16,13 +16,22 @@ _LANGUAGES = {"auto": 0, "zh": 3, "en": 4, "yue": 7, "ja": 11, "ko": 12}
 _WITH_ITN, _WITHOUT_ITN = 14, 15
 
 
-def sense_voice(folder: Path, words: Sequence[str]) -> None:
+#: all its emotions and events
+EMOTION_TAGS = ("HAPPY", "SAD", "ANGRY", "NEUTRAL", "FEARFUL", "DISGUSTED", "SURPRISED", "EMO_UNKNOWN")
+EVENT_TAGS = (
+    "Speech", "BGM", "Applause", "Laughter", "Cry", "Sneeze", "Breath", "Cough", "Sing", "Speech_Noise", "GBG",
+    "Event_UNK",
+)  # fmt: skip
+
+
+def sense_voice(folder: Path, words: Sequence[str], emotion: str = "HAPPY", event: str = "Speech") -> None:
     """Frames of 60 ms (low frame rate: 7 stacked, every 6th), behind tags that follow the request.
 
     Without ITN the first word is written twice as long ("do" as "dodo"), so that a test sees the switch arrive.
     """
     tags = [f"<|{code}|>" for code in _LANGUAGES if code != "auto"]
-    symbols = ["<unk>", "<s>", "</s>", *pieces(words), *tags, "<|HAPPY|>", "<|Speech|>", "<|withitn|>", "<|woitn|>"]
+    symbols = ["<unk>", "<s>", "</s>", *pieces(words), *tags]
+    symbols += [f"<|{tag}|>" for tag in (*EMOTION_TAGS, *EVENT_TAGS, "withitn", "woitn")]
     symbols.append(f"▁{words[0]}{words[0]}")
     write_tokens(folder, symbols)
     size, first, plain = len(symbols), 3, len(symbols) - 1
@@ -48,7 +57,7 @@ def sense_voice(folder: Path, words: Sequence[str]) -> None:
     rows[_WITHOUT_ITN, 0, symbols.index("<|woitn|>")] = 10
     table = g.const(rows)
     fixed = np.full((1, 2, size), -50.0, np.float32)
-    fixed[0, 0, symbols.index("<|HAPPY|>")] = fixed[0, 1, symbols.index("<|Speech|>")] = 10
+    fixed[0, 0, symbols.index(f"<|{emotion}|>")] = fixed[0, 1, symbols.index(f"<|{event}|>")] = 10
     language = g.op("Gather", table, "language", axis=0)
     itn = g.op("Gather", table, "text_norm", axis=0)
     middle = g.op("Expand", g.const(fixed), g.op("Concat", g.size("x", 0), g.ints(2, size), axis=0))

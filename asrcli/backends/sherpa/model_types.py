@@ -19,6 +19,8 @@ RULES = ("rule_fsts", "rule_fars", "hr_dict_dir", "hr_lexicon", "hr_rule_fsts")
 _COMMON = ("num_threads", "decoding_method", "debug", "provider")
 _FEATURES = ("sample_rate", "feature_dim")
 _SAMPLING = ("max_new_tokens", "temperature", "top_p", "seed", "hotwords")
+#: The factory's 1e-6 draws between tokens that are equally likely, from one sequence for all chunks.
+_GREEDY = {"temperature": 0.0}
 
 #: options whose values are paths: given among `files` (relative to the model's folder) or among `options`
 PATH_OPTIONS = frozenset({*RULES, "hotwords_file", "bpe_vocab", "lm", "lodr_fst", "ctc_graph"})
@@ -334,6 +336,7 @@ TYPES: dict[str, SherpaType] = {
     ),
     "funasr_nano": SherpaType(
         factory="from_funasr_nano",
+        defaults=_GREEDY,
         punctuated=True,
         files=("encoder_adaptor", "llm", "embedding", "tokenizer"),
         options=(*_COMMON, *_FEATURES, *_SAMPLING, "system_prompt", "user_prompt", "language", "itn"),
@@ -351,7 +354,7 @@ TYPES: dict[str, SherpaType] = {
         files=("conv_frontend", "encoder", "decoder", "tokenizer"),
         options=(*_COMMON, *_FEATURES, *_SAMPLING, "max_total_len"),
         # 128, the factory's, cuts dense speech short: Chinese takes about 6 tokens a second.
-        defaults={"max_new_tokens": 224},
+        defaults={"max_new_tokens": 224, **_GREEDY},
         language_by="stream",
         language_keys=("language",),
         language_names=_QWEN3_LANGUAGES,

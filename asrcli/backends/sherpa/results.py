@@ -19,7 +19,10 @@ _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 #: tokens that are no text; FunASR leaves them out as well
 _NO_TEXT = re.compile(r" ?(?:<unk>|<UNK>|<blank>|<blk>|<s>|</s>|<sos/eos>|<pad>)")
 #: Whisper's notes for sounds: "[Music]", "*crying*" and "♪" anywhere, "(knocking)" where it is a sentence of its own
-_NOTE = re.compile(r"\[[^\[\]]*\]|\*[^*\n]{1,40}\*|[♪♫]+|(?:^|(?<=[.!?…])) *\([^()]*\)[.!?]*(?= *(?:[A-Z\[(♪]|$))")
+_NOTE = re.compile(
+    r"\[[^\[\]]*\]|\*[^\W\d_][^*\n]{0,40}[^\W\d_]\*|[♪♫]+"
+    r"|(?:^|(?<=[.!?…])) *\([^()]*\)[.!?]*(?= *(?:[A-Z\[(♪]|$))"
+)
 #: part of a note -> event
 _EVENTS = {
     "music": "bgm",
@@ -91,9 +94,7 @@ class ResultReader:
             return _with_spaces(tokens)
         if self.byte_bpe:
             return _characters(tokens, _spelled)
-        if any(_SURROGATE.search(token.text) for token in tokens):
-            return _characters(tokens, _raw_bytes)
-        if any(_BYTE.fullmatch(token.text) for token in tokens):
+        if any(_SURROGATE.search(token.text) or _BYTE.fullmatch(token.text) for token in tokens):
             return _characters(tokens, _byte_or_text)
         return tokens
 
@@ -115,10 +116,6 @@ def _symbols(result: Any) -> list[str]:
     except UnicodeDecodeError as error:
         raw = error.object  # its JSON as bytes
     return list(json.loads(raw.decode("utf-8", "surrogateescape"), strict=False)["tokens"])
-
-
-def _raw_bytes(symbol: str) -> bytes:
-    return symbol.encode("utf-8", "surrogateescape")
 
 
 def _without_notes(text: str) -> tuple[str, str | None]:
@@ -184,4 +181,4 @@ def _spelled(symbol: str) -> bytes:
 
 def _byte_or_text(symbol: str) -> bytes:
     match = _BYTE.fullmatch(symbol)
-    return bytes([int(match[1], 16)]) if match else symbol.encode()
+    return bytes([int(match[1], 16)]) if match else symbol.encode("utf-8", "surrogateescape")

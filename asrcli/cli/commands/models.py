@@ -18,7 +18,7 @@ from asrcli.options import readers
 from asrcli.options.declarations import option
 
 if TYPE_CHECKING:
-    from asrcli.models.entry import ModelEntry
+    from asrcli.models.entry import Kind, ModelEntry
     from asrcli.models.registry import Registry
 
 app = typer.Typer(help="List models; inspect, verify, remove, add, export and import them.")
@@ -152,11 +152,17 @@ def _list(arguments: ListArguments) -> None:
 @takes(ShowArguments)
 @examples("asrcli models show sensevoice-small\nasrcli models show sensevoice-small --json | jq .files")
 def show(ctx: typer.Context, arguments: ShowArguments) -> None:
-    """Print all data of a model: type, files, languages, licence, address, whether it is installed."""
+    """Print all data of a model, by its name or its folder: type, files, languages, licence, address, whether it is installed."""
+    from asrcli.errors import UnknownModelError
     from asrcli.models.registry import Registry
 
     registry = Registry(arguments.model_dir)
-    facts = _facts(registry, registry.entry(arguments.name))
+    try:
+        facts = _facts(registry, registry.entry(arguments.name))
+    except UnknownModelError:
+        if not Path(arguments.name).expanduser().exists():
+            raise
+        facts = _facts_of_path(registry, arguments.name)
     if arguments.as_json:
         print(json.dumps(facts, indent=2, ensure_ascii=False))
         return
@@ -326,6 +332,36 @@ def _facts(registry: Registry, entry: ModelEntry) -> dict[str, Any]:
         **({"folder": str(registry.folder(entry))} if entry.files else {}),
         **{key: value for key, value in entry_to_dict(entry).items() if key != "dir"},
     }
+
+
+def _facts_of_path(registry: Registry, name: str) -> dict[str, Any]:
+    """A model that is named by its folder or file, as `transcribe --model` takes it."""
+    from asrcli.backends.checks import languages_of, window_of
+    from asrcli.errors import ModelError
+
+    def found(kind: Kind) -> dict[str, Any]:
+        spec = registry.resolve(name, kind=kind)
+        files = {key: str(file) for key, file in spec.files.items()}
+        facts: dict[str, Any] = {
+            "name": spec.name,
+            "source": "path",
+            "installed": True,
+            "kind": kind,
+            "type": spec.type,
+            "files": files,
+        }
+        if kind in {"asr", "streaming"}:
+            facts |= {"languages": list(languages_of(spec)), "window": window_of(spec)}
+        return {**facts, "files": files}
+
+    refused: ModelError | None = None
+    for kind in KINDS:
+        try:
+            return found(kind)
+        except ModelError as error:
+            refused = refused or error
+    assert refused is not None
+    raise refused
 
 
 def _row(registry: Registry, entry: ModelEntry) -> list[str]:

@@ -1,0 +1,149 @@
+"""Whether words can be all that is said in a chunk, and how an incomplete chunk is divided."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asrcli.assemble.coverage import shortfall, spoken_seconds
+from asrcli.audio.types import SAMPLE_RATE
+from asrcli.backends.types import Hypothesis
+from asrcli.chunk_decoding import ChunkQueue
+from asrcli.errors import EngineClosedError, EngineCrashError, EngineError
+from asrcli.options import RecognitionOptions
+from asrcli.vad.packing import divide
+from asrcli.vad.types import LEVEL_HOP, Chunk, Region
+
+REQUEST = RecognitionOptions()
+WORDS = "and so my fellow americans ask not what your country can do for you ask what you can do for your country"
+
+
+def speech_chunk(*spans: tuple[float, float], vad: bool = True, start: float = 0.0) -> Chunk:
+    """A chunk with loud speech in these spans, seconds of the stream, and faint noise between."""
+    begin, end = (round(at * SAMPLE_RATE) for at in (start, spans[-1][1] + 0.2))
+    rng = np.random.default_rng(0)
+    samples = rng.normal(0, 1e-4, end - begin).astype(np.float32)
+    speech = np.zeros((end - begin) // LEVEL_HOP, np.float32)
+    for low, high in spans:
+        first, last = round(low * SAMPLE_RATE) - begin, round(high * SAMPLE_RATE) - begin
+        samples[first:last] += rng.normal(0, 0.1, last - first).astype(np.float32)
+        speech[first // LEVEL_HOP : last // LEVEL_HOP] = 1
+    edges = [round(at * SAMPLE_RATE) for span in spans for at in span]
+    edges[0], edges[-1] = begin, end
+    regions = tuple(Region(low, high) for low, high in zip(edges[::2], edges[1::2], strict=True))
+    return Chunk(begin, samples, regions, Chunk.measure(samples), speech if vad else np.ones_like(speech))
+
+
+@pytest.mark.parametrize(
+    ("hypothesis", "reason"),
+    [
+        (Hypothesis(WORDS), None),
+        (Hypothesis("and so my fellow americans ask not what"), None),
+        (Hypothesis("and so"), "few words"),
+        (Hypothesis(""), "no words"),
+        (Hypothesis("...", event="speech"), "no words"),
+        (Hypothesis("", event="bgm"), None),
+        (Hypothesis(WORDS, limit=True), "limit"),
+        (Hypothesis(" ".join([WORDS] * 12)), "limit"),
+        (Hypothesis("美国同胞们不要问国家能为你们做些什么"), None),
+        (Hypothesis("美国"), "few words"),
+    ],
+)
+def test_words_that_cannot_be_all_of_six_seconds(hypothesis, reason):
+    assert shortfall(speech_chunk((0.2, 3.2), (4.0, 7.0)), hypothesis) == reason
+
+
+def test_pauses_and_short_sounds_are_not_speech():
+    assert spoken_seconds(speech_chunk((0.2, 3.2), (6.0, 9.0))) == pytest.approx(6, abs=0.4)
+    assert shortfall(speech_chunk((0.2, 1.0)), Hypothesis("")) is None  # a cough
+    assert shortfall(speech_chunk((0.2, 2.0)), Hypothesis("Nooo!")) is None
+    assert shortfall(speech_chunk((0.2, 8.0), vad=False), Hypothesis("")) is None  # without VAD there is no evidence
+
+
+@given(st.lists(st.tuples(st.floats(0.3, 4.0), st.floats(0.1, 2.0)), min_size=1, max_size=6))
+def test_parts_hold_all_speech_once(lengths):
+    spans, at = [], 0.2
+    for spoken, pause in lengths:
+        spans.append((at, at + spoken))
+        at += spoken + pause
+    whole = speech_chunk(*spans)
+    parts = divide(whole)
+    if not parts:
+        assert whole.end - whole.start < 2 * SAMPLE_RATE
+        return
+    left, right = parts
+    assert left.start == whole.start
+    assert right.end == whole.end
+    assert left.end <= right.start
+    for part in parts:
+        assert len(part.samples) == part.end - part.start >= 0.5 * SAMPLE_RATE
+        assert len(part.levels) == len(part.speech)
+        np.testing.assert_array_equal(part.samples, whole.samples[part.start - whole.start :][: len(part.samples)])
+    between = [region for region in whole.regions if region.start < right.start and region.end > left.end]
+    assert not between or left.end == right.start
+
+
+def decode(chunk: Chunk, answer) -> list[tuple[str, str | None]]:
+    """Texts and what is missing, where `answer` gives (or raises) the hypothesis of some samples."""
+    asked: list[int] = []
+
+    def submit(samples, request):
+        assert request == REQUEST
+        asked.append(len(samples))
+        future: Future[Hypothesis] = Future()
+        try:
+            future.set_result(answer(len(samples) / SAMPLE_RATE))
+        except EngineError as error:
+            future.set_exception(error)
+        return future
+
+    queue = ChunkQueue(submit)
+    queue.push(chunk, REQUEST)
+    found = [(decoded.hypothesis.text, decoded.missing) for decoded in queue.take(wait=True)]
+    assert len(asked) <= 15
+    return found
+
+
+LONG = speech_chunk((0.2, 4.0), (5.0, 9.0), (10.0, 14.0), (14.6, 19.0))
+
+
+def test_a_complete_chunk_is_decoded_once():
+    assert decode(LONG, lambda _: Hypothesis(" ".join([WORDS] * 3))) == [(" ".join([WORDS] * 3), None)]
+
+
+def test_an_engine_that_reads_five_seconds_gets_five_seconds():
+    found = decode(LONG, lambda seconds: Hypothesis("one two three four five six seven eight nine", limit=seconds > 5))
+    assert len(found) == 4
+    assert {missing for _, missing in found} == {None}
+
+
+def test_what_stays_without_words_is_missing():
+    assert {missing for _, missing in decode(LONG, lambda _: Hypothesis(""))} == {"no words"}
+
+
+def test_the_whole_is_kept_where_the_parts_say_less():
+    found = decode(LONG, lambda seconds: Hypothesis("only these five words" if seconds > 15 else ""))
+    assert found == [("only these five words", "few words")]
+
+
+def test_an_engine_that_crashes_at_a_chunk_is_asked_once():
+    calls = []
+
+    def crash(seconds):
+        calls.append(seconds)
+        raise EngineCrashError("The engine ended its process.")
+
+    assert decode(LONG, crash) == [("", "engine error")]
+    assert len(calls) == 1
+
+
+def test_a_closed_engine_ends_the_recording():
+    def close(_):
+        raise EngineClosedError("the engine was closed")
+
+    with pytest.raises(EngineClosedError):
+        decode(LONG, close)

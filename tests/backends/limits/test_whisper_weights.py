@@ -1,0 +1,106 @@
+"""Whisper with real weights (tiny.en), where they are found."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from asrcli.audio.ffmpeg.process import find_ffmpeg
+from asrcli.audio.types import Source
+from asrcli.models.registry import Registry
+from asrcli.runtime import Runtime
+from asrcli.transcript import Transcript
+
+RATE = 16000
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def weights(shared: Path) -> Path:
+    folder = shared / "models" / "whisper-tiny.en"
+    if not folder.is_dir():
+        pytest.skip(f"needs the weights of Whisper tiny.en in {folder}")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whisper(weights: Path) -> Iterator[Runtime]:
+    with Runtime(Registry().resolve(str(weights)), jobs=2) as runtime:
+        yield runtime
+
+
+def transcribe(runtime: Runtime, path: Path) -> Transcript:
+    return runtime.transcribe(Source(name=path.name, path=path))
+
+
+def errors(wanted: dict[str, str], heard: dict[str, str]):
+    pytest.importorskip("jiwer")
+    pytest.importorskip("whisper_normalizer")
+    from benchmarks.wer import word_errors
+
+    return word_errors(wanted, heard)
+
+
+def test_joined_recordings_lose_no_word(whisper: Runtime, shared: Path, tmp_path: Path) -> None:
+    """Clips with pauses between: without times, Whisper stops after the first sentence of a chunk."""
+    from benchmarks.corpora import joined
+
+    parts: list[np.ndarray] = []
+    words: list[str] = []
+    for samples, text in joined(1):
+        parts.append(samples)
+        words.append(text)
+        if sum(map(len, parts)) >= 180 * RATE:
+            break
+    path = tmp_path / "joined.wav"
+    sf.write(path, np.concatenate(parts), RATE, subtype="PCM_16")
+    transcript = transcribe(whisper, path)
+    found = errors({"joined": " ".join(words)}, {"joined": transcript.text})
+    assert found.deletions == 0
+    assert found.rate <= 2.0
+    assert (transcript.language, transcript.gaps, transcript.warnings) == ("en", (), ())
+
+
+def test_clips(whisper: Runtime, shared: Path) -> None:
+    from benchmarks.corpora import clips
+
+    heard = {clip.name: transcribe(whisper, shared / "data" / "speech" / clip.name).text for clip in clips()}
+    assert errors({clip.name: clip.words for clip in clips()}, heard).rate <= 1.0
+
+
+@pytest.mark.parametrize("speed", [1.8, 2.2])
+def test_fast_speech_is_whole(whisper: Runtime, shared: Path, tmp_path: Path, speed: float) -> None:
+    path = tmp_path / "fast.wav"
+    command = [
+        find_ffmpeg(),
+        "-loglevel",
+        "error",
+        "-i",
+        shared / "data/speech/jfk.flac",
+        "-af",
+        f"atempo={speed}",
+        path,
+    ]
+    subprocess.run([str(part) for part in command], check=True)
+    wanted = (
+        "And so, my fellow Americans, ask not what your country can do for you, ask what you can do for your country."
+    )
+    found = errors({"jfk": wanted}, {"jfk": transcribe(whisper, path).text})
+    assert found.deletions == 0
+    assert found.count <= 3
+
+
+def test_noise_and_silence_have_no_text(whisper: Runtime, shared: Path, tmp_path: Path) -> None:
+    silence = tmp_path / "silence.wav"
+    sf.write(silence, np.zeros(10 * RATE), RATE)
+    noises = sorted((shared / "data" / "noise").glob("*.wav"))
+    assert noises
+    for path in [silence, *noises]:
+        transcript = transcribe(whisper, path)
+        assert (transcript.text, transcript.gaps) == ("", ())
