@@ -41,7 +41,7 @@ def shortfall(chunk: Chunk, hypothesis: Hypothesis) -> GapReason | None:
 
 def spoken_seconds(chunk: Chunk) -> float:
     """How much of a chunk is loud and speech by the VAD, seconds; 0 where no VAD was used."""
-    if len(chunk.speech) != len(chunk.levels) or not len(chunk.speech) or chunk.speech.min() >= 1:
+    if len(chunk.speech) != len(chunk.levels):
         return 0.0
     loud = np.zeros(len(chunk.levels), np.bool_)
     for start, end in speech_spans(chunk):

@@ -95,7 +95,8 @@ def divide(chunk: Chunk) -> list[Chunk]:
         if high - low < _MEAN:
             return []
         at = low + quietest(chunk.samples[low - start : high - start])
-        best = (at, at)
+        pauses = [(left.end, right.start) for left, right in pairwise(chunk.regions)]
+        best = next(((left, right) for left, right in pauses if left <= at <= right), (at, at))
     return [_part(chunk, start, best[0]), _part(chunk, best[1], end)]
 
 

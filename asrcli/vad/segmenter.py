@@ -53,6 +53,7 @@ class Segmenter:
         _check(options)
         if not options.enabled:
             options = replace(options, min_speech=0.0, pad_before=0.0, pad_after=0.0)
+        self._detects = options.enabled
         self._detector = detector or new_detector(options)
         self._longest = max(min(options.max_chunk or window, window), _LEAST_LIMIT)
         self._gap = max_gap if options.max_gap is None else options.max_gap
@@ -176,7 +177,9 @@ class Segmenter:
         return Chunk(start, samples, tuple(regions), Chunk.measure(samples), self._speech(start, given))
 
     def _speech(self, start: int, end: int) -> Samples:
-        """The probability of speech at each level of a chunk."""
+        """The probability of speech at each level of a chunk; empty without VAD."""
+        if not self._detects:
+            return np.empty(0, np.float32)
         first = start // WINDOW
         probabilities = self._probabilities.read(first, -(-end // WINDOW))
         middles = np.arange((end - start) // LEVEL_HOP) * LEVEL_HOP + LEVEL_HOP // 2 + start

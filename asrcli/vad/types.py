@@ -41,7 +41,7 @@ class Chunk:
     regions: tuple[Region, ...]
     #: loudness in dB relative to full scale, (len(samples) // LEVEL_HOP,): where the pauses are, for who comes later
     levels: Samples = field(default_factory=lambda: np.empty(0, np.float32), repr=False)
-    #: probability of speech at each level
+    #: probability of speech at each level; empty without VAD
     speech: Samples = field(default_factory=lambda: np.empty(0, np.float32), repr=False)
 
     @property

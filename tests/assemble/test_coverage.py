@@ -35,7 +35,7 @@ def speech_chunk(*spans: tuple[float, float], vad: bool = True, start: float = 0
     edges = [round(at * SAMPLE_RATE) for span in spans for at in span]
     edges[0], edges[-1] = begin, end
     regions = tuple(Region(low, high) for low, high in zip(edges[::2], edges[1::2], strict=True))
-    return Chunk(begin, samples, regions, Chunk.measure(samples), speech if vad else np.ones_like(speech))
+    return Chunk(begin, samples, regions, Chunk.measure(samples), speech if vad else speech[:0])
 
 
 @pytest.mark.parametrize(
