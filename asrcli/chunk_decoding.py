@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 
-from asrcli.assemble.coverage import LEAST_COVERAGE, said_seconds, shortfall, spoken_seconds
+from asrcli.assemble.coverage import LEAST_COVERAGE, is_doubtful, said_seconds, shortfall, spoken_seconds
 from asrcli.audio.types import Samples
 from asrcli.backends.types import Hypothesis
 from asrcli.errors import AsrcliError, EngineClosedError, EngineCrashError, EngineError
@@ -124,10 +124,11 @@ class _Attempt:
 
     def _divide(self, own: DecodedChunk) -> None:
         # An engine process that dies at a chunk is restarted twice: once is enough.
-        if own.missing is None or self._depth == _DEEPEST or isinstance(own.error, EngineCrashError):
+        if self._depth == _DEEPEST or isinstance(own.error, EngineCrashError):
             return
-        for part in divide(self._chunk):
-            self._parts.append(_Attempt(self._submit, part, self._request, self._depth + 1))
+        if own.missing or (self._depth == 0 and is_doubtful(self._chunk, own.hypothesis)):
+            for part in divide(self._chunk):
+                self._parts.append(_Attempt(self._submit, part, self._request, self._depth + 1))
 
     def _choose(self, own: DecodedChunk, parts: list[list[DecodedChunk] | None]) -> list[DecodedChunk] | None:
         """The parts, unless fewer words were recognised in them than in the whole."""
@@ -137,7 +138,7 @@ class _Attempt:
                 return None
             found += decoded
         said = sum(part.said for part in found)
-        if not found or (own.missing == "few words" and own.said >= said):
+        if not found or (own.missing in {None, "few words"} and own.said >= said):
             return [own]
         if own.missing in {"few words", "no words"} and said < LEAST_COVERAGE * spoken_seconds(own.chunk):
             # A part alone may be too short to be judged.

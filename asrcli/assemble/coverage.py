@@ -19,7 +19,11 @@ _LEAST_SPEECH, _LEAST_SPEECH_WITH_WORDS = 1.2, 2.5
 #: Words that would take less than this part of the speech at a common pace are too few. Of 232 chunks of correctly
 #: recognised read speech, dialogue and meetings the lowest part was 0.73.
 LEAST_COVERAGE = 0.4
-#: and ones that would take this many times as long, and so many seconds more, cannot have been spoken
+#: Words that would take less than this part of it may be too few: the chunk is decoded once more, in two parts.
+_LIKELY_COVERAGE = 0.65
+#: so does a chunk with so much speech behind what the engine accounts for, seconds, with a margin for its times
+_LONGEST_TAIL, _TAIL_MARGIN = 2.0, 1.0
+#: ones that would take this many times as long, and so many seconds more, cannot have been spoken
 _MOST_COVERAGE, _MOST_EXCESS = 4.0, 3.0
 
 
@@ -39,13 +43,29 @@ def shortfall(chunk: Chunk, hypothesis: Hypothesis) -> GapReason | None:
     return "no words" if hypothesis.event in {None, "speech"} else None
 
 
-def spoken_seconds(chunk: Chunk) -> float:
-    """How much of a chunk is loud and speech by the VAD, seconds; 0 where no VAD was used."""
+def is_doubtful(chunk: Chunk, hypothesis: Hypothesis) -> bool:
+    """Whether words that may be all should be compared with those of the chunk's parts."""
+    spoken = spoken_seconds(chunk)
+    if spoken < _LEAST_SPEECH_WITH_WORDS or (not hypothesis.text and hypothesis.event):
+        return False
+    end = hypothesis.end
+    tail = 0.0 if end is None else spoken_seconds(chunk, after=end + _TAIL_MARGIN)
+    return tail > _LONGEST_TAIL or said_seconds(hypothesis.text) < _LIKELY_COVERAGE * spoken
+
+
+def spoken_seconds(chunk: Chunk, *, after: float = 0.0) -> float:
+    """How much of a chunk is loud and speech by the VAD, seconds; 0 where no VAD was used.
+
+    Args:
+        chunk: its samples are not needed.
+        after: only what is behind this time, seconds from the chunk's start.
+    """
     if len(chunk.speech) != len(chunk.levels):
         return 0.0
     loud = np.zeros(len(chunk.levels), np.bool_)
     for start, end in speech_spans(chunk):
         loud[round(start * SAMPLE_RATE / LEVEL_HOP) : round(end * SAMPLE_RATE / LEVEL_HOP)] = True
+    loud[: round(after * SAMPLE_RATE / LEVEL_HOP)] = False
     return float(np.count_nonzero(loud & (chunk.speech >= _SPEECH))) * LEVEL_HOP / SAMPLE_RATE
 
 

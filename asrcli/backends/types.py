@@ -63,6 +63,8 @@ class Hypothesis:
     event: str | None = None
     #: the engine stopped at a limit of its own (tokens, positions of its cache) and may have left out the rest
     limit: bool = False
+    #: up to where the engine accounts for the sound, seconds from the chunk's start; None: unknown
+    end: float | None = None
 
     def __post_init__(self) -> None:
         # Labels beyond those of the JSON Schema (a server may send any) are dropped.

@@ -22,6 +22,7 @@ import numpy as np
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.checks import check_model, check_request, languages_of
 from asrcli.backends.process import engine_log
+from asrcli.backends.process.engine_process import default_jobs
 from asrcli.backends.process.shared_lock import SharedLock
 from asrcli.backends.registry import is_streaming
 from asrcli.backends.sherpa.check import context_size, sherpa_type
@@ -149,6 +150,8 @@ class SherpaRecognizer:
     def _arguments(self, variant: _Variant) -> dict[str, Any]:
         files = {name: str(path) for name, path in self._spec.files.items()}
         arguments = {**self._type.defaults, **self._spec.options, **self._type.fixed, **files}
+        if self._type.serial:
+            arguments.setdefault("num_threads", default_jobs())
         if self._type.language_by == "factory":
             arguments[self._type.language_keys[0]] = variant.language
         if variant.beam:
@@ -182,7 +185,8 @@ class SherpaRecognizer:
             EngineError: the engine failed.
         """
         log = engine_log.own
-        for lock in (self._decoding.shared, self._decoding.exclusive):
+        alone = self._decoding.exclusive
+        for lock in (alone if self._type.serial else self._decoding.shared, alone):
             with lock():
                 mark = log.mark() if log else 0
                 stream = self._stream(recognizer, samples, request, length)

@@ -68,7 +68,8 @@ class ResultReader:
             text, event = _without_notes(text)
         tokens = tuple(self._tokens(result, duration))
         language = tag_name(getattr(result, "lang", ""))
-        hypothesis = Hypothesis(text, tokens if text else (), language=language, event=event)
+        end = _segments_end(result)
+        hypothesis = Hypothesis(text, tokens if text else (), language=language, event=event, end=end)
         if self.tagged:
             return replace(hypothesis, emotion=tag_name(result.emotion), event=tag_name(result.event))
         return hypothesis
@@ -116,6 +117,13 @@ def _symbols(result: Any) -> list[str]:
     except UnicodeDecodeError as error:
         raw = error.object  # its JSON as bytes
     return list(json.loads(raw.decode("utf-8", "surrogateescape"), strict=False)["tokens"])
+
+
+def _segments_end(result: Any) -> float | None:
+    """Where Whisper's last segment ends, seconds from the chunk's start; None without segments."""
+    starts: Sequence[float] = getattr(result, "segment_timestamps", ())
+    lengths: Sequence[float] = getattr(result, "segment_durations", ())
+    return starts[-1] + lengths[-1] if starts and len(starts) == len(lengths) else None
 
 
 def _without_notes(text: str) -> tuple[str, str | None]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import jsonschema
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from asrcli.audio.types import Source
 from asrcli.backends.sherpa.recognizer import load
 from asrcli.backends.sherpa.results import ResultReader
 from asrcli.backends.types import DecodeJob, Hypothesis
-from asrcli.formats import transcript_schema
+from asrcli.formats import schema_text
 from asrcli.options import RecognitionOptions, TranscribeOptions, VadOptions
 from asrcli.runtime import Runtime
 from asrcli.transcript import EMOTIONS, EVENTS
@@ -39,13 +41,13 @@ def test_every_event_of_sense_voice_is_in_the_schema(tmp_path, event):
     [segment] = transcript.segments
     assert segment.event == (None if event == "Event_UNK" else event.lower())
     assert segment.emotion == (None if emotion == "EMO_UNKNOWN" else emotion.lower())
-    jsonschema.validate(transcript.to_dict(), transcript_schema())
+    jsonschema.validate(transcript.to_dict(), json.loads(schema_text()))
 
 
 def test_labels_that_the_schema_does_not_list_are_dropped():
     heard = Hypothesis("hello", emotion="bored", event="thunder")
     assert (heard.emotion, heard.event) == (None, None)
-    definitions = transcript_schema()["$defs"]
+    definitions = json.loads(schema_text())["$defs"]
     assert definitions["event"]["enum"] == list(EVENTS)
     assert definitions["emotion"]["enum"] == list(EMOTIONS)
 
