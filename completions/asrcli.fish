@@ -149,7 +149,7 @@ complete -c asrcli -n '__fish_seen_subcommand_from serve' -l debug -d 'Show the 
 complete -c asrcli -n '__fish_seen_subcommand_from serve' -l help-all -d 'Show all options and exit'
 complete -c asrcli -n '__fish_seen_subcommand_from serve' -s h -l help -d 'Show this message and exit'
 complete -c asrcli -n '__fish_seen_subcommand_from models; and not __fish_seen_subcommand_from list show path verify remove add export import' -a list -d 'List the models of the catalogue and of models.yaml, and the embedded one.'
-complete -c asrcli -n '__fish_seen_subcommand_from models; and not __fish_seen_subcommand_from list show path verify remove add export import' -a show -d 'Print all data of a model, by name or folder: type, files, languages, licence, address, whether it is installed.'
+complete -c asrcli -n '__fish_seen_subcommand_from models; and not __fish_seen_subcommand_from list show path verify remove add export import' -a show -d 'Print all data of a model (name or folder): type, files, languages, licence, address, whether it is installed.'
 complete -c asrcli -n '__fish_seen_subcommand_from models; and not __fish_seen_subcommand_from list show path verify remove add export import' -a path -d 'Print the folder of an installed model; exit code 4 if it is not installed.'
 complete -c asrcli -n '__fish_seen_subcommand_from models; and not __fish_seen_subcommand_from list show path verify remove add export import' -a verify -d 'Compare the files of installed models with the checksums of their installation; exit code 4 if any differs.'
 complete -c asrcli -n '__fish_seen_subcommand_from models; and not __fish_seen_subcommand_from list show path verify remove add export import' -a remove -d 'Delete installed models and unfinished downloads of them.'

@@ -152,7 +152,7 @@ def _list(arguments: ListArguments) -> None:
 @takes(ShowArguments)
 @examples("asrcli models show sensevoice-small\nasrcli models show sensevoice-small --json | jq .files")
 def show(ctx: typer.Context, arguments: ShowArguments) -> None:
-    """Print all data of a model, by name or folder: type, files, languages, licence, address, whether it is installed."""
+    """Print all data of a model (name or folder): type, files, languages, licence, address, whether it is installed."""
     from asrcli.errors import UnknownModelError
     from asrcli.models.registry import Registry
 
