@@ -24,7 +24,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Scope
 
 from asrcli import __version__
-from asrcli.errors import AsrcliError
+from asrcli.errors import AsrcliError, MachineError
 from asrcli.pipeline import CancelledError
 from asrcli.server import page
 from asrcli.server.errors import Problem, problem_of
@@ -32,6 +32,7 @@ from asrcli.server.http import monitoring, websocket
 from asrcli.server.http.admission import Admission
 from asrcli.server.http.auth import ApiKeys, AuthMiddleware, challenge
 from asrcli.server.http.monitoring import Metrics, MetricsMiddleware
+from asrcli.server.http.paths import PathAliases
 from asrcli.server.jobs import routes as jobs
 from asrcli.server.jobs.runner import JobRunner
 from asrcli.server.jobs.store import JobStore
@@ -81,6 +82,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
         summary="Speech to text on your own machine, for the clients you already have.",
         docs_url=None,  # FastAPI's page loads from a CDN; `page` has one without
         redoc_url=None,
+        redirect_slashes=False,
         lifespan=partial(_lifespan, settings),
     )
     app.state.settings = settings
@@ -106,6 +108,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
             expose_headers=["x-request-id", "retry-after"],
         )
     app.add_middleware(MetricsMiddleware, metrics=app.state.metrics)
+    app.add_middleware(PathAliases)
     return app
 
 
@@ -114,6 +117,7 @@ async def _lifespan(settings: ServerSettings, app: FastAPI) -> AsyncIterator[Non
     # asyncio's default has six threads on two cores: six clients waiting for a model would stop everything else.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="server"))
     try:
+        workspaces = _workspaces()
         pool = await asyncio.to_thread(ModelPool, settings)
     except AsrcliError as error:
         app.state.failure = error
@@ -121,7 +125,7 @@ async def _lifespan(settings: ServerSettings, app: FastAPI) -> AsyncIterator[Non
     # One worker more than decoding threads: one reads its audio while another waits for its last chunk.
     admission = Admission(pool.threads + 1, settings.max_queue)
     service = TranscriptionService(settings, pool, admission, app.state.metrics)
-    service.workspace_root = Path(tempfile.mkdtemp(prefix="asrcli-serve-"))
+    service.workspace_root = workspaces
     app.state.pool, app.state.admission, app.state.service = pool, admission, service
     app.state.started = int(time.time())
     app.state.jobs, app.state.loading = None, bool(settings.preload)
@@ -140,6 +144,17 @@ async def _lifespan(settings: ServerSettings, app: FastAPI) -> AsyncIterator[Non
         await asyncio.to_thread(pool.close)
         await asyncio.to_thread(admission.close)
         shutil.rmtree(service.workspace_root, ignore_errors=True)
+
+
+def _workspaces() -> Path:
+    """A temporary folder for uploads."""
+    try:
+        return Path(tempfile.mkdtemp(prefix="asrcli-serve-"))
+    except OSError as error:
+        raise MachineError(
+            f"Cannot create a folder for uploads in {tempfile.gettempdir()}: {error.strerror or error}.",
+            "Set TMPDIR to a folder that can be written.",
+        ) from error
 
 
 async def _open_jobs(app: FastAPI, service: TranscriptionService) -> None:

@@ -78,6 +78,8 @@ class Running:
     app: FastAPI
     port: int
     secure: bool = False
+    #: starts the shutdown, as SIGTERM does
+    stop: Callable[[], None] = lambda: None
 
     @property
     def url(self) -> str:
@@ -110,7 +112,9 @@ def _running(options: ServerSettings) -> Iterator[Running]:
     thread.start()
     try:
         assert started.wait(60), "the server did not start"
-        yield Running(app, socket.getsockname()[1], options.certfile is not None)
+        yield Running(
+            app, socket.getsockname()[1], options.certfile is not None, lambda: setattr(server, "should_exit", True)
+        )
     finally:
         server.should_exit = True
         thread.join(60)

@@ -71,8 +71,9 @@ def offered_keys(scope: Scope) -> Iterator[str]:
         yield _password(value)
     elif scheme and not value:
         yield scheme  # some clients send the bare key
-    if token := headers.get("x-nls-token"):
-        yield token
+    for name in ("x-nls-token", "api-key"):
+        if token := headers.get(name):
+            yield token
     for name, value in parse_qsl(scope.get("query_string", b"").decode("latin-1")):
         if name.lower() in _QUERY_NAMES:
             yield value

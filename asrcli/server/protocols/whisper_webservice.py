@@ -77,8 +77,10 @@ async def detect_language(request: Request) -> dict[str, Any]:
         )
     detected = Counter(segment.language for segment in transcript.segments if segment.language)
     # Models report a language, not a confidence: the share of the segments with it takes its place.
-    code = transcript.language or next(iter(detected), None) or service.language_of(None) or "en"
-    confidence = detected[code] / detected.total() if detected and service.detects_language(None) else 0.0
+    code = transcript.language or next(iter(detected), None) or await asyncio.to_thread(service.language_of, None)
+    detects = await asyncio.to_thread(service.detects_language, None)
+    code = code or "en"
+    confidence = detected[code] / detected.total() if detected and detects else 0.0
     return {
         "detected_language": language_name(code),
         "language_code": code,

@@ -206,7 +206,9 @@ class TranscriptionService:
     def _may_fetch(self) -> None:
         if not self.settings.allow_url_fetch:
             raise ForbiddenError(
-                "This server fetches no recordings from addresses.", "Send the recording itself.", param="audio_address"
+                "This server does not fetch recordings from addresses.",
+                "Send the recording itself; the operator can allow addresses with --allow-url-fetch.",
+                param="audio_address",
             )
 
     def check(self, model: str | None, options: TranscribeOptions) -> None:

@@ -165,7 +165,7 @@ def test_silence_is_a_success_without_text(client, silence):
         ({"sample_rate": "fast"}, b"\0\0", 400, 40000003, "INVALID_PARAMETER"),
         ({"vocabulary_id": "w " * 400}, b"\0\0", 400, 40000003, "INVALID_PARAMETER"),
         ({"vocabulary_id": "a 1000 b 3"}, b"\0\0", 400, 40000003, "INVALID_PARAMETER"),
-        ({"audio_address": "http://127.0.0.1/a.wav"}, b"", 403, 40000001, "AUTHENTICATION_FAILED"),
+        ({"audio_address": "http://127.0.0.1/a.wav"}, b"", 403, 40000003, "INVALID_PARAMETER"),
     ],
 )
 def test_errors_carry_both_vocabularies(client, query, body, http, status, code):

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from asrcli.errors import OutputError
+from asrcli.errors import MachineError, OutputError
 from asrcli.server.bounds import MAX_WAITING_JOBS
 from asrcli.server.errors import BusyError
 from asrcli.server.http.monitoring import Metrics
@@ -234,6 +234,15 @@ def test_waiting_jobs_are_bounded(tmp_path):
         add(store, upload=upload, url=None)
     assert [path.name for path in store.recordings.iterdir()] == [".asrcli-recordings"]
     store.close()
+
+
+def test_an_engine_that_cannot_be_restarted_is_reported(serving):
+    with serving() as server, server.client() as client:
+        assert client.get("/health/ready").status_code == 200
+        server.app.state.pool.models.engine._failure = MachineError("no processes left")
+        assert client.get("/health").json() == {"status": "degraded", "failing": ["engine"]}
+        assert client.get("/health/ready").status_code == 503
+        assert client.get("/health/live").status_code == 200
 
 
 # -- supervision -----------------------------------------------------------------------------------------------------

@@ -208,3 +208,23 @@ def test_vad_tail_sil_divides_sentences(talk, speech):
 
     assert sentences(3000) == 1
     assert sentences(600) > 1
+
+
+def test_a_fault_in_the_end_frame_does_not_swallow_the_next_utterance(talk, speech):
+    async def story(client):
+        failed = []
+        for fault in ({"chunk_size": [0]}, {"audio_fs": "fast"}, {"hotwords": 7}):
+            await client.tell({"mode": "2pass", "wav_name": "a", "is_speaking": True})
+            await client.play(pcm(speech[:16000]))
+            await client.tell({"is_speaking": False, "wav_name": "a"} | fault)
+            failed.append((await client.hear_until(lambda message: message["is_final"]))[-1])
+        await client.tell({"mode": "2pass", "wav_name": "b", "is_speaking": True})
+        await client.play(pcm(speech[: 16000 * 4]))
+        await client.tell({"is_speaking": False})
+        return failed, await client.hear_until(lambda message: message["is_final"])
+
+    failed, heard = talk("/", story)
+    assert all("error" in message for message in failed)
+    text = "".join(message["text"] for message in heard if message["mode"] == "2pass-offline")
+    assert plain(text).startswith("it was the best of times")
+    assert heard[-1]["wav_name"] == "b"

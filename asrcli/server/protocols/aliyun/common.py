@@ -11,7 +11,6 @@ SUCCESS = 20000000
 #: HTTP status -> (Aliyun's status, funasr-api's error code)
 _BY_HTTP = {
     401: (40000001, "AUTHENTICATION_FAILED"),
-    403: (40000001, "AUTHENTICATION_FAILED"),
     404: (40000003, "INVALID_PARAMETER"),
     408: (40000004, "IDLE_TIMEOUT"),
     413: (40000002, "INVALID_MESSAGE"),
@@ -24,6 +23,7 @@ _BY_CODE = {
     "empty_audio": (40000002, "INVALID_MESSAGE"),
     "unsupported_language": (40000003, "INVALID_PARAMETER"),
     "invalid_request": (40000003, "INVALID_PARAMETER"),
+    "forbidden": (40000003, "INVALID_PARAMETER"),  # clients renew their token after 40000001
 }
 
 

@@ -69,7 +69,7 @@ async def recognise(
     marks = theirs if enable_punctuation_prediction is None else enable_punctuation_prediction
     speakers = enable_speaker_diarization
     if speakers is None:
-        speakers = theirs and service.pool.can_diarize()
+        speakers = theirs and await asyncio.to_thread(service.pool.can_diarize)
     recognition = RecognitionOptions(hotwords=await asyncio.to_thread(vocabulary, vocabulary_id), itn=itn)
     with service.workspace() as workspace:
         upload = await _body(request, service, workspace, audio_address)

@@ -56,6 +56,7 @@ class FunasrSession:
         except AsrcliError as problem:
             error = problem_of(problem).message
             await self._connection.send(failure(_label(self._utterance), self._utterance.name, error))
+            end = end or sink.ended_by
             while not end:  # ignore the rest of the utterance
                 end = await self._skip()
         if self._interrupted is not None:
@@ -82,6 +83,7 @@ class FunasrSession:
         body = await read_object(frame)
         if body is None:
             raise UsageError("A text frame is not a JSON object.", "Send audio in binary frames.")
+        sink.ended_by = body if _ends(body) else {}
         self._utterance = await asyncio.to_thread(self._utterance.updated, body)
         return body if _ends(body) else {}
 
@@ -109,6 +111,8 @@ class _ResultSink:
         self._session: LiveSession | None = None
         self._recording: SessionRecording | None = None
         self._audio: PcmStream | None = None
+        #: the frame that ended the utterance, even if a field of it was not valid; {}: none
+        self.ended_by: dict[str, Any] = {}
         #: sends results; None before the first audio, and for files
         self.sending: asyncio.Task[None] | None = None
         self._sender = _ResultSender(context)

@@ -80,7 +80,7 @@ async def translations(request: Request) -> Response:
     with service.workspace() as workspace:
         form = await read_form(request, workspace, service.settings.max_upload)
     fields = await asyncio.to_thread(read_fields, form, translation=True)
-    name = service.pool.name_of(fields.model)
+    name = await asyncio.to_thread(service.pool.name_of, fields.model)
     raise RequestError(
         f"The model `{name}` cannot translate.", "Use /v1/audio/transcriptions and translate the text.", param="model"
     )

@@ -1,0 +1,36 @@
+"""Path aliases: what gateways and clients of other servers make of the paths, answered without redirects.
+
+Redirects would lose the body of some clients, and behind a proxy that terminates TLS they would lead to http.
+"""
+
+from __future__ import annotations
+
+import re
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+#: (pattern, path), the first match counts
+_ALIASES = (
+    (re.compile(r"^(?:/v1){2,}(/.*)$"), r"/v1\1"),  # a base URL that ends in /v1, and a client that adds it
+    (re.compile(r"^(/audio/(?:transcriptions|translations)|/models(?:/.*)?)$"), r"/v1\1"),  # a base URL without /v1
+    (re.compile(r"^/inference$"), "/v1/audio/transcriptions"),  # whisper.cpp
+    (re.compile(r"^/openai/deployments/[^/]+(/audio/(?:transcriptions|translations))$"), r"/v1\1"),  # Azure
+    (re.compile(r"^/openai(/v1/.*)$"), r"\1"),
+)
+
+
+class PathAliases:
+    """Middleware that removes trailing slashes and resolves aliases; outside of everything that reads paths."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in {"http", "websocket"}:
+            path = re.sub("/{2,}", "/", scope["path"]).rstrip("/") or "/"
+            for pattern, target in _ALIASES:
+                if pattern.match(path):
+                    path = pattern.sub(target, path)
+                    break
+            scope["path"] = path
+        await self._app(scope, receive, send)
