@@ -155,7 +155,7 @@ class TranscriptionService:
 
         Raises:
             ForbiddenError: they do not, or not there.
-            RequestError: it cannot be had.
+            RequestError: it is not available.
         """
         stop = threading.Event()
         try:

@@ -89,7 +89,7 @@ def test_options_are_those_of_transcribe(client, long_cities):
         ({"webhook": "http://127.0.0.1/"}, "webhook"),
     ],
 )
-def test_what_cannot_be_is_refused_at_once(client, cities, fields, param):
+def test_invalid_fields_are_refused_at_once(client, cities, fields, param):
     answer = submit(client, cities, **fields)
     assert answer.status_code in {400, 404}
     assert answer.json()["error"]["param"] == param
@@ -183,7 +183,7 @@ class _Hook(BaseHTTPRequestHandler):
         pass
 
 
-def test_a_signed_webhook_tells_of_the_end(serving, cities):
+def test_a_signed_webhook_reports_the_end(serving, cities):
     hook = ThreadingHTTPServer(("127.0.0.1", 0), _Hook)
     hook.messages, hook.told = [], threading.Event()
     thread = threading.Thread(target=hook.serve_forever)

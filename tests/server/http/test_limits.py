@@ -29,10 +29,10 @@ def transcribe(client, audio, **fields):
 
 
 def eventually(what, seconds=60):
-    """Wait for something that happens on its own."""
+    """Wait until a condition is true."""
     deadline = time.monotonic() + seconds
     while not what():
-        assert time.monotonic() < deadline, "it did not happen"
+        assert time.monotonic() < deadline, "the condition did not become true"
         time.sleep(0.02)
 
 
@@ -82,7 +82,7 @@ def small(serving):
         yield server
 
 
-def test_too_large_is_said_while_the_body_comes(small):
+def test_large_bodies_are_refused_while_they_are_received(small):
     with begin_upload(small, form_head() + chunk(PART)) as line:
         sent = 0
         while not select.select([line], [], [], 0)[0] and sent < 200 << 20:
@@ -93,7 +93,7 @@ def test_too_large_is_said_while_the_body_comes(small):
     eventually(lambda: not left_on_disk(small))
 
 
-def test_too_large_is_said_before_the_body_comes(small):
+def test_announced_large_bodies_are_refused_at_once(small):
     with begin_upload(small, form_head(b"content-length: 99999999")) as line:
         assert line.recv(1000).startswith(b"HTTP/1.1 413 ")
 
@@ -123,13 +123,13 @@ def test_too_long_a_recording(small, cities):
         assert answer.json()["error"]["code"] == "too_large"
 
 
-def test_a_client_that_leaves_in_mid_upload_leaves_nothing(small):
+def test_a_client_that_disconnects_during_an_upload_leaves_no_files(small):
     with begin_upload(small, form_head() + chunk(PART) + chunk(b"x" * 300_000)):
         eventually(lambda: left_on_disk(small))
     eventually(lambda: not left_on_disk(small))
 
 
-def test_a_client_that_leaves_is_not_worked_for(serving, cities):
+def test_the_work_of_a_disconnected_client_is_cancelled(serving, cities):
     with serving(num_threads=1) as server, server.client() as client:
         body = PART + cities.read_bytes() + b"\r\n--b--\r\n"
         with engine_held(server):
@@ -142,7 +142,7 @@ def test_a_client_that_leaves_is_not_worked_for(serving, cities):
         assert transcribe(client, cities).status_code == 200
 
 
-def test_overload_is_told_and_the_others_are_served(serving, cities):
+def test_overload_is_refused_and_other_requests_are_served(serving, cities):
     with serving(num_threads=1, max_queue=1) as server, server.client() as client, ThreadPoolExecutor(12) as threads:
         with engine_held(server):
             asked = [threads.submit(transcribe, client, cities) for _ in range(12)]
@@ -190,7 +190,7 @@ def test_a_model_is_loaded_once_and_dropped_when_idle(serving, cities):
         assert asked == ["moonshine-tiny-en"] * 2
 
 
-def test_an_engine_that_dies_once_is_not_noticed(serving, cities):
+def test_one_crash_of_the_engine_is_retried(serving, cities):
     with serving() as server, server.client() as client, ThreadPoolExecutor(2) as threads:
         expected = transcribe(client, cities).json()["text"]
         assert "worst of times" in expected

@@ -243,7 +243,7 @@ def test_no_confidence_is_made_up(client, cities):
         ({"response_format": "diarized_json"}, 400, "invalid_request", "diarization"),
     ],
 )
-def test_what_cannot_be_is_told_in_openais_words(client, cities, fields, status, code, param):
+def test_invalid_requests_get_openais_errors(client, cities, fields, status, code, param):
     for streamed in ({}, {"stream": "true"}) if "stream" not in fields else ({},):
         answer = transcribe(client, cities, **fields, **streamed)
         error = answer.json()["error"]

@@ -31,11 +31,11 @@ def drip(line, data, every=0.05):
         if select.select([line], [], [], every)[0]:
             return line.recv(1000)
         line.sendall(data[number % len(data) :][:1])
-    raise AssertionError("it listened for ever")
+    raise AssertionError("the connection was kept")
 
 
 @pytest.mark.parametrize("first", [b"", b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n"])
-def test_a_head_that_comes_byte_by_byte(brisk, monkeypatch, first):
+def test_a_head_sent_byte_by_byte_times_out(brisk, monkeypatch, first):
     monkeypatch.setattr(uvicorn_protocols, "HEAD_TIMEOUT", 0.5)
     with socket.create_connection(("127.0.0.1", brisk.port), timeout=60) as line:
         if first:
@@ -46,7 +46,7 @@ def test_a_head_that_comes_byte_by_byte(brisk, monkeypatch, first):
         assert drip(line, b"GET / HTTP/1.1\r\nx: " + b"x" * 5000) == b""
 
 
-def test_a_body_that_does_not_come(brisk):
+def test_a_missing_body_times_out(brisk):
     with socket.create_connection(("127.0.0.1", brisk.port), timeout=60) as line:
         line.sendall(HEAD + b"content-length: 100000\r\n\r\n" + PART)
         assert line.recv(1000).startswith(b"HTTP/1.1 408 ")
@@ -57,7 +57,7 @@ def test_a_body_that_does_not_come(brisk):
             assert time.monotonic() < deadline
 
 
-def test_a_body_that_comes_byte_by_byte(serving):
+def test_a_body_sent_byte_by_byte_times_out(serving):
     with (
         serving(idle_timeout=30, request_timeout=1) as server,
         socket.create_connection(("127.0.0.1", server.port), timeout=60) as line,
@@ -66,7 +66,7 @@ def test_a_body_that_comes_byte_by_byte(serving):
         assert drip(line, b"x" * 5000).startswith(b"HTTP/1.1 408 ")
 
 
-def test_an_answer_that_nobody_reads(serving, monkeypatch):
+def test_an_answer_that_is_not_read_times_out(serving, monkeypatch):
     monkeypatch.setattr(uvicorn_protocols, "WRITE_TIMEOUT", 0.5)
     lost = threading.Event()
 
@@ -81,7 +81,7 @@ def test_an_answer_that_nobody_reads(serving, monkeypatch):
         line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         line.connect(("127.0.0.1", server.port))
         line.sendall(ask * 8)
-        assert lost.wait(60), "it waited for ever"
+        assert lost.wait(60), "the connection was kept"
 
 
 def test_hours_of_silence_in_a_small_file(brisk, tmp_path):

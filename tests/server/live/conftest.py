@@ -46,7 +46,7 @@ class Client:
     def __init__(self, socket) -> None:
         self.socket = socket
 
-    async def tell(self, body: dict) -> None:
+    async def send_json(self, body: dict) -> None:
         await self.socket.send(json.dumps(body))
 
     async def play(self, data: bytes, frame: int = 6400) -> None:

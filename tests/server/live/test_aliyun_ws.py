@@ -33,9 +33,9 @@ def is_over(message):
 
 
 async def transcribe(client, audio, payload, **header):
-    await client.tell(directive("StartTranscription", payload, **header))
+    await client.send_json(directive("StartTranscription", payload, **header))
     await client.play(audio)
-    await client.tell(directive("StopTranscription"))
+    await client.send_json(directive("StopTranscription"))
     return await client.hear_until(is_over)
 
 
@@ -73,12 +73,12 @@ def test_sentences_in_order_wherever_it_is_spoken(talk, speech, path):
 
 def test_partial_results_come_while_speaking_and_grow(talk, speech):
     async def story(client):
-        await client.tell(directive("StartTranscription", {"enable_intermediate_result": True}, appkey="a"))
+        await client.send_json(directive("StartTranscription", {"enable_intermediate_result": True}, appkey="a"))
         await client.play(pcm(speech[: 16000 * 2]))
         first = await client.hear_until(lambda message: name_of(message) == "TranscriptionResultChanged")
         await client.play(pcm(speech[16000 * 2 : 16000 * 4]))
         second = await client.hear_until(lambda message: name_of(message) == "TranscriptionResultChanged")
-        await client.tell(directive("StopTranscription"))
+        await client.send_json(directive("StopTranscription"))
         return first[-1]["payload"], second[-1]["payload"], await client.hear_until(is_over)
 
     first, second, rest = talk("/ws/v1/asr", story)
@@ -122,10 +122,10 @@ def test_wav_header_odd_frames_and_other_rates(talk, speech):
     audio = header + pcm(speech[: 16000 * 5].reshape(-1, 2).mean(axis=1))
 
     async def story(client):
-        await client.tell(directive("StartTranscription", {"format": "wav", "sample_rate": 8000}))
+        await client.send_json(directive("StartTranscription", {"format": "wav", "sample_rate": 8000}))
         await client.play(audio, frame=333)
-        await client.tell(directive("ControlTranscriber", {"x": 1}))
-        await client.tell(directive("StopTranscription"))
+        await client.send_json(directive("ControlTranscriber", {"x": 1}))
+        await client.send_json(directive("StopTranscription"))
         return await client.hear_until(is_over)
 
     heard = talk("/ws/v1/asr", story)
@@ -158,11 +158,11 @@ def test_compressed_streams_are_decoded_while_they_come(talk, compressed, name):
     audio = compressed(name)
 
     async def story(client):
-        await client.tell(directive("StartTranscription", {"format": name, "sample_rate": 16000}))
+        await client.send_json(directive("StartTranscription", {"format": name, "sample_rate": 16000}))
         await client.play(audio[: len(audio) * 4 // 5], frame=301)
         first = await client.hear_until(lambda message: name_of(message) == "SentenceBegin")
         await client.play(audio[len(audio) * 4 // 5 :], frame=301)
-        await client.tell(directive("StopTranscription"))
+        await client.send_json(directive("StopTranscription"))
         return first + await client.hear_until(is_over)
 
     heard = talk("/ws/v1/asr", story)
@@ -175,7 +175,7 @@ def test_a_decoder_ends_with_its_client(talk, compressed):
     audio = compressed("mp3")
 
     async def story(client):
-        await client.tell(directive("StartTranscription", {"format": "mp3"}))
+        await client.send_json(directive("StartTranscription", {"format": "mp3"}))
         await client.play(audio[: len(audio) // 2])
         await client.hear_until(lambda message: name_of(message) == "SentenceBegin")
         client.socket.transport.abort()
@@ -189,9 +189,9 @@ def test_a_decoder_ends_with_its_client(talk, compressed):
 
 def test_one_sentence_recognizer(talk, speech):
     async def story(client):
-        await client.tell(directive("StartRecognition", {}, namespace="SpeechRecognizer", appkey="a"))
+        await client.send_json(directive("StartRecognition", {}, namespace="SpeechRecognizer", appkey="a"))
         await client.play(pcm(speech[: 16000 * 4]))
-        await client.tell(directive("StopRecognition", namespace="SpeechRecognizer"))
+        await client.send_json(directive("StopRecognition", namespace="SpeechRecognizer"))
         return await client.hear_until(is_over)
 
     started, completed = talk("/ws/v1/asr", story)
@@ -226,7 +226,7 @@ def test_one_sentence_recognizer(talk, speech):
 def test_what_breaks_the_protocol_fails_the_task_and_closes(talk, frames, status):
     async def story(client):
         for frame in frames:
-            await (client.tell(frame) if isinstance(frame, dict) else client.socket.send(frame))
+            await (client.send_json(frame) if isinstance(frame, dict) else client.socket.send(frame))
         heard = await client.hear_until(is_over)
         return heard[-1]["header"], "payload" in heard[-1], await client.gone()
 

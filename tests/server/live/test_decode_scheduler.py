@@ -34,7 +34,7 @@ def test_the_most_urgent_goes_first_and_equals_in_order():
     assert story(told()) == ["a", "b", "first", "update"]
 
 
-def test_updates_leave_room_for_what_has_to_be_done():
+def test_updates_leave_places_for_final_decodes():
     async def told():
         queue = DecodeScheduler(2)
         first, second, update, final = (Slot(Priority(n)) for n in (2, 2, 3, 0))
@@ -71,7 +71,7 @@ def test_who_is_cancelled_takes_no_place():
     story(told())
 
 
-def test_urgency_can_be_raised_while_waiting():
+def test_priority_can_be_raised_while_waiting():
     async def told():
         queue, low, high = DecodeScheduler(1), Slot(Priority.UPDATE), Slot(Priority.FIRST)
         await queue.enter(Slot(Priority.FINAL))

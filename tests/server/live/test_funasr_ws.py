@@ -32,9 +32,9 @@ def is_final(message):
 
 
 async def utterance(client, audio, first=PYTHON_CLIENT, end=END, frame=1920):
-    await client.tell(first)
+    await client.send_json(first)
     await client.play(audio, frame)
-    await client.tell(end)
+    await client.send_json(end)
     return await client.hear_until(is_final)
 
 
@@ -78,9 +78,9 @@ def test_online_text_is_appended_and_never_taken_back(talk, speech):
     first = {**PYTHON_CLIENT, "mode": "online"}
 
     async def story(client):
-        await client.tell(first)
+        await client.send_json(first)
         await client.speak(pcm(speech[: 16000 * 6]) + silence(1))
-        await client.tell(END)
+        await client.send_json(END)
         return await client.hear_until(is_final)
 
     heard = talk("/", story)
@@ -152,7 +152,7 @@ def test_silence_is_answered(talk, mode, seconds):
 def test_audio_before_any_text_is_16_khz_pcm(talk, speech):
     async def story(client):
         await client.play(pcm(speech[: 16000 * 5]))
-        await client.tell(END)
+        await client.send_json(END)
         return await client.hear_until(is_final)
 
     [message] = talk("/", story)
@@ -173,9 +173,9 @@ def test_audio_before_any_text_is_16_khz_pcm(talk, speech):
 )
 def test_what_makes_no_sense_is_told_and_the_next_utterance_works(talk, speech, first):
     async def story(client):
-        await client.tell({**PYTHON_CLIENT, **first})
+        await client.send_json({**PYTHON_CLIENT, **first})
         await client.play(pcm(speech[:16000]))
-        await client.tell({"is_speaking": False, "is_end": True})
+        await client.send_json({"is_speaking": False, "is_end": True})
         failed = await client.hear_until(lambda message: message.get("is_end"))
         return failed, await utterance(client, pcm(speech[: 16000 * 5]), {**PYTHON_CLIENT, "svs_lang": "auto"})
 
@@ -189,7 +189,7 @@ def test_what_makes_no_sense_is_told_and_the_next_utterance_works(talk, speech, 
 
 def test_bad_json_is_told_too(talk):
     async def story(client):
-        await client.tell(PYTHON_CLIENT)
+        await client.send_json(PYTHON_CLIENT)
         await client.socket.send("{nonsense")
         return await client.hear()
 
@@ -214,13 +214,13 @@ def test_a_fault_in_the_end_frame_does_not_swallow_the_next_utterance(talk, spee
     async def story(client):
         failed = []
         for fault in ({"chunk_size": [0]}, {"audio_fs": "fast"}, {"hotwords": 7}):
-            await client.tell({"mode": "2pass", "wav_name": "a", "is_speaking": True})
+            await client.send_json({"mode": "2pass", "wav_name": "a", "is_speaking": True})
             await client.play(pcm(speech[:16000]))
-            await client.tell({"is_speaking": False, "wav_name": "a"} | fault)
+            await client.send_json({"is_speaking": False, "wav_name": "a"} | fault)
             failed.append((await client.hear_until(lambda message: message["is_final"]))[-1])
-        await client.tell({"mode": "2pass", "wav_name": "b", "is_speaking": True})
+        await client.send_json({"mode": "2pass", "wav_name": "b", "is_speaking": True})
         await client.play(pcm(speech[: 16000 * 4]))
-        await client.tell({"is_speaking": False})
+        await client.send_json({"is_speaking": False})
         return failed, await client.hear_until(lambda message: message["is_final"])
 
     failed, heard = talk("/", story)

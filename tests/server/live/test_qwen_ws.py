@@ -16,12 +16,12 @@ def is_over(message):
 
 def test_segments_and_final(talk, speech):
     async def story(client):
-        await client.tell(START)
+        await client.send_json(START)
         started = await client.hear()
         await client.play(pcm(speech[: 16000 * 4]) + silence(2.5))
         first = await client.hear_until(lambda message: message["type"] == "segment_start")
         await client.play(pcm(speech[16000 * 5 : 16000 * 9]))
-        await client.tell(STOP)
+        await client.send_json(STOP)
         rest = await client.hear_until(is_over)
         return started, first, rest, await client.gone()
 
@@ -55,9 +55,9 @@ def test_segments_and_final(talk, speech):
 
 def test_silence_has_an_empty_final(talk):
     async def story(client):
-        await client.tell(START)
+        await client.send_json(START)
         await client.play(silence(1))
-        await client.tell(STOP)
+        await client.send_json(STOP)
         return await client.hear_until(is_over)
 
     started, final = talk("/ws/v1/asr/qwen", story)
@@ -71,11 +71,11 @@ def test_errors_are_told_and_the_connection_goes_on(talk, speech):
         codes = []
         bad = {"type": "start", "payload": {"sample_rate": "fast"}}
         for frame in (b"\0\0", {"type": "jump"}, bad, START, START):
-            await (client.socket.send(frame) if isinstance(frame, bytes) else client.tell(frame))
+            await (client.socket.send(frame) if isinstance(frame, bytes) else client.send_json(frame))
             message = await client.hear()
             codes.append(message.get("error_code"))
         await client.play(pcm(speech[: 16000 * 4]))
-        await client.tell(STOP)
+        await client.send_json(STOP)
         return codes, (await client.hear_until(is_over))[-1]
 
     codes, final = talk("/ws/v1/asr/qwen", story)
@@ -86,7 +86,7 @@ def test_errors_are_told_and_the_connection_goes_on(talk, speech):
 @pytest.mark.parametrize("path", ["/ws/v1/asr/qwen", "/"])
 def test_it_is_known_by_its_first_frame(talk, path):
     async def story(client):
-        await client.tell({"type": "start", "payload": {"language": "tlh"}})
+        await client.send_json({"type": "start", "payload": {"language": "tlh"}})
         return await client.hear(), await client.gone()
 
     message, code = talk(path, story)

@@ -12,9 +12,9 @@ def test_2pass_and_online(serving, tone_models, talk, speech):
 
     def speak(mode):
         async def story(client):
-            await client.tell({"mode": mode, "wav_name": "a", "is_speaking": True})
+            await client.send_json({"mode": mode, "wav_name": "a", "is_speaking": True})
             await client.play(pcm(speech[: 16000 * 5]) + silence(1))
-            await client.tell({"is_speaking": False})
+            await client.send_json({"is_speaking": False})
             return await client.hear_until(lambda message: message["is_final"])
 
         return story

@@ -28,11 +28,11 @@ def listen(talk):
 
     def run(audio, *, to, **payload):
         async def story(client):
-            await client.tell(directive("StartTranscription", {"enable_intermediate_result": True, **payload}))
+            await client.send_json(directive("StartTranscription", {"enable_intermediate_result": True, **payload}))
             await client.play(audio[: 2 * 16000 * 3])
             first = await client.hear_until(lambda m: m["header"]["name"] == "TranscriptionResultChanged")
             await client.play(audio[2 * 16000 * 3 :])
-            await client.tell(directive("StopTranscription"))
+            await client.send_json(directive("StopTranscription"))
             return first + await client.hear_until(lambda m: m["header"]["name"] == "TranscriptionCompleted")
 
         heard = talk("/ws/v1/asr", story, to=to)
@@ -103,9 +103,9 @@ def test_sentences_get_marks_from_the_model_for_them(tones, listen, speech, talk
     audio = pcm(speech) + silence(1)
 
     async def story(client):
-        await client.tell({"mode": "2pass", "wav_name": "a", "is_speaking": True})
+        await client.send_json({"mode": "2pass", "wav_name": "a", "is_speaking": True})
         await client.play(audio)
-        await client.tell({"is_speaking": False})
+        await client.send_json({"is_speaking": False})
         return await client.hear_until(lambda message: message["is_final"])
 
     heard = talk("/?model=words", story, to=tones)

@@ -90,7 +90,7 @@ def free_port():
             return port
 
 
-def test_sigterm_finishes_what_was_begun_and_leaves_nothing(home, long_cities, tmp_path):
+def test_sigterm_finishes_requests_and_leaves_no_files(home, long_cities, tmp_path):
     with (
         serving("--funasr-port", "0", "--drain-timeout", "100", env=home) as server,
         client(server.listening()) as found,
@@ -124,7 +124,7 @@ def test_sigterm_finishes_what_was_begun_and_leaves_nothing(home, long_cities, t
         ("/", "START"),
     ],
 )
-def test_sigterm_says_the_last_words_of_live_streams(serving_live, path, first, cities):
+def test_sigterm_sends_the_last_results_of_live_streams(serving_live, path, first, cities):
     server, url = serving_live
     samples, rate = sf.read(cities, dtype="int16", frames=48000 * 4)
     with connect(url + path, proxy=None, ping_interval=None) as line, connect(url, proxy=None) as idle:
@@ -270,7 +270,7 @@ def test_tls(home, tmp_path):
                 assert json.loads(line.recv(60))["is_final"] is True
 
 
-def test_what_cannot_be_served(home, tmp_path):
+def test_invalid_options_end_with_an_error(home, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         cases = [
@@ -290,7 +290,7 @@ def test_what_cannot_be_served(home, tmp_path):
                 assert words in json.dumps(server.events), options
 
 
-def test_an_open_door_is_warned_of(home):
+def test_a_public_server_without_keys_prints_a_warning(home):
     with serving("--host", "0.0.0.0", "--funasr-port", "0", "--no-preload", env=home) as server:
         server.listening()
         assert any("--api-key" in event.get("message", "") for event in server.events)

@@ -181,7 +181,7 @@ async function stopRecording() {
   try {
     await now.live.done;
   } catch {
-    return; // `failed` has told
+    return; // `failed` has reported it
   } finally {
     busy--;
     keep(now);

@@ -4,7 +4,7 @@
 
 (async () => {
   const spec = await (await fetch("openapi.json")).json();
-  // Behind a proxy the server may lie in a folder, of which it knows nothing itself.
+  // Behind a proxy the server may be in a subfolder, which it cannot detect itself.
   spec.servers = [{ url: new URL(".", location.href).href }];
   globalThis.SwaggerUIBundle({
     spec,

@@ -33,7 +33,7 @@ export class Live {
       this.resolve = resolve;
       this.reject = reject;
     });
-    this.done.catch(() => {}); // whoever awaits it later hears of it
+    this.done.catch(() => {}); // a later `await` gets the error
     this.socket.onopen = () =>
       this.direct("StartTranscription", {
         format: "pcm",
@@ -54,7 +54,7 @@ export class Live {
     else this.waiting.push(samples);
   }
 
-  /** No more audio comes: `done` tells when the last word is recognised. */
+  /** End the audio; `done` resolves after the last result. */
   stop() {
     if (this.started) this.direct("StopTranscription");
     else this.stopping = true;
