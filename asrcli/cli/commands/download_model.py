@@ -58,10 +58,11 @@ def download_model(ctx: typer.Context, arguments: DownloadArguments) -> int:
     names = arguments.names
     if arguments.source is not None and len(names) > 1:
         raise UsageError("--from is one archive, so it takes one model's name.", "Run the command once for each model.")
+    mirrors = [mirror_of(text) for text in arguments.mirror]
     console = ctx.obj.console
     console.quiet = arguments.quiet
     store = Store(Registry(arguments.model_dir))
-    failures = [error for name in names if (error := _attempt(console, store, name, arguments)) is not None]
+    failures = [error for name in names if (error := _attempt(console, store, name, arguments, mirrors)) is not None]
     if failures and len(names) == 1:
         raise failures[0]
     for error in failures:
@@ -69,18 +70,20 @@ def download_model(ctx: typer.Context, arguments: DownloadArguments) -> int:
     return int(failures[0].exit_code) if failures else 0
 
 
-def _attempt(console: Console, store: Store, name: str, order: DownloadArguments) -> AsrcliError | None:
+def _attempt(
+    console: Console, store: Store, name: str, order: DownloadArguments, mirrors: list[Mirror]
+) -> AsrcliError | None:
     """Install one model. A failure is returned, as others may be installed."""
     from asrcli.errors import AsrcliError
 
     try:
-        _install(console, store, name, order)
+        _install(console, store, name, order, mirrors)
     except AsrcliError as error:
         return error
     return None
 
 
-def _install(console: Console, store: Store, name: str, order: DownloadArguments) -> None:
+def _install(console: Console, store: Store, name: str, order: DownloadArguments, mirrors: list[Mirror]) -> None:
     from asrcli.cli.report.download_progress import download_progress
     from asrcli.errors import ModelNotInstalledError
 
@@ -95,7 +98,7 @@ def _install(console: Console, store: Store, name: str, order: DownloadArguments
     with download_progress(console, name) as progress:
         folder = store.install(
             name,
-            mirrors=[mirror_of(text) for text in order.mirror],
+            mirrors=mirrors,
             source=order.source,
             force=order.force,
             progress=progress,

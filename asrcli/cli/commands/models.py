@@ -104,10 +104,20 @@ class ImportArguments(ModelDirArguments):
 @takes(ListArguments)
 def models(ctx: typer.Context, arguments: ListArguments) -> None:
     """List models; inspect, verify, remove, add, export and import them. Without COMMAND: 'asrcli models list'."""
-    if ctx.invoked_subcommand is None:
-        _list(arguments)
-    elif arguments != ListArguments():
-        raise typer.BadParameter(f"write options after '{ctx.invoked_subcommand}'.", ctx=ctx)
+    if ctx.invoked_subcommand is not None:
+        if arguments != ListArguments():
+            raise typer.BadParameter(f"write options after '{ctx.invoked_subcommand}'.", ctx=ctx)
+        return
+    # Config file and variables apply to commands, not to groups: run the command.
+    values = {
+        "--kind": arguments.kind, "--backend": arguments.backend, "--language": arguments.language,
+        "--model-dir": arguments.model_dir,
+    }  # fmt: skip
+    given = [text for flag, value in values.items() if value is not None for text in (flag, str(value))]
+    given += ["--installed"] * arguments.installed + ["--json"] * arguments.as_json
+    command = ctx.command.commands["list"]  # type: ignore[attr-defined]
+    with command.make_context("list", given, parent=ctx) as inner:
+        command.invoke(inner)
 
 
 @app.command("list")
@@ -121,10 +131,6 @@ asrcli models list --kind embedding --installed --json"""
 )
 def list_(ctx: typer.Context, arguments: ListArguments) -> None:
     """List the models of the catalogue and of models.yaml, and the embedded one."""
-    _list(arguments)
-
-
-def _list(arguments: ListArguments) -> None:
     from asrcli.backends.registry import runs_on
     from asrcli.language_codes import language_code
     from asrcli.models.registry import Registry
