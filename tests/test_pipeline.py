@@ -20,7 +20,7 @@ from asrcli.options import AudioOptions, Hotword, RecognitionOptions, Transcribe
 from asrcli.pipeline import CancelledError
 from asrcli.runtime import Runtime
 from asrcli.transcript import Segment
-from tests.tone import tone_spec
+from tests.tone import build, tone_spec
 
 RATE = 16000
 NO_VAD = VadOptions(enabled=False)  # a sine is not speech
@@ -93,7 +93,7 @@ def test_start_and_end_keep_the_times_of_the_recording(english: Runtime, wheel_a
     assert "best of times" not in part.text
 
 
-def test_model_times_come_through_the_whole_road(
+def test_model_times_come_through_the_whole_pipeline(
     tones: Runtime, tone_audio: Callable[..., np.ndarray], tmp_path: Path
 ) -> None:
     sequence = [3, 1, None, 7, 0]
@@ -138,8 +138,22 @@ def test_silence_is_a_success_without_text(english: Runtime, tmp_path: Path) -> 
 
 
 def test_noise_without_speech_gives_no_words(english: Runtime, shared: Path) -> None:
-    for noise in sorted((shared / "data" / "noise").glob("*.wav")):
+    noises = sorted((shared / "data" / "noise").glob("*.wav"))
+    assert noises
+    for noise in noises:
         assert english.transcribe(source(noise)).text == ""
+
+
+def test_speech_that_a_model_does_not_recognise_is_a_gap(wheel_audio: Path, tmp_path: Path) -> None:
+    """A model without a word for anything: its text is empty where the VAD detects speech."""
+    with Runtime(tone_spec("zipformer_ctc", build("zipformer_ctc", tmp_path / "mute", ["<unk>"] * 8)), jobs=2) as mute:
+        transcript = mute.transcribe(source(wheel_audio / "two_cities.wav"))
+    assert transcript.text == ""
+    assert transcript.gaps
+    assert sum(gap.end - gap.start for gap in transcript.gaps) > 0.4 * transcript.duration
+    assert all(0 <= gap.start < gap.end <= transcript.duration for gap in transcript.gaps)
+    assert {gap.reason for gap in transcript.gaps} == {"no words"}
+    assert len(transcript.warnings) >= len(transcript.gaps)
 
 
 def test_many_inputs_at_once_keep_apart(english: Runtime, wheel_audio: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.checks import check_model, check_request
 from asrcli.backends.moonshine import TYPES
-from asrcli.backends.moonshine.search import Moonshine, size_class
+from asrcli.backends.moonshine.search import Moonshine, frame_count, size_class, token_limit
 from asrcli.backends.moonshine.weights import UnknownGraphError
 from asrcli.backends.sherpa import recognizer as sherpa_onnx
 from asrcli.backends.sherpa.results import ResultReader
@@ -110,7 +110,10 @@ class MoonshineRecognizer:
             symbols = []
         hypothesis = ResultReader().read(_Result(text, symbols), len(job.samples) / SAMPLE_RATE)
         asked = job.request.language
-        return replace(hypothesis, language=self._only_language if asked in {None, "", "auto"} else asked)
+        language = self._only_language if asked in {None, "", "auto"} else asked
+        # One less: the number of frames is an estimate.
+        limit = len(tokens) + 1 >= token_limit(frame_count(max(_SHORTEST, len(job.samples) + self._tail)))
+        return replace(hypothesis, language=language, limit=limit)
 
 
 def _symbols(table: bytes) -> dict[int, bytes]:

@@ -21,9 +21,9 @@ from asrcli.backends.moonshine.architecture import (
 from asrcli.backends.moonshine.weights import Array, UnknownGraphError, Weights
 
 _START, _END = 1, 2
-#: no speech has more; sherpa-onnx stops at the same
+#: no speech has more; sherpa-onnx has the same limit
 _TOKENS_A_SECOND = 15
-#: sequences that have ended are dropped from the batch when they are so large a part of it: dropping copies the rest
+#: finished sequences are dropped from the batch when they are so large a part of it: dropping copies the rest
 _DROPPED = 0.25
 _FRAME = int(np.prod(STRIDES)) / SAMPLE_RATE
 
@@ -37,7 +37,17 @@ Frames = npt.NDArray[np.float32]
 
 def size_class(samples: int) -> int:
     """Chunks of so many samples are padded, and so decoded together, with those of the same class."""
-    return _steps(max(1, samples // int(np.prod(STRIDES)) - 1))
+    return _steps(frame_count(samples))
+
+
+def token_limit(frames: int) -> int:
+    """The most tokens that are searched for in so many frames."""
+    return int(frames * _FRAME * _TOKENS_A_SECOND)
+
+
+def frame_count(samples: int) -> int:
+    """About how many frames so many samples become."""
+    return max(1, samples // int(np.prod(STRIDES)) - 1)
 
 
 def _steps(frames: int) -> int:
@@ -124,7 +134,7 @@ class _Batch:
 
     def __init__(self, chunks: Sequence[Frames], heard: dict[str, Array], length: int) -> None:
         lengths = [chunk.shape[1] for chunk in chunks]
-        self.limits = [int(length * _FRAME * _TOKENS_A_SECOND) for length in lengths]
+        self.limits = [token_limit(length) for length in lengths]
         self.tokens: list[list[int]] = [[] for _ in chunks]
         self.last = np.full((len(chunks), 1), _START, np.int64)
         self._rows = list(range(len(chunks)))  # row of the batch -> chunk
