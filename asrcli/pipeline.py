@@ -27,8 +27,8 @@ from asrcli.transcript import NO_SPEECH, Gap, GapReason, Segment, Timing, Transc
 from asrcli.vad import Segmenter
 from asrcli.vad.types import Chunk
 
-#: Seconds without data after which a live stream counts as paused: in silence, and while speech was heard last.
-_STALL, _LONG_STALL = 0.7, 2.0
+#: seconds without data after which a live stream counts as paused
+_STALL = 0.7
 #: gaps for the same reason that are closer than this are one, seconds
 _SAME_GAP = 1.0
 _REASONS: dict[GapReason, str] = {
@@ -260,7 +260,7 @@ class _Transcription:
 
     def _keep_up(self, live: LiveBlocks, channel: _Channel) -> None:
         """Report what a live speaker has said as soon as they pause, or as the stream stops for a while."""
-        stalled = live.idle >= (_STALL if channel.segmenter.quiet else _LONG_STALL)
+        stalled = live.idle >= _STALL
         if self._waiting != (stalled or live.live):
             self._waiting = not self._waiting
             channel.segmenter.set_live(self._waiting)

@@ -172,7 +172,8 @@ def _open_stream(stream: BinaryIO, options: AudioOptions, *, live: bool, untrust
         find_ffmpeg()  # fail before anything is copied
     claim = size_declared_in(head)
     # A size that can be wrong is checked against what follows the sound; live streams have none.
-    if index_at_end(head) or not _have_ffmpeg() or (claim and claim.fields):
+    # ffmpeg seeks in CAF.
+    if index_at_end(head) or head[:4] == b"caff" or not _have_ffmpeg() or (claim and claim.fields):
         return _open_spooled(head, stream, options, untrusted=untrusted)
     if head[:4] == b"OggS":
         return _stream(JoinedReader(_ogg_parts(stream, head, options, live=live)), options)

@@ -19,8 +19,9 @@ from asrcli.vad.types import LEVEL_HOP, WINDOW, Chunk, Region, SpeechDetector
 _LEAST_LIMIT = 2.0
 #: how much more than a full chunk is looked at before it is closed, as a part of the limit
 _LOOKAHEAD = 0.5
-#: Live streams, seconds: a pause that ends a chunk; the length from which the end of any region does; the longest chunk
-_LIVE_PAUSE, _LIVE_RIPE, _LIVE_CHUNK = 0.5, 2.0, 12.0
+#: Live streams, seconds: the longest chunk; speech that is long enough to be decoded well alone; the pause that ends a
+#: chunk of so much speech; the pause that ends a shorter one
+_LIVE_CHUNK, _LIVE_SPEECH, _LIVE_PAUSE, _LIVE_LONG_PAUSE = 12.0, 2.5, 0.5, 1.2
 
 
 class Segmenter:
@@ -56,7 +57,7 @@ class Segmenter:
         self._detects = options.enabled
         self._detector = detector or new_detector(options)
         self._longest = max(min(options.max_chunk or window, window), _LEAST_LIMIT)
-        self._gap = max_gap if options.max_gap is None else options.max_gap
+        self._max_gap = round((max_gap if options.max_gap is None else options.max_gap) * SAMPLE_RATE)
         self.set_live(False)
         # Padding is a margin, not content: a chunk must have room for speech.
         self._before, self._after = (
@@ -73,12 +74,9 @@ class Segmenter:
 
     def set_live(self, live: bool) -> None:
         """Give out chunks soon after they are spoken (the stream is live), or when they are best closed."""
-        longest, gap = (
-            (min(self._longest, _LIVE_CHUNK), min(self._gap, _LIVE_PAUSE)) if live else (self._longest, self._gap)
-        )
-        self._limit, self._max_gap = round(longest * SAMPLE_RATE), round(gap * SAMPLE_RATE)
+        self._live = live
+        self._limit = round((min(self._longest, _LIVE_CHUNK) if live else self._longest) * SAMPLE_RATE)
         self._most = round(self._limit * (1 + _LOOKAHEAD))
-        self._ripe = round(_LIVE_RIPE * SAMPLE_RATE) if live else None
 
     def push(self, samples: Samples) -> list[Chunk]:
         """Take the next samples, (n,), and return the chunks that they complete."""
@@ -97,9 +95,9 @@ class Segmenter:
         return chunks + self._close_run()
 
     def flush(self) -> list[Chunk]:
-        """Give out the speech heard so far without waiting for more, for live use: best called in a pause."""
+        """Give out the speech heard so far without waiting for more: all of it in a pause, else up to the last one."""
         stretch = self._tracker.stretch
-        if stretch is not None:
+        if stretch is not None and self.quiet:
             self._note(stretch)
             self._tracker.cut(stretch.end)
         return self._close_run()
@@ -129,8 +127,12 @@ class Segmenter:
         return chunks
 
     def _ends_here(self) -> bool:
-        ripe = self._ripe is not None and self._tracker.now - self._run[0].start > self._ripe
-        return ripe or self._tracker.now - self._run[-1].end > self._max_gap
+        """Whether the pause at hand ends the chunk."""
+        pause = self._max_gap
+        if self._live:
+            short = self._run[-1].end - self._run[0].start < _LIVE_SPEECH * SAMPLE_RATE
+            pause = min(pause, round((_LIVE_LONG_PAUSE if short else _LIVE_PAUSE) * SAMPLE_RATE))
+        return self._tracker.now - self._run[-1].end > pause
 
     def _note(self, stretch: Region | None) -> None:
         if stretch is not None:
@@ -140,9 +142,10 @@ class Segmenter:
     def _close_run(self) -> list[Chunk]:
         chunks = []
         while self._run:
-            regions = self._padded()
+            count = len(self._run)
+            regions = self._padded()[:count]
             fits = regions[-1].end - regions[0].start <= self._limit
-            chunks.append(self._take(len(regions), None) if fits else self._cut())
+            chunks.append(self._take(count, None) if fits else self._cut())
         return chunks
 
     def _is_overfull(self) -> bool:

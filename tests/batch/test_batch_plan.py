@@ -240,3 +240,12 @@ def test_names_as_long_as_the_file_system_allows_get_outputs_that_can_be_written
     plan = plan_of(name, formats=["jsonl"])
     Path(outputs(plan, "jsonl")[0]).write_text("it fits")
     assert outputs(plan, "jsonl")[0].endswith(".jsonl")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_a_list_in_any_unicode_encoding(here, encoding):
+    touch("Gespräch.mp3", "采访.wav")
+    mark = {"utf-16-le": "\ufeff", "utf-16-be": "\ufeff"}.get(encoding, "")
+    (here / "list.txt").write_bytes((mark + "Gespräch.mp3\r\n采访.wav\r\n").encode(encoding))
+    plan = make_plan(Inputs(files_from="list.txt"))
+    assert sources(plan) == ["Gespräch.mp3", "采访.wav"]

@@ -195,7 +195,7 @@ def test_a_signal_before_anything_came(start, number):
 
 @pytest.mark.parametrize("arguments", [RAW, ("-",)])
 def test_the_end_of_the_span_ends_a_pipe_that_stays_open(start, pcm, speech, arguments):
-    data = pcm[: 5 * 32000 // 2] if arguments == RAW else speech.read_bytes()[: 5 * 96000 // 2]
+    data = pcm[: 3 * 32000] if arguments == RAW else speech.read_bytes()[: 3 * 96000]
     process = start(*arguments, "--end", "2", "-q")
     process.stdin.write(data)
     process.stdin.flush()
@@ -230,3 +230,20 @@ def test_a_file_on_stdin_is_not_cut_short_by_a_signal(start, batch_of_hours):
         wait_for_event(process, "segment")
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == ExitCode.INTERRUPTED
+
+
+def test_caf_on_stdin(asrcli, speech, tmp_path):
+    samples, rate = soundfile.read(speech)
+    soundfile.write(tmp_path / "cities.caf", samples, rate, format="CAF", subtype="PCM_16")
+    done = asrcli("transcribe", "-", "-q", stdin=(tmp_path / "cities.caf").read_bytes())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "best of times" in done.stdout
+
+
+def test_a_second_stream_into_a_folder_gets_a_name_of_its_own(asrcli, speech):
+    for _ in range(3):
+        done = asrcli("transcribe", "-", "-d", "out", "-q", stdin=speech.read_bytes())
+        assert done.returncode == 0, done.stderr
+    texts = {path.name: path.read_text(encoding="utf-8") for path in (asrcli.folder / "out").glob("*.txt")}
+    assert set(texts) == {"stdin.txt", "stdin-2.txt", "stdin-3.txt"}
+    assert all("best of times" in text for text in texts.values())
