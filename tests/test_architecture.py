@@ -87,7 +87,6 @@ def test_shared_modules_import_only_each_other():
     assert wrong == []
 
 
-@pytest.mark.xfail(reason="models: registry and suitability")
 def test_there_are_no_import_circles():
     """Imports inside functions and for type checking count: a circle is a circle whenever it is closed."""
     graph = {module: set(imports(module)) - {module, "asrcli"} for module in MODULES if module != "asrcli"}
@@ -106,9 +105,9 @@ def test_class_names_are_unique():
 
 def test_folders_and_files_are_small():
     folders = Counter(path.parent for path in MODULES.values())
-    assert {str(folder.relative_to(ROOT)): count for folder, count in folders.items() if count > 17} == {}
+    assert {str(folder.relative_to(ROOT)): count for folder, count in folders.items() if count > 16} == {}
     lengths = {module: len(path.read_text(encoding="utf-8").splitlines()) for module, path in MODULES.items()}
-    assert {module: length for module, length in lengths.items() if length > 400} == {}
+    assert {module: length for module, length in lengths.items() if length > 480} == {}
 
 
 def test_only_cli_and_server_print_exit_or_read_the_environment():

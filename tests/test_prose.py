@@ -49,6 +49,7 @@ def test_messages_use_standard_words():
             if isinstance(node, ast.Constant)
             and isinstance(node.value, str)
             and id(node) not in documentation
+            and len(node.value) < 1000  # longer: lists of common English words
             and WORDS.search(node.value)
         ]
     assert wrong == []

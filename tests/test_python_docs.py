@@ -25,7 +25,7 @@ def test_the_examples_run_one_after_the_other(tmp_path, monkeypatch, capsys, whe
     assert files == "True asrcli transcript\n"
     assert many.startswith("talk.wav 9.")
     assert "fail better" in many.lower()
-    assert failing == "unreadable 1 nothing.wav: There is no such file. Check the name and the folder.\n"
+    assert failing == "unreadable 1 nothing.wav: No such file. Check the name and the folder.\n"
 
 
 def test_what_the_package_promises_is_there():

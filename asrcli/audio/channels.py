@@ -29,7 +29,7 @@ def no_channel(channels: int, choice: int) -> InputError:
     has = "one channel" if channels == 1 else f"{channels} channels"
     valid = "--channels 0" if channels == 1 else f"--channels 0 to {channels - 1}"
     return InputError(
-        f"There is no channel {choice}: the recording has {has}.", f"Channels count from 0: {valid}, mix or split."
+        f"Channel {choice} does not exist: the recording has {has}.", f"Channels count from 0: {valid}, mix or split."
     )
 
 

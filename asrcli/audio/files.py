@@ -49,7 +49,7 @@ def open_file(path: Path, *, raw: bool) -> tuple[int, os.stat_result, bytes]:
 
 def _unreadable(error: OSError | ValueError) -> InputUnreadableError:
     if isinstance(error, FileNotFoundError):
-        return InputUnreadableError("There is no such file.", "Check the name and the folder.")
+        return InputUnreadableError("No such file.", "Check the name and the folder.")
     if isinstance(error, PermissionError):
         return InputUnreadableError("The file may not be read.", "Give yourself read access: chmod u+r.")
     return InputUnreadableError(
@@ -84,6 +84,6 @@ def check_content(head: bytes, read: Read | None = None, *, raw: bool = False) -
     if raw:
         return
     if kind := not_audio(head):
-        raise AudioDecodeError(f"This is no audio: it is {kind}.", "Leave it out, as with --exclude.")
+        raise AudioDecodeError(f"This is not audio but {kind}.", "Leave it out, as with --exclude.")
     if head[4:8] in BOXES and is_encrypted(read or (lambda size, position: head[position : position + size])):
         raise AudioDecodeError(ENCRYPTED, ENCRYPTED_HINT)

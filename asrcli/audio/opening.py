@@ -107,7 +107,7 @@ def _check(options: AudioOptions) -> None:
             "Let --end lie after --start.",
         )
     if options.track is not None and options.track < 0:
-        raise UsageError(f"There is no audio track {options.track}.", "Tracks count from 0.")
+        raise UsageError(f"Audio track {options.track} does not exist.", "Tracks count from 0.")
     form = options.raw
     if form and (form.rate not in RATES or not 0 < form.channels <= MAX_CHANNELS):
         raise UsageError(

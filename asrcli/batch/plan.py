@@ -97,7 +97,7 @@ def _check(inputs: Inputs, stdin: BinaryIO | None) -> None:
     if "-" in inputs.paths and inputs.files_from == "-":
         raise UsageError("Stdin cannot be both a recording and the list of files.", "Write the list to a file.")
     if stdin is None and ("-" in inputs.paths or inputs.files_from == "-"):
-        raise UsageError("There is no stdin to read.", "Name a file instead of -.")
+        raise UsageError("stdin is closed.", "Name a file instead of -.")
     if inputs.output is not None and inputs.output_dir is not None:
         raise UsageError("-o and --output-dir exclude each other.", "Use one of them.")
     if inputs.output is not None and len(inputs.formats) > 1:

@@ -126,6 +126,6 @@ def _english() -> Path:
     path = folder.parent / "two_cities.wav" if folder else None
     if path is None or not path.is_file():
         raise MissingExtraError(
-            "There is no recording to try.", f"Name one: asrcli bench FILE, or {pip_install('builtin')}."
+            "No recording found to decode.", f"Name one: asrcli bench FILE, or {pip_install('builtin')}."
         )
     return path

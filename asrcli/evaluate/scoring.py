@@ -123,7 +123,7 @@ def score(
     if hypothesis.cues is not None:
         cues = cue_statistics(hypothesis.cues, options.limits)
     elif references is None and turns is None:
-        problems.append("there is no reference: see --reference and --rttm.")
+        problems.append("no reference found: see --reference and --rttm.")
     return FileScore(hypothesis.path, text, errors, right_text, right_turns, cues, tuple(problems))
 
 

@@ -145,7 +145,7 @@ class Registry:
         close = difflib.get_close_matches(name.lower(), entries, n=4, cutoff=0.5)
         close += [known for known in entries if name.lower() in known and known not in close][:4]
         hint = f"Did you mean {' or '.join(close)}? " if close else ""
-        raise UnknownModelError(f"There is no model named {name!r}.", hint + "List all models with: asrcli models")
+        raise UnknownModelError(f"Unknown model {name!r}.", hint + "List all models with: asrcli models")
 
     def folder(self, entry: ModelEntry) -> Path:
         """The folder of an entry's files; it need not exist.
@@ -193,7 +193,7 @@ class Registry:
         backend runs it, else the first one that it runs, installed ones first.
 
         Raises:
-            UnknownModelError: there is no model for that backend.
+            UnknownModelError: no model for that backend.
         """
         if backend is not None:
             return self._default_of_backend(kind, backend)
@@ -217,7 +217,7 @@ class Registry:
         able.sort(key=lambda entry: bool(self.missing(entry)))  # stable: the user's and the catalogue's order else
         if able:
             return able[0].name
-        raise UnknownModelError(f"There is no model for {backend}.", no_model_hint(backend))
+        raise UnknownModelError(f"No model for {backend}.", no_model_hint(backend))
 
     def available(self, kind: Kind) -> str | None:
         """The model of a kind that is used when none is named, if it is installed."""
@@ -296,7 +296,7 @@ class Registry:
                 return self._at(path, kind)
             if _looks_like_path(name):
                 raise UnknownModelError(
-                    f"There is no folder or file {name}.", "List the models with: asrcli models"
+                    f"No such folder or file: {name}.", "List the models with: asrcli models"
                 ) from None
             raise
         check_kind(entry, name, kind)  # before it is downloaded in vain

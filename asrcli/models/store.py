@@ -150,7 +150,7 @@ class Store:
         """Put the files into `incoming`; their source, and the archive's sha256 if there was one."""
         if source is not None:
             if not source.is_file():
-                raise UsageError(f"There is no file {source}.", "--from takes an archive, or a model of a single file.")
+                raise UsageError(f"No such file: {source}.", "--from takes an archive, or a model of a single file.")
             sum_ = sha256_file(source)
             expected = entry.download.sha256
             if expected is not None and is_archive(entry.download.url or "") and sum_ != expected:

@@ -82,7 +82,7 @@ class VoiceStore:
         """All prints, by name.
 
         Raises:
-            InputError: a file in the folder is no voice print.
+            InputError: a file in the folder is not a voice print.
         """
         paths = self._folder.glob("*.json") if self._folder.is_dir() else ()
         return sorted(map(_read, paths), key=lambda print_: (print_.name.casefold(), print_.model))
@@ -206,12 +206,13 @@ def _main_voice(clip: str, blocks: Iterable[Samples], diarizer: Diarizer) -> tup
     for turn in diarizer.finish():
         spoken[turn.speaker] = spoken.get(turn.speaker, 0.0) + turn.end - turn.start
     if not spoken:
-        raise InputError(f"There is no speech in {clip}.", "Enrol with a clip of the person speaking.")
+        raise InputError(f"{clip} contains no speech.", "Enrol with a clip of the person speaking.")
     main = max(spoken, key=spoken.__getitem__)
     others = 1.0 - spoken[main] / sum(spoken.values())
     if others > _OTHERS:
         raise InputError(
-            f"{others:.0%} of the speech in {clip} is somebody else's.", "Cut a stretch in which one person speaks."
+            f"{others:.0%} of the speech in {clip} belongs to other speakers.",
+            "Cut a stretch in which one person speaks.",
         )
     return diarizer.voices[main], spoken[main]
 
@@ -231,7 +232,7 @@ def _read(path: Path) -> VoicePrint:
     except OSError as error:
         raise InputError(f"Cannot read the voice print {path}: {error.strerror}.") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} is no voice print.", "Delete it and enrol the person again.") from error
+        raise InputError(f"{path} is not a voice print.", "Delete it and enrol the person again.") from error
 
 
 def _write_private(path: Path, data: bytes) -> None:

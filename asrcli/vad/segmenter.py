@@ -222,7 +222,7 @@ class Segmenter:
 
 def _check(options: VadOptions) -> None:
     if not 0 < options.threshold < 1:
-        raise UsageError(f"A VAD threshold of {options.threshold} is no probability.", "Choose one between 0 and 1.")
+        raise UsageError(f"A VAD threshold of {options.threshold} is not a probability.", "Choose one between 0 and 1.")
     if options.end_threshold is not None and not 0 <= options.end_threshold <= options.threshold:
         raise UsageError(
             f"The VAD's end threshold ({options.end_threshold}) must lie between 0 and its threshold "

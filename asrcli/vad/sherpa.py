@@ -27,7 +27,7 @@ class SherpaVad:
         """
         # The engine ends the whole process at a model that it does not know, so look first.
         if read_input_names(path) != {"x", "h", "c"}:
-            raise ModelError(f"{path} is no Silero VAD model.", "Name a silero_vad.onnx with --vad-model.")
+            raise ModelError(f"{path} is not a Silero VAD model.", "Name a silero_vad.onnx with --vad-model.")
         import sherpa_onnx
 
         config = sherpa_onnx.VadModelConfig(

@@ -83,6 +83,6 @@ def test_a_lane_that_parted_stays_apart_in_silence():
 
 
 def test_a_channel_that_is_not_there_is_named():
-    with pytest.raises(InputError, match=r"no channel 2: the recording has 2 channels.*0 to 1"):
+    with pytest.raises(InputError, match=r"Channel 2 does not exist: the recording has 2 channels.*0 to 1"):
         channels_of(2, 2)
     assert [channels_of(2, choice) for choice in ("mix", "split", 1)] == [1, 2, 1]

@@ -179,7 +179,7 @@ def test_path_and_init_work_while_the_file_is_broken(asrcli, write_config):
 def test_a_misspelt_variable_is_told_and_a_foreign_one_is_not(asrcli, recordings):
     done = asrcli("transcribe", recordings, "--dry-run", env={"ASRCLI_FROMAT": "srt"})
     assert (done.returncode, done.stdout) == (2, "")
-    assert "no variable ASRCLI_FROMAT" in done.stderr
+    assert "Unknown variable ASRCLI_FROMAT" in done.stderr
     assert "Did you mean ASRCLI_FORMAT?" in done.stderr
     # of another command, of nobody, and unset by being empty
     others = {"ASRCLI_SERVE_PORT": "1", "ASRCLI_MODELS_LIST_KIND": "asr", "ASRCLI_HOUSE": "ours", "ASRCLI_FROMAT": ""}

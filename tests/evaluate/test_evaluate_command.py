@@ -67,7 +67,7 @@ def test_a_text_without_a_reference_is_a_problem(tmp_path, evaluate):
     (tmp_path / "a.txt").write_text("hello", "utf-8")
     code, _, err = evaluate("a.txt")
     assert code == 1
-    assert "there is no reference" in err
+    assert "no reference found" in err
 
 
 def test_a_folder_without_results_is_a_usage_error(tmp_path, evaluate):

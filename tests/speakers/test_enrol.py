@@ -81,7 +81,7 @@ def test_impossible_names(name):
 
 def test_a_damaged_print_is_named(tmp_path):
     (tmp_path / "x-y.json").write_text("{}")
-    with pytest.raises(InputError, match=r"x-y\.json is no voice print"):
+    with pytest.raises(InputError, match=r"x-y\.json is not a voice print"):
         VoiceStore(tmp_path).prints()
 
 
@@ -116,7 +116,7 @@ def test_clips_that_make_no_print(make):
         make(blocks())
     with pytest.raises(InputError, match="needs 3 s"):
         make(blocks(Turn(1, 3, "0")))
-    with pytest.raises(InputError, match="somebody else"):
+    with pytest.raises(InputError, match="other speakers"):
         make(blocks(Turn(0, 5, "0"), Turn(5, 10, "1")))
     with pytest.raises(InputError, match="does not sound like"):
         make(blocks(Turn(0, 9, "0")), blocks(Turn(0, 9, "1")))

@@ -139,7 +139,7 @@ def _failure(log: FfmpegLog, choice: _TrackChoice, status: int) -> AsrcliError:
         )
     if log.tracks and attempt.track >= len(log.tracks):
         has = "1 audio track" if len(log.tracks) == 1 else f"{len(log.tracks)} audio tracks"
-        return InputError(f"There is no audio track {attempt.track}: the file has {has}.", "Tracks count from 0.")
+        return InputError(f"Audio track {attempt.track} does not exist: the file has {has}.", "Tracks count from 0.")
     if log.has_video and not log.tracks:
         where = f" in its first {DEEP_PROBE >> 20} MB" if attempt.deep else ""
         return NoTrackError(

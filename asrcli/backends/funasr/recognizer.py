@@ -244,7 +244,7 @@ def _device(spec: ModelSpec, torch: Any) -> str:
             "Set the option device: cpu (or auto) in models.yaml, or install a build of torch for it.",
         )
     if number and kind == "cuda" and int(number) >= torch.cuda.device_count():
-        raise MachineError(f"{spec.name}: there is no {wanted}; this machine has {torch.cuda.device_count()} GPUs.")
+        raise MachineError(f"{spec.name}: {wanted} does not exist; this machine has {torch.cuda.device_count()} GPUs.")
     return wanted
 
 

@@ -73,7 +73,7 @@ class EncodedChunk:
 
 
 @dataclass(frozen=True, slots=True)
-class _Attempt:
+class _RequestAttempt:
     """In which form a chunk is sent."""
 
     form: str
@@ -120,7 +120,7 @@ class RemoteClient:
         self._closed = threading.Event()
         self._lock = threading.Lock()
         #: the form that the server has accepted; a refusal in this form concerns the chunk
-        self._accepted: _Attempt | None = None
+        self._accepted: _RequestAttempt | None = None
         #: no request is sent before this time: the server asked one of the threads to wait
         self._paused_until = 0.0
 
@@ -147,8 +147,10 @@ class RemoteClient:
             LanguageNotSupportedError: it does not support the language.
             EngineError: it failed at this chunk.
         """
-        refusals: dict[_Attempt, _RefusedError] = {}
-        untried = deque(_Attempt(chunk.form, dialect, chunk.as_wav is not None) for dialect in range(len(_DIALECTS)))
+        refusals: dict[_RequestAttempt, _RefusedError] = {}
+        untried = deque(
+            _RequestAttempt(chunk.form, dialect, chunk.as_wav is not None) for dialect in range(len(_DIALECTS))
+        )
         while True:
             accepted = self._accepted
             if accepted is not None:
@@ -184,7 +186,7 @@ class RemoteClient:
     # -- one request -------------------------------------------------------------------------------------------------
 
     def _ask(
-        self, chunk: EncodedChunk, attempt: _Attempt, fields: Mapping[str, str], extras: Mapping[str, str]
+        self, chunk: EncodedChunk, attempt: _RequestAttempt, fields: Mapping[str, str], extras: Mapping[str, str]
     ) -> Hypothesis:
         dialect = _DIALECTS[attempt.dialect]
         data: dict[str, Any] = {"model": self._model, "response_format": dialect.response_format, **fields}
@@ -340,9 +342,9 @@ class RemoteClient:
 
 def _plan(
     refusal: _RefusedError,
-    attempt: _Attempt,
-    untried: deque[_Attempt],
-    refusals: Mapping[_Attempt, _RefusedError],
+    attempt: _RequestAttempt,
+    untried: deque[_RequestAttempt],
+    refusals: Mapping[_RequestAttempt, _RefusedError],
 ) -> None:
     """Add attempts in WAV where the server failed, or refused every request, with FLAC."""
     if attempt.form == "wav":

@@ -141,7 +141,7 @@ class StreamingRecognizer:
         with self._lock:
             stream = self._streams.get(name)
         if stream is None:
-            raise StreamLostError(f"There is no stream {name}.", "Open it, and send its audio again.")
+            raise StreamLostError(f"Unknown stream {name}.", "Open it, and send its audio again.")
         return stream
 
     def _build(self, beam: bool) -> Any:

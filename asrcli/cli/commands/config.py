@@ -88,7 +88,7 @@ def _parse(ctx: typer.Context, words: list[str]) -> Any:
     while hasattr(command, "commands") and names:
         name = names.pop(0)
         if name not in command.commands:
-            raise typer.BadParameter(f"there is no command '{name}'.", ctx=ctx, param_hint="COMMAND")
+            raise typer.BadParameter(f"unknown command '{name}'.", ctx=ctx, param_hint="COMMAND")
         command = command.commands[name]
         parent = typer.Context(command, parent=parent, info_name=name, resilient_parsing=True)
     ctx.obj.origins.clear()

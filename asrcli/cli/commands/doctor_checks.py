@@ -168,7 +168,7 @@ def _decode(registry: Registry, model: str | None) -> Check:
             )
         if spec.languages and "en" not in spec.languages:
             return Check(
-                "decoding", "note", f"not tried: {spec.name} knows no English", "Try --model moonshine-tiny-en."
+                "decoding", "note", f"not tried: {spec.name} does not support English", "Try --model moonshine-tiny-en."
             )
         began = time.perf_counter()
         with Runtime(spec) as runtime:

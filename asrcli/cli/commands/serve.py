@@ -136,7 +136,7 @@ def _keys_in(path: Path | None) -> list[str]:
         raise UsageError(f"Cannot read the keys in {path}: {reason}.", "Correct --api-key-file.") from error
     keys = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     if not keys:
-        raise UsageError(f"There is no key in {path}.", "Write keys into it, one a line, or leave the option out.")
+        raise UsageError(f"No key found in {path}.", "Write keys into it, one a line, or leave the option out.")
     return keys
 
 

@@ -136,7 +136,7 @@ def _speech(path: Path, *, vad: bool) -> Iterator[Samples]:
         spoken += _length(segmenter.push(block))
         yield block
     if spoken + _length(segmenter.finish()) < _LEAST_SPEECH * SAMPLE_RATE:
-        raise InputError(f"There is no speech in {path}.", "Enrol with a clip of the person speaking.")
+        raise InputError(f"{path} contains no speech.", "Enrol with a clip of the person speaking.")
 
 
 def _length(chunks: list[Chunk]) -> int:

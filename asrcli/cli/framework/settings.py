@@ -177,7 +177,7 @@ def check_variables(path: tuple[str, ...], ctx: typer.Context) -> None:
             continue
         close = difflib.get_close_matches(bare, own, n=1, cutoff=0.8)
         if close and name not in _all_variables(ctx.find_root().command, ()):
-            raise UsageError(f"There is no variable {name}.", f"Did you mean {prefix}{close[0]}?")
+            raise UsageError(f"Unknown variable {name}.", f"Did you mean {prefix}{close[0]}?")
 
 
 def _all_variables(command: Any, path: tuple[str, ...]) -> set[str]:

@@ -49,7 +49,7 @@ export class Microphone {
 
 const REASONS = {
   NotAllowedError: "The browser was not allowed to use the microphone. Allow it beside the address, then try again.",
-  NotFoundError: "There is no microphone.",
+  NotFoundError: "No microphone found.",
   NotReadableError: "The microphone is in use by another program.",
 };
 
