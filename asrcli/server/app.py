@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
-import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from fastapi import Depends, FastAPI
@@ -24,7 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Scope
 
 from asrcli import __version__
-from asrcli.errors import AsrcliError, MachineError
+from asrcli.errors import AsrcliError
 from asrcli.pipeline import CancelledError
 from asrcli.server import page
 from asrcli.server.errors import Problem, problem_of
@@ -33,6 +30,7 @@ from asrcli.server.http.admission import Admission
 from asrcli.server.http.auth import ApiKeys, AuthMiddleware, challenge
 from asrcli.server.http.monitoring import Metrics, MetricsMiddleware
 from asrcli.server.http.paths import PathAliases
+from asrcli.server.http.workspaces import Workspaces
 from asrcli.server.jobs import routes as jobs
 from asrcli.server.jobs.runner import JobRunner
 from asrcli.server.jobs.store import JobStore
@@ -117,7 +115,7 @@ async def _lifespan(settings: ServerSettings, app: FastAPI) -> AsyncIterator[Non
     # asyncio's default has six threads on two cores: six clients waiting for a model would stop everything else.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="server"))
     try:
-        workspaces = _workspaces()
+        workspaces = Workspaces()
         pool = await asyncio.to_thread(ModelPool, settings)
     except AsrcliError as error:
         app.state.failure = error
@@ -125,7 +123,7 @@ async def _lifespan(settings: ServerSettings, app: FastAPI) -> AsyncIterator[Non
     # One worker more than decoding threads: one reads its audio while another waits for its last chunk.
     admission = Admission(pool.threads + 1, settings.max_queue)
     service = TranscriptionService(settings, pool, admission, app.state.metrics)
-    service.workspace_root = workspaces
+    service.workspace_root = workspaces.root
     app.state.pool, app.state.admission, app.state.service = pool, admission, service
     app.state.started = int(time.time())
     app.state.jobs, app.state.loading = None, bool(settings.preload)
@@ -143,18 +141,7 @@ async def _lifespan(settings: ServerSettings, app: FastAPI) -> AsyncIterator[Non
             await app.state.jobs.close()
         await asyncio.to_thread(pool.close)
         await asyncio.to_thread(admission.close)
-        shutil.rmtree(service.workspace_root, ignore_errors=True)
-
-
-def _workspaces() -> Path:
-    """A temporary folder for uploads."""
-    try:
-        return Path(tempfile.mkdtemp(prefix="asrcli-serve-"))
-    except OSError as error:
-        raise MachineError(
-            f"Cannot create a folder for uploads in {tempfile.gettempdir()}: {error.strerror or error}.",
-            "Set TMPDIR to a folder that can be written.",
-        ) from error
+        workspaces.close()
 
 
 async def _open_jobs(app: FastAPI, service: TranscriptionService) -> None:

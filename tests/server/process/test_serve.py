@@ -301,3 +301,23 @@ def test_the_temporary_folder_of_a_killed_server_is_private(home):
         server.listening()
         folders = list(Path(home["TMPDIR"]).glob("asrcli-serve-*"))
         assert [oct(folder.stat().st_mode)[-3:] for folder in folders] == ["700"]
+
+
+def test_uploads_of_a_killed_server_are_deleted_by_the_next(home):
+    temporary = Path(home["TMPDIR"])
+    other = temporary / "asrcli-serve-of-another-program"
+    other.mkdir()
+    with serving("--funasr-port", "0", "--no-preload", env=home) as server:
+        server.listening()
+        (killed,) = set(temporary.glob("asrcli-serve-*")) - {other}
+        (killed / "requests" / "upload").write_text("sound")
+        with serving("--funasr-port", "0", "--no-preload", env=home) as second:
+            second.listening()
+            assert (killed / "requests" / "upload").exists(), "its server runs"
+        server.process.kill()
+        server.process.wait()
+    with serving("--funasr-port", "0", "--no-preload", env=home) as third:
+        third.listening()
+        assert not killed.exists()
+        assert other.exists()
+    assert list(temporary.glob("asrcli-serve-*")) == [other]

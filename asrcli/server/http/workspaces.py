@@ -1,0 +1,55 @@
+"""The temporary folder of the server: one subfolder a request, locked while the server runs.
+
+A killed server leaves its folder with its uploads behind; the next server of the same user deletes it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from asrcli.errors import MachineError
+from asrcli.storage.locks import try_lock
+
+_PREFIX = "asrcli-serve-"
+
+
+class Workspaces:
+    """A folder for the folders of requests."""
+
+    def __init__(self) -> None:
+        """Create the folder, and delete those of killed servers.
+
+        Raises:
+            MachineError: the temporary directory cannot be written.
+        """
+        try:
+            self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+            self._lock = (self._folder / "lock").open("a")
+            try_lock(self._lock.fileno())
+            self.root = self._folder / "requests"
+            self.root.mkdir(mode=0o700)
+        except OSError as error:
+            raise MachineError(
+                f"Cannot create a folder for uploads in {tempfile.gettempdir()}: {error.strerror or error}.",
+                "Set TMPDIR to a folder that can be written.",
+            ) from error
+        _delete_abandoned(self._folder.parent)
+
+    def close(self) -> None:
+        """Delete the folder."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._lock.close()
+
+
+def _delete_abandoned(parent: Path) -> None:
+    for folder in parent.glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+                continue
+            with (folder / "lock").open("r+") as lock:  # not there: another program's, or not locked yet
+                if try_lock(lock.fileno()):
+                    shutil.rmtree(folder, ignore_errors=True)
