@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from typing import IO, Any, Literal, Protocol
@@ -198,8 +199,9 @@ class SoundReader:
         frames = round(seconds * self.rate)
         seeks = self.info.duration is not None and self._file.format != "MP3"
         if seeks and frames < self._file.frames:
-            self._position = int(self._file.seek(frames))
-            return self._position / self.rate
+            with suppress(soundfile.LibsndfileError):  # G.721 and others cannot be seeked
+                self._position = int(self._file.seek(frames))
+                return self._position / self.rate
         # MP3 frames lean on earlier ones; decoding from the start is exact, and runs at some 1000 x real time.
         done = 0
         while done < frames and (got := len(self._fill(min(frames - done, len(self._buffer))))):

@@ -1,12 +1,13 @@
 """Recordings whose sound is known: container x codec x rate x channels, and what can be wrong with each.
 
-`CASES` are made by ffmpeg and libsndfile from bursts at `TIMES`; each has the times and the length that must come out.
+They are made by ffmpeg and libsndfile from bursts at `TIMES`; each has the times and the length that must come out.
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from tests.audio.sounds import LENGTH, TIMES
 
@@ -15,32 +16,51 @@ CLOSE = 0.05
 Bytes = Callable[[bytes], bytes]
 
 
+def twice(data: bytes) -> bytes:
+    return data + data
+
+
 @dataclass(frozen=True)
 class Case:
     """One recording."""
 
     name: str
-    #: container and codec, as the suffix and ffmpeg's arguments; a tuple (format, subtype) is libsndfile's
+    #: container and codec, as the suffix and ffmpeg's arguments; (format, subtype) is libsndfile's
     form: tuple[str, ...]
     rate: int = 44100
     channels: int = 1
     #: changes the encoded bytes
     fault: Bytes = bytes
-    #: recordings that are joined: (rate, channels) of each after the first
-    joined: tuple[tuple[int, int], ...] = ()
-    #: input arguments in front of the recording (a picture), and output arguments
-    before: tuple[str, ...] = ()
     times: tuple[float, ...] = TIMES
     length: float = LENGTH
-    tolerance: float = CLOSE
-    #: the fault must be reported by a warning with this prefix; None: no warning at all
-    warning: str | None = None
-    #: seconds may be missing if the warning says how many
-    may_lack: bool = False
     start: float = 0.0
-    stream: bool = False
-    untrusted: bool = False
-    options: dict[str, object] = field(default_factory=dict)
+    #: what an error may match, where nothing can be decoded
+    error: str = ""
+
+    @property
+    def encoded(self) -> str:
+        """Name of the file before it was changed."""
+        return f"{_name(self.form)}-{self.rate}-{self.channels}"
+
+    @property
+    def compressed(self) -> bool:
+        """Whether it consists of packets that last: one of each codec is enough."""
+        return self.form[0].islower() and "pcm" not in " ".join(self.form) and self.channels == 1
+
+    @property
+    def tolerance(self) -> float:
+        """Seconds: what encoders put in front where the container has no place to record it."""
+        known = max((samples for codec, samples in DELAYS.items() if codec in self.form), default=0)
+        return max(CLOSE, known / self.rate + 0.005) * (2 if self.fault is twice else 1)
+
+    @property
+    def padding(self) -> float:
+        """Seconds by which the last frame may be filled up."""
+        return 0.03 + 2100 / self.rate
+
+
+def _name(form: tuple[str, ...]) -> str:
+    return "-".join(part.removeprefix("-") for part in form if part != "-c:a")
 
 
 def ff(suffix: str, codec: str = "", *arguments: str) -> tuple[str, ...]:
@@ -86,7 +106,7 @@ FORMS: dict[tuple[str, ...], tuple[Sequence[int], Sequence[int]]] = {
     ff("ogg", "libspeex"): ((8000, 16000, 32000), (1,)),
     ff("gsm", "libgsm"): (PHONE, (1,)),
     ff("truehd", "truehd", "-strict", "-2"): ((48000,), (2,)),
-    **{ff("ogg", kind): (ALL, (1, 2)) for kind in ("libvorbis", "libopus", "flac") if kind != "libopus"},
+    **{ff("ogg", kind): (ALL, (1, 2)) for kind in ("libvorbis", "flac")},
     ff("opus", "libopus"): ((8000, 48000), (1, 2)),
     # opus and others in every container
     **{
@@ -123,19 +143,82 @@ FORMS: dict[tuple[str, ...], tuple[Sequence[int], Sequence[int]]] = {
     ("WAV", "G721_32"): (PHONE, (1,)),
     ("SVX", "PCM_16"): (WIDE, (1,)),
 }
-#: more delay than the tolerance, which the container does not record; encoder and decoder together
-DELAY = {"wma": 0.1, "truehd": 0.06, "rm": 0.06, "nellymoser": 0.06}
-
-
-def _tolerance(form: tuple[str, ...]) -> float:
-    return max(CLOSE, *(DELAY.get(part, 0.0) for part in form))
+#: samples of encoder delay
+DELAYS = {
+    "aac": 1024,
+    "libmp3lame": 1105,
+    "mp2": 481,
+    "wmav2": 4096,
+    "wmav1": 4096,
+    "nellymoser": 1200,
+    "real_144": 200,
+}
 
 
 def plain_cases() -> list[Case]:
     cases = []
+    for number, (form, (rates, channels)) in enumerate(FORMS.items()):
+        for at, rate in enumerate(rates):
+            turn = at == number % len(rates)  # not every rate with every number of channels
+            counts = [count for count in channels if count == 1 or turn or channels[0] == count]
+            cases += [Case(f"{_name(form)}-{rate}-{count}", form, rate, count) for count in counts]
+    return cases
+
+
+def cut(share: float) -> Bytes:
+    return lambda data: data[: int(len(data) * share)]
+
+
+def id3(size: int) -> bytes:
+    return b"ID3\x04\0\0" + bytes(size >> shift & 127 for shift in (21, 14, 7, 0)) + bytes(size)
+
+
+def ape(size: int) -> bytes:
+    header = b"APETAGEX" + struct.pack("<IIII", 2000, size + 32, 1, 0xA0000000) + bytes(8)
+    return header + bytes(size) + b"APETAGEX" + bytes(24)
+
+
+#: forms that can follow each other in one file
+JOINABLE = [
+    *(ff("mp3", "libmp3lame"), ff("mp3", "libmp3lame", "-q:a", "4"), ff("mp3", "libmp3lame", "-write_xing", "0")),
+    *(ff("mp2", "mp2"), ff("aac", "aac"), ff("ac3", "ac3"), ff("dts", "dca", "-strict", "-2"), ff("flac")),
+    *(ff("ogg", "libvorbis"), ff("ogg", "flac"), ff("ts", "aac"), ff("ts", "mp2"), ff("mpg", "mp2")),
+    *(ff("wav", "pcm_s16le"), ff("wav", "pcm_alaw"), ff("opus", "libopus")),
+]
+#: what may stand in front of an MP3
+FRONTS = {
+    "two-tags": id3(300) + id3(5000),
+    "padded-tag": id3(300) + bytes(3000),
+    "ape": ape(500),
+    "ape-id3": ape(100) + id3(70000),
+}
+BEHIND = {"id3v1": b"TAG" + bytes(125), "ape": ape(40000), "lyrics": b"LYRICSBEGIN" + b"x" * 300 + b"LYRICS200"}
+_UNREADABLE = r"cut off|cannot be decoded|only a header|could not|no audio track"
+
+
+def faulty_cases() -> list[Case]:
+    """The plain cases' files, changed; and spans of them."""
+    cases = []
+    for form in JOINABLE:
+        rate = 48000 if form[0] == "opus" else 8000 if "pcm_alaw" in form else 44100
+        again = (*TIMES, *(LENGTH + time for time in TIMES))
+        later = tuple(time for time in again if time > 5)
+        cases += [
+            Case(f"joined-{_name(form)}", form, rate, fault=twice, times=again, length=2 * LENGTH),
+            Case(f"joined-{_name(form)}-5s", form, rate, fault=twice, times=later, length=2 * LENGTH - 5, start=5.0),
+        ]
+    for form in [form for form in FORMS if form[0] == "mp3"]:
+        for name, front in FRONTS.items():
+            cases += [Case(f"{name}-{_name(form)}", form, fault=lambda data, front=front: front + data)]
+        for name, tail in BEHIND.items():
+            cases += [Case(f"{name}-behind-{_name(form)}", form, fault=lambda data, tail=tail: data + tail)]
     for form, (rates, channels) in FORMS.items():
-        for rate in rates:
-            for count in channels:
-                name = "-".join(part.removeprefix("-") for part in form if part != "-c:a")
-                cases.append(Case(f"{name}-{rate}-{count}", form, rate, count, tolerance=_tolerance(form)))
+        if form[0] in {*("amr", "rm", "gsm", "loas", "SVX", "IRCAM", "VOC", "voc", "mp2", "aac", "ts", "mpg", "vob")}:
+            continue  # nothing in these files says how long they are
+        name = _name(form)
+        cases.append(Case(f"cut-{name}", form, rates[-1], channels[0], fault=cut(0.7), error=_UNREADABLE))
+        later = tuple(time for time in TIMES if time > 1.5)
+        cases.append(
+            Case(f"from-1.5s-{name}", form, rates[-1], channels[0], times=later, length=LENGTH - 1.5, start=1.5)
+        )
     return cases

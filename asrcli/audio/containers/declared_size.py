@@ -125,7 +125,9 @@ def size_known(size: int) -> bool:
 
 
 def _chunk_length(header: bytes, chunks: Chunks | None) -> int | None:
-    """Bytes of the chunk with this header; None where it is none."""
+    """Bytes of the chunk with this header; None where it is none, or another file that was joined."""
+    if header[:4] in {b"RIFF", b"RF64", b"BW64", b"FORM", b"caff", b"riff"}:
+        return None
     if chunks == "guid":
         size = int.from_bytes(header[16:24], "little")
         return size + -size % 8 if size >= 24 else None

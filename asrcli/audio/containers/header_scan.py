@@ -64,12 +64,28 @@ def _sized(read: Read, size: int, claim: declared_size.DeclaredSize) -> HeaderSc
     end = claim.end(read, size)
     if claim.size and end <= claim.offset + claim.size:
         return HeaderScan(lacking=claim.lacking(size))
+    if parts := _riff_parts(read, size):
+        return HeaderScan(whole=False, parts=parts)
     wrong = f"header: the size in the header is wrong: {(end - claim.offset) / max(1, claim.size):.1f} times as much"
     return HeaderScan(
         sound_end=end,
         patches=tuple(patch for field in claim.fields if (patch := field.patch(end))),
         warnings=(f"{wrong} sound is there, and all of it was read",) if claim.size else (),
     )
+
+
+def _riff_parts(read: Read, size: int) -> tuple[tuple[int, int], ...]:
+    """WAV files that follow each other, as their RIFF sizes say; none where that is not so."""
+    starts: list[int] = []
+    position = 0
+    while position < size and len(starts) <= _MAX_PARTS:
+        head = read(12, position)
+        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+            return ()
+        starts.append(position)
+        length = int.from_bytes(head[4:8], "little")
+        position += 8 + length + length % 2
+    return _joined(tuple(zip(starts, [*starts[1:], size], strict=True)))
 
 
 def size_declared_in(head: bytes) -> declared_size.DeclaredSize | None:
