@@ -1,8 +1,8 @@
 """What is left to do for one input, and why.
 
-An output that is missing is made; one that the journal knows is redone when the recording, the model or the options
-have changed. A file that is not ours - the journal does not know it, or somebody has edited it since - stays as it is
-unless `--overwrite` is given: hand-corrected subtitles survive the nightly run.
+A missing output is made. An output that the journal has recorded is made again when the recording, the model or the
+options have changed. Any other file (not recorded, or edited since) is kept unless `--overwrite` is given, so subtitles
+that were corrected by hand survive a nightly run.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ EXPLANATIONS: dict[Reason, str] = {
     "other": "the output was made from another recording (--overwrite replaces it)",
 }
 
-#: of several outputs, the reason that is told
+#: of several outputs' reasons, the one that is reported
 _PRECEDENCE: tuple[Reason, ...] = (
     "overwrite", "changed", "model", "options", "new", "missing", "other", "exists", "edited", "kept", "done",
 )  # fmt: skip
@@ -59,7 +59,7 @@ class Existing(Enum):
     JOURNAL = "journal"
     #: everything is made anew (`--overwrite`)
     OVERWRITE = "overwrite"
-    #: whatever exists stays, whoever made it (`--skip-existing`)
+    #: whatever exists is kept (`--skip-existing`)
     SKIP = "skip"
 
 
@@ -78,7 +78,7 @@ class Decision:
     fresh: bool = False
     #: the hashed input; None where nothing is recorded of it
     recording: Recording | None = None
-    #: seconds of audio, where the journal knows
+    #: seconds of audio, where the journal has it
     duration: float | None = None
 
     @property
@@ -121,7 +121,7 @@ def _check_links(item: Item) -> None:
     for path in item.outputs.values():
         if os.path.exists(path) and os.path.samefile(path, item.source.path):
             raise OutputError(
-                f"{printable(path)!r} leads to the recording itself.", "Remove that link, or use --output-dir."
+                f"{printable(path)!r} is a link to the recording itself.", "Remove that link, or use --output-dir."
             )
 
 
@@ -153,7 +153,7 @@ class _OutputCheck:
         return "new" if self.item.named else self._judge(path, suffix)
 
     def _judge(self, path: Path, suffix: str) -> Reason:
-        """Judge a file that stands where an output belongs."""
+        """The reason for a file that has an output's name."""
         history = self._history(path)
         if self.recording is None or not history:
             return "exists"

@@ -1,7 +1,7 @@
 """What happens in a batch, as values: progress bars, plain lines and `--log-json` are three readers of one stream.
 
-The JSON form of an event is versioned by `SCHEMA`. `event` is its name, `index` and `name` say which input it is about
-(the input's place in the plan, from 0; the name that messages use).
+The JSON form of an event is versioned by `SCHEMA`. `event` is its name, `index` and `name` identify the input
+(its place in the plan, from 0; the name that messages use).
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class FileProgress(FileEvent):
 
     #: seconds of the recording
     done: float
-    #: None where the recording does not tell its length
+    #: None where the length is unknown before the end
     total: float | None
 
 
@@ -96,7 +96,7 @@ class SegmentReady(FileEvent):
 
 @dataclass(frozen=True, slots=True)
 class FileDone(FileEvent):
-    """The outputs stand under their final names, or stdout has the text."""
+    """The outputs have their final names, or the text is on stdout."""
 
     kind: ClassVar[str] = "file_done"
 
@@ -135,7 +135,7 @@ class FileFailed(FileEvent):
 
 @dataclass(frozen=True, slots=True)
 class Notice(Event):
-    """Something the user should know that fails nothing."""
+    """Information that is not a failure."""
 
     kind: ClassVar[str] = "notice"
 

@@ -1,9 +1,9 @@
-"""Runs a plan: feeder threads transcribe, one thread tells.
+"""Runs a plan: worker threads transcribe, the calling thread reports.
 
-Feeders take inputs, ask the journal, transcribe, and write results as each is done; how many chunks are in flight is
-the backend's business, so feeders only have to keep it fed. Everything that the caller hears of - events, results for
-stdout - is told in the thread that called `run`, one after the other. A failure of one input is an event and a count;
-only what dooms all inputs (a full disk, a model that cannot be had) ends the batch.
+Workers take inputs, decide by the journal what is left to do, transcribe, and write results as each is done; the
+backend bounds how many chunks are in flight. Events and results for stdout are reported in the thread that called
+`run`, one after the other. A failure of one input is an event and a count; only an error that every input would meet
+(a full disk, a model that is not available) ends the batch.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ from asrcli.batch.summary import Summary, SummaryBuilder
 from asrcli.batch.worker import Outcome, Processing, TextPart, Worker
 from asrcli.errors import ExitCode
 
-#: messages that may wait for the thread that tells; a slow terminal slows the feeders, it does not fill the memory
+#: messages that may wait for the reporting thread; a slow terminal slows the workers and does not fill the memory
 _BACKLOG = 256
-#: results for stdout that may wait for their turn, for each feeder
+#: results for stdout that may wait for their turn, for each worker
 _AHEAD = 2
-#: seconds that a batch that ends early waits for its feeders
+#: seconds that a batch which ends early waits for its workers
 _GRACE = 3.0
 _POLL = 0.2
 
 
-class _Ended:
-    """A feeder has nothing left to do."""
+class _WorkerEnded:
+    """A worker thread has nothing left to do."""
 
 
 class _Wake:
-    """Look whether the batch is to end."""
+    """Check whether the batch is to end."""
 
 
-_Message = Event | Outcome | TextPart | _Ended | _Wake
+_Message = Event | Outcome | TextPart | _WorkerEnded | _Wake
 
-_ENDING = "The recording ends here: the rest of what was heard is transcribed. Press Ctrl-C again to drop it."
+_ENDING = "The recording ends here and is transcribed up to this point. Press Ctrl-C again to drop it."
 
 
 def _ignore(event: Event) -> None:
-    """Stands in where nobody listens."""
+    """The default receiver of events."""
 
 
 class Executor:
@@ -67,13 +67,13 @@ class Executor:
             work: what to do.
             jobs: inputs that are read at once.
             waiting: inputs that, read to their end, may wait for the engine's last answers while others are read.
-            on_event: told everything, in the thread of `run`.
+            on_event: receives every event, in the thread of `run`.
             emit: takes the results for stdout, whole or in parts, with the input's index and in the order of the
                 inputs, in the thread of `run`; needed where a plan has such.
         """
         self._work = work
         self._jobs = max(1, jobs)
-        self._feeders = self._jobs + waiting
+        self._workers = self._jobs + waiting
         self._on_event = on_event
         self._emit = emit
         self._stop = StopSignal()
@@ -115,51 +115,51 @@ class Executor:
         and goes on to the caller once nothing can be written any more.
 
         Raises:
-            BrokenPipeError: the reader of a pipe among the outputs is gone.
+            BrokenPipeError: the reader of a pipe among the outputs has closed it.
         """
         started = time.monotonic()
-        teller = _EventDispatcher(plan, self._on_event, self._emit)
+        dispatcher = _EventDispatcher(plan, self._on_event, self._emit)
         self._streams = {item.index for item in plan.items if _can_be_ended(item)}
         if self._interrupted is not None:  # before the run
             code, self._interrupted = self._interrupted, None
             self.cancel(code)
         journals = JournalPool(on_notice=lambda message: self._post(Notice(message)))
-        schedule = Schedule(plan.items, ahead=_AHEAD * self._feeders)
-        feeders: list[Thread] = []
+        schedule = Schedule(plan.items, ahead=_AHEAD * self._workers)
+        threads: list[Thread] = []
         lost = {item.index for item in plan.items if item.stream}
         try:
-            teller.begin(plan, self._jobs)
-            feeder = Worker(self._work, journals, schedule, self._stop, self._post, readers=self._jobs)
-            feeders += self._start(feeder, len(plan.items))
-            for message in self._until_end(len(feeders)):
+            dispatcher.begin(plan, self._jobs)
+            worker = Worker(self._work, journals, schedule, self._stop, self._post, readers=self._jobs)
+            threads += self._start(worker, len(plan.items))
+            for message in self._until_end(len(threads)):
                 if isinstance(message, Outcome) and message.event is not None:
                     self._streams.discard(message.item.index)
                     lost.discard(message.item.index)
-                for _ in range(teller.tell(message)):
+                for _ in range(dispatcher.report(message)):
                     schedule.emitted()
         finally:
-            self._end(feeders)
+            self._end(threads)
             journals.close()
         if self._stop.broken_pipe is not None:
             raise self._stop.broken_pipe
-        interrupted = self._interrupted if self._stop.cancelled or teller.tally.unfinished else None
+        interrupted = self._interrupted if self._stop.cancelled or dispatcher.tally.unfinished else None
         wall = time.monotonic() - started
-        summary = teller.tally.summary(wall, self._stop.error, interrupted, resumable=not lost)
+        summary = dispatcher.tally.summary(wall, self._stop.error, interrupted, resumable=not lost)
         self._on_event(BatchFinished(summary))
         return summary
 
-    def _start(self, feeder: Worker, items: int) -> Iterator[Thread]:
-        for number in range(min(self._feeders, items)):
+    def _start(self, worker: Worker, items: int) -> Iterator[Thread]:
+        for number in range(min(self._workers, items)):
             # Daemons: one that hangs in the engine must not keep the program from ending.
-            thread = Thread(target=self._feed, args=(feeder,), name=f"feeder-{number}", daemon=True)
+            thread = Thread(target=self._work_on, args=(worker,), name=f"worker-{number}", daemon=True)
             thread.start()
             yield thread
 
-    def _feed(self, feeder: Worker) -> None:
+    def _work_on(self, worker: Worker) -> None:
         try:
-            feeder.run()
+            worker.run()
         finally:
-            self._messages.put(_Ended())
+            self._messages.put(_WorkerEnded())
 
     def _post(self, message: Event | Outcome | TextPart) -> None:
         """Hand a message to the thread of `run`; waits while that one has too many."""
@@ -169,31 +169,31 @@ class Executor:
         self._messages.put(message)
 
     def _until_end(self, running: int) -> Iterator[Event | Outcome | TextPart]:
-        """Yield messages until every feeder has ended, or has hung for too long after the request to stop."""
+        """Yield messages until every worker has ended, or has hung for too long after the request to stop."""
         reported = False
         while running:
             if self._stop.ending and not reported and not self._stop.requested():
                 reported = True
                 yield Notice(_ENDING)
             try:
-                message = self._messages.get(timeout=self._patience() if self._stop.requested() else None)
+                message = self._messages.get(timeout=self._grace_left() if self._stop.requested() else None)
             except Empty:
                 return
-            if isinstance(message, _Ended):
+            if isinstance(message, _WorkerEnded):
                 running -= 1
             elif not isinstance(message, _Wake):
                 self._room.release()
                 yield message
 
-    def _end(self, feeders: list[Thread]) -> None:
-        """Make sure that nothing is written from here on, whatever a feeder that hangs may do later."""
+    def _end(self, threads: list[Thread]) -> None:
+        """Make sure that nothing is written from here on, even by a worker that hangs."""
         self._stop.request()
-        for feeder in feeders:
-            feeder.join(self._patience())
+        for thread in threads:
+            thread.join(self._grace_left())
         self._stop.close(_GRACE)
 
-    def _patience(self) -> float:
-        """Seconds that feeders still have to end; they count from when this is asked first."""
+    def _grace_left(self) -> float:
+        """Seconds that workers still have to end, counted from the first call."""
         if self._deadline is None:
             self._deadline = time.monotonic() + _GRACE
         return max(0.0, self._deadline - time.monotonic())
@@ -224,7 +224,7 @@ class _EventDispatcher:
             self.tally.failed(problem.name, problem.error)
             self._on_event(FileFailed(-1, problem.name, problem.error))
 
-    def tell(self, message: Event | Outcome | TextPart) -> int:
+    def report(self, message: Event | Outcome | TextPart) -> int:
         """Report one message; return how many results for stdout had their turn."""
         if isinstance(message, Event):
             self._on_event(message)

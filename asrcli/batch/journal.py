@@ -5,8 +5,8 @@ of its bytes), the recipe (model digest, fingerprints of the options) and the ou
 the journal's folder are kept relative to it, so the folder can be moved.
 
 The record is written *before* the outputs get their final names. An output counts as done when a record describes
-exactly the file that stands there; so whenever a process is killed, what it left is either complete and known, or is
-done again. Records are only ever appended, by any number of processes: each append is one write under a file lock, and
+exactly the file that is there; so whenever a process is killed, what it left is either complete and recorded, or is
+made again. Records are only ever appended, by any number of processes: each append is one write under a file lock, and
 a line torn by a full disk or a kill is cut off by the next append.
 """
 
@@ -316,6 +316,6 @@ class Journal:
 
 
 def _offset(output: Path) -> int:
-    """The byte of the journal that stands for an output; nothing is ever written there, it only is locked."""
+    """The byte of the journal that is locked for an output; nothing is ever written there."""
     name = os.fsencode(real_place(output))
     return 1 + int.from_bytes(hashlib.blake2b(name, digest_size=6).digest(), "big")

@@ -23,14 +23,14 @@ class _Open:
 
 
 class JournalPool:
-    """Opens each journal once, however many threads use it, and closes those that nobody uses."""
+    """Opens each journal once, however many threads use it, and closes unused ones."""
 
     def __init__(self, *, read_only: bool = False, on_notice: Callable[[str], None] | None = None) -> None:
         self._read_only = read_only
         self._on_notice = on_notice
         self._lock = Lock()
         self._open: OrderedDict[Path, _Open] = OrderedDict()
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     @contextlib.contextmanager
     def use(self, path: Path | None) -> Iterator[Journal | None]:
@@ -58,8 +58,8 @@ class JournalPool:
             notices: list[str] = []
             if entry is None:
                 entry = self._open[key] = _Open(Journal(key, read_only=self._read_only))
-                notices = [notice for notice in entry.journal.notices if notice not in self._told]
-                self._told.update(notices)
+                notices = [notice for notice in entry.journal.notices if notice not in self._reported]
+                self._reported.update(notices)
             self._open.move_to_end(key)
             entry.users += 1
             return entry, notices

@@ -27,7 +27,7 @@ NAME_MAX = 255
 
 @dataclass(frozen=True, slots=True)
 class OutputRequest:
-    """An input that wants outputs: where it lies and the folder that its outputs go to."""
+    """An input and the folder that its outputs go to."""
 
     path: Path
     folder: Path

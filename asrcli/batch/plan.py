@@ -53,7 +53,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The inputs in order, those that failed already, and what the user should know."""
+    """The inputs in order, those that failed already, and notices."""
 
     items: tuple[Item, ...]
     problems: tuple[PlanError, ...] = ()
@@ -106,7 +106,7 @@ def _check(inputs: Inputs, stdin: BinaryIO | None) -> None:
 
 @dataclass(slots=True)
 class _Outputs:
-    """Says where each input's results go."""
+    """Assigns outputs to inputs."""
 
     inputs: Inputs
     stdin: BinaryIO | None

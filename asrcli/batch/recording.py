@@ -24,7 +24,7 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class FileStamp:
-    """What tells two states of a file apart without reading it.
+    """What distinguishes two states of a file without reading it.
 
     Size and mtime alone do not: cameras reuse names, and copying tools set mtime. Nothing sets ctime.
     """

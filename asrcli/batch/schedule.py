@@ -34,7 +34,7 @@ class Schedule:
         self._ahead = Semaphore(ahead)
 
     def next(self, stopped: Callable[[], bool]) -> tuple[Item, bool] | None:
-        """The next item, and whether it was deferred before; None when all are out or `stopped` says so."""
+        """The next item, and whether it was deferred before; None when all are out or `stopped` returns true."""
         # The place in stdout's queue is taken before the item: the other way round, a later item could take the last
         # place while the one that everybody waits for has none.
         while self._ordered and not self._ahead.acquire(timeout=_POLL):

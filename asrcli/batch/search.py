@@ -131,7 +131,7 @@ class _Listing:
 
 
 def unreadable(path: Path, error: OSError) -> PlanError:
-    """What to tell of a path that the system refuses."""
+    """The problem with a path that the system refuses."""
     name = printable(path)
     if _URL.match(name):
         why = f"{name}: addresses are not fetched."
@@ -182,7 +182,7 @@ def is_stream(status: os.stat_result) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
-    """What the command line says of inputs and outputs.
+    """The inputs and outputs that were asked for.
 
     Attributes:
         paths: files, folders, and "-" for stdin, in the user's order.

@@ -151,5 +151,5 @@ class SummaryBuilder:
 
 
 def _common(codes: Sequence[ExitCode]) -> ExitCode:
-    """Every input failed; if all for one reason that has its own code (no ffmpeg, no permission), tell that."""
+    """Every input failed; the reason's own exit code if there is only one (no ffmpeg, no permission)."""
     return codes[0] if len(codes) == 1 and codes[0] is not ExitCode.SOME_FAILED else ExitCode.ALL_FAILED

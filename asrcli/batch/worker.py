@@ -1,4 +1,4 @@
-"""What a feeder does with one input: claim, decide, transcribe, write, tell."""
+"""What a worker does with one input: claim, decide, transcribe, write, report."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ from asrcli.listener import Listener
 from asrcli.storage.atomic import check_writable, digest, remove_stale_temporaries, staging
 from asrcli.transcript import Segment, Transcript, failing_warnings
 
-#: errors that every other input would meet as well
+#: errors that every other input would meet, too
 _FATAL = (DiskFullError, ModelError, MissingExtraError, LanguageNotSupportedError, OptionNotSupportedError)
 #: seconds between two reports of a file's progress
 _REPORT_EVERY = 0.1
-#: seconds between two looks at an input that another process works on
+#: seconds between two checks of an input that another process works on
 _CLAIM_EVERY = 0.5
 _POLL = 0.2
 #: why a format of an input has no result
@@ -171,7 +171,7 @@ class _ProgressListener(Listener):
 
 
 class Worker:
-    """Takes inputs from the schedule until there are none. One object serves all feeder threads."""
+    """Takes inputs from the schedule until there are none. One object serves all worker threads."""
 
     def __init__(
         self, work: Processing, journals: JournalPool, schedule: Schedule, stop: StopSignal, post: Post, *, readers: int
@@ -182,7 +182,7 @@ class Worker:
         self._schedule = schedule
         self._stop = stop
         self._post = post
-        self._swept: set[Path] = set()
+        self._cleaned: set[Path] = set()
 
     def run(self) -> None:
         while (taken := self._schedule.next(self._stop.requested)) is not None:
@@ -215,7 +215,7 @@ class Worker:
                 return None
             if journal is not None:
                 journal.refresh()
-            self._sweep(item)
+            self._clean(item)
             decision = decide(item, journal, self._work.recipe, self._work.existing)
             if not decision.skip:
                 return self._transcribe(item, journal, decision)
@@ -245,10 +245,10 @@ class Worker:
             if claimed:
                 journal.release(output)
 
-    def _sweep(self, item: Item) -> None:
+    def _clean(self, item: Item) -> None:
         """Clear away what killed runs left in the folders of an input's outputs, once for each folder."""
-        for folder in {path.parent for path in item.outputs.values()} - self._swept:
-            self._swept.add(folder)
+        for folder in {path.parent for path in item.outputs.values()} - self._cleaned:
+            self._cleaned.add(folder)
             remove_stale_temporaries(folder)
 
     def _transcribe(self, item: Item, journal: Journal | None, decision: Decision) -> Outcome:
@@ -322,8 +322,8 @@ class Worker:
 
 
 def _unexpected(item: Item, error: Exception) -> AsrcliError:
-    if wanting := machine_error(error):
-        return wanting
+    if exhausted := machine_error(error):
+        return exhausted
     wrapped = AsrcliError(
         f"{item.source.name}: internal error: {type(error).__name__}: {error}",
         "Please report this; the same command with --debug shows the traceback that the report needs.",

@@ -1,7 +1,7 @@
 """The way in and the way out: runs a command and turns whatever ends it into a message and an exit code.
 
 Exit codes are those of `asrcli.errors`. A closed pipe on stdout (`asrcli ... | head -1`) is no failure: the reader has
-what it wanted, so the program ends quietly with 0.
+all it reads, so the program ends quietly with 0.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def _file_error(error: Exception) -> MachineError | None:
 
 
 def _usage_error(problem: Any, session: CommandSession) -> int:
-    """Say what is wrong with the command line, and from which layer the value came if not from there."""
+    """Report an error in the command line, and which layer set the value if not the command line."""
     ctx = getattr(problem, "ctx", None)
     param = getattr(problem, "param", None)
     message = _plain(problem.format_message())

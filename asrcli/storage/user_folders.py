@@ -1,4 +1,4 @@
-"""The user's folders for settings, data and caches, on machines that may not tell whose home they are."""
+"""The user's folders for settings, data and caches, also for users without a home."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 
 from asrcli.errors import OutputError
 
-#: stands for the home of a user without one: nothing exists below a device, and nothing can be created there
+#: the home of a user without one: nothing exists below a device, and nothing can be created there
 NO_HOME = Path("/dev/null/asrcli")
 
 

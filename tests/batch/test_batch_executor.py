@@ -250,7 +250,7 @@ def test_cancel_drops_what_is_in_flight_and_keeps_what_is_done(batch):
     assert batch.outputs() == {f"{number}.txt" for number in range(4)}
 
 
-def test_a_feeder_that_hangs_keeps_nobody_waiting_and_writes_nothing_later(batch):
+def test_a_worker_that_hangs_keeps_nobody_waiting_and_writes_nothing_later(batch):
     batch.inputs(1)
     inside, release, left = Event(), Event(), Event()
 
@@ -271,15 +271,15 @@ def test_a_feeder_that_hangs_keeps_nobody_waiting_and_writes_nothing_later(batch
     release.set()
     canceller.join()
     assert left.wait(10)
-    for thread in _feeders():
+    for thread in _workers():
         thread.join(10)
     assert batch.outputs() == set()
 
 
-def _feeders():
+def _workers():
     from threading import enumerate as threads
 
-    return [thread for thread in threads() if thread.name.startswith("feeder-")]
+    return [thread for thread in threads() if thread.name.startswith("worker-")]
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, BrokenPipeError])
@@ -291,7 +291,7 @@ def test_an_exception_where_results_are_told_ends_the_batch_and_goes_on_to_the_c
 
     with pytest.raises(error):
         batch.run(nothing, output="-", emit=refuse)
-    assert not _feeders()
+    assert not _workers()
 
 
 def test_a_closed_pipe_among_the_outputs_is_told_as_such(batch):
@@ -370,7 +370,7 @@ def test_the_story_of_one_input(batch, program):
     assert summary.speed == pytest.approx(8.0 / summary.wall_seconds)
 
 
-def test_a_slow_listener_slows_the_feeders_and_loses_nothing(batch, program):
+def test_a_slow_listener_slows_the_workers_and_loses_nothing(batch, program):
     batch.inputs(2)
     segment = program.transcript_of(b"", "", "").segments[0]
     sent = []

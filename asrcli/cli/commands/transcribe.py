@@ -41,7 +41,8 @@ arecord -f S16_LE -r 16000 -t raw -d 10 | asrcli transcribe - --raw s16le --rate
 def transcribe(ctx: typer.Context, arguments: TranscribeArguments) -> int:
     """Turn recordings into text, subtitles or JSON.
 
-    Results are written beside each input, each whole or not at all; what is read from stdin goes to stdout. A second
+    Results are written beside each input, each whole or not at all; what is read from stdin goes to stdout,
+    sentence by sentence. A second
     run does only what is new or has changed.
     """
     from asrcli.backends.process.engine_process import prestart
@@ -127,7 +128,7 @@ def _readers(jobs: int) -> int:
 
 
 class _Stdout:
-    """Writes results to stdout; with `apart`, an empty line stands between the texts of several inputs."""
+    """Writes results to stdout; with `apart`, an empty line separates the texts of several inputs."""
 
     def __init__(self, *, apart: bool) -> None:
         self._apart = apart
