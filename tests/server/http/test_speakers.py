@@ -72,7 +72,7 @@ def test_known_speakers_have_their_names(tones, dialogue):
     body = ask(tones, dialogue / "dialogue.wav", **known).json()
     assert {segment["speaker"] for segment in body["segments"]} == {"A", "Grace"}
     streamed = ask(tones, dialogue / "dialogue.wav", stream="true", **known).text
-    assert '"speaker": "Grace"' in streamed
+    assert '"speaker":"Grace"' in streamed
 
 
 def test_a_clip_without_a_voice(tones, dialogue, silence):
