@@ -145,7 +145,8 @@ def window_of(spec: ModelSpec, request: RecognitionOptions | None = None) -> flo
 
 
 def _checks(spec: ModelSpec) -> Checks:
-    return backend_of(spec.type).open_checks()
+    checks: Checks = backend_of(spec.type).open_checks()
+    return checks
 
 
 def _types_with(*hotwords: str) -> str:

@@ -18,7 +18,6 @@ from asrcli.errors import MissingExtraError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from asrcli.backends.checks import Checks
     from asrcli.backends.model_type import ModelType
 
 _TORCH = "pip install torch (builds for each machine: https://pytorch.org/get-started/locally)"
@@ -85,9 +84,9 @@ class Backend:
         """Speech is recognised by a server, without an engine process."""
         return not self.loader
 
-    def open_checks(self) -> Checks:
-        checks: Checks = _attribute(self.checks)()
-        return checks
+    def open_checks(self) -> Any:
+        """An instance of the subclass of `checks.Checks`."""
+        return _attribute(self.checks)()
 
     def detect_folder(self, folder: Path, *, streaming: bool = False) -> tuple[str, dict[str, Path]] | None:
         """Type and files of the model in a folder; None where it holds no model of this backend.
