@@ -106,7 +106,10 @@ def context_size(spec: ModelSpec) -> int:
     if context is None:
         return 0
     decoder = spec.files.get("llm") or spec.files.get("decoder")
-    found = [read_metadata(decoder).get("max_total_len", "") if decoder else "", spec.options.get("max_total_len", "")]
+    found = [
+        read_metadata(decoder).get("max_total_len", "") if decoder and decoder.suffix == ".onnx" else "",
+        spec.options.get("max_total_len", ""),
+    ]
     sizes = [int(size) for size in found if str(size).isdigit() and int(size) > 0]
     return min(sizes, default=context.size)
 

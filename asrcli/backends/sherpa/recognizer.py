@@ -246,8 +246,9 @@ def _most_tokens(spec: ModelSpec, row: SherpaType) -> float:
     if row.context is not None:
         return float(spec.options.get("max_new_tokens", row.defaults.get("max_new_tokens", row.context.size)))
     # Whisper: half of its context; FireRedASR: half of its longest text.
-    longest = read_metadata(spec.files["encoder"]) if "encoder" in spec.files else {}
-    found = longest.get("n_text_ctx") or longest.get("max_len") or ""
+    encoder = spec.files.get("encoder")
+    metadata = read_metadata(encoder) if encoder is not None and encoder.suffix == ".onnx" else {}
+    found = metadata.get("n_text_ctx") or metadata.get("max_len") or ""
     return int(found) // 2 if found.isdigit() else math.inf
 
 
