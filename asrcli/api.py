@@ -1,4 +1,4 @@
-"""The same work from Python."""
+"""The Python API."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def transcribe(
     with Runtime(ensemble, jobs=jobs) as runtime:
         try:
             transcript = runtime.transcribe(Source(name=name, path=Path(path)))
-        except InputError as error:  # a batch names the input itself; here nobody would
+        except InputError as error:  # a batch names the input itself
             if name in error.message:
                 raise
             raise type(error)(f"{name}: {error.message}", error.hint) from error

@@ -72,7 +72,7 @@ class AudioDecodeError(InputError):
 
 
 class EmptyInputError(InputError):
-    """There is no audio at all: zero bytes, a bare header, no audio track."""
+    """No audio: zero bytes, a header only, no audio track."""
 
     code = "empty"
 

@@ -30,8 +30,8 @@ ENVIRONMENT = (
 
 _CONFIGURATION = (
     "Each option takes its value from the first of these that has one: the command line, the variable of the command,",
-    "the general variable, the command\\(aqs section of the config file, the file\\(aqs left edge, the default.",
-    "\\(lqasrcli config show\\(rq prints the values in force and where each comes from.",
+    "the general variable, the command\\(aqs section of the config file, its top level, the default.",
+    "\\(lqasrcli config show\\(rq prints the values in use and where each comes from.",
     ".PP",
     "The config file is YAML; a key is an option without its dashes:",
     ".PP",
@@ -148,7 +148,7 @@ def _lower(summary: str) -> str:
 
 
 def _escape(text: str) -> str:
-    """Text that roff prints as it stands."""
+    """Text with roff's special characters escaped."""
     text = (
         text.replace("\\", r"\e").replace("-", r"\-").replace("'", r"\(aq").replace("`", r"\(ga").replace("~", r"\(ti")
     )

@@ -1,7 +1,6 @@
-"""The way in and the way out: runs a command and turns whatever ends it into a message and an exit code.
+"""Entry point: runs a command and turns errors and signals into messages and exit codes (`asrcli.errors.ExitCode`).
 
-Exit codes are those of `asrcli.errors`. A closed pipe on stdout (`asrcli ... | head -1`) is no failure: the reader has
-all it reads, so the program ends quietly with 0.
+A closed pipe on stdout (`asrcli ... | head -1`) is not an error: the exit code is 0.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from asrcli.cli.framework.session import CommandSession
 
 
-#: how Typer's parsers, which are pydantic's, put it; and what a user understands
+#: phrases of pydantic, which Typer parses with, and what to write instead
 _PHRASES = (
     ("Value error, ", ""),
     ("Input should be a valid boolean, unable to interpret input", "write yes or no"),
@@ -34,7 +33,7 @@ _PHRASES = (
 
 
 class Terminated(BaseException):
-    """SIGTERM, as an exception: what runs is unwound the way Ctrl-C unwinds it."""
+    """SIGTERM as an exception: unwinds like Ctrl-C."""
 
 
 def main() -> NoReturn:
@@ -53,7 +52,7 @@ def run(arguments: Sequence[str]) -> int:
     """
     _prepare_streams()
     signal.signal(signal.SIGTERM, _terminate)
-    # Imported here so that Ctrl-C during the imports is met by the handlers below.
+    # Imported here: Ctrl-C during the imports reaches the handlers below.
     try:
         from asrcli.cli.framework.session import CommandSession
 
@@ -85,7 +84,7 @@ def _guarded(arguments: Sequence[str], session: CommandSession) -> int:
         code = _stopped("terminated", ExitCode.TERMINATED, session)
     except typer.TyperException as problem:
         code = _usage_error(problem, session)
-    except Exception as error:  # noqa: BLE001 -- the last line of defence: users see no traceback
+    except Exception as error:  # noqa: BLE001 -- users see no traceback
         code = _failed(error, session)
     return _settle_stdout() or int(code or 0)
 
@@ -130,7 +129,7 @@ def _file_error(error: Exception) -> MachineError | None:
 
 
 def _usage_error(problem: Any, session: CommandSession) -> int:
-    """Report an error in the command line, and which layer set the value if not the command line."""
+    """Report a wrong command line, with the variable or line of the config file that set the value."""
     ctx = getattr(problem, "ctx", None)
     param = getattr(problem, "param", None)
     message = _plain(problem.format_message())
@@ -160,14 +159,14 @@ def _recording_hint(ctx: Any) -> str:
 
 
 def _plain(message: str) -> str:
-    """The parsers' message on one line, pydantic's phrases in the user's words."""
+    """The message on one line, without the phrases of pydantic."""
     for theirs, ours in _PHRASES:
         message = message.replace(theirs, ours)
     return " ".join(message.split())
 
 
 def _settle_stdout() -> int:
-    """Write out what is left; if that fails, point stdout at nothing, or the interpreter complains at exit."""
+    """Flush stdout; if that fails, redirect it to the null device, or the interpreter reports an error at exit."""
     try:
         sys.stdout.flush()
     except OSError as error:
@@ -178,13 +177,13 @@ def _settle_stdout() -> int:
 
 
 def _prepare_streams() -> None:
-    """Results are UTF-8 in every locale; odd bytes in file names come out as they went in.
+    """Results are UTF-8 in every locale; undecodable bytes of file names are preserved.
 
-    A stream that the caller closed (`2>&-`) becomes a way to nowhere: else the next file opened would take its number,
-    and what is printed for it would end up in that file.
+    A stream that the caller closed (`2>&-`) is opened on the null device: otherwise the next opened file would get its
+    descriptor, and messages would be written to that file.
     """
     while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
-        pass  # the system gives the lowest free number: that of a closed stream, which is open now
+        pass  # the lowest free descriptor is that of a closed stream
     os.close(number)
     sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 -- stays open
     sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 -- stays open

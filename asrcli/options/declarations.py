@@ -29,7 +29,7 @@ _Options = TypeVar("_Options")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """What a declaration says besides the field's type and default. Arguments of `option`."""
+    """A declaration besides the field's type and default. Arguments of `option`."""
 
     help: str
     #: with underscores; "": the field's name. The flag and the config key are made of it.
@@ -92,7 +92,7 @@ class Declaration:
         return "" if low is None or high is None else f"{low:.15g} to {high:.15g}"
 
     def parse(self, text: Any) -> Any:
-        """The value that a text stands for; what is no text is a value already.
+        """The value of a text; anything else is returned as it is.
 
         Raises:
             ValueError: there is none, or it is out of bounds.

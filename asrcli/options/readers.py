@@ -1,4 +1,4 @@
-"""Texts of option values to values. Each raises ValueError, whose message says what to write."""
+"""Option values from text. Each reader raises ValueError with what to write."""
 
 from __future__ import annotations
 

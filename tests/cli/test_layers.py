@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from asrcli.cli.framework.command_tree import program
+
 
 def settings(asrcli, *arguments, env=None):
     done = asrcli("config", "show", "--json", *arguments, env=env)
@@ -36,34 +38,38 @@ def test_the_section_wins_over_the_left_edge_and_the_particular_variable_over_th
     assert (rows["jobs"]["value"], rows["jobs"]["where"]) == (8, "ASRCLI_TRANSCRIBE_JOBS")
 
 
+TRANSCRIBE = next(command for command in program().walk() if command.path[1:] == ("transcribe",))
+DECLARED = {option.declared.name.replace("_", "-"): option.declared for option in TRANSCRIBE.options if option.declared}
+
+
 def another_value(name, value):
-    """Text for a variable, and the value that it should become: none is the default."""
+    """Text for a variable, and the value that it should become: not the default."""
     special = {
         "start": ("1:30", 90),
         "end": ("1:02:03.5", 3723.5),
-        "raw": ("f32le", "f32le"),
         "channels": ("split", "split"),
         "language": ("zh", "zh"),
-        "rate": ("8000", 8000),
-        "subtitle-style": ("bbc", "bbc"),
-        "punctuation": ("yes", True),
-        "backend": ("funasr", "funasr"),
         "remote-api-key": ("sesame", "(set)"),
-        "cluster-threshold": ("1.5", 1.5),
+        "format": ("srt,vtt", ["srt", "vtt"]),
+        "fail-on": ("gap", ["gap"]),
         "include": ("a, b.wav", ["a, b.wav"]),
         "exclude": ("a, b.wav", ["a, b.wav"]),
+        "hotwords": ("one,two", ["one", "two"]),
     }
     if name in special:
         return special[name]
-    if isinstance(value, bool):
+    declared = DECLARED[name]
+    if declared.type is bool:
         return ("no", False) if value else ("yes", True)
-    if isinstance(value, list):
-        return "srt,vtt", ["srt", "vtt"]
-    if name.startswith("vad-") and name != "vad-model":
-        return "0.25", 0.25
-    numbers = {"max-gap", "audio-track", "jobs", "max-chunk", "max-words", "raw-channels", "speakers"}
-    numbers |= {"min-speakers", "max-speakers"}
-    return ("9", 9) if isinstance(value, int | float) or name in numbers else ("somewhere", "somewhere")
+    if declared.choices:
+        choice = next(choice for choice in declared.choices if choice != declared.default)
+        return choice, choice
+    if declared.type in {int, float}:
+        low, high = declared.option.low, declared.option.high
+        number = low + 1 if low + 1 < high else round((2 * low + high) / 3, 3)
+        number += number == declared.default
+        return str(number), number
+    return "somewhere", "somewhere"
 
 
 def test_every_option_has_a_variable_and_a_key(asrcli, write_config):

@@ -1,4 +1,4 @@
-"""`asrcli config`: the settings in force, where each comes from, and a file to begin with."""
+"""`asrcli config`: the settings in use, their origins, and a config file to edit."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import typer
 from asrcli.cli.framework.command import examples, without_layers
 from asrcli.cli.framework.settings import default_path, key_of, origin_of, settings_of, variables
 
-#: how the names of options end whose values stay out of terminals, logs and reports of bugs
+#: suffixes of options whose values are not printed
 _SECRETS = ("api-key", "secret")
 
-app = typer.Typer(help="Show the settings in force and where each comes from.")
+app = typer.Typer(help="Show the settings in use and where each comes from.")
 
 
 # Words after COMMAND are that command's, dashes or not.
@@ -29,7 +29,7 @@ def show(
     ctx: typer.Context,
     command: Annotated[
         list[str] | None,
-        typer.Argument(metavar="COMMAND", help="Whose settings, with flags to see their effect [default: transcribe]."),
+        typer.Argument(metavar="COMMAND", help="Command, and options to see their effect [default: transcribe]."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -59,7 +59,7 @@ def show(
 @without_layers
 @examples('asrcli config path\n$EDITOR "$(asrcli config path)"')
 def path(ctx: typer.Context) -> None:
-    """Print where the config file is looked for, whether it is there or not."""
+    """Print the path of the config file, whether it exists or not."""
     print(ctx.obj.config or default_path())
 
 
@@ -68,14 +68,14 @@ def path(ctx: typer.Context) -> None:
 @examples("asrcli config init\nasrcli config init --force")
 def init(
     ctx: typer.Context,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Write a config file with every setting of 'transcribe', each commented out, and print its path."""
     from asrcli.errors import UsageError
 
     place: Path = ctx.obj.config or default_path()
     if place.exists() and not force:
-        raise UsageError(f"{place} is there already.", "Edit it, or replace it with --force.")
+        raise UsageError(f"{place} exists.", "Edit it, or replace it with --force.")
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(_template(ctx), encoding="utf-8")
     print(place)
@@ -97,7 +97,7 @@ def _parse(ctx: typer.Context, words: list[str]) -> Any:
 
 
 def _shown(key: str, value: Any) -> Any:
-    """An option's value; of one that is nobody's business, only whether there is one."""
+    """An option's value; of a secret only whether it is set."""
     return "(set)" if value and key.endswith(_SECRETS) else value
 
 
@@ -113,9 +113,9 @@ def _written(value: Any) -> str:
 
 def _template(ctx: typer.Context) -> str:
     lines = [
-        "# Settings of asrcli. 'asrcli config show' prints those in force and where each comes from.",
-        "# Flags win over ASRCLI_* variables, variables over this file, this file over the defaults.",
-        "# A key at the left edge holds for every command, a key in a section for that command.",
+        "# Settings of asrcli. 'asrcli config show' prints those in use and where each comes from.",
+        "# The command line overrides ASRCLI_* variables, which override this file.",
+        "# A key at the top level applies to every command, a key in a section to that command.",
         "",
         "#transcribe:",
     ]

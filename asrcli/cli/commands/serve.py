@@ -52,7 +52,7 @@ curl -F file=@talk.mp3 http://127.0.0.1:8000/v1/audio/transcriptions"""
 def serve(ctx: typer.Context, arguments: ServeArguments) -> int:
     """Serve transcription to the clients of OpenAI, Aliyun, FunASR and SenseVoice.
 
-    Everything stays on this machine. On SIGTERM requests are finished before the server ends.
+    Nothing is sent elsewhere. On SIGTERM running requests are finished first.
     """
     from asrcli.cli.framework.settings import origin_of
 
@@ -63,9 +63,9 @@ def serve(ctx: typer.Context, arguments: ServeArguments) -> int:
 
     settings = _settings(ctx, arguments)
     if origin_of(ctx, ctx.obj, "funasr_port").kind == "default" and not _free(settings.host, settings.funasr_port):
-        console.warning(f"port {settings.funasr_port} is taken: no listener for FunASR clients (--funasr-port).")
+        console.warning(f"port {settings.funasr_port} is in use: no listener for FunASR clients (--funasr-port).")
         settings = replace(settings, funasr_port=0)
-    _warn_of_open_door(console, settings)
+    _warn_of_missing_keys(console, settings)
     ended_by = run(
         settings,
         lambda what, url: _announce(console, what, url),
@@ -96,7 +96,7 @@ def _settings(ctx: typer.Context, arguments: ServeArguments) -> ServerSettings:
     """The settings, the default model fetched if need be.
 
     Raises:
-        ModelError: it cannot be had.
+        ModelError: it is not available.
         UsageError: keys that cannot be read.
     """
     from asrcli.cli.request.model_choice import choose_model
@@ -116,7 +116,7 @@ def _settings(ctx: typer.Context, arguments: ServeArguments) -> ServerSettings:
 
 
 def _not_empty(keys: tuple[str, ...]) -> tuple[str, ...]:
-    """The keys; an empty one is mostly a variable that nobody has set, and would open the server to everybody."""
+    """The keys. An empty one is usually an unset variable, and would disable authentication."""
     from asrcli.errors import UsageError
 
     if not all(key.strip() for key in keys):
@@ -136,7 +136,7 @@ def _keys_in(path: Path | None) -> list[str]:
         raise UsageError(f"Cannot read the keys in {path}: {reason}.", "Correct --api-key-file.") from error
     keys = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     if not keys:
-        raise UsageError(f"No key found in {path}.", "Write keys into it, one a line, or leave the option out.")
+        raise UsageError(f"{path} contains no key.", "Write one key per line, or leave the option out.")
     return keys
 
 
@@ -152,6 +152,6 @@ def _free(host: str, port: int) -> bool:
     return True
 
 
-def _warn_of_open_door(console: Console, settings: ServerSettings) -> None:
+def _warn_of_missing_keys(console: Console, settings: ServerSettings) -> None:
     if not settings.api_keys and settings.host not in {"127.0.0.1", "localhost", "::1"}:
-        console.warning(f"anybody who reaches {settings.host} can use this server: set --api-key.")
+        console.warning(f"any client that reaches {settings.host} can use this server; set --api-key.")

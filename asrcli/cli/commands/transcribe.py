@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from asrcli.cli.framework.console import Console
     from asrcli.cli.request.transcribe_request import TranscribeRequest
 
-#: inputs that have been read and wait for the engine, for each of its threads: short ones fill its batches
+#: queued inputs per engine thread: short ones fill its batches
 _WAITING = 8
 
 
 @takes(TranscribeArguments)
 @examples(
     """\
-asrcli transcribe interview.mp3                         interview.txt beside it
+asrcli transcribe interview.mp3                         interview.txt next to it
 asrcli transcribe *.mp4 --format srt,json -d subtitles  two files each, in subtitles/
-asrcli transcribe archive/ --exclude '*draft*' -j 4     a folder and those inside it
-asrcli transcribe call.wav --channels split             a speaker a channel
-asrcli transcribe meeting.wav --diarize --speakers 3    who said what
+asrcli transcribe archive/ --exclude '*draft*' -j 4     a folder and its subfolders
+asrcli transcribe call.wav --channels split             one speaker per channel
+asrcli transcribe meeting.wav --diarize --speakers 3    with speakers
 asrcli transcribe talk.mkv --start 1:30 --end 5:00 -o -
 asrcli transcribe talk.mp3 --remote http://gpu-box:8000/v1
 ffmpeg -i in.mkv -f wav - | asrcli transcribe - --format srt > out.srt
@@ -41,9 +41,8 @@ arecord -f S16_LE -r 16000 -t raw -d 10 | asrcli transcribe - --raw s16le --rate
 def transcribe(ctx: typer.Context, arguments: TranscribeArguments) -> int:
     """Turn recordings into text, subtitles or JSON.
 
-    Results are written beside each input, each whole or not at all; what is read from stdin goes to stdout,
-    sentence by sentence. A second
-    run does only what is new or has changed.
+    Results are written next to each input, atomically; the result of stdin goes to stdout, segment by segment. A second
+    run transcribes only new and changed inputs.
     """
     from asrcli.backends.process.engine_process import prestart
     from asrcli.backends.process.resource_limits import default_jobs

@@ -25,12 +25,12 @@ COMMANDS = {
     "transcribe": Entry("transcribe", "Turn recordings into text, subtitles or JSON."),
     "serve": Entry("serve", "Serve OpenAI, Aliyun, FunASR and SenseVoice clients."),
     "models": Entry("models", "List, inspect, verify and remove models."),
-    "download-model": Entry("download_model", "Fetch models from the catalogue."),
-    "speakers": Entry("speakers", "Enrol voices, so that --diarize calls them by name."),
-    "evaluate": Entry("evaluate", "Judge results: word and speaker errors, subtitles."),
-    "config": Entry("config", "Show the settings in force and where each comes from."),
-    "doctor": Entry("doctor", "Check this machine: engine, ffmpeg, models, disk, speed."),
-    "bench": Entry("bench", "Measure the speed and the memory of models on this machine."),
+    "download-model": Entry("download_model", "Download models of the catalogue."),
+    "speakers": Entry("speakers", "Enrol voices, so that --diarize labels them by name."),
+    "evaluate": Entry("evaluate", "Score results: word and speaker errors, subtitles."),
+    "config": Entry("config", "Show the settings in use and where each comes from."),
+    "doctor": Entry("doctor", "Check the installation: engine, ffmpeg, models, disk, speed."),
+    "bench": Entry("bench", "Measure the speed and memory of models."),
     "schema": Entry("schema", "Print the JSON Schema of transcripts or events."),
     "completion": Entry("completion", "Print the completion script of a shell."),
 }
@@ -41,7 +41,7 @@ COMMAND_WORD = "asrcli.command-word"
 
 
 class Commands(MutableMapping[str, Any]):
-    """The commands by name, each built when it is first asked for."""
+    """The commands by name, each built on first access."""
 
     def __init__(self) -> None:
         self._built: dict[str, Any] = {}
@@ -96,18 +96,18 @@ def _print_version(value: bool) -> None:
 
 @examples(
     """\
-asrcli transcribe interview.mp3                 text beside the recording
+asrcli transcribe interview.mp3                 text next to the recording
 asrcli transcribe recordings/ --format txt,srt  a whole folder
 ffmpeg -i talk.mkv -f wav - | asrcli transcribe -
 asrcli download-model sensevoice-small          a better model
-asrcli doctor                                   is everything in place?"""
+asrcli doctor                                   check the installation"""
 )
 def asrcli(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Turn speech into text on your own machine: files, folders and pipes. Nothing leaves it unless you ask."""
+    """Transcribe speech on this machine: files, folders and pipes. Nothing is sent elsewhere unless you ask for it."""
 
 
 def build() -> TyperGroup:

@@ -1,4 +1,4 @@
-"""The command line described as plain data, for what is generated from it: completion scripts and man pages."""
+"""The command line as data, from which completion scripts, man pages and docs/options.md are generated."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from asrcli.cli.framework.command import declarations_of, examples_of
 from asrcli.cli.framework.settings import NOT_SETTINGS, key_of, variables
 from asrcli.options.declarations import Declaration
 
-#: what a shell offers for a value: files, folders, one of some words, one of them or a folder, several of them with
-#: commas, or nothing
+#: what a shell offers for a value: files, folders, one of some words, a model or folder, comma-separated words, nothing
 Kind = Literal["file", "dir", "word", "model", "list", "any"]
 
 _KINDS: dict[str, Kind] = {
@@ -27,7 +26,7 @@ _KINDS: dict[str, Kind] = {
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """What stands behind an option or in an argument's place."""
+    """The value of an option or an argument."""
 
     placeholder: str
     kind: Kind = "any"
@@ -183,7 +182,7 @@ def _formats() -> tuple[str, ...]:
 
 @cache
 def _models(kind: str | None) -> tuple[str, ...]:
-    """The models that every installation knows, of one kind or all."""
+    """The models of the catalogue, of one kind or all."""
     from asrcli.models import builtin
     from asrcli.models.yaml_file import load_yaml
 

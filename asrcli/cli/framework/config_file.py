@@ -4,8 +4,8 @@
     transcribe:
       format: [txt, srt]    # for this command
 
-A key on a level holds for every command below it; the deeper level wins. Scalars are read as text, exactly as on the
-command line: `no` stays the language, `1:30` stays a time.
+A key applies to every command below its level; the deeper level overrides. Scalars are read as text, as on the command
+line: `no` is the language, `1:30` is a time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from asrcli.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A value of the file and the line it stands on."""
+    """A value and its line."""
 
     value: str | list[str]
     line: int
@@ -36,13 +36,13 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
-    """A config file as it was read."""
+    """A parsed config file."""
 
     path: Path
     root: Section
 
     def levels(self, command: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Section]]:
-        """The sections that hold for a command, outermost first, each with its own path."""
+        """The sections that apply to a command, outermost first, each with its path."""
         section = self.root
         path: tuple[str, ...] = ()
         yield path, section
@@ -53,7 +53,7 @@ class ConfigFile:
             yield path, section
 
     def error(self, line: int, message: str, hint: str = "") -> UsageError:
-        """An error that says where in the file it is."""
+        """An error at a line of the file."""
         return UsageError(
             f"{self.path}, line {line}: {message}", hint or "Correct the file, or name another one with --config."
         )
@@ -89,7 +89,7 @@ def read(path: Path) -> ConfigFile:
 
 
 class _Reader:
-    """YAML nodes, which know their lines, to sections."""
+    """YAML nodes to sections with line numbers."""
 
     def __init__(self, path: Path) -> None:
         self._file = ConfigFile(path, Section({}, {}))
@@ -105,7 +105,7 @@ class _Reader:
         for key_node, value_node in node.value:
             key, line = str(key_node.value).replace("_", "-"), key_node.start_mark.line + 1
             if key in settings or key in sections:
-                raise self._file.error(line, f"'{key}' is there twice.")
+                raise self._file.error(line, f"'{key}' is set twice.")
             if isinstance(value_node, MappingNode):
                 sections[key] = line, self.section(value_node)
             elif isinstance(value_node, SequenceNode) and all(
@@ -116,5 +116,5 @@ class _Reader:
                 if value_node.value not in {"", "~", "null"}:  # a key with no value is as good as none
                     settings[key] = Setting(value_node.value, line)
             else:
-                raise self._file.error(line, f"'{key}' holds lists in lists; a value or a plain list is wanted.")
+                raise self._file.error(line, f"'{key}' contains nested lists; write a value or a plain list.")
         return Section(settings, sections)

@@ -1,4 +1,4 @@
-"""Messages to people and to machines on stderr. Results never come through here."""
+"""Messages on stderr, as text or JSON. Results are not written here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 _STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 
-#: control characters, and those that turn the direction of writing (Unicode TR 36: a name that reads as another)
+#: control characters and bidirectional controls (Unicode TR 36: a name that is displayed as another)
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 #: the same, but for line ends and the colours above
@@ -20,12 +20,12 @@ _COMMANDS = re.compile(r"(?!\x1b\[[0-9;]*m)[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u
 
 
 def plain(text: str) -> str:
-    """A text on one line, without what would command the terminal: a file's name may hold any character."""
+    """A text on one line with control characters escaped: a file name may contain any character."""
     return _CONTROLS.sub(_escaped, text)
 
 
 def harmless(text: str) -> str:
-    """A finished message, which may have colours and several lines, without what else would command the terminal."""
+    """A message with colours and line ends; other control characters are escaped."""
     return _COMMANDS.sub(_escaped, text)
 
 
@@ -63,33 +63,33 @@ class Console:
         return f"\033[{_STYLES[style]}m{text}\033[0m" if wants_colour(stream) else text
 
     def line(self, text: str) -> None:
-        """Write one line, whatever the mode. A closed stderr is no reason to stop working."""
+        """Write one line in any mode. A closed stderr is ignored."""
         try:
             print(harmless(text), file=sys.stderr, flush=True)
         except OSError:
-            sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 -- stays open as our stderr
+            sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 -- stays open as stderr
 
     def event(self, kind: str, **fields: Any) -> None:
-        """Write one event for machines, in the form of `batch.events`."""
+        """Write one event as JSON, in the form of `batch.events`."""
         head = {"schema": "asrcli/event/1", "event": kind, "time": round(time.time(), 3)}
         self.line(json.dumps(head | fields))
 
     def notice(self, text: str) -> None:
-        """Something good to know; silent with `--quiet`."""
+        """Information; suppressed by `--quiet`."""
         if self.log_json:
             self.event("notice", message=text)
         elif not self.quiet:
             self.line(f"asrcli: {plain(text)}")
 
     def warning(self, text: str) -> None:
-        """Something the user should look at; said even with `--quiet`."""
+        """A warning; not suppressed by `--quiet`."""
         if self.log_json:
             self.event("warning", message=text)
         else:
             self.line(f"asrcli: {self.style('warning:', 'yellow')} {plain(text)}")
 
     def error(self, message: str, hint: str = "", **fields: Any) -> None:
-        """What stopped the program, and on a line of its own what to do next."""
+        """The error that ended the program, and a hint on a line of its own."""
         if self.log_json:
             self.event("error", message=message, hint=hint, **fields)
             return

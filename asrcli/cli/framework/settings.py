@@ -1,11 +1,7 @@
-"""The layers of settings: defaults < config file < `ASRCLI_*` variables < flags.
+"""Levels of settings: defaults < config file < `ASRCLI_*` variables < command line.
 
-File and variables go into Click's `default_map`, so flags win over them and the same parsers check all three. Where a
-value came from is kept for `asrcli config show` and for error messages.
-
-Variables: `ASRCLI_<OPTION>` holds for every command that has the option; `ASRCLI_<COMMAND>_<OPTION>` holds for one
-command and wins. A flag takes 1/0, true/false, yes/no or on/off. An option that may be repeated takes several values,
-separated by commas; so it does in the file, where it may also be a list.
+Config file and variables go into Click's `default_map`: the command line overrides them, and the same parsers check all
+three. The origin of each value is kept for `asrcli config show` and for error messages. docs/options.md has the rules.
 """
 
 from __future__ import annotations
@@ -25,7 +21,7 @@ from asrcli.errors import UsageError
 if TYPE_CHECKING:
     from asrcli.cli.framework.config_file import ConfigFile
 
-#: said on the command line or not at all
+#: options of the command line only
 NOT_SETTINGS = frozenset({"config", "help", "help_all", "version"})
 
 #: variables that Kubernetes and Docker set for a service or container called asrcli
@@ -34,14 +30,14 @@ _LINKED_PORT = re.compile(r"(tcp|udp|sctp)://.*", re.DOTALL)
 
 
 def default_path() -> Path:
-    """Where the user's config file is looked for: the platform's config directory."""
+    """The default path of the config file, in the platform's config directory."""
     from asrcli.storage.user_folders import user_folder
 
     return user_folder("config") / "config.yaml"
 
 
 def find(path: Path | None) -> ConfigFile | None:
-    """Read the config file; the default one may be missing, one named by the user may not."""
+    """Read the config file; only the default one may be missing."""
     from asrcli.cli.framework.config_file import read
 
     if path is None:
@@ -79,10 +75,10 @@ def variables(path: tuple[str, ...], name: str) -> list[str]:
 
 
 def apply(ctx: typer.Context, session: CommandSession) -> None:
-    """Put file and variables under the flags of a command that is about to be parsed.
+    """Set the defaults of a command that is about to be parsed from the config file and variables.
 
     Raises:
-        UsageError: the file is broken or has a key that no option has; or a variable's name is misspelt.
+        UsageError: the file is invalid or has an unknown key; or the name of a variable is misspelt.
     """
     path = path_of(ctx)
     check_variables(path, ctx)
@@ -98,7 +94,7 @@ def apply(ctx: typer.Context, session: CommandSession) -> None:
 
 
 def lookup(ctx: typer.Context, path: tuple[str, ...], key: str) -> Any:
-    """What file or variables set for an option of another command, as text or a list of texts; None: nothing."""
+    """What the config file or variables set for an option of another command, as text or a list; None: nothing."""
     command: Any = ctx.find_root().command
     for name in path:
         command = command.commands[name]
@@ -148,7 +144,7 @@ def _as_taken(param: Any, value: str | list[str]) -> Any:
 
 
 def check_keys(file: ConfigFile, path: tuple[str, ...], ctx: typer.Context) -> None:
-    """Complain of keys that no option has, on the levels that hold for a command."""
+    """Refuse unknown keys, in the sections that apply to a command."""
     own = {key_of(param) for param in settings_of(ctx.command)}
     groups = _groups(ctx)
     for (level, section), group in zip(file.levels(path), [*groups, None], strict=False):
@@ -168,7 +164,7 @@ def check_keys(file: ConfigFile, path: tuple[str, ...], ctx: typer.Context) -> N
 
 
 def check_variables(path: tuple[str, ...], ctx: typer.Context) -> None:
-    """Refuse a variable that no command has and whose name is close to one of this command's."""
+    """Refuse a variable of no command whose name is close to one of this command."""
     prefix = "ASRCLI_"
     own = {name.removeprefix(prefix) for param in settings_of(ctx.command) for name in variables(path, key_of(param))}
     for name in sorted(os.environ):

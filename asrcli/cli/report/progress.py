@@ -1,6 +1,6 @@
-"""Readers of a batch's events: lines for people, JSON for machines. The bars of a terminal are in `cli.bars`.
+"""Reports of batch events: lines of text, or JSON. `progress_bars` has those of a terminal.
 
-A reporter is called with each event, in the thread that runs the batch.
+A report is called with each event, in the thread that runs the batch.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from asrcli.batch.summary import Summary
 from asrcli.cli.framework.console import Console, plain
 from asrcli.errors import ExitCode
 
-#: a long recording's progress is told this often where there is no bar, seconds
+#: interval of progress lines without a progress bar, seconds
 _LINE_EVERY = 30.0
 
 _ENDINGS = {ExitCode.INTERRUPTED: "interrupted", ExitCode.TERMINATED: "terminated"}
@@ -37,13 +37,13 @@ class JsonLog:
 
 
 class Lines:
-    """Plain lines: what is done, skipped, wrong. With `--quiet` only what is wrong."""
+    """Lines of text: done, skipped and failed inputs. With `--quiet` only warnings and errors."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self.total = 0
         self._finished = 0
-        self._told: dict[int, float] = {}
+        self._reported: dict[int, float] = {}
 
     def __call__(self, event: events.Event) -> None:
         handler = getattr(self, event.kind, None)
@@ -51,16 +51,16 @@ class Lines:
             handler(event)
 
     def say(self, text: str) -> None:
-        """A line that `--quiet` silences."""
+        """A line that `--quiet` suppresses."""
         self.console.notice(text)
 
     def add(self, text: str) -> None:
-        """A line that belongs to the one before."""
+        """A further line of the same message."""
         if not self.console.quiet:
             self.console.line(plain(text))
 
-    def insist(self, word: str, text: str, hint: str = "") -> None:
-        """A line that it does not, and below it what to do."""
+    def always(self, word: str, text: str, hint: str = "") -> None:
+        """A line that `--quiet` does not suppress, and a hint."""
         self.console.line(f"asrcli: {word}{plain(text)}")
         if hint:
             self.console.line(f"  {hint}")
@@ -70,8 +70,8 @@ class Lines:
 
     def file_progress(self, event: events.FileProgress) -> None:
         now = time.monotonic()
-        if now - self._told.setdefault(event.index, now) >= _LINE_EVERY:
-            self._told[event.index] = now
+        if now - self._reported.setdefault(event.index, now) >= _LINE_EVERY:
+            self._reported[event.index] = now
             of = f" of {clock(event.total)}" if event.total else ""
             self.say(f"{event.name}: {clock(event.done)}{of}")
 
@@ -81,8 +81,8 @@ class Lines:
 
         for warning in event.warnings:
             if warning == NO_SPEECH:
-                continue  # no fault of the recording; the line below tells it
-            self.insist(self.console.style("warning: ", "yellow"), f"{event.name}: {warning}")
+                continue  # the line below contains it
+            self.always(self.console.style("warning: ", "yellow"), f"{event.name}: {warning}")
         self.say(f"{self._place()}{done_text(event)}")
 
     def file_skipped(self, event: events.FileSkipped) -> None:
@@ -90,14 +90,14 @@ class Lines:
 
         self._finished += 1
         if event.reason in SKIPPED_WITHOUT_RESULT:
-            self.insist(self.console.style("warning: ", "yellow"), f"{event.name}: skipped: {event.explanation}")
+            self.always(self.console.style("warning: ", "yellow"), f"{event.name}: skipped: {event.explanation}")
         else:
             self.say(f"{self._place()}{event.name}: skipped: {event.explanation}")
 
     def file_failed(self, event: events.FileFailed) -> None:
         self._finished += 1
         text = failure_text(event.name, event.error.message)
-        self.insist(self.console.style("error: ", "red"), text, event.error.hint)
+        self.always(self.console.style("error: ", "red"), text, event.error.hint)
         if self.console.debug and (trace := traceback_of(event)):
             self.console.line(trace)
 
@@ -112,7 +112,7 @@ class Lines:
         ending = _ENDINGS.get(event.summary.exit_code)
         if ending is not None:
             rest = "The same command transcribes the rest." if event.summary.resumable else "The stream was dropped."
-            self.insist("", f"{ending}.", f"Finished results are kept. {rest}")
+            self.always("", f"{ending}.", f"Finished results are kept. {rest}")
 
     def _place(self) -> str:
         return f"[{self._finished}/{self.total}] " if self.total > 1 else ""

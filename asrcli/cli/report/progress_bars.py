@@ -1,4 +1,4 @@
-"""Progress on a terminal: a bar a file in work, one for the whole, with time left and speed."""
+"""Progress bars on a terminal: one per file in work and one for the batch, with time left and speed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from asrcli.batch import events
 from asrcli.cli.framework.console import Console, harmless, plain
 from asrcli.cli.report.progress import Lines, clock, pace, timestamp
 
-#: bars at most: those begun first, for the others wait for the same cores
+#: maximum number of bars: of the files that were started first
 _MOST = 8
 
 
@@ -34,7 +34,7 @@ class _Position(ProgressColumn):
 
 
 class Bars(Lines):
-    """The lines of `Lines`, above bars that stay at the bottom."""
+    """The lines of `Lines`, above the bars."""
 
     def __init__(self, console: Console, *, show_segments: bool) -> None:
         super().__init__(console)
@@ -51,7 +51,7 @@ class Bars(Lines):
             transient=True,
         )
         self._files: dict[int, TaskID] = {}
-        self._heard: dict[int, float] = {}
+        self._processed: dict[int, float] = {}
         self._expected: dict[int, float] = {}
         self._whole: TaskID | None = None
         self._estimate = 0.0
@@ -72,9 +72,9 @@ class Bars(Lines):
     def add(self, text: str) -> None:
         self._print(plain(text))
 
-    def insist(self, word: str, text: str, hint: str = "") -> None:
-        said = f"{word}{plain(text)}"
-        self._print(f"{said}\n  {hint}" if hint else said)
+    def always(self, word: str, text: str, hint: str = "") -> None:
+        line = f"{word}{plain(text)}"
+        self._print(f"{line}\n  {hint}" if hint else line)
 
     def _print(self, text: str) -> None:
         self._screen.print(Text.from_ansi(harmless(text)))
@@ -95,7 +95,7 @@ class Bars(Lines):
     def file_progress(self, event: events.FileProgress) -> None:
         if event.total is not None:
             self._expect(event.index, event.total)
-        self._heard[event.index] = event.done
+        self._processed[event.index] = event.done
         if event.index in self._files:
             self._progress.update(self._files[event.index], completed=event.done, total=event.total)
         self._refresh()
@@ -127,7 +127,7 @@ class Bars(Lines):
         super().batch_finished(event)
 
     def _close(self, index: int, duration: float) -> None:
-        """Take a file's bar away; what was heard of it stays in the whole."""
+        """Remove a file's bar; its audio still counts for the batch."""
         task = self._files.pop(index, None)
         if task is not None:
             self._progress.remove_task(task)
@@ -135,26 +135,26 @@ class Bars(Lines):
                 self._progress.update(shown, visible=True)
         self._expect(index, duration)
         self._expected.pop(index, None)
-        self._heard.pop(index, None)
+        self._processed.pop(index, None)
         self._behind += duration
 
     def _most(self) -> int:
-        """As many bars as leave room for what else there is to read."""
+        """As many bars as leave room for messages."""
         return max(1, min(_MOST, self._screen.height // 3))
 
     def _room(self) -> int:
-        """Columns for a name: what the numbers and a short bar leave."""
+        """Width of a name: what the numbers and a short bar leave."""
         return max(8, min(32, self._screen.width - 44))
 
     def _expect(self, index: int, seconds: float) -> None:
-        """Put a file's length, now that it is known, in place of the guess."""
+        """Replace a file's estimated length by its real one."""
         if index in self._expected:
             self._estimate += seconds - self._expected[index]
             self._expected[index] = seconds
 
     def _refresh(self) -> None:
         if self._whole is not None:
-            completed: Any = self._behind + sum(self._heard.values())
+            completed: Any = self._behind + sum(self._processed.values())
             self._progress.update(
                 self._whole,
                 description=f"{self._finished}/{self.total} files",

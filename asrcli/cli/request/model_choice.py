@@ -1,4 +1,4 @@
-"""The models that a command works with: named by the user or the defaults, fetched first if need be."""
+"""The models of a command: named by the user or the defaults, downloaded first if they are missing."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 def choose_models(ctx: typer.Context, arguments: ModelArguments, options: TranscribeOptions) -> ModelSet:
-    """Resolve the model and those that the options put beside it; downloaded if need be, unless `--offline`.
+    """Resolve the model and its companion models; missing ones are downloaded, unless `--offline`.
 
     Raises:
-        ModelError: one cannot be had.
+        ModelError: one is not available.
         UsageError: the model cannot do what is asked for.
     """
     from asrcli.model_set import choose
@@ -42,11 +42,11 @@ def choose_models(ctx: typer.Context, arguments: ModelArguments, options: Transc
 
 
 def choose_model(ctx: typer.Context, arguments: ModelArguments, language: str | None = None) -> ModelSpec:
-    """Resolve the model; one that the user named and that is not here is downloaded, unless `--offline`.
+    """Resolve the model; a named model that is missing is downloaded, unless `--offline`.
 
     Raises:
-        ModelError: it cannot be had.
-        LanguageNotSupportedError: it cannot do `--language`.
+        ModelError: it is not available.
+        LanguageNotSupportedError: it does not support `--language`.
     """
     from asrcli.models.registry import Registry
 
@@ -66,7 +66,7 @@ def choose_model(ctx: typer.Context, arguments: ModelArguments, language: str | 
 
 
 def find_models(arguments: ModelArguments, options: TranscribeOptions) -> ModelSet | None:
-    """The models if all are here; None if one would have to be downloaded.
+    """The models if all are installed; None if one would have to be downloaded.
 
     Raises:
         ModelError, UsageError: as `choose_models`.
@@ -136,7 +136,7 @@ def _named_server(arguments: ModelArguments) -> ModelSpec:
 
 
 def _with_key(spec: ModelSpec, arguments: ModelArguments) -> ModelSpec:
-    """A server's model with the key that was given for it. `--offline` leaves those on this machine.
+    """A server's model with its API key. `--offline` allows only servers on this machine.
 
     Raises:
         UsageError: the server is on another machine, and `--offline` forbids that; or the key cannot be read.
@@ -155,14 +155,14 @@ def _with_key(spec: ModelSpec, arguments: ModelArguments) -> ModelSpec:
 
 
 def _report_server(console: Console, spec: ModelSpec) -> None:
-    """Say once that what is spoken leaves this program, and for where."""
+    """Report that audio is sent to a server, and to which."""
     from asrcli.backends.remote.check import is_loopback
 
     url = spec.options["url"]
     model = f" ({spec.options['model']})" if spec.options.get("model") else ""
-    console.notice(f"what is spoken is sent to {url}{model}")
+    console.notice(f"audio is sent to {url}{model}")
     if (spec.secret or "api_key_file" in spec.options) and url.startswith("http:") and not is_loopback(url):
-        console.warning(f"the key for {url} travels in the clear: use https where you can.")
+        console.warning(f"the API key is sent to {url} unencrypted; use https.")
 
 
 def _report_default(console: Console, name: str) -> None:
@@ -175,7 +175,7 @@ def _report_default(console: Console, name: str) -> None:
 
 
 def _mirrors(ctx: typer.Context) -> list[Any]:
-    """The mirrors that config file or variables set for `asrcli download-model`."""
+    """The mirrors that the config file or a variable sets for `asrcli download-model`."""
     from asrcli.cli.commands.download_model import mirror_of
     from asrcli.cli.framework.settings import lookup
 

@@ -44,7 +44,7 @@ def test_our_own_server_recognises_for_us(program, record, served):
     for word, start in zip(words, tone_starts(SEQUENCE), strict=True):
         assert abs(word["start"] - start) < 0.1
     assert result["segments"][0]["emotion"] == "happy"
-    assert done.stderr.splitlines()[0] == f"asrcli: what is spoken is sent to {url}/v1"
+    assert done.stderr.splitlines()[0] == f"asrcli: audio is sent to {url}/v1"
     assert done.stderr.count("is sent to") == 1
 
 
