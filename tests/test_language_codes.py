@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asrcli.errors import AsrcliError, LanguageNotSupportedError, ModelError, UsageError
@@ -42,6 +42,7 @@ def test_what_is_not_a_language_is_refused_with_what_to_write(text):
         RecognitionOptions(language=text)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30))
 def test_any_text_gives_a_code_that_stays_itself_or_an_error(text):
     try:
