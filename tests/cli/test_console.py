@@ -27,5 +27,6 @@ def test_the_program_escapes_what_it_prints(asrcli, tmp_path, options):
     assert done.returncode == 3
     for said in (done.stdout, done.stderr):
         assert not {"\x1b", "\x07", "\u202e"} & set(said)
-    [line] = [line for line in (done.stdout + done.stderr).splitlines() if "no audio" in line and "failed:" not in line]
+    lines = (done.stdout + done.stderr).splitlines()
+    [line] = [line for line in lines if "not audio" in line and "failed:" not in line]
     assert "evil\\x1b]0;owned\\x07\\x1b[31m\\n\\u202e.wav" in line
