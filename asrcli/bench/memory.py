@@ -1,4 +1,4 @@
-"""What processes take of the machine's memory."""
+"""Memory of processes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 def resident(*others: int) -> int | None:
     """Bytes of our process and others together, shared pages counted once (proportional set size).
 
-    None where the system does not tell (it takes Linux's /proc).
+    None where /proc does not exist.
     """
     total = 0
     for process in (os.getpid(), *others):

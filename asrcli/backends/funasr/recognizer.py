@@ -213,11 +213,7 @@ def hotwords_file(phrases: Sequence[str] | None) -> Iterator[dict[str, str]]:
 
 
 def _toolkit() -> tuple[Any, Any]:
-    """Torch and the toolkit's `AutoModel`.
-
-    Raises:
-        MissingExtraError: they cannot be imported.
-    """
+    """Torch and the toolkit's `AutoModel`."""
     try:
         from asrcli.backends.funasr import toolkit
     except ImportError as error:
@@ -228,11 +224,7 @@ def _toolkit() -> tuple[Any, Any]:
 
 
 def _device(spec: ModelSpec, torch: Any) -> str:
-    """The device of the entry, or the GPU if there is one. The toolkit would silently fall back to the CPU.
-
-    Raises:
-        MachineError: there is no such device.
-    """
+    """The device of the entry, or the GPU if there is one. The toolkit would silently fall back to the CPU."""
     wanted = str(spec.options.get("device", "auto"))
     if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"

@@ -359,11 +359,7 @@ class EngineClient:
         return []
 
     def _start_again(self) -> None:
-        """Replace the child.
-
-        Raises:
-            MachineError: the system starts no process; `failure` says why.
-        """
+        """Replace the child."""
         try:
             self._child = self._start_reader(EngineProcess(self._buffer_fd, self.threads))
         except (OSError, RuntimeError, MemoryError) as error:

@@ -14,6 +14,12 @@ from typing import Any, Literal
 
 from asrcli.backends.model_type import ModelType
 
+
+def names(text: str) -> tuple[str, ...]:
+    """Words of a text."""
+    return tuple(text.split())
+
+
 #: rewriting of the text by finite-state rules (ITN) and by homophones; paths, `rule_*` several with commas
 RULES = ("rule_fsts", "rule_fars", "hr_dict_dir", "hr_lexicon", "hr_rule_fsts")
 _COMMON = ("num_threads", "decoding_method", "debug", "provider")
@@ -147,37 +153,12 @@ _COHERE_LANGUAGES = ("ar", "de", "el", "en", "es", "fr", "it", "ja", "ko", "nl",
 
 #: Qwen3-ASR takes the language by its English name (its model card)
 _QWEN3_LANGUAGES = {
-    "zh": "Chinese",
-    "en": "English",
-    "yue": "Cantonese",
-    "ar": "Arabic",
-    "de": "German",
-    "fr": "French",
-    "es": "Spanish",
-    "pt": "Portuguese",
-    "id": "Indonesian",
-    "it": "Italian",
-    "ko": "Korean",
-    "ru": "Russian",
-    "th": "Thai",
-    "vi": "Vietnamese",
-    "ja": "Japanese",
-    "tr": "Turkish",
-    "hi": "Hindi",
-    "ms": "Malay",
-    "nl": "Dutch",
-    "sv": "Swedish",
-    "da": "Danish",
-    "fi": "Finnish",
-    "pl": "Polish",
-    "cs": "Czech",
-    "fil": "Filipino",
-    "fa": "Persian",
-    "el": "Greek",
-    "ro": "Romanian",
-    "hu": "Hungarian",
-    "mk": "Macedonian",
-}
+    "zh": "Chinese", "en": "English", "yue": "Cantonese", "ar": "Arabic", "de": "German", "fr": "French",
+    "es": "Spanish", "pt": "Portuguese", "id": "Indonesian", "it": "Italian", "ko": "Korean", "ru": "Russian",
+    "th": "Thai", "vi": "Vietnamese", "ja": "Japanese", "tr": "Turkish", "hi": "Hindi", "ms": "Malay",
+    "nl": "Dutch", "sv": "Swedish", "da": "Danish", "fi": "Finnish", "pl": "Polish", "cs": "Czech",
+    "fil": "Filipino", "fa": "Persian", "el": "Greek", "ro": "Romanian", "hu": "Hungarian", "mk": "Macedonian",
+}  # fmt: skip
 
 #: Fun-ASR-Nano is asked in Chinese
 _FUNASR_NANO_LANGUAGES = {"zh": "中文", "en": "英文", "ja": "日文", "ko": "韩文", "yue": "粤语"}
@@ -243,18 +224,7 @@ TYPES: dict[str, SherpaType] = {
         token_rate=18.0,
         # 8 by default, which dense speech exceeds
         stream_options={"max_token_per_second": "18"},
-        metadata={
-            "encoder": (
-                "num_decoder_layers",
-                "num_head",
-                "head_dim",
-                "sos",
-                "eos",
-                "max_len",
-                "cmvn_mean",
-                "cmvn_inv_stddev",
-            )
-        },
+        metadata={"encoder": names("num_decoder_layers num_head head_dim sos eos max_len cmvn_mean cmvn_inv_stddev")},
     ),
     "whisper": SherpaType(
         factory="from_whisper",
@@ -277,21 +247,9 @@ TYPES: dict[str, SherpaType] = {
         # 2,950 frames of 10 ms.
         limit=29.4,
         metadata={
-            "encoder": (
-                "n_mels",
-                "n_text_layer",
-                "n_text_ctx",
-                "n_text_state",
-                "n_vocab",
-                "sot",
-                "eot",
-                "blank_id",
-                "translate",
-                "transcribe",
-                "is_multilingual",
-                "no_timestamps",
-                "no_speech",
-                "sot_sequence",
+            "encoder": names(
+                "n_mels n_text_layer n_text_ctx n_text_state n_vocab sot eot blank_id translate transcribe "
+                "is_multilingual no_timestamps no_speech sot_sequence"
             )
         },
     ),

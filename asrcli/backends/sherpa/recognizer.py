@@ -180,9 +180,6 @@ class SherpaRecognizer:
 
         What the engine reports on stderr may be of another thread's chunk: then the chunk is decoded again while no
         other thread decodes.
-
-        Raises:
-            EngineError: the engine failed.
         """
         log = engine_log.own
         alone = self._decoding.exclusive

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from asrcli.backends.sherpa.model_types import RULES, SherpaType
+from asrcli.backends.sherpa.model_types import RULES, SherpaType, names
 
 _COMMON = (
     "num_threads",
@@ -25,17 +25,9 @@ _COMMON = (
 )
 _TENSORRT = tuple(
     f"trt_{name}"
-    for name in (
-        "max_workspace_size",
-        "max_partition_iterations",
-        "min_subgraph_size",
-        "fp16_enable",
-        "detailed_build_log",
-        "engine_cache_enable",
-        "timing_cache_enable",
-        "engine_cache_path",
-        "timing_cache_path",
-        "dump_subgraphs",
+    for name in names(
+        "max_workspace_size max_partition_iterations min_subgraph_size fp16_enable detailed_build_log "
+        "engine_cache_enable timing_cache_enable engine_cache_path timing_cache_path dump_subgraphs"
     )
 )
 _BLANK = ("<blk>", "<eps>", "<blank>")
@@ -84,15 +76,9 @@ STREAMING_TYPES: dict[str, SherpaType] = {
         timed=False,
         speaks="decoder",
         metadata={
-            "encoder": (
-                "vocab_size",
-                "lfr_window_size",
-                "lfr_window_shift",
-                "encoder_output_size",
-                "decoder_num_blocks",
-                "decoder_kernel_size",
-                "neg_mean",
-                "inv_stddev",
+            "encoder": names(
+                "vocab_size lfr_window_size lfr_window_shift encoder_output_size decoder_num_blocks "
+                "decoder_kernel_size neg_mean inv_stddev"
             )
         },
     ),
@@ -104,16 +90,9 @@ STREAMING_TYPES: dict[str, SherpaType] = {
         speaks="model",
         symbols=(_BLANK,),
         metadata={
-            "model": (
-                "encoder_dims",
-                "query_head_dims",
-                "value_head_dims",
-                "num_heads",
-                "num_encoder_layers",
-                "cnn_module_kernels",
-                "left_context_len",
-                "T",
-                "decode_chunk_len",
+            "model": names(
+                "encoder_dims query_head_dims value_head_dims num_heads num_encoder_layers cnn_module_kernels "
+                "left_context_len T decode_chunk_len"
             )
         },
     ),
@@ -139,15 +118,7 @@ STREAMING_TYPES: dict[str, SherpaType] = {
         speaks="model",
         symbols=(_BLANK,),
         metadata={
-            "model": (
-                "head",
-                "num_blocks",
-                "output_size",
-                "cnn_module_kernel",
-                "right_context",
-                "subsampling_factor",
-                "vocab_size",
-            )
+            "model": names("head num_blocks output_size cnn_module_kernel right_context subsampling_factor vocab_size")
         },
     ),
 }

@@ -216,9 +216,7 @@ def check_servable(spec: ModelSpec) -> None:
         MissingExtraError: a package that runs it is not installed.
     """
     if is_remote(spec.type):
-        raise ModelError(
-            f"{spec.name} is a model of another server.", "Clients can ask that one; this one runs models of its own."
-        )
+        raise ModelError(f"{spec.name} runs on another server.", "Clients can use that server directly.")
     check_model(spec)
 
 
