@@ -1,6 +1,6 @@
 """What a model can do and whether a request fits it, for every backend. Imports no engine.
 
-`Checks` holds what a backend has to add; the functions are what the rest of the program calls.
+Backends add their own checks as subclasses of `types.Checks`.
 """
 
 from __future__ import annotations
@@ -9,46 +9,9 @@ from collections.abc import Sequence
 
 from asrcli.backends.model_type import ModelType
 from asrcli.backends.registry import backend_of, check_packages, is_remote, known_types
-from asrcli.backends.types import ModelSpec
+from asrcli.backends.types import Checks, ModelSpec
 from asrcli.errors import LanguageNotSupportedError, ModelError, OptionNotSupportedError
 from asrcli.options import Hotword, RecognitionOptions
-
-
-class Checks:
-    """A backend's own checks."""
-
-    def check_model(self, spec: ModelSpec) -> None:
-        """Check the entry and its files.
-
-        Raises:
-            ModelError: files are missing, empty, damaged, or of another type.
-            OptionNotSupportedError: the type takes no such option.
-        """
-        raise NotImplementedError
-
-    def check_hotwords(self, spec: ModelSpec, hotwords: Sequence[Hotword]) -> None:
-        """Check that the model can spell hotwords.
-
-        Raises:
-            OptionNotSupportedError: it cannot.
-        """
-
-    def check_prompt(self, spec: ModelSpec, request: RecognitionOptions) -> None:
-        """Check that hotwords and a prompt leave room for audio.
-
-        Raises:
-            OptionNotSupportedError: they do not.
-        """
-
-    def longest_chunk(self, spec: ModelSpec, request: RecognitionOptions) -> float:
-        """The longest chunk that the engine reads with a request's hotwords and prompt, seconds."""
-        del request
-        return model_type(spec).limit
-
-    def engine_languages(self, spec: ModelSpec, row: ModelType) -> tuple[str, ...]:
-        """Codes that the engine accepts; empty: any."""
-        del spec
-        return row.languages or tuple(row.language_names)
 
 
 def model_type(spec: ModelSpec) -> ModelType:
@@ -141,7 +104,7 @@ def languages_of(spec: ModelSpec) -> tuple[str, ...]:
 
 def window_of(spec: ModelSpec, request: RecognitionOptions | None = None) -> float:
     """The longest chunk to give the model for a request, seconds: its entry's window within the engine's limits."""
-    return min(spec.window, _checks(spec).longest_chunk(spec, request or RecognitionOptions()))
+    return min(spec.window, _checks(spec).longest_chunk(spec, model_type(spec), request or RecognitionOptions()))
 
 
 def _checks(spec: ModelSpec) -> Checks:

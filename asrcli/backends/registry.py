@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from asrcli.backends.model_type import ModelType
+    from asrcli.backends.types import Checks
 
 _TORCH = "pip install torch (builds for each machine: https://pytorch.org/get-started/locally)"
 
@@ -53,7 +54,7 @@ class Backend:
     label: str
     #: mapping of model type -> `ModelType`; a type that several backends list belongs to the first
     types: str
-    #: subclass of `checks.Checks`
+    #: subclass of `types.Checks`
     checks: str
     #: function (spec, threads) -> `Service`, called in the engine process; "": a server recognises the speech
     loader: str = ""

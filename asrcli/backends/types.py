@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from asrcli.audio.types import Samples
-from asrcli.options import RecognitionOptions
+from asrcli.backends.model_type import ModelType
+from asrcli.options import Hotword, RecognitionOptions
 from asrcli.transcript import EMOTIONS, EVENTS
 
 
@@ -140,3 +141,40 @@ class Recognizer(Service, Protocol):
     """A service whose jobs carry `RecognitionOptions` and whose results are `Hypothesis`."""
 
     def run(self, jobs: Sequence[DecodeJob]) -> Sequence[Hypothesis | Exception]: ...
+
+
+class Checks:
+    """A backend's own checks."""
+
+    def check_model(self, spec: ModelSpec) -> None:
+        """Check the entry and its files.
+
+        Raises:
+            ModelError: files are missing, empty, damaged, or of another type.
+            OptionNotSupportedError: the type takes no such option.
+        """
+        raise NotImplementedError
+
+    def check_hotwords(self, spec: ModelSpec, hotwords: Sequence[Hotword]) -> None:
+        """Check that the model can spell hotwords.
+
+        Raises:
+            OptionNotSupportedError: it cannot.
+        """
+
+    def check_prompt(self, spec: ModelSpec, request: RecognitionOptions) -> None:
+        """Check that hotwords and a prompt leave room for audio.
+
+        Raises:
+            OptionNotSupportedError: they do not.
+        """
+
+    def longest_chunk(self, spec: ModelSpec, row: ModelType, request: RecognitionOptions) -> float:
+        """The longest chunk that the engine reads with a request's hotwords and prompt, seconds."""
+        del spec, request
+        return row.limit
+
+    def engine_languages(self, spec: ModelSpec, row: ModelType) -> tuple[str, ...]:
+        """Codes that the engine accepts; empty: any."""
+        del spec
+        return row.languages or tuple(row.language_names)

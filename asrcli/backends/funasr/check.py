@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from asrcli.backends.checks import Checks, model_type
+from asrcli.backends.checks import model_type
 from asrcli.backends.funasr.folder import FunasrFolder, read_folder
 from asrcli.backends.funasr.model_types import FunasrType
-from asrcli.backends.types import ModelSpec
+from asrcli.backends.types import Checks, ModelSpec
 from asrcli.errors import ModelError, ModelNotInstalledError, OptionNotSupportedError
 from asrcli.options import Hotword
 

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
-from asrcli.backends.checks import Checks
 from asrcli.backends.remote import TYPE
-from asrcli.backends.types import ModelSpec
+from asrcli.backends.types import Checks, ModelSpec
 from asrcli.errors import OptionNotSupportedError, UsageError
 
 #: the model where none is named: OpenAI's, which other servers map to their default

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from asrcli.backends.checks import Checks, check_language, model_type
+from asrcli.backends.checks import check_language, model_type
 from asrcli.backends.model_type import ModelType
 from asrcli.backends.sherpa.hotwords import check_beam
 from asrcli.backends.sherpa.model_types import (
@@ -22,7 +22,7 @@ from asrcli.backends.sherpa.model_types import (
 )
 from asrcli.backends.sherpa.prompt import prompt_tokens
 from asrcli.backends.sherpa.token_table import read_tokens
-from asrcli.backends.types import ModelSpec
+from asrcli.backends.types import Checks, ModelSpec
 from asrcli.errors import ModelError, ModelNotInstalledError, OptionNotSupportedError
 from asrcli.options import Hotword, RecognitionOptions
 from asrcli.storage.onnx_file import output_size, read_metadata
@@ -68,11 +68,11 @@ class SherpaChecks(Checks):
                 "Give fewer hotwords or a shorter prompt.",
             )
 
-    def longest_chunk(self, spec: ModelSpec, request: RecognitionOptions) -> float:
-        row = sherpa_type(spec)
-        if row.context is None:
+    def longest_chunk(self, spec: ModelSpec, row: ModelType, request: RecognitionOptions) -> float:
+        context = sherpa_type(spec).context
+        if context is None:
             return row.limit
-        window = row.context.window(context_size(spec), prompt_tokens(spec, request))
+        window = context.window(context_size(spec), prompt_tokens(spec, request))
         return min(row.limit, max(window, _SHORTEST_WINDOW))
 
     def engine_languages(self, spec: ModelSpec, row: ModelType) -> tuple[str, ...]:

@@ -254,5 +254,5 @@ def test_servers_are_added_and_listed_as_models(program):
     assert program("models", "verify").returncode == 0
     done = program("serve", "--model", "office")
     assert done.returncode == ExitCode.MODEL
-    assert "model of another server" in done.stderr
+    assert "runs on another server" in done.stderr
     assert "Traceback" not in done.stderr
