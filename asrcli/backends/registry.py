@@ -85,9 +85,9 @@ class Backend:
         """Speech is recognised by a server, without an engine process."""
         return not self.loader
 
-    def open_checks(self) -> Any:
-        """An instance of the subclass of `checks.Checks`."""
-        return _attribute(self.checks)()
+    def open_checks(self) -> Checks:
+        checks: Checks = _attribute(self.checks)()
+        return checks
 
     def detect_folder(self, folder: Path, *, streaming: bool = False) -> tuple[str, dict[str, Path]] | None:
         """Type and files of the model in a folder; None where it holds no model of this backend.
