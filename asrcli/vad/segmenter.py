@@ -11,6 +11,7 @@ from asrcli.errors import UsageError
 from asrcli.options import VadOptions
 from asrcli.vad.buffer import SampleBuffer
 from asrcli.vad.detector import new_detector
+from asrcli.vad.gain import level_speech
 from asrcli.vad.packing import choose_cut
 from asrcli.vad.regions import HysteresisTracker
 from asrcli.vad.types import LEVEL_HOP, WINDOW, Chunk, Region, SpeechDetector
@@ -176,8 +177,8 @@ class Segmenter:
         del self._run[:count]
         self._done, self._given = done, given
         start = regions[0].start
-        samples = self._buffer.read(start, given)
-        return Chunk(start, samples, tuple(regions), Chunk.measure(samples), self._speech(start, given))
+        samples, gain = level_speech(self._buffer.read(start, given), regions, start)
+        return Chunk(start, samples, tuple(regions), Chunk.measure(samples), self._speech(start, given), gain)
 
     def _speech(self, start: int, end: int) -> Samples:
         """The probability of speech at each level of a chunk; empty without VAD."""

@@ -43,6 +43,8 @@ class Chunk:
     levels: Samples = field(default_factory=lambda: np.empty(0, np.float32), repr=False)
     #: probability of speech at each level; empty without VAD
     speech: Samples = field(default_factory=lambda: np.empty(0, np.float32), repr=False)
+    #: the most by which the samples were amplified, dB
+    gain: float = 0.0
 
     @property
     def end(self) -> int:
