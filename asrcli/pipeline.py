@@ -37,6 +37,8 @@ _REASONS: dict[GapReason, str] = {
     "few words": "only part of the speech there was recognised",
     "engine error": "the engine failed there",
 }
+#: amplification of a chunk that the transcript records, dB
+_NOTED_GAIN = 1.0
 
 
 class SpeechBackend(Protocol):
@@ -119,6 +121,8 @@ class _Channel:
     decoded: int = 0
     #: stream position up to which everything is recognised
     position: int = 0
+    #: the most by which a chunk was amplified, dB
+    gain: float = 0.0
     #: seconds before which no later segment starts
     clear: float = 0.0
 
@@ -131,6 +135,7 @@ class _Channel:
             if decoded.missing:
                 self.missing.append(decoded)
             self.decoded += decoded.error is None
+            self.gain = max(self.gain, decoded.chunk.gain)
             self.position = max(self.position, decoded.chunk.end)
             segments = self.assembler.push(decoded.chunk, hypothesis)
             held = self.assembler.held
@@ -315,7 +320,11 @@ class _Transcription:
         if not segments and not gaps:
             warnings.append(NO_SPEECH)
         transcript = self._complete(segments, turns, until=self._position / SAMPLE_RATE)
-        return replace(transcript, warnings=(*warnings, *transcript.warnings), gaps=tuple(gaps))
+        gain = max(each.gain for each in self._channels)
+        notes = (
+            {"levels": {"max_gain_db": round(gain, 1)}, **transcript.notes} if gain >= _NOTED_GAIN else transcript.notes
+        )
+        return replace(transcript, warnings=(*warnings, *transcript.warnings), gaps=tuple(gaps), notes=notes)
 
     def _gaps(self) -> list[Gap]:
         """All channels' gaps in file time.

@@ -29,7 +29,7 @@ _GROWTH = 2 ** (WINDOW / SAMPLE_RATE / _DOUBLING)
 # --- for the recogniser; dB of full scale, and dB
 #: the loud parts of speech (the 90th percentile of 10 ms) are brought up to this; no gain is below 0
 _LOUD = -15.0
-_MOST_GAIN, _MOST_EXTRA = 75.0, 30.0
+_MOST_GAIN, _MOST_EXTRA = 80.0, 30.0
 #: softer stretches of a chunk are brought up to so many dB below the loudest
 _TOLERATED = 12.0
 #: how far loud parts must be above the floor (the 10th percentile) for any gain, and for all of it: noise has 1 dB
@@ -74,8 +74,9 @@ def level_speech(samples: Samples, regions: Sequence[Region], start: int) -> tup
         regions: its speech, in positions of the stream.
         start: the chunk's own position.
     """
-    padded = np.pad(samples, (0, -len(samples) % LEVEL_HOP)).reshape(-1, LEVEL_HOP)
-    levels = 10 * np.log10(np.einsum("ij,ij->i", padded, padded, dtype=np.float64) / LEVEL_HOP + 1e-16)
+    # The last level is of less than 10 ms: its end is repeated.
+    padded = np.pad(samples, (0, -len(samples) % LEVEL_HOP), "symmetric").reshape(-1, LEVEL_HOP)
+    levels = 10 * np.log10(np.einsum("ij,ij->i", padded, padded, dtype=np.float64) / LEVEL_HOP + 1e-12)
     stretches = [part for region in regions for part in _stretches(region.start - start, region.end - start)]
     if not len(levels) or not stretches:
         return samples, 0.0

@@ -107,7 +107,8 @@ def _part(chunk: Chunk, start: int, end: int) -> Chunk:
     samples = chunk.samples[first:last]
     levels = Chunk.measure(samples)
     speech = chunk.speech[first // LEVEL_HOP :][: len(levels)]
-    return Chunk(start, samples, tuple(region for region in regions if region.start < region.end), levels, speech)
+    kept = tuple(region for region in regions if region.start < region.end)
+    return Chunk(start, samples, kept, levels, speech, chunk.gain)
 
 
 def quietest(samples: Samples) -> int:

@@ -64,6 +64,7 @@ class Segmenter:
         self._before, self._after = (
             min(round(seconds * SAMPLE_RATE), self._limit // 5) for seconds in (options.pad_before, options.pad_after)
         )
+        self._level = options.level
         self._buffer = SampleBuffer()
         self._probabilities = SampleBuffer()
         self._tracker = HysteresisTracker(options, WINDOW)
@@ -177,7 +178,9 @@ class Segmenter:
         del self._run[:count]
         self._done, self._given = done, given
         start = regions[0].start
-        samples, gain = level_speech(self._buffer.read(start, given), regions, start)
+        samples, gain = self._buffer.read(start, given), 0.0
+        if self._level:
+            samples, gain = level_speech(samples, regions, start)
         return Chunk(start, samples, tuple(regions), Chunk.measure(samples), self._speech(start, given), gain)
 
     def _speech(self, start: int, end: int) -> Samples:
