@@ -17,7 +17,7 @@ __all__ = ["MEDIA_SUFFIXES", "DuplicateChannelFilter", "open_audio", "probe"]
 
 # Loaded on first use: planning a batch and `--help` need neither numpy nor libsndfile.
 _HOMES = {
-    "LaneDeduper": "asrcli.audio.channels",
+    "DuplicateChannelFilter": "asrcli.audio.channels",
     "open_audio": "asrcli.audio.opening",
     "probe": "asrcli.audio.opening",
 }

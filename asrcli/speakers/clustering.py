@@ -31,8 +31,8 @@ BLOCK_ROWS = 400
 #: recording), and to no more groups than this
 BLOCK_SHARE = 0.6
 BLOCK_GROUPS = 100
-#: how many ghosts may stand beside the voices that were asked for
-_GHOSTS = 8
+#: how many spurious groups may remain beside the voices that were asked for
+_SPURIOUS = 8
 #: overlapped speech that segmentation took for one voice: a group with no more than this share of all speech, whose
 #: mean lies so near (cosine) to the plane of two larger ones, and between them: each has this share in it at least
 _MIXED_SHARE, _MIXED_LIKENESS, _MIXED_PART = 0.01, 0.9, 0.3
@@ -71,7 +71,7 @@ class ClusterLimits:
     Attributes:
         threshold: cosine distance (0..2) as the catalogue gives it, for complete linkage.
         least, most: bounds of the number of voices; None: no bound.
-        least_speech: a voice with less (in the unit of the weights) is a ghost.
+        least_speech: a voice with less (in the unit of the weights) is spurious.
     """
 
     threshold: float
@@ -194,10 +194,10 @@ def _joined(parts: Sequence[Groups]) -> Groups:
 
 
 def _cut_to(groups: Groups, count: int, least_speech: float) -> Groups:
-    """The cut with `count` voices that are no ghosts: ghosts may stand apart, but do not take a voice's place."""
+    """The cut with `count` real voices; spurious groups may remain beside them, but not in place of one."""
     cuts = [
         merge_groups(groups, -np.inf, least=wider, most=wider)
-        for wider in range(count, min(count + _GHOSTS, len(groups)) + 1)
+        for wider in range(count, min(count + _SPURIOUS, len(groups)) + 1)
     ]
     return next((cut for cut in cuts if _real(cut, least_speech).sum() == count), cuts[0] if cuts else groups)
 

@@ -200,7 +200,7 @@ class Diarizer:
 
 
 def least_speech(total: float) -> float:
-    """Seconds that a voice says at least in a recording with so much speech; one with less is a ghost."""
+    """Minimum seconds of speech of a voice in a recording with so much speech; one with less is spurious."""
     return min(_LEAST_SPEECH * max(1.0, math.sqrt(total / _LONG)), _LEAST_SHARE * total)
 
 

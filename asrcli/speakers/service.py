@@ -44,7 +44,7 @@ def load(spec: ModelSpec, threads: int) -> DiarizationService:
 
 
 class DiarizationService:
-    """Hears windows; jobs carry a `DiarizationRequest`, results are `Heard`."""
+    """Analyses windows; jobs carry a `DiarizationRequest`, results are `WindowResults`."""
 
     batch_size = 1
 
@@ -62,9 +62,9 @@ class DiarizationService:
         self._extractor = sherpa_onnx.SpeakerEmbeddingExtractor(voice)
 
     def run(self, jobs: Sequence[DecodeJob]) -> Sequence[Any]:
-        return [self._hear(job.samples, job.request) for job in jobs]
+        return [self._analyse(job.samples, job.request) for job in jobs]
 
-    def _hear(self, samples: Samples, request: DiarizationRequest) -> WindowResults:
+    def _analyse(self, samples: Samples, request: DiarizationRequest) -> WindowResults:
         windows = [samples[i * HOP : i * HOP + WINDOW] for i in range(request.windows)]
         activity = [self._segment(window) for window in windows]
         owners: list[tuple[int, int]] = []

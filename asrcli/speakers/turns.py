@@ -1,4 +1,4 @@
-"""Turns as intervals: joining, absorbing ghosts, numbering."""
+"""Turns as intervals: joining, absorbing spurious turns, numbering."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ def absorb_spurious_turns(turns: Sequence[Turn], shortest: float = SPURIOUS_TURN
     """Give each turn shorter than `shortest` to the speaker beside it.
 
     Segmentation flickers where speakers change, and a turn of a third of a second is far more often that than a word.
-    A ghost that others talk over vanishes in their turns. A short word alone in silence stays.
+    A spurious turn inside another's is dropped. A short word alone in silence is kept.
     Turns of one speaker no further apart than `shortest` are joined.
     """
     merged = merge_touching(turns)
     long = [turn for turn in merged if turn.end - turn.start >= shortest]
     kept = list(long)
     at = 0
-    for ghost in merged:
-        if ghost.end - ghost.start >= shortest:
+    for short in merged:
+        if short.end - short.start >= shortest:
             continue
-        while at < len(long) and long[at].end < ghost.start - shortest:
+        while at < len(long) and long[at].end < short.start - shortest:
             at += 1
-        beside = [turn for turn in _until(long, at, ghost.end + shortest) if _gap(turn, ghost) <= shortest]
+        beside = [turn for turn in _until(long, at, short.end + shortest) if _gap(turn, short) <= shortest]
         if not beside:
-            kept.extend([ghost] if ghost.end - ghost.start >= _BLIP else [])
+            kept.extend([short] if short.end - short.start >= _BLIP else [])
             continue
-        nearest = min(beside, key=lambda turn: _gap(turn, ghost))
-        if not (nearest.start <= ghost.start and ghost.end <= nearest.end):
-            start, end = min(nearest.end, ghost.start), max(nearest.start, ghost.end)
+        nearest = min(beside, key=lambda turn: _gap(turn, short))
+        if not (nearest.start <= short.start and short.end <= nearest.end):
+            start, end = min(nearest.end, short.start), max(nearest.start, short.end)
             kept.append(Turn(start, end, nearest.speaker))
     return merge_touching(kept, gap=shortest)
 

@@ -22,14 +22,6 @@ class Region:
     start: int
     end: int
 
-    @property
-    def start_s(self) -> float:
-        return self.start / SAMPLE_RATE
-
-    @property
-    def end_s(self) -> float:
-        return self.end / SAMPLE_RATE
-
 
 @dataclass(frozen=True, slots=True)
 class Chunk:

@@ -92,11 +92,11 @@ def test_the_number_asked_for_is_kept():
     assert len(find_voices(embeddings[:2], weights[:2], window[:2], ClusterLimits(0.7, least=5))) == 2
 
 
-def test_a_ghost_takes_no_voice_s_place():
+def test_a_spurious_group_takes_no_voice_s_place():
     rng = np.random.default_rng(4)
     centres, who, embeddings, _ = spoken(rng, 61, voices=3)
-    ghost = same_direction(rng.standard_normal((1, 64)))
-    embeddings = np.concatenate([embeddings, ghost])
+    spurious = same_direction(rng.standard_normal((1, 64)))
+    embeddings = np.concatenate([embeddings, spurious])
     weights = np.append(np.full(61, 5.0), 0.5)
     window = np.arange(62)
     for wanted in (ClusterLimits(0.7, least_speech=2.0), ClusterLimits(0.7, least=3, most=3, least_speech=2.0)):

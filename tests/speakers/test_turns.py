@@ -24,11 +24,11 @@ def test_a_flicker_at_a_change_goes_to_its_neighbour():
     assert found == [Turn(0, 5.3, "a"), Turn(5.3, 9, "c")]
 
 
-def test_a_ghost_under_somebody_s_speech_vanishes():
+def test_a_spurious_turn_inside_another_is_dropped():
     assert absorb_spurious_turns([Turn(0, 8, "a"), Turn(3, 3.4, "b")]) == [Turn(0, 8, "a")]
 
 
-def test_a_ghost_between_two_turns_of_one_speaker_joins_them():
+def test_a_spurious_turn_between_two_turns_of_one_speaker_joins_them():
     assert absorb_spurious_turns([Turn(0, 4, "a"), Turn(4.1, 4.4, "b"), Turn(4.4, 8, "a")]) == [Turn(0, 8, "a")]
 
 
