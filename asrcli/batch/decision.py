@@ -17,8 +17,7 @@ from typing import Literal
 from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.journal import Journal, OutputFile
 from asrcli.batch.naming import free_names
-from asrcli.batch.plan import Item
-from asrcli.batch.recording import Recording, hash_file
+from asrcli.batch.recording import Item, Recording, hash_file
 from asrcli.batch.search import printable, unreadable
 from asrcli.errors import OutputError
 from asrcli.storage.atomic import is_regular_target

@@ -10,7 +10,8 @@ from asrcli.audio.types import AudioInfo, Source
 from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.decision import EXPLANATIONS, Existing, Reason, decide
 from asrcli.batch.journal_pool import JournalPool
-from asrcli.batch.plan import Item, Plan
+from asrcli.batch.plan import Plan
+from asrcli.batch.recording import Item
 from asrcli.batch.search import printable
 from asrcli.batch.summary import error_dict
 from asrcli.errors import AsrcliError, EmptyInputError

@@ -11,44 +11,12 @@ from typing import BinaryIO
 from asrcli.audio.types import Source
 from asrcli.batch.journal_pool import JournalPool
 from asrcli.batch.naming import OutputRequest, collision_key, name_outputs
+from asrcli.batch.recording import Item
 from asrcli.batch.search import Found, Inputs, PlanError, Search, printable
 from asrcli.errors import UsageError
 
 #: the journal's name where `--journal` gives none: hidden, in the folder of the outputs
 JOURNAL_NAME = ".asrcli-journal.jsonl"
-
-#: bytes of a second of sound, roughly: enough to start the longest first
-_BYTES_A_SECOND = {
-    ".wav": 64_000, ".flac": 60_000, ".sph": 16_000, ".amr": 1_500, ".opus": 6_000, ".ogg": 12_000,
-    ".mp4": 200_000, ".mkv": 400_000, ".mov": 400_000, ".avi": 200_000, ".webm": 100_000,
-}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One input and where its results go."""
-
-    #: position in the plan, from 0
-    index: int
-    source: Source
-    #: format -> file; empty where the result goes to stdout
-    outputs: dict[str, Path]
-    #: the format for stdout, or None where the results go to files
-    stdout: str | None = None
-    #: where this item's results are recorded; None for what cannot be recognised in a later run
-    journal: Path | None = None
-    #: whether the user named the output (`-o FILE`), which then replaces what is there
-    named: bool = False
-    #: whether it is read once and has no bytes to hash beforehand: stdin, a pipe
-    stream: bool = False
-    #: bytes; 0 where unknown
-    size: int = 0
-
-    @property
-    def estimate(self) -> float:
-        """A guess at its length in seconds, from its size and suffix."""
-        suffix = self.source.path.suffix.lower() if self.source.path else ""
-        return self.size / _BYTES_A_SECOND.get(suffix, 16_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +182,3 @@ def _same_file(one: Path, other: Path) -> bool:
         return os.path.samefile(one, other)
     except OSError:
         return collision_key(one) == collision_key(other)
-
-
-__all__ = ["JOURNAL_NAME", "Inputs", "Item", "Plan", "PlanError", "make_plan"]

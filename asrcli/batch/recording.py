@@ -1,4 +1,4 @@
-"""A recording on disk or in a pipe: its state, its hash, and how it is opened."""
+"""An input on disk or in a pipe: its state, its hash, and how it is opened."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from asrcli.audio.live_input import EndableStream
 from asrcli.audio.types import Source
@@ -16,10 +16,39 @@ from asrcli.batch.search import unreadable
 from asrcli.batch.stop_signal import StopSignal
 from asrcli.errors import InputChangedError
 
-if TYPE_CHECKING:
-    from asrcli.batch.plan import Item
-
 _BLOCK = 1 << 20
+#: bytes of a second of sound, roughly: enough to start the longest first
+_BYTES_A_SECOND = {
+    ".wav": 64_000, ".flac": 60_000, ".sph": 16_000, ".amr": 1_500, ".opus": 6_000, ".ogg": 12_000,
+    ".mp4": 200_000, ".mkv": 400_000, ".mov": 400_000, ".avi": 200_000, ".webm": 100_000,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One input and where its results go."""
+
+    #: position in the plan, from 0
+    index: int
+    source: Source
+    #: format -> file; empty where the result goes to stdout
+    outputs: dict[str, Path]
+    #: the format for stdout, or None where the results go to files
+    stdout: str | None = None
+    #: where this item's results are recorded; None for what cannot be recognised in a later run
+    journal: Path | None = None
+    #: whether the user named the output (`-o FILE`), which then replaces what is there
+    named: bool = False
+    #: whether it is read once and has no bytes to hash beforehand: stdin, a pipe
+    stream: bool = False
+    #: bytes; 0 where unknown
+    size: int = 0
+
+    @property
+    def estimate(self) -> float:
+        """A guess at its length in seconds, from its size and suffix."""
+        suffix = self.source.path.suffix.lower() if self.source.path else ""
+        return self.size / _BYTES_A_SECOND.get(suffix, 16_000)
 
 
 @dataclass(frozen=True, slots=True)

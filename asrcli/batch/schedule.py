@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from threading import Lock, Semaphore
 
-from asrcli.batch.plan import Item
+from asrcli.batch.recording import Item
 
 _POLL = 0.2
 

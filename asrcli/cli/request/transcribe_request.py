@@ -22,7 +22,7 @@ from asrcli.options.readers import split_list
 from asrcli.options.values import OptionConflictError, cue_options, transcribe_options
 
 if TYPE_CHECKING:
-    from asrcli.batch.plan import Item
+    from asrcli.batch.recording import Item
     from asrcli.model_set import ModelSet
     from asrcli.runtime import Runtime
     from asrcli.transcript import Transcript
