@@ -283,7 +283,7 @@ def test_a_full_disk_is_the_machines_fault(asrcli, speech):
 
 def test_an_unexpected_error_asks_for_a_report_and_debug_shows_the_traceback(asrcli, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(
-        "import asrcli.formats\n\ndef broken():\n    return 1 / 0\n\nasrcli.formats.schema_text = broken\n",
+        "import asrcli.formats\n\ndef broken(*_names):\n    return 1 / 0\n\nasrcli.formats.schema_text = broken\n",
         encoding="utf-8",
     )
     broken = {"PYTHONPATH": str(tmp_path)}
