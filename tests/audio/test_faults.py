@@ -76,7 +76,7 @@ def fails(decode, path, error, message, **options):
 def test_what_is_no_audio_is_named(name, data, kind, machine, request, put, decode):
     if machine == "without":
         request.getfixturevalue("no_ffmpeg")
-    fails(decode, put(name, data), AudioDecodeError, f"no audio: it is {kind}")
+    fails(decode, put(name, data), AudioDecodeError, f"not audio but {kind}")
 
 
 def test_random_bytes(put, decode):
@@ -337,7 +337,7 @@ def test_one_sample_is_a_recording(decode, tmp_path):
 
 
 def test_a_missing_file(decode, tmp_path):
-    fails(decode, tmp_path / "a.wav", InputUnreadableError, "no such file")
+    fails(decode, tmp_path / "a.wav", InputUnreadableError, "No such file")
 
 
 def test_a_directory(decode, tmp_path):
@@ -421,10 +421,10 @@ def test_a_name_that_vanishes_while_it_is_read(suffix, long_wav, encode, tmp_pat
 
 def test_tracks_and_channels_that_are_not_there(encode, decode, wav, tmp_path):
     path = encode(tmp_path / "a.m4a", "-i", wav)
-    fails(decode, path, InputError, "no audio track 3: the file has 1 audio track", track=3)
-    fails(decode, path, InputError, "no channel 1: the recording has one channel", channels=1)
-    fails(decode, wav, InputError, "no channel 2: the recording has one channel", channels=2)
-    fails(decode, wav, InputError, "no audio track 1: the file has 1 audio track", track=1)
+    fails(decode, path, InputError, "Audio track 3 does not exist: the file has 1 audio track", track=3)
+    fails(decode, path, InputError, "Channel 1 does not exist: the recording has one channel", channels=1)
+    fails(decode, wav, InputError, "Channel 2 does not exist: the recording has one channel", channels=2)
+    fails(decode, wav, InputError, "Audio track 1 does not exist: the file has 1 audio track", track=1)
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.mp3", "a.m4a"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -231,7 +231,7 @@ class FfmpegReader:
             FfmpegMissingError: there is no ffmpeg.
             InputError: nothing can be decoded.
         """
-        self._options, self._feeder, self._lacking = options, feeder, lacking
+        self._options, self._feeder, self._lacking, self._live = options, feeder, lacking, live
         self.rate = SAMPLE_RATE
         self.warnings: list[str] = []
         self._pending: deque[Piece] = deque()
@@ -267,12 +267,7 @@ class FfmpegReader:
         if isinstance(piece, int):
             block = np.zeros((piece, self.channels), np.float32)
         else:
-            sounds, left = [piece or b""], SAMPLE_RATE - self._length(piece)
-            while left and self._pending and not isinstance(self._pending[0], int):
-                piece = self._next(left)
-                assert isinstance(piece, memoryview)
-                sounds.append(piece)
-                left -= self._length(piece)
+            sounds = [piece, *self._more_sound(SAMPLE_RATE - self._length(piece))] if piece else []
             block = np.frombuffer(b"".join(sounds), np.float32).reshape(-1, self.channels)
         self._position += len(block)
         if len(block):
@@ -303,14 +298,24 @@ class FfmpegReader:
         self._timeline.begin(self._position)
         self._pending.extend(self._timeline.place(frames))
 
+    def _more_sound(self, limit: int) -> Iterator[memoryview]:
+        """Sound up to `limit` samples or the next silence; of a live stream, what is there."""
+        while limit > 0 and (self._pending or (not self._live and self._fill())):
+            piece = self._pending[0]
+            if isinstance(piece, int):
+                return
+            length = len(piece) // self._width
+            if length > limit:
+                self._pending[0] = piece[limit * self._width :]
+                piece = piece[: limit * self._width]
+            else:
+                self._pending.popleft()
+            limit -= length
+            yield piece
+
     def _next(self, limit: int) -> Piece | None:
         """The next sound or silence, at most `limit` samples; None at the end."""
-        while not self._pending:
-            frames = self._child.parser.frames()
-            self._pending.extend(piece for piece in self._timeline.place(frames, last=not frames) if piece)
-            if not frames:
-                break
-        if not self._pending:
+        if not self._pending and not self._fill():
             return None
         piece = self._pending.popleft()
         if (over := self._length(piece) - limit) > 0:
@@ -318,6 +323,14 @@ class FfmpegReader:
             self._pending.appendleft(rest)
             piece = limit if isinstance(piece, int) else piece[: limit * self._width]
         return piece
+
+    def _fill(self) -> bool:
+        """Place the next frames; False at the end."""
+        frames = None
+        while not self._pending and frames != []:
+            frames = self._child.parser.frames()
+            self._pending.extend(piece for piece in self._timeline.place(frames, last=not frames) if piece)
+        return bool(self._pending)
 
     def _length(self, piece: Piece | None) -> int:
         """Samples."""
