@@ -191,7 +191,7 @@ def test_an_empty_stream():
 
 
 def test_text_on_stdin():
-    with pytest.raises(AudioDecodeError, match="it is text"):
+    with pytest.raises(AudioDecodeError, match="not audio but text"):
         decode(b"hello there\n" * 100)
 
 
