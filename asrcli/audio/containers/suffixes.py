@@ -10,6 +10,9 @@ MEDIA_SUFFIXES: frozenset[str] = frozenset({
     ".mpga", ".mpeg", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".sph", ".voc", ".m4a", ".m4b",
     ".m4v", ".mp4", ".mov", ".qt", ".3gp", ".3g2", ".aac", ".adts", ".amr", ".awb", ".wma", ".asf", ".wmv",
     ".ac3", ".eac3", ".dts", ".ape", ".wv", ".tta", ".tak", ".mka", ".mkv", ".webm", ".avi", ".flv", ".f4v",
-    ".m2ts", ".mts", ".mpg", ".vob", ".ogv", ".mxf", ".rm", ".rmvb", ".ra",
+    ".m2ts", ".mts", ".mpg", ".vob", ".ogv", ".mxf", ".rm", ".rmvb", ".ra", ".qta", ".weba", ".3gpp", ".3gpp2", ".3ga",
+    ".gsm", ".dss", ".m2t", ".divx", ".ogm", ".ogx", ".mp1", ".m4r", ".oma",
+    ".ec3", ".dtshd", ".thd", ".mlp", ".loas", ".latm", ".mpc", ".dsf", ".nut",
+    ".wtv", ".dvr-ms", ".sox", ".8svx",
 })
 # fmt: on
