@@ -327,11 +327,7 @@ class _Transcription:
         return replace(transcript, warnings=(*warnings, *transcript.warnings), gaps=tuple(gaps), notes=notes)
 
     def _gaps(self) -> list[Gap]:
-        """All channels' gaps in file time.
-
-        Raises:
-            EngineError: the engine failed at every chunk.
-        """
+        """All channels' gaps in file time."""
         errors = [decoded.error for channel in self._channels for decoded in channel.missing if decoded.error]
         if errors and not any(channel.decoded for channel in self._channels):
             raise errors[0]

@@ -213,11 +213,7 @@ def _open_spooled(head: bytes, stream: BinaryIO, options: AudioOptions, *, untru
 def _in_process(
     descriptor: int, head: bytes, options: AudioOptions, scan_headers: HeaderScan, *, untrusted: bool = False
 ) -> Reader | None:
-    """A reader in this process, which owns the descriptor from now on; None (and closed) where ffmpeg shall read it.
-
-    Raises:
-        AudioDecodeError: libsndfile should read this and does not.
-    """
+    """A reader in this process, which owns the descriptor from now on; None (and closed) where ffmpeg shall read it."""
     if options.raw:
         size = os.fstat(descriptor).st_size
         return _raw(os.fdopen(descriptor, "rb"), b"", options.raw, size=size, owned=True)

@@ -143,11 +143,7 @@ class _Temporary:
         self._path = None
 
     def claim(self) -> None:
-        """Give it its final name, which no file may have.
-
-        Raises:
-            FileExistsError: one has it.
-        """
+        """Give it its final name, which no file may have."""
         assert self._path is not None
         try:
             os.link(self._path, self.target, follow_symlinks=False)

@@ -116,13 +116,7 @@ class Timeline:
         self.late = max(self.late, samples)
 
     def _measure(self, time: int, end: int, late: int) -> None:
-        """Find a clock that runs slow: all of the last seconds lie behind their timestamps, which do advance.
-
-        Args:
-            time: the last frame's timestamp.
-            end: where it ends.
-            late: samples by which the frame lags that lags least.
-        """
+        """Find a clock that runs slow: all of the last seconds lie behind their timestamps, which do advance."""
         self._drift.append((time, end, late))
         first_time, first_end, _ = self._drift[0]
         span = (time - first_time) * _MS

@@ -93,12 +93,7 @@ def _need_extra() -> None:
 
 
 def _settings(ctx: typer.Context, arguments: ServeArguments) -> ServerSettings:
-    """The settings, the default model fetched if need be.
-
-    Raises:
-        ModelError: it is not available.
-        UsageError: keys that cannot be read.
-    """
+    """The settings, the default model fetched if need be."""
     from asrcli.cli.request.model_choice import choose_model
     from asrcli.server.recognition.model_pool import check_servable
 

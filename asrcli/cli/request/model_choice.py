@@ -136,11 +136,7 @@ def _named_server(arguments: ModelArguments) -> ModelSpec:
 
 
 def _with_key(spec: ModelSpec, arguments: ModelArguments) -> ModelSpec:
-    """A server's model with its API key. `--offline` allows only servers on this machine.
-
-    Raises:
-        UsageError: the server is on another machine, and `--offline` forbids that; or the key cannot be read.
-    """
+    """A server's model with its API key. `--offline` allows only servers on this machine."""
     from asrcli.backends.remote.check import is_loopback, read_secret
     from asrcli.errors import UsageError
 

@@ -165,11 +165,7 @@ def _check_exclusive(arguments: TranscribeArguments, *pairs: tuple[str, str]) ->
 
 
 def _formats(arguments: TranscribeArguments, ranks: Mapping[str, int]) -> tuple[Format, ...]:
-    """`--format`; of one output, what its name ends in, unless a flag says otherwise.
-
-    Raises:
-        UsageError: the name ends in no format.
-    """
+    """`--format`; of one output, what its name ends in, unless a flag says otherwise."""
     asked = tuple(FORMATS[name] for name in split_list(arguments.format))
     if arguments.output is None or ranks.get("format") == _FLAG:
         return asked

@@ -98,11 +98,7 @@ class _RecognitionTask:
 
 
 async def _read_directive(frame: str | bytes) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(header, payload) of a text frame.
-
-    Raises:
-        ProtocolError: the frame is not a directive.
-    """
+    """(header, payload) of a text frame."""
     if isinstance(frame, bytes):
         raise ProtocolError(BAD_MESSAGE, "Gateway:MESSAGE_INVALID:audio before the start directive")
     message = await read_object(frame) or {}

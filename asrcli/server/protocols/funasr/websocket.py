@@ -65,11 +65,7 @@ class FunasrSession:
             await self._connection.send(acknowledgement(self._utterance.mode, self._utterance.name, error))
 
     async def _receive_audio(self, sink: _ResultSink) -> dict[str, Any]:
-        """Receive a frame. Returns the frame that ends the utterance, {} for others.
-
-        Raises:
-            AsrcliError: a field is not valid, or recognition failed.
-        """
+        """Receive a frame. Returns the frame that ends the utterance, {} for others."""
         try:
             frame = await self._connection.receive(sink.sending, timed=sink.opened)
         except (EndingError, IdleError) as end:
