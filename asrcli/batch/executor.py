@@ -16,9 +16,8 @@ from threading import Semaphore, Thread
 from asrcli.batch.decision import SKIPPED_WITHOUT_RESULT
 from asrcli.batch.events import BatchFinished, BatchStarted, Event, FileDone, FileFailed, FileSkipped, Notice
 from asrcli.batch.journal_pool import JournalPool
-from asrcli.batch.plan import Plan
+from asrcli.batch.plan import Plan, Schedule
 from asrcli.batch.recording import Item
-from asrcli.batch.schedule import Schedule
 from asrcli.batch.stop_signal import StopSignal
 from asrcli.batch.summary import Summary, SummaryBuilder
 from asrcli.batch.worker import Outcome, Processing, TextPart, Worker

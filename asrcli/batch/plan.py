@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock, Semaphore
 from typing import BinaryIO
 
 from asrcli.audio.types import Source
@@ -14,6 +16,8 @@ from asrcli.batch.naming import OutputRequest, collision_key, name_outputs
 from asrcli.batch.recording import Item
 from asrcli.batch.search import Found, Inputs, PlanError, Search, printable
 from asrcli.errors import UsageError
+
+_POLL = 0.2
 
 #: the journal's name where `--journal` gives none: hidden, in the folder of the outputs
 JOURNAL_NAME = ".asrcli-journal.jsonl"
@@ -182,3 +186,55 @@ def _same_file(one: Path, other: Path) -> bool:
         return os.path.samefile(one, other)
     except OSError:
         return collision_key(one) == collision_key(other)
+
+
+class Schedule:
+    """Hands out each item of a plan once, the longest first, so that no core is left with a long one at the end.
+
+    Results for stdout are written in the order of the inputs, so those are started in that order, and only so many
+    ahead of the one that is awaited. Thread-safe.
+    """
+
+    def __init__(self, items: Sequence[Item], *, ahead: int) -> None:
+        """Order the items.
+
+        Args:
+            items: of a plan.
+            ahead: how many results for stdout may wait for their turn.
+        """
+        self._ordered = any(item.stdout is not None for item in items)
+        # A stream does not wait: its writer is blocked, or loses sound, while nothing reads it.
+        waiting = items if self._ordered else sorted(items, key=lambda item: (not item.stream, -item.estimate))
+        self._waiting = deque(waiting)
+        self._deferred: deque[Item] = deque()
+        self._lock = Lock()
+        self._ahead = Semaphore(ahead)
+
+    def next(self, stopped: Callable[[], bool]) -> tuple[Item, bool] | None:
+        """The next item, and whether it was deferred before; None when all are out or `stopped` returns true."""
+        # The place in stdout's queue is taken before the item: the other way round, a later item could take the last
+        # place while the one that everybody waits for has none.
+        while self._ordered and not self._ahead.acquire(timeout=_POLL):
+            if stopped():
+                return None
+        with self._lock:
+            if stopped():
+                return None
+            if self._waiting:
+                item, deferred = self._waiting.popleft(), False
+            elif self._deferred:
+                item, deferred = self._deferred.popleft(), True
+            else:
+                item, deferred = None, False
+        if self._ordered and (item is None or item.stdout is None):
+            self._ahead.release()
+        return None if item is None else (item, deferred)
+
+    def defer(self, item: Item) -> None:
+        """Put an item that another process works on behind all others."""
+        with self._lock:
+            self._deferred.append(item)
+
+    def emitted(self) -> None:
+        """A result for stdout had its turn."""
+        self._ahead.release()

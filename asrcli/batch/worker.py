@@ -26,8 +26,8 @@ from asrcli.batch.events import (
 from asrcli.batch.journal import Journal, OutputRecord
 from asrcli.batch.journal_pool import JournalPool
 from asrcli.batch.naming import free_names
+from asrcli.batch.plan import Schedule
 from asrcli.batch.recording import Item, check_unchanged, opened, stamp_of
-from asrcli.batch.schedule import Schedule
 from asrcli.batch.stop_signal import DroppedError, StopSignal
 from asrcli.errors import (
     AsrcliError,
