@@ -293,7 +293,7 @@ def test_times_are_in_order_and_within_the_speech(spans, text, loud, timed, data
         # An estimated word begins and ends in a region.
         for word in placed:
             for at in (word.start, word.end):
-                assert any(r.start_s - 1e-6 <= at <= r.end_s + 1e-6 for r in part.regions)
+                assert any(r.start - 1 <= at * SAMPLE_RATE <= r.end + 1 for r in part.regions)
         assert assembler.timing == "estimated"
     if not assembler.warnings:
         assert "".join(s.text for s in segments).replace(" ", "") == text.replace(" ", "")

@@ -85,7 +85,7 @@ def test_another_network_is_refused(tmp_path):
     graph = onnx.helper.make_graph([onnx.helper.make_node("Relu", ["input"], ["output"])], "g", [value], [out])
     path = tmp_path / "relu.onnx"
     onnx.save(onnx.helper.make_model(graph), path)
-    with pytest.raises(ModelError, match="no Silero VAD"):
+    with pytest.raises(ModelError, match="not a Silero VAD"):
         new_detector(VadOptions(model=path))
 
 
