@@ -26,7 +26,7 @@ _PURE = {
     "asrcli/vad/*.py": ("tests/vad",),
     "asrcli/text/**/*.py": ("tests/text",),
     "asrcli/speakers/*.py": ("tests/speakers",),
-    "asrcli/script.py": ("tests/text", "tests/assemble"),
+    "asrcli/script.py": ("tests/test_script.py", "tests/text", "tests/assemble"),
     "asrcli/language_codes.py": ("tests/test_language_codes.py",),
     "asrcli/batch/decision.py": ("tests/batch/test_batch_decision.py",),
     "asrcli/batch/naming.py": ("tests/batch/test_batch_naming.py",),

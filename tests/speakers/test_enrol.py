@@ -112,7 +112,7 @@ def test_how_much_speech_is_told(make):
 
 
 def test_clips_that_make_no_print(make):
-    with pytest.raises(InputError, match="no speech in clip0"):
+    with pytest.raises(InputError, match="clip0 contains no speech"):
         make(blocks())
     with pytest.raises(InputError, match="needs 3 s"):
         make(blocks(Turn(1, 3, "0")))

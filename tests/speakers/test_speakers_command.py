@@ -37,7 +37,7 @@ def test_enrolling_listing_and_removing(tmp_path, speakers, tone_specs):
     clip = tmp_path / "ada.wav"
     soundfile.write(clip, conversation([Turn(0, 8, "0")], 8), RATE)
 
-    assert speakers("list") == (0, "", "asrcli: nobody is enrolled; see 'asrcli speakers enroll --help'.\n")
+    assert speakers("list") == (0, "", "asrcli: no voice is enrolled; see 'asrcli speakers enroll --help'.\n")
     code, out, err = speakers("enroll", "Ada Lovelace", clip, *models)
     assert code == 1, "tones are no speech"
     assert f"{clip} contains no speech" in err
