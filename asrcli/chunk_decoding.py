@@ -78,9 +78,12 @@ class ChunkQueue:
         Raises:
             AsrcliError: the backend cannot recognise anything any more.
         """
-        for attempt, _ in self._attempts:
-            attempt.results(wait=wait)
-        while self._attempts and (done := self._attempts[0][0].results(wait=wait)) is not None:
+        while self._attempts:
+            for attempt, _ in self._attempts:
+                attempt.results(wait=False)  # the backend gets the parts of every chunk that is to be divided
+            done = self._attempts[0][0].results(wait=wait)
+            if done is None:
+                return
             _, clear = self._attempts.popleft()
             for decoded, following in zip_longest(done, done[1:]):
                 yield replace(decoded, clear=following.chunk.start if following else clear)

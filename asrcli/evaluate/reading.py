@@ -29,6 +29,8 @@ SUFFIXES = (".json", ".jsonl", ".srt", ".vtt", ".txt", ".tsv", ".csv", ".rttm")
 _TABLES = (".jsonl", ".tsv", ".csv")
 _COLUMNS = {"start", "end", "text"}
 
+#: SRT files of this program have full-width braces, as players take plain ones for markup
+_BRACES = str.maketrans("｛｝", "{}")
 #: what players do not show in SRT: tags, overrides, word joiners
 _MARKUP = re.compile(r"</?[a-zA-Z][^<>]*>|\{\\[^{}]*\}|\u2060")
 _UNDERLINED = re.compile(r"<u>")
@@ -203,7 +205,7 @@ def _srt(text: str, path: Path) -> Iterable[PlainCue]:
     except srt.SRTParseError as error:
         raise InputError(f"{path} is not SRT ({error}).") from error
     for start, end, content in _without_highlights(cues):
-        yield PlainCue(start, end, tuple(_MARKUP.sub("", content).split("\n")))
+        yield PlainCue(start, end, tuple(_MARKUP.sub("", content).translate(_BRACES).split("\n")))
 
 
 def _without_highlights(cues: list[tuple[float, float, str]]) -> list[tuple[float, float, str]]:
