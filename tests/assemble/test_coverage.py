@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asrcli.assemble.coverage import shortfall, spoken_seconds
+from asrcli.assemble.coverage import is_doubtful, shortfall, spoken_seconds
+from asrcli.assemble.pauses import speech_spans
 from asrcli.audio.types import SAMPLE_RATE
 from asrcli.backends.types import Hypothesis
 from asrcli.chunk_decoding import ChunkQueue
@@ -147,3 +148,109 @@ def test_a_closed_engine_ends_the_recording():
 
     with pytest.raises(EngineClosedError):
         decode(LONG, close)
+
+
+def sound(*runs: int, speech: np.ndarray | None = None, start: int = 0, regions: tuple[Region, ...] = ()) -> Chunk:
+    """A chunk of levels: so many quiet ones, so many loud ones, and so on by turns."""
+    levels = np.concatenate([np.full(count, -20.0 if turn % 2 else -60.0) for turn, count in enumerate(runs)])
+    whole = (Region(start, start + len(levels) * LEVEL_HOP),)
+    given = np.empty(0, np.float32) if speech is None else speech
+    return Chunk(start, np.empty(0, np.float32), regions or whole, levels.astype(np.float32), given)
+
+
+def spans_of(chunk: Chunk) -> list[tuple[int, int]]:
+    """Spans of sound, in levels of 10 ms."""
+    return [(round(start * 100), round(end * 100)) for start, end in speech_spans(chunk)]
+
+
+def heard(low: int, high: int, probability: float = 1.0) -> np.ndarray:
+    speech = np.zeros(160, np.float32)
+    speech[low:high] = probability
+    return speech
+
+
+@pytest.mark.parametrize(
+    ("chunk", "expected"),
+    [
+        (sound(0, 100), [(0, 100)]),  # flat
+        (sound(30, 50, 9, 50, 30), [(30, 139)]),  # a stop
+        (sound(30, 50, 10, 50, 30), [(30, 80), (90, 140)]),  # a pause
+        (sound(30, 50, 30, 5, 30, 50), [(30, 80), (145, 195)]),  # a click
+        (sound(30, 50, 30, 6, 30, 50), [(30, 80), (110, 116), (146, 196)]),
+        (sound(30, 50, 30, 5), [(30, 80)]),
+        (sound(11, 8), [(0, 19)]),  # too short to judge
+        (sound(11, 9), [(11, 20)]),
+        # The VAD rules out what it takes for noise, 20 ms before and 60 ms behind its speech at the most.
+        (sound(30, 50, 30, 50, speech=heard(30, 80)), [(30, 80)]),
+        (sound(30, 50, 30, 50, speech=heard(40, 70)), [(38, 76)]),
+        (sound(30, 50, 30, 50, speech=heard(40, 70, 0.1)), [(38, 76)]),
+        (sound(30, 50, 30, 50, speech=heard(40, 70, 0.09)), [(0, 160)]),
+        # Between regions there is no sound, however loud.
+        (
+            sound(30, 100, 30, start=16000, regions=(Region(16000, 24000), Region(25600, 41600))),
+            [(30, 50), (60, 130)],
+        ),
+    ],
+)
+def test_pauses_are_read_off_the_levels(chunk, expected):
+    assert spans_of(chunk) == expected
+
+
+def test_levels_must_differ_to_show_a_pause():
+    for quiet, expected in ((-31.0, [(0, 100)]), (-33.0, [(30, 70)])):
+        levels = np.full(100, quiet, np.float32)
+        levels[30:70] = -20
+        assert spans_of(Chunk(0, np.empty(0, np.float32), (Region(0, 16000),), levels)) == expected
+
+
+def test_a_chunk_without_regions_is_speech_from_end_to_end():
+    assert speech_spans(Chunk(800, np.ones(3200, np.float32), ())) == [(0, 0.2)]
+
+
+@pytest.mark.parametrize(
+    ("spoken", "text", "reason"),
+    [
+        (1.15, "", None),
+        (1.25, "", "no words"),
+        (2.45, "a", None),
+        (2.55, "a", "few words"),
+        (4.0, "hello hello hello hello", None),  # 1.62 s said
+        (4.2, "hello hello hello hello", "few words"),
+        (1.0, " ".join(["hello"] * 17), None),  # 6.9 s said
+        (1.0, " ".join(["hello"] * 18), "limit"),  # 7.3 s said, where 7.0 s are the most
+    ],
+)
+def test_how_many_words_some_speech_may_have(spoken, text, reason):
+    """Speech is as long as given to 10 ms: the levels are, too."""
+    assert shortfall(said_of(spoken), Hypothesis(text)) == reason
+
+
+def said_of(spoken: float) -> Chunk:
+    count = round(spoken * 100)
+    speech = np.zeros(60 + count, np.float32)
+    speech[30 : 30 + count] = 1
+    return sound(30, count, 30, speech=speech)
+
+
+@pytest.mark.parametrize(
+    ("spoken", "hypothesis", "doubtful"),
+    [
+        (2.4, Hypothesis("a"), False),
+        (2.6, Hypothesis("a"), True),
+        (3.0, Hypothesis(" ".join(["hello"] * 5)), False),  # 2.0 s said
+        (3.2, Hypothesis(" ".join(["hello"] * 5)), True),
+        (5.0, Hypothesis("", event="bgm"), False),
+        (5.0, Hypothesis(""), True),
+        (5.0, Hypothesis("a", event="bgm"), True),
+    ],
+)
+def test_which_words_are_compared_with_those_of_the_parts(spoken, hypothesis, doubtful):
+    assert is_doubtful(said_of(spoken), hypothesis) == doubtful
+
+
+def test_speech_counts_where_it_is_loud_and_likely_and_behind_a_time():
+    chunk = said_of(4.0)
+    assert spoken_seconds(chunk) == pytest.approx(4.0)
+    assert spoken_seconds(chunk, after=1.3) == pytest.approx(3.0)
+    assert spoken_seconds(Chunk(0, chunk.samples, chunk.regions, chunk.levels, chunk.speech * 0.5)) == pytest.approx(4)
+    assert spoken_seconds(Chunk(0, chunk.samples, chunk.regions, chunk.levels, chunk.speech * 0.49)) == 0

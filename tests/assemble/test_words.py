@@ -1,13 +1,22 @@
-"""Text to words in many scripts."""
+"""Text to words in many scripts, and the words' times from tokens or from their lengths."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asrcli.assemble.words import split_words
+from asrcli.assemble.estimate import estimate_times, spoken_length, syllables
+from asrcli.assemble.repetition import trim_loops
+from asrcli.assemble.sentences import Ending, ending
+from asrcli.assemble.timing import time_words
+from asrcli.assemble.tokens import TimedToken, place_words
+from asrcli.assemble.words import UntimedWord, split_words
+from asrcli.audio.types import SAMPLE_RATE
+from asrcli.backends.types import Hypothesis, Token
 from asrcli.transcript import Word, join_words
+from asrcli.vad.types import Chunk, Region
 
 
 def words(text: str) -> list[str]:
@@ -107,3 +116,192 @@ def test_nothing_is_lost_or_moved(text):
 def test_splitting_again_changes_nothing(text):
     once = joined(text)
     assert joined(once) == once
+
+
+NONE, CLAUSE, SENTENCE = Ending
+
+
+@pytest.mark.parametrize(
+    ("word", "following", "expected"),
+    [
+        ("word", "next", NONE),
+        ("word,", "next", CLAUSE),
+        ("word;\u201d", "Next", CLAUSE),
+        ("word.", "Next", SENTENCE),
+        ("word.", "", SENTENCE),
+        ('word.")', "Next", SENTENCE),
+        ("word?", "next", CLAUSE),
+        ("word!", "next", CLAUSE),
+        ("word.", "next", CLAUSE),
+        ("word…", "next", CLAUSE),
+        ("词。", "next", SENTENCE),
+        ('"', "Next", NONE),
+        ("Mr.", "Smith", NONE),
+        ("(Dr.", "Smith", NONE),
+        ("\u201cMR.", "Smith", NONE),
+        ("Mr.", "", SENTENCE),
+        ("Mrx.", "Smith", SENTENCE),
+        ("No.", "7", NONE),
+        ("No.", "Seven", SENTENCE),
+        ("p.m.", "tomorrow", NONE),
+        ("p.m.", "Tomorrow", SENTENCE),
+        ("J.", "Smith", NONE),
+        ("U.S.", "Economy", NONE),
+        ("e.g.", "this", NONE),
+        ("I.", "Then", SENTENCE),
+        ("3.", "Then", SENTENCE),
+    ],
+)
+def test_how_a_word_ends(word, following, expected):
+    assert ending(word, following) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "length", "count"),
+    [
+        ("", 0.03, 0),
+        ("a", 0.165, 1),
+        ("hello", 0.405, 2),
+        ("make", 0.27, 1),  # a mute e
+        ("eye", 0.235, 1),
+        ("BBC", 0.235, 1),  # no vowel
+        ("o'clock", 0.44, 2),
+        ("beautiful idea", 0.985, 5),
+        ("2024", 1.23, 4),
+        ("3d", 0.465, 2),
+        ("你好", 0.47, 2),
+        ("は", 0.25, 1),
+        ("สวัสดี", 0.67, 2.4),  # its marks are no letters
+        ("가힣", 0.35, 1.2),
+        ("вода", 0.37, 2),
+    ],
+)
+def test_how_long_a_word_takes_to_say(text, length, count):
+    assert spoken_length(text) == pytest.approx(length)
+    assert syllables(text) == pytest.approx(count)
+
+
+def test_words_are_placed_by_the_tokens_that_spell_them():
+    tokens = [
+        Token("<|en|>", 0.0, logprob=-9.0),
+        Token("▁on", 0.1, logprob=-1.0),
+        Token("ly", 0.2, logprob=-3.0),
+        Token("▁two", 2.0, end=2.1, logprob=0.5),
+        Token("▁three", 3.0),
+        Token("▁four", 2.9),  # earlier than the token before
+        Token("fi@@", 4.0),
+        Token("ve", 4.3),
+    ]
+    placed = place_words(split_words("Only two, missing three four five"), tokens)
+    assert placed == [
+        TimedToken(0.1, 0.7, pytest.approx(np.exp(-2))),
+        TimedToken(2.0, 2.1, 1.0),
+        TimedToken(),
+        TimedToken(3.0, 3.0),
+        TimedToken(2.9, 3.4),
+        TimedToken(4.0, 4.8),
+    ]
+    untimed = place_words(split_words("a b"), [Token("a"), Token("b", end=2.0)])
+    assert untimed == [TimedToken(), TimedToken(None, 2.0)]
+
+
+def test_bytes_make_a_character_and_broken_ones_disturb_nothing():
+    pieces = ["<0xE4>", "a", "<0xE4>", "<0xBD>", "<0xA0>", "<0xc3>", "<0xA9>", "b"]
+    tokens = [Token(text, float(start)) for start, text in enumerate(pieces)]
+    words = [UntimedWord(text) for text in ("a", "你", "é", "b")]
+    assert [timed.start for timed in place_words(words, tokens)] == [1, 2, 5, 7]
+    assert [timed.end for timed in place_words(words, tokens)] == [1.5, 2.5, 5.5, 7.5]
+
+
+def chunk_of(seconds: float, *regions: tuple[float, float], start: float = 0.0) -> Chunk:
+    """A chunk without loudness; its regions in seconds of the stream."""
+    spans = regions or ((start, start + seconds),)
+    placed = tuple(Region(round(low * SAMPLE_RATE), round(high * SAMPLE_RATE)) for low, high in spans)
+    return Chunk(round(start * SAMPLE_RATE), np.empty(0, np.float32), placed)
+
+
+def timed(chunk: Chunk, text: str, *tokens: Token) -> list[tuple[str, float, float]]:
+    words = time_words(chunk, Hypothesis(text, tokens), split_words(text))
+    return [(word.text, pytest.approx(word.start), pytest.approx(word.end)) for word in words]
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens", "expected"),
+    [
+        # Words without a token share the room between their neighbours by length (0.165 s each): at most twice that.
+        ("x a i y", [("x", 1.0), ("y", 1.7)], [("x", 1.0, 1.5), ("a", 1.5, 1.6), ("i", 1.6, 1.7), ("y", 1.7, 2.2)]),
+        ("x a y", [("x", 1.0), ("y", 5.0)], [("x", 1.0, 1.5), ("a", 1.5, 1.83), ("y", 5.0, 5.5)]),
+        ("a y", [("y", 0.1)], [("a", 0.0, 0.1), ("y", 0.1, 0.6)]),
+        ("x a", [("x", 9.4)], [("x", 9.4, 9.9), ("a", 9.9, 10.0)]),
+        # Starts never go back, ends neither overlap the next word nor leave the chunk.
+        ("x y z", [("x", 2.0), ("y", 1.0), ("z", 11.0)], [("x", 2.0, 2.0), ("y", 2.0, 2.0), ("z", 10.0, 10.0)]),
+        ("x y", [("x", -1.0), ("y", 9.8)], [("x", 0.0, 0.0), ("y", 9.8, 10.0)]),
+        # No word is shorter than 0.02 s where there is room.
+        ("x y", [("x", 1.0, 1.0), ("y", 2.0, 2.3)], [("x", 1.0, 1.02), ("y", 2.0, 2.3)]),
+    ],
+)
+def test_times_of_words_from_the_tokens_at_hand(text, tokens, expected):
+    found = timed(chunk_of(10), text, *(Token(text, *times) for text, *times in tokens))
+    assert found == expected
+    late = timed(chunk_of(10, start=100.0), text, *(Token(text, *times) for text, *times in tokens))
+    assert late == [(word, pytest.approx(low + 100), pytest.approx(high + 100)) for word, low, high in expected]
+
+
+def test_a_word_ends_with_its_region():
+    chunk = chunk_of(3, (100, 100.3), (102, 103), start=100.0)
+    tokens = [Token("x", 0.1), Token("y", 1.0), Token("z", 2.8)]
+    # One that lies in no region keeps its time.
+    assert timed(chunk, "x y z", *tokens) == [("x", 100.1, 100.3), ("y", 101.0, 101.5), ("z", 102.8, 103.0)]
+
+
+def test_estimated_words_share_the_sound_by_length_and_pauses_fall_between_sentences():
+    def estimate(text, *spans):
+        return [(round(a, 3), round(b, 3)) for a, b in estimate_times(split_words(text), spans)]
+
+    assert estimate("a a", (1.0, 3.0)) == [(1, 2), (2, 3)]
+    assert estimate("a bcd", (0.0, 4.0)) == [(0, 1.65), (1.65, 4)]
+    # The full stop has its pause although by length the first span has room for the next word.
+    assert estimate("to. A a a", (0.0, 0.3), (1.0, 1.5)) == [(0, 0.3), (1, 1.167), (1.167, 1.333), (1.333, 1.5)]
+    # A word may hold a short stop; a noise far from all words has none.
+    assert estimate("strengths", (0.0, 0.3), (0.31, 0.6)) == [(0, 0.6)]
+    assert estimate("a a a a", (0.0, 0.1), (5.0, 5.7)) == [(5, 5.175), (5.175, 5.35), (5.35, 5.525), (5.525, 5.7)]
+
+
+@pytest.mark.parametrize(
+    ("phrase", "rounds", "seconds", "kept"),
+    [
+        ("no", 61, 5.9, 3),
+        ("no", 61, 6.0, 61),  # eleven syllables a second can be spoken
+        ("so what", 60, 1.0, 3),
+        ("a b c", 60, 1.0, 3),
+        (" ".join(f"word{chr(97 + i)}" for i in range(24)), 4, 1.0, 3),
+        (" ".join(f"word{chr(97 + i)}" for i in range(25)), 4, 1.0, 4),  # longer phrases are not looked for
+        ("wonderful", 10, 0.5, 3),
+        ("wonderful", 9, 0.5, 9),
+        ("wonderful day", 6, 0.5, 3),
+        ("wonderful day", 5, 0.5, 5),
+        ("wonderful new day", 4, 0.5, 3),
+        ("wonderful new day", 3, 0.5, 3),
+        ("No,", 60, 1.0, 3),
+    ],
+)
+def test_how_often_a_phrase_must_come_to_be_a_loop(phrase, rounds, seconds, kept):
+    before, after = split_words("before"), split_words("after it")
+    looped = split_words(" ".join([phrase] * rounds))
+    words, loops = trim_loops([*before, *looped, *after], seconds)
+    assert " ".join(word.text for word in words) == f"before {' '.join([phrase] * kept)} after it"
+    assert loops == ([phrase] if kept < rounds else [])
+
+
+def test_a_loop_within_a_word_keeps_three_rounds():
+    def trim(text):
+        words, loops = trim_loops([UntimedWord(text, space_before=False)], 0.1)
+        assert [word.space_before for word in words] == [False]
+        return words[0].text, loops
+
+    assert trim("haha" * 15) == ("hahaha", ["ha"])
+    assert trim("ha" * 20) == ("ha" * 20, [])  # 40 characters are no long word yet
+    assert trim("Donaudampfschifffahrtsgesellschaftskapitän" * 2) == (
+        "Donaudampfschifffahrtsgesellschaftskapitän" * 2,
+        [],
+    )

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from asrcli.audio.types import SAMPLE_RATE
 from asrcli.errors import UsageError
 from asrcli.options import VadOptions
-from asrcli.vad import Chunk, Segmenter
-from asrcli.vad.types import WINDOW
+from asrcli.vad import Chunk, Region, Segmenter
+from asrcli.vad.packing import choose_cut, divide, quietest
+from asrcli.vad.types import LEVEL_HOP, WINDOW
 
 
 class Loudness:
@@ -233,3 +234,204 @@ def test_flush_gives_what_was_said_and_nothing_twice():
 def test_senseless_options_are_refused(options):
     with pytest.raises(UsageError):
         Segmenter(VadOptions(**options), 30.0)
+
+
+def region(low: float, high: float) -> Region:
+    """A region in seconds."""
+    return Region(round(low * SAMPLE_RATE), round(high * SAMPLE_RATE))
+
+
+@pytest.mark.parametrize(
+    ("spans", "quiet", "expected", "read"),
+    [
+        # The pause that leaves the most on its lesser side, and is the longest; more than 1 s of pause is no better.
+        ([(0, 3), (4, 6), (6.5, 9), (9.2, 14)], None, (2, None), None),
+        ([(0, 4), (5, 9), (9.9, 14)], None, (1, None), None),
+        ([(0, 4), (6, 8), (9, 14)], None, (2, None), None),
+        # Not before four tenths of the limit, nor so early that the rest would have to be cut again.
+        ([(0, 4), (6, 14)], None, (1, None), None),
+        ([(0, 3.9), (6, 14)], None, (2, 9.92), (6, 10)),
+        ([(0, 4.5), (6, 15)], None, (2, 9.92), (6, 10)),
+        ([(0, 5), (6, 15)], None, (1, None), None),
+        # Without a pause, at the quietest point; a quarter of the limit is left behind it.
+        ([(0, 20)], None, (1, 9.92), (5, 10)),
+        ([(0, 20)], 8, (1, 8), (5, 10)),
+        ([(0, 11)], 8, (1, 8), (4, 8.5)),
+        ([(0, 11)], None, (1, 8.42), (4, 8.5)),
+        # A region that begins shortly before the limit stays whole.
+        ([(0, 1), (8.9, 12)], None, (1, None), None),
+        ([(0, 1), (8, 12)], None, (2, 9.42), (8, 9.5)),
+        ([(0, 1), (8.5, 12)], None, (2, 9.42), (8.5, 9.5)),
+        ([(0, 1), (2, 3), (9.1, 12.6)], None, (2, None), None),
+    ],
+)
+def test_where_a_run_longer_than_ten_seconds_is_cut(spans, quiet, expected, read):
+    asked = []
+
+    def samples(low, high):
+        asked.append(((low / SAMPLE_RATE) - 100, (high / SAMPLE_RATE) - 100))
+        found = np.ones(high - low, np.float32)
+        if quiet is not None:
+            at = round((100 + quiet) * SAMPLE_RATE) - low
+            found[at - 1280 : at + 1280] = 0
+        return found
+
+    cut = choose_cut([region(100 + low, 100 + high) for low, high in spans], 10 * SAMPLE_RATE, samples)
+    regions, inside = expected
+    assert (cut.regions, cut.inside) == (regions, inside and round((100 + inside) * SAMPLE_RATE))
+    assert asked == ([pytest.approx(read)] if read else [])
+
+
+def test_a_cut_is_sought_in_the_last_ten_seconds():
+    asked = []
+
+    def ones(low, high):
+        asked.append((low, high))
+        return np.ones(high - low, np.float32)
+
+    cut = choose_cut([region(0, 45)], 30 * SAMPLE_RATE, ones)
+    assert asked == [(20 * SAMPLE_RATE, 30 * SAMPLE_RATE)]
+    assert cut.inside == 30 * SAMPLE_RATE - 1280
+
+
+def test_the_quietest_point_is_the_middle_of_160_ms_and_the_latest_of_equals():
+    noise = np.random.default_rng(0).normal(0, 0.1, 2 * SAMPLE_RATE).astype(np.float32)
+    noise[8000 : 8000 + 2560] = 0
+    assert quietest(noise) == 8000 + 1280
+    assert quietest(noise[:2560]) == 2560
+    assert quietest(noise[:2561]) == 1280
+    assert quietest(np.ones(SAMPLE_RATE, np.float32)) == 42 * 320 + 1280
+    faint = np.ones(SAMPLE_RATE, np.float32)
+    faint[320 : 320 + 2560] = 0.5
+    faint[9600 : 9600 + 2560] = -0.4  # power counts, not the mean
+    assert quietest(faint) == 9600 + 1280
+
+
+@pytest.mark.parametrize(
+    ("spans", "parts"),
+    [
+        ([(1, 3), (3.5, 5)], [[(1, 3)], [(3.5, 5)]]),
+        # Half a chunk before the pause is better than a longer pause early on.
+        ([(1, 1.8), (2.2, 3.8), (4.1, 7)], [[(1, 1.8), (2.2, 3.8)], [(4.1, 7)]]),
+        ([(1, 2.5), (4.5, 5.0), (5.1, 7)], [[(1, 2.5)], [(4.5, 5.0), (5.1, 7)]]),
+        # No part is shorter than 0.6 s, nor than a fifth of the chunk.
+        ([(1, 1.6), (1.7, 2.3)], [[(1, 1.6)], [(1.7, 2.3)]]),
+        ([(1, 1.59), (1.7, 2.3)], []),
+        ([(1, 2.9), (3.3, 11)], [[(1, 2.9), (3.3, 6.0)], [(6.0, 11)]]),
+        ([(1, 3), (3.3, 11)], [[(1, 3)], [(3.3, 11)]]),
+        # Without a pause at the quietest point of the middle; if it lies in a pause, all of that is left out.
+        ([(1, 11)], [[(1, 6.0)], [(6.0, 11)]]),
+        ([(1, 2.2)], []),
+        ([(1, 2.35)], []),
+        ([(1, 2.36)], [[(1, 1.76)], [(1.76, 2.36)]]),
+    ],
+)
+def test_a_chunk_is_divided_at_its_best_pause(spans, parts):
+    regions = tuple(region(*span) for span in spans)
+    samples = np.random.default_rng(0).normal(0, 0.1, regions[-1].end - regions[0].start).astype(np.float32)
+    if spans[-1][1] == 11:
+        samples[5 * SAMPLE_RATE - 1280 : 5 * SAMPLE_RATE + 1280] = 0
+    clock = np.arange(len(samples) // LEVEL_HOP, dtype=np.float32)
+    whole = Chunk(regions[0].start, samples, regions, Chunk.measure(samples), clock, 7.0)
+    found = divide(whole)
+    assert [[(r.start / SAMPLE_RATE, r.end / SAMPLE_RATE) for r in part.regions] for part in found] == [
+        [pytest.approx(span, abs=0.001) for span in part] for part in parts
+    ]
+    for part in found:
+        first = part.start - whole.start
+        np.testing.assert_array_equal(part.samples, samples[first : first + part.end - part.start])
+        np.testing.assert_array_equal(part.levels, Chunk.measure(part.samples))
+        np.testing.assert_array_equal(part.speech, clock[first // LEVEL_HOP :][: len(part.levels)])
+        assert part.gain == 7.0
+
+
+def test_the_levels_of_a_chunk_are_its_loudness_in_decibels():
+    samples = np.concatenate([np.full(160, 1.0), np.full(160, -0.1), np.zeros(160), np.ones(159)]).astype(np.float32)
+    np.testing.assert_allclose(Chunk.measure(samples), [0, -20, -100], atol=1e-4)
+
+
+def live(segmenter: Segmenter, samples: np.ndarray) -> list[tuple[float, float, float]]:
+    """Chunks of a live stream in seconds: start, end, and how much of the stream had been heard."""
+    segmenter.set_live(True)
+    found = []
+    for at in range(0, len(samples), WINDOW):
+        chunks = segmenter.push(samples[at : at + WINDOW])
+        found += [(c.start / SAMPLE_RATE, c.end / SAMPLE_RATE, (at + WINDOW) / SAMPLE_RATE) for c in chunks]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("speech", "pause", "ends_after"),
+    [(1.0, 1.1, None), (1.0, 2.0, 1.2), (2.4, 1.1, None), (3.0, 0.45, None), (3.0, 1.0, 0.5)],
+)
+def test_a_live_chunk_ends_soon_after_the_speech(speech, pause, ends_after):
+    options = VadOptions(pad_before=0.0, pad_after=0.0, min_silence=0.1)
+    found = live(Segmenter(options, 30.0, detector=Loudness()), seconds((0.9, speech), (0.0, pause)))
+    if ends_after is None:
+        assert found == []
+    else:
+        ((start, end, heard),) = found
+        assert (start, end) == (0, pytest.approx(speech, abs=0.03))
+        assert heard - end == pytest.approx(ends_after, abs=0.04)
+
+
+def test_live_chunks_are_at_most_twelve_seconds():
+    options = VadOptions(pad_before=0.0, pad_after=0.0)
+    sinking = seconds((0.9, 50.0)) * np.linspace(1, 0.9, round(50 * SAMPLE_RATE / WINDOW) * WINDOW, dtype=np.float32)
+    found = live(Segmenter(options, 30.0, detector=Loudness()), sinking)
+    assert found[0] == (0, pytest.approx(11.92, abs=0.02), pytest.approx(18, abs=0.04))
+    recorded = segment(sinking, options, 30.0)
+    assert recorded[0].end / SAMPLE_RATE == pytest.approx(29.92, abs=0.02)
+
+
+def test_no_later_chunk_begins_before_the_clear_sample():
+    segmenter = Segmenter(VadOptions(pad_before=0.5, level=False), 30.0, detector=Loudness())
+    samples = seconds((0.0, 2.0), (0.9, 1.0), (0.0, 1.0), (0.9, 1.0), (0.0, 4.0), (0.9, 1.0))
+    clear, starts = [], []
+    for at in range(0, len(samples), WINDOW):
+        starts += [(chunk.start, len(clear)) for chunk in segmenter.push(samples[at : at + WINDOW])]
+        clear.append(segmenter.clear)
+    starts += [(chunk.start, len(clear)) for chunk in segmenter.finish()]
+    assert clear == sorted(clear)
+    assert len(starts) == 2
+    assert all(at >= max(clear[:count]) for at, count in starts)
+    # In silence it follows the stream, in speech it waits at the onset, less the padding.
+    half = SAMPLE_RATE // 2
+    assert clear[30] == 31 * WINDOW - half
+    assert clear[70] == starts[0][0] == pytest.approx(2.0 * SAMPLE_RATE - half, abs=WINDOW)
+
+
+def test_probabilities_lie_where_they_were_heard():
+    levels = [0.0] * 40 + [0.9] * 40 + [0.6] * 40 + [0.0] * 130
+    (chunk,) = segment(stream(levels), VadOptions(pad_before=0.1, pad_after=0.2, level=False), 30.0)
+    assert len(chunk.speech) == len(chunk.samples) // LEVEL_HOP
+    middles = chunk.start + np.arange(len(chunk.speech)) * LEVEL_HOP + LEVEL_HOP // 2
+    np.testing.assert_allclose(chunk.speech, np.array(levels)[middles // WINDOW], atol=1e-3)
+    assert chunk.start == 40 * WINDOW - 1600
+    assert chunk.end == 120 * WINDOW + 3200
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"threshold": 0.0}, "threshold of 0.0 is not a probability"),
+        ({"threshold": 1.0}, "threshold of 1.0 is not a probability"),
+        ({"end_threshold": 0.51}, "between 0 and its threshold"),
+        ({"end_threshold": -0.01}, "between 0 and its threshold"),
+        ({"min_speech": -0.1}, "min-speech cannot be negative"),
+        ({"min_silence": -0.1}, "min-silence cannot be negative"),
+        ({"pad_before": -0.1}, "pad-before cannot be negative"),
+        ({"pad_after": -0.1}, "pad-after cannot be negative"),
+        ({"max_gap": -0.1}, "max-gap cannot be negative"),
+        ({"max_chunk": 1.9}, "1.9 s are too short"),
+    ],
+)
+def test_a_refused_option_is_named(options, words):
+    with pytest.raises(UsageError, match=words):
+        Segmenter(VadOptions(**options), 30.0, detector=Loudness())
+
+
+def test_options_at_their_limits_are_accepted():
+    edge = VadOptions(end_threshold=0.5, min_speech=0, min_silence=0, pad_before=0, pad_after=0, max_gap=0, max_chunk=2)
+    assert len(segment(seconds((0.9, 1.0), (0.0, 1.0)), edge, 30.0)) == 1
+    Segmenter(VadOptions(end_threshold=0.0), 30.0, detector=Loudness())
