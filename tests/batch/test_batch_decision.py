@@ -7,14 +7,17 @@ from threading import Thread
 
 import pytest
 
+from asrcli.audio.types import Source
 from asrcli.batch.cache_key import CacheKey
-from asrcli.batch.decision import Existing
+from asrcli.batch.decision import Decision, Existing, decide
 from asrcli.batch.events import FileDone, FileSkipped, FileStarted, Notice
 from asrcli.batch.executor import Executor
+from asrcli.batch.journal import Journal
 from asrcli.batch.plan import make_plan
+from asrcli.batch.recording import Item
 from asrcli.batch.search import Inputs
 from asrcli.batch.worker import Processing
-from asrcli.errors import ExitCode
+from asrcli.errors import ExitCode, InputError, OutputError
 
 
 @pytest.fixture
@@ -240,3 +243,71 @@ def test_a_stream_is_never_skipped_and_replaces_nothing(run, tmp_path, existing)
     assert set(texts) == {"pipe.txt", "pipe-2.txt", "pipe-3.txt"}
     assert texts["pipe.txt"] == "yesterday's"
     assert texts["pipe-2.txt"] != texts["pipe-3.txt"]
+
+
+RECIPE = CacheKey(model="m", options="o")
+
+
+def item_of(tmp_path, name="a.mp3", **fields):
+    outputs = {suffix: tmp_path / f"a.{suffix}" for suffix in ("txt", "srt")}
+    return Item(0, Source(name, tmp_path / name), outputs, **fields)
+
+
+@pytest.mark.parametrize("existing", list(Existing))
+def test_what_goes_to_stdout_is_always_new(tmp_path, existing):
+    assert decide(item_of(tmp_path, stdout="txt"), None, RECIPE, existing) == Decision("new", {})
+
+
+def test_without_a_journal_whatever_exists_is_kept_unless_asked(tmp_path):
+    (tmp_path / "a.mp3").write_bytes(b"1")
+    item = item_of(tmp_path)
+    assert decide(item, None, RECIPE, Existing.JOURNAL) == Decision("new", item.outputs)
+    (tmp_path / "a.srt").touch()
+    text = {"txt": tmp_path / "a.txt"}
+    assert decide(item, None, RECIPE, Existing.JOURNAL) == Decision("new", text, blocked=("srt",))
+    assert decide(item, None, RECIPE, Existing.SKIP) == Decision("new", text)
+    assert decide(item, None, RECIPE, Existing.OVERWRITE) == Decision("overwrite", item.outputs)
+    named = item_of(tmp_path, named=True)
+    assert decide(named, None, RECIPE, Existing.JOURNAL) == Decision("new", item.outputs)
+    (tmp_path / "a.txt").touch()
+    assert decide(item, None, RECIPE, Existing.JOURNAL) == Decision("exists", {}, blocked=("txt", "srt"))
+    assert decide(item, None, RECIPE, Existing.SKIP) == Decision("kept", {})
+    assert [decide(item, None, RECIPE, existing).skip for existing in Existing] == [True, False, True]
+
+
+def test_a_stream_replaces_only_when_asked(tmp_path):
+    (tmp_path / "a.txt").touch()
+    item = item_of(tmp_path, stream=True)
+    numbered = {suffix: tmp_path / f"a-2.{suffix}" for suffix in ("txt", "srt")}
+    for existing in (Existing.JOURNAL, Existing.SKIP):
+        assert decide(item, None, RECIPE, existing) == Decision("new", numbered, fresh=True)
+    assert decide(item, None, RECIPE, Existing.OVERWRITE) == Decision("new", item.outputs)
+
+
+def test_a_link_to_the_recording_and_a_missing_recording_are_errors(tmp_path):
+    journal = Journal(tmp_path / "journal", read_only=True)
+    with pytest.raises(InputError, match=r"a\.mp3"):
+        decide(item_of(tmp_path), journal, RECIPE, Existing.JOURNAL)
+    (tmp_path / "a.mp3").write_bytes(b"1")
+    (tmp_path / "a.srt").symlink_to("a.mp3")
+    with pytest.raises(OutputError, match="is a link to the recording itself") as caught:
+        decide(item_of(tmp_path), None, RECIPE, Existing.OVERWRITE)
+    assert "--output-dir" in caught.value.hint
+
+
+def test_a_recorded_length_is_known_for_the_same_bytes_alone(run, tmp_path):
+    (tmp_path / "a.mp3").write_bytes(b"1")
+    run(".")
+    (journal_file,) = tmp_path.glob(".*")
+    item = item_of(tmp_path)
+    journal = Journal(journal_file, read_only=True)
+    known = decide(item, journal, RECIPE, Existing.JOURNAL)
+    assert (known.reason, known.edited, known.blocked, known.fresh) == ("options", (), (), False)
+    assert known.duration == journal.written(item.outputs["txt"])[-1].duration
+    assert known.recording.path == item.source.path
+    (tmp_path / "a.txt").write_text("corrected")
+    assert decide(item, journal, RECIPE, Existing.JOURNAL).edited == ("txt",)
+    (tmp_path / "a.mp3").write_bytes(b"other")
+    changed = decide(item, journal, RECIPE, Existing.JOURNAL)
+    assert (changed.duration, changed.reason) == (None, "changed")
+    journal.close()

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from asrcli.batch.naming import NAME_MAX, OutputRequest, collision_key, fit, name_outputs
+from asrcli.batch.naming import (
+    NAME_MAX,
+    OutputRequest,
+    collision_key,
+    fit,
+    fold,
+    free_names,
+    name_outputs,
+    real_place,
+)
 
 SUFFIXES = frozenset({".mp3", ".wav", ".m4a"})
 
@@ -113,3 +124,95 @@ def test_equal_names_of_several_folders_go_to_subfolders_of_the_output_folder():
 
 def test_an_input_that_stands_where_an_output_would_is_never_replaced():
     assert named("/r/a.mp3", "/r/a.srt") == ["/r/a.mp3.srt", "/r/a.srt.srt"]
+
+
+@pytest.mark.parametrize(
+    ("stem", "whole"),
+    [("x" * 251, True), ("x" * 252, False), ("é" * 125, True), ("é" * 126, False), ("xé" * 90, False)],
+)
+def test_a_name_is_shortened_no_more_than_needed(stem, whole):
+    name = fit(stem, ".srt")
+    if whole:
+        assert name == f"{stem}.srt"
+    else:
+        head, mark = re.fullmatch(r"(.*)(~[0-9a-f]{12}\.srt)", name).groups()
+        assert stem.startswith(head)
+        assert len(os.fsencode(stem[: len(head) + 1] + mark)) > NAME_MAX >= len(os.fsencode(name))
+
+
+def test_names_are_folded_as_file_systems_fold_them():
+    assert fold("\u00c9") == fold("e\u0301") == "e\u0301"
+    assert fold("Straße") == "strasse"
+    assert fold("\u1e9b\u0323") == fold("\u017f\u0323\u0307")
+    assert collision_key("/r/x/../A") == "/r/a"
+
+
+def test_free_names_share_the_first_number_that_is_free_for_all(tmp_path):
+    outputs = {"txt": tmp_path / "stdin.txt", "srt": tmp_path / "stdin.srt"}
+
+    def numbered(number):
+        return {suffix: tmp_path / f"stdin{number}.{suffix}" for suffix in outputs}
+
+    assert free_names(outputs) == outputs
+    (tmp_path / "stdin.srt").touch()
+    assert free_names(outputs) == numbered("-2")
+    (tmp_path / "stdin-2.txt").symlink_to("nowhere")
+    (tmp_path / "stdin-4.txt").touch()
+    assert free_names(outputs) == numbered("-3")
+    (tmp_path / "stdin-3.txt").touch()
+    assert free_names(outputs) == numbered("-5")
+    long = {"srt": tmp_path / fit("x" * 251, ".srt")}
+    long["srt"].touch()
+    (shortened,) = free_names(long).values()
+    assert re.fullmatch(r"x+~[0-9a-f]{12}\.srt", shortened.name)
+    assert len(shortened.name) == NAME_MAX
+
+
+def test_the_names_of_last_resort_carry_a_hash():
+    def hashed(*paths):
+        return [re.fullmatch(r"/r/[aA]\.mp3~[0-9a-f]{8}\.srt", name) for name in named(*paths)]
+
+    assert all(hashed("/r/A.mp3", "/r/a.mp3"))
+    assert len(set(named("/r/A.mp3", "/r/a.mp3"))) == 2
+
+
+def test_the_order_of_the_names_that_an_input_may_have():
+    """Each name that is taken by another input leads to the next."""
+    found = []
+    taken = [Path("/x/a.mp3")]
+    for _ in range(6):
+        (files,) = name_outputs(
+            [OutputRequest(Path("/x/a.mp3"), Path("/out"), Path("/out/x"))], ["srt"], suffixes=SUFFIXES, taken=taken
+        )
+        found.append(str(files["srt"]))
+        taken.append(files["srt"])
+    assert found[:4] == ["/out/a.srt", "/out/a.mp3.srt", "/out/x/a.srt", "/out/x/a.mp3.srt"]
+    assert re.fullmatch(r"/out/a\.mp3~[0-9a-f]{8}\.srt", found[4])
+    assert re.fullmatch(r"/out/a\.mp3~[0-9a-f]{32}\.srt", found[5])
+
+
+def test_a_recorded_name_stays_with_its_recording(tmp_path):
+    def names_with(made, *paths, formats=("txt",)):
+        claims = [OutputRequest(tmp_path / path, tmp_path) for path in paths]
+        places = {real_place(tmp_path / output): real_place(tmp_path / source) for output, source in made.items()}
+        found = name_outputs(claims, formats, suffixes=SUFFIXES, made_from=lambda path: places.get(real_place(path)))
+        return [files["txt"].name for files in found]
+
+    made = {"a.txt": "a.mp3"}
+    # The one whose name is recorded keeps it, wherever it comes in the row; the other gives way.
+    assert names_with(made, "a.mp3", "a.wav") == ["a.txt", "a.wav.txt"]
+    assert names_with(made, "a.wav", "a.mp3") == ["a.wav.txt", "a.txt"]
+    # A longer name that was given once stays while its file is there, although the short one is free again.
+    made = {"a.mp3.txt": "a.mp3"}
+    assert names_with(made, "a.mp3") == ["a.txt"]
+    (tmp_path / "a.mp3.txt").touch()
+    assert names_with(made, "a.mp3") == ["a.mp3.txt"]
+    assert names_with(made, "a.mp3", formats=("srt", "txt")) == ["a.mp3.txt"]
+    assert names_with({"a.mp3.txt": "a.wav"}, "a.mp3") == ["a.txt"]
+
+
+def test_a_file_lies_where_its_folder_really_is(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    (tmp_path / "real" / "a").symlink_to("b")
+    assert real_place(tmp_path / "link" / "a") == real_place(tmp_path) / "real" / "a"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import soundfile
@@ -10,7 +12,8 @@ from hypothesis import strategies as st
 
 from asrcli.options import VadOptions
 from asrcli.vad import Region, Segmenter
-from asrcli.vad.gain import level_speech
+from asrcli.vad.gain import GainNormalizer, level_speech
+from asrcli.vad.types import WINDOW
 
 RATE = 16000
 
@@ -121,3 +124,94 @@ def test_no_sample_exceeds_full_scale_and_none_changes_its_sign(spans, gains, ta
     assert np.all(levelled * samples >= 0)
     assert np.all(np.abs(levelled) >= np.abs(samples) * 0.9999)
     assert np.all(np.abs(levelled) <= np.abs(samples) * decibels(gain) * 1.001 + 1e-12)
+
+
+class Recorder:
+    """A detector that keeps what it receives."""
+
+    def probabilities(self, samples):
+        self.received = samples
+        return np.zeros(len(samples) // WINDOW, np.float32)
+
+
+def detector_gains(*peaks: float) -> list[float]:
+    """The gains of windows with these peaks; each window in a call of its own."""
+    recorder = Recorder()
+    normalizer = GainNormalizer(recorder)
+    gains = []
+    for peak in peaks:
+        normalizer.probabilities(np.full(WINDOW, peak, np.float32))
+        gains.append(float(recorder.received[0] / peak))
+    return gains
+
+
+def test_the_detector_receives_peaks_of_fifteen_hundredths():
+    assert detector_gains(0.001) == [pytest.approx(150)]
+    assert detector_gains(0.01, -0.05, 0.3, 0.15) == pytest.approx([15, 3, 1, 1])
+    assert detector_gains(1e-7) == [pytest.approx(3000)]
+    # The peak is forgotten by half in 0.5 s, which is 15.6 windows.
+    assert detector_gains(1e-4, 0.05, *[0.01] * 16)[-1] == pytest.approx(3 * 2 ** (16 * 0.064), rel=1e-4)
+    # The lowest of the last seconds comes to three hundredths at most: its estimate doubles in 2 s.
+    assert detector_gains(0.02, *[0.01] * 51)[-1] == pytest.approx(15 / 2 ** (51 * 0.016), rel=1e-4)
+    assert detector_gains(0.001, *[0.001] * 250)[-1] == pytest.approx(30)
+    assert detector_gains(0.1, *[0.005] * 30)[-1] == pytest.approx(6)
+    assert detector_gains(0.1, 0.002, *[0.1] * 63)[-1] == pytest.approx(1.5)
+
+
+def tone(*runs: tuple[float, float]) -> np.ndarray:
+    """Samples that alternate between two values: level in dB of full scale, seconds."""
+    parts = [np.tile([1, -1], round(length * RATE / 2)) * decibels(level) for level, length in runs]
+    return np.concatenate(parts).astype(np.float32)
+
+
+def gains_of(*runs: tuple[float, float], spans: list[tuple[float, float]]) -> tuple[list[float], float]:
+    """The gain in dB in the middle of each run, and the one that is reported."""
+    samples = tone(*runs)
+    regions = [Region(round((50 + low) * RATE), round((50 + high) * RATE)) for low, high in spans]
+    levelled, gain = level_speech(samples, regions, 50 * RATE)
+    edges = np.cumsum([0, *(length for _, length in runs)])
+    middles = [round((low + high) / 2 * RATE) for low, high in pairwise(edges)]
+    return [round(float(20 * np.log10(levelled[at] / samples[at])), 1) for at in middles], round(gain, 1)
+
+
+@pytest.mark.parametrize(
+    ("runs", "spans", "gains", "reported"),
+    [
+        # The loudest stretch comes to -15 dB; nothing is made quieter.
+        ([(-80, 1), (-40, 2), (-80, 1)], [(1, 3)], [25, 25, 25], 25),
+        ([(-80, 1), (-10, 2)], [(1, 3)], [0, 0], 0),
+        # Softer stretches come to 12 dB below it, by 30 dB more at the most; a pause lies between the two gains.
+        ([(-90, 1), (-20, 2), (-90, 1), (-30, 2)], [(1, 3), (4, 6)], [5, 5, 5, 5], 5),
+        ([(-90, 1), (-20, 2), (-90, 1), (-40, 2)], [(1, 3), (4, 6)], [5, 5, 9, 13], 13),
+        ([(-99, 1), (-20, 2), (-99, 1), (-70, 2)], [(1, 3), (4, 6)], [5, 5, 20, 35], 35),
+        # A gain is given in full from 10 dB above the floor, and not at all up to 4 dB.
+        ([(-44, 1), (-40, 2)], [(1, 3)], [0, 0], 0),
+        ([(-47, 1), (-40, 2)], [(1, 3)], [12.5, 12.5], 12.5),
+        ([(-50, 1), (-40, 2)], [(1, 3)], [25, 25], 25),
+        ([(-60, 1), (-20, 2), (-60, 1), (-53, 2)], [(1, 3), (4, 6)], [5, 5, 10.2, 15.5], 15.5),
+        # No gain is over 80 dB, and none lifts a sample over 0.98.
+        ([(-118, 1), (-98, 2)], [(1, 3)], [80, 80], 80),
+        ([(-80, 1), (-40, 1.9), (-3, 0.1)], [(1, 3)], [25, 25, 2.8], 25),
+    ],
+)
+def test_how_much_a_chunk_is_amplified(runs, spans, gains, reported):
+    assert gains_of(*runs, spans=spans) == (pytest.approx(gains, abs=0.15), pytest.approx(reported, abs=0.1))
+
+
+def test_a_change_of_level_within_a_region_is_followed_in_stretches_of_three_seconds():
+    gains, reported = gains_of((-90, 1), (-20, 3), (-42, 3), spans=[(1, 7)])
+    assert (gains, reported) == ([5, 5, 15], 15)
+    samples = tone((-90, 1), (-20, 3), (-42, 3))
+    levelled, _ = level_speech(samples, [Region(RATE, 7 * RATE)], 0)
+    curve = 20 * np.log10(np.abs(levelled / samples))
+    # From the one to the other over 0.1 s: what lies outside is untouched by the neighbour's gain.
+    assert curve[round(3.94 * RATE)] == pytest.approx(5, abs=0.1)
+    assert curve[round(4.06 * RATE)] == pytest.approx(15, abs=0.1)
+    assert 5.5 < curve[round(3.99 * RATE)] < curve[round(4.02 * RATE)] < 14
+
+
+def test_a_chunk_without_samples_or_speech_stays():
+    for samples, regions in ((np.zeros(0, np.float32), [Region(0, 1)]), (tone((-40, 1)), [])):
+        levelled, gain = level_speech(samples, regions, 0)
+        assert levelled is samples
+        assert gain == 0

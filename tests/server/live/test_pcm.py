@@ -76,3 +76,55 @@ def test_near_field_keeps_time_and_silences_what_is_far():
     np.testing.assert_array_equal(heard, np.concatenate([near, 0 * far, near[:100]]))
     # While somebody speaks, six tenths of the level will do.
     np.testing.assert_array_equal(NoiseGate(0.01).push(audio, speaking=True), np.concatenate([near, far]))
+
+
+def wav(tag: int, channels: int, rate: int, bits: int, data: bytes, *, before: bytes = b"") -> bytes:
+    form = struct.pack("<IHHIIHH", 16, tag, channels, rate, rate * channels * bits // 8, channels * bits // 8, bits)
+    return b"RIFF\0\0\0\0WAVEfmt " + form + before + b"data\xff\xff\xff\xff" + data
+
+
+@pytest.mark.parametrize(
+    ("tag", "bits", "dtype", "values"),
+    [
+        (1, 8, "u1", [0, 64, 128, 255]),
+        (1, 16, "<i2", [-32768, -16384, 0, 32767]),
+        (1, 32, "<i4", [-(2**31), -(2**30), 0, 2**31 - 1]),
+        (3, 32, "<f4", [-1, -0.5, 0, 1]),
+        (3, 64, "<f8", [-1, -0.5, 0, 1]),
+    ],
+)
+def test_every_sample_type_has_its_full_scale(tag, bits, dtype, values):
+    expected = [-1, -0.5, 0, 1]
+    data = np.array(values, dtype).tobytes()
+    np.testing.assert_allclose(decode(wav(tag, 1, 16000, bits, data), 7), expected, atol=0.01)
+    # Two channels are mixed.
+    pairs = np.array([[value, values[2]] for value in values], dtype).tobytes()
+    np.testing.assert_allclose(decode(wav(tag, 2, 16000, bits, pairs), 7), np.array(expected) / 2, atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("channels", "rate", "counts"),
+    [(8, 16000, True), (9, 16000, False), (1, 1000, True), (1, 999, False), (1, 192000, True), (1, 192001, False)],
+)
+def test_the_limits_of_what_a_header_may_announce(channels, rate, counts):
+    frames = 1920
+    data = bytes(2 * channels * frames)
+    length = frames * 16000 / rate if counts else channels * frames
+    assert len(decode(wav(1, channels, rate, 16, data), 4000)) == pytest.approx(length, abs=1)
+
+
+def test_a_header_is_awaited_for_four_kibibytes():
+    metadata = b"LIST" + struct.pack("<I", 5000) + bytes(5000)
+    head = wav(1, 2, 16000, 16, b"", before=metadata)
+    np.testing.assert_array_equal(decode(head + b"\0\x40\0\x40", 10**6), [0.5])  # whole at once it is read
+    decoder = PcmDecoder()
+    assert len(decoder.push(head[:4095])) == 0
+    assert len(decoder.push(head[4095:4096])) == 2048
+    # An unknown header ends with its "data" chunk, if it has one.
+    unknown = b"RIFF\0\0\0\0MIDI" + bytes(100) + b"data\0\0\0\0"
+    np.testing.assert_array_equal(decode(unknown + b"\0\x40" * 4000, 10**6), np.full(4000, 0.5))
+
+
+def test_a_stream_that_begins_like_riff_and_ends_is_sound():
+    for data in (b"RI", b"RIFF", b"RIFF\0\0"):
+        np.testing.assert_array_equal(decode(data, 1), np.frombuffer(data, "<i2").astype(np.float32) / 32768)
