@@ -154,7 +154,7 @@ def test_the_detector_receives_peaks_of_fifteen_hundredths():
     # The lowest of the last seconds comes to three hundredths at most: its estimate doubles in 2 s.
     assert detector_gains(0.02, *[0.01] * 51)[-1] == pytest.approx(15 / 2 ** (51 * 0.016), rel=1e-4)
     assert detector_gains(0.001, *[0.001] * 250)[-1] == pytest.approx(30)
-    assert detector_gains(0.1, *[0.005] * 30)[-1] == pytest.approx(6)
+    assert detector_gains(0.1, *[0.005] * 40)[-1] == pytest.approx(6)
     assert detector_gains(0.1, 0.002, *[0.1] * 63)[-1] == pytest.approx(1.5)
 
 
