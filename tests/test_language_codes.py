@@ -42,6 +42,20 @@ def test_what_is_not_a_language_is_refused_with_what_to_write(text):
         RecognitionOptions(language=text)
 
 
+def test_a_refusal_names_at_most_40_characters():
+    with pytest.raises(UsageError) as caught:
+        language_code("q" * 41)
+    assert caught.value.message == f"'{'q' * 40}' is not a known language."
+    assert caught.value.hint == (
+        "Write an ISO 639 code such as en, zh or yue, an English name such as Chinese, or auto."
+    )
+
+
+@pytest.mark.parametrize(("code", "name"), [("wuu", "wuu"), ("cel", "cel"), ("zz-yue", "yue"), ("om", "om")])
+def test_codes_without_an_english_name(code, name):
+    assert language_code(code) == name
+
+
 @settings(deadline=None)
 @given(st.text(max_size=30))
 def test_any_text_gives_a_code_that_stays_itself_or_an_error(text):

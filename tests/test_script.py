@@ -10,7 +10,24 @@ from asrcli.assemble.sentences import Ending, ending
 from asrcli.backends.types import Hypothesis
 from asrcli.formats import FORMATS
 from asrcli.options import CueOptions
-from asrcli.script import CLAUSE_ENDS, CLOSERS, OPENERS, SENTENCE_ENDS, is_cjk, is_spaceless, join, joint
+from asrcli.script import (
+    CLAUSE_ENDS,
+    CLOSERS,
+    OPENERS,
+    SENTENCE_ENDS,
+    binds_next,
+    is_breaking,
+    is_cjk,
+    is_closing,
+    is_clustered,
+    is_ideograph,
+    is_letter,
+    is_mark,
+    is_opening,
+    is_spaceless,
+    join,
+    joint,
+)
 from asrcli.server.recognition.replies import running_text
 from asrcli.speakers.assign import assign_speakers
 from asrcli.speakers.segment_merging import merge_segments
@@ -35,7 +52,9 @@ TEXTS = st.sampled_from(sorted(SENTENCES.values()))
         ("네", "아니요", " "),
         ("สวัสดี", "ครับ", ""), ("ใช้", "iPhone", " "), ("“好。”", "“再见。”", ""), ('"Yes."', '"No."', " "),
         ("说…", "好", ""), ("well…", "yes", " "), ("है।", "वह", " "), ("", "x", ""), ("x", "", ""), ("x ", "y", ""),
-        ("x", "\ny", ""), ("…", "—", " "),
+        ("x", "\ny", ""), ("…", "—", " "), ("x", "y ", " "), (" x", "y", " "), ("你…", "ok", ""), ("ok", "“你", ""),
+        ("ok ”", "ok", " "), ("“你”", "ครับ", ""), ("ครับ", "“你", ""), ("ครับ”", "(ครับ", ""), ("ครับ”", "(ok", " "),
+        ("(", "）", ""), ("）", "(", ""),
     ],
 )  # fmt: skip
 def test_the_separator_between_two_texts(before, after, space):
@@ -45,6 +64,26 @@ def test_the_separator_between_two_texts(before, after, space):
 def test_texts_are_joined_without_empty_ones():
     assert join(["Hello.", "", "How are you?", "好。", "再见。"]) == "Hello. How are you?好。再见。"
     assert join([]) == ""
+    assert join(["a", "b", "好", "c ", "d"], "\n") == "a\nb好c d"
+
+
+def test_classes_of_characters():
+    """One character at each edge of a class, and its neighbours outside."""
+    inside = "\u2e80\u2fdf\u3005\u312f\u4e00\u9fff\uff66\U00020000"
+    assert all(is_ideograph(char) and is_cjk(char) for char in inside)
+    assert not any(is_ideograph(char) for char in "\u2e7f\u2fe0\u3004\ua000\uff65a")
+    assert all(is_cjk(char) and not is_ideograph(char) for char in "，（Ａ\uff9f")
+    assert all(is_clustered(char) and is_spaceless(char) and not is_cjk(char) for char in "กะ\u0e4eກ\u1000\u17d3")
+    assert not any(is_spaceless(char) for char in "a한\u0e00\u0e4f\u17d4")
+    assert all(map(is_mark, "ー\u0301\u093e\u20dd\u200dา"))
+    assert not any(map(is_mark, "aあ1."))
+    assert all(map(is_letter, "aé1²好あ\u0301\u093e"))
+    assert not any(map(is_letter, ".，$ \u200d+"))
+    assert all(map(is_opening, "(“「¿"))
+    assert all(map(is_closing, ")”」.，%—。"))
+    assert all(map(is_breaking, "，。—」"))
+    assert all(map(binds_next, "เไ\u17d2"))
+    assert not any(check("a") or check("–") for check in (is_opening, is_closing, is_breaking, binds_next))
 
 
 @pytest.mark.parametrize("mark", sorted(SENTENCE_ENDS))

@@ -133,7 +133,9 @@ def _report(checkout: Path, names: list[str], least: float) -> int:
     counted = len(names) - counts["equivalent"] - counts["not run"]
     share = counts["found"] / counted if counted else 1.0
     print(f"\n{counted} mutants: {share:.1%} found; {dict(counts)}")
-    return int(share < least)
+    if counts["not run"]:
+        print("Not all mutants were run: do the tests pass without a mutant, in a copy of the tracked files?")
+    return int(share < least or counts["not run"] > 0)
 
 
 def _difference(checkout: Path, name: str) -> str:

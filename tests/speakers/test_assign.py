@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -79,6 +80,53 @@ def test_without_turns_nothing_changes():
 
 def test_no_segments():
     assert assign_speakers([], [Turn(0, 1, "a")]) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "pause", "change", "expected"),
+    [
+        # The words take a second each, and the first turn ends inside the third one. A change costs 0.6 s inside a
+        # clause, 0.3 s at a comma or in a pause of 0.4 s, 0.02 s after a sentence.
+        ("one two three four", 0.0, 2.4, [2, 2]), ("one two three four", 0.0, 2.6, [3, 1]),
+        ("one two, three four", 0.0, 2.6, [2, 2]), ("one two, three four", 0.0, 2.7, [3, 1]),
+        ("one two three four", 0.41, 2.6, [2, 2]), ("one two three four", 0.39, 2.6, [3, 1]),
+        ("one two. Three four", 0.0, 2.75, [2, 2]), ("one two. Three four", 0.0, 2.9, [3, 1]),
+    ],
+)  # fmt: skip
+def test_where_a_change_of_speakers_is_put(text, pause, change, expected):
+    words, at = [], 0.0
+    for index, word in enumerate(text.split()):
+        words.append(Word(word, at, at + 1))
+        at += 1 + (pause if index == 1 else 0)
+    turns = [Turn(0, change + pause, "a"), Turn(change + pause, at, "b")]
+    found = assign_speakers([Segment(0, 0, at, text, tuple(words))], turns)
+    assert [len(part.words) for part in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("spoken", "turns", "expected"),
+    [
+        # The nearest turn by its edge, before or after; of equal distances the earlier one.
+        ((5, 6), [(0, 4, "a"), (8, 9, "b")], "a"),
+        ((6, 7), [(0, 4, "a"), (8, 9, "b")], "b"),
+        ((5.5, 6.5), [(0, 4.5, "a"), (7.5, 9, "b")], "a"),
+        ((5, 6), [(0, 4, "a"), (1, 2, "b")], "a"),
+        ((5, 6), [(0, 2, "b"), (1, 4, "a"), (30, 31, "b")], "a"),
+        ((5, 6), [(8, 9, "b"), (10, 11, "a")], "b"),
+        # Inside turns, the larger share; a turn that only touches has none. A word without length has a place.
+        ((5, 6), [(0, 5, "a"), (5.9, 9, "b")], "b"),
+        ((5, 6), [(6, 9, "a"), (2, 5.1, "b")], "b"),
+        ((5, 6), [(0, 5.6, "a"), (5.4, 5.9, "b")], "a"),
+        ((5, 6), [(0, 5.3, "a"), (5.3, 5.7, "b"), (5.7, 9, "a")], "a"),
+        ((5, 5), [(0, 5, "a"), (5, 9, "b")], "b"),
+        ((5, 5), [(0, 9, "a"), (6, 9, "b")], "a"),
+    ],
+)
+def test_whose_turn_a_lone_word_is(spoken, turns, expected):
+    words = (Word("word", *spoken),)
+    for segment_words in (words, ()):
+        parts = [Segment(0, *spoken, "word", segment_words)]
+        assert said(assign_speakers(parts, [Turn(*turn) for turn in turns])) == [(expected, "word")]
 
 
 sentences = st.lists(

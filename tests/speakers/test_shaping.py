@@ -62,3 +62,46 @@ def test_merged_segments_hold_to_the_rules(shape):
             and following.end - one.start <= LONGEST
         )
         assert not joinable
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        # A short segment takes its followers in until it is 10 s long; then each takes in followers up to 60 s.
+        ([(0, 9), (9, 60)], [(0, 60)]),
+        ([(0, 9), (9, 61)], [(0, 9), (9, 61)]),
+        ([(0, 30), (33, 60)], [(0, 60)]),
+        ([(0, 30), (33.01, 60)], [(0, 30), (33.01, 60)]),
+        ([(0, 30), (30, 39), (39, 62), (62, 90)], [(0, 30), (30, 90)]),
+        ([(0, 9), (9, 55), (55, 64), (64, 80)], [(0, 55), (55, 80)]),
+        ([(0, 10), (10, 55), (55, 59), (59, 65), (65, 90)], [(0, 55), (55, 90)]),
+        ([(0, 5), (1, 3)], [(0, 5)]),
+    ],
+)
+def test_how_far_segments_grow(parts, expected):
+    assert spans(merge_segments(part(*times) for times in parts)) == expected
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [(None, 0.5, 0.5), (0.5, None, 0.5), (None, None, None), (0.0, 1.0, 0.75), (1.0, 0.0, 0.25)],
+)
+def test_the_confidence_of_merged_segments_is_the_mean_over_time(first, second, expected):
+    (one,) = merge_segments([part(0, 1, confidence=first), part(2, 5, confidence=second)])
+    assert one.confidence == expected
+    (empty,) = merge_segments([part(1, 1, confidence=0.3), part(1, 1, confidence=0.9)])
+    assert empty.confidence == 0.3
+
+
+def test_the_words_of_merged_segments_are_joined_as_their_script_is():
+    def said(number, text, **labels):
+        words = (Word(text[0], number, number + 0.5, space_before=True), Word(text[1], number + 0.5, number + 1))
+        return Segment(number, number, number + 1, text, words, "a", **labels)
+
+    (one,) = merge_segments([said(0, "你好", emotion="sad", event="bgm"), said(1, "再见", emotion="sad")])
+    assert (one.text, one.emotion, one.event) == ("你好再见", "sad", None)
+    assert [word.space_before for word in one.words] == [True, True, False, True]
+    (two,) = merge_segments([said(0, "ab"), said(1, "cd")])
+    assert (two.text, [word.space_before for word in two.words]) == ("ab cd", [True] * 4)
+    (three,) = merge_segments([said(0, "ab"), Segment(1, 1, 2, "c", (), "a")])
+    assert (three.text, len(three.words)) == ("ab c", 2)

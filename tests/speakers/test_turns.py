@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -69,3 +70,44 @@ def test_labels_follow_the_first_appearance_and_names_win():
     spoken = [Turn(3, 5, "x"), Turn(0, 2, "y"), Turn(6, 8, "z"), Turn(9, 11, "y")]
     assert label_speakers(spoken) == {"y": "Speaker 1", "x": "Speaker 2", "z": "Speaker 3"}
     assert label_speakers(spoken, {"y": "Ada"}) == {"y": "Ada", "x": "Speaker 1", "z": "Speaker 2"}
+
+
+@pytest.mark.parametrize(
+    ("given_turns", "expected"),
+    [
+        # Half a second and more is a turn; less goes to a neighbour no further than that away, the nearer one.
+        ([(0, 5, "a"), (5, 5.5, "b"), (5.5, 9, "c")], [(0, 5, "a"), (5, 5.5, "b"), (5.5, 9, "c")]),
+        ([(0, 4, "a"), (4.5, 4.9, "b")], [(0, 4.9, "a")]),
+        ([(0, 4, "a"), (4.625, 4.9, "b")], [(0, 4, "a"), (4.625, 4.9, "b")]),
+        ([(1, 1.25, "b"), (1.75, 4, "a")], [(1, 4, "a")]),
+        ([(1, 1.25, "b"), (1.875, 4, "a")], [(1, 1.25, "b"), (1.875, 4, "a")]),
+        ([(0, 4, "a"), (4.4, 4.7, "b"), (4.8, 9, "c")], [(0, 4, "a"), (4.4, 9, "c")]),
+        ([(0, 4, "a"), (4.1, 4.4, "b"), (4.8, 9, "c")], [(0, 4.4, "a"), (4.8, 9, "c")]),
+        ([(0, 4, "a"), (3.8, 4.2, "b")], [(0, 4.2, "a")]),
+        ([(0.8, 1.2, "b"), (1, 4, "a")], [(0.8, 4, "a")]),
+        ([(0, 4, "a"), (0, 0.4, "b"), (3.6, 4, "c")], [(0, 4, "a")]),
+        # Alone in silence, a fifth of a second may be a word.
+        ([(1, 1.25, "b")], [(1, 1.25, "b")]),
+        ([(0, 0.2, "b")], [(0, 0.2, "b")]),
+        ([(1, 1.125, "b")], []),
+        # The pieces of one speaker are joined before and after.
+        ([(1, 1.3, "b"), (1.3, 1.6, "b"), (8, 9, "a")], [(1, 1.6, "b"), (8, 9, "a")]),
+        ([(0, 1, "a"), (1.5, 3, "a"), (3.625, 5, "a")], [(0, 3, "a"), (3.625, 5, "a")]),
+        ([(0, 4, "a"), (1, 2, "a"), (10, 10.3, "b"), (10.4, 12, "c")], [(0, 4, "a"), (10, 12, "c")]),
+    ],
+)
+def test_which_turns_are_absorbed(given_turns, expected):
+    found = absorb_spurious_turns([Turn(*turn) for turn in given_turns])
+    assert found == [Turn(*turn) for turn in expected]
+
+
+def test_turns_are_merged_over_the_gap_and_no_more():
+    parts = [Turn(3, 4, "a"), Turn(0, 2, "a"), Turn(0.5, 1, "a"), Turn(1, 5, "b"), Turn(4.5, 6, "a")]
+    assert merge_touching(parts) == [Turn(0, 2, "a"), Turn(1, 5, "b"), Turn(3, 4, "a"), Turn(4.5, 6, "a")]
+    assert merge_touching(parts, 0.5) == [Turn(0, 2, "a"), Turn(1, 5, "b"), Turn(3, 6, "a")]
+    assert merge_touching(parts, 1) == [Turn(0, 6, "a"), Turn(1, 5, "b")]
+    assert merge_touching([Turn(0, 1, "a"), Turn(1, 2, "a")]) == [Turn(0, 2, "a")]
+
+
+def test_of_two_who_begin_together_the_shorter_turn_is_first():
+    assert label_speakers([Turn(0, 2, "x"), Turn(0, 1, "y")]) == {"y": "Speaker 1", "x": "Speaker 2"}

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
+from itertools import combinations, pairwise
 from math import inf
 
 import pytest
@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asrcli.options import SUBTITLE_STYLES, CueOptions
-from asrcli.text.subtitles import segmentation
-from asrcli.text.subtitles.breaks import GLUED, price
+from asrcli.text.subtitles import breaks, cue_cost, segmentation
+from asrcli.text.subtitles.breaks import GLUED, glued, price
 from asrcli.text.subtitles.cues import Cue, label, shape
 from asrcli.text.subtitles.divide import Divider
 from asrcli.text.subtitles.layout import Layout
 from asrcli.text.subtitles.pieces import lanes, words_of
-from asrcli.text.subtitles.schedule import Timing
+from asrcli.text.subtitles.schedule import Block, Timing, schedule
 from asrcli.text.subtitles.width import has_wide, width
 from asrcli.transcript import Segment, Transcript, Word, join_words
 from tests.strategies import transcripts
@@ -257,12 +257,122 @@ def test_japanese_breaks_between_phrases(width_cjk):
 @pytest.mark.parametrize(
     ("before", "after", "space"),
     [
-        ("3", "000", True), ("10.5", "kg", True), ("$", "5", True), ("Dr.", "No", True), ("2024", "年", False),
-        ("三", "百", False), ("don", "'t", False), ("カ", "ー", False), ("（", "注", False), ("第", "三", False),
+        ("3", "000", True), ("10.5", "kg", True), ("3", "Percent", True), ("3", "kg),", True), ("(3", "kg", True),
+        ("$3", "million", True), ("~5", "km", True), ("-3", "°C", True), ("1,", "000", True), ("3:", "30", True),
+        ("3", "年", True), ("2024", "年", False), ("ChatGPT140", "万", False), ("三", "百", False), ("三", "年", False),
+        ("$", "5", True), ("#", "one", True), ("Dr.", "No", True), ("(Mr.", "Smith", True), ("J.", "Smith", True),
+        ("“J.", "Smith", True), ("don", "'t", False), ("a", "b", False), ("カ", "ー", False), ("好", "，", False),
+        ("（", "注", False), ("第", "三", False),
     ],
 )  # fmt: skip
 def test_what_belongs_together(before, after, space):
-    assert price(before, after, space, "en") >= GLUED
+    assert glued(before, after, space)
+    assert price(before, after, space, "en") == GLUED
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "space", "language", "expected"),
+    [
+        ("late.", "The", True, "en", breaks.SENTENCE), ("late,", "he", True, "en", breaks.CLAUSE),
+        ("1,", "and", True, "en", breaks.CLAUSE), ("3:", "but", True, "en", breaks.CLAUSE),
+        ("late", "because", True, "en", breaks.BEFORE_CONJUNCTION),
+        ("kam", "und", True, "de", breaks.BEFORE_CONJUNCTION), ("war", "und", True, "en", breaks.PLAIN),
+        ("late", "“Because", True, "xx", breaks.BEFORE_CONJUNCTION),
+        ("late", "in", True, "en", breaks.BEFORE_PREPOSITION), ("Late", "(In", False, "en", GLUED),
+        ("late", "trains", True, "en", breaks.PLAIN), ("3", "men", True, "en", breaks.PLAIN),
+        ("the", "train", True, "en", breaks.AFTER_FUNCTION_WORD),
+        ("“The”", "train", True, "", breaks.AFTER_FUNCTION_WORD),
+        ("because", "we", True, "en", breaks.AFTER_FUNCTION_WORD),
+        ("der", "Zug", True, "de", breaks.AFTER_FUNCTION_WORD), ("der", "Zug", True, "en", breaks.PLAIN),
+        ("the", "Zug", True, "de", breaks.PLAIN), ("John", "Smith", True, "en", breaks.IN_NAME),
+        ("“John”", "(Smith)", True, "fr", breaks.IN_NAME), ("john", "Smith", True, "en", breaks.PLAIN),
+        ("John", "smith", True, "en", breaks.PLAIN), ("Hans", "Meier", True, "de", breaks.PLAIN),
+        ("j.", "smith", True, "en", breaks.PLAIN), ("(", "well", True, "en", breaks.PLAIN),
+        ("“", "In", True, "en", breaks.BEFORE_PREPOSITION), ("好", "test", False, "zh", breaks.BEFORE_PREPOSITION),
+        ("test", "好", True, "zh", breaks.BEFORE_PREPOSITION), ("的", "人", False, "zh", breaks.AFTER_CJK_PARTICLE),
+        ("大", "人", False, "zh", breaks.IN_CJK_RUN), ("三", "好", False, "zh", breaks.IN_CJK_RUN),
+        ("大", "三", False, "zh", breaks.IN_CJK_RUN), ("カ", "タ", False, "ja", breaks.IN_WORD),
+        ("゠", "ヿ", False, "ja", breaks.IN_WORD), ("ヿ", "゠", False, "ja", breaks.IN_WORD),
+        ("カ", "字", False, "ja", breaks.IN_CJK_RUN), ("字", "カ", False, "ja", breaks.IN_CJK_RUN),
+        ("を", "み", False, "ja", breaks.AFTER_CJK_PARTICLE), ("は", "み", False, "ja", breaks.AFTER_CJK_TOPIC),
+        ("が", "み", False, "ja", breaks.AFTER_CJK_TOPIC), ("は", "字", False, "ja", breaks.AFTER_CJK_PARTICLE),
+        ("き", "み", False, "ja", breaks.AFTER_FUNCTION_WORD), ("見", "る", False, "ja", breaks.AFTER_FUNCTION_WORD),
+        ("見", "ゟ", False, "ja", breaks.AFTER_FUNCTION_WORD), ("ぁ", "見", False, "ja", breaks.AFTER_CJK_PARTICLE),
+    ],
+)  # fmt: skip
+def test_the_price_of_a_break_depends_on_the_words_and_the_language(before, after, space, language, expected):
+    assert price(before, after, space, language) == expected
+
+
+def test_costs_of_pauses_and_reading_time():
+    assert [cue_cost.break_price(4.0, pause) for pause in (-50, 0, 300, 900)] == [4.0, 4.0, 2.0, 1.0]
+    assert [cue_cost.pause_price(pause) for pause in (-50, 0, 400, 900, 1400)] == [0, 0, 0, 1.0, 2.0]
+    assert cue_cost.time_price(40, 2000, 1000, 20) == 0
+    assert cue_cost.time_price(60, 2000, 1000, 20) == 3.0
+    assert cue_cost.time_price(40, 1000, 1000, 20) == 3.0
+    assert cue_cost.time_price(0, 250, 1000, 20) == 7.5
+    assert cue_cost.time_price(10, 250, 1000, 20) == 7.5 + 0.75
+
+
+@pytest.mark.parametrize(
+    ("text", "space", "narrow", "full", "label_cells"),
+    [
+        ("so it went on and on until the very last hour of that day was over", True, 26, 20, 0),
+        ("so it went on and on until the very last hour of that day was over", True, 30, 10, 7),
+        ("an incomprehensibility-counterrevolutionary-word is wider than the line and stays whole", True, 30, 14, 4),
+        ("他说iPhone在过去的三千五百年里从来没有像今天这样快", False, 14, 10, 3),
+        ("他说 in the middle 没有 of the 今天这样 line", True, 14, 9, 0),
+        ("他说 in the middle 没有 of the 今天这样 line", True, 16, 6, 5),
+    ],
+)
+def test_no_other_lines_cost_less(text, space, narrow, full, label_cells):
+    """The search for lines gives the same cost as trying every division."""
+    pieces = lanes(transcript(spoken(text, space=space)), 99_000, max(narrow, 2 * full))[0].pieces
+    prices = [0.0, *(price(a.word.text, b.word.text, b.space, "") for a, b in pairwise(pieces)), 0.0]
+    options = CueOptions(max_line_width=narrow, max_line_width_cjk=full, max_lines=3)
+    labels = [label_cells * (index % 3 == 0) for index in range(len(pieces))]
+    layout = Layout(pieces, prices, options, labels)
+    widest = max(narrow, 2 * full)
+
+    def cells(start, end):
+        line = "".join(
+            " " * (piece.space and index > 0) + piece.word.text for index, piece in enumerate(pieces[start:end])
+        )
+        return width(line) + (labels[start] if start == first else 0)
+
+    def room(start, end):
+        return 2 * full if any(has_wide(piece.word.text) for piece in pieces[start:end]) else narrow
+
+    def cost(bounds):
+        widths = [cells(start, end) for start, end in pairwise(bounds)]
+        over = sum(max(0, width(piece.word.text) - widest) for piece in pieces[bounds[0] : bounds[-1]])
+        mean, unit = (cells(bounds[0], bounds[-1]) - over) / len(widths), room(bounds[0], bounds[-1])
+        total = cue_cost.LINE * (len(widths) - 1) + cue_cost.LINE_BREAK * sum(prices[cut] for cut in bounds[1:-1])
+        for cells_above, below in zip(widths, [*widths[1:], 0], strict=True):
+            upper = min(cells_above, widest)
+            total += cue_cost.RAGGED * ((upper - mean) / unit) ** 2
+            total += cue_cost.TOP_HEAVY * (upper - below) / unit if 0 < below < upper else 0
+        return total
+
+    def fits(bounds):
+        return all(end - start == 1 or cells(start, end) <= room(start, end) for start, end in pairwise(bounds))
+
+    for first in range(len(pieces)):
+        for end in range(first + 1, layout.farthest(first) + 1):
+            divisions = ((first, *cuts, end) for n in range(3) for cuts in combinations(range(first + 1, end), n))
+            possible = [bounds for bounds in divisions if fits(bounds)]
+            lines = min(map(len, possible)) - 1
+            found, cuts = layout.best(first, end)
+            assert len(cuts) == lines - 1
+            assert layout.cells(first, end) == cells(first, end)
+            assert layout.least(first, end) == pytest.approx(cue_cost.LINE * (lines - 1))
+            assert layout.least(first, end) <= found
+            if lines == 1:
+                assert found == 0
+            else:
+                assert found == pytest.approx(cost((first, *cuts, end)))
+                assert found == pytest.approx(min(cost(bounds) for bounds in possible if len(bounds) == lines + 1))
+        assert layout.spare(first, first + 1) == room(first, first + 1) - width(pieces[first].word.text) - label_cells
 
 
 def test_prices_follow_the_broadcasters_order():
@@ -356,3 +466,94 @@ def test_a_turn_that_begins_a_moment_early_is_shown_when_it_begins():
     second = spoken("And nobody remembers it.", start=first.end - 0.1, speaker="Bob", number=1)
     cues = shape(transcript(first, second), replace(CueOptions(), dialogue=False))
     assert cues[1].start == pytest.approx(second.start, abs=0.002)
+
+
+def block(start, end, cells, speaker="Ann", *, words=1, pairable=True, channel=None) -> Block:
+    return Block(start, end, (), cells, words, speaker, channel, pairable)
+
+
+TIMING = Timing(limit=60_000, gap=100, min_cue=1000, max_cue=6000, max_cps=20, max_words=4, dialogue=True)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "expected"),
+    [
+        # One cue: as long as its words, the minimum, or its reading time; no longer than `max_cue` and the recording.
+        ([block(0, 2000, 10)], [(0, 2000)]),
+        ([block(0, 500, 10)], [(0, 1000)]),
+        ([block(500, 1000, 60)], [(500, 3500)]),
+        ([block(500, 1000, 400)], [(500, 6500)]),
+        ([block(59_500, 59_600, 10)], [(59_500, 60_000)]),
+        # The next cue limits it; a short gap is reduced to the minimum, a longer one is kept.
+        ([block(0, 500, 10), block(700, 3000, 10)], [(0, 600), (700, 3000)]),
+        ([block(0, 2000, 10), block(2499, 4000, 10)], [(0, 2399), (2499, 4000)]),
+        ([block(0, 2000, 10), block(2500, 4000, 10)], [(0, 2000), (2500, 4000)]),
+        ([block(0, 7000, 10), block(7200, 8000, 10)], [(0, 6000), (7200, 8200)]),
+        # Blocks that begin together are moved apart; the order is that of time.
+        ([block(900, 2000, 10), block(0, 500, 10)], [(0, 800), (900, 2000)]),
+        ([block(1000, 1200, 10), block(1000, 1200, 10), block(1000, 1200, 10)],
+         [(1000, 1100), (1200, 2200), (2300, 3300)]),
+        ([block(60_000, 60_000, 1), block(60_000, 60_000, 1)], [(59_600, 59_700), (59_800, 60_000)]),
+    ],
+)  # fmt: skip
+def test_display_times(blocks, expected):
+    assert [(cue.start, cue.end) for cue in schedule(blocks, TIMING)] == expected
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "third", "expected"),
+    [
+        # The share of the time until the third is that of the text: 10 and 30 cells of 2,000 ms.
+        (block(0, 2000, 10), block(0, 2000, 30, "Bob"), 2000, 500),
+        # The second waits no longer than the first needs: `min_cue` and the gap, or its reading time and the gap.
+        (block(0, 6000, 10), block(0, 6000, 10, "Bob"), 9000, 1100),
+        (block(0, 6000, 40), block(0, 6000, 40, "Bob"), 9000, 2100),
+        # It is not delayed where the first is displayed long enough, or they overlap by half of the shorter, at most.
+        (block(0, 6000, 40), block(1100, 6000, 40, "Bob"), 9000, 1100),
+        (block(0, 6000, 40), block(1099, 6000, 40, "Bob"), 9000, 2100),
+        (block(0, 1000, 40), block(500, 4000, 40, "Bob"), 9000, 500),
+        (block(0, 1000, 40), block(499, 4000, 40, "Bob"), 9000, 2100),
+        (block(0, 4000, 40), block(500, 900, 40, "Bob"), 9000, 2100),
+    ],
+)
+def test_the_second_of_two_voices_waits_until_the_first_can_be_read(first, second, third, expected):
+    timing = replace(TIMING, dialogue=False)
+    cues = schedule([first, second, block(third, third + 2000, 10)], timing)
+    assert [cue.start for cue in cues] == [0, expected, third]
+
+
+@pytest.mark.parametrize(
+    ("changes", "timing", "paired"),
+    [
+        ({}, {}, True),
+        ({"channel": 1, "speaker": "Ann"}, {}, True),
+        ({"speaker": "Ann"}, {}, False),
+        ({"pairable": False}, {}, False),
+        ({"words": 3}, {}, True),
+        ({"words": 4}, {}, False),
+        ({"words": 4}, {"max_words": None}, True),
+        ({"end": 6000, "start": 500}, {}, True),
+        ({"end": 6001, "start": 500}, {}, False),
+        ({"start": 1900, "end": 2300}, {"min_cue": 5000}, False),
+        ({"start": 1899, "end": 2300}, {"min_cue": 5000}, True),
+        ({}, {"dialogue": False}, False),
+    ],
+)
+def test_two_speakers_share_a_cue_only_within_its_limits(changes, timing, paired):
+    second = replace(block(500, 900, 5, "Bob"), **changes)
+    pair = [block(0, 400, 5), second]
+    (first, *rest) = schedule(pair, replace(TIMING, **timing))
+    assert (len(first.blocks) == 2) is paired
+    assert tuple(part for cue in (first, *rest) for part in cue.blocks) == tuple(pair)
+    if paired:
+        assert (first.start, first.cells) == (0, 10)
+        assert first.end >= max(400, second.end)
+        assert len(schedule([replace(pair[0], pairable=False), second], replace(TIMING, **timing))) == 2
+
+
+def test_pairs_are_chosen_for_the_least_cost_of_all_cues():
+    """The middle one of three is paired where the two short cues are closer together."""
+    talk = [block(0, 900, 20), block(1400, 1700, 5, "Bob"), block(1800, 2100, 5), block(6000, 8000, 20, "Bob")]
+    cues = schedule(talk, TIMING)
+    assert [len(cue.blocks) for cue in cues] == [1, 2, 1]
+    assert [(cue.start, cue.end) for cue in cues] == [(0, 1300), (1400, 2400), (6000, 8000)]

@@ -19,9 +19,9 @@ def spoken(text: str, language: str | None = None, *, pauses: tuple[int, ...] = 
     return Segment(0, start, words[-1].end, text, tuple(words), language=language)
 
 
-def cleared(text: str, language: str | None = None, **spoken_how) -> str:
+def cleared(text: str, language: str | None = None, **spoken_how) -> str | None:
     after = drop_fillers(Transcript("a.wav", 60.0, (spoken(text, language, **spoken_how),)))
-    return after.text
+    return after.text or None
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,21 @@ def cleared(text: str, language: str | None = None, **spoken_how) -> str:
         ("ja", "えーと、あの人はええ人です。", "あの人はええ人です。"),
         ("ja", "あの、えっと、今日は。", "今日は。"),
         ("ko", "음, 오늘은 음악.", "오늘은 음악."),
+        ("en", "Well um. She came.", "Well. She came."),
+        ("en", "Well, um. She came.", "Well. She came."),
+        ("en", "Well, um, yes; uh, no.", "Well yes no."),
+        ("en", "Um, uh, er, yes.", "Yes."),
+        ("en", "(Um, yes) he said.", "(Yes) he said."),
+        ("en", "Is it um?", "Is it?"),
+        ("en", "um yes", "yes"),
+        ("en", "um Yes. uh no", "Yes. no"),
+        ("fr", "Euh, oui, heu, non.", "Oui non."),
+        ("xx", "嗯，um，啊。好", "um。好"),
+        ("zh", "好，哦，那个，走。", "好，走。"),
+        ("zh", "好的，那个。", "好的，那个。"),
+        ("zh", "那个嗯我们走", "我们走"),
+        ("zh", "啊，嗯。", None),
+        ("ja", "まあ、そうです。", "そうです。"),
     ],
 )
 def test_fillers_go_and_words_stay(language, text, expected):
@@ -70,6 +85,23 @@ def test_times_are_those_of_what_is_left():
     assert [(word.text, round(word.start, 3)) for word in segment.words] == [("I", 3.2), ("think", 3.4), ("so.", 3.6)]
     assert (segment.start, round(segment.end, 2)) == (3.2, 3.78)
     assert after.notes[NOTE] == [{"start": 3.0, "end": 3.18, "was": "Um"}, {"start": 3.8, "end": 3.98, "was": "uh"}]
+
+
+@pytest.mark.parametrize(("pause", "left"), [(0.2499, "那个我们走"), (0.25, "我们走")])
+def test_how_long_a_pause_must_be(pause, left):
+    words = [Word("那", 0.5, 1, space_before=False), Word("个", 1, 1.5, space_before=False)]
+    words += [Word(char, 1.5 + pause, 2 + pause, space_before=False) for char in "我们走"]
+    after = drop_fillers(Transcript("a.wav", 9.0, (Segment(0, 0, 3, "那个我们走", tuple(words)),), language="zh"))
+    assert after.text == left
+
+
+def test_the_edges_of_a_segment_stay_where_no_filler_was():
+    words = (Word("Yes,", 1, 2), Word("um.", 2, 3), Word("No.", 3, 4), Word("Um.", 4, 5), Word("Go.", 5, 6))
+    segment = Segment(0, 0.5, 6.5, "Yes, um. No. Um. Go.", words)
+    after = drop_fillers(Transcript("a.wav", 9.0, (segment,), language="en", notes={"other": 1}))
+    assert [(part.start, part.end, part.text) for part in after.segments] == [(0.5, 6.5, "Yes. No. Go.")]
+    assert after.notes["other"] == 1
+    assert [note["was"] for note in after.notes[NOTE]] == ["um", "Um"]
 
 
 def test_a_segment_of_nothing_else_is_gone_and_the_others_are_counted_anew():
@@ -114,3 +146,16 @@ def test_a_mark_alone_is_no_word():
     words = (Word("yes", 0, 0.2), Word("—", 0.2, 0.3), Word("no.", 0.3, 0.5))
     after = strip_punctuation(Transcript("a.wav", 1.0, (Segment(0, 0, 0.5, "yes — no.", words),)))
     assert [word.text for word in after.segments[0].words] == ["yes", "no"]
+
+
+@pytest.mark.parametrize(
+    ("word", "bare"),
+    [
+        ("dogs'", "dogs'"), ("DOGS’", "DOGS’"), ("dog'", "dog"), ("'dog", "dog"), ("'em", "'em"), ("’Tis,", "’Tis"),
+        ("-5", "-5"), ("-five", "five"), ("+5%", "+5%"), ("$-5", "$-5"), ("#1", "#1"), ("(@me)", "@me"), ("5%.", "5%"),
+        ("U.S.", "US"), ("e.g.", "eg"), ("3.5", "3.5"), ("U.S.A", "USA"), ("a.bc", "a.bc"), ("x-y", "x-y"), ("…", ""),
+        ("_a_", "a"), ("&", "&"), ("dogs'%", "dogs'%"),
+    ],
+)  # fmt: skip
+def test_signs_of_a_word(word, bare):
+    assert bare_word(word) == bare

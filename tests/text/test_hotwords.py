@@ -54,29 +54,44 @@ def test_words_parted_by_spaces_only_where_the_protocol_says_so():
     assert pairs("foo 20 bar 40", spaced=True) == [("foo", 20.0), ("bar", 40.0)]
     assert pairs("iPhone 15", spaced=True) == [("iPhone 15", 20.0)]
     assert pairs("foo:20 bar", spaced=True) == [("foo", 20.0), ("bar", 20.0)]
+    assert pairs("foo:30 bar", spaced=True) == [("foo", 30.0), ("bar", 20.0)]
+    assert pairs("foo 20 bar 40, x", spaced=True) == [("foo 20 bar 40", 20.0), ("x", 20.0)]
+    assert pairs("foo 20 bar", spaced=True) == [("foo 20 bar", 20.0)]
+    assert pairs("foo 20 bar x", spaced=True) == [("foo 20 bar x", 20.0)]
+    assert pairs('["foo bar"]', spaced=True) == [("foo bar", 20.0)]
+
+
+NO_WEIGHT = "Weights are numbers from 1 to 100. A phrase that ends in a colon and a number needs one: 'at 10:30:20'."
+NO_HOTWORDS = 'Write phrases separated by commas, with or without weights ("word:20, other word"), or a JSON object.'
 
 
 @pytest.mark.parametrize(
-    "value",
+    ("value", "message", "hint"),
     [
-        "foo:0",
-        "foo:101",
-        "foo:-3, bar",
-        "[" * 5000,
-        {"foo": 10**400},
-        '{"foo": "much"}',
-        '{"foo": true}',
-        '{"foo": NaN}',
-        '{"": 20}',
-        "{broken",
-        7,
-        [7],
+        ("foo:0", """The weight of the hotword "foo" is '0'.""", NO_WEIGHT),
+        ("foo:0.99", """The weight of the hotword "foo" is '0.99'.""", NO_WEIGHT),
+        ("foo:101", """The weight of the hotword "foo" is '101'.""", NO_WEIGHT),
+        ("foo:-3, bar", """The weight of the hotword "foo" is '-3'.""", NO_WEIGHT),
+        ({"foo": 10**400}, f'The weight of the hotword "foo" is 1{"0" * 56}....', NO_WEIGHT),
+        ({"foo": "x" * 57}, f"""The weight of the hotword "foo" is '{"x" * 57}'.""", NO_WEIGHT),
+        ({"foo": "x" * 58}, f"""The weight of the hotword "foo" is '{"x" * 56}....""", NO_WEIGHT),
+        ('{"foo": "much"}', """The weight of the hotword "foo" is 'much'.""", NO_WEIGHT),
+        ('{"foo": true}', 'The weight of the hotword "foo" is True.', NO_WEIGHT),
+        ('{"foo": NaN}', 'The weight of the hotword "foo" is nan.', NO_WEIGHT),
+        ({"foo": []}, 'The weight of the hotword "foo" is [].', NO_WEIGHT),
+        ({"x" * 101: 0}, f'The weight of the hotword "{"x" * 100}" is 0.', NO_WEIGHT),
+        ('{"": 20}', "A hotword is empty.", "Write a word or phrase before each weight."),
+        ("[" * 5000, f"These are not hotwords: '{'[' * 56}....", NO_HOTWORDS),
+        ("{broken", "These are not hotwords: '{broken'.", NO_HOTWORDS),
+        (7, "These are not hotwords: 7.", NO_HOTWORDS),
+        ([7], "These are not hotwords: 7.", NO_HOTWORDS),
+        (b"foo", "These are not hotwords: b'foo'.", NO_HOTWORDS),
     ],
 )
-def test_what_cannot_be_meant_is_refused_with_advice(value):
+def test_what_cannot_be_meant_is_refused_with_advice(value, message, hint):
     with pytest.raises(UsageError) as refusal:
         parse_hotwords(value)
-    assert refusal.value.hint
+    assert str(refusal.value) == f"{message} {hint}"
 
 
 @given(st.dictionaries(st.text("ab词语é", min_size=1, max_size=6), st.integers(1, 100), max_size=8))
@@ -99,10 +114,12 @@ def test_a_file(tmp_path):
 
 
 def test_a_file_that_cannot_be_read(tmp_path):
-    with pytest.raises(UsageError, match="cannot be read"):
-        read_hotwords(tmp_path / "none.txt")
+    path = tmp_path / "none.txt"
+    with pytest.raises(UsageError) as missing:
+        read_hotwords(path)
+    assert str(missing.value) == f"The hotwords file {path} cannot be read: No such file or directory. Check its name."
     (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
-    with pytest.raises(UsageError, match="not UTF-8"):
+    with pytest.raises(UsageError, match=r"latin\.txt is not UTF-8 text\. Save it as UTF-8\.$"):
         read_hotwords(tmp_path / "latin.txt")
 
 
@@ -114,6 +131,12 @@ def test_a_file_that_cannot_be_read(tmp_path):
         ("iPhone 15\nBoeing 747", [("iPhone 15", 20), ("Boeing 747", 20)]),
         ("iPhone 15\nZvon", [("iPhone 15", 20), ("Zvon", 20)]),
         ("iPhone 15\t30\nZvon", [("iPhone 15", 30), ("Zvon", 20)]),
+        ("a 1\nb 100", [("a", 1), ("b", 100)]),
+        ("a 1\nb 101", [("a 1", 20), ("b 101", 20)]),
+        ("a 0\nb 1", [("a 0", 20), ("b 1", 20)]),
+        ("a\tb\t 30 \nc\td", [("a b", 30), ("c d", 20)]),
+        ("a:5\n#b:6\n  # c", [("a", 5)]),
+        (' ["a 1", "b"]', [("a 1", 20), ("b", 20)]),
         ("Windows 11, Hedy Lamarr:30\nZvon", [("Windows 11", 20), ("Hedy Lamarr", 30), ("Zvon", 20)]),
     ],
 )
@@ -132,9 +155,15 @@ def test_a_number_at_the_end_of_a_phrase_stays(phrase, number):
 
 def test_numbers_of_phrases_and_characters_are_bounded():
     assert len(pairs(",".join(f"w{n}" for n in range(1000)))) == 1000
-    for value in (",".join(f"w{n}" for n in range(1001)), "x" * 101, ["x" * 101], {"x" * 101: 20}, "x," * 10**7):
-        with pytest.raises(UsageError, match="more than 1,000 hotwords"):
+    assert pairs("x" * 100) == [("x" * 100, 20.0)]
+    assert len(pairs("x" + "," * 999_999)) == 1
+    for value in (",".join(f"w{n}" for n in range(1001)), "x" * 101, ["x" * 101], {"x" * 101: 20}, "x," * 500_001):
+        with pytest.raises(UsageError) as refusal:
             parse_hotwords(value)
+        assert str(refusal.value) == (
+            "There are more than 1,000 hotwords, or one has more than 100 characters. "
+            "Leave out the less important ones."
+        )
 
 
 @pytest.mark.parametrize("filler", [":", "：", " ", "1 ", ": ", "a:", "1:1 ", "\t", "-", "9", "[", '{"', ","])

@@ -118,6 +118,12 @@ def test_without_the_extra_the_message_says_how_to_get_it(cache, monkeypatch):
         ("a b", "x a b", [("x", 0, 0), ("a", 0, 0.9), ("b", 1, 1.9)]),
         ("a b c", "a c", [("a", 0, 1.9), ("c", 2, 2.9)]),
         ("二十", "20", [("20", 0, 1.9)]),
+        ("a b", "a", [("a", 0, 1.9)]),
+        ("a b", "b", [("b", 1, 1.9)]),
+        ("a b", "x y a b", [("x", 0, 0), ("y", 0, 0), ("a", 0, 0.9), ("b", 1, 1.9)]),
+        ("a b", "abc d", [("abc", 0, 1.425), ("d", 1.425, 1.9)]),
+        ("a b", "好 d", [("好", 0, 1.9 * 2 / 3), ("d", 1.9 * 2 / 3, 1.9)]),
+        ("a b c d", "a X c Y", [("a", 0, 0.9), ("X", 1, 1.9), ("c", 2, 2.9), ("Y", 3, 3.9)]),
     ],
 )
 def test_rewritten_words_take_the_time_of_those_they_stand_for(old, new, expected):
@@ -126,3 +132,44 @@ def test_rewritten_words_take_the_time_of_those_they_stand_for(old, new, expecte
     assert [(word.text, pytest.approx(word.start), pytest.approx(word.end)) for word in found] == expected
     assert join_words(found) == new
     assert rewrite_words((), new) == ()
+
+
+def test_new_words_take_the_mean_confidence_and_the_first_speaker():
+    words = [Word("a", 0, 1, 0.2, "A"), Word("b", 1, 2, None, "B"), Word("c", 2, 3, 0.6, "C"), Word("d", 3, 4)]
+    found = rewrite_words(words, "xy d")
+    assert found == (Word("xy", 0, 3, pytest.approx(0.4), "A"), words[-1])
+    assert rewrite_words([words[1]], "x") == (Word("x", 1, 2, None, "B"),)
+    assert rewrite_words([words[0]], "y a")[0] == Word("y", 0, 0, None, "A")
+
+
+def test_a_word_of_several_characters_is_compared_by_character():
+    word = Word("三十五元", 0, 4, 0.5, "A", space_before=True)
+    found = rewrite_words([word], "35元")
+    assert [(part.text, part.start, part.end, part.confidence, part.speaker, part.space_before) for part in found] == [
+        ("35", 0, 3, 0.5, "A", True), ("元", 3, 4, 0.5, "A", False)
+    ]  # fmt: skip
+    assert rewrite_words([word], "三十五元", lambda *_: False)[0].space_before is True
+
+
+@pytest.mark.parametrize(
+    ("new", "asked"),
+    [
+        ("X b Y d e f", [("a b c", "X b Y")]),
+        ("X b c Y e f", [("a", "X"), ("d", "Y")]),
+        ("a b c d e Y", [("f", "Y")]),
+        ("X b c d e f", [("a", "X")]),
+        ("a b Y d Z f", [("c d e", "Y d Z")]),
+        ("a b c d Z f", [("e", "Z")]),
+    ],
+)
+def test_changes_with_one_word_between_are_judged_together(new, asked):
+    words = [Word(part, index, index + 0.9) for index, part in enumerate("abcdef")]
+    seen = []
+
+    def wanted(old, fresh):
+        seen.append((" ".join(old), " ".join(fresh)))
+        return False
+
+    assert rewrite_words(words, new, wanted) == tuple(words)
+    assert seen == asked
+    assert join_words(rewrite_words(words, new, lambda *_: True)) == new

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -118,6 +121,11 @@ def test_another_type_is_refused_with_its_name(tmp_path):
         ("a b", "a", None),
         ("a", "a b", None),
         ("a", "。a", None),
+        ("a b", "A  b？！、；：", ["A", "b?!,;:"]),
+        ("a 好", "a，好，", ["a,", "好，"]),
+        ("10.5 x", "10 . 5 x.", ["10.5", "x."]),
+        ("a b", "b a", None),
+        ("a", "a$", None),
     ],
 )
 def test_put_marks(text, marked, expected):
@@ -130,4 +138,53 @@ def test_is_punctuated():
     assert is_punctuated(transcript(segment(0, "Fine.")))
     assert not is_punctuated(transcript(segment(0, "fine and well")))
     assert is_punctuated(transcript())
+    assert is_punctuated(transcript(segment(0, "a " * 59 + "b.")))
+    assert not is_punctuated(transcript(segment(0, "a " * 60 + "b.")))
+    assert not is_punctuated(transcript(segment(0, "a, b")))
     assert join_words(segment(0, "a b").words) == "a b"
+
+
+def punctuated(asked: list[str], *segments: Segment, marks: str = "", **options):
+    """The transcript after a step whose model answers with the text and marks; `asked` receives the texts."""
+
+    def punctuate(text: str) -> Future[str]:
+        asked.append(text)
+        answer: Future[str] = Future()
+        answer.set_result(text + marks)
+        return answer
+
+    return PunctuationStep(punctuate, **options)(replace(transcript(*segments), language="en"))
+
+
+@pytest.mark.parametrize(
+    ("segments", "texts"),
+    [
+        ([segment(0, "a b"), segment(1, "c", 3.9)], ["a b c"]),
+        ([segment(0, "a b"), segment(1, "c", 3.91)], ["a b", "c"]),
+        ([segment(0, "a"), segment(1, "b", 1, speaker="B"), segment(2, "c", 2)], ["a c", "b"]),
+        ([segment(0, "a"), segment(1, "b", 1, channel=1), segment(2, "c", 2)], ["a c", "b"]),
+        ([segment(0, "a " * 200), segment(1, "b " * 100, 100)], ["a " * 200 + "b " * 99 + "b"]),
+        ([segment(0, "a " * 200), segment(1, "b " * 101, 100)], ["a " * 199 + "a", "b " * 100 + "b"]),
+        ([segment(0, "a " * 301)], ["a " * 300 + "a"]),
+    ],
+)
+def test_what_is_given_to_the_model_at_once(segments, texts):
+    asked: list[str] = []
+    punctuated(asked, *segments)
+    assert sorted(asked) == sorted(texts)
+
+
+def test_other_languages_and_other_words_are_not_changed():
+    asked: list[str] = []
+    before = segment(0, "a b")
+    assert punctuated(asked, before, languages=("zh",)).segments == (before,)
+    assert asked == []
+    assert punctuated(asked, before, languages=("en",), marks=".").text == "A b."
+    assert punctuated(asked, before, marks=" c").segments == (before,)
+    assert asked == ["a b", "a b"]
+
+
+def test_the_segments_of_two_channels_are_in_order_of_time():
+    parts = segment(0, "a", channel=1), segment(1, "b", channel=0), segment(2, "c", 1.0, channel=1)
+    found = punctuated([], *parts, marks="!").segments
+    assert [(part.id, part.text, part.channel) for part in found] == [(0, "B!", 0), (1, "A", 1), (2, "c!", 1)]
