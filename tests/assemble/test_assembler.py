@@ -180,6 +180,22 @@ def test_endless_speech_is_divided():
     assert " ".join(segment.text for segment in segments) == text
 
 
+def test_a_long_segment_is_divided_in_its_later_half_at_a_clause_or_a_pause():
+    def divided(*words, length=0.9):
+        pieces = tuple(Token(f"▁{text}", start, end=start + length) for text, start in words)
+        segments, _ = assemble((chunk((0, 70)), Hypothesis(" ".join(text for text, _ in words), pieces)))
+        return [len(segment.words) for segment in segments]
+
+    row = [("on", float(second)) for second in range(34)]
+    assert divided(*row[:30]) == [30]
+    assert divided(*row[:31]) == [30, 1]
+    assert divided(*row) == [30, 4]
+    assert divided(*row[:20], ("on,", 20.0), *row[21:]) == [21, 13]
+    assert divided(*row[:13], ("on,", 13.0), *row[14:]) == [30, 4]  # in the first half
+    assert divided(*row[:20], *[(text, start + 0.6) for text, start in row[20:]]) == [20, 14]
+    assert divided(("on", 38.0), ("and", 68.5), ("on", 69.2), length=30.5) == [1, 2]
+
+
 def test_three_rounds_of_a_loop_stay_and_are_reported():
     text = "And so it goes. " + "Thank you very much. " * 30 + "Good night."
     segments, assembler = assemble((chunk((65, 75)), Hypothesis(text)))

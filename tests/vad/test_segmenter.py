@@ -14,6 +14,7 @@ from asrcli.errors import UsageError
 from asrcli.options import VadOptions
 from asrcli.vad import Chunk, Region, Segmenter
 from asrcli.vad.packing import choose_cut, divide, quietest
+from asrcli.vad.regions import HysteresisTracker
 from asrcli.vad.types import LEVEL_HOP, WINDOW
 
 
@@ -150,6 +151,7 @@ def test_without_vad_the_chunks_are_the_whole_stream(runs, tail, window):
     whole = np.concatenate([chunk.samples for chunk in chunks]) if chunks else samples[:0]
     np.testing.assert_array_equal(whole, samples)
     assert all(len(chunk.samples) <= window * SAMPLE_RATE for chunk in chunks)
+    assert all((chunk.speech.shape, chunk.speech.dtype) == ((0,), np.float32) for chunk in chunks)
     if len(samples) > window * SAMPLE_RATE:
         assert min(len(chunk.samples) for chunk in chunks) >= 0.25 * window * SAMPLE_RATE
 
@@ -435,3 +437,44 @@ def test_options_at_their_limits_are_accepted():
     edge = VadOptions(end_threshold=0.5, min_speech=0, min_silence=0, pad_before=0, pad_after=0, max_gap=0, max_chunk=2)
     assert len(segment(seconds((0.9, 1.0), (0.0, 1.0)), edge, 30.0)) == 1
     Segmenter(VadOptions(end_threshold=0.0), 30.0, detector=Loudness())
+
+
+@pytest.mark.parametrize(
+    ("options", "runs", "stretches"),
+    [
+        # A stretch: first window, window behind the last, windows heard when it was known to have ended.
+        ({}, [(0, 3), (0.5, 4), (0, 2), (0.5, 1)], [(3, 7, 8), (9, 10, None)]),
+        ({"min_silence": 0.2}, [(0, 3), (0.5, 4), (0, 2), (0.5, 1)], [(3, 7, 9), (9, 10, None)]),
+        ({"min_silence": 0.3}, [(0, 3), (0.5, 4), (0, 2), (0.5, 1)], [(3, 10, None)]),
+        # It goes on above the end threshold: 0.15 below the other and at least 0.01 where none is given.
+        ({}, [(0.49, 3), (0.5, 1), (0.35, 3), (0.34, 1), (0.49, 2)], [(3, 7, 8)]),
+        ({"end_threshold": 0.3}, [(0.5, 1), (0.3, 2), (0.2, 1), (0.5, 1)], [(0, 3, 4), (4, 5, None)]),
+        ({"threshold": 0.1}, [(0.1, 1), (0.009, 1), (0.1, 1), (0.01, 3)], [(0, 1, 2), (2, 6, None)]),
+        # One that is too short never was; a pause within it counts, one behind it does not.
+        ({"min_speech": 0.3}, [(0.5, 2), (0, 2), (0.5, 3), (0, 1)], [(4, 7, 8)]),
+        ({"min_speech": 0.31}, [(0.5, 3), (0, 1)], []),
+        ({"min_speech": 0.4, "min_silence": 0.3}, [(0.5, 1), (0, 2), (0.5, 1), (0, 5)], [(0, 4, 7)]),
+        ({"min_speech": 0.4, "min_silence": 0.3}, [(0.5, 2), (0, 2), (0.5, 1), (0, 2)], [(0, 5, None)]),
+    ],
+)
+def test_stretches_of_windows_of_a_tenth_of_a_second(options, runs, stretches):
+    tracker = HysteresisTracker(VadOptions(**({"min_speech": 0.0, "min_silence": 0.1} | options)), 1600)
+    found = []
+    for count, probability in enumerate(unroll(runs), 1):
+        if stretch := tracker.step(probability):
+            found.append((stretch.start / 1600, stretch.end / 1600, count))
+        assert tracker.now == count * 1600
+    if stretch := tracker.close():
+        found.append((stretch.start / 1600, stretch.end / 1600, None))
+    assert found == stretches
+    assert tracker.onset is None
+    assert tracker.stretch is None
+    assert tracker.quiet
+
+
+def test_padding_ends_where_a_stretch_begins_that_may_prove_too_short():
+    options = VadOptions(min_speech=0.5, min_silence=0.1, pad_after=1.0, level=False)
+    segmenter = Segmenter(options, 30.0, detector=Loudness())
+    assert segmenter.push(stream([0.9] * 40 + [0.0] * 10 + [0.9] * 5)) == []
+    (chunk,) = segmenter.flush()
+    assert (chunk.start, chunk.end) == (0, 50 * WINDOW)
