@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -52,6 +52,11 @@ class Filter:
             return False
         return _matches(relative, self.include) if self.include else suffix in self.suffixes
 
+    def leaves_open(self, relative: str) -> bool:
+        """Whether only the suffix speaks against a file: no glob decides, and it is no result."""
+        suffix = os.path.splitext(relative)[1].lower()
+        return not (self.include or suffix in TRANSCRIPT_SUFFIXES or self.excludes(relative) or self.wants(relative))
+
     def excludes(self, relative: str) -> bool:
         """Whether a file, or a folder with all that is in it, is left out."""
         return _matches(relative, self.exclude)
@@ -63,6 +68,20 @@ def _matches(relative: str, globs: Sequence[str]) -> bool:
     return any(fnmatchcase(path if "/" in glob else name, glob.casefold()) for glob in globs)
 
 
+def _is_recording(path: Path) -> bool:
+    """Whether a file with an ambiguous suffix starts like a recording; True if it cannot be read, so that it fails."""
+    from asrcli.audio.containers.sniff import has_signature
+    from asrcli.audio.containers.suffixes import AMBIGUOUS_SUFFIXES
+
+    if path.suffix.lower() not in AMBIGUOUS_SUFFIXES:
+        return False
+    try:
+        with open(path, "rb") as stream:
+            return has_signature(stream.read(4096))
+    except OSError:
+        return True
+
+
 def natural_key(name: str) -> tuple[list[str | int], str]:
     """Sort key by which `part2` comes before `part10`; names that differ only in case keep one order everywhere."""
     pieces = _DIGITS.split(name.casefold())
@@ -71,7 +90,7 @@ def natural_key(name: str) -> tuple[list[str | int], str]:
 
 @dataclass(slots=True)
 class Walk:
-    """One walk below `root`: iterate `files`, then read what went wrong on the way.
+    """One walk below `root`: iterate `files`, then read what went wrong and what was passed over.
 
     Hidden files and folders are passed over. Each folder is entered once; links to folders are followed last, so that
     what can be reached without them is found under its own name.
@@ -83,6 +102,8 @@ class Walk:
     #: (device, inode) of the folders that were entered; several walks may share one set
     entered: set[tuple[int, int]] = field(default_factory=set)
     problems: list[PlanError] = field(default_factory=list)
+    #: how many files were passed over for their suffix, by suffix in lower case
+    others: Counter[str] = field(default_factory=Counter)
 
     def files(self) -> Iterator[Path]:
         """Yield the inputs: a folder's files first, then its folders, each in natural order."""
@@ -121,6 +142,11 @@ class Walk:
         # A link that leads nowhere becomes an input that fails, so that the loss is noticed; pipes are no recordings.
         elif self.wanted.wants(relative) and (os.path.isfile(path) or not os.path.exists(path)):
             listing.files.append(path)
+        elif self.wanted.leaves_open(relative) and os.path.isfile(path):
+            if _is_recording(path):
+                listing.files.append(path)
+            else:
+                self.others[path.suffix.lower()] += 1
 
 
 @dataclass(slots=True)
@@ -277,6 +303,10 @@ class Search:
         for path in walk.files():
             self._add_file(path, walk.root)
         self.problems.extend(walk.problems)
+        if count := walk.others.total():
+            most = ", ".join(f"{suffix or 'no suffix'} {number}" for suffix, number in walk.others.most_common(5))
+            files = "1 file has another suffix" if count == 1 else f"{count} files have other suffixes"
+            self.notices.append(f"{printable(folder)}: {files} ({most}); --include takes them.")
 
     def _add_file(self, path: Path, root: Path | None) -> None:
         try:

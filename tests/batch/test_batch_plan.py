@@ -249,3 +249,21 @@ def test_a_list_in_any_unicode_encoding(here, encoding):
     (here / "list.txt").write_bytes((mark + "Gespräch.mp3\r\n采访.wav\r\n").encode(encoding))
     plan = make_plan(Inputs(files_from="list.txt"))
     assert sources(plan) == ["Gespräch.mp3", "采访.wav"]
+
+
+@pytest.mark.parametrize("suffix", [".ts", ".TS", ".dat", ".trp"])
+def test_a_walk_takes_a_file_with_an_ambiguous_suffix_if_its_content_is_a_recording(here, suffix):
+    touch(f"d/program{suffix}", content=b"export const x = 1;\n" * 200)
+    touch(f"d/late{suffix}", content=(b"\x47" + bytes(187)) * 20)
+    touch(f"d/picture{suffix}", content=b"\x00\x00\x01\xba" + bytes(2000))
+    plan = plan_of("d")
+    assert sources(plan) == [f"d/late{suffix}", f"d/picture{suffix}"]
+    assert plan.notices == (f"d: 1 file has another suffix ({suffix.lower()} 1); --include takes them.",)
+
+
+def test_a_notice_counts_the_files_of_other_suffixes(here):
+    touch("d/a.mp3", "d/b.xyz", "d/sub/c.XYZ", "d/sub/README", "d/e.srt", "d/.hidden", "d/left/out.abc")
+    plan = plan_of("d", exclude=["left"])
+    assert sources(plan) == ["d/a.mp3"]
+    assert plan.notices == ("d: 3 files have other suffixes (.xyz 2, no suffix 1); --include takes them.",)
+    assert plan_of("d", include=["*.mp3"]).notices == ()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 #: Suffixes (lower case, with the dot) of containers that carry sound. A file named by the user needs none of them.
-#: `.ts` is not among them: in a folder it is TypeScript more often than a transport stream.
 # fmt: off
 MEDIA_SUFFIXES: frozenset[str] = frozenset({
     ".wav", ".wave", ".w64", ".rf64", ".bwf", ".flac", ".ogg", ".oga", ".opus", ".spx", ".mp3", ".mp2",
@@ -16,3 +15,6 @@ MEDIA_SUFFIXES: frozenset[str] = frozenset({
     ".wtv", ".dvr-ms", ".sox", ".8svx",
 })
 # fmt: on
+
+#: Suffixes that recordings share with other files (`.ts` is also TypeScript): the first bytes decide.
+AMBIGUOUS_SUFFIXES = frozenset({".ts", ".dat", ".tp", ".trp"})
