@@ -478,3 +478,9 @@ def test_padding_ends_where_a_stretch_begins_that_may_prove_too_short():
     assert segmenter.push(stream([0.9] * 40 + [0.0] * 10 + [0.9] * 5)) == []
     (chunk,) = segmenter.flush()
     assert (chunk.start, chunk.end) == (0, 50 * WINDOW)
+
+
+def test_speech_that_just_fits_is_one_chunk():
+    options = VadOptions(pad_before=0.0, pad_after=0.0)
+    for windows, chunks in ((64, 1), (65, 2)):
+        assert len(segment(stream([0.9] * windows), options, 64 * WINDOW / SAMPLE_RATE)) == chunks
