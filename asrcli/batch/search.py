@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import stat
 from collections import Counter, deque
 from collections.abc import Collection, Iterator, Sequence
@@ -160,10 +161,11 @@ def unreadable(path: Path, error: OSError) -> PlanError:
     """The problem with a path that the system refuses."""
     name = printable(path)
     if _URL.match(name):
-        why = f"{name}: addresses are not fetched."
-        hint = "Download it first, or pipe it: curl -L URL | asrcli transcribe -"
+        name = re.sub(":/+", "://", name, count=1)  # a Path has joined the two slashes
+        why = f"{name}: URLs are not downloaded."
+        hint = f"Download it first, or pipe it: curl -L {shlex.quote(name)} | asrcli transcribe -"
     elif isinstance(error, FileNotFoundError):
-        why, hint = f"{name}: no such file or folder.", "Check the name; quote it if it holds spaces."
+        why, hint = f"{name}: no such file or folder.", "Check the name; quote it if it contains spaces."
     elif isinstance(error, PermissionError):
         why, hint = f"{name}: no permission to read it.", "Change its permissions, or leave it out with --exclude."
     else:

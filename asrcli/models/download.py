@@ -92,7 +92,7 @@ def fetch(
     raise DownloadError(
         " ".join(problems),
         kept
-        + "Alternatives: another source with --mirror, or a file that you downloaded yourself with --from."
+        + "Alternatives: 'asrcli download-model NAME' with another source (--mirror) or a local file (--from)."
         + (_CHANGED if sha256 is not None and any("expected" in problem for problem in problems) else ""),
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from asrcli.backends.registry import check_packages
 from asrcli.backends.types import ModelSpec
-from asrcli.errors import ModelNotInstalledError
+from asrcli.errors import DownloadError, ModelNotInstalledError
 from asrcli.models.download import Progress
 from asrcli.models.entry import Kind
 from asrcli.models.mirrors import Mirror
@@ -49,5 +49,9 @@ def obtain(
         if unnamed or not entry.download.available:
             raise
         check_packages(entry.type)
-        store.install(entry.name, mirrors=mirrors, progress=progress, on_wait=on_wait)
+        try:
+            store.install(entry.name, mirrors=mirrors, progress=progress, on_wait=on_wait)
+        except DownloadError as failure:  # the user may not have named the model
+            message = f"The model {entry.name} cannot be downloaded: {failure.message}"
+            raise DownloadError(message, failure.hint) from failure
     return registry.resolve(name, language=language, kind=kind, backend=backend)

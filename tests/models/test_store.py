@@ -329,6 +329,11 @@ def test_obtain_downloads_what_is_named(store, server):
     assert len(server.requests) == 1
 
 
+def test_obtain_names_the_model_that_cannot_be_downloaded(make_store, server):
+    with pytest.raises(DownloadError, match="The model m cannot be downloaded: "):
+        obtain(make_store({"m": described(server.serve("/pack.tar.bz2", b"no archive"))}), "m")
+
+
 def test_obtain_downloads_no_recogniser_that_nobody_named(make_store, monkeypatch):
     monkeypatch.setattr("asrcli.models.builtin.find_spec", lambda _name: None)  # as without the extra
     with pytest.raises(ModelNotInstalledError) as caught:

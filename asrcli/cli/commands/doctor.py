@@ -41,9 +41,9 @@ def doctor(ctx: typer.Context, arguments: DoctorArguments) -> int:
         checks.append(check)
         if not arguments.as_json:
             word, colour = _MARKS[check.state]
-            print(f"{ctx.obj.console.style(f'{word:8}', colour, stdout=True)}{check.name:15}{check.text}", flush=True)
+            print(f"{ctx.obj.console.style(f'{word:8}', colour, stdout=True)}{check.name:22}{check.text}", flush=True)
             if check.hint:
-                print(f"{'':23}{check.hint}", flush=True)
+                print(f"{'':30}{check.hint}", flush=True)
     code = next((check.exit_code for check in checks if check.exit_code), 0)
     if arguments.as_json:
         print(json.dumps({"ok": not code, "checks": [asdict(check) for check in checks]}, indent=2, ensure_ascii=False))

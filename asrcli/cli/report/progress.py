@@ -146,7 +146,7 @@ def summary_lines(summary: Summary) -> list[str]:
     if summary.without_result:
         counts.append(f"{summary.without_result} without a result")
     if summary.dropped:
-        counts.append(f"{summary.dropped} not started or dropped")
+        counts.append(f"{summary.dropped} not finished")
     if summary.gaps:
         counts.append(f"{summary.gaps} {'gap' if summary.gaps == 1 else 'gaps'} without text")
     text = ", ".join(counts)
