@@ -160,7 +160,7 @@ def test_local_archive_is_held_to_the_published_sum(make_store, archive, tmp_pat
     with pytest.raises(DownloadError, match="is not the archive of m") as caught:
         store.install("m", source=tmp_path / "fetched.tar.bz2")
     assert "models.yaml" in caught.value.hint
-    with pytest.raises(UsageError, match="no file"):
+    with pytest.raises(UsageError, match="No such file"):
         store.install("m", source=tmp_path / "nothing.tar.bz2")
 
 
