@@ -114,12 +114,14 @@ def test_a_signal_is_the_end_of_the_recording(start, pcm, number, form):
     assert (finished["event"], finished["summary"]["done"]) == ("batch_finished", 1)
 
 
-def test_a_signal_ends_a_stream_that_goes_to_a_file(start, asrcli, pcm):
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
+@pytest.mark.parametrize("number", ["SIGINT", "SIGHUP"])
+def test_a_signal_ends_a_stream_that_goes_to_a_file(start, asrcli, pcm, number):
     process = start(*RAW, "-d", "out", "--log-json")
     wait_for_event(process, "file_started")
     process.stdin.write(pcm)
     process.stdin.flush()
-    process.send_signal(signal.SIGINT)
+    process.send_signal(getattr(signal, number))
     assert process.wait(60) == 0
     assert "best of times" in (asrcli.folder / "out" / "stdin.txt").read_text(encoding="utf-8")
 

@@ -144,8 +144,12 @@ class _Stdout:
 
 @contextmanager
 def _interruptible(executor: Executor) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end streams, then the batch in order; one more ends it at once."""
+    """Ctrl-C, SIGTERM and SIGHUP end streams, then the batch in order; one more ends it at once."""
     codes = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
+    # The terminal was closed; under nohup the signal stays ignored. Windows has no SIGHUP.
+    hangup = getattr(signal, "SIGHUP", None)
+    if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
+        codes[hangup] = ExitCode.TERMINATED
     before = {number: signal.getsignal(number) for number in codes}
 
     def cancel(number: int, _frame: Any) -> None:
