@@ -17,7 +17,7 @@ EXIT_STATUS = (
     ("4", "A model is not available: unknown, not installed with --offline, or its download failed."),
     ("5", "Something is missing on this machine: ffmpeg, a Python package, disk space, the permission to write."),
     ("130", "Interrupted (Ctrl-C). Finished results are kept."),
-    ("143", "Terminated (SIGTERM). Finished results are kept."),
+    ("143", "Terminated (SIGTERM, SIGHUP). Finished results are kept."),
 )
 
 ENVIRONMENT = (
