@@ -18,7 +18,7 @@ from asrcli.audio.types import SAMPLE_RATE, Source
 from asrcli.backends.types import ModelSpec
 from asrcli.bench.memory import resident
 from asrcli.distribution import pip_install
-from asrcli.errors import MissingExtraError
+from asrcli.errors import InputError, MissingExtraError
 from asrcli.listener import Listener
 from asrcli.models import builtin
 from asrcli.options import AudioOptions, TranscribeOptions
@@ -113,8 +113,11 @@ def recording_of(path: Path | None, seconds: float) -> Iterator[Source]:
     """
     path = path or _english()
     options = TranscribeOptions(audio=AudioOptions(end=seconds))
-    with open_audio(Source(path.name, path), options.audio) as stream:
-        samples = np.concatenate([block[:, 0] for block in stream.blocks()])
+    try:
+        with open_audio(Source(path.name, path), options.audio) as stream:
+            samples = np.concatenate([block[:, 0] for block in stream.blocks()])
+    except InputError as error:
+        raise type(error)(f"{path}: {error.message}", error.hint) from error
     with TemporaryDirectory(prefix="asrcli-bench-") as folder_name:
         copy = Path(folder_name) / "recording.wav"
         soundfile.write(copy, np.resize(samples, round(seconds * SAMPLE_RATE)), SAMPLE_RATE)
