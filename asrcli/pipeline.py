@@ -59,6 +59,11 @@ class SpeechBackend(Protocol):
         """Longest pause inside a chunk where the user sets none, seconds."""
         ...
 
+    @property
+    def levelled(self) -> bool:
+        """Whether chunks are levelled for it."""
+        ...
+
     def window_for(self, request: RecognitionOptions) -> float:
         """Longest chunk for a request, seconds."""
         ...
@@ -220,8 +225,9 @@ class _Transcription:
                 resources.identify, resources.languages, per_chunk=options.identification.per_chunk
             )
         backend = resources.backend
+        vad = options.vad if backend.levelled else replace(options.vad, level=False)
         return _Channel(
-            Segmenter(options.vad, backend.window_for(options.recognition), max_gap=backend.max_gap),
+            Segmenter(vad, backend.window_for(options.recognition), max_gap=backend.max_gap),
             Assembler(language=options.recognition.language),
             channel,
             ChunkQueue(backend.submit),

@@ -70,6 +70,11 @@ class LoadedModel:
         """Longest pause inside a chunk where the user sets none, seconds."""
         return model_type(self.spec).max_gap
 
+    @property
+    def levelled(self) -> bool:
+        """Whether chunks are levelled for the model."""
+        return model_type(self.spec).levelled
+
     def submit(self, samples: Samples, request: Any = None) -> Future[Any]:
         """Submit a job, see `EngineClient.submit`."""
         return self.engine.submit(self.service, samples, request, priority=self.priority)

@@ -66,5 +66,5 @@ def test_a_vocabulary_of_another_model_ends_the_batch_before_it_begins(asrcli, t
     (folder / "tokens.txt").write_text("".join(lines[:4]), "utf-8")
     done = asrcli("transcribe", "one.wav", "two.wav", "--no-vad", "-m", folder)
     assert done.returncode == 4
-    assert done.stderr.count("has 4 tokens, but the model speaks 9") == 1
+    assert done.stderr.count("has 4 tokens, but the model emits 9") == 1
     assert not list(asrcli.folder.glob("*.txt"))

@@ -92,6 +92,11 @@ class RemoteRecognizer:
         """Longest pause inside a chunk where the user sets none, seconds."""
         return model_type(self.spec).max_gap
 
+    @property
+    def levelled(self) -> bool:
+        """Whether chunks are levelled for the model."""
+        return model_type(self.spec).levelled
+
     def submit(self, samples: Samples, request: RecognitionOptions) -> Future[Hypothesis]:
         """Hand over one chunk, (samples,) at 16 kHz; waits while enough is under way.
 

@@ -238,6 +238,7 @@ TYPES: dict[str, SherpaType] = {
         defaults={"language": "", "enable_segment_timestamps": True},
         notes=True,
         max_gap=0.7,
+        levelled=False,
         token_rate=6.0,
         padded=29.4,
         language_by="factory",
