@@ -124,7 +124,7 @@ def test_unknown_name_offers_close_ones(make):
 
 
 def test_missing_path_is_called_a_path(make, tmp_path):
-    with pytest.raises(UnknownModelError, match="no folder or file"):
+    with pytest.raises(UnknownModelError, match="No such folder or file"):
         make().resolve(str(tmp_path / "nothing"))
 
 

@@ -278,7 +278,7 @@ def test_invalid_options_end_with_an_error(home, tmp_path):
             (("--host", "no.such.host.invalid"), 2, "does not exist"),
             (("--certfile", tmp_path / "none.pem"), 2, "certificate"),
             (("--keyfile", tmp_path / "none.pem"), 2, "--certfile"),
-            (("--model", "no-such-model"), 4, "no model"),
+            (("--model", "no-such-model"), 4, "Unknown model"),
             (("--api-key-file", tmp_path / "none"), 2, "Cannot read the keys"),
             (("--max-upload", "huge"), 2, "not a size"),
             (("--api-key", ""), 2, "key is empty"),
