@@ -210,7 +210,10 @@ def machine_error(error: BaseException) -> MachineError | None:
     elif isinstance(error, RuntimeError) and "can't start new thread" in str(error):
         number = errno.EAGAIN
     if number in {errno.ENOSPC, errno.EDQUOT}:
-        return DiskFullError("No space left on the disk.", "Free some space, then run the same command again.")
+        return DiskFullError(
+            "No space left on the disk.",
+            "Free some space, also where temporary files are (TMPDIR), then run the same command again.",
+        )
     if number == errno.ENOENT and "temporary directory" in str(error):  # of the module tempfile
         return MachineError("No temporary folder can be written.", "Set TMPDIR to a folder that can be written.")
     message, hint = _EXHAUSTED.get(number or 0, ("", ""))

@@ -29,19 +29,26 @@ MODEL = "moonshine-tiny-en"
 #: CPU seconds for which one callback may hold a server's event loop
 LONGEST_CALLBACK = 0.05
 _slow: list[str] = []
-#: seconds of all garbage collections
-_collecting = [0.0]
+
+
+class _Collecting(threading.local):
+    """CPU seconds of garbage collections in this thread."""
+
+    seconds = 0.0
+
+
+_collecting = _Collecting()
 
 
 def _timed_run(run):
     """`asyncio.Handle._run`, noting callbacks of servers that take too long."""
 
     def timed(handle):
-        started, collecting = time.thread_time(), _collecting[0]
+        started, collecting = time.thread_time(), _collecting.seconds
         try:
             return run(handle)
         finally:
-            took = time.thread_time() - started - (_collecting[0] - collecting)
+            took = time.thread_time() - started - (_collecting.seconds - collecting)
             if took > LONGEST_CALLBACK and threading.current_thread().name.startswith("server under test"):
                 _slow.append(f"{took:.3f} s: {handle!r}")
 
@@ -50,7 +57,7 @@ def _timed_run(run):
 
 def _time_collection(phase, info):
     """Garbage collection walks over all objects of the tests, too: its time does not count."""
-    _collecting[0] += time.thread_time() * (1 if phase == "stop" else -1)
+    _collecting.seconds += time.thread_time() * (1 if phase == "stop" else -1)
 
 
 @pytest.fixture(scope="session", autouse=True)

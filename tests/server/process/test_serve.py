@@ -184,7 +184,8 @@ def test_a_job_outlives_the_kill_of_its_server(home, long_cities, tmp_path):
             states = [json.loads(line[6:])["state"] for line in events.iter_lines() if line.startswith("data: ")]
         assert states[-1] == "done"
         assert found.get(place, params={"format": "txt"}).text.lower().count("worst of times") == 2
-        assert list((tmp_path / "jobs" / "recordings").iterdir()) == []
+        kept = [path.name for path in (tmp_path / "jobs" / "asrcli-recordings").iterdir()]
+        assert kept == [".asrcli-recordings"]
 
 
 def test_ctrl_c(home):
