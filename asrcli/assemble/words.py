@@ -125,7 +125,7 @@ class _Splitter:
     def _open(self, char: str, *, spaced: bool) -> None:
         self._end_word()
         if self._prefix:
-            self._prefix += (" " if spaced else "") + char
+            self._prefix += (joint(self._prefix, char) if spaced else "") + char
         else:
             self._prefix, self._prefix_spaced = char, spaced
 

@@ -55,7 +55,9 @@ def namespaces():
 @pytest.fixture
 def homeless(namespaces):
     """The script of a user without a name and a home, on a machine without a folder for temporary files."""
-    mounts = "for d in /tmp /var/tmp /usr/tmp /dev/shm; do [ -d $d ] && mount -t tmpfs -o ro tmpfs $d; done; "
+    # Read-only as it is, not hidden: the interpreter may lie in there.
+    readonly = "mount --bind $d $d && mount -o remount,bind,ro $d"
+    mounts = f"for d in /tmp /var/tmp /usr/tmp /dev/shm; do [ -d $d ] && {readonly}; done; "
     user = "exec unshare --user --map-user=54321 --map-group=54321 env -i PATH=/usr/bin:/bin "
 
     def script(folder, **environment):

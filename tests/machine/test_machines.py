@@ -12,14 +12,13 @@ import pytest
 
 from asrcli.errors import ExitCode
 
-#: the embedded model's folder and the interpreter's may lie below the folders that are hidden here
 pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="Linux")
 WORDS = b"best of times"
 
 
 @pytest.fixture
 def lost(speech):
-    """A folder outside the hidden ones, with a recording in it, that nothing can be written to."""
+    """A folder with a recording in it that nothing can be written to."""
     folder = Path(tempfile.mkdtemp(prefix="asrcli-machine-", dir=Path.cwd()))
     (folder / "cities.wav").write_bytes(speech.read_bytes())
     folder.chmod(0o555)

@@ -59,7 +59,8 @@ describe("the openai package", { timeout: 600_000 }, () => {
       chunking_strategy: { type: "server_vad", threshold: 0.4, silence_duration_ms: 300 },
       include: ["logprobs"],
     });
-    assert.ok(found.logprobs.length > 15);
+    assert.match(found.text, /best of times/i);
+    assert.equal(found.logprobs, undefined, "the embedded model reports no confidence, and none is made up");
   });
 
   it("does what docs/serving.md shows", (context) => {
