@@ -63,20 +63,14 @@ class ChunkQueue:
         return len(self._attempts)
 
     def push(self, chunk: Chunk, request: RecognitionOptions, clear: int = 0) -> None:
-        """Hand a chunk to the backend; waits while that has enough to do.
-
-        Args:
-            chunk: with its samples.
-            request: what is asked of the backend.
-            clear: the stream position before which no later chunk begins.
+        """Hand a chunk to the backend; waits while it is busy. No later chunk begins before the stream position
+        `clear`.
         """
         self._attempts.append((_Attempt(self._submit, chunk, request), clear))
 
     def take(self, *, wait: bool) -> Iterator[DecodedChunk]:
-        """The chunks that are complete, in order; with `wait`, all of them.
-
-        Raises:
-            AsrcliError: the backend cannot recognise anything any more.
+        """The chunks that are complete, in order; with `wait`, all of them. Raises AsrcliError: the backend cannot
+        recognise anything any more.
         """
         while self._attempts:
             for attempt, _ in self._attempts:

@@ -68,8 +68,7 @@ def language_code(asked: str | None) -> str | None:
     Codes may be ISO 639-1, 639-2 or 639-3, BCP 47 tags or POSIX locales ("zh-CN", "zh_Hant", "cmn-Hans-CN",
     "en_US.UTF-8"); names are English ("Chinese"), or one of the languages' own.
 
-    Raises:
-        UsageError: it is none of these.
+    Raises UsageError: it is none of these.
     """
     text = " ".join((asked or "").lower().partition("(")[0].split())  # "Chinese (Simplified)"
     if text in _NOT_SAID:

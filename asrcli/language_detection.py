@@ -24,12 +24,8 @@ class LanguageDetector:
     """Holds chunks until their language is known. One for each channel of an input."""
 
     def __init__(self, identify: Identify, languages: Collection[str] = (), *, per_chunk: bool = False) -> None:
-        """Begin.
-
-        Args:
-            identify: the language service.
-            languages: those of the recogniser; empty: any.
-            per_chunk: detect the language of each chunk rather than of the whole.
+        """`identify` is the language service, `languages` those of the recogniser (empty: any); `per_chunk` detects the
+        language of each chunk rather than of the whole.
         """
         self._identify = identify
         self._languages = languages
@@ -38,11 +34,8 @@ class LanguageDetector:
         self._held: list[Chunk] = []
 
     def push(self, chunks: Sequence[Chunk]) -> list[tuple[Chunk, str]]:
-        """Take the next chunks; those whose language is known by now come back with it, in order.
-
-        Raises:
-            SpokenLanguageError: the recogniser does not support the language.
-            EngineError: the service failed.
+        """Take the next chunks; those whose language is known by now come back with it, in order. Raises
+        SpokenLanguageError: the recogniser does not support the language; EngineError: the service failed.
         """
         out: list[tuple[Chunk, str]] = []
         for chunk in chunks:
@@ -56,10 +49,8 @@ class LanguageDetector:
         return out
 
     def finish(self) -> list[tuple[Chunk, str]]:
-        """The input has ended: what is still held, with its language.
-
-        Raises:
-            SpokenLanguageError, EngineError: as `push`.
+        """The input has ended: what is still held, with its language. Raises SpokenLanguageError or EngineError: as
+        `push`.
         """
         if self._held:
             self._decide()

@@ -21,11 +21,8 @@ class Listener:
         """A segment is recognised; its id and speaker may still change."""
 
     def settled(self, part: Transcript, *, waiting: bool) -> None:
-        """The next segments of a live source, in their final form.
-
-        Args:
-            part: these segments alone, text steps applied; no later segment starts before `part.duration`.
-            waiting: whether the stream is recorded right now, so that the text should be shown at once.
+        """The next segments of a live source alone, in their final form. No later segment starts before
+        `part.duration`; `waiting`: the stream is recorded now, so the text should be shown at once.
         """
 
     def cancelled(self) -> bool:

@@ -55,15 +55,8 @@ class ModelSet:
 
 
 def in_order(text: TextOptions, *, marks: Step | None, digits: Step | None) -> tuple[Step, ...]:
-    """The text steps: fillers, marks, hotwords, numbers, no marks, emoji.
-
-    Args:
-        text: what is wanted.
-        marks: adds punctuation, where a model stands by for it.
-        digits: writes numbers, where that is to be done.
-
-    Raises:
-        MissingExtraError: a package that a step needs is not installed.
+    """The text steps: fillers, punctuation, hotwords, numbers, punctuation removal, emoji. `marks` adds punctuation,
+    `digits` writes numbers. Raises MissingExtraError: a package that a step needs is not installed.
     """
     steps: list[Step] = []
     if text.drop_fillers:
@@ -90,19 +83,10 @@ def in_order(text: TextOptions, *, marks: Step | None, digits: Step | None) -> t
 
 
 def choose(spec: ModelSpec, options: TranscribeOptions, registry: Registry, get: Get) -> ModelSet:
-    """Select the companion models of a recogniser, with the voices that are enrolled on this machine.
-
-    Args:
-        spec: the recogniser.
-        options: what is asked for.
-        registry: what is installed.
-        get: resolves the models that are needed.
-
-    Raises:
-        UsageError: the recogniser does not take the language, hotwords or other options that are asked for, or these
-            contradict each other.
-        ModelError: a model is unknown, not available, or not what its type needs.
-        InputError: a stored voice print is damaged.
+    """Select the companion models of a recogniser, with the voices enrolled on this machine; `get` resolves them.
+    Raises UsageError: the recogniser does not take the language, hotwords or other options that are asked for, or these
+    contradict each other; ModelError: a model is unknown, not available, or not what its type needs; InputError: a
+    stored voice print is damaged.
     """
     options = _fit(spec, options)
     identification = _identification(spec, options, registry, get)

@@ -173,18 +173,9 @@ def transcribe(
     *,
     listener: Listener | None = None,
 ) -> Transcript:
-    """Transcribe one input.
-
-    Args:
-        source: what to read.
-        resources: the loaded backend and the optional steps.
-        options: what was asked for.
-        listener: receives progress and each segment as it is recognised.
-
-    Raises:
-        InputError: the input holds no audio that can be decoded.
-        EngineError: the engine failed at every chunk, or was closed.
-        CancelledError: `listener.cancelled` returned true.
+    """Transcribe one input. `listener` receives progress and each segment as it is recognised. Raises InputError: the
+    input holds no audio that can be decoded; EngineError: the engine failed at every chunk, or was closed;
+    CancelledError: `listener.cancelled` returned true.
     """
     with open_audio(source, options.audio) as stream:
         work = _Transcription(source, stream, resources, options, listener or Listener())

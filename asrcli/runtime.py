@@ -46,19 +46,10 @@ class Session:
     def __init__(
         self, models: ModelSet, loaded: LoadedModels, *, kind: str | None = None, priority: int = 0, wait: bool = False
     ) -> None:
-        """Load what is not loaded.
-
-        Args:
-            models: see `model_set.choose`.
-            loaded: where they are kept.
-            kind: of the recogniser's service; None: that of its backend.
-            priority: of the jobs in the engine's queue; lower goes first.
-            wait: until the models are loaded; without, a failure to load fails the inputs.
-
-        Raises:
-            ModelError, EngineError: a model cannot be loaded (with `wait`).
-            MissingExtraError: a package that a text step needs is not installed.
-            MachineError: an engine process cannot be started.
+        """Load the models (`model_set.choose`) that are not loaded. Jobs of lower `priority` go first. Without `wait`,
+        a failure to load fails the inputs. Raises ModelError or EngineError: a model cannot be loaded (with `wait`);
+        MissingExtraError: a package that a text step needs is not installed; MachineError: an engine process cannot be
+        started.
         """
         self.models = models
         self.spec = models.spec
@@ -85,12 +76,8 @@ class Session:
     def transcribe(
         self, source: Source, options: TranscribeOptions | None = None, *, listener: Listener | None = None
     ) -> Transcript:
-        """Transcribe one input; see `pipeline.transcribe`. May be called from many threads at once.
-
-        Args:
-            source: what to read.
-            options: what is asked for; None: what the models were chosen for.
-            listener: receives progress; may cancel.
+        """Transcribe one input, see `pipeline.transcribe`; `options` None: those that the models were chosen for.
+        Thread-safe.
         """
         return pipeline.transcribe(source, self.resources, options or self.models.options, listener=listener)
 
@@ -183,19 +170,12 @@ class Runtime(Session):
         jobs: int | None = None,
         prestarted: PrestartedEngine | None = None,
     ) -> None:
-        """Check the request against the model, start the engine, and start to load.
-
-        Args:
-            models: the models (`model_set.choose`), or a recogniser alone (`Registry.resolve`).
-            recognition: what will be asked of a recogniser alone, where that is known beforehand.
-            jobs: decoding threads, or concurrent requests to a server; None: `jobs_for`.
-            prestarted: an engine process that was started before, for as many threads.
-
-        Raises:
-            UsageError: the model does not support the language, hotwords or other options.
-            ModelError: its files are not what their type needs.
-            MissingExtraError: a package that a text step needs is not installed.
-            MachineError: an engine process cannot be started.
+        """Check the request against the models (`model_set.choose`) or a recogniser alone (`Registry.resolve`), start
+        the engine, and start to load. `recognition`: what will be asked of a recogniser alone; `jobs`: decoding
+        threads, or concurrent requests to a server (None: `jobs_for`); `prestarted`: an engine process of as many
+        threads. Raises UsageError: the model does not support the language, hotwords or other options; ModelError: its
+        files are not what their type needs; MissingExtraError: a package that a text step needs is not installed;
+        MachineError: an engine process cannot be started.
         """
         if isinstance(models, ModelSpec):
             options = TranscribeOptions(recognition=recognition or RecognitionOptions())

@@ -221,11 +221,7 @@ class Transcript:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Transcript:
-        """Read the JSON form back.
-
-        Raises:
-            ValueError: the document is of another schema.
-        """
+        """Read the JSON form back. Raises ValueError: the document is of another schema."""
         if data.get("schema") != SCHEMA:
             raise ValueError(f"not a transcript of schema {SCHEMA}: {data.get('schema')!r}")
         return cls(

@@ -37,11 +37,7 @@ class Assembler:
     """
 
     def __init__(self, *, language: str | None = None) -> None:
-        """Begin a stream.
-
-        Args:
-            language: what to say where the model does not tell.
-        """
+        """`language` is used where the model reports none."""
         self.warnings: list[str] = []
         self._language = language
         self._estimated = False

@@ -54,11 +54,8 @@ def is_doubtful(chunk: Chunk, hypothesis: Hypothesis) -> bool:
 
 
 def spoken_seconds(chunk: Chunk, *, after: float = 0.0) -> float:
-    """How much of a chunk is loud and speech by the VAD, seconds; 0 where no VAD was used.
-
-    Args:
-        chunk: its samples are not needed.
-        after: only what is behind this time, seconds from the chunk's start.
+    """Seconds of a chunk, later than `after` from its start, that are loud and speech by the VAD; 0 where no VAD was
+    used.
     """
     if len(chunk.speech) != len(chunk.levels):
         return 0.0

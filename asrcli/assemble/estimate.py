@@ -51,14 +51,8 @@ _VOWELS = re.compile(r"[aeiouyàáâãäåæèéêëìíîïòóôõöøùúûü
 
 
 def estimate_times(words: Sequence[UntimedWord], spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Where each word lies, (start, end) in seconds.
-
-    Args:
-        words: at least one.
-        spans: the sound: ordered, disjoint, in seconds; at least one.
-
-    Returns:
-        as many pairs as words: ordered, not overlapping, their ends within the spans.
+    """Start and end of each word in seconds; `spans` is the sound, in seconds, ordered and disjoint. Neither may be
+    empty.
     """
     weights = np.array([spoken_length(word.text) for word in words])
     times: list[tuple[float, float]] = []

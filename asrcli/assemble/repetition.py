@@ -29,15 +29,7 @@ _LONG_WORD = 40
 
 
 def trim_loops(words: Sequence[UntimedWord], seconds: float) -> tuple[list[UntimedWord], list[str]]:
-    """Cut loops to three rounds, where all words cannot be said in the time.
-
-    Args:
-        words: of one chunk.
-        seconds: speech in it.
-
-    Returns:
-        the words that stay, and for each loop the phrase that was repeated.
-    """
+    """Shorten loops in the words of a chunk to three rounds, if all words cannot be spoken in `seconds` of speech."""
     if sum(syllables(word.text) for word in words) <= _FASTEST * seconds:
         return list(words), []
     kept: list[UntimedWord] = []

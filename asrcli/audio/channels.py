@@ -14,11 +14,7 @@ _SAME = 1.01 / 32768
 
 
 def channels_of(channels: int, choice: Literal["mix", "split"] | int) -> int:
-    """How many lanes a recording of `channels` gives.
-
-    Raises:
-        InputError: the chosen channel does not exist.
-    """
+    """How many lanes a recording of `channels` gives. Raises InputError: the chosen channel does not exist."""
     if isinstance(choice, int) and not 0 <= choice < channels:
         raise no_channel(channels, choice)
     return channels if choice == "split" else 1

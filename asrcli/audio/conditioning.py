@@ -53,13 +53,8 @@ class Conditioner:
     """Conditions one stream of blocks, shape (samples, channels), at the recording's rate."""
 
     def __init__(self, rate: int, channels: int, choice: Literal["mix", "split"] | int, layout: str = "") -> None:
-        """Start a stream.
-
-        Args:
-            rate: samples a second.
-            channels: columns of the blocks.
-            choice: mix all channels, keep each, or take one by number.
-            layout: positions of the channels, see `layouts`; empty: the usual ones.
+        """`rate` in Hz, `channels` as in the blocks; `choice`: mix all, keep each, or one by number; `layout`: their
+        positions (`layouts`).
         """
         self._rate, self._length = rate, max(1, rate // _WINDOWS)
         # A decoder may have chosen already.

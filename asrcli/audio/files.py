@@ -16,16 +16,9 @@ ENCRYPTED_HINT = "Only the program of the shop that sold it can play it; record 
 
 
 def open_file(path: Path, *, raw: bool) -> tuple[int, os.stat_result, bytes]:
-    """Open a regular file: its descriptor, its status and its first bytes.
-
-    Args:
-        path: any name.
-        raw: take whatever is in it for samples.
-
-    Raises:
-        InputUnreadableError: it is missing, not to be read, or no file at all.
-        EmptyInputError: it has no bytes.
-        AudioDecodeError: it is plainly something else than a recording.
+    """Open a regular file: its descriptor, its status and its first bytes. `raw` accepts any contents. Raises
+    InputUnreadableError: it is missing, not to be read, or no file at all; EmptyInputError: it has no bytes;
+    AudioDecodeError: it is plainly something else than a recording.
     """
     try:
         _check_kind(path.stat())  # before opening, which a pipe's writer would notice
@@ -68,16 +61,9 @@ def _check_kind(status: os.stat_result) -> None:
 
 
 def check_content(head: bytes, read: Read | None = None, *, raw: bool = False) -> None:
-    """Refuse what cannot be a recording.
-
-    Args:
-        head: its first bytes.
-        read: gives any of its bytes; None where only `head` is there.
-        raw: take whatever is in it for samples.
-
-    Raises:
-        EmptyInputError: there are no bytes.
-        AudioDecodeError: they are those of something else, or encrypted.
+    """Refuse what cannot be a recording, by its first bytes and, if there is `read`, any other. `raw` accepts any
+    contents. Raises EmptyInputError: there are no bytes; AudioDecodeError: they are those of something else, or
+    encrypted.
     """
     if not head:
         raise EmptyInputError("The input is empty (0 bytes).", "Record or copy it again.")

@@ -34,12 +34,7 @@ class EndableStream(io.RawIOBase):
     """
 
     def __init__(self, descriptor: int, *, owned: bool = False) -> None:
-        """Wrap a descriptor.
-
-        Args:
-            descriptor: open for reading, blocking or not.
-            owned: close it together with this object.
-        """
+        """Wrap a readable descriptor, blocking or not; `owned`: close it with this object."""
         self._descriptor, self._owned = descriptor, owned
         self._wake, self._waker = os.pipe()
         os.set_blocking(self._waker, False)

@@ -50,11 +50,9 @@ def open_audio(source: Source, options: AudioOptions) -> AudioStream:
 
     The streams of `source` stay open; files are closed with the stream that is returned.
 
-    Raises:
-        UsageError: the span or the raw form is impossible.
-        InputError: the input cannot be opened, is empty, is no audio, or lacks the track or channel asked for.
-        FfmpegMissingError: only ffmpeg reads this input, and there is none.
-        DiskFullError: a stream that must be kept on disk does not fit.
+    Raises UsageError: the span or the raw form is impossible; InputError: the input cannot be opened, is empty, is no
+    audio, or lacks the track or channel asked for; FfmpegMissingError: only ffmpeg reads this input, and there is none;
+    DiskFullError: a stream that must be kept on disk does not fit.
     """
     _check(options)
     try:
@@ -72,10 +70,8 @@ def probe(source: Source, options: AudioOptions) -> AudioInfo:
 
     A stream is looked at no further than it lets itself be without losing bytes: rate and channels are 0 where unknown.
 
-    Raises:
-        UsageError: as `open_audio`.
-        InputError: as `open_audio`, as far as the header shows it.
-        FfmpegMissingError: as `open_audio`.
+    Raises UsageError: as `open_audio`; InputError: as `open_audio`, as far as the header shows it; FfmpegMissingError:
+    as `open_audio`.
     """
     _check(options)
     if source.path is None:

@@ -66,10 +66,8 @@ class Reader(Protocol):
         ...
 
     def read(self) -> Samples:
-        """The next block, shape (samples, channels), empty at the end; good until the next call.
-
-        Raises:
-            DamagedError: nothing more can be decoded here, but the recording has not ended.
+        """The next block, shape (samples, channels), empty at the end; good until the next call. Raises DamagedError:
+        nothing more can be decoded here, but the recording has not ended.
         """
         ...
 
@@ -77,10 +75,8 @@ class Reader(Protocol):
 
 
 def check_form(rate: int, channels: int) -> None:
-    """Refuse a header that no recording can have.
-
-    Raises:
-        AudioDecodeError: the rate or the number of channels is absurd.
+    """Refuse a header that no recording can have. Raises AudioDecodeError: the rate or the number of channels is
+    absurd.
     """
     if rate not in RATES:
         raise AudioDecodeError(
@@ -159,16 +155,10 @@ class SoundReader:
         end: int | None = None,
         patches: Sequence[tuple[int, bytes]] = (),
     ) -> None:
-        """Open it.
-
-        Args:
-            descriptor: an open file at position 0; closed with the reader, and where opening fails.
-            length: seconds, where they are better known than to libsndfile, which estimates some MP3s'.
-            end: the file is read up to this byte, with `patches` in its header; None: all of it as it is.
-            patches: (position, bytes).
-
-        Raises:
-            AudioDecodeError: libsndfile does not read this, or the header is absurd.
+        """Open a descriptor at position 0, which is closed with the reader and on errors. `length`: seconds, where
+        known better than by libsndfile, which estimates some MP3s'; the file is read up to byte `end`, with `patches`
+        (position, bytes) in its header. Raises AudioDecodeError: libsndfile does not read this, or the header is
+        absurd.
         """
         try:
             file = descriptor if end is None else PatchedFile(descriptor, end, patches)
@@ -269,13 +259,8 @@ class JoinedReader:
     """Recordings that follow each other in one file, each decoded on its own."""
 
     def __init__(self, openers: Iterable[Callable[[], Reader]]) -> None:
-        """Open the first.
-
-        Args:
-            openers: at least one, one a recording, in order; all give the same rate.
-
-        Raises:
-            AsrcliError: the first cannot be decoded.
+        """Open the first of at least one recording; all have the same rate. Raises AsrcliError: the first cannot be
+        decoded.
         """
         self._openers = iter(openers)
         self._reader = next(self._openers)()
@@ -347,22 +332,10 @@ class PcmReader:
         live: bool = False,
         layout: str = "",
     ) -> None:
-        """Nothing is read yet.
-
-        Args:
-            stream: gives the samples that follow `head`.
-            head: bytes already read from it.
-            encoding: alaw, mulaw, u8, s16le, s24le, s32le, f32le or f64le.
-            rate: samples a second.
-            channels: interleaved.
-            size: bytes of samples expected, None where they go on until the stream ends.
-            name: the container, for `AudioInfo.format`.
-            owned: close the stream with the reader.
-            live: return blocks of 0.1 s or more as they come, instead of waiting for full ones.
-            layout: positions of the channels.
-
-        Raises:
-            AudioDecodeError: rate or channels are absurd.
+        """`stream` gives the samples that follow `head`; `encoding`: alaw, mulaw, u8, s16le, s24le, s32le, f32le or
+        f64le; `rate` in Hz; `channels` interleaved; `size`: bytes of samples (None: until the stream ends); `name` for
+        `AudioInfo.format`; `owned`: close the stream with the reader; `live`: return blocks of 0.1 s or more as they
+        arrive. Raises AudioDecodeError: rate or channels are absurd.
         """
         self._owned = owned
         try:

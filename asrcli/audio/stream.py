@@ -54,17 +54,10 @@ class Stream:
         rescue: Callable[[float], Reader] | None = None,
         lacking: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        """Go to the start of the span.
-
-        Args:
-            reader: gives the recording from its beginning (or from `options.start`, if it can seek).
-            options: start, end and channels.
-            watch: the file, to be looked at again when it has been read.
-            rescue: opens another decoder at a time in seconds, should this one find the recording damaged.
-            lacking: asked at the end: the part of the sound's bytes that the header claims and that did not come.
-
-        Raises:
-            EmptyInputError: the recording ends before the span begins.
+        """Go to the start of the span. `reader` starts at the recording's beginning, or at `options.start` if it can
+        seek. `watch` is checked again at the end; `rescue` opens another decoder at a time in seconds if this one finds
+        damage; `lacking` returns at the end the part of the announced bytes that is missing. Raises EmptyInputError:
+        the recording ends before the span begins.
         """
         self.info = reader.info
         self.lanes = reader.channels if options.channels == "split" else 1

@@ -25,11 +25,7 @@ def read_some(stream: BinaryIO, size: int) -> bytes:
 
 
 def read_head(stream: BinaryIO, size: int) -> bytes:
-    """The first `size` bytes, or all of a shorter stream.
-
-    Raises:
-        InputError: the stream broke off.
-    """
+    """The first `size` bytes, or all of a shorter stream. Raises InputError: the stream broke off."""
     head = b""
     try:
         while len(head) < size and (part := read_some(stream, size - len(head))):
@@ -50,13 +46,7 @@ class StreamPump:
     """
 
     def __init__(self, head: bytes, stream: BinaryIO, *, owned: bool = False) -> None:
-        """Nothing is read yet.
-
-        Args:
-            head: bytes already read from the stream.
-            stream: gives the rest.
-            owned: close the stream at the end.
-        """
+        """`stream` follows `head`; `owned`: close it at the end."""
         self._stream, self._owned = stream, owned
         self._kept: list[bytes] = [head] if head else []
         self._keeps, self._overflowed = True, False
@@ -128,11 +118,8 @@ class StreamPump:
 
 
 def spool(head: bytes, stream: BinaryIO) -> IO[bytes]:
-    """Keep a stream in a temporary file, which vanishes when it is closed.
-
-    Raises:
-        DiskFullError: the temporary directory has no room.
-        InputError: the stream is longer than any recording, or broke off.
+    """Keep a stream in a temporary file, which vanishes when it is closed. Raises DiskFullError: the temporary
+    directory has no room; InputError: the stream is longer than any recording, or broke off.
     """
     kept = tempfile.NamedTemporaryFile(prefix="asrcli-")  # noqa: SIM115 - the reader closes it
     try:

@@ -61,10 +61,8 @@ class AudioStream(Protocol):
     warnings: list[str]
 
     def blocks(self) -> Iterator[Samples]:
-        """Yield arrays of shape (samples, lanes) at 16 kHz, at most about a second each.
-
-        Raises:
-            InputError: nothing could be decoded; what was decodable has been yielded and warned about otherwise.
+        """Yield arrays of shape (samples, lanes) at 16 kHz, at most about a second each. Raises InputError: nothing
+        could be decoded; what was decodable has been yielded and warned about otherwise.
         """
         ...
 

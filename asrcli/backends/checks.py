@@ -15,11 +15,7 @@ from asrcli.options import Hotword, RecognitionOptions
 
 
 def model_type(spec: ModelSpec) -> ModelType:
-    """What a model can do.
-
-    Raises:
-        ModelError: its type is unknown.
-    """
+    """What a model can do. Raises ModelError: its type is unknown."""
     row = backend_of(spec.type).model_types.get(spec.type)
     if row is None:
         raise ModelError(f"{spec.name}: unknown model type {spec.type!r}.", f"Types: {', '.join(known_types())}.")
@@ -27,13 +23,10 @@ def model_type(spec: ModelSpec) -> ModelType:
 
 
 def validate(spec: ModelSpec, request: RecognitionOptions) -> None:
-    """Check a model and a request.
-
-    Raises:
-        ModelError: unknown type; files missing, empty, damaged, or made for something else.
-        MissingExtraError: a package that runs such a model is not installed.
-        OptionNotSupportedError: an option of the entry or of the request that the type does not take.
-        LanguageNotSupportedError: the model does not support the language, or needs one.
+    """Check a model and a request. Raises ModelError: unknown type; files missing, empty, damaged, or made for
+    something else; MissingExtraError: a package that runs such a model is not installed; OptionNotSupportedError: an
+    option of the entry or of the request that the type does not take; LanguageNotSupportedError: the model does not
+    support the language, or needs one.
     """
     check_model(spec)
     check_request(spec, request)
@@ -76,10 +69,8 @@ def weights_notice(spec: ModelSpec, hotwords: Sequence[Hotword]) -> str | None:
 
 
 def check_language(spec: ModelSpec, language: str | None) -> None:
-    """Check that the model supports a language, or needs none to be named.
-
-    Raises:
-        LanguageNotSupportedError: it does not.
+    """Check that the model supports a language, or needs none to be named. Raises LanguageNotSupportedError: it does
+    not.
     """
     known = languages_of(spec)
     if language in {None, "", "auto"}:

@@ -17,10 +17,8 @@ _TAIL = 1000
 
 
 def load(spec: ModelSpec, threads: int) -> LanguageIdentifier:
-    """Load a model of kind "language-id". Each call runs on one engine thread: parallelism is across jobs.
-
-    Raises:
-        ModelError: it is not a multilingual Whisper model.
+    """Load a model of kind "language-id". Each call runs on one engine thread: parallelism is across jobs. Raises
+    ModelError: it is not a multilingual Whisper model.
     """
     del threads
     if "encoder" not in spec.files or "decoder" not in spec.files:

@@ -98,11 +98,8 @@ def _nothing() -> None:
 
 
 class LoadedModels:
-    """The models in memory, and their engine processes, which are started on first use. Thread-safe.
-
-    Args:
-        threads: decoding threads of each engine process.
-        prestarted: an engine process that was started before, for as many threads.
+    """The loaded models and their engine processes of `threads` decoding threads, which are started on first use unless
+    one is `prestarted`. Thread-safe.
     """
 
     def __init__(self, threads: int, *, prestarted: PrestartedEngine | None = None) -> None:
@@ -117,11 +114,7 @@ class LoadedModels:
 
     @property
     def engine(self) -> EngineClient:
-        """The engine process, started if there is none.
-
-        Raises:
-            MachineError: the system starts no process.
-        """
+        """The engine process, started if there is none. Raises MachineError: the system starts no process."""
         with self._lock:
             if self._engine is None:
                 self._engine = _start(self.threads, self._prestarted)
@@ -129,10 +122,8 @@ class LoadedModels:
 
     @property
     def speaker_engine(self) -> EngineClient:
-        """A process for diarization: segmentation holds the interpreter, while recognition must continue.
-
-        Raises:
-            MachineError: the system starts no process.
+        """A process for diarization: segmentation holds the interpreter, while recognition must continue. Raises
+        MachineError: the system starts no process.
         """
         with self._lock:
             if self._speaker_engine is None:
@@ -177,20 +168,11 @@ class LoadedModels:
         priority: int = 0,
         wait: bool = True,
     ) -> LoadedModel:
-        """Load a model unless it is loaded.
-
-        Args:
-            spec: the model.
-            kind: of the service (`EngineClient.load`); None: that of the model's backend.
-            purpose: distinguishes services of one model (a Whisper that recognises, and that identifies languages).
-            engine: the process; None: `engine`.
-            priority: of its jobs in the engine's queue; lower goes first.
-            wait: until it is loaded; without, a failure to load fails its jobs.
-
-        Raises:
-            ModelError: its files are damaged.
-            EngineError: the engine could not load it.
-            MachineError: the engine process cannot be started.
+        """Load a model unless it is loaded. `kind` is that of the service (`EngineClient.load`; None: the model's
+        backend); `purpose` separates services of one model (a Whisper that recognises, and one that identifies
+        languages); `engine` is the process; `priority` of its jobs: lower goes first; without `wait`, a failure to load
+        fails its jobs. Raises ModelError: its files are damaged; EngineError: the engine could not load it;
+        MachineError: the engine process cannot be started.
         """
         engine = engine or self.engine
         kind = kind or backend_of(spec.type, spec.backend).kind

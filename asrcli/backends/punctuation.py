@@ -15,10 +15,8 @@ from asrcli.errors import ModelError
 
 
 def load(spec: ModelSpec, threads: int) -> Punctuator:
-    """Load a model of kind "punctuation". Each call runs on one engine thread: parallelism is across jobs.
-
-    Raises:
-        ModelError: it is not a punctuation model.
+    """Load a model of kind "punctuation". Each call runs on one engine thread: parallelism is across jobs. Raises
+    ModelError: it is not a punctuation model.
     """
     del threads
     if spec.type == "ct_transformer":

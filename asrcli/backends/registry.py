@@ -90,14 +90,8 @@ class Backend:
         return checks
 
     def detect_folder(self, folder: Path, *, streaming: bool = False) -> tuple[str, dict[str, Path]] | None:
-        """Type and files of the model in a folder; None where it holds no model of this backend.
-
-        Args:
-            folder: where to look.
-            streaming: only streaming models count.
-
-        Raises:
-            ModelError: it holds one that cannot be used.
+        """Type and files of the model in a folder, with `streaming` of a streaming model; None where it holds none of
+        this backend. Raises ModelError: it holds one that cannot be used.
         """
         if not self.detect:
             return None
@@ -183,11 +177,8 @@ def _by_type() -> Mapping[str, Backend]:
 
 
 def backend_of(model_type: str, name: str | None = None) -> Backend:
-    """The backend that runs models of a type; sherpa-onnx's for types that no table lists.
-
-    Args:
-        model_type: key of a backend's table.
-        name: the value of `--backend` that the user gave; None: none.
+    """The backend that runs models of a type, `name` (a value of `--backend`) if it does; sherpa-onnx for unknown
+    types.
     """
     backend = _by_type().get(model_type, _BY_KIND["sherpa_onnx"])
     if backend.fallback and (name is not None or backend.missing):
@@ -221,20 +212,16 @@ def no_model_hint(name: str) -> str:
 
 
 def loader_of(kind: str) -> Any:
-    """The function that loads a service in the engine process.
-
-    Args:
-        kind: of a backend, or "module:function" of another service (punctuation, speakers, ...).
+    """The function that loads a service in the engine process; `kind` is a backend, or "module:function" of another
+    service.
     """
     backend = _BY_KIND.get(kind)
     return _attribute(backend.loader if backend else kind)
 
 
 def check_packages(model_type: str) -> None:
-    """Check that what runs models of a type is installed, before a model is downloaded.
-
-    Raises:
-        MissingExtraError: a package is missing.
+    """Check that what runs models of a type is installed, before a model is downloaded. Raises MissingExtraError: a
+    package is missing.
     """
     backend = backend_of(model_type)
     missing = backend.missing
@@ -243,11 +230,8 @@ def check_packages(model_type: str) -> None:
 
 
 def preload_modules(model: str | None, name: str | None) -> tuple[str, ...]:
-    """Modules that the engine process will probably need. A wrong guess costs time, nothing else.
-
-    Args:
-        model: the value of `--model`; None: the default model.
-        name: the value of `--backend`; None: not given.
+    """Modules that the engine process will probably need for `--model` and `--backend`; a wrong guess only
+    costs time.
     """
     if name is None and (model is None or "moonshine" in model):
         return _BY_KIND["moonshine"].preload

@@ -147,27 +147,16 @@ class Checks:
     """A backend's own checks."""
 
     def check_model(self, spec: ModelSpec) -> None:
-        """Check the entry and its files.
-
-        Raises:
-            ModelError: files are missing, empty, damaged, or of another type.
-            OptionNotSupportedError: the type takes no such option.
+        """Check the entry and its files. Raises ModelError: files are missing, empty, damaged, or of another type;
+        OptionNotSupportedError: the type takes no such option.
         """
         raise NotImplementedError
 
     def check_hotwords(self, spec: ModelSpec, hotwords: Sequence[Hotword]) -> None:
-        """Check that the model can spell hotwords.
-
-        Raises:
-            OptionNotSupportedError: it cannot.
-        """
+        """Check that the model can spell hotwords. Raises OptionNotSupportedError: it cannot."""
 
     def check_prompt(self, spec: ModelSpec, request: RecognitionOptions) -> None:
-        """Check that hotwords and a prompt leave room for audio.
-
-        Raises:
-            OptionNotSupportedError: they do not.
-        """
+        """Check that hotwords and a prompt leave room for audio. Raises OptionNotSupportedError: they do not."""
 
     def longest_chunk(self, spec: ModelSpec, row: ModelType, request: RecognitionOptions) -> float:
         """The longest chunk that the engine reads with a request's hotwords and prompt, seconds."""

@@ -28,16 +28,9 @@ class CacheKey:
 
 
 def fingerprint(*parts: Any) -> str:
-    """A hash that is the same in every process and on every machine for equal values.
-
-    A dataclass with a field `enabled` that is false counts as "off": its other fields decide nothing, so changing or
-    adding one redoes no result.
-
-    Args:
-        parts: dataclasses, mappings, sequences, sets, enums, paths, strings, numbers, None.
-
-    Raises:
-        TypeError: a value of another type, whose text might differ from run to run.
+    """A hash that is the same in every process and on every machine for equal dataclasses, mappings, sequences, sets,
+    enums, paths, strings, numbers and None. Raises TypeError: a value of another type, whose text might differ from run
+    to run.
     """
     text = json.dumps([RECIPE_VERSION, *map(_plain, parts)], sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

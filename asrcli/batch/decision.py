@@ -86,11 +86,8 @@ class Decision:
 
 
 def decide(item: Item, journal: Journal | None, recipe: CacheKey, existing: Existing) -> Decision:
-    """Look at an input and its outputs as they are now.
-
-    Raises:
-        InputError: the input cannot be read.
-        OutputError: an output is, by a link, an input's own file.
+    """Look at an input and its outputs as they are now. Raises InputError: the input cannot be read; OutputError: an
+    output is, by a link, an input's own file.
     """
     if item.stdout is not None:
         return Decision("new", {})

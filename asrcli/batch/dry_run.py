@@ -55,14 +55,8 @@ class Row:
 def dry_run(
     plan: Plan, recipe: CacheKey, *, existing: Existing = Existing.JOURNAL, probe: Callable[[Source], AudioInfo]
 ) -> Iterator[Row]:
-    """Yield a row for each input, those that would be transcribed with their lengths.
-
-    Args:
-        plan: of `make_plan`.
-        recipe: what the results would be made with.
-        existing: what would happen to outputs that exist.
-        probe: `asrcli.audio.probe`; its `AsrcliError` becomes a row that fails. Streams are not probed: that would
-            eat them.
+    """Yield a row for each input, those that would be transcribed with their lengths. An `AsrcliError` of `probe`
+    (`asrcli.audio.probe`) becomes a row that fails. Streams are not probed, as that would consume them.
     """
     for problem in plan.problems:
         yield Row(name=problem.name, action="fail", error=problem.error)

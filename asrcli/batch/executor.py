@@ -61,15 +61,9 @@ class Executor:
         on_event: Callable[[Event], None] = _ignore,
         emit: Callable[[int, str], None] | None = None,
     ) -> None:
-        """Get ready.
-
-        Args:
-            work: what to do.
-            jobs: inputs that are read at once.
-            waiting: inputs that, read to their end, may wait for the engine's last answers while others are read.
-            on_event: receives every event, in the thread of `run`.
-            emit: takes the results for stdout, whole or in parts, with the input's index and in the order of the
-                inputs, in the thread of `run`; needed where a plan has such.
+        """`jobs`: inputs that are read at once; `waiting`: inputs read to their end that may wait for the engine's last
+        results meanwhile; `on_event` receives events and `emit` the results for stdout (index of the input, whole or in
+        parts, in the order of the inputs), both in the thread of `run`.
         """
         self._work = work
         self._jobs = max(1, jobs)
@@ -91,8 +85,7 @@ class Executor:
         Finished results are kept. Streams that are being read end where they are and are transcribed so far; all other
         inputs are dropped. Without streams, or when called again, everything unfinished is dropped.
 
-        Args:
-            code: the summary's exit code if anything was dropped (130 for SIGINT, 143 for SIGTERM).
+        `code` is the summary's exit code if anything was dropped (130 for SIGINT, 143 for SIGTERM).
         """
         first = self._interrupted is None
         self._interrupted = self._interrupted or code
@@ -114,8 +107,7 @@ class Executor:
         An exception in this thread (KeyboardInterrupt; whatever `on_event` and `emit` raise) drops what is in flight
         and goes on to the caller once nothing can be written any more.
 
-        Raises:
-            BrokenPipeError: the reader of a pipe among the outputs has closed it.
+        Raises BrokenPipeError: the reader of a pipe among the outputs has closed it.
         """
         started = time.monotonic()
         dispatcher = _EventDispatcher(plan, self._on_event, self._emit)

@@ -82,14 +82,8 @@ class Journal:
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        """Read the journal.
-
-        Args:
-            path: need not exist.
-            read_only: write nothing, not even an empty file (`--dry-run`).
-
-        Raises:
-            DiskFullError, OutputError: it cannot be created. Lack of permission is a notice instead.
+        """Read the journal, which need not exist; `read_only` writes nothing (`--dry-run`). Raises DiskFullError or
+        OutputError: it cannot be created. Lack of permission is a notice instead.
         """
         self.path = real_place(path)
         self.notices: list[str] = []
@@ -194,11 +188,7 @@ class Journal:
     # Hashes of recordings
 
     def recording(self, path: Path) -> Recording:
-        """Hash a recording, or remember its hash if it has not changed since.
-
-        Raises:
-            OSError: it cannot be read.
-        """
+        """Hash a recording, or remember its hash if it has not changed since. Raises OSError: it cannot be read."""
         stamp = FileStamp.of(os.stat(path))
         source = real_place(path)
         now = time.time_ns()
@@ -216,10 +206,8 @@ class Journal:
     # Writing
 
     def record(self, recording: Recording, recipe: CacheKey, duration: float, outputs: Sequence[OutputRecord]) -> None:
-        """Announce outputs that are about to get their final names.
-
-        Raises:
-            DiskFullError, OutputError: the journal cannot be written; the outputs must not be named then.
+        """Announce outputs that are about to get their final names. Raises DiskFullError or OutputError: the journal
+        cannot be written; the outputs must not be named then.
         """
         self._append(
             {

@@ -34,10 +34,8 @@ class JournalPool:
 
     @contextlib.contextmanager
     def use(self, path: Path | None) -> Iterator[Journal | None]:
-        """The journal at `path`, or None for inputs that have none.
-
-        Raises:
-            DiskFullError, OutputError: it cannot be opened.
+        """The journal at `path`, or None for inputs that have none. Raises DiskFullError or OutputError: it cannot be
+        opened.
         """
         if path is None:
             yield None

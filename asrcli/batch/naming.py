@@ -79,19 +79,11 @@ def name_outputs(
     taken: Collection[Path] = (),
     made_from: Callable[[Path], Path | None] = lambda _output: None,
 ) -> list[dict[str, Path]]:
-    """Give each input its outputs.
-
-    Args:
-        claims: the inputs, no file twice.
-        formats: suffixes of the outputs, without a dot.
-        suffixes: what recordings end in (".mp3", lower case); any other ending is part of the name.
-        neighbours: recordings beside the inputs that are no inputs now but may be one day.
-        taken: files that no output may replace: the inputs themselves.
-        made_from: the recording from which an output was last made, as far as is recorded: it keeps that name, even
-            if a neighbour has appeared or disappeared since.
-
-    Returns:
-        For each claim, format -> path. No path is there twice, however file systems compare names.
+    """Give each input its outputs: for each claim, format -> path. No path is there twice, however file systems compare
+    names. `formats` are suffixes without a dot; `suffixes` those of recordings (".mp3"): any other ending is part of
+    the name; `neighbours` are recordings beside the inputs that may become inputs; no output replaces a file of
+    `taken`; `made_from` returns the recording from which an output was last made: it keeps that name if neighbours
+    appear or disappear.
     """
     everyone = [_NameCandidates(claim, formats, suffixes, made_from) for claim in (*claims, *neighbours)]
     forbidden = {collision_key(path) for path in taken}

@@ -36,16 +36,9 @@ class Plan:
 
 
 def make_plan(inputs: Inputs, *, stdin: BinaryIO | None = None, suffixes: Collection[str] | None = None) -> Plan:
-    """Find the inputs and name their outputs.
-
-    Args:
-        inputs: what was asked for.
-        stdin: read for `-` and `--files-from -`.
-        suffixes: what recordings end in, lower case with the dot; None: what `asrcli.audio` can decode.
-
-    Raises:
-        UsageError: there is nothing to do, or the request contradicts itself. A path that cannot be read is no error
-            but a problem of the plan.
+    """Find the inputs and name their outputs. `stdin` is read for `-` and `--files-from -`; `suffixes` are those of
+    recordings, lower case with the dot (None: what `asrcli.audio` decodes). Raises UsageError: there is nothing to do,
+    or the request contradicts itself. A path that cannot be read is no error but a problem of the plan.
     """
     if suffixes is None:
         from asrcli.audio.containers.suffixes import MEDIA_SUFFIXES
@@ -196,12 +189,7 @@ class Schedule:
     """
 
     def __init__(self, items: Sequence[Item], *, ahead: int) -> None:
-        """Order the items.
-
-        Args:
-            items: of a plan.
-            ahead: how many results for stdout may wait for their turn.
-        """
+        """`ahead`: how many results for stdout may wait for their turn."""
         self._ordered = any(item.stdout is not None for item in items)
         # A stream does not wait: its writer is blocked, or loses sound, while nothing reads it.
         waiting = items if self._ordered else sorted(items, key=lambda item: (not item.stream, -item.estimate))

@@ -84,11 +84,7 @@ class Recording:
 
 
 def hash_file(path: Path) -> str:
-    """BLAKE2b (256 bits) of a file's bytes, in hexadecimal.
-
-    Raises:
-        OSError: it cannot be read.
-    """
+    """BLAKE2b (256 bits) of a file's bytes, in hexadecimal. Raises OSError: it cannot be read."""
     total = hashlib.blake2b(digest_size=32)
     buffer = memoryview(bytearray(_BLOCK))
     with open(path, "rb", buffering=0) as stream:
@@ -118,11 +114,7 @@ def opened(item: Item, stop: StopSignal, *, live: bool) -> Iterator[Item]:
 
 
 def stamp_of(item: Item) -> FileStamp | None:
-    """The state of a file; None for a stream.
-
-    Raises:
-        InputChangedError: it vanished.
-    """
+    """The state of a file; None for a stream. Raises InputChangedError: it vanished."""
     if item.stream or item.source.path is None:
         return None
     try:
@@ -138,8 +130,7 @@ def check_unchanged(item: Item, recording: Recording | None, before: FileStamp |
 
     A change of ctime or inode alone (permissions, a hard link, a copy with the same times) is settled by its hash.
 
-    Raises:
-        InputChangedError: it is not, or it vanished.
+    Raises InputChangedError: it is not, or it vanished.
     """
     after = stamp_of(item)
     if after is None or before is None:

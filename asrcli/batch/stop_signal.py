@@ -65,11 +65,7 @@ class StopSignal:
 
     @contextlib.contextmanager
     def gate(self) -> Iterator[None]:
-        """Write results inside; what comes after the request is dropped.
-
-        Raises:
-            DroppedError: the batch is ending.
-        """
+        """Write results inside; what comes after the request is dropped. Raises DroppedError: the batch is ending."""
         with self._gate:
             if self._closed or self.requested():
                 raise DroppedError

@@ -112,13 +112,8 @@ class SummaryBuilder:
         *,
         resumable: bool = True,
     ) -> Summary:
-        """Add it all up.
-
-        Args:
-            wall_seconds: how long the batch took.
-            error: what made going on pointless.
-            interrupted: the exit code of the signal that ended the batch.
-            resumable: see `Summary.resumable`.
+        """The summary of a batch that took `wall_seconds`, was ended by `error` or, with exit code `interrupted`, by a
+        signal.
         """
         return Summary(
             total=self._total,

@@ -61,17 +61,8 @@ class _Meter(Listener):
 
 
 def measure(spec: ModelSpec, recording: Source, *, threads: int, rounds: int) -> Result:
-    """Transcribe a recording again and again with one model.
-
-    Args:
-        spec: the model.
-        recording: a file.
-        threads: decoding threads.
-        rounds: how often, after a first time that does not count.
-
-    Raises:
-        InputError: the recording cannot be read.
-        ModelError: the model cannot be loaded.
+    """Transcribe a recording `rounds` times with one model, after a first time that does not count. Raises InputError:
+    the recording cannot be read; ModelError: the model cannot be loaded.
     """
     began = time.perf_counter()
     with Runtime(spec, jobs=threads) as runtime:
@@ -101,15 +92,8 @@ def thread_counts(cores: int) -> Sequence[int]:
 
 @contextmanager
 def recording_of(path: Path | None, seconds: float) -> Iterator[Source]:
-    """A recording of `seconds`, made of a shorter one over and over; in a temporary file that is gone afterwards.
-
-    Args:
-        path: the recording to repeat; None: English speech from the wheel of `moonshine-voice`.
-        seconds: its length.
-
-    Raises:
-        InputError: `path` cannot be read.
-        MissingExtraError: no path, and no wheel.
+    """A temporary recording of `seconds` that repeats the one at `path`, or English speech from the wheel of
+    `moonshine-voice`. Raises InputError: `path` cannot be read; MissingExtraError: no path, and no wheel.
     """
     path = path or _english()
     options = TranscribeOptions(audio=AudioOptions(end=seconds))

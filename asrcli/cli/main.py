@@ -42,14 +42,7 @@ def main() -> NoReturn:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line.
-
-    Args:
-        arguments: without the program's name.
-
-    Returns:
-        the exit code.
-    """
+    """Run one command line, without the program's name; the exit code."""
     _prepare_streams()
     signal.signal(signal.SIGTERM, _terminate)
     # Imported here: Ctrl-C during the imports reaches the handlers below.

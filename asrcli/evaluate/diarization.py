@@ -53,13 +53,9 @@ class DiarizationErrors:
 
 
 def score_turns(reference: Sequence[Turn], hypothesis: Sequence[Turn], *, collar: float = 0.25) -> DiarizationErrors:
-    """Score turns against reference turns; times in seconds.
-
-    Args:
-        reference: the right turns; overlapping turns of one speaker count once.
-        hypothesis: the turns to score.
-        collar: seconds on *each side* of a reference boundary left out of the score (md-eval's `-c`;
-            pyannote.metrics calls the sum of both sides its collar).
+    """Score turns against reference turns; times in seconds. Overlapping turns of one speaker count once. `collar`
+    seconds on *each side* of a reference boundary are left out of the score (md-eval's `-c`; pyannote.metrics calls the
+    sum of both sides its collar).
     """
     import numpy as np
 
@@ -107,10 +103,8 @@ def _activity(grid: Any, turns: Sequence[Turn]) -> Any:
 
 
 def read_rttm(text: str, name: str = "rttm") -> dict[str, list[Turn]]:
-    """Turns of each file of an RTTM document (its `SPEAKER` lines), by file id.
-
-    Raises:
-        InputError: a line is not RTTM.
+    """Turns of each file of an RTTM document (its `SPEAKER` lines), by file id. Raises InputError: a line is
+    not RTTM.
     """
     files: dict[str, list[Turn]] = {}
     for number, line in enumerate(text.splitlines(), start=1):

@@ -32,14 +32,8 @@ _DOT_ABOVE = "\u0307"
 
 @lru_cache(maxsize=8)
 def normalizer(language: str | None, *, vowel_marks: bool = False) -> Callable[[str], str]:
-    """The normaliser of a language (ISO code; None: unknown).
-
-    Args:
-        language: as `language_code` gives it.
-        vowel_marks: whether marks that ordinary writing leaves out are compared.
-
-    Raises:
-        MissingExtraError: the extra `evaluate` is not installed.
+    """The normaliser of a language (`language_code`; None: unknown). `vowel_marks`: compare marks that ordinary writing
+    leaves out. Raises MissingExtraError: the extra `evaluate` is not installed.
     """
     if language == "en":
         return library("whisper_normalizer.english").EnglishTextNormalizer()  # type: ignore[no-any-return]
@@ -72,11 +66,7 @@ def _spoken(text: str) -> str:
 
 
 def library(name: str) -> Any:
-    """A module of the extra `evaluate`.
-
-    Raises:
-        MissingExtraError: it is not installed.
-    """
+    """A module of the extra `evaluate`. Raises MissingExtraError: it is not installed."""
     try:
         return import_module(name)
     except ModuleNotFoundError as error:

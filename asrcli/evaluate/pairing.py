@@ -29,16 +29,9 @@ class References(Generic[Found]):
         return iter(self._entries)
 
     def find(self, names: Sequence[str], *, alone: bool = False) -> Pairing[Found] | None:
-        """The reference of a result with these names.
-
-        A name with suffix is preferred to one without; of several matches the one that shares most folders is taken.
-
-        Args:
-            names: of the result or its recording: paths, with or without suffix.
-            alone: a single reference is taken whatever its name.
-
-        Raises:
-            LookupError: several references match equally well; the message names them.
+        """The reference of a result with these names (paths, with or without suffix). A name with suffix is preferred
+        to one without; of several matches the one that shares most folders. A single reference is taken whatever its
+        name with `alone`. Raises LookupError: several references match equally well; the message names them.
         """
         best: tuple[bool, int] = False, -1
         fitting: list[Pairing[Found]] = []

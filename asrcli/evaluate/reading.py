@@ -64,10 +64,8 @@ def read_hypothesis(path: Path, limits: CueOptions) -> HypothesisText:
 
     A JSON transcript has no cues of its own: its cues are those that `--format srt` makes of it.
 
-    Raises:
-        UsageError: a suffix that is not one of `SUFFIXES`.
-        InputError: the file cannot be read, or is not what its suffix says.
-        MissingExtraError: a VTT file, and the extra `evaluate` is not installed.
+    Raises UsageError: a suffix that is not one of `SUFFIXES`; InputError: the file cannot be read, or is not what its
+    suffix says; MissingExtraError: a VTT file, and the extra `evaluate` is not installed.
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
@@ -102,9 +100,7 @@ def is_result(path: Path) -> bool:
 
 def read_references(path: Path) -> References[Reference]:
     """Reference texts by recording: a tree of NAME.txt, one .txt, or a .tsv with columns file, text and language.
-
-    Raises:
-        InputError: it cannot be read or holds none, or a table lacks a column.
+    Raises InputError: it cannot be read or holds none, or a table lacks a column.
     """
     if path.suffix.lower() == ".tsv" and not path.is_dir():
         return References(_table(path))
@@ -112,10 +108,8 @@ def read_references(path: Path) -> References[Reference]:
 
 
 def read_reference_turns(path: Path) -> References[list[Turn]]:
-    """Reference turns by the name of the file and by file id: an RTTM file, or a tree of them.
-
-    Raises:
-        InputError: a file cannot be read or is no RTTM, or there is none.
+    """Reference turns by the name of the file and by file id: an RTTM file, or a tree of them. Raises InputError: a
+    file cannot be read or is no RTTM, or there is none.
     """
     entries: list[tuple[str, list[Turn]]] = []
     for name, file in _named(path, ".rttm"):

@@ -70,11 +70,8 @@ def score_file(
     turns: References[list[Turn]] | None = None,
     alone: bool = False,
 ) -> FileScore:
-    """Read a result and score it, as `score` does; a file that cannot be read has that as its problem.
-
-    Raises:
-        UsageError: its suffix is not that of a result.
-        MissingExtraError: the extra `evaluate` is not installed.
+    """Read a result and score it, as `score` does; a file that cannot be read has that as its problem. Raises
+    UsageError: its suffix is not that of a result; MissingExtraError: the extra `evaluate` is not installed.
     """
     try:
         hypothesis = read_hypothesis(path, options.limits)
@@ -91,14 +88,8 @@ def score(
     turns: References[list[Turn]] | None = None,
     alone: bool = False,
 ) -> FileScore:
-    """Score one result.
-
-    Args:
-        hypothesis: the result.
-        options: how.
-        references: right texts; None: text is not scored.
-        turns: right turns; None: turns are not scored.
-        alone: it is the only result: a single reference is its own, whatever its name.
+    """Score one result against right texts and turns; None: not scored. `alone`: the only result, whose reference may
+    have any name.
     """
     problems: list[str] = []
     text = errors = cues = None

@@ -103,21 +103,10 @@ def score_text(
     normalise: bool = True,
     vowel_marks: bool = False,
 ) -> TextScore:
-    """Align a hypothesis with its reference.
-
-    Both texts are brought to Unicode's form NFC, so a letter and its marks compare equal however they are encoded.
-
-    Args:
-        reference: the right text.
-        hypothesis: the recognised text.
-        language: of the texts, in any spelling that `language_code` reads.
-        unit: None: by the language.
-        normalise: whether case, punctuation and the like are left out (`normalization`).
-        vowel_marks: whether Arabic and Hebrew vowel marks count; without `normalise` they always do.
-
-    Raises:
-        UsageError: the language is not one.
-        MissingExtraError: the extra `evaluate` is not installed.
+    """Align a hypothesis with its reference, both in Unicode's form NFC. `unit` None: by the language; `normalise`
+    leaves out case, punctuation and the like (`normalization`); `vowel_marks` counts Arabic and Hebrew vowel marks,
+    which always count without `normalise`. Raises UsageError: the language is not one; MissingExtraError: the extra
+    `evaluate` is not installed.
     """
     code = language_code(language)
     chosen = unit or unit_of(code, reference)

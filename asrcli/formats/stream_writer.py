@@ -22,12 +22,7 @@ class StreamWriter:
     """
 
     def __init__(self, form: Format, options: CueOptions) -> None:
-        """Start a file.
-
-        Args:
-            form: one that is `streamed`.
-            options: how subtitles are shaped.
-        """
+        """`form` is a format that is `streamed`."""
         self._form, self._options = form, options
         self._held: list[Segment] = []
         self._last: Transcript | None = None
@@ -35,11 +30,8 @@ class StreamWriter:
         self._head = _VTT_HEADER if form.name == "vtt" else ""
 
     def push(self, part: Transcript, *, awaited: bool) -> str:
-        """Take the next part and return the text that can be written now.
-
-        Args:
-            part: the next segments; no later segment starts before `part.duration`.
-            awaited: return all of it.
+        """Take the next segments and return the text that can be written now, with `awaited` all of it. No later
+        segment starts before `part.duration`.
         """
         self._last = part
         text = ""

@@ -53,21 +53,10 @@ def is_archive(name: str) -> bool:
 def extract(
     archive: Path, into: Path, *, keep: Callable[[PurePosixPath, int], bool], limits: Limits = _LIMITS
 ) -> list[Path]:
-    """Unpack the regular files that `keep` selects.
-
-    Args:
-        archive: a tar (plain, gzip, bzip2, xz) or zip file.
-        into: an existing folder; nothing is written outside it.
-        keep: called with each file's name and size.
-        limits: larger archives are refused.
-
-    Returns:
-        The files written.
-
-    Raises:
-        DownloadError: the archive is broken or hostile: absolute names, "..", links to outside, devices, sparse files,
-            repeated names, more than `limits`.
-        DiskFullError: the disk is full.
+    """Unpack the regular files that `keep` (name, size) selects from a tar (plain, gzip, bzip2, xz) or zip file into a
+    folder; nothing is written outside it. Returns the files written. Raises DownloadError: the archive is broken or
+    hostile: absolute names, "..", links to outside, devices, sparse files, repeated names, more than `limits`;
+    DiskFullError: the disk is full.
     """
     written: list[Path] = []
     total = 0

@@ -64,13 +64,8 @@ def entry() -> ModelEntry:
 
 
 def files(cache_dir: Path) -> dict[str, Path]:
-    """Logical name -> path of the embedded model; creates its `tokens.txt` if needed.
-
-    Args:
-        cache_dir: folder of `tokens.txt`; if it is not writable, the file is kept in memory.
-
-    Raises:
-        ModelError: the wheel is not installed, or its token table has an unknown form.
+    """Logical name -> path of the embedded model; creates its `tokens.txt` in `cache_dir`, or in memory if that is not
+    writable. Raises ModelError: the wheel is not installed, or its token table has an unknown form.
     """
     folder = assets()
     if folder is None:
@@ -117,8 +112,7 @@ def tokens_txt(table: bytes) -> bytes:
     The table is a run of records: a length (one byte; from 128 on two bytes, the low seven bits first) and that many
     bytes of UTF-8; "▁" stands for a space.
 
-    Raises:
-        ModelError: the bytes do not have that form.
+    Raises ModelError: the bytes do not have that form.
     """
     lines: list[bytes] = []
     at = 0

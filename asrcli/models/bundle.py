@@ -35,18 +35,9 @@ _MANIFEST_BYTES = 16 << 20
 
 
 def export_bundle(store: Store, names: Sequence[str], target: Path) -> tuple[ModelEntry, ...]:
-    """Write installed models into one file.
-
-    Args:
-        store: where they are installed.
-        names: registry names.
-        target: the file to write; it appears when complete.
-
-    Raises:
-        UsageError: no names.
-        UnknownModelError: a name that is not in the registry.
-        ModelNotInstalledError: a model is not installed.
-        DiskFullError: the disk is full.
+    """Write installed models into one file, which appears when complete. Raises UsageError: no names;
+    UnknownModelError: a name that is not in the registry; ModelNotInstalledError: a model is not installed;
+    DiskFullError: the disk is full.
     """
     if not names:
         raise UsageError("No model is named.", "List installed models with: asrcli models list --installed")
@@ -75,16 +66,9 @@ def export_bundle(store: Store, names: Sequence[str], target: Path) -> tuple[Mod
 
 
 def import_bundle(store: Store, bundle: Path, *, force: bool = False) -> tuple[ModelEntry, ...]:
-    """Install the models of a bundle. Models that are not in the registry are added to the user's models.yaml.
-
-    Args:
-        store: where to install them.
-        bundle: a file that `export_bundle` wrote.
-        force: replace installed models.
-
-    Raises:
-        DownloadError: the file is not a bundle or is damaged, or a file differs from its manifest or published sum.
-        DiskFullError: the disk is full.
+    """Install the models of a bundle; `force` replaces installed ones. Unknown models are added to the user's
+    models.yaml. Raises DownloadError: the file is not a bundle or is damaged, or a file differs from its manifest or
+    published sum; DiskFullError: the disk is full.
     """
     manifest = _read_manifest(bundle)
     models: dict[str, ModelEntry] = {}

@@ -20,15 +20,9 @@ _SINGLE: Mapping[str, tuple[str, str]] = {
 
 
 def detect(path: Path, kind: Kind = "asr") -> tuple[str, dict[str, Path]]:
-    """The type of the model at `path` and its files by logical name (int8 if there are several).
-
-    Args:
-        path: a folder, or for the kinds of one file (VAD, segmentation, embedding, punctuation) that file.
-        kind: of the model.
-
-    Raises:
-        ModelError: the contents are unknown or ambiguous; the hint shows how to describe them.
-        UsageError: a file was given for a kind that needs a folder.
+    """The type of the model in a folder (or, for kinds of one file, that file) and its files by logical name, int8 if
+    there are several. Raises ModelError: the contents are unknown or ambiguous; the hint shows how to describe them;
+    UsageError: a file was given for a kind that needs a folder.
     """
     if kind in _SINGLE:
         type_, key = _SINGLE[kind]

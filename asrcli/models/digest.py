@@ -38,11 +38,8 @@ def _walk(files: Mapping[str, Path]) -> Iterator[tuple[str, Path]]:
 
 
 def files_digest(files: Mapping[str, Path], cache: Path | None = None) -> str:
-    """One sha256 over the sha256 of each file and its logical name; it does not depend on the files' folder.
-
-    Args:
-        files: logical name -> path.
-        cache: JSON file of known sums; ignored if it cannot be read or written.
+    """One sha256 over the sha256 of each file and its logical name. `cache` is a JSON file of known sums, ignored if it
+    cannot be read or written.
     """
     known = _load(cache)
     fresh: dict[str, list[object]] = {}

@@ -61,22 +61,10 @@ def fetch(
     progress: Progress | None = None,
     policy: RetryPolicy = _POLICY,
 ) -> str:
-    """Download a file from the first of `urls` that has it.
-
-    Args:
-        urls: the same file at several places, tried in order.
-        target: the file to write; it appears when complete.
-        sha256: of the file; None: not verified.
-        max_bytes: more is refused.
-        progress: receives the number of bytes so far.
-        policy: retries and waits.
-
-    Returns:
-        The sha256 of the file.
-
-    Raises:
-        DownloadError: no source has the file, or all failed. The part is kept; the same call resumes.
-        DiskFullError: the disk is full.
+    """Download a file from the first of `urls`, tried in order, that has it; returns its sha256. `target` appears when
+    complete. `sha256` None: not verified; more than `max_bytes` is refused; `progress` receives the number of bytes so
+    far. Raises DownloadError: no source has the file, or all failed. The part is kept; the same call resumes;
+    DiskFullError: the disk is full.
     """
     problems: list[str] = []
     with disk_errors(target.parent):

@@ -89,16 +89,8 @@ class ModelEntry:
 
 
 def parse_entry(name: str, data: Mapping[str, Any], *, where: str, source: Source) -> ModelEntry:
-    """An entry from its YAML form.
-
-    Args:
-        name: the registry name.
-        data: the mapping under that name.
-        where: name of the file, for messages.
-        source: origin of the entry.
-
-    Raises:
-        ModelError: a key is missing, unknown or of the wrong type; the message names it.
+    """An entry from its YAML form; `where` is the name of the file, for messages. Raises ModelError: a key is missing,
+    unknown or of the wrong type; the message names it.
     """
 
     def refuse(problem: str) -> ModelError:

@@ -36,10 +36,8 @@ class Mirror:
         )
 
     def files(self, entry: ModelEntry) -> dict[str, str]:
-        """Relative path -> address of each file of a model; only for endpoints.
-
-        Raises:
-            UsageError: the model is not known to be on that hub.
+        """Relative path -> address of each file of a model; only for endpoints. Raises UsageError: the model is not
+        known to be on that hub.
         """
         repository = self.repository(entry)
         if repository is None:
@@ -82,8 +80,7 @@ def parse_mirror(text: str) -> Mirror:
     or a server like it; a template with `{url}`, `{host}`, `{path}` or `{name}` of the original address; any other
     address: a prefix before the original.
 
-    Raises:
-        UsageError: none of these.
+    Raises UsageError: none of these.
     """
     if text in _SHORTHANDS:
         return _SHORTHANDS[text]

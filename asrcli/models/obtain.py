@@ -29,10 +29,9 @@ def obtain(
 
     A recogniser that the user has not named, in a command or in models.yaml, is not downloaded.
 
-    Raises:
-        ModelNotInstalledError: it is not installed, and cannot be downloaded (`offline`, or no address).
-        MissingExtraError: a package that runs such models is not installed.
-        Whatever `Registry.resolve` and `Store.install` raise.
+    Raises ModelNotInstalledError: it is not installed, and cannot be downloaded (`offline`, or no address);
+    MissingExtraError: a package that runs such models is not installed; and what `Registry.resolve` and `Store.install`
+    raise.
     """
     registry = store.registry
     try:

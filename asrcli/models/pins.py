@@ -75,20 +75,12 @@ class Pins:
         self._guard = root / ".locks" / "models.lock.json.lock"
 
     def of(self, folder: str) -> Pin:
-        """The sums of the model in `folder` (its name under the root).
-
-        Raises:
-            ModelError: the lock file is damaged.
-        """
+        """The sums of the model in `folder` (its name under the root). Raises ModelError: the lock file is damaged."""
         held = self._read().get(folder, {})
         return Pin(held.get("archives", {}), held.get("files", {}))
 
     def record(self, folder: str, pin: Pin) -> None:
-        """Add sums; newer ones replace older ones.
-
-        Raises:
-            ModelError: the lock file is damaged.
-        """
+        """Add sums; newer ones replace older ones. Raises ModelError: the lock file is damaged."""
         with locked(self._guard):
             models = self._read()
             old = self.of(folder)

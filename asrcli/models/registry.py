@@ -30,13 +30,9 @@ class Registry:
     def __init__(
         self, model_dir: Path | None = None, models_yaml: Path | None = None, *, cache_dir: Path | None = None
     ) -> None:
-        """Use the platform's data directory by default.
-
-        Args:
-            model_dir: the models' root; a `models.yaml` in it is used unless `models_yaml` is given.
-            models_yaml: the user's registry (also asr2clip's); without `model_dir`, the folder `models` beside it is
-                the root.
-            cache_dir: folder for digests and the embedded model's token table.
+        """`model_dir` None: the user's data folder. `models_yaml` is the user's registry (also asr2clip's; by default
+        `models.yaml` in `model_dir`); without `model_dir`, the models are in the folder `models` beside it. `cache_dir`
+        holds digests and the embedded model's token table.
         """
         self._model_dir = model_dir
         self._models_yaml = models_yaml
@@ -131,10 +127,8 @@ class Registry:
         return tuple(entry for entry in self._all().values() if kind is None or entry.kind == kind)
 
     def entry(self, name: str) -> ModelEntry:
-        """The entry with the name, which may also be that of its folder.
-
-        Raises:
-            UnknownModelError: there is none; the hint lists similar names.
+        """The entry with the name, which may also be that of its folder. Raises UnknownModelError: there is none; the
+        hint lists similar names.
         """
         entries = self._all()
         if name in entries:
@@ -148,11 +142,7 @@ class Registry:
         raise UnknownModelError(f"Unknown model {name!r}.", hint + "List all models with: asrcli models")
 
     def folder(self, entry: ModelEntry) -> Path:
-        """The folder of an entry's files; it need not exist.
-
-        Raises:
-            UsageError: a server runs the model.
-        """
+        """The folder of an entry's files; it need not exist. Raises UsageError: a server runs the model."""
         if is_remote(entry.type):
             raise UsageError(f"{entry.name} runs on the server {entry.url}.", "It has no files on this machine.")
         return self.root / Path(entry.dir).expanduser()
@@ -165,11 +155,7 @@ class Registry:
         return tuple(name for name in entry.required if not (folder / name).exists())
 
     def installed(self, name: str) -> bool:
-        """Whether every file of the model is on this machine.
-
-        Raises:
-            UnknownModelError: there is no such model.
-        """
+        """Whether every file of the model is on this machine. Raises UnknownModelError: there is no such model."""
         return not self.missing(self.entry(name))
 
     # -- defaults ----------------------------------------------------------------------------------------------
@@ -181,19 +167,14 @@ class Registry:
         return str(named) if named else None
 
     def default_name(self, kind: Kind = "asr", backend: str | None = None) -> str:
-        """The model used when none is named.
-
-        Args:
-            kind: of the model.
-            backend: a value of `--backend` that must run it; None: any.
+        """The model used when none is named, run by `backend` (None: any).
 
         For speech: `default_model` of the user's file, else the catalogue's default if it is installed, else the
         embedded one. For the other kinds: `defaults` of the user's file, else the catalogue's default if it is
         installed, else any installed one of the kind, else the catalogue's default. With a backend: that model if the
         backend runs it, else the first one that it runs, installed ones first.
 
-        Raises:
-            UnknownModelError: no model for that backend.
+        Raises UnknownModelError: no model for that backend.
         """
         if backend is not None:
             return self._default_of_backend(kind, backend)
@@ -240,20 +221,12 @@ class Registry:
         kind: Kind = "asr",
         backend: str | None = None,
     ) -> ModelSpec:
-        """The model with the name, ready to load.
-
-        Args:
-            name: a registry name, the path of a folder (or file, for kinds of one file), or None for the default.
-            language: to be recognised; None and "auto" accept any.
-            kind: of the model.
-            backend: a value of `--backend` that must run it; None: any.
-
-        Raises:
-            UsageError: another backend runs it.
-            UnknownModelError: no such name and no such path.
-            ModelNotInstalledError: known, but not installed; the hint has the command that downloads it.
-            LanguageNotSupportedError: it does not support `language`; the hint names models that do.
-            ModelError: a folder with unknown contents, or a model of another kind.
+        """The model with the name, ready to load. `name`: a registry name, the path of a folder (or file, for kinds of
+        one file), or None for the default; `language` None and "auto" accept any; `backend`: a value of `--backend`
+        that must run it. Raises UsageError: another backend runs it; UnknownModelError: no such name and no such path;
+        ModelNotInstalledError: known, but not installed; the hint has the command that downloads it;
+        LanguageNotSupportedError: it does not support `language`; the hint names models that do; ModelError: a folder
+        with unknown contents, or a model of another kind.
         """
         chosen = name or self.default_name(kind, backend)
         if chosen == builtin.NAME and self._is_embedded():

@@ -52,24 +52,12 @@ class Store:
         progress: Progress | None = None,
         on_wait: Callable[[], None] | None = None,
     ) -> Path:
-        """Install a model, from the network or from an archive, unless it is installed.
-
-        Args:
-            name: a registry name.
-            mirrors: sources to try before the model's own address.
-            source: an archive (or a single-file model) on this machine: no network is used.
-            force: install an installed model again.
-            progress: receives the number of bytes so far.
-            on_wait: called if another process is installing this model, whose result is then used.
-
-        Returns:
-            The model's folder.
-
-        Raises:
-            UnknownModelError: no such name.
-            DownloadError: the download failed, a checksum differs, or the archive is broken, incomplete or hostile.
-            DiskFullError: the disk is full.
-            UsageError: the model has no address, or its folder is outside the root.
+        """Install a model, from the network or from an archive, unless it is installed; returns its folder. `mirrors`
+        are tried before the model's own address; `source` is an archive (or a single-file model) on this machine: no
+        network is used; `force` installs again; `progress` receives bytes so far; `on_wait` is called if another
+        process is installing this model, whose result is then used. Raises UnknownModelError: no such name;
+        DownloadError: the download failed, a checksum differs, or the archive is broken, incomplete or hostile;
+        DiskFullError: the disk is full; UsageError: the model has no address, or its folder is outside the root.
         """
         entry = self.registry.entry(name)
         if entry.source == "embedded":
@@ -109,20 +97,12 @@ class Store:
                 shutil.rmtree(rest, ignore_errors=True)
 
     def verified(self, entry: ModelEntry, incoming: Path, *, archive_sum: str | None = None) -> dict[str, str]:
-        """Compare the files of a folder with their known sums, wherever they came from.
+        """Compare the files of a folder with the sums of the entry, or without any with those recorded at an earlier
+        install. Returns relative path -> sha256.
 
         Known are the sums of the entry, and without any those recorded when the model was installed before.
 
-        Args:
-            entry: the model.
-            incoming: its files.
-            archive_sum: sha256 of the archive that held them.
-
-        Returns:
-            Relative path -> sha256 of every file.
-
-        Raises:
-            DownloadError: a file has another sum.
+        `archive_sum` is the sha256 of the archive that held them. Raises DownloadError: a file has another sum.
         """
         sums = sums_of(incoming)
         known = entry.file_sums
@@ -271,9 +251,7 @@ class Store:
 
     def place(self, entry: ModelEntry, incoming: Path, target: Path) -> None:
         """Make a folder of complete files (under the root) the model's folder. The caller holds the model's lock.
-
-        Raises:
-            DownloadError: a required file is missing.
+        Raises DownloadError: a required file is missing.
         """
         lost = [name for name in entry.required if not (incoming / name).exists()]
         if lost:
@@ -299,24 +277,16 @@ class Store:
     # -- maintenance -------------------------------------------------------------------------------------------
 
     def verify(self, name: str) -> Verification:
-        """Compare an installed model's files with the sums recorded when it was installed.
-
-        Raises:
-            UnknownModelError: no such name.
+        """Compare an installed model's files with the sums recorded when it was installed. Raises UnknownModelError: no
+        such name.
         """
         entry = self.registry.entry(name)
         return compare(name, self.registry.folder(entry), entry.required, self._pin(entry))
 
     def remove(self, name: str) -> tuple[str, ...]:
-        """Delete an installed model's folder and its unfinished downloads.
-
-        Returns:
-            The names of all models in that folder.
-
-        Raises:
-            UnknownModelError: no such name.
-            ModelNotInstalledError: it has no files here.
-            UsageError: it is embedded in a wheel, or its folder is outside the root.
+        """Delete an installed model's folder and its unfinished downloads. Returns the names of all models in that
+        folder. Raises UnknownModelError: no such name; ModelNotInstalledError: it has no files here; UsageError: it is
+        embedded in a wheel, or its folder is outside the root.
         """
         entry = self.registry.entry(name)
         if entry.source == "embedded":

@@ -14,11 +14,7 @@ Known = Callable[[Kind], Iterable[ModelEntry]]
 
 
 def check_kind(entry: ModelEntry, name: str, kind: Kind) -> None:
-    """Check the kind of a model.
-
-    Raises:
-        ModelError: it is of another kind.
-    """
+    """Check the kind of a model. Raises ModelError: it is of another kind."""
     if entry.kind != kind and not (kind == "language-id" and entry.type == "whisper"):
         raise ModelError(
             f"{name} is a model of kind {entry.kind}, not {kind}.", f"List them with: asrcli models list --kind {kind}"
@@ -26,10 +22,8 @@ def check_kind(entry: ModelEntry, name: str, kind: Kind) -> None:
 
 
 def check_backend(entry: ModelEntry, backend: str | None, known: Known) -> None:
-    """Check that a backend (a value of `--backend`; None: any) runs a model.
-
-    Raises:
-        UsageError: it does not; the hint names models that it runs.
+    """Check that a backend (a value of `--backend`; None: any) runs a model. Raises UsageError: it does not; the hint
+    names models that it runs.
     """
     if backend is None or runs_on(entry.type, backend):
         return
@@ -43,16 +37,9 @@ def check_backend(entry: ModelEntry, backend: str | None, known: Known) -> None:
 def check_language(
     entry: ModelEntry, language: str | None, known: Known, missing: Callable[[ModelEntry], Sequence[str]]
 ) -> None:
-    """Check that a model supports a language; None and "auto" need no support.
-
-    Args:
-        entry: the model.
-        language: in any spelling that `language_code` reads.
-        known: for the hint, other models.
-        missing: the files of a model that are not on this machine.
-
-    Raises:
-        LanguageNotSupportedError: it does not; the hint names models that do.
+    """Check that a model supports a language in any spelling of `language_code`; None and "auto" need no support. The
+    hint names suitable models of `known`, and whether files are `missing`. Raises LanguageNotSupportedError: it does
+    not; the hint names models that do.
     """
     wanted = language_code(language)
     if wanted is None or not entry.languages or wanted in entry.languages:

@@ -12,11 +12,7 @@ from asrcli.storage.atomic import disk_errors, write_atomic
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
-    """A YAML mapping.
-
-    Raises:
-        ModelError: it cannot be read or is no mapping.
-    """
+    """A YAML mapping. Raises ModelError: it cannot be read or is no mapping."""
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -34,11 +30,8 @@ def load_yaml(path: Path) -> dict[str, Any]:
 
 
 def add_entry(path: Path, entry: ModelEntry) -> None:
-    """Add an entry to a `models.yaml`, which is created if there is none.
-
-    Raises:
-        UsageError: the name is taken, or the form of the file does not allow adding text to it.
-        ModelError: the file is not valid.
+    """Add an entry to a `models.yaml`, which is created if there is none. Raises UsageError: the name is taken, or the
+    form of the file does not allow adding text to it; ModelError: the file is not valid.
     """
     import yaml
 

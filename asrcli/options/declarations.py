@@ -92,10 +92,8 @@ class Declaration:
         return "" if low is None or high is None else f"{low:.15g} to {high:.15g}"
 
     def parse(self, text: Any) -> Any:
-        """The value of a text; anything else is returned as it is.
-
-        Raises:
-            ValueError: there is none, or it is out of bounds.
+        """The value of a text; anything else is returned as it is. Raises ValueError: there is none, or it is out of
+        bounds.
         """
         if not isinstance(text, str):
             return text
@@ -148,12 +146,8 @@ _READERS: Mapping[Any, Callable[[str], Any]] = {bool: _flag, int: _whole, float:
 
 
 def option(default: Any, help: str, **rules: Any) -> Any:  # noqa: A002 -- the word of every option parser
-    """Declare an option as the default of a dataclass's field.
-
-    Args:
-        default: of the field; MISSING (of `dataclasses`) where a value is required.
-        help: one or two sentences.
-        rules: further fields of `Option`.
+    """Declare an option as the default of a dataclass's field; MISSING (of `dataclasses`) requires a value. `rules` are
+    further fields of `Option`.
     """
     return field(default=default, metadata={"option": Option(help=help, **rules)})
 
@@ -190,12 +184,8 @@ def _type_of(hint: Any) -> tuple[Any, tuple[str, ...], bool]:
 
 
 def from_values(options: type[_Options], values: Mapping[str, Any], /, **derived: Any) -> _Options:
-    """Build a dataclass from values by option name; what is not among them has its default.
-
-    Args:
-        options: the class.
-        values: of any options; those of other classes are passed over.
-        derived: values of fields, by field name, that win over `values`.
+    """Build a dataclass from values by option name; others have their default, and `derived` (by field name) wins.
+    Values of other classes are ignored.
     """
     known = declarations(options)
     given = {known[name].field: value for name, value in values.items() if name in known}

@@ -60,15 +60,8 @@ def flag(name: str) -> str:
 
 
 def transcribe_options(values: Values, hotwords: tuple[Hotword, ...] = (), *, spell: Spell = flag) -> TranscribeOptions:
-    """Build the options of a transcript.
-
-    Args:
-        values: of any options.
-        hotwords: the option `hotwords`, parsed.
-        spell: how messages write an option's name.
-
-    Raises:
-        OptionConflictError: options that do not go together.
+    """Build the options of a transcript. `hotwords` are parsed; `spell` writes an option's name in messages. Raises
+    OptionConflictError: options that do not go together.
     """
     language = values.get("language")
     detect = language == "auto"
@@ -87,10 +80,8 @@ def transcribe_options(values: Values, hotwords: tuple[Hotword, ...] = (), *, sp
 
 
 def cue_options(values: Values, *, spell: Spell = flag) -> CueOptions:
-    """Build the layout of subtitles: a preset, overridden by explicit options.
-
-    Raises:
-        OptionConflictError: the minimum duration is above the maximum.
+    """Build the layout of subtitles: a preset, overridden by explicit options. Raises OptionConflictError: the minimum
+    duration is above the maximum.
     """
     style = values.get("subtitle_style")
     cues = from_values(CueOptions, {**(asdict(SUBTITLE_STYLES[style]) if style else {}), **values})

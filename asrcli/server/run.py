@@ -63,21 +63,9 @@ class Server(uvicorn.Server):
 def serve(
     settings: ServerSettings, announce: Callable[[str, str], None], *, log_level: str = "info", log_json: bool = False
 ) -> int | None:
-    """Serve until a signal arrives.
-
-    Args:
-        settings: of the server.
-        log_level: one of `logs.LEVELS`.
-        log_json: whether the log is JSON, one event a line.
-        announce: called with the protocol ("http" or "funasr") and the URL of each listener that accepts connections.
-
-    Returns:
-        the signal that ended the server.
-
-    Raises:
-        MachineError: a port is not available.
-        UsageError: the certificate or its key cannot be used.
-        ModelError: the default model is not available.
+    """Serve until a signal arrives, which is returned. `announce` is called with the protocol ("http" or "funasr") and
+    the URL of each listener that accepts connections. Raises MachineError: a port is not available; UsageError: the
+    certificate or its key cannot be used; ModelError: the default model is not available.
     """
     configure_logs(log_level, as_json=log_json)
     _check_tls(settings)
@@ -124,11 +112,8 @@ def configure(app: FastAPI, settings: ServerSettings) -> uvicorn.Config:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A bound socket that does not accept connections yet.
-
-    Raises:
-        UsageError: the address does not exist.
-        MachineError: the port is in use, or not permitted.
+    """A bound socket that does not accept connections yet. Raises UsageError: the address does not exist; MachineError:
+    the port is in use, or not permitted.
     """
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[

@@ -30,15 +30,8 @@ _REACH = round(2 * _INSIDE / _SHORTEST)
 
 
 def assign_speakers(segments: Sequence[Segment], turns: Sequence[Turn]) -> list[Segment]:
-    """Label words and segments, split segments where the speaker changes, and merge those of one speaker.
-
-    Args:
-        segments: in file time, ordered by start; one without words is labelled as a whole.
-        turns: in file time; those of different speakers may overlap.
-
-    Returns:
-        segments of one speaker each, numbered from 0, every word with a speaker: words outside all turns go to the
-        nearest one. Without turns the segments come back as they are.
+    """Label words and segments, split segments where the speaker changes, and merge those of one speaker. Times are
+    file times; segments are ordered by start; turns of different speakers may overlap.
     """
     if not turns:
         return list(segments)

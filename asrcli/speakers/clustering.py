@@ -81,16 +81,9 @@ class ClusterLimits:
 
 
 def find_voices(embeddings: Vectors, weights: npt.ArrayLike, window: npt.ArrayLike, wanted: ClusterLimits) -> Vectors:
-    """The voices among embeddings, as mean vectors of length 1, most speech first.
-
-    Args:
-        embeddings: shape (n, dimensions), each of length 1, in the order of their windows.
-        weights: seconds of speech behind each.
-        window: number of the window each comes from.
-        wanted: how many, how far apart.
-
-    Returns:
-        shape (voices, dimensions). Fewer than `wanted.least` only if there are fewer embeddings.
+    """The voices among embeddings, as mean vectors of length 1, shape (voices, dimensions), most speech first; fewer
+    than `wanted.least` only if there are fewer embeddings. `embeddings` have the shape (n, dimensions), length 1 each,
+    in the order of their windows; `weights` are seconds of speech, `window` the number of the window of each.
     """
     threshold = wanted.threshold * AVERAGE_SHARE
     groups = _in_blocks(embeddings, np.asarray(weights, np.float64), np.asarray(window), threshold)

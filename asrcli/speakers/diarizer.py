@@ -60,14 +60,9 @@ class Voice:
 
 
 class Diarizer:
-    """Push audio, finish, read turns. One for each recording.
-
-    Args:
-        submit: hands a job to the diarization service.
-        options: how many speakers, and the threshold if the user set one.
-        cluster_threshold: the embedding model's own, from its catalogue entry.
-        known: enrolled voices (of the same embedding model).
-        voice_threshold: greatest cosine distance at which a voice is a known one.
+    """Push audio, finish, read turns. One for each recording. `submit` hands a job to the diarization service;
+    `cluster_threshold` is the embedding model's own; `known` voices are of the same model; `voice_threshold` is the
+    greatest cosine distance at which a voice is a known one.
     """
 
     def __init__(
@@ -93,10 +88,8 @@ class Diarizer:
         self.voices: dict[str, Vectors] = {}
 
     def push(self, samples: Samples) -> None:
-        """Hear the next samples, shape (samples,), 16 kHz; waits while the service is busy.
-
-        Raises:
-            EngineError: the service failed.
+        """Hear the next samples, shape (samples,), 16 kHz; waits while the service is busy. Raises EngineError: the
+        service failed.
         """
         # Copies, here and below: a view would keep all that it was cut from alive.
         self._buffer.append(samples.copy())
@@ -114,13 +107,8 @@ class Diarizer:
         self._buffered = len(audio) - at
 
     def finish(self) -> list[Turn]:
-        """Hear the rest and find the voices.
-
-        Returns:
-            turns ordered by start, in seconds of what was pushed; overlapped speech has a turn for each speaker.
-
-        Raises:
-            EngineError: the service failed.
+        """Hear the rest and find the voices. Returns turns ordered by start, in seconds of what was pushed; overlapped
+        speech has a turn for each speaker. Raises EngineError: the service failed.
         """
         rest = window_count(self._samples) - len(self._owed) * WINDOWS_PER_JOB - sum(map(len, self._heard))
         if rest > 0:

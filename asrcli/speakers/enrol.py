@@ -79,23 +79,12 @@ class VoiceStore:
         self._folder = folder
 
     def prints(self) -> list[VoicePrint]:
-        """All prints, by name.
-
-        Raises:
-            InputError: a file in the folder is not a voice print.
-        """
+        """All prints, by name. Raises InputError: a file in the folder is not a voice print."""
         paths = self._folder.glob("*.json") if self._folder.is_dir() else ()
         return sorted(map(_read, paths), key=lambda print_: (print_.name.casefold(), print_.model))
 
     def voices(self, digest: str) -> tuple[list[Voice], list[str]]:
-        """What diarization with one embedding model can recognise.
-
-        Args:
-            digest: the embedding model's.
-
-        Returns:
-            its voices, and the names that are only enrolled with other models.
-        """
+        """The voices of an embedding model's digest, and the names that are only enrolled with other models."""
         import numpy as np
 
         from asrcli.speakers.diarizer import Voice
@@ -108,11 +97,8 @@ class VoiceStore:
         return known, sorted(others)
 
     def save(self, print_: VoicePrint, *, replace: bool = False) -> None:
-        """Keep a print.
-
-        Raises:
-            UsageError: the name cannot be used, or is taken by a print of the same model and `replace` is false.
-            OutputError: the folder cannot be written.
+        """Keep a print. Raises UsageError: the name cannot be used, or is taken by a print of the same model and
+        `replace` is false; OutputError: the folder cannot be written.
         """
         check_name(print_.name)
         path = self._path(print_.name, print_.digest)
@@ -124,14 +110,7 @@ class VoiceStore:
         _write_private(path, json.dumps(print_.to_dict(), ensure_ascii=False).encode())
 
     def remove(self, name: str) -> int:
-        """Delete every print of a name.
-
-        Returns:
-            how many there were.
-
-        Raises:
-            OutputError: a file cannot be deleted.
-        """
+        """Delete every print of a name. Returns how many there were. Raises OutputError: a file cannot be deleted."""
         found = list(self._folder.glob(f"{_key(name)}-*.json")) if self._folder.is_dir() else []
         try:
             for path in found:
@@ -146,10 +125,8 @@ class VoiceStore:
 
 
 def check_name(name: str) -> None:
-    """Refuse names that no output could carry.
-
-    Raises:
-        UsageError: it is empty, too long, has control characters, or reads like "Speaker 1".
+    """Refuse names that no output could carry. Raises UsageError: it is empty, too long, has control characters, or
+    reads like "Speaker 1".
     """
     if not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable():
         raise UsageError(f"A name has 1 to {_LONGEST_NAME} printable characters.")
@@ -166,19 +143,10 @@ def enrol(
     digest: str,
     voice_threshold: float,
 ) -> VoicePrint:
-    """Make a print of one voice.
-
-    Args:
-        name: whose.
-        clips: (name, blocks of shape (samples,) at 16 kHz) of recordings in which this person speaks alone.
-        new_diarizer: makes a diarizer for each clip, which finds the speech and tells whether it is one voice.
-        model: the embedding model's name.
-        digest: and its digest.
-        voice_threshold: greatest cosine distance of the clips' voices.
-
-    Raises:
-        UsageError: the name cannot be used.
-        InputError: too little speech, several voices in a clip, or clips of different people.
+    """Make a voice print from `clips`: (name, blocks of (samples,) at 16 kHz) of recordings in which this person speaks
+    alone. `new_diarizer` makes a diarizer for each clip; `model` and `digest` identify the embedding model;
+    `voice_threshold` is the greatest cosine distance of the clips' voices. Raises UsageError: the name cannot be used;
+    InputError: too little speech, several voices in a clip, or clips of different people.
     """
     import numpy as np
 

@@ -47,12 +47,7 @@ class Prepared:
         return SERVICE
 
     def diarizers(self, submit: Submit, voices: Sequence[Voice] = ()) -> Callable[[], Diarizer]:
-        """A factory of diarizers, one for each recording.
-
-        Args:
-            submit: of the loaded service.
-            voices: known besides the enrolled ones, which they override by name.
-        """
+        """A factory of diarizers, one for each recording; `voices` override enrolled ones by name."""
         names = {voice.name for voice in voices}
         known = [*voices, *(voice for voice in self.known if voice.name not in names)]
         return diarizers(submit, self.spec, self.options, known)
@@ -78,12 +73,9 @@ class Diarization:
 def set_up(
     host: EngineClient, registry: Registry, options: SpeakerOptions, store: VoiceStore | None = None
 ) -> Diarization:
-    """Resolve the models, begin to load them, and see who is enrolled: `prepare`, then `Prepared.start`.
-
-    Raises:
-        UsageError: the options contradict each other.
-        ModelError: a model is unknown or not installed.
-        InputError: a stored voice print is damaged.
+    """Resolve the models, begin to load them, and see who is enrolled: `prepare`, then `Prepared.start`. Raises
+    UsageError: the options contradict each other; ModelError: a model is unknown or not installed; InputError: a stored
+    voice print is damaged.
     """
     segmentation = registry.resolve(options.segmentation_model, kind="segmentation")
     embedding = registry.resolve(options.embedding_model, kind="embedding")
@@ -94,17 +86,8 @@ def set_up(
 def prepare(
     segmentation: ModelSpec, embedding: ModelSpec, options: SpeakerOptions, store: VoiceStore | None = None
 ) -> Prepared:
-    """See who is enrolled, and what all this comes to.
-
-    Args:
-        segmentation: `Registry.resolve(..., kind="segmentation")`.
-        embedding: `Registry.resolve(..., kind="embedding")`.
-        options: counts and threshold.
-        store: enrolled voices; None: nobody is known by name.
-
-    Raises:
-        UsageError: the options contradict each other.
-        InputError: a stored voice print is damaged.
+    """Combine the resolved models and the enrolled voices; `store` None: no speaker is known by name. Raises
+    UsageError: the options contradict each other; InputError: a stored voice print is damaged.
     """
     check_options(options)
     spec = diarization_spec(segmentation, embedding)
@@ -119,12 +102,8 @@ def prepare(
 
 
 def diarization_spec(segmentation: ModelSpec, embedding: ModelSpec) -> ModelSpec:
-    """One spec of both models, for the diarization service.
-
-    Args:
-        segmentation: `Registry.resolve(..., kind="segmentation")`.
-        embedding: `Registry.resolve(..., kind="embedding")`; its options are taken over (`cluster_threshold`,
-            `voice_threshold`).
+    """One spec of a segmentation and an embedding model, with the latter's options (`cluster_threshold`,
+    `voice_threshold`).
     """
     from asrcli.backends.types import ModelSpec
 
@@ -138,11 +117,8 @@ def diarization_spec(segmentation: ModelSpec, embedding: ModelSpec) -> ModelSpec
 
 
 def check_options(options: SpeakerOptions) -> None:
-    """Refuse contradictory counts.
-
-    Raises:
-        UsageError: a count below 1, more wanted than allowed, or a count together with bounds; a threshold that no
-            two voices can reach.
+    """Refuse contradictory counts. Raises UsageError: a count below 1, more wanted than allowed, or a count together
+    with bounds; a threshold that no two voices can reach.
     """
     counts = (options.speakers, options.min_speakers, options.max_speakers)
     if any(count is not None and count < 1 for count in counts):

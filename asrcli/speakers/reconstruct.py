@@ -23,11 +23,8 @@ _NEAREST = 3
 
 
 def name_locals(embeddings: Vectors, voices: Vectors) -> tuple[int, ...]:
-    """Which voice each local speaker of one window is: the choice with most similarity in all.
-
-    Args:
-        embeddings: of the window's local speakers, shape (n, dimensions); n is at most a few.
-        voices: shape (voices, dimensions).
+    """The voice of each local speaker of one window: the choice with most similarity in all. `embeddings` have the
+    shape (n, dimensions), n at most a few; `voices` (voices, dimensions).
     """
     similar = embeddings @ voices.T
     nearest = np.argsort(-similar, axis=1, kind="stable")[:, :_NEAREST]
@@ -42,14 +39,9 @@ def name_locals(embeddings: Vectors, voices: Vectors) -> tuple[int, ...]:
 def frames_of_voices(
     windows: Iterable[tuple[npt.NDArray[np.bool_], Sequence[tuple[int, int]]]], voices: int
 ) -> Iterator[npt.NDArray[np.bool_]]:
-    """Who speaks in each frame of the recording.
-
-    Args:
-        windows: for each window its activity, shape (local speakers, FRAMES), and (local speaker, voice) pairs.
-        voices: how many voices there are.
-
-    Yields:
-        bool, shape (voices, HOP_FRAMES) for each hop, the rest of the last window at the end.
+    """The speakers in each frame: bool, shape (voices, HOP_FRAMES) for each hop, at the end the rest of the last
+    window. `windows` has for each window its activity, shape (local speakers, FRAMES), and (local speaker, voice)
+    pairs.
     """
     votes = np.zeros((voices, FRAMES), dtype=np.int16)
     speaking = np.zeros(FRAMES, dtype=np.int16)

@@ -67,11 +67,8 @@ def write_error(path: Path, error: OSError, hint: str = _OUTPUT_HINT) -> AsrcliE
 
 @contextlib.contextmanager
 def disk_errors(folder: Path, hint: str = "Choose another folder with --model-dir.") -> Iterator[None]:
-    """Map what the file system refuses to errors of ours; other `OSError`s pass.
-
-    Raises:
-        DiskFullError: no space left (or quota used up) where `folder` lies.
-        OutputError: `folder` cannot be written.
+    """Map what the file system refuses to errors of ours; other `OSError`s pass. Raises DiskFullError: no space left
+    (or quota used up) where `folder` lies; OutputError: `folder` cannot be written.
     """
     try:
         yield
@@ -82,10 +79,8 @@ def disk_errors(folder: Path, hint: str = "Choose another folder with --model-di
 
 
 def check_writable(path: Path) -> None:
-    """Find a folder that accepts no files before hours are spent on what should be written there.
-
-    Raises:
-        OutputError: `path` or the nearest folder that exists cannot be written.
+    """Find a folder that accepts no files before hours are spent on what should be written there. Raises OutputError:
+    `path` or the nearest folder that exists cannot be written.
     """
     if os.path.isdir(path):
         raise write_error(path, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
@@ -165,15 +160,8 @@ class _Temporary:
 
 
 def write_atomic(path: Path, data: bytes, *, mode: int = 0o666) -> None:
-    """Write one file: a reader sees the old or the new one, never half of it.
-
-    Args:
-        path: in a folder that exists.
-        data: all of it.
-        mode: of a new file, less the umask.
-
-    Raises:
-        OSError: what the file system refuses.
+    """Write one file in an existing folder: a reader sees the old or the new one, never half of it. `mode` of a new
+    file, less the umask. Raises OSError: what the file system refuses.
     """
     temporary = _Temporary(path, data, mode)
     try:
@@ -210,11 +198,8 @@ class Staging:
         self._staged: list[_Staged] = []
 
     def add(self, target: Path, data: bytes) -> None:
-        """Write `data` beside `target`, synced to disk.
-
-        Raises:
-            DiskFullError: there is no space.
-            OutputError: the folder accepts no file.
+        """Write `data` beside `target`, synced to disk. Raises DiskFullError: there is no space; OutputError: the
+        folder accepts no file.
         """
         if not is_regular_target(target):
             self._staged.append(_Staged(target, data))
@@ -227,15 +212,9 @@ class Staging:
             raise write_error(target, error) from error
 
     def commit(self, *, new: bool = False) -> None:
-        """Give every output its final name.
-
-        Args:
-            new: replace nothing.
-
-        Raises:
-            DiskFullError, OutputError: as `add`; outputs named before the failure stay.
-            BrokenPipeError: the reader of a pipe has closed it.
-            FileExistsError: with `new`, a file has one of the names; no output has been named then.
+        """Give every output its final name; with `new` replace nothing. Raises DiskFullError or OutputError: as `add`;
+        outputs named before the failure stay; BrokenPipeError: the reader of a pipe has closed it; FileExistsError:
+        with `new`, a file has one of the names; no output has been named then.
         """
         named: list[Path] = []
         for staged in self._staged:

@@ -31,12 +31,8 @@ class RetryPolicy:
     read: float = 300.0
 
     def wait(self, failures: int, asked: float | None = None) -> float:
-        """Seconds before the next attempt.
-
-        Args:
-            failures: attempts in a row that failed.
-            asked: what the server asked for (`retry_after`); up to a tenth is added, so that clients do not return
-                together.
+        """Seconds before the next attempt after `failures` in a row; to the time the server `asked` for, up to a tenth
+        is added, so that clients do not return together.
         """
         if asked is not None:
             return min(self.max_wait, asked * random.uniform(1.0, 1.1))  # noqa: S311 - no secret

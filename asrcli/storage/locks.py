@@ -12,11 +12,7 @@ _HELD = frozenset({errno.EAGAIN, errno.EACCES})
 
 
 def try_lock(handle: int) -> bool:
-    """Lock a whole open file; false if another process holds it.
-
-    Raises:
-        OSError: the file system has no locks.
-    """
+    """Lock a whole open file; false if another process holds it. Raises OSError: the file system has no locks."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -28,11 +24,8 @@ def try_lock(handle: int) -> bool:
 
 @contextmanager
 def locked(path: Path, *, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
-    """Hold an exclusive lock.
-
-    Args:
-        path: the lock file; it is created and stays (removing it would let two holders in).
-        on_wait: called once if another process holds the lock.
+    """Hold an exclusive lock. The file is created and stays (removing it would admit two holders); `on_wait` is called
+    once if another process holds the lock.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as stream:

@@ -34,20 +34,14 @@ _FLOAT = 1
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """The custom metadata of a model.
-
-    Raises:
-        ModelError: the file is not an ONNX model, or not all of one.
-    """
+    """The custom metadata of a model. Raises ModelError: the file is not an ONNX model, or not all of one."""
     status = path.stat()
     return dict(_metadata(path, status.st_mtime_ns, status.st_size))
 
 
 def output_size(path: Path) -> int | None:
-    """The last dimension of a model's first output, where it is fixed: the number of classes of a recogniser.
-
-    Raises:
-        ModelError: the file is not an ONNX model, or not all of one.
+    """The last dimension of a model's first output, where it is fixed: the number of classes of a recogniser. Raises
+    ModelError: the file is not an ONNX model, or not all of one.
     """
     read_metadata(path)  # checks the whole file
     status = path.stat()
@@ -55,11 +49,8 @@ def output_size(path: Path) -> int | None:
 
 
 def read_input_names(path: Path) -> set[str]:
-    """The names of a model's inputs.
-
-    Raises:
-        OSError: the file cannot be read.
-        ModelError: the file is not an ONNX model, or not all of one.
+    """The names of a model's inputs. Raises OSError: the file cannot be read; ModelError: the file is not an ONNX
+    model, or not all of one.
     """
     with _graph(path) as graph:
         values = [_message(value) for number, value in _fields(graph) if number == _INPUT]
@@ -67,11 +58,8 @@ def read_input_names(path: Path) -> set[str]:
 
 
 def read_float_tensors(path: Path) -> dict[str, npt.NDArray[np.float32]]:
-    """All float32 constants of a model, by the name of the value that they define.
-
-    Raises:
-        OSError: the file cannot be read.
-        ModelError: the file is not an ONNX model, or not all of one.
+    """All float32 constants of a model, by the name of the value that they define. Raises OSError: the file cannot be
+    read; ModelError: the file is not an ONNX model, or not all of one.
     """
     with _graph(path) as graph:
         return dict(_graph_tensors(graph))

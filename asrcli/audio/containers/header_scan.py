@@ -39,12 +39,8 @@ class HeaderScan:
 
 
 def scan_headers(read: Read, size: int, *, thorough: bool) -> HeaderScan:
-    """Look at the headers.
-
-    Args:
-        read: see above.
-        size: bytes of the file.
-        thorough: look at all headers of a compressed file, not only at the first: some 20,000 x real time.
+    """Read the headers of a file of `size` bytes; with `thorough` all headers of a compressed file, at some 20,000 x
+    real time.
     """
     head = read(4, 0)
     if head == b"OggS":

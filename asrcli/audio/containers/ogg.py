@@ -24,11 +24,7 @@ class OggPages:
 
 
 def walk(read: Callable[[int, int], bytes]) -> OggPages:
-    """Go from page to page (RFC 3533, section 6), reading headers only.
-
-    Args:
-        read: gives up to `size` bytes from a position of the file: (size, position).
-    """
+    """Go from page to page (RFC 3533, section 6), reading headers only; `read` takes (size, position)."""
     position, kind, opening, plain = 0, _FIRST, True, True
     starts: list[int] = [0]
     serials: dict[bytes, int] = {}

@@ -18,12 +18,8 @@ class WavSound:
     """Gives the samples' bytes; a stand-in for the stream."""
 
     def __init__(self, stream: BinaryIO, head: bytes, size: int | None) -> None:
-        """Nothing is read yet.
-
-        Args:
-            stream: follows `head`.
-            head: the first bytes of the samples, already read.
-            size: bytes of samples that the header claims.
+        """`stream` follows `head`, the first bytes of the samples; `size`: bytes of samples that the header
+        announces.
         """
         self._stream, self._held, self._size = stream, head, size
         self._given = 0

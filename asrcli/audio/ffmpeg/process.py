@@ -40,11 +40,7 @@ _CPU_SECONDS = 7200
 
 
 def find_ffmpeg() -> str:
-    """The program: PATH's, else the one that imageio-ffmpeg carries.
-
-    Raises:
-        FfmpegMissingError: neither is there.
-    """
+    """The program: PATH's, else the one that imageio-ffmpeg carries. Raises FfmpegMissingError: neither is there."""
     if found := shutil.which("ffmpeg"):
         return found
     try:

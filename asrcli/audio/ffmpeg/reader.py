@@ -54,11 +54,8 @@ class NoTrackError(InputError):
 
 
 def probe_ffmpeg(path: Path, options: AudioOptions) -> AudioInfo:
-    """The file's form by ffmpeg.
-
-    Raises:
-        FfmpegMissingError: there is no ffmpeg.
-        InputError: ffmpeg finds no audio in it.
+    """The file's form by ffmpeg. Raises FfmpegMissingError: there is no ffmpeg; InputError: ffmpeg finds no audio in
+    it.
     """
     choice = _TrackChoice(options)
     while True:
@@ -217,19 +214,10 @@ class FfmpegReader:
         lacking: Callable[[], float] = lambda: 0.0,
         live: bool = False,
     ) -> None:
-        """Start ffmpeg and wait for its first samples.
-
-        Args:
-            url: from `file_url`, or "pipe:0" with a `feeder`.
-            options: track and channels.
-            seek: seconds that are skipped in the container, which has an index; 0 for pipes.
-            feeder: gives ffmpeg its stdin.
-            lacking: asked at the end: the part known to be missing; if any is, the last packet is no news.
-            live: deliver samples as they come.
-
-        Raises:
-            FfmpegMissingError: there is no ffmpeg.
-            InputError: nothing can be decoded.
+        """Start ffmpeg and wait for its first samples. `url` is from `file_url`, or "pipe:0" with a `feeder`; `seek`:
+        seconds to skip in a container with an index; `lacking` returns at the end the part known to be missing: if any
+        is, a damaged last packet is not reported again; `live`: deliver samples as they arrive. Raises
+        FfmpegMissingError: there is no ffmpeg; InputError: nothing can be decoded.
         """
         self._options, self._feeder, self._lacking, self._live = options, feeder, lacking, live
         self.rate = SAMPLE_RATE

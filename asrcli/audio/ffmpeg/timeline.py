@@ -32,10 +32,8 @@ class Timeline:
     """Places frames. Positions are samples at 16 kHz from the start of the recording."""
 
     def __init__(self, frame_bytes: int, start: int | None, *, timed: bool = True) -> None:
-        """Args:
-        frame_bytes: of one sample of all channels.
-        start: timestamp of the recording's start, milliseconds; None: the first frame's.
-        timed: the container has timestamps; else ffmpeg guesses them, and frames simply follow each other.
+        """`frame_bytes`: of one sample of all channels; `start`: timestamp of the recording's start in ms (None: that
+        of the first frame); `timed`: the container has timestamps, otherwise frames follow each other.
         """
         self._width, self._timed = frame_bytes, timed
         self._start = start

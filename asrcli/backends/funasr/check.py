@@ -47,11 +47,7 @@ class FunasrChecks(Checks):
 
 
 def funasr_type(spec: ModelSpec) -> FunasrType:
-    """The table's row of a model.
-
-    Raises:
-        ModelError: the type is not one of FunASR's toolkit.
-    """
+    """The table's row of a model. Raises ModelError: the type is not one of FunASR's toolkit."""
     row = model_type(spec)
     if not isinstance(row, FunasrType):
         raise ModelError(f"{spec.name}: FunASR does not run models of type {spec.type}.", "Correct `type:`.")
@@ -59,10 +55,8 @@ def funasr_type(spec: ModelSpec) -> FunasrType:
 
 
 def folder_of(spec: ModelSpec) -> FunasrFolder:
-    """The model's folder, as the toolkit reads it.
-
-    Raises:
-        ModelError: the entry names no config.yaml, or none of the toolkit's.
+    """The model's folder, as the toolkit reads it. Raises ModelError: the entry names no config.yaml, or none of the
+    toolkit's.
     """
     if "config" not in spec.files or "model" not in spec.files:
         raise ModelError(

@@ -45,10 +45,8 @@ class FunasrFolder:
 
 
 def read_folder(root: Path) -> FunasrFolder | None:
-    """Read a folder; None where it holds no such model.
-
-    Raises:
-        ModelError: a file that describes the model cannot be read.
+    """Read a folder; None where it holds no such model. Raises ModelError: a file that describes the model cannot be
+    read.
     """
     configuration = root / CONFIGURATION
     named = _named(configuration) if configuration.is_file() else {}
@@ -97,10 +95,8 @@ def _load_yaml(path: Path) -> Mapping[str, Any]:
 
 
 def detect_folder(folder: Path, *, streaming: bool = False) -> tuple[str, dict[str, Path]] | None:
-    """Type and files of a folder with FunASR's configuration and weights; exports to ONNX keep the former alone.
-
-    Raises:
-        ModelError: the model is of a class that asrcli does not run, or a file is missing.
+    """Type and files of a folder with FunASR's configuration and weights; exports to ONNX keep the former alone. Raises
+    ModelError: the model is of a class that asrcli does not run, or a file is missing.
     """
     found = None if streaming else read_folder(folder)
     if found is None or not found.files["model"].exists():

@@ -38,16 +38,9 @@ _LEAST_LOADED = 0.5
 
 
 def load(spec: ModelSpec, threads: int) -> Recognizer:
-    """Load a model.
-
-    Args:
-        spec: the model.
-        threads: how many threads will call `run`.
-
-    Raises:
-        ModelError: the folder holds no such model, or one that does not fit its weights.
-        MissingExtraError: funasr, torch or something they need is not installed.
-        MachineError: the device that the entry names is not here.
+    """Load a model for `threads` concurrent calls of `run`. Raises ModelError: the folder holds no such model, or one
+    that does not fit its weights; MissingExtraError: funasr, torch or something they need is not installed;
+    MachineError: the device that the entry names is not here.
     """
     check_model(spec)
     return FunasrRecognizer(spec, threads)

@@ -15,12 +15,8 @@ from asrcli.backends.types import Hypothesis, Token
 
 
 def read_result(result: Mapping[str, Any], duration: float, *, tagged: bool = False) -> Hypothesis:
-    """Convert one result.
-
-    Args:
-        result: an item of what `inference` returns.
-        duration: seconds of the chunk; no token starts or ends beyond it.
-        tagged: whether the text begins with SenseVoice's tags.
+    """Convert an item of what `inference` returns; no token ends after `duration` (s); `tagged`: the text begins with
+    SenseVoice's tags.
     """
     raw = str(result.get("text") or "")
     found = read_tagged(raw)

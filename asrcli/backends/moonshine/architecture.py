@@ -41,11 +41,7 @@ class Geometry:
 
 
 def geometry(decoder: Weights) -> Geometry:
-    """Sizes, read off the shapes of the decoder's caches.
-
-    Raises:
-        UnknownGraphError: it has none.
-    """
+    """Sizes, read off the shapes of the decoder's caches. Raises UnknownGraphError: it has none."""
     shape = decoder.shapes.get("past_key_values.0.decoder.key", [])
     if len(shape) != 4 or shape[1] is None or shape[3] is None:
         raise UnknownGraphError("no cache of keys")
@@ -92,10 +88,8 @@ class _Attention:
 
 
 def encoder_session(weights: Weights, sizes: Geometry) -> Any:
-    """From samples (1, n) to frames (1, about n / 384, width). One chunk at a time: a batch gains nothing here.
-
-    Raises:
-        UnknownGraphError: the weights are not those of a quantised Moonshine.
+    """From samples (1, n) to frames (1, about n / 384, width). One chunk at a time: a batch gains nothing here. Raises
+    UnknownGraphError: the weights are not those of a quantised Moonshine.
     """
     writer = _EncoderWriter(weights, sizes)
     frames: Port = ("frames", FLOAT, ("batch", "time", sizes.width))

@@ -49,13 +49,7 @@ class GraphWriter:
         return names
 
     def session(self, inputs: Sequence[Port], outputs: Sequence[Port], values: Mapping[str, str]) -> Any:
-        """Load what has been written.
-
-        Args:
-            inputs: of the graph.
-            outputs: of the graph.
-            values: the value behind each output.
-        """
+        """Load the graph; `values` names the value behind each output."""
         renamed = {value: name for name, value in values.items()}
         for node in self._nodes:
             for names in (node.input, node.output):

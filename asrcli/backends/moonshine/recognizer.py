@@ -26,11 +26,7 @@ _SHORTEST = SAMPLE_RATE // 2
 
 
 def load(spec: ModelSpec, threads: int) -> Recognizer:
-    """Load a Moonshine model; other graphs run in sherpa-onnx.
-
-    Raises:
-        ModelError: files that no engine could load.
-    """
+    """Load a Moonshine model; other graphs run in sherpa-onnx. Raises ModelError: files that no engine could load."""
     check_model(spec)
     if set(spec.files) == _FILES and not spec.options:
         try:

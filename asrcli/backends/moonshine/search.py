@@ -58,11 +58,7 @@ class Moonshine:
     """The model. Thread-safe: calls of several threads do not wait for each other."""
 
     def __init__(self, encoder: Path, decoder: Path) -> None:
-        """Read the weights and build the graphs.
-
-        Raises:
-            UnknownGraphError: files of another form.
-        """
+        """Read the weights and build the graphs. Raises UnknownGraphError: files of another form."""
         weights = Weights(decoder)
         self._sizes = geometry(weights)
         self._encoder = encoder_session(Weights(encoder), self._sizes)

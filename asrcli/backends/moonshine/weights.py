@@ -36,10 +36,8 @@ class Weights:
     """One file: its tensors by name, and which node uses which."""
 
     def __init__(self, path: Path) -> None:
-        """Read a file.
-
-        Raises:
-            UnknownGraphError: it is not in ORT format, or holds a type of tensor that a quantised Moonshine has not.
+        """Read a file. Raises UnknownGraphError: it is not in ORT format, or holds a type of tensor that a quantised
+        Moonshine has not.
         """
         self._tensors: dict[str, Array] = {}
         self._inputs: dict[str, list[str]] = {}
@@ -83,10 +81,8 @@ class Weights:
         return count
 
     def product(self, layer: str) -> Quantised:
-        """The matrix of a linear layer, by the layer's path ("layers.0/mlp/fc1").
-
-        Raises:
-            UnknownGraphError: there is no such layer, or it is not quantised as a whole.
+        """The matrix of a linear layer, by the layer's path ("layers.0/mlp/fc1"). Raises UnknownGraphError: there is no
+        such layer, or it is not quantised as a whole.
         """
         for name in self._inputs.get(f"/{layer}{_PRODUCT}", ()):
             base = name.removesuffix(_QUANTISED)

@@ -55,16 +55,9 @@ class _Job:
 
 
 class EngineClient:
-    """An engine process and its services. Thread-safe; a context manager.
-
-    Args:
-        threads: decoding threads in the engine process.
-        max_in_flight: jobs submitted and not yet answered; `submit` waits beyond that. Bounds memory, and is enough to
-            fill every thread and batch.
-        prestarted: a process that was started before, for as many threads; None: one is started now.
-
-    Raises:
-        OSError: the system starts no process.
+    """An engine process of `threads` decoding threads and its services. Thread-safe; a context manager. `submit` waits
+    while `max_in_flight` jobs are not answered: that bounds memory and fills every thread and batch. `prestarted` is a
+    process with as many threads; None: one is started. Raises OSError: the system starts no process.
     """
 
     def __init__(
@@ -113,9 +106,8 @@ class EngineClient:
         The kind is that of a backend, or "module:function" of another service. The future holds {"batch_size": int,
         "backend": str}, or the error with which the engine refused.
 
-        Raises:
-            EngineError: the engine is closed.
-            MachineError: the engine process has ended, and the system starts no other.
+        Raises EngineError: the engine is closed; MachineError: the engine process has ended, and the system starts no
+        other.
         """
         with self._changed:
             if self._closed:
@@ -148,17 +140,9 @@ class EngineClient:
             self._send("unload", name)
 
     def submit(self, name: str, samples: Samples, request: Any = None, *, priority: int = 0) -> Future[Any]:
-        """Submit a job to a service; waits while too many are in flight.
-
-        Args:
-            name: the name that the service was loaded under.
-            samples: float32 of shape (samples,) at 16 kHz; copied before this returns.
-            request: of the service; plain data.
-            priority: lower goes first (live streams before files).
-
-        Raises:
-            EngineError: the engine is closed, the job is larger than the shared buffer, or the service is not loaded
-                (the error with which loading failed, if it did).
+        """Submit float32 samples, (samples,) at 16 kHz, to a loaded service; copies them, and waits while too many jobs
+        are in flight. Jobs of lower `priority` go first. Raises EngineError: the engine is closed, the job is larger
+        than the shared buffer, or the service is not loaded (the error with which loading failed, if it did).
         """
         if len(samples) > self._buffer.capacity:
             raise EngineError(f"a chunk of {len(samples)} samples does not fit the engine's buffer")

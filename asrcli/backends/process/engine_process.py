@@ -44,9 +44,7 @@ _BOOT = (
 @functools.cache
 def buffer_size() -> int:
     """Bytes of the shared audio buffer: `BUFFER_SIZE`, or the limit on file sizes (`ulimit -f`) if that is lower.
-
-    Raises:
-        MachineError: the limit leaves no room for a chunk.
+    Raises MachineError: the limit leaves no room for a chunk.
     """
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
     if limit == resource.RLIM_INFINITY or limit >= BUFFER_SIZE:
@@ -71,11 +69,7 @@ def create_file(size: int) -> int:
 
 
 class EngineProcess:
-    """A child process that runs `worker`.
-
-    Raises:
-        OSError: the system starts no process.
-    """
+    """A child process that runs `worker`. Raises OSError: the system starts no process."""
 
     def __init__(self, buffer_fd: int, threads: int) -> None:
         self._cleanup_lock = threading.Lock()
@@ -155,14 +149,8 @@ class PrestartedEngine:
 
 
 def prestart(threads: int, modules: Sequence[str] = ()) -> PrestartedEngine:
-    """Start an engine process for an `EngineClient`.
-
-    Args:
-        threads: decoding threads.
-        modules: what it imports at once, for the service that will probably be loaded.
-
-    Raises:
-        OSError: the system starts no process.
+    """Start an engine process for an `EngineClient`, which imports `modules` at once. Raises OSError: the system starts
+    no process.
     """
     buffer_fd = create_file(buffer_size())
     try:

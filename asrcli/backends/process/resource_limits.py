@@ -40,11 +40,7 @@ class ResourceLimits:
 
 
 def resource_limits(root: Path = Path("/")) -> ResourceLimits:
-    """The limits of this process.
-
-    Args:
-        root: where /proc and the cgroup file systems are found.
-    """
+    """The limits of this process; /proc and the cgroup file systems are below `root`."""
     try:
         cpus = len(os.sched_getaffinity(0))
     except AttributeError:  # macOS has no affinity

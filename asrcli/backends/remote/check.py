@@ -53,18 +53,9 @@ def remote_spec(
     window: float = 30.0,
     secret: str = "",
 ) -> ModelSpec:
-    """A server as a model.
-
-    Args:
-        url: of its interface, as other clients take it: `http://host:8000/v1`.
-        name: what the model is called in results; "": what the server calls it, or the server itself.
-        options: see `OPTIONS`.
-        languages: what it can do; empty: anything.
-        window: the longest chunk it is sent, seconds.
-        secret: the key that it wants to see.
-
-    Raises:
-        UsageError: that is not the address of a server.
+    """A server as a model. `url` as other clients take it (`http://host:8000/v1`), `name` for results, `options`: see
+    `OPTIONS`, `languages` empty: any, `window`: longest chunk in seconds, `secret`: the API key. Raises UsageError:
+    that is not the address of a server.
     """
     settings = {**(options or {}), "url": address(url)}
     model = str(settings.get("model") or "")
@@ -83,10 +74,8 @@ def remote_spec(
 
 
 def address(url: str) -> str:
-    """An address in its canonical form: with a path, without the endpoint.
-
-    Raises:
-        UsageError: it is not an http or https address, or contains a password.
+    """An address in its canonical form: with a path, without the endpoint. Raises UsageError: it is not an http or
+    https address, or contains a password.
     """
     try:
         parts = urlsplit(url.strip())
@@ -114,11 +103,7 @@ def is_loopback(url: str) -> bool:
 
 
 def secret_of(spec: ModelSpec) -> str:
-    """The server's API key; "" if there is none.
-
-    Raises:
-        UsageError: its file cannot be read.
-    """
+    """The server's API key; "" if there is none. Raises UsageError: its file cannot be read."""
     if spec.secret:
         return spec.secret
     named = spec.options.get("api_key_file")
@@ -126,11 +111,7 @@ def secret_of(spec: ModelSpec) -> str:
 
 
 def read_secret(path: Path) -> str:
-    """The first line of a file.
-
-    Raises:
-        UsageError: it cannot be read, or is empty.
-    """
+    """The first line of a file. Raises UsageError: it cannot be read, or is empty."""
     try:
         lines = path.read_text(encoding="utf-8").split()
     except (OSError, UnicodeDecodeError) as error:

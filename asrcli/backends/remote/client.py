@@ -83,12 +83,7 @@ class _RequestAttempt:
 
 
 class _RefusedError(Exception):
-    """The server does not accept the request in this form.
-
-    Attributes:
-        body: the server's reason.
-        failed: the server failed rather than refused; perhaps it cannot read the audio.
-    """
+    """The server does not accept the request in this form."""
 
     def __init__(self, status: int = 0, body: bytes = b"", *, failed: bool = False) -> None:
         super().__init__(str(status))
@@ -99,16 +94,8 @@ class RemoteClient:
     """One server and one of its models. Thread-safe; close it."""
 
     def __init__(self, url: str, model: str, *, secret: str = "", policy: RetryPolicy = _POLICY) -> None:
-        """Nothing is sent yet.
-
-        Args:
-            url: as `check.address` gives it.
-            model: the server's name for it.
-            secret: sent as a bearer token.
-            policy: retries and waits.
-
-        Raises:
-            UsageError: the key cannot be sent.
+        """`url` as from `check.address`; `model`: the server's name for it; `secret`: sent as a bearer token. Raises
+        UsageError: the key cannot be sent.
         """
         if not (secret.isascii() and secret.isprintable()):
             raise UsageError("The API key has characters that an HTTP header cannot contain.", "Check the key.")
@@ -135,17 +122,9 @@ class RemoteClient:
         self._http.close()
 
     def recognise(self, chunk: EncodedChunk, fields: Mapping[str, str], extras: Mapping[str, str]) -> Hypothesis:
-        """Have one chunk recognised.
-
-        Args:
-            chunk: the audio.
-            fields: of OpenAI's form, beside the file, the model and the format.
-            extras: fields that other servers have added.
-
-        Raises:
-            RemoteUnavailableError: the server cannot be reached, or rejects every request.
-            LanguageNotSupportedError: it does not support the language.
-            EngineError: it failed at this chunk.
+        """Have one chunk recognised. `fields`: of OpenAI's form, besides file, model and format; `extras`: those that
+        other servers added. Raises RemoteUnavailableError: the server cannot be reached, or rejects every request;
+        LanguageNotSupportedError: it does not support the language; EngineError: it failed at this chunk.
         """
         refusals: dict[_RequestAttempt, _RefusedError] = {}
         untried = deque(

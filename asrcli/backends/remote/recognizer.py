@@ -44,14 +44,8 @@ class RemoteRecognizer:
     """A `pipeline.SpeechBackend` on a server. Thread-safe; a context manager."""
 
     def __init__(self, spec: ModelSpec, jobs: int | None = None) -> None:
-        """Nothing is sent before the first chunk.
-
-        Args:
-            spec: of type `remote.TYPE`.
-            jobs: requests at once.
-
-        Raises:
-            UsageError: the key cannot be read.
+        """`spec` is of type `remote.TYPE`; `jobs`: concurrent requests. Nothing is sent before the first chunk. Raises
+        UsageError: the key cannot be read.
         """
         from asrcli.backends.remote.client import RemoteClient
 
@@ -98,10 +92,8 @@ class RemoteRecognizer:
         return model_type(self.spec).levelled
 
     def submit(self, samples: Samples, request: RecognitionOptions) -> Future[Hypothesis]:
-        """Hand over one chunk, (samples,) at 16 kHz; waits while enough is under way.
-
-        Raises:
-            EngineError: it is closed.
+        """Hand over one chunk, (samples,) at 16 kHz; waits while enough is under way. Raises EngineError: it
+        is closed.
         """
         task = _RemoteTask(np.array(samples, dtype=np.float32), request, Future())
         while not self._closed.is_set():

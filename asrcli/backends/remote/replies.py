@@ -21,15 +21,8 @@ class UnreadableReplyError(Exception):
 
 
 def read_reply(body: bytes, content_type: str, duration: float) -> Hypothesis:
-    """Read a reply with status 200.
-
-    Args:
-        body: of the answer.
-        content_type: its header.
-        duration: seconds of the chunk; no word starts or ends beyond it.
-
-    Raises:
-        UnreadableReplyError: it is not a transcript.
+    """Read the body of a reply with status 200; no word ends after `duration` (s). Raises UnreadableReplyError: it is
+    not a transcript.
     """
     kind = content_type.split(";", maxsplit=1)[0].strip().lower()
     text = body.decode("utf-8", "replace").strip()

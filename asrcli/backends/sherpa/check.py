@@ -89,11 +89,7 @@ class SherpaChecks(Checks):
 
 
 def sherpa_type(spec: ModelSpec) -> SherpaType:
-    """The table's row of a model.
-
-    Raises:
-        ModelError: the type is not one of sherpa-onnx.
-    """
+    """The table's row of a model. Raises ModelError: the type is not one of sherpa-onnx."""
     row = model_type(spec)
     if not isinstance(row, SherpaType):
         raise ModelError(f"{spec.name}: sherpa-onnx does not run models of type {spec.type}.", "Correct `type:`.")

@@ -111,14 +111,8 @@ _NAMES = (
 
 
 def detect_folder(folder: Path, *, streaming: bool = False) -> tuple[str, dict[str, Path]] | None:
-    """The type and files of the model in a folder (int8 where there is a choice); None where no layout fits.
-
-    Args:
-        folder: where to look.
-        streaming: only streaming models count.
-
-    Raises:
-        ModelError: it could be several models; the hint shows how to describe it.
+    """Type and files of the model in a folder (int8 where there is a choice), with `streaming` of a streaming model;
+    None where no layout fits. Raises ModelError: it could be several models; the hint shows how to describe it.
     """
     stems = _stems(folder)
     for layout in _LAYOUTS:

@@ -38,10 +38,8 @@ def prompt_phrases(hotwords: Sequence[Hotword], context: str) -> str:
 
 
 def check_beam(hotwords: Sequence[Hotword], options: Mapping[str, Any], tokens: TokenTable) -> None:
-    """Check that each hotword can be spelled in the model's tokens; the engine would boost an incomplete one.
-
-    Raises:
-        OptionNotSupportedError: a unit of a hotword is not in the vocabulary.
+    """Check that each hotword can be spelled in the model's tokens; the engine would boost an incomplete one. Raises
+    OptionNotSupportedError: a unit of a hotword is not in the vocabulary.
     """
     if "bpe" in options.get("modeling_unit", ""):
         return  # its `bpe_vocab` spells anything

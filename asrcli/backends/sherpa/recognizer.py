@@ -48,16 +48,9 @@ ENGINE_ERRORS = (RuntimeError, ValueError, IndexError, MemoryError)
 
 
 def load(spec: ModelSpec, threads: int) -> Recognizer:  # noqa: ARG001 - they are the callers of `run`
-    """Load a model, for its default language.
-
-    Args:
-        spec: the model.
-        threads: how many threads will call `run`; each decodes on its own core, so the engine gets one for itself
-            unless the model's options say otherwise.
-
-    Raises:
-        ModelError: files that the engine could not load; OptionNotSupportedError, LanguageNotSupportedError as
-            `validate`.
+    """Load a model, for its default language. Each of `threads` callers of `run` decodes on its own core, so the engine
+    gets one thread unless the model's options set another number. Raises ModelError: files that the engine could not
+    load; OptionNotSupportedError, LanguageNotSupportedError as `validate`.
     """
     if is_streaming(spec.type):
         raise ModelError(

@@ -56,12 +56,7 @@ class ResultReader:
     notes: bool = False
 
     def read(self, result: Any, duration: float) -> Hypothesis:
-        """Convert a result.
-
-        Args:
-            result: `sherpa_onnx.OfflineRecognitionResult`, or anything with its attributes.
-            duration: seconds of the chunk; no token starts or ends beyond it.
-        """
+        """Convert a `sherpa_onnx.OfflineRecognitionResult`; no token ends after `duration` (s)."""
         text = _NO_TEXT.sub("", without_tags(result.text)).strip()
         event = None
         if self.notes:

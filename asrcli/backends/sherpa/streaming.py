@@ -37,8 +37,7 @@ def load(spec: ModelSpec, threads: int) -> Service:  # noqa: ARG001 - they are t
 
     Jobs carry a `StreamRequest` and are answered with a `StreamUpdate`.
 
-    Raises:
-        ModelError, OptionNotSupportedError: as `checks.validate`.
+    Raises ModelError or OptionNotSupportedError: as `checks.validate`.
     """
     if not is_streaming(spec.type):
         raise ModelError(

@@ -35,11 +35,7 @@ class TokenTable:
 
 
 def read_tokens(path: Path) -> TokenTable:
-    """Read a vocabulary.
-
-    Raises:
-        ModelError: a line is not "symbol id" (the engine would end its process).
-    """
+    """Read a vocabulary. Raises ModelError: a line is not "symbol id" (the engine would end its process)."""
     status = path.stat()
     return _read(path, status.st_mtime_ns, status.st_size)
 

@@ -102,12 +102,8 @@ def _run(ctx: typer.Context, arguments: TranscribeArguments, prestarted: Prestar
 
 
 def reporter(console: Console, *, single: bool, to_stdout: bool) -> Any:
-    """The event listener of this run, as a context manager.
-
-    Args:
-        console: decides the form.
-        single: one input, whose segments are shown as they are recognised.
-        to_stdout: the result goes to stdout; on a terminal it is not shown twice.
+    """The event listener of this run, as a context manager. The segments of a `single` input are shown as they are
+    recognised, but not twice on a terminal if the result goes `to_stdout`.
     """
     from asrcli.cli.framework.console import is_terminal
     from asrcli.cli.report.progress import JsonLog, Lines

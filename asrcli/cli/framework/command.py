@@ -227,11 +227,8 @@ def _parser(declaration: Declaration) -> Callable[[Any], Any]:
 
 
 def load(name: str, module_name: str) -> Any:
-    """Import a command's module and build the command.
-
-    Args:
-        name: as the user types it.
-        module_name: module of `asrcli.cli.commands` with `app` (a Typer of subcommands) or a function named like it.
+    """Import a module of `asrcli.cli.commands` and build its command: `app` (a Typer of subcommands) or the function
+    named like it.
     """
     module = import_module(f"asrcli.cli.commands.{module_name}")
     app = getattr(module, "app", None)

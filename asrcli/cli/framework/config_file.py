@@ -66,10 +66,8 @@ class ConfigFile:
 
 
 def read(path: Path) -> ConfigFile:
-    """Read a config file.
-
-    Raises:
-        UsageError: it cannot be read, or is not YAML of the form above; the message names file and line.
+    """Read a config file. Raises UsageError: it cannot be read, or is not YAML of the form above; the message names
+    file and line.
     """
     import yaml
 

@@ -75,10 +75,8 @@ def variables(path: tuple[str, ...], name: str) -> list[str]:
 
 
 def apply(ctx: typer.Context, session: CommandSession) -> None:
-    """Set the defaults of a command that is about to be parsed from the config file and variables.
-
-    Raises:
-        UsageError: the file is invalid or has an unknown key; or the name of a variable is misspelt.
+    """Set the defaults of a command that is about to be parsed from the config file and variables. Raises UsageError:
+    the file is invalid or has an unknown key; or the name of a variable is misspelt.
     """
     path = path_of(ctx)
     check_variables(path, ctx)

@@ -13,12 +13,7 @@ from asrcli.models.download import Progress
 
 @contextmanager
 def download_progress(console: Console, name: str) -> Iterator[Progress]:
-    """A progress callback for one model's download; nothing is shown before it is first called.
-
-    Args:
-        console: decides the form.
-        name: of the model.
-    """
+    """A progress callback for the download of a model; nothing is shown before it is first called."""
     if console.quiet:
         yield lambda _done, _total: None
     elif sys.stderr.isatty() and not console.log_json:

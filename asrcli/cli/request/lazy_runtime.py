@@ -25,11 +25,8 @@ class LazyRuntime:
         self._lock = Lock()
 
     def open(self) -> Runtime:
-        """The runtime, the same for every caller.
-
-        Raises:
-            EngineError: the run is over.
-            MissingExtraError: a package that a text step needs is not installed.
+        """The runtime, the same for every caller. Raises EngineError: the run is over; MissingExtraError: a package
+        that a text step needs is not installed.
         """
         from asrcli.errors import EngineError
 

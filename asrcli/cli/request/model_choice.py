@@ -20,11 +20,8 @@ if TYPE_CHECKING:
 
 
 def choose_models(ctx: typer.Context, arguments: ModelArguments, options: TranscribeOptions) -> ModelSet:
-    """Resolve the model and its companion models; missing ones are downloaded, unless `--offline`.
-
-    Raises:
-        ModelError: one is not available.
-        UsageError: the model cannot do what is asked for.
+    """Resolve the model and its companion models; missing ones are downloaded, unless `--offline`. Raises ModelError:
+    one is not available; UsageError: the model cannot do what is asked for.
     """
     from asrcli.model_set import choose
     from asrcli.models.registry import Registry
@@ -42,11 +39,8 @@ def choose_models(ctx: typer.Context, arguments: ModelArguments, options: Transc
 
 
 def choose_model(ctx: typer.Context, arguments: ModelArguments, language: str | None = None) -> ModelSpec:
-    """Resolve the model; a named model that is missing is downloaded, unless `--offline`.
-
-    Raises:
-        ModelError: it is not available.
-        LanguageNotSupportedError: it does not support `--language`.
+    """Resolve the model; a named model that is missing is downloaded, unless `--offline`. Raises ModelError: it is not
+    available; LanguageNotSupportedError: it does not support `--language`.
     """
     from asrcli.models.registry import Registry
 
@@ -66,10 +60,8 @@ def choose_model(ctx: typer.Context, arguments: ModelArguments, language: str | 
 
 
 def find_models(arguments: ModelArguments, options: TranscribeOptions) -> ModelSet | None:
-    """The models if all are installed; None if one would have to be downloaded.
-
-    Raises:
-        ModelError, UsageError: as `choose_models`.
+    """The models if all are installed; None if one would have to be downloaded. Raises ModelError or UsageError: as
+    `choose_models`.
     """
     from asrcli.errors import ModelNotInstalledError
     from asrcli.model_set import choose

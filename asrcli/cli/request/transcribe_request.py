@@ -45,23 +45,14 @@ class TranscribeRequest:
     fail_on: tuple[str, ...] = ()
 
     def recipe(self, models_digest: str) -> CacheKey:
-        """What decides the results; of formats with cues also the layout.
-
-        Args:
-            models_digest: `ModelSet.digest`.
-        """
+        """What decides the results: `ModelSet.digest`, the options, and of formats with cues the layout."""
         shaped = {form.extension: fingerprint(self.cues) for form in self.formats if form.shaped}
         # What counts as done without --fail-on may not count with it.
         options = "/".join([fingerprint(self.options), *sorted(self.fail_on)])
         return CacheKey(model=models_digest, options=options, formats=shaped)
 
     def work(self, engine: Callable[[], Runtime], ensemble: ModelSet) -> Processing:
-        """The processing of each input.
-
-        Args:
-            engine: opens the runtime when it is first called; called by several threads.
-            ensemble: the models that it loads.
-        """
+        """The processing of each input; `engine`, called by several threads, opens the runtime on first use."""
         by_extension = {form.extension: form for form in self.formats}
 
         def transcribe(item: Item, listener: Listener) -> Transcript:
@@ -86,19 +77,10 @@ class TranscribeRequest:
 def parse_request(
     arguments: TranscribeArguments, levels: Mapping[str, str]
 ) -> tuple[TranscribeArguments, TranscribeRequest]:
-    """Check the arguments of `asrcli transcribe` against each other.
-
-    Where options contradict each other, one that the config file or a variable sets gives way to a flag.
-
-    Args:
-        arguments: as parsed.
-        levels: where each option in `arguments.values` is set: a key of `RANKS`.
-
-    Returns:
-        the arguments without those that gave way, and the request.
-
-    Raises:
-        UsageError: options of the same level contradict each other.
+    """Check the arguments of `asrcli transcribe` against each other. Of two that contradict each other, one that the
+    config file or a variable sets gives way to a flag; `levels` holds where each option is set (a key of `RANKS`).
+    Returns the arguments without those that gave way, and the request. Raises UsageError: options of the same level
+    contradict each other.
     """
     ranks = {name: RANKS[levels[name]] for name in arguments.values}
     while True:
@@ -178,10 +160,8 @@ def _formats(arguments: TranscribeArguments, ranks: Mapping[str, int]) -> tuple[
 
 
 def read_all_hotwords(texts: Iterable[str]) -> tuple[Hotword, ...]:
-    """Hotwords of a repeatable option: each text in a form that `text.hotwords` reads, or @FILE.
-
-    Raises:
-        UsageError: a file cannot be read, or a weight is not in 1..100.
+    """Hotwords of a repeatable option: each text in a form that `text.hotwords` reads, or @FILE. Raises UsageError: a
+    file cannot be read, or a weight is not in 1..100.
     """
     from asrcli.text.steps.hotwords import parse_hotwords, read_hotwords
 

@@ -25,12 +25,7 @@ _RETRY_AFTER = 2
 
 
 class Admission:
-    """One a server; used on the event loop.
-
-    Args:
-        workers: requests that run at a time.
-        max_queue: requests that may wait.
-    """
+    """Admits `workers` requests at a time while `max_queue` wait. One a server; used on the event loop."""
 
     def __init__(self, workers: int, max_queue: int) -> None:
         self._free = self._workers = workers
@@ -56,20 +51,14 @@ class Admission:
         return self._free <= 0 and self.queued >= self._max_queue
 
     def refuse_if_full(self) -> None:
-        """Refuse a request before its body is read.
-
-        Raises:
-            BusyError: the queue is full.
-        """
+        """Refuse a request before its body is read. Raises BusyError: the queue is full."""
         if self.full:
             raise BusyError("The server is busy: its queue is full.", "Try again later.", retry_after=_RETRY_AFTER)
 
     @contextmanager
     def receiving(self) -> Iterator[None]:
-        """Hold a place for a body while it is received.
-
-        Raises:
-            BusyError: as many bodies are being received as could be run or queued.
+        """Hold a place for a body while it is received. Raises BusyError: as many bodies are being received as could be
+        run or queued.
         """
         if self._receiving >= self._workers + self._max_queue:
             raise BusyError("The server receives too many recordings.", "Try again later.", retry_after=_RETRY_AFTER)
@@ -80,16 +69,9 @@ class Admission:
             self._receiving -= 1
 
     async def run(self, client: str, work: Work[Result], *, timeout: float = 0.0) -> Result:
-        """Run some work in a thread when a worker is free for its client.
-
-        Args:
-            client: workers go to clients in turn, however many requests each has waiting.
-            work: called in a thread; its errors are raised here.
-            timeout: seconds, waiting included; 0: no limit.
-
-        Raises:
-            BusyError: the queue is full.
-            TookTooLongError: the time is over; the work is asked to stop.
+        """Run `work` in a thread when a worker is free for its client: clients take turns, however many requests each
+        has waiting. `timeout` in seconds includes waiting; 0: no limit. Raises BusyError: the queue is full;
+        TookTooLongError: the time is over; the work is asked to stop.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout if timeout else None

@@ -87,14 +87,9 @@ def _password(value: str) -> str:
 
 
 def origin_allowed(scope: Scope, allowed: Iterable[str], *, trust_local: bool = False) -> bool:
-    """Whether a request of this web origin may change state or open a WebSocket.
-
-    The server's own origin, configured origins, and requests without one (not from a browser) may.
-
-    Args:
-        scope: of the request.
-        allowed: configured origins; "*": all.
-        trust_local: whether pages of this machine may use a server that listens on this machine only.
+    """Whether a request of this web origin may change state or open a WebSocket: the server's own, those `allowed`
+    ("*": all), and requests without one (not from a browser). `trust_local` adds pages of this machine if the server
+    listens on this machine only.
     """
     headers = Headers(scope=scope)
     origin, site = headers.get("origin"), headers.get("sec-fetch-site")
@@ -133,13 +128,8 @@ def _is_local(host: str) -> bool:
 
 
 class AuthMiddleware:
-    """The outermost middleware: request id, keys, origins.
-
-    Args:
-        app: the next application.
-        keys: the valid keys.
-        origins: allowed web origins besides the server's own.
-        answer: error response of a path.
+    """The outermost middleware: request id, keys, origins. `origins` are allowed besides the server's own; `answer`
+    makes a path's error response.
     """
 
     def __init__(

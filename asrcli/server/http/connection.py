@@ -38,11 +38,8 @@ class Connection:
     """One accepted WebSocket."""
 
     def __init__(self, websocket: WebSocket, idle_timeout: float) -> None:
-        """Wrap an accepted WebSocket.
-
-        Args:
-            websocket: accepted.
-            idle_timeout: seconds without a frame after which a timed `receive` raises; 0: never.
+        """Wrap an accepted WebSocket; after `idle_timeout` seconds without a frame (0: never) a timed
+        `receive` raises.
         """
         self.websocket = websocket
         self._idle_timeout = idle_timeout or None
@@ -56,17 +53,9 @@ class Connection:
         self._held.appendleft(frame)
 
     async def receive(self, task: asyncio.Task[None] | None = None, *, timed: bool = False) -> str | bytes:
-        """The next frame.
-
-        Args:
-            task: runs meanwhile; if it fails, its error is raised here.
-            timed: whether the idle timeout applies. It does once audio has been received that has no final result:
-                before that, a client may keep its connection as long as it likes.
-
-        Raises:
-            GoneError: the client has left.
-            IdleError: no frame came for too long.
-            EndingError: the server ends.
+        """The next frame. `task` runs meanwhile; its error is raised here. The idle timeout applies if `timed`, that is
+        once audio without a final result has been received. Raises GoneError: the client has left; IdleError: no frame
+        came for too long; EndingError: the server ends.
         """
         while not self._held:
             if self._ending:
@@ -85,10 +74,8 @@ class Connection:
         return self._held.popleft()
 
     async def run_while_connected(self, work: Awaitable[Result]) -> Result:
-        """Run some work unless the client leaves; frames that arrive meanwhile are kept.
-
-        Raises:
-            GoneError: the client has left; the work was cancelled.
+        """Run some work unless the client leaves; frames that arrive meanwhile are kept. Raises GoneError: the client
+        has left; the work was cancelled.
         """
         working = asyncio.ensure_future(work)
         try:

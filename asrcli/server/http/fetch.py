@@ -53,11 +53,8 @@ class Guard:
     networks: tuple[Network, ...] = ()
 
     def resolve(self, host: str, port: int) -> tuple[str, ...]:
-        """The addresses of a host, all of them allowed.
-
-        Raises:
-            RequestError: there is no such host.
-            ForbiddenError: one of its addresses is not public.
+        """The addresses of a host, all of them allowed. Raises RequestError: there is no such host; ForbiddenError: one
+        of its addresses is not public.
         """
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -87,23 +84,10 @@ def _unwrapped(address: Address) -> Address:
 
 
 def fetch(url: str, path: Path, guard: Guard, cancelled: Callable[[], bool]) -> int:
-    """Fetch a recording into a new file. Blocks: call it in a thread.
-
-    Args:
-        url: what the client named.
-        path: the file to make.
-        guard: what may be fetched.
-        cancelled: called between blocks.
-
-    Returns:
-        its size in bytes.
-
-    Raises:
-        RequestError: the address is none, or does not answer with a recording.
-        ForbiddenError: it leads where it may not.
-        TooLargeError, TookTooLongError: the guard's bounds.
-        DiskFullError: no room for it.
-        CancelledError: `cancelled` returned true.
+    """Fetch a recording into a new file; its size in bytes. Blocks: call it in a thread. `cancelled` is called between
+    blocks. Raises RequestError: the address is none, or does not answer with a recording; ForbiddenError: it leads
+    where it may not; TooLargeError or TookTooLongError: the guard's bounds; DiskFullError: no room for it;
+    CancelledError: `cancelled` returned true.
     """
     deadline = time.monotonic() + guard.max_seconds
     for _ in range(_MOST_REDIRECTS + 1):
@@ -128,23 +112,16 @@ def fetch(url: str, path: Path, guard: Guard, cancelled: Callable[[], bool]) -> 
 
 
 def check_url(url: str, guard: Guard) -> None:
-    """Refuse an address that `fetch` would refuse, without reaching for it.
-
-    Raises:
-        RequestError, ForbiddenError: as `fetch`.
+    """Refuse an address that `fetch` would refuse, without reaching for it. Raises RequestError or ForbiddenError: as
+    `fetch`.
     """
     parts = _checked(url)
     guard.resolve(parts.hostname or "", parts.port or _PORTS[parts.scheme])
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str], guard: Guard) -> int:
-    """Send a message; redirects are not followed. Blocks.
-
-    Returns:
-        the HTTP status of the answer.
-
-    Raises:
-        RequestError: the address may not be reached, or does not answer.
+    """Send a message; redirects are not followed. Blocks. Returns the HTTP status of the answer. Raises RequestError:
+    the address may not be reached, or does not answer.
     """
     parts = _checked(url)
     deadline = time.monotonic() + guard.max_seconds

@@ -102,13 +102,7 @@ class Metrics:
             Gauge(name, about, registry=self.registry).set_function(value)
 
     def recognised(self, model: str, audio: float, seconds: float) -> None:
-        """Count one recording.
-
-        Args:
-            model: its name.
-            audio: seconds of audio.
-            seconds: wall time of its recognition.
-        """
+        """Count one recording: seconds of audio, and of wall time."""
         self.audio.labels(model).inc(audio)
         if audio > 0:
             self.factor.labels(model).observe(seconds / audio)

@@ -103,13 +103,9 @@ def shown_name(filename: str, default: str = "audio") -> str:
 
 
 async def capped(request: Request, limit: int) -> AsyncIterator[bytes]:
-    """The body's pieces.
-
-    Raises:
-        TooLargeError: more than `limit` bytes are announced or received.
-        SlowClientError: nothing is received for `idle_timeout` seconds, or `request_timeout` is over.
-        BusyError: too many bodies are being received.
-        ClientDisconnect: the client has left.
+    """The body's pieces. Raises TooLargeError: more than `limit` bytes are announced or received; SlowClientError:
+    nothing is received for `idle_timeout` seconds, or `request_timeout` is over; BusyError: too many bodies are being
+    received; ClientDisconnect: the client has left.
     """
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit:
@@ -143,20 +139,13 @@ def _too_large(limit: int) -> TooLargeError:
 
 
 async def read_all(request: Request, limit: int) -> bytes:
-    """The whole body in memory, for small ones.
-
-    Raises:
-        TooLargeError, ClientDisconnect: as `capped`.
-    """
+    """The whole body in memory, for small ones. Raises TooLargeError or ClientDisconnect: as `capped`."""
     return b"".join([piece async for piece in capped(request, limit)])
 
 
 async def save_body(request: Request, workspace: Workspace, limit: int) -> Upload:
-    """A raw body as a file.
-
-    Raises:
-        TooLargeError, ClientDisconnect: as `capped`.
-        DiskFullError, OutputError: it cannot be kept.
+    """A raw body as a file. Raises TooLargeError or ClientDisconnect: as `capped`; DiskFullError or OutputError: it
+    cannot be kept.
     """
     sink = _UploadSink(workspace.new_file(), "body")
     try:
@@ -169,12 +158,8 @@ async def save_body(request: Request, workspace: Workspace, limit: int) -> Uploa
 
 
 async def read_form(request: Request, workspace: Workspace, limit: int) -> Form:
-    """A form's fields and files.
-
-    Raises:
-        RequestError: the body is no form, or a broken one.
-        TooLargeError, ClientDisconnect: as `capped`.
-        DiskFullError, OutputError: a file cannot be kept.
+    """A form's fields and files. Raises RequestError: the body is no form, or a broken one; TooLargeError or
+    ClientDisconnect: as `capped`; DiskFullError or OutputError: a file cannot be kept.
     """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind == b"multipart/form-data" and options.get(b"boundary"):
@@ -199,10 +184,8 @@ async def read_form(request: Request, workspace: Workspace, limit: int) -> Form:
 
 
 def decode_base64(text: str | bytes) -> bytes:
-    """The bytes of base64 text; a data URL's prefix and white space are allowed.
-
-    Raises:
-        RequestError: it is not base64.
+    """The bytes of base64 text; a data URL's prefix and white space are allowed. Raises RequestError: it is
+    not base64.
     """
     payload = text.encode("ascii", "replace") if isinstance(text, str) else text
     head, comma, _ = payload[:200].partition(b",")
@@ -222,11 +205,7 @@ def decode_base64(text: str | bytes) -> bytes:
 
 
 async def save_bytes(data: bytes, workspace: Workspace, name: str = "audio") -> Upload:
-    """Bytes as a file.
-
-    Raises:
-        DiskFullError, OutputError: it cannot be kept.
-    """
+    """Bytes as a file. Raises DiskFullError or OutputError: it cannot be kept."""
     sink = _UploadSink(workspace.new_file(), name)
     try:
         sink.add(data)

@@ -28,11 +28,7 @@ def is_sent(text: str) -> bool:
 
 
 def flag(text: str | None, name: str) -> bool | None:
-    """A boolean; None if it was not sent.
-
-    Raises:
-        RequestError: it is neither true nor false.
-    """
+    """A boolean; None if it was not sent. Raises RequestError: it is neither true nor false."""
     if text is None:
         return None
     if text.strip().lower() in _TRUE:
@@ -43,11 +39,7 @@ def flag(text: str | None, name: str) -> bool | None:
 
 
 def language(text: str | None, name: str = "language") -> str | None:
-    """The code of a language; None: the model detects it.
-
-    Raises:
-        RequestError: it is not a language.
-    """
+    """The code of a language; None: the model detects it. Raises RequestError: it is not a language."""
     try:
         return language_code(text)
     except UsageError as error:
@@ -55,11 +47,7 @@ def language(text: str | None, name: str = "language") -> str | None:
 
 
 def number(text: Any, name: str, low: float, high: float) -> float:
-    """A number from `low` to `high`.
-
-    Raises:
-        RequestError: it is not a number, or out of bounds.
-    """
+    """A number from `low` to `high`. Raises RequestError: it is not a number, or out of bounds."""
     try:
         value = float(text)
     except (TypeError, ValueError, OverflowError):
@@ -70,10 +58,8 @@ def number(text: Any, name: str, low: float, high: float) -> float:
 
 
 def hotwords(value: Any, name: str = "hotwords", *, spaced: bool = False) -> tuple[Hotword, ...]:
-    """Hotwords in any of the forms of `parse_hotwords`. Parsing takes time: call it in a thread.
-
-    Raises:
-        RequestError: they cannot be read, or are too many or too long.
+    """Hotwords in any of the forms of `parse_hotwords`. Parsing takes time: call it in a thread. Raises RequestError:
+    they cannot be read, or are too many or too long.
     """
     too_many = RequestError(
         f"`{name}` must hold at most {MAX_HOTWORDS} hotwords of at most {MAX_HOTWORD_LENGTH} characters.", param=name

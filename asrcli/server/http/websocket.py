@@ -39,11 +39,8 @@ class ProtocolSession(Protocol):
     """One connection in one protocol."""
 
     async def run(self) -> None:
-        """Serve it to its end.
-
-        Raises:
-            GoneError, IdleError: the client has left, or was idle for too long.
-            EndingError: the server ends; all results were sent.
+        """Serve it to its end. Raises GoneError or IdleError: the client has left, or was idle for too long;
+        EndingError: the server ends; all results were sent.
         """
         ...
 

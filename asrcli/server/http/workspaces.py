@@ -21,10 +21,8 @@ class Workspaces:
     """A folder for the folders of requests."""
 
     def __init__(self) -> None:
-        """Create the folder, and delete those of killed servers.
-
-        Raises:
-            MachineError: the temporary directory cannot be written.
+        """Create the folder, and delete those of killed servers. Raises MachineError: the temporary directory cannot be
+        written.
         """
         try:
             self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX))

@@ -30,10 +30,8 @@ class JobRequest:
 
 
 def read_job_request(form: Mapping[str, str]) -> JobRequest:
-    """Parse a job's options. An empty field counts as absent.
-
-    Raises:
-        RequestError: an invalid value, or options that do not go together; `param` names the field.
+    """Parse a job's options. An empty field counts as absent. Raises RequestError: an invalid value, or options that do
+    not go together; `param` names the field.
     """
     values = {name: _value(_OPTIONS[name], text) for name, text in form.items() if text and name in _OPTIONS}
     try:

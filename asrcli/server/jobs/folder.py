@@ -24,10 +24,8 @@ _PART = re.compile(r"[0-9]+")
 
 
 def open_recordings(folder: Path) -> Path:
-    """Create or reopen the subfolder for recordings.
-
-    Raises:
-        OutputError: the subfolder exists and was not created by asrcli.
+    """Create or reopen the subfolder for recordings. Raises OutputError: the subfolder exists and was not created by
+    asrcli.
     """
     recordings = folder / "asrcli-recordings"
     recordings.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -40,12 +38,7 @@ def open_recordings(folder: Path) -> Path:
 
 
 def remove_leftovers(recordings: Path, wanted: set[str]) -> None:
-    """Delete recordings of finished jobs and uploads that were never accepted.
-
-    Args:
-        recordings: from `open_recordings`.
-        wanted: ids of the jobs whose recordings are still needed.
-    """
+    """Delete recordings of jobs that are not in `wanted`: finished jobs, and uploads that were never accepted."""
     for entry in recordings.iterdir():
         if entry.is_symlink():
             continue
@@ -73,10 +66,8 @@ def adopt_recordings(folder: Path, recordings: Path, wanted: set[str]) -> None:
 
 
 def lock_folder(folder: Path) -> IO[str]:
-    """Lock the folder; the kernel releases the lock when the process ends.
-
-    Raises:
-        OutputError: another server holds the lock.
+    """Lock the folder; the kernel releases the lock when the process ends. Raises OutputError: another server holds the
+    lock.
     """
     lock = (folder / "jobs.lock").open("a")
     if not try_lock(lock.fileno()):

@@ -38,13 +38,7 @@ class Progress:
 
 
 class JobRunner:
-    """One a server, at `app.state.jobs`. Used on the event loop; transcription runs in threads.
-
-    Args:
-        service: transcribes.
-        store: holds the jobs; closed with the runner.
-        supervisor: runs the background tasks.
-    """
+    """One a server, at `app.state.jobs`. Used on the event loop; transcription runs in threads. Closes the store."""
 
     def __init__(self, service: TranscriptionService, store: JobStore, supervisor: Supervisor) -> None:
         self.store = store
@@ -87,10 +81,8 @@ class JobRunner:
         await self._announce()
 
     async def follow(self, job_id: str, *, ending: Callable[[], bool]) -> AsyncIterator[tuple[StoredJob, Progress]]:
-        """The job now and about once a second until it is finished or `ending` is true.
-
-        Raises:
-            KeyError: the job does not exist, or was deleted.
+        """The job now and about once a second until it is finished or `ending` is true. Raises KeyError: the job does
+        not exist, or was deleted.
         """
         while True:
             job = await asyncio.to_thread(self.store.get, job_id)

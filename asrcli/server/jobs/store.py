@@ -84,11 +84,8 @@ class JobStore:
     """Thread-safe. The folder is locked against other processes while the store is open."""
 
     def __init__(self, folder: Path) -> None:
-        """Open the data folder, create it if needed, and requeue interrupted jobs.
-
-        Raises:
-            OutputError: the folder cannot be written, another server uses it, or its database is damaged or not ours.
-            DiskFullError: no space left.
+        """Open the data folder, create it if needed, and requeue interrupted jobs. Raises OutputError: the folder
+        cannot be written, another server uses it, or its database is damaged or not ours; DiskFullError: no space left.
         """
         self._path = folder / "jobs.sqlite3"
         self._lock = threading.Lock()
@@ -160,11 +157,8 @@ class JobStore:
         self, *, client: str, name: str, fields: Mapping[str, str], upload: Path | None, url: str | None,
         webhook: str | None,
     ) -> StoredJob:  # fmt: skip
-        """Accept a job. `upload`, which must be in `recordings`, becomes its recording.
-
-        Raises:
-            BusyError: too many jobs are waiting.
-            DiskFullError, OutputError: the job cannot be written.
+        """Accept a job. `upload`, which must be in `recordings`, becomes its recording. Raises BusyError: too many jobs
+        are waiting; DiskFullError or OutputError: the job cannot be written.
         """
         job_id = f"job_{secrets.token_hex(16)}"
         if upload is not None:
@@ -185,11 +179,7 @@ class JobStore:
         return self.get(job_id)
 
     def get(self, job_id: str) -> StoredJob:
-        """The job.
-
-        Raises:
-            KeyError: there is no such job.
-        """
+        """The job. Raises KeyError: there is no such job."""
         rows = self._select("id = ?", job_id)
         if not rows:
             raise KeyError(job_id)
@@ -202,10 +192,8 @@ class JobStore:
         return None if row is None else row["result"]
 
     def next(self, busy: list[str]) -> StoredJob | None:
-        """Start the oldest queued job of the client with the fewest running jobs.
-
-        Args:
-            busy: the clients of the running jobs, one entry a job.
+        """Start the oldest queued job of the client with the fewest running jobs; `busy` has the client of each running
+        job.
         """
         with self._transaction() as database:
             rows = database.execute("SELECT id, client FROM jobs WHERE state = 'queued' ORDER BY created").fetchall()

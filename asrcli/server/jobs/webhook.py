@@ -25,10 +25,8 @@ def signature(secret: str, body: bytes, moment: int) -> str:
 
 
 def deliver(url: str, message: Mapping[str, Any], secret: str, guard: Guard) -> bool:
-    """Send a message once; whether it was accepted (any 2xx).
-
-    Raises:
-        RequestError: the address is not allowed, or does not answer.
+    """Send a message once; whether it was accepted (any 2xx). Raises RequestError: the address is not allowed, or does
+    not answer.
     """
     body = json.dumps(message, ensure_ascii=False).encode()
     headers = {"content-type": "application/json", SIGNATURE: signature(secret, body, int(time.time()))}

@@ -28,15 +28,8 @@ class StablePrefix:
         return bool(self._stable)
 
     def update(self, text: str, settled: str = "") -> tuple[str, str]:
-        """Take the newest hypothesis of the whole sentence.
-
-        Args:
-            text: all of it.
-            settled: the beginning of it that will not be decoded again.
-
-        Returns:
-            (stable, text): the part that will not be taken back, and all that is to be shown: the stable part, and
-            what the newest hypothesis says beyond it. Each `stable` begins with the one before.
+        """Take the newest hypothesis of the whole sentence; its beginning `settled` will not be decoded again. Returns
+        (stable, text): what will not be taken back, and all that is shown. Each `stable` begins with the one before.
         """
         words = split_words(text)
         agreed = max(min(_common(self._last, words), len(words) - 1), len(split_words(settled)))
@@ -51,13 +44,7 @@ class StablePrefix:
 
 
 def shown(text: str, wanted: TextOptions, language: str | None) -> str:
-    """The text of an unfinished sentence after the text steps that work word by word, so that shown words stay.
-
-    Args:
-        text: hypothesis of the sentence so far.
-        wanted: the text options of the session.
-        language: the language the client asked for.
-    """
+    """The text of an unfinished sentence after the text steps that work word by word, so that shown words stay."""
     if wanted.drop_fillers:
         text = drop_sounds(text, language)
     return bare_text(text) if wanted.strip_marks else text

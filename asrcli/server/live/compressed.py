@@ -36,11 +36,8 @@ class CompressedStream:
         threading.Thread(target=self._run, name="live-decoder", daemon=True).start()
 
     async def feed(self, data: bytes) -> None:
-        """Take the next bytes, split anywhere.
-
-        Raises:
-            InputError: they cannot be decoded.
-            TooLargeError: the stream is longer than allowed, or more bytes than an upload may have.
+        """Take the next bytes, split anywhere. Raises InputError: they cannot be decoded; TooLargeError: the stream is
+        longer than allowed, or more bytes than an upload may have.
         """
         self._size += len(data)
         if self._size > self._max_bytes:
@@ -51,11 +48,7 @@ class CompressedStream:
             await self.finish()
 
     async def finish(self) -> None:
-        """Wait until the session has all audio of the stream.
-
-        Raises:
-            InputError, TooLargeError: as `feed`.
-        """
+        """Wait until the session has all audio of the stream. Raises InputError or TooLargeError: as `feed`."""
         self._close_input()
         await asyncio.shield(self._done)
 

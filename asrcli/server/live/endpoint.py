@@ -74,14 +74,8 @@ class Endpointer:
     """One a stream. Memory is bounded by the longest sentence."""
 
     def __init__(self, options: EndpointOptions, *, detector: SpeechDetector | None = None) -> None:
-        """Load the VAD model.
-
-        Args:
-            options: when sentences start and end.
-            detector: source of speech probabilities; None: the embedded Silero VAD.
-
-        Raises:
-            MissingExtraError: a package that VAD needs is not installed.
+        """Load the VAD model, or use another `detector`. Raises MissingExtraError: a package that VAD needs is not
+        installed.
         """
         self._options = options
         self._detector = detector or new_detector(VadOptions())
@@ -214,12 +208,7 @@ class NoiseGate:
         self._rest = np.empty(0, np.float32)
 
     def push(self, samples: Samples, *, speaking: bool) -> Samples:
-        """Whole blocks, (m,) samples, that the next (n,) samples complete.
-
-        Args:
-            samples: of the stream.
-            speaking: whether a sentence is growing.
-        """
+        """Whole blocks, (m,) samples, that the next (n,) samples complete; `speaking`: a sentence is growing."""
         whole = np.concatenate([self._rest, samples])
         count = len(whole) // _GATE_BLOCK
         self._rest = whole[count * _GATE_BLOCK :]

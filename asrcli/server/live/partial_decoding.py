@@ -58,11 +58,7 @@ class SentenceDecoder(Protocol):
         ...
 
     async def decode_final(self, sentence: Sentence) -> list[Piece]:
-        """Decode a sentence that has ended.
-
-        Raises:
-            EngineError: the engine failed.
-        """
+        """Decode a sentence that has ended. Raises EngineError: the engine failed."""
         ...
 
     async def close(self) -> None:
@@ -80,13 +76,7 @@ class RepeatedDecoder:
     """
 
     def __init__(self, recognise: Recognise, options: RecognitionOptions, window: float) -> None:
-        """One a stream.
-
-        Args:
-            recognise: decodes with the offline model.
-            options: passed to it.
-            window: longest chunk of the model, seconds.
-        """
+        """One a stream. `recognise` decodes with the offline model, whose longest chunk is `window` seconds."""
         self._recognise = recognise
         self._options = options
         self._max_samples = round(window * SAMPLE_RATE)

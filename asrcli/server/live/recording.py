@@ -21,14 +21,7 @@ class SessionRecording:
     """Call `write`, then `transcribe`. A context manager; its file is deleted at the end."""
 
     def __init__(self, service: TranscriptionService, client: str, model: str | None, rate: int | None) -> None:
-        """An empty recording.
-
-        Args:
-            service: transcribes it.
-            client: for scheduling between clients.
-            model: registry name; None: the default.
-            rate: sample rate of s16le mono; None: a file of any format.
-        """
+        """An empty recording; `model` None: the default; `rate` of s16le mono; None: a file of any format."""
         self._service = service
         self._client = client
         self._model = model
@@ -40,11 +33,8 @@ class SessionRecording:
         self._head = b""
 
     async def write(self, data: bytes) -> None:
-        """Take the next bytes.
-
-        Raises:
-            TooLargeError: more bytes than an upload may have.
-            DiskFullError: no space left.
+        """Take the next bytes. Raises TooLargeError: more bytes than an upload may have; DiskFullError: no
+        space left.
         """
         self._size += len(data)
         limit = self._service.settings.max_upload
@@ -58,11 +48,7 @@ class SessionRecording:
             self._file.write(data)
 
     async def transcribe(self, options: LiveOptions) -> tuple[Segment, ...]:
-        """Segments of the whole recording.
-
-        Raises:
-            AsrcliError: as `TranscriptionService.transcribe`.
-        """
+        """Segments of the whole recording. Raises AsrcliError: as `TranscriptionService.transcribe`."""
         self._file.close()
         if self._size < 2:
             return ()

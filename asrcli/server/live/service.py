@@ -48,12 +48,9 @@ class LiveService:
 
     @asynccontextmanager
     async def session(self, options: LiveOptions, model: str | None = None) -> AsyncIterator[LiveSession]:
-        """A session with a model, which stays loaded until the session ends. Unsupported hotwords are dropped.
-
-        Raises:
-            BusyError: too many sessions are open.
-            ModelError: the model is not available.
-            LanguageNotSupportedError: the model does not support the language.
+        """A session with a model, which stays loaded until the session ends. Unsupported hotwords are dropped. Raises
+        BusyError: too many sessions are open; ModelError: the model is not available; LanguageNotSupportedError: the
+        model does not support the language.
         """
         async with AsyncExitStack() as stack:
             stack.enter_context(self.place())
@@ -89,10 +86,8 @@ class LiveService:
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """Hold a place among the sessions, for live streams and for recordings that arrive through a WebSocket.
-
-        Raises:
-            BusyError: too many sessions are open.
+        """Hold a place among the sessions, for live streams and for recordings that arrive through a WebSocket. Raises
+        BusyError: too many sessions are open.
         """
         limit = self._settings.max_sessions
         if limit and self._open >= limit:

@@ -121,15 +121,8 @@ class LiveSession:
         longest: float = math.inf,
         detector: SpeechDetector | None = None,
     ) -> None:
-        """Loads the VAD model: call it in a thread.
-
-        Args:
-            decoder: decodes sentences.
-            options: of the stream.
-            language: the spoken language, if it is known beforehand.
-            revise: the text steps.
-            longest: limit of the stream, seconds.
-            detector: source of speech probabilities; None: the embedded Silero VAD.
+        """Loads the VAD model: call it in a thread. `language` if it is known beforehand; `revise`: the text steps;
+        `longest`: limit of the stream in seconds; `detector` None: the embedded Silero VAD.
         """
         self._decoder = decoder
         self._options = options
@@ -164,10 +157,8 @@ class LiveSession:
         return self._received / SAMPLE_RATE
 
     async def feed(self, samples: Samples) -> None:
-        """Take the next (n,) samples at 16 kHz; waits while too many sentences wait for their decode.
-
-        Raises:
-            TooLargeError: the stream is longer than allowed.
+        """Take the next (n,) samples at 16 kHz; waits while too many sentences wait for their decode. Raises
+        TooLargeError: the stream is longer than allowed.
         """
         if self.duration > self._longest:
             raise TooLargeError(f"The stream is longer than {self._longest:g} s.", "Start another stream.")
@@ -189,11 +180,7 @@ class LiveSession:
         await self._decoder.close()
 
     async def events(self) -> AsyncIterator[Event]:
-        """Results as they are recognised.
-
-        Raises:
-            EngineError: the engine failed at a sentence.
-        """
+        """Results as they are recognised. Raises EngineError: the engine failed at a sentence."""
         try:
             while self._ended or not self._finished:
                 ended = self._ended.popleft() if self._ended else None
@@ -313,20 +300,14 @@ class PcmStream:
         self._decoder = PcmDecoder(rate)
 
     async def feed(self, data: bytes) -> None:
-        """Take the next bytes, split anywhere; a frame may hold a whole recording.
-
-        Raises:
-            TooLargeError: the stream is longer than allowed.
+        """Take the next bytes, split anywhere; a frame may hold a whole recording. Raises TooLargeError: the stream is
+        longer than allowed.
         """
         for start in range(0, len(data), _BYTES):
             await self._session.feed(self._decoder.push(data[start : start + _BYTES]))
 
     async def finish(self) -> None:
-        """Pass on what is left at the end of the stream.
-
-        Raises:
-            TooLargeError: as `feed`.
-        """
+        """Pass on what is left at the end of the stream. Raises TooLargeError: as `feed`."""
         await self._session.feed(self._decoder.finish())
 
 

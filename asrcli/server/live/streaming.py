@@ -29,12 +29,8 @@ class StreamingDecoder:
     """Sends sentences to one stream of the engine; the pauses between them are left out."""
 
     def __init__(self, submit: Submit, hints: RecognitionOptions, second: SentenceDecoder | None) -> None:
-        """One a stream.
-
-        Args:
-            submit: sends a request to the streaming service.
-            hints: hotwords for it.
-            second: decodes final sentences; None: the streaming model's text is final.
+        """One a stream. `submit` sends requests to the streaming service; `hints`: its hotwords; `second` decodes final
+        sentences; None: the streaming model's text is final.
         """
         self._submit = submit
         self._hints = hints

@@ -29,10 +29,8 @@ _SAMPLE = 30.0
 
 
 async def answer(request: Request, upload: Upload) -> Response:
-    """A form with `audio_file`; all other parameters are in the query.
-
-    Raises:
-        RequestError: an unknown output, or a translation.
+    """A form with `audio_file`; all other parameters are in the query. Raises RequestError: an unknown output, or a
+    translation.
     """
     query = request.query_params
     service: TranscriptionService = request.app.state.service

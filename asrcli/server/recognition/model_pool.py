@@ -30,11 +30,8 @@ class ModelPool:
     """
 
     def __init__(self, settings: ServerSettings) -> None:
-        """Start the engine process; models are loaded later.
-
-        Raises:
-            ModelError: the default model is unknown, not installed or damaged.
-            MachineError: the engine process cannot be started.
+        """Start the engine process; models are loaded later. Raises ModelError: the default model is unknown, not
+        installed or damaged; MachineError: the engine process cannot be started.
         """
         self.settings = settings
         self.registry = Registry(settings.model_dir)
@@ -55,8 +52,7 @@ class ModelPool:
         Names of hosted services, and `whisper-*` if no such model is known, mean the default model; names of other
         servers' models mean the like of them here.
 
-        Raises:
-            UnknownModelError: the name is unknown.
+        Raises UnknownModelError: the name is unknown.
         """
         name = (asked or "").strip()
         if name in DEFAULT_NAMES:
@@ -102,43 +98,24 @@ class ModelPool:
         return await opened(partial(self.open, name, kind=kind, priority=priority))
 
     def open(self, name: str | None, *, kind: Kind = "asr", priority: int = 0) -> LoadedModel:
-        """The model of this name, loaded: once for all who ask.
-
-        Args:
-            name: as a client gave it; None: the default.
-            kind: what it is wanted for: "asr", or "streaming".
-            priority: of its jobs in the engine's queue; lower goes first.
-
-        Raises:
-            UnknownModelError: there is no such model.
-            ModelNotInstalledError: its files are not on this machine.
-            ModelError: they are damaged.
-            EngineError: the engine could not load it.
+        """The model of this name (None: the default), loaded once for all clients. Jobs of lower `priority` go first.
+        Raises UnknownModelError: there is no such model; ModelNotInstalledError: its files are not on this machine;
+        ModelError: they are damaged; EngineError: the engine could not load it.
         """
         return self.models.acquire(*self._find(name, kind), priority=priority)
 
     def session(self, name: str | None, options: TranscribeOptions, *, priority: int = 0) -> Session:
-        """A model with those that the options put beside it, loaded.
-
-        Args:
-            name: as a client gave it; None: the default.
-            options: adapted to the model.
-            priority: of its jobs in the engine's queue; lower goes first.
-
-        Raises:
-            ModelError, EngineError: as `open`.
-            RequestError: diarization is asked for, and its models are not installed.
-            MissingExtraError: a package that a text step needs is not installed.
+        """A model (None: the default) with the companion models of `options` (adapted to it), loaded. Jobs of lower
+        `priority` go first. Raises ModelError or EngineError: as `open`; RequestError: diarization is asked for, and
+        its models are not installed; MissingExtraError: a package that a text step needs is not installed.
         """
         spec, kind = self._find(name, "asr")
         models = choose(spec, options, self.registry, self._companion)
         return Session(models, self.models, kind=kind, priority=priority, wait=True)
 
     def spec(self, name: str | None) -> ModelSpec:
-        """A model of this name, which is not loaded.
-
-        Raises:
-            UnknownModelError, ModelNotInstalledError, ModelError: as `open`.
+        """A model of this name, which is not loaded. Raises UnknownModelError, ModelNotInstalledError, ModelError: as
+        `open`.
         """
         return self._find(name, "asr")[0]
 
@@ -188,11 +165,7 @@ class ModelPool:
     # -- speakers ----------------------------------------------------------------------------------------------------
 
     def check_speakers(self, options: SpeakerOptions) -> None:
-        """Check that diarization models are installed.
-
-        Raises:
-            RequestError: they are not.
-        """
+        """Check that diarization models are installed. Raises RequestError: they are not."""
         self._companion(options.segmentation_model, "segmentation")
         self._companion(options.embedding_model, "embedding")
 
@@ -209,11 +182,8 @@ class ModelPool:
 
 
 def check_servable(spec: ModelSpec) -> None:
-    """See that this server can load a model.
-
-    Raises:
-        ModelError: its files are damaged, or it is at work on another server.
-        MissingExtraError: a package that runs it is not installed.
+    """See that this server can load a model. Raises ModelError: its files are damaged, or it is at work on another
+    server; MissingExtraError: a package that runs it is not installed.
     """
     if is_remote(spec.type):
         raise ModelError(f"{spec.name} runs on another server.", "Clients can use that server directly.")

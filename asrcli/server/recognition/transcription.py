@@ -79,17 +79,9 @@ class TranscriptionService:
     async def transcribe(
         self, client: str, request: TranscriptionRequest, *, timeout: float | None = None
     ) -> Transcript:
-        """Transcribe a recording once a worker is free for the client.
-
-        Args:
-            client: for scheduling (`scope["state"]["client"]`).
-            request: the recording and its options.
-            timeout: seconds; None: that of the settings.
-
-        Raises:
-            BusyError: the queue is full.
-            TookTooLongError: the time is over.
-            ModelError, UsageError, InputError, EngineError: the transcription failed.
+        """Transcribe a recording once a worker is free for the client (`scope["state"]["client"]`); `timeout` in
+        seconds, None: that of the settings. Raises BusyError: the queue is full; TookTooLongError: the time is over;
+        ModelError, UsageError, InputError, EngineError: the transcription failed.
         """
         limit = self.settings.request_timeout if timeout is None else timeout
         arrived = time.perf_counter()
@@ -151,11 +143,8 @@ class TranscriptionService:
         return adapt_request(spec, options.recognition, identified=identified)
 
     async def fetch(self, request: Request, address: str, workspace: Workspace) -> Upload:
-        """The recording at an address, where the operator allows it.
-
-        Raises:
-            ForbiddenError: they do not, or not there.
-            RequestError: it is not available.
+        """The recording at an address, where the operator allows it. Raises ForbiddenError: they do not, or not there;
+        RequestError: it is not available.
         """
         stop = threading.Event()
         try:
@@ -166,10 +155,8 @@ class TranscriptionService:
         return Upload(path, shown_name(urlsplit(address).path), size)
 
     async def fetch_into(self, address: str, path: Path, cancelled: Callable[[], bool]) -> int:
-        """`fetch_now`, in one of a few threads: slow addresses must not take those of other requests.
-
-        Raises:
-            BusyError: too many recordings are being fetched.
+        """`fetch_now`, in one of a few threads: slow addresses must not take those of other requests. Raises BusyError:
+        too many recordings are being fetched.
         """
         if self._fetching >= 2 * MAX_FETCHES:
             raise BusyError("The server fetches too many recordings.", "Try again later.", retry_after=10)
@@ -195,11 +182,7 @@ class TranscriptionService:
         return Guard(self.settings.max_upload, seconds, networks)
 
     def check_address(self, address: str) -> None:
-        """Refuse an address before anything is promised.
-
-        Raises:
-            ForbiddenError, RequestError: as `fetch`.
-        """
+        """Refuse an address before anything is promised. Raises ForbiddenError or RequestError: as `fetch`."""
         self._may_fetch()
         check_url(address, self.guard(_FETCH_TIMEOUT))
 
@@ -212,10 +195,8 @@ class TranscriptionService:
             )
 
     def check(self, model: str | None, options: TranscribeOptions) -> None:
-        """Refuse what the model cannot do, before anything is promised. Loads nothing.
-
-        Raises:
-            ModelError, UsageError: as `transcribe`.
+        """Refuse what the model cannot do, before anything is promised. Loads nothing. Raises ModelError or UsageError:
+        as `transcribe`.
         """
         self._adapt(self.pool.spec(model), options)
         if options.speakers.enabled:
@@ -270,13 +251,8 @@ def adapt_request(
     Clients of most protocols send hotwords and prompts to every model. These are hints, so a model that does not
     support them still transcribes. A language is required.
 
-    Args:
-        spec: the model.
-        wanted: options of the client.
-        identified: whether a language identification model detects the language for models that need one.
-
-    Raises:
-        LanguageNotSupportedError: the model does not support the language, or needs one.
+    `identified`: a language identification model serves models that need a language. Raises LanguageNotSupportedError:
+    the model does not support the language, or needs one.
     """
     takes = model_type(spec).hotwords
     warnings = []
@@ -304,10 +280,8 @@ def _takes(spec: ModelSpec, wanted: RecognitionOptions, word: Hotword) -> bool:
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
-    """Run some work unless the client leaves. The body must have been read.
-
-    Raises:
-        CancelledError: the client has left.
+    """Run some work unless the client leaves. The body must have been read. Raises CancelledError: the
+    client has left.
     """
     working = asyncio.ensure_future(work)
     watching = asyncio.ensure_future(_disconnected(request))

@@ -18,15 +18,8 @@ _LONGEST = 30.0
 
 
 def voice_of(name: str, path: Path, diarizer: Diarizer) -> Voice:
-    """The voice of the speaker who speaks most in a clip.
-
-    Args:
-        name: of the speaker.
-        path: the clip.
-        diarizer: a fresh one, of the models that will look for the voice.
-
-    Raises:
-        RequestError: the clip is not audio, or contains no speech.
+    """The voice of the speaker who speaks most in a clip, by a fresh diarizer of the models that will look for the
+    voice. Raises RequestError: the clip is not audio, or contains no speech.
     """
     try:
         with open_audio(Source(name, path, untrusted=True), AudioOptions(end=_LONGEST)) as stream:

@@ -54,8 +54,7 @@ def read_hotwords(path: Path) -> tuple[Hotword, ...]:
     A weight follows a colon or a tab. If every line ends in a number in 1..100 after a space, the file has two columns,
     as FunASR's hotword files do. A file may also hold JSON.
 
-    Raises:
-        UsageError: the file cannot be read, or `parse_hotwords` refuses its contents.
+    Raises UsageError: the file cannot be read, or `parse_hotwords` refuses its contents.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")

@@ -71,13 +71,8 @@ class ItnStep:
     """Writes numbers, dates and amounts of a transcript as digits. Languages without a grammar are not changed."""
 
     def __init__(self, cache: Path) -> None:
-        """Begin.
-
-        Args:
-            cache: folder for compiled grammars; created if needed.
-
-        Raises:
-            MissingExtraError: WeTextProcessing is not installed.
+        """`cache` is a folder for compiled grammars, created if needed. Raises MissingExtraError: WeTextProcessing is
+        not installed.
         """
         if not is_available():
             raise MissingExtraError(

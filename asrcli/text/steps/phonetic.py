@@ -59,11 +59,7 @@ class PhoneticStep:
     """Corrects the words of transcripts."""
 
     def __init__(self, hotwords: Sequence[Hotword]) -> None:
-        """Prepare the hotwords.
-
-        Raises:
-            MissingExtraError: the packages for pronunciation are not installed.
-        """
+        """Prepare the hotwords. Raises MissingExtraError: the packages for pronunciation are not installed."""
         missing = [name for name in ("pypinyin", "jellyfish") if find_spec(name) is None]
         if missing:
             raise MissingExtraError(

@@ -38,21 +38,14 @@ class PunctuationStep:
     """Adds punctuation, and divides segments at sentence ends. A transcript with punctuation is not changed."""
 
     def __init__(self, punctuate: Punctuate, languages: Collection[str] = ()) -> None:
-        """Begin.
-
-        Args:
-            punctuate: the model; may be called from many threads.
-            languages: those it supports; transcripts in others are not changed. Empty: all.
+        """`punctuate` may be called from many threads; transcripts in other than `languages` (empty: all) are not
+        changed.
         """
         self._punctuate = punctuate
         self._languages = languages
 
     def __call__(self, transcript: Transcript) -> Transcript:
-        """Punctuate one transcript.
-
-        Raises:
-            EngineError: the model failed.
-        """
+        """Punctuate one transcript. Raises EngineError: the model failed."""
         foreign = self._languages and transcript.language and transcript.language not in self._languages
         if foreign or is_punctuated(transcript):
             return transcript

@@ -24,10 +24,7 @@ def rewrite_words(words: Sequence[Word], text: str, wanted: Wanted | None = None
     replaced word, by their length; a single new word for many old ones (`25` for "twenty five") takes all of it. The
     time of deleted words goes to the word before.
 
-    Args:
-        words: as recognised.
-        text: the new text.
-        wanted: which changes to make; None: all.
+    `wanted` selects the changes to make; None: all.
     """
     if not words:
         return ()

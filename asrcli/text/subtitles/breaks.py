@@ -50,13 +50,8 @@ _INITIAL = re.compile(r"[^\W\d_]\.")
 
 @lru_cache(maxsize=65536)
 def price(before: str, after: str, space: bool, language: str) -> float:
-    """The cost of a break between two neighbouring words, without pauses.
-
-    Args:
-        before: the word before the break, with its punctuation.
-        after: the word after it.
-        space: whether a space is written between them.
-        language: ISO 639-1 code, "" if unknown (English word lists are used).
+    """The cost of a break between two neighbouring words, without pauses; `space`: a space is written between them;
+    `language` "": English word lists are used.
     """
     if glued(before, after, space):
         return GLUED

@@ -76,15 +76,9 @@ def label(speaker: str | None) -> str:
 
 
 def shape(transcript: Transcript, options: CueOptions, *, labelled: bool = False) -> list[Cue]:
-    """Cut a transcript into cues.
-
-    Args:
-        transcript: segments with words; a segment without words is spread over its time by the length of its text.
-        options: limits of lines, cues and reading speed.
-        labelled: whether the writer puts `label` before the text where the speaker changes: room is reserved for it.
-
-    Returns:
-        cues in order of time, without overlap, within the recording. Every word is in exactly one of them.
+    """Cut a transcript into cues: in order of time, without overlap, within the recording, each word in exactly one. A
+    segment without words is spread over its time by the length of its text; `labelled` reserves room for `label` where
+    the speaker changes.
     """
     limit = int(transcript.duration * 1000 + 1e-6)
     timing = Timing.of(options, limit)

@@ -46,13 +46,8 @@ class Layout:
     def __init__(
         self, pieces: tuple[Piece, ...], prices: list[float], options: CueOptions, labels: Sequence[int] = ()
     ) -> None:
-        """Measure a lane.
-
-        Args:
-            pieces: the words of one speaker.
-            prices: price of a break before each piece.
-            options: the limits.
-            labels: cells of the speaker's name at the beginning of a cue, by the piece it begins with.
+        """Measure the words of one speaker; `prices` of a break before each, `labels`: cells of the speaker's name in a
+        cue that begins there.
         """
         self._prices = prices
         self._narrow = options.max_line_width

@@ -113,12 +113,8 @@ def split_text(text: str) -> Iterator[tuple[str, bool]]:
 
 
 def lanes(transcript: Transcript, limit: int, line_width: int) -> list[Lane]:
-    """Divide a transcript into lanes.
-
-    Args:
-        transcript: to be displayed.
-        limit: end of the recording, milliseconds; no time exceeds it.
-        line_width: cells of a line; a CJK word wider than this is split into its characters.
+    """Divide a transcript into lanes; no time exceeds `limit` (ms), and a CJK word wider than `line_width` cells is
+    split into characters.
     """
     runs = sorted(
         (run for segment in transcript.segments for run in _runs(segment, transcript.language or "")),

@@ -81,11 +81,9 @@ class TimedBlock:
 
 
 def schedule(blocks: Sequence[Block], timing: Timing) -> list[TimedBlock]:
-    """Order the blocks, pair short exchanges of two speakers, and determine the times.
-
-    Returns:
-        cues in order, each at least 1 ms long, without overlap, within 0..`timing.limit`; if there are more cues than
-        milliseconds, the limit is exceeded.
+    """Order the blocks, pair short exchanges of two speakers, and determine the times. Returns cues in order, each at
+    least 1 ms long, without overlap, within 0..`timing.limit`; if there are more cues than milliseconds, the limit is
+    exceeded.
     """
     cues = _paired(sorted(blocks, key=lambda block: block.start), timing)
     limit = max(timing.limit, len(cues))

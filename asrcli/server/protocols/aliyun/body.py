@@ -35,16 +35,9 @@ class RateError(RequestError):
 
 
 def raw_format(path: Path, announced: str | None, rate: int) -> RawFormat | None:
-    """How to read bare samples; None for recordings in a container. Blocks: call it in a thread.
-
-    Args:
-        path: the body.
-        announced: the client's `format`.
-        rate: the client's `sample_rate`.
-
-    Raises:
-        AudioDecodeError: the body is not audio.
-        RateError: PCM of a rate that is not supported.
+    """How to read a body of bare samples in the client's `format` and `sample_rate`; None for recordings in a
+    container. Blocks: call it in a thread. Raises AudioDecodeError: the body is not audio; RateError: PCM of a rate
+    that is not supported.
     """
     if (announced or "pcm").lower() != "pcm":
         return None

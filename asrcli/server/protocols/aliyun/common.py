@@ -29,9 +29,7 @@ _BY_CODE = {
 
 def vocabulary(value: object) -> tuple[Hotword, ...]:
     """`vocabulary_id`: words and weights in turn, as funasr-api takes them; ids of Aliyun's own tables are ignored.
-
-    Raises:
-        RequestError: they cannot be read.
+    Raises RequestError: they cannot be read.
     """
     words = value.split() if isinstance(value, str) else []
     if len(words) < 2:

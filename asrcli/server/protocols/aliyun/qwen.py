@@ -70,10 +70,8 @@ class QwenSession:
         self._chunks = 0
 
     async def run(self) -> None:
-        """Serve the connection to its end.
-
-        Raises:
-            GoneError, IdleError: the client has left, or was idle for too long.
+        """Serve the connection to its end. Raises GoneError or IdleError: the client has left, or was idle for too
+        long.
         """
         try:
             params = await self._wait_for_start()

@@ -167,11 +167,7 @@ class AliyunSession:
         self._namespace = _TRANSCRIBER.namespace
 
     async def run(self) -> None:
-        """Serve the connection to its end.
-
-        Raises:
-            GoneError: the client has left.
-        """
+        """Serve the connection to its end. Raises GoneError: the client has left."""
         try:
             await self._serve()
         except ProtocolError as error:

@@ -34,11 +34,7 @@ class Utterance:
     options: LiveOptions = field(default_factory=LiveOptions)
 
     def updated(self, frame: dict[str, Any]) -> Utterance:
-        """With the fields of a JSON frame.
-
-        Raises:
-            UsageError: a field is not valid.
-        """
+        """With the fields of a JSON frame. Raises UsageError: a field is not valid."""
         mode = frame.get("mode", self.mode)
         if mode not in MODES:
             raise UsageError(f"The mode {str(mode)[:40]!r} is unknown.", f"Modes: {', '.join(MODES)}.")
@@ -87,8 +83,7 @@ def check_chunk_size(value: Any) -> None:
 
     The models here have their own chunk sizes, so it is checked and then ignored.
 
-    Raises:
-        UsageError: it is not valid.
+    Raises UsageError: it is not valid.
     """
     if value is None:
         return

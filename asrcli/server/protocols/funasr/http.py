@@ -44,11 +44,7 @@ async def recognition(request: Request) -> Response:
 
 
 async def answer_server(request: Request, form: Form, upload: Upload) -> Response:
-    """funasr-server's `/asr`: a form with `file`; times in seconds.
-
-    Raises:
-        RequestError: a field is not valid.
-    """
+    """funasr-server's `/asr`: a form with `file`; times in seconds. Raises RequestError: a field is not valid."""
     service: TranscriptionService = request.app.state.service
     started = time.perf_counter()
     hotwords = await parsed_hotwords(form.get("hotwords"), spaced=True)

@@ -47,11 +47,8 @@ class RealtimeSession:
         self._offset = 0
 
     async def run(self) -> None:
-        """Serve the connection to its end.
-
-        Raises:
-            GoneError, IdleError: the client has left, or was idle for too long.
-            EndingError: the server ends; all results were sent.
+        """Serve the connection to its end. Raises GoneError or IdleError: the client has left, or was idle for too
+        long; EndingError: the server ends; all results were sent.
         """
         try:
             while True:

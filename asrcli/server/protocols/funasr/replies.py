@@ -16,14 +16,9 @@ _LETTERS = re.compile(r"[A-Za-z]+")
 
 
 def result(mode: str, text: str, name: str, *, final: bool, segments: Iterable[Segment] = ()) -> dict[str, Any]:
-    """One message.
-
-    Args:
-        mode: `offline`, `online`, `2pass-online` or `2pass-offline`.
-        text: a delta that the client appends.
-        name: the client's `wav_name`.
-        final: whether it is the last message of the utterance.
-        segments: of the text, for time stamps; times from the start of the utterance.
+    """One message. `mode`: `offline`, `online`, `2pass-online` or `2pass-offline`; `text`: a delta that the client
+    appends; `name`: the client's `wav_name`; `final`: the last message of the utterance; `segments`: for time stamps,
+    from the start of the utterance.
     """
     body: dict[str, Any] = {"mode": mode, "text": text, "wav_name": name, "is_final": final}
     segments = [segment for segment in segments if segment.words]

@@ -34,11 +34,8 @@ class FunasrSession:
         self._interrupted: EndingError | IdleError | None = None
 
     async def run(self) -> None:
-        """Serve the connection to its end.
-
-        Raises:
-            GoneError, IdleError: the client has left, or was idle for too long.
-            EndingError: the server ends; all results were sent.
+        """Serve the connection to its end. Raises GoneError or IdleError: the client has left, or was idle for too
+        long; EndingError: the server ends; all results were sent.
         """
         while True:
             await self._serve_utterance()

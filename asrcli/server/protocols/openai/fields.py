@@ -42,10 +42,8 @@ class Fields:
 
 
 def read_fields(form: Form, *, translation: bool = False) -> Fields:
-    """Parse a form. Takes time with many hotwords: call it in a thread.
-
-    Raises:
-        RequestError: a value is not valid; `param` names the field.
+    """Parse a form. Takes time with many hotwords: call it in a thread. Raises RequestError: a value is not valid;
+    `param` names the field.
     """
     formats = _TRANSLATION_FORMATS if translation else RESPONSE_FORMATS
     response_format = _choice(form, "response_format", formats)

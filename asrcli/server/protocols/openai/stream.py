@@ -62,11 +62,7 @@ class TranscriptionStream:
         self.work.add_done_callback(lambda _: self._end())
 
     async def opened(self) -> None:
-        """Wait until the recording is open.
-
-        Raises:
-            AsrcliError: as `TranscriptionService.transcribe`.
-        """
+        """Wait until the recording is open. Raises AsrcliError: as `TranscriptionService.transcribe`."""
         await self._opened.wait()
         if self.work.done():
             self.work.result()
@@ -108,17 +104,8 @@ async def stream(
     fields: Fields,
     close: Callable[[], None],
 ) -> EventStream:
-    """Answer with events.
-
-    Args:
-        request: of the client.
-        service: transcribes.
-        wanted: the recording and its options.
-        fields: form of the events.
-        close: called at the end of the events.
-
-    Raises:
-        AsrcliError: an error before the recording is open; the caller then closes.
+    """Answer with events. `fields` is their form; `close` is called at their end. Raises AsrcliError: an error before
+    the recording is open; the caller then closes.
     """
     transcription = TranscriptionStream(service, request.state.client, wanted)
     try:
