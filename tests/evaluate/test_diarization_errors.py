@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -19,14 +20,14 @@ turns = st.lists(
 )
 
 
-def published_der(reference, hypothesis, collar):
+def published_der(reference: list[Turn], hypothesis: list[Turn], collar: float) -> float:
     """What pyannote.metrics says; its collar is the sum of both sides."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the library's own deprecations, and its guess of the scored region
         from pyannote.core import Annotation, Segment
         from pyannote.metrics.diarization import DiarizationErrorRate
 
-        def annotation(spoken):
+        def annotation(spoken: list[Turn]) -> Annotation:
             made = Annotation()
             for number, turn in enumerate(spoken):
                 made[Segment(turn.start, turn.end), number] = turn.speaker
@@ -37,20 +38,20 @@ def published_der(reference, hypothesis, collar):
 
 @settings(deadline=None, max_examples=60)
 @given(turns, turns, st.sampled_from([0.0, 0.25]))
-def test_agrees_with_pyannote_metrics(reference, hypothesis, collar):
+def test_agrees_with_pyannote_metrics(reference: list[Turn], hypothesis: list[Turn], collar: float) -> None:
     errors = score_turns(reference, hypothesis, collar=collar)
     if errors.reference > 0:
         assert errors.der == pytest.approx(published_der(reference, hypothesis, collar), abs=1e-6)
 
 
-def test_agrees_on_a_real_meeting(shared):
+def test_agrees_on_a_real_meeting(shared: Path) -> None:
     truth = read_rttm((shared / "data/speakers/ami_dev.rttm").read_text())["dev00"]
     guess = [Turn(turn.start + 0.3, turn.end + 0.1, "x" if turn.start < 20 else turn.speaker) for turn in truth]
     for collar in (0.0, 0.25):
         assert score_turns(truth, guess, collar=collar).der == pytest.approx(published_der(truth, guess, collar))
 
 
-def test_each_kind_of_error():
+def test_each_kind_of_error() -> None:
     truth = [Turn(0, 10, "a"), Turn(10, 20, "b")]
     assert score_turns(truth, [Turn(0, 10, "x"), Turn(10, 20, "y")], collar=0).der == 0.0
     found = score_turns(truth, [Turn(0, 12, "x"), Turn(12, 18, "y"), Turn(20, 21, "y")], collar=0)
@@ -58,24 +59,24 @@ def test_each_kind_of_error():
     assert found.der == pytest.approx(0.25)
 
 
-def test_overlap_counts_for_each_speaker():
+def test_overlap_counts_for_each_speaker() -> None:
     truth = [Turn(0, 10, "a"), Turn(5, 10, "b")]
     assert score_turns(truth, [Turn(0, 10, "x")], collar=0) == DiarizationErrors(15.0, 5.0, 0.0, 0.0)
 
 
-def test_pooling_adds_seconds():
+def test_pooling_adds_seconds() -> None:
     pooled = DiarizationErrors(10, 1, 0, 0) + DiarizationErrors(90, 0, 1, 2)
     assert pooled.der == pytest.approx(0.04)
     assert DiarizationErrors().der == 0.0
     assert DiarizationErrors(false_alarm=1.0).to_dict()["der"] is None
 
 
-def test_nothing_to_score():
+def test_nothing_to_score() -> None:
     assert score_turns([], []) == DiarizationErrors()
     assert score_turns([], [Turn(0, 2, "a")]).false_alarm == 2.0
 
 
-def test_rttm_is_read_by_file():
+def test_rttm_is_read_by_file() -> None:
     text = ";; comment\nSPEAKER one 1 1.5 2.0 <NA> <NA> Ada <NA> <NA>\nSPEAKER two 1 0 1 <NA> <NA> Bob <NA> <NA>\n"
     assert read_rttm(text) == {"one": [Turn(1.5, 3.5, "Ada")], "two": [Turn(0.0, 1.0, "Bob")]}
     with pytest.raises(InputError, match="line 1 is not RTTM"):

@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -11,8 +13,8 @@ from tests.evaluate.test_scoring import SRT
 
 
 @pytest.fixture
-def evaluate(tmp_path):
-    def run(*arguments):
+def evaluate(tmp_path: Path) -> Callable[..., tuple[int, str, str]]:
+    def run(*arguments: str) -> tuple[int, str, str]:
         done = subprocess.run(
             [sys.executable, "-m", "asrcli", "evaluate", *arguments],
             cwd=tmp_path,
@@ -25,7 +27,7 @@ def evaluate(tmp_path):
     return run
 
 
-def test_errors_are_shown_in_their_place(tmp_path, evaluate):
+def test_errors_are_shown_in_their_place(tmp_path: Path, evaluate: Callable[..., tuple[int, str, str]]) -> None:
     (tmp_path / "right.txt").write_text("it was the best of times it was the worst of times", "utf-8")
     (tmp_path / "talk.txt").write_text("It was the best of rhymes, it was worst of the times.", "utf-8")
     code, out, err = evaluate("talk.txt", "--reference", "right.txt", "-l", "en")
@@ -35,7 +37,7 @@ def test_errors_are_shown_in_their_place(tmp_path, evaluate):
     assert "\033" not in out
 
 
-def test_json_holds_each_file_and_the_pool(tmp_path, evaluate):
+def test_json_holds_each_file_and_the_pool(tmp_path: Path, evaluate: Callable[..., tuple[int, str, str]]) -> None:
     (tmp_path / "results").mkdir()
     (tmp_path / "results/a.srt").write_text(SRT, "utf-8")
     (tmp_path / "results/b.txt").write_text("hello", "utf-8")
@@ -53,7 +55,9 @@ def test_json_holds_each_file_and_the_pool(tmp_path, evaluate):
     assert report["pooled"]["wer"]["rate"] == 1.5
 
 
-def test_results_without_a_reference_are_reported_and_the_rest_are_scored(tmp_path, evaluate):
+def test_results_without_a_reference_are_reported_and_the_rest_are_scored(
+    tmp_path: Path, evaluate: Callable[..., tuple[int, str, str]]
+) -> None:
     (tmp_path / "a.rttm").write_text("SPEAKER a 1 0 10 <NA> <NA> x <NA> <NA>\n", "utf-8")
     (tmp_path / "b.rttm").write_text("SPEAKER b 1 0 10 <NA> <NA> x <NA> <NA>\n", "utf-8")
     (tmp_path / "truth.rttm").write_text("SPEAKER a 1 0 8 <NA> <NA> Ada <NA> <NA>\n", "utf-8")
@@ -63,14 +67,16 @@ def test_results_without_a_reference_are_reported_and_the_rest_are_scored(tmp_pa
     assert "DER  25.00%  missed 0.0, false alarm 2.0, confusion 0.0, of 8.0 s (against a, collar 0 s)" in out
 
 
-def test_a_text_without_a_reference_is_a_problem(tmp_path, evaluate):
+def test_a_text_without_a_reference_is_a_problem(tmp_path: Path, evaluate: Callable[..., tuple[int, str, str]]) -> None:
     (tmp_path / "a.txt").write_text("hello", "utf-8")
     code, _, err = evaluate("a.txt")
     assert code == 1
     assert "no reference found" in err
 
 
-def test_a_folder_without_results_is_a_usage_error(tmp_path, evaluate):
+def test_a_folder_without_results_is_a_usage_error(
+    tmp_path: Path, evaluate: Callable[..., tuple[int, str, str]]
+) -> None:
     (tmp_path / "empty").mkdir()
     code, _, err = evaluate("empty")
     assert code == 2

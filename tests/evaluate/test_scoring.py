@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -25,7 +26,7 @@ This one is far too quick.
 VTT = "WEBVTT\n\n00:01.000 --> 00:03.000\n<v Ada>Good <c>morning</c>,\neverybody.\n"
 
 
-def transcript():
+def transcript() -> Transcript:
     words = (Word("Good", 1.0, 1.4), Word("morning.", 1.4, 2.0))
     return Transcript(
         "/recordings/talk.wav",
@@ -36,7 +37,7 @@ def transcript():
     )
 
 
-def test_cue_statistics_find_what_breaks_the_rules():
+def test_cue_statistics_find_what_breaks_the_rules() -> None:
     cues = [
         PlainCue(0.0, 2.0, ("x" * 20,)),
         PlainCue(1.9, 2.4, ("y" * 43, "z", "z")),
@@ -51,12 +52,12 @@ def test_cue_statistics_find_what_breaks_the_rules():
     assert cue_statistics([], CueOptions()) is None
 
 
-def test_cues_that_touch_do_not_overlap():
+def test_cues_that_touch_do_not_overlap() -> None:
     found = cue_statistics([PlainCue(0, 2, ("one",)), PlainCue(2, 4, ("two",))], CueOptions())
     assert found.overlaps == 0
 
 
-def test_markup_is_no_text(tmp_path):
+def test_markup_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "a.srt").write_text(
         "1\n00:00:01,000 --> 00:00:02,000\n<i>{\\an8}a < b</i> <\u2060b>\n\n", encoding="utf-8"
     )
@@ -64,7 +65,7 @@ def test_markup_is_no_text(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "text", "count"), [("a.srt", SRT, 2), ("a.vtt", VTT, 1)])
-def test_subtitles_are_read(tmp_path, name, text, count):
+def test_subtitles_are_read(tmp_path: Path, name: str, text: str, count: int) -> None:
     (tmp_path / name).write_text(text, encoding="utf-8-sig")
     read = read_hypothesis(tmp_path / name, CueOptions())
     assert len(read.cues) == count
@@ -72,7 +73,7 @@ def test_subtitles_are_read(tmp_path, name, text, count):
     assert read.text.startswith("Good morning,\neverybody.")
 
 
-def test_a_transcript_is_read_with_the_cues_it_would_make(tmp_path):
+def test_a_transcript_is_read_with_the_cues_it_would_make(tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     path.write_text(json.dumps(transcript().to_dict()), encoding="utf-8")
     read = read_hypothesis(path, CueOptions())
@@ -83,7 +84,7 @@ def test_a_transcript_is_read_with_the_cues_it_would_make(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["broken.json", "broken.srt", "broken.vtt", "broken.rttm", "missing.txt"])
-def test_what_cannot_be_read_is_an_input_error(tmp_path, name):
+def test_what_cannot_be_read_is_an_input_error(tmp_path: Path, name: str) -> None:
     if name != "missing.txt":
         (tmp_path / name).write_text("SPEAKER 1 --> { nothing of the kind", encoding="utf-8")
     with pytest.raises(InputError):
@@ -92,12 +93,12 @@ def test_what_cannot_be_read_is_an_input_error(tmp_path, name):
     assert score.problems
 
 
-def test_other_suffixes_are_refused(tmp_path):
+def test_other_suffixes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be evaluated"):
         read_hypothesis(tmp_path / "film.mkv", CueOptions())
 
 
-def test_references_by_table_and_by_folder(tmp_path):
+def test_references_by_table_and_by_folder(tmp_path: Path) -> None:
     table = tmp_path / "refs.tsv"
     table.write_text('file\tlanguage\ttext\ntalk.wav\ten\tShe said "hi\nb.flac\t\tother\n', encoding="utf-8")
     found = dict(read_references(table))
@@ -115,7 +116,7 @@ def test_references_by_table_and_by_folder(tmp_path):
         read_reference_turns(tmp_path)
 
 
-def test_results_and_references_in_trees_of_equal_names(tmp_path):
+def test_results_and_references_in_trees_of_equal_names(tmp_path: Path) -> None:
     for folder, text in (("mon/day", "one two"), ("tue/day", "three four")):
         for root in ("results", "right"):
             (tmp_path / root / folder).mkdir(parents=True)
@@ -128,7 +129,7 @@ def test_results_and_references_in_trees_of_equal_names(tmp_path):
     assert left_over(scores[:1], right, None) == ["tue/day/call"]
 
 
-def test_a_result_is_not_scored_by_one_of_several_references_that_match(tmp_path):
+def test_a_result_is_not_scored_by_one_of_several_references_that_match(tmp_path: Path) -> None:
     (tmp_path / "talk.txt").write_text("one two", encoding="utf-8")
     right = References([("a/talk.wav", Reference("one two")), ("b/talk.mp3", Reference("three"))])
     score = score_file(tmp_path / "talk.txt", ScoringOptions(), references=right, alone=True)
@@ -138,14 +139,14 @@ def test_a_result_is_not_scored_by_one_of_several_references_that_match(tmp_path
     assert right.find(["x/talk.wav", "x/talk"]).name == "a/talk.wav"
 
 
-def test_reference_turns_by_the_file_s_name_or_the_id_inside(tmp_path):
+def test_reference_turns_by_the_file_s_name_or_the_id_inside(tmp_path: Path) -> None:
     line = "SPEAKER {} 1 0 2 <NA> <NA> Ada <NA> <NA>\n"
     (tmp_path / "talk.rttm").write_text(line.format("whatever"), encoding="utf-8")
     (tmp_path / "many.rttm").write_text(line.format("x") + line.format("y"), encoding="utf-8")
     assert {name for name, _ in read_reference_turns(tmp_path)} == {"talk", "whatever", "x", "y"}
 
 
-def test_files_are_scored_and_pooled(tmp_path):
+def test_files_are_scored_and_pooled(tmp_path: Path) -> None:
     (tmp_path / "talk.json").write_text(json.dumps(transcript().to_dict()), encoding="utf-8")
     (tmp_path / "other.txt").write_text("one two three four", encoding="utf-8")
     (tmp_path / "zh.txt").write_text("你好吗", encoding="utf-8")

@@ -12,13 +12,13 @@ from asrcli.evaluate.normalization import normalizer
 from asrcli.evaluate.words import Step, TextErrors, score_text, unit_of
 
 
-def test_words_of_english_are_normalised():
+def test_words_of_english_are_normalised() -> None:
     score = score_text("Mr. Smith's colour is grey.", "mister smith's color is GRAY", language="en")
     assert score.unit == "word"
     assert score.errors.rate == 0.0
 
 
-def test_each_kind_of_error_is_aligned():
+def test_each_kind_of_error_is_aligned() -> None:
     score = score_text("the cat sat on the mat today", "the bat sat the mat right today")
     assert score.errors == TextErrors(hits=5, substitutions=1, deletions=1, insertions=1)
     assert score.errors.rate == pytest.approx(3 / 7)
@@ -27,7 +27,7 @@ def test_each_kind_of_error_is_aligned():
     assert Step("substitute", ("cat",), ("bat",)) in score.steps
 
 
-def test_chinese_is_counted_by_character_without_punctuation():
+def test_chinese_is_counted_by_character_without_punctuation() -> None:
     score = score_text("欢迎大家,来体验。", "欢迎大家来提验", language="zh")
     assert (score.unit, score.errors) == ("char", TextErrors(hits=6, substitutions=1))
 
@@ -43,20 +43,20 @@ def test_chinese_is_counted_by_character_without_punctuation():
         (None, "", "word"),
     ],
 )
-def test_the_unit_follows_the_language_or_else_the_text(language, text, unit):
+def test_the_unit_follows_the_language_or_else_the_text(language: str | None, text: str, unit: str) -> None:
     assert unit_of(language, text) == unit
 
 
-def test_texts_can_be_compared_as_they_stand():
+def test_texts_can_be_compared_as_they_stand() -> None:
     assert score_text("Hello.", "hello", normalise=False).errors.substitutions == 1
     assert score_text("Hello.", "hello").errors.rate == 0.0
 
 
-def test_a_speaker_label_is_no_word():
+def test_a_speaker_label_is_no_word() -> None:
     assert score_text("good morning", "[Speaker 1] good morning").errors.rate == 0.0
 
 
-def test_empty_texts():
+def test_empty_texts() -> None:
     assert score_text("", "").errors.rate == 0.0
     assert score_text("", "made up words").errors == TextErrors(insertions=3)
     assert score_text("", "made up").errors.to_dict()["rate"] is None
@@ -68,7 +68,7 @@ def test_empty_texts():
     st.lists(st.sampled_from(["a", "b", "c"]), max_size=8).map(" ".join),
     st.lists(st.sampled_from(["a", "b", "c"]), max_size=8).map(" ".join),
 )
-def test_the_alignment_spells_both_texts(reference, hypothesis):
+def test_the_alignment_spells_both_texts(reference: str, hypothesis: str) -> None:
     steps = score_text(reference, hypothesis, normalise=False).steps
     assert [word for step in steps for word in step.reference] == reference.split()
     assert [word for step in steps for word in step.hypothesis] == hypothesis.split()
@@ -91,7 +91,7 @@ def test_the_alignment_spells_both_texts(reference, hypothesis):
         ("my", "မြန်မာ", "မြန်မ", 1 / 6),
     ],
 )
-def test_combining_marks_count(language, reference, hypothesis, rate):
+def test_combining_marks_count(language: str | None, reference: str, hypothesis: str, rate: float) -> None:
     assert score_text(reference, hypothesis, language=language).errors.rate == pytest.approx(rate)
     assert score_text(reference, reference, language=language).errors.rate == 0
 
@@ -106,7 +106,7 @@ def test_combining_marks_count(language, reference, hypothesis, rate):
         ("замок", "за́мок"),
     ],
 )
-def test_vowel_marks_that_writing_leaves_out_count_only_on_request(bare, marked):
+def test_vowel_marks_that_writing_leaves_out_count_only_on_request(bare: str, marked: str) -> None:
     assert score_text(bare, marked).errors.rate == 0
     assert score_text(marked, bare).errors.rate == 0
     assert score_text(marked, bare, vowel_marks=True).errors.substitutions > 0
@@ -130,25 +130,25 @@ def test_vowel_marks_that_writing_leaves_out_count_only_on_request(bare, marked)
         (None, "hi ❤️ there", "hi there"),
     ],
 )
-def test_ways_of_writing_are_no_errors(language, one, other):
+def test_ways_of_writing_are_no_errors(language: str | None, one: str, other: str) -> None:
     assert score_text(one, other, language=language).errors.rate == 0
 
 
-def test_canonically_equal_texts_are_equal_without_normalisation_too():
+def test_canonically_equal_texts_are_equal_without_normalisation_too() -> None:
     assert score_text("élève", "e\u0301le\u0300ve", normalise=False).errors.rate == 0
 
 
 @pytest.mark.parametrize("language", ["cmn", "zh-TW", "Chinese", "jp", "Thai", "zh_Hant"])
-def test_languages_may_be_spelled_in_any_way(language):
+def test_languages_may_be_spelled_in_any_way(language: str) -> None:
     assert score_text("你好吗", "你好", language=language).unit == "char"
 
 
-def test_what_is_not_a_language_is_refused():
+def test_what_is_not_a_language_is_refused() -> None:
     with pytest.raises(UsageError, match="not a known language"):
         score_text("a", "b", language="klingon")
 
 
-def test_a_thai_text_of_unknown_language_is_counted_by_character():
+def test_a_thai_text_of_unknown_language_is_counted_by_character() -> None:
     assert score_text("สวัสดีครับ", "สวัสดีคับ").unit == "char"
 
 
@@ -158,7 +158,7 @@ PHRASES = st.lists(SCRIPTS.flatmap(lambda letters: st.text(letters, min_size=1, 
 
 @settings(deadline=None, max_examples=100)
 @given(PHRASES, PHRASES, st.sampled_from(["word", "char"]))
-def test_figures_are_those_of_jiwer_on_the_same_tokens(reference, hypothesis, unit):
+def test_figures_are_those_of_jiwer_on_the_same_tokens(reference: str, hypothesis: str, unit: str) -> None:
     score = score_text(reference, hypothesis, unit=unit, vowel_marks=True)
     clean = normalizer(None, vowel_marks=True)
     one, other = clean(reference), clean(hypothesis)
@@ -176,7 +176,7 @@ def test_figures_are_those_of_jiwer_on_the_same_tokens(reference, hypothesis, un
 
 @settings(deadline=None, max_examples=200)
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=40), st.booleans())
-def test_normalisation_is_stable_and_loses_no_letter(text, vowel_marks):
+def test_normalisation_is_stable_and_loses_no_letter(text: str, vowel_marks: bool) -> None:
     clean = normalizer(None, vowel_marks=vowel_marks)
     once = clean(text)
     assert clean(once) == once

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Iterator
 from dataclasses import fields
-from typing import get_args
+from typing import Any, get_args
 
 import jsonschema
 import pytest
@@ -44,7 +45,7 @@ VALIDATOR = jsonschema.Draft202012Validator(SCHEMA_DOCUMENT)
 DEFINITIONS = SCHEMA_DOCUMENT["$defs"]
 
 
-def test_the_schema_is_a_schema_and_names_its_version():
+def test_the_schema_is_a_schema_and_names_its_version() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA_DOCUMENT)
     assert SCHEMA_DOCUMENT["properties"]["schema"] == {
         **SCHEMA_DOCUMENT["properties"]["schema"],
@@ -62,11 +63,11 @@ def test_the_schema_is_a_schema_and_names_its_version():
         (Turn, {*DEFINITIONS["turn"]["properties"]}),
     ],
 )
-def test_every_field_is_described(kind, described):
+def test_every_field_is_described(kind: type[Any], described: set[str]) -> None:
     assert {field.name for field in fields(kind)} == described
 
 
-def test_a_document_with_every_field_is_valid_and_comes_back_whole():
+def test_a_document_with_every_field_is_valid_and_comes_back_whole() -> None:
     document = json.loads(FORMATS["json"].render(FULL, CueOptions()))
     assert {*document} == {*SCHEMA_DOCUMENT["properties"]}
     assert {*document["segments"][0]} == {*DEFINITIONS["segment_fields"]["properties"]}
@@ -75,7 +76,7 @@ def test_a_document_with_every_field_is_valid_and_comes_back_whole():
     assert Transcript.from_dict(document) == FULL
 
 
-def paths(value, path=()):
+def paths(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
     """Every object in a document, by its path; `notes` is free."""
     if isinstance(value, dict):
         yield path
@@ -88,7 +89,7 @@ def paths(value, path=()):
 
 
 @pytest.mark.parametrize("path", list(paths(FULL.to_dict())), ids=str)
-def test_unknown_fields_are_refused_everywhere(path):
+def test_unknown_fields_are_refused_everywhere(path: tuple[str | int, ...]) -> None:
     document = copy.deepcopy(FULL.to_dict())
     target = document
     for step in path:
@@ -109,7 +110,7 @@ def test_unknown_fields_are_refused_everywhere(path):
         (("turns", 0, "speaker"), None), (("notes",), []),
     ],
 )  # fmt: skip
-def test_wrong_values_are_refused(path, value):
+def test_wrong_values_are_refused(path: tuple[str | int, ...], value: float | list[int] | str | None) -> None:
     document = copy.deepcopy(FULL.to_dict())
     target = document
     for step in path[:-1]:
@@ -119,7 +120,7 @@ def test_wrong_values_are_refused(path, value):
 
 
 @pytest.mark.parametrize("name", SCHEMA_DOCUMENT["required"])
-def test_what_is_required_may_not_be_missing(name):
+def test_what_is_required_may_not_be_missing(name: str) -> None:
     document = FULL.to_dict()
     del document[name]
     assert not VALIDATOR.is_valid(document)

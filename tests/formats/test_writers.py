@@ -8,9 +8,11 @@ import json
 import re
 import subprocess
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import groupby, pairwise
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pysubs2
@@ -35,8 +37,8 @@ OPTIONS = CueOptions()
 LIT = CueOptions(highlight_words=True)
 
 
-def some(**options):
-    def decorate(test):
+def some(**options: Any) -> Callable[..., Any]:
+    def decorate(test: Callable[..., None]) -> Callable[..., Any]:
         return settings(deadline=None, max_examples=40)(given(source=transcripts(), **options)(test))
 
     return decorate
@@ -74,7 +76,9 @@ def talk() -> Transcript:
 
 @some(options=st.sampled_from([OPTIONS, LIT]))
 @pytest.mark.parametrize("name", FORMATS)
-def test_every_file_is_utf8_without_bom_and_ends_its_lines_the_same_way(name, source, options):
+def test_every_file_is_utf8_without_bom_and_ends_its_lines_the_same_way(
+    name: str, source: Transcript, options: CueOptions
+) -> None:
     text = write(name, source, options)
     assert text.encode("utf-8").decode("utf-8") == text
     assert not text.startswith("\ufeff")
@@ -86,7 +90,7 @@ def test_every_file_is_utf8_without_bom_and_ends_its_lines_the_same_way(name, so
 
 
 @some()
-def test_srt(source):
+def test_srt(source: Transcript) -> None:
     cues = shape(source, OPTIONS, labelled=True)
     text = write("srt", source)
     read = list(srt.parse(text))
@@ -107,7 +111,7 @@ def test_srt(source):
 
 
 @some()
-def test_srt_highlight_shows_the_same_text_and_never_overlaps(source):
+def test_srt_highlight_shows_the_same_text_and_never_overlaps(source: Transcript) -> None:
     read = list(srt.parse(write("srt", source, LIT)))
     plain = list(srt.parse(write("srt", source)))
     assert all(before.end <= after.start for before, after in pairwise(read))
@@ -121,7 +125,7 @@ def test_srt_highlight_shows_the_same_text_and_never_overlaps(source):
 
 
 @some(options=st.sampled_from([OPTIONS, LIT]))
-def test_vtt(source, options):
+def test_vtt(source: Transcript, options: CueOptions) -> None:
     text = write("vtt", source, options)
     cues = shape(source, options)
     read = list(webvtt.from_string(text))
@@ -148,7 +152,7 @@ def unescape(text: str) -> str:
 
 
 @some(options=st.sampled_from([OPTIONS, LIT]))
-def test_ass(source, options):
+def test_ass(source: Transcript, options: CueOptions) -> None:
     read = pysubs2.SSAFile.from_string(write("ass", source, options), format_="ass")
     cues = shape(source, options)
     assert len(read.events) == len(cues)
@@ -162,7 +166,7 @@ def test_ass(source, options):
 
 
 @some(options=st.sampled_from([OPTIONS, LIT]))
-def test_lrc(source, options):
+def test_lrc(source: Transcript, options: CueOptions) -> None:
     cues = shape(source, options)
     lines = write("lrc", source, options).splitlines()
     assert lines[0].startswith("[ti:")
@@ -180,7 +184,7 @@ def test_lrc(source, options):
 
 
 @some()
-def test_json_and_jsonl_keep_everything(source):
+def test_json_and_jsonl_keep_everything(source: Transcript) -> None:
     source = Transcript.from_dict({**source.to_dict(), "source": source.source.replace("\udcff", "?")})
     document = json.loads(write("json", source))
     assert Transcript.from_dict(document) == source
@@ -193,7 +197,7 @@ def test_json_and_jsonl_keep_everything(source):
 
 
 @some()
-def test_csv(source):
+def test_csv(source: Transcript) -> None:
     text = write("csv", source)
     rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
     assert [row["text"] for row in rows] == [segment.text for segment in source.segments]
@@ -202,7 +206,7 @@ def test_csv(source):
 
 
 @some()
-def test_tsv(source):
+def test_tsv(source: Transcript) -> None:
     head, *rows = [line.split("\t") for line in write("tsv", source).split("\n")[:-1]]
     assert head == ["start", "end", "speaker", "text"]
     assert [(int(start), int(end)) for start, end, *_ in rows] == [
@@ -214,7 +218,7 @@ def test_tsv(source):
 
 
 @some()
-def test_ctm(source):
+def test_ctm(source: Transcript) -> None:
     rows = [line.split(" ") for line in write("ctm", source).splitlines()]
     words = [(segment, word) for segment in source.segments for word in words_of(segment)]
     assert sorted(row[4] for row in rows) == sorted(word.text.replace(" ", "_") for _, word in words)
@@ -225,7 +229,7 @@ def test_ctm(source):
 
 
 @some()
-def test_rttm(source):
+def test_rttm(source: Transcript) -> None:
     rows = [line.split(" ") for line in write("rttm", source).splitlines()]
     assert all(len(row) == 10 and row[0] == "SPEAKER" for row in rows)
     assert [ms(float(row[3])) for row in rows] == [ms(part.start) for part in source.segments]
@@ -234,7 +238,7 @@ def test_rttm(source):
 
 
 @some()
-def test_textgrid(source):
+def test_textgrid(source: Transcript) -> None:
     grid = read_textgrid(write("textgrid", source))
     assert len(grid.tiers) == 2 * max(1, len({part.speaker for part in source.segments}))
     for tier in grid.tiers:
@@ -246,7 +250,7 @@ def test_textgrid(source):
     assert marks == sorted(clean(part.text) for part in source.segments)
 
 
-def test_textgrid_keeps_what_is_said_at_the_very_end():
+def test_textgrid_keeps_what_is_said_at_the_very_end() -> None:
     said = tuple(Segment(number, 0.5, 0.5, text) for number, text in enumerate("ab"))
     tier = read_textgrid(write("textgrid", Transcript("a.wav", 0.5, said))).tiers[0]
     assert [(interval.minTime, interval.mark) for interval in tier] == [(0, ""), (0.498, "a"), (0.499, "b")]
@@ -262,7 +266,7 @@ def read_textgrid(text: str) -> textgrid.TextGrid:
 
 
 @some()
-def test_md_shows_the_words_as_they_are(source):
+def test_md_shows_the_words_as_they_are(source: Transcript) -> None:
     tokens = MarkdownIt().parse(write("md", source))
     shown = "".join(child.content for token in tokens for child in token.children or () if child.type == "text")
     assert not any(
@@ -279,20 +283,20 @@ def test_md_shows_the_words_as_they_are(source):
 
 
 @some()
-def test_txt(source):
+def test_txt(source: Transcript) -> None:
     lines = write("txt", source).splitlines()
     assert len(lines) == len(source.segments)
     for line, segment in zip(lines, source.segments, strict=True):
         assert line.endswith(clean(segment.text))
 
 
-def test_txt_labels_a_turn_once(talk):
+def test_txt_labels_a_turn_once(talk: Transcript) -> None:
     assert write("txt", talk) == "[Speaker 1] Hello there.\nHow are you?\n[Bo, the 2nd] Tag {so}\n[?] Late.\n"
     silent = Transcript("a.wav", 9.0, tuple(Segment(n, n, n + 1, "words") for n in range(2)))
     assert write("txt", silent) == "words\nwords\n"
 
 
-def test_labels_and_times_stand_where_each_format_has_them(talk):
+def test_labels_and_times_stand_where_each_format_has_them(talk: Transcript) -> None:
     assert "[Speaker 1] Hello there." in write("srt", talk)
     assert "00:00:00.500 --> " in write("vtt", talk)
     assert "<v Speaker 1>Hello there." in write("vtt", talk)
@@ -307,7 +311,7 @@ def test_labels_and_times_stand_where_each_format_has_them(talk):
     assert "[62:03.25]Late.\n" in write("lrc", talk)
 
 
-def test_times_round_and_carry():
+def test_times_round_and_carry() -> None:
     late = Transcript("a.wav", 7300.0, (Segment(0, 3599.9996, 3600.9, "On the hour."),))
     assert "01:00:00,000 --> 01:00:00,9" in write("srt", late)
     assert "01:00:00.000 --> " in write("vtt", late)
@@ -315,7 +319,7 @@ def test_times_round_and_carry():
     assert "\n3600000\t3600900\t" in write("tsv", late)
 
 
-def test_vtt_escapes_markup_and_arrows():
+def test_vtt_escapes_markup_and_arrows() -> None:
     segment = Segment(0, 0.0, 3.0, "a --> <b> & c", speaker="R&D <x>")
     assert write("vtt", Transcript("a.wav", 3.0, (segment,))) == (
         "WEBVTT\n\n00:00:00.000 --> 00:00:03.000\n<v R&amp;D &lt;x&gt;>a --&gt; &lt;b&gt; &amp; c</v>\n"
@@ -323,7 +327,7 @@ def test_vtt_escapes_markup_and_arrows():
 
 
 @pytest.mark.parametrize("name", ["srt", "vtt", "ass", "lrc"])
-def test_ffmpeg_shows_text_as_text(name, tmp_path):
+def test_ffmpeg_shows_text_as_text(name: str, tmp_path: Path) -> None:
     """Other players' reader: it obeys tags, overrides, line breaks and stacked time tags, in every format."""
     text = "[00:09.00] <b>bold</b> {\\an8} C:\\New --> x & y"
     source = Transcript("a.wav", 9.0, (Segment(0, 1.0, 4.0, text),))
@@ -339,25 +343,25 @@ def test_ffmpeg_shows_text_as_text(name, tmp_path):
     assert seen(event.plaintext).replace("\n", " ") == text
 
 
-def test_a_line_of_jsonl_is_a_line_to_every_reader():
+def test_a_line_of_jsonl_is_a_line_to_every_reader() -> None:
     source = Transcript("odd\u2028name\x85.wav", 3.0, (Segment(0, 0.0, 1.0, "a\u2029b"),))
     (line,) = write("jsonl", source).splitlines()
     assert json.loads(line)["source"] == source.source
     assert json.loads(write("json", source))["text"] == "a\u2029b"
 
 
-def test_csv_leaves_formulas_alone():
+def test_csv_leaves_formulas_alone() -> None:
     text = write("csv", Transcript("a.wav", 3.0, (Segment(0, 0.0, 1.0, '=SUM(A1) "x"\nnext'),)))
     assert text.endswith('"=SUM(A1) ""x""\nnext"\r\n')
 
 
-def test_rttm_prefers_the_turns_of_diarization(talk):
+def test_rttm_prefers_the_turns_of_diarization(talk: Transcript) -> None:
     turns = (Turn(0.0, 2.0, "Ann"), Turn(1.5, 3.0, "Bob"))
     rows = write("rttm", replace(talk, turns=turns)).splitlines()
     assert [row.split()[3:5] for row in rows] == [["0.000", "2.000"], ["1.500", "1.500"]]
 
 
-def test_karaoke_is_seen_only_when_asked_for(talk):
+def test_karaoke_is_seen_only_when_asked_for(talk: Transcript) -> None:
     plain, lit = (
         pysubs2.SSAFile.from_string(write("ass", talk, options)).styles["Default"] for options in (OPTIONS, LIT)
     )
@@ -374,11 +378,11 @@ def test_karaoke_is_seen_only_when_asked_for(talk):
         ("csv", "id,start,end,speaker,channel,language,confidence,emotion,event,text\r\n"),
     ],
 )  # fmt: skip
-def test_an_empty_transcript_gives_an_empty_file(name, text):
+def test_an_empty_transcript_gives_an_empty_file(name: str, text: str) -> None:
     assert write(name, EMPTY) == text
 
 
-def test_an_empty_transcript_is_valid_in_the_structured_formats():
+def test_an_empty_transcript_is_valid_in_the_structured_formats() -> None:
     assert json.loads(write("json", EMPTY))["segments"] == []
     assert len(pysubs2.SSAFile.from_string(write("ass", EMPTY))) == 0
     assert [len(tier) for tier in read_textgrid(write("textgrid", EMPTY)).tiers] == [1, 1]
@@ -395,10 +399,10 @@ def test_an_empty_transcript_is_valid_in_the_structured_formats():
         ("a.jsonl", "jsonl"),
     ],
 )
-def test_a_file_name_asks_for_its_format(path, name):
+def test_a_file_name_asks_for_its_format(path: str, name: str) -> None:
     assert format_of(path) is FORMATS[name]
 
 
 @pytest.mark.parametrize("path", ["-", "srt", "a.docx", ".srt", "a.srt.bak"])
-def test_other_names_ask_for_none(path):
+def test_other_names_ask_for_none(path: str) -> None:
     assert format_of(path) is None

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import combinations, pairwise
 from math import inf
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -55,7 +57,7 @@ def texts(cues: list[Cue]) -> list[str]:
 
 @settings(deadline=None, max_examples=60)
 @given(source=transcripts(), options=OPTIONS, labelled=st.booleans())
-def test_cues_neither_overlap_nor_leave_the_recording(source, options, labelled):
+def test_cues_neither_overlap_nor_leave_the_recording(source: Transcript, options: CueOptions, labelled: bool) -> None:
     cues = shape(source, options, labelled=labelled)
     # Cues, like durations, are written in milliseconds: 0.33999999999999997 s is 0.34 s.
     assert all(0 <= cue.start < cue.end <= round(source.duration, 3) for cue in cues)
@@ -68,7 +70,7 @@ def test_cues_neither_overlap_nor_leave_the_recording(source, options, labelled)
 
 @settings(deadline=None, max_examples=60)
 @given(source=transcripts(), options=OPTIONS)
-def test_every_word_of_a_voice_is_shown_once_and_in_order(source, options):
+def test_every_word_of_a_voice_is_shown_once_and_in_order(source: Transcript, options: CueOptions) -> None:
     source = replace(source, segments=tuple(replace(segment, channel=None) for segment in source.segments))
     shown: dict[str | None, str] = {}
     for cue in shape(source, options):
@@ -83,7 +85,7 @@ def test_every_word_of_a_voice_is_shown_once_and_in_order(source, options):
 
 @settings(deadline=None, max_examples=60)
 @given(source=transcripts(), options=OPTIONS, labelled=st.booleans())
-def test_lines_hold_to_their_measure(source, options, labelled):
+def test_lines_hold_to_their_measure(source: Transcript, options: CueOptions, labelled: bool) -> None:
     named = labelled and any(word.speaker for segment in source.segments for word in words_of(segment))
     speaker: str | None = ""
     for cue in shape(source, options, labelled=labelled):
@@ -101,7 +103,7 @@ def test_lines_hold_to_their_measure(source, options, labelled):
 
 @settings(deadline=None, max_examples=30)
 @given(source=transcripts(max_segments=2), options=OPTIONS)
-def test_no_other_division_costs_less(source, options):
+def test_no_other_division_costs_less(source: Transcript, options: CueOptions) -> None:
     timing = Timing.of(options, int(source.duration * 1000))
     for lane in lanes(source, timing.limit, 100):
         head = replace(
@@ -110,10 +112,10 @@ def test_no_other_division_costs_less(source, options):
         divider = Divider(head, options, timing, 0)
         count = len(head.pieces)
 
-        def total(bounds: tuple[int, ...], divider=divider) -> float:
+        def total(bounds: tuple[int, ...], divider: Divider = divider) -> float:
             return sum(divider.price(start, end) for start, end in pairwise(bounds))
 
-        def divisions(start: int, count=count):
+        def divisions(start: int, count: int = count) -> Iterator[tuple[int]]:
             if start == count:
                 yield (count,)
             for end in range(start + 1, count + 1):
@@ -126,7 +128,7 @@ def test_no_other_division_costs_less(source, options):
 
 
 @pytest.mark.parametrize("line_width", range(14, 48))
-def test_numbers_quantities_and_titles_are_never_torn(line_width):
+def test_numbers_quantities_and_titles_are_never_torn(line_width: int) -> None:
     text = (
         "In the spring Mr. Smith paid $ 3 000 000 for 10.5 kg of gold and 25 percent of a mine near St. Ives, "
         "which J. R. Brown had sold to him at 7 p.m. for 1 200 euros."
@@ -146,7 +148,7 @@ def test_numbers_quantities_and_titles_are_never_torn(line_width):
         assert any(whole in line for line in lines), f"{whole} torn in {lines}"
 
 
-def test_breaks_follow_the_sense():
+def test_breaks_follow_the_sense() -> None:
     text = (
         "I would have come to the opening of the exhibition, but the train was late because of the snow. "
         "Nobody had told us about it."
@@ -158,7 +160,7 @@ def test_breaks_follow_the_sense():
     ]
 
 
-def test_lines_are_balanced_and_the_lower_one_is_rather_the_longer():
+def test_lines_are_balanced_and_the_lower_one_is_rather_the_longer() -> None:
     cue = shape(transcript(spoken("seven little boats were sailing slowly over water")), CueOptions(max_line_width=28))[
         0
     ]
@@ -167,31 +169,31 @@ def test_lines_are_balanced_and_the_lower_one_is_rather_the_longer():
     assert lower - upper <= 8
 
 
-def test_a_pause_ends_the_cue():
+def test_a_pause_ends_the_cue() -> None:
     parts = spoken("we waited there"), spoken("for hours", start=4.0)
     assert texts(shape(transcript(*parts), CueOptions())) == ["we waited there", "for hours"]
 
 
-def test_a_cue_begins_with_its_first_word_and_stays_long_enough_to_be_read():
+def test_a_cue_begins_with_its_first_word_and_stays_long_enough_to_be_read() -> None:
     cues = shape(transcript(spoken("No.", start=1.2345), spoken("Never again.", start=5.0)), CueOptions(min_cue=1.5))
     assert [cue.start for cue in cues] == [1.234, 5.0]
     assert [cue.end - cue.start for cue in cues] == pytest.approx([1.5, 1.5])
 
 
-def test_cues_are_extended_for_the_reading_speed_where_there_is_room():
+def test_cues_are_extended_for_the_reading_speed_where_there_is_room() -> None:
     fast = Segment(0, 0.0, 1.0, "", tuple(Word("letters", t / 10, t / 10 + 0.1) for t in range(10)))
     cue = shape(transcript(fast, after=5.0), CueOptions(max_cps=20))[0]
     assert len(cue.text.replace("\n", " ")) / (cue.end - cue.start) == pytest.approx(20, rel=0.01)
 
 
-def test_neighbouring_cues_keep_their_distance():
+def test_neighbouring_cues_keep_their_distance() -> None:
     text = "and so it goes on and on without any stop " * 6
     cues = shape(transcript(spoken(text)), CueOptions(cue_gap=3))
     assert len(cues) > 2
     assert all(after.start - before.end == pytest.approx(0.125) for before, after in pairwise(cues))
 
 
-def test_a_quick_exchange_shares_a_cue():
+def test_a_quick_exchange_shares_a_cue() -> None:
     exchange = (
         spoken("Ready?", speaker="Ann"),
         spoken("Yes.", start=0.5, speaker="Bob"),
@@ -205,7 +207,7 @@ def test_a_quick_exchange_shares_a_cue():
     assert [(cue.speaker, cue.text) for cue in apart] == [("Ann", "Ready?"), ("Bob", "Yes."), ("Ann", "Then go on.")]
 
 
-def test_an_interruption_does_not_tear_the_others_sentence():
+def test_an_interruption_does_not_tear_the_others_sentence() -> None:
     long = spoken("we were just about to leave the house when the telephone began to ring", speaker="Ann")
     short = spoken("Right.", start=1.6, speaker="Bob")
     cues = shape(transcript(long, short), CueOptions(dialogue=False))
@@ -213,7 +215,7 @@ def test_an_interruption_does_not_tear_the_others_sentence():
     assert next(cue for cue in cues if cue.speaker == "Bob").start == pytest.approx(1.6, abs=0.2)
 
 
-def test_chinese_is_measured_in_full_width_characters():
+def test_chinese_is_measured_in_full_width_characters() -> None:
     text = "我们现在开始讨论人工智能的发展，它在过去的三千五百年里从来没有像今天这样快。"
     cues = shape(transcript(spoken(text, space=False)), CueOptions())
     lines = [line.text for cue in cues for line in cue.lines]
@@ -229,14 +231,16 @@ JAPANESE = "コンピューターの故障で三十分ぐらい待たされま�
 
 
 @pytest.mark.parametrize("width_cjk", range(6, 17))
-def test_chinese_words_are_not_torn(width_cjk):
+def test_chinese_words_are_not_torn(width_cjk: int) -> None:
     cues = shape(transcript(spoken(CHINESE, space=False)), CueOptions(max_line_width_cjk=width_cjk))
     lines = [line.text for cue in cues for line in cue.lines]
     for word in ("尽管", "天气预报", "下午", "大雨", "我们", "决定", "按照", "计划", "爬山", "期待", "活动"):
         assert any(word in line for line in lines), f"{word} torn in {lines}"
 
 
-def test_without_a_dictionary_chinese_is_still_cut_where_marks_and_particles_say(monkeypatch):
+def test_without_a_dictionary_chinese_is_still_cut_where_marks_and_particles_say(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(segmentation, "find_spec", lambda _: None)
     cues = shape(transcript(spoken(CHINESE, space=False)), CueOptions())
     lines = [line.text for cue in cues for line in cue.lines]
@@ -246,7 +250,7 @@ def test_without_a_dictionary_chinese_is_still_cut_where_marks_and_particles_say
 
 
 @pytest.mark.parametrize("width_cjk", range(8, 17))
-def test_japanese_breaks_between_phrases(width_cjk):
+def test_japanese_breaks_between_phrases(width_cjk: int) -> None:
     source = replace(transcript(spoken(JAPANESE, space=False)), language="ja")
     lines = [line.text for cue in shape(source, CueOptions(max_line_width_cjk=width_cjk)) for line in cue.lines]
     assert any("コンピューター" in line for line in lines)
@@ -265,7 +269,7 @@ def test_japanese_breaks_between_phrases(width_cjk):
         ("（", "注", False), ("第", "三", False),
     ],
 )  # fmt: skip
-def test_what_belongs_together(before, after, space):
+def test_what_belongs_together(before: str, after: str, space: bool) -> None:
     assert glued(before, after, space)
     assert price(before, after, space, "en") == GLUED
 
@@ -300,11 +304,13 @@ def test_what_belongs_together(before, after, space):
         ("見", "ゟ", False, "ja", breaks.AFTER_FUNCTION_WORD), ("ぁ", "見", False, "ja", breaks.AFTER_CJK_PARTICLE),
     ],
 )  # fmt: skip
-def test_the_price_of_a_break_depends_on_the_words_and_the_language(before, after, space, language, expected):
+def test_the_price_of_a_break_depends_on_the_words_and_the_language(
+    before: str, after: str, space: bool, language: str, expected: float
+) -> None:
     assert price(before, after, space, language) == expected
 
 
-def test_costs_of_pauses_and_reading_time():
+def test_costs_of_pauses_and_reading_time() -> None:
     assert [cue_cost.break_price(4.0, pause) for pause in (-50, 0, 300, 900)] == [4.0, 4.0, 2.0, 1.0]
     assert [cue_cost.pause_price(pause) for pause in (-50, 0, 400, 900, 1400)] == [0, 0, 0, 1.0, 2.0]
     assert cue_cost.time_price(40, 2000, 1000, 20) == 0
@@ -325,7 +331,7 @@ def test_costs_of_pauses_and_reading_time():
         ("他说 in the middle 没有 of the 今天这样 line", True, 16, 6, 5),
     ],
 )
-def test_no_other_lines_cost_less(text, space, narrow, full, label_cells):
+def test_no_other_lines_cost_less(text: str, space: bool, narrow: int, full: int, label_cells: int) -> None:
     """The search for lines gives the same cost as trying every division."""
     pieces = lanes(transcript(spoken(text, space=space)), 99_000, max(narrow, 2 * full))[0].pieces
     prices = [0.0, *(price(a.word.text, b.word.text, b.space, "") for a, b in pairwise(pieces)), 0.0]
@@ -334,16 +340,16 @@ def test_no_other_lines_cost_less(text, space, narrow, full, label_cells):
     layout = Layout(pieces, prices, options, labels)
     widest = max(narrow, 2 * full)
 
-    def cells(start, end):
+    def cells(start: int, end: int) -> int:
         line = "".join(
             " " * (piece.space and index > 0) + piece.word.text for index, piece in enumerate(pieces[start:end])
         )
         return width(line) + (labels[start] if start == first else 0)
 
-    def room(start, end):
+    def room(start: int, end: int) -> int:
         return 2 * full if any(has_wide(piece.word.text) for piece in pieces[start:end]) else narrow
 
-    def cost(bounds):
+    def cost(bounds: tuple[int, ...]) -> float:
         widths = [cells(start, end) for start, end in pairwise(bounds)]
         over = sum(max(0, width(piece.word.text) - widest) for piece in pieces[bounds[0] : bounds[-1]])
         mean, unit = (cells(bounds[0], bounds[-1]) - over) / len(widths), room(bounds[0], bounds[-1])
@@ -354,7 +360,7 @@ def test_no_other_lines_cost_less(text, space, narrow, full, label_cells):
             total += cue_cost.TOP_HEAVY * (upper - below) / unit if 0 < below < upper else 0
         return total
 
-    def fits(bounds):
+    def fits(bounds: tuple[int, ...]) -> bool:
         return all(end - start == 1 or cells(start, end) <= room(start, end) for start, end in pairwise(bounds))
 
     for first in range(len(pieces)):
@@ -375,7 +381,7 @@ def test_no_other_lines_cost_less(text, space, narrow, full, label_cells):
         assert layout.spare(first, first + 1) == room(first, first + 1) - width(pieces[first].word.text) - label_cells
 
 
-def test_prices_follow_the_broadcasters_order():
+def test_prices_follow_the_broadcasters_order() -> None:
     places = [
         ("late.", "The", True), ("late,", "he", True), ("late", "because", True), ("late", "in", True),
         ("late", "trains", True), ("the", "train", True),
@@ -385,7 +391,7 @@ def test_prices_follow_the_broadcasters_order():
     assert len(set(prices)) == len(prices)
 
 
-def test_a_segment_without_words_is_spread_over_its_time():
+def test_a_segment_without_words_is_spread_over_its_time() -> None:
     segment = Segment(0, 2.0, 8.0, "first half here. " + "second half here, quite a bit longer than the first one was.")
     cues = shape(Transcript("a.wav", 9.0, (segment,)), CueOptions(max_line_width=30))
     assert cues[0].start == 2.0
@@ -393,13 +399,13 @@ def test_a_segment_without_words_is_spread_over_its_time():
     assert len(cues) > 1
 
 
-def test_no_segments_no_cues():
+def test_no_segments_no_cues() -> None:
     assert shape(Transcript("a.wav", 0.0), CueOptions()) == []
     assert shape(Transcript("a.wav", 3.0, (Segment(0, 1.0, 2.0, " "),)), CueOptions()) == []
 
 
 @pytest.mark.parametrize("name", SUBTITLE_STYLES)
-def test_presets_shape_what_their_houses_ask_for(name):
+def test_presets_shape_what_their_houses_ask_for(name: str) -> None:
     options = SUBTITLE_STYLES[name]
     text = "The quick brown fox jumps over the lazy dog, and then it rests for a while in the shade of the tree. " * 4
     cues = shape(transcript(spoken(text)), options)
@@ -408,11 +414,11 @@ def test_presets_shape_what_their_houses_ask_for(name):
     assert max(len(cue.lines) for cue in cues) <= options.max_lines
 
 
-def test_work_grows_with_the_length_not_its_square():
+def test_work_grows_with_the_length_not_its_square() -> None:
     calls = []
 
     class Counting(Divider):
-        def _text_price(self, start, end):
+        def _text_price(self, start: int, end: int) -> float:
             calls.append(1)
             return super()._text_price(start, end)
 
@@ -427,11 +433,11 @@ def test_work_grows_with_the_length_not_its_square():
     assert prices(200) < 4.5 * prices(50)
 
 
-def test_tall_cues_are_set_without_trying_every_way():
+def test_tall_cues_are_set_without_trying_every_way() -> None:
     settings_tried = []
 
     class Counting(Layout):
-        def _cheapest(self, *stretch):
+        def _cheapest(self, *stretch: Any) -> tuple[float, tuple[int, ...]]:
             settings_tried.append(1)
             return super()._cheapest(*stretch)
 
@@ -444,7 +450,7 @@ def test_tall_cues_are_set_without_trying_every_way():
     assert len(settings_tried) < 400  # there are millions of ways
 
 
-def test_a_word_wider_than_its_line_keeps_its_sentence_together():
+def test_a_word_wider_than_its_line_keeps_its_sentence_together() -> None:
     address = "https://www.example.com/a/very/long/path/that/does/not/end?query=parameter&another=one"
     said = f"It grew by a half in the first quarter. Visit {address} for details, or write to us."
     shown = texts(shape(transcript(spoken(said)), CueOptions()))
@@ -452,7 +458,7 @@ def test_a_word_wider_than_its_line_keeps_its_sentence_together():
     assert not any(text.endswith("quarter. Visit") for text in shown)
 
 
-def test_two_voices_at_once_can_both_be_read():
+def test_two_voices_at_once_can_both_be_read() -> None:
     first = spoken("He began a confused complaint against the wizard, who had vanished behind it.", speaker="Ann")
     second = spoken("The horizon seems extremely distant today, does it not?", start=0.05, speaker="Bob", number=1)
     one, two, *_ = shape(transcript(first, second), CueOptions())
@@ -461,14 +467,23 @@ def test_two_voices_at_once_can_both_be_read():
     assert two.end - two.start > 0.833
 
 
-def test_a_turn_that_begins_a_moment_early_is_shown_when_it_begins():
+def test_a_turn_that_begins_a_moment_early_is_shown_when_it_begins() -> None:
     first = spoken("Yes, but it was a long time ago.", speaker="Ann")
     second = spoken("And nobody remembers it.", start=first.end - 0.1, speaker="Bob", number=1)
     cues = shape(transcript(first, second), replace(CueOptions(), dialogue=False))
     assert cues[1].start == pytest.approx(second.start, abs=0.002)
 
 
-def block(start, end, cells, speaker="Ann", *, words=1, pairable=True, channel=None) -> Block:
+def block(
+    start: int,
+    end: int,
+    cells: int,
+    speaker: str = "Ann",
+    *,
+    words: int = 1,
+    pairable: bool = True,
+    channel: Any = None,
+) -> Block:
     return Block(start, end, (), cells, words, speaker, channel, pairable)
 
 
@@ -496,7 +511,7 @@ TIMING = Timing(limit=60_000, gap=100, min_cue=1000, max_cue=6000, max_cps=20, m
         ([block(60_000, 60_000, 1), block(60_000, 60_000, 1)], [(59_600, 59_700), (59_800, 60_000)]),
     ],
 )  # fmt: skip
-def test_display_times(blocks, expected):
+def test_display_times(blocks: list[Block], expected: list[tuple[int, int]]) -> None:
     assert [(cue.start, cue.end) for cue in schedule(blocks, TIMING)] == expected
 
 
@@ -516,7 +531,9 @@ def test_display_times(blocks, expected):
         (block(0, 4000, 40), block(500, 900, 40, "Bob"), 9000, 2100),
     ],
 )
-def test_the_second_of_two_voices_waits_until_the_first_can_be_read(first, second, third, expected):
+def test_the_second_of_two_voices_waits_until_the_first_can_be_read(
+    first: Block, second: Block, third: int, expected: int
+) -> None:
     timing = replace(TIMING, dialogue=False)
     cues = schedule([first, second, block(third, third + 2000, 10)], timing)
     assert [cue.start for cue in cues] == [0, expected, third]
@@ -539,7 +556,9 @@ def test_the_second_of_two_voices_waits_until_the_first_can_be_read(first, secon
         ({}, {"dialogue": False}, False),
     ],
 )
-def test_two_speakers_share_a_cue_only_within_its_limits(changes, timing, paired):
+def test_two_speakers_share_a_cue_only_within_its_limits(
+    changes: dict[str, Any], timing: dict[str, Any], paired: bool
+) -> None:
     second = replace(block(500, 900, 5, "Bob"), **changes)
     pair = [block(0, 400, 5), second]
     (first, *rest) = schedule(pair, replace(TIMING, **timing))
@@ -551,7 +570,7 @@ def test_two_speakers_share_a_cue_only_within_its_limits(changes, timing, paired
         assert len(schedule([replace(pair[0], pairable=False), second], replace(TIMING, **timing))) == 2
 
 
-def test_pairs_are_chosen_for_the_least_cost_of_all_cues():
+def test_pairs_are_chosen_for_the_least_cost_of_all_cues() -> None:
     """The middle one of three is paired where the two short cues are closer together."""
     talk = [block(0, 900, 20), block(1400, 1700, 5, "Bob"), block(1800, 2100, 5), block(6000, 8000, 20, "Bob")]
     cues = schedule(talk, TIMING)

@@ -19,7 +19,7 @@ def spoken(text: str, language: str | None = None, *, pauses: tuple[int, ...] = 
     return Segment(0, start, words[-1].end, text, tuple(words), language=language)
 
 
-def cleared(text: str, language: str | None = None, **spoken_how) -> str | None:
+def cleared(text: str, language: str | None = None, **spoken_how: tuple[int, ...]) -> str | None:
     after = drop_fillers(Transcript("a.wav", 60.0, (spoken(text, language, **spoken_how),)))
     return after.text or None
 
@@ -66,11 +66,11 @@ def cleared(text: str, language: str | None = None, **spoken_how) -> str | None:
         ("ja", "まあ、そうです。", "そうです。"),
     ],
 )
-def test_fillers_go_and_words_stay(language, text, expected):
+def test_fillers_go_and_words_stay(language: str | None, text: str, expected: str | None) -> None:
     assert cleared(text, language) == expected
 
 
-def test_a_pause_sets_a_word_apart():
+def test_a_pause_sets_a_word_apart() -> None:
     assert cleared("那个我们走", "zh") == "那个我们走"
     assert cleared("那个我们走", "zh", pauses=(1,)) == "我们走"
     assert cleared("我们那个走", "zh", pauses=(1,)) == "我们那个走"
@@ -78,7 +78,7 @@ def test_a_pause_sets_a_word_apart():
     assert cleared("好啊我们走", "zh", pauses=(1,)) == "好啊我们走"
 
 
-def test_times_are_those_of_what_is_left():
+def test_times_are_those_of_what_is_left() -> None:
     before = spoken("Um, I think so uh.", "en", start=3.0)
     after = drop_fillers(Transcript("a.wav", 60.0, (before,)))
     [segment] = after.segments
@@ -88,14 +88,14 @@ def test_times_are_those_of_what_is_left():
 
 
 @pytest.mark.parametrize(("pause", "left"), [(0.2499, "那个我们走"), (0.25, "我们走")])
-def test_how_long_a_pause_must_be(pause, left):
+def test_how_long_a_pause_must_be(pause: float, left: str) -> None:
     words = [Word("那", 0.5, 1, space_before=False), Word("个", 1, 1.5, space_before=False)]
     words += [Word(char, 1.5 + pause, 2 + pause, space_before=False) for char in "我们走"]
     after = drop_fillers(Transcript("a.wav", 9.0, (Segment(0, 0, 3, "那个我们走", tuple(words)),), language="zh"))
     assert after.text == left
 
 
-def test_the_edges_of_a_segment_stay_where_no_filler_was():
+def test_the_edges_of_a_segment_stay_where_no_filler_was() -> None:
     words = (Word("Yes,", 1, 2), Word("um.", 2, 3), Word("No.", 3, 4), Word("Um.", 4, 5), Word("Go.", 5, 6))
     segment = Segment(0, 0.5, 6.5, "Yes, um. No. Um. Go.", words)
     after = drop_fillers(Transcript("a.wav", 9.0, (segment,), language="en", notes={"other": 1}))
@@ -104,7 +104,7 @@ def test_the_edges_of_a_segment_stay_where_no_filler_was():
     assert [note["was"] for note in after.notes[NOTE]] == ["um", "Um"]
 
 
-def test_a_segment_of_nothing_else_is_gone_and_the_others_are_counted_anew():
+def test_a_segment_of_nothing_else_is_gone_and_the_others_are_counted_anew() -> None:
     parts = (
         spoken("Um.", "en"),
         spoken("Yes.", "en", start=2),
@@ -115,7 +115,7 @@ def test_a_segment_of_nothing_else_is_gone_and_the_others_are_counted_anew():
     assert [(part.id, part.text) for part in after.segments] == [(0, "Yes."), (1, "啊。")]
 
 
-def test_without_fillers_nothing_is_touched():
+def test_without_fillers_nothing_is_touched() -> None:
     before = Transcript("a.wav", 60.0, (spoken("Yes.", "en"),))
     assert drop_fillers(before) is before
     assert drop_sounds("Um, I am, uh, here", "en") == "I am, here"
@@ -134,14 +134,14 @@ def test_without_fillers_nothing_is_touched():
         ("¿Qué? ¡No!", "Qué No"),
     ],
 )
-def test_marks_go_and_signs_stay(text, expected):
+def test_marks_go_and_signs_stay(text: str, expected: str) -> None:
     assert bare_text(text) == expected
     after = strip_punctuation(Transcript("a.wav", 60.0, (spoken(text),)))
     assert after.text == expected
     assert [word.start for word in after.segments[0].words] == sorted(word.start for word in after.segments[0].words)
 
 
-def test_a_mark_alone_is_no_word():
+def test_a_mark_alone_is_no_word() -> None:
     assert bare_word("—") == ""
     words = (Word("yes", 0, 0.2), Word("—", 0.2, 0.3), Word("no.", 0.3, 0.5))
     after = strip_punctuation(Transcript("a.wav", 1.0, (Segment(0, 0, 0.5, "yes — no.", words),)))
@@ -157,5 +157,5 @@ def test_a_mark_alone_is_no_word():
         ("_a_", "a"), ("&", "&"), ("dogs'%", "dogs'%"),
     ],
 )  # fmt: skip
-def test_signs_of_a_word(word, bare):
+def test_signs_of_a_word(word: str, bare: str) -> None:
     assert bare_word(word) == bare

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,12 +14,12 @@ from asrcli.options import Hotword
 from asrcli.text.steps.hotwords import parse_hotwords, read_hotwords
 
 
-def pairs(value, **options):
+def pairs(value: list[str] | dict[str, Any] | str, **options: bool) -> list[tuple[str, float]]:
     return [(hotword.text, hotword.weight) for hotword in parse_hotwords(value, **options)]
 
 
 @pytest.mark.parametrize("value", [None, "", "  ", "{}", "[]", {}, [], ",;\n"])
-def test_no_hotwords(value):
+def test_no_hotwords(value: dict[Any, Any] | str | list[Any] | None) -> None:
     assert parse_hotwords(value) == ()
 
 
@@ -44,11 +46,11 @@ def test_no_hotwords(value):
         ("foo:10, bar, foo:50", [("foo", 50.0), ("bar", 20.0)]),
     ],
 )
-def test_every_dialect(value, expected):
+def test_every_dialect(value: str | dict[str, str] | list[str], expected: list[tuple[str, float]]) -> None:
     assert pairs(value) == expected
 
 
-def test_words_parted_by_spaces_only_where_the_protocol_says_so():
+def test_words_parted_by_spaces_only_where_the_protocol_says_so() -> None:
     assert pairs("阿里巴巴 魔搭", spaced=True) == [("阿里巴巴", 20.0), ("魔搭", 20.0)]
     assert pairs("阿里巴巴 魔搭") == [("阿里巴巴 魔搭", 20.0)]
     assert pairs("foo 20 bar 40", spaced=True) == [("foo", 20.0), ("bar", 40.0)]
@@ -88,20 +90,20 @@ NO_HOTWORDS = 'Write phrases separated by commas, with or without weights ("word
         (b"foo", "These are not hotwords: b'foo'.", NO_HOTWORDS),
     ],
 )
-def test_what_cannot_be_meant_is_refused_with_advice(value, message, hint):
+def test_what_cannot_be_meant_is_refused_with_advice(value: Any, message: str, hint: str) -> None:
     with pytest.raises(UsageError) as refusal:
         parse_hotwords(value)
     assert str(refusal.value) == f"{message} {hint}"
 
 
 @given(st.dictionaries(st.text("ab词语é", min_size=1, max_size=6), st.integers(1, 100), max_size=8))
-def test_the_dialects_agree(words):
+def test_the_dialects_agree(words: dict[str, int]) -> None:
     expected = tuple(Hotword(text=text, weight=float(weight)) for text, weight in words.items())
     assert parse_hotwords(words) == expected
     assert parse_hotwords(", ".join(f"{text}:{weight}" for text, weight in words.items())) == expected
 
 
-def test_a_file(tmp_path):
+def test_a_file(tmp_path: Path) -> None:
     path = tmp_path / "words.txt"
     path.write_text("\ufeff# names\n阿里巴巴:20\nHedy Lamarr\n\nZvon\t30\n", encoding="utf-8")
     assert [(word.text, word.weight) for word in read_hotwords(path)] == [
@@ -113,7 +115,7 @@ def test_a_file(tmp_path):
     assert [(word.text, word.weight) for word in read_hotwords(path)] == [("Zvon", 30)]
 
 
-def test_a_file_that_cannot_be_read(tmp_path):
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     path = tmp_path / "none.txt"
     with pytest.raises(UsageError) as missing:
         read_hotwords(path)
@@ -140,20 +142,20 @@ def test_a_file_that_cannot_be_read(tmp_path):
         ("Windows 11, Hedy Lamarr:30\nZvon", [("Windows 11", 20), ("Hedy Lamarr", 30), ("Zvon", 20)]),
     ],
 )
-def test_columns_of_a_file(tmp_path, text, expected):
+def test_columns_of_a_file(tmp_path: Path, text: str, expected: list[tuple[str, int]]) -> None:
     (tmp_path / "words.txt").write_text(text, encoding="utf-8")
     assert [(word.text, word.weight) for word in read_hotwords(tmp_path / "words.txt")] == expected
 
 
 @pytest.mark.parametrize("number", [15, 11, 747, 2024, 1])
 @pytest.mark.parametrize("phrase", ["iPhone {}", "波音{}", "波音 {}", "{}", "GPT-{}", "level {}.5"])
-def test_a_number_at_the_end_of_a_phrase_stays(phrase, number):
+def test_a_number_at_the_end_of_a_phrase_stays(phrase: str, number: int) -> None:
     text = phrase.format(number)
     forms = [text, [text], json.dumps([text]), f"{text}, other", {text: 20}, json.dumps({text: 20}), f"{text}:20"]
     assert {pairs(form)[0] for form in forms} == {(text, 20.0)}
 
 
-def test_numbers_of_phrases_and_characters_are_bounded():
+def test_numbers_of_phrases_and_characters_are_bounded() -> None:
     assert len(pairs(",".join(f"w{n}" for n in range(1000)))) == 1000
     assert pairs("x" * 100) == [("x" * 100, 20.0)]
     assert len(pairs("x" + "," * 999_999)) == 1
@@ -167,7 +169,7 @@ def test_numbers_of_phrases_and_characters_are_bounded():
 
 
 @pytest.mark.parametrize("filler", [":", "：", " ", "1 ", ": ", "a:", "1:1 ", "\t", "-", "9", "[", '{"', ","])
-def test_hostile_text_is_read_in_linear_time(filler):
+def test_hostile_text_is_read_in_linear_time(filler: str) -> None:
     # Quadratic parsing of this text takes minutes.
     with contextlib.suppress(UsageError):
         parse_hotwords("x" + filler * (900_000 // len(filler)) + "x", spaced=True)

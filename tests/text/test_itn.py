@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from asrcli.errors import MissingExtraError
@@ -16,15 +19,15 @@ def spoken(text: str, language: str) -> Transcript:
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory):
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("itn")
 
 
-def wetext():
+def wetext() -> Any:
     return pytest.importorskip("itn", reason="needs the extra asrcli-transcribe[itn]")
 
 
-def test_chinese_numbers_become_digits_and_keep_their_time(cache, capfd):
+def test_chinese_numbers_become_digits_and_keep_their_time(cache: Path, capfd: pytest.CaptureFixture[str]) -> None:
     wetext()
     before = spoken("我花了三千五百块。", "zh")
     after = ItnStep(cache)(before).segments[0]
@@ -39,7 +42,7 @@ def test_chinese_numbers_become_digits_and_keep_their_time(cache, capfd):
 
 
 @pytest.mark.slow
-def test_english_amounts(cache):
+def test_english_amounts(cache: Path) -> None:
     wetext()
     after = ItnStep(cache)(spoken("i paid twenty five dollars for it", "en")).segments[0]
     assert after.text == "i paid $25 for it"
@@ -57,7 +60,7 @@ def test_english_amounts(cache):
         ("for example, wait a second for the third man", None),
     ],
 )
-def test_english_that_is_mistaken_for_numbers_stays(cache, said, written):
+def test_english_that_is_mistaken_for_numbers_stays(cache: Path, said: str, written: str | None) -> None:
     wetext()
     before = spoken(said, "en").segments[0]
     after = ItnStep(cache)(spoken(said, "en")).segments[0]
@@ -69,7 +72,7 @@ def test_english_that_is_mistaken_for_numbers_stays(cache, said, written):
     ("said", "written"),
     [("十分感谢", None), ("红十字会来了二十人", "红十字会来了20人"), ("八九不离十", None)],
 )
-def test_chinese_words_that_look_like_numbers_stay(cache, said, written):
+def test_chinese_words_that_look_like_numbers_stay(cache: Path, said: str, written: str | None) -> None:
     wetext()
     assert ItnStep(cache)(spoken(said, "zh")).segments[0].text == (written or said)
 
@@ -84,25 +87,25 @@ def test_chinese_words_that_look_like_numbers_stay(cache, said, written):
         ("one dot means the end of all we know", "1dotmeanstheendofallweknowandmore", False),
     ],
 )
-def test_what_is_a_number(heard, written, number):
+def test_what_is_a_number(heard: str, written: str, number: bool) -> None:
     assert is_number(heard.split(), written.split()) is number
 
 
-def test_changes_that_are_not_wanted_are_not_made():
+def test_changes_that_are_not_wanted_are_not_made() -> None:
     words = spoken("for example it made three million euros", "en").segments[0].words
     found = rewrite_words(words, "e.g. it made €3 million", is_number)
     assert join_words(found) == "for example it made €3 million"
     assert found[-1].end == words[-1].end
 
 
-def test_other_languages_and_texts_without_numbers_stay(cache):
+def test_other_languages_and_texts_without_numbers_stay(cache: Path) -> None:
     wetext()
     step = ItnStep(cache)
     for before in (spoken("Das kostet drei Euro.", "de"), spoken("你好。", "zh")):
         assert step(before) == before
 
 
-def test_without_the_extra_the_message_says_how_to_get_it(cache, monkeypatch):
+def test_without_the_extra_the_message_says_how_to_get_it(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(itn, "find_spec", lambda _: None)
     with pytest.raises(MissingExtraError) as error:
         ItnStep(cache)
@@ -126,7 +129,9 @@ def test_without_the_extra_the_message_says_how_to_get_it(cache, monkeypatch):
         ("a b c d", "a X c Y", [("a", 0, 0.9), ("X", 1, 1.9), ("c", 2, 2.9), ("Y", 3, 3.9)]),
     ],
 )
-def test_rewritten_words_take_the_time_of_those_they_stand_for(old, new, expected):
+def test_rewritten_words_take_the_time_of_those_they_stand_for(
+    old: str, new: str, expected: list[tuple[str, float, float]]
+) -> None:
     words = [Word(part, index, index + 0.9, space_before=space) for index, (part, space) in enumerate(split_text(old))]
     found = rewrite_words(words, new)
     assert [(word.text, pytest.approx(word.start), pytest.approx(word.end)) for word in found] == expected
@@ -134,7 +139,7 @@ def test_rewritten_words_take_the_time_of_those_they_stand_for(old, new, expecte
     assert rewrite_words((), new) == ()
 
 
-def test_new_words_take_the_mean_confidence_and_the_first_speaker():
+def test_new_words_take_the_mean_confidence_and_the_first_speaker() -> None:
     words = [Word("a", 0, 1, 0.2, "A"), Word("b", 1, 2, None, "B"), Word("c", 2, 3, 0.6, "C"), Word("d", 3, 4)]
     found = rewrite_words(words, "xy d")
     assert found == (Word("xy", 0, 3, pytest.approx(0.4), "A"), words[-1])
@@ -142,7 +147,7 @@ def test_new_words_take_the_mean_confidence_and_the_first_speaker():
     assert rewrite_words([words[0]], "y a")[0] == Word("y", 0, 0, None, "A")
 
 
-def test_a_word_of_several_characters_is_compared_by_character():
+def test_a_word_of_several_characters_is_compared_by_character() -> None:
     word = Word("三十五元", 0, 4, 0.5, "A", space_before=True)
     found = rewrite_words([word], "35元")
     assert [(part.text, part.start, part.end, part.confidence, part.speaker, part.space_before) for part in found] == [
@@ -162,11 +167,11 @@ def test_a_word_of_several_characters_is_compared_by_character():
         ("a b c d Z f", [("e", "Z")]),
     ],
 )
-def test_changes_with_one_word_between_are_judged_together(new, asked):
+def test_changes_with_one_word_between_are_judged_together(new: str, asked: list[tuple[str, str]]) -> None:
     words = [Word(part, index, index + 0.9) for index, part in enumerate("abcdef")]
     seen = []
 
-    def wanted(old, fresh):
+    def wanted(old: list[str], fresh: list[str]) -> bool:
         seen.append((" ".join(old), " ".join(fresh)))
         return False
 

@@ -39,7 +39,7 @@ def corrected(text: str, *hotwords: str, gap: float = 0.0) -> Transcript:
         ("ask chat gpt or deep seek", "DeepSeek", "ask chat gpt or DeepSeek"),
     ],
 )
-def test_what_sounds_like_a_hotword_is_written_as_it(heard, hotword, meant):
+def test_what_sounds_like_a_hotword_is_written_as_it(heard: str, hotword: str, meant: str) -> None:
     after = corrected(heard, hotword)
     assert after.segments[0].text == meant
     note = after.notes["hotwords"][0]
@@ -48,7 +48,7 @@ def test_what_sounds_like_a_hotword_is_written_as_it(heard, hotword, meant):
     assert note["segment"] == 0
 
 
-def test_the_words_keep_the_time_of_what_was_heard():
+def test_the_words_keep_the_time_of_what_was_heard() -> None:
     before = spoken("we met heady la mar in Vienna")
     after = PhoneticStep([Hotword(text="Hedy Lamarr")])(before)
     first, second = after.segments[0].words[2:4]
@@ -79,27 +79,27 @@ def test_the_words_keep_the_time_of_what_was_heard():
         ("我同意这个同义词", "通义"),
     ],
 )
-def test_other_words_stay(text, hotword):
+def test_other_words_stay(text: str, hotword: str) -> None:
     before = spoken(text)
     assert PhoneticStep(parse_hotwords(hotword))(before) is before
 
 
-def test_a_name_is_not_put_together_over_a_pause():
+def test_a_name_is_not_put_together_over_a_pause() -> None:
     assert corrected("heady la mar", "Hedy Lamarr", gap=1.0).segments[0].text == "heady la mar"
 
 
-def test_of_two_that_sound_alike_the_weightier_is_taken():
+def test_of_two_that_sound_alike_the_weightier_is_taken() -> None:
     step = PhoneticStep([Hotword(text="Steven", weight=90), Hotword(text="Stephen", weight=10)])
     assert step(spoken("ask stefen")).segments[0].text == "ask Steven"
 
 
-def test_notes_of_other_steps_stay():
+def test_notes_of_other_steps_stay() -> None:
     before = spoken("heady la mar")
     before = Transcript(before.source, before.duration, before.segments, notes={"other": 1})
     assert set(PhoneticStep([Hotword(text="Hedy Lamarr")])(before).notes) == {"other", "hotwords"}
 
 
-def test_without_the_extra_the_message_says_how_to_get_it(monkeypatch):
+def test_without_the_extra_the_message_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         phonetic, "find_spec", lambda name: None if name == "pypinyin" else importlib.util.find_spec(name)
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +20,7 @@ from asrcli.text.subtitles.pieces import split_text
 from asrcli.transcript import Segment, Transcript, Word, join_words
 
 
-def segment(number: int, text: str, start: float = 0.0, **labels) -> Segment:
+def segment(number: int, text: str, start: float = 0.0, **labels: Any) -> Segment:
     words = tuple(
         Word(part, start + 0.5 * index, start + 0.5 * index + 0.4, 0.9, labels.get("speaker"), space)
         for index, (part, space) in enumerate(split_text(text))
@@ -30,10 +33,10 @@ def transcript(*segments: Segment) -> Transcript:
 
 
 @pytest.fixture(scope="module")
-def load():
+def load() -> Iterator[Callable[..., PunctuationStep]]:
     with EngineClient(1) as engine:
 
-        def step(spec):
+        def step(spec: ModelSpec) -> PunctuationStep:
             engine.load(spec.name, SERVICE, spec)
             return PunctuationStep(lambda text: engine.submit(spec.name, np.zeros(0, np.float32), text))
 
@@ -41,20 +44,20 @@ def load():
 
 
 @pytest.fixture(scope="module")
-def offline(load, tone_models):
+def offline(load: Callable[..., PunctuationStep], tone_models: Callable[..., Path]) -> PunctuationStep:
     folder = tone_models("punctuation_ct_transformer")
     files = {"ct_transformer": folder / "ct_transformer.onnx"}
     return load(ModelSpec(name="ct", type="ct_transformer", files=files))
 
 
 @pytest.fixture(scope="module")
-def online(load, tone_models):
+def online(load: Callable[..., PunctuationStep], tone_models: Callable[..., Path]) -> PunctuationStep:
     folder = tone_models("punctuation_cnn_bilstm")
     files = {"cnn_bilstm": folder / "cnn_bilstm.onnx", "bpe_vocab": folder / "bpe.vocab"}
     return load(ModelSpec(name="bilstm", type="cnn_bilstm", files=files))
 
 
-def test_marks_stand_on_the_words_whose_times_stay(offline):
+def test_marks_stand_on_the_words_whose_times_stay(offline: PunctuationStep) -> None:
     before = transcript(segment(0, "do re mi fa sol la ti 高", speaker="A", language="en"))
     after = offline(before)
     assert [part.text for part in after.segments] == ["Do re, mi fa?", "Sol la, ti 高。"]
@@ -66,24 +69,26 @@ def test_marks_stand_on_the_words_whose_times_stay(offline):
     assert (after.segments[0].end, after.segments[1].start) == (times[3][1], times[4][0])
 
 
-def test_a_sentence_may_run_over_segments_but_not_over_voices_or_long_pauses(offline):
+def test_a_sentence_may_run_over_segments_but_not_over_voices_or_long_pauses(offline: PunctuationStep) -> None:
     parts = segment(0, "do re"), segment(1, "mi fa", 1.5), segment(2, "mi", 9.0), segment(3, "sol", 10.0, speaker="B")
     assert [part.text for part in offline(transcript(*parts)).segments] == ["Do re,", "mi fa?", "Mi.", "Sol."]
 
 
-def test_the_online_model_gives_capitals_too(online):
+def test_the_online_model_gives_capitals_too(online: PunctuationStep) -> None:
     after = online(transcript(segment(0, "do re mi fa sol la")))
     # A question mark before a small letter ends no sentence ("What?" he asked).
     assert [part.text for part in after.segments] == ["Do re, mi fa? sol la,"]
 
 
-def test_a_stream_of_capitals_gets_its_case_from_the_model(online):
+def test_a_stream_of_capitals_gets_its_case_from_the_model(online: PunctuationStep) -> None:
     after = online(transcript(segment(0, "DO RE MI FA SOL LA")))
     assert [part.text for part in after.segments] == ["Do re, mi fa? sol la,"]
 
 
 @pytest.mark.parametrize("count", [19, 20, 21, 199, 200, 201, 281, 1001])
-def test_texts_of_any_length_are_marked_to_their_last_word(offline, online, count):
+def test_texts_of_any_length_are_marked_to_their_last_word(
+    offline: PunctuationStep, online: PunctuationStep, count: int
+) -> None:
     words = (["do"] * 7 + ["fa"]) * (count // 8 + 1)
     text = " ".join([*words[: count - 2], "fa", "sol"])
     for step, last in ((offline, "Sol."), (online, "sol")):
@@ -93,19 +98,19 @@ def test_texts_of_any_length_are_marked_to_their_last_word(offline, online, coun
         assert [word for word in shown if word.lower().startswith("fa") and not word.endswith("?")] == []
 
 
-def test_a_text_with_marks_is_left_alone(offline):
+def test_a_text_with_marks_is_left_alone(offline: PunctuationStep) -> None:
     before = transcript(segment(0, "Do re. Mi fa!"))
     assert offline(before) is before
     empty = transcript()
     assert offline(empty) is empty
 
 
-def test_a_spelling_that_the_model_parts_comes_back_whole(offline):
+def test_a_spelling_that_the_model_parts_comes_back_whole(offline: PunctuationStep) -> None:
     after = offline(transcript(segment(0, "don't re 10.5 mi"), segment(1, "re", 2.0)))
     assert " ".join(part.text for part in after.segments) == "Don't re, 10.5 mi re."
 
 
-def test_another_type_is_refused_with_its_name(tmp_path):
+def test_another_type_is_refused_with_its_name(tmp_path: Path) -> None:
     spec = ModelSpec(name="odd", type="whisper", files={"model": tmp_path / "x"})
     with pytest.raises(ModelError, match="whisper"):
         loader(spec, 1)
@@ -128,13 +133,13 @@ def test_another_type_is_refused_with_its_name(tmp_path):
         ("a", "a$", None),
     ],
 )
-def test_put_marks(text, marked, expected):
+def test_put_marks(text: str, marked: str, expected: list[str] | None) -> None:
     words = [Word(part, 0, 1, space_before=space) for part, space in split_text(text)]
     found = put_marks(words, marked)
     assert (found and [word.text for word in found]) == expected
 
 
-def test_is_punctuated():
+def test_is_punctuated() -> None:
     assert is_punctuated(transcript(segment(0, "Fine.")))
     assert not is_punctuated(transcript(segment(0, "fine and well")))
     assert is_punctuated(transcript())
@@ -144,7 +149,7 @@ def test_is_punctuated():
     assert join_words(segment(0, "a b").words) == "a b"
 
 
-def punctuated(asked: list[str], *segments: Segment, marks: str = "", **options):
+def punctuated(asked: list[str], *segments: Segment, marks: str = "", **options: tuple[str]) -> Transcript:
     """The transcript after a step whose model answers with the text and marks; `asked` receives the texts."""
 
     def punctuate(text: str) -> Future[str]:
@@ -168,13 +173,13 @@ def punctuated(asked: list[str], *segments: Segment, marks: str = "", **options)
         ([segment(0, "a " * 301)], ["a " * 300 + "a"]),
     ],
 )
-def test_what_is_given_to_the_model_at_once(segments, texts):
+def test_what_is_given_to_the_model_at_once(segments: list[Segment], texts: list[str]) -> None:
     asked: list[str] = []
     punctuated(asked, *segments)
     assert sorted(asked) == sorted(texts)
 
 
-def test_other_languages_and_other_words_are_not_changed():
+def test_other_languages_and_other_words_are_not_changed() -> None:
     asked: list[str] = []
     before = segment(0, "a b")
     assert punctuated(asked, before, languages=("zh",)).segments == (before,)
@@ -184,7 +189,7 @@ def test_other_languages_and_other_words_are_not_changed():
     assert asked == ["a b", "a b"]
 
 
-def test_the_segments_of_two_channels_are_in_order_of_time():
+def test_the_segments_of_two_channels_are_in_order_of_time() -> None:
     parts = segment(0, "a", channel=1), segment(1, "b", channel=0), segment(2, "c", 1.0, channel=1)
     found = punctuated([], *parts, marks="!").segments
     assert [(part.id, part.text, part.channel) for part in found] == [(0, "B!", 0), (1, "A", 1), (2, "c!", 1)]

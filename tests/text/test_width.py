@@ -19,18 +19,18 @@ from asrcli.transcript import Word, join_words
         ("\U0001f468\u200dab", 3), ("नमस्ते", 4), ("", 0),
     ],
 )  # fmt: skip
-def test_width_counts_what_is_seen(text, cells):
+def test_width_counts_what_is_seen(text: str, cells: int) -> None:
     assert width(text) == cells
 
 
-def test_emoji_do_not_make_a_line_chinese():
+def test_emoji_do_not_make_a_line_chinese() -> None:
     assert not has_wide("fine \U0001f600")
     assert has_wide("fine 好")
     assert has_wide("네")
 
 
 @given(st.text("ab1 ，。“”好的手カな.,!'"))
-def test_text_split_into_words_joins_to_itself(text):
+def test_text_split_into_words_joins_to_itself(text: str) -> None:
     words = [Word(part, 0, 0, space_before=space) for part, space in split_text(text)]
     assert join_words(words) == " ".join(text.split())
 
@@ -44,5 +44,5 @@ def test_text_split_into_words_joins_to_itself(text):
         ("OK，go on", ["OK，", "go", "on"]),
     ],
 )
-def test_chinese_is_split_into_characters_with_their_marks(text, parts):
+def test_chinese_is_split_into_characters_with_their_marks(text: str, parts: list[str]) -> None:
     assert [part for part, _ in split_text(text)] == parts
