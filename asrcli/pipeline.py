@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from functools import partial
 from math import inf
 from typing import Protocol
 
@@ -68,8 +69,11 @@ class SpeechBackend(Protocol):
         """Longest chunk for a request, seconds."""
         ...
 
-    def submit(self, samples: Samples, request: RecognitionOptions) -> Future[Hypothesis]:
-        """Hand over one chunk, (samples,) at 16 kHz; waits while the engine has enough to do."""
+    def submit(self, samples: Samples, request: RecognitionOptions, *, order: int = 0) -> Future[Hypothesis]:
+        """Hand over one chunk, (samples,) at 16 kHz; waits while the engine has enough to do.
+
+        A lower `order` goes first.
+        """
         ...
 
 
@@ -172,13 +176,14 @@ def transcribe(
     options: TranscribeOptions,
     *,
     listener: Listener | None = None,
+    order: int = 0,
 ) -> Transcript:
-    """Transcribe one input. `listener` receives progress and each segment as it is recognised. Raises InputError: the
-    input holds no audio that can be decoded; EngineError: the engine failed at every chunk, or was closed;
-    CancelledError: `listener.cancelled` returned true.
+    """Transcribe one input. `listener` receives progress and each segment as it is recognised; of the inputs in
+    progress, those of lower `order` are decoded first. Raises InputError: the input holds no audio that can be decoded;
+    EngineError: the engine failed at every chunk, or was closed; CancelledError: `listener.cancelled` returned true.
     """
     with open_audio(source, options.audio) as stream:
-        work = _Transcription(source, stream, resources, options, listener or Listener())
+        work = _Transcription(source, stream, resources, options, listener or Listener(), order=order)
         work.read()
     return work.finish()
 
@@ -193,12 +198,15 @@ class _Transcription:
         resources: Resources,
         options: TranscribeOptions,
         listener: Listener,
+        *,
+        order: int,
     ) -> None:
         self._name = source.name
         self._stream = stream
         self._resources = resources
         self._options = options
         self._listener = listener
+        self._submit_chunk = partial(resources.backend.submit, order=order)
         self._position = 0
         split = stream.lanes > 1
         self._dedupe = DuplicateChannelFilter(stream.lanes) if split else None
@@ -221,7 +229,7 @@ class _Transcription:
             Segmenter(vad, backend.window_for(options.recognition), max_gap=backend.max_gap),
             Assembler(language=options.recognition.language),
             channel,
-            ChunkQueue(backend.submit),
+            ChunkQueue(self._submit_chunk),
             detector,
         )
 

@@ -74,12 +74,18 @@ class Session:
             raise
 
     def transcribe(
-        self, source: Source, options: TranscribeOptions | None = None, *, listener: Listener | None = None
+        self,
+        source: Source,
+        options: TranscribeOptions | None = None,
+        *,
+        listener: Listener | None = None,
+        order: int = 0,
     ) -> Transcript:
         """Transcribe one input, see `pipeline.transcribe`; `options` None: those that the models were chosen for.
         Thread-safe.
         """
-        return pipeline.transcribe(source, self.resources, options or self.models.options, listener=listener)
+        options = options or self.models.options
+        return pipeline.transcribe(source, self.resources, options, listener=listener, order=order)
 
     def revise(self, transcript: Transcript) -> Transcript:
         """The transcript after the text steps."""

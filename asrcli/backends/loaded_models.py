@@ -75,9 +75,9 @@ class LoadedModel:
         """Whether chunks are levelled for the model."""
         return model_type(self.spec).levelled
 
-    def submit(self, samples: Samples, request: Any = None) -> Future[Any]:
+    def submit(self, samples: Samples, request: Any = None, *, order: int = 0) -> Future[Any]:
         """Submit a job, see `EngineClient.submit`."""
-        return self.engine.submit(self.service, samples, request, priority=self.priority)
+        return self.engine.submit(self.service, samples, request, priority=self.priority, order=order)
 
     def close(self) -> None:
         """Release the model; further calls do nothing."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import random
 import re
+import shutil
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -96,3 +99,24 @@ def test_ctrl_c_drops_what_is_in_flight_and_leaves_no_trace_of_it(recordings, st
     _, problems = process.communicate(timeout=30)
     assert "KeyboardInterrupt" in problems, "it was raised on to the caller"
     assert outputs_in(recordings) == {}
+
+
+def test_files_of_a_small_batch_are_finished_one_after_the_other(wheel_audio, tmp_path):
+    """Killed when half of it is recognised, a batch has written about half of its files; the real engine."""
+    names = [f"{number}.wav" for number in range(4)]
+    for name in names:
+        shutil.copy(wheel_audio / "two_cities.wav", tmp_path / name)
+    command = [sys.executable, "-m", "asrcli", "transcribe", str(tmp_path), "--jobs", "2", "--max-chunk", "5"]
+    with subprocess.Popen([*command, "--log-json"], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        progress, length = {}, 0.0
+        for line in process.stderr:
+            event = json.loads(line)
+            if event["event"] == "file_progress":
+                progress[event["index"]], length = event["done"], event["total"]
+            elif event["event"] == "file_done":
+                progress[event["index"]] = event["duration"]
+            if length and sum(progress.values()) >= length * len(names) / 2:
+                break
+        process.kill()
+    assert len(list(tmp_path.glob("*.txt"))) in {1, 2}, "the first is finished, while the last has hardly been started"

@@ -25,6 +25,7 @@ class PendingJob:
     length: int
     request: Any
     priority: int
+    order: int = 0
 
 
 class JobQueue:
@@ -62,7 +63,8 @@ class JobQueue:
 
         A batch costs what its longest job costs, so those nearest in length are added. They have the priority of the
         first, so that a live stream never waits for chunks of a file; and they are this thread's fair share of the
-        queue, so that no core is idle while another decodes a whole batch.
+        queue, so that no core is idle while another decodes a whole batch. Unless more waits than all threads
+        can take, half batches are taken: they cost hardly more, and a few files do not all finish at the same time.
         """
         with self._changed:
             while True:
@@ -70,7 +72,7 @@ class JobQueue:
                 if ready:
                     break
                 self._changed.wait()
-            first = min(ready, key=lambda job: (job.priority, job.id))
+            first = min(ready, key=_urgency)
             service = self._services[first.service]
             batch = [first]
             if service.batch_size > 1:
@@ -82,9 +84,10 @@ class JobQueue:
                     and job.request == first.request
                     and _size_class(service, job.length) == _size_class(service, first.length)
                 ]
-                similar.sort(key=lambda job: abs(job.length - first.length))
+                similar.sort(key=lambda job: (_padding(service, first, job), *_urgency(job)))
+                full = len(similar) >= service.batch_size * self._threads
                 share = -(-(1 + len(similar)) // self._threads)
-                batch += similar[: min(share, service.batch_size) - 1]
+                batch += similar[: min(share, service.batch_size if full else -(-service.batch_size // 2)) - 1]
             taken = {job.id for job in batch}
             self._jobs = [job for job in self._jobs if job.id not in taken]
             return service, batch
@@ -115,6 +118,15 @@ def split_batches(indices: Sequence[int], lengths: Sequence[int]) -> Iterator[li
         batch.append(index)
         total += lengths[index]
     yield batch
+
+
+def _urgency(job: PendingJob) -> tuple[int, int, int]:
+    return job.priority, job.order, job.id
+
+
+def _padding(service: Service, first: PendingJob, job: PendingJob) -> int:
+    """How much two jobs differ in length, as far as a batch of both has to be padded for that."""
+    return 0 if hasattr(service, "size_class") else abs(job.length - first.length)
 
 
 def _size_class(service: Service, samples: int) -> int:

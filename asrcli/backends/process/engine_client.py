@@ -19,6 +19,7 @@ from typing import Any, Self
 from asrcli.audio.types import Samples
 from asrcli.backends.process.engine_process import EngineProcess, PrestartedEngine, buffer_size, prestart
 from asrcli.backends.process.shared_audio_buffer import SharedAudioBuffer
+from asrcli.backends.process.synchronization import OrderedCondition
 from asrcli.errors import (
     AsrcliError,
     EngineClosedError,
@@ -48,10 +49,11 @@ class _Job:
     length: int
     request: Any
     priority: int
+    order: int
     future: Future[Any] = field(default_factory=Future)
 
     def message(self) -> tuple[Any, ...]:
-        return ("job", self.id, self.service, self.start, self.length, self.request, self.priority)
+        return ("job", self.id, self.service, self.start, self.length, self.request, self.priority, self.order)
 
 
 class EngineClient:
@@ -67,7 +69,7 @@ class EngineClient:
         self.threads = threads
         self.restarts = 0
         self._limit = max_in_flight or 2 * threads + 2
-        self._changed = threading.Condition()
+        self._changed = OrderedCondition()
         self._buffer_fd = prestarted.buffer_fd
         with prestarted:
             self._buffer = SharedAudioBuffer(self._buffer_fd, buffer_size())
@@ -139,15 +141,18 @@ class EngineClient:
             self._services.pop(name, None)
             self._send("unload", name)
 
-    def submit(self, name: str, samples: Samples, request: Any = None, *, priority: int = 0) -> Future[Any]:
+    def submit(
+        self, name: str, samples: Samples, request: Any = None, *, priority: int = 0, order: int = 0
+    ) -> Future[Any]:
         """Submit float32 samples, (samples,) at 16 kHz, to a loaded service; copies them, and waits while too many jobs
-        are in flight. Jobs of lower `priority` go first. Raises EngineError: the engine is closed, the job is larger
-        than the shared buffer, or the service is not loaded (the error with which loading failed, if it did).
+        are in flight. Jobs of lower `priority` go first (live streams before files), and of those the ones of lower
+        `order` (the first file of a batch). Raises EngineError: the engine is closed, the job is larger than the shared
+        buffer, or the service is not loaded (the error with which loading failed, if it did).
         """
         if len(samples) > self._buffer.capacity:
             raise EngineError(f"a chunk of {len(samples)} samples does not fit the engine's buffer")
         with self._changed:
-            job = self._allocate(name, samples, request, priority)
+            job = self._allocate(name, samples, request, priority, order)
             self._in_flight[job.id] = job
             self._send(*job.message())
         return job.future
@@ -187,9 +192,11 @@ class EngineClient:
 
     # -- submitting -------------------------------------------------------------------------------------------------
 
-    def _allocate(self, name: str, samples: Samples, request: Any, priority: int) -> _Job:
-        length = len(samples)
-        while True:
+    def _allocate(self, name: str, samples: Samples, request: Any, priority: int, order: int) -> _Job:
+        length, start = len(samples), None
+
+        def allocated() -> bool:
+            nonlocal start
             if self._closed:
                 raise EngineClosedError("the engine was closed")
             if self._failure is not None:
@@ -198,12 +205,13 @@ class EngineClient:
                 raise self._refused.get(name) or EngineError(f"no service {name!r} is loaded")
             if not self._retry_queue and self._retrying is None and len(self._in_flight) < self._limit:
                 start = self._buffer.allocate(length) if length else 0
-                if start is not None:
-                    break
-            self._changed.wait()
+            return start is not None
+
+        self._changed.wait_for_turn(allocated, priority, order)
+        assert start is not None
         self._buffer.view(start, length)[:] = samples
         self._next_id += 1
-        return _Job(self._next_id, name, start, length, request, priority)
+        return _Job(self._next_id, name, start, length, request, priority, order)
 
     def _send(self, *message: Any) -> None:
         # The reader sees the end of the connection, and restarts the child.
@@ -264,10 +272,11 @@ class EngineClient:
                 _fail(loser, error)
 
     def _raise_limit(self, done: Future[dict[str, Any]]) -> None:
-        """Allow whole batches in flight, now that their size is known."""
+        """Allow two batches a thread in flight, now that their size is known, and one job more (see `JobQueue`)."""
         if done.exception() is None:
+            size = done.result()["batch_size"]
             with self._changed:
-                self._limit = max(self._limit, 2 * self.threads * done.result()["batch_size"])
+                self._limit = max(self._limit, 2 * self.threads * size + (size > 1))
                 self._changed.notify_all()
 
     def _refuse(self, names: Iterable[str], error: Exception) -> list[Future[Any]]:

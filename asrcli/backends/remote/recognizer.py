@@ -6,12 +6,12 @@ batch resumes. Nothing of this is loaded unless a server is named.
 
 from __future__ import annotations
 
-import contextlib
+import heapq
 import io
-import queue
 import threading
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import count
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,6 +19,7 @@ import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.checks import model_type
+from asrcli.backends.process.synchronization import OrderedCondition
 from asrcli.backends.remote.check import DEFAULT_MODEL, secret_of
 from asrcli.backends.types import Hypothesis, ModelSpec
 from asrcli.errors import AsrcliError, EngineClosedError, EngineError, RemoteUnavailableError
@@ -29,15 +30,15 @@ from asrcli.storage.http import RetryPolicy
 DEFAULT_JOBS = 4
 #: shorter chunks are padded with silence: OpenAI refuses what is shorter than 0.1 s
 _SHORTEST = SAMPLE_RATE // 2
-#: seconds between two looks whether a full queue has room, or was closed
-_LOOK = 0.2
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, order=True)
 class _RemoteTask:
-    samples: Samples
-    request: RecognitionOptions
-    future: Future[Hypothesis]
+    order: int
+    number: int
+    samples: Samples = field(compare=False)
+    request: RecognitionOptions = field(compare=False)
+    future: Future[Hypothesis] = field(default_factory=Future, compare=False)
 
 
 class RemoteRecognizer:
@@ -55,12 +56,13 @@ class RemoteRecognizer:
         model = str(spec.options.get("model") or DEFAULT_MODEL)
         self._client = RemoteClient(spec.options["url"], model, secret=secret_of(spec), policy=policy)
         self._audio = str(spec.options.get("audio", "auto"))
-        # Chunks to be sent: enough that no thread is idle. Bounds memory.
-        self._waiting: queue.Queue[_RemoteTask] = queue.Queue(maxsize=self.jobs)
+        self._changed = OrderedCondition()
+        self._numbers = count()
+        #: chunks to be sent, a heap: enough that no thread is idle
+        self._waiting: list[_RemoteTask] = []
         #: chunks that are being recognised
-        self._running: dict[int, Future[Hypothesis]] = {}
-        self._lock = threading.Lock()
-        self._closed = threading.Event()
+        self._running: list[_RemoteTask] = []
+        self._closed = False
         for number in range(self.jobs):
             # Daemons: an interrupted run does not wait for a server that is slow to answer.
             threading.Thread(target=self._work, name=f"remote-{number}", daemon=True).start()
@@ -91,29 +93,32 @@ class RemoteRecognizer:
         """Whether chunks are levelled for the model."""
         return model_type(self.spec).levelled
 
-    def submit(self, samples: Samples, request: RecognitionOptions) -> Future[Hypothesis]:
-        """Hand over one chunk, (samples,) at 16 kHz; waits while enough is under way. Raises EngineError: it
-        is closed.
+    def submit(self, samples: Samples, request: RecognitionOptions, *, order: int = 0) -> Future[Hypothesis]:
+        """Hand over one chunk, (samples,) at 16 kHz; waits while enough is under way. A lower `order` goes first.
+        Raises EngineError: it is closed.
         """
-        task = _RemoteTask(np.array(samples, dtype=np.float32), request, Future())
-        while not self._closed.is_set():
-            with contextlib.suppress(queue.Full):
-                self._waiting.put(task, timeout=_LOOK)
-                if self._closed.is_set():  # while this waited: the workers have ended
-                    self._abandon(_closed())
-                return task.future
-        raise _closed()
+        with self._changed:
+            self._changed.wait_for_turn(self._has_room, order)
+            task = _RemoteTask(order, next(self._numbers), np.array(samples, dtype=np.float32), request)
+            heapq.heappush(self._waiting, task)
+            self._changed.notify_all()
+        return task.future
+
+    def _has_room(self) -> bool:
+        if self._closed:
+            raise _closed()
+        return len(self._waiting) < self.jobs
 
     def close(self) -> None:
         """End the connections; unanswered futures fail with `EngineError`."""
-        self._closed.set()
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
         self._client.close()
         self._abandon(_closed())
         # A thread that waits for a reply does not notice the end of its connection.
-        with self._lock:
-            running = list(self._running)
-        for number in running:
-            self._answer(number, _closed())
+        for task in tuple(self._running):
+            self._answer(task, _closed())
 
     def __enter__(self) -> Self:
         return self
@@ -124,15 +129,7 @@ class RemoteRecognizer:
         self.close()
 
     def _work(self) -> None:
-        while not self._closed.is_set():
-            try:
-                task = self._waiting.get(timeout=_LOOK)
-            except queue.Empty:
-                continue
-            if not task.future.set_running_or_notify_cancel():
-                continue
-            with self._lock:
-                self._running[id(task)] = task.future
+        while (task := self._next()) is not None:
             try:
                 result: Hypothesis | Exception = self._recognise(task)
             except AsrcliError as error:
@@ -141,27 +138,40 @@ class RemoteRecognizer:
                     self._abandon(error)  # the others would meet the same, each after its own attempts
             except Exception as error:  # noqa: BLE001 - the caller waits for a result
                 result = EngineError(f"{type(error).__name__}: {error}")
-            self._answer(id(task), result)
-        self._abandon(_closed())
+            self._answer(task, result)
 
-    def _answer(self, number: int, result: Hypothesis | Exception) -> None:
+    def _next(self) -> _RemoteTask | None:
+        """The next chunk to be sent; None once the recogniser is closed."""
+        with self._changed:
+            while True:
+                self._changed.wait_for(lambda: self._waiting or self._closed)
+                if self._closed:
+                    return None
+                task = heapq.heappop(self._waiting)
+                self._changed.notify_all()
+                if task.future.set_running_or_notify_cancel():
+                    self._running.append(task)
+                    return task
+
+    def _answer(self, task: _RemoteTask, result: Hypothesis | Exception) -> None:
         """Set the result of a running task, once."""
-        with self._lock:
-            future = self._running.pop(number, None)
-        if future is None:
-            return
+        with self._changed:
+            if task not in self._running:
+                return
+            self._running.remove(task)
         if isinstance(result, Exception):
-            future.set_exception(result)
+            task.future.set_exception(result)
         else:
-            future.set_result(result)
+            task.future.set_result(result)
 
     def _abandon(self, error: AsrcliError) -> None:
         """Fail what waits to be sent."""
-        with contextlib.suppress(queue.Empty):
-            while True:
-                future = self._waiting.get_nowait().future
-                if future.set_running_or_notify_cancel():
-                    future.set_exception(error)
+        with self._changed:
+            abandoned, self._waiting = self._waiting, []
+            self._changed.notify_all()
+        for task in abandoned:
+            if task.future.set_running_or_notify_cancel():
+                task.future.set_exception(error)
 
     def _recognise(self, task: _RemoteTask) -> Hypothesis:
         if not len(task.samples):

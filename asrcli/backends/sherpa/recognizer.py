@@ -23,7 +23,7 @@ from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.checks import check_model, check_request, languages_of
 from asrcli.backends.process import engine_log
 from asrcli.backends.process.resource_limits import default_jobs
-from asrcli.backends.process.shared_lock import SharedLock
+from asrcli.backends.process.synchronization import SharedLock
 from asrcli.backends.registry import is_streaming
 from asrcli.backends.sherpa.check import context_size, sherpa_type
 from asrcli.backends.sherpa.hotwords import beam_phrases, prompt_phrases

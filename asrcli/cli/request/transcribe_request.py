@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,9 +55,10 @@ class TranscribeRequest:
     def work(self, engine: Callable[[], Runtime], ensemble: ModelSet) -> Processing:
         """The processing of each input; `engine`, called by several threads, opens the runtime on first use."""
         by_extension = {form.extension: form for form in self.formats}
+        numbers = count(1)  # what was started first is decoded first
 
         def transcribe(item: Item, listener: Listener) -> Transcript:
-            return engine().transcribe(item.source, ensemble.options, listener=listener)
+            return engine().transcribe(item.source, ensemble.options, listener=listener, order=next(numbers))
 
         def stream_writer(extension: str) -> StreamWriter | None:
             form = by_extension[extension]
