@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from asrcli.assemble import Assembler
 from asrcli.audio.types import SAMPLE_RATE
 from asrcli.backends.types import Hypothesis, Token
-from asrcli.transcript import join_words
+from asrcli.transcript import Segment, join_words
 from asrcli.vad.types import Chunk, Region
 
 
@@ -28,7 +29,7 @@ def chunk(*spans: tuple[float, float], loud: bool = True) -> Chunk:
     return Chunk(start, samples[:0], regions, levels)
 
 
-def assemble(*parts: tuple[Chunk, Hypothesis], language: str | None = None):
+def assemble(*parts: tuple[Chunk, Hypothesis], language: str | None = None) -> tuple[list[Segment], Any]:
     assembler = Assembler(language=language)
     segments = [segment for part, hypothesis in parts for segment in assembler.push(part, hypothesis)]
     return segments + assembler.finish(), assembler
@@ -38,11 +39,11 @@ def tokens(*pieces: tuple[str, float], logprob: float | None = None) -> tuple[To
     return tuple(Token(text, start, logprob=logprob) for text, start in pieces)
 
 
-def starts(segments) -> list[tuple[str, float]]:
+def starts(segments: list[Segment]) -> list[tuple[str, float]]:
     return [(word.text, round(word.start, 2)) for segment in segments for word in segment.words]
 
 
-def test_sentencepiece_tokens_become_words_with_the_models_times():
+def test_sentencepiece_tokens_become_words_with_the_models_times() -> None:
     pieces = tokens(("▁he", 0.1), ("ll", 0.3), ("o", 0.4), (",", 0.55), ("▁wor", 0.7), ("ld", 0.9), (".", 1.1))
     (segment,), assembler = assemble((chunk((10, 12)), Hypothesis("hello, world.", pieces, language="en")))
     assert assembler.timing == "model"
@@ -51,20 +52,20 @@ def test_sentencepiece_tokens_become_words_with_the_models_times():
     assert [round(word.end, 2) for word in segment.words] == [10.55, 11.1]
 
 
-def test_paraformer_pieces_and_characters():
+def test_paraformer_pieces_and_characters() -> None:
     pieces = tokens(("打", 0.1), ("开", 0.3), ("g@@", 0.5), ("p@@", 0.6), ("t", 0.7), ("吧", 1.0))
     (segment,), _ = assemble((chunk((0, 2)), Hypothesis("打开gpt吧", pieces)))
     assert starts([segment]) == [("打", 0.1), ("开", 0.3), ("gpt", 0.5), ("吧", 1.0)]
     assert segment.text == "打开gpt吧"
 
 
-def test_byte_pieces_make_the_character():
+def test_byte_pieces_make_the_character() -> None:
     pieces = tokens(("▁", 0.1), ("<0xE4>", 0.2), ("<0xBD>", 0.3), ("<0xA0>", 0.4), ("好", 0.6))
     (segment,), _ = assemble((chunk((0, 1)), Hypothesis("你好", pieces)))
     assert starts([segment]) == [("你", 0.2), ("好", 0.6)]
 
 
-def test_text_that_was_rewritten_keeps_the_times_of_what_it_kept():
+def test_text_that_was_rewritten_keeps_the_times_of_what_it_kept() -> None:
     pieces = tokens(("in", 0.1), (" twenty", 0.5), (" twenty", 0.9), (" four", 1.3), (" it", 1.8), (" rained", 2.0))
     (segment,), _ = assemble((chunk((0, 3)), Hypothesis("In 2024, it rained.", pieces)))
     found = dict(starts([segment]))
@@ -73,20 +74,20 @@ def test_text_that_was_rewritten_keeps_the_times_of_what_it_kept():
     assert 0.5 <= found["2024,"] < 1.8
 
 
-def test_confidence_is_the_mean_probability():
+def test_confidence_is_the_mean_probability() -> None:
     pieces = tokens(("a", 0.0), (" b", 1.0), logprob=float(np.log(0.5)))
     (segment,), _ = assemble((chunk((0, 2)), Hypothesis("a b", pieces)))
     assert segment.confidence == pytest.approx(0.5)
     assert segment.words[0].confidence == pytest.approx(0.5)
 
 
-def test_a_word_does_not_run_into_the_silence_behind_it():
+def test_a_word_does_not_run_into_the_silence_behind_it() -> None:
     pieces = tokens(("▁one", 0.1), ("▁two", 3.0))
     segments, _ = assemble((chunk((0, 0.4), (2.9, 4)), Hypothesis("one two", pieces)))
     assert segments[0].words[0].end <= 0.4
 
 
-def test_estimated_words_lie_where_the_sound_is():
+def test_estimated_words_lie_where_the_sound_is() -> None:
     sounds = [(5.0, 6.0), (6.6, 8.0), (9.0, 9.5)]
     text = "this is first, and here comes the second. Third."
     segments, assembler = assemble((chunk(*sounds), Hypothesis(text)))
@@ -98,13 +99,13 @@ def test_estimated_words_lie_where_the_sound_is():
     assert [segment.text for segment in segments] == ["this is first, and here comes the second.", "Third."]
 
 
-def test_punctuation_decides_which_pause_a_sentence_ends_at():
+def test_punctuation_decides_which_pause_a_sentence_ends_at() -> None:
     # By length alone "yes" would share the first sound with what follows it.
     segments, _ = assemble((chunk((0, 0.5), (1.1, 3.0)), Hypothesis("Yes. I think that we should go there now.")))
     assert starts(segments)[1] == ("I", pytest.approx(1.1, abs=0.05))
 
 
-def test_without_levels_the_regions_serve():
+def test_without_levels_the_regions_serve() -> None:
     segments, _ = assemble((chunk((0, 1), (3, 4), loud=False), Hypothesis("One two. Three four.")))
     assert dict(starts(segments))["Three"] == pytest.approx(3.0, abs=0.01)
 
@@ -121,18 +122,18 @@ def test_without_levels_the_regions_serve():
         ("Well... maybe. Yes", ["Well... maybe.", "Yes"]),
     ],
 )
-def test_sentences(text, expected):
+def test_sentences(text: str, expected: list[str]) -> None:
     segments, _ = assemble((chunk((0, 8)), Hypothesis(text)))
     assert [segment.text for segment in segments] == expected
 
 
-def test_a_pause_ends_a_segment_without_punctuation():
+def test_a_pause_ends_a_segment_without_punctuation() -> None:
     pieces = tokens(("▁one", 0.0), ("▁two", 0.5), ("▁three", 2.5))
     segments, _ = assemble((chunk((0, 3)), Hypothesis("one two three", pieces)))
     assert [segment.text for segment in segments] == ["one two", "three"]
 
 
-def test_a_sentence_goes_on_over_the_end_of_a_chunk():
+def test_a_sentence_goes_on_over_the_end_of_a_chunk() -> None:
     first = (chunk((0, 2)), Hypothesis("Well begun. It was the", language="en"))
     second = (chunk((2, 4)), Hypothesis("best of times. And", language="en"))
     assembler = Assembler()
@@ -142,7 +143,7 @@ def test_a_sentence_goes_on_over_the_end_of_a_chunk():
     assert assembler.finish() == []
 
 
-def test_a_sentence_does_not_go_on_over_a_pause_or_a_change_of_language():
+def test_a_sentence_does_not_go_on_over_a_pause_or_a_change_of_language() -> None:
     pause, _ = assemble((chunk((0, 2)), Hypothesis("one two")), (chunk((4, 5)), Hypothesis("three")))
     assert [segment.text for segment in pause] == ["one two", "three"]
     change, _ = assemble(
@@ -151,12 +152,12 @@ def test_a_sentence_does_not_go_on_over_a_pause_or_a_change_of_language():
     assert [(segment.text, segment.language) for segment in change] == [("one two", "en"), ("三四", "zh")]
 
 
-def test_chinese_goes_on_without_a_space():
+def test_chinese_goes_on_without_a_space() -> None:
     (segment,), _ = assemble((chunk((0, 2)), Hypothesis("今天")), (chunk((2, 3)), Hypothesis("下雨")))
     assert segment.text == "今天下雨"
 
 
-def test_labels_are_carried_and_ids_counted():
+def test_labels_are_carried_and_ids_counted() -> None:
     hypothesis = Hypothesis("好。再见。", language="zh", emotion="happy", event="speech")
     segments, _ = assemble((chunk((0, 2)), hypothesis))
     assert [(s.id, s.language, s.emotion, s.event) for s in segments] == [
@@ -167,12 +168,12 @@ def test_labels_are_carried_and_ids_counted():
     assert fallback.language == "en"
 
 
-def test_a_mark_written_twice_is_written_once():
+def test_a_mark_written_twice_is_written_once() -> None:
     segments, _ = assemble((chunk((0, 5)), Hypothesis("In short,, the period... 他说，，好。")))
     assert " ".join(segment.text for segment in segments) == "In short, the period... 他说，好。"
 
 
-def test_endless_speech_is_divided():
+def test_endless_speech_is_divided() -> None:
     text = " ".join([f"word{i}" for i in range(40)] + ["so,"] + [f"word{i}" for i in range(60)])
     segments, _ = assemble((chunk((0, 70), loud=False), Hypothesis(text)))
     assert len(segments) > 2
@@ -180,8 +181,8 @@ def test_endless_speech_is_divided():
     assert " ".join(segment.text for segment in segments) == text
 
 
-def test_a_long_segment_is_divided_in_its_later_half_at_a_clause_or_a_pause():
-    def divided(*words, length=0.9):
+def test_a_long_segment_is_divided_in_its_later_half_at_a_clause_or_a_pause() -> None:
+    def divided(*words: tuple[str, float], length: float = 0.9) -> list[int]:
         pieces = tuple(Token(f"▁{text}", start, end=start + length) for text, start in words)
         segments, _ = assemble((chunk((0, 70)), Hypothesis(" ".join(text for text, _ in words), pieces)))
         return [len(segment.words) for segment in segments]
@@ -196,7 +197,7 @@ def test_a_long_segment_is_divided_in_its_later_half_at_a_clause_or_a_pause():
     assert divided(("on", 38.0), ("and", 68.5), ("on", 69.2), length=30.5) == [1, 2]
 
 
-def test_three_rounds_of_a_loop_stay_and_are_reported():
+def test_three_rounds_of_a_loop_stay_and_are_reported() -> None:
     text = "And so it goes. " + "Thank you very much. " * 30 + "Good night."
     segments, assembler = assemble((chunk((65, 75)), Hypothesis(text)))
     assert " ".join(s.text for s in segments) == "And so it goes. " + "Thank you very much. " * 3 + "Good night."
@@ -206,7 +207,7 @@ def test_three_rounds_of_a_loop_stay_and_are_reported():
 
 
 @pytest.mark.parametrize("text", ["哈" * 60, "ha" * 60, "no " * 60, "...".join(["so what "] * 50)])
-def test_loops_of_other_forms(text):
+def test_loops_of_other_forms(text: str) -> None:
     segments, assembler = assemble((chunk((0, 5)), Hypothesis(text)))
     assert sum(len(s.text) for s in segments) < 40
     assert assembler.warnings
@@ -225,13 +226,13 @@ def test_loops_of_other_forms(text):
         ("вперёд " * 12, 3.0),
     ],
 )
-def test_fast_repeats_that_can_be_spoken_stay(text, seconds):
+def test_fast_repeats_that_can_be_spoken_stay(text: str, seconds: float) -> None:
     segments, assembler = assemble((chunk((0, seconds)), Hypothesis(text)))
     assert "".join(s.text for s in segments).replace(" ", "") == text.replace(" ", "")
     assert not assembler.warnings
 
 
-def test_a_space_is_not_added_where_chunks_of_chinese_meet():
+def test_a_space_is_not_added_where_chunks_of_chinese_meet() -> None:
     """Segments of one speaker are joined again when speakers are assigned."""
     segments, _ = assemble((chunk((0, 2)), Hypothesis("你好。")), (chunk((4, 6)), Hypothesis("再见。")))
     words = [word for segment in segments for word in segment.words]
@@ -252,19 +253,19 @@ def test_a_space_is_not_added_where_chunks_of_chinese_meet():
         "哈哈哈哈哈哈哈哈哈哈哈哈",
     ],
 )
-def test_what_people_repeat_stays(text):
+def test_what_people_repeat_stays(text: str) -> None:
     segments, assembler = assemble((chunk((0, 9)), Hypothesis(text)))
     assert "".join(s.text for s in segments).replace(" ", "") == text.replace(" ", "")
     assert not assembler.warnings
 
 
 @pytest.mark.parametrize("text", ["", "  ", ".", "。", "…", "-"])
-def test_nothing_said_is_no_segment(text):
+def test_nothing_said_is_no_segment(text: str) -> None:
     segments, _ = assemble((chunk((0, 1)), Hypothesis(text)))
     assert segments == []
 
 
-def test_nothing_is_said_in_silence():
+def test_nothing_is_said_in_silence() -> None:
     silent = chunk((0, 2))
     silent = Chunk(0, silent.samples, silent.regions, np.full_like(silent.levels, -90))
     segments, _ = assemble((silent, Hypothesis("Thank you for watching.")))
@@ -290,7 +291,9 @@ texts = st.lists(
 
 @settings(deadline=None, max_examples=150)
 @given(spans=spans_drawn, text=texts, loud=st.booleans(), timed=st.booleans(), data=st.data())
-def test_times_are_in_order_and_within_the_speech(spans, text, loud, timed, data):
+def test_times_are_in_order_and_within_the_speech(
+    spans: list[tuple[float, float]], text: str, loud: bool, timed: bool, data: st.DataObject
+) -> None:
     pieces: tuple[Token, ...] = ()
     if timed:
         times = data.draw(st.lists(st.floats(-1, 40), min_size=len(text.split()), max_size=len(text.split())))

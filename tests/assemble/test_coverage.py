@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,11 +56,11 @@ def speech_chunk(*spans: tuple[float, float], vad: bool = True, start: float = 0
         (Hypothesis("美国"), "few words"),
     ],
 )
-def test_words_that_cannot_be_all_of_six_seconds(hypothesis, reason):
+def test_words_that_cannot_be_all_of_six_seconds(hypothesis: Hypothesis, reason: str | None) -> None:
     assert shortfall(speech_chunk((0.2, 3.2), (4.0, 7.0)), hypothesis) == reason
 
 
-def test_pauses_and_short_sounds_are_not_speech():
+def test_pauses_and_short_sounds_are_not_speech() -> None:
     assert spoken_seconds(speech_chunk((0.2, 3.2), (6.0, 9.0))) == pytest.approx(6, abs=0.4)
     assert shortfall(speech_chunk((0.2, 1.0)), Hypothesis("")) is None  # a cough
     assert shortfall(speech_chunk((0.2, 2.0)), Hypothesis("Nooo!")) is None
@@ -66,7 +68,7 @@ def test_pauses_and_short_sounds_are_not_speech():
 
 
 @given(st.lists(st.tuples(st.floats(0.3, 4.0), st.floats(0.1, 2.0)), min_size=1, max_size=6))
-def test_parts_hold_all_speech_once(lengths):
+def test_parts_hold_all_speech_once(lengths: list[tuple[float, float]]) -> None:
     spans, at = [], 0.2
     for spoken, pause in lengths:
         spans.append((at, at + spoken))
@@ -88,11 +90,11 @@ def test_parts_hold_all_speech_once(lengths):
     assert not between or left.end == right.start
 
 
-def decode(chunk: Chunk, answer) -> list[tuple[str, str | None]]:
+def decode(chunk: Chunk, answer: Callable[..., Any]) -> list[tuple[str, str | None]]:
     """Texts and what is missing, where `answer` gives (or raises) the hypothesis of some samples."""
     asked: list[int] = []
 
-    def submit(samples, request):
+    def submit(samples: np.ndarray, request: RecognitionOptions) -> Future:
         assert request == REQUEST
         asked.append(len(samples))
         future: Future[Hypothesis] = Future()
@@ -112,29 +114,29 @@ def decode(chunk: Chunk, answer) -> list[tuple[str, str | None]]:
 LONG = speech_chunk((0.2, 4.0), (5.0, 9.0), (10.0, 14.0), (14.6, 19.0))
 
 
-def test_a_complete_chunk_is_decoded_once():
+def test_a_complete_chunk_is_decoded_once() -> None:
     assert decode(LONG, lambda _: Hypothesis(" ".join([WORDS] * 3))) == [(" ".join([WORDS] * 3), None)]
 
 
-def test_an_engine_that_reads_five_seconds_gets_five_seconds():
+def test_an_engine_that_reads_five_seconds_gets_five_seconds() -> None:
     found = decode(LONG, lambda seconds: Hypothesis("one two three four five six seven eight nine", limit=seconds > 5))
     assert len(found) == 4
     assert {missing for _, missing in found} == {None}
 
 
-def test_what_stays_without_words_is_missing():
+def test_what_stays_without_words_is_missing() -> None:
     assert {missing for _, missing in decode(LONG, lambda _: Hypothesis(""))} == {"no words"}
 
 
-def test_the_whole_is_kept_where_the_parts_say_less():
+def test_the_whole_is_kept_where_the_parts_say_less() -> None:
     found = decode(LONG, lambda seconds: Hypothesis("only these five words" if seconds > 15 else ""))
     assert found == [("only these five words", "few words")]
 
 
-def test_an_engine_that_crashes_at_a_chunk_is_asked_once():
+def test_an_engine_that_crashes_at_a_chunk_is_asked_once() -> None:
     calls = []
 
-    def crash(seconds):
+    def crash(seconds: float) -> None:
         calls.append(seconds)
         raise EngineCrashError("The engine ended its process.")
 
@@ -142,8 +144,8 @@ def test_an_engine_that_crashes_at_a_chunk_is_asked_once():
     assert len(calls) == 1
 
 
-def test_a_closed_engine_ends_the_recording():
-    def close(_):
+def test_a_closed_engine_ends_the_recording() -> None:
+    def close(_: float) -> None:
         raise EngineClosedError("the engine was closed")
 
     with pytest.raises(EngineClosedError):
@@ -192,18 +194,18 @@ def heard(low: int, high: int, probability: float = 1.0) -> np.ndarray:
         ),
     ],
 )
-def test_pauses_are_read_off_the_levels(chunk, expected):
+def test_pauses_are_read_off_the_levels(chunk: Chunk, expected: list[tuple[int, int]]) -> None:
     assert spans_of(chunk) == expected
 
 
-def test_levels_must_differ_to_show_a_pause():
+def test_levels_must_differ_to_show_a_pause() -> None:
     for quiet, expected in ((-31.0, [(0, 100)]), (-33.0, [(30, 70)])):
         levels = np.full(100, quiet, np.float32)
         levels[30:70] = -20
         assert spans_of(Chunk(0, np.empty(0, np.float32), (Region(0, 16000),), levels)) == expected
 
 
-def test_a_chunk_without_regions_is_speech_from_end_to_end():
+def test_a_chunk_without_regions_is_speech_from_end_to_end() -> None:
     assert speech_spans(Chunk(800, np.ones(3200, np.float32), ())) == [(0, 0.2)]
 
 
@@ -220,7 +222,7 @@ def test_a_chunk_without_regions_is_speech_from_end_to_end():
         (1.0, " ".join(["hello"] * 18), "limit"),  # 7.3 s said, where 7.0 s are the most
     ],
 )
-def test_how_many_words_some_speech_may_have(spoken, text, reason):
+def test_how_many_words_some_speech_may_have(spoken: float, text: str, reason: str | None) -> None:
     """Speech is as long as given to 10 ms: the levels are, too."""
     assert shortfall(said_of(spoken), Hypothesis(text)) == reason
 
@@ -244,11 +246,13 @@ def said_of(spoken: float) -> Chunk:
         (5.0, Hypothesis("a", event="bgm"), True),
     ],
 )
-def test_which_words_are_compared_with_those_of_the_parts(spoken, hypothesis, doubtful):
+def test_which_words_are_compared_with_those_of_the_parts(
+    spoken: float, hypothesis: Hypothesis, doubtful: bool
+) -> None:
     assert is_doubtful(said_of(spoken), hypothesis) == doubtful
 
 
-def test_speech_counts_where_it_is_loud_and_likely_and_behind_a_time():
+def test_speech_counts_where_it_is_loud_and_likely_and_behind_a_time() -> None:
     chunk = said_of(4.0)
     assert spoken_seconds(chunk) == pytest.approx(4.0)
     assert spoken_seconds(chunk, after=1.3) == pytest.approx(3.0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -45,7 +47,7 @@ AHEAD = {"season of darkness": 3, "going direct to heaven": 3}
 
 
 @pytest.fixture(scope="module")
-def runtime(tmp_path_factory):
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
     pytest.importorskip("moonshine_voice", reason="needs the extra asrcli-transcribe[builtin]")
     spec = Registry(tmp_path_factory.mktemp("models")).resolve(builtin.NAME)
     with Runtime(spec, jobs=2) as opened:
@@ -64,7 +66,7 @@ def find(words: list[Word], phrase: str) -> int | None:
 
 
 @pytest.mark.parametrize("name", sorted(ONSETS))
-def test_estimated_words_begin_where_they_are_spoken(runtime, wheel_audio, name):
+def test_estimated_words_begin_where_they_are_spoken(runtime: Runtime, wheel_audio: Path, name: str) -> None:
     transcript = runtime.transcribe(Source(name, wheel_audio / name))
     words = words_of(transcript)
     assert transcript.timing == "estimated"
@@ -78,7 +80,7 @@ def test_estimated_words_begin_where_they_are_spoken(runtime, wheel_audio, name)
     assert max(errors) < 1.0
 
 
-def test_segments_are_the_sentences(runtime, wheel_audio):
+def test_segments_are_the_sentences(runtime: Runtime, wheel_audio: Path) -> None:
     transcript = runtime.transcribe(Source("two_cities.wav", wheel_audio / "two_cities.wav"))
     assert 8 <= len(transcript.segments) <= 16
     assert transcript.segments[0].text.lower().startswith("it was the best of times")
@@ -98,12 +100,12 @@ def noises() -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("kind", ["silence", "hiss", "hum"])
-def test_there_are_no_words_where_nobody_speaks(runtime, tmp_path, kind):
+def test_there_are_no_words_where_nobody_speaks(runtime: Runtime, tmp_path: Path, kind: str) -> None:
     path = tmp_path / f"{kind}.wav"
     soundfile.write(path, noises()[kind].astype(np.float32), SAMPLE_RATE)
     assert runtime.transcribe(Source(kind, path)).text == ""
 
 
 @pytest.mark.parametrize("name", ["noise1.wav", "noise2.wav"])
-def test_there_are_no_words_in_noise(runtime, shared, name):
+def test_there_are_no_words_in_noise(runtime: Runtime, shared: Path, name: str) -> None:
     assert runtime.transcribe(Source(name, shared / "data/noise" / name)).text == ""

@@ -59,11 +59,11 @@ def joined(text: str) -> str:
         ("hello (", ["hello ("]),
     ],
 )
-def test_words(text, expected):
+def test_words(text: str, expected: list[str]) -> None:
     assert words(text) == expected
 
 
-def test_thai_is_divided_into_clusters_without_spaces():
+def test_thai_is_divided_into_clusters_without_spaces() -> None:
     found = split_words("สวัสดีครับ เพื่อน")
     assert "".join(word.text for word in found) == "สวัสดีครับเพื่อน"
     assert len(found) > 4
@@ -82,7 +82,7 @@ def test_thai_is_divided_into_clusters_without_spaces():
         ("he said : “ yes ”", "he said : “ yes ”"),
     ],
 )
-def test_joined_words_are_the_text(text, expected):
+def test_joined_words_are_the_text(text: str, expected: str) -> None:
     assert joined(text) == expected
 
 
@@ -102,7 +102,7 @@ fragments = st.sampled_from(
 
 @settings(deadline=None, max_examples=500)
 @given(st.one_of(st.lists(fragments).map("".join), st.text()))
-def test_nothing_is_lost_or_moved(text):
+def test_nothing_is_lost_or_moved(text: str) -> None:
     found = split_words(text)
     if found:
         assert "".join(joined(text).split()) == "".join(text.split())
@@ -113,7 +113,7 @@ def test_nothing_is_lost_or_moved(text):
 
 @settings(deadline=None, max_examples=200)
 @given(st.lists(fragments).map("".join))
-def test_splitting_again_changes_nothing(text):
+def test_splitting_again_changes_nothing(text: str) -> None:
     once = joined(text)
     assert joined(once) == once
 
@@ -152,7 +152,7 @@ NONE, CLAUSE, SENTENCE = Ending
         ("3.", "Then", SENTENCE),
     ],
 )
-def test_how_a_word_ends(word, following, expected):
+def test_how_a_word_ends(word: str, following: str, expected: Ending) -> None:
     assert ending(word, following) is expected
 
 
@@ -176,12 +176,12 @@ def test_how_a_word_ends(word, following, expected):
         ("вода", 0.37, 2),
     ],
 )
-def test_how_long_a_word_takes_to_say(text, length, count):
+def test_how_long_a_word_takes_to_say(text: str, length: float, count: float) -> None:
     assert spoken_length(text) == pytest.approx(length)
     assert syllables(text) == pytest.approx(count)
 
 
-def test_words_are_placed_by_the_tokens_that_spell_them():
+def test_words_are_placed_by_the_tokens_that_spell_them() -> None:
     tokens = [
         Token("<|en|>", 0.0, logprob=-9.0),
         Token("▁on", 0.1, logprob=-1.0),
@@ -205,7 +205,7 @@ def test_words_are_placed_by_the_tokens_that_spell_them():
     assert untimed == [TimedToken(), TimedToken(None, 2.0)]
 
 
-def test_bytes_make_a_character_and_broken_ones_disturb_nothing():
+def test_bytes_make_a_character_and_broken_ones_disturb_nothing() -> None:
     pieces = ["<0xE4>", "a", "<0xE4>", "<0xBD>", "<0xA0>", "<0xc3>", "<0xA9>", "b"]
     tokens = [Token(text, float(start)) for start, text in enumerate(pieces)]
     words = [UntimedWord(text) for text in ("a", "你", "é", "b")]
@@ -240,22 +240,24 @@ def timed(chunk: Chunk, text: str, *tokens: Token) -> list[tuple[str, float, flo
         ("x y", [("x", 1.0, 1.0), ("y", 2.0, 2.3)], [("x", 1.0, 1.02), ("y", 2.0, 2.3)]),
     ],
 )
-def test_times_of_words_from_the_tokens_at_hand(text, tokens, expected):
+def test_times_of_words_from_the_tokens_at_hand(
+    text: str, tokens: list[tuple[str | float, ...]], expected: list[tuple[str, float, float]]
+) -> None:
     found = timed(chunk_of(10), text, *(Token(text, *times) for text, *times in tokens))
     assert found == expected
     late = timed(chunk_of(10, start=100.0), text, *(Token(text, *times) for text, *times in tokens))
     assert late == [(word, pytest.approx(low + 100), pytest.approx(high + 100)) for word, low, high in expected]
 
 
-def test_a_word_ends_with_its_region():
+def test_a_word_ends_with_its_region() -> None:
     chunk = chunk_of(3, (100, 100.3), (102, 103), start=100.0)
     tokens = [Token("x", 0.1), Token("y", 1.0), Token("z", 2.8)]
     # One that lies in no region keeps its time.
     assert timed(chunk, "x y z", *tokens) == [("x", 100.1, 100.3), ("y", 101.0, 101.5), ("z", 102.8, 103.0)]
 
 
-def test_estimated_words_share_the_sound_by_length_and_pauses_fall_between_sentences():
-    def estimate(text, *spans):
+def test_estimated_words_share_the_sound_by_length_and_pauses_fall_between_sentences() -> None:
+    def estimate(text: str, *spans: tuple[float, float]) -> list[tuple[float, float]]:
         return [(round(a, 3), round(b, 3)) for a, b in estimate_times(split_words(text), spans)]
 
     assert estimate("a a", (1.0, 3.0)) == [(1, 2), (2, 3)]
@@ -285,7 +287,7 @@ def test_estimated_words_share_the_sound_by_length_and_pauses_fall_between_sente
         ("No,", 60, 1.0, 3),
     ],
 )
-def test_how_often_a_phrase_must_come_to_be_a_loop(phrase, rounds, seconds, kept):
+def test_how_often_a_phrase_must_come_to_be_a_loop(phrase: str, rounds: int, seconds: float, kept: int) -> None:
     before, after = split_words("before"), split_words("after it")
     looped = split_words(" ".join([phrase] * rounds))
     words, loops = trim_loops([*before, *looped, *after], seconds)
@@ -293,8 +295,8 @@ def test_how_often_a_phrase_must_come_to_be_a_loop(phrase, rounds, seconds, kept
     assert loops == ([phrase] if kept < rounds else [])
 
 
-def test_a_loop_within_a_word_keeps_three_rounds():
-    def trim(text):
+def test_a_loop_within_a_word_keeps_three_rounds() -> None:
+    def trim(text: str) -> tuple[str, list[str]]:
         words, loops = trim_loops([UntimedWord(text, space_before=False)], 0.1)
         assert [word.space_before for word in words] == [False]
         return words[0].text, loops

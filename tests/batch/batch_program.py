@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.decision import Existing
@@ -40,7 +41,7 @@ def render(transcript: Transcript, suffix: str) -> str:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    def transcribe(item, listener):
+    def transcribe(item: Any, listener: Any) -> Any:
         data = item.source.path.read_bytes()
         listener.opened(1.0)
         if arguments.log:
@@ -55,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
             time.sleep(3600)
         return transcript_of(data * arguments.bulk, item.source.name, arguments.options)
 
-    def spell_bulk(transcript, suffix):
+    def spell_bulk(transcript: Any, suffix: Any) -> Any:
         return render(transcript, suffix) * arguments.bulk
 
     plan = make_plan(
@@ -94,8 +95,8 @@ def die_at(number: int) -> None:
     """Arrange that the process is killed just before its Nth write, fsync, rename, unlink or creation of a file."""
     count = 0
 
-    def counted(function):
-        def call(*args, **kwargs):
+    def counted(function: Any) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
             nonlocal count
             count += 1
             if count == number:

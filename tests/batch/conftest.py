@@ -6,7 +6,9 @@ import importlib.util
 import json
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +16,7 @@ _PROGRAM = Path(__file__).with_name("batch_program.py")
 
 
 @pytest.fixture(scope="session")
-def program():
+def program() -> Any:
     """The program's module: `transcript_of` and `render` say what every output must be."""
     spec = importlib.util.spec_from_file_location("batch_program", _PROGRAM)
     module = importlib.util.module_from_spec(spec)
@@ -23,11 +25,11 @@ def program():
 
 
 @pytest.fixture
-def start():
+def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Start the program; what still runs at the end of the test is killed."""
     running = []
 
-    def start(*arguments):
+    def start(*arguments: Path | str | float) -> subprocess.Popen[str]:
         command = [sys.executable, str(_PROGRAM), *map(str, arguments)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         running.append(process)
@@ -40,10 +42,10 @@ def start():
 
 
 @pytest.fixture
-def finish(start):
+def finish(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., dict[str, Any]]:
     """Run the program to its end and return its summary."""
 
-    def finish(*arguments, code=0):
+    def finish(*arguments: Path | str, code: int = 0) -> dict[str, Any]:
         process = start(*arguments)
         output, problems = process.communicate(timeout=60)
         assert process.returncode == code, problems
@@ -53,12 +55,12 @@ def finish(start):
 
 
 @pytest.fixture
-def forked():
+def forked() -> Iterator[Callable[..., int]]:
     """Run the program many times, quickly; returns each run's return code."""
     command = [sys.executable, str(_PROGRAM), "--serve"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
 
-        def forked(*arguments):
+        def forked(*arguments: Path | str | int) -> int:
             server.stdin.write(json.dumps(list(map(str, arguments))) + "\n")
             server.stdin.flush()
             return int(server.stdout.readline())
@@ -67,7 +69,7 @@ def forked():
 
 
 @pytest.fixture
-def recordings(tmp_path):
+def recordings(tmp_path: Path) -> Path:
     """A folder of inputs, some in a subfolder."""
     folder = tmp_path / "recordings"
     (folder / "sub").mkdir(parents=True)
@@ -78,10 +80,10 @@ def recordings(tmp_path):
 
 
 @pytest.fixture
-def expected(program):
+def expected(program: Any) -> Callable[..., dict[Path, str]]:
     """Path -> text of every output that a finished run leaves beside its inputs."""
 
-    def expected(folder, options="v1", bulk=1):
+    def expected(folder: Path, options: str = "v1", bulk: int = 1) -> dict[Path, str]:
         outputs = {}
         for path in folder.rglob("*.mp3"):
             transcript = program.transcript_of(path.read_bytes() * bulk, str(path), options)
@@ -93,10 +95,10 @@ def expected(program):
 
 
 @pytest.fixture
-def outputs_in():
+def outputs_in() -> Callable[..., dict[Path, str]]:
     """Path -> text of every file below a folder but inputs and journals; temporary files are outputs nobody wants."""
 
-    def outputs_in(folder):
+    def outputs_in(folder: Path) -> dict[Path, str]:
         files = (path for path in folder.rglob("*") if path.is_file())
         return {
             path: path.read_text() for path in files if path.suffix != ".mp3" and path.name != ".asrcli-journal.jsonl"

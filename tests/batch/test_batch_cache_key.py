@@ -36,30 +36,30 @@ CHANGES = [
 ]
 
 
-def test_every_change_of_an_option_shows():
+def test_every_change_of_an_option_shows() -> None:
     hashes = [fingerprint(options) for options in (TranscribeOptions(), *CHANGES)]
     assert len(set(hashes)) == len(hashes)
 
 
-def test_equal_options_hash_alike():
+def test_equal_options_hash_alike() -> None:
     assert fingerprint(TranscribeOptions(), {"b": 1, "a": 2}) == fingerprint(TranscribeOptions(), {"a": 2, "b": 1})
     assert fingerprint({"x", "y", "z"}) == fingerprint({"z", "y", "x"})
 
 
-def test_what_is_switched_off_decides_nothing():
+def test_what_is_switched_off_decides_nothing() -> None:
     one = replace(TranscribeOptions(), vad=VadOptions(enabled=False), speakers=SpeakerOptions(speakers=2))
     other = replace(TranscribeOptions(), vad=VadOptions(enabled=False, threshold=0.9), speakers=SpeakerOptions())
     assert fingerprint(one) == fingerprint(other)
 
 
-def test_every_field_counts():
+def test_every_field_counts() -> None:
     for field in fields(CueOptions):
         value = getattr(CueOptions(), field.name)
         changed = replace(CueOptions(), **{field.name: not value if isinstance(value, bool) else 99})
         assert fingerprint(changed) != fingerprint(CueOptions()), field.name
 
 
-def test_another_process_gives_the_same_hash():
+def test_another_process_gives_the_same_hash() -> None:
     code = (
         "from asrcli.batch.cache_key import fingerprint; from asrcli.options import *;"
         "print(fingerprint(TranscribeOptions(), {'k': frozenset('abc')}))"
@@ -73,6 +73,6 @@ def test_another_process_gives_the_same_hash():
     assert hashes == {fingerprint(TranscribeOptions(), {"k": frozenset("abc")}).encode() + b"\n"}
 
 
-def test_a_value_without_a_stable_form_is_refused():
+def test_a_value_without_a_stable_form_is_refused() -> None:
     with pytest.raises(TypeError, match="object"):
         fingerprint(object())

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -16,19 +19,28 @@ from asrcli.batch.journal import Journal
 from asrcli.batch.plan import make_plan
 from asrcli.batch.recording import Item
 from asrcli.batch.search import Inputs
+from asrcli.batch.summary import Summary
 from asrcli.batch.worker import Processing
 from asrcli.errors import ExitCode, InputError, OutputError
 
 
 @pytest.fixture
-def run(tmp_path, program, monkeypatch):
+def run(tmp_path: Path, program: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Summary, dict[str, str]]]:
     """Run a batch in this process; returns its summary and, by input, the reason for what was done."""
     monkeypatch.chdir(tmp_path)
 
-    def read(source):
+    def read(source: Source) -> bytes:
         return source.path.read_bytes() if source.path else source.stream.read()
 
-    def run(*paths, existing=Existing.JOURNAL, model="m", options="v1", cues="c1", formats=("txt", "srt"), **where):
+    def run(
+        *paths: str,
+        existing: Existing = Existing.JOURNAL,
+        model: str = "m",
+        options: str = "v1",
+        cues: str = "c1",
+        formats: Sequence[str] = ("txt", "srt"),
+        **where: Any,
+    ) -> tuple[Summary, dict[str, str]]:
         events = []
         work = Processing(
             transcribe=lambda item, _: program.transcript_of(read(item.source), "name", options + model),
@@ -49,7 +61,7 @@ def run(tmp_path, program, monkeypatch):
     return run
 
 
-def test_a_second_run_has_nothing_to_do(run, tmp_path):
+def test_a_second_run_has_nothing_to_do(run: Callable[..., tuple[Summary, dict[str, str]]], tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(b"1")
     (tmp_path / "b.mp3").write_bytes(b"2")
     summary, reasons = run(".")
@@ -60,7 +72,9 @@ def test_a_second_run_has_nothing_to_do(run, tmp_path):
     assert reasons == {"a.mp3": "done", "b.mp3": "done"}
 
 
-def test_what_has_changed_is_redone_and_only_that(run, tmp_path):
+def test_what_has_changed_is_redone_and_only_that(
+    run: Callable[..., tuple[Summary, dict[str, str]]], tmp_path: Path
+) -> None:
     for name in "abc":
         (tmp_path / f"{name}.mp3").write_bytes(name.encode())
     run(".")
@@ -73,7 +87,9 @@ def test_what_has_changed_is_redone_and_only_that(run, tmp_path):
     assert set(run(".")[1].values()) == {"done"}
 
 
-def test_another_model_or_other_options_redo_everything(run, tmp_path):
+def test_another_model_or_other_options_redo_everything(
+    run: Callable[..., tuple[Summary, dict[str, str]]], tmp_path: Path
+) -> None:
     (tmp_path / "a.mp3").write_bytes(b"1")
     run(".")
     assert run(".", model="n")[1] == {"a.mp3": "model"}
@@ -81,7 +97,9 @@ def test_another_model_or_other_options_redo_everything(run, tmp_path):
     assert run(".", model="n", options="v2")[1] == {"a.mp3": "done"}
 
 
-def test_options_of_one_format_redo_that_format(run, tmp_path):
+def test_options_of_one_format_redo_that_format(
+    run: Callable[..., tuple[Summary, dict[str, str]]], tmp_path: Path
+) -> None:
     (tmp_path / "a.mp3").write_bytes(b"1")
     run(".")
     assert run(".", cues="c2")[1] == {"a.mp3": "options"}
@@ -89,14 +107,18 @@ def test_options_of_one_format_redo_that_format(run, tmp_path):
     assert (tmp_path / "a.srt").read_text().endswith("c2")
 
 
-def test_another_format_is_made_beside_those_that_are_there(run, tmp_path):
+def test_another_format_is_made_beside_those_that_are_there(
+    run: Callable[..., tuple[Summary, dict[str, str]]], tmp_path: Path
+) -> None:
     (tmp_path / "a.mp3").write_bytes(b"1")
     run(".", formats=["txt"])
     run(".", formats=["txt", "srt"])
     assert run.made == {"a.mp3": {"srt"}}
 
 
-def test_going_back_to_options_used_before_redoes(run, tmp_path):
+def test_going_back_to_options_used_before_redoes(
+    run: Callable[..., tuple[Summary, dict[str, str]]], tmp_path: Path
+) -> None:
     (tmp_path / "a.mp3").write_bytes(b"1")
     run(".", options="v1")
     first = (tmp_path / "a.txt").read_text()
@@ -105,14 +127,16 @@ def test_going_back_to_options_used_before_redoes(run, tmp_path):
     assert (tmp_path / "a.txt").read_text() == first
 
 
-def test_touching_or_copying_over_the_same_bytes_redoes_nothing(run, tmp_path):
+def test_touching_or_copying_over_the_same_bytes_redoes_nothing(
+    run: Callable[..., tuple[Summary, dict[str, str]]], tmp_path: Path
+) -> None:
     (tmp_path / "a.mp3").write_bytes(b"1")
     run(".")
     os.utime(tmp_path / "a.mp3")
     assert run(".")[1] == {"a.mp3": "done"}
 
 
-def test_files_that_are_not_ours_stay(run, tmp_path):
+def test_files_that_are_not_ours_stay(run: Callable[..., tuple[Summary, dict[str, str]]], tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(b"1")
     (tmp_path / "a.txt").write_text("written by hand")
     summary, reasons = run(".", formats=["txt"])
@@ -126,7 +150,9 @@ def test_files_that_are_not_ours_stay(run, tmp_path):
     assert (tmp_path / "a.txt").read_text() == "written by hand"
 
 
-def test_corrected_subtitles_survive_the_nightly_run(run, tmp_path):
+def test_corrected_subtitles_survive_the_nightly_run(
+    run: Callable[..., tuple[Summary, dict[str, str]]], tmp_path: Path
+) -> None:
     (tmp_path / "a.mp3").write_bytes(b"1")
     run(".")
     (tmp_path / "a.srt").write_text("corrected")
@@ -139,7 +165,9 @@ def test_corrected_subtitles_survive_the_nightly_run(run, tmp_path):
     assert run(".")[1] == {"a.mp3": "done"}
 
 
-def test_a_name_taken_by_another_recordings_output_is_left_to_it(run, tmp_path):
+def test_a_name_taken_by_another_recordings_output_is_left_to_it(
+    run: Callable[..., tuple[Summary, dict[str, str]]], tmp_path: Path
+) -> None:
     for folder, sound in (("x", b"1"), ("y", b"2")):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "a.mp3").write_bytes(sound)
@@ -151,7 +179,7 @@ def test_a_name_taken_by_another_recordings_output_is_left_to_it(run, tmp_path):
     assert run("z/a.mp3", output_dir=tmp_path / "out")[1] == {"z/a.mp3": "done"}
 
 
-def test_skip_existing_asks_nobody(run, tmp_path):
+def test_skip_existing_asks_nobody(run: Callable[..., tuple[Summary, dict[str, str]]], tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(b"1")
     (tmp_path / "a.txt").write_text("whatever")
     assert run(".", existing=Existing.SKIP)[1] == {"a.mp3": "new"}
@@ -160,7 +188,9 @@ def test_skip_existing_asks_nobody(run, tmp_path):
     assert run(".", existing=Existing.SKIP, options="v2")[1] == {"a.mp3": "kept"}
 
 
-def test_an_output_that_the_user_names_is_replaced_and_leaves_no_journal(run, tmp_path):
+def test_an_output_that_the_user_names_is_replaced_and_leaves_no_journal(
+    run: Callable[..., tuple[Summary, dict[str, str]]], tmp_path: Path
+) -> None:
     (tmp_path / "a.mp3").write_bytes(b"1")
     (tmp_path / "out.txt").write_text("old")
     assert run("a.mp3", formats=["txt"], output="out.txt")[1] == {"a.mp3": "new"}
@@ -169,7 +199,9 @@ def test_an_output_that_the_user_names_is_replaced_and_leaves_no_journal(run, tm
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp3", "out.txt"]
 
 
-def test_a_link_from_an_output_to_its_recording_cannot_destroy_the_recording(run, tmp_path):
+def test_a_link_from_an_output_to_its_recording_cannot_destroy_the_recording(
+    run: Callable[..., tuple[Summary, dict[str, str]]], tmp_path: Path
+) -> None:
     (tmp_path / "a.mp3").write_bytes(b"1")
     (tmp_path / "a.txt").symlink_to("a.mp3")
     summary, _ = run("a.mp3", existing=Existing.OVERWRITE)
@@ -177,7 +209,9 @@ def test_a_link_from_an_output_to_its_recording_cannot_destroy_the_recording(run
     assert (tmp_path / "a.mp3").read_bytes() == b"1"
 
 
-def test_the_same_folder_by_another_way_is_the_same_folder(run, tmp_path):
+def test_the_same_folder_by_another_way_is_the_same_folder(
+    run: Callable[..., tuple[Summary, dict[str, str]]], tmp_path: Path
+) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "a.mp3").write_bytes(b"1")
     (tmp_path / "link").symlink_to("real")
@@ -188,7 +222,9 @@ def test_the_same_folder_by_another_way_is_the_same_folder(run, tmp_path):
     assert run("moved")[1] == {"moved/a.mp3": "done"}
 
 
-def test_an_edited_output_of_another_recording_is_not_a_result(run, tmp_path):
+def test_an_edited_output_of_another_recording_is_not_a_result(
+    run: Callable[..., tuple[Summary, dict[str, str]]], tmp_path: Path
+) -> None:
     (tmp_path / "a.mp3").write_bytes(b"1")
     run(".", formats=["txt"], output_dir=tmp_path / "out")
     (tmp_path / "out" / "a.txt").write_text("corrected")
@@ -199,7 +235,9 @@ def test_an_edited_output_of_another_recording_is_not_a_result(run, tmp_path):
     assert summary.exit_code == ExitCode.SOME_FAILED
 
 
-def test_another_recording_under_the_same_name_is_transcribed(run, tmp_path):
+def test_another_recording_under_the_same_name_is_transcribed(
+    run: Callable[..., tuple[Summary, dict[str, str]]], tmp_path: Path
+) -> None:
     path = tmp_path / "REC001.mp3"
     path.write_bytes(b"one")
     os.utime(path, (10**9, 10**9))
@@ -212,7 +250,9 @@ def test_another_recording_under_the_same_name_is_transcribed(run, tmp_path):
     assert (tmp_path / "REC001.txt").read_text() != before
 
 
-def test_names_stay_when_a_neighbour_appears_and_when_it_disappears(run, tmp_path):
+def test_names_stay_when_a_neighbour_appears_and_when_it_disappears(
+    run: Callable[..., tuple[Summary, dict[str, str]]], tmp_path: Path
+) -> None:
     (tmp_path / "talk.ogg").write_bytes(b"1")
     assert run(".", formats=["txt"])[1] == {"talk.ogg": "new"}
     (tmp_path / "talk.mp3").write_bytes(b"2")
@@ -227,7 +267,9 @@ def test_names_stay_when_a_neighbour_appears_and_when_it_disappears(run, tmp_pat
 
 
 @pytest.mark.parametrize("existing", [Existing.JOURNAL, Existing.SKIP])
-def test_a_stream_is_never_skipped_and_replaces_nothing(run, tmp_path, existing):
+def test_a_stream_is_never_skipped_and_replaces_nothing(
+    run: Callable[..., tuple[Summary, dict[str, str]]], tmp_path: Path, existing: Existing
+) -> None:
     folder = tmp_path / "out"
     folder.mkdir()
     (folder / "pipe.txt").write_text("yesterday's")
@@ -248,17 +290,17 @@ def test_a_stream_is_never_skipped_and_replaces_nothing(run, tmp_path, existing)
 RECIPE = CacheKey(model="m", options="o")
 
 
-def item_of(tmp_path, name="a.mp3", **fields):
+def item_of(tmp_path: Path, name: str = "a.mp3", **fields: Any) -> Item:
     outputs = {suffix: tmp_path / f"a.{suffix}" for suffix in ("txt", "srt")}
     return Item(0, Source(name, tmp_path / name), outputs, **fields)
 
 
 @pytest.mark.parametrize("existing", list(Existing))
-def test_what_goes_to_stdout_is_always_new(tmp_path, existing):
+def test_what_goes_to_stdout_is_always_new(tmp_path: Path, existing: Existing) -> None:
     assert decide(item_of(tmp_path, stdout="txt"), None, RECIPE, existing) == Decision("new", {})
 
 
-def test_without_a_journal_whatever_exists_is_kept_unless_asked(tmp_path):
+def test_without_a_journal_whatever_exists_is_kept_unless_asked(tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(b"1")
     item = item_of(tmp_path)
     assert decide(item, None, RECIPE, Existing.JOURNAL) == Decision("new", item.outputs)
@@ -275,7 +317,7 @@ def test_without_a_journal_whatever_exists_is_kept_unless_asked(tmp_path):
     assert [decide(item, None, RECIPE, existing).skip for existing in Existing] == [True, False, True]
 
 
-def test_a_stream_replaces_only_when_asked(tmp_path):
+def test_a_stream_replaces_only_when_asked(tmp_path: Path) -> None:
     (tmp_path / "a.txt").touch()
     item = item_of(tmp_path, stream=True)
     numbered = {suffix: tmp_path / f"a-2.{suffix}" for suffix in ("txt", "srt")}
@@ -284,7 +326,7 @@ def test_a_stream_replaces_only_when_asked(tmp_path):
     assert decide(item, None, RECIPE, Existing.OVERWRITE) == Decision("new", item.outputs)
 
 
-def test_a_link_to_the_recording_and_a_missing_recording_are_errors(tmp_path):
+def test_a_link_to_the_recording_and_a_missing_recording_are_errors(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal", read_only=True)
     with pytest.raises(InputError, match=r"a\.mp3"):
         decide(item_of(tmp_path), journal, RECIPE, Existing.JOURNAL)
@@ -295,7 +337,9 @@ def test_a_link_to_the_recording_and_a_missing_recording_are_errors(tmp_path):
     assert "--output-dir" in caught.value.hint
 
 
-def test_a_recorded_length_is_known_for_the_same_bytes_alone(run, tmp_path):
+def test_a_recorded_length_is_known_for_the_same_bytes_alone(
+    run: Callable[..., tuple[Summary, dict[str, str]]], tmp_path: Path
+) -> None:
     (tmp_path / "a.mp3").write_bytes(b"1")
     run(".")
     (journal_file,) = tmp_path.glob(".*")

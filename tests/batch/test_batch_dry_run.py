@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from asrcli.audio.types import AudioInfo
+from asrcli.audio.types import AudioInfo, Source
 from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.decision import Existing
 from asrcli.batch.dry_run import dry_run
 from asrcli.batch.events import FileDone, FileFailed, FileSkipped
 from asrcli.batch.executor import Executor
-from asrcli.batch.plan import make_plan
+from asrcli.batch.plan import Plan, make_plan
 from asrcli.batch.search import Inputs
 from asrcli.batch.worker import Processing
 from asrcli.errors import AudioDecodeError
@@ -23,7 +25,7 @@ RECIPE = CacheKey(model="m", options="v1")
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     for name in ("done", "edited", "new", "missing", "changed"):
         Path(f"{name}.mp3").write_bytes(name.encode())
@@ -31,8 +33,8 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def run(program):
-    def run(plan):
+def run(program: Any) -> Callable[..., list[Any]]:
+    def run(plan: Plan) -> list[Any]:
         told = []
         work = Processing(
             transcribe=lambda item, _: program.transcript_of(item.source.path.read_bytes(), item.source.name, "v1"),
@@ -45,17 +47,17 @@ def run(program):
     return run
 
 
-def plan_of(program, *paths):
+def plan_of(program: Any, *paths: str) -> Plan:
     return make_plan(Inputs(paths=paths, formats=["txt", "json"]), stdin=io.BytesIO(b"x"), suffixes=program.SUFFIXES)
 
 
-def probe(source):
+def probe(source: Source) -> AudioInfo:
     if source.path.read_bytes() == b"broken":
         raise AudioDecodeError(f"{source.name} is no audio")
     return AudioInfo(duration=float(len(source.path.read_bytes())), sample_rate=16000, channels=1, format="x")
 
 
-def test_the_rows_say_what_the_run_does(folder, program, run):
+def test_the_rows_say_what_the_run_does(folder: Path, program: Any, run: Callable[..., list[Any]]) -> None:
     Path("new.mp3").rename("later")
     run(plan_of(program, "."))
     Path("later").rename("new.mp3")
@@ -86,14 +88,14 @@ def test_the_rows_say_what_the_run_does(folder, program, run):
     assert did == {name: row.action for name, row in rows.items()}
 
 
-def test_overwrite_and_skip_existing(folder, program, run):
+def test_overwrite_and_skip_existing(folder: Path, program: Any, run: Callable[..., list[Any]]) -> None:
     run(plan_of(program, "done.mp3"))
     for existing, action in ((Existing.OVERWRITE, "transcribe"), (Existing.SKIP, "skip")):
         (row,) = dry_run(plan_of(program, "done.mp3"), RECIPE, existing=existing, probe=probe)
         assert row.action == action
 
 
-def test_what_cannot_be_probed_fails_and_a_stream_is_not_touched(folder, program):
+def test_what_cannot_be_probed_fails_and_a_stream_is_not_touched(folder: Path, program: Any) -> None:
     Path("bad.mp3").write_bytes(b"broken")
     plan = make_plan(Inputs(paths=["bad.mp3", "-"]), stdin=io.BytesIO(b"sound"), suffixes=program.SUFFIXES)
     bad, stream = dry_run(plan, RECIPE, probe=probe)

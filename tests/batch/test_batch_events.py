@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from asrcli.batch.events import (
     BatchFinished,
@@ -21,11 +22,11 @@ from asrcli.errors import AudioDecodeError, ExitCode
 from asrcli.transcript import Segment
 
 
-def told(event):
+def told(event: Any) -> dict[str, Any]:
     return json.loads(json.dumps(event.to_dict()))
 
 
-def test_every_event_has_its_form():
+def test_every_event_has_its_form() -> None:
     tally = SummaryBuilder(3)
     tally.done(90.0)
     tally.skipped()
@@ -63,7 +64,7 @@ def test_every_event_has_its_form():
     }  # fmt: skip
 
 
-def test_a_summary_lists_so_many_failures_and_counts_all():
+def test_a_summary_lists_so_many_failures_and_counts_all() -> None:
     tally = SummaryBuilder(1000)
     for number in range(1000):
         tally.failed(str(number), AudioDecodeError("x"))
@@ -72,5 +73,5 @@ def test_a_summary_lists_so_many_failures_and_counts_all():
     assert summary.exit_code == ExitCode.ALL_FAILED
 
 
-def test_nothing_at_all_is_a_usage_error():
+def test_nothing_at_all_is_a_usage_error() -> None:
     assert SummaryBuilder(0).summary(0.0, None, None).exit_code == ExitCode.USAGE

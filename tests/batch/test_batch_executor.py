@@ -6,15 +6,21 @@ import gc
 import io
 import os
 import time
+from collections.abc import Callable
+from pathlib import Path
 from threading import Barrier, Event, Thread
+from typing import Any
 
 import pytest
 
 from asrcli.batch import events
 from asrcli.batch.cache_key import CacheKey
+from asrcli.batch.events import BatchStarted, FileDone, FileStarted
 from asrcli.batch.executor import Executor
 from asrcli.batch.plan import make_plan
+from asrcli.batch.recording import Item
 from asrcli.batch.search import Inputs
+from asrcli.batch.summary import Summary
 from asrcli.batch.worker import Processing
 from asrcli.errors import (
     AudioDecodeError,
@@ -30,24 +36,33 @@ from asrcli.transcript import Transcript
 class Batch:
     """Runs inputs of a folder with a function from bytes to a transcript."""
 
-    def __init__(self, folder, program):
+    def __init__(self, folder: Path, program: Any) -> None:
         self.folder = folder
         self.program = program
         self.events = []
         self.emitted = []
         self.executor = None
 
-    def inputs(self, count, size=lambda number: 10 + number):
+    def inputs(self, count: int, size: Callable[..., Any] = lambda number: 10 + number) -> None:
         for number in range(count):
             (self.folder / f"{number}.mp3").write_bytes(b"%d" % number * size(number))
 
-    def run(self, transcribe, *paths, jobs=2, on_event=None, emit=None, stdin=b"", **options):
-        def spell(item, listener):
+    def run(
+        self,
+        transcribe: Callable[..., Any],
+        *paths: Path | str,
+        jobs: int = 2,
+        on_event: Callable[..., Any] | None = None,
+        emit: Callable[..., None] | None = None,
+        stdin: bytes = b"",
+        **options: Any,
+    ) -> Summary:
+        def spell(item: Item, listener: Any) -> Transcript:
             data = item.source.path.read_bytes() if item.source.path else item.source.stream.read()
             transcribe(item, listener)
             return self.program.transcript_of(data, item.source.name, "v1")
 
-        def tell(event):
+        def tell(event: Any) -> None:
             self.events.append(event)
             if on_event is not None:
                 on_event(event)
@@ -63,29 +78,29 @@ class Batch:
         )
         return self.executor.run(plan)
 
-    def of(self, kind):
+    def of(self, kind: type[Any]) -> list[Any]:
         return [event for event in self.events if isinstance(event, kind)]
 
-    def text(self, number):
+    def text(self, number: int) -> str:
         return self.program.render(
             self.program.transcript_of((self.folder / f"{number}.mp3").read_bytes(), "", "v1"), "txt"
         )
 
-    def outputs(self):
+    def outputs(self) -> set[str]:
         return {path.name for path in self.folder.iterdir() if path.suffix not in {".mp3", ".jsonl"}}
 
 
 @pytest.fixture
-def batch(tmp_path, program):
+def batch(tmp_path: Path, program: Any) -> Batch:
     return Batch(tmp_path, program)
 
 
-def nothing(item, listener):
+def nothing(item: Item, listener: Any) -> None:
     """Transcribes without delay."""
 
 
-def failing(errors):
-    def transcribe(item, listener):
+def failing(errors: dict[str, Any]) -> Callable[..., None]:
+    def transcribe(item: Item, listener: Any) -> None:
         error = errors.get(item.source.path.stem)
         if error is not None:
             raise error
@@ -93,7 +108,7 @@ def failing(errors):
     return transcribe
 
 
-def test_a_failure_of_one_input_is_one_event_and_the_others_are_done(batch):
+def test_a_failure_of_one_input_is_one_event_and_the_others_are_done(batch: Batch) -> None:
     batch.inputs(6)
     errors = {
         "1": AudioDecodeError("no audio", "try another"),
@@ -122,14 +137,14 @@ def test_a_failure_of_one_input_is_one_event_and_the_others_are_done(batch):
         ([FfmpegMissingError("x"), None, None], ExitCode.SOME_FAILED),
     ],
 )
-def test_exit_codes(batch, errors, code):
+def test_exit_codes(batch: Batch, errors: list[Any], code: ExitCode) -> None:
     batch.inputs(3)
     summary = batch.run(failing({str(number): error for number, error in enumerate(errors)}))
     assert summary.exit_code == code
     assert summary.dropped == 0
 
 
-def test_inputs_that_could_not_be_planned_count_as_failed(batch):
+def test_inputs_that_could_not_be_planned_count_as_failed(batch: Batch) -> None:
     batch.inputs(1)
     summary = batch.run(nothing, batch.folder, batch.folder / "missing.mp3")
     assert (summary.total, summary.done, summary.failed, summary.exit_code) == (2, 1, 1, ExitCode.SOME_FAILED)
@@ -140,7 +155,9 @@ def test_inputs_that_could_not_be_planned_count_as_failed(batch):
     ("error", "code"),
     [(ModelNotInstalledError("gone"), ExitCode.MODEL), (LanguageNotSupportedError("xx"), ExitCode.USAGE)],
 )
-def test_what_dooms_every_input_ends_the_batch(batch, error, code):
+def test_what_dooms_every_input_ends_the_batch(
+    batch: Batch, error: ModelNotInstalledError | LanguageNotSupportedError, code: ExitCode
+) -> None:
     batch.inputs(50)
     summary = batch.run(failing({str(number): error for number in range(50)}))
     assert summary.error is error
@@ -150,24 +167,24 @@ def test_what_dooms_every_input_ends_the_batch(batch, error, code):
     assert batch.events[-1] == events.BatchFinished(summary)
 
 
-def test_the_longest_are_first(batch):
+def test_the_longest_are_first(batch: Batch) -> None:
     batch.inputs(5, size=lambda number: [10, 5000, 300, 90_000, 20][number])
     batch.run(nothing, jobs=1)
     assert [event.name[-5:] for event in batch.of(events.FileStarted)] == ["3.mp3", "1.mp3", "2.mp3", "4.mp3", "0.mp3"]
 
 
-def test_several_inputs_are_in_work_at_once(batch):
+def test_several_inputs_are_in_work_at_once(batch: Batch) -> None:
     batch.inputs(3)
     together = Barrier(3, timeout=20)
     assert batch.run(lambda *_: together.wait(), jobs=3).done == 3
 
 
-def test_results_for_stdout_come_in_the_order_of_the_inputs(batch):
+def test_results_for_stdout_come_in_the_order_of_the_inputs(batch: Batch) -> None:
     batch.inputs(20)
     later = {number: Event() for number in range(21)}
     later[20].set()
 
-    def backwards_in_pairs(item, listener):
+    def backwards_in_pairs(item: Item, listener: Any) -> None:
         # Each even input waits for the odd one after it, which is so done first.
         if item.index % 2 == 0:
             assert later[item.index + 1].wait(20)
@@ -181,19 +198,19 @@ def test_results_for_stdout_come_in_the_order_of_the_inputs(batch):
     assert not (batch.folder / ".asrcli-journal.jsonl").exists()
 
 
-def test_an_input_that_fails_holds_up_nobody_on_stdout(batch):
+def test_an_input_that_fails_holds_up_nobody_on_stdout(batch: Batch) -> None:
     batch.inputs(6)
     paths = [batch.folder / f"{number}.mp3" for number in range(6)]
     batch.run(failing({"0": AudioDecodeError("x"), "3": AudioDecodeError("y")}), *paths, output="-")
     assert batch.emitted == [batch.text(number) for number in (1, 2, 4, 5)]
 
 
-def test_only_so_many_results_wait_for_their_turn_on_stdout(batch):
+def test_only_so_many_results_wait_for_their_turn_on_stdout(batch: Batch) -> None:
     batch.inputs(40)
     started = []
     many = Event()
 
-    def first_is_slow(item, listener):
+    def first_is_slow(item: Item, listener: Any) -> None:
         started.append(item.index)
         if len(started) > 12:
             many.set()
@@ -205,7 +222,7 @@ def test_only_so_many_results_wait_for_their_turn_on_stdout(batch):
     assert len(batch.emitted) == 40
 
 
-def test_stdin_to_stdout_beside_files(batch):
+def test_stdin_to_stdout_beside_files(batch: Batch) -> None:
     batch.inputs(1)
     summary = batch.run(nothing, "-", batch.folder / "0.mp3", stdin=b"sound")
     assert summary.done == 2
@@ -214,7 +231,7 @@ def test_stdin_to_stdout_beside_files(batch):
     assert batch.outputs() == {"0.txt"}
 
 
-def test_a_named_pipe_is_read_once_as_a_stream(batch):
+def test_a_named_pipe_is_read_once_as_a_stream(batch: Batch) -> None:
     pipe = batch.folder / "pipe.wav"
     os.mkfifo(pipe)
     writer = Thread(target=lambda: pipe.write_bytes(b"sound" * 50_000))
@@ -224,17 +241,17 @@ def test_a_named_pipe_is_read_once_as_a_stream(batch):
     assert batch.emitted == [batch.program.render(batch.program.transcript_of(b"sound" * 50_000, "", "v1"), "txt")]
 
 
-def test_cancel_drops_what_is_in_flight_and_keeps_what_is_done(batch):
+def test_cancel_drops_what_is_in_flight_and_keeps_what_is_done(batch: Batch) -> None:
     batch.inputs(10)
     held = Barrier(3, timeout=20)
 
-    def hold_after_four(item, listener):
+    def hold_after_four(item: Item, listener: Any) -> None:
         if item.index >= 4:
             held.wait()
             while not listener.cancelled():
                 time.sleep(0.005)
 
-    def cancel_amid():
+    def cancel_amid() -> None:
         held.wait()
         batch.executor.cancel(ExitCode.TERMINATED)
 
@@ -250,16 +267,16 @@ def test_cancel_drops_what_is_in_flight_and_keeps_what_is_done(batch):
     assert batch.outputs() == {f"{number}.txt" for number in range(4)}
 
 
-def test_a_worker_that_hangs_keeps_nobody_waiting_and_writes_nothing_later(batch):
+def test_a_worker_that_hangs_keeps_nobody_waiting_and_writes_nothing_later(batch: Batch) -> None:
     batch.inputs(1)
     inside, release, left = Event(), Event(), Event()
 
-    def hang(item, listener):
+    def hang(item: Item, listener: Any) -> None:
         inside.set()
         release.wait()
         left.set()
 
-    def cancel():
+    def cancel() -> None:
         inside.wait()
         batch.executor.cancel()
 
@@ -276,17 +293,19 @@ def test_a_worker_that_hangs_keeps_nobody_waiting_and_writes_nothing_later(batch
     assert batch.outputs() == set()
 
 
-def _workers():
+def _workers() -> list[Thread]:
     from threading import enumerate as threads
 
     return [thread for thread in threads() if thread.name.startswith("worker-")]
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, BrokenPipeError])
-def test_an_exception_where_results_are_told_ends_the_batch_and_goes_on_to_the_caller(batch, error):
+def test_an_exception_where_results_are_told_ends_the_batch_and_goes_on_to_the_caller(
+    batch: Batch, error: type[Any]
+) -> None:
     batch.inputs(200)
 
-    def refuse(index, text):
+    def refuse(index: int, text: str) -> None:
         raise error
 
     with pytest.raises(error):
@@ -294,7 +313,7 @@ def test_an_exception_where_results_are_told_ends_the_batch_and_goes_on_to_the_c
     assert not _workers()
 
 
-def test_a_closed_pipe_among_the_outputs_is_told_as_such(batch):
+def test_a_closed_pipe_among_the_outputs_is_told_as_such(batch: Batch) -> None:
     batch.inputs(1)
     reading, writing = os.pipe()
     os.close(reading)
@@ -303,10 +322,10 @@ def test_a_closed_pipe_among_the_outputs_is_told_as_such(batch):
     os.close(writing)
 
 
-def test_an_input_that_changes_while_it_is_read_fails(batch):
+def test_an_input_that_changes_while_it_is_read_fails(batch: Batch) -> None:
     batch.inputs(3)
 
-    def meddle(item, listener):
+    def meddle(item: Item, listener: Any) -> None:
         if item.source.path.stem == "1":
             item.source.path.write_bytes(b"it has grown" * 100)
         if item.source.path.stem == "2":
@@ -318,7 +337,7 @@ def test_an_input_that_changes_while_it_is_read_fails(batch):
     assert batch.outputs() == {"0.txt"}
 
 
-def test_an_output_that_cannot_be_written_is_noticed_before_the_work(batch):
+def test_an_output_that_cannot_be_written_is_noticed_before_the_work(batch: Batch) -> None:
     batch.inputs(2)
     (batch.folder / "target").mkdir()
     (batch.folder / "target" / "file").write_bytes(b"")
@@ -333,11 +352,11 @@ def test_an_output_that_cannot_be_written_is_noticed_before_the_work(batch):
     assert worked == []
 
 
-def test_transcripts_are_not_kept(batch):
+def test_transcripts_are_not_kept(batch: Batch) -> None:
     batch.inputs(120)
     done, alive = [], []
 
-    def count(event):
+    def count(event: FileStarted | FileDone | BatchStarted) -> None:
         if isinstance(event, events.FileDone):
             done.append(event.name)
             if len(done) % 20 == 0:  # looking costs
@@ -348,10 +367,10 @@ def test_transcripts_are_not_kept(batch):
     assert max(alive[1:]) <= alive[0] + 2
 
 
-def test_the_story_of_one_input(batch, program):
+def test_the_story_of_one_input(batch: Batch, program: Any) -> None:
     batch.inputs(1)
 
-    def talk(item, listener):
+    def talk(item: Item, listener: Any) -> None:
         listener.opened(8.0)
         listener.recognised(program.transcript_of(b"", "", "").segments[0])
         listener.heard(1.0)  # so soon after the last report that it is not told
@@ -370,12 +389,12 @@ def test_the_story_of_one_input(batch, program):
     assert summary.speed == pytest.approx(8.0 / summary.wall_seconds)
 
 
-def test_a_slow_listener_slows_the_workers_and_loses_nothing(batch, program):
+def test_a_slow_listener_slows_the_workers_and_loses_nothing(batch: Batch, program: Any) -> None:
     batch.inputs(2)
     segment = program.transcript_of(b"", "", "").segments[0]
     sent = []
 
-    def chatter(item, listener):
+    def chatter(item: Item, listener: Any) -> None:
         for _ in range(2000):
             listener.recognised(segment)
             sent.append(1)

@@ -7,7 +7,9 @@ import resource
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,7 +38,9 @@ def _namespaces() -> bool:
 
 
 @pytest.mark.skipif(not _namespaces(), reason="needs user namespaces (unshare -rm)")
-def test_full_disk_then_room_again(recordings, expected, program, tmp_path):
+def test_full_disk_then_room_again(
+    recordings: Path, expected: Callable[..., dict[Path, str]], program: Any, tmp_path: Path
+) -> None:
     disk, kept = tmp_path / "disk", tmp_path / "kept"
     disk.mkdir()
     kept.mkdir()
@@ -63,8 +67,10 @@ def test_full_disk_then_room_again(recordings, expected, program, tmp_path):
         assert json.loads(line)["outputs"]
 
 
-def test_limit_on_file_sizes_ends_the_batch_like_a_full_disk(recordings, outputs_in):
-    def limit():
+def test_limit_on_file_sizes_ends_the_batch_like_a_full_disk(
+    recordings: Path, outputs_in: Callable[..., dict[Path, str]]
+) -> None:
+    def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 
     command = [sys.executable, str(_PROGRAM), str(recordings), "--bulk", "50"]
@@ -76,14 +82,16 @@ def test_limit_on_file_sizes_ends_the_batch_like_a_full_disk(recordings, outputs
     assert outputs_in(recordings) == {}
 
 
-def test_a_journal_that_cannot_grow_keeps_its_outputs_from_being_named(recordings, finish, outputs_in):
+def test_a_journal_that_cannot_grow_keeps_its_outputs_from_being_named(
+    recordings: Path, finish: Callable[..., dict[str, Any]], outputs_in: Callable[..., dict[Path, str]]
+) -> None:
     """Without its record an output would pass for somebody else's for ever."""
     finish(recordings)
     journal = recordings / ".asrcli-journal.jsonl"
     before = outputs_in(recordings)
     size = journal.stat().st_size
 
-    def limit():
+    def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, size + 10))
 
     command = [sys.executable, str(_PROGRAM), str(recordings), "--options", "v2", "--jobs", "1"]

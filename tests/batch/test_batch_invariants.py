@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -15,9 +18,12 @@ from asrcli.batch.decision import SKIPPED_WITHOUT_RESULT, Existing
 from asrcli.batch.events import FileDone, FileFailed, FileSkipped
 from asrcli.batch.executor import Executor
 from asrcli.batch.plan import JOURNAL_NAME, make_plan
+from asrcli.batch.recording import Item
 from asrcli.batch.search import Inputs
+from asrcli.batch.summary import Summary
 from asrcli.batch.worker import Processing
 from asrcli.errors import ExitCode
+from asrcli.transcript import Transcript
 
 #: names that meet: equal stems, case, a recording named like another's output, composed and decomposed letters
 NAMES = ("a.mp3", "a.wav", "A.ogg", "a.mp3.wav", "sub/a.mp3", "sub/b.ogg", "b.mp3", "\u00e9.mp3", "e\u0301.wav")
@@ -95,7 +101,9 @@ class Folder(RuleBasedStateMachine):
         existing=st.sampled_from([Existing.JOURNAL, Existing.JOURNAL, Existing.OVERWRITE, Existing.SKIP]),
         names=st.one_of(st.none(), st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True)),
     )
-    def run(self, formats, beside, options, existing, names) -> None:
+    def run(
+        self, formats: tuple[str, ...], beside: bool, options: str, existing: Existing, names: list[str] | None
+    ) -> None:
         inputs = self._inputs(formats, beside=beside, names=names)
         if not self.recordings or not inputs.paths:
             return
@@ -106,14 +114,14 @@ class Folder(RuleBasedStateMachine):
             assert again.exit_code == first.exit_code
 
     @rule(formats=st.sampled_from(FORMATS), beside=st.booleans(), number=st.integers(1, 40))
-    def kill(self, formats, beside, number) -> None:
+    def kill(self, formats: tuple[str, ...], beside: bool, number: int) -> None:
         """A run that is killed before one of its system calls that change a file."""
         if not self.recordings:
             return
         where = () if beside else ("--output-dir", self.root / "out")
         self.forked(self.root / "in", "--formats", ",".join(formats), *where, "--die-at", number)
 
-    def _inputs(self, formats, *, beside, names) -> Inputs:
+    def _inputs(self, formats: tuple[str, ...], *, beside: bool, names: list[str] | None) -> Inputs:
         paths = [self.root / "in"] if names is None else [self.root / "in" / name for name in names]
         return Inputs(
             paths=[str(path) for path in paths if path.exists()],
@@ -121,16 +129,16 @@ class Folder(RuleBasedStateMachine):
             output_dir=None if beside else self.root / "out",
         )
 
-    def _run(self, inputs, options, existing):
+    def _run(self, inputs: Inputs, options: str, existing: Existing) -> Summary:
         ends = {}
         self.overwriting = existing is Existing.OVERWRITE
 
-        def note(event):
+        def note(event: Any) -> None:
             if isinstance(event, (FileDone, FileSkipped, FileFailed)):
                 assert event.index not in ends
                 ends[event.index] = event
 
-        def transcribe(item, _):
+        def transcribe(item: Item, _: Any) -> Transcript:
             return self.program.transcript_of(item.source.path.read_bytes(), item.source.name, options)
 
         work = Processing(
@@ -148,7 +156,7 @@ class Folder(RuleBasedStateMachine):
         assert summary.exit_code == (ExitCode.OK if all(complete) else ExitCode.SOME_FAILED)
         return summary
 
-    def _check(self, item, end, options) -> bool:
+    def _check(self, item: Item, end: FileSkipped | FileDone, options: str) -> bool:
         """Whether an input has all its results; what has been made or counts as done must be its own."""
         assert not isinstance(end, FileFailed), end.error
         if isinstance(end, FileSkipped):
@@ -162,7 +170,7 @@ class Folder(RuleBasedStateMachine):
             assert unnamed(path.read_text()) == self._text(item, suffix, options)
         return not end.blocked
 
-    def _text(self, item, suffix, options):
+    def _text(self, item: Item, suffix: str, options: str) -> str:
         transcript = self.program.transcript_of(item.source.path.read_bytes(), item.source.name, options)
         return unnamed(self.program.render(transcript, suffix))
 
@@ -174,7 +182,9 @@ class Folder(RuleBasedStateMachine):
         assert {path: path.read_bytes() for path in self.users} == self.users
 
 
-def test_every_input_of_every_batch_has_its_result_or_a_reason(tmp_path_factory, program, forked):
+def test_every_input_of_every_batch_has_its_result_or_a_reason(
+    tmp_path_factory: pytest.TempPathFactory, program: Any, forked: Callable[..., int]
+) -> None:
     class Here(Folder):
         pass
 

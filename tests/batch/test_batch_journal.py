@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,20 +15,22 @@ from hypothesis import strategies as st
 from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.journal import Journal, OutputRecord
 from asrcli.batch.journal_pool import JournalPool
-from asrcli.batch.recording import hash_file
+from asrcli.batch.recording import Recording, hash_file
 
 RECIPE = CacheKey(model="m", options="o", formats={"srt": "cues"})
 OLD = 1_000_000_000_000_000_000  # a time of change long past: such a file's hash may be remembered
 
 
 @pytest.fixture
-def journal(tmp_path):
+def journal(tmp_path: Path) -> Iterator[Journal]:
     journal = Journal(tmp_path / "journal.jsonl")
     yield journal
     journal.close()
 
 
-def recorded(journal, path, *outputs, recipe=RECIPE, duration=1.5):
+def recorded(
+    journal: Journal, path: Path, *outputs: tuple[str, Path], recipe: CacheKey = RECIPE, duration: float = 1.5
+) -> Recording:
     recording = journal.recording(path)
     journal.record(
         recording, recipe, duration, [OutputRecord(suffix, out, 3, f"hash of {out}") for suffix, out in outputs]
@@ -35,14 +38,14 @@ def recorded(journal, path, *outputs, recipe=RECIPE, duration=1.5):
     return recording
 
 
-def aged(path, content=b"sound"):
+def aged(path: Path, content: bytes = b"sound") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     os.utime(path, ns=(OLD, OLD))
     return path
 
 
-def test_what_was_recorded_is_read_back(journal, tmp_path):
+def test_what_was_recorded_is_read_back(journal: Journal, tmp_path: Path) -> None:
     path = aged(tmp_path / "a.mp3")
     recording = recorded(journal, path, ("txt", tmp_path / "a.txt"), ("srt", tmp_path / "a.srt"))
     journal.close()
@@ -62,7 +65,7 @@ names = st.binary(min_size=1, max_size=20).filter(lambda name: not {0, 47} & set
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(names, unique=True, min_size=1, max_size=5))
-def test_every_name_a_file_may_have_survives(tmp_path_factory, names):
+def test_every_name_a_file_may_have_survives(tmp_path_factory: pytest.TempPathFactory, names: list[bytes]) -> None:
     folder = tmp_path_factory.mktemp("names")
     sound = aged(folder / "in" / "sound")
     journal = Journal(folder / "journal")
@@ -77,7 +80,7 @@ def test_every_name_a_file_may_have_survives(tmp_path_factory, names):
     again.close()
 
 
-def test_a_folder_that_moves_takes_its_journal_along(tmp_path):
+def test_a_folder_that_moves_takes_its_journal_along(tmp_path: Path) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
     aged(old / "a.mp3")
     journal = Journal(old / "journal")
@@ -89,7 +92,9 @@ def test_a_folder_that_moves_takes_its_journal_along(tmp_path):
     moved.close()
 
 
-def test_a_file_is_hashed_again_only_when_it_has_changed(journal, tmp_path, monkeypatch):
+def test_a_file_is_hashed_again_only_when_it_has_changed(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = aged(tmp_path / "a.mp3")
     monkeypatch.setattr("asrcli.batch.journal._RACY_NS", -(10**12))  # the file was not made just now
     first = journal.recording(path)
@@ -100,7 +105,7 @@ def test_a_file_is_hashed_again_only_when_it_has_changed(journal, tmp_path, monk
     assert journal.recording(path).digest == "hashed again"
 
 
-def test_a_file_changed_just_now_is_not_trusted_to_stay(journal, tmp_path):
+def test_a_file_changed_just_now_is_not_trusted_to_stay(journal: Journal, tmp_path: Path) -> None:
     path = tmp_path / "a.mp3"
     path.write_bytes(b"one")
     status = path.stat()
@@ -110,7 +115,9 @@ def test_a_file_changed_just_now_is_not_trusted_to_stay(journal, tmp_path):
     assert journal.recording(path).digest == hash_file(path)
 
 
-def test_another_recording_of_the_same_name_size_and_mtime_is_hashed(journal, tmp_path, monkeypatch):
+def test_another_recording_of_the_same_name_size_and_mtime_is_hashed(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("asrcli.batch.journal._RACY_NS", -(10**12))
     path = aged(tmp_path / "REC001.wav", b"one")
     journal.remember(journal.recording(path))
@@ -124,7 +131,7 @@ def test_another_recording_of_the_same_name_size_and_mtime_is_hashed(journal, tm
     assert journal.recording(path).digest == hash_file(path)
 
 
-def test_nothing_is_left_of_a_journal_that_nothing_was_written_to(tmp_path):
+def test_nothing_is_left_of_a_journal_that_nothing_was_written_to(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "new" / "journal")
     assert journal.claim(tmp_path / "a.txt")
     journal.close()
@@ -133,7 +140,7 @@ def test_nothing_is_left_of_a_journal_that_nothing_was_written_to(tmp_path):
     assert not (tmp_path / "never").exists()
 
 
-def test_a_journal_removed_in_mid_run_begins_anew(journal, tmp_path):
+def test_a_journal_removed_in_mid_run_begins_anew(journal: Journal, tmp_path: Path) -> None:
     path = aged(tmp_path / "a.mp3")
     recorded(journal, path, ("txt", tmp_path / "a.txt"))
     journal.path.unlink()
@@ -161,7 +168,7 @@ sys.stdin.read()
 
 
 @pytest.fixture
-def other(tmp_path):
+def other(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """Another process that has recorded a.txt and claims it."""
     aged(tmp_path / "a.mp3")
     command = [sys.executable, "-c", _OTHER, str(tmp_path)]
@@ -171,13 +178,13 @@ def other(tmp_path):
         process.kill()
 
 
-def test_what_another_process_records_is_seen(tmp_path, journal, other):
+def test_what_another_process_records_is_seen(tmp_path: Path, journal: Journal, other: subprocess.Popen[str]) -> None:
     assert not journal.written(tmp_path / "a.txt")
     journal.refresh()
     assert journal.written(tmp_path / "a.txt")
 
 
-def test_a_claim_holds_until_its_process_ends(tmp_path, journal, other):
+def test_a_claim_holds_until_its_process_ends(tmp_path: Path, journal: Journal, other: subprocess.Popen[str]) -> None:
     assert not journal.claim(tmp_path / "a.txt")
     assert journal.claim(tmp_path / "b.txt")
     other.kill()
@@ -185,7 +192,7 @@ def test_a_claim_holds_until_its_process_ends(tmp_path, journal, other):
     assert journal.claim(tmp_path / "a.txt")
 
 
-def test_damaged_lines_are_passed_over_and_told(tmp_path):
+def test_damaged_lines_are_passed_over_and_told(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal")
     recorded(journal, aged(tmp_path / "a.mp3"), ("txt", tmp_path / "a.txt"))
     journal.close()
@@ -199,7 +206,7 @@ def test_damaged_lines_are_passed_over_and_told(tmp_path):
     again.close()
 
 
-def test_without_permission_it_is_read_and_the_user_told(unprivileged):
+def test_without_permission_it_is_read_and_the_user_told(unprivileged: Path) -> None:
     path = unprivileged / "journal"
     journal = Journal(path)
     recorded(journal, aged(unprivileged / "a.mp3"), ("txt", unprivileged / "a.txt"))
@@ -214,7 +221,7 @@ def test_without_permission_it_is_read_and_the_user_told(unprivileged):
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts open files in /proc")
-def test_a_tree_with_more_folders_than_a_process_may_have_files(tmp_path):
+def test_a_tree_with_more_folders_than_a_process_may_have_files(tmp_path: Path) -> None:
     journals = JournalPool()
     for number in range(100):
         with journals.use(tmp_path / str(number) / "journal") as journal:
@@ -226,7 +233,7 @@ def test_a_tree_with_more_folders_than_a_process_may_have_files(tmp_path):
     journals.close()
 
 
-def _target(link):
+def _target(link: Path) -> str:
     try:
         return str(link.readlink())
     except OSError:

@@ -10,6 +10,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +21,7 @@ from asrcli.batch.journal import SCHEMA
 TEMPORARY = re.compile(r"\.asrcli-[0-9a-f]{16}\.tmp")
 
 
-def assert_no_output_is_torn(outputs, allowed):
+def assert_no_output_is_torn(outputs: dict[Path, str], allowed: list[dict[Path, str]]) -> None:
     """Whatever stands under a final name is whole: of one of the runs that wrote there."""
     for path, text in outputs.items():
         if not TEMPORARY.fullmatch(path.name):
@@ -26,7 +29,13 @@ def assert_no_output_is_torn(outputs, allowed):
 
 
 @pytest.mark.parametrize("before", ["nothing", "older outputs"])
-def test_killed_before_every_single_system_call(recordings, forked, expected, outputs_in, before):
+def test_killed_before_every_single_system_call(
+    recordings: Path,
+    forked: Callable[..., int],
+    expected: Callable[..., dict[Path, str]],
+    outputs_in: Callable[..., dict[Path, str]],
+    before: str,
+) -> None:
     for path in sorted(recordings.rglob("*.mp3"))[2:]:
         path.unlink()  # two inputs: few enough to die everywhere
     old, new = expected(recordings, "v1"), expected(recordings, "v2")
@@ -47,7 +56,13 @@ def test_killed_before_every_single_system_call(recordings, forked, expected, ou
     assert number > 15, "the calls were not seen, so nothing was killed"
 
 
-def test_killed_again_and_again_at_random(recordings, start, finish, expected, outputs_in):
+def test_killed_again_and_again_at_random(
+    recordings: Path,
+    start: Callable[..., subprocess.Popen[str]],
+    finish: Callable[..., dict[str, Any]],
+    expected: Callable[..., dict[Path, str]],
+    outputs_in: Callable[..., dict[Path, str]],
+) -> None:
     whole = expected(recordings)
     moments = random.Random(7)
     for _ in range(10):
@@ -61,7 +76,13 @@ def test_killed_again_and_again_at_random(recordings, start, finish, expected, o
     assert finish(recordings)["skipped"] == len(list(recordings.rglob("*.mp3")))
 
 
-def test_killed_between_journal_and_rename_is_done_again(recordings, start, finish, expected, outputs_in):
+def test_killed_between_journal_and_rename_is_done_again(
+    recordings: Path,
+    start: Callable[..., subprocess.Popen[str]],
+    finish: Callable[..., dict[str, Any]],
+    expected: Callable[..., dict[Path, str]],
+    outputs_in: Callable[..., dict[Path, str]],
+) -> None:
     """A record whose outputs never got their names must not count."""
     whole = expected(recordings)
     finish(recordings)
@@ -77,7 +98,9 @@ def test_killed_between_journal_and_rename_is_done_again(recordings, start, fini
     [b'{"schema":"asrcli/journal/1","inp', b"\x00" * 100, b"[]", b"{}\n\xff\xfe\nnull\n"],
     ids=["torn", "zeros", "no newline", "not ours"],
 )
-def test_a_journal_with_a_torn_or_damaged_end_still_serves(recordings, finish, tail):
+def test_a_journal_with_a_torn_or_damaged_end_still_serves(
+    recordings: Path, finish: Callable[..., dict[str, Any]], tail: bytes
+) -> None:
     finish(recordings)
     journal = recordings / ".asrcli-journal.jsonl"
     journal.write_bytes(journal.read_bytes() + tail)
@@ -89,7 +112,12 @@ def test_a_journal_with_a_torn_or_damaged_end_still_serves(recordings, finish, t
     assert json.loads(last)["schema"] == SCHEMA
 
 
-def test_ctrl_c_drops_what_is_in_flight_and_leaves_no_trace_of_it(recordings, start, outputs_in, tmp_path):
+def test_ctrl_c_drops_what_is_in_flight_and_leaves_no_trace_of_it(
+    recordings: Path,
+    start: Callable[..., subprocess.Popen[str]],
+    outputs_in: Callable[..., dict[Path, str]],
+    tmp_path: Path,
+) -> None:
     ready = tmp_path / "ready"
     process = start(recordings, "--hold", "--ready", ready)
     while not ready.exists():
@@ -101,7 +129,7 @@ def test_ctrl_c_drops_what_is_in_flight_and_leaves_no_trace_of_it(recordings, st
     assert outputs_in(recordings) == {}
 
 
-def test_files_of_a_small_batch_are_finished_one_after_the_other(wheel_audio, tmp_path):
+def test_files_of_a_small_batch_are_finished_one_after_the_other(wheel_audio: Path, tmp_path: Path) -> None:
     """Killed when half of it is recognised, a batch has written about half of its files; the real engine."""
     names = [f"{number}.wav" for number in range(4)]
     for name in names:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import assume, given, settings
@@ -32,8 +33,14 @@ folders = st.sampled_from(["/r", "/r/a", "/R/a", "/q/a"])
 paths = st.builds(lambda folder, name: Path(folder) / name, folders, names)
 
 
-def names_of(paths, *, target=None, formats=("txt", "srt"), neighbours=()):
-    def claim(path):
+def names_of(
+    paths: list[Path],
+    *,
+    target: Path | None = None,
+    formats: tuple[str, str] = ("txt", "srt"),
+    neighbours: tuple[()] = (),
+) -> list[dict[str, Path]]:
+    def claim(path: Path) -> OutputRequest:
         return OutputRequest(path, target or path.parent, target / path.parent.name if target else None)
 
     return name_outputs(
@@ -47,7 +54,7 @@ def names_of(paths, *, target=None, formats=("txt", "srt"), neighbours=()):
 
 @settings(deadline=None, max_examples=300)
 @given(st.lists(paths, unique=True, max_size=12), st.sampled_from([None, Path("/out"), Path("/r")]))
-def test_no_two_outputs_are_one_file_and_none_is_an_input(paths, target):
+def test_no_two_outputs_are_one_file_and_none_is_an_input(paths: list[Path], target: Path | None) -> None:
     outputs = [path for files in names_of(paths, target=target) for path in files.values()]
     keys = [collision_key(path) for path in outputs]
     assert len(set(keys)) == len(keys) == 2 * len(paths)
@@ -56,14 +63,16 @@ def test_no_two_outputs_are_one_file_and_none_is_an_input(paths, target):
 
 @settings(deadline=None, max_examples=200)
 @given(st.lists(paths, unique=True, min_size=1, max_size=10), st.randoms(use_true_random=False))
-def test_names_do_not_depend_on_the_order_of_the_inputs(paths, randomness):
+def test_names_do_not_depend_on_the_order_of_the_inputs(paths: list[Path], randomness: Any) -> None:
     shuffled = randomness.sample(paths, len(paths))
     assert dict(zip(paths, names_of(paths), strict=True)) == dict(zip(shuffled, names_of(shuffled), strict=True))
 
 
 @settings(deadline=None, max_examples=200)
 @given(st.lists(paths, unique=True, min_size=2, max_size=10), st.data())
-def test_names_do_not_depend_on_which_of_the_recordings_in_a_folder_are_inputs(paths, data):
+def test_names_do_not_depend_on_which_of_the_recordings_in_a_folder_are_inputs(
+    paths: list[Path], data: st.DataObject
+) -> None:
     assume(not any(path.suffix in {".srt", ".txt"} for path in paths))
     chosen = data.draw(st.lists(st.sampled_from(paths), unique=True))
     rest = [path for path in paths if path not in chosen]
@@ -73,7 +82,7 @@ def test_names_do_not_depend_on_which_of_the_recordings_in_a_folder_are_inputs(p
 
 @settings(deadline=None, max_examples=200)
 @given(st.text(min_size=1, max_size=300).filter(lambda text: "/" not in text and "\0" not in text))
-def test_a_name_always_fits_the_file_system(stem):
+def test_a_name_always_fits_the_file_system(stem: str) -> None:
     try:
         os.fsencode(stem)
     except UnicodeEncodeError:
@@ -83,38 +92,38 @@ def test_a_name_always_fits_the_file_system(stem):
     assert name.endswith(".jsonl")
 
 
-def test_long_names_that_begin_alike_stay_apart():
+def test_long_names_that_begin_alike_stay_apart() -> None:
     one, other = fit("x" * 300 + "1", ".srt"), fit("x" * 300 + "2", ".srt")
     assert one != other
     assert one == fit("x" * 300 + "1", ".srt")
 
 
-def named(*paths, **options):
+def named(*paths: str, **options: Any) -> list[str]:
     return [str(files["srt"]) for files in names_of([Path(path) for path in paths], formats=["srt"], **options)]
 
 
-def test_the_usual_name_has_the_format_in_place_of_the_suffix():
+def test_the_usual_name_has_the_format_in_place_of_the_suffix() -> None:
     assert named("/r/talk.mp3", "/r/b.v2.wav") == ["/r/talk.srt", "/r/b.v2.srt"]
 
 
-def test_an_ending_that_is_no_recordings_is_part_of_the_name():
+def test_an_ending_that_is_no_recordings_is_part_of_the_name() -> None:
     assert named("/r/talk 2024.05", "/r/noext") == ["/r/talk 2024.05.srt", "/r/noext.srt"]
 
 
-def test_one_stem_with_two_suffixes_keeps_both():
+def test_one_stem_with_two_suffixes_keeps_both() -> None:
     assert named("/r/a.mp3", "/r/a.wav") == ["/r/a.mp3.srt", "/r/a.wav.srt"]
 
 
-def test_a_recording_beside_the_input_counts_though_nobody_asked_for_it():
+def test_a_recording_beside_the_input_counts_though_nobody_asked_for_it() -> None:
     assert named("/r/a.mp3", neighbours=[Path("/r/a.wav")]) == ["/r/a.mp3.srt"]
 
 
-def test_names_that_differ_in_case_alone_stay_apart_on_every_file_system():
+def test_names_that_differ_in_case_alone_stay_apart_on_every_file_system() -> None:
     one, other = named("/r/A.mp3", "/r/a.mp3")
     assert one.lower() != other.lower()
 
 
-def test_equal_names_of_several_folders_go_to_subfolders_of_the_output_folder():
+def test_equal_names_of_several_folders_go_to_subfolders_of_the_output_folder() -> None:
     assert named("/x/a.mp3", "/y/a.mp3", "/y/b.mp3", target=Path("/out")) == [
         "/out/x/a.srt",
         "/out/y/a.srt",
@@ -122,7 +131,7 @@ def test_equal_names_of_several_folders_go_to_subfolders_of_the_output_folder():
     ]
 
 
-def test_an_input_that_stands_where_an_output_would_is_never_replaced():
+def test_an_input_that_stands_where_an_output_would_is_never_replaced() -> None:
     assert named("/r/a.mp3", "/r/a.srt") == ["/r/a.mp3.srt", "/r/a.srt.srt"]
 
 
@@ -130,7 +139,7 @@ def test_an_input_that_stands_where_an_output_would_is_never_replaced():
     ("stem", "whole"),
     [("x" * 251, True), ("x" * 252, False), ("é" * 125, True), ("é" * 126, False), ("xé" * 90, False)],
 )
-def test_a_name_is_shortened_no_more_than_needed(stem, whole):
+def test_a_name_is_shortened_no_more_than_needed(stem: str, whole: bool) -> None:
     name = fit(stem, ".srt")
     if whole:
         assert name == f"{stem}.srt"
@@ -140,17 +149,17 @@ def test_a_name_is_shortened_no_more_than_needed(stem, whole):
         assert len(os.fsencode(stem[: len(head) + 1] + mark)) > NAME_MAX >= len(os.fsencode(name))
 
 
-def test_names_are_folded_as_file_systems_fold_them():
+def test_names_are_folded_as_file_systems_fold_them() -> None:
     assert fold("\u00c9") == fold("e\u0301") == "e\u0301"
     assert fold("Straße") == "strasse"
     assert fold("\u1e9b\u0323") == fold("\u017f\u0323\u0307")
     assert collision_key("/r/x/../A") == "/r/a"
 
 
-def test_free_names_share_the_first_number_that_is_free_for_all(tmp_path):
+def test_free_names_share_the_first_number_that_is_free_for_all(tmp_path: Path) -> None:
     outputs = {"txt": tmp_path / "stdin.txt", "srt": tmp_path / "stdin.srt"}
 
-    def numbered(number):
+    def numbered(number: str) -> dict[str, Path]:
         return {suffix: tmp_path / f"stdin{number}.{suffix}" for suffix in outputs}
 
     assert free_names(outputs) == outputs
@@ -168,15 +177,15 @@ def test_free_names_share_the_first_number_that_is_free_for_all(tmp_path):
     assert len(shortened.name) == NAME_MAX
 
 
-def test_the_names_of_last_resort_carry_a_hash():
-    def hashed(*paths):
+def test_the_names_of_last_resort_carry_a_hash() -> None:
+    def hashed(*paths: str) -> list[re.Match]:
         return [re.fullmatch(r"/r/[aA]\.mp3~[0-9a-f]{8}\.srt", name) for name in named(*paths)]
 
     assert all(hashed("/r/A.mp3", "/r/a.mp3"))
     assert len(set(named("/r/A.mp3", "/r/a.mp3"))) == 2
 
 
-def test_the_order_of_the_names_that_an_input_may_have():
+def test_the_order_of_the_names_that_an_input_may_have() -> None:
     """Each name that is taken by another input leads to the next."""
     found = []
     taken = [Path("/x/a.mp3")]
@@ -191,8 +200,8 @@ def test_the_order_of_the_names_that_an_input_may_have():
     assert re.fullmatch(r"/out/a\.mp3~[0-9a-f]{32}\.srt", found[5])
 
 
-def test_a_recorded_name_stays_with_its_recording(tmp_path):
-    def names_with(made, *paths, formats=("txt",)):
+def test_a_recorded_name_stays_with_its_recording(tmp_path: Path) -> None:
+    def names_with(made: dict[str, str], *paths: str, formats: tuple[str, ...] = ("txt",)) -> list[str]:
         claims = [OutputRequest(tmp_path / path, tmp_path) for path in paths]
         places = {real_place(tmp_path / output): real_place(tmp_path / source) for output, source in made.items()}
         found = name_outputs(claims, formats, suffixes=SUFFIXES, made_from=lambda path: places.get(real_place(path)))
@@ -211,7 +220,7 @@ def test_a_recorded_name_stays_with_its_recording(tmp_path):
     assert names_with({"a.mp3.txt": "a.wav"}, "a.mp3") == ["a.txt"]
 
 
-def test_a_file_lies_where_its_folder_really_is(tmp_path):
+def test_a_file_lies_where_its_folder_really_is(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
     (tmp_path / "real" / "a").symlink_to("b")

@@ -5,52 +5,53 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from asrcli.batch.plan import JOURNAL_NAME, make_plan
+from asrcli.batch.plan import JOURNAL_NAME, Plan, make_plan
 from asrcli.batch.search import Inputs
 from asrcli.errors import InputUnreadableError, UsageError
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch):
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def touch(*names, content=b"x"):
+def touch(*names: str | bytes | Path, content: bytes = b"x") -> None:
     for name in names:
         path = Path(os.fsdecode(name)) if isinstance(name, bytes) else Path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
 
 
-def plan_of(*paths, stdin=b"", **options):
+def plan_of(*paths: str | Path, stdin: bytes = b"", **options: Any) -> Plan:
     return make_plan(Inputs(paths=[str(path) for path in paths], **options), stdin=io.BytesIO(stdin))
 
 
-def sources(plan):
+def sources(plan: Plan) -> list[str]:
     return [str(item.source.path) if item.source.path else "-" for item in plan.items]
 
 
-def outputs(plan, suffix="txt"):
+def outputs(plan: Plan, suffix: str = "txt") -> list[str]:
     return [str(item.outputs[suffix]) for item in plan.items]
 
 
-def test_a_folder_is_walked_in_natural_order_files_before_folders(here):
+def test_a_folder_is_walked_in_natural_order_files_before_folders(here: Path) -> None:
     touch("d/part10.mp3", "d/part2.wav", "d/Part1.flac", "d/b/x.m4a", "d/a/y.ogg", "d/notes.pdf", "d/cover.jpg")
     plan = plan_of("d")
     assert sources(plan) == ["d/Part1.flac", "d/part2.wav", "d/part10.mp3", "d/a/y.ogg", "d/b/x.m4a"]
     assert [item.index for item in plan.items] == [0, 1, 2, 3, 4]
 
 
-def test_no_recursive(here):
+def test_no_recursive(here: Path) -> None:
     touch("d/a.mp3", "d/sub/b.mp3")
     assert sources(plan_of("d", recursive=False)) == ["d/a.mp3"]
 
 
-def test_hidden_files_our_outputs_and_temporary_files_are_no_inputs(here):
+def test_hidden_files_our_outputs_and_temporary_files_are_no_inputs(here: Path) -> None:
     touch("d/a.mp3", "d/.b.mp3", "d/.git/c.mp3", "d/a.txt", "d/a.TextGrid", f"d/{JOURNAL_NAME}", "d/.asrcli-12.tmp")
     assert sources(plan_of("d")) == ["d/a.mp3"]
     assert sources(plan_of("d", include=["*"])) == ["d/a.mp3"]
@@ -67,22 +68,22 @@ def test_hidden_files_our_outputs_and_temporary_files_are_no_inputs(here):
         ({"include": ["*.mp3", "*.wav"], "exclude": ["a*"]}, ["d/b.wav", "d/sub/c.mp3"]),
     ],
 )
-def test_globs(here, globs, wanted):
+def test_globs(here: Path, globs: dict[str, list[str]], wanted: list[str]) -> None:
     touch("d/a.mp3", "d/b.wav", "d/sub/c.mp3", "d/odd.xyz")
     assert sources(plan_of("d", **globs)) == wanted
 
 
-def test_exclude_holds_for_files_that_are_named_too_and_include_does_not(here):
+def test_exclude_holds_for_files_that_are_named_too_and_include_does_not(here: Path) -> None:
     touch("a.mp3", "b.wav")
     assert sources(plan_of("a.mp3", "b.wav", exclude=["b.*"], include=["*.flac"])) == ["a.mp3"]
 
 
-def test_a_file_that_is_named_is_an_input_whatever_its_suffix(here):
+def test_a_file_that_is_named_is_an_input_whatever_its_suffix(here: Path) -> None:
     touch("a.xyz")
     assert outputs(plan_of("a.xyz")) == ["a.xyz.txt"]
 
 
-def test_loops_of_links_end(here):
+def test_loops_of_links_end(here: Path) -> None:
     touch("d/sub/a.mp3")
     Path("d/sub/up").symlink_to(here / "d")
     Path("d/self").symlink_to("self")
@@ -94,7 +95,7 @@ def test_loops_of_links_end(here):
     assert sources(plan_of("a-link/other")) == ["a-link/other/a.mp3"]
 
 
-def test_a_folder_named_twice_is_one_notice_and_not_one_for_each_file(here):
+def test_a_folder_named_twice_is_one_notice_and_not_one_for_each_file(here: Path) -> None:
     touch("d/a.mp3", "d/sub/b.mp3", "d/sub/c.mp3")
     plan = plan_of("d", "d/sub", "d")
     assert sources(plan) == ["d/a.mp3", "d/sub/b.mp3", "d/sub/c.mp3"]
@@ -102,7 +103,7 @@ def test_a_folder_named_twice_is_one_notice_and_not_one_for_each_file(here):
     assert sources(plan_of("d/sub", "d")) == ["d/sub/b.mp3", "d/sub/c.mp3", "d/a.mp3"]
 
 
-def test_one_file_under_several_names_is_taken_once_and_said_so(here):
+def test_one_file_under_several_names_is_taken_once_and_said_so(here: Path) -> None:
     touch("d/a.mp3")
     Path("d/b.mp3").symlink_to("a.mp3")
     os.link("d/a.mp3", "d/c.mp3")
@@ -111,7 +112,7 @@ def test_one_file_under_several_names_is_taken_once_and_said_so(here):
     assert [notice.split(":")[0] for notice in plan.notices] == ["d/b.mp3", "d/c.mp3", "d/a.mp3", f"{here}/d/a.mp3"]
 
 
-def test_what_cannot_be_read_fails_alone(here):
+def test_what_cannot_be_read_fails_alone(here: Path) -> None:
     touch("a.mp3")
     Path("d").mkdir()
     Path("d/gone.mp3").symlink_to("nowhere.mp3")
@@ -123,7 +124,7 @@ def test_what_cannot_be_read_fails_alone(here):
     assert len(plan) == 4
 
 
-def test_a_folder_that_may_not_be_read_fails_alone(unprivileged):
+def test_a_folder_that_may_not_be_read_fails_alone(unprivileged: Path) -> None:
     touch(unprivileged / "a.mp3", unprivileged / "shut" / "b.mp3")
     (unprivileged / "shut").chmod(0)
     plan = plan_of(unprivileged)
@@ -143,14 +144,14 @@ def test_a_folder_that_may_not_be_read_fails_alone(unprivileged):
     ids=["lines", "windows", "bom", "nul"],
 )
 @pytest.mark.parametrize("from_stdin", [True, False])
-def test_files_from(here, listing, from_stdin):
+def test_files_from(here: Path, listing: bytes, from_stdin: bool) -> None:
     touch("a.mp3", "sub dir/b.mp3")
     Path("list").write_bytes(listing)
     plan = plan_of(files_from="-" if from_stdin else "list", stdin=listing)
     assert sources(plan) == ["a.mp3", "sub dir/b.mp3"]
 
 
-def test_files_from_takes_names_that_hold_newlines_and_odd_bytes_and_folders(here):
+def test_files_from_takes_names_that_hold_newlines_and_odd_bytes_and_folders(here: Path) -> None:
     touch(b"new\nline.mp3", b"\xff\xfe.mp3", "d/c.mp3")
     listing = b"new\nline.mp3\0\xff\xfe.mp3\0d\0"
     plan = plan_of(files_from="-", stdin=listing)
@@ -159,7 +160,7 @@ def test_files_from_takes_names_that_hold_newlines_and_odd_bytes_and_folders(her
     assert [os.fsencode(item.outputs["txt"]) for item in plan.items] == [b"new\nline.txt", b"\xff\xfe.txt", b"d/c.txt"]
 
 
-def test_stdin_goes_to_stdout_or_where_it_is_sent(here):
+def test_stdin_goes_to_stdout_or_where_it_is_sent(here: Path) -> None:
     plan = plan_of("-", stdin=b"RIFF")
     assert plan.items[0].stdout == "txt"
     assert plan.items[0].outputs == {}
@@ -168,7 +169,7 @@ def test_stdin_goes_to_stdout_or_where_it_is_sent(here):
     assert outputs(plan_of("-", output="result.txt")) == ["result.txt"]
 
 
-def test_a_named_pipe_is_a_stream(here):
+def test_a_named_pipe_is_a_stream(here: Path) -> None:
     os.mkfifo("pipe.wav")
     item = plan_of("pipe.wav").items[0]
     assert item.stream
@@ -176,25 +177,25 @@ def test_a_named_pipe_is_a_stream(here):
     assert item.journal is None
 
 
-def test_output_dir_mirrors_the_folder_that_was_given(here):
+def test_output_dir_mirrors_the_folder_that_was_given(here: Path) -> None:
     touch("in/deep/a.mp3", "in/deep/er/b.mp3", "c.mp3")
     plan = plan_of("in", "c.mp3", output_dir=Path("out"), formats=["txt", "srt"])
     assert outputs(plan, "srt") == ["out/deep/a.srt", "out/deep/er/b.srt", "out/c.srt"]
     assert {item.journal for item in plan.items} == {Path("out") / JOURNAL_NAME}
 
 
-def test_two_folders_that_hold_one_name_meet_in_the_output_folder_under_their_own(here):
+def test_two_folders_that_hold_one_name_meet_in_the_output_folder_under_their_own(here: Path) -> None:
     touch("one/sub/a.mp3", "two/sub/a.mp3")
     assert outputs(plan_of("one", "two", output_dir=Path("out"))) == ["out/one/sub/a.txt", "out/two/sub/a.txt"]
 
 
-def test_beside_the_inputs_each_folder_has_its_journal(here):
+def test_beside_the_inputs_each_folder_has_its_journal(here: Path) -> None:
     touch("d/a.mp3", "d/sub/b.mp3")
     assert [item.journal for item in plan_of("d").items] == [Path("d") / JOURNAL_NAME, Path("d/sub") / JOURNAL_NAME]
     assert {item.journal for item in plan_of("d", journal=Path("j")).items} == {Path("j")}
 
 
-def test_shell_globs_over_a_folder_with_results_do_not_take_those_for_inputs(here):
+def test_shell_globs_over_a_folder_with_results_do_not_take_those_for_inputs(here: Path) -> None:
     touch("a.mp3", "a.txt", "a.srt", "b.wav", "b.wav.json", "notes.txt")
     plan = plan_of("a.mp3", "a.srt", "a.txt", "b.wav", "b.wav.json", "notes.txt")
     assert sources(plan) == ["a.mp3", "b.wav", "notes.txt"]
@@ -202,7 +203,7 @@ def test_shell_globs_over_a_folder_with_results_do_not_take_those_for_inputs(her
     assert outputs(plan) == ["a.txt", "b.txt", "notes.txt.txt"]
 
 
-def test_two_file_systems_worth_of_case(here):
+def test_two_file_systems_worth_of_case(here: Path) -> None:
     touch("d/A.mp3", "d/a.mp3")
     names = {name.lower() for name in outputs(plan_of("d"))}
     assert len(names) == 2
@@ -224,7 +225,7 @@ def test_two_file_systems_worth_of_case(here):
         ({"files_from": "missing"}, "files-from"),
     ],
 )
-def test_requests_that_make_no_sense(here, options, message):
+def test_requests_that_make_no_sense(here: Path, options: dict[str, Any], message: str) -> None:
     touch("a.mp3", "b.mp3")
     Path("empty").mkdir()
     Path("sub").mkdir()
@@ -234,7 +235,7 @@ def test_requests_that_make_no_sense(here, options, message):
     assert caught.value.hint
 
 
-def test_names_as_long_as_the_file_system_allows_get_outputs_that_can_be_written(here):
+def test_names_as_long_as_the_file_system_allows_get_outputs_that_can_be_written(here: Path) -> None:
     name = "é" * 125 + ".mp3"  # 254 bytes
     touch(name)
     plan = plan_of(name, formats=["jsonl"])
@@ -243,7 +244,7 @@ def test_names_as_long_as_the_file_system_allows_get_outputs_that_can_be_written
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
-def test_a_list_in_any_unicode_encoding(here, encoding):
+def test_a_list_in_any_unicode_encoding(here: Path, encoding: str) -> None:
     touch("Gespräch.mp3", "采访.wav")
     mark = {"utf-16-le": "\ufeff", "utf-16-be": "\ufeff"}.get(encoding, "")
     (here / "list.txt").write_bytes((mark + "Gespräch.mp3\r\n采访.wav\r\n").encode(encoding))
@@ -252,7 +253,7 @@ def test_a_list_in_any_unicode_encoding(here, encoding):
 
 
 @pytest.mark.parametrize("suffix", [".ts", ".TS", ".dat", ".trp"])
-def test_a_walk_takes_a_file_with_an_ambiguous_suffix_if_its_content_is_a_recording(here, suffix):
+def test_a_walk_takes_a_file_with_an_ambiguous_suffix_if_its_content_is_a_recording(here: Path, suffix: str) -> None:
     touch(f"d/program{suffix}", content=b"export const x = 1;\n" * 200)
     touch(f"d/late{suffix}", content=(b"\x47" + bytes(187)) * 20)
     touch(f"d/picture{suffix}", content=b"\x00\x00\x01\xba" + bytes(2000))
@@ -261,7 +262,7 @@ def test_a_walk_takes_a_file_with_an_ambiguous_suffix_if_its_content_is_a_record
     assert plan.notices == (f"d: 1 file has another suffix ({suffix.lower()} 1); --include takes them.",)
 
 
-def test_a_notice_counts_the_files_of_other_suffixes(here):
+def test_a_notice_counts_the_files_of_other_suffixes(here: Path) -> None:
     touch("d/a.mp3", "d/b.xyz", "d/sub/c.XYZ", "d/sub/README", "d/e.srt", "d/.hidden", "d/left/out.abc")
     plan = plan_of("d", exclude=["left"])
     assert sources(plan) == ["d/a.mp3"]

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
 
 from asrcli.batch.journal import Journal
 
 
-def test_two_at_once_do_each_input_once(recordings, start, expected, outputs_in, tmp_path):
+def test_two_at_once_do_each_input_once(
+    recordings: Path,
+    start: Callable[..., subprocess.Popen[str]],
+    expected: Callable[..., dict[Path, str]],
+    outputs_in: Callable[..., dict[Path, str]],
+    tmp_path: Path,
+) -> None:
     log = tmp_path / "log"
     runs = [start(recordings, "--pace", 0.2, "--log", log) for _ in range(2)]
     summaries = [json.loads(run.communicate(timeout=60)[0]) for run in runs]
@@ -20,7 +29,13 @@ def test_two_at_once_do_each_input_once(recordings, start, expected, outputs_in,
     assert outputs_in(recordings) == expected(recordings)
 
 
-def test_what_a_killed_run_had_in_work_is_taken_over(recordings, start, expected, outputs_in, tmp_path):
+def test_what_a_killed_run_had_in_work_is_taken_over(
+    recordings: Path,
+    start: Callable[..., subprocess.Popen[str]],
+    expected: Callable[..., dict[Path, str]],
+    outputs_in: Callable[..., dict[Path, str]],
+    tmp_path: Path,
+) -> None:
     ready = tmp_path / "ready"
     stuck = start(recordings, "--hold", "--ready", ready)
     while not ready.exists():
@@ -36,7 +51,9 @@ def test_what_a_killed_run_had_in_work_is_taken_over(recordings, start, expected
     assert outputs_in(recordings) == expected(recordings)
 
 
-def test_every_line_of_a_journal_written_by_several_processes_is_whole(recordings, start):
+def test_every_line_of_a_journal_written_by_several_processes_is_whole(
+    recordings: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
     runs = [start(recordings, "--options", f"v{number}", "--existing", "overwrite") for number in range(4)]
     assert [run.wait(timeout=60) for run in runs] == [0] * 4
     lines = (recordings / ".asrcli-journal.jsonl").read_text().splitlines()

@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+from pathlib import Path
 from threading import Thread
 
 import pytest
@@ -14,14 +15,14 @@ from asrcli.errors import OutputError
 from asrcli.storage.atomic import check_writable, digest, remove_stale_temporaries, staging, write_atomic
 
 
-def write(*targets, data=b"text"):
+def write(*targets: Path, data: bytes = b"text") -> None:
     with staging() as outputs:
         for target in targets:
             outputs.add(target, data)
         outputs.commit()
 
 
-def test_nothing_is_seen_before_commit_and_all_after_it(tmp_path):
+def test_nothing_is_seen_before_commit_and_all_after_it(tmp_path: Path) -> None:
     one, other = tmp_path / "new" / "a.txt", tmp_path / "new" / "a.srt"
     with staging() as outputs:
         outputs.add(one, b"1")
@@ -33,7 +34,7 @@ def test_nothing_is_seen_before_commit_and_all_after_it(tmp_path):
     assert len(list(one.parent.iterdir())) == 2
 
 
-def test_leaving_without_commit_leaves_the_old_file_and_nothing_else(tmp_path):
+def test_leaving_without_commit_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     target = tmp_path / "a.txt"
     target.write_bytes(b"old")
     with staging() as outputs:
@@ -42,7 +43,7 @@ def test_leaving_without_commit_leaves_the_old_file_and_nothing_else(tmp_path):
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_the_mode_is_what_the_umask_leaves(tmp_path):
+def test_the_mode_is_what_the_umask_leaves(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
         write(tmp_path / "a.txt")
@@ -51,7 +52,7 @@ def test_the_mode_is_what_the_umask_leaves(tmp_path):
     assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == 0o640
 
 
-def test_a_link_is_followed_and_stays_a_link(tmp_path):
+def test_a_link_is_followed_and_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
     link = tmp_path / "a.txt"
     link.symlink_to("store/real.txt")
@@ -60,13 +61,13 @@ def test_a_link_is_followed_and_stays_a_link(tmp_path):
     assert (tmp_path / "store" / "real.txt").read_bytes() == b"text"
 
 
-def test_a_name_of_255_bytes(tmp_path):
+def test_a_name_of_255_bytes(tmp_path: Path) -> None:
     target = tmp_path / ("n" * 251 + ".txt")
     write(target)
     assert target.read_bytes() == b"text"
 
 
-def test_a_named_pipe_is_written_into(tmp_path):
+def test_a_named_pipe_is_written_into(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     heard = []
@@ -78,7 +79,7 @@ def test_a_named_pipe_is_written_into(tmp_path):
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
-def test_dev_stdout_is_what_the_shell_made_of_it(tmp_path):
+def test_dev_stdout_is_what_the_shell_made_of_it(tmp_path: Path) -> None:
     code = (
         "from pathlib import Path; from asrcli.storage.atomic import staging\n"
         "with staging() as outputs:\n"
@@ -95,7 +96,7 @@ def test_dev_stdout_is_what_the_shell_made_of_it(tmp_path):
     assert target.stat().st_ino == inode, "the shell's file was replaced under its feet"
 
 
-def test_a_folder_in_the_way_is_an_error_before_and_at_the_write(tmp_path):
+def test_a_folder_in_the_way_is_an_error_before_and_at_the_write(tmp_path: Path) -> None:
     (tmp_path / "a.txt").mkdir()
     with pytest.raises(OutputError, match="directory"):
         check_writable(tmp_path / "a.txt")
@@ -106,7 +107,7 @@ def test_a_folder_in_the_way_is_an_error_before_and_at_the_write(tmp_path):
         check_writable(tmp_path / "file" / "below" / "a.txt")
 
 
-def test_a_folder_without_permission_is_an_error(unprivileged):
+def test_a_folder_without_permission_is_an_error(unprivileged: Path) -> None:
     (unprivileged / "shut").mkdir()
     (unprivileged / "shut").chmod(0o555)
     with pytest.raises(OutputError, match="ermission") as caught:
@@ -114,7 +115,7 @@ def test_a_folder_without_permission_is_an_error(unprivileged):
     assert "--output-dir" in caught.value.hint
 
 
-def test_sweep_takes_what_a_dead_writer_left_and_nothing_else(tmp_path):
+def test_sweep_takes_what_a_dead_writer_left_and_nothing_else(tmp_path: Path) -> None:
     code = (
         "import os, sys; from pathlib import Path; from asrcli.storage.atomic import staging\n"
         "with staging() as outputs:\n"
@@ -132,10 +133,10 @@ def test_sweep_takes_what_a_dead_writer_left_and_nothing_else(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == [".asrcli-mine.tmp", "b.tmp", "c.txt"]
 
 
-def test_sweeping_all_the_while_never_takes_a_living_writers_file(tmp_path):
+def test_sweeping_all_the_while_never_takes_a_living_writers_file(tmp_path: Path) -> None:
     done = []
 
-    def sweep_on():
+    def sweep_on() -> None:
         while not done:
             remove_stale_temporaries(tmp_path)
 
@@ -152,12 +153,12 @@ def test_sweeping_all_the_while_never_takes_a_living_writers_file(tmp_path):
     }
 
 
-def test_digests_tell_contents_apart():
+def test_digests_tell_contents_apart() -> None:
     assert digest(b"a") != digest(b"b")
     assert digest(b"a") == digest(b"a")
 
 
-def test_a_replaced_file_keeps_its_mode(tmp_path):
+def test_a_replaced_file_keeps_its_mode(tmp_path: Path) -> None:
     target = tmp_path / "a.txt"
     target.write_bytes(b"old")
     target.chmod(0o600)
@@ -168,12 +169,12 @@ def test_a_replaced_file_keeps_its_mode(tmp_path):
     assert (target.read_bytes(), stat.S_IMODE(target.stat().st_mode)) == (b"new", 0o664)
 
 
-def test_a_private_file_is_private(tmp_path):
+def test_a_private_file_is_private(tmp_path: Path) -> None:
     write_atomic(tmp_path / "key", b"secret", mode=0o600)
     assert stat.S_IMODE((tmp_path / "key").stat().st_mode) == 0o600
 
 
-def test_new_names_replace_nothing(tmp_path):
+def test_new_names_replace_nothing(tmp_path: Path) -> None:
     (tmp_path / "b.txt").write_bytes(b"another's")
     with staging() as outputs:
         outputs.add(tmp_path / "a.txt", b"1")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from asrcli.errors import InputError
 from asrcli.models.registry import Registry
 
 
-def test_a_recording_is_repeated_and_cut(tmp_path):
+def test_a_recording_is_repeated_and_cut(tmp_path: Path) -> None:
     path = tmp_path / "tone.wav"
     clock = np.arange(2 * SAMPLE_RATE, dtype=np.float32) / SAMPLE_RATE
     tone = 0.5 * np.sin(2 * np.pi * 440 * clock).astype(np.float32)
@@ -30,20 +31,20 @@ def test_a_recording_is_repeated_and_cut(tmp_path):
         assert soundfile.info(source.path).duration == 1.0
 
 
-def test_what_is_no_recording_is_told(tmp_path):
+def test_what_is_no_recording_is_told(tmp_path: Path) -> None:
     path = tmp_path / "notes.wav"
     path.write_bytes(b"not audio at all")
     with pytest.raises(InputError), recording_of(path, 5.0):
         pass
 
 
-def test_every_core_and_one_are_tried():
+def test_every_core_and_one_are_tried() -> None:
     assert thread_counts(1) == [1]
     assert thread_counts(8) == [1, 8]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
-def test_memory_counts_other_processes():
+def test_memory_counts_other_processes() -> None:
     alone = resident()
     hold = "data = bytearray(b'x') * (64 << 20); print('ready', flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
@@ -54,7 +55,7 @@ def test_memory_counts_other_processes():
     assert resident(other.pid) is None
 
 
-def test_the_embedded_model_is_measured(wheel_audio, tmp_path):
+def test_the_embedded_model_is_measured(wheel_audio: Path, tmp_path: Path) -> None:
     spec = Registry(tmp_path).resolve("moonshine-tiny-en")
     with recording_of(wheel_audio / "two_cities.wav", 5.0) as source:
         result = measure(spec, source, threads=1, rounds=2)
@@ -67,7 +68,7 @@ def test_the_embedded_model_is_measured(wheel_audio, tmp_path):
 
 
 @pytest.mark.usefixtures("wheel_audio")
-def test_a_stream_without_speech_is_measured_too(tmp_path):
+def test_a_stream_without_speech_is_measured_too(tmp_path: Path) -> None:
     silence = tmp_path / "silence.wav"
     soundfile.write(silence, np.zeros(2 * SAMPLE_RATE, np.float32), SAMPLE_RATE)
     result = measure(

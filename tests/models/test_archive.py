@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import io
+import pathlib
 import stat
 import tarfile
 import zipfile
+from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -14,11 +18,11 @@ from asrcli.errors import DownloadError
 from asrcli.models.archive import Limits, extract
 
 
-def everything(_name, _size):
+def everything(_name: pathlib.PurePosixPath, _size: int) -> bool:
     return True
 
 
-def unpack(tmp_path, data, name="a.tar", **options):
+def unpack(tmp_path: Path, data: bytes, name: str = "a.tar", **options: Any) -> dict[str, bytes]:
     archive = tmp_path / name
     archive.write_bytes(data)
     into = tmp_path / "into"
@@ -47,24 +51,24 @@ def member(name: str, **fields: object) -> tarfile.TarInfo:
 @pytest.mark.parametrize(
     ("mode", "name"), [("w", "a.tar"), ("w:gz", "a.tgz"), ("w:bz2", "a.tar.bz2"), ("w:xz", "a.tar.xz")]
 )
-def test_every_compression(tmp_path, make_tar, mode, name):
+def test_every_compression(tmp_path: Path, make_tar: Callable[..., bytes], mode: str, name: str) -> None:
     files = {"m/model.onnx": b"weights" * 1000, "m/sub/tokens.txt": b"a 0\n"}
     assert unpack(tmp_path, make_tar(files, mode), name) == files
 
 
-def test_zip(tmp_path):
+def test_zip(tmp_path: Path) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as zip_:
         zip_.writestr("m/model.onnx", b"weights" * 1000)
     assert unpack(tmp_path, buffer.getvalue(), "a.zip") == {"m/model.onnx": b"weights" * 1000}
 
 
-def test_only_what_is_wanted_is_written(tmp_path, make_tar):
+def test_only_what_is_wanted_is_written(tmp_path: Path, make_tar: Callable[..., bytes]) -> None:
     data = make_tar({"m/a": b"1", "m/test_wavs/b": b"2"})
     assert unpack(tmp_path, data, keep=lambda name, _size: "test_wavs" not in name.parts) == {"m/a": b"1"}
 
 
-def test_permissions_and_owners_are_not_taken_over(tmp_path):
+def test_permissions_and_owners_are_not_taken_over(tmp_path: Path) -> None:
     unpack(tmp_path, tar_with(member("m", mode=0o6777, uid=12345)))
     mode = (tmp_path / "into" / "m").stat().st_mode
     assert not mode & (stat.S_ISUID | stat.S_ISGID | stat.S_IXUSR | stat.S_IWOTH)
@@ -86,7 +90,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("members", HOSTILE.values(), ids=HOSTILE.keys())
-def test_hostile_tar_is_refused(tmp_path, members):
+def test_hostile_tar_is_refused(tmp_path: Path, members: list[tarfile.TarInfo]) -> None:
     box = tmp_path / "box"
     box.mkdir()
     with pytest.raises(DownloadError, match="refused"):
@@ -95,7 +99,7 @@ def test_hostile_tar_is_refused(tmp_path, members):
     assert not (tmp_path / "box" / "escaped").exists()
 
 
-def test_writing_through_a_link_is_impossible(tmp_path):
+def test_writing_through_a_link_is_impossible(tmp_path: Path) -> None:
     """A link inside the tree is allowed to be there, but it is never made, so nothing can be written through it."""
     outside = tmp_path / "outside"
     outside.mkdir()
@@ -104,7 +108,7 @@ def test_writing_through_a_link_is_impossible(tmp_path):
     assert not (tmp_path / "into" / "l").is_symlink()
 
 
-def test_sparse_bomb_is_refused(tmp_path):
+def test_sparse_bomb_is_refused(tmp_path: Path) -> None:
     info = member(
         "bomb",
         pax_headers={
@@ -123,25 +127,25 @@ def test_sparse_bomb_is_refused(tmp_path):
     assert not list((tmp_path / "into").iterdir())
 
 
-def test_bomb_is_refused_by_its_declared_size(tmp_path, make_tar):
+def test_bomb_is_refused_by_its_declared_size(tmp_path: Path, make_tar: Callable[..., bytes]) -> None:
     data = make_tar({f"m/{i}": bytes(1 << 20) for i in range(20)})
     assert len(data) < 10_000
     with pytest.raises(DownloadError, match="bytes"):
         unpack(tmp_path, data, "a.tar.bz2", limits=Limits(total=5 << 20))
 
 
-def test_members_not_wanted_count_too(tmp_path, make_tar):
+def test_members_not_wanted_count_too(tmp_path: Path, make_tar: Callable[..., bytes]) -> None:
     data = make_tar({f"m/{i}": bytes(1 << 20) for i in range(20)})
     with pytest.raises(DownloadError):
         unpack(tmp_path, data, "a.tar.bz2", limits=Limits(total=5 << 20), keep=lambda *_: False)
 
 
-def test_too_many_members(tmp_path, make_tar):
+def test_too_many_members(tmp_path: Path, make_tar: Callable[..., bytes]) -> None:
     with pytest.raises(DownloadError, match="members"):
         unpack(tmp_path, make_tar({str(i): b"" for i in range(30)}), "a.tar.bz2", limits=Limits(members=20))
 
 
-def test_lying_zip_is_refused(tmp_path):
+def test_lying_zip_is_refused(tmp_path: Path) -> None:
     """A zip entry that unpacks to more than it declares."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as zip_:
@@ -151,7 +155,7 @@ def test_lying_zip_is_refused(tmp_path):
         unpack(tmp_path, data, "a.zip")
 
 
-def test_zip_symlink_is_refused(tmp_path):
+def test_zip_symlink_is_refused(tmp_path: Path) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as zip_:
         info = zipfile.ZipInfo("l")
@@ -162,14 +166,14 @@ def test_zip_symlink_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.tar.bz2", "a.tar.gz", "a.tar.xz", "a.zip"])
-def test_no_archive_at_all(tmp_path, name):
+def test_no_archive_at_all(tmp_path: Path, name: str) -> None:
     with pytest.raises(DownloadError, match="broken"):
         unpack(tmp_path, b"<html>Please sign in to the hotel's network</html>" * 30, name)
 
 
 @pytest.mark.parametrize("mode", ["w", "w:bz2", "w:gz"])
 @pytest.mark.parametrize("part", [0.3, 0.9])
-def test_truncated_archive(tmp_path, make_tar, mode, part):
+def test_truncated_archive(tmp_path: Path, make_tar: Callable[..., bytes], mode: str, part: float) -> None:
     import random
 
     data = make_tar({"m/model": random.Random(1).randbytes(200_000)}, mode)
@@ -187,7 +191,9 @@ def test_truncated_archive(tmp_path, make_tar, mode, part):
         max_size=4,
     )
 )
-def test_whatever_the_names_nothing_is_written_outside(tmp_path_factory, names):
+def test_whatever_the_names_nothing_is_written_outside(
+    tmp_path_factory: pytest.TempPathFactory, names: list[str]
+) -> None:
     box = tmp_path_factory.mktemp("box")
     with suppress(DownloadError):
         unpack(box, tar_with(*(member(name or "x") for name in names)))

@@ -4,6 +4,7 @@ import base64
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +15,7 @@ from asrcli.models import builtin
 
 
 @pytest.fixture(autouse=True)
-def _wheel():
+def _wheel() -> None:
     if not builtin.available():
         pytest.skip("needs the extra asrcli-transcribe[builtin]")
 
@@ -26,7 +27,7 @@ def record(token: bytes) -> bytes:
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.binary(min_size=1, max_size=300), max_size=30))
-def test_token_table_round_trip(tokens):
+def test_token_table_round_trip(tokens: list[bytes]) -> None:
     tokens = [b"<unk>", *tokens]
     lines = builtin.tokens_txt(b"".join(map(record, tokens))).splitlines()
     read = [(base64.b64decode(text), int(number)) for text, number in map(bytes.split, lines)]
@@ -34,12 +35,12 @@ def test_token_table_round_trip(tokens):
 
 
 @pytest.mark.parametrize("table", [b"", b"\x05abc", record(b"<s>"), record(b"<unk>") + b"\x05ab"])
-def test_unknown_table_is_refused(table):
+def test_unknown_table_is_refused(table: bytes) -> None:
     with pytest.raises(ModelError, match="token table"):
         builtin.tokens_txt(table)
 
 
-def test_embedded_model_recognises_real_speech(tmp_path, wheel_audio):
+def test_embedded_model_recognises_real_speech(tmp_path: Path, wheel_audio: Path) -> None:
     import sherpa_onnx
     import soundfile
 
@@ -52,7 +53,7 @@ def test_embedded_model_recognises_real_speech(tmp_path, wheel_audio):
     assert "fail again, fail better" in stream.result.text.lower()
 
 
-def test_table_is_made_once_and_whole(tmp_path):
+def test_table_is_made_once_and_whole(tmp_path: Path) -> None:
     first = builtin.files(tmp_path)["tokens"]
     made = first.stat().st_mtime_ns
     assert builtin.files(tmp_path)["tokens"] == first
@@ -60,7 +61,7 @@ def test_table_is_made_once_and_whole(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == [first.name]
 
 
-def test_many_at_once_see_a_whole_table(tmp_path):
+def test_many_at_once_see_a_whole_table(tmp_path: Path) -> None:
     expected = builtin.tokens_txt((builtin.assets() / "tokenizer.bin").read_bytes())
     with ThreadPoolExecutor(8) as pool:
         read = list(pool.map(lambda _: builtin.files(tmp_path)["tokens"].read_bytes(), range(16)))
@@ -68,7 +69,7 @@ def test_many_at_once_see_a_whole_table(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_token_table_that_cannot_be_cached_is_kept_in_memory(tmp_path):
+def test_a_token_table_that_cannot_be_cached_is_kept_in_memory(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("a file where the cache folder should be")
     tokens = builtin.files(blocked / "cache")["tokens"]
@@ -76,7 +77,7 @@ def test_a_token_table_that_cannot_be_cached_is_kept_in_memory(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_the_package_is_never_imported(tmp_path):
+def test_the_package_is_never_imported(tmp_path: Path) -> None:
     """Importing moonshine_voice needs PortAudio, which a server lacks."""
     code = f"""
 import sys

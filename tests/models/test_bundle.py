@@ -4,6 +4,9 @@ import hashlib
 import io
 import json
 import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +15,7 @@ from asrcli.models import builtin
 from asrcli.models.bundle import export_bundle, import_bundle
 from asrcli.models.registry import Registry
 from asrcli.models.store import Store
+from asrcli.storage.http import RetryPolicy
 
 MODELS = {
     "mine": {
@@ -27,7 +31,7 @@ MODELS = {
 
 
 @pytest.fixture
-def here(make_store):
+def here(make_store: Callable[..., Store]) -> Store:
     store = make_store(MODELS)
     for name in ("encoder.onnx", "tokenizer/vocab.json"):
         path = store.root / "mine" / name
@@ -42,17 +46,17 @@ def here(make_store):
 
 
 @pytest.fixture
-def there(tmp_path, policy) -> Store:
+def there(tmp_path: Path, policy: RetryPolicy) -> Store:
     """A machine that has never seen a model."""
     return Store(Registry(models_yaml=None, model_dir=tmp_path / "there", cache_dir=tmp_path / "c2"), policy=policy)
 
 
 @pytest.fixture(autouse=True)
-def _own_home(tmp_path, monkeypatch):
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
 
 
-def test_what_goes_out_comes_in(here, there, tmp_path):
+def test_what_goes_out_comes_in(here: Store, there: Store, tmp_path: Path) -> None:
     bundle = tmp_path / "models.tar"
     assert [e.name for e in export_bundle(here, ["mine", "whisper-tiny"], bundle)] == ["mine", "whisper-tiny"]
     import_bundle(there, bundle)
@@ -68,7 +72,7 @@ def test_what_goes_out_comes_in(here, there, tmp_path):
     assert Registry(cache_dir=there.registry.cache_dir).resolve("mine").digest == spec.digest
 
 
-def test_bundles_of_equal_models_are_equal(here, tmp_path):
+def test_bundles_of_equal_models_are_equal(here: Store, tmp_path: Path) -> None:
     export_bundle(here, ["mine"], tmp_path / "a.tar")
     export_bundle(here, ["mine"], tmp_path / "b.tar")
     assert (tmp_path / "a.tar").read_bytes() == (tmp_path / "b.tar").read_bytes()
@@ -77,7 +81,7 @@ def test_bundles_of_equal_models_are_equal(here, tmp_path):
         assert str(here.root) not in tar.extractfile("asrcli-bundle.json").read().decode()
 
 
-def test_embedded_model_travels_too(here, tmp_path):
+def test_embedded_model_travels_too(here: Store, tmp_path: Path) -> None:
     if not builtin.available():
         pytest.skip("needs the extra asrcli-transcribe[builtin]")
     export_bundle(here, ["moonshine-tiny-en"], tmp_path / "m.tar")
@@ -88,7 +92,7 @@ def test_embedded_model_travels_too(here, tmp_path):
     }  # fmt: skip
 
 
-def test_import_twice_changes_nothing(here, there, tmp_path):
+def test_import_twice_changes_nothing(here: Store, there: Store, tmp_path: Path) -> None:
     export_bundle(here, ["mine"], tmp_path / "m.tar")
     import_bundle(there, tmp_path / "m.tar")
     marker = there.root / "mine" / "encoder.onnx"
@@ -100,7 +104,7 @@ def test_import_twice_changes_nothing(here, there, tmp_path):
     assert marker.read_bytes() == b"encoder.onnx" * 5000
 
 
-def test_only_what_is_here_is_exported(here, tmp_path):
+def test_only_what_is_here_is_exported(here: Store, tmp_path: Path) -> None:
     with pytest.raises(ModelNotInstalledError, match="whisper-turbo"):
         export_bundle(here, ["mine", "whisper-turbo"], tmp_path / "m.tar")
     with pytest.raises(UsageError):
@@ -108,7 +112,7 @@ def test_only_what_is_here_is_exported(here, tmp_path):
     assert not list(tmp_path.glob("*m.tar*"))
 
 
-def rewritten(bundle, change):
+def rewritten(bundle: Path, change: Callable[..., Any]) -> None:
     """The bundle with its members changed: `change` gets and returns a dict of name -> bytes."""
     with tarfile.open(bundle) as tar:
         members = {m.name: tar.extractfile(m).read() for m in tar}
@@ -121,7 +125,7 @@ def rewritten(bundle, change):
     bundle.write_bytes(buffer.getvalue())
 
 
-def manifest_with(members, edit):
+def manifest_with(members: dict[str, bytes], edit: Callable[..., Any]) -> dict[str, bytes]:
     manifest = json.loads(members["asrcli-bundle.json"])
     edit(manifest)
     return {**members, "asrcli-bundle.json": json.dumps(manifest).encode()}
@@ -146,7 +150,9 @@ TAMPERED = {
 
 
 @pytest.mark.parametrize("change", TAMPERED.values(), ids=TAMPERED.keys())
-def test_tampered_bundle_is_refused_whole(here, there, tmp_path, change):
+def test_tampered_bundle_is_refused_whole(
+    here: Store, there: Store, tmp_path: Path, change: Callable[..., Any]
+) -> None:
     bundle = tmp_path / "m.tar"
     export_bundle(here, ["mine"], bundle)
     rewritten(bundle, change)
@@ -158,13 +164,13 @@ def test_tampered_bundle_is_refused_whole(here, there, tmp_path, change):
 
 
 @pytest.mark.parametrize("data", [b"", b"no tar at all", bytes(10_240)])
-def test_any_other_file_is_refused(there, tmp_path, data):
+def test_any_other_file_is_refused(there: Store, tmp_path: Path, data: bytes) -> None:
     (tmp_path / "m.tar").write_bytes(data)
     with pytest.raises(DownloadError, match="refused"):
         import_bundle(there, tmp_path / "m.tar")
 
 
-def test_truncated_bundle_is_refused(here, there, tmp_path):
+def test_truncated_bundle_is_refused(here: Store, there: Store, tmp_path: Path) -> None:
     export_bundle(here, ["mine"], tmp_path / "m.tar")
     whole = (tmp_path / "m.tar").read_bytes()
     (tmp_path / "m.tar").write_bytes(whole[:60_000])
@@ -173,10 +179,10 @@ def test_truncated_bundle_is_refused(here, there, tmp_path):
     assert not (there.root / "mine").exists()
 
 
-def test_a_bundle_of_a_known_model_holds_the_published_file(tmp_path):
+def test_a_bundle_of_a_known_model_holds_the_published_file(tmp_path: Path) -> None:
     """The sums in the manifest are those of whoever wrote it."""
 
-    def registry(name):
+    def registry(name: str) -> Store:
         (tmp_path / name).mkdir()
         entry = {"type": "campplus", "kind": "embedding", "dir": "one", "files": {"model": "model.onnx"}}
         sum_ = hashlib.sha256(b"right").hexdigest()

@@ -8,7 +8,7 @@ import pytest
 
 from asrcli.backends.funasr.model_types import FUNASR_TYPES
 from asrcli.models.archive import is_archive
-from asrcli.models.entry import entry_to_dict, parse_entry
+from asrcli.models.entry import ModelEntry, entry_to_dict, parse_entry
 from asrcli.models.mirrors import hubs_of
 from asrcli.models.registry import Registry
 
@@ -24,18 +24,18 @@ FACTORY = {"nemo_transducer": "transducer", "canary": "nemo_canary"}
 
 
 @pytest.fixture(scope="module")
-def entries(tmp_path_factory):
+def entries(tmp_path_factory: pytest.TempPathFactory) -> list[ModelEntry]:
     return [e for e in Registry(tmp_path_factory.mktemp("root")).entries() if e.source == "catalogue"]
 
 
-def test_it_is_large_and_covers_every_kind(entries):
+def test_it_is_large_and_covers_every_kind(entries: list[ModelEntry]) -> None:
     kinds = [entry.kind for entry in entries]
     assert len(entries) > 60
     assert kinds.count("asr") > 45
     assert set(kinds) == {"asr", "streaming", "vad", "punctuation", "segmentation", "embedding", "language-id"}
 
 
-def test_files_are_the_parameters_of_the_engines_factories(entries):
+def test_files_are_the_parameters_of_the_engines_factories(entries: list[ModelEntry]) -> None:
     """A renamed or misspelt parameter would end the engine process; so it is compared with the installed engine."""
     import sherpa_onnx
 
@@ -60,7 +60,7 @@ def test_files_are_the_parameters_of_the_engines_factories(entries):
         assert (entry.kind == "streaming") == online, entry.name
 
 
-def test_every_offline_factory_of_the_engine_has_a_model_or_is_a_toy(entries):
+def test_every_offline_factory_of_the_engine_has_a_model_or_is_a_toy(entries: list[ModelEntry]) -> None:
     import sherpa_onnx
 
     factories = {name.removeprefix("from_") for name in dir(sherpa_onnx.OfflineRecognizer) if name.startswith("from_")}
@@ -68,7 +68,7 @@ def test_every_offline_factory_of_the_engine_has_a_model_or_is_a_toy(entries):
     assert factories - types == {"tdnn_ctc"}  # knows two words
 
 
-def test_addresses_and_sums_are_well_formed(entries):
+def test_addresses_and_sums_are_well_formed(entries: list[ModelEntry]) -> None:
     for entry in entries:
         url, sum_ = entry.download.url, entry.download.sha256
         if entry.name == "voxceleb-thin-resnet":
@@ -87,7 +87,7 @@ def test_addresses_and_sums_are_well_formed(entries):
             assert entry.download.archive_subdir == PurePosixPath(url).name.removesuffix(".tar.bz2"), entry.name
 
 
-def test_one_address_has_one_sum_and_one_folder(entries):
+def test_one_address_has_one_sum_and_one_folder(entries: list[ModelEntry]) -> None:
     seen: dict[str, tuple[str | None, str]] = {}
     for entry in entries:
         if entry.download.url:
@@ -95,7 +95,7 @@ def test_one_address_has_one_sum_and_one_folder(entries):
             assert seen.setdefault(entry.download.url, held) == held, entry.name
 
 
-def test_everything_is_said_of_every_model(entries):
+def test_everything_is_said_of_every_model(entries: list[ModelEntry]) -> None:
     for entry in entries:
         assert entry.licence, entry.name
         assert entry.size, entry.name
@@ -105,7 +105,7 @@ def test_everything_is_said_of_every_model(entries):
         assert entry.type != "whisper" or entry.window <= 30, entry.name
 
 
-def test_every_model_of_funasr_s_toolkit_fits_its_type(entries):
+def test_every_model_of_funasr_s_toolkit_fits_its_type(entries: list[ModelEntry]) -> None:
     toolkit = [entry for entry in entries if entry.type in FUNASR_TYPES]
     assert {entry.type for entry in toolkit} == set(FUNASR_TYPES)
     for entry in toolkit:
@@ -114,18 +114,18 @@ def test_every_model_of_funasr_s_toolkit_fits_its_type(entries):
         assert not known or set(entry.languages) <= known, entry.name
 
 
-def test_languages_are_codes(entries):
+def test_languages_are_codes(entries: list[ModelEntry]) -> None:
     for entry in entries:
         assert all(re.fullmatch(r"[a-z]{2,3}", code) for code in entry.languages), entry.name
         assert len(set(entry.languages)) == len(entry.languages), entry.name
 
 
-def test_entries_survive_their_yaml_form(entries):
+def test_entries_survive_their_yaml_form(entries: list[ModelEntry]) -> None:
     for entry in entries:
         assert parse_entry(entry.name, entry_to_dict(entry), where="test", source="catalogue") == entry
 
 
-def test_the_models_the_documentation_promises(entries):
+def test_the_models_the_documentation_promises(entries: list[ModelEntry]) -> None:
     names = {entry.name for entry in entries}
     assert names >= {
         "sensevoice-small", "sensevoice-small-2025", "paraformer-zh", "paraformer-zh-small", "paraformer-trilingual",

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from asrcli.errors import ModelError, UsageError
@@ -21,7 +23,7 @@ TOLD = [
 
 
 @pytest.mark.parametrize("kind", TOLD)
-def test_real_models_are_told_by_their_metadata(tmp_path, kind):
+def test_real_models_are_told_by_their_metadata(tmp_path: Path, kind: str) -> None:
     folder = build(kind, tmp_path / "m")
     type_, files = detect(folder)
     assert type_ == kind
@@ -29,7 +31,7 @@ def test_real_models_are_told_by_their_metadata(tmp_path, kind):
     assert files["tokens"].name == "tokens.txt"
 
 
-def test_what_is_detected_loads_and_recognises(tmp_path):
+def test_what_is_detected_loads_and_recognises(tmp_path: Path) -> None:
     """The logical names are the factory's parameters: the engine takes them as they are."""
     import sherpa_onnx
 
@@ -45,7 +47,7 @@ def test_what_is_detected_loads_and_recognises(tmp_path):
 
 
 @pytest.mark.parametrize("kind", sorted(SILENT & set(BUILDERS)))
-def test_ambiguous_folder_says_how_to_name_it(tmp_path, kind):
+def test_ambiguous_folder_says_how_to_name_it(tmp_path: Path, kind: str) -> None:
     folder = build(kind, tmp_path / "m")
     with pytest.raises(ModelError, match=r"could hold a model of type .*sense_voice.*omnilingual") as caught:
         detect(folder)
@@ -53,7 +55,7 @@ def test_ambiguous_folder_says_how_to_name_it(tmp_path, kind):
     assert f"dir: {folder}" in caught.value.hint
 
 
-def test_folder_name_decides_where_metadata_are_silent(tmp_path):
+def test_folder_name_decides_where_metadata_are_silent(tmp_path: Path) -> None:
     folder = build("omnilingual_asr_ctc", tmp_path / "sherpa-onnx-omnilingual-asr-x")
     assert detect(folder)[0] == "omnilingual_asr_ctc"
 
@@ -79,7 +81,7 @@ LAYOUTS = {
 }
 
 
-def lay_out(folder, names):
+def lay_out(folder: Path, names: list[str]) -> Path:
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(b"")
@@ -87,7 +89,7 @@ def lay_out(folder, names):
 
 
 @pytest.mark.parametrize(("type_", "names"), LAYOUTS.items(), ids=LAYOUTS)
-def test_file_names_that_leave_no_doubt(tmp_path, type_, names):
+def test_file_names_that_leave_no_doubt(tmp_path: Path, type_: str, names: list[str]) -> None:
     found, files = detect(lay_out(tmp_path, names))
     assert found == type_
     for key, path in files.items():
@@ -96,19 +98,19 @@ def test_file_names_that_leave_no_doubt(tmp_path, type_, names):
         assert files["encoder"].name == "tiny.en-encoder.int8.onnx"
 
 
-def test_two_checkpoints_in_one_folder_are_not_guessed(tmp_path):
+def test_two_checkpoints_in_one_folder_are_not_guessed(tmp_path: Path) -> None:
     names = ["encoder-epoch-9.onnx", "encoder-epoch-10.onnx", "decoder.onnx", "joiner.onnx", "tokens.txt"]
     with pytest.raises(ModelError, match=r"several files for 'encoder'"):
         detect(lay_out(tmp_path, names))
 
 
 @pytest.mark.parametrize("names", [[], ["readme.txt"], ["model.onnx"]])
-def test_nothing_to_recognise(tmp_path, names):
+def test_nothing_to_recognise(tmp_path: Path, names: list[str]) -> None:
     with pytest.raises(ModelError, match="does not contain a model"):
         detect(lay_out(tmp_path, names))
 
 
-def test_single_graph_kinds_take_file_or_folder(tmp_path):
+def test_single_graph_kinds_take_file_or_folder(tmp_path: Path) -> None:
     lay_out(tmp_path, ["speaker.onnx"])
     assert detect(tmp_path, "embedding") == ("speaker_embedding", {"model": tmp_path / "speaker.onnx"})
     assert detect(tmp_path / "speaker.onnx", "vad") == ("silero_vad", {"model": tmp_path / "speaker.onnx"})
@@ -117,7 +119,7 @@ def test_single_graph_kinds_take_file_or_folder(tmp_path):
         detect(tmp_path, "embedding")
 
 
-def test_a_punctuator_with_a_vocabulary_is_the_english_kind(tmp_path):
+def test_a_punctuator_with_a_vocabulary_is_the_english_kind(tmp_path: Path) -> None:
     lay_out(tmp_path, ["model.onnx"])
     assert detect(tmp_path, "punctuation") == ("ct_transformer", {"ct_transformer": tmp_path / "model.onnx"})
     lay_out(tmp_path, ["bpe.vocab"])
@@ -126,7 +128,7 @@ def test_a_punctuator_with_a_vocabulary_is_the_english_kind(tmp_path):
         assert detect(path, "punctuation") == ("cnn_bilstm", files)
 
 
-def test_recogniser_needs_a_folder(tmp_path):
+def test_recogniser_needs_a_folder(tmp_path: Path) -> None:
     lay_out(tmp_path, ["model.onnx"])
     with pytest.raises(UsageError, match="folder"):
         detect(tmp_path / "model.onnx")

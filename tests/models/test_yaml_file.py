@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -24,7 +26,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("text", FORMS.values(), ids=FORMS.keys())
-def test_entry_is_added_and_all_else_stays(tmp_path, text):
+def test_entry_is_added_and_all_else_stays(tmp_path: Path, text: str | None) -> None:
     path = tmp_path / "deep" / "models.yaml"
     if text is not None:
         path.parent.mkdir()
@@ -41,7 +43,7 @@ def test_entry_is_added_and_all_else_stays(tmp_path, text):
     assert registry.entry("новая").languages == ("no", "zh")
 
 
-def test_name_that_is_taken(tmp_path):
+def test_name_that_is_taken(tmp_path: Path) -> None:
     add_entry(tmp_path / "models.yaml", ENTRY)
     before = (tmp_path / "models.yaml").read_text()
     with pytest.raises(UsageError, match="already"):
@@ -49,7 +51,7 @@ def test_name_that_is_taken(tmp_path):
     assert (tmp_path / "models.yaml").read_text() == before
 
 
-def test_file_that_cannot_be_added_to_as_text(tmp_path):
+def test_file_that_cannot_be_added_to_as_text(tmp_path: Path) -> None:
     path = tmp_path / "models.yaml"
     path.write_text("{models: {a: {type: t, dir: d, files: {model: m}}}}\n")
     with pytest.raises(UsageError, match="form") as caught:

@@ -1,37 +1,41 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from asrcli.backends.process.engine_client import EngineClient
+from asrcli.backends.types import ModelSpec
 from asrcli.models.registry import Registry
 from asrcli.options import SpeakerOptions
+from asrcli.speakers.diarizer import Diarizer, Voice
 from asrcli.speakers.loading import SERVICE, diarization_spec, diarizers
 from tests.speakers.tone_voices import build_specs
 
 
 @pytest.fixture(scope="session")
-def engine():
+def engine() -> Iterator[EngineClient]:
     """The real engine process."""
     with EngineClient(2) as host:
         yield host
 
 
 @pytest.fixture(scope="session")
-def tone_specs(tmp_path_factory):
+def tone_specs(tmp_path_factory: pytest.TempPathFactory) -> tuple[ModelSpec, ModelSpec]:
     """Specs of the tone models: segmentation, embedding."""
     return build_specs(tmp_path_factory.mktemp("voices"))
 
 
 @pytest.fixture(scope="session")
-def tone_diarizer(engine, tone_specs):
+def tone_diarizer(engine: EngineClient, tone_specs: tuple[ModelSpec, ModelSpec]) -> Callable[..., Diarizer]:
     """Makes diarizers that take tones for voices: `tone_diarizer(speakers=2, known=[...])`."""
     return _maker(engine, "tones", diarization_spec(*tone_specs))
 
 
 @pytest.fixture(scope="session")
-def real_spec(shared):
+def real_spec(shared: Path) -> ModelSpec:
     """The pyannote segmentation with the tiny VoxCeleb embedding, as the registry knows them."""
     models = shared / "models"
     return diarization_spec(
@@ -41,15 +45,15 @@ def real_spec(shared):
 
 
 @pytest.fixture(scope="session")
-def real_diarizer(engine, real_spec):
+def real_diarizer(engine: EngineClient, real_spec: ModelSpec) -> Callable[..., Diarizer]:
     """Makes diarizers of the real models."""
     return _maker(engine, "real", real_spec)
 
 
-def _maker(engine, name, spec):
+def _maker(engine: EngineClient, name: str, spec: ModelSpec) -> Callable[..., Diarizer]:
     engine.load(name, SERVICE, spec).result()
 
-    def make(known=(), **options):
+    def make(known: Sequence[Voice] = (), **options: int) -> Diarizer:
         return diarizers(partial(engine.submit, name), spec, SpeakerOptions(enabled=True, **options), known)()
 
     return make

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,7 +10,7 @@ from asrcli.speakers.assign import assign_speakers
 from asrcli.transcript import Segment, Turn, Word
 
 
-def segment(text, start=0.0, *, pace=0.4, language=None, number=0):
+def segment(text: str, start: float = 0.0, *, pace: float = 0.4, language: Any = None, number: int = 0) -> Segment:
     """A segment of words that follow each other at an even pace."""
     words = tuple(
         Word(word, round(start + index * pace, 3), round(start + (index + 1) * pace - 0.05, 3))
@@ -17,11 +19,11 @@ def segment(text, start=0.0, *, pace=0.4, language=None, number=0):
     return Segment(number, words[0].start, words[-1].end, text, words, language=language)
 
 
-def said(segments):
+def said(segments: list[Segment]) -> list[tuple[str, str]]:
     return [(part.speaker, part.text) for part in segments]
 
 
-def test_a_segment_is_split_where_the_speaker_changes():
+def test_a_segment_is_split_where_the_speaker_changes() -> None:
     found = assign_speakers([segment("How are you? I am fine.")], [Turn(0, 1.2, "a"), Turn(1.2, 3, "b")])
     assert said(found) == [("a", "How are you?"), ("b", "I am fine.")]
     assert [part.id for part in found] == [0, 1]
@@ -29,43 +31,43 @@ def test_a_segment_is_split_where_the_speaker_changes():
     assert all(word.speaker == part.speaker for part in found for word in part.words)
 
 
-def test_a_lone_word_is_not_torn_off_its_sentence():
+def test_a_lone_word_is_not_torn_off_its_sentence() -> None:
     # The turn begins one word late, and another has a flicker in the middle.
     turns = [Turn(0, 1.6, "a"), Turn(1.6, 2.4, "b"), Turn(2.0, 2.4, "a"), Turn(2.4, 4, "b")]
     found = assign_speakers([segment("How are you? I am really fine, thanks.")], turns)
     assert said(found) == [("a", "How are you?"), ("b", "I am really fine, thanks.")]
 
 
-def test_somebody_who_breaks_in_is_heard():
+def test_somebody_who_breaks_in_is_heard() -> None:
     turns = [Turn(0, 2, "a"), Turn(2, 4, "b"), Turn(4, 6, "a")]
     found = assign_speakers([segment("so what we did then was no that is not how it was going to be done")], turns)
     assert [part.speaker for part in found] == ["a", "b", "a"]
 
 
-def test_overlap_goes_with_the_sentence():
+def test_overlap_goes_with_the_sentence() -> None:
     turns = [Turn(0, 3, "a"), Turn(1.2, 3, "b")]
     found = assign_speakers([segment("One two three four five six seven.")], turns)
     assert said(found) == [("a", "One two three four five six seven.")]
 
 
-def test_words_outside_all_turns_go_to_the_nearest():
+def test_words_outside_all_turns_go_to_the_nearest() -> None:
     turns = [Turn(10, 12, "a"), Turn(20, 22, "b")]
     parts = [segment("Early.", 1.0), segment("Between, nearer to b.", 17.0), segment("Late.", 40.0)]
     assert [part.speaker for part in assign_speakers(parts, turns)] == ["a", "b", "b"]
 
 
-def test_a_long_turn_far_back_is_still_the_nearest():
+def test_a_long_turn_far_back_is_still_the_nearest() -> None:
     turns = [Turn(0, 30, "a"), Turn(2, 4, "b"), Turn(90, 95, "b")]
     assert [part.speaker for part in assign_speakers([segment("Who is it?", 31.0)], turns)] == ["a"]
 
 
-def test_a_segment_without_words_is_labelled_whole():
+def test_a_segment_without_words_is_labelled_whole() -> None:
     parts = [Segment(0, 0.0, 5.0, "no words"), Segment(1, 5.0, 9.0, "none here")]
     found = assign_speakers(parts, [Turn(0, 4, "a"), Turn(4, 9, "b")])
     assert said(found) == [("a", "no words"), ("b", "none here")]
 
 
-def test_cjk_text_is_joined_without_spaces():
+def test_cjk_text_is_joined_without_spaces() -> None:
     words = tuple(
         Word(char, 0.3 * index, 0.3 * index + 0.25, space_before=False) for index, char in enumerate("你好。我很好。")
     )
@@ -73,12 +75,12 @@ def test_cjk_text_is_joined_without_spaces():
     assert said(found) == [("a", "你好。"), ("b", "我很好。")]
 
 
-def test_without_turns_nothing_changes():
+def test_without_turns_nothing_changes() -> None:
     parts = [segment("As it was."), segment("And is.", 5.0, number=1)]
     assert assign_speakers(parts, []) == parts
 
 
-def test_no_segments():
+def test_no_segments() -> None:
     assert assign_speakers([], [Turn(0, 1, "a")]) == []
 
 
@@ -93,7 +95,7 @@ def test_no_segments():
         ("one two. Three four", 0.0, 2.75, [2, 2]), ("one two. Three four", 0.0, 2.9, [3, 1]),
     ],
 )  # fmt: skip
-def test_where_a_change_of_speakers_is_put(text, pause, change, expected):
+def test_where_a_change_of_speakers_is_put(text: str, pause: float, change: float, expected: list[int]) -> None:
     words, at = [], 0.0
     for index, word in enumerate(text.split()):
         words.append(Word(word, at, at + 1))
@@ -122,7 +124,9 @@ def test_where_a_change_of_speakers_is_put(text, pause, change, expected):
         ((5, 5), [(0, 9, "a"), (6, 9, "b")], "a"),
     ],
 )
-def test_whose_turn_a_lone_word_is(spoken, turns, expected):
+def test_whose_turn_a_lone_word_is(
+    spoken: tuple[float, float], turns: list[tuple[float, float, str]], expected: str
+) -> None:
     words = (Word("word", *spoken),)
     for segment_words in (words, ()):
         parts = [Segment(0, *spoken, "word", segment_words)]
@@ -147,7 +151,9 @@ speaker_turns = st.lists(
 
 @settings(deadline=None, max_examples=150)
 @given(sentences, speaker_turns)
-def test_no_word_is_lost_and_every_word_has_its_segment_s_speaker(spoken, turns):
+def test_no_word_is_lost_and_every_word_has_its_segment_s_speaker(
+    spoken: list[tuple[str, float]], turns: list[Turn]
+) -> None:
     parts, at = [], 0.0
     for number, (text, pause) in enumerate(spoken):
         parts.append(segment(text, at, number=number))

@@ -5,8 +5,10 @@ import subprocess
 import sys
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.random
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -17,7 +19,9 @@ from asrcli.speakers.types import same_direction
 WANTED = ClusterLimits(threshold=0.7)
 
 
-def spoken(rng, count, *, voices=4, dimensions=64, spread=0.6):
+def spoken(
+    rng: numpy.random.Generator, count: int, *, voices: int = 4, dimensions: int = 64, spread: float = 0.6
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Embeddings scattered around so many voices: two of them in each window, in turn."""
     centres = same_direction(rng.standard_normal((voices, dimensions)))
     who = np.arange(count) % voices
@@ -25,13 +29,13 @@ def spoken(rng, count, *, voices=4, dimensions=64, spread=0.6):
     return centres, who, same_direction(centres[who] + spread * noise), np.arange(count) // 2
 
 
-def named(voices, centres):
+def named(voices: np.ndarray, centres: np.ndarray) -> np.ndarray:
     """Which centre each voice is."""
     return (voices @ centres.T).argmax(axis=1)
 
 
 @pytest.mark.parametrize("count", [4, 40, 1000])
-def test_voices_apart_are_found(count):
+def test_voices_apart_are_found(count: int) -> None:
     rng = np.random.default_rng(0)
     centres, _, embeddings, window = spoken(rng, count)
     voices = find_voices(embeddings, np.full(count, 5.0), window, WANTED)
@@ -39,7 +43,7 @@ def test_voices_apart_are_found(count):
     assert np.allclose(np.linalg.norm(voices, axis=1), 1.0, atol=1e-5)
 
 
-def most_memory():
+def most_memory() -> Any:
     """The most that this process has held, bytes.
 
     Not ru_maxrss on Linux: it also counts what the process was before its exec, which between vfork and exec is its
@@ -64,7 +68,7 @@ print(sorted(named(voices, centres).tolist()), most_memory() >> 20)
 
 
 @pytest.mark.slow
-def test_twelve_hours_cost_little_memory_and_one_voice_stays_one():
+def test_twelve_hours_cost_little_memory_and_one_voice_stays_one() -> None:
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", TWELVE_HOURS], cwd=root, capture_output=True, text=True, check=True)
     found, _, megabytes = done.stdout.strip().rpartition(" ")
@@ -72,7 +76,7 @@ def test_twelve_hours_cost_little_memory_and_one_voice_stays_one():
     assert int(megabytes) < 500
 
 
-def test_blocks_and_the_whole_agree():
+def test_blocks_and_the_whole_agree() -> None:
     rng = np.random.default_rng(2)
     centres, _, embeddings, window = spoken(rng, 2400, spread=0.7)
     in_blocks = find_voices(embeddings, np.ones(2400), window, WANTED)
@@ -81,7 +85,7 @@ def test_blocks_and_the_whole_agree():
     assert (in_blocks @ at_once.T).max(axis=1).min() > 0.99
 
 
-def test_the_number_asked_for_is_kept():
+def test_the_number_asked_for_is_kept() -> None:
     rng = np.random.default_rng(3)
     _, _, embeddings, window = spoken(rng, 60)
     weights = np.full(60, 5.0)
@@ -92,7 +96,7 @@ def test_the_number_asked_for_is_kept():
     assert len(find_voices(embeddings[:2], weights[:2], window[:2], ClusterLimits(0.7, least=5))) == 2
 
 
-def test_a_spurious_group_takes_no_voice_s_place():
+def test_a_spurious_group_takes_no_voice_s_place() -> None:
     rng = np.random.default_rng(4)
     centres, who, embeddings, _ = spoken(rng, 61, voices=3)
     spurious = same_direction(rng.standard_normal((1, 64)))
@@ -109,7 +113,7 @@ def test_a_spurious_group_takes_no_voice_s_place():
 @pytest.mark.parametrize(
     "wanted", [ClusterLimits(0.5, least_speech=2.0), ClusterLimits(0.5, least=4, most=4, least_speech=2.0)]
 )
-def test_two_voices_at_once_are_no_third(wanted):
+def test_two_voices_at_once_are_no_third(wanted: ClusterLimits) -> None:
     """What segmentation took for one voice lies between two; somebody who says little, but alone, is a voice."""
     rng = np.random.default_rng(6)
     centres, _, embeddings, window = spoken(rng, 1000, voices=3)
@@ -129,7 +133,9 @@ def test_two_voices_at_once_are_no_third(wanted):
     off=st.floats(0.0, 1.0),
     parts=st.tuples(*[st.floats(-1, 1)] * 2),
 )
-def test_a_mixture_is_what_least_squares_calls_one(seed, common, off, parts):
+def test_a_mixture_is_what_least_squares_calls_one(
+    seed: int, common: float, off: float, parts: tuple[float, float]
+) -> None:
     """Voices of one recording are alike: the directions of a plane are seldom at right angles."""
     rng = np.random.default_rng(seed)
     shared = rng.standard_normal(16)
@@ -148,7 +154,7 @@ def test_a_mixture_is_what_least_squares_calls_one(seed, common, off, parts):
     assert _is_mixture(voices @ vector, voices @ voices.T) == expected
 
 
-def test_voices_heard_side_by_side_are_two():
+def test_voices_heard_side_by_side_are_two() -> None:
     """Two voices too alike for the threshold, told apart because the same windows hold both."""
     rng = np.random.default_rng(5)
     first = same_direction(rng.standard_normal(64))
@@ -159,7 +165,7 @@ def test_voices_heard_side_by_side_are_two():
     assert len(find_voices(embeddings, weights, np.arange(40) // 2, WANTED)) == 2
 
 
-def test_merging_keeps_weight_and_mean():
+def test_merging_keeps_weight_and_mean() -> None:
     rng = np.random.default_rng(6)
     _, _, embeddings, window = spoken(rng, 50)
     weights = rng.uniform(1, 5, 50)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +10,8 @@ import soundfile
 
 from asrcli.audio import open_audio
 from asrcli.audio.types import Source
+from asrcli.backends.process.engine_client import EngineClient
+from asrcli.backends.types import ModelSpec
 from asrcli.errors import EngineError
 from asrcli.evaluate.diarization import read_rttm, score_turns
 from asrcli.options import AudioOptions, SpeakerOptions
@@ -21,36 +25,38 @@ TALK = [
 ]  # fmt: skip
 
 
-def diarize(diarizer, audio, block=16000):
+def diarize(diarizer: Diarizer, audio: np.ndarray, block: int = 16000) -> list[Turn]:
     for start in range(0, len(audio), block):
         diarizer.push(audio[start : start + block])
     return diarizer.finish()
 
 
 @pytest.fixture(scope="module")
-def talk_turns(tone_diarizer):
+def talk_turns(tone_diarizer: Callable[..., Diarizer]) -> list[Turn]:
     return diarize(tone_diarizer(), conversation(TALK, 75))
 
 
-def test_a_conversation_of_tones_is_told_apart(talk_turns):
+def test_a_conversation_of_tones_is_told_apart(talk_turns: list[Turn]) -> None:
     assert score_turns(TALK, talk_turns, collar=0.1).der < 0.02
     assert len(talk_turns) == len(TALK)
     # Numbered by first appearance: voice 2, then 0, then 1.
     assert [turn.speaker for turn in talk_turns[:4]] == ["Speaker 1", "Speaker 2", "Speaker 1", "Speaker 3"]
 
 
-def test_overlapped_speech_keeps_both_turns(talk_turns):
+def test_overlapped_speech_keeps_both_turns(talk_turns: list[Turn]) -> None:
     speaking = {turn.speaker for turn in talk_turns if turn.start < 20 < turn.end}
     assert speaking == {"Speaker 2", "Speaker 3"}
 
 
 @pytest.mark.parametrize("block", [777, 1200000])
-def test_the_size_of_blocks_does_not_matter(tone_diarizer, talk_turns, block):
+def test_the_size_of_blocks_does_not_matter(
+    tone_diarizer: Callable[..., Diarizer], talk_turns: list[Turn], block: int
+) -> None:
     assert diarize(tone_diarizer(), conversation(TALK, 75), block) == talk_turns
 
 
 @pytest.mark.parametrize("seconds", [0.4, 2.0, 9.99, 10.0, 12.5, 47.5])
-def test_recordings_of_any_length(tone_diarizer, seconds):
+def test_recordings_of_any_length(tone_diarizer: Callable[..., Diarizer], seconds: float) -> None:
     spoken = [Turn(0.0, seconds, "1")]
     turns = diarize(tone_diarizer(), conversation(spoken, seconds))
     assert {turn.speaker for turn in turns} == {"Speaker 1"}
@@ -58,19 +64,19 @@ def test_recordings_of_any_length(tone_diarizer, seconds):
     assert score_turns(spoken, turns, collar=0.0).der < 0.1 / seconds
 
 
-def test_silence_and_nothing_have_no_turns(tone_diarizer):
+def test_silence_and_nothing_have_no_turns(tone_diarizer: Callable[..., Diarizer]) -> None:
     assert diarize(tone_diarizer(), np.zeros(20 * RATE, np.float32)) == []
     assert tone_diarizer().finish() == []
 
 
-def test_the_number_asked_for(tone_diarizer):
+def test_the_number_asked_for(tone_diarizer: Callable[..., Diarizer]) -> None:
     audio = conversation(TALK, 75)
     assert len({turn.speaker for turn in diarize(tone_diarizer(speakers=2), audio)}) == 2
     assert len({turn.speaker for turn in diarize(tone_diarizer(max_speakers=1), audio)}) == 1
     assert len({turn.speaker for turn in diarize(tone_diarizer(min_speakers=2), audio)}) == 3
 
 
-def test_known_voices_are_called_by_name(tone_diarizer):
+def test_known_voices_are_called_by_name(tone_diarizer: Callable[..., Diarizer]) -> None:
     teacher = tone_diarizer()
     diarize(teacher, conversation([Turn(0, 8, "0")], 8))
     known = [Voice("Ada", teacher.voices["Speaker 1"])]
@@ -84,11 +90,11 @@ def test_known_voices_are_called_by_name(tone_diarizer):
 @pytest.mark.parametrize(
     ("speech", "least"), [(10.0, 1.0), (60.0, 3.0), (1800.0, 3.0), (7200.0, 6.0), (12 * 3600, 14.7)]
 )
-def test_the_longer_a_recording_the_more_a_voice_has_to_say(speech, least):
+def test_the_longer_a_recording_the_more_a_voice_has_to_say(speech: float, least: float) -> None:
     assert least_speech(speech) == pytest.approx(least, abs=0.01)
 
 
-def test_segments_get_their_speakers(tone_diarizer):
+def test_segments_get_their_speakers(tone_diarizer: Callable[..., Diarizer]) -> None:
     diarizer = tone_diarizer()
     turns = diarize(diarizer, conversation([Turn(0, 4, "0"), Turn(4.5, 9, "1")], 9))
     words = tuple(Word(f"w{second}", second, second + 0.9) for second in range(9))
@@ -99,7 +105,7 @@ def test_segments_get_their_speakers(tone_diarizer):
     ]
 
 
-def test_a_failing_engine_is_an_error(engine, tone_specs):
+def test_a_failing_engine_is_an_error(engine: EngineClient, tone_specs: tuple[ModelSpec, ModelSpec]) -> None:
     submit = partial(engine.submit, "nobody loaded this")
     diarizer = Diarizer(submit, SpeakerOptions(enabled=True), cluster_threshold=0.7, voice_threshold=0.3)
     diarizer.push(np.zeros(RATE, np.float32))
@@ -115,7 +121,15 @@ def test_a_failing_engine_is_an_error(engine, tone_specs):
         ("pyannote_sample", {"speakers": 2}, 0.10, 2),
     ],
 )
-def test_real_conversations(shared, real_diarizer, name, options, *, most, speakers):
+def test_real_conversations(
+    shared: Path,
+    real_diarizer: Callable[..., Diarizer],
+    name: str,
+    options: dict[str, int],
+    *,
+    most: float,
+    speakers: int,
+) -> None:
     audio, rate = soundfile.read(shared / f"data/speakers/{name}.wav", dtype="float32")
     assert rate == RATE
     (truth,) = read_rttm((shared / f"data/speakers/{name}.rttm").read_text()).values()
@@ -126,7 +140,7 @@ def test_real_conversations(shared, real_diarizer, name, options, *, most, speak
     assert score_turns(truth, turns, collar=0.125).der <= most
 
 
-def test_one_reader_is_one_speaker(wheel_audio, real_diarizer):
+def test_one_reader_is_one_speaker(wheel_audio: Path, real_diarizer: Callable[..., Diarizer]) -> None:
     path = wheel_audio / "two_cities.wav"
     with open_audio(Source("two cities", path), AudioOptions()) as stream:
         audio = np.concatenate([block[:, 0] for block in stream.blocks()])
@@ -136,7 +150,7 @@ def test_one_reader_is_one_speaker(wheel_audio, real_diarizer):
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_one_voice_keeps_one_label_for_a_long_time(shared, real_diarizer):
+def test_one_voice_keeps_one_label_for_a_long_time(shared: Path, real_diarizer: Callable[..., Diarizer]) -> None:
     from benchmarks.diarization import clips
     from benchmarks.diarization import conversation as talk
 

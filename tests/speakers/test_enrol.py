@@ -1,38 +1,41 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from asrcli.backends.types import ModelSpec
 from asrcli.errors import InputError, OutputError, UsageError
 from asrcli.evaluate.diarization import read_rttm
-from asrcli.speakers.diarizer import Voice
+from asrcli.speakers.diarizer import Diarizer, Voice
 from asrcli.speakers.enrol import VoicePrint, VoiceStore, check_name, enrol
 from asrcli.speakers.loading import voice_threshold, voices_digest
 from asrcli.transcript import Turn
 from tests.speakers.tone_voices import RATE, conversation
 
 
-def voice_print(name="Ada", digest="d1", value=1.0):
+def voice_print(name: str = "Ada", digest: str = "d1", value: float = 1.0) -> VoicePrint:
     return VoicePrint(name, "model", digest, (value, 0.0), 12.0, "2025-01-01T00:00:00+00:00")
 
 
-def blocks(*spoken, seconds=10.0):
+def blocks(*spoken: Turn, seconds: float = 10.0) -> list[np.ndarray]:
     return [conversation(spoken, seconds)]
 
 
 @pytest.fixture
-def make(tone_diarizer):
-    def enrolled(*clips, name="Ada"):
+def make(tone_diarizer: Callable[..., Diarizer]) -> Callable[..., VoicePrint]:
+    def enrolled(*clips: list[np.ndarray], name: str = "Ada") -> VoicePrint:
         named = [(f"clip{number}", clip) for number, clip in enumerate(clips)]
         return enrol(name, named, tone_diarizer, model="tones", digest="d1", voice_threshold=0.3)
 
     return enrolled
 
 
-def test_a_print_is_kept_private_and_whole(tmp_path):
+def test_a_print_is_kept_private_and_whole(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "voices"
     store = VoiceStore(folder)
     assert store.prints() == []
@@ -44,7 +47,7 @@ def test_a_print_is_kept_private_and_whole(tmp_path):
     assert store.prints() == [voice_print()]
 
 
-def test_names_that_look_alike_collide(tmp_path):
+def test_names_that_look_alike_collide(tmp_path: Path) -> None:
     store = VoiceStore(tmp_path)
     store.save(voice_print("Zoë"))
     with pytest.raises(UsageError, match="already enrolled"):
@@ -53,7 +56,7 @@ def test_names_that_look_alike_collide(tmp_path):
     assert [one.embedding for one in store.prints()] == [(0.5, 0.0)]
 
 
-def test_a_print_is_only_for_its_own_model(tmp_path):
+def test_a_print_is_only_for_its_own_model(tmp_path: Path) -> None:
     store = VoiceStore(tmp_path)
     for one in (voice_print("Ada", "d1"), voice_print("Ada", "d2"), voice_print("Bob", "d2")):
         store.save(one)
@@ -63,7 +66,7 @@ def test_a_print_is_only_for_its_own_model(tmp_path):
     assert store.voices("d3") == ([], ["Ada", "Bob"])
 
 
-def test_removing_deletes_every_print_of_the_name(tmp_path):
+def test_removing_deletes_every_print_of_the_name(tmp_path: Path) -> None:
     store = VoiceStore(tmp_path)
     for one in (voice_print("Ada", "d1"), voice_print("Ada", "d2"), voice_print("Bob", "d2")):
         store.save(one)
@@ -74,30 +77,32 @@ def test_removing_deletes_every_print_of_the_name(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["", "  ", "Speaker 1", "speaker12", "two\nlines", "x" * 81])
-def test_impossible_names(name):
+def test_impossible_names(name: str) -> None:
     with pytest.raises(UsageError):
         check_name(name)
 
 
-def test_a_damaged_print_is_named(tmp_path):
+def test_a_damaged_print_is_named(tmp_path: Path) -> None:
     (tmp_path / "x-y.json").write_text("{}")
     with pytest.raises(InputError, match=r"x-y\.json is not a voice print"):
         VoiceStore(tmp_path).prints()
 
 
-def test_a_folder_that_cannot_be_written(unprivileged):
+def test_a_folder_that_cannot_be_written(unprivileged: Path) -> None:
     (unprivileged / "shut").mkdir(0o500)
     with pytest.raises(OutputError):
         VoiceStore(unprivileged / "shut" / "voices").save(voice_print())
 
 
-def test_a_file_in_the_folder_s_place(tmp_path):
+def test_a_file_in_the_folder_s_place(tmp_path: Path) -> None:
     (tmp_path / "voices").write_text("")
     with pytest.raises(OutputError):
         VoiceStore(tmp_path / "voices").save(voice_print())
 
 
-def test_enrolled_tones_are_recognised(make, tone_diarizer, tmp_path):
+def test_enrolled_tones_are_recognised(
+    make: Callable[..., VoicePrint], tone_diarizer: Callable[..., Diarizer], tmp_path: Path
+) -> None:
     store = VoiceStore(tmp_path)
     store.save(make(blocks(Turn(1, 9, "0")), blocks(Turn(0, 5, "0")), name="Ada"))
     store.save(make(blocks(Turn(0, 10, "2")), name="Grace"))
@@ -107,11 +112,11 @@ def test_enrolled_tones_are_recognised(make, tone_diarizer, tmp_path):
     assert [turn.speaker for turn in diarizer.finish()] == ["Speaker 1", "Grace", "Ada"]
 
 
-def test_how_much_speech_is_told(make):
+def test_how_much_speech_is_told(make: Callable[..., VoicePrint]) -> None:
     assert make(blocks(Turn(1, 9, "0"))).seconds == pytest.approx(8, abs=0.2)
 
 
-def test_clips_that_make_no_print(make):
+def test_clips_that_make_no_print(make: Callable[..., VoicePrint]) -> None:
     with pytest.raises(InputError, match="clip0 contains no speech"):
         make(blocks())
     with pytest.raises(InputError, match="needs 3 s"):
@@ -122,7 +127,7 @@ def test_clips_that_make_no_print(make):
         make(blocks(Turn(0, 9, "0")), blocks(Turn(0, 9, "1")))
 
 
-def test_the_journal_sees_who_is_enrolled(tmp_path):
+def test_the_journal_sees_who_is_enrolled(tmp_path: Path) -> None:
     store = VoiceStore(tmp_path)
     assert voices_digest(store.voices("d1")[0]) == ""
     store.save(voice_print("Ada"))
@@ -131,10 +136,12 @@ def test_the_journal_sees_who_is_enrolled(tmp_path):
     assert len({"", one, voices_digest(store.voices("d1")[0])}) == 3
 
 
-def test_a_real_reader_is_named_and_others_are_not(shared, real_diarizer, real_spec):
+def test_a_real_reader_is_named_and_others_are_not(
+    shared: Path, real_diarizer: Callable[..., Diarizer], real_spec: ModelSpec
+) -> None:
     """Enrolled from the first turn of one recording, heard in the rest of it and not in the other one."""
 
-    def recording(name):
+    def recording(name: str) -> tuple[np.ndarray, list[Turn]]:
         audio, rate = soundfile.read(shared / f"data/speakers/{name}.wav", dtype="float32")
         assert rate == RATE
         (truth,) = read_rttm((shared / f"data/speakers/{name}.rttm").read_text()).values()
@@ -153,7 +160,7 @@ def test_a_real_reader_is_named_and_others_are_not(shared, real_diarizer, real_s
     assert "Ada" not in _named(real_diarizer(known), others, 0.0, truth).values()
 
 
-def _named(diarizer, audio, offset, truth):
+def _named(diarizer: Diarizer, audio: np.ndarray, offset: float, truth: list[Turn]) -> dict[str, str]:
     """What each speaker of the truth is called most of the time."""
     diarizer.push(audio)
     turns = diarizer.finish()

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
+from asrcli.backends.process.engine_client import EngineClient
+from asrcli.backends.types import ModelSpec
 from asrcli.errors import UsageError
 from asrcli.options import SpeakerOptions
 from asrcli.speakers.enrol import VoicePrint, VoiceStore
@@ -21,17 +26,19 @@ from tests.speakers.tone_voices import conversation
         {"cluster_threshold": 0.0},
     ],
 )
-def test_impossible_options(options):
+def test_impossible_options(options: dict[str, float]) -> None:
     with pytest.raises(UsageError):
         check_options(SpeakerOptions(**options))
 
 
 @pytest.mark.parametrize("options", [{}, {"speakers": 2}, {"min_speakers": 2, "max_speakers": 2}])
-def test_possible_options(options):
+def test_possible_options(options: dict[str, int]) -> None:
     check_options(SpeakerOptions(**options))
 
 
-def test_thresholds_come_from_the_embedding_model(tone_specs, real_spec):
+def test_thresholds_come_from_the_embedding_model(
+    tone_specs: tuple[ModelSpec, ModelSpec], real_spec: ModelSpec
+) -> None:
     assert cluster_threshold(diarization_spec(*tone_specs)) == 0.7
     assert (cluster_threshold(real_spec), voice_threshold(real_spec)) == (0.7, 0.25)
 
@@ -39,14 +46,16 @@ def test_thresholds_come_from_the_embedding_model(tone_specs, real_spec):
 class Names:
     """A registry of two models."""
 
-    def __init__(self, segmentation, embedding):
+    def __init__(self, segmentation: ModelSpec, embedding: ModelSpec) -> None:
         self.models = {"segmentation": segmentation, "embedding": embedding}
 
-    def resolve(self, name=None, *, kind):
+    def resolve(self, name: Any = None, *, kind: str) -> ModelSpec:
         return self.models[kind]
 
 
-def test_set_up_knows_who_is_enrolled_and_says_who_is_not(engine, tone_specs, tmp_path):
+def test_set_up_knows_who_is_enrolled_and_says_who_is_not(
+    engine: EngineClient, tone_specs: tuple[ModelSpec, ModelSpec], tmp_path: Path
+) -> None:
     store = VoiceStore(tmp_path)
     registry = Names(*tone_specs)
     options = SpeakerOptions(enabled=True)

@@ -16,7 +16,7 @@ from asrcli.speakers.matching import best_pairs
         np.float64, arrays.array_shapes(min_dims=2, max_dims=2, max_side=5), elements=st.floats(-10, 10, width=16)
     )
 )
-def test_no_other_pairing_scores_more(score):
+def test_no_other_pairing_scores_more(score: np.ndarray) -> None:
     pairs = best_pairs(score)
     rows, columns = score.shape
     assert len({row for row, _ in pairs}) == len({column for _, column in pairs}) == min(rows, columns)
@@ -28,6 +28,6 @@ def test_no_other_pairing_scores_more(score):
     assert abs(sum(score[row, column] for row, column in pairs) - best) < 1e-6
 
 
-def test_nothing_to_pair():
+def test_nothing_to_pair() -> None:
     assert best_pairs(np.zeros((0, 3))) == []
     assert best_pairs(np.zeros((3, 0))) == []

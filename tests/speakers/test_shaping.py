@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -10,32 +11,32 @@ from asrcli.speakers.segment_merging import LONGEST, LONGEST_GAP, merge_segments
 from asrcli.transcript import Segment, Word
 
 
-def part(start, end, speaker="a", **more):
+def part(start: float, end: float, speaker: str = "a", **more: Any) -> Segment:
     return Segment(0, start, end, f"{start}-{end}", speaker=speaker, **more)
 
 
-def spans(segments):
+def spans(segments: list[Segment]) -> list[tuple[float, int]]:
     return [(one.start, one.end) for one in segments]
 
 
-def test_short_ones_take_in_their_followers():
+def test_short_ones_take_in_their_followers() -> None:
     assert spans(merge_segments([part(0, 4), part(5, 9), part(9, 14)])) == [(0, 14)]
 
 
-def test_nothing_grows_past_the_limit():
+def test_nothing_grows_past_the_limit() -> None:
     assert spans(merge_segments([part(0, 25), part(25, 50), part(50, 70), part(70, 90)])) == [(0, 50), (50, 90)]
 
 
-def test_other_speakers_channels_and_languages_stay_apart():
+def test_other_speakers_channels_and_languages_stay_apart() -> None:
     parts = [part(0, 2), part(2, 4, "b"), part(4, 6), part(6, 8, channel=1), part(8, 9, language="de")]
     assert len(merge_segments(parts)) == 5
 
 
-def test_a_long_silence_is_not_bridged():
+def test_a_long_silence_is_not_bridged() -> None:
     assert spans(merge_segments([part(0, 2), part(5.5, 7)])) == [(0, 2), (5.5, 7)]
 
 
-def test_what_is_joined_keeps_text_words_and_confidence():
+def test_what_is_joined_keeps_text_words_and_confidence() -> None:
     first = Segment(0, 0, 1, "Hello,", (Word("Hello,", 0, 1),), "a", confidence=0.5, emotion="happy", event="speech")
     second = Segment(1, 1, 4, "world.", (Word("world.", 1, 4),), "a", confidence=0.9, emotion="sad", event="speech")
     (one,) = merge_segments([first, second])
@@ -47,7 +48,7 @@ def test_what_is_joined_keeps_text_words_and_confidence():
 
 @settings(deadline=None, max_examples=150)
 @given(st.lists(st.tuples(st.integers(1, 40), st.integers(0, 50), st.sampled_from("ab")), max_size=20))
-def test_merged_segments_hold_to_the_rules(shape):
+def test_merged_segments_hold_to_the_rules(shape: list[tuple[int, int, str]]) -> None:
     parts, at = [], 0.0
     for length, pause, speaker in shape:
         parts.append(part(at, at + length, speaker))
@@ -78,7 +79,7 @@ def test_merged_segments_hold_to_the_rules(shape):
         ([(0, 5), (1, 3)], [(0, 5)]),
     ],
 )
-def test_how_far_segments_grow(parts, expected):
+def test_how_far_segments_grow(parts: list[tuple[float, int]], expected: list[tuple[float, int]]) -> None:
     assert spans(merge_segments(part(*times) for times in parts)) == expected
 
 
@@ -86,15 +87,17 @@ def test_how_far_segments_grow(parts, expected):
     ("first", "second", "expected"),
     [(None, 0.5, 0.5), (0.5, None, 0.5), (None, None, None), (0.0, 1.0, 0.75), (1.0, 0.0, 0.25)],
 )
-def test_the_confidence_of_merged_segments_is_the_mean_over_time(first, second, expected):
+def test_the_confidence_of_merged_segments_is_the_mean_over_time(
+    first: float | None, second: float | None, expected: float | None
+) -> None:
     (one,) = merge_segments([part(0, 1, confidence=first), part(2, 5, confidence=second)])
     assert one.confidence == expected
     (empty,) = merge_segments([part(1, 1, confidence=0.3), part(1, 1, confidence=0.9)])
     assert empty.confidence == 0.3
 
 
-def test_the_words_of_merged_segments_are_joined_as_their_script_is():
-    def said(number, text, **labels):
+def test_the_words_of_merged_segments_are_joined_as_their_script_is() -> None:
+    def said(number: int, text: str, **labels: str) -> Segment:
         words = (Word(text[0], number, number + 0.5, space_before=True), Word(text[1], number + 0.5, number + 1))
         return Segment(number, number, number + 1, text, words, "a", **labels)
 

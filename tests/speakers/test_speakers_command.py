@@ -4,16 +4,19 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import soundfile
 
+from asrcli.backends.types import ModelSpec
 from asrcli.transcript import Turn
 from tests.speakers.tone_voices import RATE, conversation
 
 
 @pytest.fixture
-def speakers(tmp_path):
+def speakers(tmp_path: Path) -> Callable[..., tuple[int, str, str]]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("ASRCLI_", "XDG_"))}
     environment |= {
         "HOME": str(tmp_path),
@@ -21,7 +24,7 @@ def speakers(tmp_path):
         "XDG_CACHE_HOME": str(tmp_path / "c"),
     }
 
-    def run(*arguments):
+    def run(*arguments: str | Path) -> tuple[int, str, str]:
         command = [sys.executable, "-m", "asrcli", "speakers", *map(str, arguments)]
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False)
         return done.returncode, done.stdout.decode(), done.stderr.decode()
@@ -29,7 +32,9 @@ def speakers(tmp_path):
     return run
 
 
-def test_enrolling_listing_and_removing(tmp_path, speakers, tone_specs):
+def test_enrolling_listing_and_removing(
+    tmp_path: Path, speakers: Callable[..., tuple[int, str, str]], tone_specs: tuple[ModelSpec, ModelSpec]
+) -> None:
     segmentation, embedding = tone_specs
     models = [
         "--diarization-model", segmentation.files["model"], "--embedding-model", embedding.files["model"],
@@ -64,7 +69,9 @@ def test_enrolling_listing_and_removing(tmp_path, speakers, tone_specs):
     assert "asrcli speakers list" in err
 
 
-def test_a_clip_that_cannot_be_read_is_named(speakers, tmp_path, tone_specs):
+def test_a_clip_that_cannot_be_read_is_named(
+    speakers: Callable[..., tuple[int, str, str]], tmp_path: Path, tone_specs: tuple[ModelSpec, ModelSpec]
+) -> None:
     models = [
         f"--{kind}-model={spec.files['model']}"
         for kind, spec in zip(("diarization", "embedding"), tone_specs, strict=True)
@@ -74,7 +81,9 @@ def test_a_clip_that_cannot_be_read_is_named(speakers, tmp_path, tone_specs):
     assert f"{tmp_path / 'nowhere.wav'}: No such file." in err
 
 
-def test_a_model_that_is_not_there(speakers, tmp_path, tone_specs):
+def test_a_model_that_is_not_there(
+    speakers: Callable[..., tuple[int, str, str]], tmp_path: Path, tone_specs: tuple[ModelSpec, ModelSpec]
+) -> None:
     segmentation = tone_specs[0].files["model"]
     models = ["--diarization-model", segmentation, "--embedding-model", "campplus-zh"]
     code, _, err = speakers("enroll", "Ada", tmp_path / "ada.wav", *models)

@@ -20,36 +20,36 @@ turns = st.lists(
 )
 
 
-def test_a_flicker_at_a_change_goes_to_its_neighbour():
+def test_a_flicker_at_a_change_goes_to_its_neighbour() -> None:
     found = absorb_spurious_turns([Turn(0, 5, "a"), Turn(5, 5.3, "b"), Turn(5.3, 9, "c")])
     assert found == [Turn(0, 5.3, "a"), Turn(5.3, 9, "c")]
 
 
-def test_a_spurious_turn_inside_another_is_dropped():
+def test_a_spurious_turn_inside_another_is_dropped() -> None:
     assert absorb_spurious_turns([Turn(0, 8, "a"), Turn(3, 3.4, "b")]) == [Turn(0, 8, "a")]
 
 
-def test_a_spurious_turn_between_two_turns_of_one_speaker_joins_them():
+def test_a_spurious_turn_between_two_turns_of_one_speaker_joins_them() -> None:
     assert absorb_spurious_turns([Turn(0, 4, "a"), Turn(4.1, 4.4, "b"), Turn(4.4, 8, "a")]) == [Turn(0, 8, "a")]
 
 
-def test_a_short_word_in_silence_stays():
+def test_a_short_word_in_silence_stays() -> None:
     alone = [Turn(0, 4, "a"), Turn(10, 10.4, "b")]
     assert absorb_spurious_turns(alone) == alone
 
 
-def test_a_blip_in_silence_vanishes():
+def test_a_blip_in_silence_vanishes() -> None:
     assert absorb_spurious_turns([Turn(0, 0.1, "b"), Turn(2, 4, "a")]) == [Turn(2, 4, "a")]
 
 
-def test_overlap_of_real_turns_is_kept():
+def test_overlap_of_real_turns_is_kept() -> None:
     both = [Turn(0, 6, "a"), Turn(4, 9, "b")]
     assert absorb_spurious_turns(both) == both
 
 
 @settings(deadline=None, max_examples=200)
 @given(turns)
-def test_absorbing_invents_no_speaker_and_loses_no_long_turn(given_turns):
+def test_absorbing_invents_no_speaker_and_loses_no_long_turn(given_turns: list[Turn]) -> None:
     found = absorb_spurious_turns(given_turns)
     assert {turn.speaker for turn in found} <= {turn.speaker for turn in given_turns}
     for long in (turn for turn in given_turns if turn.end - turn.start >= 0.5):
@@ -58,7 +58,7 @@ def test_absorbing_invents_no_speaker_and_loses_no_long_turn(given_turns):
 
 @settings(deadline=None, max_examples=200)
 @given(turns)
-def test_merged_turns_of_a_speaker_stand_apart(given_turns):
+def test_merged_turns_of_a_speaker_stand_apart(given_turns: list[Turn]) -> None:
     merged = merge_touching(given_turns, gap=0.5)
     assert [turn.start for turn in merged] == sorted(turn.start for turn in merged)
     for speaker in "abc":
@@ -66,7 +66,7 @@ def test_merged_turns_of_a_speaker_stand_apart(given_turns):
         assert all(later.start - earlier.end > 0.5 for earlier, later in pairwise(own))
 
 
-def test_labels_follow_the_first_appearance_and_names_win():
+def test_labels_follow_the_first_appearance_and_names_win() -> None:
     spoken = [Turn(3, 5, "x"), Turn(0, 2, "y"), Turn(6, 8, "z"), Turn(9, 11, "y")]
     assert label_speakers(spoken) == {"y": "Speaker 1", "x": "Speaker 2", "z": "Speaker 3"}
     assert label_speakers(spoken, {"y": "Ada"}) == {"y": "Ada", "x": "Speaker 1", "z": "Speaker 2"}
@@ -96,12 +96,14 @@ def test_labels_follow_the_first_appearance_and_names_win():
         ([(0, 4, "a"), (1, 2, "a"), (10, 10.3, "b"), (10.4, 12, "c")], [(0, 4, "a"), (10, 12, "c")]),
     ],
 )
-def test_which_turns_are_absorbed(given_turns, expected):
+def test_which_turns_are_absorbed(
+    given_turns: list[tuple[float, float, str]], expected: list[tuple[float, float, str]]
+) -> None:
     found = absorb_spurious_turns([Turn(*turn) for turn in given_turns])
     assert found == [Turn(*turn) for turn in expected]
 
 
-def test_turns_are_merged_over_the_gap_and_no_more():
+def test_turns_are_merged_over_the_gap_and_no_more() -> None:
     parts = [Turn(3, 4, "a"), Turn(0, 2, "a"), Turn(0.5, 1, "a"), Turn(1, 5, "b"), Turn(4.5, 6, "a")]
     assert merge_touching(parts) == [Turn(0, 2, "a"), Turn(1, 5, "b"), Turn(3, 4, "a"), Turn(4.5, 6, "a")]
     assert merge_touching(parts, 0.5) == [Turn(0, 2, "a"), Turn(1, 5, "b"), Turn(3, 6, "a")]
@@ -109,5 +111,5 @@ def test_turns_are_merged_over_the_gap_and_no_more():
     assert merge_touching([Turn(0, 1, "a"), Turn(1, 2, "a")]) == [Turn(0, 2, "a")]
 
 
-def test_of_two_who_begin_together_the_shorter_turn_is_first():
+def test_of_two_who_begin_together_the_shorter_turn_is_first() -> None:
     assert label_speakers([Turn(0, 2, "x"), Turn(0, 1, "y")]) == {"y": "Speaker 1", "x": "Speaker 2"}

@@ -12,7 +12,7 @@ from asrcli.vad.buffer import SampleBuffer
 
 @settings(deadline=None, max_examples=100)
 @given(sizes=st.lists(st.integers(0, 50), max_size=20), data=st.data())
-def test_reads_what_was_written(sizes, data):
+def test_reads_what_was_written(sizes: list[int], data: st.DataObject) -> None:
     stream = np.arange(sum(sizes), dtype=np.float32)
     buffer = SampleBuffer()
     forgotten = 0
@@ -25,7 +25,7 @@ def test_reads_what_was_written(sizes, data):
         np.testing.assert_array_equal(buffer.read(start, end), stream[start:end])
 
 
-def test_refuses_what_it_does_not_hold():
+def test_refuses_what_it_does_not_hold() -> None:
     buffer = SampleBuffer()
     buffer.append(np.zeros(10, np.float32))
     buffer.append(np.zeros(10, np.float32))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,13 +14,13 @@ from hypothesis import strategies as st
 from asrcli.options import VadOptions
 from asrcli.vad import Region, Segmenter
 from asrcli.vad.gain import GainNormalizer, level_speech
-from asrcli.vad.types import WINDOW
+from asrcli.vad.types import WINDOW, Chunk
 
 RATE = 16000
 
 
 @pytest.fixture(scope="module")
-def speech(wheel_audio) -> np.ndarray:
+def speech(wheel_audio: Path) -> np.ndarray:
     """beckett.wav: 10 s of speech with pauses."""
     return soundfile.read(wheel_audio / "beckett.wav", dtype="float32")[0]
 
@@ -28,12 +29,12 @@ def decibels(gain: float) -> np.float32:
     return np.float32(10 ** (gain / 20))
 
 
-def chunks_of(samples: np.ndarray):
+def chunks_of(samples: np.ndarray) -> list[Chunk]:
     segmenter = Segmenter(VadOptions(), 30.0)
     return segmenter.push(samples) + segmenter.finish()
 
 
-def covered(chunks, length: int) -> np.ndarray:
+def covered(chunks: list[Chunk], length: int) -> np.ndarray:
     """Which samples lie in a region."""
     mask = np.zeros(length, bool)
     for chunk in chunks:
@@ -43,7 +44,7 @@ def covered(chunks, length: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("gain", [-12, -30, -50, -66])
-def test_a_quiet_recording_gives_the_samples_of_a_loud_one(gain, speech):
+def test_a_quiet_recording_gives_the_samples_of_a_loud_one(gain: int, speech: np.ndarray) -> None:
     (loud,) = chunks_of(speech)
     (quiet,) = chunks_of(speech * decibels(gain))
     assert quiet.gain == pytest.approx(loud.gain - gain, abs=0.5)
@@ -57,7 +58,7 @@ def test_a_quiet_recording_gives_the_samples_of_a_loud_one(gain, speech):
 
 
 @pytest.mark.parametrize("drop", [18, 24, 30])
-def test_a_quiet_voice_beside_a_loud_one_is_detected_and_levelled(drop, speech):
+def test_a_quiet_voice_beside_a_loud_one_is_detected_and_levelled(drop: int, speech: np.ndarray) -> None:
     pause = np.random.default_rng(1).normal(0, 1e-4, RATE // 3).astype(np.float32)
     loud = speech * np.float32(0.8 / np.abs(speech).max())
     parts = [loud, pause, loud * decibels(-drop), pause] * 2
@@ -74,7 +75,7 @@ def test_a_quiet_voice_beside_a_loud_one_is_detected_and_levelled(drop, speech):
     assert 20 * np.log10(levels[0].std() / quiet_half.std()) < max(drop - 5, 13)
 
 
-def test_onsets_and_endings_survive_a_change_of_level(speech):
+def test_onsets_and_endings_survive_a_change_of_level(speech: np.ndarray) -> None:
     # Loud, then 25 dB down without a pause, then loud again: each edge of the speech stays where it is.
     third = len(speech) // 3
     changed = speech.copy()
@@ -84,7 +85,7 @@ def test_onsets_and_endings_survive_a_change_of_level(speech):
 
 
 @pytest.mark.parametrize("level", [1.0, 0.01, 1e-4])
-def test_noise_is_neither_speech_nor_amplified(level):
+def test_noise_is_neither_speech_nor_amplified(level: float) -> None:
     rng = np.random.default_rng(2)
     noise = (rng.standard_normal(20 * RATE) * 0.1 * level).astype(np.float32)
     assert chunks_of(noise) == []
@@ -106,7 +107,9 @@ spans = st.lists(st.tuples(st.integers(0, 20_000), st.integers(1, 90_000)), min_
     tail=st.integers(0, 5000),
     seed=st.integers(0, 9),
 )
-def test_no_sample_exceeds_full_scale_and_none_changes_its_sign(spans, gains, tail, seed):
+def test_no_sample_exceeds_full_scale_and_none_changes_its_sign(
+    spans: list[tuple[int, int]], gains: list[float], tail: int, seed: int
+) -> None:
     rng = np.random.default_rng(seed)
     regions, parts, at = [], [], 70_000
     for (gap, length), gain in zip(spans, gains, strict=False):
@@ -129,7 +132,7 @@ def test_no_sample_exceeds_full_scale_and_none_changes_its_sign(spans, gains, ta
 class Recorder:
     """A detector that keeps what it receives."""
 
-    def probabilities(self, samples):
+    def probabilities(self, samples: np.ndarray) -> np.ndarray:
         self.received = samples
         return np.zeros(len(samples) // WINDOW, np.float32)
 
@@ -145,7 +148,7 @@ def detector_gains(*peaks: float) -> list[float]:
     return gains
 
 
-def test_the_detector_receives_peaks_of_fifteen_hundredths():
+def test_the_detector_receives_peaks_of_fifteen_hundredths() -> None:
     assert detector_gains(0.001) == [pytest.approx(150)]
     assert detector_gains(0.01, -0.05, 0.3, 0.15) == pytest.approx([15, 3, 1, 1])
     assert detector_gains(1e-7) == [pytest.approx(3000)]
@@ -194,11 +197,13 @@ def gains_of(*runs: tuple[float, float], spans: list[tuple[float, float]]) -> tu
         ([(-80, 1), (-40, 1.9), (-3, 0.1)], [(1, 3)], [25, 25, 2.8], 25),
     ],
 )
-def test_how_much_a_chunk_is_amplified(runs, spans, gains, reported):
+def test_how_much_a_chunk_is_amplified(
+    runs: list[tuple[int, float]], spans: list[tuple[int, int]], gains: list[float], reported: float
+) -> None:
     assert gains_of(*runs, spans=spans) == (pytest.approx(gains, abs=0.15), pytest.approx(reported, abs=0.1))
 
 
-def test_a_change_of_level_within_a_region_is_followed_in_stretches_of_three_seconds():
+def test_a_change_of_level_within_a_region_is_followed_in_stretches_of_three_seconds() -> None:
     gains, reported = gains_of((-90, 1), (-20, 3), (-42, 3), spans=[(1, 7)])
     assert (gains, reported) == ([5, 5, 15], 15)
     samples = tone((-90, 1), (-20, 3), (-42, 3))
@@ -210,7 +215,7 @@ def test_a_change_of_level_within_a_region_is_followed_in_stretches_of_three_sec
     assert 5.5 < curve[round(3.99 * RATE)] < curve[round(4.02 * RATE)] < 14
 
 
-def test_a_chunk_without_samples_or_speech_stays():
+def test_a_chunk_without_samples_or_speech_stays() -> None:
     for samples, regions in ((np.zeros(0, np.float32), [Region(0, 1)]), (tone((-40, 1)), [])):
         levelled, gain = level_speech(samples, regions, 0)
         assert levelled is samples

