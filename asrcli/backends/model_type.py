@@ -30,6 +30,8 @@ class ModelType:
     hotwords: Literal["none", "beam", "bias", "prompt"] = "none"
     #: name of the model's own switch for inverse text normalisation; "": none
     itn_option: str = ""
+    #: options of the entry with which the model translates into English; empty: it cannot
+    translation: Mapping[str, str] = field(default_factory=dict)
     #: the text has punctuation and capitals; else words alone, at least for most models
     punctuated: bool = False
     #: the text begins with tags of language, emotion and event

@@ -178,8 +178,10 @@ async def _drop_idle_models(pool: ModelPool) -> None:
 
 
 def _answer(scope: Scope, problem: Problem) -> ASGIApp:
-    body = next(body for prefix, body in ERROR_BODIES if scope["path"].startswith(prefix))
     headers = problem.headers() | (challenge(scope) if problem.status == 401 else {})
+    if text := whisper_webservice.refusal(scope, problem, headers):
+        return text
+    body = next(body for prefix, body in ERROR_BODIES if scope["path"].startswith(prefix))
     return JSONResponse(body(problem), problem.status, headers)
 
 

@@ -10,6 +10,8 @@ MAX_HOTWORDS, MAX_HOTWORD_LENGTH, MAX_HOTWORDS_TEXT = 1000, 100, 128 << 10
 MAX_REPLACEMENTS = 200
 #: characters of a WebSocket's text frame that holds JSON
 MAX_TEXT_FRAME = 1 << 20
+#: bytes of a message with a result: clients refuse larger ones
+MAX_RESULT = 1 << 20
 #: bytes of one WebSocket message: some FunASR clients send whole recordings in one
 MAX_MESSAGE = 16 << 20
 #: bytes of the first message of a connection that has not sent a valid key, and seconds until it

@@ -228,6 +228,7 @@ TYPES: dict[str, SherpaType] = {
     ),
     "whisper": SherpaType(
         factory="from_whisper",
+        translation={"task": "translate"},
         punctuated=True,
         detects_language=True,
         files=("encoder", "decoder", "tokens"),
@@ -272,6 +273,7 @@ TYPES: dict[str, SherpaType] = {
     ),
     "canary": SherpaType(
         factory="from_nemo_canary",
+        translation={"tgt_lang": "en"},
         punctuated=True,
         files=("encoder", "decoder", "tokens"),
         options=(*_COMMON, *_FEATURES, *RULES, "src_lang", "tgt_lang"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import deque
 from collections.abc import Awaitable
 from contextlib import suppress
@@ -12,6 +11,7 @@ from typing import Any, TypeVar
 from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from asrcli.server.http.json_text import is_long, json_text
 from asrcli.server.http.uvicorn_protocols import ENDING
 
 Result = TypeVar("Result")
@@ -96,7 +96,7 @@ class Connection:
         """Send a JSON object as text; does nothing if the client has left."""
         if self.websocket.application_state is not WebSocketState.CONNECTED:
             return
-        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+        text = await asyncio.to_thread(json_text, body) if is_long(body) else json_text(body)
         with suppress(WebSocketDisconnect, RuntimeError):
             # Clients may send half of a surrogate pair as an escape, which names and messages then contain.
             await self.websocket.send_text(text.encode("utf-8", "replace").decode())

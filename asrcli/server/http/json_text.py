@@ -24,14 +24,17 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 def json_text(body: dict[str, Any]) -> str:
     """A document as JSON. Call it in a thread: a long transcript takes seconds, but lets other threads run."""
-    if _is_long(body):
+    if is_long(body):
         return "".join(_ENCODER.iterencode(body))
     return _ENCODER.encode(body)
 
 
-def _is_long(body: dict[str, Any]) -> bool:
+def is_long(body: dict[str, Any]) -> bool:
+    """Whether writing a document takes more than about a millisecond."""
     return any(
-        len(value) > _FEW if isinstance(value, list) else isinstance(value, dict) and _is_long(value)
+        len(value) > (_FEW if isinstance(value, list) else _AT_ONCE)
+        if isinstance(value, list | str)
+        else isinstance(value, dict) and is_long(value)
         for value in body.values()
     )
 

@@ -46,8 +46,6 @@ Reason = Literal["pause", "length", "stop"]
 class Sentence:
     """A growing or ended sentence; positions in samples of the stream."""
 
-    #: where speech began, without padding
-    onset: int
     #: the audio, padding included
     chunk: Chunk
     reason: Reason | None = None
@@ -115,7 +113,7 @@ class Endpointer:
         if stretch is None:
             return None
         chunk = self._chunk(self._start_of(stretch), self._end_of(stretch))
-        return Sentence(stretch.start, chunk, pausing=self.pausing)
+        return Sentence(chunk, pausing=self.pausing)
 
     def push(self, samples: Samples) -> list[Sentence]:
         """Take the next (n,) samples; the sentences that have ended."""
@@ -151,11 +149,11 @@ class Endpointer:
     def _close(self, stretch: Region | None, reason: Reason) -> list[Sentence]:
         if stretch is None:
             return []
-        return [self._emit(stretch.start, self._start_of(stretch), self._end_of(stretch), reason)]
+        return [self._emit(self._start_of(stretch), self._end_of(stretch), reason)]
 
     def _cut(self, stretch: Region, position: int) -> Sentence:
         """End a sentence that is too long; the rest starts the next."""
-        sentence = self._emit(stretch.start, self._start_of(stretch), position, "length")
+        sentence = self._emit(self._start_of(stretch), position, "length")
         self._tracker.cut(position)
         return sentence
 
@@ -166,9 +164,9 @@ class Endpointer:
         lowest = int(np.argmin(self._probabilities.read(first, last)[::-1]))
         return min((last - lowest) * WINDOW - WINDOW // 2, stretch.end)
 
-    def _emit(self, onset: int, start: int, end: int, reason: Reason) -> Sentence:
+    def _emit(self, start: int, end: int, reason: Reason) -> Sentence:
         self._emitted = end
-        return Sentence(onset, self._chunk(start, end), reason)
+        return Sentence(self._chunk(start, end), reason)
 
     def _start_of(self, stretch: Region) -> int:
         return max(stretch.start - self._before, self._emitted, 0)

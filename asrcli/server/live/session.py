@@ -274,7 +274,7 @@ class LiveSession:
             return []
         self._announced = True
         self._index += 1
-        return [SentenceBegan(self._index, sentence.onset / SAMPLE_RATE)]
+        return [SentenceBegan(self._index, sentence.chunk.start / SAMPLE_RATE)]
 
     async def _decode_ended(self, sentence: Sentence) -> list[Event]:
         segments = _segments(await self._decoder.decode_final(sentence), self._options.recognition.language)
@@ -285,7 +285,7 @@ class LiveSession:
         events: list[Event] = []
         if text or self._announced:
             events = self._announce(sentence)
-            start, end = sentence.onset / SAMPLE_RATE, sentence.chunk.end / SAMPLE_RATE
+            start, end = sentence.chunk.start / SAMPLE_RATE, sentence.chunk.end / SAMPLE_RATE
             events.append(SentenceEnded(self._index, start, end, text, rest, sentence.reason, segments))
         self._announced = False
         self._prefix = StablePrefix()

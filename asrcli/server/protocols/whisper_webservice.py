@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from pathlib import PurePath
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request
-from starlette.responses import Response
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import Scope
 
 from asrcli.formats import FORMATS
 from asrcli.language_codes import language_name
-from asrcli.options import AudioOptions, CueOptions, RawFormat, RecognitionOptions, TranscribeOptions, VadOptions
-from asrcli.server.errors import RequestError
+from asrcli.options import (
+    AudioOptions,
+    CueOptions,
+    RawFormat,
+    RecognitionOptions,
+    SpeakerOptions,
+    TranscribeOptions,
+    VadOptions,
+)
+from asrcli.options.readers import MAX_TEXT
+from asrcli.server.errors import Problem, RequestError
 from asrcli.server.http.json_text import json_text
 from asrcli.server.http.uploads import Upload, read_form
-from asrcli.server.protocols.openai.replies import form_of, segment_body
+from asrcli.server.http.values import flag, is_sent, language, number
+from asrcli.server.protocols.openai.replies import form_of, segment_bodies
 from asrcli.server.recognition.replies import running_text
 from asrcli.server.recognition.transcription import TranscriptionRequest, TranscriptionService
 from asrcli.transcript import Transcript
@@ -24,6 +37,8 @@ from asrcli.transcript import Transcript
 router = APIRouter(tags=["whisper-asr-webservice"])
 
 _OUTPUTS = ("txt", "vtt", "srt", "tsv", "json")
+#: parameters of the query that no other protocol of `/asr` has
+_PARAMETERS = frozenset({"output", "encode", "task", "initial_prompt", "vad_filter", "word_timestamps", "diarize"})
 #: seconds of audio for language detection
 _SAMPLE = 30.0
 
@@ -32,27 +47,55 @@ async def answer(request: Request, upload: Upload) -> Response:
     """A form with `audio_file`; all other parameters are in the query. Raises RequestError: an unknown output, or a
     translation.
     """
-    query = request.query_params
+    request.state.plain_errors = True
+    query = {name: value for name, value in request.query_params.items() if is_sent(value)}
     service: TranscriptionService = request.app.state.service
-    output = query.get("output") or "txt"
+    output = query.get("output", "txt")
     if output not in _OUTPUTS:
         raise RequestError(f"`output` must be one of {', '.join(_OUTPUTS)}.", param="output")
-    if query.get("task", "transcribe") != "transcribe":
-        raise RequestError("This server does not translate.", "Ask for task=transcribe.", param="task")
+    task = query.get("task", "transcribe")
+    if task not in {"transcribe", "translate"}:
+        raise RequestError("`task` must be transcribe or translate.", param="task")
     options = TranscribeOptions(
         audio=_audio(request),
-        vad=VadOptions(enabled=query.get("vad_filter", "true").lower() != "false"),
-        recognition=RecognitionOptions(language=query.get("language"), prompt=query.get("initial_prompt", "")),
+        vad=VadOptions(enabled=flag(query.get("vad_filter"), "vad_filter") is not False),
+        recognition=RecognitionOptions(
+            language=language(query.get("language")), prompt=query.get("initial_prompt", "")[:MAX_TEXT]
+        ),
+        speakers=_speakers(query),
     )
-    recording = TranscriptionRequest(path=upload.path, name=upload.name, options=options)
+    recording = TranscriptionRequest(path=upload.path, name=upload.name, options=options, translate=task == "translate")
     transcript = await service.for_request(request, recording)
-    words = query.get("word_timestamps", "false").lower() == "true"
+    words = bool(flag(query.get("word_timestamps"), "word_timestamps"))
     text = await asyncio.to_thread(_render, transcript, output, words=words)
     headers = {
         "asr-engine": transcript.backend,
         "content-disposition": f'attachment; filename="{_ascii(upload.name)}.{output}"',
     }
     return Response(text, media_type="text/plain; charset=utf-8", headers=headers)
+
+
+def _speakers(query: Mapping[str, str]) -> SpeakerOptions:
+    least, most = (
+        round(number(query[name], name, 1, 1000)) if name in query else None
+        for name in ("min_speakers", "max_speakers")
+    )
+    if least is not None and most is not None and least > most:
+        raise RequestError("`min_speakers` is greater than `max_speakers`.", param="min_speakers")
+    enabled = bool(flag(query.get("diarize"), "diarize"))
+    return SpeakerOptions(enabled=enabled, min_speakers=least, max_speakers=most)
+
+
+def refusal(scope: Scope, problem: Problem, headers: dict[str, str]) -> Response | None:
+    """An error as text: clients save a body of JSON as subtitles. None: the request has another protocol.
+
+    Bazarr saves any text, whatever the status: it gets none.
+    """
+    names = {name for name, _ in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)}
+    if scope["path"] != "/asr" or not (scope["state"].get("plain_errors") or names & _PARAMETERS):
+        return None
+    bazarr = Headers(scope=scope).get("user-agent", "").startswith("Subliminal/")
+    return PlainTextResponse("" if bazarr else f"{problem.message}\n", problem.status, headers)
 
 
 @router.post(
@@ -88,27 +131,35 @@ async def detect_language(request: Request) -> dict[str, Any]:
 
 def _audio(request: Request, end: float | None = None) -> AudioOptions:
     """`encode=false`: the client has decoded already, to 16-bit PCM at 16 kHz."""
-    raw = RawFormat() if request.query_params.get("encode", "true").lower() == "false" else None
+    decoded = flag(request.query_params.get("encode") or None, "encode") is False
+    raw = RawFormat() if decoded else None
     return AudioOptions(end=end, raw=raw)
 
 
 def _render(transcript: Transcript, output: str, *, words: bool) -> str:
-    return _json(transcript, words=words) if output == "json" else FORMATS[output].render(transcript, CueOptions())
+    if output == "json":
+        return _json(transcript, words=words)
+    if output == "tsv":  # three columns, as Whisper writes them; times in milliseconds
+        rows = [("start", "end", "text")]
+        rows += [
+            (str(round(each.start * 1000)), str(round(each.end * 1000)), " ".join(each.text.split()))
+            for each in transcript.segments
+        ]
+        return "".join("\t".join(row) + "\n" for row in rows)
+    return FORMATS[output].render(transcript, CueOptions())
 
 
 def _json(transcript: Transcript, *, words: bool) -> str:
-    segments = []
-    for segment in transcript.segments:
-        body = segment_body(segment)
+    segments = segment_bodies(transcript)
+    for body, segment in zip(segments, transcript.segments, strict=True):
         if words:
             body["words"] = [
                 {"word": word.text, "start": round(word.start, 3), "end": round(word.end, 3)} for word in segment.words
             ]
-        segments.append(body)
     text = running_text(transcript.segments)
     return json_text({"text": text, "segments": segments, "language": transcript.language})
 
 
 def _ascii(name: str) -> str:
     """A file name that a header can carry."""
-    return PurePath(name).stem.encode("ascii", "replace").decode().replace("?", "_") or "audio"
+    return name.encode("ascii", "replace").decode().replace("?", "_")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
-from asrcli.backends.checks import check_model
+from asrcli.backends.checks import check_model, model_type
 from asrcli.backends.loaded_models import LoadedModel, LoadedModels
 from asrcli.backends.process.resource_limits import default_jobs
 from asrcli.backends.registry import backend_of, is_remote
@@ -122,6 +123,23 @@ class ModelPool:
     def serve(self, spec: ModelSpec, kind: str) -> None:
         """Let clients name a model that a service of this kind runs."""
         self._served.setdefault(spec.name, (spec, kind))
+
+    def translator(self, name: str | None) -> str:
+        """The name of the model of this name as it translates into English.
+
+        Raises:
+            RequestError: it cannot.
+            ModelError: as `open`.
+        """
+        spec = self.spec(name)
+        options = model_type(spec).translation
+        if not options or spec.languages == ("en",):
+            raise RequestError(
+                f"The model `{spec.name}` cannot translate.", "Transcribe, and translate the text.", param="model"
+            )
+        translating = replace(spec, name=f"{spec.name} to English", options={**spec.options, **options})
+        self.serve(translating, backend_of(spec.type).kind)
+        return translating.name
 
     def _find(self, name: str | None, kind: Kind) -> tuple[ModelSpec, str]:
         name = self.name_of(name) if kind == "asr" else str(name)

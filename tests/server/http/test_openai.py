@@ -8,7 +8,12 @@ from dataclasses import replace
 import httpx
 import openai
 import pytest
+import soundfile
 import srt
+import yaml
+
+from asrcli.server.protocols.openai.replies import segment_bodies
+from asrcli.transcript import Segment, Transcript
 
 
 @pytest.fixture
@@ -323,3 +328,41 @@ def test_asyncio_sdk_many_at_once(server, cities):
     texts = {found.text for found in asyncio.run(ask())}
     assert len(texts) == 1
     assert "worst of times" in texts.pop()
+
+
+def test_texts_of_segments_join_without_a_separator(client, long_cities):
+    body = transcribe(client, long_cities, response_format="verbose_json").json()
+    texts = [segment["text"] for segment in body["segments"]]
+    assert len(texts) > 3
+    assert all(text.startswith(" ") for text in texts)
+    assert "".join(texts) == f" {body['text']}"
+
+
+@pytest.mark.parametrize(
+    ("texts", "joined"),
+    [(["你好。", "再见。"], "你好。再见。"), (["Hello.", "你好", "Bye."], " Hello.你好Bye."), (["a"], " a"), ([], "")],
+)
+def test_segments_of_other_scripts_join_as_they_are_written(texts, joined):
+    segments = tuple(Segment(number, float(number), number + 1.0, text) for number, text in enumerate(texts))
+    bodies = segment_bodies(Transcript("a", 9.0, segments))
+    assert "".join(body["text"] for body in bodies) == joined
+
+
+def test_a_model_that_can_translates(serving, tone_models, tone_audio, tmp_path):
+    folder = tone_models("whisper")
+    files = {path.stem: path.name for path in [*folder.glob("*.onnx"), *folder.glob("tokens.txt")]}
+    models = {"tones": {"type": "whisper", "dir": str(folder), "files": files, "languages": ["en", "zh"]}}
+    (tmp_path / "models.yaml").write_text(yaml.safe_dump({"models": models}))
+    soundfile.write(tmp_path / "a.wav", tone_audio([0, 1, 2]), 16000)
+    with serving(model_dir=tmp_path, model="tones") as server, server.client() as client:
+        fields = {"response_format": "verbose_json", "vad_filter": "false"}
+        said = post(client, "/v1/audio/transcriptions", tmp_path / "a.wav", **fields).json()
+        found = post(client, "/v1/audio/translations", tmp_path / "a.wav", **fields).json()
+        assert (said["task"], found["task"], found["language"]) == ("transcribe", "translate", "english")
+        assert found["text"]
+        with (tmp_path / "a.wav").open("rb") as file:
+            query = {"task": "translate", "language": "zh", "vad_filter": "false"}
+            answer = client.post("/asr", params=query, files={"audio_file": file})
+        assert answer.status_code == 200
+        assert answer.text.strip()
+        assert [model["id"] for model in client.get("/v1/models").json()["data"]] == ["tones"]

@@ -89,8 +89,30 @@ def test_the_language_of_silence_is_a_valid_one_without_confidence(client, silen
     assert found == {"detected_language": "english", "language_code": "en", "confidence": 0.0}
 
 
-def test_whisper_webservice_refuses(client, cities):
-    for query in ({"task": "translate"}, {"output": "docx"}):
-        answer = client.post("/asr", params=query, files={"audio_file": cities.read_bytes()})
-        assert answer.status_code == 400
-        assert answer.json()["detail"]
+@pytest.mark.parametrize("query", [{"task": "translate"}, {"output": "docx"}, {"vad_filter": "maybe"}, {}])
+def test_errors_of_whisper_webservice_cannot_be_taken_for_subtitles(client, cities, query):
+    body = cities.read_bytes() if query else b"no audio at all"
+    answer = client.post("/asr", params=query, files={"audio_file": body})
+    assert answer.status_code == 400
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.text.strip()
+    assert answer.text[0] not in "{["
+    broken = client.post(
+        "/asr", params={"output": "srt"}, content=b"--", headers={"content-type": "multipart/form-data"}
+    )
+    assert (broken.status_code, broken.text[0]) == (400, "T")
+    bazarr = client.post("/asr", params=query, files={"audio_file": body}, headers={"user-agent": "Subliminal/2.1"})
+    assert (bazarr.status_code, bazarr.content) == (400, b""), "it saves any text as subtitles"
+
+
+def test_files_of_whisper_webservice_are_those_of_the_original(client, cities):
+    answer = client.post("/asr", params={"output": "tsv"}, files={"audio_file": ("talk.mkv", cities.read_bytes())})
+    assert answer.headers["content-disposition"] == 'attachment; filename="talk.mkv.tsv"'
+    head, *rows = [line.split("\t") for line in answer.text.splitlines()]
+    assert head == ["start", "end", "text"]
+    assert all(len(row) == 3 and int(row[0]) <= int(row[1]) <= 8000 for row in rows)
+    refused = client.post(
+        "/asr", params={"output": "srt", "diarize": "true"}, files={"audio_file": cities.read_bytes()}
+    )
+    assert refused.status_code == 400
+    assert "diarization" in refused.text

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
-from asrcli.script import is_letter
+from asrcli.script import CLAUSE_ENDS, SENTENCE_ENDS, is_ideograph, is_letter, join, joint
+from asrcli.server.bounds import MAX_RESULT
+from asrcli.server.http.json_text import json_text
 from asrcli.transcript import Segment, Word
 
-#: where the html5 client splits a text before it counts
-_HTML5_PIECES = re.compile(r"[。？，、?. ]")
+#: `wav_name` of FunASR's web page, and where that page splits a text before it counts time stamps
+_PAGE, _PAGE_PIECES = "h5", re.compile(r"[。？，、?., ]")
 _LETTERS = re.compile(r"[A-Za-z]+")
+_MARKS = SENTENCE_ENDS | CLAUSE_ENDS
 
 
 def result(mode: str, text: str, name: str, *, final: bool, segments: Iterable[Segment] = ()) -> dict[str, Any]:
@@ -21,18 +26,53 @@ def result(mode: str, text: str, name: str, *, final: bool, segments: Iterable[S
     from the start of the utterance.
     """
     body: dict[str, Any] = {"mode": mode, "text": text, "wav_name": name, "is_final": final}
-    segments = [segment for segment in segments if segment.words]
-    stamps = [_span(word) for segment in segments for word in segment.words]
+    clauses = [clause for segment in segments for clause in _clauses(segment.words)]
+    stamps = [unit.span for clause in clauses for unit in clause.units]
     if stamps:
-        # A string, not an array: html5 parses it, and indexes it by its own count.
-        stamps += [stamps[-1]] * (html5_count(text) - len(stamps))
+        body["stamp_sents"] = [clause.body() for clause in clauses]
+        if name == _PAGE:
+            stamps += [stamps[-1]] * (page_count(text) - len(stamps))
+        # A string, not an array: the page parses it.
         body["timestamp"] = json.dumps(stamps, separators=(",", ":"))
-        body["stamp_sents"] = [_sentence(segment.words) for segment in segments]
     return body
 
 
+def whole_results(mode: str, name: str, segments: Sequence[Segment]) -> list[dict[str, Any]]:
+    """The result of a whole recording: one message, or several where clients would refuse one of that size.
+
+    Takes time: call it in a thread.
+    """
+    found: list[dict[str, Any]] = []
+    before = ""
+    for part in _parts(mode, name, segments):
+        text = join(segment.text for segment in part)
+        found.append(_slim(result(mode, joint(before, text) + text, name, final=False, segments=part)))
+        before = text or before
+    found[-1]["is_final"] = True
+    return found
+
+
+def _parts(mode: str, name: str, segments: Sequence[Segment]) -> Iterator[Sequence[Segment]]:
+    text = join(segment.text for segment in segments)
+    if len(segments) < 2 or _fits(_slim(result(mode, text, name, final=True, segments=segments))):
+        yield segments
+        return
+    middle = len(segments) // 2
+    yield from _parts(mode, name, segments[:middle])
+    yield from _parts(mode, name, segments[middle:])
+
+
+def _slim(body: dict[str, Any]) -> dict[str, Any]:
+    """A message that is too large without `stamp_sents`, which repeats `text` and `timestamp`."""
+    return body if _fits(body) else {key: value for key, value in body.items() if key != "stamp_sents"}
+
+
+def _fits(body: dict[str, Any]) -> bool:
+    return len(json_text(body).encode("utf-8", "replace")) < MAX_RESULT
+
+
 def failure(mode: str, name: str, message: str) -> dict[str, Any]:
-    """The last message of an utterance that failed. html5 shows `text` in any case."""
+    """The last message of an utterance that failed. The page shows `text` in any case."""
     return {"mode": mode, "text": "", "wav_name": name, "is_final": True, "error": message}
 
 
@@ -42,31 +82,61 @@ def acknowledgement(mode: str, name: str, error: str | None) -> dict[str, Any]:
     return body if error is None else body | {"error": error}
 
 
-def html5_count(text: str) -> int:
+def page_count(text: str) -> int:
     """How many time stamps FunASR's web page reads: one for a piece of ASCII letters, else one a UTF-16 unit."""
-    pieces = filter(None, _HTML5_PIECES.split(text))
+    pieces = filter(None, _PAGE_PIECES.split(text))
     return sum(1 if _LETTERS.fullmatch(piece) else len(piece.encode("utf-16-le")) // 2 for piece in pieces)
 
 
-def _sentence(words: Sequence[Word]) -> dict[str, Any]:
-    punctuation = "".join(char for char in words[-1].text[_end_of_letters(words[-1].text) :] if not char.isspace())
-    units = [word.text[_start_of_letters(word.text) : _end_of_letters(word.text)] for word in words]
-    return {
-        "text_seg": " ".join(filter(None, units)),
-        "punc": punctuation,
-        "start": _span(words[0])[0],
-        "end": _span(words[-1])[1],
-        "ts_list": [_span(word) for word in words],
-    }
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """A CJK character, or a word of other scripts; milliseconds."""
+
+    text: str
+    span: list[int]
 
 
-def _start_of_letters(text: str) -> int:
-    return next((at for at, char in enumerate(text) if is_letter(char)), len(text))
+@dataclass(slots=True)
+class _Clause:
+    """Units up to a punctuation mark."""
+
+    units: list[_Unit]
+    mark: str = ""
+
+    def body(self) -> dict[str, Any]:
+        """An entry of `stamp_sents`."""
+        spans = [unit.span for unit in self.units]
+        text = " ".join(unit.text for unit in self.units)
+        return {"text_seg": text, "punc": self.mark, "start": spans[0][0], "end": spans[-1][1], "ts_list": spans}
 
 
-def _end_of_letters(text: str) -> int:
-    return next((at for at in range(len(text), 0, -1) if is_letter(text[at - 1])), 0)
+def _clauses(words: Iterable[Word]) -> list[_Clause]:
+    found: list[_Clause] = []
+    for word in words:
+        text = "".join(word.text.split())
+        end = next((at for at in range(len(text), 0, -1) if is_letter(text[at - 1])), 0)
+        tail = text[end:]
+        marked = not _MARKS.isdisjoint(tail)
+        if not end:  # a mark alone
+            if found and marked:
+                found[-1].mark += tail
+            continue
+        if not found or found[-1].mark:
+            found.append(_Clause([]))
+        found[-1].units += _units(text[:end] if marked else text, word)
+        found[-1].mark = tail if marked else ""
+    return found
 
 
-def _span(word: Word) -> list[int]:
-    return [round(word.start * 1000), round(word.end * 1000)]
+def _units(text: str, word: Word) -> Iterator[_Unit]:
+    """The units of a word, which share its time by their lengths."""
+    position = 0
+    for alone, run in groupby(text, is_ideograph):
+        whole = "".join(run)
+        for piece in whole if alone else (whole,):
+            low, position = position, position + len(piece)
+            yield _Unit(piece, [_share(word, low / len(text)), _share(word, position / len(text))])
+
+
+def _share(word: Word, share: float) -> int:
+    return round((word.start + (word.end - word.start) * share) * 1000)

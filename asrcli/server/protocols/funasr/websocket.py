@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 from typing import Any, Self
 
 from asrcli.errors import AsrcliError, UsageError
-from asrcli.script import join, joint
+from asrcli.script import joint
 from asrcli.server.errors import problem_of
 from asrcli.server.http.connection import EndingError, IdleError
 from asrcli.server.http.json_text import read_object
@@ -18,7 +18,7 @@ from asrcli.server.live.recording import SessionRecording
 from asrcli.server.live.service import SessionContext
 from asrcli.server.live.session import LiveSession, Partial, PcmStream, SentenceEnded
 from asrcli.server.protocols.funasr.fields import Utterance
-from asrcli.server.protocols.funasr.replies import acknowledgement, failure, result
+from asrcli.server.protocols.funasr.replies import acknowledgement, failure, result, whole_results
 
 _END = {"is_speaking": False}
 
@@ -143,8 +143,8 @@ class _ResultSink:
             await self.sending
         elif self._recording is not None:
             segments = await self._recording.transcribe(utterance.options)
-            text = join(segment.text for segment in segments)
-            await self._send(result(_label(utterance), text, utterance.name, final=True, segments=segments))
+            for body in await asyncio.to_thread(whole_results, _label(utterance), utterance.name, segments):
+                await self._send(body)
         else:
             await self._send(result(_label(utterance), "", utterance.name, final=True))
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from asrcli.options import Hotword, RecognitionOptions, SpeakerOptions, TranscribeOptions, VadOptions
+from asrcli.options.readers import MAX_TEXT
 from asrcli.server.bounds import MAX_HOTWORD_LENGTH, MAX_HOTWORDS
 from asrcli.server.errors import RequestError
 from asrcli.server.http.uploads import Form
@@ -36,16 +37,17 @@ class Fields:
     words: bool
     segments: bool
     logprobs: bool
+    translate: bool
     #: (name, data URL) of known speakers
     known_speakers: tuple[tuple[str, str], ...] = ()
     audio_address: str | None = None
 
 
-def read_fields(form: Form, *, translation: bool = False) -> Fields:
+def read_fields(form: Form, *, translate: bool) -> Fields:
     """Parse a form. Takes time with many hotwords: call it in a thread. Raises RequestError: a value is not valid;
     `param` names the field.
     """
-    formats = _TRANSLATION_FORMATS if translation else RESPONSE_FORMATS
+    formats = _TRANSLATION_FORMATS if translate else RESPONSE_FORMATS
     response_format = _choice(form, "response_format", formats)
     granularities = _granularities(form)
     _check_temperature(form)
@@ -55,7 +57,7 @@ def read_fields(form: Form, *, translation: bool = False) -> Fields:
     recognition = RecognitionOptions(
         language=language(form.get("language") or _only(form.all("languages"))),
         hotwords=_hotwords(form),
-        prompt=(form.get("prompt") or "")[:10_000],
+        prompt=(form.get("prompt") or "")[:MAX_TEXT],
     )
     options = TranscribeOptions(
         recognition=recognition,
@@ -70,6 +72,7 @@ def read_fields(form: Form, *, translation: bool = False) -> Fields:
         words="word" in granularities or bool(flag(form.get("word_timestamps"), "word_timestamps")),
         segments="segment" in granularities,
         logprobs=_logprobs(form, response_format),
+        translate=translate,
         known_speakers=_known_speakers(form),
         audio_address=form.get("audio_address") or None,
     )

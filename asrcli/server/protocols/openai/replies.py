@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from asrcli.formats import FORMATS
 from asrcli.language_codes import language_name
 from asrcli.options import CueOptions
+from asrcli.script import joint
 from asrcli.server.errors import Problem
 from asrcli.server.http.json_text import json_text
 from asrcli.server.protocols.openai.fields import Fields
@@ -42,7 +43,7 @@ def plain(transcript: Transcript, fields: Fields) -> dict[str, Any]:
 def verbose(transcript: Transcript, fields: Fields) -> dict[str, Any]:
     """`verbose_json`, with every field that strict clients read."""
     body: dict[str, Any] = {
-        "task": "transcribe",
+        "task": "translate" if fields.translate else "transcribe",
         "language": language_name(transcript.language),
         "language_code": transcript.language,
         "duration": round(transcript.duration, 3),
@@ -51,7 +52,7 @@ def verbose(transcript: Transcript, fields: Fields) -> dict[str, Any]:
         "timing": transcript.timing,
     }
     if fields.segments:
-        body["segments"] = [segment_body(segment) for segment in transcript.segments]
+        body["segments"] = segment_bodies(transcript)
     if fields.words:
         body["words"] = [
             {"word": word.text, "start": round(word.start, 3), "end": round(word.end, 3)}
@@ -101,15 +102,23 @@ def has_confidence(transcript: Transcript) -> bool:
     return any(word.confidence is not None for segment in transcript.segments for word in segment.words)
 
 
-def segment_body(segment: Segment) -> dict[str, Any]:
-    """A segment of `verbose_json`, which has Whisper's fields."""
+def segment_bodies(transcript: Transcript) -> list[dict[str, Any]]:
+    """The segments of `verbose_json`, which have Whisper's fields. Clients join their texts without a separator."""
+    before = [segment.text for segment in transcript.segments[:1] + transcript.segments[:-1]]
+    return [
+        _segment_body(segment, joint(left, segment.text))
+        for left, segment in zip(before, transcript.segments, strict=True)
+    ]
+
+
+def _segment_body(segment: Segment, space: str) -> dict[str, Any]:
     raw = segment.text.encode()
     body: dict[str, Any] = {
         "id": segment.id,
         "seek": round(segment.start * 100),
         "start": round(segment.start, 3),
         "end": round(segment.end, 3),
-        "text": segment.text,
+        "text": space + segment.text,
         "tokens": [],
         "temperature": 0.0,
         "compression_ratio": round(len(raw) / len(zlib.compress(raw)), 3) if raw else 0.0,

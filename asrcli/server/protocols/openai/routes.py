@@ -54,12 +54,28 @@ _FORM: dict[str, Any] = {
 @router.post("/audio/transcriptions", summary="Recognise a recording", openapi_extra=form_of(_FORM))
 async def transcriptions(request: Request) -> Response:
     """Recognise a recording."""
+    return await _answer(request, translate=False)
+
+
+@router.post(
+    "/audio/translations",
+    summary="Translate a recording into English",
+    openapi_extra=form_of(
+        {name: _FORM[name] for name in ("file", "model", "prompt", "response_format", "temperature")}
+    ),
+)
+async def translations(request: Request) -> Response:
+    """Recognise a recording in English, whatever its language; 400 if the model cannot translate."""
+    return await _answer(request, translate=True)
+
+
+async def _answer(request: Request, *, translate: bool) -> Response:
     service: TranscriptionService = request.app.state.service
     service.admission.refuse_if_full()
     with ExitStack() as stack:
         workspace = stack.enter_context(service.workspace())
         form = await read_form(request, workspace, service.settings.max_upload)
-        fields = await asyncio.to_thread(read_fields, form)
+        fields = await asyncio.to_thread(read_fields, form, translate=translate)
         recording = await _recording_of(request, form, fields, workspace)
         if fields.stream:
             events = await stream(request, service, recording, fields, workspace.close)
@@ -67,23 +83,6 @@ async def transcriptions(request: Request) -> Response:
             return events
         transcript = await service.for_request(request, recording)
     return await asyncio.to_thread(lambda: reply(letter_speakers(transcript), fields))
-
-
-@router.post(
-    "/audio/translations",
-    summary="Not supported",
-    openapi_extra=form_of({name: _FORM[name] for name in ("file", "model", "prompt")}),
-)
-async def translations(request: Request) -> Response:
-    """Translation to English, which no model here supports: always 400."""
-    service: TranscriptionService = request.app.state.service
-    with service.workspace() as workspace:
-        form = await read_form(request, workspace, service.settings.max_upload)
-    fields = await asyncio.to_thread(read_fields, form, translation=True)
-    name = await asyncio.to_thread(service.pool.name_of, fields.model)
-    raise RequestError(
-        f"The model `{name}` cannot translate.", "Use /v1/audio/transcriptions and translate the text.", param="model"
-    )
 
 
 @router.get("/models", summary="The installed models")
@@ -127,8 +126,9 @@ async def _recording_of(request: Request, form: Form, fields: Fields, workspace:
         raise RequestError("`file` is empty.", "Send the recording's bytes.", param="file")
     voices = tuple([(name, await _reference(data, workspace)) for name, data in fields.known_speakers])
     return TranscriptionRequest(
-        path=upload.path, name=upload.name, model=fields.model, options=fields.options, voices=voices
-    )
+        path=upload.path, name=upload.name, model=fields.model, options=fields.options, voices=voices,
+        translate=fields.translate,
+    )  # fmt: skip
 
 
 async def _reference(data: str, workspace: Workspace) -> Path:

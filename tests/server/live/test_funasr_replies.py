@@ -1,0 +1,78 @@
+"""Time stamps and sizes of FunASR's messages."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from asrcli.server.bounds import MAX_RESULT
+from asrcli.server.protocols.funasr.replies import page_count, result, whole_results
+from asrcli.transcript import Segment, Word
+
+
+def segment(*texts, number=0):
+    words = tuple(Word(text, number * 60 + at * 0.5, number * 60 + at * 0.5 + 0.5) for at, text in enumerate(texts))
+    return Segment(number, words[0].start, words[-1].end, " ".join(texts), words)
+
+
+def sent(*texts, name="demo"):
+    found = segment(*texts)
+    return result("offline", found.text, name, final=True, segments=[found])
+
+
+def test_a_time_stamp_for_each_word_and_none_for_marks():
+    body = sent("And", "so,", "my", "fellow", "Americans,", "don't", "ask!")
+    assert json.loads(body["timestamp"]) == [[at * 500, at * 500 + 500] for at in range(7)]
+    assert [(clause["text_seg"], clause["punc"]) for clause in body["stamp_sents"]] == [
+        ("And so", ","),
+        ("my fellow Americans", ","),
+        ("don't ask", "!"),
+    ]
+    assert [(clause["start"], clause["end"]) for clause in body["stamp_sents"]] == [
+        (0, 1000),
+        (1000, 2500),
+        (2500, 3500),
+    ]
+    assert [stamp for clause in body["stamp_sents"] for stamp in clause["ts_list"]] == json.loads(body["timestamp"])
+
+
+def test_a_time_stamp_for_each_character_of_chinese():
+    body = sent("明天", "九点，", "开AI会。", "—", "走")
+    assert [(clause["text_seg"], clause["punc"]) for clause in body["stamp_sents"]] == [
+        ("明 天 九 点", "，"),
+        ("开 AI 会", "。—"),
+        ("走", ""),
+    ]
+    stamps = json.loads(body["timestamp"])
+    assert len(stamps) == 8
+    assert stamps[:2] == [[0, 250], [250, 500]]
+    assert stamps == sorted(stamps)
+
+
+@pytest.mark.parametrize("texts", [("don't", "3.5%,", "a;b"), ("再见！", "2024年", "U.S."), ('"Yes,"', "she", "said:")])
+def test_the_page_finds_as_many_time_stamps_as_it_reads(texts):
+    body = sent(*texts, name="h5")
+    assert len(json.loads(body["timestamp"])) >= page_count(body["text"])
+    other = sent(*texts)
+    assert len(json.loads(other["timestamp"])) == sum(len(each["text_seg"].split()) for each in other["stamp_sents"])
+
+
+@pytest.mark.parametrize("hours", [0, 2.5, 12])
+def test_no_message_is_larger_than_clients_accept(hours):
+    count = max(1, round(hours * 60))
+    texts = ["extraordinarily,"] * 120
+    segments = [segment(*texts, number=number) for number in range(count)]
+    bodies = whole_results("offline", "demo", segments)
+    assert all(len(json.dumps(body, ensure_ascii=False).encode()) <= MAX_RESULT * 1.05 for body in bodies)
+    assert [body["is_final"] for body in bodies] == [False] * (len(bodies) - 1) + [True]
+    assert "".join(body["text"] for body in bodies) == " ".join(each.text for each in segments)
+    stamps = [stamp for body in bodies for stamp in json.loads(body["timestamp"])]
+    assert len(stamps) == 120 * count
+    assert len(bodies) == 1 or hours > 2
+
+
+def test_nothing_heard_is_one_final_message():
+    assert whole_results("offline", "demo", []) == [
+        {"mode": "offline", "text": "", "wav_name": "demo", "is_final": True}
+    ]
