@@ -94,7 +94,7 @@ def decode(chunk: Chunk, answer: Callable[..., Any]) -> list[tuple[str, str | No
     """Texts and what is missing, where `answer` gives (or raises) the hypothesis of some samples."""
     asked: list[int] = []
 
-    def submit(samples: np.ndarray, request: RecognitionOptions) -> Future:
+    def submit(samples: np.ndarray, request: RecognitionOptions) -> Future[Hypothesis]:
         assert request == REQUEST
         asked.append(len(samples))
         future: Future[Hypothesis] = Future()
@@ -106,9 +106,9 @@ def decode(chunk: Chunk, answer: Callable[..., Any]) -> list[tuple[str, str | No
 
     queue = ChunkQueue(submit)
     queue.push(chunk, REQUEST)
-    found = [(decoded.hypothesis.text, decoded.missing) for decoded in queue.take(wait=True)]
+    found = list(queue.take(wait=True))
     assert len(asked) <= 15
-    return found
+    return [(decoded.hypothesis.text, decoded.missing) for decoded in found]
 
 
 LONG = speech_chunk((0.2, 4.0), (5.0, 9.0), (10.0, 14.0), (14.6, 19.0))

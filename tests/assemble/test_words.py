@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -194,7 +196,7 @@ def test_words_are_placed_by_the_tokens_that_spell_them() -> None:
     ]
     placed = place_words(split_words("Only two, missing three four five"), tokens)
     assert placed == [
-        TimedToken(0.1, 0.7, pytest.approx(np.exp(-2))),
+        TimedToken(0.1, 0.7, cast("float", pytest.approx(np.exp(-2)))),
         TimedToken(2.0, 2.1, 1.0),
         TimedToken(),
         TimedToken(3.0, 3.0),
@@ -220,7 +222,7 @@ def chunk_of(seconds: float, *regions: tuple[float, float], start: float = 0.0) 
     return Chunk(round(start * SAMPLE_RATE), np.empty(0, np.float32), placed)
 
 
-def timed(chunk: Chunk, text: str, *tokens: Token) -> list[tuple[str, float, float]]:
+def timed(chunk: Chunk, text: str, *tokens: Token) -> list[tuple[str, Any, Any]]:
     words = time_words(chunk, Hypothesis(text, tokens), split_words(text))
     return [(word.text, pytest.approx(word.start), pytest.approx(word.end)) for word in words]
 
@@ -241,7 +243,7 @@ def timed(chunk: Chunk, text: str, *tokens: Token) -> list[tuple[str, float, flo
     ],
 )
 def test_times_of_words_from_the_tokens_at_hand(
-    text: str, tokens: list[tuple[str | float, ...]], expected: list[tuple[str, float, float]]
+    text: str, tokens: list[tuple[Any, ...]], expected: list[tuple[str, float, float]]
 ) -> None:
     found = timed(chunk_of(10), text, *(Token(text, *times) for text, *times in tokens))
     assert found == expected

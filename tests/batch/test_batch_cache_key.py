@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,7 +56,8 @@ def test_what_is_switched_off_decides_nothing() -> None:
 def test_every_field_counts() -> None:
     for field in fields(CueOptions):
         value = getattr(CueOptions(), field.name)
-        changed = replace(CueOptions(), **{field.name: not value if isinstance(value, bool) else 99})
+        change: dict[str, Any] = {field.name: not value if isinstance(value, bool) else 99}
+        changed = replace(CueOptions(), **change)
         assert fingerprint(changed) != fingerprint(CueOptions()), field.name
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -25,14 +25,14 @@ from asrcli.errors import ExitCode, InputError, OutputError
 
 
 @pytest.fixture
-def run(tmp_path: Path, program: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Summary, dict[str, str]]]:
+def run(tmp_path: Path, program: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Run a batch in this process; returns its summary and, by input, the reason for what was done."""
     monkeypatch.chdir(tmp_path)
 
     def read(source: Source) -> bytes:
         return source.path.read_bytes() if source.path else source.stream.read()
 
-    def run(
+    def once(
         *paths: str,
         existing: Existing = Existing.JOURNAL,
         model: str = "m",
@@ -41,7 +41,7 @@ def run(tmp_path: Path, program: Any, monkeypatch: pytest.MonkeyPatch) -> Callab
         formats: Sequence[str] = ("txt", "srt"),
         **where: Any,
     ) -> tuple[Summary, dict[str, str]]:
-        events = []
+        events: list[Any] = []
         work = Processing(
             transcribe=lambda item, _: program.transcript_of(read(item.source), "name", options + model),
             render=lambda transcript, suffix: program.render(transcript, suffix) + (cues if suffix == "srt" else ""),
@@ -53,15 +53,16 @@ def run(tmp_path: Path, program: Any, monkeypatch: pytest.MonkeyPatch) -> Callab
         )
         summary = Executor(work, on_event=events.append).run(plan)
         reasons = {event.name: event.reason for event in events if isinstance(event, (FileStarted, FileSkipped))}
-        run.warnings = [text for event in events if isinstance(event, FileDone) for text in event.warnings]
-        run.made = {event.name: set(event.outputs) for event in events if isinstance(event, FileDone)}
-        run.notices = [event.message for event in events if isinstance(event, Notice)]
+        done.warnings = [text for event in events if isinstance(event, FileDone) for text in event.warnings]
+        done.made = {event.name: set(event.outputs) for event in events if isinstance(event, FileDone)}
+        done.notices = [event.message for event in events if isinstance(event, Notice)]
         return summary, reasons
 
-    return run
+    done: Any = once
+    return done
 
 
-def test_a_second_run_has_nothing_to_do(run: Callable[..., tuple[Summary, dict[str, str]]], tmp_path: Path) -> None:
+def test_a_second_run_has_nothing_to_do(run: Any, tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(b"1")
     (tmp_path / "b.mp3").write_bytes(b"2")
     summary, reasons = run(".")
@@ -72,9 +73,7 @@ def test_a_second_run_has_nothing_to_do(run: Callable[..., tuple[Summary, dict[s
     assert reasons == {"a.mp3": "done", "b.mp3": "done"}
 
 
-def test_what_has_changed_is_redone_and_only_that(
-    run: Callable[..., tuple[Summary, dict[str, str]]], tmp_path: Path
-) -> None:
+def test_what_has_changed_is_redone_and_only_that(run: Any, tmp_path: Path) -> None:
     for name in "abc":
         (tmp_path / f"{name}.mp3").write_bytes(name.encode())
     run(".")
@@ -87,9 +86,7 @@ def test_what_has_changed_is_redone_and_only_that(
     assert set(run(".")[1].values()) == {"done"}
 
 
-def test_another_model_or_other_options_redo_everything(
-    run: Callable[..., tuple[Summary, dict[str, str]]], tmp_path: Path
-) -> None:
+def test_another_model_or_other_options_redo_everything(run: Any, tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(b"1")
     run(".")
     assert run(".", model="n")[1] == {"a.mp3": "model"}
@@ -97,9 +94,7 @@ def test_another_model_or_other_options_redo_everything(
     assert run(".", model="n", options="v2")[1] == {"a.mp3": "done"}
 
 
-def test_options_of_one_format_redo_that_format(
-    run: Callable[..., tuple[Summary, dict[str, str]]], tmp_path: Path
-) -> None:
+def test_options_of_one_format_redo_that_format(run: Any, tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(b"1")
     run(".")
     assert run(".", cues="c2")[1] == {"a.mp3": "options"}
@@ -107,18 +102,14 @@ def test_options_of_one_format_redo_that_format(
     assert (tmp_path / "a.srt").read_text().endswith("c2")
 
 
-def test_another_format_is_made_beside_those_that_are_there(
-    run: Callable[..., tuple[Summary, dict[str, str]]], tmp_path: Path
-) -> None:
+def test_another_format_is_made_beside_those_that_are_there(run: Any, tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(b"1")
     run(".", formats=["txt"])
     run(".", formats=["txt", "srt"])
     assert run.made == {"a.mp3": {"srt"}}
 
 
-def test_going_back_to_options_used_before_redoes(
-    run: Callable[..., tuple[Summary, dict[str, str]]], tmp_path: Path
-) -> None:
+def test_going_back_to_options_used_before_redoes(run: Any, tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(b"1")
     run(".", options="v1")
     first = (tmp_path / "a.txt").read_text()
@@ -127,16 +118,14 @@ def test_going_back_to_options_used_before_redoes(
     assert (tmp_path / "a.txt").read_text() == first
 
 
-def test_touching_or_copying_over_the_same_bytes_redoes_nothing(
-    run: Callable[..., tuple[Summary, dict[str, str]]], tmp_path: Path
-) -> None:
+def test_touching_or_copying_over_the_same_bytes_redoes_nothing(run: Any, tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(b"1")
     run(".")
     os.utime(tmp_path / "a.mp3")
     assert run(".")[1] == {"a.mp3": "done"}
 
 
-def test_files_that_are_not_ours_stay(run: Callable[..., tuple[Summary, dict[str, str]]], tmp_path: Path) -> None:
+def test_files_that_are_not_ours_stay(run: Any, tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(b"1")
     (tmp_path / "a.txt").write_text("written by hand")
     summary, reasons = run(".", formats=["txt"])
@@ -150,9 +139,7 @@ def test_files_that_are_not_ours_stay(run: Callable[..., tuple[Summary, dict[str
     assert (tmp_path / "a.txt").read_text() == "written by hand"
 
 
-def test_corrected_subtitles_survive_the_nightly_run(
-    run: Callable[..., tuple[Summary, dict[str, str]]], tmp_path: Path
-) -> None:
+def test_corrected_subtitles_survive_the_nightly_run(run: Any, tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(b"1")
     run(".")
     (tmp_path / "a.srt").write_text("corrected")
@@ -165,9 +152,7 @@ def test_corrected_subtitles_survive_the_nightly_run(
     assert run(".")[1] == {"a.mp3": "done"}
 
 
-def test_a_name_taken_by_another_recordings_output_is_left_to_it(
-    run: Callable[..., tuple[Summary, dict[str, str]]], tmp_path: Path
-) -> None:
+def test_a_name_taken_by_another_recordings_output_is_left_to_it(run: Any, tmp_path: Path) -> None:
     for folder, sound in (("x", b"1"), ("y", b"2")):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "a.mp3").write_bytes(sound)
@@ -179,7 +164,7 @@ def test_a_name_taken_by_another_recordings_output_is_left_to_it(
     assert run("z/a.mp3", output_dir=tmp_path / "out")[1] == {"z/a.mp3": "done"}
 
 
-def test_skip_existing_asks_nobody(run: Callable[..., tuple[Summary, dict[str, str]]], tmp_path: Path) -> None:
+def test_skip_existing_asks_nobody(run: Any, tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(b"1")
     (tmp_path / "a.txt").write_text("whatever")
     assert run(".", existing=Existing.SKIP)[1] == {"a.mp3": "new"}
@@ -188,9 +173,7 @@ def test_skip_existing_asks_nobody(run: Callable[..., tuple[Summary, dict[str, s
     assert run(".", existing=Existing.SKIP, options="v2")[1] == {"a.mp3": "kept"}
 
 
-def test_an_output_that_the_user_names_is_replaced_and_leaves_no_journal(
-    run: Callable[..., tuple[Summary, dict[str, str]]], tmp_path: Path
-) -> None:
+def test_an_output_that_the_user_names_is_replaced_and_leaves_no_journal(run: Any, tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(b"1")
     (tmp_path / "out.txt").write_text("old")
     assert run("a.mp3", formats=["txt"], output="out.txt")[1] == {"a.mp3": "new"}
@@ -199,9 +182,7 @@ def test_an_output_that_the_user_names_is_replaced_and_leaves_no_journal(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp3", "out.txt"]
 
 
-def test_a_link_from_an_output_to_its_recording_cannot_destroy_the_recording(
-    run: Callable[..., tuple[Summary, dict[str, str]]], tmp_path: Path
-) -> None:
+def test_a_link_from_an_output_to_its_recording_cannot_destroy_the_recording(run: Any, tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(b"1")
     (tmp_path / "a.txt").symlink_to("a.mp3")
     summary, _ = run("a.mp3", existing=Existing.OVERWRITE)
@@ -209,9 +190,7 @@ def test_a_link_from_an_output_to_its_recording_cannot_destroy_the_recording(
     assert (tmp_path / "a.mp3").read_bytes() == b"1"
 
 
-def test_the_same_folder_by_another_way_is_the_same_folder(
-    run: Callable[..., tuple[Summary, dict[str, str]]], tmp_path: Path
-) -> None:
+def test_the_same_folder_by_another_way_is_the_same_folder(run: Any, tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "a.mp3").write_bytes(b"1")
     (tmp_path / "link").symlink_to("real")
@@ -222,9 +201,7 @@ def test_the_same_folder_by_another_way_is_the_same_folder(
     assert run("moved")[1] == {"moved/a.mp3": "done"}
 
 
-def test_an_edited_output_of_another_recording_is_not_a_result(
-    run: Callable[..., tuple[Summary, dict[str, str]]], tmp_path: Path
-) -> None:
+def test_an_edited_output_of_another_recording_is_not_a_result(run: Any, tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(b"1")
     run(".", formats=["txt"], output_dir=tmp_path / "out")
     (tmp_path / "out" / "a.txt").write_text("corrected")
@@ -235,9 +212,7 @@ def test_an_edited_output_of_another_recording_is_not_a_result(
     assert summary.exit_code == ExitCode.SOME_FAILED
 
 
-def test_another_recording_under_the_same_name_is_transcribed(
-    run: Callable[..., tuple[Summary, dict[str, str]]], tmp_path: Path
-) -> None:
+def test_another_recording_under_the_same_name_is_transcribed(run: Any, tmp_path: Path) -> None:
     path = tmp_path / "REC001.mp3"
     path.write_bytes(b"one")
     os.utime(path, (10**9, 10**9))
@@ -250,9 +225,7 @@ def test_another_recording_under_the_same_name_is_transcribed(
     assert (tmp_path / "REC001.txt").read_text() != before
 
 
-def test_names_stay_when_a_neighbour_appears_and_when_it_disappears(
-    run: Callable[..., tuple[Summary, dict[str, str]]], tmp_path: Path
-) -> None:
+def test_names_stay_when_a_neighbour_appears_and_when_it_disappears(run: Any, tmp_path: Path) -> None:
     (tmp_path / "talk.ogg").write_bytes(b"1")
     assert run(".", formats=["txt"])[1] == {"talk.ogg": "new"}
     (tmp_path / "talk.mp3").write_bytes(b"2")
@@ -267,9 +240,7 @@ def test_names_stay_when_a_neighbour_appears_and_when_it_disappears(
 
 
 @pytest.mark.parametrize("existing", [Existing.JOURNAL, Existing.SKIP])
-def test_a_stream_is_never_skipped_and_replaces_nothing(
-    run: Callable[..., tuple[Summary, dict[str, str]]], tmp_path: Path, existing: Existing
-) -> None:
+def test_a_stream_is_never_skipped_and_replaces_nothing(run: Any, tmp_path: Path, existing: Existing) -> None:
     folder = tmp_path / "out"
     folder.mkdir()
     (folder / "pipe.txt").write_text("yesterday's")
@@ -337,9 +308,7 @@ def test_a_link_to_the_recording_and_a_missing_recording_are_errors(tmp_path: Pa
     assert "--output-dir" in caught.value.hint
 
 
-def test_a_recorded_length_is_known_for_the_same_bytes_alone(
-    run: Callable[..., tuple[Summary, dict[str, str]]], tmp_path: Path
-) -> None:
+def test_a_recorded_length_is_known_for_the_same_bytes_alone(run: Any, tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(b"1")
     run(".")
     (journal_file,) = tmp_path.glob(".*")

@@ -35,7 +35,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def run(program: Any) -> Callable[..., list[Any]]:
     def run(plan: Plan) -> list[Any]:
-        told = []
+        told: list[Any] = []
         work = Processing(
             transcribe=lambda item, _: program.transcript_of(item.source.path.read_bytes(), item.source.name, "v1"),
             render=program.render,

@@ -39,9 +39,9 @@ class Batch:
     def __init__(self, folder: Path, program: Any) -> None:
         self.folder = folder
         self.program = program
-        self.events = []
-        self.emitted = []
-        self.executor = None
+        self.events: list[Any] = []
+        self.emitted: list[str] = []
+        self.executor: Any = None
 
     def inputs(self, count: int, size: Callable[..., Any] = lambda number: 10 + number) -> None:
         for number in range(count):

@@ -44,6 +44,10 @@ def unnamed(text: str) -> str:
 class Folder(RuleBasedStateMachine):
     """A folder in which recordings, outputs and files of the user's come and go between runs."""
 
+    folders: pytest.TempPathFactory
+    program: Any
+    forked: Callable[..., int]
+
     def __init__(self) -> None:
         super().__init__()
         self.recordings: dict[str, bytes] = {}
@@ -156,7 +160,7 @@ class Folder(RuleBasedStateMachine):
         assert summary.exit_code == (ExitCode.OK if all(complete) else ExitCode.SOME_FAILED)
         return summary
 
-    def _check(self, item: Item, end: FileSkipped | FileDone, options: str) -> bool:
+    def _check(self, item: Item, end: FileSkipped | FileDone | FileFailed, options: str) -> bool:
         """Whether an input has all its results; what has been made or counts as done must be its own."""
         assert not isinstance(end, FileFailed), end.error
         if isinstance(end, FileSkipped):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,8 @@ def names_of(
     paths: list[Path],
     *,
     target: Path | None = None,
-    formats: tuple[str, str] = ("txt", "srt"),
-    neighbours: tuple[()] = (),
+    formats: Sequence[str] = ("txt", "srt"),
+    neighbours: Sequence[Path] = (),
 ) -> list[dict[str, Path]]:
     def claim(path: Path) -> OutputRequest:
         return OutputRequest(path, target or path.parent, target / path.parent.name if target else None)
@@ -47,7 +48,7 @@ def names_of(
         [claim(path) for path in paths],
         formats,
         suffixes=SUFFIXES,
-        neighbours=[claim(path) for path in neighbours],
+        neighbours=[claim(neighbour) for neighbour in neighbours],
         taken=paths,
     )
 
@@ -178,7 +179,7 @@ def test_free_names_share_the_first_number_that_is_free_for_all(tmp_path: Path) 
 
 
 def test_the_names_of_last_resort_carry_a_hash() -> None:
-    def hashed(*paths: str) -> list[re.Match]:
+    def hashed(*paths: str) -> list[re.Match[str]]:
         return [re.fullmatch(r"/r/[aA]\.mp3~[0-9a-f]{8}\.srt", name) for name in named(*paths)]
 
     assert all(hashed("/r/A.mp3", "/r/a.mp3"))

@@ -134,7 +134,7 @@ def test_sweep_takes_what_a_dead_writer_left_and_nothing_else(tmp_path: Path) ->
 
 
 def test_sweeping_all_the_while_never_takes_a_living_writers_file(tmp_path: Path) -> None:
-    done = []
+    done: list[bool] = []
 
     def sweep_on() -> None:
         while not done:

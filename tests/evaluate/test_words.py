@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import Any, Literal
 
 import jiwer
 import pytest
@@ -158,7 +159,9 @@ PHRASES = st.lists(SCRIPTS.flatmap(lambda letters: st.text(letters, min_size=1, 
 
 @settings(deadline=None, max_examples=100)
 @given(PHRASES, PHRASES, st.sampled_from(["word", "char"]))
-def test_figures_are_those_of_jiwer_on_the_same_tokens(reference: str, hypothesis: str, unit: str) -> None:
+def test_figures_are_those_of_jiwer_on_the_same_tokens(
+    reference: str, hypothesis: str, unit: Literal["word", "char"]
+) -> None:
     score = score_text(reference, hypothesis, unit=unit, vowel_marks=True)
     clean = normalizer(None, vowel_marks=True)
     one, other = clean(reference), clean(hypothesis)
@@ -167,7 +170,7 @@ def test_figures_are_those_of_jiwer_on_the_same_tokens(reference: str, hypothesi
     if not one:
         assert score.errors.insertions == len(other if unit == "char" else other.split())
         return
-    expected = jiwer.process_characters(one, other) if unit == "char" else jiwer.process_words(one, other)
+    expected: Any = jiwer.process_characters(one, other) if unit == "char" else jiwer.process_words(one, other)
     assert score.errors == TextErrors(
         expected.hits, expected.substitutions, expected.deletions, expected.insertions
     )  # fmt: skip

@@ -91,7 +91,7 @@ def paths(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | 
 @pytest.mark.parametrize("path", list(paths(FULL.to_dict())), ids=str)
 def test_unknown_fields_are_refused_everywhere(path: tuple[str | int, ...]) -> None:
     document = copy.deepcopy(FULL.to_dict())
-    target = document
+    target: Any = document
     for step in path:
         target = target[step]
     target["surprise"] = 1
@@ -112,7 +112,7 @@ def test_unknown_fields_are_refused_everywhere(path: tuple[str | int, ...]) -> N
 )  # fmt: skip
 def test_wrong_values_are_refused(path: tuple[str | int, ...], value: float | list[int] | str | None) -> None:
     document = copy.deepcopy(FULL.to_dict())
-    target = document
+    target: Any = document
     for step in path[:-1]:
         target = target[step]
     target[path[-1]] = value

@@ -128,7 +128,7 @@ def test_srt_highlight_shows_the_same_text_and_never_overlaps(source: Transcript
 def test_vtt(source: Transcript, options: CueOptions) -> None:
     text = write("vtt", source, options)
     cues = shape(source, options)
-    read = list(webvtt.from_string(text))
+    read = webvtt.from_string(text).captions
     assert len(read) == len(cues)
     for caption, cue in zip(read, cues, strict=True):
         assert (caption.start, caption.end) == (clock(cue.start), clock(cue.end))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -37,7 +38,7 @@ def make_tar() -> Callable[..., bytes]:
 def make_store(tmp_path: Path, policy: RetryPolicy) -> Callable[..., Store]:
     """A store whose models.yaml holds the given entries."""
 
-    def make(models: dict[str, dict], root: Path | None = None, **top: object) -> Store:
+    def make(models: dict[str, dict[str, Any]], root: Path | None = None, **top: object) -> Store:
         root = root or tmp_path / "models"
         root.mkdir(parents=True, exist_ok=True)
         (root / "models.yaml").write_text(yaml.safe_dump({"models": models, **top}, sort_keys=False))

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
 
-def tar_of(files: dict[str, bytes], mode: str = "w:bz2") -> bytes:
+def tar_of(files: dict[str, bytes], mode: Any = "w:bz2") -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode=mode) as tar:
         for name, data in files.items():

@@ -42,7 +42,7 @@ FILES = {
 }
 
 
-def described(url: str | None = None, **more: object) -> dict:
+def described(url: str | None = None, **more: Any) -> dict[str, Any]:
     download = {"url": url, "archive_subdir": "pack", **more.pop("download", {})}
     return {
         "type": "sense_voice",
@@ -209,9 +209,13 @@ def test_two_processes_at_once_download_once(store: Store, server: Server) -> No
     server.faults["/pack.tar.bz2"] = [("stall", 1000)]
     waiting = threading.Event()
 
+    def on_wait() -> None:
+        waiting.set()
+        server.go.set()
+
     def install(_: int) -> Path:
         mine = Store(Registry(store.root, cache_dir=store.registry.cache_dir), policy=store._policy)
-        return mine.install("m", on_wait=lambda: (waiting.set(), server.go.set()))
+        return mine.install("m", on_wait=on_wait)
 
     with ThreadPoolExecutor(2) as pool:
         folders = list(pool.map(install, range(2)))
@@ -376,7 +380,7 @@ def test_offline_fails_closed(store: Store, server: Server) -> None:
     assert server.requests == []
 
 
-def single(server: Server, data: bytes, **download: Any) -> dict:
+def single(server: Server, data: bytes, **download: Any) -> dict[str, Any]:
     """A model that is one file, with the sum of its right bytes."""
     url = server.serve("/right.onnx", data)
     return {

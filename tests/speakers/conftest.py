@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,7 +54,7 @@ def real_diarizer(engine: EngineClient, real_spec: ModelSpec) -> Callable[..., D
 def _maker(engine: EngineClient, name: str, spec: ModelSpec) -> Callable[..., Diarizer]:
     engine.load(name, SERVICE, spec).result()
 
-    def make(known: Sequence[Voice] = (), **options: int) -> Diarizer:
+    def make(known: Sequence[Voice] = (), **options: Any) -> Diarizer:
         return diarizers(partial(engine.submit, name), spec, SpeakerOptions(enabled=True, **options), known)()
 
     return make

@@ -26,13 +26,13 @@ from tests.speakers.tone_voices import conversation
         {"cluster_threshold": 0.0},
     ],
 )
-def test_impossible_options(options: dict[str, float]) -> None:
+def test_impossible_options(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         check_options(SpeakerOptions(**options))
 
 
 @pytest.mark.parametrize("options", [{}, {"speakers": 2}, {"min_speakers": 2, "max_speakers": 2}])
-def test_possible_options(options: dict[str, int]) -> None:
+def test_possible_options(options: dict[str, Any]) -> None:
     check_options(SpeakerOptions(**options))
 
 
@@ -57,7 +57,7 @@ def test_set_up_knows_who_is_enrolled_and_says_who_is_not(
     engine: EngineClient, tone_specs: tuple[ModelSpec, ModelSpec], tmp_path: Path
 ) -> None:
     store = VoiceStore(tmp_path)
-    registry = Names(*tone_specs)
+    registry: Any = Names(*tone_specs)
     options = SpeakerOptions(enabled=True)
     nobody = set_up(engine, registry, options, store)
     assert nobody.notices == ()

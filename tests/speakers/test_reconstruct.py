@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import pytest
 
@@ -66,4 +68,4 @@ def test_silence_has_no_turns() -> None:
 
 def test_speech_to_the_last_frame_is_closed() -> None:
     (turn,) = turns_of(frames_of_voices([(window((0, FRAMES)), [(0, 0)])], 1), 1)
-    assert turn == Turn(0.0, pytest.approx(FRAMES * FRAME_SECONDS, abs=0.05), "0")
+    assert turn == Turn(0.0, cast("float", pytest.approx(FRAMES * FRAME_SECONDS, abs=0.05)), "0")

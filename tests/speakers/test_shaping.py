@@ -15,7 +15,7 @@ def part(start: float, end: float, speaker: str = "a", **more: Any) -> Segment:
     return Segment(0, start, end, f"{start}-{end}", speaker=speaker, **more)
 
 
-def spans(segments: list[Segment]) -> list[tuple[float, int]]:
+def spans(segments: list[Segment]) -> list[tuple[float, float]]:
     return [(one.start, one.end) for one in segments]
 
 
@@ -79,7 +79,7 @@ def test_merged_segments_hold_to_the_rules(shape: list[tuple[int, int, str]]) ->
         ([(0, 5), (1, 3)], [(0, 5)]),
     ],
 )
-def test_how_far_segments_grow(parts: list[tuple[float, int]], expected: list[tuple[float, int]]) -> None:
+def test_how_far_segments_grow(parts: list[tuple[float, float]], expected: list[tuple[float, float]]) -> None:
     assert spans(merge_segments(part(*times) for times in parts)) == expected
 
 
@@ -97,7 +97,7 @@ def test_the_confidence_of_merged_segments_is_the_mean_over_time(
 
 
 def test_the_words_of_merged_segments_are_joined_as_their_script_is() -> None:
-    def said(number: int, text: str, **labels: str) -> Segment:
+    def said(number: int, text: str, **labels: Any) -> Segment:
         words = (Word(text[0], number, number + 0.5, space_before=True), Word(text[1], number + 0.5, number + 1))
         return Segment(number, number, number + 1, text, words, "a", **labels)
 

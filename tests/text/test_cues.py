@@ -115,7 +115,7 @@ def test_no_other_division_costs_less(source: Transcript, options: CueOptions) -
         def total(bounds: tuple[int, ...], divider: Divider = divider) -> float:
             return sum(divider.price(start, end) for start, end in pairwise(bounds))
 
-        def divisions(start: int, count: int = count) -> Iterator[tuple[int]]:
+        def divisions(start: int, count: int = count) -> Iterator[tuple[int, ...]]:
             if start == count:
                 yield (count,)
             for end in range(start + 1, count + 1):

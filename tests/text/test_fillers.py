@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from asrcli.assemble.words import split_words
@@ -19,7 +21,7 @@ def spoken(text: str, language: str | None = None, *, pauses: tuple[int, ...] = 
     return Segment(0, start, words[-1].end, text, tuple(words), language=language)
 
 
-def cleared(text: str, language: str | None = None, **spoken_how: tuple[int, ...]) -> str | None:
+def cleared(text: str, language: str | None = None, **spoken_how: Any) -> str | None:
     after = drop_fillers(Transcript("a.wav", 60.0, (spoken(text, language, **spoken_how),)))
     return after.text or None
 

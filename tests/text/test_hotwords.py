@@ -14,7 +14,7 @@ from asrcli.options import Hotword
 from asrcli.text.steps.hotwords import parse_hotwords, read_hotwords
 
 
-def pairs(value: list[str] | dict[str, Any] | str, **options: bool) -> list[tuple[str, float]]:
+def pairs(value: Any, **options: Any) -> list[tuple[str, float]]:
     return [(hotword.text, hotword.weight) for hotword in parse_hotwords(value, **options)]
 
 

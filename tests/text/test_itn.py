@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -142,7 +143,7 @@ def test_rewritten_words_take_the_time_of_those_they_stand_for(
 def test_new_words_take_the_mean_confidence_and_the_first_speaker() -> None:
     words = [Word("a", 0, 1, 0.2, "A"), Word("b", 1, 2, None, "B"), Word("c", 2, 3, 0.6, "C"), Word("d", 3, 4)]
     found = rewrite_words(words, "xy d")
-    assert found == (Word("xy", 0, 3, pytest.approx(0.4), "A"), words[-1])
+    assert found == (Word("xy", 0, 3, cast("float", pytest.approx(0.4)), "A"), words[-1])
     assert rewrite_words([words[1]], "x") == (Word("x", 1, 2, None, "B"),)
     assert rewrite_words([words[0]], "y a")[0] == Word("y", 0, 0, None, "A")
 
@@ -171,7 +172,7 @@ def test_changes_with_one_word_between_are_judged_together(new: str, asked: list
     words = [Word(part, index, index + 0.9) for index, part in enumerate("abcdef")]
     seen = []
 
-    def wanted(old: list[str], fresh: list[str]) -> bool:
+    def wanted(old: Sequence[str], fresh: Sequence[str]) -> bool:
         seen.append((" ".join(old), " ".join(fresh)))
         return False
 

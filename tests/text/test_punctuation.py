@@ -149,7 +149,7 @@ def test_is_punctuated() -> None:
     assert join_words(segment(0, "a b").words) == "a b"
 
 
-def punctuated(asked: list[str], *segments: Segment, marks: str = "", **options: tuple[str]) -> Transcript:
+def punctuated(asked: list[str], *segments: Segment, marks: str = "", **options: Any) -> Transcript:
     """The transcript after a step whose model answers with the text and marks; `asked` receives the texts."""
 
     def punctuate(text: str) -> Future[str]:

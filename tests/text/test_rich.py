@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from typing import Any
+
 from asrcli.text.steps.rich import rich_text, to_raw
 from asrcli.transcript import Segment, Transcript, Word
 
 
-def segment(number: int, text: str, **tags: str) -> Segment:
+def segment(number: int, text: str, **tags: Any) -> Segment:
     return Segment(number, number, number + 1, text, (Word(text, number, number + 1),), **tags)
 
 

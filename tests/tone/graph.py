@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 FLOAT, INT32, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT32, TensorProto.INT64, TensorProto.BOOL
 
-Value = tuple[str, int, Sequence[int | str]]
+Value = tuple[str, int, Sequence[Any]]
 
 
 class Graph:

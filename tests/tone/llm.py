@@ -72,7 +72,7 @@ def _save_speaker(
     said: str,
     told: str | None,
     count: str,
-    first: Sequence[tuple[str, int, Sequence[int | str]]],
+    first: Sequence[tuple[str, int, Sequence[object]]],
     width: int,
     metadata: Mapping[str, object],
 ) -> None:

@@ -96,7 +96,7 @@ def fire_red_asr(folder: Path, words: Sequence[str]) -> None:
     _save_reader(folder, size, cache=[1, 1, "C", 1, 1], cross=cross)
 
 
-def _save_reader(folder: Path, size: int, cache: list[int | str], cross: list[int | str]) -> None:
+def _save_reader(folder: Path, size: int, cache: list[object], cross: list[object]) -> None:
     """A decoder of one layer that says the token at the place that its offset tells."""
     g = Graph()
     text = g.op("Squeeze", "cross_k", g.ints(0, 1))

@@ -91,7 +91,8 @@ def test_noise_is_neither_speech_nor_amplified(level: float) -> None:
     assert chunks_of(noise) == []
     dither = np.rint(rng.standard_normal(20 * RATE) * 0.6).astype(np.float32) / 32768
     assert chunks_of(dither) == []
-    for still in (noise, dither, np.zeros(RATE, np.float32)):
+    stills: tuple[np.ndarray, ...] = (noise, dither, np.zeros(RATE, np.float32))
+    for still in stills:
         levelled, gain = level_speech(still, [Region(0, len(still))], 0)
         assert gain == 0
         np.testing.assert_array_equal(levelled, still)
@@ -198,7 +199,7 @@ def gains_of(*runs: tuple[float, float], spans: list[tuple[float, float]]) -> tu
     ],
 )
 def test_how_much_a_chunk_is_amplified(
-    runs: list[tuple[int, float]], spans: list[tuple[int, int]], gains: list[float], reported: float
+    runs: list[tuple[int, float]], spans: list[tuple[float, float]], gains: list[float], reported: float
 ) -> None:
     assert gains_of(*runs, spans=spans) == (pytest.approx(gains, abs=0.15), pytest.approx(reported, abs=0.1))
 

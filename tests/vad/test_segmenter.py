@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -237,7 +238,7 @@ def test_flush_gives_what_was_said_and_nothing_twice() -> None:
         {"max_chunk": 0.5},
     ],
 )
-def test_senseless_options_are_refused(options: dict[str, float]) -> None:
+def test_senseless_options_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         Segmenter(VadOptions(**options), 30.0)
 
@@ -400,7 +401,8 @@ def test_live_chunks_are_at_most_twelve_seconds() -> None:
 def test_no_later_chunk_begins_before_the_clear_sample() -> None:
     segmenter = Segmenter(VadOptions(pad_before=0.5, level=False), 30.0, detector=Loudness())
     samples = seconds((0.0, 2.0), (0.9, 1.0), (0.0, 1.0), (0.9, 1.0), (0.0, 4.0), (0.9, 1.0))
-    clear, starts = [], []
+    clear: list[int] = []
+    starts: list[tuple[int, int]] = []
     for at in range(0, len(samples), WINDOW):
         starts += [(chunk.start, len(clear)) for chunk in segmenter.push(samples[at : at + WINDOW])]
         clear.append(segmenter.clear)
@@ -439,7 +441,7 @@ def test_probabilities_lie_where_they_were_heard() -> None:
         ({"max_chunk": 1.9}, "1.9 s are too short"),
     ],
 )
-def test_a_refused_option_is_named(options: dict[str, float], words: str) -> None:
+def test_a_refused_option_is_named(options: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         Segmenter(VadOptions(**options), 30.0, detector=Loudness())
 
@@ -469,9 +471,9 @@ def test_options_at_their_limits_are_accepted() -> None:
     ],
 )
 def test_stretches_of_windows_of_a_tenth_of_a_second(
-    options: dict[str, float], runs: list[tuple[float, int]], stretches: list[tuple[int, int, int | None]]
+    options: dict[str, Any], runs: list[tuple[float, int]], stretches: list[tuple[int, int, int | None]]
 ) -> None:
-    tracker = HysteresisTracker(VadOptions(**({"min_speech": 0.0, "min_silence": 0.1} | options)), 1600)
+    tracker = HysteresisTracker(VadOptions(**{"min_speech": 0.0, "min_silence": 0.1, **options}), 1600)
     found = []
     for count, probability in enumerate(unroll(runs), 1):
         if stretch := tracker.step(probability):
