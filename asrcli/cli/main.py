@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -141,6 +140,8 @@ def _usage_error(problem: Any, session: CommandSession) -> int:
 
 def _recording_hint(ctx: Any) -> str:
     """What to do where a file or an address is given in place of a command; "" where it is neither."""
+    import shlex
+
     from asrcli.cli.framework.app import COMMAND_WORD
 
     word = ctx.meta.get(COMMAND_WORD, "")

@@ -8,12 +8,13 @@ from importlib import import_module
 from inspect import Parameter, Signature
 from keyword import iskeyword
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from asrcli.options.declarations import PANELS, Declaration, Option, declarations, from_values
+if TYPE_CHECKING:
+    from asrcli.options.declarations import Declaration, Option
 
 CONTEXT_SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -152,6 +153,7 @@ def more_options(*groups: type[Any]) -> Any:
 def arguments_of(arguments: type[_Arguments], values: Mapping[str, Any], ctx: typer.Context) -> _Arguments:
     """An instance for `takes`."""
     from asrcli.cli.framework.settings import asked_for
+    from asrcli.options.declarations import from_values
 
     if "values" not in getattr(arguments, "__dataclass_fields__", {}):
         return from_values(arguments, values)
@@ -167,6 +169,8 @@ def declarations_of(command: Any) -> Mapping[str, Declaration]:
 
 def _all_declarations(arguments: type[Any]) -> Mapping[str, Declaration]:
     """Those of a class for `takes`, in the order of the panels."""
+    from asrcli.options.declarations import declarations
+
     found = dict(declarations(arguments))
     for item in fields(arguments):
         for group in item.metadata.get("groups", ()):
@@ -176,6 +180,8 @@ def _all_declarations(arguments: type[Any]) -> Mapping[str, Declaration]:
 
 def _order(declared: Option) -> tuple[int, bool]:
     """By panel, the essential ones first; options of the same rank stay in the order of their declarations."""
+    from asrcli.options.declarations import PANELS
+
     return PANELS.index(declared.panel) if declared.panel in PANELS else len(PANELS), not declared.essential
 
 
