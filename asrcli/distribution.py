@@ -4,13 +4,11 @@ from __future__ import annotations
 
 #: The command and the import name are `asrcli`; the index refuses that name as too similar to an unrelated `asr-cli`.
 NAME = "asrcli-transcribe"
+#: Whether a release is on the package index; until then, the commands install from a checkout.
+PUBLISHED: bool = False
 
 
 def pip_install(*extras: str) -> str:
     """The pip command that installs asrcli with extras: `pip install 'asrcli-transcribe[serve]'`."""
-    return f"pip install '{with_extras(*extras)}'"
-
-
-def with_extras(*extras: str) -> str:
-    """The requirement that names asrcli with extras: `asrcli-transcribe[serve]`."""
-    return f"{NAME}[{','.join(extras)}]"
+    what = f"[{','.join(extras)}]"
+    return f"pip install '{NAME}{what}'" if PUBLISHED else f"pip install '.{what}' in a checkout of asrcli"

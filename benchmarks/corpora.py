@@ -192,7 +192,7 @@ def references(path: Path) -> dict[str, str]:
 
 def main() -> None:
     """Make the corpora that are not there."""
-    assert builtin.assets(), "install asrcli-transcribe[builtin]"
+    assert builtin.assets(), "install the extra builtin"
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help="those to make; without any, all")
     parser.add_argument("--folder", type=Path, default=FOLDER)

@@ -82,7 +82,7 @@ def main() -> None:
     arguments = parser.parse_args()
     assets = builtin.assets()
     if assets is None:
-        parser.error("install asrcli-transcribe[builtin]: its recordings are what is measured")
+        parser.error("install the extra builtin: its recordings are what is measured")
     speech, _ = soundfile.read(assets.parent / "beckett.wav", dtype="float32")
     length = int(arguments.seconds * SAMPLE_RATE) // WINDOW * WINDOW
     samples = np.resize(speech, length)

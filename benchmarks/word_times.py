@@ -120,7 +120,7 @@ def main() -> None:
     if not recordings:
         assets = builtin.assets()
         if assets is None:
-            parser.error("install asrcli-transcribe[builtin], or name recordings")
+            parser.error("install the extra builtin, or name recordings")
         recordings = [assets.parent / name for name in ("two_cities.wav", "beckett.wav")]
     with tempfile.TemporaryDirectory() as folder:
         spec = Registry(Path(folder)).resolve(builtin.NAME)

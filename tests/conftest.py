@@ -29,7 +29,7 @@ def wheel_audio() -> Path:
     """The folder with the recordings that moonshine-voice's wheel carries: two_cities.wav and beckett.wav."""
     spec = importlib.util.find_spec("moonshine_voice")
     if spec is None or spec.origin is None:
-        pytest.skip("needs the extra asrcli-transcribe[builtin]")
+        pytest.skip("needs the extra builtin")
     return Path(spec.origin).parent / "assets"
 
 

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from asrcli.backends.types import ModelSpec
+from asrcli.distribution import pip_install
 from asrcli.errors import LanguageNotSupportedError, OptionNotSupportedError
 from asrcli.model_set import choose
 from asrcli.models.registry import Registry
@@ -133,7 +134,7 @@ def test_digits_where_nobody_else_writes_them(tones, cohere, bare, tone_models):
     if is_available():
         assert asked.itn_cache is not None
     else:
-        assert "asrcli-transcribe[itn]" in asked.notices[0]
+        assert pip_install("itn") in asked.notices[0]
 
 
 def test_hotwords_go_where_they_are_taken(tones, bare, tone_models):

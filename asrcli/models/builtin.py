@@ -13,7 +13,7 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
-from asrcli.distribution import pip_install, with_extras
+from asrcli.distribution import pip_install
 from asrcli.errors import ModelError
 from asrcli.models.entry import ModelEntry
 from asrcli.storage.atomic import write_atomic
@@ -34,7 +34,7 @@ def _package_folder(name: str) -> Path | None:
 
 
 def assets() -> Path | None:
-    """The folder with Moonshine tiny-en's files, or None where `asrcli-transcribe[builtin]` is not installed."""
+    """The folder with Moonshine tiny-en's files, or None where the extra `builtin` is not installed."""
     package = _package_folder("moonshine_voice")
     if package is None:
         return None
@@ -54,7 +54,7 @@ def entry() -> ModelEntry:
         type="moonshine_v2",
         dir=str(assets() or ""),
         files={"encoder": _ENCODER, "decoder": _DECODER, "tokens": _TOKENIZER},
-        description=f"Embedded in the moonshine-voice wheel ({with_extras('builtin')}): small, quick English",
+        description="Embedded in the moonshine-voice wheel (extra builtin): small, quick English",
         languages=("en",),
         licence="MIT",
         # cost and word errors by window: benchmarks/chunks.py, docs/chunks.png

@@ -48,7 +48,7 @@ AHEAD = {"season of darkness": 3, "going direct to heaven": 3}
 
 @pytest.fixture(scope="module")
 def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
-    pytest.importorskip("moonshine_voice", reason="needs the extra asrcli-transcribe[builtin]")
+    pytest.importorskip("moonshine_voice", reason="needs the extra builtin")
     spec = Registry(tmp_path_factory.mktemp("models")).resolve(builtin.NAME)
     with Runtime(spec, jobs=2) as opened:
         yield opened

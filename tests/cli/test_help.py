@@ -71,6 +71,7 @@ def test_every_command_has_help_with_a_usage_and_examples(asrcli, path):
     assert done.stderr == ""
     assert done.stdout.startswith(f"Usage: asrcli {' '.join(path)}".rstrip())
     assert "\033" not in done.stdout
+    assert not set("{}") & set(done.stdout.splitlines()[0])
     is_group = "COMMAND [ARGS]" in done.stdout
     assert ("Examples:" in done.stdout) or (is_group and path)
 

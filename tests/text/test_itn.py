@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from asrcli.distribution import pip_install
 from asrcli.errors import MissingExtraError
 from asrcli.text.steps import itn
 from asrcli.text.steps.itn import ItnStep, is_number
@@ -25,7 +26,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def wetext() -> Any:
-    return pytest.importorskip("itn", reason="needs the extra asrcli-transcribe[itn]")
+    return pytest.importorskip("itn", reason="needs the extra itn")
 
 
 def test_chinese_numbers_become_digits_and_keep_their_time(cache: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -110,7 +111,7 @@ def test_without_the_extra_the_message_says_how_to_get_it(cache: Path, monkeypat
     monkeypatch.setattr(itn, "find_spec", lambda _: None)
     with pytest.raises(MissingExtraError) as error:
         ItnStep(cache)
-    assert "asrcli-transcribe[itn]" in error.value.hint
+    assert pip_install("itn") in error.value.hint
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import importlib.util
 
 import pytest
 
+from asrcli.distribution import pip_install
 from asrcli.errors import MissingExtraError
 from asrcli.options import Hotword
 from asrcli.text.steps import phonetic
@@ -105,4 +106,4 @@ def test_without_the_extra_the_message_says_how_to_get_it(monkeypatch: pytest.Mo
     )
     with pytest.raises(MissingExtraError, match="pypinyin") as error:
         PhoneticStep([Hotword(text="x")])
-    assert "asrcli-transcribe[hotwords]" in error.value.hint
+    assert pip_install("hotwords") in error.value.hint

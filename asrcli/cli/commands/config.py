@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from asrcli.cli.framework.command import examples, without_layers
+from asrcli.cli.framework.command import declarations_of, examples, without_layers
 from asrcli.cli.framework.settings import default_path, key_of, origin_of, settings_of, variables
 
 #: suffixes of options whose values are not printed
@@ -35,15 +35,16 @@ def show(
 ) -> None:
     """Print each option's value and where it comes from: default, config file, environment or flag."""
     target = _parse(ctx, command or ["transcribe"])
-    rows = [
-        {
-            "option": key_of(param),
-            "value": _shown(key_of(param), target.params.get(param.name)),
-            "origin": origin_of(target, ctx.obj, param.name),
-        }
-        for param in settings_of(target.command)
-        if param.expose_value
-    ]
+    rows = []
+    for param in settings_of(target.command):
+        if param.expose_value:
+            key, origin = key_of(param), origin_of(target, ctx.obj, param.name)
+            value = target.params.get(param.name)
+            if origin.kind == "default" and _off_by_default(target.command, param):
+                value = None
+            elif value and key.endswith(_SECRETS):
+                value = "(set)"
+            rows.append({"option": key, "value": value, "origin": origin})
     if as_json:
         plain = [{**row, "origin": row["origin"].kind, "where": row["origin"].detail} for row in rows]
         print(json.dumps({"config": str(ctx.obj.config or default_path()), "settings": plain}, default=str, indent=2))
@@ -96,9 +97,10 @@ def _parse(ctx: typer.Context, words: list[str]) -> Any:
     return command.make_context(parent.info_name, names, parent=parent.parent)
 
 
-def _shown(key: str, value: Any) -> Any:
-    """An option's value; of a secret only whether it is set."""
-    return "(set)" if value and key.endswith(_SECRETS) else value
+def _off_by_default(command: Any, param: Any) -> bool:
+    """Whether the default only counts where another option is set (the encoding of `--raw`)."""
+    declared = declarations_of(command).get(param.name)
+    return declared is not None and not declared.option.show_default
 
 
 def _written(value: Any) -> str:
@@ -119,10 +121,11 @@ def _template(ctx: typer.Context) -> str:
         "",
         "#transcribe:",
     ]
-    for param in settings_of(ctx.find_root().command.commands["transcribe"]):  # type: ignore[attr-defined]
+    command = ctx.find_root().command.commands["transcribe"]  # type: ignore[attr-defined]
+    for param in settings_of(command):
         if not param.expose_value:
             continue
-        default = _written(param.default)
+        default = "-" if _off_by_default(command, param) else _written(param.default)
         lines += [
             f"  # {param.help} ({variables((), key_of(param))[0]})",
             f"  #{key_of(param)}: {'' if default == '-' else default}".rstrip(),

@@ -36,6 +36,10 @@ class _Panels:
             option.default = False  # None would be converted, and for that Typer loads pydantic: 0.1 s a start
         return option
 
+    def collect_usage_pieces(self: Any, ctx: Any) -> list[str]:
+        """Required arguments without the braces that Typer puts around them."""
+        return [piece.translate({123: None, 125: None}) for piece in super().collect_usage_pieces(ctx)]  # type: ignore[misc]
+
     def format_options(self: Any, ctx: Any, formatter: Any) -> None:
         essential = {name for name, declared in declarations_of(self).items() if declared.option.essential}
         short = _has_many(self) and not ctx.meta.get(_ALL)

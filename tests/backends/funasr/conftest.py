@@ -22,9 +22,7 @@ def toolkit(tmp_path_factory) -> Callable[[str], Path]:
     Made in a process of its own: what the toolkit does to its process (warnings, logs, threads) is not for others.
     """
     for package in ("torch", "funasr"):
-        pytest.importorskip(
-            package, reason=f"needs {package}: pip install 'asrcli-transcribe[funasr]' torch", exc_type=ImportError
-        )
+        pytest.importorskip(package, reason=f"needs {package}: the extra funasr, and torch", exc_type=ImportError)
     folder = tmp_path_factory.mktemp("toolkit")
     root = Path(__file__).parents[3]
     code = (

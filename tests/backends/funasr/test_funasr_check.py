@@ -163,7 +163,7 @@ def test_devices_are_allowed(write_folder, device):
 @pytest.mark.parametrize(
     ("lacking", "said"),
     [
-        ({"funasr"}, r"asrcli-transcribe\[funasr\]"),
+        ({"funasr"}, r"\[funasr\]"),
         ({"torch"}, "pip install torch"),
         ({"torchaudio", "kaldi_native_fbank"}, "pip install kaldi-native-fbank"),
     ],

@@ -87,7 +87,7 @@ def test_httpx_is_asked_for(monkeypatch):
     spec = remote_spec("http://host/v1", options={"audio": "wav", "timeout": 3})
     check_model(spec)
     monkeypatch.setattr(registry, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=r"asrcli-transcribe\[remote\]"):
+    with pytest.raises(MissingExtraError, match=r"\[remote\]"):
         check_model(spec)
 
 
