@@ -36,6 +36,10 @@ _MARKUP = re.compile(r"</?[a-zA-Z][^<>]*>|\{\\[^{}]*\}|\u2060")
 _UNDERLINED = re.compile(r"<u>")
 #: a speaker's name before the text, as the formats without a field for it have it
 _LABEL = re.compile(r"^\[.+?\] ")
+#: the same as people write it: "A: Good morning."
+_NAME = re.compile(r"^\s*(\w[^:：\n]{0,39}?)(?::\s+|：\s*)")
+#: names that need no second line to be recognised as labels
+_PLAIN_NAME = re.compile(r"[A-Z]|(speaker|spk)[ _]?\w{1,3}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +104,13 @@ def is_result(path: Path) -> bool:
 
 def read_references(path: Path) -> References[Reference]:
     """Reference texts by recording: a tree of NAME.txt, one .txt, or a .tsv with columns file, text and language.
+    Speaker names at the start of lines ("A: Good morning.") of a .txt are not part of the text.
+
     Raises InputError: it cannot be read or holds none, or a table lacks a column.
     """
     if path.suffix.lower() == ".tsv" and not path.is_dir():
         return References(_table(path))
-    return References((name, Reference(_read(file))) for name, file in _named(path, ".txt"))
+    return References((name, Reference(_without_names(_read(file)))) for name, file in _named(path, ".txt"))
 
 
 def read_reference_turns(path: Path) -> References[list[Turn]]:
@@ -239,6 +245,21 @@ def _unlabelled(lines: list[str]) -> list[str]:
     """Lines without speaker names. Any line may begin with one, but the first of all does if there are any."""
     first = next(filter(None, lines), "")
     return [_LABEL.sub("", line) for line in lines] if _LABEL.match(first) else lines
+
+
+def _without_names(text: str) -> str:
+    """A reference without the names of its speakers, if every line has one or some recur; else as it is."""
+    lines = [line for line in text.split("\n") if line.strip()]
+    names = [found[1] for line in lines if (found := _NAME.match(line))]
+    clear = len(lines) > 1 or all(_PLAIN_NAME.fullmatch(name) for name in names)
+    labelled = len(names) == len(lines) and clear
+    recur = {name for name in names if names.count(name) > 1}
+    speakers = set(names) if labelled else recur | set(filter(_PLAIN_NAME.fullmatch, names if recur else ()))
+    if not names or not _NAME.match(lines[0]) or not speakers:
+        return text
+    return "\n".join(
+        _NAME.sub("", line) if (found := _NAME.match(line)) and found[1] in speakers else line for line in lines
+    )
 
 
 def _code(path: Path, language: str | None) -> str | None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import unicodedata
+from pathlib import Path
 from typing import Any, Literal
 
 import jiwer
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from asrcli.errors import UsageError
 from asrcli.evaluate.normalization import normalizer
+from asrcli.evaluate.reading import read_references
 from asrcli.evaluate.words import Step, TextErrors, score_text, unit_of
 
 
@@ -55,6 +57,24 @@ def test_texts_can_be_compared_as_they_stand() -> None:
 
 def test_a_speaker_label_is_no_word() -> None:
     assert score_text("good morning", "[Speaker 1] good morning").errors.rate == 0.0
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        ("A: Good morning.\nB: Yes, I did.\n", "Good morning.\nYes, I did."),
+        ("A: Good morning.\nIt is late.\n\nB: Yes.\nA: No: never.", "Good morning.\nIt is late.\nYes.\nNo: never."),
+        ("张三：你好。\n李四： 早上好。", "你好。\n早上好。"),
+        ("SPEAKER_01: hello", "hello"),
+        ("Remember: milk", "Remember: milk"),
+        ("We met at 10: 30 of us.\nThen it rained.", "We met at 10: 30 of us.\nThen it rained."),
+        ("", ""),
+    ],
+)
+def test_speaker_names_of_a_reference_are_no_words(tmp_path: Path, written: str, text: str) -> None:
+    path = tmp_path / "talk.txt"
+    path.write_text(written, encoding="utf-8")
+    assert [found.text for _, found in read_references(path)] == [text]
 
 
 def test_empty_texts() -> None:
