@@ -1,4 +1,4 @@
-"""Write the completion scripts, the man pages, docs/formats.md and docs/options.md, from a checkout.
+"""Write the completion scripts, the man pages, docs/formats.md, docs/options.md and docs/whisper.md, from a checkout.
 
 Run `python -m tools.generate [--check] [FOLDER]`.
 """
@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from asrcli.cli.framework.command_tree import program
+from asrcli.cli.request.whisper_flags import FLAGS
 from asrcli.formats import FORMATS
 from tools.completion_scripts import SCRIPTS
 from tools.man_pages import pages
@@ -19,9 +20,26 @@ _FORMATS_INTRODUCTION = """\
 
 Made by `python -m tools.generate` from the registry of formats (`asrcli/formats/__init__.py`).
 
-All files are UTF-8 without a byte order mark. Lines end with LF (csv: CRLF, RFC 4180). Times are rounded, not cut off.
-An empty transcript gives a valid empty file. csv never alters text: a spreadsheet takes a text that begins with `=` for
-a formula unless it imports the column as text. [Subtitles](subtitles.md) describes how cues are divided.
+Files are UTF-8 without a byte order mark (`--encoding` changes that). Lines end with LF (`--newline`; csv always CRLF,
+RFC 4180). Times are rounded, not cut off. An empty transcript gives a valid empty file. csv never alters text: a
+spreadsheet takes a text that begins with `=` for a formula unless it imports the column as text.
+[Subtitles](subtitles.md) describes how cues are divided.
+
+"""
+_WHISPER_INTRODUCTION = """\
+# Scripts written for `whisper`
+
+Made by `python -m tools.generate` from `asrcli/cli/request/whisper_flags.py`.
+
+`asrcli transcribe` takes the flags of OpenAI's `whisper` command, so that a script works after the command's name is
+replaced:
+
+```console
+$ asrcli transcribe talk.mp3 --output_format srt --output_dir out --language English
+```
+
+A flag without effect is named on stderr. A value without a counterpart is an error. `-o` is an output file here, not a
+folder. `--output_format json` writes Whisper's JSON (`--format whisper-json`).
 
 """
 _SCRIPT_NAMES = {"bash": "asrcli.bash", "zsh": "_asrcli", "fish": "asrcli.fish"}
@@ -32,7 +50,11 @@ def generated() -> dict[str, str]:
     tree = program()
     files = {f"completions/{_SCRIPT_NAMES[shell]}": script(tree) for shell, script in SCRIPTS.items()}
     files |= {f"man/{name}": text for name, text in pages(tree).items()}
-    return files | {"docs/formats.md": formats_page(), "docs/options.md": option_page(tree)}
+    return files | {
+        "docs/formats.md": formats_page(),
+        "docs/options.md": option_page(tree),
+        "docs/whisper.md": whisper_page(),
+    }
 
 
 def formats_page() -> str:
@@ -44,6 +66,16 @@ def formats_page() -> str:
         for form in FORMATS.values()
     )
     return _FORMATS_INTRODUCTION + head + "".join(rows)
+
+
+def whisper_page() -> str:
+    """docs/whisper.md: what becomes of the flags of OpenAI's `whisper` command."""
+    rows = []
+    for name, flag in FLAGS.items():
+        known = [f"`{value}`: `{' '.join(ours)}`" if ours else f"`{value}`" for value, ours in flag.values.items()]
+        ours = "no effect: " + flag.ignored if flag.ignored else ", ".join([f"`{flag.flag}`"] * bool(flag.flag) + known)
+        rows.append(f"| `{name}` | {ours} |\n")
+    return _WHISPER_INTRODUCTION + "| `whisper` | `asrcli transcribe` |\n|---|---|\n" + "".join(rows)
 
 
 def differences(root: Path, files: dict[str, str]) -> list[str]:

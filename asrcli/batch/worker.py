@@ -68,6 +68,7 @@ class Processing:
         stream_writer: a format in, the writer that puts a stream's text out as it is spoken; None: at its end.
         existing: what happens to outputs that exist.
         fail_on: codes of warnings that fail an input. Its outputs are written, but do not count as done.
+        encoding: of the outputs.
     """
 
     transcribe: Callable[[Item, Listener], Transcript]
@@ -76,6 +77,7 @@ class Processing:
     stream_writer: Callable[[str], StreamWriter | None] = lambda _suffix: None
     existing: Existing = Existing.JOURNAL
     fail_on: tuple[str, ...] = ()
+    encoding: str = "utf-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +306,8 @@ class Worker:
     ) -> dict[str, Path]:
         """Write the outputs; return their names, which differ from the planned ones where those are taken by now."""
         # File names with bytes that are no UTF-8 may have found their way into the text.
-        texts = {suffix: self._work.render(transcript, suffix).encode("utf-8", "replace") for suffix in decision.make}
+        render, encoding = self._work.render, self._work.encoding
+        texts = {suffix: render(transcript, suffix).encode(encoding, "replace") for suffix in decision.make}
         names = decision.make
         while True:
             made = [OutputRecord(suffix, names[suffix], len(data), digest(data)) for suffix, data in texts.items()]

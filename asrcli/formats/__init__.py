@@ -66,6 +66,8 @@ _ALL = (
            speakers="fields of segments, words and turns", times="ms"),
     Format("jsonl", "application/jsonl", "a JSON object a segment, with its source, no header",
            writer="json.render_lines", streamed=True, speakers="field", times="ms"),
+    Format("whisper-json", "application/json", "JSON of OpenAI's `whisper` command", "json", "whisper_json.render",
+           speakers="fields of segments", times="ms"),
     Format("srt", "application/x-subrip", "SubRip subtitles", shaped=True, streamed=True, speakers=_TURN, times="ms"),
     Format("vtt", "text/vtt", "WebVTT subtitles", shaped=True, streamed=True, speakers="`<v Speaker 1>`", times="ms"),
     Format("ass", "text/x-ssa", "Advanced SubStation subtitles, every word with its karaoke time", shaped=True,

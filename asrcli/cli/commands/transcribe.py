@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import signal
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import typer
 
-from asrcli.cli.framework.command import examples, takes
+from asrcli.cli.framework.command import examples, rewrites_arguments, takes
 from asrcli.cli.request.arguments import TranscribeArguments
 from asrcli.errors import ExitCode
 
@@ -25,7 +26,17 @@ if TYPE_CHECKING:
 _WAITING = 8
 
 
+def _accept_whisper_flags(ctx: typer.Context, arguments: list[str]) -> list[str]:
+    from asrcli.cli.request.whisper_flags import translate
+
+    arguments, ignored = translate(arguments)
+    if ignored:
+        ctx.obj.console.notice(f"Without effect, as in docs/whisper.md: {', '.join(ignored)}.")
+    return arguments
+
+
 @takes(TranscribeArguments)
+@rewrites_arguments(_accept_whisper_flags)
 @examples(
     """\
 asrcli transcribe interview.mp3                         interview.txt next to it
@@ -94,8 +105,7 @@ def _run(ctx: typer.Context, arguments: TranscribeArguments, prestarted: Prestar
         if any(not path.exists() for item in plan.items for path in item.outputs.values()) or to_stdout:
             engine.open()  # there is work for sure: load the model while the first inputs are read
         work = order.work(engine.open, ensemble)
-        emit = _Stdout(apart=order.formats[0].name == "txt")
-        executor = Executor(work, jobs=_readers(jobs), waiting=_WAITING * jobs, on_event=report, emit=emit)
+        executor = Executor(work, jobs=_readers(jobs), waiting=_WAITING * jobs, on_event=report, emit=_Stdout(order))
         with _interruptible(executor):
             summary = executor.run(plan)
     return int(summary.exit_code)
@@ -123,10 +133,12 @@ def _readers(jobs: int) -> int:
 
 
 class _Stdout:
-    """Writes results to stdout; with `apart`, an empty line separates the texts of several inputs."""
+    """Writes results to stdout; of the format txt, an empty line separates the texts of several inputs."""
 
-    def __init__(self, *, apart: bool) -> None:
-        self._apart = apart
+    def __init__(self, request: TranscribeRequest) -> None:
+        self._request = request
+        self._apart = request.formats[0].name == "txt"
+        self._encoder = codecs.getincrementalencoder(request.encoding)("replace")
         self._last: int | None = None
 
     def __call__(self, index: int, text: str) -> None:
@@ -134,7 +146,11 @@ class _Stdout:
             text = "\n" + text
         if text:
             self._last = index
-        sys.stdout.write(text)
+        text = self._request.text(text)
+        if self._request.encoding == "utf-8":
+            sys.stdout.write(text)
+        elif text:  # one byte order mark for all results
+            sys.stdout.buffer.write(self._encoder.encode(text))
         sys.stdout.flush()
 
 

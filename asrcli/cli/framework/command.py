@@ -88,6 +88,13 @@ def _display_name(param: Any, name: str) -> str:
 class PanelCommand(_Panels, TyperCommand):
     """One command."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Arguments pass through the function that `rewrites_arguments` gave the command."""
+        rewrite = getattr(self.callback, "rewrite", None)
+        if rewrite is not None and not ctx.resilient_parsing:
+            args = rewrite(ctx, args)
+        return super().parse_args(ctx, args)
+
 
 class PanelGroup(_Panels, TyperGroup):
     """A command with subcommands."""
@@ -109,6 +116,16 @@ def examples(text: str) -> Callable[[_Function], _Function]:
 
     def decorate(function: _Function) -> _Function:
         function.examples = text  # type: ignore[attr-defined]
+        return function
+
+    return decorate
+
+
+def rewrites_arguments(rewrite: Callable[[typer.Context, list[str]], list[str]]) -> Callable[[_Function], _Function]:
+    """Change a command's arguments before they are parsed."""
+
+    def decorate(function: _Function) -> _Function:
+        function.rewrite = rewrite  # type: ignore[attr-defined]
         return function
 
     return decorate

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from asrcli.backends.registry import BACKEND_NAMES
 from asrcli.cli.framework.command import more_options
@@ -72,6 +72,10 @@ class OutputArguments:
         None, "Write below DIR, mirroring the folders of the inputs; by default next to each input.", short="-d",
         metavar="DIR", essential=True,
     )  # fmt: skip
+    encoding: Literal["utf-8", "utf-8-sig", "utf-16"] = _output(
+        "utf-8", "Encoding of the outputs; utf-8-sig and utf-16 begin with a byte order mark."
+    )
+    newline: Literal["lf", "crlf"] = _output("lf", "Line ends of the outputs; csv always has CRLF.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import count
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 #: level that an option is set on -> its rank: an option set on a lower level gives way to one on a higher level
 RANKS = {"config file": 1, "environment": 2, "flag": 3}
 _FLAG = RANKS["flag"]
+_LINE_END = re.compile("\r?\n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +46,20 @@ class TranscribeRequest:
     existing: Existing
     #: codes of warnings that fail an input
     fail_on: tuple[str, ...] = ()
+    encoding: str = "utf-8"
+    #: line ends of the outputs
+    newline: str = "\n"
+
+    def text(self, text: str) -> str:
+        """A format's text with the line ends that were asked for."""
+        return text if self.newline == "\n" else _LINE_END.sub(self.newline, text)
 
     def recipe(self, models_digest: str) -> CacheKey:
         """What decides the results: `ModelSet.digest`, the options, and of formats with cues the layout."""
         shaped = {form.extension: fingerprint(self.cues) for form in self.formats if form.shaped}
         # What counts as done without --fail-on may not count with it.
-        options = "/".join([fingerprint(self.options), *sorted(self.fail_on)])
+        written = [] if (self.encoding, self.newline) == ("utf-8", "\n") else [self.encoding, repr(self.newline)]
+        options = "/".join([fingerprint(self.options), *sorted(self.fail_on), *written])
         return CacheKey(model=models_digest, options=options, formats=shaped)
 
     def work(self, engine: Callable[[], Runtime], ensemble: ModelSet) -> Processing:
@@ -68,11 +78,12 @@ class TranscribeRequest:
 
         return Processing(
             transcribe=transcribe,
-            render=lambda transcript, extension: by_extension[extension].render(transcript, self.cues),
+            render=lambda transcript, extension: self.text(by_extension[extension].render(transcript, self.cues)),
             recipe=self.recipe(ensemble.digest),
             stream_writer=stream_writer,
             existing=self.existing,
             fail_on=self.fail_on,
+            encoding=self.encoding,
         )
 
 
@@ -138,6 +149,8 @@ def _request(arguments: TranscribeArguments, ranks: Mapping[str, int]) -> Transc
         cues=cue_options(arguments.values),
         existing=existing,
         fail_on=split_list(arguments.fail_on),
+        encoding=arguments.encoding,
+        newline={"lf": "\n", "crlf": "\r\n"}[arguments.newline],
     )
 
 
@@ -151,6 +164,11 @@ def _check_exclusive(arguments: TranscribeArguments, *pairs: tuple[str, str]) ->
 def _formats(arguments: TranscribeArguments, ranks: Mapping[str, int]) -> tuple[Format, ...]:
     """`--format`; of one output, what its name ends in, unless a flag says otherwise."""
     asked = tuple(FORMATS[name] for name in split_list(arguments.format))
+    named_alike = {form.extension: form.name for form in asked}
+    for form in asked:
+        if named_alike[form.extension] != form.name:
+            message = f"The formats {form.name} and {named_alike[form.extension]} have the same file name."
+            raise UsageError(message, "Write them in two runs, with different --output-dir.")
     if arguments.output is None or ranks.get("format") == _FLAG:
         return asked
     named = format_of(arguments.output)

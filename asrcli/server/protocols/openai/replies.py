@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-import zlib
 from typing import Any
 
 from starlette.responses import PlainTextResponse, Response
 
 from asrcli.formats import FORMATS
+from asrcli.formats.whisper_json import whisper_segments
 from asrcli.language_codes import language_name
 from asrcli.options import CueOptions
-from asrcli.script import joint
 from asrcli.server.errors import Problem
 from asrcli.server.http.json_text import json_text
 from asrcli.server.protocols.openai.fields import Fields
@@ -104,30 +103,11 @@ def has_confidence(transcript: Transcript) -> bool:
 
 def segment_bodies(transcript: Transcript) -> list[dict[str, Any]]:
     """The segments of `verbose_json`, which have Whisper's fields. Clients join their texts without a separator."""
-    before = [segment.text for segment in transcript.segments[:1] + transcript.segments[:-1]]
-    return [
-        _segment_body(segment, joint(left, segment.text))
-        for left, segment in zip(before, transcript.segments, strict=True)
-    ]
-
-
-def _segment_body(segment: Segment, space: str) -> dict[str, Any]:
-    raw = segment.text.encode()
-    body: dict[str, Any] = {
-        "id": segment.id,
-        "seek": round(segment.start * 100),
-        "start": round(segment.start, 3),
-        "end": round(segment.end, 3),
-        "text": space + segment.text,
-        "tokens": [],
-        "temperature": 0.0,
-        "compression_ratio": round(len(raw) / len(zlib.compress(raw)), 3) if raw else 0.0,
-        "no_speech_prob": 0.0,
-    }
-    if segment.confidence is not None:
-        body["avg_logprob"] = round(_log(segment.confidence), 4)
-    extras = {name: getattr(segment, name) for name in ("speaker", "language", "emotion", "event")}
-    return body | {name: value for name, value in extras.items() if value is not None}
+    bodies = whisper_segments(transcript)
+    for segment, body in zip(transcript.segments, bodies, strict=True):
+        extras = {name: getattr(segment, name) for name in ("speaker", "language", "emotion", "event")}
+        body.update({name: value for name, value in extras.items() if value is not None})
+    return bodies
 
 
 def _log(probability: float) -> float:

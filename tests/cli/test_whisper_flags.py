@@ -1,0 +1,90 @@
+"""Command lines written for OpenAI's `whisper`, and the encodings of outputs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from asrcli.cli.request.whisper_flags import FLAGS, translate
+from asrcli.errors import UsageError
+from asrcli.models.registry import Registry
+from tests.cli.conftest import Program
+
+
+def test_a_command_line_of_whisper(asrcli: Program, speech: Path) -> None:
+    flags = "--output_format json --output_dir out --language English --word_timestamps True --fp16=False --beam_size 5"
+    done = asrcli("transcribe", speech, *flags.split())
+    assert done.returncode == 0, done.stderr
+    assert "Without effect, as in docs/whisper.md: --word_timestamps, --fp16, --beam_size." in done.stderr
+    result = json.loads((asrcli.folder / "out" / "cities.json").read_text(encoding="utf-8"))
+    assert set(result) == {"text", "segments", "language"}
+    assert result["language"] == "en"
+    assert result["text"].startswith(" It was the best of times")
+    segments = result["segments"]
+    assert "".join(segment["text"] for segment in segments) == result["text"]
+    assert all("".join(word["word"] for word in segment["words"]) == segment["text"] for segment in segments)
+    assert all(segment["start"] <= word["start"] <= word["end"] for segment in segments for word in segment["words"])
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["a.mp3", "--output_format", "srt"], ["a.mp3", "--format", "srt"]),
+        (["--output_format=all", "a.mp3"], ["--format", "txt,vtt,srt,tsv,whisper-json", "a.mp3"]),
+        (["--verbose", "False", "--task=transcribe"], ["--quiet"]),
+        (["--model", "small.en"], ["--model", "whisper-small.en"]),
+        (["--model", "sensevoice-small"], ["--model", "sensevoice-small"]),
+        (["--", "--output_format"], ["--", "--output_format"]),
+    ],
+)
+def test_flags_become_ours(given: list[str], expected: list[str]) -> None:
+    assert translate(given) == (expected, [])
+
+
+@pytest.mark.parametrize("given", [["--task", "translate"], ["--device", "cuda"], ["--clip_timestamps", "5,9"]])
+def test_a_value_without_a_counterpart_is_refused(given: list[str]) -> None:
+    with pytest.raises(UsageError, match=given[1]):
+        translate(given)
+
+
+def test_a_flag_at_the_end_needs_its_value() -> None:
+    with pytest.raises(UsageError, match="--beam_size needs a value"):
+        translate(["a.mp3", "--beam_size"])
+
+
+def test_every_flag_becomes_flags_and_models_that_exist(asrcli: Program, tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    assert all(registry.entry(ours[1]).kind == "asr" for ours in FLAGS["--model"].values.values())
+    helped = asrcli("transcribe", "--help-all").stdout
+    flags = {ours for flag in FLAGS.values() for ours in (flag.flag, *sum(flag.values.values(), ())) if ours[:1] == "-"}
+    assert all(flag.replace("--no-", "--") in helped for flag in flags)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_encoding_and_line_ends(asrcli: Program, speech: Path, encoding: str) -> None:
+    options = ["--format", "srt,csv", "--encoding", encoding, "--newline", "crlf", "-q"]
+    assert asrcli("transcribe", speech, *options, "-d", "out").returncode == 0
+    for name in ("cities.srt", "cities.csv"):
+        data = (asrcli.folder / "out" / name).read_bytes()
+        assert data.startswith({"utf-8": b"", "utf-8-sig": b"\xef\xbb\xbf", "utf-16": b"\xff\xfe"}[encoding])
+        text = data.decode(encoding)
+        assert text.count("\n") == text.count("\r\n") > 2
+        assert "\r\r" not in text
+    with asrcli.start("transcribe", speech, speech, *options[2:], "-f", "srt", "-o", "-") as process:
+        assert process.stdin is not None
+        out, _ = process.communicate(timeout=100)
+    assert out.decode(encoding) == (asrcli.folder / "out" / "cities.srt").read_bytes().decode(encoding)
+
+
+def test_other_encodings_are_made_again_and_equal_ones_are_not(asrcli: Program, speech: Path) -> None:
+    assert "1 of 1 file done" in asrcli("transcribe", speech, "-d", "out").stderr
+    assert "1 of 1 file done" in asrcli("transcribe", speech, "-d", "out", "--newline", "crlf").stderr
+    assert "skipped" in asrcli("transcribe", speech, "-d", "out", "--newline", "crlf").stderr
+
+
+def test_two_formats_with_one_file_name_are_refused(asrcli: Program, speech: Path) -> None:
+    done = asrcli("transcribe", speech, "--format", "json,whisper-json")
+    assert done.returncode == 2
+    assert "same file name" in done.stderr
