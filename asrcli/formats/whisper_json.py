@@ -19,7 +19,9 @@ from asrcli.transcript import Segment, Transcript, Word
 def render(transcript: Transcript, options: CueOptions) -> str:  # noqa: ARG001 - every writer has this signature
     bodies = whisper_segments(transcript)
     for segment, body in zip(transcript.segments, bodies, strict=True):
-        body["words"] = [_word(word, spaced=word.space_before and number > 0) for number, word in enumerate(segment.words)]
+        body["words"] = [
+            _word(word, spaced=word.space_before and number > 0) for number, word in enumerate(segment.words)
+        ]
         if segment.words and body["text"].startswith(" "):
             body["words"][0]["word"] = f" {segment.words[0].text}"
         if segment.speaker is not None:
