@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from asrcli.backends.process.batches import JobQueue, PendingJob
 
 
-def taken(jobs, *, threads=2, batch_size=4, **more):
+def taken(jobs: list[tuple[Any, ...]], *, threads: int = 2, batch_size: int = 4, **more: Any) -> list[int]:
     """Lengths of the first batch of a queue; jobs are (length, request, priority[, order])."""
     queue = JobQueue(threads)
     queue.open("model", SimpleNamespace(batch_size=batch_size, **more))
@@ -22,7 +23,7 @@ def taken(jobs, *, threads=2, batch_size=4, **more):
     ("waiting", "threads", "batch_size", "size"),
     [(1, 2, 8, 1), (2, 2, 8, 1), (5, 2, 8, 3), (17, 2, 8, 8), (40, 2, 8, 8), (4, 1, 8, 4), (9, 4, 1, 1)],
 )
-def test_a_batch_is_a_fair_share_of_what_waits(waiting, threads, batch_size, size):
+def test_a_batch_is_a_fair_share_of_what_waits(waiting: int, threads: int, batch_size: int, size: int) -> None:
     jobs = [(100, None, 0)] * waiting
     assert len(taken(jobs, threads=threads, batch_size=batch_size)) == size
 
@@ -31,36 +32,38 @@ def test_a_batch_is_a_fair_share_of_what_waits(waiting, threads, batch_size, siz
     ("waiting", "threads", "batch_size", "size"),
     [(16, 2, 8, 4), (12, 2, 6, 3), (6, 1, 6, 3), (5, 1, 5, 3), (2, 1, 2, 1)],
 )
-def test_half_batches_unless_the_threads_cannot_take_all_at_once(waiting, threads, batch_size, size):
+def test_half_batches_unless_the_threads_cannot_take_all_at_once(
+    waiting: Any, threads: Any, batch_size: Any, size: Any
+) -> None:
     assert len(taken([(100, None, 0)] * waiting, threads=threads, batch_size=batch_size)) == size
     assert (
         len(taken([(100, None, 0)] * (threads * batch_size + 1), threads=threads, batch_size=batch_size)) == batch_size
     )
 
 
-def test_chunks_of_the_first_file_go_before_those_of_the_second():
+def test_chunks_of_the_first_file_go_before_those_of_the_second() -> None:
     jobs = [(50, None, 0, 2), (51, None, 0, 1), (52, None, 0, 2), (53, None, 0, 1), (7, None, -1, 9), (54, None, 0, 1)]
     assert taken(jobs) == [7]
     assert taken(jobs[:4]) == [51, 50], "those nearest in length, where the engine pads"
     assert taken(jobs[:4], size_class=lambda samples: 0) == [51, 53]
 
 
-def test_the_oldest_is_joined_by_those_nearest_in_length():
+def test_the_oldest_is_joined_by_those_nearest_in_length() -> None:
     jobs = [(length, None, 0) for length in (50, 90, 49, 10, 52, 51, 47, 80, 99)]
     assert taken(jobs) == [50, 49, 51, 52]
 
 
-def test_an_urgent_job_goes_first_and_waits_for_none_that_is_not():
+def test_an_urgent_job_goes_first_and_waits_for_none_that_is_not() -> None:
     jobs = [(50, None, 0), (50, None, 0), (50, None, 0), (50, None, 0), (9, None, -1), (7, None, -1), (8, None, -1)]
     assert taken(jobs) == [9, 8]
 
 
-def test_other_requests_are_not_mixed_in():
+def test_other_requests_are_not_mixed_in() -> None:
     jobs = [(50, "en", 0), (50, "de", 0), (50, "en", 0), (50, "de", 0), (50, "en", 0)]
     assert taken(jobs) == [50, 50]
 
 
-def test_jobs_of_another_class_are_not_mixed_in():
+def test_jobs_of_another_class_are_not_mixed_in() -> None:
     jobs = [(length, None, 0) for length in (19, 21, 18, 20, 11, 17, 22, 23, 90)]
     assert taken(jobs, size_class=lambda samples: samples // 10) == [19, 18]
     assert taken(jobs) == [19, 18, 20, 21]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,14 +18,14 @@ GB = 1 << 30
 
 
 @pytest.fixture(autouse=True)
-def large_machine(monkeypatch):
+def large_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(64)), raising=False)
     monkeypatch.setattr(os, "sysconf", {"SC_PHYS_PAGES": 64 * GB // 4096, "SC_PAGE_SIZE": 4096}.__getitem__)
 
 
 @pytest.fixture
-def tree(tmp_path):
-    def write(cgroup, mounts, **files):
+def tree(tmp_path: Path) -> Callable[..., ResourceLimits]:
+    def write(cgroup: str, mounts: list[tuple[str, str, str]], **files: Any) -> ResourceLimits:
         (tmp_path / "proc/self").mkdir(parents=True)
         (tmp_path / "proc/self/cgroup").write_text(cgroup)
         lines = [
@@ -46,19 +48,19 @@ V1 = [
 ]
 
 
-def test_without_cgroups_affinity_decides(tmp_path):
+def test_without_cgroups_affinity_decides(tmp_path: Path) -> None:
     assert resource_limits(tmp_path) == ResourceLimits(64, None, 64 * GB)
     assert resource_limits(tmp_path).jobs == 64
 
 
 @pytest.mark.parametrize(("quota", "jobs"), [("200000", 2), ("150000", 2), ("50000", 1), ("1000", 1), ("99000000", 64)])
-def test_version_2_in_a_container(tree, quota, jobs):
+def test_version_2_in_a_container(tree: Callable[..., ResourceLimits], quota: str, jobs: int) -> None:
     found = tree("0::/\n", V2, **{"cpu.max": f"{quota} 100000\n", "memory.max": "max\n"})
     assert found == ResourceLimits(64, int(quota) / 100000, 64 * GB)
     assert found.jobs == jobs
 
 
-def test_version_2_the_tightest_of_nested_cgroups_counts(tree):
+def test_version_2_the_tightest_of_nested_cgroups_counts(tree: Callable[..., ResourceLimits]) -> None:
     found = tree(
         "0::/a b/unit/leaf\n",
         V2,
@@ -74,7 +76,7 @@ def test_version_2_the_tightest_of_nested_cgroups_counts(tree):
     assert found == ResourceLimits(64, 3.0, 2 * GB)
 
 
-def test_version_1_nested(tree):
+def test_version_1_nested(tree: Callable[..., ResourceLimits]) -> None:
     found = tree(
         "4:memory:/x/y\n3:cpuacct,cpu:/x/y\n2:pids:/z\n0::/\n",
         V1,
@@ -90,7 +92,7 @@ def test_version_1_nested(tree):
     assert found == ResourceLimits(64, 4.0, GB)
 
 
-def test_version_1_in_a_container_whose_mount_is_its_cgroup(tree):
+def test_version_1_in_a_container_whose_mount_is_its_cgroup(tree: Callable[..., ResourceLimits]) -> None:
     mounts = [("/docker/abc", point, kind) for _, point, kind in V1]
     found = tree(
         "3:cpu,cpuacct:/docker/abc\n4:memory:/docker/abc/inner\n",
@@ -105,25 +107,25 @@ def test_version_1_in_a_container_whose_mount_is_its_cgroup(tree):
     assert found == ResourceLimits(64, 2.0, 2 * GB)
 
 
-def test_a_cgroup_outside_the_mount_is_limited_by_what_is_mounted(tree):
+def test_a_cgroup_outside_the_mount_is_limited_by_what_is_mounted(tree: Callable[..., ResourceLimits]) -> None:
     mounts = [("/docker/abc", "/sys/fs/cgroup", "cgroup2 cgroup2 rw")]
     assert tree("0::/../elsewhere\n", mounts, **{"cpu.max": "100000 100000"}).quota == 1.0
 
 
 @pytest.mark.parametrize("text", ["", "max", "0 0", "max 100000", "-1 100000", "\xff", "1 2 3"])
-def test_what_cannot_be_read_is_no_limit(tree, text):
+def test_what_cannot_be_read_is_no_limit(tree: Callable[..., ResourceLimits], text: str) -> None:
     assert tree("0::/\nnonsense\n", V2, **{"cpu.max": text, "memory.max": text}) == ResourceLimits(64, None, 64 * GB)
 
 
 @pytest.mark.parametrize(
     ("memory", "jobs"), [(256 << 20, 1), (512 << 20, 1), (GB, 8), (2 * GB, 24), (64 * GB, 64), (None, 64)]
 )
-def test_memory_bounds_the_threads(memory, jobs):
+def test_memory_bounds_the_threads(memory: int | None, jobs: int) -> None:
     assert ResourceLimits(64, None, memory).jobs == jobs
 
 
 @pytest.mark.skipif(not os.access("/sys/fs/cgroup/cpu", os.W_OK), reason="needs a writable cgroup of version 1")
-def test_a_real_cgroup():
+def test_a_real_cgroup() -> None:
     top = Path(f"/sys/fs/cgroup/cpu/asrcli-test-{os.getpid()}")
     inner = top / "inner"
     inner.mkdir(parents=True)

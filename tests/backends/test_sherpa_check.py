@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
@@ -24,34 +27,34 @@ ANY = RecognitionOptions()
 
 
 @pytest.fixture
-def spec(tone_models):
+def spec(tone_models: Callable[..., Path]) -> Callable[..., Any]:
     return lambda kind, **fields: tone_spec(kind, tone_models(kind), **fields)
 
 
 @pytest.fixture
-def copy(tmp_path):
+def copy(tmp_path: Path) -> Callable[..., Any]:
     """A model of one's own to spoil."""
     return lambda kind: tone_spec(kind, build(kind, tmp_path / kind))
 
 
-def test_nothing_of_the_engine_is_imported_by_the_checks():
+def test_nothing_of_the_engine_is_imported_by_the_checks() -> None:
     code = "import asrcli.backends.sherpa.recognizer, sys; sys.exit('sherpa_onnx' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @pytest.mark.parametrize("kind", ["sense_voice", "paraformer", "transducer", "nemo_transducer", "zipformer_ctc"])
-def test_good_models_pass(spec, kind):
+def test_good_models_pass(spec: Callable[..., Any], kind: str) -> None:
     validate(spec(kind), ANY)
 
 
-def test_unknown_type(spec):
+def test_unknown_type(spec: Callable[..., Any]) -> None:
     with pytest.raises(ModelError, match="unknown model type 'kaldi'") as caught:
         validate(spec("zipformer_ctc", type="kaldi"), ANY)
     assert "sense_voice" in caught.value.hint
     assert caught.value.exit_code == ExitCode.MODEL
 
 
-def test_files_of_the_entry(spec):
+def test_files_of_the_entry(spec: Callable[..., Any]) -> None:
     files = dict(spec("transducer").files)
     joiner = files.pop("joiner")
     with pytest.raises(ModelError, match="needs files for joiner"):
@@ -63,7 +66,7 @@ def test_files_of_the_entry(spec):
     assert "asrcli download-model tone-transducer" in caught.value.hint
 
 
-def test_damaged_files(copy):
+def test_damaged_files(copy: Callable[..., Any]) -> None:
     model = copy("zipformer_ctc")
     path = model.files["model"]
     whole = path.read_bytes()
@@ -80,7 +83,7 @@ def test_damaged_files(copy):
     validate(model, ANY)
 
 
-def test_damaged_tokens(copy):
+def test_damaged_tokens(copy: Callable[..., Any]) -> None:
     model = copy("zipformer_ctc")
     path = model.files["tokens"]
     for content, message in (
@@ -101,7 +104,7 @@ SPOKEN = ["sense_voice", "paraformer", "transducer", "zipformer_ctc", "nemo_ctc"
 
 
 @pytest.mark.parametrize("kind", SPOKEN)
-def test_a_vocabulary_that_was_cut_short(copy, kind):
+def test_a_vocabulary_that_was_cut_short(copy: Callable[..., Any], kind: str) -> None:
     model = copy(kind)
     path = model.files["tokens"]
     lines = path.read_text("utf-8").splitlines(keepends=True)
@@ -112,7 +115,7 @@ def test_a_vocabulary_that_was_cut_short(copy, kind):
     assert "asrcli download-model" in caught.value.hint
 
 
-def test_classes_are_known_where_they_are_fixed(copy, tmp_path):
+def test_classes_are_known_where_they_are_fixed(copy: Callable[..., Any], tmp_path: Path) -> None:
     model = copy("zipformer_ctc")
     assert output_size(model.files["model"]) == 9
     graph = onnx.load(str(model.files["model"]))
@@ -124,7 +127,7 @@ def test_classes_are_known_where_they_are_fixed(copy, tmp_path):
     assert output_size(tmp_path / "none.onnx") is None
 
 
-def test_tokens_of_another_model(spec, tmp_path):
+def test_tokens_of_another_model(spec: Callable[..., Any], tmp_path: Path) -> None:
     files = {**spec("nemo_transducer").files, "tokens": spec("transducer").files["tokens"]}
     with pytest.raises(ModelError, match="<blk> is not its last token"):
         validate(spec("nemo_transducer", files=files), ANY)
@@ -134,7 +137,7 @@ def test_tokens_of_another_model(spec, tmp_path):
         validate(spec("nemo_transducer", files={**files, "tokens": short}), ANY)
 
 
-def test_metadata_that_the_engine_would_miss(copy):
+def test_metadata_that_the_engine_would_miss(copy: Callable[..., Any]) -> None:
     model = copy("paraformer")
     path = model.files["paraformer"]
     graph = onnx.load(str(path))
@@ -152,7 +155,7 @@ def test_metadata_that_the_engine_would_miss(copy):
     assert b"does not exist in the metadata" in done.stderr
 
 
-def test_a_model_under_another_type_s_name(spec):
+def test_a_model_under_another_type_s_name(spec: Callable[..., Any]) -> None:
     paraformer = spec("paraformer").files
     with pytest.raises(ModelError, match="normalize_samples"):
         validate(spec("sense_voice", files={"model": paraformer["paraformer"], "tokens": paraformer["tokens"]}), ANY)
@@ -170,13 +173,13 @@ def test_a_model_under_another_type_s_name(spec):
         ("transducer", {"modeling_unit": "words"}, "modeling_unit cannot be 'words'"),
     ],
 )
-def test_options_of_the_entry(spec, kind, options, message):
+def test_options_of_the_entry(spec: Callable[..., Any], kind: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(OptionNotSupportedError, match=message) as caught:
         validate(spec(kind, options=options), ANY)
     assert caught.value.exit_code == ExitCode.USAGE
 
 
-def test_option_files(spec, tmp_path):
+def test_option_files(spec: Callable[..., Any], tmp_path: Path) -> None:
     rules = tmp_path / "rules.fst"
     with pytest.raises(ModelNotInstalledError, match=r"rules\.fst is missing"):
         validate(spec("paraformer", options={"rule_fsts": str(rules)}), ANY)
@@ -189,7 +192,7 @@ def test_option_files(spec, tmp_path):
         validate(spec("transducer", options={"lm": str(rules)}), ANY)
 
 
-def test_languages(spec):
+def test_languages(spec: Callable[..., Any]) -> None:
     model = spec("sense_voice")
     for language in (None, "auto", "zh", "yue"):
         validate(model, RecognitionOptions(language=language))
@@ -206,14 +209,14 @@ def test_languages(spec):
     validate(spec("zipformer_ctc"), RecognitionOptions(language="de"))
 
 
-def test_no_window_is_wider_than_the_engine_s_ear(spec):
+def test_no_window_is_wider_than_the_engine_s_ear(spec: Callable[..., Any]) -> None:
     # Whisper's engine drops what comes after 29.5 s without a word, whatever the entry says.
     assert window_of(spec("whisper", window=30.0)) == pytest.approx(29.4)
     assert window_of(spec("whisper", window=20.0)) == pytest.approx(20.0)
     assert window_of(spec("sense_voice", window=60.0)) == pytest.approx(60.0)
 
 
-def test_hotwords_and_context(spec):
+def test_hotwords_and_context(spec: Callable[..., Any]) -> None:
     hotwords = RecognitionOptions(hotwords=(Hotword(text="高"),))
     validate(spec("transducer"), hotwords)
     for kind in ("sense_voice", "paraformer", "zipformer_ctc"):
@@ -224,7 +227,7 @@ def test_hotwords_and_context(spec):
             validate(spec(kind), RecognitionOptions(prompt="A talk about music."))
 
 
-def test_every_built_kind_is_of_a_known_type_or_a_streaming_or_punctuation_one():
+def test_every_built_kind_is_of_a_known_type_or_a_streaming_or_punctuation_one() -> None:
     from asrcli.backends.sherpa.model_types import TYPES
 
     assert {kind for kind in BUILDERS if not kind.startswith(("online_", "punctuation"))} <= set(TYPES)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
@@ -14,7 +16,7 @@ from asrcli.options import RecognitionOptions
 from tests.tone import build, tone_audio, tone_spec
 
 
-def fail_beyond(path, frames):
+def fail_beyond(path: Path, frames: int) -> None:
     """Make a model look up the number of its frames in a table that is too short for long chunks."""
     model = onnx.load(str(path))
     last = next(node for node in model.graph.node if "logits" in node.output)
@@ -38,7 +40,7 @@ def fail_beyond(path, frames):
 
 # SenseVoice's implementation swallows the failure and leaves all streams without an answer; CTC's throws.
 @pytest.mark.parametrize(("kind", "frames"), [("zipformer_ctc", 150), ("sense_voice", 25)])
-def test_one_bad_chunk_fails_alone(tmp_path, kind, frames):
+def test_one_bad_chunk_fails_alone(tmp_path: Path, kind: str, frames: int) -> None:
     spec = tone_spec(kind, build(kind, tmp_path / kind))
     fail_beyond(spec.files["model"], frames)
     recognizer = load(spec, 1)
@@ -51,7 +53,7 @@ def test_one_bad_chunk_fails_alone(tmp_path, kind, frames):
     assert [one.text for one in results if isinstance(one, Hypothesis)] == ["do mi", "fa mi"]
 
 
-def test_what_the_engine_throws_while_loading_is_an_error(tmp_path):
+def test_what_the_engine_throws_while_loading_is_an_error(tmp_path: Path) -> None:
     spec = tone_spec("zipformer_ctc", build("zipformer_ctc", tmp_path / "model"))
     path = spec.files["model"]
     model = onnx.load(str(path))
@@ -61,7 +63,7 @@ def test_what_the_engine_throws_while_loading_is_an_error(tmp_path):
         load(spec, 1)
 
 
-def test_a_token_that_the_vocabulary_lacks(tmp_path):
+def test_a_token_that_the_vocabulary_lacks(tmp_path: Path) -> None:
     """One line too few is no proof beforehand: some exports have classes that are never said."""
     words = [f"w{number}" for number in range(7)]
     spec = tone_spec("sense_voice", build("sense_voice", tmp_path / "model", words))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -33,15 +34,15 @@ class Unreadable(Result):
     """Pieces of characters, as the binding fails at them."""
 
     @property
-    def tokens(self):
+    def tokens(self) -> None:
         raise UnicodeDecodeError("utf-8", b"\xe4", 0, 1, "unexpected end of data")
 
     @tokens.setter
-    def tokens(self, value):
+    def tokens(self, value: list[Any]) -> None:
         pass
 
 
-def test_tags_are_fields_and_never_text():
+def test_tags_are_fields_and_never_text() -> None:
     result = Result(
         "<|withitn|>你好",
         ["<|withitn|>", "你", "好"],
@@ -58,11 +59,11 @@ def test_tags_are_fields_and_never_text():
 @pytest.mark.parametrize(
     ("tag", "language"), [("<|nospeech|>", None), ("", None), ("<|zh|>", "zh"), ("en", "en"), (" <|JA|> ", "ja")]
 )
-def test_language_tags(tag, language):
+def test_language_tags(tag: str, language: str | None) -> None:
     assert ResultReader(tagged=True).read(Result("", [], lang=tag), 1.0).language == language
 
 
-def test_paraformer_s_pieces_get_spaces_as_its_text_has_them():
+def test_paraformer_s_pieces_get_spaces_as_its_text_has_them() -> None:
     tokens = ["hel@@", "lo", "world", "你", "好", "o@@", "k", "吗"]
     heard = ResultReader(joins_with_at=True).read(
         Result(" hello world 你好 ok 吗", tokens, [0.1 * n for n in range(8)]), 2.0
@@ -71,7 +72,7 @@ def test_paraformer_s_pieces_get_spaces_as_its_text_has_them():
     assert "".join(token.text for token in heard.tokens) == heard.text
 
 
-def test_byte_tokens_are_joined_to_characters():
+def test_byte_tokens_are_joined_to_characters() -> None:
     tokens = [" a", "<0xE4>", "<0xBD>", "<0xA0>", "<0xFF>", "b"]
     heard = ResultReader().read(Result(" a你b", tokens, [0.0, 0.1, 0.2, 0.3, 0.4, 0.5], [], [-0.1] * 6), 1.0)
     assert [(token.text, token.start) for token in heard.tokens] == [(" a", 0.0), ("你", 0.1), ("b", 0.5)]
@@ -80,7 +81,7 @@ def test_byte_tokens_are_joined_to_characters():
 
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.text(st.characters(categories=("L", "N", "P")), min_size=1, max_size=4), min_size=1), st.data())
-def test_byte_level_pieces_spell_their_text_again(words, data):
+def test_byte_level_pieces_spell_their_text_again(words: list[str], data: st.DataObject) -> None:
     spelled = "".join("▁" + "".join(LETTER_OF[byte] for byte in word.encode()) for word in words)
     cuts = sorted(data.draw(st.sets(st.integers(1, len(spelled) - 1), max_size=12)))
     pieces = [spelled[start:end] for start, end in zip([0, *cuts], [*cuts, len(spelled)], strict=True)]
@@ -91,18 +92,18 @@ def test_byte_level_pieces_spell_their_text_again(words, data):
     assert [token.start for token in heard.tokens] == sorted(token.start for token in heard.tokens)
 
 
-def test_a_vocabulary_of_bytes_is_told_from_one_of_letters():
+def test_a_vocabulary_of_bytes_is_told_from_one_of_letters() -> None:
     assert TokenTable(frozenset({"<blk>", "▁ƌŕş", "ƋĢ"}), 3, "ƋĢ").byte_bpe
     for symbols in ({"<blk>", "▁the", "s"}, {"<blk>", "你", "▁the"}, {"<blk>", "ở", "ư"}):
         assert not TokenTable(frozenset(symbols), 3, "").byte_bpe
 
 
-def test_pieces_that_cannot_be_read_leave_the_text():
+def test_pieces_that_cannot_be_read_leave_the_text() -> None:
     heard = ResultReader().read(Unreadable("你好", []), 1.0)
     assert (heard.text, heard.tokens, heard.timed) == ("你好", (), False)
 
 
-def test_numbers_that_are_none_and_counts_that_differ():
+def test_numbers_that_are_none_and_counts_that_differ() -> None:
     result = Result("a b", [" a", " b"], [0.5, math.nan], [0.1, 0.2], [math.inf, 0.001])
     first, second = ResultReader().read(result, 0.55).tokens
     assert (first.start, first.end, first.logprob) == (0.5, 0.55, None)
@@ -112,7 +113,7 @@ def test_numbers_that_are_none_and_counts_that_differ():
     assert not uneven.timed
 
 
-def test_no_text_has_no_tokens():
+def test_no_text_has_no_tokens() -> None:
     assert ResultReader().read(Result("  ", [" "], [0.1]), 1.0).tokens == ()
 
 
@@ -124,15 +125,15 @@ class _ByteResult:
     timestamps = (0.1, 0.5, 0.6, 0.7, 0.9)
 
     @property
-    def tokens(self):
+    def tokens(self) -> None:
         raise UnicodeDecodeError("utf-8", b"\xe9", 0, 1, "unexpected end of data")
 
-    def __str__(self):
+    def __str__(self) -> None:
         raw = b'{"text": "ti", "tokens": ["ti", " \xe9", "\xab\x98", "\xff", " la"]}'
         raise UnicodeDecodeError("utf-8", raw, 25, 26, "invalid continuation byte")
 
 
-def test_a_piece_that_is_not_a_character_costs_its_own_time_alone():
+def test_a_piece_that_is_not_a_character_costs_its_own_time_alone() -> None:
     read = ResultReader().read(_ByteResult(), 2.0)
     assert [(token.text, token.start) for token in read.tokens] == [("ti", 0.1), (" 高", 0.5), (" la", 0.9)]
     assert token_count(_ByteResult()) == 5

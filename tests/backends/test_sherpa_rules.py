@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -35,7 +37,7 @@ def rewriting(old: bytes, new: bytes) -> bytes:
 
 
 @pytest.fixture
-def rules(tmp_path):
+def rules(tmp_path: Path) -> Path:
     path = tmp_path / "rules.fst"
     path.write_bytes(rewriting(b"do", b"7"))
     return path
@@ -43,7 +45,9 @@ def rules(tmp_path):
 
 @pytest.mark.parametrize("kind", ["paraformer", "zipformer_ctc", "transducer", "sense_voice"])
 @pytest.mark.parametrize("among", ["files", "options"])
-def test_rules_rewrite_the_text_and_leave_the_tokens(tone_models, rules, kind, among):
+def test_rules_rewrite_the_text_and_leave_the_tokens(
+    tone_models: Callable[..., Path], rules: Path, kind: str, among: str
+) -> None:
     spec = tone_spec(kind, tone_models(kind))
     fields = (
         {"files": {**spec.files, "rule_fsts": rules}} if among == "files" else {"options": {"rule_fsts": str(rules)}}

@@ -10,7 +10,7 @@ from sherpa_onnx import OfflineRecognizer
 from asrcli.backends.sherpa.model_types import PATH_OPTIONS, TYPES
 
 
-def test_every_factory_has_a_type():
+def test_every_factory_has_a_type() -> None:
     factories = {
         name for name, _ in inspect.getmembers(OfflineRecognizer, inspect.ismethod) if name.startswith("from_")
     }
@@ -18,7 +18,7 @@ def test_every_factory_has_a_type():
 
 
 @pytest.mark.parametrize("kind", TYPES)
-def test_row_names_exactly_the_factory_s_parameters(kind):
+def test_row_names_exactly_the_factory_s_parameters(kind: str) -> None:
     row = TYPES[kind]
     parameters = inspect.signature(getattr(OfflineRecognizer, row.factory)).parameters
     # Both kinds of transducer share a factory; which one it is, is fixed.
@@ -26,7 +26,7 @@ def test_row_names_exactly_the_factory_s_parameters(kind):
 
 
 @pytest.mark.parametrize("kind", TYPES)
-def test_files_are_what_the_factory_cannot_do_without(kind):
+def test_files_are_what_the_factory_cannot_do_without(kind: str) -> None:
     row = TYPES[kind]
     parameters = inspect.signature(getattr(OfflineRecognizer, row.factory)).parameters
     required = {name for name, parameter in parameters.items() if parameter.default is parameter.empty}
@@ -34,7 +34,7 @@ def test_files_are_what_the_factory_cannot_do_without(kind):
 
 
 @pytest.mark.parametrize("kind", TYPES)
-def test_our_defaults_are_of_the_factory_s_kind(kind):
+def test_our_defaults_are_of_the_factory_s_kind(kind: str) -> None:
     row = TYPES[kind]
     parameters = inspect.signature(getattr(OfflineRecognizer, row.factory)).parameters
     for name, value in {**row.defaults, **row.fixed}.items():
@@ -44,7 +44,7 @@ def test_our_defaults_are_of_the_factory_s_kind(kind):
 
 
 @pytest.mark.parametrize("kind", TYPES)
-def test_language_and_itn_are_named_consistently(kind):
+def test_language_and_itn_are_named_consistently(kind: str) -> None:
     row = TYPES[kind]
     assert (row.language_by == "none") == (not row.language_keys)
     if row.language_by == "factory":

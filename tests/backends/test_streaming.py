@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +16,7 @@ import sherpa_onnx
 from asrcli.backends.process.engine_client import EngineClient
 from asrcli.backends.sherpa.streaming import load
 from asrcli.backends.sherpa.streaming_types import STREAMING_TYPES
-from asrcli.backends.types import DecodeJob, StreamRequest
+from asrcli.backends.types import DecodeJob, StreamRequest, StreamSegment, StreamUpdate
 from asrcli.errors import EngineError, ModelError, OptionNotSupportedError, StreamLostError
 from asrcli.options import Hotword, RecognitionOptions
 from tests.tone import WORDS, tone_audio, tone_spec, tone_starts
@@ -24,51 +27,51 @@ NOTHING = np.zeros(0, np.float32)
 
 
 @pytest.fixture
-def spec(tone_models):
+def spec(tone_models: Callable[..., Path]) -> Callable[..., Any]:
     return lambda kind, **fields: tone_spec(kind, tone_models(kind), **fields)
 
 
 class Speaker:
     """Talks to one stream of a service."""
 
-    def __init__(self, service, name="a", **options):
+    def __init__(self, service: Any, name: str = "a", **options: Any) -> None:
         self.service, self.name = service, name
         self.say("open", options=RecognitionOptions(**options))
 
-    def say(self, action, samples=NOTHING, **fields):
+    def say(self, action: Any, samples: np.ndarray = NOTHING, **fields: Any) -> StreamUpdate:
         [update] = self.service.run([DecodeJob(samples, StreamRequest(self.name, action, **fields))])
         if isinstance(update, Exception):
             raise update
         return update
 
-    def feed(self, audio, block=1600):
+    def feed(self, audio: np.ndarray, block: int = 1600) -> list[StreamUpdate]:
         return [self.say("feed", audio[start : start + block]) for start in range(0, len(audio), block)]
 
 
-def spoken(sequence):
+def spoken(sequence: list[int | None]) -> list[str]:
     return [WORDS[tone] for tone in sequence if tone is not None]
 
 
-def words(*segments):
+def words(*segments: StreamSegment) -> list[str]:
     return [token.text.strip() for segment in segments for token in segment.tokens]
 
 
 @pytest.mark.parametrize("kind", STREAMING_TYPES)
-def test_row_names_exactly_the_factory_s_parameters(kind):
+def test_row_names_exactly_the_factory_s_parameters(kind: str) -> None:
     row = STREAMING_TYPES[kind]
     parameters = inspect.signature(getattr(sherpa_onnx.OnlineRecognizer, row.factory)).parameters
     assert row.parameters == set(parameters)
     assert set(row.files) == {name for name, each in parameters.items() if each.default is each.empty}
 
 
-def test_every_factory_has_a_type():
+def test_every_factory_has_a_type() -> None:
     factories = {name for name in dir(sherpa_onnx.OnlineRecognizer) if name.startswith("from_")}
     assert {row.factory for row in STREAMING_TYPES.values()} == factories
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("block", [160, 1600, 9999, 160000])
-def test_partial_results_grow_to_the_whole(spec, kind, block):
+def test_partial_results_grow_to_the_whole(spec: Callable[..., Any], kind: str, block: int) -> None:
     speaker = Speaker(load(spec(kind), 1))
     partials = [update.current.text for update in speaker.feed(tone_audio(SEQUENCE), block)]
     for earlier, later in pairwise(partials):
@@ -81,7 +84,7 @@ def test_partial_results_grow_to_the_whole(spec, kind, block):
 
 
 @pytest.mark.parametrize("kind", ["online_zipformer2_ctc", "online_transducer"])
-def test_times_count_from_the_stream_s_start_across_segments(spec, kind):
+def test_times_count_from_the_stream_s_start_across_segments(spec: Callable[..., Any], kind: str) -> None:
     speaker = Speaker(load(spec(kind), 1))
     audio = tone_audio(SEQUENCE)
     speaker.feed(audio)
@@ -95,9 +98,9 @@ def test_times_count_from_the_stream_s_start_across_segments(spec, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_nothing_is_lost_at_a_cut_however_late_the_last_word(spec, kind):
+def test_nothing_is_lost_at_a_cut_however_late_the_last_word(spec: Callable[..., Any], kind: str) -> None:
     speaker = Speaker(load(spec(kind), 1))
-    heard = []
+    heard: list[Any] = []
     for tone in (2, 5, 0):
         audio = tone_audio([tone])
         # The tone has hardly ended; the model has most of it still before it.
@@ -108,7 +111,7 @@ def test_nothing_is_lost_at_a_cut_however_late_the_last_word(spec, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_engine_s_own_endpoints_where_they_are_on(spec, kind):
+def test_the_engine_s_own_endpoints_where_they_are_on(spec: Callable[..., Any], kind: str) -> None:
     options = {"enable_endpoint_detection": True, "rule1_min_trailing_silence": 9.0, "rule2_min_trailing_silence": 1.0}
     speaker = Speaker(load(spec(kind, options=options), 1))
     audio = tone_audio([3, 1, None, None, None, None, 7, 0, None, None, None, None])
@@ -119,10 +122,10 @@ def test_the_engine_s_own_endpoints_where_they_are_on(spec, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_many_streams_at_once_do_not_mix(spec, kind):
-    service = load(spec(kind), 4)
+def test_many_streams_at_once_do_not_mix(spec: Callable[..., Any], kind: str) -> None:
+    service: Any = load(spec(kind), 4)
 
-    def follow(number):
+    def follow(number: int) -> bool:
         sequence = [(number * step) % 8 for step in (1, 3, 5, 2)]
         speaker = Speaker(service, name=f"stream-{number}")
         speaker.feed(tone_audio(sequence, seed=number), block=1600 + 111 * number)
@@ -135,10 +138,10 @@ def test_many_streams_at_once_do_not_mix(spec, kind):
     assert service._streams == {}
 
 
-def test_hotwords_decide_a_chord(spec):
+def test_hotwords_decide_a_chord(spec: Callable[..., Any]) -> None:
     service = load(spec("online_transducer"), 1)
     chord = (tone_audio([2]) + tone_audio([7])) / 2
-    heard = []
+    heard: list[Any] = []
     for hotwords in ((), (Hotword(text="高"),), ()):
         speaker = Speaker(service, hotwords=hotwords)
         speaker.feed(chord)
@@ -149,7 +152,7 @@ def test_hotwords_decide_a_chord(spec):
         Speaker(load(spec("online_paraformer"), 1), hotwords=(Hotword(text="高"),))
 
 
-def test_names_of_streams(spec):
+def test_names_of_streams(spec: Callable[..., Any]) -> None:
     service = load(spec("online_zipformer2_ctc"), 1)
     speaker = Speaker(service)
     with pytest.raises(EngineError, match="open already"):
@@ -162,18 +165,18 @@ def test_names_of_streams(spec):
     Speaker(service)
 
 
-def test_an_offline_model_is_no_streaming_model(spec):
+def test_an_offline_model_is_no_streaming_model(spec: Callable[..., Any]) -> None:
     with pytest.raises(ModelError):
         load(spec("online_zipformer2_ctc", type="kaldi"), 1)
     with pytest.raises(ModelError, match="not a streaming model"):
         load(tone_spec("zipformer_ctc", spec("zipformer_ctc").files["model"].parent), 1)
 
 
-def test_through_the_engine_process(spec):
+def test_through_the_engine_process(spec: Callable[..., Any]) -> None:
     with EngineClient(threads=2) as host:
         host.load("live", "sherpa_streaming", spec("online_transducer")).result(60)
 
-        def say(action, samples=NOTHING):
+        def say(action: Any, samples: np.ndarray = NOTHING) -> StreamUpdate:
             return host.submit("live", samples, StreamRequest("s", action)).result(60)
 
         say("open")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -16,15 +20,15 @@ LATIN = [3, 1, 1, None, 0, 5]
 
 
 @pytest.fixture
-def spec(tone_models):
+def spec(tone_models: Callable[..., Path]) -> Callable[..., Any]:
     return lambda **fields: tone_spec("whisper", tone_models("whisper"), **fields)
 
 
-def ask(recognizer, audio, **options):
+def ask(recognizer: Any, audio: np.ndarray, **options: Any) -> Any:
     return recognizer.run([DecodeJob(audio, RecognitionOptions(**options))])[0]
 
 
-def test_language_asked_for_and_detected(spec):
+def test_language_asked_for_and_detected(spec: Callable[..., Any]) -> None:
     recognizer = load(spec(), 2)
     assert recognizer.batch_size == 1
     heard = [ask(recognizer, tone_audio([2, 4]), language=language) for language in ("en", "zh", None, "auto", "en")]
@@ -32,11 +36,11 @@ def test_language_asked_for_and_detected(spec):
     assert {one.text for one in heard} == {"mi sol"}
 
 
-def test_a_default_language_from_the_entry(spec):
+def test_a_default_language_from_the_entry(spec: Callable[..., Any]) -> None:
     assert ask(load(spec(options={"language": "zh"}), 1), tone_audio([2])).language == "zh"
 
 
-def test_only_languages_of_the_model_reach_the_engine(spec):
+def test_only_languages_of_the_model_reach_the_engine(spec: Callable[..., Any]) -> None:
     # The engine would end its process at any other.
     assert set(languages_of(spec())) == {"en", "cy", "zh"}
     with pytest.raises(LanguageNotSupportedError):
@@ -46,7 +50,7 @@ def test_only_languages_of_the_model_reach_the_engine(spec):
         validate(spec(options={"task": "summarise"}), RecognitionOptions())
 
 
-def test_token_times_where_asked_for(spec):
+def test_token_times_where_asked_for(spec: Callable[..., Any]) -> None:
     without = ask(load(spec(), 1), tone_audio(LATIN))
     assert [token.text for token in without.tokens] == [f" {WORDS[tone]}" for tone in LATIN if tone is not None]
     assert not without.timed
@@ -56,7 +60,7 @@ def test_token_times_where_asked_for(spec):
     assert [token.end for token in timed.tokens[:-1]] == pytest.approx(tone_starts(LATIN)[1:], abs=0.06)
 
 
-def test_pieces_of_characters_make_characters_with_times(spec):
+def test_pieces_of_characters_make_characters_with_times(spec: Callable[..., Any]) -> None:
     heard = ask(load(spec(options={"enable_token_timestamps": True}), 1), tone_audio([1, 7, 0]))
     assert heard.text == "re高 do"
     assert [token.text.strip() for token in heard.tokens] == ["re", "高", "do"]
@@ -64,7 +68,7 @@ def test_pieces_of_characters_make_characters_with_times(spec):
     assert [token.start for token in heard.tokens] == pytest.approx([0, *tone_starts([1, 7, 0])[1:]], abs=0.06)
 
 
-def test_the_longest_chunk_is_heard_to_its_end(spec):
+def test_the_longest_chunk_is_heard_to_its_end(spec: Callable[..., Any]) -> None:
     window = window_of(spec())
     recognizer = load(spec(), 1)
     for seconds, heard in ((window, True), (30.0, False)):

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pytest
 
 from asrcli.backends.checks import languages_of, validate
@@ -16,11 +21,11 @@ SEQUENCE = [3, 1, 1, None, 7, 0, 5, 2, 4, 6]
 
 
 @pytest.fixture
-def spec(tone_models):
+def spec(tone_models: Callable[..., Path]) -> Callable[..., Any]:
     return lambda kind, **fields: tone_spec(kind, tone_models(kind), **fields)
 
 
-def ask(recognizer, *recordings, **options) -> list[Hypothesis]:
+def ask(recognizer: Any, *recordings: np.ndarray, **options: Any) -> list[Hypothesis]:
     return list(recognizer.run([DecodeJob(audio, RecognitionOptions(**options)) for audio in recordings]))
 
 
@@ -28,12 +33,12 @@ def language(kind: str) -> str | None:
     return "en" if kind == "cohere_transcribe" else None  # it has to be told one
 
 
-def spoken(sequence) -> list[str]:
+def spoken(sequence: list[int | None]) -> list[str]:
     return [WORDS[tone] for tone in sequence if tone is not None]
 
 
 @pytest.mark.parametrize("kind", WRITING)
-def test_tones_come_back_as_words_without_times(spec, kind):
+def test_tones_come_back_as_words_without_times(spec: Callable[..., Any], kind: str) -> None:
     recognizer = load(spec(kind), 1)
     assert recognizer.batch_size == 1
     [heard] = ask(recognizer, tone_audio(SEQUENCE), language=language(kind))
@@ -44,13 +49,13 @@ def test_tones_come_back_as_words_without_times(spec, kind):
 
 
 @pytest.mark.parametrize("kind", WRITING)
-def test_joined_tokens_are_the_text(spec, kind):
+def test_joined_tokens_are_the_text(spec: Callable[..., Any], kind: str) -> None:
     [heard] = ask(load(spec(kind), 1), tone_audio([3, 1, 0, 5]), language=language(kind))
     assert "".join(token.text for token in heard.tokens).strip() == heard.text == "fa re do la"
 
 
 @pytest.mark.parametrize("kind", WRITING)
-def test_several_chunks_do_not_mix(spec, kind):
+def test_several_chunks_do_not_mix(spec: Callable[..., Any], kind: str) -> None:
     recognizer = load(spec(kind), 1)
     sequences = [[4], [3, 1, None, 2], [0, 1, 2, 3, 4] * 5, [2, 2, None, None, 2]]
     recordings = [tone_audio(sequence, seed=number) for number, sequence in enumerate(sequences)]
@@ -60,14 +65,14 @@ def test_several_chunks_do_not_mix(spec, kind):
 
 # Canary's engine takes what the model likes best after the end of the text, and Cohere's features make noise loud.
 @pytest.mark.parametrize("kind", ["moonshine", "fire_red_asr", "qwen3_asr", "funasr_nano"])
-def test_silence_is_no_text(spec, kind):
+def test_silence_is_no_text(spec: Callable[..., Any], kind: str) -> None:
     assert ask(load(spec(kind), 1), tone_audio([]))[0].text == ""
 
 
 # -- what is asked of them -------------------------------------------------------------------------------------------
 
 
-def test_canary_is_told_the_language_by_each_request(spec):
+def test_canary_is_told_the_language_by_each_request(spec: Callable[..., Any]) -> None:
     recognizer = load(spec("canary"), 1)
     assert set(languages_of(spec("canary"))) == {"en", "es", "de", "fr"}
     heard = [ask(recognizer, tone_audio([0, 3]), language=code)[0] for code in ("en", "de", "fr", None)]
@@ -78,7 +83,7 @@ def test_canary_is_told_the_language_by_each_request(spec):
     assert ask(translating, tone_audio([0, 3]), language="en")[0].text == "dodo fa"
 
 
-def test_cohere_has_to_be_told_the_language(spec):
+def test_cohere_has_to_be_told_the_language(spec: Callable[..., Any]) -> None:
     model = spec("cohere_transcribe")
     recognizer = load(model, 1)
     with pytest.raises(LanguageNotSupportedError, match="needs the language to be named"):
@@ -88,23 +93,23 @@ def test_cohere_has_to_be_told_the_language(spec):
     assert (with_itn.text, without.text) == ("do fa", "dodo fa")
 
 
-def test_fun_asr_nano_is_asked_for_a_language_in_chinese(spec):
+def test_fun_asr_nano_is_asked_for_a_language_in_chinese(spec: Callable[..., Any]) -> None:
     recognizer = load(spec("funasr_nano"), 1)
     heard = [ask(recognizer, tone_audio([0, 3]), language=code)[0].text for code in ("zh", "en", "ja", None, "en")]
     assert heard == ["do fa", "dodo fa", "do fa", "do fa", "dodo fa"]
 
 
 @pytest.mark.parametrize("kind", ["funasr_nano", "qwen3_asr"])
-def test_hotwords_and_context_go_into_the_prompt(spec, kind):
+def test_hotwords_and_context_go_into_the_prompt(spec: Callable[..., Any], kind: str) -> None:
     recognizer = load(spec(kind), 1)
-    asked = {"hotwords": (Hotword(text="英雄"), Hotword(text="sherpa")), "prompt": "A meeting."}
+    asked: dict[str, Any] = {"hotwords": (Hotword(text="英雄"), Hotword(text="sherpa")), "prompt": "A meeting."}
     validate(spec(kind), RecognitionOptions(**asked))
     first = "dodo" if kind == "funasr_nano" else "do"  # what the tone model takes for English
     assert ask(recognizer, tone_audio([0, 3]), **asked)[0].text == f"{first} fa"
     assert ask(recognizer, tone_audio([0, 3]))[0].text == "do fa"
 
 
-def test_a_language_model_forgets_from_chunk_to_chunk(spec):
+def test_a_language_model_forgets_from_chunk_to_chunk(spec: Callable[..., Any]) -> None:
     recognizer = load(spec("qwen3_asr"), 1)
     for code in ("en", None, "yue"):
         assert ask(recognizer, tone_audio([4, 0]), language=code)[0].text == "sol do"
@@ -113,7 +118,7 @@ def test_a_language_model_forgets_from_chunk_to_chunk(spec):
 
 
 @pytest.mark.parametrize("kind", ["moonshine", "fire_red_asr", "canary"])
-def test_hotwords_are_refused_by_the_others(spec, kind):
+def test_hotwords_are_refused_by_the_others(spec: Callable[..., Any], kind: str) -> None:
     with pytest.raises(OptionNotSupportedError, match="takes no hotwords"):
         validate(spec(kind), RecognitionOptions(hotwords=(Hotword(text="do"),)))
 
@@ -122,7 +127,7 @@ def test_hotwords_are_refused_by_the_others(spec, kind):
 
 
 @pytest.mark.parametrize("kind", ["qwen3_asr", "funasr_nano"])
-def test_a_tokenizer_that_is_not_whole(kind, tmp_path):
+def test_a_tokenizer_that_is_not_whole(kind: str, tmp_path: Path) -> None:
     folder = build(kind, tmp_path / kind)
     (folder / "tokenizer" / "merges.txt").unlink()
     with pytest.raises(ModelError, match=r"merges\.txt is missing"):

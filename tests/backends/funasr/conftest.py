@@ -16,7 +16,7 @@ from tests.tone import WORDS
 
 
 @pytest.fixture(scope="session")
-def toolkit(tmp_path_factory) -> Callable[[str], Path]:
+def toolkit(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """`toolkit(class name)`: the folder of a model of that class of FunASR's, which recognises the eight tones.
 
     Made in a process of its own: what the toolkit does to its process (warnings, logs, threads) is not for others.
@@ -38,7 +38,7 @@ def toolkit(tmp_path_factory) -> Callable[[str], Path]:
 
 
 @pytest.fixture
-def write_folder(tmp_path) -> Callable[..., Path]:
+def write_folder(tmp_path: Path) -> Callable[..., Path]:
     """A folder with the toolkit's files but without weights: `write_folder("SenseVoiceSmall", bpemodel="x.model")`."""
 
     def write(class_name: str, *, configuration: bool = True, **files: str) -> Path:
@@ -56,7 +56,7 @@ def write_folder(tmp_path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def run(tmp_path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """The program in a home of its own: `run("transcribe", ..., env={...})`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ASRCLI_", "XDG_"))}
     home = {f"XDG_{name}_HOME": str(tmp_path / name.lower()) for name in ("CONFIG", "DATA", "CACHE")}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,14 +23,14 @@ from asrcli.options import Hotword, RecognitionOptions
 
 
 @pytest.fixture(autouse=True)
-def packages(monkeypatch):
+def packages(monkeypatch: pytest.MonkeyPatch) -> set[Any]:
     """As if the toolkit were installed, whether it is or not; what is missing is tested by name."""
-    missing = set()
+    missing: set[str] = set()
     monkeypatch.setattr(registry, "find_spec", lambda name: None if name in missing else name)
     return missing
 
 
-def spec_of(folder, type_, **fields):
+def spec_of(folder: Path, type_: str, **fields: Any) -> ModelSpec:
     files = {"config": folder / "config.yaml", "model": folder / "model.pt"}
     return ModelSpec(name="m", type=type_, files=files, **fields)
 
@@ -36,7 +38,7 @@ def spec_of(folder, type_, **fields):
 # -- folders -----------------------------------------------------------------------------------------------------------
 
 
-def test_both_forms_of_a_folder_are_read(write_folder):
+def test_both_forms_of_a_folder_are_read(write_folder: Callable[..., Path]) -> None:
     named = read_folder(write_folder("SenseVoiceSmall", bpemodel="x.model"))
     assert (named.class_name, {key: path.name for key, path in named.files.items()}) == (
         "SenseVoiceSmall",
@@ -47,7 +49,7 @@ def test_both_forms_of_a_folder_are_read(write_folder):
     assert set(read_folder(plain).files) == {"config", "model", "token_list"}
 
 
-def test_nested_names_are_told_apart(tmp_path):
+def test_nested_names_are_told_apart(tmp_path: Path) -> None:
     metas = {"config": "c.yaml", "llm_conf": {"init_param_path": "Qwen"}, "tokenizer_conf": {"init_param_path": "Tok"}}
     (tmp_path / "configuration.json").write_text(json.dumps({"file_path_metas": metas}))
     (tmp_path / "c.yaml").write_text("model: FunASRNano")
@@ -59,7 +61,7 @@ def test_nested_names_are_told_apart(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text"), [("configuration.json", "{"), ("config.yaml", "a: [1"), ("config.yaml", b"\xff\xfe")]
 )
-def test_a_damaged_description_is_told(write_folder, name, text):
+def test_a_damaged_description_is_told(write_folder: Callable[..., Path], name: str, text: str | bytes) -> None:
     folder = write_folder("SenseVoiceSmall")
     (folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ModelError, match=name):
@@ -67,7 +69,7 @@ def test_a_damaged_description_is_told(write_folder, name, text):
 
 
 @pytest.mark.parametrize("text", ["", "a: 1", "- 1", "model: [1]"])
-def test_a_config_of_something_else_is_no_model(tmp_path, text):
+def test_a_config_of_something_else_is_no_model(tmp_path: Path, text: str) -> None:
     (tmp_path / "config.yaml").write_text(text)
     assert read_folder(tmp_path) is None
 
@@ -75,26 +77,26 @@ def test_a_config_of_something_else_is_no_model(tmp_path, text):
 @pytest.mark.parametrize(
     ("class_name", "type_"), [(name, t) for t, row in FUNASR_TYPES.items() for name in row.classes]
 )
-def test_a_folder_tells_its_type(write_folder, class_name, type_):
+def test_a_folder_tells_its_type(write_folder: Callable[..., Path], class_name: str, type_: str) -> None:
     assert type_of_class(class_name) == type_
     found, files = detect(write_folder(class_name))
     assert (found, backend_of(found).kind) == (type_, "funasr")
     assert {"config", "model"} <= set(files)
 
 
-def test_other_folders_of_the_toolkit_are_named_for_what_they_are(write_folder):
+def test_other_folders_of_the_toolkit_are_named_for_what_they_are(write_folder: Callable[..., Path]) -> None:
     with pytest.raises(ModelError, match="FsmnVADStreaming"):
         detect(write_folder("FsmnVADStreaming"))
 
 
-def test_a_file_that_the_configuration_names_is_missed(write_folder):
+def test_a_file_that_the_configuration_names_is_missed(write_folder: Callable[..., Path]) -> None:
     folder = write_folder("SenseVoiceSmall", bpemodel="x.model")
     (folder / "x.model").unlink()
     with pytest.raises(ModelError, match=r"x\.model"):
         detect(folder)
 
 
-def test_an_export_to_onnx_is_not_taken_for_the_toolkit_s(write_folder):
+def test_an_export_to_onnx_is_not_taken_for_the_toolkit_s(write_folder: Callable[..., Path]) -> None:
     folder = write_folder("Paraformer")
     (folder / "model.pt").unlink()
     (folder / "model.onnx").write_bytes(b"")
@@ -102,7 +104,7 @@ def test_an_export_to_onnx_is_not_taken_for_the_toolkit_s(write_folder):
     assert detect(folder.rename(folder.with_name("my-paraformer")))[0] == "paraformer"
 
 
-def test_the_registry_resolves_a_folder_and_an_entry(write_folder, tmp_path):
+def test_the_registry_resolves_a_folder_and_an_entry(write_folder: Callable[..., Path], tmp_path: Path) -> None:
     folder = write_folder("SeacoParaformer")
     registry = Registry(tmp_path / "models", tmp_path / "models.yaml", cache_dir=tmp_path / "cache")
     (tmp_path / "models.yaml").write_text(
@@ -120,12 +122,12 @@ def test_the_registry_resolves_a_folder_and_an_entry(write_folder, tmp_path):
 # -- checks ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_model_of_another_class_is_refused(write_folder):
+def test_a_model_of_another_class_is_refused(write_folder: Callable[..., Path]) -> None:
     with pytest.raises(ModelError, match="holds a Paraformer"):
         check_model(spec_of(write_folder("Paraformer"), "funasr_sense_voice"))
 
 
-def test_missing_and_empty_files_are_refused(write_folder):
+def test_missing_and_empty_files_are_refused(write_folder: Callable[..., Path]) -> None:
     folder = write_folder("SenseVoiceSmall", bpemodel="x.model")
     spec = spec_of(folder, "funasr_sense_voice")
     check_model(spec)
@@ -147,14 +149,14 @@ def test_missing_and_empty_files_are_refused(write_folder):
         {"trust_remote_code": True}, {"vad_model": "fsmn-vad"}, {"hub": "hf"},
     ],
 )  # fmt: skip
-def test_options_that_there_are_not_are_refused(write_folder, options):
+def test_options_that_there_are_not_are_refused(write_folder: Callable[..., Path], options: dict[str, Any]) -> None:
     spec = spec_of(write_folder("SenseVoiceSmall"), "funasr_sense_voice", options=options)
     with pytest.raises(OptionNotSupportedError):
         check_model(spec)
 
 
 @pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:1", "mps"])
-def test_devices_are_allowed(write_folder, device):
+def test_devices_are_allowed(write_folder: Callable[..., Path], device: str) -> None:
     check_model(
         spec_of(write_folder("SenseVoiceSmall"), "funasr_sense_voice", options={"device": device, "batch_size": 8})
     )
@@ -168,13 +170,15 @@ def test_devices_are_allowed(write_folder, device):
         ({"torchaudio", "kaldi_native_fbank"}, "pip install kaldi-native-fbank"),
     ],
 )
-def test_what_is_not_installed_is_named_with_the_command(write_folder, packages, lacking, said):
+def test_what_is_not_installed_is_named_with_the_command(
+    write_folder: Callable[..., Path], packages: set[Any], lacking: set[str], said: str
+) -> None:
     packages |= lacking
     with pytest.raises(MissingExtraError, match=said):
         check_model(spec_of(write_folder("SenseVoiceSmall"), "funasr_sense_voice"))
 
 
-def test_languages_are_the_model_s(write_folder):
+def test_languages_are_the_model_s(write_folder: Callable[..., Path]) -> None:
     spec = spec_of(write_folder("SenseVoiceSmall"), "funasr_sense_voice")
     assert languages_of(spec) == ("zh", "en", "ja", "ko", "yue")
     check_request(spec, RecognitionOptions(language="ko"))
@@ -185,7 +189,7 @@ def test_languages_are_the_model_s(write_folder):
     assert (languages_of(nano), window_of(nano)) == (("zh", "en"), 30.0)
 
 
-def test_who_takes_hotwords_and_context(write_folder):
+def test_who_takes_hotwords_and_context(write_folder: Callable[..., Path]) -> None:
     word = RecognitionOptions(hotwords=(Hotword(text="do"),))
     context = RecognitionOptions(prompt="about music")
     sense = spec_of(write_folder("SenseVoiceSmall"), "funasr_sense_voice")
@@ -198,11 +202,11 @@ def test_who_takes_hotwords_and_context(write_folder):
     assert (model_type(sense).hotwords, model_type(nano).hotwords) == ("none", "prompt")
 
 
-def test_seaco_s_hotwords_must_be_spelled(write_folder):
+def test_seaco_s_hotwords_must_be_spelled(write_folder: Callable[..., Path]) -> None:
     folder = write_folder("SeacoParaformer")
     spec = spec_of(folder, "funasr_seaco_paraformer")
 
-    def ask(text):
+    def ask(text: str) -> None:
         check_request(spec, RecognitionOptions(hotwords=(Hotword(text=text),)))
 
     with pytest.raises(OptionNotSupportedError, match="seg_dict"):
@@ -217,7 +221,7 @@ def test_seaco_s_hotwords_must_be_spelled(write_folder):
     ask("鱼")  # a file that changed is read again
 
 
-def test_hotwords_reach_seaco_one_phrase_a_line():
+def test_hotwords_reach_seaco_one_phrase_a_line() -> None:
     with hotwords_file(["machine learning", "std::vector", "http://localhost/x.txt", "高"]) as argument:
         path = Path(argument["hotword"])
         assert path.suffix == ".txt"

@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import socketserver
+import subprocess
 import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,43 +34,44 @@ LATE = 0.09
 
 
 @pytest.fixture(scope="module")
-def host():
+def host() -> Iterator[Any]:
     with EngineClient(threads=2) as host:
         yield host
 
 
 @pytest.fixture(scope="module")
-def ask(host, toolkit):
+def ask(host: Any, toolkit: Callable[[str], Path]) -> Any:
     """`ask("SenseVoiceSmall", samples, language=...)`: the hypothesis; each model is loaded once."""
 
-    def spec(name, **options):
+    def spec(name: Any, **options: Any) -> Any:
         type_, files = detect(toolkit(name))
         assert type_ == TYPES.get(name, "funasr_fun_asr_nano")
         return ModelSpec(name=f"{name}{options}", type=type_, files=files, options={"device": "cpu", **options})
 
-    def submit(name, samples, options=None, **request):
+    def submit(name: Any, samples: Any, options: Any = None, **request: Any) -> Any:
         wanted = spec(name, **(options or {}))
         if not host.has(wanted.name):
             host.load(wanted.name, "funasr", wanted).result(timeout=60)
         return host.submit(wanted.name, samples, RecognitionOptions(**request))
 
-    submit.spec = spec
-    return submit
+    ask: Any = submit
+    ask.spec = spec
+    return ask
 
 
-def spoken(sequence, words):
+def spoken(sequence: Any, words: Any) -> Any:
     return [words[tone] for tone in sequence if tone is not None]
 
 
 @pytest.mark.parametrize("name", TYPES)
-def test_tones_are_heard_as_words(ask, words, name):
+def test_tones_are_heard_as_words(ask: Any, words: tuple[str, ...], name: Any) -> None:
     sequence = [3, 1, None, 7, 0, 0, 5]
     heard = ask(name, tone_audio(sequence)).result()
     assert heard.text.replace("高", " 高").split() == spoken(sequence, words)
 
 
 @pytest.mark.parametrize("name", ["SenseVoiceSmall", "BiCifParaformer", "SeacoParaformer"])
-def test_words_are_where_they_sound(ask, words, name):
+def test_words_are_where_they_sound(ask: Any, words: tuple[str, ...], name: Any) -> None:
     sequence = [2, None, 6, 4, None, None, 7]
     heard = ask(name, tone_audio(sequence)).result()
     assert [token.text.lstrip("▁") for token in heard.tokens] == spoken(sequence, words)
@@ -75,11 +80,11 @@ def test_words_are_where_they_sound(ask, words, name):
         assert token.start < token.end <= start + 0.3 + LATE
 
 
-def test_a_plain_paraformer_s_times_are_left_to_us(ask):
+def test_a_plain_paraformer_s_times_are_left_to_us(ask: Any) -> None:
     assert ask("Paraformer", tone_audio([1, 2])).result().tokens == ()
 
 
-def test_language_and_itn_reach_sense_voice(ask):
+def test_language_and_itn_reach_sense_voice(ask: Any) -> None:
     samples = tone_audio([0, 2])
     heard = ask("SenseVoiceSmall", samples).result()
     assert (heard.text, heard.language, heard.emotion, heard.event) == ("do mi", "zh", "happy", "speech")
@@ -89,7 +94,7 @@ def test_language_and_itn_reach_sense_voice(ask):
         ask("SenseVoiceSmall", samples, language="de").result()
 
 
-def test_a_hotword_is_preferred_to_what_sounds_like_it(ask):
+def test_a_hotword_is_preferred_to_what_sounds_like_it(ask: Any) -> None:
     samples = tone_audio([0, 7, 2])
     assert ask("SeacoParaformer", samples).result().text == "do 高 mi"
     cake = (Hotword(text="糕", weight=50.0), Hotword(text="re sol"))
@@ -100,12 +105,12 @@ def test_a_hotword_is_preferred_to_what_sounds_like_it(ask):
 
 
 @pytest.mark.parametrize("tone", [0, 3, 7])
-def test_fun_asr_nano_says_what_it_hears(ask, words, tone):
+def test_fun_asr_nano_says_what_it_hears(ask: Any, words: tuple[str, ...], tone: Any) -> None:
     heard = ask("FunASRNano", tone_audio([tone] * 3)).result()
     assert (heard.text, heard.tokens, heard.language) == (words[tone], (), None)
 
 
-def test_fun_asr_nano_is_asked_in_its_prompt(ask):
+def test_fun_asr_nano_is_asked_in_its_prompt(ask: Any) -> None:
     high, low = tone_audio([7] * 3), tone_audio([0] * 3)
     cake = (Hotword(text="糕", weight=80.0),)
     assert ask("FunASRNano", high, hotwords=cake).result().text == "糕"
@@ -119,12 +124,12 @@ def test_fun_asr_nano_is_asked_in_its_prompt(ask):
         ask("FunASRNano", low, language="sw").result()
 
 
-def test_requests_at_once_do_not_mix(ask):
+def test_requests_at_once_do_not_mix(ask: Any) -> None:
     """Hotwords and language are each request's own, whichever thread runs it and whatever it is batched with."""
     samples = [tone_audio([tone, 7], seed=tone) for tone in range(7)]
     cake = (Hotword(text="糕"),)
 
-    def both(index):
+    def both(index: Any) -> Any:
         chunk = samples[index % 7]
         favoured = ask("SeacoParaformer", chunk, hotwords=cake if index % 2 else ())
         tagged = ask("SenseVoiceSmall", chunk, language="en" if index % 2 else "ja")
@@ -139,15 +144,15 @@ def test_requests_at_once_do_not_mix(ask):
 
 
 @pytest.mark.parametrize("name", TYPES)
-def test_chunks_of_any_length_and_silence_share_a_batch(ask, words, name):
-    sequences = [[1], [], [2, 3], [4, 5, 6], [None, None], [7]]
+def test_chunks_of_any_length_and_silence_share_a_batch(ask: Any, words: tuple[str, ...], name: Any) -> None:
+    sequences: list[list[int | None]] = [[1], [], [2, 3], [4, 5, 6], [None, None], [7]]
     answers = [ask(name, tone_audio(sequence)) for sequence in sequences]
     answers += [ask(name, np.zeros(length, np.float32)) for length in (1, 160, 16000)]
     heard = [answer.result().text.replace("高", " 高").split() for answer in answers]
     assert heard == [*(spoken(sequence, words) for sequence in sequences), [], [], []]
 
 
-def test_what_is_no_number_is_silence(ask):
+def test_what_is_no_number_is_silence(ask: Any) -> None:
     samples = tone_audio([3, 1])
     samples[: RATE // 10] = np.nan
     samples[-10:] = np.inf
@@ -158,17 +163,17 @@ def test_what_is_no_number_is_silence(ask):
 
 
 @pytest.fixture
-def copy(toolkit, tmp_path):
+def copy(toolkit: Callable[[str], Path], tmp_path: Path) -> Any:
     return lambda name: shutil.copytree(toolkit(name), tmp_path / name)
 
 
-def load(host, folder, type_="funasr_sense_voice", **options):
+def load(host: Any, folder: Any, type_: str = "funasr_sense_voice", **options: Any) -> Any:
     files = {"config": folder / "config.yaml", "model": folder / "model.pt"}
     spec = ModelSpec(name=str(folder), type=type_, files=files, options=options)
     return host.load(spec.name, "funasr", spec).result(timeout=60)
 
 
-def test_weights_of_another_model_are_refused(host, copy, toolkit):
+def test_weights_of_another_model_are_refused(host: Any, copy: Any, toolkit: Callable[[str], Path]) -> None:
     folder = copy("SenseVoiceSmall")
     shutil.copy(toolkit("Paraformer") / "model.pt", folder / "model.pt")
     with pytest.raises(ModelError, match="of the weights"):
@@ -176,14 +181,14 @@ def test_weights_of_another_model_are_refused(host, copy, toolkit):
 
 
 @pytest.mark.parametrize("content", [b"not a file of weights", b"PK\x03\x04"])
-def test_damaged_weights_are_refused(host, copy, content):
+def test_damaged_weights_are_refused(host: Any, copy: Any, content: Any) -> None:
     folder = copy("SenseVoiceSmall")
     (folder / "model.pt").write_bytes(content)
     with pytest.raises(ModelError, match="cannot load"):
         load(host, folder)
 
 
-def test_weights_that_run_code_are_refused(host, copy, tmp_path):
+def test_weights_that_run_code_are_refused(host: Any, copy: Any, tmp_path: Path) -> None:
     """A pickle may name any function; loading weights must call none."""
     folder = copy("SenseVoiceSmall")
     touched = tmp_path / "touched"
@@ -193,7 +198,7 @@ def test_weights_that_run_code_are_refused(host, copy, tmp_path):
     assert not touched.exists()
 
 
-def test_a_model_that_brings_code_does_not_run_it(host, copy, tmp_path):
+def test_a_model_that_brings_code_does_not_run_it(host: Any, copy: Any, tmp_path: Path) -> None:
     folder = copy("SenseVoiceSmall")
     for name in ("model.py", "requirements.txt", "__init__.py"):
         (folder / name).write_text(f"open({str(tmp_path / 'touched')!r}, 'w')")
@@ -201,7 +206,7 @@ def test_a_model_that_brings_code_does_not_run_it(host, copy, tmp_path):
     assert not (tmp_path / "touched").exists()
 
 
-def test_a_device_that_is_not_here_is_an_error_not_the_cpu(host, copy):
+def test_a_device_that_is_not_here_is_an_error_not_the_cpu(host: Any, copy: Any) -> None:
     with pytest.raises(MachineError, match="mps"):
         load(host, copy("SenseVoiceSmall"), device="mps")
 
@@ -210,7 +215,7 @@ def test_a_device_that_is_not_here_is_an_error_not_the_cpu(host, copy):
 
 
 @pytest.fixture
-def recording(tmp_path):
+def recording(tmp_path: Path) -> Any:
     """Tones, silence, tones."""
     sequence = [3, 1, None, 7, *([None] * 8), 0, 5]
     path = tmp_path / "tones.wav"
@@ -221,17 +226,17 @@ def recording(tmp_path):
 class Listener(socketserver.ThreadingTCPServer):
     """A proxy that nobody should ask."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), socketserver.BaseRequestHandler)
-        self.asked = []
+        self.asked: list[bytes] = []
 
-    def process_request(self, request, client_address):
+    def process_request(self, request: Any, client_address: Any) -> None:
         self.asked.append(request.recv(200))
         self.shutdown_request(request)
 
 
 @pytest.fixture
-def proxy():
+def proxy() -> Iterator[Any]:
     with Listener() as listener:
         thread = threading.Thread(target=listener.serve_forever, daemon=True)
         thread.start()
@@ -240,7 +245,13 @@ def proxy():
         thread.join()
 
 
-def test_the_program_writes_what_was_played(run, toolkit, recording, words, proxy):
+def test_the_program_writes_what_was_played(
+    run: Callable[..., subprocess.CompletedProcess[str]],
+    toolkit: Callable[[str], Path],
+    recording: Any,
+    words: tuple[str, ...],
+    proxy: Any,
+) -> None:
     path, sequence = recording
     address = f"http://127.0.0.1:{proxy.server_address[1]}"
     proxies = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), address)
@@ -260,7 +271,9 @@ def test_the_program_writes_what_was_played(run, toolkit, recording, words, prox
     assert all(line.startswith("asrcli: ") for line in lines), lines
 
 
-def test_the_program_takes_an_entry_hotwords_and_the_backend_s_name(run, toolkit, recording, tmp_path):
+def test_the_program_takes_an_entry_hotwords_and_the_backend_s_name(
+    run: Callable[..., subprocess.CompletedProcess[str]], toolkit: Callable[[str], Path], recording: Any, tmp_path: Path
+) -> None:
     path, _ = recording
     entry = {"type": "funasr_seaco_paraformer", "dir": str(toolkit("SeacoParaformer")), "options": {"device": "cpu"}}
     entry["files"] = {"config": "config.yaml", "model": "model.pt"}
@@ -274,7 +287,7 @@ def test_the_program_takes_an_entry_hotwords_and_the_backend_s_name(run, toolkit
     assert (refused.returncode, "no context text" in refused.stderr) == (2, True)
 
 
-def test_weights_from_before_torch_1_6_load(host, toolkit, tmp_path):
+def test_weights_from_before_torch_1_6_load(host: Any, toolkit: Callable[[str], Path], tmp_path: Path) -> None:
     """They cannot be mapped into memory."""
     torch = pytest.importorskip("torch")
     folder = tmp_path / "old"

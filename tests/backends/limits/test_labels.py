@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import jsonschema
 import numpy as np
@@ -12,7 +15,7 @@ import soundfile as sf
 from asrcli.audio.types import Source
 from asrcli.backends.sherpa.recognizer import load
 from asrcli.backends.sherpa.results import ResultReader
-from asrcli.backends.types import DecodeJob, Hypothesis
+from asrcli.backends.types import DecodeJob, Hypothesis, ModelSpec
 from asrcli.formats import schema_text
 from asrcli.options import RecognitionOptions, TranscribeOptions, VadOptions
 from asrcli.runtime import Runtime
@@ -21,13 +24,13 @@ from tests.tone import build, tone_audio, tone_spec
 from tests.tone.ctc import EMOTION_TAGS, EVENT_TAGS, sense_voice
 
 
-def ask(spec, sequence):
+def ask(spec: ModelSpec, sequence: list[int]) -> Any:
     [heard] = load(spec, 1).run([DecodeJob(tone_audio(sequence), RecognitionOptions())])
     return heard
 
 
 @pytest.mark.parametrize("event", EVENT_TAGS)
-def test_every_event_of_sense_voice_is_in_the_schema(tmp_path, event):
+def test_every_event_of_sense_voice_is_in_the_schema(tmp_path: Path, event: str) -> None:
     folder = tmp_path / "model"
     folder.mkdir()
     emotion = EMOTION_TAGS[EVENT_TAGS.index(event) % len(EMOTION_TAGS)]
@@ -44,7 +47,7 @@ def test_every_event_of_sense_voice_is_in_the_schema(tmp_path, event):
     jsonschema.validate(transcript.to_dict(), json.loads(schema_text()))
 
 
-def test_labels_that_the_schema_does_not_list_are_dropped():
+def test_labels_that_the_schema_does_not_list_are_dropped() -> None:
     heard = Hypothesis("hello", emotion="bored", event="thunder")
     assert (heard.emotion, heard.event) == (None, None)
     definitions = json.loads(schema_text())["$defs"]
@@ -53,7 +56,7 @@ def test_labels_that_the_schema_does_not_list_are_dropped():
 
 
 @pytest.mark.parametrize("kind", ["paraformer", "zipformer_ctc"])
-def test_unknown_tokens_are_no_text(tmp_path, kind):
+def test_unknown_tokens_are_no_text(tmp_path: Path, kind: str) -> None:
     words = ["do", "re", "<unk>", "fa", "sol", "la", "ti"]
     spec = tone_spec(kind, build(kind, tmp_path / kind, words))
     heard = ask(spec, [0, 2, 1, 2, 2, 3])
@@ -86,13 +89,13 @@ class Result:
         ("f(x) is 2 * 3 * 4.", "f(x) is 2 * 3 * 4.", None),
     ],
 )
-def test_notes_of_whisper_are_events_or_nothing(text, left, event):
+def test_notes_of_whisper_are_events_or_nothing(text: str, left: str, event: str | None) -> None:
     heard = ResultReader(notes=True).read(Result(text), 3.0)
     assert (heard.text, heard.event) == (left, event)
     assert ResultReader().read(Result(text), 3.0).text == text.strip()
 
 
-def test_chunks_of_silence_stay_silent(tone_models):
+def test_chunks_of_silence_stay_silent(tone_models: Callable[..., Path]) -> None:
     recognizer = load(tone_spec("whisper", tone_models("whisper")), 1)
     [heard] = recognizer.run([DecodeJob(np.zeros(16000, np.float32), RecognitionOptions())])
     assert (heard.text, heard.limit) == ("", False)

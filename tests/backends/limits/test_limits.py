@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -43,7 +44,9 @@ def words_of(transcript: Transcript) -> str:
 
 
 @pytest.mark.parametrize("rounds", [1, 2, 9], ids=["3 s", "6 s", "27 s"])
-def test_whisper_recognises_a_dense_language(tmp_path, transcribe, rounds):
+def test_whisper_recognises_a_dense_language(
+    tmp_path: Path, transcribe: Callable[..., Transcript], rounds: int
+) -> None:
     """18 tokens a second, as in Thai or Tamil; the engine stops after 6 tokens for each second of a chunk."""
     spec = tone_spec("whisper", build("whisper", tmp_path / "whisper", DENSE_WORDS))
     melody = MELODY * rounds
@@ -52,14 +55,14 @@ def test_whisper_recognises_a_dense_language(tmp_path, transcribe, rounds):
     assert (transcript.gaps, transcript.warnings) == ((), ())
 
 
-def test_whisper_recognises_a_short_dense_clip(tmp_path):
+def test_whisper_recognises_a_short_dense_clip(tmp_path: Path) -> None:
     recognizer = load(tone_spec("whisper", build("whisper", tmp_path / "whisper", DENSE_WORDS)), 1)
     [heard] = recognizer.run([DecodeJob(tone_audio([4])[: RATE // 2], RecognitionOptions())])
     assert (heard.text, heard.limit) == (DENSE_WORDS[4], False)
 
 
 @pytest.mark.parametrize("kind", ["moonshine", "fire_red_asr"])
-def test_fast_speech_is_not_cut_short(tone_models, kind):
+def test_fast_speech_is_not_cut_short(tone_models: Callable[..., Path], kind: str) -> None:
     """11 tokens a second; the engine stops after 6 or 8."""
     recognizer = load(tone_spec(kind, tone_models(kind)), 1)
     [heard] = recognizer.run([DecodeJob(tone_audio(MELODY * 20, tone=0.06, gap=0.03), RecognitionOptions())])
@@ -77,7 +80,9 @@ def test_fast_speech_is_not_cut_short(tone_models, kind):
     ],
     ids=["plain", "prompt", "hotwords"],
 )
-def test_prompt_audio_and_answer_share_a_cache(tone_models, transcribe, kind, request_):
+def test_prompt_audio_and_answer_share_a_cache(
+    tone_models: Callable[..., Path], transcribe: Callable[..., Transcript], kind: str, request_: dict[str, Any]
+) -> None:
     """512 positions; a model's folder by its path has a window of 30 s."""
     melody = [1, 2, 6, 3, 5, 4] * 10
     transcript = transcribe(tone_spec(kind, tone_models(kind)), tone_audio(melody), **request_)
@@ -85,7 +90,7 @@ def test_prompt_audio_and_answer_share_a_cache(tone_models, transcribe, kind, re
     assert transcript.gaps == ()
 
 
-def test_the_window_is_what_the_prompt_leaves(tone_models):
+def test_the_window_is_what_the_prompt_leaves(tone_models: Callable[..., Path]) -> None:
     spec = tone_spec("funasr_nano", tone_models("funasr_nano"))
     plain = window_of(spec)
     assert 10 < plain < 25
@@ -127,14 +132,18 @@ def failing(tmp_path: Path) -> Callable[[int, int], ModelSpec]:
     return make
 
 
-def test_a_chunk_that_fails_is_divided_and_decoded_again(failing, transcribe):
+def test_a_chunk_that_fails_is_divided_and_decoded_again(
+    failing: Callable[..., ModelSpec], transcribe: Callable[..., Transcript]
+) -> None:
     melody = MELODY * 4
     transcript = transcribe(failing(400, 10000), tone_audio(melody))
     assert words_of(transcript) == "".join(WORDS[tone] for tone in melody)
     assert transcript.gaps == ()
 
 
-def test_a_chunk_that_fails_whole_and_in_parts_is_a_gap(failing, transcribe):
+def test_a_chunk_that_fails_whole_and_in_parts_is_a_gap(
+    failing: Callable[..., ModelSpec], transcribe: Callable[..., Transcript]
+) -> None:
     """Chunks of 6 s; one of them, and its parts, are of lengths that the engine refuses."""
     spec = failing(0, 250)
     transcript = transcribe(spec, tone_audio([1, 2, 3, 5, 4, 0] * 4), VadOptions(enabled=False, max_chunk=5.0))
@@ -148,6 +157,8 @@ def test_a_chunk_that_fails_whole_and_in_parts_is_a_gap(failing, transcribe):
     )
 
 
-def test_an_engine_that_fails_at_every_chunk_fails_the_recording(failing, transcribe):
+def test_an_engine_that_fails_at_every_chunk_fails_the_recording(
+    failing: Callable[..., ModelSpec], transcribe: Callable[..., Transcript]
+) -> None:
     with pytest.raises(EngineError, match="failed at a chunk"):
         transcribe(failing(0, 10000), tone_audio(MELODY))

@@ -11,6 +11,7 @@ import pytest
 import soundfile as sf
 
 from asrcli.audio.types import Source
+from asrcli.backends.types import ModelSpec
 from asrcli.models.registry import Registry
 from asrcli.options import RecognitionOptions, TranscribeOptions, VadOptions
 from asrcli.runtime import Runtime
@@ -21,7 +22,7 @@ KINDS = ["zipformer_ctc", "sense_voice", "paraformer", "transducer", "whisper", 
 
 
 @pytest.fixture(scope="module")
-def recordings(tmp_path_factory) -> list[Path]:
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Twelve recordings of unlike lengths and levels, so that any batch would pad some of them."""
     folder = tmp_path_factory.mktemp("recordings")
     rng = np.random.default_rng(7)
@@ -42,7 +43,7 @@ def outputs(runtime: Runtime, paths: list[Path], jobs: int, options: TranscribeO
         return dict(zip([path.name for path in paths], pool.map(one, paths), strict=True))
 
 
-def three_runs(spec, paths: list[Path], options: TranscribeOptions) -> list[dict[str, str]]:
+def three_runs(spec: ModelSpec, paths: list[Path], options: TranscribeOptions) -> list[dict[str, str]]:
     runs = []
     for jobs in (1, 2, 4):
         shuffled = [paths[place] for place in np.random.default_rng(jobs).permutation(len(paths))]
@@ -52,7 +53,7 @@ def three_runs(spec, paths: list[Path], options: TranscribeOptions) -> list[dict
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_int8_models(tmp_path, recordings, kind):
+def test_int8_models(tmp_path: Path, recordings: list[Path], kind: str) -> None:
     spec = tone_spec(kind, quantize(build(kind, tmp_path / kind)))
     options = TranscribeOptions(vad=VadOptions(enabled=False, max_chunk=4.0), recognition=RecognitionOptions())
     one, two, three = three_runs(spec, recordings, options)
@@ -61,7 +62,7 @@ def test_int8_models(tmp_path, recordings, kind):
 
 
 @pytest.mark.slow
-def test_the_embedded_model(wheel_audio, tmp_path):
+def test_the_embedded_model(wheel_audio: Path, tmp_path: Path) -> None:
     speech, rate = sf.read(wheel_audio / "two_cities.wav")
     paths = []
     for number, end in enumerate(range(4, 44, 5)):

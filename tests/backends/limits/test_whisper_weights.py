@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+import benchmarks.wer
 from asrcli.audio.ffmpeg.process import find_ffmpeg
 from asrcli.audio.types import Source
 from asrcli.models.registry import Registry
@@ -39,7 +40,7 @@ def transcribe(runtime: Runtime, path: Path) -> Transcript:
     return runtime.transcribe(Source(name=path.name, path=path))
 
 
-def errors(wanted: dict[str, str], heard: dict[str, str]):
+def errors(wanted: dict[str, str], heard: dict[str, str]) -> benchmarks.wer.Errors:
     pytest.importorskip("jiwer")
     pytest.importorskip("whisper_normalizer")
     from benchmarks.wer import word_errors

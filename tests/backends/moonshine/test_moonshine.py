@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import jiwer
 import numpy as np
@@ -14,7 +16,7 @@ import soundfile
 from asrcli.backends.moonshine.recognizer import MoonshineRecognizer, load
 from asrcli.backends.registry import backend_of
 from asrcli.backends.sherpa import recognizer as sherpa_onnx
-from asrcli.backends.types import DecodeJob
+from asrcli.backends.types import DecodeJob, Hypothesis, ModelSpec
 from asrcli.errors import EngineError, LanguageNotSupportedError
 from asrcli.models.registry import Registry
 from asrcli.options import RecognitionOptions
@@ -25,20 +27,20 @@ CUTS = [(0, 11), (11, 22), (22, 33), (33, 44), (0, 3), (5, 12), (20, 21), (13, 2
 
 
 @pytest.fixture(scope="module")
-def spec(tmp_path_factory):
+def spec(tmp_path_factory: pytest.TempPathFactory) -> ModelSpec:
     folder = tmp_path_factory.mktemp("registry")
     return Registry(folder / "models", cache_dir=folder / "cache").resolve("moonshine-tiny-en")
 
 
 @pytest.fixture(scope="module")
-def recognizer(spec):
+def recognizer(spec: ModelSpec) -> MoonshineRecognizer:
     loaded = load(spec, 2)
     assert isinstance(loaded, MoonshineRecognizer)
     return loaded
 
 
 @pytest.fixture(scope="module")
-def recording(wheel_audio):
+def recording(wheel_audio: Path) -> np.ndarray:
     samples, rate = soundfile.read(wheel_audio / "two_cities.wav", dtype="float32")
     assert rate == 48000
     # A third of the rate, each sample the mean of three: enough of a filter for speech.
@@ -46,17 +48,19 @@ def recording(wheel_audio):
 
 
 @pytest.fixture(scope="module")
-def chunks(recording):
+def chunks(recording: np.ndarray) -> list[np.ndarray]:
     return [recording[start * 16000 : end * 16000] for start, end in CUTS]
 
 
 @pytest.fixture(scope="module")
-def alone(recognizer, chunks):
+def alone(recognizer: MoonshineRecognizer, chunks: list[np.ndarray]) -> list[Any]:
     """What is heard of each chunk by itself."""
     return [recognizer.run([DecodeJob(chunk, ENGLISH)])[0] for chunk in chunks]
 
 
-def test_real_speech_by_several_threads(recognizer, chunks, alone):
+def test_real_speech_by_several_threads(
+    recognizer: MoonshineRecognizer, chunks: list[np.ndarray], alone: list[Hypothesis]
+) -> None:
     with ThreadPoolExecutor(3) as pool:
         heard = list(pool.map(lambda chunk: recognizer.run([DecodeJob(chunk, ENGLISH)])[0], chunks))
     assert heard == alone
@@ -69,11 +73,15 @@ def test_real_speech_by_several_threads(recognizer, chunks, alone):
 
 
 @pytest.mark.parametrize("order", [range(8), range(7, -1, -1), (3, 4), (0, 5, 1, 6, 6)])
-def test_a_batch_gives_each_chunk_what_it_has_alone(recognizer, chunks, alone, order):
+def test_a_batch_gives_each_chunk_what_it_has_alone(
+    recognizer: MoonshineRecognizer, chunks: list[np.ndarray], alone: list[Hypothesis], order: tuple[int, ...] | range
+) -> None:
     assert recognizer.run([DecodeJob(chunks[index], ENGLISH) for index in order]) == [alone[index] for index in order]
 
 
-def test_what_is_heard_does_not_hang_on_companions_to_the_last_digit(recognizer, chunks):
+def test_what_is_heard_does_not_hang_on_companions_to_the_last_digit(
+    recognizer: MoonshineRecognizer, chunks: list[np.ndarray]
+) -> None:
     """Where two tokens are about equally good, the rounding of sums decides: it has to be the same in every batch.
 
     So a chunk of 36 frames, as many as a head has numbers, and a chunk of one class among longer ones of another.
@@ -81,9 +89,9 @@ def test_what_is_heard_does_not_hang_on_companions_to_the_last_digit(recognizer,
     model = recognizer._model
     frames = [model.encode(recognizer._padded(chunk)) for chunk in (chunks[0], chunks[0][:14400], *chunks[1:4])]
     assert frames[1].shape[1] in range(36, 50)
-    scores = {}
+    scores: dict[Any, Any] = {}
 
-    def listen(rows):
+    def listen(rows: list[int]) -> None:
         heard = model._heard([frames[row] for row in rows], 512)
         for place, row in enumerate(rows):
             scores.setdefault(row, []).append({name: value[place] for name, value in heard.items()})
@@ -97,12 +105,14 @@ def test_what_is_heard_does_not_hang_on_companions_to_the_last_digit(recognizer,
     assert model.decode(frames) == alone
 
 
-def test_only_chunks_of_a_class_make_a_batch(recognizer):
+def test_only_chunks_of_a_class_make_a_batch(recognizer: MoonshineRecognizer) -> None:
     sizes = [recognizer.size_class(round(seconds * 16000)) for seconds in (0.1, 2.0, 2.7, 4.0, 9.5, 12.0)]
     assert sizes == [1, 1, 1, 2, 4, 4]
 
 
-def test_the_decoder_chooses_the_tokens_that_the_wheel_s_own_graph_chooses(recognizer, spec, chunks):
+def test_the_decoder_chooses_the_tokens_that_the_wheel_s_own_graph_chooses(
+    recognizer: MoonshineRecognizer, spec: ModelSpec, chunks: list[np.ndarray]
+) -> None:
     model = recognizer._model
     frames = [model.encode(recognizer._padded(chunk)) for chunk in chunks]
     options = onnxruntime.SessionOptions()
@@ -113,7 +123,7 @@ def test_the_decoder_chooses_the_tokens_that_the_wheel_s_own_graph_chooses(recog
     assert sum(ours != theirs for ours, theirs in pairs) <= 1
 
 
-def greedy(decoder, frames):
+def greedy(decoder: onnxruntime.InferenceSession, frames: np.ndarray) -> list[int]:
     """One chunk by the merged decoder of the wheel, a token at a time."""
     outputs = [port.name.replace("present", "past_key_values") for port in decoder.get_outputs()]
     state = {
@@ -134,7 +144,9 @@ def greedy(decoder, frames):
     return tokens[1:-1]
 
 
-def test_the_words_are_those_that_sherpa_onnx_hears(spec, chunks, alone):
+def test_the_words_are_those_that_sherpa_onnx_hears(
+    spec: ModelSpec, chunks: list[np.ndarray], alone: list[Hypothesis]
+) -> None:
     # Not to the letter: the two are built with different versions of the runtime, whose sums round differently.
     other = sherpa_onnx.load(spec, 1)
     theirs = [other.run([DecodeJob(chunk, ENGLISH)])[0].text for chunk in chunks]
@@ -143,7 +155,7 @@ def test_the_words_are_those_that_sherpa_onnx_hears(spec, chunks, alone):
     assert compared.wer < 0.03
 
 
-def test_chunks_of_as_many_frames_as_a_head_is_wide(recognizer, chunks):
+def test_chunks_of_as_many_frames_as_a_head_is_wide(recognizer: MoonshineRecognizer, chunks: list[np.ndarray]) -> None:
     # 36 frames: the one length at which the two axes of keys and of values could be taken for each other.
     size = recognizer._model._sizes.head
     jobs = [
@@ -154,14 +166,16 @@ def test_chunks_of_as_many_frames_as_a_head_is_wide(recognizer, chunks):
     assert recognizer.run(jobs) == [recognizer.run([job])[0] for job in jobs]
 
 
-def test_silence_is_no_text(recognizer):
+def test_silence_is_no_text(recognizer: MoonshineRecognizer) -> None:
     heard = recognizer.run(
         [DecodeJob(np.zeros(seconds * 16000, np.float32), RecognitionOptions()) for seconds in (1, 12)]
     )
     assert [one.text for one in heard] == ["", ""]
 
 
-def test_a_chunk_of_nothing_and_one_of_no_numbers(recognizer, chunks, alone):
+def test_a_chunk_of_nothing_and_one_of_no_numbers(
+    recognizer: MoonshineRecognizer, chunks: list[np.ndarray], alone: list[Hypothesis]
+) -> None:
     nothing, broken, speech = recognizer.run(
         [
             DecodeJob(samples, ENGLISH)
@@ -172,7 +186,9 @@ def test_a_chunk_of_nothing_and_one_of_no_numbers(recognizer, chunks, alone):
     assert speech == alone[0]
 
 
-def test_a_chunk_that_the_runtime_fails_at_fails_alone(recognizer, chunks, alone):
+def test_a_chunk_that_the_runtime_fails_at_fails_alone(
+    recognizer: MoonshineRecognizer, chunks: list[np.ndarray], alone: list[Hypothesis]
+) -> None:
     # Rotary positions are made for 72 s.
     hopeless = np.tile(chunks[0], 7)
     heard, failed, again = recognizer.run([DecodeJob(samples, ENGLISH) for samples in (chunks[4], hopeless, chunks[6])])
@@ -181,7 +197,9 @@ def test_a_chunk_that_the_runtime_fails_at_fails_alone(recognizer, chunks, alone
     assert [heard, again] == [alone[4], alone[6]]
 
 
-def test_another_language_is_an_error_in_its_place(recognizer, chunks, alone):
+def test_another_language_is_an_error_in_its_place(
+    recognizer: MoonshineRecognizer, chunks: list[np.ndarray], alone: list[Hypothesis]
+) -> None:
     refused, heard = recognizer.run(
         [DecodeJob(chunks[0], RecognitionOptions(language=language)) for language in ("de", "en")]
     )
@@ -189,10 +207,10 @@ def test_another_language_is_an_error_in_its_place(recognizer, chunks, alone):
     assert heard == alone[0]
 
 
-def test_what_is_of_another_form_runs_in_sherpa_onnx(spec, chunks, tmp_path):
+def test_what_is_of_another_form_runs_in_sherpa_onnx(spec: ModelSpec, chunks: list[np.ndarray], tmp_path: Path) -> None:
     assert backend_of(spec.type).kind == "moonshine"
     wanted = sherpa_onnx.load(spec, 1).run([DecodeJob(chunks[4], ENGLISH)])
     other_form = replace(spec, options={"decoding_method": "greedy_search"})
-    loaded = load(other_form, 1)
+    loaded: Any = load(other_form, 1)
     assert loaded.backend == "sherpa_onnx"
     assert loaded.run([DecodeJob(chunks[4], ENGLISH)]) == wanted

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import onnxruntime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +17,7 @@ INPUTS, OUTPUTS = 24, 40
 
 
 @pytest.fixture(scope="module")
-def products():
+def products() -> list[onnxruntime.InferenceSession]:
     """(by row, of the whole tensor): the same two matrices side by side in both."""
     rng = np.random.default_rng(5)
     weights = [
@@ -39,7 +42,9 @@ rows = st.lists(
 
 
 @given(rows)
-def test_each_row_is_multiplied_as_if_it_were_alone(products, drawn):
+def test_each_row_is_multiplied_as_if_it_were_alone(
+    products: list[onnxruntime.InferenceSession], drawn: list[tuple[int, float, float]]
+) -> None:
     by_row, whole = products
     values = np.stack(
         [scale * (np.random.default_rng(seed).standard_normal(INPUTS) + shift) for seed, scale, shift in drawn]
@@ -50,14 +55,14 @@ def test_each_row_is_multiplied_as_if_it_were_alone(products, drawn):
         assert np.allclose(found, alone, rtol=1e-5, atol=1e-5 * np.abs(alone).max())
 
 
-def test_a_row_of_zeros_is_zero(products):
+def test_a_row_of_zeros_is_zero(products: list[onnxruntime.InferenceSession]) -> None:
     assert not products[0].run(None, {"x": np.zeros((2, INPUTS), np.float32)})[0].any()
 
 
 @pytest.mark.parametrize(
     "data", [b"", b"\x08\x07\x12\x00", b"\x00\x00\x00\x00ORTM", b"\x10\x00\x00\x00ORTM" + bytes(99)]
 )
-def test_a_file_that_is_not_known_is_told_apart(tmp_path, data):
+def test_a_file_that_is_not_known_is_told_apart(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "decoder_model_merged.ort"
     path.write_bytes(data)
     with pytest.raises(UnknownGraphError):

@@ -145,7 +145,7 @@ def _form(content_type: str, body: bytes) -> dict[str, list[Any]]:
     message = BytesParser().parsebytes(b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + body)
     form: dict[str, list[Any]] = {}
     for part in message.get_payload():
-        name = part.get_param("name", header="content-disposition")
+        name: Any = part.get_param("name", header="content-disposition")
         data = part.get_payload(decode=True)
         form.setdefault(name, []).append(data if part.get_filename() else data.decode())
     return form
@@ -211,13 +211,13 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def program(tmp_path) -> Program:
+def program(tmp_path: Path) -> Program:
     (tmp_path / "work").mkdir()
     return Program(tmp_path / "work", _environment(tmp_path))
 
 
 @pytest.fixture(scope="session")
-def served(tmp_path_factory, tone_models) -> Iterator[tuple[str, str]]:
+def served(tmp_path_factory: pytest.TempPathFactory, tone_models: Callable[..., Path]) -> Iterator[tuple[str, str]]:
     """Our own server with a model of tones: its address and its key."""
     folder = tmp_path_factory.mktemp("served")
     key = "sesame-of-the-test"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from asrcli.backends import registry
@@ -24,7 +27,7 @@ from asrcli.options import Hotword, RecognitionOptions
         ("http://[::1]:9/v1", "http://[::1]:9/v1"),
     ],
 )
-def test_addresses_are_kept_in_one_form(url, kept):
+def test_addresses_are_kept_in_one_form(url: str, kept: str) -> None:
     assert address(url) == kept
     assert address(kept) == kept
 
@@ -34,12 +37,12 @@ def test_addresses_are_kept_in_one_form(url, kept):
     ["", "host:8000", "ftp://host/v1", "http://", "http:///v1", "http://host:port/v1", "http://host:99999", "http://[x/v1",
      "http://host/v1?key=1", "http://host/v1#a", "file:///etc/passwd"],
 )  # fmt: skip
-def test_other_addresses_are_refused(url):
+def test_other_addresses_are_refused(url: str) -> None:
     with pytest.raises(UsageError, match="not the address of a server"):
         address(url)
 
 
-def test_a_password_in_an_address_is_refused_and_not_repeated():
+def test_a_password_in_an_address_is_refused_and_not_repeated() -> None:
     with pytest.raises(UsageError) as refused:
         address("http://me:sesame@host/v1")
     assert "sesame" not in str(refused.value)
@@ -57,11 +60,11 @@ def test_a_password_in_an_address_is_refused_and_not_repeated():
         ("http://127.0.0.1.example/v1", False),
     ],
 )
-def test_what_stays_on_this_machine(url, here):
+def test_what_stays_on_this_machine(url: str, here: bool) -> None:
     assert is_loopback(url) is here
 
 
-def test_the_digest_is_of_the_server_and_its_model_not_of_the_key():
+def test_the_digest_is_of_the_server_and_its_model_not_of_the_key() -> None:
     one = remote_spec("http://host/v1", secret="a")
     assert one.digest == remote_spec("http://host/", secret="b").digest
     assert one.digest != remote_spec("http://host/v1", options={"model": "big"}).digest
@@ -69,7 +72,7 @@ def test_the_digest_is_of_the_server_and_its_model_not_of_the_key():
     assert one.name == "host"
 
 
-def test_the_key_is_in_no_text_of_a_spec():
+def test_the_key_is_in_no_text_of_a_spec() -> None:
     spec = remote_spec("http://host/v1", secret="sesame")
     assert "sesame" not in repr(spec) + str(spec)
     assert secret_of(spec) == "sesame"
@@ -78,12 +81,12 @@ def test_the_key_is_in_no_text_of_a_spec():
 @pytest.mark.parametrize(
     "options", [{"audio": "mp3"}, {"timeout": 0}, {"timeout": "long"}, {"timeout": True}, {"device": "cpu"}]
 )
-def test_options_that_there_are_not_are_refused(options):
+def test_options_that_there_are_not_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(OptionNotSupportedError):
         check_model(remote_spec("http://host/v1", options=options))
 
 
-def test_httpx_is_asked_for(monkeypatch):
+def test_httpx_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = remote_spec("http://host/v1", options={"audio": "wav", "timeout": 3})
     check_model(spec)
     monkeypatch.setattr(registry, "find_spec", lambda name: None)
@@ -91,7 +94,7 @@ def test_httpx_is_asked_for(monkeypatch):
         check_model(spec)
 
 
-def test_what_may_be_asked():
+def test_what_may_be_asked() -> None:
     spec = remote_spec("http://host/v1", languages=("en",), window=12.0)
     assert (languages_of(spec), window_of(spec), model_type(spec).hotwords) == (("en",), 12.0, "prompt")
     check_request(spec, RecognitionOptions(language="en", hotwords=(Hotword(text="a"),), prompt="b"))
@@ -99,7 +102,7 @@ def test_what_may_be_asked():
         check_request(spec, RecognitionOptions(language="de"))
 
 
-def test_keys_in_files(tmp_path):
+def test_keys_in_files(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("sesame\nand more\n")
     assert read_secret(tmp_path / "key") == "sesame"
     assert secret_of(remote_spec("http://host", options={"api_key_file": str(tmp_path / "key")})) == "sesame"
@@ -111,7 +114,7 @@ def test_keys_in_files(tmp_path):
         read_secret(tmp_path / "none")
 
 
-def test_entries_of_servers_have_an_address_and_no_files(tmp_path):
+def test_entries_of_servers_have_an_address_and_no_files(tmp_path: Path) -> None:
     data = {"type": "remote_openai", "url": "http://host/v1", "options": {"model": "big"}, "languages": ["en"]}
     entry = parse_entry("office", data, where="test", source="user")
     assert parse_entry("office", entry_to_dict(entry), where="test", source="user") == entry

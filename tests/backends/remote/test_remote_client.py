@@ -7,8 +7,11 @@ import shutil
 import ssl
 import subprocess
 import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,9 +19,11 @@ import soundfile
 
 from asrcli.backends.remote.client import EncodedChunk, RemoteClient
 from asrcli.backends.remote.recognizer import RemoteRecognizer, encode, form_fields
+from asrcli.backends.types import Hypothesis
 from asrcli.errors import EngineClosedError, EngineError, LanguageNotSupportedError, RemoteUnavailableError, UsageError
 from asrcli.options import Hotword, RecognitionOptions
 from asrcli.storage.http import RetryPolicy
+from tests.backends.remote.conftest import Asked, Mimic
 from tests.tone import RATE, tone_audio
 
 QUICK = RetryPolicy(retries=3, backoff=0.01, max_wait=2.0, connect=5.0, read=20.0)
@@ -27,22 +32,23 @@ WELL = {"text": "do re"}
 
 
 @pytest.fixture
-def ask(mimic):
+def ask(mimic: Mimic) -> Iterator[Any]:
     """`ask()`: one chunk recognised, by a client that is in a hurry; `ask.client` is that client."""
     client = RemoteClient(mimic.url, "big", secret="sesame", policy=QUICK)
 
-    def recognise(fields=None, extras=None):
+    def recognise(fields: dict[str, str] | None = None, extras: dict[str, str] | None = None) -> Hypothesis:
         return client.recognise(SOUND, fields or {}, extras or {})
 
-    recognise.client = client
-    yield recognise
+    answer: Any = recognise
+    answer.client = client
+    yield answer
     client.close()
 
 
 # -- a request ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_request_has_what_the_interface_wants(mimic, ask):
+def test_a_request_has_what_the_interface_wants(mimic: Mimic, ask: Callable[..., Hypothesis]) -> None:
     assert ask({"language": "en", "prompt": "music"}, {"hotwords": "do, re"}).text == "do re"
     (asked,) = mimic.asked
     assert (asked.method, asked.path) == ("POST", "/v1/audio/transcriptions")
@@ -58,14 +64,14 @@ def test_a_request_has_what_the_interface_wants(mimic, ask):
     }
 
 
-def test_connections_are_kept(mimic, ask):
+def test_connections_are_kept(mimic: Mimic, ask: Callable[..., Hypothesis]) -> None:
     for _ in range(5):
         ask()
     assert len({asked.connection for asked in mimic.asked}) == 1
 
 
 @pytest.mark.parametrize("form", ["flac", "wav"])
-def test_a_chunk_is_a_file_of_its_samples(form):
+def test_a_chunk_is_a_file_of_its_samples(form: str) -> None:
     samples = tone_audio([3, 1])
     data, rate = soundfile.read(io.BytesIO(encode(samples, form)), dtype="float32")
     assert rate == RATE
@@ -74,7 +80,7 @@ def test_a_chunk_is_a_file_of_its_samples(form):
     assert (len(short), np.abs(short).max()) == (RATE // 2, 0.0)
 
 
-def test_requests_in_the_form_s_words():
+def test_requests_in_the_form_s_words() -> None:
     words = (Hotword(text="Hedy Lamarr", weight=30.0), Hotword(text="Zvon"))
     asked = RecognitionOptions(language="en", hotwords=words, prompt="A talk.")
     assert form_fields(asked) == (
@@ -85,7 +91,7 @@ def test_requests_in_the_form_s_words():
 
 
 @pytest.mark.parametrize("secret", ["sesame\r\nX-Evil: 1", "schlüssel", "a\0b"])
-def test_a_key_that_is_none_is_refused(secret):
+def test_a_key_that_is_none_is_refused(secret: str) -> None:
     with pytest.raises(UsageError):
         RemoteClient("http://127.0.0.1:1/v1", "m", secret=secret)
 
@@ -105,7 +111,9 @@ def test_a_key_that_is_none_is_refused(secret):
     ],
     ids=str,
 )
-def test_what_passes_is_tried_again(mimic, ask, fault):
+def test_what_passes_is_tried_again(
+    mimic: Mimic, ask: Callable[..., Hypothesis], fault: tuple[int | dict[str, Any] | bytes, ...] | str
+) -> None:
     mimic.script = [fault, fault]
     assert ask().text == "do re"
     assert len(mimic.asked) == 3
@@ -122,21 +130,27 @@ def test_what_passes_is_tried_again(mimic, ask, fault):
     ],
     ids=str,
 )
-def test_patience_has_an_end(mimic, ask, fault, error, said):
+def test_patience_has_an_end(
+    mimic: Mimic,
+    ask: Callable[..., Hypothesis],
+    fault: tuple[int, dict[str, Any] | bytes] | str,
+    error: type[Any],
+    said: str,
+) -> None:
     mimic.otherwise = fault
     with pytest.raises(error, match=said):
         ask()
     assert len(mimic.asked) == QUICK.retries + 1
 
 
-def test_a_failure_of_a_server_that_has_worked_costs_the_chunk(mimic, ask):
+def test_a_failure_of_a_server_that_has_worked_costs_the_chunk(mimic: Mimic, ask: Callable[..., Hypothesis]) -> None:
     ask()
     mimic.otherwise = (503, b"")
     with pytest.raises(EngineError):
         ask()
 
 
-def test_nobody_listening_is_told(ask):
+def test_nobody_listening_is_told(ask: Callable[..., Hypothesis]) -> None:
     client = RemoteClient("http://127.0.0.1:9/v1", "m", policy=QUICK)
     with pytest.raises(RemoteUnavailableError, match=r"127\.0\.0\.1:9/v1 cannot be reached") as lost:
         client.recognise(SOUND, {}, {})
@@ -144,7 +158,7 @@ def test_nobody_listening_is_told(ask):
     client.close()
 
 
-def test_a_wait_that_the_server_asks_for_is_waited_by_all(mimic, ask):
+def test_a_wait_that_the_server_asks_for_is_waited_by_all(mimic: Mimic, ask: Callable[..., Hypothesis]) -> None:
     mimic.script = [(429, b"", {"Retry-After": "1"})]
     threads = [threading.Thread(target=ask)]
     threads[0].start()
@@ -162,12 +176,14 @@ def test_a_wait_that_the_server_asks_for_is_waited_by_all(mimic, ask):
 
 
 @pytest.mark.parametrize("value", ["-1", "soon", "9" * 30, "Wed, 21 Oct 2015 07:28:00 GMT", ""])
-def test_any_wait_can_be_read(mimic, ask, value):
+def test_any_wait_can_be_read(mimic: Mimic, ask: Callable[..., Hypothesis], value: str) -> None:
     mimic.script = [(503, b"", {"Retry-After": value})]
     assert ask().text == "do re"
 
 
-def test_a_server_that_says_that_asking_again_is_no_use_is_believed(mimic, ask):
+def test_a_server_that_says_that_asking_again_is_no_use_is_believed(
+    mimic: Mimic, ask: Callable[..., Hypothesis]
+) -> None:
     mimic.otherwise = (500, {"error": {"message": "crashed"}}, {"x-should-retry": "false"})
     with pytest.raises(EngineError, match="crashed"):
         ask()
@@ -190,7 +206,9 @@ def test_a_server_that_says_that_asking_again_is_no_use_is_believed(mimic, ask):
     ],
     ids=str,
 )
-def test_what_dooms_every_chunk_is_said_at_once(mimic, ask, answer, hint):
+def test_what_dooms_every_chunk_is_said_at_once(
+    mimic: Mimic, ask: Callable[..., Hypothesis], answer: tuple[int, dict[str, dict[str, str]] | bytes], hint: str
+) -> None:
     mimic.otherwise = answer
     with pytest.raises(RemoteUnavailableError) as refused:
         ask()
@@ -199,27 +217,27 @@ def test_what_dooms_every_chunk_is_said_at_once(mimic, ask, answer, hint):
     assert "sesame" not in str(refused.value)
 
 
-def test_models_that_cannot_be_listed_are_no_second_error(mimic, ask):
+def test_models_that_cannot_be_listed_are_no_second_error(mimic: Mimic, ask: Callable[..., Hypothesis]) -> None:
     mimic.otherwise, mimic.models = (404, b""), (200, b"<html>")
     with pytest.raises(RemoteUnavailableError) as refused:
         ask()
     assert "/v1" in refused.value.hint
 
 
-def test_a_language_that_the_server_does_not_know(mimic, ask):
+def test_a_language_that_the_server_does_not_know(mimic: Mimic, ask: Callable[..., Hypothesis]) -> None:
     mimic.otherwise = (400, {"error": {"message": "unsupported language", "param": "language"}})
     with pytest.raises(LanguageNotSupportedError, match="unsupported language"):
         ask()
 
 
-def test_a_chunk_that_is_too_large(mimic, ask):
+def test_a_chunk_that_is_too_large(mimic: Mimic, ask: Callable[..., Hypothesis]) -> None:
     mimic.otherwise = (413, b"")
     with pytest.raises(EngineError) as refused:
         ask()
     assert "--max-chunk" in refused.value.hint
 
 
-def test_we_are_not_sent_elsewhere(mimic, ask):
+def test_we_are_not_sent_elsewhere(mimic: Mimic, ask: Callable[..., Hypothesis]) -> None:
     mimic.otherwise = (307, b"", {"Location": "http://evil.example/v1"})
     with pytest.raises(RemoteUnavailableError, match=r"evil\.example"):
         ask()
@@ -237,7 +255,9 @@ def test_we_are_not_sent_elsewhere(mimic, ask):
     ],
     ids=str,
 )
-def test_answers_that_are_no_transcripts(mimic, ask, answer, said):
+def test_answers_that_are_no_transcripts(
+    mimic: Mimic, ask: Callable[..., Hypothesis], answer: tuple[int | bytes | dict[str, str], ...], said: str
+) -> None:
     mimic.otherwise = answer
     with pytest.raises(RemoteUnavailableError, match=said):
         ask()
@@ -250,13 +270,13 @@ def test_answers_that_are_no_transcripts(mimic, ask, answer, said):
     assert not isinstance(failed.value, RemoteUnavailableError)
 
 
-def test_an_endless_answer_ends(mimic, ask):
+def test_an_endless_answer_ends(mimic: Mimic, ask: Callable[..., Hypothesis]) -> None:
     mimic.otherwise = "endless"
     with pytest.raises(EngineError, match="endless"):
         ask()
 
 
-def test_a_server_that_does_not_answer(mimic):
+def test_a_server_that_does_not_answer(mimic: Mimic) -> None:
     client = RemoteClient(mimic.url, "m", policy=RetryPolicy(retries=1, backoff=0.01, read=0.2))
     mimic.otherwise = "hold"
     with pytest.raises(RemoteUnavailableError, match=r"did not reply in 0\.2 s \(tried 2 times\)"):
@@ -265,7 +285,9 @@ def test_a_server_that_does_not_answer(mimic):
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
-def test_a_certificate_must_be_vouched_for(secure_mimic, tmp_path, monkeypatch):
+def test_a_certificate_must_be_vouched_for(
+    secure_mimic: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1",
@@ -290,10 +312,12 @@ def test_a_certificate_must_be_vouched_for(secure_mimic, tmp_path, monkeypatch):
 # -- servers that know less of the interface ---------------------------------------------------------------------------
 
 
-def only(*formats, words=True, extras=True):
+def only(
+    *formats: str, words: bool = True, extras: bool = True
+) -> Callable[..., tuple[int | bytes | dict[str, Any], ...]]:
     """A server that answers these formats alone."""
 
-    def answer(asked):
+    def answer(asked: Asked) -> tuple[int | bytes | dict[str, Any], ...]:
         form = asked.form["response_format"][0]
         strange = set(asked.form) & {"hotwords", "vad_filter"}
         if form not in formats or ("timestamp_granularities[]" in asked.form and not words) or (strange and not extras):
@@ -313,7 +337,13 @@ def only(*formats, words=True, extras=True):
     ],
     ids=["no extras", "no words", "json", "text"],
 )
-def test_less_is_asked_of_a_server_that_refuses(mimic, ask, server, form, tries):
+def test_less_is_asked_of_a_server_that_refuses(
+    mimic: Mimic,
+    ask: Callable[..., Hypothesis],
+    server: Callable[..., tuple[int | bytes | dict[str, Any], ...]],
+    form: str,
+    tries: int,
+) -> None:
     mimic.otherwise = server
     extras = {"hotwords": "do", "vad_filter": "false"}
     assert ask({}, extras).text == "do re"
@@ -323,14 +353,14 @@ def test_less_is_asked_of_a_server_that_refuses(mimic, ask, server, form, tries)
     assert mimic.asked[-1].one("response_format") == form
 
 
-def test_a_server_that_refuses_everything_is_quoted(mimic, ask):
+def test_a_server_that_refuses_everything_is_quoted(mimic: Mimic, ask: Callable[..., Hypothesis]) -> None:
     mimic.otherwise = only()
     with pytest.raises(EngineError, match=r"verbose_json with .* is not supported"):
         ask()
     assert len(mimic.asked) == 5
 
 
-def test_a_refusal_of_one_chunk_changes_nothing_for_the_others(mimic, ask):
+def test_a_refusal_of_one_chunk_changes_nothing_for_the_others(mimic: Mimic, ask: Callable[..., Hypothesis]) -> None:
     ask()
     mimic.script = [(400, {"error": {"message": "audio too short"}})]
     with pytest.raises(EngineError, match="audio too short"):
@@ -342,12 +372,12 @@ def test_a_refusal_of_one_chunk_changes_nothing_for_the_others(mimic, ask):
 # -- the recogniser ----------------------------------------------------------------------------------------------------
 
 
-def test_requests_go_out_together_and_no_more_than_asked_for(mimic, wait_until):
+def test_requests_go_out_together_and_no_more_than_asked_for(mimic: Mimic, wait_until: Callable[..., None]) -> None:
     mimic.otherwise = "hold"
-    futures = []
+    futures: list[Any] = []
     with RemoteRecognizer(mimic.spec(), jobs=3) as remote:
 
-        def feed():
+        def feed() -> None:
             futures.extend(remote.submit(tone_audio([tone % 8]), RecognitionOptions()) for tone in range(12))
 
         feeder = threading.Thread(target=feed)
@@ -361,7 +391,7 @@ def test_requests_go_out_together_and_no_more_than_asked_for(mimic, wait_until):
     assert len(mimic.asked) == 12
 
 
-def test_closing_fails_what_is_under_way(mimic, wait_until):
+def test_closing_fails_what_is_under_way(mimic: Mimic, wait_until: Callable[..., None]) -> None:
     mimic.otherwise = "hold"
     remote = RemoteRecognizer(mimic.spec(), jobs=2)
     futures = [remote.submit(tone_audio([1]), RecognitionOptions()) for _ in range(4)]
@@ -377,7 +407,7 @@ def test_closing_fails_what_is_under_way(mimic, wait_until):
         assert future.exception(timeout=20) is None or isinstance(future.exception(), EngineError)
 
 
-def test_closing_ends_the_waits_between_attempts(mimic, wait_until):
+def test_closing_ends_the_waits_between_attempts(mimic: Mimic, wait_until: Callable[..., None]) -> None:
     mimic.otherwise = (503, b"", {"Retry-After": "60"})
     remote = RemoteRecognizer(mimic.spec(), jobs=1)
     future = remote.submit(tone_audio([1]), RecognitionOptions())
@@ -387,7 +417,7 @@ def test_closing_ends_the_waits_between_attempts(mimic, wait_until):
         future.result(timeout=10)
 
 
-def test_each_chunk_has_its_own_request(mimic):
+def test_each_chunk_has_its_own_request(mimic: Mimic) -> None:
     with RemoteRecognizer(mimic.spec(model="big", audio="wav"), jobs=1) as remote:
         remote.submit(tone_audio([1]), RecognitionOptions(language="en")).result()
         heard = remote.submit(tone_audio([2]), RecognitionOptions(language="zh", prompt="p")).result()
@@ -400,7 +430,7 @@ def test_each_chunk_has_its_own_request(mimic):
     assert (remote.model, remote.backend, remote.window) == ("big", "remote", 30.0)
 
 
-def test_without_a_name_the_usual_one_is_asked_for(mimic):
+def test_without_a_name_the_usual_one_is_asked_for(mimic: Mimic) -> None:
     with RemoteRecognizer(mimic.spec(), jobs=1) as remote:
         remote.submit(tone_audio([1]), RecognitionOptions()).result()
     assert mimic.asked[0].one("model") == "whisper-1"
@@ -410,10 +440,10 @@ def test_without_a_name_the_usual_one_is_asked_for(mimic):
 # -- servers that read no FLAC -----------------------------------------------------------------------------------------
 
 
-def wav_only(*refusal, dialect=None):
+def wav_only(*refusal: Any, dialect: str | None = None) -> Callable[..., tuple[int, dict[str, Any] | bytes] | str]:
     """A server that accepts WAV alone, in one response format (None: any); other audio gets `refusal`."""
 
-    def answer(asked):
+    def answer(asked: Asked) -> tuple[int, dict[str, Any] | bytes] | str:
         if asked.one("file")[:4] != b"RIFF":
             return refusal if len(refusal) > 1 else refusal[0]
         if dialect is not None and asked.one("response_format") != dialect:
@@ -436,7 +466,9 @@ NO_FLAC = {
 
 @pytest.mark.parametrize("dialect", [None, "json"])
 @pytest.mark.parametrize("refusal", NO_FLAC.values(), ids=NO_FLAC)
-def test_wav_is_sent_to_a_server_that_reads_no_flac_and_remembered(mimic, refusal, dialect):
+def test_wav_is_sent_to_a_server_that_reads_no_flac_and_remembered(
+    mimic: Mimic, refusal: tuple[Any, ...], dialect: str | None
+) -> None:
     mimic.otherwise = wav_only(*refusal, dialect=dialect)
     with RemoteRecognizer(mimic.spec(), jobs=1) as remote:
         for expected in (None, 1):
@@ -447,7 +479,7 @@ def test_wav_is_sent_to_a_server_that_reads_no_flac_and_remembered(mimic, refusa
     assert len(mimic.posts) <= 10
 
 
-def test_many_threads_find_out_together(mimic):
+def test_many_threads_find_out_together(mimic: Mimic) -> None:
     mimic.otherwise = wav_only(500, b"")
     with RemoteRecognizer(mimic.spec(), jobs=4) as remote:
         futures = [remote.submit(tone_audio([1]), RecognitionOptions()) for _ in range(24)]
@@ -455,7 +487,7 @@ def test_many_threads_find_out_together(mimic):
     assert len(mimic.posts) <= 24 + 4
 
 
-def test_a_failure_after_flac_was_accepted_is_retried_in_flac(mimic):
+def test_a_failure_after_flac_was_accepted_is_retried_in_flac(mimic: Mimic) -> None:
     with RemoteRecognizer(mimic.spec(), jobs=1) as remote:
         remote.submit(tone_audio([1]), RecognitionOptions()).result(30)
         mimic.script = [(500, b"")]
@@ -464,7 +496,7 @@ def test_a_failure_after_flac_was_accepted_is_retried_in_flac(mimic):
 
 
 @pytest.mark.parametrize(("audio", "head"), [("flac", b"fLaC"), ("wav", b"RIFF")])
-def test_a_format_that_the_user_names_is_kept(mimic, audio, head):
+def test_a_format_that_the_user_names_is_kept(mimic: Mimic, audio: str, head: bytes) -> None:
     mimic.script = [(400, {"error": {"message": "no"}})] * 5
     with RemoteRecognizer(mimic.spec(audio=audio), jobs=1) as remote, pytest.raises(EngineError) as refused:
         remote.submit(tone_audio([1]), RecognitionOptions()).result(30)
@@ -472,7 +504,7 @@ def test_a_format_that_the_user_names_is_kept(mimic, audio, head):
     assert ("--remote-audio wav" in refused.value.hint) == (audio == "flac")
 
 
-def test_a_server_that_fails_for_wav_as_well_is_retried_as_the_policy_says(mimic):
+def test_a_server_that_fails_for_wav_as_well_is_retried_as_the_policy_says(mimic: Mimic) -> None:
     mimic.otherwise = (500, {"error": {"message": "out of order"}})
     client = RemoteClient(mimic.url, "m", policy=QUICK)
     chunk = EncodedChunk(
@@ -487,11 +519,13 @@ def test_a_server_that_fails_for_wav_as_well_is_retried_as_the_policy_says(mimic
 # -- several threads ---------------------------------------------------------------------------------------------------
 
 
-def test_a_refusal_in_flight_is_asked_again_in_the_form_that_another_thread_found(mimic, wait_until):
+def test_a_refusal_in_flight_is_asked_again_in_the_form_that_another_thread_found(
+    mimic: Mimic, wait_until: Callable[..., None]
+) -> None:
     """The first request is refused only after the second has succeeded with less."""
     found = threading.Event()
 
-    def answer(asked):
+    def answer(asked: Asked) -> tuple[int, dict[str, Any]]:
         if asked.one("response_format") == "json":
             return 200, WELL
         if asked.one("file") == b"slow":
@@ -511,14 +545,14 @@ def test_a_refusal_in_flight_is_asked_again_in_the_form_that_another_thread_foun
     assert [asked.one("response_format") for asked in slow_posts] == ["verbose_json", "json"]
 
 
-def test_close_answers_every_future(mimic, wait_until):
+def test_close_answers_every_future(mimic: Mimic, wait_until: Callable[..., None]) -> None:
     mimic.otherwise = "hold"
     remote = RemoteRecognizer(mimic.spec(), jobs=2)
     futures = [remote.submit(tone_audio([1]), RecognitionOptions()) for _ in range(4)]
     wait_until(lambda: len(mimic.posts) == 2)
     blocked = []
 
-    def submit():
+    def submit() -> None:
         try:
             blocked.append(remote.submit(tone_audio([1]), RecognitionOptions()).exception(30))
         except EngineError as error:

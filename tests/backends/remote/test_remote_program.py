@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +13,17 @@ import pytest
 import soundfile
 
 from asrcli.errors import ExitCode
+from tests.backends.remote.conftest import Asked, Mimic, Program
 from tests.tone import RATE, WORDS, tone_audio, tone_starts
 
 SEQUENCE = [3, 1, None, 7, 0, None, None, 5, 2]
 
 
 @pytest.fixture
-def record(program):
+def record(program: Program) -> Callable[..., str]:
     """`record("a.wav", sequence)`: a recording of tones in the program's folder."""
 
-    def write(name, sequence=SEQUENCE):
+    def write(name: str, sequence: list[int | None] = SEQUENCE) -> str:
         soundfile.write(program.folder / name, tone_audio(sequence), RATE)
         return name
 
@@ -32,7 +34,9 @@ def everything_written(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
 
 
-def test_our_own_server_recognises_for_us(program, record, served):
+def test_our_own_server_recognises_for_us(
+    program: Program, record: Callable[..., str], served: tuple[str, str]
+) -> None:
     url, key = served
     record("a.wav")
     done = program("transcribe", "a.wav", "--no-vad", "--remote", url, "--remote-api-key", key, "-f", "json", "-o", "-")
@@ -48,7 +52,9 @@ def test_our_own_server_recognises_for_us(program, record, served):
     assert done.stderr.count("is sent to") == 1
 
 
-def test_what_a_server_hears_is_what_is_heard_here(program, record, served, tone_models):
+def test_what_a_server_hears_is_what_is_heard_here(
+    program: Program, record: Callable[..., str], served: tuple[str, str], tone_models: Callable[..., Path]
+) -> None:
     """A minute in many chunks, several at once: the same words at the same times as from the same model here."""
     url, key = served
     record("a.wav", [tone % 8 for tone in range(80)] + [None] * 6 + [1, 2, 3] * 12)
@@ -63,7 +69,9 @@ def test_what_a_server_hears_is_what_is_heard_here(program, record, served, tone
             assert (word["text"], word["start"]) == (other["text"], pytest.approx(other["start"], abs=0.002))
 
 
-def test_the_key_may_be_in_a_variable_a_file_or_an_entry_and_is_written_nowhere(program, record, served):
+def test_the_key_may_be_in_a_variable_a_file_or_an_entry_and_is_written_nowhere(
+    program: Program, record: Callable[..., str], served: tuple[str, str]
+) -> None:
     url, key = served
     (program.folder.parent / "key").write_text(key + "\n")
     record("a.wav")
@@ -107,7 +115,9 @@ def test_the_key_may_be_in_a_variable_a_file_or_an_entry_and_is_written_nowhere(
     assert "other" not in wrong.stderr.replace("another", "")
 
 
-def test_a_second_run_asks_nothing_and_another_model_does(program, record, mimic):
+def test_a_second_run_asks_nothing_and_another_model_does(
+    program: Program, record: Callable[..., str], mimic: Mimic
+) -> None:
     record("a.wav")
     record("b.wav", [1, 2])
     command = ["transcribe", ".", "--no-vad", "--remote", mimic.url]
@@ -121,14 +131,14 @@ def test_a_second_run_asks_nothing_and_another_model_does(program, record, mimic
     assert {asked.one("model") for asked in mimic.asked[asked:]} == {"big"}
 
 
-def test_silence_is_not_sent(program, mimic):
+def test_silence_is_not_sent(program: Program, mimic: Mimic) -> None:
     soundfile.write(program.folder / "quiet.wav", np.zeros(5 * RATE), RATE)
     done = program("transcribe", "quiet.wav", "--remote", mimic.url)
     assert (done.returncode, mimic.asked) == (0, [])
     assert "no speech" in done.stderr
 
 
-def test_the_audio_format_is_an_option(program, record, mimic):
+def test_the_audio_format_is_an_option(program: Program, record: Callable[..., str], mimic: Mimic) -> None:
     record("a.wav")
     for audio, head in (("wav", b"RIFF"), ("flac", b"fLaC")):
         done = program("transcribe", "a.wav", "--no-vad", "--remote", mimic.url, "--remote-audio", audio, "--overwrite")
@@ -141,12 +151,12 @@ def test_the_audio_format_is_an_option(program, record, mimic):
     assert len(mimic.posts) <= 8
 
 
-def test_one_bad_chunk_costs_one_file(program, record, mimic):
+def test_one_bad_chunk_costs_one_file(program: Program, record: Callable[..., str], mimic: Mimic) -> None:
     for name in ("a.wav", "b.wav", "c.wav"):
         record(name, [1, 2])
     lengths = []
 
-    def answer(asked):
+    def answer(asked: Asked) -> tuple[int, bytes | dict[str, str]]:
         lengths.append(len(asked.form["file"][0]))
         return (200, b'{"text": 3}') if len(lengths) == 2 else (200, {"text": "do re"})
 
@@ -157,7 +167,7 @@ def test_one_bad_chunk_costs_one_file(program, record, mimic):
     assert len(list(program.folder.glob("*.txt"))) == 2
 
 
-def test_what_dooms_all_ends_the_batch(program, record, mimic):
+def test_what_dooms_all_ends_the_batch(program: Program, record: Callable[..., str], mimic: Mimic) -> None:
     for number in range(30):
         record(f"{number}.wav", [number % 8])
     mimic.otherwise = (404, {"error": {"message": "The model `huge` does not exist", "param": "model"}})
@@ -168,7 +178,7 @@ def test_what_dooms_all_ends_the_batch(program, record, mimic):
     assert list(program.folder.glob("*.txt")) == []
 
 
-def test_a_server_that_comes_back_is_waited_for(program, record, mimic):
+def test_a_server_that_comes_back_is_waited_for(program: Program, record: Callable[..., str], mimic: Mimic) -> None:
     record("a.wav", [1, 2])
     mimic.script = ["reset", (503, b"", {"Retry-After": "0"})]
     done = program("transcribe", "a.wav", "--no-vad", "--remote", mimic.url)
@@ -176,7 +186,7 @@ def test_a_server_that_comes_back_is_waited_for(program, record, mimic):
     assert (program.folder / "a.txt").read_text() == "do re\n"
 
 
-def test_hotwords_language_and_prompt_go_along(program, record, mimic):
+def test_hotwords_language_and_prompt_go_along(program: Program, record: Callable[..., str], mimic: Mimic) -> None:
     record("a.wav", [1, 2])
     done = program(
         "transcribe",
@@ -197,7 +207,9 @@ def test_hotwords_language_and_prompt_go_along(program, record, mimic):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_does_not_wait_for_the_server(program, record, mimic, wait_until, number):
+def test_an_interrupt_does_not_wait_for_the_server(
+    program: Program, record: Callable[..., str], mimic: Mimic, wait_until: Callable[..., None], number: signal.Signals
+) -> None:
     record("a.wav", [1, 2])
     mimic.otherwise = "hold"
     command = program.command("transcribe", "a.wav", "--no-vad", "--remote", mimic.url)
@@ -225,25 +237,27 @@ def test_an_interrupt_does_not_wait_for_the_server(program, record, mimic, wait_
         (["--backend", "remote", "--model", "moonshine-tiny-en"], "remote does not run"),
     ],
 )
-def test_what_does_not_go_together_is_refused_before_anything_is_sent(program, record, arguments, said):
+def test_what_does_not_go_together_is_refused_before_anything_is_sent(
+    program: Program, record: Callable[..., str], arguments: list[str], said: str
+) -> None:
     record("a.wav", [1])
     done = program("transcribe", "a.wav", *arguments)
     assert done.returncode in {ExitCode.USAGE, ExitCode.MODEL}
     assert said in done.stderr
 
 
-def test_offline_allows_this_machine(program, record, mimic):
+def test_offline_allows_this_machine(program: Program, record: Callable[..., str], mimic: Mimic) -> None:
     record("a.wav", [1, 2])
     assert program("transcribe", "a.wav", "--no-vad", "--offline", "--remote", mimic.url).returncode == 0
 
 
-def test_a_dry_run_sends_nothing(program, record, mimic):
+def test_a_dry_run_sends_nothing(program: Program, record: Callable[..., str], mimic: Mimic) -> None:
     record("a.wav", [1, 2])
     done = program("transcribe", "a.wav", "--dry-run", "--remote", mimic.url)
     assert (done.returncode, mimic.asked) == (0, [])
 
 
-def test_servers_are_added_and_listed_as_models(program):
+def test_servers_are_added_and_listed_as_models(program: Program) -> None:
     assert program("models", "add", "office", "http://gpu-box:8000/").returncode == 0
     assert program("models", "list", "--backend", "remote").stdout.split("\t")[0] == "office"
     assert "http://gpu-box:8000/v1" in program("models", "show", "office").stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,11 +15,11 @@ from asrcli.backends.types import Hypothesis, Token
 JSON = "application/json"
 
 
-def read(data, kind=JSON, duration=10.0):
+def read(data: Any, kind: str = JSON, duration: float = 10.0) -> Hypothesis:
     return read_reply(json.dumps(data).encode(), kind, duration)
 
 
-def test_verbose_json_has_words_with_times():
+def test_verbose_json_has_words_with_times() -> None:
     heard = read(
         {
             "text": " Hello there. ",
@@ -33,7 +34,7 @@ def test_verbose_json_has_words_with_times():
     )
 
 
-def test_words_may_stand_in_segments():
+def test_words_may_stand_in_segments() -> None:
     heard = read(
         {
             "text": "a b",
@@ -46,7 +47,7 @@ def test_words_may_stand_in_segments():
     assert [token.text for token in heard.tokens] == [" a", " b"]
 
 
-def test_times_that_a_server_estimated_are_left_to_us():
+def test_times_that_a_server_estimated_are_left_to_us() -> None:
     assert read({"text": "a", "timing": "estimated", "words": [{"word": "a", "start": 0, "end": 1}]}).tokens == ()
     assert read({"text": "a", "timing": "model", "words": [{"word": "a", "start": 0, "end": 1}]}).timed
 
@@ -56,11 +57,11 @@ def test_times_that_a_server_estimated_are_left_to_us():
     [None, [], "a", [1], [{"word": "a"}], [{"word": "a", "start": None, "end": 1}], [{"word": 1, "start": 0, "end": 1}],
      [{"word": "a", "start": "0", "end": "1"}], [{"word": "a", "start": float("inf"), "end": 1}]],
 )  # fmt: skip
-def test_words_without_times_are_no_tokens(words):
+def test_words_without_times_are_no_tokens(words: list[dict[str, Any] | int] | str | None) -> None:
     assert read({"text": "a", "words": words}) == Hypothesis("a")
 
 
-def test_times_stay_inside_the_chunk():
+def test_times_stay_inside_the_chunk() -> None:
     heard = read(
         {"text": "a b", "words": [{"word": "a", "start": -1, "end": 0.5}, {"word": "b", "start": 9, "end": 4}]},
         duration=5,
@@ -81,11 +82,11 @@ def test_times_stay_inside_the_chunk():
         ({}, None),
     ],
 )
-def test_languages_are_codes(said, code):
+def test_languages_are_codes(said: dict[str, Any], code: str | None) -> None:
     assert read({"text": "a"} | said).language == code
 
 
-def test_text_is_text():
+def test_text_is_text() -> None:
     assert read_reply("你好\n".encode(), "text/plain; charset=utf-8", 1) == Hypothesis("你好")
     assert read("hello\n") == Hypothesis("hello")  # funasr-server's text
     assert read_reply(b' \n \n{"text": "a"}', JSON, 1) == Hypothesis("a")  # funasr-api's heartbeats
@@ -106,7 +107,7 @@ def test_text_is_text():
         (b'{"error": {"message": "out of memory"}}', JSON, "out of memory"),
     ],
 )
-def test_anything_else_is_told_for_what_it_is(body, kind, said):
+def test_anything_else_is_told_for_what_it_is(body: bytes, kind: str, said: str) -> None:
     with pytest.raises(UnreadableReplyError, match=said):
         read_reply(body, kind, 1.0)
 
@@ -126,11 +127,11 @@ def test_anything_else_is_told_for_what_it_is(body, kind, said):
         (b"x" * 1000, "x" * 297 + "..."),
     ],
 )
-def test_complaints_are_one_line(body, said):
+def test_complaints_are_one_line(body: bytes, said: str) -> None:
     assert error_message(body) == said
 
 
-def test_fields_of_an_error():
+def test_fields_of_an_error() -> None:
     body = b'{"error": {"message": "m", "param": "language", "code": null}}'
     assert (error_field(body, "param"), error_field(body, "code"), error_field(b"[]", "param")) == ("language", "", "")
 
@@ -148,7 +149,7 @@ _json = st.recursive(
 
 
 @given(_json, st.sampled_from([JSON, "text/plain", "", "text/html"]))
-def test_no_answer_breaks_the_reader(data, kind):
+def test_no_answer_breaks_the_reader(data: Any, kind: str) -> None:
     try:
         heard = read(data, kind)
     except UnreadableReplyError:
@@ -157,7 +158,7 @@ def test_no_answer_breaks_the_reader(data, kind):
 
 
 @given(st.binary(max_size=40))
-def test_no_bytes_break_the_reader(body):
+def test_no_bytes_break_the_reader(body: bytes) -> None:
     error_message(body)
     error_field(body, "param")
     try:

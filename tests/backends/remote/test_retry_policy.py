@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from email.utils import formatdate
+from typing import Any
 
 import pytest
 
@@ -21,12 +22,12 @@ from asrcli.storage.http import RetryPolicy, retry_after
         ("Wed, 21 Oct 2015 07:28:00", 0),
     ],
 )
-def test_seconds_and_dates(value, seconds):
+def test_seconds_and_dates(value: str, seconds: float) -> None:
     assert retry_after(value) == seconds
 
 
 @pytest.mark.parametrize("zone", [{"usegmt": True}, {"localtime": True}, {}])
-def test_a_date_in_the_future(zone, monkeypatch):
+def test_a_date_in_the_future(zone: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     time.tzset()
     try:
@@ -39,11 +40,11 @@ def test_a_date_in_the_future(zone, monkeypatch):
 @pytest.mark.parametrize(
     "value", [None, "", "soon", "-1", "inf", "nan", "1e999", "99 bottles", "Wed, 99 Oct 2015 07:28:00 GMT"]
 )
-def test_what_says_nothing(value):
+def test_what_says_nothing(value: str | None) -> None:
     assert retry_after(value) is None
 
 
-def test_waits_double_are_spread_and_bounded():
+def test_waits_double_are_spread_and_bounded() -> None:
     policy = RetryPolicy(backoff=1.0, max_wait=20.0)
     for failures, usual in ((1, 1.0), (2, 2.0), (3, 4.0)):
         waits = [policy.wait(failures) for _ in range(50)]
