@@ -10,7 +10,8 @@ import sys
 
 import pytest
 
-from asrcli.errors import ExitCode, MachineError, machine_error
+from asrcli.errors import ExitCode, FfmpegMissingError, MachineError, MissingExtraError, machine_error
+from asrcli.server.errors import problem_of
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,23 @@ def test_wants_of_the_machine(error, word):
     assert isinstance(told, MachineError)
     assert word in told.message
     assert "--jobs" in told.hint
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (MemoryError(), 503),
+        (OSError(errno.EMFILE, "x"), 503),
+        (RuntimeError("can't start new thread"), 503),
+        (MachineError("x"), 503),
+        (FfmpegMissingError("x"), 501),
+        (MissingExtraError("x"), 501),
+        (OSError(errno.ENOSPC, "x"), 507),
+        (OSError(errno.EIO, "x"), 500),
+    ],
+)
+def test_a_server_answers_exhausted_resources_with_503(error, status):
+    assert problem_of(error).status == status
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), RuntimeError("x"), FileNotFoundError(errno.ENOENT, "x"), OSError()])

@@ -11,6 +11,7 @@ from threading import Lock, Semaphore
 from typing import BinaryIO
 
 from asrcli.audio.types import Source
+from asrcli.batch import JOURNAL_NAME
 from asrcli.batch.journal_pool import JournalPool
 from asrcli.batch.naming import OutputRequest, collision_key, name_outputs
 from asrcli.batch.recording import Item
@@ -18,9 +19,6 @@ from asrcli.batch.search import Found, Inputs, PlanError, Search, printable
 from asrcli.errors import UsageError
 
 _POLL = 0.2
-
-#: the journal's name where `--journal` gives none: hidden, in the folder of the outputs
-JOURNAL_NAME = ".asrcli-journal.jsonl"
 
 
 @dataclass(frozen=True, slots=True)

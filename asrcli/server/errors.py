@@ -9,8 +9,10 @@ from asrcli.errors import (
     AsrcliError,
     DiskFullError,
     EngineError,
+    FfmpegMissingError,
     InputError,
     LanguageNotSupportedError,
+    MachineError,
     MissingExtraError,
     ModelError,
     ModelNotInstalledError,
@@ -18,6 +20,7 @@ from asrcli.errors import (
     OutputError,
     UnknownModelError,
     UsageError,
+    machine_error,
 )
 
 _log = logging.getLogger("asrcli.server")
@@ -143,6 +146,8 @@ _TABLE: tuple[tuple[type[AsrcliError], int, str, str | None], ...] = (
     (InputError, 400, "invalid_audio", "file"),
     (EngineError, 500, "engine_error", None),
     (MissingExtraError, 501, "not_available", None),
+    (FfmpegMissingError, 501, "not_available", None),
+    (MachineError, 503, "out_of_resources", None),
 )
 
 _INTERNAL = Problem(500, "The server failed at this request.", "internal_error")
@@ -157,6 +162,7 @@ def _message(error: AsrcliError, status: int) -> str:
 
 def problem_of(error: BaseException) -> Problem:
     """What a client gets of an error. Unexpected errors are logged; the client learns only that there was one."""
+    error = machine_error(error) or error
     if isinstance(error, RequestError):
         return Problem(error.status, str(error), error.code, error.param, error.retry_after)
     if isinstance(error, DiskFullError | OutputError):  # their messages hold paths of this machine
@@ -166,6 +172,8 @@ def problem_of(error: BaseException) -> Problem:
     if isinstance(error, AsrcliError):
         for kind, status, code, param in _TABLE:
             if isinstance(error, kind):
+                if kind is MachineError:
+                    _log.error("%s", error)
                 return Problem(status, _message(error, status), code, param)
         return Problem(500, error.message, error.code)
     _log.error("unexpected error: %s", type(error).__name__, exc_info=error)

@@ -13,11 +13,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from asrcli.batch import JOURNAL_NAME
 from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.decision import SKIPPED_WITHOUT_RESULT, Existing
 from asrcli.batch.events import FileDone, FileFailed, FileSkipped
 from asrcli.batch.executor import Executor
-from asrcli.batch.plan import JOURNAL_NAME, make_plan
+from asrcli.batch.plan import make_plan
 from asrcli.batch.recording import Item
 from asrcli.batch.search import Inputs
 from asrcli.batch.summary import Summary

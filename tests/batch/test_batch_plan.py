@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from asrcli.batch.plan import JOURNAL_NAME, Plan, make_plan
+from asrcli.batch import JOURNAL_NAME
+from asrcli.batch.plan import Plan, make_plan
 from asrcli.batch.search import Inputs
 from asrcli.errors import InputUnreadableError, UsageError
 

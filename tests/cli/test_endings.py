@@ -147,6 +147,7 @@ def test_a_terminal_shows_segments_as_they_come_and_a_summary(asrcli, speech):
     plain = re.sub(r"\033\[[0-9;?]*[a-zA-Z]", "", shown)
     assert "It was the best of times" in plain
     assert "1 of 1 file done" in plain
+    assert "using the embedded English model" in plain.replace("\r\n", " ")
     assert "\033[" in shown
     assert shown.rindex("\033[?25h") > shown.rindex("\033[?25l")  # the cursor is back
 

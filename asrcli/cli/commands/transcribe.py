@@ -67,10 +67,29 @@ def transcribe(ctx: typer.Context, arguments: TranscribeArguments) -> int:
         return show(ctx, *_understand(ctx, arguments))
     if arguments.remote is not None or arguments.backend == "remote":
         return _run(ctx, arguments, None)
+    if _ran_before(arguments):
+        return _run(ctx, arguments, None)  # probably most inputs are done: an engine is started when one is not
     # The engine process loads its modules, as long as it takes us to load ours and to look at the inputs.
     modules = preload_modules(arguments.model, None if arguments.backend == "auto" else arguments.backend)
     with prestart(arguments.jobs or default_jobs(), modules) as prestarted:
         return _run(ctx, arguments, prestarted)
+
+
+def _ran_before(arguments: TranscribeArguments) -> bool:
+    """Whether there is a journal of an earlier run."""
+    from pathlib import Path
+
+    from asrcli.batch import JOURNAL_NAME
+
+    if arguments.overwrite or arguments.output is not None or "-" in arguments.inputs:
+        return False
+    if arguments.journal is not None:
+        return arguments.journal.exists()
+    inputs = [Path(name) for name in arguments.inputs]
+    folders = {path if path.is_dir() else path.parent for path in inputs}
+    return any(
+        (folder / JOURNAL_NAME).exists() for folder in ([arguments.output_dir] if arguments.output_dir else folders)
+    )
 
 
 def _understand(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -154,9 +155,11 @@ def _report_server(console: Console, spec: ModelSpec) -> None:
 
 
 def _report_default(console: Console, name: str) -> None:
+    """Name the default where nobody has chosen one: to a person, not in the log of every nightly run."""
+    from asrcli.cli.framework.console import is_terminal
     from asrcli.models import builtin
 
-    if name == builtin.NAME:
+    if name == builtin.NAME and (sys.stderr is not None and is_terminal(sys.stderr)):
         console.notice(
             f"using the embedded English model {name}; to get a better one: asrcli download-model sensevoice-small"
         )
