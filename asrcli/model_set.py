@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asrcli.backends.checks import check_language, languages_of, model_type, validate, weights_notice
+from asrcli.backends.checks import check_language, languages_of, model_type, translating, validate, weights_notice
 from asrcli.distribution import pip_install
 from asrcli.errors import LanguageNotSupportedError
 from asrcli.options import TextOptions, TranscribeOptions
@@ -89,6 +89,8 @@ def choose(spec: ModelSpec, options: TranscribeOptions, registry: Registry, get:
     stored voice print is damaged.
     """
     options = _fit(spec, options)
+    if options.recognition.translate:
+        spec = translating(spec)
     identification = _identification(spec, options, registry, get)
     request = options.recognition
     if identification is not None:

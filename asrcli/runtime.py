@@ -154,7 +154,14 @@ class Session:
             languages = () if models.options.text.punctuation else models.punctuation.languages
             punctuate = PunctuationStep(self._punctuate, languages)
         digits = _itn_step(models.itn_cache) if models.itn_cache is not None else None
-        return in_order(models.options.text, marks=punctuate, digits=digits)
+        steps = in_order(models.options.text, marks=punctuate, digits=digits)
+        return (_in_english, *steps) if models.options.recognition.translate else steps
+
+
+def _in_english(transcript: Transcript) -> Transcript:
+    """A translation with its language in place of that of the speech."""
+    segments = tuple(replace(segment, language="en") for segment in transcript.segments)
+    return replace(transcript, language="en", segments=segments)
 
 
 @lru_cache(maxsize=4)

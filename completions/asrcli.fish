@@ -43,6 +43,8 @@ complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l hotwords -x -d
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l itn -d 'Write numbers as digits, if the model supports it'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l no-itn -d 'Write numbers as digits, if the model supports it'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l prompt -x -d 'Context for models that take a prompt'
+complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l translate -d 'Translate into English, for models that can (Whisper, Canary)'
+complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l no-translate -d 'Translate into English, for models that can (Whisper, Canary)'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l language-id-model -x -a 'whisper-lid-tiny whisper-lid-base (__fish_complete_directories)' -d 'Language identification model: a name or path'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l language-per-chunk -d 'With --language auto, detect the language again every few sentences'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l no-language-per-chunk -d 'With --language auto, detect the language again every few sentences'

@@ -6,6 +6,7 @@ Backends add their own checks as subclasses of `types.Checks`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from asrcli.backends.model_type import ModelType
 from asrcli.backends.registry import backend_of, check_packages, is_remote, known_types
@@ -57,6 +58,17 @@ def check_request(spec: ModelSpec, request: RecognitionOptions) -> None:
         _checks(spec).check_hotwords(spec, request.hotwords)
     if request.hotwords or request.prompt:
         _checks(spec).check_prompt(spec, request)
+
+
+def translating(spec: ModelSpec) -> ModelSpec:
+    """The model as it translates into English. Raises OptionNotSupportedError: it cannot."""
+    options = model_type(spec).translation
+    if not options or spec.languages == ("en",):
+        raise OptionNotSupportedError(
+            f"The model {spec.name} cannot translate.",
+            "Models that can: whisper-small and other Whisper models for many languages.",
+        )
+    return replace(spec, name=f"{spec.name} to English", options={**spec.options, **options})
 
 
 def weights_notice(spec: ModelSpec, hotwords: Sequence[Hotword]) -> str | None:

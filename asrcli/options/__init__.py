@@ -119,6 +119,7 @@ class RecognitionOptions:
         "", "Context for models that take a prompt.", metavar="TEXT", show_default=False,
         read=readers.bounded_text,
     )  # fmt: skip
+    translate: bool = _recognition(False, "Translate into English, for models that can (Whisper, Canary).")
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "language", language_code(self.language))

@@ -56,6 +56,19 @@ def test_words_of_models_that_give_no_times(result, kind):
     assert [word["start"] for word in words] == sorted(word["start"] for word in words)
 
 
+def test_translation(asrcli, tone_models, tone_entry, write_models):
+    soundfile.write(asrcli.folder / "tones.wav", tone_audio(SEQUENCE), RATE)
+    write_models({"tones": tone_entry("whisper", tone_models("whisper"), languages=["en", "zh"])})
+    options = ["--no-vad", "-m", "tones", "-f", "json", "-o", "-", "-q", "--language", "zh", "--translate"]
+    said = json.loads(asrcli("transcribe", "tones.wav", *options).stdout)
+    assert said["model"].endswith(" to English")
+    assert {said["language"], *(segment["language"] for segment in said["segments"])} == {"en"}
+    refused = asrcli("transcribe", "tones.wav", "-m", tone_models("sense_voice"), "--translate")
+    assert refused.returncode == 2
+    assert "cannot translate" in refused.stderr
+    assert "whisper-small" in refused.stderr
+
+
 def test_a_vocabulary_of_another_model_ends_the_batch_before_it_begins(asrcli, tone_models):
     for name in ("one.wav", "two.wav"):
         soundfile.write(asrcli.folder / name, tone_audio([1]), RATE)

@@ -19,8 +19,8 @@ DEFAULT_MODEL = "whisper-1"
 #: in which form chunks are sent; auto: FLAC, or WAV to a server that does not read FLAC
 AUDIO_FORMS = ("auto", "flac", "wav")
 #: options of an entry. model: the server's name for it; audio: in which form chunks are sent; timeout: seconds without
-#: a byte; api_key_file: a file with the key
-OPTIONS = ("model", "audio", "timeout", "api_key_file")
+#: a byte; api_key_file: a file with the key; task: transcribe, or translate into English
+OPTIONS = ("model", "audio", "timeout", "api_key_file", "task")
 _ENDPOINT = "/audio/transcriptions"
 
 
@@ -38,6 +38,10 @@ class RemoteChecks(Checks):
         if spec.options.get("audio", "auto") not in AUDIO_FORMS:
             raise OptionNotSupportedError(
                 f"{spec.name}: audio cannot be {spec.options['audio']!r}.", f"Write one of: {', '.join(AUDIO_FORMS)}."
+            )
+        if spec.options.get("task", "transcribe") not in {"transcribe", "translate"}:
+            raise OptionNotSupportedError(
+                f"{spec.name}: task cannot be {spec.options['task']!r}.", "Write transcribe or translate."
             )
         timeout = spec.options.get("timeout", 1)
         if not isinstance(timeout, int | float) or isinstance(timeout, bool) or timeout <= 0:

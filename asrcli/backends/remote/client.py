@@ -93,9 +93,11 @@ class _RefusedError(Exception):
 class RemoteClient:
     """One server and one of its models. Thread-safe; close it."""
 
-    def __init__(self, url: str, model: str, *, secret: str = "", policy: RetryPolicy = _POLICY) -> None:
-        """`url` as from `check.address`; `model`: the server's name for it; `secret`: sent as a bearer token. Raises
-        UsageError: the key cannot be sent.
+    def __init__(
+        self, url: str, model: str, *, secret: str = "", policy: RetryPolicy = _POLICY, translate: bool = False
+    ) -> None:
+        """`url` as from `check.address`; `model`: the server's name for it; `secret`: sent as a bearer token;
+        `translate`: into English. Raises UsageError: the key cannot be sent.
         """
         if not (secret.isascii() and secret.isprintable()):
             raise UsageError("The API key has characters that an HTTP header cannot contain.", "Check the key.")
@@ -104,6 +106,7 @@ class RemoteClient:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=64)
         self._http = httpx.Client(headers=headers, timeout=timeout, limits=limits, follow_redirects=False)
         self._url, self._model, self._policy = url, model, policy
+        self._endpoint = f"{url}/audio/{'translations' if translate else 'transcriptions'}"
         self._closed = threading.Event()
         self._lock = threading.Lock()
         #: the form that the server has accepted; a refusal in this form concerns the chunk
@@ -217,7 +220,7 @@ class RemoteClient:
         if self._closed.is_set():
             raise EngineClosedError("The connection to the server was closed.")
         try:
-            with self._http.stream("POST", f"{self._url}/audio/transcriptions", data=data, files=files) as response:
+            with self._http.stream("POST", self._endpoint, data=data, files=files) as response:
                 body = b""
                 for block in response.iter_bytes():
                     body += block

@@ -54,7 +54,10 @@ class RemoteRecognizer:
         self.jobs = jobs or DEFAULT_JOBS
         policy = RetryPolicy(read=float(spec.options.get("timeout", RetryPolicy().read)))
         model = str(spec.options.get("model") or DEFAULT_MODEL)
-        self._client = RemoteClient(spec.options["url"], model, secret=secret_of(spec), policy=policy)
+        translate = spec.options.get("task") == "translate"
+        self._client = RemoteClient(
+            spec.options["url"], model, secret=secret_of(spec), policy=policy, translate=translate
+        )
         self._audio = str(spec.options.get("audio", "auto"))
         self._changed = OrderedCondition()
         self._numbers = count()
@@ -213,7 +216,7 @@ def form_fields(request: RecognitionOptions) -> tuple[dict[str, str], dict[str, 
     phrases = [hotword.text for hotword in request.hotwords]
     prompt = " ".join(filter(None, [request.prompt, ", ".join(phrases)]))
     fields = {"prompt": prompt} if prompt else {}
-    if request.language not in {None, "", "auto"}:
+    if request.language not in {None, "", "auto"} and not request.translate:
         fields["language"] = str(request.language)
     extras: dict[str, Any] = {"vad_filter": "false"}  # what is sent is speech already
     if phrases:

@@ -66,7 +66,7 @@ FLAGS: Mapping[str, WhisperFlag] = MappingProxyType(
         "--highlight_words": WhisperFlag(values={_TRUE: ("--highlight-words",), _FALSE: ("--no-highlight-words",)}),
         "--threads": WhisperFlag("--jobs"),
         "--verbose": WhisperFlag(values={_TRUE: (), _FALSE: ("--quiet",), "None": ("--quiet",)}),
-        "--task": WhisperFlag(values={"transcribe": ()}),
+        "--task": WhisperFlag(values={"transcribe": (), "translate": ("--translate",)}),
         "--word_timestamps": WhisperFlag(ignored="words always have times"),
         "--fp16": WhisperFlag(ignored="the model's own precision is used"),
         "--device": WhisperFlag(values={"cpu": ()}),

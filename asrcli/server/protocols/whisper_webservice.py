@@ -60,11 +60,13 @@ async def answer(request: Request, upload: Upload) -> Response:
         audio=_audio(request),
         vad=VadOptions(enabled=flag(query.get("vad_filter"), "vad_filter") is not False),
         recognition=RecognitionOptions(
-            language=language(query.get("language")), prompt=query.get("initial_prompt", "")[:MAX_TEXT]
+            language=language(query.get("language")),
+            prompt=query.get("initial_prompt", "")[:MAX_TEXT],
+            translate=task == "translate",
         ),
         speakers=_speakers(query),
     )
-    recording = TranscriptionRequest(path=upload.path, name=upload.name, options=options, translate=task == "translate")
+    recording = TranscriptionRequest(path=upload.path, name=upload.name, options=options)
     transcript = await service.for_request(request, recording)
     words = bool(flag(query.get("word_timestamps"), "word_timestamps"))
     text = await asyncio.to_thread(_render, transcript, output, words=words)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
-from asrcli.backends.checks import check_model, model_type
+from asrcli.backends.checks import check_model
 from asrcli.backends.loaded_models import LoadedModel, LoadedModels
 from asrcli.backends.process.resource_limits import default_jobs
 from asrcli.backends.registry import backend_of, is_remote
 from asrcli.backends.types import ModelSpec
-from asrcli.errors import ModelError, ModelNotInstalledError, UnknownModelError
+from asrcli.errors import ModelError, ModelNotInstalledError, OptionNotSupportedError, UnknownModelError
 from asrcli.model_set import choose
 from asrcli.models.entry import Kind, ModelEntry
 from asrcli.models.registry import Registry
@@ -111,7 +110,10 @@ class ModelPool:
         its models are not installed; MissingExtraError: a package that a text step needs is not installed.
         """
         spec, kind = self._find(name, "asr")
-        models = choose(spec, options, self.registry, self._companion)
+        try:
+            models = choose(spec, options, self.registry, self._companion)
+        except OptionNotSupportedError as error:
+            raise RequestError(str(error), error.hint, param="model") from error
         return Session(models, self.models, kind=kind, priority=priority, wait=True)
 
     def spec(self, name: str | None) -> ModelSpec:
@@ -123,23 +125,6 @@ class ModelPool:
     def serve(self, spec: ModelSpec, kind: str) -> None:
         """Let clients name a model that a service of this kind runs."""
         self._served.setdefault(spec.name, (spec, kind))
-
-    def translator(self, name: str | None) -> str:
-        """The name of the model of this name as it translates into English.
-
-        Raises:
-            RequestError: it cannot.
-            ModelError: as `open`.
-        """
-        spec = self.spec(name)
-        options = model_type(spec).translation
-        if not options or spec.languages == ("en",):
-            raise RequestError(
-                f"The model `{spec.name}` cannot translate.", "Transcribe, and translate the text.", param="model"
-            )
-        translating = replace(spec, name=f"{spec.name} to English", options={**spec.options, **options})
-        self.serve(translating, backend_of(spec.type).kind)
-        return translating.name
 
     def _find(self, name: str | None, kind: Kind) -> tuple[ModelSpec, str]:
         name = self.name_of(name) if kind == "asr" else str(name)

@@ -55,8 +55,6 @@ class TranscriptionRequest:
     options: TranscribeOptions = field(default_factory=TranscribeOptions)
     #: (name, clip) of known speakers
     voices: tuple[tuple[str, Path], ...] = ()
-    #: into English
-    translate: bool = False
     #: priority of its chunks in the engine's queue; lower goes first
     priority: int = 0
     #: called with each segment, in a worker thread
@@ -126,11 +124,10 @@ class TranscriptionService:
         return await while_connected(request, self.transcribe(request.state.client, recording))
 
     def _work(self, request: TranscriptionRequest, stop: Callable[[], bool]) -> Transcript:
-        model = self.pool.translator(request.model) if request.translate else request.model
-        spec = self.pool.spec(model)
+        spec = self.pool.spec(request.model)
         recognition, dropped = self._adapt(spec, request.options)
         options = replace(request.options, recognition=recognition)
-        with self.pool.session(model, options, priority=request.priority) as session:
+        with self.pool.session(request.model, options, priority=request.priority) as session:
             new_diarizer = session.new_diarizer()
             if new_diarizer is not None and request.voices:
                 session.add_voices([voice_of(name, path, new_diarizer()) for name, path in request.voices])
@@ -139,8 +136,7 @@ class TranscriptionService:
             started = time.perf_counter()
             transcript = session.transcribe(source, listener=listener)
         self.metrics.recognised(spec.name, transcript.duration, time.perf_counter() - started)
-        language = "en" if request.translate else transcript.language
-        return replace(transcript, language=language, warnings=(*transcript.warnings, *dropped))
+        return replace(transcript, warnings=(*transcript.warnings, *dropped))
 
     def _adapt(self, spec: ModelSpec, options: TranscribeOptions) -> tuple[RecognitionOptions, list[str]]:
         identified = self.pool.registry.available("language-id") is not None

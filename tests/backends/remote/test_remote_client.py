@@ -48,6 +48,16 @@ def ask(mimic: Mimic) -> Iterator[Any]:
 # -- a request ---------------------------------------------------------------------------------------------------------
 
 
+def test_a_translation_is_asked_of_its_own_endpoint_without_a_language(mimic: Mimic) -> None:
+    client = RemoteClient(mimic.url, "big", policy=QUICK, translate=True)
+    fields, extras = form_fields(RecognitionOptions(language="zh", translate=True))
+    assert client.recognise(SOUND, fields, extras).text == "do re"
+    client.close()
+    (asked,) = mimic.asked
+    assert asked.path == "/v1/audio/translations"
+    assert "language" not in asked.form
+
+
 def test_a_request_has_what_the_interface_wants(mimic: Mimic, ask: Callable[..., Hypothesis]) -> None:
     assert ask({"language": "en", "prompt": "music"}, {"hotwords": "do, re"}).text == "do re"
     (asked,) = mimic.asked

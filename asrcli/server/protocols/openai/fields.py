@@ -37,7 +37,6 @@ class Fields:
     words: bool
     segments: bool
     logprobs: bool
-    translate: bool
     #: (name, data URL) of known speakers
     known_speakers: tuple[tuple[str, str], ...] = ()
     audio_address: str | None = None
@@ -58,6 +57,7 @@ def read_fields(form: Form, *, translate: bool) -> Fields:
         language=language(form.get("language") or _only(form.all("languages"))),
         hotwords=_hotwords(form),
         prompt=(form.get("prompt") or "")[:MAX_TEXT],
+        translate=translate,
     )
     options = TranscribeOptions(
         recognition=recognition,
@@ -72,7 +72,6 @@ def read_fields(form: Form, *, translate: bool) -> Fields:
         words="word" in granularities or bool(flag(form.get("word_timestamps"), "word_timestamps")),
         segments="segment" in granularities,
         logprobs=_logprobs(form, response_format),
-        translate=translate,
         known_speakers=_known_speakers(form),
         audio_address=form.get("audio_address") or None,
     )

@@ -126,8 +126,7 @@ async def _recording_of(request: Request, form: Form, fields: Fields, workspace:
         raise RequestError("`file` is empty.", "Send the recording's bytes.", param="file")
     voices = tuple([(name, await _reference(data, workspace)) for name, data in fields.known_speakers])
     return TranscriptionRequest(
-        path=upload.path, name=upload.name, model=fields.model, options=fields.options, voices=voices,
-        translate=fields.translate,
+        path=upload.path, name=upload.name, model=fields.model, options=fields.options, voices=voices
     )  # fmt: skip
 
 
