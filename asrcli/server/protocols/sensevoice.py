@@ -67,7 +67,7 @@ async def asr(request: Request) -> Response:
     service: TranscriptionService = request.app.state.service
     service.admission.refuse_if_full()
     with service.workspace() as workspace:
-        if request.headers.get("content-type", "").startswith("multipart/"):
+        if request.headers.get("content-type", "").lower().startswith("multipart/"):
             form = await read_form(request, workspace, service.settings.max_upload)
             if upload := form.file("audio_file"):
                 return await whisper_webservice.answer(request, upload)

@@ -133,9 +133,9 @@ async def detect_language(request: Request) -> dict[str, Any]:
 
 def _audio(request: Request, end: float | None = None) -> AudioOptions:
     """`encode=false`: the client has decoded already, to 16-bit PCM at 16 kHz."""
-    decoded = flag(request.query_params.get("encode") or None, "encode") is False
-    raw = RawFormat() if decoded else None
-    return AudioOptions(end=end, raw=raw)
+    encode = request.query_params.get("encode", "")
+    decoded = is_sent(encode) and not flag(encode, "encode")
+    return AudioOptions(end=end, raw=RawFormat() if decoded else None)
 
 
 def _render(transcript: Transcript, output: str, *, words: bool) -> str:

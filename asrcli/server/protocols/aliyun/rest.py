@@ -95,7 +95,7 @@ async def _body(request: Request, service: TranscriptionService, workspace: Work
     """The recording: the body, a file in a form, or a file at an address."""
     limit = service.settings.max_upload
     upload: Upload | None
-    if request.headers.get("content-type", "").startswith("multipart/"):
+    if request.headers.get("content-type", "").lower().startswith("multipart/"):
         upload = (await read_form(request, workspace, limit)).file("file", "audio", "audio_file")
     else:
         upload = await save_body(request, workspace, limit)

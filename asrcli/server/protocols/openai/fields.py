@@ -46,12 +46,13 @@ def read_fields(form: Form, *, translate: bool) -> Fields:
     """Parse a form. Takes time with many hotwords: call it in a thread. Raises RequestError: a value is not valid;
     `param` names the field.
     """
+    translate = translate or _translates(form)
     formats = _TRANSLATION_FORMATS if translate else RESPONSE_FORMATS
     response_format = _choice(form, "response_format", formats)
     granularities = _granularities(form)
     _check_temperature(form)
     asked_for_speakers = any(
-        flag(form.get(name), name) for name in ("enable_speaker_diarization", "diarization", "spk")
+        flag(form.get(name), name) for name in ("enable_speaker_diarization", "diarization", "diarize", "spk")
     )
     recognition = RecognitionOptions(
         language=language(form.get("language") or _only(form.all("languages"))),
@@ -75,6 +76,14 @@ def read_fields(form: Form, *, translate: bool) -> Fields:
         known_speakers=_known_speakers(form),
         audio_address=form.get("audio_address") or None,
     )
+
+
+def _translates(form: Form) -> bool:
+    """Whether a field asks for a translation, as those of whisper.cpp and faster-whisper do."""
+    task = form.get("task") or "transcribe"
+    if task not in {"transcribe", "translate"}:
+        raise RequestError("`task` must be transcribe or translate.", param="task")
+    return bool(flag(form.get("translate"), "translate")) or task == "translate"
 
 
 def _choice(form: Form, name: str, choices: tuple[ResponseFormat, ...]) -> ResponseFormat:

@@ -1,0 +1,4 @@
+# LiteLLM's own package against our server. Apart from the test extra: it brings a hundred megabytes along.
+.venv/bin/pip install -q '.[serve,test]' 'litellm>=1.80,<2'
+.venv/bin/python -c 'import litellm' # without it the tests would only be skipped
+.venv/bin/python -m pytest -q tests/server/gateways

@@ -1,0 +1,55 @@
+"""LiteLLM's own package as a client; `.ci/suites/gateways.sh` installs it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import openai
+import pytest
+
+litellm = pytest.importorskip("litellm")
+pytestmark = pytest.mark.filterwarnings("ignore")  # the package's own
+
+
+@pytest.fixture
+def call(server, monkeypatch):
+    monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    return {"model": "openai/whisper-1", "api_base": f"{server.url}/v1", "api_key": "any", "max_retries": 0}
+
+
+def test_text(call, cities):
+    with cities.open("rb") as file:
+        found = litellm.transcription(file=file, language="en", temperature=0, prompt="a novel", **call)
+    assert "worst of times" in found.text.lower()
+
+
+@pytest.mark.parametrize("form", ["json", "text", "srt", "vtt", "verbose_json"])
+def test_formats(call, cities, form):
+    with cities.open("rb") as file:
+        found = litellm.transcription(file=file, response_format=form, **call)
+    assert "worst of times" in " ".join(found.text.lower().split())
+
+
+def test_words(call, cities):
+    with cities.open("rb") as file:
+        found = litellm.transcription(
+            file=file, response_format="verbose_json", timestamp_granularities=["word"], **call
+        )
+    assert found.words[0]["word"].lower() == "it"
+
+
+def test_many_at_once(call, cities):
+    async def ask():
+        recording = (cities.name, cities.read_bytes())
+        return await asyncio.gather(*[litellm.atranscription(file=recording, **call) for _ in range(4)])
+
+    found = asyncio.run(ask())
+    assert len({each.text for each in found}) == 1
+    assert "worst of times" in found[0].text.lower()
+
+
+def test_errors(call, tmp_path):
+    broken = tmp_path / "broken.wav"
+    broken.write_bytes(b"this is no audio at all" * 100)
+    with broken.open("rb") as file, pytest.raises(openai.BadRequestError):
+        litellm.transcription(file=file, **call)
