@@ -151,7 +151,6 @@ BACKENDS: tuple[Backend, ...] = (
         label="Remote recognition",
         types="asrcli.backends.remote:REMOTE_TYPES",
         checks="asrcli.backends.remote.check:RemoteChecks",
-        requires=(Requirement(("httpx",), pip_install("remote")),),
         no_model_hint="Name a server with --remote http://host:8000/v1, or in models.yaml (docs/models.md).",
     ),
 )

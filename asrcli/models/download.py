@@ -1,35 +1,28 @@
 """Downloads one file over HTTP: resumed, retried, verified, and renamed to its final name when complete.
 
-Proxies are urllib's (HTTP_PROXY and so on). An incomplete file is kept beside the target as NAME.part, with its address
+An incomplete file is kept beside the target as NAME.part, with its address
 and validator in NAME.part.json; resuming follows RFC 9110, section 14.
 """
 
 from __future__ import annotations
 
-import http.client
 import json
 import re
 import shutil
-import ssl
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
-from collections.abc import Callable, Sequence
-from email.message import Message
+from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
+
+import httpx
 
 from asrcli.errors import DiskFullError, DownloadError
 from asrcli.models.digest import sha256_file
 from asrcli.storage.atomic import disk_errors, write_atomic
-from asrcli.storage.http import TRANSIENT, USER_AGENT, RetryPolicy, retry_after
+from asrcli.storage.http import DOWNLOADS, TRANSIENT, Progress, RetryPolicy, distrust, new_client, retry_after
 
-#: called with (bytes so far, total bytes or None)
-Progress = Callable[[int, "int | None"], None]
-
-_BLOCK = 1 << 18
-_POLICY = RetryPolicy(retries=4, read=30.0)
+_REDIRECTS = 10
 
 
 class _BrokeOffError(Exception):
@@ -40,18 +33,6 @@ class _BrokeOffError(Exception):
         self.wait = wait
 
 
-class _NoDowngrade(urllib.request.HTTPRedirectHandler):
-    """Follow redirects, but never from https to http."""
-
-    def redirect_request(  # noqa: PLR0917 - urllib's signature
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
-    ) -> urllib.request.Request | None:
-        scheme = urllib.parse.urlsplit(newurl).scheme
-        if scheme not in {"http", "https"} or (req.type == "https" and scheme == "http"):
-            raise DownloadError(f"{req.full_url} redirects to {newurl}, which is not safe to follow.")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]
-
-
 def fetch(
     urls: Sequence[str],
     target: Path,
@@ -59,7 +40,7 @@ def fetch(
     sha256: str | None = None,
     max_bytes: int | None = None,
     progress: Progress | None = None,
-    policy: RetryPolicy = _POLICY,
+    policy: RetryPolicy = DOWNLOADS,
 ) -> str:
     """Download a file from the first of `urls`, tried in order, that has it; returns its sha256. `target` appears when
     complete. `sha256` None: not verified; more than `max_bytes` is refused; `progress` receives the number of bytes so
@@ -105,7 +86,7 @@ class _Transfer:
         progress: Progress | None,
         policy: RetryPolicy,
     ) -> None:
-        if urllib.parse.urlsplit(url).scheme not in {"http", "https"}:
+        if not re.match("https?://[^/]", url, re.IGNORECASE):
             raise DownloadError(f"{url} is not an http or https address.")
         self._url = url
         self._target = target
@@ -115,11 +96,14 @@ class _Transfer:
         self._policy = policy
         self._part = _part(target)
         self._note = target.with_name(target.name + ".part.json")
-        self._opener = urllib.request.build_opener(_NoDowngrade())
         #: whether the part was written in one go, from its first byte, by this object
         self._one_pass = False
 
     def run(self) -> str:
+        with new_client(self._policy, {"Accept-Encoding": "identity"}) as self._http:
+            return self._run()
+
+    def _run(self) -> str:
         self._transfer()
         actual = sha256_file(self._part)
         if self._sha256 is not None and actual != self._sha256 and not self._one_pass:
@@ -159,31 +143,41 @@ class _Transfer:
     # -- one attempt -------------------------------------------------------------------------------------------
 
     def _attempt(self) -> None:
-        start, request = self._request()
+        start, headers = self._range()
         try:
-            response = self._opener.open(request, timeout=self._policy.read)
-        except urllib.error.HTTPError as error:
-            with error:
-                self._refused(error, start)
-            return
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise self._unreachable(error) from error
-        with response:
-            self._receive(response, start)
+            with closing(self._open(headers)) as response:
+                if response.is_success:
+                    self._receive(response, start)
+                else:
+                    self._refused(response, start)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            if reason := distrust(error):
+                raise DownloadError(f"{self._url}: the server's certificate is not trusted ({reason}).") from error
+            early = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError | httpx.InvalidURL)
+            what = "cannot be reached" if early else "the connection broke off"
+            raise _BrokeOffError(f"{what} ({error or type(error).__name__})") from error
 
-    def _request(self) -> tuple[int, urllib.request.Request]:
-        """The request, and the offset it asks from: what is there, if it is of this file or the sum will tell, or 0."""
-        headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
-        note = self._read_note()
-        start = self._have()
+    def _open(self, headers: Mapping[str, str]) -> httpx.Response:
+        """The answer, its body unread. Redirects are followed, but never from https to http."""
+        request = self._http.build_request("GET", self._url, headers=headers)
+        for _ in range(_REDIRECTS):
+            response = self._http.send(request, stream=True)
+            if response.next_request is None:
+                return response
+            response.close()
+            target = response.next_request.url
+            if target.scheme not in {"http", "https"} or (request.url.scheme == "https" and target.scheme == "http"):
+                raise DownloadError(f"{request.url} redirects to {target}, which is not safe to follow.")
+            request = response.next_request
+        raise DownloadError(f"{self._url} redirects more than {_REDIRECTS} times.")
+
+    def _range(self) -> tuple[int, dict[str, str]]:
+        """The offset to ask from (what is there, if it is of this file or the sum will tell; or 0), and the headers."""
+        note, start = self._read_note(), self._have()
         validator = note.get("validator") if note.get("url") == self._url else None
-        if start and (validator or self._sha256 is not None):
-            headers["Range"] = f"bytes={start}-"
-            if validator:
-                headers["If-Range"] = validator
-        else:
-            start = 0
-        return start, urllib.request.Request(self._url, headers=headers)  # noqa: S310 - the scheme was checked
+        if not start or not (validator or self._sha256 is not None):
+            return 0, {}
+        return start, {"Range": f"bytes={start}-"} | ({"If-Range": validator} if validator else {})
 
     def _read_note(self) -> dict[str, Any]:
         try:
@@ -192,27 +186,20 @@ class _Transfer:
             return {}
         return note if isinstance(note, dict) else {}
 
-    def _unreachable(self, error: Exception) -> Exception:
-        reason = getattr(error, "reason", error)
-        if isinstance(reason, ssl.SSLCertVerificationError):
-            return DownloadError(f"{self._url}: the server's certificate is not trusted ({reason.verify_message}).")
-        return _BrokeOffError(f"cannot be reached ({reason or type(error).__name__})")
-
-    def _refused(self, error: urllib.error.HTTPError, start: int) -> None:
+    def _refused(self, response: httpx.Response, start: int) -> None:
         """Handle an error status; return only if the part is complete."""
-        if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and start:
-            total = re.fullmatch(r"bytes \*/(\d+)", error.headers.get("Content-Range") or "")
+        status, answer = response.status_code, f"the server answered {response.status_code} {response.reason_phrase}"
+        if status == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE and start:
+            total = re.fullmatch(r"bytes \*/(\d+)", response.headers.get("Content-Range", ""))
             if total is not None and int(total[1]) == start:
                 return
             self._drop()
             raise _BrokeOffError("the server's file has become shorter", 0.0)
-        if error.code in TRANSIENT:
-            raise _BrokeOffError(
-                f"the server answered {error.code} {error.reason}", retry_after(error.headers.get("Retry-After"))
-            )
-        raise DownloadError(f"{self._url}: the server answered {error.code} {error.reason}.")
+        if status in TRANSIENT:
+            raise _BrokeOffError(answer, retry_after(response.headers.get("Retry-After")))
+        raise DownloadError(f"{self._url}: {answer}.")
 
-    def _receive(self, response: http.client.HTTPResponse, start: int) -> None:
+    def _receive(self, response: httpx.Response, start: int) -> None:
         start, total = self._accept(response, start)
         if self._max_bytes is not None and (total or 0) > self._max_bytes:
             raise DownloadError(f"{self._url} has {total:,} bytes; at most {self._max_bytes:,} are expected.")
@@ -225,19 +212,20 @@ class _Transfer:
         with self._part.open("r+b" if start else "wb") as stream:
             stream.seek(start)
             self._progress(done, total)
-            while block := self._read(response):
-                stream.write(block)
-                done += len(block)
-                if self._max_bytes is not None and done > self._max_bytes:
-                    raise DownloadError(f"{self._url} sends more than the {self._max_bytes:,} bytes expected.")
-                self._progress(done, total)
+            with suppress(*([httpx.RemoteProtocolError] if total else [])):  # raised for a body that is too short
+                for block in response.iter_raw():
+                    stream.write(block)
+                    done += len(block)
+                    if self._max_bytes is not None and done > self._max_bytes:
+                        raise DownloadError(f"{self._url} sends more than the {self._max_bytes:,} bytes expected.")
+                    self._progress(done, total)
         if total is not None and done < total:
             raise _BrokeOffError(f"the connection broke off after {done:,} of {total:,} bytes")
 
-    def _accept(self, response: http.client.HTTPResponse, start: int) -> tuple[int, int | None]:
+    def _accept(self, response: httpx.Response, start: int) -> tuple[int, int | None]:
         """The offset of the body in the file, and the size of the whole file."""
-        if response.status == http.HTTPStatus.PARTIAL_CONTENT:
-            given = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", response.headers.get("Content-Range") or "")
+        if response.status_code == httpx.codes.PARTIAL_CONTENT:
+            given = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", response.headers.get("Content-Range", ""))
             known = self._read_note().get("total")
             total = int(given[3]) if given is not None and given[3] != "*" else None
             if given is None or int(given[1]) != start or (None not in {known, total} and known != total):
@@ -248,12 +236,6 @@ class _Transfer:
         length = response.headers.get("Content-Length")
         return 0, int(length) if length is not None and length.isdigit() else None
 
-    def _read(self, response: http.client.HTTPResponse) -> bytes:
-        try:
-            return response.read(_BLOCK)
-        except (OSError, http.client.HTTPException) as error:
-            raise _BrokeOffError(f"the connection broke off ({error or type(error).__name__})") from error
-
     def _check_room(self, needed: int) -> None:
         free = shutil.disk_usage(self._part.parent).free
         if needed > free:
@@ -263,9 +245,8 @@ class _Transfer:
             )
 
 
-def _validator(headers: Message) -> str | None:
+def _validator(headers: httpx.Headers) -> str | None:
     """The value for If-Range: a strong ETag, else the modification date."""
-    etag = headers.get("ETag")
-    if etag is not None and not etag.startswith("W/"):
-        return etag
-    return headers.get("Last-Modified")
+    etag: str | None = headers.get("ETag")
+    date: str | None = headers.get("Last-Modified")
+    return date if etag is None or etag.startswith("W/") else etag

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from asrcli.backends.registry import check_packages
 from asrcli.backends.types import ModelSpec
 from asrcli.errors import DownloadError, ModelNotInstalledError
-from asrcli.models.download import Progress
 from asrcli.models.entry import Kind
 from asrcli.models.mirrors import Mirror
 from asrcli.models.store import Store
+from asrcli.storage.http import Progress
 
 
 def obtain(

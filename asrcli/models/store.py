@@ -15,16 +15,14 @@ from pathlib import Path, PurePosixPath
 from asrcli.errors import DiskFullError, DownloadError, ModelNotInstalledError, UsageError
 from asrcli.models.archive import Limits, extract, is_archive
 from asrcli.models.digest import sha256_file
-from asrcli.models.download import Progress, fetch
 from asrcli.models.entry import ModelEntry
 from asrcli.models.mirrors import Mirror, hubs_of
 from asrcli.models.pins import Pin, Pins, Verification, compare, sums_of
 from asrcli.models.registry import Registry
 from asrcli.storage.atomic import disk_errors
-from asrcli.storage.http import RetryPolicy
+from asrcli.storage.http import DOWNLOADS, Progress, RetryPolicy
 from asrcli.storage.locks import locked
 
-_POLICY = RetryPolicy(retries=4, read=30.0)
 _TRUST = "If you trust it, write its sha256 under download: of {} in models.yaml (docs/models.md)."
 
 #: other files of an archive up to this size are kept: licence, readme, a bpe.model for hotwords
@@ -34,7 +32,7 @@ _COMPANION_BYTES = 1 << 20
 class Store:
     """Writes the models' root of a registry."""
 
-    def __init__(self, registry: Registry, *, policy: RetryPolicy = _POLICY) -> None:
+    def __init__(self, registry: Registry, *, policy: RetryPolicy = DOWNLOADS) -> None:
         self.registry = registry
         self.root = registry.root
         self.pins = Pins(registry.root)
@@ -153,6 +151,8 @@ class Store:
             )
         self._check_room(entry)
         archive = self._downloads(entry) / PurePosixPath(url.split("?")[0]).name.replace("%2B", "+")
+        from asrcli.models.download import fetch
+
         sum_ = fetch(
             [*(mirror.url(url) for mirror in mirrors), url],
             archive,
@@ -200,6 +200,8 @@ class Store:
         def step(had: int, _total: int | None) -> None:
             if progress is not None:
                 progress(done + had, None)
+
+        from asrcli.models.download import fetch
 
         for name, url in files.items():
             part = parts / name

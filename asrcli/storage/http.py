@@ -1,15 +1,21 @@
-"""The retry policy of every HTTP request that asrcli sends."""
+"""The HTTP client of downloads and remote recognition, and the retry policy of their requests."""
 
 from __future__ import annotations
 
 import math
 import random
+import ssl
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
 
 from asrcli import __version__
+
+if TYPE_CHECKING:
+    import httpx
 
 USER_AGENT = f"asrcli/{__version__}"
 #: statuses after which the same request may succeed later
@@ -38,6 +44,37 @@ class RetryPolicy:
             return min(self.max_wait, asked * random.uniform(1.0, 1.1))  # noqa: S311 - no secret
         doubled = self.backoff * 2.0 ** min(max(0, failures - 1), 30)
         return min(self.max_wait, doubled * random.uniform(0.75, 1.25))  # noqa: S311 - no secret
+
+
+#: of model files
+DOWNLOADS = RetryPolicy(retries=4, read=30.0)
+#: called with (bytes so far, total bytes or None)
+Progress = Callable[[int, "int | None"], None]
+
+
+def new_client(policy: RetryPolicy, headers: dict[str, str], **options: Any) -> httpx.Client:
+    """A thread-safe client that follows no redirects. Its proxies are those of the environment, its certificate
+    authorities those of the system and of SSL_CERT_FILE, or of certifi if there are none.
+    """
+    import httpx
+
+    trusted = ssl.create_default_context()
+    if not trusted.cert_store_stats()["x509_ca"]:
+        import certifi
+
+        trusted.load_verify_locations(certifi.where())
+    timeout = httpx.Timeout(policy.read, connect=policy.connect, pool=None)
+    return httpx.Client(headers={"User-Agent": USER_AGENT} | headers, timeout=timeout, verify=trusted, **options)
+
+
+def distrust(error: BaseException) -> str:
+    """Why a server's certificate is not trusted, where that is what an error is about; else ""."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return cause.verify_message
+        cause = cause.__cause__ or cause.__context__
+    return ""
 
 
 def retry_after(value: str | None) -> float | None:

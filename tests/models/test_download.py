@@ -163,6 +163,13 @@ def test_redirect_to_a_local_file_is_refused(server: Server, tmp_path: Path, pol
     assert not (tmp_path / "m").exists()
 
 
+def test_endless_redirects_end(server: Server, tmp_path: Path, policy: RetryPolicy) -> None:
+    url = server.serve("/m", b"")
+    server.faults["/m"] = [("redirect", url)] * 50
+    with pytest.raises(DownloadError, match="redirects more than"):
+        fetch([url], tmp_path / "m", policy=policy)
+
+
 def test_only_http_is_spoken(tmp_path: Path, policy: RetryPolicy) -> None:
     (tmp_path / "secret").write_text("secret")
     with pytest.raises(DownloadError, match="not an http"):

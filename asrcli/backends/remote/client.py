@@ -1,11 +1,7 @@
-"""Requests to a server with OpenAI's audio API, retried where that may help.
-
-httpx, because it keeps connections alive for many threads, times out by phase, and supports proxies and certificates.
-"""
+"""Requests to a server with OpenAI's audio API, retried where that may help."""
 
 from __future__ import annotations
 
-import ssl
 import threading
 import time
 from collections import deque
@@ -25,7 +21,7 @@ from asrcli.errors import (
     RemoteUnavailableError,
     UsageError,
 )
-from asrcli.storage.http import TRANSIENT, USER_AGENT, RetryPolicy, retry_after
+from asrcli.storage.http import TRANSIENT, RetryPolicy, distrust, new_client, retry_after
 
 #: statuses that concern the server, not one chunk
 _DOWN = frozenset({429, 502, 503, 504})
@@ -101,10 +97,9 @@ class RemoteClient:
         """
         if not (secret.isascii() and secret.isprintable()):
             raise UsageError("The API key has characters that an HTTP header cannot contain.", "Check the key.")
-        headers = {"User-Agent": USER_AGENT} | ({"Authorization": f"Bearer {secret}"} if secret else {})
-        timeout = httpx.Timeout(policy.read, connect=policy.connect, pool=None)
+        headers = {"Authorization": f"Bearer {secret}"} if secret else {}
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=64)
-        self._http = httpx.Client(headers=headers, timeout=timeout, limits=limits, follow_redirects=False)
+        self._http = new_client(policy, headers, limits=limits)
         self._url, self._model, self._policy = url, model, policy
         self._endpoint = f"{url}/audio/{'translations' if translate else 'transcriptions'}"
         self._closed = threading.Event()
@@ -246,14 +241,11 @@ class RemoteClient:
     def _unreachable(self, error: httpx.TransportError) -> Exception:
         """Why there is no connection; raised at once where a retry would be the same."""
         why = str(error) or type(error).__name__
-        cause: BaseException | None = error
-        while cause is not None:
-            if isinstance(cause, ssl.SSLCertVerificationError):
-                raise RemoteUnavailableError(
-                    f"{self._url}: the server's certificate is not trusted ({cause.verify_message}).",
-                    "Name a file with its authority's certificate in the variable SSL_CERT_FILE.",
-                ) from error
-            cause = cause.__cause__ or cause.__context__
+        if reason := distrust(error):
+            raise RemoteUnavailableError(
+                f"{self._url}: the server's certificate is not trusted ({reason}).",
+                "Name a file with its authority's certificate in the variable SSL_CERT_FILE.",
+            ) from error
         if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError | httpx.ProxyError):
             raise RemoteUnavailableError(f"{self._url}: {why}.", "Check the address and the proxy.") from error
         tried = f" (tried {self._policy.retries + 1} times)"

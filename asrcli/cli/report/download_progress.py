@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from asrcli.cli.framework.console import Console
-from asrcli.models.download import Progress
+from asrcli.storage.http import Progress
 
 
 @contextmanager

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from asrcli.backends import registry
 from asrcli.backends.checks import check_model, check_request, languages_of, model_type, window_of
 from asrcli.backends.remote.check import address, is_loopback, read_secret, remote_spec, secret_of
-from asrcli.errors import LanguageNotSupportedError, MissingExtraError, ModelError, OptionNotSupportedError, UsageError
+from asrcli.errors import LanguageNotSupportedError, ModelError, OptionNotSupportedError, UsageError
 from asrcli.models.entry import entry_to_dict, parse_entry
 from asrcli.models.registry import Registry
 from asrcli.options import Hotword, RecognitionOptions
@@ -86,12 +85,8 @@ def test_options_that_there_are_not_are_refused(options: dict[str, Any]) -> None
         check_model(remote_spec("http://host/v1", options=options))
 
 
-def test_httpx_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    spec = remote_spec("http://host/v1", options={"audio": "wav", "timeout": 3})
-    check_model(spec)
-    monkeypatch.setattr(registry, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=r"\[remote\]"):
-        check_model(spec)
+def test_the_options_of_a_server_are_accepted() -> None:
+    check_model(remote_spec("http://host/v1", options={"audio": "wav", "timeout": 3}))
 
 
 def test_what_may_be_asked() -> None:
