@@ -130,7 +130,8 @@ def test_bazarr(client, audio, cities):
         assert "times" in answer.text.lower()
     found = post(client, "/detect-language?encode=false&video_file=x.mkv", body).json()
     assert (found["detected_language"], found["language_code"]) == ("english", "en")
-    translated = post(client, f"/asr?{query.replace('transcribe', 'translate')}", body)
+    query = query.replace("transcribe", "translate")
+    translated = post(client, f"/asr?{query}", body, **{"user-agent": "Subliminal/2.1"})
     assert (translated.status_code, translated.text) == (400, ""), "Bazarr would keep any text as a subtitle"
 
 
