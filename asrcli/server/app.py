@@ -39,6 +39,7 @@ from asrcli.server.protocols.aliyun import rest as aliyun_rest
 from asrcli.server.protocols.funasr import http as funasr_http
 from asrcli.server.protocols.openai import replies as openai_replies
 from asrcli.server.protocols.openai import routes as openai
+from asrcli.server.protocols.websocket_frames import WEBSOCKETS
 from asrcli.server.recognition.model_pool import ModelPool
 from asrcli.server.recognition.transcription import TranscriptionService
 from asrcli.server.settings import ServerSettings
@@ -82,10 +83,12 @@ def create_app(settings: ServerSettings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         lifespan=partial(_lifespan, settings),
+        servers=[{"url": settings.root_path}] if settings.root_path else None,
     )
     app.state.settings = settings
     app.state.metrics = Metrics()
     app.state.keys = ApiKeys(settings.api_keys)
+    app.openapi = partial(_openapi, app.openapi)  # type: ignore[method-assign]
     for module in (monitoring, page, websocket):
         app.include_router(module.router)
     for module in (openai, jobs, aliyun_rest, sensevoice, funasr_http, whisper_webservice):
@@ -96,7 +99,13 @@ def create_app(settings: ServerSettings) -> FastAPI:
     app.add_exception_handler(ClientDisconnect, _on_gone)
     app.add_exception_handler(Exception, _on_error)
     # The middleware added last is the outermost.
-    app.add_middleware(AuthMiddleware, keys=app.state.keys, origins=settings.cors_origins, answer=_answer)
+    app.add_middleware(
+        AuthMiddleware,
+        keys=app.state.keys,
+        origins=settings.cors_origins,
+        hosts=settings.allowed_hosts,
+        answer=_answer,
+    )
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -106,8 +115,13 @@ def create_app(settings: ServerSettings) -> FastAPI:
             expose_headers=["x-request-id", "retry-after"],
         )
     app.add_middleware(MetricsMiddleware, metrics=app.state.metrics)
-    app.add_middleware(PathAliases)
+    app.add_middleware(PathAliases, prefix=settings.root_path)
     return app
+
+
+def _openapi(describe: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The description, with the WebSocket protocols, which OpenAPI does not have."""
+    return describe() | {"x-websockets": WEBSOCKETS}
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from ipaddress import ip_network
 from types import FrameType
 
 import uvicorn
@@ -18,7 +19,7 @@ from fastapi import FastAPI
 from asrcli.errors import MachineError, UsageError
 from asrcli.server.app import create_app
 from asrcli.server.bounds import MAX_MESSAGE
-from asrcli.server.http.uvicorn_protocols import HttpProtocol, WebSocketProtocol
+from asrcli.server.http.uvicorn_protocols import CONNECTIONS, HttpProtocol, WebSocketProtocol
 from asrcli.server.logs import configure as configure_logs
 from asrcli.server.settings import ServerSettings
 
@@ -94,6 +95,8 @@ def serve(
 
 def configure(app: FastAPI, settings: ServerSettings) -> uvicorn.Config:
     """How uvicorn serves the application."""
+    proxies = [address for address in settings.forwarded_allow_ips.split(",") if address]
+    CONNECTIONS.proxies = tuple(ip_network("0.0.0.0/0" if each == "*" else each) for each in proxies)
     return uvicorn.Config(
         app,
         http=HttpProtocol,
@@ -105,6 +108,8 @@ def configure(app: FastAPI, settings: ServerSettings) -> uvicorn.Config:
         log_config=None,
         log_level=logging.WARNING,
         access_log=False,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=proxies,
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=settings.drain_timeout,

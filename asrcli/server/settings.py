@@ -24,6 +24,18 @@ _limit: Any = partial(option, panel="Limits", low=0)
 _job: Any = partial(option, panel="Jobs")
 
 
+def _read_prefix(text: str) -> str:
+    path = text.strip().strip("/")
+    if not all(character.isprintable() and character not in " ?#%" for character in path):
+        raise ValueError(f"'{text}' is not a path; write /speech")
+    return f"/{path}" if path else ""
+
+
+def _read_proxies(text: str) -> str:
+    items = [item.strip() for item in text.split(",") if item.strip()]
+    return ",".join(item if item == "*" else readers.network(item) for item in items)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
     """Made by `asrcli serve`, by tests, and by an application that mounts the server."""
@@ -39,6 +51,15 @@ class ServerSettings:
     keyfile: Path | None = _network(
         None, "Private key of the certificate, unless --certfile contains it.", metavar="FILE"
     )
+    root_path: str = _network(
+        "", "Path below which a reverse proxy serves this server, as in /speech.", metavar="PATH", read=_read_prefix,
+        show_default=False,
+    )  # fmt: skip
+    #: empty: the headers X-Forwarded-For and X-Forwarded-Proto are ignored
+    forwarded_allow_ips: str = _network(
+        "", "Addresses of reverse proxies whose X-Forwarded headers are used, with commas; * for all.",
+        metavar="ADDRESSES", read=_read_proxies, show_default=False,
+    )  # fmt: skip
     drain_timeout: int = _network(
         30, "Seconds that running requests get to finish after SIGTERM.", metavar="S", low=0, high=86400
     )
@@ -66,6 +87,10 @@ class ServerSettings:
     cors_origins: tuple[str, ...] = _access(
         (), "Web origin whose pages may send requests; repeatable; * for all.", name="cors_origin", metavar="ORIGIN",
         show_default=False,
+    )  # fmt: skip
+    allowed_hosts: tuple[str, ...] = _access(
+        (), "Domain name under which local clients reach a server without keys; repeatable; * for all.",
+        name="allowed_host", metavar="NAME", show_default=False,
     )  # fmt: skip
     allow_url_fetch: bool = _access(False, "Allow requests that name a public URL to fetch the recording from.")
     fetch_networks: tuple[str, ...] = _access(

@@ -9,10 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from asrcli.cli.framework.command import declarations_of, examples, without_layers
-from asrcli.cli.framework.settings import default_path, key_of, origin_of, settings_of, variables
-
-#: suffixes of options whose values are not printed
-_SECRETS = ("api-key", "secret")
+from asrcli.cli.framework.settings import SECRETS, default_path, key_of, origin_of, settings_of, variables
 
 app = typer.Typer(help="Show the settings in use and where each comes from.")
 
@@ -42,7 +39,7 @@ def show(
             value = target.params.get(param.name)
             if origin.kind == "default" and _off_by_default(target.command, param):
                 value = None
-            elif value and key.endswith(_SECRETS):
+            elif value and key.endswith(SECRETS):
                 value = "(set)"
             rows.append({"option": key, "value": value, "origin": origin})
     if as_json:

@@ -33,6 +33,9 @@ class ServeArguments(ReportArguments):
     api_key_file: Path | None = option(
         None, "File with API keys, one per line.", metavar="FILE", panel="Access", essential=True
     )
+    webhook_secret_file: Path | None = option(
+        None, "File with the key that signs webhooks.", metavar="FILE", panel="Jobs"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = option(
         "info", "Least level of log messages; info logs each request.", metavar="LEVEL", panel="Messages"
     )
@@ -104,9 +107,9 @@ def _settings(ctx: typer.Context, arguments: ServeArguments) -> ServerSettings:
     check_servable(spec)  # here, where it is an error of ours and no traceback of the web server's
     return replace(
         settings,
-        webhook_secret=settings.webhook_secret or None,  # an empty secret signs nothing
+        webhook_secret=_webhook_secret(settings.webhook_secret, arguments.webhook_secret_file),
         preload=(spec.name,) if arguments.preload else (),
-        api_keys=(*_not_empty(arguments.api_key), *_keys_in(arguments.api_key_file)),
+        api_keys=(*_not_empty(arguments.api_key), *_lines_of(arguments.api_key_file, "--api-key-file")),
     )
 
 
@@ -119,7 +122,8 @@ def _not_empty(keys: tuple[str, ...]) -> tuple[str, ...]:
     return keys
 
 
-def _keys_in(path: Path | None) -> list[str]:
+def _lines_of(path: Path | None, option_name: str) -> list[str]:
+    """The keys in a file, one a line; [] without a file."""
     from asrcli.errors import UsageError
 
     if path is None:
@@ -128,11 +132,20 @@ def _keys_in(path: Path | None) -> list[str]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise UsageError(f"Cannot read the keys in {path}: {reason}.", "Correct --api-key-file.") from error
+        raise UsageError(f"Cannot read the keys in {path}: {reason}.", f"Correct {option_name}.") from error
     keys = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     if not keys:
         raise UsageError(f"{path} contains no key.", "Write one key per line, or leave the option out.")
     return keys
+
+
+def _webhook_secret(secret: str | None, path: Path | None) -> str | None:
+    """None: no webhooks; an empty secret signs nothing."""
+    from asrcli.errors import UsageError
+
+    if secret and path is not None:
+        raise UsageError("--webhook-secret and --webhook-secret-file exclude each other.", "Give one of them.")
+    return secret or next(iter(_lines_of(path, "--webhook-secret-file")), None)
 
 
 def _free(host: str, port: int) -> bool:

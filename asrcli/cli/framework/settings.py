@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 #: options of the command line only
 NOT_SETTINGS = frozenset({"config", "help", "help_all", "version"})
 
+#: ends of the keys of options that hold a secret
+SECRETS = ("api-key", "secret")
+
 #: variables that Kubernetes and Docker set for a service or container called asrcli
 _SERVICE_LINK = re.compile(r"ASRCLI_(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?|ENV_\w+)")
 _LINKED_PORT = re.compile(r"(tcp|udp|sctp)://.*", re.DOTALL)
@@ -89,6 +92,16 @@ def apply(ctx: typer.Context, session: CommandSession) -> None:
         if found is not None:
             values[param.name], session.origins[param.name] = found
     ctx.default_map = {**(ctx.default_map or {}), **values}
+    if path[:1] != ("config",):
+        _hide_secrets()
+
+
+def _hide_secrets() -> None:
+    """Remove keys from the environment, which ffmpeg and engine processes inherit."""
+    ends = tuple(key.upper().replace("-", "_") for key in SECRETS)
+    for name in list(os.environ):
+        if name.startswith("ASRCLI_") and name.endswith(ends):
+            del os.environ[name]
 
 
 def lookup(ctx: typer.Context, path: tuple[str, ...], key: str) -> Any:

@@ -13,6 +13,7 @@ import hmac
 import ipaddress
 import logging
 import secrets
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -34,6 +35,9 @@ _OPEN_PREFIX = "/page/assets/"
 _PAGES_WITH_LOGIN = frozenset({"/", "/ws/v1/asr/test"})
 #: pages for which the browser asks for the key (any user name, the key as password)
 _PAGES = frozenset({"/docs"})
+
+#: of names that no public DNS server resolves
+_PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _QUERY_NAMES = frozenset({"token", "x_nls_token", "x-nls-token", "api_key"})
@@ -87,9 +91,14 @@ def _password(value: str) -> str:
 
 
 def origin_allowed(scope: Scope, allowed: Iterable[str], *, trust_local: bool = False) -> bool:
-    """Whether a request of this web origin may change state or open a WebSocket: the server's own, those `allowed`
-    ("*": all), and requests without one (not from a browser). `trust_local` adds pages of this machine if the server
-    listens on this machine only.
+    """Whether a request of this web origin may change state or open a WebSocket.
+
+    The server's own origin, configured origins, and requests without one (not from a browser) may.
+
+    Args:
+        scope: of the request.
+        allowed: configured origins; "*": all.
+        trust_local: whether pages of this machine may use a server that listens on this machine only.
     """
     headers = Headers(scope=scope)
     origin, site = headers.get("origin"), headers.get("sec-fetch-site")
@@ -99,13 +108,46 @@ def origin_allowed(scope: Scope, allowed: Iterable[str], *, trust_local: bool = 
     if origin is None or site == "same-origin":  # browsers do not let pages set `sec-fetch-site`
         return site != "cross-site"
     host = headers.get("host", "")
-    server_is_local = trust_local and _is_local(scope["client"][0] if scope.get("client") else "")
-    if server_is_local and _is_local(_hostname(origin)) and _is_local(_hostname(f"//{host}")):
+    if (
+        trust_local
+        and _is_local(_client_host(scope))
+        and _is_local(_hostname(origin))
+        and _is_local(_hostname(f"//{host}"))
+    ):
         return True
-    if urlsplit(origin).netloc != host:
-        return False
-    # A name that leads to this machine may belong to another site (DNS rebinding).
-    return not server_is_local or _is_address(_hostname(origin))
+    return _netloc(origin) == host.lower()
+
+
+def host_allowed(scope: Scope, allowed: Iterable[str]) -> bool:
+    """Whether a request of this machine may name this host.
+
+    A domain name that leads to this machine may belong to another site (DNS rebinding); then its pages would be of the
+    server's own origin. Addresses and names that no public DNS server resolves are safe.
+
+    Args:
+        scope: of the request.
+        allowed: configured names, or origins with them; "*": all.
+    """
+    if not _is_local(_client_host(scope)):
+        return True
+    host = _hostname(f"//{Headers(scope=scope).get('host', '')}").rstrip(".").lower()
+    names = {name.lower() if name == "*" or "//" not in name else _hostname(name) for name in allowed}
+    return (
+        bool("." not in host or _is_address(host) or host.endswith(_PRIVATE_SUFFIXES) or names & {"*", host})
+        or host == socket.gethostname().lower()
+    )
+
+
+def _client_host(scope: Scope) -> str:
+    return scope["client"][0] if scope.get("client") else ""
+
+
+def _netloc(origin: str) -> str:
+    """Host and port of an origin, as browsers write them in `Host`."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def _hostname(url: str) -> str:
@@ -133,11 +175,17 @@ class AuthMiddleware:
     """
 
     def __init__(
-        self, app: ASGIApp, keys: ApiKeys, origins: Iterable[str], answer: Callable[[Scope, Problem], ASGIApp]
+        self,
+        app: ASGIApp,
+        keys: ApiKeys,
+        origins: Iterable[str],
+        hosts: Iterable[str],
+        answer: Callable[[Scope, Problem], ASGIApp],
     ) -> None:
         self._app = app
         self._keys = keys
         self._origins = frozenset(origins)
+        self._hosts = self._origins | frozenset(hosts)
         self._answer = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -164,6 +212,8 @@ class AuthMiddleware:
 
     def _problem(self, scope: Scope, state: dict[str, Any]) -> Problem | None:
         path = scope["path"]
+        if not self._keys and path not in OPEN_PATHS and not host_allowed(scope, self._hosts):
+            return _refuse_host(scope)
         changes = scope["type"] == "websocket" or (scope["method"] not in _SAFE and self._is_ambient(scope))
         if changes and not origin_allowed(scope, self._origins, trust_local=not self._keys):
             return self._refuse_origin(scope)
@@ -187,8 +237,17 @@ class AuthMiddleware:
 
     def _client(self, scope: Scope, offered: list[str]) -> str:
         """The client for scheduling. A key counts only if keys are checked: others can be invented."""
-        host = scope["client"][0] if scope.get("client") else ""
+        host = _client_host(scope)
         return f"{host} {_digest(offered[0]).hex()[:16]}" if self._keys and offered else host
+
+
+def _refuse_host(scope: Scope) -> Problem:
+    name = shown_name(_hostname(f"//{Headers(scope=scope).get('host', '')}"), "?")
+    _log.warning(
+        "refused a request for the host %s at %s: --allowed-host %s allows it", name, scope["path"][:100], name
+    )
+    hint = "Use its address, or let the operator set --allowed-host NAME or an API key."
+    return problem_of(ForbiddenError("This server is not known under this host name.", hint))
 
 
 def _wants_html(scope: Scope) -> bool:

@@ -20,14 +20,21 @@ _ALIASES = (
 
 
 class PathAliases:
-    """Middleware that removes trailing slashes and resolves aliases; outside of everything that reads paths."""
+    """Middleware that removes trailing slashes and the prefix of a proxy, and resolves aliases.
 
-    def __init__(self, app: ASGIApp) -> None:
+    It is outside of everything that reads paths.
+    """
+
+    def __init__(self, app: ASGIApp, prefix: str) -> None:
         self._app = app
+        self._prefix = prefix
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in {"http", "websocket"}:
-            path = re.sub("/{2,}", "/", scope["path"]).rstrip("/") or "/"
+            path = re.sub("/{2,}", "/", scope["path"])
+            if f"{path}/".startswith(f"{self._prefix}/"):
+                path = path.removeprefix(self._prefix)
+            path = path.rstrip("/") or "/"
             for pattern, target in _ALIASES:
                 if pattern.match(path):
                     path = pattern.sub(target, path)

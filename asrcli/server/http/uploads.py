@@ -162,7 +162,10 @@ async def read_form(request: Request, workspace: Workspace, limit: int) -> Form:
     ClientDisconnect: as `capped`; DiskFullError or OutputError: a file cannot be kept.
     """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
-    if kind == b"multipart/form-data" and options.get(b"boundary"):
+    if kind == b"multipart/form-data":
+        if not options.get(b"boundary"):
+            hint = "Let the HTTP client set this header itself."
+            raise RequestError("The Content-Type multipart/form-data has no boundary.", hint, param="file")
         reader = _MultipartReader(options[b"boundary"], workspace)
         try:
             async for piece in capped(request, limit):
@@ -267,6 +270,9 @@ class _MultipartReader:
         self._sinks: list[tuple[str, _UploadSink]] = []
         self._parts = self._fields_size = 0
         self._complete = False
+        #: the end of what was received before the first boundary; None: the boundary was received
+        self._preamble: bytes | None = b"\r\n"
+        self._delimiter = b"\r\n--" + boundary
         callbacks: MultipartCallbacks = {
             "on_part_begin": self._begin,
             "on_header_field": self._header_field,
@@ -280,6 +286,14 @@ class _MultipartReader:
         self._parser = multipart.MultipartParser(boundary, callbacks)
 
     def feed(self, piece: bytes) -> None:
+        if self._preamble is not None:
+            # RFC 2046, 5.1.1: what comes before the first boundary is ignored.
+            piece = self._preamble + piece
+            start = piece.find(self._delimiter)
+            self._preamble = None if start >= 0 else piece[-len(self._delimiter) :]
+            if start < 0:
+                return
+            piece = piece[start + 2 :]
         try:
             self._parser.write(piece)
         except FormParserError as error:
@@ -290,6 +304,8 @@ class _MultipartReader:
             await sink.relieve()
 
     async def finish(self) -> Form:
+        if self._preamble is not None:
+            raise RequestError("The multipart body does not contain the boundary of its Content-Type.", param="file")
         if not self._complete:
             raise RequestError("The multipart body is damaged: it has no end.")
         for name, sink in self._sinks:

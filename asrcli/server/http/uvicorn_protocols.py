@@ -7,11 +7,11 @@ uvicorn waits without limit for the head of a request and for a client that does
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 import sys
 from collections import Counter
 from contextlib import suppress
+from ipaddress import IPv4Network, IPv6Network, ip_address
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -110,24 +110,26 @@ class Connections:
     def __init__(self) -> None:
         self.addresses: Counter[str] = Counter()
         self.message_bytes = 0
+        #: reverse proxies, which bring the connections of many clients
+        self.proxies: tuple[IPv4Network | IPv6Network, ...] = ()
 
     def refuses(self, address: str) -> bool:
         """Whether one more connection of this address is too many."""
         if self.addresses.total() >= MAX_CONNECTIONS:
             return True
-        return self.addresses[address] >= MAX_CONNECTIONS_OF_ADDRESS and not _is_local(address)
+        return self.addresses[address] >= MAX_CONNECTIONS_OF_ADDRESS and not self._is_exempt(address)
+
+    def _is_exempt(self, address: str) -> bool:
+        with suppress(ValueError):
+            parsed = ip_address(address)
+            return parsed.is_loopback or any(parsed in network for network in self.proxies)
+        return not address
 
     def left(self, address: str) -> None:
         """A connection was closed."""
         self.addresses[address] -= 1
         if self.addresses[address] <= 0:
             del self.addresses[address]
-
-
-def _is_local(address: str) -> bool:
-    with suppress(ValueError):
-        return ipaddress.ip_address(address).is_loopback
-    return not address
 
 
 CONNECTIONS = Connections()

@@ -68,7 +68,9 @@ async def create(request: Request) -> Response:
             webhook=webhook,
         )
     runner.accepted()
-    return await json_response(_body(job, Progress()), 202, {"location": f"/v1/jobs/{job.id}"})
+    return await json_response(
+        _body(job, Progress()), 202, {"location": f"{service.settings.root_path}/v1/jobs/{job.id}"}
+    )
 
 
 @router.get("/{job_id}", summary="State, progress and result")

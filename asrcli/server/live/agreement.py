@@ -1,7 +1,8 @@
 """Partial results that do not flicker: what two decodes in a row agree on is not taken back.
 
 Local agreement (Liu, Spanakis and Niehues, Interspeech 2020; Macháček, Dabre and Bojar, 2023): of two hypotheses of a
-growing sentence, the longest common prefix of words is stable. The last word is not, as it may be half spoken.
+growing sentence, the longest common prefix of words is stable. The last word is not, as it may be half spoken. The
+first word is stable as soon as another follows it: clients that append wait for it.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class StablePrefix:
         (stable, text): what will not be taken back, and all that is shown. Each `stable` begins with the one before.
         """
         words = split_words(text)
-        agreed = max(min(_common(self._last, words), len(words) - 1), len(split_words(settled)))
+        agreed = min(max(_common(self._last, words), 1), len(words) - 1)
+        agreed = max(agreed, len(split_words(settled)))
         self._stable += words[len(self._stable) : agreed]
         self._last = words
         return join_words(self._stable), join_words([*self._stable, *words[len(self._stable) :]])

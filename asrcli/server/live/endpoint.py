@@ -46,6 +46,8 @@ Reason = Literal["pause", "length", "stop"]
 class Sentence:
     """A growing or ended sentence; positions in samples of the stream."""
 
+    #: where speech began, without padding
+    onset: int
     #: the audio, padding included
     chunk: Chunk
     reason: Reason | None = None
@@ -105,7 +107,7 @@ class Endpointer:
     def pausing(self) -> bool:
         """Whether the speaker pauses, so that the growing sentence is complete unless they continue."""
         stretch = self._tracker.stretch
-        return stretch is not None and stretch.end + self._after <= self._audio.end
+        return stretch is not None and stretch.end + self._after <= self._processed
 
     def growing(self) -> Sentence | None:
         """The growing sentence; None in silence."""
@@ -113,7 +115,7 @@ class Endpointer:
         if stretch is None:
             return None
         chunk = self._chunk(self._start_of(stretch), self._end_of(stretch))
-        return Sentence(chunk, pausing=self.pausing)
+        return Sentence(stretch.start, chunk, pausing=self.pausing)
 
     def push(self, samples: Samples) -> list[Sentence]:
         """Take the next (n,) samples; the sentences that have ended."""
@@ -149,11 +151,11 @@ class Endpointer:
     def _close(self, stretch: Region | None, reason: Reason) -> list[Sentence]:
         if stretch is None:
             return []
-        return [self._emit(self._start_of(stretch), self._end_of(stretch), reason)]
+        return [self._emit(stretch.start, self._start_of(stretch), self._end_of(stretch), reason)]
 
     def _cut(self, stretch: Region, position: int) -> Sentence:
         """End a sentence that is too long; the rest starts the next."""
-        sentence = self._emit(self._start_of(stretch), position, "length")
+        sentence = self._emit(stretch.start, self._start_of(stretch), position, "length")
         self._tracker.cut(position)
         return sentence
 
@@ -164,15 +166,16 @@ class Endpointer:
         lowest = int(np.argmin(self._probabilities.read(first, last)[::-1]))
         return min((last - lowest) * WINDOW - WINDOW // 2, stretch.end)
 
-    def _emit(self, start: int, end: int, reason: Reason) -> Sentence:
+    def _emit(self, onset: int, start: int, end: int, reason: Reason) -> Sentence:
         self._emitted = end
-        return Sentence(self._chunk(start, end), reason)
+        return Sentence(onset, self._chunk(start, end), reason)
 
     def _start_of(self, stretch: Region) -> int:
         return max(stretch.start - self._before, self._emitted, 0)
 
     def _end_of(self, stretch: Region) -> int:
-        return min(stretch.end + self._after, self._audio.end)
+        # Not beyond the window in process: the end must not depend on how much audio arrived with it.
+        return min(stretch.end + self._after, self._processed, self._audio.end)
 
     def _chunk(self, start: int, end: int) -> Chunk:
         samples = self._audio.read(start, end)

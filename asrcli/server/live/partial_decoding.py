@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,9 +17,9 @@ from asrcli.server.live.decode_scheduler import Priority, Slot
 from asrcli.server.live.endpoint import Sentence, part_of
 from asrcli.vad.types import LEVEL_HOP, Chunk
 
-#: least samples of a part that is decoded finally when a pause follows it
-_SHORTEST_FINAL = 3 * SAMPLE_RATE
-#: samples of that pause that are decoded again with the next part: onsets are softer than VAD detects
+#: least samples whose text a partial result keeps when a pause follows them
+_SHORTEST_SETTLED = 3 * SAMPLE_RATE
+#: samples of a pause that are decoded again with the next part: onsets are softer than VAD detects
 _OVERLAP = SAMPLE_RATE // 10
 #: speech probability of a level (10 ms), and the number of such levels that justify another decode
 _SPEECH, _FEWEST_LEVELS = 0.5, 12
@@ -67,47 +67,57 @@ class SentenceDecoder(Protocol):
 
 
 class RepeatedDecoder:
-    """Decodes a growing sentence again each time, from the last settled pause on.
+    """Decodes a growing sentence again each time, from the last settled pause on, and the ended one as a whole.
 
-    The endpointer ends a sentence some time after the speaker pauses. The result decoded at the start of the pause
-    covers the whole sentence, and is used as the final one if the speaker does not continue. If they do, and the part
-    is long enough to give the model context, its result is settled and only what follows is decoded again. So the cost
-    of a decode, and the delay of the final result, do not grow with the sentence.
+    A final result depends on the audio alone, not on the moments of the partial results, and has the context of its
+    whole sentence. The endpointer ends a sentence some time after the speaker pauses, so the whole is decoded at the
+    start of each pause: it is the final result unless the speaker continues. If they do, partial results start there.
     """
 
     def __init__(self, recognise: Recognise, options: RecognitionOptions, window: float) -> None:
-        """One a stream. `recognise` decodes with the offline model, whose longest chunk is `window` seconds."""
+        """One a stream.
+
+        Args:
+            recognise: decodes with the offline model.
+            options: passed to it.
+            window: longest chunk of the model, seconds.
+        """
         self._recognise = recognise
         self._options = options
         self._max_samples = round(window * SAMPLE_RATE)
         self._slot = Slot(Priority.UPDATE)
         self._decoding: asyncio.Future[Hypothesis] | None = None
-        #: the chunk being decoded, whether its result will be settled, and where the next chunk then starts
+        #: the chunk that was decoded last
         self._chunk = _NO_CHUNK
-        self._settles = False
-        self._next = 0
-        self._settled: list[Piece] = []
-        #: end of the settled part, samples of the stream
+        #: text before `_position`, samples of the stream, from which partial results start
+        self._settled = ""
         self._position = 0
 
     def decode_partial(self, sentence: Sentence, priority: Priority) -> asyncio.Future[Words]:
         if self._decoding is not None:
             self._decoding.cancel()
-        return asyncio.ensure_future(self._words(self._start(sentence, priority)))
+        chunk, settled = sentence.since(self._position), self._settled
+        if sentence.pausing and len(sentence.chunk.samples) <= self._max_samples:
+            chunk, settled = sentence.chunk, ""
+            priority = min(priority, Priority.PAUSE)
+        elif len(chunk.samples) > self._max_samples:
+            chunk = part_of(chunk, 0, _quietest(chunk, self._max_samples))
+        decoding = self._start(chunk, priority)
+        return asyncio.ensure_future(self._words(decoding, chunk, settled, pausing=sentence.pausing))
 
     @property
     def waiting(self) -> bool:
         return self._decoding is not None and not self._slot.started
 
     async def decode_final(self, sentence: Sentence) -> list[Piece]:
-        decoding = self._decoding
-        if decoding is not None and (self._settles or self._chunk.end == sentence.chunk.end):
+        pieces: list[Piece] = []
+        if self._decoding is not None and self._chunk.regions == sentence.chunk.regions:
             self._slot.priority = Priority.FINAL
-            self._settle(await decoding)
+            pieces.append((self._chunk, await self._decoding))
         await self.close()
-        while self._has_rest(sentence):
-            self._settle(await self._start(sentence, Priority.FINAL))
-        pieces, self._settled, self._position = self._settled, [], 0
+        if not pieces:
+            pieces = [(chunk, await self._start(chunk, Priority.FINAL)) for chunk in self._parts(sentence.chunk)]
+        self._decoding, self._settled, self._position = None, "", 0
         return pieces
 
     async def close(self) -> None:
@@ -116,42 +126,30 @@ class RepeatedDecoder:
             decoding.cancel()
             await asyncio.gather(decoding, return_exceptions=True)
 
-    def _has_rest(self, sentence: Sentence) -> bool:
-        """Whether the part that is not settled holds speech: models invent words for a breath alone."""
-        if self._position >= sentence.chunk.end:
-            return False
-        speech = sentence.since(self._position).speech
-        return not self._settled or int((speech >= _SPEECH).sum()) >= _FEWEST_LEVELS
-
-    def _start(self, sentence: Sentence, priority: Priority) -> asyncio.Future[Hypothesis]:
-        chunk = sentence.since(self._position)
-        if len(chunk.samples) > self._max_samples:
-            chunk = part_of(chunk, 0, _quietest(chunk, self._max_samples))
-            self._settles, self._next = True, chunk.end
-        else:
-            self._settles = sentence.pausing and len(chunk.samples) >= _SHORTEST_FINAL
-            self._next = chunk.end - _OVERLAP if sentence.pausing else chunk.end
-        self._chunk = chunk
-        self._slot = Slot(min(priority, Priority.PAUSE) if self._settles else priority)
+    def _start(self, chunk: Chunk, priority: Priority) -> asyncio.Future[Hypothesis]:
+        self._chunk, self._slot = chunk, Slot(priority)
         self._decoding = asyncio.ensure_future(self._recognise(chunk.samples, self._options, self._slot))
         return self._decoding
 
-    async def _words(self, decoding: asyncio.Future[Hypothesis]) -> Words:
+    async def _words(self, decoding: asyncio.Future[Hypothesis], chunk: Chunk, settled: str, *, pausing: bool) -> Words:
         # Shielded: `decode_final` may still need the result.
         hypothesis = await asyncio.shield(decoding)
-        text = join([*self._texts, hypothesis.text])
-        if self._settles:
-            self._settle(hypothesis)
-        return Words(text, join(self._texts))
+        text = join([settled, hypothesis.text])
+        if pausing and len(chunk.samples) >= _SHORTEST_SETTLED:
+            self._settled, self._position = text, chunk.end - _OVERLAP
+        elif len(chunk.samples) > self._max_samples - _CUT_SEARCH * LEVEL_HOP:
+            self._settled, self._position = text, chunk.end
+        return Words(text, self._settled)
 
-    def _settle(self, hypothesis: Hypothesis) -> None:
-        self._settled.append((self._chunk, hypothesis))
-        self._position = self._next
-        self._decoding = None
-
-    @property
-    def _texts(self) -> list[str]:
-        return [hypothesis.text for _, hypothesis in self._settled]
+    def _parts(self, chunk: Chunk) -> Iterator[Chunk]:
+        """A chunk in parts that the model takes; what follows the first must hold speech: models invent words."""
+        first = True
+        while len(chunk.samples) > self._max_samples:
+            cut = _quietest(chunk, self._max_samples)
+            yield part_of(chunk, 0, cut)
+            chunk, first = part_of(chunk, cut, len(chunk.samples)), False
+        if first or int((chunk.speech >= _SPEECH).sum()) >= _FEWEST_LEVELS:
+            yield chunk
 
 
 def _quietest(chunk: Chunk, limit: int) -> int:

@@ -10,8 +10,8 @@ import math
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -31,7 +31,7 @@ from asrcli.vad.types import WINDOW, SpeechDetector
 _PIECE = SAMPLE_RATE // 2
 #: bytes of a frame converted to samples at a time
 _BYTES = 1 << 16
-#: least samples for one run of VAD: 128 ms at once cost half of what four times 32 ms do
+#: samples for one run of VAD: 128 ms at once cost half of what four times 32 ms do
 _GATHER = 4 * WINDOW
 #: ended sentences that may wait for their decode before more audio is taken: clients may send faster than real time
 _BACKLOG = 4
@@ -100,6 +100,7 @@ class SentenceEnded:
         return tuple(word for segment in self.segments for word in segment.words)
 
 
+_Timed = TypeVar("_Timed", Segment, Word)
 Event = SentenceBegan | Partial | SentenceEnded
 #: the text steps, applied to the segments of one sentence
 Revise = Callable[[tuple[Segment, ...]], Awaitable[tuple[Segment, ...]]]
@@ -199,8 +200,10 @@ class LiveSession:
     async def _push(self, samples: Samples) -> None:
         self._received += len(samples)
         self._gathered = np.concatenate([self._gathered, samples])
-        if len(self._gathered) >= _GATHER:
-            gathered, self._gathered = self._gathered, self._gathered[:0]
+        unit = WINDOW if self._noise_gate is None else _GATHER
+        whole = len(self._gathered) // unit * unit
+        if whole >= _GATHER:
+            gathered, self._gathered = self._gathered[:whole], self._gathered[whole:]
             await self._run_endpointer(gathered)
             self._changed.set()
 
@@ -212,9 +215,12 @@ class LiveSession:
     def _endpoint(self, samples: Samples, *, last: bool) -> list[Sentence]:
         """VAD and endpoints of the next samples; the sentences that have ended."""
         gate, endpointer = self._noise_gate, self._endpointer
-        if gate is not None:
-            samples = gate.push(samples, speaking=endpointer.span is not None)
-        ended = endpointer.push(samples)
+        ended: list[Sentence] = []
+        # In blocks of one size: what the gate drops must not depend on the frames in which the audio arrives.
+        size = max(len(samples), 1) if gate is None else _GATHER
+        for start in range(0, len(samples), size):
+            block = samples[start : start + size]
+            ended += endpointer.push(block if gate is None else gate.push(block, speaking=endpointer.span is not None))
         if last and gate is not None:
             ended += endpointer.push(gate.finish(speaking=endpointer.span is not None))
         return ended + endpointer.finish() if last else ended
@@ -251,10 +257,10 @@ class LiveSession:
             return False
         if span[0] != self._decoded[0]:
             return True  # a new sentence
-        # First words are shown only after two equal results.
-        rest = _REST * self._cost if self._prefix.stable else 0.0
+        if self._pausing or not self._prefix.stable:
+            return True  # the decodes before the first words are short
         fresh = (span[1] - self._decoded[1]) / SAMPLE_RATE
-        return self._pausing or fresh >= max(self._options.interval, rest)
+        return fresh >= max(self._options.interval, _REST * self._cost)
 
     async def _wait_for(self, decoding: asyncio.Future[Words], sentence: Sentence) -> None:
         """Wait for a decode unless a better one is due: of an ended sentence, or at a pause in this one."""
@@ -274,18 +280,19 @@ class LiveSession:
             return []
         self._announced = True
         self._index += 1
-        return [SentenceBegan(self._index, sentence.chunk.start / SAMPLE_RATE)]
+        return [SentenceBegan(self._index, sentence.onset / SAMPLE_RATE)]
 
     async def _decode_ended(self, sentence: Sentence) -> list[Event]:
         segments = _segments(await self._decoder.decode_final(sentence), self._options.recognition.language)
         rest = self._prefix.rest(_text(segments))
         if self._revise is not None and segments:
             segments = await self._revise(segments)
+        segments = _not_before(sentence.onset / SAMPLE_RATE, segments)
         text = _text(segments)
         events: list[Event] = []
         if text or self._announced:
             events = self._announce(sentence)
-            start, end = sentence.chunk.start / SAMPLE_RATE, sentence.chunk.end / SAMPLE_RATE
+            start, end = sentence.onset / SAMPLE_RATE, sentence.chunk.end / SAMPLE_RATE
             events.append(SentenceEnded(self._index, start, end, text, rest, sentence.reason, segments))
         self._announced = False
         self._prefix = StablePrefix()
@@ -313,6 +320,15 @@ class PcmStream:
 
 def _text(segments: tuple[Segment, ...]) -> str:
     return join_words([word for segment in segments for word in segment.words])
+
+
+def _not_before(onset: float, segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
+    """The segments without times before their sentence: the padding before its onset is decoded, too."""
+
+    def late(part: _Timed) -> _Timed:
+        return replace(part, start=max(part.start, onset), end=max(part.end, onset)) if part.start < onset else part
+
+    return tuple(late(replace(segment, words=tuple(map(late, segment.words)))) for segment in segments)
 
 
 def _segments(pieces: list[Piece], language: str | None) -> tuple[Segment, ...]:

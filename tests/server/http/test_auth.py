@@ -165,3 +165,41 @@ def test_cors_is_off_unless_configured(server, serving):
         assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (401, "https://app.example")
         other = client.get("/v1/models", headers={"origin": "https://evil.example"})
         assert "access-control-allow-origin" not in other.headers
+
+
+REBOUND = {"host": "evil.example:8000"}
+
+
+@pytest.mark.parametrize("headers", [{}, {"origin": "http://evil.example:8000"}, {"sec-fetch-site": "same-origin"}])
+def test_a_domain_name_that_leads_to_this_machine_is_refused(client, headers):
+    for answer in (
+        client.get("/v1/models", headers=REBOUND | headers),
+        client.post("/v1/jobs", headers=REBOUND | headers),
+    ):
+        assert answer.status_code == 403
+        assert "host name" in answer.json()["error"]["message"]
+    assert client.get("/health", headers=REBOUND).status_code == 200
+
+
+def test_sockets_of_a_rebound_name_are_refused(server):
+    address = f"ws://evil.example:{server.port}/"
+    for origin in (None, f"http://evil.example:{server.port}"):
+        with socket.create_connection(("127.0.0.1", server.port)) as line, pytest.raises(InvalidStatus) as refused:
+            connect(address, sock=line, origin=origin, proxy=None)
+        assert refused.value.response.status_code == 403
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "[::1]:80", "localhost:9", "asrcli:8000", "box.local", "x", "a.localhost"]
+)
+def test_names_that_no_other_site_can_have_are_served(client, host):
+    assert client.get("/v1/models", headers={"host": host}).status_code == 200
+
+
+def test_named_hosts_are_served(serving):
+    settings = {"allowed_hosts": ("asr.example.com",), "cors_origins": ("https://other.example",)}
+    with serving(**settings) as server, server.client() as client:
+        for host, status in (("ASR.example.com.", 200), ("other.example:8000", 200), ("evil.example", 403)):
+            assert client.get("/v1/models", headers={"host": host}).status_code == status, host
+    with serving(api_keys=("k",)) as server, server.client(headers={"authorization": "Bearer k"}) as client:
+        assert client.get("/v1/models", headers=REBOUND).status_code == 200, "pages of others have no key"

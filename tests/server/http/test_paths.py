@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from websockets.sync.client import connect
 
 
 @pytest.mark.parametrize(
@@ -48,3 +51,54 @@ def test_an_event_stream_ends_when_the_server_does(serving, long_cities):
             assert next(lines).startswith("event: ")
             server.stop()
             list(lines)  # ends long before the drain timeout, and the server with it
+
+
+@pytest.fixture(scope="module")
+def prefixed(serving):
+    with serving(root_path="/speech", forwarded_allow_ips="127.0.0.1/32") as server:
+        yield server
+
+
+@pytest.mark.parametrize("prefix", ["", "/speech"])
+def test_a_proxy_may_pass_its_prefix_or_remove_it(prefixed, cities, prefix):
+    with prefixed.client() as client, cities.open("rb") as file:
+        job = client.post(f"{prefix}/v1/jobs", files={"file": file}, headers={"x-forwarded-for": "203.0.113.9"})
+        assert job.headers["location"] == f"/speech/v1/jobs/{job.json()['id']}"
+        assert client.get(job.headers["location"]).status_code == 200
+        assert client.get(f"{prefix}/openapi.json").json()["servers"] == [{"url": "/speech"}]
+        assert client.get(f"{prefix}/").status_code == 200
+    with connect(f"{prefixed.ws}{prefix}/", proxy=None) as line:
+        line.send('{"mode": "2pass", "is_speaking": false}')
+        assert json.loads(line.recv(60))["is_final"]
+
+
+def test_only_proxies_that_are_named_choose_the_client(prefixed, server, cities):
+    for found, name in ((prefixed, "203.0.113.9"), (server, "127.0.0.1")):
+        with found.client() as client, cities.open("rb") as file:
+            headers = {"x-forwarded-for": "198.51.100.7, 203.0.113.9", "x-forwarded-proto": "https"}
+            job = client.post("/v1/jobs", files={"file": file}, headers=headers).json()["id"]
+            assert found.app.state.jobs.store.get(job).client == name
+
+
+def form(client, body, kind="multipart/form-data; boundary=b"):
+    return client.post("/v1/audio/transcriptions", content=body, headers={"content-type": kind})
+
+
+@pytest.mark.parametrize(
+    "preamble", [b"This is a multipart message.\r\n", b"\r\n", b"--bb\r\n" * 5000, b"-" * 99999 + b"\r\n"]
+)
+def test_what_precedes_the_first_boundary_is_ignored(client, cities, preamble):
+    part = b'--b\r\ncontent-disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
+    answer = form(client, preamble + part + cities.read_bytes() + b"\r\n--b--\r\nThe end.")
+    assert "best of times" in answer.text.lower()
+
+
+def test_a_missing_boundary_is_named(client):
+    for body, kind in (
+        (b"--b", "multipart/form-data"),
+        (b"RIFF" * 99, "multipart/form-data; boundary=b"),
+        (b"", "multipart/form-data; boundary=b"),
+    ):
+        answer = form(client, body, kind)
+        assert answer.status_code == 400
+        assert "boundary" in answer.json()["error"]["message"]

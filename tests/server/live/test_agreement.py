@@ -10,7 +10,8 @@ TEXTS = st.lists(st.lists(st.sampled_from(["one", "two,", "Two", "three.", "四"
 
 def test_what_two_hypotheses_agree_on_stands_but_for_the_last_word():
     prefix = StablePrefix()
-    assert prefix.update("it was") == ("", "it was")
+    assert prefix.update("it") == ("", "it")
+    assert prefix.update("it was") == ("it", "it was")
     assert prefix.update("it was the") == ("it was", "it was the")
     assert prefix.update("It was, the best") == ("it was the", "it was the best")
     assert prefix.update("wholly different words here") == ("it was the", "it was the here")

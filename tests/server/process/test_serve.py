@@ -204,6 +204,23 @@ def test_keys_from_file_and_environment(home, tmp_path):
             assert found.get("/v1/models", headers={"x-nls-token": key}).status_code == status, key
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes as Linux shows them")
+def test_child_processes_do_not_inherit_keys(home, tmp_path, cities):
+    (tmp_path / "secret").write_text("from-a-file")
+    secrets = {"ASRCLI_SERVE_API_KEY": "top-1", "ASRCLI_API_KEY": "top-2", "ASRCLI_REMOTE_API_KEY": "top-3"}
+    options = ("--funasr-port", "0", "--webhook-secret-file", tmp_path / "secret")
+    with serving(*options, env=home | secrets) as server, client(server.listening()) as found:
+        found.headers["authorization"] = "Bearer top-1"
+        refused = found.post("/v1/jobs", files={"file": cities.read_bytes()}, data={"webhook": "http://127.0.0.1:1/"})
+        assert "not public" in refused.text, "webhooks are accepted"
+        children = children_of(server.process.pid)
+        assert children
+        for child in children:
+            environment = Path(f"/proc/{child}/environ").read_bytes()
+            assert b"HOME=" in environment
+            assert b"top-" not in environment
+
+
 def test_the_log_is_one_event_a_line_without_texts_or_keys(home, cities):
     options = ("--funasr-port", "0", "--no-preload", "--api-key", "very-secret")
     with serving(*options, env=home) as server:
@@ -284,6 +301,9 @@ def test_invalid_options_end_with_an_error(home, tmp_path):
             (("--max-upload", "huge"), 2, "not a size"),
             (("--api-key", ""), 2, "key is empty"),
             (("--fetch-network", "here"), 2, "not a network"),
+            (("--forwarded-allow-ips", "proxy"), 2, "not a network"),
+            (("--root-path", "/a b"), 2, "not a path"),
+            (("--webhook-secret-file", tmp_path / "none"), 2, "--webhook-secret-file"),
         ]
         for options, code, words in cases:
             with serving("--funasr-port", "0", *options, env=home) as server:

@@ -1,0 +1,90 @@
+"""What clients send to the WebSocket protocols, as JSON Schema: in `/openapi.json` under `x-websockets`, and for tests.
+
+Frames are text; between the first and the last of them, binary frames hold audio.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+_TEXT, _FLAG, _WHOLE, _NUMBER = ({"type": kind} for kind in ("string", "boolean", "integer", "number"))
+_HEADER: dict[str, Any] = dict.fromkeys(("namespace", "name", "task_id", "appkey", "message_id"), _TEXT)
+_HOTWORDS = {"type": ["string", "object", "array", "null"]}
+_ALIYUN_FLAGS = (
+    "enable_inverse_text_normalization", "enable_intermediate_result", "enable_punctuation_prediction", "enable_words",
+    "disfluency",
+)  # fmt: skip
+
+#: the first frame of FunASR's runtime, and any later one
+_FUNASR: dict[str, Any] = {
+    "mode": {"enum": ["offline", "online", "2pass"]},
+    "wav_name": _TEXT,
+    "wav_format": _TEXT,
+    "audio_fs": _WHOLE,
+    "is_speaking": _FLAG,
+    "is_finished": _FLAG,
+    "is_end": _FLAG,
+    "chunk_size": {"type": ["array", "string"]},
+    "chunk_interval": _WHOLE,
+    "encoder_chunk_look_back": _WHOLE,
+    "decoder_chunk_look_back": _WHOLE,
+    "hotwords": _HOTWORDS,
+    "itn": _FLAG,
+    "svs_lang": _TEXT,
+    "svs_itn": _FLAG,
+    "vad_tail_sil": _WHOLE,
+    "vad_max_len": _WHOLE,
+    "vad_energy": _NUMBER,
+}
+_ALIYUN: dict[str, Any] = {
+    "format": {"enum": ["pcm", "wav", "opus", "speex", "amr", "mp3", "aac"]},
+    "sample_rate": _WHOLE,
+    "max_sentence_silence": _NUMBER,
+    "vocabulary_id": _TEXT,
+    "language": _TEXT,
+    "session_id": _TEXT,
+    **dict.fromkeys(_ALIYUN_FLAGS, _FLAG),
+}
+_QWEN: dict[str, Any] = {
+    "format": {"enum": ["pcm", "wav"]},
+    "sample_rate": _WHOLE,
+    "language": {"type": ["string", "null"]},
+    "context": _TEXT,
+    "chunk_size_sec": _NUMBER,
+    "unfixed_chunk_num": _WHOLE,
+    "unfixed_token_num": _WHOLE,
+    "enable_inverse_text_normalization": _FLAG,
+}
+
+
+def _object(properties: dict[str, Any], **fixed: str) -> dict[str, Any]:
+    return {"type": "object", "properties": properties | {name: {"const": value} for name, value in fixed.items()}}
+
+
+#: protocol -> its path and its frames by name, the one that ends a recording under "end"
+WEBSOCKETS: dict[str, Any] = {
+    "funasr": {"path": "/", "frames": {"start": _object(_FUNASR), "end": _object(_FUNASR)}},
+    "aliyun": {
+        "path": "/ws/v1/asr",
+        "frames": {
+            "start": _object({"header": _object(_HEADER, name="StartTranscription"), "payload": _object(_ALIYUN)}),
+            "end": _object({"header": _object(_HEADER, name="StopTranscription")}),
+        },
+    },
+    "qwen": {
+        "path": "/ws/v1/asr/qwen",
+        "frames": {"start": _object({"payload": _object(_QWEN)}, type="start"), "end": _object({}, type="stop")},
+    },
+    "realtime": {
+        "path": "/",
+        "frames": {
+            "start": {"const": "START"},
+            "end": {"const": "STOP"},
+            **{
+                name.lower(): {"type": "string", "pattern": f"^{name}:"}
+                for name in ("HOTWORDS", "LANGUAGE", "POSTPROCESS_HOTWORDS")
+            },
+            "commit": {"const": "COMMIT"},
+        },
+    },
+}

@@ -1,0 +1,48 @@
+"""The same audio gives the same sentences, however its frames arrive and however fast the engine is."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import numpy as np
+import pytest
+
+from .conftest import pcm, silence
+
+START = {"mode": "2pass", "wav_name": "demo", "audio_fs": 16000, "is_speaking": True}
+
+
+@pytest.fixture(scope="module")
+def hesitant(speech) -> bytes:
+    """Speech with a pause that ends no sentence, and one that does."""
+    quiet = [np.zeros(8000, np.float32), np.zeros(16000, np.float32)]
+    parts = [speech[:40000], quiet[0], speech[40000:72000], quiet[1], speech[72000:]]
+    return pcm(np.concatenate(parts).astype(np.float32)) + silence(1)
+
+
+def finals(talk, audio, sizes, haste):
+    """Texts and time stamps of the sentences. `haste` 0: as fast as possible."""
+
+    async def story(client):
+        await client.send_json(START)
+        position = 0
+        for size in sizes:
+            piece = audio[position : position + size]
+            await (client.speak(piece, haste) if haste else client.play(piece, max(size, 1)))
+            position += size
+        await client.send_json({"is_speaking": False})
+        return await client.hear_until(lambda message: message["is_final"])
+
+    heard = talk("/", story)
+    return [(each["text"], each["timestamp"]) for each in heard if each["mode"] == "2pass-offline" and each["text"]]
+
+
+def test_finals_do_not_depend_on_the_arrival_of_frames(talk, hesitant):
+    random.seed(3)
+    irregular = [random.randrange(1, 40000) for _ in range(100)]
+    first = finals(talk, hesitant, [len(hesitant)], 0)
+    assert len(first) >= 2
+    assert all(json.loads(stamps) for _, stamps in first)
+    assert finals(talk, hesitant, [len(hesitant)], 6) == first
+    assert finals(talk, hesitant, irregular, 0) == first
