@@ -34,6 +34,7 @@ from asrcli.server.http.workspaces import Workspaces
 from asrcli.server.jobs import routes as jobs
 from asrcli.server.jobs.runner import JobRunner
 from asrcli.server.jobs.store import JobStore
+from asrcli.server.loop_monitor import LoopMonitor
 from asrcli.server.protocols import sensevoice, whisper_webservice
 from asrcli.server.protocols.aliyun import rest as aliyun_rest
 from asrcli.server.protocols.funasr import http as funasr_http
@@ -142,12 +143,14 @@ async def _lifespan(settings: ServerSettings, app: FastAPI) -> AsyncIterator[Non
     app.state.started = int(time.time())
     app.state.jobs, app.state.loading = None, bool(settings.preload)
     app.state.supervisor = supervisor = Supervisor(app.state.metrics)
-    app.state.metrics.watch(pool, admission, supervisor.failing)
+    monitor = LoopMonitor()
+    app.state.metrics.watch(pool, admission, supervisor.failing, monitor)
     await _open_jobs(app, service)
     supervisor.repeat("model sweeper", partial(_drop_idle_models, pool))
     preloading = asyncio.create_task(_preload(app, pool))
     try:
-        yield
+        with monitor:
+            yield
     finally:
         preloading.cancel()
         await supervisor.close()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import gc
 import shutil
+import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ import soundfile as sf
 from fastapi import FastAPI
 
 from asrcli.server.app import create_app
+from asrcli.server.loop_monitor import MONITORS, LoopMonitor
 from asrcli.server.run import Server, configure, listen
 from asrcli.server.settings import ServerSettings
 
@@ -29,51 +30,42 @@ MODEL = "moonshine-tiny-en"
 #: CPU seconds for which one callback may hold a server's event loop
 LONGEST_CALLBACK = 0.05
 _slow: list[str] = []
-
-
-class _Collecting(threading.local):
-    """CPU seconds of garbage collections in this thread."""
-
-    seconds = 0.0
-
-
-_collecting = _Collecting()
-
-
-def _timed_run(run):
-    """`asyncio.Handle._run`, noting callbacks of servers that take too long."""
-
-    def timed(handle):
-        started, collecting = time.thread_time(), _collecting.seconds
-        try:
-            return run(handle)
-        finally:
-            took = time.thread_time() - started - (_collecting.seconds - collecting)
-            if took > LONGEST_CALLBACK and threading.current_thread().name.startswith("server under test"):
-                _slow.append(f"{took:.3f} s: {handle!r}")
-
-    return timed
-
-
-def _time_collection(phase, info):
-    """Garbage collection walks over all objects of the tests, too: its time does not count."""
-    _collecting.seconds += time.thread_time() * (1 if phase == "stop" else -1)
+#: what callbacks that run for long did, by the time of their start
+_stacks: dict[float, str] = {}
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _watched_loops():
-    original = asyncio.Handle._run
-    asyncio.Handle._run = _timed_run(original)
-    gc.callbacks.append(_time_collection)
+def _watched_loops() -> Iterator[None]:
+    original, ending = LoopMonitor.note, threading.Event()
+
+    def note(self, seconds, handle):
+        original(self, seconds, handle)
+        if seconds > LONGEST_CALLBACK:
+            _slow.append(f"{seconds:.3f} s: {handle!r}\n{_stacks.get(self.started, '')}")
+
+    sampler = threading.Thread(target=_sample, args=(ending,), name="sampler")
+    sampler.start()
+    LoopMonitor.note = note
     yield
-    gc.callbacks.remove(_time_collection)
-    asyncio.Handle._run = original
+    LoopMonitor.note = original
+    ending.set()
+    sampler.join()
+
+
+def _sample(ending: threading.Event) -> None:
+    """Keep a stack of each callback that runs for long, to find what it did."""
+    while not ending.wait(LONGEST_CALLBACK / 4):
+        for thread, monitor in list(MONITORS.items()):
+            if monitor.running and time.monotonic() - monitor.started > LONGEST_CALLBACK / 2:
+                frame = sys._current_frames().get(thread)
+                _stacks[monitor.started] = "".join(traceback.format_stack(frame)[-12:])
 
 
 @pytest.fixture(autouse=True)
 def _loop_stays_free():
     """No callback may block the event loop of a server: all its clients would wait."""
     _slow.clear()
+    _stacks.clear()
     yield
     assert not _slow, "callbacks that hold the event loop"
 

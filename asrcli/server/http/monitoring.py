@@ -18,6 +18,7 @@ from asrcli.server.logs import log_request, start_request
 
 if TYPE_CHECKING:
     from asrcli.server.http.admission import Admission
+    from asrcli.server.loop_monitor import LoopMonitor
     from asrcli.server.recognition.model_pool import ModelPool
 
 _LATENCIES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
@@ -89,13 +90,17 @@ class Metrics:
         )
         self.failures = Counter("asrcli_failures", "Recordings that failed.", ("code",), registry=registry)
 
-    def watch(self, pool: ModelPool, admission: Admission, failing: Collection[str]) -> None:
+    def watch(self, pool: ModelPool, admission: Admission, failing: Collection[str], monitor: LoopMonitor) -> None:
         """Read queue, engine and background tasks when metrics are requested."""
         gauges = {
             "asrcli_queue_length": ("Requests waiting for a worker.", lambda: admission.queued),
             "asrcli_workers_busy": ("Requests being worked on.", lambda: admission.running),
             "asrcli_engine_restarts": ("Restarts of the engine process.", lambda: pool.models.restarts),
             "asrcli_models_loaded": ("Models in memory.", lambda: len(pool.models.names)),
+            "asrcli_longest_callback_seconds": (
+                "CPU time of the longest callback of the event loop since the start.",
+                lambda: monitor.longest,
+            ),
             "asrcli_background_failing": ("Background tasks that fail at present.", lambda: len(failing)),
         }
         for name, (about, value) in gauges.items():

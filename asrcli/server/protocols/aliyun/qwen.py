@@ -96,9 +96,13 @@ class QwenSession:
         while True:
             try:
                 kind, payload = await _read(await self._connection.receive())
-                return _params(payload) if kind == "start" else None
+                if kind == "start":
+                    return _params(payload)
             except RefusedError as refusal:
                 await self._fail(refusal.code, str(refusal))
+            else:
+                await self._fail(INVALID_STATE, "No task was started.")
+                return None
 
     async def _receive_audio(self, session: LiveSession, rate: int, sending: asyncio.Task[None]) -> None:
         """Receive audio until the client stops."""
