@@ -272,7 +272,8 @@ class _MultipartReader:
         self._complete = False
         #: the end of what was received before the first boundary; None: the boundary was received
         self._preamble: bytes | None = b"\r\n"
-        self._delimiter = b"\r\n--" + boundary
+        self._delimiter = re.compile(re.escape(b"\r\n--" + boundary) + rb"(?:\r\n|--)")
+        self._overlap = len(boundary) + 6
         callbacks: MultipartCallbacks = {
             "on_part_begin": self._begin,
             "on_header_field": self._header_field,
@@ -289,11 +290,11 @@ class _MultipartReader:
         if self._preamble is not None:
             # RFC 2046, 5.1.1: what comes before the first boundary is ignored.
             piece = self._preamble + piece
-            start = piece.find(self._delimiter)
-            self._preamble = None if start >= 0 else piece[-len(self._delimiter) :]
-            if start < 0:
+            start = self._delimiter.search(piece)
+            self._preamble = None if start else piece[-self._overlap :]
+            if not start:
                 return
-            piece = piece[start + 2 :]
+            piece = piece[start.start() + 2 :]
         try:
             self._parser.write(piece)
         except FormParserError as error:

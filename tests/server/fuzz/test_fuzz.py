@@ -31,7 +31,7 @@ from .values import JSON, NUMBERS, TEXTS, fitting, value_of, written
 CASES = int(os.environ.get("FUZZ_CASES", "300"))
 #: cases of one example, which run at a time
 BATCH = 25
-PATIENCE = 30.0
+PATIENCE = 20.0
 DESCRIPTION = create_app(ServerSettings()).openapi()
 OPERATIONS = [(path, operation["post"]) for path, operation in DESCRIPTION["paths"].items() if "post" in operation]
 #: answers that are no fault of the server's: the model or the package is not installed
@@ -198,9 +198,9 @@ GOOD = {
     "qwen": [{"type": "start"}, {"type": "stop"}],
     "realtime": ["START", "STOP"],
 }
-#: what ends any recording or the connection, whatever came before. At `/` the first frame decides between two
-#: protocols, and FunASR's runtime may take the first end for that of a recording that failed.
-ENDS = {name: [frames[-1]] for name, frames in GOOD.items()}
+#: what ends any recording or the connection, whatever came before: the first frame decides the protocol, and FunASR's
+#: runtime may take the first end for that of a recording that failed
+ENDS = {name: [frames[-1], "STOP"] for name, frames in GOOD.items()}
 ENDS["funasr"] = [{"is_speaking": False, "wav_name": "first"}, {"is_speaking": False, "wav_name": "last"}, "STOP"]
 ENDS["realtime"] = ENDS["funasr"]
 FRAGMENTS = st.sampled_from(
