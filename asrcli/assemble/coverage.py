@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import inf
+
 import numpy as np
 
 from asrcli.assemble.estimate import spoken_length
@@ -12,6 +15,8 @@ from asrcli.backends.types import Hypothesis
 from asrcli.transcript import GapReason
 from asrcli.vad.types import LEVEL_HOP, Chunk
 
+#: levels a second
+_LEVELS = SAMPLE_RATE // LEVEL_HOP
 #: a level counts as speech from this probability up
 _SPEECH = 0.5
 #: Less speech than this is not judged, seconds: a cough may pass for speech, and one word may be drawn out.
@@ -21,8 +26,8 @@ _LEAST_SPEECH, _LEAST_SPEECH_WITH_WORDS = 1.2, 2.5
 LEAST_COVERAGE = 0.4
 #: Words that would take less than this part of it may be too few: the chunk is decoded once more, in two parts.
 _LIKELY_COVERAGE = 0.65
-#: so does a chunk with so much speech behind what the engine accounts for, seconds, with a margin for its times
-_LONGEST_TAIL, _TAIL_MARGIN = 2.0, 1.0
+#: so does a chunk with so much speech outside of what the engine accounts for, seconds, with a margin for its times
+_MOST_UNACCOUNTED, _MARGIN = 2.0, 1.0
 #: ones that would take this many times as long, and so many seconds more, cannot have been spoken
 _MOST_COVERAGE, _MOST_EXCESS = 4.0, 3.0
 
@@ -48,21 +53,32 @@ def is_doubtful(chunk: Chunk, hypothesis: Hypothesis) -> bool:
     spoken = spoken_seconds(chunk)
     if spoken < _LEAST_SPEECH_WITH_WORDS or (not hypothesis.text and hypothesis.event):
         return False
-    end = hypothesis.end
-    tail = 0.0 if end is None else spoken_seconds(chunk, after=end + _TAIL_MARGIN)
-    return tail > _LONGEST_TAIL or said_seconds(hypothesis.text) < _LIKELY_COVERAGE * spoken
+    unaccounted = spoken_seconds(chunk, outside=_accounted(hypothesis))
+    return unaccounted > _MOST_UNACCOUNTED or said_seconds(hypothesis.text) < _LIKELY_COVERAGE * spoken
 
 
-def spoken_seconds(chunk: Chunk, *, after: float = 0.0) -> float:
-    """Seconds of a chunk, later than `after` from its start, that are loud and speech by the VAD; 0 where no VAD was
-    used.
+def _accounted(hypothesis: Hypothesis) -> list[tuple[float, float]]:
+    """The spans that the engine accounts for, seconds from the chunk's start."""
+    if hypothesis.end is not None:
+        return [(0.0, hypothesis.end + _MARGIN)]
+    if not hypothesis.timed:
+        return [(0.0, inf)]
+    starts = [token.start or 0.0 for token in hypothesis.tokens]
+    ends = [token.end or start for token, start in zip(hypothesis.tokens, starts, strict=True)]
+    return [(start - _MARGIN, end + _MARGIN) for start, end in zip(starts, ends, strict=True)]
+
+
+def spoken_seconds(chunk: Chunk, *, outside: Sequence[tuple[float, float]] = ()) -> float:
+    """Seconds of a chunk that are loud, speech by the VAD and in none of the spans (seconds from its start); 0 without
+    VAD.
     """
     if len(chunk.speech) != len(chunk.levels):
         return 0.0
     loud = np.zeros(len(chunk.levels), np.bool_)
     for start, end in speech_spans(chunk):
-        loud[round(start * SAMPLE_RATE / LEVEL_HOP) : round(end * SAMPLE_RATE / LEVEL_HOP)] = True
-    loud[: round(after * SAMPLE_RATE / LEVEL_HOP)] = False
+        loud[round(start * _LEVELS) : round(end * _LEVELS)] = True
+    for start, end in outside:
+        loud[max(0, round(start * _LEVELS)) : round(min(end * _LEVELS, len(loud)))] = False
     return float(np.count_nonzero(loud & (chunk.speech >= _SPEECH))) * LEVEL_HOP / SAMPLE_RATE
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from asrcli.assemble.coverage import is_doubtful, shortfall, spoken_seconds
 from asrcli.assemble.pauses import speech_spans
 from asrcli.audio.types import SAMPLE_RATE
-from asrcli.backends.types import Hypothesis
+from asrcli.backends.types import Hypothesis, Token
 from asrcli.chunk_decoding import ChunkQueue
 from asrcli.errors import EngineClosedError, EngineCrashError, EngineError
 from asrcli.options import RecognitionOptions
@@ -58,6 +58,27 @@ def speech_chunk(*spans: tuple[float, float], vad: bool = True, start: float = 0
 )
 def test_words_that_cannot_be_all_of_six_seconds(hypothesis: Hypothesis, reason: str | None) -> None:
     assert shortfall(speech_chunk((0.2, 3.2), (4.0, 7.0)), hypothesis) == reason
+
+
+def timed(*starts: float, words: str = WORDS) -> Hypothesis:
+    return Hypothesis(words, tuple(Token(f" word{number}", start) for number, start in enumerate(starts)))
+
+
+@pytest.mark.parametrize(
+    ("hypothesis", "doubtful"),
+    [
+        (Hypothesis(WORDS), False),
+        (Hypothesis(WORDS, end=7.0), False),
+        (Hypothesis(WORDS, end=3.0), True),
+        (timed(0.3, 1.5, 3.0, 4.2, 6.8), False),
+        (timed(0.3, 1.5, 3.0), True),  # the tail
+        (timed(4.2, 5.0, 6.8), True),  # the head
+        (timed(0.3, 6.8), True),  # the middle
+        (timed(0.3, 3.0, 5.5), False),
+    ],
+)
+def test_speech_outside_of_what_the_engine_accounts_for_is_doubtful(hypothesis: Hypothesis, doubtful: bool) -> None:
+    assert is_doubtful(speech_chunk((0.2, 3.2), (4.0, 7.0)), hypothesis) is doubtful
 
 
 def test_pauses_and_short_sounds_are_not_speech() -> None:
@@ -255,6 +276,6 @@ def test_which_words_are_compared_with_those_of_the_parts(
 def test_speech_counts_where_it_is_loud_and_likely_and_behind_a_time() -> None:
     chunk = said_of(4.0)
     assert spoken_seconds(chunk) == pytest.approx(4.0)
-    assert spoken_seconds(chunk, after=1.3) == pytest.approx(3.0)
+    assert spoken_seconds(chunk, outside=[(0.0, 1.3)]) == pytest.approx(3.0)
     assert spoken_seconds(Chunk(0, chunk.samples, chunk.regions, chunk.levels, chunk.speech * 0.5)) == pytest.approx(4)
     assert spoken_seconds(Chunk(0, chunk.samples, chunk.regions, chunk.levels, chunk.speech * 0.49)) == 0

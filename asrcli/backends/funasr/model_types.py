@@ -27,6 +27,8 @@ class FunasrType(ModelType):
     #: whether a language can be asked for; else the model has its own, and asking for that is no error
     takes_language: bool = False
     batches: bool = True
+    #: the most tokens that its language model writes where the option `max_length` sets none; None: there is no limit
+    most_tokens: int | None = None
 
     @property
     def options(self) -> frozenset[str]:
@@ -68,6 +70,7 @@ FUNASR_TYPES: dict[str, FunasrType] = {
         punctuated=True,
         batches=False,
         limit=30.0,
+        most_tokens=512,
     ),
 }
 

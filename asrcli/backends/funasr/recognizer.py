@@ -35,6 +35,9 @@ from asrcli.options import RecognitionOptions
 _SHORTEST = SAMPLE_RATE // 2
 #: share of a model's tensors that its weights file must hold; less belongs to another model
 _LEAST_LOADED = 0.5
+#: An answer of this part of the most tokens is taken for cut short: encoding the text may give a few less than were
+#: written.
+_FULL = 0.95
 
 
 def load(spec: ModelSpec, threads: int) -> Recognizer:
@@ -180,6 +183,7 @@ class FunasrRecognizer:
 
     def _read(self, result: dict[str, Any], samples: Samples, request: RecognitionOptions) -> Hypothesis:
         hypothesis = read_result(result, len(samples) / SAMPLE_RATE, tagged=self._type.tagged)
+        hypothesis = replace(hypothesis, limit=self._is_full(hypothesis.text))
         if not self._timed:
             hypothesis = replace(hypothesis, tokens=())
         if hypothesis.language is None and not self._type.tagged:
@@ -187,6 +191,13 @@ class FunasrRecognizer:
             only = self._spec.languages[0] if len(self._spec.languages) == 1 else None
             return replace(hypothesis, language=asked or only)
         return hypothesis
+
+    def _is_full(self, text: str) -> bool:
+        """Whether an answer has about as many tokens as the language model may write; it does not report its limit."""
+        if self._type.most_tokens is None:
+            return False
+        limit = int(self._spec.options.get("max_length", self._type.most_tokens))
+        return len(self._settings["tokenizer"].encode(text)) >= _FULL * limit
 
 
 @contextlib.contextmanager

@@ -9,11 +9,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from asrcli.backends.types import Hypothesis, Token
 from asrcli.errors import UsageError
 from asrcli.language_codes import language_code
+from asrcli.transcript import warning_code
+
+#: codes of our own server's warnings that mean that words are missing
+_INCOMPLETE = frozenset({"gap", "truncated"})
 
 
 class UnreadableReplyError(Exception):
@@ -51,7 +55,27 @@ def _hypothesis(data: Mapping[str, Any], duration: float) -> Hypothesis:
         language=_language(data.get("language_code") or data.get("language")),
         emotion=_label(first.get("emotion")),
         event=_label(first.get("event")),
+        limit=_is_cut_short(data),
+        end=_end(data, segments),
     )
+
+
+def _end(data: Mapping[str, Any], segments: Sequence[Mapping[str, Any]]) -> float | None:
+    """Up to where the server accounts for the sound, seconds; None where it does not report that."""
+    last = max(filter(_is_number, (item.get("end") for item in segments)), default=0.0)
+    length = data.get("duration")
+    # Servers report 0 for what they have not measured.
+    return min((float(end) for end in (last, length) if _is_number(end) and end > 0), default=None)
+
+
+def _is_cut_short(data: Mapping[str, Any]) -> bool:
+    """Whether the server reports that its text is not all."""
+    warnings = {warning_code(item) for item in _items(data, "warnings") if isinstance(item, str)}
+    return data.get("finish_reason") == "length" or data.get("truncated") is True or bool(warnings & _INCOMPLETE)
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _tokens(data: Mapping[str, Any], segments: Sequence[Mapping[str, Any]], duration: float) -> tuple[Token, ...]:
@@ -70,9 +94,7 @@ def _tokens(data: Mapping[str, Any], segments: Sequence[Mapping[str, Any]], dura
 
 def _token(word: Mapping[str, Any], duration: float) -> Token | None:
     text, start, end = word.get("word", word.get("text")), word.get("start"), word.get("end")
-    if not isinstance(text, str) or not isinstance(start, int | float) or not isinstance(end, int | float):
-        return None
-    if not (math.isfinite(start) and math.isfinite(end)):
+    if not isinstance(text, str) or not _is_number(start) or not _is_number(end):
         return None
     begin = min(max(float(start), 0.0), duration)
     return Token(text, begin, min(max(float(end), begin), duration))

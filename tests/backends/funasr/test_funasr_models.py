@@ -110,6 +110,12 @@ def test_fun_asr_nano_says_what_it_hears(ask: Any, words: tuple[str, ...], tone:
     assert (heard.text, heard.tokens, heard.language) == (words[tone], (), None)
 
 
+def test_fun_asr_nano_reports_its_limit_of_tokens(ask: Any) -> None:
+    tones = tone_audio([3] * 3)
+    assert not ask("FunASRNano", tones).result().limit
+    assert ask("FunASRNano", tones, {"max_length": 1}).result().limit
+
+
 def test_fun_asr_nano_is_asked_in_its_prompt(ask: Any) -> None:
     high, low = tone_audio([7] * 3), tone_audio([0] * 3)
     cake = (Hotword(text="糕", weight=80.0),)

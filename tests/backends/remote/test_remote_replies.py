@@ -29,9 +29,40 @@ def test_verbose_json_has_words_with_times() -> None:
             "segments": [{"id": 0, "text": "Hello there.", "emotion": "happy", "event": "speech"}],
         }
     )
-    assert heard == Hypothesis(
-        "Hello there.", (Token("Hello", 0.3, 0.6), Token("there", 0.7, 1.0)), "en", "happy", "speech"
-    )
+    tokens = (Token("Hello", 0.3, 0.6), Token("there", 0.7, 1.0))
+    assert heard == Hypothesis("Hello there.", tokens, "en", "happy", "speech", end=3.2)
+
+
+@pytest.mark.parametrize(
+    ("reply", "end"),
+    [
+        ({}, None),
+        ({"duration": 4.5}, 4.5),
+        ({"duration": "4.5"}, None),
+        ({"duration": 0, "segments": [{"end": 0}]}, None),
+        ({"segments": [{"end": 2.5}, {"end": 7}]}, 7.0),
+        ({"duration": 4.5, "segments": [{"end": 7}, {"end": 2.5}, {"end": None}]}, 4.5),
+        ({"segments": [{"end": float("nan")}, {"end": "9"}, "x"]}, None),
+    ],
+)
+def test_the_sound_that_a_server_accounts_for(reply: dict[str, Any], end: float | None) -> None:
+    assert read({"text": "and so"} | reply).end == end
+
+
+@pytest.mark.parametrize(
+    ("reply", "limit"),
+    [
+        ({}, False),
+        ({"finish_reason": "stop", "truncated": False, "warnings": ["clipped: the level is too high"]}, False),
+        ({"finish_reason": "length"}, True),
+        ({"truncated": True}, True),
+        ({"warnings": ["gap: 1.0 to 4.0 s: the engine reached its limit"]}, True),
+        ({"warnings": [3, None, "truncated: the file ends early"]}, True),
+        ({"warnings": "gap"}, False),
+    ],
+)
+def test_a_server_that_reports_missing_words(reply: dict[str, Any], limit: bool) -> None:
+    assert read({"text": "and so"} | reply).limit is limit
 
 
 def test_words_may_stand_in_segments() -> None:
