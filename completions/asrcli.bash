@@ -16,8 +16,8 @@ _asrcli_command() {
             ;;
         serve)
             commands=''
-            options='--host -p --port --funasr-port --certfile --keyfile --root-path --forwarded-allow-ips --drain-timeout -m --model --streaming-model -j --num-threads --offline --no-offline --preload --no-preload --model-dir --model-ttl --aliyun-status --nearfield-threshold --api-key-file --api-key --cors-origin --allowed-host --allow-url-fetch --no-allow-url-fetch --fetch-network --max-upload --max-duration --max-queue --max-sessions --request-timeout --idle-timeout --webhook-secret-file --data-dir --job-ttl --webhook-secret -q --quiet --no-quiet --log-json --no-log-json --log-level --config --debug --help-all -h --help'
-            valued='--host -p --port --funasr-port --certfile --keyfile --root-path --forwarded-allow-ips --drain-timeout -m --model --streaming-model -j --num-threads --model-dir --model-ttl --aliyun-status --nearfield-threshold --api-key-file --api-key --cors-origin --allowed-host --fetch-network --max-upload --max-duration --max-queue --max-sessions --request-timeout --idle-timeout --webhook-secret-file --data-dir --job-ttl --webhook-secret --log-level --config'
+            options='--host -p --port --funasr-port --io-thread-num --certfile --keyfile --root-path --forwarded-allow-ips --drain-timeout -m --model --streaming-model -j --num-threads --decoder-thread-num --offline --no-offline --preload --no-preload --model-thread-num --hotword --model-dir --model-ttl --aliyun-status --nearfield-threshold --api-key-file --api-key --cors-origin --allowed-host --allow-url-fetch --no-allow-url-fetch --fetch-network --max-upload --max-duration --max-queue --max-sessions --request-timeout --idle-timeout --webhook-secret-file --data-dir --job-ttl --webhook-secret -q --quiet --no-quiet --log-json --no-log-json --log-level --config --debug --help-all -h --help'
+            valued='--host -p --port --funasr-port --io-thread-num --certfile --keyfile --root-path --forwarded-allow-ips --drain-timeout -m --model --streaming-model -j --num-threads --decoder-thread-num --model-thread-num --hotword --model-dir --model-ttl --aliyun-status --nearfield-threshold --api-key-file --api-key --cors-origin --allowed-host --fetch-network --max-upload --max-duration --max-queue --max-sessions --request-timeout --idle-timeout --webhook-secret-file --data-dir --job-ttl --webhook-secret --log-level --config'
             arguments=()
             ;;
         models)
@@ -222,6 +222,7 @@ _asrcli_value() {
         'serve --host') argument=any ;;
         'serve -p'|'serve --port') argument=any ;;
         'serve --funasr-port') argument=any ;;
+        'serve --io-thread-num') argument=any ;;
         'serve --certfile') argument=file ;;
         'serve --keyfile') argument=file ;;
         'serve --root-path') argument=file ;;
@@ -229,7 +230,9 @@ _asrcli_value() {
         'serve --drain-timeout') argument=any ;;
         'serve -m'|'serve --model') argument='model moonshine-tiny-en sensevoice-small sensevoice-small-2025 sensevoice-funasr-nano paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-unified-en parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu sensevoice-small-funasr seaco-paraformer-zh-funasr paraformer-zh-funasr fun-asr-nano-funasr fun-asr-mlt-nano-funasr' ;;
         'serve --streaming-model') argument='model streaming-paraformer-zh-en streaming-paraformer-trilingual streaming-zipformer-zh-en streaming-zipformer-zh streaming-zipformer-en streaming-zipformer-en-kroko streaming-zipformer-de-kroko streaming-zipformer-es-kroko streaming-zipformer-fr-kroko streaming-zipformer-multi streaming-zipformer-ctc-zh streaming-zipformer-small-ctc-zh streaming-fastconformer-ctc-en streaming-zipformer-ko streaming-nemotron-en streaming-nemotron-multi streaming-t-one-ru' ;;
-        'serve -j'|'serve --num-threads') argument=any ;;
+        'serve -j'|'serve --num-threads'|'serve --decoder-thread-num') argument=any ;;
+        'serve --model-thread-num') argument=any ;;
+        'serve --hotword') argument=file ;;
         'serve --model-dir') argument=dir ;;
         'serve --model-ttl') argument=any ;;
         'serve --aliyun-status') argument='word auto 20000000 200' ;;

@@ -36,6 +36,8 @@ class Option:
     name: str = ""
     #: "-m"
     short: str = ""
+    #: further names of the flag, with hyphens: those of other programs
+    aliases: tuple[str, ...] = ()
     panel: str = "Options"
     #: "": the choices of a Literal. FILE, DIR, MODEL and FORMATS decide what completion offers.
     metavar: str = ""

@@ -47,7 +47,7 @@ class ServerSettings:
     funasr_port: int = _network(
         10095, "Second port, for FunASR runtime clients; 0: none.", metavar="N", low=0, high=65535, essential=True
     )
-    certfile: Path | None = _network(None, "TLS certificate (PEM) of both ports.", metavar="FILE")
+    certfile: Path | None = _network(None, "TLS certificate (PEM) of both ports; 0: no TLS.", metavar="FILE")
     keyfile: Path | None = _network(
         None, "Private key of the certificate, unless --certfile contains it.", metavar="FILE"
     )
@@ -64,6 +64,9 @@ class ServerSettings:
         30, "Seconds that running requests get to finish after SIGTERM.", metavar="S", low=0, high=86400
     )
 
+    hotword: Path | None = _model(
+        None, "File of hotwords for all requests, besides those of the client.", metavar="FILE"
+    )
     #: None: the registry's default
     model: str | None = _model(
         None, "Model of requests that name none: a name or folder.", short="-m", metavar="MODEL", essential=True
@@ -74,8 +77,9 @@ class ServerSettings:
     )
     model_dir: Path | None = _model(None, "Folder of the models; by default in the user's data folder.", metavar="DIR")
     num_threads: int | None = _model(
-        None, "Decoding threads; by default one per core.", short="-j", metavar="N", low=1, high=4096, essential=True
-    )
+        None, "Decoding threads; by default one per core.", short="-j", metavar="N", low=1, high=4096, essential=True,
+        aliases=("decoder-thread-num",),
+    )  # fmt: skip
     #: models loaded before the first request is accepted
     preload: tuple[str, ...] = ()
     model_ttl: float = _model(

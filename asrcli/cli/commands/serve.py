@@ -33,6 +33,14 @@ class ServeArguments(ReportArguments):
     api_key_file: Path | None = option(
         None, "File with API keys, one per line.", metavar="FILE", panel="Access", essential=True
     )
+    io_thread_num: int | None = option(
+        None, "Accepted for scripts of FunASR's runtime; connections need no threads here.", metavar="N", low=0,
+        high=4096, panel="Network",
+    )  # fmt: skip
+    model_thread_num: int | None = option(
+        None, "Accepted for scripts of FunASR's runtime; each decode runs in one thread, see --num-threads.",
+        metavar="N", low=0, high=4096, panel="Recognition",
+    )  # fmt: skip
     webhook_secret_file: Path | None = option(
         None, "File with the key that signs webhooks.", metavar="FILE", panel="Jobs"
     )
@@ -100,7 +108,7 @@ def _settings(ctx: typer.Context, arguments: ServeArguments) -> ServerSettings:
     from asrcli.cli.request.model_choice import choose_model
     from asrcli.server.recognition.model_pool import check_servable
 
-    settings = from_values(ServerSettings, arguments.values)
+    settings = _without_tls(from_values(ServerSettings, arguments.values))
     spec = choose_model(
         ctx, ModelArguments(model=settings.model, model_dir=settings.model_dir, offline=arguments.offline)
     )
@@ -111,6 +119,12 @@ def _settings(ctx: typer.Context, arguments: ServeArguments) -> ServerSettings:
         preload=(spec.name,) if arguments.preload else (),
         api_keys=(*_not_empty(arguments.api_key), *_lines_of(arguments.api_key_file, "--api-key-file")),
     )
+
+
+def _without_tls(settings: ServerSettings) -> ServerSettings:
+    """FunASR's scripts turn TLS off with `--certfile 0` or an empty name, whatever the key."""
+    off = settings.certfile is not None and str(settings.certfile) in {"0", "."}
+    return replace(settings, certfile=None, keyfile=None) if off else settings
 
 
 def _not_empty(keys: tuple[str, ...]) -> tuple[str, ...]:

@@ -234,6 +234,7 @@ def _parameter(declaration: Declaration) -> Parameter:
         names = [f"--{name.replace('_', '-')}"]
         if declaration.type is bool and option.negatable:
             names[0] += f"/--no-{name.replace('_', '-')}"
+        names += [f"--{alias}" for alias in option.aliases]
         information = typer.Option(*names, *filter(None, [option.short]), rich_help_panel=option.panel, **rules)
     default = Parameter.empty if required else declaration.default
     if isinstance(default, float) or option.metavar == "SIZE":

@@ -54,7 +54,7 @@ class LiveService:
         """
         async with AsyncExitStack() as stack:
             stack.enter_context(self.place())
-            recognition, _ = adapt_request(await asyncio.to_thread(self._pool.spec, model), options.recognition)
+            recognition = await asyncio.to_thread(self._adapted, model, options.recognition)
             wanted = TranscribeOptions(recognition=recognition, text=options.text)
             models = stack.enter_context(await opened(partial(self._pool.session, model, wanted, priority=_PRIORITY)))
             loaded = models.recognizer
@@ -68,7 +68,9 @@ class LiveService:
                     self._settings.streaming_model, kind="streaming", priority=_PRIORITY
                 )
                 stack.enter_context(streaming)
-                hints, _ = adapt_request(streaming.spec, RecognitionOptions(hotwords=recognition.hotwords))
+                hints, _ = await asyncio.to_thread(
+                    adapt_request, streaming.spec, RecognitionOptions(hotwords=recognition.hotwords)
+                )
                 second = RepeatedDecoder(recognise, recognition, loaded.window) if options.second_pass else None
                 decoder = StreamingDecoder(partial(self._stream, streaming), hints, second)
             revise = self._revision(models, options) if models.resources.steps else None
@@ -97,6 +99,9 @@ class LiveService:
             yield
         finally:
             self._open -= 1
+
+    def _adapted(self, model: str | None, wanted: RecognitionOptions) -> RecognitionOptions:
+        return adapt_request(self._pool.spec(model), wanted, self._pool.hotwords)[0]
 
     def _revision(self, models: Session, options: LiveOptions) -> Revise:
         """The text steps, in a thread."""

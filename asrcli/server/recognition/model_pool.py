@@ -21,6 +21,7 @@ from asrcli.runtime import Session
 from asrcli.server.errors import RequestError
 from asrcli.server.recognition.model_names import DEFAULT_NAMES, MAX_NAME, synonyms
 from asrcli.server.settings import ServerSettings
+from asrcli.text.steps.hotwords import read_hotwords
 
 
 class ModelPool:
@@ -34,6 +35,8 @@ class ModelPool:
         installed or damaged; MachineError: the engine process cannot be started.
         """
         self.settings = settings
+        #: of all requests
+        self.hotwords = read_hotwords(settings.hotword) if settings.hotword else ()
         self.registry = Registry(settings.model_dir)
         default = self.registry.resolve(settings.model)
         check_servable(default)

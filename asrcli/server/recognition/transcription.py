@@ -140,7 +140,7 @@ class TranscriptionService:
 
     def _adapt(self, spec: ModelSpec, options: TranscribeOptions) -> tuple[RecognitionOptions, list[str]]:
         identified = self.pool.registry.available("language-id") is not None
-        return adapt_request(spec, options.recognition, identified=identified)
+        return adapt_request(spec, options.recognition, self.pool.hotwords, identified=identified)
 
     async def fetch(self, request: Request, address: str, workspace: Workspace) -> Upload:
         """The recording at an address, where the operator allows it. Raises ForbiddenError: they do not, or not there;
@@ -244,23 +244,25 @@ class _Progress(Listener):
 
 
 def adapt_request(
-    spec: ModelSpec, wanted: RecognitionOptions, *, identified: bool = False
+    spec: ModelSpec, wanted: RecognitionOptions, common: tuple[Hotword, ...] = (), *, identified: bool = False
 ) -> tuple[RecognitionOptions, list[str]]:
     """The options that the model supports, and warnings about the others.
 
     Clients of most protocols send hotwords and prompts to every model. These are hints, so a model that does not
-    support them still transcribes. A language is required.
+    support them still transcribes. A language is required. Many hotwords take time: call it in a thread.
 
-    `identified`: a language identification model serves models that need a language. Raises LanguageNotSupportedError:
-    the model does not support the language, or needs one.
+    `common`: hotwords of the server, which come before those of the client. `identified`: a language identification
+    model serves models that need a language. Raises LanguageNotSupportedError: the model does not support the
+    language, or needs one.
     """
     takes = model_type(spec).hotwords
     warnings = []
     if wanted.prompt and takes != "prompt":
         wanted = replace(wanted, prompt="")  # OpenAI's clients always send one
     if wanted.hotwords and takes == "none":
-        wanted = replace(wanted, hotwords=())
         warnings.append(f"hotwords ignored: {spec.name} does not support them")
+    hotwords = {word.text: word for word in (*common, *wanted.hotwords)} if takes != "none" else {}
+    wanted = replace(wanted, hotwords=tuple(hotwords.values()))
     language = wanted.language or (next(iter(languages_of(spec)), None) if identified else None)
     check_request(spec, replace(wanted, hotwords=(), language=language))
     weights = weights_notice(spec, wanted.hotwords)

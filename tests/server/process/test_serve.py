@@ -266,6 +266,24 @@ def test_one_port_for_both_is_one_listener(home):
             assert json.loads(line.recv(60))["is_final"] is True
 
 
+def test_options_of_funasrs_runtime(home, tmp_path, cities):
+    """The flags of its start scripts."""
+    (tmp_path / "hotwords.txt").write_text("Dickens 20\nHedy Lamarr 30\n")
+    threads = ("--decoder-thread-num", "2", "--model-thread-num", "1", "--io-thread-num", "2")
+    for off in ("0", ""):
+        options = ("--certfile", off, "--keyfile", "server.key", "--hotword", tmp_path / "hotwords.txt", *threads)
+        with serving("--funasr-port", "0", "--no-preload", *options, env=home) as server:
+            assert server.listening().startswith("http://")
+            with client(server.listening()) as found:
+                answer = transcribe(found, cities)
+            assert "best of times" in answer.text.lower(), (
+                "the model takes no hotwords: those of the server are no error"
+            )
+    with serving("--funasr-port", "0", "--hotword", tmp_path / "none.txt", env=home) as server:
+        assert server.ended() == 2
+        assert "cannot be read" in json.dumps(server.events)
+
+
 def test_tls(home, tmp_path):
     if shutil.which("openssl") is None:
         pytest.skip("needs openssl to make a certificate")
