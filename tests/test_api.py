@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 
@@ -24,19 +27,19 @@ NO_VAD = VadOptions(enabled=False)  # a sine is not speech
 
 
 @pytest.fixture
-def recording(tmp_path, tone_audio):
+def recording(tmp_path: Path, tone_audio: Callable[..., np.ndarray]) -> Path:
     path = tmp_path / "tones.wav"
     soundfile.write(path, tone_audio([0, 1, None, 3]), RATE)
     return path
 
 
-def test_real_speech_with_the_default_model(wheel_audio):
+def test_real_speech_with_the_default_model(wheel_audio: Path) -> None:
     transcript = asrcli.transcribe(wheel_audio / "beckett.wav")
     assert transcript.model == "moonshine-tiny-en"
     assert "fail better" in transcript.text.lower()
 
 
-def test_marks_and_speakers(tmp_path, recording, tone_models):
+def test_marks_and_speakers(tmp_path: Path, recording: Path, tone_models: Callable[..., Path]) -> None:
     segmentation, embedding = build_specs(tmp_path)
     options = TranscribeOptions(
         vad=NO_VAD,
@@ -62,7 +65,7 @@ def test_marks_and_speakers(tmp_path, recording, tone_models):
     assert [turn.speaker for turn in transcript.turns] == ["Speaker 1"]
 
 
-def test_the_language_is_found_out(tmp_path, recording, tone_models):
+def test_the_language_is_found_out(tmp_path: Path, recording: Path, tone_models: Callable[..., Path]) -> None:
     teller = tmp_path / "teller"
     teller.mkdir()
     for path in tone_models("whisper").iterdir():
@@ -73,7 +76,7 @@ def test_the_language_is_found_out(tmp_path, recording, tone_models):
     assert (transcript.language, transcript.text.split()[0]) == ("en", "do")
 
 
-def test_what_cannot_be_done(tmp_path):
+def test_what_cannot_be_done(tmp_path: Path) -> None:
     with pytest.raises(UnknownModelError):
         asrcli.transcribe(tmp_path / "nothing.wav", model="no such model")
     with pytest.raises(InputError):

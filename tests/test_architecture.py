@@ -58,13 +58,13 @@ def table() -> dict[str, set[str]]:
     return allowed
 
 
-def test_every_package_has_a_row():
+def test_every_package_has_a_row() -> None:
     packages = {package(module) for module in MODULES} - SHARED - MAIN - {"asrcli"}
     assert packages == set(table())
 
 
 @pytest.mark.parametrize("name", sorted(table()))
-def test_a_package_imports_what_the_table_allows(name):
+def test_a_package_imports_what_the_table_allows(name: str) -> None:
     allowed = table()[name] | SHARED | {name}
     wrong = [
         f"{module} imports {target}"
@@ -76,7 +76,7 @@ def test_a_package_imports_what_the_table_allows(name):
     assert wrong == []
 
 
-def test_shared_modules_import_only_each_other():
+def test_shared_modules_import_only_each_other() -> None:
     wrong = [
         f"{module} imports {target}"
         for module in MODULES
@@ -87,7 +87,7 @@ def test_shared_modules_import_only_each_other():
     assert wrong == []
 
 
-def test_there_are_no_import_circles():
+def test_there_are_no_import_circles() -> None:
     """Imports inside functions and for type checking count: a circle is a circle whenever it is closed."""
     graph = {module: set(imports(module)) - {module, "asrcli"} for module in MODULES if module != "asrcli"}
     try:
@@ -96,21 +96,21 @@ def test_there_are_no_import_circles():
         pytest.fail(f"import circle: {' -> '.join(error.args[1])}")
 
 
-def test_class_names_are_unique():
+def test_class_names_are_unique() -> None:
     names = Counter(
         node.name for module in MODULES for node in ast.walk(tree(module)) if isinstance(node, ast.ClassDef)
     )
     assert [name for name, count in names.items() if count > 1] == []
 
 
-def test_folders_and_files_are_small():
+def test_folders_and_files_are_small() -> None:
     folders = Counter(path.parent for path in MODULES.values())
     assert {str(folder.relative_to(ROOT)): count for folder, count in folders.items() if count > 15} == {}
     lengths = {module: len(path.read_text(encoding="utf-8").splitlines()) for module, path in MODULES.items()}
     assert {module: length for module, length in lengths.items() if length > 480} == {}
 
 
-def test_only_cli_and_server_print_exit_or_read_the_environment():
+def test_only_cli_and_server_print_exit_or_read_the_environment() -> None:
     wrong = []
     for module in MODULES:
         if package(module) in {"cli", "server"} | MAIN or module in ENVIRONMENT:

@@ -7,6 +7,8 @@ import os
 import resource
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +26,7 @@ from asrcli.server.errors import problem_of
         (OSError(errno.EMFILE, os.strerror(errno.EMFILE)), "files"),
     ],
 )
-def test_wants_of_the_machine(error, word):
+def test_wants_of_the_machine(error: Any, word: str) -> None:
     told = machine_error(error)
     assert isinstance(told, MachineError)
     assert word in told.message
@@ -49,13 +51,13 @@ def test_a_server_answers_exhausted_resources_with_503(error, status):
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), RuntimeError("x"), FileNotFoundError(errno.ENOENT, "x"), OSError()])
-def test_other_errors_are_not_excused(error):
+def test_other_errors_are_not_excused(error: Any) -> None:
     assert machine_error(error) is None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not hold processes to this limit")
-def test_too_little_address_space(wheel_audio, tmp_path):
-    def confine():
+def test_too_little_address_space(wheel_audio: Path, tmp_path: Path) -> None:
+    def confine() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (300 << 20, 300 << 20))
 
     command = [sys.executable, "-m", "asrcli", "transcribe", str(wheel_audio / "two_cities.wav"), "-d", str(tmp_path)]

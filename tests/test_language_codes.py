@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,7 +28,7 @@ SPELLINGS = {
 
 
 @pytest.mark.parametrize(("code", "spelling"), [(code, text) for code, texts in SPELLINGS.items() for text in texts])
-def test_every_usual_spelling_of_a_language_is_read(code, spelling):
+def test_every_usual_spelling_of_a_language_is_read(code: str | None, spelling: str | None) -> None:
     assert language_code(spelling) == code
     assert RecognitionOptions(language=spelling).language == code
 
@@ -34,7 +36,7 @@ def test_every_usual_spelling_of_a_language_is_read(code, spelling):
 @pytest.mark.parametrize(
     "text", ["klingon", "xx", "xx-US", "e", "english-", "en us", "12", "zh/en", "-", "\u202e", "en\x00"]
 )
-def test_what_is_not_a_language_is_refused_with_what_to_write(text):
+def test_what_is_not_a_language_is_refused_with_what_to_write(text: str) -> None:
     with pytest.raises(UsageError, match="not a known language") as caught:
         language_code(text)
     assert "ISO 639" in caught.value.hint
@@ -42,7 +44,7 @@ def test_what_is_not_a_language_is_refused_with_what_to_write(text):
         RecognitionOptions(language=text)
 
 
-def test_a_refusal_names_at_most_40_characters():
+def test_a_refusal_names_at_most_40_characters() -> None:
     with pytest.raises(UsageError) as caught:
         language_code("q" * 41)
     assert caught.value.message == f"'{'q' * 40}' is not a known language."
@@ -52,13 +54,13 @@ def test_a_refusal_names_at_most_40_characters():
 
 
 @pytest.mark.parametrize(("code", "name"), [("wuu", "wuu"), ("cel", "cel"), ("zz-yue", "yue"), ("om", "om")])
-def test_codes_without_an_english_name(code, name):
+def test_codes_without_an_english_name(code: str, name: str) -> None:
     assert language_code(code) == name
 
 
 @settings(deadline=None)
 @given(st.text(max_size=30))
-def test_any_text_gives_a_code_that_stays_itself_or_an_error(text):
+def test_any_text_gives_a_code_that_stays_itself_or_an_error(text: str) -> None:
     try:
         code = language_code(text)
     except AsrcliError:
@@ -66,12 +68,12 @@ def test_any_text_gives_a_code_that_stays_itself_or_an_error(text):
     assert code is None or (language_code(code) == code and code.isascii() and 2 <= len(code) <= 3)
 
 
-def test_names_are_those_of_verbose_json():
+def test_names_are_those_of_verbose_json() -> None:
     assert [language_name(code) for code in ("zh", "en", "ky", None)] == ["chinese", "english", "ky", ""]
     assert all(language_code(language_name(code)) == code for code in ("zh", "yue", "ht", "my", "tl"))
 
 
-def test_models_are_asked_and_described_in_any_spelling(tmp_path):
+def test_models_are_asked_and_described_in_any_spelling(tmp_path: Path) -> None:
     data = {"type": "paraformer", "dir": "x", "files": {"model": "m"}, "languages": ["Chinese", "en-US", "jp"]}
     assert parse_entry("x", data, where="models.yaml", source="user").languages == ("zh", "en", "ja")
     with pytest.raises(ModelError, match="'Klingon' is not a known language"):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -10,7 +13,7 @@ import yaml
 from asrcli.backends.types import ModelSpec
 from asrcli.distribution import pip_install
 from asrcli.errors import LanguageNotSupportedError, OptionNotSupportedError
-from asrcli.model_set import choose
+from asrcli.model_set import ModelSet, choose
 from asrcli.models.registry import Registry
 from asrcli.options import Hotword, IdentificationOptions, RecognitionOptions, TextOptions, TranscribeOptions
 from asrcli.text.steps.itn import is_available
@@ -19,10 +22,10 @@ from tests.tone.graph import FLOAT, Graph
 
 
 @pytest.fixture
-def registry(tmp_path, tone_models):
+def registry(tmp_path: Path, tone_models: Callable[..., Path]) -> Registry:
     """Knows a model that tells languages and one that gives marks, both installed."""
 
-    def entry(kind, type_, folder):
+    def entry(kind: str, type_: str, folder: Path) -> dict[str, Any]:
         files = {path.stem: path.name for path in folder.glob("*.onnx")}
         return {"kind": kind, "type": type_, "dir": str(folder), "files": files, "languages": ["en", "zh"]}
 
@@ -36,24 +39,24 @@ def registry(tmp_path, tone_models):
 
 
 @pytest.fixture
-def bare(tmp_path):
+def bare(tmp_path: Path) -> Registry:
     """Knows nothing that is installed."""
     return Registry(tmp_path / "none", cache_dir=tmp_path / "cache")
 
 
-def chosen(spec, registry, options=None):
+def chosen(spec: ModelSpec, registry: Registry, options: TranscribeOptions | None = None) -> ModelSet:
     return choose(spec, options or TranscribeOptions(), registry, lambda name, kind: registry.resolve(name, kind=kind))
 
 
 @pytest.fixture
-def tones(tone_models):
+def tones(tone_models: Callable[..., Path]) -> Callable[..., Any]:
     return lambda **fields: tone_spec(
         "zipformer_ctc", tone_models("zipformer_ctc"), **{"digest": "d", "languages": ("en", "zh"), **fields}
     )
 
 
 @pytest.fixture
-def cohere(tmp_path):
+def cohere(tmp_path: Path) -> ModelSpec:
     """As far as our side looks at it, a model that needs the language to be named."""
     files = {}
     for name in ("encoder", "decoder"):
@@ -66,14 +69,14 @@ def cohere(tmp_path):
     return ModelSpec("cohere", "cohere_transcribe", files, languages=("en", "zh"), digest="c")
 
 
-def language(code):
+def language(code: str) -> TranscribeOptions:
     return TranscribeOptions(recognition=RecognitionOptions(language=code))
 
 
 AUTO = TranscribeOptions(identification=IdentificationOptions(enabled=True))
 
 
-def test_a_recogniser_alone(tones, bare):
+def test_a_recogniser_alone(tones: Callable[..., Any], bare: Registry) -> None:
     ensemble = chosen(tones(), bare, TranscribeOptions(text=TextOptions(itn=False)))
     assert (ensemble.speakers, ensemble.punctuation, ensemble.identification, ensemble.notices) == (
         None,
@@ -84,14 +87,16 @@ def test_a_recogniser_alone(tones, bare):
     assert ensemble.digest == "d"
 
 
-def test_who_has_to_be_told_the_language_is_told_it(cohere, registry, bare):
+def test_who_has_to_be_told_the_language_is_told_it(cohere: ModelSpec, registry: Registry, bare: Registry) -> None:
     assert chosen(cohere, registry).identification.name == "teller"
     assert chosen(cohere, registry, language("zh")).identification is None
     with pytest.raises(LanguageNotSupportedError, match="needs the language to be named"):
         chosen(cohere, bare)
 
 
-def test_languages_are_told_where_that_is_asked_for(tones, registry, tone_models):
+def test_languages_are_told_where_that_is_asked_for(
+    tones: Callable[..., Any], registry: Registry, tone_models: Callable[..., Path]
+) -> None:
     assert chosen(tones(), registry).identification is None
     assert chosen(tones(), registry, AUTO).identification.name == "teller"
     # Whoever knows one language, or tells it, needs nobody.
@@ -99,7 +104,9 @@ def test_languages_are_told_where_that_is_asked_for(tones, registry, tone_models
     assert chosen(tone_spec("whisper", tone_models("whisper")), registry, AUTO).identification is None
 
 
-def test_marks_for_those_that_give_none(tones, cohere, registry, tone_models):
+def test_marks_for_those_that_give_none(
+    tones: Callable[..., Any], cohere: ModelSpec, registry: Registry, tone_models: Callable[..., Path]
+) -> None:
     assert chosen(tones(), registry).punctuation.name == "marks"
     assert chosen(tones(), registry, TranscribeOptions(text=TextOptions(punctuation=False))).punctuation is None
     assert chosen(cohere, registry, language("zh")).punctuation is None
@@ -112,7 +119,7 @@ def test_marks_for_those_that_give_none(tones, cohere, registry, tone_models):
     assert chosen(sense_voice, registry, plain).punctuation.name == "marks"
 
 
-def test_every_companion_is_in_the_digest(tones, registry, bare):
+def test_every_companion_is_in_the_digest(tones: Callable[..., Any], registry: Registry, bare: Registry) -> None:
     off = TranscribeOptions(text=TextOptions(punctuation=False, itn=False))
     on = TranscribeOptions(text=TextOptions(itn=False))
     both = replace(AUTO, text=on.text)
@@ -121,7 +128,9 @@ def test_every_companion_is_in_the_digest(tones, registry, bare):
     assert len(set(digests)) == 3
 
 
-def test_digits_where_nobody_else_writes_them(tones, cohere, bare, tone_models):
+def test_digits_where_nobody_else_writes_them(
+    tones: Callable[..., Any], cohere: ModelSpec, bare: Registry, tone_models: Callable[..., Path]
+) -> None:
     assert (chosen(tones(), bare).itn_cache is not None) == is_available()
     assert (
         chosen(tones(options={"rule_fsts": str(tone_models("zipformer_ctc") / "tokens.txt")}), bare).itn_cache is None
@@ -137,7 +146,9 @@ def test_digits_where_nobody_else_writes_them(tones, cohere, bare, tone_models):
         assert pip_install("itn") in asked.notices[0]
 
 
-def test_hotwords_go_where_they_are_taken(tones, bare, tone_models):
+def test_hotwords_go_where_they_are_taken(
+    tones: Callable[..., Any], bare: Registry, tone_models: Callable[..., Path]
+) -> None:
     words = (Hotword(text="高"),)
     asked = TranscribeOptions(recognition=RecognitionOptions(hotwords=words))
     with pytest.raises(OptionNotSupportedError, match=r"takes no hotwords.*--correct-hotwords"):
@@ -148,8 +159,10 @@ def test_hotwords_go_where_they_are_taken(tones, bare, tone_models):
     assert chosen(transducer, bare, asked).options.recognition.hotwords == words
 
 
-def test_ignored_weights_are_reported(tones, bare, tone_models):
-    def notices(kind, *words):
+def test_ignored_weights_are_reported(
+    tones: Callable[..., Any], bare: Registry, tone_models: Callable[..., Path]
+) -> None:
+    def notices(kind: str, *words: Hotword) -> tuple[str, ...]:
         spec = tone_spec(kind, tone_models(kind))
         asked = TranscribeOptions(recognition=RecognitionOptions(hotwords=words), text=TextOptions(itn=False))
         return chosen(spec, bare, asked).notices

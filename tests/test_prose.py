@@ -28,11 +28,11 @@ def found_in(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_pages_use_standard_words(path):
+def test_pages_use_standard_words(path: Path) -> None:
     assert found_in(path.read_text(encoding="utf-8")) == []
 
 
-def test_messages_use_standard_words():
+def test_messages_use_standard_words() -> None:
     wrong = []
     for path in MODULES:
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -55,7 +55,7 @@ def test_messages_use_standard_words():
     assert wrong == []
 
 
-def test_the_catalogue_uses_standard_words():
+def test_the_catalogue_uses_standard_words() -> None:
     assert found_in((ROOT / "asrcli/models/catalogue.yaml").read_text(encoding="utf-8")) == []
 
 
@@ -66,5 +66,5 @@ def commands(name: str) -> list[str]:
     return re.findall(r"```.*?```", page, re.DOTALL) + [code for row in rows for code in re.findall(r"`[^`]+`", row)]
 
 
-def test_both_readmes_have_the_same_commands():
+def test_both_readmes_have_the_same_commands() -> None:
     assert commands("README.md") == commands("README.zh-CN.md")

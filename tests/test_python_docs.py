@@ -6,12 +6,16 @@ import re
 import shutil
 from pathlib import Path
 
+import pytest
+
 import asrcli
 
 PAGE = Path(__file__).parents[1] / "docs" / "python.md"
 
 
-def test_the_examples_run_one_after_the_other(tmp_path, monkeypatch, capsys, wheel_audio):
+def test_the_examples_run_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], wheel_audio: Path
+) -> None:
     shutil.copy(wheel_audio / "beckett.wav", tmp_path / "talk.wav")
     monkeypatch.chdir(tmp_path)
     scope: dict[str, object] = {}
@@ -28,6 +32,6 @@ def test_the_examples_run_one_after_the_other(tmp_path, monkeypatch, capsys, whe
     assert failing == "unreadable 1 nothing.wav: No such file. Check the name and the folder.\n"
 
 
-def test_what_the_package_promises_is_there():
+def test_what_the_package_promises_is_there() -> None:
     for name in asrcli.__all__:
         assert getattr(asrcli, name) is not None

@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from asrcli.backends.loaded_models import LoadedModels
+from asrcli.backends.loaded_models import LoadedModel, LoadedModels
 from asrcli.backends.process import engine_client
 from asrcli.backends.process.engine_process import EngineProcess
 from asrcli.backends.types import ModelSpec
@@ -21,22 +23,22 @@ from tests.tone import WORDS, tone_audio, tone_spec
 
 
 @pytest.fixture
-def tones(tone_models):
+def tones(tone_models: Callable[..., Path]) -> ModelSpec:
     return tone_spec("zipformer_ctc", tone_models("zipformer_ctc"))
 
 
 @pytest.fixture
-def loaded():
+def loaded() -> Iterator[LoadedModels]:
     models = LoadedModels(2)
     yield models
     models.close()
 
 
-def text_of(model):
+def text_of(model: LoadedModel) -> str:
     return model.submit(tone_audio([3]), RecognitionOptions()).result(60).text
 
 
-def test_a_model_is_loaded_once_and_unloaded_when_no_user_is_left(loaded, tones):
+def test_a_model_is_loaded_once_and_unloaded_when_no_user_is_left(loaded: LoadedModels, tones: ModelSpec) -> None:
     first, second = loaded.acquire(tones), loaded.acquire(tones)
     assert loaded.names == [tones.name]
     assert text_of(first) == text_of(second) == WORDS[3]
@@ -51,19 +53,19 @@ def test_a_model_is_loaded_once_and_unloaded_when_no_user_is_left(loaded, tones)
         assert text_of(again) == WORDS[3]
 
 
-def test_services_of_one_model_are_kept_apart(loaded, tones):
+def test_services_of_one_model_are_kept_apart(loaded: LoadedModels, tones: ModelSpec) -> None:
     with loaded.acquire(tones), loaded.acquire(tones, purpose="language"):
         assert loaded.names == [tones.name, f"{tones.name} (language)"]
 
 
-def test_a_model_that_cannot_be_loaded_is_not_in_use(loaded, tones, tmp_path):
+def test_a_model_that_cannot_be_loaded_is_not_in_use(loaded: LoadedModels, tones: ModelSpec, tmp_path: Path) -> None:
     broken = ModelSpec("broken", tones.type, {**tones.files, "model": tmp_path / "none.onnx"})
     with pytest.raises(ModelError):
         loaded.acquire(broken)
     assert loaded.names == []
 
 
-def test_many_threads_load_it_once(loaded, tones):
+def test_many_threads_load_it_once(loaded: LoadedModels, tones: ModelSpec) -> None:
     models = []
     threads = [threading.Thread(target=lambda: models.append(loaded.acquire(tones))) for _ in range(8)]
     for thread in threads:
@@ -74,7 +76,7 @@ def test_many_threads_load_it_once(loaded, tones):
     assert len({model.service for model in models}) == 1
 
 
-def test_sessions_share_models_and_release_them(loaded, tones):
+def test_sessions_share_models_and_release_them(loaded: LoadedModels, tones: ModelSpec) -> None:
     models = ModelSet(spec=tones, options=TranscribeOptions())
     with Session(models, loaded, wait=True) as one, Session(models, loaded, wait=True) as two:
         assert text_of(one.recognizer) == text_of(two.recognizer) == WORDS[3]
@@ -82,10 +84,12 @@ def test_sessions_share_models_and_release_them(loaded, tones):
     assert loaded.unload_idle(0) == [tones.name]
 
 
-def test_a_speaker_engine_that_cannot_be_started_ends_the_first_engine(tones, tmp_path, monkeypatch):
+def test_a_speaker_engine_that_cannot_be_started_ends_the_first_engine(
+    tones: ModelSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     started = []
 
-    def start(*arguments):
+    def start(*arguments: int) -> EngineProcess:
         if started:
             raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         started.append(EngineProcess(*arguments))
@@ -99,8 +103,10 @@ def test_a_speaker_engine_that_cannot_be_started_ends_the_first_engine(tones, tm
     assert started[0].process.poll() is not None
 
 
-def test_a_lost_engine_is_reported_until_it_is_back(loaded, tones, monkeypatch):
-    def refuse(*_arguments):
+def test_a_lost_engine_is_reported_until_it_is_back(
+    loaded: LoadedModels, tones: ModelSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: int) -> None:
         raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
 
     with loaded.acquire(tones) as model:

@@ -57,17 +57,17 @@ TEXTS = st.sampled_from(sorted(SENTENCES.values()))
         ("(", "）", ""), ("）", "(", ""),
     ],
 )  # fmt: skip
-def test_the_separator_between_two_texts(before, after, space):
+def test_the_separator_between_two_texts(before: str, after: str, space: str) -> None:
     assert joint(before, after) == space
 
 
-def test_texts_are_joined_without_empty_ones():
+def test_texts_are_joined_without_empty_ones() -> None:
     assert join(["Hello.", "", "How are you?", "好。", "再见。"]) == "Hello. How are you?好。再见。"
     assert join([]) == ""
     assert join(["a", "b", "好", "c ", "d"], "\n") == "a\nb好c d"
 
 
-def test_classes_of_characters():
+def test_classes_of_characters() -> None:
     """One character at each edge of a class, and its neighbours outside."""
     inside = "\u2e80\u2fdf\u3005\u312f\u4e00\u9fff\uff66\U00020000"
     assert all(is_ideograph(char) and is_cjk(char) for char in inside)
@@ -87,7 +87,7 @@ def test_classes_of_characters():
 
 
 @pytest.mark.parametrize("mark", sorted(SENTENCE_ENDS))
-def test_a_sentence_ends_after_its_mark_for_every_part_of_the_program(mark):
+def test_a_sentence_ends_after_its_mark_for_every_part_of_the_program(mark: str) -> None:
     for closer in ("", "”", "」", ")"):
         word = f"abc{mark}{closer}"
         assert ending(word, "Next") is Ending.SENTENCE
@@ -100,24 +100,24 @@ def test_a_sentence_ends_after_its_mark_for_every_part_of_the_program(mark):
 
 
 @pytest.mark.parametrize("mark", sorted(CLAUSE_ENDS))
-def test_a_clause_ends_after_its_mark(mark):
+def test_a_clause_ends_after_its_mark(mark: str) -> None:
     assert ending("abc" + mark, "next") is Ending.CLAUSE
 
 
-def test_marks_are_in_one_class_only():
+def test_marks_are_in_one_class_only() -> None:
     assert not SENTENCE_ENDS & CLAUSE_ENDS
     assert not OPENERS & (SENTENCE_ENDS | CLAUSE_ENDS | CLOSERS)
 
 
 @settings(deadline=None)
 @given(st.characters())
-def test_a_cjk_character_is_spaceless(char):
+def test_a_cjk_character_is_spaceless(char: str) -> None:
     assert is_spaceless(char) or not is_cjk(char)
 
 
 @settings(deadline=None)
 @given(TEXTS, TEXTS)
-def test_every_part_of_the_program_joins_two_sentences_alike(one, two):
+def test_every_part_of_the_program_joins_two_sentences_alike(one: str, two: str) -> None:
     segments = (Segment(0, 0.0, 1.0, one, speaker="A"), Segment(1, 1.0, 2.0, two, speaker="A"))
     transcript = Transcript("a.wav", 3.0, segments)
     expected = join([one, two])
@@ -131,7 +131,7 @@ def test_every_part_of_the_program_joins_two_sentences_alike(one, two):
 
 @settings(deadline=None)
 @given(TEXTS, TEXTS)
-def test_the_words_of_two_chunks_of_a_sentence_are_joined_alike(one, two):
+def test_the_words_of_two_chunks_of_a_sentence_are_joined_alike(one: str, two: str) -> None:
     one = one.rstrip("".join(SENTENCE_ENDS | CLOSERS))
     segments, _ = assemble((chunk((0, 1)), Hypothesis(one)), (chunk((1, 2)), Hypothesis(two)))
     assert join(segment.text for segment in segments) == join([one, two])

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import imageio_ffmpeg
 import pytest
@@ -19,7 +20,7 @@ from tests.audio.sounds import Decoded, bursts
 def decode() -> Callable[..., Decoded]:
     """decode(path, **AudioOptions)"""
 
-    def run(path: Path, **options) -> Decoded:
+    def run(path: Path, **options: Any) -> Decoded:
         return Decoded(Source(name=path.name, path=path), AudioOptions(**options))
 
     return run
@@ -39,7 +40,7 @@ def encode() -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
-def wav(tmp_path_factory) -> Path:
+def wav(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bursts at 44.1 kHz, 16 bits, mono."""
     path = tmp_path_factory.mktemp("audio") / "bursts.wav"
     soundfile.write(path, bursts(44100), 44100)
@@ -47,7 +48,7 @@ def wav(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def programs(tmp_path_factory) -> Path:
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the ffmpeg of imageio-ffmpeg, under the name that is looked for."""
     folder = tmp_path_factory.mktemp("bin")
     (folder / "ffmpeg").symlink_to(imageio_ffmpeg.get_ffmpeg_exe())
@@ -55,13 +56,13 @@ def programs(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def same_ffmpeg(monkeypatch, programs) -> None:
+def same_ffmpeg(monkeypatch: pytest.MonkeyPatch, programs: Path) -> None:
     """One ffmpeg on every machine: older ones ignore some of the delays that this one writes down."""
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
 
 
 @pytest.fixture
-def no_ffmpeg(same_ffmpeg, monkeypatch, tmp_path) -> None:
+def no_ffmpeg(same_ffmpeg: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A machine with neither an ffmpeg on PATH nor imageio-ffmpeg."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)

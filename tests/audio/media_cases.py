@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from tests.audio.sounds import LENGTH, TIMES
 
@@ -57,6 +58,14 @@ class Case:
     def padding(self) -> float:
         """Seconds by which the last frame may be filled up."""
         return 0.03 + 2100 / self.rate
+
+
+def _behind(front: bytes, data: bytes) -> bytes:
+    return front + data
+
+
+def _before(tail: bytes, data: bytes) -> bytes:
+    return data + tail
 
 
 def _name(form: tuple[str, ...]) -> str:
@@ -209,9 +218,9 @@ def faulty_cases() -> list[Case]:
         ]
     for form in [form for form in FORMS if form[0] == "mp3"]:
         for name, front in FRONTS.items():
-            cases += [Case(f"{name}-{_name(form)}", form, fault=lambda data, front=front: front + data)]
+            cases += [Case(f"{name}-{_name(form)}", form, fault=partial(_behind, front))]
         for name, tail in BEHIND.items():
-            cases += [Case(f"{name}-behind-{_name(form)}", form, fault=lambda data, tail=tail: data + tail)]
+            cases += [Case(f"{name}-behind-{_name(form)}", form, fault=partial(_before, tail))]
     for form, (rates, channels) in FORMS.items():
         if form[0] in {*("amr", "rm", "gsm", "loas", "SVX", "IRCAM", "VOC", "voc", "mp2", "aac", "ts", "mpg", "vob")}:
             continue  # nothing in these files says how long they are

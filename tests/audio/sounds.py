@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from asrcli.audio import open_audio
@@ -40,7 +42,7 @@ class Decoded:
     def __init__(self, source: Source, options: AudioOptions) -> None:
         with open_audio(source, options) as stream:
             self.blocks = list(stream.blocks())
-        self.stream = stream
+        self.stream: Any = stream
         self.lanes = np.concatenate(self.blocks)
         self.mono = self.lanes[:, 0]
         self.seconds = len(self.lanes) / 16000

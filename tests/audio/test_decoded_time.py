@@ -6,7 +6,9 @@ import io
 import os
 import shutil
 import struct
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import imageio_ffmpeg
 import numpy as np
@@ -24,7 +26,12 @@ CLOSE = 0.08
 
 
 @pytest.fixture(params=["system", "bundled"], autouse=True)
-def each_ffmpeg(request, same_ffmpeg, monkeypatch, tmp_path_factory):
+def each_ffmpeg(
+    request: pytest.FixtureRequest,
+    same_ffmpeg: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     """Every test runs with the ffmpeg of the system and with imageio-ffmpeg's."""
     folder = tmp_path_factory.mktemp("bin")
     path = os.environ["PATH"].split(os.pathsep, 1)[1]
@@ -44,7 +51,7 @@ def sources(path: Path) -> list[Source]:
     ]
 
 
-def decoded(path: Path, **options) -> list[Decoded]:
+def decoded(path: Path, **options: Any) -> list[Decoded]:
     return [Decoded(source, AudioOptions(**options)) for source in sources(path)]
 
 
@@ -69,7 +76,14 @@ CHANGES = [((1, 44100), (2, 44100)), ((2, 44100), (1, 44100)), ((1, 44100), (1, 
         ("a.ogg", ["-c:a", "libvorbis"]),
     ],
 )
-def test_channels_or_rate_that_change(name, arguments, change, encode, wav, tmp_path):
+def test_channels_or_rate_that_change(
+    name: str,
+    arguments: list[str | int],
+    change: tuple[tuple[int, int], tuple[int, int]],
+    encode: Callable[..., Path],
+    wav: Path,
+    tmp_path: Path,
+) -> None:
     parts = [
         encode(tmp_path / f"{number}{name}", "-i", wav, "-ac", channels, "-ar", rate, *arguments)
         for number, (channels, rate) in enumerate(change)
@@ -87,7 +101,7 @@ VIDEO = ["-f", "lavfi", "-i", "color=s=64x64:r=25:d=9"]
 
 
 @pytest.mark.parametrize("name", ["a.ts", "a.mpg", "a.vob", "a.mp4", "a.mkv", "a.flv", "a.mov"])
-def test_sound_that_starts_after_the_picture(name, encode, wav, tmp_path):
+def test_sound_that_starts_after_the_picture(name: str, encode: Callable[..., Path], wav: Path, tmp_path: Path) -> None:
     codecs = ["-c:v", "flv1", "-c:a", "libmp3lame"] if name == "a.flv" else ["-c:v", "mpeg2video", "-c:a", "mp2"]
     path = encode(tmp_path / name, *VIDEO, "-itsoffset", 4, "-i", wav, "-map", 0, "-map", 1, *codecs)
     for one in decoded(path):
@@ -97,7 +111,9 @@ def test_sound_that_starts_after_the_picture(name, encode, wav, tmp_path):
         assert one.stream.offset == pytest.approx(5.0)
 
 
-def test_the_first_default_track_is_taken_not_the_one_with_most_channels(encode, wav, tmp_path):
+def test_the_first_default_track_is_taken_not_the_one_with_most_channels(
+    encode: Callable[..., Path], wav: Path, tmp_path: Path
+) -> None:
     other = encode(tmp_path / "other.wav", "-f", "lavfi", "-i", "sine=300:d=4")
     path = encode(
         *(tmp_path / "a.mp4", *VIDEO, "-i", wav, "-i", other, "-map", 0, "-map", 1, "-map", 2, "-ac:a:1", 2),
@@ -113,7 +129,7 @@ def test_the_first_default_track_is_taken_not_the_one_with_most_channels(encode,
         assert one.warnings == []
 
 
-def test_a_track_that_cannot_be_decoded_is_passed_over(encode, wav, tmp_path):
+def test_a_track_that_cannot_be_decoded_is_passed_over(encode: Callable[..., Path], wav: Path, tmp_path: Path) -> None:
     path = encode(
         tmp_path / "a.m4a", "-i", wav, "-i", wav, "-map", 0, "-map", 1, "-c:a", "aac", "-disposition:a", "default"
     )
@@ -126,7 +142,7 @@ def test_a_track_that_cannot_be_decoded_is_passed_over(encode, wav, tmp_path):
         assert any("cannot decode audio track 0" in warning for warning in one.warnings)
 
 
-def test_sound_beyond_the_first_look(encode, wav, tmp_path):
+def test_sound_beyond_the_first_look(encode: Callable[..., Path], wav: Path, tmp_path: Path) -> None:
     """The picture alone fills what ffmpeg looks at for tracks."""
     noise = ["-f", "lavfi", "-i", "nullsrc=s=320x240:r=25:d=10,geq=random(1)*255:128:128"]
     video = ["-c:v", "mpeg2video", "-q:v", 1, "-b:v", "20M", "-maxrate", "20M", "-bufsize", "4M"]
@@ -137,7 +153,7 @@ def test_sound_beyond_the_first_look(encode, wav, tmp_path):
             assert one.heard() == pytest.approx([6 + time for time in TIMES], abs=CLOSE)
 
 
-def test_timestamps_that_stand_still_cost_no_sound(encode, wav, tmp_path):
+def test_timestamps_that_stand_still_cost_no_sound(encode: Callable[..., Path], wav: Path, tmp_path: Path) -> None:
     path = encode(tmp_path / "a.rm", "-i", wav, "-ar", 8000, "-ac", 1, "-c:a", "real_144")
     for one in decoded(path):
         assert one.heard() == pytest.approx(TIMES, abs=CLOSE)
@@ -182,7 +198,7 @@ def true_size(path: Path, container: str, at: int) -> int:
 
 @pytest.mark.parametrize("container", ["WAV", "AIFF", "AU", "CAF", "W64"])
 @pytest.mark.parametrize("subtype", SUBTYPES)
-def test_a_size_that_is_too_small(container, subtype, tmp_path):
+def test_a_size_that_is_too_small(container: str, subtype: str, tmp_path: Path) -> None:
     """The 32-bit size of a file over 4 GiB, or a header that was never updated."""
     if not soundfile.check_format(container, subtype):
         pytest.skip("no such form")
@@ -200,7 +216,9 @@ def test_a_size_that_is_too_small(container, subtype, tmp_path):
 @pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 0x7FFFF000], ids=hex)
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT", "ULAW", "GSM610"])
 @pytest.mark.parametrize("name", [b"LIST", b"id3 ", b"bext"])
-def test_a_chunk_behind_samples_of_unknown_size_is_no_sound(size, subtype, name, tmp_path):
+def test_a_chunk_behind_samples_of_unknown_size_is_no_sound(
+    size: int, subtype: str, name: bytes, tmp_path: Path
+) -> None:
     path, at = sound_file(tmp_path / "a.wav", "WAV", subtype)
     noise = np.random.default_rng(3).bytes(30000)
     body = (b"INFO" if name == b"LIST" else b"ID3\x04") + noise
@@ -214,7 +232,7 @@ def test_a_chunk_behind_samples_of_unknown_size_is_no_sound(size, subtype, name,
 
 
 @pytest.mark.parametrize("subtype", ["PCM_16", "ULAW"])
-def test_chunks_behind_the_samples_bear_the_size_out(subtype, tmp_path):
+def test_chunks_behind_the_samples_bear_the_size_out(subtype: str, tmp_path: Path) -> None:
     _path, _at = sound_file(tmp_path / "a.wav", "WAV", subtype)
     chunk = b"LIST" + struct.pack("<I", 30004) + b"INFO" + np.random.default_rng(3).bytes(30000)
     for tail in (chunk, b"ID3\x04\0\0\0\0\x01\0" + bytes(128), b"TAG" + bytes(125)):
@@ -224,7 +242,7 @@ def test_chunks_behind_the_samples_bear_the_size_out(subtype, tmp_path):
             assert one.warnings == []
 
 
-def test_a_size_that_wrapped_at_4_gib(tmp_path):
+def test_a_size_that_wrapped_at_4_gib(tmp_path: Path) -> None:
     """A sparse file: silence, and the bursts at its end."""
     path, rate, channels = tmp_path / "a.wav", 192000, 8
     frame, seconds = 8 * channels, 360
@@ -244,7 +262,7 @@ def test_a_size_that_wrapped_at_4_gib(tmp_path):
 
 
 @pytest.mark.parametrize("movflags", ["+faststart", "+frag_keyframe+empty_moov", "0"])
-def test_encrypted_files_are_named(movflags, encode, wav, tmp_path):
+def test_encrypted_files_are_named(movflags: str, encode: Callable[..., Path], wav: Path, tmp_path: Path) -> None:
     key = "76a6c65c5ea762046bd749a2e632ccbb"
     scheme = ["-encryption_scheme", "cenc-aes-ctr", "-encryption_key", key, "-encryption_kid", key]
     path = encode(tmp_path / "a.mp4", "-i", wav, "-c:a", "aac", *scheme, "-movflags", movflags)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import soundfile
@@ -9,13 +13,13 @@ import soundfile
 from asrcli.audio import probe
 from asrcli.audio.types import Source
 from asrcli.options import AudioOptions, RawFormat
-from tests.audio.sounds import LENGTH, TIMES, bursts, heard
+from tests.audio.sounds import LENGTH, TIMES, Decoded, bursts, heard
 
 EXACT, LOSSY = 2e-4, 2e-3
 #: what an encoder puts in front and the container has no place to tell
 UNTOLD = 0.08
 
-WITHOUT_FFMPEG = {
+WITHOUT_FFMPEG: dict[str, tuple[Any, float]] = {
     "a.flac": (["-c:a", "flac"], EXACT),
     "a.ogg": (["-c:a", "libvorbis"], LOSSY),
     "a.opus": (["-c:a", "libopus"], LOSSY),
@@ -33,7 +37,7 @@ WITHOUT_FFMPEG = {
     "alaw.wav": (["-c:a", "pcm_alaw"], EXACT),
     "adpcm.wav": (["-c:a", "adpcm_ms"], LOSSY),
 }
-WITH_FFMPEG = {
+WITH_FFMPEG: dict[str, tuple[Any, float]] = {
     # libsndfile would take its length from the first frames, which are smaller than the rest
     "untagged-vbr.mp3": (["-c:a", "libmp3lame", "-write_xing", 0, "-q:a", 5], UNTOLD),
     "a.m4a": (["-c:a", "aac"], LOSSY),
@@ -58,7 +62,7 @@ WITH_FFMPEG = {
 }
 
 
-def check(decoded, tolerance):
+def check(decoded: Decoded, tolerance: float) -> None:
     assert decoded.heard() == pytest.approx(TIMES, abs=tolerance)
     # the last frame of a lossy codec is filled up
     assert decoded.seconds == pytest.approx(LENGTH, abs=1e-3 if tolerance == EXACT else 0.03 + tolerance)
@@ -68,20 +72,26 @@ def check(decoded, tolerance):
 
 @pytest.mark.parametrize("name", WITHOUT_FFMPEG)
 @pytest.mark.usefixtures("no_ffmpeg")
-def test_without_ffmpeg(name, encode, decode, wav, tmp_path):
+def test_without_ffmpeg(
+    name: str, encode: Callable[..., Path], decode: Callable[..., Decoded], wav: Path, tmp_path: Path
+) -> None:
     arguments, tolerance = WITHOUT_FFMPEG[name]
     check(decode(encode(tmp_path / name, "-i", wav, *arguments)), tolerance)
 
 
 @pytest.mark.parametrize("name", WITH_FFMPEG)
-def test_with_ffmpeg(name, encode, decode, wav, tmp_path):
+def test_with_ffmpeg(
+    name: str, encode: Callable[..., Path], decode: Callable[..., Decoded], wav: Path, tmp_path: Path
+) -> None:
     arguments, tolerance = WITH_FFMPEG[name]
     check(decode(encode(tmp_path / name, "-i", wav, *arguments)), tolerance)
 
 
 @pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 32000, 44100, 48000, 96000])
 @pytest.mark.parametrize("container", ["wav", "m4a"])
-def test_every_rate(rate, container, encode, decode, tmp_path):
+def test_every_rate(
+    rate: int, container: str, encode: Callable[..., Path], decode: Callable[..., Decoded], tmp_path: Path
+) -> None:
     path = tmp_path / "a.wav"
     soundfile.write(path, bursts(rate), rate)
     if container == "m4a":
@@ -94,7 +104,15 @@ def test_every_rate(rate, container, encode, decode, tmp_path):
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.opus", "a.mp3", "a.m4a", "a.mkv", "a.ts"])
 @pytest.mark.parametrize(("start", "end"), [(1.0, None), (0.0, 2.5), (1.75, 3.5), (3.0, 60.0)])
-def test_a_span_keeps_the_recordings_times(name, start, end, encode, decode, wav, tmp_path):
+def test_a_span_keeps_the_recordings_times(
+    name: str,
+    start: float,
+    end: float | None,
+    encode: Callable[..., Path],
+    decode: Callable[..., Decoded],
+    wav: Path,
+    tmp_path: Path,
+) -> None:
     decoded = decode(encode(tmp_path / name, "-i", wav), start=start, end=end)
     last = min(end or LENGTH, LENGTH)
     assert decoded.stream.offset == pytest.approx(start, abs=1e-4)
@@ -108,13 +126,17 @@ FILM = ["-f", "lavfi", "-i", "color=s=64x64:d=8:r=25"]
 
 
 @pytest.mark.parametrize("name", ["late.mkv", "late.mp4"])
-def test_a_track_that_starts_late_stays_late(name, encode, decode, wav, tmp_path):
+def test_a_track_that_starts_late_stays_late(
+    name: str, encode: Callable[..., Path], decode: Callable[..., Decoded], wav: Path, tmp_path: Path
+) -> None:
     film = encode(tmp_path / name, *FILM, "-itsoffset", 4, "-i", wav, "-map", 0, "-map", 1, "-c:v", "mpeg4")
     assert decode(film).heard() == pytest.approx([4 + time for time in TIMES], abs=LOSSY)
     assert decode(film, start=5.0).heard() == pytest.approx([6.0, 7.25], abs=LOSSY)
 
 
-def test_sound_alone_begins_with_the_recording(encode, decode, wav, tmp_path):
+def test_sound_alone_begins_with_the_recording(
+    encode: Callable[..., Path], decode: Callable[..., Decoded], wav: Path, tmp_path: Path
+) -> None:
     """A container's clock may start anywhere (broadcasts do); players count from the first packet, and so do we."""
     decoded = decode(encode(tmp_path / "a.mkv", "-itsoffset", 4, "-i", wav))
     assert decoded.heard() == pytest.approx(TIMES, abs=LOSSY)
@@ -122,13 +144,17 @@ def test_sound_alone_begins_with_the_recording(encode, decode, wav, tmp_path):
     assert decoded.warnings == []
 
 
-def test_a_gap_is_silence_and_nothing_moves(encode, decode, wav, tmp_path):
+def test_a_gap_is_silence_and_nothing_moves(
+    encode: Callable[..., Path], decode: Callable[..., Decoded], wav: Path, tmp_path: Path
+) -> None:
     decoded = decode(encode(tmp_path / "a.mkv", "-i", wav, "-af", "aselect='not(between(t,0.8,1.7))'"))
     assert decoded.heard() == pytest.approx(TIMES, abs=LOSSY)
     assert decoded.seconds == pytest.approx(LENGTH, abs=0.01)
 
 
-def test_a_gap_of_ten_hours_takes_no_memory_and_is_told(encode, decode, wav, tmp_path):
+def test_a_gap_of_ten_hours_takes_no_memory_and_is_told(
+    encode: Callable[..., Path], decode: Callable[..., Decoded], wav: Path, tmp_path: Path
+) -> None:
     """ffmpeg fills a gap in one piece: these ten hours took 3 GB."""
     late = "asetpts='PTS+if(gt(T,1),36000*44100,0)'"
     decoded = decode(encode(tmp_path / "a.mkv", "-i", wav, "-af", late))
@@ -137,7 +163,7 @@ def test_a_gap_of_ten_hours_takes_no_memory_and_is_told(encode, decode, wav, tmp
 
 
 @pytest.fixture(scope="module")
-def tracks(encode, tmp_path_factory):
+def tracks(encode: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A film with three sound tracks that differ in when they sound."""
     folder = tmp_path_factory.mktemp("tracks")
     inputs = []
@@ -149,11 +175,13 @@ def tracks(encode, tmp_path_factory):
 
 
 @pytest.mark.parametrize(("track", "time"), [(0, 1.0), (1, 2.0), (2, 3.0)])
-def test_a_track_can_be_chosen(tracks, track, time, decode):
+def test_a_track_can_be_chosen(tracks: Path, track: int, time: float, decode: Callable[..., Decoded]) -> None:
     assert decode(tracks, track=track).heard() == pytest.approx([time], abs=LOSSY)
 
 
-def test_the_default_track_is_the_containers(encode, tracks, decode, tmp_path):
+def test_the_default_track_is_the_containers(
+    encode: Callable[..., Path], tracks: Path, decode: Callable[..., Decoded], tmp_path: Path
+) -> None:
     copy = encode(tmp_path / "a.mkv", "-i", tracks, "-map", 0, "-c", "copy", "-disposition:a:0", 0)
     decoded = decode(copy)
     assert decoded.heard() == pytest.approx([2.0], abs=LOSSY)
@@ -161,7 +189,7 @@ def test_the_default_track_is_the_containers(encode, tracks, decode, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def apart(tmp_path_factory):
+def apart(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two channels, each with a burst of its own."""
     path = tmp_path_factory.mktemp("channels") / "apart.wav"
     soundfile.write(path, np.stack([bursts(44100, (1.0,)), bursts(44100, (2.0,))], axis=1), 44100)
@@ -169,7 +197,9 @@ def apart(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.mp3", "a.m4a", "a.mkv", "a.mov"])
-def test_channels_apart_mixed_and_chosen(name, apart, encode, decode, tmp_path):
+def test_channels_apart_mixed_and_chosen(
+    name: str, apart: Path, encode: Callable[..., Path], decode: Callable[..., Decoded], tmp_path: Path
+) -> None:
     path = encode(tmp_path / name, "-i", apart)
     split = decode(path, channels="split")
     assert split.stream.lanes == 2
@@ -184,7 +214,9 @@ def test_channels_apart_mixed_and_chosen(name, apart, encode, decode, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.m4a"])
-def test_two_equal_channels_mix_to_themselves(name, encode, decode, tmp_path):
+def test_two_equal_channels_mix_to_themselves(
+    name: str, encode: Callable[..., Path], decode: Callable[..., Decoded], tmp_path: Path
+) -> None:
     soundfile.write(tmp_path / "two.wav", np.stack([bursts(44100)] * 2, axis=1), 44100)
     soundfile.write(tmp_path / "one.wav", bursts(44100), 44100)
     both = decode(encode(tmp_path / name, "-i", tmp_path / "two.wav"))
@@ -203,7 +235,17 @@ def test_two_equal_channels_mix_to_themselves(name, encode, decode, tmp_path):
         ("a.wma", "asf/wmav2", 44100, 1, 1),
     ],
 )
-def test_probing_tells_the_form(name, form, rate, channels, tracks, encode, decode, wav, tmp_path):
+def test_probing_tells_the_form(
+    name: str,
+    form: str,
+    rate: int,
+    channels: int,
+    tracks: int,
+    encode: Callable[..., Path],
+    decode: Callable[..., Decoded],
+    wav: Path,
+    tmp_path: Path,
+) -> None:
     path = encode(tmp_path / name, "-i", wav)
     info = probe(Source(name=name, path=path), AudioOptions())
     assert (info.format, info.sample_rate, info.channels, info.tracks) == (form, rate, channels, tracks)
@@ -211,13 +253,15 @@ def test_probing_tells_the_form(name, form, rate, channels, tracks, encode, deco
     assert decode(path).stream.info == info
 
 
-def test_a_length_that_nothing_tells_is_none(encode, wav, tmp_path):
+def test_a_length_that_nothing_tells_is_none(encode: Callable[..., Path], wav: Path, tmp_path: Path) -> None:
     path = encode(tmp_path / "a.mp3", "-i", wav, "-c:a", "libmp3lame", "-q:a", 5, "-write_xing", 0)
     assert probe(Source(name="a", path=path), AudioOptions()).duration is None
 
 
 @pytest.mark.parametrize("encoding", ["s16le", "f32le"])
-def test_raw_samples(encoding, encode, decode, wav, tmp_path):
+def test_raw_samples(
+    encoding: Any, encode: Callable[..., Path], decode: Callable[..., Decoded], wav: Path, tmp_path: Path
+) -> None:
     path = encode(tmp_path / "a.raw", "-i", wav, "-ac", 2, "-ar", 22050, "-f", encoding)
     decoded = decode(path, raw=RawFormat(encoding=encoding, rate=22050, channels=2), channels="split")
     assert decoded.heard() == pytest.approx(TIMES, abs=EXACT)

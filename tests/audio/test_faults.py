@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import os
 import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,12 +27,21 @@ from asrcli.errors import (
     UsageError,
 )
 from asrcli.options import AudioOptions, RawFormat
-from tests.audio.sounds import LENGTH, TIMES, bursts
+from tests.audio.sounds import LENGTH, TIMES, Decoded, bursts
 
 RAW = (bursts(16000) * 32767).astype("<i2").tobytes()
 
 
-def wave(data=RAW, *, size=None, rate=16000, channels=1, bits=16, tag=1, chunks=b""):
+def wave(
+    data: bytes = RAW,
+    *,
+    size: int | None = None,
+    rate: int = 16000,
+    channels: int = 1,
+    bits: int = 16,
+    tag: int = 1,
+    chunks: bytes = b"",
+) -> bytes:
     """A WAV file whose header may lie."""
     frame = channels * bits // 8
     form = struct.pack("<HHIIHH", tag, channels, rate, rate * frame & 0xFFFFFFFF, frame & 0xFFFF, bits)
@@ -39,8 +51,8 @@ def wave(data=RAW, *, size=None, rate=16000, channels=1, bits=16, tag=1, chunks=
 
 
 @pytest.fixture
-def put(tmp_path):
-    def write(name, data):
+def put(tmp_path: Path) -> Callable[..., Path]:
+    def write(name: str, data: bytes) -> Path:
         path = tmp_path / name
         path.write_bytes(data)
         return path
@@ -48,7 +60,7 @@ def put(tmp_path):
     return write
 
 
-def fails(decode, path, error, message, **options):
+def fails(decode: Callable[..., Decoded], path: Path, error: type[Any], message: str | None, **options: Any) -> None:
     with pytest.raises(error, match=message) as caught:
         decode(path, **options)
     assert type(caught.value) is error
@@ -73,22 +85,30 @@ def fails(decode, path, error, message, **options):
     ],
 )
 @pytest.mark.parametrize("machine", ["with ffmpeg", "without"])
-def test_what_is_no_audio_is_named(name, data, kind, machine, request, put, decode):
+def test_what_is_no_audio_is_named(
+    name: str,
+    data: bytes,
+    kind: str,
+    machine: str,
+    request: pytest.FixtureRequest,
+    put: Callable[..., Path],
+    decode: Callable[..., Decoded],
+) -> None:
     if machine == "without":
         request.getfixturevalue("no_ffmpeg")
     fails(decode, put(name, data), AudioDecodeError, f"not audio but {kind}")
 
 
-def test_random_bytes(put, decode):
+def test_random_bytes(put: Callable[..., Path], decode: Callable[..., Decoded]) -> None:
     fails(decode, put("a.wav", np.random.default_rng(1).bytes(20000)), AudioDecodeError, None)
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.mp3", "a.mp4"])
-def test_an_empty_file(name, put, decode):
+def test_an_empty_file(name: str, put: Callable[..., Path], decode: Callable[..., Decoded]) -> None:
     fails(decode, put(name, b""), EmptyInputError, "0 bytes")
 
 
-def test_a_bare_header(put, decode):
+def test_a_bare_header(put: Callable[..., Path], decode: Callable[..., Decoded]) -> None:
     path = put("a.wav", wave(b""))
     with pytest.raises(EmptyInputError, match="only a header"):
         decode(path)
@@ -96,7 +116,9 @@ def test_a_bare_header(put, decode):
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts", "a.avi", "a.vob"])
 @pytest.mark.parametrize("start", [0.0, 0.5])
-def test_a_film_without_sound_has_no_blocks_and_a_warning(name, start, encode, tmp_path):
+def test_a_film_without_sound_has_no_blocks_and_a_warning(
+    name: str, start: float, encode: Callable[..., Path], tmp_path: Path
+) -> None:
     path = encode(tmp_path / name, "-f", "lavfi", "-i", "color=s=64x64:d=1", "-c:v", "mpeg2video")
     options = AudioOptions(start=start)
     sources = [Source(name, path=path), Source(name, stream=io.BytesIO(path.read_bytes()))]
@@ -120,16 +142,18 @@ def test_a_film_without_sound_has_no_blocks_and_a_warning(name, start, encode, t
         ({"tag": 0x7777}, None),
     ],
 )
-def test_absurd_headers(header, message, put, decode):
+def test_absurd_headers(
+    header: dict[str, Any], message: str | None, put: Callable[..., Path], decode: Callable[..., Decoded]
+) -> None:
     fails(decode, put("a.wav", wave(**header)), AudioDecodeError, message)
 
 
-def test_a_wav_without_data_chunk(put, decode):
+def test_a_wav_without_data_chunk(put: Callable[..., Path], decode: Callable[..., Decoded]) -> None:
     fails(decode, put("a.wav", wave()[:36] + b"HURF9999" + bytes(2000)), AudioDecodeError, "data")
 
 
 @pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 0x7FFFFFFF, 0x80000000 - 36])
-def test_a_length_that_was_never_filled_in(size, put, decode):
+def test_a_length_that_was_never_filled_in(size: int, put: Callable[..., Path], decode: Callable[..., Decoded]) -> None:
     """What recorders that lost power and programs that write to pipes leave."""
     decoded = decode(put("a.wav", wave(size=size)))
     assert decoded.heard() == pytest.approx(TIMES, abs=1e-3)
@@ -137,7 +161,7 @@ def test_a_length_that_was_never_filled_in(size, put, decode):
     assert decoded.warnings == []
 
 
-def cut(path, share=0.6):
+def cut(path: Path, share: float = 0.6) -> Path:
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
     return path
@@ -156,7 +180,9 @@ CUT = {
 
 
 @pytest.mark.parametrize("name", CUT)
-def test_a_truncated_file_gives_what_is_there(name, encode, decode, wav, tmp_path):
+def test_a_truncated_file_gives_what_is_there(
+    name: str, encode: Callable[..., Path], decode: Callable[..., Decoded], wav: Path, tmp_path: Path
+) -> None:
     decoded = decode(cut(encode(tmp_path / name, "-i", wav, *CUT[name])))
     if name.endswith((".wma", "mp3.avi")):  # frames are told late, and headers are part of the size
         assert len(decoded.heard()) == 2
@@ -172,35 +198,46 @@ def test_a_truncated_file_gives_what_is_there(name, encode, decode, wav, tmp_pat
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.mp3"])
 @pytest.mark.usefixtures("no_ffmpeg")
-def test_a_truncated_file_without_ffmpeg(name, encode, decode, wav, tmp_path, capfd):
+def test_a_truncated_file_without_ffmpeg(
+    name: str,
+    encode: Callable[..., Path],
+    decode: Callable[..., Decoded],
+    wav: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     decoded = decode(cut(encode(tmp_path / name, "-i", wav)))
     capfd.readouterr()  # the MP3 decoder complains
     assert decoded.heard() == pytest.approx(TIMES[:2], abs=3e-3)
     assert decoded.warnings == [f"truncated: {LENGTH - decoded.seconds:.1f} s of 4.0 s missing"]
 
 
-def test_a_truncated_sphere(decode, tmp_path):
+def test_a_truncated_sphere(decode: Callable[..., Decoded], tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.sph", bursts(16000), 16000, format="NIST")
     decoded = decode(cut(tmp_path / "a.sph"))
     assert decoded.heard() == pytest.approx(TIMES[:2], abs=3e-3)
     assert decoded.warnings == [f"truncated: {LENGTH - decoded.seconds:.1f} s of 4.0 s missing"]
 
 
-def test_a_truncated_recording_behind_long_metadata(put, decode):
+def test_a_truncated_recording_behind_long_metadata(put: Callable[..., Path], decode: Callable[..., Decoded]) -> None:
     """The sound's header lies beyond what is read at first."""
     notes = b"LIST" + struct.pack("<I", 200_000) + bytes(200_000)
     decoded = decode(put("a.wav", wave(RAW[: len(RAW) // 2], size=len(RAW), chunks=notes)))
     assert decoded.warnings == ["truncated: 2.0 s of 4.0 s missing"]
 
 
-def test_a_truncated_mp3_that_counts_nothing(encode, decode, wav, tmp_path):
+def test_a_truncated_mp3_that_counts_nothing(
+    encode: Callable[..., Path], decode: Callable[..., Decoded], wav: Path, tmp_path: Path
+) -> None:
     for name, arguments in (("a.mp3", ()), ("vbr.mp3", ("-q:a", 5))):
         decoded = decode(cut(encode(tmp_path / name, "-i", wav, "-write_xing", 0, *arguments)))
         assert decoded.heard() == pytest.approx(TIMES[:2], abs=0.08)
         assert "perhaps truncated: the file ends in the middle of a frame" in decoded.warnings
 
 
-def test_a_tag_behind_an_mp3_is_no_sound(encode, decode, wav, tmp_path):
+def test_a_tag_behind_an_mp3_is_no_sound(
+    encode: Callable[..., Path], decode: Callable[..., Decoded], wav: Path, tmp_path: Path
+) -> None:
     """With a cover in it, it may be longer than the sound."""
     path = encode(tmp_path / "a.mp3", "-i", wav, "-write_xing", 0)
     size = 400_000
@@ -211,14 +248,18 @@ def test_a_tag_behind_an_mp3_is_no_sound(encode, decode, wav, tmp_path):
     assert decoded.warnings == []
 
 
-def test_what_cannot_be_decoded_without_its_end_is_called_cut_off(encode, decode, wav, tmp_path):
+def test_what_cannot_be_decoded_without_its_end_is_called_cut_off(
+    encode: Callable[..., Path], decode: Callable[..., Decoded], wav: Path, tmp_path: Path
+) -> None:
     path = cut(encode(tmp_path / "a.caf", "-i", wav, "-c:a", "alac"))
     with pytest.raises(AudioDecodeError, match=r"cut off: \d\d % of it is missing") as caught:
         decode(path)
     assert "whole" in caught.value.hint
 
 
-def test_a_truncated_m4a_for_streaming(encode, decode, wav, tmp_path):
+def test_a_truncated_m4a_for_streaming(
+    encode: Callable[..., Path], decode: Callable[..., Decoded], wav: Path, tmp_path: Path
+) -> None:
     path = encode(tmp_path / "a.m4a", "-i", wav, "-movflags", "+faststart")
     data = path.read_bytes()
     body = data.index(b"mdat")
@@ -228,33 +269,41 @@ def test_a_truncated_m4a_for_streaming(encode, decode, wav, tmp_path):
     assert decoded.warnings == [f"truncated: {LENGTH - decoded.seconds:.1f} s of 4.0 s missing"]
 
 
-def test_a_truncated_mp4_that_lost_its_index(encode, decode, wav, tmp_path):
+def test_a_truncated_mp4_that_lost_its_index(
+    encode: Callable[..., Path], decode: Callable[..., Decoded], wav: Path, tmp_path: Path
+) -> None:
     fails(decode, cut(encode(tmp_path / "a.mp4", "-i", wav)), AudioDecodeError, r"cut off: the index.*\(moov\)")
 
 
 @pytest.mark.parametrize("codec", ["libvorbis", "libopus", "flac"])
-def test_a_truncated_ogg(codec, encode, decode, wav, tmp_path):
+def test_a_truncated_ogg(
+    codec: str, encode: Callable[..., Path], decode: Callable[..., Decoded], wav: Path, tmp_path: Path
+) -> None:
     path = encode(tmp_path / "a.ogg", "-i", wav, "-c:a", codec, "-page_duration", 200000)
     decoded = decode(cut(path, 0.8))
     assert decoded.heard()[:2] == pytest.approx(TIMES[:2], abs=3e-3)
     assert decoded.warnings == ["perhaps truncated: the file lacks its end mark"]
 
 
-def test_a_truncated_span_counts_the_span_only(encode, decode, wav, tmp_path):
+def test_a_truncated_span_counts_the_span_only(
+    encode: Callable[..., Path], decode: Callable[..., Decoded], wav: Path, tmp_path: Path
+) -> None:
     path = cut(encode(tmp_path / "a.wav", "-i", wav))
     assert decode(path, end=2.0).warnings == []
     decoded = decode(path, start=1.0, end=3.0)
     assert decoded.warnings == [f"truncated: {2 - decoded.seconds:.1f} s of 2.0 s missing"]
 
 
-def test_a_film_that_outlasts_its_sound_is_not_truncated(encode, decode, wav, tmp_path):
+def test_a_film_that_outlasts_its_sound_is_not_truncated(
+    encode: Callable[..., Path], decode: Callable[..., Decoded], wav: Path, tmp_path: Path
+) -> None:
     path = encode(tmp_path / "a.mkv", "-f", "lavfi", "-i", "color=s=64x64:d=9", "-i", wav, "-c:v", "mpeg4")
     decoded = decode(path)
     assert decoded.seconds == pytest.approx(LENGTH, abs=0.05)
     assert decoded.warnings == []
 
 
-def spoil(path, share=0.4, length=700):
+def spoil(path: Path, share: float = 0.4, length: int = 700) -> Path:
     data = bytearray(path.read_bytes())
     at = int(len(data) * share)
     data[at : at + length] = b"\x55" * length
@@ -263,7 +312,14 @@ def spoil(path, share=0.4, length=700):
 
 
 @pytest.mark.parametrize("name", ["a.flac", "a.mp3", "a.m4a"])
-def test_damage_in_the_middle_does_not_cost_the_rest(name, encode, decode, wav, tmp_path, capfd):
+def test_damage_in_the_middle_does_not_cost_the_rest(
+    name: str,
+    encode: Callable[..., Path],
+    decode: Callable[..., Decoded],
+    wav: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     decoded = decode(spoil(encode(tmp_path / name, "-i", wav)))
     assert decoded.heard()[0] == pytest.approx(TIMES[0], abs=3e-3)
     # an MP3's frames have no times: what is lost is missing
@@ -274,7 +330,14 @@ def test_damage_in_the_middle_does_not_cost_the_rest(name, encode, decode, wav, 
 
 
 @pytest.mark.parametrize("name", ["a.mp3", "a.ogg", "a.opus"])
-def test_recordings_joined_in_one_file_are_all_read(name, encode, decode, wav, tmp_path, capfd):
+def test_recordings_joined_in_one_file_are_all_read(
+    name: str,
+    encode: Callable[..., Path],
+    decode: Callable[..., Decoded],
+    wav: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     one = encode(tmp_path / name, "-i", wav).read_bytes()
     joined = tmp_path / f"joined-{name}"
     joined.write_bytes(one + one)
@@ -282,7 +345,7 @@ def test_recordings_joined_in_one_file_are_all_read(name, encode, decode, wav, t
     assert capfd.readouterr().err == ""
 
 
-def test_what_is_no_number_is_silence(decode, tmp_path):
+def test_what_is_no_number_is_silence(decode: Callable[..., Decoded], tmp_path: Path) -> None:
     samples = bursts(44100)
     samples[44100:44200] = np.nan
     samples[50000] = np.inf
@@ -294,7 +357,7 @@ def test_what_is_no_number_is_silence(decode, tmp_path):
 
 
 @pytest.mark.parametrize("factor", [8, 32768])
-def test_float_samples_over_full_scale_are_scaled(factor, decode, tmp_path):
+def test_float_samples_over_full_scale_are_scaled(factor: int, decode: Callable[..., Decoded], tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", bursts(16000) * factor, 16000, subtype="FLOAT")
     decoded = decode(tmp_path / "a.wav")
     assert np.abs(decoded.lanes).max() <= 1.0
@@ -303,7 +366,7 @@ def test_float_samples_over_full_scale_are_scaled(factor, decode, tmp_path):
     assert warning.startswith("scaled: samples reach ")
 
 
-def test_a_clipped_recording_is_told(decode, tmp_path):
+def test_a_clipped_recording_is_told(decode: Callable[..., Decoded], tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.sign(np.sin(np.arange(32000) / 9)), 16000)
     (warning,) = decode(tmp_path / "a.wav").warnings
     assert warning.startswith(("clipped: 99 %", "clipped: 100 %"))
@@ -311,7 +374,9 @@ def test_a_clipped_recording_is_told(decode, tmp_path):
 
 @pytest.mark.parametrize("name", ["a.wav", "a.m4a"])
 @pytest.mark.parametrize("gain", [-1.0, -0.95])
-def test_channels_that_cancel_each_other_are_not_mixed(name, gain, encode, decode, tmp_path):
+def test_channels_that_cancel_each_other_are_not_mixed(
+    name: str, gain: float, encode: Callable[..., Path], decode: Callable[..., Decoded], tmp_path: Path
+) -> None:
     one = bursts(44100) + bursts(44100, pitch=700) / 2
     soundfile.write(tmp_path / "apart.wav", np.stack([one, gain * one], axis=1) / 2, 44100)
     path = encode(tmp_path / name, "-i", tmp_path / "apart.wav")
@@ -324,43 +389,43 @@ def test_channels_that_cancel_each_other_are_not_mixed(name, gain, encode, decod
     assert decoded.warnings == []
 
 
-def test_silence_is_fine(decode, tmp_path):
+def test_silence_is_fine(decode: Callable[..., Decoded], tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.zeros(16000), 16000)
     decoded = decode(tmp_path / "a.wav")
     assert decoded.seconds == 1.0
     assert decoded.warnings == []
 
 
-def test_one_sample_is_a_recording(decode, tmp_path):
+def test_one_sample_is_a_recording(decode: Callable[..., Decoded], tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", [0.5], 16000)
     assert decode(tmp_path / "a.wav").seconds == 1 / 16000
 
 
-def test_a_missing_file(decode, tmp_path):
+def test_a_missing_file(decode: Callable[..., Decoded], tmp_path: Path) -> None:
     fails(decode, tmp_path / "a.wav", InputUnreadableError, "No such file")
 
 
-def test_a_directory(decode, tmp_path):
+def test_a_directory(decode: Callable[..., Decoded], tmp_path: Path) -> None:
     fails(decode, tmp_path, InputUnreadableError, "directory")
 
 
-def test_a_pipe_does_not_hang(decode, tmp_path):
+def test_a_pipe_does_not_hang(decode: Callable[..., Decoded], tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.wav")
     fails(decode, tmp_path / "a.wav", InputUnreadableError, "pipe")
 
 
-def test_a_device(decode, tmp_path):
+def test_a_device(decode: Callable[..., Decoded], tmp_path: Path) -> None:
     (tmp_path / "a.wav").symlink_to("/dev/zero")
     fails(decode, tmp_path / "a.wav", InputUnreadableError, "device")
 
 
-def test_an_impossible_name(decode, tmp_path):
+def test_an_impossible_name(decode: Callable[..., Decoded], tmp_path: Path) -> None:
     fails(decode, tmp_path / "a\0b.wav", InputUnreadableError, "cannot be opened")
     fails(decode, tmp_path / ("a" * 300), InputUnreadableError, "cannot be opened")
 
 
 @pytest.fixture
-def nobody():
+def nobody() -> Iterator[None]:
     """A user who is not root, for root may read everything."""
     if os.geteuid() != 0:
         yield
@@ -371,7 +436,14 @@ def nobody():
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.m4a"])
-def test_a_file_that_may_not_be_read(name, encode, wav, decode, tmp_path, request):
+def test_a_file_that_may_not_be_read(
+    name: str,
+    encode: Callable[..., Path],
+    wav: Path,
+    decode: Callable[..., Decoded],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
     path = encode(tmp_path / name, "-i", wav)
     path.chmod(0)
     request.getfixturevalue("nobody")
@@ -379,13 +451,13 @@ def test_a_file_that_may_not_be_read(name, encode, wav, decode, tmp_path, reques
 
 
 @pytest.fixture
-def long_wav(tmp_path):
+def long_wav(tmp_path: Path) -> Path:
     path = tmp_path / "a.wav"
     soundfile.write(path, bursts(16000, (1.0, 18.0), 20.0), 16000)
     return path
 
 
-def halfway(path, change):
+def halfway(path: Path, change: Callable[..., Any]) -> tuple[float, list[str]]:
     """Decode; after the first block, `change` happens to the file."""
     with open_audio(Source(name="a", path=path), AudioOptions()) as stream:
         count = 0
@@ -396,15 +468,15 @@ def halfway(path, change):
     return count / 16000, stream.warnings
 
 
-def test_a_file_that_grows_while_it_is_read(long_wav):
-    def grow():
+def test_a_file_that_grows_while_it_is_read(long_wav: Path) -> None:
+    def grow() -> None:
         with long_wav.open("ab") as file:
             file.write(bytes(32000))
 
     assert halfway(long_wav, grow) == (20.0, ["the file grew while it was read: what was added may be missing"])
 
 
-def test_a_file_that_shrinks_while_it_is_read(long_wav):
+def test_a_file_that_shrinks_while_it_is_read(long_wav: Path) -> None:
     seconds, warnings = halfway(long_wav, lambda: os.truncate(long_wav, 44 + 32000 * 5))
     assert seconds < 20
     assert warnings[0].startswith("truncated: ")
@@ -412,14 +484,18 @@ def test_a_file_that_shrinks_while_it_is_read(long_wav):
 
 
 @pytest.mark.parametrize("suffix", ["wav", "m4a"])
-def test_a_name_that_vanishes_while_it_is_read(suffix, long_wav, encode, tmp_path):
+def test_a_name_that_vanishes_while_it_is_read(
+    suffix: str, long_wav: Path, encode: Callable[..., Path], tmp_path: Path
+) -> None:
     path = long_wav if suffix == "wav" else encode(tmp_path / "a.m4a", "-i", long_wav)
     seconds, warnings = halfway(path, path.unlink)
     assert seconds == pytest.approx(20.0, abs=0.1)
     assert warnings == []
 
 
-def test_tracks_and_channels_that_are_not_there(encode, decode, wav, tmp_path):
+def test_tracks_and_channels_that_are_not_there(
+    encode: Callable[..., Path], decode: Callable[..., Decoded], wav: Path, tmp_path: Path
+) -> None:
     path = encode(tmp_path / "a.m4a", "-i", wav)
     fails(decode, path, InputError, "Audio track 3 does not exist: the file has 1 audio track", track=3)
     fails(decode, path, InputError, "Channel 1 does not exist: the recording has one channel", channels=1)
@@ -428,36 +504,44 @@ def test_tracks_and_channels_that_are_not_there(encode, decode, wav, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.mp3", "a.m4a"])
-def test_a_start_beyond_the_end(name, encode, decode, wav, tmp_path):
+def test_a_start_beyond_the_end(
+    name: str, encode: Callable[..., Path], decode: Callable[..., Decoded], wav: Path, tmp_path: Path
+) -> None:
     fails(
         decode, encode(tmp_path / name, "-i", wav), EmptyInputError, "ends at 4.0 s, before the start at 9 s", start=9.0
     )
 
 
 @pytest.mark.parametrize("span", [{"start": -1.0}, {"start": 2.0, "end": 2.0}, {"end": 0.0}])
-def test_an_impossible_span(span, decode, wav):
+def test_an_impossible_span(span: dict[str, Any], decode: Callable[..., Decoded], wav: Path) -> None:
     with pytest.raises(UsageError, match="span"):
         decode(wav, **span)
 
 
 @pytest.mark.parametrize("form", [{"rate": 0}, {"rate": 5_000_000}, {"channels": 0}, {"channels": 9999}])
-def test_an_impossible_form_of_raw_samples(form, decode, wav):
+def test_an_impossible_form_of_raw_samples(form: dict[str, Any], decode: Callable[..., Decoded], wav: Path) -> None:
     with pytest.raises(UsageError, match="Raw samples cannot have"):
         decode(wav, raw=RawFormat(**form))
 
 
 @pytest.mark.usefixtures("no_ffmpeg")
-def test_ffmpeg_is_asked_for_where_nothing_else_reads_it(encode, decode, wav, tmp_path, monkeypatch):
+def test_ffmpeg_is_asked_for_where_nothing_else_reads_it(
+    encode: Callable[..., Path],
+    decode: Callable[..., Decoded],
+    wav: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     path = encode(tmp_path / "a.m4a", "-i", wav)
     fails(decode, path, FfmpegMissingError, "needs ffmpeg")
 
 
 @pytest.mark.usefixtures("no_ffmpeg")
-def test_a_broken_wav_is_no_fault_of_a_missing_ffmpeg(put, decode):
+def test_a_broken_wav_is_no_fault_of_a_missing_ffmpeg(put: Callable[..., Path], decode: Callable[..., Decoded]) -> None:
     fails(decode, put("a.wav", wave()[:36] + b"HURF9999" + bytes(2000)), AudioDecodeError, "data")
 
 
-def test_raw_samples_that_end_in_mid_sample(put, decode):
+def test_raw_samples_that_end_in_mid_sample(put: Callable[..., Path], decode: Callable[..., Decoded]) -> None:
     decoded = decode(put("a.raw", RAW + b"\x01"), raw=RawFormat())
     assert decoded.seconds == LENGTH
     assert decoded.warnings == ["the last 1 bytes are no whole sample and were left out"]
@@ -466,7 +550,7 @@ def test_raw_samples_that_end_in_mid_sample(put, decode):
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.integers(0, 60), value=st.binary(min_size=1, max_size=4), length=st.integers(0, 3000))
-def test_no_header_breaks_the_house(at, value, length, put):
+def test_no_header_breaks_the_house(at: int, value: bytes, length: int, put: Callable[..., Path]) -> None:
     """Whatever stands in a WAV header, blocks come or one of our errors."""
     data = bytearray(wave()[:length])
     data[at : at + len(value)] = value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from asrcli.options import AudioOptions
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of another process are Linux's")
-def test_memory_and_time_are_bounded(tmp_path):
+def test_memory_and_time_are_bounded(tmp_path: Path) -> None:
     import resource
 
     path = tmp_path / "long.wav"

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +19,7 @@ from asrcli.audio.ffmpeg.reader import FfmpegReader
 from asrcli.audio.types import Source
 from asrcli.errors import AudioDecodeError, FfmpegMissingError
 from asrcli.options import AudioOptions
-from tests.audio.sounds import TIMES
+from tests.audio.sounds import TIMES, Decoded
 
 
 @pytest.mark.parametrize(
@@ -36,7 +39,14 @@ from tests.audio.sounds import TIMES
         " .m4a",
     ],
 )
-def test_any_name_is_only_a_name(name, encode, wav, decode, tmp_path, monkeypatch):
+def test_any_name_is_only_a_name(
+    name: str,
+    encode: Callable[..., Path],
+    wav: Path,
+    decode: Callable[..., Decoded],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     made = encode(tmp_path / "plain.m4a", "-i", wav)
     path = tmp_path / name
     made.rename(path)
@@ -46,7 +56,9 @@ def test_any_name_is_only_a_name(name, encode, wav, decode, tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("suffix", ["wav", "m4a"])
-def test_a_name_that_is_no_unicode(suffix, encode, wav, decode, tmp_path):
+def test_a_name_that_is_no_unicode(
+    suffix: str, encode: Callable[..., Path], wav: Path, decode: Callable[..., Decoded], tmp_path: Path
+) -> None:
     made = encode(tmp_path / f"plain.{suffix}", "-i", wav)
     path = type(made)(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xfe." + suffix.encode()))
     made.rename(path)
@@ -63,7 +75,9 @@ def test_a_name_that_is_no_unicode(suffix, encode, wav, decode, tmp_path):
     ],
 )
 @pytest.mark.parametrize("local", [False, True])
-def test_a_file_that_names_others_reads_none_of_them(content, local, wav, decode, tmp_path):
+def test_a_file_that_names_others_reads_none_of_them(
+    content: bytes, local: bool, wav: Path, decode: Callable[..., Decoded], tmp_path: Path
+) -> None:
     """A playlist in disguise (no valid text, so that it reaches ffmpeg) must not open files or sockets."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.setblocking(False)
@@ -77,27 +91,32 @@ def test_a_file_that_names_others_reads_none_of_them(content, local, wav, decode
 
 
 @pytest.fixture
-def lasting(encode, tmp_path):
+def lasting(encode: Callable[..., Path], tmp_path: Path) -> Path:
     """Long enough that ffmpeg still runs when we leave."""
     return encode(tmp_path / "a.m4a", "-f", "lavfi", "-i", "sine=d=120:r=16000", "-c:a", "aac", "-b:a", "16k")
 
 
-def test_leaving_early_ends_the_process(lasting):
+def ffmpeg_of(stream: Any) -> subprocess.Popen[bytes]:
+    process: subprocess.Popen[bytes] = stream._reader._process
+    return process
+
+
+def test_leaving_early_ends_the_process(lasting: Path) -> None:
     with open_audio(Source(name="a", path=lasting), AudioOptions()) as stream:
         next(stream.blocks())
-        process = stream._reader._process
+        process = ffmpeg_of(stream)
         assert process.poll() is None
     assert process.returncode is not None
     assert process.stdout.closed
     assert process.stderr.closed
 
 
-def test_an_error_in_the_loop_ends_the_process_too(lasting):
+def test_an_error_in_the_loop_ends_the_process_too(lasting: Path) -> None:
     opened = []
 
-    def fail():
+    def fail() -> None:
         with open_audio(Source(name="a", path=lasting), AudioOptions()) as stream:
-            opened.append(stream._reader._process)
+            opened.append(ffmpeg_of(stream))
             for _ in stream.blocks():
                 raise ZeroDivisionError
 
@@ -107,7 +126,7 @@ def test_an_error_in_the_loop_ends_the_process_too(lasting):
     assert process.returncode is not None
 
 
-def test_a_file_that_fails_leaves_no_process(decode, tmp_path):
+def test_a_file_that_fails_leaves_no_process(decode: Callable[..., Decoded], tmp_path: Path) -> None:
     path = tmp_path / "a.m4a"
     path.write_bytes(b"\0\0\0\x18ftypM4A " + bytes(3000))
     with pytest.raises(AudioDecodeError):
@@ -116,18 +135,24 @@ def test_a_file_that_fails_leaves_no_process(decode, tmp_path):
         os.waitpid(-1, os.WNOHANG)
 
 
-def test_a_killed_ffmpeg_is_told(lasting):
+def test_a_killed_ffmpeg_is_told(lasting: Path) -> None:
     with open_audio(Source(name="a", path=lasting), AudioOptions()) as stream:
         blocks = stream.blocks()
         next(blocks)
-        stream._reader._process.kill()
+        ffmpeg_of(stream).kill()
         count = 1 + sum(1 for _ in blocks)
     assert count < 100
     assert stream.warnings[0].startswith("truncated: ")
     assert stream.warnings[1] == "damaged: ffmpeg crashed at this point (signal 9)"
 
 
-def test_a_crash_is_no_riddle(tmp_path, monkeypatch, encode, wav, decode):
+def test_a_crash_is_no_riddle(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    encode: Callable[..., Path],
+    wav: Path,
+    decode: Callable[..., Decoded],
+) -> None:
     path = encode(tmp_path / "a.m4a", "-i", wav)
     crashing = tmp_path / "ffmpeg"
     crashing.write_text("#!/bin/sh\nkill -SEGV $$\n")
@@ -137,7 +162,7 @@ def test_a_crash_is_no_riddle(tmp_path, monkeypatch, encode, wav, decode):
         decode(path)
 
 
-def test_the_paths_ffmpeg_comes_first(tmp_path, monkeypatch):
+def test_the_paths_ffmpeg_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "ffmpeg"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
@@ -146,13 +171,13 @@ def test_the_paths_ffmpeg_comes_first(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("no_ffmpeg")
-def test_no_ffmpeg_at_all():
+def test_no_ffmpeg_at_all() -> None:
     with pytest.raises(FfmpegMissingError, match=r"ffmpeg.*apt install ffmpeg.*\[builtin\]") as caught:
         find_ffmpeg()
     assert caught.value.exit_code == 5
 
 
-def test_the_command_reads_files_and_pipes_only(tmp_path):
+def test_the_command_reads_files_and_pipes_only(tmp_path: Path) -> None:
     command = decode_command(
         "ffmpeg", file_url(tmp_path / "a.m4a"), AudioOptions(start=2, channels=1), Attempt(track=2, seek=2)
     )
@@ -166,7 +191,7 @@ def test_the_command_reads_files_and_pipes_only(tmp_path):
     assert {"-vn", "-sn", "-dn"} <= set(command)
 
 
-def test_every_demuxer_admitted_is_one_that_ffmpeg_has():
+def test_every_demuxer_admitted_is_one_that_ffmpeg_has() -> None:
     listed = subprocess.run([find_ffmpeg(), "-hide_banner", "-demuxers"], capture_output=True, text=True, check=True)
     known = {
         name for line in listed.stdout.splitlines() if line[:3].strip() == "D" for name in line.split()[1].split(",")
@@ -176,7 +201,7 @@ def test_every_demuxer_admitted_is_one_that_ffmpeg_has():
     assert admitted - known <= {"asf_o", "live_flv", "amrnb", "amrwb", "mpc", "shn", "dsf"}
 
 
-def test_metadata_cannot_pose_as_the_banner():
+def test_metadata_cannot_pose_as_the_banner() -> None:
     log = FfmpegLog()
     for line in (
         "[info] Input #0, mov,mp4,m4a,3gp,3g2,mj2, from 'file:/a':",
@@ -199,7 +224,7 @@ def test_metadata_cannot_pose_as_the_banner():
     assert log.tracks[0].channels == 6
 
 
-def test_what_ffmpeg_says_is_kept_in_bounds():
+def test_what_ffmpeg_says_is_kept_in_bounds() -> None:
     log = FfmpegLog()
     for number in range(100_000):
         log.feed(f"[aac @ 0x1] [error] broken packet {number}")
@@ -207,7 +232,7 @@ def test_what_ffmpeg_says_is_kept_in_bounds():
     assert len(log._messages) <= 40
 
 
-def test_a_reader_can_be_closed_twice(lasting):
+def test_a_reader_can_be_closed_twice(lasting: Path) -> None:
     reader = FfmpegReader(file_url(lasting), AudioOptions())
     reader.close()
     reader.close()

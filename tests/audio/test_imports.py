@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 
-def test_the_suffixes_cost_no_heavy_import():
+def test_the_suffixes_cost_no_heavy_import() -> None:
     code = (
         "import sys; from asrcli.audio import MEDIA_SUFFIXES; assert '.mp3' in MEDIA_SUFFIXES;"
         "print([name for name in ('numpy', 'soundfile', 'ffmpeg') if name in sys.modules])"

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from hypothesis import strategies as st
 
 from asrcli.audio.conditioning import Conditioner
 from asrcli.audio.layouts import default_layout, layout_of_mask, mix_weights
+from tests.audio.sounds import Decoded
 
 RATE = 16000
 RNG = np.random.default_rng(11)
@@ -26,7 +30,9 @@ def voice(seconds: float, seed: int = 0, rate: int = RATE) -> np.ndarray:
     return (rng.standard_normal(count) * envelope * 0.12).astype(np.float32)
 
 
-def condition(samples: np.ndarray, cuts=(), choice="mix", rate: int = RATE, layout: str = ""):
+def condition(
+    samples: np.ndarray, cuts: Sequence[int] = (), choice: Any = "mix", rate: int = RATE, layout: str = ""
+) -> tuple[np.ndarray, list[str]]:
     """The conditioned stream, (n, lanes), and its warnings."""
     samples = samples[:, None] if samples.ndim == 1 else samples
     conditioner = Conditioner(rate, samples.shape[1], choice, layout)
@@ -49,7 +55,7 @@ pieces = st.lists(
 )
 
 
-def stereo(kinds) -> np.ndarray:
+def stereo(kinds: list[tuple[str, int]]) -> np.ndarray:
     """Two channels in pieces of the kinds drawn."""
     made = [np.zeros((0, 2), np.float32)]
     for seed, (kind, length) in enumerate(kinds):
@@ -58,7 +64,7 @@ def stereo(kinds) -> np.ndarray:
             case "silence":
                 piece[:] = 0
             case "offset":
-                piece += np.float32([0.3, -0.1])
+                piece += np.array([0.3, -0.1], np.float32)
             case "inverted":
                 piece[:, 1] *= -1
             case "loud":
@@ -80,7 +86,9 @@ def stereo(kinds) -> np.ndarray:
     choice=st.sampled_from(["mix", "split", 0, 1]),
     rate=st.sampled_from([8000, 16000, 44100, 11127]),
 )
-def test_blocks_of_any_size_give_the_same_samples(kinds, cuts, choice, rate):
+def test_blocks_of_any_size_give_the_same_samples(
+    kinds: list[tuple[str, int]], cuts: list[int], choice: int | str, rate: int
+) -> None:
     samples = stereo(kinds)
     whole, found = condition(samples, choice=choice, rate=rate)
     parts, found_in_parts = condition(samples, [min(cut, len(samples)) for cut in cuts], choice, rate)
@@ -90,7 +98,7 @@ def test_blocks_of_any_size_give_the_same_samples(kinds, cuts, choice, rate):
     assert np.abs(whole).max(initial=0) <= 1.5  # full scale, but for an offset that was taken away
 
 
-def test_an_ordinary_recording_stays_as_it_is():
+def test_an_ordinary_recording_stays_as_it_is() -> None:
     samples = voice(10)
     out, found = condition(samples)
     np.testing.assert_allclose(out[:, 0], samples, atol=2e-3)
@@ -99,7 +107,7 @@ def test_an_ordinary_recording_stays_as_it_is():
 
 @pytest.mark.parametrize("gain", [1.0, 0.05, 0.002])
 @pytest.mark.parametrize("offset", [0.05, -0.4])
-def test_an_offset_is_removed(gain, offset):
+def test_an_offset_is_removed(gain: float, offset: float) -> None:
     samples = voice(10) * np.float32(gain)
     out, _ = condition(samples + np.float32(offset))
     assert abs(out.mean()) < 1e-4
@@ -108,7 +116,7 @@ def test_an_offset_is_removed(gain, offset):
     assert likeness(out[:1600, 0], samples[:1600]) > 0.97
 
 
-def test_an_offset_that_comes_later_is_removed():
+def test_an_offset_that_comes_later_is_removed() -> None:
     samples = voice(10) * np.float32(0.05)
     samples[5 * RATE :] += 0.2
     out, _ = condition(samples)
@@ -118,7 +126,7 @@ def test_an_offset_that_comes_later_is_removed():
 
 @pytest.mark.parametrize("gain", [-1.0, -0.97, -0.9, -0.7])
 @pytest.mark.parametrize("first", [1.0, 0.5])
-def test_an_inverted_channel_does_not_cancel_the_other(gain, first):
+def test_an_inverted_channel_does_not_cancel_the_other(gain: float, first: float) -> None:
     speech = voice(6)
     out, found = condition(np.outer(speech, [first, gain]))
     assert likeness(out[:, 0], speech) > 0.98
@@ -126,7 +134,7 @@ def test_an_inverted_channel_does_not_cancel_the_other(gain, first):
     assert any(warning.startswith("channels: ") for warning in found) == (abs(first + gain) < 0.6)
 
 
-def test_an_inversion_of_a_part_costs_nothing_there():
+def test_an_inversion_of_a_part_costs_nothing_there() -> None:
     speech = voice(9)
     right = speech.copy()
     right[3 * RATE : 6 * RATE] *= -1
@@ -138,7 +146,7 @@ def test_an_inversion_of_a_part_costs_nothing_there():
     assert re.match(r"channels: one channel is inverted for (2\.9|3\.\d) s", warning)
 
 
-def test_an_inverted_channel_in_noise_is_noticed():
+def test_an_inverted_channel_in_noise_is_noticed() -> None:
     speech = voice(6)
     noise = np.random.default_rng(2).standard_normal((len(speech), 2)).astype(np.float32) * 0.01
     out, found = condition(np.outer(speech, [1, -0.95]).astype(np.float32) + noise)
@@ -146,20 +154,20 @@ def test_an_inverted_channel_in_noise_is_noticed():
     assert found
 
 
-def test_an_inverted_channel_under_an_offset_is_noticed():
+def test_an_inverted_channel_under_an_offset_is_noticed() -> None:
     speech = voice(6) * np.float32(0.1)
     out, _ = condition(np.outer(speech, [1, -1]) + 0.3)
     assert likeness(out[:, 0], speech) > 0.95
 
 
-def test_two_voices_on_two_channels_are_both_kept():
+def test_two_voices_on_two_channels_are_both_kept() -> None:
     one, other = voice(20, seed=1), voice(20, seed=2)
     out, found = condition(np.stack([one, other], axis=1))
     np.testing.assert_allclose(out[:, 0], (one + other) / 2, atol=3e-3)
     assert found == []
 
 
-def test_a_dead_channel_takes_nothing_away():
+def test_a_dead_channel_takes_nothing_away() -> None:
     speech = voice(6)
     for channels in ([0, 1], [1, 0]):
         out, found = condition(np.outer(speech, channels))
@@ -168,7 +176,7 @@ def test_a_dead_channel_takes_nothing_away():
 
 
 @pytest.mark.parametrize("factor", [6.0, 8.0, 20.0, 32768.0, 2.0**23, 2.0**31])
-def test_float_samples_over_full_scale_are_scaled(factor):
+def test_float_samples_over_full_scale_are_scaled(factor: float) -> None:
     speech = voice(6)
     out, (warning,) = condition(speech * np.float32(factor))
     assert warning.startswith("scaled: ")
@@ -181,14 +189,14 @@ def test_float_samples_over_full_scale_are_scaled(factor):
         np.testing.assert_allclose(out[:, 0], speech, atol=3e-3)
 
 
-def test_integers_are_recognised_before_they_are_loud():
+def test_integers_are_recognised_before_they_are_loud() -> None:
     quiet = np.rint(np.random.default_rng(5).standard_normal(RATE) * 1.5)
     samples = np.concatenate([quiet, np.rint(voice(3) * 32768)])
     out, _ = condition(samples)
     assert np.abs(out[:RATE]).max() < 0.001
 
 
-def test_a_few_stray_values_do_not_turn_the_recording_down():
+def test_a_few_stray_values_do_not_turn_the_recording_down() -> None:
     speech = voice(6)
     samples = speech.copy()
     samples[40_000], samples[70_000] = 1e20, -9000.0
@@ -197,7 +205,7 @@ def test_a_few_stray_values_do_not_turn_the_recording_down():
     np.testing.assert_allclose(np.delete(out[:, 0], [40_000, 70_000]), np.delete(speech, [40_000, 70_000]), atol=3e-3)
 
 
-def test_memory_does_not_grow():
+def test_memory_does_not_grow() -> None:
     conditioner = Conditioner(48000, 2, "mix")
     for _ in range(60):
         conditioner.push(np.ones((48000, 2), np.float32))
@@ -208,7 +216,7 @@ def test_memory_does_not_grow():
 @pytest.mark.parametrize(
     ("layout", "speech_at"), [("FFCWSS", 2), ("FCFSSW", 1), ("FFCWSS", 0), ("FFSS", 3), ("FFCWSSSS", 2), ("FFCWSS", 3)]
 )
-def test_surround_is_mixed_by_position(layout, speech_at):
+def test_surround_is_mixed_by_position(layout: str, speech_at: int) -> None:
     speech = voice(6)
     samples = np.zeros((len(speech), len(layout)), np.float32)
     for channel, position in enumerate(layout):
@@ -220,7 +228,7 @@ def test_surround_is_mixed_by_position(layout, speech_at):
     assert out.std() > 0.1 * speech.std()
 
 
-def test_chosen_and_separate_channels_are_not_mixed():
+def test_chosen_and_separate_channels_are_not_mixed() -> None:
     one, other = voice(5, seed=1), voice(5, seed=2)
     both = np.stack([one, other], axis=1)
     np.testing.assert_allclose(condition(both, choice=1)[0][:, 0], other, atol=3e-3)
@@ -235,7 +243,9 @@ def surround(layout: str = "FFCWSS") -> np.ndarray:
     return np.stack([columns[p] if p in columns else next(sides) for p in layout], axis=1).astype(np.float32)
 
 
-def test_surround_sounds_alike_from_every_container(encode, decode, tmp_path):
+def test_surround_sounds_alike_from_every_container(
+    encode: Callable[..., Path], decode: Callable[..., Decoded], tmp_path: Path
+) -> None:
     soundfile.write(tmp_path / "plain.wav", surround(), RATE, subtype="FLOAT")
     soundfile.write(tmp_path / "mask.wav", surround(), RATE, format="WAVEX", subtype="FLOAT")
     soundfile.write(tmp_path / "a.flac", surround(), RATE, subtype="PCM_24")
@@ -251,7 +261,7 @@ def test_surround_sounds_alike_from_every_container(encode, decode, tmp_path):
         assert found.std() == pytest.approx(expected.std(), rel=0.03), name
 
 
-def test_the_channel_mask_of_a_wav_header_decides(decode, tmp_path):
+def test_the_channel_mask_of_a_wav_header_decides(decode: Callable[..., Decoded], tmp_path: Path) -> None:
     # Centre and LFE only: ten times more bass than voice.
     speech = voice(4)
     bass = 0.5 * np.sin(2 * np.pi * 50 * np.arange(len(speech)) / RATE)
@@ -267,7 +277,7 @@ def test_the_channel_mask_of_a_wav_header_decides(decode, tmp_path):
         assert likeness(decode(tmp_path / "a.wav").mono, speech) > 0.98
 
 
-def test_a_layout_has_a_letter_for_each_channel():
+def test_a_layout_has_a_letter_for_each_channel() -> None:
     for channels in range(1, 130):
         for container in ("WAV", "OGG", "FLAC"):
             weights = mix_weights(default_layout(container, channels))

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
 from asrcli.audio.channels import DuplicateChannelFilter
 from asrcli.errors import AudioDecodeError, EmptyInputError
+from tests.audio.sounds import Decoded
 
 
 @pytest.fixture(scope="module")
-def odd(shared):
+def odd(shared: Path) -> Path:
     return shared / "data" / "odd"
 
 
@@ -26,7 +31,9 @@ def odd(shared):
         ("stereo_diarization.wav", 5.0, 2, 16000, "wav/pcm_16"),
     ],
 )
-def test_good_recordings(name, seconds, channels, rate, form, odd, decode):
+def test_good_recordings(
+    name: str, seconds: float, channels: int, rate: int, form: str, odd: Path, decode: Callable[..., Decoded]
+) -> None:
     mixed, split = decode(odd / name), decode(odd / name, channels="split")
     for decoded in (mixed, split):
         assert decoded.seconds == pytest.approx(seconds, abs=0.01)
@@ -47,13 +54,15 @@ def test_good_recordings(name, seconds, channels, rate, form, odd, decode):
         ("pocketsphinx_evil.wav", AudioDecodeError, "No 'data' chunk"),
     ],
 )
-def test_faulty_recordings(name, error, message, odd, decode):
+def test_faulty_recordings(
+    name: str, error: type[Any], message: str, odd: Path, decode: Callable[..., Decoded]
+) -> None:
     with pytest.raises(error, match=message) as caught:
         decode(odd / name)
     assert caught.value.hint
 
 
-def test_the_channels_of_an_m4a_speak_in_turn(odd, decode):
+def test_the_channels_of_an_m4a_speak_in_turn(odd: Path, decode: Callable[..., Decoded]) -> None:
     """Eight channels, each announced in its own: none repeats another."""
     lanes = decode(odd / "8_Channel_ID.m4a", channels="split").lanes
     peaks = np.abs(lanes).argmax(axis=0)
@@ -63,7 +72,7 @@ def test_the_channels_of_an_m4a_speak_in_turn(odd, decode):
     assert deduper.duplicates() == []
 
 
-def test_a_recording_is_the_same_through_either_decoder(shared, decode):
+def test_a_recording_is_the_same_through_either_decoder(shared: Path, decode: Callable[..., Decoded]) -> None:
     """The same speech as m4a (ffmpeg) and flac (libsndfile): no shift, no drift."""
     m4a = decode(shared / "data" / "odd" / "jfk_441khz.m4a").mono
     flac = decode(shared / "data" / "speech" / "jfk.flac").mono

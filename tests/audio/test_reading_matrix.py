@@ -30,7 +30,7 @@ PLAIN, FAULTY = plain_cases(), faulty_cases()
 _BATCH = 16
 
 
-def test_there_are_enough_combinations():
+def test_there_are_enough_combinations() -> None:
     assert len(PLAIN) + len(FAULTY) >= 300
     assert len({case.name for case in (*PLAIN, *FAULTY)}) == len(PLAIN) + len(FAULTY)
 
@@ -98,7 +98,7 @@ class Recordings:
 
 
 @pytest.fixture(scope="module")
-def recordings(tmp_path_factory) -> Recordings:
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> Recordings:
     """All of them, every other one read by the other ffmpeg."""
     made = Recordings(tmp_path_factory.mktemp("matrix"))
     cases = [*PLAIN, *FAULTY]
@@ -123,7 +123,7 @@ def result(recordings: Recordings, case: Case) -> Decoded:
 
 
 @pytest.mark.parametrize("case", PLAIN, ids=lambda case: case.name)
-def test_plain(case, recordings):
+def test_plain(case: Case, recordings: Recordings) -> None:
     decoded = result(recordings, case)
     assert decoded.heard() == pytest.approx(case.times, abs=case.tolerance)
     assert decoded.seconds == pytest.approx(case.length, abs=case.tolerance + case.padding)
@@ -131,7 +131,7 @@ def test_plain(case, recordings):
 
 
 @pytest.mark.parametrize("case", FAULTY, ids=lambda case: case.name)
-def test_faulty(case, recordings):
+def test_faulty(case: Case, recordings: Recordings) -> None:
     """Right, or the warning says what is missing."""
     if isinstance(recordings.read.get(case.name), AsrcliError):
         assert re.search(case.error or "^$", str(recordings.read[case.name]))
@@ -153,7 +153,7 @@ def test_faulty(case, recordings):
 
 
 @pytest.mark.parametrize("case", [case for case in PLAIN if case.compressed], ids=lambda case: case.name)
-def test_as_long_as_the_packets(case, recordings):
+def test_as_long_as_the_packets(case: Case, recordings: Recordings) -> None:
     """What comes out is as long as the packets that ffmpeg demuxes, less what an encoder added."""
     decoded = result(recordings, case)
     command = [PROGRAMS[0], "-v", "error", "-nostdin", "-i", str(recordings.path(case)), "-map", "0:a:0", "-c", "copy"]

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,8 +35,8 @@ MAGIC = [
 HEADS = st.lists(st.one_of(st.sampled_from(MAGIC), st.binary(max_size=40)), max_size=12).map(b"".join)
 
 
-def reader(data):
-    def read(size, position):
+def reader(data: bytes) -> Callable[..., bytes]:
+    def read(size: int, position: int) -> bytes:
         return data[position : position + size]
 
     return read
@@ -41,7 +44,7 @@ def reader(data):
 
 @settings(deadline=None, max_examples=300)
 @given(HEADS)
-def test_no_bytes_confuse_it(head):
+def test_no_bytes_confuse_it(head: bytes) -> None:
     assert decoder_for(head) in {"sound", "ffmpeg"}
     assert isinstance(index_at_end(head), bool)
     header = wav_header(head)
@@ -61,7 +64,9 @@ def test_no_bytes_confuse_it(head):
         *((f"a.{suffix}", "ffmpeg") for suffix in ("m4a", "mkv", "aac", "avi", "wma")),
     ],
 )
-def test_the_content_decides_not_the_name(name, decoder, encode, wav, tmp_path):
+def test_the_content_decides_not_the_name(
+    name: str, decoder: str, encode: Callable[..., Path], wav: Path, tmp_path: Path
+) -> None:
     head = encode(tmp_path / name, "-i", wav).read_bytes()[:4096]
     assert decoder_for(head) == decoder
     assert not_audio(head) is None
@@ -71,11 +76,13 @@ def test_the_content_decides_not_the_name(name, decoder, encode, wav, tmp_path):
     ("arguments", "at_end"),
     [([], True), (["-movflags", "+faststart"], False), (["-movflags", "frag_keyframe+empty_moov"], False)],
 )
-def test_where_an_mp4_has_its_index(arguments, at_end, encode, wav, tmp_path):
+def test_where_an_mp4_has_its_index(
+    arguments: list[str], at_end: bool, encode: Callable[..., Path], wav: Path, tmp_path: Path
+) -> None:
     assert index_at_end(encode(tmp_path / "a.mp4", "-i", wav, *arguments).read_bytes()[:4096]) is at_end
 
 
-def test_an_mp3_with_and_without_a_count(encode, wav, tmp_path):
+def test_an_mp3_with_and_without_a_count(encode: Callable[..., Path], wav: Path, tmp_path: Path) -> None:
     read = {}
     for name, arguments in {"tagged": [], "bare": ["-write_xing", 0, "-id3v2_version", 0], "vbr": ["-q:a", 5]}.items():
         data = encode(tmp_path / f"{name}.mp3", "-i", wav, *arguments).read_bytes()
@@ -101,7 +108,7 @@ def test_an_mp3_with_and_without_a_count(encode, wav, tmp_path):
     assert not read["vbr"][0].constant
 
 
-def test_an_mp3_that_is_constant_only_at_first(encode, wav, tmp_path):
+def test_an_mp3_that_is_constant_only_at_first(encode: Callable[..., Path], wav: Path, tmp_path: Path) -> None:
     """A long quiet beginning: the length does not follow from the first frames."""
     low, high = (
         encode(tmp_path / f"{rate}.mp3", "-i", wav, "-write_xing", 0, "-id3v2_version", 0, "-b:a", rate).read_bytes()
@@ -116,7 +123,7 @@ def test_an_mp3_that_is_constant_only_at_first(encode, wav, tmp_path):
     assert frames.count * found.frame == pytest.approx(7 * 4, abs=0.7)
 
 
-def test_the_walk_crosses_its_windows(encode, wav, tmp_path):
+def test_the_walk_crosses_its_windows(encode: Callable[..., Path], wav: Path, tmp_path: Path) -> None:
     one = encode(tmp_path / "a.mp3", "-i", wav, "-write_xing", 0, "-id3v2_version", 0).read_bytes()
     many = one * (3_000_000 // len(one))
     assert mpeg.walk(reader(many), mpeg.summary(reader(many))).unbroken
@@ -124,7 +131,7 @@ def test_the_walk_crosses_its_windows(encode, wav, tmp_path):
     assert not mpeg.walk(reader(spoiled), mpeg.summary(reader(spoiled))).unbroken
 
 
-def test_ogg_pages(encode, wav, tmp_path):
+def test_ogg_pages(encode: Callable[..., Path], wav: Path, tmp_path: Path) -> None:
     data = encode(tmp_path / "a.ogg", "-i", wav, "-c:a", "libvorbis").read_bytes()
     assert ogg.walk(reader(data)) == ogg.OggPages(plain=True, ended=True, parts=((0, len(data)),))
     assert not ogg.walk(reader(data[:-1])).ended
@@ -133,7 +140,7 @@ def test_ogg_pages(encode, wav, tmp_path):
     assert not ogg.walk(reader(data + data)).plain
 
 
-def test_suffixes_are_lower_case_with_a_dot():
+def test_suffixes_are_lower_case_with_a_dot() -> None:
     assert all(suffix.startswith(".") and suffix == suffix.lower() for suffix in MEDIA_SUFFIXES)
     wanted = [
         "wav",

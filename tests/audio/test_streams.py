@@ -6,6 +6,9 @@ import io
 import os
 import threading
 import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import pytest
@@ -17,7 +20,7 @@ from asrcli.errors import AudioDecodeError, EmptyInputError, FfmpegMissingError,
 from asrcli.options import AudioOptions, RawFormat
 from tests.audio.sounds import LENGTH, TIMES, Decoded, bursts
 
-ENCODINGS = {
+ENCODINGS: dict[str, list[Any]] = {
     "a.wav": [],
     "a24.wav": ["-c:a", "pcm_s24le"],
     "a32.wav": ["-c:a", "pcm_s32le"],
@@ -30,7 +33,7 @@ ENCODINGS = {
     "a.opus": [],
     "a.mp3": [],
 }
-FOREIGN = {
+FOREIGN: dict[str, list[Any]] = {
     "a.m4a": [],
     "faststart.mp4": ["-movflags", "+faststart"],
     "fragments.mp4": ["-movflags", "frag_keyframe+empty_moov"],
@@ -54,7 +57,7 @@ class Pipe:
         self._thread = threading.Thread(target=self._write, args=(writing, data, piece))
         self._thread.start()
 
-    def _write(self, writing, data, piece):
+    def _write(self, writing: int, data: bytes, piece: int) -> None:
         try:
             for at in range(0, len(data), piece):
                 os.write(writing, data[at : at + piece])
@@ -63,21 +66,23 @@ class Pipe:
         finally:
             os.close(writing)
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         self.stream.close()
         self._thread.join()
 
 
-def decode(data, **options):
+def decode(data: bytes, **options: Any) -> Decoded:
     with Pipe(data) as pipe:
         return Decoded(Source(name="stdin", stream=pipe.stream), AudioOptions(**options))
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.w64", "a.aiff", "a.au", "a.caf", "a.mp3", "a.flac", "a.mkv"])
-def test_a_truncated_stream_says_what_is_missing(name, encode, wav, tmp_path):
+def test_a_truncated_stream_says_what_is_missing(
+    name: str, encode: Callable[..., Path], wav: Path, tmp_path: Path
+) -> None:
     data = encode(tmp_path / name, "-i", wav).read_bytes()
     decoded = decode(data[: len(data) * 6 // 10])
     assert decoded.heard() == pytest.approx(TIMES[:2], abs=3e-3)
@@ -86,8 +91,8 @@ def test_a_truncated_stream_says_what_is_missing(name, encode, wav, tmp_path):
 
 
 @pytest.mark.parametrize("name", [*ENCODINGS, *FOREIGN])
-def test_any_container_on_a_pipe(name, encode, wav, tmp_path):
-    path = encode(tmp_path / name, "-i", wav, *(ENCODINGS | FOREIGN)[name])
+def test_any_container_on_a_pipe(name: str, encode: Callable[..., Path], wav: Path, tmp_path: Path) -> None:
+    path = encode(tmp_path / name, "-i", wav, *{**ENCODINGS, **FOREIGN}[name])
     decoded = decode(path.read_bytes())
     assert decoded.heard() == pytest.approx(TIMES, abs=0.08)
     assert decoded.seconds == pytest.approx(LENGTH, abs=0.1)
@@ -95,7 +100,9 @@ def test_any_container_on_a_pipe(name, encode, wav, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.mp3", "a.m4a", "a.mkv"])
-def test_times_on_a_pipe_are_exact_where_the_container_tells_them(name, encode, wav, tmp_path):
+def test_times_on_a_pipe_are_exact_where_the_container_tells_them(
+    name: str, encode: Callable[..., Path], wav: Path, tmp_path: Path
+) -> None:
     path = encode(tmp_path / name, "-i", wav)
     assert decode(path.read_bytes()).heard() == pytest.approx(TIMES, abs=2e-3)
     assert decode(path.read_bytes(), start=1.0, end=3.0).heard() == pytest.approx(TIMES[1:2], abs=2e-3)
@@ -103,13 +110,17 @@ def test_times_on_a_pipe_are_exact_where_the_container_tells_them(name, encode, 
 
 @pytest.mark.parametrize("name", ENCODINGS)
 @pytest.mark.usefixtures("no_ffmpeg")
-def test_libsndfiles_containers_need_no_ffmpeg_on_a_pipe(name, encode, wav, tmp_path):
+def test_libsndfiles_containers_need_no_ffmpeg_on_a_pipe(
+    name: str, encode: Callable[..., Path], wav: Path, tmp_path: Path
+) -> None:
     path = encode(tmp_path / name, "-i", wav, *ENCODINGS[name])
     assert decode(path.read_bytes()).heard() == pytest.approx(TIMES, abs=2e-3)
 
 
 @pytest.mark.usefixtures("no_ffmpeg")
-def test_other_containers_ask_for_ffmpeg_before_they_are_copied(encode, wav, tmp_path):
+def test_other_containers_ask_for_ffmpeg_before_they_are_copied(
+    encode: Callable[..., Path], wav: Path, tmp_path: Path
+) -> None:
     path = encode(tmp_path / "a.m4a", "-i", wav)
     stream = io.BytesIO(path.read_bytes())
     with pytest.raises(FfmpegMissingError):
@@ -119,7 +130,7 @@ def test_other_containers_ask_for_ffmpeg_before_they_are_copied(encode, wav, tmp
 
 @pytest.mark.parametrize("encoding", ["s16le", "f32le"])
 @pytest.mark.parametrize(("rate", "channels"), [(16000, 1), (44100, 2), (8000, 1)])
-def test_raw_samples_on_a_pipe(encoding, rate, channels):
+def test_raw_samples_on_a_pipe(encoding: Any, rate: int, channels: int) -> None:
     samples = np.stack([bursts(rate)] * channels, axis=1)
     data = (samples * 32767).astype("<i2").tobytes() if encoding == "s16le" else samples.astype("<f4").tobytes()
     raw = RawFormat(encoding=encoding, rate=rate, channels=channels)
@@ -129,7 +140,7 @@ def test_raw_samples_on_a_pipe(encoding, rate, channels):
     assert decoded.stream.info == AudioInfo(None, rate, channels, f"raw/pcm_{encoding}")
 
 
-def test_a_wav_written_by_a_program_that_cannot_seek(encode, wav, tmp_path):
+def test_a_wav_written_by_a_program_that_cannot_seek(encode: Callable[..., Path], wav: Path, tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     with path.open("wb") as file:
         file.write(encode(tmp_path / "b.wav", "-i", wav, "-f", "wav").read_bytes())
@@ -142,13 +153,13 @@ def test_a_wav_written_by_a_program_that_cannot_seek(encode, wav, tmp_path):
     assert decoded.warnings == []
 
 
-def test_a_wav_whose_metadata_comes_first(wav):
+def test_a_wav_whose_metadata_comes_first(wav: Path) -> None:
     data = wav.read_bytes()
     junk = b"junk" + (30000).to_bytes(4, "little") + bytes(30000)
     assert decode(data[:12] + junk + data[12:]).heard() == pytest.approx(TIMES, abs=1e-3)
 
 
-def test_a_stream_that_breaks_off(encode, wav, tmp_path):
+def test_a_stream_that_breaks_off(encode: Callable[..., Path], wav: Path, tmp_path: Path) -> None:
     data = wav.read_bytes()
     assert decode(data[: len(data) // 2]).warnings == ["truncated: 2.0 s of 4.0 s missing"]
     index_last = encode(tmp_path / "a.m4a", "-i", wav).read_bytes()
@@ -159,49 +170,53 @@ def test_a_stream_that_breaks_off(encode, wav, tmp_path):
 class Broken(io.RawIOBase):
     """A request body whose sender goes away."""
 
-    def __init__(self, data):
+    def __init__(self, data: bytes) -> None:
         self._data = io.BytesIO(data)
 
-    def readable(self):
+    def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer):
+    def readinto(self, buffer: Any) -> int:
         got = self._data.readinto(buffer)
         if not got:
             raise ConnectionResetError("Connection reset by peer")
         return got
 
 
-def test_a_sender_that_goes_away(encode, wav, tmp_path):
+def broken(data: bytes) -> Any:
+    return Broken(data)
+
+
+def test_a_sender_that_goes_away(encode: Callable[..., Path], wav: Path, tmp_path: Path) -> None:
     data = encode(tmp_path / "a.mkv", "-i", wav).read_bytes()
-    decoded = Decoded(Source(name="body", stream=Broken(data)), AudioOptions())
+    decoded = Decoded(Source(name="body", stream=broken(data)), AudioOptions())
     assert "truncated: the input broke off (Connection reset by peer)" in decoded.warnings
     index_last = encode(tmp_path / "a.m4a", "-i", wav).read_bytes()
-    for broken in (index_last, b"RIFF"):
+    for data in (index_last, b"RIFF"):
         with pytest.raises(InputError, match="broke off"):
-            Decoded(Source(name="body", stream=Broken(broken)), AudioOptions())
-    decoded = Decoded(Source(name="body", stream=Broken(wav.read_bytes()[:180000])), AudioOptions())
+            Decoded(Source(name="body", stream=broken(data)), AudioOptions())
+    decoded = Decoded(Source(name="body", stream=broken(wav.read_bytes()[:180000])), AudioOptions())
     assert decoded.warnings[-1] == "truncated: the input broke off (Connection reset by peer)"
     assert decoded.seconds == pytest.approx(2.04, abs=0.01)
 
 
-def test_an_empty_stream():
+def test_an_empty_stream() -> None:
     with pytest.raises(EmptyInputError, match="0 bytes"):
         decode(b"")
 
 
-def test_text_on_stdin():
+def test_text_on_stdin() -> None:
     with pytest.raises(AudioDecodeError, match="not audio but text"):
         decode(b"hello there\n" * 100)
 
 
-def test_probing_takes_nothing_from_a_stream(wav):
+def test_probing_takes_nothing_from_a_stream(wav: Path) -> None:
     stream = io.BytesIO(wav.read_bytes())
     assert probe(Source(name="stdin", stream=stream), AudioOptions()).duration is None
     assert stream.tell() == 0
 
 
-def test_a_live_stream_is_heard_while_it_runs():
+def test_a_live_stream_is_heard_while_it_runs() -> None:
     reading, writing = os.pipe()
     second = (bursts(16000, (0.5,), 1.0) * 32767).astype("<i2").tobytes()
     with os.fdopen(reading, "rb") as stream:
@@ -219,13 +234,13 @@ def test_a_live_stream_is_heard_while_it_runs():
 class Endless(io.RawIOBase):
     """`seconds` of 44.1 kHz stereo that nobody has in memory."""
 
-    def __init__(self, head, seconds):
+    def __init__(self, head: bytes, seconds: int) -> None:
         self._head, self._left = head, seconds * 44100 * 4
 
-    def readable(self):
+    def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer):
+    def readinto(self, buffer: Any) -> int:
         if self._head:
             count = min(len(buffer), len(self._head))
             buffer[:count], self._head = self._head[:count], self._head[count:]
@@ -237,14 +252,14 @@ class Endless(io.RawIOBase):
 
 
 @pytest.mark.parametrize("way", ["raw", "wav", "ffmpeg"])
-def test_memory_does_not_grow_with_length(way, tmp_path):
+def test_memory_does_not_grow_with_length(way: str, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "head.wav", np.zeros((0, 2)), 44100)
     head = bytearray((tmp_path / "head.wav").read_bytes()[:44])
     head[40:44] = b"\xff" * 4
     if way == "ffmpeg":  # AU: libsndfile's and ffmpeg's, not ours
         head = bytearray(b".snd" + b"".join(n.to_bytes(4, "big") for n in (24, 0xFFFFFFFF, 3, 44100, 2)))
 
-    def peak(seconds):
+    def peak(seconds: int) -> int:
         stream = io.BufferedReader(Endless(b"" if way == "raw" else bytes(head), seconds))
         raw = RawFormat(rate=44100, channels=2) if way == "raw" else None
         tracemalloc.start()

@@ -9,7 +9,9 @@ import wave
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import soundfile
 import yaml
@@ -45,8 +47,8 @@ class Program:
         )
         return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
-    def start(self, *arguments: str | Path, **options: object) -> subprocess.Popen[bytes]:
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    def start(self, *arguments: str | Path, **options: Any) -> subprocess.Popen[bytes]:
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         return subprocess.Popen(self.command(*arguments), cwd=self.folder, env=self.env(), **(pipes | options))
 
 
@@ -92,14 +94,14 @@ def write_config(home: dict[str, str]) -> Callable[[str], Path]:
 
 
 @pytest.fixture(scope="session")
-def speech(wheel_audio, tmp_path_factory) -> Path:
+def speech(wheel_audio: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first three sentences of a reading of "A Tale of Two Cities", 6.4 s."""
     path = tmp_path_factory.mktemp("speech") / "cities.wav"
     cut_wav(wheel_audio / "two_cities.wav", path, 0, 6.4)
     return path
 
 
-def cut_wav(source, target, start, end):
+def cut_wav(source: Path, target: Path, start: int, end: float) -> None:
     with wave.open(str(source)) as whole, wave.open(str(target), "wb") as part:
         part.setparams(whole.getparams())
         whole.setpos(int(start * whole.getframerate()))
@@ -107,17 +109,24 @@ def cut_wav(source, target, start, end):
 
 
 @pytest.fixture
-def write_tones(tone_audio):
+def write_tones(tone_audio: Callable[..., np.ndarray]) -> Callable[..., None]:
     """Writes a recording of tones: `write_tones(path, [3, 1])`."""
 
-    def write(path, tones):
+    def write(path: Path, tones: list[int]) -> None:
         soundfile.write(path, tone_audio(tones), RATE)
 
     return write
 
 
 @pytest.fixture
-def recordings(asrcli, home, write_models, write_tones, tone_models, tone_entry):
+def recordings(
+    asrcli: Program,
+    home: dict[str, str],
+    write_models: Callable[..., None],
+    write_tones: Callable[..., None],
+    tone_models: Callable[..., Path],
+    tone_entry: Callable[..., dict[str, Any]],
+) -> Path:
     """Two recordings, in a folder with a folder in it, whose user has a model for them: "fa re mi" and "do sol"."""
     root = asrcli.folder / "rec"
     (root / "inner").mkdir(parents=True)
@@ -129,10 +138,10 @@ def recordings(asrcli, home, write_models, write_tones, tone_models, tone_entry)
 
 
 @pytest.fixture
-def write_models(home):
+def write_models(home: dict[str, str]) -> Callable[..., None]:
     """Writes the user's models.yaml: `write_models({name: entry}, kind=name)`, the latter being defaults."""
 
-    def write(models, **defaults):
+    def write(models: dict[str, dict[str, Any]], **defaults: Any) -> None:
         path = Path(home["XDG_DATA_HOME"]) / "asrcli" / "models.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
         named = {kind.replace("_", "-"): name for kind, name in defaults.items()}
@@ -142,10 +151,10 @@ def write_models(home):
 
 
 @pytest.fixture(scope="session")
-def tone_entry():
+def tone_entry() -> Callable[..., dict[str, Any]]:
     """An entry of models.yaml for a model that `tests.tone` built: `tone_entry(type, folder, kind=...)`."""
 
-    def make(type_, folder, **fields):
+    def make(type_: str, folder: Path, **fields: Any) -> dict[str, Any]:
         files = {path.stem: path.name for path in [*folder.glob("*.onnx"), *folder.glob("tokens.txt")]}
         return {"type": type_, "dir": str(folder), "files": files} | fields
 

@@ -7,10 +7,11 @@ import json
 import pytest
 
 from asrcli.errors import ExitCode
+from tests.cli.conftest import Program
 
 
 @pytest.mark.usefixtures("wheel_audio")
-def test_figures_for_each_number_of_threads(asrcli):
+def test_figures_for_each_number_of_threads(asrcli: Program) -> None:
     done = asrcli("bench", "--seconds", "5", "--rounds", "1", "--jobs", "1", "--jobs", "2", "--json")
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout)["results"]
@@ -22,7 +23,7 @@ def test_figures_for_each_number_of_threads(asrcli):
 
 
 @pytest.mark.usefixtures("wheel_audio")
-def test_a_table_for_people(asrcli):
+def test_a_table_for_people(asrcli: Program) -> None:
     done = asrcli("bench", "--seconds", "5", "--rounds", "1", "--jobs", "1")
     heading, line = done.stdout.splitlines()
     assert heading.split() == ["model", "threads", "x", "real", "time", "loading", "memory"]
@@ -30,14 +31,14 @@ def test_a_table_for_people(asrcli):
     assert float(line.split()[2]) > 0
 
 
-def test_an_unknown_model_is_told(asrcli):
+def test_an_unknown_model_is_told(asrcli: Program) -> None:
     done = asrcli("bench", "--model", "no-such-model")
     assert done.returncode == ExitCode.MODEL
     assert "no-such-model" in done.stderr
 
 
 @pytest.mark.usefixtures("wheel_audio")
-def test_a_recording_that_cannot_be_read_is_told(asrcli):
+def test_a_recording_that_cannot_be_read_is_told(asrcli: Program) -> None:
     done = asrcli("bench", "missing.wav")
     assert done.returncode != 0
     assert "missing.wav" in done.stderr

@@ -13,8 +13,9 @@ import signal
 import struct
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,7 +63,7 @@ class Shell:
     def send(self, text: str) -> None:
         os.write(self.terminal, text.encode())
 
-    def read(self, done) -> str:
+    def read(self, done: Callable[..., Any]) -> str:
         """The output until it satisfies `done`."""
         text, limit = "", time.monotonic() + 30
         while not done(text):
@@ -93,7 +94,7 @@ def shows(text: str, word: str) -> bool:
 
 
 @pytest.fixture(scope="module", params=sorted(SHELLS))
-def shell(request, tmp_path_factory) -> Iterator[Shell]:
+def shell(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     if shutil.which(request.param) is None:
         pytest.skip(f"needs {request.param}")
     folder = tmp_path_factory.mktemp("home")
@@ -122,7 +123,7 @@ def values(command: Command) -> Iterator[tuple[str, Value]]:
 CASES = [(command, name, value) for command in TREE for name, value in values(command)]
 
 
-def test_the_options_of_models_differ():
+def test_the_options_of_models_differ() -> None:
     assert set(MODELS) == KINDS
     names = {option: value.models for _, option, value in CASES if value.kind == "model"}
     assert names["--punctuation-model"] == "punctuation"
@@ -132,7 +133,7 @@ def test_the_options_of_models_differ():
 
 
 @pytest.mark.parametrize("command", [c for c in TREE if any(values(c))], ids=lambda c: " ".join(c.path[1:]) or "asrcli")
-def test_every_option_offers_its_values(shell, command):
+def test_every_option_offers_its_values(shell: Shell, command: Command) -> None:
     for name, value in values(command):
         wanted = set(value.choices)
         if value.kind in {"dir", "model"}:
@@ -150,7 +151,7 @@ def test_every_option_offers_its_values(shell, command):
             assert not shows(shown, FILE), name
 
 
-def test_commands_options_and_arguments(shell):
+def test_commands_options_and_arguments(shell: Shell) -> None:
     shell.complete("asrcli ", set(COMMANDS))
     shell.complete("asrcli models ", {"list", "show", "verify"})
     shell.complete("asrcli config ", {"show", "path", "init"})

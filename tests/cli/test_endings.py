@@ -15,15 +15,18 @@ import struct
 import subprocess
 import termios
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 import soundfile
 
 from asrcli.errors import ExitCode
+from tests.cli.conftest import Program
 
 
 @pytest.fixture
-def batch(asrcli, speech, wheel_audio):
+def batch(asrcli: Program, speech: Path, wheel_audio: Path) -> Path:
     """A short recording, and one of half an hour: it takes longer than a signal, on any machine."""
     folder = asrcli.folder / "rec"
     folder.mkdir()
@@ -35,7 +38,7 @@ def batch(asrcli, speech, wheel_audio):
     return folder
 
 
-def wait_for_event(process, kind, name=""):
+def wait_for_event(process: subprocess.Popen[bytes], kind: str, name: str = "") -> dict[str, Any]:
     """Read the JSON events of a running program until one comes."""
     for line in process.stderr:
         event = json.loads(line)
@@ -47,7 +50,9 @@ def wait_for_event(process, kind, name=""):
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, ExitCode.INTERRUPTED), (signal.SIGTERM, ExitCode.TERMINATED)]
 )
-def test_a_signal_drops_what_is_in_flight_and_keeps_what_is_done(asrcli, batch, number, code):
+def test_a_signal_drops_what_is_in_flight_and_keeps_what_is_done(
+    asrcli: Program, batch: Path, number: signal.Signals, code: ExitCode
+) -> None:
     process = asrcli.start("transcribe", "rec", "-f", "txt,json", "--log-json", start_new_session=True)
     wait_for_event(process, "file_done", "short.wav")
     wait_for_event(process, "segment", "long.wav")
@@ -70,7 +75,7 @@ def test_a_signal_drops_what_is_in_flight_and_keeps_what_is_done(asrcli, batch, 
     assert "1 skipped" in again.stderr
 
 
-def alive_in(group):
+def alive_in(group: int) -> bool:
     """Processes of a group that are left."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
@@ -82,7 +87,7 @@ def alive_in(group):
     return True
 
 
-def test_a_signal_outside_a_batch(asrcli, tmp_path):
+def test_a_signal_outside_a_batch(asrcli: Program, tmp_path: Path) -> None:
     # `config show` waits at a config file that is a pipe nobody writes to.
     pipe = tmp_path / "config.fifo"
     os.mkfifo(pipe)
@@ -96,7 +101,7 @@ def test_a_signal_outside_a_batch(asrcli, tmp_path):
 
 
 @pytest.mark.parametrize("arguments", [["schema"], ["transcribe", "--help"], ["completion", "zsh"]])
-def test_a_closed_pipe_ends_quietly(asrcli, arguments):
+def test_a_closed_pipe_ends_quietly(asrcli: Program, arguments: list[str]) -> None:
     read, write = os.pipe()
     os.close(read)
     with os.fdopen(write, "wb") as closed:
@@ -105,7 +110,7 @@ def test_a_closed_pipe_ends_quietly(asrcli, arguments):
     assert (process.returncode, said) == (0, b"")
 
 
-def test_a_closed_pipe_in_a_batch_ends_quietly(asrcli, speech):
+def test_a_closed_pipe_in_a_batch_ends_quietly(asrcli: Program, speech: Path) -> None:
     read, write = os.pipe()
     os.close(read)
     with os.fdopen(write, "wb") as closed:
@@ -114,7 +119,9 @@ def test_a_closed_pipe_in_a_batch_ends_quietly(asrcli, speech):
     assert (process.returncode, said) == (0, b"")
 
 
-def in_terminal(asrcli, *arguments, env=None, stdout=None, columns=100):
+def in_terminal(
+    asrcli: Program, *arguments: str | Path, env: dict[str, str] | None = None, stdout: Any = None, columns: int = 100
+) -> tuple[int, str]:
     """Run with stderr (and stdout, unless given) on a terminal; return the exit code and what was shown."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
@@ -141,7 +148,7 @@ def in_terminal(asrcli, *arguments, env=None, stdout=None, columns=100):
     return process.wait(timeout=60), shown.decode()
 
 
-def test_a_terminal_shows_segments_as_they_come_and_a_summary(asrcli, speech):
+def test_a_terminal_shows_segments_as_they_come_and_a_summary(asrcli: Program, speech: Path) -> None:
     code, shown = in_terminal(asrcli, "transcribe", speech, "-d", "out")
     assert code == 0
     plain = re.sub(r"\033\[[0-9;?]*[a-zA-Z]", "", shown)
@@ -153,7 +160,7 @@ def test_a_terminal_shows_segments_as_they_come_and_a_summary(asrcli, speech):
 
 
 @pytest.mark.usefixtures("recordings")
-def test_a_terminal_shows_a_batchs_progress(asrcli):
+def test_a_terminal_shows_a_batchs_progress(asrcli: Program) -> None:
     code, shown = in_terminal(asrcli, "transcribe", "rec", "-d", "out")
     plain = re.sub(r"\033\[[0-9;?]*[a-zA-Z]", "", shown)
     assert code == 0
@@ -163,7 +170,7 @@ def test_a_terminal_shows_a_batchs_progress(asrcli):
     assert (asrcli.folder / "out" / "one.txt").read_text(encoding="utf-8") == "fa re mi\n"
 
 
-def test_no_color_takes_the_colours_and_leaves_the_rest(asrcli, speech):
+def test_no_color_takes_the_colours_and_leaves_the_rest(asrcli: Program, speech: Path) -> None:
     code, shown = in_terminal(asrcli, "transcribe", speech, "nothing.wav", "-d", "out", env={"NO_COLOR": "1"})
     assert code == ExitCode.SOME_FAILED
     colours = [m for m in re.findall(r"\033\[([0-9;]*)m", shown) if any(int(n or 0) >= 30 for n in m.split(";"))]
@@ -175,20 +182,20 @@ def test_no_color_takes_the_colours_and_leaves_the_rest(asrcli, speech):
     assert "error:" in shown
 
 
-def test_a_dumb_terminal_gets_lines(asrcli, speech):
+def test_a_dumb_terminal_gets_lines(asrcli: Program, speech: Path) -> None:
     code, shown = in_terminal(asrcli, "transcribe", speech, "-d", "out", env={"TERM": "dumb"})
     assert code == 0
     assert "best of times" in (asrcli.folder / "out" / "cities.txt").read_text(encoding="utf-8")
     assert "\033" not in shown
 
 
-def test_no_escape_sequences_where_there_is_no_terminal(asrcli, speech):
+def test_no_escape_sequences_where_there_is_no_terminal(asrcli: Program, speech: Path) -> None:
     done = asrcli("transcribe", speech, "nothing.wav", "-o", "-", env={"FORCE_COLOR": "1", "TERM": "xterm-256color"})
     assert "\033" not in done.stdout + done.stderr
     assert "best of times" in done.stdout
 
 
-def test_results_are_utf_8_in_every_locale(asrcli):
+def test_results_are_utf_8_in_every_locale(asrcli: Program) -> None:
     done = subprocess.run(
         [*asrcli.command("config", "show", "transcribe", "--files-from", "Gespräch")],
         env=asrcli.env(LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0", PYTHONIOENCODING="latin-1"),
@@ -199,7 +206,7 @@ def test_results_are_utf_8_in_every_locale(asrcli):
 
 
 @pytest.mark.parametrize("closed", ["2>&-", "1>&-", "0<&- 1>&- 2>&-"])
-def test_closed_streams_do_no_harm(asrcli, speech, closed):
+def test_closed_streams_do_no_harm(asrcli: Program, speech: Path, closed: str) -> None:
     command = [
         "bash",
         "-c",
@@ -213,7 +220,7 @@ def test_closed_streams_do_no_harm(asrcli, speech, closed):
     assert "best of times" in json.loads((asrcli.folder / "out" / "cities.json").read_text(encoding="utf-8"))["text"]
 
 
-def test_a_file_that_cannot_be_written_is_no_internal_error(asrcli):
+def test_a_file_that_cannot_be_written_is_no_internal_error(asrcli: Program) -> None:
     (asrcli.folder / "file").touch()
     done = asrcli("config", "init", "--config", "file/config.yaml")
     assert done.returncode == ExitCode.MACHINE
@@ -221,7 +228,7 @@ def test_a_file_that_cannot_be_written_is_no_internal_error(asrcli):
     assert "internal" not in done.stderr
 
 
-def test_a_current_folder_that_is_gone(asrcli, speech):
+def test_a_current_folder_that_is_gone(asrcli: Program, speech: Path) -> None:
     lost = asrcli.folder / "lost"
     lost.mkdir()
     script = f"cd lost; rmdir ../lost; exec {shlex.join(asrcli.command('transcribe', speech, '-d', 'out'))}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,18 +13,19 @@ import asrcli as package
 from asrcli.errors import WarningsError
 from asrcli.options import TranscribeOptions, VadOptions
 from tests.backends.limits.test_limits import fail_between
+from tests.cli.conftest import Program
 from tests.tone import RATE, WORDS, build, tone_audio
 
 
 @pytest.fixture
-def failing(tmp_path):
+def failing(tmp_path: Path) -> Path:
     """A model that fails at short chunks: of a recording in chunks of 5 s, a part is lost."""
     folder = build("zipformer_ctc", tmp_path / "failing")
     fail_between(folder / "model.onnx", 0, 250)
     return folder
 
 
-def test_silence_fails_where_that_is_asked(asrcli):
+def test_silence_fails_where_that_is_asked(asrcli: Program) -> None:
     soundfile.write(asrcli.folder / "silence.wav", np.zeros(RATE, np.float32), RATE)
     assert asrcli("transcribe", "silence.wav", "--overwrite").returncode == 0
     done = asrcli("transcribe", "silence.wav", "--overwrite", "--fail-on", "loop,no-speech")
@@ -33,7 +35,7 @@ def test_silence_fails_where_that_is_asked(asrcli):
     assert asrcli("transcribe", "silence.wav", "--overwrite", "--fail-on", "truncated").returncode == 0
 
 
-def test_a_file_with_a_gap_is_written_but_does_not_count_as_done(asrcli, failing):
+def test_a_file_with_a_gap_is_written_but_does_not_count_as_done(asrcli: Program, failing: Path) -> None:
     soundfile.write(asrcli.folder / "tones.wav", tone_audio([1, 2, 3, 5, 4, 0] * 4), RATE)
     command = ("transcribe", "tones.wav", "--no-vad", "--max-chunk", "5", "-m", failing, "-f", "txt,json")
     done = asrcli(*command)
@@ -50,13 +52,13 @@ def test_a_file_with_a_gap_is_written_but_does_not_count_as_done(asrcli, failing
         assert "gap: " in done.stderr
 
 
-def test_an_unknown_code_is_refused(asrcli):
+def test_an_unknown_code_is_refused(asrcli: Program) -> None:
     done = asrcli("transcribe", "silence.wav", "--fail-on", "gap,noise")
     assert done.returncode == 2
     assert "'noise' is not a code of warnings" in done.stderr.replace("\n", " ").replace("│", "")
 
 
-def test_from_python(tmp_path, failing):
+def test_from_python(tmp_path: Path, failing: Path) -> None:
     path = tmp_path / "tones.wav"
     soundfile.write(path, tone_audio([1, 2, 3, 5, 4, 0] * 4), RATE)
     options = TranscribeOptions(vad=VadOptions(enabled=False, max_chunk=5.0))

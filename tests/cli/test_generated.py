@@ -8,16 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.conftest import Program
 from tools.generate import differences, generated, main
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_completions_and_man_pages_are_up_to_date():
+def test_completions_and_man_pages_are_up_to_date() -> None:
     assert differences(ROOT, generated()) == [], "run: python -m tools.generate"
 
 
-def test_check_finds_what_is_missing_changed_or_left_over(tmp_path, capsys):
+def test_check_finds_what_is_missing_changed_or_left_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path)]) == 0
     assert main(["--check", str(tmp_path)]) == 0
     (tmp_path / "man" / "asrcli.1").write_text("old", encoding="utf-8")
@@ -31,13 +32,13 @@ def test_check_finds_what_is_missing_changed_or_left_over(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_program_prints_the_committed_script(asrcli, shell):
+def test_the_program_prints_the_committed_script(asrcli: Program, shell: str) -> None:
     name = {"bash": "asrcli.bash", "zsh": "_asrcli", "fish": "asrcli.fish"}[shell]
     assert asrcli("completion", shell).stdout == (ROOT / "completions" / name).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "man").glob("*.1")), ids=lambda page: page.stem)
-def test_man_pages_are_clean_roff(page):
+def test_man_pages_are_clean_roff(page: Path) -> None:
     if shutil.which("groff") is None:
         pytest.skip("needs groff")
     done = subprocess.run(
@@ -48,7 +49,7 @@ def test_man_pages_are_clean_roff(page):
         assert heading in done.stdout
 
 
-def test_the_man_page_tells_every_exit_code():
+def test_the_man_page_tells_every_exit_code() -> None:
     from asrcli.errors import ExitCode
 
     text = (ROOT / "man" / "asrcli-transcribe.1").read_text(encoding="utf-8")

@@ -11,6 +11,7 @@ import pytest
 
 from asrcli.cli.framework.app import COMMANDS, build
 from asrcli.cli.framework.command_tree import program
+from tests.cli.conftest import Program
 
 HEAVY = [
     "numpy",
@@ -29,7 +30,7 @@ HEAVY = [
 EVERY_COMMAND = [command.path[1:] for command in program().walk()]
 
 
-def modules_after(asrcli, *arguments):
+def modules_after(asrcli: Program, *arguments: str) -> list[str]:
     code = (
         "import sys, json, io, contextlib\n"
         "from asrcli.cli.main import run\n"
@@ -43,20 +44,20 @@ def modules_after(asrcli, *arguments):
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["transcribe", "--help"], ["models", "--help"]])
-def test_help_loads_no_engine_and_nothing_heavy(asrcli, arguments):
+def test_help_loads_no_engine_and_nothing_heavy(asrcli: Program, arguments: list[str]) -> None:
     modules = modules_after(asrcli, *arguments)
     assert [name for name in HEAVY if name in modules] == []
     engines = [name for name in modules if name.startswith(("asrcli.backends.", "asrcli.audio.", "asrcli.pipeline"))]
     assert set(engines) <= {"asrcli.backends.registry"}  # the table of backends, which imports none of them
 
 
-def test_the_list_of_commands_loads_none_of_them(asrcli):
+def test_the_list_of_commands_loads_none_of_them(asrcli: Program) -> None:
     loaded = {name for name in modules_after(asrcli, "--help") if name.startswith("asrcli.cli.")}
     framework = {f"asrcli.cli.framework.{name}" for name in ("app", "command", "console", "session")}
     assert loaded == {"asrcli.cli.framework", "asrcli.cli.main", *framework}
 
 
-def test_the_table_names_modules_that_exist_and_says_what_they_say():
+def test_the_table_names_modules_that_exist_and_says_what_they_say() -> None:
     group = build()
     for name, entry in COMMANDS.items():
         importlib.import_module(f"asrcli.cli.commands.{entry.module}")
@@ -65,7 +66,7 @@ def test_the_table_names_modules_that_exist_and_says_what_they_say():
 
 
 @pytest.mark.parametrize("path", EVERY_COMMAND, ids=" ".join)
-def test_every_command_has_help_with_a_usage_and_examples(asrcli, path):
+def test_every_command_has_help_with_a_usage_and_examples(asrcli: Program, path: tuple[str, ...]) -> None:
     done = asrcli(*path, "--help")
     assert done.returncode == 0
     assert done.stderr == ""
@@ -76,11 +77,11 @@ def test_every_command_has_help_with_a_usage_and_examples(asrcli, path):
     assert ("Examples:" in done.stdout) or (is_group and path)
 
 
-def test_h_is_help(asrcli):
+def test_h_is_help(asrcli: Program) -> None:
     assert asrcli("transcribe", "-h").stdout == asrcli("transcribe", "--help").stdout
 
 
-def test_every_example_names_options_that_exist():
+def test_every_example_names_options_that_exist() -> None:
     tree = {command.path: command for command in program().walk()}
     checked = 0
     for command in tree.values():
@@ -88,7 +89,7 @@ def test_every_example_names_options_that_exist():
             if "asrcli " not in line:
                 continue
             words = line.split("asrcli ", 1)[1].split("  ")[0].split()
-            path = ("asrcli",)
+            path: tuple[str, ...] = ("asrcli",)
             while words and (*path, words[0]) in tree:
                 path = (*path, words.pop(0))
             names = {name for option in tree[path].options for name in (*option.names, *option.negations)}
@@ -101,25 +102,25 @@ def test_every_example_names_options_that_exist():
     assert checked > 10
 
 
-def test_no_arguments_show_the_help_and_are_a_usage_error(asrcli):
+def test_no_arguments_show_the_help_and_are_a_usage_error(asrcli: Program) -> None:
     done = asrcli()
     assert done.returncode == 2
     assert done.stdout == ""
     assert "Commands:" in done.stderr
 
 
-def test_a_typo_is_answered_with_what_was_meant(asrcli):
+def test_a_typo_is_answered_with_what_was_meant(asrcli: Program) -> None:
     assert "'transcribe'" in asrcli("trancsribe").stderr
     assert "--format" in asrcli("transcribe", "--fromat", "srt").stderr
 
 
-def test_the_version_is_the_packages(asrcli):
+def test_the_version_is_the_packages(asrcli: Program) -> None:
     import asrcli as package
 
     assert asrcli("--version").stdout == f"asrcli {package.__version__}\n"
 
 
-def test_the_help_names_every_format(asrcli):
+def test_the_help_names_every_format(asrcli: Program) -> None:
     from asrcli.formats import FORMATS
 
     text = " ".join(asrcli("transcribe", "--help").stdout.split())
@@ -137,19 +138,19 @@ def test_the_help_names_every_format(asrcli):
         ("nonsense", "asrcli --help"),
     ],
 )
-def test_a_recording_in_place_of_a_command(asrcli, word, hint):
+def test_a_recording_in_place_of_a_command(asrcli: Program, word: str, hint: str) -> None:
     done = asrcli(word)
     assert done.returncode == 2
     assert hint in done.stderr
 
 
-def test_an_address_is_not_fetched(asrcli):
+def test_an_address_is_not_fetched(asrcli: Program) -> None:
     done = asrcli("transcribe", "https://example.org/a.mp3")
     assert done.returncode == 3
     assert "curl -L https://" in done.stderr  # a Path joins the slashes
 
 
-def test_the_help_of_transcribe_is_one_screen_and_the_rest_is_in_help_all(asrcli):
+def test_the_help_of_transcribe_is_one_screen_and_the_rest_is_in_help_all(asrcli: Program) -> None:
     short, everything = asrcli("transcribe", "--help").stdout, asrcli("transcribe", "--help-all").stdout
     assert len(short.splitlines()) < 60
     for option in (
@@ -165,5 +166,5 @@ def test_the_help_of_transcribe_is_one_screen_and_the_rest_is_in_help_all(asrcli
         assert option in short
     assert "--vad-threshold" not in short
     tree = {command.path[1:]: command for command in program().walk()}
-    for option in tree["transcribe",].options:
-        assert option.names[-1] in everything
+    for declared in tree["transcribe",].options:
+        assert declared.names[-1] in everything

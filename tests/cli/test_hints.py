@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import typer
@@ -81,13 +82,15 @@ def words_of(text: str) -> list[str]:
 LINES = sorted({(where, *words) for where, text in command_lines() if (words := words_of(text))[:1]})
 
 
-def test_there_are_hints():
+def test_there_are_hints() -> None:
     assert sum(where.startswith("asrcli/") for where, *_ in LINES) > 50
     assert sum(where.endswith(".md") for where, *_ in LINES) > 30
 
 
 @pytest.mark.parametrize("line", LINES, ids=" ".join)
-def test_a_command_line_in_a_text_is_accepted_by_the_parser(line, monkeypatch, tmp_path):
+def test_a_command_line_in_a_text_is_accepted_by_the_parser(
+    line: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     where, *words = line
     prose = {
         "works",
@@ -132,12 +135,12 @@ def parse(words: list[str]) -> None:
         rest = [*context._protected_args, *context.args]
         if not rest:
             return
-        name, command, rest = context.command.resolve_command(context, rest)
+        name, command, rest = cast("Any", context.command).resolve_command(context, rest)
         assert name is not None
         context = command.make_context(name, rest, parent=context)
 
 
-def test_every_option_that_a_message_names_exists():
+def test_every_option_that_a_message_names_exists() -> None:
     known = {name for c in program().walk() for option in c.options for name in (*option.names, *option.negations)}
     wrong = [
         f"{path.relative_to(ROOT)}:{line} {found[0]}"

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 
 from asrcli.errors import ExitCode
+from tests.cli.conftest import Program
 from tests.tone import RATE
 
 #: a sine is not speech
@@ -16,13 +21,15 @@ OPTIONS = ("--no-vad", "-m", "tones", "-f", "json", "-o", "-", "-q")
 
 
 @pytest.fixture
-def models(write_models, tone_models, tone_entry):
+def models(
+    write_models: Callable[..., None], tone_models: Callable[..., Path], tone_entry: Callable[..., dict[str, Any]]
+) -> Callable[..., None]:
     """Two models for the program: a recogniser of some languages, which does not tell them apart, and one that does.
 
     The latter says zh where the first word is 高, en where it is do, else cy.
     """
 
-    def write(*languages, **defaults):
+    def write(*languages: str, **defaults: Any) -> None:
         recogniser = tone_entry("zipformer_ctc", tone_models("zipformer_ctc"), languages=list(languages))
         teller = tone_entry("whisper", tone_models("whisper"), kind="language-id")
         write_models({"tones": recogniser, "teller": teller}, **{"language_id": "teller", **defaults})
@@ -31,10 +38,10 @@ def models(write_models, tone_models, tone_entry):
 
 
 @pytest.fixture
-def recording(asrcli, tone_audio):
+def recording(asrcli: Program, tone_audio: Callable[..., np.ndarray]) -> Callable[..., str]:
     """Writes phrases, each followed by 0.6 s of silence."""
 
-    def write(*phrases, name="tones.wav"):
+    def write(*phrases: list[int], name: str = "tones.wav") -> str:
         parts = [np.concatenate([tone_audio(phrase), np.zeros(round(0.6 * RATE), np.float32)]) for phrase in phrases]
         soundfile.write(asrcli.folder / name, np.concatenate(parts), RATE)
         return name
@@ -42,12 +49,14 @@ def recording(asrcli, tone_audio):
     return write
 
 
-def result(done):
+def result(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
-def test_the_language_of_a_recording_is_found_out(asrcli, models, recording):
+def test_the_language_of_a_recording_is_found_out(
+    asrcli: Program, models: Callable[..., None], recording: Callable[..., str]
+) -> None:
     models("en", "zh", "cy")
     for tones, language in (([7, 1, 2], "zh"), ([0, 1, 2], "en"), ([1, 0, 2], "cy")):
         heard = result(asrcli("transcribe", recording(tones), "--language", "auto", *OPTIONS))
@@ -57,7 +66,9 @@ def test_the_language_of_a_recording_is_found_out(asrcli, models, recording):
     assert result(asrcli("transcribe", recording([7, 1]), *OPTIONS))["language"] is None
 
 
-def test_a_language_a_chunk_or_one_for_all(asrcli, models, recording):
+def test_a_language_a_chunk_or_one_for_all(
+    asrcli: Program, models: Callable[..., None], recording: Callable[..., str]
+) -> None:
     models("en", "zh", "cy")
     name = recording([7, 1, 2, 3, 1, 2], [0, 1, 2, 3, 1, 2])
     chunks = ("--language", "auto", "--max-chunk", "4")
@@ -68,7 +79,9 @@ def test_a_language_a_chunk_or_one_for_all(asrcli, models, recording):
     assert each["text"].split() == whole["text"].split()
 
 
-def test_a_language_out_of_reach_fails_that_input_alone(asrcli, models, recording):
+def test_a_language_out_of_reach_fails_that_input_alone(
+    asrcli: Program, models: Callable[..., None], recording: Callable[..., str]
+) -> None:
     models("en", "cy")
     inputs = recording([7, 1, 2], name="chinese.wav"), recording([0, 1, 2], name="english.wav")
     done = asrcli("transcribe", *inputs, "--no-vad", "-m", "tones", "--language", "auto")
@@ -81,14 +94,20 @@ def test_a_language_out_of_reach_fails_that_input_alone(asrcli, models, recordin
 
 
 def test_models_that_tell_the_language_themselves_need_no_other(
-    asrcli, write_models, tone_models, tone_entry, recording
-):
+    asrcli: Program,
+    write_models: Callable[..., None],
+    tone_models: Callable[..., Path],
+    tone_entry: Callable[..., dict[str, Any]],
+    recording: Callable[..., str],
+) -> None:
     write_models({"tones": tone_entry("whisper", tone_models("whisper"))})
     options = ("--language", "auto", "--offline", *OPTIONS)
     assert result(asrcli("transcribe", recording([7, 1]), *options))["language"] == "zh"
 
 
-def test_a_model_that_is_missing_is_named(asrcli, models, recording):
+def test_a_model_that_is_missing_is_named(
+    asrcli: Program, models: Callable[..., None], recording: Callable[..., str]
+) -> None:
     models("en", "zh", language_id="whisper-lid-tiny")
     done = asrcli("transcribe", recording([7, 1]), "--language", "auto", "--offline", *OPTIONS)
     assert done.returncode == ExitCode.MODEL

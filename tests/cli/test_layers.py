@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from asrcli.cli.framework.command_tree import program
+from tests.cli.conftest import Program
 
 
-def settings(asrcli, *arguments, env=None):
+def settings(asrcli: Program, *arguments: str | Path, env: dict[str, str] | None = None) -> dict[str, dict[str, Any]]:
     done = asrcli("config", "show", "--json", *arguments, env=env)
     assert done.returncode == 0, done.stderr
     return {row["option"]: row for row in json.loads(done.stdout)["settings"]}
 
 
-def test_each_layer_wins_over_the_one_below(asrcli, write_config):
+def test_each_layer_wins_over_the_one_below(asrcli: Program, write_config: Callable[..., Path]) -> None:
     path = write_config("jobs: 2\ntranscribe:\n  max-gap: 4\n  max_lines: 3\n")
     rows = settings(asrcli)
     assert (rows["jobs"]["value"], rows["jobs"]["origin"]) == (2, "config file")
@@ -32,7 +35,9 @@ def test_each_layer_wins_over_the_one_below(asrcli, write_config):
     assert (rows["max-gap"]["value"], rows["max-gap"]["origin"]) == (5, "environment")
 
 
-def test_the_section_wins_over_the_left_edge_and_the_particular_variable_over_the_general(asrcli, write_config):
+def test_the_section_wins_over_the_left_edge_and_the_particular_variable_over_the_general(
+    asrcli: Program, write_config: Callable[..., Path]
+) -> None:
     write_config("jobs: 2\ntranscribe: {jobs: 6}\n")
     assert settings(asrcli)["jobs"]["value"] == 6
     rows = settings(asrcli, env={"ASRCLI_JOBS": "7", "ASRCLI_TRANSCRIBE_JOBS": "8"})
@@ -43,7 +48,7 @@ TRANSCRIBE = next(command for command in program().walk() if command.path[1:] ==
 DECLARED = {option.declared.name.replace("_", "-"): option.declared for option in TRANSCRIBE.options if option.declared}
 
 
-def another_value(name, value):
+def another_value(name: str, value: list[str] | float | str | None) -> tuple[str, object]:
     """Text for a variable, and the value that it should become: not the default."""
     special = {
         "start": ("1:30", 90),
@@ -73,7 +78,7 @@ def another_value(name, value):
     return "somewhere", "somewhere"
 
 
-def test_every_option_has_a_variable_and_a_key(asrcli, write_config):
+def test_every_option_has_a_variable_and_a_key(asrcli: Program, write_config: Callable[..., Path]) -> None:
     wanted = {name: another_value(name, row["value"]) for name, row in settings(asrcli).items()}
     assert len(wanted) > 40
     names = {name: "ASRCLI_" + name.upper().replace("-", "_") for name in wanted}
@@ -86,7 +91,7 @@ def test_every_option_has_a_variable_and_a_key(asrcli, write_config):
         assert (rows[name]["value"], rows[name]["where"]) == (value, f"{path}, line {line}")
 
 
-def test_keys_are_not_shown(asrcli):
+def test_keys_are_not_shown(asrcli: Program) -> None:
     secrets = {"ASRCLI_REMOTE_API_KEY": "sesame-1", "ASRCLI_API_KEY": "sesame-2", "ASRCLI_WEBHOOK_SECRET": "sesame-3"}
     for command in ("transcribe", "serve"):
         for form in ([], ["--json"]):
@@ -97,7 +102,7 @@ def test_keys_are_not_shown(asrcli):
     assert settings(asrcli)["remote-api-key"]["value"] is None
 
 
-def test_scalars_are_read_as_on_the_command_line(asrcli, write_config):
+def test_scalars_are_read_as_on_the_command_line(asrcli: Program, write_config: Callable[..., Path]) -> None:
     write_config("transcribe:\n  language: no\n  start: 1:30\n  itn: off\n  format: [srt, txt]\n  model:\n")
     rows = settings(asrcli)
     assert rows["language"]["value"] == "no"  # Norwegian, not false
@@ -122,7 +127,9 @@ def test_scalars_are_read_as_on_the_command_line(asrcli, write_config):
         ("- a\n", ["line 1", "key: value"]),
     ],
 )
-def test_a_mistake_in_the_file_is_found_with_its_line(asrcli, write_config, text, said):
+def test_a_mistake_in_the_file_is_found_with_its_line(
+    asrcli: Program, write_config: Callable[..., Path], text: str, said: list[str]
+) -> None:
     path = write_config(text)
     done = asrcli("config", "show")
     assert done.returncode == 2
@@ -133,20 +140,22 @@ def test_a_mistake_in_the_file_is_found_with_its_line(asrcli, write_config, text
     assert "Traceback" not in done.stderr
 
 
-def test_a_key_of_another_command_is_fine_at_the_left_edge_only(asrcli, write_config):
+def test_a_key_of_another_command_is_fine_at_the_left_edge_only(
+    asrcli: Program, write_config: Callable[..., Path]
+) -> None:
     write_config("force: yes\n")  # of `config init` and others
     assert settings(asrcli)["jobs"]["value"] is None
     write_config("transcribe:\n  force: yes\n")
     assert "unknown key 'force'" in asrcli("config", "show").stderr
 
 
-def test_a_mistake_in_a_variable_names_the_variable(asrcli):
+def test_a_mistake_in_a_variable_names_the_variable(asrcli: Program) -> None:
     done = asrcli("config", "show", env={"ASRCLI_JOBS": "many"})
     assert done.returncode == 2
     assert "ASRCLI_JOBS" in done.stderr
 
 
-def test_the_file_named_by_flag_or_variable_is_read(asrcli, tmp_path):
+def test_the_file_named_by_flag_or_variable_is_read(asrcli: Program, tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("jobs: 5\n", encoding="utf-8")
     assert settings(asrcli, "--config", path)["jobs"]["value"] == 5
@@ -156,7 +165,7 @@ def test_the_file_named_by_flag_or_variable_is_read(asrcli, tmp_path):
     assert "none.yaml" in done.stderr
 
 
-def test_init_writes_a_file_that_changes_nothing_until_it_is_edited(asrcli):
+def test_init_writes_a_file_that_changes_nothing_until_it_is_edited(asrcli: Program) -> None:
     done = asrcli("config", "init")
     assert done.returncode == 0, done.stderr
     path = done.stdout.strip()
@@ -167,7 +176,7 @@ def test_init_writes_a_file_that_changes_nothing_until_it_is_edited(asrcli):
     assert asrcli("config", "init", "--force").returncode == 0
 
 
-def test_the_template_without_its_comment_signs_is_the_defaults(asrcli):
+def test_the_template_without_its_comment_signs_is_the_defaults(asrcli: Program) -> None:
     path = Path(asrcli("config", "init").stdout.strip())
     lines = path.read_text(encoding="utf-8").splitlines()
     keys = [line.replace("#", "", 1) for line in lines if not line.lstrip().startswith("# ")]
@@ -177,13 +186,13 @@ def test_the_template_without_its_comment_signs_is_the_defaults(asrcli):
     assert rows["min-silence"]["origin"] == "config file"
 
 
-def test_path_and_init_work_while_the_file_is_broken(asrcli, write_config):
+def test_path_and_init_work_while_the_file_is_broken(asrcli: Program, write_config: Callable[..., Path]) -> None:
     path = write_config("transcribe: [\n")
     assert asrcli("config", "path").stdout.strip() == str(path)
     assert asrcli("config", "init", "--force").returncode == 0
 
 
-def test_a_misspelt_variable_is_told_and_a_foreign_one_is_not(asrcli, recordings):
+def test_a_misspelt_variable_is_told_and_a_foreign_one_is_not(asrcli: Program, recordings: Path) -> None:
     done = asrcli("transcribe", recordings, "--dry-run", env={"ASRCLI_FROMAT": "srt"})
     assert (done.returncode, done.stdout) == (2, "")
     assert "Unknown variable ASRCLI_FROMAT" in done.stderr
@@ -203,19 +212,21 @@ def test_a_misspelt_variable_is_told_and_a_foreign_one_is_not(asrcli, recordings
         (["--raw", "s24le"], {}, "'s24le' is not one of 's16le', 'f32le'"),
     ],
 )
-def test_a_wrong_value_is_told_in_the_users_words(asrcli, arguments, env, words):
+def test_a_wrong_value_is_told_in_the_users_words(
+    asrcli: Program, arguments: list[str], env: dict[str, str], words: str
+) -> None:
     done = asrcli("transcribe", "talk.wav", *arguments, env=env)
     assert done.returncode == 2
     assert words in done.stderr
     assert "Value error" not in done.stderr
 
 
-def test_what_has_no_value_is_shown_as_a_dash(asrcli):
+def test_what_has_no_value_is_shown_as_a_dash(asrcli: Program) -> None:
     lines = asrcli("config", "show").stdout.splitlines()
     assert [line.split()[1] for line in lines if line.startswith(("prompt ", "output "))] == ["-", "-"]
 
 
-def test_an_option_that_is_off_until_it_is_set_shows_no_default(asrcli):
+def test_an_option_that_is_off_until_it_is_set_shows_no_default(asrcli: Program) -> None:
     off = {line.split()[0]: line.split()[1] for line in asrcli("config", "show").stdout.splitlines()}
     assert (off["raw"], off["raw-channels"], off["rate"]) == ("-", "-", "16000")
     done = asrcli("config", "show", "transcribe", "--raw", "s16le")

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from asrcli.cli.framework.command_tree import program
+from asrcli.options.declarations import Declaration
+from tests.cli.conftest import Program
 
 SERVICE_LINKS = {
     "ASRCLI_PORT": "tcp://10.96.0.12:8000",
@@ -28,7 +33,7 @@ SERVICE_LINKS = {
 
 
 @pytest.mark.parametrize("command", [c.path[1:] for c in program().walk() if not c.commands], ids=" ".join)
-def test_service_link_variables_are_ignored_by_every_command(asrcli, command):
+def test_service_link_variables_are_ignored_by_every_command(asrcli: Program, command: tuple[str, ...]) -> None:
     done = asrcli("config", "show", "--json", *command, env=SERVICE_LINKS)
     assert "ASRCLI_" not in done.stderr
     assert "://" not in done.stderr
@@ -36,24 +41,26 @@ def test_service_link_variables_are_ignored_by_every_command(asrcli, command):
         assert {row["origin"] for row in json.loads(done.stdout)["settings"]} <= {"default"}
 
 
-def test_a_wrong_port_is_an_error_all_the_same(asrcli):
+def test_a_wrong_port_is_an_error_all_the_same(asrcli: Program) -> None:
     done = asrcli("config", "show", "serve", env={"ASRCLI_PORT": "http://10.0.0.1"})
     assert (done.returncode, "ASRCLI_PORT" in done.stderr) == (2, True)
 
 
-def planned(done):
+def planned(done: subprocess.CompletedProcess[str]) -> dict[str, list[str]]:
     assert done.returncode == 0, done.stderr
     return {row["name"]: row["outputs"] for row in map(json.loads, done.stdout.splitlines())}
 
 
 @pytest.fixture
-def comma(asrcli, recordings, write_tones):
+def comma(asrcli: Program, recordings: Path, write_tones: Callable[..., None]) -> tuple[str, str, str, str]:
     write_tones(recordings / "Smith, 2024.wav", [3])
     write_tones(recordings / "2024.wav", [3])
     return ("transcribe", "rec", "--dry-run", "--log-json")
 
 
-def test_globs_may_contain_commas(asrcli, comma, write_config):
+def test_globs_may_contain_commas(
+    asrcli: Program, comma: tuple[str, str, str, str], write_config: Callable[..., Path]
+) -> None:
     everything = {"rec/one.wav", "rec/inner/two.wav", "rec/2024.wav", "rec/Smith, 2024.wav"}
     assert set(planned(asrcli(*comma))) == everything
     rest = everything - {"rec/Smith, 2024.wav"}
@@ -68,7 +75,9 @@ def test_globs_may_contain_commas(asrcli, comma, write_config):
 
 
 @pytest.mark.usefixtures("recordings")
-def test_a_named_output_overrides_formats_and_folder_of_the_config_file(asrcli, write_config):
+def test_a_named_output_overrides_formats_and_folder_of_the_config_file(
+    asrcli: Program, write_config: Callable[..., Path]
+) -> None:
     write_config("transcribe:\n  format: [txt, srt]\n  output-dir: out\n  skip-existing: yes\n")
     one = ("transcribe", "rec/one.wav")
     assert asrcli(*one, "-o", "x.srt").returncode == 0
@@ -82,7 +91,9 @@ def test_a_named_output_overrides_formats_and_folder_of_the_config_file(asrcli, 
     assert "1 skipped" in asrcli(*one).stderr
 
 
-def test_stdin_takes_the_first_format_of_the_config_file(asrcli, recordings, write_config):
+def test_stdin_takes_the_first_format_of_the_config_file(
+    asrcli: Program, recordings: Path, write_config: Callable[..., Path]
+) -> None:
     write_config("transcribe:\n  format: [srt, txt]\n")
     sound = (recordings / "one.wav").read_bytes()
     assert "--> " in asrcli("transcribe", "-", stdin=sound).stdout
@@ -90,7 +101,7 @@ def test_stdin_takes_the_first_format_of_the_config_file(asrcli, recordings, wri
     assert (refused.returncode, "one format" in refused.stderr) == (2, True)
 
 
-def numbers():
+def numbers() -> Iterator[tuple[str, Declaration]]:
     for command in program().walk():
         for option in command.options:
             if option.declared is not None and option.declared.type in {int, float}:
@@ -101,7 +112,7 @@ NUMBERS = dict(numbers())
 
 
 @pytest.mark.parametrize("name", NUMBERS)
-def test_every_number_has_finite_bounds(name):
+def test_every_number_has_finite_bounds(name: str) -> None:
     declared = NUMBERS[name]
     low, high = declared.option.low, declared.option.high
     assert low is not None
@@ -116,7 +127,7 @@ def test_every_number_has_finite_bounds(name):
     assert declared.default is None or declared.repeatable or low <= declared.default <= high
 
 
-def test_no_command_declares_a_number_without_bounds():
+def test_no_command_declares_a_number_without_bounds() -> None:
     undeclared = [
         f"{' '.join(command.path)} {option.names[-1]}"
         for command in program().walk()
@@ -130,7 +141,7 @@ def test_no_command_declares_a_number_without_bounds():
     "option", ["--pad-before", "--max-cue", "--min-silence", "--max-gap", "--min-cue", "--max-cps"]
 )
 @pytest.mark.parametrize("value", ["inf", "nan", "1e308"])
-def test_a_number_out_of_bounds_is_a_usage_error(asrcli, option, value):
+def test_a_number_out_of_bounds_is_a_usage_error(asrcli: Program, option: str, value: str) -> None:
     done = asrcli("transcribe", "x.wav", option, value)
     assert done.returncode == 2
     assert option in done.stderr

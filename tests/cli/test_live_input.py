@@ -9,20 +9,24 @@ import re
 import signal
 import subprocess
 import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
 
 import pytest
 import soundfile
 
 from asrcli.errors import ExitCode
+from tests.cli.conftest import Program
 from tests.cli.test_endings import wait_for_event
 
 
 @pytest.fixture
-def start(asrcli):
+def start(asrcli: Program) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     """Starts the program on a pipe that stays open; what still runs at the end of the test is killed."""
     running = []
 
-    def start(*arguments, **options):
+    def start(*arguments: str | Path, **options: Any) -> subprocess.Popen[bytes]:
         process = asrcli.start("transcribe", *arguments, **options)
         running.append(process)
         return process
@@ -38,7 +42,7 @@ def start(asrcli):
 
 
 @pytest.fixture(scope="session")
-def pcm(speech):
+def pcm(speech: Path) -> bytes:
     """The three sentences as raw samples at 16 kHz, with a second of silence behind them."""
     samples, rate = soundfile.read(speech, dtype="int16")
     assert rate == 48000
@@ -48,7 +52,7 @@ def pcm(speech):
 RAW = ("-", "--raw", "s16le")
 
 
-def read_until(stream, wanted, *, seconds=60):
+def read_until(stream: IO[bytes], wanted: str, *, seconds: int = 60) -> str:
     """Read a pipe until it holds a text; the test fails where that does not come."""
     found = b""
     timer = threading.Timer(seconds, stream.close)
@@ -64,7 +68,9 @@ def read_until(stream, wanted, *, seconds=60):
 
 
 @pytest.mark.parametrize("form", ["txt", "jsonl", "srt", "vtt"])
-def test_a_pipe_gives_text_while_it_is_open(start, pcm, form):
+def test_a_pipe_gives_text_while_it_is_open(
+    start: Callable[..., subprocess.Popen[bytes]], pcm: bytes, form: str
+) -> None:
     process = start(*RAW, "-f", form, "-q")
     process.stdin.write(pcm)
     process.stdin.flush()
@@ -90,7 +96,7 @@ def test_a_pipe_gives_text_while_it_is_open(start, pcm, form):
         assert times == sorted(times)
 
 
-def test_a_quick_pipe_gives_what_the_file_gives(asrcli, speech):
+def test_a_quick_pipe_gives_what_the_file_gives(asrcli: Program, speech: Path) -> None:
     for form in ("txt", "srt"):
         asrcli("transcribe", speech, "-f", form, "-d", "out")
         piped = asrcli("transcribe", "-", "-f", form, "-q", stdin=speech.read_bytes())
@@ -98,7 +104,9 @@ def test_a_quick_pipe_gives_what_the_file_gives(asrcli, speech):
 
 
 @pytest.mark.parametrize(("number", "form"), [(signal.SIGINT, "txt"), (signal.SIGTERM, "json")])
-def test_a_signal_is_the_end_of_the_recording(start, pcm, number, form):
+def test_a_signal_is_the_end_of_the_recording(
+    start: Callable[..., subprocess.Popen[bytes]], pcm: bytes, number: signal.Signals, form: str
+) -> None:
     process = start(*RAW, "-f", form, "--log-json")
     wait_for_event(process, "file_started")
     process.stdin.write(pcm)
@@ -116,7 +124,9 @@ def test_a_signal_is_the_end_of_the_recording(start, pcm, number, form):
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
 @pytest.mark.parametrize("number", ["SIGINT", "SIGHUP"])
-def test_a_signal_ends_a_stream_that_goes_to_a_file(start, asrcli, pcm, number):
+def test_a_signal_ends_a_stream_that_goes_to_a_file(
+    start: Callable[..., subprocess.Popen[bytes]], asrcli: Program, pcm: bytes, number: str
+) -> None:
     process = start(*RAW, "-d", "out", "--log-json")
     wait_for_event(process, "file_started")
     process.stdin.write(pcm)
@@ -126,7 +136,7 @@ def test_a_signal_ends_a_stream_that_goes_to_a_file(start, asrcli, pcm, number):
     assert "best of times" in (asrcli.folder / "out" / "stdin.txt").read_text(encoding="utf-8")
 
 
-def test_a_second_signal_drops_the_stream(start, pcm):
+def test_a_second_signal_drops_the_stream(start: Callable[..., subprocess.Popen[bytes]], pcm: bytes) -> None:
     process = start(*RAW, "-f", "json", "--log-json")
     wait_for_event(process, "file_started")
     with Filled(process, pcm):
@@ -143,25 +153,27 @@ def test_a_second_signal_drops_the_stream(start, pcm):
 class Filled:
     """Keeps a pipe full in a thread, so that its recording does not end by itself."""
 
-    def __init__(self, process, pcm):
+    def __init__(self, process: subprocess.Popen[bytes], pcm: bytes) -> None:
         self._process, self._pcm = process, pcm
         self._thread = threading.Thread(target=self._write, daemon=True)
 
-    def _write(self):
+    def _write(self) -> None:
         try:
             while True:
                 self._process.stdin.write(self._pcm)
         except (BrokenPipeError, ValueError):
             pass
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         self._thread.start()
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._thread.join(30)
 
 
-def test_files_are_dropped_and_the_stream_is_finished(start, asrcli, pcm, batch_of_hours):
+def test_files_are_dropped_and_the_stream_is_finished(
+    start: Callable[..., subprocess.Popen[bytes]], asrcli: Program, pcm: bytes, batch_of_hours: Path
+) -> None:
     process = start(batch_of_hours, *RAW, "-d", "out", "--log-json")
     wait_for_event(process, "file_started", "stdin")
     process.stdin.write(pcm)
@@ -174,7 +186,7 @@ def test_files_are_dropped_and_the_stream_is_finished(start, asrcli, pcm, batch_
 
 
 @pytest.fixture
-def batch_of_hours(asrcli, wheel_audio):
+def batch_of_hours(asrcli: Program, wheel_audio: Path) -> Path:
     """Raw samples of more than an hour of speech: they take longer than a signal, on any machine."""
     path = asrcli.folder / "long.wav"
     samples, _ = soundfile.read(wheel_audio / "two_cities.wav", dtype="int16")
@@ -185,7 +197,7 @@ def batch_of_hours(asrcli, wheel_audio):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_before_anything_came(start, number):
+def test_a_signal_before_anything_came(start: Callable[..., subprocess.Popen[bytes]], number: signal.Signals) -> None:
     process = start("-", "--log-json")
     wait_for_event(process, "file_started")
     process.send_signal(number)  # the pipe stays open
@@ -196,7 +208,9 @@ def test_a_signal_before_anything_came(start, number):
 
 
 @pytest.mark.parametrize("arguments", [RAW, ("-",)])
-def test_the_end_of_the_span_ends_a_pipe_that_stays_open(start, pcm, speech, arguments):
+def test_the_end_of_the_span_ends_a_pipe_that_stays_open(
+    start: Callable[..., subprocess.Popen[bytes]], pcm: bytes, speech: Path, arguments: tuple[str, ...]
+) -> None:
     data = pcm[: 3 * 32000] if arguments == RAW else speech.read_bytes()[: 3 * 96000]
     process = start(*arguments, "--end", "2", "-q")
     process.stdin.write(data)
@@ -206,7 +220,9 @@ def test_the_end_of_the_span_ends_a_pipe_that_stays_open(start, pcm, speech, arg
     assert "the best" in process.stdout.read().decode()
 
 
-def test_the_end_of_the_span_ends_a_decoder_that_is_fed_by_a_pipe(start, asrcli, speech, tmp_path):
+def test_the_end_of_the_span_ends_a_decoder_that_is_fed_by_a_pipe(
+    start: Callable[..., subprocess.Popen[bytes]], asrcli: Program, speech: Path, tmp_path: Path
+) -> None:
     from asrcli.audio.ffmpeg.process import find_ffmpeg
 
     track = tmp_path / "cities.mka"
@@ -218,7 +234,7 @@ def test_the_end_of_the_span_ends_a_decoder_that_is_fed_by_a_pipe(start, asrcli,
     assert process.stderr.read() == b""
 
 
-def test_a_signal_at_a_fifo_without_a_writer(start, asrcli):
+def test_a_signal_at_a_fifo_without_a_writer(start: Callable[..., subprocess.Popen[bytes]], asrcli: Program) -> None:
     os.mkfifo(asrcli.folder / "microphone.wav")
     process = start("microphone.wav", "-d", "out", "--log-json")
     wait_for_event(process, "file_started")
@@ -226,7 +242,9 @@ def test_a_signal_at_a_fifo_without_a_writer(start, asrcli):
     assert process.wait(60) == ExitCode.INTERRUPTED
 
 
-def test_a_file_on_stdin_is_not_cut_short_by_a_signal(start, batch_of_hours):
+def test_a_file_on_stdin_is_not_cut_short_by_a_signal(
+    start: Callable[..., subprocess.Popen[bytes]], batch_of_hours: Path
+) -> None:
     with batch_of_hours.open("rb") as file:
         process = start(*RAW, "--log-json", stdin=file)
         wait_for_event(process, "segment")
@@ -234,7 +252,7 @@ def test_a_file_on_stdin_is_not_cut_short_by_a_signal(start, batch_of_hours):
         assert process.wait(60) == ExitCode.INTERRUPTED
 
 
-def test_caf_on_stdin(asrcli, speech, tmp_path):
+def test_caf_on_stdin(asrcli: Program, speech: Path, tmp_path: Path) -> None:
     samples, rate = soundfile.read(speech)
     soundfile.write(tmp_path / "cities.caf", samples, rate, format="CAF", subtype="PCM_16")
     done = asrcli("transcribe", "-", "-q", stdin=(tmp_path / "cities.caf").read_bytes())
@@ -242,7 +260,7 @@ def test_caf_on_stdin(asrcli, speech, tmp_path):
     assert "best of times" in done.stdout
 
 
-def test_a_second_stream_into_a_folder_gets_a_name_of_its_own(asrcli, speech):
+def test_a_second_stream_into_a_folder_gets_a_name_of_its_own(asrcli: Program, speech: Path) -> None:
     for _ in range(3):
         done = asrcli("transcribe", "-", "-d", "out", "-q", stdin=speech.read_bytes())
         assert done.returncode == 0, done.stderr

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asrcli.cli.request.arguments import TranscribeArguments
-from asrcli.cli.request.transcribe_request import parse_request, read_all_hotwords
+from asrcli.cli.request.transcribe_request import TranscribeRequest, parse_request, read_all_hotwords
 from asrcli.errors import UsageError
 from asrcli.options import AudioOptions, CueOptions, Hotword, RawFormat, TextOptions, TranscribeOptions, readers
 from asrcli.options.declarations import from_values
 from asrcli.options.values import OptionConflictError, cue_options, transcribe_options
 
 
-def test_no_values_are_the_defaults():
+def test_no_values_are_the_defaults() -> None:
     assert transcribe_options({}) == TranscribeOptions()
     assert cue_options({}) == CueOptions()
 
@@ -30,20 +33,20 @@ def test_no_values_are_the_defaults():
         (2, "split", 2, "split"),
     ],
 )
-def test_channels_of_raw_pcm(raw_channels, channels, count, selected):
+def test_channels_of_raw_pcm(raw_channels: int | None, channels: int | str, count: int, selected: Any) -> None:
     values = {"raw": "s16le", "rate": 8000, "raw_channels": raw_channels, "channels": channels}
     options = transcribe_options({name: value for name, value in values.items() if value is not None})
     assert options.audio == AudioOptions(raw=RawFormat(encoding="s16le", rate=8000, channels=count), channels=selected)
 
 
-def test_explicit_options_override_a_subtitle_style():
+def test_explicit_options_override_a_subtitle_style() -> None:
     styled = cue_options({"subtitle_style": "short"})
     assert (styled.max_words, styled.max_lines) == (4, 1)
     styled = cue_options({"subtitle_style": "short", "max_lines": 3})
     assert (styled.max_words, styled.max_lines) == (4, 3)
 
 
-def test_values_that_belong_to_several_fields():
+def test_values_that_belong_to_several_fields() -> None:
     options = transcribe_options({"language": "auto", "itn": False, "correct_hotwords": True}, (Hotword(text="Ab"),))
     assert (options.recognition.language, options.identification.enabled) == (None, True)
     assert options.recognition.itn is False
@@ -68,13 +71,13 @@ def test_values_that_belong_to_several_fields():
         ({"min_cue": 9.0}, ("min_cue", "max_cue")),
     ],
 )
-def test_options_that_do_not_go_together(values, names):
+def test_options_that_do_not_go_together(values: dict[str, Any], names: tuple[str, ...]) -> None:
     with pytest.raises(OptionConflictError) as caught:
         (transcribe_options(values), cue_options(values))
     assert caught.value.options == names
 
 
-def parsed(values, levels):
+def parsed(values: dict[str, Any], levels: dict[str, str]) -> tuple[TranscribeArguments, TranscribeRequest]:
     arguments = from_values(TranscribeArguments, {"inputs": ("a.wav",)} | values, values=values)
     return parse_request(arguments, {name: levels.get(name, "flag") for name in values})
 
@@ -105,7 +108,9 @@ FILE = "config file"
     ],
 )
 @pytest.mark.parametrize("level", [FILE, "environment"])
-def test_a_flag_overrides_what_contradicts_it_on_a_lower_level(flag, lower, level):
+def test_a_flag_overrides_what_contradicts_it_on_a_lower_level(
+    flag: dict[str, Any], lower: dict[str, Any], level: str
+) -> None:
     if flag == {"min_cue": 8.0}:
         flag = flag | {"max_cue": 9.0}
         lower = {}
@@ -118,7 +123,7 @@ def test_a_flag_overrides_what_contradicts_it_on_a_lower_level(flag, lower, leve
             parsed(flag | lower, {})
 
 
-def test_contradictions_of_one_level_are_errors():
+def test_contradictions_of_one_level_are_errors() -> None:
     values = {"output": "a.srt", "output_dir": "out"}
     with pytest.raises(OptionConflictError):
         parsed(values, dict.fromkeys(values, FILE))
@@ -137,14 +142,14 @@ def test_contradictions_of_one_level_are_errors():
         ("/dev/stdout", None, FILE, ["txt"]),
     ],
 )
-def test_the_format_of_one_output(output, asked, level, formats):
+def test_the_format_of_one_output(output: str, asked: tuple[str, ...] | None, level: str, formats: list[str]) -> None:
     values = {"output": output} | ({"format": asked} if asked else {})
     _, request = parsed(values, {"format": level})
     assert [form.name for form in request.formats] == formats
 
 
 @pytest.mark.parametrize("output", ["out.docx", "talk.SRTX", "a/b.wav", "notes.v2"])
-def test_an_output_whose_name_ends_in_no_format_is_refused(output):
+def test_an_output_whose_name_ends_in_no_format_is_refused(output: str) -> None:
     with pytest.raises(UsageError, match="suffix"):
         parsed({"output": output}, {})
 
@@ -161,24 +166,24 @@ def test_an_output_whose_name_ends_in_no_format_is_refused(output):
         ("100:00:00", 360000),
     ],
 )
-def test_times(text, seconds):
+def test_times(text: str, seconds: float) -> None:
     assert readers.time(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["soon", "-1", "1:60", "1:2:3:4", "nan", "inf", "", "1:", ":30"])
-def test_invalid_times(text):
+def test_invalid_times(text: str) -> None:
     with pytest.raises(ValueError, match="not a valid time"):
         readers.time(text)
 
 
 @settings(deadline=None, max_examples=100)
 @given(st.integers(0, 10**6))
-def test_a_time_reads_the_same_in_both_forms(seconds):
+def test_a_time_reads_the_same_in_both_forms(seconds: int) -> None:
     clock = f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
     assert readers.time(clock) == readers.time(str(seconds)) == seconds
 
 
-def test_hotwords_from_words_and_files(tmp_path):
+def test_hotwords_from_words_and_files(tmp_path: Path) -> None:
     path = tmp_path / "words.txt"
     path.write_text("# names\nHedy Lamarr:30\nZvon\n", encoding="utf-8")
     expected = (Hotword(text="Hedy Lamarr", weight=30), Hotword(text="Zvon"))
@@ -189,5 +194,5 @@ def test_hotwords_from_words_and_files(tmp_path):
         read_all_hotwords(["word:200"])
 
 
-def test_lists_hold_each_item_once_in_order():
+def test_lists_hold_each_item_once_in_order() -> None:
     assert readers.split_list(["srt, txt", "json", "txt"]) == ("srt", "txt", "json")

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.cli.conftest import Program
 
-def test_engines_prepare_no_report_to_their_makers(asrcli, home, speech, tmp_path):
+
+def test_engines_prepare_no_report_to_their_makers(
+    asrcli: Program, home: dict[str, str], speech: Path, tmp_path: Path
+) -> None:
     # onnxruntime keeps what it would send, and an identity of the machine, in the cache folder.
     cache = tmp_path / "cache"
     home["XDG_CACHE_HOME"] = str(cache)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import stat
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,11 +13,12 @@ import soundfile
 
 from asrcli.errors import ExitCode
 from asrcli.transcript import Turn
+from tests.cli.conftest import Program
 from tests.speakers.tone_voices import RATE, build_specs, conversation
 
 
 @pytest.fixture(scope="session")
-def tone_voices(tmp_path_factory):
+def tone_voices(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, str, Path, str, str]:
     """The options that name models to which a voice is a tone."""
     segmentation, embedding = build_specs(tmp_path_factory.mktemp("voices"))
     return (
@@ -25,7 +28,7 @@ def tone_voices(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def real_voices(shared):
+def real_voices(shared: Path) -> tuple[str, Path, str, Path, str, str]:
     """The options that name real models."""
     models = shared / "models"
     return (
@@ -35,7 +38,7 @@ def real_voices(shared):
 
 
 @pytest.fixture(scope="session")
-def spoken(wheel_audio):
+def spoken(wheel_audio: Path) -> np.ndarray:
     """Thirteen seconds of one reader, float32 at 16 kHz."""
     samples, rate = soundfile.read(wheel_audio / "two_cities.wav", frames=13 * 48000, dtype="float32")
     step = rate // RATE
@@ -43,20 +46,20 @@ def spoken(wheel_audio):
 
 
 @pytest.fixture
-def talk(asrcli, spoken):
+def talk(asrcli: Program, spoken: np.ndarray) -> str:
     """Speech over a hum that tells the tone models who speaks: one until 5 s, then another."""
     hum = conversation([Turn(0, 5.0, "0"), Turn(5.0, len(spoken) / RATE, "2")], len(spoken) / RATE)
     soundfile.write(asrcli.folder / "talk.wav", spoken + 0.3 * hum, RATE)
     return "talk.wav"
 
 
-def turns_of(text):
+def turns_of(text: str) -> list[tuple[float, float, str]]:
     """(start, end, speaker) of the lines of an RTTM."""
     rows = [line.split() for line in text.splitlines()]
     return [(float(row[3]), float(row[3]) + float(row[4]), row[7]) for row in rows]
 
 
-def test_voices_are_told_apart(asrcli, talk, tone_voices):
+def test_voices_are_told_apart(asrcli: Program, talk: str, tone_voices: tuple[str, Path, str, Path, str, str]) -> None:
     done = asrcli("transcribe", talk, "--diarize", *tone_voices, "-f", "json,rttm,txt")
     assert done.returncode == 0, done.stderr
     heard = json.loads((asrcli.folder / "talk.json").read_text(encoding="utf-8"))
@@ -73,7 +76,9 @@ def test_voices_are_told_apart(asrcli, talk, tone_voices):
     assert "best of times" not in " ".join(word["text"] for word in words if word["speaker"] == "Speaker 2")
 
 
-def test_overlapped_speech_keeps_both_turns(asrcli, spoken, tone_voices):
+def test_overlapped_speech_keeps_both_turns(
+    asrcli: Program, spoken: np.ndarray, tone_voices: tuple[str, Path, str, Path, str, str]
+) -> None:
     hum = conversation([Turn(0, 8.0, "0"), Turn(5.0, 13.0, "2")], len(spoken) / RATE)
     soundfile.write(asrcli.folder / "both.wav", spoken + 0.3 * hum, RATE)
     done = asrcli("transcribe", "both.wav", "--diarize", *tone_voices, "-f", "rttm,json")
@@ -86,7 +91,9 @@ def test_overlapped_speech_keeps_both_turns(asrcli, spoken, tone_voices):
     assert "best of times" in heard["text"]
 
 
-def test_enrolled_voices_are_called_by_name(asrcli, talk, tone_voices):
+def test_enrolled_voices_are_called_by_name(
+    asrcli: Program, talk: str, tone_voices: tuple[str, Path, str, Path, str, str]
+) -> None:
     models = tone_voices[:4]
     soundfile.write(asrcli.folder / "ada.wav", conversation([Turn(0, 8, "2")], 8), RATE)
     journaled = ("transcribe", talk, "--diarize", *tone_voices, "-f", "txt")
@@ -115,7 +122,9 @@ def test_enrolled_voices_are_called_by_name(asrcli, talk, tone_voices):
     assert "[Speaker 2]" in text.read_text(encoding="utf-8")
 
 
-def test_one_speaker_if_one_is_asked_for(asrcli, talk, tone_voices):
+def test_one_speaker_if_one_is_asked_for(
+    asrcli: Program, talk: str, tone_voices: tuple[str, Path, str, Path, str, str]
+) -> None:
     done = asrcli("transcribe", talk, "--diarize", "--speakers", "1", *tone_voices, "-f", "rttm", "-o", "-")
     assert {turn[2] for turn in turns_of(done.stdout)} == {"Speaker_1"}, done.stderr
 
@@ -129,26 +138,28 @@ def test_one_speaker_if_one_is_asked_for(asrcli, talk, tone_voices):
         (["--diarize", "--cluster-threshold", "7"], "7 is out of range; it must be 0.01 to 1.99"),
     ],
 )
-def test_what_does_not_go_together(asrcli, talk, options, said):
+def test_what_does_not_go_together(asrcli: Program, talk: str, options: list[str], said: str) -> None:
     done = asrcli("transcribe", talk, *options)
     assert (done.returncode, done.stdout) == (ExitCode.USAGE, "")
     assert said in done.stderr
 
 
-def test_a_count_in_the_config_does_not_stand_in_the_way(asrcli, talk, write_config):
+def test_a_count_in_the_config_does_not_stand_in_the_way(
+    asrcli: Program, talk: str, write_config: Callable[..., Path]
+) -> None:
     write_config("transcribe:\n  diarize: true\n  speakers: 2\n")
     done = asrcli("transcribe", talk, "--no-diarize", "-o", "-")
     assert done.returncode == 0, done.stderr
     assert "best of times" in done.stdout
 
 
-def test_models_that_are_not_here(asrcli, talk):
+def test_models_that_are_not_here(asrcli: Program, talk: str) -> None:
     done = asrcli("transcribe", talk, "--diarize", "--offline")
     assert done.returncode == ExitCode.MODEL
     assert "pyannote-segmentation-3-0" in done.stderr
 
 
-def test_a_channel_a_speaker_as_in_recorded_calls(asrcli, spoken):
+def test_a_channel_a_speaker_as_in_recorded_calls(asrcli: Program, spoken: np.ndarray) -> None:
     """The caller speaks first, then the agent, then the caller again."""
     middle = np.zeros(len(spoken), bool)
     middle[5 * RATE : 9 * RATE] = True
@@ -170,7 +181,7 @@ def test_a_channel_a_speaker_as_in_recorded_calls(asrcli, spoken):
     assert {line.split()[2] for line in rttm.splitlines()} == {"1", "2"}
 
 
-def test_a_real_recording_with_a_voice_in_each_channel(asrcli, shared):
+def test_a_real_recording_with_a_voice_in_each_channel(asrcli: Program, shared: Path) -> None:
     done = asrcli("transcribe", shared / "data/odd/stereo_diarization.wav", "--channels", "split", "-o", "-")
     left, right = done.stdout.splitlines()
     assert left.startswith("[Speaker 1] He began a confused complaint against the wizard, who had vanished behind")
@@ -186,7 +197,15 @@ def test_a_real_recording_with_a_voice_in_each_channel(asrcli, shared):
         ("pyannote_sample", ["--speakers", "2"], 0.10, 2),
     ],
 )
-def test_real_conversations_keep_the_bars(asrcli, shared, real_voices, name, options, bar, count):
+def test_real_conversations_keep_the_bars(
+    asrcli: Program,
+    shared: Path,
+    real_voices: tuple[str, Path, str, Path, str, str],
+    name: str,
+    options: list[str],
+    bar: float,
+    count: int,
+) -> None:
     data = shared / "data/speakers"
     done = asrcli("transcribe", data / f"{name}.wav", "-d", "out", "-f", "rttm", "--diarize", *options, *real_voices)
     assert done.returncode == 0, done.stderr
@@ -199,7 +218,9 @@ def test_real_conversations_keep_the_bars(asrcli, shared, real_voices, name, opt
         assert json.loads(judged.stdout)["pooled"]["der"]["der"] <= bar
 
 
-def test_silence_and_noise_have_neither_words_nor_turns(asrcli, tone_voices):
+def test_silence_and_noise_have_neither_words_nor_turns(
+    asrcli: Program, tone_voices: tuple[str, Path, str, Path, str, str]
+) -> None:
     generator = np.random.default_rng(1)
     soundfile.write(asrcli.folder / "silence.wav", np.zeros(12 * RATE), RATE)
     soundfile.write(asrcli.folder / "noise.wav", generator.normal(0, 0.05, 12 * RATE), RATE)
@@ -214,7 +235,9 @@ def test_silence_and_noise_have_neither_words_nor_turns(asrcli, tone_voices):
 
 
 @pytest.mark.parametrize("speakers", [False, True])
-def test_real_noise_has_no_words(asrcli, shared, real_voices, speakers):
+def test_real_noise_has_no_words(
+    asrcli: Program, shared: Path, real_voices: tuple[str, Path, str, Path, str, str], speakers: bool
+) -> None:
     options = ("--diarize", *real_voices) if speakers else ()
     done = asrcli("transcribe", shared / "data/noise", "-d", "out", "-f", "txt,rttm", *options)
     assert done.returncode == 0, done.stderr

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
+import _pytest.mark
+import numpy as np
 import pytest
 import soundfile
 
 from asrcli.errors import ExitCode
 from tests import tone
+from tests.cli.conftest import Program
 
 #: a sine is not speech
 OPTIONS = ("--no-vad", "-m", "tones", "-q")
@@ -18,15 +24,15 @@ NAMES = ("we", "met", "jon", "smyth", "in", "vienna", "today", "高")
 NUMBERS = ("二", "十", "五", "百", "三", "点", "元", "高")
 
 
-def needs(module, extra):
+def needs(module: str, extra: str) -> _pytest.mark.MarkDecorator:
     return pytest.mark.skipif(importlib.util.find_spec(module) is None, reason=f"needs the extra {extra}")
 
 
 @pytest.fixture
-def say(asrcli, tone_audio):
+def say(asrcli: Program, tone_audio: Callable[..., np.ndarray]) -> Callable[..., str]:
     """Writes a recording of tones."""
 
-    def write(*tones, name="tones.wav"):
+    def write(*tones: int, name: str = "tones.wav") -> str:
         soundfile.write(asrcli.folder / name, tone_audio(tones), tone.RATE)
         return name
 
@@ -34,10 +40,17 @@ def say(asrcli, tone_audio):
 
 
 @pytest.fixture
-def tones(write_models, tone_models, tone_entry, tmp_path):
+def tones(
+    write_models: Callable[..., None],
+    tone_models: Callable[..., Path],
+    tone_entry: Callable[..., dict[str, Any]],
+    tmp_path: Path,
+) -> Callable[..., None]:
     """Tells the program of a recogniser of tones, by words of one's own, and of other models."""
 
-    def write(words=tone.WORDS, type_="zipformer_ctc", *, marks=False, **fields):
+    def write(
+        words: tuple[str, ...] = tone.WORDS, type_: str = "zipformer_ctc", *, marks: bool = False, **fields: Any
+    ) -> None:
         entry = tone_entry(type_, tone.build(type_, tmp_path / "models" / type_, words), **fields)
         if not marks:
             return write_models({"tones": entry})
@@ -47,7 +60,9 @@ def tones(write_models, tone_models, tone_entry, tmp_path):
     return write
 
 
-def test_marks_are_added_where_a_model_for_them_is_installed(asrcli, tones, say):
+def test_marks_are_added_where_a_model_for_them_is_installed(
+    asrcli: Program, tones: Callable[..., None], say: Callable[..., str]
+) -> None:
     tones()
     name = say(0, 1, 2, 3, 4, 7)
     assert asrcli("transcribe", name, *OPTIONS, "-o", "-").stdout == "do re mi fa sol高\n"
@@ -56,7 +71,9 @@ def test_marks_are_added_where_a_model_for_them_is_installed(asrcli, tones, say)
     assert asrcli("transcribe", name, *OPTIONS, "-o", "-", "--no-punctuation").stdout == "do re mi fa sol高\n"
 
 
-def test_marks_change_what_the_journal_knows(asrcli, tones, say):
+def test_marks_change_what_the_journal_knows(
+    asrcli: Program, tones: Callable[..., None], say: Callable[..., str]
+) -> None:
     tones(marks=True)
     name = say(0, 1, 2, 3)
     text = asrcli.folder / "tones.txt"
@@ -68,7 +85,9 @@ def test_marks_change_what_the_journal_knows(asrcli, tones, say):
     assert text.read_text(encoding="utf-8") == "do re mi fa\n"
 
 
-def test_asked_for_without_a_model_that_gives_marks(asrcli, tones, say):
+def test_asked_for_without_a_model_that_gives_marks(
+    asrcli: Program, tones: Callable[..., None], say: Callable[..., str]
+) -> None:
     tones()
     done = asrcli("transcribe", say(0, 1), *OPTIONS, "--punctuation", "--offline")
     assert done.returncode == ExitCode.MODEL
@@ -82,15 +101,24 @@ def test_asked_for_without_a_model_that_gives_marks(asrcli, tones, say):
         ("punctuation_cnn_bilstm", "Do re, mi\n"),  # the English kind, which knows no mark for this end
     ],
 )
-def test_a_punctuation_model_by_path(asrcli, tones, say, tone_models, model, text):
+def test_a_punctuation_model_by_path(
+    asrcli: Program,
+    tones: Callable[..., None],
+    say: Callable[..., str],
+    tone_models: Callable[..., Path],
+    model: str,
+    text: str,
+) -> None:
     tones()
-    path = tone_models(model.split("/")[0]).parent / model
+    path = tone_models(model.split("/", maxsplit=1)[0]).parent / model
     done = asrcli("transcribe", say(0, 1, 2), *OPTIONS, "--punctuation-model", path, "-o", "-")
     assert done.stdout == text, done.stderr
 
 
 @needs("jellyfish", "hotwords")
-def test_hotwords_that_a_model_does_not_take_are_corrected_if_asked(asrcli, tones, say):
+def test_hotwords_that_a_model_does_not_take_are_corrected_if_asked(
+    asrcli: Program, tones: Callable[..., None], say: Callable[..., str]
+) -> None:
     tones(NAMES)
     name = say(0, 1, 2, 3, 4, 5)
     words = ("--hotwords", "John Smith")
@@ -107,7 +135,7 @@ def test_hotwords_that_a_model_does_not_take_are_corrected_if_asked(asrcli, tone
 
 
 @needs("itn", "itn")
-def test_numbers_become_digits_and_keep_their_times(asrcli, tones, say):
+def test_numbers_become_digits_and_keep_their_times(asrcli: Program, tones: Any, say: Any) -> None:
     tones(NUMBERS, languages=["zh"])
     name = say(0, 1, 2, None, 7)
     heard = json.loads(asrcli("transcribe", name, *OPTIONS, "-f", "json", "-o", "-").stdout)
@@ -120,7 +148,7 @@ def test_numbers_become_digits_and_keep_their_times(asrcli, tones, say):
     assert asrcli("transcribe", name, *OPTIONS, "--no-itn", "-o", "-").stdout == "二十五高\n"
 
 
-def test_emotions_as_emoji(asrcli, tones, say):
+def test_emotions_as_emoji(asrcli: Program, tones: Callable[..., None], say: Callable[..., str]) -> None:
     tones(type_="sense_voice")
     name = say(0, 1)
     assert asrcli("transcribe", name, *OPTIONS, "-o", "-").stdout == "do re\n"
@@ -129,7 +157,7 @@ def test_emotions_as_emoji(asrcli, tones, say):
     assert heard["segments"][0]["emotion"] == "happy"
 
 
-def test_names_of_formats_in_any_case(asrcli, tones, say):
+def test_names_of_formats_in_any_case(asrcli: Program, tones: Callable[..., None], say: Callable[..., str]) -> None:
     tones()
     assert asrcli("transcribe", say(0, 1), *OPTIONS, "-f", "SRT,TextGrid", "-f", "Json").returncode == 0
     assert {path.name for path in asrcli.folder.glob("tones.*")} == {

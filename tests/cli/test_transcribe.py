@@ -8,26 +8,29 @@ import struct
 import subprocess
 import sys
 import wave
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import soundfile
 
 from asrcli.errors import ExitCode
+from tests.cli.conftest import Program
 
 BEGINNING = "It was the best of times, it was the worst of times"
 
 
-def pcm(path):
+def pcm(path: Path) -> tuple[int, bytes]:
     with wave.open(str(path)) as stream:
         return stream.getframerate(), stream.readframes(stream.getnframes())
 
 
-def words(text):
+def words(text: str) -> list[str]:
     return "".join(c for c in text.lower() if c.isalnum() or c.isspace()).split()
 
 
-def test_a_file_becomes_a_text_beside_it(asrcli, speech):
+def test_a_file_becomes_a_text_beside_it(asrcli: Program, speech: Path) -> None:
     shutil.copy(speech, asrcli.folder / "talk.wav")
     done = asrcli("transcribe", "talk.wav")
     assert done.returncode == 0, done.stderr
@@ -38,7 +41,7 @@ def test_a_file_becomes_a_text_beside_it(asrcli, speech):
     assert "asrcli download-model" not in done.stderr  # for people at a terminal
 
 
-def test_several_formats_at_once_and_each_is_what_it_should_be(asrcli, speech):
+def test_several_formats_at_once_and_each_is_what_it_should_be(asrcli: Program, speech: Path) -> None:
     done = asrcli("transcribe", speech, "--format", "txt,json", "-f", "srt", "--output-dir", "out")
     assert done.returncode == 0, done.stderr
     out = asrcli.folder / "out"
@@ -56,7 +59,7 @@ def test_several_formats_at_once_and_each_is_what_it_should_be(asrcli, speech):
     assert "--> " in (out / "cities.srt").read_text(encoding="utf-8")
 
 
-def test_stdin_goes_to_stdout_and_nothing_else_does(asrcli, speech):
+def test_stdin_goes_to_stdout_and_nothing_else_does(asrcli: Program, speech: Path) -> None:
     done = asrcli("transcribe", "-", stdin=speech.read_bytes())
     assert done.returncode == 0, done.stderr
     assert words(done.stdout)[:12] == words(BEGINNING)
@@ -67,7 +70,7 @@ def test_stdin_goes_to_stdout_and_nothing_else_does(asrcli, speech):
 
 
 @pytest.mark.parametrize("encoding", ["s16le", "f32le"])
-def test_raw_pcm_on_stdin(asrcli, speech, encoding):
+def test_raw_pcm_on_stdin(asrcli: Program, speech: Path, encoding: str) -> None:
     rate, samples = pcm(speech)
     if encoding == "f32le":
         values = struct.unpack(f"<{len(samples) // 2}h", samples)
@@ -77,7 +80,7 @@ def test_raw_pcm_on_stdin(asrcli, speech, encoding):
     assert words(done.stdout)[:12] == words(BEGINNING)
 
 
-def test_raw_channels_are_counted_by_channels_or_apart(asrcli, speech):
+def test_raw_channels_are_counted_by_channels_or_apart(asrcli: Program, speech: Path) -> None:
     rate, left = pcm(speech)
     both = b"".join(left[at : at + 2] + b"\0\0" for at in range(0, len(left), 2))
     raw = ("transcribe", "-", "--raw", "s16le", "--rate", str(rate), "-q")
@@ -87,7 +90,7 @@ def test_raw_channels_are_counted_by_channels_or_apart(asrcli, speech):
     assert (silent.returncode, silent.stdout.strip()) == (0, "")
 
 
-def test_start_and_end_keep_the_times_of_the_whole_recording(asrcli, wheel_audio):
+def test_start_and_end_keep_the_times_of_the_whole_recording(asrcli: Program, wheel_audio: Path) -> None:
     done = asrcli(
         "transcribe", wheel_audio / "two_cities.wav", "--start", "0:10", "--end", "20", "-f", "json", "-o", "-"
     )
@@ -100,7 +103,7 @@ def test_start_and_end_keep_the_times_of_the_whole_recording(asrcli, wheel_audio
 
 
 @pytest.mark.usefixtures("recordings")
-def test_a_folder_is_walked_and_mirrored(asrcli):
+def test_a_folder_is_walked_and_mirrored(asrcli: Program) -> None:
     done = asrcli("transcribe", "rec", "--output-dir", "out")
     assert done.returncode == 0, done.stderr
     assert "2 of 2 files done" in done.stderr
@@ -112,7 +115,9 @@ def test_a_folder_is_walked_and_mirrored(asrcli):
     assert "1 of 1 file done" in flat.stderr
 
 
-def test_a_second_run_does_only_what_changed(asrcli, recordings, write_tones):
+def test_a_second_run_does_only_what_changed(
+    asrcli: Program, recordings: Path, write_tones: Callable[..., None]
+) -> None:
     assert asrcli("transcribe", "rec").returncode == 0
     again = asrcli("transcribe", "rec")
     assert again.returncode == 0
@@ -130,7 +135,7 @@ def test_a_second_run_does_only_what_changed(asrcli, recordings, write_tones):
 
 @pytest.mark.usefixtures("recordings")
 @pytest.mark.parametrize("places", [(), ("--output-dir", "out"), ("--journal", "journal.jsonl")])
-def test_a_run_that_only_skips_starts_no_engine(asrcli, places):
+def test_a_run_that_only_skips_starts_no_engine(asrcli: Program, places: Any) -> None:
     command = ["transcribe", "rec", *places]
     assert asrcli(*command).returncode == 0
     program = (
@@ -148,7 +153,7 @@ def test_a_run_that_only_skips_starts_no_engine(asrcli, places):
 
 
 @pytest.mark.usefixtures("recordings")
-def test_files_from_a_list(asrcli):
+def test_files_from_a_list(asrcli: Program) -> None:
     names = b"rec/one.wav\0rec/inner/two.wav\0"
     done = asrcli("transcribe", "--files-from", "-", "-d", "out", stdin=names)
     assert "2 of 2 files done" in done.stderr
@@ -156,7 +161,7 @@ def test_files_from_a_list(asrcli):
     assert texts == {"fa re mi\n", "do sol\n"}
 
 
-def test_dry_run_tells_and_touches_nothing(asrcli, recordings):
+def test_dry_run_tells_and_touches_nothing(asrcli: Program, recordings: Path) -> None:
     before = sorted(asrcli.folder.rglob("*"))
     done = asrcli("transcribe", "rec", "missing.wav", "--dry-run")
     assert done.returncode == ExitCode.SOME_FAILED
@@ -170,7 +175,7 @@ def test_dry_run_tells_and_touches_nothing(asrcli, recordings):
     assert rows[0]["duration"] == pytest.approx(soundfile.info(recordings / "one.wav").duration, abs=0.01)
 
 
-def test_log_json_is_one_event_a_line_and_nothing_else(asrcli, recordings):
+def test_log_json_is_one_event_a_line_and_nothing_else(asrcli: Program, recordings: Path) -> None:
     (recordings / "broken.wav").write_bytes(b"RIFF no such thing")
     done = asrcli("transcribe", "rec", "--log-json")
     assert done.returncode == ExitCode.SOME_FAILED
@@ -186,14 +191,14 @@ def test_log_json_is_one_event_a_line_and_nothing_else(asrcli, recordings):
     assert {event["segment"]["text"] for event in events if event["event"] == "segment"} == {"fa re mi", "do sol"}
 
 
-def test_a_usage_error_is_an_event_too_once_log_json_is_understood(asrcli):
+def test_a_usage_error_is_an_event_too_once_log_json_is_understood(asrcli: Program) -> None:
     done = asrcli("transcribe", "--log-json", "--overwrite", "--skip-existing", "x.wav")
     assert done.returncode == ExitCode.USAGE
     (event,) = map(json.loads, done.stderr.splitlines())
     assert (event["event"], event["code"]) == ("error", "usage")
 
 
-def test_one_bad_file_costs_one_file(asrcli, recordings):
+def test_one_bad_file_costs_one_file(asrcli: Program, recordings: Path) -> None:
     (recordings / "broken.wav").write_bytes(b"RIFF no such thing")
     done = asrcli("transcribe", "rec")
     assert done.returncode == ExitCode.SOME_FAILED
@@ -203,7 +208,7 @@ def test_one_bad_file_costs_one_file(asrcli, recordings):
     assert "Traceback" not in done.stderr
 
 
-def test_every_input_failed(asrcli):
+def test_every_input_failed(asrcli: Program) -> None:
     (asrcli.folder / "a.wav").write_bytes(b"no audio")
     (asrcli.folder / "b.mp3").write_bytes(b"no audio either")
     done = asrcli("transcribe", "a.wav", "b.mp3")
@@ -211,7 +216,7 @@ def test_every_input_failed(asrcli):
     assert "2 failed" in done.stderr
 
 
-def test_silence_is_a_success_without_text(asrcli):
+def test_silence_is_a_success_without_text(asrcli: Program) -> None:
     with wave.open(str(asrcli.folder / "silence.wav"), "wb") as stream:
         stream.setparams((1, 2, 16000, 0, "NONE", ""))
         stream.writeframes(bytes(2 * 16000 * 3))
@@ -222,7 +227,7 @@ def test_silence_is_a_success_without_text(asrcli):
 
 
 @pytest.mark.usefixtures("recordings")
-def test_quiet_says_only_what_is_wrong(asrcli):
+def test_quiet_says_only_what_is_wrong(asrcli: Program) -> None:
     assert asrcli("transcribe", "rec", "--quiet").stderr == ""
     done = asrcli("transcribe", "rec", "gone.wav", "-q", "--overwrite")
     assert done.returncode == ExitCode.SOME_FAILED
@@ -251,7 +256,7 @@ def test_quiet_says_only_what_is_wrong(asrcli):
         ([], "nothing to transcribe"),
     ],
 )
-def test_what_does_not_go_together_is_a_usage_error(asrcli, arguments, said):
+def test_what_does_not_go_together_is_a_usage_error(asrcli: Program, arguments: list[str], said: str) -> None:
     done = asrcli("transcribe", *arguments)
     assert done.returncode == ExitCode.USAGE
     assert said in done.stderr
@@ -259,20 +264,20 @@ def test_what_does_not_go_together_is_a_usage_error(asrcli, arguments, said):
     assert "Traceback" not in done.stderr
 
 
-def test_a_language_that_the_model_cannot_do_is_an_error(asrcli, speech):
+def test_a_language_that_the_model_cannot_do_is_an_error(asrcli: Program, speech: Path) -> None:
     done = asrcli("transcribe", speech, "--language", "zh")
     assert done.returncode == ExitCode.USAGE
     assert "zh" in done.stderr
     assert "asrcli download-model sensevoice-small" in done.stderr
 
 
-def test_hotwords_on_a_model_that_takes_none_are_an_error(asrcli, speech):
+def test_hotwords_on_a_model_that_takes_none_are_an_error(asrcli: Program, speech: Path) -> None:
     done = asrcli("transcribe", speech, "--hotwords", "epoch:30", "-o", "-")
     assert done.returncode == ExitCode.USAGE
     assert "hotwords" in done.stderr.lower()
 
 
-def test_a_model_that_cannot_be_had(asrcli, speech):
+def test_a_model_that_cannot_be_had(asrcli: Program, speech: Path) -> None:
     unknown = asrcli("transcribe", speech, "--model", "sensvoice-smal")
     assert unknown.returncode == ExitCode.MODEL
     assert "sensevoice-small" in unknown.stderr
@@ -281,7 +286,7 @@ def test_a_model_that_cannot_be_had(asrcli, speech):
     assert "--offline" in offline.stderr
 
 
-def test_a_missing_ffmpeg_is_the_machines_fault(asrcli, tmp_path):
+def test_a_missing_ffmpeg_is_the_machines_fault(asrcli: Program, tmp_path: Path) -> None:
     (asrcli.folder / "x.m4a").write_bytes(bytes.fromhex("00000018667479704d344120") + bytes(400))
     (tmp_path / "imageio_ffmpeg.py").write_text("raise ImportError", encoding="utf-8")
     done = asrcli("transcribe", "x.m4a", env={"PATH": "/nonexistent", "PYTHONPATH": str(tmp_path)})
@@ -290,7 +295,7 @@ def test_a_missing_ffmpeg_is_the_machines_fault(asrcli, tmp_path):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a disk without space")
-def test_a_full_disk_is_the_machines_fault(asrcli, speech):
+def test_a_full_disk_is_the_machines_fault(asrcli: Program, speech: Path) -> None:
     done = asrcli("transcribe", speech, "-o", "/dev/full")
     assert done.returncode == ExitCode.MACHINE, done.stderr
     assert "space" in done.stderr
@@ -302,7 +307,7 @@ def test_a_full_disk_is_the_machines_fault(asrcli, speech):
     assert b"Traceback" not in said
 
 
-def test_an_unexpected_error_asks_for_a_report_and_debug_shows_the_traceback(asrcli, tmp_path):
+def test_an_unexpected_error_asks_for_a_report_and_debug_shows_the_traceback(asrcli: Program, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import asrcli.formats\n\ndef broken(*_names):\n    return 1 / 0\n\nasrcli.formats.schema_text = broken\n",
         encoding="utf-8",
@@ -319,7 +324,7 @@ def test_an_unexpected_error_asks_for_a_report_and_debug_shows_the_traceback(asr
         assert "ZeroDivisionError" in done.stderr
 
 
-def test_an_input_that_goes_without_a_result_is_told_even_quietly(asrcli, recordings):
+def test_an_input_that_goes_without_a_result_is_told_even_quietly(asrcli: Program, recordings: Path) -> None:
     (recordings / "one.txt").write_text("notes of my own\n")
     done = asrcli("transcribe", "rec/one.wav", "--quiet")
     assert done.returncode == ExitCode.SOME_FAILED
@@ -332,14 +337,14 @@ def test_an_input_that_goes_without_a_result_is_told_even_quietly(asrcli, record
     assert "--overwrite" not in said
 
 
-def test_a_model_of_another_kind_is_refused_before_it_is_fetched(asrcli, recordings):
+def test_a_model_of_another_kind_is_refused_before_it_is_fetched(asrcli: Program, recordings: Path) -> None:
     done = asrcli("transcribe", "rec/one.wav", "-m", "silero-vad")
     assert done.returncode == ExitCode.MODEL
     assert "silero-vad is a model of kind vad, not asr" in done.stderr
     assert "http" not in done.stderr
 
 
-def test_a_dry_run_knows_that_a_header_is_no_recording(asrcli):
+def test_a_dry_run_knows_that_a_header_is_no_recording(asrcli: Program) -> None:
     with wave.open(str(asrcli.folder / "header.wav"), "wb") as stream:
         stream.setparams((1, 2, 16000, 0, "NONE", ""))
     done = asrcli("transcribe", "header.wav", "--dry-run")
@@ -347,7 +352,7 @@ def test_a_dry_run_knows_that_a_header_is_no_recording(asrcli):
     assert "only a header" in done.stdout
 
 
-def test_a_dry_run_names_an_input_once(asrcli):
+def test_a_dry_run_names_an_input_once(asrcli: Program) -> None:
     done = asrcli("transcribe", "gone.wav", "--dry-run")
     assert done.returncode == ExitCode.ALL_FAILED
     assert done.stdout.startswith("fail        gone.wav: no such file or folder.")

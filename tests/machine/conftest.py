@@ -5,10 +5,14 @@ from __future__ import annotations
 import shlex
 import shutil
 import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.cli.conftest import (  # noqa: F401 -- fixtures
+    Program,
     asrcli,
     cache,
     home,
@@ -21,10 +25,16 @@ from tests.cli.conftest import (  # noqa: F401 -- fixtures
 
 
 @pytest.fixture
-def shell(asrcli):  # noqa: F811
+def shell(asrcli: Program) -> Callable[..., subprocess.CompletedProcess[bytes]]:  # noqa: F811
     """Run a shell script in which "$@" is the program with its arguments; `namespace` gives it mounts of its own."""
 
-    def shell(script, *arguments, namespace=False, stdin=b"", env=None):
+    def shell(
+        script: str,
+        *arguments: str | Path,
+        namespace: bool = False,
+        stdin: bytes = b"",
+        env: dict[str, str] | None = None,
+    ) -> subprocess.CompletedProcess[bytes]:
         command = ["sh", "-c", script, "sh", *asrcli.command(*arguments)]
         if namespace:
             command = ["unshare", "--mount", *command]
@@ -42,7 +52,7 @@ def shell(asrcli):  # noqa: F811
 
 
 @pytest.fixture(scope="session")
-def namespaces():
+def namespaces() -> None:
     """Skip where this user may not mount anything in a namespace."""
     probe = "mount -t tmpfs -o size=64k tmpfs /mnt && unshare --user --map-user=54321 true"
     if (
@@ -53,14 +63,14 @@ def namespaces():
 
 
 @pytest.fixture
-def homeless(namespaces):
+def homeless(namespaces: Any) -> Callable[..., str]:
     """The script of a user without a name and a home, on a machine without a folder for temporary files."""
     # Read-only as it is, not hidden: the interpreter may lie in there.
     readonly = "mount --bind $d $d && mount -o remount,bind,ro $d"
     mounts = f"for d in /tmp /var/tmp /usr/tmp /dev/shm; do [ -d $d ] && {readonly}; done; "
     user = "exec unshare --user --map-user=54321 --map-group=54321 env -i PATH=/usr/bin:/bin "
 
-    def script(folder, **environment):
+    def script(folder: Path, **environment: Any) -> str:
         settings = " ".join(f"{name}={shlex.quote(str(value))}" for name, value in environment.items())
         return f'cd {shlex.quote(str(folder))}; {mounts} {user} {settings} "$@"'
 
