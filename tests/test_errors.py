@@ -46,7 +46,7 @@ def test_wants_of_the_machine(error: Any, word: str) -> None:
         (OSError(errno.EIO, "x"), 500),
     ],
 )
-def test_a_server_answers_exhausted_resources_with_503(error, status):
+def test_a_server_answers_exhausted_resources_with_503(error: Any, status: Any) -> None:
     assert problem_of(error).status == status
 
 

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import jiwer
 import pytest
@@ -15,7 +16,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 @pytest.fixture(scope="module")
-def transcripts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
+def transcripts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """What the program makes of the folder, by container."""
     folder = tmp_path_factory.mktemp("examples")
     command = [sys.executable, "-m", "asrcli", "transcribe", str(EXAMPLES), "-f", "json", "-d", str(folder), "-q"]
@@ -25,14 +26,14 @@ def transcripts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
 
 
 @pytest.mark.parametrize("container", [".wav", ".mp3", ".m4a"])
-def test_the_words_are_those_that_were_spoken(transcripts: dict[str, dict], container: str) -> None:
+def test_the_words_are_those_that_were_spoken(transcripts: dict[str, dict[str, Any]], container: str) -> None:
     spoken = " ".join(line.split(": ", 1)[1] for line in (EXAMPLES / "dialogue.txt").read_text().splitlines())
     normalize = EnglishTextNormalizer()
     # 3 to 6 % as measured: a small model and a synthetic voice. A quarter would be another recording.
     assert jiwer.wer(normalize(spoken), normalize(transcripts[container]["text"])) < 0.12
 
 
-def test_every_container_tells_the_same_times(transcripts: dict[str, dict]) -> None:
+def test_every_container_tells_the_same_times(transcripts: dict[str, dict[str, Any]]) -> None:
     first = {container: transcript["segments"][0] for container, transcript in transcripts.items()}
     assert len(first) == 3
     for segment in first.values():

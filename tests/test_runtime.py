@@ -7,10 +7,11 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from asrcli.backends.loaded_models import LoadedModel, LoadedModels
+from asrcli.backends.loaded_models import LoadedModels
 from asrcli.backends.process import engine_client
 from asrcli.backends.process.engine_process import EngineProcess
 from asrcli.backends.types import ModelSpec
@@ -34,7 +35,7 @@ def loaded() -> Iterator[LoadedModels]:
     models.close()
 
 
-def text_of(model: LoadedModel) -> str:
+def text_of(model: Any) -> str:
     return model.submit(tone_audio([3]), RecognitionOptions()).result(60).text
 
 
@@ -87,7 +88,7 @@ def test_sessions_share_models_and_release_them(loaded: LoadedModels, tones: Mod
 def test_a_speaker_engine_that_cannot_be_started_ends_the_first_engine(
     tones: ModelSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    started = []
+    started: list[Any] = []
 
     def start(*arguments: int) -> EngineProcess:
         if started:
@@ -96,8 +97,10 @@ def test_a_speaker_engine_that_cannot_be_started_ends_the_first_engine(
         return started[0]
 
     monkeypatch.setattr("asrcli.backends.process.engine_process.EngineProcess", start)
-    parts = [ModelSpec(name, "x", {"model": tmp_path / name}) for name in ("segmentation", "embedding")]
-    speakers = prepare(*parts, SpeakerOptions(enabled=True))
+    segmentation, embedding = (
+        ModelSpec(name, "x", {"model": tmp_path / name}) for name in ("segmentation", "embedding")
+    )
+    speakers = prepare(segmentation, embedding, SpeakerOptions(enabled=True))
     with pytest.raises(MachineError):
         Runtime(ModelSet(spec=tones, options=TranscribeOptions(), speakers=speakers), jobs=1)
     assert started[0].process.poll() is not None

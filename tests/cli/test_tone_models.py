@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import soundfile
 
+from tests.cli.conftest import Program
 from tests.tone import RATE, WORDS, tone_audio, tone_starts
 
 SEQUENCE = [3, 1, 1, None, 0, 5, 2]
@@ -16,8 +20,8 @@ WRITING = ("moonshine", "fire_red_asr", "qwen3_asr", "funasr_nano")
 
 
 @pytest.fixture
-def result(asrcli, tone_models):
-    def transcribe(kind, *options):
+def result(asrcli: Program, tone_models: Callable[..., Path]) -> Callable[..., dict[str, Any]]:
+    def transcribe(kind: str, *options: Any) -> dict[str, Any]:
         soundfile.write(asrcli.folder / "tones.wav", tone_audio(SEQUENCE), RATE)
         # A sine is not speech.
         done = asrcli(
@@ -30,16 +34,16 @@ def result(asrcli, tone_models):
     return transcribe
 
 
-def words_of(heard):
+def words_of(heard: dict[str, Any]) -> list[dict[str, Any]]:
     return [word for segment in heard["segments"] for word in segment["words"]]
 
 
-def spoken():
+def spoken() -> list[str]:
     return [WORDS[tone] for tone in SEQUENCE if tone is not None]
 
 
 @pytest.mark.parametrize("kind", TIMED)
-def test_words_and_times(result, kind):
+def test_words_and_times(result: Callable[..., dict[str, Any]], kind: str) -> None:
     heard = result(kind)
     assert [word["text"] for word in words_of(heard)] == spoken()
     assert [word["start"] for word in words_of(heard)] == pytest.approx(tone_starts(SEQUENCE), abs=0.061)
@@ -47,7 +51,7 @@ def test_words_and_times(result, kind):
 
 
 @pytest.mark.parametrize("kind", WRITING)
-def test_words_of_models_that_give_no_times(result, kind):
+def test_words_of_models_that_give_no_times(result: Callable[..., dict[str, Any]], kind: str) -> None:
     heard = result(kind)
     words = words_of(heard)
     assert [word["text"] for word in words] == spoken()
@@ -56,7 +60,12 @@ def test_words_of_models_that_give_no_times(result, kind):
     assert [word["start"] for word in words] == sorted(word["start"] for word in words)
 
 
-def test_translation(asrcli, tone_models, tone_entry, write_models):
+def test_translation(
+    asrcli: Program,
+    tone_models: Callable[..., Path],
+    tone_entry: Callable[..., dict[str, Any]],
+    write_models: Callable[..., None],
+) -> None:
     soundfile.write(asrcli.folder / "tones.wav", tone_audio(SEQUENCE), RATE)
     write_models({"tones": tone_entry("whisper", tone_models("whisper"), languages=["en", "zh"])})
     options = ["--no-vad", "-m", "tones", "-f", "json", "-o", "-", "-q", "--language", "zh", "--translate"]
@@ -69,7 +78,9 @@ def test_translation(asrcli, tone_models, tone_entry, write_models):
     assert "whisper-small" in refused.stderr
 
 
-def test_a_vocabulary_of_another_model_ends_the_batch_before_it_begins(asrcli, tone_models):
+def test_a_vocabulary_of_another_model_ends_the_batch_before_it_begins(
+    asrcli: Program, tone_models: Callable[..., Path]
+) -> None:
     for name in ("one.wav", "two.wav"):
         soundfile.write(asrcli.folder / name, tone_audio([1]), RATE)
     folder = asrcli.folder / "model"

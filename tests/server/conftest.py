@@ -9,9 +9,10 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -36,18 +37,19 @@ _stacks: dict[float, str] = {}
 
 @pytest.fixture(scope="session", autouse=True)
 def _watched_loops() -> Iterator[None]:
-    original, ending = LoopMonitor.note, threading.Event()
+    watched: Any = LoopMonitor
+    original, ending = watched.note, threading.Event()
 
-    def note(self, seconds, handle):
+    def note(self: Any, seconds: Any, handle: Any) -> None:
         original(self, seconds, handle)
         if seconds > LONGEST_CALLBACK:
             _slow.append(f"{seconds:.3f} s: {handle!r}\n{_stacks.get(self.started, '')}")
 
     sampler = threading.Thread(target=_sample, args=(ending,), name="sampler")
     sampler.start()
-    LoopMonitor.note = note
+    watched.note = note
     yield
-    LoopMonitor.note = original
+    watched.note = original
     ending.set()
     sampler.join()
 
@@ -62,7 +64,7 @@ def _sample(ending: threading.Event) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _loop_stays_free():
+def _loop_stays_free() -> Iterator[None]:
     """No callback may block the event loop of a server: all its clients would wait."""
     _slow.clear()
     _stacks.clear()
@@ -88,15 +90,15 @@ class Running:
     def ws(self) -> str:
         return f"ws{'s' if self.secure else ''}://127.0.0.1:{self.port}"
 
-    def client(self, **options) -> httpx.Client:
+    def client(self, **options: Any) -> httpx.Client:
         return httpx.Client(base_url=self.url, timeout=60, trust_env=False, **options)
 
 
 @contextmanager
-def running(**settings) -> Iterator[Running]:
+def running(**settings: Any) -> Iterator[Running]:
     """A server with these settings; stopped by its own handle."""
     with tempfile.TemporaryDirectory() as folder:
-        own = {"model": MODEL, "drain_timeout": 5, "data_dir": Path(folder)}
+        own: dict[str, Any] = {"model": MODEL, "drain_timeout": 5, "data_dir": Path(folder)}
         with _running(ServerSettings(port=0, **own | settings)) as server:
             yield server
 
@@ -121,13 +123,13 @@ def _running(options: ServerSettings) -> Iterator[Running]:
 
 
 @pytest.fixture(scope="session")
-def serving() -> Callable[..., object]:
+def serving() -> Callable[..., AbstractContextManager[Running]]:
     """`with serving(api_keys=("k",)) as server:`: a server with settings of one's own."""
     return running
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory) -> Iterator[Running]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """One server for the tests of a module; its model is loaded once."""
     with running(data_dir=tmp_path_factory.mktemp("data"), preload=(MODEL,)) as found:
         yield found
@@ -140,13 +142,13 @@ def client(server: Running) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="session")
-def cities(wheel_audio, tmp_path_factory) -> Path:
+def cities(wheel_audio: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first 8 seconds of a reading of "A Tale of Two Cities": the best and the worst of times."""
     return _cut(wheel_audio / "two_cities.wav", tmp_path_factory.mktemp("speech") / "cities.wav", 8)
 
 
 @pytest.fixture(scope="session")
-def long_cities(wheel_audio, tmp_path_factory) -> Path:
+def long_cities(wheel_audio: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All 44 seconds."""
     path = tmp_path_factory.mktemp("speech") / "long.wav"
     shutil.copy(wheel_audio / "two_cities.wav", path)
@@ -154,7 +156,7 @@ def long_cities(wheel_audio, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def silence(tmp_path_factory) -> Path:
+def silence(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("speech") / "silence.wav"
     sf.write(path, np.zeros(2 * 16000, np.float32), 16000)
     return path

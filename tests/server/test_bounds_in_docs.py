@@ -10,7 +10,7 @@ from asrcli.server.http import uvicorn_protocols
 PAGE = (Path(__file__).parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
 
 
-def test_fixed_limits_are_those_of_the_code():
+def test_fixed_limits_are_those_of_the_code() -> None:
     rows = [
         f"{bounds.MAX_CONNECTIONS}, and {bounds.MAX_CONNECTIONS_OF_ADDRESS} of one address",
         f"{bounds.MAX_MESSAGE >> 20} MiB; {bounds.MAX_TEXT_FRAME >> 20} MiB; {bounds.MAX_MESSAGES >> 20} MiB",

@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 
 from asrcli.server.app import create_app
 from asrcli.server.settings import ServerSettings
+from tests.server.conftest import Running
 
 from .values import JSON, NUMBERS, TEXTS, fitting, value_of, written
 
@@ -38,7 +39,7 @@ OPERATIONS = [(path, operation["post"]) for path, operation in DESCRIPTION["path
 EXPECTED = {501, 503}
 
 
-def fuzz(cases):
+def fuzz(cases: float) -> settings:
     return settings(
         max_examples=max(1, round(CASES * cases / BATCH)),
         deadline=None,
@@ -176,8 +177,8 @@ def check_error(path: str, answer: httpx.Response, request: dict[str, Any]) -> N
 
 @fuzz(0.5)
 @given(batch=batches(requests()))
-def test_http(server, batch):
-    async def run():
+def test_http(server: Running, batch: Any) -> None:
+    async def run() -> None:
         async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE, trust_env=False) as client:
             await asyncio.gather(*(send(client, request) for request in batch))
             good = await client.post("/v1/audio/transcriptions", files={"file": GOOD_FILE})
@@ -189,7 +190,7 @@ def test_http(server, batch):
 # -- WebSockets ------------------------------------------------------------------------------------------------------
 
 SOCKETS = DESCRIPTION["x-websockets"]
-GOOD = {
+GOOD: dict[str, list[Any]] = {
     "funasr": [{"mode": "2pass", "is_speaking": True}, {"is_speaking": False}],
     "aliyun": [
         {"header": {"namespace": "SpeechTranscriber", "name": "StartTranscription", "task_id": "t"}},
@@ -200,7 +201,7 @@ GOOD = {
 }
 #: what ends any recording or the connection, whatever came before: the first frame decides the protocol, and FunASR's
 #: runtime may take the first end for that of a recording that failed
-ENDS = {name: [frames[-1], "STOP"] for name, frames in GOOD.items()}
+ENDS: dict[str, list[Any]] = {name: [frames[-1], "STOP"] for name, frames in GOOD.items()}
 ENDS["funasr"] = [{"is_speaking": False, "wav_name": "first"}, {"is_speaking": False, "wav_name": "last"}, "STOP"]
 ENDS["realtime"] = ENDS["funasr"]
 FRAGMENTS = st.sampled_from(
@@ -213,7 +214,7 @@ def conversations(draw: st.DrawFn) -> tuple[str, list[str | bytes], bool]:
     """Protocol, frames, and whether the client leaves without a word after them."""
     name = draw(st.sampled_from(sorted(SOCKETS)))
     frames = SOCKETS[name]["frames"]
-    ways = [value_of(schema).map(frame_of) for schema in frames.values()]
+    ways: list[st.SearchStrategy[Any]] = [value_of(schema).map(frame_of) for schema in frames.values()]
     ways += [value_of(frames["start"]).map(frame_of)] * 2
     ways += [st.binary(max_size=100), st.sampled_from([1, 3200, 6401]).map(bytes), FRAGMENTS]
     sent = draw(st.lists(st.one_of(ways), min_size=1, max_size=5))
@@ -260,8 +261,8 @@ async def talk(server: Any, name: str, frames: list[str | bytes], *, leaves: boo
 
 @fuzz(0.5)
 @given(batch=batches(conversations()))
-def test_sockets(server, batch):
-    async def run():
+def test_sockets(server: Running, batch: Any) -> None:
+    async def run() -> None:
         talks = []
         for name, frames, leaves in batch:
             ends = [] if leaves else [as_text(end) for end in ENDS[name]]

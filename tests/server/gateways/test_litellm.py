@@ -3,34 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
+
+from tests.server.conftest import Running
 
 litellm = pytest.importorskip("litellm")
 pytestmark = pytest.mark.filterwarnings("ignore")  # the package's own
 
 
 @pytest.fixture
-def call(server, monkeypatch):
+def call(server: Running, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     return {"model": "openai/whisper-1", "api_base": f"{server.url}/v1", "api_key": "any", "max_retries": 0}
 
 
-def test_text(call, cities):
+def test_text(call: Any, cities: Path) -> None:
     with cities.open("rb") as file:
         found = litellm.transcription(file=file, language="en", temperature=0, prompt="a novel", **call)
     assert "worst of times" in found.text.lower()
 
 
 @pytest.mark.parametrize("form", ["json", "text", "srt", "vtt", "verbose_json"])
-def test_formats(call, cities, form):
+def test_formats(call: Any, cities: Path, form: Any) -> None:
     with cities.open("rb") as file:
         found = litellm.transcription(file=file, response_format=form, **call)
     assert "worst of times" in " ".join(found.text.lower().split())
 
 
-def test_words(call, cities):
+def test_words(call: Any, cities: Path) -> None:
     with cities.open("rb") as file:
         found = litellm.transcription(
             file=file, response_format="verbose_json", timestamp_granularities=["word"], **call
@@ -38,9 +42,10 @@ def test_words(call, cities):
     assert found.words[0]["word"].lower() == "it"
 
 
-def test_many_at_once(call, cities):
-    async def ask():
-        recording = (cities.name, cities.read_bytes())
+def test_many_at_once(call: Any, cities: Path) -> None:
+    recording = (cities.name, cities.read_bytes())
+
+    async def ask() -> Any:
         return await asyncio.gather(*[litellm.atranscription(file=recording, **call) for _ in range(4)])
 
     found = asyncio.run(ask())
@@ -48,7 +53,7 @@ def test_many_at_once(call, cities):
     assert "worst of times" in found[0].text.lower()
 
 
-def test_errors(call, tmp_path):
+def test_errors(call: Any, tmp_path: Path) -> None:
     broken = tmp_path / "broken.wav"
     broken.write_bytes(b"this is no audio at all" * 100)
     with broken.open("rb") as file, pytest.raises(openai.BadRequestError):

@@ -6,13 +6,21 @@ are written here byte by byte.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import httpx
 import pytest
+
+from tests.server.conftest import Running
 
 _PATH = "/v1/audio/transcriptions"
 _BOUNDARY = "--------------------------173105894622117653298420"
 
 
-def form(*parts, boundary=_BOUNDARY):
+def form(*parts: Any, boundary: Any = _BOUNDARY) -> Any:
     """A multipart body; each part is (headers, data)."""
     lines = []
     for headers, data in parts:
@@ -20,30 +28,32 @@ def form(*parts, boundary=_BOUNDARY):
     return b"\r\n".join([*lines, f"--{boundary}--".encode(), b""])
 
 
-def field(name, value):
+def field(name: Any, value: Any) -> Any:
     return [f'Content-Disposition: form-data; name="{name}"'], value.encode()
 
 
-def upload(disposition, audio, *headers):
+def upload(disposition: Any, audio: Any, *headers: Any) -> Any:
     return [f"Content-Disposition: form-data; {disposition}", *headers], audio
 
 
-def post(client, path, body, content_type=f"multipart/form-data; boundary={_BOUNDARY}", **headers):
+def post(
+    client: Any, path: Any, body: Any, content_type: Any = f"multipart/form-data; boundary={_BOUNDARY}", **headers: Any
+) -> Any:
     return client.post(path, content=body, headers={"content-type": content_type, **headers})
 
 
-def heard(answer):
+def heard(answer: Any) -> Any:
     assert answer.status_code == 200, answer.text
     text = answer.json()["text"] if answer.headers["content-type"].startswith("application/json") else answer.text
     return "worst of times" in " ".join(text.lower().split())
 
 
 @pytest.fixture(scope="module")
-def audio(cities):
+def audio(cities: Path) -> Any:
     return cities.read_bytes()
 
 
-def test_open_webui(client, audio):
+def test_open_webui(client: httpx.Client, audio: Any) -> None:
     """Requests' form of a file without a type; the base URL may end in a slash."""
     file = upload('name="file"; filename="0c2b6a3e-9d1f-4a57-8a8e-8f0f3c1d2b11.wav"', audio)
     body = form(field("model", "whisper-1"), field("language", "en"), file)
@@ -52,14 +62,14 @@ def test_open_webui(client, audio):
         assert heard(post(client, path, body, authorization="Bearer sk-any", **identity))
 
 
-def test_dify(client, audio):
+def test_dify(client: httpx.Client, audio: Any) -> None:
     """The file before the model, its name that of a temporary file; a base URL with or without /v1."""
     body = form(upload('name="file"; filename="tmpa_8x2q1c.mp3"', audio), field("model", "whisper-1"))
     for path in (_PATH, "/audio/transcriptions", "/v1/v1/audio/transcriptions"):
         assert heard(post(client, path, body))
 
 
-def test_librechat(client, audio):
+def test_librechat(client: httpx.Client, audio: Any) -> None:
     """Node streams the form in pieces, without a length; the type of the part is the recorder's guess."""
     file = upload('name="file"; filename="audio.webm"', audio, "Content-Type: audio/webm")
     body = form(file, field("model", "whisper-1"), field("language", "en"))
@@ -67,7 +77,7 @@ def test_librechat(client, audio):
     assert heard(post(client, _PATH, pieces, accept="application/json, text/plain, */*"))
 
 
-def test_librechat_with_azure(serving, audio):
+def test_librechat_with_azure(serving: Callable[..., AbstractContextManager[Running]], audio: Any) -> None:
     """The deployment's name in the path, the key in `api-key`, no model."""
     body = form(upload('name="file"; filename="audio.m4a"', audio, "Content-Type: audio/mp4"), field("language", "en"))
     path = "/openai/deployments/whisper/audio/transcriptions?api-version=2024-06-01"
@@ -76,14 +86,14 @@ def test_librechat_with_azure(serving, audio):
         assert post(client, path, body, **{"api-key": "wrong"}).status_code == 401
 
 
-def test_n8n(client, audio):
+def test_n8n(client: httpx.Client, audio: Any) -> None:
     file = upload('name="file"; filename="Aufnahme 24 (1).mp3"', audio, "Content-Type: audio/mpeg")
     body = form(field("model", "whisper-1"), field("temperature", "0.2"), file)
     assert heard(post(client, _PATH, body))
 
 
 @pytest.mark.parametrize("extra", [{}, {"language": "auto"}, {"language": "en", "detect_language": "false"}])
-def test_whisper_cpp_and_home_assistants_client_of_it(client, audio, extra):
+def test_whisper_cpp_and_home_assistants_client_of_it(client: httpx.Client, audio: Any, extra: Any) -> None:
     fields = {"temperature": "0.0", "temperature_inc": "0.2", "no_speech_thold": "0.6", "response_format": "json"}
     parts = [field(name, value) for name, value in (fields | extra).items()]
     body = form(upload('name="file"; filename="jfk.wav"', audio, "Content-Type: audio/wav"), *parts)
@@ -91,7 +101,7 @@ def test_whisper_cpp_and_home_assistants_client_of_it(client, audio, extra):
         assert heard(post(client, path, body))
 
 
-def test_whisper_cpp_formats(client, audio):
+def test_whisper_cpp_formats(client: httpx.Client, audio: Any) -> None:
     file = upload('name="file"; filename="a.wav"', audio)
     for name, start in (("text", "It was"), ("srt", "1\n00:00:0"), ("vtt", "WEBVTT"), ("verbose_json", '{"task"')):
         assert post(client, "/inference", form(file, field("response_format", name))).text.startswith(start)
@@ -99,7 +109,9 @@ def test_whisper_cpp_formats(client, audio):
 
 @pytest.mark.parametrize("fields", [{"translate": "true"}, {"task": "translate"}])
 @pytest.mark.parametrize("path", ["/inference", _PATH])
-def test_a_translation_is_refused_rather_than_transcribed(client, audio, path, fields):
+def test_a_translation_is_refused_rather_than_transcribed(
+    client: httpx.Client, audio: Any, path: Any, fields: Any
+) -> None:
     parts = [field(name, value) for name, value in fields.items()]
     answer = post(client, path, form(upload('name="file"; filename="a.wav"', audio), *parts))
     assert answer.status_code == 400
@@ -108,7 +120,7 @@ def test_a_translation_is_refused_rather_than_transcribed(client, audio, path, f
     assert heard(post(client, path, form(upload('name="file"; filename="a.wav"', audio), *allowed)))
 
 
-def test_home_assistant(client, audio):
+def test_home_assistant(client: httpx.Client, audio: Any) -> None:
     """All fields always sent, those without a value empty; the language with its country."""
     values = {"model": "", "prompt": "", "temperature": "0", "response_format": "", "language": "en-US"}
     parts = [field(name, value) for name, value in values.items()]
@@ -116,7 +128,7 @@ def test_home_assistant(client, audio):
     assert heard(post(client, _PATH, form(*parts, file)))
 
 
-def test_bazarr(client, audio, cities):
+def test_bazarr(client: httpx.Client, audio: Any, cities: Path) -> None:
     """PCM without a header, the file called like its field, everything else in the query."""
     import soundfile as sf
 
@@ -144,7 +156,7 @@ def test_bazarr(client, audio, cities):
         "?task=None&language=undefined&vad_filter=null&word_timestamps=on&encode=undefined",
     ],
 )
-def test_empty_values_in_a_query_count_as_not_sent(client, audio, query):
+def test_empty_values_in_a_query_count_as_not_sent(client: httpx.Client, audio: Any, query: Any) -> None:
     assert heard(post(client, f"/asr{query}", form(upload('name="audio_file"; filename="a.wav"', audio))))
 
 
@@ -163,7 +175,7 @@ def test_empty_values_in_a_query_count_as_not_sent(client, audio, query):
         'name="file" ; filename = "a.wav"',
     ],
 )
-def test_file_names(client, audio, disposition):
+def test_file_names(client: httpx.Client, audio: Any, disposition: Any) -> None:
     assert heard(post(client, _PATH, form(upload(disposition, audio), field("model", "whisper-1"))))
 
 
@@ -177,7 +189,7 @@ def test_file_names(client, audio, disposition):
         "Content-Type: video/mp4\r\nContent-Length: 1",
     ],
 )
-def test_types_of_the_part_do_not_matter(client, audio, header):
+def test_types_of_the_part_do_not_matter(client: httpx.Client, audio: Any, header: Any) -> None:
     assert heard(post(client, _PATH, form(upload('name="file"; filename="a"', audio, *header.split("\r\n")))))
 
 
@@ -190,18 +202,18 @@ def test_types_of_the_part_do_not_matter(client, audio, header):
         f"multipart/form-data; charset=UTF-8; boundary={_BOUNDARY}",
     ],
 )
-def test_spellings_of_the_type_of_the_body(client, audio, content_type):
+def test_spellings_of_the_type_of_the_body(client: httpx.Client, audio: Any, content_type: Any) -> None:
     body = form(upload('name="file"; filename="a.wav"', audio))
     assert heard(post(client, _PATH, body, content_type))
     assert heard(post(client, "/asr", form(upload('name="audio_file"; filename="a.wav"', audio)), content_type))
 
 
-def test_text_around_the_parts_is_ignored(client, audio):
+def test_text_around_the_parts_is_ignored(client: httpx.Client, audio: Any) -> None:
     body = form(upload('name="file"; filename="a.wav"', audio))
     assert heard(post(client, _PATH, b"\r\n" + body + b"\r\n"))
 
 
 @pytest.mark.parametrize("prefix", ["", "/", "/v1", "/v1/"])
-def test_models_are_listed_for_checks_of_a_connection(client, prefix):
+def test_models_are_listed_for_checks_of_a_connection(client: httpx.Client, prefix: Any) -> None:
     answer = client.get(f"{prefix.rstrip('/')}/models{'/' * prefix.endswith('/')}")
     assert answer.json()["data"][0]["id"] == "moonshine-tiny-en"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -14,12 +16,12 @@ from asrcli.server.http.admission import Admission
 class Work:
     """Waits for its gate, then says its name."""
 
-    def __init__(self, name, log):
+    def __init__(self, name: str, log: list[Any]) -> None:
         self.name, self.log = name, log
         self.gate, self.begun = threading.Event(), threading.Event()
         self.was_stopped = False
 
-    def __call__(self, stop):
+    def __call__(self, stop: Callable[..., Any]) -> str:
         self.begun.set()
         while not self.gate.wait(0.01):
             if stop():
@@ -29,8 +31,8 @@ class Work:
         return self.name
 
 
-def run(story, workers=1, max_queue=10):
-    async def main():
+def run(story: Callable[..., Any], workers: int = 1, max_queue: int = 10) -> None:
+    async def main() -> None:
         admission = Admission(workers, max_queue)
         try:
             await story(admission)
@@ -40,14 +42,14 @@ def run(story, workers=1, max_queue=10):
     asyncio.run(main())
 
 
-async def settled(count, admission):
+async def settled(count: int, admission: Admission) -> None:
     while admission.queued != count:  # noqa: ASYNC110 -- nobody tells of it
         await asyncio.sleep(0)
 
 
-def test_clients_take_turns():
-    async def story(admission):
-        log = []
+def test_clients_take_turns() -> None:
+    async def story(admission: Admission) -> None:
+        log: list[str] = []
         works = [Work(name, log) for name in ("a1", "a2", "a3", "b1", "a4", "b2")]
         tasks = []
         for number, work in enumerate(works):
@@ -62,8 +64,8 @@ def test_clients_take_turns():
     run(story)
 
 
-def test_a_full_queue_refuses_at_once():
-    async def story(admission):
+def test_a_full_queue_refuses_at_once() -> None:
+    async def story(admission: Admission) -> None:
         works = [Work(name, []) for name in "ab"]
         tasks = [asyncio.create_task(admission.run("c", work)) for work in works]
         await settled(1, admission)
@@ -79,9 +81,9 @@ def test_a_full_queue_refuses_at_once():
     run(story, max_queue=1)
 
 
-def test_whoever_gives_up_waiting_gives_up_the_place():
-    async def story(admission):
-        log = []
+def test_whoever_gives_up_waiting_gives_up_the_place() -> None:
+    async def story(admission: Admission) -> None:
+        log: list[str] = []
         first, second, third = (Work(name, log) for name in ("1", "2", "3"))
         tasks = [asyncio.create_task(admission.run(work.name, work)) for work in (first, second, third)]
         await settled(2, admission)
@@ -96,8 +98,8 @@ def test_whoever_gives_up_waiting_gives_up_the_place():
     run(story)
 
 
-def test_time_over_stops_the_work_and_frees_the_place_only_when_it_has_ended():
-    async def story(admission):
+def test_time_over_stops_the_work_and_frees_the_place_only_when_it_has_ended() -> None:
+    async def story(admission: Admission) -> None:
         slow, next_one = Work("slow", []), Work("next", [])
         next_one.gate.set()
         with pytest.raises(TookTooLongError):
@@ -116,12 +118,12 @@ def test_time_over_stops_the_work_and_frees_the_place_only_when_it_has_ended():
     run(story)
 
 
-def test_errors_of_the_work_are_its_callers():
-    async def story(admission):
-        def fails(_stop):
+def test_errors_of_the_work_are_its_callers() -> None:
+    async def story(admission: Admission) -> None:
+        def fails(_stop: Callable[..., Any]) -> None:
             raise KeyError("mine")
 
-        def times_out(_stop):
+        def times_out(_stop: Callable[..., Any]) -> None:
             raise TimeoutError("mine too")
 
         with pytest.raises(KeyError):

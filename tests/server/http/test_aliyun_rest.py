@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -14,17 +17,17 @@ from asrcli.options import RawFormat
 from asrcli.server.protocols.aliyun.body import raw_format
 
 
-def asr(client, body, headers=None, **query):
+def asr(client: httpx.Client, body: bytes, headers: dict[str, str] | None = None, **query: Any) -> httpx.Response:
     return client.post("/stream/v1/asr", params=query, content=body, headers=headers or {})
 
 
-def pcm(path, rate=16000):
+def pcm(path: Path, rate: int = 16000) -> bytes:
     samples, native = sf.read(path, dtype="int16")
     assert native % rate == 0 or native == rate
     return samples[:: native // rate].tobytes()
 
 
-def test_aliyuns_clients_get_aliyuns_status(client, cities):
+def test_aliyuns_clients_get_aliyuns_status(client: httpx.Client, cities: Path) -> None:
     answer = asr(client, cities.read_bytes(), appkey="any", format="wav", sample_rate=16000)
     body = answer.json()
     assert answer.status_code == 200
@@ -35,7 +38,7 @@ def test_aliyuns_clients_get_aliyuns_status(client, cities):
     assert answer.headers["task_id"] == body["task_id"]
 
 
-def test_funasr_apis_clients_get_200_and_segments(client, cities):
+def test_funasr_apis_clients_get_200_and_segments(client: httpx.Client, cities: Path) -> None:
     body = asr(client, cities.read_bytes()).json()
     assert body["status"] == 200
     assert body["result"] == "\n".join(segment["text"] for segment in body["segments"])
@@ -48,7 +51,7 @@ def test_funasr_apis_clients_get_200_and_segments(client, cities):
 
 
 @pytest.mark.parametrize("rate", [16000, 8000])
-def test_raw_pcm_is_read_at_its_rate(client, cities, rate, tmp_path):
+def test_raw_pcm_is_read_at_its_rate(client: httpx.Client, cities: Path, rate: int, tmp_path: Path) -> None:
     samples, native = sf.read(cities, dtype="float32")
     wav = tmp_path / "x.wav"
     sf.write(wav, samples[:: native // rate], rate, subtype="PCM_16")
@@ -85,7 +88,9 @@ FORMATS = {
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_a_body_without_a_named_format_is_recognised(client, cities, tmp_path, name):
+def test_a_body_without_a_named_format_is_recognised(
+    client: httpx.Client, cities: Path, tmp_path: Path, name: str
+) -> None:
     body = tmp_path / "body"
     command = [
         find_ffmpeg(),
@@ -107,7 +112,7 @@ def test_a_body_without_a_named_format_is_recognised(client, cities, tmp_path, n
     assert found["duration"] == pytest.approx(3, abs=0.2)
 
 
-def _random(size):
+def _random(size: int) -> bytes:
     return np.random.default_rng(0).bytes(size)
 
 
@@ -125,14 +130,14 @@ NOT_AUDIO = {
 
 @pytest.mark.parametrize("name", NOT_AUDIO)
 @pytest.mark.parametrize("query", [{}, {"appkey": "k"}])
-def test_a_body_that_is_not_audio_is_refused(client, name, query):
+def test_a_body_that_is_not_audio_is_refused(client: httpx.Client, name: str, query: dict[str, Any]) -> None:
     answer = asr(client, NOT_AUDIO[name], **query)
     assert (answer.status_code, answer.json()["error_code"]) == (400, "DECODE_ERROR")
 
 
 @pytest.mark.parametrize("gain", [1.0, 0.01, 0.0002])
 @pytest.mark.parametrize("start", [0, 12_345, 40_000])
-def test_samples_without_a_named_format_stay_samples(cities, tmp_path, gain, start):
+def test_samples_without_a_named_format_stay_samples(cities: Path, tmp_path: Path, gain: float, start: int) -> None:
     samples, _ = sf.read(cities, dtype="float32")
     body = tmp_path / "body"
     for cut in (samples[start:], samples[start : start + 3200]):
@@ -140,18 +145,18 @@ def test_samples_without_a_named_format_stay_samples(cities, tmp_path, gain, sta
         assert raw_format(body, None, 16000) == RawFormat(encoding="s16le", rate=16000)
 
 
-def test_wav_that_claims_to_be_pcm(client, cities):
+def test_wav_that_claims_to_be_pcm(client: httpx.Client, cities: Path) -> None:
     body = asr(client, cities.read_bytes(), appkey="k", format="pcm", sample_rate=8000).json()
     assert body["duration"] == pytest.approx(8, abs=0.05)
 
 
-def test_forms_are_taken_too(client, cities):
+def test_forms_are_taken_too(client: httpx.Client, cities: Path) -> None:
     with cities.open("rb") as file:
         body = client.post("/stream/v1/asr", files={"audio": file}).json()
     assert "times" in body["result"].lower()
 
 
-def test_silence_is_a_success_without_text(client, silence):
+def test_silence_is_a_success_without_text(client: httpx.Client, silence: Path) -> None:
     body = asr(client, silence.read_bytes(), appkey="k").json()
     assert (body["status"], body["result"], body["segments"]) == (20000000, "", [])
 
@@ -168,7 +173,9 @@ def test_silence_is_a_success_without_text(client, silence):
         ({"audio_address": "http://127.0.0.1/a.wav"}, b"", 403, 40000003, "INVALID_PARAMETER"),
     ],
 )
-def test_errors_carry_both_vocabularies(client, query, body, http, status, code):
+def test_errors_carry_both_vocabularies(
+    client: httpx.Client, query: dict[str, Any], body: bytes, http: int, status: int, code: str
+) -> None:
     answer = asr(client, body, **query)
     error = answer.json()
     assert (answer.status_code, error["status"], error["error_code"]) == (http, status, code)
@@ -177,7 +184,7 @@ def test_errors_carry_both_vocabularies(client, query, body, http, status, code)
     assert error["timestamp"]
 
 
-def test_tokens(serving, cities):
+def test_tokens(serving: Callable[..., Any], cities: Path) -> None:
     with serving(api_keys=("secret",), aliyun_status="200") as server, server.client() as client:
         refused = asr(client, cities.read_bytes(), appkey="k")
         assert refused.status_code == 401
@@ -188,7 +195,7 @@ def test_tokens(serving, cities):
         assert httpx.get(f"{server.url}/stream/v1/asr/models", trust_env=False).status_code == 401
 
 
-def test_models_and_health(client):
+def test_models_and_health(client: httpx.Client) -> None:
     models = client.get("/stream/v1/asr/models").json()
     assert models["models"][0]["id"] == "moonshine-tiny-en"
     assert models["models"][0]["default"]

@@ -5,25 +5,30 @@ from __future__ import annotations
 import base64
 import json
 import socket
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any
 
 import httpx
 import pytest
 from starlette.routing import Route
+from websockets import Origin
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from asrcli.server.http.auth import OPEN_PATHS
+from tests.server.conftest import Running
 
 KEYS = ("first-key", "k2")
 
 
 @pytest.fixture(scope="module")
-def locked(serving):
+def locked(serving: Callable[..., Any]) -> Iterator[Running]:
     with serving(api_keys=KEYS) as server:
         yield server
 
 
-def every_route(server):
+def every_route(server: Running) -> Iterator[tuple[str, str]]:
     """Method and path of all HTTP routes, included routers' too."""
     for route in server.app.routes:
         for found in getattr(getattr(route, "original_router", None), "routes", [route]):
@@ -33,7 +38,7 @@ def every_route(server):
                     yield method, (prefix + found.path).replace("{name:path}", "x").replace("{job_id}", "x")
 
 
-def test_every_route_but_health_requires_the_key(locked):
+def test_every_route_but_health_requires_the_key(locked: Running) -> None:
     seen = set()
     with locked.client() as client:
         for method, path in every_route(locked):
@@ -51,7 +56,7 @@ def test_every_route_but_health_requires_the_key(locked):
     assert httpx.get(f"{locked.url}/openapi.json", trust_env=False).status_code == 401
 
 
-def test_the_shape_of_the_refusal_is_the_protocols(locked):
+def test_the_shape_of_the_refusal_is_the_protocols(locked: Running) -> None:
     with locked.client() as client:
         assert client.get("/v1/models").json()["error"]["code"] == "invalid_api_key"
         assert client.post("/stream/v1/asr").json()["status"] == 40000001
@@ -59,7 +64,7 @@ def test_the_shape_of_the_refusal_is_the_protocols(locked):
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_keys_are_accepted_in_every_place(locked, key):
+def test_keys_are_accepted_in_every_place(locked: Running, key: str) -> None:
     basic = base64.b64encode(f"any:{key}".encode()).decode()
     ways = [
         ({"authorization": f"Bearer {key}"}, {}),
@@ -89,18 +94,18 @@ def test_keys_are_accepted_in_every_place(locked, key):
         {"authorization": "Basic Og=="},
     ],
 )
-def test_wrong_keys(locked, headers):
+def test_wrong_keys(locked: Running, headers: dict[str, Any]) -> None:
     with locked.client() as client:
         assert client.get("/v1/models", headers=headers).status_code == 401
 
 
-def test_browsers_are_asked_for_the_key_on_pages_only(locked):
+def test_browsers_are_asked_for_the_key_on_pages_only(locked: Running) -> None:
     with locked.client(headers={"accept": "text/html"}) as client:
         assert client.get("/docs").headers["www-authenticate"].startswith("Basic")
         assert client.get("/v1/models").headers["www-authenticate"] == "Bearer"
 
 
-def test_the_key_is_checked_before_the_body_is_sent(locked):
+def test_the_key_is_checked_before_the_body_is_sent(locked: Running) -> None:
     with socket.create_connection(("127.0.0.1", locked.port), timeout=30) as line:
         line.sendall(
             b"POST /v1/audio/transcriptions HTTP/1.1\r\nhost: x\r\n"
@@ -109,11 +114,11 @@ def test_the_key_is_checked_before_the_body_is_sent(locked):
         assert line.recv(100).startswith(b"HTTP/1.1 401 ")
 
 
-def test_without_keys_every_key_is_accepted(client):
+def test_without_keys_every_key_is_accepted(client: httpx.Client) -> None:
     assert client.get("/v1/models", headers={"authorization": "Bearer whatever"}).status_code == 200
 
 
-def test_without_keys_forms_of_foreign_pages_are_refused(client, serving):
+def test_without_keys_forms_of_foreign_pages_are_refused(client: httpx.Client, serving: Callable[..., Any]) -> None:
     foreign = {"origin": "https://evil.example", "sec-fetch-site": "cross-site"}
     for path in ("/v1/audio/transcriptions", "/v1/jobs", "/api/v1/asr"):
         assert client.post(path, headers=foreign).status_code == 403
@@ -125,12 +130,12 @@ def test_without_keys_forms_of_foreign_pages_are_refused(client, serving):
         assert other.post("/v1/jobs", headers=foreign).status_code == 400
 
 
-def test_websockets_of_foreign_pages_are_refused(server):
+def test_websockets_of_foreign_pages_are_refused(server: Running) -> None:
     with pytest.raises(InvalidStatus) as refused:
-        connect(f"{server.ws}/", origin="https://evil.example", proxy=None)
+        connect(f"{server.ws}/", origin=Origin("https://evil.example"), proxy=None)
     assert refused.value.response.status_code == 403
     assert "--cors-origin" in refused.value.response.body.decode()
-    own = (
+    own: tuple[Any, ...] = (
         f"http://127.0.0.1:{server.port}",
         "http://localhost:1337",
         "https://127.0.0.1:8443",
@@ -143,17 +148,22 @@ def test_websockets_of_foreign_pages_are_refused(server):
             assert json.loads(line.recv(60))["is_final"]
     rebound = {"host": f"rebound.example:{server.port}"}
     with pytest.raises(InvalidStatus):
-        connect(f"{server.ws}/", origin=f"http://rebound.example:{server.port}", additional_headers=rebound, proxy=None)
+        connect(
+            f"{server.ws}/",
+            origin=Origin(f"http://rebound.example:{server.port}"),
+            additional_headers=rebound,
+            proxy=None,
+        )
     with pytest.raises(InvalidStatus):
-        connect(f"{server.ws}/", origin="null", proxy=None)
+        connect(f"{server.ws}/", origin=Origin("null"), proxy=None)
 
 
-def test_pages_opened_as_files_can_be_allowed(serving):
-    with serving(cors_origins=("null",)) as server, connect(f"{server.ws}/", origin="null", proxy=None) as line:
+def test_pages_opened_as_files_can_be_allowed(serving: Callable[..., Any]) -> None:
+    with serving(cors_origins=("null",)) as server, connect(f"{server.ws}/", origin=Origin("null"), proxy=None) as line:
         line.send('{"mode": "offline", "is_speaking": false}')
 
 
-def test_cors_is_off_unless_configured(server, serving):
+def test_cors_is_off_unless_configured(server: Running, serving: Callable[..., Any]) -> None:
     headers = {"origin": "https://app.example", "access-control-request-method": "POST"}
     with server.client() as client:
         assert "access-control-allow-origin" not in client.get("/health", headers=headers).headers
@@ -171,7 +181,7 @@ REBOUND = {"host": "evil.example:8000"}
 
 
 @pytest.mark.parametrize("headers", [{}, {"origin": "http://evil.example:8000"}, {"sec-fetch-site": "same-origin"}])
-def test_a_domain_name_that_leads_to_this_machine_is_refused(client, headers):
+def test_a_domain_name_that_leads_to_this_machine_is_refused(client: httpx.Client, headers: Any) -> None:
     for answer in (
         client.get("/v1/models", headers=REBOUND | headers),
         client.post("/v1/jobs", headers=REBOUND | headers),
@@ -181,9 +191,9 @@ def test_a_domain_name_that_leads_to_this_machine_is_refused(client, headers):
     assert client.get("/health", headers=REBOUND).status_code == 200
 
 
-def test_sockets_of_a_rebound_name_are_refused(server):
+def test_sockets_of_a_rebound_name_are_refused(server: Running) -> None:
     address = f"ws://evil.example:{server.port}/"
-    for origin in (None, f"http://evil.example:{server.port}"):
+    for origin in (None, Origin(f"http://evil.example:{server.port}")):
         with socket.create_connection(("127.0.0.1", server.port)) as line, pytest.raises(InvalidStatus) as refused:
             connect(address, sock=line, origin=origin, proxy=None)
         assert refused.value.response.status_code == 403
@@ -192,11 +202,11 @@ def test_sockets_of_a_rebound_name_are_refused(server):
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "[::1]:80", "localhost:9", "asrcli:8000", "box.local", "x", "a.localhost"]
 )
-def test_names_that_no_other_site_can_have_are_served(client, host):
+def test_names_that_no_other_site_can_have_are_served(client: httpx.Client, host: Any) -> None:
     assert client.get("/v1/models", headers={"host": host}).status_code == 200
 
 
-def test_named_hosts_are_served(serving):
+def test_named_hosts_are_served(serving: Callable[..., AbstractContextManager[Running]]) -> None:
     settings = {"allowed_hosts": ("asr.example.com",), "cors_origins": ("https://other.example",)}
     with serving(**settings) as server, server.client() as client:
         for host, status in (("ASR.example.com.", 200), ("other.example:8000", 200), ("evil.example", 403)):

@@ -8,8 +8,12 @@ import json
 import socket
 import threading
 import time
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
@@ -17,23 +21,29 @@ from websockets.sync.client import connect
 from asrcli.server import bounds
 from asrcli.server.http import uvicorn_protocols, websocket
 from asrcli.server.recognition import transcription
+from tests.server.conftest import Running
 
 
-def wait_for(condition, seconds=30):
+def wait_for(condition: Callable[..., Any], seconds: int = 30) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "the condition did not become true"
         time.sleep(0.02)
 
 
-def start_upload(server, path="/v1/audio/transcriptions", kind="multipart/form-data; boundary=b", start=b"--b\r\n"):
+def start_upload(
+    server: Running,
+    path: str = "/v1/audio/transcriptions",
+    kind: str = "multipart/form-data; boundary=b",
+    start: bytes = b"--b\r\n",
+) -> socket.socket:
     line = socket.create_connection(("127.0.0.1", server.port), timeout=30)
     head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: {kind}\r\ncontent-length: 100000\r\n\r\n"
     line.sendall(head.encode() + start)
     return line
 
 
-def transcribe(client, audio):
+def transcribe(client: httpx.Client, audio: Path) -> httpx.Response:
     with audio.open("rb") as file:
         return client.post("/v1/audio/transcriptions", files={"file": file})
 
@@ -47,7 +57,7 @@ def transcribe(client, audio):
         ("/asr", "application/json"),
     ],
 )
-def test_uploads_under_way_are_bounded(serving, cities, path, kind):
+def test_uploads_under_way_are_bounded(serving: Callable[..., Any], cities: Path, path: str, kind: str) -> None:
     with serving(num_threads=1, max_queue=1) as server, server.client() as client, contextlib.ExitStack() as stack:
         lines = [stack.enter_context(start_upload(server, path, kind)) for _ in range(3)]
         wait_for(lambda: server.app.state.admission._receiving == 3)
@@ -67,7 +77,7 @@ def test_uploads_under_way_are_bounded(serving, cities, path, kind):
         assert transcribe(client, cities).status_code == 200
 
 
-def test_slow_json_bodies_do_not_block_others(serving, cities):
+def test_slow_json_bodies_do_not_block_others(serving: Callable[..., Any], cities: Path) -> None:
     with serving() as server, server.client() as client, contextlib.ExitStack() as stack:
         for _ in range(8):
             stack.enter_context(start_upload(server, "/asr", "application/json", b'{"wav": "'))
@@ -87,19 +97,19 @@ def test_slow_json_bodies_do_not_block_others(serving, cities):
         b'{"wav": "' + b"*" * 100_000 + b'"}',
     ],
 )
-def test_json_of_many_values_is_refused_without_being_parsed(client, body):
+def test_json_of_many_values_is_refused_without_being_parsed(client: httpx.Client, body: bytes) -> None:
     answer = client.post("/asr", content=body, headers={"content-type": "application/json"})
     assert answer.json()["code"] == 1
 
 
-def test_base64_with_escaped_slashes_and_a_data_url_is_read(client, cities):
+def test_base64_with_escaped_slashes_and_a_data_url_is_read(client: httpx.Client, cities: Path) -> None:
     text = base64.b64encode(cities.read_bytes()).decode()
     for sent in (text.replace("/", "\\/"), f"data:audio/wav;base64,{text}", "\\n".join([text[:1000], text[1000:]])):
         body = f'{{"key": "a", "wav": "{sent}", "lang": "en"}}'
         assert "best of times" in client.post("/asr", content=body).json()["res"].lower(), sent[:40]
 
 
-def test_connections_are_bounded(server, client, monkeypatch):
+def test_connections_are_bounded(server: Running, client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     assert client.get("/health").status_code == 200
     opened = uvicorn_protocols.CONNECTIONS.addresses.total()
     monkeypatch.setattr(uvicorn_protocols, "MAX_CONNECTIONS", opened + 3)
@@ -115,7 +125,7 @@ def test_connections_are_bounded(server, client, monkeypatch):
     wait_for(lambda: uvicorn_protocols.CONNECTIONS.addresses.total() <= opened)
 
 
-def test_connections_of_an_address_are_bounded(monkeypatch):
+def test_connections_of_an_address_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     connections = uvicorn_protocols.Connections()
     for _ in range(bounds.MAX_CONNECTIONS_OF_ADDRESS):
         connections.addresses["192.0.2.1"] += 1
@@ -128,12 +138,12 @@ def test_connections_of_an_address_are_bounded(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def locked(serving):
+def locked(serving: Callable[..., Any]) -> Iterator[Running]:
     with serving(api_keys=("k",)) as server:
         yield server
 
 
-def test_without_a_key_little_is_read(locked, monkeypatch):
+def test_without_a_key_little_is_read(locked: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     with connect(f"{locked.ws}/ws/v1/asr", proxy=None, max_size=None) as line:
         with contextlib.suppress(ConnectionClosed, ConnectionError):
             line.send(b"x" * (8 << 20))
@@ -150,7 +160,7 @@ def test_without_a_key_little_is_read(locked, monkeypatch):
         assert json.loads(line.recv(60))["is_final"]
 
 
-def test_messages_in_memory_are_bounded(server, monkeypatch):
+def test_messages_in_memory_are_bounded(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uvicorn_protocols, "MAX_MESSAGES", 1 << 20)
     before = uvicorn_protocols.CONNECTIONS.message_bytes
     with connect(f"{server.ws}/", proxy=None, max_size=None, compression=None) as line:
@@ -164,7 +174,7 @@ def test_messages_in_memory_are_bounded(server, monkeypatch):
         assert json.loads(line.recv(60))["is_final"]
 
 
-def test_offline_recordings_count_as_sessions(serving):
+def test_offline_recordings_count_as_sessions(serving: Callable[..., Any]) -> None:
     with serving(max_sessions=1) as server, connect(f"{server.ws}/", proxy=None) as first:
         first.send('{"mode": "offline", "is_speaking": true}')
         first.send(bytes(32000))
@@ -178,16 +188,20 @@ def test_offline_recordings_count_as_sessions(serving):
 
 
 class _Stalling(BaseHTTPRequestHandler):
-    def do_GET(self):
+    server: Any
+
+    def do_GET(self) -> None:
         self.server.waiting.wait(30)
 
-    def log_message(self, *_):
+    def log_message(self, *_: Any) -> None:
         pass
 
 
-def test_slow_addresses_do_not_block_others(serving, cities, monkeypatch):
+def test_slow_addresses_do_not_block_others(
+    serving: Callable[..., Any], cities: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(transcription, "MAX_FETCHES", 2)
-    stalling = ThreadingHTTPServer(("127.0.0.1", 0), _Stalling)
+    stalling: Any = ThreadingHTTPServer(("127.0.0.1", 0), _Stalling)
     stalling.waiting = threading.Event()
     threading.Thread(target=stalling.serve_forever, daemon=True).start()
     address = f"http://127.0.0.1:{stalling.server_port}/a.wav"

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import soundfile
 import yaml
 
 from asrcli.transcript import Turn
+from tests.server.conftest import Running
 from tests.speakers.tone_voices import RATE, build_specs, conversation
 
 
 @pytest.fixture
-def models(tmp_path, monkeypatch):
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of models in which a voice is a tone, and a user's data folder in which nobody is enrolled."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     folder = tmp_path / "models"
     folder.mkdir()
     segmentation, embedding = build_specs(folder)
-    entries = {
+    entries: dict[str, Any] = {
         "tone-segmentation": {"kind": "segmentation", "type": "pyannote", "files": segmentation.files},
         "tone-embedding": {
             "kind": "embedding",
@@ -36,7 +40,9 @@ def models(tmp_path, monkeypatch):
     return folder
 
 
-def test_enrolled_voices_are_named(tmp_path, models, serving, wheel_audio):
+def test_enrolled_voices_are_named(
+    tmp_path: Path, models: Path, serving: Callable[..., Any], wheel_audio: Path
+) -> None:
     spoken, rate = soundfile.read(wheel_audio / "two_cities.wav", dtype="float32", frames=13 * 48000)
     spoken = spoken[:: rate // RATE]
     seconds = len(spoken) / RATE
@@ -44,7 +50,7 @@ def test_enrolled_voices_are_named(tmp_path, models, serving, wheel_audio):
     soundfile.write(tmp_path / "talk.wav", spoken + 0.3 * hum, RATE)
     soundfile.write(tmp_path / "ada.wav", conversation([Turn(0, 8, "2")], 8), RATE)
 
-    def speakers(server):
+    def speakers(server: Running) -> list[str]:
         with server.client() as client, (tmp_path / "talk.wav").open("rb") as audio:
             data = {"model": "gpt-4o-transcribe-diarize", "response_format": "diarized_json"}
             answer = client.post("/v1/audio/transcriptions", data=data, files={"file": ("talk.wav", audio)})
@@ -55,7 +61,15 @@ def test_enrolled_voices_are_named(tmp_path, models, serving, wheel_audio):
         unknown = speakers(server)
         assert len(unknown) == 2
         assert "Ada Lovelace" not in unknown
-        enroll = ["speakers", "enroll", "Ada Lovelace", tmp_path / "ada.wav", "--no-vad", "--model-dir", models]
+        enroll: list[Any] = [
+            "speakers",
+            "enroll",
+            "Ada Lovelace",
+            tmp_path / "ada.wav",
+            "--no-vad",
+            "--model-dir",
+            models,
+        ]
         subprocess.run([sys.executable, "-m", "asrcli", *enroll], check=True, capture_output=True)
         # Without a restart: who is enrolled is looked up for each request.
         assert speakers(server) == [unknown[0], "Ada Lovelace"]

@@ -6,7 +6,10 @@ import ipaddress
 import socket
 import threading
 import time
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -23,24 +26,26 @@ OPEN = Guard(max_bytes=1 << 20, max_seconds=20, networks=LOOPBACK)
 class _Site(BaseHTTPRequestHandler):
     """A web server of all kinds of manners."""
 
+    server: Any
+
     protocol_version = "HTTP/1.1"
 
-    def do_GET(self):
+    def do_GET(self) -> None:
         parts = urlsplit(self.path)
         self.server.seen.append(self.path)
         getattr(self, parts.path.strip("/").replace("-", "_") or "file")(parse_qs(parts.query))
 
-    def file(self, _query):
+    def file(self, _query: dict[str, Any]) -> None:
         self._head(200, {"content-length": str(len(self.server.body))})
         self.wfile.write(self.server.body)
 
-    def go(self, query):
+    def go(self, query: dict[str, Any]) -> None:
         self._head(302, {"location": query["to"][0], "content-length": "0"})
 
-    def missing(self, _query):
+    def missing(self, _query: dict[Any, Any]) -> None:
         self._head(404, {"content-length": "0"})
 
-    def endless(self, _query):
+    def endless(self, _query: dict[Any, Any]) -> None:
         self._head(200, {"transfer-encoding": "chunked"})
         try:
             while True:
@@ -48,16 +53,16 @@ class _Site(BaseHTTPRequestHandler):
         except OSError:
             self.close_connection = True
 
-    def claims(self, _query):
+    def claims(self, _query: dict[Any, Any]) -> None:
         self._head(200, {"content-length": str(1 << 40)})
         self.close_connection = True
 
-    def breaks_off(self, _query):
+    def breaks_off(self, _query: dict[Any, Any]) -> None:
         self._head(200, {"content-length": "1000"})
         self.wfile.write(b"x" * 10)
         self.close_connection = True
 
-    def drips(self, _query):
+    def drips(self, _query: dict[Any, Any]) -> None:
         try:
             while not self.server.over.wait(0.05):
                 self.wfile.write(b"H")
@@ -66,19 +71,19 @@ class _Site(BaseHTTPRequestHandler):
             pass
         self.close_connection = True
 
-    def _head(self, status, headers):
+    def _head(self, status: int, headers: dict[str, Any]) -> None:
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
 
-    def log_message(self, *_):
+    def log_message(self, *_: str) -> None:
         pass
 
 
 @pytest.fixture
-def site():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Site)
+def site() -> Iterator[Any]:
+    server: Any = ThreadingHTTPServer(("127.0.0.1", 0), _Site)
     server.body, server.over, server.seen = b"sound" * 100, threading.Event(), []
     server.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever)
@@ -90,17 +95,17 @@ def site():
     server.server_close()
 
 
-def get(url, tmp_path, guard=OPEN, cancelled=lambda: False):
+def get(url: str, tmp_path: Path, guard: Guard = OPEN, cancelled: Callable[..., Any] = lambda: False) -> int:
     return fetch(url, tmp_path / "got", guard, cancelled)
 
 
-def test_a_recording_comes_whole(site, tmp_path):
+def test_a_recording_comes_whole(site: Any, tmp_path: Path) -> None:
     assert get(f"{site.url}/file?a=b%20c", tmp_path) == 500
     assert (tmp_path / "got").read_bytes() == site.body
     assert site.seen == ["/file?a=b%20c"]
 
 
-def test_redirects_are_followed_and_counted(site, tmp_path):
+def test_redirects_are_followed_and_counted(site: Any, tmp_path: Path) -> None:
     assert get(f"{site.url}/go?to=/file", tmp_path) == 500
     loop = f"{site.url}/go?to=/go%3Fto=/go"
     with pytest.raises(RequestError):
@@ -116,7 +121,7 @@ def test_redirects_are_followed_and_counted(site, tmp_path):
         "http://" + "a" * 300 + ".com/",
     ],
 )  # fmt: skip
-def test_what_is_no_address(url, tmp_path):
+def test_what_is_no_address(url: str, tmp_path: Path) -> None:
     with pytest.raises(RequestError):
         get(url, tmp_path, PUBLIC_ONLY)
 
@@ -130,19 +135,19 @@ def test_what_is_no_address(url, tmp_path):
         "[2001:db8::1]", "localhost",
     ],
 )  # fmt: skip
-def test_private_places_in_every_spelling(host, tmp_path):
+def test_private_places_in_every_spelling(host: str, tmp_path: Path) -> None:
     with pytest.raises(ForbiddenError):
         check_url(f"http://{host}/latest/meta-data", PUBLIC_ONLY)
     with pytest.raises(ForbiddenError):
         get(f"http://{host}:80/", tmp_path, PUBLIC_ONLY)
 
 
-def test_public_places_are_public():
+def test_public_places_are_public() -> None:
     for address in ("8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "64:ff9b::808:808"):
         assert PUBLIC_ONLY.allows(ipaddress.ip_address(address)), address
 
 
-def test_a_redirect_into_a_private_place(site, tmp_path):
+def test_a_redirect_into_a_private_place(site: Any, tmp_path: Path) -> None:
     only_site = Guard(1 << 20, 20, (ipaddress.ip_network("127.0.0.1/32"),))
     for target in (f"http://127.0.0.2:{site.server_port}/file", "http://10.0.0.1/", "file:///etc/passwd"):
         with pytest.raises(RequestError):
@@ -150,12 +155,12 @@ def test_a_redirect_into_a_private_place(site, tmp_path):
     assert all(path.startswith("/go") for path in site.seen), "nothing was fetched from there"
 
 
-def test_a_name_that_changes_its_mind(site, tmp_path, monkeypatch):
+def test_a_name_that_changes_its_mind(site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The connection goes to the address that was checked, however the name answers the second time."""
     real = socket.getaddrinfo
     asked = []
 
-    def rebinding(host, *rest, **options):
+    def rebinding(host: str, *rest: Any, **options: Any) -> Any:
         if host != "rebind.example":
             return real(host, *rest, **options)
         asked.append(host)
@@ -167,14 +172,14 @@ def test_a_name_that_changes_its_mind(site, tmp_path, monkeypatch):
     assert asked == ["rebind.example"]
 
 
-def test_one_private_address_among_public_ones_is_enough(monkeypatch):
+def test_one_private_address_among_public_ones_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (a, 80)) for a in ("8.8.8.8", "10.0.0.1")]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answers)
     with pytest.raises(ForbiddenError):
         check_url("http://mixed.example/", PUBLIC_ONLY)
 
 
-def test_bounds(site, tmp_path):
+def test_bounds(site: Any, tmp_path: Path) -> None:
     for path in ("endless", "claims"):
         with pytest.raises(TooLargeError):
             fetch(f"{site.url}/{path}", tmp_path / path, OPEN, lambda: False)
@@ -189,7 +194,7 @@ def test_bounds(site, tmp_path):
         fetch(f"{site.url}/file", tmp_path / "cancelled", OPEN, lambda: True)
 
 
-def test_audio_address_from_end_to_end(serving, site, cities):
+def test_audio_address_from_end_to_end(serving: Callable[..., Any], site: Any, cities: Path) -> None:
     site.body = cities.read_bytes()
     with serving(allow_url_fetch=True, fetch_networks=("127.0.0.1/32",)) as server, server.client() as client:
         asked = {"audio_address": f"{site.url}/file"}

@@ -7,24 +7,28 @@ import json
 import logging
 import sqlite3
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from asrcli.errors import MachineError, OutputError
 from asrcli.server.bounds import MAX_WAITING_JOBS
 from asrcli.server.errors import BusyError
 from asrcli.server.http.monitoring import Metrics
-from asrcli.server.jobs.store import JobStore
+from asrcli.server.jobs.store import JobStore, StoredJob
 from asrcli.server.supervision import Supervisor
 
 
-def submit(client, audio, **fields):
+def submit(client: httpx.Client, audio: Path, **fields: Any) -> httpx.Response:
     with audio.open("rb") as file:
         return client.post("/v1/jobs", files={"file": (audio.name, file)}, data=fields)
 
 
-def wait_for(condition, seconds=60):
+def wait_for(condition: Callable[..., Any], seconds: int = 60) -> Any:
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, "the condition did not become true"
@@ -32,21 +36,21 @@ def wait_for(condition, seconds=60):
     return found
 
 
-def job(client, job_id):
+def job(client: httpx.Client, job_id: str) -> dict[str, Any]:
     return client.get(f"/v1/jobs/{job_id}").json()
 
 
-def wait_for_end(client, job_id):
+def wait_for_end(client: httpx.Client, job_id: str) -> dict[str, Any]:
     return wait_for(lambda: job(client, job_id)["state"] in {"done", "failed"} and job(client, job_id))
 
 
-def write(path, text="mine"):
+def write(path: Path, text: str = "mine") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     return path
 
 
-def add(store, **changes):
+def add(store: JobStore, **changes: Any) -> StoredJob:
     row = {"client": "a", "name": "n", "fields": {}, "upload": None, "url": "http://x", "webhook": None}
     return store.add(**row | changes)
 
@@ -54,7 +58,7 @@ def add(store, **changes):
 # -- the data folder -------------------------------------------------------------------------------------------------
 
 
-def test_files_of_others_in_the_data_folder_are_kept(serving, cities, tmp_path):
+def test_files_of_others_in_the_data_folder_are_kept(serving: Callable[..., Any], cities: Path, tmp_path: Path) -> None:
     own = JobStore(tmp_path)  # so that the folder exists with its marker
     own.close()
     mine = [
@@ -76,7 +80,7 @@ def test_files_of_others_in_the_data_folder_are_kept(serving, cities, tmp_path):
         assert [path.read_text() for path in mine] == ["mine"] * len(mine)
 
 
-def test_leftovers_of_a_killed_server_are_deleted(tmp_path):
+def test_leftovers_of_a_killed_server_are_deleted(tmp_path: Path) -> None:
     store = JobStore(tmp_path)
     upload = write(store.recordings / "request-a1b2c3d4" / "1")
     lost = write(store.recordings / ("job_" + 32 * "0"))
@@ -86,7 +90,7 @@ def test_leftovers_of_a_killed_server_are_deleted(tmp_path):
     assert not lost.exists()
 
 
-def test_a_folder_of_our_name_that_another_program_made_is_refused(tmp_path):
+def test_a_folder_of_our_name_that_another_program_made_is_refused(tmp_path: Path) -> None:
     mine = write(tmp_path / "asrcli-recordings" / "1.wav")
     with pytest.raises(OutputError, match="was not created by asrcli"):
         JobStore(tmp_path)
@@ -94,7 +98,7 @@ def test_a_folder_of_our_name_that_another_program_made_is_refused(tmp_path):
     assert not (tmp_path / "jobs.sqlite3").exists()
 
 
-def test_recordings_of_an_earlier_version_are_taken_over(tmp_path):
+def test_recordings_of_an_earlier_version_are_taken_over(tmp_path: Path) -> None:
     store = JobStore(tmp_path)
     waiting = add(store).id
     store.close()
@@ -107,7 +111,7 @@ def test_recordings_of_an_earlier_version_are_taken_over(tmp_path):
     store.close()
 
 
-def test_the_folder_is_private(tmp_path):
+def test_the_folder_is_private(tmp_path: Path) -> None:
     store = JobStore(tmp_path / "data")
     add(store)
     modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "data").iterdir()}
@@ -117,21 +121,21 @@ def test_the_folder_is_private(tmp_path):
     assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
 
 
-def _another_programs_database(folder):
+def _another_programs_database(folder: Path) -> None:
     database = sqlite3.connect(folder / "jobs.sqlite3")
     database.execute("CREATE TABLE orders (id INTEGER)")
     database.commit()
     database.close()
 
 
-def _another_table_of_the_same_name(folder):
+def _another_table_of_the_same_name(folder: Path) -> None:
     database = sqlite3.connect(folder / "jobs.sqlite3")
     database.execute("CREATE TABLE jobs (id INTEGER, salary REAL)")
     database.commit()
     database.close()
 
 
-BROKEN = {
+BROKEN: dict[str, Callable[[Path], Any]] = {
     "damaged database": lambda folder: (folder / "jobs.sqlite3").write_bytes(b"no database " * 1000),
     "another program's database": _another_programs_database,
     "another program's table": _another_table_of_the_same_name,
@@ -142,7 +146,9 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("fault", BROKEN)
-def test_a_data_folder_that_cannot_be_used_turns_jobs_off(serving, cities, tmp_path, caplog, fault):
+def test_a_data_folder_that_cannot_be_used_turns_jobs_off(
+    serving: Callable[..., Any], cities: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, fault: str
+) -> None:
     BROKEN[fault](tmp_path)
     before = {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")}
     with serving(data_dir=tmp_path) as server, server.client() as client:
@@ -159,7 +165,7 @@ def test_a_data_folder_that_cannot_be_used_turns_jobs_off(serving, cities, tmp_p
         assert content is False or path.read_bytes() == content
 
 
-def test_jobs_are_taken_once_the_folder_can_be_used(serving, cities, tmp_path):
+def test_jobs_are_taken_once_the_folder_can_be_used(serving: Callable[..., Any], cities: Path, tmp_path: Path) -> None:
     store = JobStore(tmp_path)
     with serving(data_dir=tmp_path) as server, server.client() as client:
         assert submit(client, cities).status_code == 503
@@ -171,7 +177,7 @@ def test_jobs_are_taken_once_the_folder_can_be_used(serving, cities, tmp_path):
 # -- running ---------------------------------------------------------------------------------------------------------
 
 
-def test_jobs_go_on_when_running_jobs_are_deleted(serving, cities, long_cities):
+def test_jobs_go_on_when_running_jobs_are_deleted(serving: Callable[..., Any], cities: Path, long_cities: Path) -> None:
     with serving(num_threads=2) as server, server.client() as client:
         for _ in range(3):
             doomed = [submit(client, long_cities).json()["id"] for _ in range(3)]
@@ -186,7 +192,7 @@ def test_jobs_go_on_when_running_jobs_are_deleted(serving, cities, long_cities):
         assert [path for path in runner.store.recordings.iterdir() if path.name.startswith("job_")] == []
 
 
-def test_jobs_go_on_after_a_full_disk(serving, cities):
+def test_jobs_go_on_after_a_full_disk(serving: Callable[..., Any], cities: Path) -> None:
     with serving() as server, server.client() as client:
         store = server.app.state.jobs.store
         accepted = submit(client, cities).json()["id"]
@@ -204,11 +210,13 @@ def test_jobs_go_on_after_a_full_disk(serving, cities):
         assert leftovers == []
 
 
-def _done(client, job_id):
+def _done(client: httpx.Client, job_id: str) -> bool:
     return job(client, job_id)["state"] == "done"
 
 
-def test_jobs_go_on_after_errors_of_the_database(serving, cities, caplog):
+def test_jobs_go_on_after_errors_of_the_database(
+    serving: Callable[..., Any], cities: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with serving() as server, server.client() as client:
         store = server.app.state.jobs.store
         store._database.execute("ALTER TABLE jobs RENAME TO hidden")
@@ -222,7 +230,7 @@ def test_jobs_go_on_after_errors_of_the_database(serving, cities, caplog):
     assert "no such table" in caplog.text
 
 
-def test_waiting_jobs_are_bounded(tmp_path):
+def test_waiting_jobs_are_bounded(tmp_path: Path) -> None:
     store = JobStore(tmp_path)
     with store._transaction() as database:
         database.executemany(
@@ -236,7 +244,7 @@ def test_waiting_jobs_are_bounded(tmp_path):
     store.close()
 
 
-def test_an_engine_that_cannot_be_restarted_is_reported(serving):
+def test_an_engine_that_cannot_be_restarted_is_reported(serving: Callable[..., Any]) -> None:
     with serving() as server, server.client() as client:
         assert client.get("/health/ready").status_code == 200
         server.app.state.pool.models.engine._failure = MachineError("no processes left")
@@ -248,13 +256,13 @@ def test_an_engine_that_cannot_be_restarted_is_reported(serving):
 # -- supervision -----------------------------------------------------------------------------------------------------
 
 
-def test_a_failing_task_is_logged_with_its_traceback_and_restarted(caplog):
-    async def run():
+def test_a_failing_task_is_logged_with_its_traceback_and_restarted(caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> tuple[list[list[str]], str]:
         metrics = Metrics()
         supervisor = Supervisor(metrics)
         calls, restarted = [], asyncio.Event()
 
-        async def step():
+        async def step() -> None:
             calls.append(list(supervisor.failing))
             if len(calls) == 1:
                 raise KeyError("a fault of ours")
@@ -275,7 +283,9 @@ def test_a_failing_task_is_logged_with_its_traceback_and_restarted(caplog):
     assert "Traceback" in caplog.text
 
 
-def test_a_job_that_meets_an_error_of_ours_leaves_a_trace_in_the_log(serving, cities, caplog):
+def test_a_job_that_meets_an_error_of_ours_leaves_a_trace_in_the_log(
+    serving: Callable[..., Any], cities: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with serving() as server, server.client() as client:
         server.app.state.service.transcribe = None  # calling it raises TypeError
         found = wait_for_end(client, submit(client, cities).json()["id"])

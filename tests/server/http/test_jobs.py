@@ -7,33 +7,37 @@ import hmac
 import json
 import threading
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 import srt
 
 from asrcli.server.jobs.store import JobStore
 
 
-def submit(client, audio, **fields):
+def submit(client: httpx.Client, audio: Path, **fields: Any) -> httpx.Response:
     with audio.open("rb") as file:
         return client.post("/v1/jobs", files={"file": (audio.name, file)}, data=fields)
 
 
-def recordings_in(data):
+def recordings_in(data: Path) -> list[Any]:
     return [path for path in (data / "asrcli-recordings").iterdir() if not path.name.startswith(".")]
 
 
-def finished(client, job_id):
+def finished(client: httpx.Client, job_id: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """The job at its end: its events are read until there are no more."""
-    events = []
+    events: list[dict[str, Any]] = []
     with client.stream("GET", f"/v1/jobs/{job_id}/events") as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         events.extend(json.loads(line[6:]) for line in answer.iter_lines() if line.startswith("data: "))
     return events, client.get(f"/v1/jobs/{job_id}").json()
 
 
-def test_a_job_from_start_to_end(client, long_cities):
+def test_a_job_from_start_to_end(client: httpx.Client, long_cities: Path) -> None:
     accepted = submit(client, long_cities, language="en", min_silence="0.4", max_line_width="30", webhook="")
     assert accepted.status_code == 202
     job_id = accepted.json()["id"]
@@ -56,14 +60,14 @@ def test_a_job_from_start_to_end(client, long_cities):
     assert client.delete(f"/v1/jobs/{job_id}").status_code == 404
 
 
-def test_hotwords_correct_what_sounds_like_them(client, cities):
+def test_hotwords_correct_what_sounds_like_them(client: httpx.Client, cities: Path) -> None:
     asked = {"hotwords": "Foolishniss", "correct_hotwords": "true"}
     _, job = finished(client, submit(client, cities, **asked).json()["id"])
     assert "age of Foolishniss" in job["result"]["text"]
     assert job["result"]["notes"]
 
 
-def test_options_are_those_of_transcribe(client, long_cities):
+def test_options_are_those_of_transcribe(client: httpx.Client, long_cities: Path) -> None:
     job_id = submit(client, long_cities, start="4", end="9").json()["id"]
     _, job = finished(client, job_id)
     assert job["result"]["segments"][0]["start"] >= 4
@@ -89,13 +93,15 @@ def test_options_are_those_of_transcribe(client, long_cities):
         ({"webhook": "http://127.0.0.1/"}, "webhook"),
     ],
 )
-def test_invalid_fields_are_refused_at_once(client, cities, fields, param):
+def test_invalid_fields_are_refused_at_once(
+    client: httpx.Client, cities: Path, fields: dict[str, Any], param: str
+) -> None:
     answer = submit(client, cities, **fields)
     assert answer.status_code in {400, 404}
     assert answer.json()["error"]["param"] == param
 
 
-def test_a_recording_that_fails(client, tmp_path):
+def test_a_recording_that_fails(client: httpx.Client, tmp_path: Path) -> None:
     broken = tmp_path / "broken.mp3"
     broken.write_bytes(b"no audio at all " * 500)
     events, job = finished(client, submit(client, broken).json()["id"])
@@ -105,13 +111,13 @@ def test_a_recording_that_fails(client, tmp_path):
     assert refused.status_code == 409
 
 
-def test_a_url_is_refused_unless_allowed(client):
+def test_a_url_is_refused_unless_allowed(client: httpx.Client) -> None:
     answer = client.post("/v1/jobs", data={"url": "http://example.com/a.wav"})
     assert answer.status_code == 403
     assert client.post("/v1/jobs", data={"model": ""}).status_code == 400
 
 
-def test_nothing_is_left_but_the_result(serving, cities, tmp_path):
+def test_nothing_is_left_but_the_result(serving: Callable[..., Any], cities: Path, tmp_path: Path) -> None:
     with serving(data_dir=tmp_path) as server, server.client() as client:
         finished(client, submit(client, cities).json()["id"])
         refused = submit(client, cities, language="zh")
@@ -119,7 +125,9 @@ def test_nothing_is_left_but_the_result(serving, cities, tmp_path):
         assert recordings_in(tmp_path) == []
 
 
-def test_a_restart_loses_no_accepted_job(serving, cities, long_cities, tmp_path):
+def test_a_restart_loses_no_accepted_job(
+    serving: Callable[..., Any], cities: Path, long_cities: Path, tmp_path: Path
+) -> None:
     with serving(data_dir=tmp_path) as server, server.client() as client:
         accepted = [submit(client, audio).json()["id"] for audio in (long_cities, cities, cities)]
         # the server ends at once: at most the first has begun
@@ -130,7 +138,7 @@ def test_a_restart_loses_no_accepted_job(serving, cities, long_cities, tmp_path)
             assert "worst of times" in job["result"]["text"].lower()
 
 
-def test_jobs_of_a_killed_server_are_taken_up_and_given_up_at_last(tmp_path):
+def test_jobs_of_a_killed_server_are_taken_up_and_given_up_at_last(tmp_path: Path) -> None:
     store = JobStore(tmp_path)
     upload = store.recordings / "upload"
     upload.write_bytes(b"x")
@@ -146,10 +154,10 @@ def test_jobs_of_a_killed_server_are_taken_up_and_given_up_at_last(tmp_path):
     store.close()
 
 
-def test_clients_take_turns(tmp_path):
+def test_clients_take_turns(tmp_path: Path) -> None:
     store = JobStore(tmp_path)
 
-    def add(client):
+    def add(client: str) -> str:
         return store.add(client=client, name="n", fields={}, upload=None, url="http://x", webhook=None).id
 
     first, second, other = add("a"), add("a"), add("b")
@@ -158,7 +166,7 @@ def test_clients_take_turns(tmp_path):
     store.close()
 
 
-def test_two_servers_do_not_share_a_folder(serving, cities, tmp_path):
+def test_two_servers_do_not_share_a_folder(serving: Callable[..., Any], cities: Path, tmp_path: Path) -> None:
     store = JobStore(tmp_path)
     try:
         with serving(data_dir=tmp_path) as server, server.client() as client:
@@ -172,19 +180,21 @@ def test_two_servers_do_not_share_a_folder(serving, cities, tmp_path):
 class _Hook(BaseHTTPRequestHandler):
     """Takes messages."""
 
-    def do_POST(self):
+    server: Any
+
+    def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
         self.server.messages.append((dict(self.headers), body))
         self.send_response(204)
         self.end_headers()
         self.server.told.set()
 
-    def log_message(self, *_):
+    def log_message(self, *_: str) -> None:
         pass
 
 
-def test_a_signed_webhook_reports_the_end(serving, cities):
-    hook = ThreadingHTTPServer(("127.0.0.1", 0), _Hook)
+def test_a_signed_webhook_reports_the_end(serving: Callable[..., Any], cities: Path) -> None:
+    hook: Any = ThreadingHTTPServer(("127.0.0.1", 0), _Hook)
     hook.messages, hook.told = [], threading.Event()
     thread = threading.Thread(target=hook.serve_forever)
     thread.start()

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import soundfile as sf
 import yaml
 
+from tests.server.conftest import Running
 from tests.tone import RATE
 
 
 @pytest.fixture(scope="module")
-def tones(serving, tone_models, tmp_path_factory):
+def tones(
+    serving: Callable[..., Any], tone_models: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Running]:
     """A recogniser of tones in three languages, and a Whisper that tells them: zh where 高 comes first, en where do."""
     root = tmp_path_factory.mktemp("models")
 
-    def entry(type_, **fields):
+    def entry(type_: str, **fields: Any) -> dict[str, Any]:
         folder = tone_models(type_)
         files = {path.stem: path.name for path in [*folder.glob("*.onnx"), *folder.glob("tokens.txt")]}
         return {"type": type_, "dir": str(folder), "files": files} | fields
@@ -30,7 +37,9 @@ def tones(serving, tone_models, tmp_path_factory):
 
 
 @pytest.mark.parametrize(("first", "language"), [(7, "zh"), (0, "en"), (1, "cy")])
-def test_a_job_finds_the_language_out(tones, tone_audio, tmp_path, first, language):
+def test_a_job_finds_the_language_out(
+    tones: Running, tone_audio: Callable[..., np.ndarray], tmp_path: Path, first: int, language: str
+) -> None:
     audio = np.concatenate([tone_audio([first, 1, 2]), np.zeros(round(0.6 * RATE), np.float32)])
     sf.write(tmp_path / "a.wav", audio, RATE)
     with tones.client() as client:
@@ -43,7 +52,7 @@ def test_a_job_finds_the_language_out(tones, tone_audio, tmp_path, first, langua
     assert result["text"].split()[-1] == "mi"
 
 
-def test_what_stands_beside_cannot_be_asked_to_recognise(tones, cities):
+def test_what_stands_beside_cannot_be_asked_to_recognise(tones: Running, cities: Path) -> None:
     with tones.client() as client:
         assert next(model["id"] for model in client.get("/v1/models").json()["data"]) == "tones"
         for name in ("teller", "teller (language_id)"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import errno
 import os
@@ -9,9 +10,13 @@ import select
 import signal
 import socket
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 import soundfile
@@ -19,16 +24,18 @@ import soundfile
 from asrcli.audio import opening
 from asrcli.audio.ffmpeg.reader import FfmpegReader
 from asrcli.backends.process import engine_client
+from asrcli.backends.types import ModelSpec
+from tests.server.conftest import Running
 
 PATH = "/v1/audio/transcriptions"
 
 
-def transcribe(client, audio, **fields):
+def transcribe(client: httpx.Client, audio: Path, **fields: Any) -> httpx.Response:
     with audio.open("rb") as file:
         return client.post(PATH, files={"file": (audio.name, file)}, data=fields)
 
 
-def eventually(what, seconds=60):
+def eventually(what: Callable[..., Any], seconds: int = 60) -> None:
     """Wait until a condition is true."""
     deadline = time.monotonic() + seconds
     while not what():
@@ -37,7 +44,7 @@ def eventually(what, seconds=60):
 
 
 @contextlib.contextmanager
-def engine_held(server):
+def engine_held(server: Running) -> Iterator[None]:
     """The engine process stands still in here, so that what it was asked for stays in work."""
     process = server.app.state.pool.models.engine.process_id
     os.kill(process, signal.SIGSTOP)
@@ -47,21 +54,21 @@ def engine_held(server):
         os.kill(process, signal.SIGCONT)
 
 
-def in_work(server):
+def in_work(server: Running) -> int:
     return server.app.state.admission.running
 
 
-def left_on_disk(server):
+def left_on_disk(server: Running) -> list[Path]:
     return list(server.app.state.service.workspace_root.iterdir())
 
 
-def begin_upload(server, head):
+def begin_upload(server: Running, head: bytes) -> socket.socket:
     line = socket.create_connection(("127.0.0.1", server.port), timeout=60)
     line.sendall(head)
     return line
 
 
-def form_head(length=b"transfer-encoding: chunked"):
+def form_head(length: bytes = b"transfer-encoding: chunked") -> bytes:
     return (
         b"POST /v1/audio/transcriptions HTTP/1.1\r\nhost: x\r\ncontent-type: multipart/form-data; boundary=b\r\n"
         + length
@@ -72,17 +79,17 @@ def form_head(length=b"transfer-encoding: chunked"):
 PART = b'--b\r\ncontent-disposition: form-data; name="file"; filename="../../evil.wav"\r\n\r\n'
 
 
-def chunk(data):
+def chunk(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
 @pytest.fixture(scope="module")
-def small(serving):
+def small(serving: Callable[..., Any]) -> Iterator[Running]:
     with serving(max_upload=1 << 20, max_duration=3, num_threads=1) as server:
         yield server
 
 
-def test_large_bodies_are_refused_while_they_are_received(small):
+def test_large_bodies_are_refused_while_they_are_received(small: Running) -> None:
     with begin_upload(small, form_head() + chunk(PART)) as line:
         sent = 0
         while not select.select([line], [], [], 0)[0] and sent < 200 << 20:
@@ -93,12 +100,12 @@ def test_large_bodies_are_refused_while_they_are_received(small):
     eventually(lambda: not left_on_disk(small))
 
 
-def test_announced_large_bodies_are_refused_at_once(small):
+def test_announced_large_bodies_are_refused_at_once(small: Running) -> None:
     with begin_upload(small, form_head(b"content-length: 99999999")) as line:
         assert line.recv(1000).startswith(b"HTTP/1.1 413 ")
 
 
-def test_raw_bodies_and_json_are_capped_too(small):
+def test_raw_bodies_and_json_are_capped_too(small: Running) -> None:
     with small.client() as client:
         big = b"x" * (2 << 20)
         answer = client.post("/stream/v1/asr", content=big)
@@ -107,7 +114,7 @@ def test_raw_bodies_and_json_are_capped_too(small):
         assert client.post("/v1/jobs", files={"file": big}).status_code == 413
 
 
-def test_a_form_of_endless_fields(small):
+def test_a_form_of_endless_fields(small: Running) -> None:
     with small.client() as client:
         answer = client.post(PATH, files=[("f", (None, "x")) for _ in range(300)])
         assert answer.status_code == 400
@@ -116,20 +123,20 @@ def test_a_form_of_endless_fields(small):
         assert answer.status_code == 400
 
 
-def test_too_long_a_recording(small, cities):
+def test_too_long_a_recording(small: Running, cities: Path) -> None:
     with small.client() as client:
         answer = transcribe(client, cities)
         assert answer.status_code == 413
         assert answer.json()["error"]["code"] == "too_large"
 
 
-def test_a_client_that_disconnects_during_an_upload_leaves_no_files(small):
+def test_a_client_that_disconnects_during_an_upload_leaves_no_files(small: Running) -> None:
     with begin_upload(small, form_head() + chunk(PART) + chunk(b"x" * 300_000)):
         eventually(lambda: left_on_disk(small))
     eventually(lambda: not left_on_disk(small))
 
 
-def test_the_work_of_a_disconnected_client_is_cancelled(serving, cities):
+def test_the_work_of_a_disconnected_client_is_cancelled(serving: Callable[..., Any], cities: Path) -> None:
     with serving(num_threads=1) as server, server.client() as client:
         body = PART + cities.read_bytes() + b"\r\n--b--\r\n"
         with engine_held(server):
@@ -142,7 +149,7 @@ def test_the_work_of_a_disconnected_client_is_cancelled(serving, cities):
         assert transcribe(client, cities).status_code == 200
 
 
-def test_overload_is_refused_and_other_requests_are_served(serving, cities):
+def test_overload_is_refused_and_other_requests_are_served(serving: Callable[..., Any], cities: Path) -> None:
     with serving(num_threads=1, max_queue=1) as server, server.client() as client, ThreadPoolExecutor(12) as threads:
         with engine_held(server):
             asked = [threads.submit(transcribe, client, cities) for _ in range(12)]
@@ -160,7 +167,7 @@ def test_overload_is_refused_and_other_requests_are_served(serving, cities):
         assert left_on_disk(server) == []
 
 
-def test_a_request_that_takes_too_long(serving, long_cities, tmp_path):
+def test_a_request_that_takes_too_long(serving: Callable[..., Any], long_cities: Path, tmp_path: Path) -> None:
     samples, rate = soundfile.read(long_cities, dtype="int16")
     longer = tmp_path / "longer.wav"
     soundfile.write(longer, np.tile(samples, 5), rate)
@@ -172,12 +179,12 @@ def test_a_request_that_takes_too_long(serving, long_cities, tmp_path):
         assert left_on_disk(server) == []
 
 
-def test_a_model_is_loaded_once_and_dropped_when_idle(serving, cities):
+def test_a_model_is_loaded_once_and_dropped_when_idle(serving: Callable[..., Any], cities: Path) -> None:
     with serving(model_ttl=0.05) as server, server.client() as client, ThreadPoolExecutor(6) as threads:
         pool = server.app.state.pool
         host_load, asked = pool.models.engine.load, []
 
-        def load(name, *rest):
+        def load(name: str, *rest: str | ModelSpec) -> concurrent.futures.Future[Any]:
             asked.append(name)
             return host_load(name, *rest)
 
@@ -190,7 +197,7 @@ def test_a_model_is_loaded_once_and_dropped_when_idle(serving, cities):
         assert asked == ["moonshine-tiny-en"] * 2
 
 
-def test_one_crash_of_the_engine_is_retried(serving, cities):
+def test_one_crash_of_the_engine_is_retried(serving: Callable[..., Any], cities: Path) -> None:
     with serving() as server, server.client() as client, ThreadPoolExecutor(2) as threads:
         expected = transcribe(client, cities).json()["text"]
         assert "worst of times" in expected
@@ -214,7 +221,9 @@ def load(spec, threads):
 """
 
 
-def test_an_engine_abort_costs_its_own_request_only(serving, cities, tmp_path, monkeypatch):
+def test_an_engine_abort_costs_its_own_request_only(
+    serving: Callable[..., Any], cities: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "crashing_service.py").write_text(CRASHES)
     monkeypatch.syspath_prepend(tmp_path)
     with serving() as server, server.client() as client, ThreadPoolExecutor(2) as threads:
@@ -233,7 +242,7 @@ def test_an_engine_abort_costs_its_own_request_only(serving, cities, tmp_path, m
         assert transcribe(client, cities).status_code == 200
 
 
-def test_health_answers_while_all_work(serving, cities):
+def test_health_answers_while_all_work(serving: Callable[..., Any], cities: Path) -> None:
     with serving(num_threads=2) as server, server.client() as client, ThreadPoolExecutor(4) as threads:
         with engine_held(server):
             work = [threads.submit(transcribe, client, cities) for _ in range(4)]
@@ -244,11 +253,13 @@ def test_health_answers_while_all_work(serving, cities):
         assert all("worst of times" in each.result().json()["text"] for each in work)
 
 
-def test_nothing_but_samples_is_decoded_in_the_server_s_process(client, cities, tmp_path, monkeypatch):
+def test_nothing_but_samples_is_decoded_in_the_server_s_process(
+    client: httpx.Client, cities: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     readers = []
 
     class Noted(FfmpegReader):
-        def __init__(self, *rest, **named):
+        def __init__(self, *rest: Any, **named: Any) -> None:
             super().__init__(*rest, **named)
             readers.append(self)
 
@@ -262,7 +273,7 @@ def test_nothing_but_samples_is_decoded_in_the_server_s_process(client, cities, 
         assert bool(readers) == by_ffmpeg, suffix
 
 
-def test_hostile_and_broken_bodies_then_a_good_one(client, server, cities):
+def test_hostile_and_broken_bodies_then_a_good_one(client: httpx.Client, server: Running, cities: Path) -> None:
     good = transcribe(client, cities).json()["text"]
     assert "worst of times" in good
     names = ["../../../etc/passwd", "a\x00b.wav", "con.wav", "x" * 3000, "%d%s.wav", "-i", "concat:a|b", "\r\nx: y"]
@@ -279,8 +290,10 @@ def test_hostile_and_broken_bodies_then_a_good_one(client, server, cities):
     eventually(lambda: left_on_disk(server) == [])
 
 
-def test_health_reports_an_engine_that_does_not_start(serving, cities, monkeypatch):
-    def refuse(*_arguments):
+def test_health_reports_an_engine_that_does_not_start(
+    serving: Callable[..., Any], cities: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: int) -> None:
         raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
 
     with serving() as server, server.client() as client:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
 
 import httpx
+import numpy as np
 import openai
+import openai.types.audio
 import pytest
 import soundfile
 import srt
@@ -14,33 +19,37 @@ import yaml
 
 from asrcli.server.protocols.openai.replies import segment_bodies
 from asrcli.transcript import Segment, Transcript
+from tests.server.conftest import Running
 
 
 @pytest.fixture
-def sdk(server):
+def sdk(server: Running) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(
-        base_url=f"{server.url}/v1", api_key="any", max_retries=0, http_client=httpx.Client(trust_env=False)
+        base_url=f"{server.url}/v1",
+        api_key="any",
+        max_retries=0,
+        http_client=cast("Any", httpx.Client(trust_env=False)),
     ) as client:
         yield client
 
 
-def post(client, path, audio, **fields):
+def post(client: httpx.Client, path: str, audio: Path, **fields: Any) -> httpx.Response:
     with audio.open("rb") as file:
         return client.post(path, files={"file": (audio.name, file)}, data=fields)
 
 
-def transcribe(client, audio, **fields):
+def transcribe(client: httpx.Client, audio: Path, **fields: Any) -> httpx.Response:
     return post(client, "/v1/audio/transcriptions", audio, **fields)
 
 
-def test_the_sdk_gets_text(sdk, cities):
+def test_the_sdk_gets_text(sdk: openai.OpenAI, cities: Path) -> None:
     found = sdk.audio.transcriptions.create(model="whisper-1", file=cities)
     assert "worst of times" in found.text.lower()
     assert found.usage.type == "duration"
     assert found.usage.seconds == 8
 
 
-def test_the_sdk_gets_segments_and_words(sdk, cities):
+def test_the_sdk_gets_segments_and_words(sdk: openai.OpenAI, cities: Path) -> None:
     found = sdk.audio.transcriptions.create(
         model="moonshine-tiny-en",
         file=cities,
@@ -58,7 +67,7 @@ def test_the_sdk_gets_segments_and_words(sdk, cities):
     assert found.segments[-1].seek == round(found.segments[-1].start * 100)
 
 
-def test_the_sdk_hears_segments_while_they_are_recognised(sdk, long_cities):
+def test_the_sdk_hears_segments_while_they_are_recognised(sdk: openai.OpenAI, long_cities: Path) -> None:
     events = list(sdk.audio.transcriptions.create(model="gpt-4o-transcribe", file=long_cities, stream=True))
     deltas = [event.delta for event in events if event.type == "transcript.text.delta"]
     done = events[-1]
@@ -90,7 +99,9 @@ def load(spec, threads):
 """
 
 
-def test_a_stream_begins_before_it_ends(serving, long_cities, tmp_path, monkeypatch):
+def test_a_stream_begins_before_it_ends(
+    serving: Callable[..., Any], long_cities: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     gate = tmp_path / "gate"
     gate.touch()
     (tmp_path / "waiting_service.py").write_text(WAITING.format(gate=str(gate)))
@@ -111,7 +122,7 @@ def test_a_stream_begins_before_it_ends(serving, long_cities, tmp_path, monkeypa
     assert len(rest) > 5
 
 
-def test_srt_and_vtt_and_text(client, cities):
+def test_srt_and_vtt_and_text(client: httpx.Client, cities: Path) -> None:
     answer = transcribe(client, cities, response_format="srt")
     cues = list(srt.parse(answer.text))
     assert "best of times" in cues[0].content
@@ -124,7 +135,7 @@ def test_srt_and_vtt_and_text(client, cities):
     assert text.text.endswith("\n")
 
 
-def test_fields_come_in_every_spelling(client, cities):
+def test_fields_come_in_every_spelling(client: httpx.Client, cities: Path) -> None:
     with cities.open("rb") as file:
         answer = client.post(
             "/v1/audio/transcriptions",
@@ -149,7 +160,7 @@ def test_fields_come_in_every_spelling(client, cities):
     assert body["warnings"] == ["hotwords ignored: moonshine-tiny-en does not support them"]
 
 
-def test_logprobs_need_json(client, cities):
+def test_logprobs_need_json(client: httpx.Client, cities: Path) -> None:
     refused = transcribe(client, cities, **{"include[]": "logprobs", "response_format": "text"})
     assert refused.json()["error"]["param"] == "include[]"
 
@@ -164,7 +175,9 @@ def test_logprobs_need_json(client, cities):
         {"timestamp_granularities[0]": "word"},
     ],
 )
-def test_granularities_are_understood_however_they_are_written(client, cities, fields):
+def test_granularities_are_understood_however_they_are_written(
+    client: httpx.Client, cities: Path, fields: dict[str, Any]
+) -> None:
     body = transcribe(client, cities, response_format="verbose_json", **fields).json()
     assert body["words"]
 
@@ -187,7 +200,7 @@ def test_granularities_are_understood_however_they_are_written(client, cities, f
         {"prompt": "None", "hotwords": "null", "vad_filter": "undefined", "chunking_strategy": "null"},
     ],
 )
-def test_values_that_mean_nothing_count_as_not_sent(client, cities, fields):
+def test_values_that_mean_nothing_count_as_not_sent(client: httpx.Client, cities: Path, fields: dict[str, Any]) -> None:
     answer = transcribe(client, cities, **fields)
     assert answer.status_code == 200, answer.text
     assert "worst of times" in answer.json()["text"].lower()
@@ -213,13 +226,13 @@ def test_values_that_mean_nothing_count_as_not_sent(client, cities, fields):
         ("openai/whisper-large-v3-turbo", "whisper-turbo"),
     ],
 )
-def test_names_of_other_servers_models_are_known(client, cities, name, here):
+def test_names_of_other_servers_models_are_known(client: httpx.Client, cities: Path, name: str, here: str) -> None:
     answer = transcribe(client, cities, model=name)
     assert answer.status_code == 503, "it is not installed here"
     assert f"asrcli download-model {here}" in answer.json()["error"]["message"]
 
 
-def test_no_confidence_is_made_up(client, cities):
+def test_no_confidence_is_made_up(client: httpx.Client, cities: Path) -> None:
     body = transcribe(client, cities, response_format="verbose_json").json()
     assert all("avg_logprob" not in segment for segment in body["segments"])
     assert "logprobs" not in transcribe(client, cities, **{"include[]": "logprobs"}).json()
@@ -248,7 +261,9 @@ def test_no_confidence_is_made_up(client, cities):
         ({"response_format": "diarized_json"}, 400, "invalid_request", "diarization"),
     ],
 )
-def test_invalid_requests_get_openais_errors(client, cities, fields, status, code, param):
+def test_invalid_requests_get_openais_errors(
+    client: httpx.Client, cities: Path, fields: dict[str, Any], status: int, code: str, param: str
+) -> None:
     for streamed in ({}, {"stream": "true"}) if "stream" not in fields else ({},):
         answer = transcribe(client, cities, **fields, **streamed)
         error = answer.json()["error"]
@@ -260,7 +275,7 @@ def test_invalid_requests_get_openais_errors(client, cities, fields, status, cod
             assert answer.headers["x-should-retry"] == "false"
 
 
-def test_errors_become_the_sdks_classes(sdk, cities, tmp_path):
+def test_errors_become_the_sdks_classes(sdk: openai.OpenAI, cities: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.wav"
     broken.write_bytes(b"this is no audio at all" * 100)
     with pytest.raises(openai.BadRequestError) as refused:
@@ -274,7 +289,7 @@ def test_errors_become_the_sdks_classes(sdk, cities, tmp_path):
     assert translated.value.param == "model"
 
 
-def test_bodies_that_are_no_form(client):
+def test_bodies_that_are_no_form(client: httpx.Client) -> None:
     for body, kind in ((b"{}", "application/json"), (b"x", "multipart/form-data"), (b"", "text/plain")):
         answer = client.post("/v1/audio/transcriptions", content=body, headers={"content-type": kind})
         assert answer.status_code == 400
@@ -291,7 +306,7 @@ def test_bodies_that_are_no_form(client):
     assert missing.json()["error"]["message"].startswith("`file` is missing")
 
 
-def test_silence_is_an_empty_text(client, silence):
+def test_silence_is_an_empty_text(client: httpx.Client, silence: Path) -> None:
     assert transcribe(client, silence).json()["text"] == ""
     assert transcribe(client, silence, response_format="text").text == "\n"
     assert transcribe(client, silence, response_format="srt").status_code == 200
@@ -299,7 +314,7 @@ def test_silence_is_an_empty_text(client, silence):
     assert '"transcript.text.done"' in events
 
 
-def test_models(sdk):
+def test_models(sdk: openai.OpenAI) -> None:
     listed = list(sdk.models.list())
     assert listed[0].id == "moonshine-tiny-en"
     assert listed[0].created > 1_700_000_000
@@ -310,17 +325,19 @@ def test_models(sdk):
             sdk.models.retrieve(name)
 
 
-def test_unknown_paths_and_methods_have_the_same_shape(client):
+def test_unknown_paths_and_methods_have_the_same_shape(client: httpx.Client) -> None:
     assert client.get("/v1/nothing").json()["error"]["code"] == "not_found"
     assert client.get("/v1/audio/transcriptions").json()["error"]["code"] == "method_not_allowed"
 
 
-def test_asyncio_sdk_many_at_once(server, cities):
+def test_asyncio_sdk_many_at_once(server: Running, cities: Path) -> None:
     import asyncio
 
-    async def ask():
+    async def ask() -> list[openai.types.audio.Transcription]:
         async with openai.AsyncOpenAI(
-            base_url=f"{server.url}/v1", api_key="any", http_client=httpx.AsyncClient(trust_env=False, timeout=100)
+            base_url=f"{server.url}/v1",
+            api_key="any",
+            http_client=cast("Any", httpx.AsyncClient(trust_env=False, timeout=100)),
         ) as sdk:
             calls = [sdk.audio.transcriptions.create(model="whisper-1", file=cities) for _ in range(6)]
             return await asyncio.gather(*calls)
@@ -330,7 +347,7 @@ def test_asyncio_sdk_many_at_once(server, cities):
     assert "worst of times" in texts.pop()
 
 
-def test_texts_of_segments_join_without_a_separator(client, long_cities):
+def test_texts_of_segments_join_without_a_separator(client: httpx.Client, long_cities: Path) -> None:
     body = transcribe(client, long_cities, response_format="verbose_json").json()
     texts = [segment["text"] for segment in body["segments"]]
     assert len(texts) > 3
@@ -342,13 +359,15 @@ def test_texts_of_segments_join_without_a_separator(client, long_cities):
     ("texts", "joined"),
     [(["你好。", "再见。"], "你好。再见。"), (["Hello.", "你好", "Bye."], " Hello.你好Bye."), (["a"], " a"), ([], "")],
 )
-def test_segments_of_other_scripts_join_as_they_are_written(texts, joined):
+def test_segments_of_other_scripts_join_as_they_are_written(texts: list[str], joined: str) -> None:
     segments = tuple(Segment(number, float(number), number + 1.0, text) for number, text in enumerate(texts))
     bodies = segment_bodies(Transcript("a", 9.0, segments))
     assert "".join(body["text"] for body in bodies) == joined
 
 
-def test_a_model_that_can_translates(serving, tone_models, tone_audio, tmp_path):
+def test_a_model_that_can_translates(
+    serving: Callable[..., Any], tone_models: Callable[..., Path], tone_audio: Callable[..., np.ndarray], tmp_path: Path
+) -> None:
     folder = tone_models("whisper")
     files = {path.stem: path.name for path in [*folder.glob("*.onnx"), *folder.glob("tokens.txt")]}
     models = {"tones": {"type": "whisper", "dir": str(folder), "files": files, "languages": ["en", "zh"]}}

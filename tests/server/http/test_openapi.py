@@ -7,16 +7,22 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
+
+from tests.server.conftest import Running
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_no_made_up_request_makes_the_server_fail(server, client, cities, tmp_path):
+def test_no_made_up_request_makes_the_server_fail(
+    server: Running, client: httpx.Client, cities: Path, tmp_path: Path
+) -> None:
     if importlib.util.find_spec("schemathesis") is None:
         pytest.skip("needs schemathesis: pip install schemathesis")
-    command = [
+    command: list[Any] = [
         Path(sys.executable).with_name("schemathesis"), "run", f"{server.url}/openapi.json",
         "--checks=not_a_server_error", "--max-examples=10", "--seed=1", "--request-timeout=60", "--no-color",
         "--suppress-health-check=all",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 import soundfile as sf
 
 
-def test_base64_in_json(client, cities):
+def test_base64_in_json(client: httpx.Client, cities: Path) -> None:
     wav = base64.b64encode(cities.read_bytes()).decode()
     wrapped = "data:audio/wav;base64," + "\n".join(wav[i : i + 76] for i in range(0, len(wav), 76))
     for text in (wav, wrapped):
@@ -20,14 +23,14 @@ def test_base64_in_json(client, cities):
 @pytest.mark.parametrize(
     "content", [b"", b"[]", b"{", b"[" * 100_000, b'{"wav": 3}', b'{"wav": "%%%"}', b'{"wav": "AAAA"}', b'{"wav": ""}']
 )
-def test_json_failures_are_code_1_with_http_200(client, content):
+def test_json_failures_are_code_1_with_http_200(client: httpx.Client, content: bytes) -> None:
     answer = client.post("/asr", content=content, headers={"content-type": "application/json"})
     assert answer.status_code == 200
     assert answer.json()["code"] == 1
     assert answer.json()["msg"]
 
 
-def test_api_py(client, cities, silence):
+def test_api_py(client: httpx.Client, cities: Path, silence: Path) -> None:
     files = [("files", (path.name, path.read_bytes())) for path in (cities, silence)]
     body = client.post("/api/v1/asr", files=files, data={"keys": "first", "lang": "auto"}).json()
     first, second = body["result"]
@@ -44,7 +47,7 @@ def test_api_py(client, cities, silence):
     assert wrong.json()["code"] == 1
 
 
-def test_recognition(client, cities):
+def test_recognition(client: httpx.Client, cities: Path) -> None:
     body = client.post("/recognition", files={"audio": cities.read_bytes()}).json()
     assert body["code"] == 0
     assert "worst of times" in body["text"].lower()
@@ -54,7 +57,7 @@ def test_recognition(client, cities):
     assert missing.json()["code"] == 1
 
 
-def test_funasr_server(client, cities):
+def test_funasr_server(client: httpx.Client, cities: Path) -> None:
     body = client.post("/asr", files={"file": cities.read_bytes()}, data={"language": "English", "spk": "false"}).json()
     assert "worst of times" in body["text"].lower()
     assert body["duration"] == pytest.approx(8, abs=0.01)
@@ -63,7 +66,7 @@ def test_funasr_server(client, cities):
 
 
 @pytest.mark.parametrize("output", ["txt", "vtt", "srt", "tsv", "json"])
-def test_whisper_webservice(client, cities, output):
+def test_whisper_webservice(client: httpx.Client, cities: Path, output: str) -> None:
     query = {"output": output, "task": "transcribe", "encode": "true", "word_timestamps": "true"}
     answer = client.post("/asr", params=query, files={"audio_file": ('täst"x.mkv', cities.read_bytes())})
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
@@ -74,7 +77,7 @@ def test_whisper_webservice(client, cities, output):
         assert answer.json()["segments"][0]["words"]
 
 
-def test_whisper_webservice_takes_raw_pcm(client, cities):
+def test_whisper_webservice_takes_raw_pcm(client: httpx.Client, cities: Path) -> None:
     samples, rate = sf.read(cities, dtype="int16")
     body = samples[:: rate // 16000].tobytes()
     answer = client.post("/asr", params={"encode": "false"}, files={"audio_file": body})
@@ -83,14 +86,16 @@ def test_whisper_webservice_takes_raw_pcm(client, cities):
     assert found == {"detected_language": "english", "language_code": "en", "confidence": 0.0}, "it detects nothing"
 
 
-def test_the_language_of_silence_is_a_valid_one_without_confidence(client, silence):
+def test_the_language_of_silence_is_a_valid_one_without_confidence(client: httpx.Client, silence: Path) -> None:
     with silence.open("rb") as file:
         found = client.post("/detect-language", files={"audio_file": file}).json()
     assert found == {"detected_language": "english", "language_code": "en", "confidence": 0.0}
 
 
 @pytest.mark.parametrize("query", [{"task": "translate"}, {"output": "docx"}, {"vad_filter": "maybe"}, {}])
-def test_errors_of_whisper_webservice_cannot_be_taken_for_subtitles(client, cities, query):
+def test_errors_of_whisper_webservice_cannot_be_taken_for_subtitles(
+    client: httpx.Client, cities: Path, query: dict[str, Any]
+) -> None:
     body = cities.read_bytes() if query else b"no audio at all"
     answer = client.post("/asr", params=query, files={"audio_file": body})
     assert answer.status_code == 400
@@ -105,7 +110,7 @@ def test_errors_of_whisper_webservice_cannot_be_taken_for_subtitles(client, citi
     assert (bazarr.status_code, bazarr.content) == (400, b""), "it saves any text as subtitles"
 
 
-def test_files_of_whisper_webservice_are_those_of_the_original(client, cities):
+def test_files_of_whisper_webservice_are_those_of_the_original(client: httpx.Client, cities: Path) -> None:
     answer = client.post("/asr", params={"output": "tsv"}, files={"audio_file": ("talk.mkv", cities.read_bytes())})
     assert answer.headers["content-disposition"] == 'attachment; filename="talk.mkv.tsv"'
     head, *rows = [line.split("\t") for line in answer.text.splitlines()]

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from websockets.sync.client import connect
+
+from tests.server.conftest import Running
 
 
 @pytest.mark.parametrize(
@@ -21,14 +28,14 @@ from websockets.sync.client import connect
         "/openai/v1/audio/transcriptions",
     ],
 )
-def test_recordings_are_transcribed_at_each_spelling_of_the_path(client, cities, path):
+def test_recordings_are_transcribed_at_each_spelling_of_the_path(client: httpx.Client, cities: Path, path: str) -> None:
     with cities.open("rb") as file:
         answer = client.post(path, files={"file": file}, data={"response_format": "json"})
     assert answer.status_code == 200
     assert "worst of times" in answer.json()["text"].lower()
 
 
-def test_aliases_need_the_key_too(serving):
+def test_aliases_need_the_key_too(serving: Callable[..., Any]) -> None:
     with serving(api_keys=("k",)) as server, server.client() as client:
         for path in ("/v1/models/", "/models", "/v1/v1/models"):
             assert client.get(path).status_code == 401
@@ -36,12 +43,12 @@ def test_aliases_need_the_key_too(serving):
         assert client.get("/health/").status_code == 200
 
 
-def test_no_redirects(client):
+def test_no_redirects(client: httpx.Client) -> None:
     for path in ("/v1/models/", "/health/", "/docs/", "/v1/jobs/x/"):
         assert client.get(path, follow_redirects=False).status_code not in {301, 302, 307, 308}
 
 
-def test_an_event_stream_ends_when_the_server_does(serving, long_cities):
+def test_an_event_stream_ends_when_the_server_does(serving: Callable[..., Any], long_cities: Path) -> None:
     with serving(drain_timeout=300) as server, server.client() as client:
         server.app.state.jobs._places = 0  # the job stays queued
         with long_cities.open("rb") as file:
@@ -54,13 +61,13 @@ def test_an_event_stream_ends_when_the_server_does(serving, long_cities):
 
 
 @pytest.fixture(scope="module")
-def prefixed(serving):
+def prefixed(serving: Callable[..., AbstractContextManager[Running]]) -> Iterator[Any]:
     with serving(root_path="/speech", forwarded_allow_ips="127.0.0.1/32") as server:
         yield server
 
 
 @pytest.mark.parametrize("prefix", ["", "/speech"])
-def test_a_proxy_may_pass_its_prefix_or_remove_it(prefixed, cities, prefix):
+def test_a_proxy_may_pass_its_prefix_or_remove_it(prefixed: Any, cities: Path, prefix: Any) -> None:
     with prefixed.client() as client, cities.open("rb") as file:
         job = client.post(f"{prefix}/v1/jobs", files={"file": file}, headers={"x-forwarded-for": "203.0.113.9"})
         assert job.headers["location"] == f"/speech/v1/jobs/{job.json()['id']}"
@@ -72,7 +79,7 @@ def test_a_proxy_may_pass_its_prefix_or_remove_it(prefixed, cities, prefix):
         assert json.loads(line.recv(60))["is_final"]
 
 
-def test_only_proxies_that_are_named_choose_the_client(prefixed, server, cities):
+def test_only_proxies_that_are_named_choose_the_client(prefixed: Any, server: Running, cities: Path) -> None:
     for found, name in ((prefixed, "203.0.113.9"), (server, "127.0.0.1")):
         with found.client() as client, cities.open("rb") as file:
             headers = {"x-forwarded-for": "198.51.100.7, 203.0.113.9", "x-forwarded-proto": "https"}
@@ -80,20 +87,20 @@ def test_only_proxies_that_are_named_choose_the_client(prefixed, server, cities)
             assert found.app.state.jobs.store.get(job).client == name
 
 
-def form(client, body, kind="multipart/form-data; boundary=b"):
+def form(client: Any, body: Any, kind: str = "multipart/form-data; boundary=b") -> Any:
     return client.post("/v1/audio/transcriptions", content=body, headers={"content-type": kind})
 
 
 @pytest.mark.parametrize(
     "preamble", [b"This is a multipart message.\r\n", b"\r\n", b"--bb\r\n" * 5000, b"-" * 99999 + b"\r\n"]
 )
-def test_what_precedes_the_first_boundary_is_ignored(client, cities, preamble):
+def test_what_precedes_the_first_boundary_is_ignored(client: httpx.Client, cities: Path, preamble: Any) -> None:
     part = b'--b\r\ncontent-disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
     answer = form(client, preamble + part + cities.read_bytes() + b"\r\n--b--\r\nThe end.")
     assert "best of times" in answer.text.lower()
 
 
-def test_a_missing_boundary_is_named(client):
+def test_a_missing_boundary_is_named(client: httpx.Client) -> None:
     for body, kind in (
         (b"--b", "multipart/form-data"),
         (b"RIFF" * 99, "multipart/form-data; boundary=b"),

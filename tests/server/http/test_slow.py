@@ -6,6 +6,9 @@ import select
 import socket
 import threading
 import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -14,18 +17,19 @@ import soundfile as sf
 from asrcli.server import run
 from asrcli.server.http import uvicorn_protocols
 from asrcli.server.settings import ServerSettings
+from tests.server.conftest import Running
 
 HEAD = b"POST /v1/audio/transcriptions HTTP/1.1\r\nhost: x\r\ncontent-type: multipart/form-data; boundary=b\r\n"
 PART = b'--b\r\ncontent-disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
 
 
 @pytest.fixture(scope="module")
-def brisk(serving):
+def brisk(serving: Callable[..., Any]) -> Iterator[Running]:
     with serving(idle_timeout=0.5, max_duration=60) as server:
         yield server
 
 
-def drip(line, data, every=0.05):
+def drip(line: socket.socket, data: bytes, every: float = 0.05) -> bytes:
     """Send a byte now and then until the other side has had enough; what it said."""
     for number in range(2000):
         if select.select([line], [], [], every)[0]:
@@ -35,7 +39,7 @@ def drip(line, data, every=0.05):
 
 
 @pytest.mark.parametrize("first", [b"", b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n"])
-def test_a_head_sent_byte_by_byte_times_out(brisk, monkeypatch, first):
+def test_a_head_sent_byte_by_byte_times_out(brisk: Running, monkeypatch: pytest.MonkeyPatch, first: bytes) -> None:
     monkeypatch.setattr(uvicorn_protocols, "HEAD_TIMEOUT", 0.5)
     with socket.create_connection(("127.0.0.1", brisk.port), timeout=60) as line:
         if first:
@@ -46,7 +50,7 @@ def test_a_head_sent_byte_by_byte_times_out(brisk, monkeypatch, first):
         assert drip(line, b"GET / HTTP/1.1\r\nx: " + b"x" * 5000) == b""
 
 
-def test_a_missing_body_times_out(brisk):
+def test_a_missing_body_times_out(brisk: Running) -> None:
     with socket.create_connection(("127.0.0.1", brisk.port), timeout=60) as line:
         line.sendall(HEAD + b"content-length: 100000\r\n\r\n" + PART)
         assert line.recv(1000).startswith(b"HTTP/1.1 408 ")
@@ -57,7 +61,7 @@ def test_a_missing_body_times_out(brisk):
             assert time.monotonic() < deadline
 
 
-def test_a_body_sent_byte_by_byte_times_out(serving):
+def test_a_body_sent_byte_by_byte_times_out(serving: Callable[..., Any]) -> None:
     with (
         serving(idle_timeout=30, request_timeout=1) as server,
         socket.create_connection(("127.0.0.1", server.port), timeout=60) as line,
@@ -66,12 +70,12 @@ def test_a_body_sent_byte_by_byte_times_out(serving):
         assert drip(line, b"x" * 5000).startswith(b"HTTP/1.1 408 ")
 
 
-def test_an_answer_that_is_not_read_times_out(serving, monkeypatch):
+def test_an_answer_that_is_not_read_times_out(serving: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uvicorn_protocols, "WRITE_TIMEOUT", 0.5)
     lost = threading.Event()
 
     class Watched(uvicorn_protocols.HttpProtocol):
-        def connection_lost(self, exc):
+        def connection_lost(self, exc: Any) -> None:
             super().connection_lost(exc)
             lost.set()
 
@@ -84,7 +88,7 @@ def test_an_answer_that_is_not_read_times_out(serving, monkeypatch):
         assert lost.wait(60), "the connection was kept"
 
 
-def test_hours_of_silence_in_a_small_file(brisk, tmp_path):
+def test_hours_of_silence_in_a_small_file(brisk: Running, tmp_path: Path) -> None:
     bomb = tmp_path / "bomb.flac"
     with sf.SoundFile(bomb, "w", 16000, 1, "PCM_16", format="FLAC") as file:
         for _ in range(600):
@@ -99,11 +103,11 @@ def test_hours_of_silence_in_a_small_file(brisk, tmp_path):
         assert answer.json()["error"]["code"] == "too_large"
 
 
-def test_an_answer_that_is_read_slowly_is_sent_to_its_end(monkeypatch):
+def test_an_answer_that_is_read_slowly_is_sent_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uvicorn_protocols, "WRITE_TIMEOUT", 0.3)
     body = b"x" * (12 << 20)
 
-    async def app(scope, receive, send):
+    async def app(scope: dict[str, Any], receive: Callable[..., Any], send: Callable[..., Any]) -> None:
         if scope["type"] == "http":
             await send(
                 {
@@ -116,7 +120,7 @@ def test_an_answer_that_is_read_slowly_is_sent_to_its_end(monkeypatch):
 
     settings = ServerSettings(port=0)
     listener, started = run.listen("127.0.0.1", 0), threading.Event()
-    server = run.Server(run.configure(app, settings), started.set)
+    server = run.Server(run.configure(cast("Any", app), settings), started.set)
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     try:

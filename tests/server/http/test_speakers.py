@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 import soundfile as sf
 import yaml
 
 from asrcli.transcript import Turn
+from tests.server.conftest import Running
 from tests.speakers.tone_voices import RATE, build_specs, conversation
 from tests.tone import tone_spec
 
 
 @pytest.fixture(scope="module")
-def tones(serving, tone_models, tmp_path_factory):
+def tones(
+    serving: Callable[..., Any], tone_models: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Running]:
     """A server whose recogniser hears tones, and whose diarizer takes them for voices."""
     root = tmp_path_factory.mktemp("models")
     segmentation, embedding = build_specs(root)
     recognizer = tone_spec("zipformer_ctc", tone_models("zipformer_ctc"))
-    entries = {
+    entries: dict[str, Any] = {
         "tone-segmentation": {"type": "pyannote", "kind": "segmentation", "spec": segmentation},
         "tone-embedding": {
             "type": "speaker_embedding",
@@ -42,7 +49,7 @@ def tones(serving, tone_models, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def dialogue(tmp_path_factory):
+def dialogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dialogue")
     turns = [Turn(0, 6, "0"), Turn(6, 12, "1"), Turn(12, 18, "0")]
     audio = conversation(turns, 18)
@@ -53,20 +60,20 @@ def dialogue(tmp_path_factory):
     return folder
 
 
-def ask(server, audio, **fields):
+def ask(server: Running, audio: Path, **fields: Any) -> httpx.Response:
     with server.client() as client, audio.open("rb") as file:
         form = {"response_format": "diarized_json", "vad_filter": "false"} | fields
         return client.post("/v1/audio/transcriptions", files={"file": file}, data=form)
 
 
-def test_unknown_speakers_are_letters(tones, dialogue):
+def test_unknown_speakers_are_letters(tones: Running, dialogue: Path) -> None:
     body = ask(tones, dialogue / "dialogue.wav").json()
     assert {segment["speaker"] for segment in body["segments"]} == {"A", "B"}
     assert body["segments"][0]["type"] == "transcript.text.segment"
     assert body["segments"][0]["speaker"] == body["segments"][-1]["speaker"] == "A"
 
 
-def test_known_speakers_have_their_names(tones, dialogue):
+def test_known_speakers_have_their_names(tones: Running, dialogue: Path) -> None:
     clip = "data:audio/wav;base64," + base64.b64encode((dialogue / "clip.wav").read_bytes()).decode()
     known = {"known_speaker_names[]": "Grace", "known_speaker_references[]": clip}
     body = ask(tones, dialogue / "dialogue.wav", **known).json()
@@ -75,7 +82,7 @@ def test_known_speakers_have_their_names(tones, dialogue):
     assert '"speaker":"Grace"' in streamed
 
 
-def test_a_clip_without_a_voice(tones, dialogue, silence):
+def test_a_clip_without_a_voice(tones: Running, dialogue: Path, silence: Path) -> None:
     for clip in (base64.b64encode(silence.read_bytes()).decode(), "AAAA", "%%"):
         answer = ask(
             tones, dialogue / "dialogue.wav", **{"known_speaker_names[]": "X", "known_speaker_references[]": clip}
@@ -83,7 +90,7 @@ def test_a_clip_without_a_voice(tones, dialogue, silence):
         assert answer.status_code == 400
 
 
-def test_other_protocols_can_ask_too(tones, dialogue):
+def test_other_protocols_can_ask_too(tones: Running, dialogue: Path) -> None:
     with tones.client() as client:
         body = (dialogue / "dialogue.wav").read_bytes()
         aliyun = client.post("/stream/v1/asr", content=body, params={"enable_speaker_diarization": "true"}).json()

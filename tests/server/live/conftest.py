@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ import soundfile
 import websockets
 
 from asrcli.audio.resample import Resampler
+from tests.server.conftest import Running
 
 #: seconds that an answer may take; generous, as machines that test are slow
 PATIENCE = 60.0
@@ -43,10 +45,10 @@ def plain(text: str) -> str:
 class Client:
     """A WebSocket client that speaks JSON."""
 
-    def __init__(self, socket) -> None:
+    def __init__(self, socket: websockets.ClientConnection) -> None:
         self.socket = socket
 
-    async def send_json(self, body: dict) -> None:
+    async def send_json(self, body: dict[str, Any]) -> None:
         await self.socket.send(json.dumps(body))
 
     async def play(self, data: bytes, frame: int = 6400) -> None:
@@ -60,10 +62,10 @@ class Client:
             await asyncio.sleep(max(0.0, begun + start / 32000 / haste - time.monotonic()))
             await self.socket.send(data[start : start + 1920])
 
-    async def hear(self) -> dict:
+    async def hear(self) -> dict[str, Any]:
         return json.loads(await asyncio.wait_for(self.socket.recv(), PATIENCE))
 
-    async def hear_until(self, last: Callable[[dict], bool]) -> list[dict]:
+    async def hear_until(self, last: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
         """All messages up to the one for which `last` holds."""
         heard = [await self.hear()]
         while not last(heard[-1]):
@@ -77,11 +79,11 @@ class Client:
 
 
 @pytest.fixture
-def talk(server):
+def talk(server: Running) -> Callable[..., Any]:
     """`talk(path, story)`: run an async story with a client connected there."""
 
-    def run(path: str, story, *, to=server, **options):
-        async def connected():
+    def run(path: str, story: Callable[..., Any], *, to: Running = server, **options: Any) -> Any:
+        async def connected() -> Any:
             async with websockets.connect(to.ws + path, max_size=None, ping_interval=None, **options) as socket:
                 return await story(Client(socket))
 

@@ -5,8 +5,14 @@ from __future__ import annotations
 import json
 import threading
 import warnings
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
 
+import numpy as np
 import pytest
+
+from tests.server.conftest import Running
 
 from .conftest import PATIENCE, pcm, plain
 
@@ -18,15 +24,15 @@ with warnings.catch_warnings():
 class Heard:
     """What the SDK calls back with."""
 
-    def __init__(self):
-        self.events = []
+    def __init__(self) -> None:
+        self.events: list[Any] = []
         self.over = threading.Event()
 
-    def callbacks(self, *names):
+    def callbacks(self, *names: Any) -> Any:
         return {f"on_{name}": self.callback(name) for name in names}
 
-    def callback(self, name):
-        def called(*arguments):
+    def callback(self, name: Any) -> Any:
+        def called(*arguments: Any) -> None:
             message = json.loads(arguments[0]) if name != "close" else {}
             self.events.append((name, message.get("payload", {})))
             if name in {"completed", "error"}:
@@ -34,11 +40,11 @@ class Heard:
 
         return called
 
-    def payloads(self, name):
+    def payloads(self, name: Any) -> Any:
         return [payload for event, payload in self.events if event == name]
 
 
-def test_speech_transcriber(server, speech):
+def test_speech_transcriber(server: Running, speech: np.ndarray) -> None:
     heard = Heard()
     names = ("start", "sentence_begin", "sentence_end", "result_changed", "completed", "error", "close")
     transcriber = nls.NlsSpeechTranscriber(
@@ -60,7 +66,7 @@ def test_speech_transcriber(server, speech):
     assert text.startswith("it was the best of times it was the worst of times")
 
 
-def test_speech_recognizer(server, speech):
+def test_speech_recognizer(server: Running, speech: np.ndarray) -> None:
     heard = Heard()
     recognizer = nls.NlsSpeechRecognizer(
         url=f"{server.ws}/ws/v1/asr",
@@ -80,7 +86,7 @@ def test_speech_recognizer(server, speech):
     assert plain(completed["result"]).startswith("it was the best of times")
 
 
-def test_a_bad_start_reaches_on_error(server):
+def test_a_bad_start_reaches_on_error(server: Running) -> None:
     heard = Heard()
     transcriber = nls.NlsSpeechTranscriber(
         url=f"{server.ws}/ws/v1/asr", token="any", appkey="any", **heard.callbacks("start", "error", "completed")
@@ -91,7 +97,7 @@ def test_a_bad_start_reaches_on_error(server):
     assert [name for name, _ in heard.events] == ["error"]
 
 
-def test_token_is_checked(serving, speech):
+def test_token_is_checked(serving: Callable[..., AbstractContextManager[Running]], speech: np.ndarray) -> None:
     with serving(api_keys=("right",)) as server:
         outcomes = {}
         for token in ("right", "wrong"):

@@ -6,11 +6,15 @@ import re
 import subprocess
 import threading
 import time
+from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import pytest
 import soundfile
 
 from asrcli.audio.ffmpeg.process import find_ffmpeg
+from tests.server.live.conftest import Client
 
 from .conftest import pcm, plain, silence
 
@@ -19,20 +23,29 @@ WORDS_WANTED = {"enable_words": True, "session_id": "s1", "vocabulary_id": "Dick
 TASK = "0123456789abcdef0123456789abcdef"
 
 
-def directive(name, payload=None, *, task=TASK, namespace="SpeechTranscriber", **header):
+def directive(
+    name: str,
+    payload: dict[str, Any] | None = None,
+    *,
+    task: str = TASK,
+    namespace: str = "SpeechTranscriber",
+    **header: Any,
+) -> dict[str, dict[str, Any]]:
     body = {"header": {"message_id": "1" * 32, "task_id": task, "namespace": namespace, "name": name, **header}}
     return body if payload is None else {**body, "payload": payload}
 
 
-def name_of(message):
+def name_of(message: dict[str, Any]) -> str:
     return message["header"]["name"]
 
 
-def is_over(message):
+def is_over(message: dict[str, Any]) -> bool:
     return name_of(message) in {"TranscriptionCompleted", "RecognitionCompleted", "TaskFailed"}
 
 
-async def transcribe(client, audio, payload, **header):
+async def transcribe(
+    client: Client, audio: bytes, payload: dict[str, Any], **header: Any
+) -> list[dict[str, dict[str, Any]]]:
     await client.send_json(directive("StartTranscription", payload, **header))
     await client.play(audio)
     await client.send_json(directive("StopTranscription"))
@@ -40,7 +53,7 @@ async def transcribe(client, audio, payload, **header):
 
 
 @pytest.mark.parametrize("path", ["/ws/v1/asr", "/ws/v1", "/ws/v1/asr/funasr", "/"])
-def test_sentences_in_order_wherever_it_is_spoken(talk, speech, path):
+def test_sentences_in_order_wherever_it_is_spoken(talk: Callable[..., Any], speech: np.ndarray, path: str) -> None:
     audio = pcm(speech[: 16000 * 5]) + silence(1.5) + pcm(speech[16000 * 5 : 16000 * 9])
     heard = talk(path, lambda client: transcribe(client, audio, WORDS_WANTED))
     assert heard[0]["payload"] == {"session_id": "s1"}
@@ -69,8 +82,8 @@ def test_sentences_in_order_wherever_it_is_spoken(talk, speech, path):
         assert all(end["begin_time"] <= word["startTime"] < word["endTime"] <= end["time"] for word in end["words"])
 
 
-def test_partial_results_come_while_speaking_and_grow(talk, speech):
-    async def story(client):
+def test_partial_results_come_while_speaking_and_grow(talk: Callable[..., Any], speech: np.ndarray) -> None:
+    async def story(client: Client) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]:
         await client.send_json(directive("StartTranscription", {"enable_intermediate_result": True}, appkey="a"))
         await client.play(pcm(speech[: 16000 * 2]))
         first = await client.hear_until(lambda message: name_of(message) == "TranscriptionResultChanged")
@@ -87,7 +100,7 @@ def test_partial_results_come_while_speaking_and_grow(talk, speech):
     assert plain(rest[-2]["payload"]["result"]).startswith("it was the best of times")
 
 
-def test_an_appkey_turns_partial_results_off_unless_asked_for(talk, speech):
+def test_an_appkey_turns_partial_results_off_unless_asked_for(talk: Callable[..., Any], speech: np.ndarray) -> None:
     audio = pcm(speech[: 16000 * 4])
     heard = talk("/ws/v1/asr", lambda client: transcribe(client, audio, {}, appkey="key"))
     assert [name_of(m) for m in heard] == [
@@ -99,15 +112,15 @@ def test_an_appkey_turns_partial_results_off_unless_asked_for(talk, speech):
     assert "words" not in heard[2]["payload"]
 
 
-def test_silence_has_no_sentences(talk):
+def test_silence_has_no_sentences(talk: Callable[..., Any]) -> None:
     heard = talk("/ws/v1/asr", lambda client: transcribe(client, silence(3), {}))
     assert [name_of(message) for message in heard] == ["TranscriptionStarted", "TranscriptionCompleted"]
 
 
-def test_the_pause_that_ends_a_sentence_is_the_client_s(talk, speech):
+def test_the_pause_that_ends_a_sentence_is_the_client_s(talk: Callable[..., Any], speech: np.ndarray) -> None:
     audio = pcm(speech[: 16000 * 3]) + silence(1.0) + pcm(speech[16000 * 3 : 16000 * 5])
 
-    def sentences(pause):
+    def sentences(pause: int) -> int:
         heard = talk("/ws/v1/asr", lambda client: transcribe(client, audio, {"max_sentence_silence": pause}))
         return sum(name_of(message) == "SentenceEnd" for message in heard)
 
@@ -115,11 +128,11 @@ def test_the_pause_that_ends_a_sentence_is_the_client_s(talk, speech):
     assert sentences(600) > 1
 
 
-def test_wav_header_odd_frames_and_other_rates(talk, speech):
+def test_wav_header_odd_frames_and_other_rates(talk: Callable[..., Any], speech: np.ndarray) -> None:
     header = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data\xff\xff\xff\xff"
     audio = header + pcm(speech[: 16000 * 5].reshape(-1, 2).mean(axis=1))
 
-    async def story(client):
+    async def story(client: Client) -> list[dict[str, dict[str, Any]]]:
         await client.send_json(directive("StartTranscription", {"format": "wav", "sample_rate": 8000}))
         await client.play(audio, frame=333)
         await client.send_json(directive("ControlTranscriber", {"x": 1}))
@@ -132,17 +145,17 @@ def test_wav_header_odd_frames_and_other_rates(talk, speech):
 
 
 @pytest.fixture(scope="module")
-def compressed(speech, tmp_path_factory):
+def compressed(speech: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., bytes]:
     """Five seconds of speech, as Aliyun's formats."""
     folder = tmp_path_factory.mktemp("compressed")
     wav = folder / "speech.wav"
     soundfile.write(wav, speech[: 16000 * 5], 16000)
     kinds = {"opus": ("ogg", "libopus"), "mp3": ("mp3", "libmp3lame"), "aac": ("adts", "aac"), "amr": ("amr", None)}
 
-    def encode(name):
+    def encode(name: str) -> bytes:
         container, codec = kinds[name]
         how = ["-c:a", codec] if codec else ["-c:a", "libopencore_amrnb", "-ar", "8000"]
-        command = [find_ffmpeg(), "-v", "error", "-i", wav, *how, "-f", container, folder / name]
+        command: list[Any] = [find_ffmpeg(), "-v", "error", "-i", wav, *how, "-f", container, folder / name]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if "Unknown encoder" in done.stderr:
             pytest.skip(f"this ffmpeg writes no {name}")
@@ -152,10 +165,12 @@ def compressed(speech, tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", ["opus", "mp3", "aac", "amr"])
-def test_compressed_streams_are_decoded_while_they_come(talk, compressed, name):
+def test_compressed_streams_are_decoded_while_they_come(
+    talk: Callable[..., Any], compressed: Callable[..., bytes], name: str
+) -> None:
     audio = compressed(name)
 
-    async def story(client):
+    async def story(client: Client) -> list[dict[str, dict[str, Any]]]:
         await client.send_json(directive("StartTranscription", {"format": name, "sample_rate": 16000}))
         await client.play(audio[: len(audio) * 4 // 5], frame=301)
         first = await client.hear_until(lambda message: name_of(message) == "SentenceBegin")
@@ -169,10 +184,10 @@ def test_compressed_streams_are_decoded_while_they_come(talk, compressed, name):
     assert name_of(heard[-1]) == "TranscriptionCompleted"
 
 
-def test_a_decoder_ends_with_its_client(talk, compressed):
+def test_a_decoder_ends_with_its_client(talk: Callable[..., Any], compressed: Callable[..., bytes]) -> None:
     audio = compressed("mp3")
 
-    async def story(client):
+    async def story(client: Client) -> None:
         await client.send_json(directive("StartTranscription", {"format": "mp3"}))
         await client.play(audio[: len(audio) // 2])
         await client.hear_until(lambda message: name_of(message) == "SentenceBegin")
@@ -185,8 +200,8 @@ def test_a_decoder_ends_with_its_client(talk, compressed):
         time.sleep(0.02)
 
 
-def test_one_sentence_recognizer(talk, speech):
-    async def story(client):
+def test_one_sentence_recognizer(talk: Callable[..., Any], speech: np.ndarray) -> None:
+    async def story(client: Client) -> list[dict[str, dict[str, Any]]]:
         await client.send_json(directive("StartRecognition", {}, namespace="SpeechRecognizer", appkey="a"))
         await client.play(pcm(speech[: 16000 * 4]))
         await client.send_json(directive("StopRecognition", namespace="SpeechRecognizer"))
@@ -221,8 +236,10 @@ def test_one_sentence_recognizer(talk, speech):
         ([directive("StartTranscription", {}), "[]"], 40000002),
     ],
 )
-def test_what_breaks_the_protocol_fails_the_task_and_closes(talk, frames, status):
-    async def story(client):
+def test_what_breaks_the_protocol_fails_the_task_and_closes(
+    talk: Callable[..., Any], frames: list[Any], status: int
+) -> None:
+    async def story(client: Client) -> tuple[dict[str, Any], bool, int]:
         for frame in frames:
             await (client.send_json(frame) if isinstance(frame, dict) else client.socket.send(frame))
         heard = await client.hear_until(is_over)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,17 +16,17 @@ START = {"mode": "2pass", "wav_name": "demo", "audio_fs": 16000, "is_speaking": 
 
 
 @pytest.fixture(scope="module")
-def hesitant(speech) -> bytes:
+def hesitant(speech: np.ndarray) -> bytes:
     """Speech with a pause that ends no sentence, and one that does."""
     quiet = [np.zeros(8000, np.float32), np.zeros(16000, np.float32)]
     parts = [speech[:40000], quiet[0], speech[40000:72000], quiet[1], speech[72000:]]
     return pcm(np.concatenate(parts).astype(np.float32)) + silence(1)
 
 
-def finals(talk, audio, sizes, haste):
+def finals(talk: Any, audio: Any, sizes: Any, haste: Any) -> Any:
     """Texts and time stamps of the sentences. `haste` 0: as fast as possible."""
 
-    async def story(client):
+    async def story(client: Any) -> Any:
         await client.send_json(START)
         position = 0
         for size in sizes:
@@ -38,7 +40,7 @@ def finals(talk, audio, sizes, haste):
     return [(each["text"], each["timestamp"]) for each in heard if each["mode"] == "2pass-offline" and each["text"]]
 
 
-def test_finals_do_not_depend_on_the_arrival_of_frames(talk, hesitant):
+def test_finals_do_not_depend_on_the_arrival_of_frames(talk: Callable[..., Any], hesitant: bytes) -> None:
     random.seed(3)
     irregular = [random.randrange(1, 40000) for _ in range(100)]
     first = finals(talk, hesitant, [len(hesitant)], 0)

@@ -1,24 +1,25 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from asrcli.server.live.decode_scheduler import DecodeScheduler, Priority, Slot
 
 
-async def settle():
+async def settle() -> None:
     for _ in range(5):
         await asyncio.sleep(0)
 
 
-def story(told):
+def story(told: Any) -> list[str] | None:
     return asyncio.run(told)
 
 
-def test_the_most_urgent_goes_first_and_equals_in_order():
-    async def told():
+def test_the_most_urgent_goes_first_and_equals_in_order() -> None:
+    async def told() -> list[str]:
         queue, served = DecodeScheduler(1), []
 
-        async def take(name, priority):
+        async def take(name: str, priority: Priority) -> None:
             await queue.enter(Slot(priority))
             served.append(name)
 
@@ -34,8 +35,8 @@ def test_the_most_urgent_goes_first_and_equals_in_order():
     assert story(told()) == ["a", "b", "first", "update"]
 
 
-def test_updates_leave_places_for_final_decodes():
-    async def told():
+def test_updates_leave_places_for_final_decodes() -> None:
+    async def told() -> None:
         queue = DecodeScheduler(2)
         first, second, update, final = (Slot(Priority(n)) for n in (2, 2, 3, 0))
         await queue.enter(first)
@@ -55,8 +56,8 @@ def test_updates_leave_places_for_final_decodes():
     story(told())
 
 
-def test_who_is_cancelled_takes_no_place():
-    async def told():
+def test_who_is_cancelled_takes_no_place() -> None:
+    async def told() -> None:
         queue = DecodeScheduler(1)
         await queue.enter(Slot(Priority.FINAL))
         waiting = asyncio.create_task(queue.enter(Slot(Priority.FINAL)))
@@ -71,8 +72,8 @@ def test_who_is_cancelled_takes_no_place():
     story(told())
 
 
-def test_priority_can_be_raised_while_waiting():
-    async def told():
+def test_priority_can_be_raised_while_waiting() -> None:
+    async def told() -> None:
         queue, low, high = DecodeScheduler(1), Slot(Priority.UPDATE), Slot(Priority.FIRST)
         await queue.enter(Slot(Priority.FINAL))
         tasks = [asyncio.create_task(queue.enter(turn)) for turn in (low, high)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -11,17 +12,17 @@ from asrcli.server.protocols.funasr.replies import page_count, result, whole_res
 from asrcli.transcript import Segment, Word
 
 
-def segment(*texts, number=0):
+def segment(*texts: str, number: int = 0) -> Segment:
     words = tuple(Word(text, number * 60 + at * 0.5, number * 60 + at * 0.5 + 0.5) for at, text in enumerate(texts))
     return Segment(number, words[0].start, words[-1].end, " ".join(texts), words)
 
 
-def sent(*texts, name="demo"):
+def sent(*texts: str, name: str = "demo") -> dict[str, Any]:
     found = segment(*texts)
     return result("offline", found.text, name, final=True, segments=[found])
 
 
-def test_a_time_stamp_for_each_word_and_none_for_marks():
+def test_a_time_stamp_for_each_word_and_none_for_marks() -> None:
     body = sent("And", "so,", "my", "fellow", "Americans,", "don't", "ask!")
     assert json.loads(body["timestamp"]) == [[at * 500, at * 500 + 500] for at in range(7)]
     assert [(clause["text_seg"], clause["punc"]) for clause in body["stamp_sents"]] == [
@@ -37,7 +38,7 @@ def test_a_time_stamp_for_each_word_and_none_for_marks():
     assert [stamp for clause in body["stamp_sents"] for stamp in clause["ts_list"]] == json.loads(body["timestamp"])
 
 
-def test_a_time_stamp_for_each_character_of_chinese():
+def test_a_time_stamp_for_each_character_of_chinese() -> None:
     body = sent("明天", "九点，", "开AI会。", "—", "走")
     assert [(clause["text_seg"], clause["punc"]) for clause in body["stamp_sents"]] == [
         ("明 天 九 点", "，"),
@@ -51,7 +52,7 @@ def test_a_time_stamp_for_each_character_of_chinese():
 
 
 @pytest.mark.parametrize("texts", [("don't", "3.5%,", "a;b"), ("再见！", "2024年", "U.S."), ('"Yes,"', "she", "said:")])
-def test_the_page_finds_as_many_time_stamps_as_it_reads(texts):
+def test_the_page_finds_as_many_time_stamps_as_it_reads(texts: tuple[str, str, str]) -> None:
     body = sent(*texts, name="h5")
     assert len(json.loads(body["timestamp"])) >= page_count(body["text"])
     other = sent(*texts)
@@ -59,7 +60,7 @@ def test_the_page_finds_as_many_time_stamps_as_it_reads(texts):
 
 
 @pytest.mark.parametrize("hours", [0, 2.5, 12])
-def test_no_message_is_larger_than_clients_accept(hours):
+def test_no_message_is_larger_than_clients_accept(hours: float) -> None:
     count = max(1, round(hours * 60))
     texts = ["extraordinarily,"] * 120
     segments = [segment(*texts, number=number) for number in range(count)]
@@ -72,7 +73,7 @@ def test_no_message_is_larger_than_clients_accept(hours):
     assert len(bodies) == 1 or hours > 2
 
 
-def test_nothing_heard_is_one_final_message():
+def test_nothing_heard_is_one_final_message() -> None:
     assert whole_results("offline", "demo", []) == [
         {"mode": "offline", "text": "", "wav_name": "demo", "is_final": True}
     ]

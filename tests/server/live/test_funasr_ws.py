@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import soundfile
+
+from tests.server.live.conftest import Client
 
 from .conftest import pcm, plain, silence
 
@@ -27,25 +33,27 @@ END = {"is_speaking": False}
 BEST = "it was the best of times it was the worst of times"
 
 
-def is_final(message):
+def is_final(message: dict[str, Any]) -> bool:
     return message["is_final"]
 
 
-async def utterance(client, audio, first=PYTHON_CLIENT, end=END, frame=1920):
+async def utterance(
+    client: Client, audio: bytes, first: dict[str, Any] = PYTHON_CLIENT, end: dict[str, Any] = END, frame: int = 1920
+) -> list[dict[str, Any]]:
     await client.send_json(first)
     await client.play(audio, frame)
     await client.send_json(end)
     return await client.hear_until(is_final)
 
 
-def joined(heard, mode):
+def joined(heard: list[dict[str, Any]], mode: str) -> str:
     return "".join(message["text"] for message in heard if message["mode"] == mode)
 
 
-def test_2pass_as_the_python_client_speaks_it(talk, speech):
+def test_2pass_as_the_python_client_speaks_it(talk: Callable[..., Any], speech: np.ndarray) -> None:
     audio = pcm(speech[: 16000 * 5]) + silence(1.5) + pcm(speech[16000 * 5 : 16000 * 9]) + silence(1.5)
 
-    async def story(client):
+    async def story(client: Client) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         assert client.socket.subprotocol == "binary"
         heard = await utterance(client, audio, end={"is_speaking": False, "is_end": True})
         return heard, await client.hear()
@@ -60,7 +68,7 @@ def test_2pass_as_the_python_client_speaks_it(talk, speech):
     assert acknowledgement == {"mode": "2pass", "wav_name": "demo", "text": "", "is_final": True, "is_end": True}
 
 
-def test_time_stamps_are_a_string_for_every_word(talk, speech):
+def test_time_stamps_are_a_string_for_every_word(talk: Callable[..., Any], speech: np.ndarray) -> None:
     heard = talk("/", lambda client: utterance(client, pcm(speech[: 16000 * 5])))
     message = next(message for message in heard if message["mode"] == "2pass-offline" and message["text"])
     assert isinstance(message["timestamp"], str)
@@ -74,10 +82,10 @@ def test_time_stamps_are_a_string_for_every_word(talk, speech):
     assert (sentence["start"], sentence["end"]) == (sentence["ts_list"][0][0], sentence["ts_list"][-1][1])
 
 
-def test_online_text_is_appended_and_never_taken_back(talk, speech):
+def test_online_text_is_appended_and_never_taken_back(talk: Callable[..., Any], speech: np.ndarray) -> None:
     first = {**PYTHON_CLIENT, "mode": "online"}
 
-    async def story(client):
+    async def story(client: Client) -> list[dict[str, Any]]:
         await client.send_json(first)
         await client.speak(pcm(speech[: 16000 * 6]) + silence(1))
         await client.send_json(END)
@@ -91,13 +99,13 @@ def test_online_text_is_appended_and_never_taken_back(talk, speech):
     assert plain(joined(heard, "online")).startswith(BEST)
 
 
-def test_offline_is_one_message_and_the_connection_goes_on(talk, speech):
+def test_offline_is_one_message_and_the_connection_goes_on(talk: Callable[..., Any], speech: np.ndarray) -> None:
     """The C++ client: no mode, several files on a connection, hotwords with the first alone."""
     first = {"chunk_size": [5, 10, 5], "chunk_interval": 10, "wav_name": "a", "wav_format": "pcm", "audio_fs": 16000,
              "itn": True, "is_speaking": True, "hotwords": '{"Dickens": 20}'}  # fmt: skip
     second = {key: value for key, value in first.items() if key != "hotwords"} | {"wav_name": "b"}
 
-    async def story(client):
+    async def story(client: Client) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         one = await utterance(client, pcm(speech[: 16000 * 5]), first, frame=204800)
         two = await utterance(client, pcm(speech[16000 * 5 : 16000 * 9]), second, {"is_finished": True})
         return one, two
@@ -111,7 +119,9 @@ def test_offline_is_one_message_and_the_connection_goes_on(talk, speech):
 
 
 @pytest.mark.parametrize("mode", ["offline", "2pass"])
-def test_html5_sends_a_wav_file_and_calls_it_pcm(talk, speech, tmp_path, mode):
+def test_html5_sends_a_wav_file_and_calls_it_pcm(
+    talk: Callable[..., Any], speech: np.ndarray, tmp_path: Path, mode: str
+) -> None:
     path = tmp_path / "a.wav"
     soundfile.write(path, speech[: 16000 * 5], 16000, subtype="PCM_16")
     same = {"chunk_size": [5, 10, 5], "wav_name": "h5", "chunk_interval": 10, "mode": mode}
@@ -124,7 +134,9 @@ def test_html5_sends_a_wav_file_and_calls_it_pcm(talk, speech, tmp_path, mode):
 
 
 @pytest.mark.parametrize("mode", ["offline", "2pass"])
-def test_containers_are_decoded_when_they_are_whole(talk, speech, tmp_path, mode):
+def test_containers_are_decoded_when_they_are_whole(
+    talk: Callable[..., Any], speech: np.ndarray, tmp_path: Path, mode: str
+) -> None:
     path = tmp_path / "a.flac"
     soundfile.write(path, speech[: 16000 * 5], 16000)
     first = {**PYTHON_CLIENT, "mode": mode, "wav_format": "others"}
@@ -134,7 +146,7 @@ def test_containers_are_decoded_when_they_are_whole(talk, speech, tmp_path, mode
 
 
 @pytest.mark.parametrize("mode", ["offline", "2pass"])
-def test_telephone_audio(talk, speech, mode):
+def test_telephone_audio(talk: Callable[..., Any], speech: np.ndarray, mode: str) -> None:
     audio = pcm(speech[: 16000 * 5].reshape(-1, 2).mean(axis=1))
     first = {**PYTHON_CLIENT, "mode": mode, "audio_fs": 8000}
     heard = talk("/", lambda client: utterance(client, audio, first))
@@ -143,14 +155,14 @@ def test_telephone_audio(talk, speech, mode):
 
 @pytest.mark.parametrize("mode", ["offline", "online", "2pass"])
 @pytest.mark.parametrize("seconds", [0, 2])
-def test_silence_is_answered(talk, mode, seconds):
+def test_silence_is_answered(talk: Callable[..., Any], mode: str, seconds: int) -> None:
     [message] = talk("/", lambda client: utterance(client, silence(seconds), {**PYTHON_CLIENT, "mode": mode}))
     label = "2pass-offline" if mode == "2pass" else mode
     assert message == {"mode": label, "text": "", "wav_name": "demo", "is_final": True}
 
 
-def test_audio_before_any_text_is_16_khz_pcm(talk, speech):
-    async def story(client):
+def test_audio_before_any_text_is_16_khz_pcm(talk: Callable[..., Any], speech: np.ndarray) -> None:
+    async def story(client: Client) -> list[dict[str, Any]]:
         await client.play(pcm(speech[: 16000 * 5]))
         await client.send_json(END)
         return await client.hear_until(is_final)
@@ -171,8 +183,10 @@ def test_audio_before_any_text_is_16_khz_pcm(talk, speech):
         {"wav_format": "mp3", "mode": "offline"},
     ],
 )
-def test_what_makes_no_sense_is_told_and_the_next_utterance_works(talk, speech, first):
-    async def story(client):
+def test_what_makes_no_sense_is_told_and_the_next_utterance_works(
+    talk: Callable[..., Any], speech: np.ndarray, first: dict[str, Any]
+) -> None:
+    async def story(client: Client) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         await client.send_json({**PYTHON_CLIENT, **first})
         await client.play(pcm(speech[:16000]))
         await client.send_json({"is_speaking": False, "is_end": True})
@@ -187,8 +201,8 @@ def test_what_makes_no_sense_is_told_and_the_next_utterance_works(talk, speech, 
     assert plain(joined(heard, "2pass-offline")).startswith(BEST)
 
 
-def test_bad_json_is_told_too(talk):
-    async def story(client):
+def test_bad_json_is_told_too(talk: Callable[..., Any]) -> None:
+    async def story(client: Client) -> dict[str, Any]:
         await client.send_json(PYTHON_CLIENT)
         await client.socket.send("{nonsense")
         return await client.hear()
@@ -198,10 +212,10 @@ def test_bad_json_is_told_too(talk):
     assert message["text"] == ""
 
 
-def test_vad_tail_sil_divides_sentences(talk, speech):
+def test_vad_tail_sil_divides_sentences(talk: Callable[..., Any], speech: np.ndarray) -> None:
     audio = pcm(speech[: 16000 * 3]) + silence(1.0) + pcm(speech[16000 * 3 : 16000 * 5])
 
-    def sentences(milliseconds):
+    def sentences(milliseconds: int) -> int:
         first = {**PYTHON_CLIENT, "vad_tail_sil": milliseconds}
         heard = talk("/", lambda client: utterance(client, audio, first))
         return sum(message["mode"] == "2pass-offline" and message["text"] != "" for message in heard)
@@ -210,8 +224,10 @@ def test_vad_tail_sil_divides_sentences(talk, speech):
     assert sentences(600) > 1
 
 
-def test_a_fault_in_the_end_frame_does_not_swallow_the_next_utterance(talk, speech):
-    async def story(client):
+def test_a_fault_in_the_end_frame_does_not_swallow_the_next_utterance(
+    talk: Callable[..., Any], speech: np.ndarray
+) -> None:
+    async def story(client: Client) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         failed = []
         for fault in ({"chunk_size": [0]}, {"audio_fs": "fast"}, {"hotwords": 7}):
             await client.send_json({"mode": "2pass", "wav_name": "a", "is_speaking": True})

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import websockets
+
+from tests.server.conftest import Running
 
 from .conftest import PATIENCE
 
@@ -37,7 +41,7 @@ ALIYUN += ["enable_intermediate_result", "disfluency"]
 HEADER = ["namespace", "name", "task_id", "appkey", "message_id"]
 
 
-def _frames():
+def _frames() -> Iterator[tuple[str, str, str]]:
     for value in [*VALUES, DEEP]:
         for field in FUNASR:
             yield "/", f'{{"mode": "2pass", "is_speaking": true, "{field}": {value}}}', '{"is_speaking": false}'
@@ -56,7 +60,7 @@ def _frames():
         yield "/ws/v1/asr", f'{{"header": {value}}}', stop
 
 
-async def _answered(url, first, last):
+async def _answered(url: str, first: str, last: str) -> list[Any]:
     """The messages of a connection that sends two frames; at least one, all of them JSON objects."""
     async with websockets.connect(url, ping_interval=None, max_size=None) as socket:
         try:
@@ -68,11 +72,11 @@ async def _answered(url, first, last):
 
 
 @pytest.mark.slow
-def test_every_field_with_every_kind_of_value(server, caplog):
-    async def run():
+def test_every_field_with_every_kind_of_value(server: Running, caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> None:
         limit = asyncio.Semaphore(8)
 
-        async def one(path, first, last):
+        async def one(path: str, first: str, last: str) -> None:
             async with limit:
                 answers = await _answered(server.ws + path, first, last)
                 assert answers
@@ -88,8 +92,8 @@ def test_every_field_with_every_kind_of_value(server, caplog):
 @pytest.mark.parametrize(
     "command", ["HOTWORDS:\x00", "LANGUAGE:" + "x" * 100_000, "POSTPROCESS_HOTWORDS:=>", "START:1"]
 )
-def test_commands_of_the_realtime_server(server, command):
-    async def run():
+def test_commands_of_the_realtime_server(server: Running, command: str) -> None:
+    async def run() -> list[dict[str, Any]]:
         return await _answered(f"{server.ws}/", command, "STOP")
 
     (answer,) = asyncio.run(run())

@@ -13,7 +13,7 @@ HEADER = b"RIFF" + struct.pack("<I", 0) + b"WAVEfmt " + struct.pack("<IHHIIHH", 
 LIST = b"LIST" + struct.pack("<I", 4) + b"INFO"
 
 
-def decode(data, size, rate=16000):
+def decode(data: bytes, size: int, rate: int = 16000) -> np.ndarray:
     decoder = PcmDecoder(rate)
     parts = [decoder.push(data[start : start + size]) for start in range(0, len(data), size)]
     return np.concatenate([*parts, decoder.finish()])
@@ -21,11 +21,11 @@ def decode(data, size, rate=16000):
 
 @pytest.mark.parametrize("size", [1, 3, 640, 100000])
 @pytest.mark.parametrize("header", [b"", HEADER + b"data\xff\xff\xff\xff", HEADER + LIST + b"data\xff\xff\xff\xff"])
-def test_however_it_is_cut_and_whatever_stands_before(size, header):
+def test_however_it_is_cut_and_whatever_stands_before(size: int, header: bytes) -> None:
     np.testing.assert_array_equal(decode(header + WAVE.tobytes(), size), WAVE / np.float32(32768))
 
 
-def test_other_rates_keep_their_length():
+def test_other_rates_keep_their_length() -> None:
     assert len(decode(WAVE.tobytes(), 333, rate=8000)) == 2 * len(WAVE)
     assert len(decode(WAVE.tobytes(), 333, rate=48000)) == len(WAVE) // 3
 
@@ -34,7 +34,9 @@ def test_other_rates_keep_their_length():
     ("tag", "channels", "rate", "dtype", "scale"),
     [(1, 1, 8000, "<i2", 8000), (1, 2, 16000, "<i2", 8000), (3, 1, 16000, "<f4", 0.25), (1, 1, 16000, "<i4", 2**29)],
 )
-def test_a_header_is_believed_rather_than_what_was_announced(tag, channels, rate, dtype, scale):
+def test_a_header_is_believed_rather_than_what_was_announced(
+    tag: int, channels: int, rate: int, dtype: str, scale: float
+) -> None:
     wave = np.sin(np.arange(4800) / 5) * scale
     bits = 8 * np.dtype(dtype).itemsize
     form = struct.pack("<IHHIIHH", 16, tag, channels, rate, rate * channels * bits // 8, channels * bits // 8, bits)
@@ -47,11 +49,11 @@ def test_a_header_is_believed_rather_than_what_was_announced(tag, channels, rate
 
 
 @pytest.mark.parametrize("data", [b"", b"R", b"RI", b"\x01"])
-def test_streams_of_next_to_nothing(data):
+def test_streams_of_next_to_nothing(data: bytes) -> None:
     assert len(decode(data, 1)) == len(data) // 2
 
 
-def test_samples_are_returned_with_the_bytes_that_complete_them():
+def test_samples_are_returned_with_the_bytes_that_complete_them() -> None:
     decoder = PcmDecoder()
     np.testing.assert_array_equal(decoder.push(b"\x00\x40"), [0.5])  # two bytes that no header begins with
     decoder = PcmDecoder()
@@ -62,13 +64,13 @@ def test_samples_are_returned_with_the_bytes_that_complete_them():
 
 
 @pytest.mark.parametrize(("tag", "channels", "rate"), [(7, 1, 8000), (1, 1, 400_000), (1, 9, 8000), (1, 0, 8000)])
-def test_a_header_that_no_client_means_does_not_count(tag, channels, rate):
+def test_a_header_that_no_client_means_does_not_count(tag: int, channels: int, rate: int) -> None:
     form = struct.pack("<IHHIIHH", 16, tag, channels, rate, 32000, 2, 16)
     header = b"RIFF" + struct.pack("<I", 0) + b"WAVEfmt " + form + b"data\xff\xff\xff\xff"
     np.testing.assert_array_equal(decode(header + WAVE.tobytes(), 333), WAVE / np.float32(32768))
 
 
-def test_near_field_keeps_time_and_silences_what_is_far():
+def test_near_field_keeps_time_and_silences_what_is_far() -> None:
     near, far = np.full(3840, 0.1, np.float32), np.full(3840, 0.008, np.float32)
     audio = np.concatenate([near, far, near[:100]])
     filtered = NoiseGate(0.01)
@@ -93,7 +95,7 @@ def wav(tag: int, channels: int, rate: int, bits: int, data: bytes, *, before: b
         (3, 64, "<f8", [-1, -0.5, 0, 1]),
     ],
 )
-def test_every_sample_type_has_its_full_scale(tag, bits, dtype, values):
+def test_every_sample_type_has_its_full_scale(tag: int, bits: int, dtype: str, values: list[float]) -> None:
     expected = [-1, -0.5, 0, 1]
     data = np.array(values, dtype).tobytes()
     np.testing.assert_allclose(decode(wav(tag, 1, 16000, bits, data), 7), expected, atol=0.01)
@@ -106,14 +108,14 @@ def test_every_sample_type_has_its_full_scale(tag, bits, dtype, values):
     ("channels", "rate", "counts"),
     [(8, 16000, True), (9, 16000, False), (1, 1000, True), (1, 999, False), (1, 192000, True), (1, 192001, False)],
 )
-def test_the_limits_of_what_a_header_may_announce(channels, rate, counts):
+def test_the_limits_of_what_a_header_may_announce(channels: int, rate: int, counts: bool) -> None:
     frames = 1920
     data = bytes(2 * channels * frames)
     length = frames * 16000 / rate if counts else channels * frames
     assert len(decode(wav(1, channels, rate, 16, data), 4000)) == pytest.approx(length, abs=1)
 
 
-def test_a_header_is_awaited_for_four_kibibytes():
+def test_a_header_is_awaited_for_four_kibibytes() -> None:
     metadata = b"LIST" + struct.pack("<I", 5000) + bytes(5000)
     head = wav(1, 2, 16000, 16, b"", before=metadata)
     np.testing.assert_array_equal(decode(head + b"\0\x40\0\x40", 10**6), [0.5])  # whole at once it is read
@@ -125,6 +127,6 @@ def test_a_header_is_awaited_for_four_kibibytes():
     np.testing.assert_array_equal(decode(unknown + b"\0\x40" * 4000, 10**6), np.full(4000, 0.5))
 
 
-def test_a_stream_that_begins_like_riff_and_ends_is_sound():
+def test_a_stream_that_begins_like_riff_and_ends_is_sound() -> None:
     for data in (b"RI", b"RIFF", b"RIFF\0\0"):
         np.testing.assert_array_equal(decode(data, 1), np.frombuffer(data, "<i2").astype(np.float32) / 32768)

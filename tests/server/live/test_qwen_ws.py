@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
 import pytest
+
+from tests.server.live.conftest import Client
 
 from .conftest import pcm, plain, silence
 
@@ -10,12 +16,12 @@ START = {"type": "start", "payload": {"format": "pcm", "sample_rate": 16000, "la
 STOP = {"type": "stop"}
 
 
-def is_over(message):
+def is_over(message: dict[str, Any]) -> bool:
     return message["type"] == "final"
 
 
-def test_segments_and_final(talk, speech):
-    async def story(client):
+def test_segments_and_final(talk: Callable[..., Any], speech: np.ndarray) -> None:
+    async def story(client: Client) -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]], int]:
         await client.send_json(START)
         started = await client.hear()
         await client.play(pcm(speech[: 16000 * 4]) + silence(2.5))
@@ -53,8 +59,8 @@ def test_segments_and_final(talk, speech):
     assert code == 1000
 
 
-def test_silence_has_an_empty_final(talk):
-    async def story(client):
+def test_silence_has_an_empty_final(talk: Callable[..., Any]) -> None:
+    async def story(client: Client) -> list[dict[str, Any]]:
         await client.send_json(START)
         await client.play(silence(1))
         await client.send_json(STOP)
@@ -66,8 +72,8 @@ def test_silence_has_an_empty_final(talk):
     assert final["result"]["segments"] == []
 
 
-def test_errors_are_told_and_the_connection_goes_on(talk, speech):
-    async def story(client):
+def test_errors_are_told_and_the_connection_goes_on(talk: Callable[..., Any], speech: np.ndarray) -> None:
+    async def story(client: Client) -> tuple[list[str | None], dict[str, Any]]:
         codes = []
         bad = {"type": "start", "payload": {"sample_rate": "fast"}}
         for frame in (b"\0\0", {"type": "jump"}, bad, START, START):
@@ -84,8 +90,8 @@ def test_errors_are_told_and_the_connection_goes_on(talk, speech):
 
 
 @pytest.mark.parametrize("path", ["/ws/v1/asr/qwen", "/"])
-def test_it_is_known_by_its_first_frame(talk, path):
-    async def story(client):
+def test_it_is_known_by_its_first_frame(talk: Callable[..., Any], path: str) -> None:
+    async def story(client: Client) -> tuple[dict[str, Any], int]:
         await client.send_json({"type": "start", "payload": {"language": "tlh"}})
         return await client.hear(), await client.gone()
 

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tests.server.live.conftest import Client
+
 from .conftest import pcm, plain, silence
 
 
-def is_over(message):
+def is_over(message: dict[str, Any]) -> bool:
     return message.get("is_final") or message.get("event") == "error"
 
 
-async def say(client, command):
+async def say(client: Client, command: str) -> dict[str, Any]:
     await client.socket.send(command)
     return await client.hear()
 
 
-def test_start_audio_stop(talk, speech):
-    async def story(client):
+def test_start_audio_stop(talk: Callable[..., Any], speech: np.ndarray) -> None:
+    async def story(client: Client) -> tuple[list[dict[str, Any]], dict[str, str]]:
         assert await say(client, "START") == {"event": "started"}
         await client.play(pcm(speech[: 16000 * 5]) + silence(1.5) + pcm(speech[16000 * 5 : 16000 * 9]))
         await client.socket.send("stop")
@@ -36,8 +43,8 @@ def test_start_audio_stop(talk, speech):
     assert "foolishness" in text
 
 
-def test_commit_ends_an_utterance_and_keeps_the_session(talk, speech):
-    async def story(client):
+def test_commit_ends_an_utterance_and_keeps_the_session(talk: Callable[..., Any], speech: np.ndarray) -> None:
+    async def story(client: Client) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], dict[str, str]]:
         await say(client, "START")
         await client.play(pcm(speech[: 16000 * 4]))
         await client.socket.send("COMMIT")
@@ -57,8 +64,8 @@ def test_commit_ends_an_utterance_and_keeps_the_session(talk, speech):
     assert stopped == {"event": "stopped"}
 
 
-def test_commands(talk, speech):
-    async def story(client):
+def test_commands(talk: Callable[..., Any], speech: np.ndarray) -> None:
+    async def story(client: Client) -> dict[str, Any]:
         assert await say(client, "Hotwords: Dickens, Paris") == {
             "event": "hotwords_set",
             "hotwords": ["Dickens", "Paris"],
@@ -78,8 +85,10 @@ def test_commands(talk, speech):
     assert plain(final["sentences"][0]["text"]).startswith("it was the finest of times")
 
 
-def test_a_language_the_model_cannot_do_is_an_error_and_the_next_start_works(talk, speech):
-    async def story(client):
+def test_a_language_the_model_cannot_do_is_an_error_and_the_next_start_works(
+    talk: Callable[..., Any], speech: np.ndarray
+) -> None:
+    async def story(client: Client) -> tuple[dict[str, str], dict[str, Any]]:
         await say(client, "LANGUAGE:tlh")
         await say(client, "START")
         await client.play(pcm(speech[:1600]))
@@ -95,10 +104,10 @@ def test_a_language_the_model_cannot_do_is_an_error_and_the_next_start_works(tal
     assert final["sentences"]
 
 
-def test_replacements_are_made_in_one_pass_and_are_bounded(talk, speech):
+def test_replacements_are_made_in_one_pass_and_are_bounded(talk: Callable[..., Any], speech: np.ndarray) -> None:
     doubling = ",".join(["best=>ee", *["e=>ee"] * 100, "ee=>eeee"])
 
-    async def story(client):
+    async def story(client: Client) -> tuple[dict[str, Any], dict[str, str], dict[str, str]]:
         await say(client, f"POSTPROCESS_HOTWORDS:{doubling}")
         await say(client, "START")
         await client.play(pcm(speech[: 16000 * 4]))
@@ -115,8 +124,8 @@ def test_replacements_are_made_in_one_pass_and_are_bounded(talk, speech):
     assert too_many["event"] == too_long["event"] == "error"
 
 
-def test_too_many_hotwords_are_refused_and_the_connection_goes_on(talk):
-    async def story(client):
+def test_too_many_hotwords_are_refused_and_the_connection_goes_on(talk: Callable[..., Any]) -> None:
+    async def story(client: Client) -> tuple[dict[str, str], dict[str, str], dict[str, str], dict[str, Any]]:
         many = await say(client, "HOTWORDS:" + ",".join(f"word{n}" for n in range(5000)))
         long = await say(client, "HOTWORDS:" + "x" * 500)
         colons = await say(client, "HOTWORDS:" + ":" * 100_000)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterator
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from asrcli.backends.process.engine_client import EngineClient
 from asrcli.backends.registry import backend_of
+from asrcli.backends.types import Hypothesis, StreamRequest, StreamUpdate
 from asrcli.errors import EngineError
 from asrcli.options import RecognitionOptions
+from asrcli.server.live.decode_scheduler import Slot
 from asrcli.server.live.endpoint import Endpointer, EndpointOptions
 from asrcli.server.live.partial_decoding import RepeatedDecoder
 from asrcli.server.live.session import LiveOptions, LiveSession, Partial, SentenceBegan, SentenceEnded
@@ -26,12 +31,12 @@ ENDPOINT = EndpointOptions(silence=0.8)
 class Loudness:
     """Speech is what is loud."""
 
-    def probabilities(self, samples):
+    def probabilities(self, samples: np.ndarray) -> np.ndarray:
         return (np.abs(samples.reshape(-1, WINDOW)).max(axis=1) > 0.05).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
-def host(tone_models):
+def host(tone_models: Callable[..., Path]) -> Iterator[EngineClient]:
     with EngineClient(threads=2) as running:
         for name, kind in (("offline", "zipformer_ctc"), ("streaming", "online_transducer")):
             spec = tone_spec(kind, tone_models(kind))
@@ -40,38 +45,45 @@ def host(tone_models):
 
 
 @pytest.fixture
-def recognise(host):
-    async def decode(samples, options, turn):
+def recognise(host: EngineClient) -> Callable[..., Any]:
+    async def decode(samples: np.ndarray, options: RecognitionOptions, turn: Slot) -> Hypothesis:
         return await asyncio.wrap_future(host.submit("offline", samples, options))
 
     return decode
 
 
 @pytest.fixture
-def say(host):
-    async def job(samples, request):
+def say(host: EngineClient) -> Callable[..., Any]:
+    async def job(samples: np.ndarray, request: StreamRequest) -> StreamUpdate:
         return await asyncio.wrap_future(host.submit("streaming", samples, request))
 
     return job
 
 
-def redecoding(recognise, window=30.0):
+def redecoding(recognise: Callable[..., Any], window: float = 30.0) -> RepeatedDecoder:
     return RepeatedDecoder(recognise, RecognitionOptions(), window)
 
 
-async def until(holds):
+async def until(holds: Callable[..., Any]) -> None:
     while not holds():  # noqa: ASYNC110 -- nobody tells of it
         await asyncio.sleep(0.002)
 
 
-def listen(follower, audio, *, block=1600, before=None, **options):
+def listen(
+    follower: RepeatedDecoder | StreamingDecoder,
+    audio: np.ndarray,
+    *,
+    block: int = 1600,
+    before: Callable[..., Any] | None = None,
+    **options: Any,
+) -> list[SentenceBegan | Partial | SentenceEnded]:
     """All events of a stream that is fed block by block; `before` is called with each block's place and the events."""
 
-    async def story():
+    async def story() -> list[SentenceBegan | Partial | SentenceEnded]:
         session = LiveSession(follower, LiveOptions(endpoint=ENDPOINT, **options), detector=Loudness())
         events = []
 
-        async def tell():
+        async def tell() -> None:
             async for event in session.events():
                 events.append(event)  # noqa: PERF401 - they are wanted as they come, even if it fails
 
@@ -91,17 +103,17 @@ def listen(follower, audio, *, block=1600, before=None, **options):
     return asyncio.run(story())
 
 
-def spoken(sequence):
+def spoken(sequence: list[int]) -> str:
     return " ".join(WORDS[tone] for tone in sequence if tone is not None)
 
 
-def texts(events):
+def texts(events: list[SentenceBegan | Partial | SentenceEnded]) -> list[str]:
     return [event.text for event in events if isinstance(event, SentenceEnded)]
 
 
 @pytest.mark.parametrize("block", [333, 1600, 16000, 200000])
 @pytest.mark.parametrize("partials", [True, False])
-def test_nothing_is_lost_and_all_is_in_order(recognise, block, partials):
+def test_nothing_is_lost_and_all_is_in_order(recognise: Callable[..., Any], block: int, partials: bool) -> None:
     first, second, third = [3, 1, 5], [2, 0], [4, 6, 6, 1]
     audio = tone_audio([*first, *PAUSES, *second, *PAUSES, *third])
     events = listen(redecoding(recognise), audio, block=block, partials=partials)
@@ -115,14 +127,14 @@ def test_nothing_is_lost_and_all_is_in_order(recognise, block, partials):
     assert [event.start for event in ended] == pytest.approx([starts[0], starts[3], starts[5]], abs=0.05)
 
 
-def test_the_last_word_counts_even_if_the_stream_ends_in_it(recognise):
+def test_the_last_word_counts_even_if_the_stream_ends_in_it(recognise: Callable[..., Any]) -> None:
     audio = tone_audio([2, 5])
     cut = round((tone_starts([2, 5])[1] + 0.25) * 16000)
     [event] = [event for event in listen(redecoding(recognise), audio[:cut]) if isinstance(event, SentenceEnded)]
     assert (event.text, event.reason) == (spoken([2, 5]), "stop")
 
 
-def test_long_sentences_come_in_pieces_that_fit_together(recognise):
+def test_long_sentences_come_in_pieces_that_fit_together(recognise: Callable[..., Any]) -> None:
     sequence = np.random.default_rng(2).integers(0, 7, 20).tolist()
     audio = tone_audio(sequence)
     for window in (30.0, 4.0):
@@ -130,7 +142,7 @@ def test_long_sentences_come_in_pieces_that_fit_together(recognise):
         assert texts(events) == [spoken(sequence)]
 
 
-def test_a_stretch_without_end_is_cut_and_loses_nothing(recognise):
+def test_a_stretch_without_end_is_cut_and_loses_nothing(recognise: Callable[..., Any]) -> None:
     # No phrase twice: repetitions are taken for the model's own and dropped.
     sequence = np.random.default_rng(3).integers(0, 7, 75).tolist()
     events = listen(redecoding(recognise), tone_audio(sequence))
@@ -139,7 +151,7 @@ def test_a_stretch_without_end_is_cut_and_loses_nothing(recognise):
     assert {event.reason for event in events[:-1] if isinstance(event, SentenceEnded)} == {"length"}
 
 
-def test_noise_without_words_is_no_sentence(recognise):
+def test_noise_without_words_is_no_sentence(recognise: Callable[..., Any]) -> None:
     rng = np.random.default_rng(1)
     noise = np.concatenate([np.zeros(8000), rng.normal(0, 0.1, 8000), np.zeros(24000)]).astype(np.float32)
     events = listen(redecoding(recognise), np.concatenate([noise, tone_audio([3])]))
@@ -148,12 +160,14 @@ def test_noise_without_words_is_no_sentence(recognise):
 
 
 @pytest.mark.parametrize("second_pass", [True, False])
-def test_a_streaming_model_tells_what_comes(host, say, recognise, second_pass):
+def test_a_streaming_model_tells_what_comes(
+    host: EngineClient, say: Callable[..., Any], recognise: Callable[..., Any], second_pass: bool
+) -> None:
     first, second = [3, 1, 5, 2], [0, 4, 6]
     audio = tone_audio([*first, *PAUSES, *second])
     follower = StreamingDecoder(say, RecognitionOptions(), redecoding(recognise) if second_pass else None)
 
-    async def answered(start, events):
+    async def answered(start: int, events: list[SentenceBegan | Partial | SentenceEnded]) -> None:
         await until(lambda: not host._in_flight)
 
     events = listen(follower, audio, interval=0.1, before=answered)
@@ -166,12 +180,14 @@ def test_a_streaming_model_tells_what_comes(host, say, recognise, second_pass):
             assert partial.text.startswith(partial.stable)
 
 
-def test_a_stream_that_is_lost_with_its_engine_is_played_again(host, say, recognise):
+def test_a_stream_that_is_lost_with_its_engine_is_played_again(
+    host: EngineClient, say: Callable[..., Any], recognise: Callable[..., Any]
+) -> None:
     first, second = [3, 1, 5, 2], [0, 4, 6]
     fourth = tone_starts(first)[3] * 16000
-    killed = []
+    killed: list[int] = []
 
-    async def kill(start, events):
+    async def kill(start: int, events: list[SentenceBegan | Partial]) -> None:
         if start > fourth and not killed:
             await until(lambda: any(isinstance(event, Partial) for event in events))
             killed.append(start)
@@ -183,15 +199,15 @@ def test_a_stream_that_is_lost_with_its_engine_is_played_again(host, say, recogn
     assert texts(events) == [spoken(first), spoken(second)]
 
 
-def test_a_failure_of_the_engine_is_the_listener_s(host):
-    async def decode(samples, options, turn):
+def test_a_failure_of_the_engine_is_the_listener_s(host: EngineClient) -> None:
+    async def decode(samples: np.ndarray, options: RecognitionOptions, turn: Slot) -> Any:
         return await asyncio.wrap_future(host.submit("nowhere", samples, options))
 
     with pytest.raises(EngineError, match="nowhere"):
         listen(redecoding(decode), tone_audio([3, *PAUSES, 1, *PAUSES, 4, *PAUSES, 1, *PAUSES, 2, *PAUSES, 1]))
 
 
-def test_endpointer_gives_every_sample_at_most_once_and_all_speech():
+def test_endpointer_gives_every_sample_at_most_once_and_all_speech() -> None:
     audio = tone_audio([number % 7 if number % 5 else None for number in range(80)])
     endpointer = Endpointer(EndpointOptions(silence=0.6, longest=6.0), detector=Loudness())
     sentences = [s for start in range(0, len(audio), 2048) for s in endpointer.push(audio[start : start + 2048])]

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.server.live.conftest import Client
 from tests.tone import WORDS
 
 from .conftest import pcm, plain, silence
 
 
-def test_2pass_and_online(serving, tone_models, talk, speech):
+def test_2pass_and_online(
+    serving: Callable[..., Any], tone_models: Callable[..., Path], talk: Callable[..., Any], speech: np.ndarray
+) -> None:
     settings = {"streaming_model": str(tone_models("online_transducer"))}
 
-    def speak(mode):
-        async def story(client):
+    def speak(mode: str) -> Callable[..., Any]:
+        async def story(client: Client) -> list[dict[str, Any]]:
             await client.send_json({"mode": mode, "wav_name": "a", "is_speaking": True})
             await client.play(pcm(speech[: 16000 * 5]) + silence(1))
             await client.send_json({"is_speaking": False})

@@ -5,9 +5,17 @@ Models of tones hear tones in speech; what these are called is the test's to cho
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
 import pytest
 import yaml
 
+from tests.server.conftest import Running
+from tests.server.live.conftest import Client
 from tests.tone import build
 
 from .conftest import pcm, plain, silence
@@ -17,17 +25,17 @@ FILLERS = ("um", "uh", "hmm", "erm", "uhm", "umm", "do", "re")
 TASK = "0123456789abcdef0123456789abcdef"
 
 
-def directive(name, payload=None):
+def directive(name: str, payload: dict[str, bool] | None = None) -> dict[str, dict[str, Any]]:
     header = {"message_id": "1" * 32, "task_id": TASK, "namespace": "SpeechTranscriber", "name": name, "appkey": "a"}
     return {"header": header} if payload is None else {"header": header, "payload": payload}
 
 
 @pytest.fixture
-def listen(talk):
+def listen(talk: Callable[..., Any]) -> Callable[..., tuple[list[Any], list[Any]]]:
     """`listen(audio, **payload)`: what the transcriber says of it, as (partial results, sentences)."""
 
-    def run(audio, *, to, **payload):
-        async def story(client):
+    def run(audio: bytes, *, to: Running, **payload: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        async def story(client: Client) -> list[dict[str, dict[str, Any]]]:
             await client.send_json(directive("StartTranscription", {"enable_intermediate_result": True, **payload}))
             await client.play(audio[: 2 * 16000 * 3])
             first = await client.hear_until(lambda m: m["header"]["name"] == "TranscriptionResultChanged")
@@ -44,11 +52,13 @@ def listen(talk):
 
 
 @pytest.fixture(scope="module")
-def tones(serving, tone_models, tmp_path_factory):
+def tones(
+    serving: Callable[..., Any], tone_models: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Running]:
     """A server whose default model hears fillers, another that hears bare words, and one that puts marks on them."""
     root = tmp_path_factory.mktemp("models")
 
-    def entry(type_, folder, **fields):
+    def entry(type_: str, folder: Path, **fields: Any) -> dict[str, Any]:
         files = {path.stem: path.name for path in [*folder.glob("*.onnx"), *folder.glob("tokens.txt")]}
         return {"type": type_, "dir": str(folder), "files": files} | fields
 
@@ -62,7 +72,13 @@ def tones(serving, tone_models, tmp_path_factory):
         yield server
 
 
-def test_no_marks_unless_asked_for(server, listen, speech, client, cities):
+def test_no_marks_unless_asked_for(
+    server: Running,
+    listen: Callable[..., tuple[list[Any], list[Any]]],
+    speech: np.ndarray,
+    client: httpx.Client,
+    cities: Path,
+) -> None:
     audio = pcm(speech[: 16000 * 5]) + silence(1)
     partials, [bare] = listen(audio, to=server, enable_words=True)
     assert bare["result"].startswith("It was the best of times it was the worst of times")
@@ -71,7 +87,7 @@ def test_no_marks_unless_asked_for(server, listen, speech, client, cities):
     marked = listen(audio, to=server, enable_punctuation_prediction=True)[1]
     assert "".join(each["result"] for each in marked).startswith("It was the best of times, it was")
 
-    def asked(**query):
+    def asked(**query: Any) -> str:
         return client.post("/stream/v1/asr", params=query, content=cities.read_bytes()).json()["result"]
 
     assert "." in asked()
@@ -82,7 +98,9 @@ def test_no_marks_unless_asked_for(server, listen, speech, client, cities):
         assert not any(char in ",.;" for char in text)
 
 
-def test_fillers_are_left_out_if_asked_for(tones, listen, speech, tmp_path):
+def test_fillers_are_left_out_if_asked_for(
+    tones: Running, listen: Callable[..., tuple[list[Any], list[Any]]], speech: np.ndarray, tmp_path: Path
+) -> None:
     audio = pcm(speech) + silence(1)
     wanted = {"enable_punctuation_prediction": True}
     said = " ".join(each["result"] for each in listen(audio, to=tones, **wanted)[1])
@@ -99,10 +117,12 @@ def test_fillers_are_left_out_if_asked_for(tones, listen, speech, tmp_path):
     assert set(plain(left).split()) <= {"do", "re"}
 
 
-def test_sentences_get_marks_from_the_model_for_them(tones, listen, speech, talk):
+def test_sentences_get_marks_from_the_model_for_them(
+    tones: Running, listen: Callable[..., tuple[list[Any], list[Any]]], speech: np.ndarray, talk: Callable[..., Any]
+) -> None:
     audio = pcm(speech) + silence(1)
 
-    async def story(client):
+    async def story(client: Client) -> list[dict[str, Any]]:
         await client.send_json({"mode": "2pass", "wav_name": "a", "is_speaking": True})
         await client.play(audio)
         await client.send_json({"is_speaking": False})

@@ -7,11 +7,15 @@ import contextlib
 import json
 import socket
 import time
+from collections.abc import Callable, Iterator
+from typing import Any
 
+import numpy as np
 import pytest
 import websockets
 
 from asrcli.server.http import uvicorn_protocols
+from tests.server.conftest import Running
 
 from .conftest import PATIENCE, Client, pcm, plain, silence
 
@@ -19,22 +23,24 @@ START = {"header": {"namespace": "SpeechTranscriber", "name": "StartTranscriptio
 
 
 @pytest.fixture(scope="module")
-def untrusted(serving):
+def untrusted(serving: Callable[..., Any]) -> Iterator[Running]:
     with serving(api_keys=("right key",)) as running:
         yield running
 
 
 @pytest.mark.parametrize("path", ["/", "/ws/v1/asr/qwen"])
-def test_without_the_key_the_door_is_shut(talk, untrusted, path):
-    async def story(client):
+def test_without_the_key_the_door_is_shut(talk: Callable[..., Any], untrusted: Running, path: str) -> None:
+    async def story(client: Client) -> int:
         return await client.gone()
 
     assert talk(path, story, to=untrusted) == 4401
     assert talk(f"{path}?token=wrong", story, to=untrusted) == 4401
 
 
-def test_without_the_key_aliyun_s_paths_speak_aliyun_s_protocol_alone(talk, untrusted):
-    async def aliyun(client):
+def test_without_the_key_aliyun_s_paths_speak_aliyun_s_protocol_alone(
+    talk: Callable[..., Any], untrusted: Running
+) -> None:
+    async def aliyun(client: Client) -> tuple[dict[str, dict[str, Any]], int]:
         await client.send_json(START)
         return await client.hear(), await client.gone()
 
@@ -42,7 +48,7 @@ def test_without_the_key_aliyun_s_paths_speak_aliyun_s_protocol_alone(talk, untr
     assert (message["header"]["name"], message["header"]["status"]) == ("TaskFailed", 40000001)
     assert message["header"]["task_id"] == "1" * 32
 
-    async def other(client):
+    async def other(client: Client) -> int:
         await client.send_json({"mode": "2pass", "is_speaking": True})
         return await client.gone()
 
@@ -58,16 +64,18 @@ def test_without_the_key_aliyun_s_paths_speak_aliyun_s_protocol_alone(talk, untr
         ("/?x_nls_token=right%20key", {}),
     ],
 )
-def test_the_key_is_accepted_in_every_place(talk, untrusted, path, headers):
-    async def story(client):
+def test_the_key_is_accepted_in_every_place(
+    talk: Callable[..., Any], untrusted: Running, path: str, headers: dict[str, Any]
+) -> None:
+    async def story(client: Client) -> dict[str, Any]:
         await client.send_json({"mode": "2pass", "is_speaking": False})
         return await client.hear()
 
     assert talk(path, story, to=untrusted, additional_headers=headers)["is_final"]
 
 
-def test_websockets_of_other_origins_are_refused(talk, server):
-    async def story(client):
+def test_websockets_of_other_origins_are_refused(talk: Callable[..., Any], server: Running) -> None:
+    async def story(client: Client) -> Any:
         return client.socket.subprotocol
 
     assert talk("/", story, origin=f"http://127.0.0.1:{server.port}") is None
@@ -75,17 +83,17 @@ def test_websockets_of_other_origins_are_refused(talk, server):
         talk("/", story, origin="http://elsewhere.example")
 
 
-def _aliyun_text(messages):
+def _aliyun_text(messages: list[dict[str, dict[str, Any]]]) -> str:
     assert [message["header"]["name"] for message in messages].count("SentenceEnd") >= 1
     return " ".join(m["payload"]["result"] for m in messages if m["header"]["name"] == "SentenceEnd")
 
 
-def _funasr_text(mode):
+def _funasr_text(mode: str) -> Callable[..., Any]:
     return lambda messages: "".join(message["text"] for message in messages if message["mode"] == mode)
 
 
 #: name -> path, messages before the audio, the text in all messages up to the end of the connection
-IDLE = {
+IDLE: dict[str, tuple[str, list[Any], Callable[..., str]]] = {
     "aliyun": ("/ws/v1/asr", [START], _aliyun_text),
     "qwen": ("/ws/v1/asr/qwen", [{"type": "start", "payload": {}}], lambda got: got[-1]["result"]["full_text"]),
     "2pass": ("/", [{"mode": "2pass", "is_speaking": True}], _funasr_text("2pass-offline")),
@@ -96,10 +104,12 @@ IDLE = {
 
 
 @pytest.mark.parametrize("protocol", IDLE)
-def test_an_idle_client_gets_the_results_of_its_audio(serving, talk, speech, protocol):
+def test_an_idle_client_gets_the_results_of_its_audio(
+    serving: Callable[..., Any], talk: Callable[..., Any], speech: np.ndarray, protocol: str
+) -> None:
     path, first, text_of = IDLE[protocol]
 
-    async def story(client):
+    async def story(client: Client) -> tuple[list[dict[str, Any]], int]:
         for message in first:
             await client.socket.send(message if isinstance(message, str) else json.dumps(message))
         await asyncio.sleep(1)  # twice the timeout: without audio there is none
@@ -116,8 +126,10 @@ def test_an_idle_client_gets_the_results_of_its_audio(serving, talk, speech, pro
     assert code in {1000, 1008}
 
 
-def test_clients_that_disconnect_leave_nothing_behind(server, talk, speech):
-    async def leave():
+def test_clients_that_disconnect_leave_nothing_behind(
+    server: Running, talk: Callable[..., Any], speech: np.ndarray
+) -> None:
+    async def leave() -> None:
         for first in ({"mode": "2pass", "is_speaking": True}, {"mode": "offline", "is_speaking": True}, START):
             async with websockets.connect(server.ws + "/", ping_interval=None) as socket:
                 await socket.send(json.dumps(first))
@@ -126,7 +138,7 @@ def test_clients_that_disconnect_leave_nothing_behind(server, talk, speech):
 
     asyncio.run(leave())
 
-    async def story(client):
+    async def story(client: Client) -> list[dict[str, Any]]:
         await client.send_json({"mode": "2pass", "wav_name": "after", "is_speaking": True})
         await client.play(pcm(speech[: 16000 * 4]) + silence(1))
         await client.send_json({"is_speaking": False})
@@ -140,8 +152,8 @@ def test_clients_that_disconnect_leave_nothing_behind(server, talk, speech):
     assert "asrcli_live_sessions 0.0" in metrics
 
 
-def test_sessions_are_bounded(serving, talk):
-    async def full(client):
+def test_sessions_are_bounded(serving: Callable[..., Any], talk: Callable[..., Any]) -> None:
+    async def full(client: Client) -> tuple[dict[str, Any], bool]:
         async with websockets.connect(f"{server.ws}/", ping_interval=None) as other:
             await other.send(json.dumps({"mode": "2pass", "wav_name": "other", "is_speaking": True}))
             await other.send(silence(0.5))
@@ -151,13 +163,13 @@ def test_sessions_are_bounded(serving, talk):
             await other.send(json.dumps({"is_speaking": False}))
             return refused, json.loads(await other.recv())["is_final"]
 
-    def opened():
+    def opened() -> None:
         deadline = time.monotonic() + PATIENCE
         while not server.app.state.live._open:
             assert time.monotonic() < deadline
             time.sleep(0.01)
 
-    async def again(client):
+    async def again(client: Client) -> dict[str, Any]:
         await client.send_json(START)
         return (await client.hear())["header"]
 
@@ -167,8 +179,8 @@ def test_sessions_are_bounded(serving, talk):
         assert talk("/ws/v1/asr", again, to=server)["name"] == "TranscriptionStarted"
 
 
-def test_simultaneous_streams_get_their_own_texts(server, speech):
-    async def one(number):
+def test_simultaneous_streams_get_their_own_texts(server: Running, speech: np.ndarray) -> None:
+    async def one(number: int) -> str:
         start = 16000 * (0, 5)[number % 2]
         async with websockets.connect(server.ws + "/", ping_interval=None) as socket:
             client = Client(socket)
@@ -179,7 +191,7 @@ def test_simultaneous_streams_get_their_own_texts(server, speech):
         assert {message["wav_name"] for message in heard} == {str(number)}
         return plain("".join(message["text"] for message in heard if message["mode"] == "2pass-offline"))
 
-    async def all_at_once():
+    async def all_at_once() -> list[str]:
         return await asyncio.wait_for(asyncio.gather(*(one(number) for number in range(6))), 2 * PATIENCE)
 
     texts = asyncio.run(all_at_once())
@@ -187,15 +199,17 @@ def test_simultaneous_streams_get_their_own_texts(server, speech):
     assert all("foolishness" in text for text in texts[1::2])
 
 
-def test_a_client_that_never_reads_is_disconnected(serving, monkeypatch):
+def test_a_client_that_never_reads_is_disconnected(
+    serving: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(uvicorn_protocols, "WRITE_TIMEOUT", 0.5)
 
-    async def shout(server):
+    async def shout(server: Running) -> None:
         line = socket.socket()
         line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         line.connect(("127.0.0.1", server.port))
         line.setblocking(False)
-        options = {"sock": line, "max_queue": 1, "ping_interval": None, "compression": None}
+        options: dict[str, Any] = {"sock": line, "max_queue": 1, "ping_interval": None, "compression": None}
         async with websockets.connect(f"{server.ws}/", **options) as deaf:
             words = "HOTWORDS:" + ",".join(f"word{number}".ljust(90, "x") for number in range(1000))
             with contextlib.suppress(websockets.ConnectionClosed, ConnectionError):
@@ -211,8 +225,10 @@ def test_a_client_that_never_reads_is_disconnected(serving, monkeypatch):
                 assert time.monotonic() < deadline
 
 
-def test_a_stream_and_a_directive_have_bounds(serving, talk, speech):
-    async def endless(client):
+def test_a_stream_and_a_directive_have_bounds(
+    serving: Callable[..., Any], talk: Callable[..., Any], speech: np.ndarray
+) -> None:
+    async def endless(client: Client) -> tuple[dict[str, Any], dict[str, Any]]:
         await client.send_json({"mode": "2pass", "wav_name": "a", "is_speaking": True})
         await client.play(silence(5))
         failed = await client.hear()
@@ -227,7 +243,7 @@ def test_a_stream_and_a_directive_have_bounds(serving, talk, speech):
         assert (failed["is_final"], "longer than 3 s" in failed["error"]) == (True, True)
         assert (after["wav_name"], after["is_final"], "error" in after) == ("b", True, False)
 
-        async def wordy(client):
+        async def wordy(client: Client) -> int:
             await client.send_json(START | {"padding": "x" * (2 << 20)})
             return (await client.hear())["header"]["status"]
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -28,7 +31,7 @@ def assets_of(client: httpx.Client, path: str) -> set[str]:
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_pages_bring_everything_and_allow_nothing_else(client, path):
+def test_pages_bring_everything_and_allow_nothing_else(client: httpx.Client, path: str) -> None:
     answer = client.get(path, headers=HTML)
     assert answer.status_code == 200
     assert client.head(path).status_code == 200
@@ -45,7 +48,7 @@ def test_pages_bring_everything_and_allow_nothing_else(client, path):
         assert found.headers["content-type"].startswith(("text/javascript", "text/css", "image/svg+xml"))
 
 
-def test_the_api_is_described_without_a_network(client):
+def test_the_api_is_described_without_a_network(client: httpx.Client) -> None:
     answer = client.get("/docs", headers=HTML)
     assert answer.status_code == 200
     assert not re.search(r"<script[^>]*>[^<]|<style|\son\w+=|https?://", answer.text)
@@ -68,12 +71,12 @@ def test_the_api_is_described_without_a_network(client):
     assert "security" not in described["paths"]["/health"]["get"]
 
 
-def test_nothing_but_assets_is_served_as_such(client):
+def test_nothing_but_assets_is_served_as_such(client: httpx.Client) -> None:
     for name in ("router.py", "..%2frouter.py", "%2e%2e/router.py", "index.html", ""):
         assert client.get(f"/page/assets/{name}").status_code == 404
 
 
-def test_settings_are_what_the_page_offers(client):
+def test_settings_are_what_the_page_offers(client: httpx.Client) -> None:
     found = client.get("/page/settings").json()
     assert found["models"][0]["id"] == "moonshine-tiny-en"
     assert found["models"][0]["languages"] == ["en"]
@@ -81,7 +84,7 @@ def test_settings_are_what_the_page_offers(client):
     assert found["max_upload"] == 2 << 30
 
 
-def test_a_stream_of_verbose_json_carries_the_transcript(client, cities):
+def test_a_stream_of_verbose_json_carries_the_transcript(client: httpx.Client, cities: Path) -> None:
     with cities.open("rb") as file:
         answer = client.post(
             "/v1/audio/transcriptions",
@@ -97,7 +100,7 @@ def test_a_stream_of_verbose_json_carries_the_transcript(client, cities):
     assert transcript["segments"][0]["words"][0]["text"] == "It"
 
 
-def test_with_a_key_pages_ask_for_it_themselves(serving, tmp_path):
+def test_with_a_key_pages_ask_for_it_themselves(serving: Callable[..., Any], tmp_path: Path) -> None:
     with serving(api_keys=("sesame",), data_dir=tmp_path) as server, server.client() as client:
         for path in PAGES:
             asking = client.get(path, headers=HTML)

@@ -14,18 +14,21 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 import soundfile as sf
+from websockets import Subprotocol
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 
 @pytest.fixture
-def home(tmp_path):
+def home(tmp_path: Path) -> dict[str, str]:
     """The environment of a user who has nothing configured."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ASRCLI_", "XDG_", "TMPDIR"))}
     for name in ("home", "tmp"):
@@ -37,12 +40,12 @@ def home(tmp_path):
 class Process:
     """A server that was started by the command line."""
 
-    def __init__(self, *arguments, env):
+    def __init__(self, *arguments: str | int | Path, env: dict[str, Any]) -> None:
         command = [sys.executable, "-m", "asrcli", "serve", "--port", "0", "--log-json", *map(str, arguments)]
         self.process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.events = []
+        self.events: list[dict[str, Any]] = []
 
-    def listening(self, protocol="http"):
+    def listening(self, protocol: str = "http") -> str:
         """The URL of a listener, once it takes connections."""
         for event in self.events:
             if event.get("protocol") == protocol:
@@ -53,7 +56,7 @@ class Process:
                 return self.events[-1]["url"]
         raise AssertionError(f"it ended: {self.events}")
 
-    def ended(self):
+    def ended(self) -> int:
         """Exit code and the rest of what it said."""
         out, err = self.process.communicate(timeout=60)
         assert out == ""
@@ -63,7 +66,7 @@ class Process:
 
 
 @contextlib.contextmanager
-def serving(*arguments, env):
+def serving(*arguments: str | int | Path, env: dict[str, Any]) -> Iterator[Process]:
     server = Process(*arguments, env=env)
     try:
         yield server
@@ -73,16 +76,16 @@ def serving(*arguments, env):
         server.process.communicate(timeout=60)
 
 
-def client(url, **options):
+def client(url: str, **options: Any) -> httpx.Client:
     return httpx.Client(base_url=url, timeout=60, trust_env=False, **options)
 
 
-def transcribe(found, audio):
+def transcribe(found: httpx.Client, audio: Path) -> httpx.Response:
     with audio.open("rb") as file:
         return found.post("/v1/audio/transcriptions", files={"file": file})
 
 
-def free_port():
+def free_port() -> int:
     """A port that is free, and below those that the system gives to whoever asks for any."""
     while True:
         port = random.randrange(20_000, 30_000)
@@ -90,7 +93,7 @@ def free_port():
             return port
 
 
-def test_sigterm_finishes_requests_and_leaves_no_files(home, long_cities, tmp_path):
+def test_sigterm_finishes_requests_and_leaves_no_files(home: dict[str, Any], long_cities: Path, tmp_path: Path) -> None:
     with (
         serving("--funasr-port", "0", "--drain-timeout", "100", env=home) as server,
         client(server.listening()) as found,
@@ -124,7 +127,9 @@ def test_sigterm_finishes_requests_and_leaves_no_files(home, long_cities, tmp_pa
         ("/", "START"),
     ],
 )
-def test_sigterm_sends_the_last_results_of_live_streams(serving_live, path, first, cities):
+def test_sigterm_sends_the_last_results_of_live_streams(
+    serving_live: tuple[Process, str], path: str, first: Any, cities: Path
+) -> None:
     server, url = serving_live
     samples, rate = sf.read(cities, dtype="int16", frames=48000 * 4)
     with connect(url + path, proxy=None, ping_interval=None) as line, connect(url, proxy=None) as idle:
@@ -134,7 +139,7 @@ def test_sigterm_sends_the_last_results_of_live_streams(serving_live, path, firs
         while "was" not in line.recv(60):
             pass
         server.process.send_signal(signal.SIGTERM)
-        said = "".join(line)
+        said = "".join(str(message) for message in line)
         assert "best of times" in said.lower()
         assert line.close_code in {1000, 1001}
         with pytest.raises(ConnectionClosed):
@@ -143,16 +148,16 @@ def test_sigterm_sends_the_last_results_of_live_streams(serving_live, path, firs
 
 
 @pytest.fixture
-def serving_live(home):
+def serving_live(home: dict[str, Any]) -> Iterator[tuple[Process, str]]:
     with serving("--funasr-port", "0", "--drain-timeout", "100", env=home) as server:
         yield server, server.listening().replace("http", "ws")
 
 
-def children_of(pid):
+def children_of(pid: int) -> list[int]:
     return [int(path.name) for path in Path("/proc").glob("[0-9]*") if _parent(path) == pid]
 
 
-def _parent(process):
+def _parent(process: Path) -> int:
     try:
         return int((process / "stat").read_text().rpartition(")")[2].split()[1])
     except OSError:  # it has just ended
@@ -160,7 +165,7 @@ def _parent(process):
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes as Linux shows them")
-def test_a_job_outlives_the_kill_of_its_server(home, long_cities, tmp_path):
+def test_a_job_outlives_the_kill_of_its_server(home: dict[str, Any], long_cities: Path, tmp_path: Path) -> None:
     samples, rate = sf.read(long_cities, dtype="int16")
     minutes = tmp_path / "minutes.wav"
     sf.write(minutes, np.tile(samples, 2), rate)
@@ -188,14 +193,14 @@ def test_a_job_outlives_the_kill_of_its_server(home, long_cities, tmp_path):
         assert kept == [".asrcli-recordings"]
 
 
-def test_ctrl_c(home):
+def test_ctrl_c(home: dict[str, Any]) -> None:
     with serving("--funasr-port", "0", "--no-preload", env=home) as server:
         server.listening()
         server.process.send_signal(signal.SIGINT)
         assert server.ended() == 130
 
 
-def test_keys_from_file_and_environment(home, tmp_path):
+def test_keys_from_file_and_environment(home: dict[str, Any], tmp_path: Path) -> None:
     keys = tmp_path / "keys"
     keys.write_text("# ours\nfrom-file\n")
     env = home | {"ASRCLI_SERVE_API_KEY": "from-env", "ASRCLI_FUNASR_PORT": "0"}
@@ -205,7 +210,7 @@ def test_keys_from_file_and_environment(home, tmp_path):
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes as Linux shows them")
-def test_child_processes_do_not_inherit_keys(home, tmp_path, cities):
+def test_child_processes_do_not_inherit_keys(home: Any, tmp_path: Path, cities: Path) -> None:
     (tmp_path / "secret").write_text("from-a-file")
     secrets = {"ASRCLI_SERVE_API_KEY": "top-1", "ASRCLI_API_KEY": "top-2", "ASRCLI_REMOTE_API_KEY": "top-3"}
     options = ("--funasr-port", "0", "--webhook-secret-file", tmp_path / "secret")
@@ -221,7 +226,7 @@ def test_child_processes_do_not_inherit_keys(home, tmp_path, cities):
             assert b"top-" not in environment
 
 
-def test_the_log_is_one_event_a_line_without_texts_or_keys(home, cities):
+def test_the_log_is_one_event_a_line_without_texts_or_keys(home: dict[str, Any], cities: Path) -> None:
     options = ("--funasr-port", "0", "--no-preload", "--api-key", "very-secret")
     with serving(*options, env=home) as server:
         url = server.listening()
@@ -247,7 +252,7 @@ def test_the_log_is_one_event_a_line_without_texts_or_keys(home, cities):
     assert not any(secret in log for secret in ("very-secret", "Hedy", "worst", "wav_name"))
 
 
-def test_two_listeners_serve_the_same(home):
+def test_two_listeners_serve_the_same(home: dict[str, Any]) -> None:
     port = free_port()
     with serving("--funasr-port", port, "--no-preload", env=home) as server:
         main, funasr = server.listening(), server.listening("funasr")
@@ -256,7 +261,7 @@ def test_two_listeners_serve_the_same(home):
             assert httpx.get(f"{url}/health", trust_env=False).json() == {"status": "ok"}
 
 
-def test_one_port_for_both_is_one_listener(home):
+def test_one_port_for_both_is_one_listener(home: dict[str, Any]) -> None:
     port = free_port()
     with serving("--port", port, "--funasr-port", port, "--no-preload", env=home) as server:
         assert server.listening() == f"http://127.0.0.1:{port}"
@@ -266,12 +271,20 @@ def test_one_port_for_both_is_one_listener(home):
             assert json.loads(line.recv(60))["is_final"] is True
 
 
-def test_options_of_funasrs_runtime(home, tmp_path, cities):
+def test_options_of_funasrs_runtime(home: dict[str, Any], tmp_path: Path, cities: Path) -> None:
     """The flags of its start scripts."""
     (tmp_path / "hotwords.txt").write_text("Dickens 20\nHedy Lamarr 30\n")
     threads = ("--decoder-thread-num", "2", "--model-thread-num", "1", "--io-thread-num", "2")
     for off in ("0", ""):
-        options = ("--certfile", off, "--keyfile", "server.key", "--hotword", tmp_path / "hotwords.txt", *threads)
+        options: tuple[Any, ...] = (
+            "--certfile",
+            off,
+            "--keyfile",
+            "server.key",
+            "--hotword",
+            tmp_path / "hotwords.txt",
+            *threads,
+        )
         with serving("--funasr-port", "0", "--no-preload", *options, env=home) as server:
             assert server.listening().startswith("http://")
             with client(server.listening()) as found:
@@ -284,14 +297,14 @@ def test_options_of_funasrs_runtime(home, tmp_path, cities):
         assert "cannot be read" in json.dumps(server.events)
 
 
-def test_tls(home, tmp_path):
+def test_tls(home: dict[str, Any], tmp_path: Path) -> None:
     if shutil.which("openssl") is None:
         pytest.skip("needs openssl to make a certificate")
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", key, "-out", cert]
-    subprocess.run([*command, *subject], check=True, capture_output=True)
-    options = ("--funasr-port", free_port(), "--no-preload", "--certfile", cert, "--keyfile", key)
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    subprocess.run([*command, "-keyout", str(key), "-out", str(cert), *subject], check=True, capture_output=True)
+    options: tuple[Any, ...] = ("--funasr-port", free_port(), "--no-preload", "--certfile", cert, "--keyfile", key)
     trust = ssl.create_default_context(cafile=cert)
     with serving(*options, env=home) as server:
         main, funasr = server.listening(), server.listening("funasr")
@@ -300,16 +313,16 @@ def test_tls(home, tmp_path):
         with client(main, verify=trust) as found:
             assert found.get("/health").status_code == 200
         for url in (main.replace("https", "wss"), funasr):
-            with connect(url, ssl=trust, proxy=None, subprotocols=["binary"]) as line:
+            with connect(url, ssl=trust, proxy=None, subprotocols=[Subprotocol("binary")]) as line:
                 assert line.subprotocol == "binary"
                 line.send('{"mode": "2pass", "wav_name": "a", "is_speaking": false}')
                 assert json.loads(line.recv(60))["is_final"] is True
 
 
-def test_invalid_options_end_with_an_error(home, tmp_path):
+def test_invalid_options_end_with_an_error(home: dict[str, Any], tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        cases = [
+        cases: list[tuple[tuple[Any, ...], int, str]] = [
             (("--port", port), 5, "Cannot listen"),
             (("--host", "no.such.host.invalid"), 2, "does not exist"),
             (("--certfile", tmp_path / "none.pem"), 2, "certificate"),
@@ -329,20 +342,20 @@ def test_invalid_options_end_with_an_error(home, tmp_path):
                 assert words in json.dumps(server.events), options
 
 
-def test_a_public_server_without_keys_prints_a_warning(home):
+def test_a_public_server_without_keys_prints_a_warning(home: dict[str, Any]) -> None:
     with serving("--host", "0.0.0.0", "--funasr-port", "0", "--no-preload", env=home) as server:
         server.listening()
         assert any("--api-key" in event.get("message", "") for event in server.events)
 
 
-def test_the_temporary_folder_of_a_killed_server_is_private(home):
+def test_the_temporary_folder_of_a_killed_server_is_private(home: dict[str, Any]) -> None:
     with serving("--funasr-port", "0", "--no-preload", env=home) as server:
         server.listening()
         folders = list(Path(home["TMPDIR"]).glob("asrcli-serve-*"))
         assert [oct(folder.stat().st_mode)[-3:] for folder in folders] == ["700"]
 
 
-def test_uploads_of_a_killed_server_are_deleted_by_the_next(home):
+def test_uploads_of_a_killed_server_are_deleted_by_the_next(home: dict[str, Any]) -> None:
     temporary = Path(home["TMPDIR"])
     other = temporary / "asrcli-serve-of-another-program"
     other.mkdir()

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,9 @@ PAGE = Path(__file__).parents[3] / "docs" / "serving.md"
 KEY = "open sesame"
 
 
-def blocks(language):
+def blocks(language: str) -> dict[str, str]:
     """The page's examples in a language, by the heading that they stand under."""
-    found = {}
+    found: dict[str, str] = {}
     for section in re.split(r"^###? ", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
         title = section.partition("\n")[0]
         codes = re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)
@@ -32,7 +33,9 @@ def blocks(language):
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory, wheel_audio):
+def desk(
+    tmp_path_factory: pytest.TempPathFactory, wheel_audio: Path
+) -> Iterator[tuple[Path, dict[str, str], list[tuple[str, str]]]]:
     """A folder with the recordings that the page speaks of, and a server beside it."""
     folder = tmp_path_factory.mktemp("desk")
     samples, rate = sf.read(wheel_audio / "two_cities.wav", frames=11 * 48000)
@@ -48,11 +51,11 @@ def desk(tmp_path_factory, wheel_audio):
 
 
 @pytest.fixture
-def copy(desk):
+def copy(desk: tuple[Path, dict[str, str], list[tuple[str, str]]]) -> Callable[..., str]:
     """`copy(code, program, ...)`: what a program makes of an example."""
     folder, env, ports = desk
 
-    def run(code, *program):
+    def run(code: str, *program: str) -> str:
         for known, ours in ports:
             code = code.replace(known, ours)
         done = subprocess.run(
@@ -73,7 +76,7 @@ def copy(desk):
         ("Bazarr and whisper-asr-webservice", r"^1\n00:00:0\d,\d{3} --> "),
     ],
 )
-def test_what_is_typed_into_a_shell(copy, title, expected):
+def test_what_is_typed_into_a_shell(copy: Callable[..., str], title: str, expected: str) -> None:
     code = blocks("bash")[title]
     needed = set(re.findall(r"\b(curl|jq|base64)\b", code))
     if missing := [name for name in needed if shutil.which(name) is None]:
@@ -81,7 +84,7 @@ def test_what_is_typed_into_a_shell(copy, title, expected):
     assert re.search(expected, copy(code, "bash", "-euo", "pipefail", "-c"), re.DOTALL | re.IGNORECASE)
 
 
-def test_a_job_from_the_shell(copy):
+def test_a_job_from_the_shell(copy: Callable[..., str]) -> None:
     code = blocks("bash")["Jobs, for long recordings"]
     if shutil.which("curl") is None or shutil.which("jq") is None:
         pytest.skip("needs curl and jq")
@@ -100,7 +103,7 @@ def test_a_job_from_the_shell(copy):
         ("Aliyun", "nls", r'"name":\s?"SentenceEnd".*worst of times'),
     ],
 )
-def test_what_is_written_in_python(copy, title, package, expected):
+def test_what_is_written_in_python(copy: Callable[..., str], title: str, package: str, expected: str) -> None:
     if importlib.util.find_spec(package) is None:
         pytest.skip(f"needs the package {package}")
     said = copy(blocks("python")[title].replace('KEY"', f'{KEY}"'), sys.executable, "-W", "ignore", "-c")
