@@ -170,7 +170,7 @@ _asrcli_value() {
         'transcribe --raw') argument='word s16le f32le' ;;
         'transcribe --rate') argument=any ;;
         'transcribe --raw-channels') argument=any ;;
-        'transcribe -f'|'transcribe --format') argument='list txt json jsonl whisper-json srt vtt ass lrc tsv csv md rttm ctm textgrid' ;;
+        'transcribe -f'|'transcribe --format') argument='list txt json jsonl whisper-json srt vtt ass lrc tsv csv md html rttm ctm textgrid' ;;
         'transcribe -o'|'transcribe --output') argument=file ;;
         'transcribe -d'|'transcribe --output-dir') argument=dir ;;
         'transcribe --encoding') argument='word utf-8 utf-8-sig utf-16' ;;

@@ -24,7 +24,7 @@ complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l exclude -x -d 
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l raw -x -a 's16le f32le' -d 'Inputs are headerless PCM in this encoding'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l rate -x -d 'Sample rate of --raw'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l raw-channels -x -d 'Interleaved channels of --raw'
-complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -s f -l format -x -a '(__fish_append , txt json jsonl whisper-json srt vtt ass lrc tsv csv md rttm ctm textgrid)' -d 'Output formats, separated by commas or repeated: txt, json, jsonl, whisper-json, srt, vtt, ass, lrc, tsv, csv, md, rttm, ctm, textgrid'
+complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -s f -l format -x -a '(__fish_append , txt json jsonl whisper-json srt vtt ass lrc tsv csv md html rttm ctm textgrid)' -d 'Output formats, separated by commas or repeated: txt, json, jsonl, whisper-json, srt, vtt, ass, lrc, tsv, csv, md, html, rttm, ctm, textgrid'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -s o -l output -r -F -d 'Write the result of one input to FILE'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -s d -l output-dir -x -a '(__fish_complete_directories)' -d 'Write below DIR, mirroring the folders of the inputs'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l encoding -x -a 'utf-8 utf-8-sig utf-16' -d 'Encoding of the outputs'

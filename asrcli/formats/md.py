@@ -30,13 +30,14 @@ def render(transcript: Transcript, options: CueOptions) -> str:  # noqa: ARG001 
         segments = list(group)
         if speaker:
             out.append(f"\n## {_escaped(speaker)} · {short_clock(segments[0].start)}\n")
-        for paragraph in _paragraphs(segments):
+        for paragraph in paragraphs(segments):
             time = "" if speaker and paragraph[0] is segments[0] else f"**{short_clock(paragraph[0].start)}** "
             out.append(f"\n{time}{_flow(paragraph)}\n")
     return "".join(out)
 
 
-def _paragraphs(segments: list[Segment]) -> list[list[Segment]]:
+def paragraphs(segments: list[Segment]) -> list[list[Segment]]:
+    """Segments divided where a pause is longer than `PARAGRAPH`."""
     out: list[list[Segment]] = []
     for segment in segments:
         if out and segment.start - out[-1][-1].end < PARAGRAPH:

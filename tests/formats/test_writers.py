@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from html.parser import HTMLParser
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
@@ -280,6 +281,54 @@ def test_md_shows_the_words_as_they_are(source: Transcript) -> None:
     )
     for segment in source.segments:
         assert "".join(clean(segment.text).split()) in "".join(shown.split())
+
+
+class Page(HTMLParser):
+    """The text of each element of the body, and the times of the words."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.texts: list[tuple[str, str]] = []
+        self.starts: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in {"meta", "audio", "input"}:
+            self.open.append(tag)
+        if tag == "span":
+            self.starts.append(dict(attrs)["data-start"] or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag != "audio":
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "main" in self.open:
+            self.texts.append((self.open[-1], data))
+
+
+@some()
+def test_html_shows_the_words_as_they_are(source: Transcript) -> None:
+    page = Page()
+    page.feed(write("html", source))
+    page.close()
+    assert page.open == []
+    spoken = [segment for segment in source.segments if clean(segment.text)]
+    words = [word for segment in spoken for word in words_of(segment)]
+    assert [text for tag, text in page.texts if tag == "span"] == [
+        clean(word.text) for word in words if clean(word.text)
+    ]
+    assert page.starts == [f"{word.start:.3f}" for word in words]
+
+
+def test_html_names_the_recording_and_marks_what_is_unsure(talk: Transcript) -> None:
+    words = (Word("<Hello>", 0.5, 0.9, 0.3), Word("there.", 0.9, 1.5, 0.9))
+    segment = Segment(0, 0.5, 1.5, "<Hello> there.", words, "Ann & Bo")
+    page = write("html", replace(talk, source='a/x "#1".mp3', segments=(segment,)))
+    assert 'src="x%20%22%231%22.mp3"' in page
+    assert "<h2>Ann &amp; Bo</h2>" in page
+    assert 'class="low" title="30%">&lt;Hello&gt;</span> <span' in page
+    assert page.count('class="low"') == 1
 
 
 @some()

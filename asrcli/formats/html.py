@@ -1,0 +1,67 @@
+"""A page to read, hear and print: one HTML file without a server. Its style and script are in `transcript.html`.
+
+The page plays the recording that lies beside it, or one that the reader chooses. A word has its times as attributes.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from importlib.resources import files
+from itertools import groupby
+from pathlib import PurePath
+from urllib.parse import quote
+
+from asrcli.formats.clock import fixed, short_clock
+from asrcli.formats.md import paragraphs
+from asrcli.options import CueOptions
+from asrcli.script import joint
+from asrcli.text.subtitles.pieces import clean, words_of
+from asrcli.transcript import Segment, Transcript
+
+#: words of which the model is less sure are marked
+_LOW = 0.5
+#: colours of speakers in the page's style; further speakers use them again
+_COLOURS = 8
+
+
+def render(transcript: Transcript, options: CueOptions) -> str:  # noqa: ARG001 - every writer has this signature
+    name = clean(PurePath(transcript.source).name or transcript.source)
+    facts = [short_clock(transcript.duration), transcript.language, transcript.model]
+    speakers = list(dict.fromkeys(segment.speaker for segment in transcript.segments if segment.speaker))
+    body = [f'<p class="warning">{escape(clean(warning))}</p>\n' for warning in transcript.warnings]
+    spoken = (segment for segment in transcript.segments if clean(segment.text))
+    for speaker, group in groupby(spoken, lambda segment: segment.speaker):
+        colour = speakers.index(speaker) % _COLOURS if speaker else -1
+        body.append(f'<section class="voice{colour}">\n' if speaker else "<section>\n")
+        if speaker:
+            body.append(f"<h2>{escape(clean(speaker))}</h2>\n")
+        body += [_paragraph(paragraph) for paragraph in paragraphs(list(group))]
+        body.append("</section>\n")
+    page = files("asrcli.formats").joinpath("transcript.html").read_text(encoding="utf-8")
+    fields = {
+        "LANGUAGE": escape(transcript.language or ""),
+        "NAME": escape(name),
+        "FACTS": escape(clean(" · ".join(fact for fact in facts if fact))),
+        "AUDIO": quote(name.encode("utf-8", "replace")),
+        "BODY": "".join(body),
+    }
+    head, *rest = page.split("{{")
+    parts = (part.partition("}}") for part in rest)
+    return head + "".join(fields[field] + text for field, _, text in parts)
+
+
+def _paragraph(segments: list[Segment]) -> str:
+    out = []
+    before = ""
+    for segment in segments:
+        for number, word in enumerate(words_of(segment)):
+            text = clean(word.text)
+            spaced = word.space_before if number else bool(joint(before, text))
+            sure = word.confidence is None or word.confidence >= _LOW
+            mark = "" if sure else f' class="low" title="{word.confidence:.0%}"'
+            times = f'data-start="{fixed(word.start)}" data-end="{fixed(word.end)}"'
+            out.append(f"{' ' * (spaced and bool(before))}<span {times}{mark}>{escape(text)}</span>")
+            before = text
+    start = segments[0].start
+    clock = f'<a class="time" data-start="{fixed(start)}">{short_clock(start)}</a>'
+    return f'<p dir="auto">{clock} {"".join(out)}</p>\n'
