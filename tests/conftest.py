@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import os
 import shutil
@@ -34,15 +35,31 @@ def wheel_audio() -> Path:
 
 
 @pytest.fixture(scope="session")
-def tone_models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """`tone_models(kind)`: the folder of a model that recognises eight tones; kinds: `tests.tone.BUILDERS`."""
-    folder = tmp_path_factory.mktemp("tones")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """`made_once(name, make)`: what `make` writes to a path, once for all processes of a test run (pytest-xdist)."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    root /= "made-once"
+    root.mkdir(exist_ok=True)
 
-    def get(kind: str) -> Path:
-        made = folder / kind
-        return made if made.is_dir() else tone.build(kind, made)
+    def get(name: str, make: Callable[[Path], object]) -> Path:
+        done = root / f"{name}.done"
+        if not done.exists():
+            with (root / f"{name}.lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if not done.exists():
+                    make(root / name)
+                    done.touch()
+        return root / name
 
     return get
+
+
+@pytest.fixture(scope="session")
+def tone_models(made_once: Callable[..., Path]) -> Callable[[str], Path]:
+    """`tone_models(kind)`: the folder of a model that recognises eight tones; kinds: `tests.tone.BUILDERS`."""
+    return lambda kind: made_once(f"tones-{kind}", lambda folder: tone.build(kind, folder))
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 from collections import defaultdict
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -26,6 +27,8 @@ from tests.audio.sounds import Decoded, bursts
 
 PROGRAMS = [program for program in (imageio_ffmpeg.get_ffmpeg_exe(), shutil.which("ffmpeg")) if program]
 PLAIN, FAULTY = plain_cases(), faulty_cases()
+CASES = [*PLAIN, *FAULTY]
+_NUMBERS = {case.name: number for number, case in enumerate(CASES)}
 #: outputs of one ffmpeg command
 _BATCH = 16
 
@@ -36,87 +39,86 @@ def test_there_are_enough_combinations() -> None:
 
 
 class Recordings:
-    """The encoded files, and what is read from them."""
+    """The encoded files, and what is read from them: every other one by the other ffmpeg."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, programs: list[Path]) -> None:
         self.folder = folder
-        self.read: dict[str, Decoded | AsrcliError] = {}
-        self._sources: dict[tuple[int, int], Path] = {}
+        self._programs = programs
+        self._read: dict[str, Decoded | AsrcliError | None] = {}
 
     def path(self, case: Case) -> Path:
         return self.folder / f"{case.encoded}.{case.form[0].lower()}"
 
-    def encode(self, cases: list[Case]) -> None:
-        """Encode what each case needs, once."""
-        groups: dict[tuple[int, int], list[Case]] = defaultdict(list)
-        for case in {case.encoded: case for case in cases}.values():
-            groups[case.rate, case.channels].append(case)
-        work = []
-        for (rate, channels), group in groups.items():
-            samples = np.repeat(bursts(rate)[:, None], channels, axis=1)
-            source = self._sources[rate, channels] = self.folder / f"source-{rate}-{channels}.wav"
-            soundfile.write(source, samples, rate)
-            own = [case for case in group if case.form[0].isupper()]
-            for case in own:
-                soundfile.write(self.path(case), samples, rate, format=case.form[0], subtype=case.form[1])
-            rest = [case for case in group if case not in own]
-            work += [(source, rest[at : at + _BATCH]) for at in range(0, len(rest), _BATCH)]
-        with ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda each: self._encode(*each), work))
+    def read(self, case: Case) -> Decoded | AsrcliError:
+        if case.name not in self._read:
+            self._read[case.name] = self._decode(case)
+        found = self._read[case.name]
+        if found is None:
+            pytest.skip("no ffmpeg here has this encoder")
+        return found
 
-    def _encode(self, source: Path, cases: list[Case]) -> None:
-        outputs = [str(part) for case in cases for part in (*case.form[1:], self.path(case))]
-        if self._run(PROGRAMS[0], source, outputs):
-            return
-        for case in cases:  # an encoder is missing in this build: the other one may have it
-            for program in PROGRAMS:
-                if self._run(program, source, [*case.form[1:], str(self.path(case))]):
-                    break
-                self.path(case).unlink(missing_ok=True)
-
-    @staticmethod
-    def _run(program: str, source: Path, outputs: list[str]) -> bool:
-        command = [program, "-v", "error", "-nostdin", "-y", "-i", str(source), *outputs]
-        return not subprocess.run(command, capture_output=True, check=False).returncode
-
-    def decode(self, cases: list[Case]) -> None:
-        with ThreadPoolExecutor(3) as pool:
-            list(pool.map(self._decode, cases))
-
-    def _decode(self, case: Case) -> None:
+    def _decode(self, case: Case) -> Decoded | AsrcliError | None:
         encoded = self.path(case)
         if not encoded.exists() or not encoded.stat().st_size:
-            return
-        path = encoded
-        if case.fault is not bytes:
-            path = self.folder / f"{case.name}.{case.form[0].lower()}"
-            path.write_bytes(case.fault(encoded.read_bytes()))
-        try:
-            self.read[case.name] = Decoded(Source(path.name, path=path), AudioOptions(start=case.start))
-        except AsrcliError as error:
-            self.read[case.name] = error
+            return None
+        program = self._programs[_NUMBERS[case.name] % len(self._programs)]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+            source = Source(encoded.name, path=encoded)
+            if case.fault is not bytes:
+                path = program.parent / f"{case.name}.{case.form[0].lower()}"
+                path.write_bytes(case.fault(encoded.read_bytes()))
+                source = Source(path.name, path=path)
+            try:
+                return Decoded(source, AudioOptions(start=case.start))
+            except AsrcliError as error:
+                return error
+
+
+def encode(folder: Path) -> None:
+    """Encode what each case needs, once."""
+    folder.mkdir()
+    groups: dict[tuple[int, int], list[Case]] = defaultdict(list)
+    for case in {case.encoded: case for case in CASES}.values():
+        groups[case.rate, case.channels].append(case)
+    recordings = Recordings(folder, [])
+    work = []
+    for (rate, channels), group in groups.items():
+        samples = np.repeat(bursts(rate)[:, None], channels, axis=1)
+        source = folder / f"source-{rate}-{channels}.wav"
+        soundfile.write(source, samples, rate)
+        own = [case for case in group if case.form[0].isupper()]
+        for case in own:
+            soundfile.write(recordings.path(case), samples, rate, format=case.form[0], subtype=case.form[1])
+        rest = [(case.form[1:], recordings.path(case)) for case in group if case not in own]
+        work += [(source, rest[at : at + _BATCH]) for at in range(0, len(rest), _BATCH)]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda each: _encode(*each), work))
+
+
+def _encode(source: Path, outputs: list[tuple[tuple[str, ...], Path]]) -> None:
+    if _run(PROGRAMS[0], source, [str(part) for arguments, path in outputs for part in (*arguments, path)]):
+        return
+    for arguments, path in outputs:  # an encoder is missing in this build: the other one may have it
+        if not any(_run(program, source, [*arguments, str(path)]) for program in PROGRAMS):
+            path.unlink(missing_ok=True)
+
+
+def _run(program: str, source: Path, outputs: list[str]) -> bool:
+    command = [program, "-v", "error", "-nostdin", "-y", "-i", str(source), *outputs]
+    return not subprocess.run(command, capture_output=True, check=False).returncode
 
 
 @pytest.fixture(scope="module")
-def recordings(tmp_path_factory: pytest.TempPathFactory) -> Recordings:
-    """All of them, every other one read by the other ffmpeg."""
-    made = Recordings(tmp_path_factory.mktemp("matrix"))
-    cases = [*PLAIN, *FAULTY]
-    made.encode(cases)
-    path = os.environ["PATH"]
-    for number, program in enumerate(PROGRAMS):
-        folder = tmp_path_factory.mktemp("bin")
-        (folder / "ffmpeg").symlink_to(program)
-        os.environ["PATH"] = f"{folder}{os.pathsep}{path}"
-        made.decode(cases[number :: len(PROGRAMS)])
-    os.environ["PATH"] = path
-    return made
+def recordings(made_once: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Recordings:
+    programs = [tmp_path_factory.mktemp("bin") / "ffmpeg" for _ in PROGRAMS]
+    for program, target in zip(programs, PROGRAMS, strict=True):
+        program.symlink_to(target)
+    return Recordings(made_once("matrix", encode), programs)
 
 
 def result(recordings: Recordings, case: Case) -> Decoded:
-    read = recordings.read.get(case.name)
-    if read is None:
-        pytest.skip("no ffmpeg here has this encoder")
+    read = recordings.read(case)
     if isinstance(read, AsrcliError):
         raise read
     return read
@@ -133,10 +135,10 @@ def test_plain(case: Case, recordings: Recordings) -> None:
 @pytest.mark.parametrize("case", FAULTY, ids=lambda case: case.name)
 def test_faulty(case: Case, recordings: Recordings) -> None:
     """Right, or the warning says what is missing."""
-    if isinstance(recordings.read.get(case.name), AsrcliError):
-        assert re.search(case.error or "^$", str(recordings.read[case.name]))
+    decoded = recordings.read(case)
+    if isinstance(decoded, AsrcliError):
+        assert re.search(case.error or "^$", str(decoded))
         return
-    decoded = result(recordings, case)
     close = max(case.tolerance, CLOSE)
     right = decoded.heard() == pytest.approx(case.times, abs=close)
     whole = decoded.seconds == pytest.approx(case.length, abs=close + case.padding)

@@ -53,9 +53,9 @@ class Program:
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def cache(made_once: Callable[..., Path]) -> Path:
     """One cache for the whole run: the embedded model's token table is made once."""
-    return tmp_path_factory.mktemp("cache")
+    return made_once("cache", Path.mkdir)
 
 
 @pytest.fixture
