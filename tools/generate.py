@@ -1,4 +1,5 @@
-"""Write the completion scripts, the man pages, docs/formats.md, docs/options.md and docs/whisper.md, from a checkout.
+"""Write the completion scripts, the man pages, docs/formats.md, docs/options.md, docs/whisper.md
+and the table of bounds in docs/serving.md, from a checkout.
 
 Run `python -m tools.generate [--check] [FOLDER]`.
 """
@@ -11,6 +12,7 @@ from pathlib import Path
 from asrcli.cli.framework.command_tree import program
 from asrcli.cli.request.whisper_flags import FLAGS
 from asrcli.formats import FORMATS
+from asrcli.server import bounds
 from tools.completion_scripts import SCRIPTS
 from tools.man_pages import pages
 from tools.option_page import option_page
@@ -53,8 +55,18 @@ def generated() -> dict[str, str]:
     return files | {
         "docs/formats.md": formats_page(),
         "docs/options.md": option_page(tree),
+        "docs/serving.md": serving_page(),
         "docs/whisper.md": whisper_page(),
     }
+
+
+def serving_page() -> str:
+    """docs/serving.md, with the table of the server's bounds between its marks."""
+    page = (Path(__file__).parents[1] / "docs" / "serving.md").read_text(encoding="utf-8")
+    before, start, rest = page.partition("<!-- bounds -->\n")
+    rows = "".join(f"| {what} | {value} |\n" for what, value in bounds.table())
+    after = rest.partition("<!-- /bounds -->")[2]
+    return f"{before}{start}| limit; what exceeds it gets | value |\n|---|---|\n{rows}<!-- /bounds -->{after}"
 
 
 def formats_page() -> str:

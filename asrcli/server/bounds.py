@@ -8,6 +8,14 @@ MAX_WAITING_JOBS = 1000
 MAX_HOTWORDS, MAX_HOTWORD_LENGTH, MAX_HOTWORDS_TEXT = 1000, 100, 128 << 10
 #: pairs of `POSTPROCESS_HOTWORDS`
 MAX_REPLACEMENTS = 200
+#: characters of a model's name; longer ones are not looked up
+MAX_NAME = 200
+#: bytes of the form fields of one request (up to four voice clips of 2.5 MB), and of all requests
+MAX_FIELDS, MAX_ALL_FIELDS = 16 << 20, 64 << 20
+#: parts of a form, fields of a URL-encoded one, and bytes of a part's header
+MAX_PARTS, MAX_URL_FIELDS, MAX_PART_HEADER = 256, 2560, 8 << 10
+#: bytes of a JSON body with base64, and such bodies in memory at a time
+MAX_JSON, MAX_IN_MEMORY = 64 << 20, 4
 #: characters of a WebSocket's text frame that holds JSON
 MAX_TEXT_FRAME = 1 << 20
 #: bytes of a message with a result: clients refuse larger ones
@@ -18,7 +26,45 @@ MAX_MESSAGE = 16 << 20
 MAX_FIRST_MESSAGE, FIRST_MESSAGE_TIMEOUT = 16 << 10, 10.0
 #: bytes of all WebSocket messages that are being received
 MAX_MESSAGES = 256 << 20
-#: open connections, and those of one address other than this machine's
+#: frames, and bytes of frames, kept for a session that is busy; then its client has to wait
+MAX_HELD, MAX_HELD_BYTES = 64, 2 << 20
+#: open connections, and those of one address other than this machine's and its proxies'
 MAX_CONNECTIONS, MAX_CONNECTIONS_OF_ADDRESS = 2048, 512
 #: recordings that are fetched from addresses at a time; as many again wait
 MAX_FETCHES = 8
+#: seconds for a request's head, from the connection or its first byte
+HEAD_TIMEOUT = 30.0
+#: seconds in which a client must read `LEAST_READ` bytes of what waits for it
+WRITE_TIMEOUT, LEAST_READ = 60.0, 4096
+
+
+def table() -> list[tuple[str, str]]:
+    """The bounds as docs/serving.md lists them: what is bounded and what exceeds it gets, value."""
+    of_address = f"{MAX_CONNECTIONS_OF_ADDRESS} of one address other than this machine's and its proxies'"
+    parts = f"{MAX_PARTS} with {_size(MAX_PART_HEADER)} of header; {MAX_URL_FIELDS} if URL-encoded"
+    hotwords = f"{MAX_HOTWORDS} of {MAX_HOTWORD_LENGTH} characters, {_size(MAX_HOTWORDS_TEXT)} of text"
+    first = f"{_size(MAX_FIRST_MESSAGE)} within {FIRST_MESSAGE_TIMEOUT:g} s"
+    return [
+        ("open connections; 503", f"{MAX_CONNECTIONS}, and {of_address}"),
+        ("head of a request; the connection is closed", f"{HEAD_TIMEOUT:g} s"),
+        ("a client that does not read; the connection is closed", f"{WRITE_TIMEOUT:g} s without {_size(LEAST_READ)}"),
+        ("form fields of a request; 413", _size(MAX_FIELDS)),
+        ("form fields of all requests; 429", _size(MAX_ALL_FIELDS)),
+        ("parts of a form; 400", parts),
+        ("JSON with base64; its `code` 1", f"{_size(MAX_JSON)}, {MAX_IN_MEMORY} in memory at a time"),
+        ("hotwords of a request; 400 or the protocol's error", hotwords),
+        ("replacements of `POSTPROCESS_HOTWORDS`; its error", f"{MAX_REPLACEMENTS} of {MAX_HOTWORD_LENGTH} characters"),
+        ("the name of a model; 404", f"{MAX_NAME} characters"),
+        ("jobs waiting to be run; 429", str(MAX_WAITING_JOBS)),
+        ("recordings being fetched; 429", f"{MAX_FETCHES}, and as many waiting"),
+        ("a WebSocket message; closed with 1009", _size(MAX_MESSAGE)),
+        ("all WebSocket messages being received; closed with 1013", _size(MAX_MESSAGES)),
+        ("the first WebSocket message without a valid key; closed", first),
+        ("a JSON message; the protocol's error", _size(MAX_TEXT_FRAME)),
+        ("frames kept for a busy session; the client waits", f"{MAX_HELD}, {_size(MAX_HELD_BYTES)}"),
+        ("a message with a result to FunASR's clients; it is divided", _size(MAX_RESULT)),
+    ]
+
+
+def _size(count: int) -> str:
+    return f"{count >> 20} MiB" if count >= 1 << 20 else f"{count >> 10} KiB"

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from asrcli.server.bounds import MAX_HELD, MAX_HELD_BYTES
 from asrcli.server.http.json_text import is_long, json_text
 from asrcli.server.http.uvicorn_protocols import ENDING
 
@@ -18,8 +19,6 @@ Result = TypeVar("Result")
 
 #: WebSocket close codes: no valid key, idle for too long, server shutdown, an error of the server
 UNAUTHORISED, POLICY, GOING_AWAY, INTERNAL_ERROR = 4401, 1008, 1001, 1011
-#: frames, and bytes of frames, kept while the server processes earlier ones; then the client has to wait
-_MAX_HELD, _MAX_HELD_BYTES = 64, 2 << 20
 
 
 class IdleError(Exception):
@@ -81,7 +80,7 @@ class Connection:
         try:
             while not working.done():
                 # While the buffer is full, nothing is read, and a client that leaves is not noticed.
-                full = len(self._held) >= _MAX_HELD or sum(map(len, self._held)) >= _MAX_HELD_BYTES
+                full = len(self._held) >= MAX_HELD or sum(map(len, self._held)) >= MAX_HELD_BYTES
                 others = () if full or self._ending else (self._receive(),)
                 await asyncio.wait({working, *others}, return_when=asyncio.FIRST_COMPLETED)
                 if others and not working.done():

@@ -23,21 +23,18 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
-from asrcli.server.errors import RequestError, SlowClientError, TooLargeError
+from asrcli.server.bounds import MAX_ALL_FIELDS, MAX_FIELDS, MAX_PART_HEADER, MAX_PARTS, MAX_URL_FIELDS
+from asrcli.server.errors import BusyError, RequestError, SlowClientError, TooLargeError
 from asrcli.server.http.values import is_sent
 from asrcli.storage.atomic import disk_errors
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
-#: bytes of all form fields together: up to four voice clips of 2.5 MB (10 s of stereo at 48 kHz as base64)
-_MAX_FIELDS = 16 << 20
-_MAX_PARTS = 256
-_MAX_HEADER = 8 << 10
 #: fields that hold a recording even without a file name
 _FILE_FIELDS = frozenset({"file", "files", "audio", "audio_file"})
 #: bytes collected before a thread writes them
-_BLOCK = 1 << 20
+_BLOCK = 1 << 18
 _UNPRINTABLE = re.compile(r"[^\w .,()\[\]@+=~-]")
 
 
@@ -52,9 +49,13 @@ class Upload:
 
 
 class Workspace:
-    """The temporary folder of one request. A context manager."""
+    """The temporary folder of one request, and the memory of its form fields. A context manager."""
+
+    #: bytes of the form fields of all requests
+    fields_in_memory = 0
 
     def __init__(self, root: Path | None = None) -> None:
+        self._fields = 0
         self._folder = tempfile.TemporaryDirectory(prefix="request-", dir=root, ignore_cleanup_errors=True)
         self._count = 0
 
@@ -63,8 +64,17 @@ class Workspace:
         self._count += 1
         return Path(self._folder.name) / f"{self._count}"
 
+    def hold(self, size: int) -> None:
+        """Count bytes of form fields, until the request ends. Raises BusyError: all requests hold too many."""
+        if Workspace.fields_in_memory + size > MAX_ALL_FIELDS:
+            raise BusyError("The server holds too many form fields.", "Try again later.", retry_after=5)
+        Workspace.fields_in_memory += size
+        self._fields += size
+
     def close(self) -> None:
         """Delete the folder and its files."""
+        Workspace.fields_in_memory -= self._fields
+        self._fields = 0
         self._folder.cleanup()
 
     def __enter__(self) -> Self:
@@ -138,11 +148,6 @@ def _too_large(limit: int) -> TooLargeError:
     return TooLargeError(f"The request is larger than {limit >> 20 or 1} MiB.", "Send less, or ask the operator.")
 
 
-async def read_all(request: Request, limit: int) -> bytes:
-    """The whole body in memory, for small ones. Raises TooLargeError or ClientDisconnect: as `capped`."""
-    return b"".join([piece async for piece in capped(request, limit)])
-
-
 async def save_body(request: Request, workspace: Workspace, limit: int) -> Upload:
     """A raw body as a file. Raises TooLargeError or ClientDisconnect: as `capped`; DiskFullError or OutputError: it
     cannot be kept.
@@ -177,11 +182,15 @@ async def read_form(request: Request, workspace: Workspace, limit: int) -> Form:
     if kind == b"application/x-www-form-urlencoded":
         from urllib.parse import parse_qsl
 
-        text = (await read_all(request, min(limit, _MAX_FIELDS))).decode("utf-8", "replace")
+        pieces = []
+        async for piece in capped(request, min(limit, MAX_FIELDS)):
+            workspace.hold(len(piece))
+            pieces.append(piece)
+        text = b"".join(pieces).decode("utf-8", "replace")
         try:
-            fields = await asyncio.to_thread(parse_qsl, text, max_num_fields=10 * _MAX_PARTS)
+            fields = await asyncio.to_thread(parse_qsl, text, max_num_fields=MAX_URL_FIELDS)
         except ValueError as error:
-            raise RequestError(f"A form may have at most {10 * _MAX_PARTS} fields.") from error
+            raise RequestError(f"A form may have at most {MAX_URL_FIELDS} fields.") from error
         return Form(fields=[(name, value) for name, value in fields if is_sent(value)])
     raise RequestError("The body must be multipart/form-data.", "Send the recording as a form's file.", param="file")
 
@@ -319,8 +328,8 @@ class _MultipartReader:
 
     def _begin(self) -> None:
         self._parts += 1
-        if self._parts > _MAX_PARTS:
-            raise RequestError(f"A form may have {_MAX_PARTS} parts.")
+        if self._parts > MAX_PARTS:
+            raise RequestError(f"A form may have {MAX_PARTS} parts.")
         self._disposition, self._text, self._sink = b"", None, None
 
     def _header_field(self, data: bytes, start: int, end: int) -> None:
@@ -332,7 +341,7 @@ class _MultipartReader:
         self._bound_headers()
 
     def _bound_headers(self) -> None:
-        if len(self._header) + len(self._value) > _MAX_HEADER:
+        if len(self._header) + len(self._value) > MAX_PART_HEADER:
             raise RequestError("A part of the form has too long a header.")
 
     def _header_end(self) -> None:
@@ -354,9 +363,10 @@ class _MultipartReader:
         if self._sink is not None:
             self._sink.add(data[start:end])
         elif self._text is not None:
+            self._workspace.hold(end - start)
             self._fields_size += end - start
-            if self._fields_size > _MAX_FIELDS:
-                raise TooLargeError(f"The form's fields hold more than {_MAX_FIELDS >> 20} MiB.")
+            if self._fields_size > MAX_FIELDS:
+                raise TooLargeError(f"The form's fields hold more than {MAX_FIELDS >> 20} MiB.")
             self._text += data[start:end]
 
     def _end(self) -> None:
@@ -376,7 +386,6 @@ __all__ = [
     "Workspace",
     "capped",
     "decode_base64",
-    "read_all",
     "read_form",
     "save_body",
     "save_bytes",

@@ -20,17 +20,15 @@ from websockets.frames import CloseCode
 from websockets.http11 import Request
 
 from asrcli.server.bounds import (
+    HEAD_TIMEOUT,
+    LEAST_READ,
     MAX_CONNECTIONS,
     MAX_CONNECTIONS_OF_ADDRESS,
     MAX_FIRST_MESSAGE,
     MAX_MESSAGE,
     MAX_MESSAGES,
+    WRITE_TIMEOUT,
 )
-
-#: seconds for a request's head, from the connection or its first byte
-HEAD_TIMEOUT = 30.0
-#: seconds in which a client must read `LEAST_READ` bytes of what waits for it
-WRITE_TIMEOUT, LEAST_READ = 60.0, 4096
 
 #: close code that notifies the application of the server's shutdown; no client closes with it
 ENDING = 1012

@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from asrcli.errors import AsrcliError
 from asrcli.options import RecognitionOptions, TranscribeOptions
+from asrcli.server.bounds import MAX_JSON
 from asrcli.server.errors import Problem, RequestError, problem_of
 from asrcli.server.http.json_text import json_response
 from asrcli.server.http.uploads import Upload, Workspace, decode_base64, read_form, save_body, save_bytes
@@ -30,8 +31,6 @@ from asrcli.transcript import Transcript
 
 router = APIRouter(tags=["SenseVoice"])
 
-#: bytes of a body with base64, which is held in memory
-_MAX_JSON = 64 << 20
 #: strings of more bytes are not parsed as JSON, and bytes of all the rest
 _LONG, _MAX_SHORT = 1024, 64 << 10
 _FILES: dict[str, Any] = {
@@ -81,7 +80,7 @@ async def _base64(request: Request, workspace: Workspace) -> dict[str, Any]:
     """Clients of this protocol read `code`, not the HTTP status."""
     service: TranscriptionService = request.app.state.service
     try:
-        body = await save_body(request, workspace, min(_MAX_JSON, service.settings.max_upload))
+        body = await save_body(request, workspace, min(MAX_JSON, service.settings.max_upload))
         async with service.in_memory:
             upload = await save_bytes(await asyncio.to_thread(_wav_of, body.path), workspace)
         transcript = await service.for_request(request, TranscriptionRequest(path=upload.path))

@@ -9,8 +9,6 @@ DEFAULT_NAMES = frozenset({
     "", "string", "default", "auto", "whisper-1", "gpt-transcribe", "gpt-4o-transcribe", "gpt-4o-mini-transcribe",
     "gpt-4o-mini-transcribe-2025-12-15", "gpt-4o-transcribe-diarize",
 })  # fmt: skip
-#: characters of a name; longer ones are not looked up
-MAX_NAME = 200
 
 _SENSEVOICE = ("sensevoice-small", "sensevoice-small-2025", "sensevoice-small-funasr", "sensevoice-funasr-nano")
 _PARAFORMER = ("paraformer-zh", "paraformer-zh-2024", "paraformer-zh-funasr", "paraformer-zh-small")

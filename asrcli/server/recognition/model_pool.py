@@ -18,8 +18,9 @@ from asrcli.models.entry import Kind, ModelEntry
 from asrcli.models.registry import Registry
 from asrcli.options import SpeakerOptions, TranscribeOptions
 from asrcli.runtime import Session
+from asrcli.server.bounds import MAX_NAME
 from asrcli.server.errors import RequestError
-from asrcli.server.recognition.model_names import DEFAULT_NAMES, MAX_NAME, synonyms
+from asrcli.server.recognition.model_names import DEFAULT_NAMES, synonyms
 from asrcli.server.settings import ServerSettings
 from asrcli.text.steps.hotwords import read_hotwords
 
@@ -41,7 +42,7 @@ class ModelPool:
         default = self.registry.resolve(settings.model)
         check_servable(default)
         self.default = default.name
-        self.threads = settings.num_threads or default_jobs()
+        self.threads = settings.num_threads or self.registry.num_threads or default_jobs()
         self.models = LoadedModels(self.threads)
         #: name -> model and the kind of its service
         self._served = {default.name: (default, backend_of(default.type).kind)}

@@ -23,7 +23,7 @@ from asrcli.errors import AsrcliError, OptionNotSupportedError
 from asrcli.listener import Listener
 from asrcli.options import Hotword, RecognitionOptions, TranscribeOptions
 from asrcli.pipeline import CancelledError
-from asrcli.server.bounds import MAX_FETCHES
+from asrcli.server.bounds import MAX_FETCHES, MAX_IN_MEMORY
 from asrcli.server.errors import BusyError, ForbiddenError, TooLargeError
 from asrcli.server.http.admission import Admission
 from asrcli.server.http.fetch import Guard, check_url, fetch
@@ -37,8 +37,6 @@ from asrcli.transcript import Segment, Transcript
 
 Result = TypeVar("Result")
 
-#: bodies in memory at a time
-_IN_MEMORY = 4
 #: seconds to fetch a recording from an address
 _FETCH_TIMEOUT = 600.0
 
@@ -72,7 +70,7 @@ class TranscriptionService:
         self.admission = admission
         self.metrics = metrics
         #: bounds the bodies that are held in memory rather than on disk
-        self.in_memory = asyncio.Semaphore(_IN_MEMORY)
+        self.in_memory = asyncio.Semaphore(MAX_IN_MEMORY)
         self._fetchers = ThreadPoolExecutor(MAX_FETCHES, thread_name_prefix="fetch")
         self._fetching = 0
 

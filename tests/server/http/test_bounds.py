@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from asrcli.server import bounds
-from asrcli.server.http import uvicorn_protocols, websocket
+from asrcli.server.http import uploads, uvicorn_protocols, websocket
 from asrcli.server.recognition import transcription
 from tests.server.conftest import Running
 
@@ -43,9 +43,9 @@ def start_upload(
     return line
 
 
-def transcribe(client: httpx.Client, audio: Path) -> httpx.Response:
+def transcribe(client: httpx.Client, audio: Path, **fields: Any) -> httpx.Response:
     with audio.open("rb") as file:
-        return client.post("/v1/audio/transcriptions", files={"file": file})
+        return client.post("/v1/audio/transcriptions", files={"file": file}, data=fields)
 
 
 @pytest.mark.parametrize(
@@ -221,3 +221,77 @@ def test_slow_addresses_do_not_block_others(
         stalling.waiting.set()
         stalling.shutdown()
         stalling.server_close()
+
+
+def test_form_fields_of_all_requests_are_bounded(
+    server: Running, client: httpx.Client, cities: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "MAX_ALL_FIELDS", 1 << 20)
+    start = b'--b\r\ncontent-disposition: form-data; name="prompt"\r\n\r\n'
+    head = b"POST /v1/audio/transcriptions HTTP/1.1\r\nhost: x\r\ncontent-type: multipart/form-data; boundary=b\r\n"
+    with contextlib.ExitStack() as stack:
+        for _ in range(2):
+            line = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=30))
+            line.sendall(head + b"content-length: 9999999\r\n\r\n" + start + bytes(400_000))
+        wait_for(lambda: uploads.Workspace.fields_in_memory == 800_000)
+        refused = transcribe(client, cities, prompt="x" * 400_000)
+        assert refused.status_code == 429
+        assert int(refused.headers["retry-after"]) > 0
+        encoded = client.post("/v1/audio/transcriptions", data={"prompt": "x" * 400_000})
+        assert encoded.status_code == 429
+        assert uploads.Workspace.fields_in_memory == 800_000
+    wait_for(lambda: uploads.Workspace.fields_in_memory == 0)
+    assert transcribe(client, cities, prompt="x" * 400_000).status_code == 200
+    wait_for(lambda: uploads.Workspace.fields_in_memory == 0)
+
+
+def test_form_fields_of_a_request_are_bounded(client: httpx.Client, cities: Path) -> None:
+    answer = transcribe(client, cities, prompt="x" * (bounds.MAX_FIELDS + 1))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
+    wait_for(lambda: uploads.Workspace.fields_in_memory == 0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({"model": "m" * (bounds.MAX_NAME + 1)}, 404),
+        ({"hotwords": ",".join(f"w{number}" for number in range(bounds.MAX_HOTWORDS + 1))}, 400),
+        ({"hotwords": "w" * (bounds.MAX_HOTWORD_LENGTH + 1)}, 400),
+        ({"hotwords": "w, " * bounds.MAX_HOTWORDS_TEXT}, 400),
+        ({"keywords[]": ["w"] * (bounds.MAX_PARTS + 1)}, 400),
+    ],
+)
+def test_names_and_hotwords_are_bounded(
+    client: httpx.Client, cities: Path, fields: dict[str, Any], status: int
+) -> None:
+    assert transcribe(client, cities, **fields).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("path", "first", "field"),
+    [
+        ("/", {"mode": "2pass", "is_speaking": True}, "error"),
+        ("/ws/v1/asr", {"header": {"namespace": "SpeechTranscriber", "name": "StartTranscription"}}, "header"),
+        ("/ws/v1/asr/qwen", {"type": "start"}, "error_code"),
+    ],
+)
+def test_json_messages_are_bounded(server: Running, path: str, first: dict[str, Any], field: str) -> None:
+    with connect(f"{server.ws}{path}", proxy=None, max_size=None) as line:
+        line.send(json.dumps(first | {"wav_name": "x" * bounds.MAX_TEXT_FRAME}))
+        answer = json.loads(line.recv(60))
+        assert answer[field]
+        assert "x" * 1000 not in json.dumps(answer)
+
+
+def test_messages_larger_than_allowed_close_the_connection(server: Running) -> None:
+    with connect(f"{server.ws}/", proxy=None, max_size=None, compression=None) as line:
+        with contextlib.suppress(ConnectionClosed, ConnectionError):
+            line.send(bytes(bounds.MAX_MESSAGE + 1))
+            line.recv(60)
+        wait_for(lambda: line.protocol.close_rcvd is not None)
+        assert line.protocol.close_rcvd.code == 1009
+
+
+def test_every_bound_is_in_the_documentation() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "serving.md").read_text(encoding="utf-8")
+    assert [what for what, value in bounds.table() if f"| {what} | {value} |" not in page] == []
