@@ -122,6 +122,66 @@ describe("the page", { timeout: 600_000 }, () => {
     assert.deepEqual(complaints, []);
   });
 
+  it("keeps the order of files, removes what failed, and does not call silence a failure", async (context) => {
+    const { page } = await open(browser, url);
+    context.after(() => page.close());
+    await page.waitForFunction(() => document.querySelector("#model").value);
+    const silence = Buffer.alloc(44 + 32000);
+    readFileSync(RECORDING).copy(silence, 0, 0, 44);
+    silence.writeUInt32LE(32000, 40);
+    const files = [
+      { name: "first.wav", mimeType: "audio/wav", buffer: silence },
+      { name: "second.wav", mimeType: "audio/wav", buffer: Buffer.from("this is no recording") },
+      { name: "third.wav", mimeType: "audio/wav", buffer: silence },
+    ];
+    await page.setInputFiles("#files", files);
+    assert.deepEqual(await page.locator("article h3").allInnerTexts(), ["first.wav", "second.wav", "third.wav"]);
+    await page.waitForFunction(() => document.querySelectorAll("article footer:not([hidden])").length === 3);
+    const [quiet, failed] = [page.locator("article").nth(0), page.locator("article").nth(1)];
+    assert.match(await quiet.locator(".state").innerText(), /No speech/);
+    assert.equal(await quiet.locator(".trouble").isVisible(), false);
+    assert.equal(await failed.locator(".state").innerText(), "Failed");
+    assert.equal(await failed.locator(".trouble").isVisible(), true);
+    assert.equal(await failed.locator("[data-format=txt]").isVisible(), false);
+    await failed.locator(".remove").click();
+    assert.deepEqual(await page.locator("article h3").allInnerTexts(), ["first.wav", "third.wav"]);
+  });
+
+  it("corrects words and names, by mouse and by keyboard", async (context) => {
+    const { page, complaints } = await open(browser, url);
+    context.after(() => page.close());
+    await page.waitForFunction(() => document.querySelector("#model").value);
+    await drop(page, RECORDING);
+    await page.waitForSelector(DONE);
+    await page.locator(".word", { hasText: "wisdom" }).first().dblclick();
+    await page.keyboard.type("Weisheit,");
+    await page.keyboard.press("Enter");
+    await page.keyboard.press("Home");
+    await page.keyboard.press("F2");
+    await page.keyboard.type("That");
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("F2");
+    await page.keyboard.type("This");
+    await page.keyboard.press("Enter");
+    assert.match(await body(page), /This was the best of times.*age of Weisheit,/is);
+    assert.match((await download(page, "txt")).text, /^This was the best of times/);
+    checkTranscript(context, (await download(page, "json")).text);
+    const names = await page.evaluate(async () => {
+      const { Entry } = await import(new URL("page/assets/entry.js", document.baseURI));
+      const entry = new Entry("talk", {});
+      document.getElementById("results").append(entry.root);
+      const segment = (start, speaker) => ({ start, end: start + 1, speaker, text: "Yes.", words: [{ text: "Yes.", start, end: start + 1, speaker }] });
+      entry.finish({ duration: 3, text: "", warnings: [], segments: [segment(0, "Speaker 1"), segment(1, "Speaker 2"), segment(2, "Speaker 1")] });
+      entry.root.querySelector("button.speaker").click();
+      const field = entry.root.querySelector("input");
+      field.value = "Ada";
+      field.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter" }));
+      return entry.transcript.segments.map(({ speaker, words }) => `${speaker} ${words[0].speaker}`);
+    });
+    assert.deepEqual(names, ["Ada Ada", "Speaker 2 Speaker 2", "Ada Ada"]);
+    assert.deepEqual(complaints, []);
+  });
+
   it("works by keyboard alone", async (context) => {
     const { page } = await open(browser, url);
     context.after(() => page.close());

@@ -65,15 +65,17 @@ function take(files) {
     early.push(...files);
     return;
   }
-  for (const file of files) transcribe(file, file.name);
+  let last = $("results-heading"); // the newest files on top, those of one choice in their order
+  for (const file of files) last = transcribe(file, file.name, last)?.root ?? last;
 }
 
-function transcribe(blob, name) {
+function transcribe(blob, name, after) {
   if (blob.size > server.max_upload) {
-    return trouble(`${name} is larger than this server takes (${Math.floor(server.max_upload / 2 ** 20)} MB).`);
+    trouble(`${name} is larger than this server takes (${Math.floor(server.max_upload / 2 ** 20)} MB).`);
+    return null;
   }
   const stop = new AbortController();
-  const entry = show(new Entry(name, { cancel: () => stop.abort() }));
+  const entry = show(new Entry(name, { cancel: () => stop.abort() }), after);
   entry.sound(blob);
   entry.state("Waiting", null);
   const fields = chosen();
@@ -81,6 +83,7 @@ function transcribe(blob, name) {
   const file = blob instanceof File ? blob : new File([blob], name);
   // One after the other: the server would only let them wait, and the first is finished sooner.
   queue = queue.then(() => work(entry, file, fields, stop.signal));
+  return entry;
 }
 
 async function work(entry, file, fields, signal) {
@@ -103,18 +106,17 @@ async function work(entry, file, fields, signal) {
     announce(`${entry.name} is done`);
   } catch (error) {
     if (error.name === "AbortError") return entry.remove();
-    entry.state("Failed");
-    entry.trouble(error.message);
-    entry.part("footer").hidden = !entry.segments.length;
+    entry.fail(error.message);
     if (error.status === 401) await connect();
   } finally {
     busy--;
   }
 }
 
-function summary({ duration, language, model }) {
+function summary({ duration, language, model, segments }) {
   const parts = [clock(duration), model];
-  if (language) parts.splice(1, 0, languages.of(language) ?? language);
+  if (!segments.length) parts.unshift("No speech");
+  if (language) parts.splice(-1, 0, languages.of(language) ?? language);
   return parts.join(" · ");
 }
 
@@ -232,9 +234,9 @@ function showRecording(on) {
 
 // -- the page
 
-function show(entry) {
+function show(entry, after = $("results-heading")) {
   $("nothing").hidden = true;
-  $("results-heading").after(entry.root);
+  after.after(entry.root);
   return entry;
 }
 
