@@ -62,17 +62,17 @@ def main() -> None:
     parser.add_argument("--shared", type=Path, required=True, help="folder with data/speakers and models")
     parser.add_argument("--hours", type=float, default=1.0)
     parser.add_argument("--recordings", nargs="+", default=["librispeech_conv4"])
-    parser.add_argument("--embedding", default="voxceleb-thin-resnet")
+    parser.add_argument("--segmentation", default="community-1", help="a name, or a folder of the shared models")
+    parser.add_argument("--embedding", default="community-1", help="as --segmentation")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--speakers", type=int)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
 
     parts = [part for name in arguments.recordings for part in clips(arguments.shared / f"data/speakers/{name}.wav")]
-    models = arguments.shared.absolute() / "models"
     spec = diarization_spec(
-        Registry().resolve(str(models / "pyannote-segmentation-3-0-int8"), kind="segmentation"),
-        Registry().resolve(str(models / arguments.embedding), kind="embedding"),
+        Registry().resolve(model_of(arguments.shared, arguments.segmentation), kind="segmentation"),
+        Registry().resolve(model_of(arguments.shared, arguments.embedding), kind="embedding"),
     )
     truth: list[Turn] = []
     with EngineClient(arguments.threads) as host:
@@ -91,6 +91,12 @@ def main() -> None:
     print(f"speed     {length / (done - began):.1f} x real time, of it {done - heard:.1f} s after the last sample")
     for who, most in peaks.items():
         print(f"memory    {most >> 20} MB at most, {who}")
+
+
+def model_of(shared: Path, name: str) -> str:
+    """A model of the shared folder by its path, any other by its name."""
+    folder = shared.absolute() / "models" / name
+    return str(folder) if folder.is_dir() else name
 
 
 def report(truth: list[Turn], turns: list[Turn], length: float) -> None:

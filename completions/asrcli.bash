@@ -187,8 +187,8 @@ _asrcli_value() {
         'transcribe --prompt') argument=any ;;
         'transcribe --language-id-model') argument='model whisper-lid-tiny whisper-lid-base' ;;
         'transcribe --speakers') argument=any ;;
-        'transcribe --diarization-model') argument='model pyannote-segmentation-3-0 pyannote-segmentation-3-0-int8 reverb-segmentation-v1' ;;
-        'transcribe --embedding-model') argument='model campplus-zh-en campplus-zh campplus-en eres2net-base-zh eres2net-en eres2netv2-zh titanet-large titanet-small wespeaker-resnet34-lm wespeaker-campplus-lm voxceleb-thin-resnet' ;;
+        'transcribe --diarization-model') argument='model community-1 pyannote-segmentation-3-0 pyannote-segmentation-3-0-int8 reverb-segmentation-v1' ;;
+        'transcribe --embedding-model') argument='model community-1-embedding campplus-zh-en campplus-zh campplus-en eres2net-base-zh eres2net-en eres2netv2-zh titanet-large titanet-small wespeaker-resnet34-lm wespeaker-campplus-lm voxceleb-thin-resnet' ;;
         'transcribe --min-speakers') argument=any ;;
         'transcribe --max-speakers') argument=any ;;
         'transcribe --cluster-threshold') argument=any ;;
@@ -287,8 +287,8 @@ _asrcli_value() {
         'download-model --from') argument=file ;;
         'download-model --config') argument=file ;;
         'speakers enroll --model-dir') argument=dir ;;
-        'speakers enroll --diarization-model') argument='model pyannote-segmentation-3-0 pyannote-segmentation-3-0-int8 reverb-segmentation-v1' ;;
-        'speakers enroll --embedding-model') argument='model campplus-zh-en campplus-zh campplus-en eres2net-base-zh eres2net-en eres2netv2-zh titanet-large titanet-small wespeaker-resnet34-lm wespeaker-campplus-lm voxceleb-thin-resnet' ;;
+        'speakers enroll --diarization-model') argument='model community-1 pyannote-segmentation-3-0 pyannote-segmentation-3-0-int8 reverb-segmentation-v1' ;;
+        'speakers enroll --embedding-model') argument='model community-1-embedding campplus-zh-en campplus-zh campplus-en eres2net-base-zh eres2net-en eres2netv2-zh titanet-large titanet-small wespeaker-resnet34-lm wespeaker-campplus-lm voxceleb-thin-resnet' ;;
         'speakers enroll --config') argument=file ;;
         'speakers list --config') argument=file ;;
         'speakers remove --config') argument=file ;;

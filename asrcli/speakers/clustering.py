@@ -1,29 +1,24 @@
-"""Which embeddings are one voice: agglomerative clustering in two levels.
+"""Which embeddings are one voice: agglomerative clustering with average linkage under cosine distance.
 
-Average linkage under cosine distance. The mean distance of two groups is 1 minus the dot product of their mean vectors,
-so a group is known by its mean and weight alone, and clustering the means of blocks is the same computation as
-clustering all rows: memory grows with the block, not with the square of the recording, and a threshold means the same
-after ten minutes and after twelve hours. (Complete linkage, as in sherpa-onnx's `FastClustering`, splits voices more
-the longer the recording is: one unlucky pair of windows suffices.)
+The mean distance of two groups is 1 minus the dot product of their mean vectors, so a group's mean and weight are all
+that is needed, and clustering the means of blocks is the same computation as clustering all rows: memory grows with the
+block, not with the square of the recording, and a threshold means the same after ten minutes and after twelve hours.
 
-To the distance comes evidence from segmentation: voices heard side by side in the same windows are hardly one voice.
+A second step compares the *directions* of the groups' means, in which the noise of the single embedding is averaged
+out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from asrcli.speakers.types import Vectors
+from asrcli.speakers.types import Vectors, same_direction
 
-#: The catalogue's thresholds are for complete linkage, where they bound the *largest* distance in a cluster; the mean
-#: distance at the same decision is about this share of it (measured: docs/speakers.md).
-AVERAGE_SHARE = 0.7
-#: added to the distance of two groups that are only ever heard in the same windows
-SIDE_BY_SIDE = 0.5
 #: rows that are clustered at once; more are merged in blocks first
 FINAL_ROWS = 1200
 BLOCK_ROWS = 400
@@ -33,35 +28,16 @@ BLOCK_SHARE = 0.6
 BLOCK_GROUPS = 100
 #: how many spurious groups may remain beside the voices that were asked for
 _SPURIOUS = 8
-#: overlapped speech that segmentation took for one voice: a group with no more than this share of all speech, whose
-#: mean lies so near (cosine) to the plane of two larger ones, and between them: each has this share in it at least
-_MIXED_SHARE, _MIXED_LIKENESS, _MIXED_PART = 0.01, 0.9, 0.3
+#: a voice has at least so much speech (seconds; more than one window can hold of an odd moment), or in a short
+#: recording this share of all speech; with more than so much speech in all, odd moments come together by chance
+_LEAST_SPEECH = 3.0
+_LEAST_SHARE = 0.1
+_LONG = 1800.0
+#: an embedding counts for at most so many seconds: of more than that it is not made
+_HEAVIEST = 3.0
 
 _Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Groups:
-    """Embeddings merged into groups.
-
-    Attributes:
-        means: weighted mean vectors, shape (groups, dimensions); the more varied a group, the shorter.
-        weights: seconds of speech, shape (groups,).
-        windows: in how many windows each group is heard, shape (groups,).
-        together: in how many windows two groups are heard side by side, shape (groups, groups).
-    """
-
-    means: _Floats
-    weights: _Floats
-    windows: _Floats
-    together: _Floats
-
-    def __len__(self) -> int:
-        return len(self.weights)
-
-    def take(self, rows: npt.NDArray[np.intp]) -> Groups:
-        """Only these groups."""
-        return Groups(self.means[rows], self.weights[rows], self.windows[rows], self.together[np.ix_(rows, rows)])
+_Labels = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,67 +45,106 @@ class ClusterLimits:
     """How many voices there may be, and how far apart two are.
 
     Attributes:
-        threshold: cosine distance (0..2) as the catalogue gives it, for complete linkage.
+        threshold: mean cosine distance (0..2) up to which groups are merged.
+        join: cosine distance of their mean directions up to which they are merged.
         least, most: bounds of the number of voices; None: no bound.
-        least_speech: a voice with less (in the unit of the weights) is spurious.
     """
 
     threshold: float
+    join: float
     least: int = 1
     most: int | None = None
-    least_speech: float = 0.0
 
 
-def find_voices(embeddings: Vectors, weights: npt.ArrayLike, window: npt.ArrayLike, wanted: ClusterLimits) -> Vectors:
+def find_voices(embeddings: Vectors, seconds: npt.ArrayLike, limits: ClusterLimits) -> Vectors:
     """The voices among embeddings, as mean vectors of length 1, shape (voices, dimensions), most speech first; fewer
-    than `wanted.least` only if there are fewer embeddings. `embeddings` have the shape (n, dimensions), length 1 each,
-    in the order of their windows; `weights` are seconds of speech, `window` the number of the window of each.
+    than `limits.least` only if there are fewer embeddings. `embeddings` have the shape (n, dimensions), length 1 each,
+    in order of time; `seconds` of speech are what each represents.
     """
-    threshold = wanted.threshold * AVERAGE_SHARE
-    groups = _in_blocks(embeddings, np.asarray(weights, np.float64), np.asarray(window), threshold)
-    found = merge_groups(groups, threshold, least=wanted.least, most=wanted.most)
-    real = _real(found, wanted.least_speech)
-    target = max(int(real.sum()), wanted.least, 1)
-    if wanted.most is not None:
-        target = min(target, wanted.most)
-    if real.sum() != target:
-        found = _cut_to(groups, target, wanted.least_speech)
-        real = _real(found, wanted.least_speech)
-    order = np.lexsort((-found.weights, ~real))[:target]
-    means = found.means[order]
-    return np.asarray(means / np.linalg.norm(means, axis=1, keepdims=True), dtype=np.float32)
+    spoken = np.asarray(seconds, np.float64)
+    rows = _Rows(embeddings.astype(np.float64), np.minimum(spoken, _HEAVIEST), spoken)
+    rows = _in_blocks(rows, limits.threshold)
+    least_seconds = least_speech(float(spoken.sum()))
+    for labels in _candidates(rows, limits):
+        groups = rows.merged(labels)
+        real = groups.seconds >= least_seconds
+        count = int(real.sum())
+        if count >= limits.least and (limits.most is None or count <= limits.most):
+            break
+    else:
+        groups = rows.merged(_cut(_linkage(rows), len(rows), min(limits.least, len(rows))))
+        real = np.ones(len(groups), dtype=bool)
+    if not real.any():
+        real = groups.seconds == groups.seconds.max()
+    order = np.argsort(-groups.seconds[real], kind="stable")
+    return np.asarray(same_direction(groups.means[real][order]), dtype=np.float32)
 
 
-def merge_groups(groups: Groups, threshold: float, *, least: int = 1, most: int | None = None) -> Groups:
-    """Merge the nearest two groups until no two are nearer than `threshold` (mean cosine distance).
+def least_speech(total: float) -> float:
+    """Minimum seconds of speech of a voice in a recording with so much speech; one with less is spurious."""
+    return min(_LEAST_SPEECH * max(1.0, math.sqrt(total / _LONG)), _LEAST_SHARE * total)
 
-    Stops at `least` groups; goes on past the threshold while there are more than `most`.
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Groups of embeddings, at first of one each.
+
+    Attributes:
+        means: weighted mean vectors, shape (groups, dimensions); the more varied a group, the shorter.
+        weights: shape (groups,).
+        seconds: of speech, shape (groups,).
     """
-    means, weights = groups.means.copy(), groups.weights.copy()
-    windows, together = groups.windows.copy(), groups.together.copy()
-    alive = np.ones(len(weights), dtype=bool)
+
+    means: _Floats
+    weights: _Floats
+    seconds: _Floats
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    def __getitem__(self, rows: slice) -> _Rows:
+        return _Rows(self.means[rows], self.weights[rows], self.seconds[rows])
+
+    def merged(self, labels: _Labels) -> _Rows:
+        """One group for each label, numbered from 0."""
+        member = labels[None, :] == np.arange(labels.max() + 1)[:, None]
+        weights = member @ self.weights
+        return _Rows(
+            (member * self.weights) @ self.means / weights[:, None], weights, np.asarray(member @ self.seconds)
+        )
+
+
+def _candidates(rows: _Rows, limits: ClusterLimits) -> Iterator[_Labels]:
+    """Groupings, the preferred ones first."""
+    merges = _linkage(rows)
+    apart = int((merges[:, 2] > limits.threshold).sum()) + 1
+    yield _join(_cut(merges, len(rows), apart), rows, limits.join)
+    target = limits.most if limits.most is not None and apart > limits.most else limits.least
+    for groups in range(target, min(target + _SPURIOUS, len(rows)) + 1):
+        yield _cut(merges, len(rows), groups)
+
+
+def _linkage(rows: _Rows) -> _Floats:
+    """Merge the nearest two groups until one is left: (kept, merged into it, mean cosine distance) of each step."""
+    means, weights = rows.means.copy(), rows.weights.copy()
     similar = means @ means.T
-    distance = 1.0 - similar + SIDE_BY_SIDE * together / np.minimum(windows[:, None], windows[None, :])
+    distance = 1.0 - similar
     np.fill_diagonal(distance, np.inf)
     # The nearest of each group is kept up to date, or every merge would search the whole matrix.
-    nearest = distance.argmin(axis=1)
-    nearby = distance.min(axis=1)
-    for count in range(len(weights), max(1, least), -1):
+    nearest, nearby = distance.argmin(axis=1), distance.min(axis=1)
+    alive = np.ones(len(rows), dtype=bool)
+    merges = np.zeros((len(rows) - 1, 3))
+    for step in range(len(rows) - 1):
         one = int(nearby.argmin())
         other = int(nearest[one])
-        if nearby[one] > threshold and (most is None or count <= most):
-            break
+        merges[step] = one, other, nearby[one]
         share = weights[other] / (weights[one] + weights[other])
         weights[one] += weights[other]
-        windows[one] += windows[other]
-        means[one] += share * (means[other] - means[one])
-        for matrix, merged in (
-            (similar, similar[one] + share * (similar[other] - similar[one])),
-            (together, together[one] + together[other]),
-        ):
-            matrix[one] = matrix[:, one] = merged
+        similar[one] += share * (similar[other] - similar[one])
+        similar[:, one] = similar[one]
+        similar[one, one] = 0.0
         alive[other] = False
-        row = 1.0 - similar[one] + SIDE_BY_SIDE * together[one] / np.minimum(windows, windows[one])
+        row = 1.0 - similar[one]
         row[~alive] = row[one] = np.inf
         distance[one] = distance[:, one] = row
         distance[other] = distance[:, other] = np.inf
@@ -139,88 +154,37 @@ def merge_groups(groups: Groups, threshold: float, *, least: int = 1, most: int 
         closer = row < nearby
         nearest[closer], nearby[closer] = one, row[closer]
         nearby[other] = np.inf
-    return Groups(means, weights, windows, together).take(np.flatnonzero(alive))
+    return merges
 
 
-def _in_blocks(embeddings: Vectors, weights: _Floats, window: npt.NDArray[np.intp], threshold: float) -> Groups:
-    """Embeddings as groups, merged block by block where there are too many to compare each with each."""
-    if len(weights) <= FINAL_ROWS:
-        return _singles(embeddings, weights, window)
-    spans = _spans(len(weights), BLOCK_ROWS)
-    parts = [
-        merge_groups(
-            _singles(embeddings[span], weights[span], window[span]), threshold * BLOCK_SHARE, most=BLOCK_GROUPS
-        )
-        for span in spans
-    ]
-    groups = _joined(parts)
-    while len(groups) > FINAL_ROWS:
-        rows = [np.arange(span.start, span.stop) for span in _spans(len(groups), BLOCK_ROWS)]
-        parts = [merge_groups(groups.take(row), threshold * BLOCK_SHARE, most=BLOCK_GROUPS) for row in rows]
-        groups = _joined(parts)
-    return groups
+def _cut(merges: _Floats, count: int, groups: int) -> _Labels:
+    """The labels of `count` rows when so many groups are left."""
+    labels = np.arange(count)
+    for one, other, _ in merges[: count - groups]:
+        labels[labels == int(other)] = int(one)
+    return np.unique(labels, return_inverse=True)[1]
 
 
-def _spans(count: int, size: int) -> list[slice]:
-    return [slice(first, min(first + size, count)) for first in range(0, count, size)]
+def _join(labels: _Labels, rows: _Rows, threshold: float) -> _Labels:
+    """Merge groups whose mean directions are near, the nearest first."""
+    while True:
+        directions = same_direction(rows.merged(labels).means)
+        distance = 1.0 - directions @ directions.T
+        np.fill_diagonal(distance, np.inf)
+        one, other = np.unravel_index(distance.argmin(), distance.shape)
+        if distance[one, other] > threshold:
+            return labels
+        labels = np.unique(np.where(labels == other, one, labels), return_inverse=True)[1]
 
 
-def _singles(embeddings: Vectors, weights: _Floats, window: npt.NDArray[np.intp]) -> Groups:
-    together = (window[:, None] == window[None, :]).astype(np.float64)
-    np.fill_diagonal(together, 0.0)
-    return Groups(embeddings.astype(np.float64), weights, np.ones(len(weights)), together)
-
-
-def _joined(parts: Sequence[Groups]) -> Groups:
-    """Blocks side by side; groups of different blocks share no window."""
-    together = np.zeros((sum(map(len, parts)),) * 2)
-    at = 0
-    for part in parts:
-        together[at : at + len(part), at : at + len(part)] = part.together
-        at += len(part)
-    return Groups(
-        np.concatenate([part.means for part in parts]),
-        np.concatenate([part.weights for part in parts]),
-        np.concatenate([part.windows for part in parts]),
-        together,
-    )
-
-
-def _cut_to(groups: Groups, count: int, least_speech: float) -> Groups:
-    """The cut with `count` real voices; spurious groups may remain beside them, but not in place of one."""
-    cuts = [
-        merge_groups(groups, -np.inf, least=wider, most=wider)
-        for wider in range(count, min(count + _SPURIOUS, len(groups)) + 1)
-    ]
-    return next((cut for cut in cuts if _real(cut, least_speech).sum() == count), cuts[0] if cuts else groups)
-
-
-def _real(groups: Groups, least_speech: float) -> npt.NDArray[np.bool_]:
-    """Which groups are voices: neither too short nor two voices at once."""
-    real = groups.weights >= least_speech
-    small = real & (groups.weights <= _MIXED_SHARE * groups.weights.sum())
-    if not small.any():
-        return real
-    likeness = _cosines(groups.means)
-    larger = np.flatnonzero(real & ~small)
-    for index in np.flatnonzero(small):
-        real[index] = not _is_mixture(likeness[index, larger], likeness[np.ix_(larger, larger)])
-    return real
-
-
-def _cosines(means: _Floats) -> _Floats:
-    unit = means / np.linalg.norm(means, axis=1, keepdims=True)
-    return np.asarray(unit @ unit.T)
-
-
-def _is_mixture(to_each: _Floats, among: _Floats) -> bool:
-    """Whether a direction is nearly a sum of two others, given the cosines to them and those among them."""
-    one, other = np.triu_indices(len(to_each), k=1)
-    # The nearest point of each plane, as a sum of its two directions: the normal equations of two unknowns.
-    spread = 1.0 - among[one, other] ** 2
-    plane = spread > 1e-6
-    one, other, spread = one[plane], other[plane], spread[plane]
-    first = (to_each[one] - among[one, other] * to_each[other]) / spread
-    second = (to_each[other] - among[one, other] * to_each[one]) / spread
-    near = first * to_each[one] + second * to_each[other] >= _MIXED_LIKENESS**2
-    return bool((near & (np.minimum(first, second) >= _MIXED_PART)).any())
+def _in_blocks(rows: _Rows, threshold: float) -> _Rows:
+    """Rows, merged block by block where there are too many to compare each with each."""
+    while len(rows) > FINAL_ROWS:
+        parts = []
+        for first in range(0, len(rows), BLOCK_ROWS):
+            block = rows[first : first + BLOCK_ROWS]
+            merges = _linkage(block)
+            apart = int((merges[:, 2] > threshold * BLOCK_SHARE).sum()) + 1
+            parts.append(block.merged(_cut(merges, len(block), min(apart, BLOCK_GROUPS))))
+        rows = _Rows(*(np.concatenate([getattr(part, name) for part in parts]) for name in _Rows.__slots__))
+    return rows

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from asrcli.backends.types import ModelSpec
     from asrcli.models.registry import Registry
     from asrcli.options import SpeakerOptions
-    from asrcli.speakers.diarizer import Diarizer, Submit, Voice
+    from asrcli.speakers.diarizer import Diarizer, Submit, Thresholds, Voice
     from asrcli.speakers.enrol import VoiceStore
 
 #: what `EngineHost.load` takes as the kind
@@ -24,7 +24,9 @@ _NAME = "speakers"
 
 #: for embedding models given by path, whose catalogue entry says nothing
 DEFAULT_CLUSTER_THRESHOLD = 0.7
-#: a voice is a known one up to this share of the clustering threshold: a false name is worse than none
+#: shares of the clustering threshold, for models whose entry has no distance of their own
+_JOIN_SHARE = 0.56
+#: a false name is worse than none
 _VOICE_SHARE = 0.6
 
 
@@ -92,26 +94,23 @@ def prepare(
     check_options(options)
     spec = diarization_spec(segmentation, embedding)
     known, others = store.voices(embedding.digest) if store else ([], [])
-    notices = (
-        (f"{', '.join(others)} cannot be recognised with {embedding.name}: enrolled with another embedding model.",)
-        if others
-        else ()
+    notice = (
+        f"{', '.join(others)} cannot be recognised with {embedding.name}: enrolled with another embedding model. "
+        "Enrol again with: asrcli speakers enroll"
     )
     digest = sha256(f"{spec.digest}{voices_digest(known)}".encode()).hexdigest()
-    return Prepared(spec, embedding, options, tuple(known), digest, notices)
+    return Prepared(spec, embedding, options, tuple(known), digest, (notice,) if others else ())
 
 
 def diarization_spec(segmentation: ModelSpec, embedding: ModelSpec) -> ModelSpec:
-    """One spec of a segmentation and an embedding model, with the latter's options (`cluster_threshold`,
-    `voice_threshold`).
-    """
+    """One spec of a segmentation and an embedding model, with the latter's options (see `thresholds`)."""
     from asrcli.backends.types import ModelSpec
 
     return ModelSpec(
         name=f"{segmentation.name}+{embedding.name}",
         type="diarization",
         files={"segmentation": segmentation.files["model"], "embedding": embedding.files["model"]},
-        options=embedding.options,
+        options={**embedding.options, "segmentation_type": segmentation.type, "embedding_type": embedding.type},
         digest=sha256(f"{segmentation.digest}\n{embedding.digest}".encode()).hexdigest(),
     )
 
@@ -139,32 +138,24 @@ def check_options(options: SpeakerOptions) -> None:
 def diarizers(
     submit: Submit, spec: ModelSpec, options: SpeakerOptions, known: Sequence[Voice] = ()
 ) -> Callable[[], Diarizer]:
-    """A factory of diarizers, one for each recording.
-
-    Args:
-        submit: `functools.partial(host.submit, name)` of the loaded service.
-        spec: of `diarization_spec`.
-        options: checked with `check_options`.
-        known: enrolled voices, of `VoiceStore.voices`.
-    """
+    """A factory of diarizers, one for each recording, given a service loaded with the spec and checked options."""
     from asrcli.speakers.diarizer import Diarizer
 
-    cluster, voice = cluster_threshold(spec), voice_threshold(spec)
+    distances = thresholds(spec)
 
     def new() -> Diarizer:
-        return Diarizer(submit, options, cluster_threshold=cluster, known=known, voice_threshold=voice)
+        return Diarizer(submit, options, distances, known)
 
     return new
 
 
-def cluster_threshold(spec: ModelSpec) -> float:
-    """Cosine distance (complete linkage) at which voices are two: the embedding model's, from its catalogue entry."""
-    return float(spec.options.get("cluster_threshold", DEFAULT_CLUSTER_THRESHOLD))
+def thresholds(spec: ModelSpec) -> Thresholds:
+    """The embedding model's distances, from its entry; those that it lacks follow from `cluster_threshold`."""
+    from asrcli.speakers.diarizer import Thresholds
 
-
-def voice_threshold(spec: ModelSpec) -> float:
-    """Greatest cosine distance of a voice to the print of the same person."""
-    return float(spec.options.get("voice_threshold", _VOICE_SHARE * cluster_threshold(spec)))
+    cluster = float(spec.options.get("cluster_threshold", DEFAULT_CLUSTER_THRESHOLD))
+    join = float(spec.options.get("join_threshold", _JOIN_SHARE * cluster))
+    return Thresholds(cluster, join, float(spec.options.get("voice_threshold", _VOICE_SHARE * cluster)))
 
 
 def voices_digest(known: Sequence[Voice]) -> str:

@@ -1,46 +1,43 @@
 """The diarization service: segmentation and embeddings of windows, in the engine process.
 
-sherpa-onnx's `OfflineSpeakerDiarization` segments, embeds and clusters in one call that holds the GIL and is quadratic
-in the length of the recording. Given exactly one window it returns the segmentation alone, without embedding or
-clustering; so it is asked window by window, `SpeakerEmbeddingExtractor` (which releases the GIL) embeds, and clustering
-is left to the other side, which hears the whole recording.
+Clustering is left to the client, which has the results of the whole recording.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import sherpa_onnx
 
-from asrcli.audio.types import SAMPLE_RATE, Samples
+from asrcli.audio.types import Samples
 from asrcli.backends.types import DecodeJob, ModelSpec
+from asrcli.speakers.networks import Embedding, Segmentation, load_networks
+from asrcli.speakers.pieces import find_pieces, never_alone
 from asrcli.speakers.types import (
-    FRAME_OFFSET,
     FRAME_SECONDS,
-    FRAME_STEP,
     FRAMES,
     HOP,
     WINDOW,
     DiarizationRequest,
+    Mask,
     WindowResults,
     same_direction,
+    zone,
 )
 
-#: below this an embedding says nothing (and short inputs have crashed engines)
-_LEAST_SPEECH = 0.25
+#: the middle of a piece is embedded, at most so many frames
+_EMBEDDED = round(3.0 / FRAME_SECONDS)
 
 
 def load(spec: ModelSpec, threads: int) -> DiarizationService:
-    """Load the models of a spec made by `models.diarization_spec`.
+    """Load the models of a spec of `loading.diarization_spec`.
 
     Each call runs on one engine thread: parallelism is across jobs.
     """
     del threads
-    return DiarizationService(spec.files["segmentation"], spec.files["embedding"])
+    return DiarizationService(*load_networks(spec))
 
 
 class DiarizationService:
@@ -48,78 +45,50 @@ class DiarizationService:
 
     batch_size = 1
 
-    def __init__(self, segmentation: Path, embedding: Path) -> None:
-        voice = sherpa_onnx.SpeakerEmbeddingExtractorConfig(model=str(embedding), num_threads=1)
-        pyannote = sherpa_onnx.OfflineSpeakerSegmentationPyannoteModelConfig(model=str(segmentation))
-        config = sherpa_onnx.OfflineSpeakerDiarizationConfig(
-            segmentation=sherpa_onnx.OfflineSpeakerSegmentationModelConfig(pyannote=pyannote, num_threads=1),
-            embedding=voice,
-            clustering=sherpa_onnx.FastClusteringConfig(num_clusters=1),
-            min_duration_on=0.0,
-            min_duration_off=0.0,
-        )
-        self._segmenter = sherpa_onnx.OfflineSpeakerDiarization(config)
-        self._extractor = sherpa_onnx.SpeakerEmbeddingExtractor(voice)
+    def __init__(self, segment: Segmentation, embed: Embedding) -> None:
+        self._segment, self._embed = segment, embed
 
     def run(self, jobs: Sequence[DecodeJob]) -> Sequence[Any]:
         return [self._analyse(job.samples, job.request) for job in jobs]
 
     def _analyse(self, samples: Samples, request: DiarizationRequest) -> WindowResults:
-        windows = [samples[i * HOP : i * HOP + WINDOW] for i in range(request.windows)]
-        activity = [self._segment(window) for window in windows]
-        owners: list[tuple[int, int]] = []
-        embeddings: list[npt.NDArray[np.float32]] = []
-        seconds: list[float] = []
-        for index, (window, speakers) in enumerate(zip(windows, activity, strict=True)):
-            alone = speakers & (speakers.sum(axis=0) == 1)
-            for local in np.flatnonzero(speakers.any(axis=1)):
-                clean = float(alone[local].sum()) * FRAME_SECONDS
-                # Who is only heard under others is embedded from that: a poor likeness, but better than no name.
-                frames = alone[local] if clean >= _LEAST_SPEECH else speakers[local]
-                vector = self._embed(_audible(window, frames))
-                if vector is not None:
-                    owners.append((index, int(local)))
-                    embeddings.append(vector)
-                    seconds.append(clean)
-        vectors = np.array(embeddings, dtype=np.float32).reshape(len(embeddings), self._extractor.dim)
-        owner = np.array(owners, dtype=np.int32).reshape(-1, 2)
-        width = max((len(speakers) for speakers in activity), default=0)
+        activity: list[Mask] = []
+        pieces: list[tuple[int, ...]] = []
+        vectors: list[npt.NDArray[np.float32]] = []
+        last = request.windows - 1
+        for number in range(request.windows):
+            window = samples[number * HOP : number * HOP + WINDOW]
+            active = self._segment(window)
+            activity.append(active)
+            decides = zone(first=request.starts and number == 0, last=request.ends and number == last)
+            prepared = self._embed.prepare(window) if active[:, decides].any() else None
+            for (local, first, end), frames in _to_embed(active, decides):
+                vector = self._embed(prepared, frames)
+                if vector is not None and np.isfinite(vector).all():
+                    pieces.append((number, local, first, end))
+                    vectors.append(vector)
         return WindowResults(
-            activity=np.array([_with_rows(speakers, width) for speakers in activity], dtype=bool),
-            window=owner[:, 0],
-            local=owner[:, 1],
-            embeddings=same_direction(vectors),
-            seconds=np.array(seconds, dtype=np.float32),
+            activity=np.array(activity, dtype=bool),
+            pieces=np.array(pieces, dtype=np.int32).reshape(-1, 4),
+            embeddings=same_direction(np.array(vectors, np.float32).reshape(-1, self._embed.dimensions)),
         )
 
-    def _segment(self, window: Samples) -> npt.NDArray[np.bool_]:
-        """Who is heard when: shape (local speakers, FRAMES)."""
-        padded = np.zeros(WINDOW, dtype=np.float32)
-        padded[: len(window)] = window
-        found = self._segmenter.process(padded).sort_by_start_time()
-        speakers = np.zeros((max((turn.speaker for turn in found), default=-1) + 1, FRAMES), dtype=bool)
-        for turn in found:
-            first, last = (round((time - FRAME_OFFSET) / FRAME_SECONDS) for time in (turn.start, turn.end))
-            speakers[turn.speaker, first:last] = True
-        speakers[:, -(-len(window) // FRAME_STEP) :] = False
-        return speakers
 
-    def _embed(self, audio: Samples) -> npt.NDArray[np.float32] | None:
-        if len(audio) < _LEAST_SPEECH * SAMPLE_RATE:
-            return None
-        stream = self._extractor.create_stream()
-        stream.accept_waveform(SAMPLE_RATE, audio)
-        stream.input_finished()
-        if not self._extractor.is_ready(stream):
-            return None
-        vector = np.array(self._extractor.compute(stream), dtype=np.float32)
-        return vector if np.isfinite(vector).all() else None
+def _to_embed(active: Mask, decides: slice) -> list[tuple[tuple[int, int, int], Mask]]:
+    """The pieces of a window with the frames to embed."""
+    pieces = find_pieces(active, decides)
+    found = [(piece, _middle(piece[1], piece[2])) for piece in pieces]
+    # Who is only active together with others: a poor embedding is better than none.
+    found += [((local, 0, 0), _first(frames)) for local, frames in never_alone(active, decides, pieces)]
+    return found
 
 
-def _audible(window: Samples, frames: npt.NDArray[np.bool_]) -> Samples:
-    """The samples of the marked frames, joined."""
-    return window[np.repeat(frames, FRAME_STEP)[: len(window)].nonzero()[0]]
+def _middle(first: int, end: int) -> Mask:
+    spare = max(0, end - first - _EMBEDDED)
+    frames = np.zeros(FRAMES, dtype=bool)
+    frames[first + spare // 2 : end - (spare - spare // 2)] = True
+    return frames
 
 
-def _with_rows(speakers: npt.NDArray[np.bool_], rows: int) -> npt.NDArray[np.bool_]:
-    return np.pad(speakers, ((0, rows - len(speakers)), (0, 0)))
+def _first(frames: Mask) -> Mask:
+    return frames & (np.cumsum(frames) <= _EMBEDDED)

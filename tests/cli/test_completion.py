@@ -90,7 +90,7 @@ class Shell:
 
 
 def shows(text: str, word: str) -> bool:
-    return re.search(rf"(?<![\w.-]){re.escape(word)}(?![\w.])", text) is not None
+    return re.search(rf"(?<![\w.-]){re.escape(word)}(?![\w.-])", text) is not None
 
 
 @pytest.fixture(scope="module", params=sorted(SHELLS))

@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from asrcli.errors import ExitCode
+from asrcli.models import builtin
 from asrcli.transcript import Turn
 from tests.cli.conftest import Program
 from tests.speakers.tone_voices import RATE, build_specs, conversation
@@ -153,8 +154,18 @@ def test_a_count_in_the_config_does_not_stand_in_the_way(
     assert "best of times" in done.stdout
 
 
+def test_nothing_is_installed_or_downloaded(asrcli: Program, shared: Path) -> None:
+    """The command that the README shows, with the networks of the wheel."""
+    if builtin.speaker_entry("segmentation") is None:
+        pytest.skip("needs moonshine-voice 0.0.66 to 0.1.0")
+    talk = shared / "data/speakers/pyannote_sample.wav"
+    done = asrcli("transcribe", talk, "--diarize", "--offline", "-o", "-", "-f", "rttm")
+    assert done.returncode == 0, done.stderr
+    assert {turn[2] for turn in turns_of(done.stdout)} == {"Speaker_1", "Speaker_2"}
+
+
 def test_models_that_are_not_here(asrcli: Program, talk: str) -> None:
-    done = asrcli("transcribe", talk, "--diarize", "--offline")
+    done = asrcli("transcribe", talk, "--diarize", "--offline", "--diarization-model", "pyannote-segmentation-3-0")
     assert done.returncode == ExitCode.MODEL
     assert "pyannote-segmentation-3-0" in done.stderr
 

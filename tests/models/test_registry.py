@@ -107,7 +107,7 @@ def test_embedded_default_resolves_without_a_download(make: Callable[..., Regist
 
 def test_defaults_of_other_kinds(make: Callable[..., Registry]) -> None:
     registry = make()
-    assert registry.default_name("segmentation") == "pyannote-segmentation-3-0"
+    assert registry.default_name("vad") == "silero-vad"
     put(registry, "titanet-small")
     assert registry.default_name("embedding") == "titanet-small"
     assert registry.resolve(kind="embedding").options["cluster_threshold"] == 0.75

@@ -9,6 +9,7 @@ import pytest
 
 from asrcli.backends.process.engine_client import EngineClient
 from asrcli.backends.types import ModelSpec
+from asrcli.models import builtin
 from asrcli.models.registry import Registry
 from asrcli.options import SpeakerOptions
 from asrcli.speakers.diarizer import Diarizer, Voice
@@ -49,6 +50,28 @@ def real_spec(shared: Path) -> ModelSpec:
 def real_diarizer(engine: EngineClient, real_spec: ModelSpec) -> Callable[..., Diarizer]:
     """Makes diarizers of the real models."""
     return _maker(engine, "real", real_spec)
+
+
+@pytest.fixture(scope="session")
+def embedded_spec() -> ModelSpec:
+    """community-1, read from the wheel of moonshine-voice."""
+    if builtin.speaker_entry("segmentation") is None:
+        pytest.skip("needs moonshine-voice 0.0.66 to 0.1.0")
+    registry = Registry()
+    segmentation = registry.resolve("community-1", kind="segmentation")
+    return diarization_spec(segmentation, registry.resolve("community-1", kind="embedding"))
+
+
+@pytest.fixture(scope="session")
+def embedded_diarizer(engine: EngineClient, embedded_spec: ModelSpec) -> Callable[..., Diarizer]:
+    """Makes diarizers of the embedded networks."""
+    return _maker(engine, "embedded", embedded_spec)
+
+
+@pytest.fixture(scope="session")
+def make_diarizers(engine: EngineClient) -> Callable[..., Callable[..., Diarizer]]:
+    """`make_diarizers(name, segmentation, embedding)`: makes diarizers of two models."""
+    return lambda name, *specs: _maker(engine, name, diarization_spec(*specs))
 
 
 def _maker(engine: EngineClient, name: str, spec: ModelSpec) -> Callable[..., Diarizer]:

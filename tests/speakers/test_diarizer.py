@@ -15,7 +15,8 @@ from asrcli.backends.types import ModelSpec
 from asrcli.errors import EngineError
 from asrcli.evaluate.diarization import read_rttm, score_turns
 from asrcli.options import AudioOptions, SpeakerOptions
-from asrcli.speakers.diarizer import Diarizer, Voice, least_speech
+from asrcli.speakers.clustering import least_speech
+from asrcli.speakers.diarizer import Diarizer, Thresholds, Voice
 from asrcli.transcript import Segment, Turn, Word
 from tests.speakers.tone_voices import RATE, conversation
 
@@ -107,7 +108,7 @@ def test_segments_get_their_speakers(tone_diarizer: Callable[..., Diarizer]) -> 
 
 def test_a_failing_engine_is_an_error(engine: EngineClient, tone_specs: tuple[ModelSpec, ModelSpec]) -> None:
     submit = partial(engine.submit, "nobody loaded this")
-    diarizer = Diarizer(submit, SpeakerOptions(enabled=True), cluster_threshold=0.7, voice_threshold=0.3)
+    diarizer = Diarizer(submit, SpeakerOptions(enabled=True), Thresholds(0.7, 0.4, 0.3))
     diarizer.push(np.zeros(RATE, np.float32))
     with pytest.raises(EngineError):
         diarizer.finish()

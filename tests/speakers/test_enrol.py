@@ -13,7 +13,7 @@ from asrcli.errors import InputError, OutputError, UsageError
 from asrcli.evaluate.diarization import read_rttm
 from asrcli.speakers.diarizer import Diarizer, Voice
 from asrcli.speakers.enrol import VoicePrint, VoiceStore, check_name, enrol
-from asrcli.speakers.loading import voice_threshold, voices_digest
+from asrcli.speakers.loading import thresholds, voices_digest
 from asrcli.transcript import Turn
 from tests.speakers.tone_voices import RATE, conversation
 
@@ -149,7 +149,7 @@ def test_a_real_reader_is_named_and_others_are_not(
 
     audio, truth = recording("librispeech_conv2")
     first = audio[round(truth[0].start * RATE) : round(truth[0].end * RATE)]
-    limit = voice_threshold(real_spec)
+    limit = thresholds(real_spec).voice
     made = enrol("Ada", [("first turn", [first])], real_diarizer, model="m", digest="d", voice_threshold=limit)
     known = [Voice(made.name, np.array(made.embedding, np.float32))]
     rest = audio[round(truth[0].end * RATE) :]

@@ -11,7 +11,7 @@ from asrcli.backends.types import ModelSpec
 from asrcli.errors import UsageError
 from asrcli.options import SpeakerOptions
 from asrcli.speakers.enrol import VoicePrint, VoiceStore
-from asrcli.speakers.loading import check_options, cluster_threshold, diarization_spec, set_up, voice_threshold
+from asrcli.speakers.loading import check_options, diarization_spec, set_up, thresholds
 from asrcli.transcript import Turn
 from tests.speakers.tone_voices import conversation
 
@@ -39,8 +39,9 @@ def test_possible_options(options: dict[str, Any]) -> None:
 def test_thresholds_come_from_the_embedding_model(
     tone_specs: tuple[ModelSpec, ModelSpec], real_spec: ModelSpec
 ) -> None:
-    assert cluster_threshold(diarization_spec(*tone_specs)) == 0.7
-    assert (cluster_threshold(real_spec), voice_threshold(real_spec)) == (0.7, 0.25)
+    tones = thresholds(diarization_spec(*tone_specs))
+    assert (tones.cluster, tones.join, tones.voice) == (0.7, pytest.approx(0.392), pytest.approx(0.42))
+    assert (thresholds(real_spec).cluster, thresholds(real_spec).voice) == (0.7, 0.25)
 
 
 class Names:
@@ -71,7 +72,9 @@ def test_set_up_knows_who_is_enrolled_and_says_who_is_not(
 
     ready = set_up(engine, registry, options, store)
     assert ready.digest != nobody.digest
-    assert ready.notices == ("Bob cannot be recognised with tone-embedding: enrolled with another embedding model.",)
+    (notice,) = ready.notices
+    assert notice.startswith("Bob cannot be recognised with tone-embedding: enrolled with another embedding model.")
+    assert notice.endswith("Enrol again with: asrcli speakers enroll")
     diarizer = ready.new()
     diarizer.push(np.concatenate([audio, audio]))
     assert {turn.speaker for turn in diarizer.finish()} == {"Ada"}

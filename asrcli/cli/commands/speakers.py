@@ -62,7 +62,7 @@ def enroll(ctx: typer.Context, arguments: EnrollArguments) -> None:
     from asrcli.models.registry import Registry
     from asrcli.options import SpeakerOptions
     from asrcli.speakers.enrol import VoiceStore, check_name, default_folder, enrol
-    from asrcli.speakers.loading import set_up, voice_threshold
+    from asrcli.speakers.loading import set_up, thresholds
 
     check_name(arguments.name)
     options = SpeakerOptions(
@@ -76,7 +76,7 @@ def enroll(ctx: typer.Context, arguments: EnrollArguments) -> None:
             diarization.new,
             model=diarization.embedding.name,
             digest=diarization.embedding.digest,
-            voice_threshold=voice_threshold(diarization.spec),
+            voice_threshold=thresholds(diarization.spec).voice,
         )
     VoiceStore(default_folder()).save(voice, replace=arguments.replace)
     ctx.obj.console.notice(f"enrolled {voice.name} from {voice.seconds:.0f} s of speech ({voice.model}).")

@@ -1,0 +1,149 @@
+"""The embedded speaker networks on real recordings, as `--diarize` uses them without any model installed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from asrcli.backends.types import ModelSpec
+from asrcli.errors import ModelError
+from asrcli.evaluate.diarization import read_rttm, score_turns
+from asrcli.models import builtin
+from asrcli.models.registry import Registry
+from asrcli.options import SpeakerOptions
+from asrcli.speakers import fbank
+from asrcli.speakers.diarizer import Diarizer
+from asrcli.speakers.loading import thresholds
+from asrcli.transcript import Turn
+from tests.speakers.tone_voices import RATE
+
+Maker = Callable[..., Diarizer]
+
+
+def turns_of(shared: Path, make: Maker, folder: str, name: str) -> tuple[list[Turn], list[Turn]]:
+    suffix = "flac" if folder == "conversations" else "wav"
+    audio, rate = soundfile.read(shared / f"data/{folder}/{name}.{suffix}", dtype="float32")
+    assert rate == RATE
+    (truth,) = read_rttm((shared / f"data/{folder}/{name}.rttm").read_text()).values()
+    diarizer = make()
+    diarizer.push(audio)
+    return truth, diarizer.finish()
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "most"),
+    [
+        ("speakers", "librispeech_conv2", 0.08),
+        ("speakers", "librispeech_conv4", 0.10),
+        ("speakers", "pyannote_sample", 0.05),
+        ("conversations", "d_tr_read1", 0.10),
+        ("conversations", "d_tr_read6", 0.06),
+    ],
+)
+def test_conversations(shared: Path, embedded_diarizer: Maker, folder: str, name: str, most: float) -> None:
+    truth, turns = turns_of(shared, embedded_diarizer, folder, name)
+    assert len({turn.speaker for turn in turns}) == len({turn.speaker for turn in truth})
+    assert score_turns(truth, turns, collar=0.125).der <= most
+
+
+def test_the_size_of_blocks_does_not_matter(shared: Path, embedded_diarizer: Maker) -> None:
+    audio, _ = soundfile.read(shared / "data/speakers/librispeech_conv2.wav", dtype="float32")
+    found = []
+    for size in (len(audio), 7777):
+        diarizer = embedded_diarizer()
+        for start in range(0, len(audio), size):
+            diarizer.push(audio[start : start + size])
+        found.append(diarizer.finish())
+    assert found[0] == found[1]
+
+
+def test_the_embedded_networks_are_models_of_the_registry(embedded_spec: ModelSpec) -> None:
+    registry = Registry()
+    for kind in builtin.SPEAKER_KINDS:
+        entry = registry.entry(builtin.speaker_name(kind))
+        assert (entry.kind, entry.source, entry.licence) == (kind, "embedded", "CC BY 4.0")
+        assert not registry.missing(entry)
+        assert registry.resolve("community-1", kind=kind).digest == entry.digest
+    assert thresholds(embedded_spec).voice == 0.4
+
+
+def test_the_order_is_option_then_installed_then_embedded(
+    embedded_spec: ModelSpec, shared: Path, tmp_path: Path
+) -> None:
+    registry = Registry(tmp_path)
+    assert registry.default_name("segmentation") == "community-1"
+    shutil.copytree(
+        shared / "models/pyannote-segmentation-3-0-int8",
+        tmp_path / registry.entry("pyannote-segmentation-3-0-int8").dir,
+    )
+    installed = Registry(tmp_path)
+    assert installed.resolve(kind="segmentation").name == "pyannote-segmentation-3-0-int8"
+    assert installed.resolve("community-1", kind="segmentation").name == "community-1"
+    assert installed.resolve(kind="embedding").name == "community-1-embedding"
+
+
+def test_an_installed_segmentation_works_with_the_embedded_embedding(
+    shared: Path, make_diarizers: Callable[..., Maker]
+) -> None:
+    registry = Registry()
+    segmentation = registry.resolve(str(shared / "models/pyannote-segmentation-3-0-int8"), kind="segmentation")
+    make = make_diarizers("mixed", segmentation, registry.resolve("community-1", kind="embedding"))
+    truth, turns = turns_of(shared, make, "speakers", "librispeech_conv2")
+    assert len({turn.speaker for turn in turns}) == 2
+    assert score_turns(truth, turns, collar=0.125).der <= 0.10
+
+
+def test_another_library_is_refused(tmp_path: Path) -> None:
+    """A wheel without the networks, or with damaged ones."""
+    library = builtin.speaker_entry("segmentation")
+    if library is None:
+        pytest.skip("needs moonshine-voice 0.0.66 to 0.1.0")
+    data = bytearray((Path(library.dir) / library.files["model"]).read_bytes())
+    at = data.index(b"ORTM")
+    data[at + 1000] ^= 1
+    for name, content in (("damaged.so", bytes(data)), ("empty.so", b"ORTM" * 4)):
+        path = tmp_path / name
+        path.write_bytes(content)
+        with pytest.raises(ModelError, match="does not contain the") as caught:
+            [builtin.read_network(path, kind) for kind in builtin.SPEAKER_KINDS]
+        assert "pip install" in caught.value.hint
+
+
+def test_without_the_wheel_the_downloads_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(builtin, "find_spec", lambda _name: None)
+    registry = Registry(tmp_path)
+    assert registry.default_name("segmentation") == "pyannote-segmentation-3-0"
+    with pytest.raises(ModelError) as caught:
+        registry.resolve(kind="segmentation")
+    assert "asrcli download-model pyannote-segmentation-3-0" in caught.value.hint
+    assert "pip install" in caught.value.hint
+
+
+def test_fbank_is_kaldis() -> None:
+    """Against kaldi-native-fbank, where that is installed."""
+    knf = pytest.importorskip("kaldi_native_fbank")
+    options = knf.FbankOptions()
+    options.frame_opts.dither = 0.0
+    options.frame_opts.window_type = "hamming"
+    options.frame_opts.snip_edges = True
+    options.mel_opts.num_bins = 80
+    audio = np.random.default_rng(0).normal(0, 0.1, RATE).astype(np.float32)
+    theirs = knf.OnlineFbank(options)
+    theirs.accept_waveform(RATE, (audio * 32768).tolist())
+    expected = np.array([theirs.get_frame(frame) for frame in range(theirs.num_frames_ready)])
+    assert np.allclose(fbank.fbank(audio), expected - expected.mean(axis=0), atol=0.01)
+
+
+@pytest.mark.parametrize("samples", [0, 399])
+def test_too_short_for_a_feature(samples: int) -> None:
+    assert fbank.fbank(np.zeros(samples, np.float32)).shape == (0, 80)
+
+
+def test_options_of_the_user_go_first(embedded_spec: ModelSpec) -> None:
+    moved = thresholds(embedded_spec).limits(SpeakerOptions(cluster_threshold=0.443))
+    assert (moved.threshold, moved.join) == (pytest.approx(0.31, abs=1e-3), pytest.approx(0.25))
