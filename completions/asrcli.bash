@@ -16,8 +16,8 @@ _asrcli_command() {
             ;;
         serve)
             commands=''
-            options='--host -p --port --funasr-port --io-thread-num --certfile --keyfile --root-path --forwarded-allow-ips --drain-timeout -m --model --streaming-model -j --num-threads --decoder-thread-num --offline --no-offline --preload --no-preload --model-thread-num --hotword --model-dir --model-ttl --aliyun-status --nearfield-threshold --api-key-file --api-key --cors-origin --allowed-host --allow-url-fetch --no-allow-url-fetch --fetch-network --max-upload --max-duration --max-queue --max-sessions --request-timeout --idle-timeout --webhook-secret-file --data-dir --job-ttl --webhook-secret -q --quiet --no-quiet --log-json --no-log-json --log-level --config --debug --help-all -h --help'
-            valued='--host -p --port --funasr-port --io-thread-num --certfile --keyfile --root-path --forwarded-allow-ips --drain-timeout -m --model --streaming-model -j --num-threads --decoder-thread-num --model-thread-num --hotword --model-dir --model-ttl --aliyun-status --nearfield-threshold --api-key-file --api-key --cors-origin --allowed-host --fetch-network --max-upload --max-duration --max-queue --max-sessions --request-timeout --idle-timeout --webhook-secret-file --data-dir --job-ttl --webhook-secret --log-level --config'
+            options='--host -p --port --funasr-port --io-thread-num --certfile --keyfile --root-path --forwarded-allow-ips --drain-timeout -m --model --streaming-model -j --num-threads --decoder-thread-num --offline --no-offline --preload --no-preload --model-thread-num --hotword --model-dir --model-ttl --aliyun-status --nearfield-threshold --api-key-file --api-key --cors-origin --allowed-host --allow-url-fetch --no-allow-url-fetch --fetch-network --max-upload --max-duration --max-queue --max-sessions --request-timeout --idle-timeout --webhook-secret-file --data-dir --job-ttl --job-timeout --webhook-secret -q --quiet --no-quiet --log-json --no-log-json --log-level --config --debug --help-all -h --help'
+            valued='--host -p --port --funasr-port --io-thread-num --certfile --keyfile --root-path --forwarded-allow-ips --drain-timeout -m --model --streaming-model -j --num-threads --decoder-thread-num --model-thread-num --hotword --model-dir --model-ttl --aliyun-status --nearfield-threshold --api-key-file --api-key --cors-origin --allowed-host --fetch-network --max-upload --max-duration --max-queue --max-sessions --request-timeout --idle-timeout --webhook-secret-file --data-dir --job-ttl --job-timeout --webhook-secret --log-level --config'
             arguments=()
             ;;
         models)
@@ -251,6 +251,7 @@ _asrcli_value() {
         'serve --webhook-secret-file') argument=file ;;
         'serve --data-dir') argument=dir ;;
         'serve --job-ttl') argument=any ;;
+        'serve --job-timeout') argument=any ;;
         'serve --webhook-secret') argument=any ;;
         'serve --log-level') argument=any ;;
         'serve --config') argument=file ;;

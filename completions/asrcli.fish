@@ -151,6 +151,7 @@ complete -c asrcli -n '__fish_seen_subcommand_from serve' -l idle-timeout -x -d 
 complete -c asrcli -n '__fish_seen_subcommand_from serve' -l webhook-secret-file -r -F -d 'File with the key that signs webhooks'
 complete -c asrcli -n '__fish_seen_subcommand_from serve' -l data-dir -x -a '(__fish_complete_directories)' -d 'Folder of the jobs'
 complete -c asrcli -n '__fish_seen_subcommand_from serve' -l job-ttl -x -d 'Delete a finished job after S seconds'
+complete -c asrcli -n '__fish_seen_subcommand_from serve' -l job-timeout -x -d 'Maximum time of a job once it runs, in seconds'
 complete -c asrcli -n '__fish_seen_subcommand_from serve' -l webhook-secret -x -d 'Key that signs webhooks'
 complete -c asrcli -n '__fish_seen_subcommand_from serve' -s q -l quiet -d 'Report only warnings and errors'
 complete -c asrcli -n '__fish_seen_subcommand_from serve' -l no-quiet -d 'Report only warnings and errors'

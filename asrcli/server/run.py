@@ -102,6 +102,7 @@ def configure(app: FastAPI, settings: ServerSettings) -> uvicorn.Config:
         http=HttpProtocol,
         ws=WebSocketProtocol,
         ws_max_size=MAX_MESSAGE,
+        ws_per_message_deflate=False,  # audio does not shrink, and a small frame could become a large one
         ws_ping_interval=None,  # FunASR clients do not answer pings while they wait for a long decode
         ssl_certfile=settings.certfile,
         ssl_keyfile=settings.keyfile,

@@ -131,6 +131,9 @@ class ServerSettings:
     #: None: in the user's data folder
     data_dir: Path | None = _job(None, "Folder of the jobs; by default in the user's data folder.", metavar="DIR")
     job_ttl: float = _job(7 * _DAY, "Delete a finished job after S seconds.", metavar="S", low=0, high=100 * _YEAR)
+    job_timeout: float = _job(
+        _DAY, "Maximum time of a job once it runs, in seconds; 0: no limit.", metavar="S", low=0, high=_YEAR
+    )
     webhook_secret: str | None = _job(
         None, "Key that signs webhooks; without it, jobs accept no webhook.", metavar="TEXT"
     )

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Self
+from urllib.parse import parse_qsl
 
 import anyio.to_thread
 import python_multipart as multipart
@@ -180,18 +181,11 @@ async def read_form(request: Request, workspace: Workspace, limit: int) -> Form:
         finally:
             reader.close()
     if kind == b"application/x-www-form-urlencoded":
-        from urllib.parse import parse_qsl
-
         pieces = []
         async for piece in capped(request, min(limit, MAX_FIELDS)):
             workspace.hold(len(piece))
             pieces.append(piece)
-        text = b"".join(pieces).decode("utf-8", "replace")
-        try:
-            fields = await asyncio.to_thread(parse_qsl, text, max_num_fields=MAX_URL_FIELDS)
-        except ValueError as error:
-            raise RequestError(f"A form may have at most {MAX_URL_FIELDS} fields.") from error
-        return Form(fields=[(name, value) for name, value in fields if is_sent(value)])
+        return Form(await asyncio.to_thread(_url_decoded, pieces))
     raise RequestError("The body must be multipart/form-data.", "Send the recording as a form's file.", param="file")
 
 
@@ -224,6 +218,20 @@ async def save_bytes(data: bytes, workspace: Workspace, name: str = "audio") -> 
         return await sink.finish()
     finally:
         sink.close()
+
+
+def _decoded(raw: list[tuple[str, bytes]]) -> list[tuple[str, str]]:
+    """Fields as text, without those that were not sent."""
+    texts = ((name, value.decode("utf-8", "replace")) for name, value in raw)
+    return [(name, text) for name, text in texts if is_sent(text)]
+
+
+def _url_decoded(pieces: list[bytes]) -> list[tuple[str, str]]:
+    try:
+        fields = parse_qsl(b"".join(pieces).decode("utf-8", "replace"), max_num_fields=MAX_URL_FIELDS)
+    except ValueError as error:
+        raise RequestError(f"A form may have at most {MAX_URL_FIELDS} fields.") from error
+    return [(name, value) for name, value in fields if is_sent(value)]
 
 
 class _UploadSink:
@@ -270,7 +278,7 @@ class _MultipartReader:
 
     def __init__(self, boundary: bytes, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._form = Form()
+        self._raw: list[tuple[str, bytes]] = []
         self._header, self._value = b"", b""
         self._disposition = b""
         self._name = ""
@@ -318,9 +326,8 @@ class _MultipartReader:
             raise RequestError("The multipart body does not contain the boundary of its Content-Type.", param="file")
         if not self._complete:
             raise RequestError("The multipart body is damaged: it has no end.")
-        for name, sink in self._sinks:
-            self._form.files.append((name, await sink.finish()))
-        return self._form
+        files = [(name, await sink.finish()) for name, sink in self._sinks]
+        return Form(await asyncio.to_thread(_decoded, self._raw), files)
 
     def close(self) -> None:
         for _, sink in self._sinks:
@@ -371,9 +378,7 @@ class _MultipartReader:
 
     def _end(self) -> None:
         if self._text is not None:
-            text = self._text.decode("utf-8", "replace")
-            if is_sent(text):
-                self._form.fields.append((self._name, text))
+            self._raw.append((self._name, bytes(self._text)))
 
     def _finished(self) -> None:
         self._complete = True

@@ -6,9 +6,9 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from asrcli.errors import AsrcliError
@@ -71,6 +71,17 @@ async def create(request: Request) -> Response:
     return await json_response(
         _body(job, Progress()), 202, {"location": f"{service.settings.root_path}/v1/jobs/{job.id}"}
     )
+
+
+@router.get("", summary="The jobs of this client, the newest first")
+async def listed(
+    request: Request, limit: Annotated[int, Query(ge=1, le=100)] = 20, after: str | None = None
+) -> dict[str, Any]:
+    """Those of the same key, or of the same address on a server without keys; `after`: older than that job."""
+    runner = _runner(request)
+    jobs = await asyncio.to_thread(runner.store.of_client, request.state.client, limit + 1, after)
+    data = [_body(job, runner.progress(job.id)) for job in jobs[:limit]]
+    return {"object": "list", "data": data, "has_more": len(jobs) > limit}
 
 
 @router.get("/{job_id}", summary="State, progress and result")

@@ -168,7 +168,8 @@ class JobRunner:
         )  # fmt: skip
         while self._service.admission.full:  # noqa: ASYNC110 -- requests go first; the queue has no event to wait for
             await asyncio.sleep(_BUSY_WAIT)
-        transcript = await self._service.transcribe(f"job {job.client}", request, timeout=0)
+        limit = self._service.settings.job_timeout
+        transcript = await self._service.transcribe(f"job {job.client}", request, timeout=limit)
         return await asyncio.to_thread(lambda: json_text(transcript.to_dict()))
 
     async def _fetch_when_possible(self, url: str, path: Path) -> None:

@@ -185,6 +185,18 @@ class JobStore:
             raise KeyError(job_id)
         return _job(rows[0])
 
+    def of_client(self, client: str, limit: int, after: str | None = None) -> list[StoredJob]:
+        """The newest jobs of a client, from whatever address if it has a key; `after`: older than this job."""
+        key = client.partition(" ")[2]
+        return [
+            _job(row)
+            for row in self._select(
+                "(client = ? OR (? <> '' AND substr(client, -length(?)) = ?))"
+                " AND (? IS NULL OR created < (SELECT created FROM jobs WHERE id = ?)) ORDER BY created DESC LIMIT ?",
+                client, key, key, key, after, after, limit,
+            )
+        ]  # fmt: skip
+
     def result(self, job_id: str) -> str | None:
         """The transcript of a job that is done, as JSON text."""
         with self._lock, _database_errors(self._path):

@@ -159,7 +159,7 @@ async def api(request: Request) -> Response:
 
 
 def _keys(text: str | None, uploads: list[Upload]) -> list[str]:
-    given = [key.strip() for key in (text or "").split(",")] if text else []
+    given = [key.strip() for key in (text or "").split(",", len(uploads))]
     return [
         given[number] if number < len(given) and given[number] else upload.name for number, upload in enumerate(uploads)
     ]

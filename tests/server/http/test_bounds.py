@@ -295,3 +295,18 @@ def test_messages_larger_than_allowed_close_the_connection(server: Running) -> N
 def test_every_bound_is_in_the_documentation() -> None:
     page = (Path(__file__).parents[3] / "docs" / "serving.md").read_text(encoding="utf-8")
     assert [what for what, value in bounds.table() if f"| {what} | {value} |" not in page] == []
+
+
+@pytest.mark.parametrize("data", [b"\xff", b",", b"a=b&", b"\r\n--b\r"])
+@pytest.mark.parametrize("name", ["prompt", "keys", "hotwords", "stream"])
+def test_huge_fields_do_not_hold_the_event_loop(client: httpx.Client, cities: Path, name: str, data: bytes) -> None:
+    body = (data * (12 << 20))[: 12 << 20]
+    for path, file in (("/v1/audio/transcriptions", "file"), ("/api/v1/asr", "files")):
+        answer = client.post(path, files={file: cities.read_bytes(), name: (None, body)})
+        assert answer.status_code in {200, 400}
+
+
+def test_compressed_messages_are_not_negotiated(server: Running) -> None:
+    """A small compressed message could take 16 MiB, and the event loop's time."""
+    with connect(f"{server.ws}/", proxy=None, compression="deflate") as line:
+        assert line.protocol.extensions == []

@@ -216,3 +216,31 @@ def test_a_signed_webhook_reports_the_end(serving: Callable[..., Any], cities: P
     assert abs(time.time() - int(parts["t"])) < 60
     wanted = hmac.new(b"s3cret", parts["t"].encode() + b"." + body, hashlib.sha256).hexdigest()
     assert hmac.compare_digest(parts["v1"], wanted)
+
+
+def test_clients_list_their_own_jobs(serving: Callable[..., Any], cities: Path) -> None:
+    with serving(api_keys=("one", "two")) as server, server.client() as client:
+        mine = []
+        for key in ("one", "two", "one", "one"):
+            client.headers["authorization"] = f"Bearer {key}"
+            mine.append((key, submit(client, cities).json()["id"]))
+        client.headers["authorization"] = "Bearer one"
+        own = [job_id for key, job_id in reversed(mine) if key == "one"]
+        page = client.get("/v1/jobs").json()
+        assert [job["id"] for job in page["data"]] == own
+        assert page["has_more"] is False
+        first = client.get("/v1/jobs", params={"limit": 2}).json()
+        assert first["has_more"] is True
+        rest = client.get("/v1/jobs", params={"limit": 2, "after": first["data"][-1]["id"]}).json()
+        assert [job["id"] for job in first["data"] + rest["data"]] == own
+        for query in ({"limit": 0}, {"limit": "x"}):
+            assert client.get("/v1/jobs", params=query).status_code == 400
+        assert client.get("/v1/jobs", params={"after": "none"}).json()["data"] == []
+
+
+def test_jobs_have_a_time_limit(serving: Callable[..., Any], long_cities: Path, cities: Path) -> None:
+    with serving(job_timeout=0.001) as server, server.client() as client:
+        _, job = finished(client, submit(client, long_cities).json()["id"])
+        assert (job["state"], job["error"]["code"]) == ("failed", "timeout")
+        with cities.open("rb") as file:
+            assert client.post("/v1/audio/transcriptions", files={"file": file}).status_code == 200
