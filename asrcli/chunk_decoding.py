@@ -8,22 +8,24 @@ then is a gap.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 from asrcli.assemble.coverage import LEAST_COVERAGE, is_doubtful, said_seconds, shortfall, spoken_seconds
-from asrcli.audio.types import Samples
+from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.types import Hypothesis
 from asrcli.errors import AsrcliError, EngineClosedError, EngineCrashError, EngineError
 from asrcli.options import RecognitionOptions
-from asrcli.transcript import GapReason
+from asrcli.transcript import Gap, GapReason
 from asrcli.vad.packing import divide
 from asrcli.vad.types import Chunk
 
 #: a chunk is divided at most so many times, into eight parts
 _DEEPEST = 3
+#: gaps for the same reason that are closer than this are one, seconds
+_SAME_GAP = 1.0
 
 Submit = Callable[[Samples, RecognitionOptions], Future[Hypothesis]]
 
@@ -50,6 +52,20 @@ class DecodedChunk:
         if self.missing or self.said >= LEAST_COVERAGE * spoken_seconds(self.chunk):
             return self
         return replace(self, missing="few words" if self.said else "no words")
+
+
+def gaps_of(decoded: Iterable[DecodedChunk], channel: int | None = None) -> tuple[Gap, ...]:
+    """Spans without text, seconds of the stream; what is missing for one reason in neighbouring chunks is one."""
+    gaps: list[Gap] = []
+    for each in decoded:
+        if each.missing is None:
+            continue
+        start, end = each.chunk.start / SAMPLE_RATE, each.chunk.end / SAMPLE_RATE
+        if gaps and gaps[-1].reason == each.missing and start - gaps[-1].end <= _SAME_GAP:
+            gaps[-1] = replace(gaps[-1], end=end)
+        else:
+            gaps.append(Gap(start, end, each.missing, channel))
+    return tuple(gaps)
 
 
 class ChunkQueue:
@@ -102,42 +118,49 @@ class _Attempt:
             if self._own is None:
                 if self._future is None or not (wait or self._future.done()):
                     return None
-                self._own = self._read(self._future)
+                self._own = judge(self._chunk, self._future.result)
                 self._future = None
-                self._divide(self._own)
-                self._chunk = self._chunk.without_samples()
-            self._results = self._choose(self._own, [part.results(wait=wait) for part in self._parts])
+                for part in parts_to_decode(self._chunk, self._own, self._depth):
+                    self._parts.append(_Attempt(self._submit, part, self._request, self._depth + 1))
+                self._chunk = self._own.chunk
+            found: list[DecodedChunk] = []
+            for attempt in self._parts:
+                decoded = attempt.results(wait=wait)
+                if decoded is None:
+                    return None
+                found += decoded
+            self._results = choose(self._own, found)
         return self._results
 
-    def _read(self, future: Future[Hypothesis]) -> DecodedChunk:
-        chunk = self._chunk.without_samples()
-        try:
-            hypothesis = future.result()
-        except EngineClosedError:
-            raise
-        except EngineError as error:
-            return DecodedChunk(chunk, Hypothesis(""), "engine error", error=error)
-        return DecodedChunk(chunk, hypothesis, shortfall(chunk, hypothesis))
 
-    def _divide(self, own: DecodedChunk) -> None:
-        # An engine process that dies at a chunk is restarted twice: once is enough.
-        if self._depth == _DEEPEST or isinstance(own.error, EngineCrashError):
-            return
-        if own.missing or (self._depth == 0 and is_doubtful(self._chunk, own.hypothesis)):
-            for part in divide(self._chunk):
-                self._parts.append(_Attempt(self._submit, part, self._request, self._depth + 1))
+def judge(chunk: Chunk, result: Callable[[], Hypothesis]) -> DecodedChunk:
+    """A chunk with its hypothesis, or with the error that `result` raises, and what is missing in it. Raises
+    EngineClosedError: there will be no result for any chunk.
+    """
+    chunk = chunk.without_samples()
+    try:
+        hypothesis = result()
+    except EngineClosedError:
+        raise
+    except EngineError as error:
+        return DecodedChunk(chunk, Hypothesis(""), "engine error", error=error)
+    return DecodedChunk(chunk, hypothesis, shortfall(chunk, hypothesis))
 
-    def _choose(self, own: DecodedChunk, parts: list[list[DecodedChunk] | None]) -> list[DecodedChunk] | None:
-        """The parts, unless fewer words were recognised in them than in the whole."""
-        found: list[DecodedChunk] = []
-        for decoded in parts:
-            if decoded is None:
-                return None
-            found += decoded
-        said = sum(part.said for part in found)
-        if not found or (own.missing in {None, "few words"} and own.said >= said):
-            return [own]
-        if own.missing in {"few words", "no words"} and said < LEAST_COVERAGE * spoken_seconds(own.chunk):
-            # A part alone may be too short to be judged.
-            found = [part.marked() for part in found]
-        return found
+
+def parts_to_decode(chunk: Chunk, own: DecodedChunk, depth: int) -> list[Chunk]:
+    """The parts of a chunk to decode as well, where `own` is or may be incomplete; `depth`: divisions so far."""
+    # An engine process that dies at a chunk is restarted twice: once is enough.
+    if depth == _DEEPEST or isinstance(own.error, EngineCrashError):
+        return []
+    return divide(chunk) if own.missing or (depth == 0 and is_doubtful(chunk, own.hypothesis)) else []
+
+
+def choose(own: DecodedChunk, parts: list[DecodedChunk]) -> list[DecodedChunk]:
+    """The parts of a chunk, unless fewer words were recognised in them than in the whole."""
+    said = sum(part.said for part in parts)
+    if not parts or (own.missing in {None, "few words"} and own.said >= said):
+        return [own]
+    if own.missing in {"few words", "no words"} and said < LEAST_COVERAGE * spoken_seconds(own.chunk):
+        # A part alone may be too short to be judged.
+        return [part.marked() for part in parts]
+    return parts

@@ -19,7 +19,7 @@ from asrcli.audio.channels import DuplicateChannelFilter
 from asrcli.audio.live_input import LiveBlocks
 from asrcli.audio.types import SAMPLE_RATE, AudioStream, Samples, Source
 from asrcli.backends.types import Hypothesis
-from asrcli.chunk_decoding import ChunkQueue, DecodedChunk
+from asrcli.chunk_decoding import ChunkQueue, DecodedChunk, gaps_of
 from asrcli.errors import AsrcliError
 from asrcli.language_detection import Identify, LanguageDetector
 from asrcli.listener import Listener
@@ -30,8 +30,6 @@ from asrcli.vad.types import Chunk
 
 #: seconds without data after which a live stream counts as paused
 _STALL = 0.7
-#: gaps for the same reason that are closer than this are one, seconds
-_SAME_GAP = 1.0
 _REASONS: dict[GapReason, str] = {
     "limit": "the engine reached its limit",
     "no words": "no words were recognised in the speech there",
@@ -156,18 +154,6 @@ class _Channel:
         kept = [segment if self.channel is None else replace(segment, channel=self.channel) for segment in segments]
         self.segments += kept
         return kept
-
-    def gaps(self) -> list[Gap]:
-        """Spans without text, seconds of the stream; what is missing for one reason in neighbouring chunks is one."""
-        gaps: list[Gap] = []
-        for decoded in self.missing:
-            assert decoded.missing is not None
-            start, end = decoded.chunk.start / SAMPLE_RATE, decoded.chunk.end / SAMPLE_RATE
-            if gaps and gaps[-1].reason == decoded.missing and start - gaps[-1].end <= _SAME_GAP:
-                gaps[-1] = replace(gaps[-1], end=end)
-            else:
-                gaps.append(Gap(start, end, decoded.missing, self.channel))
-        return gaps
 
 
 def transcribe(
@@ -336,7 +322,7 @@ class _Transcription:
         errors = [decoded.error for channel in self._channels for decoded in channel.missing if decoded.error]
         if errors and not any(channel.decoded for channel in self._channels):
             raise errors[0]
-        gaps = [gap for channel in self._channels for gap in channel.gaps()]
+        gaps = [gap for channel in self._channels for gap in gaps_of(channel.missing, channel.channel)]
         shifts = [self._shift(gap.channel) for gap in gaps]
         moved = [replace(gap, start=gap.start + s, end=gap.end + s) for gap, s in zip(gaps, shifts, strict=True)]
         return sorted(moved, key=lambda gap: (gap.start, gap.channel or 0))

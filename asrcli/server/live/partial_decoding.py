@@ -11,6 +11,7 @@ import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.types import Hypothesis
+from asrcli.chunk_decoding import DecodedChunk, choose, judge, parts_to_decode
 from asrcli.options import RecognitionOptions
 from asrcli.script import join
 from asrcli.server.live.decode_scheduler import Priority, Slot
@@ -30,10 +31,6 @@ _NO_CHUNK = Chunk(0, np.empty(0, np.float32), ())
 
 #: `recognise(samples, options, slot)`: decode (n,) samples at 16 kHz once the slot is granted
 Recognise = Callable[[Samples, RecognitionOptions, Slot], Awaitable[Hypothesis]]
-
-
-#: one decoded part of a sentence
-Piece = tuple[Chunk, Hypothesis]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +54,8 @@ class SentenceDecoder(Protocol):
         """Whether the decode started last has not been granted its slot."""
         ...
 
-    async def decode_final(self, sentence: Sentence) -> list[Piece]:
-        """Decode a sentence that has ended. Raises EngineError: the engine failed."""
+    async def decode_final(self, sentence: Sentence) -> list[DecodedChunk]:
+        """Decode a sentence that has ended. Raises EngineError: the engine failed at all of it."""
         ...
 
     async def close(self) -> None:
@@ -109,16 +106,29 @@ class RepeatedDecoder:
     def waiting(self) -> bool:
         return self._decoding is not None and not self._slot.started
 
-    async def decode_final(self, sentence: Sentence) -> list[Piece]:
-        pieces: list[Piece] = []
+    async def decode_final(self, sentence: Sentence) -> list[DecodedChunk]:
         if self._decoding is not None and self._chunk.regions == sentence.chunk.regions:
             self._slot.priority = Priority.FINAL
-            pieces.append((self._chunk, await self._decoding))
-        await self.close()
-        if not pieces:
-            pieces = [(chunk, await self._start(chunk, Priority.FINAL)) for chunk in self._parts(sentence.chunk)]
+            pieces = await self._complete(self._chunk, self._decoding)
+        else:
+            await self.close()
+            pieces = []
+            for chunk in self._parts(sentence.chunk):
+                pieces += await self._complete(chunk, self._start(chunk, Priority.FINAL))
         self._decoding, self._settled, self._position = None, "", 0
+        errors = [piece.error for piece in pieces if piece.error is not None]
+        if errors and len(errors) == len(pieces):
+            raise errors[0]
         return pieces
+
+    async def _complete(self, chunk: Chunk, decoding: asyncio.Future[Hypothesis], depth: int = 0) -> list[DecodedChunk]:
+        """A chunk or, where its result is incomplete, its parts, as in a recording (`chunk_decoding`)."""
+        await asyncio.wait([decoding])
+        own = judge(chunk, decoding.result)
+        parts: list[DecodedChunk] = []
+        for part in parts_to_decode(chunk, own, depth):
+            parts += await self._complete(part, self._start(part, Priority.FINAL), depth + 1)
+        return choose(own, parts)
 
     async def close(self) -> None:
         decoding, self._decoding = self._decoding, None

@@ -26,6 +26,8 @@ from asrcli.server.recognition.model_pool import ModelPool, opened
 from asrcli.server.recognition.transcription import TranscriptionService, adapt_request
 from asrcli.server.settings import ServerSettings
 from asrcli.transcript import Segment, Transcript
+from asrcli.vad.gain import level_speech
+from asrcli.vad.types import Region
 
 #: priority of live streams in the engine's queue; recordings have 0 and jobs 1
 _PRIORITY = -1
@@ -119,7 +121,11 @@ class LiveService:
 
         async def recognise(samples: Samples, request: RecognitionOptions, slot: Slot) -> Hypothesis:
             await self._scheduler.enter(slot)
-            submit = partial(loaded.submit, samples, request)
+
+            def submit() -> Future[Hypothesis]:
+                whole = Region(0, len(samples))
+                return loaded.submit(level_speech(samples, [whole], 0)[0] if loaded.levelled else samples, request)
+
             submitting = asyncio.get_running_loop().run_in_executor(self._submitters, submit)
             # The place is held until the engine is done, even if the result is no longer wanted.
             submitting.add_done_callback(self._leave_after)

@@ -6,6 +6,7 @@ Nothing here blocks the event loop: recognition is awaited, and VAD runs in thre
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import time
 from collections import deque
@@ -17,15 +18,19 @@ import numpy as np
 
 from asrcli.assemble import Assembler
 from asrcli.audio.types import SAMPLE_RATE, Samples
+from asrcli.chunk_decoding import DecodedChunk, gaps_of
+from asrcli.errors import EngineClosedError, EngineError
 from asrcli.options import RecognitionOptions, TextOptions
 from asrcli.server.errors import TooLargeError
 from asrcli.server.live.agreement import StablePrefix, shown
 from asrcli.server.live.decode_scheduler import Priority
 from asrcli.server.live.endpoint import Endpointer, EndpointOptions, NoiseGate, Reason, Sentence
-from asrcli.server.live.partial_decoding import Piece, SentenceDecoder, Words
+from asrcli.server.live.partial_decoding import SentenceDecoder, Words
 from asrcli.server.live.pcm import PcmDecoder
-from asrcli.transcript import Segment, Word, join_words
+from asrcli.transcript import Gap, Segment, Word, join_words
 from asrcli.vad.types import WINDOW, SpeechDetector
+
+_log = logging.getLogger("asrcli.server")
 
 #: samples processed at a time; other connections are served in between
 _PIECE = SAMPLE_RATE // 2
@@ -90,6 +95,8 @@ class SentenceEnded:
     reason: Reason | None
     #: the sentence split at its punctuation
     segments: tuple[Segment, ...] = ()
+    #: spans with speech that could not be recognised
+    gaps: tuple[Gap, ...] = ()
 
     @property
     def language(self) -> str | None:
@@ -243,7 +250,12 @@ class LiveSession:
             decoding.cancel()
             return []
         self._cost = time.monotonic() - started
-        words = decoding.result()
+        try:
+            words = decoding.result()
+        except EngineClosedError:
+            raise
+        except EngineError:
+            return []  # its final result is decoded in parts where the whole fails
         stable, text = (
             shown(each, self._options.text, self._language) for each in self._prefix.update(words.text, words.settled)
         )
@@ -283,7 +295,11 @@ class LiveSession:
         return [SentenceBegan(self._index, sentence.onset / SAMPLE_RATE)]
 
     async def _decode_ended(self, sentence: Sentence) -> list[Event]:
-        segments = _segments(await self._decoder.decode_final(sentence), self._options.recognition.language)
+        decoded = await self._decoder.decode_final(sentence)
+        segments = _segments(decoded, self._options.recognition.language)
+        gaps = gaps_of(decoded)
+        for gap in gaps:
+            _log.warning("live stream: no text from %.1f to %.1f s: %s", gap.start, gap.end, gap.reason)
         rest = self._prefix.rest(_text(segments))
         if self._revise is not None and segments:
             segments = await self._revise(segments)
@@ -293,7 +309,7 @@ class LiveSession:
         if text or self._announced:
             events = self._announce(sentence)
             start, end = sentence.onset / SAMPLE_RATE, sentence.chunk.end / SAMPLE_RATE
-            events.append(SentenceEnded(self._index, start, end, text, rest, sentence.reason, segments))
+            events.append(SentenceEnded(self._index, start, end, text, rest, sentence.reason, segments, gaps))
         self._announced = False
         self._prefix = StablePrefix()
         return events
@@ -331,7 +347,7 @@ def _not_before(onset: float, segments: tuple[Segment, ...]) -> tuple[Segment, .
     return tuple(late(replace(segment, words=tuple(map(late, segment.words)))) for segment in segments)
 
 
-def _segments(pieces: list[Piece], language: str | None) -> tuple[Segment, ...]:
+def _segments(decoded: list[DecodedChunk], language: str | None) -> tuple[Segment, ...]:
     assembler = Assembler(language=language)
-    ready = [segment for chunk, hypothesis in pieces for segment in assembler.push(chunk, hypothesis)]
+    ready = [segment for each in decoded for segment in assembler.push(each.chunk, each.hypothesis)]
     return (*ready, *assembler.finish())

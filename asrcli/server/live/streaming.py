@@ -12,12 +12,13 @@ import numpy as np
 
 from asrcli.audio.types import Samples
 from asrcli.backends.types import Hypothesis, StreamRequest, StreamUpdate
+from asrcli.chunk_decoding import DecodedChunk, judge
 from asrcli.errors import AsrcliError, StreamLostError
 from asrcli.options import RecognitionOptions
 from asrcli.script import join
 from asrcli.server.live.decode_scheduler import Priority
 from asrcli.server.live.endpoint import Sentence
-from asrcli.server.live.partial_decoding import Piece, SentenceDecoder, Words
+from asrcli.server.live.partial_decoding import SentenceDecoder, Words
 
 #: `submit(samples, request)`: one request to the streaming service
 Submit = Callable[[Samples, StreamRequest], Awaitable[StreamUpdate]]
@@ -55,12 +56,12 @@ class StreamingDecoder:
     async def _words(self, sentence: Sentence) -> Words:
         return Words(await self._send(sentence, "feed"))
 
-    async def decode_final(self, sentence: Sentence) -> list[Piece]:
+    async def decode_final(self, sentence: Sentence) -> list[DecodedChunk]:
         text = await self._send(sentence, "cut")
         self._ended = []
         if self._second is not None:
             return await self._second.decode_final(sentence)
-        return [(sentence.chunk, Hypothesis(text))]
+        return [judge(sentence.chunk, lambda: Hypothesis(text))]
 
     async def close(self) -> None:
         if self._second is not None:

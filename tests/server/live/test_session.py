@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -205,6 +206,39 @@ def test_a_failure_of_the_engine_is_the_listener_s(host: EngineClient) -> None:
 
     with pytest.raises(EngineError, match="nowhere"):
         listen(redecoding(decode), tone_audio([3, *PAUSES, 1, *PAUSES, 4, *PAUSES, 1, *PAUSES, 2, *PAUSES, 1]))
+
+
+@pytest.mark.parametrize("how", ["limit", "error"])
+def test_what_an_engine_cannot_decode_as_a_whole_is_decoded_in_parts(recognise: Any, how: str) -> None:
+    """As in a recording; the engine takes 3 s at a time."""
+
+    async def decode(samples: Any, options: Any, turn: Any) -> Any:
+        if len(samples) <= 3 * 16000:
+            return await recognise(samples, options, turn)
+        if how == "error":
+            raise EngineError("too long")
+        return replace(await recognise(samples[: 3 * 16000], options, turn), limit=True)
+
+    sequence = [3, 1, 5, 2, 0, 4, 6, 1, 3, 5, 2, 4]
+    [ended] = [event for event in listen(redecoding(decode), tone_audio(sequence)) if isinstance(event, SentenceEnded)]
+    assert (ended.text, ended.gaps) == (spoken(sequence), ())
+
+
+def test_speech_without_words_is_a_gap_of_its_sentence(recognise: Any, caplog: pytest.LogCaptureFixture) -> None:
+    async def decode(samples: Any, options: Any, turn: Any) -> Any:
+        if len(samples) > 2 * 16000 or abs(float(samples[:8000].mean())) > 1e-2:
+            raise EngineError("no")
+        return await recognise(samples, options, turn)
+
+    sequence = [3, 1, 5, 2, 0, 4, 6, 1]
+    audio = tone_audio(sequence)
+    audio[: len(audio) // 4] += 0.03  # the first quarter is marked, so that decoding it fails
+    [ended] = [event for event in listen(redecoding(decode), audio) if isinstance(event, SentenceEnded)]
+    [gap] = ended.gaps
+    assert (gap.reason, gap.start) == ("engine error", 0.0)
+    assert spoken(sequence).endswith(ended.text)
+    assert ended.text
+    assert "no text from 0.0 to" in caplog.text
 
 
 def test_endpointer_gives_every_sample_at_most_once_and_all_speech() -> None:
