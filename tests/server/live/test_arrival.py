@@ -53,6 +53,7 @@ def test_finals_do_not_depend_on_the_arrival_of_frames(talk: Callable[..., Any],
 def test_quiet_speech_has_the_words_of_loud_speech(talk: Callable[..., Any], speech: np.ndarray) -> None:
     def words(gain: float) -> list[str]:
         audio = pcm((speech * gain).astype(np.float32)) + silence(1)
-        return " ".join(text for text, _ in finals(talk, audio, [len(audio)], 0)).lower().split()[:34]  # the clip ends in a word
+        heard = " ".join(text for text, _ in finals(talk, audio, [len(audio)], 0))
+        return heard.lower().split()[:34]  # the clip ends in a word
 
     assert words(10 ** (-45 / 20)) == words(1.0)
