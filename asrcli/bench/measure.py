@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,6 @@ import soundfile
 from asrcli.audio import open_audio
 from asrcli.audio.types import SAMPLE_RATE, Source
 from asrcli.backends.types import ModelSpec
-from asrcli.bench.memory import resident
 from asrcli.distribution import pip_install
 from asrcli.errors import InputError, MissingExtraError
 from asrcli.listener import Listener
@@ -116,3 +116,18 @@ def _english() -> Path:
             "No recording found to decode.", f"Name one: asrcli bench FILE, or {pip_install('builtin')}."
         )
     return path
+
+
+def resident(*others: int) -> int | None:
+    """Bytes of our process and others together, shared pages counted once (proportional set size).
+
+    None where /proc does not exist.
+    """
+    total = 0
+    for process in (os.getpid(), *others):
+        try:
+            lines = Path(f"/proc/{process}/smaps_rollup").read_text(encoding="ascii").splitlines()
+        except OSError:
+            return None
+        total += sum(int(line.split()[1]) << 10 for line in lines if line.startswith("Pss:"))
+    return total

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from asrcli.options import CueOptions
-from asrcli.text.subtitles.width import has_wide, width
+from asrcli.text.subtitles.pieces import has_wide, width
 
 
 @dataclass(frozen=True, slots=True)

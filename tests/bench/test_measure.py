@@ -9,8 +9,7 @@ import pytest
 import soundfile
 
 from asrcli.audio.types import SAMPLE_RATE, Source
-from asrcli.bench.measure import measure, recording_of, thread_counts
-from asrcli.bench.memory import resident
+from asrcli.bench.measure import measure, recording_of, resident, thread_counts
 from asrcli.errors import InputError
 from asrcli.models.registry import Registry
 

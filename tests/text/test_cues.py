@@ -11,14 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asrcli.options import SUBTITLE_STYLES, CueOptions
-from asrcli.text.subtitles import breaks, cue_cost, segmentation
+from asrcli.text.subtitles import breaks, cue_cost, divide
 from asrcli.text.subtitles.breaks import GLUED, glued, price
 from asrcli.text.subtitles.cues import Cue, label, shape
 from asrcli.text.subtitles.divide import Divider
 from asrcli.text.subtitles.layout import Layout
-from asrcli.text.subtitles.pieces import lanes, words_of
+from asrcli.text.subtitles.pieces import has_wide, lanes, width, words_of
 from asrcli.text.subtitles.schedule import Block, Timing, schedule
-from asrcli.text.subtitles.width import has_wide, width
 from asrcli.transcript import Segment, Transcript, Word, join_words
 from tests.strategies import transcripts
 
@@ -241,7 +240,7 @@ def test_chinese_words_are_not_torn(width_cjk: int) -> None:
 def test_without_a_dictionary_chinese_is_still_cut_where_marks_and_particles_say(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(segmentation, "find_spec", lambda _: None)
+    monkeypatch.setattr(divide, "find_spec", lambda _: None)
     cues = shape(transcript(spoken(CHINESE, space=False)), CueOptions())
     lines = [line.text for cue in cues for line in cue.lines]
     assert "".join(lines) == CHINESE

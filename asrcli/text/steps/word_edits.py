@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
 
-from asrcli.text.subtitles.pieces import split_text
-from asrcli.text.subtitles.width import width
+from asrcli.text.subtitles.pieces import split_text, width
 from asrcli.transcript import Segment, Word, join_words
 
 #: whether to make a change: the words before and after it

@@ -12,9 +12,8 @@ from itertools import accumulate, pairwise
 
 from asrcli.options import CueOptions
 from asrcli.text.subtitles.divide import Divider
-from asrcli.text.subtitles.pieces import Lane, Piece, lanes
+from asrcli.text.subtitles.pieces import Lane, Piece, lanes, width
 from asrcli.text.subtitles.schedule import Block, TimedBlock, Timing, schedule
-from asrcli.text.subtitles.width import width
 from asrcli.transcript import Transcript, Word, join_words
 
 #: prefix of each line of a cue with two speakers

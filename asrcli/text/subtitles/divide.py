@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import accumulate, pairwise
 from math import inf
 
 from asrcli.assemble.sentences import Ending, ending
 from asrcli.options import CueOptions
+from asrcli.script import is_cjk
 from asrcli.text.subtitles import cue_cost
 from asrcli.text.subtitles.breaks import IN_WORD, price
 from asrcli.text.subtitles.layout import Layout
 from asrcli.text.subtitles.pieces import Lane, Piece
 from asrcli.text.subtitles.schedule import Timing
-from asrcli.text.subtitles.segmentation import inside_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,3 +131,26 @@ def _break_prices(pieces: Sequence[Piece], pauses: Sequence[int]) -> list[float]
         raw = IN_WORD if index in torn else price(before.word.text, after.word.text, after.space, after.language)
         prices.append(cue_cost.break_price(raw, pauses[index]))
     return prices
+
+
+def inside_words(pieces: Sequence[Piece]) -> frozenset[int]:
+    """The pieces before which a break would divide a Chinese word, by rjieba (extra `chinese`); none without it."""
+    if not any(_is_chinese(piece) for piece in pieces) or find_spec("rjieba") is None:
+        return frozenset()
+    import rjieba
+
+    texts = [(" " if piece.space else "") + piece.word.text for piece in pieces]
+    boundaries = {0, *accumulate(map(len, rjieba.cut("".join(texts))))}
+    out = set()
+    at = 0
+    for index, (piece, text) in enumerate(zip(pieces, texts, strict=True)):
+        if index and not piece.space and at not in boundaries and _is_chinese(piece) and _is_chinese(pieces[index - 1]):
+            out.add(index)
+        at += len(text)
+    return frozenset(out)
+
+
+def _is_chinese(piece: Piece) -> bool:
+    """Han characters, unless the language is another."""
+    first = piece.word.text[0]
+    return piece.language in {"", None, "zh", "yue"} and is_cjk(first) and not "\u3040" <= first <= "\u30ff"  # kana

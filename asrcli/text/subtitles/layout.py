@@ -10,8 +10,7 @@ from typing import TypeAlias
 
 from asrcli.options import CueOptions
 from asrcli.text.subtitles import cue_cost
-from asrcli.text.subtitles.pieces import Piece
-from asrcli.text.subtitles.width import has_wide, width
+from asrcli.text.subtitles.pieces import Piece, has_wide, width
 
 #: cues of more lines are divided approximately (an exact search would take minutes)
 _TALL = 4

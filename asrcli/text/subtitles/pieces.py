@@ -10,12 +10,14 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import chain, groupby
 from operator import itemgetter
 
+from rich.cells import cell_len
+
 from asrcli.script import is_cjk, joint
 from asrcli.text.subtitles.breaks import OPENING
-from asrcli.text.subtitles.width import width
 from asrcli.transcript import Segment, Transcript, Word
 
 #: no other speaker starts after this piece; none before it, if negative
@@ -188,3 +190,19 @@ def _narrow(word: Word, line_width: int) -> Iterator[Word]:
         yield replace(
             word, text=text, start=start, end=start + step, space_before=space if index else word.space_before
         )
+
+
+def width(text: str) -> int:
+    """Cells of the text on one line."""
+    return len(text) if text.isascii() else cell_len(text)
+
+
+@lru_cache(maxsize=16384)
+def has_wide(text: str) -> bool:
+    """Whether the text has full-width letters or signs, so that the full-width line length applies.
+
+    Emoji are wide but occur in text of any script: they do not count.
+    """
+    return not text.isascii() and any(
+        unicodedata.east_asian_width(char) in "WF" and unicodedata.category(char) != "So" for char in text
+    )
