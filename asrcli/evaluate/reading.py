@@ -153,7 +153,11 @@ def _table(path: Path) -> Iterable[tuple[str, Reference]]:
 
 def _transcript(path: Path, text: str, limits: CueOptions) -> HypothesisText:
     try:
-        transcript = Transcript.from_dict(json.loads(text))
+        data = json.loads(text)
+        if "schema" not in data and "segments" in data:  # of Whisper's command, and of servers like OpenAI's
+            rows = [{"language": data.get("language")} | row for row in data["segments"]]
+            return _segments(path, [{**row, "text": row["text"].strip()} for row in _checked(path, rows)])
+        transcript = Transcript.from_dict(data)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path} is not a transcript of this program ({error}).", "Make one with --format json."
@@ -185,6 +189,10 @@ def _rows(path: Path, text: str) -> list[Mapping[str, Any]]:
             rows = [dict(zip(header, line, strict=True)) for line in cells] or [dict.fromkeys(header, "")]
     except (ValueError, csv.Error) as error:
         raise InputError(f"{path} is not a valid {suffix[1:]} file ({error}).") from error
+    return _checked(path, rows)
+
+
+def _checked(path: Path, rows: list[Any]) -> list[Mapping[str, Any]]:
     if not all(isinstance(row, dict) and row.keys() >= _COLUMNS and isinstance(row["text"], str) for row in rows):
         raise InputError(f"{path} is not a transcript.", f"It needs the columns {', '.join(sorted(_COLUMNS))}.")
     return rows

@@ -83,7 +83,7 @@ def test_a_result_scores_without_errors_against_its_own_text(
 
 
 def test_every_text_format_but_those_for_other_tools_is_read() -> None:
-    assert set(TEXT_FORMATS) == {"json", "jsonl", "srt", "vtt", "txt", "tsv", "csv"}
+    assert set(TEXT_FORMATS) == {"json", "whisper-json", "jsonl", "srt", "vtt", "txt", "tsv", "csv"}
 
 
 @settings(deadline=None, max_examples=40)
