@@ -12,6 +12,8 @@ MAX_REPLACEMENTS = 200
 MAX_NAME = 200
 #: bytes of the form fields of one request (up to four voice clips of 2.5 MB), and of all requests
 MAX_FIELDS, MAX_ALL_FIELDS = 16 << 20, 64 << 20
+#: bytes of one field, other than the clips of known speakers
+MAX_FIELD = 1 << 20
 #: parts of a form, fields of a URL-encoded one, and bytes of a part's header
 MAX_PARTS, MAX_URL_FIELDS, MAX_PART_HEADER = 256, 2560, 8 << 10
 #: bytes of a JSON body with base64, and such bodies in memory at a time
@@ -26,6 +28,8 @@ MAX_MESSAGE = 16 << 20
 MAX_FIRST_MESSAGE, FIRST_MESSAGE_TIMEOUT = 16 << 10, 10.0
 #: bytes of all WebSocket messages that are being received
 MAX_MESSAGES = 256 << 20
+#: bytes of WebSocket frames that are parsed at a time
+MAX_READ = 16 << 10
 #: frames, and bytes of frames, kept for a session that is busy; then its client has to wait
 MAX_HELD, MAX_HELD_BYTES = 64, 2 << 20
 #: open connections, and those of one address other than this machine's and its proxies'
@@ -48,6 +52,7 @@ def table() -> list[tuple[str, str]]:
         ("open connections; 503", f"{MAX_CONNECTIONS}, and {of_address}"),
         ("head of a request; the connection is closed", f"{HEAD_TIMEOUT:g} s"),
         ("a client that does not read; the connection is closed", f"{WRITE_TIMEOUT:g} s without {_size(LEAST_READ)}"),
+        ("a form field, other than the clips of known speakers; 413", _size(MAX_FIELD)),
         ("form fields of a request; 413", _size(MAX_FIELDS)),
         ("form fields of all requests; 429", _size(MAX_ALL_FIELDS)),
         ("parts of a form; 400", parts),

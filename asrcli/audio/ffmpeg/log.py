@@ -21,6 +21,8 @@ _LAYOUTS = {"mono": 1, "stereo": 2, "downmix": 2, "quad": 4, "hexagonal": 6, "oc
 #: messages that prove that the file ends before it should
 _CUT = re.compile(r"partial file|ended prematurely|[Tt]runcat|Packet corrupt|Read error")
 _GUESSED = re.compile(r"Estimating duration from bitrate")
+#: a path before a message: the caller names the file, and a server must not show where it keeps uploads
+_PATH = re.compile(r"^file:.*: (?=[^:]*$)")
 #: says that a stage gave up, not why
 _ECHO = re.compile(
     r"^(Error opening input|Error (submitting|while)|Task finished|Conversion failed|Error opening output)"
@@ -148,6 +150,7 @@ class FfmpegLog:
         """The most telling message of ffmpeg, for the end of a sentence."""
         telling = [message for message in self._messages if not _ECHO.match(message)]
         message = next(iter(telling), next(iter(self._messages), "ffmpeg gives no reason"))
+        message = _PATH.sub("", message)
         return message.strip().rstrip(".")
 
     def _trouble(self, level: str, text: str) -> None:

@@ -24,7 +24,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
-from asrcli.server.bounds import MAX_ALL_FIELDS, MAX_FIELDS, MAX_PART_HEADER, MAX_PARTS, MAX_URL_FIELDS
+from asrcli.server.bounds import MAX_ALL_FIELDS, MAX_FIELD, MAX_FIELDS, MAX_PART_HEADER, MAX_PARTS, MAX_URL_FIELDS
 from asrcli.server.errors import BusyError, RequestError, SlowClientError, TooLargeError
 from asrcli.server.http.values import is_sent
 from asrcli.storage.atomic import disk_errors
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 #: fields that hold a recording even without a file name
 _FILE_FIELDS = frozenset({"file", "files", "audio", "audio_file"})
+#: fields that hold recordings as data URLs
+_CLIPS = "known_speaker_references"
 #: bytes collected before a thread writes them
 _BLOCK = 1 << 18
 _UNPRINTABLE = re.compile(r"[^\w .,()\[\]@+=~-]")
@@ -231,7 +233,14 @@ def _url_decoded(pieces: list[bytes]) -> list[tuple[str, str]]:
         fields = parse_qsl(b"".join(pieces).decode("utf-8", "replace"), max_num_fields=MAX_URL_FIELDS)
     except ValueError as error:
         raise RequestError(f"A form may have at most {MAX_URL_FIELDS} fields.") from error
+    for name, value in fields:
+        _check_size(name, len(value))
     return [(name, value) for name, value in fields if is_sent(value)]
+
+
+def _check_size(name: str, size: int) -> None:
+    if size > MAX_FIELD and not name.startswith(_CLIPS):
+        raise TooLargeError(f"The field `{name[:100]}` is larger than {MAX_FIELD >> 20} MiB.", param=name[:100])
 
 
 class _UploadSink:
@@ -375,6 +384,7 @@ class _MultipartReader:
             if self._fields_size > MAX_FIELDS:
                 raise TooLargeError(f"The form's fields hold more than {MAX_FIELDS >> 20} MiB.")
             self._text += data[start:end]
+            _check_size(self._name, len(self._text))
 
     def _end(self) -> None:
         if self._text is not None:

@@ -27,6 +27,7 @@ from asrcli.server.bounds import (
     MAX_FIRST_MESSAGE,
     MAX_MESSAGE,
     MAX_MESSAGES,
+    MAX_READ,
     WRITE_TIMEOUT,
 )
 
@@ -141,6 +142,8 @@ class WebSocketProtocol(_WriteTimeout, WebSocketsSansIOProtocol):
     def handle_connect(self, event: Request) -> None:
         self.conn.max_message_size = MAX_FIRST_MESSAGE
         self.app_state = self.app_state | {"admit": self._admit}
+        # Bytes that the transport reads at a time: the frames in them are parsed in one callback, and may be tiny.
+        self.transport.max_size = MAX_READ  # type: ignore[attr-defined]
         super().handle_connect(event)
 
     def _admit(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from asrcli.errors import AsrcliError, UsageError
 from asrcli.options import RecognitionOptions
-from asrcli.server.bounds import MAX_HOTWORD_LENGTH, MAX_REPLACEMENTS
+from asrcli.server.bounds import MAX_HOTWORD_LENGTH, MAX_REPLACEMENTS, MAX_TEXT_FRAME
 from asrcli.server.errors import problem_of
 from asrcli.server.http.connection import EndingError, IdleError
 from asrcli.server.http.values import parsed_hotwords
@@ -67,6 +67,8 @@ class RealtimeSession:
     async def _serve(self) -> None:
         frame = await self._connection.receive(*self._pending(), timed=self._utterance is not None)
         if isinstance(frame, str):
+            if len(frame) > MAX_TEXT_FRAME:
+                raise UsageError("The command is too long.", f"Send at most {MAX_TEXT_FRAME >> 20} MiB.")
             await self._run_command(frame.strip())
         elif self._active:
             utterance = self._utterance or await self._open()
