@@ -196,11 +196,7 @@ def speaker_entry(kind: Kind) -> ModelEntry | None:
 
 
 def read_network(path: Path, kind: Kind) -> bytes:
-    """The bytes of a network.
-
-    Raises:
-        ModelError: the library does not contain it.
-    """
+    """The bytes of a network. Raises ModelError: the library does not contain it."""
     offset = _offsets(path).get(kind)
     if offset is None:
         raise ModelError(

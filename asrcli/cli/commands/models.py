@@ -12,14 +12,15 @@ import typer
 
 from asrcli.backends.registry import BACKENDS
 from asrcli.cli.framework.command import examples, takes
+from asrcli.cli.report.model_facts import facts_of, facts_of_path, print_table, row_of
 from asrcli.cli.request.arguments import JsonArguments, ModelDirArguments
 from asrcli.models.entry import KINDS
 from asrcli.options import readers
 from asrcli.options.declarations import option
 
 if TYPE_CHECKING:
-    from asrcli.models.entry import Kind, ModelEntry
     from asrcli.models.registry import Registry
+    from asrcli.models.store import Store
 
 app = typer.Typer(help="List models; inspect, verify, remove, add, export and import them.")
 
@@ -133,9 +134,8 @@ def list_(ctx: typer.Context, arguments: ListArguments) -> None:
     """List the models of the catalogue and of models.yaml, and the embedded one."""
     from asrcli.backends.registry import runs_on
     from asrcli.language_codes import language_code
-    from asrcli.models.registry import Registry
 
-    registry = Registry(arguments.model_dir)
+    registry = _registry(arguments)
     wanted = language_code(arguments.language)
     entries = [
         entry
@@ -146,12 +146,12 @@ def list_(ctx: typer.Context, arguments: ListArguments) -> None:
         and not (arguments.installed and registry.missing(entry))
     ]
     if arguments.as_json:
-        print(json.dumps([_facts(registry, entry) for entry in entries], indent=2, ensure_ascii=False))
+        print(json.dumps([facts_of(registry, entry) for entry in entries], indent=2, ensure_ascii=False))
     elif sys.stdout.isatty():
-        _table(registry, entries)
+        print_table(registry, entries)
     else:
         for entry in entries:
-            print("\t".join(_row(registry, entry)))
+            print("\t".join(row_of(registry, entry)))
 
 
 @app.command()
@@ -160,15 +160,14 @@ def list_(ctx: typer.Context, arguments: ListArguments) -> None:
 def show(ctx: typer.Context, arguments: ShowArguments) -> None:
     """Print all data of a model (name or folder): type, files, languages, licence, address, whether it is installed."""
     from asrcli.errors import UnknownModelError
-    from asrcli.models.registry import Registry
 
-    registry = Registry(arguments.model_dir)
+    registry = _registry(arguments)
     try:
-        facts = _facts(registry, registry.entry(arguments.name))
+        facts = facts_of(registry, registry.entry(arguments.name))
     except UnknownModelError:
         if not Path(arguments.name).expanduser().exists():
             raise
-        facts = _facts_of_path(registry, arguments.name)
+        facts = facts_of_path(registry, arguments.name)
     if arguments.as_json:
         print(json.dumps(facts, indent=2, ensure_ascii=False))
         return
@@ -184,9 +183,7 @@ def show(ctx: typer.Context, arguments: ShowArguments) -> None:
 @examples('asrcli models path sensevoice-small\nls -l "$(asrcli models path sensevoice-small)"')
 def path(ctx: typer.Context, arguments: OneModelArguments) -> None:
     """Print the folder of an installed model; exit code 4 if it is not installed."""
-    from asrcli.models.registry import Registry
-
-    registry = Registry(arguments.model_dir)
+    registry = _registry(arguments)
     _check_installed(registry, arguments.name, whole=True)
     print(registry.folder(registry.entry(arguments.name)))
 
@@ -197,11 +194,9 @@ def path(ctx: typer.Context, arguments: OneModelArguments) -> None:
 def verify(ctx: typer.Context, arguments: VerifyArguments) -> int:
     """Compare the files of installed models with the checksums of their installation; exit code 4 if any differs."""
     from asrcli.errors import ExitCode
-    from asrcli.models.registry import Registry
-    from asrcli.models.store import Store
 
-    registry = Registry(arguments.model_dir)
-    store = Store(registry)
+    store = _store(arguments)
+    registry = store.registry
     here = [entry for entry in registry.entries() if entry.files and not registry.missing(entry)]
     chosen = arguments.names or [entry.name for entry in here]
     for name in chosen:
@@ -224,10 +219,7 @@ def verify(ctx: typer.Context, arguments: VerifyArguments) -> int:
 @examples("asrcli models remove whisper-small whisper-medium")
 def remove(ctx: typer.Context, arguments: SeveralModelsArguments) -> None:
     """Delete installed models and unfinished downloads of them."""
-    from asrcli.models.registry import Registry
-    from asrcli.models.store import Store
-
-    store = Store(Registry(arguments.model_dir))
+    store = _store(arguments)
     for name in arguments.names:
         removed = store.remove(name)
         others = [other for other in removed if other != name]
@@ -246,10 +238,9 @@ def add(ctx: typer.Context, arguments: AddArguments) -> None:
     """Register a folder with a model of your own, or a server, in models.yaml. The files stay where they are."""
     from asrcli.models.detect import detect
     from asrcli.models.entry import parse_entry
-    from asrcli.models.registry import Registry
     from asrcli.models.yaml_file import add_entry
 
-    registry, name, place = Registry(arguments.model_dir), arguments.name, arguments.place
+    registry, name, place = _registry(arguments), arguments.name, arguments.place
     languages, type_ = list(arguments.language), arguments.type_
     if place.startswith(("http://", "https://")):
         from asrcli.backends.remote import TYPE
@@ -279,11 +270,9 @@ def add(ctx: typer.Context, arguments: AddArguments) -> None:
 def export(ctx: typer.Context, arguments: ExportArguments) -> None:
     """Write installed models and the checksums of their files to a file, for a machine without network."""
     from asrcli.models.bundle import export_bundle
-    from asrcli.models.registry import Registry
-    from asrcli.models.store import Store
 
     output = arguments.output
-    entries = export_bundle(Store(Registry(arguments.model_dir)), arguments.names, output)
+    entries = export_bundle(_store(arguments), arguments.names, output)
     size = output.stat().st_size / 1e6
     ctx.obj.console.notice(
         f"{output}: {len(entries)} models, {size:.0f} MB. Install them with: asrcli models import {output.name}"
@@ -296,11 +285,21 @@ def export(ctx: typer.Context, arguments: ExportArguments) -> None:
 def import_(ctx: typer.Context, arguments: ImportArguments) -> None:
     """Install the models of an exported file and check their checksums. No network is used."""
     from asrcli.models.bundle import import_bundle
+
+    for entry in import_bundle(_store(arguments), arguments.bundle, force=arguments.force):
+        ctx.obj.console.notice(f"{entry.name} is installed.")
+
+
+def _registry(arguments: ModelDirArguments) -> Registry:
     from asrcli.models.registry import Registry
+
+    return Registry(arguments.model_dir)
+
+
+def _store(arguments: ModelDirArguments) -> Store:
     from asrcli.models.store import Store
 
-    for entry in import_bundle(Store(Registry(arguments.model_dir)), arguments.bundle, force=arguments.force):
-        ctx.obj.console.notice(f"{entry.name} is installed.")
+    return Store(_registry(arguments))
 
 
 def _plain(value: Any) -> Any:
@@ -324,75 +323,3 @@ def _pairs(texts: tuple[str, ...]) -> dict[str, str]:
     if len(pairs) != len(texts):
         raise UsageError("--file takes KEY=NAME, each key once.", "For example: --file model=model.onnx")
     return pairs
-
-
-def _facts(registry: Registry, entry: ModelEntry) -> dict[str, Any]:
-    from asrcli.models.entry import entry_to_dict
-
-    here = not registry.missing(entry)
-    return {
-        "name": entry.name,
-        "source": entry.source,
-        "installed": here,
-        "default": registry.is_default(entry.name),
-        **({"folder": str(registry.folder(entry))} if entry.files else {}),
-        **{key: value for key, value in entry_to_dict(entry).items() if key != "dir"},
-    }
-
-
-def _facts_of_path(registry: Registry, name: str) -> dict[str, Any]:
-    """A model that is named by its folder or file, as `transcribe --model` takes it."""
-    from asrcli.backends.checks import languages_of, window_of
-    from asrcli.errors import ModelError
-
-    def found(kind: Kind) -> dict[str, Any]:
-        spec = registry.resolve(name, kind=kind)
-        files = {key: str(file) for key, file in spec.files.items()}
-        facts: dict[str, Any] = {
-            "name": spec.name,
-            "source": "path",
-            "installed": True,
-            "kind": kind,
-            "type": spec.type,
-            "files": files,
-        }
-        if kind in {"asr", "streaming"}:
-            facts |= {"languages": list(languages_of(spec)), "window": window_of(spec)}
-        return {**facts, "files": files}
-
-    refused: ModelError | None = None
-    for kind in KINDS:
-        try:
-            return found(kind)
-        except ModelError as error:
-            refused = refused or error
-    assert refused is not None
-    raise refused
-
-
-def _row(registry: Registry, entry: ModelEntry) -> list[str]:
-    state = "no" if registry.missing(entry) else "default" if registry.is_default(entry.name) else "yes"
-    shown = entry.languages if len(entry.languages) <= 6 else (*entry.languages[:4], f"+{len(entry.languages) - 4}")
-    return [entry.name, entry.kind, state, " ".join(shown) or "any", _size(entry.size), entry.licence]
-
-
-def _size(count: int | None) -> str:
-    if count is None:
-        return ""
-    for unit, name in ((10**9, "GB"), (10**6, "MB")):
-        if count >= unit:
-            return f"{count / unit:.1f} {name}" if count < 10 * unit else f"{count / unit:.0f} {name}"
-    return f"{count / 1000:.0f} kB"
-
-
-def _table(registry: Registry, entries: list[ModelEntry]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("name", "kind", "installed", "languages", "size", "licence", box=None, header_style="bold")
-    table.columns[0].no_wrap = True  # to copy it
-    table.columns[4].justify = "right"
-    for entry in entries:
-        name, kind, state, *rest = _row(registry, entry)
-        table.add_row(name, kind, f"[green]{state}[/]" if state != "no" else "", *rest)
-    Console().print(table)

@@ -26,11 +26,7 @@ class WhisperFlag:
     ignored: str = ""
 
     def translate(self, name: str, value: str) -> tuple[str, ...]:
-        """Our arguments.
-
-        Raises:
-            UsageError: the value has no counterpart.
-        """
+        """Our arguments. Raises UsageError: the value has no counterpart."""
         if value in self.values:
             return self.values[value]
         if self.values and not self.flag:
@@ -87,10 +83,8 @@ FLAGS: Mapping[str, WhisperFlag] = MappingProxyType(
 
 
 def translate(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """Arguments in which whisper's flags are replaced, and the flags that have no effect.
-
-    Raises:
-        UsageError: a flag has no value, or one without a counterpart.
+    """Arguments in which whisper's flags are replaced, and the flags that have no effect. Raises UsageError: a flag has
+    no value, or one without a counterpart.
     """
     found: list[str] = []
     ignored: list[str] = []
