@@ -76,7 +76,7 @@ class SpeechBackend(Protocol):
 
 
 class SpeakerTracker(Protocol):
-    """Listens to the audio beside the recogniser and says in the end who spoke when (`speakers.diarizer`)."""
+    """Receives the audio beside the recogniser and returns the speaker turns at the end (`speakers.diarizer`)."""
 
     def push(self, samples: Samples) -> None:
         """Hear the next (samples,) at 16 kHz."""
@@ -100,9 +100,9 @@ class Resources:
     new_tracker: Callable[[], SpeakerTracker] | None = None
     #: text steps in order (punctuation, ITN, hotword correction, ...)
     steps: tuple[Callable[[Transcript], Transcript], ...] = ()
-    #: tells the spoken language, for backends that have to be told; None: they find out, or the user says it
+    #: detects the spoken language, for backends that need it; None: they detect it, or the user sets it
     identify: Identify | None = None
-    #: what the backend can do, where languages are told; empty: anything
+    #: what the backend can do, where languages are detected; empty: anything
     languages: tuple[str, ...] = ()
 
 
@@ -351,7 +351,7 @@ class _Transcription:
         if self._tracker is not None:
             offset = self._stream.offset
             if not found:
-                return [], []  # noise may sound like a voice to diarization, but says nothing
+                return [], []  # diarization may take noise for a voice, but there are no words
             turns = [replace(turn, start=turn.start + offset, end=turn.end + offset) for turn in self._tracker.finish()]
             return self._tracker.label(found, turns), turns
         if self._dedupe is not None and len(self._dedupe.duplicates()) < len(self._channels) - 1:

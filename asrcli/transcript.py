@@ -54,7 +54,7 @@ def _ms(seconds: float) -> float:
 class Word:
     """One word (or one CJK character) with the punctuation that follows it.
 
-    `text` carries no leading space; `space_before` says whether one stands between it and the word before (false
+    `text` carries no leading space; `space_before` is true if one separates it from the word before (false
     between CJK characters). Confidence is a probability in 0..1, None where the model gives none.
     """
 

@@ -32,7 +32,7 @@ _CLAUSE_WORTH = 1.0
 class Assembler:
     """Turns the chunks of one stream, in order, into segments in stream time.
 
-    A segment is a sentence, or what stands between two pauses of 0.8 s, at most 30 s long. One that runs on over the
+    A segment is a sentence, or what lies between two pauses of 0.8 s, at most 30 s long. One that runs on over the
     end of a chunk is held back until the rest of it is there.
     """
 

@@ -170,7 +170,7 @@ def _with_next(words: Sequence[UntimedWord]) -> list[tuple[UntimedWord, str]]:
 
 
 def _share(weights: Floats, spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Words share the time of spans in proportion to their weights; pauses between the spans belong to nobody."""
+    """Words share the time of spans in proportion to their weights; pauses between the spans belong to no word."""
     lengths = np.array([end - start for start, end in spans])
     sounded = np.concatenate([[0.0], np.cumsum(lengths)])
     edges = np.concatenate([[0.0], np.cumsum(weights)]) * (sounded[-1] / weights.sum())

@@ -18,7 +18,7 @@ _BEFORE_NAMES = re.compile(
 _BEFORE_NUMBERS = re.compile(
     r"no|nos|nr|vol|vols|p|pp|fig|figs|eq|ch|sec|art|jan|feb|mar|apr|jun|jul|aug|sep|sept|oct|nov|dec"
 )
-#: behind these a capital tells that a new sentence has begun
+#: after these, a capital letter starts a new sentence
 _OF_TIME = frozenset({"a.m", "p.m"})
 _INITIALS = re.compile(r"^(?:[^\W\d_]\.)+$")
 

@@ -1,6 +1,6 @@
 """Times and confidences of words from those of a model's tokens.
 
-The hypothesis' text says what the words are; the tokens say when. They are brought together letter by letter, because
+The hypothesis' text has the words, the tokens have the times. They are aligned letter by letter, because
 the text may have been changed on the way (inverse text normalisation, punctuation, capitals) and because models cut
 words into pieces in their own ways: SentencePiece, `@@` of Paraformer, single bytes, characters.
 """

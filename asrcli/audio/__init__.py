@@ -1,6 +1,6 @@
 """From an input to blocks of 16 kHz samples.
 
-``open_audio`` decodes; ``probe`` tells what is there without decoding it; ``MEDIA_SUFFIXES`` is what a walk picks up.
+``open_audio`` decodes; ``probe`` reads the form without decoding; ``MEDIA_SUFFIXES``: of recordings in folders.
 """
 
 from __future__ import annotations

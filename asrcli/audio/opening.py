@@ -275,7 +275,7 @@ _Result = TypeVar("_Result")
 
 
 def _otherwise(attempt: Callable[[], _Result], refused: AudioDecodeError) -> _Result:
-    """Try ffmpeg on what libsndfile has refused; if it can do no better, libsndfile's word stands."""
+    """Try ffmpeg on what libsndfile has refused; if that fails too, libsndfile's error counts."""
     try:
         return attempt()
     except FfmpegMissingError:

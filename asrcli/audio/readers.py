@@ -52,7 +52,7 @@ class Reader(Protocol):
     rate: int
     #: columns of a block
     channels: int
-    #: their positions, see `layouts`; empty where nothing tells them
+    #: their positions, see `layouts`; empty where unknown
     layout: str
     warnings: list[str]
 
@@ -211,7 +211,7 @@ class SoundReader:
 
     def _fill(self, frames: int) -> Samples:
         window: Samples = self._buffer[:frames]
-        # An error in mid-block hides how much came before it; what was written is no longer NaN.
+        # An error within a block hides how much came before it; what was written is no longer NaN.
         window.fill(np.nan)
         try:
             filled: Samples = self._file.read(out=window)
@@ -316,7 +316,7 @@ def _as_channels(block: Samples, channels: int) -> Samples:
 
 
 class PcmReader:
-    """Samples with no container, or behind a WAV header that only tells their form."""
+    """Samples with no container, or behind a WAV header that only gives their form."""
 
     def __init__(
         self,
@@ -374,7 +374,7 @@ class PcmReader:
                 f"header: {seconds:.1f} s of sound follow beyond the header's size; all of it was read"
             )
             self._stream.surplus = 0
-        if whole < len(data) and not self._left:  # else it ended before it should, which is told
+        if whole < len(data) and not self._left:  # else it ended before it should, which is reported
             self.warnings.append(f"the last {len(data) - whole} bytes are no whole sample and were left out")
         return pcm_samples(data[:whole], self._encoding).reshape(-1, self.channels)
 

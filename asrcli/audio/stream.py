@@ -1,4 +1,4 @@
-"""From a decoder's blocks to what the house hears: lanes at 16 kHz, cleaned, cut to the span asked for, checked."""
+"""From a decoder's blocks to lanes at 16 kHz: cleaned, cut to the requested span, checked."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class FileSnapshot:
     status: os.stat_result
 
     def change(self) -> str | None:
-        """What happened to the file since, for a warning. A name that is gone does not matter: the data was read."""
+        """What happened to the file since, for a warning. A deleted name does not matter: the data was read."""
         try:
             now = self.path.stat()
         except OSError:

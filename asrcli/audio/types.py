@@ -1,4 +1,4 @@
-"""Audio inside the house: a stream of 16 kHz float32 blocks."""
+"""Audio inside the program: a stream of 16 kHz float32 blocks."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import BinaryIO, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
-#: every stream and every model in the house runs at this rate
+#: every stream and every model runs at this rate
 SAMPLE_RATE = 16000
 
-#: float32 in -1..1; shape (samples,), or (samples, lanes) where a docstring says so
+#: float32 in -1..1; shape (samples,), or (samples, lanes) where a docstring states it
 Samples = npt.NDArray[np.float32]
 
 
@@ -34,7 +34,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class AudioInfo:
-    """What probing tells without decoding the whole."""
+    """What a probe finds without decoding everything."""
 
     #: seconds; None where the container does not tell (a pipe)
     duration: float | None

@@ -54,7 +54,7 @@ class Filter:
         return _matches(relative, self.include) if self.include else suffix in self.suffixes
 
     def leaves_open(self, relative: str) -> bool:
-        """Whether only the suffix speaks against a file: no glob decides, and it is no result."""
+        """Whether only the suffix excludes a file: no glob decides, and it is no result."""
         suffix = os.path.splitext(relative)[1].lower()
         return not (self.include or suffix in TRANSCRIPT_SUFFIXES or self.excludes(relative) or self.wants(relative))
 
@@ -322,7 +322,7 @@ class Search:
             error_ = InputUnreadableError(f"{name}: a disk, not a recording.", "Name a file.")
             self.problems.append(PlanError(name, error_))
             return
-        # Some network file systems have no inode numbers; there the resolved path tells files apart.
+        # Some network file systems have no inode numbers; there the resolved path identifies a file.
         identity = (status.st_dev, status.st_ino) if status.st_ino else os.path.realpath(path)
         if self._is_first(identity, printable(path)):
             self.found.append(Found(path, root, status))

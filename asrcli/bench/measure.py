@@ -86,7 +86,7 @@ def measure(spec: ModelSpec, recording: Source, *, threads: int, rounds: int) ->
 
 
 def thread_counts(cores: int) -> Sequence[int]:
-    """What is tried unless somebody says otherwise: one thread, and one a core."""
+    """The default numbers of threads: one, and one per core."""
     return sorted({1, cores})
 
 

@@ -64,12 +64,9 @@ class Reference:
 
 
 def read_hypothesis(path: Path, limits: CueOptions) -> HypothesisText:
-    """Read a result file.
-
-    A JSON transcript has no cues of its own: its cues are those that `--format srt` makes of it.
-
-    Raises UsageError: a suffix that is not one of `SUFFIXES`; InputError: the file cannot be read, or is not what its
-    suffix says; MissingExtraError: a VTT file, and the extra `evaluate` is not installed.
+    """Read a result file. The cues of a JSON transcript are those that `--format srt` makes of it. Raises UsageError: a
+    suffix that is not one of `SUFFIXES`; InputError: the file cannot be read, or does not match its suffix;
+    MissingExtraError: a VTT file, and the extra `evaluate` is not installed.
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:

@@ -128,7 +128,7 @@ def tokens_txt(table: bytes) -> bytes:
     """sherpa-onnx's `tokens.txt` ("base64(token) id" a line) from Moonshine's `tokenizer.bin`.
 
     The table is a run of records: a length (one byte; from 128 on two bytes, the low seven bits first) and that many
-    bytes of UTF-8; "▁" stands for a space.
+    bytes of UTF-8; "▁" is a space.
 
     Raises ModelError: the bytes do not have that form.
     """

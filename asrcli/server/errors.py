@@ -129,7 +129,7 @@ class Problem:
         return "server_error" if self.status >= 500 else "invalid_request_error"
 
     def headers(self) -> dict[str, str]:
-        """Its HTTP headers. OpenAI's SDKs repeat requests with 5xx unless a header says otherwise."""
+        """Its HTTP headers. OpenAI's SDKs repeat requests with 5xx unless a header forbids it."""
         if self.retry_after is not None:
             return {"retry-after": str(self.retry_after)}
         return {"x-should-retry": "false"} if self.status >= 500 else {}

@@ -3,7 +3,7 @@
 Turn edges and word times are both some tenths of a second off, so a word at a change of speakers often overlaps the
 wrong turn. All words are labelled together: the cheapest labelling counts the seconds of words outside their speaker's
 turns, plus a fee for each change of speaker, which is free at the end of a sentence and dear inside one. A lone word is
-thus never torn off its sentence, while somebody who really breaks in is heard.
+thus never torn off its sentence, while a real interruption is kept.
 """
 
 from __future__ import annotations

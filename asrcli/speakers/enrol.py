@@ -1,8 +1,8 @@
 """Enrolled voices: prints of people who agreed to be recognised, on this machine only.
 
 A voice print is biometric data. Each is one file of its owner's alone (0600, in a folder 0700), so that removing a name
-removes it, and no other file tells anything of it. A print is only comparable with embeddings of the model that made
-it; prints of the same person by other models stand beside it.
+removes it, and no other file refers to it. A print is only comparable with embeddings of the model that made
+it; prints of the same person by other models are kept beside it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LONGEST_NAME = 80
 #: what unknown speakers are called
 _RESERVED = re.compile(r"speaker\s*\d+", re.IGNORECASE)
 
-#: seconds of speech that a print needs, and how much of a clip may be somebody else
+#: seconds of speech that a print needs, and how much of a clip may be another speaker
 _LEAST_SPEECH = 3.0
 _OTHERS = 0.2
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SERVICE = "asrcli.speakers.service:load"
 _NAME = "speakers"
 
-#: for embedding models given by path, whose catalogue entry says nothing
+#: for embedding models given by path, without a catalogue entry
 DEFAULT_CLUSTER_THRESHOLD = 0.7
 #: shares of the clustering threshold, for models whose entry has no distance of their own
 _JOIN_SHARE = 0.56
@@ -124,7 +124,7 @@ def check_options(options: SpeakerOptions) -> None:
         raise UsageError("The number of speakers must be at least 1.")
     if options.speakers is not None and counts != (options.speakers, None, None):
         raise UsageError(
-            "--speakers says exactly how many speakers there are.", "Leave out --min-speakers and --max-speakers."
+            "--speakers sets the exact number of speakers.", "Leave out --min-speakers and --max-speakers."
         )
     if options.min_speakers and options.max_speakers and options.min_speakers > options.max_speakers:
         raise UsageError(f"--min-speakers {options.min_speakers} is more than --max-speakers {options.max_speakers}.")

@@ -23,7 +23,7 @@ def best_pairs(score: npt.NDArray[np.floating[Any]]) -> list[tuple[int, int]]:
         return sorted((row, column) for column, row in best_pairs(score.T))
     cost = score.max() - score.astype(np.float64)
     rows, columns = cost.shape
-    # One extra row and column (index 0) stand for "not yet paired".
+    # One extra row and column (index 0) mean "not yet paired".
     row_potential = np.zeros(rows + 1)
     column_potential = np.zeros(columns + 1)
     row_of = np.zeros(columns + 1, dtype=np.intp)

@@ -13,7 +13,7 @@ from asrcli.backends.types import ModelSpec
 from asrcli.speakers import fbank
 from asrcli.speakers.types import FRAME_OFFSET, FRAME_SECONDS, FRAME_STEP, FRAMES, WINDOW, Mask, Vectors
 
-#: an embedding of less says nothing (and short inputs have crashed engines), seconds
+#: an embedding of less is unreliable (and short inputs have crashed engines), seconds
 _LEAST_SPEECH = 0.25
 
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from asrcli.speakers.types import FRAME_SECONDS, Mask, runs
 
-#: a pause up to this long in which nobody is active does not end a piece, seconds
+#: a pause up to this long in which no speaker is active does not end a piece, seconds
 _GAP = 0.2
 #: shortest and longest piece, seconds; a longer run is divided into equal parts
 _SHORTEST, _LONGEST = 0.4, 4.0

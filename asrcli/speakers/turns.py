@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from asrcli.transcript import Turn
 
-#: a turn shorter than this beside somebody else's is taken for that person's, seconds
+#: a turn shorter than this beside another speaker's is given to that speaker, seconds
 SPURIOUS_TURN = 0.5
 #: and alone in silence, one shorter than this is no word, seconds
 _BLIP = 0.2
 
 
 def merge_touching(turns: Iterable[Turn], gap: float = 0.0) -> list[Turn]:
-    """Join the turns of each speaker that overlap or stand at most `gap` seconds apart; ordered by start."""
+    """Join the turns of each speaker that overlap or are at most `gap` seconds apart; ordered by start."""
     merged: list[Turn] = []
     last: dict[str, int] = {}
     for turn in sorted(turns, key=lambda turn: turn.start):

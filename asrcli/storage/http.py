@@ -78,7 +78,7 @@ def distrust(error: BaseException) -> str:
 
 
 def retry_after(value: str | None) -> float | None:
-    """Seconds that a Retry-After header asks for, as a number or as a date; None: it says nothing usable."""
+    """Seconds that a Retry-After header asks for, as a number or as a date; None: it has no usable value."""
     text = (value or "").strip()
     try:
         seconds = float(text)

@@ -1,7 +1,7 @@
 """Where a run of speech is cut into chunks.
 
 A recogniser loses words in short chunks and at cuts through speech, so a chunk is closed at the longest pause that its
-limit allows, a little earlier rather than late with a crumb left over; and only where there is no pause at all, at the
+limit allows, a little earlier rather than late with a short rest; and only where there is no pause at all, at the
 quietest point.
 """
 

@@ -74,7 +74,7 @@ class HysteresisTracker:
         return stretch
 
     def cut(self, position: int) -> None:
-        """What lies before `position` has been taken from the stretch at hand; the rest stands, however short."""
+        """What lies before `position` has been taken from the current stretch; the rest remains, however short."""
         self._start = position
 
     @property

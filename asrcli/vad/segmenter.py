@@ -30,8 +30,8 @@ class Segmenter:
 
     All regions together are all the speech there is, each sample once: a region goes whole into one chunk, or is
     divided at a sample. A chunk is given out when a silence longer than `max_gap` follows it, or when half as much
-    again as it may hold has been heard (so that it can be closed at the best pause and no crumb is left for the next),
-    so memory is bounded by the limit. What comes out does not depend on how the stream is cut into blocks.
+    again as it may hold has been received (so that it can be closed at the best pause and no short rest is left for the
+    next), so memory is bounded by the limit. What comes out does not depend on how the stream is cut into blocks.
 
     Without VAD (`options.enabled` false) the whole stream counts as one region.
     """
@@ -89,7 +89,7 @@ class Segmenter:
         return chunks + self._close_run()
 
     def flush(self) -> list[Chunk]:
-        """Give out the speech heard so far without waiting for more: all of it in a pause, else up to the last one."""
+        """Return the speech received so far without waiting for more: all of it in a pause, else up to the last one."""
         stretch = self._tracker.stretch
         if stretch is not None and self.quiet:
             self._note(stretch)

@@ -1,6 +1,6 @@
 """Silero VAD version 4, as sherpa-onnx publishes it, run by sherpa-onnx.
 
-Its Python API tells speech from silence and no more, so a "probability" from here is 1 or 0, decided at the threshold.
+Its Python API only separates speech from silence, so a "probability" from here is 1 or 0, decided at the threshold.
 Versions 5 and later are computed in `vad.silero`, which is faster and gives real probabilities.
 """
 

@@ -193,7 +193,7 @@ def _weights(path: Path) -> dict[str, Samples]:
     except ModelError as error:
         raise ModelError(f"The VAD model {path} is not an ONNX file.", "Check --vad-model.") from error
     # The file holds two networks, for 8 and 16 kHz, in two branches whose names share their prefix with no tensor of
-    # the other: the spectrum's shape tells which is which.
+    # the other: the spectrum's shape distinguishes them.
     for name, tensor in tensors.items():
         stem = name.removesuffix("stft.forward_basis_buffer")
         if stem == name or tensor.shape != _SHAPES["stft.forward_basis_buffer"]:

@@ -55,7 +55,7 @@ class Chunk:
 
 
 class SpeechDetector(Protocol):
-    """Hears one stream."""
+    """Speech probabilities of one stream."""
 
     def probabilities(self, samples: Samples) -> Samples:
         """The probability of speech in each window of the next samples, (WINDOW * n,) -> (n,)."""

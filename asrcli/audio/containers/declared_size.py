@@ -1,7 +1,7 @@
 """What a container's header claims to hold, against what is there.
 
-libsndfile clips its length to the file's end, and ffmpeg estimates anew where sizes do not agree; neither says so. The
-sound's size is in the header all the same: the part of it that is missing is the part of the recording that is.
+libsndfile clips its length to the file's end, and ffmpeg estimates anew where sizes do not agree; neither reports
+it. The header has the size of the sound: the missing part of it is the missing part of the recording.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ def _riff_parts(read: Read, size: int) -> tuple[tuple[int, int], ...]:
 
 
 def size_declared_in(head: bytes) -> declared_size.DeclaredSize | None:
-    """The bytes that a stream should have, as far as its head tells."""
+    """The bytes that a stream should have, as far as its header shows."""
     read = _within(head)
     found = mpeg.summary(read)
     if found is None:

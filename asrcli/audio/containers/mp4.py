@@ -1,4 +1,4 @@
-"""What the index of an MP4 or QuickTime file says of its audio tracks before a decoder sees them."""
+"""The audio tracks of an MP4 or QuickTime file, read from its index before decoding."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ _HEAD = 1 << 16
 class Frame:
     """The header of one layer III frame."""
 
-    #: bytes; 0: free format, where only the distance to the next header tells
+    #: bytes; 0: free format, where only the distance to the next header gives it
     size: int
     #: MPEG version, sample rate and whether there is one channel: a decoder starts anew where they change
     form: tuple[int, int, bool]

@@ -17,7 +17,7 @@ class OggPages:
 
     #: pages of one stream without a gap: libsndfile reads the first of several streams, and closes gaps
     plain: bool
-    #: the last page is all there, and says that it is the last
+    #: the last page is complete, and marked as the last
     ended: bool
     #: (start, end) of each recording that was joined
     parts: tuple[tuple[int, int], ...]

@@ -1,4 +1,4 @@
-"""What the first bytes of an input say: which decoder to ask, and what it is where it is no audio at all."""
+"""Recognition of formats by the first bytes of an input: the decoder to use, or what a file without audio is."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ _ENCODINGS = {
 
 @dataclass(frozen=True, slots=True)
 class WavHeader:
-    """A WAV header as it stands, true or not."""
+    """A WAV header as it is written, true or not."""
 
     #: 1 integers, 3 floats, others compressed
     tag: int

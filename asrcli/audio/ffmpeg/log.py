@@ -1,4 +1,4 @@
-"""What ffmpeg says on stderr, as facts: the recording's form, and what went wrong in words for people."""
+"""Facts read from ffmpeg's stderr: the form of the recording, and errors in plain words."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CUT = re.compile(r"partial file|ended prematurely|[Tt]runcat|Packet corrupt|Rea
 _GUESSED = re.compile(r"Estimating duration from bitrate")
 #: a path before a message: the caller names the file, and a server must not show where it keeps uploads
 _PATH = re.compile(r"^file:.*: (?=[^:]*$)")
-#: says that a stage gave up, not why
+#: reports that a stage failed, not why
 _ECHO = re.compile(
     r"^(Error opening input|Error (submitting|while)|Task finished|Conversion failed|Error opening output)"
 )
@@ -135,7 +135,7 @@ class FfmpegLog:
         """Seconds of sound that should come, where that is certain.
 
         A film may go on after its sound, and some durations are guesses from the bit rate: those prove nothing, unless
-        ffmpeg saw the file end in mid-packet.
+        ffmpeg saw the file end within a packet.
         """
         return self.duration if self.cut or not (self.has_video or self._guessed) else None
 

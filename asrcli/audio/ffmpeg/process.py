@@ -24,7 +24,7 @@ _FORMATS = (
     "live_flv,loas,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpc,mpc8,mpeg,mpegts,mxf,nistsphere,nut,ogg,oma,qcp,rm,"
     "shn,sox,tak,truehd,tta,voc,w64,wav,wtv,wv,xwma"
 )
-#: stands for the input while ffmpeg-python builds the command: it cannot take names that are no Unicode
+#: represents the input while ffmpeg-python builds the command: it cannot take names that are no Unicode
 _PLACE = "INPUT"
 #: bytes that ffmpeg may allocate at once
 _MAX_ALLOCATION = 256 << 20

@@ -121,7 +121,7 @@ class Timeline:
         self._excess = 0
         if end - first_end < _DRIFT_WINDOW:
             return
-        if span > 0.8 * _DRIFT_WINDOW:  # else the timestamps stand still
+        if span > 0.8 * _DRIFT_WINDOW:  # else the timestamps do not advance
             lag = min(late for _, _, late in self._drift)
             self._excess = lag - _JITTER // 2 if _JITTER < lag < _DRIFT_LIMIT else 0
         while end - self._drift[0][1] > _DRIFT_WINDOW:

@@ -15,7 +15,7 @@ import numpy as np
 from asrcli.backends.moonshine.graph import FLOAT, INT64, MICROSOFT, GraphWriter, Port
 from asrcli.backends.moonshine.weights import Array, UnknownGraphError, Weights
 
-#: of the three convolutions; their product, 384, is the samples a frame stands for
+#: of the three convolutions; their product, 384, is the number of samples in a frame
 STRIDES = (64, 3, 2)
 _LONGEST = 3000  # frames that rotary positions are made for: 72 s
 

@@ -243,7 +243,7 @@ def _most_tokens(spec: ModelSpec, row: SherpaType) -> float:
 
 
 def as_floats(samples: Samples, shortest: int = 0) -> array[float]:
-    """Samples, (samples,), in the form that the binding converts fastest, without what is no number.
+    """Samples, (samples,), in the form that the binding converts fastest, with NaN and infinity replaced.
 
     Fewer than `shortest` are filled up with silence.
 

@@ -181,7 +181,7 @@ def _decode(registry: Registry, model: str | None) -> Check:
     if not transcript.segments:
         hint = "Try another model: asrcli doctor --model NAME"
         return Check(
-            "decoding", "missing", f"{spec.name} heard no speech in {recording.name}", hint, ExitCode.SOME_FAILED
+            "decoding", "missing", f"{spec.name} found no speech in {recording.name}", hint, ExitCode.SOME_FAILED
         )
     taken = ended - loaded
     speed = transcript.duration / taken

@@ -155,7 +155,7 @@ def _report_server(console: Console, spec: ModelSpec) -> None:
 
 
 def _report_default(console: Console, name: str) -> None:
-    """Name the default where nobody has chosen one: to a person, not in the log of every nightly run."""
+    """Name the default model if none was chosen: on a terminal, not in the log of every nightly run."""
     from asrcli.cli.framework.console import is_terminal
     from asrcli.models import builtin
 

@@ -72,7 +72,7 @@ class TranscribeRequest:
 
         def stream_writer(extension: str) -> StreamWriter | None:
             form = by_extension[extension]
-            # Speakers are known once the whole recording has been heard.
+            # Speakers are known only at the end of the recording.
             whole = self.options.speakers.enabled or self.options.audio.channels == "split"
             return None if whole or not form.streamed else StreamWriter(form, self.cues)
 
@@ -162,7 +162,7 @@ def _check_exclusive(arguments: TranscribeArguments, *pairs: tuple[str, str]) ->
 
 
 def _formats(arguments: TranscribeArguments, ranks: Mapping[str, int]) -> tuple[Format, ...]:
-    """`--format`; of one output, what its name ends in, unless a flag says otherwise."""
+    """`--format`; of one output, what its name ends in, unless a flag overrides it."""
     asked = tuple(FORMATS[name] for name in split_list(arguments.format))
     named_alike = {form.extension: form.name for form in asked}
     for form in asked:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from asrcli.server.errors import BusyError, TookTooLongError
 
 Result = TypeVar("Result")
-#: its argument says whether to stop
+#: its argument returns whether to stop
 Work = Callable[[Callable[[], bool]], Result]
 
 #: seconds in `Retry-After`

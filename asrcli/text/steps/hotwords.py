@@ -1,6 +1,6 @@
 """Reads hotwords in the forms that users and clients write them.
 
-Weights are FunASR's, 1..100. A number belongs to the phrase ("iPhone 15") unless the form says that it is a weight:
+Weights are FunASR's, 1..100. A number belongs to the phrase ("iPhone 15") unless the form marks it as a weight:
 `word:weight`, a JSON object, or a file of two columns.
 """
 

@@ -71,7 +71,7 @@ def _bared(words: Sequence[tuple[str, bool]]) -> Iterator[tuple[int, str, bool]]
     for index, (text, space) in enumerate(words):
         bare = bare_word(text)
         if bare:
-            # A dash that stood between two words leaves a space.
+            # A dash between two words leaves a space.
             yield index, bare, space or bool(joint(before, bare))
             before = bare
 
