@@ -2,7 +2,7 @@
 # Run: docker run -p 8000:8000 -v asrcli:/data -e ASRCLI_SERVE_API_KEY=... asrcli
 FROM python:3.13-slim
 
-# sherpa-onnx's wheel needs libgomp; ffmpeg's own package knows more formats than the wheel's.
+# sherpa-onnx's wheel needs libgomp; ffmpeg's own package has more formats than the wheel's.
 RUN apt-get update \
  && apt-get install -y --no-install-recommends ffmpeg libgomp1 \
  && rm -rf /var/lib/apt/lists/* \

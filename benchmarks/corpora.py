@@ -4,7 +4,7 @@
 
 The clips are those of ../shared/data/speech (or ASRCLI_SHARED) and of the moonshine-voice wheel. They are joined in
 random order with gaps of room noise and gains of their own, so no two stretches are the same; the seed is fixed. Beside
-each recording of whole clips stands a `.ref` with its words.
+each recording of whole clips is a `.ref` with its words.
 
     ten_minutes    one file of 10 minutes
     three_hours    one file of 3 hours

@@ -90,11 +90,11 @@ def ask(url: str, seconds: float) -> list[float]:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         fresh = len(latencies) % 2 == 1
-        begun = time.perf_counter()
+        started = time.perf_counter()
         line = http.client.HTTPConnection(host, timeout=60) if fresh else kept
         line.request("GET", "/health")
         line.getresponse().read()
-        latencies.append(time.perf_counter() - begun)
+        latencies.append(time.perf_counter() - started)
         if fresh:
             line.close()
         time.sleep(EVERY)
@@ -133,7 +133,7 @@ def _measure(url: str, audio: Path, wanted: Load, seconds: float) -> None:
     load = multiprocessing.get_context("spawn").Process(target=_run_load, args=arguments)
     load.start()
     try:
-        time.sleep(4)  # until all have begun
+        time.sleep(4)  # until all have started
         report(str(wanted), ask(url, seconds - 5))
         load.join()
     finally:

@@ -76,10 +76,10 @@ class Attack:
         kinds = self._kinds()
         kind = kinds[number % len(kinds)]
         try:
-            told = await kind()
+            reported = await kind()
         except (httpx.HTTPError, OSError, websockets.WebSocketException, asyncio.IncompleteReadError) as error:
-            told = type(error).__name__
-        self.answers[f"{kind.__name__.strip('_')}: {told}"] += 1
+            reported = type(error).__name__
+        self.answers[f"{kind.__name__.strip('_')}: {reported}"] += 1
 
     def _kinds(self) -> list[Callable[[], Awaitable[object]]]:
         return [
@@ -234,10 +234,10 @@ def soak(audio: Path, seconds: float, seed: int) -> None:
             answers, early, late = asyncio.run(_soak(served, recording, seconds, seed))
             left = [path for path in (folder / "tmp").rglob("*") if path.is_file() and path.name != "lock"]
             left += (folder / "data").rglob("asrcli-recordings/[!.]*")
-        for told, count in sorted(answers.items()):
-            print(f"{count:6} {told}")
+        for reported, count in sorted(answers.items()):
+            print(f"{count:6} {reported}")
         print(f"first quarter: {early}\nat the end:    {late}\nfiles left: {len(left)}")
-        failed = [told for told in answers if told.endswith(": 500") or "WRONG" in told]
+        failed = [reported for reported in answers if reported.endswith(": 500") or "WRONG" in reported]
         failed += [name for name, value in late.items() if value > GROWTH * early[name] + 2]
         failed += map(str, left)
         if failed:

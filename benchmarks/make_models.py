@@ -3,8 +3,8 @@
     python -m benchmarks make_models [--folder build/sensevoice-random] [--tokens tokens.txt]
 
 50 + 20 SANM layers of width 512 (four heads, FSMN memory of 11 frames, feed-forward 2048), a CTC head of 25055 tokens;
-exported and quantised to int8 (matrix products, dynamically), with the metadata that sherpa-onnx reads. What it says is
-noise; what it costs is the architecture's. Architecture: An et al., FunAudioLLM (arXiv 2407.04051); Gao et al., SAN-M
+exported and quantised to int8 (matrix products, dynamically), with the metadata that sherpa-onnx reads.
+It returns noise; its cost is that of the architecture: An et al., FunAudioLLM (arXiv 2407.04051); Gao et al., SAN-M
 (arXiv 2006.01713).
 
 Needs torch (the only place that does), onnx and onnxruntime, best in an environment of their own.

@@ -142,9 +142,9 @@ async def _upload_all(url: str, paths: list[Path]) -> float:
                 answer = await upload_good(client, waiting.pop())
                 answer.raise_for_status()
 
-        begun = time.perf_counter()
+        started = time.perf_counter()
         await asyncio.gather(*(lane() for _ in range(CLIENTS)))
-        return time.perf_counter() - begun
+        return time.perf_counter() - started
 
 
 async def upload_good(client: httpx.AsyncClient, path: Path, **fields: str) -> httpx.Response:

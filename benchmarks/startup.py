@@ -23,7 +23,7 @@ _ASRCLI = [sys.executable, "-m", "asrcli"]
 
 
 def first_words(path: Path) -> float:
-    """Seconds until the first segment is told."""
+    """Seconds until the first segment is reported."""
     with tempfile.TemporaryDirectory() as out:
         command = [*_ASRCLI, "transcribe", str(path), "-d", out, "--log-json"]
         started = time.perf_counter()

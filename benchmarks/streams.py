@@ -4,10 +4,10 @@
     python -m benchmarks streams --url ws://127.0.0.1:8000 --streams 20 --audio reading.wav
 
 Every stream speaks the recording in real time, each from another place in it, in frames of 60 ms. FunASR's clients
-append partial results, so they are told what will not be taken back; Aliyun's show all that is recognised so far.
+append partial results, so they are reported what will not be taken back; Aliyun's show all that is recognised so far.
 
 - final latency: from the end of a sentence (the end of its last word, as the server gives it) to its final text. The
-  pause by which an end is recognised, 0.8 s unless --silence says otherwise, is part of it.
+  pause by which an end is recognised, 0.8 s unless --silence reports otherwise, is part of it.
 - first partial: from the onset of a sentence to the first words of it.
 - lost: words that a stream alone, not in real time, is answered and that are missing here, per hundred; changed: words
   that differ in any way (WER). Both are means over the streams that are checked.
@@ -69,7 +69,7 @@ class Stream:
         return self.heard
 
     async def alone(self) -> Heard:
-        """What the recording is answered when nobody else speaks, as fast as it goes."""
+        """What the recording is answered when no one else speaks, as fast as it goes."""
         async with websockets.connect(self._url, ping_interval=None, max_size=None) as socket:
             await socket.send(json.dumps(self.opening(0.8)))
             await socket.send(self._data)
@@ -136,8 +136,8 @@ class AliyunStream(Stream):
             case "SentenceEnd" if payload["words"]:
                 self.heard.texts.append(payload["result"])
                 self.heard.finals.append(now - payload["words"][-1]["endTime"] / 1000)
-                begun = payload["words"][0]["startTime"] / 1000
-                self.heard.firsts.append((now if self._first is None else self._first) - begun)
+                started = payload["words"][0]["startTime"] / 1000
+                self.heard.firsts.append((now if self._first is None else self._first) - started)
                 self._first = None
 
 

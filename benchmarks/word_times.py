@@ -57,7 +57,7 @@ def onsets(runtime: Runtime, samples: Samples, words: Sequence[Word]) -> list[On
     written = [_key(word.text) for word in words]
     matcher = SequenceMatcher(None, [key for key, _ in spoken], written, autojunk=False)
     for kind, low, high, to, behind in matcher.get_opcodes():
-        # A word misheard in a short piece still stands in another's place, one for one.
+        # A word misheard in a short piece still is in another's place, one for one.
         if high - low == behind - to:
             for at in range(low, high):
                 number = spoken[at][1]

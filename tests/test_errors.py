@@ -1,4 +1,4 @@
-"""What the system refuses is told as the machine's want, not as a fault of the program."""
+"""What the system refuses is reported as the machine's want, not as a fault of the program."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from asrcli.server.errors import problem_of
     ],
 )
 def test_wants_of_the_machine(error: Any, word: str) -> None:
-    told = machine_error(error)
-    assert isinstance(told, MachineError)
-    assert word in told.message
-    assert "--jobs" in told.hint
+    reported = machine_error(error)
+    assert isinstance(reported, MachineError)
+    assert word in reported.message
+    assert "--jobs" in reported.hint
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from tests.tone.graph import FLOAT, Graph
 
 @pytest.fixture
 def registry(tmp_path: Path, tone_models: Callable[..., Path]) -> Registry:
-    """Knows a model that tells languages and one that gives marks, both installed."""
+    """Has a model that detects languages and one that gives marks, both installed."""
 
     def entry(kind: str, type_: str, folder: Path) -> dict[str, Any]:
         files = {path.stem: path.name for path in folder.glob("*.onnx")}
@@ -40,7 +40,7 @@ def registry(tmp_path: Path, tone_models: Callable[..., Path]) -> Registry:
 
 @pytest.fixture
 def bare(tmp_path: Path) -> Registry:
-    """Knows nothing that is installed."""
+    """Has nothing that is installed."""
     return Registry(tmp_path / "none", cache_dir=tmp_path / "cache")
 
 
@@ -99,7 +99,7 @@ def test_languages_are_told_where_that_is_asked_for(
 ) -> None:
     assert chosen(tones(), registry).identification is None
     assert chosen(tones(), registry, AUTO).identification.name == "teller"
-    # Whoever knows one language, or tells it, needs nobody.
+    # A model of one language, or one that detects it, needs no other.
     assert chosen(tones(languages=("en",)), registry, AUTO).identification is None
     assert chosen(tone_spec("whisper", tone_models("whisper")), registry, AUTO).identification is None
 

@@ -1,4 +1,4 @@
-"""docs/python.md: what it shows can be run, and does what it says."""
+"""docs/python.md: what it shows can be run, and works as described."""
 
 from __future__ import annotations
 

@@ -134,10 +134,10 @@ def test_a_pause_ends_a_segment_without_punctuation() -> None:
 
 
 def test_a_sentence_goes_on_over_the_end_of_a_chunk() -> None:
-    first = (chunk((0, 2)), Hypothesis("Well begun. It was the", language="en"))
+    first = (chunk((0, 2)), Hypothesis("Well started. It was the", language="en"))
     second = (chunk((2, 4)), Hypothesis("best of times. And", language="en"))
     assembler = Assembler()
-    assert [s.text for s in assembler.push(*first)] == ["Well begun."]
+    assert [s.text for s in assembler.push(*first)] == ["Well started."]
     assert [s.text for s in assembler.push(*second)] == ["It was the best of times."]
     assert [s.text for s in assembler.finish()] == ["And"]
     assert assembler.finish() == []

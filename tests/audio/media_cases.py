@@ -223,7 +223,7 @@ def faulty_cases() -> list[Case]:
             cases += [Case(f"{name}-behind-{_name(form)}", form, fault=partial(_before, tail))]
     for form, (rates, channels) in FORMS.items():
         if form[0] in {*("amr", "rm", "gsm", "loas", "SVX", "IRCAM", "VOC", "voc", "mp2", "aac", "ts", "mpg", "vob")}:
-            continue  # nothing in these files says how long they are
+            continue  # nothing in these files reports how long they are
         name = _name(form)
         cases.append(Case(f"cut-{name}", form, rates[-1], channels[0], fault=cut(0.7), error=_UNREADABLE))
         later = tuple(time for time in TIMES if time > 1.5)

@@ -167,7 +167,7 @@ def cut(path: Path, share: float = 0.6) -> Path:
     return path
 
 
-#: how ffmpeg makes them, beyond what the name says
+#: how ffmpeg makes them, beyond what the name reports
 CUT = {
     **dict.fromkeys(("a.wav", "a.flac", "a.mp3", "a.mkv", "a.w64", "a.aiff", "a.au", "a.caf", "a.wma"), ()),
     "rf64.wav": ("-rf64", "always"),
@@ -184,7 +184,7 @@ def test_a_truncated_file_gives_what_is_there(
     name: str, encode: Callable[..., Path], decode: Callable[..., Decoded], wav: Path, tmp_path: Path
 ) -> None:
     decoded = decode(cut(encode(tmp_path / name, "-i", wav, *CUT[name])))
-    if name.endswith((".wma", "mp3.avi")):  # frames are told late, and headers are part of the size
+    if name.endswith((".wma", "mp3.avi")):  # frames are reported late, and headers are part of the size
         assert len(decoded.heard()) == 2
         assert decoded.warnings[0].startswith("truncated: ")
         assert float(decoded.warnings[0].split()[1]) == pytest.approx(LENGTH - decoded.seconds, abs=0.2)
@@ -425,7 +425,7 @@ def test_an_impossible_name(decode: Callable[..., Decoded], tmp_path: Path) -> N
 
 
 @pytest.fixture
-def nobody() -> Iterator[None]:
+def no_reader() -> Iterator[None]:
     """A user who is not root, for root may read everything."""
     if os.geteuid() != 0:
         yield
@@ -446,7 +446,7 @@ def test_a_file_that_may_not_be_read(
 ) -> None:
     path = encode(tmp_path / name, "-i", wav)
     path.chmod(0)
-    request.getfixturevalue("nobody")
+    request.getfixturevalue("no_reader")
     fails(decode, path, InputUnreadableError, "may not be read")
 
 
@@ -551,7 +551,7 @@ def test_raw_samples_that_end_in_mid_sample(put: Callable[..., Path], decode: Ca
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.integers(0, 60), value=st.binary(min_size=1, max_size=4), length=st.integers(0, 3000))
 def test_no_header_breaks_the_house(at: int, value: bytes, length: int, put: Callable[..., Path]) -> None:
-    """Whatever stands in a WAV header, blocks come or one of our errors."""
+    """Whatever is in a WAV header, blocks come or one of our errors."""
     data = bytearray(wave()[:length])
     data[at : at + len(value)] = value
     try:

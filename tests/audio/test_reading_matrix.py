@@ -134,7 +134,7 @@ def test_plain(case: Case, recordings: Recordings) -> None:
 
 @pytest.mark.parametrize("case", FAULTY, ids=lambda case: case.name)
 def test_faulty(case: Case, recordings: Recordings) -> None:
-    """Right, or the warning says what is missing."""
+    """Right, or the warning reports what is missing."""
     decoded = recordings.read(case)
     if isinstance(decoded, AsrcliError):
         assert re.search(case.error or "^$", str(decoded))
@@ -147,8 +147,8 @@ def test_faulty(case: Case, recordings: Recordings) -> None:
     heard, last = decoded.heard(), case.start + decoded.seconds
     assert heard == pytest.approx(case.times[: len(heard)], abs=close), decoded.warnings
     assert all(time > last - close for time in case.times[len(heard) :]), decoded.warnings
-    told = [re.search(r"truncated: ([\d.]+) s of", warning) for warning in decoded.warnings]
-    if lacking := [float(found[1]) for found in told if found]:
+    reported = [re.search(r"truncated: ([\d.]+) s of", warning) for warning in decoded.warnings]
+    if lacking := [float(found[1]) for found in reported if found]:
         assert lacking[0] == pytest.approx(case.length - decoded.seconds, abs=0.4)
     else:
         assert any(warning.startswith(("perhaps truncated", "damaged: ")) for warning in decoded.warnings)

@@ -232,7 +232,7 @@ def test_a_live_stream_is_heard_while_it_runs() -> None:
 
 
 class Endless(io.RawIOBase):
-    """`seconds` of 44.1 kHz stereo that nobody has in memory."""
+    """`seconds` of 44.1 kHz stereo that no one has in memory."""
 
     def __init__(self, head: bytes, seconds: int) -> None:
         self._head, self._left = head, seconds * 44100 * 4

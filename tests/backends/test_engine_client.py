@@ -255,7 +255,7 @@ def test_a_cancelled_job_is_not_run(kind: str, tmp_path: Path) -> None:
 
 def test_unknown_service_is_refused() -> None:
     with EngineClient(threads=1) as host, pytest.raises(EngineError, match="no service"):
-        host.submit("nobody", audio(1))
+        host.submit("no one", audio(1))
 
 
 def test_memory_of_the_shared_buffer_is_given_back(kind: str) -> None:

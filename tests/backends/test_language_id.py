@@ -1,4 +1,4 @@
-"""The language service: a Whisper model that goes by the first word it hears, in the real engine process."""
+"""The language service: a Whisper model that goes by the first word it detects, in the real engine process."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def spec(tone_models: Callable[..., Path]) -> ModelSpec:
 def test_languages_are_told_by_what_is_heard(spec: ModelSpec) -> None:
     with EngineClient(2) as host:
         host.load("languages", KIND, spec)
-        told = [host.submit("languages", tone_audio(tones)) for tones in ([7, 2], [0, 7], [2, 0], [7], [0])]
-        assert [future.result() for future in told] == ["zh", "en", "cy", "zh", "en"]
+        reported = [host.submit("languages", tone_audio(tones)) for tones in ([7, 2], [0, 7], [2, 0], [7], [0])]
+        assert [future.result() for future in reported] == ["zh", "en", "cy", "zh", "en"]
 
 
 def test_more_than_the_model_hears_at_once(spec: ModelSpec) -> None:

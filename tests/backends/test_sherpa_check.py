@@ -210,7 +210,7 @@ def test_languages(spec: Callable[..., Any]) -> None:
 
 
 def test_no_window_is_wider_than_the_engine_s_ear(spec: Callable[..., Any]) -> None:
-    # Whisper's engine drops what comes after 29.5 s without a word, whatever the entry says.
+    # Whisper's engine drops what comes after 29.5 s without a word, whatever the entry reports.
     assert window_of(spec("whisper", window=30.0)) == pytest.approx(29.4)
     assert window_of(spec("whisper", window=20.0)) == pytest.approx(20.0)
     assert window_of(spec("sense_voice", window=60.0)) == pytest.approx(60.0)

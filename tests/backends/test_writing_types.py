@@ -30,7 +30,7 @@ def ask(recognizer: Any, *recordings: np.ndarray, **options: Any) -> list[Hypoth
 
 
 def language(kind: str) -> str | None:
-    return "en" if kind == "cohere_transcribe" else None  # it has to be told one
+    return "en" if kind == "cohere_transcribe" else None  # it has to be reported one
 
 
 def spoken(sequence: list[int | None]) -> list[str]:

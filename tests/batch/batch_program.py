@@ -1,6 +1,6 @@
 """A batch as a program of its own, for tests that kill it, starve it, or run it twice at once.
 
-What stands in for the recogniser is deterministic and depends on every byte of the input and on the options, so a
+What is in for the recogniser is deterministic and depends on every byte of the input and on the options, so a
 result that is torn, stale, or of another recording is seen in its text.
 """
 

@@ -96,7 +96,7 @@ def expected(program: Any) -> Callable[..., dict[Path, str]]:
 
 @pytest.fixture
 def outputs_in() -> Callable[..., dict[Path, str]]:
-    """Path -> text of every file below a folder but inputs and journals; temporary files are outputs nobody wants."""
+    """Path -> text of every file below a folder but inputs and journals; temporary files are outputs no one wants."""
 
     def outputs_in(folder: Path) -> dict[Path, str]:
         files = (path for path in folder.rglob("*") if path.is_file())

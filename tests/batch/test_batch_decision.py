@@ -1,4 +1,4 @@
-"""What a later run does, told by the reasons it gives; with real files and a real journal."""
+"""What a later run does, reported by the reasons it gives; with real files and a real journal."""
 
 from __future__ import annotations
 

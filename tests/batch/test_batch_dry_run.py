@@ -1,4 +1,4 @@
-"""`--dry-run` says what a run would do, and the run then does it."""
+"""`--dry-run` reports what a run would do, and the run then does it."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def run(program: Any) -> Callable[..., list[Any]]:
     def run(plan: Plan) -> list[Any]:
-        told: list[Any] = []
+        reported: list[Any] = []
         work = Processing(
             transcribe=lambda item, _: program.transcript_of(item.source.path.read_bytes(), item.source.name, "v1"),
             render=program.render,
             recipe=RECIPE,
         )
-        Executor(work, on_event=told.append).run(plan)
-        return told
+        Executor(work, on_event=reported.append).run(plan)
+        return reported
 
     return run
 
@@ -77,14 +77,14 @@ def test_the_rows_say_what_the_run_does(folder: Path, program: Any, run: Callabl
         "nowhere.mp3": ("fail", None),
     }
     assert rows["missing.mp3"].outputs == ("missing.json",)
-    assert rows["missing.mp3"].duration == 8.0, "the journal knows it from the first run"
+    assert rows["missing.mp3"].duration == 8.0, "the journal has it from the first run"
     assert rows["new.mp3"].duration == 3.0, "probed"
     assert all(row.explanation for row in rows.values())
     assert json.loads(json.dumps([row.to_dict() for row in rows.values()]))
 
-    told = run(plan_of(program, ".", "nowhere.mp3"))
+    reported = run(plan_of(program, ".", "nowhere.mp3"))
     kinds = {FileDone: "transcribe", FileSkipped: "skip", FileFailed: "fail"}
-    did = {event.name: kinds[type(event)] for event in told if type(event) in kinds}
+    did = {event.name: kinds[type(event)] for event in reported if type(event) in kinds}
     assert did == {name: row.action for name, row in rows.items()}
 
 

@@ -22,7 +22,7 @@ from asrcli.errors import AudioDecodeError, ExitCode
 from asrcli.transcript import Segment
 
 
-def told(event: Any) -> dict[str, Any]:
+def reported(event: Any) -> dict[str, Any]:
     return json.loads(json.dumps(event.to_dict()))
 
 
@@ -34,26 +34,27 @@ def test_every_event_has_its_form() -> None:
     error = {"code": "undecodable", "message": "no audio", "hint": "try another"}
     file = {"schema": "asrcli/event/1", "index": 1, "name": "b.mp3"}
     segment = Segment(id=0, start=0.0, end=1.5, text="hello", speaker="Speaker 1")
-    assert told(BatchStarted(3, 120.00049, 2)) == {
+    assert reported(BatchStarted(3, 120.00049, 2)) == {
         "schema": "asrcli/event/1", "event": "batch_started", "files": 3, "estimate": 120.0, "jobs": 2,
     }  # fmt: skip
-    assert told(FileStarted(1, "b.mp3", "new", 60.0)) == {
+    assert reported(FileStarted(1, "b.mp3", "new", 60.0)) == {
         **file, "event": "file_started", "reason": "new", "estimate": 60.0,
     }  # fmt: skip
-    assert told(FileProgress(1, "b.mp3", 1.25, None)) == {**file, "event": "file_progress", "done": 1.25, "total": None}
-    assert told(SegmentReady(1, "b.mp3", segment)) == {**file, "event": "segment", "segment": segment.to_dict()}
-    assert told(FileDone(1, "b.mp3", {"txt": Path("b.txt")}, 90.0, 1.5, "en", 7, ("truncated",))) == {
+    progress = FileProgress(1, "b.mp3", 1.25, None)
+    assert reported(progress) == {**file, "event": "file_progress", "done": 1.25, "total": None}
+    assert reported(SegmentReady(1, "b.mp3", segment)) == {**file, "event": "segment", "segment": segment.to_dict()}
+    assert reported(FileDone(1, "b.mp3", {"txt": Path("b.txt")}, 90.0, 1.5, "en", 7, ("truncated",))) == {
         **file, "event": "file_done", "outputs": {"txt": "b.txt"}, "duration": 90.0, "wall": 1.5, "language": "en",
         "segments": 7, "warnings": ["truncated"], "gaps": 0, "blocked": [],
     }  # fmt: skip
-    assert told(FileSkipped(1, "b.mp3", "done", "done already", 90.0)) == {
+    assert reported(FileSkipped(1, "b.mp3", "done", "done already", 90.0)) == {
         **file, "event": "file_skipped", "reason": "done", "explanation": "done already", "duration": 90.0,
     }  # fmt: skip
-    assert told(FileFailed(1, "b.mp3", AudioDecodeError("no audio", "try another"))) == {
+    assert reported(FileFailed(1, "b.mp3", AudioDecodeError("no audio", "try another"))) == {
         **file, "event": "file_failed", "error": error,
     }  # fmt: skip
-    assert told(Notice("by the way")) == {"schema": "asrcli/event/1", "event": "notice", "message": "by the way"}
-    assert told(BatchFinished(tally.summary(3.0, None, None))) == {
+    assert reported(Notice("by the way")) == {"schema": "asrcli/event/1", "event": "notice", "message": "by the way"}
+    assert reported(BatchFinished(tally.summary(3.0, None, None))) == {
         "schema": "asrcli/event/1",
         "event": "batch_finished",
         "summary": {

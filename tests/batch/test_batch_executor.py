@@ -373,7 +373,7 @@ def test_the_story_of_one_input(batch: Batch, program: Any) -> None:
     def talk(item: Item, listener: Any) -> None:
         listener.opened(8.0)
         listener.recognised(program.transcript_of(b"", "", "").segments[0])
-        listener.heard(1.0)  # so soon after the last report that it is not told
+        listener.heard(1.0)  # so soon after the last report that it is not reported
         time.sleep(0.11)
         listener.heard(4.0)
 

@@ -85,7 +85,7 @@ def test_limit_on_file_sizes_ends_the_batch_like_a_full_disk(
 def test_a_journal_that_cannot_grow_keeps_its_outputs_from_being_named(
     recordings: Path, finish: Callable[..., dict[str, Any]], outputs_in: Callable[..., dict[Path, str]]
 ) -> None:
-    """Without its record an output would pass for somebody else's for ever."""
+    """Without its record an output would pass for someone else's for ever."""
     finish(recordings)
     journal = recordings / ".asrcli-journal.jsonl"
     before = outputs_in(recordings)

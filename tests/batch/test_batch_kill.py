@@ -22,7 +22,7 @@ TEMPORARY = re.compile(r"\.asrcli-[0-9a-f]{16}\.tmp")
 
 
 def assert_no_output_is_torn(outputs: dict[Path, str], allowed: list[dict[Path, str]]) -> None:
-    """Whatever stands under a final name is whole: of one of the runs that wrote there."""
+    """Whatever is under a final name is whole: of one of the runs that wrote there."""
     for path, text in outputs.items():
         if not TEMPORARY.fullmatch(path.name):
             assert text in [texts[path] for texts in allowed], path

@@ -1,4 +1,4 @@
-"""From what the command line says to inputs and outputs, on real folders."""
+"""From what the command line reports to inputs and outputs, on real folders."""
 
 from __future__ import annotations
 

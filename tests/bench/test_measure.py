@@ -42,7 +42,7 @@ def test_every_core_and_one_are_tried() -> None:
     assert thread_counts(8) == [1, 8]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows")
 def test_memory_counts_other_processes() -> None:
     alone = resident()
     hold = "data = bytearray(b'x') * (64 << 20); print('ready', flush=True); input()"

@@ -14,7 +14,7 @@ export function folder(context) {
   return made;
 }
 
-/** A browser in which the microphone hears the recording `sound`, once. */
+/** A browser in which the microphone detects the recording `sound`, once. */
 export async function browse(context, sound = null) {
   const args = [
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",

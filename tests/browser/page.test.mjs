@@ -42,8 +42,8 @@ async function download(page, format) {
 async function accessible(page) {
   await page.evaluate(AXE);
   const { violations } = await page.evaluate(() => globalThis.axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"] }));
-  const told = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 120)).join(" | ")}`);
-  assert.deepEqual(told, []);
+  const reported = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 120)).join(" | ")}`);
+  assert.deepEqual(reported, []);
 }
 
 const body = (page) => page.locator("article .text").first().innerText();
@@ -210,17 +210,17 @@ describe("the page", { timeout: 600_000 }, () => {
     assert.equal(await page.locator("article").count(), 0);
   });
 
-  it("says in words what went wrong", async (context) => {
+  it("reports in words what went wrong", async (context) => {
     const { page } = await open(browser, url);
     context.after(() => page.close());
     await page.waitForFunction(() => document.querySelector("#model").value);
     const broken = path.join(folder(context), "broken.mp3");
     writeFileSync(broken, "this is no recording ".repeat(100));
     await drop(page, broken);
-    const told = page.locator("article .trouble:not([hidden])");
-    await told.waitFor();
-    assert.match(await told.innerText(), /audio/i);
-    assert.equal(await told.getAttribute("role"), "alert");
+    const reported = page.locator("article .trouble:not([hidden])");
+    await reported.waitFor();
+    assert.match(await reported.innerText(), /audio/i);
+    assert.equal(await reported.getAttribute("role"), "alert");
     await page.context().setOffline(true);
     await drop(page, RECORDING);
     await page.locator("article .trouble", { hasText: "cannot be reached" }).waitFor();
@@ -279,7 +279,7 @@ describe("the page", { timeout: 600_000 }, () => {
   });
 });
 
-describe("the page of a server that knows voices", { timeout: 600_000, skip: !SHARED && "needs ASRCLI_SHARED" }, () => {
+describe("the page of a server that has voices", { timeout: 600_000, skip: !SHARED && "needs ASRCLI_SHARED" }, () => {
   const chores = new Chores();
   let url, browser;
   after(() => chores.run());

@@ -88,7 +88,7 @@ def alive_in(group: int) -> bool:
 
 
 def test_a_signal_outside_a_batch(asrcli: Program, tmp_path: Path) -> None:
-    # `config show` waits at a config file that is a pipe nobody writes to.
+    # `config show` waits at a config file that is a pipe no one writes to.
     pipe = tmp_path / "config.fifo"
     os.mkfifo(pipe)
     for number, code in (signal.SIGINT, ExitCode.INTERRUPTED), (signal.SIGTERM, ExitCode.TERMINATED):

@@ -1,4 +1,4 @@
-"""`--language auto`: a Whisper model tells what is spoken, where the recogniser does not."""
+"""`--language auto`: a Whisper model detects the language, where the recogniser does not."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def models(
 ) -> Callable[..., None]:
     """Two models for the program: a recogniser of some languages, which does not tell them apart, and one that does.
 
-    The latter says zh where the first word is 高, en where it is do, else cy.
+    The latter reports zh where the first word is 高, en where it is do, else cy.
     """
 
     def write(*languages: str, **defaults: Any) -> None:
@@ -62,7 +62,7 @@ def test_the_language_of_a_recording_is_found_out(
         heard = result(asrcli("transcribe", recording(tones), "--language", "auto", *OPTIONS))
         assert (heard["language"], heard["segments"][0]["language"]) == (language, language)
         assert heard["text"].split()[-1] == "mi"
-    # Without being asked nobody finds out.
+    # Without being asked no one finds out.
     assert result(asrcli("transcribe", recording([7, 1]), *OPTIONS))["language"] is None
 
 

@@ -1,4 +1,4 @@
-"""Nothing leaves the machine: the engines that come in other people's packages are told so, too."""
+"""Nothing leaves the machine: the engines that come in other people's packages are configured so, too."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def spoken(wheel_audio: Path) -> np.ndarray:
 
 @pytest.fixture
 def talk(asrcli: Program, spoken: np.ndarray) -> str:
-    """Speech over a hum that tells the tone models who speaks: one until 5 s, then another."""
+    """Speech over a hum that shows the tone models who speaks: one until 5 s, then another."""
     hum = conversation([Turn(0, 5.0, "0"), Turn(5.0, len(spoken) / RATE, "2")], len(spoken) / RATE)
     soundfile.write(asrcli.folder / "talk.wav", spoken + 0.3 * hum, RATE)
     return "talk.wav"
@@ -110,7 +110,7 @@ def test_enrolled_voices_are_called_by_name(
     (print_,) = (asrcli.folder.parent / "home/data/asrcli/voices").iterdir()
     assert stat.S_IMODE(print_.stat().st_mode) == 0o600
 
-    # Who is enrolled belongs to what the journal knows: the same command now does it again.
+    # The enrolled voices are part of the cache key: the same command now does it again.
     assert asrcli(*journaled).returncode == 0
     named = text.read_text(encoding="utf-8")
     assert "[Ada Lovelace]" in named

@@ -46,7 +46,7 @@ def tones(
     tone_entry: Callable[..., dict[str, Any]],
     tmp_path: Path,
 ) -> Callable[..., None]:
-    """Tells the program of a recogniser of tones, by words of one's own, and of other models."""
+    """Registers a recogniser of tones, by words of one's own, and of other models."""
 
     def write(
         words: tuple[str, ...] = tone.WORDS, type_: str = "zipformer_ctc", *, marks: bool = False, **fields: Any
@@ -98,7 +98,7 @@ def test_asked_for_without_a_model_that_gives_marks(
     ("model", "text"),
     [
         ("punctuation_ct_transformer/ct_transformer.onnx", "Do re, mi.\n"),
-        ("punctuation_cnn_bilstm", "Do re, mi\n"),  # the English kind, which knows no mark for this end
+        ("punctuation_cnn_bilstm", "Do re, mi\n"),  # the English kind, which has no mark for this end
     ],
 )
 def test_a_punctuation_model_by_path(

@@ -21,7 +21,7 @@ turns = st.lists(
 
 
 def published_der(reference: list[Turn], hypothesis: list[Turn], collar: float) -> float:
-    """What pyannote.metrics says; its collar is the sum of both sides."""
+    """What pyannote.metrics reports; its collar is the sum of both sides."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the library's own deprecations, and its guess of the scored region
         from pyannote.core import Annotation, Segment

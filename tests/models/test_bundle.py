@@ -68,7 +68,7 @@ def test_what_goes_out_comes_in(here: Store, there: Store, tmp_path: Path) -> No
     assert there.registry.resolve("whisper-tiny").digest == here.registry.resolve("whisper-tiny").digest
     assert there.registry.entry("whisper-tiny").source == "catalogue"
     assert there.verify("mine").checked == 2
-    # It is found without --model-dir too: the user's models.yaml says where it lies.
+    # It is found without --model-dir too: the user's models.yaml reports where it lies.
     assert Registry(cache_dir=there.registry.cache_dir).resolve("mine").digest == spec.digest
 
 
@@ -180,7 +180,7 @@ def test_truncated_bundle_is_refused(here: Store, there: Store, tmp_path: Path) 
 
 
 def test_a_bundle_of_a_known_model_holds_the_published_file(tmp_path: Path) -> None:
-    """The sums in the manifest are those of whoever wrote it."""
+    """The sums in the manifest are those of the one that wrote it."""
 
     def registry(name: str) -> Store:
         (tmp_path / name).mkdir()

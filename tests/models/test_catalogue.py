@@ -65,14 +65,14 @@ def test_every_offline_factory_of_the_engine_has_a_model_or_is_a_toy(entries: li
 
     factories = {name.removeprefix("from_") for name in dir(sherpa_onnx.OfflineRecognizer) if name.startswith("from_")}
     types = {FACTORY.get(entry.type, entry.type) for entry in entries}
-    assert factories - types == {"tdnn_ctc"}  # knows two words
+    assert factories - types == {"tdnn_ctc"}  # has two words
 
 
 def test_addresses_and_sums_are_well_formed(entries: list[ModelEntry]) -> None:
     for entry in entries:
         url, sum_ = entry.download.url, entry.download.sha256
         if entry.name == "voxceleb-thin-resnet":
-            assert url is None  # nobody publishes the file
+            assert url is None  # no one publishes the file
             continue
         if entry.type in FUNASR_TYPES:
             assert url is None, entry.name

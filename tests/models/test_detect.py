@@ -10,7 +10,7 @@ from tests.tone import BUILDERS, build
 
 # What the metadata of a model alone cannot say: Omnilingual's export writes none.
 SILENT = {"omnilingual_asr_ctc"}
-TOLD = [
+REPORTED = [
     "sense_voice",
     "zipformer_ctc",
     "nemo_ctc",
@@ -22,7 +22,7 @@ TOLD = [
 ]
 
 
-@pytest.mark.parametrize("kind", TOLD)
+@pytest.mark.parametrize("kind", REPORTED)
 def test_real_models_are_told_by_their_metadata(tmp_path: Path, kind: str) -> None:
     folder = build(kind, tmp_path / "m")
     type_, files = detect(folder)

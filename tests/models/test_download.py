@@ -16,13 +16,13 @@ SUM = hashlib.sha256(DATA).hexdigest()
 
 
 def test_whole_file_arrives_with_progress(server: Server, tmp_path: Path, policy: RetryPolicy) -> None:
-    told: list[tuple[int, int | None]] = []
+    reported: list[tuple[int, int | None]] = []
     target = tmp_path / "deep" / "model.bin"
-    sum_ = fetch([server.serve("/m", DATA)], target, progress=lambda *at: told.append(at), policy=policy)
+    sum_ = fetch([server.serve("/m", DATA)], target, progress=lambda *at: reported.append(at), policy=policy)
     assert (target.read_bytes(), sum_) == (DATA, SUM)
-    assert told[0] == (0, len(DATA))
-    assert told[-1] == (len(DATA), len(DATA))
-    assert told == sorted(told)
+    assert reported[0] == (0, len(DATA))
+    assert reported[-1] == (len(DATA), len(DATA))
+    assert reported == sorted(reported)
     assert [p.name for p in target.parent.iterdir()] == ["model.bin"]
 
 

@@ -189,7 +189,7 @@ def test_downloaded_model_recognises_speech(
     import soundfile
 
     files = builtin.files(tmp_path)
-    # The engine tells ORT files from ONNX by their suffix: the names must survive.
+    # The engine distinguishes ORT files from ONNX by their suffix: the names must survive.
     members = {f"moon/{path.name}": path.read_bytes() for path in files.values()}
     url = server.serve("/moon.tar", tar_of(members, "w"), ("cut", 9_000_000))
     entry = {

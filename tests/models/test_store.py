@@ -65,11 +65,11 @@ def store(server: Server, make_store: Callable[..., Store], archive: bytes) -> S
 
 
 def test_install_brings_what_is_needed_and_no_more(store: Store, server: Server) -> None:
-    told = []
-    folder = store.install("m", progress=lambda done, total: told.append((done, total)))
+    reported = []
+    folder = store.install("m", progress=lambda done, total: reported.append((done, total)))
     assert {p.relative_to(folder).as_posix() for p in folder.rglob("*")} == {"model.int8.onnx", "tokens.txt", "LICENSE"}
     assert (folder / "model.int8.onnx").read_bytes() == FILES["pack/model.int8.onnx"]
-    assert told[-1][0] == told[-1][1] == len(server.files["/pack.tar.bz2"])
+    assert reported[-1][0] == reported[-1][1] == len(server.files["/pack.tar.bz2"])
     assert store.registry.resolve("m").files["tokens"] == folder / "tokens.txt"
     assert folder.stat().st_mode & 0o055 == 0o055  # others may read a shared folder of models
     assert {p.name for p in store.root.iterdir()} == {"pack", "models.yaml", "models.lock.json", ".locks", ".downloads"}
@@ -226,7 +226,7 @@ def test_two_processes_at_once_download_once(store: Store, server: Server) -> No
 
 
 def test_killed_download_is_resumed_and_its_lock_is_free(store: Store, server: Server, archive: bytes) -> None:
-    """kill -9 in mid-transfer: no lock is held, nothing stands under a final name, the part is used."""
+    """kill -9 in mid-transfer: no lock is held, nothing is under a final name, the part is used."""
     server.files["/pack.tar.bz2"] = archive + bytes(3 << 20)  # bzip2 ignores what trails
     server.faults["/pack.tar.bz2"] = [("stall", 2 << 20)]
     code = textwrap.dedent(f"""

@@ -42,7 +42,7 @@ describe("the openai package", { timeout: 600_000 }, () => {
     assert.match(await transcribe({ response_format: "text" }), /^It was the best/);
   });
 
-  it("hears segments while they are recognised", async () => {
+  it("detects segments while they are recognised", async () => {
     const deltas = [];
     let done = null;
     for await (const event of await transcribe({ model: "gpt-4o-transcribe", stream: true })) {

@@ -38,7 +38,7 @@ def tone_diarizer(engine: EngineClient, tone_specs: tuple[ModelSpec, ModelSpec])
 
 @pytest.fixture(scope="session")
 def real_spec(shared: Path) -> ModelSpec:
-    """The pyannote segmentation with the tiny VoxCeleb embedding, as the registry knows them."""
+    """The pyannote segmentation with the tiny VoxCeleb embedding, as the registry has them."""
     models = shared / "models"
     return diarization_spec(
         Registry().resolve(str(models / "pyannote-segmentation-3-0-int8"), kind="segmentation"),

@@ -83,7 +83,7 @@ def test_known_voices_are_called_by_name(tone_diarizer: Callable[..., Diarizer])
     known = [Voice("Ada", teacher.voices["Speaker 1"])]
     named = diarize(tone_diarizer(known), conversation(TALK, 75))
     assert [turn.speaker for turn in named[:4]] == ["Speaker 1", "Ada", "Speaker 1", "Speaker 2"]
-    # Nobody else is taken for her.
+    # No one else is taken for her.
     others = diarize(tone_diarizer(known), conversation([Turn(0, 8, "1"), Turn(9, 18, "2")], 18))
     assert {turn.speaker for turn in others} == {"Speaker 1", "Speaker 2"}
 
@@ -107,7 +107,7 @@ def test_segments_get_their_speakers(tone_diarizer: Callable[..., Diarizer]) -> 
 
 
 def test_a_failing_engine_is_an_error(engine: EngineClient, tone_specs: tuple[ModelSpec, ModelSpec]) -> None:
-    submit = partial(engine.submit, "nobody loaded this")
+    submit = partial(engine.submit, "no one loaded this")
     diarizer = Diarizer(submit, SpeakerOptions(enabled=True), Thresholds(0.7, 0.4, 0.3))
     diarizer.push(np.zeros(RATE, np.float32))
     with pytest.raises(EngineError):

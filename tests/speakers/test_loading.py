@@ -60,18 +60,18 @@ def test_set_up_knows_who_is_enrolled_and_says_who_is_not(
     store = VoiceStore(tmp_path)
     registry: Any = Names(*tone_specs)
     options = SpeakerOptions(enabled=True)
-    nobody = set_up(engine, registry, options, store)
-    assert nobody.notices == ()
+    without = set_up(engine, registry, options, store)
+    assert without.notices == ()
     audio = conversation([Turn(0, 8, "0")], 8)
-    diarizer = nobody.new()
+    diarizer = without.new()
     diarizer.push(audio)
     (turn,) = diarizer.finish()
     heard = tuple(map(float, diarizer.voices[turn.speaker]))
-    store.save(VoicePrint("Ada", "tones", nobody.embedding.digest, heard, 8.0, ""))
+    store.save(VoicePrint("Ada", "tones", without.embedding.digest, heard, 8.0, ""))
     store.save(VoicePrint("Bob", "another", "other digest", (1.0,), 8.0, ""))
 
     ready = set_up(engine, registry, options, store)
-    assert ready.digest != nobody.digest
+    assert ready.digest != without.digest
     (notice,) = ready.notices
     assert notice.startswith("Bob cannot be recognised with tone-embedding: enrolled with another embedding model.")
     assert notice.endswith("Enrol again with: asrcli speakers enroll")

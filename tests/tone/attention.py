@@ -1,4 +1,4 @@
-"""Whisper: an encoder that finds the whole sentence, a decoder that says it a token at a time."""
+"""Whisper: an encoder that finds the whole sentence, a decoder that reports it a token at a time."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tests.tone.bands import Bands
 from tests.tone.graph import FLOAT, INT64, Graph
 from tests.tone.onsets import onsets
 
-#: asked to find out, the model goes by the first word, and says the second language where that tells nothing
+#: asked to find out, the model goes by the first word, and reports the second language where that shows nothing
 _LANGUAGES = ("en", "cy", "zh")
-#: number of a word that tells a language
+#: number of a word that shows a language
 _TELLING = {0: "en", 7: "zh"}
 _CONTEXT = 448
 #: marks of time, 20 ms apart, from 0 to 30 s
@@ -115,7 +115,7 @@ def _save_decoder(folder: Path, vocabulary: _Vocabulary, telling: Mapping[int, s
     last = g.op("Sub", g.size("n_layer_cross_k", 2), g.ints(1))
     place = g.op("Min", turn, last)
     sentence = g.op("Squeeze", "n_layer_cross_k", g.ints(0, 1))
-    # Ten for the token itself, two for the language that it tells.
+    # Ten for the token itself, two for the language that it shows.
     scores = np.eye(size, dtype=np.float32) * 10
     for token, code in telling.items():
         scores[token, vocabulary.languages[code]] = 2

@@ -1,4 +1,4 @@
-"""Which band of which filterbank hears which tone."""
+"""Which band of which filterbank detects which tone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-#: Hz; below 3.6 kHz lie those that a model at 8 kHz hears, too
+#: Hz; below 3.6 kHz lie those that a model at 8 kHz detects, too
 TONES = (400.0, 650.0, 1000.0, 1450.0, 2050.0, 2900.0, 4200.0, 6000.0)
 
 
@@ -40,7 +40,7 @@ class Bands:
         return 700 * (np.exp(np.linspace(low, high, self.count + 2) / 1127) - 1)
 
     def weights(self, tones: int) -> np.ndarray:
-        """(count, tones): how far a tone's band stands above those around it.
+        """(count, tones): how far a tone's band is above those around it.
 
         Levels cancel, and so does the slope that pre-emphasis and wider bands give to noise.
         """

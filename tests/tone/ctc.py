@@ -148,7 +148,7 @@ def raw_energies(g: Graph, x: str, tones: int, shift: int) -> str:
 
 
 def omnilingual_asr_ctc(folder: Path, words: Sequence[str]) -> None:
-    """Hears samples, 20 ms a frame; blank is token 0 by definition."""
+    """Detects samples, 20 ms a frame; blank is token 0 by definition."""
     write_tokens(folder, ["<s>", *pieces(words)])
     g = Graph()
     energies = raw_energies(g, "x", len(words), 320)
@@ -159,7 +159,7 @@ def omnilingual_asr_ctc(folder: Path, words: Sequence[str]) -> None:
 
 
 def telespeech_ctc(folder: Path, words: Sequence[str]) -> None:
-    """Hears 40 cepstra (kaldi's MFCC), each of mean 0 and deviation 1 over time.
+    """Detects 40 cepstra (kaldi's MFCC), each of mean 0 and deviation 1 over time.
 
     How a frame differs from the quiet beginning is compared with how each tone's cepstra differ from silence's.
     """

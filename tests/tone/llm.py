@@ -1,6 +1,6 @@
 """Language models that hear: Qwen3-ASR and Fun-ASR-Nano. They go by how many words they have said, which they remember.
 
-Both keep what was told and said in their "attention cache"; the engine writes what each call adds ("delta") into it.
+Both keep what was reported and said in their "attention cache"; the engine adds what each call returns ("delta").
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _save_speaker(
     fired: str,
     before: Sequence[int] = (),
     said: str,
-    told: str | None,
+    reported: str | None,
     count: str,
     first: Sequence[tuple[str, int, Sequence[object]]],
     width: int,
@@ -85,7 +85,7 @@ def _save_speaker(
         fired: (1, frames, words), what was heard.
         before: tokens before the text.
         said: (1,), how many words have been said.
-        told: whether the first word shall be said plainly; None: there is no such switch.
+        reported: whether the first word shall be said plainly; None: there is no such switch.
         count: (1,), positions of this call.
         first: inputs before the cache.
         width: of a position in the cache.
@@ -95,8 +95,8 @@ def _save_speaker(
     opening = g.const(np.eye(size, dtype=np.float32)[list(before)])
     text = g.op("Concat", opening, sentence(g, fired, vocabulary.words, size, vocabulary.end), axis=0)
     row = read_out(g, text, said)
-    if told is not None:
-        row = exchange(g, row, size, vocabulary.first, vocabulary.plain, told)
+    if reported is not None:
+        row = exchange(g, row, size, vocabulary.first, vocabulary.plain, reported)
     every = g.op("Concat", g.ints(1), count, g.ints(size), axis=0)
     kept = g.keep(row, *(name for name, _, _ in first), "past_key_0", "past_value_0")
     g.op("Expand", g.op("Unsqueeze", kept, g.ints(0)), every, out="logits")
@@ -110,7 +110,7 @@ def _save_speaker(
 
 
 def qwen3_asr(folder: Path, words: Sequence[str]) -> None:
-    """Names the language before the text, as Qwen3 does, unless it was told."""
+    """Names the language before the text, as Qwen3 does, unless it was reported."""
     vocabulary = _Vocabulary(words, ["<asr_text>"], ["language", "English"])
     naming = [vocabulary.plain + 1, vocabulary.plain + 2, vocabulary.number("<asr_text>")]
     vocabulary.save(folder / "tokenizer")
@@ -130,13 +130,13 @@ def qwen3_asr(folder: Path, words: Sequence[str]) -> None:
     g.save(folder / "encoder.onnx", [("frames", FLOAT, shape), ("mask", BOOL, [1, "A"])], [("audio", FLOAT, shape)])
 
     g = Graph()
-    told = g.op("Unsqueeze", g.op("Cast", "input_ids", to=FLOAT), g.ints(2, 3), out="key_delta_0")
-    g.op("Identity", told, out="value_delta_0")
-    everything = g.op("Concat", "past_key_0", told, axis=1)
+    reported = g.op("Unsqueeze", g.op("Cast", "input_ids", to=FLOAT), g.ints(2, 3), out="key_delta_0")
+    g.op("Identity", reported, out="value_delta_0")
+    everything = g.op("Concat", "past_key_0", reported, axis=1)
     words_said = _counted(g, everything, vocabulary.first, vocabulary.plain)
     named = _counted(g, everything, *naming[:2])
-    begun = g.op("Greater", _counted(g, everything, naming[2], naming[2]), g.ints(0))
-    said = g.op("Where", begun, g.op("Add", words_said, g.ints(3)), named)
+    started = g.op("Greater", _counted(g, everything, naming[2], naming[2]), g.ints(0))
+    said = g.op("Where", started, g.op("Add", words_said, g.ints(3)), named)
     _save_speaker(
         g,
         folder / "decoder.onnx",
@@ -144,7 +144,7 @@ def qwen3_asr(folder: Path, words: Sequence[str]) -> None:
         fired="audio",
         before=naming,
         said=said,
-        told=None,
+        reported=None,
         count=g.size("input_ids", 1),
         first=[
             ("input_ids", INT64, [1, "n"]),
@@ -191,9 +191,9 @@ def funasr_nano(folder: Path, words: Sequence[str]) -> None:
     g.save(folder / "embedding.onnx", [("input_ids", INT64, [1, "n"])], [("embedded", FLOAT, [1, "n", width])])
 
     g = Graph()
-    told = g.op("Unsqueeze", "inputs_embeds", g.ints(2), out="key_delta_0")
-    g.op("Identity", told, out="value_delta_0")
-    everything = g.op("Squeeze", g.op("Concat", "past_key_0", told, axis=1), g.ints(2))
+    reported = g.op("Unsqueeze", "inputs_embeds", g.ints(2), out="key_delta_0")
+    g.op("Identity", reported, out="value_delta_0")
+    everything = g.op("Squeeze", g.op("Concat", "past_key_0", reported, axis=1), g.ints(2))
     said = g.op("ReduceSum", g.slice(everything, 2, count, count + 1), keepdims=0)
     english = g.op("ReduceMax", g.slice(everything, 2, count + 1), keepdims=0)
     _save_speaker(
@@ -202,7 +202,7 @@ def funasr_nano(folder: Path, words: Sequence[str]) -> None:
         vocabulary,
         fired=g.slice(everything, 2, 0, count),
         said=g.op("Cast", g.op("Unsqueeze", said, g.ints(0)), to=INT64),
-        told=g.op("Greater", english, g.const(0.0)),
+        reported=g.op("Greater", english, g.const(0.0)),
         count=g.size("inputs_embeds", 1),
         first=[
             ("inputs_embeds", FLOAT, [1, "n", width]),

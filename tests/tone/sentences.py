@@ -45,7 +45,7 @@ def exchange(g: Graph, row: str, size: int, one: int, other: int, condition: str
 def normalized_onsets(g: Graph, x: str, weights: np.ndarray) -> str:
     """(1, T, bands), each band of mean 0 and deviation 1 over time, -> (1, T, words) of 0 and 1 as `onsets` has them.
 
-    How loud a band is cannot be told any more, but a tone stands still where noise does not: so it is where a band and
+    How loud a band is cannot be reported any more, but a tone is still where noise does not: so it is where a band and
     its neighbours are above their mean for a while, and steady.
     """
     wide = sum(np.roll(np.maximum(weights, 0), step, axis=0) for step in (-1, 0, 1)) / 3

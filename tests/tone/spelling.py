@@ -19,7 +19,7 @@ _LONGEST = 1024
 
 
 def moonshine(folder: Path, words: Sequence[str]) -> None:
-    """The first version: four graphs. The encoder's length tells the engine how many tokens there may be."""
+    """The first version: four graphs. The encoder's length shows the engine how many tokens there may be."""
     symbols = ["<unk>", "<s>", "</s>", *pieces(words)]
     write_tokens(folder, symbols)
     size, end = len(symbols), 2
@@ -66,7 +66,7 @@ def _save_moonshine_decoder(folder: Path, name: str, size: int) -> None:
 
 
 def fire_red_asr(folder: Path, words: Sequence[str]) -> None:
-    """The attention decoder, whose turn is told by an offset."""
+    """The attention decoder, whose turn is reported by an offset."""
     symbols = ["<blank>", "<unk>", "<pad>", "<sos>", "<eos>", *pieces(words)]
     write_tokens(folder, symbols)
     size, start, end = len(symbols), 3, 4
@@ -97,7 +97,7 @@ def fire_red_asr(folder: Path, words: Sequence[str]) -> None:
 
 
 def _save_reader(folder: Path, size: int, cache: list[object], cross: list[object]) -> None:
-    """A decoder of one layer that says the token at the place that its offset tells."""
+    """A decoder of one layer that reports the token at the place that its offset shows."""
     g = Graph()
     text = g.op("Squeeze", "cross_k", g.ints(0, 1))
     row = g.keep(read_out(g, text, "offset"), "tokens", "cross_v")
@@ -118,13 +118,13 @@ def _save_reader(folder: Path, size: int, cache: list[object], cross: list[objec
     )
 
 
-#: what stands before the text: both languages, marks, digits, times, speakers
+#: what is before the text: both languages, marks, digits, times, speakers
 _PROMPT = ("<|startofcontext|>", "<|startoftranscript|>", "<|emo:undefined|>")
 _SWITCHES = ("<|pnc|>", "<|nopnc|>", "<|itn|>", "<|noitn|>", "<|notimestamp|>", "<|nodiarize|>", "<|endoftext|>")
 
 
 def canary(folder: Path, words: Sequence[str]) -> None:
-    """Says the first word twice as long ("do" as "dodo") where the text shall be German."""
+    """Reports the first word twice as long ("do" as "dodo") where the text shall be German."""
     languages = [f"<|{code}|>" for code in ("en", "es", "de", "fr")]
     symbols = ["<unk>", *_PROMPT, *languages, *_SWITCHES, *pieces(words), f"▁{words[0]}{words[0]}"]
     write_tokens(folder, symbols)
@@ -151,12 +151,12 @@ def canary(folder: Path, words: Sequence[str]) -> None:
         },
     )
     g = Graph()
-    # Its state is what it was told and has said: first the nine of the prompt, the fifth the language of the text.
+    # Its state is what it was reported and has said: first the nine of the prompt, the fifth the language of the text.
     token = g.op("Cast", g.slice("tokens", 1, 0, 1), to=FLOAT)
-    told = g.op("Concat", "state", g.op("Unsqueeze", token, g.ints(2)), axis=1, out="next_state")
-    place = g.op("Sub", g.size(told, 1), g.ints(9))
+    reported = g.op("Concat", "state", g.op("Unsqueeze", token, g.ints(2)), axis=1, out="next_state")
+    place = g.op("Sub", g.size(reported, 1), g.ints(9))
     row = read_out(g, g.op("Squeeze", "encoded", g.ints(0)), place)
-    known = g.op("Concat", g.op("Reshape", told, g.ints(-1)), g.const([0.0] * 5), axis=0)
+    known = g.op("Concat", g.op("Reshape", reported, g.ints(-1)), g.const([0.0] * 5), axis=0)
     target = g.slice(known, 0, 4, 5)
     german = g.op("Equal", target, g.const([float(symbols.index("<|de|>"))]))
     spoken = exchange(g, row, size, first, size - 1, german)
@@ -174,7 +174,7 @@ def canary(folder: Path, words: Sequence[str]) -> None:
 
 
 def cohere_transcribe(folder: Path, words: Sequence[str]) -> None:
-    """Says the first word twice as long without ITN; its features are normalised over time, band by band."""
+    """Reports the first word twice as long without ITN; its features are normalised over time, band by band."""
     languages = [f"<|{code}|>" for code in TYPES["cohere_transcribe"].languages]
     symbols = ["<unk>", *_PROMPT, *languages, *_SWITCHES, *pieces(words), f"▁{words[0]}{words[0]}"]
     write_tokens(folder, symbols)

@@ -70,7 +70,7 @@ def save_joiner(folder: Path, size: int) -> None:
 def nemo_transducer(folder: Path, words: Sequence[str]) -> None:
     """NeMo's kind with durations (TDT): several symbols a frame, a decoder with state, blank last.
 
-    The encoder says how many tones have begun and which was the last; the decoder counts the tokens it has seen. A
+    The encoder reports how many tones have started and which was the last; the decoder counts the tokens it has seen. A
     token is due while the first count is ahead, so none is lost where the search skips frames.
     """
     symbols = [*pieces(words), "<blk>"]
@@ -80,8 +80,8 @@ def nemo_transducer(folder: Path, words: Sequence[str]) -> None:
     g = Graph()
     frames = g.slice(g.op("Transpose", "audio_signal", perm=[0, 2, 1]), 1, 0, step=4)
     fired = onsets(g, frames, Bands(low=0.0, scale="slaney").weights(count))
-    begun = g.op("CumSum", fired, g.const(1, "int64"))
-    total = g.op("ReduceSum", begun, g.ints(2), keepdims=1)
+    started = g.op("CumSum", fired, g.const(1, "int64"))
+    total = g.op("ReduceSum", started, g.ints(2), keepdims=1)
     # The tone that began last: where the running number of firings was last raised.
     numbers = g.op("Mul", fired, total)
     last = _running_max(g, numbers)
@@ -145,8 +145,8 @@ def _save_comparing_joiner(folder: Path, count: int) -> None:
     """Words, blank, and five durations: two frames for a word, one for blank."""
     g = Graph()
     current = g.slice("encoder_outputs", 1, 0, count)
-    begun = g.slice("encoder_outputs", 1, count)
-    due = g.op("Cast", g.op("Greater", begun, "decoder_outputs"), to=FLOAT)
+    started = g.slice("encoder_outputs", 1, count)
+    due = g.op("Cast", g.op("Greater", started, "decoder_outputs"), to=FLOAT)
     words = g.op("Mul", current, due)
     blank = g.op("Sub", g.const(1.0), due)
     zero = g.op("Mul", due, g.const(0.0))

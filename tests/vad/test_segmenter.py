@@ -63,7 +63,7 @@ def speech_by_definition(probabilities: list[float], options: VadOptions) -> np.
 
 
 def padded(values: list[float], length: int) -> list[float]:
-    # Behind the end of the stream all is silence, but only once it has begun there.
+    # Behind the end of the stream all is silence, but only once it has started there.
     return values + [0.0] * (length - len(values))
 
 

@@ -29,7 +29,7 @@ TYPES = {
     "BiCifParaformer": "funasr_paraformer",
     "SeacoParaformer": "funasr_seaco_paraformer",
 }
-#: a frame of the models is 60 ms, and the stack that hears an onset reaches 30 ms ahead
+#: a frame of the models is 60 ms, and the stack that detects an onset reaches 30 ms ahead
 LATE = 0.09
 
 
@@ -230,7 +230,7 @@ def recording(tmp_path: Path) -> Any:
 
 
 class Listener(socketserver.ThreadingTCPServer):
-    """A proxy that nobody should ask."""
+    """A proxy that no one should ask."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), socketserver.BaseRequestHandler)

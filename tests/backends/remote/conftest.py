@@ -1,4 +1,4 @@
-"""A server of OpenAI's audio interface that does what a test tells it, and our own, in a process of its own."""
+"""A server of OpenAI's audio interface that does what a test shows it, and our own, in a process of its own."""
 
 from __future__ import annotations
 

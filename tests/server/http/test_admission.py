@@ -1,4 +1,4 @@
-"""Whose turn it is: the queue alone, with work that ends when the test says so."""
+"""Whose turn it is: the queue alone, with work that the test ends."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from asrcli.server.http.admission import Admission
 
 
 class Work:
-    """Waits for its gate, then says its name."""
+    """Waits for its gate, then reports its name."""
 
     def __init__(self, name: str, log: list[Any]) -> None:
         self.name, self.log = name, log
-        self.gate, self.begun = threading.Event(), threading.Event()
+        self.gate, self.started = threading.Event(), threading.Event()
         self.was_stopped = False
 
     def __call__(self, stop: Callable[..., Any]) -> str:
-        self.begun.set()
+        self.started.set()
         while not self.gate.wait(0.01):
             if stop():
                 self.was_stopped = True
@@ -43,7 +43,7 @@ def run(story: Callable[..., Any], workers: int = 1, max_queue: int = 10) -> Non
 
 
 async def settled(count: int, admission: Admission) -> None:
-    while admission.queued != count:  # noqa: ASYNC110 -- nobody tells of it
+    while admission.queued != count:  # noqa: ASYNC110 -- there is no event for it
         await asyncio.sleep(0)
 
 
@@ -93,7 +93,7 @@ def test_whoever_gives_up_waiting_gives_up_the_place() -> None:
         third.gate.set()
         assert await tasks[2] == "3"
         assert log == ["1", "3"]
-        assert not second.begun.is_set()
+        assert not second.started.is_set()
 
     run(story)
 
@@ -108,7 +108,7 @@ def test_time_over_stops_the_work_and_frees_the_place_only_when_it_has_ended() -
         assert slow.was_stopped
         waiting = Work("w", [])
         holder = asyncio.create_task(admission.run("a", waiting))
-        await asyncio.to_thread(waiting.begun.wait)
+        await asyncio.to_thread(waiting.started.wait)
         with pytest.raises(TookTooLongError):
             await admission.run("b", Work("never", []), timeout=0.1)
         assert admission.queued == 0

@@ -1,4 +1,4 @@
-"""People enrolled on this machine are called by name in what the server says."""
+"""People enrolled on this machine are called by name in what the server reports."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.speakers.tone_voices import RATE, build_specs, conversation
 
 @pytest.fixture
 def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of models in which a voice is a tone, and a user's data folder in which nobody is enrolled."""
+    """A folder of models in which a voice is a tone, and a user's data folder in which no one is enrolled."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     folder = tmp_path / "models"
     folder.mkdir()

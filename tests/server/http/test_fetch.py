@@ -183,10 +183,10 @@ def test_bounds(site: Any, tmp_path: Path) -> None:
     for path in ("endless", "claims"):
         with pytest.raises(TooLargeError):
             fetch(f"{site.url}/{path}", tmp_path / path, OPEN, lambda: False)
-    begun = time.monotonic()
+    started = time.monotonic()
     with pytest.raises(TookTooLongError):
         get(f"{site.url}/drips", tmp_path, Guard(1 << 20, 1, LOOPBACK))
-    assert time.monotonic() - begun < 15, "well before the line would have timed out"
+    assert time.monotonic() - started < 15, "well before the line would have timed out"
     for path in ("missing", "breaks-off"):
         with pytest.raises(RequestError):
             fetch(f"{site.url}/{path}", tmp_path / path, OPEN, lambda: False)

@@ -1,4 +1,4 @@
-"""Jobs: accepted, followed, finished, told, and never lost."""
+"""Jobs: accepted, followed, finished, reported, and never lost."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_a_restart_loses_no_accepted_job(
 ) -> None:
     with serving(data_dir=tmp_path) as server, server.client() as client:
         accepted = [submit(client, audio).json()["id"] for audio in (long_cities, cities, cities)]
-        # the server ends at once: at most the first has begun
+        # the server ends at once: at most the first has started
     with serving(data_dir=tmp_path) as server, server.client() as client:
         for job_id in accepted:
             _, job = finished(client, job_id)
@@ -187,7 +187,7 @@ class _Hook(BaseHTTPRequestHandler):
         self.server.messages.append((dict(self.headers), body))
         self.send_response(204)
         self.end_headers()
-        self.server.told.set()
+        self.server.reported.set()
 
     def log_message(self, *_: str) -> None:
         pass
@@ -195,7 +195,7 @@ class _Hook(BaseHTTPRequestHandler):
 
 def test_a_signed_webhook_reports_the_end(serving: Callable[..., Any], cities: Path) -> None:
     hook: Any = ThreadingHTTPServer(("127.0.0.1", 0), _Hook)
-    hook.messages, hook.told = [], threading.Event()
+    hook.messages, hook.reported = [], threading.Event()
     thread = threading.Thread(target=hook.serve_forever)
     thread.start()
     url = f"http://127.0.0.1:{hook.server_port}/done"
@@ -204,7 +204,7 @@ def test_a_signed_webhook_reports_the_end(serving: Callable[..., Any], cities: P
             assert submit(client, cities, webhook=url).status_code == 403, "not a public address"
         with serving(webhook_secret="s3cret", fetch_networks=("127.0.0.0/8",)) as server, server.client() as client:
             job_id = submit(client, cities, webhook=url).json()["id"]
-            assert hook.told.wait(60)
+            assert hook.reported.wait(60)
     finally:
         hook.shutdown()
         thread.join()

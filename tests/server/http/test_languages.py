@@ -1,4 +1,4 @@
-"""Languages told by a model beside the recogniser, as on the command line; and what that model is not."""
+"""Languages detected by a model beside the recogniser, as on the command line; and what that model is not."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.tone import RATE
 def tones(
     serving: Callable[..., Any], tone_models: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Running]:
-    """A recogniser of tones in three languages, and a Whisper that tells them: zh where 高 comes first, en where do."""
+    """A recogniser of tones in three languages, and a Whisper that detects them: zh where 高 is first, en where do."""
     root = tmp_path_factory.mktemp("models")
 
     def entry(type_: str, **fields: Any) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def eventually(what: Callable[..., Any], seconds: int = 60) -> None:
 
 @contextlib.contextmanager
 def engine_held(server: Running) -> Iterator[None]:
-    """The engine process stands still in here, so that what it was asked for stays in work."""
+    """The engine process is still in here, so that what it was asked for stays in work."""
     process = server.app.state.pool.models.engine.process_id
     os.kill(process, signal.SIGSTOP)
     try:

@@ -23,7 +23,7 @@ from tests.tone import tone_spec
 def tones(
     serving: Callable[..., Any], tone_models: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Running]:
-    """A server whose recogniser hears tones, and whose diarizer takes them for voices."""
+    """A server whose recogniser detects tones, and whose diarizer takes them for voices."""
     root = tmp_path_factory.mktemp("models")
     segmentation, embedding = build_specs(root)
     recognizer = tone_spec("zipformer_ctc", tone_models("zipformer_ctc"))

@@ -56,10 +56,10 @@ class Client:
             await self.socket.send(data[start : start + frame])
 
     async def speak(self, data: bytes, haste: float = 2.0) -> None:
-        """Send audio about as fast as somebody says it, in frames of 60 ms."""
-        begun = time.monotonic()
+        """Send audio about as fast as it is spoken, in frames of 60 ms."""
+        started = time.monotonic()
         for start in range(0, len(data), 1920):
-            await asyncio.sleep(max(0.0, begun + start / 32000 / haste - time.monotonic()))
+            await asyncio.sleep(max(0.0, started + start / 32000 / haste - time.monotonic()))
             await self.socket.send(data[start : start + 1920])
 
     async def hear(self) -> dict[str, Any]:

@@ -11,12 +11,12 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-def story(told: Any) -> list[str] | None:
-    return asyncio.run(told)
+def story(reported: Any) -> list[str] | None:
+    return asyncio.run(reported)
 
 
 def test_the_most_urgent_goes_first_and_equals_in_order() -> None:
-    async def told() -> list[str]:
+    async def reported() -> list[str]:
         queue, served = DecodeScheduler(1), []
 
         async def take(name: str, priority: Priority) -> None:
@@ -32,11 +32,11 @@ def test_the_most_urgent_goes_first_and_equals_in_order() -> None:
         await asyncio.gather(*tasks)
         return served
 
-    assert story(told()) == ["a", "b", "first", "update"]
+    assert story(reported()) == ["a", "b", "first", "update"]
 
 
 def test_updates_leave_places_for_final_decodes() -> None:
-    async def told() -> None:
+    async def reported() -> None:
         queue = DecodeScheduler(2)
         first, second, update, final = (Slot(Priority(n)) for n in (2, 2, 3, 0))
         await queue.enter(first)
@@ -53,11 +53,11 @@ def test_updates_leave_places_for_final_decodes() -> None:
         await updating
         assert update.started
 
-    story(told())
+    story(reported())
 
 
 def test_who_is_cancelled_takes_no_place() -> None:
-    async def told() -> None:
+    async def reported() -> None:
         queue = DecodeScheduler(1)
         await queue.enter(Slot(Priority.FINAL))
         waiting = asyncio.create_task(queue.enter(Slot(Priority.FINAL)))
@@ -69,11 +69,11 @@ def test_who_is_cancelled_takes_no_place() -> None:
         await asyncio.gather(waiting, granted, return_exceptions=True)
         await asyncio.wait_for(queue.enter(Slot(Priority.UPDATE)), 5)
 
-    story(told())
+    story(reported())
 
 
 def test_priority_can_be_raised_while_waiting() -> None:
-    async def told() -> None:
+    async def reported() -> None:
         queue, low, high = DecodeScheduler(1), Slot(Priority.UPDATE), Slot(Priority.FIRST)
         await queue.enter(Slot(Priority.FINAL))
         tasks = [asyncio.create_task(queue.enter(turn)) for turn in (low, high)]
@@ -85,4 +85,4 @@ def test_priority_can_be_raised_while_waiting() -> None:
         queue.leave()
         await asyncio.gather(*tasks)
 
-    story(told())
+    story(reported())

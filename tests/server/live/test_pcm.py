@@ -76,7 +76,7 @@ def test_near_field_keeps_time_and_silences_what_is_far() -> None:
     filtered = NoiseGate(0.01)
     heard = np.concatenate([filtered.push(audio, speaking=False), filtered.finish(speaking=False)])
     np.testing.assert_array_equal(heard, np.concatenate([near, 0 * far, near[:100]]))
-    # While somebody speaks, six tenths of the level will do.
+    # While someone speaks, six tenths of the level will do.
     np.testing.assert_array_equal(NoiseGate(0.01).push(audio, speaking=True), np.concatenate([near, far]))
 
 

@@ -1,4 +1,4 @@
-"""Sessions on tone models in a real engine process. A detector of loudness stands in for Silero, who hears no tones."""
+"""Sessions on tone models in a real engine process. A detector of loudness replaces Silero, which detects no tones."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def redecoding(recognise: Callable[..., Any], window: float = 30.0) -> RepeatedD
 
 
 async def until(holds: Callable[..., Any]) -> None:
-    while not holds():  # noqa: ASYNC110 -- nobody tells of it
+    while not holds():  # noqa: ASYNC110 -- there is no event for it
         await asyncio.sleep(0.002)
 
 

@@ -1,4 +1,4 @@
-"""A streaming model beside the embedded one: its words while somebody speaks, the embedded model's when they end."""
+"""A streaming model beside the embedded one: its words while someone speaks, the embedded model's when they end."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_2pass_and_online(
         online = talk("/", speak("online"), to=server)
     text = "".join(message["text"] for message in heard if message["mode"] == "2pass-offline")
     assert plain(text).startswith("it was the best of times it was the worst of times")
-    # The model of tones hears tones in speech.
+    # The model of tones detects tones in speech.
     for messages in (heard, online):
         tones = "".join(message["text"] for message in messages if message["mode"].endswith("online"))
         assert set(tones.replace("高", " 高 ").split()) <= set(WORDS)

@@ -32,7 +32,7 @@ def directive(name: str, payload: dict[str, bool] | None = None) -> dict[str, di
 
 @pytest.fixture
 def listen(talk: Callable[..., Any]) -> Callable[..., tuple[list[Any], list[Any]]]:
-    """`listen(audio, **payload)`: what the transcriber says of it, as (partial results, sentences)."""
+    """`listen(audio, **payload)`: what the transcriber reports of it, as (partial results, sentences)."""
 
     def run(audio: bytes, *, to: Running, **payload: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         async def story(client: Client) -> list[dict[str, dict[str, Any]]]:
@@ -44,9 +44,9 @@ def listen(talk: Callable[..., Any]) -> Callable[..., tuple[list[Any], list[Any]
             return first + await client.hear_until(lambda m: m["header"]["name"] == "TranscriptionCompleted")
 
         heard = talk("/ws/v1/asr", story, to=to)
-        told = {name: [m["payload"] for m in heard if m["header"]["name"] == name]
+        reported = {name: [m["payload"] for m in heard if m["header"]["name"] == name]
                 for name in ("TranscriptionResultChanged", "SentenceEnd")}  # fmt: skip
-        return told["TranscriptionResultChanged"], told["SentenceEnd"]
+        return reported["TranscriptionResultChanged"], reported["SentenceEnd"]
 
     return run
 
@@ -55,7 +55,7 @@ def listen(talk: Callable[..., Any]) -> Callable[..., tuple[list[Any], list[Any]
 def tones(
     serving: Callable[..., Any], tone_models: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Running]:
-    """A server whose default model hears fillers, another that hears bare words, and one that puts marks on them."""
+    """A server whose default model detects fillers, another that detects bare words, one that adds marks."""
     root = tmp_path_factory.mktemp("models")
 
     def entry(type_: str, folder: Path, **fields: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What all WebSocket paths have in common: the door, the subprotocol, and who leaves or says nothing."""
+"""What all WebSocket paths have in common: the door, the subprotocol, and clients that leave or send nothing."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ def test_with_a_key_pages_ask_for_it_themselves(serving: Callable[..., Any], tmp
             assert asking.headers["www-authenticate"] == "Bearer"
             assert asking.headers["content-type"].startswith("text/html")
             assert client.get(path, headers=HTML | {"authorization": "Bearer sesame"}).status_code == 200
-            # Programs are told in the words of programs, and nobody may send anything there.
+            # Programs get errors in their own form, and no recording may be sent there.
             assert client.get(path).json()["error"]["code"] == "invalid_api_key"
             assert client.post(path, headers=HTML).status_code == 401
         assert client.get("/page/assets/app.js").status_code == 200

@@ -60,7 +60,7 @@ class Process:
         """Exit code and the rest of what it said."""
         out, err = self.process.communicate(timeout=60)
         assert out == ""
-        # A command line that cannot be read is told of in words: its options do not hold yet.
+        # A command line that cannot be read is reported in words: its options do not hold yet.
         self.events += [json.loads(line) if line.startswith("{") else {"message": line} for line in err.splitlines()]
         return self.process.returncode
 
@@ -86,7 +86,7 @@ def transcribe(found: httpx.Client, audio: Path) -> httpx.Response:
 
 
 def free_port() -> int:
-    """A port that is free, and below those that the system gives to whoever asks for any."""
+    """A port that is free, and below those that the system gives to the one that asks for any."""
     while True:
         port = random.randrange(20_000, 30_000)
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):

@@ -1,4 +1,4 @@
-"""docs/serving.md: what it shows people to copy is copied here, but for the ports, and does what it says."""
+"""docs/serving.md: what it shows people to copy is copied here, but for the ports, and works as described."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_a_job_from_the_shell(copy: Callable[..., str]) -> None:
     code = blocks("bash")["Jobs, for long recordings"]
     if shutil.which("curl") is None or shutil.which("jq") is None:
         pytest.skip("needs curl and jq")
-    # Nobody can tell speakers apart here: that wants models of its own.
+    # No one can tell speakers apart here: that wants models of its own.
     said = copy(code.replace("-F diarize=true ", ""), "bash", "-euo", "pipefail", "-c")
     states = [json.loads(line[6:])["state"] for line in said.splitlines() if line.startswith("data: ")]
     assert states[-1] == "done"

@@ -14,7 +14,7 @@ from tests.tone.bands import Bands
 
 BANDS, STACKED = 80, 7
 INPUT = BANDS * STACKED
-#: log energy by which a tone's own band stands above those around it
+#: log energy by which a tone's own band is above those around it
 HEARD = 4.0
 #: an indicator is 1 where a tone is heard, with a slope of so much a nat
 SLOPE = 20.0
@@ -74,12 +74,12 @@ class Listening:
     """The one encoder layer: from stacked frames to scores in nats, and from these to whatever a unit makes of them."""
 
     def __init__(self, layer: Any, size: int, zero: int) -> None:
-        """`zero`: a dimension that always is, from which others are told once the norm has taken off their mean."""
+        """`zero`: a dimension that always is, from which others are reported once the norm has taken off their mean."""
         self._attention, self._feed, self._size, self._zero = layer.self_attn, layer.feed_forward, size, zero
         self._units = 0
 
     def hear(self, words: int) -> None:
-        """Dimension k: how far tone k stands out in the middle frame of a stack; the last two: the anchor."""
+        """Dimension k: how far tone k is out in the middle frame of a stack; the last two: the anchor."""
         scale = norm_of_anchor(INPUT)
         weights = Bands(count=BANDS, high=8000.0).weights(words).T * scale
         middle = BANDS * (STACKED // 2)

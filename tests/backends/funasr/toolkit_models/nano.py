@@ -84,7 +84,7 @@ def build(class_name: str, folder: Path, words: Sequence[str]) -> None:
 
 
 def _characters(folder: Path, tokens: Sequence[str]) -> None:
-    """A tokenizer that knows these tokens and takes text apart into characters."""
+    """A tokenizer that has these tokens and takes text apart into characters."""
     from tokenizers import Regex, Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
