@@ -314,44 +314,25 @@ def _set_debug(ctx: typer.Context, value: bool) -> None:
     ctx.obj.console.debug = ctx.obj.console.debug or value
 
 
+def _general(*flags: str, callback: Callable[..., None], help: str, **rules: Any) -> Any:  # noqa: A002 -- Typer's word
+    return typer.Option(
+        *flags, callback=callback, is_eager=True, expose_value=False, help=help, rich_help_panel=_General, **rules
+    )
+
+
+_CONFIG = _general(
+    callback=_read_layers, help="Read settings from FILE (see 'asrcli config').", metavar="FILE", envvar="ASRCLI_CONFIG"
+)
+_DEBUG = _general("--debug", callback=_set_debug, help="Show the traceback of an error.", envvar="ASRCLI_DEBUG")
+_HELP_ALL = _general("--help-all", callback=_print_all_help, help="Show all options and exit.")
+
+
 def _common_params() -> list[Any]:
     # Typer makes parameters of a function's signature; a function that only has these gives us the objects.
     def common(
-        config: Annotated[
-            Path | None,
-            typer.Option(
-                metavar="FILE",
-                envvar="ASRCLI_CONFIG",
-                callback=_read_layers,
-                is_eager=True,
-                expose_value=False,
-                help="Read settings from FILE (see 'asrcli config').",
-                rich_help_panel=_General,
-            ),
-        ] = None,
-        debug: Annotated[
-            bool,
-            typer.Option(
-                "--debug",
-                envvar="ASRCLI_DEBUG",
-                callback=_set_debug,
-                is_eager=True,
-                expose_value=False,
-                help="Show the traceback of an error.",
-                rich_help_panel=_General,
-            ),
-        ] = False,
-        help_all: Annotated[
-            bool,
-            typer.Option(
-                "--help-all",
-                callback=_print_all_help,
-                is_eager=True,
-                expose_value=False,
-                help="Show all options and exit.",
-                rich_help_panel=_General,
-            ),
-        ] = False,
+        config: Annotated[Path | None, _CONFIG] = None,
+        debug: Annotated[bool, _DEBUG] = False,
+        help_all: Annotated[bool, _HELP_ALL] = False,
     ) -> None: ...
 
     app = typer.Typer()
