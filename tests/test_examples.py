@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import jiwer
+import numpy as np
 import pytest
+import soundfile
 from whisper_normalizer.english import EnglishTextNormalizer
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -34,11 +36,25 @@ def test_the_words_are_those_that_were_spoken(transcripts: dict[str, dict[str, A
 
 
 def test_every_container_tells_the_same_times(transcripts: dict[str, dict[str, Any]]) -> None:
-    first = {container: transcript["segments"][0] for container, transcript in transcripts.items()}
-    assert len(first) == 3
-    for segment in first.values():
-        assert segment["start"] == pytest.approx(first[".wav"]["start"], abs=0.1)
-        assert segment["end"] == pytest.approx(first[".wav"]["end"], abs=0.3)
+    starts = {container: [one["start"] for one in found["segments"]] for container, found in transcripts.items()}
+    assert len(starts) == 3
+    for times in starts.values():
+        assert times == pytest.approx(starts[".wav"], abs=0.1)
+
+
+def test_segments_start_and_end_where_sound_does(transcripts: dict[str, dict[str, Any]]) -> None:
+    samples, rate = soundfile.read(EXAMPLES / "dialogue.wav")
+    step = rate // 100
+    energy = (samples[: len(samples) // step * step].reshape(-1, step) ** 2).mean(axis=1)
+    loud = np.flatnonzero(energy > energy.max() / 1000) / 100
+    gaps = np.flatnonzero(np.diff(loud) > 0.35)
+    starts = np.array([loud[0], *loud[gaps + 1]])
+    ends = np.array([*loud[gaps], loud[-1]])
+    segments = transcripts[".wav"]["segments"]
+    assert len(segments) >= 8
+    for segment in segments:
+        assert np.abs(starts - segment["start"]).min() < 0.1, segment
+        assert np.abs(ends - segment["end"]).min() < 0.35, segment
 
 
 def test_texts_of_several_recordings_are_set_apart_on_stdout() -> None:

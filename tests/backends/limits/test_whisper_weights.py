@@ -57,7 +57,7 @@ def test_joined_recordings_lose_no_word(whisper: Runtime, shared: Path, tmp_path
     for samples, text in joined(1):
         parts.append(samples)
         words.append(text)
-        if sum(map(len, parts)) >= 180 * RATE:
+        if sum(map(len, parts)) >= 60 * RATE:
             break
     path = tmp_path / "joined.wav"
     sf.write(path, np.concatenate(parts), RATE, subtype="PCM_16")

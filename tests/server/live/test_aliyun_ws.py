@@ -120,12 +120,18 @@ def test_silence_has_no_sentences(talk: Callable[..., Any]) -> None:
 def test_the_pause_that_ends_a_sentence_is_the_client_s(talk: Callable[..., Any], speech: np.ndarray) -> None:
     audio = pcm(speech[: 16000 * 3]) + silence(1.0) + pcm(speech[16000 * 3 : 16000 * 5])
 
-    def sentences(pause: int) -> int:
+    def sentences(pause: int) -> list[dict[str, Any]]:
         heard = talk("/ws/v1/asr", lambda client: transcribe(client, audio, {"max_sentence_silence": pause}))
-        return sum(name_of(message) == "SentenceEnd" for message in heard)
+        return [message["payload"] for message in heard if name_of(message) == "SentenceEnd"]
 
-    assert sentences(3000) == 1
-    assert sentences(600) > 1
+    (whole,) = sentences(3000)
+    first, *_, last = sentences(600)
+    assert plain(first["result"]).startswith("it was the best of times")
+    assert "worst" not in first["result"]
+    assert "worst of times" in plain(last["result"])
+    assert re.fullmatch("it was the best of times.* worst of times", plain(whole["result"]))
+    assert first["time"] < 3900
+    assert last["begin_time"] >= 3900
 
 
 def test_wav_header_odd_frames_and_other_rates(talk: Callable[..., Any], speech: np.ndarray) -> None:

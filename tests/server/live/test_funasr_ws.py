@@ -76,6 +76,8 @@ def test_time_stamps_are_a_string_for_every_word(talk: Callable[..., Any], speec
     assert len(stamps) == len(message["text"].split())
     assert stamps == sorted(stamps)
     assert all(0 <= start <= end <= 5000 for start, end in stamps)
+    starts = [stamp[0] for stamp, word in zip(stamps, plain(message["text"]).split(), strict=True) if word == "it"]
+    assert starts[:2] == pytest.approx([1210, 2990], abs=150)  # where the sound of both clauses begins
     sentence = message["stamp_sents"][0]
     assert plain(sentence["text_seg"]) == plain(message["text"])[: len(plain(sentence["text_seg"]))]
     assert len(sentence["ts_list"]) == len(sentence["text_seg"].split())
@@ -215,13 +217,22 @@ def test_bad_json_is_told_too(talk: Callable[..., Any]) -> None:
 def test_vad_tail_sil_divides_sentences(talk: Callable[..., Any], speech: np.ndarray) -> None:
     audio = pcm(speech[: 16000 * 3]) + silence(1.0) + pcm(speech[16000 * 3 : 16000 * 5])
 
-    def sentences(milliseconds: int) -> int:
+    def sentences(milliseconds: int) -> list[tuple[str, list[list[int]]]]:
+        """Words and times of each sentence."""
         first = {**PYTHON_CLIENT, "vad_tail_sil": milliseconds}
         heard = talk("/", lambda client: utterance(client, audio, first))
-        return sum(message["mode"] == "2pass-offline" and message["text"] != "" for message in heard)
+        ended = [message for message in heard if message["mode"] == "2pass-offline" and message["text"]]
+        return [(plain(message["text"]), json.loads(message["timestamp"])) for message in ended]
 
-    assert sentences(3000) == 1
-    assert sentences(600) > 1
+    ((whole, _),) = sentences(3000)
+    (before, early), *_, (after, late) = sentences(600)
+    assert before.startswith("it was the best of times")
+    assert whole.startswith("it was the best of times")
+    assert "worst" not in before
+    assert "worst of times" in after
+    assert "worst of times" in whole
+    assert early[-1][1] <= 3100
+    assert late[0][0] >= 3900
 
 
 def test_a_fault_in_the_end_frame_does_not_swallow_the_next_utterance(
