@@ -361,6 +361,3 @@ class _Transcription:
 
 def _named(segment: Segment, speaker: str) -> Segment:
     return replace(segment, speaker=speaker, words=tuple(replace(word, speaker=speaker) for word in segment.words))
-
-
-__all__ = ["CancelledError", "Resources", "SpeakerTracker", "SpeechBackend", "transcribe"]

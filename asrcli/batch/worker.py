@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Semaphore
-from types import TracebackType
 from typing import Self
 
 from asrcli.batch.cache_key import CacheKey
@@ -123,9 +122,7 @@ class _Reading:
             self._held = False
             self._places.release()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.end()
 
 

@@ -9,7 +9,6 @@ import asyncio
 import gc
 import threading
 import time
-from types import TracebackType
 from typing import Any, Self
 
 #: thread -> its monitor
@@ -58,9 +57,7 @@ class LoopMonitor:
         gc.callbacks.append(self._time_collection)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         gc.callbacks.remove(self._time_collection)
         MONITORS.pop(threading.get_ident(), None)
 

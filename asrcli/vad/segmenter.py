@@ -231,6 +231,3 @@ def _check(options: VadOptions) -> None:
         raise UsageError(
             f"Chunks of {options.max_chunk:g} s are too short to recognise.", f"Allow {_LEAST_LIMIT:g} s or more."
         )
-
-
-__all__ = ["Segmenter"]

@@ -18,7 +18,7 @@ from asrcli.backends.moonshine.architecture import (
     encoder_session,
     geometry,
 )
-from asrcli.backends.moonshine.weights import Array, UnknownGraphError, Weights
+from asrcli.backends.moonshine.weights import Array, Weights
 
 _START, _END = 1, 2
 #: no speech has more; sherpa-onnx has the same limit
@@ -168,6 +168,3 @@ def _moved_up(value: Array, rows: npt.NDArray[np.int64]) -> Array:
             value[new] = value[old]
     kept: Array = value[: len(rows)]
     return kept
-
-
-__all__ = ["Moonshine", "UnknownGraphError"]

@@ -12,7 +12,6 @@ import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from itertools import count
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -126,9 +125,7 @@ class RemoteRecognizer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _work(self) -> None:

@@ -6,27 +6,24 @@ Form fields stay in memory. File names of clients are only displayed; files are 
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import math
 import re
-import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import parse_qsl
 
 import anyio.to_thread
 import python_multipart as multipart
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
-from asrcli.server.bounds import MAX_ALL_FIELDS, MAX_FIELD, MAX_FIELDS, MAX_PART_HEADER, MAX_PARTS, MAX_URL_FIELDS
-from asrcli.server.errors import BusyError, RequestError, SlowClientError, TooLargeError
+from asrcli.server.bounds import MAX_FIELD, MAX_FIELDS, MAX_PART_HEADER, MAX_PARTS, MAX_URL_FIELDS
+from asrcli.server.errors import RequestError, SlowClientError, TooLargeError
 from asrcli.server.http.values import is_sent
+from asrcli.server.http.workspaces import Workspace
 from asrcli.storage.atomic import disk_errors
 
 if TYPE_CHECKING:
@@ -49,44 +46,6 @@ class Upload:
     #: the client's file name, safe to display
     name: str
     size: int
-
-
-class Workspace:
-    """The temporary folder of one request, and the memory of its form fields. A context manager."""
-
-    #: bytes of the form fields of all requests
-    fields_in_memory = 0
-
-    def __init__(self, root: Path | None = None) -> None:
-        self._fields = 0
-        self._folder = tempfile.TemporaryDirectory(prefix="request-", dir=root, ignore_cleanup_errors=True)
-        self._count = 0
-
-    def new_file(self) -> Path:
-        """A generated path."""
-        self._count += 1
-        return Path(self._folder.name) / f"{self._count}"
-
-    def hold(self, size: int) -> None:
-        """Count bytes of form fields, until the request ends. Raises BusyError: all requests hold too many."""
-        if Workspace.fields_in_memory + size > MAX_ALL_FIELDS:
-            raise BusyError("The server holds too many form fields.", "Try again later.", retry_after=5)
-        Workspace.fields_in_memory += size
-        self._fields += size
-
-    def close(self) -> None:
-        """Delete the folder and its files."""
-        Workspace.fields_in_memory -= self._fields
-        self._fields = 0
-        self._folder.cleanup()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 @dataclass(slots=True)
@@ -189,27 +148,6 @@ async def read_form(request: Request, workspace: Workspace, limit: int) -> Form:
             pieces.append(piece)
         return Form(await asyncio.to_thread(_url_decoded, pieces))
     raise RequestError("The body must be multipart/form-data.", "Send the recording as a form's file.", param="file")
-
-
-def decode_base64(text: str | bytes) -> bytes:
-    """The bytes of base64 text; a data URL's prefix and white space are allowed. Raises RequestError: it is
-    not base64.
-    """
-    payload = text.encode("ascii", "replace") if isinstance(text, str) else text
-    head, comma, _ = payload[:200].partition(b",")
-    if comma and head.lstrip().startswith(b"data:"):
-        payload = payload[len(head) + 1 :]
-    found, rest = bytearray(), b""
-    try:
-        for start in range(0, len(payload), _BLOCK):  # piece by piece: the decoder holds the interpreter lock
-            piece = rest + payload[start : start + _BLOCK].translate(None, b" \t\r\n")
-            whole = len(piece) // 4 * 4
-            found += base64.b64decode(piece[:whole], validate=True)
-            rest = piece[whole:]
-        found += base64.b64decode(rest, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise RequestError("The audio is not valid base64.") from error
-    return bytes(found)
 
 
 async def save_bytes(data: bytes, workspace: Workspace, name: str = "audio") -> Upload:
@@ -392,17 +330,3 @@ class _MultipartReader:
 
     def _finished(self) -> None:
         self._complete = True
-
-
-__all__ = [
-    "ClientDisconnect",
-    "Form",
-    "Upload",
-    "Workspace",
-    "capped",
-    "decode_base64",
-    "read_form",
-    "save_body",
-    "save_bytes",
-    "shown_name",
-]

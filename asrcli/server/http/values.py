@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
 import math
 import re
 from collections.abc import Iterable
@@ -20,6 +22,8 @@ _TRUE, _FALSE = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", 
 _NOT_SENT = frozenset({"", "undefined", "null", "None"})
 
 _SEPARATORS = re.compile(r"[\s,，;；]+")
+#: bytes decoded at a time
+_BASE64_BLOCK = 1 << 18
 
 
 def is_sent(text: str) -> bool:
@@ -91,3 +95,24 @@ def _longest_item(text: str) -> int:
 async def parsed_hotwords(value: Any, name: str = "hotwords", *, spaced: bool = False) -> tuple[Hotword, ...]:
     """`hotwords`, for the event loop."""
     return await asyncio.to_thread(hotwords, value, name, spaced=spaced)
+
+
+def decode_base64(text: str | bytes) -> bytes:
+    """The bytes of base64 text; a data URL's prefix and white space are allowed. Raises RequestError: it is
+    not base64.
+    """
+    payload = text.encode("ascii", "replace") if isinstance(text, str) else text
+    head, comma, _ = payload[:200].partition(b",")
+    if comma and head.lstrip().startswith(b"data:"):
+        payload = payload[len(head) + 1 :]
+    found, rest = bytearray(), b""
+    try:
+        for start in range(0, len(payload), _BASE64_BLOCK):  # piece by piece: the decoder holds the interpreter lock
+            piece = rest + payload[start : start + _BASE64_BLOCK].translate(None, b" \t\r\n")
+            whole = len(piece) // 4 * 4
+            found += base64.b64decode(piece[:whole], validate=True)
+            rest = piece[whole:]
+        found += base64.b64decode(rest, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise RequestError("The audio is not valid base64.") from error
+    return bytes(found)

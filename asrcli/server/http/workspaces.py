@@ -10,8 +10,11 @@ import shutil
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 from asrcli.errors import MachineError
+from asrcli.server.bounds import MAX_ALL_FIELDS
+from asrcli.server.errors import BusyError
 from asrcli.storage.locks import try_lock
 
 _PREFIX = "asrcli-serve-"
@@ -41,6 +44,42 @@ class Workspaces:
         """Delete the folder."""
         shutil.rmtree(self._folder, ignore_errors=True)
         self._lock.close()
+
+
+class Workspace:
+    """The temporary folder of one request, and the memory of its form fields. A context manager."""
+
+    #: bytes of the form fields of all requests
+    fields_in_memory = 0
+
+    def __init__(self, root: Path | None = None) -> None:
+        self._fields = 0
+        self._folder = tempfile.TemporaryDirectory(prefix="request-", dir=root, ignore_cleanup_errors=True)
+        self._count = 0
+
+    def new_file(self) -> Path:
+        """A generated path."""
+        self._count += 1
+        return Path(self._folder.name) / f"{self._count}"
+
+    def hold(self, size: int) -> None:
+        """Count bytes of form fields, until the request ends. Raises BusyError: all requests hold too many."""
+        if Workspace.fields_in_memory + size > MAX_ALL_FIELDS:
+            raise BusyError("The server holds too many form fields.", "Try again later.", retry_after=5)
+        Workspace.fields_in_memory += size
+        self._fields += size
+
+    def close(self) -> None:
+        """Delete the folder and its files."""
+        Workspace.fields_in_memory -= self._fields
+        self._fields = 0
+        self._folder.cleanup()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def _delete_abandoned(parent: Path) -> None:

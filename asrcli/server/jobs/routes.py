@@ -16,7 +16,8 @@ from asrcli.formats import FORMATS
 from asrcli.server.errors import ConflictError, NotFoundError, RequestError, UnavailableError, problem_of
 from asrcli.server.http.fetch import check_url
 from asrcli.server.http.json_text import json_response, json_text
-from asrcli.server.http.uploads import Workspace, read_form
+from asrcli.server.http.uploads import read_form
+from asrcli.server.http.workspaces import Workspace
 from asrcli.server.jobs.fields import NAMES, read_job_request
 from asrcli.server.jobs.runner import JobRunner, Progress
 from asrcli.server.jobs.store import StoredJob

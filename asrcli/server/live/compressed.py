@@ -6,7 +6,6 @@ import asyncio
 import os
 import threading
 from contextlib import suppress
-from types import TracebackType
 from typing import Self
 
 import anyio
@@ -91,8 +90,6 @@ class CompressedStream:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._closed = True
         self._close_input()

@@ -28,7 +28,8 @@ from asrcli.server.errors import BusyError, ForbiddenError, TooLargeError
 from asrcli.server.http.admission import Admission
 from asrcli.server.http.fetch import Guard, check_url, fetch
 from asrcli.server.http.monitoring import Metrics
-from asrcli.server.http.uploads import Upload, Workspace, shown_name
+from asrcli.server.http.uploads import Upload, shown_name
+from asrcli.server.http.workspaces import Workspace
 from asrcli.server.logs import add_fields
 from asrcli.server.recognition.model_pool import ModelPool
 from asrcli.server.recognition.voices import voice_of

@@ -20,7 +20,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from asrcli.server import bounds
-from asrcli.server.http import uploads, uvicorn_protocols, websocket
+from asrcli.server.http import uvicorn_protocols, websocket, workspaces
 from asrcli.server.recognition import transcription
 from tests.server.conftest import Running
 
@@ -227,23 +227,23 @@ def test_slow_addresses_do_not_block_others(
 def test_form_fields_of_all_requests_are_bounded(
     server: Running, client: httpx.Client, cities: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uploads, "MAX_ALL_FIELDS", 1 << 20)
+    monkeypatch.setattr(workspaces, "MAX_ALL_FIELDS", 1 << 20)
     start = b'--b\r\ncontent-disposition: form-data; name="prompt"\r\n\r\n'
     head = b"POST /v1/audio/transcriptions HTTP/1.1\r\nhost: x\r\ncontent-type: multipart/form-data; boundary=b\r\n"
     with contextlib.ExitStack() as stack:
         for _ in range(2):
             line = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=30))
             line.sendall(head + b"content-length: 9999999\r\n\r\n" + start + bytes(400_000))
-        wait_for(lambda: uploads.Workspace.fields_in_memory == 800_000)
+        wait_for(lambda: workspaces.Workspace.fields_in_memory == 800_000)
         refused = transcribe(client, cities, prompt="x" * 400_000)
         assert refused.status_code == 429
         assert int(refused.headers["retry-after"]) > 0
         encoded = client.post("/v1/audio/transcriptions", data={"prompt": "x" * 400_000})
         assert encoded.status_code == 429
-        assert uploads.Workspace.fields_in_memory == 800_000
-    wait_for(lambda: uploads.Workspace.fields_in_memory == 0)
+        assert workspaces.Workspace.fields_in_memory == 800_000
+    wait_for(lambda: workspaces.Workspace.fields_in_memory == 0)
     assert transcribe(client, cities, prompt="x" * 400_000).status_code == 200
-    wait_for(lambda: uploads.Workspace.fields_in_memory == 0)
+    wait_for(lambda: workspaces.Workspace.fields_in_memory == 0)
 
 
 def test_form_fields_of_a_request_are_bounded(client: httpx.Client, cities: Path) -> None:
@@ -258,7 +258,7 @@ def test_form_fields_of_a_request_are_bounded(client: httpx.Client, cities: Path
     assert encoded.status_code == 413
     clip = transcribe(client, cities, **{"known_speaker_references[]": "A" * (2 << 20), "known_speaker_names[]": "a"})
     assert clip.status_code == 200
-    wait_for(lambda: uploads.Workspace.fields_in_memory == 0)
+    wait_for(lambda: workspaces.Workspace.fields_in_memory == 0)
 
 
 @pytest.mark.parametrize(

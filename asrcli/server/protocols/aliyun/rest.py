@@ -24,7 +24,8 @@ from asrcli.options import (
 )
 from asrcli.server.errors import Problem, RequestError
 from asrcli.server.http.json_text import json_response
-from asrcli.server.http.uploads import Upload, Workspace, read_form, save_body
+from asrcli.server.http.uploads import Upload, read_form, save_body
+from asrcli.server.http.workspaces import Workspace
 from asrcli.server.protocols.aliyun.body import raw_format
 from asrcli.server.protocols.aliyun.common import SUCCESS, status_of, text_options, vocabulary
 from asrcli.server.recognition.transcription import TranscriptionRequest, TranscriptionService

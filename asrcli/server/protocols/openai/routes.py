@@ -17,7 +17,9 @@ from starlette.responses import Response
 from asrcli.errors import UnknownModelError
 from asrcli.models.entry import ModelEntry
 from asrcli.server.errors import RequestError
-from asrcli.server.http.uploads import Form, Workspace, decode_base64, read_form, save_bytes
+from asrcli.server.http.uploads import Form, read_form, save_bytes
+from asrcli.server.http.values import decode_base64
+from asrcli.server.http.workspaces import Workspace
 from asrcli.server.protocols.openai.fields import RESPONSE_FORMATS, Fields, read_fields
 from asrcli.server.protocols.openai.replies import form_of, reply
 from asrcli.server.protocols.openai.stream import stream
