@@ -45,7 +45,8 @@ def test_events_of_a_batch(asrcli: Program, recordings: Path) -> None:
         "batch_finished",
     }  # fmt: skip
     assert events_of(asrcli("transcribe", "rec", "--log-json", "--speakers", "2")) == {"error"}
-    assert "notice" in events_of(asrcli("transcribe", "rec", "--log-json", env={"ASRCLI_MODEL": ""}))
+    (recordings / "one.txt").write_text("edited")
+    assert "notice" in events_of(asrcli("transcribe", "rec/one.wav", "--log-json", "--format", "txt,json"))
 
 
 def test_the_command_prints_it(asrcli: Program) -> None:

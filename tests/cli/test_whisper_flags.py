@@ -63,13 +63,13 @@ def test_every_flag_becomes_flags_and_models_that_exist(asrcli: Program, tmp_pat
     assert all(flag.replace("--no-", "--") in helped for flag in flags)
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gb18030"])
 def test_encoding_and_line_ends(asrcli: Program, speech: Path, encoding: str) -> None:
     options = ["--format", "srt,csv", "--encoding", encoding, "--newline", "crlf", "-q"]
     assert asrcli("transcribe", speech, *options, "-d", "out").returncode == 0
     for name in ("cities.srt", "cities.csv"):
         data = (asrcli.folder / "out" / name).read_bytes()
-        assert data.startswith({"utf-8": b"", "utf-8-sig": b"\xef\xbb\xbf", "utf-16": b"\xff\xfe"}[encoding])
+        assert data.startswith({"utf-8": b"", "utf-8-sig": b"\xef\xbb\xbf", "utf-16": b"\xff\xfe"}.get(encoding, b""))
         text = data.decode(encoding)
         assert text.count("\n") == text.count("\r\n") > 2
         assert "\r\r" not in text

@@ -72,7 +72,7 @@ class OutputArguments:
         None, "Write below DIR, mirroring the folders of the inputs; by default next to each input.", short="-d",
         metavar="DIR", essential=True,
     )  # fmt: skip
-    encoding: Literal["utf-8", "utf-8-sig", "utf-16"] = _output(
+    encoding: Literal["utf-8", "utf-8-sig", "utf-16", "gb18030"] = _output(
         "utf-8", "Encoding of the outputs; utf-8-sig and utf-16 begin with a byte order mark."
     )
     newline: Literal["lf", "crlf"] = _output("lf", "Line ends of the outputs; csv always has CRLF.")
