@@ -16,6 +16,8 @@ from asrcli.vad.types import LEVEL_HOP, WINDOW, Chunk, Region, SpeechDetector
 
 #: seconds before the length limit from which a sentence ends at a short pause, and the length of that pause
 _RIPE, _DIP = 8.0, 0.25
+#: least seconds of a part of a sentence that is decoded on its own
+_CONTEXT = 12.0
 #: without a pause it is cut where speech is least likely, within its last seconds
 _CUT_SEARCH = 2.0
 #: samples of a block of the noise gate (240 ms), and the factor of its threshold within a sentence
@@ -53,13 +55,8 @@ class Sentence:
     reason: Reason | None = None
     #: whether the speaker pauses; the sentence is complete unless they continue
     pausing: bool = False
-
-    def since(self, position: int) -> Chunk:
-        """Its audio from a position of the stream on."""
-        if position <= self.chunk.start:
-            return self.chunk
-        skipped = position - self.chunk.start
-        return part_of(self.chunk, skipped, len(self.chunk.samples))
+    #: pauses in it, at which what precedes has enough context to be decoded on its own
+    cuts: tuple[int, ...] = ()
 
 
 def part_of(chunk: Chunk, low: int, high: int) -> Chunk:
@@ -89,6 +86,7 @@ class Endpointer:
         self._audio = SampleBuffer()
         self._probabilities = SampleBuffer()
         self._processed = 0
+        self._cuts: list[int] = []
         #: end of the earlier sentences: no sample is in two of them
         self._emitted = 0
 
@@ -115,7 +113,7 @@ class Endpointer:
         if stretch is None:
             return None
         chunk = self._chunk(self._start_of(stretch), self._end_of(stretch))
-        return Sentence(stretch.start, chunk, pausing=self.pausing)
+        return Sentence(stretch.start, chunk, pausing=self.pausing, cuts=self._cuts_before(chunk.end))
 
     def push(self, samples: Samples) -> list[Sentence]:
         """Take the next (n,) samples; the sentences that have ended."""
@@ -141,12 +139,22 @@ class Endpointer:
             stretch = self._tracker.stretch
             if stretch is None:
                 continue
+            self._note_pause(stretch)
             quiet, left = self._processed - stretch.end, self._longest - (stretch.end - stretch.start)
             if left <= 0:
                 ended.append(self._cut(stretch, self._least_likely(stretch)))
             elif left <= _RIPE * SAMPLE_RATE and quiet >= _DIP * SAMPLE_RATE:
                 ended.append(self._cut(stretch, stretch.end + quiet // 2))
         return ended
+
+    def _note_pause(self, stretch: Region) -> None:
+        """Remember the end of a pause's padding, if the speech before it is long enough."""
+        last = max(self._cuts[-1:] or [self._start_of(stretch)])
+        if self.pausing and stretch.end + self._after - last >= _CONTEXT * SAMPLE_RATE:
+            self._cuts.append(stretch.end + self._after)
+
+    def _cuts_before(self, end: int) -> tuple[int, ...]:
+        return tuple(cut for cut in self._cuts if cut < end)
 
     def _close(self, stretch: Region | None, reason: Reason) -> list[Sentence]:
         if stretch is None:
@@ -168,7 +176,8 @@ class Endpointer:
 
     def _emit(self, onset: int, start: int, end: int, reason: Reason) -> Sentence:
         self._emitted = end
-        return Sentence(onset, self._chunk(start, end), reason)
+        cuts, self._cuts = self._cuts_before(end), []
+        return Sentence(onset, self._chunk(start, end), reason, cuts=cuts)
 
     def _start_of(self, stretch: Region) -> int:
         return max(stretch.start - self._before, self._emitted, 0)

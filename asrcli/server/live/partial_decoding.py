@@ -16,10 +16,8 @@ from asrcli.options import RecognitionOptions
 from asrcli.script import join
 from asrcli.server.live.decode_scheduler import Priority, Slot
 from asrcli.server.live.endpoint import Sentence, part_of
-from asrcli.vad.types import LEVEL_HOP, Chunk
+from asrcli.vad.types import LEVEL_HOP, Chunk, Region
 
-#: least samples whose text a partial result keeps when a pause follows them
-_SHORTEST_SETTLED = 3 * SAMPLE_RATE
 #: samples of a pause that are decoded again with the next part: onsets are softer than VAD detects
 _OVERLAP = SAMPLE_RATE // 10
 #: speech probability of a level (10 ms), and the number of such levels that justify another decode
@@ -64,11 +62,12 @@ class SentenceDecoder(Protocol):
 
 
 class RepeatedDecoder:
-    """Decodes a growing sentence again each time, from the last settled pause on, and the ended one as a whole.
+    """Decodes a growing sentence again each time, from its last long pause on.
 
-    A final result depends on the audio alone, not on the moments of the partial results, and has the context of its
-    whole sentence. The endpointer ends a sentence some time after the speaker pauses, so the whole is decoded at the
-    start of each pause: it is the final result unless the speaker continues. If they do, partial results start there.
+    The audio alone decides which parts a sentence is decoded in, not the moments of the partial results: the same audio
+    gives the same final text. The endpointer ends a sentence some time after the speaker pauses, so the result that is
+    decoded at the start of the pause is the final one of this part, unless the speaker continues. So neither the cost
+    of a decode nor the delay of the final result grows with the sentence.
     """
 
     def __init__(self, recognise: Recognise, options: RecognitionOptions, window: float) -> None:
@@ -86,36 +85,35 @@ class RepeatedDecoder:
         self._decoding: asyncio.Future[Hypothesis] | None = None
         #: the chunk that was decoded last
         self._chunk = _NO_CHUNK
-        #: text before `_position`, samples of the stream, from which partial results start
-        self._settled = ""
-        self._position = 0
+        #: finished decodes of the sentence, by the spans of their chunks
+        self._known: dict[tuple[Region, ...], asyncio.Future[Hypothesis]] = {}
 
     def decode_partial(self, sentence: Sentence, priority: Priority) -> asyncio.Future[Words]:
         if self._decoding is not None:
             self._decoding.cancel()
-        chunk, settled = sentence.since(self._position), self._settled
-        if sentence.pausing and len(sentence.chunk.samples) <= self._max_samples:
-            chunk, settled = sentence.chunk, ""
-            priority = min(priority, Priority.PAUSE)
-        elif len(chunk.samples) > self._max_samples:
-            chunk = part_of(chunk, 0, _quietest(chunk, self._max_samples))
-        decoding = self._start(chunk, priority)
-        return asyncio.ensure_future(self._words(decoding, chunk, settled, pausing=sentence.pausing))
+        before: list[str] = []
+        *closed, chunk = self._parts(sentence)
+        settles = False
+        for part in closed:
+            if part.regions not in self._known:
+                chunk, settles = part, True
+                break
+            before.append(self._known[part.regions].result().text)
+        decoding = self._start(chunk, min(priority, Priority.PAUSE) if settles or sentence.pausing else priority)
+        return asyncio.ensure_future(self._words(decoding, chunk, before, settles=settles))
 
     @property
     def waiting(self) -> bool:
         return self._decoding is not None and not self._slot.started
 
     async def decode_final(self, sentence: Sentence) -> list[DecodedChunk]:
-        if self._decoding is not None and self._chunk.regions == sentence.chunk.regions:
-            self._slot.priority = Priority.FINAL
-            pieces = await self._complete(self._chunk, self._decoding)
-        else:
-            await self.close()
-            pieces = []
-            for chunk in self._parts(sentence.chunk):
-                pieces += await self._complete(chunk, self._start(chunk, Priority.FINAL))
-        self._decoding, self._settled, self._position = None, "", 0
+        pieces: list[DecodedChunk] = []
+        for chunk in self._parts(sentence):
+            # Models invent words for a breath alone.
+            if not pieces or int((chunk.speech >= _SPEECH).sum()) >= _FEWEST_LEVELS:
+                pieces += await self._complete(chunk, await self._final(chunk))
+        await self.close()
+        self._known = {}
         errors = [piece.error for piece in pieces if piece.error is not None]
         if errors and len(errors) == len(pieces):
             raise errors[0]
@@ -136,30 +134,42 @@ class RepeatedDecoder:
             decoding.cancel()
             await asyncio.gather(decoding, return_exceptions=True)
 
+    async def _final(self, chunk: Chunk) -> asyncio.Future[Hypothesis]:
+        """The decode of a part: finished, running, or started now."""
+        if chunk.regions in self._known:
+            return self._known[chunk.regions]
+        if self._decoding is not None and self._chunk.regions == chunk.regions:
+            self._slot.priority = Priority.FINAL
+            return self._decoding
+        await self.close()
+        return self._start(chunk, Priority.FINAL)
+
     def _start(self, chunk: Chunk, priority: Priority) -> asyncio.Future[Hypothesis]:
         self._chunk, self._slot = chunk, Slot(priority)
         self._decoding = asyncio.ensure_future(self._recognise(chunk.samples, self._options, self._slot))
         return self._decoding
 
-    async def _words(self, decoding: asyncio.Future[Hypothesis], chunk: Chunk, settled: str, *, pausing: bool) -> Words:
+    async def _words(
+        self, decoding: asyncio.Future[Hypothesis], chunk: Chunk, before: list[str], *, settles: bool
+    ) -> Words:
         # Shielded: `decode_final` may still need the result.
         hypothesis = await asyncio.shield(decoding)
-        text = join([settled, hypothesis.text])
-        if pausing and len(chunk.samples) >= _SHORTEST_SETTLED:
-            self._settled, self._position = text, chunk.end - _OVERLAP
-        elif len(chunk.samples) > self._max_samples - _CUT_SEARCH * LEVEL_HOP:
-            self._settled, self._position = text, chunk.end
-        return Words(text, self._settled)
+        self._known[chunk.regions] = decoding
+        text = join([*before, hypothesis.text])
+        return Words(text, text if settles else join(before))
 
-    def _parts(self, chunk: Chunk) -> Iterator[Chunk]:
-        """A chunk in parts that the model takes; what follows the first must hold speech: models invent words."""
-        first = True
-        while len(chunk.samples) > self._max_samples:
-            cut = _quietest(chunk, self._max_samples)
-            yield part_of(chunk, 0, cut)
-            chunk, first = part_of(chunk, cut, len(chunk.samples)), False
-        if first or int((chunk.speech >= _SPEECH).sum()) >= _FEWEST_LEVELS:
-            yield chunk
+    def _parts(self, sentence: Sentence) -> Iterator[Chunk]:
+        """The parts that are decoded on their own: cut at long pauses, and where one is too long for the model."""
+        whole = sentence.chunk
+        position = whole.start
+        for cut in (*sentence.cuts, whole.end):
+            part = part_of(whole, position - whole.start, cut - whole.start)
+            while len(part.samples) > self._max_samples:
+                middle = _quietest(part, self._max_samples)
+                yield part_of(part, 0, middle)
+                part = part_of(part, middle, len(part.samples))
+            yield part
+            position = cut - _OVERLAP
 
 
 def _quietest(chunk: Chunk, limit: int) -> int:

@@ -269,9 +269,11 @@ class LiveSession:
             return False
         if span[0] != self._decoded[0]:
             return True  # a new sentence
-        if self._pausing or not self._prefix.stable:
-            return True  # the decodes before the first words are short
+        if self._pausing:
+            return True
         fresh = (span[1] - self._decoded[1]) / SAMPLE_RATE
+        if not self._prefix.stable:
+            return fresh >= self._cost  # these decodes are short, and the client waits
         return fresh >= max(self._options.interval, _REST * self._cost)
 
     async def _wait_for(self, decoding: asyncio.Future[Words], sentence: Sentence) -> None:
