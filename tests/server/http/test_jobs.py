@@ -89,7 +89,6 @@ def test_options_are_those_of_transcribe(client: httpx.Client, long_cities: Path
         ({"raw": "mp3"}, "raw"),
         ({"max_lines": "1.5"}, "max_lines"),
         ({"subtitle_style": "mine"}, "subtitle_style"),
-        ({"diarize": "true"}, "diarization"),
         ({"webhook": "http://127.0.0.1/"}, "webhook"),
     ],
 )

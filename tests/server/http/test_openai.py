@@ -258,7 +258,6 @@ def test_no_confidence_is_made_up(client: httpx.Client, cities: Path) -> None:
         ({"hotwords": '{"a": 1000}'}, 400, "invalid_request", "hotwords"),
         ({"known_speaker_names[]": "Ada"}, 400, "invalid_request", "known_speaker_references[]"),
         ({"chunking_strategy": "{broken"}, 400, "invalid_request", "chunking_strategy"),
-        ({"response_format": "diarized_json"}, 400, "invalid_request", "diarization"),
     ],
 )
 def test_invalid_requests_get_openais_errors(
