@@ -45,7 +45,7 @@ def _loud(chunk: Chunk) -> np.ndarray[tuple[int], np.dtype[np.bool_]] | None:
     levels = chunk.levels
     if len(levels) < 2 * _SHORTEST_PAUSE / _HOP:
         return None
-    smooth = np.convolve(levels, np.full(3, 1 / 3, np.float32), mode="same")
+    smooth = np.convolve(np.pad(levels, 1, "edge"), np.full(3, 1 / 3, np.float32), mode="valid")
     floor, top = np.percentile(smooth, [5, 90])
     if top - floor < _LEAST_RANGE:
         return None

@@ -111,7 +111,7 @@ def _part(chunk: Chunk, start: int, end: int) -> Chunk:
 
 def quietest(samples: Samples) -> int:
     """The middle of the quietest 160 ms of (n,) samples, the latest of equals; n where there is less than that."""
-    if len(samples) <= _MEAN:
+    if len(samples) < _MEAN:
         return len(samples)
     energy = np.concatenate([[0.0], np.cumsum(np.square(samples, dtype=np.float64))])
     starts = np.arange(0, len(samples) - _MEAN + 1, _STEP)

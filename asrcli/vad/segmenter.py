@@ -22,7 +22,7 @@ _LEAST_LIMIT = 2.0
 _LOOKAHEAD = 0.5
 #: Live streams, seconds: the longest chunk; speech that is long enough to be decoded well alone; the pause that ends a
 #: chunk of so much speech; the pause that ends a shorter one
-_LIVE_CHUNK, _LIVE_SPEECH, _LIVE_PAUSE, _LIVE_LONG_PAUSE = 12.0, 2.5, 0.5, 1.2
+_LIVE_CHUNK, _LIVE_SPEECH, _LIVE_PAUSE, _LIVE_LONG_PAUSE = 12.0, 2.5, 0.6, 1.0
 
 
 class Segmenter:

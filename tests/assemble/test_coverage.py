@@ -202,6 +202,11 @@ def heard(low: int, high: int, probability: float = 1.0) -> np.ndarray:
         (sound(30, 50, 30, 6, 30, 50), [(30, 80), (110, 116), (146, 196)]),
         (sound(30, 50, 30, 5), [(30, 80)]),
         (sound(11, 8), [(0, 19)]),  # too short to judge
+        # Silence at an edge is none of the sound beside it, however short.
+        (sound(1, 60, 30), [(1, 61)]),
+        (sound(5, 50, 30), [(5, 55)]),
+        (sound(9, 50, 30, 50, 9), [(9, 59), (89, 139)]),
+        (sound(30, 50, 3), [(30, 80)]),
         (sound(11, 9), [(11, 20)]),
         # The VAD rules out what it takes for noise, 20 ms before and 60 ms behind its speech at the most.
         (sound(30, 50, 30, 50, speech=heard(30, 80)), [(30, 80)]),
