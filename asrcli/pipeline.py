@@ -46,33 +46,24 @@ class SpeechBackend(Protocol):
     @property
     def model(self) -> str:
         """Name of the model."""
-        ...
 
     @property
     def backend(self) -> str:
         """Name of the engine."""
-        ...
 
     @property
     def max_gap(self) -> float:
         """Longest pause inside a chunk where the user sets none, seconds."""
-        ...
 
     @property
     def levelled(self) -> bool:
         """Whether chunks are levelled for it."""
-        ...
 
     def window_for(self, request: RecognitionOptions) -> float:
         """Longest chunk for a request, seconds."""
-        ...
 
     def submit(self, samples: Samples, request: RecognitionOptions, *, order: int = 0) -> Future[Hypothesis]:
-        """Hand over one chunk, (samples,) at 16 kHz; waits while the engine has enough to do.
-
-        A lower `order` goes first.
-        """
-        ...
+        """Hand over one chunk, (samples,) at 16 kHz; waits while the engine is busy. A lower `order` goes first."""
 
 
 class SpeakerTracker(Protocol):
@@ -80,15 +71,12 @@ class SpeakerTracker(Protocol):
 
     def push(self, samples: Samples) -> None:
         """Hear the next (samples,) at 16 kHz."""
-        ...
 
     def finish(self) -> list[Turn]:
         """The turns, in stream time, labels final."""
-        ...
 
     def label(self, segments: Sequence[Segment], turns: Sequence[Turn]) -> list[Segment]:
         """Segments with speakers, split where the speaker changes."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,8 +225,7 @@ class _Transcription:
         self._listener.read()
         for channel in self._channels:
             self._report(channel, channel.take(wait=True))
-            channel.position = self._position
-            channel.clear = self._position / SAMPLE_RATE
+            channel.position, channel.clear = self._position, self._position / SAMPLE_RATE
             self._report(channel, [channel.keep(channel.assembler.finish())])
         return self._transcript()
 
@@ -323,8 +310,8 @@ class _Transcription:
         if errors and not any(channel.decoded for channel in self._channels):
             raise errors[0]
         gaps = [gap for channel in self._channels for gap in gaps_of(channel.missing, channel.channel)]
-        shifts = [self._shift(gap.channel) for gap in gaps]
-        moved = [replace(gap, start=gap.start + s, end=gap.end + s) for gap, s in zip(gaps, shifts, strict=True)]
+        timed = [(gap, self._shift(gap.channel)) for gap in gaps]
+        moved = [replace(gap, start=gap.start + shift, end=gap.end + shift) for gap, shift in timed]
         return sorted(moved, key=lambda gap: (gap.start, gap.channel or 0))
 
     def _complete(self, segments: Sequence[Segment], turns: Sequence[Turn], *, until: float) -> Transcript:

@@ -59,17 +59,14 @@ class Reader(Protocol):
     @property
     def claimed(self) -> float | None:
         """Seconds that the header claims, to be held against what came; None where it claims nothing to rely on."""
-        ...
 
     def skip(self, seconds: float) -> float:
         """Go forward from the start; gives the position that was reached, in seconds."""
-        ...
 
     def read(self) -> Samples:
         """The next block, shape (samples, channels), empty at the end; good until the next call. Raises DamagedError:
         nothing more can be decoded here, but the recording has not ended.
         """
-        ...
 
     def close(self) -> None: ...
 

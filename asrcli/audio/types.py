@@ -63,7 +63,6 @@ class AudioStream(Protocol):
         """Yield arrays of shape (samples, lanes) at 16 kHz, at most about a second each. Raises InputError: nothing
         could be decoded; what was decodable has been yielded and warned about otherwise.
         """
-        ...
 
     def __enter__(self) -> Self: ...
 

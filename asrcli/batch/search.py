@@ -314,8 +314,7 @@ class Search:
         try:
             status = os.stat(path)
         except (OSError, ValueError) as error:
-            known = error if isinstance(error, OSError) else OSError(str(error))
-            self.problems.append(unreadable(path, known))
+            self.problems.append(unreadable(path, error if isinstance(error, OSError) else OSError(str(error))))
             return
         if stat.S_ISBLK(status.st_mode):
             name = printable(path)
@@ -336,12 +335,11 @@ class Search:
 
     def _drop_transcripts(self) -> None:
         """Leave out what is an earlier result: `asrcli transcribe *` names the recordings and their transcripts."""
-        recordings = set()
+        recordings, kept = set(), []
         for found in self.found:
             if found.path is not None and found.path.suffix.lower() not in TRANSCRIPT_SUFFIXES:
                 folder, name = os.path.split(os.path.abspath(found.path))
                 recordings |= {(folder, fold(name)), (folder, fold(os.path.splitext(name)[0]))}
-        kept = []
         for found in self.found:
             if found.path is not None and found.path.suffix.lower() in TRANSCRIPT_SUFFIXES:
                 folder, name = os.path.split(os.path.abspath(found.path))

@@ -22,7 +22,6 @@ class Segmentation(Protocol):
 
     def __call__(self, window: Samples) -> Mask:
         """Who is active when: shape (local speakers, FRAMES), given at most WINDOW samples at 16 kHz."""
-        ...
 
 
 class Embedding(Protocol):
@@ -32,11 +31,9 @@ class Embedding(Protocol):
 
     def prepare(self, window: Samples) -> Any:
         """What all embeddings of a window share."""
-        ...
 
     def __call__(self, prepared: Any, frames: Mask) -> Vectors | None:
         """The embedding of the marked frames; None: too little speech."""
-        ...
 
 
 def load_networks(spec: ModelSpec) -> tuple[Segmentation, Embedding]:

@@ -59,4 +59,3 @@ class SpeechDetector(Protocol):
 
     def probabilities(self, samples: Samples) -> Samples:
         """The probability of speech in each window of the next samples, (WINDOW * n,) -> (n,)."""
-        ...

@@ -31,12 +31,6 @@ from asrcli.errors import (
 
 #: a model that has crashed the engine so often, without a single result, is not retried
 _MAX_CRASHES = 3
-#: what to do about the signal that ended the engine process
-_EXIT_HINTS = {
-    "signal 9": "Perhaps memory ran out: use fewer --jobs or a smaller model.",
-    "signal 4": "The processor does not support the instructions that the engine was built for (such as AVX2): use "
-    "another machine, or another --backend.",
-}
 _OTHER_MODEL = "Download it again (asrcli models verify NAME checks its files), or choose another with --model."
 
 
@@ -89,8 +83,6 @@ class EngineClient:
         self._closed = False
         self._child = self._start_reader(prestarted.child)
 
-    # -- public ------------------------------------------------------------------------------------------------------
-
     @property
     def failure(self) -> AsrcliError | None:
         """Why there is no engine process; None: there is one. The next `load` tries to start one again."""
@@ -102,13 +94,10 @@ class EngineClient:
         return self._child.process.pid
 
     def load(self, name: str, kind: str, spec: Any) -> Future[dict[str, Any]]:
-        """Load a service under a name. Jobs may be submitted at once; they wait in the engine.
-
-        The kind is that of a backend, or "module:function" of another service. The future holds {"batch_size": int,
-        "backend": str}, or the error with which the engine refused.
-
-        Raises EngineError: the engine is closed; MachineError: the engine process has ended, and the system starts no
-        other.
+        """Load a service under a name. Jobs may be submitted at once; they wait in the engine. The kind is that of a
+        backend, or "module:function" of another service. The future holds {"batch_size": int, "backend": str}, or the
+        error with which the engine refused. Raises EngineError: the engine is closed; MachineError: the engine process
+        has ended, and the system starts no other.
         """
         with self._changed:
             if self._closed:
@@ -168,8 +157,7 @@ class EngineClient:
         with self._changed:
             if self._closed:
                 return
-            self._closed = True
-            abandoned = [*(job.future for job in self._held()), *self._loading.values()]
+            self._closed, abandoned = True, [*(job.future for job in self._held()), *self._loading.values()]
             self._retrying = None
             self._loading.clear()
             self._in_flight.clear()
@@ -220,8 +208,6 @@ class EngineClient:
         self._reader.start()
         return child
 
-    # -- answers -----------------------------------------------------------------------------------------------------
-
     def _read(self, child: EngineProcess) -> None:
         while True:
             try:
@@ -236,15 +222,12 @@ class EngineClient:
 
     def _on_done(self, job_id: int, result: Any, error: Exception | None) -> None:
         with self._changed:
+            job = self._in_flight.pop(job_id, None)
             if self._retrying is not None and self._retrying.id == job_id:
-                job = self._retrying
-                self._retrying = None
+                job, self._retrying = self._retrying, None
                 self._retry_next()
-            else:
-                found = self._in_flight.pop(job_id, None)
-                if found is None:
-                    return
-                job = found
+            if job is None:
+                return
             self._buffer.release(job.start, job.length)
             if error is None:
                 self._has_succeeded.add(job.service)
@@ -271,8 +254,8 @@ class EngineClient:
     def _raise_limit(self, done: Future[dict[str, Any]]) -> None:
         """Allow two batches a thread in flight, now that their size is known, and one job more (see `JobQueue`)."""
         if done.exception() is None:
-            size = done.result()["batch_size"]
             with self._changed:
+                size = done.result()["batch_size"]
                 self._limit = max(self._limit, 2 * self.threads * size + (size > 1))
                 self._changed.notify_all()
 
@@ -293,15 +276,14 @@ class EngineClient:
         return [job.future for job in lost]
 
     def _held(self) -> list[_Job]:
-        retrying = [self._retrying] if self._retrying is not None else []
-        return [*self._in_flight.values(), *self._retry_queue, *retrying]
+        return [*self._in_flight.values(), *self._retry_queue, *([self._retrying] if self._retrying else [])]
 
     # -- after a crash -----------------------------------------------------------------------------------------------
 
     def _on_exit(self, dead: EngineProcess) -> None:
         ended = f"({dead.exit_reason()})"
         dead.connection.close()
-        hint = next((hint for how, hint in _EXIT_HINTS.items() if how in ended), "")
+        hint = dead.exit_hint()
         refusal = ModelError(f"The engine could not load the model {ended}.", hint or _OTHER_MODEL)
         with self._changed:
             if self._closed:
@@ -349,7 +331,6 @@ class EngineClient:
         return []
 
     def _start_again(self) -> None:
-        """Replace the child."""
         try:
             self._child = self._start_reader(EngineProcess(self._buffer_fd, self.threads))
         except (OSError, RuntimeError, MemoryError) as error:

@@ -7,6 +7,7 @@ import fcntl
 import functools
 import os
 import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -67,6 +68,13 @@ def create_file(size: int) -> int:
     return descriptor
 
 
+_EXIT_HINTS = {
+    -signal.SIGKILL: "Perhaps memory ran out: use fewer --jobs or a smaller model.",
+    -signal.SIGILL: "The processor does not support the instructions that the engine was built for (such as AVX2): use "
+    "another machine, or another --backend.",
+}
+
+
 class EngineProcess:
     """A child process that runs `worker`. Raises OSError: the system starts no process."""
 
@@ -98,6 +106,10 @@ class EngineProcess:
         line = self._cleanup()
         ended = f"signal {-code}" if code < 0 else f"exit status {code}"
         return f"{ended}{': ' + line if line else ''}"
+
+    def exit_hint(self) -> str:
+        """What to do about the signal that ended the process; "" for others."""
+        return _EXIT_HINTS.get(self.process.wait(), "")
 
     def end(self) -> None:
         """Close the connection; a child that has not exited a second later is killed."""

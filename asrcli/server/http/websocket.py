@@ -42,7 +42,6 @@ class ProtocolSession(Protocol):
         """Serve it to its end. Raises GoneError or IdleError: the client has left, or was idle for too long;
         EndingError: the server ends; all results were sent.
         """
-        ...
 
 
 _log = logging.getLogger("asrcli.server")

@@ -45,20 +45,16 @@ class SentenceDecoder(Protocol):
 
     def decode_partial(self, sentence: Sentence, priority: Priority) -> asyncio.Future[Words]:
         """Start to decode a growing sentence; an unfinished earlier decode is cancelled."""
-        ...
 
     @property
     def waiting(self) -> bool:
         """Whether the decode started last has not been granted its slot."""
-        ...
 
     async def decode_final(self, sentence: Sentence) -> list[DecodedChunk]:
         """Decode a sentence that has ended. Raises EngineError: the engine failed at all of it."""
-        ...
 
     async def close(self) -> None:
         """Cancel what runs."""
-        ...
 
 
 class RepeatedDecoder:
