@@ -46,6 +46,8 @@ class Option:
     #: least and greatest value of a number
     low: float | None = None
     high: float | None = None
+    #: variables of other programs, read where `ASRCLI_*` is not set
+    variables: tuple[str, ...] = ()
     #: turns text into the value; raises ValueError
     read: Callable[[str], Any] | None = None
     #: listed by `--help`; the others only by `--help-all`

@@ -81,6 +81,14 @@ def size(text: str) -> int:
     return count
 
 
+def log_level(text: str) -> str:
+    """A level, also as Python's logging and other servers name it."""
+    level = {"critical": "error", "warn": "warning", "trace": "debug"}.get(text.strip().lower(), text.strip().lower())
+    if level not in {"debug", "info", "warning", "error"}:
+        raise ValueError(f"'{text}' is not a level; write debug, info, warning or error")
+    return level
+
+
 def network(text: str) -> str:
     """A network in CIDR notation."""
     import ipaddress

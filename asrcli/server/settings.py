@@ -80,6 +80,19 @@ class ServerSettings:
         None, "Decoding threads; by default one per core.", short="-j", metavar="N", low=1, high=4096, essential=True,
         aliases=("decoder-thread-num",),
     )  # fmt: skip
+    models_file: Path | None = _model(
+        None, "Registry of models (models.yaml); by default in the user's data folder.", metavar="FILE"
+    )
+    #: names that clients may use; empty, auto or all: every installed model
+    enabled_models: tuple[str, ...] = _model(
+        (), "Model that clients may name; repeatable; by default every installed one.", name="enabled_model",
+        metavar="MODEL", show_default=False, variables=("ENABLED_MODELS",),
+    )  # fmt: skip
+    fetch_models: bool = _model(False, "Download a model of the registry when a client first names it.")
+    max_chunk: float | None = _model(
+        None, "Maximum length of a chunk, in seconds; by default the model's window.", metavar="S", low=1, high=3600,
+        variables=("MAX_SEGMENT_SEC",),
+    )  # fmt: skip
     #: models loaded before the first request is accepted
     preload: tuple[str, ...] = ()
     model_ttl: float = _model(
@@ -104,8 +117,9 @@ class ServerSettings:
 
     #: bytes of a request body
     max_upload: int = _limit(
-        2 << 30, "Maximum size of a request: 500MB, 2GB.", metavar="SIZE", read=readers.size, high=1 << 50
-    )
+        2 << 30, "Maximum size of a request: 500MB, 2GB.", metavar="SIZE", read=readers.size, high=1 << 50,
+        variables=("MAX_AUDIO_SIZE",),
+    )  # fmt: skip
     max_duration: float = _limit(_DAY, "Maximum length of a recording, in seconds.", metavar="S", low=1, high=_YEAR)
     max_queue: int = _limit(
         64, "Maximum number of waiting requests; further ones are answered 429.", metavar="N", high=1_000_000

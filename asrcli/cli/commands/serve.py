@@ -10,26 +10,33 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
-from asrcli.cli.framework.command import examples, more_options, takes
+from asrcli.cli.framework.command import examples, more_options, rewrites_arguments, takes
 from asrcli.cli.request.arguments import ModelArguments, ReportArguments
 from asrcli.distribution import pip_install
-from asrcli.errors import ExitCode
+from asrcli.errors import ExitCode, ModelError
+from asrcli.options import readers
 from asrcli.options.declarations import from_values, option
 from asrcli.server.settings import ServerSettings
 
 if TYPE_CHECKING:
     from asrcli.cli.framework.console import Console
+    from asrcli.models.registry import Registry
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServeArguments(ReportArguments):
     """What the command has besides `ServerSettings`."""
 
+    check: bool = option(
+        False, "Check a server that was started with these options: exit code 0 if it is ready.", panel="Network",
+        negatable=False,
+    )  # fmt: skip
     offline: bool = option(False, "Never download a model; fail if one is missing.", panel="Recognition")
     preload: bool = option(True, "Load the model at start, not with the first request.", panel="Recognition")
     api_key: tuple[str, ...] = option(
-        (), "API key that clients must send; repeatable.", metavar="KEY", panel="Access", show_default=False
-    )
+        (), "API key that clients must send; repeatable.", metavar="KEY", panel="Access", show_default=False,
+        variables=("API_KEY",),
+    )  # fmt: skip
     api_key_file: Path | None = option(
         None, "File with API keys, one per line.", metavar="FILE", panel="Access", essential=True
     )
@@ -45,13 +52,36 @@ class ServeArguments(ReportArguments):
         None, "File with the key that signs webhooks.", metavar="FILE", panel="Jobs"
     )
     log_level: Literal["debug", "info", "warning", "error"] = option(
-        "info", "Least level of log messages; info logs each request.", metavar="LEVEL", panel="Messages"
-    )
+        "info", "Least level of log messages; info logs each request.", metavar="LEVEL", panel="Messages",
+        read=readers.log_level, variables=("LOG_LEVEL",),
+    )  # fmt: skip
     #: set options by name
     values: Mapping[str, Any] = more_options(ServerSettings)
 
 
+def _accept_registry(ctx: typer.Context, arguments: list[str]) -> list[str]:
+    """asr2clip's `--config` is the registry of models, which its server also downloads from."""
+    del ctx
+    for index, argument in enumerate(arguments):
+        name, _, value = argument.partition("=")
+        value = value or "".join(arguments[index + 1 : index + 2])
+        if name == "--config" and _is_registry(value):
+            rest = arguments[index + 1 + (argument == name) :]
+            return [*arguments[:index], "--fetch-models", "--models-file", value, *rest]
+    return arguments
+
+
+def _is_registry(path: str) -> bool:
+    from asrcli.models.yaml_file import load_yaml
+
+    try:
+        return isinstance(load_yaml(Path(path)).get("models"), dict)
+    except ModelError:
+        return False  # the reader of settings reports it
+
+
 @takes(ServeArguments)
+@rewrites_arguments(_accept_registry)
 @examples(
     """\
 asrcli serve                                       on http://127.0.0.1:8000
@@ -69,6 +99,8 @@ def serve(ctx: typer.Context, arguments: ServeArguments) -> int:
 
     console = ctx.obj.console
     console.quiet, console.log_json = arguments.quiet, arguments.log_json
+    if arguments.check:
+        return _check(_without_tls(from_values(ServerSettings, arguments.values)))
     _need_extra()
     from asrcli.server.run import serve as run
 
@@ -84,6 +116,25 @@ def serve(ctx: typer.Context, arguments: ServeArguments) -> int:
         log_json=arguments.log_json,
     )
     return ExitCode.INTERRUPTED if ended_by == signal.SIGINT else ExitCode.OK
+
+
+def _check(settings: ServerSettings) -> int:
+    import httpx
+
+    from asrcli.errors import MachineError
+
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 -- not bound here
+    url = httpx.URL(
+        scheme="https" if settings.certfile else "http", host=host, port=settings.port, path="/health/ready"
+    )
+    try:
+        # The certificate names the server as clients do, not as this machine does.
+        answer = httpx.get(url, verify=False, trust_env=False, timeout=5)  # noqa: S501
+    except httpx.HTTPError as error:
+        raise MachineError(f"The server at {url} does not answer: {error}.") from error
+    if answer.status_code != httpx.codes.OK:
+        raise MachineError(f"The server at {url} is not ready ({answer.status_code}).")
+    return ExitCode.OK
 
 
 def _announce(console: Console, what: str, url: str) -> None:
@@ -106,15 +157,19 @@ def _need_extra() -> None:
 def _settings(ctx: typer.Context, arguments: ServeArguments) -> ServerSettings:
     """The settings, the default model fetched if need be."""
     from asrcli.cli.request.model_choice import choose_model
+    from asrcli.models.registry import Registry
     from asrcli.server.recognition.model_pool import check_servable
 
     settings = _without_tls(from_values(ServerSettings, arguments.values))
-    spec = choose_model(
-        ctx, ModelArguments(model=settings.model, model_dir=settings.model_dir, offline=arguments.offline)
-    )
+    registry = Registry(settings.model_dir, settings.models_file)
+    settings = replace(settings, enabled_models=_enabled(settings.enabled_models, registry))
+    model = settings.model or next(iter(settings.enabled_models), None)
+    spec = choose_model(ctx, ModelArguments(model=model, offline=arguments.offline), registry=registry)
     check_servable(spec)  # here, where it is an error of ours and no traceback of the web server's
     return replace(
         settings,
+        model=model,
+        fetch_models=settings.fetch_models and not arguments.offline,
         webhook_secret=_webhook_secret(settings.webhook_secret, arguments.webhook_secret_file),
         preload=(spec.name,) if arguments.preload else (),
         api_keys=(*_not_empty(arguments.api_key), *_lines_of(arguments.api_key_file, "--api-key-file")),
@@ -125,6 +180,13 @@ def _without_tls(settings: ServerSettings) -> ServerSettings:
     """FunASR's scripts turn TLS off with `--certfile 0` or an empty name, whatever the key."""
     off = settings.certfile is not None and str(settings.certfile) in {"0", "."}
     return replace(settings, certfile=None, keyfile=None) if off else settings
+
+
+def _enabled(names: tuple[str, ...], registry: Registry) -> tuple[str, ...]:
+    """The models that clients may name, by their names in the registry; (): all."""
+    from asrcli.server.recognition.model_names import registry_name
+
+    return () if {"auto", "all"} & set(names) else tuple(registry_name(name, registry) for name in names)
 
 
 def _not_empty(keys: tuple[str, ...]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from asrcli.cli.framework.command import declarations_of
 from asrcli.cli.framework.session import CommandSession, Origin
 from asrcli.errors import UsageError
 
@@ -87,8 +88,10 @@ def apply(ctx: typer.Context, session: CommandSession) -> None:
     values: dict[str, Any] = {}
     if file is not None:
         check_keys(file, path, ctx)
+    known = declarations_of(ctx.command)
     for param in settings_of(ctx.command):
-        found = _from_environment(path, param) or (_from_file(file, path, param) if file is not None else None)
+        others = known[param.name].option.variables if param.name in known else ()
+        found = _from_environment(path, param, others) or (_from_file(file, path, param) if file is not None else None)
         if found is not None:
             values[param.name], session.origins[param.name] = found
     ctx.default_map = {**(ctx.default_map or {}), **values}
@@ -115,8 +118,8 @@ def lookup(ctx: typer.Context, path: tuple[str, ...], key: str) -> Any:
     return None if found is None else found[0]
 
 
-def _from_environment(path: tuple[str, ...], param: Any) -> tuple[Any, Origin] | None:
-    for name in variables(path, key_of(param)):
+def _from_environment(path: tuple[str, ...], param: Any, others: tuple[str, ...] = ()) -> tuple[Any, Origin] | None:
+    for name in (*variables(path, key_of(param)), *others):
         text = os.environ.get(name)
         if text and not _is_service_link(name):
             return _as_taken(param, text), Origin("environment", name)

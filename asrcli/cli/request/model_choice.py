@@ -39,13 +39,15 @@ def choose_models(ctx: typer.Context, arguments: ModelArguments, options: Transc
     return ensemble
 
 
-def choose_model(ctx: typer.Context, arguments: ModelArguments, language: str | None = None) -> ModelSpec:
+def choose_model(
+    ctx: typer.Context, arguments: ModelArguments, language: str | None = None, *, registry: Registry | None = None
+) -> ModelSpec:
     """Resolve the model; a named model that is missing is downloaded, unless `--offline`. Raises ModelError: it is not
     available; LanguageNotSupportedError: it does not support `--language`.
     """
     from asrcli.models.registry import Registry
 
-    registry = Registry(arguments.model_dir)
+    registry = registry or Registry(arguments.model_dir)
     if arguments.remote is not None:
         spec = _named_server(arguments)
     else:

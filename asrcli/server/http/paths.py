@@ -16,6 +16,7 @@ _ALIASES = (
     (re.compile(r"^/inference$"), "/v1/audio/transcriptions"),  # whisper.cpp
     (re.compile(r"^/openai/deployments/[^/]+(/audio/(?:transcriptions|translations))$"), r"/v1\1"),  # Azure
     (re.compile(r"^/openai(/v1/.*)$"), r"\1"),
+    (re.compile(r"^/redoc$"), "/docs"),  # funasr-api
 )
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from asrcli.models.registry import Registry
 
 #: names that mean the default model: OpenAI's own, and the example value of FastAPI's documentation
 DEFAULT_NAMES = frozenset({
@@ -38,6 +42,13 @@ _WHISPER_SIZES = {
     "large-v2": "large-v3", "large-v3": "large-v3", "large-v3.5": "large-v3.5", "turbo": "turbo",
     "large-v3-turbo": "turbo", "large-turbo": "turbo",
 }  # fmt: skip
+
+
+def registry_name(name: str, registry: Registry) -> str:
+    """The registry's name of a model, the installed one if several fit; the name itself if none does."""
+    known = {entry.name: not registry.missing(entry) for entry in registry.entries("asr")}
+    fitting = [each for each in (name, *synonyms(name)) if each in known]
+    return next((each for each in fitting if known[each]), fitting[0] if fitting else name)
 
 
 def synonyms(name: str) -> tuple[str, ...]:

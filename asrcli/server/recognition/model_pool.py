@@ -20,7 +20,8 @@ from asrcli.options import SpeakerOptions, TranscribeOptions
 from asrcli.runtime import Session
 from asrcli.server.bounds import MAX_NAME
 from asrcli.server.errors import RequestError
-from asrcli.server.recognition.model_names import DEFAULT_NAMES, synonyms
+from asrcli.server.recognition.model_downloads import ModelDownloads
+from asrcli.server.recognition.model_names import DEFAULT_NAMES, registry_name
 from asrcli.server.settings import ServerSettings
 from asrcli.text.steps.hotwords import read_hotwords
 
@@ -38,7 +39,7 @@ class ModelPool:
         self.settings = settings
         #: of all requests
         self.hotwords = read_hotwords(settings.hotword) if settings.hotword else ()
-        self.registry = Registry(settings.model_dir)
+        self.registry = Registry(settings.model_dir, settings.models_file)
         default = self.registry.resolve(settings.model)
         check_servable(default)
         self.default = default.name
@@ -47,6 +48,7 @@ class ModelPool:
         #: name -> model and the kind of its service
         self._served = {default.name: (default, backend_of(default.type).kind)}
         _ = self.models.engine
+        self._downloads = ModelDownloads(self.registry) if settings.fetch_models else None
 
     # -- names -------------------------------------------------------------------------------------------------------
 
@@ -61,21 +63,17 @@ class ModelPool:
         name = (asked or "").strip()
         if name in DEFAULT_NAMES:
             return self.default
-        if name in self._served:
-            return name
         if len(name) <= MAX_NAME:
-            installed = {entry.name for entry in self.installed()}
-            meant = (name, *synonyms(name))
-            for each in meant:
-                if each in installed:
-                    return each
-            for each in meant:
-                if self._is_recognizer(each):
-                    return each
+            found = name if name in self._served else registry_name(name, self.registry)
+            if self._enabled(found) and (found in self._served or self._is_recognizer(found)):
+                return found
         if name.startswith("whisper-"):
             return self.default
         # The hint of the command line names commands that a client does not have.
         raise UnknownModelError(f"The model `{name[:MAX_NAME]}` does not exist.", "See GET /v1/models.")
+
+    def _enabled(self, name: str) -> bool:
+        return not self.settings.enabled_models or name in (self.default, *self.settings.enabled_models)
 
     def _is_recognizer(self, name: str) -> bool:
         try:
@@ -84,11 +82,13 @@ class ModelPool:
             return False
 
     def installed(self, kind: Kind = "asr") -> list[ModelEntry]:
-        """The models that can be asked for, the default first."""
+        """The models that can be asked for, the default first; also those that can be downloaded, if they may be."""
         found = [
             entry
             for entry in self.registry.entries(kind)
-            if not self.registry.missing(entry) and not is_remote(entry.type)
+            if not is_remote(entry.type)
+            and (kind != "asr" or self._enabled(entry.name))
+            and (not self.registry.missing(entry) or (self._downloads is not None and entry.download.available))
         ]
         if kind == "asr" and self.default not in {entry.name for entry in found}:
             spec, _ = self._served[self.default]
@@ -136,6 +136,8 @@ class ModelPool:
             try:
                 spec = self.registry.resolve(name, kind=kind)
             except ModelNotInstalledError as error:
+                if self._downloads is not None:
+                    self._downloads.request(name)
                 raise ModelNotInstalledError(
                     f"The model `{name}` is not installed on this server. Its operator can install it: "
                     f"asrcli download-model {name}"
@@ -185,6 +187,8 @@ class ModelPool:
 
     def close(self) -> None:
         """End the engine processes; requests in flight fail."""
+        if self._downloads is not None:
+            self._downloads.close()
         self.models.close()
 
 

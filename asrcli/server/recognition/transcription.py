@@ -21,7 +21,7 @@ from asrcli.backends.checks import check_request, languages_of, model_type, weig
 from asrcli.backends.types import ModelSpec
 from asrcli.errors import AsrcliError, OptionNotSupportedError
 from asrcli.listener import Listener
-from asrcli.options import Hotword, RecognitionOptions, TranscribeOptions
+from asrcli.options import Hotword, RecognitionOptions, TranscribeOptions, VadOptions
 from asrcli.pipeline import CancelledError
 from asrcli.server.bounds import MAX_FETCHES, MAX_IN_MEMORY
 from asrcli.server.errors import BusyError, ForbiddenError, TooLargeError
@@ -125,7 +125,7 @@ class TranscriptionService:
     def _work(self, request: TranscriptionRequest, stop: Callable[[], bool]) -> Transcript:
         spec = self.pool.spec(request.model)
         recognition, dropped = self._adapt(spec, request.options)
-        options = replace(request.options, recognition=recognition)
+        options = replace(request.options, recognition=recognition, vad=self._bounded(request.options.vad))
         with self.pool.session(request.model, options, priority=request.priority) as session:
             new_diarizer = session.new_diarizer()
             if new_diarizer is not None and request.voices:
@@ -140,6 +140,11 @@ class TranscriptionService:
     def _adapt(self, spec: ModelSpec, options: TranscribeOptions) -> tuple[RecognitionOptions, list[str]]:
         identified = self.pool.registry.available("language-id") is not None
         return adapt_request(spec, options.recognition, self.pool.hotwords, identified=identified)
+
+    def _bounded(self, vad: VadOptions) -> VadOptions:
+        """With the server's own limit of chunks."""
+        limits = [limit for limit in (self.settings.max_chunk, vad.max_chunk) if limit is not None]
+        return replace(vad, max_chunk=min(limits)) if limits else vad
 
     async def fetch(self, request: Request, address: str, workspace: Workspace) -> Upload:
         """The recording at an address, where the operator allows it. Raises ForbiddenError: they do not, or not there;

@@ -1,0 +1,124 @@
+"""Servers started as the users of FunASR's runtime, funasr-api and asr2clip start theirs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import httpx
+import pytest
+import soundfile as sf
+import yaml
+
+from asrcli.cli.request.server_flags import translate
+from tests.models import serving as downloads
+from tests.server.process.test_serve import client, free_port, serving, transcribe
+from tests.tone import build, tone_audio
+
+
+@pytest.mark.parametrize(
+    ("given", "expected", "ignored"),
+    [
+        (
+            ["--port", "10095", "--decoder-thread-num", "8", "--io-thread-num", "2", "--hotword=h.txt"],
+            ["--port", "10095", "--num-threads", "8", "--hotwords", "@h.txt"],
+            ["--io-thread-num"],
+        ),
+        (["--model-thread-num=1", "--punc-dir", "p"], [], ["--model-thread-num", "--punc-dir"]),
+        (["--certfile", "0", "--keyfile", "server.key", "-p", "1"], ["-p", "1"], []),
+        (["--keyfile=server.key", "--certfile="], [], []),
+        (["--certfile", "a.pem", "--keyfile", "b.pem"], ["--certfile", "a.pem", "--keyfile", "b.pem"], []),
+        (["--config", "missing.yaml"], ["--config", "missing.yaml"], []),
+    ],
+)
+def test_flags(given, expected, ignored):
+    assert translate(given) == (expected, ignored)
+
+
+def test_funasr_runtime(home, cities, tmp_path):
+    words = tmp_path / "hotwords.txt"
+    words.write_text("阿里巴巴 20\nDickens 30\n", encoding="utf-8")
+    flags = f"--certfile 0 --keyfile server.key --decoder-thread-num 2 --io-thread-num 2 --hotword {words}"
+    port = free_port()
+    with serving(*flags.split(), "--funasr-port", port, env=home) as server:
+        assert server.listening("funasr") == f"ws://127.0.0.1:{port}"
+        with client(server.listening()) as found:
+            assert "worst of times" in transcribe(found, cities).json()["text"].lower()
+    assert any("--io-thread-num" in str(event) for event in server.events)
+
+
+def test_funasr_api(home, cities):
+    theirs = {"API_KEY": "secret", "LOG_LEVEL": "INFO", "MAX_AUDIO_SIZE": "1", "MAX_SEGMENT_SEC": "3"}
+    theirs |= {"ENABLED_MODELS": "auto", "ASR_BATCH_SIZE": "4"}
+    with serving("--funasr-port", 0, env=home | theirs) as server, client(server.listening()) as found:
+        assert transcribe(found, cities).status_code == 401
+        found.headers["authorization"] = "Bearer secret"
+        assert "worst of times" in transcribe(found, cities).json()["text"].lower()
+        assert found.get("/redoc").status_code == 200
+        too_large = found.post("/v1/audio/transcriptions", files={"file": b"0" * (2 << 20)})
+        assert too_large.status_code == 413
+
+
+def test_our_own_variable_precedes_theirs(home):
+    both = {"ASRCLI_SERVE_API_KEY": "ours", "API_KEY": "theirs"}
+    with serving("--funasr-port", 0, env=home | both) as server, client(server.listening()) as found:
+        for key, status in (("ours", 200), ("theirs", 401)):
+            assert found.get("/v1/models", headers={"authorization": f"Bearer {key}"}).status_code == status
+
+
+def test_enabled_models(home):
+    theirs = {"ENABLED_MODELS": "moonshine-tiny-en, paraformer-large"}
+    with serving("--funasr-port", 0, env=home | theirs) as server, client(server.listening()) as found:
+        answers = {}
+        for name in ("moonshine-tiny-en", "whisper-1", "paraformer-large", "sensevoice-small"):
+            form = {"files": {"file": b"x" * 100}, "data": {"model": name}}
+            answers[name] = found.post("/v1/audio/transcriptions", **form).status_code
+    assert answers == {"moonshine-tiny-en": 400, "whisper-1": 400, "paraformer-large": 503, "sensevoice-small": 404}
+
+
+def test_asr2clips_registry(home, tmp_path):
+    """Every registered model is listed, and one that is missing is downloaded when a client first names it."""
+    folder = build("telespeech_ctc", tmp_path / "tones")
+    files = {f"tones/{file.name}": file.read_bytes() for file in folder.iterdir()}
+    recording = tmp_path / "tones.wav"
+    sf.write(recording, tone_audio([0, None, 1, None, 2, None]), 16000)
+    with downloads.serving() as site:
+        address = site.serve("/tones.tar.bz2", downloads.tar_of(files))
+        entry = {"type": "telespeech_ctc", "dir": "tones", "files": {"model": "model.onnx", "tokens": "tokens.txt"}}
+        models = {"tones": entry | {"download": {"url": address, "archive_subdir": "tones"}}}
+        path = tmp_path / "registry" / "models.yaml"
+        path.parent.mkdir()
+        registry = {"default_model": "moonshine-tiny-en", "num_threads": 1, "models": models}
+        path.write_text(yaml.safe_dump(registry), encoding="utf-8")
+        with serving("--funasr-port", 0, "--config", path, env=home) as server, client(server.listening()) as found:
+            names = {each["id"] for each in found.get("/v1/models").json()["data"]}
+            assert {"moonshine-tiny-en", "tones"} <= names
+            form = {"files": {"file": recording.read_bytes()}, "data": {"model": "tones", "vad_filter": "false"}}
+            first = found.post("/v1/audio/transcriptions", **form)
+            assert (first.status_code, first.json()["error"]["code"]) == (503, "unavailable"), first.text
+            assert int(first.headers["retry-after"]) > 0
+            while (answer := found.post("/v1/audio/transcriptions", **form)).status_code == 503:
+                pass
+            assert answer.status_code == 200, answer.text
+            assert answer.json()["text"].split()[0] == "do"
+    assert (path.parent / "models" / "tones" / "model.onnx").is_file()
+
+
+def test_check(home, tmp_path, certificate):
+    """`--check` with the server's own options finds its port, with and without TLS."""
+
+    def check(*arguments):
+        command = [sys.executable, "-m", "asrcli", "serve", *map(str, arguments), "--check"]
+        return subprocess.run(command, env=home, capture_output=True, text=True, check=False, timeout=60).returncode
+
+    cert, key = certificate
+    for secure in ((), ("--certfile", cert, "--keyfile", key)):
+        options = ("--host", "0.0.0.0", "--port", free_port(), "--funasr-port", 0, *secure)
+        assert check(*options) == 5
+        with serving(*options, env=home) as server:
+            url = httpx.URL(server.listening())
+            with client(f"{url.scheme}://127.0.0.1:{url.port}", verify=False) as found:
+                while found.get("/health/ready").status_code == 503:
+                    pass
+            assert check(*options) == 0
+        assert check(*options) == 5
