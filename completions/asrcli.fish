@@ -95,6 +95,8 @@ complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l max-cps -x -d 
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l cue-gap -x -d 'Minimum gap between cues, in frames of 1/24 s'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l dialogue -d 'Allow two speakers in a cue, one line each'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l no-dialogue -d 'Allow two speakers in a cue, one line each'
+complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l label-every-cue -d 'Name the speaker in every SRT cue, not only where a turn starts'
+complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l no-label-every-cue -d 'Name the speaker in every SRT cue, not only where a turn starts'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l highlight-words -d 'Highlight each word while it is spoken'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l no-highlight-words -d 'Highlight each word while it is spoken'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -s j -l jobs -x -d 'Decoding threads'

@@ -17,7 +17,7 @@ from asrcli.server.http.auth import OPEN_PATHS
 from asrcli.server.settings import ServerSettings
 
 ROOT = Path(__file__).parents[1]
-OPTIONS = declarations(ServeArguments) | declarations(ServerSettings)
+OPTIONS = {**declarations(ServeArguments), **declarations(ServerSettings)}
 OTHERS = {name for declared in OPTIONS.values() for name in declared.option.variables}
 
 

@@ -23,7 +23,7 @@ _BRACES = str.maketrans("{}", "｛｝")
 def render(transcript: Transcript, options: CueOptions) -> str:
     subtitles = []
     cues = shape(transcript, options, labelled=True)
-    labels = _labels(cues)
+    labels = _labels(cues, every_cue=options.label_every_cue)
     for cue in cues:
         names = [next(labels) for _ in cue.lines]
         steps = _highlighted(cue) if options.highlight_words else iter([(cue.start, cue.end, frozenset[int]())])
@@ -47,11 +47,12 @@ def _highlighted(cue: Cue) -> Iterator[tuple[float, float, frozenset[int]]]:
             marked = set()
 
 
-def _labels(cues: Sequence[Cue]) -> Iterator[str]:
+def _labels(cues: Sequence[Cue], *, every_cue: bool) -> Iterator[str]:
     """The label of each line: the speaker's name if it differs from that of the line before, "" if no line has one."""
     named = any(line.speaker for cue in cues for line in cue.lines)
     speaker: str | None = ""
     for cue in cues:
+        speaker = "" if every_cue else speaker
         for line in cue.lines:
             yield _literal(label(line.speaker)) if named and (cue.dialogue or line.speaker != speaker) else ""
             speaker = line.speaker

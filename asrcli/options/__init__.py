@@ -203,6 +203,7 @@ class CueOptions:
     cue_gap: int = _cues(2, "Minimum gap between cues, in frames of 1/24 s.", metavar="N", low=0, high=240)
     #: whether a short exchange of two voices may share a cue, a line each behind "- "
     dialogue: bool = _cues(True, "Allow two speakers in a cue, one line each.")
+    label_every_cue: bool = _cues(False, "Name the speaker in every SRT cue, not only where a turn starts.")
     highlight_words: bool = _cues(False, "Highlight each word while it is spoken.")
 
 

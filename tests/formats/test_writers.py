@@ -91,6 +91,19 @@ def test_every_file_is_utf8_without_bom_and_ends_its_lines_the_same_way(
 
 
 @some()
+def test_srt_with_a_label_in_every_cue(source: Transcript) -> None:
+    options = replace(OPTIONS, label_every_cue=True)
+    cues = shape(source, options, labelled=True)
+    read = list(srt.parse(write("srt", source, options)))
+    named = any(line.speaker for cue in cues for line in cue.lines)
+    for sub, cue in zip(read, cues, strict=True):
+        labels = [f"[{line.speaker or '?'}] " for line in cue.lines]
+        lines = seen(sub.content).splitlines()
+        assert not named or lines[0].removeprefix("- ").startswith(labels[0])
+        assert not cue.dialogue or all(line.startswith(f"- {name}") for line, name in zip(lines, labels, strict=True))
+
+
+@some()
 def test_srt(source: Transcript) -> None:
     cues = shape(source, OPTIONS, labelled=True)
     text = write("srt", source)

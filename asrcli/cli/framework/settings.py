@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from asrcli.cli.framework.command import declarations_of
 from asrcli.cli.framework.session import CommandSession, Origin
 from asrcli.errors import UsageError
 
@@ -88,7 +87,7 @@ def apply(ctx: typer.Context, session: CommandSession) -> None:
     values: dict[str, Any] = {}
     if file is not None:
         check_keys(file, path, ctx)
-    known = declarations_of(ctx.command)
+    known = getattr(ctx.command.callback, "declarations", {})  # `declarations_of`, which imports this module
     for param in settings_of(ctx.command):
         others = known[param.name].option.variables if param.name in known else ()
         found = _from_environment(path, param, others) or (_from_file(file, path, param) if file is not None else None)

@@ -37,7 +37,8 @@ class Divider:
         pauses = [0, *(after.start - before.end for before, after in pairwise(pieces))]
         #: price of ending a cue before each piece; nothing at the lane's end
         self._prices = [*_break_prices(pieces, pauses), 0.0]
-        self.layout = Layout(pieces, self._prices, options, _labels(lane, label, timing.max_cue))
+        labels = [label] * len(pieces) if options.label_every_cue else _labels(lane, label, timing.max_cue)
+        self.layout = Layout(pieces, self._prices, options, labels)
         #: sum of the prices of the pauses before each piece and all earlier ones
         self._pauses = list(accumulate(cue_cost.pause_price(pause) for pause in pauses))
         following = [*(piece.word.text for piece in pieces[1:]), ""]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,25 @@ def test_segments_and_final(talk: Callable[..., Any], speech: np.ndarray) -> Non
     assert [segment["reason"] for segment in final["segments"]] == ["silence", "final"]
     assert final["total_segments"] == 2
     assert code == 1000
+
+
+def test_words_have_times_on_request(talk: Callable[..., Any], speech: np.ndarray) -> None:
+    async def story(client: Client) -> tuple[dict[str, Any], dict[str, Any]]:
+        await client.send_json({"type": "start", "payload": {"word_timestamps": True}})
+        await client.play(pcm(speech[: 16000 * 4]) + silence(2.5))
+        first = await client.hear_until(lambda message: message["type"] == "segment_end")
+        await client.play(pcm(speech[16000 * 5 : 16000 * 9]))
+        await client.send_json(STOP)
+        return first[-1]["result"], (await client.hear_until(is_over))[-1]["result"]
+
+    ended, final = talk("/ws/v1/asr/qwen", story)
+    assert ended["word_tokens"] == final["segments"][0]["word_tokens"]
+    words = [word for segment in final["segments"] for word in segment["word_tokens"]]
+    assert plain(" ".join(word["text"] for word in words)) == plain(final["full_text"])
+    assert words[0]["start_time"] < 4
+    assert all(word["start_time"] <= word["end_time"] for word in words)
+    assert all(before["start_time"] <= after["start_time"] for before, after in pairwise(words))
+    assert words[-1]["start_time"] > 6.5, "seconds of the stream, not of the segment"
 
 
 def test_silence_has_an_empty_final(talk: Callable[..., Any]) -> None:

@@ -1,53 +1,32 @@
-"""Servers started as the users of FunASR's runtime, funasr-api and asr2clip start theirs."""
+"""Servers started as the users of funasr-api and asr2clip start theirs, and `--check`."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import httpx
-import pytest
 import soundfile as sf
 import yaml
 
-from asrcli.cli.request.server_flags import translate
 from tests.models import serving as downloads
 from tests.server.process.test_serve import client, free_port, serving, transcribe
 from tests.tone import build, tone_audio
 
 
-@pytest.mark.parametrize(
-    ("given", "expected", "ignored"),
-    [
-        (
-            ["--port", "10095", "--decoder-thread-num", "8", "--io-thread-num", "2", "--hotword=h.txt"],
-            ["--port", "10095", "--num-threads", "8", "--hotwords", "@h.txt"],
-            ["--io-thread-num"],
-        ),
-        (["--model-thread-num=1", "--punc-dir", "p"], [], ["--model-thread-num", "--punc-dir"]),
-        (["--certfile", "0", "--keyfile", "server.key", "-p", "1"], ["-p", "1"], []),
-        (["--keyfile=server.key", "--certfile="], [], []),
-        (["--certfile", "a.pem", "--keyfile", "b.pem"], ["--certfile", "a.pem", "--keyfile", "b.pem"], []),
-        (["--config", "missing.yaml"], ["--config", "missing.yaml"], []),
-    ],
-)
-def test_flags(given, expected, ignored):
-    assert translate(given) == (expected, ignored)
+def until(ask: Callable[[], httpx.Response]) -> httpx.Response:
+    """The first answer other than 503, within a minute."""
+    deadline = time.monotonic() + 60
+    while (answer := ask()).status_code == 503 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return answer
 
 
-def test_funasr_runtime(home, cities, tmp_path):
-    words = tmp_path / "hotwords.txt"
-    words.write_text("阿里巴巴 20\nDickens 30\n", encoding="utf-8")
-    flags = f"--certfile 0 --keyfile server.key --decoder-thread-num 2 --io-thread-num 2 --hotword {words}"
-    port = free_port()
-    with serving(*flags.split(), "--funasr-port", port, env=home) as server:
-        assert server.listening("funasr") == f"ws://127.0.0.1:{port}"
-        with client(server.listening()) as found:
-            assert "worst of times" in transcribe(found, cities).json()["text"].lower()
-    assert any("--io-thread-num" in str(event) for event in server.events)
-
-
-def test_funasr_api(home, cities):
+def test_funasr_api(home: dict[str, str], cities: Path) -> None:
     theirs = {"API_KEY": "secret", "LOG_LEVEL": "INFO", "MAX_AUDIO_SIZE": "1", "MAX_SEGMENT_SEC": "3"}
     theirs |= {"ENABLED_MODELS": "auto", "ASR_BATCH_SIZE": "4"}
     with serving("--funasr-port", 0, env=home | theirs) as server, client(server.listening()) as found:
@@ -59,24 +38,24 @@ def test_funasr_api(home, cities):
         assert too_large.status_code == 413
 
 
-def test_our_own_variable_precedes_theirs(home):
+def test_our_own_variable_precedes_theirs(home: dict[str, str]) -> None:
     both = {"ASRCLI_SERVE_API_KEY": "ours", "API_KEY": "theirs"}
     with serving("--funasr-port", 0, env=home | both) as server, client(server.listening()) as found:
         for key, status in (("ours", 200), ("theirs", 401)):
             assert found.get("/v1/models", headers={"authorization": f"Bearer {key}"}).status_code == status
 
 
-def test_enabled_models(home):
+def test_enabled_models(home: dict[str, str]) -> None:
     theirs = {"ENABLED_MODELS": "moonshine-tiny-en, paraformer-large"}
     with serving("--funasr-port", 0, env=home | theirs) as server, client(server.listening()) as found:
         answers = {}
         for name in ("moonshine-tiny-en", "whisper-1", "paraformer-large", "sensevoice-small"):
-            form = {"files": {"file": b"x" * 100}, "data": {"model": name}}
+            form: Any = {"files": {"file": b"x" * 100}, "data": {"model": name}}
             answers[name] = found.post("/v1/audio/transcriptions", **form).status_code
     assert answers == {"moonshine-tiny-en": 400, "whisper-1": 400, "paraformer-large": 503, "sensevoice-small": 404}
 
 
-def test_asr2clips_registry(home, tmp_path):
+def test_asr2clips_registry(home: dict[str, str], tmp_path: Path) -> None:
     """Every registered model is listed, and one that is missing is downloaded when a client first names it."""
     folder = build("telespeech_ctc", tmp_path / "tones")
     files = {f"tones/{file.name}": file.read_bytes() for file in folder.iterdir()}
@@ -93,21 +72,20 @@ def test_asr2clips_registry(home, tmp_path):
         with serving("--funasr-port", 0, "--config", path, env=home) as server, client(server.listening()) as found:
             names = {each["id"] for each in found.get("/v1/models").json()["data"]}
             assert {"moonshine-tiny-en", "tones"} <= names
-            form = {"files": {"file": recording.read_bytes()}, "data": {"model": "tones", "vad_filter": "false"}}
+            form: Any = {"files": {"file": recording.read_bytes()}, "data": {"model": "tones", "vad_filter": "false"}}
             first = found.post("/v1/audio/transcriptions", **form)
             assert (first.status_code, first.json()["error"]["code"]) == (503, "unavailable"), first.text
             assert int(first.headers["retry-after"]) > 0
-            while (answer := found.post("/v1/audio/transcriptions", **form)).status_code == 503:
-                pass
+            answer = until(lambda: found.post("/v1/audio/transcriptions", **form))
             assert answer.status_code == 200, answer.text
             assert answer.json()["text"].split()[0] == "do"
     assert (path.parent / "models" / "tones" / "model.onnx").is_file()
 
 
-def test_check(home, tmp_path, certificate):
+def test_check(home: dict[str, str], certificate: tuple[Path, Path]) -> None:
     """`--check` with the server's own options finds its port, with and without TLS."""
 
-    def check(*arguments):
+    def check(*arguments: object) -> int:
         command = [sys.executable, "-m", "asrcli", "serve", *map(str, arguments), "--check"]
         return subprocess.run(command, env=home, capture_output=True, text=True, check=False, timeout=60).returncode
 
@@ -118,7 +96,6 @@ def test_check(home, tmp_path, certificate):
         with serving(*options, env=home) as server:
             url = httpx.URL(server.listening())
             with client(f"{url.scheme}://127.0.0.1:{url.port}", verify=False) as found:
-                while found.get("/health/ready").status_code == 503:
-                    pass
+                until(lambda: found.get("/health/ready"))
             assert check(*options) == 0
         assert check(*options) == 5

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from asrcli.options import Hotword, TextOptions
 from asrcli.server.errors import Problem
 from asrcli.server.http.values import hotwords
+from asrcli.transcript import Word
 
 SUCCESS = 20000000
 
@@ -36,6 +40,11 @@ def vocabulary(value: object) -> tuple[Hotword, ...]:
         return ()
     given: object = {words[0]: words[1]} if len(words) == 2 and words[1].isdecimal() else value
     return hotwords(given, "vocabulary_id", spaced=True)
+
+
+def word_tokens(words: Iterable[Word]) -> list[dict[str, Any]]:
+    """funasr-api's words, with seconds from the start of the recording."""
+    return [{"text": word.text, "start_time": round(word.start, 3), "end_time": round(word.end, 3)} for word in words]
 
 
 def text_options(*, marks: bool, disfluency: bool) -> TextOptions:

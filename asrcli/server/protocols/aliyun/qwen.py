@@ -16,6 +16,7 @@ from asrcli.server.http.json_text import read_object
 from asrcli.server.live.endpoint import EndpointOptions, Reason
 from asrcli.server.live.service import SessionContext
 from asrcli.server.live.session import LiveOptions, LiveSession, Partial, PcmStream, SentenceEnded
+from asrcli.server.protocols.aliyun.common import word_tokens
 
 INVALID_STATE = "INVALID_STATE"
 INVALID_MESSAGE = "INVALID_MESSAGE"
@@ -32,6 +33,7 @@ _DEFAULTS: dict[str, Any] = {
     "unfixed_chunk_num": 2,
     "unfixed_token_num": 5,
     "enable_inverse_text_normalization": True,
+    "word_timestamps": False,
 }
 #: funasr-api's pause and length that end a segment, seconds
 _SILENCE, _LONGEST = 2.0, 60.0
@@ -54,9 +56,12 @@ class _Segment:
     text: str
     language: str | None
     reason: str
+    #: `word_tokens`, if the client wants them
+    words: dict[str, Any]
 
     def body(self) -> dict[str, Any]:
-        return {"index": self.index, "text": self.text, "language": self.language, "reason": self.reason}
+        body = {"index": self.index, "text": self.text, "language": self.language, "reason": self.reason}
+        return body | self.words
 
 
 class QwenSession:
@@ -68,6 +73,7 @@ class QwenSession:
         self._task_id = context.connection.websocket.query_params.get("task_id") or uuid.uuid4().hex[:8]
         self._segments: list[_Segment] = []
         self._chunks = 0
+        self._words = False
 
     async def run(self) -> None:
         """Serve the connection to its end. Raises GoneError or IdleError: the client has left, or was idle for too
@@ -78,6 +84,7 @@ class QwenSession:
             if params is None:
                 return
             async with self._context.live.session(_options(params), self._context.model) as session:
+                self._words = params["word_timestamps"] is True
                 await self._send("started", params=params)
                 sending = asyncio.create_task(self._send_events(session))
                 try:
@@ -147,11 +154,13 @@ class QwenSession:
         await self._send("result", results=[result], segment_index=count, confirmed_segments_count=count)
 
     async def _send_sentence(self, event: SentenceEnded) -> None:
-        segment = _Segment(len(self._segments), event.text, event.language, _REASONS[event.reason])
+        words = {"word_tokens": word_tokens(event.words)} if self._words else {}
+        segment = _Segment(len(self._segments), event.text, event.language, _REASONS[event.reason], words)
         self._segments.append(segment)
         if event.reason == "stop":
             return  # it is in `final`
         result = {"text": "\n".join(self._texts), "segment_text": segment.text, "language": segment.language}
+        result |= segment.words
         await self._send(
             "segment_end",
             segment_index=segment.index,
@@ -162,7 +171,7 @@ class QwenSession:
         await self._send("segment_start", segment_index=len(self._segments))
 
     def _final(self) -> dict[str, Any]:
-        last = self._segments[-1] if self._segments else _Segment(0, "", None, "final")
+        last = self._segments[-1] if self._segments else _Segment(0, "", None, "final", {})
         return {
             "text": last.text,
             "full_text": "\n".join(self._texts),

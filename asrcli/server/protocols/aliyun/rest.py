@@ -27,7 +27,7 @@ from asrcli.server.http.json_text import json_response
 from asrcli.server.http.uploads import Upload, read_form, save_body
 from asrcli.server.http.workspaces import Workspace
 from asrcli.server.protocols.aliyun.body import raw_format
-from asrcli.server.protocols.aliyun.common import SUCCESS, status_of, text_options, vocabulary
+from asrcli.server.protocols.aliyun.common import SUCCESS, status_of, text_options, vocabulary, word_tokens
 from asrcli.server.recognition.transcription import TranscriptionRequest, TranscriptionService
 from asrcli.transcript import Segment, Transcript
 
@@ -127,10 +127,7 @@ def _segment(segment: Segment, *, words: bool) -> dict[str, Any]:
     if segment.speaker is not None:
         body["speaker_id"] = segment.speaker.replace("Speaker ", "说话人")
     if words:
-        body["word_tokens"] = [
-            {"text": word.text, "start_time": round(word.start, 3), "end_time": round(word.end, 3)}
-            for word in segment.words
-        ]
+        body["word_tokens"] = word_tokens(segment.words)
     return body
 
 

@@ -37,6 +37,7 @@ class Fields:
     words: bool
     segments: bool
     logprobs: bool
+    label_every_cue: bool
     #: (name, data URL) of known speakers
     known_speakers: tuple[tuple[str, str], ...] = ()
     audio_address: str | None = None
@@ -73,6 +74,7 @@ def read_fields(form: Form, *, translate: bool) -> Fields:
         words="word" in granularities or bool(flag(form.get("word_timestamps"), "word_timestamps")),
         segments="segment" in granularities,
         logprobs=_logprobs(form, response_format),
+        label_every_cue=bool(flag(form.get("label_every_cue"), "label_every_cue")),
         known_speakers=_known_speakers(form),
         audio_address=form.get("audio_address") or None,
     )

@@ -26,7 +26,8 @@ def reply(transcript: Transcript, fields: Fields) -> Response:
         return PlainTextResponse(running_text(transcript.segments) + "\n")
     if kind in {"srt", "vtt"}:
         form = FORMATS[kind]
-        return Response(form.render(transcript, CueOptions()), media_type=f"{form.media_type}; charset=utf-8")
+        text = form.render(transcript, CueOptions(label_every_cue=fields.label_every_cue))
+        return Response(text, media_type=f"{form.media_type}; charset=utf-8")
     body = {"json": plain, "verbose_json": verbose, "diarized_json": diarized}[kind](transcript, fields)
     return Response(json_text(body), media_type="application/json")
 

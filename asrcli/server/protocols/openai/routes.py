@@ -48,6 +48,7 @@ _FORM: dict[str, Any] = {
     "known_speaker_references[]": _STRINGS,
     "enable_speaker_diarization": _BOOLEAN,
     "word_timestamps": _BOOLEAN,
+    "label_every_cue": _BOOLEAN,
     "vad_filter": _BOOLEAN,
     "audio_address": _STRING | {"description": "URL of the recording, where the operator allows it."},
 }
