@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
-# The Dockerfile's steps and its server in a debootstrap root: no container engine is needed. Skipped where debootstrap or
-# namespaces do not work.
+# The Kubernetes manifest against the API's schemas; then the Dockerfile's steps and its server in a debootstrap root, for
+# which no container engine is needed. That part is skipped where debootstrap or namespaces do not work.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+
+.venv/bin/pip install -q 'kubernetes-validate>=1.30'
+.venv/bin/kubernetes-validate --strict deploy/kubernetes.yaml
 
 skip() {
   echo "skipped: $*"

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import random
-import shutil
 import signal
 import socket
 import ssl
@@ -25,16 +23,6 @@ import soundfile as sf
 from websockets import Subprotocol
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> dict[str, str]:
-    """The environment of a user who has nothing configured."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ASRCLI_", "XDG_", "TMPDIR"))}
-    for name in ("home", "tmp"):
-        (tmp_path / name).mkdir()
-    places = {f"XDG_{kind}_HOME": str(tmp_path / "home" / kind.lower()) for kind in ("CONFIG", "DATA", "CACHE")}
-    return kept | places | {"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "tmp"), "PYTHONWARNINGS": "error"}
 
 
 class Process:
@@ -297,13 +285,8 @@ def test_options_of_funasrs_runtime(home: dict[str, Any], tmp_path: Path, cities
         assert "cannot be read" in json.dumps(server.events)
 
 
-def test_tls(home: dict[str, Any], tmp_path: Path) -> None:
-    if shutil.which("openssl") is None:
-        pytest.skip("needs openssl to make a certificate")
-    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    subprocess.run([*command, "-keyout", str(key), "-out", str(cert), *subject], check=True, capture_output=True)
+def test_tls(home: dict[str, Any], certificate: tuple[Path, Path]) -> None:
+    cert, key = certificate
     options: tuple[Any, ...] = ("--funasr-port", free_port(), "--no-preload", "--certfile", cert, "--keyfile", key)
     trust = ssl.create_default_context(cafile=cert)
     with serving(*options, env=home) as server:
