@@ -17,7 +17,7 @@ from asrcli.vad.types import LEVEL_HOP, WINDOW, Chunk, Region, SpeechDetector
 #: seconds before the length limit from which a sentence ends at a short pause, and the length of that pause
 _RIPE, _DIP = 8.0, 0.25
 #: least seconds of a part of a sentence that is decoded on its own
-_CONTEXT = 12.0
+_CONTEXT = 8.0
 #: without a pause it is cut where speech is least likely, within its last seconds
 _CUT_SEARCH = 2.0
 #: samples of a block of the noise gate (240 ms), and the factor of its threshold within a sentence
@@ -82,6 +82,8 @@ class Endpointer:
         )
         self._before = round(options.pad_before * SAMPLE_RATE)
         self._after = round(options.pad_after * SAMPLE_RATE)
+        #: half of the pause that ends a sentence: most shorter ones do not end it
+        self._pause = round(options.silence / 2 * SAMPLE_RATE)
         self._longest = round(options.longest * SAMPLE_RATE)
         self._audio = SampleBuffer()
         self._probabilities = SampleBuffer()
@@ -105,7 +107,7 @@ class Endpointer:
     def pausing(self) -> bool:
         """Whether the speaker pauses, so that the growing sentence is complete unless they continue."""
         stretch = self._tracker.stretch
-        return stretch is not None and stretch.end + self._after <= self._processed
+        return stretch is not None and stretch.end + max(self._after, self._pause) <= self._processed
 
     def growing(self) -> Sentence | None:
         """The growing sentence; None in silence."""

@@ -20,6 +20,8 @@ from asrcli.vad.types import LEVEL_HOP, Chunk, Region
 
 #: samples of a pause that are decoded again with the next part: onsets are softer than VAD detects
 _OVERLAP = SAMPLE_RATE // 10
+#: samples of a last part that has too little context
+_SHORTEST_TAIL = 4 * SAMPLE_RATE
 #: speech probability of a level (10 ms), and the number of such levels that justify another decode
 _SPEECH, _FEWEST_LEVELS = 0.5, 12
 #: levels searched for the place to split a chunk, and averaged there
@@ -88,7 +90,7 @@ class RepeatedDecoder:
         if self._decoding is not None:
             self._decoding.cancel()
         before: list[str] = []
-        *closed, chunk = self._parts(sentence)
+        *closed, chunk = self._parts(sentence, complete=sentence.pausing)
         settles = False
         for part in closed:
             if part.regions not in self._known:
@@ -154,11 +156,16 @@ class RepeatedDecoder:
         text = join([*before, hypothesis.text])
         return Words(text, text if settles else join(before))
 
-    def _parts(self, sentence: Sentence) -> Iterator[Chunk]:
-        """The parts that are decoded on their own: cut at long pauses, and where one is too long for the model."""
-        whole = sentence.chunk
+    def _parts(self, sentence: Sentence, *, complete: bool = True) -> Iterator[Chunk]:
+        """The parts that are decoded on their own: cut at long pauses, and where one is too long for the model.
+
+        `complete`: whether the sentence may be complete; a short tail is then decoded with the part before it.
+        """
+        whole, cuts = sentence.chunk, sentence.cuts
+        if cuts and complete and whole.end - cuts[-1] < _SHORTEST_TAIL:
+            cuts = cuts[:-1]
         position = whole.start
-        for cut in (*sentence.cuts, whole.end):
+        for cut in (*cuts, whole.end):
             part = part_of(whole, position - whole.start, cut - whole.start)
             while len(part.samples) > self._max_samples:
                 middle = _quietest(part, self._max_samples)
