@@ -19,6 +19,7 @@ NAMES = {
     "wer": "word errors on the recordings with references, through the program",
     "levels": "word errors of quiet, offset, inverted and surround recordings",
     "chunks": "speed and word errors by the length of chunks, drawn",
+    "make_dialogue": "the recordings in examples/",
     "make_models": "a model as large as SenseVoice with random weights, for `versus --model`",
     "server": "`asrcli serve`: uploads against the command line",
     "hostile": "`asrcli serve` under broken, huge, cut and hostile requests: leaks, and memory by connections",
@@ -37,7 +38,7 @@ def main() -> None:
     if name not in NAMES:
         print(__doc__)
         for known, what in NAMES.items():
-            print(f"  {known:12} {what}")
+            print(f"  {known:13} {what}")
         sys.exit(0 if name in {"-h", "--help"} else 2)
     sys.argv = [f"python -m benchmarks {name}", *sys.argv[2:]]
     import_module(f"benchmarks.{name}").main()

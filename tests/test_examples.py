@@ -1,4 +1,4 @@
-"""The recordings in examples/: speech made from a known text, in three containers, by the script beside them."""
+"""The recordings in examples/: speech of a known text in three containers (`python -m benchmarks make_dialogue`)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Make the recordings in this folder: a dialogue of two espeak-ng voices, as wav, mp3 and m4a.
+"""Make the recordings in examples/: a dialogue of two espeak-ng voices, as wav, mp3 and m4a.
 
-    python examples/make_dialogue.py
+    python -m benchmarks make_dialogue
 
-Needs espeak-ng on PATH and the extra `asrcli[builtin]` (for its ffmpeg). The text is in dialogue.txt, one turn a line.
+Needs espeak-ng on PATH and the extra `builtin` (for its ffmpeg). The text is in dialogue.txt, one turn a line.
 """
 
 from __future__ import annotations
@@ -13,20 +13,22 @@ from pathlib import Path
 
 import imageio_ffmpeg
 import numpy as np
+import numpy.typing as npt
 import soundfile as sf
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1] / "examples"
 VOICES = {"A": ["-v", "en-us", "-s", "140", "-p", "35"], "B": ["-v", "en-us+f3", "-s", "140", "-p", "60"]}
 PAUSE_S = 0.5
 RATE = 16000
 
 
-def speak(voice: str, text: str, folder: Path) -> np.ndarray:
+def speak(voice: str, text: str, folder: Path) -> npt.NDArray[np.float32]:
     """One turn as (samples,) float32 at 16 kHz."""
     raw, wav = folder / "raw.wav", folder / "turn.wav"
     subprocess.run(["espeak-ng", *VOICES[voice], "-w", str(raw), text], check=True)
     convert(raw, wav, "-ar", str(RATE))
-    return sf.read(wav, dtype="float32")[0]
+    samples: npt.NDArray[np.float32] = sf.read(wav, dtype="float32")[0]
+    return samples
 
 
 def convert(source: Path, target: Path, *options: str) -> None:
