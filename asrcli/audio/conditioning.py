@@ -1,13 +1,14 @@
-"""Samples as decoded to samples as models expect them: within full scale, without an offset, channels mixed.
+"""Samples as decoded to samples as models expect them: finite, within full scale, without an offset, channels mixed.
 
-Everything is decided for windows of 50 ms by what lies around them, half a second ahead at most, and weights change
-linearly from window to window. The output does not depend on how the stream is divided into blocks.
+Everything is decided for windows of 50 ms by the second around each, half of it ahead, or by the second before where
+the recording is live. Values change linearly from window to window. The output does not depend on how the stream is
+divided into blocks. Samples that need no change are passed on as they are.
 
 * **Scale.** Float recordings may exceed full scale, or hold integers that were never scaled. From the first sample
   above 1 on, everything is divided by the peak so far; samples above 8 are taken for integers of 16, 24 or 32 bits.
-* **Offset.** The mean of the second around each window (DC) is subtracted.
+* **Offset.** A mean (DC) of more than a fiftieth of the samples' range is subtracted.
 * **Mix.** Channels are weighted by the positions of their loudspeakers, as ffmpeg mixes them (ITU-R BS.775). Where the
-  mix has lost most of the energy of its channels (one is inverted, or nearly), the best channel takes its place.
+  mix has lost most of the energy of its channels, those of opposite polarity are inverted.
 """
 
 from __future__ import annotations
@@ -25,16 +26,22 @@ _Floats = npt.NDArray[np.float64]
 
 #: windows a second
 _WINDOWS = 20
-#: windows on each side of one whose mean is its offset, and one more for the next window's
-_REACH = 10
-_CONTEXT = _REACH + 1
-#: windows on each side of one that decide with it how it is mixed
-_NEAR = 2
+#: windows that decide on an offset, and those of them that lie ahead; none does in a live recording
+_SPAN, _AHEAD = 20, 10
+#: windows that decide on a mix, and those of them that lie ahead
+_MIX_SPAN, _MIX_AHEAD = 5, 2
+#: a mean below this share of the range is no offset
+_OFFSET = 0.02
 #: energy of the mix as a share of its channels' energies: 1 where they are unrelated, 0 where they cancel. Above the
-#: second figure the mix is used as it is, below the first not at all.
+#: second figure the mix is used as it is, below the first channels are inverted.
 _CANCELLED, _KEPT = 0.3, 0.6
-#: another channel becomes the best one where it has this many times the energy
+#: correlation from which on a channel counts as inverted
+_INVERTED = -0.3
+#: another channel becomes the reference of polarity where it has this many times the energy
 _BETTER = 4.0
+#: channels that cancel each other are background where they have less than this share of the centre's energy, whose
+#: peak is forgotten by this factor a window
+_BACKGROUND, _FADING = 0.5, 0.999
 #: seconds of cancelled sound that are reported, and the mean square of a sample below which there is none
 _REPORTED, _SILENCE = 0.5, 1e-10
 #: samples above this are integers; below it, float samples over full scale
@@ -52,55 +59,61 @@ _BASS = 250.0
 class Conditioner:
     """Conditions one stream of blocks, shape (samples, channels), at the recording's rate."""
 
-    def __init__(self, rate: int, channels: int, choice: Literal["mix", "split"] | int, layout: str = "") -> None:
+    def __init__(
+        self, rate: int, channels: int, choice: Literal["mix", "split"] | int, layout: str = "", *, live: bool = False
+    ) -> None:
         """`rate` in Hz, `channels` as in the blocks; `choice`: mix all, keep each, or one by number; `layout`: their
-        positions (`layouts`).
+        positions (`layouts`); `live`: return all complete windows at once.
         """
         self._rate, self._length = rate, max(1, rate // _WINDOWS)
         # A decoder may have chosen already.
         self._choice = choice if isinstance(choice, int) and channels > 1 else None
-        count = channels if self._choice is None else 1
-        self._mixing = choice == "mix" and count > 1
-        self.lanes = 1 if self._mixing else count
+        self._count = channels if self._choice is None else 1
+        self._mixing = choice == "mix" and self._count > 1
+        self.lanes = 1 if self._mixing else self._count
+        self._ahead, self._mix_ahead = (0, 0) if live else (_AHEAD, _MIX_AHEAD)
+        self._behind = _SPAN - self._ahead - 1
         fits = layout if len(layout) == channels else default_layout("", channels)
         self._weights, self._with_bass = map(np.array, mix_weights(fits))
-        self._pending = np.empty((count, 0), np.float32)
-        #: windows not yet returned, (channels, windows, length)
-        self._windows = np.empty((count, 0, self._length), np.float32)
-        # Of each of these windows and of `_CONTEXT` before them: sums since the start of the stream (the number of
-        # samples, each channel's samples, their squares, those of the mix), weights in a mix, and scale.
-        self._totals = np.zeros((_CONTEXT + 1, 1 + count + (count + 1 if self._mixing else 0)))
-        self._bases = np.zeros((_CONTEXT, count))
-        self._scales = np.ones(_CONTEXT)
-        self._scale, self._best = 1.0, 0
-        self._last: _Floats | None = None
+        self._centre = fits.find("C") if self._mixing else -1
+        self._centre_peak = 0.0
+        #: samples not yet returned, a row for each channel and one for their mix
+        self._held = np.empty((self._count + self._mixing, 0), np.float32)
+        # A row for each window not yet returned and those before it that decide with it: sums since the stream's start
+        # (the number of samples, each channel's samples, their ranges, their squares, those of the mix), then its
+        # scale and the weights of its channels.
+        self._sums = 1 + 2 * self._count + (self._count + 1 if self._mixing else 0)
+        self._notes = np.zeros((self._behind + 1, self._sums + 1 + self._count))
+        self._measured = 0
+        self._scale, self._reference = 1.0, 0
+        self._neutral = np.ones((1, 1)), np.zeros((1, self._count))
+        #: weights or scales, and offsets, at the end of what was returned
+        self._last: tuple[_Floats, _Floats] | None = None
+        #: what was returned last had no offset, and nothing is mixed
+        self._unchanged = not self._mixing
         self._peak, self._stray, self._cancelled = 0.0, 0, 0.0
-        self._clipped, self._samples = 0, 0
+        self._clipped = self._samples = self._odd = 0
 
     def push(self, block: Samples) -> Samples:
-        """Take a block (samples, channels); returns what is ready, (samples, lanes)."""
+        """Take a block (samples, channels); returns what is ready, (samples, lanes), an array of its own."""
         chosen = block if self._choice is None else block[:, self._choice : self._choice + 1]
-        held = self._pending.shape[1]
+        before = self._held.shape[1]
         # In C order whatever the block's: the order of sums, and with it their rounding, depends on it.
-        pending = np.empty((len(self._pending), held + len(block)), np.float32)
-        pending[:, :held], pending[:, held:] = self._pending, chosen.T
-        whole = pending.shape[1] // self._length
-        self._pending = pending[:, whole * self._length :].copy()
-        if whole:
-            windows = pending[:, : whole * self._length].reshape(-1, whole, self._length)
-            self._measure(windows, self._length)
-        return self._release(self._windows.shape[1] - _CONTEXT)
+        held = np.empty((len(self._held), before + len(block)), np.float32)
+        held[:, :before], held[: self._count, before:] = self._held, chosen.T
+        self._held = held
+        self._measure(held.shape[1] // self._length)
+        return self._release(self._measured - self._ahead)
 
     def finish(self) -> Samples:
         """Returns the rest, (samples, lanes)."""
-        left = self._pending.shape[1]
-        if left:
-            padded = np.pad(self._pending, ((0, 0), (0, self._length - left)))
-            self._measure(padded[:, None, :], left)
-        count = self._windows.shape[1]
-        self._totals = np.pad(self._totals, ((0, _CONTEXT), (0, 0)), "edge")
-        self._scales = np.append(self._scales, np.full(_CONTEXT, self._scale))
-        return self._release(count)[: count * self._length - (self._length - left if left else 0)]
+        length = self._held.shape[1]
+        if left := length % self._length:
+            self._held = np.pad(self._held, ((0, 0), (0, self._length - left)))
+            self._measure(length // self._length)
+            self._measure(length // self._length + 1, left)
+        self._notes = np.pad(self._notes, ((0, self._ahead), (0, 0)), "edge")
+        return self._release(self._measured)[:length]
 
     def warnings(self) -> list[str]:
         """What was found in the whole stream."""
@@ -112,47 +125,71 @@ class Conditioner:
         if self._cancelled >= _REPORTED:
             found.append(
                 f"channels: one channel is inverted for {self._cancelled:.1f} s, where a mix would cancel the sound; "
-                "one channel was used there"
+                "its polarity was corrected there"
             )
         if self._clipped > _CLIPPED * self._samples:
             share = 100 * self._clipped / self._samples
             found.append(f"clipped: {share:.0f} % of the samples are at full scale")
+        if self._odd:
+            found.append(f"{self._odd} samples are no numbers (NaN or infinite) and were taken as silence")
         return found
 
-    def _measure(self, windows: Samples, size: int) -> None:
-        """Take windows of `size` samples, (channels, n, length), and note what later decides on them."""
-        windows = self._follow_peak(windows)
-        self._windows = np.concatenate([self._windows, windows], axis=1)
-        sums = windows.sum(axis=2).T.astype(np.float64)
-        numbers = [np.full((len(sums), 1), float(size)), sums]
+    def _measure(self, count: int, size: int = 0) -> None:
+        """Note what later decides on the windows held, up to the `count`-th; they have `size` samples, or all."""
+        first, size = self._measured, size or self._length
+        if count <= first:
+            return
+        held = self._held[:, first * self._length : count * self._length]
+        windows = held.reshape(len(held), count - first, self._length)
+        channels = windows[: self._count]
+        ranges, scales = self._follow_peak(channels)
+        notes = np.empty((count - first + 1, self._notes.shape[1]))
+        notes[0] = self._notes[-1]
+        sums = notes[1:, 1 : 1 + self._count]
+        notes[1:, 0], sums[:] = size, np.add.reduce(channels, axis=2).T
+        notes[1:, 1 + self._count : 1 + 2 * self._count] = ranges.T * size
+        notes[1:, self._sums] = scales
         if self._mixing:
-            energies = np.stack([_energy(channel) for channel in windows], axis=1)
+            energies = _energy(channels).T
             base = np.where(self._carries_more_than_bass(windows, energies)[:, None], self._with_bass, self._weights)
-            mixed = np.zeros(windows.shape[1:], np.float32)
-            for channel, share in zip(windows, _float32(base).T, strict=True):
-                mixed += channel * share[:, None]
+            windows[-1] = 0
+            for channel, share in zip(channels, base.astype(np.float32).T, strict=True):
+                windows[-1] += channel * share[:, None]
             # Without the mean of each window, which is part of the offset.
-            numbers += [energies - sums**2 / size, (_energy(mixed) - (sums * base).sum(axis=1) ** 2 / size)[:, None]]
-            self._bases = np.concatenate([self._bases, base])
+            notes[1:, 1 + 2 * self._count : self._sums - 1] = energies - sums**2 / size
+            notes[1:, self._sums - 1] = _energy(windows[-1]) - (sums * base).sum(axis=1) ** 2 / size
+            notes[1:, self._sums + 1 :] = base
         # One after the other from the start of the stream: the same sums however it is divided.
-        totals = np.cumsum(np.concatenate([self._totals[-1:], np.concatenate(numbers, axis=1)]), axis=0)
-        self._totals = np.concatenate([self._totals, totals[1:]])
+        np.add.accumulate(notes[:, : self._sums], axis=0, out=notes[:, : self._sums])
+        self._notes = np.concatenate([self._notes, notes[1:]])
+        self._measured = count
 
-    def _follow_peak(self, windows: Samples) -> Samples:
-        """Lower the scale where samples exceed full scale; returns the windows without stray values."""
-        peaks = np.maximum(windows.max(axis=(0, 2)), -windows.min(axis=(0, 2))).astype(np.float64)
-        scales = np.full(len(peaks), self._scale)
+    def _follow_peak(self, windows: Samples) -> tuple[Samples, _Floats | float]:
+        """The range of each channel's windows, (channels, n), and the scale of windows; cuts off stray values."""
+        highs, lows = np.maximum.reduce(windows, axis=2), np.minimum.reduce(windows, axis=2)
         self._samples += windows.size
-        for index in np.flatnonzero(peaks >= _FULL_SCALE / self._scale).tolist():
+        limit = _FULL_SCALE / self._scale
+        high, low = float(np.maximum.reduce(highs, axis=None)), float(np.minimum.reduce(lows, axis=None))
+        if -limit < low and high < limit:
+            self._peak = max(self._peak, high, -low)
+            return highs - lows, self._scale
+        if not (math.isfinite(high) and math.isfinite(low)):
+            odd = ~np.isfinite(windows)
+            self._odd += int(odd.sum())
+            windows[odd] = 0
+            highs, lows = np.maximum.reduce(windows, axis=2), np.minimum.reduce(windows, axis=2)
+        peaks = np.maximum(highs, -lows).max(axis=0).astype(np.float64)
+        scales = np.full(len(peaks), self._scale)
+        for index in np.flatnonzero(peaks >= limit).tolist():
             window, peak, full = windows[:, index], float(peaks[index]), 1.0 / self._scale
             if peak < _FULL_SCALE * full:
                 continue  # the scale has fallen since
             size = np.abs(window)
             few = (size > full).mean() <= _STRAY
             if peak > _INTEGERS * (full if few else max(full, _FULL_SCALES[-1])):
-                windows = windows.copy()
-                windows[:, index] = np.clip(window, -full, full)
                 self._stray += int((size > _INTEGERS * full).sum())
+                np.clip(window, -full, full, out=window)
+                highs[:, index], lows[:, index] = window.max(axis=1), window.min(axis=1)
                 peaks[index] = full
                 continue
             if peak > full:
@@ -160,8 +197,7 @@ class Conditioner:
                 scales[index:] = self._scale
             self._clipped += int((size >= _FULL_SCALE / self._scale).sum())
         self._peak = max(self._peak, float(peaks.max()))
-        self._scales = np.append(self._scales, scales)
-        return windows
+        return highs - lows, scales
 
     def _carries_more_than_bass(self, windows: Samples, energies: _Floats) -> npt.NDArray[np.bool_]:
         """Of each window, whether an LFE channel holds more than bass."""
@@ -175,87 +211,115 @@ class Conditioner:
         """Condition the first `count` windows held: what decides on them has been measured."""
         if count <= 0:
             return np.empty((0, self.lanes), np.float32)
-        offsets = self._offsets(count)
-        # The scale falls before the peak is there: each window has that of the last one it depends on.
-        scales = self._scales[2 * _CONTEXT : 2 * _CONTEXT + count, None]
-        if self._mixing:
-            weights = self._mix(count) * scales
-            weights = np.concatenate([weights[:1] if self._last is None else self._last, weights])
-            self._last = weights[-1:]
-            out = self._weighted(count, weights, (weights * offsets).sum(axis=1))[:, None]
+        end, offsets = count * self._length, self._offsets(count)
+        if offsets is None and self._unchanged and self._scale == 1.0:
+            out = self._held[:, :end].T
+            self._last = self._neutral
         else:
-            scales = np.concatenate([scales[:1] if self._last is None else self._last, scales])
-            self._last = scales[-1:]
-            lanes = [
-                self._scaled(channel[:count], scales[:, 0], offsets[:, i]) for i, channel in enumerate(self._windows)
-            ]
-            out = np.stack(lanes, axis=1)
-        self._forget(count)
+            out = self._conditioned(count, np.zeros((count, self._count)) if offsets is None else offsets)
+        self._held, self._notes = self._held[:, end:], self._notes[count:]
+        self._measured -= count
         return out
 
-    def _forget(self, count: int) -> None:
-        self._windows = self._windows[:, count:].copy()
-        self._totals, self._bases, self._scales = self._totals[count:], self._bases[count:], self._scales[count:]
+    def _conditioned(self, count: int, offsets: _Floats) -> Samples:
+        """The first windows as they shall be, (samples, lanes)."""
+        # The scale falls before the peak is there: each window has that of the last one it depends on.
+        after = self._behind + 1 + self._ahead
+        gains = self._notes[after : after + count, self._sums, None]
+        gains = self._mix(count) * gains if self._mixing else gains
+        last = self._last or (gains[:1], offsets[:1])
+        gains, offsets = np.concatenate([last[0], gains]), np.concatenate([last[1], offsets])
+        self._last = gains[-1:], offsets[-1:]
+        self._unchanged = not self._mixing and not offsets[-1].any()
+        held = self._held[:, : count * self._length]
+        plain = (gains == (self._weights if self._mixing else 1.0)).all(axis=1) & ~offsets.any(axis=1)
+        if not plain.all():
+            odd = np.flatnonzero(~(plain[:-1] & plain[1:]))
+            first, end = int(odd[0]), int(odd[-1]) + 1
+            windows = held.reshape(len(held), count, -1)[:, first:end]
+            self._change(windows, gains[first : end + 1], offsets[first : end + 1])
+        return held[-self.lanes :].T
 
-    def _offsets(self, count: int) -> _Floats:
-        """The offset of each channel at the edges of the first windows, shape (count + 1, channels)."""
-        sums = self._around(0, count + 2, _REACH)
-        means = sums[:, 1 : 1 + len(self._windows)] / sums[:, :1]
-        return np.asarray((means[:-1] + means[1:]) / 2)
+    def _change(self, windows: Samples, gains: _Floats, offsets: _Floats) -> None:
+        """Mix or scale windows, (rows, n, length), in the last rows; gains and offsets are those at edges."""
+        if not self._mixing:
+            for lane, gain, offset in zip(windows, np.broadcast_to(gains, offsets.shape).T, offsets.T, strict=True):
+                np.multiply(lane, self._between(gain), out=lane)
+                np.subtract(lane, self._between(gain * offset), out=lane)
+            return
+        windows[-1] = -self._between((gains * offsets).sum(axis=1))
+        for channel, share in zip(windows, gains.T, strict=False):
+            windows[-1] += channel * self._between(share)
+
+    def _offsets(self, count: int) -> _Floats | None:
+        """The offset of each channel at the end of the first windows, (count, channels); None where all are 0."""
+        sums = self._around(_SPAN, self._ahead, count)
+        means, ranges = sums[:, 1 : 1 + self._count], sums[:, 1 + self._count : 1 + 2 * self._count]
+        large = np.abs(means) > _OFFSET * ranges
+        return np.where(large, means / sums[:, :1], 0.0) if large.any() else None
 
     def _mix(self, count: int) -> _Floats:
-        """The weight of each channel in the first windows, shape (count, channels)."""
-        sums = self._around(_CONTEXT - _NEAR, count, _NEAR)[:, 1 + len(self._windows) :]
+        """The weight of each channel at the end of the first windows, shape (count, channels)."""
+        sums = self._around(_MIX_SPAN, self._mix_ahead, count)[:, 1 + 2 * self._count :]
+        weights = self._notes[self._behind + 1 :, self._sums + 1 :][:count]
         energies, mixed = sums[:, :-1], sums[:, -1]
-        bases = self._bases[_CONTEXT : _CONTEXT + count].copy()
-        separate = (bases**2 * energies).sum(axis=1)
+        separate = (weights**2 * energies).sum(axis=1)
+        background = self._background(weights, energies)
         kept = np.clip((mixed / np.maximum(separate, 1e-300) - _CANCELLED) / (_KEPT - _CANCELLED), 0.0, 1.0)
-        for index in np.flatnonzero((kept < 1.0) & (separate > 0.0)).tolist():
-            base, loud = bases[index], bases[index] ** 2 * energies[index]
-            if loud.max() > _BETTER * loud[self._best]:
-                self._best = int(loud.argmax())
-            best = np.zeros(len(base))
-            best[self._best] = base.sum()
-            bases[index] = kept[index] * base + (1.0 - kept[index]) * best
+        previous = None if self._last is None else self._last[0][0]
+        for index in np.flatnonzero((kept < 1.0) & (separate > background)).tolist():
+            weights = weights.copy()
+            base, loud = weights[index], weights[index] ** 2 * energies[index]
+            if loud.max() > _BETTER * loud[self._reference]:
+                self._reference = int(loud.argmax())
+            signs = self._signs(index)
+            if index:
+                previous = weights[index - 1]
+            if previous is not None and (base * signs * previous).sum() < 0:
+                signs = -signs
+            weights[index] = base * (kept[index] + (1.0 - kept[index]) * signs)
             if kept[index] < 0.5 and loud.max() > _SILENCE * self._length:
                 self._cancelled += self._length / self._rate
-        return bases
+        return weights
 
-    def _around(self, first: int, count: int, reach: int) -> _Floats:
-        """Sums over 2 * reach + 1 windows, those of the first from `first` on, (count, columns)."""
-        after = first + 2 * reach + 1
-        return self._totals[after : after + count] - self._totals[first : first + count]
+    def _background(self, weights: _Floats, energies: _Floats) -> _Floats:
+        """Energy up to which channels that cancel each other do not matter, (windows,)."""
+        levels = np.zeros(len(weights))
+        if self._centre >= 0:
+            for index, energy in enumerate(energies[:, self._centre].tolist()):
+                self._centre_peak = max(self._centre_peak * _FADING, energy)
+                levels[index] = _BACKGROUND * weights[index, self._centre] ** 2 * self._centre_peak
+        return levels
 
-    def _weighted(self, count: int, weights: _Floats, offsets: _Floats) -> Samples:
-        """The mix of the first windows, (samples,); weights, (count + 1, channels), and offsets are those at edges."""
-        out = np.zeros((count, self._length), np.float32)
-        for channel, share in zip(self._windows, weights.T, strict=True):
-            out += channel[:count] * self._between(share)
-        return (out - self._between(offsets)).reshape(-1)
+    def _signs(self, index: int) -> _Floats:
+        """1 for each channel, -1 for those of the polarity opposite to the reference's, from a window on."""
+        sound = self._held[: self._count, index * self._length : (index + self._mix_ahead + 1) * self._length]
+        sound = sound - sound.mean(axis=1, keepdims=True)
+        common = sound @ sound[self._reference]
+        energies = np.einsum("ij,ij->i", sound, sound)
+        return np.where(common < _INVERTED * np.sqrt(energies * energies[self._reference]), -1.0, 1.0)
 
-    def _scaled(self, windows: Samples, scales: _Floats, offsets: _Floats) -> Samples:
-        scaled = windows if (scales == 1.0).all() else windows * self._between(scales)
-        return (scaled - self._between(offsets * scales)).reshape(-1)
+    def _around(self, span: int, ahead: int, count: int) -> _Floats:
+        """Sums over `span` windows, the last of them `ahead` of each of the first windows, (count, columns)."""
+        after = self._behind + ahead + 1
+        sums = self._notes[:, : self._sums]
+        return sums[after : after + count] - sums[after - span : after - span + count]
 
     def _between(self, edges: _Floats) -> Samples:
         """Values at the edges of windows, (n + 1,), to one for each sample, (n, length)."""
-        start = _float32(edges[:-1, None])
+        start = edges[:-1, None].astype(np.float32)
         if (edges == edges[0]).all():
             return start
         clock = (np.arange(self._length, dtype=np.float32) + np.float32(0.5)) / np.float32(self._length)
-        ramp = _float32(edges[1:] - edges[:-1])[:, None] * clock
+        ramp = (edges[1:] - edges[:-1]).astype(np.float32)[:, None] * clock
         ramp += start
         return ramp
 
 
 def _energy(windows: Samples) -> _Floats:
-    """The energy of each window, (n, length) -> (n,)."""
-    energy: _Floats = np.square(windows).sum(axis=1, dtype=np.float64)
+    """The energy of each window, (..., length) -> (...)."""
+    energy: _Floats = np.einsum("...i,...i->...", windows, windows).astype(np.float64)
     return energy
-
-
-def _float32(values: _Floats) -> Samples:
-    return values.astype(np.float32)
 
 
 def _scale_of(window: Samples, peak: float) -> float:

@@ -152,7 +152,7 @@ def _cut_off(refused: AudioDecodeError, lacking: float) -> AudioDecodeError:
 
 def _open_stream(stream: BinaryIO, options: AudioOptions, *, live: bool, untrusted: bool) -> AudioStream:
     if options.raw:
-        return _stream(_raw(stream, b"", options.raw, size=None, live=live), options)
+        return _stream(_raw(stream, b"", options.raw, size=None, live=live), options, live=live)
     head = read_head(stream, _STREAM_HEAD)
     check_content(head)
     header = wav_header(head)
@@ -163,7 +163,7 @@ def _open_stream(stream: BinaryIO, options: AudioOptions, *, live: bool, untrust
         form = (header.encoding, header.rate, header.channels)
         sound = WavSound(stream, head[header.offset :], header.size)
         reader = PcmReader(sound, b"", *form, size=header.size, name="wav", live=live, layout=header.layout)
-        return _stream(reader, options)
+        return _stream(reader, options, live=live)
     if decoder_for(head) == "ffmpeg":
         find_ffmpeg()  # fail before anything is copied
     claim = size_declared_in(head)
@@ -172,7 +172,7 @@ def _open_stream(stream: BinaryIO, options: AudioOptions, *, live: bool, untrust
     if index_at_end(head) or head[:4] == b"caff" or not _have_ffmpeg() or (claim and claim.fields):
         return _open_spooled(head, stream, options, untrusted=untrusted)
     if head[:4] == b"OggS":
-        return _stream(JoinedReader(_ogg_parts(stream, head, options, live=live)), options)
+        return _stream(JoinedReader(_ogg_parts(stream, head, options, live=live)), options, live=live)
     feeder = StreamPump(head, stream)
 
     def lacking() -> float:
@@ -180,7 +180,7 @@ def _open_stream(stream: BinaryIO, options: AudioOptions, *, live: bool, untrust
         return claim.lacking(feeder.count) if claim and claim.offset + claim.size - feeder.count > _SLACK else 0.0
 
     decoder = FfmpegReader("pipe:0", options, feeder=feeder, lacking=lacking, live=live)
-    return _stream(decoder, options, lacking=lacking)
+    return _stream(decoder, options, lacking=lacking, live=live)
 
 
 def _ogg_parts(
@@ -227,10 +227,10 @@ def _in_process(
             # From a pipe libsndfile reads to the end, whatever length it makes of the head.
             return SoundReader(_piped(os.fdopen(descriptor, "rb")), length=scan_headers.length)
     end = scan_headers.sound_end
-    if header and header.encoding and end is not None:
+    if header and header.encoding:
         os.lseek(descriptor, header.offset, os.SEEK_SET)
         form = (header.encoding, header.rate, header.channels)
-        left = end - header.offset
+        left = header.size if end is None else end - header.offset
         file = os.fdopen(descriptor, "rb")
         return PcmReader(file, b"", *form, size=left, name="wav", owned=True, layout=header.layout)
     return SoundReader(descriptor, length=scan_headers.length, end=end, patches=scan_headers.patches)
@@ -291,11 +291,12 @@ def _stream(
     watch: FileSnapshot | None = None,
     rescue: Callable[[float], Reader] | None = None,
     lacking: Callable[[], float] = lambda: 0.0,
+    live: bool = False,
 ) -> Stream:
     try:
         if not isinstance(reader, FfmpegReader):
             channels_of(reader.channels, options.channels)
-        return Stream(reader, options, watch=watch, rescue=rescue, lacking=lacking)
+        return Stream(reader, options, watch=watch, rescue=rescue, lacking=lacking, live=live)
     except BaseException:
         reader.close()
         raise

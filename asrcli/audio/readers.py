@@ -18,8 +18,8 @@ from asrcli.audio.layouts import default_layout, layout_of_map
 from asrcli.audio.types import SAMPLE_RATE, AudioInfo, Samples
 from asrcli.errors import AsrcliError, AudioDecodeError
 
-#: samples of all channels together that one read takes: about a second of stereo, bounded for absurd channel counts
-_BLOCK = 1 << 18
+#: samples of all channels together that one read takes at most, and seconds
+_BLOCK, BLOCK_SECONDS = 1 << 18, 4
 #: Hz; real recordings lie well inside
 RATES = range(1000, 384_001)
 MAX_CHANNELS = 128
@@ -85,8 +85,8 @@ def check_form(rate: int, channels: int) -> None:
         )
 
 
-def _frames(rate: int, channels: int) -> int:
-    return max(1, min(rate, _BLOCK // channels))
+def _frames(rate: int, channels: int, seconds: int = BLOCK_SECONDS) -> int:
+    return max(1, min(rate * seconds, _BLOCK // channels))
 
 
 class _Sequential(soundfile.SoundFile):  # type: ignore[misc]
@@ -346,6 +346,7 @@ class PcmReader:
         #: bytes to come; None: as many as the stream has
         self._left = None if isinstance(stream, WavSound) else size
         self._frame = channels * pcm_width(encoding)
+        self._frames = _frames(rate, channels, BLOCK_SECONDS if owned else 1)
         #: bytes after which a block need not be full
         self._enough = rate // 10 * self._frame if live else None
         duration = None if size is None else size // self._frame / rate
@@ -355,15 +356,21 @@ class PcmReader:
 
     def skip(self, seconds: float) -> float:
         frames, done = round(seconds * self.rate), 0
+        if self._owned and self._left is not None and not isinstance(self._stream, WavSound):  # a file
+            there = os.fstat(self._stream.fileno()).st_size - self._stream.tell()
+            done = max(0, min(frames, min(self._left, there) // self._frame))
+            self._stream.seek(done * self._frame, os.SEEK_CUR)
+            self._left -= done * self._frame
+            return done / self.rate
         while done < frames:
-            got = len(self._bytes(min(frames - done, _frames(self.rate, self.channels)))) // self._frame
+            got = len(self._bytes(min(frames - done, self._frames))) // self._frame
             if not got:
                 break
             done += got
         return done / self.rate
 
     def read(self) -> Samples:
-        data = self._bytes(_frames(self.rate, self.channels))
+        data = self._bytes(self._frames)
         whole = len(data) - len(data) % self._frame
         if not data and isinstance(self._stream, WavSound) and self._stream.surplus > _SURPLUS:
             seconds = self._stream.surplus / self._frame / self.rate

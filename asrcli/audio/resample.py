@@ -27,11 +27,10 @@ class Resampler:
         self._returned = 0
 
     def push(self, block: Samples) -> Samples:
-        """Take a block (samples, lanes); give what can be computed already, an array of its own (samples, lanes)."""
+        """Take a block (samples, lanes); give what can be computed already, (samples, lanes): at 16 kHz the block."""
         self._received += len(block)
         if self._soxr is None:
-            own: Samples = block.copy()
-            return own
+            return block
         out = self._convert(block)
         self._returned += len(out)
         return out

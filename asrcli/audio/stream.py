@@ -52,19 +52,20 @@ class Stream:
         watch: FileSnapshot | None = None,
         rescue: Callable[[float], Reader] | None = None,
         lacking: Callable[[], float] = lambda: 0.0,
+        live: bool = False,
     ) -> None:
         """Go to the start of the span. `reader` starts at the recording's beginning, or at `options.start` if it can
         seek. `watch` is checked again at the end; `rescue` opens another decoder at a time in seconds if this one finds
-        damage; `lacking` returns at the end the part of the announced bytes that is missing. Raises EmptyInputError:
-        the recording ends before the span begins.
+        damage; `lacking` returns at the end the part of the announced bytes that is missing; with `live`, samples are
+        given as they come. Raises EmptyInputError: the recording ends before the span begins.
         """
         self.info = reader.info
         self.lanes = reader.channels if options.channels == "split" else 1
         self.warnings: list[str] = []
         self._reader, self._options = reader, options
-        self._watch, self._rescue, self._lacking = watch, rescue, lacking
+        self._watch, self._rescue, self._lacking, self._live = watch, rescue, lacking, live
         self._others: list[IO[bytes]] = []
-        self._given = self._odd = 0
+        self._given = 0
         self._conditioners: list[Conditioner] = []
         self._claimed: float | None = None
         self._started = False
@@ -85,9 +86,11 @@ class Stream:
         limit = None if end is None else max(0, round((end - self.offset) * SAMPLE_RATE))
         for block in self._converted():
             piece = block if limit is None else block[: limit - self._given]
-            self._given += len(piece)
-            if len(piece):
-                yield np.clip(piece, -1.0, 1.0)
+            np.clip(piece, -1.0, 1.0, out=piece)
+            for at in range(0, len(piece), SAMPLE_RATE):
+                part = piece[at : at + SAMPLE_RATE]
+                self._given += len(part)
+                yield part
             if limit is not None and self._given >= limit:
                 break
         else:
@@ -138,7 +141,7 @@ class Stream:
 
     def _play(self) -> Iterator[Samples]:
         reader = self._reader
-        conditioner = Conditioner(reader.rate, reader.channels, self._options.channels, reader.layout)
+        conditioner = Conditioner(reader.rate, reader.channels, self._options.channels, reader.layout, live=self._live)
         self._conditioners.append(conditioner)
         resampler = Resampler(reader.rate, self.lanes)
         damage: DamagedError | None = None
@@ -150,7 +153,7 @@ class Stream:
                 continue
             if not len(native):
                 break
-            block = resampler.push(conditioner.push(self._finite(native)))
+            block = resampler.push(conditioner.push(native))
             if len(block):
                 yield block
         for tail in (resampler.push(conditioner.finish()), resampler.finish()):
@@ -158,14 +161,6 @@ class Stream:
                 yield tail
         if damage:
             raise damage
-
-    def _finite(self, block: Samples) -> Samples:
-        with np.errstate(over="ignore", invalid="ignore"):
-            if np.isfinite(block.sum()):
-                return block
-        odd = ~np.isfinite(block)
-        self._odd += int(odd.sum())
-        return np.where(odd, np.float32(0), block)
 
     def _check_end(self) -> None:
         claimed, end = self._claimed or self._reader.claimed, self._options.end
@@ -197,7 +192,5 @@ class Stream:
         self.warnings += self._reader.warnings
         for conditioner in self._conditioners:
             self.warnings += conditioner.warnings()
-        if self._odd:
-            self.warnings.append(f"{self._odd} samples are no numbers (NaN or infinite) and were taken as silence")
         if self._watch and (changed := self._watch.change()):
             self.warnings.append(changed)

@@ -226,7 +226,7 @@ def test_two_equal_channels_mix_to_themselves(
 @pytest.mark.parametrize(
     ("name", "form", "rate", "channels", "tracks"),
     [
-        ("a.wav", "wav/pcm_16", 44100, 1, 1),
+        ("a.wav", "wav/pcm_s16le", 44100, 1, 1),
         ("a.flac", "flac/pcm_16", 44100, 1, 1),
         ("a.mp3", "mp3/mp3", 44100, 1, 1),
         ("a.opus", "ogg/opus", 48000, 1, 1),

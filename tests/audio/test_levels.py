@@ -31,11 +31,17 @@ def voice(seconds: float, seed: int = 0, rate: int = RATE) -> np.ndarray:
 
 
 def condition(
-    samples: np.ndarray, cuts: Sequence[int] = (), choice: Any = "mix", rate: int = RATE, layout: str = ""
+    samples: np.ndarray,
+    cuts: Sequence[int] = (),
+    choice: Any = "mix",
+    rate: int = RATE,
+    layout: str = "",
+    *,
+    live: bool = False,
 ) -> tuple[np.ndarray, list[str]]:
     """The conditioned stream, (n, lanes), and its warnings."""
     samples = samples[:, None] if samples.ndim == 1 else samples
-    conditioner = Conditioner(rate, samples.shape[1], choice, layout)
+    conditioner = Conditioner(rate, samples.shape[1], choice, layout, live=live)
     parts = [conditioner.push(block.astype(np.float32)) for block in np.split(samples, sorted(cuts))]
     return np.concatenate([*parts, conditioner.finish()]), conditioner.warnings()
 
@@ -85,24 +91,36 @@ def stereo(kinds: list[tuple[str, int]]) -> np.ndarray:
     cuts=st.lists(st.integers(0, 60_000), max_size=12),
     choice=st.sampled_from(["mix", "split", 0, 1]),
     rate=st.sampled_from([8000, 16000, 44100, 11127]),
+    live=st.booleans(),
 )
 def test_blocks_of_any_size_give_the_same_samples(
-    kinds: list[tuple[str, int]], cuts: list[int], choice: int | str, rate: int
+    kinds: list[tuple[str, int]], cuts: list[int], choice: int | str, rate: int, live: bool
 ) -> None:
     samples = stereo(kinds)
-    whole, found = condition(samples, choice=choice, rate=rate)
-    parts, found_in_parts = condition(samples, [min(cut, len(samples)) for cut in cuts], choice, rate)
+    whole, found = condition(samples, choice=choice, rate=rate, live=live)
+    parts, found_in_parts = condition(samples, [min(cut, len(samples)) for cut in cuts], choice, rate, live=live)
     assert len(whole) == len(samples)
     np.testing.assert_array_equal(parts, whole)
     assert found_in_parts == found
-    assert np.abs(whole).max(initial=0) <= 1.5  # full scale, but for an offset that was taken away
+    assert live or np.abs(whole).max(initial=0) <= 1.5  # full scale, but for an offset that was taken away
 
 
-def test_an_ordinary_recording_stays_as_it_is() -> None:
+@pytest.mark.parametrize("live", [False, True])
+def test_an_ordinary_recording_is_not_changed(live: bool) -> None:
     samples = voice(10)
-    out, found = condition(samples)
-    np.testing.assert_allclose(out[:, 0], samples, atol=2e-3)
+    out, found = condition(samples, live=live)
+    np.testing.assert_array_equal(out[:, 0], samples)
     assert found == []
+
+
+def test_a_live_recording_waits_for_one_window_only() -> None:
+    samples = voice(3) * np.float32(0.05) + np.float32(0.3)
+    conditioner = Conditioner(RATE, 1, "mix", live=True)
+    for at in range(0, len(samples), 1000):
+        out = conditioner.push(samples[at : at + 1000, None])
+        assert len(conditioner._held[0]) < RATE // 20
+        if at > RATE:
+            assert abs(out.mean()) < 0.01
 
 
 @pytest.mark.parametrize("gain", [1.0, 0.05, 0.002])
@@ -152,6 +170,27 @@ def test_an_inverted_channel_in_noise_is_noticed() -> None:
     out, found = condition(np.outer(speech, [1, -0.95]).astype(np.float32) + noise)
     assert likeness(out[:, 0], speech) > 0.95
     assert found
+
+
+def test_an_inverted_channel_is_turned_and_both_are_mixed() -> None:
+    speech = voice(6)
+    noise = np.random.default_rng(2).standard_normal((len(speech), 2)).astype(np.float32) * 0.02
+    out, _ = condition(np.outer(speech, [1, -1]).astype(np.float32) + noise)
+    left = np.sum((out[:, 0] - speech) ** 2)
+    assert left < 0.6 * np.sum(noise[:, 0] ** 2)  # noise of two microphones averages out; one channel would keep all
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5])
+def test_sides_that_cancel_each_other_stay_behind_the_centre(share: float) -> None:
+    """Where the voice in the centre pauses, inverted music left and right is not raised."""
+    speech, music = voice(6), voice(6, seed=3) * np.float32(share)
+    speech[2 * RATE : 4 * RATE] = 0
+    samples = np.zeros((len(speech), 6), np.float32)
+    samples[:, 0], samples[:, 1], samples[:, 2] = music, -0.7 * music, speech
+    out, found = condition(samples)
+    pause = slice(round(2.2 * RATE), round(3.8 * RATE))
+    assert out[pause].std() < 0.12 * out[: 2 * RATE].std()
+    assert found == []
 
 
 def test_an_inverted_channel_under_an_offset_is_noticed() -> None:
@@ -209,8 +248,8 @@ def test_memory_does_not_grow() -> None:
     conditioner = Conditioner(48000, 2, "mix")
     for _ in range(60):
         conditioner.push(np.ones((48000, 2), np.float32))
-    assert conditioner._windows.nbytes < 48000 * 2 * 4 * 3
-    assert len(conditioner._totals) < 100
+    assert conditioner._held.nbytes < 48000 * 3 * 4 * 2
+    assert len(conditioner._notes) < 100
 
 
 @pytest.mark.parametrize(

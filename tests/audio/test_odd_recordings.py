@@ -28,7 +28,7 @@ def odd(shared: Path) -> Path:
         ("lhotse_stereo.opus", 1.0054, 2, 8000, "ogg/opus"),
         ("lhotse_stereo.sph", 1.0, 2, 8000, "nist/pcm_16"),
         ("silero_test.opus", 8.064, 1, 16000, "ogg/opus"),
-        ("stereo_diarization.wav", 5.0, 2, 16000, "wav/pcm_16"),
+        ("stereo_diarization.wav", 5.0, 2, 16000, "wav/pcm_s16le"),
     ],
 )
 def test_good_recordings(

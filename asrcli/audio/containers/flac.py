@@ -7,7 +7,7 @@ from collections.abc import Callable
 #: gives up to `size` bytes from a position of the file: (size, position)
 Read = Callable[[int, int], bytes]
 
-_WINDOW = 1 << 20
+_WINDOW = 1 << 17
 #: the marker, and the header of a STREAMINFO block (the last metadata block, or not)
 _STARTS = (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22")
 

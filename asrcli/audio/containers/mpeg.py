@@ -14,7 +14,7 @@ _BITRATES = {
     2: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0),
 }
 _RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
-_WINDOW = 1 << 20
+_WINDOW = 1 << 17
 #: tags that the byte count of a Xing tag leaves out
 _SLACK = 8192
 #: more tags in a row than any writer makes

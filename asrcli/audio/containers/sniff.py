@@ -185,11 +185,13 @@ class WavHeader:
     size: int | None
     #: positions of the channels, see `layouts`; empty where the header does not tell them
     layout: str = ""
+    #: samples follow each other without padding
+    packed: bool = True
 
     @property
     def encoding(self) -> str | None:
         """The samples' form as ffmpeg names it, or None where they are neither little-endian PCM nor G.711."""
-        return _ENCODINGS.get((self.tag, self.bits))
+        return _ENCODINGS.get((self.tag, self.bits)) if self.packed else None
 
 
 def wav_header(head: bytes) -> WavHeader | None:
@@ -213,7 +215,8 @@ def wav_header(head: bytes) -> WavHeader | None:
 def _wav(form: bytes, offset: int, size: int) -> WavHeader | None:
     if len(form) < 16:
         return None
-    tag, channels, layout = int.from_bytes(form[:2], "little"), int.from_bytes(form[2:4], "little"), ""
+    tag, channels, bits = (int.from_bytes(form[at : at + 2], "little") for at in (0, 2, 14))
+    layout = ""
     if tag == 0xFFFE and len(form) >= 26:  # extensible: the real tag opens the GUID
         tag = int.from_bytes(form[24:26], "little")
         layout = layout_of_mask(int.from_bytes(form[20:24], "little"), channels)
@@ -221,8 +224,9 @@ def _wav(form: bytes, offset: int, size: int) -> WavHeader | None:
         tag=tag,
         rate=int.from_bytes(form[4:8], "little"),
         channels=channels,
-        bits=int.from_bytes(form[14:16], "little"),
+        bits=bits,
         offset=offset,
         size=size if size_known(size) else None,
         layout=layout,
+        packed=int.from_bytes(form[12:14], "little") * 8 in {channels * bits, 0},
     )

@@ -86,6 +86,8 @@ def _element(data: bytes, position: int) -> tuple[int, int, int]:
     """(ID, size of the body, where the body begins)."""
     first = data[position]
     if first & 0x80:
+        if (second := data[position + 1]) >> 6 == 1:  # as nearly all blocks
+            return first, (second & 0x3F) << 8 | data[position + 2], position + 3
         name, position = first, position + 1
     else:
         width = 9 - first.bit_length()

@@ -88,8 +88,9 @@ def decode_command(program: str, url: str, options: AudioOptions, attempt: Attem
     choice = options.channels
     pick = f"pan=mono|c0=c{choice}," if isinstance(choice, int) else ""
     fold = ",aformat=channel_layouts=mono|stereo" if choice == "mix" else ""
-    form: dict[str, object] = {"f": "matroska", "acodec": "pcm_f32le", "map_metadata": -1, "bitexact": None}
+    form: dict[str, object] = {"f": "matroska", "write_crc32": 0, "acodec": "pcm_f32le", "map_metadata": -1}
     form |= {"af": f"{pick}aresample={SAMPLE_RATE}:rematrix_maxval=1{fold}", "output_ts_offset": TIMESTAMP_OFFSET}
+    form["bitexact"] = None
     if attempt.live:
         form |= {"flush_packets": 1, "cluster_time_limit": 100}
     return _command(program, url, _track(attempt), form)

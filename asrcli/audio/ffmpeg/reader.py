@@ -25,7 +25,7 @@ from asrcli.audio.ffmpeg.process import (
     probe_command,
 )
 from asrcli.audio.ffmpeg.timeline import Piece, Timeline
-from asrcli.audio.readers import check_form
+from asrcli.audio.readers import BLOCK_SECONDS, check_form
 from asrcli.audio.stream_pump import StreamPump
 from asrcli.audio.types import SAMPLE_RATE, AudioInfo, Samples
 from asrcli.errors import AsrcliError, AudioDecodeError, InputError
@@ -251,11 +251,12 @@ class FfmpegReader:
         return self._position / SAMPLE_RATE
 
     def read(self) -> Samples:
-        piece = self._next(SAMPLE_RATE)
+        limit = SAMPLE_RATE * (1 if self._feeder else BLOCK_SECONDS)
+        piece = self._next(limit)
         if isinstance(piece, int):
             block = np.zeros((piece, self.channels), np.float32)
         else:
-            sounds = [piece, *self._more_sound(SAMPLE_RATE - self._length(piece))] if piece else []
+            sounds = [piece, *self._more_sound(limit - self._length(piece))] if piece else []
             block = np.frombuffer(b"".join(sounds), np.float32).reshape(-1, self.channels)
         self._position += len(block)
         if len(block):
