@@ -142,3 +142,9 @@ def _nearest(text: str, step: int) -> str:
         if char not in _NEUTRAL or is_cjk(char):
             return char
     return chars[0]
+
+
+def is_right_to_left(text: str) -> bool:
+    """Whether the first character with a direction is of a script that is written from right to left."""
+    directions = (unicodedata.bidirectional(char) for char in text)
+    return next((each for each in directions if each in {"L", "R", "AL"}), "L") != "L"

@@ -99,6 +99,8 @@ complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l label-every-cu
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l no-label-every-cue -d 'Name the speaker in every SRT cue, not only where a turn starts'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l highlight-words -d 'Highlight each word while it is spoken'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l no-highlight-words -d 'Highlight each word while it is spoken'
+complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l rtl-marks -d 'Mark Arabic and Hebrew lines, for players that misplace their full stops'
+complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l no-rtl-marks -d 'Mark Arabic and Hebrew lines, for players that misplace their full stops'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -s j -l jobs -x -d 'Decoding threads'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l overwrite -d 'Replace existing outputs, even if they were edited or not written by asrcli'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l no-overwrite -d 'Replace existing outputs, even if they were edited or not written by asrcli'

@@ -205,6 +205,7 @@ class CueOptions:
     dialogue: bool = _cues(True, "Allow two speakers in a cue, one line each.")
     label_every_cue: bool = _cues(False, "Name the speaker in every SRT cue, not only where a turn starts.")
     highlight_words: bool = _cues(False, "Highlight each word while it is spoken.")
+    rtl_marks: bool = _cues(False, "Mark Arabic and Hebrew lines, for players that misplace their full stops.")
 
 
 #: values of `--subtitle-style`; explicit options override them.

@@ -575,3 +575,22 @@ def test_pairs_are_chosen_for_the_least_cost_of_all_cues() -> None:
     cues = schedule(talk, TIMING)
     assert [len(cue.blocks) for cue in cues] == [1, 2, 1]
     assert [(cue.start, cue.end) for cue in cues] == [(0, 1300), (1400, 2400), (6000, 8000)]
+
+
+@pytest.mark.parametrize(
+    ("text", "marked"),
+    [
+        ("مرحبا بكم .", True),
+        ("שלום לכולם!", True),
+        ("123 שלום.", True),
+        ("Hello there.", False),
+        ("Hello שלום.", False),
+        ("١٢٣ 45.", False),
+        ("你好。", False),
+    ],
+)
+def test_right_to_left_lines_are_marked_on_request(text: str, marked: bool) -> None:
+    source = transcript(spoken(text))
+    plain = [line.text for cue in shape(source, CueOptions()) for line in cue.lines]
+    lines = [line.text for cue in shape(source, CueOptions(rtl_marks=True)) for line in cue.lines]
+    assert lines == [f"\u202b{line}\u202c" if marked else line for line in plain]

@@ -7,10 +7,11 @@ included. `schedule` then merges the speakers and determines the display times.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 
 from asrcli.options import CueOptions
+from asrcli.script import is_right_to_left
 from asrcli.text.subtitles.divide import Divider
 from asrcli.text.subtitles.pieces import Lane, Piece, lanes, width
 from asrcli.text.subtitles.schedule import Block, TimedBlock, Timing, schedule
@@ -69,6 +70,14 @@ class Cue:
         return "\n".join(dash + line.text for line in self.lines)
 
 
+def _embedded(line: CueLine) -> CueLine:
+    """A line in the Unicode marks RLE and PDF: players that take it for left-to-right then order it all the same."""
+    first, *others = line.words
+    words = [replace(first, text=f"\u202b{first.text}"), *others]
+    words[-1] = replace(words[-1], text=f"{words[-1].text}\u202c")
+    return replace(line, words=tuple(words))
+
+
 def label(speaker: str | None) -> str:
     """The speaker's name before the text, in formats without a field for it."""
     return f"[{speaker or UNKNOWN}] "
@@ -87,7 +96,7 @@ def shape(transcript: Transcript, options: CueOptions, *, labelled: bool = False
     blocks: list[Block] = []
     for lane in tracks:
         blocks += _shape_lane(lane, options, timing, width(label(lane.speaker)) if labelled else 0)
-    return [_cue(timed) for timed in schedule(blocks, timing)]
+    return [_cue(timed, options) for timed in schedule(blocks, timing)]
 
 
 def _shape_lane(lane: Lane, options: CueOptions, timing: Timing, label_cells: int) -> Iterator[Block]:
@@ -106,12 +115,14 @@ def _shape_lane(lane: Lane, options: CueOptions, timing: Timing, label_cells: in
         )
 
 
-def _cue(timed: TimedBlock) -> Cue:
+def _cue(timed: TimedBlock, options: CueOptions) -> Cue:
     lines = tuple(
         CueLine(tuple(_word(piece, timed) for piece in line), block.speaker)
         for block in timed.blocks
         for line in block.lines
     )
+    if options.rtl_marks:
+        lines = tuple(_embedded(line) if is_right_to_left(line.text) else line for line in lines)
     return Cue(timed.start / 1000, timed.end / 1000, lines, len(timed.blocks) > 1, timed.blocks[0].channel)
 
 
