@@ -7,6 +7,7 @@ import numpy as np
 from asrcli.audio.containers.sniff import WavHeader, wav_header
 from asrcli.audio.resample import Resampler
 from asrcli.audio.types import SAMPLE_RATE, Samples
+from asrcli.server.live.session import LiveSession
 
 #: longest WAV header, with the metadata before its "data" chunk
 _MAX_HEADER = 4096
@@ -20,6 +21,8 @@ _FORMS = {
 }
 _RATES = range(1000, 192001)
 _MAX_CHANNELS = 8
+#: bytes of a frame converted to samples at a time
+_BYTES = 1 << 16
 
 
 class PcmDecoder:
@@ -82,3 +85,22 @@ class PcmDecoder:
         self._rest = self._rest[header.offset :]
         if header.encoding in _FORMS and header.rate in _RATES and 0 < header.channels <= _MAX_CHANNELS:
             self._set_form(header.rate, header.channels, header.encoding)
+
+
+class PcmStream:
+    """Converts bytes of s16le samples for a session."""
+
+    def __init__(self, session: LiveSession, rate: int = SAMPLE_RATE) -> None:
+        self._session = session
+        self._decoder = PcmDecoder(rate)
+
+    async def feed(self, data: bytes) -> None:
+        """Take the next bytes, split anywhere; a frame may hold a whole recording. Raises TooLargeError: the stream is
+        longer than allowed.
+        """
+        for start in range(0, len(data), _BYTES):
+            await self._session.feed(self._decoder.push(data[start : start + _BYTES]))
+
+    async def finish(self) -> None:
+        """Pass on what is left at the end of the stream. Raises TooLargeError: as `feed`."""
+        await self._session.feed(self._decoder.finish())

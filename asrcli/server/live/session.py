@@ -26,7 +26,6 @@ from asrcli.server.live.agreement import StablePrefix, shown
 from asrcli.server.live.decode_scheduler import Priority
 from asrcli.server.live.endpoint import Endpointer, EndpointOptions, NoiseGate, Reason, Sentence
 from asrcli.server.live.partial_decoding import SentenceDecoder, Words
-from asrcli.server.live.pcm import PcmDecoder
 from asrcli.transcript import Gap, Segment, Word, join_words
 from asrcli.vad.types import WINDOW, SpeechDetector
 
@@ -34,8 +33,6 @@ _log = logging.getLogger("asrcli.server")
 
 #: samples processed at a time; other connections are served in between
 _PIECE = SAMPLE_RATE // 2
-#: bytes of a frame converted to samples at a time
-_BYTES = 1 << 16
 #: samples for one run of VAD: 128 ms at once cost half of what four times 32 ms do
 _GATHER = 4 * WINDOW
 #: ended sentences that may wait for their decode before more audio is taken: clients may send faster than real time
@@ -315,25 +312,6 @@ class LiveSession:
         self._announced = False
         self._prefix = StablePrefix()
         return events
-
-
-class PcmStream:
-    """Converts bytes of s16le samples for a session."""
-
-    def __init__(self, session: LiveSession, rate: int = SAMPLE_RATE) -> None:
-        self._session = session
-        self._decoder = PcmDecoder(rate)
-
-    async def feed(self, data: bytes) -> None:
-        """Take the next bytes, split anywhere; a frame may hold a whole recording. Raises TooLargeError: the stream is
-        longer than allowed.
-        """
-        for start in range(0, len(data), _BYTES):
-            await self._session.feed(self._decoder.push(data[start : start + _BYTES]))
-
-    async def finish(self) -> None:
-        """Pass on what is left at the end of the stream. Raises TooLargeError: as `feed`."""
-        await self._session.feed(self._decoder.finish())
 
 
 def _text(segments: tuple[Segment, ...]) -> str:

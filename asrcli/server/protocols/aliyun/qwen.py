@@ -14,8 +14,9 @@ from asrcli.server.errors import problem_of
 from asrcli.server.http.connection import EndingError, IdleError
 from asrcli.server.http.json_text import read_object
 from asrcli.server.live.endpoint import EndpointOptions, Reason
+from asrcli.server.live.pcm import PcmStream
 from asrcli.server.live.service import SessionContext
-from asrcli.server.live.session import LiveOptions, LiveSession, Partial, PcmStream, SentenceEnded
+from asrcli.server.live.session import LiveOptions, LiveSession, Partial, SentenceEnded
 from asrcli.server.protocols.aliyun.common import word_tokens
 
 INVALID_STATE = "INVALID_STATE"

@@ -19,8 +19,9 @@ from asrcli.server.http.connection import EndingError, IdleError
 from asrcli.server.http.json_text import read_object
 from asrcli.server.live.compressed import CompressedStream
 from asrcli.server.live.endpoint import EndpointOptions
+from asrcli.server.live.pcm import PcmStream
 from asrcli.server.live.service import SessionContext
-from asrcli.server.live.session import LiveOptions, LiveSession, Partial, PcmStream, SentenceBegan, SentenceEnded
+from asrcli.server.live.session import LiveOptions, LiveSession, Partial, SentenceBegan, SentenceEnded
 from asrcli.server.protocols.aliyun.common import status_of, text_options, vocabulary
 from asrcli.transcript import Word
 

@@ -14,8 +14,9 @@ from asrcli.server.bounds import MAX_HOTWORD_LENGTH, MAX_REPLACEMENTS, MAX_TEXT_
 from asrcli.server.errors import problem_of
 from asrcli.server.http.connection import EndingError, IdleError
 from asrcli.server.http.values import parsed_hotwords
+from asrcli.server.live.pcm import PcmStream
 from asrcli.server.live.service import SessionContext
-from asrcli.server.live.session import LiveOptions, LiveSession, Partial, PcmStream, SentenceBegan, SentenceEnded
+from asrcli.server.live.session import LiveOptions, LiveSession, Partial, SentenceBegan, SentenceEnded
 
 #: the first words by which the protocol is recognised
 COMMANDS = frozenset({"START", "STOP", "COMMIT", "HOTWORDS", "LANGUAGE", "POSTPROCESS_HOTWORDS"})

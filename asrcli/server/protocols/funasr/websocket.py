@@ -14,9 +14,10 @@ from asrcli.script import joint
 from asrcli.server.errors import problem_of
 from asrcli.server.http.connection import EndingError, IdleError
 from asrcli.server.http.json_text import read_object
+from asrcli.server.live.pcm import PcmStream
 from asrcli.server.live.recording import SessionRecording
 from asrcli.server.live.service import SessionContext
-from asrcli.server.live.session import LiveSession, Partial, PcmStream, SentenceEnded
+from asrcli.server.live.session import LiveSession, Partial, SentenceEnded
 from asrcli.server.protocols.funasr.fields import Utterance
 from asrcli.server.protocols.funasr.replies import acknowledgement, failure, result, whole_results
 
