@@ -1,6 +1,8 @@
 """Diarize a long conversation put together from recordings with RTTM: speed, memory, error rate, lasting labels.
 
-    python -m benchmarks.diarization --shared ../shared --hours 2
+    python -m benchmarks diarization --shared ../shared --hours 2
+    python -m benchmarks diarization --score ../shared/data/conversations/*.flac
+    python -m benchmarks diarization --calibrate ../shared/data/conversations
 
 The conversation draws the speakers' turns at random, at changing loudness over a noise floor, with pauses and a few
 overlaps. It is made and heard as a stream, so the memory reported is that of diarization.
@@ -12,19 +14,22 @@ import argparse
 import os
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
-from asrcli.audio.types import SAMPLE_RATE, Samples
+from asrcli.audio import open_audio
+from asrcli.audio.types import SAMPLE_RATE, Samples, Source
 from asrcli.backends.process.engine_client import EngineClient
-from asrcli.evaluate.diarization import read_rttm, score_turns
+from asrcli.evaluate.diarization import DiarizationErrors, read_rttm, score_turns
 from asrcli.models.registry import Registry
-from asrcli.options import SpeakerOptions
+from asrcli.options import AudioOptions, SpeakerOptions
+from asrcli.speakers.diarizer import AVERAGE_SHARE, Diarizer
 from asrcli.speakers.loading import SERVICE, diarization_spec, diarizers
+from asrcli.speakers.types import FRAME_SECONDS, HOP_FRAMES, Vectors, same_direction
 from asrcli.transcript import Turn
 from benchmarks.measure import peak_of
 
@@ -59,33 +64,123 @@ def conversation(parts: list[tuple[str, Samples]], seconds: float, truth: list[T
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--shared", type=Path, required=True, help="folder with data/speakers and models")
+    parser.add_argument("--score", nargs="+", type=Path, help="recordings with their RTTM beside them")
+    parser.add_argument("--calibrate", type=Path, help="folder of such recordings: distances of the embedding")
+    parser.add_argument("--shared", type=Path, default=Path("../shared"), help="folder with data/speakers and models")
     parser.add_argument("--hours", type=float, default=1.0)
     parser.add_argument("--recordings", nargs="+", default=["librispeech_conv4"])
     parser.add_argument("--segmentation", default="community-1", help="a name, or a folder of the shared models")
     parser.add_argument("--embedding", default="community-1", help="as --segmentation")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--speakers", type=int)
+    parser.add_argument("--collar", type=float, default=0.125, help="seconds a side")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
 
-    parts = [part for name in arguments.recordings for part in clips(arguments.shared / f"data/speakers/{name}.wav")]
     spec = diarization_spec(
         Registry().resolve(model_of(arguments.shared, arguments.segmentation), kind="segmentation"),
         Registry().resolve(model_of(arguments.shared, arguments.embedding), kind="embedding"),
     )
-    truth: list[Turn] = []
     with EngineClient(arguments.threads) as host:
         host.load("speakers", SERVICE, spec).result()
         options = SpeakerOptions(enabled=True, speakers=arguments.speakers)
-        diarizer = diarizers(partial(host.submit, "speakers"), spec, options)()
-        began = time.monotonic()
-        for block in conversation(parts, arguments.hours * 3600, truth, arguments.seed):
-            diarizer.push(block)
-        heard = time.monotonic()
-        turns = diarizer.finish()
-        done = time.monotonic()
-        peaks = {"this process": peak_of(os.getpid()), "engine": peak_of(host.process_id)}
+        new = diarizers(partial(host.submit, "speakers"), spec, options)
+        if arguments.score:
+            score(arguments.score, new, arguments.collar)
+        elif arguments.calibrate:
+            calibrate(sorted(path for path in arguments.calibrate.iterdir() if path.suffix in {".wav", ".flac"}), new)
+        else:
+            long_conversation(arguments, new(), host)
+
+
+def score(paths: Sequence[Path], new: Callable[[], Diarizer], collar: float) -> None:
+    """Print the errors of each recording, and of all of them together."""
+    total = DiarizationErrors()
+    for path in paths:
+        truth, turns, _ = diarized(path, new())
+        errors = score_turns(truth, turns, collar=collar)
+        print_errors(path.stem, errors)
+        total += errors
+    print_errors(f"all {len(paths)}", total)
+    print(f"right number of speakers in {total.right_counts} of {total.files}")
+
+
+def print_errors(name: str, errors: DiarizationErrors) -> None:
+    parts = (errors.missed, errors.false_alarm, errors.confusion)
+    missed, false_alarm, confusion = (f"{part / errors.reference:6.1%}" for part in parts)
+    print(
+        f"{name:24} DER {errors.der:6.1%}  missed {missed}  false alarm {false_alarm}  confusion {confusion}  "
+        f"JER {errors.jer:6.1%}  {errors.found} of {errors.speakers} speakers"
+    )
+
+
+def diarized(path: Path, diarizer: Diarizer) -> tuple[list[Turn], list[Turn], Diarizer]:
+    """The reference turns of a recording, and those that diarization finds."""
+    (truth,) = read_rttm(path.with_suffix(".rttm").read_text()).values()
+    with open_audio(Source(path.name, path), AudioOptions()) as stream:
+        for block in stream.blocks():
+            diarizer.push(block[:, 0])
+    return truth, diarizer.finish(), diarizer
+
+
+def calibrate(paths: Sequence[Path], new: Callable[[], Diarizer]) -> None:
+    """Print distances of an embedding, and the thresholds that lie half-way.
+
+    Within each recording, for pieces of at least 1 s in which one reference speaker has four fifths of the time:
+    the mean distance of the pieces of one speaker, and of two; the distance of the mean directions of the two halves of
+    a speaker's pieces, and of two speakers. Each threshold is half-way between the 95th percentile of one speaker and
+    the 5th of two.
+    """
+    distances: dict[str, list[float]] = {"mean, one": [], "mean, two": [], "directions, one": [], "directions, two": []}
+    for path in paths:
+        truth, _, diarizer = diarized(path, new())
+        speakers = [vectors for vectors in by_speaker(truth, diarizer).values() if len(vectors) >= 4]
+        for number, vectors in enumerate(speakers):
+            similar = vectors @ vectors.T
+            distances["mean, one"].append(1 - (similar.sum() - len(vectors)) / (len(vectors) * (len(vectors) - 1)))
+            distances["directions, one"].append(apart(vectors[::2], vectors[1::2]))
+            for others in speakers[:number]:
+                distances["mean, two"].append(1 - float((vectors @ others.T).mean()))
+                distances["directions, two"].append(apart(vectors, others))
+    for name in ("mean", "directions"):
+        one, two = (np.percentile(distances[f"{name}, {which}"], [5, 50, 95]) for which in ("one", "two"))
+        print(
+            f"{name:12} one speaker {one.round(3)}  two speakers {two.round(3)}  half-way {(one[2] + two[0]) / 2:.3f}"
+        )
+    print(f"cluster_threshold is the mean's / {AVERAGE_SHARE:g}, join_threshold the directions'")
+
+
+def apart(one: Vectors, other: Vectors) -> float:
+    """The cosine distance of two mean directions."""
+    return 1 - float(same_direction(one.mean(axis=0)) @ same_direction(other.mean(axis=0)))
+
+
+def by_speaker(truth: Sequence[Turn], diarizer: Diarizer) -> dict[str, Vectors]:
+    """The embeddings of the pieces of each reference speaker."""
+    found: dict[str, list[Vectors]] = {}
+    first = 0
+    for part in diarizer.results:
+        for (window, _, start, end), vector in zip(part.pieces.tolist(), part.embeddings, strict=True):
+            at = (first + window) * HOP_FRAMES * FRAME_SECONDS
+            begin, stop = at + start * FRAME_SECONDS, at + end * FRAME_SECONDS
+            for turn in truth:
+                if stop - begin >= 1.0 and min(turn.end, stop) - max(turn.start, begin) >= 0.8 * (stop - begin):
+                    found.setdefault(turn.speaker, []).append(vector)
+        first += len(part.activity)
+    return {speaker: np.array(vectors) for speaker, vectors in found.items()}
+
+
+def long_conversation(arguments: argparse.Namespace, diarizer: Diarizer, host: EngineClient) -> None:
+    """Diarize a made conversation of some hours."""
+    parts = [part for name in arguments.recordings for part in clips(arguments.shared / f"data/speakers/{name}.wav")]
+    truth: list[Turn] = []
+    began = time.monotonic()
+    for block in conversation(parts, arguments.hours * 3600, truth, arguments.seed):
+        diarizer.push(block)
+    heard = time.monotonic()
+    turns = diarizer.finish()
+    done = time.monotonic()
+    peaks = {"this process": peak_of(os.getpid()), "engine": peak_of(host.process_id)}
     length = max(turn.end for turn in truth)
     report(truth, turns, length)
     print(f"speed     {length / (done - began):.1f} x real time, of it {done - heard:.1f} s after the last sample")

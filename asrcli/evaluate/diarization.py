@@ -1,13 +1,14 @@
-"""Diarization error rate, as NIST's md-eval defines it, overlap scored.
+"""Diarization error rate, as NIST's md-eval defines it, overlap scored, and Jaccard error rate, as DIHARD defines it.
 
 DER = (missed + false alarm + confusion) / reference speech, after the one-to-one mapping of speakers that leaves the
-least confusion. Time inside a collar around each reference boundary is not scored.
+least confusion. JER is the mean over reference speakers of 1 - intersection / union with the speaker mapped to them.
+Time inside a collar around each reference boundary is not scored.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 from asrcli.errors import InputError
@@ -19,12 +20,20 @@ from asrcli.transcript import Turn
 
 @dataclass(frozen=True, slots=True)
 class DiarizationErrors:
-    """Seconds of each kind of error; the sum of several files pools them."""
+    """Seconds of each kind of error, and numbers of speakers; the sum of several files pools them."""
 
     reference: float = 0.0
     missed: float = 0.0
     false_alarm: float = 0.0
     confusion: float = 0.0
+    #: 1 - intersection / union, added up over the reference's speakers with scored speech
+    jaccard: float = 0.0
+    scored: int = 0
+    speakers: int = 0
+    found: int = 0
+    files: int = 0
+    #: files with the right number of speakers
+    right_counts: int = 0
 
     @property
     def der(self) -> float:
@@ -34,13 +43,15 @@ class DiarizationErrors:
             return float("inf") if errors else 0.0
         return errors / self.reference
 
+    @property
+    def jer(self) -> float:
+        """The Jaccard error rate (0.1 is 10 %); inf if only the hypothesis has speech."""
+        if not self.scored:
+            return float("inf") if self.false_alarm else 0.0
+        return self.jaccard / self.scored
+
     def __add__(self, other: DiarizationErrors) -> DiarizationErrors:
-        return DiarizationErrors(
-            self.reference + other.reference,
-            self.missed + other.missed,
-            self.false_alarm + other.false_alarm,
-            self.confusion + other.confusion,
-        )
+        return DiarizationErrors(*map(sum, zip(astuple(self), astuple(other), strict=True)))
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -49,6 +60,10 @@ class DiarizationErrors:
             "missed": round(self.missed, 3),
             "false_alarm": round(self.false_alarm, 3),
             "confusion": round(self.confusion, 3),
+            "jer": finite(self.jer),
+            "speakers": self.speakers,
+            "speakers_found": self.found,
+            "right_counts": self.right_counts,
         }
 
 
@@ -73,13 +88,23 @@ def score_turns(reference: Sequence[Turn], hypothesis: Sequence[Turn], *, collar
     right, found = _activity(grid, reference), _activity(grid, hypothesis)
     speaking, detected = right.sum(axis=0), found.sum(axis=0)
     shared = (right * length) @ found.T.astype(np.float64)
-    correct = sum(shared[row, column] for row, column in best_pairs(shared))
+    pairs = best_pairs(shared)
+    scored = int(((right * length).sum(axis=1) > 0.0).sum())
+    correct = sum(shared[row, column] for row, column in pairs)
+    union = (right * length).sum(axis=1)[:, None] + (found * length).sum(axis=1) - shared
+    alike = sum(shared[row, column] / union[row, column] for row, column in pairs if shared[row, column] > 0.0)
     both = float((np.minimum(speaking, detected) * length).sum())
     return DiarizationErrors(
         reference=float((speaking * length).sum()),
         missed=float((np.maximum(speaking - detected, 0) * length).sum()),
         false_alarm=float((np.maximum(detected - speaking, 0) * length).sum()),
         confusion=max(0.0, both - float(correct)),
+        jaccard=float(scored - alike),
+        scored=scored,
+        speakers=len(right),
+        found=len(found),
+        files=1,
+        right_counts=int(len(right) == len(found)),
     )
 
 

@@ -26,6 +26,9 @@ BLOCK_ROWS = 400
 #: recording), and to no more groups than this
 BLOCK_SHARE = 0.6
 BLOCK_GROUPS = 100
+#: groups nearer than this share of the threshold are one voice, even if more voices were asked for (of more than two)
+_ONE_VOICE = 0.92
+_TWO = 2
 #: how many spurious groups may remain beside the voices that were asked for
 _SPURIOUS = 8
 #: a voice has at least so much speech (seconds; more than one window can hold of an odd moment), or in a short
@@ -58,26 +61,26 @@ class ClusterLimits:
 
 def find_voices(embeddings: Vectors, seconds: npt.ArrayLike, limits: ClusterLimits) -> Vectors:
     """The voices among embeddings, as mean vectors of length 1, shape (voices, dimensions), most speech first; fewer
-    than `limits.least` only if there are fewer embeddings. `embeddings` have the shape (n, dimensions), length 1 each,
+    than `limits.least` rather than one voice in two parts. `embeddings` have the shape (n, dimensions), length 1 each,
     in order of time; `seconds` of speech are what each represents.
     """
     spoken = np.asarray(seconds, np.float64)
     rows = _Rows(embeddings.astype(np.float64), np.minimum(spoken, _HEAVIEST), spoken)
     rows = _in_blocks(rows, limits.threshold)
     least_seconds = least_speech(float(spoken.sum()))
+    most = len(rows) if limits.most is None else limits.most
+    best, found = (-1, 0.0), rows.means[:1]
     for labels in _candidates(rows, limits):
         groups = rows.merged(labels)
-        real = groups.seconds >= least_seconds
-        count = int(real.sum())
-        if count >= limits.least and (limits.most is None or count <= limits.most):
+        order = np.argsort(-groups.seconds, kind="stable")
+        real = max(1, int((groups.seconds >= least_seconds).sum()))
+        # Of groupings with too few voices the most even one of those with most voices is taken.
+        rank = (min(real, limits.least) if real <= most else 0, float(groups.seconds[order[1:2]].sum()))
+        if rank > best:
+            best, found = rank, groups.means[order[: min(max(real, min(limits.least, _TWO)), most)]]
+        if limits.least <= real <= most:
             break
-    else:
-        groups = rows.merged(_cut(_linkage(rows), len(rows), min(limits.least, len(rows))))
-        real = np.ones(len(groups), dtype=bool)
-    if not real.any():
-        real = groups.seconds == groups.seconds.max()
-    order = np.argsort(-groups.seconds[real], kind="stable")
-    return np.asarray(same_direction(groups.means[real][order]), dtype=np.float32)
+    return np.asarray(same_direction(found), dtype=np.float32)
 
 
 def least_speech(total: float) -> float:
@@ -120,7 +123,10 @@ def _candidates(rows: _Rows, limits: ClusterLimits) -> Iterator[_Labels]:
     apart = int((merges[:, 2] > limits.threshold).sum()) + 1
     yield _join(_cut(merges, len(rows), apart), rows, limits.join)
     target = limits.most if limits.most is not None and apart > limits.most else limits.least
-    for groups in range(target, min(target + _SPURIOUS, len(rows)) + 1):
+    # Who asks for two speakers has heard two, whatever the embedding makes of them.
+    one_voice = limits.threshold * _ONE_VOICE if target > _TWO else 0.0
+    finest = max(apart, int((merges[:, 2] > one_voice).sum()) + 1)
+    for groups in range(target, min(target + _SPURIOUS, finest) + 1):
         yield _cut(merges, len(rows), groups)
 
 

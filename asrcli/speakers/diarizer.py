@@ -43,7 +43,7 @@ _IN_FLIGHT = 4
 #: seconds of a piece that is clustered; what is shorter is named by the voices found
 _CLUSTERED = 1.0
 #: a pause of one speaker up to this long (seconds) does not end the turn
-_PAUSE = 0.5
+_PAUSE = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,8 @@ class Diarizer:
         self._buffered = 0
         self._samples = 0
         self._owed: deque[Future[WindowResults]] = deque()
-        self._heard: list[WindowResults] = []
+        #: of the service, in order
+        self.results: list[WindowResults] = []
         self._submitted = 0
         #: the voices by label, once finished (unit vectors)
         self.voices: dict[str, Vectors] = {}
@@ -148,13 +149,13 @@ class Diarizer:
             self._settle()
 
     def _settle(self) -> None:
-        self._heard.append(self._owed.popleft().result())
+        self.results.append(self._owed.popleft().result())
 
     def _turns(self) -> list[Turn]:
         voices = self._voices()
         if not len(voices):
             return []
-        frames = frames_of_voices(self._heard, voices)
+        frames = frames_of_voices(self.results, voices)
         end = self._samples / SAMPLE_RATE
         raw = [Turn(turn.start, min(turn.end, end), turn.speaker) for turn in turns_of(frames, len(voices))]
         turns = absorb_spurious_turns(merge_touching((turn for turn in raw if turn.start < turn.end), gap=_PAUSE))
@@ -164,7 +165,7 @@ class Diarizer:
 
     def _voices(self) -> Vectors:
         """The voices of the recording, shape (voices, dimensions)."""
-        parts = [part for part in self._heard if len(part.embeddings)]
+        parts = [part for part in self.results if len(part.embeddings)]
         if not parts:
             return np.zeros((0, 0), dtype=np.float32)
         embeddings = np.concatenate([part.embeddings for part in parts])

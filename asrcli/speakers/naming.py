@@ -1,7 +1,7 @@
 """Which voice each piece and each local speaker of a window is, frame by frame.
 
-A piece is the voice whose embedding is nearest. A short piece, and speech of a local speaker outside its pieces, also
-follow the time that this local speaker shares with certain pieces, those of the neighbouring windows included.
+A piece is the voice whose embedding is nearest. Speech of a local speaker outside its pieces follows the nearest piece
+and the time that this local speaker shares with pieces of each voice, those of the neighbouring windows included.
 """
 
 from __future__ import annotations
@@ -24,8 +24,6 @@ from asrcli.speakers.types import (
 )
 from asrcli.transcript import Turn
 
-#: a piece of so many seconds is named by its embedding alone
-_CERTAIN = 0.8
 #: speech within so many seconds of a piece is likely of its voice
 _NEAR = 1.0
 #: how much the embedding of a local speaker who is never alone counts
@@ -46,19 +44,18 @@ def frames_of_voices(parts: Sequence[WindowResults], voices: Vectors) -> Iterato
     """
     named = [part.embeddings @ voices.T for part in parts]
     count = sum(len(part.activity) for part in parts)
-    certain = np.full((count - 1) * HOP_FRAMES + FRAMES, -1, dtype=np.int16)
+    known = np.full((count - 1) * HOP_FRAMES + FRAMES, -1, dtype=np.int16)
     for first, part, likeness in _with_first_window(parts, named):
         for (window, _, start, end), alike in zip(part.pieces.tolist(), likeness, strict=True):
-            if (end - start) * FRAME_SECONDS >= _CERTAIN:
-                at = (first + window) * HOP_FRAMES
-                certain[at + start : at + end] = alike.argmax()
+            at = (first + window) * HOP_FRAMES
+            known[at + start : at + end] = alike.argmax()
     for first, part, likeness in _with_first_window(parts, named):
         for number, activity in enumerate(part.activity):
             window = first + number
             rows = np.flatnonzero(part.pieces[:, 0] == number)
             decides = zone(first=window == 0, last=window == count - 1)
-            known = certain[window * HOP_FRAMES : window * HOP_FRAMES + FRAMES]
-            naming = _Naming(activity, part.pieces[rows, 1:], likeness[rows], known)
+            around = known[window * HOP_FRAMES : window * HOP_FRAMES + FRAMES]
+            naming = _Naming(activity, part.pieces[rows, 1:], likeness[rows], around)
             yield naming.frames(decides)[:, decides]
 
 
@@ -82,7 +79,7 @@ class _Naming:
         self._likeness = likeness
         voices = self._voices = likeness.shape[1]
         single = (activity.sum(axis=0) == 1) & (known >= 0)
-        #: seconds that each local speaker shares with each voice's certain pieces
+        #: seconds that each local speaker shares with each voice's pieces
         shared = [np.bincount(known[active & single], minlength=voices) for active in activity]
         self._shared = np.array(shared, np.float64) * FRAME_SECONDS
 
@@ -111,9 +108,6 @@ class _Naming:
         voice_of = self._likeness[own].argmax(axis=1)
         spans = self._pieces[own, 1:].tolist()
         for number, (start, end) in enumerate(spans):
-            seconds = (end - start) * FRAME_SECONDS
-            if seconds < _CERTAIN < total:
-                voice_of[number] = (self._likeness[own[number]] * (seconds / _CERTAIN) + share).argmax()
             names[start:end] = np.where(inside[start:end], voice_of[number], names[start:end])
         leaning: _Floats = share
         if not total and not len(own) and len(crowded):

@@ -28,6 +28,8 @@ class Embedding(Protocol):
     """Embeds frames of a window."""
 
     dimensions: int
+    #: most frames of a piece that are embedded
+    longest: int
 
     def prepare(self, window: Samples) -> Any:
         """What all embeddings of a window share."""
@@ -111,6 +113,8 @@ class _CommunityEmbedding:
     """The embedded WeSpeaker ResNet34, given features."""
 
     dimensions = 256
+    #: 1.2 s of a piece: the whole is no better (docs/speakers.md), at 1.5 times the cost
+    longest = round(1.2 / FRAME_SECONDS)
     #: which frame of the segmentation each feature is in
     _FRAME_OF = np.minimum((np.arange(WINDOW // fbank.STEP) * fbank.STEP + 200) // FRAME_STEP, FRAMES - 1)
 
@@ -133,6 +137,8 @@ class _CommunityEmbedding:
 
 class _SherpaEmbedding:
     """A speaker embedding in sherpa-onnx, given samples."""
+
+    longest = FRAMES
 
     def __init__(self, path: Path) -> None:
         import sherpa_onnx

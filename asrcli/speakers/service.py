@@ -14,9 +14,8 @@ import numpy.typing as npt
 from asrcli.audio.types import Samples
 from asrcli.backends.types import DecodeJob, ModelSpec
 from asrcli.speakers.networks import Embedding, Segmentation, load_networks
-from asrcli.speakers.pieces import find_pieces, never_alone
+from asrcli.speakers.pieces import find_pieces, levels, never_alone
 from asrcli.speakers.types import (
-    FRAME_SECONDS,
     FRAMES,
     HOP,
     WINDOW,
@@ -26,9 +25,6 @@ from asrcli.speakers.types import (
     same_direction,
     zone,
 )
-
-#: the middle of a piece is embedded, at most so many frames
-_EMBEDDED = round(3.0 / FRAME_SECONDS)
 
 
 def load(spec: ModelSpec, threads: int) -> DiarizationService:
@@ -62,7 +58,7 @@ class DiarizationService:
             activity.append(active)
             decides = zone(first=request.starts and number == 0, last=request.ends and number == last)
             prepared = self._embed.prepare(window) if active[:, decides].any() else None
-            for (local, first, end), frames in _to_embed(active, decides):
+            for (local, first, end), frames in _to_embed(active, decides, levels(window), self._embed.longest):
                 vector = self._embed(prepared, frames)
                 if vector is not None and np.isfinite(vector).all():
                     pieces.append((number, local, first, end))
@@ -74,21 +70,20 @@ class DiarizationService:
         )
 
 
-def _to_embed(active: Mask, decides: slice) -> list[tuple[tuple[int, int, int], Mask]]:
-    """The pieces of a window with the frames to embed."""
-    pieces = find_pieces(active, decides)
-    found = [(piece, _middle(piece[1], piece[2])) for piece in pieces]
+def _to_embed(
+    active: Mask, decides: slice, level: npt.NDArray[np.float32], longest: int
+) -> list[tuple[tuple[int, int, int], Mask]]:
+    """The pieces of a window with the frames to embed, at most `longest`."""
+    pieces = find_pieces(active, decides, level)
+    found = [(piece, _middle(piece[1], piece[2], longest)) for piece in pieces]
     # Who is only active together with others: a poor embedding is better than none.
-    found += [((local, 0, 0), _first(frames)) for local, frames in never_alone(active, decides, pieces)]
+    for local, frames in never_alone(active, decides, pieces):
+        found.append(((local, 0, 0), frames & (np.cumsum(frames) <= longest)))
     return found
 
 
-def _middle(first: int, end: int) -> Mask:
-    spare = max(0, end - first - _EMBEDDED)
+def _middle(first: int, end: int, longest: int) -> Mask:
+    spare = max(0, end - first - longest)
     frames = np.zeros(FRAMES, dtype=bool)
     frames[first + spare // 2 : end - (spare - spare // 2)] = True
     return frames
-
-
-def _first(frames: Mask) -> Mask:
-    return frames & (np.cumsum(frames) <= _EMBEDDED)

@@ -29,12 +29,12 @@ def tone_voices(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, st
 
 
 @pytest.fixture(scope="session")
-def real_voices(shared: Path) -> tuple[str, Path, str, Path, str, str]:
+def real_voices(shared: Path) -> tuple[str, Path, str, Path]:
     """The options that name real models."""
     models = shared / "models"
     return (
         "--diarization-model", models / "pyannote-segmentation-3-0-int8",
-        "--embedding-model", models / "voxceleb-thin-resnet", "--cluster-threshold", "0.70",
+        "--embedding-model", models / "voxceleb-thin-resnet",
     )  # fmt: skip
 
 

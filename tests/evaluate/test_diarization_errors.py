@@ -20,12 +20,14 @@ turns = st.lists(
 )
 
 
-def published_der(reference: list[Turn], hypothesis: list[Turn], collar: float) -> float:
-    """What pyannote.metrics reports; its collar is the sum of both sides."""
+def published(
+    reference: list[Turn], hypothesis: list[Turn], collar: float, metric: str = "DiarizationErrorRate"
+) -> float:
+    """The figure of pyannote.metrics; its collar is the sum of both sides."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the library's own deprecations, and its guess of the scored region
+        import pyannote.metrics.diarization
         from pyannote.core import Annotation, Segment
-        from pyannote.metrics.diarization import DiarizationErrorRate
 
         def annotation(spoken: list[Turn]) -> Annotation:
             made = Annotation()
@@ -33,7 +35,8 @@ def published_der(reference: list[Turn], hypothesis: list[Turn], collar: float) 
                 made[Segment(turn.start, turn.end), number] = turn.speaker
             return made.support()
 
-        return DiarizationErrorRate(collar=2 * collar)(annotation(reference), annotation(hypothesis))
+        measure = getattr(pyannote.metrics.diarization, metric)(collar=2 * collar)
+        return measure(annotation(reference), annotation(hypothesis))
 
 
 @settings(deadline=None, max_examples=25)
@@ -41,27 +44,34 @@ def published_der(reference: list[Turn], hypothesis: list[Turn], collar: float) 
 def test_agrees_with_pyannote_metrics(reference: list[Turn], hypothesis: list[Turn], collar: float) -> None:
     errors = score_turns(reference, hypothesis, collar=collar)
     if errors.reference > 0:
-        assert errors.der == pytest.approx(published_der(reference, hypothesis, collar), abs=1e-6)
+        assert errors.der == pytest.approx(published(reference, hypothesis, collar), abs=1e-6)
 
 
 def test_agrees_on_a_real_meeting(shared: Path) -> None:
     truth = read_rttm((shared / "data/speakers/ami_dev.rttm").read_text())["dev00"]
     guess = [Turn(turn.start + 0.3, turn.end + 0.1, "x" if turn.start < 20 else turn.speaker) for turn in truth]
     for collar in (0.0, 0.25):
-        assert score_turns(truth, guess, collar=collar).der == pytest.approx(published_der(truth, guess, collar))
+        errors = score_turns(truth, guess, collar=collar)
+        assert errors.der == pytest.approx(published(truth, guess, collar))
+        assert errors.jer == pytest.approx(published(truth, guess, collar, "JaccardErrorRate"))
 
 
 def test_each_kind_of_error() -> None:
     truth = [Turn(0, 10, "a"), Turn(10, 20, "b")]
     assert score_turns(truth, [Turn(0, 10, "x"), Turn(10, 20, "y")], collar=0).der == 0.0
     found = score_turns(truth, [Turn(0, 12, "x"), Turn(12, 18, "y"), Turn(20, 21, "y")], collar=0)
-    assert found == DiarizationErrors(reference=20.0, missed=2.0, false_alarm=1.0, confusion=2.0)
+    assert (found.reference, found.missed, found.false_alarm, found.confusion) == (20.0, 2.0, 1.0, 2.0)
+    # x has 10 of 12 s right of a; y 6 s right of b's 10 s, and 1 s more
+    assert found.jer == pytest.approx((2 / 12 + 5 / 11) / 2)
+    assert (found.speakers, found.found, found.right_counts) == (2, 2, 1)
     assert found.der == pytest.approx(0.25)
 
 
 def test_overlap_counts_for_each_speaker() -> None:
     truth = [Turn(0, 10, "a"), Turn(5, 10, "b")]
-    assert score_turns(truth, [Turn(0, 10, "x")], collar=0) == DiarizationErrors(15.0, 5.0, 0.0, 0.0)
+    found = score_turns(truth, [Turn(0, 10, "x")], collar=0)
+    assert (found.reference, found.missed, found.false_alarm, found.confusion) == (15.0, 5.0, 0.0, 0.0)
+    assert (found.jer, found.speakers, found.found, found.right_counts) == (0.5, 2, 1, 0)
 
 
 def test_pooling_adds_seconds() -> None:

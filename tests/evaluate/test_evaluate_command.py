@@ -64,7 +64,7 @@ def test_results_without_a_reference_are_reported_and_the_rest_are_scored(
     code, out, err = evaluate("a.rttm", "b.rttm", "--rttm", "truth.rttm", "--collar", "0")
     assert code == 1
     assert "b.rttm: no reference turns have its name." in err
-    assert "DER  25.00%  missed 0.0, false alarm 2.0, confusion 0.0, of 8.0 s (against a, collar 0 s)" in out
+    assert "DER  25.00%  missed 0.0, false alarm 2.0, confusion 0.0, of 8.0 s, JER 20.00%, 1 of 1 speakers (" in out
 
 
 def test_a_text_without_a_reference_is_a_problem(tmp_path: Path, evaluate: Callable[..., tuple[int, str, str]]) -> None:

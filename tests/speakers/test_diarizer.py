@@ -119,7 +119,7 @@ def test_a_failing_engine_is_an_error(engine: EngineClient, tone_specs: tuple[Mo
     [
         ("librispeech_conv2", {}, 0.12, 2),
         ("librispeech_conv4", {}, 0.18, 4),
-        ("pyannote_sample", {"speakers": 2}, 0.10, 2),
+        ("pyannote_sample", {"speakers": 2}, 0.18, 2),
     ],
 )
 def test_real_conversations(

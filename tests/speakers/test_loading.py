@@ -10,6 +10,7 @@ from asrcli.backends.process.engine_client import EngineClient
 from asrcli.backends.types import ModelSpec
 from asrcli.errors import UsageError
 from asrcli.options import SpeakerOptions
+from asrcli.speakers.diarizer import Thresholds
 from asrcli.speakers.enrol import VoicePrint, VoiceStore
 from asrcli.speakers.loading import check_options, diarization_spec, set_up, thresholds
 from asrcli.transcript import Turn
@@ -40,8 +41,8 @@ def test_thresholds_come_from_the_embedding_model(
     tone_specs: tuple[ModelSpec, ModelSpec], real_spec: ModelSpec
 ) -> None:
     tones = thresholds(diarization_spec(*tone_specs))
-    assert (tones.cluster, tones.join, tones.voice) == (0.7, pytest.approx(0.392), pytest.approx(0.42))
-    assert (thresholds(real_spec).cluster, thresholds(real_spec).voice) == (0.7, 0.25)
+    assert (tones.cluster, tones.join, tones.voice) == (0.7, pytest.approx(0.315), pytest.approx(0.42))
+    assert thresholds(real_spec) == Thresholds(0.6, 0.21, 0.25)
 
 
 class Names:

@@ -160,6 +160,9 @@ def _print_line(name: str, figures: dict[str, Any], note: str = "") -> None:
     kinds = ("substitutions", "deletions", "insertions", "missed", "false_alarm", "confusion")
     parts = [f"{kind.replace('_', ' ')} {figures[kind]}" for kind in kinds if kind in figures]
     parts.append(f"of {figures['reference']}{' s' if 'missed' in figures else ''}")
+    if "jer" in figures:
+        parts.append(f"JER {'inf' if figures['jer'] is None else format(figures['jer'], '.2%')}")
+        parts.append(f"{figures['speakers_found']} of {figures['speakers']} speakers")
     print(f"  {name}  {shown}  {', '.join(parts)}{f' ({note})' if note else ''}")
 
 
