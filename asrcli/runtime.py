@@ -35,7 +35,7 @@ from asrcli.transcript import Transcript
 if TYPE_CHECKING:
     from asrcli.speakers.diarizer import Diarizer, Voice
 
-_LANGUAGE_SERVICE = "asrcli.backends.language_id:load"
+_LANGUAGE_SERVICE = "asrcli.backends.companions:load_language_identifier"
 _NO_SAMPLES = np.zeros(0, np.float32)
 
 

@@ -9,12 +9,11 @@ import numpy as np
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.errors import UsageError
 from asrcli.options import VadOptions
-from asrcli.vad.buffer import SampleBuffer
 from asrcli.vad.detector import new_detector
 from asrcli.vad.gain import level_speech
 from asrcli.vad.packing import choose_cut
 from asrcli.vad.regions import HysteresisTracker
-from asrcli.vad.types import LEVEL_HOP, WINDOW, Chunk, Region, SpeechDetector
+from asrcli.vad.types import LEVEL_HOP, WINDOW, Chunk, Region, SampleBuffer, SpeechDetector
 
 #: the shortest chunk limit that leaves room for a word and its padding, seconds
 _LEAST_LIMIT = 2.0

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asrcli.backends.language_id import load
+from asrcli.backends.companions import load_language_identifier as load
 from asrcli.backends.process.engine_client import EngineClient
 from asrcli.backends.types import ModelSpec
 from asrcli.errors import ModelError
 from tests.tone import tone_audio, tone_spec
 
-KIND = "asrcli.backends.language_id:load"
+KIND = "asrcli.backends.companions:load_language_identifier"
 
 
 @pytest.fixture(scope="module")

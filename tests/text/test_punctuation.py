@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from asrcli.backends.companions import load_punctuator as loader
 from asrcli.backends.process.engine_client import EngineClient
-from asrcli.backends.punctuation import load as loader
 from asrcli.backends.types import ModelSpec
 from asrcli.errors import ModelError
 from asrcli.text.steps.punctuation import SERVICE, PunctuationStep, is_punctuated, put_marks

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asrcli.vad.buffer import SampleBuffer
+from asrcli.vad.types import SampleBuffer
 
 
 @settings(deadline=None, max_examples=100)

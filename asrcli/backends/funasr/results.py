@@ -10,8 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from asrcli.backends.tags import read_tagged
-from asrcli.backends.types import Hypothesis, Token
+from asrcli.backends.types import Hypothesis, Token, read_tagged
 
 
 def read_result(result: Mapping[str, Any], duration: float, *, tagged: bool = False) -> Hypothesis:

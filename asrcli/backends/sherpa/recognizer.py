@@ -23,11 +23,10 @@ from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.checks import check_model, check_request, languages_of
 from asrcli.backends.process import engine_log
 from asrcli.backends.process.resource_limits import default_jobs
-from asrcli.backends.process.synchronization import SharedLock
+from asrcli.backends.process.synchronization import LruCache, SharedLock
 from asrcli.backends.registry import is_streaming
 from asrcli.backends.sherpa.check import context_size, sherpa_type
 from asrcli.backends.sherpa.hotwords import beam_phrases, prompt_phrases
-from asrcli.backends.sherpa.lru_cache import LruCache
 from asrcli.backends.sherpa.model_types import RULES, SherpaType
 from asrcli.backends.sherpa.prompt import prompt_tokens
 from asrcli.backends.sherpa.results import ResultReader, token_count

@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from asrcli.backends.sherpa.token_table import BYTE_ALPHABET, WORD_MARK
-from asrcli.backends.tags import TAG, tag_name, without_tags
-from asrcli.backends.types import Hypothesis, Token
+from asrcli.backends.types import TAG, Hypothesis, Token, tag_name, without_tags
 
 #: a byte that is not UTF-8, see `_symbols`
 _SURROGATE = re.compile("[\udc80-\udcff]")

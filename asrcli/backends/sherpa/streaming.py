@@ -16,10 +16,10 @@ import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.checks import check_model, check_request
+from asrcli.backends.process.synchronization import LruCache
 from asrcli.backends.registry import is_streaming
 from asrcli.backends.sherpa.check import sherpa_type
 from asrcli.backends.sherpa.hotwords import beam_phrases
-from asrcli.backends.sherpa.lru_cache import LruCache
 from asrcli.backends.sherpa.recognizer import ENGINE_ERRORS, as_floats, needs_beam
 from asrcli.backends.sherpa.results import ResultReader
 from asrcli.backends.sherpa.token_table import read_tokens

@@ -9,10 +9,9 @@ import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.options import VadOptions
-from asrcli.vad.buffer import SampleBuffer
 from asrcli.vad.detector import new_detector
 from asrcli.vad.regions import HysteresisTracker
-from asrcli.vad.types import LEVEL_HOP, WINDOW, Chunk, Region, SpeechDetector
+from asrcli.vad.types import LEVEL_HOP, WINDOW, Chunk, Region, SampleBuffer, SpeechDetector
 
 #: seconds before the length limit from which a sentence ends at a short pause, and the length of that pause
 _RIPE, _DIP = 8.0, 0.25

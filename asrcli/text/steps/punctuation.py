@@ -13,7 +13,7 @@ from asrcli.text.steps.word_edits import with_words
 from asrcli.transcript import Segment, Transcript, Word, join_words
 
 #: what `EngineClient.load` takes as the kind
-SERVICE = "asrcli.backends.punctuation:load"
+SERVICE = "asrcli.backends.companions:load_punctuator"
 #: text -> the same text with marks
 Punctuate = Callable[[str], "Future[str]"]
 
