@@ -23,12 +23,12 @@ from asrcli.audio.containers.wav_stream import WavSound
 from asrcli.audio.ffmpeg.process import file_url, find_ffmpeg
 from asrcli.audio.ffmpeg.reader import FfmpegReader, NoTrackError, probe_ffmpeg
 from asrcli.audio.files import check_content, open_file
+from asrcli.audio.pcm_reader import PcmReader
 from asrcli.audio.readers import (
     MAX_CHANNELS,
     RATES,
     JoinedReader,
     PatchedFile,
-    PcmReader,
     Reader,
     SilentReader,
     SoundReader,
