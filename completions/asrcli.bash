@@ -192,7 +192,7 @@ _asrcli_value() {
         'transcribe --min-speakers') argument=any ;;
         'transcribe --max-speakers') argument=any ;;
         'transcribe --cluster-threshold') argument=any ;;
-        'transcribe --audio-track') argument=any ;;
+        'transcribe --audio-track') argument='word all' ;;
         'transcribe --start') argument=any ;;
         'transcribe --end') argument=any ;;
         'transcribe --channels') argument='word mix split' ;;

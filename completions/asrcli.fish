@@ -56,7 +56,7 @@ complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l embedding-mode
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l min-speakers -x -d 'Minimum number of speakers'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l max-speakers -x -d 'Maximum number of speakers'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l cluster-threshold -x -d 'Cosine distance that separates two speakers'
-complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l audio-track -x -d 'Audio track of a container, from 0'
+complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l audio-track -x -a all -d 'Audio track of a container: number from 0, language, or all (each a separate speaker)'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l start -x -d 'Start time: seconds or h:m:s'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l end -x -d 'End time: seconds or h:m:s'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l channels -x -a 'mix split' -d 'Mix all channels, transcribe each as a separate speaker, or take one, counted from 0'

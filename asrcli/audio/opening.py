@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar, cast
@@ -35,8 +36,9 @@ from asrcli.audio.readers import (
 )
 from asrcli.audio.stream import FileSnapshot, Stream
 from asrcli.audio.stream_pump import StreamPump, read_head, spool
+from asrcli.audio.track_streams import TrackStreams
 from asrcli.audio.types import AudioInfo, AudioStream, Source
-from asrcli.errors import AudioDecodeError, FfmpegMissingError, UsageError
+from asrcli.errors import AudioDecodeError, FfmpegMissingError, InputError, UsageError
 from asrcli.options import AudioOptions, RawFormat
 
 #: bytes of a stream that are waited for before it is decoded: a live one shall not wait long
@@ -56,6 +58,8 @@ def open_audio(source: Source, options: AudioOptions) -> AudioStream:
     """
     _check(options)
     try:
+        if options.track == "all":
+            return _open_tracks(source, options)
         if source.path is not None:
             return _open_file(source.path, options, untrusted=source.untrusted)
         if source.stream is not None:
@@ -102,7 +106,7 @@ def _check(options: AudioOptions) -> None:
             f"The span from {options.start:g} s to {options.end} s is empty.",
             "Let --end lie after --start.",
         )
-    if options.track is not None and options.track < 0:
+    if isinstance(options.track, int) and options.track < 0:
         raise UsageError(f"Audio track {options.track} does not exist.", "Tracks count from 0.")
     form = options.raw
     if form and (form.rate not in RATES or not 0 < form.channels <= MAX_CHANNELS):
@@ -138,6 +142,37 @@ def _open_file(path: Path, options: AudioOptions, *, untrusted: bool = False) ->
     reader.warnings += seen.warnings
     rescue = by_ffmpeg if isinstance(reader, SoundReader) else None
     return _stream(reader, options, watch=watch, rescue=rescue, lacking=lambda: seen.lacking)
+
+
+def _open_tracks(source: Source, options: AudioOptions) -> AudioStream:
+    """Every audio track as a channel of its own."""
+    default = replace(options, track=None)
+    if source.path is None:
+        if options.raw or source.stream is None:
+            return open_audio(source, default)
+        kept = spool(b"", source.stream)
+        try:
+            tracks = _open_tracks(Source(source.name, Path(kept.name), untrusted=source.untrusted), options)
+        except BaseException:
+            kept.close()
+            raise
+        assert isinstance(tracks, Stream | TrackStreams)
+        tracks.also_close(kept)
+        return tracks
+    count = probe(source, default).tracks
+    if count < 2:
+        return open_audio(source, default)
+    opened: dict[int, AudioStream] = {}
+    refused: dict[int, InputError] = {}
+    for number in range(count):
+        try:
+            opened[number] = open_audio(source, replace(options, track=number))
+        except InputError as error:
+            refused[number] = error
+    if not opened:
+        raise refused[0]
+    notices = [f"tracks: audio track {number} was not read ({error.message})" for number, error in refused.items()]
+    return TrackStreams(opened, notices)
 
 
 def _cut_off(refused: AudioDecodeError, lacking: float) -> AudioDecodeError:

@@ -47,9 +47,9 @@ class RawFormat:
 class AudioOptions:
     """Which part of an input is transcribed."""
 
-    track: int | None = _audio(
-        None, "Audio track of a container, from 0; by default the container's default track.", name="audio_track",
-        metavar="N", low=0, high=1000,
+    track: str | int | None = _audio(
+        None, "Audio track of a container: number from 0, language, or all (each a separate speaker). By default the "
+        "container's default track.", name="audio_track", metavar="N|LANG|all", read=readers.track,
     )  # fmt: skip
     #: seconds of the recording; times in the result stay those of the whole recording
     start: float = _audio(

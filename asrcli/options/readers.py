@@ -12,6 +12,8 @@ from asrcli.language_codes import language_code
 
 #: greatest number of `--channels`
 MAX_CHANNEL = 63
+#: greatest number of `--audio-track`
+MAX_TRACK = 1000
 #: characters of a free text
 MAX_TEXT = 10_000
 
@@ -45,6 +47,19 @@ def channels(text: str) -> Literal["mix", "split"] | int:
     if word.isdecimal() and int(word) <= MAX_CHANNEL:
         return int(word)
     raise ValueError(f"'{text}' is not a channel; write mix, split or a number from 0 to {MAX_CHANNEL}")
+
+
+def track(text: str) -> str | int:
+    """The number of an audio track, "all", or the code of its language."""
+    word = text.strip().lower()
+    if word == "all":
+        return "all"
+    if word.isdecimal():
+        if int(word) <= MAX_TRACK:
+            return int(word)
+    elif (code := language(word)) != "auto":
+        return code
+    raise ValueError(f"'{text}' is not an audio track; write a number from 0 to {MAX_TRACK}, a language, or all")
 
 
 def language(text: str) -> str:

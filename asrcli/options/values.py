@@ -97,6 +97,9 @@ def _audio(values: Values, spell: Spell) -> AudioOptions:
     if audio.end is not None and audio.end <= audio.start:
         message = f"{spell('end')} ({audio.end:g} s) is not after {spell('start')} ({audio.start:g} s)."
         raise OptionConflictError(message, "Swap or correct them.", ("start", "end"))
+    if audio.track == "all" and audio.channels != "mix":
+        message = f"{spell('audio_track')} all gives one channel for each track, which {spell('channels')} excludes."
+        raise OptionConflictError(message, "Leave one of them out.", ("audio_track", "channels"))
     if values.get("raw") is None:
         for name in ("raw_channels", "rate"):
             if values.get(name) is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import soundfile
 
 from asrcli.audio import probe
 from asrcli.audio.types import Source
+from asrcli.errors import InputError
 from asrcli.options import AudioOptions, RawFormat
 from tests.audio.sounds import LENGTH, TIMES, Decoded, bursts, heard
 
@@ -162,6 +164,10 @@ def test_a_gap_of_ten_hours_takes_no_memory_and_is_told(
     assert [warning for warning in decoded.warnings if warning.startswith("a gap of 36000 s was shortened")]
 
 
+#: of the tracks, as the container writes them
+LANGUAGES = ["-metadata:s:a:0", "language=eng", "-metadata:s:a:1", "language=ger", "-metadata:s:a:2", "language=fra"]
+
+
 @pytest.fixture(scope="module")
 def tracks(encode: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A film with three sound tracks that differ in when they sound."""
@@ -171,12 +177,54 @@ def tracks(encode: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
         soundfile.write(folder / f"{number}.wav", bursts(16000, (1.0 + number,)), 16000)
         inputs += ["-i", folder / f"{number}.wav"]
     maps = [part for number in range(4) for part in ("-map", number)]
-    return encode(folder / "film.mkv", *FILM, *inputs, *maps, "-c:v", "mpeg4", "-disposition:a:1", "default")
+    return encode(
+        folder / "film.mkv", *FILM, *inputs, *maps, "-c:v", "mpeg4", "-disposition:a:1", "default", *LANGUAGES
+    )
 
 
-@pytest.mark.parametrize(("track", "time"), [(0, 1.0), (1, 2.0), (2, 3.0)])
-def test_a_track_can_be_chosen(tracks: Path, track: int, time: float, decode: Callable[..., Decoded]) -> None:
+@pytest.mark.parametrize(("track", "time"), [(0, 1.0), (1, 2.0), (2, 3.0), ("en", 1.0), ("de", 2.0), ("fr", 3.0)])
+def test_a_track_can_be_chosen(tracks: Path, track: int | str, time: float, decode: Callable[..., Decoded]) -> None:
     assert decode(tracks, track=track).heard() == pytest.approx([time], abs=LOSSY)
+
+
+def test_a_language_that_no_track_has(tracks: Path, decode: Callable[..., Decoded]) -> None:
+    with pytest.raises(InputError, match=r"No audio track is marked as 'ja': there are 0 \(eng"):
+        decode(tracks, track="ja")
+
+
+@pytest.mark.parametrize("piped", [False, True])
+def test_all_tracks_are_channels(tracks: Path, decode: Callable[..., Decoded], piped: bool) -> None:
+    if piped:
+        source = Source("stdin", stream=io.BytesIO(tracks.read_bytes()))
+        decoded = Decoded(source, AudioOptions(track="all"))
+    else:
+        decoded = decode(tracks, track="all")
+    assert decoded.lanes.shape[1] == decoded.stream.lanes == 3
+    for number in range(3):
+        assert heard(decoded.lanes[:, number]) == pytest.approx([1.0 + number], abs=LOSSY)
+    assert decoded.warnings == []
+
+
+def test_all_tracks_of_a_file_with_one(wav: Path, decode: Callable[..., Decoded]) -> None:
+    assert decode(wav, track="all").heard() == pytest.approx(TIMES, abs=LOSSY)
+
+
+def test_all_tracks_of_different_length_and_one_damaged(
+    encode: Callable[..., Path], wav: Path, decode: Callable[..., Decoded], tmp_path: Path
+) -> None:
+    """The shorter track is silent at its end, the one that cannot be decoded is named."""
+    maps = ["-map", 0, "-map", 0, "-map", 1, "-c:a", "aac"]
+    path = encode(tmp_path / "a.mp4", "-i", wav, "-t", 1, "-i", wav, *maps)
+    data = path.read_bytes()
+    at = data.index(b"mp4a", data.index(b"stsd"))
+    box = data.index(b"esds", at)
+    path.write_bytes(data[:at] + b"apac" + data[at + 4 : box] + b"free" + data[box + 4 :])
+    decoded = decode(path, track="all")
+    assert decoded.lanes.shape[1] == 2
+    assert decoded.seconds == pytest.approx(LENGTH, abs=0.1)
+    assert [len(heard(decoded.lanes[:, lane])) for lane in range(2)] == [3, 1]
+    assert [warning[:34] for warning in decoded.warnings] == ["tracks: audio track 0 was not read"]
+    assert decode(path, track=2).warnings == []  # shorter than the file, and whole
 
 
 def test_the_default_track_is_the_containers(

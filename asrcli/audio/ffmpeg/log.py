@@ -137,7 +137,8 @@ class FfmpegLog:
         A film may go on after its sound, and some durations are guesses from the bit rate: those prove nothing, unless
         ffmpeg saw the file end within a packet.
         """
-        return self.duration if self.cut or not (self.has_video or self._guessed) else None
+        others = self.has_video or len(self.tracks) > 1
+        return self.duration if self.cut or not (others or self._guessed) else None
 
     def failure(self) -> AsrcliError:
         """Why nothing came out."""

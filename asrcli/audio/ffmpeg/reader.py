@@ -6,7 +6,6 @@ import subprocess
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,6 @@ from asrcli.audio.ffmpeg.log import FfmpegLog
 from asrcli.audio.ffmpeg.process import (
     DEEP_PROBE,
     TIMESTAMP_OFFSET,
-    Attempt,
     confine,
     decode_command,
     file_url,
@@ -25,6 +23,7 @@ from asrcli.audio.ffmpeg.process import (
     probe_command,
 )
 from asrcli.audio.ffmpeg.timeline import Piece, Timeline
+from asrcli.audio.ffmpeg.tracks import TrackChoice
 from asrcli.audio.readers import BLOCK_SECONDS, check_form
 from asrcli.audio.stream_pump import StreamPump
 from asrcli.audio.types import SAMPLE_RATE, AudioInfo, Samples
@@ -39,8 +38,6 @@ _READ = 1 << 16
 _PREROLL = 0.5
 #: seconds by which sound may lag its timestamps without a warning
 _LAG = 0.25
-#: containers that announce their tracks in the midst of the stream
-_UNANNOUNCED = ("mpegts", "mpeg")
 
 
 class NoTrackError(InputError):
@@ -57,7 +54,7 @@ def probe_ffmpeg(path: Path, options: AudioOptions) -> AudioInfo:
     """The file's form by ffmpeg. Raises FfmpegMissingError: there is no ffmpeg; InputError: ffmpeg finds no audio in
     it.
     """
-    choice = _TrackChoice(options)
+    choice = TrackChoice(options)
     while True:
         command = probe_command(find_ffmpeg(), file_url(path), choice.attempt)
         log = FfmpegLog()
@@ -76,46 +73,8 @@ def probe_ffmpeg(path: Path, options: AudioOptions) -> AudioInfo:
             break
     if done.returncode:
         raise _failure(log, choice, done.returncode)
+    choice.check(log)
     return _form(log, options)
-
-
-class _TrackChoice:
-    """Which track to read, decided from what each attempt has shown."""
-
-    def __init__(self, options: AudioOptions, seek: float = 0.0, *, live: bool = False) -> None:
-        self._options = options
-        self._failed: list[int] = []
-        self.attempt = Attempt(track=options.track or 0, seek=seek, live=live)
-
-    def again(self, log: FfmpegLog, *, decoded: bool) -> bool:
-        """Whether another attempt is better than the one whose log this is; `attempt` is that one then."""
-        here = self.attempt.track
-        blank = here >= len(log.tracks) or not log.tracks[here].rate
-        if blank and not self.attempt.deep and log.container in _UNANNOUNCED:
-            self.attempt = replace(self.attempt, deep=True)
-            return True
-        if self._options.track is not None:
-            return False
-        if not decoded and here < len(log.tracks):
-            self._failed.append(here)
-        order = sorted(range(len(log.tracks)), key=lambda number: not log.tracks[number].default)
-        best = next((number for number in order if number not in self._failed), here)
-        if best == here:
-            return False
-        self.attempt = replace(self.attempt, track=best)
-        return True
-
-    def notices(self, log: FfmpegLog) -> list[str]:
-        """What the user should know of the other tracks."""
-        if len(log.tracks) < 2 or self._options.track is not None:
-            return []
-        here = self.attempt.track
-        names = ", ".join(f"{number} ({track.name})" for number, track in enumerate(log.tracks))
-        notices = [f"tracks: audio track {here} of {len(log.tracks)} was read; there are {names}: see --audio-track"]
-        if self._failed:
-            failed = ", ".join(f"{number} ({log.tracks[number].name})" for number in self._failed)
-            notices.append(f"tracks: ffmpeg cannot decode audio track {failed}")
-        return notices
 
 
 def _form(log: FfmpegLog, options: AudioOptions) -> AudioInfo:
@@ -128,7 +87,7 @@ def _form(log: FfmpegLog, options: AudioOptions) -> AudioInfo:
     return info
 
 
-def _failure(log: FfmpegLog, choice: _TrackChoice, status: int) -> AsrcliError:
+def _failure(log: FfmpegLog, choice: TrackChoice, status: int) -> AsrcliError:
     attempt = choice.attempt
     if status < 0:
         return AudioDecodeError(
@@ -224,7 +183,7 @@ class FfmpegReader:
         self.warnings: list[str] = []
         self._pending: deque[Piece] = deque()
         self._ended, self._empty = False, True
-        choice = _TrackChoice(options, max(0.0, seek - _PREROLL) if seek else 0.0, live=live)
+        choice = TrackChoice(options, max(0.0, seek - _PREROLL) if seek else 0.0, live=live)
         while True:
             self._child = _Process(decode_command(find_ffmpeg(), url, options, choice.attempt), feeder)
             decoded = self._child.describe()
@@ -273,6 +232,7 @@ class FfmpegReader:
         log = self._log
         if not decoded and (self._process.returncode or not log.tracks):
             raise _failure(log, self._choice, self._process.returncode)
+        self._choice.check(log)
         self.info = _form(log, self._options)
         self.warnings += self._choice.notices(log)
         self.channels, self.layout = self._child.parser.channels or 1, ""  # ffmpeg has mixed by the layout

@@ -73,7 +73,8 @@ class TranscribeRequest:
         def stream_writer(extension: str) -> StreamWriter | None:
             form = by_extension[extension]
             # Speakers are known only at the end of the recording.
-            whole = self.options.speakers.enabled or self.options.audio.channels == "split"
+            audio = self.options.audio
+            whole = self.options.speakers.enabled or audio.channels == "split" or audio.track == "all"
             return None if whole or not form.streamed else StreamWriter(form, self.cues)
 
         return Processing(

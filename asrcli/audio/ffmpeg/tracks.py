@@ -1,0 +1,81 @@
+"""The audio tracks of a container: which one is read, and what is reported of the others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from asrcli.audio.ffmpeg.log import FfmpegLog
+from asrcli.audio.ffmpeg.process import Attempt
+from asrcli.errors import InputError, UsageError
+from asrcli.language_codes import language_code
+from asrcli.options import AudioOptions
+
+#: containers that announce their tracks in the midst of the stream
+_UNANNOUNCED = ("mpegts", "mpeg")
+
+
+class TrackChoice:
+    """Decides from what each attempt has shown which track to read."""
+
+    def __init__(self, options: AudioOptions, seek: float = 0.0, *, live: bool = False) -> None:
+        self._wanted = options.track
+        self._failed: list[int] = []
+        number = self._wanted if isinstance(self._wanted, int) else 0
+        self.attempt = Attempt(track=number, seek=seek, live=live)
+
+    def again(self, log: FfmpegLog, *, decoded: bool) -> bool:
+        """Whether another attempt is better than the one whose log this is; `attempt` is that one then."""
+        here, candidates = self.attempt.track, self._candidates(log)
+        blank = here >= len(log.tracks) or not log.tracks[here].rate or not candidates
+        if blank and not self.attempt.deep and log.container in _UNANNOUNCED:
+            self.attempt = replace(self.attempt, deep=True)
+            return True
+        if not decoded and here < len(log.tracks):
+            self._failed.append(here)
+        best = next((number for number in candidates if number not in self._failed), here)
+        if best == here:
+            return False
+        self.attempt = replace(self.attempt, track=best)
+        return True
+
+    def check(self, log: FfmpegLog) -> None:
+        """Raises InputError: no track has the language that was asked for."""
+        if log.tracks and not self._candidates(log):
+            raise InputError(
+                f"No audio track is marked as '{self._wanted}': there are {_names(log)}.",
+                "Choose one by its number: --audio-track 0.",
+            )
+
+    def notices(self, log: FfmpegLog) -> list[str]:
+        """Warnings about the other tracks."""
+        if len(log.tracks) < 2 or isinstance(self._wanted, int):
+            return []
+        here = self.attempt.track
+        notices = []
+        if self._wanted is None:
+            there = f"there are {_names(log)}: see --audio-track"
+            notices.append(f"tracks: audio track {here} of {len(log.tracks)} was read; {there}")
+        if self._failed:
+            failed = ", ".join(f"{number} ({log.tracks[number].name})" for number in self._failed)
+            notices.append(f"tracks: ffmpeg cannot decode audio track {failed}")
+        return notices
+
+    def _candidates(self, log: FfmpegLog) -> list[int]:
+        """Numbers of the tracks that may be read, the best one first."""
+        if isinstance(self._wanted, int):
+            return [self._wanted]
+        order = sorted(range(len(log.tracks)), key=lambda number: not log.tracks[number].default)
+        if self._wanted is None:
+            return order
+        return [number for number in order if _code(log.tracks[number].language) == self._wanted]
+
+
+def _names(log: FfmpegLog) -> str:
+    return ", ".join(f"{number} ({track.name})" for number, track in enumerate(log.tracks))
+
+
+def _code(language: str) -> str | None:
+    try:
+        return language_code(language)
+    except UsageError:
+        return language
