@@ -23,7 +23,6 @@ from starlette.types import ASGIApp, Scope
 from asrcli import __version__
 from asrcli.errors import AsrcliError
 from asrcli.pipeline import CancelledError
-from asrcli.server import page
 from asrcli.server.errors import Problem, problem_of
 from asrcli.server.http import monitoring, websocket
 from asrcli.server.http.admission import Admission
@@ -35,6 +34,7 @@ from asrcli.server.jobs import routes as jobs
 from asrcli.server.jobs.runner import JobRunner
 from asrcli.server.jobs.store import JobStore
 from asrcli.server.loop_monitor import LoopMonitor
+from asrcli.server.page import router as page
 from asrcli.server.protocols import sensevoice, whisper_webservice
 from asrcli.server.protocols.aliyun import rest as aliyun_rest
 from asrcli.server.protocols.funasr import http as funasr_http

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
+import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from asrcli.errors import AsrcliError
 from asrcli.server.errors import BusyError, problem_of
+from asrcli.server.http.fetch import Guard, post
 from asrcli.server.http.json_text import json_text
 from asrcli.server.jobs.fields import read_job_request
 from asrcli.server.jobs.store import FINAL, JobStore, StoredJob
-from asrcli.server.jobs.webhook import deliver
 from asrcli.server.recognition.transcription import TranscriptionRequest, TranscriptionService
 from asrcli.server.supervision import Supervisor
 
@@ -27,6 +31,9 @@ _BUSY_WAIT = 1.0
 _SWEEP = 60.0
 #: seconds before each attempt to notify a webhook
 _NOTIFY_AFTER = (0, 10, 60, 600, 3600)
+#: header `t=UNIXTIME,v1=HEX`, where HEX is HMAC-SHA256 of `UNIXTIME.BODY` with the operator's secret; the time is
+#: signed, too, so that old messages cannot be sent again
+SIGNATURE = "x-asrcli-signature"
 
 
 @dataclass(slots=True)
@@ -234,3 +241,21 @@ def _discard(path: Path, fetching: asyncio.Future[int]) -> None:
     if not fetching.cancelled():
         fetching.exception()
     path.unlink(missing_ok=True)
+
+
+# -- signed notifications of finished jobs ----------------------------------------------------------------------------
+
+
+def signature(secret: str, body: bytes, moment: int) -> str:
+    """The header's value."""
+    signed = hmac.new(secret.encode(), f"{moment}.".encode() + body, hashlib.sha256).hexdigest()
+    return f"t={moment},v1={signed}"
+
+
+def deliver(url: str, message: Mapping[str, Any], secret: str, guard: Guard) -> bool:
+    """Send a message once; whether it was accepted (any 2xx). Raises RequestError: the address is not allowed, or does
+    not answer.
+    """
+    body = json.dumps(message, ensure_ascii=False).encode()
+    headers = {"content-type": "application/json", SIGNATURE: signature(secret, body, int(time.time()))}
+    return 200 <= post(url, body, headers, guard) < 300

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
 
 import numpy as np
 
+from asrcli.assemble import Assembler
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.types import Hypothesis
 from asrcli.chunk_decoding import DecodedChunk, choose, judge, parts_to_decode
@@ -16,7 +17,10 @@ from asrcli.options import RecognitionOptions
 from asrcli.script import join
 from asrcli.server.live.decode_scheduler import Priority, Slot
 from asrcli.server.live.endpoint import Sentence, part_of
+from asrcli.transcript import Segment, Word
 from asrcli.vad.types import LEVEL_HOP, Chunk, Region
+
+_Timed = TypeVar("_Timed", Segment, Word)
 
 #: samples of a pause that are decoded again with the next part: onsets are softer than VAD detects
 _OVERLAP = SAMPLE_RATE // 10
@@ -180,3 +184,19 @@ def _quietest(chunk: Chunk, limit: int) -> int:
     first, last = max(limit // LEVEL_HOP - _CUT_SEARCH, 1), limit // LEVEL_HOP
     smooth = np.convolve(chunk.levels[first:last], np.ones(_CUT_SMOOTH) / _CUT_SMOOTH, mode="same")
     return (first + int(np.argmin(smooth))) * LEVEL_HOP
+
+
+def not_before(onset: float, segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
+    """The segments without times before their sentence: the padding before its onset is decoded, too."""
+
+    def late(part: _Timed) -> _Timed:
+        return replace(part, start=max(part.start, onset), end=max(part.end, onset)) if part.start < onset else part
+
+    return tuple(late(replace(segment, words=tuple(map(late, segment.words)))) for segment in segments)
+
+
+def segments_of(decoded: list[DecodedChunk], language: str | None) -> tuple[Segment, ...]:
+    """A decoded sentence, split at its punctuation."""
+    assembler = Assembler(language=language)
+    ready = [segment for each in decoded for segment in assembler.push(each.chunk, each.hypothesis)]
+    return (*ready, *assembler.finish())

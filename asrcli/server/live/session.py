@@ -11,21 +11,20 @@ import math
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from asrcli.assemble import Assembler
 from asrcli.audio.types import SAMPLE_RATE, Samples
-from asrcli.chunk_decoding import DecodedChunk, gaps_of
+from asrcli.chunk_decoding import gaps_of
 from asrcli.errors import EngineClosedError, EngineError
 from asrcli.options import RecognitionOptions, TextOptions
 from asrcli.server.errors import TooLargeError
 from asrcli.server.live.agreement import StablePrefix, shown
 from asrcli.server.live.decode_scheduler import Priority
 from asrcli.server.live.endpoint import Endpointer, EndpointOptions, NoiseGate, Reason, Sentence
-from asrcli.server.live.partial_decoding import SentenceDecoder, Words
+from asrcli.server.live.partial_decoding import SentenceDecoder, Words, not_before, segments_of
 from asrcli.transcript import Gap, Segment, Word, join_words
 from asrcli.vad.types import WINDOW, SpeechDetector
 
@@ -104,7 +103,6 @@ class SentenceEnded:
         return tuple(word for segment in self.segments for word in segment.words)
 
 
-_Timed = TypeVar("_Timed", Segment, Word)
 Event = SentenceBegan | Partial | SentenceEnded
 #: the text steps, applied to the segments of one sentence
 Revise = Callable[[tuple[Segment, ...]], Awaitable[tuple[Segment, ...]]]
@@ -295,14 +293,14 @@ class LiveSession:
 
     async def _decode_ended(self, sentence: Sentence) -> list[Event]:
         decoded = await self._decoder.decode_final(sentence)
-        segments = _segments(decoded, self._options.recognition.language)
+        segments = segments_of(decoded, self._options.recognition.language)
         gaps = gaps_of(decoded)
         for gap in gaps:
             _log.warning("live stream: no text from %.1f to %.1f s: %s", gap.start, gap.end, gap.reason)
         rest = self._prefix.rest(_text(segments))
         if self._revise is not None and segments:
             segments = await self._revise(segments)
-        segments = _not_before(sentence.onset / SAMPLE_RATE, segments)
+        segments = not_before(sentence.onset / SAMPLE_RATE, segments)
         text = _text(segments)
         events: list[Event] = []
         if text or self._announced:
@@ -316,18 +314,3 @@ class LiveSession:
 
 def _text(segments: tuple[Segment, ...]) -> str:
     return join_words([word for segment in segments for word in segment.words])
-
-
-def _not_before(onset: float, segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
-    """The segments without times before their sentence: the padding before its onset is decoded, too."""
-
-    def late(part: _Timed) -> _Timed:
-        return replace(part, start=max(part.start, onset), end=max(part.end, onset)) if part.start < onset else part
-
-    return tuple(late(replace(segment, words=tuple(map(late, segment.words)))) for segment in segments)
-
-
-def _segments(decoded: list[DecodedChunk], language: str | None) -> tuple[Segment, ...]:
-    assembler = Assembler(language=language)
-    ready = [segment for each in decoded for segment in assembler.push(each.chunk, each.hypothesis)]
-    return (*ready, *assembler.finish())

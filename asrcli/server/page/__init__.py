@@ -1,5 +1,1 @@
 """The web pages of the server."""
-
-from asrcli.server.page.router import router
-
-__all__ = ["router"]
