@@ -72,6 +72,9 @@ def test_asr2clips_registry(home: dict[str, str], tmp_path: Path) -> None:
         with serving("--funasr-port", 0, "--config", path, env=home) as server, client(server.listening()) as found:
             names = {each["id"] for each in found.get("/v1/models").json()["data"]}
             assert {"moonshine-tiny-en", "tones"} <= names
+            listed = {each["id"]: each for each in found.get("/stream/v1/asr/models").json()["models"]}
+            assert not listed["tones"]["offline_model"]["exists"]
+            assert listed["moonshine-tiny-en"]["offline_model"]["exists"]
             form: Any = {"files": {"file": recording.read_bytes()}, "data": {"model": "tones", "vad_filter": "false"}}
             first = found.post("/v1/audio/transcriptions", **form)
             assert (first.status_code, first.json()["error"]["code"]) == (503, "unavailable"), first.text

@@ -162,7 +162,7 @@ def models(request: Request) -> dict[str, Any]:
             "default": entry.name == pool.default,
             "loaded": entry.name in loaded,
             "supports_realtime": True,
-            "offline_model": {"path": entry.name, "exists": True},
+            "offline_model": {"path": entry.name, "exists": not pool.registry.missing(entry)},
             "realtime_model": {"path": live, "exists": True} if live else None,
             "asr_model_mode": "all",
         }
