@@ -54,6 +54,7 @@ _QWEN: dict[str, Any] = {
     "unfixed_chunk_num": _WHOLE,
     "unfixed_token_num": _WHOLE,
     "enable_inverse_text_normalization": _FLAG,
+    "word_timestamps": _FLAG,
 }
 
 
