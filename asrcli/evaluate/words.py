@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, astuple, dataclass
 from typing import Any, Literal, get_args
 
 from asrcli.evaluate.normalization import library, normalizer
@@ -53,22 +53,10 @@ class TextErrors:
         return errors / self.reference
 
     def __add__(self, other: TextErrors) -> TextErrors:
-        return TextErrors(
-            self.hits + other.hits,
-            self.substitutions + other.substitutions,
-            self.deletions + other.deletions,
-            self.insertions + other.insertions,
-        )
+        return TextErrors(*map(sum, zip(astuple(self), astuple(other), strict=True)))
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "rate": finite(self.rate),
-            "reference": self.reference,
-            "hits": self.hits,
-            "substitutions": self.substitutions,
-            "deletions": self.deletions,
-            "insertions": self.insertions,
-        }
+        return {"rate": finite(self.rate), "reference": self.reference, **asdict(self)}
 
 
 @dataclass(frozen=True, slots=True)
