@@ -53,6 +53,8 @@ class HypothesisText:
     language: str | None = None
     cues: tuple[PlainCue, ...] | None = None
     turns: tuple[Turn, ...] | None = None
+    #: when each word is said, and by whom
+    words: tuple[Turn, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,13 @@ def _transcript(path: Path, text: str, limits: CueOptions) -> HypothesisText:
         language=_code(path, transcript.language),
         cues=tuple(cues),
         turns=transcript.turns or None,
+        words=tuple(
+            Turn(word.start, word.end, word.speaker)
+            for segment in transcript.segments
+            for word in segment.words
+            if word.speaker is not None
+        )
+        or None,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from asrcli.errors import InputError
 from asrcli.evaluate.cues import CueStatistics, cue_statistics
-from asrcli.evaluate.diarization import DiarizationErrors, score_turns
+from asrcli.evaluate.diarization import DiarizationErrors, WordErrors, score_turns, score_words
 from asrcli.evaluate.pairing import Found, Pairing, References
 from asrcli.evaluate.reading import HypothesisText, Reference, read_hypothesis
 from asrcli.evaluate.words import TextErrors, TextScore, Unit, score_text
@@ -42,6 +42,8 @@ class FileScore:
     path: str
     text: TextScore | None = None
     turns: DiarizationErrors | None = None
+    #: speakers of words
+    words: WordErrors | None = None
     #: the references compared with
     right_text: Pairing[Reference] | None = None
     right_turns: Pairing[list[Turn]] | None = None
@@ -55,6 +57,8 @@ class FileScore:
             out["text"] = {"unit": self.text.unit, **_against(self.right_text), **self.text.errors.to_dict()}
         if self.turns is not None:
             out["diarization"] = {**_against(self.right_turns), **self.turns.to_dict()}
+        if self.words is not None:
+            out["word_speakers"] = self.words.to_dict()
         if self.cues is not None:
             out["cues"] = self.cues.to_dict()
         if self.problems:
@@ -92,7 +96,7 @@ def score(
     have any name.
     """
     problems: list[str] = []
-    text = errors = cues = None
+    text = errors = words = cues = None
     right_text = _find(references, "texts", hypothesis, problems, alone=alone)
     if right_text is not None and hypothesis.text is None:
         problems.append("it holds no text.")
@@ -111,11 +115,12 @@ def score(
         problems.append("it holds no speaker turns.")
     elif right_turns is not None and hypothesis.turns is not None:
         errors = score_turns(right_turns.reference, hypothesis.turns, collar=options.collar)
+        words = score_words(right_turns.reference, hypothesis.words) if hypothesis.words else None
     if hypothesis.cues is not None:
         cues = cue_statistics(hypothesis.cues, options.limits)
     elif references is None and turns is None:
         problems.append("no reference found: see --reference and --rttm.")
-    return FileScore(hypothesis.path, text, errors, right_text, right_turns, cues, tuple(problems))
+    return FileScore(hypothesis.path, text, errors, words, right_text, right_turns, cues, tuple(problems))
 
 
 def pool(scores: Iterable[FileScore]) -> dict[str, Any]:
@@ -129,6 +134,9 @@ def pool(scores: Iterable[FileScore]) -> dict[str, Any]:
     turns = [score.turns for score in scores if score.turns is not None]
     if turns:
         pooled["der"] = sum(turns, DiarizationErrors()).to_dict()
+    words = [score.words for score in scores if score.words is not None]
+    if words:
+        pooled["word_speakers"] = sum(words, WordErrors()).to_dict()
     return pooled
 
 

@@ -132,6 +132,8 @@ def _print(
             _print_line(
                 "DER", score.turns.to_dict(), f"against {_name(score.right_turns)}, collar {options.collar:g} s"
             )
+        if score.words is not None:
+            _print_words(score.words.to_dict())
         if score.cues is not None:
             _print_cues(score.cues, options)
     if len(scores) > 1:
@@ -139,6 +141,13 @@ def _print(
         for name in ("wer", "cer", "der"):
             if name in pooled:
                 _print_line(name.upper(), pooled[name])
+        if "word_speakers" in pooled:
+            _print_words(pooled["word_speakers"])
+
+
+def _print_words(figures: dict[str, Any]) -> None:
+    shown = "   -  " if figures["rate"] is None else f"{figures['rate']:6.2%}"
+    print(f"  words with the wrong speaker  {shown}  {figures['wrong']} of {figures['words']}")
 
 
 def _print_text(score: TextScore, console: Console, right: Pairing[Any] | None, *, alignment: bool) -> None:
