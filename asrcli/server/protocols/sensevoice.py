@@ -41,6 +41,7 @@ _FILES: dict[str, Any] = {
     "use_itn": {"type": "boolean", "default": False},
 }
 _ANY_BODY = {
+    "parameters": whisper_webservice.PARAMETERS,
     "requestBody": {
         "required": True,
         "content": {
@@ -53,11 +54,13 @@ _ANY_BODY = {
                     "properties": {
                         "file": {"type": "string", "format": "binary"},
                         "audio_file": {"type": "string", "format": "binary"},
+                        **{name: {"type": "string"} for name in ("language", "hotwords", "model")},
+                        "spk": {"type": "boolean"},
                     },
                 }
             },
         },
-    }
+    },
 }
 
 

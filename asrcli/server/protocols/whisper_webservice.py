@@ -37,8 +37,18 @@ from asrcli.transcript import Transcript
 router = APIRouter(tags=["whisper-asr-webservice"])
 
 _OUTPUTS = ("txt", "vtt", "srt", "tsv", "json")
-#: parameters of the query that no other protocol of `/asr` has
-_PARAMETERS = frozenset({"output", "encode", "task", "initial_prompt", "vad_filter", "word_timestamps", "diarize"})
+#: the query of `/asr` -> JSON Schema
+_SCHEMAS: dict[str, Any] = {
+    "output": {"type": "string", "enum": list(_OUTPUTS), "default": "txt"},
+    "encode": {"type": "boolean", "default": True},
+    "task": {"type": "string", "enum": ["transcribe", "translate"]},
+    "language": {"type": "string"},
+    "initial_prompt": {"type": "string"},
+    **{name: {"type": "boolean"} for name in ("vad_filter", "word_timestamps", "diarize")},
+    **{name: {"type": "integer", "minimum": 1} for name in ("min_speakers", "max_speakers")},
+}
+#: the same for the OpenAPI description
+PARAMETERS = [{"name": name, "in": "query", "schema": schema} for name, schema in _SCHEMAS.items()]
 #: seconds of audio for language detection
 _SAMPLE = 30.0
 
@@ -94,7 +104,7 @@ def refusal(scope: Scope, problem: Problem, headers: dict[str, str]) -> Response
     Bazarr saves any text, whatever the status: it gets none.
     """
     names = {name for name, _ in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)}
-    if scope["path"] != "/asr" or not (scope["state"].get("plain_errors") or names & _PARAMETERS):
+    if scope["path"] != "/asr" or not (scope["state"].get("plain_errors") or names & _SCHEMAS.keys() - {"language"}):
         return None
     bazarr = Headers(scope=scope).get("user-agent", "").startswith("Subliminal/")
     return PlainTextResponse("" if bazarr else f"{problem.message}\n", problem.status, headers)
@@ -103,7 +113,8 @@ def refusal(scope: Scope, problem: Problem, headers: dict[str, str]) -> Response
 @router.post(
     "/detect-language",
     summary="Detect the language of a recording",
-    openapi_extra=form_of({"audio_file": {"type": "string", "format": "binary"}}, ["audio_file"]),
+    openapi_extra=form_of({"audio_file": {"type": "string", "format": "binary"}}, ["audio_file"])
+    | {"parameters": [each for each in PARAMETERS if each["name"] == "encode"]},
 )
 async def detect_language(request: Request) -> dict[str, Any]:
     """The language of the first 30 s; confidence 0 without speech, or if the model does not detect languages."""
