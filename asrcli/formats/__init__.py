@@ -80,8 +80,8 @@ _ALL = (
            speakers="column", times="s with three decimals"),
     Format("md", "text/markdown", "Markdown to read, a heading for each speaker turn", speakers="heading", times="s"),
     Format("html", "text/html", "a page to read, hear, search and print", speakers="heading and colour", times="ms"),
-    Format("rttm", "text/plain", "speaker turns (NIST)", writer="nist.render_rttm", speakers="field", times="ms"),
-    Format("ctm", "text/plain", "timed words (NIST)", writer="nist.render_ctm", times="ms"),
+    Format("rttm", "text/plain", "speaker turns (NIST)", writer="tables.render_rttm", speakers="field", times="ms"),
+    Format("ctm", "text/plain", "timed words (NIST)", writer="tables.render_ctm", times="ms"),
     Format("textgrid", "text/plain", "Praat TextGrid, for each speaker a tier of segments and one of words", "TextGrid",
            speakers="name of the tier", times="ms"),
 )  # fmt: skip
