@@ -15,7 +15,7 @@ import pytest
 
 _PROGRAM = Path(__file__).with_name("batch_program.py")
 
-# In a mount namespace of its own, so that the small disk is gone with the process.
+# In a mount namespace of its own, so that the small disk ends with the process.
 _ON_A_SMALL_DISK = """
 set -e
 mount -t tmpfs -o size=96k none {disk}

@@ -78,7 +78,7 @@ def test_the_sdk_hears_segments_while_they_are_recognised(sdk: openai.OpenAI, lo
     assert done.usage.total_tokens == done.usage.input_tokens + done.usage.output_tokens
 
 
-#: the recogniser itself, which waits before its second chunk until a file is gone
+#: the recogniser itself, which waits before its second chunk until a file is deleted
 WAITING = """
 import os, time
 from asrcli.backends.sherpa import recognizer
