@@ -84,12 +84,20 @@ class Image:
 
     def beside(self, server: subprocess.Popen[bytes], command: str) -> bool:
         """Whether a command succeeds next to the server, as its user."""
-        children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text(encoding="ascii").split()
-        if not children:
+        process = process_one(server)
+        if process is None:
             return False
-        enter = ["nsenter", "--target", children[0], "--mount", "--pid", "--root", "--wd=/"]
+        enter = ["nsenter", "--target", str(process), "--mount", "--pid", "--root", "--wd=/"]
         check = [*enter, "setpriv", "--reuid=10001", "--regid=10001", "--clear-groups", "sh", "-c", command]
         return subprocess.run(check, env=self.env, check=False, timeout=START, capture_output=True).returncode == 0
+
+
+def process_one(server: subprocess.Popen[bytes]) -> int | None:
+    """Process 1 of the server's namespace; None: it has not started, or has ended."""
+    if server.poll() is not None:
+        return None
+    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text(encoding="ascii").split()
+    return int(children[0]) if children else None
 
 
 def serve(image: Image, *arguments: str) -> None:
@@ -109,8 +117,11 @@ def serve(image: Image, *arguments: str) -> None:
         print(answer, flush=True)
         assert "coffee" in answer.lower()
     finally:
-        pid = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text(encoding="ascii").split()
-        os.kill(int(pid[0]) if pid else server.pid, signal.SIGTERM)
+        process = process_one(server)
+        if process is None:
+            server.terminate()
+        else:
+            os.kill(process, signal.SIGTERM)
         code = server.wait(STOP)
     assert code == 0, f"SIGTERM ends it with {code}"
     print(f"-- healthy, and stopped: {' '.join(arguments) or 'as in the image'}", flush=True)

@@ -16,6 +16,7 @@ unshare --mount --pid --fork true 2>/dev/null || skip "this machine permits no n
 .ci/need debootstrap=debootstrap curl=curl openssl=openssl setpriv=util-linux || skip "debootstrap cannot be installed"
 
 root=$(mktemp -d)
+chmod 755 "$root" # the image's user enters it
 trap 'umount "$root/proc" 2>/dev/null || true; rm -rf --one-file-system "$root"' EXIT
 # Debian 13, as python:3.13-slim
 timeout 900 debootstrap --variant=minbase --include=python3,python3-pip,ca-certificates trixie "$root" \
