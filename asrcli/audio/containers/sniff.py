@@ -7,6 +7,7 @@ from typing import Literal
 
 from asrcli.audio.containers.declared_size import size_known
 from asrcli.audio.containers.mp4 import BOXES
+from asrcli.audio.containers.packets import transport_packet
 from asrcli.audio.layouts import layout_of_mask
 
 #: bytes that are looked at; a stream's are kept and handed to the decoder
@@ -97,8 +98,7 @@ def has_signature(head: bytes) -> bool:
     """Whether these bytes start a known container; never true of samples, but for a rare chance."""
     if any(head[offset : offset + len(magic)] == magic for offset, magic in (*_SOUND, *_FFMPEG)):
         return True
-    # MPEG transport streams: a sync byte before each packet of 188 bytes, in M2TS behind a time code of 4
-    return any(len(head) > 3 * size and set(head[at : 4 * size : size]) == {0x47} for at, size in ((0, 188), (4, 192)))
+    return transport_packet(head) > 0
 
 
 def is_mpeg_audio(head: bytes) -> bool:

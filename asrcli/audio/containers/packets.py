@@ -1,0 +1,131 @@
+"""Streams of frames or packets that no header counts: whether the file ends in the middle of one.
+
+Only the end of the file is read. ADTS (ISO 13818-7), MPEG audio layer II (ISO 11172-3), MPEG transport and program
+streams (ISO 13818-1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from asrcli.audio.containers.mpeg import tag_size
+
+#: gives up to `size` bytes from a position of the file: (size, position)
+Read = Callable[[int, int], bytes]
+
+#: bytes at the end of a file in which frames are followed, and frames that must follow each other
+_TAIL, _CHAIN = 1 << 17, 4
+_LAYER2 = {
+    3: (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 0),
+    2: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0),
+}
+_RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000)}
+#: bytes of packets of a transport stream: plain, with a time code, with error correction
+_TS_PACKETS = (188, 192, 204)
+#: sync bytes at their distance that make a transport stream
+_SYNCS = 5
+_PACK = b"\0\0\x01\xba"
+
+
+def ends_inside(read: Read, size: int) -> bool:
+    """Whether the last frame or packet is incomplete; False where the file holds none of the streams above."""
+    head, tail = read(1 << 11, 0), read(_TAIL, max(0, size - _TAIL))
+    if head[:4] == _PACK:
+        return bool(_is_cut(tail, _program_packet, tail.find(_PACK), chain=2))
+    if packet := transport_packet(head):
+        return _transport_is_cut(tail, packet)
+    for frame in (_adts_frame, _layer2_frame):
+        if (tag_size(head) or frame(head, 0)) and (first := _first_frame(tail, frame)) >= 0:
+            return bool(_is_cut(tail, frame, first, chain=_CHAIN))
+    return False
+
+
+def transport_packet(head: bytes) -> int:
+    """Bytes of the packets of a transport stream, which may start inside one; 0 where `head` holds none."""
+    for packet in _TS_PACKETS:
+        if any(head[at : at + _SYNCS * packet : packet] == b"\x47" * _SYNCS for at in range(packet)):
+            return packet
+    return 0
+
+
+Sizer = Callable[[bytes, int], int]
+
+
+def _first_frame(tail: bytes, frame: Sizer) -> int:
+    """Where frame follows upon frame; -1 where nowhere."""
+    at = tail.find(b"\xff")
+    while at >= 0:
+        if _is_cut(tail, frame, at, chain=_CHAIN) is not None:
+            return at
+        at = tail.find(b"\xff", at + 1)
+    return -1
+
+
+def _is_cut(tail: bytes, frame: Sizer, at: int, *, chain: int) -> bool | None:
+    """Follow frames to the end: True if the last one is incomplete; None if fewer than `chain` follow each other."""
+    count = 0
+    while 0 <= at < len(tail):
+        size = frame(tail, at)
+        if not size:
+            rest = tail[at:]
+            if count >= chain and len(rest) < 7 and rest.strip(b"\0"):
+                return True
+            return False if count >= chain and (tag_size(rest) or not rest.strip(b"\0")) else None
+        at += size
+        count += 1
+    return at > len(tail) if count >= chain else None
+
+
+def _adts_frame(data: bytes, at: int) -> int:
+    head = data[at : at + 7]
+    if len(head) < 7 or head[0] != 0xFF or head[1] & 0xF6 != 0xF0:
+        return 0
+    size = (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5
+    return size if size >= 7 else 0
+
+
+def _layer2_frame(data: bytes, at: int) -> int:
+    head = data[at : at + 4]
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xF6 != 0xF4:
+        return 0
+    version, rate_index = head[1] >> 3 & 3, head[2] >> 2 & 3
+    if version not in _RATES or rate_index == 3:
+        return 0
+    return 144_000 * _LAYER2[version][head[2] >> 4] // _RATES[version][rate_index] + (head[2] >> 1 & 1)
+
+
+def _program_packet(data: bytes, at: int) -> int:
+    head = data[at : at + 14]
+    if len(head) < 6 or head[:3] != b"\0\0\x01" or head[3] < 0xB9:
+        return 0
+    if head[3] == 0xB9:  # end of the program
+        return len(data) - at
+    if head[3] == 0xBA:
+        return 12 if head[4] >> 6 != 1 else 14 + (head[13] & 7 if len(head) > 13 else 0)
+    return 6 + int.from_bytes(head[4:6], "big")
+
+
+def _transport_is_cut(tail: bytes, packet: int) -> bool:
+    for first in range(min(packet, len(tail))):
+        syncs = tail[first::packet]
+        if len(syncs) >= _SYNCS and not syncs.strip(b"\x47"):
+            last = first + (len(syncs) - 1) * packet
+            # The time code of 4 bytes comes before the sync byte.
+            return len(tail) - last < min(packet, 188) or _misses_payload(tail, range(first, last + 1, packet))
+    return False
+
+
+def _misses_payload(tail: bytes, packets: range) -> bool:
+    """Whether a program's packet (PES) of known length lacks its end."""
+    missing: dict[int, int] = {}
+    for at in packets:
+        stream = (tail[at + 1] & 0x1F) << 8 | tail[at + 2]
+        control = tail[at + 3] >> 4 & 3
+        start = at + 4 + (1 + tail[at + 4] if control & 2 else 0)
+        payload = tail[start : at + 188] if control & 1 else b""
+        if tail[at + 1] & 0x40:
+            known = payload[:3] == b"\0\0\x01" and len(payload) >= 6
+            length = int.from_bytes(payload[4:6], "big") if known else 0
+            missing[stream] = 6 + length if length else 0
+        missing[stream] = missing.get(stream, 0) - len(payload)
+    return any(count > 0 for count in missing.values())

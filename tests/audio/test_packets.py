@@ -1,0 +1,56 @@
+"""Files without a length in their header: is the last frame or packet complete?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from asrcli.audio.containers.packets import ends_inside, transport_packet
+from asrcli.audio.containers.sniff import has_signature
+
+
+def cut(data: bytes) -> bool:
+    return ends_inside(lambda size, position: data[position : position + size], len(data))
+
+
+@pytest.fixture(scope="module")
+def streams(
+    encode: Callable[..., Path], wav: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], tuple[bytes, int]]:
+    """(bytes, bytes of a packet or 0) of the bursts in a stream of packets."""
+    folder = tmp_path_factory.mktemp("packets")
+    forms = {"a.aac": ["aac"], "a.mp2": ["mp2"], "a.ts": ["mp2"], "a.m2ts": ["ac3"], "a.mpg": ["mp2"], "a.vob": ["ac3"]}
+    sizes = {"a.ts": 188, "a.m2ts": 192}
+
+    def make(name: str) -> tuple[bytes, int]:
+        return encode(folder / name, "-i", wav, "-c:a", *forms[name]).read_bytes(), sizes.get(name, 0)
+
+    return make
+
+
+@pytest.mark.parametrize("name", ["a.aac", "a.mp2", "a.ts", "a.m2ts", "a.mpg", "a.vob"])
+def test_a_cut_inside_a_packet(name: str, streams: Callable[[str], tuple[bytes, int]]) -> None:
+    data, packet = streams(name)
+    assert not cut(data)
+    for missing in range(1, 150, 7):
+        assert cut(data[:-missing]) or (packet and missing % packet == 0), missing
+    assert transport_packet(data[:2048]) == packet
+
+
+def test_a_transport_stream_cut_between_its_packets(streams: Callable[[str], tuple[bytes, int]]) -> None:
+    """The program's packet that is spread over them lacks its end."""
+    data, packet = streams("a.ts")
+    ends = range(40 * packet, len(data), packet)
+    assert sum(cut(data[:end]) for end in ends) > 0.8 * len(ends)
+
+
+@pytest.mark.parametrize("start", [1, 100, 187])
+def test_a_transport_stream_that_starts_inside_a_packet(
+    start: int, streams: Callable[[str], tuple[bytes, int]]
+) -> None:
+    data, _ = streams("a.ts")
+    assert has_signature(data[start:])
+    assert not cut(data[start:])
+    assert cut(data[start:-20])
