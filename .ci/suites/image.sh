@@ -17,7 +17,7 @@ unshare --mount --pid --fork true 2>/dev/null || skip "this machine permits no n
 
 root=$(mktemp -d)
 chmod 755 "$root" # the image's user enters it
-trap 'umount "$root/proc" 2>/dev/null || true; rm -rf --one-file-system "$root"' EXIT
+trap 'umount "$root/proc" 2>/dev/null || true; rm -rf --one-file-system "$root" "$root.log"' EXIT
 # Debian 13, as python:3.13-slim
 timeout 900 debootstrap --variant=minbase --include=python3,python3-pip,ca-certificates trixie "$root" \
   "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" >"$root.log" 2>&1 || skip "debootstrap fails: $(tail -1 "$root.log")"
