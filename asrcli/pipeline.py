@@ -56,8 +56,8 @@ class SpeechBackend(Protocol):
         """Longest pause inside a chunk where the user sets none, seconds."""
 
     @property
-    def levelled(self) -> bool:
-        """Whether chunks are levelled for it."""
+    def least_gain(self) -> float:
+        """Chunks are amplified for it where they need at least so much, dB."""
 
     def window_for(self, request: RecognitionOptions) -> float:
         """Longest chunk for a request, seconds."""
@@ -198,9 +198,13 @@ class _Transcription:
                 resources.identify, resources.languages, per_chunk=options.identification.per_chunk
             )
         backend = resources.backend
-        vad = options.vad if backend.levelled else replace(options.vad, level=False)
         return _Channel(
-            Segmenter(vad, backend.window_for(options.recognition), max_gap=backend.max_gap),
+            Segmenter(
+                options.vad,
+                backend.window_for(options.recognition),
+                max_gap=backend.max_gap,
+                least_gain=backend.least_gain,
+            ),
             Assembler(language=options.recognition.language),
             channel,
             ChunkQueue(self._submit_chunk),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Self
 
 from asrcli.backends.model_type import ModelType
 from asrcli.backends.registry import backend_of, check_packages, is_remote, known_types
@@ -108,6 +109,46 @@ def languages_of(spec: ModelSpec) -> tuple[str, ...]:
 def window_of(spec: ModelSpec, request: RecognitionOptions | None = None) -> float:
     """The longest chunk to give the model for a request, seconds: its entry's window within the engine's limits."""
     return min(spec.window, _checks(spec).longest_chunk(spec, model_type(spec), request or RecognitionOptions()))
+
+
+class SpeechModel:
+    """What the pipeline asks of a recogniser in use. A context manager that closes it."""
+
+    spec: ModelSpec
+
+    @property
+    def model(self) -> str:
+        """Name of the model."""
+        return self.spec.name
+
+    @property
+    def window(self) -> float:
+        """Longest chunk without hotwords and prompt, seconds."""
+        return window_of(self.spec)
+
+    def window_for(self, request: RecognitionOptions) -> float:
+        """Longest chunk for a request, seconds."""
+        return window_of(self.spec, request)
+
+    @property
+    def max_gap(self) -> float:
+        """Longest pause inside a chunk where the user sets none, seconds."""
+        return model_type(self.spec).max_gap
+
+    @property
+    def least_gain(self) -> float:
+        """Chunks are amplified for the model where they need at least so much, dB."""
+        return model_type(self.spec).least_gain
+
+    def close(self) -> None:
+        """Give up what it holds; further calls do nothing."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def _checks(spec: ModelSpec) -> Checks:

@@ -8,16 +8,15 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
 from asrcli.audio.types import Samples
-from asrcli.backends.checks import model_type, window_of
+from asrcli.backends.checks import SpeechModel
 from asrcli.backends.process.engine_client import EngineClient
 from asrcli.backends.process.engine_process import PrestartedEngine
 from asrcli.backends.registry import backend_of
 from asrcli.backends.types import ModelSpec
 from asrcli.errors import AsrcliError, MachineError, machine_error
-from asrcli.options import RecognitionOptions
 
 
 @dataclass(slots=True)
@@ -34,7 +33,7 @@ class _Entry:
 
 
 @dataclass(slots=True)
-class LoadedModel:
+class LoadedModel(SpeechModel):
     """A model in use: it stays loaded until `close`. A `pipeline.SpeechBackend` if it is a recogniser."""
 
     engine: EngineClient
@@ -47,32 +46,9 @@ class LoadedModel:
     _release: Callable[[], None]
 
     @property
-    def model(self) -> str:
-        return self.spec.name
-
-    @property
     def backend(self) -> str:
         """The engine that runs the model: the backend's kind, or that of its fallback."""
         return self.engine.backend(self.service) or self.kind
-
-    @property
-    def window(self) -> float:
-        """Longest chunk without hotwords and prompt, seconds."""
-        return window_of(self.spec)
-
-    def window_for(self, request: RecognitionOptions) -> float:
-        """Longest chunk for a request, seconds."""
-        return window_of(self.spec, request)
-
-    @property
-    def max_gap(self) -> float:
-        """Longest pause inside a chunk where the user sets none, seconds."""
-        return model_type(self.spec).max_gap
-
-    @property
-    def levelled(self) -> bool:
-        """Whether chunks are levelled for the model."""
-        return model_type(self.spec).levelled
 
     def submit(self, samples: Samples, request: Any = None, *, order: int = 0) -> Future[Any]:
         """Submit a job, see `EngineClient.submit`."""
@@ -82,12 +58,6 @@ class LoadedModel:
         """Release the model; further calls do nothing."""
         release, self._release = self._release, _nothing
         release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def _nothing() -> None:

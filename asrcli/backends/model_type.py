@@ -40,5 +40,5 @@ class ModelType:
     limit: float = math.inf
     #: pauses longer than this end a chunk where the user sets no other maximum, seconds
     max_gap: float = 3.0
-    #: whether chunks are levelled for it; False: its features hardly depend on the level
-    levelled: bool = True
+    #: chunks are amplified for it where they need at least so much, dB
+    least_gain: float = 0.0

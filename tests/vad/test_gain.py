@@ -221,3 +221,11 @@ def test_a_chunk_without_samples_or_speech_stays() -> None:
         levelled, gain = level_speech(samples, regions, 0)
         assert levelled is samples
         assert gain == 0
+
+
+def test_a_chunk_that_needs_little_gain_stays_where_the_model_asks_for_that() -> None:
+    samples = tone((-90, 1), (-32, 3))
+    assert level_speech(samples, [Region(RATE, 4 * RATE)], 0, least=12.0)[1] == pytest.approx(17, abs=3)
+    levelled, gain = level_speech(samples, [Region(RATE, 4 * RATE)], 0, least=25.0)
+    assert levelled is samples
+    assert gain == 0

@@ -12,12 +12,12 @@ import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
-from asrcli.backends.checks import model_type
+from asrcli.backends.checks import SpeechModel
 from asrcli.backends.process.synchronization import OrderedCondition
 from asrcli.backends.remote.check import DEFAULT_MODEL, secret_of
 from asrcli.backends.types import Hypothesis, ModelSpec
@@ -40,7 +40,7 @@ class _RemoteTask:
     future: Future[Hypothesis] = field(default_factory=Future, compare=False)
 
 
-class RemoteRecognizer:
+class RemoteRecognizer(SpeechModel):
     """A `pipeline.SpeechBackend` on a server. Thread-safe; a context manager."""
 
     def __init__(self, spec: ModelSpec, jobs: int | None = None) -> None:
@@ -70,30 +70,8 @@ class RemoteRecognizer:
             threading.Thread(target=self._work, name=f"remote-{number}", daemon=True).start()
 
     @property
-    def model(self) -> str:
-        return self.spec.name
-
-    @property
     def backend(self) -> str:
         return "remote"
-
-    @property
-    def window(self) -> float:
-        return self.spec.window
-
-    def window_for(self, request: RecognitionOptions) -> float:  # noqa: ARG002 - the server's limits are unknown
-        """Longest chunk for a request, seconds."""
-        return self.spec.window
-
-    @property
-    def max_gap(self) -> float:
-        """Longest pause inside a chunk where the user sets none, seconds."""
-        return model_type(self.spec).max_gap
-
-    @property
-    def levelled(self) -> bool:
-        """Whether chunks are levelled for the model."""
-        return model_type(self.spec).levelled
 
     def submit(self, samples: Samples, request: RecognitionOptions, *, order: int = 0) -> Future[Hypothesis]:
         """Hand over one chunk, (samples,) at 16 kHz; waits while enough is under way. A lower `order` goes first.
@@ -121,12 +99,6 @@ class RemoteRecognizer:
         # A thread that waits for a reply does not notice the end of its connection.
         for task in tuple(self._running):
             self._answer(task, _closed())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _work(self) -> None:
         while (task := self._next()) is not None:
