@@ -22,6 +22,7 @@ from websockets.http11 import Request
 from asrcli.server.bounds import (
     HEAD_TIMEOUT,
     LEAST_READ,
+    LINGER,
     MAX_CONNECTIONS,
     MAX_CONNECTIONS_OF_ADDRESS,
     MAX_FIRST_MESSAGE,
@@ -138,6 +139,7 @@ class WebSocketProtocol(_WriteTimeout, WebSocketsSansIOProtocol):
     """One WebSocket. Its messages are small until `admit`, which the authentication calls."""
 
     _message_bytes = 0
+    _lingering = False
 
     def handle_connect(self, event: Request) -> None:
         self.conn.max_message_size = MAX_FIRST_MESSAGE
@@ -151,11 +153,26 @@ class WebSocketProtocol(_WriteTimeout, WebSocketsSansIOProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Receive; too many incomplete messages in memory close the connection."""
+        if self._lingering:
+            return
         super().data_received(data)
         self._count(len(self.conn.reader.buffer) + sum(map(len, self.frames)))
         if CONNECTIONS.message_bytes > MAX_MESSAGES and not self.close_sent:
             self.conn.fail(CloseCode.TRY_AGAIN_LATER, "too many messages are being received")
             self.handle_parser_exception()
+
+    def handle_parser_exception(self) -> None:
+        """Refuse a message, and ignore the rest of it for a while.
+
+        Bytes that are not read would reset the connection, and the client would not get the reason.
+        """
+        close, self._lingering = self.conn.close_sent, True
+        assert close is not None
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": close.code, "reason": close.reason})
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.close_timer = self.loop.call_later(LINGER, self.transport.close)
+        self.transport.resume_reading()
 
     def _count(self, size: int) -> None:
         CONNECTIONS.message_bytes += size - self._message_bytes

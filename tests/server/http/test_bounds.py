@@ -347,3 +347,12 @@ def test_no_message_names_a_path_of_the_server(server: Running, client: httpx.Cl
             text = client.post(path, files={field: body}).text
             assert tempfile.gettempdir() not in text, text
             assert "request-" not in text, text
+
+
+def test_the_reason_arrives_although_the_whole_message_is_sent(server: Running) -> None:
+    with connect(f"{server.ws}/", proxy=None, max_size=None, compression=None) as line:
+        line.send(bytes(2 * bounds.MAX_MESSAGE))
+        with pytest.raises(ConnectionClosed) as closed:
+            line.recv(60)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1009
