@@ -178,6 +178,12 @@ def test_free_names_share_the_first_number_that_is_free_for_all(tmp_path: Path) 
     assert len(shortened.name) == NAME_MAX
 
 
+def test_a_name_with_its_suffix_is_kept_where_another_input_can_still_take_its_own() -> None:
+    """`a.mp3` has to keep its suffix because of `a.wav`; `a.mp3.wav`, which would be `a.mp3` without one, then too."""
+    found = named("/r/a.mp3", "/r/a.wav", "/r/a.mp3.wav")
+    assert sorted(found) == ["/r/a.mp3.srt", "/r/a.mp3.wav.srt", "/r/a.wav.srt"]
+
+
 def test_the_names_of_last_resort_carry_a_hash() -> None:
     def hashed(*paths: str) -> list[re.Match[str]]:
         return [re.fullmatch(r"/r/[aA]\.mp3~[0-9a-f]{8}\.srt", name) for name in named(*paths)]
