@@ -198,6 +198,7 @@ JOINABLE = [
 FRONTS = {
     "two-tags": id3(300) + id3(5000),
     "padded-tag": id3(300) + bytes(3000),
+    "much-padding": id3(300) + bytes(200_000),
     "ape": ape(500),
     "ape-id3": ape(100) + id3(70000),
 }

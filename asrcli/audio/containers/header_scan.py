@@ -121,11 +121,15 @@ def _mp3(read: Read, size: int, found: mpeg.Mp3Summary, *, thorough: bool) -> He
     frames = mpeg.walk(read, found)
     cut = frames.unbroken and not frames.ended and found.claimed is None  # where a tag counts, the decoder will tell
     known = found.count is not None and len(frames.parts) == 1
+    joined = _joined(frames.parts) if frames.unbroken else ()
+    whole = fits and found.clean and frames.unbroken and frames.follows(found) and len(frames.parts) == 1
+    # ffmpeg takes padding after a tag for damage: it gets the frames only.
+    padded = fits and found.offset not in {0, mpeg.tag_size(read(10, 0))}
     return HeaderScan(
-        whole=fits and found.clean and frames.unbroken and frames.follows(found) and len(frames.parts) == 1,
+        whole=whole,
         streams=True,
         length="header" if known else frames.seconds,
-        parts=_joined(frames.parts) if frames.unbroken else (),
+        parts=frames.parts if frames.unbroken and padded and len(frames.parts) == 1 else joined,
         warnings=("perhaps truncated: the file ends in the middle of a frame",) if cut else (),
     )
 
