@@ -5,20 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from asrcli.audio.containers.sniff import WavHeader, wav_header
+from asrcli.audio.pcm_reader import pcm_samples, pcm_width
 from asrcli.audio.resample import Resampler
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.server.live.session import LiveSession
 
 #: longest WAV header, with the metadata before its "data" chunk
 _MAX_HEADER = 4096
-#: encoding of a header -> sample type, and its full scale
-_FORMS = {
-    "u8": ("u1", 128.0),
-    "s16le": ("<i2", 32768.0),
-    "s32le": ("<i4", 2147483648.0),
-    "f32le": ("<f4", 1.0),
-    "f64le": ("<f8", 1.0),
-}
 _RATES = range(1000, 192001)
 _MAX_CHANNELS = 8
 #: bytes of a frame converted to samples at a time
@@ -42,12 +35,10 @@ class PcmDecoder:
         self._rest += data
         if not self._started and not self._read_header():
             return np.empty(0, np.float32)
-        frame = self._dtype.itemsize * self._channels
+        frame = pcm_width(self._encoding) * self._channels
         whole = len(self._rest) // frame * frame
-        samples: Samples = np.frombuffer(self._rest[:whole], self._dtype).astype(np.float32) / self._full
+        samples = pcm_samples(self._rest[:whole], self._encoding)
         self._rest = self._rest[whole:]
-        if self._dtype == np.uint8:
-            samples -= np.float32(1)
         if self._channels > 1:
             samples = samples.reshape(-1, self._channels).mean(axis=1)
         return samples if self._resampler is None else self._resampler.push(samples[:, None])[:, 0]
@@ -61,9 +52,7 @@ class PcmDecoder:
 
     def _set_form(self, rate: int, channels: int = 1, encoding: str = "s16le") -> None:
         self._resampler = Resampler(rate, 1) if rate != SAMPLE_RATE else None
-        self._channels = channels
-        name, full = _FORMS[encoding]
-        self._dtype, self._full = np.dtype(name), np.float32(full)
+        self._channels, self._encoding = channels, encoding
 
     def _read_header(self) -> bool:
         """Skip a RIFF header; False while it is incomplete."""
@@ -83,7 +72,7 @@ class PcmDecoder:
             self._rest = self._rest[at + 8 :] if at >= 0 else self._rest
             return
         self._rest = self._rest[header.offset :]
-        if header.encoding in _FORMS and header.rate in _RATES and 0 < header.channels <= _MAX_CHANNELS:
+        if header.encoding and header.rate in _RATES and 0 < header.channels <= _MAX_CHANNELS:
             self._set_form(header.rate, header.channels, header.encoding)
 
 

@@ -130,3 +130,17 @@ def test_a_header_is_awaited_for_four_kibibytes() -> None:
 def test_a_stream_that_begins_like_riff_and_ends_is_sound() -> None:
     for data in (b"RI", b"RIFF", b"RIFF\0\0"):
         np.testing.assert_array_equal(decode(data, 1), np.frombuffer(data, "<i2").astype(np.float32) / 32768)
+
+
+@pytest.mark.parametrize(
+    ("tag", "bits", "data", "values"),
+    [
+        (1, 24, b"\x00\x00\x40\x00\x00\xc0", [0.5, -0.5]),
+        (7, 8, b"\xff\x80\x00", [0.0, 0.98, -0.98]),
+        (6, 8, b"\xaa\x2a", [0.98, -0.98]),
+    ],
+)
+def test_encodings_that_files_have_are_read_live(tag: int, bits: int, data: bytes, values: list[float]) -> None:
+    form = struct.pack("<IHHIIHH", 16, tag, 1, 16000, 16000 * bits // 8, bits // 8, bits)
+    header = b"RIFF" + struct.pack("<I", 0) + b"WAVEfmt " + form + b"data" + struct.pack("<I", len(data))
+    np.testing.assert_allclose(decode(header + data, 2), values, atol=0.01)
