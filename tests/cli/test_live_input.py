@@ -213,8 +213,9 @@ def test_the_end_of_the_span_ends_a_pipe_that_stays_open(
 ) -> None:
     data = pcm[: 3 * 32000] if arguments == RAW else speech.read_bytes()[: 3 * 96000]
     process = start(*arguments, "--end", "2", "-q")
-    process.stdin.write(data)
-    process.stdin.flush()
+    with contextlib.suppress(BrokenPipeError):  # it may end before it has read all
+        process.stdin.write(data)
+        process.stdin.flush()
     assert process.wait(60) == 0, process.stderr.read()
     assert process.stderr.read() == b""
     assert "the best" in process.stdout.read().decode()
