@@ -50,7 +50,7 @@ complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l language-per-c
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l no-language-per-chunk -d 'With --language auto, detect the language again every few sentences'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l diarize -d 'Label speakers'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l no-diarize -d 'Label speakers'
-complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l speakers -x -d 'Exact number of speakers'
+complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l speakers -x -d 'Number of speakers'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l diarization-model -x -a 'community-1 pyannote-segmentation-3-0 pyannote-segmentation-3-0-int8 reverb-segmentation-v1 (__fish_complete_directories)' -d 'Speaker segmentation model: a name or path'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l embedding-model -x -a 'community-1-embedding campplus-zh-en campplus-zh campplus-en eres2net-base-zh eres2net-en eres2netv2-zh titanet-large titanet-small wespeaker-resnet34-lm wespeaker-campplus-lm voxceleb-thin-resnet (__fish_complete_directories)' -d 'Speaker embedding model: a name or path'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l min-speakers -x -d 'Minimum number of speakers'

@@ -156,7 +156,14 @@ class SpeakerOptions:
     embedding_model: str | None = option(
         None, "Speaker embedding model: a name or path.", metavar="MODEL", models="embedding", panel="Speakers"
     )
-    speakers: int | None = _speakers(None, "Exact number of speakers.", metavar="N", low=1, high=1000, essential=True)
+    speakers: int | None = _speakers(
+        None,
+        "Number of speakers; fewer where more would divide a voice.",
+        metavar="N",
+        low=1,
+        high=1000,
+        essential=True,
+    )
     min_speakers: int | None = _speakers(None, "Minimum number of speakers.", metavar="N", low=1, high=1000)
     max_speakers: int | None = _speakers(None, "Maximum number of speakers.", metavar="N", low=1, high=1000)
     #: None: the embedding model's own, from its catalogue entry
