@@ -31,6 +31,9 @@ _ONE_VOICE = 0.92
 _TWO = 2
 #: how many spurious groups may remain beside the voices that were asked for
 _SPURIOUS = 8
+#: overlapped speech that segmentation took for one voice: a group with no more than this share of all speech, whose
+#: mean lies so near (cosine) to the plane of two larger ones, and between them: each has this share in it at least
+_MIXED_SHARE, _MIXED_LIKENESS, _MIXED_PART = 0.01, 0.9, 0.3
 #: a voice has at least so much speech (seconds; more than one window can hold of an odd moment), or in a short
 #: recording this share of all speech; with more than so much speech in all, odd moments come together by chance
 _LEAST_SPEECH = 3.0
@@ -72,8 +75,9 @@ def find_voices(embeddings: Vectors, seconds: npt.ArrayLike, limits: ClusterLimi
     best, found = (-1, 0.0), rows.means[:1]
     for labels in _candidates(rows, limits):
         groups = rows.merged(labels)
-        order = np.argsort(-groups.seconds, kind="stable")
-        real = max(1, int((groups.seconds >= least_seconds).sum()))
+        voices = _voices(groups, least_seconds)
+        order = np.lexsort((-groups.seconds, ~voices))
+        real = max(1, int(voices.sum()))
         # Of groupings with too few voices the most even one of those with most voices is taken.
         rank = (min(real, limits.least) if real <= most else 0, float(groups.seconds[order[1:2]].sum()))
         if rank > best:
@@ -128,6 +132,32 @@ def _candidates(rows: _Rows, limits: ClusterLimits) -> Iterator[_Labels]:
     finest = max(apart, int((merges[:, 2] > one_voice).sum()) + 1)
     for groups in range(target, min(target + _SPURIOUS, finest) + 1):
         yield _cut(merges, len(rows), groups)
+
+
+def _voices(groups: _Rows, least_seconds: float) -> npt.NDArray[np.bool_]:
+    """Which groups are voices: neither too short nor two voices at once."""
+    real = groups.seconds >= least_seconds
+    small = real & (groups.seconds <= _MIXED_SHARE * groups.seconds.sum())
+    if small.any():
+        directions = same_direction(groups.means)
+        likeness = directions @ directions.T
+        larger = np.flatnonzero(real & ~small)
+        for index in np.flatnonzero(small):
+            real[index] = not _is_mixture(likeness[index, larger], likeness[np.ix_(larger, larger)])
+    return np.asarray(real)
+
+
+def _is_mixture(to_each: _Floats, among: _Floats) -> bool:
+    """Whether a direction is nearly a sum of two others, given the cosines to them and those among them."""
+    one, other = np.triu_indices(len(to_each), k=1)
+    # The nearest point of each plane, as a sum of its two directions: the normal equations of two unknowns.
+    spread = 1.0 - among[one, other] ** 2
+    plane = spread > 1e-6
+    one, other, spread = one[plane], other[plane], spread[plane]
+    first = (to_each[one] - among[one, other] * to_each[other]) / spread
+    second = (to_each[other] - among[one, other] * to_each[one]) / spread
+    near = first * to_each[one] + second * to_each[other] >= _MIXED_LIKENESS**2
+    return bool((near & (np.minimum(first, second) >= _MIXED_PART)).any())
 
 
 def _linkage(rows: _Rows) -> _Floats:

@@ -3,14 +3,17 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.random
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
-from asrcli.speakers.clustering import ClusterLimits, find_voices
+from asrcli.speakers.clustering import ClusterLimits, _is_mixture, find_voices
 from asrcli.speakers.types import same_direction
 
 LIMITS = ClusterLimits(threshold=0.49, join=0.3)
@@ -112,6 +115,47 @@ def test_groups_with_near_directions_are_one_voice() -> None:
     heard = embeddings.astype(np.float32), np.full(200, 3.0)
     assert len(find_voices(*heard, ClusterLimits(0.3, 0.1))) == 2
     assert len(find_voices(*heard, ClusterLimits(0.3, 0.3))) == 1
+
+
+@pytest.mark.parametrize("wanted", [LIMITS, limits(4, 4)])
+def test_two_voices_at_once_are_no_third(wanted: ClusterLimits) -> None:
+    """What segmentation took for one voice lies between two; a voice that speaks little, but alone, is a voice."""
+    rng = np.random.default_rng(6)
+    centres, embeddings = spoken(rng, 1000, voices=3)
+    mixed = same_direction(centres[0] + centres[1] + 0.02 * rng.standard_normal((6, 64)))
+    guest = same_direction(rng.standard_normal(64))
+    rare = same_direction(guest + 0.02 * rng.standard_normal((6, 64)))
+    everything = np.concatenate([embeddings, mixed, rare]).astype(np.float32)
+    voices = find_voices(everything, np.full(len(everything), 3.0), wanted)
+    assert sorted(named(voices, np.vstack([centres, guest]))) == [0, 1, 2, 3]
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    seed=st.integers(0, 10_000),
+    common=st.floats(-0.6, 3.0),
+    off=st.floats(0.0, 1.0),
+    parts=st.tuples(*[st.floats(-1, 1)] * 2),
+)
+def test_a_mixture_is_what_least_squares_calls_one(
+    seed: int, common: float, off: float, parts: tuple[float, float]
+) -> None:
+    """Voices of one recording are alike: the directions of a plane are seldom at right angles."""
+    rng = np.random.default_rng(seed)
+    shared = rng.standard_normal(16)
+    voices = same_direction(rng.standard_normal((3, 16)) + common * shared).astype(float)
+    vector = parts[0] * voices[0] + parts[1] * voices[1] + off * same_direction(rng.standard_normal(16))
+    assume(np.linalg.norm(vector) > 0.01)
+    vector /= np.linalg.norm(vector)
+    expected, margins = False, []
+    for one, other in combinations(voices, 2):
+        plane = np.stack([one, other], axis=1)
+        weights = np.linalg.lstsq(plane, vector, rcond=None)[0]
+        likeness, least = np.linalg.norm(plane @ weights), weights.min()
+        margins += [abs(likeness - 0.9), abs(least - 0.3)]
+        expected |= bool(likeness >= 0.9 and least >= 0.3)
+    assume(min(margins) > 1e-3)
+    assert _is_mixture(voices @ vector, voices @ voices.T) == expected
 
 
 def test_one_embedding_is_one_voice() -> None:
