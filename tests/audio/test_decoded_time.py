@@ -242,6 +242,7 @@ def test_chunks_behind_the_samples_bear_the_size_out(subtype: str, tmp_path: Pat
             assert one.warnings == []
 
 
+@pytest.mark.parametrize("each_ffmpeg", ["bundled"], indirect=True)  # once: it reads 4 GiB
 def test_a_size_that_wrapped_at_4_gib(tmp_path: Path) -> None:
     """A sparse file: silence, and the bursts at its end."""
     path, rate, channels = tmp_path / "a.wav", 192000, 8
