@@ -1,7 +1,6 @@
 """One input to one Transcript, top to bottom: decode, VAD, chunks, backend, assemble, speakers, text.
 
-Audio flows through as it is decoded. While the engine works on the first chunks the next ones are being cut, and
-nothing holds more of the recording than the chunks in flight.
+Chunks are cut while the engine works on those before; only the chunks in flight are held in memory.
 """
 
 from __future__ import annotations
@@ -43,21 +42,19 @@ _NOTED_GAIN = 1.0
 class SpeechBackend(Protocol):
     """What the pipeline needs of a backend; `backends.loaded_models.LoadedModel` implements it for local engines."""
 
+    #: names of the model and of the engine
     @property
-    def model(self) -> str:
-        """Name of the model."""
+    def model(self) -> str: ...
+    @property
+    def backend(self) -> str: ...
 
+    #: longest pause inside a chunk where the user sets none, seconds
     @property
-    def backend(self) -> str:
-        """Name of the engine."""
+    def max_gap(self) -> float: ...
 
+    #: chunks are amplified for it where they need at least so much, dB
     @property
-    def max_gap(self) -> float:
-        """Longest pause inside a chunk where the user sets none, seconds."""
-
-    @property
-    def least_gain(self) -> float:
-        """Chunks are amplified for it where they need at least so much, dB."""
+    def least_gain(self) -> float: ...
 
     def window_for(self, request: RecognitionOptions) -> float:
         """Longest chunk for a request, seconds."""
