@@ -27,8 +27,7 @@ from asrcli.transcript import NO_SPEECH, Gap, GapReason, Segment, Timing, Transc
 from asrcli.vad import Segmenter
 from asrcli.vad.types import Chunk
 
-#: seconds without data after which a live stream counts as paused
-_STALL = 0.7
+_STALL = 0.7  # seconds without data after which a live stream counts as paused
 _REASONS: dict[GapReason, str] = {
     "limit": "the engine reached its limit",
     "no words": "no words were recognised in the speech there",
@@ -121,15 +120,14 @@ class _Channel:
     def take(self, *, wait: bool) -> Iterator[list[Segment]]:
         """The segments of each chunk that is decoded, in order; with `wait`, of all chunks."""
         for decoded in self.chunks.take(wait=wait):
-            hypothesis = decoded.hypothesis
-            if hypothesis.language and hypothesis.text:
-                self.languages.append(hypothesis.language)
+            if decoded.hypothesis.language and decoded.hypothesis.text:
+                self.languages.append(decoded.hypothesis.language)
             if decoded.missing:
                 self.missing.append(decoded)
             self.decoded += decoded.error is None
             self.gain = max(self.gain, decoded.chunk.gain)
             self.position = max(self.position, decoded.chunk.end)
-            segments = self.assembler.push(decoded.chunk, hypothesis)
+            segments = self.assembler.push(decoded.chunk, decoded.hypothesis)
             held = self.assembler.held
             self.clear = min(decoded.clear / SAMPLE_RATE, held[0] if held else inf)
             yield self.keep(segments)
