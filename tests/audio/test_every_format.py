@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,8 @@ def test_a_gap_is_silence_and_nothing_moves(
     decoded = decode(encode(tmp_path / "a.mkv", "-i", wav, "-af", "aselect='not(between(t,0.8,1.7))'"))
     assert decoded.heard() == pytest.approx(TIMES, abs=LOSSY)
     assert decoded.seconds == pytest.approx(LENGTH, abs=0.01)
+    (warning,) = decoded.warnings
+    assert re.match(r"timestamps: a gap of 0\.[89] s, from 0\.8 s on", warning)
 
 
 def test_a_gap_of_ten_hours_takes_no_memory_and_is_told(

@@ -301,6 +301,10 @@ class FfmpegReader:
         timeline, warnings = self._timeline, []
         if timeline.unfilled is not None:
             warnings.append(f"a gap of {timeline.unfilled:.0f} s was shortened; times after it are too early")
+        if timeline.gaps:
+            at, lacking = timeline.gaps_from / SAMPLE_RATE, timeline.gap_samples / SAMPLE_RATE
+            count = "a gap" if timeline.gaps == 1 else f"{timeline.gaps} gaps"
+            warnings.append(f"timestamps: {count} of {lacking:.1f} s, from {at:.1f} s on, was filled with silence")
         if timeline.late > _LAG * SAMPLE_RATE:
             at, late = timeline.late_from / SAMPLE_RATE, timeline.late / SAMPLE_RATE
             warnings.append(

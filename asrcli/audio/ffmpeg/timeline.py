@@ -16,6 +16,8 @@ _MS = SAMPLE_RATE // 1000
 _JITTER = 50 * _MS
 #: samples after a jump that must follow its timestamps before the jump counts
 _PROOF = 250 * _MS
+#: samples of the shortest gap that is reported
+_NOTED = 250 * _MS
 #: samples of the longest gap that is filled with silence: 70 minutes
 _LONGEST_GAP = 4200 * SAMPLE_RATE
 #: samples over which a clock that runs slow is measured, and the most that it can lag: more is a splice
@@ -42,6 +44,8 @@ class Timeline:
         self._held: list[Frame] = []
         self._drift: deque[tuple[int, int, int]] = deque()
         self._excess = 0
+        #: gaps after the first sound that were filled: how many, samples in all, and where the first one is
+        self.gaps, self.gap_samples, self.gaps_from = 0, 0, 0
         #: samples by which sound lies behind its timestamps at most
         self.late = 0
         #: position where that was first more than jitter
@@ -80,7 +84,7 @@ class Timeline:
                     self._held = list(queue[index:])
                     break
                 if proven is not False:
-                    silence = self._gap(ahead)
+                    silence = self._gap(ahead, end)
                     start = self._start
                     if silence:
                         pieces.append(silence)
@@ -98,9 +102,13 @@ class Timeline:
             self._measure(queue[-1][0], end, -nearest)
         return pieces
 
-    def _gap(self, samples: int) -> int:
+    def _gap(self, samples: int, position: int) -> int:
         """The silence for a gap; one that is too long moves the start instead."""
         if samples <= _LONGEST_GAP:
+            if position > 0 and samples > _NOTED:
+                self.gaps_from = self.gaps_from or position
+                self.gaps += 1
+                self.gap_samples += samples
             return samples
         if self.unfilled is None:
             self.unfilled = samples / SAMPLE_RATE
