@@ -50,12 +50,13 @@ def scan_headers(read: Read, size: int, *, thorough: bool) -> HeaderScan:
     found = mpeg.summary(read)
     if found is not None:
         return _mp3(read, size, found, thorough=thorough)
+    if claim := declared_size.declared_size(read):
+        return _sized(read, size, claim)
     cut = thorough and packets.ends_inside(read, size)
     warnings = ("perhaps truncated: the file ends in the middle of a packet",) if cut else ()
     if head[:3] == b"ID3" or is_mpeg_audio(head):  # layer II, or another format behind a tag
         return HeaderScan(whole=False, streams=True, length="unknown", warnings=warnings)
-    claim = declared_size.declared_size(read)
-    return _sized(read, size, claim) if claim else HeaderScan(warnings=warnings)
+    return HeaderScan(warnings=warnings)
 
 
 def _sized(read: Read, size: int, claim: declared_size.DeclaredSize) -> HeaderScan:
