@@ -201,24 +201,21 @@ def test_a_real_recording_with_a_voice_in_each_channel(asrcli: Program, shared: 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "options", "bar", "count"),
-    [
-        ("librispeech_conv2", [], 0.12, 2),
-        ("librispeech_conv4", [], 0.18, 4),
-        ("pyannote_sample", ["--speakers", "2"], 0.10, 2),
-    ],
+    ("name", "bar", "count"),
+    [("librispeech_conv2", 0.08, 2), ("librispeech_conv4", 0.10, 4), ("pyannote_sample", 0.05, 2)],
 )
 def test_real_conversations_keep_the_bars(
     asrcli: Program,
     shared: Path,
-    real_voices: tuple[str, Path, str, Path, str, str],
     name: str,
-    options: list[str],
     bar: float,
     count: int,
 ) -> None:
+    """The embedded networks, with default options."""
+    if builtin.speaker_entry("segmentation") is None:
+        pytest.skip("needs moonshine-voice 0.0.66 to 0.1.0")
     data = shared / "data/speakers"
-    done = asrcli("transcribe", data / f"{name}.wav", "-d", "out", "-f", "rttm", "--diarize", *options, *real_voices)
+    done = asrcli("transcribe", data / f"{name}.wav", "-d", "out", "-f", "rttm", "--diarize")
     assert done.returncode == 0, done.stderr
     found = asrcli.folder / f"out/{name}.rttm"
     assert len({turn[2] for turn in turns_of(found.read_text(encoding="utf-8"))}) == count
@@ -247,7 +244,7 @@ def test_silence_and_noise_have_neither_words_nor_turns(
 
 @pytest.mark.parametrize("speakers", [False, True])
 def test_real_noise_has_no_words(
-    asrcli: Program, shared: Path, real_voices: tuple[str, Path, str, Path, str, str], speakers: bool
+    asrcli: Program, shared: Path, real_voices: tuple[str, Path, str, Path], speakers: bool
 ) -> None:
     options = ("--diarize", *real_voices) if speakers else ()
     done = asrcli("transcribe", shared / "data/noise", "-d", "out", "-f", "txt,rttm", *options)
