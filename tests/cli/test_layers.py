@@ -54,6 +54,7 @@ def another_value(name: str, value: list[str] | float | str | None) -> tuple[str
         "start": ("1:30", 90),
         "end": ("1:02:03.5", 3723.5),
         "channels": ("split", "split"),
+        "audio-track": ("zh", "zh"),
         "language": ("zh", "zh"),
         "remote-api-key": ("sesame", "(set)"),
         "format": ("srt,vtt", ["srt", "vtt"]),
