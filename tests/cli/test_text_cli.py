@@ -110,7 +110,8 @@ def test_a_punctuation_model_by_path(
     text: str,
 ) -> None:
     tones()
-    path = tone_models(model.split("/", maxsplit=1)[0]).parent / model
+    kind, _, file = model.partition("/")
+    path = tone_models(kind) / file
     done = asrcli("transcribe", say(0, 1, 2), *OPTIONS, "--punctuation-model", path, "-o", "-")
     assert done.stdout == text, done.stderr
 
