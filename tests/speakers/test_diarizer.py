@@ -151,12 +151,12 @@ def test_one_reader_is_one_speaker(wheel_audio: Path, real_diarizer: Callable[..
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_one_voice_keeps_one_label_for_a_long_time(shared: Path, real_diarizer: Callable[..., Diarizer]) -> None:
+def test_one_voice_keeps_one_label_for_a_long_time(shared: Path, embedded_diarizer: Callable[..., Diarizer]) -> None:
     from benchmarks.diarization import clips
     from benchmarks.diarization import conversation as talk
 
     truth: list[Turn] = []
-    diarizer = real_diarizer()
+    diarizer = embedded_diarizer()
     for block in talk(clips(shared / "data/speakers/librispeech_conv4.wav"), 600, truth, seed=3):
         diarizer.push(block)
     turns = diarizer.finish()

@@ -29,8 +29,11 @@ class Workspaces:
         """
         try:
             self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-            self._lock = (self._folder / "lock").open("a")
+            unlocked = self._folder / "unlocked"
+            self._lock = unlocked.open("a")
             try_lock(self._lock.fileno())
+            # Under its name once it is locked: a server that starts now would delete the folder of an unlocked one.
+            unlocked.rename(self._folder / "lock")
             self.root = self._folder / "requests"
             self.root.mkdir(mode=0o700)
         except OSError as error:
