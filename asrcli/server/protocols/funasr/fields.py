@@ -104,7 +104,8 @@ def _integer(value: Any, name: str) -> int:
 
 
 def _seconds(frame: dict[str, Any], name: str, least: float, most: float) -> float:
-    return min(max(_integer(frame[name], name) / 1000, least), most)
+    # Bounded before the division: JSON has integers that no float can hold.
+    return min(max(_integer(frame[name], name), least * 1000), most * 1000) / 1000
 
 
 def _level(energy: Any, default: float | None) -> float | None:
