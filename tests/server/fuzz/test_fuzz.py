@@ -27,7 +27,7 @@ from asrcli.server.app import create_app
 from asrcli.server.settings import ServerSettings
 from tests.server.conftest import Running
 
-from .values import JSON, NUMBERS, TEXTS, fitting, value_of, written
+from .values import EXTREMES, JSON, NUMBERS, TEXTS, Literal, field_paths, fitting, value_of, with_value, written
 
 CASES = int(os.environ.get("FUZZ_CASES", "300"))
 #: cases of one example, which run at a time
@@ -187,6 +187,27 @@ def test_http(server: Running, batch: Any) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("path", [path for path, operation in OPERATIONS if "multipart" in str(operation)])
+def test_every_field_of_a_form_with_every_extreme_value(server: Running, path: str) -> None:
+    schema = dict(OPERATIONS)[path]["requestBody"]["content"]["multipart/form-data"]["schema"]
+    fields = {name: each for name, each in schema["properties"].items() if '"binary"' not in written(each)}
+    file = next((name for name in schema["properties"] if name not in fields), "file")
+    cases: list[dict[str, Any]] = [
+        {"path": path, "kind": "multipart/form-data", "cut": False,
+         "parts": [(name, None, text.strip('"').encode()), (file, "a.wav", b"RIFF")]}
+        for name in fields
+        for text in EXTREMES
+    ]  # fmt: skip
+
+    async def run() -> None:
+        async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE, trust_env=False) as client:
+            for first in range(0, len(cases), BATCH):
+                await asyncio.gather(*(send(client, case) for case in cases[first : first + BATCH]))
+
+    asyncio.run(run())
+
+
 # -- WebSockets ------------------------------------------------------------------------------------------------------
 
 SOCKETS = DESCRIPTION["x-websockets"]
@@ -257,6 +278,21 @@ async def talk(server: Any, name: str, frames: list[str | bytes], *, leaves: boo
     assert all(isinstance(answer, dict) for answer in answers), shortened(name, frames, answers)
     assert leaves or (answers and code in {None, 1000, 1001, 1008}), shortened(name, frames, answers, code)
     return answers
+
+
+@pytest.mark.parametrize("name", [name for name in SOCKETS if "properties" in SOCKETS[name]["frames"]["start"]])
+def test_every_field_of_a_socket_with_every_extreme_value(server: Running, name: str) -> None:
+    schema = SOCKETS[name]["frames"]["start"]
+    paths = list(field_paths(schema))
+    assert len(paths) > 10
+    frames = [as_text(with_value(GOOD[name][0], path, Literal(text))) for path in paths for text in EXTREMES]
+
+    async def run() -> None:
+        for first in range(0, len(frames), BATCH):
+            ends = [as_text(end) for end in ENDS[name]]
+            await asyncio.gather(*(talk(server, name, [frame, *ends]) for frame in frames[first : first + BATCH]))
+
+    asyncio.run(run())
 
 
 @fuzz(0.5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from typing import Any
 
 from hypothesis import strategies as st
@@ -33,7 +34,13 @@ class Literal(str):
 
 
 _DEEP = ["[" * 3000 + "]" * 3000, '{"a":' * 500 + "1" + "}" * 500]
-LITERALS = st.sampled_from(["1e999", "-1e999", "1e-999", "9" * 400, *_DEEP])
+#: numbers that JSON can write and a float or an integer cannot hold, also as texts and in lists
+_BEYOND = ["1e999", "-1e999", "1e-999", "NaN", "9" * 400, "-" + "9" * 400]
+EXTREMES = [
+    *_BEYOND, *(f"[5,{number},5]" for number in _BEYOND), *(f'"{number}"' for number in _BEYOND),
+    "null", "true", "0", "-0.0", '""', "{}", "[]", "[[]]", '"\\ud800"',
+]  # fmt: skip
+LITERALS = st.sampled_from([*_BEYOND, *_DEEP])
 JSON = st.recursive(
     _LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4), max_leaves=8
 ) | LITERALS.map(Literal)
@@ -48,6 +55,19 @@ def written(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ",".join(map(written, value)) + "]"
     return json.dumps(value)
+
+
+def field_paths(schema: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The way to every field of an object, and of the objects in it."""
+    for name, each in schema.get("properties", {}).items():
+        yield (*path, name)
+        yield from field_paths(each, (*path, name))
+
+
+def with_value(frame: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[str, Any]:
+    """A frame with another value of one field."""
+    name, *rest = path
+    return frame | {name: with_value(frame.get(name, {}), tuple(rest), value) if rest else value}
 
 
 def fitting(schema: dict[str, Any]) -> st.SearchStrategy[Any]:

@@ -90,7 +90,7 @@ def check_chunk_size(value: Any) -> None:
     parts = value.split(",") if isinstance(value, str) else value
     try:
         numbers = [int(part) for part in parts]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         numbers = []
     if len(numbers) != 3 or numbers[1] <= 0:
         raise UsageError(f"chunk_size {str(value)[:40]!r} is not valid.", "Send three numbers, as in [5, 10, 5].")
