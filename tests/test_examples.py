@@ -35,7 +35,7 @@ def test_the_words_are_those_that_were_spoken(transcripts: dict[str, dict[str, A
     assert jiwer.wer(normalize(spoken), normalize(transcripts[container]["text"])) < 0.12
 
 
-def test_every_container_tells_the_same_times(transcripts: dict[str, dict[str, Any]]) -> None:
+def test_every_container_has_the_same_times(transcripts: dict[str, dict[str, Any]]) -> None:
     starts = {container: [one["start"] for one in found["segments"]] for container, found in transcripts.items()}
     assert len(starts) == 3
     for times in starts.values():

@@ -87,14 +87,14 @@ def test_a_recogniser_alone(tones: Callable[..., Any], bare: Registry) -> None:
     assert ensemble.digest == "d"
 
 
-def test_who_has_to_be_told_the_language_is_told_it(cohere: ModelSpec, registry: Registry, bare: Registry) -> None:
+def test_a_model_that_requires_a_language_receives_it(cohere: ModelSpec, registry: Registry, bare: Registry) -> None:
     assert chosen(cohere, registry).identification.name == "teller"
     assert chosen(cohere, registry, language("zh")).identification is None
     with pytest.raises(LanguageNotSupportedError, match="needs the language to be named"):
         chosen(cohere, bare)
 
 
-def test_languages_are_told_where_that_is_asked_for(
+def test_languages_are_detected_on_request(
     tones: Callable[..., Any], registry: Registry, tone_models: Callable[..., Path]
 ) -> None:
     assert chosen(tones(), registry).identification is None
@@ -128,7 +128,7 @@ def test_every_companion_is_in_the_digest(tones: Callable[..., Any], registry: R
     assert len(set(digests)) == 3
 
 
-def test_digits_where_nobody_else_writes_them(
+def test_digits_if_the_model_writes_none(
     tones: Callable[..., Any], cohere: ModelSpec, bare: Registry, tone_models: Callable[..., Path]
 ) -> None:
     assert (chosen(tones(), bare).itn_cache is not None) == is_available()

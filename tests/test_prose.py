@@ -14,6 +14,8 @@ WORDS = re.compile(
     r"\b(stands|told|tells|nobody|somebody|whoever|begun|cannot be had|is gone|is no|knows|hears)\b(?! longer)",
     re.IGNORECASE,
 )
+#: the same in code, where a sentence is not the unit
+IN_CODE = re.compile(r"\b(stands|told|tells|says|nobody|somebody|whoever|begun|knows|hears)\b", re.IGNORECASE)
 PAGES = [
     path
     for pattern in ("*.md", "docs/*.md", "benchmarks/*.md", "man/*", "completions/*", ".github/**/*.md")
@@ -56,13 +58,22 @@ def test_messages_use_standard_words() -> None:
 
 
 def test_comments_and_docstrings_use_standard_words() -> None:
-    words = re.compile(r"\b(stands|told|tells|says|nobody|somebody|whoever|begun|knows|hears)\b", re.IGNORECASE)
     wrong = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()[:120]}"
         for path in MODULES
         if path.name != "common_words.py"
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
-        if words.search(line)
+        if IN_CODE.search(line)
+    ]
+    assert wrong == []
+
+
+def test_names_of_tests_use_standard_words() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in sorted((ROOT / "tests").rglob("test_*.py"))
+        for name in re.findall(r"def (test_\w+)", path.read_text(encoding="utf-8"))
+        if IN_CODE.search(name.replace("_", " "))
     ]
     assert wrong == []
 

@@ -100,7 +100,7 @@ def noises() -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("kind", ["silence", "hiss", "hum"])
-def test_there_are_no_words_where_nobody_speaks(runtime: Runtime, tmp_path: Path, kind: str) -> None:
+def test_there_are_no_words_in_synthetic_noise(runtime: Runtime, tmp_path: Path, kind: str) -> None:
     path = tmp_path / f"{kind}.wav"
     soundfile.write(path, noises()[kind].astype(np.float32), SAMPLE_RATE)
     assert runtime.transcribe(Source(kind, path)).text == ""

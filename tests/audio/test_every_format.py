@@ -157,7 +157,7 @@ def test_a_gap_is_silence_and_nothing_moves(
     assert re.match(r"timestamps: a gap of 0\.[89] s, from 0\.8 s on", warning)
 
 
-def test_a_gap_of_ten_hours_takes_no_memory_and_is_told(
+def test_a_gap_of_ten_hours_takes_no_memory_and_is_reported(
     encode: Callable[..., Path], decode: Callable[..., Decoded], wav: Path, tmp_path: Path
 ) -> None:
     """ffmpeg fills a gap in one piece: these ten hours took 3 GB."""
@@ -286,7 +286,7 @@ def test_two_equal_channels_mix_to_themselves(
         ("a.wma", "asf/wmav2", 44100, 1, 1),
     ],
 )
-def test_probing_tells_the_form(
+def test_probing_reports_the_form(
     name: str,
     form: str,
     rate: int,
@@ -304,7 +304,7 @@ def test_probing_tells_the_form(
     assert decode(path).stream.info == info
 
 
-def test_a_length_that_nothing_tells_is_none(encode: Callable[..., Path], wav: Path, tmp_path: Path) -> None:
+def test_an_undeclared_length_is_none(encode: Callable[..., Path], wav: Path, tmp_path: Path) -> None:
     path = encode(tmp_path / "a.mp3", "-i", wav, "-c:a", "libmp3lame", "-q:a", 5, "-write_xing", 0)
     assert probe(Source(name="a", path=path), AudioOptions()).duration is None
 

@@ -366,7 +366,7 @@ def test_float_samples_over_full_scale_are_scaled(factor: int, decode: Callable[
     assert warning.startswith("scaled: samples reach ")
 
 
-def test_a_clipped_recording_is_told(decode: Callable[..., Decoded], tmp_path: Path) -> None:
+def test_a_clipped_recording_is_reported(decode: Callable[..., Decoded], tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.sign(np.sin(np.arange(32000) / 9)), 16000)
     (warning,) = decode(tmp_path / "a.wav").warnings
     assert warning.startswith(("clipped: 99 %", "clipped: 100 %"))

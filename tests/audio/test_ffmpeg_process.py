@@ -135,7 +135,7 @@ def test_a_file_that_fails_leaves_no_process(decode: Callable[..., Decoded], tmp
         os.waitpid(-1, os.WNOHANG)
 
 
-def test_a_killed_ffmpeg_is_told(lasting: Path) -> None:
+def test_a_killed_ffmpeg_is_reported(lasting: Path) -> None:
     with open_audio(Source(name="a", path=lasting), AudioOptions()) as stream:
         blocks = stream.blocks()
         next(blocks)
@@ -224,7 +224,7 @@ def test_metadata_cannot_pose_as_the_banner() -> None:
     assert log.tracks[0].channels == 6
 
 
-def test_what_ffmpeg_says_is_kept_in_bounds() -> None:
+def test_messages_of_ffmpeg_are_bounded() -> None:
     log = FfmpegLog()
     for number in range(100_000):
         log.feed(f"[aac @ 0x1] [error] broken packet {number}")

@@ -80,7 +80,7 @@ def decode(data: bytes, **options: Any) -> Decoded:
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.w64", "a.aiff", "a.au", "a.caf", "a.mp3", "a.flac", "a.mkv"])
-def test_a_truncated_stream_says_what_is_missing(
+def test_a_truncated_stream_reports_what_is_missing(
     name: str, encode: Callable[..., Path], wav: Path, tmp_path: Path
 ) -> None:
     data = encode(tmp_path / name, "-i", wav).read_bytes()
@@ -100,7 +100,7 @@ def test_any_container_on_a_pipe(name: str, encode: Callable[..., Path], wav: Pa
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.mp3", "a.m4a", "a.mkv"])
-def test_times_on_a_pipe_are_exact_where_the_container_tells_them(
+def test_times_on_a_pipe_are_exact_if_the_container_has_them(
     name: str, encode: Callable[..., Path], wav: Path, tmp_path: Path
 ) -> None:
     path = encode(tmp_path / name, "-i", wav)

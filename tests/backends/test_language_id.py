@@ -23,14 +23,14 @@ def spec(tone_models: Callable[..., Path]) -> ModelSpec:
     return tone_spec("whisper", tone_models("whisper"))
 
 
-def test_languages_are_told_by_what_is_heard(spec: ModelSpec) -> None:
+def test_languages_are_detected_from_the_audio(spec: ModelSpec) -> None:
     with EngineClient(2) as host:
         host.load("languages", KIND, spec)
         reported = [host.submit("languages", tone_audio(tones)) for tones in ([7, 2], [0, 7], [2, 0], [7], [0])]
         assert [future.result() for future in reported] == ["zh", "en", "cy", "zh", "en"]
 
 
-def test_more_than_the_model_hears_at_once(spec: ModelSpec) -> None:
+def test_more_audio_than_the_model_takes_at_once(spec: ModelSpec) -> None:
     rest = np.random.default_rng(0).normal(0, 1e-3, 40 * 16000).astype(np.float32)
     with EngineClient(1) as host:
         host.load("languages", KIND, spec)

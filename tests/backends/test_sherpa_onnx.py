@@ -83,7 +83,7 @@ def test_joined_tokens_are_the_text(spec: Callable[..., ModelSpec], kind: str) -
 
 
 @pytest.mark.parametrize("kind", OFFLINE)
-def test_a_batch_says_what_one_by_one_says(spec: Callable[..., ModelSpec], kind: str) -> None:
+def test_a_batch_has_the_results_of_single_requests(spec: Callable[..., ModelSpec], kind: str) -> None:
     recognizer = load(spec(kind), 1)
     low = kind == "tdnn_ctc"
     sequences = [[4], [3, 1, None, 2], [], [0, 1, 2, 3, 4] * 2, [1 if low else 7], [2, 2, None, None, 2]]

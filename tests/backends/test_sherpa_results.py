@@ -92,7 +92,7 @@ def test_byte_level_pieces_spell_their_text_again(words: list[str], data: st.Dat
     assert [token.start for token in heard.tokens] == sorted(token.start for token in heard.tokens)
 
 
-def test_a_vocabulary_of_bytes_is_told_from_one_of_letters() -> None:
+def test_a_vocabulary_of_bytes_is_distinguished_from_one_of_letters() -> None:
     assert TokenTable(frozenset({"<blk>", "▁ƌŕş", "ƋĢ"}), 3, "ƋĢ").byte_bpe
     for symbols in ({"<blk>", "▁the", "s"}, {"<blk>", "你", "▁the"}, {"<blk>", "ở", "ư"}):
         assert not TokenTable(frozenset(symbols), 3, "").byte_bpe

@@ -72,7 +72,7 @@ def test_silence_is_no_text(spec: Callable[..., Any], kind: str) -> None:
 # -- what is asked of them -------------------------------------------------------------------------------------------
 
 
-def test_canary_is_told_the_language_by_each_request(spec: Callable[..., Any]) -> None:
+def test_canary_receives_the_language_of_each_request(spec: Callable[..., Any]) -> None:
     recognizer = load(spec("canary"), 1)
     assert set(languages_of(spec("canary"))) == {"en", "es", "de", "fr"}
     heard = [ask(recognizer, tone_audio([0, 3]), language=code)[0] for code in ("en", "de", "fr", None)]
@@ -83,7 +83,7 @@ def test_canary_is_told_the_language_by_each_request(spec: Callable[..., Any]) -
     assert ask(translating, tone_audio([0, 3]), language="en")[0].text == "dodo fa"
 
 
-def test_cohere_has_to_be_told_the_language(spec: Callable[..., Any]) -> None:
+def test_cohere_requires_a_language(spec: Callable[..., Any]) -> None:
     model = spec("cohere_transcribe")
     recognizer = load(model, 1)
     with pytest.raises(LanguageNotSupportedError, match="needs the language to be named"):

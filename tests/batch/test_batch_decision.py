@@ -164,7 +164,7 @@ def test_a_name_taken_by_another_recordings_output_is_left_to_it(run: Any, tmp_p
     assert run("z/a.mp3", output_dir=tmp_path / "out")[1] == {"z/a.mp3": "done"}
 
 
-def test_skip_existing_asks_nobody(run: Any, tmp_path: Path) -> None:
+def test_skip_existing_keeps_any_existing_output(run: Any, tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(b"1")
     (tmp_path / "a.txt").write_text("whatever")
     assert run(".", existing=Existing.SKIP)[1] == {"a.mp3": "new"}

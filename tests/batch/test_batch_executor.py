@@ -198,7 +198,7 @@ def test_results_for_stdout_come_in_the_order_of_the_inputs(batch: Batch) -> Non
     assert not (batch.folder / ".asrcli-journal.jsonl").exists()
 
 
-def test_an_input_that_fails_holds_up_nobody_on_stdout(batch: Batch) -> None:
+def test_an_input_that_fails_delays_no_other_on_stdout(batch: Batch) -> None:
     batch.inputs(6)
     paths = [batch.folder / f"{number}.mp3" for number in range(6)]
     batch.run(failing({"0": AudioDecodeError("x"), "3": AudioDecodeError("y")}), *paths, output="-")
@@ -267,7 +267,7 @@ def test_cancel_drops_what_is_in_flight_and_keeps_what_is_done(batch: Batch) -> 
     assert batch.outputs() == {f"{number}.txt" for number in range(4)}
 
 
-def test_a_worker_that_hangs_keeps_nobody_waiting_and_writes_nothing_later(batch: Batch) -> None:
+def test_a_worker_that_hangs_delays_no_exit_and_writes_nothing_later(batch: Batch) -> None:
     batch.inputs(1)
     inside, release, left = Event(), Event(), Event()
 
@@ -300,7 +300,7 @@ def _workers() -> list[Thread]:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, BrokenPipeError])
-def test_an_exception_where_results_are_told_ends_the_batch_and_goes_on_to_the_caller(
+def test_an_exception_of_the_event_handler_ends_the_batch_and_reaches_the_caller(
     batch: Batch, error: type[Any]
 ) -> None:
     batch.inputs(200)
@@ -313,7 +313,7 @@ def test_an_exception_where_results_are_told_ends_the_batch_and_goes_on_to_the_c
     assert not _workers()
 
 
-def test_a_closed_pipe_among_the_outputs_is_told_as_such(batch: Batch) -> None:
+def test_a_closed_pipe_among_the_outputs_is_reported_as_such(batch: Batch) -> None:
     batch.inputs(1)
     reading, writing = os.pipe()
     os.close(reading)

@@ -192,7 +192,7 @@ def test_a_claim_holds_until_its_process_ends(tmp_path: Path, journal: Journal, 
     assert journal.claim(tmp_path / "a.txt")
 
 
-def test_damaged_lines_are_passed_over_and_told(tmp_path: Path) -> None:
+def test_damaged_lines_are_skipped_and_reported(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal")
     recorded(journal, aged(tmp_path / "a.mp3"), ("txt", tmp_path / "a.txt"))
     journal.close()
@@ -206,7 +206,7 @@ def test_damaged_lines_are_passed_over_and_told(tmp_path: Path) -> None:
     again.close()
 
 
-def test_without_permission_it_is_read_and_the_user_told(unprivileged: Path) -> None:
+def test_without_permission_it_is_read_and_the_user_warned(unprivileged: Path) -> None:
     path = unprivileged / "journal"
     journal = Journal(path)
     recorded(journal, aged(unprivileged / "a.mp3"), ("txt", unprivileged / "a.txt"))

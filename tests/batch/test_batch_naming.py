@@ -115,7 +115,7 @@ def test_one_stem_with_two_suffixes_keeps_both() -> None:
     assert named("/r/a.mp3", "/r/a.wav") == ["/r/a.mp3.srt", "/r/a.wav.srt"]
 
 
-def test_a_recording_beside_the_input_counts_though_nobody_asked_for_it() -> None:
+def test_a_recording_beside_the_input_counts_though_it_is_no_input() -> None:
     assert named("/r/a.mp3", neighbours=[Path("/r/a.wav")]) == ["/r/a.mp3.srt"]
 
 
@@ -132,7 +132,7 @@ def test_equal_names_of_several_folders_go_to_subfolders_of_the_output_folder() 
     ]
 
 
-def test_an_input_that_stands_where_an_output_would_is_never_replaced() -> None:
+def test_an_input_with_the_name_of_an_output_is_never_replaced() -> None:
     assert named("/r/a.mp3", "/r/a.srt") == ["/r/a.mp3.srt", "/r/a.srt.srt"]
 
 

@@ -30,7 +30,7 @@ def test_a_recording_is_repeated_and_cut(tmp_path: Path) -> None:
         assert soundfile.info(source.path).duration == 1.0
 
 
-def test_what_is_no_recording_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_recording_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "notes.wav"
     path.write_bytes(b"not audio at all")
     with pytest.raises(InputError), recording_of(path, 5.0):

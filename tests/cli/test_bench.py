@@ -31,14 +31,14 @@ def test_a_table_for_people(asrcli: Program) -> None:
     assert float(line.split()[2]) > 0
 
 
-def test_an_unknown_model_is_told(asrcli: Program) -> None:
+def test_an_unknown_model_is_reported(asrcli: Program) -> None:
     done = asrcli("bench", "--model", "no-such-model")
     assert done.returncode == ExitCode.MODEL
     assert "no-such-model" in done.stderr
 
 
 @pytest.mark.usefixtures("wheel_audio")
-def test_a_recording_that_cannot_be_read_is_told(asrcli: Program) -> None:
+def test_a_recording_that_cannot_be_read_is_reported(asrcli: Program) -> None:
     done = asrcli("bench", "missing.wav")
     assert done.returncode != 0
     assert "missing.wav" in done.stderr

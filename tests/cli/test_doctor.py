@@ -25,7 +25,7 @@ def test_all_is_well_and_the_decode_was_real(asrcli: Program) -> None:
     assert decoding["speed"] == pytest.approx(decoding["audio"] / decoding["seconds"])
 
 
-def test_what_is_missing_is_told_with_a_remedy(asrcli: Program, tmp_path: Path) -> None:
+def test_what_is_missing_is_reported_with_a_remedy(asrcli: Program, tmp_path: Path) -> None:
     for name in ("imageio_ffmpeg", "moonshine_voice"):
         (tmp_path / f"{name}.py").write_text("raise ImportError", encoding="utf-8")
     done = asrcli("doctor", env={"PATH": "/nonexistent", "PYTHONPATH": str(tmp_path)})
@@ -37,7 +37,7 @@ def test_what_is_missing_is_told_with_a_remedy(asrcli: Program, tmp_path: Path) 
     assert "\033" not in done.stdout
 
 
-def test_an_unknown_model_is_told(asrcli: Program) -> None:
+def test_an_unknown_model_is_reported(asrcli: Program) -> None:
     done = asrcli("doctor", "--model", "no-such-model")
     assert done.returncode == ExitCode.MODEL
     assert "no-such-model" in done.stdout

@@ -49,7 +49,7 @@ def test_man_pages_are_clean_roff(page: Path) -> None:
         assert heading in done.stdout
 
 
-def test_the_man_page_tells_every_exit_code() -> None:
+def test_the_man_page_lists_every_exit_code() -> None:
     from asrcli.errors import ExitCode
 
     text = (ROOT / "man" / "asrcli-transcribe.1").read_text(encoding="utf-8")

@@ -57,7 +57,7 @@ def test_the_list_of_commands_loads_none_of_them(asrcli: Program) -> None:
     assert loaded == {"asrcli.cli.framework", "asrcli.cli.main", *framework}
 
 
-def test_the_table_names_modules_that_exist_and_says_what_they_say() -> None:
+def test_the_table_has_existing_modules_with_their_own_summaries() -> None:
     group = build()
     for name, entry in COMMANDS.items():
         importlib.import_module(f"asrcli.cli.commands.{entry.module}")

@@ -193,7 +193,7 @@ def test_path_and_init_work_while_the_file_is_broken(asrcli: Program, write_conf
     assert asrcli("config", "init", "--force").returncode == 0
 
 
-def test_a_misspelt_variable_is_told_and_a_foreign_one_is_not(asrcli: Program, recordings: Path) -> None:
+def test_a_misspelt_variable_is_reported_and_a_foreign_one_is_not(asrcli: Program, recordings: Path) -> None:
     done = asrcli("transcribe", recordings, "--dry-run", env={"ASRCLI_FROMAT": "srt"})
     assert (done.returncode, done.stdout) == (2, "")
     assert "Unknown variable ASRCLI_FROMAT" in done.stderr
@@ -213,7 +213,7 @@ def test_a_misspelt_variable_is_told_and_a_foreign_one_is_not(asrcli: Program, r
         (["--raw", "s24le"], {}, "'s24le' is not one of 's16le', 'f32le'"),
     ],
 )
-def test_a_wrong_value_is_told_in_the_users_words(
+def test_a_wrong_value_is_reported_in_the_users_words(
     asrcli: Program, arguments: list[str], env: dict[str, str], words: str
 ) -> None:
     done = asrcli("transcribe", "talk.wav", *arguments, env=env)

@@ -60,7 +60,9 @@ def turns_of(text: str) -> list[tuple[float, float, str]]:
     return [(float(row[3]), float(row[3]) + float(row[4]), row[7]) for row in rows]
 
 
-def test_voices_are_told_apart(asrcli: Program, talk: str, tone_voices: tuple[str, Path, str, Path, str, str]) -> None:
+def test_voices_are_distinguished(
+    asrcli: Program, talk: str, tone_voices: tuple[str, Path, str, Path, str, str]
+) -> None:
     done = asrcli("transcribe", talk, "--diarize", *tone_voices, "-f", "json,rttm,txt")
     assert done.returncode == 0, done.stderr
     heard = json.loads((asrcli.folder / "talk.json").read_text(encoding="utf-8"))

@@ -161,7 +161,7 @@ def test_files_from_a_list(asrcli: Program) -> None:
     assert texts == {"fa re mi\n", "do sol\n"}
 
 
-def test_dry_run_tells_and_touches_nothing(asrcli: Program, recordings: Path) -> None:
+def test_dry_run_reports_and_writes_nothing(asrcli: Program, recordings: Path) -> None:
     before = sorted(asrcli.folder.rglob("*"))
     done = asrcli("transcribe", "rec", "missing.wav", "--dry-run")
     assert done.returncode == ExitCode.SOME_FAILED
@@ -227,7 +227,7 @@ def test_silence_is_a_success_without_text(asrcli: Program) -> None:
 
 
 @pytest.mark.usefixtures("recordings")
-def test_quiet_says_only_what_is_wrong(asrcli: Program) -> None:
+def test_quiet_reports_only_errors(asrcli: Program) -> None:
     assert asrcli("transcribe", "rec", "--quiet").stderr == ""
     done = asrcli("transcribe", "rec", "gone.wav", "-q", "--overwrite")
     assert done.returncode == ExitCode.SOME_FAILED
@@ -324,7 +324,7 @@ def test_an_unexpected_error_asks_for_a_report_and_debug_shows_the_traceback(asr
         assert "ZeroDivisionError" in done.stderr
 
 
-def test_an_input_that_goes_without_a_result_is_told_even_quietly(asrcli: Program, recordings: Path) -> None:
+def test_an_input_without_a_result_is_reported_even_with_quiet(asrcli: Program, recordings: Path) -> None:
     (recordings / "one.txt").write_text("notes of my own\n")
     done = asrcli("transcribe", "rec/one.wav", "--quiet")
     assert done.returncode == ExitCode.SOME_FAILED
@@ -344,7 +344,7 @@ def test_a_model_of_another_kind_is_refused_before_it_is_fetched(asrcli: Program
     assert "http" not in done.stderr
 
 
-def test_a_dry_run_knows_that_a_header_is_no_recording(asrcli: Program) -> None:
+def test_a_dry_run_detects_that_a_header_is_no_recording(asrcli: Program) -> None:
     with wave.open(str(asrcli.folder / "header.wav"), "wb") as stream:
         stream.setparams((1, 2, 16000, 0, "NONE", ""))
     done = asrcli("transcribe", "header.wav", "--dry-run")

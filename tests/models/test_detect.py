@@ -23,7 +23,7 @@ REPORTED = [
 
 
 @pytest.mark.parametrize("kind", REPORTED)
-def test_real_models_are_told_by_their_metadata(tmp_path: Path, kind: str) -> None:
+def test_real_models_are_detected_by_their_metadata(tmp_path: Path, kind: str) -> None:
     folder = build(kind, tmp_path / "m")
     type_, files = detect(folder)
     assert type_ == kind
@@ -47,7 +47,7 @@ def test_what_is_detected_loads_and_recognises(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(SILENT & set(BUILDERS)))
-def test_ambiguous_folder_says_how_to_name_it(tmp_path: Path, kind: str) -> None:
+def test_the_error_of_an_ambiguous_folder_names_the_option(tmp_path: Path, kind: str) -> None:
     folder = build(kind, tmp_path / "m")
     with pytest.raises(ModelError, match=r"could hold a model of type .*sense_voice.*omnilingual") as caught:
         detect(folder)

@@ -357,7 +357,7 @@ def test_obtain_names_the_model_that_cannot_be_downloaded(make_store: Callable[.
         obtain(make_store({"m": described(server.serve("/pack.tar.bz2", b"no archive"))}), "m")
 
 
-def test_obtain_downloads_no_recogniser_that_nobody_named(
+def test_obtain_downloads_no_recogniser_that_was_not_named(
     make_store: Callable[..., Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("asrcli.models.builtin.find_spec", lambda _name: None)  # as without the extra

@@ -38,7 +38,7 @@ def test_a_lone_word_is_not_torn_off_its_sentence() -> None:
     assert said(found) == [("a", "How are you?"), ("b", "I am really fine, thanks.")]
 
 
-def test_somebody_who_breaks_in_is_heard() -> None:
+def test_an_interruption_is_assigned_to_its_speaker() -> None:
     turns = [Turn(0, 2, "a"), Turn(2, 4, "b"), Turn(4, 6, "a")]
     found = assign_speakers([segment("so what we did then was no that is not how it was going to be done")], turns)
     assert [part.speaker for part in found] == ["a", "b", "a"]

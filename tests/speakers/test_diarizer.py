@@ -37,7 +37,7 @@ def talk_turns(tone_diarizer: Callable[..., Diarizer]) -> list[Turn]:
     return diarize(tone_diarizer(), conversation(TALK, 75))
 
 
-def test_a_conversation_of_tones_is_told_apart(talk_turns: list[Turn]) -> None:
+def test_the_speakers_of_a_conversation_of_tones_are_distinguished(talk_turns: list[Turn]) -> None:
     assert score_turns(TALK, talk_turns, collar=0.1).der < 0.02
     assert len(talk_turns) == len(TALK)
     # Numbered by first appearance: voice 2, then 0, then 1.

@@ -112,7 +112,7 @@ def test_enrolled_tones_are_recognised(
     assert [turn.speaker for turn in diarizer.finish()] == ["Speaker 1", "Grace", "Ada"]
 
 
-def test_how_much_speech_is_told(make: Callable[..., VoicePrint]) -> None:
+def test_the_amount_of_speech_is_reported(make: Callable[..., VoicePrint]) -> None:
     assert make(blocks(Turn(1, 9, "0"))).seconds == pytest.approx(8, abs=0.2)
 
 

@@ -55,7 +55,7 @@ class Names:
         return self.models[kind]
 
 
-def test_set_up_knows_who_is_enrolled_and_says_who_is_not(
+def test_set_up_accepts_enrolled_speakers_and_reports_the_others(
     engine: EngineClient, tone_specs: tuple[ModelSpec, ModelSpec], tmp_path: Path
 ) -> None:
     store = VoiceStore(tmp_path)

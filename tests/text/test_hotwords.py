@@ -50,7 +50,7 @@ def test_every_dialect(value: str | dict[str, str] | list[str], expected: list[t
     assert pairs(value) == expected
 
 
-def test_words_parted_by_spaces_only_where_the_protocol_says_so() -> None:
+def test_words_are_divided_at_spaces_only_in_protocols_that_do_so() -> None:
     assert pairs("阿里巴巴 魔搭", spaced=True) == [("阿里巴巴", 20.0), ("魔搭", 20.0)]
     assert pairs("阿里巴巴 魔搭") == [("阿里巴巴 魔搭", 20.0)]
     assert pairs("foo 20 bar 40", spaced=True) == [("foo", 20.0), ("bar", 40.0)]

@@ -107,7 +107,7 @@ def test_other_languages_and_texts_without_numbers_stay(cache: Path) -> None:
         assert step(before) == before
 
 
-def test_without_the_extra_the_message_says_how_to_get_it(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_the_message_names_the_command(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(itn, "find_spec", lambda _: None)
     with pytest.raises(MissingExtraError) as error:
         ItnStep(cache)

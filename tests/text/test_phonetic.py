@@ -100,7 +100,7 @@ def test_notes_of_other_steps_stay() -> None:
     assert set(PhoneticStep([Hotword(text="Hedy Lamarr")])(before).notes) == {"other", "hotwords"}
 
 
-def test_without_the_extra_the_message_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_the_message_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         phonetic, "find_spec", lambda name: None if name == "pypinyin" else importlib.util.find_spec(name)
     )

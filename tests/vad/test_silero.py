@@ -121,7 +121,7 @@ def test_the_size_of_blocks_changes_nothing(recording: np.ndarray, block: int) -
     assert [chunk.regions for chunk in found + stream.finish()] == expected
 
 
-def test_a_chunk_tells_its_loudness_and_where_speech_is(recording: np.ndarray) -> None:
+def test_a_chunk_has_its_loudness_and_the_position_of_speech(recording: np.ndarray) -> None:
     segmenter = Segmenter(VadOptions(), 30.0)
     (chunk,) = segmenter.push(recording) + segmenter.finish()
     assert len(chunk.levels) == len(chunk.speech) == len(chunk.samples) // 160

@@ -49,7 +49,7 @@ def test_both_forms_of_a_folder_are_read(write_folder: Callable[..., Path]) -> N
     assert set(read_folder(plain).files) == {"config", "model", "token_list"}
 
 
-def test_nested_names_are_told_apart(tmp_path: Path) -> None:
+def test_nested_names_are_distinguished(tmp_path: Path) -> None:
     metas = {"config": "c.yaml", "llm_conf": {"init_param_path": "Qwen"}, "tokenizer_conf": {"init_param_path": "Tok"}}
     (tmp_path / "configuration.json").write_text(json.dumps({"file_path_metas": metas}))
     (tmp_path / "c.yaml").write_text("model: FunASRNano")
@@ -61,7 +61,7 @@ def test_nested_names_are_told_apart(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text"), [("configuration.json", "{"), ("config.yaml", "a: [1"), ("config.yaml", b"\xff\xfe")]
 )
-def test_a_damaged_description_is_told(write_folder: Callable[..., Path], name: str, text: str | bytes) -> None:
+def test_a_damaged_description_is_reported(write_folder: Callable[..., Path], name: str, text: str | bytes) -> None:
     folder = write_folder("SenseVoiceSmall")
     (folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ModelError, match=name):
@@ -77,7 +77,7 @@ def test_a_config_of_something_else_is_no_model(tmp_path: Path, text: str) -> No
 @pytest.mark.parametrize(
     ("class_name", "type_"), [(name, t) for t, row in FUNASR_TYPES.items() for name in row.classes]
 )
-def test_a_folder_tells_its_type(write_folder: Callable[..., Path], class_name: str, type_: str) -> None:
+def test_the_type_is_detected_from_the_folder(write_folder: Callable[..., Path], class_name: str, type_: str) -> None:
     assert type_of_class(class_name) == type_
     found, files = detect(write_folder(class_name))
     assert (found, backend_of(found).kind) == (type_, "funasr")

@@ -105,7 +105,7 @@ def test_a_hotword_is_preferred_to_what_sounds_like_it(ask: Any) -> None:
 
 
 @pytest.mark.parametrize("tone", [0, 3, 7])
-def test_fun_asr_nano_says_what_it_hears(ask: Any, words: tuple[str, ...], tone: Any) -> None:
+def test_fun_asr_nano_recognises_the_words(ask: Any, words: tuple[str, ...], tone: Any) -> None:
     heard = ask("FunASRNano", tone_audio([tone] * 3)).result()
     assert (heard.text, heard.tokens, heard.language) == (words[tone], (), None)
 

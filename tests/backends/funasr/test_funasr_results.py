@@ -30,7 +30,7 @@ def test_tags_that_say_nothing_are_no_fields(tags: str) -> None:
     assert (heard.text, heard.tokens, heard.language, heard.emotion, heard.event) == ("", (), None, None, None)
 
 
-def test_tags_are_told_by_name_where_one_is_missing() -> None:
+def test_tags_are_recognised_by_name_if_one_is_missing() -> None:
     heard = read_result({"text": "<|yue|><|Speech|><|woitn|>好"}, 1.0, tagged=True)
     assert (heard.language, heard.emotion, heard.event, heard.text) == ("yue", None, "speech", "好")
 

@@ -144,9 +144,7 @@ def greedy(decoder: onnxruntime.InferenceSession, frames: np.ndarray) -> list[in
     return tokens[1:-1]
 
 
-def test_the_words_are_those_that_sherpa_onnx_hears(
-    spec: ModelSpec, chunks: list[np.ndarray], alone: list[Hypothesis]
-) -> None:
+def test_the_words_are_those_of_sherpa_onnx(spec: ModelSpec, chunks: list[np.ndarray], alone: list[Hypothesis]) -> None:
     # Not to the letter: the two are built with different versions of the runtime, whose sums round differently.
     other = sherpa_onnx.load(spec, 1)
     theirs = [other.run([DecodeJob(chunk, ENGLISH)])[0].text for chunk in chunks]

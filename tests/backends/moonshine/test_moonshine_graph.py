@@ -62,7 +62,7 @@ def test_a_row_of_zeros_is_zero(products: list[onnxruntime.InferenceSession]) ->
 @pytest.mark.parametrize(
     "data", [b"", b"\x08\x07\x12\x00", b"\x00\x00\x00\x00ORTM", b"\x10\x00\x00\x00ORTM" + bytes(99)]
 )
-def test_a_file_that_is_not_known_is_told_apart(tmp_path: Path, data: bytes) -> None:
+def test_an_unknown_file_is_distinguished(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "decoder_model_merged.ort"
     path.write_bytes(data)
     with pytest.raises(UnknownGraphError):

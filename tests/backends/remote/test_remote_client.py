@@ -160,7 +160,7 @@ def test_a_failure_of_a_server_that_has_worked_costs_the_chunk(mimic: Mimic, ask
         ask()
 
 
-def test_nobody_listening_is_told(ask: Callable[..., Hypothesis]) -> None:
+def test_a_refused_connection_is_reported(ask: Callable[..., Hypothesis]) -> None:
     client = RemoteClient("http://127.0.0.1:9/v1", "m", policy=QUICK)
     with pytest.raises(RemoteUnavailableError, match=r"127\.0\.0\.1:9/v1 cannot be reached") as lost:
         client.recognise(SOUND, {}, {})
@@ -191,9 +191,7 @@ def test_any_wait_can_be_read(mimic: Mimic, ask: Callable[..., Hypothesis], valu
     assert ask().text == "do re"
 
 
-def test_a_server_that_says_that_asking_again_is_no_use_is_believed(
-    mimic: Mimic, ask: Callable[..., Hypothesis]
-) -> None:
+def test_a_server_that_forbids_a_retry_is_not_asked_again(mimic: Mimic, ask: Callable[..., Hypothesis]) -> None:
     mimic.otherwise = (500, {"error": {"message": "crashed"}}, {"x-should-retry": "false"})
     with pytest.raises(EngineError, match="crashed"):
         ask()
@@ -514,7 +512,7 @@ def test_a_format_that_the_user_names_is_kept(mimic: Mimic, audio: str, head: by
     assert ("--remote-audio wav" in refused.value.hint) == (audio == "flac")
 
 
-def test_a_server_that_fails_for_wav_as_well_is_retried_as_the_policy_says(mimic: Mimic) -> None:
+def test_a_server_that_fails_for_wav_as_well_is_retried_by_the_policy(mimic: Mimic) -> None:
     mimic.otherwise = (500, {"error": {"message": "out of order"}})
     client = RemoteClient(mimic.url, "m", policy=QUICK)
     chunk = EncodedChunk(

@@ -52,7 +52,7 @@ def test_our_own_server_recognises_for_us(
     assert done.stderr.count("is sent to") == 1
 
 
-def test_what_a_server_hears_is_what_is_heard_here(
+def test_a_server_has_the_words_of_a_local_run(
     program: Program, record: Callable[..., str], served: tuple[str, str], tone_models: Callable[..., Path]
 ) -> None:
     """A minute in many chunks, several at once: the same words at the same times as from the same model here."""

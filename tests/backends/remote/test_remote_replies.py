@@ -138,7 +138,7 @@ def test_text_is_text() -> None:
         (b'{"error": {"message": "out of memory"}}', JSON, "out of memory"),
     ],
 )
-def test_anything_else_is_told_for_what_it_is(body: bytes, kind: str, said: str) -> None:
+def test_any_other_reply_is_an_error_with_its_cause(body: bytes, kind: str, said: str) -> None:
     with pytest.raises(UnreadableReplyError, match=said):
         read_reply(body, kind, 1.0)
 

@@ -40,7 +40,7 @@ def test_a_date_in_the_future(zone: dict[str, Any], monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     "value", [None, "", "soon", "-1", "inf", "nan", "1e999", "99 bottles", "Wed, 99 Oct 2015 07:28:00 GMT"]
 )
-def test_what_says_nothing(value: str | None) -> None:
+def test_values_without_a_delay(value: str | None) -> None:
     assert retry_after(value) is None
 
 

@@ -81,7 +81,7 @@ def test_a_full_queue_refuses_at_once() -> None:
     run(story, max_queue=1)
 
 
-def test_whoever_gives_up_waiting_gives_up_the_place() -> None:
+def test_a_cancelled_wait_frees_its_place() -> None:
     async def story(admission: Admission) -> None:
         log: list[str] = []
         first, second, third = (Work(name, log) for name in ("1", "2", "3"))

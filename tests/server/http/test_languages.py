@@ -52,7 +52,7 @@ def test_a_job_finds_the_language_out(
     assert result["text"].split()[-1] == "mi"
 
 
-def test_what_stands_beside_cannot_be_asked_to_recognise(tones: Running, cities: Path) -> None:
+def test_a_companion_model_cannot_be_requested(tones: Running, cities: Path) -> None:
     with tones.client() as client:
         assert next(model["id"] for model in client.get("/v1/models").json()["data"]) == "tones"
         for name in ("teller", "teller (language_id)"):

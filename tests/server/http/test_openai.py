@@ -67,7 +67,7 @@ def test_the_sdk_gets_segments_and_words(sdk: openai.OpenAI, cities: Path) -> No
     assert found.segments[-1].seek == round(found.segments[-1].start * 100)
 
 
-def test_the_sdk_hears_segments_while_they_are_recognised(sdk: openai.OpenAI, long_cities: Path) -> None:
+def test_the_sdk_receives_segments_while_they_are_recognised(sdk: openai.OpenAI, long_cities: Path) -> None:
     events = list(sdk.audio.transcriptions.create(model="gpt-4o-transcribe", file=long_cities, stream=True))
     deltas = [event.delta for event in events if event.type == "transcript.text.delta"]
     done = events[-1]

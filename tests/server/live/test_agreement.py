@@ -8,7 +8,7 @@ from asrcli.server.live.agreement import StablePrefix
 TEXTS = st.lists(st.lists(st.sampled_from(["one", "two,", "Two", "three.", "四", "五"]), max_size=6).map(" ".join))
 
 
-def test_what_two_hypotheses_agree_on_stands_but_for_the_last_word() -> None:
+def test_what_two_hypotheses_agree_on_is_final_except_the_last_word() -> None:
     prefix = StablePrefix()
     assert prefix.update("it") == ("", "it")
     assert prefix.update("it was") == ("it", "it was")
@@ -25,7 +25,7 @@ def test_characters_are_words() -> None:
     assert prefix.rest("明天九点开会。") == "点开会。"
 
 
-def test_what_is_settled_stands_at_once() -> None:
+def test_what_is_settled_is_final_at_once() -> None:
     prefix = StablePrefix()
     assert prefix.update("good morning all of", "good morning") == ("good morning", "good morning all of")
     assert prefix.stable
@@ -37,7 +37,7 @@ def test_a_final_text_without_partial_results_is_all_rest() -> None:
 
 @settings(deadline=None, max_examples=100)
 @given(TEXTS)
-def test_nothing_that_stands_is_taken_back(texts: list[str]) -> None:
+def test_nothing_final_is_taken_back(texts: list[str]) -> None:
     prefix, before = StablePrefix(), ""
     for text in texts:
         stable, shown = prefix.update(text)

@@ -185,7 +185,7 @@ def test_audio_before_any_text_is_16_khz_pcm(talk: Callable[..., Any], speech: n
         {"wav_format": "mp3", "mode": "offline"},
     ],
 )
-def test_what_makes_no_sense_is_told_and_the_next_utterance_works(
+def test_an_invalid_message_is_reported_and_the_next_utterance_works(
     talk: Callable[..., Any], speech: np.ndarray, first: dict[str, Any]
 ) -> None:
     async def story(client: Client) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -203,7 +203,7 @@ def test_what_makes_no_sense_is_told_and_the_next_utterance_works(
     assert plain(joined(heard, "2pass-offline")).startswith(BEST)
 
 
-def test_bad_json_is_told_too(talk: Callable[..., Any]) -> None:
+def test_bad_json_is_reported_too(talk: Callable[..., Any]) -> None:
     async def story(client: Client) -> dict[str, Any]:
         await client.send_json(PYTHON_CLIENT)
         await client.socket.send("{nonsense")

@@ -21,7 +21,7 @@ def decode(data: bytes, size: int, rate: int = 16000) -> np.ndarray:
 
 @pytest.mark.parametrize("size", [1, 3, 640, 100000])
 @pytest.mark.parametrize("header", [b"", HEADER + b"data\xff\xff\xff\xff", HEADER + LIST + b"data\xff\xff\xff\xff"])
-def test_however_it_is_cut_and_whatever_stands_before(size: int, header: bytes) -> None:
+def test_any_division_and_any_header(size: int, header: bytes) -> None:
     np.testing.assert_array_equal(decode(header + WAVE.tobytes(), size), WAVE / np.float32(32768))
 
 

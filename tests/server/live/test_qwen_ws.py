@@ -92,7 +92,7 @@ def test_silence_has_an_empty_final(talk: Callable[..., Any]) -> None:
     assert final["result"]["segments"] == []
 
 
-def test_errors_are_told_and_the_connection_goes_on(talk: Callable[..., Any], speech: np.ndarray) -> None:
+def test_errors_are_reported_and_the_connection_stays_open(talk: Callable[..., Any], speech: np.ndarray) -> None:
     async def story(client: Client) -> tuple[list[str | None], dict[str, Any]]:
         codes = []
         bad = {"type": "start", "payload": {"sample_rate": "fast"}}

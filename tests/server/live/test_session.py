@@ -161,7 +161,7 @@ def test_noise_without_words_is_no_sentence(recognise: Callable[..., Any]) -> No
 
 
 @pytest.mark.parametrize("second_pass", [True, False])
-def test_a_streaming_model_tells_what_comes(
+def test_a_streaming_model_sends_partial_results(
     host: EngineClient, say: Callable[..., Any], recognise: Callable[..., Any], second_pass: bool
 ) -> None:
     first, second = [3, 1, 5, 2], [0, 4, 6]
