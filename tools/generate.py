@@ -40,8 +40,9 @@ replaced:
 $ asrcli transcribe talk.mp3 --output_format srt --output_dir out --language English
 ```
 
-A flag without effect is named on stderr. A value without a counterpart is an error. `-o` is an output file here, not a
-folder. `--output_format json` writes Whisper's JSON (`--format whisper-json`).
+Names of Whisper models (`small.en`, `large-v3-turbo`) mean the models here. A flag without effect is named on stderr. A
+value without a counterpart is an error. `-o` is an output file here, not a folder. `--output_format json`
+writes Whisper's JSON (`--format whisper-json`).
 
 """
 _SCRIPT_NAMES = {"bash": "asrcli.bash", "zsh": "_asrcli", "fish": "asrcli.fish"}

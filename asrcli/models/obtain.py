@@ -37,7 +37,7 @@ def obtain(
     try:
         return registry.resolve(name, language=language, kind=kind, backend=backend)
     except ModelNotInstalledError as error:
-        entry = registry.entry(name or registry.default_name(kind, backend))
+        entry = registry.meant(name or registry.default_name(kind, backend))
         if offline:
             raise ModelNotInstalledError(
                 f"{error.message.removesuffix('.')}, and --offline forbids the network.",

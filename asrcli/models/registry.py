@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from asrcli.backends.registry import is_remote, is_streaming, no_model_hint, runs_on
 from asrcli.distribution import pip_install
 from asrcli.errors import ModelError, ModelNotInstalledError, UnknownModelError, UsageError
+from asrcli.model_names import synonyms
 from asrcli.models import builtin
 from asrcli.models.detect import detect
 from asrcli.models.digest import files_digest
@@ -145,6 +146,18 @@ class Registry:
         hint = f"Did you mean {' or '.join(close)}? " if close else ""
         raise UnknownModelError(f"Unknown model {name!r}.", hint + "List all models with: asrcli models")
 
+    def meant(self, name: str) -> ModelEntry:
+        """The entry with the name, else what other programs call so, the installed one if several fit. Raises
+        UnknownModelError: there is none.
+        """
+        try:
+            return self.entry(name)
+        except UnknownModelError:
+            fitting = [entry for entry in map(self._all().get, synonyms(name)) if entry is not None]
+            if not fitting:
+                raise
+        return next((entry for entry in fitting if not self.missing(entry)), fitting[0])
+
     def folder(self, entry: ModelEntry) -> Path:
         """The folder of an entry's files; it need not exist. Raises UsageError: a server runs the model."""
         if is_remote(entry.type):
@@ -273,7 +286,7 @@ class Registry:
         if _looks_like_path(name) and path.exists():
             return self._at(path, kind)
         try:
-            entry = self.entry(name)
+            entry = self.meant(name)
         except UnknownModelError:
             if path.exists():
                 return self._at(path, kind)

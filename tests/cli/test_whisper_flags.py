@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import soundfile
 
 from asrcli.cli.request.whisper_flags import FLAGS, translate
-from asrcli.errors import UsageError
+from asrcli.errors import ModelNotInstalledError, UsageError
 from asrcli.models.registry import Registry
 from tests.cli.conftest import Program
+from tests.tone import RATE, tone_audio
 
 
 def test_a_command_line_of_whisper(asrcli: Program, speech: Path) -> None:
@@ -35,8 +39,6 @@ def test_a_command_line_of_whisper(asrcli: Program, speech: Path) -> None:
         (["--output_format=all", "a.mp3"], ["--format", "txt,vtt,srt,tsv,whisper-json", "a.mp3"]),
         (["--verbose", "False", "--task=transcribe"], ["--quiet"]),
         (["--task", "translate"], ["--translate"]),
-        (["--model", "small.en"], ["--model", "whisper-small.en"]),
-        (["--model", "sensevoice-small"], ["--model", "sensevoice-small"]),
         (["--", "--output_format"], ["--", "--output_format"]),
     ],
 )
@@ -55,9 +57,30 @@ def test_a_flag_at_the_end_needs_its_value() -> None:
         translate(["a.mp3", "--beam_size"])
 
 
-def test_every_flag_becomes_flags_and_models_that_exist(asrcli: Program, tmp_path: Path) -> None:
-    registry = Registry(tmp_path)
-    assert all(registry.entry(ours[1]).kind == "asr" for ours in FLAGS["--model"].values.values())
+@pytest.mark.parametrize(
+    ("named", "meant"),
+    [
+        ("small.en", "whisper-small.en"),
+        ("large-v3-turbo", "whisper-turbo"),
+        ("Systran/faster-whisper-tiny", "whisper-tiny"),
+        ("SenseVoiceSmall", "sensevoice-small"),
+    ],
+)
+def test_names_of_other_programs_mean_their_model(tmp_path: Path, named: str, meant: str) -> None:
+    with pytest.raises(ModelNotInstalledError, match=f"{meant}"):
+        Registry(tmp_path).resolve(named)
+
+
+def test_a_model_of_the_user_goes_before_the_names_of_other_programs(
+    asrcli: Program, tone_models: Callable[..., Path], tone_entry: Callable[..., Any], write_models: Callable[..., None]
+) -> None:
+    soundfile.write(asrcli.folder / "tones.wav", tone_audio([0, 1, 2]), RATE)
+    write_models({"small": tone_entry("sense_voice", tone_models("sense_voice"))})
+    done = asrcli("transcribe", "tones.wav", "--no-vad", "--model", "small", "-f", "json", "-o", "-", "-q")
+    assert json.loads(done.stdout)["model"] == "small"
+
+
+def test_every_flag_becomes_flags_that_exist(asrcli: Program) -> None:
     helped = asrcli("transcribe", "--help-all").stdout
     flags = {ours for flag in FLAGS.values() for ours in (flag.flag, *sum(flag.values.values(), ())) if ours[:1] == "-"}
     assert all(flag.replace("--no-", "--") in helped for flag in flags)

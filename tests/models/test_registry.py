@@ -121,8 +121,8 @@ def test_unknown_name_offers_close_ones(make: Callable[..., Registry]) -> None:
         make().resolve("sensvoice-smal")
     assert "sensevoice-small" in caught.value.hint
     with pytest.raises(UnknownModelError) as caught:
-        make().resolve("turbo")
-    assert "whisper-turbo" in caught.value.hint
+        make().resolve("distil-small")
+    assert "whisper-distil-small.en" in caught.value.hint
 
 
 def test_missing_path_is_called_a_path(make: Callable[..., Registry], tmp_path: Path) -> None:

@@ -184,9 +184,7 @@ def _without_tls(settings: ServerSettings) -> ServerSettings:
 
 def _enabled(names: tuple[str, ...], registry: Registry) -> tuple[str, ...]:
     """The models that clients may name, by their names in the registry; (): all."""
-    from asrcli.server.recognition.model_names import registry_name
-
-    return () if {"auto", "all"} & set(names) else tuple(registry_name(name, registry) for name in names)
+    return () if {"auto", "all"} & set(names) else tuple(registry.meant(name).name for name in names)
 
 
 def _not_empty(keys: tuple[str, ...]) -> tuple[str, ...]:

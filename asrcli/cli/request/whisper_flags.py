@@ -36,20 +36,9 @@ class WhisperFlag:
 
 _DECODING = WhisperFlag(ignored="decoding is greedy, with checks of its own against loops and invented text")
 _MARKS = WhisperFlag(ignored="punctuation stays with its word by the rules of the script")
-_MODELS = (
-    "tiny", "tiny.en", "base", "base.en", "small", "small.en", "medium", "medium.en", "large-v3", "turbo",
-)  # fmt: skip
 
 FLAGS: Mapping[str, WhisperFlag] = MappingProxyType(
     {
-        "--model": WhisperFlag(
-            "--model",
-            {
-                **{name: ("--model", f"whisper-{name}") for name in _MODELS},
-                "large": ("--model", "whisper-large-v3"),
-                "large-v3-turbo": ("--model", "whisper-turbo"),
-            },
-        ),
         "--output_format": WhisperFlag(
             "--format", {"json": ("--format", "whisper-json"), "all": ("--format", "txt,vtt,srt,tsv,whisper-json")}
         ),

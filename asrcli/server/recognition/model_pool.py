@@ -13,6 +13,7 @@ from asrcli.backends.process.resource_limits import default_jobs
 from asrcli.backends.registry import backend_of, is_remote
 from asrcli.backends.types import ModelSpec
 from asrcli.errors import ModelError, ModelNotInstalledError, OptionNotSupportedError, UnknownModelError
+from asrcli.model_names import DEFAULT_NAMES
 from asrcli.model_set import choose
 from asrcli.models.entry import Kind, ModelEntry
 from asrcli.models.registry import Registry
@@ -21,7 +22,6 @@ from asrcli.runtime import Session
 from asrcli.server.bounds import MAX_NAME
 from asrcli.server.errors import RequestError
 from asrcli.server.recognition.model_downloads import ModelDownloads
-from asrcli.server.recognition.model_names import DEFAULT_NAMES, registry_name
 from asrcli.server.settings import ServerSettings
 from asrcli.text.steps.hotwords import read_hotwords
 
@@ -64,8 +64,8 @@ class ModelPool:
         if name in DEFAULT_NAMES:
             return self.default
         if len(name) <= MAX_NAME:
-            found = name if name in self._served else registry_name(name, self.registry)
-            if self._enabled(found) and (found in self._served or self._is_recognizer(found)):
+            found = name if name in self._served else self._recognizer(name)
+            if found is not None and self._enabled(found):
                 return found
         if name.startswith("whisper-"):
             return self.default
@@ -75,11 +75,12 @@ class ModelPool:
     def _enabled(self, name: str) -> bool:
         return not self.settings.enabled_models or name in (self.default, *self.settings.enabled_models)
 
-    def _is_recognizer(self, name: str) -> bool:
+    def _recognizer(self, name: str) -> str | None:
         try:
-            return self.registry.entry(name).kind == "asr"
+            entry = self.registry.meant(name)
         except UnknownModelError:
-            return False
+            return None
+        return entry.name if entry.kind == "asr" else None
 
     def installed(self, kind: Kind = "asr") -> list[ModelEntry]:
         """The models that can be asked for, the default first; also those that can be downloaded, if they may be."""

@@ -1,12 +1,8 @@
-"""Names of other servers' models, mapped to models of the registry."""
+"""Names of models in other programs, mapped to models of the registry."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from asrcli.models.registry import Registry
 
 #: names that mean the default model: OpenAI's own, and the example value of FastAPI's documentation
 DEFAULT_NAMES = frozenset({
@@ -44,15 +40,8 @@ _WHISPER_SIZES = {
 }  # fmt: skip
 
 
-def registry_name(name: str, registry: Registry) -> str:
-    """The registry's name of a model, the installed one if several fit; the name itself if none does."""
-    known = {entry.name: not registry.missing(entry) for entry in registry.entries("asr")}
-    fitting = [each for each in (name, *synonyms(name)) if each in known]
-    return next((each for each in fitting if known[each]), fitting[0] if fitting else name)
-
-
 def synonyms(name: str) -> tuple[str, ...]:
-    """Models of the registry for a name of another server, the best first; () if it is unknown."""
+    """Models of the registry for a name of another program, the best first; () if it is unknown."""
     bare = name.rpartition("/")[2].lower()
     if bare in _SYNONYMS:
         return _SYNONYMS[bare]
