@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from tests.audio.sounds import LENGTH, TIMES
@@ -37,11 +37,20 @@ class Case:
     start: float = 0.0
     #: what an error may match, where nothing can be decoded
     error: str = ""
+    #: what is wrong with the timestamps: a key of `CLOCKS`
+    clock: str = ""
+    #: how a warning begins that there must be
+    warning: str = ""
 
     @property
     def encoded(self) -> str:
         """Name of the file before it was changed."""
-        return f"{_name(self.form)}-{self.rate}-{self.channels}"
+        return f"{self.clock}{_name(self.form)}-{self.rate}-{self.channels}"
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """Of ffmpeg, to encode it."""
+        return (*self.form[1:], *CLOCKS[self.clock])
 
     @property
     def compressed(self) -> bool:
@@ -203,6 +212,22 @@ FRONTS = {
     "ape-id3": ape(100) + id3(70000),
 }
 BEHIND = {"id3v1": b"TAG" + bytes(125), "ape": ape(40000), "lyrics": b"LYRICSBEGIN" + b"x" * 300 + b"LYRICS200"}
+#: ffmpeg's arguments for wrong timestamps: missing samples, a pause of the recorder, a clock that was set back, and a
+#: 33-bit clock that starts again
+CLOCKS: dict[str, tuple[str, ...]] = {
+    "": (),
+    "gap": ("-af", "aselect='not(between(t,0.8,1.7))'"),
+    "pause": ("-af", "asetpts='PTS+if(gt(T,1.7),3/TB,0)'"),
+    "back": ("-af", "asetpts='PTS-if(gt(T,1.7),1/TB,0)'"),
+    "wrap": ("-muxdelay", "0", "-output_ts_offset", f"{2**33 / 90000 - 1.7}"),
+}
+#: containers with a time for each packet (Ogg: for each page)
+TIMED = [
+    *(ff("mkv", "libopus"), ff("mkv", "aac"), ff("webm", "libopus"), ff("mp4", "aac"), ff("m4a", "aac")),
+    *(ff("3gp", "aac"), ff("ts", "aac"), ff("ts", "mp2"), ff("mpg", "mp2"), ff("flv", "aac"), ff("nut", "aac")),
+    ff("wma", "wmav2"),
+]
+PAGED = [ff("ogg", "libopus"), ff("opus", "libopus"), ff("ogg", "libvorbis"), ff("ogg", "flac")]
 _UNREADABLE = r"cut off|cannot be decoded|only a header|could not|no audio track"
 
 
@@ -231,4 +256,26 @@ def faulty_cases() -> list[Case]:
         cases.append(
             Case(f"from-1.5s-{name}", form, rates[-1], channels[0], times=later, length=LENGTH - 1.5, start=1.5)
         )
+    return cases + clock_cases()
+
+
+def clock_cases() -> list[Case]:
+    """Timestamps that do not follow each other: all sound is in its place, and a warning reports it."""
+    later = (TIMES[0], *(time + 3 for time in TIMES[1:]))
+    cases = []
+    for form in [*TIMED, *PAGED]:
+        name, make = _name(form), partial(Case, form=form, rate=48000)
+        pause = make(f"pause-{name}", clock="pause", times=later, length=LENGTH + 3, warning="timestamps: a gap of 3.0")
+        start = 1.5
+        after = tuple(time for time in later if time > start)
+        name_after = f"pause-from-{start}s-{name}"
+        cases += [
+            pause,
+            replace(pause, name=name_after, times=after, length=pause.length - start, start=start, warning=""),
+        ]
+        if form in TIMED:
+            cases.append(make(f"gap-{name}", clock="gap", warning="timestamps: a gap of 0."))
+            cases.append(make(f"back-{name}", clock="back", warning="timestamps: from "))
+        if form[0] in {"ts", "mpg"}:
+            cases.append(make(f"wrap-{name}", clock="wrap"))
     return cases

@@ -90,7 +90,7 @@ def encode(folder: Path) -> None:
         own = [case for case in group if case.form[0].isupper()]
         for case in own:
             soundfile.write(recordings.path(case), samples, rate, format=case.form[0], subtype=case.form[1])
-        rest = [(case.form[1:], recordings.path(case)) for case in group if case not in own]
+        rest = [(case.arguments, recordings.path(case)) for case in group if case not in own]
         work += [(source, rest[at : at + _BATCH]) for at in range(0, len(rest), _BATCH)]
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda each: _encode(*each), work))
@@ -142,6 +142,9 @@ def test_faulty(case: Case, recordings: Recordings) -> None:
     close = max(case.tolerance, CLOSE)
     right = decoded.heard() == pytest.approx(case.times, abs=close)
     whole = decoded.seconds == pytest.approx(case.length, abs=close + case.padding)
+    if case.clock:
+        assert right, decoded.warnings
+        assert any(warning.startswith(case.warning) for warning in (*decoded.warnings, ""))
     if right and whole:
         return
     heard, last = decoded.heard(), case.start + decoded.seconds

@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 #: bits of a page's type
-_FIRST, _LAST = 2, 4
+_CONTINUED, _FIRST, _LAST = 1, 2, 4
 _HEADER = 27
+#: seconds by which a page may be longer than its packets
+_SLACK = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class OggPages:
     """What a walk over all pages finds."""
 
-    #: pages of one stream without a gap: libsndfile reads the first of several streams, and closes gaps
+    #: pages of one stream without a gap, in number and in time: libsndfile reads the first of several streams, and
+    #: closes gaps
     plain: bool
     #: the last page is complete, and marked as the last
     ended: bool
@@ -28,6 +31,7 @@ def walk(read: Callable[[int, int], bytes]) -> OggPages:
     position, kind, opening, plain = 0, _FIRST, True, True
     starts: list[int] = [0]
     serials: dict[bytes, int] = {}
+    clock = _Clock(b"")
     while len(page := read(_HEADER + 255, position)) > _HEADER:
         if page[:4] != b"OggS":
             return OggPages(plain=False, ended=False, parts=((0, position),) if len(starts) == 1 else ())
@@ -36,6 +40,9 @@ def walk(read: Callable[[int, int], bytes]) -> OggPages:
             starts.append(position)
             serials.clear()
         opening = bool(kind & _FIRST)
+        if opening:
+            clock = _Clock(page[_HEADER + page[26] :])
+        plain = clock.follows(page) and plain
         plain = plain and number == serials.get(serial, number - 1 if opening else -2) + 1
         serials[serial] = number
         plain = plain and len(serials) == 1
@@ -44,6 +51,45 @@ def walk(read: Callable[[int, int], bytes]) -> OggPages:
     whole = bool(read(1, position - 1)) if position else False
     parts = tuple(zip(starts, [*starts[1:], position], strict=True))
     return OggPages(plain=plain and len(parts) == 1, ended=bool(kind & _LAST) and whole, parts=parts)
+
+
+class _Clock:
+    """Whether the time of each page (its granule position) is that of its packets."""
+
+    def __init__(self, first: bytes) -> None:
+        """`first`: the start of the stream's first packet. RFC 7845; Vorbis I, 4.2.2; FLAC to Ogg mapping, RFC 9639."""
+        self._opus = first.startswith(b"OpusHead")
+        #: samples a second, and of the longest packet; 0 where unknown
+        self._rate, self._longest = (48000, 0) if self._opus else (0, 0)
+        if first[:7] == b"\x01vorbis" and len(first) >= 29:
+            self._rate, self._longest = int.from_bytes(first[12:16], "little"), 1 << (first[28] >> 4) >> 1
+        elif first[:5] == b"\x7fFLAC" and len(first) >= 30:
+            self._rate, self._longest = int.from_bytes(first[27:30], "big") >> 4, int.from_bytes(first[19:21], "big")
+        self._end = 0
+
+    def follows(self, page: bytes) -> bool:
+        """Whether the page is no longer than its packets; of the first one with sound, the start is unknown."""
+        end = int.from_bytes(page[6:14], "little", signed=True)
+        sizes = page[_HEADER : _HEADER + page[26]]
+        if self._opus and not page[5] & _CONTINUED:
+            self._longest = _opus_samples(page[_HEADER + page[26] :]) or self._longest
+        if end <= 0 or not self._longest:
+            return True
+        start, self._end = self._end, end
+        packets = sum(size < 255 for size in sizes)
+        return not start or end - start <= packets * self._longest + _SLACK * self._rate
+
+
+def _opus_samples(packet: bytes) -> int:
+    """Samples of an Opus packet at 48 kHz (RFC 6716, section 3.1); 0 where its first bytes are not there."""
+    if len(packet) < 2:
+        return 0
+    config, code = packet[0] >> 3, packet[0] & 3
+    if config < 12:
+        frame = (480, 960, 1920, 2880)[config & 3]
+    else:
+        frame = (480, 960)[config & 1] if config < 16 else 120 << (config & 3)
+    return frame * (packet[1] & 63 if code == 3 else 1 if code == 0 else 2)
 
 
 class ChainedPages:
