@@ -6,6 +6,8 @@ from __future__ import annotations
 MAX_WAITING_JOBS = 1000
 #: hotwords of one request, characters of one of them, and characters of them all as sent
 MAX_HOTWORDS, MAX_HOTWORD_LENGTH, MAX_HOTWORDS_TEXT = 1000, 100, 128 << 10
+#: results of jobs that are rendered in another format at a time
+MAX_RENDERINGS = 2
 #: pairs of `POSTPROCESS_HOTWORDS`
 MAX_REPLACEMENTS = 200
 #: characters of a model's name; longer ones are not looked up
@@ -63,6 +65,7 @@ def table() -> list[tuple[str, str]]:
         ("replacements of `POSTPROCESS_HOTWORDS`; its error", f"{MAX_REPLACEMENTS} of {MAX_HOTWORD_LENGTH} characters"),
         ("the name of a model; 404", f"{MAX_NAME} characters"),
         ("jobs waiting to be run; 429", str(MAX_WAITING_JOBS)),
+        ("results of jobs being rendered; others wait", str(MAX_RENDERINGS)),
         ("recordings being fetched; 429", f"{MAX_FETCHES}, and as many waiting"),
         ("a WebSocket message; closed with 1009", _size(MAX_MESSAGE)),
         ("all WebSocket messages being received; closed with 1013", _size(MAX_MESSAGES)),

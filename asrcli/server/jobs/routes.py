@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -13,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 
 from asrcli.errors import AsrcliError
 from asrcli.formats import FORMATS
-from asrcli.server.errors import ConflictError, NotFoundError, RequestError, UnavailableError, problem_of
+from asrcli.server.errors import NotFoundError, RequestError, UnavailableError, problem_of
 from asrcli.server.http.fetch import check_url
 from asrcli.server.http.json_text import json_response, json_text
 from asrcli.server.http.uploads import read_form
@@ -24,7 +23,6 @@ from asrcli.server.jobs.store import StoredJob
 from asrcli.server.protocols.openai.replies import form_of
 from asrcli.server.protocols.openai.stream import COMMENT, KEEP_ALIVE, event
 from asrcli.server.recognition.transcription import TranscriptionService
-from asrcli.transcript import Transcript
 
 router = APIRouter(prefix="/v1/jobs", tags=["Jobs"])
 
@@ -92,17 +90,11 @@ async def read(request: Request, job_id: str, format: str | None = None) -> Resp
     job = await _find(runner, job_id)
     if format is not None and format not in FORMATS:
         raise RequestError(f"`format` must be one of {', '.join(FORMATS)}.", param="format")
+    if format is not None:
+        text = await runner.rendered(job, format)
+        return Response(text, media_type=f"{FORMATS[format].media_type}; charset=utf-8")
     result = await asyncio.to_thread(runner.store.result, job_id)
-    if format is not None and result is None:
-        raise ConflictError(f"The job is {job.state}: it has no result.")
-    if format is None or result is None:
-        return Response(_with_result(_body(job, runner.progress(job_id)), result), media_type="application/json")
-    text = await asyncio.to_thread(_render, result, job.fields, format)
-    return Response(text, media_type=f"{FORMATS[format].media_type}; charset=utf-8")
-
-
-def _render(result: str, fields: Mapping[str, str], name: str) -> str:
-    return FORMATS[name].render(Transcript.from_dict(json.loads(result)), read_job_request(fields).cues)
+    return Response(_with_result(_body(job, runner.progress(job_id)), result), media_type="application/json")
 
 
 def _with_result(body: dict[str, Any], result: str | None) -> str:

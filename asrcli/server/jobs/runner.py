@@ -8,6 +8,7 @@ import hmac
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -15,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from asrcli.errors import AsrcliError
-from asrcli.server.errors import BusyError, problem_of
+from asrcli.server.bounds import MAX_RENDERINGS
+from asrcli.server.errors import BusyError, ConflictError, problem_of
 from asrcli.server.http.fetch import Guard, post
 from asrcli.server.http.json_text import json_text
 from asrcli.server.jobs.fields import read_job_request
+from asrcli.server.jobs.rendering import render
 from asrcli.server.jobs.store import FINAL, JobStore, StoredJob
 from asrcli.server.recognition.transcription import TranscriptionRequest, TranscriptionService
 from asrcli.server.supervision import Supervisor
@@ -61,6 +64,8 @@ class JobRunner:
         #: held while a job is started or deleted: no job starts between its deletion and its cancellation
         self._starting = asyncio.Lock()
         self._notices: set[asyncio.Task[None]] = set()
+        # Not the threads of other requests: those that wait hold no result, and block nothing else.
+        self._renderers = ThreadPoolExecutor(MAX_RENDERINGS, thread_name_prefix="render")
 
     def start(self) -> None:
         """Start the background tasks."""
@@ -76,6 +81,16 @@ class JobRunner:
     def accepted(self) -> None:
         """A job was added to the store."""
         self._wake.set()
+
+    async def rendered(self, job: StoredJob, name: str) -> bytes:
+        """A result in the format `name`, UTF-8. Raises ConflictError: there is none; the others of `render`."""
+        return await asyncio.get_running_loop().run_in_executor(self._renderers, self._render, job, name)
+
+    def _render(self, job: StoredJob, name: str) -> bytes:
+        result = self.store.result(job.id)
+        if result is None:
+            raise ConflictError(f"The job is {job.state}: it has no result.")
+        return render(result, name, read_job_request(job.fields).cues)
 
     async def delete(self, job_id: str) -> None:
         """Stop a job if it runs, and delete it."""
@@ -106,6 +121,7 @@ class JobRunner:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._renderers.shutdown(wait=False, cancel_futures=True)
         await asyncio.to_thread(self.store.close)
 
     # -- running -----------------------------------------------------------------------------------------------------

@@ -1,0 +1,50 @@
+"""Finished jobs' results in other formats.
+
+A long result is rendered in a child process: in a thread of this one, reading its JSON and building the text would hold
+the interpreter lock, which the event loop needs for every answer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+
+from asrcli.errors import MachineError
+from asrcli.formats import FORMATS
+from asrcli.options import CueOptions
+from asrcli.transcript import Transcript
+
+#: characters of a result that is rendered in this process: a few milliseconds, where a new process takes 200
+_SHORT = 256 << 10
+#: The child finds modules where we do; `-m` would put the current folder first.
+_BOOT = (
+    "import os, sys; sys.path[:] = sys.argv.pop().split(os.pathsep); "
+    "import asrcli.server.jobs.rendering as rendering; rendering.main()"
+)
+
+
+def render(result: str, name: str, cues: CueOptions) -> bytes:
+    """A stored result in the format `name`, UTF-8. Raises MachineError: the child process was killed; OSError: none can
+    be started; RuntimeError: the writer failed.
+    """
+    if len(result) <= _SHORT:
+        return _rendered(result, name, cues)
+    command = [sys.executable, "-c", _BOOT, os.pathsep.join(sys.path)]
+    done = subprocess.run(command, input=pickle.dumps((result, name, cues)), capture_output=True, check=False)
+    if done.returncode < 0:
+        raise MachineError(f"Rendering the result was ended by signal {-done.returncode}.", "Perhaps memory ran out.")
+    if done.returncode:
+        raise RuntimeError(done.stderr.decode("utf-8", "replace"))
+    return done.stdout
+
+
+def _rendered(result: str, name: str, cues: CueOptions) -> bytes:
+    return FORMATS[name].render(Transcript.from_dict(json.loads(result)), cues).encode()
+
+
+def main() -> None:
+    """The child process: arguments of `render` from standard input, the text to standard output."""
+    sys.stdout.buffer.write(_rendered(*pickle.load(sys.stdin.buffer)))  # noqa: S301 -- written by `render`
