@@ -71,6 +71,10 @@ class SpeakerTracker(Protocol):
     def finish(self) -> list[Turn]:
         """The turns, in stream time, labels final."""
 
+    @property
+    def warnings(self) -> list[str]:
+        """What the turns lack, once finished."""
+
     def label(self, segments: Sequence[Segment], turns: Sequence[Turn]) -> list[Segment]:
         """Segments with speakers, split where the speaker changes."""
 
@@ -293,6 +297,7 @@ class _Transcription:
         segments.sort(key=lambda segment: (segment.start, segment.channel or 0))
         gaps = self._gaps()
         warnings = [*self._stream.warnings, *(note for each in self._channels for note in each.assembler.warnings)]
+        warnings += self._tracker.warnings if self._tracker else []
         warnings += [f"gap: {gap.start:.1f} to {gap.end:.1f} s: {_REASONS[gap.reason]}" for gap in gaps]
         if not segments and not gaps:
             warnings.append(NO_SPEECH)

@@ -24,7 +24,10 @@ EVENTS = (
 )  # fmt: skip
 
 #: Codes of warnings. A warning's message begins with its code and a colon; every other warning has the code "other".
-WARNING_CODES = ("gap", "truncated", "damaged", "clipped", "scaled", "channels", "no-speech", "loop")
+WARNING_CODES = (
+    "gap", "truncated", "damaged", "timestamps", "tracks", "clipped", "scaled", "channels", "speakers", "no-speech",
+    "loop",
+)  # fmt: skip
 NO_SPEECH = "no speech"
 _CODED = re.compile(rf"(?:perhaps )?({'|'.join(WARNING_CODES)}):")
 

@@ -108,7 +108,7 @@ complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -s n -l dry-run -
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l journal -r -F -d 'Journal of finished inputs'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l skip-existing -d 'Skip inputs whose outputs exist, even if the input or the options changed'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l no-skip-existing -d 'Skip inputs whose outputs exist, even if the input or the options changed'
-complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l fail-on -x -d 'Warnings that fail a file (exit status 1): gap, truncated, damaged, clipped, scaled, channels, no-speech, loop'
+complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l fail-on -x -d 'Warnings that fail a file (exit status 1): gap, truncated, damaged, timestamps, tracks, clipped, scaled, channels, speakers, no-speech, loop'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -s q -l quiet -d 'Report only warnings and errors'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l no-quiet -d 'Report only warnings and errors'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l log-json -d 'Report events as JSON, one per line'

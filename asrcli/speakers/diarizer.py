@@ -104,6 +104,8 @@ class Diarizer:
         self._submitted = 0
         #: the voices by label, once finished (unit vectors)
         self.voices: dict[str, Vectors] = {}
+        #: what the turns lack, once finished
+        self.warnings: list[str] = []
 
     def push(self, samples: Samples) -> None:
         """Hear the next samples, shape (samples,), 16 kHz; waits while the service is busy. Raises EngineError: the
@@ -135,7 +137,11 @@ class Diarizer:
         self._buffer = []
         while self._owed:
             self._settle()
-        return self._turns()
+        turns = self._turns()
+        least, found = self._options.speakers or self._options.min_speakers or 0, len(self.voices)
+        if turns and found < least:
+            self.warnings.append(f"speakers: {least} speakers were asked for, {found} found")
+        return turns
 
     def label(self, segments: Sequence[Segment], turns: Sequence[Turn]) -> list[Segment]:
         """Segments with speakers, split where the speaker changes."""

@@ -77,6 +77,16 @@ def test_the_number_asked_for(tone_diarizer: Callable[..., Diarizer]) -> None:
     assert len({turn.speaker for turn in diarize(tone_diarizer(min_speakers=2), audio)}) == 3
 
 
+@pytest.mark.parametrize(("asked", "warned"), [({"speakers": 5}, True), ({"min_speakers": 5}, True), ({}, False)])
+def test_fewer_voices_than_asked_for_are_reported(
+    tone_diarizer: Callable[..., Diarizer], asked: dict[str, int], warned: bool
+) -> None:
+    diarizer = tone_diarizer(**asked)
+    found = {turn.speaker for turn in diarize(diarizer, conversation(TALK, 75))}
+    assert len(found) == 3
+    assert diarizer.warnings == ["speakers: 5 speakers were asked for, 3 found"] * warned
+
+
 def test_known_voices_are_called_by_name(tone_diarizer: Callable[..., Diarizer]) -> None:
     teacher = tone_diarizer()
     diarize(teacher, conversation([Turn(0, 8, "0")], 8))

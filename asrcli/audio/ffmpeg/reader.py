@@ -299,8 +299,10 @@ class FfmpegReader:
 
     def _timeline_warnings(self) -> list[str]:
         timeline, warnings = self._timeline, []
-        if timeline.unfilled is not None:
-            warnings.append(f"a gap of {timeline.unfilled:.0f} s was shortened; times after it are too early")
+        if timeline.unfilled:
+            warnings.append(
+                f"timestamps: a gap of {timeline.unfilled:.0f} s was left out; times after it are too early"
+            )
         if timeline.gaps:
             at, lacking = timeline.gaps_from / SAMPLE_RATE, timeline.gap_samples / SAMPLE_RATE
             count = "a gap" if timeline.gaps == 1 else f"{timeline.gaps} gaps"
@@ -308,7 +310,7 @@ class FfmpegReader:
         if timeline.late > _LAG * SAMPLE_RATE:
             at, late = timeline.late_from / SAMPLE_RATE, timeline.late / SAMPLE_RATE
             warnings.append(
-                f"timestamps: from {at:.1f} s on the file's timestamps run backwards or stand still, by {late:.1f} s; "
+                f"timestamps: from {at:.1f} s on timestamps run backwards or do not advance, by {late:.1f} s; "
                 "all sound was kept, in order"
             )
         return warnings

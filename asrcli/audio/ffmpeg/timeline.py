@@ -50,8 +50,8 @@ class Timeline:
         self.late = 0
         #: position where that was first more than jitter
         self.late_from = 0
-        #: seconds of the first gap that was too long to be filled
-        self.unfilled: float | None = None
+        #: seconds of all gaps that were too long to be filled
+        self.unfilled = 0.0
 
     def origin(self, frame: Frame) -> int:
         """Take the first frame; gives its position."""
@@ -110,8 +110,7 @@ class Timeline:
                 self.gaps += 1
                 self.gap_samples += samples
             return samples
-        if self.unfilled is None:
-            self.unfilled = samples / SAMPLE_RATE
+        self.unfilled += samples / SAMPLE_RATE
         assert self._start is not None
         self._start += samples // _MS
         return 0
