@@ -51,9 +51,9 @@ class SpeechBackend(Protocol):
     @property
     def max_gap(self) -> float: ...
 
-    #: chunks are amplified for it where they need at least so much, dB
+    #: speech is amplified for it to so many dB below the usual level
     @property
-    def least_gain(self) -> float: ...
+    def gain_offset(self) -> float: ...
 
     def window_for(self, request: RecognitionOptions) -> float:
         """Longest chunk for a request, seconds."""
@@ -202,7 +202,7 @@ class _Transcription:
                 options.vad,
                 backend.window_for(options.recognition),
                 max_gap=backend.max_gap,
-                least_gain=backend.least_gain,
+                gain_offset=backend.gain_offset,
             ),
             Assembler(language=options.recognition.language),
             channel,

@@ -136,9 +136,9 @@ class SpeechModel:
         return model_type(self.spec).max_gap
 
     @property
-    def least_gain(self) -> float:
-        """Chunks are amplified for the model where they need at least so much, dB."""
-        return model_type(self.spec).least_gain
+    def gain_offset(self) -> float:
+        """Speech is amplified for the model to so many dB below the usual level."""
+        return model_type(self.spec).gain_offset
 
     def close(self) -> None:
         """Give up what it holds; further calls do nothing."""

@@ -40,5 +40,5 @@ class ModelType:
     limit: float = math.inf
     #: pauses longer than this end a chunk where the user sets no other maximum, seconds
     max_gap: float = 3.0
-    #: chunks are amplified for it where they need at least so much, dB
-    least_gain: float = 0.0
+    #: speech is amplified for it to so many dB below the usual level
+    gain_offset: float = 0.0

@@ -64,15 +64,15 @@ class GainNormalizer:
 
 
 def level_speech(
-    samples: Samples, regions: Sequence[Region], start: int, *, least: float = 0.0
+    samples: Samples, regions: Sequence[Region], start: int, *, offset: float = 0.0
 ) -> tuple[Samples, float]:
     """A chunk's samples at the level of ordinary speech, and the highest gain, dB.
 
     Each stretch of up to 3 s has a gain of its own, so a voice far from the microphone is brought near to the one
     beside it. The gain changes in pauses or over 0.1 s, and depends on nothing outside the chunk.
 
-    `samples` (n,) are not changed; `regions` are in positions of the stream, `start` is the chunk's own. A chunk that
-    needs less than `least` dB stays as it is.
+    `samples` (n,) are not changed; `regions` are in positions of the stream, `start` is the chunk's own. The level is
+    `offset` dB below that of ordinary speech.
     """
     # The last level is of less than 10 ms: its end is repeated.
     padded = np.pad(samples, (0, -len(samples) % LEVEL_HOP), "symmetric").reshape(-1, LEVEL_HOP)
@@ -81,11 +81,9 @@ def level_speech(
     if not len(levels) or not stretches:
         return samples, 0.0
     loud, floor = np.array([_loudness(levels, *stretch) for stretch in stretches]), np.percentile(levels, 10)
-    common = np.clip(_LOUD - loud.max(), 0.0, _MOST_GAIN) * _certainty(loud.max() - floor)
+    common = np.clip(_LOUD - offset - loud.max(), 0.0, _MOST_GAIN) * _certainty(loud.max() - floor)
     extra = np.clip(loud.max() - loud - _TOLERATED, 0.0, _MOST_EXTRA) * _certainty(loud - floor)
     gains = common + extra
-    if gains.max() < least:
-        return samples, 0.0
     ramp = round(_RAMP * SAMPLE_RATE / 2)
     places = [
         at

@@ -41,11 +41,11 @@ class Segmenter:
         window: float,
         *,
         max_gap: float = 3.0,
-        least_gain: float = 0.0,
+        gain_offset: float = 0.0,
         detector: SpeechDetector | None = None,
     ) -> None:
         """Prepare for one stream at 16 kHz. `window` and `max_gap` in seconds: longest chunk of the model, and longest
-        pause inside a chunk where the options set none; `least_gain`: see `level_speech`; `detector` None: what
+        pause inside a chunk where the options set none; `gain_offset`: see `level_speech`; `detector` None: what
         `options` name. Raises UsageError: options that contradict each other; ModelError: the VAD model cannot be read;
         MissingExtraError: there is no VAD on this machine.
         """
@@ -61,7 +61,7 @@ class Segmenter:
         self._before, self._after = (
             min(round(seconds * SAMPLE_RATE), self._limit // 5) for seconds in (options.pad_before, options.pad_after)
         )
-        self._level, self._least_gain = options.level, least_gain
+        self._level, self._gain_offset = options.level, gain_offset
         self._buffer = SampleBuffer()
         self._probabilities = SampleBuffer()
         self._tracker = HysteresisTracker(options, WINDOW)
@@ -177,7 +177,7 @@ class Segmenter:
         start = regions[0].start
         samples, gain = self._buffer.read(start, given), 0.0
         if self._level:
-            samples, gain = level_speech(samples, regions, start, least=self._least_gain)
+            samples, gain = level_speech(samples, regions, start, offset=self._gain_offset)
         return Chunk(start, samples, tuple(regions), Chunk.measure(samples), self._speech(start, given), gain)
 
     def _speech(self, start: int, end: int) -> Samples:

@@ -223,9 +223,17 @@ def test_a_chunk_without_samples_or_speech_stays() -> None:
         assert gain == 0
 
 
-def test_a_chunk_that_needs_little_gain_stays_where_the_model_asks_for_that() -> None:
+@pytest.mark.parametrize(("offset", "gain"), [(0.0, 17), (12.0, 5), (15.0, 2), (25.0, 0)])
+def test_a_model_that_needs_less_gets_less_gain(offset: float, gain: float) -> None:
     samples = tone((-90, 1), (-32, 3))
-    assert level_speech(samples, [Region(RATE, 4 * RATE)], 0, least=12.0)[1] == pytest.approx(17, abs=3)
-    levelled, gain = level_speech(samples, [Region(RATE, 4 * RATE)], 0, least=25.0)
-    assert levelled is samples
-    assert gain == 0
+    levelled, reported = level_speech(samples, [Region(RATE, 4 * RATE)], 0, offset=offset)
+    assert reported == pytest.approx(gain, abs=0.1)
+    assert 20 * np.log10(levelled[-RATE] / samples[-RATE]) == pytest.approx(gain, abs=0.1)
+
+
+def test_a_quiet_voice_beside_a_loud_one_gets_its_own_gain_from_any_model() -> None:
+    samples = tone((-90, 1), (-20, 2), (-90, 1), (-40, 2))
+    levelled, reported = level_speech(samples, [Region(RATE, 3 * RATE), Region(4 * RATE, 6 * RATE)], 0, offset=15.0)
+    assert reported == pytest.approx(8, abs=0.1)
+    assert levelled[2 * RATE] == samples[2 * RATE]
+    assert 20 * np.log10(levelled[5 * RATE] / samples[5 * RATE]) == pytest.approx(8, abs=0.1)

@@ -124,7 +124,7 @@ class LiveService:
 
             def submit() -> Future[Hypothesis]:
                 whole = Region(0, len(samples))
-                return loaded.submit(level_speech(samples, [whole], 0, least=loaded.least_gain)[0], request)
+                return loaded.submit(level_speech(samples, [whole], 0, offset=loaded.gain_offset)[0], request)
 
             submitting = asyncio.get_running_loop().run_in_executor(self._submitters, submit)
             # The place is held until the engine is done, even if the result is no longer wanted.

@@ -57,7 +57,7 @@ def test_joined_recordings_lose_no_word(whisper: Runtime, shared: Path, tmp_path
     for samples, text in joined(1):
         parts.append(samples)
         words.append(text)
-        if sum(map(len, parts)) >= 60 * RATE:
+        if sum(map(len, parts)) >= 180 * RATE:
             break
     path = tmp_path / "joined.wav"
     sf.write(path, np.concatenate(parts), RATE, subtype="PCM_16")
@@ -75,18 +75,19 @@ def test_clips(whisper: Runtime, shared: Path) -> None:
     assert errors({clip.name: clip.words for clip in clips()}, heard).rate <= 1.0
 
 
-def test_quiet_clips(whisper: Runtime, tmp_path: Path) -> None:
-    """Of all clips at -50 dB: 1.5 % errors, without amplification 10.7 %."""
+@pytest.mark.parametrize("level", [-30, -50])
+def test_quiet_clips(whisper: Runtime, tmp_path: Path, level: int) -> None:
+    """All clips: of a single one, a change by 0.5 dB may change two words, also where it is loud."""
     from benchmarks.corpora import clips
 
     heard = {}
-    for clip in clips()[::3]:
+    for clip in clips():
         path = tmp_path / f"{clip.name}.wav"
-        sf.write(path, clip.samples * 10 ** (-50 / 20), RATE, subtype="FLOAT")
+        sf.write(path, clip.samples * 10 ** (level / 20), RATE, subtype="FLOAT")
         heard[clip.name] = transcribe(whisper, path).text
-    found = errors({clip.name: clip.words for clip in clips()[::3]}, heard)
+    found = errors({clip.name: clip.words for clip in clips()}, heard)
     assert found.deletions == 0
-    assert found.rate <= 3.0
+    assert found.rate <= 2.0
 
 
 @pytest.mark.parametrize("speed", [1.8, 2.2])
