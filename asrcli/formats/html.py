@@ -1,10 +1,14 @@
 """A page to read, hear and print: one HTML file without a server. Its style and script are in `transcript.html`.
 
 The page plays the recording that lies beside it, or one that the reader chooses. A word has its times as attributes.
+Its content security policy allows that recording and its own script, nothing else, whatever the transcript contains.
 """
 
 from __future__ import annotations
 
+import re
+from base64 import b64encode
+from hashlib import sha256
 from html import escape
 from importlib.resources import files
 from itertools import groupby
@@ -22,10 +26,12 @@ from asrcli.transcript import Segment, Transcript
 _LOW = 0.5
 #: colours of speakers in the page's style; further speakers use them again
 _COLOURS = 8
+#: surrogates that do not represent a byte of a file name
+_NOT_A_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 
 def render(transcript: Transcript, options: CueOptions) -> str:  # noqa: ARG001 - every writer has this signature
-    name = clean(PurePath(transcript.source).name or transcript.source)
+    name = PurePath(transcript.source).name or transcript.source
     facts = [short_clock(transcript.duration), transcript.language, transcript.model]
     speakers = list(dict.fromkeys(segment.speaker for segment in transcript.segments if segment.speaker))
     body = [f'<p class="warning">{escape(clean(warning))}</p>\n' for warning in transcript.warnings]
@@ -40,14 +46,21 @@ def render(transcript: Transcript, options: CueOptions) -> str:  # noqa: ARG001 
     page = files("asrcli.formats").joinpath("transcript.html").read_text(encoding="utf-8")
     fields = {
         "LANGUAGE": escape(transcript.language or ""),
-        "NAME": escape(name),
+        "NAME": escape(clean(name)),
+        "SCRIPT": _digest(page),
         "FACTS": escape(clean(" · ".join(fact for fact in facts if fact))),
-        "AUDIO": quote(name.encode("utf-8", "replace")),
+        "AUDIO": quote(_NOT_A_BYTE.sub("?", name), errors="surrogateescape"),
         "BODY": "".join(body),
     }
     head, *rest = page.split("{{")
     parts = (part.partition("}}") for part in rest)
     return head + "".join(fields[field] + text for field, _, text in parts)
+
+
+def _digest(page: str) -> str:
+    """The hash by which the policy recognises the page's script."""
+    script = page.partition("<script>")[2].partition("</script>")[0]
+    return f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}"
 
 
 def _paragraph(segments: list[Segment]) -> str:

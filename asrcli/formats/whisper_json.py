@@ -35,10 +35,12 @@ def whisper_segments(transcript: Transcript) -> list[dict[str, Any]]:
 
     `avg_logprob` is there only if the model reports confidence.
     """
-    before = [segment.text for segment in transcript.segments[:1] + transcript.segments[:-1]]
-    return [
-        _segment(segment, joint(left, segment.text)) for left, segment in zip(before, transcript.segments, strict=True)
-    ]
+    bodies = []
+    before = next((segment.text for segment in transcript.segments if segment.text), "")
+    for segment in transcript.segments:
+        bodies.append(_segment(segment, joint(before, segment.text)))
+        before = segment.text or before
+    return bodies
 
 
 def _segment(segment: Segment, space: str) -> dict[str, Any]:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import subprocess
 import tempfile
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
+from hashlib import sha256
 from html.parser import HTMLParser
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_to_bytes, urljoin
 
 import jsonschema
 import pysubs2
@@ -27,6 +31,7 @@ from markdown_it import MarkdownIt
 
 from asrcli.formats import FORMATS, format_of, schema_text
 from asrcli.options import CueOptions
+from asrcli.script import join
 from asrcli.text.subtitles.cues import shape
 from asrcli.text.subtitles.pieces import clean, words_of
 from asrcli.transcript import Segment, Transcript, Turn, Word
@@ -342,6 +347,45 @@ def test_html_names_the_recording_and_marks_what_is_unsure(talk: Transcript) -> 
     assert "<h2>Ann &amp; Bo</h2>" in page
     assert 'class="low" title="30%">&lt;Hello&gt;</span> <span' in page
     assert page.count('class="low"') == 1
+
+
+def test_html_runs_no_script_but_its_own() -> None:
+    bad = "</script><script>alert(1)</script><img src=x onerror=alert(2)>{{BODY}}"
+    segment = Segment(0, 0, 1, bad, (), bad)
+    page = write("html", Transcript(bad, 1.0, (segment,), language='"><b>', model=bad, warnings=(bad,)))
+    scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    assert len(scripts) == 1
+    assert "<img" not in page
+    digest = b64encode(sha256(scripts[0].encode()).digest()).decode()
+    assert f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}';" in page
+
+
+@pytest.mark.parametrize(
+    "name", [b"a  b.mp3", b"a\tb .mp3", b"100% #1?.mp3", b"a:b.mp3", "gr\u00fc\u00df.mp3".encode(), b"latin-\xe9.mp3"]
+)
+@pytest.mark.parametrize("folder", ["", "calls/today/"])
+def test_html_plays_the_recording_of_any_file_name(name: bytes, folder: str) -> None:
+    page = write("html", Transcript(folder + os.fsdecode(name), 1.0))
+    address = re.search(r'<audio [^>]*src="([^"]*)"', page)
+    assert address is not None
+    assert unquote_to_bytes(urljoin("file:///results/a.html", address[1])) == b"file:///results/" + name
+
+
+def test_a_name_that_is_no_file_name_gives_a_page() -> None:
+    page = write("html", Transcript("a\ud800.mp3", 1.0))
+    assert "<h1>a.mp3</h1>" in page
+    assert 'src="a%3F.mp3"' in page
+
+
+@some()
+def test_whisper_json_has_the_text_of_the_segments_whatever_is_empty(source: Transcript) -> None:
+    blank = [Segment(0, segment.start, segment.start, "") for segment in source.segments]
+    mixed = tuple(part for pair in zip(blank, source.segments, strict=True) for part in pair)
+    document = json.loads(write("whisper-json", replace(source, segments=mixed)))
+    assert document["text"] == json.loads(write("whisper-json", source))["text"]
+    assert document["text"] == "".join(segment["text"] for segment in document["segments"])
+    assert document["text"].strip() == join(segment.text for segment in source.segments).strip()
+    assert [len(segment["words"]) for segment in document["segments"]] == [len(part.words) for part in mixed]
 
 
 @some()
