@@ -31,7 +31,7 @@ def _accept_whisper_flags(ctx: typer.Context, arguments: list[str]) -> list[str]
 
     arguments, ignored = translate(arguments)
     if ignored:
-        ctx.obj.console.notice(f"Without effect, as in docs/whisper.md: {', '.join(ignored)}.")
+        ctx.obj.console.notice(f"Flags of whisper without effect here: {', '.join(ignored)}.")
     return arguments
 
 
