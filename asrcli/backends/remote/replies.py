@@ -7,7 +7,6 @@ a JSON string, languages by name or by code, errors under `error`, `detail` or `
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard
 
@@ -33,7 +32,7 @@ def read_reply(body: bytes, content_type: str, duration: float) -> Hypothesis:
     if kind == "text/plain":
         return Hypothesis(text)
     try:
-        data = json.loads(text)
+        data = _parse(text)
     except ValueError:
         raise UnreadableReplyError(f"{kind or 'no content type'}, {len(body)} bytes") from None
     if isinstance(data, str):
@@ -43,6 +42,14 @@ def read_reply(body: bytes, content_type: str, duration: float) -> Hypothesis:
     if not isinstance(data, Mapping) or not isinstance(data.get("text"), str):
         raise UnreadableReplyError("JSON without a text")
     return _hypothesis(data, duration)
+
+
+def _parse(text: str | bytes) -> Any:
+    """The value of JSON. Raises ValueError: it is not JSON, or too deep."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("too deep") from error
 
 
 def _hypothesis(data: Mapping[str, Any], duration: float) -> Hypothesis:
@@ -75,7 +82,8 @@ def _is_cut_short(data: Mapping[str, Any]) -> bool:
 
 
 def _is_number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and math.isfinite(value)
+    """Whether a value is a time; JSON has integers that no float holds."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and -1e9 < value < 1e9
 
 
 def _tokens(data: Mapping[str, Any], segments: Sequence[Mapping[str, Any]], duration: float) -> tuple[Token, ...]:
@@ -120,7 +128,7 @@ def error_message(body: bytes) -> str:
     """The message of an error reply, on one line and of limited length; "" without one."""
     text = body.decode("utf-8", "replace")
     try:
-        data = json.loads(text)
+        data = _parse(text)
     except ValueError:
         data = None if "<" in text else text
     for name in ("error", "detail", "message"):
@@ -137,7 +145,7 @@ def error_message(body: bytes) -> str:
 def error_field(body: bytes, name: str) -> str:
     """`code` or `param` of an error of OpenAI's form; "" where it has none."""
     try:
-        error = json.loads(body)["error"]
+        error = _parse(body)["error"]
         value = error[name]
     except (ValueError, KeyError, TypeError):
         return ""

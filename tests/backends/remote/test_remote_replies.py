@@ -43,6 +43,8 @@ def test_verbose_json_has_words_with_times() -> None:
         ({"segments": [{"end": 2.5}, {"end": 7}]}, 7.0),
         ({"duration": 4.5, "segments": [{"end": 7}, {"end": 2.5}, {"end": None}]}, 4.5),
         ({"segments": [{"end": float("nan")}, {"end": "9"}, "x"]}, None),
+        ({"duration": 10**400, "segments": [{"end": True}, {"end": 3}]}, 3.0),
+        ({"duration": True, "segments": [{"end": 10**400}]}, None),
     ],
 )
 def test_the_sound_that_a_server_accounts_for(reply: dict[str, Any], end: float | None) -> None:
@@ -86,7 +88,8 @@ def test_times_that_a_server_estimated_are_left_to_us() -> None:
 @pytest.mark.parametrize(
     "words",
     [None, [], "a", [1], [{"word": "a"}], [{"word": "a", "start": None, "end": 1}], [{"word": 1, "start": 0, "end": 1}],
-     [{"word": "a", "start": "0", "end": "1"}], [{"word": "a", "start": float("inf"), "end": 1}]],
+     [{"word": "a", "start": "0", "end": "1"}], [{"word": "a", "start": float("inf"), "end": 1}],
+     [{"word": "a", "start": 0, "end": 10**400}], [{"word": "a", "start": False, "end": True}]],
 )  # fmt: skip
 def test_words_without_times_are_no_tokens(words: list[dict[str, Any] | int] | str | None) -> None:
     assert read({"text": "a", "words": words}) == Hypothesis("a")
@@ -168,11 +171,17 @@ def test_fields_of_an_error() -> None:
 
 
 _json = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from([10**400, -(10**400)])
+    | st.floats()
+    | st.text(max_size=5),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["text", "words", "segments", "word", "start", "end", "language", "error"]), inner
+            st.sampled_from(["text", "words", "segments", "word", "start", "end", "duration", "language", "error"]),
+            inner,
         )
     ),
     max_leaves=12,
@@ -188,7 +197,7 @@ def test_no_answer_breaks_the_reader(data: Any, kind: str) -> None:
     assert all(0 <= token.start <= token.end <= 10 for token in heard.tokens)
 
 
-@given(st.binary(max_size=40))
+@given(st.binary(max_size=40) | st.sampled_from([b"[" * 200_000, b'{"error":' * 200_000, b"1" * 5000]))
 def test_no_bytes_break_the_reader(body: bytes) -> None:
     error_message(body)
     error_field(body, "param")
