@@ -102,7 +102,7 @@ fragments = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=500)
 @given(st.one_of(st.lists(fragments).map("".join), st.text()))
 def test_nothing_is_lost_or_moved(text: str) -> None:
     found = split_words(text)
