@@ -6,10 +6,12 @@ import fcntl
 import importlib.util
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import imageio_ffmpeg
 import numpy as np
 import pytest
 
@@ -32,6 +34,17 @@ def wheel_audio() -> Path:
     if spec is None or spec.origin is None:
         pytest.skip("needs the extra builtin")
     return Path(spec.origin).parent / "assets"
+
+
+@pytest.fixture(scope="session")
+def two_tracks(wheel_audio: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """8 s with two audio tracks: "A Tale of Two Cities", marked as English, and Beckett, marked as German."""
+    path = tmp_path_factory.mktemp("tracks") / "tracks.mka"
+    inputs = [part for name in ("two_cities", "beckett") for part in ("-i", str(wheel_audio / f"{name}.wav"))]
+    marks = ["-metadata:s:a:0", "language=eng", "-metadata:s:a:1", "language=ger"]
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", *inputs, "-map", "0", "-map", "1", "-t", "8"]
+    subprocess.run([*command, "-c:a", "flac", *marks, str(path)], check=True, stdin=subprocess.DEVNULL)
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Literal
 
 from asrcli.errors import UsageError
@@ -57,8 +58,10 @@ def track(text: str) -> str | int:
     if word.isdecimal():
         if int(word) <= MAX_TRACK:
             return int(word)
-    elif (code := language(word)) != "auto":
-        return code
+    else:
+        with suppress(ValueError):
+            if (code := language(word)) != "auto":
+                return code
     raise ValueError(f"'{text}' is not an audio track; write a number from 0 to {MAX_TRACK}, a language, or all")
 
 

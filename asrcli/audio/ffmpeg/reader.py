@@ -310,7 +310,7 @@ class FfmpegReader:
         if timeline.late > _LAG * SAMPLE_RATE:
             at, late = timeline.late_from / SAMPLE_RATE, timeline.late / SAMPLE_RATE
             warnings.append(
-                f"timestamps: from {at:.1f} s on timestamps run backwards or do not advance, by {late:.1f} s; "
+                f"timestamps: from {at:.1f} s on, timestamps run backwards or do not advance, by {late:.1f} s; "
                 "all sound was kept, in order"
             )
         return warnings

@@ -76,6 +76,14 @@ def test_options_are_those_of_transcribe(client: httpx.Client, long_cities: Path
     assert "age of" in job["result"]["text"].lower()
 
 
+def test_a_job_has_an_audio_track(client: httpx.Client, two_tracks: Path) -> None:
+    _, job = finished(client, submit(client, two_tracks, audio_track="1").json()["id"])
+    assert "ever tried" in job["result"]["text"].lower()
+    refused = submit(client, two_tracks, audio_track="-1")
+    assert refused.status_code == 400
+    assert "not an audio track; write a number from 0" in refused.text
+
+
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
