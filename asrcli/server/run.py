@@ -96,7 +96,8 @@ def serve(
 def configure(app: FastAPI, settings: ServerSettings) -> uvicorn.Config:
     """How uvicorn serves the application."""
     proxies = [address for address in settings.forwarded_allow_ips.split(",") if address]
-    CONNECTIONS.proxies = tuple(ip_network("0.0.0.0/0" if each == "*" else each) for each in proxies)
+    networks = ["0.0.0.0/0", "::/0"] if "*" in proxies else proxies
+    CONNECTIONS.proxies = tuple(map(ip_network, networks))
     return uvicorn.Config(
         app,
         http=HttpProtocol,

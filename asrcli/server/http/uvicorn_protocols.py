@@ -12,6 +12,7 @@ import sys
 from collections import Counter
 from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -59,12 +60,27 @@ def _keep_alive(transport: asyncio.Transport) -> None:
             line.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-class _WriteTimeout:
-    """Closes a connection whose client does not read; one that reads slowly is kept."""
+def _unmapped(client: tuple[str, int] | None) -> tuple[str, int] | None:
+    """An IPv4 client of a listener for both IP versions, which has an IPv6 address, under its own address."""
+    with suppress(ValueError):
+        if client and (mapped := getattr(ip_address(client[0]), "ipv4_mapped", None)):
+            return str(mapped), client[1]
+    return client
+
+
+class _Connection:
+    """What connections of both kinds share: the client's address, and the end of one whose client does not read; one
+    that reads slowly is kept.
+    """
 
     loop: asyncio.AbstractEventLoop
     transport: asyncio.Transport
+    client: tuple[str, int] | None
     _write_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)  # type: ignore[misc]
+        self.client = _unmapped(self.client)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
@@ -135,7 +151,7 @@ class Connections:
 CONNECTIONS = Connections()
 
 
-class WebSocketProtocol(_WriteTimeout, WebSocketsSansIOProtocol):
+class WebSocketProtocol(_Connection, WebSocketsSansIOProtocol):
     """One WebSocket. Its messages are small until `admit`, which the authentication calls."""
 
     _message_bytes = 0
@@ -191,7 +207,7 @@ class WebSocketProtocol(_WriteTimeout, WebSocketsSansIOProtocol):
             super().shutdown()
 
 
-class HttpProtocol(_WriteTimeout, H11Protocol):
+class HttpProtocol(_Connection, H11Protocol):
     """One HTTP connection."""
 
     _head_timer: asyncio.TimerHandle | None = None

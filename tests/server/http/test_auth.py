@@ -7,6 +7,7 @@ import json
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -197,6 +198,16 @@ def test_sockets_of_a_rebound_name_are_refused(server: Running) -> None:
         with socket.create_connection(("127.0.0.1", server.port)) as line, pytest.raises(InvalidStatus) as refused:
             connect(address, sock=line, origin=origin, proxy=None)
         assert refused.value.response.status_code == 403
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no sockets for both IP versions")
+def test_a_listener_for_both_ip_versions_sees_ipv4_clients(serving: Any, cities: Path) -> None:
+    with serving(host="::", forwarded_allow_ips="127.0.0.1") as server, server.client() as client:
+        assert client.get("/v1/models", headers=REBOUND).status_code == 403
+        test_sockets_of_a_rebound_name_are_refused(server)
+        with cities.open("rb") as file:
+            job = client.post("/v1/jobs", files={"file": file}, headers={"x-forwarded-for": "203.0.113.9"}).json()
+        assert server.app.state.jobs.store.get(job["id"]).client == "203.0.113.9"
 
 
 @pytest.mark.parametrize(
