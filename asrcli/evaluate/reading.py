@@ -302,4 +302,4 @@ def _read(path: Path) -> str:
     except OSError as error:
         raise InputUnreadableError(f"Cannot read {path}: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8.") from error
+        raise InputError(f"{path} is not UTF-8 text.", "Give a text or a result, or save it as UTF-8.") from error

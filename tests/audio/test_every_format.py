@@ -191,7 +191,7 @@ def test_a_track_can_be_chosen(tracks: Path, track: int | str, time: float, deco
 
 
 def test_a_language_that_no_track_has(tracks: Path, decode: Callable[..., Decoded]) -> None:
-    with pytest.raises(InputError, match=r"No audio track is marked as 'ja': there are 0 \(eng"):
+    with pytest.raises(InputError, match=r"No audio track is marked as 'ja'\. The tracks are: 0 \(eng"):
         decode(tracks, track="ja")
 
 

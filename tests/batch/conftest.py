@@ -6,6 +6,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,23 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     for process in running:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def start_and_hold(
+    start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> Callable[[Path], subprocess.Popen[str]]:
+    """Start the program on a folder, and return when its first inputs are being processed, which they stay."""
+
+    def start_and_hold(folder: Path) -> subprocess.Popen[str]:
+        ready = tmp_path / "ready"
+        process = start(folder, "--hold", "--ready", ready)
+        while not ready.exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        return process
+
+    return start_and_hold
 
 
 @pytest.fixture
@@ -105,3 +123,15 @@ def outputs_in() -> Callable[..., dict[Path, str]]:
         }
 
     return outputs_in
+
+
+@pytest.fixture
+def assert_complete(
+    expected: Callable[..., dict[Path, str]], outputs_in: Callable[..., dict[Path, str]]
+) -> Callable[[Path], None]:
+    """Assert that a folder has the outputs of a finished run, and nothing else."""
+
+    def assert_complete(folder: Path) -> None:
+        assert outputs_in(folder) == expected(folder)
+
+    return assert_complete

@@ -15,8 +15,7 @@ from asrcli.batch.journal import Journal
 def test_two_at_once_do_each_input_once(
     recordings: Path,
     start: Callable[..., subprocess.Popen[str]],
-    expected: Callable[..., dict[Path, str]],
-    outputs_in: Callable[..., dict[Path, str]],
+    assert_complete: Callable[[Path], None],
     tmp_path: Path,
 ) -> None:
     log = tmp_path / "log"
@@ -26,21 +25,16 @@ def test_two_at_once_do_each_input_once(
     assert Counter(log.read_text().splitlines()).most_common(1)[0][1] == 1
     assert sum(summary["done"] for summary in summaries) == 6
     assert all(summary["done"] + summary["skipped"] == 6 for summary in summaries)
-    assert outputs_in(recordings) == expected(recordings)
+    assert_complete(recordings)
 
 
 def test_what_a_killed_run_had_in_work_is_taken_over(
     recordings: Path,
     start: Callable[..., subprocess.Popen[str]],
-    expected: Callable[..., dict[Path, str]],
-    outputs_in: Callable[..., dict[Path, str]],
-    tmp_path: Path,
+    start_and_hold: Callable[[Path], subprocess.Popen[str]],
+    assert_complete: Callable[[Path], None],
 ) -> None:
-    ready = tmp_path / "ready"
-    stuck = start(recordings, "--hold", "--ready", ready)
-    while not ready.exists():
-        assert stuck.poll() is None
-        time.sleep(0.01)
+    stuck = start_and_hold(recordings)
     second = start(recordings)
     # The second has done all that the first does not hold.
     while len(list(recordings.rglob("*.json"))) < 4:
@@ -48,7 +42,7 @@ def test_what_a_killed_run_had_in_work_is_taken_over(
         time.sleep(0.01)
     stuck.kill()
     assert json.loads(second.communicate(timeout=60)[0])["done"] == 6
-    assert outputs_in(recordings) == expected(recordings)
+    assert_complete(recordings)
 
 
 def test_every_line_of_a_journal_written_by_several_processes_is_whole(

@@ -42,7 +42,7 @@ class TrackChoice:
         """Raises InputError: no track has the language that was asked for."""
         if log.tracks and not self._candidates(log):
             raise InputError(
-                f"No audio track is marked as '{self._wanted}': there are {_names(log)}.",
+                f"No audio track is marked as '{self._wanted}'. The tracks are: {_names(log)}.",
                 "Choose one by its number: --audio-track 0.",
             )
 
@@ -53,7 +53,7 @@ class TrackChoice:
         here = self.attempt.track
         notices = []
         if self._wanted is None:
-            there = f"there are {_names(log)}: see --audio-track"
+            there = f"the tracks are {_names(log)}: see --audio-track"
             notices.append(f"tracks: audio track {here} of {len(log.tracks)} was read; {there}")
         if self._failed:
             failed = ", ".join(f"{number} ({log.tracks[number].name})" for number in self._failed)
