@@ -78,6 +78,8 @@ async def listed(
 ) -> dict[str, Any]:
     """Those of the same key, or of the same address on a server without keys; `after`: older than that job."""
     runner = _runner(request)
+    if after is not None:
+        await _find(runner, after, "after")  # deleted since the last page: an empty one would look like the end
     jobs = await asyncio.to_thread(runner.store.of_client, request.state.client, limit + 1, after)
     data = [_body(job, runner.progress(job.id)) for job in jobs[:limit]]
     return {"object": "list", "data": data, "has_more": len(jobs) > limit}
@@ -141,11 +143,11 @@ async def _events(follow: AsyncIterator[tuple[StoredJob, Progress]], job_id: str
         yield event({"id": job_id, "error": problem_of(error).message}, "error")
 
 
-async def _find(runner: JobRunner, job_id: str) -> StoredJob:
+async def _find(runner: JobRunner, job_id: str, param: str = "job_id") -> StoredJob:
     try:
         return await asyncio.to_thread(runner.store.get, job_id)
     except KeyError:
-        raise NotFoundError("The job does not exist.", param="job_id") from None
+        raise NotFoundError("The job does not exist.", param=param) from None
 
 
 def _check_webhook(service: TranscriptionService, webhook: str) -> None:

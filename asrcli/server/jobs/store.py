@@ -192,7 +192,8 @@ class JobStore:
             _job(row)
             for row in self._select(
                 "(client = ? OR (? <> '' AND substr(client, -length(?)) = ?))"
-                " AND (? IS NULL OR created < (SELECT created FROM jobs WHERE id = ?)) ORDER BY created DESC LIMIT ?",
+                " AND (? IS NULL OR (created, rowid) < (SELECT created, rowid FROM jobs WHERE id = ?))"
+                " ORDER BY created DESC, rowid DESC LIMIT ?",
                 client, key, key, key, after, after, limit,
             )
         ]  # fmt: skip

@@ -242,7 +242,20 @@ def test_clients_list_their_own_jobs(serving: Callable[..., Any], cities: Path) 
         assert [job["id"] for job in first["data"] + rest["data"]] == own
         for query in ({"limit": 0}, {"limit": "x"}):
             assert client.get("/v1/jobs", params=query).status_code == 400
-        assert client.get("/v1/jobs", params={"after": "none"}).json()["data"] == []
+        unknown = client.get("/v1/jobs", params={"after": "none"})
+        assert (unknown.status_code, unknown.json()["error"]["param"]) == (404, "after"), "not an empty page"
+
+
+def test_pages_hold_every_job_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asrcli.server.jobs.store.time.time", lambda: 1.0)
+    store = JobStore(tmp_path)
+    for _ in range(5):
+        store.add(client="a", name="a", fields={}, upload=None, url="http://example.com/", webhook=None)
+    found: list[str] = []
+    while page := store.of_client("a", 2, found[-1] if found else None):
+        found += [job.id for job in page]
+    store.close()
+    assert len(found) == len(set(found)) == 5, "jobs of the same moment"
 
 
 def test_jobs_have_a_time_limit(serving: Callable[..., Any], long_cities: Path, cities: Path) -> None:
