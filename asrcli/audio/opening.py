@@ -34,7 +34,7 @@ from asrcli.audio.readers import (
     SilentReader,
     SoundReader,
 )
-from asrcli.audio.stream import FileSnapshot, Stream
+from asrcli.audio.stream import ClosableStream, FileSnapshot, Stream
 from asrcli.audio.stream_pump import StreamPump, read_head, spool
 from asrcli.audio.track_streams import TrackStreams
 from asrcli.audio.types import AudioInfo, AudioStream, Source
@@ -156,7 +156,7 @@ def _open_tracks(source: Source, options: AudioOptions) -> AudioStream:
         except BaseException:
             kept.close()
             raise
-        assert isinstance(tracks, Stream | TrackStreams)
+        assert isinstance(tracks, ClosableStream)
         tracks.also_close(kept)
         return tracks
     count = probe(source, default).tracks

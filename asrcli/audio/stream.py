@@ -41,7 +41,29 @@ class FileSnapshot:
         return None
 
 
-class Stream:
+class ClosableStream:
+    """The part of an `AudioStream` that ends it, with the files that belong to it."""
+
+    def __init__(self) -> None:
+        self._others: list[IO[bytes]] = []
+
+    def close(self) -> None:
+        """Stop the decoders that still run."""
+        for other in self._others:
+            other.close()
+
+    def also_close(self, file: IO[bytes]) -> None:
+        """Close `file` with this stream."""
+        self._others.append(file)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Stream(ClosableStream):
     """The `AudioStream` of every kind of input."""
 
     def __init__(
@@ -59,12 +81,12 @@ class Stream:
         damage; `lacking` returns at the end the part of the announced bytes that is missing; with `live`, samples are
         given as they come. Raises EmptyInputError: the recording ends before the span begins.
         """
+        super().__init__()
         self.info = reader.info
         self.lanes = reader.channels if options.channels == "split" else 1
         self.warnings: list[str] = []
         self._reader, self._options = reader, options
         self._watch, self._rescue, self._lacking, self._live = watch, rescue, lacking, live
-        self._others: list[IO[bytes]] = []
         self._given = 0
         self._conditioners: list[Conditioner] = []
         self._claimed: float | None = None
@@ -98,20 +120,8 @@ class Stream:
         self._report()
 
     def close(self) -> None:
-        """Stop a decoder that still runs."""
         self._reader.close()
-        for other in self._others:
-            other.close()
-
-    def also_close(self, file: IO[bytes]) -> None:
-        """Close `file` with this stream."""
-        self._others.append(file)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        super().close()
 
     def _converted(self) -> Iterator[Samples]:
         try:

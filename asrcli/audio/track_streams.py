@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import IO, Self
 
 import numpy as np
 
+from asrcli.audio.stream import ClosableStream
 from asrcli.audio.types import AudioStream, Samples
 
 
-class TrackStreams:
+class TrackStreams(ClosableStream):
     """An `AudioStream` whose lanes are those of streams that start at the same time."""
 
     def __init__(self, streams: Mapping[int, AudioStream], notices: Sequence[str] = ()) -> None:
         """`streams` by their track's number, at least one, each with one lane; `notices` are reported, too."""
+        super().__init__()
         self._streams = dict(streams)
         first = next(iter(self._streams.values()))
         durations = [stream.info.duration for stream in self._streams.values()]
@@ -23,7 +24,6 @@ class TrackStreams:
         self.info = replace(first.info, duration=max(known) if len(known) == len(durations) else None)
         self.lanes, self.offset = len(self._streams), first.offset
         self.warnings = list(notices)
-        self._others: list[IO[bytes]] = []
 
     def blocks(self) -> Iterator[Samples]:
         """See `AudioStream.blocks`; a track that ends early is silent from there on."""
@@ -47,18 +47,6 @@ class TrackStreams:
             self.warnings += [f"{warning} (audio track {number})" for warning in stream.warnings]
 
     def close(self) -> None:
-        """Stop the decoders that still run."""
         for stream in self._streams.values():
             stream.__exit__(None, None, None)
-        for other in self._others:
-            other.close()
-
-    def also_close(self, file: IO[bytes]) -> None:
-        """Close `file` with this stream."""
-        self._others.append(file)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        self.close()
+        super().close()
