@@ -127,8 +127,8 @@ def test_a_failing_engine_is_an_error(engine: EngineClient, tone_specs: tuple[Mo
 @pytest.mark.parametrize(
     ("name", "options", "most", "speakers"),
     [
-        ("librispeech_conv2", {}, 0.12, 2),
-        ("librispeech_conv4", {}, 0.18, 4),
+        ("librispeech_conv2", {}, 0.10, 2),
+        ("librispeech_conv4", {}, 0.12, 4),
         ("pyannote_sample", {"speakers": 2}, 0.18, 2),
     ],
 )
