@@ -559,3 +559,15 @@ def test_no_header_breaks_the_house(at: int, value: bytes, length: int, put: Cal
             assert all(np.isfinite(block).all() for block in stream.blocks())
     except AsrcliError:
         pass
+
+
+@pytest.mark.usefixtures("no_ffmpeg")
+@pytest.mark.parametrize("codec", ["libopus", "libvorbis"])
+def test_a_pause_in_an_ogg_without_ffmpeg(
+    codec: str, encode: Callable[..., Path], decode: Callable[..., Decoded], wav: Path, tmp_path: Path
+) -> None:
+    """libsndfile closes the pause: all sound is kept once, and a warning reports what is not in its place."""
+    later = "asetpts='PTS+if(gt(T,1.7),3/TB,0)'"
+    decoded = decode(encode(tmp_path / "a.ogg", "-i", wav, "-af", later, "-c:a", codec))
+    assert decoded.heard() == pytest.approx(TIMES, abs=3e-3)
+    assert decoded.warnings == ["truncated: 3.0 s of 7.0 s missing"]
