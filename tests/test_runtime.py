@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,8 +13,6 @@ from typing import Any
 import pytest
 
 from asrcli.backends.loaded_models import LoadedModels
-from asrcli.backends.process import engine_client
-from asrcli.backends.process.engine_process import EngineProcess
 from asrcli.backends.types import ModelSpec
 from asrcli.errors import MachineError, ModelError
 from asrcli.model_set import ModelSet
@@ -88,34 +87,35 @@ def test_sessions_share_models_and_release_them(loaded: LoadedModels, tones: Mod
 def test_a_speaker_engine_that_cannot_be_started_ends_the_first_engine(
     tones: ModelSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    started: list[Any] = []
+    started: list[subprocess.Popen[bytes]] = []
+    popen = subprocess.Popen
 
-    def start(*arguments: int) -> EngineProcess:
+    def start(*arguments: Any, **more: Any) -> subprocess.Popen[bytes]:
         if started:
             raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-        started.append(EngineProcess(*arguments))
+        started.append(popen(*arguments, **more))
         return started[0]
 
-    monkeypatch.setattr("asrcli.backends.process.engine_process.EngineProcess", start)
+    monkeypatch.setattr(subprocess, "Popen", start)
     segmentation, embedding = (
         ModelSpec(name, "x", {"model": tmp_path / name}) for name in ("segmentation", "embedding")
     )
     speakers = prepare(segmentation, embedding, SpeakerOptions(enabled=True))
     with pytest.raises(MachineError):
         Runtime(ModelSet(spec=tones, options=TranscribeOptions(), speakers=speakers), jobs=1)
-    assert started[0].process.poll() is not None
+    assert started[0].poll() is not None
 
 
 def test_a_lost_engine_is_reported_until_it_is_back(
     loaded: LoadedModels, tones: ModelSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_arguments: int) -> None:
+    def refuse(*_arguments: object, **_more: object) -> None:
         raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
 
     with loaded.acquire(tones) as model:
         assert loaded.failure is None
         with monkeypatch.context() as without_memory:
-            without_memory.setattr(engine_client, "EngineProcess", refuse)
+            without_memory.setattr(subprocess, "Popen", refuse)
             os.kill(loaded.engine.process_id, 9)
             with pytest.raises(MachineError):
                 text_of(model)

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asrcli.backends.process import engine_client
 from asrcli.backends.process.engine_client import EngineClient
 from asrcli.errors import EngineCrashError, EngineError, MachineError, ModelError
 
@@ -292,12 +291,12 @@ def test_a_model_that_only_kills_the_engine_is_given_up(kind: str) -> None:
 def test_an_engine_that_cannot_be_started_again_fails_its_jobs_and_is_tried_at_the_next_load(
     kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def refuse(*_arguments: object) -> None:
+    def refuse(*_arguments: object, **_more: object) -> None:
         raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
 
     with EngineClient(threads=1) as host:
         host.load("echo", kind, None).result(30)
-        monkeypatch.setattr(engine_client, "EngineProcess", refuse)
+        monkeypatch.setattr(subprocess, "Popen", refuse)
         futures = [host.submit("echo", audio(1), "hold"), host.submit("echo", audio(1))]
         os.kill(host.process_id, signal.SIGKILL)
         for future in futures:

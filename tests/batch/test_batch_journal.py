@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -92,17 +93,17 @@ def test_a_folder_that_moves_takes_its_journal_along(tmp_path: Path) -> None:
     moved.close()
 
 
-def test_a_file_is_hashed_again_only_when_it_has_changed(
-    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def remember_later(journal: Journal, recording: Recording) -> None:
+    """As a run does that hashes the file a minute after its last change."""
+    journal.remember(replace(recording, hashed_ns=recording.stamp.changed_ns + 60 * 10**9))
+
+
+def test_a_file_is_hashed_again_only_when_it_has_changed(journal: Journal, tmp_path: Path) -> None:
     path = aged(tmp_path / "a.mp3")
-    monkeypatch.setattr("asrcli.batch.journal._RACY_NS", -(10**12))  # the file was not made just now
-    first = journal.recording(path)
-    journal.remember(first)
-    monkeypatch.setattr("asrcli.batch.journal.hash_file", lambda _: "hashed again")
-    assert journal.recording(path).digest == first.digest == hash_file(path)
+    remember_later(journal, replace(journal.recording(path), digest="from the journal"))
+    assert journal.recording(path).digest == "from the journal"
     os.utime(path, ns=(OLD + 1, OLD + 1))
-    assert journal.recording(path).digest == "hashed again"
+    assert journal.recording(path).digest == hash_file(path)
 
 
 def test_a_file_changed_just_now_is_not_trusted_to_stay(journal: Journal, tmp_path: Path) -> None:
@@ -115,17 +116,14 @@ def test_a_file_changed_just_now_is_not_trusted_to_stay(journal: Journal, tmp_pa
     assert journal.recording(path).digest == hash_file(path)
 
 
-def test_another_recording_of_the_same_name_size_and_mtime_is_hashed(
-    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("asrcli.batch.journal._RACY_NS", -(10**12))
+def test_another_recording_of_the_same_name_size_and_mtime_is_hashed(journal: Journal, tmp_path: Path) -> None:
     path = aged(tmp_path / "REC001.wav", b"one")
-    journal.remember(journal.recording(path))
+    remember_later(journal, journal.recording(path))
     other = aged(tmp_path / "card" / "REC001.wav", b"two")
     other.replace(path)
     assert path.stat().st_mtime_ns == OLD
     assert journal.recording(path).digest == hash_file(path)
-    journal.remember(journal.recording(path))
+    remember_later(journal, journal.recording(path))
     path.write_bytes(b"six")  # the same inode
     os.utime(path, ns=(OLD, OLD))
     assert journal.recording(path).digest == hash_file(path)
