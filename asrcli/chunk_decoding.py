@@ -79,8 +79,8 @@ class ChunkQueue:
         return len(self._attempts)
 
     def push(self, chunk: Chunk, request: RecognitionOptions, clear: int = 0) -> None:
-        """Hand a chunk to the backend; waits while it is busy. No later chunk begins before the stream position
-        `clear`.
+        """Hand a chunk to the backend; waits while it is busy. No chunk that is pushed later, except those that were
+        cut at the same time, begins before the stream position `clear`.
         """
         self._attempts.append((_Attempt(self._submit, chunk, request), clear))
 
@@ -95,6 +95,8 @@ class ChunkQueue:
             if done is None:
                 return
             _, clear = self._attempts.popleft()
+            if self._attempts:
+                clear = min(clear, self._attempts[0][0].start)
             for decoded, following in zip_longest(done, done[1:]):
                 yield replace(decoded, clear=following.chunk.start if following else clear)
 
@@ -111,6 +113,7 @@ class _Attempt:
         self._own: DecodedChunk | None = None
         self._parts: list[_Attempt] = []
         self._results: list[DecodedChunk] | None = None
+        self.start = chunk.start
 
     def results(self, *, wait: bool) -> list[DecodedChunk] | None:
         """The chunk or its parts, decoded; None while the backend is at work on them."""

@@ -154,6 +154,24 @@ def test_the_whole_is_kept_where_the_parts_say_less() -> None:
     assert found == [("only these five words", "few words")]
 
 
+def test_no_later_chunk_begins_before_the_position_that_is_clear() -> None:
+    """Chunks that a segmenter gives out at once share the position that is clear after all of them."""
+
+    def submit(samples: np.ndarray, _: RecognitionOptions) -> Future[Hypothesis]:
+        future: Future[Hypothesis] = Future()
+        future.set_result(Hypothesis("one two three four five six seven", limit=len(samples) > 8 * SAMPLE_RATE))
+        return future
+
+    queue = ChunkQueue(submit)
+    chunks = [LONG, speech_chunk((24.2, 29.0), start=24.0), speech_chunk((35.2, 39.0), start=35.0)]
+    for chunk in chunks:
+        queue.push(chunk, REQUEST, 40 * SAMPLE_RATE)
+    found = list(queue.take(wait=True))
+    starts = [decoded.chunk.start for decoded in found]
+    assert len(found) > len(chunks)
+    assert [decoded.clear for decoded in found] == [*starts[1:], 40 * SAMPLE_RATE]
+
+
 def test_an_engine_that_crashes_at_a_chunk_is_asked_once() -> None:
     calls = []
 
