@@ -26,17 +26,26 @@ class ModelDownloads:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="model-download")
         self._lock = threading.Lock()
         self._pending: set[str] = set()
+        #: downloads that failed, until a client asks for the model again
+        self._failed: set[str] = set()
         self._closed = False
 
     def request(self, name: str) -> None:
         """Start the download of a model, unless it runs or the model has no address. Raises UnavailableError: the model
-        is being downloaded; MissingExtraError: a package that runs it is not installed.
+        is being downloaded, or could not be, and the next request tries again; MissingExtraError: a package that runs
+        it is not installed.
         """
         entry = self._registry.entry(name)
         if not entry.download.available:
             return
         check_packages(entry.type)
         with self._lock:
+            if name in self._failed:
+                self._failed.remove(name)
+                raise UnavailableError(
+                    f"The model `{name}` cannot be downloaded.", "The server's log has the reason.", param="model",
+                    retry_after=_RETRY_AFTER,
+                )  # fmt: skip
             if name not in self._pending:
                 self._pending.add(name)
                 self._executor.submit(self._download, name)
@@ -46,17 +55,19 @@ class ModelDownloads:
 
     def _download(self, name: str) -> None:
         _log.info("downloading the model %s", name)
+        installed = False
         try:
             Store(self._registry).install(name, progress=lambda *_: self._continue())
+            installed = True
+            _log.info("the model %s is installed", name)
         except AsrcliError as error:
             _log.error("the model %s cannot be downloaded: %s", name, error)
         except Exception:  # noqa: BLE001 -- it has no caller
             _log.exception("the model %s cannot be downloaded", name)
-        else:
-            _log.info("the model %s is installed", name)
-        finally:
-            with self._lock:
-                self._pending.discard(name)
+        with self._lock:
+            self._pending.discard(name)
+            if not installed:
+                self._failed.add(name)
 
     def _continue(self) -> None:
         if self._closed:

@@ -10,9 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 import soundfile as sf
 import yaml
 
+from asrcli.models.registry import Registry
+from asrcli.server.errors import UnavailableError
+from asrcli.server.recognition.model_downloads import ModelDownloads
 from tests.models import serving as downloads
 from tests.server.process.test_serve import client, free_port, serving, transcribe
 from tests.tone import build, tone_audio
@@ -83,6 +87,29 @@ def test_asr2clips_registry(home: dict[str, str], tmp_path: Path) -> None:
             assert answer.status_code == 200, answer.text
             assert answer.json()["text"].split()[0] == "do"
     assert (path.parent / "models" / "tones" / "model.onnx").is_file()
+
+
+def test_a_download_that_fails_is_reported_once_to_clients(tmp_path: Path) -> None:
+    with downloads.serving() as site:
+        entry = {"type": "telespeech_ctc", "dir": "tones", "files": {"model": "model.onnx", "tokens": "tokens.txt"}}
+        address = site.serve("/tones.tar.bz2", b"not an archive")
+        models = {"tones": entry | {"download": {"url": address}}}
+        path = tmp_path / "models.yaml"
+        path.write_text(yaml.safe_dump({"models": models}), encoding="utf-8")
+        found = ModelDownloads(Registry(tmp_path / "models", path))
+
+        def ask() -> str:
+            with pytest.raises(UnavailableError) as refused:
+                found.request("tones")
+            return refused.value.message
+
+        assert "is being downloaded" in ask()
+        deadline = time.monotonic() + 60
+        while "is being downloaded" in (answer := ask()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert "cannot be downloaded" in answer
+        assert "is being downloaded" in ask(), "it is tried again"
+        found.close()
 
 
 def test_check(home: dict[str, str], certificate: tuple[Path, Path]) -> None:
