@@ -120,21 +120,20 @@ def test_ctrl_c_drops_what_is_in_flight_and_leaves_no_trace_of_it(
 
 
 def test_files_of_a_small_batch_are_finished_one_after_the_other(wheel_audio: Path, tmp_path: Path) -> None:
-    """Killed when half of it is recognised, a batch has written about half of its files; the real engine."""
-    names = [f"{number}.wav" for number in range(4)]
-    for name in names:
-        shutil.copy(wheel_audio / "two_cities.wav", tmp_path / name)
+    """When the first file of a batch is written, the last has hardly been started; the real engine."""
+    for number in range(4):
+        shutil.copy(wheel_audio / "two_cities.wav", tmp_path / f"{number}.wav")
     command = [sys.executable, "-m", "asrcli", "transcribe", str(tmp_path), "--jobs", "2", "--max-chunk", "5"]
+    progress, length = {}, 0.0
     with subprocess.Popen([*command, "--log-json"], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        progress, length = {}, 0.0
         for line in process.stderr:
             event = json.loads(line)
             if event["event"] == "file_progress":
-                progress[event["index"]], length = event["done"], event["total"]
+                progress[event["index"]] = event["done"]
             elif event["event"] == "file_done":
-                progress[event["index"]] = event["duration"]
-            if length and sum(progress.values()) >= length * len(names) / 2:
+                length = event["duration"]
                 break
         process.kill()
-    assert len(list(tmp_path.glob("*.txt"))) in {1, 2}, "the first is finished, while the last has hardly been started"
+    assert list(tmp_path.glob("*.txt")), "the result is written before it is reported"
+    assert progress.get(3, 0.0) <= length / 2, "the last has hardly been started"
