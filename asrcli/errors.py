@@ -95,6 +95,12 @@ class SpokenLanguageError(InputError):
     code = "spoken-language"
 
 
+class CancelledError(AsrcliError):
+    """The input was cancelled; it has no result."""
+
+    code = "cancelled"
+
+
 class LanguageNotSupportedError(UsageError):
     """The model does not support the language that was asked for."""
 

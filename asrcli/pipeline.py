@@ -19,21 +19,15 @@ from asrcli.audio.live_input import LiveBlocks
 from asrcli.audio.types import SAMPLE_RATE, AudioStream, Samples, Source
 from asrcli.backends.types import Hypothesis
 from asrcli.chunk_decoding import ChunkQueue, DecodedChunk, gaps_of
-from asrcli.errors import AsrcliError
+from asrcli.errors import CancelledError
 from asrcli.language_detection import Identify, LanguageDetector
 from asrcli.listener import Listener
 from asrcli.options import RecognitionOptions, TranscribeOptions
-from asrcli.transcript import NO_SPEECH, Gap, GapReason, Segment, Timing, Transcript, Turn
+from asrcli.transcript import NO_SPEECH, Gap, Segment, Timing, Transcript, Turn
 from asrcli.vad import Segmenter
 from asrcli.vad.types import Chunk
 
 _STALL = 0.7  # seconds without data after which a live stream counts as paused
-_REASONS: dict[GapReason, str] = {
-    "limit": "the engine reached its limit",
-    "no words": "no words were recognised in the speech there",
-    "few words": "only part of the speech there was recognised",
-    "engine error": "the engine failed there",
-}
 #: amplification of a chunk that the transcript records, dB
 _NOTED_GAIN = 1.0
 
@@ -92,12 +86,6 @@ class Resources:
     identify: Identify | None = None
     #: what the backend can do, where languages are detected; empty: anything
     languages: tuple[str, ...] = ()
-
-
-class CancelledError(AsrcliError):
-    """The input was cancelled; it has no result."""
-
-    code = "cancelled"
 
 
 @dataclass(slots=True)
@@ -298,7 +286,7 @@ class _Transcription:
         gaps = self._gaps()
         warnings = [*self._stream.warnings, *(note for each in self._channels for note in each.assembler.warnings)]
         warnings += self._tracker.warnings if self._tracker else []
-        warnings += [f"gap: {gap.start:.1f} to {gap.end:.1f} s: {_REASONS[gap.reason]}" for gap in gaps]
+        warnings += [gap.warning for gap in gaps]
         if not segments and not gaps:
             warnings.append(NO_SPEECH)
         transcript = self._complete(segments, turns, until=self._position / SAMPLE_RATE)

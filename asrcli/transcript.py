@@ -34,6 +34,12 @@ _CODED = re.compile(rf"(?:perhaps )?({'|'.join(WARNING_CODES)}):")
 #: Why a gap has no text: the engine reached a limit of its own; no words, or too few, for the speech that was
 #: detected; the engine failed.
 GapReason = Literal["limit", "no words", "few words", "engine error"]
+_GAP_REASONS: dict[GapReason, str] = {
+    "limit": "the engine reached its limit",
+    "no words": "no words were recognised in the speech there",
+    "few words": "only part of the speech there was recognised",
+    "engine error": "the engine failed there",
+}
 
 
 def warning_code(message: str) -> str:
@@ -158,6 +164,10 @@ class Gap:
     reason: GapReason
     #: zero-based channel of the recording under `--channels split`
     channel: int | None = None
+
+    @property
+    def warning(self) -> str:
+        return f"gap: {self.start:.1f} to {self.end:.1f} s: {_GAP_REASONS[self.reason]}"
 
     def to_dict(self) -> dict[str, Any]:
         out = {"start": _ms(self.start), "end": _ms(self.end), "reason": self.reason}

@@ -13,11 +13,10 @@ import soundfile as sf
 
 import asrcli
 from asrcli.audio.types import Source
-from asrcli.errors import InputError, LanguageNotSupportedError, OptionNotSupportedError
+from asrcli.errors import CancelledError, InputError, LanguageNotSupportedError, OptionNotSupportedError
 from asrcli.listener import Listener
 from asrcli.models.registry import Registry
 from asrcli.options import AudioOptions, Hotword, RecognitionOptions, TranscribeOptions, VadOptions
-from asrcli.pipeline import CancelledError
 from asrcli.runtime import Runtime
 from asrcli.transcript import Segment
 from tests.tone import build, tone_spec

@@ -21,8 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Scope
 
 from asrcli import __version__
-from asrcli.errors import AsrcliError
-from asrcli.pipeline import CancelledError
+from asrcli.errors import AsrcliError, CancelledError
 from asrcli.server.errors import Problem, problem_of
 from asrcli.server.http import monitoring, websocket
 from asrcli.server.http.admission import Admission

@@ -20,7 +20,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from asrcli import __version__
-from asrcli.pipeline import CancelledError
+from asrcli.errors import CancelledError
 from asrcli.server.errors import ForbiddenError, RequestError, TookTooLongError, TooLargeError
 from asrcli.storage.atomic import disk_errors
 

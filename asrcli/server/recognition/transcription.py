@@ -19,10 +19,9 @@ from starlette.requests import Request
 from asrcli.audio.types import Source
 from asrcli.backends.checks import check_request, languages_of, model_type, weights_notice
 from asrcli.backends.types import ModelSpec
-from asrcli.errors import AsrcliError, OptionNotSupportedError
+from asrcli.errors import AsrcliError, CancelledError, OptionNotSupportedError
 from asrcli.listener import Listener
 from asrcli.options import Hotword, RecognitionOptions, TranscribeOptions, VadOptions
-from asrcli.pipeline import CancelledError
 from asrcli.server.bounds import MAX_FETCHES, MAX_IN_MEMORY
 from asrcli.server.errors import BusyError, ForbiddenError, TooLargeError
 from asrcli.server.http.admission import Admission

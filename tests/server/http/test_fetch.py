@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from asrcli.pipeline import CancelledError
+from asrcli.errors import CancelledError
 from asrcli.server.errors import ForbiddenError, RequestError, TookTooLongError, TooLargeError
 from asrcli.server.http.fetch import Guard, check_url, fetch
 
