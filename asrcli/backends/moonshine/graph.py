@@ -1,64 +1,20 @@
-"""Writes ONNX graphs operator by operator, with the two kinds of quantised product that Moonshine needs."""
+"""The two kinds of quantised product that Moonshine needs, as parts of a graph."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
-from typing import Any
 
 import numpy as np
-import onnxruntime
-from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from asrcli.backends.moonshine.weights import Array, Quantised
+from asrcli.storage.onnx_graph import INT32, MICROSOFT, UINT8, GraphWriter
 
-MICROSOFT = "com.microsoft"
-_OPSET, _IR_VERSION = 18, 9
 _HALF = 128  # between uint8 and int8
 
-#: (name, element type, shape)
-Port = tuple[str, int, Sequence[int | str]]
-FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
 
-
-class GraphWriter:
-    """A graph in the making. Values are names; each call adds a node and gives the name of what it makes."""
-
-    def __init__(self) -> None:
-        self._nodes: list[Any] = []
-        self._constants: dict[str, Any] = {}
-        self._count = 0
-
-    def constant(self, name: str, value: Any, dtype: Any = None) -> str:
-        """A constant under a name of the caller's; the same name again is the same constant."""
-        if name not in self._constants:
-            self._constants[name] = numpy_helper.from_array(
-                np.ascontiguousarray(value, dtype).reshape(np.shape(value)), name
-            )
-        return name
-
-    def add(self, operator: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
-        """Add a node with one output."""
-        return self.add_split(operator, 1, *inputs, domain=domain, **attributes)[0]
-
-    def add_split(self, operator: str, outputs: int, *inputs: str, domain: str = "", **attributes: Any) -> list[str]:
-        """Add a node with several outputs."""
-        names = [f"v{self._count + number}" for number in range(outputs)]
-        self._count += outputs
-        self._nodes.append(helper.make_node(operator, inputs, names, domain=domain, **attributes))
-        return names
-
-    def session(self, inputs: Sequence[Port], outputs: Sequence[Port], values: Mapping[str, str]) -> Any:
-        """Load the graph; `values` names the value behind each output."""
-        renamed = {value: name for name, value in values.items()}
-        for node in self._nodes:
-            for names in (node.input, node.output):
-                names[:] = [renamed.get(name, name) for name in names]
-        constants = list(self._constants.values())
-        self._constants.clear()
-        return _session(self._nodes, inputs, outputs, constants)
-
-    # -- layers ------------------------------------------------------------------------------------------------------
+class LayerWriter(GraphWriter):
+    """A graph under construction, layer by layer."""
 
     def norm(self, value: str, name: str, weight: Array) -> str:
         """Layer normalisation over the last axis, without a bias."""
@@ -102,7 +58,7 @@ class GraphWriter:
         scale = self.add("Max", scale, self.constant("least scale", np.float32(np.finfo(np.float32).tiny)))
         zeros = self.add("Round", self.add("Neg", self.add("Div", low, scale)))
         shifted = self.add("Add", self.add("Round", self.add("Div", value, scale)), zeros)
-        return self.add("Cast", self.add("Clip", shifted, zero, most), to=TensorProto.UINT8), scale, zeros
+        return self.add("Cast", self.add("Clip", shifted, zero, most), to=UINT8), scale, zeros
 
     def _matrix(self, name: str, weights: Sequence[Quantised]) -> tuple[str, str, str, str]:
         """Matrices side by side: values, scales, zero points, and what each column sums to."""
@@ -123,30 +79,6 @@ class GraphWriter:
         )
 
 
-def _session(nodes: Sequence[Any], inputs: Sequence[Port], outputs: Sequence[Port], constants: list[Any]) -> Any:
-    """Load a graph for calls from several threads, each of which works by itself; empties `constants`.
-
-    Weights are passed on as soon as they are copied, so that a model takes no more memory to load than it must.
-    """
-    model = ModelProto(ir_version=_IR_VERSION)
-    model.opset_import.extend([helper.make_opsetid("", _OPSET), helper.make_opsetid(MICROSOFT, 1)])
-    model.graph.name = "moonshine"
-    model.graph.node.extend(nodes)
-    model.graph.input.extend(helper.make_tensor_value_info(*port) for port in inputs)
-    model.graph.output.extend(helper.make_tensor_value_info(*port) for port in outputs)
-    while constants:
-        model.graph.initializer.append(constants.pop())
-    data = model.SerializeToString()
-    del model
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    # Chunks differ in length: an arena would keep the largest of everything that was ever asked of it.
-    options.enable_cpu_mem_arena = False
-    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-
-
 @cache
 def signed_products_are_exact() -> bool:
     """Whether this processor multiplies uint8 by int8 without saturating.
@@ -155,8 +87,8 @@ def signed_products_are_exact() -> bool:
     are added in 16 bits, which the largest overflow.
     """
     values, matrix = np.full((1, 64), 255, np.uint8), np.full((64, 16), 127, np.int8)
-    node = helper.make_node("MatMulInteger", ["a", "b"], ["c"])
-    ports: list[Port] = [("a", TensorProto.UINT8, values.shape), ("c", TensorProto.INT32, (1, 16))]
-    loaded = _session([node], ports[:1], ports[1:], [numpy_helper.from_array(matrix, "b")])
-    product = loaded.run(None, {"a": values})[0]
-    return bool((product == values.astype(np.int32) @ matrix.astype(np.int32)).all())
+    graph = GraphWriter()
+    product = graph.add("MatMulInteger", "a", graph.constant("b", matrix))
+    loaded = graph.session([("a", UINT8, values.shape)], [("c", INT32, (1, 16))], {"c": product})
+    found = loaded.run(None, {"a": values})[0]
+    return bool((found == values.astype(np.int32) @ matrix.astype(np.int32)).all())

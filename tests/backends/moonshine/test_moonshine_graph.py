@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asrcli.backends.moonshine.graph import FLOAT, GraphWriter
+from asrcli.backends.moonshine.graph import LayerWriter
 from asrcli.backends.moonshine.weights import Quantised, UnknownGraphError, Weights
+from asrcli.storage.onnx_graph import FLOAT
 
 INPUTS, OUTPUTS = 24, 40
 
@@ -24,7 +25,7 @@ def products() -> list[onnxruntime.InferenceSession]:
         Quantised(rng.integers(0, 256, (INPUTS, OUTPUTS // 2), np.uint8), zero, scale)
         for zero, scale in ((127, 0.013), (141, 0.2))
     ]
-    by_row, whole = GraphWriter(), GraphWriter()
+    by_row, whole = LayerWriter(), LayerWriter()
     rows = by_row.quantise_rows("x")
     product = by_row.add("Mul", by_row.linear_by_row(rows, "w", weights), rows[1])
     ports = [("x", FLOAT, ("n", INPUTS))], [("y", FLOAT, ("n", OUTPUTS))]
