@@ -174,6 +174,12 @@ class WarningsError(AsrcliError):
     code = "warnings"
 
 
+class OnDoneError(AsrcliError):
+    """The command of `--on-done` failed on a finished input."""
+
+    code = "on-done"
+
+
 class MachineError(AsrcliError):
     """The machine lacks something."""
 

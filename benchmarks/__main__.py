@@ -28,6 +28,7 @@ NAMES = {
     "word_times": "how far word times are off",
     "diarization": "speed, memory and error rate of speakers in a long conversation",
     "streams": "how many live streams a server keeps up with",
+    "watch": "recordings that arrive while `asrcli watch` is killed again and again: what is lost",
     "live_pipe": "how late the text of a pipe is, and its word errors against the file",
 }
 

@@ -3,7 +3,7 @@
 _asrcli_command() {
     case $1 in
         '')
-            commands='transcribe serve models download-model speakers evaluate config doctor bench schema completion'
+            commands='transcribe watch serve models download-model speakers evaluate config doctor bench schema completion'
             options='--version --debug -h --help'
             valued=''
             arguments=()
@@ -13,6 +13,12 @@ _asrcli_command() {
             options='--files-from --recursive --no-recursive --include --exclude --raw --rate --raw-channels -f --format -o --output -d --output-dir --encoding --newline -m --model -l --language --model-dir --backend --remote --remote-audio --remote-api-key --remote-api-key-file --offline --no-offline --hotwords --itn --no-itn --prompt --translate --no-translate --language-id-model --language-per-chunk --no-language-per-chunk --diarize --no-diarize --speakers --diarization-model --embedding-model --min-speakers --max-speakers --cluster-threshold --audio-track --start --end --channels --vad --no-vad --vad-model --vad-threshold --vad-end-threshold --min-speech --min-silence --pad-before --pad-after --level --no-level --max-chunk --max-gap --correct-hotwords --no-correct-hotwords --punctuation --no-punctuation --punctuation-model --drop-fillers --no-drop-fillers --strip-marks --no-strip-marks --rich-text --no-rich-text --subtitle-style --max-line-width --max-line-width-cjk --max-lines --max-words --min-cue --max-cue --max-cps --cue-gap --dialogue --no-dialogue --label-every-cue --no-label-every-cue --highlight-words --no-highlight-words --rtl-marks --no-rtl-marks -j --jobs --overwrite --no-overwrite -n --dry-run --journal --skip-existing --no-skip-existing --fail-on -q --quiet --no-quiet --log-json --no-log-json --config --debug --help-all -h --help'
             valued='--files-from --include --exclude --raw --rate --raw-channels -f --format -o --output -d --output-dir --encoding --newline -m --model -l --language --model-dir --backend --remote --remote-audio --remote-api-key --remote-api-key-file --hotwords --prompt --language-id-model --speakers --diarization-model --embedding-model --min-speakers --max-speakers --cluster-threshold --audio-track --start --end --channels --vad-model --vad-threshold --vad-end-threshold --min-speech --min-silence --pad-before --pad-after --max-chunk --max-gap --punctuation-model --subtitle-style --max-line-width --max-line-width-cjk --max-lines --max-words --min-cue --max-cue --max-cps --cue-gap -j --jobs --journal --fail-on --config'
             arguments=(file)
+            ;;
+        watch)
+            commands=''
+            options='--files-from --recursive --no-recursive --include --exclude --raw --rate --raw-channels -f --format -o --output -d --output-dir --encoding --newline -m --model -l --language --model-dir --backend --remote --remote-audio --remote-api-key --remote-api-key-file --offline --no-offline --hotwords --itn --no-itn --prompt --translate --no-translate --language-id-model --language-per-chunk --no-language-per-chunk --diarize --no-diarize --speakers --diarization-model --embedding-model --min-speakers --max-speakers --cluster-threshold --audio-track --start --end --channels --vad --no-vad --vad-model --vad-threshold --vad-end-threshold --min-speech --min-silence --pad-before --pad-after --level --no-level --max-chunk --max-gap --correct-hotwords --no-correct-hotwords --punctuation --no-punctuation --punctuation-model --drop-fillers --no-drop-fillers --strip-marks --no-strip-marks --rich-text --no-rich-text --subtitle-style --max-line-width --max-line-width-cjk --max-lines --max-words --min-cue --max-cue --max-cps --cue-gap --dialogue --no-dialogue --label-every-cue --no-label-every-cue --highlight-words --no-highlight-words --rtl-marks --no-rtl-marks -j --jobs --overwrite --no-overwrite -n --dry-run --settle --on-done --journal --skip-existing --no-skip-existing --fail-on -q --quiet --no-quiet --log-json --no-log-json --config --debug --help-all -h --help'
+            valued='--files-from --include --exclude --raw --rate --raw-channels -f --format -o --output -d --output-dir --encoding --newline -m --model -l --language --model-dir --backend --remote --remote-audio --remote-api-key --remote-api-key-file --hotwords --prompt --language-id-model --speakers --diarization-model --embedding-model --min-speakers --max-speakers --cluster-threshold --audio-track --start --end --channels --vad-model --vad-threshold --vad-end-threshold --min-speech --min-silence --pad-before --pad-after --max-chunk --max-gap --punctuation-model --subtitle-style --max-line-width --max-line-width-cjk --max-lines --max-words --min-cue --max-cue --max-cps --cue-gap -j --jobs --settle --on-done --journal --fail-on --config'
+            arguments=(dir)
             ;;
         serve)
             commands=''
@@ -120,7 +126,7 @@ _asrcli_command() {
             commands=''
             options='--json --config --debug -h --help'
             valued=--config
-            arguments=('word transcribe serve models download-model speakers evaluate config doctor bench schema completion')
+            arguments=('word transcribe watch serve models download-model speakers evaluate config doctor bench schema completion')
             ;;
         'config path')
             commands=''
@@ -219,6 +225,63 @@ _asrcli_value() {
         'transcribe --journal') argument=file ;;
         'transcribe --fail-on') argument=any ;;
         'transcribe --config') argument=file ;;
+        'watch --files-from') argument=file ;;
+        'watch --include') argument=any ;;
+        'watch --exclude') argument=any ;;
+        'watch --raw') argument='word s16le f32le' ;;
+        'watch --rate') argument=any ;;
+        'watch --raw-channels') argument=any ;;
+        'watch -f'|'watch --format') argument='list txt json jsonl whisper-json srt vtt ass lrc tsv csv md html rttm ctm textgrid' ;;
+        'watch -o'|'watch --output') argument=file ;;
+        'watch -d'|'watch --output-dir') argument=dir ;;
+        'watch --encoding') argument='word utf-8 utf-8-sig utf-16 gb18030' ;;
+        'watch --newline') argument='word lf crlf' ;;
+        'watch -m'|'watch --model') argument='model moonshine-tiny-en sensevoice-small sensevoice-small-2025 sensevoice-funasr-nano paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-unified-en parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu sensevoice-small-funasr seaco-paraformer-zh-funasr paraformer-zh-funasr fun-asr-nano-funasr fun-asr-mlt-nano-funasr' ;;
+        'watch -l'|'watch --language') argument=any ;;
+        'watch --model-dir') argument=dir ;;
+        'watch --backend') argument='word auto sherpa-onnx funasr remote' ;;
+        'watch --remote') argument=any ;;
+        'watch --remote-audio') argument='word auto flac wav' ;;
+        'watch --remote-api-key') argument=any ;;
+        'watch --remote-api-key-file') argument=file ;;
+        'watch --hotwords') argument=any ;;
+        'watch --prompt') argument=any ;;
+        'watch --language-id-model') argument='model whisper-lid-tiny whisper-lid-base' ;;
+        'watch --speakers') argument=any ;;
+        'watch --diarization-model') argument='model community-1 pyannote-segmentation-3-0 pyannote-segmentation-3-0-int8 reverb-segmentation-v1' ;;
+        'watch --embedding-model') argument='model community-1-embedding campplus-zh-en campplus-zh campplus-en eres2net-base-zh eres2net-en eres2netv2-zh titanet-large titanet-small wespeaker-resnet34-lm wespeaker-campplus-lm voxceleb-thin-resnet' ;;
+        'watch --min-speakers') argument=any ;;
+        'watch --max-speakers') argument=any ;;
+        'watch --cluster-threshold') argument=any ;;
+        'watch --audio-track') argument='word all' ;;
+        'watch --start') argument=any ;;
+        'watch --end') argument=any ;;
+        'watch --channels') argument='word mix split' ;;
+        'watch --vad-model') argument=file ;;
+        'watch --vad-threshold') argument=any ;;
+        'watch --vad-end-threshold') argument=any ;;
+        'watch --min-speech') argument=any ;;
+        'watch --min-silence') argument=any ;;
+        'watch --pad-before') argument=any ;;
+        'watch --pad-after') argument=any ;;
+        'watch --max-chunk') argument=any ;;
+        'watch --max-gap') argument=any ;;
+        'watch --punctuation-model') argument='model ct-punc-zh-en ct-punc-zh-en-fp32 online-punct-en' ;;
+        'watch --subtitle-style') argument='word netflix bbc youtube short' ;;
+        'watch --max-line-width') argument=any ;;
+        'watch --max-line-width-cjk') argument=any ;;
+        'watch --max-lines') argument=any ;;
+        'watch --max-words') argument=any ;;
+        'watch --min-cue') argument=any ;;
+        'watch --max-cue') argument=any ;;
+        'watch --max-cps') argument=any ;;
+        'watch --cue-gap') argument=any ;;
+        'watch -j'|'watch --jobs') argument=any ;;
+        'watch --settle') argument=any ;;
+        'watch --on-done') argument='word transcribe watch serve models download-model speakers evaluate config doctor bench schema completion' ;;
+        'watch --journal') argument=file ;;
+        'watch --fail-on') argument=any ;;
+        'watch --config') argument=file ;;
         'serve --host') argument=any ;;
         'serve -p'|'serve --port') argument=any ;;
         'serve --funasr-port') argument=any ;;

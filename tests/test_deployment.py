@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import configparser
 import json
+import plistlib
 import re
 import shlex
 from pathlib import Path
@@ -12,6 +14,8 @@ import pytest
 import yaml
 
 from asrcli.cli.commands.serve import ServeArguments
+from asrcli.cli.commands.watch import WatchArguments
+from asrcli.errors import ExitCode
 from asrcli.options.declarations import declarations
 from asrcli.server.http.auth import OPEN_PATHS
 from asrcli.server.settings import ServerSettings
@@ -112,3 +116,23 @@ def test_kubernetes() -> None:
     assert {mount["name"] for mount in container["volumeMounts"]} == volumes
     drain = declarations(ServerSettings)["drain_timeout"].default
     assert pod["spec"]["terminationGracePeriodSeconds"] > drain
+
+
+def _code(page: str, language: str) -> str:
+    found = re.search(rf"```{language}\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def test_services_of_the_watch_run_a_valid_command() -> None:
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read_string(_code("docs/watching.md", "ini"))
+    agent = plistlib.loads(_code("docs/watching.md", "xml").encode())
+    known = declarations(WatchArguments)
+    for command in (shlex.split(unit["Service"]["ExecStart"]), agent["ProgramArguments"]):
+        assert command[1] == "watch"
+        assert Path(command[2]).is_absolute()
+        assert {word[2:].replace("-", "_") for word in command if word.startswith("--")} <= set(known)
+    codes = {int(code) for code in unit["Service"]["SuccessExitStatus"].split()}
+    assert codes == {ExitCode.INTERRUPTED, ExitCode.TERMINATED}

@@ -9,7 +9,8 @@ backend bounds how many chunks are in flight. Events and results for stdout are 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Semaphore, Thread
 
@@ -20,7 +21,7 @@ from asrcli.batch.plan import Plan, Schedule
 from asrcli.batch.recording import Item
 from asrcli.batch.stop_signal import StopSignal
 from asrcli.batch.summary import Summary, SummaryBuilder
-from asrcli.batch.worker import Outcome, Processing, TextPart, Worker
+from asrcli.batch.worker import Outcome, Processing, TextPart, Worker, as_asrcli_error
 from asrcli.errors import ExitCode
 
 #: messages that may wait for the reporting thread; a slow terminal slows the workers and does not fill the memory
@@ -40,7 +41,17 @@ class _Wake:
     """Check whether the batch is to end."""
 
 
-_Message = Event | Outcome | TextPart | _WorkerEnded | _Wake
+@dataclass(frozen=True, slots=True)
+class _Arrived:
+    """Further inputs of a growing batch."""
+
+    count: int
+
+
+_Message = Event | Outcome | TextPart | _Arrived | _WorkerEnded | _Wake
+
+#: of a growing batch: finds the inputs that have arrived, which get the next indices; events are reported
+Arrivals = Callable[[Callable[[Event], None]], Sequence[Item]]
 
 _ENDING = "The recording ends here and is transcribed up to this point. Press Ctrl-C again to drop it."
 
@@ -101,8 +112,9 @@ class Executor:
         """Whether unfinished inputs are being dropped."""
         return self._stop.cancelled
 
-    def run(self, plan: Plan) -> Summary:
-        """Do everything in the plan.
+    def run(self, plan: Plan, arrivals: Arrivals | None = None, *, every: float = 1.0) -> Summary:
+        """Do everything in the plan; with `arrivals`, also what arrives until `cancel` or a fatal
+        error. `arrivals` is called in a thread of its own, with pauses of `every` seconds.
 
         An exception in this thread (KeyboardInterrupt; whatever `on_event` and `emit` raise) drops what is in flight
         and goes on to the caller once nothing can be written any more.
@@ -115,14 +127,17 @@ class Executor:
         if self._interrupted is not None:  # before the run
             code, self._interrupted = self._interrupted, None
             self.cancel(code)
-        journals = JournalPool(on_notice=lambda message: self._post(Notice(message)))
-        schedule = Schedule(plan.items, ahead=_AHEAD * self._workers)
+        growing = arrivals is not None
+        journals = JournalPool(on_notice=lambda message: self._post(Notice(message)), keep_open=not growing)
+        schedule = Schedule(plan.items, ahead=_AHEAD * self._workers, growing=growing)
         threads: list[Thread] = []
         lost = {item.index for item in plan.items if item.stream}
         try:
             dispatcher.begin(plan, self._jobs)
             worker = Worker(self._work, journals, schedule, self._stop, self._post, readers=self._jobs)
-            threads += self._start(worker, len(plan.items))
+            threads += self._start(worker, self._workers if growing else len(plan.items))
+            if arrivals is not None:
+                self._start_thread("arrivals", self._feed, schedule, arrivals, every)
             for message in self._until_end(len(threads)):
                 if isinstance(message, Outcome) and message.event is not None:
                     self._streams.discard(message.item.index)
@@ -142,10 +157,25 @@ class Executor:
 
     def _start(self, worker: Worker, items: int) -> Iterator[Thread]:
         for number in range(min(self._workers, items)):
-            # Daemons: one that hangs in the engine must not keep the program from ending.
-            thread = Thread(target=self._work_on, args=(worker,), name=f"worker-{number}", daemon=True)
-            thread.start()
-            yield thread
+            yield self._start_thread(f"worker-{number}", self._work_on, worker)
+
+    def _start_thread(self, name: str, target: Callable[..., None], *arguments: object) -> Thread:
+        # Daemons: one that hangs in the engine or on a disk must not keep the program from ending.
+        thread = Thread(target=target, args=arguments, name=name, daemon=True)
+        thread.start()
+        return thread
+
+    def _feed(self, schedule: Schedule, arrivals: Arrivals, every: float) -> None:
+        """Add what arrives to the schedule until the batch ends."""
+        try:
+            while not self._stop.requested():
+                if items := arrivals(self._post):
+                    self._messages.put(_Arrived(len(items)))
+                    schedule.add(items)
+                self._stop.wait(every)
+        except Exception as error:  # noqa: BLE001 -- a batch without its arrivals must end, and not in silence
+            self._stop.request(as_asrcli_error("search for recordings", error))
+            self._messages.put(_Wake())
 
     def _work_on(self, worker: Worker) -> None:
         try:
@@ -160,7 +190,7 @@ class Executor:
                 return
         self._messages.put(message)
 
-    def _until_end(self, running: int) -> Iterator[Event | Outcome | TextPart]:
+    def _until_end(self, running: int) -> Iterator[Event | Outcome | TextPart | _Arrived]:
         """Yield messages until every worker has ended, or has hung for too long after the request to stop."""
         reported = False
         while running:
@@ -174,7 +204,8 @@ class Executor:
             if isinstance(message, _WorkerEnded):
                 running -= 1
             elif not isinstance(message, _Wake):
-                self._room.release()
+                if not isinstance(message, _Arrived):
+                    self._room.release()
                 yield message
 
     def _end(self, threads: list[Thread]) -> None:
@@ -216,8 +247,11 @@ class _EventDispatcher:
             self.tally.failed(problem.name, problem.error)
             self._on_event(FileFailed(-1, problem.name, problem.error))
 
-    def report(self, message: Event | Outcome | TextPart) -> int:
+    def report(self, message: Event | Outcome | TextPart | _Arrived) -> int:
         """Report one message; return how many results for stdout had their turn."""
+        if isinstance(message, _Arrived):
+            self.tally.added(message.count)
+            return 0
         if isinstance(message, Event):
             self._on_event(message)
             return 0

@@ -90,6 +90,7 @@ class Journal:
         self._lock = RLock()
         self._written: dict[Path, list[OutputFile]] = {}
         self._digests: dict[tuple[Path, FileStamp], str] = {}
+        self._pending: set[tuple[Path, str]] = set()
         self._end = 0  # of the last whole line that was read
         self._torn = False
         self._damaged = 0
@@ -175,6 +176,10 @@ class Journal:
         stamp = FileStamp(*(int(entry.get(key, 0)) for key in ("size", "mtime_ns", "ctime_ns", "inode")))
         if entry["hashed_ns"] - stamp.changed_ns > _RACY_NS:
             self._digests[source, stamp] = content
+        if record.get("on_done") == "pending":
+            self._pending.add((source, content))
+        elif record.get("on_done") == "finished":
+            self._pending.discard((source, content))
         for path, output in written:
             known = self._written.setdefault(path, [])
             if output not in known:
@@ -205,13 +210,31 @@ class Journal:
 
     # Writing
 
-    def record(self, recording: Recording, recipe: CacheKey, duration: float, outputs: Sequence[OutputRecord]) -> None:
-        """Announce outputs that are about to get their final names. Raises DiskFullError or OutputError: the journal
-        cannot be written; the outputs must not be named then.
+    def on_done_pending(self, recording: Recording) -> bool:
+        """Whether results of a recording were written by a run that ended before its `--on-done` had succeeded."""
+        with self._lock:
+            return (recording.path, recording.digest) in self._pending
+
+    def on_done_finished(self, recording: Recording) -> None:
+        """Keep that `--on-done` has succeeded. Raises DiskFullError or OutputError: the journal cannot be written."""
+        self._append({"schema": SCHEMA, "input": self._input(recording), "on_done": "finished"})
+
+    def record(
+        self,
+        recording: Recording,
+        recipe: CacheKey,
+        duration: float,
+        outputs: Sequence[OutputRecord],
+        *,
+        on_done: bool = False,
+    ) -> None:
+        """Announce outputs that are about to get their final names; `on_done`: a command is then run. Raises
+        DiskFullError or OutputError: the journal cannot be written; the outputs must not be named then.
         """
         self._append(
             {
                 "schema": SCHEMA,
+                **({"on_done": "pending"} if on_done else {}),
                 "input": self._input(recording),
                 "model": recipe.model,
                 "options": recipe.options,

@@ -25,8 +25,12 @@ class _Open:
 class JournalPool:
     """Opens each journal once, however many threads use it, and closes unused ones."""
 
-    def __init__(self, *, read_only: bool = False, on_notice: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, *, read_only: bool = False, on_notice: Callable[[str], None] | None = None, keep_open: bool = True
+    ) -> None:
+        """`keep_open`: also journals that are not in use; an open file keeps a disk from being unmounted."""
         self._read_only = read_only
+        self._idle = _IDLE if keep_open else 0
         self._on_notice = on_notice
         self._lock = Lock()
         self._open: OrderedDict[Path, _Open] = OrderedDict()
@@ -66,7 +70,7 @@ class JournalPool:
         with self._lock:
             entry.users -= 1
             idle = [key for key, other in self._open.items() if not other.users]
-            for key in idle[: max(0, len(idle) - _IDLE)]:
+            for key in idle[: max(0, len(idle) - self._idle)]:
                 self._open.pop(key).journal.close()
 
     def close(self) -> None:

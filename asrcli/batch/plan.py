@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock, Semaphore
+from threading import Condition, Semaphore
 from typing import BinaryIO
 
 from asrcli.audio.types import Source
@@ -52,6 +52,11 @@ def make_plan(inputs: Inputs, *, stdin: BinaryIO | None = None, suffixes: Collec
         )
     items = _Outputs(inputs, stdin, frozenset(suffixes)).assign(search.found)
     return Plan(items, tuple(search.problems), tuple(search.notices))
+
+
+def name_outputs_of(found: Sequence[Found], inputs: Inputs, suffixes: Collection[str]) -> tuple[Item, ...]:
+    """Items of files that were found, with their outputs."""
+    return _Outputs(inputs, None, frozenset(suffixes)).assign(found)
 
 
 def _check(inputs: Inputs, stdin: BinaryIO | None) -> None:
@@ -186,14 +191,13 @@ class Schedule:
     ahead of the one that is awaited. Thread-safe.
     """
 
-    def __init__(self, items: Sequence[Item], *, ahead: int) -> None:
-        """`ahead`: how many results for stdout may wait for their turn."""
+    def __init__(self, items: Sequence[Item], *, ahead: int, growing: bool = False) -> None:
+        """`ahead`: how many results for stdout may wait for their turn; `growing`: wait for further items (`add`)."""
         self._ordered = any(item.stdout is not None for item in items)
-        # A stream does not wait: its writer is blocked, or loses sound, while nothing reads it.
-        waiting = items if self._ordered else sorted(items, key=lambda item: (not item.stream, -item.estimate))
-        self._waiting = deque(waiting)
+        self._waiting = deque(items if self._ordered else _longest_first(items))
         self._deferred: deque[Item] = deque()
-        self._lock = Lock()
+        self._growing = growing
+        self._changed = Condition()
         self._ahead = Semaphore(ahead)
 
     def next(self, stopped: Callable[[], bool]) -> tuple[Item, bool] | None:
@@ -203,7 +207,9 @@ class Schedule:
         while self._ordered and not self._ahead.acquire(timeout=_POLL):
             if stopped():
                 return None
-        with self._lock:
+        with self._changed:
+            while self._growing and not (self._waiting or self._deferred or stopped()):
+                self._changed.wait(_POLL)
             if stopped():
                 return None
             if self._waiting:
@@ -216,11 +222,22 @@ class Schedule:
             self._ahead.release()
         return None if item is None else (item, deferred)
 
+    def add(self, items: Sequence[Item]) -> None:
+        """Put further items, whose results go to files, behind those that wait."""
+        with self._changed:
+            self._waiting.extend(_longest_first(items))
+            self._changed.notify_all()
+
     def defer(self, item: Item) -> None:
         """Put an item that another process works on behind all others."""
-        with self._lock:
+        with self._changed:
             self._deferred.append(item)
 
     def emitted(self) -> None:
         """A result for stdout had its turn."""
         self._ahead.release()
+
+
+def _longest_first(items: Sequence[Item]) -> list[Item]:
+    # A stream does not wait: its writer is blocked, or loses sound, while nothing reads it.
+    return sorted(items, key=lambda item: (not item.stream, -item.estimate))

@@ -87,6 +87,10 @@ class SummaryBuilder:
     def unfinished(self) -> int:
         return self._total - self._done - self._skipped - self._failed
 
+    def added(self, count: int) -> None:
+        """Further inputs."""
+        self._total += count
+
     def done(self, audio_seconds: float, gaps: int = 0, *, complete: bool = True) -> None:
         self._done += 1
         self._gaps += gaps

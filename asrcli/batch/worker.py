@@ -68,6 +68,7 @@ class Processing:
         existing: what happens to outputs that exist.
         fail_on: codes of warnings that fail an input. Its outputs are written, but do not count as done.
         encoding: of the outputs.
+        on_done: runs a command on a finished input; an error fails the input, and the command is due in the next run.
     """
 
     transcribe: Callable[[Item, Listener], Transcript]
@@ -77,6 +78,7 @@ class Processing:
     existing: Existing = Existing.JOURNAL
     fail_on: tuple[str, ...] = ()
     encoding: str = "utf-8"
+    on_done: Callable[[Item, Callable[[], bool]], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +203,7 @@ class Worker:
             return None  # the cancellation caused the error
         if self._stop.ending and (not item.stream or isinstance(error, EmptyInputError)):
             return Outcome(item, None)
-        known = error if isinstance(error, AsrcliError) else _unexpected(item, error)
+        known = as_asrcli_error(item.source.name, error)
         if isinstance(known, _FATAL):
             self._stop.request(known)
         return Outcome(item, FileFailed(item.index, item.source.name, known))
@@ -218,6 +220,8 @@ class Worker:
             if not decision.skip:
                 return self._transcribe(item, journal, decision)
             if journal is not None and decision.recording is not None:
+                if not decision.blocked and journal.on_done_pending(decision.recording):
+                    self._run_on_done(item, journal, decision)
                 journal.remember(decision.recording)
             explanation = EXPLANATIONS[decision.reason]
             event = FileSkipped(item.index, item.source.name, decision.reason, explanation, decision.duration)
@@ -284,6 +288,8 @@ class Worker:
         if failing:
             error = WarningsError(f"{name}: {'; '.join(failing)}.", "Its text is written all the same (--fail-on).")
             return Outcome(item, FileFailed(item.index, name, error), text)
+        if not decision.blocked:
+            self._run_on_done(item, journal, decision)
         event = FileDone(
             index=item.index,
             name=name,
@@ -297,6 +303,12 @@ class Worker:
             blocked=decision.blocked,
         )
         return Outcome(item, event, text)
+
+    def _run_on_done(self, item: Item, journal: Journal | None, decision: Decision) -> None:
+        if self._work.on_done is not None:
+            self._work.on_done(item, self._stop.requested)
+            if journal is not None and decision.recording is not None:
+                journal.on_done_finished(decision.recording)
 
     def _write(
         self, item: Item, journal: Journal | None, recipe: CacheKey, decision: Decision, transcript: Transcript
@@ -313,18 +325,22 @@ class Worker:
                     outputs.add(names[suffix], data)
                 with self._stop.gate():
                     if journal is not None and decision.recording is not None:
-                        journal.record(decision.recording, recipe, transcript.duration, made)
+                        due = self._work.on_done is not None
+                        journal.record(decision.recording, recipe, transcript.duration, made, on_done=due)
                     with contextlib.suppress(FileExistsError):
                         outputs.commit(new=decision.fresh)
                         return names
             names = free_names(item.outputs)
 
 
-def _unexpected(item: Item, error: Exception) -> AsrcliError:
+def as_asrcli_error(name: str, error: Exception) -> AsrcliError:
+    """An exception of any kind as an error with a message; `name`: of the input."""
+    if isinstance(error, AsrcliError):
+        return error
     if exhausted := machine_error(error):
         return exhausted
     wrapped = AsrcliError(
-        f"{item.source.name}: internal error: {type(error).__name__}: {error}",
+        f"{name}: internal error: {type(error).__name__}: {error}",
         "Please report this; the same command with --debug shows the traceback that the report needs.",
     )
     wrapped.__cause__ = error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -17,8 +17,10 @@ from asrcli.errors import ExitCode
 
 if TYPE_CHECKING:
     from asrcli.backends.process.engine_process import PrestartedEngine
+    from asrcli.batch.events import Event
     from asrcli.batch.executor import Executor
     from asrcli.batch.plan import Plan
+    from asrcli.batch.worker import Processing
     from asrcli.cli.framework.console import Console
     from asrcli.cli.request.transcribe_request import TranscribeRequest
 
@@ -106,7 +108,6 @@ def _understand(
 
 
 def _run(ctx: typer.Context, arguments: TranscribeArguments, prestarted: PrestartedEngine | None) -> int:
-    from asrcli.batch.executor import Executor
     from asrcli.cli.request.lazy_runtime import LazyRuntime
     from asrcli.cli.request.model_choice import choose_models
     from asrcli.runtime import jobs_for
@@ -124,31 +125,36 @@ def _run(ctx: typer.Context, arguments: TranscribeArguments, prestarted: Prestar
         if any(not path.exists() for item in plan.items for path in item.outputs.values()) or to_stdout:
             engine.open()  # there is work for sure: load the model while the first inputs are read
         work = order.work(engine.open, ensemble)
-        executor = Executor(work, jobs=_readers(jobs), waiting=_WAITING * jobs, on_event=report, emit=_Stdout(order))
-        with _interruptible(executor):
+        executor = new_executor(work, jobs, report, emit=_Stdout(order))
+        with interruptible(executor):
             summary = executor.run(plan)
     return int(summary.exit_code)
 
 
-def reporter(console: Console, *, single: bool, to_stdout: bool) -> Any:
+def reporter(console: Console, *, single: bool, to_stdout: bool, bars: bool = True) -> Any:
     """The event listener of this run, as a context manager. The segments of a `single` input are shown as they are
-    recognised, but not twice on a terminal if the result goes `to_stdout`.
+    recognised, but not twice on a terminal if the result goes `to_stdout`. Without `bars` a terminal gets lines.
     """
     from asrcli.cli.framework.console import is_terminal
     from asrcli.cli.report.progress import JsonLog, Lines
 
     if console.log_json:
         return nullcontext(JsonLog(console))
-    if console.quiet or not is_terminal(sys.stderr):
+    if console.quiet or not bars or not is_terminal(sys.stderr):
         return nullcontext(Lines(console))
     from asrcli.cli.report.progress_bars import Bars
 
     return Bars(console, show_segments=single and not (to_stdout and sys.stdout.isatty()))
 
 
-def _readers(jobs: int) -> int:
-    """One more than there are decoding threads: while one waits for a disk or for ffmpeg, another reads on."""
-    return jobs + 1
+def new_executor(
+    work: Processing, jobs: int, on_event: Callable[[Event], None], emit: Callable[[int, str], None] | None = None
+) -> Executor:
+    """An executor for so many decoding threads."""
+    from asrcli.batch.executor import Executor
+
+    # One more reader than there are decoding threads: while one waits for a disk or for ffmpeg, another reads on.
+    return Executor(work, jobs=jobs + 1, waiting=_WAITING * jobs, on_event=on_event, emit=emit)
 
 
 class _Stdout:
@@ -174,7 +180,7 @@ class _Stdout:
 
 
 @contextmanager
-def _interruptible(executor: Executor) -> Iterator[None]:
+def interruptible(executor: Executor) -> Iterator[None]:
     """Ctrl-C, SIGTERM and SIGHUP end streams, then the batch in order; one more ends it at once."""
     codes = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
     # The terminal was closed; under nohup the signal stays ignored. Windows has no SIGHUP.

@@ -23,6 +23,7 @@ class Entry(NamedTuple):
 #: In the order of `asrcli --help`. To add a command, write its module and add a line here.
 COMMANDS = {
     "transcribe": Entry("transcribe", "Turn recordings into text, subtitles or JSON."),
+    "watch": Entry("watch", "Transcribe recordings as they arrive in folders."),
     "serve": Entry("serve", "Serve OpenAI, Aliyun, FunASR and SenseVoice clients."),
     "models": Entry("models", "List, inspect, verify and remove models."),
     "download-model": Entry("download_model", "Download models of the catalogue."),

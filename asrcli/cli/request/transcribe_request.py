@@ -105,7 +105,7 @@ def parse_request(
             if not ceded:
                 raise
             values = {name: value for name, value in arguments.values.items() if name not in ceded}
-            arguments = from_values(TranscribeArguments, {"inputs": arguments.inputs} | values, values=values)
+            arguments = from_values(type(arguments), {"inputs": arguments.inputs} | values, values=values)
             ranks = {name: ranks[name] for name in values}
 
 

@@ -1,0 +1,190 @@
+"""`asrcli watch`: recordings that arrive, kill -9, the command on finished recordings."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asrcli.errors import ExitCode
+from tests.cli.conftest import Program
+
+COMMAND = ("watch", "rec", "--settle", "0.3", "--log-json", "-f", "txt,json")
+
+
+@pytest.fixture
+def start(asrcli: Program) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Starts a watch; what still runs at the end of the test is killed."""
+    running = []
+
+    def start(*arguments: str | Path) -> subprocess.Popen[bytes]:
+        process = asrcli.start(*COMMAND, *arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        running.append(process)
+        return process
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+def wait_for(condition: Callable[[], object], *, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "timed out"
+        time.sleep(0.02)
+
+
+def end(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> list[dict[str, Any]]:
+    """Signal a watch; its events."""
+    process.send_signal(number)
+    lines = process.communicate(timeout=60)[1].decode().splitlines()
+    return [json.loads(line) for line in lines if line.startswith("{")]
+
+
+def test_recordings_are_transcribed_as_they_arrive(
+    recordings: Path, start: Callable[..., subprocess.Popen[bytes]], write_tones: Callable[..., None]
+) -> None:
+    process = start()
+    wait_for((recordings / "inner" / "two.json").exists)
+    (recordings / "new").mkdir()
+    write_tones(recordings / "new" / "three.wav", [5])
+    wait_for((recordings / "new" / "three.json").exists)
+    events = end(process)
+    assert process.returncode == ExitCode.OK
+    done = {event["name"] for event in events if event["event"] == "file_done"}
+    assert done == {"rec/one.wav", "rec/inner/two.wav", "rec/new/three.wav"}
+    assert (recordings / "one.txt").read_text() == "fa re mi\n"
+    assert [event for event in events if event["event"] in {"error", "file_failed"}] == []
+
+
+def test_a_recording_that_cannot_be_read_fails_the_exit_code_until_it_is_replaced(
+    recordings: Path, start: Callable[..., subprocess.Popen[bytes]], write_tones: Callable[..., None]
+) -> None:
+    (recordings / "bad.wav").write_bytes(b"no audio in here")
+    process = start()
+    wait_for((recordings / "one.json").exists)
+    time.sleep(1)  # bad.wav is tried together with it
+    events = end(process, signal.SIGINT)
+    assert [event["name"] for event in events if event["event"] == "file_failed"] == ["rec/bad.wav"]
+    assert process.returncode == ExitCode.SOME_FAILED
+    write_tones(recordings / "bad.wav", [5])
+    process = start()
+    wait_for((recordings / "bad.json").exists)
+    end(process)
+    assert process.returncode == ExitCode.OK
+
+
+SCRIPT = """
+import json, os, sys
+with open(sys.argv[1], "a") as log:
+    log.write(json.dumps(sys.argv[2:]) + "\\n")
+sys.exit(os.path.exists(sys.argv[1] + ".fail"))
+"""
+
+
+@pytest.fixture
+def on_done(asrcli: Program) -> tuple[str, ...]:
+    """The option with a command that adds its arguments to the file `log`, and fails while `log.fail` exists."""
+    (asrcli.folder / "script.py").write_text(SCRIPT.replace("\\\\", "\\"))
+    return "--on-done", f"{sys.executable} script.py log"
+
+
+def calls(asrcli: Program) -> list[list[str]]:
+    log = asrcli.folder / "log"
+    return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+
+
+def test_on_done_gets_the_paths_whatever_their_characters(
+    asrcli: Program,
+    recordings: Path,
+    start: Callable[..., subprocess.Popen[bytes]],
+    on_done: tuple[str, ...],
+    write_tones: Callable[..., None],
+) -> None:
+    hostile = "-rf; touch hacked $(touch hacked) 'a' \"b\"\nx"
+    write_tones(recordings / f"{hostile}.wav", [5])
+    process = start(*on_done)
+    wait_for(lambda: len(calls(asrcli)) == 3)
+    end(process)
+    assert [str(recordings / f"{hostile}{suffix}") for suffix in (".wav", ".txt", ".json")] in calls(asrcli)
+    assert not (asrcli.folder / "hacked").exists()
+
+
+def test_on_done_is_run_by_the_next_watch_where_it_failed_or_was_killed(
+    asrcli: Program,
+    recordings: Path,
+    start: Callable[..., subprocess.Popen[bytes]],
+    on_done: tuple[str, ...],
+    write_tones: Callable[..., None],
+) -> None:
+    (asrcli.folder / "log.fail").touch()
+    process = start(*on_done)
+    wait_for(lambda: len(calls(asrcli)) == 2)
+    time.sleep(0.5)
+    events = end(process)
+    assert process.returncode == ExitCode.SOME_FAILED
+    failures = [event["error"] for event in events if event["event"] == "file_failed"]
+    assert {failure["code"] for failure in failures} == {"on-done"}
+    (asrcli.folder / "log.fail").unlink()
+    process = start(*on_done)
+    wait_for(lambda: len(calls(asrcli)) == 4)
+    time.sleep(0.5)  # until it has recorded that
+    process.kill()
+    process.wait()
+    write_tones(recordings / "new.wav", [5])  # the next watch has nothing else to run
+    process = start(*on_done)
+    wait_for(lambda: len(calls(asrcli)) == 5)
+    time.sleep(0.5)
+    end(process)
+    assert len(calls(asrcli)) == 5
+    assert process.returncode == ExitCode.OK
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["rec/one.wav"], "not a folder"),
+        (["-"], "not a folder"),
+        ([], "nothing to watch"),
+        (["rec", "-o", "x.txt"], "writes a file for each recording"),
+        (["rec", "--on-done", ""], "command is empty"),
+        (["rec", "--on-done", "no-such-program-here"], "not a program"),
+        (["rec", "--on-done", "echo 'a"], "No closing quotation"),
+        (["rec", "--settle", "0"], "out of range"),
+    ],
+)
+def test_what_cannot_be_watched_is_refused(
+    asrcli: Program, recordings: Path, arguments: list[str], message: str
+) -> None:
+    done = asrcli("watch", *arguments)
+    assert done.returncode == ExitCode.USAGE
+    assert message in done.stderr
+
+
+@pytest.mark.slow
+def test_nothing_is_lost_over_arrivals_and_kills(
+    recordings: Path, start: Callable[..., subprocess.Popen[bytes]], write_tones: Callable[..., None]
+) -> None:
+    """The small form of `python -m benchmarks watch`."""
+    for number in range(24):
+        if number % 6 == 0:
+            process = start()
+        write_tones(recordings / f"r{number}.wav", [number % 8])
+        time.sleep(0.15)
+        if number % 6 == 5:
+            process.kill()
+            process.wait()
+    process = start()
+    wait_for(lambda: len(list(recordings.rglob("*.json"))) == 26)
+    end(process)
+    assert len(list(recordings.rglob("*.txt"))) == 26
+    assert all(path.read_text().strip() for path in recordings.rglob("*.txt"))
