@@ -22,8 +22,8 @@ _asrcli_command() {
             ;;
         serve)
             commands=''
-            options='--host -p --port --funasr-port --check --io-thread-num --certfile --keyfile --root-path --forwarded-allow-ips --drain-timeout -m --model --streaming-model -j --num-threads --decoder-thread-num --offline --no-offline --preload --no-preload --model-thread-num --hotword --model-dir --models-file --enabled-model --fetch-models --no-fetch-models --max-chunk --model-ttl --aliyun-status --nearfield-threshold --api-key-file --api-key --cors-origin --allowed-host --allow-url-fetch --no-allow-url-fetch --fetch-network --max-upload --max-duration --max-queue --max-sessions --request-timeout --idle-timeout --webhook-secret-file --data-dir --job-ttl --job-timeout --webhook-secret -q --quiet --no-quiet --log-json --no-log-json --log-level --config --debug --help-all -h --help'
-            valued='--host -p --port --funasr-port --io-thread-num --certfile --keyfile --root-path --forwarded-allow-ips --drain-timeout -m --model --streaming-model -j --num-threads --decoder-thread-num --model-thread-num --hotword --model-dir --models-file --enabled-model --max-chunk --model-ttl --aliyun-status --nearfield-threshold --api-key-file --api-key --cors-origin --allowed-host --fetch-network --max-upload --max-duration --max-queue --max-sessions --request-timeout --idle-timeout --webhook-secret-file --data-dir --job-ttl --job-timeout --webhook-secret --log-level --config'
+            options='--host -p --port --funasr-port --check --io-thread-num --wyoming-port --certfile --keyfile --root-path --forwarded-allow-ips --drain-timeout -m --model --streaming-model -j --num-threads --decoder-thread-num --offline --no-offline --preload --no-preload --model-thread-num --hotword --model-dir --models-file --enabled-model --fetch-models --no-fetch-models --max-chunk --model-ttl --aliyun-status --nearfield-threshold --api-key-file --api-key --wyoming-network --cors-origin --allowed-host --allow-url-fetch --no-allow-url-fetch --fetch-network --max-upload --max-duration --max-queue --max-sessions --request-timeout --idle-timeout --webhook-secret-file --data-dir --job-ttl --job-timeout --webhook-secret -q --quiet --no-quiet --log-json --no-log-json --log-level --config --debug --help-all -h --help'
+            valued='--host -p --port --funasr-port --io-thread-num --wyoming-port --certfile --keyfile --root-path --forwarded-allow-ips --drain-timeout -m --model --streaming-model -j --num-threads --decoder-thread-num --model-thread-num --hotword --model-dir --models-file --enabled-model --max-chunk --model-ttl --aliyun-status --nearfield-threshold --api-key-file --api-key --wyoming-network --cors-origin --allowed-host --fetch-network --max-upload --max-duration --max-queue --max-sessions --request-timeout --idle-timeout --webhook-secret-file --data-dir --job-ttl --job-timeout --webhook-secret --log-level --config'
             arguments=()
             ;;
         models)
@@ -286,6 +286,7 @@ _asrcli_value() {
         'serve -p'|'serve --port') argument=any ;;
         'serve --funasr-port') argument=any ;;
         'serve --io-thread-num') argument=any ;;
+        'serve --wyoming-port') argument=any ;;
         'serve --certfile') argument=file ;;
         'serve --keyfile') argument=file ;;
         'serve --root-path') argument=file ;;
@@ -305,6 +306,7 @@ _asrcli_value() {
         'serve --nearfield-threshold') argument=any ;;
         'serve --api-key-file') argument=file ;;
         'serve --api-key') argument=any ;;
+        'serve --wyoming-network') argument=any ;;
         'serve --cors-origin') argument=any ;;
         'serve --allowed-host') argument=any ;;
         'serve --fetch-network') argument=any ;;

@@ -39,7 +39,7 @@ from asrcli.server.protocols.aliyun import rest as aliyun_rest
 from asrcli.server.protocols.funasr import http as funasr_http
 from asrcli.server.protocols.openai import replies as openai_replies
 from asrcli.server.protocols.openai import routes as openai
-from asrcli.server.protocols.websocket_frames import WEBSOCKETS
+from asrcli.server.protocols.websocket_frames import WEBSOCKETS, WYOMING
 from asrcli.server.recognition.model_pool import ModelPool
 from asrcli.server.recognition.transcription import TranscriptionService
 from asrcli.server.settings import ServerSettings
@@ -120,8 +120,8 @@ def create_app(settings: ServerSettings) -> FastAPI:
 
 
 def _openapi(describe: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The description, with the WebSocket protocols, which OpenAPI does not have."""
-    return describe() | {"x-websockets": WEBSOCKETS}
+    """The description, with the protocols that OpenAPI does not have."""
+    return describe() | {"x-websockets": WEBSOCKETS, "x-wyoming": WYOMING}
 
 
 @asynccontextmanager

@@ -30,6 +30,8 @@ MAX_MESSAGE = 16 << 20
 MAX_FIRST_MESSAGE, FIRST_MESSAGE_TIMEOUT = 16 << 10, 10.0
 #: bytes of all WebSocket messages that are being received
 MAX_MESSAGES = 256 << 20
+#: bytes of the first line of a Wyoming event, of its data, and of its payload, which is not kept
+MAX_WYOMING_HEAD, MAX_WYOMING_DATA, MAX_WYOMING_PAYLOAD = 64 << 10, 256 << 10, 16 << 20
 #: bytes of WebSocket frames that are parsed at a time
 MAX_READ = 16 << 10
 #: frames, and bytes of frames, kept for a session that is busy; then its client has to wait
@@ -38,7 +40,7 @@ MAX_HELD, MAX_HELD_BYTES = 64, 2 << 20
 MAX_CONNECTIONS, MAX_CONNECTIONS_OF_ADDRESS = 2048, 512
 #: recordings that are fetched from addresses at a time; as many again wait
 MAX_FETCHES = 8
-#: seconds for a request's head, from the connection or its first byte
+#: seconds for a request's head, from the connection or its first byte, and for the rest of a Wyoming event
 HEAD_TIMEOUT = 30.0
 #: seconds for which the rest of a refused WebSocket message is received and dropped
 LINGER = 5.0
@@ -52,9 +54,10 @@ def table() -> list[tuple[str, str]]:
     parts = f"{MAX_PARTS} with {_size(MAX_PART_HEADER)} of header; {MAX_URL_FIELDS} if URL-encoded"
     hotwords = f"{MAX_HOTWORDS} of {MAX_HOTWORD_LENGTH} characters, {_size(MAX_HOTWORDS_TEXT)} of text"
     first = f"{_size(MAX_FIRST_MESSAGE)} within {FIRST_MESSAGE_TIMEOUT:g} s"
+    wyoming = ", ".join(map(_size, (MAX_WYOMING_HEAD, MAX_WYOMING_DATA, MAX_WYOMING_PAYLOAD)))
     return [
         ("open connections; 503", f"{MAX_CONNECTIONS}, and {of_address}"),
-        ("head of a request; the connection is closed", f"{HEAD_TIMEOUT:g} s"),
+        ("head of a request, a Wyoming event; the connection is closed", f"{HEAD_TIMEOUT:g} s"),
         ("a client that does not read; the connection is closed", f"{WRITE_TIMEOUT:g} s without {_size(LEAST_READ)}"),
         ("a form field, other than the clips of known speakers; 413", _size(MAX_FIELD)),
         ("form fields of a request; 413", _size(MAX_FIELDS)),
@@ -71,6 +74,7 @@ def table() -> list[tuple[str, str]]:
         ("all WebSocket messages being received; closed with 1013", _size(MAX_MESSAGES)),
         ("the first WebSocket message without a valid key; closed", first),
         ("a JSON message; the protocol's error", _size(MAX_TEXT_FRAME)),
+        ("first line, data and payload of a Wyoming event; its `error`", wyoming),
         ("frames kept for a busy session; the client waits", f"{MAX_HELD}, {_size(MAX_HELD_BYTES)}"),
         ("a message with a result to FunASR's clients; it is divided", _size(MAX_RESULT)),
     ]

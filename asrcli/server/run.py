@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import signal
@@ -21,6 +22,7 @@ from asrcli.server.app import create_app
 from asrcli.server.bounds import MAX_MESSAGE
 from asrcli.server.http.uvicorn_protocols import CONNECTIONS, HttpProtocol, WebSocketProtocol
 from asrcli.server.logs import configure as configure_logs
+from asrcli.server.protocols.wyoming.listener import WyomingListener
 from asrcli.server.settings import ServerSettings
 
 #: wanted limit of open files
@@ -32,15 +34,29 @@ _KEEP_ALIVE = 75
 class Server(uvicorn.Server):
     """Shuts down gracefully on SIGTERM and SIGINT, and keeps the signal in `ended_by`."""
 
-    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, on_started: Callable[[], None], wyoming: WyomingListener | None = None
+    ) -> None:
         super().__init__(config)
+        self._wyoming = wyoming
         self.ended_by: int | None = None
         self._on_started = on_started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Call back when connections are accepted."""
         await super().startup(sockets)
+        if self._wyoming is not None and self.started:
+            await self._wyoming.start()
         self._on_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Finish what runs. Wyoming clients are first: they need the models of the application."""
+        if self._wyoming is not None:
+            closing = asyncio.ensure_future(self._wyoming.close(self.config.timeout_graceful_shutdown or 0))
+            while not closing.done() and not self.force_exit:
+                await asyncio.wait({closing}, timeout=0.1)
+            closing.cancel()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -64,9 +80,9 @@ class Server(uvicorn.Server):
 def serve(
     settings: ServerSettings, announce: Callable[[str, str], None], *, log_level: str = "info", log_json: bool = False
 ) -> int | None:
-    """Serve until a signal arrives, which is returned. `announce` is called with the protocol ("http" or "funasr") and
-    the URL of each listener that accepts connections. Raises MachineError: a port is not available; UsageError: the
-    certificate or its key cannot be used; ModelError: the default model is not available.
+    """Serve until a signal arrives, which is returned. `announce` is called with the protocol ("http", "funasr",
+    "wyoming") and the URL of each listener that accepts connections. Raises MachineError: a port is not available;
+    UsageError: the certificate or its key cannot be used; ModelError: the default model is not available.
     """
     configure_logs(log_level, as_json=log_json)
     _check_tls(settings)
@@ -75,20 +91,25 @@ def serve(
     if settings.funasr_port and settings.funasr_port != sockets[0].getsockname()[1]:  # else one listener serves both
         sockets.append(listen(settings.host, settings.funasr_port))
     app = create_app(settings)
+    wyoming = None
+    if settings.wyoming_port:
+        wyoming = WyomingListener(app, listen(settings.host, settings.wyoming_port))
 
     def started() -> None:
         # What is loaded now stays loaded: garbage collections, which stop the event loop, need not look at it.
         gc.collect()
         gc.freeze()
         _announce(settings, sockets, announce)
+        if wyoming is not None:
+            announce("wyoming", f"tcp://{_address(wyoming.listener)}")
 
-    server = Server(configure(app, settings), started)
+    server = Server(configure(app, settings), started, wyoming)
     try:
         server.run(sockets)
     except SystemExit:  # raised by uvicorn if the lifespan failed
         raise getattr(app.state, "failure", MachineError("The server could not start.")) from None
     finally:
-        for each in sockets:
+        for each in (*sockets, *([wyoming.listener] if wyoming is not None else [])):
             each.close()
     return server.ended_by
 
@@ -173,5 +194,9 @@ def _check_tls(settings: ServerSettings) -> None:
 def _announce(settings: ServerSettings, sockets: list[socket.socket], announce: Callable[[str, str], None]) -> None:
     secure = "s" if settings.certfile else ""
     for name, scheme, listener in zip(("http", "funasr"), ("http", "ws"), sockets, strict=False):
-        host, port = listener.getsockname()[:2]
-        announce(name, f"{scheme}{secure}://{f'[{host}]' if ':' in host else host}:{port}")
+        announce(name, f"{scheme}{secure}://{_address(listener)}")
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"{f'[{host}]' if ':' in host else host}:{port}"

@@ -47,6 +47,14 @@ class ServerSettings:
     funasr_port: int = _network(
         10095, "Second port, for FunASR runtime clients; 0: none.", metavar="N", low=0, high=65535, essential=True
     )
+    wyoming_port: int = _network(
+        0, "Port for Wyoming clients (Home Assistant), without TLS and keys; 0: none.", metavar="N", low=0, high=65535
+    )
+    #: empty: every network if there are no keys, else this machine
+    wyoming_networks: tuple[str, ...] = _access(
+        (), "Network whose clients may use the Wyoming port; repeatable; by default all, or with keys this machine.",
+        name="wyoming_network", metavar="CIDR", read=readers.network, show_default=False,
+    )  # fmt: skip
     certfile: Path | None = _network(None, "TLS certificate (PEM) of both ports; 0: no TLS.", metavar="FILE")
     keyfile: Path | None = _network(
         None, "Private key of the certificate, unless --certfile contains it.", metavar="FILE"

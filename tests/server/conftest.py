@@ -22,6 +22,7 @@ from fastapi import FastAPI
 
 from asrcli.server.app import create_app
 from asrcli.server.loop_monitor import MONITORS, LoopMonitor
+from asrcli.server.protocols.wyoming.listener import WyomingListener
 from asrcli.server.run import Server, configure, listen
 from asrcli.server.settings import ServerSettings
 
@@ -79,6 +80,8 @@ class Running:
     app: FastAPI
     port: int
     secure: bool = False
+    #: of the Wyoming listener, if the settings have one (its number there does not count)
+    wyoming_port: int = 0
     #: starts the shutdown, as SIGTERM does
     stop: Callable[[], None] = lambda: None
 
@@ -108,18 +111,25 @@ def _running(options: ServerSettings) -> Iterator[Running]:
     app = create_app(options)
     socket = listen(options.host, 0)
     started = threading.Event()
-    server = Server(configure(app, options), started.set)
+    wyoming = WyomingListener(app, listen(options.host, 0)) if options.wyoming_port else None
+    server = Server(configure(app, options), started.set, wyoming)
     thread = threading.Thread(target=server.run, args=([socket],), name="server under test")
     thread.start()
     try:
         assert started.wait(60), "the server did not start"
         yield Running(
-            app, socket.getsockname()[1], options.certfile is not None, lambda: setattr(server, "should_exit", True)
+            app,
+            socket.getsockname()[1],
+            options.certfile is not None,
+            wyoming.listener.getsockname()[1] if wyoming else 0,
+            lambda: setattr(server, "should_exit", True),
         )
     finally:
         server.should_exit = True
         thread.join(60)
         assert not thread.is_alive(), "the server did not end"
+        if wyoming:
+            wyoming.listener.close()
 
 
 @pytest.fixture(scope="session")

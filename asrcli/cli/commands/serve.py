@@ -87,11 +87,12 @@ def _is_registry(path: str) -> bool:
 asrcli serve                                       on http://127.0.0.1:8000
 asrcli serve --host 0.0.0.0 --api-key-file keys    for the network, with keys
 asrcli serve --model sensevoice-small --model-ttl 600
+asrcli serve --wyoming-port 10300                  for Home Assistant, too
 asrcli serve --certfile cert.pem --keyfile key.pem --funasr-port 10095
 curl -F file=@talk.mp3 http://127.0.0.1:8000/v1/audio/transcriptions"""
 )
 def serve(ctx: typer.Context, arguments: ServeArguments) -> int:
-    """Serve transcription to the clients of OpenAI, Aliyun, FunASR and SenseVoice.
+    """Serve transcription to the clients of OpenAI, Aliyun, FunASR, SenseVoice and Home Assistant.
 
     Nothing is sent elsewhere. On SIGTERM running requests are finished first.
     """
@@ -141,7 +142,7 @@ def _announce(console: Console, what: str, url: str) -> None:
     if console.log_json:
         console.event("listening", protocol=what, url=url)
     else:
-        console.notice(f"listening on {url}" + (" (FunASR)" if what == "funasr" else ""))
+        console.notice(f"listening on {url}" + {"funasr": " (FunASR)", "wyoming": " (Wyoming)"}.get(what, ""))
 
 
 def _need_extra() -> None:

@@ -79,7 +79,7 @@ class Metrics:
             "asrcli_request_seconds", "Time from a request's head to the last byte of its answer.", ("method", "route"),
             buckets=_LATENCIES, registry=registry,
         )  # fmt: skip
-        self.sessions = Gauge("asrcli_live_sessions", "Open WebSockets.", registry=registry)
+        self.sessions = Gauge("asrcli_live_sessions", "Open WebSockets and Wyoming connections.", registry=registry)
         self.audio = Counter("asrcli_audio_seconds", "Audio recognised.", ("model",), registry=registry)
         self.factor = Histogram(
             "asrcli_real_time_factor", "Wall time of recognition divided by audio duration.", ("model",),

@@ -51,7 +51,7 @@ def _address(client: tuple[str, int] | None) -> str:
     return client[0] if client else ""
 
 
-def _keep_alive(transport: asyncio.Transport) -> None:
+def keep_alive(transport: asyncio.BaseTransport) -> None:
     """Let the kernel find out about peers that have vanished: connections without a task have no timeout."""
     line = transport.get_extra_info("socket")
     with suppress(OSError, AttributeError):
@@ -60,7 +60,7 @@ def _keep_alive(transport: asyncio.Transport) -> None:
             line.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-def _unmapped(client: tuple[str, int] | None) -> tuple[str, int] | None:
+def unmapped(client: tuple[str, int] | None) -> tuple[str, int] | None:
     """An IPv4 client of a listener for both IP versions, which has an IPv6 address, under its own address."""
     with suppress(ValueError):
         if client and (mapped := getattr(ip_address(client[0]), "ipv4_mapped", None)):
@@ -80,7 +80,7 @@ class _Connection:
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)  # type: ignore[misc]
-        self.client = _unmapped(self.client)
+        self.client = unmapped(self.client)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
@@ -214,7 +214,7 @@ class HttpProtocol(_Connection, H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        _keep_alive(transport)
+        keep_alive(transport)
         refused = CONNECTIONS.refuses(_address(self.client))
         CONNECTIONS.addresses[_address(self.client)] += 1
         if refused:

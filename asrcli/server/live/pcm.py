@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from asrcli.audio.containers.sniff import WavHeader, wav_header
@@ -12,21 +14,34 @@ from asrcli.server.live.session import LiveSession
 
 #: longest WAV header, with the metadata before its "data" chunk
 _MAX_HEADER = 4096
-_RATES = range(1000, 192001)
-_MAX_CHANNELS = 8
+#: sample rates and channels that streams may have
+RATES = range(1000, 192001)
+MAX_CHANNELS = 8
 #: bytes of a frame converted to samples at a time
 _BYTES = 1 << 16
 
 
+@dataclass(frozen=True, slots=True)
+class PcmForm:
+    """How samples are written: Hz, interleaved channels, an encoding of `pcm_samples`."""
+
+    rate: int = SAMPLE_RATE
+    channels: int = 1
+    encoding: str = "s16le"
+
+
+_USUAL = PcmForm()
+
+
 class PcmDecoder:
-    """s16le mono at any rate.
+    """Samples of any form, as mono at 16 kHz.
 
     A RIFF header at the start of the stream is skipped, and its format overrides the announced one: clients send files
     of other rates than they announce.
     """
 
-    def __init__(self, rate: int = SAMPLE_RATE) -> None:
-        self._set_form(rate)
+    def __init__(self, form: PcmForm = _USUAL) -> None:
+        self._set_form(form)
         self._rest = b""
         self._started = False
 
@@ -35,12 +50,13 @@ class PcmDecoder:
         self._rest += data
         if not self._started and not self._read_header():
             return np.empty(0, np.float32)
-        frame = pcm_width(self._encoding) * self._channels
+        channels = self._form.channels
+        frame = pcm_width(self._form.encoding) * channels
         whole = len(self._rest) // frame * frame
-        samples = pcm_samples(self._rest[:whole], self._encoding)
+        samples = pcm_samples(self._rest[:whole], self._form.encoding)
         self._rest = self._rest[whole:]
-        if self._channels > 1:
-            samples = samples.reshape(-1, self._channels).mean(axis=1)
+        if channels > 1:
+            samples = samples.reshape(-1, channels).mean(axis=1)
         return samples if self._resampler is None else self._resampler.push(samples[:, None])[:, 0]
 
     def finish(self) -> Samples:
@@ -50,9 +66,9 @@ class PcmDecoder:
             return np.concatenate([self.push(b""), self.finish()])
         return np.empty(0, np.float32) if self._resampler is None else self._resampler.finish()[:, 0]
 
-    def _set_form(self, rate: int, channels: int = 1, encoding: str = "s16le") -> None:
-        self._resampler = Resampler(rate, 1) if rate != SAMPLE_RATE else None
-        self._channels, self._encoding = channels, encoding
+    def _set_form(self, form: PcmForm) -> None:
+        self._resampler = Resampler(form.rate, 1) if form.rate != SAMPLE_RATE else None
+        self._form = form
 
     def _read_header(self) -> bool:
         """Skip a RIFF header; False while it is incomplete."""
@@ -72,16 +88,16 @@ class PcmDecoder:
             self._rest = self._rest[at + 8 :] if at >= 0 else self._rest
             return
         self._rest = self._rest[header.offset :]
-        if header.encoding and header.rate in _RATES and 0 < header.channels <= _MAX_CHANNELS:
-            self._set_form(header.rate, header.channels, header.encoding)
+        if header.encoding and header.rate in RATES and 0 < header.channels <= MAX_CHANNELS:
+            self._set_form(PcmForm(header.rate, header.channels, header.encoding))
 
 
 class PcmStream:
-    """Converts bytes of s16le samples for a session."""
+    """Converts bytes of samples for a session."""
 
-    def __init__(self, session: LiveSession, rate: int = SAMPLE_RATE) -> None:
+    def __init__(self, session: LiveSession, form: PcmForm = _USUAL) -> None:
         self._session = session
-        self._decoder = PcmDecoder(rate)
+        self._decoder = PcmDecoder(form)
 
     async def feed(self, data: bytes) -> None:
         """Take the next bytes, split anywhere; a frame may hold a whole recording. Raises TooLargeError: the stream is

@@ -1,4 +1,5 @@
-"""What clients send to the WebSocket protocols, as JSON Schema: in `/openapi.json` under `x-websockets`, and for tests.
+"""What clients send to the WebSocket protocols and to the Wyoming port, as JSON Schema: in `/openapi.json` under
+`x-websockets` and `x-wyoming`, and for tests.
 
 Frames are text; between the first and the last of them, binary frames hold audio.
 """
@@ -88,4 +89,22 @@ WEBSOCKETS: dict[str, Any] = {
             "commit": {"const": "COMMIT"},
         },
     },
+}
+
+_SOUND = _object(dict.fromkeys(("rate", "width", "channels", "timestamp"), _WHOLE))
+_LIST = {"type": "array", "items": _TEXT}
+#: type of a Wyoming event -> its data
+WYOMING: dict[str, Any] = {
+    "describe": _object({}),
+    "ping": _object({"text": _TEXT}),
+    "transcribe": _object(
+        {
+            **dict.fromkeys(("name", "language", "vad_sensitivity"), _TEXT),
+            **dict.fromkeys(("transcript_names", "transcript_terms"), _LIST),
+            "context": {"type": "object"},
+        }
+    ),
+    "audio-start": _SOUND,
+    "audio-chunk": _SOUND,
+    "audio-stop": _object({"timestamp": _WHOLE}),
 }

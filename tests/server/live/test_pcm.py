@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from asrcli.server.live.endpoint import NoiseGate
-from asrcli.server.live.pcm import PcmDecoder
+from asrcli.server.live.pcm import PcmDecoder, PcmForm
 
 WAVE = (np.sin(np.arange(4800) / 5) * 8000).astype("<i2")
 HEADER = b"RIFF" + struct.pack("<I", 0) + b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, 16000, 32000, 2, 16)
@@ -14,7 +14,7 @@ LIST = b"LIST" + struct.pack("<I", 4) + b"INFO"
 
 
 def decode(data: bytes, size: int, rate: int = 16000) -> np.ndarray:
-    decoder = PcmDecoder(rate)
+    decoder = PcmDecoder(PcmForm(rate))
     parts = [decoder.push(data[start : start + size]) for start in range(0, len(data), size)]
     return np.concatenate([*parts, decoder.finish()])
 

@@ -14,7 +14,7 @@ from asrcli.server.errors import problem_of
 from asrcli.server.http.connection import EndingError, IdleError
 from asrcli.server.http.json_text import read_object
 from asrcli.server.live.endpoint import EndpointOptions, Reason
-from asrcli.server.live.pcm import PcmStream
+from asrcli.server.live.pcm import PcmForm, PcmStream
 from asrcli.server.live.service import SessionContext
 from asrcli.server.live.session import LiveOptions, LiveSession, Partial, SentenceEnded
 from asrcli.server.protocols.aliyun.common import word_tokens
@@ -114,7 +114,7 @@ class QwenSession:
 
     async def _receive_audio(self, session: LiveSession, rate: int, sending: asyncio.Task[None]) -> None:
         """Receive audio until the client stops."""
-        audio = PcmStream(session, rate)
+        audio = PcmStream(session, PcmForm(rate))
         while True:
             try:
                 frame = await self._connection.receive(sending, timed=session.duration > 0)

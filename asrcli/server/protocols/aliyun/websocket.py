@@ -19,7 +19,7 @@ from asrcli.server.http.connection import EndingError, IdleError
 from asrcli.server.http.json_text import read_object
 from asrcli.server.live.compressed import CompressedStream
 from asrcli.server.live.endpoint import EndpointOptions
-from asrcli.server.live.pcm import PcmStream
+from asrcli.server.live.pcm import PcmForm, PcmStream
 from asrcli.server.live.service import SessionContext
 from asrcli.server.live.session import LiveOptions, LiveSession, Partial, SentenceBegan, SentenceEnded
 from asrcli.server.protocols.aliyun.common import status_of, text_options, vocabulary
@@ -200,7 +200,7 @@ class AliyunSession:
     async def _receive_audio(self, session: LiveSession, task: _RecognitionTask, sending: asyncio.Task[None]) -> None:
         """Receive audio until the stop directive."""
         async with AsyncExitStack() as stack:
-            audio: CompressedStream | PcmStream = PcmStream(session, task.rate)
+            audio: CompressedStream | PcmStream = PcmStream(session, PcmForm(task.rate))
             if task.compressed:
                 audio = await stack.enter_async_context(
                     CompressedStream(session, self._context.files.settings.max_upload)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from asrcli.errors import AsrcliError, UsageError
@@ -14,22 +13,12 @@ from asrcli.server.bounds import MAX_HOTWORD_LENGTH, MAX_REPLACEMENTS, MAX_TEXT_
 from asrcli.server.errors import problem_of
 from asrcli.server.http.connection import EndingError, IdleError
 from asrcli.server.http.values import parsed_hotwords
-from asrcli.server.live.pcm import PcmStream
+from asrcli.server.live.input import LiveInput
 from asrcli.server.live.service import SessionContext
 from asrcli.server.live.session import LiveOptions, LiveSession, Partial, SentenceBegan, SentenceEnded
 
 #: the first words by which the protocol is recognised
 COMMANDS = frozenset({"START", "STOP", "COMMIT", "HOTWORDS", "LANGUAGE", "POSTPROCESS_HOTWORDS"})
-
-
-@dataclass(slots=True)
-class _Utterance:
-    """The audio between two COMMIT or STOP commands."""
-
-    session: LiveSession
-    sending: asyncio.Task[None]
-    stack: AsyncExitStack
-    audio: PcmStream
 
 
 class RealtimeSession:
@@ -41,7 +30,8 @@ class RealtimeSession:
         self._recognition = RecognitionOptions()
         self._replacements: dict[str, str] = {}
         self._active = False
-        self._utterance: _Utterance | None = None
+        #: the audio between two COMMIT or STOP commands
+        self._utterance: LiveInput | None = None
         self._sentences: list[dict[str, Any]] = []
         self._partial_start = 0
         #: milliseconds before the current utterance
@@ -73,7 +63,7 @@ class RealtimeSession:
             await self._run_command(frame.strip())
         elif self._active:
             utterance = self._utterance or await self._open()
-            await utterance.audio.feed(frame)
+            await utterance.feed(frame)
 
     def _pending(self) -> tuple[asyncio.Task[None], ...]:
         return () if self._utterance is None else (self._utterance.sending,)
@@ -110,13 +100,10 @@ class RealtimeSession:
 
     # -- utterances --------------------------------------------------------------------------------------------------
 
-    async def _open(self) -> _Utterance:
-        stack = AsyncExitStack()
+    async def _open(self) -> LiveInput:
         options = LiveOptions(recognition=self._recognition)
-        session = await stack.enter_async_context(self._context.live.session(options, self._context.model))
-        self._utterance = _Utterance(
-            session, asyncio.create_task(self._send_events(session)), stack, PcmStream(session)
-        )
+        opening = self._context.live.session(options, self._context.model)
+        self._utterance = await LiveInput.open(opening, self._send_events)
         return self._utterance
 
     async def _finish(self) -> None:
@@ -124,8 +111,7 @@ class RealtimeSession:
         utterance = self._utterance
         duration = self._offset
         if utterance is not None:
-            await utterance.audio.finish()
-            await utterance.session.finish()
+            await utterance.finish()
             await self._connection.run_while_connected(utterance.sending)
             duration += round(utterance.session.duration * 1000)
         body = {"sentences": self._sentences, "partial": "", "partial_start_ms": 0, "duration_ms": duration}
@@ -137,9 +123,7 @@ class RealtimeSession:
         utterance, self._utterance = self._utterance, None
         self._sentences = []
         if utterance is not None:
-            utterance.sending.cancel()
-            await asyncio.gather(utterance.sending, return_exceptions=True)
-            await utterance.stack.aclose()
+            await utterance.close()
 
     async def _send_events(self, session: LiveSession) -> None:
         async for event in session.events():

@@ -14,7 +14,7 @@ from asrcli.script import joint
 from asrcli.server.errors import problem_of
 from asrcli.server.http.connection import EndingError, IdleError
 from asrcli.server.http.json_text import read_object
-from asrcli.server.live.pcm import PcmStream
+from asrcli.server.live.pcm import PcmForm, PcmStream
 from asrcli.server.live.recording import SessionRecording
 from asrcli.server.live.service import SessionContext
 from asrcli.server.live.session import LiveSession, Partial, SentenceEnded
@@ -158,7 +158,7 @@ class _ResultSink:
             return
         opening = self._context.live.session(utterance.options, self._context.model)
         self._session = await self._stack.enter_async_context(opening)
-        self._audio = PcmStream(self._session, utterance.rate)
+        self._audio = PcmStream(self._session, PcmForm(utterance.rate))
         self.sending = asyncio.create_task(self._sender.send_events(self._session, utterance))
 
     async def _send(self, body: dict[str, Any]) -> None:

@@ -1,0 +1,53 @@
+"""The audio of a live session together with the task that sends its results."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import Any, Self
+
+from asrcli.server.live.pcm import PcmForm, PcmStream
+from asrcli.server.live.session import LiveSession
+
+
+class LiveInput:
+    """An open session: call `feed`, `finish`, wait for `sending`; `close` in any case."""
+
+    def __init__(
+        self, session: LiveSession, audio: PcmStream, sending: asyncio.Task[None], stack: AsyncExitStack
+    ) -> None:
+        self.session = session
+        #: sends the results; it ends after `finish`, or with the error of the engine
+        self.sending = sending
+        self._audio = audio
+        self._stack = stack
+
+    @classmethod
+    async def open(
+        cls,
+        opening: AbstractAsyncContextManager[LiveSession],
+        send: Callable[[LiveSession], Coroutine[Any, Any, None]],
+        form: PcmForm | None = None,
+    ) -> Self:
+        """Open a session (`LiveService.session`), whose events `send` sends. Raises AsrcliError: as
+        `LiveService.session`.
+        """
+        stack = AsyncExitStack()
+        session = await stack.enter_async_context(opening)
+        return cls(session, PcmStream(session, form or PcmForm()), asyncio.create_task(send(session)), stack)
+
+    async def feed(self, data: bytes) -> None:
+        """Take the next bytes, split anywhere. Raises TooLargeError: the stream is longer than allowed."""
+        await self._audio.feed(data)
+
+    async def finish(self) -> None:
+        """End the stream and its growing sentence. Raises TooLargeError: as `feed`."""
+        await self._audio.finish()
+        await self.session.finish()
+
+    async def close(self) -> None:
+        """Cancel what runs."""
+        self.sending.cancel()
+        await asyncio.gather(self.sending, return_exceptions=True)
+        await self._stack.aclose()
