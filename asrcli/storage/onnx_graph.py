@@ -1,4 +1,4 @@
-"""Writes ONNX graphs operator by operator and loads them in onnxruntime."""
+"""Writes ONNX graphs operator by operator."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 #: the domain of onnxruntime's own operators
@@ -45,10 +44,9 @@ class GraphWriter:
         self._nodes.append(helper.make_node(operator, inputs, names, domain=domain, **attributes))
         return names
 
-    def session(self, inputs: Sequence[Port], outputs: Sequence[Port], values: Mapping[str, str]) -> Any:
-        """Load the graph for calls from several threads, each of which works by itself; `values` names the value behind
-        each output. The writer is empty afterwards: weights are passed on as soon as they are copied, so that a model
-        takes no more memory to load than it must.
+    def model(self, inputs: Sequence[Port], outputs: Sequence[Port], values: Mapping[str, str]) -> bytes:
+        """The graph in ONNX format; `values` names the value behind each output. The writer is empty afterwards: a
+        weight is dropped as soon as it is copied, so that a model takes no more memory to load than it must.
         """
         renamed = {value: name for name, value in values.items()}
         for node in self._nodes:
@@ -63,12 +61,5 @@ class GraphWriter:
         self._nodes.clear()
         while self._constants:
             model.graph.initializer.append(self._constants.popitem()[1])
-        data = model.SerializeToString()
-        del model
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        # Inputs differ in length: an arena would keep the largest of everything that was ever asked of it.
-        options.enable_cpu_mem_arena = False
-        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        data: bytes = model.SerializeToString()
+        return data

@@ -15,7 +15,6 @@ import importlib.util
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -24,6 +23,7 @@ from asrcli.audio.types import Samples
 from asrcli.distribution import pip_install
 from asrcli.errors import MissingExtraError, ModelError
 from asrcli.storage.onnx_file import read_float_tensors
+from asrcli.storage.onnx_session import cached_session
 from asrcli.vad.types import WINDOW
 
 _CONTEXT = 64
@@ -62,7 +62,8 @@ class SileroNetwork:
         """Read the weights of `path`. Raises ModelError: the file cannot be read, or (`UnknownNetworkError`) holds
         another network; ImportError: onnxruntime or onnx is not installed.
         """
-        self._session = _Writer(_weights(path)).session()
+        weights = _weights(path)
+        self._session = cached_session("silero-vad", (path, Path(__file__)), lambda: _Writer(weights).model())
 
     def run(self, frames: Samples, state: list[Samples]) -> tuple[Samples, list[Samples]]:
         """Probabilities (n,) of the frames (n, 4, 256) of n windows, and the state of the LSTM behind them; `state` is
@@ -108,8 +109,8 @@ class _Writer:
         self._weights = weights
         self._graph = GraphWriter()
 
-    def session(self) -> Any:
-        """Load the graph."""
+    def model(self) -> bytes:
+        """The graph in ONNX format."""
         from asrcli.storage.onnx_graph import FLOAT, INT32
 
         graph, signal = self._graph, self._magnitudes()
@@ -128,7 +129,7 @@ class _Writer:
         scores = graph.add("ReduceSum", weighted, graph.constant("inner axes", np.array([1, 2, 3])), keepdims=0)
         scores = graph.add("Add", scores, self._constant("decoder.decoder.2.bias"))
         state = [(name, FLOAT, (1, 1, _HIDDEN)) for name in ("hidden", "cell", "next hidden", "next cell")]
-        return graph.session(
+        return graph.model(
             [("frames", FLOAT, ("n", 4, _FRAME)), ("count", INT32, (1,)), *state[:2]],
             [("scores", FLOAT, ("n",)), *state[2:]],
             {"scores": scores, "next hidden": hidden, "next cell": cell},

@@ -7,38 +7,16 @@ throughout.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 
 from asrcli.backends.moonshine.graph import LayerWriter
+from asrcli.backends.moonshine.sizes import STRIDES, Geometry
 from asrcli.backends.moonshine.weights import Array, UnknownGraphError, Weights
 from asrcli.storage.onnx_graph import FLOAT, INT64, MICROSOFT, Port
 
-#: of the three convolutions; their product, 384, is the number of samples in a frame
-STRIDES = (64, 3, 2)
 _LONGEST = 3000  # frames that rotary positions are made for: 72 s
 
 _SELF = ("self_attn/q_proj", "self_attn/k_proj", "self_attn/v_proj")
-
-
-@dataclass(frozen=True, slots=True)
-class Geometry:
-    """Sizes of one model's decoder."""
-
-    layers: int
-    heads: int
-    head: int
-
-    @property
-    def width(self) -> int:
-        """Of a frame's and a token's representation."""
-        return self.heads * self.head
-
-    def caches(self, what: str) -> list[str]:
-        """Names of keys and values in order: `what` is "past", "present" or "cross"."""
-        return [f"{what}.{layer}.{part}" for layer in range(self.layers) for part in ("key", "value")]
 
 
 def geometry(decoder: Weights) -> Geometry:
@@ -88,13 +66,13 @@ class _Attention:
         return graph.add("Reshape", graph.add("Transpose", mixed, perm=[0, 2, 1, 3]), shape)
 
 
-def encoder_session(weights: Weights, sizes: Geometry) -> Any:
+def encoder_graph(weights: Weights, sizes: Geometry) -> bytes:
     """From samples (1, n) to frames (1, about n / 384, width). One chunk at a time: a batch gains nothing here. Raises
     UnknownGraphError: the weights are not those of a quantised Moonshine.
     """
     writer = _EncoderWriter(weights, sizes)
     frames: Port = ("frames", FLOAT, ("batch", "time", sizes.width))
-    return writer.graph.session([("samples", FLOAT, ("batch", "length"))], [frames], {"frames": writer.write()})
+    return writer.graph.model([("samples", FLOAT, ("batch", "length"))], [frames], {"frames": writer.write()})
 
 
 class _EncoderWriter:
@@ -171,7 +149,7 @@ class _EncoderWriter:
         return self.graph.linear(value, f"{path}.{name}", [product], self._weights.parameter(f"{path}.mlp.{name}.bias"))
 
 
-def cross_session(weights: Weights, sizes: Geometry) -> Any:
+def cross_graph(weights: Weights, sizes: Geometry) -> bytes:
     """From frames (1, time, width) to what the decoder attends to in each layer.
 
     Keys come turned, (1, heads, head, time); values as (1, heads, time, head).
@@ -188,16 +166,16 @@ def cross_session(weights: Weights, sizes: Geometry) -> Any:
     parts = graph.add_split("Split", 2 * sizes.layers, by_head, axis=1, num_outputs=2 * sizes.layers)
     parts[::2] = [graph.add("Transpose", keys, perm=[0, 1, 3, 2]) for keys in parts[::2]]
     names = sizes.caches("cross")
-    ports: list[Port] = [(name, FLOAT, ("batch", sizes.heads, f"{name}.a", f"{name}.b")) for name in names]
+    ports: list[Port] = [(name, FLOAT, shape) for name, shape in names.items()]
     frames: Port = ("frames", FLOAT, ("batch", "time", sizes.width))
-    return graph.session([frames], ports, dict(zip(names, parts, strict=True)))
+    return graph.model([frames], ports, dict(zip(names, parts, strict=True)))
 
 
-def decoder_session(weights: Weights, sizes: Geometry) -> Any:
+def decoder_graph(weights: Weights, sizes: Geometry) -> bytes:
     """One step of several sequences that are equally far: the last token of each to the next of each.
 
     Inputs: `token` and `position` (batch, 1); `mask` (batch, 1, 1, frames), zero or minus much; `past.*`, empty at
-    first, and `cross.*`, in the form that `cross_session` gives. Outputs: `next` (batch, 1), `present.*`.
+    first, and `cross.*`, in the form that `cross_graph` gives. Outputs: `next` (batch, 1), `present.*`.
     """
     writer = _DecoderWriter(weights, sizes)
     inputs: list[Port] = [
@@ -205,15 +183,11 @@ def decoder_session(weights: Weights, sizes: Geometry) -> Any:
         ("position", INT64, ("batch", 1)),
         ("mask", FLOAT, ("batch", 1, 1, "frames")),
     ]
-    inputs += [
-        (name, FLOAT, ("batch", sizes.heads, f"{name}.a", f"{name}.b"))
-        for what in ("past", "cross")
-        for name in sizes.caches(what)
-    ]
+    inputs += [(name, FLOAT, shape) for what in ("past", "cross") for name, shape in sizes.caches(what).items()]
     following, present = writer.write()
     outputs: list[Port] = [("next", INT64, ("batch", 1))]
-    outputs += [(name, FLOAT, ("batch", sizes.heads, f"{name}.a", f"{name}.b")) for name in present]
-    return writer.graph.session(inputs, outputs, {"next": following, **present})
+    outputs += [(name, FLOAT, shape) for name, shape in sizes.caches("present").items()]
+    return writer.graph.model(inputs, outputs, {"next": following, **present})
 
 
 class _DecoderWriter:

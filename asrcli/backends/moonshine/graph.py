@@ -9,6 +9,7 @@ import numpy as np
 
 from asrcli.backends.moonshine.weights import Array, Quantised
 from asrcli.storage.onnx_graph import INT32, MICROSOFT, UINT8, GraphWriter
+from asrcli.storage.onnx_session import open_session
 
 _HALF = 128  # between uint8 and int8
 
@@ -89,6 +90,6 @@ def signed_products_are_exact() -> bool:
     values, matrix = np.full((1, 64), 255, np.uint8), np.full((64, 16), 127, np.int8)
     graph = GraphWriter()
     product = graph.add("MatMulInteger", "a", graph.constant("b", matrix))
-    loaded = graph.session([("a", UINT8, values.shape)], [("c", INT32, (1, 16))], {"c": product})
+    loaded = open_session(graph.model([("a", UINT8, values.shape)], [("c", INT32, (1, 16))], {"c": product}))
     found = loaded.run(None, {"a": values})[0]
     return bool((found == values.astype(np.int32) @ matrix.astype(np.int32)).all())

@@ -53,7 +53,7 @@ class MoonshineRecognizer:
 
     def __init__(self, spec: ModelSpec) -> None:
         self._spec = spec
-        self._model = Moonshine(spec.files["encoder"], spec.files["decoder"])
+        self._model = Moonshine(spec.files["encoder"], spec.files["decoder"], spec.digest)
         self._symbols = _symbols(spec.files["tokens"].read_bytes())
         self._tail = round(TYPES[spec.type].tail * SAMPLE_RATE)
         self._only_language = spec.languages[0] if len(spec.languages) == 1 else None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -11,14 +13,9 @@ import numpy.typing as npt
 from onnxruntime import OrtValue
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
-from asrcli.backends.moonshine.architecture import (
-    STRIDES,
-    cross_session,
-    decoder_session,
-    encoder_session,
-    geometry,
-)
+from asrcli.backends.moonshine.sizes import STRIDES, read_geometry
 from asrcli.backends.moonshine.weights import Array, Weights
+from asrcli.storage.onnx_session import cached_session
 
 _START, _END = 1, 2
 #: no speech has more; sherpa-onnx has the same limit
@@ -57,13 +54,15 @@ def _steps(frames: int) -> int:
 class Moonshine:
     """The model. Thread-safe: calls of several threads do not wait for each other."""
 
-    def __init__(self, encoder: Path, decoder: Path) -> None:
-        """Read the weights and build the graphs. Raises UnknownGraphError: files of another form."""
-        weights = Weights(decoder)
-        self._sizes = geometry(weights)
-        self._encoder = encoder_session(Weights(encoder), self._sizes)
-        self._cross = cross_session(weights, self._sizes)
-        self._decoder = decoder_session(weights, self._sizes)
+    def __init__(self, encoder: Path, decoder: Path, digest: str = "") -> None:
+        """Load the graphs, or build them out of the weights; `digest` is that of both files, if it is known. Raises
+        UnknownGraphError: files of another form.
+        """
+        graphs = _Graphs({"encoder": encoder, "decoder": decoder}, digest)
+        with ThreadPoolExecutor(2) as pool:
+            loaded = [pool.submit(graphs.session, name) for name in ("decoder", "encoder", "cross")]
+            self._decoder, self._encoder, self._cross = (each.result() for each in loaded)
+        self._sizes = read_geometry(self._decoder)
 
     def encode(self, samples: Samples) -> Frames:
         """(samples,) at 16 kHz to (1, time, width)."""
@@ -85,11 +84,10 @@ class Moonshine:
         batch = _Batch(chunks, self._heard(chunks, length), length)
         binding = self._decoder.io_binding()
         names = self._sizes.caches("past")
+        free: dict[str | int, str | int] = {"batch": len(chunks), "past": 0}
         past = {
-            name: OrtValue.ortvalue_from_numpy(np.zeros((len(chunks), self._sizes.heads, *shape), np.float32))
-            for name, shape in zip(
-                names, [(self._sizes.head, 0), (0, self._sizes.head)] * self._sizes.layers, strict=True
-            )
+            name: OrtValue.ortvalue_from_numpy(np.zeros([int(free.get(size, size)) for size in shape], np.float32))
+            for name, shape in names.items()
         }
         batch.bind(binding)
         for position in range(max(batch.limits)):
@@ -123,6 +121,36 @@ class Moonshine:
                     heard[name] = np.zeros((len(chunks), heads, *whole), np.float32)
                 heard[name][row, :, : size[0], : size[1]] = part[0]
         return heard
+
+
+class _Graphs:
+    """The three graphs of a model: the weights are only read for one that is not in the cache."""
+
+    def __init__(self, paths: Mapping[str, Path], digest: str) -> None:
+        self._paths = paths
+        code = [Path(__file__).with_name(f"{module}.py") for module in ("architecture", "graph", "sizes", "weights")]
+        self._sources = [*([digest] if digest else paths.values()), *code]
+        self._lock = Lock()
+        self._weights: dict[str, Weights] = {}
+
+    def session(self, name: str) -> Any:
+        """The session of "encoder", "cross" or "decoder"."""
+        return cached_session(f"moonshine-{name}", self._sources, lambda: self._build(name))
+
+    def _build(self, name: str) -> bytes:
+        from asrcli.backends.moonshine import architecture
+
+        with self._lock:  # two at a time would take the memory of both
+            for half, path in self._paths.items():
+                if half not in self._weights:
+                    self._weights[half] = Weights(path)
+            sizes = architecture.geometry(self._weights["decoder"])
+            build = {
+                "encoder": architecture.encoder_graph,
+                "cross": architecture.cross_graph,
+                "decoder": architecture.decoder_graph,
+            }[name]
+            return build(self._weights["encoder" if name == "encoder" else "decoder"], sizes)
 
 
 class _Batch:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from asrcli.backends.moonshine.graph import LayerWriter
 from asrcli.backends.moonshine.weights import Quantised, UnknownGraphError, Weights
 from asrcli.storage.onnx_graph import FLOAT
+from asrcli.storage.onnx_session import open_session
 
 INPUTS, OUTPUTS = 24, 40
 
@@ -30,8 +31,8 @@ def products() -> list[onnxruntime.InferenceSession]:
     product = by_row.add("Mul", by_row.linear_by_row(rows, "w", weights), rows[1])
     ports = [("x", FLOAT, ("n", INPUTS))], [("y", FLOAT, ("n", OUTPUTS))]
     return [
-        by_row.session(*ports, {"y": product}),
-        whole.session(*ports, {"y": whole.linear("x", "w", weights)}),
+        open_session(by_row.model(*ports, {"y": product})),
+        open_session(whole.model(*ports, {"y": whole.linear("x", "w", weights)})),
     ]
 
 

@@ -1,0 +1,38 @@
+"""Sizes of a Moonshine: what its graphs and the search have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+#: of the three convolutions; their product, 384, is the number of samples in a frame
+STRIDES = (64, 3, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """Sizes of one model's decoder."""
+
+    layers: int
+    heads: int
+    head: int
+
+    @property
+    def width(self) -> int:
+        """Of a frame's and a token's representation."""
+        return self.heads * self.head
+
+    def caches(self, what: str) -> dict[str, tuple[str | int, ...]]:
+        """Names and shapes of keys and values in order: `what` is "past", "present" or "cross"."""
+        shapes: dict[str, tuple[str | int, ...]] = {"key": (self.head, what), "value": (what, self.head)}
+        return {
+            f"{what}.{layer}.{part}": ("batch", self.heads, *shape)
+            for layer in range(self.layers)
+            for part, shape in shapes.items()
+        }
+
+
+def read_geometry(decoder: Any) -> Geometry:
+    """The sizes of a loaded decoder, off the shapes of its caches."""
+    shapes = {port.name: port.shape for port in decoder.get_inputs() if port.name.startswith("past.")}
+    return Geometry(len(shapes) // 2, *shapes["past.0.key"][1:3])

@@ -1,0 +1,123 @@
+"""Sessions of onnxruntime on one thread, and optimised graphs kept on disk.
+
+Building and optimising a graph takes several times as long as loading the result. That depends on the graph, the
+runtime and the processor, so all three are part of the file's name. A file ends with a digest of its bytes: one that is
+damaged is ignored and replaced.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from asrcli.storage.atomic import write_atomic
+from asrcli.storage.user_folders import user_folder
+
+#: bytes of all graphs in the cache folder; those that were not used for longest are deleted
+_MOST = 400 << 20
+_DIGEST_SIZE = hashlib.sha256().digest_size
+
+
+def open_session(model: bytes | str, *, entries: Mapping[str, str] | None = None, **settings: Any) -> Any:
+    """Load a graph, or the file at a path, for calls from several threads, each of which works by itself.
+
+    `settings` are attributes of SessionOptions, `entries` its configuration.
+    """
+    onnxruntime = _runtime()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # Inputs differ in length: an arena would keep the largest of everything that was ever asked of it.
+    options.enable_cpu_mem_arena = False
+    for key, value in (entries or {}).items():
+        options.add_session_config_entry(key, value)
+    for name, value in settings.items():
+        setattr(options, name, value)
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def cached_session(name: str, sources: Sequence[str | Path], build: Callable[[], bytes]) -> Any:
+    """The session of a graph, optimised and kept in the cache folder as `name`, or built.
+
+    `build` makes the graph in ONNX format with `onnx_graph` and out of nothing but `sources`: digests, or files whose
+    contents count. Raises ImportError: onnxruntime is not installed; and what `build` raises.
+    """
+    runtime = _runtime()
+    path = None
+    with suppress(Exception):  # the runtime's exceptions have no common base
+        code = Path(__file__).with_name("onnx_graph.py")
+        parts = [str(runtime.__version__), _processor(), *map(_digest, (code, *sources))]
+        key = hashlib.sha256(repr(parts).encode()).hexdigest()
+        path = user_folder("cache") / "graphs" / f"{name}-{key[:32]}.ort"
+        return _load(path)
+    model = build()
+    if path is not None:
+        with suppress(Exception):
+            return _optimise(path, model)
+    return open_session(model)
+
+
+def _load(path: Path) -> Any:
+    data = path.read_bytes()
+    content = memoryview(data)[:-_DIGEST_SIZE]
+    if hashlib.sha256(content).digest() != data[-_DIGEST_SIZE:]:
+        raise ValueError("damaged")
+    with suppress(OSError):
+        os.utime(path)
+    # Mapped, so that weights are used where they are: a session given bytes would use them after Python frees them.
+    entries = {"session.use_memory_mapped_ort_model": "1", "session.use_ort_model_bytes_for_initializers": "1"}
+    return open_session(str(path), entries={"session.load_model_format": "ORT", **entries})
+
+
+def _optimise(path: Path, model: bytes) -> Any:
+    """Keep a graph. The session is that of the kept file, so the first run computes what all later ones do."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="asrcli-") as folder:
+        optimised = Path(folder) / "graph.ort"
+        entries = {"session.save_model_format": "ORT"}
+        open_session(model, optimized_model_filepath=str(optimised), entries=entries)
+        data = optimised.read_bytes()
+    write_atomic(path, data + hashlib.sha256(data).digest())
+    _discard_oldest(path)
+    return _load(path)
+
+
+def _discard_oldest(kept: Path) -> None:
+    """Delete what exceeds `_MOST`, except the file just written."""
+    others = [(file.stat(), file) for file in kept.parent.glob("*.ort") if file != kept]
+    total = kept.stat().st_size
+    for status, file in sorted(others, key=lambda other: -other[0].st_mtime):
+        total += status.st_size
+        if total > _MOST:
+            file.unlink(missing_ok=True)
+
+
+def _digest(source: str | Path) -> str:
+    return source if isinstance(source, str) else hashlib.sha256(source.read_bytes()).hexdigest()
+
+
+@cache
+def _processor() -> str:
+    """The model and the instructions of the processor, which decide what a graph is optimised to."""
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        return "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))
+    return f"{platform.machine()} {platform.processor()}"
+
+
+@cache
+def _runtime() -> Any:
+    # It reads this from the process's environment when it is loaded, and sends events and writes an identity of the
+    # machine into the cache folder otherwise (1.32 for Linux).
+    os.putenv("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime
+
+    return onnxruntime

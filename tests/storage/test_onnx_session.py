@@ -1,0 +1,105 @@
+"""Graphs kept on disk: loaded when they are whole, replaced when they are not, and never in the way."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+from asrcli.storage import onnx_session
+from asrcli.storage.onnx_graph import FLOAT, GraphWriter
+
+
+class Builder:
+    """Builds "times a constant", and counts."""
+
+    def __init__(self, factor: float = 3.0) -> None:
+        self.factor, self.built = factor, 0
+
+    def __call__(self) -> bytes:
+        self.built += 1
+        graph = GraphWriter()
+        product = graph.add("Mul", "x", graph.constant("factor", np.full(1000, self.factor, np.float32)))
+        return graph.model([("x", FLOAT, (1,))], [("y", FLOAT, (1000,))], {"y": product})
+
+    def run(self, source: str = "a") -> float:
+        session = onnx_session.cached_session("times", [source], self)
+        return float(session.run(None, {"x": np.ones(1, np.float32)})[0][999])
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "asrcli" / "graphs"
+
+
+def test_a_graph_is_built_once(cache: Path) -> None:
+    build = Builder()
+    assert [build.run(), build.run(), build.built] == [3, 3, 1]
+    assert len(list(cache.iterdir())) == 1
+
+
+def test_other_sources_are_another_graph(cache: Path, tmp_path: Path) -> None:
+    file = tmp_path / "weights"
+    for content in (b"1", b"2"):
+        file.write_bytes(content)
+        build = Builder(float(content))
+        found = onnx_session.cached_session("times", [file], build).run(None, {"x": np.ones(1, np.float32)})[0]
+        assert found[0] == float(content)
+    assert len(list(cache.iterdir())) == 2
+
+
+@pytest.mark.parametrize("damage", ["empty", "short", "flipped", "noise", "folder"])
+def test_a_damaged_file_is_ignored_and_replaced(cache: Path, damage: str) -> None:
+    Builder().run()
+    (path,) = cache.iterdir()
+    data = bytearray(path.read_bytes())
+    if damage == "flipped":
+        data[len(data) // 2] ^= 1
+    elif damage == "folder":
+        path.unlink()
+        path.mkdir()
+    contents = {"empty": b"", "short": bytes(data[:-1]), "flipped": bytes(data), "noise": os.urandom(len(data))}
+    if damage in contents:
+        path.write_bytes(contents[damage])
+    build = Builder()
+    assert [build.run(), build.built] == [3, 1]
+    if damage != "folder":
+        assert [build.run(), build.built] == [3, 1]
+
+
+def test_without_a_cache_folder_the_graph_is_built(cache: Path) -> None:
+    cache.parent.write_text("a file where the folder would be", encoding="utf-8")
+    build = Builder()
+    assert [build.run(), build.run(), build.built] == [3, 3, 2]
+
+
+def test_the_cache_is_bounded(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Builder().run("0")
+    (first,) = cache.iterdir()
+    monkeypatch.setattr(onnx_session, "_MOST", 3 * first.stat().st_size)
+    for number in range(1, 6):
+        os.utime(first)  # as each use does
+        Builder().run(str(number))
+        for file in set(cache.iterdir()) - {first}:
+            os.utime(file, (number, number)) if file.stat().st_mtime > 10 else None
+    assert len(list(cache.iterdir())) == 3
+    assert first.exists()
+
+
+def test_the_runtime_sends_no_telemetry(tmp_path: Path) -> None:
+    program = (
+        "import asrcli.vad.detector as detector, asrcli.options as options, numpy;"
+        "detector.new_detector(options.VadOptions()).probabilities(numpy.zeros(5120, numpy.float32))"
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "ORT_DISABLE_TELEMETRY"}
+    subprocess.run([sys.executable, "-c", program], env=environment | {"HOME": str(tmp_path)}, check=True, cwd=tmp_path)
+    written = {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*") if path.is_file()}
+    assert written == {"asrcli"}
