@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Condition, Semaphore
 from typing import BinaryIO
@@ -51,7 +52,19 @@ def make_plan(inputs: Inputs, *, stdin: BinaryIO | None = None, suffixes: Collec
             "Name files or folders; --include '*.xyz' takes files with an unusual suffix.",
         )
     items = _Outputs(inputs, stdin, frozenset(suffixes)).assign(search.found)
-    return Plan(items, tuple(search.problems), tuple(search.notices))
+    problems = tuple(problem for problem in search.problems if in_shard(problem.name, inputs.shard))
+    return Plan(items, problems, tuple(search.notices))
+
+
+def in_shard(name: str, shard: tuple[int, int] | None) -> bool:
+    """Whether an input is done in this shard. That depends on nothing but its own name, so other files may come and
+    go between the shards' runs.
+    """
+    if shard is None:
+        return True
+    number, count = shard
+    digest = hashlib.blake2b(os.fsencode(name), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % count == number
 
 
 def name_outputs_of(found: Sequence[Found], inputs: Inputs, suffixes: Collection[str]) -> tuple[Item, ...]:
@@ -81,6 +94,17 @@ class _Outputs:
     suffixes: frozenset[str]
 
     def assign(self, found: Sequence[Found]) -> tuple[Item, ...]:
+        """The items of this shard; all inputs are named first, so that names do not depend on the number of shards."""
+        items = self._named(found)
+        shard = self.inputs.shard
+        if shard is None:
+            return items
+        if any(item.stream for item in items):
+            raise UsageError("A stream is not divided among shards.", "Leave out --shard, or name files and folders.")
+        own = [item for one, item in zip(found, items, strict=True) if in_shard(_shard_name(one), shard)]
+        return tuple(replace(item, index=index) for index, item in enumerate(own))
+
+    def _named(self, found: Sequence[Found]) -> tuple[Item, ...]:
         output = self.inputs.output
         if output is None:
             return self._named_after_inputs(found)
@@ -167,6 +191,12 @@ class _Outputs:
 
     def _journal(self, output: Path) -> Path:
         return self.inputs.journal or (self.inputs.output_dir or output.parent) / JOURNAL_NAME
+
+
+def _shard_name(found: Found) -> str:
+    """A file's name below the folder that was named, which may be mounted elsewhere on each machine; else as given."""
+    path = found.path or Path()
+    return os.path.normpath(path.relative_to(found.root) if found.root else path)
 
 
 def _recordings_in(folder: Path, suffixes: Collection[str]) -> list[str]:

@@ -17,7 +17,7 @@ from asrcli.batch.naming import fold
 from asrcli.errors import AsrcliError, InputUnreadableError, UsageError
 from asrcli.formats import FORMATS
 
-#: what results end in; a walk takes none of them for a recording, whatever the globs say
+#: endings of results, which a walk takes for no recordings, whatever the globs say
 TRANSCRIPT_SUFFIXES = frozenset(f".{form.extension.lower()}" for form in FORMATS.values())
 
 #: a path that is an address; `Path` drops one of the slashes
@@ -213,13 +213,12 @@ class Inputs:
     """The inputs and outputs that were asked for.
 
     Attributes:
-        paths: files, folders, and "-" for stdin, in the user's order.
-        files_from: a file with more paths, or "-".
+        paths: files, folders, and "-" for stdin, in the user's order; `files_from`: a file with more, or "-".
         formats: suffixes of the outputs, without a dot; at least one.
         formats_asked: whether the user asks for all of them now; else stdout gets the first of them.
         output: `-o`: one file for one input, or "-" for stdout.
         output_dir: where the outputs go, folders mirrored; None: beside each input.
-        journal: `--journal`; None: beside the outputs.
+        journal: `--journal`; None: beside the outputs. `shard`: `--shard`, (number from 0, count).
     """
 
     paths: Sequence[str] = ()
@@ -232,6 +231,7 @@ class Inputs:
     output: str | None = None
     output_dir: Path | None = None
     journal: Path | None = None
+    shard: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

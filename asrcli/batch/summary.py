@@ -139,8 +139,6 @@ class SummaryBuilder:
             return interrupted
         if error is not None:
             return error.exit_code
-        if not self._total:
-            return ExitCode.USAGE
         if not self._failed:
             return ExitCode.SOME_FAILED if self._without_result else ExitCode.OK
         # An input that only its warnings fail has a result.

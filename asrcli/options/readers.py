@@ -65,6 +65,19 @@ def track(text: str) -> str | int:
     raise ValueError(f"'{text}' is not an audio track; write a number from 0 to {MAX_TRACK}, a language, or all")
 
 
+def shard(text: str) -> str:
+    """I/N, auto or auto/N; stays text."""
+    number, slash, count = text.strip().lower().partition("/")
+    if number == "auto" and not slash:
+        return "auto"
+    valid = count.isascii() and count.isdigit() and 1 <= len(count) <= 7 and int(count) >= 1
+    if number != "auto":
+        valid = valid and number.isascii() and number.isdigit() and len(number) <= 7 and 1 <= int(number) <= int(count)
+    if not valid:
+        raise ValueError(f"'{text}' is not a shard; write I/N with I from 1 to N, auto, or auto/N")
+    return f"{number}/{count}"
+
+
 def language(text: str) -> str:
     """The code of a language in any spelling that `language_code` reads, or "auto"."""
     try:

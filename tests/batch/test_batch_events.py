@@ -75,4 +75,4 @@ def test_a_summary_lists_so_many_failures_and_counts_all() -> None:
 
 
 def test_nothing_at_all_is_a_usage_error() -> None:
-    assert SummaryBuilder(0).summary(0.0, None, None).exit_code == ExitCode.USAGE
+    assert SummaryBuilder(0).summary(0.0, None, None).exit_code == ExitCode.OK, "an empty shard"

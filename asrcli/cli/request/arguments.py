@@ -126,6 +126,10 @@ class BatchArguments:
         False, "Replace existing outputs, even if they were edited or not written by asrcli.", essential=True
     )
     skip_existing: bool = _batch(False, "Skip inputs whose outputs exist, even if the input or the options changed.")
+    shard: str | None = _batch(
+        None, "Transcribe only part I of N of the inputs, for runs on N machines; auto: the part of this task of a "
+        "Slurm array, auto/N: of an indexed job of Kubernetes.", metavar="I/N|auto|auto/N", read=readers.shard,
+    )  # fmt: skip
     fail_on: tuple[str, ...] = _batch(
         (), f"Warnings that fail a file (exit status 1): {', '.join(WARNING_CODES)}.", metavar="CODES",
         read=_read_codes,

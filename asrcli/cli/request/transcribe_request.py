@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from asrcli.batch.decision import Existing
 from asrcli.batch.search import Inputs
 from asrcli.batch.worker import Processing
 from asrcli.cli.request.arguments import TranscribeArguments
+from asrcli.cli.request.shard import find_shard
 from asrcli.errors import UsageError
 from asrcli.formats import FORMATS, Format, format_of
 from asrcli.formats.stream_writer import StreamWriter
@@ -138,6 +140,7 @@ def _request(arguments: TranscribeArguments, ranks: Mapping[str, int]) -> Transc
         output=arguments.output,
         output_dir=arguments.output_dir,
         journal=arguments.journal,
+        shard=find_shard(arguments.shard, os.environ),
     )
     existing = (
         Existing.OVERWRITE if arguments.overwrite else Existing.SKIP if arguments.skip_existing else Existing.JOURNAL
