@@ -2,6 +2,7 @@
 
     python -m benchmarks diarization --shared ../shared --hours 2
     python -m benchmarks diarization --score ../shared/data/conversations/*.flac
+    python -m benchmarks diarization --words --score ../shared/data/conversations/*.flac
     python -m benchmarks diarization --calibrate ../shared/data/conversations
 
 The conversation draws the speakers' turns at random, at changing loudness over a noise floor, with pauses and a few
@@ -15,6 +16,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -24,9 +26,14 @@ import soundfile
 from asrcli.audio import open_audio
 from asrcli.audio.types import SAMPLE_RATE, Samples, Source
 from asrcli.backends.process.engine_client import EngineClient
+from asrcli.backends.types import ModelSpec
 from asrcli.evaluate.diarization import DiarizationErrors, read_rttm, score_turns
+from asrcli.evaluate.speaker_words import WordErrors, score_speakers, score_words, texts_of_speakers
+from asrcli.evaluate.words import TextErrors
+from asrcli.model_set import choose
 from asrcli.models.registry import Registry
-from asrcli.options import AudioOptions, SpeakerOptions
+from asrcli.options import AudioOptions, SpeakerOptions, TranscribeOptions
+from asrcli.runtime import Runtime
 from asrcli.speakers.diarizer import AVERAGE_SHARE, Diarizer
 from asrcli.speakers.loading import SERVICE, diarization_spec, diarizers
 from asrcli.speakers.types import FRAME_SECONDS, HOP_FRAMES, Vectors, same_direction
@@ -65,6 +72,7 @@ def conversation(parts: list[tuple[str, Samples]], seconds: float, truth: list[T
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--score", nargs="+", type=Path, help="recordings with their RTTM beside them")
+    parser.add_argument("--words", action="store_true", help="recognise too, and score the speakers of the words")
     parser.add_argument("--calibrate", type=Path, help="folder of such recordings: distances of the embedding")
     parser.add_argument("--shared", type=Path, default=Path("../shared"), help="folder with data/speakers and models")
     parser.add_argument("--hours", type=float, default=1.0)
@@ -81,6 +89,9 @@ def main() -> None:
         Registry().resolve(model_of(arguments.shared, arguments.segmentation), kind="segmentation"),
         Registry().resolve(model_of(arguments.shared, arguments.embedding), kind="embedding"),
     )
+    if arguments.score and arguments.words:
+        score_with_words(arguments.score, spec, arguments)
+        return
     with EngineClient(arguments.threads) as host:
         host.load("speakers", SERVICE, spec).result()
         options = SpeakerOptions(enabled=True, speakers=arguments.speakers)
@@ -101,8 +112,38 @@ def score(paths: Sequence[Path], new: Callable[[], Diarizer], collar: float) -> 
         errors = score_turns(truth, turns, collar=collar)
         print_errors(path.stem, errors)
         total += errors
-    print_errors(f"all {len(paths)}", total)
-    print(f"right number of speakers in {total.right_counts} of {total.files}")
+    print_total(total)
+
+
+def score_with_words(paths: Sequence[Path], spec: ModelSpec, arguments: argparse.Namespace) -> None:
+    """The same of whole transcripts, with what `asrcli evaluate` computes of their words."""
+    options = TranscribeOptions(speakers=SpeakerOptions(enabled=True, speakers=arguments.speakers))
+    registry = Registry()
+    models = choose(registry.resolve(), options, registry, lambda name, kind: registry.resolve(name, kind=kind))
+    assert models.speakers is not None
+    models = replace(models, speakers=replace(models.speakers, spec=spec))
+    total, words, by_speaker = DiarizationErrors(), WordErrors(), TextErrors()
+    with Runtime(models, jobs=arguments.threads) as runtime:
+        for path in paths:
+            (truth,) = read_rttm(path.with_suffix(".rttm").read_text()).values()
+            transcript = runtime.transcribe(Source(path.name, path))
+            errors = score_turns(truth, transcript.turns, collar=arguments.collar)
+            said = [word for segment in transcript.segments for word in segment.words]
+            wrong, cpwer = score_words(truth, said), score_speakers(*texts_of_speakers(truth, said), language="en")
+            print_errors(path.stem, errors)
+            print_words(wrong, cpwer)
+            total, words, by_speaker = total + errors, words + wrong, by_speaker + cpwer
+    print_total(total)
+    print_words(words, by_speaker)
+
+
+def print_total(errors: DiarizationErrors) -> None:
+    print_errors(f"all {errors.files}", errors)
+    print(f"right number of speakers in {errors.right_counts} of {errors.files}")
+
+
+def print_words(wrong: WordErrors, cpwer: TextErrors) -> None:
+    print(f"{'':24} words with the wrong speaker {wrong.wrong} of {wrong.words}  cpWER less WER {cpwer.rate:6.1%}")
 
 
 def print_errors(name: str, errors: DiarizationErrors) -> None:

@@ -108,44 +108,6 @@ def score_turns(reference: Sequence[Turn], hypothesis: Sequence[Turn], *, collar
     )
 
 
-@dataclass(frozen=True, slots=True)
-class WordErrors:
-    """Words with the wrong speaker; the sum of several files pools them. Words outside the reference's turns are not
-    counted.
-    """
-
-    words: int = 0
-    wrong: int = 0
-
-    def __add__(self, other: WordErrors) -> WordErrors:
-        return WordErrors(self.words + other.words, self.wrong + other.wrong)
-
-    def to_dict(self) -> dict[str, Any]:
-        rate = self.wrong / self.words if self.words else None
-        return {"rate": rate, "wrong": self.wrong, "words": self.words}
-
-
-def score_words(reference: Sequence[Turn], words: Sequence[Turn]) -> WordErrors:
-    """Compare the speakers of words, each at its middle, with reference turns, after the one-to-one mapping of speakers
-    that leaves the fewest wrong; times in seconds.
-    """
-    import numpy as np
-
-    rows, columns = (sorted({turn.speaker for turn in turns}) for turns in (reference, words))
-    middle = np.array([(word.start + word.end) / 2 for word in words])
-    said_by = np.array([columns.index(word.speaker) for word in words])
-    speaking = np.zeros((len(rows), len(words)), dtype=bool)
-    for number, speaker in enumerate(rows):
-        turns = merge_touching(turn for turn in reference if turn.speaker == speaker)
-        started = np.searchsorted([turn.start for turn in turns], middle, side="right")
-        speaking[number] = started > np.searchsorted([turn.end for turn in turns], middle, side="right")
-    shared = np.array([np.bincount(said_by[active], minlength=len(columns)) for active in speaking], np.float64)
-    counted = int(speaking.any(axis=0).sum())
-    # In overlapped speech a word may be of either speaker: it is right if its own speaker is one of them.
-    right = sum(int(shared[pair]) for pair in best_pairs(shared))
-    return WordErrors(counted, max(0, counted - right))
-
-
 def _covered(grid: Any, spans: Iterable[tuple[float, float]]) -> Any:
     """Which cells of the grid (between two edges) are inside one of the spans, whose ends are edges."""
     import numpy as np

@@ -21,7 +21,7 @@ from asrcli.language_codes import language_code
 from asrcli.options import CueOptions
 from asrcli.script import join
 from asrcli.text.subtitles.cues import DASH, shape
-from asrcli.transcript import Transcript, Turn
+from asrcli.transcript import Transcript, Turn, Word
 
 #: result files, by suffix
 SUFFIXES = (".json", ".jsonl", ".srt", ".vtt", ".txt", ".tsv", ".csv", ".rttm")
@@ -53,8 +53,10 @@ class HypothesisText:
     language: str | None = None
     cues: tuple[PlainCue, ...] | None = None
     turns: tuple[Turn, ...] | None = None
-    #: when each word is said, and by whom
-    words: tuple[Turn, ...] | None = None
+    #: the words that have a speaker
+    words: tuple[Word, ...] | None = None
+    #: the text of each speaker
+    speakers: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ class Reference:
 
     text: str
     language: str | None = None
+    #: the text of each speaker, where it names them
+    speakers: Mapping[str, str] | None = None
 
 
 def read_hypothesis(path: Path, limits: CueOptions) -> HypothesisText:
@@ -109,7 +113,7 @@ def read_references(path: Path) -> References[Reference]:
     """
     if path.suffix.lower() == ".tsv" and not path.is_dir():
         return References(_table(path))
-    return References((name, Reference(_without_names(_read(file)))) for name, file in _named(path, ".txt"))
+    return References((name, _plain_reference(_read(file))) for name, file in _named(path, ".txt"))
 
 
 def read_reference_turns(path: Path) -> References[list[Turn]]:
@@ -169,13 +173,9 @@ def _transcript(path: Path, text: str, limits: CueOptions) -> HypothesisText:
         language=_code(path, transcript.language),
         cues=tuple(cues),
         turns=transcript.turns or None,
-        words=tuple(
-            Turn(word.start, word.end, word.speaker)
-            for segment in transcript.segments
-            for word in segment.words
-            if word.speaker is not None
-        )
+        words=tuple(word for segment in transcript.segments for word in segment.words if word.speaker is not None)
         or None,
+        speakers=_by_speaker((segment.speaker, segment.text) for segment in transcript.segments),
     )
 
 
@@ -261,7 +261,7 @@ def _unlabelled(lines: list[str]) -> list[str]:
     return [_LABEL.sub("", line) for line in lines] if _LABEL.match(first) else lines
 
 
-def _without_names(text: str) -> str:
+def _plain_reference(text: str) -> Reference:
     """A reference without the names of its speakers, if every line has one or some recur; else as it is."""
     lines = [line for line in text.split("\n") if line.strip()]
     names = [found[1] for line in lines if (found := _NAME.match(line))]
@@ -270,10 +270,22 @@ def _without_names(text: str) -> str:
     recur = {name for name in names if names.count(name) > 1}
     speakers = set(names) if labelled else recur | set(filter(_PLAIN_NAME.fullmatch, names if recur else ()))
     if not names or not _NAME.match(lines[0]) or not speakers:
-        return text
-    return "\n".join(
-        _NAME.sub("", line) if (found := _NAME.match(line)) and found[1] in speakers else line for line in lines
-    )
+        return Reference(text)
+    said: list[tuple[str | None, str]] = []
+    for line in lines:
+        if (found := _NAME.match(line)) and found[1] in speakers:
+            said.append((found[1], line[found.end() :]))
+        else:
+            said.append((said[-1][0] if said else None, line))
+    return Reference("\n".join(line for _, line in said), speakers=_by_speaker(said))
+
+
+def _by_speaker(said: Iterable[tuple[str | None, str]]) -> dict[str, str] | None:
+    """The text of each speaker; None: no one is named."""
+    texts: dict[str, list[str]] = {}
+    for speaker, text in said:
+        texts.setdefault(speaker or "", []).append(text)
+    return {speaker: join(parts, "\n") for speaker, parts in texts.items()} if any(texts) else None
 
 
 def _code(path: Path, language: str | None) -> str | None:

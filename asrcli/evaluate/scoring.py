@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from asrcli.errors import InputError
 from asrcli.evaluate.cues import CueStatistics, cue_statistics
-from asrcli.evaluate.diarization import DiarizationErrors, WordErrors, score_turns, score_words
+from asrcli.evaluate.diarization import DiarizationErrors, score_turns
 from asrcli.evaluate.pairing import Found, Pairing, References
 from asrcli.evaluate.reading import HypothesisText, Reference, read_hypothesis
+from asrcli.evaluate.speaker_words import WordErrors, score_speakers, score_words, texts_of_speakers
 from asrcli.evaluate.words import TextErrors, TextScore, Unit, score_text
 from asrcli.options import CueOptions
 from asrcli.transcript import Turn
@@ -34,6 +35,15 @@ class ScoringOptions:
     collar: float = 0.25
     limits: CueOptions = field(default_factory=CueOptions)
 
+    def of_text(self, language: str | None) -> dict[str, Any]:
+        """Options of `score_text`, where the files name this language."""
+        return {
+            "language": self.language or language,
+            "unit": self.unit,
+            "normalise": self.normalise,
+            "vowel_marks": self.vowel_marks,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class FileScore:
@@ -44,6 +54,8 @@ class FileScore:
     turns: DiarizationErrors | None = None
     #: speakers of words
     words: WordErrors | None = None
+    #: cpWER: against the reference texts if they name speakers, else of the same words against the reference turns
+    speakers: TextErrors | None = None
     #: the references compared with
     right_text: Pairing[Reference] | None = None
     right_turns: Pairing[list[Turn]] | None = None
@@ -59,6 +71,8 @@ class FileScore:
             out["diarization"] = {**_against(self.right_turns), **self.turns.to_dict()}
         if self.words is not None:
             out["word_speakers"] = self.words.to_dict()
+        if self.speakers is not None:
+            out["cpwer"] = self.speakers.to_dict()
         if self.cues is not None:
             out["cues"] = self.cues.to_dict()
         if self.problems:
@@ -96,31 +110,39 @@ def score(
     have any name.
     """
     problems: list[str] = []
-    text = errors = words = cues = None
+    text = errors = words = speakers = cues = None
     right_text = _find(references, "texts", hypothesis, problems, alone=alone)
     if right_text is not None and hypothesis.text is None:
         problems.append("it holds no text.")
     elif right_text is not None and hypothesis.text is not None:
         reference = right_text.reference
-        text = score_text(
-            reference.text,
-            hypothesis.text,
-            language=options.language or reference.language or hypothesis.language,
-            unit=options.unit,
-            normalise=options.normalise,
-            vowel_marks=options.vowel_marks,
-        )
+        text = score_text(reference.text, hypothesis.text, **options.of_text(reference.language or hypothesis.language))
     right_turns = _find(turns, "turns", hypothesis, problems, alone=alone)
     if right_turns is not None and hypothesis.turns is None:
         problems.append("it holds no speaker turns.")
     elif right_turns is not None and hypothesis.turns is not None:
         errors = score_turns(right_turns.reference, hypothesis.turns, collar=options.collar)
         words = score_words(right_turns.reference, hypothesis.words) if hypothesis.words else None
+    by_speaker = _texts_of_speakers(hypothesis, right_text, right_turns)
+    if by_speaker is not None:
+        language = (right_text and right_text.reference.language) or hypothesis.language
+        speakers = score_speakers(*by_speaker, **options.of_text(language))
     if hypothesis.cues is not None:
         cues = cue_statistics(hypothesis.cues, options.limits)
     elif references is None and turns is None:
         problems.append("no reference found: see --reference and --rttm.")
-    return FileScore(hypothesis.path, text, errors, words, right_text, right_turns, cues, tuple(problems))
+    return FileScore(hypothesis.path, text, errors, words, speakers, right_text, right_turns, cues, tuple(problems))
+
+
+def _texts_of_speakers(
+    hypothesis: HypothesisText, text: Pairing[Reference] | None, turns: Pairing[list[Turn]] | None
+) -> tuple[Mapping[str, str], Mapping[str, str]] | None:
+    """The text of each speaker: the reference's and the result's. None: one of them does not name speakers."""
+    if text is not None and text.reference.speakers and hypothesis.speakers:
+        return text.reference.speakers, hypothesis.speakers
+    if turns is not None and hypothesis.words:
+        return texts_of_speakers(turns.reference, hypothesis.words)
+    return None
 
 
 def pool(scores: Iterable[FileScore]) -> dict[str, Any]:
@@ -137,6 +159,9 @@ def pool(scores: Iterable[FileScore]) -> dict[str, Any]:
     words = [score.words for score in scores if score.words is not None]
     if words:
         pooled["word_speakers"] = sum(words, WordErrors()).to_dict()
+    speakers = [score.speakers for score in scores if score.speakers is not None]
+    if speakers:
+        pooled["cpwer"] = sum(speakers, TextErrors()).to_dict()
     return pooled
 
 

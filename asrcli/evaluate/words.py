@@ -45,12 +45,16 @@ class TextErrors:
         return self.hits + self.substitutions + self.deletions
 
     @property
+    def wrong(self) -> int:
+        """Errors of any kind."""
+        return self.substitutions + self.deletions + self.insertions
+
+    @property
     def rate(self) -> float:
         """The error rate (0.1 is 10 %); inf where the reference is empty and the hypothesis is not."""
-        errors = self.substitutions + self.deletions + self.insertions
         if self.reference == 0:
-            return float("inf") if errors else 0.0
-        return errors / self.reference
+            return float("inf") if self.wrong else 0.0
+        return self.wrong / self.reference
 
     def __add__(self, other: TextErrors) -> TextErrors:
         return TextErrors(*map(sum, zip(astuple(self), astuple(other), strict=True)))

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asrcli.errors import InputError
-from asrcli.evaluate.diarization import DiarizationErrors, WordErrors, read_rttm, score_turns, score_words
+from asrcli.evaluate.diarization import DiarizationErrors, read_rttm, score_turns
 from asrcli.transcript import Turn
 
 turns = st.lists(
@@ -65,16 +65,6 @@ def test_each_kind_of_error() -> None:
     assert found.jer == pytest.approx((2 / 12 + 5 / 11) / 2)
     assert (found.speakers, found.found, found.right_counts) == (2, 2, 1)
     assert found.der == pytest.approx(0.25)
-
-
-def test_words_with_the_wrong_speaker() -> None:
-    truth = [Turn(0, 10, "a"), Turn(10, 20, "b"), Turn(15, 20, "a")]
-    said = [("x", 1), ("x", 5), ("y", 8), ("y", 12), ("x", 16), ("y", 17), ("y", 25)]
-    words = [Turn(start, start + 0.5, speaker) for speaker, start in said]
-    # The word of y at 8 s is a's; either speaker is right in the overlap; the word at 25 s is in no turn.
-    assert score_words(truth, words) == WordErrors(6, 1)
-    assert WordErrors(6, 1) + WordErrors(4, 0) == WordErrors(10, 1)
-    assert WordErrors().to_dict()["rate"] is None
 
 
 def test_overlap_counts_for_each_speaker() -> None:

@@ -132,8 +132,7 @@ def _print(
             _print_line(
                 "DER", score.turns.to_dict(), f"against {_name(score.right_turns)}, collar {options.collar:g} s"
             )
-        if score.words is not None:
-            _print_words(score.words.to_dict())
+        _print_speakers(score.to_dict())
         if score.cues is not None:
             _print_cues(score.cues, options)
     if len(scores) > 1:
@@ -141,13 +140,16 @@ def _print(
         for name in ("wer", "cer", "der"):
             if name in pooled:
                 _print_line(name.upper(), pooled[name])
-        if "word_speakers" in pooled:
-            _print_words(pooled["word_speakers"])
+        _print_speakers(pooled)
 
 
-def _print_words(figures: dict[str, Any]) -> None:
-    shown = "   -  " if figures["rate"] is None else f"{figures['rate']:6.2%}"
-    print(f"  words with the wrong speaker  {shown}  {figures['wrong']} of {figures['words']}")
+def _print_speakers(scores: dict[str, Any]) -> None:
+    """Which words have the wrong speaker."""
+    if words := scores.get("word_speakers"):
+        shown = "   -  " if words["rate"] is None else f"{words['rate']:6.2%}"
+        print(f"  words with the wrong speaker  {shown}  {words['wrong']} of {words['words']}")
+    if "cpwer" in scores:
+        _print_line("cpWER", scores["cpwer"])
 
 
 def _print_text(score: TextScore, console: Console, right: Pairing[Any] | None, *, alignment: bool) -> None:
@@ -172,6 +174,8 @@ def _print_line(name: str, figures: dict[str, Any], note: str = "") -> None:
     if "jer" in figures:
         parts.append(f"JER {'inf' if figures['jer'] is None else format(figures['jer'], '.2%')}")
         parts.append(f"{figures['speakers_found']} of {figures['speakers']} speakers")
+    if "right_counts" in figures and not note:
+        parts.append(f"right number in {figures['right_counts']}")
     print(f"  {name}  {shown}  {', '.join(parts)}{f' ({note})' if note else ''}")
 
 
