@@ -8,6 +8,7 @@ import re
 DEFAULT_NAMES = frozenset({
     "", "string", "default", "auto", "whisper-1", "gpt-transcribe", "gpt-4o-transcribe", "gpt-4o-mini-transcribe",
     "gpt-4o-mini-transcribe-2025-12-15", "gpt-4o-transcribe-diarize",
+    "gpt-live-transcribe", "gpt-realtime", "gpt-realtime-mini", "gpt-realtime-whisper", "gpt-4o-realtime-preview",
 })  # fmt: skip
 
 _SENSEVOICE = ("sensevoice-small", "sensevoice-small-2025", "sensevoice-small-funasr", "sensevoice-funasr-nano")

@@ -39,6 +39,11 @@ _PAGES = frozenset({"/docs"})
 #: of names that no public DNS server resolves
 _PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 
+#: WebSockets whose clients expect a missing key to be refused in the handshake
+_REFUSING_SOCKETS = frozenset({"/v1/realtime"})
+#: prefix of the subprotocol in which OpenAI's browser clients send a key
+_KEY_PROTOCOL = "openai-insecure-api-key."
+
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _QUERY_NAMES = frozenset({"token", "x_nls_token", "x-nls-token", "api_key"})
 
@@ -78,6 +83,9 @@ def offered_keys(scope: Scope) -> Iterator[str]:
     for name in ("x-nls-token", "api-key"):
         if token := headers.get(name):
             yield token
+    for each in scope.get("subprotocols", ()):
+        if each.startswith(_KEY_PROTOCOL):
+            yield each.removeprefix(_KEY_PROTOCOL)
     for name, value in parse_qsl(scope.get("query_string", b"").decode("latin-1")):
         if name.lower() in _QUERY_NAMES:
             yield value
@@ -217,11 +225,11 @@ class AuthMiddleware:
         changes = scope["type"] == "websocket" or (scope["method"] not in _SAFE and self._is_ambient(scope))
         if changes and not origin_allowed(scope, self._origins, trust_local=not self._keys):
             return self._refuse_origin(scope)
-        if scope["type"] == "websocket":
+        if scope["type"] == "websocket" and path not in _REFUSING_SOCKETS:
             return None
         if state["authorised"] or path in OPEN_PATHS or path.startswith(_OPEN_PREFIX):
             return None
-        if path in _PAGES_WITH_LOGIN and scope["method"] in {"GET", "HEAD"} and _wants_html(scope):
+        if path in _PAGES_WITH_LOGIN and scope.get("method") in {"GET", "HEAD"} and _wants_html(scope):
             return None  # the page answers 401
         return problem_of(UnauthorisedError("Missing or wrong API key.", "Send: Authorization: Bearer KEY."))
 

@@ -12,7 +12,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 #: (pattern, path), the first match counts
 _ALIASES = (
     (re.compile(r"^(?:/v1){2,}(/.*)$"), r"/v1\1"),  # a base URL that ends in /v1, and a client that adds it
-    (re.compile(r"^(/audio/(?:transcriptions|translations)|/models(?:/.*)?)$"), r"/v1\1"),  # a base URL without /v1
+    (
+        re.compile(r"^(/audio/(?:transcriptions|translations)|/models(?:/.*)?|/realtime)$"),
+        r"/v1\1",
+    ),  # a base URL without /v1
     (re.compile(r"^/inference$"), "/v1/audio/transcriptions"),  # whisper.cpp
     (re.compile(r"^/openai/deployments/[^/]+(/audio/(?:transcriptions|translations))$"), r"/v1\1"),  # Azure
     (re.compile(r"^/openai(/v1/.*)$"), r"\1"),

@@ -33,6 +33,7 @@ from asrcli.server.protocols.aliyun.qwen import QwenSession
 from asrcli.server.protocols.aliyun.websocket import AliyunSession
 from asrcli.server.protocols.funasr.realtime import COMMANDS, RealtimeSession
 from asrcli.server.protocols.funasr.websocket import FunasrSession
+from asrcli.server.protocols.openai.realtime import OpenAiRealtimeSession
 
 
 class ProtocolSession(Protocol):
@@ -48,23 +49,30 @@ _log = logging.getLogger("asrcli.server")
 
 _ALIYUN = "aliyun"
 _FUNASR = "funasr"
+_OPENAI = "openai-realtime"
 _QWEN = "qwen"
 _REALTIME = "realtime"
 
 #: protocol of a path, if the first frame does not decide
 PATHS = {
     "/": _FUNASR,
+    "/v1/realtime": _OPENAI,
     "/ws/v1": _ALIYUN,
     "/ws/v1/asr": _ALIYUN,
     "/ws/v1/asr/funasr": _ALIYUN,
     "/ws/v1/asr/qwen": _QWEN,
 }
+#: the server sends the first message, or only the path decides
+_DECIDED = frozenset({_OPENAI})
+#: subprotocols that clients offer besides their keys; one of them must be accepted
+_SUBPROTOCOLS = ("binary", "realtime")
 _FUNASR_FIELDS = frozenset({"mode", "is_speaking", "chunk_size", "wav_name"})
 
 
 _SESSIONS: dict[str, Callable[[SessionContext], ProtocolSession]] = {
     _ALIYUN: AliyunSession,
     _FUNASR: FunasrSession,
+    _OPENAI: OpenAiRealtimeSession,
     _QWEN: QwenSession,
     _REALTIME: RealtimeSession,
 }
@@ -83,6 +91,7 @@ router = APIRouter(lifespan=_lifespan)
 
 
 @router.websocket("/")
+@router.websocket("/v1/realtime")
 @router.websocket("/ws/v1")
 @router.websocket("/ws/v1/asr")
 @router.websocket("/ws/v1/asr/funasr")
@@ -91,7 +100,7 @@ async def connect(websocket: WebSocket) -> None:
     """Any live protocol."""
     offered = websocket.scope.get("subprotocols", ())
     # Chrome closes a connection whose offer is not accepted; clients without an offer must not get one.
-    await websocket.accept(subprotocol="binary" if "binary" in offered else None)
+    await websocket.accept(subprotocol=next((each for each in _SUBPROTOCOLS if each in offered), None))
     state = websocket.app.state
     connection = Connection(websocket, state.settings.idle_timeout)
     try:
@@ -113,6 +122,10 @@ async def _serve(connection: Connection, usual: str) -> None:
     context = SessionContext.of(connection)
     if not context.authorised and usual != _ALIYUN:
         await connection.close(UNAUTHORISED, "missing or wrong API key")
+        return
+    if usual in _DECIDED:
+        add_fields(websocket=usual)
+        await _SESSIONS[usual](context).run()
         return
     frame = await _first_frame(connection, authorised=context.authorised)
     if frame is None:

@@ -102,6 +102,10 @@ class LiveService:
         finally:
             self._open -= 1
 
+    async def check(self, options: LiveOptions, model: str | None = None) -> None:
+        """Check that a model can serve these options, without loading it. Raises AsrcliError: as `session`."""
+        await asyncio.to_thread(self._adapted, model, options.recognition)
+
     def _adapted(self, model: str | None, wanted: RecognitionOptions) -> RecognitionOptions:
         return adapt_request(self._pool.spec(model), wanted, self._pool.hotwords)[0]
 

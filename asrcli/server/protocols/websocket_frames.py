@@ -59,10 +59,46 @@ _QWEN: dict[str, Any] = {
 }
 
 
+_LIST: dict[str, Any] = {"type": "array", "items": _TEXT}
+_TRANSCRIPTION = {
+    **dict.fromkeys(("model", "language", "prompt"), _TEXT),
+    **dict.fromkeys(("languages", "keywords"), _LIST),
+}
+_TURNS = {
+    "type": {"enum": ["server_vad", "semantic_vad"]},
+    "eagerness": {"enum": ["low", "medium", "high", "auto"]},
+    **dict.fromkeys(("threshold", "silence_duration_ms", "prefix_padding_ms"), _NUMBER),
+}
+
+
 def _object(properties: dict[str, Any], **fixed: str) -> dict[str, Any]:
     return {"type": "object", "properties": properties | {name: {"const": value} for name, value in fixed.items()}}
 
 
+_INPUT = _object(
+    {
+        "format": _object({"type": {"enum": ["audio/pcm", "audio/pcmu", "audio/pcma"]}, "rate": _WHOLE}),
+        "transcription": _object(_TRANSCRIPTION),
+        "turn_detection": _object(_TURNS),
+        "noise_reduction": {"type": "object"},
+    }
+)
+_REALTIME = _object(
+    {
+        "type": {"enum": ["transcription"]},
+        "include": _LIST,
+        "audio": _object({"input": _INPUT}),
+    }
+)
+_REALTIME_BETA = _object(
+    {
+        "input_audio_format": {"enum": ["pcm16", "g711_ulaw", "g711_alaw"]},
+        "input_audio_transcription": _object(_TRANSCRIPTION),
+        "turn_detection": _object(_TURNS),
+        "input_audio_noise_reduction": {"type": "object"},
+        "include": _LIST,
+    }
+)
 #: protocol -> its path and its frames by name, the one that ends a recording under "end"
 WEBSOCKETS: dict[str, Any] = {
     "funasr": {"path": "/", "frames": {"start": _object(_FUNASR), "end": _object(_FUNASR)}},
@@ -76,6 +112,16 @@ WEBSOCKETS: dict[str, Any] = {
     "qwen": {
         "path": "/ws/v1/asr/qwen",
         "frames": {"start": _object({"payload": _object(_QWEN)}, type="start"), "end": _object({}, type="stop")},
+    },
+    "openai-realtime": {
+        "path": "/v1/realtime",
+        "frames": {
+            "start": _object({"event_id": _TEXT, "session": _REALTIME}, type="session.update"),
+            "beta": _object({"event_id": _TEXT, "session": _REALTIME_BETA}, type="transcription_session.update"),
+            "append": _object({"audio": _TEXT}, type="input_audio_buffer.append"),
+            "commit": _object({}, type="input_audio_buffer.commit"),
+            "end": _object({}, type="input_audio_buffer.clear"),
+        },
     },
     "realtime": {
         "path": "/",
@@ -92,7 +138,6 @@ WEBSOCKETS: dict[str, Any] = {
 }
 
 _SOUND = _object(dict.fromkeys(("rate", "width", "channels", "timestamp"), _WHOLE))
-_LIST = {"type": "array", "items": _TEXT}
 #: type of a Wyoming event -> its data
 WYOMING: dict[str, Any] = {
     "describe": _object({}),

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import soundfile as sf
+import soxr
 
 from asrcli.audio.resample import Resampler
 from tests.server.process.test_serve import free_port, serving
@@ -42,6 +43,7 @@ def desk(
     resampler = Resampler(rate, 1)
     speech = resampler.push(samples[:, None].astype("float32"))
     sf.write(folder / "talk.wav", speech, 16000, subtype="PCM_16")
+    sf.write(folder / "talk.pcm", soxr.resample(speech[:, 0], 16000, 24000), 24000, format="RAW", subtype="PCM_16")
     sf.write(folder / "meeting.m4a", speech, 16000, format="OGG", subtype="VORBIS")  # names do not matter
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ASRCLI_", "XDG_"))}
     env = kept | {"HOME": str(folder), "KEY": KEY, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -99,6 +101,7 @@ def test_a_job_from_the_shell(copy: Callable[..., str]) -> None:
     ("title", "package", "expected"),
     [
         ("OpenAI", "openai", "worst of times"),
+        ("OpenAI 1", "openai", "worst of times"),
         ("FunASR", "websockets", r"2pass-offline It was the best of times.*worst of times"),
         ("Aliyun", "nls", r'"name":\s?"SentenceEnd".*worst of times'),
     ],
