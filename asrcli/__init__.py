@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from asrcli.api import transcribe
+    from asrcli.api import align, transcribe
     from asrcli.errors import AsrcliError
     from asrcli.options import (
         AudioOptions,
@@ -40,6 +40,7 @@ __all__ = [
     "VadOptions",
     "Word",
     "__version__",
+    "align",
     "transcribe",
 ]
 
@@ -57,6 +58,7 @@ _HOMES = {
     "Segment": "asrcli.transcript",
     "Transcript": "asrcli.transcript",
     "Word": "asrcli.transcript",
+    "align": "asrcli.api",
     "transcribe": "asrcli.api",
 }
 

@@ -50,12 +50,47 @@ def transcribe(
     ensemble = choose(spec, options, registry, lambda name, kind: registry.resolve(name, kind=kind))
     name = os.fspath(path)
     with Runtime(ensemble, jobs=jobs) as runtime:
-        try:
-            transcript = runtime.transcribe(Source(name=name, path=Path(path)))
-        except InputError as error:  # a batch names the input itself
-            if name in error.message:
-                raise
-            raise type(error)(f"{name}: {error.message}", error.hint) from error
+        transcript = transcribe_file(runtime, name)
     if failing := failing_warnings(transcript.warnings, fail_on):
         raise WarningsError(f"{name}: {'; '.join(failing)}.")
     return transcript
+
+
+def transcribe_file(runtime: Runtime, name: str) -> Transcript:
+    """Transcribe one file with a message that names it, as a batch does. Raises InputError: it has no audio."""
+    try:
+        return runtime.transcribe(Source(name=name, path=Path(name)))
+    except InputError as error:
+        if name in error.message:
+            raise
+        raise type(error)(f"{name}: {error.message}", error.hint) from error
+
+
+def align(
+    path: str | os.PathLike[str],
+    text: str,
+    *,
+    model: str | None = None,
+    options: TranscribeOptions | None = None,
+    model_dir: Path | None = None,
+    jobs: int | None = None,
+) -> Transcript:
+    """Place a given text on the times of a recording: a segment for each line that is not empty, each word with
+    `alignment` "matched" (recognised) or "interpolated" (placed between words that were).
+
+    Args:
+        path: an audio or video file.
+        text: what is spoken; a few words may be wrong or missing.
+        model: as for `transcribe`.
+        options: as for `transcribe`.
+        model_dir: as for `transcribe`.
+        jobs: as for `transcribe`.
+
+    Raises:
+        InputError: as `transcribe`; or the text has no words, or none of them was recognised.
+        ModelError, UsageError, MissingExtraError: as `transcribe`.
+    """
+    from asrcli.alignment.placing import align_lines
+
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return align_lines(transcribe(path, model=model, options=options, model_dir=model_dir, jobs=jobs), lines)

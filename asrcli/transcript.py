@@ -64,7 +64,8 @@ class Word:
     """One word (or one CJK character) with the punctuation that follows it.
 
     `text` carries no leading space; `space_before` is true if one separates it from the word before (false
-    between CJK characters). Confidence is a probability in 0..1, None where the model gives none.
+    between CJK characters). Confidence is a probability in 0..1, None where the model gives none. `alignment` is for
+    the words of a given text (`asrcli align`).
     """
 
     text: str
@@ -73,6 +74,7 @@ class Word:
     confidence: float | None = None
     speaker: str | None = None
     space_before: bool = True
+    alignment: Literal["matched", "interpolated"] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         out: dict[str, Any] = {"text": self.text, "start": _ms(self.start), "end": _ms(self.end)}
@@ -82,6 +84,8 @@ class Word:
             out["confidence"] = round(self.confidence, 4)
         if self.speaker is not None:
             out["speaker"] = self.speaker
+        if self.alignment is not None:
+            out["alignment"] = self.alignment
         return out
 
     @classmethod
@@ -93,6 +97,7 @@ class Word:
             confidence=data.get("confidence"),
             speaker=data.get("speaker"),
             space_before=data.get("space_before", True),
+            alignment=data.get("alignment"),
         )
 
 

@@ -26,6 +26,7 @@ NAMES = {
     "health": "how soon `/health` answers while every worker is busy",
     "vad": "what voice activity detection costs",
     "word_times": "how far word times are off",
+    "alignment": "how far the words of a given text are off, also of a wrong one",
     "diarization": "speed, memory and error rate of speakers in a long conversation",
     "streams": "how many live streams a server keeps up with",
     "watch": "recordings that arrive while `asrcli watch` is killed again and again: what is lost",

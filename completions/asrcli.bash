@@ -3,7 +3,7 @@
 _asrcli_command() {
     case $1 in
         '')
-            commands='transcribe watch serve models download-model speakers evaluate config doctor bench schema completion'
+            commands='transcribe watch align serve models download-model speakers evaluate config doctor bench schema completion'
             options='--version --debug -h --help'
             valued=''
             arguments=()
@@ -19,6 +19,12 @@ _asrcli_command() {
             options='--files-from --recursive --no-recursive --include --exclude --raw --rate --raw-channels -f --format -o --output -d --output-dir --encoding --newline -m --model -l --language --model-dir --backend --remote --remote-audio --remote-api-key --remote-api-key-file --offline --no-offline --hotwords --itn --no-itn --prompt --translate --no-translate --language-id-model --language-per-chunk --no-language-per-chunk --diarize --no-diarize --speakers --diarization-model --embedding-model --min-speakers --max-speakers --cluster-threshold --audio-track --start --end --channels --vad --no-vad --vad-model --vad-threshold --vad-end-threshold --min-speech --min-silence --pad-before --pad-after --level --no-level --max-chunk --max-gap --correct-hotwords --no-correct-hotwords --punctuation --no-punctuation --punctuation-model --drop-fillers --no-drop-fillers --strip-marks --no-strip-marks --rich-text --no-rich-text --subtitle-style --max-line-width --max-line-width-cjk --max-lines --max-words --min-cue --max-cue --max-cps --cue-gap --dialogue --no-dialogue --label-every-cue --no-label-every-cue --highlight-words --no-highlight-words --rtl-marks --no-rtl-marks -j --jobs --overwrite --no-overwrite -n --dry-run --settle --on-done --journal --skip-existing --no-skip-existing --shard --fail-on -q --quiet --no-quiet --log-json --no-log-json --config --debug --help-all -h --help'
             valued='--files-from --include --exclude --raw --rate --raw-channels -f --format -o --output -d --output-dir --encoding --newline -m --model -l --language --model-dir --backend --remote --remote-audio --remote-api-key --remote-api-key-file --hotwords --prompt --language-id-model --speakers --diarization-model --embedding-model --min-speakers --max-speakers --cluster-threshold --audio-track --start --end --channels --vad-model --vad-threshold --vad-end-threshold --min-speech --min-silence --pad-before --pad-after --max-chunk --max-gap --punctuation-model --subtitle-style --max-line-width --max-line-width-cjk --max-lines --max-words --min-cue --max-cue --max-cps --cue-gap -j --jobs --settle --on-done --journal --shard --fail-on --config'
             arguments=(dir)
+            ;;
+        align)
+            commands=''
+            options='--raw --rate --raw-channels -f --format -o --output -m --model -l --language --model-dir --backend --remote --remote-audio --remote-api-key --remote-api-key-file --offline --no-offline --hotwords --itn --no-itn --prompt --translate --no-translate --audio-track --start --end --channels --vad --no-vad --vad-model --vad-threshold --vad-end-threshold --min-speech --min-silence --pad-before --pad-after --level --no-level --max-chunk --max-gap --correct-hotwords --no-correct-hotwords --subtitle-style --max-line-width --max-line-width-cjk --max-lines --max-words --min-cue --max-cue --max-cps --cue-gap --dialogue --no-dialogue --label-every-cue --no-label-every-cue --highlight-words --no-highlight-words --rtl-marks --no-rtl-marks -j --jobs -q --quiet --no-quiet --config --debug --help-all -h --help'
+            valued='--raw --rate --raw-channels -f --format -o --output -m --model -l --language --model-dir --backend --remote --remote-audio --remote-api-key --remote-api-key-file --hotwords --prompt --audio-track --start --end --channels --vad-model --vad-threshold --vad-end-threshold --min-speech --min-silence --pad-before --pad-after --max-chunk --max-gap --subtitle-style --max-line-width --max-line-width-cjk --max-lines --max-words --min-cue --max-cue --max-cps --cue-gap -j --jobs --config'
+            arguments=(any any)
             ;;
         serve)
             commands=''
@@ -126,7 +132,7 @@ _asrcli_command() {
             commands=''
             options='--json --config --debug -h --help'
             valued=--config
-            arguments=('word transcribe watch serve models download-model speakers evaluate config doctor bench schema completion')
+            arguments=('word transcribe watch align serve models download-model speakers evaluate config doctor bench schema completion')
             ;;
         'config path')
             commands=''
@@ -279,11 +285,50 @@ _asrcli_value() {
         'watch --cue-gap') argument=any ;;
         'watch -j'|'watch --jobs') argument=any ;;
         'watch --settle') argument=any ;;
-        'watch --on-done') argument='word transcribe watch serve models download-model speakers evaluate config doctor bench schema completion' ;;
+        'watch --on-done') argument='word transcribe watch align serve models download-model speakers evaluate config doctor bench schema completion' ;;
         'watch --journal') argument=file ;;
         'watch --shard') argument='word auto auto/N' ;;
         'watch --fail-on') argument=any ;;
         'watch --config') argument=file ;;
+        'align --raw') argument='word s16le f32le' ;;
+        'align --rate') argument=any ;;
+        'align --raw-channels') argument=any ;;
+        'align -f'|'align --format') argument='word txt json jsonl whisper-json srt vtt ass lrc tsv csv md html rttm ctm textgrid' ;;
+        'align -o'|'align --output') argument=file ;;
+        'align -m'|'align --model') argument='model moonshine-tiny-en sensevoice-small sensevoice-small-2025 sensevoice-funasr-nano paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-unified-en parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu sensevoice-small-funasr seaco-paraformer-zh-funasr paraformer-zh-funasr fun-asr-nano-funasr fun-asr-mlt-nano-funasr' ;;
+        'align -l'|'align --language') argument=any ;;
+        'align --model-dir') argument=dir ;;
+        'align --backend') argument='word auto sherpa-onnx funasr remote' ;;
+        'align --remote') argument=any ;;
+        'align --remote-audio') argument='word auto flac wav' ;;
+        'align --remote-api-key') argument=any ;;
+        'align --remote-api-key-file') argument=file ;;
+        'align --hotwords') argument=any ;;
+        'align --prompt') argument=any ;;
+        'align --audio-track') argument='word all' ;;
+        'align --start') argument=any ;;
+        'align --end') argument=any ;;
+        'align --channels') argument='word mix split' ;;
+        'align --vad-model') argument=file ;;
+        'align --vad-threshold') argument=any ;;
+        'align --vad-end-threshold') argument=any ;;
+        'align --min-speech') argument=any ;;
+        'align --min-silence') argument=any ;;
+        'align --pad-before') argument=any ;;
+        'align --pad-after') argument=any ;;
+        'align --max-chunk') argument=any ;;
+        'align --max-gap') argument=any ;;
+        'align --subtitle-style') argument='word netflix bbc youtube short' ;;
+        'align --max-line-width') argument=any ;;
+        'align --max-line-width-cjk') argument=any ;;
+        'align --max-lines') argument=any ;;
+        'align --max-words') argument=any ;;
+        'align --min-cue') argument=any ;;
+        'align --max-cue') argument=any ;;
+        'align --max-cps') argument=any ;;
+        'align --cue-gap') argument=any ;;
+        'align -j'|'align --jobs') argument=any ;;
+        'align --config') argument=file ;;
         'serve --host') argument=any ;;
         'serve -p'|'serve --port') argument=any ;;
         'serve --funasr-port') argument=any ;;

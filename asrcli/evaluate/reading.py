@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from asrcli.errors import InputError, InputUnreadableError, UsageError
+from asrcli.errors import InputError, UsageError
 from asrcli.evaluate.cues import PlainCue
 from asrcli.evaluate.diarization import read_rttm
 from asrcli.evaluate.normalization import library
@@ -20,6 +20,7 @@ from asrcli.evaluate.pairing import References
 from asrcli.language_codes import language_code
 from asrcli.options import CueOptions
 from asrcli.script import join
+from asrcli.storage.text import read_text
 from asrcli.text.subtitles.cues import DASH, shape
 from asrcli.transcript import Transcript, Turn, Word
 
@@ -77,7 +78,7 @@ def read_hypothesis(path: Path, limits: CueOptions) -> HypothesisText:
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise UsageError(f"{path} cannot be evaluated.", f"Results are {', '.join(SUFFIXES)} files.")
-    text = _read(path)
+    text = read_text(path)
     names = (_bare(path),)
     if suffix == ".json":
         return _transcript(path, text, limits)
@@ -99,7 +100,7 @@ def is_result(path: Path) -> bool:
         return False
     try:
         if suffix in _TABLES:
-            _rows(path, _read(path))
+            _rows(path, read_text(path))
     except InputError:
         return False
     return True
@@ -113,7 +114,7 @@ def read_references(path: Path) -> References[Reference]:
     """
     if path.suffix.lower() == ".tsv" and not path.is_dir():
         return References(_table(path))
-    return References((name, _plain_reference(_read(file))) for name, file in _named(path, ".txt"))
+    return References((name, _plain_reference(read_text(file))) for name, file in _named(path, ".txt"))
 
 
 def read_reference_turns(path: Path) -> References[list[Turn]]:
@@ -122,7 +123,7 @@ def read_reference_turns(path: Path) -> References[list[Turn]]:
     """
     entries: list[tuple[str, list[Turn]]] = []
     for name, file in _named(path, ".rttm"):
-        found = read_rttm(_read(file), str(file))
+        found = read_rttm(read_text(file), str(file))
         if len(found) == 1:  # a file about one recording may call it anything inside
             entries += ((name, turns) for turns in found.values())
         entries += found.items()
@@ -140,7 +141,7 @@ def _named(path: Path, suffix: str) -> list[tuple[str, Path]]:
 
 
 def _table(path: Path) -> Iterable[tuple[str, Reference]]:
-    header, *lines = (line.split("\t") for line in _read(path).removesuffix("\n").split("\n"))
+    header, *lines = (line.split("\t") for line in read_text(path).removesuffix("\n").split("\n"))
     if not {"file", "text"} <= set(header):
         raise InputError(f"{path} has no columns 'file' and 'text'.", "Its first line names the columns.")
     for number, line in enumerate(lines, 2):
@@ -306,12 +307,3 @@ def _only(turns: dict[str, list[Turn]], path: Path, names: tuple[str, ...]) -> l
 
 def _bare(path: Path) -> str:
     return str(path.parent / path.stem)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputUnreadableError(f"Cannot read {path}: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text.", "Give a text or a result, or save it as UTF-8.") from error

@@ -13,7 +13,7 @@ from asrcli.formats import FORMATS, schema_text
 from asrcli.options import CueOptions
 from asrcli.transcript import SCHEMA, Gap, Segment, Timing, Transcript, Turn, Word
 
-WORD = Word("Hello.", 0.5, 1.25, confidence=0.875, speaker="Speaker 1", space_before=False)
+WORD = Word("Hello.", 0.5, 1.25, confidence=0.875, speaker="Speaker 1", space_before=False, alignment="matched")
 SEGMENT = Segment(
     0,
     0.5,

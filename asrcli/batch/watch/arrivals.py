@@ -106,7 +106,7 @@ class ArrivalMonitor:
             return ()
         # All are named, as the name of one depends on the others.
         items = name_outputs_of(found, self._inputs, self._suffixes)
-        return self._hand_out([item for item in items if item.source.path in complete])
+        return self._hand_out([item for item in items if item.source.path in complete], complete)
 
     def observe(self, event: Event) -> None:
         """Take note of how an input ended."""
@@ -174,9 +174,11 @@ class ArrivalMonitor:
                 arrival.state = _State.SETTLING
         return arrival
 
-    def _hand_out(self, items: Sequence[Item]) -> list[Item]:
+    def _hand_out(self, items: Sequence[Item], complete: Collection[Path]) -> list[Item]:
         numbered = []
         with self._lock:
+            for path in complete:  # also those of another shard, which are no items
+                self._files[path].state = _State.DONE
             for item in items:
                 path = item.source.path
                 assert path is not None

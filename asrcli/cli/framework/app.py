@@ -24,6 +24,7 @@ class Entry(NamedTuple):
 COMMANDS = {
     "transcribe": Entry("transcribe", "Turn recordings into text, subtitles or JSON."),
     "watch": Entry("watch", "Transcribe recordings as they arrive in folders."),
+    "align": Entry("align", "Place a given text on the times of a recording."),
     "serve": Entry("serve", "Serve OpenAI, Aliyun, FunASR and SenseVoice clients."),
     "models": Entry("models", "List, inspect, verify and remove models."),
     "download-model": Entry("download_model", "Download models of the catalogue."),

@@ -1,0 +1,123 @@
+"""Which units of two texts correspond, in time and memory proportional to their length.
+
+Runs of units that occur once in each text divide the problem (patience diff); between them the edit distance is
+computed in full. Where nothing occurs once, the ranges are halved.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
+from itertools import pairwise
+
+import numpy as np
+
+#: cells of one edit distance at most
+_CELLS = 1 << 20
+#: lengths of runs that divide, tried in this order
+_RUNS = (4, 3, 2, 1)
+#: a letter or two heard differently: the share of equal letters from which a substitute counts as the same word
+_SIMILAR = 0.65
+
+#: costs of an edit: two substitutes cost more than a word that moves to the place beside
+_GAP, _SUBSTITUTE = 2, 3
+
+Pair = tuple[int, int]
+#: first and end of a range of the given text, and of the recognised one
+_Ranges = tuple[int, int, int, int]
+
+
+def match(given: Sequence[str], recognised: Sequence[str]) -> list[Pair]:
+    """Pairs of positions of equal or similar units, ascending in both texts."""
+    numbers: dict[str, int] = {}
+    one, other = ([numbers.setdefault(unit, len(numbers)) for unit in units] for units in (given, recognised))
+    pairs = [pair for ranges in _divided(one, other) for pair in _edit_distance(one, other, ranges)]
+    return [pair for pair in pairs if _are_similar(given[pair[0]], recognised[pair[1]])]
+
+
+def _are_similar(one: str, other: str) -> bool:
+    return one == other or SequenceMatcher(None, one, other, autojunk=False).ratio() >= _SIMILAR
+
+
+def _divided(one: Sequence[int], other: Sequence[int]) -> Iterator[_Ranges]:
+    """Ranges in order whose edit distance is affordable, the dividing runs included."""
+    waiting = [(0, len(one), 0, len(other))]
+    while waiting:
+        low, high, left, right = ranges = waiting.pop()
+        if (high - low + 1) * (right - left + 1) <= _CELLS:
+            yield ranges
+            continue
+        cuts = _cuts(one, other, ranges) or [((low + high) // 2, (left + right) // 2)]
+        edges = [(low, left), *cuts, (high, right)]
+        parts = [(a, b, c, d) for (a, c), (b, d) in pairwise(edges)]
+        waiting += reversed(parts)
+
+
+def _cuts(one: Sequence[int], other: Sequence[int], ranges: _Ranges) -> list[Pair]:
+    """Places inside the ranges where both texts are cut: before runs that occur once in each."""
+    low, high, left, right = ranges
+    for length in _RUNS:
+        places = _unique(one, low, high, length)
+        others = _unique(other, left, right, length)
+        common = sorted((places[run], others[run]) for run in places.keys() & others.keys())
+        cuts = [cut for cut in _ascending(common) if cut != (low, left)]
+        if cuts:
+            return cuts
+    return []
+
+
+def _unique(units: Sequence[int], low: int, high: int, length: int) -> dict[tuple[int, ...], int]:
+    runs = [tuple(units[at : at + length]) for at in range(low, high - length + 1)]
+    count = Counter(runs)
+    return {run: low + at for at, run in enumerate(runs) if count[run] == 1}
+
+
+def _ascending(pairs: Sequence[Pair]) -> list[Pair]:
+    """The longest selection of pairs (sorted by the first) that ascends in the second, too."""
+    tails: list[int] = []
+    ends: list[int] = []
+    before = [-1] * len(pairs)
+    for number, (_, second) in enumerate(pairs):
+        at = bisect_left(tails, second)
+        tails[at : at + 1] = [second]
+        ends[at : at + 1] = [number]
+        before[number] = ends[at - 1] if at else -1
+    chain = []
+    number = ends[-1] if ends else -1
+    while number >= 0:
+        chain.append(pairs[number])
+        number = before[number]
+    return chain[::-1]
+
+
+def _edit_distance(one: Sequence[int], other: Sequence[int], ranges: _Ranges) -> list[Pair]:
+    """The pairs of an alignment of least edit distance, substitutes included."""
+    low, high, left, right = ranges
+    units = np.array(other[left:right], np.int64)
+    steps = np.arange(len(units) + 1, dtype=np.int32) * _GAP
+    costs = np.empty((high - low + 1, len(units) + 1), np.int32)
+    costs[0] = steps
+    for row, unit in enumerate(one[low:high], 1):
+        above = costs[row - 1]
+        best = above + _GAP
+        best[1:] = np.minimum(best[1:], above[:-1] + (units != unit) * _SUBSTITUTE)
+        # Insertions along the row: each costs more than the place before.
+        costs[row] = np.minimum.accumulate(best - steps) + steps
+    return [(low + at, left + place) for at, place in _trace(costs, np.array(one[low:high], np.int64), units)]
+
+
+def _trace(costs: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> list[Pair]:
+    row, column = len(rows), len(columns)
+    pairs = []
+    while row and column:
+        differs = _SUBSTITUTE * int(rows[row - 1] != columns[column - 1])
+        if costs[row, column] == costs[row - 1, column - 1] + differs:
+            row, column = row - 1, column - 1
+            pairs.append((row, column))
+        elif costs[row, column] == costs[row - 1, column] + _GAP:
+            row -= 1
+        else:
+            column -= 1
+    return pairs[::-1]

@@ -1,0 +1,117 @@
+"""`asrcli align`: a given text on the times of a recording."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from asrcli.cli.framework.command import examples, more_options, takes
+from asrcli.cli.request.arguments import ModelArguments, QuietArguments
+from asrcli.formats import FORMATS, format_of
+from asrcli.options import AudioOptions, CueOptions, RawFormat, RecognitionOptions, ShorthandOptions, VadOptions
+from asrcli.options.declarations import option
+
+if TYPE_CHECKING:
+    from asrcli.formats import Format
+    from asrcli.transcript import Transcript
+
+_CUE_FILES = {".srt": "srt", ".vtt": "vtt"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlignArguments(QuietArguments, ModelArguments):
+    """All arguments of `asrcli align`."""
+
+    audio: Path = option(MISSING, "Recording.", metavar="AUDIO", positional=True)
+    text: Path = option(
+        MISSING, "What is spoken: a .txt, a line for each segment, or an .srt or .vtt whose times are replaced.",
+        metavar="TEXT", positional=True,
+    )  # fmt: skip
+    format: str | None = option(
+        None, "Output format; by default the suffix of -o, else that of TEXT, and srt for a .txt.", short="-f",
+        panel="Output", choices=tuple(FORMATS), essential=True,
+    )  # fmt: skip
+    output: Path | None = option(
+        None, "Write the result to FILE instead of stdout.", short="-o", panel="Output", metavar="FILE", essential=True
+    )
+    jobs: int | None = option(
+        None, "Decoding threads; by default one per core.", short="-j", panel="Batch", metavar="N", low=1, high=4096
+    )
+    values: Mapping[str, Any] = more_options(
+        ShorthandOptions, RecognitionOptions, RawFormat, AudioOptions, VadOptions, CueOptions
+    )
+
+
+@takes(AlignArguments)
+@examples(
+    """\
+asrcli align talk.mp3 script.txt -o talk.srt
+asrcli align film.mkv film.srt -o film.timed.srt   the same cues at the right times
+asrcli align talk.mp3 script.txt -f json           each word: matched or interpolated"""
+)
+def align(ctx: typer.Context, arguments: AlignArguments) -> int:
+    """Place a given text on the times of a recording.
+
+    The recording is transcribed; words of the text that are recognised get their times, the words between are placed by
+    their length. Cues of an srt or vtt keep their text, numbers and settings if the result has the same format.
+    """
+    from asrcli.alignment.cues import read_cues, retime
+    from asrcli.alignment.placing import align_lines
+    from asrcli.options.values import cue_options
+    from asrcli.storage.text import read_text
+
+    ctx.obj.console.quiet = arguments.quiet
+    form = _format(arguments)
+    text = read_text(arguments.text, keep_line_ends=True)
+    cue_file = _CUE_FILES.get(arguments.text.suffix.lower())
+    lines = [cue.text for cue in read_cues(text)] if cue_file else [line.strip() for line in text.splitlines()]
+    recognised = _transcribe(ctx, arguments)
+    aligned = align_lines(recognised, lines if cue_file else [line for line in lines if line])
+    for warning in aligned.warnings:
+        ctx.obj.console.warning(f"{arguments.audio}: {warning}")
+    if form.name == cue_file:
+        result = retime(text, aligned.segments, aligned.duration, vtt=cue_file == "vtt")
+    else:
+        kept = tuple(segment for segment in aligned.segments if segment.words)
+        result = form.render(replace(aligned, segments=kept), cue_options(arguments.values))
+    _write(arguments.output, result)
+    return 0
+
+
+def _format(arguments: AlignArguments) -> Format:
+    from asrcli.errors import UsageError
+
+    for one in (arguments.audio, arguments.text):
+        if arguments.output is not None and arguments.output.exists() and arguments.output.samefile(one):
+            raise UsageError(f"-o {arguments.output} is an input itself.", "Give the output another name.")
+    if arguments.format is not None:
+        return FORMATS[arguments.format]
+    named = format_of(arguments.output) if arguments.output is not None else None
+    if arguments.output is not None and named is None:
+        raise UsageError(f"-o {arguments.output}: the format is unknown.", "Choose it with --format.")
+    return named or FORMATS[_CUE_FILES.get(arguments.text.suffix.lower(), "srt")]
+
+
+def _transcribe(ctx: typer.Context, arguments: AlignArguments) -> Transcript:
+    from asrcli.api import transcribe_file
+    from asrcli.cli.request.model_choice import choose_models
+    from asrcli.options.values import transcribe_options
+    from asrcli.runtime import Runtime
+
+    models = choose_models(ctx, arguments, transcribe_options(arguments.values))
+    with Runtime(models, jobs=arguments.jobs) as runtime:
+        return transcribe_file(runtime, str(arguments.audio))
+
+
+def _write(output: Path | None, text: str) -> None:
+    from asrcli.storage.atomic import write_atomic
+
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        write_atomic(output, text.encode())

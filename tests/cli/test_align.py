@@ -1,0 +1,69 @@
+"""`asrcli align`: a given text on the times of a recording."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import srt
+
+import asrcli as package
+from asrcli.errors import ExitCode
+from asrcli.formats import schema_text
+from tests.cli.conftest import Program
+
+
+def test_a_text_gets_the_times_of_the_recording(asrcli: Program, recordings: Path) -> None:
+    (asrcli.folder / "text.txt").write_text("Fa, wrong\n\nmi!\n")
+    done = asrcli("align", "rec/one.wav", "text.txt", "-f", "json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    jsonschema.validate(found, json.loads(schema_text()))
+    assert [segment["text"] for segment in found["segments"]] == ["Fa, wrong", "mi!"]
+    words = [word for segment in found["segments"] for word in segment["words"]]
+    assert [word["alignment"] for word in words] == ["matched", "interpolated", "matched"]
+    plain = json.loads(asrcli("transcribe", "rec/one.wav", "-f", "json", "-o", "-").stdout)["segments"][0]["words"]
+    assert [word["start"] for word in words] == pytest.approx([word["start"] for word in plain], abs=0.01)
+
+
+def test_subtitles_are_timed_again_into_a_file(asrcli: Program, recordings: Path) -> None:
+    wrong = "5\n00:01:00,000 --> 00:01:00,100\n<i>fa</i> re\n\n6\n00:02:00,000 --> 00:02:00,100\nmi\n"
+    (asrcli.folder / "wrong.srt").write_text(wrong)
+    assert asrcli("align", "rec/one.wav", "wrong.srt", "-o", "right.srt").returncode == 0
+    cues = list(srt.parse((asrcli.folder / "right.srt").read_text()))
+    assert [(cue.index, cue.content) for cue in cues] == [(5, "<i>fa</i> re"), (6, "mi")]
+    assert 0 <= cues[0].start.total_seconds() < cues[1].start.total_seconds() < 5
+    assert (asrcli.folder / "wrong.srt").read_text() == wrong
+    done = asrcli("align", "rec/one.wav", "wrong.srt", "-f", "txt")
+    assert done.stdout == "fa re\nmi\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["rec/one.wav", "none.txt"], ExitCode.SOME_FAILED, "Cannot read none.txt"),
+        (["rec/none.wav", "text.txt"], ExitCode.SOME_FAILED, "none.wav"),
+        (["rec/one.wav", "text.txt", "-o", "text.txt"], ExitCode.USAGE, "is an input itself"),
+        (["rec/one.wav", "text.txt", "-o", "text.xyz"], ExitCode.USAGE, "format is unknown"),
+        (["rec/one.wav", "other.txt"], ExitCode.SOME_FAILED, "None of the words"),
+        (["rec/one.wav", "rec/one.wav"], ExitCode.SOME_FAILED, "not UTF-8 text"),
+    ],
+)
+def test_what_cannot_be_aligned(
+    asrcli: Program, recordings: Path, arguments: list[str], code: ExitCode, message: str
+) -> None:
+    (asrcli.folder / "text.txt").write_text("fa re mi")
+    (asrcli.folder / "other.txt").write_text("something else")
+    done = asrcli("align", *arguments)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert message in done.stderr
+
+
+def test_python(wheel_audio: Path) -> None:
+    aligned = package.align(
+        wheel_audio / "beckett.wav", "Ever tried. Ever failed.\nNo matter.", model="moonshine-tiny-en"
+    )
+    assert [segment.text for segment in aligned.segments] == ["Ever tried. Ever failed.", "No matter."]
+    assert [word.alignment for segment in aligned.segments for word in segment.words] == ["matched"] * 6
