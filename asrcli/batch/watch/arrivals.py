@@ -177,8 +177,8 @@ class ArrivalMonitor:
     def _hand_out(self, items: Sequence[Item], complete: Collection[Path]) -> list[Item]:
         numbered = []
         with self._lock:
-            for path in complete:  # also those of another shard, which are no items
-                self._files[path].state = _State.DONE
+            for name in complete:  # also those of another shard, which are no items
+                self._files[name].state = _State.DONE
             for item in items:
                 path = item.source.path
                 assert path is not None
