@@ -179,7 +179,7 @@ _asrcli_value() {
         'transcribe --files-from') argument=file ;;
         'transcribe --include') argument=any ;;
         'transcribe --exclude') argument=any ;;
-        'transcribe --raw') argument='word s16le f32le' ;;
+        'transcribe --raw') argument='word s16le s24le s32le f32le u8 mulaw alaw' ;;
         'transcribe --rate') argument=any ;;
         'transcribe --raw-channels') argument=any ;;
         'transcribe -f'|'transcribe --format') argument='list txt json jsonl whisper-json srt vtt ass lrc tsv csv md html rttm ctm textgrid' ;;
@@ -235,7 +235,7 @@ _asrcli_value() {
         'watch --files-from') argument=file ;;
         'watch --include') argument=any ;;
         'watch --exclude') argument=any ;;
-        'watch --raw') argument='word s16le f32le' ;;
+        'watch --raw') argument='word s16le s24le s32le f32le u8 mulaw alaw' ;;
         'watch --rate') argument=any ;;
         'watch --raw-channels') argument=any ;;
         'watch -f'|'watch --format') argument='list txt json jsonl whisper-json srt vtt ass lrc tsv csv md html rttm ctm textgrid' ;;
@@ -290,7 +290,7 @@ _asrcli_value() {
         'watch --shard') argument='word auto auto/N' ;;
         'watch --fail-on') argument=any ;;
         'watch --config') argument=file ;;
-        'align --raw') argument='word s16le f32le' ;;
+        'align --raw') argument='word s16le s24le s32le f32le u8 mulaw alaw' ;;
         'align --rate') argument=any ;;
         'align --raw-channels') argument=any ;;
         'align -f'|'align --format') argument='word txt json jsonl whisper-json srt vtt ass lrc tsv csv md html rttm ctm textgrid' ;;

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 from asrcli.audio.containers.mp4 import BOXES, Read, is_encrypted
-from asrcli.audio.containers.sniff import HEAD, not_audio
+from asrcli.audio.containers.sniff import HEAD, has_signature, not_audio
+from asrcli.audio.containers.suffixes import RAW_SUFFIXES
 from asrcli.errors import AsrcliError, AudioDecodeError, EmptyInputError, InputUnreadableError
+from asrcli.options import AudioOptions, RawFormat
 
 #: why nothing can be decoded, and what to do
 ENCRYPTED = "The file is encrypted (DRM)."
@@ -38,6 +41,19 @@ def open_file(path: Path, *, raw: bool) -> tuple[int, os.stat_result, bytes]:
         os.close(descriptor)
         raise
     return descriptor, status, head
+
+
+def with_raw_form(path: Path, options: AudioOptions) -> AudioOptions:
+    """The options for a file; one whose suffix means headerless samples is read as such, unless it has a header."""
+    form = RAW_SUFFIXES.get(path.suffix.lower())
+    if form is None or options.raw is not None:
+        return options
+    try:
+        with path.open("rb") as stream:
+            headed = has_signature(stream.read(HEAD))
+    except OSError:
+        return options  # opening it reports why
+    return options if headed else replace(options, raw=RawFormat(encoding=form[0], rate=form[1]))
 
 
 def _unreadable(error: OSError | ValueError) -> InputUnreadableError:

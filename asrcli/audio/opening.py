@@ -23,7 +23,7 @@ from asrcli.audio.containers.sniff import HEAD, decoder_for, has_index, index_at
 from asrcli.audio.containers.wav_stream import WavSound
 from asrcli.audio.ffmpeg.process import file_url, find_ffmpeg
 from asrcli.audio.ffmpeg.reader import FfmpegReader, NoTrackError, probe_ffmpeg
-from asrcli.audio.files import check_content, open_file
+from asrcli.audio.files import check_content, open_file, with_raw_form
 from asrcli.audio.pcm_reader import PcmReader
 from asrcli.audio.readers import (
     MAX_CHANNELS,
@@ -83,6 +83,7 @@ def probe(source: Source, options: AudioOptions) -> AudioInfo:
         if form:
             return AudioInfo(None, form.rate, form.channels, f"raw/pcm_{form.encoding}")
         return AudioInfo(None, 0, 0, "stream")
+    options = with_raw_form(source.path, options)
     descriptor, status, head = open_file(source.path, raw=bool(options.raw))
     by_ffmpeg = partial(probe_ffmpeg, source.path, options)
     try:
@@ -116,6 +117,7 @@ def _check(options: AudioOptions) -> None:
 
 
 def _open_file(path: Path, options: AudioOptions, *, untrusted: bool = False) -> AudioStream:
+    options = with_raw_form(path, options)
     descriptor, status, head = open_file(path, raw=bool(options.raw))
     watch = FileSnapshot(path, status)
     seen = HeaderScan() if options.raw else scan_headers(_reading(descriptor), status.st_size, thorough=True)

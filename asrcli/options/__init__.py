@@ -32,7 +32,7 @@ _raw: Any = partial(option, panel="Input", job=True)
 class RawFormat:
     """Headerless PCM (interleaved)."""
 
-    encoding: Literal["s16le", "f32le"] = _raw(
+    encoding: Literal["s16le", "s24le", "s32le", "f32le", "u8", "mulaw", "alaw"] = _raw(
         "s16le", "Inputs are headerless PCM in this encoding.", name="raw", show_default=False
     )
     rate: int = _raw(16000, "Sample rate of --raw.", metavar="HZ", low=1000, high=384000)

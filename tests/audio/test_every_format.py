@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import soxr
 
 from asrcli.audio import probe
 from asrcli.audio.types import Source
@@ -309,7 +310,7 @@ def test_an_undeclared_length_is_none(encode: Callable[..., Path], wav: Path, tm
     assert probe(Source(name="a", path=path), AudioOptions()).duration is None
 
 
-@pytest.mark.parametrize("encoding", ["s16le", "f32le"])
+@pytest.mark.parametrize("encoding", ["s16le", "s24le", "s32le", "f32le", "u8", "mulaw", "alaw"])
 def test_raw_samples(
     encoding: Any, encode: Callable[..., Path], decode: Callable[..., Decoded], wav: Path, tmp_path: Path
 ) -> None:
@@ -318,3 +319,33 @@ def test_raw_samples(
     assert decoded.heard() == pytest.approx(TIMES, abs=EXACT)
     assert decoded.stream.lanes == 2
     assert decoded.stream.info.duration == pytest.approx(LENGTH)
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding", "rate"),
+    [("a.ulaw", "mulaw", 8000), ("a.ALAW", "alaw", 8000), ("a.sln", "s16le", 8000), ("a.sln48", "s16le", 48000)],
+)
+def test_headerless_files_of_telephone_exchanges(
+    name: str,
+    encoding: str,
+    rate: int,
+    encode: Callable[..., Path],
+    decode: Callable[..., Decoded],
+    wav: Path,
+    tmp_path: Path,
+) -> None:
+    path = encode(tmp_path / "a.raw", "-i", wav, "-ac", 1, "-ar", rate, "-f", encoding).rename(tmp_path / name)
+    decoded = decode(path)
+    assert decoded.heard() == pytest.approx(TIMES, abs=EXACT)
+    assert probe(Source(name="a", path=path), AudioOptions()) == decoded.stream.info
+    assert decoded.stream.info.duration == pytest.approx(LENGTH)
+    headed = tmp_path / "headed.ulaw"  # some programs write a header all the same
+    headed.write_bytes(wav.read_bytes())
+    assert decode(headed).heard() == pytest.approx(TIMES, abs=EXACT)
+
+
+def test_gsm_without_a_header(decode: Callable[..., Decoded], wav: Path, tmp_path: Path) -> None:
+    samples, rate = soundfile.read(wav, always_2d=True)
+    path = tmp_path / "a.gsm"
+    soundfile.write(path, soxr.resample(samples[:, 0], rate, 8000), 8000, format="RAW", subtype="GSM610")
+    assert decode(path).heard() == pytest.approx(TIMES, abs=LOSSY)
