@@ -31,6 +31,8 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
     "qwen3-asr-0.6b": ("qwen3-asr-0.6b",),
     "qwen3-asr-1.7b": ("qwen3-asr-0.6b",),
 }
+#: of files of whisper.cpp, and of other conversions
+_DECORATION = re.compile(r"^ggml-|-ct2$|(?:-q\d_\d)?\.bin$")
 #: prefixes of Whisper models in the names of other programs
 _WHISPER = re.compile(r"^(?:faster-)?(?P<distil>distil-)?(?:whisper-)?(?P<distil_too>distil-)?(?P<size>.+)$")
 _WHISPER_SIZES = {
@@ -46,7 +48,8 @@ def synonyms(name: str) -> tuple[str, ...]:
     bare = name.rpartition("/")[2].lower()
     if bare in _SYNONYMS:
         return _SYNONYMS[bare]
-    if "paraformer-large" in bare:  # speech_paraformer-large_asr_nat-zh-cn-16k-common-vocab8404-pytorch
+    bare = _DECORATION.sub("", bare)
+    if "paraformer-large" in bare.replace("_", "-"):  # speech_paraformer-large_asr_nat-zh-cn-16k
         return _PARAFORMER
     match = _WHISPER.fullmatch(bare)
     size = _WHISPER_SIZES.get(match["size"]) if match else None

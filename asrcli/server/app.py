@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from asrcli import __version__
 from asrcli.errors import AsrcliError, CancelledError
@@ -98,6 +98,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(ClientDisconnect, _on_gone)
     app.add_exception_handler(Exception, _on_error)
+    app.router.default = _unknown_path
     # The middleware added last is the outermost.
     app.add_middleware(
         AuthMiddleware,
@@ -221,6 +222,13 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     response = respond(request, Problem(error.status_code, f"{error.detail}: {request.url.path[:200]}", code))
     response.headers.update(error.headers or {})
     return response
+
+
+async def _unknown_path(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] != "websocket":
+        raise HTTPException(404)
+    problem = Problem(404, f"No WebSocket is served here. Paths: {', '.join(websocket.PATHS)}.", "not_found")
+    await _answer(scope, problem)(scope, receive, send)
 
 
 async def _on_invalid(request: Request, error: Exception) -> Response:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
 import time
 import traceback
 from contextvars import ContextVar
@@ -16,7 +17,7 @@ from typing import Any
 
 #: levels of `--log-level`
 LEVELS = ("debug", "info", "warning", "error")
-_LOGGERS = ("asrcli.server", "uvicorn", "asyncio")
+_LOGGERS = ("asrcli.server", "uvicorn", "asyncio", "")
 _log = logging.getLogger("asrcli.server.access")
 
 #: fields of the current request
@@ -45,10 +46,18 @@ def configure(level: str, *, as_json: bool) -> None:
     """Send the logs of the server and of its libraries to stderr."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter() if as_json else _TextFormatter())
-    for name in _LOGGERS:
+    for name in _LOGGERS:  # "": of all libraries, which would print lines of other forms
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(level.upper() if name == "asrcli.server" else max(logging.WARNING, _number(level)))
+    logging.captureWarnings(capture=True)
+    threading.excepthook = _log_thread_error
+
+
+def _log_thread_error(failure: threading.ExceptHookArgs) -> None:
+    name = failure.thread.name if failure.thread else "?"
+    error = failure.exc_value
+    logging.getLogger("asrcli.server").error("unexpected error in the thread %s: %r", name, error, exc_info=error)
 
 
 def _number(level: str) -> int:

@@ -43,7 +43,8 @@ _PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 _REFUSING_SOCKETS = frozenset({"/v1/realtime"})
 #: prefix of the subprotocol in which OpenAI's browser clients send a key
 _KEY_PROTOCOL = "openai-insecure-api-key."
-
+#: characters of a header with warnings
+_MAX_HEADER = 2048
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _QUERY_NAMES = frozenset({"token", "x_nls_token", "x-nls-token", "api_key"})
 
@@ -211,7 +212,10 @@ class AuthMiddleware:
 
         async def stamped(message: Message) -> None:
             if message["type"] in {"http.response.start", "websocket.accept", "websocket.http.response.start"}:
-                MutableHeaders(scope=message)["x-request-id"] = request_id
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = request_id
+                if warnings := state.get("warnings"):
+                    headers["x-asrcli-warnings"] = "; ".join(warnings).encode("ascii", "replace").decode()[:_MAX_HEADER]
             await send(message)
 
         problem = self._problem(scope, state)

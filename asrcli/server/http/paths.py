@@ -16,8 +16,9 @@ _ALIASES = (
         re.compile(r"^(/audio/(?:transcriptions|translations)|/models(?:/.*)?|/realtime)$"),
         r"/v1\1",
     ),  # a base URL without /v1
-    (re.compile(r"^/inference$"), "/v1/audio/transcriptions"),  # whisper.cpp
-    (re.compile(r"^/openai/deployments/[^/]+(/audio/(?:transcriptions|translations))$"), r"/v1\1"),  # Azure
+    (re.compile(r"^(?:/v1)?/inference$"), "/v1/audio/transcriptions"),  # whisper.cpp
+    (re.compile(r"^/api(/v1/(?:audio/.*|models(?:/.*)?|realtime))$"), r"\1"),
+    (re.compile(r"^/openai/deployments/.+?(/audio/(?:transcriptions|translations))$"), r"/v1\1"),  # Azure
     (re.compile(r"^/openai(/v1/.*)$"), r"\1"),
     (re.compile(r"^/redoc$"), "/docs"),  # funasr-api
 )

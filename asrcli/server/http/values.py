@@ -17,9 +17,9 @@ from asrcli.server.bounds import MAX_HOTWORD_LENGTH, MAX_HOTWORDS, MAX_HOTWORDS_
 from asrcli.server.errors import RequestError
 from asrcli.text.steps.hotwords import parse_hotwords
 
-_TRUE, _FALSE = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off", ""})
-#: how clients write a value that they do not have (JavaScript, Python, JSON)
-_NOT_SENT = frozenset({"", "undefined", "null", "None"})
+_TRUE, _FALSE = frozenset({"true", "1", "yes", "on", "t", "y"}), frozenset({"false", "0", "no", "off", "f", "n", ""})
+#: how clients write a value that they do not have (JavaScript, Python, JSON), in any case
+_NOT_SENT = frozenset({"", "undefined", "null", "none"})
 
 _SEPARATORS = re.compile(r"[\s,，;；]+")
 #: bytes decoded at a time
@@ -28,7 +28,7 @@ _BASE64_BLOCK = 1 << 18
 
 def is_sent(text: str) -> bool:
     """Whether a field's text is a value, not the name of a missing one."""
-    return text.strip() not in _NOT_SENT
+    return text.strip().lower() not in _NOT_SENT
 
 
 def flag(text: str | None, name: str) -> bool | None:

@@ -91,5 +91,5 @@ def _delete_abandoned(parent: Path) -> None:
             if folder.is_symlink() or folder.stat().st_uid != os.getuid():
                 continue
             with (folder / "lock").open("r+") as lock:  # not there: another program's, or not locked yet
-                if try_lock(lock.fileno()):
+                if try_lock(lock.fileno()) and {entry.name for entry in folder.iterdir()} <= {"lock", "requests"}:
                     shutil.rmtree(folder, ignore_errors=True)

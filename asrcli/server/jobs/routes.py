@@ -51,7 +51,9 @@ async def create(request: Request) -> Response:
         asked = await asyncio.to_thread(read_job_request, fields)
         await asyncio.to_thread(service.check, asked.model, asked.options)
         upload, url, webhook = form.file("file"), form.get("url"), form.get("webhook")
-        if upload is None or not upload.size:
+        if upload is not None and not upload.size:
+            upload = None
+        if upload is None:
             if not url:
                 raise RequestError("`file` and `url` are missing.", "Send one of them.", param="file")
             await asyncio.to_thread(service.check_address, url)

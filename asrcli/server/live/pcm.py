@@ -6,14 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asrcli.audio.containers.sniff import WavHeader, wav_header
+from asrcli.audio.containers.mpeg import summary
+from asrcli.audio.containers.sniff import WavHeader, has_signature, is_mpeg_audio, not_audio, wav_header
 from asrcli.audio.pcm_reader import pcm_samples, pcm_width
 from asrcli.audio.resample import Resampler
 from asrcli.audio.types import SAMPLE_RATE, Samples
+from asrcli.errors import AudioDecodeError
 from asrcli.server.live.session import LiveSession
 
 #: longest WAV header, with the metadata before its "data" chunk
 _MAX_HEADER = 4096
+#: bytes of a stream in which formats are recognised
+_HEAD = 2048
 #: sample rates and channels that streams may have
 RATES = range(1000, 192001)
 MAX_CHANNELS = 8
@@ -92,17 +96,33 @@ class PcmDecoder:
             self._set_form(PcmForm(header.rate, header.channels, header.encoding))
 
 
+def recording_in(head: bytes) -> str | None:
+    """What the first bytes of a stream are if they are not samples."""
+    if has_signature(head) and head[:4] != b"RIFF":
+        return "a recording in a container"
+    if len(head) >= _HEAD and is_mpeg_audio(head) and summary(lambda size, at: head[at : at + size]):
+        return "MP3"
+    return not_audio(head) if len(head) >= _HEAD else None
+
+
 class PcmStream:
     """Converts bytes of samples for a session."""
 
     def __init__(self, session: LiveSession, form: PcmForm = _USUAL) -> None:
         self._session = session
+        # Bytes of one sample may look like text.
+        self._head: bytes | None = b"" if form.encoding == "s16le" else None
         self._decoder = PcmDecoder(form)
 
     async def feed(self, data: bytes) -> None:
         """Take the next bytes, split anywhere; a frame may hold a whole recording. Raises TooLargeError: the stream is
-        longer than allowed.
+        longer than allowed; AudioDecodeError: it is not samples.
         """
+        if self._head is not None and len(self._head) < _HEAD:
+            self._head += data[: _HEAD - len(self._head)]
+            if kind := recording_in(self._head):
+                message = f"The stream is not 16-bit PCM but {kind}."
+                raise AudioDecodeError(message, "Announce its format, or decode it.")
         for start in range(0, len(data), _BYTES):
             await self._session.feed(self._decoder.push(data[start : start + _BYTES]))
 

@@ -8,12 +8,10 @@ from typing import IO, Self
 from asrcli.options import AudioOptions, RawFormat, TranscribeOptions
 from asrcli.server.errors import TooLargeError
 from asrcli.server.live.session import LiveOptions
+from asrcli.server.recognition.samples import holds_samples
 from asrcli.server.recognition.transcription import TranscriptionRequest, TranscriptionService
 from asrcli.storage.atomic import disk_errors
-from asrcli.transcript import Segment
-
-#: headers of files that clients send although they announce bare samples
-_HEADERS = (b"RIFF", b"RF64")
+from asrcli.transcript import Transcript
 
 
 class SessionRecording:
@@ -29,7 +27,6 @@ class SessionRecording:
         self._path = self._workspace.new_file()
         self._file: IO[bytes] = self._path.open("wb")
         self._size = 0
-        self._head = b""
 
     async def write(self, data: bytes) -> None:
         """Take the next bytes. Raises TooLargeError: more bytes than an upload may have; DiskFullError: no
@@ -39,22 +36,23 @@ class SessionRecording:
         limit = self._service.settings.max_upload
         if self._size > limit:
             raise TooLargeError(f"The recording is larger than {limit} bytes.", "Send it in parts.")
-        self._head = (self._head + data[:4])[:4]
         await asyncio.to_thread(self._write, data)
 
     def _write(self, data: bytes) -> None:
         with disk_errors(self._path.parent):
             self._file.write(data)
 
-    async def transcribe(self, options: LiveOptions) -> tuple[Segment, ...]:
-        """Segments of the whole recording. Raises AsrcliError: as `TranscriptionService.transcribe`."""
+    async def transcribe(self, options: LiveOptions) -> Transcript | None:
+        """The whole recording; None if it is empty. Raises AsrcliError: as `TranscriptionService.transcribe`."""
         self._file.close()
         if self._size < 2:
-            return ()
-        raw = None if self._rate is None or self._head in _HEADERS else RawFormat(rate=self._rate)
+            return None
+        raw = None
+        if self._rate is not None and await asyncio.to_thread(holds_samples, self._path, announced=True):
+            raw = RawFormat(rate=self._rate)
         wanted = TranscribeOptions(audio=AudioOptions(raw=raw), recognition=options.recognition)
         request = TranscriptionRequest(path=self._path, model=self._model, options=wanted)
-        return (await self._service.transcribe(self._client, request)).segments
+        return await self._service.transcribe(self._client, request)
 
     def __enter__(self) -> Self:
         return self

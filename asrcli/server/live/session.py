@@ -303,7 +303,7 @@ class LiveSession:
         segments = not_before(sentence.onset / SAMPLE_RATE, segments)
         text = _text(segments)
         events: list[Event] = []
-        if text or self._announced:
+        if text or gaps or self._announced:
             events = self._announce(sentence)
             start, end = sentence.onset / SAMPLE_RATE, sentence.chunk.end / SAMPLE_RATE
             events.append(SentenceEnded(self._index, start, end, text, rest, sentence.reason, segments, gaps))

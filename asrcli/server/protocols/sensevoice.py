@@ -25,7 +25,7 @@ from asrcli.server.http.workspaces import Workspace
 from asrcli.server.protocols import whisper_webservice
 from asrcli.server.protocols.funasr import http as funasr_http
 from asrcli.server.protocols.openai.replies import form_of
-from asrcli.server.recognition.replies import running_text
+from asrcli.server.recognition.replies import running_text, warned
 from asrcli.server.recognition.transcription import TranscriptionRequest, TranscriptionService
 from asrcli.text.steps.rich import rich_text, to_raw
 from asrcli.transcript import Transcript
@@ -90,7 +90,7 @@ async def _base64(request: Request, workspace: Workspace) -> dict[str, Any]:
         transcript = await service.for_request(request, TranscriptionRequest(path=upload.path))
     except AsrcliError as error:
         return {"code": 1, "msg": problem_of(error).message}
-    return {"code": 0, "msg": "ok", "res": running_text(rich_text(transcript).segments)}
+    return warned({"code": 0, "msg": "ok", "res": running_text(rich_text(transcript).segments)}, transcript)
 
 
 def _wav_of(path: Path) -> bytes:
@@ -172,7 +172,8 @@ def _keys(text: str | None, uploads: list[Upload]) -> list[str]:
 def _result(key: str, transcript: Transcript, *, itn: bool) -> dict[str, Any]:
     raw = "".join(to_raw(segment, itn=itn) for segment in transcript.segments)
     text = running_text(rich_text(transcript).segments)
-    return {"key": key, "text": text, "raw_text": raw, "clean_text": running_text(transcript.segments)}
+    body = {"key": key, "text": text, "raw_text": raw, "clean_text": running_text(transcript.segments)}
+    return warned(body, transcript)
 
 
 def error_body(problem: Problem) -> dict[str, Any]:

@@ -30,7 +30,8 @@ from asrcli.server.http.json_text import json_text
 from asrcli.server.http.uploads import Upload, read_form
 from asrcli.server.http.values import flag, is_sent, language, number
 from asrcli.server.protocols.openai.replies import form_of, segment_bodies
-from asrcli.server.recognition.replies import running_text
+from asrcli.server.recognition.replies import running_text, warned
+from asrcli.server.recognition.samples import holds_samples
 from asrcli.server.recognition.transcription import TranscriptionRequest, TranscriptionService
 from asrcli.transcript import Transcript
 
@@ -67,7 +68,7 @@ async def answer(request: Request, upload: Upload) -> Response:
     if task not in {"transcribe", "translate"}:
         raise RequestError("`task` must be transcribe or translate.", param="task")
     options = TranscribeOptions(
-        audio=_audio(request),
+        audio=await _audio(request, upload),
         vad=VadOptions(enabled=flag(query.get("vad_filter"), "vad_filter") is not False),
         recognition=RecognitionOptions(
             language=language(query.get("language")),
@@ -125,7 +126,7 @@ async def detect_language(request: Request) -> dict[str, Any]:
         upload = form.file("audio_file", "file")
         if upload is None:
             raise RequestError("`audio_file` is missing.", param="audio_file")
-        options = TranscribeOptions(audio=_audio(request, end=_SAMPLE))
+        options = TranscribeOptions(audio=await _audio(request, upload, end=_SAMPLE))
         transcript = await service.for_request(
             request, TranscriptionRequest(path=upload.path, name=upload.name, options=options)
         )
@@ -142,11 +143,12 @@ async def detect_language(request: Request) -> dict[str, Any]:
     }
 
 
-def _audio(request: Request, end: float | None = None) -> AudioOptions:
-    """`encode=false`: the client has decoded already, to 16-bit PCM at 16 kHz."""
+async def _audio(request: Request, upload: Upload, end: float | None = None) -> AudioOptions:
+    """`encode=false`: the client has decoded already, to 16-bit PCM at 16 kHz, or means to."""
     encode = request.query_params.get("encode", "")
     decoded = is_sent(encode) and not flag(encode, "encode")
-    return AudioOptions(end=end, raw=RawFormat() if decoded else None)
+    raw = decoded and await asyncio.to_thread(holds_samples, upload.path, announced=True)
+    return AudioOptions(end=end, raw=RawFormat() if raw else None)
 
 
 def _render(transcript: Transcript, output: str, *, words: bool) -> str:
@@ -170,7 +172,7 @@ def _json(transcript: Transcript, *, words: bool) -> str:
                 {"word": word.text, "start": round(word.start, 3), "end": round(word.end, 3)} for word in segment.words
             ]
     text = running_text(transcript.segments)
-    return json_text({"text": text, "segments": segments, "language": transcript.language})
+    return json_text(warned({"text": text, "segments": segments, "language": transcript.language}, transcript))
 
 
 def _ascii(name: str) -> str:

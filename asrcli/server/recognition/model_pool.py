@@ -118,7 +118,7 @@ class ModelPool:
         try:
             models = choose(spec, options, self.registry, self._companion)
         except OptionNotSupportedError as error:
-            raise RequestError(str(error), error.hint, param="model") from error
+            raise RequestError(error.message, error.hint, param="model") from error
         return Session(models, self.models, kind=kind, priority=priority, wait=True)
 
     def spec(self, name: str | None) -> ModelSpec:

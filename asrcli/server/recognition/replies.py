@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any
 
 from asrcli.script import join
-from asrcli.transcript import Segment, Transcript
+from asrcli.transcript import Gap, Segment, Transcript
 
 
 def running_text(segments: Iterable[Segment]) -> str:
     """All segments as one paragraph."""
     return join(segment.text for segment in segments)
+
+
+def warned(body: dict[str, Any], transcript: Transcript) -> dict[str, Any]:
+    """A reply in JSON that states what is missing from the text; clients ignore keys that they do not know."""
+    return body | {"warnings": list(transcript.warnings)} if transcript.warnings else body
+
+
+def milliseconds(seconds: float) -> int:
+    """Seconds as whole milliseconds."""
+    return round(seconds * 1000)
+
+
+def gap_fields(gaps: Iterable[Gap], time: Callable[[float], float]) -> dict[str, Any]:
+    """The spans of a live sentence without text, in the protocol's unit of time; {}: none."""
+    found = [{"start": time(gap.start), "end": time(gap.end), "reason": gap.reason} for gap in gaps]
+    return {"gaps": found} if found else {}
 
 
 def letter_speakers(transcript: Transcript) -> Transcript:

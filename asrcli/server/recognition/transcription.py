@@ -119,7 +119,9 @@ class TranscriptionService:
 
     async def for_request(self, request: Request, recording: TranscriptionRequest) -> Transcript:
         """`transcribe` for an HTTP request; cancelled if its client leaves."""
-        return await while_connected(request, self.transcribe(request.state.client, recording))
+        transcript = await while_connected(request, self.transcribe(request.state.client, recording))
+        request.state.warnings = transcript.warnings  # for the header: not all replies have a place for them
+        return transcript
 
     def _work(self, request: TranscriptionRequest, stop: Callable[[], bool]) -> Transcript:
         spec = self.pool.spec(request.model)

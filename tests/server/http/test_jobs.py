@@ -93,7 +93,7 @@ def test_a_job_has_an_audio_track(client: httpx.Client, two_tracks: Path) -> Non
         ({"vad_threshold": "2"}, "vad_threshold"),
         ({"channels": "both"}, "channels"),
         ({"language": "zh"}, "language"),
-        ({"model": "none"}, "model"),
+        ({"model": "no-such-model"}, "model"),
         ({"raw": "mp3"}, "raw"),
         ({"max_lines": "1.5"}, "max_lines"),
         ({"subtitle_style": "mine"}, "subtitle_style"),

@@ -190,6 +190,8 @@ def test_granularities_are_understood_however_they_are_written(
         {"stream": "None"},
         {"stream": "null"},
         {"stream": ""},
+        {"stream": "NULL", "model": "none"},
+        {"stream": "f", "timestamp_granularities[]": "Word", "response_format": "JSON"},
         {"include[]": ""},
         {"include": "[]"},
         {"temperature": "0.0,0.2,0.4"},
@@ -224,6 +226,9 @@ def test_values_that_mean_nothing_count_as_not_sent(client: httpx.Client, cities
         ("Systran/faster-distil-whisper-large-v3", "whisper-distil-large-v3"),
         ("distil-whisper/distil-large-v3", "whisper-distil-large-v3"),
         ("openai/whisper-large-v3-turbo", "whisper-turbo"),
+        ("deepdml/faster-whisper-large-v3-turbo-ct2", "whisper-turbo"),
+        ("ggml-base.en-q5_1.bin", "whisper-base.en"),
+        ("iic/speech_seaco_paraformer_large_asr_nat-zh-cn-16k-common-vocab8404-pytorch", "paraformer-zh"),
     ],
 )
 def test_names_of_other_servers_models_are_known(client: httpx.Client, cities: Path, name: str, here: str) -> None:
@@ -282,7 +287,7 @@ def test_errors_become_the_sdks_classes(sdk: openai.OpenAI, cities: Path, tmp_pa
     assert refused.value.param == "file"
     assert refused.value.request_id.startswith("req_")
     with pytest.raises(openai.NotFoundError):
-        sdk.audio.transcriptions.create(model="none", file=cities)
+        sdk.audio.transcriptions.create(model="no-such-model", file=cities)
     with pytest.warns(DeprecationWarning, match="deprecated"), pytest.raises(openai.BadRequestError) as translated:
         sdk.audio.translations.create(model="whisper-1", file=cities)
     assert translated.value.param == "model"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,19 @@ def test_whisper_webservice_takes_raw_pcm(client: httpx.Client, cities: Path) ->
     assert "times" in answer.text.lower()
     found = client.post("/detect-language", params={"encode": "false"}, files={"audio_file": body}).json()
     assert found == {"detected_language": "english", "language_code": "en", "confidence": 0.0}, "it detects nothing"
+
+
+def test_whisper_webservice_recognises_what_is_no_pcm(client: httpx.Client, cities: Path) -> None:
+    """`encode=false` announces PCM; other bytes would be noise, and its text empty or invented."""
+    samples, rate = sf.read(cities)
+    flac = io.BytesIO()
+    sf.write(flac, samples, rate, format="FLAC")
+    for body in (cities.read_bytes(), flac.getvalue()):
+        answer = client.post("/asr", params={"encode": "false"}, files={"audio_file": body})
+        assert "best of times" in answer.text.lower()
+    for path in ("/asr", "/detect-language"):
+        answer = client.post(path, params={"encode": "false"}, files={"audio_file": b"<html>" + b"x" * 9999})
+        assert answer.status_code == 400
 
 
 def test_the_language_of_silence_is_a_valid_one_without_confidence(client: httpx.Client, silence: Path) -> None:

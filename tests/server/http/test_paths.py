@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from tests.server.conftest import Running
@@ -26,6 +27,9 @@ from tests.server.conftest import Running
         "/inference/",
         "/openai/deployments/whisper/audio/transcriptions?api-version=2024-06-01",
         "/openai/v1/audio/transcriptions",
+        "/openai/deployments/team%2Fwhisper/audio/transcriptions",
+        "/api/v1/audio/transcriptions",
+        "/v1/inference",
     ],
 )
 def test_recordings_are_transcribed_at_each_spelling_of_the_path(client: httpx.Client, cities: Path, path: str) -> None:
@@ -41,6 +45,14 @@ def test_aliases_need_the_key_too(serving: Callable[..., Any]) -> None:
             assert client.get(path).status_code == 401
             assert client.get(path, headers={"api-key": "k"}).status_code == 200
         assert client.get("/health/").status_code == 200
+
+
+def test_a_socket_at_an_unknown_path_gets_404_with_the_paths(server: Running) -> None:
+    with pytest.raises(InvalidStatus) as refused, connect(f"{server.ws}/v1/live", proxy=None):
+        pass
+    answer = refused.value.response
+    assert answer.status_code == 404
+    assert "/ws/v1/asr" in json.loads(answer.body)["error"]["message"]
 
 
 def test_no_redirects(client: httpx.Client) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from asrcli.server.bounds import MAX_RESULT
 from asrcli.server.protocols.funasr.replies import page_count, result, whole_results
-from asrcli.transcript import Segment, Word
+from asrcli.transcript import Segment, Transcript, Word
 
 
 def segment(*texts: str, number: int = 0) -> Segment:
@@ -64,7 +64,7 @@ def test_no_message_is_larger_than_clients_accept(hours: float) -> None:
     count = max(1, round(hours * 60))
     texts = ["extraordinarily,"] * 120
     segments = [segment(*texts, number=number) for number in range(count)]
-    bodies = whole_results("offline", "demo", segments)
+    bodies = whole_results("offline", "demo", Transcript("a", 60.0 * count, tuple(segments)))
     assert all(len(json.dumps(body, ensure_ascii=False).encode()) <= MAX_RESULT * 1.05 for body in bodies)
     assert [body["is_final"] for body in bodies] == [False] * (len(bodies) - 1) + [True]
     assert "".join(body["text"] for body in bodies) == " ".join(each.text for each in segments)
@@ -74,6 +74,6 @@ def test_no_message_is_larger_than_clients_accept(hours: float) -> None:
 
 
 def test_nothing_heard_is_one_final_message() -> None:
-    assert whole_results("offline", "demo", []) == [
-        {"mode": "offline", "text": "", "wav_name": "demo", "is_final": True}
-    ]
+    nothing = {"mode": "offline", "text": "", "wav_name": "demo", "is_final": True}
+    assert whole_results("offline", "demo", None) == [nothing]
+    assert whole_results("offline", "demo", Transcript("a", 1.0, ())) == [nothing]

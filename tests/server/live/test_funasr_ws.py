@@ -235,6 +235,32 @@ def test_vad_tail_sil_divides_sentences(talk: Callable[..., Any], speech: np.nda
     assert late[0][0] >= 3900
 
 
+@pytest.mark.parametrize(
+    "end",
+    ['{"is_speaking": false', "[]", '{"is_speaking": "False"}', '{"is_speaking": 0}', '{"is_end": true}',
+     '{"is_finished": "true"}'],
+)  # fmt: skip
+def test_every_utterance_is_answered_however_its_end_is_written(
+    talk: Callable[..., Any], speech: np.ndarray, end: str
+) -> None:
+    async def story(client: Client) -> list[dict[str, Any]]:
+        heard = []
+        for name, last in (("a", end), ("b", '{"is_speaking": false}')):
+            await client.send_json({"mode": "OFFLINE", "wav_name": name, "is_speaking": True})
+            await client.play(pcm(speech[: 16000 * 4]))
+            await client.socket.send(last)
+            heard.append((await client.hear_until(lambda message: message["is_final"]))[-1])
+            if "is_end" in last:
+                await client.hear()
+        return heard
+
+    first, second = talk("/", story)
+    assert (first["wav_name"], second["wav_name"]) == ("a", "b")
+    assert ("error" in first) == (end[-1] != "}"), "cut frames and lists are errors"
+    for message in (second,) if "error" in first else (first, second):
+        assert plain(message["text"]).startswith("it was the best of times")
+
+
 def test_a_fault_in_the_end_frame_does_not_swallow_the_next_utterance(
     talk: Callable[..., Any], speech: np.ndarray
 ) -> None:

@@ -221,13 +221,17 @@ def test_the_log_is_one_event_a_line_without_texts_or_keys(home: dict[str, Any],
         with client(url, headers={"authorization": "Bearer very-secret"}) as found:
             answer = transcribe(found, cities)
             assert found.post("/v1/audio/transcriptions", data={"hotwords": "Hedy"}).status_code == 400
+            # libraries log, too
+            damaged, kind = b"--b\r\nx: y\rz", {"content-type": "multipart/form-data; boundary=b"}
+            assert found.post("/recognition", content=damaged, headers=kind).status_code == 400
         with connect(url.replace("http", "ws") + "/?token=very-secret", proxy=None) as line:
             line.send('{"mode": "2pass", "wav_name": "a", "is_speaking": false}')
             assert json.loads(line.recv(60))["is_final"]
         server.process.terminate()
         server.ended()
     assert all(event["schema"] == "asrcli/event/1" for event in server.events)
-    good, bad = (event for event in server.events if event["event"] == "request")
+    assert any(event.get("logger", "").startswith("python_multipart") for event in server.events)
+    good, bad, _ = (event for event in server.events if event["event"] == "request")
     assert good["request_id"] == answer.headers["x-request-id"]
     assert (good["method"], good["route"], good["status"]) == ("POST", "/v1/audio/transcriptions", 200)
     assert (good["client"], good["model"], good["audio_seconds"]) == ("127.0.0.1", "moonshine-tiny-en", 8.0)
@@ -342,6 +346,8 @@ def test_uploads_of_a_killed_server_are_deleted_by_the_next(home: dict[str, Any]
     temporary = Path(home["TMPDIR"])
     other = temporary / "asrcli-serve-of-another-program"
     other.mkdir()
+    for name in ("lock", "notes.txt"):
+        (other / name).write_text("mine")
     with serving("--funasr-port", "0", "--no-preload", env=home) as server:
         server.listening()
         (killed,) = set(temporary.glob("asrcli-serve-*")) - {other}
@@ -354,5 +360,5 @@ def test_uploads_of_a_killed_server_are_deleted_by_the_next(home: dict[str, Any]
     with serving("--funasr-port", "0", "--no-preload", env=home) as third:
         third.listening()
         assert not killed.exists()
-        assert other.exists()
+        assert (other / "notes.txt").exists()
     assert list(temporary.glob("asrcli-serve-*")) == [other]

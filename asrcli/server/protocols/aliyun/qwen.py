@@ -18,6 +18,7 @@ from asrcli.server.live.pcm import PcmForm, PcmStream
 from asrcli.server.live.service import SessionContext
 from asrcli.server.live.session import LiveOptions, LiveSession, Partial, SentenceEnded
 from asrcli.server.protocols.aliyun.common import word_tokens
+from asrcli.server.recognition.replies import gap_fields
 
 INVALID_STATE = "INVALID_STATE"
 INVALID_MESSAGE = "INVALID_MESSAGE"
@@ -57,12 +58,12 @@ class _Segment:
     text: str
     language: str | None
     reason: str
-    #: `word_tokens`, if the client wants them
-    words: dict[str, Any]
+    #: `word_tokens`, if the client wants them, and `gaps`, if there are any
+    extras: dict[str, Any]
 
     def body(self) -> dict[str, Any]:
         body = {"index": self.index, "text": self.text, "language": self.language, "reason": self.reason}
-        return body | self.words
+        return body | self.extras
 
 
 class QwenSession:
@@ -138,7 +139,7 @@ class QwenSession:
         async for event in session.events():
             if isinstance(event, Partial):
                 await self._send_partial(event)
-            elif isinstance(event, SentenceEnded) and event.text:
+            elif isinstance(event, SentenceEnded) and (event.text or event.gaps):
                 await self._send_sentence(event)
 
     async def _send_partial(self, event: Partial) -> None:
@@ -155,13 +156,14 @@ class QwenSession:
         await self._send("result", results=[result], segment_index=count, confirmed_segments_count=count)
 
     async def _send_sentence(self, event: SentenceEnded) -> None:
-        words = {"word_tokens": word_tokens(event.words)} if self._words else {}
-        segment = _Segment(len(self._segments), event.text, event.language, _REASONS[event.reason], words)
+        extras = {"word_tokens": word_tokens(event.words)} if self._words else {}
+        extras |= gap_fields(event.gaps, lambda seconds: round(seconds, 3))
+        segment = _Segment(len(self._segments), event.text, event.language, _REASONS[event.reason], extras)
         self._segments.append(segment)
         if event.reason == "stop":
             return  # it is in `final`
         result = {"text": "\n".join(self._texts), "segment_text": segment.text, "language": segment.language}
-        result |= segment.words
+        result |= segment.extras
         await self._send(
             "segment_end",
             segment_index=segment.index,

@@ -10,6 +10,7 @@ import asyncio
 import secrets
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -18,6 +19,7 @@ from starlette.responses import Response
 from asrcli import __version__
 from asrcli.options import (
     AudioOptions,
+    RawFormat,
     RecognitionOptions,
     SpeakerOptions,
     TranscribeOptions,
@@ -26,18 +28,28 @@ from asrcli.server.errors import Problem, RequestError
 from asrcli.server.http.json_text import json_response
 from asrcli.server.http.uploads import Upload, read_form, save_body
 from asrcli.server.http.workspaces import Workspace
-from asrcli.server.protocols.aliyun.body import raw_format
 from asrcli.server.protocols.aliyun.common import SUCCESS, status_of, text_options, vocabulary, word_tokens
+from asrcli.server.recognition.replies import warned
+from asrcli.server.recognition.samples import holds_samples
 from asrcli.server.recognition.transcription import TranscriptionRequest, TranscriptionService
 from asrcli.transcript import Segment, Transcript
 
 router = APIRouter(prefix="/stream/v1", tags=["Aliyun"])
+
+#: sample rates of PCM
+_RATES = (8000, 16000, 22050, 24000)
 
 
 class EmptyAudioError(RequestError):
     """The request has no body."""
 
     code = "empty_audio"
+
+
+class RateError(RequestError):
+    """PCM of a sample rate that the protocol does not have."""
+
+    code = "unsupported_sample_rate"
 
 
 @router.post(
@@ -74,7 +86,7 @@ async def recognise(
     recognition = RecognitionOptions(hotwords=await asyncio.to_thread(vocabulary, vocabulary_id), itn=itn)
     with service.workspace() as workspace:
         upload = await _body(request, service, workspace, audio_address)
-        raw = await asyncio.to_thread(raw_format, upload.path, audio_format, sample_rate)
+        raw = await asyncio.to_thread(_raw_format, upload.path, audio_format, sample_rate)
         options = TranscribeOptions(
             audio=AudioOptions(raw=raw),
             recognition=recognition,
@@ -107,8 +119,17 @@ async def _body(request: Request, service: TranscriptionService, workspace: Work
     raise EmptyAudioError("The request has no audio.", "Send the recording as the body.")
 
 
+def _raw_format(path: Path, announced: str | None, rate: int) -> RawFormat | None:
+    """How to read a body of samples in the client's `format` and `sample_rate`; None: it is in a container."""
+    if (announced or "pcm").lower() != "pcm" or not holds_samples(path, announced=announced is not None):
+        return None
+    if rate not in _RATES:
+        raise RateError(f"The sample rate {rate} is none of {', '.join(map(str, _RATES))}.", param="sample_rate")
+    return RawFormat(encoding="s16le", rate=rate)
+
+
 def _success(transcript: Transcript, *, words: bool) -> dict[str, Any]:
-    return {
+    body = {
         "task_id": secrets.token_hex(16),
         "result": transcript.text,
         "status": SUCCESS,
@@ -116,6 +137,7 @@ def _success(transcript: Transcript, *, words: bool) -> dict[str, Any]:
         "duration": round(transcript.duration, 3),
         "segments": [_segment(segment, words=words) for segment in transcript.segments],
     }
+    return warned(body, transcript)
 
 
 def _segment(segment: Segment, *, words: bool) -> dict[str, Any]:

@@ -23,7 +23,8 @@ from asrcli.server.live.pcm import PcmForm, PcmStream
 from asrcli.server.live.service import SessionContext
 from asrcli.server.live.session import LiveOptions, LiveSession, Partial, SentenceBegan, SentenceEnded
 from asrcli.server.protocols.aliyun.common import status_of, text_options, vocabulary
-from asrcli.transcript import Word
+from asrcli.server.recognition.replies import gap_fields, milliseconds
+from asrcli.transcript import Gap, Word
 
 OK = 20000000
 BAD_TOKEN = 40000001
@@ -96,6 +97,7 @@ class _RecognitionTask:
     compressed: bool
     #: ended sentences, for the one result of SpeechRecognizer
     texts: list[str] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
 
 
 async def _read_directive(frame: str | bytes) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -235,11 +237,12 @@ class AliyunSession:
         async for event in session.events():
             match event:
                 case SentenceBegan() if task.dialect.sentences:
-                    await self._event("SentenceBegin", {"index": event.index, "time": _ms(event.start)})
+                    await self._event("SentenceBegin", {"index": event.index, "time": milliseconds(event.start)})
                 case Partial():
                     await self._event(task.dialect.changed, self._changed(event, task))
                 case SentenceEnded():
                     task.texts.append(event.text)
+                    task.gaps.extend(event.gaps)
                     if task.dialect.sentences:
                         await self._event("SentenceEnd", self._ended(event, task))
 
@@ -248,7 +251,7 @@ class AliyunSession:
             return {"result": join([*task.texts, event.text])}
         return {
             "index": event.index,
-            "time": _ms(event.end),
+            "time": milliseconds(event.end),
             "result": event.text,
             **({"words": []} if task.words else {}),
         }
@@ -257,19 +260,21 @@ class AliyunSession:
         known = [word.confidence for word in event.words if word.confidence is not None]
         return {
             "index": event.index,
-            "time": _ms(event.end),
-            "begin_time": _ms(event.start),
+            "time": milliseconds(event.end),
+            "begin_time": milliseconds(event.start),
             "result": event.text,
             **({"confidence": round(sum(known) / len(known), 4)} if known else {}),
             "status": 0,
             **({"words": [_word(word) for word in event.words]} if task.words else {}),
+            **gap_fields(event.gaps, milliseconds),
         }
 
     async def _complete(self, session: LiveSession, task: _RecognitionTask) -> None:
         if task.dialect.sentences:
             await self._event(task.dialect.completed, None)
         else:
-            result = {"result": join(task.texts), "duration": _ms(session.duration)}
+            result = {"result": join(task.texts), "duration": milliseconds(session.duration)}
+            result |= gap_fields(task.gaps, milliseconds)
             await self._event(task.dialect.completed, result)
 
     async def _event(self, name: str, payload: dict[str, Any] | None) -> None:
@@ -292,9 +297,5 @@ class AliyunSession:
         }
 
 
-def _ms(seconds: float) -> int:
-    return round(seconds * 1000)
-
-
 def _word(word: Word) -> dict[str, Any]:
-    return {"text": word.text, "startTime": _ms(word.start), "endTime": _ms(word.end)}
+    return {"text": word.text, "startTime": milliseconds(word.start), "endTime": milliseconds(word.end)}

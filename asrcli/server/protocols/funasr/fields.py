@@ -35,9 +35,9 @@ class Utterance:
 
     def updated(self, frame: dict[str, Any]) -> Utterance:
         """With the fields of a JSON frame. Raises UsageError: a field is not valid."""
-        mode = frame.get("mode", self.mode)
+        mode = str(frame.get("mode") or self.mode).lower()
         if mode not in MODES:
-            raise UsageError(f"The mode {str(mode)[:40]!r} is unknown.", f"Modes: {', '.join(MODES)}.")
+            raise UsageError(f"The mode {mode[:40]!r} is unknown.", f"Modes: {', '.join(MODES)}.")
         rate = _integer(frame.get("audio_fs", self.rate), "audio_fs")
         if rate not in _RATES:
             raise UsageError(f"audio_fs {rate} is not a supported sample rate.", "Give the sample rate, 8000 or 16000.")

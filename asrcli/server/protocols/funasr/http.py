@@ -14,7 +14,7 @@ from asrcli.server.http.json_text import json_response
 from asrcli.server.http.uploads import Form, Upload, read_form
 from asrcli.server.http.values import flag, parsed_hotwords
 from asrcli.server.protocols.openai.replies import form_of
-from asrcli.server.recognition.replies import running_text
+from asrcli.server.recognition.replies import running_text, warned
 from asrcli.server.recognition.transcription import TranscriptionRequest, TranscriptionService
 from asrcli.transcript import Segment
 
@@ -40,7 +40,8 @@ async def recognition(request: Request) -> Response:
         {"text": segment.text, "start": round(segment.start * 1000), "end": round(segment.end * 1000)}
         for segment in transcript.segments
     ]
-    return await json_response({"text": running_text(transcript.segments), "sentences": sentences, "code": 0})
+    body = {"text": running_text(transcript.segments), "sentences": sentences, "code": 0}
+    return await json_response(warned(body, transcript))
 
 
 async def answer_server(request: Request, form: Form, upload: Upload) -> Response:
@@ -55,15 +56,14 @@ async def answer_server(request: Request, form: Form, upload: Upload) -> Respons
     recording = TranscriptionRequest(path=upload.path, name=upload.name, model=form.get("model"), options=options)
     transcript = await service.for_request(request, recording)
     took = time.perf_counter() - started
-    return await json_response(
-        {
-            "text": running_text(transcript.segments),
-            "segments": [_segment(segment) for segment in transcript.segments],
-            "duration": round(transcript.duration, 3),
-            "processing_time": round(took, 3),
-            "rtf": round(took / transcript.duration, 4) if transcript.duration else 0,
-        }
-    )
+    body = {
+        "text": running_text(transcript.segments),
+        "segments": [_segment(segment) for segment in transcript.segments],
+        "duration": round(transcript.duration, 3),
+        "processing_time": round(took, 3),
+        "rtf": round(took / transcript.duration, 4) if transcript.duration else 0,
+    }
+    return await json_response(warned(body, transcript))
 
 
 def _segment(segment: Segment) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from asrcli.server.http.values import parsed_hotwords
 from asrcli.server.live.input import LiveInput
 from asrcli.server.live.service import SessionContext
 from asrcli.server.live.session import LiveOptions, LiveSession, Partial, SentenceBegan, SentenceEnded
+from asrcli.server.recognition.replies import gap_fields
 
 #: the first words by which the protocol is recognised
 COMMANDS = frozenset({"START", "STOP", "COMMIT", "HOTWORDS", "LANGUAGE", "POSTPROCESS_HOTWORDS"})
@@ -132,9 +133,10 @@ class RealtimeSession:
                     self._partial_start = self._ms(event.start)
                 case Partial():
                     await self._send_result(session, self._corrected(event.text))
-                case SentenceEnded() if event.text:
-                    text = self._corrected(event.text)
-                    self._sentences.append({"text": text, "start": self._ms(event.start), "end": self._ms(event.end)})
+                case SentenceEnded() if event.text or event.gaps:
+                    sentence = {"start": self._ms(event.start), "end": self._ms(event.end)}
+                    sentence |= gap_fields(event.gaps, self._ms)
+                    self._sentences.append({"text": self._corrected(event.text)} | sentence)
                     self._partial_start = self._ms(event.end)
                     await self._send_result(session, "")
 

@@ -12,7 +12,8 @@ from typing import Any
 from asrcli.script import CLAUSE_ENDS, SENTENCE_ENDS, is_ideograph, is_letter, join, joint
 from asrcli.server.bounds import MAX_RESULT
 from asrcli.server.http.json_text import json_text
-from asrcli.transcript import Segment, Word
+from asrcli.server.recognition.replies import gap_fields, milliseconds
+from asrcli.transcript import Segment, Transcript, Word
 
 #: `wav_name` of FunASR's web page, and where that page splits a text before it counts time stamps
 _PAGE, _PAGE_PIECES = "h5", re.compile(r"[。？，、?., ]")
@@ -37,18 +38,20 @@ def result(mode: str, text: str, name: str, *, final: bool, segments: Iterable[S
     return body
 
 
-def whole_results(mode: str, name: str, segments: Sequence[Segment]) -> list[dict[str, Any]]:
+def whole_results(mode: str, name: str, transcript: Transcript | None) -> list[dict[str, Any]]:
     """The result of a whole recording: one message, or several where clients would refuse one of that size.
 
     Takes time: call it in a thread.
     """
+    if transcript is None:
+        return [result(mode, "", name, final=True)]
     found: list[dict[str, Any]] = []
     before = ""
-    for part in _parts(mode, name, segments):
+    for part in _parts(mode, name, transcript.segments):
         text = join(segment.text for segment in part)
         found.append(_slim(result(mode, joint(before, text) + text, name, final=False, segments=part)))
         before = text or before
-    found[-1]["is_final"] = True
+    found[-1] |= gap_fields(transcript.gaps, milliseconds) | {"is_final": True}
     return found
 
 

@@ -14,12 +14,13 @@ from asrcli.script import joint
 from asrcli.server.errors import problem_of
 from asrcli.server.http.connection import EndingError, IdleError
 from asrcli.server.http.json_text import read_object
-from asrcli.server.live.pcm import PcmForm, PcmStream
+from asrcli.server.live.pcm import PcmForm, PcmStream, recording_in
 from asrcli.server.live.recording import SessionRecording
 from asrcli.server.live.service import SessionContext
 from asrcli.server.live.session import LiveSession, Partial, SentenceEnded
 from asrcli.server.protocols.funasr.fields import Utterance
 from asrcli.server.protocols.funasr.replies import acknowledgement, failure, result, whole_results
+from asrcli.server.recognition.replies import gap_fields, milliseconds
 
 _END = {"is_speaking": False}
 
@@ -84,11 +85,19 @@ class FunasrSession:
     async def _skip(self) -> dict[str, Any]:
         frame = await self._connection.receive()
         body = {} if isinstance(frame, bytes) else await read_object(frame) or {}
+        if _flag(body, "is_speaking"):  # the next utterance: the end of this one was not understood
+            self._connection.push_back(frame)
+            return _END
         return body if _ends(body) else {}
 
 
 def _ends(frame: dict[str, Any]) -> bool:
-    return frame.get("is_speaking") is False or frame.get("is_finished") is True
+    return _flag(frame, "is_speaking") is False or bool(_flag(frame, "is_finished") or _flag(frame, "is_end"))
+
+
+def _flag(frame: dict[str, Any], name: str) -> bool | None:
+    """A flag, also as a number or text, as clients in other languages write it; None: it was not sent."""
+    return {"true": True, "1": True, "false": False, "0": False}.get(str(frame.get(name)).lower())
 
 
 def _label(utterance: Utterance) -> str:
@@ -129,7 +138,7 @@ class _ResultSink:
     async def feed(self, utterance: Utterance, data: bytes) -> None:
         """Take some bytes; with the first, the utterance's options decide where they go."""
         if not self.opened:
-            await self._open(utterance)
+            await self._open(utterance, data)
         if self._audio is not None:
             await self._audio.feed(data)
         elif self._recording is not None:
@@ -143,14 +152,14 @@ class _ResultSink:
             await self._session.finish()
             await self.sending
         elif self._recording is not None:
-            segments = await self._recording.transcribe(utterance.options)
-            for body in await asyncio.to_thread(whole_results, _label(utterance), utterance.name, segments):
+            transcript = await self._recording.transcribe(utterance.options)
+            for body in await asyncio.to_thread(whole_results, _label(utterance), utterance.name, transcript):
                 await self._send(body)
         else:
             await self._send(result(_label(utterance), "", utterance.name, final=True))
 
-    async def _open(self, utterance: Utterance) -> None:
-        if utterance.mode == "offline" or not utterance.pcm:
+    async def _open(self, utterance: Utterance, data: bytes) -> None:
+        if utterance.mode == "offline" or not utterance.pcm or recording_in(data):
             self._stack.enter_context(self._context.live.place())
             rate = utterance.rate if utterance.pcm else None
             recording = SessionRecording(self._context.files, self._context.client, self._context.model, rate)
@@ -189,8 +198,10 @@ class _ResultSender:
                 segments = event.segments if passes else ()
                 text = joint(self._before, event.text) + event.text if passes else self._tail(event)
                 self._before, self._shown = event.text or self._before, ""
-                if text:
-                    await self._send_result(result(_label(utterance), text, name, final=False, segments=segments))
+                gaps = gap_fields(event.gaps, milliseconds)
+                if text or gaps:
+                    body = result(_label(utterance), text, name, final=False, segments=segments)
+                    await self._send_result(body | gaps)
         await self._connection.send(
             (self._held or result(_label(utterance), "", name, final=True)) | {"is_final": True}
         )

@@ -89,7 +89,7 @@ def _translates(form: Form) -> bool:
 
 
 def _choice(form: Form, name: str, choices: tuple[ResponseFormat, ...]) -> ResponseFormat:
-    text = form.get(name) or choices[0]
+    text = (form.get(name) or choices[0]).strip().lower()
     for choice in choices:
         if text == choice:
             return choice
@@ -99,7 +99,7 @@ def _choice(form: Form, name: str, choices: tuple[ResponseFormat, ...]) -> Respo
 def _granularities(form: Form) -> set[str]:
     """`timestamp_granularities[]`, also as a JSON list, in the plural, and as one text with commas."""
     name = "timestamp_granularities[]"
-    asked = {text.removesuffix("s") for text in _items(form, "timestamp_granularities")}
+    asked = {text.lower().removesuffix("s") for text in _items(form, "timestamp_granularities")}
     if asked - {"word", "segment"}:
         raise RequestError(f"`{name}` must hold `word` or `segment`.", param=name)
     return asked or {"segment"}

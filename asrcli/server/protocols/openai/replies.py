@@ -14,7 +14,7 @@ from asrcli.options import CueOptions
 from asrcli.server.errors import Problem
 from asrcli.server.http.json_text import json_text
 from asrcli.server.protocols.openai.fields import Fields
-from asrcli.server.recognition.replies import running_text
+from asrcli.server.recognition.replies import running_text, warned
 from asrcli.server.recognition.transcription import billed_seconds
 from asrcli.transcript import Segment, Transcript
 
@@ -29,7 +29,7 @@ def reply(transcript: Transcript, fields: Fields) -> Response:
         text = form.render(transcript, CueOptions(label_every_cue=fields.label_every_cue))
         return Response(text, media_type=f"{form.media_type}; charset=utf-8")
     body = {"json": plain, "verbose_json": verbose, "diarized_json": diarized}[kind](transcript, fields)
-    return Response(json_text(body), media_type="application/json")
+    return Response(json_text(warned(body, transcript)), media_type="application/json")
 
 
 def plain(transcript: Transcript, fields: Fields) -> dict[str, Any]:
@@ -59,8 +59,6 @@ def verbose(transcript: Transcript, fields: Fields) -> dict[str, Any]:
             for segment in transcript.segments
             for word in segment.words
         ]
-    if transcript.warnings:
-        body["warnings"] = list(transcript.warnings)
     return body | {"usage": _usage(transcript)}
 
 

@@ -19,7 +19,7 @@ from asrcli.server.errors import problem_of
 from asrcli.server.http.json_text import json_text
 from asrcli.server.protocols.openai.fields import Fields
 from asrcli.server.protocols.openai.replies import error_body, has_confidence, logprobs, speaker_segment
-from asrcli.server.recognition.replies import letter_speakers, running_text
+from asrcli.server.recognition.replies import letter_speakers, running_text, warned
 from asrcli.server.recognition.transcription import TranscriptionRequest, TranscriptionService, while_connected
 from asrcli.transcript import Segment, Transcript
 
@@ -144,7 +144,7 @@ async def _events(transcription: TranscriptionStream, fields: Fields) -> AsyncIt
 
 
 def _last_event(whole: Transcript, transcript: Transcript, fields: Fields) -> str:
-    done = _done(transcript, fields)
+    done = warned(_done(transcript, fields), transcript)
     if fields.response_format == "verbose_json":
         done["transcript"] = whole.to_dict()
     return event(done)

@@ -1,6 +1,7 @@
-"""What the body of `POST /stream/v1/asr` is: a recording in a container, or bare samples.
+"""Recordings that clients announce as bare samples: the bytes decide.
 
-Clients that announce "pcm" also send WAV files, and those that announce nothing send every format, so the bytes decide.
+Clients that announce "pcm" also send WAV, MP3 and WebM, and those that announce nothing send every format. Compressed
+data read as samples is noise, in which models find no words, or invented ones.
 """
 
 from __future__ import annotations
@@ -13,11 +14,8 @@ from asrcli.audio import open_audio
 from asrcli.audio.containers.sniff import HEAD, has_signature, not_audio
 from asrcli.audio.types import Samples, Source
 from asrcli.errors import AsrcliError, AudioDecodeError
-from asrcli.options import AudioOptions, RawFormat
-from asrcli.server.errors import RequestError
+from asrcli.options import AudioOptions
 
-#: sample rates of PCM
-_RATES = (8000, 16000, 22050, 24000)
 #: bytes with which frames of MPEG audio, ADTS, LATM, AC-3 and DTS start
 _SYNC = (b"\xff", b"\x56\xe0", b"\x0b\x77", b"\x77\x0b", b"\x7f\xfe\x80\x01", b"\xfe\x7f\x01\x80")
 #: samples that are judged together
@@ -28,33 +26,22 @@ _CORRELATED = 0.5
 _RANDOM_RMS = (0.5, 0.65)
 
 
-class RateError(RequestError):
-    """PCM of a sample rate that the protocol does not have."""
-
-    code = "unsupported_sample_rate"
-
-
-def raw_format(path: Path, announced: str | None, rate: int) -> RawFormat | None:
-    """How to read a body of bare samples in the client's `format` and `sample_rate`; None for recordings in a
-    container. Blocks: call it in a thread. Raises AudioDecodeError: the body is not audio; RateError: PCM of a rate
-    that is not supported.
+def holds_samples(path: Path, *, announced: bool) -> bool:
+    """Whether a file is bare s16le samples, not a recording in a container. Blocks: call it in a thread. `announced`:
+    the client calls it samples, so that it may be noise. Raises AudioDecodeError: it is not audio.
     """
-    if (announced or "pcm").lower() != "pcm":
-        return None
     with path.open("rb") as file:
         head = file.read(HEAD)
     if has_signature(head):
-        return None
+        return False
     if kind := not_audio(head):
-        raise AudioDecodeError(f"The body is not audio but {kind}.", "Send a recording.")
+        raise AudioDecodeError(f"The recording is not audio but {kind}.", "Send a recording.")
     samples = np.frombuffer(head[: len(head) // 2 * 2], "<i2").astype(np.float32) / np.float32(32768)
     if (head.startswith(_SYNC) or not _is_sound(samples)) and _is_decodable(path):
-        return None
-    if announced is None and _is_random(samples):
-        raise AudioDecodeError("The body is neither a known audio format nor 16-bit PCM.", "Send a recording.")
-    if rate not in _RATES:
-        raise RateError(f"The sample rate {rate} is none of {', '.join(map(str, _RATES))}.", param="sample_rate")
-    return RawFormat(encoding="s16le", rate=rate)
+        return False
+    if not announced and _is_random(samples):
+        raise AudioDecodeError("The recording is neither a known audio format nor 16-bit PCM.", "Send a recording.")
+    return True
 
 
 def _is_sound(samples: Samples) -> bool:
