@@ -160,10 +160,15 @@ def parts_to_decode(chunk: Chunk, own: DecodedChunk, depth: int) -> list[Chunk]:
 
 def choose(own: DecodedChunk, parts: list[DecodedChunk]) -> list[DecodedChunk]:
     """The parts of a chunk, unless fewer words were recognised in them than in the whole."""
-    said = sum(part.said for part in parts)
-    if not parts or (own.missing in {None, "few words"} and own.said >= said):
+    if not parts:
         return [own]
-    if own.missing in {"few words", "no words"} and said < LEAST_COVERAGE * spoken_seconds(own.chunk):
+    said, least = sum(part.said for part in parts), LEAST_COVERAGE * spoken_seconds(own.chunk)
+    complete = not any(part.missing for part in parts)
+    # With the same words, the parts show where there are none.
+    if own.missing in {None, "few words"} and (own.said > said or (own.said == said and complete)):
+        # Parts that lack nothing, and have no more words, show that the whole lacks nothing.
+        return [replace(own, missing=None) if complete and own.said >= least else own]
+    if own.missing in {"few words", "no words"} and said < least:
         # A part alone may be too short to be judged.
         return [part.marked() for part in parts]
     return parts

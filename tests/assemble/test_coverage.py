@@ -154,6 +154,44 @@ def test_the_whole_is_kept_where_the_parts_say_less() -> None:
     assert found == [("only these five words", "few words")]
 
 
+def test_an_engine_that_stops_early_again_and_again_loses_nothing() -> None:
+    """Whisper at fast speech: it ends after the first sentences, and so it does in the second part."""
+
+    def first_sentences(seconds: float) -> Hypothesis:
+        return Hypothesis(WORDS, end=min(seconds, 5.0)) if seconds > 6 else Hypothesis(WORDS + " again", end=seconds)
+
+    found = decode(LONG, first_sentences)
+    assert [missing for _, missing in found] == [None] * 4
+    assert {text for text, _ in found} == {WORDS + " again"}
+
+
+@pytest.mark.parametrize("end", [9.0, None])
+def test_speech_that_has_no_words_in_any_part_is_missing_there(end: float | None) -> None:
+    """The engine stops after nine seconds of a chunk, and its second part has no words either."""
+    lengths: list[float] = []
+
+    def stop(seconds: float) -> Hypothesis:
+        lengths.append(seconds)
+        return Hypothesis(WORDS, end=end) if len(lengths) <= 2 else Hypothesis("")
+
+    found = decode(LONG, stop)
+    assert found[0] == (WORDS, None)
+    assert {missing for _, missing in found[1:]} == {"no words"}
+
+
+def test_words_that_the_parts_confirm_are_all() -> None:
+    """The engine's end of its words may be wrong: the parts, which it accounts for, have no more of them."""
+    found = decode(LONG, lambda seconds: Hypothesis(WORDS, end=5.0 if seconds > 15 else seconds))
+    assert [missing for _, missing in found] == [None, None]
+    longer = decode(
+        LONG,
+        lambda seconds: (
+            Hypothesis(f"{WORDS} {WORDS} one more", end=5.0) if seconds > 15 else Hypothesis(WORDS, end=seconds)
+        ),
+    )
+    assert longer == [(f"{WORDS} {WORDS} one more", None)]
+
+
 def test_no_later_chunk_begins_before_the_position_that_is_clear() -> None:
     """Chunks that a segmenter gives out at once share the position that is clear after all of them."""
 

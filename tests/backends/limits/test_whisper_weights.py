@@ -48,21 +48,26 @@ def errors(wanted: dict[str, str], heard: dict[str, str]) -> benchmarks.wer.Erro
     return word_errors(wanted, heard)
 
 
-def test_joined_recordings_lose_no_word(whisper: Runtime, shared: Path, tmp_path: Path) -> None:
-    """Clips with pauses between: without times, Whisper stops after the first sentence of a chunk."""
+def write_joined(path: Path, seed: int, seconds: int) -> str:
+    """Write at least so many seconds of clips with pauses between; return their words."""
     from benchmarks.corpora import joined
 
     parts: list[np.ndarray] = []
     words: list[str] = []
-    for samples, text in joined(1):
+    for samples, text in joined(seed):
         parts.append(samples)
         words.append(text)
-        if sum(map(len, parts)) >= 180 * RATE:
+        if sum(map(len, parts)) >= seconds * RATE:
             break
-    path = tmp_path / "joined.wav"
     sf.write(path, np.concatenate(parts), RATE, subtype="PCM_16")
-    transcript = transcribe(whisper, path)
-    found = errors({"joined": " ".join(words)}, {"joined": transcript.text})
+    return " ".join(words)
+
+
+def test_joined_recordings_lose_no_word(whisper: Runtime, shared: Path, tmp_path: Path) -> None:
+    """Clips with pauses between: without times, Whisper stops after the first sentence of a chunk."""
+    words = write_joined(tmp_path / "joined.wav", 1, 180)
+    transcript = transcribe(whisper, tmp_path / "joined.wav")
+    found = errors({"joined": words}, {"joined": transcript.text})
     assert found.deletions == 0
     assert found.rate <= 2.0
     assert (transcript.language, transcript.gaps, transcript.warnings) == ("en", (), ())
@@ -90,26 +95,31 @@ def test_quiet_clips(whisper: Runtime, tmp_path: Path, level: int) -> None:
     assert found.rate <= 2.0
 
 
+def sped_up(path: Path, speed: float, fast: Path) -> Path:
+    """A recording at another speed, written to `fast`."""
+    command = [find_ffmpeg(), "-loglevel", "error", "-i", path, "-af", f"atempo={speed}", fast]
+    subprocess.run([str(part) for part in command], check=True)
+    return fast
+
+
 @pytest.mark.parametrize("speed", [1.8, 2.2])
 def test_fast_speech_is_whole(whisper: Runtime, shared: Path, tmp_path: Path, speed: float) -> None:
-    path = tmp_path / "fast.wav"
-    command = [
-        find_ffmpeg(),
-        "-loglevel",
-        "error",
-        "-i",
-        shared / "data/speech/jfk.flac",
-        "-af",
-        f"atempo={speed}",
-        path,
-    ]
-    subprocess.run([str(part) for part in command], check=True)
+    path = sped_up(shared / "data/speech/jfk.flac", speed, tmp_path / "fast.wav")
     wanted = (
         "And so, my fellow Americans, ask not what your country can do for you, ask what you can do for your country."
     )
     found = errors({"jfk": wanted}, {"jfk": transcribe(whisper, path).text})
     assert found.deletions == 0
     assert found.count <= 3
+
+
+def test_fast_speech_of_many_sentences_is_whole(whisper: Runtime, tmp_path: Path) -> None:
+    """Whisper stops after the first sentences of a chunk, and again in its parts: of 280 words, 101 were lost."""
+    words = write_joined(tmp_path / "joined.wav", 3, 120)
+    transcript = transcribe(whisper, sped_up(tmp_path / "joined.wav", 2.2, tmp_path / "fast.wav"))
+    found = errors({"joined": words}, {"joined": transcript.text})
+    assert found.deletions <= 12
+    assert transcript.gaps == ()
 
 
 def test_noise_and_silence_have_no_text(whisper: Runtime, shared: Path, tmp_path: Path) -> None:
