@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
-#: names that mean the default model: OpenAI's own, and the example value of FastAPI's documentation
+#: names that mean the default model: OpenAI's and Deepgram's, and the example value of FastAPI's documentation
 DEFAULT_NAMES = frozenset({
     "", "string", "default", "auto", "whisper-1", "gpt-transcribe", "gpt-4o-transcribe", "gpt-4o-mini-transcribe",
-    "gpt-4o-mini-transcribe-2025-12-15", "gpt-4o-transcribe-diarize",
-    "gpt-live-transcribe", "gpt-realtime", "gpt-realtime-mini", "gpt-realtime-whisper", "gpt-4o-realtime-preview",
+    "gpt-4o-mini-transcribe-2025-12-15", "gpt-4o-transcribe-diarize", "gpt-live-transcribe", "gpt-realtime",
+    "gpt-realtime-mini", "gpt-realtime-whisper", "gpt-4o-realtime-preview", "nova", "nova-2", "nova-2-general",
+    "nova-2-meeting", "nova-2-phonecall", "nova-3", "nova-3-general", "nova-3-medical", "enhanced", "enhanced-general",
+    "base-general",
 })  # fmt: skip
 
 _SENSEVOICE = ("sensevoice-small", "sensevoice-small-2025", "sensevoice-small-funasr", "sensevoice-funasr-nano")

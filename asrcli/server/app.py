@@ -36,6 +36,8 @@ from asrcli.server.loop_monitor import LoopMonitor
 from asrcli.server.page import router as page
 from asrcli.server.protocols import sensevoice, whisper_webservice
 from asrcli.server.protocols.aliyun import rest as aliyun_rest
+from asrcli.server.protocols.deepgram import http as deepgram_http
+from asrcli.server.protocols.deepgram.fields import error_body as deepgram_error_body
 from asrcli.server.protocols.funasr import http as funasr_http
 from asrcli.server.protocols.openai import replies as openai_replies
 from asrcli.server.protocols.openai import routes as openai
@@ -55,6 +57,7 @@ ERROR_BODIES: tuple[tuple[str, Callable[[Problem], dict[str, Any]]], ...] = (
     ("/api/v1/asr", sensevoice.error_body),
     ("/recognition", sensevoice.error_body),
     ("/detect-language", sensevoice.error_body),
+    ("/v1/listen", deepgram_error_body),
     ("/", openai_replies.error_body),
 )
 
@@ -91,7 +94,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
     app.openapi = partial(_openapi, app.openapi)  # type: ignore[method-assign]
     for module in (monitoring, page, websocket):
         app.include_router(module.router)
-    for module in (openai, jobs, aliyun_rest, sensevoice, funasr_http, whisper_webservice):
+    for module in (openai, deepgram_http, jobs, aliyun_rest, sensevoice, funasr_http, whisper_webservice):
         app.include_router(module.router, dependencies=[Depends(_KEY)])
     app.add_exception_handler(AsrcliError, _on_error)
     app.add_exception_handler(HTTPException, _on_http_error)

@@ -15,6 +15,7 @@ import logging
 import secrets
 import socket
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -40,11 +41,13 @@ _PAGES = frozenset({"/docs"})
 _PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 
 #: WebSockets whose clients expect a missing key to be refused in the handshake
-_REFUSING_SOCKETS = frozenset({"/v1/realtime"})
+_REFUSING_SOCKETS = frozenset({"/v1/listen", "/v1/realtime"})
 #: prefix of the subprotocol in which OpenAI's browser clients send a key
 _KEY_PROTOCOL = "openai-insecure-api-key."
 #: characters of a header with warnings
 _MAX_HEADER = 2048
+#: of `Authorization`, with a key; also the subprotocol before one
+_SCHEMES = frozenset({"bearer", "token"})
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _QUERY_NAMES = frozenset({"token", "x_nls_token", "x-nls-token", "api_key"})
 
@@ -75,7 +78,7 @@ def offered_keys(scope: Scope) -> Iterator[str]:
     """The keys of a request, in all the places where clients put them."""
     headers = Headers(scope=scope)
     scheme, _, value = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
+    if scheme.lower() in _SCHEMES:
         yield value.strip()
     elif scheme.lower() == "basic":
         yield _password(value)
@@ -84,12 +87,19 @@ def offered_keys(scope: Scope) -> Iterator[str]:
     for name in ("x-nls-token", "api-key"):
         if token := headers.get(name):
             yield token
-    for each in scope.get("subprotocols", ()):
-        if each.startswith(_KEY_PROTOCOL):
-            yield each.removeprefix(_KEY_PROTOCOL)
+    yield from _keys_of_subprotocols(scope.get("subprotocols", ()))
     for name, value in parse_qsl(scope.get("query_string", b"").decode("latin-1")):
         if name.lower() in _QUERY_NAMES:
             yield value
+
+
+def _keys_of_subprotocols(offered: Iterable[str]) -> Iterator[str]:
+    """The keys of clients in browsers: OpenAI's have a prefix, Deepgram's follow their scheme."""
+    for before, each in pairwise(["", *offered]):
+        if each.startswith(_KEY_PROTOCOL):
+            yield each.removeprefix(_KEY_PROTOCOL)
+        elif before.lower() in _SCHEMES:
+            yield each
 
 
 def _password(value: str) -> str:

@@ -31,6 +31,7 @@ from asrcli.server.live.service import LiveService, SessionContext
 from asrcli.server.logs import add_fields
 from asrcli.server.protocols.aliyun.qwen import QwenSession
 from asrcli.server.protocols.aliyun.websocket import AliyunSession
+from asrcli.server.protocols.deepgram.websocket import DeepgramSession
 from asrcli.server.protocols.funasr.realtime import COMMANDS, RealtimeSession
 from asrcli.server.protocols.funasr.websocket import FunasrSession
 from asrcli.server.protocols.openai.realtime import OpenAiRealtimeSession
@@ -49,6 +50,7 @@ _log = logging.getLogger("asrcli.server")
 
 _ALIYUN = "aliyun"
 _FUNASR = "funasr"
+_DEEPGRAM = "deepgram"
 _OPENAI = "openai-realtime"
 _QWEN = "qwen"
 _REALTIME = "realtime"
@@ -56,6 +58,7 @@ _REALTIME = "realtime"
 #: protocol of a path, if the first frame does not decide
 PATHS = {
     "/": _FUNASR,
+    "/v1/listen": _DEEPGRAM,
     "/v1/realtime": _OPENAI,
     "/ws/v1": _ALIYUN,
     "/ws/v1/asr": _ALIYUN,
@@ -63,14 +66,15 @@ PATHS = {
     "/ws/v1/asr/qwen": _QWEN,
 }
 #: the server sends the first message, or only the path decides
-_DECIDED = frozenset({_OPENAI})
+_DECIDED = frozenset({_DEEPGRAM, _OPENAI})
 #: subprotocols that clients offer besides their keys; one of them must be accepted
-_SUBPROTOCOLS = ("binary", "realtime")
+_SUBPROTOCOLS = ("binary", "realtime", "token", "bearer")
 _FUNASR_FIELDS = frozenset({"mode", "is_speaking", "chunk_size", "wav_name"})
 
 
 _SESSIONS: dict[str, Callable[[SessionContext], ProtocolSession]] = {
     _ALIYUN: AliyunSession,
+    _DEEPGRAM: DeepgramSession,
     _FUNASR: FunasrSession,
     _OPENAI: OpenAiRealtimeSession,
     _QWEN: QwenSession,
@@ -91,6 +95,7 @@ router = APIRouter(lifespan=_lifespan)
 
 
 @router.websocket("/")
+@router.websocket("/v1/listen")
 @router.websocket("/v1/realtime")
 @router.websocket("/ws/v1")
 @router.websocket("/ws/v1/asr")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, Self
 
+from asrcli.server.live.compressed import CompressedStream
 from asrcli.server.live.pcm import PcmForm, PcmStream
 from asrcli.server.live.session import LiveSession
 
@@ -15,7 +16,11 @@ class LiveInput:
     """An open session: call `feed`, `finish`, wait for `sending`; `close` in any case."""
 
     def __init__(
-        self, session: LiveSession, audio: PcmStream, sending: asyncio.Task[None], stack: AsyncExitStack
+        self,
+        session: LiveSession,
+        audio: PcmStream | CompressedStream,
+        sending: asyncio.Task[None],
+        stack: AsyncExitStack,
     ) -> None:
         self.session = session
         #: sends the results; it ends after `finish`, or with the error of the engine
@@ -29,13 +34,18 @@ class LiveInput:
         opening: AbstractAsyncContextManager[LiveSession],
         send: Callable[[LiveSession], Coroutine[Any, Any, None]],
         form: PcmForm | None = None,
+        *,
+        compressed: int = 0,
     ) -> Self:
-        """Open a session (`LiveService.session`), whose events `send` sends. Raises AsrcliError: as
-        `LiveService.session`.
+        """Open a session (`LiveService.session`), whose events `send` sends. `compressed`: without a `form`, the audio
+        is a container of at most that many bytes. Raises AsrcliError: as `LiveService.session`.
         """
         stack = AsyncExitStack()
         session = await stack.enter_async_context(opening)
-        return cls(session, PcmStream(session, form or PcmForm()), asyncio.create_task(send(session)), stack)
+        audio: PcmStream | CompressedStream = PcmStream(session, form or PcmForm())
+        if form is None and compressed:
+            audio = await stack.enter_async_context(CompressedStream(session, compressed))
+        return cls(session, audio, asyncio.create_task(send(session)), stack)
 
     async def feed(self, data: bytes) -> None:
         """Take the next bytes, split anywhere. Raises TooLargeError: the stream is longer than allowed."""

@@ -99,6 +99,15 @@ _REALTIME_BETA = _object(
         "include": _LIST,
     }
 )
+#: of Deepgram's `/v1/listen`, for recordings as well
+LISTEN_QUERY: dict[str, Any] = {
+    **dict.fromkeys(("model", "language", "keyterm", "keywords", "callback"), _TEXT),
+    **dict.fromkeys(("punctuate", "smart_format", "numerals", "diarize", "detect_language", "multichannel"), _FLAG),
+    **dict.fromkeys(("interim_results", "vad_events", "utterances"), _FLAG),
+    **dict.fromkeys(("sample_rate", "channels", "utterance_end_ms"), _WHOLE),
+    "encoding": {"enum": ["linear16", "linear32", "mulaw", "alaw"]},
+    "endpointing": {"type": ["integer", "boolean"]},
+}
 #: protocol -> its path and its frames by name, the one that ends a recording under "end"
 WEBSOCKETS: dict[str, Any] = {
     "funasr": {"path": "/", "frames": {"start": _object(_FUNASR), "end": _object(_FUNASR)}},
@@ -112,6 +121,14 @@ WEBSOCKETS: dict[str, Any] = {
     "qwen": {
         "path": "/ws/v1/asr/qwen",
         "frames": {"start": _object({"payload": _object(_QWEN)}, type="start"), "end": _object({}, type="stop")},
+    },
+    "deepgram": {
+        "path": "/v1/listen",
+        "query": LISTEN_QUERY,
+        "frames": {
+            name: {"const": {"type": kind}}
+            for name, kind in (("start", "KeepAlive"), ("finalize", "Finalize"), ("end", "CloseStream"))
+        },
     },
     "openai-realtime": {
         "path": "/v1/realtime",

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -167,7 +168,9 @@ def check_error(path: str, answer: httpx.Response, request: dict[str, Any]) -> N
         assert path == "/asr", shortened(request)
         return
     body = answer.json()
-    if path.startswith("/v1/"):
+    if path == "/v1/listen":
+        assert isinstance(body["err_msg"], str), shortened(request)
+    elif path.startswith("/v1/"):
         assert isinstance(body["error"]["message"], str), shortened(request)
     elif path.startswith("/stream/v1/"):
         assert (type(body["status"]), type(body["message"]), len(body["task_id"])) == (int, str, 32), shortened(request)
@@ -218,6 +221,7 @@ GOOD: dict[str, list[Any]] = {
         {"header": {"namespace": "SpeechTranscriber", "name": "StopTranscription", "task_id": "t"}},
     ],
     "qwen": [{"type": "start"}, {"type": "stop"}],
+    "deepgram": [{"type": "KeepAlive"}, {"type": "CloseStream"}],
     "openai-realtime": [{"type": "session.update", "session": {}}, {"type": "input_audio_buffer.clear"}],
     "realtime": ["START", "STOP"],
 }
@@ -253,20 +257,23 @@ def is_last(message: dict[str, Any]) -> bool:
     return (
         message.get("wav_name") == "last"
         or header.get("name") in {"TaskFailed", "TranscriptionCompleted", "RecognitionCompleted"}
-        or message.get("type") in {"final", "input_audio_buffer.cleared"}
+        or message.get("type") in {"final", "input_audio_buffer.cleared", "Metadata"}
         or message.get("event") == "stopped"
     )
 
 
-async def talk(server: Any, name: str, frames: list[str | bytes], *, leaves: bool = False) -> list[dict[str, Any]]:
+async def talk(
+    server: Any, name: str, frames: list[str | bytes], *, leaves: bool = False, query: str = ""
+) -> list[dict[str, Any]]:
     """The answers; at least one, unless the client leaves."""
-    url = server.ws + SOCKETS[name]["path"]
+    url = server.ws + SOCKETS[name]["path"] + query
     answers: list[dict[str, Any]] = []
     code = None
     async with websockets.connect(url, ping_interval=None, max_size=None, proxy=None, compression=None) as socket:
         try:
-            for frame in frames:
-                await socket.send(frame)
+            with suppress(websockets.ConnectionClosed):  # the answers before the end are still there
+                for frame in frames:
+                    await socket.send(frame)
             if leaves:
                 socket.transport.abort()
                 return answers
@@ -292,6 +299,20 @@ def test_every_field_of_a_socket_with_every_extreme_value(server: Running, name:
         for first in range(0, len(frames), BATCH):
             ends = [as_text(end) for end in ENDS[name]]
             await asyncio.gather(*(talk(server, name, [frame, *ends]) for frame in frames[first : first + BATCH]))
+
+    asyncio.run(run())
+
+
+def test_every_query_parameter_of_a_socket_with_every_extreme_value(server: Running) -> None:
+    raw = {"encoding": "linear16", "sample_rate": 16000}
+    texts = [text.strip('"') for text in EXTREMES] + ["nan", "-1", "99999", "%00", "x" * 300]
+    queries = ["?" + urlencode(raw | {name: text}) for name in SOCKETS["deepgram"]["query"] for text in texts]
+
+    async def run() -> None:
+        frames: list[str | bytes] = [bytes(3200), as_text(GOOD["deepgram"][1])]
+        for first in range(0, len(queries), BATCH):
+            batch = queries[first : first + BATCH]
+            await asyncio.gather(*(talk(server, "deepgram", frames, query=query) for query in batch))
 
     asyncio.run(run())
 

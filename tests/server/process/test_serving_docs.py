@@ -75,6 +75,7 @@ def copy(desk: tuple[Path, dict[str, str], list[tuple[str, str]]]) -> Callable[.
         ("OpenAI", r"^1\n00:00:0\d,\d{3} --> .*worst of\stimes"),
         ("Aliyun", r'"status":20000000.*worst of times|worst of times.*"status":20000000'),
         ("SenseVoice", r'"code":0.*worst of times.*"clean_text":"[^"]*worst of times'),
+        ("Deepgram", r'"transcript":"[^"]*worst of times'),
         ("Bazarr and whisper-asr-webservice", r"^1\n00:00:0\d,\d{3} --> "),
     ],
 )
