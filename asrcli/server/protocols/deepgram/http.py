@@ -15,7 +15,7 @@ from asrcli.server.http.uploads import Upload, capped, save_body
 from asrcli.server.http.workspaces import Workspace
 from asrcli.server.protocols.deepgram.fields import ListenFields, alternative, metadata, model_info
 from asrcli.server.protocols.websocket_frames import LISTEN_QUERY
-from asrcli.server.recognition.replies import running_text
+from asrcli.server.recognition.replies import running_text, warned
 from asrcli.server.recognition.transcription import TranscriptionRequest, TranscriptionService
 from asrcli.transcript import Transcript
 
@@ -100,4 +100,4 @@ def _reply(transcript: Transcript, facts: dict[str, Any], *, utterances: bool) -
         ]
     name = transcript.model or ""
     found = {"metadata": facts | {"models": [name], "model_info": {name: model_info(name)}}, "results": results}
-    return found | ({"warnings": [{"message": each} for each in transcript.warnings]} if transcript.warnings else {})
+    return warned(found, transcript)

@@ -15,6 +15,7 @@ from asrcli.server.live.input import LiveInput
 from asrcli.server.live.service import SessionContext
 from asrcli.server.live.session import LiveOptions, LiveSession, Partial, SentenceBegan, SentenceEnded
 from asrcli.server.protocols.deepgram.fields import ListenFields, alternative, metadata, model_info
+from asrcli.server.recognition.replies import gap_fields
 
 _CLOSE = {"type": "CloseStream"}
 _CHANNEL = [0, 1]
@@ -123,23 +124,22 @@ class DeepgramSession:
                     await self._send_sentence(event)
 
     async def _send_sentence(self, event: SentenceEnded) -> None:
-        for gap in event.gaps:
-            await self._send("Error", variant="gap", description=gap.warning)
         words = [replace(word, start=self._offset + word.start, end=self._offset + word.end) for word in event.words]
         flags = {"speech_final": event.reason == "pause", "is_final": True}
         if self._finalizing and event.reason == "stop":
             self._finalizing, flags["from_finalize"] = False, True
-        await self._send_results(event.text, words, self._start, self._offset + event.end, **flags)
+        fields = flags | gap_fields(event.gaps, lambda seconds: round(self._offset + seconds, 3))
+        await self._send_results(event.text, words, self._start, self._offset + event.end, **fields)
         if event.reason == "pause" and "utterance_end_ms" in self._connection.websocket.query_params and words:
             await self._send("UtteranceEnd", channel=_CHANNEL, last_word_end=round(words[-1].end, 3))
 
-    async def _send_results(self, text: str, words: list[Any], start: float, end: float, **flags: bool) -> None:
+    async def _send_results(self, text: str, words: list[Any], start: float, end: float, **fields: Any) -> None:
         name = self._context.files.pool.name_of(self._fields.model)
         span = {"start": round(start, 3), "duration": round(end - start, 3), "channel_index": _CHANNEL}
         facts = {"request_id": self._request_id, "model_info": model_info(name), "model_uuid": name}
         channel = {"alternatives": [alternative(text, words)]}
-        flags = {"speech_final": False, "from_finalize": False} | flags
-        await self._send("Results", **span, **flags, channel=channel, metadata=facts)
+        fields = {"speech_final": False, "from_finalize": False} | fields
+        await self._send("Results", **span, **fields, channel=channel, metadata=facts)
 
     async def _error(self, error: AsrcliError) -> None:
         problem = problem_of(error)
