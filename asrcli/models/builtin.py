@@ -1,7 +1,8 @@
-"""The models embedded in a Python wheel: Moonshine tiny-en and community-1. They are read in place.
+"""The models embedded in Python wheels: Moonshine tiny-en, base-en, and community-1. They are read in place.
 
 `moonshine_voice` (MIT, 0.0.44 to 0.1.0) is found with `find_spec` and never imported: importing it needs PortAudio. Its
-library is read, never loaded; the networks in it are found by content and checked by digest.
+library is read, never loaded; the networks in it are found by content and checked by digest. `moonshine_cpp` (MIT,
+0.1.4, manylinux x86_64) is not imported either; its files are recognised by their sizes.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import mmap
 import os
 import re
 import tempfile
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,11 +23,36 @@ from asrcli.errors import ModelError
 from asrcli.models.entry import Kind, ModelEntry
 from asrcli.storage.atomic import write_atomic
 
-NAME = "moonshine-tiny-en"
+NAME, BASE = "moonshine-tiny-en", "moonshine-base-en"
 
-_ENCODER = "encoder_model.ort"
-_DECODER = "decoder_model_merged.ort"
-_TOKENIZER = "tokenizer.bin"
+_FILES = {"encoder": "encoder_model.ort", "decoder": "decoder_model_merged.ort", "tokens": "tokenizer.bin"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Recognizer:
+    """Where a recogniser is, and what it is."""
+
+    package: str
+    folder: str
+    description: str
+    #: of each file, where only one version is known
+    sizes: tuple[int, ...] = ()
+
+
+_RECOGNIZERS = {
+    NAME: _Recognizer(
+        "moonshine_voice",
+        "assets/tiny-en",
+        "Embedded in the moonshine-voice wheel (extra builtin): small, quick English",
+    ),
+    BASE: _Recognizer(
+        "moonshine_cpp",
+        "models/base-en",
+        "Embedded in the moonshine-cpp wheel (extra builtin, Linux on x86-64): English with fewer errors",
+        (20661976, 42703232, 241639),
+    ),
+}
+RECOGNIZERS = tuple(_RECOGNIZERS)
 
 
 #: pyannote's speaker networks (CC BY 4.0): onnxruntime flatbuffers inside the wheel's library (0.0.66 to 0.1.0)
@@ -51,28 +78,32 @@ def _package_folder(name: str) -> Path | None:
     return None if spec is None or spec.origin is None else Path(spec.origin).parent
 
 
-def assets() -> Path | None:
-    """The folder with Moonshine tiny-en's files, or None where the extra `builtin` is not installed."""
-    package = _package_folder("moonshine_voice")
+def assets(name: str = NAME) -> Path | None:
+    """The folder with a recogniser's files, or None where its wheel is not installed."""
+    recognizer = _RECOGNIZERS[name]
+    package = _package_folder(recognizer.package)
     if package is None:
         return None
-    folder = package / "assets" / "tiny-en"
-    return folder if all((folder / name).is_file() for name in (_ENCODER, _DECODER, _TOKENIZER)) else None
+    files = [package / recognizer.folder / file for file in _FILES.values()]
+    if not all(file.is_file() for file in files):
+        return None
+    sizes = tuple(file.stat().st_size for file in files)
+    return files[0].parent if recognizer.sizes in {(), sizes} else None
 
 
-def available() -> bool:
-    """Whether the embedded recogniser is installed."""
-    return assets() is not None
+def available(name: str = NAME) -> bool:
+    """Whether an embedded recogniser is installed."""
+    return assets(name) is not None
 
 
-def entry() -> ModelEntry:
-    """The registry's entry of the embedded model (`files` makes its token table)."""
+def entry(name: str = NAME) -> ModelEntry:
+    """The registry's entry of an embedded recogniser (`files` makes its token table)."""
     return ModelEntry(
-        name=NAME,
+        name=name,
         type="moonshine_v2",
-        dir=str(assets() or ""),
-        files={"encoder": _ENCODER, "decoder": _DECODER, "tokens": _TOKENIZER},
-        description="Embedded in the moonshine-voice wheel (extra builtin): small, quick English",
+        dir=str(assets(name) or ""),
+        files=_FILES,
+        description=_RECOGNIZERS[name].description,
         languages=("en",),
         licence="MIT",
         # cost and word errors by window: benchmarks/chunks.py, docs/chunks.png
@@ -81,25 +112,25 @@ def entry() -> ModelEntry:
     )
 
 
-def files(cache_dir: Path) -> dict[str, Path]:
-    """Logical name -> path of the embedded model; creates its `tokens.txt` in `cache_dir`, or in memory if that is not
-    writable. Raises ModelError: the wheel is not installed, or its token table has an unknown form.
+def files(cache_dir: Path, name: str = NAME) -> dict[str, Path]:
+    """Logical name -> path of an embedded recogniser; creates its `tokens.txt` in `cache_dir`, or in memory if that is
+    not writable. Raises ModelError: the wheel is not installed, or its token table has an unknown form.
     """
-    folder = assets()
+    folder = assets(name)
     if folder is None:
         raise ModelError(
-            f"The embedded model {NAME} is not installed.",
+            f"The embedded model {name} is not installed.",
             f"Install it with: {pip_install('builtin')} (moonshine-voice < 0.1.1), or download a model: "
             "asrcli download-model sensevoice-small",
         )
-    tokens = _tokens_file((folder / _TOKENIZER).read_bytes(), cache_dir)
-    return {"encoder": folder / _ENCODER, "decoder": folder / _DECODER, "tokens": tokens}
+    paths = {key: folder / file for key, file in _FILES.items()}
+    return paths | {"tokens": _tokens_file(name, paths["tokens"].read_bytes(), cache_dir)}
 
 
-def _tokens_file(table: bytes, cache_dir: Path) -> Path:
+def _tokens_file(model: str, table: bytes, cache_dir: Path) -> Path:
     # The name contains the table's digest, so another version of the wheel gives another file; files are renamed to
     # their final name when complete, so there is nothing to check again.
-    name = f"moonshine-tiny-en-{hashlib.sha256(table).hexdigest()[:16]}.tokens.txt"
+    name = f"{model}-{hashlib.sha256(table).hexdigest()[:16]}.tokens.txt"
     path = cache_dir / name
     if path.is_file():
         return path
@@ -147,7 +178,7 @@ def tokens_txt(table: bytes) -> bytes:
         lines.append(base64.b64encode(token.replace("▁".encode(), b" ")) + b" %d\n" % len(lines))
     if at != len(table) or not lines or lines[0] != b"PHVuaz4= 0\n":
         raise ModelError(
-            "The token table in the moonshine-voice wheel has an unknown form.",
+            "The token table in the wheel of the embedded model has an unknown form.",
             "Install a supported version: pip install 'moonshine-voice>=0.0.44,<0.1.1'",
         )
     return b"".join(lines)

@@ -103,11 +103,11 @@ def _files_of(store: Store, name: str) -> tuple[ModelEntry, dict[str, Path]]:
     """The entry for the other machine, and its files by their path there."""
     registry = store.registry
     entry = registry.entry(name)
-    if entry.source == "embedded" and entry.name != builtin.NAME:
+    if entry.source == "embedded" and entry.name not in builtin.RECOGNIZERS:
         raise UsageError(f"{name} is part of a Python package.", "Copy the wheel of moonshine-voice instead.")
     if entry.source == "embedded":
         # On the other machine it is an ordinary model with a token table of its own.
-        files = builtin.files(registry.cache_dir)
+        files = builtin.files(registry.cache_dir, name)
         names = {"encoder": files["encoder"].name, "decoder": files["decoder"].name, "tokens": "tokens.txt"}
         return (
             replace(entry, dir=name, files=names, source="user"),

@@ -107,8 +107,7 @@ class Registry:
                 name: parse_entry(name, data, where=_CATALOGUE.name, source="catalogue")
                 for name, data in shipped.items()
             }
-            if builtin.available():
-                entries[builtin.NAME] = builtin.entry()
+            entries |= {name: builtin.entry(name) for name in builtin.RECOGNIZERS if builtin.available(name)}
             entries.update(self._user_entries(shipped))
             for kind in builtin.SPEAKER_KINDS:
                 embedded = builtin.speaker_entry(kind)
@@ -276,8 +275,8 @@ class Registry:
         """An embedded model of this name, which no entry of the user replaces."""
         if name in (self._user.get("models") or {}):
             return None
-        if name == builtin.NAME and builtin.available():
-            return builtin.entry(), builtin.files(self.cache_dir)
+        if name in builtin.RECOGNIZERS and builtin.available(name):
+            return builtin.entry(name), builtin.files(self.cache_dir, name)
         entry = builtin.speaker_entry(kind) if name == builtin.speaker_name(kind) else None
         return None if entry is None else (entry, {key: Path(entry.dir) / file for key, file in entry.files.items()})
 

@@ -88,3 +88,18 @@ print([m for m in sys.modules if m.startswith(("moonshine", "silero"))])
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+def test_another_version_of_the_larger_model_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "moonshine_cpp" / "models" / "base-en"
+    folder.mkdir(parents=True)
+    (tmp_path / "moonshine_cpp" / "__init__.py").write_text("raise SystemExit", encoding="utf-8")
+    sizes = {"encoder_model.ort": 20661976, "decoder_model_merged.ort": 42703232, "tokenizer.bin": 241639}
+    for name, size in sizes.items():
+        with (folder / name).open("wb") as file:
+            file.truncate(size)  # sparse
+    monkeypatch.setattr("sys.path", [str(tmp_path)])
+    assert builtin.assets(builtin.BASE) == folder
+    with (folder / "tokenizer.bin").open("ab") as file:
+        file.write(b"more")
+    assert not builtin.available(builtin.BASE)

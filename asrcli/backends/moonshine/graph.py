@@ -33,17 +33,28 @@ class LayerWriter(GraphWriter):
         inputs += [self.constant(f"{name}.bias", bias)] if bias is not None else []
         return self.add("MatMulIntegerToFloat", *inputs, domain=MICROSOFT)
 
-    def linear_by_row(self, quantised: tuple[str, str, str], name: str, weights: Sequence[Quantised]) -> str:
+    def linear_by_row(
+        self,
+        quantised: tuple[str, str, str],
+        name: str,
+        weights: Sequence[Quantised],
+        less: tuple[str, Array] | None = None,
+    ) -> str:
         """The same with a scale for each row, as `quantise_rows` gives them; not yet multiplied by that scale.
 
         The runtime's product takes one zero point for all rows. So it is given none, and what the rows' own would have
-        taken off is taken off afterwards: the row's zero point times the sum of each column.
+        taken off is taken off afterwards: the row's zero point times the sum of each column. So is `less`: a factor of
+        each row, and what it multiplies of each column.
         """
         values, _, zeros = quantised
         matrix, scales, matrix_zeros, sums = self._matrix(name, weights)
         one, none = self.constant("one", np.float32(1)), self.constant("no zero point", np.uint8(0))
         product = self.add("MatMulIntegerToFloat", values, matrix, one, scales, none, matrix_zeros, domain=MICROSOFT)
-        return self.add("Sub", product, self.add("Mul", zeros, sums))
+        if less is None:
+            return self.add("Sub", product, self.add("Mul", zeros, sums))
+        sums = self.add("Unsqueeze", sums, self.constant("outer axis", np.array([0])))
+        columns = self.add("Concat", sums, self.constant(f"{name}.less", less[1][np.newaxis]), axis=0)
+        return self.add("Sub", product, self.add("MatMul", self.add("Concat", zeros, less[0], axis=-1), columns))
 
     def quantise_rows(self, value: str) -> tuple[str, str, str]:
         """Quantise the last axis row by row: values (uint8), scales, zero points (both float, one a row).

@@ -13,11 +13,10 @@ import numpy.typing as npt
 from onnxruntime import OrtValue
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
-from asrcli.backends.moonshine.sizes import STRIDES, read_geometry
+from asrcli.backends.moonshine.sizes import END, START, STRIDES, read_geometry
 from asrcli.backends.moonshine.weights import Array, Weights
 from asrcli.storage.onnx_session import cached_session
 
-_START, _END = 1, 2
 #: no speech has more; sherpa-onnx has the same limit
 _TOKENS_A_SECOND = 15
 #: finished sequences are dropped from the batch when they are so large a part of it: dropping copies the rest
@@ -160,7 +159,7 @@ class _Batch:
         lengths = [chunk.shape[1] for chunk in chunks]
         self.limits = [token_limit(length) for length in lengths]
         self.tokens: list[list[int]] = [[] for _ in chunks]
-        self.last = np.full((len(chunks), 1), _START, np.int64)
+        self.last = np.full((len(chunks), 1), START, np.int64)
         self._rows = list(range(len(chunks)))  # row of the batch -> chunk
         self._ended = [limit == 0 for limit in self.limits]
         beyond = np.arange(length) >= np.array(lengths)[:, np.newaxis]
@@ -176,9 +175,9 @@ class _Batch:
         """Take the next token of each; the rows to go on with, where others are dropped."""
         for row, chunk in enumerate(self._rows):
             token = int(following[row, 0])
-            if not self._ended[chunk] and token != _END:
+            if not self._ended[chunk] and token != END:
                 self.tokens[chunk].append(token)
-            self._ended[chunk] |= token == _END or len(self.tokens[chunk]) >= self.limits[chunk]
+            self._ended[chunk] |= token == END or len(self.tokens[chunk]) >= self.limits[chunk]
         self.last = following
         alive = np.array([row for row, chunk in enumerate(self._rows) if not self._ended[chunk]], np.int64)
         if len(alive) and len(self._rows) - len(alive) < _DROPPED * len(self._rows):

@@ -7,6 +7,8 @@ from typing import Any
 
 #: of the three convolutions; their product, 384, is the number of samples in a frame
 STRIDES = (64, 3, 2)
+#: tokens before and behind a text
+START, END = 1, 2
 
 
 @dataclass(frozen=True, slots=True)

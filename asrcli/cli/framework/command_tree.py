@@ -188,5 +188,6 @@ def _models(kind: str | None) -> tuple[str, ...]:
 
     catalogue = load_yaml(Path(builtin.__file__).with_name("catalogue.yaml"))["models"]
     names = tuple(name for name, entry in catalogue.items() if kind in {None, entry["kind"]})
-    embedded = {"asr": builtin.NAME, **{kind: builtin.speaker_name(kind) for kind in builtin.SPEAKER_KINDS}}
-    return tuple(dict.fromkeys((embedded[kind], *names))) if kind in embedded else names
+    embedded: dict[str | None, tuple[str, ...]] = {"asr": builtin.RECOGNIZERS}
+    embedded |= {kind: (builtin.speaker_name(kind),) for kind in builtin.SPEAKER_KINDS}
+    return tuple(dict.fromkeys((*embedded.get(kind, ()), *names)))
