@@ -57,7 +57,7 @@ class SentenceDecoder(Protocol):
         """Whether the decode started last has not been granted its slot."""
 
     async def decode_final(self, sentence: Sentence) -> list[DecodedChunk]:
-        """Decode a sentence that has ended. Raises EngineError: the engine failed at all of it."""
+        """Decode a sentence that has ended. Raises EngineClosedError: the engine was closed."""
 
     async def close(self) -> None:
         """Cancel what runs."""
@@ -116,9 +116,6 @@ class RepeatedDecoder:
                 pieces += await self._complete(chunk, await self._final(chunk))
         await self.close()
         self._known = {}
-        errors = [piece.error for piece in pieces if piece.error is not None]
-        if errors and len(errors) == len(pieces):
-            raise errors[0]
         return pieces
 
     async def _complete(self, chunk: Chunk, decoding: asyncio.Future[Hypothesis], depth: int = 0) -> list[DecodedChunk]:

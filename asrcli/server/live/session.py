@@ -18,7 +18,7 @@ import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.chunk_decoding import gaps_of
-from asrcli.errors import EngineClosedError, EngineError
+from asrcli.errors import AsrcliError, EngineClosedError, EngineError
 from asrcli.options import RecognitionOptions, TextOptions
 from asrcli.server.errors import TooLargeError
 from asrcli.server.live.agreement import StablePrefix, shown
@@ -153,6 +153,9 @@ class LiveSession:
         #: span of the growing sentence that was decoded last, and how long that took
         self._decoded = (0, 0)
         self._cost = 0.0
+        #: whether the engine recognised any of the stream, and its last failure
+        self._recognised = False
+        self._failure: AsrcliError | None = None
 
     @property
     def duration(self) -> float:
@@ -183,7 +186,7 @@ class LiveSession:
         await self._decoder.close()
 
     async def events(self) -> AsyncIterator[Event]:
-        """Results as they are recognised. Raises EngineError: the engine failed at a sentence."""
+        """Results as they are recognised. Raises EngineError: the engine failed at every sentence, or was closed."""
         try:
             while self._ended or not self._finished:
                 ended = self._ended.popleft() if self._ended else None
@@ -193,6 +196,8 @@ class LiveSession:
                 if not self._ended and not self._finished and not self._is_due():
                     self._changed.clear()
                     await self._changed.wait()
+            if self._failure is not None and not self._recognised:
+                raise self._failure
         finally:
             self._closed = True
             self._room.set()
@@ -295,6 +300,8 @@ class LiveSession:
         decoded = await self._decoder.decode_final(sentence)
         segments = segments_of(decoded, self._options.recognition.language)
         gaps = gaps_of(decoded)
+        self._recognised = self._recognised or any(each.error is None for each in decoded)
+        self._failure = next((each.error for each in decoded if each.error is not None), self._failure)
         for gap in gaps:
             _log.warning("live stream: no text from %.1f to %.1f s: %s", gap.start, gap.end, gap.reason)
         rest = self._prefix.rest(_text(segments))

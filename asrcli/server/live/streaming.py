@@ -13,7 +13,7 @@ import numpy as np
 from asrcli.audio.types import Samples
 from asrcli.backends.types import Hypothesis, StreamRequest, StreamUpdate
 from asrcli.chunk_decoding import DecodedChunk, judge
-from asrcli.errors import AsrcliError, StreamLostError
+from asrcli.errors import AsrcliError, EngineClosedError, EngineError, StreamLostError
 from asrcli.options import RecognitionOptions
 from asrcli.script import join
 from asrcli.server.live.decode_scheduler import Priority
@@ -57,19 +57,33 @@ class StreamingDecoder:
         return Words(await self._send(sentence, "feed"))
 
     async def decode_final(self, sentence: Sentence) -> list[DecodedChunk]:
-        text = await self._send(sentence, "cut")
+        text, failure = "", None
+        try:
+            text = await self._send(sentence, "cut")
+        except EngineClosedError:
+            raise
+        except EngineError as error:
+            failure = error
+            await self._drop()  # it may hold a part of this sentence
         self._ended = []
         if self._second is not None:
             return await self._second.decode_final(sentence)
+        if failure is not None:
+            return [DecodedChunk(sentence.chunk.without_samples(), Hypothesis(""), "engine error", error=failure)]
         return [judge(sentence.chunk, lambda: Hypothesis(text))]
 
     async def close(self) -> None:
         if self._second is not None:
             await self._second.close()
-        if self._name:
+        await self._drop()
+
+    async def _drop(self) -> None:
+        """End the engine's stream; the next sentence opens another."""
+        name, self._name = self._name, ""
+        if name:
             with suppress(AsrcliError):
                 async with self._lock:
-                    await self._submit(_NOTHING, StreamRequest(self._name, "drop"))
+                    await self._submit(_NOTHING, StreamRequest(name, "drop"))
 
     async def _send(self, sentence: Sentence, action: Literal["feed", "cut"]) -> str:
         async with self._lock:

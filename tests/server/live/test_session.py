@@ -200,12 +200,48 @@ def test_a_stream_that_is_lost_with_its_engine_is_played_again(
     assert texts(events) == [spoken(first), spoken(second)]
 
 
-def test_a_failure_of_the_engine_is_the_listener_s(host: EngineClient) -> None:
+def test_an_engine_that_fails_at_every_sentence_fails_the_session_at_its_end(host: EngineClient) -> None:
     async def decode(samples: np.ndarray, options: RecognitionOptions, turn: Slot) -> Any:
         return await asyncio.wrap_future(host.submit("nowhere", samples, options))
 
     with pytest.raises(EngineError, match="nowhere"):
         listen(redecoding(decode), tone_audio([3, *PAUSES, 1, *PAUSES, 4, *PAUSES, 1, *PAUSES, 2, *PAUSES, 1]))
+
+
+@pytest.mark.parametrize("kind", ["offline", "streaming", "two passes"])
+def test_a_sentence_at_which_the_engine_fails_is_a_gap_and_the_session_continues(
+    recognise: Any, say: Any, kind: str
+) -> None:
+    """The second of three sentences, whole and in its parts."""
+    first, second, third = [3, 1, 5, 2], [0, 4, 6], [1, 5]
+    audio = tone_audio([*first, *PAUSES, *second, *PAUSES, *third])
+    failures = []
+
+    async def decode(samples: Any, options: Any, turn: Any) -> Any:
+        heard = await recognise(samples, options, turn)
+        if set(heard.text.split()) & set(spoken(second).split()):
+            failures.append(heard.text)
+            raise EngineError("The engine failed.")
+        return heard
+
+    async def submit(samples: Any, request: StreamRequest) -> Any:
+        update = await say(samples, request)
+        texts_so_far = [*(segment.text for segment in update.ended), update.current.text]
+        if request.action == "cut" and spoken(second) in " ".join(texts_so_far):
+            failures.append(update.current.text)
+            raise EngineError("The engine failed.")
+        return update
+
+    follower: RepeatedDecoder | StreamingDecoder = redecoding(decode)
+    if kind != "offline":
+        follower = StreamingDecoder(
+            submit if kind == "streaming" else say, RecognitionOptions(), None if kind == "streaming" else follower
+        )
+    events = listen(follower, audio)
+    ended = [event for event in events if isinstance(event, SentenceEnded)]
+    assert failures
+    assert [event.text for event in ended] == [spoken(first), "", spoken(third)]
+    assert [{gap.reason for gap in event.gaps} for event in ended] == [set(), {"engine error"}, set()]
 
 
 @pytest.mark.parametrize("how", ["limit", "error"])
