@@ -13,16 +13,72 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import time
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
 from pathlib import Path
+from string import Formatter
+from typing import ClassVar
 
 #: longest file name, in bytes, on the file systems in use (ext4, XFS, Btrfs, APFS, NTFS allow at least this)
 NAME_MAX = 255
+
+
+#: characters that some file system refuses in a name, or that divide folders
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
+
+
+@dataclass(frozen=True, slots=True)
+class NameTemplate:
+    """`--name`: what outputs are called, without the format's suffix."""
+
+    #: with the fields of `FIELDS` in braces; `check` has accepted it
+    text: str = "{stem}"
+    #: fields that are the same for all inputs
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    #: stem and suffix of the recording's name, language and name of the model, day of the recording's last change
+    FIELDS: ClassVar = ("stem", "suffix", "language", "model", "date")
+
+    @property
+    def used(self) -> frozenset[str]:
+        """The fields of the text."""
+        return frozenset(name for _, name, _, _ in Formatter().parse(self.text) if name is not None)
+
+    def check(self) -> None:
+        """Raises ValueError: an unknown field, no stem, or a name that would be hidden or in another folder."""
+        for literal, name, form, conversion in Formatter().parse(self.text):
+            if _UNSAFE.search(literal):
+                raise ValueError(f"'{literal}' has a character that file names may not have")
+            if name is not None and (name not in self.FIELDS or form or conversion):
+                known = ", ".join(f"{{{each}}}" for each in self.FIELDS)
+                raise ValueError(f"'{{{name}}}' is not a field; choose from {known}")
+        if "stem" not in self.used:
+            raise ValueError("it needs {stem}, or all recordings would have one name")
+        if self.text.startswith("."):
+            raise ValueError("a name that begins with a dot is hidden")
+
+    def fill(self, stem: str, path: Path) -> str:
+        """The name for a recording; `stem`: of its name, or more of it where names collide."""
+        if self.text == "{stem}":
+            return stem
+        values = {"suffix": path.suffix[1:].lower(), **self.values}
+        if "date" in self.used:
+            values["date"] = _day_of(path)
+        safe = {name: _UNSAFE.sub("_", value) for name, value in values.items()}
+        return self.text.format(stem=stem, **safe)
+
+
+def _day_of(path: Path) -> str:
+    try:
+        return time.strftime("%Y-%m-%d", time.localtime(os.stat(path).st_mtime))
+    except (OSError, OverflowError, ValueError):
+        return "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +134,16 @@ def name_outputs(
     neighbours: Sequence[OutputRequest] = (),
     taken: Collection[Path] = (),
     made_from: Callable[[Path], Path | None] = lambda _output: None,
+    template: NameTemplate | None = None,
 ) -> list[dict[str, Path]]:
     """Give each input its outputs: for each claim, format -> path. No path is there twice, however file systems compare
     names. `formats` are suffixes without a dot; `suffixes` those of recordings (".mp3"): any other ending is part of
     the name; `neighbours` are recordings beside the inputs that may become inputs; no output replaces a file of
     `taken`; `made_from` returns the recording from which an output was last made: it keeps that name if neighbours
-    appear or disappear.
+    appear or disappear; `template` None: the stem.
     """
-    everyone = [_NameCandidates(claim, formats, suffixes, made_from) for claim in (*claims, *neighbours)]
+    template = template or NameTemplate()
+    everyone = [_NameCandidates(claim, formats, suffixes, made_from, template) for claim in (*claims, *neighbours)]
     forbidden = {collision_key(path) for path in taken}
     while moving := _losers(everyone, forbidden):
         for candidates in moving:
@@ -124,13 +182,14 @@ class _NameCandidates:
         formats: Sequence[str],
         suffixes: Collection[str],
         made_from: Callable[[Path], Path | None],
+        template: NameTemplate,
     ) -> None:
         path = Path(os.path.abspath(claim.path))
         stem = path.stem if path.suffix.lower() in suffixes else path.name
         folders = [claim.folder] if claim.alternative is None else [claim.folder, claim.alternative]
         names = [(folder, name) for folder in folders for name in (stem, path.name)]
         names += [(claim.folder, f"{path.name}~{_short_hash(str(path), digits)}") for digits in (8, 32)]
-        self._names = names
+        self._names = [(folder, template.fill(name, path)) for folder, name in names]
         self._formats = formats
         self._source = real_place(path)
         self._made_from = made_from

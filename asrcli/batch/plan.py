@@ -139,6 +139,7 @@ class _Outputs:
                 neighbours=self._neighbours(filed, claims),
                 taken=[one.path for one in found if one.path is not None],
                 made_from=made_from,
+                template=self.inputs.name,
             )
         finally:
             journals.close()

@@ -13,9 +13,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import BinaryIO
 
-from asrcli.batch.naming import fold
+from asrcli.batch.naming import NameTemplate, fold
 from asrcli.errors import AsrcliError, InputUnreadableError, UsageError
 from asrcli.formats import FORMATS
+from asrcli.storage.text import read_list
 
 #: endings of results, which a walk takes for no recordings, whatever the globs say
 TRANSCRIPT_SUFFIXES = frozenset(f".{form.extension.lower()}" for form in FORMATS.values())
@@ -178,31 +179,6 @@ def printable(path: str | Path) -> str:
     return os.fsencode(path).decode("utf-8", "replace")
 
 
-def read_list(stream: BinaryIO) -> list[Path]:
-    """Read `--files-from`: one path a line, or NUL-terminated as `find -print0` writes them.
-
-    Every name is possible in the NUL form; in the line form empty lines are passed over. A `-` is a file of that name.
-    """
-    data = _as_utf8(stream.read())
-    names = data.split(b"\0") if b"\0" in data else [line.removesuffix(b"\r") for line in data.split(b"\n")]
-    return [Path(os.fsdecode(name)) for name in names if name]
-
-
-def _as_utf8(data: bytes) -> bytes:
-    """A list in UTF-16, as Windows PowerShell writes it, in UTF-8; without a byte order mark."""
-    even, odd = data[0::2], data[1::2]
-    encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else ""
-    if not encoding and len(even) == len(odd) and (b"\n" in data or b"." in data):
-        # Without the mark: names of ASCII letters have a NUL in every other byte.
-        encoding = "utf-16-le" if not any(odd) else "utf-16-be" if not any(even) else ""
-    if not encoding:
-        return data.removeprefix(b"\xef\xbb\xbf")
-    try:
-        return data.decode(encoding).encode()
-    except UnicodeError as error:
-        raise UsageError("--files-from: the list is not valid UTF-16 text.", "Save it as UTF-8.") from error
-
-
 def is_stream(status: os.stat_result) -> bool:
     """Whether a path is a pipe or a device: readable once, with no bytes to hash beforehand."""
     return stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode) or stat.S_ISSOCK(status.st_mode)
@@ -218,6 +194,7 @@ class Inputs:
         formats_asked: whether the user asks for all of them now; else stdout gets the first of them.
         output: `-o`: one file for one input, or "-" for stdout.
         output_dir: where the outputs go, folders mirrored; None: beside each input.
+        name: what outputs are called, without the format's suffix.
         journal: `--journal`; None: beside the outputs. `shard`: `--shard`, (number from 0, count).
     """
 
@@ -230,6 +207,7 @@ class Inputs:
     formats_asked: bool = True
     output: str | None = None
     output_dir: Path | None = None
+    name: NameTemplate = NameTemplate()
     journal: Path | None = None
     shard: tuple[int, int] | None = None
 
@@ -343,7 +321,9 @@ class Search:
         for found in self.found:
             if found.path is not None and found.path.suffix.lower() in TRANSCRIPT_SUFFIXES:
                 folder, name = os.path.split(os.path.abspath(found.path))
-                if (folder, fold(os.path.splitext(name)[0])) in recordings:
+                # `--name {stem}.{language}`: talk.en.srt is a transcript of talk.mp3, too.
+                pieces = fold(name).split(".")
+                if any((folder, ".".join(pieces[:count])) in recordings for count in range(1, len(pieces))):
                     self.notices.append(f"{printable(found.path)}: named like a transcript of another input; left out.")
                     continue
             kept.append(found)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from asrcli.batch.search import read_list
 from asrcli.errors import UsageError
+from asrcli.storage.text import read_list
 
 NAMES = ["talk.wav", "Ünïcode 会议.mp3", "sub/b, c.wav"]
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from asrcli.batch.naming import (
     NAME_MAX,
+    NameTemplate,
     OutputRequest,
     collision_key,
     fit,
@@ -232,3 +233,47 @@ def test_a_file_lies_where_its_folder_really_is(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("real")
     (tmp_path / "real" / "a").symlink_to("b")
     assert real_place(tmp_path / "link" / "a") == real_place(tmp_path) / "real" / "a"
+
+
+def test_a_template_names_the_outputs(tmp_path: Path) -> None:
+    template = NameTemplate("{stem}.{language}_{model}-{suffix}", {"language": "en", "model": "a/b:c"})
+    claims = [OutputRequest(tmp_path / name, tmp_path) for name in ("talk.MP3", "talk.wav", "other.mp3")]
+    found = name_outputs(claims, ["srt"], suffixes=SUFFIXES, template=template)
+    assert [files["srt"].name for files in found] == [
+        "talk.en_a_b_c-mp3.srt", "talk.en_a_b_c-wav.srt", "other.en_a_b_c-mp3.srt",
+    ]  # fmt: skip
+
+
+def test_names_of_a_template_that_collide_keep_their_suffixes(tmp_path: Path) -> None:
+    claims = [OutputRequest(tmp_path / name, tmp_path) for name in ("talk.mp3", "talk.wav")]
+    template = NameTemplate("{stem}.{language}", {"language": "en"})
+    found = name_outputs(claims, ["srt"], suffixes=SUFFIXES, template=template)
+    assert [files["srt"].name for files in found] == ["talk.mp3.en.srt", "talk.wav.en.srt"]
+
+
+def test_the_date_is_that_of_the_recording(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp3"
+    path.touch()
+    os.utime(path, (86400 * 365.5, 86400 * 365.5))
+    assert NameTemplate("{date} {stem}").fill("a", path) == "1971-01-01 a"
+    assert NameTemplate("{date} {stem}").fill("a", tmp_path / "none.mp3") == "unknown a"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{language}", "", "{stem}{x}", "{stem}/a", "../{stem}", "{stem", "{stem}}", "{}{stem}", "{0}{stem}", "{stem!r}",
+     "{stem:>20}", "{stem.__class__}", "{stem[0]}", ".{stem}", "a:{stem}", "{stem}\n", "{stem}\\a"],
+)  # fmt: skip
+def test_bad_templates_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        NameTemplate(text).check()
+
+
+@given(st.text(max_size=20), st.text(max_size=20))
+def test_values_of_a_template_never_leave_the_folder(language: str, model: str) -> None:
+    template = NameTemplate("{stem}.{language}.{model}", {"language": language, "model": model})
+    (files,) = name_outputs(
+        [OutputRequest(Path("/x/a.mp3"), Path("/out"))], ["srt"], suffixes=SUFFIXES, template=template
+    )
+    assert files["srt"].parent == Path("/out")
+    assert files["srt"].name.startswith("a.")

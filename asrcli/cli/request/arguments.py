@@ -32,6 +32,13 @@ def _read_formats(text: str) -> str:
     return ",".join(names)
 
 
+def _read_template(text: str) -> str:
+    from asrcli.batch.naming import NameTemplate
+
+    NameTemplate(text).check()
+    return text
+
+
 def _read_codes(text: str) -> str:
     """Codes of warnings in any case, separated by commas; stays text, as formats do."""
     names = ["gap" if name == "gaps" else name for name in readers.split_list([text.lower()])]
@@ -71,6 +78,10 @@ class OutputArguments:
     output_dir: Path | None = _output(
         None, "Write below DIR, mirroring the folders of the inputs; by default next to each input.", short="-d",
         metavar="DIR", essential=True,
+    )  # fmt: skip
+    name: str | None = _output(
+        None, "Name of the outputs without the format's suffix, as '{stem}.{language}'; fields: "
+        "{stem}, {suffix}, {language}, {model}, {date}.", metavar="TEMPLATE", read=_read_template,
     )  # fmt: skip
     encoding: Literal["utf-8", "utf-8-sig", "utf-16", "gb18030"] = _output(
         "utf-8", "Encoding of the outputs; utf-8-sig and utf-16 begin with a byte order mark."

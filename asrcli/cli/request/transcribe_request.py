@@ -15,6 +15,7 @@ from asrcli.batch.decision import Existing
 from asrcli.batch.search import Inputs
 from asrcli.batch.worker import Processing
 from asrcli.cli.request.arguments import TranscribeArguments
+from asrcli.cli.request.output_name import name_template
 from asrcli.cli.request.shard import find_shard
 from asrcli.errors import UsageError
 from asrcli.formats import FORMATS, Format, format_of
@@ -129,6 +130,7 @@ def _request(arguments: TranscribeArguments, ranks: Mapping[str, int]) -> Transc
         message = f"--remote is a server, but --backend {arguments.backend} runs on this machine."
         raise OptionConflictError(message, "Leave one of them out.", ("remote", "backend"))
     formats = _formats(arguments, ranks)
+    options = transcribe_options(arguments.values, read_all_hotwords(arguments.values.get("hotwords", ())))
     inputs = Inputs(
         paths=arguments.inputs,
         files_from=arguments.files_from,
@@ -139,13 +141,13 @@ def _request(arguments: TranscribeArguments, ranks: Mapping[str, int]) -> Transc
         formats_asked=ranks.get("format") == _FLAG,
         output=arguments.output,
         output_dir=arguments.output_dir,
+        name=name_template(arguments, options.recognition),
         journal=arguments.journal,
         shard=find_shard(arguments.shard, os.environ),
     )
     existing = (
         Existing.OVERWRITE if arguments.overwrite else Existing.SKIP if arguments.skip_existing else Existing.JOURNAL
     )
-    options = transcribe_options(arguments.values, read_all_hotwords(arguments.values.get("hotwords", ())))
     return TranscribeRequest(
         inputs=inputs,
         formats=formats,
