@@ -10,7 +10,7 @@ a file). Of a guarded source, one that a stranger has sent, nothing but WAV is r
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,9 +18,8 @@ from typing import BinaryIO, TypeVar, cast
 
 from asrcli.audio.channels import channels_of
 from asrcli.audio.containers.header_scan import HeaderScan, scan_headers, size_declared_in
-from asrcli.audio.containers.ogg import ChainedPages
+from asrcli.audio.containers.joined import JoinedStream
 from asrcli.audio.containers.sniff import HEAD, decoder_for, has_index, index_at_end, wav_header
-from asrcli.audio.containers.wav_stream import WavSound
 from asrcli.audio.ffmpeg.process import file_url, find_ffmpeg
 from asrcli.audio.ffmpeg.reader import FfmpegReader, NoTrackError, probe_ffmpeg
 from asrcli.audio.files import check_content, open_file, with_raw_form
@@ -35,16 +34,12 @@ from asrcli.audio.readers import (
     SoundReader,
 )
 from asrcli.audio.stream import ClosableStream, FileSnapshot, Stream
+from asrcli.audio.stream_parts import STREAM_HEAD, StreamParts, plain_wav
 from asrcli.audio.stream_pump import StreamPump, read_head, spool
 from asrcli.audio.track_streams import TrackStreams
 from asrcli.audio.types import AudioInfo, AudioStream, Source
 from asrcli.errors import AudioDecodeError, FfmpegMissingError, InputError, UsageError
 from asrcli.options import AudioOptions, RawFormat
-
-#: bytes of a stream that are waited for before it is decoded: a live one shall not wait long
-_STREAM_HEAD = 4096
-#: bytes that a stream may lack before it is called truncated
-_SLACK = 8192
 
 
 def open_audio(source: Source, options: AudioOptions) -> AudioStream:
@@ -121,6 +116,12 @@ def _open_file(path: Path, options: AudioOptions, *, untrusted: bool = False) ->
     descriptor, status, head = open_file(path, raw=bool(options.raw))
     watch = FileSnapshot(path, status)
     seen = HeaderScan() if options.raw else scan_headers(_reading(descriptor), status.st_size, thorough=True)
+    if seen.divided and plain_wav(head, options):
+        file = os.fdopen(descriptor, "rb")
+        stream = _open_stream(file, options, live=False, untrusted=untrusted)
+        assert isinstance(stream, Stream)
+        stream.also_close(file)
+        return stream
 
     def by_ffmpeg(at: float) -> Reader:
         if seen.patches and seen.sound_end is not None:
@@ -136,12 +137,18 @@ def _open_file(path: Path, options: AudioOptions, *, untrusted: bool = False) ->
 
     try:
         reader = _in_process(descriptor, head, options, seen, untrusted=untrusted)
-        if reader is None and seen.parts and not options.track:
+        if reader is None and seen.parts:
             reader = JoinedReader([partial(part, *bounds) for bounds in seen.parts])
     except AudioDecodeError as refused:
         reader = _otherwise(partial(by_ffmpeg, options.start), _cut_off(refused, seen.lacking))
     reader = reader or by_ffmpeg(options.start)
     reader.warnings += seen.warnings
+    if seen.divided:
+        reader.warnings.append("truncated: the first of several chunks of sound was read")
+    if seen.parts and not seen.streams and isinstance(reader, PcmReader | SoundReader):
+        reader.warnings.append(
+            f"truncated: the first of {len(seen.parts)} recordings in this file was read; the others need ffmpeg"
+        )
     rescue = by_ffmpeg if isinstance(reader, SoundReader) else None
     return _stream(reader, options, watch=watch, rescue=rescue, lacking=lambda: seen.lacking)
 
@@ -190,45 +197,21 @@ def _cut_off(refused: AudioDecodeError, lacking: float) -> AudioDecodeError:
 def _open_stream(stream: BinaryIO, options: AudioOptions, *, live: bool, untrusted: bool) -> AudioStream:
     if options.raw:
         return _stream(_raw(stream, b"", options.raw, size=None, live=live), options, live=live)
-    head = read_head(stream, _STREAM_HEAD)
+    head = read_head(stream, STREAM_HEAD)
     check_content(head)
-    header = wav_header(head)
-    if header is None and head[8:12] == b"WAVE":  # a long chunk of metadata comes first
+    if head[8:12] == b"WAVE" and wav_header(head) is None:
         head += read_head(stream, HEAD)
-        header = wav_header(head)
-    if header and header.encoding and not options.track:
-        form = (header.encoding, header.rate, header.channels)
-        sound = WavSound(stream, head[header.offset :], header.size)
-        reader = PcmReader(sound, b"", *form, size=header.size, name="wav", live=live, layout=header.layout)
-        return _stream(reader, options, live=live)
-    if decoder_for(head) == "ffmpeg":
+    plain = plain_wav(head, options)
+    if not plain and decoder_for(head) == "ffmpeg":
         find_ffmpeg()  # fail before anything is copied
     claim = size_declared_in(head)
     # A size that can be wrong is checked against what follows the sound; live streams have none.
     # ffmpeg seeks in CAF.
-    if index_at_end(head) or head[:4] == b"caff" or not _have_ffmpeg() or (claim and claim.fields):
+    seeks = index_at_end(head) or head[:4] == b"caff" or not _have_ffmpeg() or bool(claim and claim.fields)
+    if seeks and not plain:
         return _open_spooled(head, stream, options, untrusted=untrusted)
-    if head[:4] == b"OggS":
-        return _stream(JoinedReader(_ogg_parts(stream, head, options, live=live)), options, live=live)
-    feeder = StreamPump(head, stream)
-
-    def lacking() -> float:
-        # Less than a few kilobytes may be a tag that the sound's size leaves out.
-        return claim.lacking(feeder.count) if claim and claim.offset + claim.size - feeder.count > _SLACK else 0.0
-
-    decoder = FfmpegReader("pipe:0", options, feeder=feeder, lacking=lacking, live=live)
-    return _stream(decoder, options, lacking=lacking, live=live)
-
-
-def _ogg_parts(
-    stream: BinaryIO, head: bytes, options: AudioOptions, *, live: bool
-) -> Iterator[Callable[[], FfmpegReader]]:
-    """A way to open each recording of a chained Ogg stream (ffmpeg stops where the form changes)."""
-    pages = ChainedPages(stream, head)
-    while pages.advance():
-        pump = StreamPump(b"", cast(BinaryIO, pages))
-        yield partial(FfmpegReader, "pipe:0", options, feeder=pump, live=live)
-        pump.join()
+    parts = StreamParts(JoinedStream(stream, head), options, live=live)
+    return _stream(JoinedReader(parts.openers()), options, lacking=parts.lacking, live=live)
 
 
 def _open_spooled(head: bytes, stream: BinaryIO, options: AudioOptions, *, untrusted: bool) -> AudioStream:
@@ -270,6 +253,8 @@ def _in_process(
         left = header.size if end is None else end - header.offset
         file = os.fdopen(descriptor, "rb")
         return PcmReader(file, b"", *form, size=left, name="wav", owned=True, layout=header.layout)
+    if scan_headers.parts and end is None:
+        end = scan_headers.parts[0][1]
     return SoundReader(descriptor, length=scan_headers.length, end=end, patches=scan_headers.patches)
 
 
@@ -331,7 +316,7 @@ def _stream(
     live: bool = False,
 ) -> Stream:
     try:
-        if not isinstance(reader, FfmpegReader):
+        if not isinstance(reader, FfmpegReader | JoinedReader):
             channels_of(reader.channels, options.channels)
         return Stream(reader, options, watch=watch, rescue=rescue, lacking=lacking, live=live)
     except BaseException:

@@ -33,13 +33,21 @@ class DamagedError(Exception):
 class Reader(Protocol):
     """A decoder at work, at the recording's own rate."""
 
-    info: AudioInfo
-    rate: int
-    #: columns of a block
-    channels: int
-    #: their positions, see `layouts`; empty where unknown
-    layout: str
     warnings: list[str]
+
+    @property
+    def info(self) -> AudioInfo: ...
+
+    @property
+    def rate(self) -> int: ...
+
+    @property
+    def channels(self) -> int:
+        """Columns of a block."""
+
+    @property
+    def layout(self) -> str:
+        """Their positions, see `layouts`; empty where unknown."""
 
     @property
     def claimed(self) -> float | None:
@@ -238,38 +246,52 @@ class SilentReader:
 
 
 class JoinedReader:
-    """Recordings that follow each other in one file, each decoded on its own."""
+    """Recordings that follow each other, each decoded on its own. `read` is empty at the end of each."""
 
     def __init__(self, openers: Iterable[Callable[[], Reader]]) -> None:
-        """Open the first of at least one recording; all have the same rate. Raises AsrcliError: the first cannot be
-        decoded.
-        """
+        """Open the first of at least one recording. Raises AsrcliError: it cannot be decoded."""
         self._openers = iter(openers)
         self._reader = next(self._openers)()
-        self.rate, self.channels, self.layout = self._reader.rate, self._reader.channels, self._reader.layout
-        self.info = replace(self._reader.info, duration=None)
-        self.claimed: float | None = None
         self.warnings = list(self._reader.warnings)
-        self._count = 1
+        #: recordings so far, the number of this one, and what was read of it
+        self._count, self._number, self._samples = 1, 1, 0
+
+    @property
+    def info(self) -> AudioInfo:
+        """The form of the recording that is read now, without a length: what follows is not known."""
+        return replace(self._reader.info, duration=None)
+
+    @property
+    def rate(self) -> int:
+        return self._reader.rate
+
+    @property
+    def channels(self) -> int:
+        return self._reader.channels
+
+    @property
+    def layout(self) -> str:
+        return self._reader.layout
+
+    @property
+    def claimed(self) -> float | None:
+        """That of the only recording; of several, each is checked at its end."""
+        return self._reader.claimed if self._count == 1 else None
 
     def skip(self, seconds: float) -> float:
-        done = self._reader.skip(seconds)
-        while done < seconds - 1 / self.rate and self._advance():
-            done += self._reader.skip(seconds - done)
+        done = self._skip(seconds)
+        while done < seconds - 1 / self.rate and self.advance():
+            done += self._skip(seconds - done)
         return done
 
     def read(self) -> Samples:
-        while not len(block := self._reader.read()) and self._advance():
-            pass
-        return _as_channels(block, self.channels)
+        block = self._reader.read()
+        self._samples += len(block)
+        return block
 
-    def close(self) -> None:
-        self._reader.close()
-
-    def _advance(self) -> bool:
-        """Open the next recording that can be decoded."""
+    def advance(self) -> bool:
+        """Go to the next recording that can be decoded; its rate and channels may differ."""
         for opener in self._openers:
-            self._take_warnings()
             self._count += 1
             try:
                 following = opener()
@@ -278,20 +300,26 @@ class JoinedReader:
                     f"damaged: recording {self._count} in this file cannot be decoded ({error.message})"
                 )
                 continue
+            self._finish()
             self._reader.close()
-            self._reader = following
+            self._reader, self._number, self._samples = following, self._count, 0
             return True
-        self._take_warnings()
+        self._finish()
         return False
 
-    def _take_warnings(self) -> None:
+    def close(self) -> None:
+        self._reader.close()
+
+    def _skip(self, seconds: float) -> float:
+        done = self._reader.skip(seconds)
+        self._samples += round(done * self.rate)
+        return done
+
+    def _finish(self) -> None:
+        """Take the warnings of a recording that was read."""
         self.warnings += [warning for warning in self._reader.warnings if warning not in self.warnings]
-
-
-def _as_channels(block: Samples, channels: int) -> Samples:
-    """A block with as many columns as the first recording had: repeated, or mixed and repeated."""
-    if block.shape[1] == channels:
-        return block
-    mixed = block.mean(axis=1, keepdims=True, dtype=np.float32)
-    repeated: Samples = np.repeat(mixed, channels, axis=1)
-    return repeated
+        claimed, read = self._reader.claimed, self._samples / self.rate
+        if self._count > 1 and claimed is not None and claimed - read > _TOLERANCE:
+            self.warnings.append(
+                f"truncated: {claimed - read:.1f} s of {claimed:.1f} s missing in recording {self._number}"
+            )

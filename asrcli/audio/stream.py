@@ -11,7 +11,7 @@ from typing import IO, Self
 import numpy as np
 
 from asrcli.audio.conditioning import Conditioner
-from asrcli.audio.readers import DamagedError, Reader, SilentReader
+from asrcli.audio.readers import DamagedError, JoinedReader, Reader, SilentReader
 from asrcli.audio.resample import Resampler
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.errors import AsrcliError, EmptyInputError, InputChangedError
@@ -126,6 +126,8 @@ class Stream(ClosableStream):
     def _converted(self) -> Iterator[Samples]:
         try:
             yield from self._play()
+            while isinstance(self._reader, JoinedReader) and self._reader.advance():
+                yield from self._play()
         except DamagedError:
             given = self._given
             yield from self._rescued()
@@ -153,7 +155,7 @@ class Stream(ClosableStream):
         reader = self._reader
         conditioner = Conditioner(reader.rate, reader.channels, self._options.channels, reader.layout, live=self._live)
         self._conditioners.append(conditioner)
-        resampler = Resampler(reader.rate, self.lanes)
+        resampler = Resampler(reader.rate, conditioner.lanes)
         damage: DamagedError | None = None
         while damage is None:
             try:
@@ -165,10 +167,10 @@ class Stream(ClosableStream):
                 break
             block = resampler.push(conditioner.push(native))
             if len(block):
-                yield block
+                yield _as_lanes(block, self.lanes)
         for tail in (resampler.push(conditioner.finish()), resampler.finish()):
             if len(tail):
-                yield tail
+                yield _as_lanes(tail, self.lanes)
         if damage:
             raise damage
 
@@ -204,3 +206,14 @@ class Stream(ClosableStream):
             self.warnings += conditioner.warnings()
         if self._watch and (changed := self._watch.change()):
             self.warnings.append(changed)
+        if any(warning.startswith("truncated: ") for warning in self.warnings):
+            self.warnings = [warning for warning in self.warnings if not warning.startswith("perhaps truncated: ")]
+
+
+def _as_lanes(block: Samples, lanes: int) -> Samples:
+    """A block with as many columns as the first recording of a joined file has: repeated, or mixed and repeated."""
+    if block.shape[1] == lanes:
+        return block
+    mixed = block.mean(axis=1, keepdims=True, dtype=np.float32)
+    repeated: Samples = np.repeat(mixed, lanes, axis=1)
+    return repeated

@@ -12,6 +12,8 @@ from typing import IO, BinaryIO
 from asrcli.errors import DiskFullError, InputError
 
 _PIECE = 1 << 16
+#: bytes at both ends of a stream that can be read again
+_ENDS = 1 << 17
 #: bytes of a stream that are kept while its tracks are looked for
 _REPLAY = 64 << 20
 #: A stream that must be kept on disk before it can be decoded is kept up to this size.
@@ -56,11 +58,17 @@ class StreamPump:
         self.error: Exception | None = None
         #: bytes that came
         self.count = len(head)
+        self._first, self._last = head[:_ENDS], bytearray(head)
 
     @property
     def restartable(self) -> bool:
         """Whether the stream can be copied from its beginning again."""
         return self._keeps and not self._overflowed
+
+    def reread(self, size: int, position: int) -> bytes:
+        """At most `size` bytes from a position at the start or at the end of what came."""
+        at = position - (self.count - len(self._last))
+        return bytes(self._last[at : at + size]) if at >= 0 else self._first[position : position + size]
 
     def start(self, target: IO[bytes]) -> None:
         """Copy from the beginning; `target` is closed when the stream ends or the decoder exits."""
@@ -98,6 +106,9 @@ class StreamPump:
         target.flush()
         while piece := self._next():
             self.count += len(piece)
+            self._first += piece[: _ENDS - len(self._first)]
+            self._last += piece
+            del self._last[:-_ENDS]
             self._keep(piece)
             target.write(piece)
             target.flush()  # the last words of a live stream shall not wait for more

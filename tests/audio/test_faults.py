@@ -282,7 +282,7 @@ def test_a_truncated_ogg(
     path = encode(tmp_path / "a.ogg", "-i", wav, "-c:a", codec, "-page_duration", 200000)
     decoded = decode(cut(path, 0.8))
     assert decoded.heard()[:2] == pytest.approx(TIMES[:2], abs=3e-3)
-    assert decoded.warnings == ["perhaps truncated: the file lacks its end mark"]
+    assert decoded.warnings == ["perhaps truncated: the recording lacks its end mark"]
 
 
 def test_a_truncated_span_counts_the_span_only(

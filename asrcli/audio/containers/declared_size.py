@@ -87,6 +87,19 @@ class DeclaredSize:
             return claimed
         return self._before_chunks(read, file_size)
 
+    def is_divided(self, read: Read, file_size: int) -> bool:
+        """Whether further `data` chunks of a WAV file follow the first one, to which the size belongs."""
+        position = self.offset + self.size + self.size % 2
+        for _ in range(_CHUNKS if self.chunks in {"little", "big"} else 0):
+            header = read(8, position)
+            length = _chunk_length(header, self.chunks)
+            if length is None or position + length > file_size + 1:
+                break
+            if header[:4] == b"data":
+                return True
+            position += length
+        return False
+
     def _are_chunks(self, read: Read, position: int, file_size: int) -> bool:
         """Whether chunk follows upon chunk, or a tag, up to the file's end."""
         for _ in range(_CHUNKS):

@@ -8,8 +8,8 @@ from collections.abc import Callable
 Read = Callable[[int, int], bytes]
 
 _WINDOW = 1 << 17
-#: the marker, and the header of a STREAMINFO block (the last metadata block, or not)
-_STARTS = (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22")
+#: first bytes: the marker, and the header of a STREAMINFO block (the last metadata block, or not)
+STARTS = (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22")
 
 
 def parts(read: Read, size: int) -> list[tuple[int, int]]:
@@ -18,7 +18,7 @@ def parts(read: Read, size: int) -> list[tuple[int, int]]:
     while window := read(_WINDOW + 8, position):
         at = window.find(b"fLaC")
         while 0 <= at < _WINDOW:
-            if window[at : at + 8] in _STARTS:
+            if window[at : at + 8] in STARTS:
                 starts.append(position + at)
             at = window.find(b"fLaC", at + 1)
         position += _WINDOW
@@ -28,7 +28,7 @@ def parts(read: Read, size: int) -> list[tuple[int, int]]:
 def counts_all(read: Read, size: int) -> bool:
     """Whether the total of samples in the header is that of the frames. Tags may come before the marker."""
     head = read(42, 0)
-    if head[:8] not in _STARTS:
+    if head[:8] not in STARTS:
         return False
     blocks, total = int.from_bytes(head[8:10], "big"), int.from_bytes(head[21:26], "big") & 0xFFFFFFFFF
     start = max(0, size - _WINDOW)

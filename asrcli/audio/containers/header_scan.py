@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from asrcli.audio.containers import declared_size, flac, mpeg, ogg, packets
+from asrcli.audio.containers.joined import joined_files
 from asrcli.audio.containers.sniff import is_mpeg_audio
 
 #: gives up to `size` bytes from a position of the file: (size, position)
 Read = Callable[[int, int], bytes]
+INSIDE_PACKET = "perhaps truncated: the recording ends in the middle of a packet"
+NO_END_MARK = "perhaps truncated: the recording lacks its end mark"
 #: joined recordings that are decoded one by one; a file of more is decoded in one go
 _MAX_PARTS = 1000
 
@@ -32,6 +35,8 @@ class HeaderScan:
     parts: tuple[tuple[int, int], ...] = ()
     #: where the sound ends in the file, where the header's size is missing or wrong
     sound_end: int | None = None
+    #: further chunks of samples follow the first one
+    divided: bool = False
     #: (position, bytes): the header's size fields as they should be
     patches: tuple[tuple[int, bytes], ...] = ()
     #: what the user should know
@@ -50,10 +55,17 @@ def scan_headers(read: Read, size: int, *, thorough: bool) -> HeaderScan:
     found = mpeg.summary(read)
     if found is not None:
         return _mp3(read, size, found, thorough=thorough)
+    if thorough and (parts := joined_files(read, size, _MAX_PARTS)):
+        return HeaderScan(whole=False, parts=parts)
     if claim := declared_size.declared_size(read):
         return _sized(read, size, claim)
-    cut = thorough and packets.ends_inside(read, size)
-    warnings = ("perhaps truncated: the file ends in the middle of a packet",) if cut else ()
+    return _uncounted(read, size, thorough=thorough)
+
+
+def _uncounted(read: Read, size: int, *, thorough: bool) -> HeaderScan:
+    """Of a form whose header has no size."""
+    head = read(4, 0)
+    warnings = (INSIDE_PACKET,) if thorough and packets.ends_inside(read, size) else ()
     if head[:3] == b"ID3" or is_mpeg_audio(head):  # layer II, or another format behind a tag
         return HeaderScan(whole=False, streams=True, length="unknown", warnings=warnings)
     return HeaderScan(warnings=warnings)
@@ -62,29 +74,26 @@ def scan_headers(read: Read, size: int, *, thorough: bool) -> HeaderScan:
 def _sized(read: Read, size: int, claim: declared_size.DeclaredSize) -> HeaderScan:
     end = claim.end(read, size)
     if claim.size and end <= claim.offset + claim.size:
+        if claim.is_divided(read, size):
+            return HeaderScan(divided=True, sound_end=end, patches=_patches(claim, end))
         return HeaderScan(lacking=claim.lacking(size))
-    if parts := _riff_parts(read, size):
-        return HeaderScan(whole=False, parts=parts)
     wrong = f"header: the size in the header is wrong: {(end - claim.offset) / max(1, claim.size):.1f} times as much"
     return HeaderScan(
         sound_end=end,
-        patches=tuple(patch for field in claim.fields if (patch := field.patch(end))),
+        patches=_patches(claim, end),
         warnings=(f"{wrong} sound is there, and all of it was read",) if claim.size else (),
     )
 
 
-def _riff_parts(read: Read, size: int) -> tuple[tuple[int, int], ...]:
-    """WAV files that follow each other, as their RIFF sizes say; none where that is not so."""
-    starts: list[int] = []
-    position = 0
-    while position < size and len(starts) <= _MAX_PARTS:
-        head = read(12, position)
-        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
-            return ()
-        starts.append(position)
-        length = int.from_bytes(head[4:8], "little")
-        position += 8 + length + length % 2
-    return _joined(tuple(zip(starts, [*starts[1:], size], strict=True)))
+def _patches(claim: declared_size.DeclaredSize, end: int) -> tuple[tuple[int, bytes], ...]:
+    return tuple(patch for field in claim.fields if (patch := field.patch(end)))
+
+
+def warnings_at_end(read: Read, size: int) -> tuple[str, ...]:
+    """Of a stream, all of which was read; `read` gives its first and its last bytes."""
+    if read(4, 0) == b"OggS":
+        return () if ogg.has_end_mark(read, size) else (NO_END_MARK,)
+    return (INSIDE_PACKET,) if packets.ends_inside(read, size) else ()
 
 
 def size_declared_in(head: bytes) -> declared_size.DeclaredSize | None:
@@ -103,7 +112,7 @@ def _within(data: bytes) -> Read:
 
 def _ogg(read: Read) -> HeaderScan:
     pages = ogg.walk(read)
-    lost = () if pages.ended else ("perhaps truncated: the file lacks its end mark",)
+    lost = () if pages.ended else (NO_END_MARK,)
     return HeaderScan(whole=pages.plain, parts=_joined(pages.parts), warnings=lost)
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import BinaryIO
 
 #: bits of a page's type
 _CONTINUED, _FIRST, _LAST = 1, 2, 4
 _HEADER = 27
+#: bytes of a page at most
+_LONGEST_PAGE = _HEADER + 255 + 255 * 255
 #: seconds by which a page may be longer than its packets
 _SLACK = 0.25
 
@@ -53,6 +54,17 @@ def walk(read: Callable[[int, int], bytes]) -> OggPages:
     return OggPages(plain=plain and len(parts) == 1, ended=bool(kind & _LAST) and whole, parts=parts)
 
 
+def has_end_mark(read: Callable[[int, int], bytes], size: int) -> bool:
+    """Whether the last page is complete and marked as the last; looks at the end only."""
+    start = max(0, size - _LONGEST_PAGE)
+    tail = read(_LONGEST_PAGE, start)
+    at = tail.rfind(b"OggS")
+    header = tail[at : at + _HEADER + 255]
+    if at < 0 or len(header) <= _HEADER or not header[5] & _LAST:
+        return False
+    return at + _HEADER + header[26] + sum(header[_HEADER : _HEADER + header[26]]) <= len(tail)
+
+
 class _Clock:
     """Whether the time of each page (its granule position) is that of its packets."""
 
@@ -90,55 +102,3 @@ def _opus_samples(packet: bytes) -> int:
     else:
         frame = (480, 960)[config & 1] if config < 16 else 120 << (config & 3)
     return frame * (packet[1] & 63 if code == 3 else 1 if code == 0 else 2)
-
-
-class ChainedPages:
-    """An Ogg stream whose recordings are read one by one: `read1` is empty at the end of each."""
-
-    def __init__(self, stream: BinaryIO, head: bytes) -> None:
-        """`head` was read from the stream already."""
-        self._stream, self._held = stream, head
-        self._page = 0
-        self._opening = True
-        self._at_next, self._ended, self._synced = True, False, True
-
-    def advance(self) -> bool:
-        """Go to the next recording, at first to the first one; False where there is none."""
-        while not self._at_next:
-            if not self.read1(1 << 16) and not self._at_next:
-                return False
-        self._at_next, self._opening = False, True
-        return True
-
-    def read1(self, size: int) -> bytes:
-        """The next bytes of this recording."""
-        if not self._page and self._synced and not self._at_next:
-            self._header()
-        if self._at_next:
-            return b""
-        self._fill(1)
-        data = self._held[: min(size, self._page) if self._synced else size]
-        self._held = self._held[len(data) :]
-        self._page -= len(data)
-        return data
-
-    read = read1
-
-    def _header(self) -> None:
-        self._fill(_HEADER)
-        header = self._held[:_HEADER]
-        if len(header) < _HEADER or header[:4] != b"OggS":
-            self._synced = False  # damaged: the decoder will find the next page
-            return
-        if header[5] & _FIRST and not self._opening:
-            self._at_next = True
-            return
-        self._opening = bool(header[5] & _FIRST)
-        self._fill(_HEADER + header[26])
-        self._page = _HEADER + header[26] + sum(self._held[_HEADER : _HEADER + header[26]])
-
-    def _fill(self, size: int) -> None:
-        while len(self._held) < size and not self._ended:
-            data = bytes(getattr(self._stream, "read1", self._stream.read)(1 << 16) or b"")
-            self._ended = not data
-            self._held += data

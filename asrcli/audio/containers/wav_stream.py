@@ -32,7 +32,7 @@ class WavSound:
         if self._size is not None and self._given < self._size:
             data = self._pull(min(size, self._size - self._given))
         elif self._size is not None and not self.surplus and self._at_chunk():
-            return b""
+            return self.read1(size) if self._next_samples() else b""
         else:
             data = self._guarded(size)
             self.surplus += len(data) if self._size is not None else 0
@@ -58,6 +58,22 @@ class WavSound:
         self._fill(9)
         pad = (self._size or 0) % 2
         return not self._held or any(_NAME.match(self._held, at) for at in {0, pad})
+
+    def _next_samples(self) -> bool:
+        """Go to the next `data` chunk, if there is one."""
+        position = (self._size or 0) % 2
+        while position < _LONGEST_CHUNK:
+            self._fill(position + 8)
+            if not _NAME.match(self._held, position):
+                return False
+            name, length = self._held[position : position + 4], self._held[position + 4 : position + 8]
+            position += 8
+            if name == b"data":
+                self._held = self._held[position:]
+                self._size = self._given + int.from_bytes(length, "little")
+                return True
+            position += int.from_bytes(length, "little") + length[0] % 2
+        return False
 
     def _guarded(self, size: int) -> bytes:
         """Bytes that are no chunk at the end of the stream."""

@@ -57,7 +57,7 @@ class FrameParser:
         view, end, cluster = memoryview(data), len(data), self._cluster
         try:
             while position < end:
-                name, size, body = _element(data, position)
+                name, size, body = ebml_element(data, position)
                 if name in _CONTAINERS:
                     position = body
                     continue
@@ -82,8 +82,10 @@ class FrameParser:
             self._position = position
 
 
-def _element(data: bytes, position: int) -> tuple[int, int, int]:
-    """(ID, size of the body, where the body begins)."""
+def ebml_element(data: bytes, position: int) -> tuple[int, int, int]:
+    """(ID, size of the body, where the body begins) of an EBML element (RFC 8794). Raises IndexError: `data` ends
+    before.
+    """
     first = data[position]
     if first & 0x80:
         if (second := data[position + 1]) >> 6 == 1:  # as nearly all blocks
@@ -106,7 +108,7 @@ def _channels(tracks: bytes) -> int:
     """The number of channels of the first track."""
     position, end = 0, len(tracks)
     while position < end:
-        name, size, body = _element(tracks, position)
+        name, size, body = ebml_element(tracks, position)
         if name == _CHANNELS:
             return int.from_bytes(tracks[body : body + size], "big")
         position = body if name in {_ENTRY, _AUDIO} else body + size

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -171,14 +171,17 @@ class FfmpegReader:
         seek: float = 0.0,
         feeder: StreamPump | None = None,
         lacking: Callable[[], float] = lambda: 0.0,
+        at_end: Callable[[], Sequence[str]] = tuple,
         live: bool = False,
     ) -> None:
         """Start ffmpeg and wait for its first samples. `url` is from `file_url`, or "pipe:0" with a `feeder`; `seek`:
         seconds to skip in a container with an index; `lacking` returns at the end the part known to be missing: if any
-        is, a damaged last packet is not reported again; `live`: deliver samples as they arrive. Raises
+        is, a damaged last packet is not reported again; `at_end` returns warnings about an end without a known length;
+        `live`: deliver samples as they arrive. Raises
         FfmpegMissingError: there is no ffmpeg; InputError: nothing can be decoded.
         """
         self._options, self._feeder, self._lacking, self._live = options, feeder, lacking, live
+        self._at_end = at_end
         self.rate = SAMPLE_RATE
         self.warnings: list[str] = []
         self._pending: deque[Piece] = deque()
@@ -289,6 +292,8 @@ class FfmpegReader:
         status = self._child.wait()
         if self._feeder and self._feeder.error:
             self.warnings.append(f"truncated: the input broke off ({self._feeder.error})")
+        else:
+            self.warnings += self._at_end()
         if self._empty and (self._log.errors or status):
             raise _failure(self._log, self._choice, status)
         self.warnings += self._timeline_warnings()

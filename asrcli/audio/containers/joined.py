@@ -1,0 +1,275 @@
+"""Files that follow each other in one file or stream: where each of them ends.
+
+Decoders stop at the end of the first one, or take the next header for sound. A walk reads the sizes in the headers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import BinaryIO
+
+from asrcli.audio.containers.declared_size import size_known
+from asrcli.audio.containers.flac import STARTS
+from asrcli.audio.containers.mp4 import BOXES
+from asrcli.audio.containers.mpeg import skip_tags
+from asrcli.audio.ffmpeg.frames import ebml_element
+
+#: gives up to `size` bytes from a position of the file: (size, position)
+Read = Callable[[int, int], bytes]
+#: The positions after the parts of the file that starts at a position, in order. They end where the file ends, or with
+#: `_UNKNOWN`.
+Walk = Callable[[Read, int], Iterator[int]]
+
+#: after every byte of a file
+_UNKNOWN = 1 << 62
+_MAGIC = 16
+_ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_EBML = 0x1A45DFA3
+#: first bytes of the IDs of EBML header, Segment, Void and CRC-32
+_MATROSKA_IDS = {0x1A, 0x18, 0xEC, 0xBF}
+#: types of FLV tags: sound, pictures, script data
+_FLV_TAGS = {8, 9, 18}
+#: bytes of a TTA file's table of frames at most
+_LONGEST_TABLE = 1 << 22
+#: parts of a file that are walked over at most
+_MAX_STEPS = 4_000_000
+#: bytes of a FLAC stream that are searched at once
+_SEARCHED = 4096
+
+
+def joined_files(read: Read, size: int, limit: int) -> tuple[tuple[int, int], ...]:
+    """(start, end) of each file; empty where there is only one, or more than `limit`."""
+    starts = [0]
+    while walk := _walk_of(read(_MAGIC, starts[-1])):
+        end = starts[-1]
+        for end in islice(walk(read, starts[-1]), _MAX_STEPS):
+            if end >= size:
+                break
+        if end >= size or len(starts) > limit or _walk_of(read(_MAGIC, end)) is None:
+            break
+        starts.append(end)
+    parts = tuple(zip(starts, [*starts[1:], size], strict=True))
+    return parts if 1 < len(parts) <= limit else ()
+
+
+class JoinedStream:
+    """A stream whose files are read one by one: `read1` is empty at the end of each."""
+
+    def __init__(self, stream: BinaryIO, head: bytes) -> None:
+        """`head` was read from the stream already."""
+        self._stream, self._held = stream, head
+        #: positions of what is held, and up to which bytes belong to the current file
+        self._position = self._bound = 0
+        self._parts: Iterator[int] = iter(())
+        self._at_next, self._ended = True, False
+
+    def advance(self) -> bool:
+        """Go to the next file, at first to the first one; False where there is none."""
+        while not self._at_next and self.read1(1 << 16):
+            pass
+        head = self._peek(_MAGIC, self._position)
+        walk = _walk_of(head)
+        self._bound = self._position if walk else _UNKNOWN
+        self._parts = walk(self._peek, self._position) if walk else iter(())
+        self._at_next = False
+        return bool(head)
+
+    @property
+    def cut(self) -> bool:
+        """The stream ended within a part of a file."""
+        return self._ended and not self._held and self._position < self._bound < _UNKNOWN
+
+    def read1(self, size: int) -> bytes:
+        """The next bytes of this file."""
+        while self._position >= self._bound and not self._at_next:
+            following = next(self._parts, None)
+            if following is None:  # another file, or what belongs to this one
+                self._at_next = _walk_of(self._peek(_MAGIC, self._position)) is not None
+                following = _UNKNOWN
+            self._bound = following
+        if self._at_next:
+            return b""
+        self._fill(1)
+        data = self._held[: min(size, self._bound - self._position)]
+        self._held = self._held[len(data) :]
+        self._position += len(data)
+        return data
+
+    read = read1
+
+    def _peek(self, size: int, position: int) -> bytes:
+        ahead = position - self._position
+        self._fill(ahead + size)
+        return self._held[ahead : ahead + size]
+
+    def _fill(self, size: int) -> None:
+        while len(self._held) < size and not self._ended:
+            data = b""
+            try:
+                data = bytes(getattr(self._stream, "read1", self._stream.read)(1 << 16) or b"")
+            finally:  # an error is raised once
+                self._ended = not data
+            self._held += data
+
+
+def _walk_of(head: bytes) -> Walk | None:
+    """The walk for a file with these first bytes; None where they are those of no such file."""
+    return next((walk for at, magic, walk in _WALKS if head[at : at + len(magic)] == magic), None)
+
+
+def _riff(read: Read, position: int) -> Iterator[int]:
+    """WAV, and AVI, which may continue in further RIFF chunks."""
+    head = read(12, position)
+    order, further = "big" if head[:4] == b"RIFX" else "little", head[8:12] == b"AVI "
+    while True:
+        size = int.from_bytes(head[4:8], order)  # type: ignore[arg-type]
+        if head[:4] in {b"RF64", b"BW64"}:
+            size = int.from_bytes(read(8, position + 20), "little")
+        if not size_known(size):
+            yield _UNKNOWN
+            return
+        position += 8 + size + size % 2
+        yield position
+        head = read(12, position) if further else b""
+        if head[8:12] != b"AVIX":
+            return
+
+
+def _w64(read: Read, position: int) -> Iterator[int]:
+    size = int.from_bytes(read(8, position + 16), "little")
+    yield position + size + -size % 8
+
+
+def _iff(read: Read, position: int) -> Iterator[int]:
+    size = int.from_bytes(read(4, position + 4), "big")
+    yield position + 8 + size + size % 2 if size_known(size) else _UNKNOWN
+
+
+def _au(read: Read, position: int) -> Iterator[int]:
+    head = read(12, position)
+    size = int.from_bytes(head[8:], "big")
+    yield position + int.from_bytes(head[4:8], "big") + size if size_known(size) else _UNKNOWN
+
+
+def _caf(read: Read, position: int) -> Iterator[int]:
+    position += 8
+    while len(head := read(12, position)) == 12 and head[:4] != b"caff" and head[:4].isalpha():
+        position += 12 + int.from_bytes(head[4:], "big")  # all ones: the last chunk, of unknown size
+        yield position
+
+
+def _mp4(read: Read, position: int) -> Iterator[int]:
+    """MP4 and QuickTime; of fragmented files ffmpeg reads all."""
+    seen: set[bytes] = set()
+    while len(head := read(16, position)) >= 8:
+        size, name = int.from_bytes(head[:4], "big"), head[4:8]
+        if name == b"ftyp" and {b"moov", b"mdat"} <= seen and b"moof" not in seen:
+            return
+        size = int.from_bytes(head[8:], "big") if size == 1 else size
+        if size < 8:
+            yield _UNKNOWN
+            return
+        seen.add(name)
+        position += size
+        yield position
+
+
+def _asf(read: Read, position: int) -> Iterator[int]:
+    """WMA, WMV."""
+    start = position
+    while len(head := read(24, position)) == 24 and (position == start or head[:16] != _ASF_HEADER):
+        size = int.from_bytes(head[16:], "little")
+        position = position + size if size >= 24 else _UNKNOWN
+        yield position
+
+
+def _flv(read: Read, position: int) -> Iterator[int]:
+    position += int.from_bytes(read(4, position + 5), "big") + 4
+    yield position
+    while len(head := read(11, position)) == 11 and head[0] & 0x1F in _FLV_TAGS:
+        position += 11 + int.from_bytes(head[1:4], "big") + 4
+        yield position
+
+
+def _matroska(read: Read, position: int) -> Iterator[int]:
+    start = position
+    while len(head := read(16, position)) > 12:
+        if head[0] not in _MATROSKA_IDS:
+            yield _UNKNOWN
+            return
+        name, size, body = ebml_element(head, 0)
+        if name == _EBML and position > start:
+            return
+        unknown = size and size.bit_count() % 7 == 0 and not size & (size + 1)  # all ones
+        position = _UNKNOWN if unknown else position + body + size
+        yield position
+
+
+def _tta(read: Read, position: int) -> Iterator[int]:
+    head = read(22, position)
+    rate, samples = int.from_bytes(head[10:14], "little"), int.from_bytes(head[14:18], "little")
+    table = 4 * -(-samples // max(1, 256 * rate // 245))
+    if table > _LONGEST_TABLE:
+        yield _UNKNOWN
+        return
+    sizes = read(table, position + 22)
+    position += 22 + table + 4
+    position += sum(int.from_bytes(sizes[at : at + 4], "little") for at in range(0, table, 4))
+    yield position
+    yield skip_tags(read, position)[0]
+
+
+def _wavpack(read: Read, position: int) -> Iterator[int]:
+    inside = False
+    while len(head := read(32, position)) == 32 and head[:4] == b"wvpk":
+        first = not any(head[16:20]) and any(head[20:24])
+        if first and inside:
+            return
+        inside = inside or not first
+        position += 8 + int.from_bytes(head[4:8], "little")
+        yield position
+    yield skip_tags(read, position)[0]
+
+
+def _ogg(read: Read, position: int) -> Iterator[int]:
+    """RFC 3533, section 6. Where pages do not follow each other, the decoder finds the next one."""
+    opening = True
+    while head := read(27, position):
+        if len(head) < 27 or head[:4] != b"OggS":
+            yield _UNKNOWN
+            return
+        first = bool(head[5] & 2)
+        if first and not opening:
+            return
+        opening = first
+        position += 27 + head[26] + sum(read(head[26], position + 27))
+        yield position
+
+
+def _flac(read: Read, position: int) -> Iterator[int]:
+    """FLAC frames have no sizes: the next header is searched."""
+    at = position + 1
+    while window := read(_SEARCHED, at):
+        found = [place for start in STARTS if (place := window.find(start)) >= 0]
+        at += min(found, default=max(1, len(window) - 7))
+        yield at
+        if found:
+            return
+
+
+_WALKS: tuple[tuple[int, bytes, Walk], ...] = (
+    *((8, name, _riff) for name in (b"WAVE", b"AVI ")),
+    (0, b"riff\x2e\x91\xcf\x11", _w64),
+    *((8, name, _iff) for name in (b"AIFF", b"AIFC", b"8SVX")),
+    (0, b".snd", _au),
+    (0, b"caff", _caf),
+    *((4, name, _mp4) for name in sorted(BOXES)),
+    (0, _ASF_HEADER, _asf),
+    (0, b"FLV\x01", _flv),
+    (0, b"\x1a\x45\xdf\xa3", _matroska),
+    (0, b"TTA1", _tta),
+    (0, b"wvpk", _wavpack),
+    (0, b"OggS", _ogg),
+    *((0, start, _flac) for start in STARTS),
+)

@@ -1,0 +1,72 @@
+"""The recordings that follow each other in a stream, each decoded as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import BinaryIO, cast
+
+from asrcli.audio.containers.declared_size import DeclaredSize
+from asrcli.audio.containers.header_scan import INSIDE_PACKET, size_declared_in, warnings_at_end
+from asrcli.audio.containers.joined import JoinedStream
+from asrcli.audio.containers.sniff import HEAD, WavHeader, wav_header
+from asrcli.audio.containers.wav_stream import WavSound
+from asrcli.audio.ffmpeg.reader import FfmpegReader
+from asrcli.audio.pcm_reader import PcmReader
+from asrcli.audio.readers import Reader
+from asrcli.audio.stream_pump import StreamPump, read_head
+from asrcli.options import AudioOptions
+
+#: bytes of a stream that are waited for before it is decoded: a live one shall not wait long
+STREAM_HEAD = 4096
+#: bytes that a stream may lack before it is called truncated
+_SLACK = 8192
+
+
+def plain_wav(head: bytes, options: AudioOptions) -> WavHeader | None:
+    """The header of a WAV file whose samples need no decoder; None for other forms, and where a track is chosen."""
+    header = wav_header(head)
+    return header if header and header.encoding and not options.track else None
+
+
+class StreamParts:
+    """The recordings of a stream, which are opened one after the other."""
+
+    def __init__(self, stream: JoinedStream, options: AudioOptions, *, live: bool) -> None:
+        self._stream, self._options, self._live = stream, options, live
+        self._pump: StreamPump | None = None
+        self._claim: DeclaredSize | None = None
+        self._count = 0
+
+    def openers(self) -> Iterator[Callable[[], Reader]]:
+        """A way to open each of them, valid until the next one is requested."""
+        part = cast(BinaryIO, self._stream)
+        while self._stream.advance():
+            self._count += 1
+            head = read_head(part, STREAM_HEAD)
+            if head[8:12] == b"WAVE" and wav_header(head) is None:  # a long chunk of metadata comes first
+                head += read_head(part, HEAD)
+            if header := plain_wav(head, self._options):
+                yield partial(self._wav, WavSound(part, head[header.offset :], header.size), header)
+                continue
+            self._claim, self._pump = size_declared_in(head), StreamPump(head, part)
+            yield partial(self._decoder, self._pump)
+            self._pump.join()
+
+    def lacking(self) -> float:
+        """The part of the only recording's announced bytes that is missing."""
+        claim, pump = self._claim, self._pump
+        # Less than a few kilobytes may be a tag that the sound's size leaves out.
+        if self._count > 1 or not claim or not pump or claim.offset + claim.size - pump.count <= _SLACK:
+            return 0.0
+        return claim.lacking(pump.count)
+
+    def _wav(self, sound: WavSound, header: WavHeader) -> PcmReader:
+        form = (header.encoding or "", header.rate, header.channels)
+        return PcmReader(sound, b"", *form, size=header.size, name="wav", live=self._live, layout=header.layout)
+
+    def _decoder(self, pump: StreamPump) -> FfmpegReader:
+        def at_end() -> tuple[str, ...]:
+            return (INSIDE_PACKET,) if self._stream.cut else warnings_at_end(pump.reread, pump.count)
+
+        return FfmpegReader("pipe:0", self._options, feeder=pump, lacking=self.lacking, at_end=at_end, live=self._live)

@@ -1,0 +1,120 @@
+"""Files that follow each other in one file or stream: all are read, whatever their rates and channels."""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from asrcli.audio.types import Source
+from asrcli.options import AudioOptions
+from tests.audio.sounds import LENGTH, TIMES, Decoded, bursts
+
+AGAIN = [*TIMES, *(LENGTH + time for time in TIMES)]
+FORMS = {
+    "wav": ["pcm_s16le"],
+    "w64": ["pcm_s16le"],
+    "aiff": ["pcm_s16be"],
+    "au": ["pcm_s16be"],
+    "caf": ["pcm_s16le"],
+    "m4a": ["aac"],
+    "mp4": ["aac", "-movflags", "+faststart"],
+    "mov": ["pcm_s16le"],
+    "wma": ["wmav2"],
+    "flv": ["libmp3lame"],
+    "avi": ["mp2"],
+    "mkv": ["aac"],
+    "tta": ["tta"],
+    "wv": ["wavpack"],
+    "ogg": ["flac"],
+    "flac": ["flac"],
+}
+
+
+def given(path: Path) -> list[Source]:
+    """The file, and its bytes as a stream that may be recorded right now."""
+    return [Source(path.name, path=path), Source(path.name, stream=io.BytesIO(path.read_bytes()), live=True)]
+
+
+@pytest.mark.parametrize("suffix", FORMS)
+def test_joined_files(suffix: str, encode: Callable[..., Path], wav: Path, tmp_path: Path) -> None:
+    """Decoders stopped at the end of the first one, without a warning."""
+    form = ["-i", wav, "-c:a", *FORMS[suffix]]
+    one = encode(tmp_path / f"a.{suffix}", *form, "-ar", "44100")
+    other = encode(tmp_path / f"b.{suffix}", *form, "-ar", "22050", "-ac", "2")
+    path = tmp_path / f"joined.{suffix}"
+    path.write_bytes(one.read_bytes() + other.read_bytes())
+    for source in given(path):
+        decoded = Decoded(source, AudioOptions())
+        assert decoded.heard() == pytest.approx(AGAIN, abs=0.2 if suffix == "wma" else 0.1)
+        assert decoded.warnings == [] or suffix == "wv"
+
+
+@pytest.mark.parametrize("choice", [1, "split"])
+def test_a_channel_of_joined_files(choice: int | str, encode: Callable[..., Path], wav: Path, tmp_path: Path) -> None:
+    """A channel of an Ogg stream, or of joined files, was refused: "the recording has one channel"."""
+    right = ["-i", wav, "-af", "pan=stereo|c0=0*c0|c1=c0", "-c:a", "flac"]
+    one = encode(tmp_path / "a.ogg", *right).read_bytes()
+    path = tmp_path / "joined.ogg"
+    path.write_bytes(one + encode(tmp_path / "b.ogg", *right, "-ar", "16000").read_bytes())
+    for source in given(path):
+        decoded = Decoded(source, AudioOptions(channels=choice))  # type: ignore[arg-type]
+        decoded.mono = decoded.lanes[:, -1]
+        assert decoded.heard() == pytest.approx(AGAIN, abs=0.05)
+
+
+def test_a_recording_that_is_cut_before_the_next_one(encode: Callable[..., Path], wav: Path, tmp_path: Path) -> None:
+    """What the first of joined files lacks is reported."""
+    one = encode(tmp_path / "a.flac", "-i", wav).read_bytes()
+    path = tmp_path / "joined.flac"
+    path.write_bytes(one[: len(one) // 2] + one)
+    warnings = Decoded(Source("a", path=path), AudioOptions()).warnings
+    assert any(warning.startswith("truncated: ") and warning.endswith("recording 1") for warning in warnings)
+
+
+@pytest.mark.usefixtures("no_ffmpeg")
+@pytest.mark.parametrize("form", [("WAV", "PCM_16"), ("FLAC", "PCM_16"), ("AIFF", "PCM_16")])
+def test_joined_files_without_ffmpeg(form: tuple[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    soundfile.write(path, bursts(16000), 16000, format=form[0], subtype=form[1])
+    path.write_bytes(path.read_bytes() * 2)
+    decoded = Decoded(Source("a", path=path), AudioOptions())
+    heard = decoded.heard()
+    assert heard == pytest.approx(AGAIN[: len(heard)], abs=0.05)
+    assert len(heard) == len(AGAIN) or decoded.warnings[0].startswith("truncated: the first of 2 recordings")
+
+
+@pytest.mark.parametrize("between", [b"", b"LIST\x06\0\0\0INFO\0\0"])
+@pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT", "IMA_ADPCM"])
+def test_a_wav_with_several_chunks_of_samples(subtype: str, between: bytes, tmp_path: Path) -> None:
+    """Only the first chunk was read, without a warning."""
+    path = tmp_path / "a.wav"
+    soundfile.write(path, bursts(16000), 16000, subtype=subtype)
+    data = path.read_bytes()
+    start = data.index(b"data") + 8
+    half = (len(data) - start) // 2 // 1024 * 1024
+    head, sound = data[: start - 4], data[start:]
+    body = struct.pack("<I", half) + sound[:half] + between + b"data" + struct.pack("<I", len(sound) - half)
+    whole = head + body + sound[half:]
+    path.write_bytes(b"RIFF" + struct.pack("<I", len(whole) - 8) + whole[8:])
+    for source in given(path):
+        decoded = Decoded(source, AudioOptions())
+        heard = decoded.heard()
+        assert heard == pytest.approx(TIMES[: len(heard)], abs=0.05)
+        assert len(heard) == len(TIMES) or decoded.warnings[0].startswith("truncated: ")
+        assert len(heard) == len(TIMES) or subtype == "IMA_ADPCM"
+
+
+@pytest.mark.parametrize("name", ["a.ts", "a.aac", "a.mp2", "a.mpg", "a.ogg", "fragmented.mp4"])
+def test_a_stream_that_is_cut(name: str, encode: Callable[..., Path], wav: Path, tmp_path: Path) -> None:
+    """The end of a file was checked, that of a stream was not."""
+    arguments = {"a.ts": ["-c:a", "aac"], "fragmented.mp4": ["-movflags", "+empty_moov", "-frag_duration", "300000"]}
+    data = encode(tmp_path / name, "-i", wav, *arguments.get(name, [])).read_bytes()
+    whole = Decoded(Source(name, stream=io.BytesIO(data)), AudioOptions())
+    assert [warning for warning in whole.warnings if "truncated" in warning] == []
+    cut = Decoded(Source(name, stream=io.BytesIO(data[: len(data) * 2 // 3])), AudioOptions())
+    assert any("truncated: " in warning for warning in cut.warnings), cut.warnings
