@@ -3,7 +3,7 @@
 _asrcli_command() {
     case $1 in
         '')
-            commands='transcribe watch align serve models download-model speakers evaluate config doctor bench schema completion'
+            commands='transcribe watch align serve models download-model journal speakers evaluate config doctor bench schema completion'
             options='--version --debug -h --help'
             valued=''
             arguments=()
@@ -92,6 +92,24 @@ _asrcli_command() {
             valued='--model-dir --mirror --from --config'
             arguments=('word sensevoice-small sensevoice-small-2025 sensevoice-funasr-nano paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-unified-en parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-tiny-en moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu sensevoice-small-funasr seaco-paraformer-zh-funasr paraformer-zh-funasr fun-asr-nano-funasr fun-asr-mlt-nano-funasr streaming-paraformer-zh-en streaming-paraformer-trilingual streaming-zipformer-zh-en streaming-zipformer-zh streaming-zipformer-en streaming-zipformer-en-kroko streaming-zipformer-de-kroko streaming-zipformer-es-kroko streaming-zipformer-fr-kroko streaming-zipformer-multi streaming-zipformer-ctc-zh streaming-zipformer-small-ctc-zh streaming-fastconformer-ctc-en streaming-zipformer-ko streaming-nemotron-en streaming-nemotron-multi streaming-t-one-ru silero-vad ct-punc-zh-en ct-punc-zh-en-fp32 online-punct-en pyannote-segmentation-3-0 pyannote-segmentation-3-0-int8 reverb-segmentation-v1 campplus-zh-en campplus-zh campplus-en eres2net-base-zh eres2net-en eres2netv2-zh titanet-large titanet-small wespeaker-resnet34-lm wespeaker-campplus-lm voxceleb-thin-resnet whisper-lid-tiny whisper-lid-base')
             ;;
+        journal)
+            commands='show merge'
+            options='--debug -h --help'
+            valued=''
+            arguments=()
+            ;;
+        'journal show')
+            commands=''
+            options='--json --state --config --debug -h --help'
+            valued='--state --config'
+            arguments=(file)
+            ;;
+        'journal merge')
+            commands=''
+            options='--config --debug -h --help'
+            valued=--config
+            arguments=(any any)
+            ;;
         speakers)
             commands='enroll list remove'
             options='--debug -h --help'
@@ -132,7 +150,7 @@ _asrcli_command() {
             commands=''
             options='--json --config --debug -h --help'
             valued=--config
-            arguments=('word transcribe watch align serve models download-model speakers evaluate config doctor bench schema completion')
+            arguments=('word transcribe watch align serve models download-model journal speakers evaluate config doctor bench schema completion')
             ;;
         'config path')
             commands=''
@@ -287,7 +305,7 @@ _asrcli_value() {
         'watch --cue-gap') argument=any ;;
         'watch -j'|'watch --jobs') argument=any ;;
         'watch --settle') argument=any ;;
-        'watch --on-done') argument='word transcribe watch align serve models download-model speakers evaluate config doctor bench schema completion' ;;
+        'watch --on-done') argument='word transcribe watch align serve models download-model journal speakers evaluate config doctor bench schema completion' ;;
         'watch --journal') argument=file ;;
         'watch --shard') argument='word auto auto/N' ;;
         'watch --fail-on') argument=any ;;
@@ -404,6 +422,9 @@ _asrcli_value() {
         'download-model --mirror') argument=any ;;
         'download-model --from') argument=file ;;
         'download-model --config') argument=file ;;
+        'journal show --state') argument='word all done failed open' ;;
+        'journal show --config') argument=file ;;
+        'journal merge --config') argument=file ;;
         'speakers enroll --model-dir') argument=dir ;;
         'speakers enroll --diarization-model') argument='model community-1 pyannote-segmentation-3-0 pyannote-segmentation-3-0-int8 reverb-segmentation-v1' ;;
         'speakers enroll --embedding-model') argument='model community-1-embedding campplus-zh-en campplus-zh campplus-en eres2net-base-zh eres2net-en eres2netv2-zh titanet-large titanet-small wespeaker-resnet34-lm wespeaker-campplus-lm voxceleb-thin-resnet' ;;

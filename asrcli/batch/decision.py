@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Literal
 
 from asrcli.batch.cache_key import CacheKey
-from asrcli.batch.journal import Journal, OutputFile
+from asrcli.batch.journal import Journal
+from asrcli.batch.journal.records import OutputFile
 from asrcli.batch.naming import free_names
 from asrcli.batch.recording import Item, Recording, hash_file
 from asrcli.batch.search import printable, unreadable
@@ -48,6 +49,8 @@ _PRECEDENCE: tuple[Reason, ...] = (
 )  # fmt: skip
 #: skipped although there is no result of this input: the batch has not done what was asked for
 SKIPPED_WITHOUT_RESULT: frozenset[Reason] = frozenset({"exists", "other"})
+#: before the options of outputs that `--fail-on` rejects, so that the next run makes them again
+FAILED = "failed "
 _TO_MAKE: frozenset[Reason] = frozenset({"new", "missing", "changed", "model", "options", "overwrite"})
 
 
@@ -153,7 +156,7 @@ class _OutputCheck:
         history = self._history(path)
         if self.recording is None or not history:
             return "exists"
-        matching = _records_of(path, history)
+        matching = records_of(path, history)
         if not matching:
             return "edited" if self._is_ours(history[-1]) else "other"
         content = self.recording.digest
@@ -180,8 +183,8 @@ class _OutputCheck:
         return self.journal.written(path) if self.journal is not None else ()
 
 
-def _records_of(path: Path, history: Sequence[OutputFile]) -> list[OutputFile]:
-    """The records that describe the file as it is now."""
+def records_of(path: Path, history: Sequence[OutputFile]) -> list[OutputFile]:
+    """Those records of an output that describe the file as it is now."""
     try:
         size = os.stat(path).st_size
         candidates = [record for record in history if record.size == size]

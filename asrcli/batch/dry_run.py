@@ -9,7 +9,7 @@ from typing import Any
 from asrcli.audio.types import AudioInfo, Source
 from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.decision import EXPLANATIONS, Existing, Reason, decide
-from asrcli.batch.journal_pool import JournalPool
+from asrcli.batch.journal.pool import JournalPool
 from asrcli.batch.plan import Plan
 from asrcli.batch.recording import Item
 from asrcli.batch.search import printable

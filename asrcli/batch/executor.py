@@ -16,12 +16,13 @@ from threading import Semaphore, Thread
 
 from asrcli.batch.decision import SKIPPED_WITHOUT_RESULT
 from asrcli.batch.events import BatchFinished, BatchStarted, Event, FileDone, FileFailed, FileSkipped, Notice
-from asrcli.batch.journal_pool import JournalPool
+from asrcli.batch.journal.pool import JournalPool
 from asrcli.batch.plan import Plan, Schedule
+from asrcli.batch.progress_listener import Outcome, TextPart
 from asrcli.batch.recording import Item
 from asrcli.batch.stop_signal import StopSignal
 from asrcli.batch.summary import Summary, SummaryBuilder
-from asrcli.batch.worker import Outcome, Processing, TextPart, Worker, as_asrcli_error
+from asrcli.batch.worker import Processing, Worker, as_asrcli_error
 from asrcli.errors import ExitCode
 
 #: messages that may wait for the reporting thread; a slow terminal slows the workers and does not fill the memory

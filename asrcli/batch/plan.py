@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from asrcli.audio.types import Source
 from asrcli.batch import JOURNAL_NAME
-from asrcli.batch.journal_pool import JournalPool
+from asrcli.batch.journal.pool import JournalPool
 from asrcli.batch.naming import OutputRequest, collision_key, name_outputs
 from asrcli.batch.recording import Item
 from asrcli.batch.search import Found, Inputs, PlanError, Search, printable

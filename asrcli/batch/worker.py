@@ -8,24 +8,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Semaphore
-from typing import Self
 
 from asrcli.batch.cache_key import CacheKey
-from asrcli.batch.decision import EXPLANATIONS, Decision, Existing, decide
-from asrcli.batch.events import (
-    Event,
-    FileDone,
-    FileFailed,
-    FileProgress,
-    FileSkipped,
-    FileStarted,
-    Notice,
-    SegmentReady,
-)
-from asrcli.batch.journal import Journal, OutputRecord
-from asrcli.batch.journal_pool import JournalPool
+from asrcli.batch.decision import EXPLANATIONS, FAILED, Decision, Existing, decide
+from asrcli.batch.events import FileDone, FileFailed, FileSkipped, FileStarted, Notice
+from asrcli.batch.journal import Journal
+from asrcli.batch.journal.pool import JournalPool
+from asrcli.batch.journal.records import OutputRecord
 from asrcli.batch.naming import free_names
 from asrcli.batch.plan import Schedule
+from asrcli.batch.progress_listener import Outcome, Post, ProgressListener, Reading
 from asrcli.batch.recording import Item, check_unchanged, opened, stamp_of
 from asrcli.batch.stop_signal import DroppedError, StopSignal
 from asrcli.errors import (
@@ -42,15 +34,12 @@ from asrcli.errors import (
 from asrcli.formats.stream_writer import StreamWriter
 from asrcli.listener import Listener
 from asrcli.storage.atomic import check_writable, digest, remove_stale_temporaries, staging
-from asrcli.transcript import Segment, Transcript, failing_warnings
+from asrcli.transcript import Transcript, failing_warnings
 
 #: errors that every other input would meet, too
 _FATAL = (DiskFullError, ModelError, MissingExtraError, LanguageNotSupportedError, OptionNotSupportedError)
-#: seconds between two reports of a file's progress
-_REPORT_EVERY = 0.1
 #: seconds between two checks of an input that another process works on
 _CLAIM_EVERY = 0.5
-_POLL = 0.2
 #: why a format of an input has no result
 _BLOCKED = "not written: the file of that name is not known to be ours (--overwrite replaces it)"
 
@@ -79,95 +68,6 @@ class Processing:
     fail_on: tuple[str, ...] = ()
     encoding: str = "utf-8"
     on_done: Callable[[Item, Callable[[], bool]], None] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How one input ended."""
-
-    item: Item
-    #: None: the input was dropped
-    event: FileDone | FileSkipped | FileFailed | None
-    #: the result, or the rest of it, where it goes to stdout
-    text: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TextPart:
-    """The next part of a result for stdout."""
-
-    item: Item
-    text: str
-
-
-Post = Callable[[Event | Outcome | TextPart], None]
-
-
-class _Reading:
-    """A place among those that read: held from the start of an input until it has been read to its end."""
-
-    def __init__(self, places: Semaphore, stop: StopSignal) -> None:
-        self._places = places
-        self._stop = stop
-        self._held = False
-
-    def __enter__(self) -> Self:
-        while not self._places.acquire(timeout=_POLL):
-            if self._stop.requested():
-                raise DroppedError
-        self._held = True
-        return self
-
-    def end(self) -> None:
-        """Give the place back; more than once does no harm."""
-        if self._held:
-            self._held = False
-            self._places.release()
-
-    def __exit__(self, *_: object) -> None:
-        self.end()
-
-
-@dataclass(slots=True)
-class _ProgressListener(Listener):
-    """Turns the pipeline's reports into events."""
-
-    item: Item
-    post: Post
-    stop: StopSignal
-    reading: _Reading
-    writer: StreamWriter | None
-    #: whether a part of the text has been written
-    streamed: bool = False
-    _total: float | None = None
-    _next_report: float = 0.0
-
-    def opened(self, duration: float | None) -> None:
-        self._total = duration
-        self._report(0.0)
-
-    def read(self) -> None:
-        self.reading.end()
-
-    def heard(self, seconds: float) -> None:
-        if time.monotonic() >= self._next_report:
-            self._report(seconds)
-
-    def recognised(self, segment: Segment) -> None:
-        self.post(SegmentReady(self.item.index, self.item.source.name, segment))
-
-    def settled(self, part: Transcript, *, waiting: bool) -> None:
-        if self.writer is not None:
-            self.streamed = True
-            if text := self.writer.push(part, awaited=waiting):
-                self.post(TextPart(self.item, text))
-
-    def cancelled(self) -> bool:
-        return self.stop.requested() or (self.stop.ending and not self.item.stream)
-
-    def _report(self, seconds: float) -> None:
-        self._next_report = time.monotonic() + _REPORT_EVERY
-        self.post(FileProgress(self.item.index, self.item.source.name, seconds, self._total))
 
 
 class Worker:
@@ -218,7 +118,7 @@ class Worker:
             self._clean(item)
             decision = decide(item, journal, self._work.recipe, self._work.existing)
             if not decision.skip:
-                return self._transcribe(item, journal, decision)
+                return self._attempt(item, journal, decision)
             if journal is not None and decision.recording is not None:
                 if not decision.blocked and journal.on_done_pending(decision.recording):
                     self._run_on_done(item, journal, decision)
@@ -253,14 +153,30 @@ class Worker:
             self._cleaned.add(folder)
             remove_stale_temporaries(folder)
 
+    def _attempt(self, item: Item, journal: Journal | None, decision: Decision) -> Outcome | None:
+        """Transcribe; a failure is recorded for `asrcli journal show`."""
+        try:
+            outcome: Outcome | None = self._transcribe(item, journal, decision)
+        except Exception as error:  # noqa: BLE001 -- as in `run`
+            outcome = self._failed(item, error)
+        failure = outcome.event if outcome is not None else None
+        if isinstance(failure, FileFailed) and not isinstance(failure.error, _FATAL):
+            self._record_failure(journal, decision, failure.error)
+        return outcome
+
+    def _record_failure(self, journal: Journal | None, decision: Decision, error: AsrcliError) -> None:
+        if journal is not None and decision.recording is not None:
+            with contextlib.suppress(AsrcliError):  # the failure itself is what is reported
+                journal.record_failure(decision.recording, error.code)
+
     def _transcribe(self, item: Item, journal: Journal | None, decision: Decision) -> Outcome:
         for path in decision.make.values():
             check_writable(path)
-        with _Reading(self._places, self._stop) as reading:
+        with Reading(self._places, self._stop) as reading:
             return self._transcribe_in_place(item, journal, decision, reading)
 
     def _transcribe_in_place(
-        self, item: Item, journal: Journal | None, decision: Decision, reading: _Reading
+        self, item: Item, journal: Journal | None, decision: Decision, reading: Reading
     ) -> Outcome:
         name = item.source.name
         self._post(FileStarted(item.index, name, decision.reason, item.estimate))
@@ -269,7 +185,7 @@ class Worker:
         started = time.monotonic()
         before = stamp_of(item)
         writer = self._work.stream_writer(item.stdout) if item.stream and item.stdout is not None else None
-        listener = _ProgressListener(item, self._post, self._stop, reading, writer)
+        listener = ProgressListener(item, self._post, self._stop, reading, writer)
         with opened(item, self._stop, live=writer is not None) as ready:
             transcript = self._work.transcribe(ready, listener)
         check_unchanged(item, decision.recording, before)
@@ -281,9 +197,8 @@ class Worker:
         elif item.stdout is not None:
             text = self._work.render(transcript, item.stdout)
         else:
-            # What --fail-on rejects is recorded as made with other options, so that the next run makes it again.
             recipe = self._work.recipe
-            recipe = replace(recipe, options=f"failed {recipe.options}") if failing else recipe
+            recipe = replace(recipe, options=FAILED + recipe.options) if failing else recipe
             outputs = self._write(item, journal, recipe, decision, transcript)
         if failing:
             error = WarningsError(f"{name}: {'; '.join(failing)}.", "Its text is written all the same (--fail-on).")

@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asrcli.batch.cache_key import CacheKey
-from asrcli.batch.journal import Journal, OutputRecord
-from asrcli.batch.journal_pool import JournalPool
+from asrcli.batch.journal import Journal
+from asrcli.batch.journal.pool import JournalPool
+from asrcli.batch.journal.records import OutputRecord
 from asrcli.batch.recording import Recording, hash_file
 
 RECIPE = CacheKey(model="m", options="o", formats={"srt": "cues"})
@@ -152,7 +153,8 @@ def test_a_journal_removed_in_mid_run_begins_anew(journal: Journal, tmp_path: Pa
 _OTHER = """
 import sys
 from pathlib import Path
-from asrcli.batch.journal import Journal, OutputRecord
+from asrcli.batch.journal import Journal
+from asrcli.batch.journal.records import OutputRecord
 from asrcli.batch.cache_key import CacheKey
 folder = Path(sys.argv[1])
 journal = Journal(folder / "journal.jsonl")

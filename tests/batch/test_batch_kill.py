@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from asrcli.batch.journal import SCHEMA
+from asrcli.batch.journal.records import SCHEMA
 
 TEMPORARY = re.compile(r"\.asrcli-[0-9a-f]{16}\.tmp")
 

@@ -14,7 +14,7 @@ import typer
 
 from asrcli.cli.framework.command import examples, takes
 from asrcli.cli.request.arguments import TranscribeArguments
-from asrcli.errors import ExitCode
+from asrcli.errors import ExitCode, UsageError
 from asrcli.options.declarations import option
 
 if TYPE_CHECKING:
@@ -35,8 +35,6 @@ def _read_command(text: str) -> str:
     words = shlex.split(text)
     if not words:
         raise ValueError("the command is empty")
-    if shutil.which(words[0]) is None:
-        raise ValueError(f"'{words[0]}' is not a program that can be run")
     return text
 
 
@@ -79,6 +77,8 @@ def watch(ctx: typer.Context, arguments: WatchArguments) -> int:
     from asrcli.cli.request.transcribe_request import parse_request
     from asrcli.runtime import jobs_for
 
+    if arguments.on_done is not None and shutil.which(program := shlex.split(arguments.on_done)[0]) is None:
+        raise UsageError(f"--on-done: '{program}' is not a program that can be run.", "Give its path.")
     console: Console = ctx.obj.console
     console.quiet, console.log_json = arguments.quiet, arguments.log_json
     arguments, request = parse_request(arguments, asked_for(ctx))  # type: ignore[assignment]

@@ -28,6 +28,7 @@ COMMANDS = {
     "serve": Entry("serve", "Serve OpenAI, Aliyun, FunASR and SenseVoice clients."),
     "models": Entry("models", "List, inspect, verify and remove models."),
     "download-model": Entry("download_model", "Download models of the catalogue."),
+    "journal": Entry("journal", "Show what a batch has done, and merge journals."),
     "speakers": Entry("speakers", "Enrol voices, so that --diarize labels them by name."),
     "evaluate": Entry("evaluate", "Score results: word and speaker errors, subtitles."),
     "config": Entry("config", "Show the settings in use and where each comes from."),

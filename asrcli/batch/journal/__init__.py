@@ -17,61 +17,27 @@ import errno
 import hashlib
 import json
 import os
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from threading import RLock
 from typing import Any
 
 from asrcli.batch.cache_key import CacheKey
+from asrcli.batch.journal.records import MALFORMED, SCHEMA, OutputFile, OutputRecord, Record, moved, parse
 from asrcli.batch.naming import real_place
 from asrcli.batch.recording import FileStamp, Recording, hash_file
 from asrcli.storage.atomic import write_all, write_error
 from asrcli.storage.locks import lock_byte, unlock_byte
 
-SCHEMA = "asrcli/journal/1"
-
 _BLOCK = 1 << 20
+#: lines of another journal that are added in one write
+_MERGED_AT_ONCE = 1000
 #: a file changed so shortly before it was hashed may change again without its time of change telling
 _RACY_NS = 2_000_000_000
 _NO_PERMISSION = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
-
-
-@dataclass(frozen=True, slots=True)
-class OutputFile:
-    """One output as a record describes it."""
-
-    #: the recording it was made from
-    source: Path
-    content: str
-    #: the output's own size and hash
-    size: int
-    digest: str
-    model: str
-    options: str
-    format_options: str
-    #: seconds of audio
-    duration: float
-
-    def made_by(self, content: str, recipe: CacheKey, suffix: str) -> bool:
-        """Whether doing it again would give the same."""
-        return self.content == content and self.same_recipe(recipe, suffix)
-
-    def same_recipe(self, recipe: CacheKey, suffix: str) -> bool:
-        wanted = (recipe.model, recipe.options, recipe.formats.get(suffix, ""))
-        return (self.model, self.options, self.format_options) == wanted
-
-
-@dataclass(frozen=True, slots=True)
-class OutputRecord:
-    """One output to be recorded."""
-
-    suffix: str
-    path: Path
-    size: int
-    digest: str
 
 
 class Journal:
@@ -91,6 +57,7 @@ class Journal:
         self._written: dict[Path, list[OutputFile]] = {}
         self._digests: dict[tuple[Path, FileStamp], str] = {}
         self._pending: set[tuple[Path, str]] = set()
+        self._failures: dict[Path, tuple[str, str]] = {}
         self._end = 0  # of the last whole line that was read
         self._torn = False
         self._damaged = 0
@@ -146,41 +113,20 @@ class Journal:
         if not line.strip():
             return
         try:
-            self._learn(json.loads(line))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            self._learn(parse(json.loads(line), self._absolute))
+        except MALFORMED:
             self._damaged += 1
 
-    def _learn(self, record: Mapping[str, Any]) -> None:
-        if record["schema"] != SCHEMA:
-            raise ValueError(record["schema"])
-        entry = record["input"]
-        source = self._absolute(entry["path"])
-        content = str(entry["digest"])
-        written = [
-            (
-                self._absolute(output["path"]),
-                OutputFile(
-                    source=source,
-                    content=content,
-                    size=int(output["size"]),
-                    digest=str(output["digest"]),
-                    model=sys.intern(record["model"]),
-                    options=sys.intern(record["options"]),
-                    format_options=sys.intern(output["options"]),
-                    duration=float(record["duration"]),
-                ),
-            )
-            for output in record.get("outputs", ())
-        ]
-        # Earlier versions recorded neither ctime nor inode; their recordings are hashed once more.
-        stamp = FileStamp(*(int(entry.get(key, 0)) for key in ("size", "mtime_ns", "ctime_ns", "inode")))
-        if entry["hashed_ns"] - stamp.changed_ns > _RACY_NS:
-            self._digests[source, stamp] = content
-        if record.get("on_done") == "pending":
-            self._pending.add((source, content))
-        elif record.get("on_done") == "finished":
-            self._pending.discard((source, content))
-        for path, output in written:
+    def _learn(self, record: Record) -> None:
+        if record.hashed_ns - record.stamp.changed_ns > _RACY_NS:
+            self._digests[record.source, record.stamp] = record.content
+        if record.on_done == "pending":
+            self._pending.add((record.source, record.content))
+        elif record.on_done == "finished":
+            self._pending.discard((record.source, record.content))
+        if record.failed is not None:
+            self._failures[record.source] = (record.content, record.failed)
+        for path, output in record.outputs:
             known = self._written.setdefault(path, [])
             if output not in known:
                 known.append(output)
@@ -189,6 +135,16 @@ class Journal:
         """Everything that was ever recorded of an output, oldest first."""
         with self._lock:
             return tuple(self._written.get(real_place(output), ()))
+
+    def all_written(self) -> dict[Path, tuple[OutputFile, ...]]:
+        """The same of all outputs."""
+        with self._lock:
+            return {path: tuple(known) for path, known in self._written.items()}
+
+    def failures(self) -> dict[Path, tuple[str, str]]:
+        """Recordings that have failed: hash and error code, of the latest failure of each."""
+        with self._lock:
+            return dict(self._failures)
 
     # Hashes of recordings
 
@@ -209,6 +165,11 @@ class Journal:
                 self._append({"schema": SCHEMA, "input": self._input(recording)})
 
     # Writing
+
+    def record_failure(self, recording: Recording, code: str) -> None:
+        """Keep that an input has failed. Raises DiskFullError or OutputError: the journal cannot be written."""
+        if self.failures().get(recording.path) != (recording.digest, code):
+            self._append({"schema": SCHEMA, "input": self._input(recording), "failed": code})
 
     def on_done_pending(self, recording: Recording) -> bool:
         """Whether results of a recording were written by a run that ended before its `--on-done` had succeeded."""
@@ -252,30 +213,56 @@ class Journal:
             }
         )
 
-    def _append(self, record: Mapping[str, Any]) -> None:
-        # ASCII with escapes: names that are no valid UTF-8 (lone surrogates) come back as they were.
-        line = json.dumps(record, separators=(",", ":")).encode("ascii") + b"\n"
+    def merge(self, path: Path) -> tuple[int, int]:
+        """Append the records of another journal that are not in this one; how many were added, and how many lines were
+        damaged. Raises OSError: it cannot be read; DiskFullError or OutputError: this one cannot be written.
+        """
+        self.refresh()
+        with open(self.path, "rb") as stream:
+            present = {_digest(line.rstrip(b"\n")) for line in stream}
+        added = damaged = 0
+        with open(path, "rb") as stream:
+            while lines := list(islice(stream, _MERGED_AT_ONCE)):
+                records = []
+                for line in filter(bytes.strip, lines):
+                    try:
+                        record = json.loads(line)
+                        parse(record, self._absolute)
+                        record = moved(record, lambda name: self._relative(path.parent / name))
+                    except MALFORMED:
+                        damaged += 1
+                        continue
+                    if (digest := _digest(_line(record))) not in present:
+                        present.add(digest)
+                        records.append(record)
+                added += len(records)
+                self._append(*records)
+        return added, damaged
+
+    def _append(self, *records: Mapping[str, Any]) -> None:
+        lines = b"".join(_line(record) + b"\n" for record in records)
         with self._lock:
             if not self._writable:
                 return
             try:
                 with self._exclusive():
                     self.refresh()
-                    self._write_line(line)
+                    self._write_lines(lines)
             except OSError as error:
                 raise write_error(self.path, error) from error
-            self._learn(record)
+            for record in records:
+                self._learn(parse(record, self._absolute))
 
-    def _write_line(self, line: bytes) -> None:
+    def _write_lines(self, lines: bytes) -> None:
         if self._torn:
             os.ftruncate(self._handle, self._end)
         try:
-            write_all(self._handle, line)
+            write_all(self._handle, lines)
             os.fsync(self._handle)
         except OSError:
             os.ftruncate(self._handle, self._end)
             raise
-        self._end += len(line)
+        self._end += len(lines)
 
     @contextlib.contextmanager
     def _exclusive(self) -> Iterator[None]:
@@ -330,3 +317,12 @@ def _offset(output: Path) -> int:
     """The byte of the journal that is locked for an output; nothing is ever written there."""
     name = os.fsencode(real_place(output))
     return 1 + int.from_bytes(hashlib.blake2b(name, digest_size=6).digest(), "big")
+
+
+def _line(record: Mapping[str, Any]) -> bytes:
+    # ASCII with escapes: names that are no valid UTF-8 (lone surrogates) come back as they were.
+    return json.dumps(record, separators=(",", ":")).encode("ascii")
+
+
+def _digest(line: bytes) -> bytes:
+    return hashlib.blake2b(line, digest_size=16).digest()

@@ -1,0 +1,111 @@
+"""Records of the journal: one finished or failed transcription each."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from asrcli.batch.cache_key import CacheKey
+from asrcli.batch.recording import FileStamp
+
+SCHEMA = "asrcli/journal/1"
+#: what `parse` and `json.loads` raise for a line that is no record
+MALFORMED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFile:
+    """One output as a record describes it."""
+
+    #: the recording it was made from
+    source: Path
+    content: str
+    #: the output's own size and hash
+    size: int
+    digest: str
+    model: str
+    options: str
+    format_options: str
+    #: seconds of audio
+    duration: float
+
+    def made_by(self, content: str, recipe: CacheKey, suffix: str) -> bool:
+        """Whether doing it again would give the same."""
+        return self.content == content and self.same_recipe(recipe, suffix)
+
+    def same_recipe(self, recipe: CacheKey, suffix: str) -> bool:
+        wanted = (recipe.model, recipe.options, recipe.formats.get(suffix, ""))
+        return (self.model, self.options, self.format_options) == wanted
+
+
+@dataclass(frozen=True, slots=True)
+class OutputRecord:
+    """One output to be recorded."""
+
+    suffix: str
+    path: Path
+    size: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line of the journal, paths absolute."""
+
+    source: Path
+    #: state and hash of the recording, and when it was hashed, nanoseconds
+    stamp: FileStamp
+    content: str
+    hashed_ns: int
+    outputs: tuple[tuple[Path, OutputFile], ...]
+    #: "pending" or "finished": the command of `--on-done`
+    on_done: str | None
+    #: error code, where the input failed
+    failed: str | None
+
+
+def parse(record: Mapping[str, Any], absolute: Callable[[str], Path]) -> Record:
+    """A line's JSON as a record. Raises one of `MALFORMED`."""
+    if record["schema"] != SCHEMA:
+        raise ValueError(record["schema"])
+    entry = record["input"]
+    source, content = absolute(entry["path"]), str(entry["digest"])
+    outputs = [
+        (
+            absolute(output["path"]),
+            OutputFile(
+                source=source,
+                content=content,
+                size=int(output["size"]),
+                digest=str(output["digest"]),
+                model=sys.intern(record["model"]),
+                options=sys.intern(record["options"]),
+                format_options=sys.intern(output["options"]),
+                duration=float(record["duration"]),
+            ),
+        )
+        for output in record.get("outputs", ())
+    ]
+    # Earlier versions recorded neither ctime nor inode; their recordings are hashed once more.
+    stamp = FileStamp(*(int(entry.get(key, 0)) for key in ("size", "mtime_ns", "ctime_ns", "inode")))
+    failed = record.get("failed")
+    return Record(
+        source=source,
+        stamp=stamp,
+        content=content,
+        hashed_ns=int(entry["hashed_ns"]),
+        outputs=tuple(outputs),
+        on_done=record.get("on_done"),
+        failed=None if failed is None else str(failed),
+    )
+
+
+def moved(record: Mapping[str, Any], place: Callable[[str], str]) -> dict[str, Any]:
+    """A line's JSON with its paths as `place` gives them."""
+    out = {**record, "input": {**record["input"], "path": place(record["input"]["path"])}}
+    if "outputs" in record:
+        out["outputs"] = [{**output, "path": place(output["path"])} for output in record["outputs"]]
+    return out

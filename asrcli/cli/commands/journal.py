@@ -1,0 +1,103 @@
+"""`asrcli journal`: what a batch has done, failed and left open."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import MISSING, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import typer
+
+from asrcli.cli.framework.command import examples, takes
+from asrcli.cli.request.arguments import JsonArguments
+from asrcli.options.declarations import option
+
+app = typer.Typer(help="Show what a batch has done, and merge the journals of several machines.", no_args_is_help=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JournalShowArguments(JsonArguments):
+    """Arguments of `asrcli journal show`."""
+
+    journal: Path = option(
+        Path(), "Journal, or the folder of the outputs that it is in.", metavar="PATH", positional=True,
+        show_default=False,
+    )  # fmt: skip
+    state: Literal["all", "done", "failed", "open"] = option("all", "Show only recordings in this state.")
+
+
+@app.command()
+@takes(JournalShowArguments)
+@examples("asrcli journal show transcripts/\nasrcli journal show --state failed\nasrcli journal show run.jsonl --json")
+def show(ctx: typer.Context, arguments: JournalShowArguments) -> None:
+    """List the recordings of a journal: done, failed, or open because an output is missing.
+
+    A journal has the recordings that a run has finished or failed. 'asrcli transcribe --dry-run' also shows those that
+    no run has started, and whether recordings have changed since.
+    """
+    from asrcli.batch.journal import Journal
+    from asrcli.batch.journal.inspection import entries
+    from asrcli.batch.search import printable
+
+    journal = Journal(_existing(arguments.journal), read_only=True)
+    try:
+        found = entries(journal)
+    finally:
+        journal.close()
+    for notice in journal.notices:
+        ctx.obj.console.notice(notice)
+    shown = [entry for entry in found if arguments.state in {"all", entry.state}]
+    counts: Any = Counter(entry.state for entry in found)
+    if arguments.as_json:
+        summary = {state: counts[state] for state in ("done", "failed", "open")}
+        print(json.dumps({"summary": summary, "recordings": [entry.to_dict() for entry in shown]}, indent=2))
+        return
+    for entry in shown:
+        print(f"{entry.state:6}  {printable(entry.recording)}" + (f"  ({entry.reason})" if entry.reason else ""))
+    ctx.obj.console.notice(f"{counts['done']} done, {counts['failed']} failed, {counts['open']} open.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MergeArguments:
+    """Arguments of `asrcli journal merge`."""
+
+    into: Path = option(MISSING, "Journal that gets the records; created if missing.", metavar="INTO", positional=True)
+    journals: tuple[Path, ...] = option(MISSING, "Journals to read.", metavar="JOURNAL", positional=True)
+
+
+@app.command()
+@takes(MergeArguments)
+@examples("asrcli journal merge text/.asrcli-journal.jsonl shard1.jsonl shard2.jsonl")
+def merge(ctx: typer.Context, arguments: MergeArguments) -> None:
+    """Add the records of journals to one, for example those of shards. Records that it has already are left out.
+
+    Paths below a journal's folder are relative to that folder, so each journal must lie where its run wrote it, or
+    where that folder is mounted on this machine.
+    """
+    from asrcli.batch import JOURNAL_NAME
+    from asrcli.batch.journal import Journal
+
+    sources = [_existing(path) for path in arguments.journals]
+    into = arguments.into / JOURNAL_NAME if arguments.into.is_dir() else arguments.into
+    journal = Journal(into)
+    try:
+        for path in sources:
+            added, damaged = journal.merge(path)
+            note = f"; {damaged} damaged lines were passed over" if damaged else ""
+            ctx.obj.console.notice(f"{path}: {added} records added{note}.")
+    finally:
+        journal.close()
+
+
+def _existing(path: Path) -> Path:
+    """The journal that a path means. Raises UsageError: there is none."""
+    from asrcli.batch import JOURNAL_NAME
+    from asrcli.errors import UsageError
+
+    file = path / JOURNAL_NAME if path.is_dir() else path
+    if not file.is_file():
+        hint = "Name the journal, or the folder of the outputs; --journal of asrcli transcribe writes it elsewhere."
+        raise UsageError(f"{file} is not a journal, or does not exist.", hint)
+    return file
