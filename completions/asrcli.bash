@@ -3,7 +3,7 @@
 _asrcli_command() {
     case $1 in
         '')
-            commands='transcribe watch align serve models download-model journal speakers evaluate config doctor bench schema completion'
+            commands='transcribe watch align serve mcp models download-model journal speakers evaluate config doctor bench schema completion'
             options='--version --debug -h --help'
             valued=''
             arguments=()
@@ -30,6 +30,12 @@ _asrcli_command() {
             commands=''
             options='--host -p --port --funasr-port --check --io-thread-num --wyoming-port --certfile --keyfile --root-path --forwarded-allow-ips --drain-timeout -m --model --streaming-model -j --num-threads --decoder-thread-num --offline --no-offline --preload --no-preload --model-thread-num --hotword --model-dir --models-file --enabled-model --fetch-models --no-fetch-models --max-chunk --model-ttl --aliyun-status --nearfield-threshold --api-key-file --api-key --wyoming-network --cors-origin --allowed-host --allow-url-fetch --no-allow-url-fetch --fetch-network --max-upload --max-duration --max-queue --max-sessions --request-timeout --idle-timeout --webhook-secret-file --data-dir --job-ttl --job-timeout --webhook-secret -q --quiet --no-quiet --log-json --no-log-json --log-level --config --debug --help-all -h --help'
             valued='--host -p --port --funasr-port --io-thread-num --wyoming-port --certfile --keyfile --root-path --forwarded-allow-ips --drain-timeout -m --model --streaming-model -j --num-threads --decoder-thread-num --model-thread-num --hotword --model-dir --models-file --enabled-model --max-chunk --model-ttl --aliyun-status --nearfield-threshold --api-key-file --api-key --wyoming-network --cors-origin --allowed-host --fetch-network --max-upload --max-duration --max-queue --max-sessions --request-timeout --idle-timeout --webhook-secret-file --data-dir --job-ttl --job-timeout --webhook-secret --log-level --config'
+            arguments=()
+            ;;
+        mcp)
+            commands=''
+            options='--model-dir --allow -m --model -j --jobs --config --debug -h --help'
+            valued='--model-dir --allow -m --model -j --jobs --config'
             arguments=()
             ;;
         models)
@@ -150,7 +156,7 @@ _asrcli_command() {
             commands=''
             options='--json --config --debug -h --help'
             valued=--config
-            arguments=('word transcribe watch align serve models download-model journal speakers evaluate config doctor bench schema completion')
+            arguments=('word transcribe watch align serve mcp models download-model journal speakers evaluate config doctor bench schema completion')
             ;;
         'config path')
             commands=''
@@ -305,7 +311,7 @@ _asrcli_value() {
         'watch --cue-gap') argument=any ;;
         'watch -j'|'watch --jobs') argument=any ;;
         'watch --settle') argument=any ;;
-        'watch --on-done') argument='word transcribe watch align serve models download-model journal speakers evaluate config doctor bench schema completion' ;;
+        'watch --on-done') argument='word transcribe watch align serve mcp models download-model journal speakers evaluate config doctor bench schema completion' ;;
         'watch --journal') argument=file ;;
         'watch --shard') argument='word auto auto/N' ;;
         'watch --fail-on') argument=any ;;
@@ -390,6 +396,11 @@ _asrcli_value() {
         'serve --webhook-secret') argument=any ;;
         'serve --log-level') argument=any ;;
         'serve --config') argument=file ;;
+        'mcp --model-dir') argument=dir ;;
+        'mcp --allow') argument=dir ;;
+        'mcp -m'|'mcp --model') argument='model moonshine-tiny-en moonshine-base-en sensevoice-small sensevoice-small-2025 sensevoice-funasr-nano paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-unified-en parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu sensevoice-small-funasr seaco-paraformer-zh-funasr paraformer-zh-funasr fun-asr-nano-funasr fun-asr-mlt-nano-funasr' ;;
+        'mcp -j'|'mcp --jobs') argument=any ;;
+        'mcp --config') argument=file ;;
         'models --model-dir') argument=dir ;;
         'models --kind') argument='word asr streaming vad punctuation segmentation embedding language-id' ;;
         'models --backend') argument='word sherpa-onnx funasr remote' ;;

@@ -92,7 +92,7 @@ asrcli serve --certfile cert.pem --keyfile key.pem --funasr-port 10095
 curl -F file=@talk.mp3 http://127.0.0.1:8000/v1/audio/transcriptions"""
 )
 def serve(ctx: typer.Context, arguments: ServeArguments) -> int:
-    """Serve transcription to the clients of OpenAI, Aliyun, FunASR, SenseVoice and Home Assistant.
+    """Serve transcription to the clients of OpenAI, Aliyun, FunASR, SenseVoice, Deepgram and Home Assistant.
 
     Nothing is sent elsewhere. On SIGTERM running requests are finished first.
     """

@@ -33,7 +33,7 @@ def doctor(ctx: typer.Context, arguments: DoctorArguments) -> int:
 
     The exit code is 0 if nothing is missing, else that of the first thing missing (4 a model, 5 the machine).
     """
-    from asrcli.cli.report.doctor_checks import run_checks
+    from asrcli.cli.commands.doctor.checks import run_checks
     from asrcli.models.registry import Registry
 
     checks = []
