@@ -17,7 +17,7 @@ from tests.cli.conftest import Program
 
 def test_a_text_gets_the_times_of_the_recording(asrcli: Program, recordings: Path) -> None:
     (asrcli.folder / "text.txt").write_text("Fa, wrong\n\nmi!\n")
-    done = asrcli("align", "rec/one.wav", "text.txt", "-f", "json")
+    done = asrcli("align", "rec/one.wav", "text.txt", "-f", "json", "-o", "-")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     jsonschema.validate(found, json.loads(schema_text()))

@@ -37,7 +37,12 @@ class AlignArguments(QuietArguments, ModelArguments):
         panel="Output", choices=tuple(FORMATS), essential=True,
     )  # fmt: skip
     output: Path | None = option(
-        None, "Write the result to FILE instead of stdout.", short="-o", panel="Output", metavar="FILE", essential=True
+        None,
+        "Write the result to FILE; - is stdout, the default.",
+        short="-o",
+        panel="Output",
+        metavar="FILE",
+        essential=True,
     )
     jobs: int | None = option(
         None, "Decoding threads; by default one per core.", short="-j", panel="Batch", metavar="N", low=1, high=4096
@@ -66,6 +71,8 @@ def align(ctx: typer.Context, arguments: AlignArguments) -> int:
     from asrcli.storage.text import read_text
 
     ctx.obj.console.quiet = arguments.quiet
+    if arguments.output == Path("-"):
+        arguments = replace(arguments, output=None)
     form = _format(arguments)
     text = read_text(arguments.text, keep_line_ends=True)
     cue_file = _CUE_FILES.get(arguments.text.suffix.lower())
