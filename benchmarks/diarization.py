@@ -34,9 +34,10 @@ from asrcli.model_set import choose
 from asrcli.models.registry import Registry
 from asrcli.options import AudioOptions, SpeakerOptions, TranscribeOptions
 from asrcli.runtime import Runtime
+from asrcli.speakers.clustering import voice_distance
 from asrcli.speakers.diarizer import AVERAGE_SHARE, Diarizer
 from asrcli.speakers.loading import SERVICE, diarization_spec, diarizers
-from asrcli.speakers.types import FRAME_SECONDS, HOP_FRAMES, Vectors, same_direction
+from asrcli.speakers.types import FRAME_SECONDS, HOP_FRAMES, Vectors
 from asrcli.transcript import Turn
 from benchmarks.measure import peak_of
 
@@ -168,32 +169,27 @@ def calibrate(paths: Sequence[Path], new: Callable[[], Diarizer]) -> None:
     """Print distances of an embedding, and the thresholds that lie half-way.
 
     Within each recording, for pieces of at least 1 s in which one reference speaker has four fifths of the time:
-    the mean distance of the pieces of one speaker, and of two; the distance of the mean directions of the two halves of
-    a speaker's pieces, and of two speakers. Each threshold is half-way between the 95th percentile of one speaker and
-    the 5th of two.
+    the mean distance of the pieces of one speaker, and of two; the distance of the voices (`voice_distance`) of the two
+    halves of a speaker's pieces, and of two speakers. Each threshold is half-way between the 95th percentile of one
+    speaker and the 5th of two.
     """
-    distances: dict[str, list[float]] = {"mean, one": [], "mean, two": [], "directions, one": [], "directions, two": []}
+    distances: dict[str, list[float]] = {"mean, one": [], "mean, two": [], "voices, one": [], "voices, two": []}
     for path in paths:
         truth, _, diarizer = diarized(path, new())
         speakers = [vectors for vectors in by_speaker(truth, diarizer).values() if len(vectors) >= 4]
         for number, vectors in enumerate(speakers):
             similar = vectors @ vectors.T
             distances["mean, one"].append(1 - (similar.sum() - len(vectors)) / (len(vectors) * (len(vectors) - 1)))
-            distances["directions, one"].append(apart(vectors[::2], vectors[1::2]))
+            distances["voices, one"].append(voice_distance(vectors[::2], vectors[1::2]))
             for others in speakers[:number]:
                 distances["mean, two"].append(1 - float((vectors @ others.T).mean()))
-                distances["directions, two"].append(apart(vectors, others))
-    for name in ("mean", "directions"):
+                distances["voices, two"].append(voice_distance(vectors, others))
+    for name in ("mean", "voices"):
         one, two = (np.percentile(distances[f"{name}, {which}"], [5, 50, 95]) for which in ("one", "two"))
         print(
             f"{name:12} one speaker {one.round(3)}  two speakers {two.round(3)}  half-way {(one[2] + two[0]) / 2:.3f}"
         )
-    print(f"cluster_threshold is the mean's / {AVERAGE_SHARE:g}, join_threshold the directions'")
-
-
-def apart(one: Vectors, other: Vectors) -> float:
-    """The cosine distance of two mean directions."""
-    return 1 - float(same_direction(one.mean(axis=0)) @ same_direction(other.mean(axis=0)))
+    print(f"cluster_threshold is the mean's / {AVERAGE_SHARE:g}, join_threshold the voices'")
 
 
 def by_speaker(truth: Sequence[Turn], diarizer: Diarizer) -> dict[str, Vectors]:

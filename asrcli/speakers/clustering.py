@@ -4,8 +4,8 @@ The mean distance of two groups is 1 minus the dot product of their mean vectors
 that is needed, and clustering the means of blocks is the same computation as clustering all rows: memory grows with the
 block, not with the square of the recording, and a threshold means the same after ten minutes and after twelve hours.
 
-A second step compares the *directions* of the groups' means, in which the noise of the single embedding is averaged
-out.
+A second step compares the voices behind the groups, without the noise of the single embedding: the likeness of two
+groups relative to the likeness within each. It has a stricter threshold for groups that segmentation takes apart.
 """
 
 from __future__ import annotations
@@ -39,6 +39,12 @@ _MIXED_SHARE, _MIXED_LIKENESS, _MIXED_PART = 0.01, 0.9, 0.3
 _LEAST_SPEECH = 3.0
 _LEAST_SHARE = 0.1
 _LONG = 1800.0
+#: the likeness within a group is taken to be that within all groups, as if that were known from so many pairs more
+_PRIOR_PAIRS = 4.0
+_LEAST_LIKENESS = 0.05
+#: share of the join threshold for groups with more pairs of pieces in one window that segmentation gives to two
+#: speakers than to one
+_TAKEN_APART = 0.8
 #: an embedding counts for at most so many seconds: of more than that it is not made
 _HEAVIEST = 3.0
 
@@ -52,7 +58,7 @@ class ClusterLimits:
 
     Attributes:
         threshold: mean cosine distance (0..2) up to which groups are merged.
-        join: cosine distance of their mean directions up to which they are merged.
+        join: distance of the voices behind them (see `voice_distance`) up to which they are merged.
         least, most: bounds of the number of voices; None: no bound.
     """
 
@@ -62,18 +68,22 @@ class ClusterLimits:
     most: int | None = None
 
 
-def find_voices(embeddings: Vectors, seconds: npt.ArrayLike, limits: ClusterLimits) -> Vectors:
+def find_voices(
+    embeddings: Vectors, seconds: npt.ArrayLike, limits: ClusterLimits, tracks: npt.NDArray[np.int_] | None = None
+) -> Vectors:
     """The voices among embeddings, as mean vectors of length 1, shape (voices, dimensions), most speech first; fewer
     than `limits.least` rather than one voice in two parts. `embeddings` have the shape (n, dimensions), length 1 each,
-    in order of time; `seconds` of speech are what each represents.
+    in order of time; `seconds` of speech are what each represents; `tracks`, shape (n, 2), are the window of each and
+    its local speaker.
     """
     spoken = np.asarray(seconds, np.float64)
-    rows = _Rows(embeddings.astype(np.float64), np.minimum(spoken, _HEAVIEST), spoken)
-    rows = _in_blocks(rows, limits.threshold)
+    weights = np.minimum(spoken, _HEAVIEST)
+    rows, row_of = _in_blocks(_Rows(embeddings.astype(np.float64), weights, spoken, weights**2), limits.threshold)
+    pairs = _Pairs.of(tracks, row_of)
     least_seconds = least_speech(float(spoken.sum()))
     most = len(rows) if limits.most is None else limits.most
     best, found = (-1, 0.0), rows.means[:1]
-    for labels in _candidates(rows, limits):
+    for labels in _candidates(rows, limits, pairs):
         groups = rows.merged(labels)
         voices = _voices(groups, least_seconds)
         order = np.lexsort((-groups.seconds, ~voices))
@@ -100,32 +110,67 @@ class _Rows:
         means: weighted mean vectors, shape (groups, dimensions); the more varied a group, the shorter.
         weights: shape (groups,).
         seconds: of speech, shape (groups,).
+        squares: sums of the squared weights of their embeddings, shape (groups,).
     """
 
     means: _Floats
     weights: _Floats
     seconds: _Floats
+    squares: _Floats
 
     def __len__(self) -> int:
         return len(self.weights)
 
     def __getitem__(self, rows: slice) -> _Rows:
-        return _Rows(self.means[rows], self.weights[rows], self.seconds[rows])
+        return _Rows(*(getattr(self, name)[rows] for name in _Rows.__slots__))
 
     def merged(self, labels: _Labels) -> _Rows:
         """One group for each label, numbered from 0."""
         member = labels[None, :] == np.arange(labels.max() + 1)[:, None]
         weights = member @ self.weights
-        return _Rows(
-            (member * self.weights) @ self.means / weights[:, None], weights, np.asarray(member @ self.seconds)
-        )
+        means = (member * self.weights) @ self.means / weights[:, None]
+        return _Rows(means, weights, np.asarray(member @ self.seconds), np.asarray(member @ self.squares))
 
 
-def _candidates(rows: _Rows, limits: ClusterLimits) -> Iterator[_Labels]:
+@dataclass(frozen=True, slots=True)
+class _Pairs:
+    """Pairs of rows with pieces in one window.
+
+    Attributes:
+        one, other: the rows, shape (pairs,).
+        apart: 1 where the window's local speakers differ, else -1, shape (pairs,).
+    """
+
+    one: _Labels
+    other: _Labels
+    apart: npt.NDArray[np.int_]
+
+    @classmethod
+    def of(cls, tracks: npt.NDArray[np.int_] | None, row_of: _Labels) -> _Pairs:
+        """The pairs of pieces, given the row of each; windows in order."""
+        found = [np.zeros((3, 0), dtype=np.intp)]
+        windows, speakers = np.zeros((2, 0), np.intp) if tracks is None else tracks.T
+        for step in range(1, len(windows)):
+            first = np.flatnonzero(windows[step:] == windows[:-step])
+            if not len(first):
+                break
+            differ = speakers[first] != speakers[first + step]
+            found.append(np.stack([row_of[first], row_of[first + step], np.where(differ, 1, -1)]))
+        return cls(*np.concatenate(found, axis=1))
+
+    def taken_apart(self, labels: _Labels) -> npt.NDArray[np.bool_]:
+        """Which two groups have more pairs that differ, shape (groups, groups)."""
+        count = int(labels.max()) + 1
+        differ = np.zeros((count, count), dtype=np.intp)
+        np.add.at(differ, (labels[self.one], labels[self.other]), self.apart)
+        return np.asarray(differ + differ.T > 0)
+
+
+def _candidates(rows: _Rows, limits: ClusterLimits, pairs: _Pairs) -> Iterator[_Labels]:
     """Groupings, the preferred ones first."""
     merges = _linkage(rows)
     apart = int((merges[:, 2] > limits.threshold).sum()) + 1
-    yield _join(_cut(merges, len(rows), apart), rows, limits.join)
+    yield _join(_cut(merges, len(rows), apart), rows, limits, pairs)
     target = limits.most if limits.most is not None and apart > limits.most else limits.least
     # Who asks for two speakers has heard two, whatever the embedding makes of them.
     one_voice = limits.threshold * _ONE_VOICE if target > _TWO else 0.0
@@ -201,26 +246,55 @@ def _cut(merges: _Floats, count: int, groups: int) -> _Labels:
     return np.unique(labels, return_inverse=True)[1]
 
 
-def _join(labels: _Labels, rows: _Rows, threshold: float) -> _Labels:
-    """Merge groups whose mean directions are near, the nearest first."""
+def _join(labels: _Labels, rows: _Rows, limits: ClusterLimits, pairs: _Pairs) -> _Labels:
+    """Merge groups that are one voice, the surest first."""
     while True:
-        directions = same_direction(rows.merged(labels).means)
-        distance = 1.0 - directions @ directions.T
+        distance = _distances(rows.merged(labels), 1.0 - limits.threshold)
+        distance[pairs.taken_apart(labels)] += (1.0 - _TAKEN_APART) * limits.join
         np.fill_diagonal(distance, np.inf)
         one, other = np.unravel_index(distance.argmin(), distance.shape)
-        if distance[one, other] > threshold:
+        if distance[one, other] > limits.join:
             return labels
         labels = np.unique(np.where(labels == other, one, labels), return_inverse=True)[1]
 
 
-def _in_blocks(rows: _Rows, threshold: float) -> _Rows:
-    """Rows, merged block by block where there are too many to compare each with each."""
+def _distances(groups: _Rows, likeness: float) -> _Floats:
+    """How far apart the voices of groups are: 1 minus their mean cosine, relative to the mean cosines within the two.
+
+    The direction of a mean of few embeddings is mostly their noise: the halves of one voice lie the further apart, the
+    fewer there are. This measure is near 0 for one voice, whatever their number. `likeness` within groups is assumed
+    where every group is a single embedding.
+    """
+    counts = groups.weights**2 / groups.squares
+    pairs = counts * (counts - 1.0)
+    alike = counts**2 * (groups.means**2).sum(axis=1) - counts
+    if pairs.sum() > 1e-6:
+        likeness = float(alike.sum() / pairs.sum())
+    within = np.sqrt(np.maximum((alike + _PRIOR_PAIRS * likeness) / (pairs + _PRIOR_PAIRS), _LEAST_LIKENESS))
+    return np.asarray(1.0 - groups.means @ groups.means.T / np.outer(within, within))
+
+
+def voice_distance(one: Vectors, other: Vectors) -> float:
+    """The distance that `ClusterLimits.join` bounds, of embeddings of two groups, shape (n, dimensions) each."""
+    vectors = np.concatenate([one, other]).astype(np.float64)
+    ones = np.ones(len(vectors))
+    groups = _Rows(vectors, ones, ones, ones).merged(np.repeat([0, 1], [len(one), len(other)]))
+    return float(_distances(groups, 0.0)[0, 1])
+
+
+def _in_blocks(rows: _Rows, threshold: float) -> tuple[_Rows, _Labels]:
+    """Rows, merged block by block where there are too many to compare each with each; the new row of each."""
+    row_of = np.arange(len(rows))
     while len(rows) > FINAL_ROWS:
-        parts = []
+        parts: list[_Rows] = []
+        merged: list[_Labels] = []
         for first in range(0, len(rows), BLOCK_ROWS):
             block = rows[first : first + BLOCK_ROWS]
             merges = _linkage(block)
             apart = int((merges[:, 2] > threshold * BLOCK_SHARE).sum()) + 1
-            parts.append(block.merged(_cut(merges, len(block), min(apart, BLOCK_GROUPS))))
+            labels = _cut(merges, len(block), min(apart, BLOCK_GROUPS))
+            merged.append(labels + sum(map(len, parts)))
+            parts.append(block.merged(labels))
         rows = _Rows(*(np.concatenate([getattr(part, name) for part in parts]) for name in _Rows.__slots__))
-    return rows
+        row_of = np.concatenate(merged)[row_of]
+    return rows, row_of

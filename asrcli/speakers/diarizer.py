@@ -182,7 +182,9 @@ class Diarizer:
         clustered = seconds >= min(_CLUSTERED, float(seconds.max()))
         if clustered.sum() < limits.least:
             clustered[:] = True
-        return find_voices(embeddings[clustered], np.maximum(seconds[clustered], 1e-3), limits)
+        window = pieces[:, 0] + WINDOWS_PER_JOB * np.repeat(np.arange(len(parts)), [len(part.pieces) for part in parts])
+        tracks = np.stack([window, pieces[:, 1]], axis=1)
+        return find_voices(embeddings[clustered], np.maximum(seconds[clustered], 1e-3), limits, tracks[clustered])
 
     def _names(self, voices: Vectors, speaking: set[str]) -> dict[str, str]:
         """Known names of voices that speak; each name is given once, to the voice most like it."""

@@ -25,7 +25,7 @@ _NAME = "speakers"
 #: for embedding models given by path, without a catalogue entry
 DEFAULT_CLUSTER_THRESHOLD = 0.7
 #: shares of the clustering threshold, for models whose entry has no distance of their own
-_JOIN_SHARE = 0.45
+_JOIN_SHARE = 0.4
 #: a false name is worse than none
 _VOICE_SHARE = 0.6
 

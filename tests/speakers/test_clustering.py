@@ -106,8 +106,8 @@ def test_a_spurious_group_takes_no_voice_s_place() -> None:
     assert len(find_voices(embeddings, longer, LIMITS)) == 4
 
 
-def test_groups_with_near_directions_are_one_voice() -> None:
-    """One voice in two moods: the mean distance is above the threshold, that of the mean directions is small."""
+def test_groups_that_are_near_are_one_voice() -> None:
+    """One voice in two moods: the mean distance is above the threshold, that of the voices is small."""
     rng = np.random.default_rng(5)
     voice, *moods = same_direction(rng.standard_normal((3, 64)))
     noise = rng.standard_normal((2, 100, 64)) * 0.6 / 8
@@ -115,6 +115,33 @@ def test_groups_with_near_directions_are_one_voice() -> None:
     heard = embeddings.astype(np.float32), np.full(200, 3.0)
     assert len(find_voices(*heard, ClusterLimits(0.3, 0.1))) == 2
     assert len(find_voices(*heard, ClusterLimits(0.3, 0.3))) == 1
+
+
+def test_a_voice_of_few_pieces_is_not_divided() -> None:
+    """The noise of a short piece is large: pieces of one voice are 0.6 apart, of two 0.95, as in real recordings."""
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        common = rng.standard_normal((1, 256))
+        who = np.arange(15) % 3
+        centres = same_direction(same_direction(rng.standard_normal((3, 256))) + 0.2 * same_direction(common))
+        # In two moods: what is said within a few seconds is more alike.
+        moods = same_direction(rng.standard_normal((6, 256)))[who + 3 * (np.arange(15) >= 8)]
+        noise = same_direction(rng.standard_normal((15, 256)))
+        embeddings = same_direction(centres[who] + 0.6 * moods + noise).astype(np.float32)
+        voices = find_voices(embeddings, np.full(15, 2.0), ClusterLimits(0.62, 0.5))
+        assert len(voices) == 3, seed
+
+
+@pytest.mark.parametrize(("speakers", "expected"), [((0, 1), 2), ((0, 0), 1), (None, 1)])
+def test_segmentation_keeps_voices_apart(speakers: tuple[int, int] | None, expected: int) -> None:
+    """Two voices of a telephone call, which are alike: in each window, segmentation has two speakers, or one."""
+    rng = np.random.default_rng(8)
+    call, *voices = same_direction(rng.standard_normal((3, 256)))
+    noise = same_direction(rng.standard_normal((40, 256)))
+    who = np.arange(40) % 2
+    embeddings = same_direction(np.array(voices)[who] + 1.1 * call + 0.6 * noise).astype(np.float32)
+    tracks = None if speakers is None else np.stack([np.arange(40) // 4, np.array(speakers)[who]], axis=1)
+    assert len(find_voices(embeddings, np.full(40, 2.0), ClusterLimits(0.4, 0.5), tracks)) == expected
 
 
 @pytest.mark.parametrize("wanted", [LIMITS, limits(4, 4)])

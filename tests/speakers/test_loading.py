@@ -41,8 +41,8 @@ def test_thresholds_come_from_the_embedding_model(
     tone_specs: tuple[ModelSpec, ModelSpec], real_spec: ModelSpec
 ) -> None:
     tones = thresholds(diarization_spec(*tone_specs))
-    assert (tones.cluster, tones.join, tones.voice) == (0.7, pytest.approx(0.315), pytest.approx(0.42))
-    assert thresholds(real_spec) == Thresholds(0.6, 0.21, 0.25)
+    assert (tones.cluster, tones.join, tones.voice) == (0.7, pytest.approx(0.28), pytest.approx(0.42))
+    assert thresholds(real_spec) == Thresholds(0.6, 0.15, 0.25)
 
 
 class Names:
