@@ -41,7 +41,7 @@ _WHISPER_SIZES = {
     "tiny": "tiny", "tiny.en": "tiny.en", "base": "base", "base.en": "base.en", "small": "small",
     "small.en": "small.en", "medium": "medium", "medium.en": "medium.en", "large": "large-v3", "large-v1": "large-v3",
     "large-v2": "large-v3", "large-v3": "large-v3", "large-v3.5": "large-v3.5", "turbo": "turbo",
-    "large-v3-turbo": "turbo", "large-turbo": "turbo",
+    "large-v3-turbo": "turbo", "large-v3-turbo-ct2": "turbo", "large-turbo": "turbo",
 }  # fmt: skip
 
 
@@ -57,4 +57,7 @@ def synonyms(name: str) -> tuple[str, ...]:
     size = _WHISPER_SIZES.get(match["size"]) if match else None
     if match is None or size is None:
         return ()
-    return (f"whisper-{'distil-' if match['distil'] or match['distil_too'] else ''}{size}",)
+    distil = "distil-" if match["distil"] or match["distil_too"] else ""
+    fast = f"faster-{distil}whisper-{'large-v3-turbo' if size == 'turbo' else size}"
+    found = (f"whisper-{distil}{size}", fast)
+    return found[::-1] if bare.startswith("faster-") else found

@@ -31,7 +31,7 @@ from asrcli.transcript import Word
 from asrcli.vad import Segmenter
 
 #: every pause of two windows divides; little padding, so that onsets are where the VAD saw them
-_FINE = VadOptions(min_silence=0.06, min_speech=0.2, pad_before=0.1, pad_after=0.06, max_gap=0.06)
+FINE = VadOptions(min_silence=0.06, min_speech=0.2, pad_before=0.1, pad_after=0.06, max_gap=0.06)
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Onset:
 
 def onsets(runtime: Runtime, samples: Samples, words: Sequence[Word]) -> list[Onset]:
     """The words that begin a stretch of speech, and when."""
-    segmenter = Segmenter(_FINE, 30.0)
+    segmenter = Segmenter(FINE, 30.0)
     pieces = segmenter.push(samples) + segmenter.finish()
     silence = np.zeros(SAMPLE_RATE // 4, np.float32)
     spoken: list[tuple[str, int]] = []
@@ -66,7 +66,7 @@ def onsets(runtime: Runtime, samples: Samples, words: Sequence[Word]) -> list[On
                 if kind == "equal":
                     certain.add(number)
     return [
-        Onset(word, pieces[number].start / SAMPLE_RATE + _FINE.pad_before)
+        Onset(word, pieces[number].start / SAMPLE_RATE + FINE.pad_before)
         for number, word in found.items()
         if number in certain
     ]

@@ -64,7 +64,7 @@ def check_request(spec: ModelSpec, request: RecognitionOptions) -> None:
 def translating(spec: ModelSpec) -> ModelSpec:
     """The model as it translates into English. Raises OptionNotSupportedError: it cannot."""
     options = model_type(spec).translation
-    if not options or spec.languages == ("en",):
+    if not options or languages_of(spec) == ("en",):
         raise OptionNotSupportedError(
             f"The model {spec.name} cannot translate.",
             "Models that can: whisper-small and other Whisper models for many languages.",

@@ -127,6 +127,17 @@ BACKENDS: tuple[Backend, ...] = (
         ),
     ),
     Backend(
+        kind="ctranslate2",
+        name="ctranslate2",
+        label="CTranslate2",
+        types="asrcli.backends.ctranslate2.model_types:TYPES",
+        checks="asrcli.backends.ctranslate2.check:CTranslate2Checks",
+        loader="asrcli.backends.ctranslate2.recognizer:load",
+        detect="asrcli.backends.ctranslate2.check:detect_folder",
+        preload=("asrcli.backends.ctranslate2.recognizer", "faster_whisper"),
+        requires=(Requirement(("faster_whisper",), pip_install("whisper")),),
+    ),
+    Backend(
         kind="sherpa_onnx",
         name="sherpa-onnx",
         label="sherpa-onnx",

@@ -6,7 +6,9 @@ from pathlib import PurePosixPath
 
 import pytest
 
+from asrcli.backends.ctranslate2.model_types import WHISPER
 from asrcli.backends.funasr.model_types import FUNASR_TYPES
+from asrcli.model_names import synonyms
 from asrcli.models.archive import is_archive
 from asrcli.models.entry import ModelEntry, entry_to_dict, parse_entry
 from asrcli.models.mirrors import hubs_of
@@ -47,6 +49,10 @@ def test_files_are_the_parameters_of_the_engines_factories(entries: list[ModelEn
             assert {"config", "model"} <= set(entry.files), entry.name
             assert set(entry.options) <= FUNASR_TYPES[entry.type].options, entry.name
             continue
+        if entry.type == WHISPER:
+            assert {"model", "config", "tokenizer", "vocabulary"} == set(entry.files), entry.name
+            assert not entry.options
+            continue
         if entry.kind == "language-id":  # takes the two graphs of a Whisper alone
             assert set(entry.files) == {"encoder", "decoder"}, entry.name
             continue
@@ -74,7 +80,7 @@ def test_addresses_and_sums_are_well_formed(entries: list[ModelEntry]) -> None:
         if entry.name == "voxceleb-thin-resnet":
             assert url is None  # no one publishes the file
             continue
-        if entry.type in FUNASR_TYPES:
+        if entry.type in {*FUNASR_TYPES, WHISPER}:
             assert url is None, entry.name
             assert hubs_of(entry), entry.name
             assert all(re.fullmatch(r"[0-9a-f]{64}", held) for held in entry.download.sums.values()), entry.name
@@ -136,3 +142,22 @@ def test_the_models_the_documentation_promises(entries: list[ModelEntry]) -> Non
         "ct-punc-zh-en", "pyannote-segmentation-3-0", "campplus-zh-en", "eres2net-base-zh",
         "streaming-paraformer-zh-en", "streaming-zipformer-en", "streaming-nemotron-multi",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("Systran/faster-whisper-small", "faster-whisper-small"),
+        ("mobiuslabsgmbh/faster-whisper-large-v3-turbo", "faster-whisper-large-v3-turbo"),
+        ("deepdml/faster-whisper-large-v3-turbo-ct2", "faster-whisper-large-v3-turbo"),
+        ("Systran/faster-distil-whisper-large-v3", "faster-distil-whisper-large-v3"),
+        ("large-v3", "whisper-large-v3"),
+        ("openai/whisper-small", "whisper-small"),
+    ],
+)
+def test_names_of_whisper_models_in_other_programs(entries: list[ModelEntry], name: str, model: str) -> None:
+    found = synonyms(name)
+
+    assert found[0] == model
+    assert len(found) == 2  # one for each engine
+    assert set(found) <= {entry.name for entry in entries}
