@@ -44,7 +44,15 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Call back when connections are accepted."""
-        await super().startup(sockets)
+        try:
+            await super().startup(sockets)
+        except OSError as error:  # another program has bound the port, too, and was the first to listen
+            await self.lifespan.shutdown()
+            ports = ", ".join(str(each.getsockname()[1]) for each in sockets or ())
+            raise MachineError(
+                f"Cannot listen on a port of {ports}: {error.strerror}.",
+                "Choose another port, or stop the program that uses it.",
+            ) from error
         if self._wyoming is not None and self.started:
             await self._wyoming.start()
         self._on_started()
@@ -85,12 +93,16 @@ def serve(
     UsageError: the certificate or its key cannot be used; ModelError: the default model is not available.
     """
     configure_logs(log_level, as_json=log_json)
+    if settings.wyoming_port and settings.wyoming_port in {settings.port, settings.funasr_port}:
+        raise UsageError("--wyoming-port is the port of another protocol.", "Wyoming needs a port of its own.")
     _check_tls(settings)
     _raise_file_limit()
     sockets = [listen(settings.host, settings.port)]
     if settings.funasr_port and settings.funasr_port != sockets[0].getsockname()[1]:  # else one listener serves both
         sockets.append(listen(settings.host, settings.funasr_port))
     app = create_app(settings)
+    # uvicorn logs the traceback of every failure of the start; expected ones are reported by the command.
+    logging.getLogger("uvicorn.error").addFilter(lambda _: not hasattr(app.state, "failure"))
     wyoming = None
     if settings.wyoming_port:
         wyoming = WyomingListener(app, listen(settings.host, settings.wyoming_port))

@@ -101,7 +101,7 @@ def serve(ctx: typer.Context, arguments: ServeArguments) -> int:
     console = ctx.obj.console
     console.quiet, console.log_json = arguments.quiet, arguments.log_json
     if arguments.check:
-        return _check(_without_tls(from_values(ServerSettings, arguments.values)))
+        return _check(_without_empty_files(from_values(ServerSettings, arguments.values)))
     _need_extra()
     from asrcli.server.run import serve as run
 
@@ -161,7 +161,7 @@ def _settings(ctx: typer.Context, arguments: ServeArguments) -> ServerSettings:
     from asrcli.models.registry import Registry
     from asrcli.server.recognition.model_pool import check_servable
 
-    settings = _without_tls(from_values(ServerSettings, arguments.values))
+    settings = _without_empty_files(from_values(ServerSettings, arguments.values))
     registry = Registry(settings.model_dir, settings.models_file)
     settings = replace(settings, enabled_models=_enabled(settings.enabled_models, registry))
     model = settings.model or next(iter(settings.enabled_models), None)
@@ -177,8 +177,10 @@ def _settings(ctx: typer.Context, arguments: ServeArguments) -> ServerSettings:
     )
 
 
-def _without_tls(settings: ServerSettings) -> ServerSettings:
-    """FunASR's scripts turn TLS off with `--certfile 0` or an empty name, whatever the key."""
+def _without_empty_files(settings: ServerSettings) -> ServerSettings:
+    """FunASR's scripts turn TLS off with `--certfile 0` or an empty name, whatever the key; hotwords with one."""
+    if settings.hotword == Path():
+        settings = replace(settings, hotword=None)
     off = settings.certfile is not None and str(settings.certfile) in {"0", "."}
     return replace(settings, certfile=None, keyfile=None) if off else settings
 

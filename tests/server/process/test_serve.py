@@ -274,7 +274,7 @@ def test_options_of_funasrs_runtime(home: dict[str, Any], tmp_path: Path, cities
             "--keyfile",
             "server.key",
             "--hotword",
-            tmp_path / "hotwords.txt",
+            tmp_path / "hotwords.txt" if off else "",
             *threads,
         )
         with serving("--funasr-port", "0", "--no-preload", *options, env=home) as server:
@@ -312,6 +312,8 @@ def test_invalid_options_end_with_an_error(home: dict[str, Any], tmp_path: Path)
         cases: list[tuple[tuple[Any, ...], int, str]] = [
             (("--port", port), 5, "Cannot listen"),
             (("--host", "no.such.host.invalid"), 2, "does not exist"),
+            (("--port", port, "--wyoming-port", port), 2, "Wyoming needs a port"),
+            (("--hotword", tmp_path / "none"), 2, "hotwords file"),
             (("--certfile", tmp_path / "none.pem"), 2, "certificate"),
             (("--keyfile", tmp_path / "none.pem"), 2, "--certfile"),
             (("--model", "no-such-model"), 4, "Unknown model"),
@@ -327,6 +329,20 @@ def test_invalid_options_end_with_an_error(home: dict[str, Any], tmp_path: Path)
             with serving("--funasr-port", "0", *options, env=home) as server:
                 assert server.ended() == code, options
                 assert words in json.dumps(server.events), options
+                assert "Traceback" not in json.dumps(server.events), options
+
+
+def test_two_servers_that_start_at_once_on_a_port(home: dict[str, Any]) -> None:
+    """Both can bind it; the second one that listens is refused."""
+    port = free_port()
+    with serving("--port", port, "--funasr-port", 0, env=home) as one, serving("--port", port, env=home) as two:
+        servers = [one.process, two.process]
+        while all(server.poll() is None for server in servers):
+            time.sleep(0.05)
+        (ended,) = (server for server in (one, two) if server.process.poll() is not None)
+        assert ended.ended() == 5
+        assert "Cannot listen" in json.dumps(ended.events)
+        assert "internal" not in json.dumps(ended.events)
 
 
 def test_a_public_server_without_keys_prints_a_warning(home: dict[str, Any]) -> None:
