@@ -333,6 +333,7 @@ complete -c asrcli -n '__fish_seen_subcommand_from serve' -l allow-url-fetch -d 
 complete -c asrcli -n '__fish_seen_subcommand_from serve' -l no-allow-url-fetch -d 'Allow requests that name a public URL to fetch the recording from'
 complete -c asrcli -n '__fish_seen_subcommand_from serve' -l fetch-network -x -d 'Private network that recordings may be fetched from'
 complete -c asrcli -n '__fish_seen_subcommand_from serve' -l max-upload -x -d 'Maximum size of a request: 500MB, 2GB'
+complete -c asrcli -n '__fish_seen_subcommand_from serve' -l max-disk -x -d 'Maximum size of all recordings on disk, those of waiting jobs included'
 complete -c asrcli -n '__fish_seen_subcommand_from serve' -l max-duration -x -d 'Maximum length of a recording, in seconds'
 complete -c asrcli -n '__fish_seen_subcommand_from serve' -l max-queue -x -d 'Maximum number of waiting requests'
 complete -c asrcli -n '__fish_seen_subcommand_from serve' -l max-sessions -x -d 'Maximum number of live streams'

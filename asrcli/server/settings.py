@@ -128,6 +128,10 @@ class ServerSettings:
         2 << 30, "Maximum size of a request: 500MB, 2GB.", metavar="SIZE", read=readers.size, high=1 << 50,
         variables=("MAX_AUDIO_SIZE",),
     )  # fmt: skip
+    max_disk: int = _limit(
+        64 << 30, "Maximum size of all recordings on disk, those of waiting jobs included.", metavar="SIZE",
+        read=readers.size, high=1 << 50,
+    )  # fmt: skip
     max_duration: float = _limit(_DAY, "Maximum length of a recording, in seconds.", metavar="S", low=1, high=_YEAR)
     max_queue: int = _limit(
         64, "Maximum number of waiting requests; further ones are answered 429.", metavar="N", high=1_000_000

@@ -117,6 +117,7 @@ async def save_body(request: Request, workspace: Workspace, limit: int) -> Uploa
     sink = _UploadSink(workspace.new_file(), "body")
     try:
         async for piece in capped(request, limit):
+            workspace.store(len(piece))
             sink.add(piece)
             await sink.relieve()
         return await sink.finish()
@@ -154,6 +155,7 @@ async def save_bytes(data: bytes, workspace: Workspace, name: str = "audio") -> 
     """Bytes as a file. Raises DiskFullError or OutputError: it cannot be kept."""
     sink = _UploadSink(workspace.new_file(), name)
     try:
+        workspace.store(len(data))
         sink.add(data)
         return await sink.finish()
     finally:
@@ -315,6 +317,7 @@ class _MultipartReader:
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._sink is not None:
+            self._workspace.store(end - start)
             self._sink.add(data[start:end])
         elif self._text is not None:
             self._workspace.hold(end - start)

@@ -5,9 +5,11 @@ A killed server leaves its folder with its uploads behind; the next server of th
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import tempfile
+import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
@@ -49,14 +51,40 @@ class Workspaces:
         self._lock.close()
 
 
+class StoredBytes:
+    """Counts the bytes of recordings on disk: received, fetched, and of jobs that are not finished. Thread-safe."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._lock = threading.Lock()
+
+    def add(self, size: int, limit: float = math.inf) -> None:
+        """Count bytes. Raises BusyError: there would be more than `limit`."""
+        with self._lock:
+            if self.size + size > limit:
+                raise BusyError("The server stores too many recordings.", "Try again later.", retry_after=30)
+            self.size += size
+
+    def remove(self, size: int) -> None:
+        """Bytes were deleted."""
+        with self._lock:
+            self.size -= size
+
+
+#: one for the process
+STORED = StoredBytes()
+
+
 class Workspace:
     """The temporary folder of one request, and the memory of its form fields. A context manager."""
 
     #: bytes of the form fields of all requests
     fields_in_memory = 0
 
-    def __init__(self, root: Path | None = None) -> None:
-        self._fields = 0
+    def __init__(self, root: Path | None = None, max_disk: float = math.inf) -> None:
+        """Create a folder in `root`; `max_disk`: bytes of all recordings of the server."""
+        self._fields = self._stored = 0
+        self._max_disk = max_disk
         self._folder = tempfile.TemporaryDirectory(prefix="request-", dir=root, ignore_cleanup_errors=True)
         self._count = 0
 
@@ -72,10 +100,18 @@ class Workspace:
         Workspace.fields_in_memory += size
         self._fields += size
 
+    def store(self, size: int) -> None:
+        """Count bytes that are written to the folder, until the request ends. Raises BusyError: the server stores too
+        many.
+        """
+        STORED.add(size, self._max_disk)
+        self._stored += size
+
     def close(self) -> None:
         """Delete the folder and its files."""
         Workspace.fields_in_memory -= self._fields
-        self._fields = 0
+        STORED.remove(self._stored)
+        self._fields = self._stored = 0
         self._folder.cleanup()
 
     def __enter__(self) -> Self:

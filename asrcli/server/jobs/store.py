@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from typing import Any, Literal
 from asrcli.errors import DiskFullError, OutputError
 from asrcli.server.bounds import MAX_WAITING_JOBS
 from asrcli.server.errors import BusyError
+from asrcli.server.http.workspaces import STORED
 from asrcli.server.jobs.folder import (
     adopt_recordings,
     create_private,
@@ -89,6 +90,8 @@ class JobStore:
         """
         self._path = folder / "jobs.sqlite3"
         self._lock = threading.Lock()
+        #: bytes of the recordings
+        self._sizes: dict[str, int] = {}
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._held = lock_folder(folder)
@@ -105,6 +108,8 @@ class JobStore:
             wanted = self._recover()
             adopt_recordings(folder, self.recordings, wanted)
             remove_leftovers(self.recordings, wanted)
+            for job_id in wanted:
+                self._count(job_id)
         except BaseException as error:
             self.close()
             if isinstance(error, OSError | sqlite3.Error):
@@ -176,7 +181,17 @@ class JobStore:
         except BaseException:
             self.recording(job_id).unlink(missing_ok=True)
             raise
+        self._count(job_id)
         return self.get(job_id)
+
+    def _count(self, job_id: str) -> None:
+        with suppress(FileNotFoundError):  # it is fetched later, or the job has been finished
+            self._sizes[job_id] = size = self.recording(job_id).stat().st_size
+            STORED.add(size)
+
+    def _delete_recording(self, job_id: str) -> None:
+        self.recording(job_id).unlink(missing_ok=True)
+        STORED.remove(self._sizes.pop(job_id, 0))
 
     def get(self, job_id: str) -> StoredJob:
         """The job. Raises KeyError: there is no such job."""
@@ -233,7 +248,7 @@ class JobStore:
                 "UPDATE jobs SET state = ?, finished = ?, result = ?, error = ? WHERE id = ?",
                 (state, time.time(), result, None if error is None else json.dumps(error), job_id),
             )
-        self.recording(job_id).unlink(missing_ok=True)
+        self._delete_recording(job_id)
 
     def to_notify(self) -> list[StoredJob]:
         """Finished jobs whose webhook was not notified."""
@@ -248,7 +263,7 @@ class JobStore:
         """Delete the job and its recording."""
         with self._transaction() as database:
             database.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
-        self.recording(job_id).unlink(missing_ok=True)
+        self._delete_recording(job_id)
 
     def forget_before(self, moment: float) -> None:
         """Delete jobs that finished before a Unix time."""
@@ -261,6 +276,8 @@ class JobStore:
             if hasattr(self, "_database"):  # else it was not opened
                 self._database.close()
             self._held.close()
+        STORED.remove(sum(self._sizes.values()))
+        self._sizes = {}
 
 
 @contextmanager

@@ -29,13 +29,14 @@ class SessionRecording:
         self._size = 0
 
     async def write(self, data: bytes) -> None:
-        """Take the next bytes. Raises TooLargeError: more bytes than an upload may have; DiskFullError: no
-        space left.
+        """Take the next bytes. Raises TooLargeError: more bytes than an upload may have; BusyError: too many of
+        all recordings; DiskFullError: no space left.
         """
         self._size += len(data)
         limit = self._service.settings.max_upload
         if self._size > limit:
             raise TooLargeError(f"The recording is larger than {limit} bytes.", "Send it in parts.")
+        self._workspace.store(len(data))
         await asyncio.to_thread(self._write, data)
 
     def _write(self, data: bytes) -> None:

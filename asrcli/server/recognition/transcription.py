@@ -157,6 +157,7 @@ class TranscriptionService:
             size = await while_connected(request, self.fetch_into(address, path, stop.is_set))
         finally:
             stop.set()
+        workspace.store(size)
         return Upload(path, shown_name(urlsplit(address).path), size)
 
     async def fetch_into(self, address: str, path: Path, cancelled: Callable[[], bool]) -> int:
@@ -209,7 +210,7 @@ class TranscriptionService:
 
     def workspace(self) -> Workspace:
         """A folder for one request's files."""
-        return Workspace(self.workspace_root)
+        return Workspace(self.workspace_root, self.settings.max_disk)
 
     #: where requests' folders lie; set when the server starts
     workspace_root: Path | None = None

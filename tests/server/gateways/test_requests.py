@@ -101,6 +101,21 @@ def test_whisper_cpp_and_home_assistants_client_of_it(client: httpx.Client, audi
         assert heard(post(client, path, body))
 
 
+def test_whisper_cpp_spans(client: httpx.Client, audio: Any) -> None:
+    """The whole has "best" and "worst of times" and, from 5 s, "wisdom"."""
+    file = upload('name="file"; filename="a.wav"', audio)
+    for fields, words, start in (
+        ({"offset_t": "5000", "duration": "0"}, ("wisdom",), 5.0),
+        ({"offset_t": "0", "duration": "3000"}, ("best",), 0.0),
+        ({"offset-t": "", "duration": "null"}, ("best", "wisdom"), 0.0),
+    ):
+        parts = [field(name, value) for name, value in (fields | {"response_format": "verbose_json"}).items()]
+        found = post(client, "/inference", form(file, *parts)).json()
+        assert [word for word in ("best", "wisdom") if word in found["text"].lower()] == list(words), fields
+        assert found["segments"][0]["start"] >= start, "times are those of the whole recording"
+    assert post(client, "/inference", form(file, field("offset_t", "-1"))).status_code == 400
+
+
 def test_whisper_cpp_formats(client: httpx.Client, audio: Any) -> None:
     file = upload('name="file"; filename="a.wav"', audio)
     for name, start in (("text", "It was"), ("srt", "1\n00:00:0"), ("vtt", "WEBVTT"), ("verbose_json", '{"task"')):

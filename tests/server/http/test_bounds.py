@@ -144,6 +144,13 @@ def locked(serving: Callable[..., Any]) -> Iterator[Running]:
         yield server
 
 
+@pytest.fixture
+def brief_linger(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections are closed soon after their last message."""
+    monkeypatch.setattr(uvicorn_protocols, "LINGER", 0.3)
+
+
+@pytest.mark.usefixtures("brief_linger")
 def test_without_a_key_little_is_read(locked: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     with connect(f"{locked.ws}/ws/v1/asr", proxy=None, max_size=None) as line:
         with contextlib.suppress(ConnectionClosed, ConnectionError):
@@ -161,6 +168,7 @@ def test_without_a_key_little_is_read(locked: Running, monkeypatch: pytest.Monke
         assert json.loads(line.recv(60))["is_final"]
 
 
+@pytest.mark.usefixtures("brief_linger")
 def test_messages_in_memory_are_bounded(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uvicorn_protocols, "MAX_MESSAGES", 1 << 20)
     before = uvicorn_protocols.CONNECTIONS.message_bytes
@@ -278,6 +286,30 @@ def test_names_and_hotwords_are_bounded(
 
 
 @pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"--b\r\nx: y\r\n\r\n\r\n" * (bounds.MAX_PARTS + 1), "multipart/form-data; boundary=b"),
+        (b"--b\r\nx: " + b"y" * bounds.MAX_PART_HEADER + b"\r\n\r\n", "multipart/form-data; boundary=b"),
+        (b"a=b&" * (bounds.MAX_URL_FIELDS + 1), "application/x-www-form-urlencoded"),
+    ],
+)
+def test_parts_of_forms_are_bounded(client: httpx.Client, body: bytes, kind: str) -> None:
+    for path in ("/v1/audio/transcriptions", "/v1/jobs", "/api/v1/asr", "/detect-language"):
+        answer = client.post(path, content=body, headers={"content-type": kind})
+        assert answer.status_code == 400
+        assert any(word in answer.text for word in ("at most", "may have", "too long", "damaged")), answer.text
+
+
+def test_json_with_base64_is_bounded(server: Running) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as line:
+        head = f"POST /asr HTTP/1.1\r\nhost: x\r\ncontent-length: {bounds.MAX_JSON + 1}\r\nconnection: close\r\n"
+        line.sendall(head.encode() + b"content-type: application/json\r\n\r\n")
+        answer = b"".join(iter(lambda: line.recv(4096), b""))
+    assert b'"code":1' in answer
+    assert b"larger than 64 MiB" in answer
+
+
+@pytest.mark.parametrize(
     ("path", "first", "field"),
     [
         ("/", {"mode": "2pass", "is_speaking": True}, "error"),
@@ -293,6 +325,7 @@ def test_json_messages_are_bounded(server: Running, path: str, first: dict[str, 
         assert "x" * 1000 not in json.dumps(answer)
 
 
+@pytest.mark.usefixtures("brief_linger")
 def test_messages_larger_than_allowed_close_the_connection(server: Running) -> None:
     with connect(f"{server.ws}/", proxy=None, max_size=None, compression=None) as line:
         with contextlib.suppress(ConnectionClosed, ConnectionError):

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from asrcli.options import Hotword, RecognitionOptions, SpeakerOptions, TranscribeOptions, VadOptions
+from asrcli.options import AudioOptions, Hotword, RecognitionOptions, SpeakerOptions, TranscribeOptions, VadOptions
 from asrcli.options.readers import MAX_TEXT
 from asrcli.server.bounds import MAX_HOTWORD_LENGTH, MAX_HOTWORDS
 from asrcli.server.errors import RequestError
@@ -24,6 +24,8 @@ _TRANSLATION_FORMATS: tuple[ResponseFormat, ...] = RESPONSE_FORMATS[:-1]
 #: brackets and quotes of a list that is sent as one text
 _LIST_MARKS = re.compile(r"""[\[\]()"']""")
 _MAX_KNOWN_SPEAKERS = 4
+#: milliseconds of a year
+_MAX_SPAN = 365 * 86_400_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +64,7 @@ def read_fields(form: Form, *, translate: bool) -> Fields:
         translate=translate,
     )
     options = TranscribeOptions(
+        audio=_span(form),
         recognition=recognition,
         vad=_vad(form),
         speakers=SpeakerOptions(enabled=asked_for_speakers or response_format == "diarized_json"),
@@ -133,6 +136,12 @@ def _hotwords(form: Form) -> tuple[Hotword, ...]:
         raise RequestError(f"At most {MAX_HOTWORDS} keywords of {MAX_HOTWORD_LENGTH} characters.", param="keywords[]")
     found = (*hotwords(form.get("hotwords"), spaced=True), *keywords)
     return tuple({hotword.text: hotword for hotword in found}.values())
+
+
+def _span(form: Form) -> AudioOptions:
+    """whisper.cpp's `offset_t` and `duration`, milliseconds; a duration of 0 is the whole rest."""
+    start, length = (number(form.get(name) or 0, name, 0, _MAX_SPAN) / 1000 for name in ("offset_t", "duration"))
+    return AudioOptions(start=start, end=start + length if length else None)
 
 
 def _only(languages: list[str]) -> str | None:

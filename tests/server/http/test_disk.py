@@ -1,0 +1,93 @@
+"""Recordings on disk are bounded and counted from the first byte, those of waiting jobs included."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from websockets.sync.client import connect
+
+from asrcli.server.http.workspaces import STORED
+from asrcli.server.jobs.store import JobStore
+from tests.server.conftest import Running
+from tests.server.http.test_bounds import start_upload, wait_for
+
+#: bytes
+LIMIT, LARGE = 400_000, 300_000
+
+
+@pytest.fixture(scope="module")
+def full(serving: Callable[..., Any]) -> Iterator[Running]:
+    """Three quarters of the room are taken by an upload that does not end."""
+    with serving(max_disk=LIMIT) as server:
+        part = b'--b\r\ncontent-disposition: form-data; name="file"; filename="a"\r\n\r\n' + bytes(90_000)
+        lines = [start_upload(server, start=part) for _ in range(3)]
+        wait_for(lambda: STORED.size > 269_000)
+        yield server
+        for line in lines:
+            line.close()
+
+
+def offline(server: Running, body: bytes) -> str:
+    with connect(f"{server.ws}/", proxy=None, max_size=None) as line:
+        for frame in ('{"mode": "offline", "is_speaking": true}', body, '{"is_speaking": false}'):
+            line.send(frame)
+        return str(json.loads(line.recv(60))["error"])
+
+
+@pytest.mark.parametrize(
+    ("path", "options"),
+    [
+        ("/v1/audio/transcriptions", {"files": {"file": bytes(LARGE)}}),
+        ("/v1/jobs", {"files": {"file": bytes(LARGE)}}),
+        ("/recognition", {"files": {"audio": bytes(LARGE)}}),
+        ("/stream/v1/asr", {"content": bytes(LARGE)}),
+    ],
+)
+def test_uploads_beyond_it_get_429(full: Running, path: str, options: dict[str, Any]) -> None:
+    before = STORED.size
+    with full.client() as client:
+        answer = client.post(path, **options)
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "30")
+    wait_for(lambda: before == STORED.size)
+
+
+def test_protocols_with_errors_of_their_own(full: Running) -> None:
+    with full.client() as client:
+        answer = client.post("/asr", json={"wav": base64.b64encode(bytes(LARGE)).decode()})
+    assert (answer.status_code, answer.json()["code"]) == (200, 1)
+    assert "too many recordings" in answer.json()["msg"]
+    assert "too many recordings" in offline(full, bytes(LARGE))
+
+
+def test_waiting_jobs_count_and_leave_room_when_they_are_deleted(serving: Any, cities: Path) -> None:
+    body = cities.read_bytes()
+    before = STORED.size
+    with serving(max_disk=before + len(body) * 3 // 2) as server, server.client() as client:
+        server.app.state.jobs._places = 0
+        job = client.post("/v1/jobs", files={"file": body}).json()["id"]
+        wait_for(lambda: before + len(body) == STORED.size)
+        upload: Callable[[], httpx.Response] = lambda: client.post("/v1/audio/transcriptions", files={"file": body})  # noqa: E731
+        assert upload().status_code == 429
+        assert client.delete(f"/v1/jobs/{job}").status_code == 204
+        assert upload().status_code == 200
+        wait_for(lambda: before == STORED.size)
+
+
+def test_jobs_of_an_earlier_server_count(tmp_path: Path) -> None:
+    before = STORED.size
+    for kept in (0, 1000):
+        store = JobStore(tmp_path)
+        assert STORED.size == before + kept
+        if not kept:
+            upload = store.recordings / "1"
+            upload.write_bytes(bytes(1000))
+            store.add(client="a", name="n", fields={}, upload=upload, url=None, webhook=None)
+            assert STORED.size == before + 1000
+        store.close()
+        assert before == STORED.size
