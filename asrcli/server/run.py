@@ -10,7 +10,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from ipaddress import ip_network
 from types import FrameType
 
@@ -97,32 +97,32 @@ def serve(
         raise UsageError("--wyoming-port is the port of another protocol.", "Wyoming needs a port of its own.")
     _check_tls(settings)
     _raise_file_limit()
-    sockets = [listen(settings.host, settings.port)]
-    if settings.funasr_port and settings.funasr_port != sockets[0].getsockname()[1]:  # else one listener serves both
-        sockets.append(listen(settings.host, settings.funasr_port))
-    app = create_app(settings)
-    # uvicorn logs the traceback of every failure of the start; expected ones are reported by the command.
-    logging.getLogger("uvicorn.error").addFilter(lambda _: not hasattr(app.state, "failure"))
-    wyoming = None
-    if settings.wyoming_port:
-        wyoming = WyomingListener(app, listen(settings.host, settings.wyoming_port))
+    with ExitStack() as stack:
 
-    def started() -> None:
-        # What is loaded now stays loaded: garbage collections, which stop the event loop, need not look at it.
-        gc.collect()
-        gc.freeze()
-        _announce(settings, sockets, announce)
-        if wyoming is not None:
-            announce("wyoming", f"tcp://{_address(wyoming.listener)}")
+        def bound(port: int) -> socket.socket:
+            return stack.enter_context(closing(listen(settings.host, port)))
 
-    server = Server(configure(app, settings), started, wyoming)
-    try:
-        server.run(sockets)
-    except SystemExit:  # raised by uvicorn if the lifespan failed
-        raise getattr(app.state, "failure", MachineError("The server could not start.")) from None
-    finally:
-        for each in (*sockets, *([wyoming.listener] if wyoming is not None else [])):
-            each.close()
+        sockets = [bound(settings.port)]
+        if settings.funasr_port and settings.funasr_port != sockets[0].getsockname()[1]:  # else one for both
+            sockets.append(bound(settings.funasr_port))
+        app = create_app(settings)
+        # uvicorn logs the traceback of every failure of the start; expected ones are reported by the command.
+        logging.getLogger("uvicorn.error").addFilter(lambda _: not hasattr(app.state, "failure"))
+        wyoming = WyomingListener(app, bound(settings.wyoming_port)) if settings.wyoming_port else None
+
+        def started() -> None:
+            # What is loaded now stays loaded: garbage collections, which stop the event loop, need not look at it.
+            gc.collect()
+            gc.freeze()
+            _announce(settings, sockets, announce)
+            if wyoming is not None:
+                announce("wyoming", f"tcp://{_address(wyoming.listener)}")
+
+        server = Server(configure(app, settings), started, wyoming)
+        try:
+            server.run(sockets)
+        except SystemExit:  # raised by uvicorn if the lifespan failed
+            raise getattr(app.state, "failure", MachineError("The server could not start.")) from None
     return server.ended_by
 
 

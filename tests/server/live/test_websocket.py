@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import json
 import socket
@@ -134,6 +135,14 @@ def test_clients_that_disconnect_leave_nothing_behind(
             async with websockets.connect(server.ws + "/", ping_interval=None) as socket:
                 await socket.send(json.dumps(first))
                 await socket.send(pcm(speech[: 16000 * 3]))
+                socket.transport.abort()
+        append = {"type": "input_audio_buffer.append", "audio": base64.b64encode(pcm(speech[: 16000 * 3])).decode()}
+        for path, frame in (
+            ("realtime", json.dumps(append)),
+            ("listen?sample_rate=16000&encoding=linear16", bytes(9600)),
+        ):
+            async with websockets.connect(f"{server.ws}/v1/{path}", ping_interval=None) as socket:
+                await socket.send(frame)
                 socket.transport.abort()
 
     asyncio.run(leave())

@@ -253,6 +253,22 @@ def test_two_listeners_serve_the_same(home: dict[str, Any]) -> None:
             assert httpx.get(f"{url}/health", trust_env=False).json() == {"status": "ok"}
 
 
+def test_the_wyoming_port_is_announced_and_ends_with_the_server(home: dict[str, Any]) -> None:
+    port = free_port()
+    with serving("--funasr-port", 0, "--wyoming-port", port, "--no-preload", env=home) as server:
+        assert server.listening("wyoming") == f"tcp://127.0.0.1:{port}"
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as line, line.makefile("rb") as answers:
+            line.sendall(b'{"type": "ping", "data": {"text": "a"}}\n')
+            assert json.loads(answers.readline())["type"] == "pong"
+            with serving("--funasr-port", 0, "--wyoming-port", port, "--no-preload", env=home) as second:
+                assert second.ended() == 5
+                assert str(port) in second.events[-1]["message"]
+            server.process.send_signal(signal.SIGTERM)
+            assert answers.read() == b'{"text":"a"}'
+        assert server.ended() == 0
+    assert [event["route"] for event in server.events if event["event"] == "connection"] == ["wyoming"]
+
+
 def test_one_port_for_both_is_one_listener(home: dict[str, Any]) -> None:
     port = free_port()
     with serving("--port", port, "--funasr-port", port, "--no-preload", env=home) as server:
