@@ -8,7 +8,7 @@ that were corrected by hand survive a nightly run.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -17,16 +17,17 @@ from typing import Literal
 from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.journal import Journal
 from asrcli.batch.journal.records import OutputFile
-from asrcli.batch.naming import free_names
+from asrcli.batch.naming import fold, free_names
 from asrcli.batch.recording import Item, Recording, hash_file
 from asrcli.batch.search import printable, unreadable
-from asrcli.errors import OutputError
+from asrcli.errors import OutputError, UsageError
+from asrcli.language_codes import language_code
 from asrcli.storage.atomic import is_regular_target
 
 #: why an input is transcribed or skipped; stable words for JSON
 Reason = Literal[
     "new", "missing", "changed", "model", "options", "overwrite",  # transcribed
-    "done", "kept", "exists", "edited", "other",  # skipped
+    "done", "kept", "exists", "edited", "other", "subtitles", "audio",  # skipped
 ]  # fmt: skip
 
 EXPLANATIONS: dict[Reason, str] = {
@@ -40,6 +41,8 @@ EXPLANATIONS: dict[Reason, str] = {
     "kept": "the output exists (--skip-existing)",
     "exists": "the output exists and is not known to be ours (--overwrite replaces it)",
     "edited": "the output was edited since it was written (--overwrite replaces it)",
+    "subtitles": "it has subtitles (--skip-if)",
+    "audio": "it has an audio track in that language (--skip-if)",
     "other": "the output was made from another recording (--overwrite replaces it)",
 }
 
@@ -52,6 +55,55 @@ SKIPPED_WITHOUT_RESULT: frozenset[Reason] = frozenset({"exists", "other"})
 #: before the options of outputs that `--fail-on` rejects, so that the next run makes them again
 FAILED = "failed "
 _TO_MAKE: frozenset[Reason] = frozenset({"new", "missing", "changed", "model", "options", "overwrite"})
+
+
+#: side-car files with subtitles
+_SUBTITLES = frozenset({".srt", ".vtt", ".ass", ".ssa", ".sub", ".smi", ".ttml"})
+
+
+@dataclass(frozen=True, slots=True)
+class SkipRule:
+    """`--skip-if`: recordings that need no transcript."""
+
+    kind: Literal["subtitles", "audio"]
+    #: None: of any language
+    language: str | None = None
+
+    def applies(self, path: Path, own: Collection[Path]) -> bool:
+        """Whether a recording has such a track, or subtitles in a file beside it that is not in `own`. Raises
+        FfmpegMissingError or AudioDecodeError: its tracks cannot be listed.
+        """
+        from asrcli.audio.ffmpeg.tracks import track_languages
+
+        if self.kind == "subtitles" and any(map(self._matches, _side_cars(path, own))):
+            return True
+        audio, subtitles = track_languages(path)
+        return any(map(self._matches, subtitles if self.kind == "subtitles" else audio))
+
+    def _matches(self, language: str | None) -> bool:
+        return self.language in {None, language}
+
+
+def _side_cars(path: Path, own: Collection[Path]) -> Iterator[str | None]:
+    """The languages of subtitle files beside a recording: `film.srt`, `film.en.srt`, `film.en.forced.srt`."""
+    start = fold(path.stem) + "."
+    try:
+        names = os.listdir(path.parent)
+    except OSError:
+        return
+    for name in names:
+        if os.path.splitext(name)[1].lower() in _SUBTITLES and fold(name).startswith(start):
+            if path.parent / name in own:
+                continue
+            codes = [code for part in fold(name)[len(start) :].split(".")[:-1] if (code := _language(part))]
+            yield codes[0] if codes else None
+
+
+def _language(text: str) -> str | None:
+    try:
+        return language_code(text)
+    except UsageError:
+        return None
 
 
 class Existing(Enum):
@@ -88,10 +140,17 @@ class Decision:
         return self.reason not in _TO_MAKE
 
 
-def decide(item: Item, journal: Journal | None, recipe: CacheKey, existing: Existing) -> Decision:
+def decide(
+    item: Item, journal: Journal | None, recipe: CacheKey, existing: Existing, skip_if: Sequence[SkipRule] = ()
+) -> Decision:
     """Look at an input and its outputs as they are now. Raises InputError: the input cannot be read; OutputError: an
-    output is, by a link, an input's own file.
+    output is, by a link, an input's own file; FfmpegMissingError: a rule of `skip_if` needs it.
     """
+    if skip_if and item.source.path is not None and not item.stream:
+        recorded = [path for path in item.outputs.values() if journal is not None and journal.written(path)]
+        for rule in skip_if:
+            if rule.applies(item.source.path, recorded):
+                return Decision(rule.kind, {})
     if item.stdout is not None:
         return Decision("new", {})
     if item.stream and not item.named:

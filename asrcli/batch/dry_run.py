@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from asrcli.audio.types import AudioInfo, Source
 from asrcli.batch.cache_key import CacheKey
-from asrcli.batch.decision import EXPLANATIONS, Existing, Reason, decide
+from asrcli.batch.decision import EXPLANATIONS, Decision, Existing, Reason, SkipRule, decide
 from asrcli.batch.journal.pool import JournalPool
 from asrcli.batch.plan import Plan
 from asrcli.batch.recording import Item
@@ -53,7 +54,12 @@ class Row:
 
 
 def dry_run(
-    plan: Plan, recipe: CacheKey, *, existing: Existing = Existing.JOURNAL, probe: Callable[[Source], AudioInfo]
+    plan: Plan,
+    recipe: CacheKey,
+    *,
+    existing: Existing = Existing.JOURNAL,
+    skip_if: Sequence[SkipRule] = (),
+    probe: Callable[[Source], AudioInfo],
 ) -> Iterator[Row]:
     """Yield a row for each input, those that would be transcribed with their lengths. An `AsrcliError` of `probe`
     (`asrcli.audio.probe`) becomes a row that fails. Streams are not probed, as that would consume them.
@@ -63,17 +69,17 @@ def dry_run(
     journals = JournalPool(read_only=True)
     try:
         for item in plan.items:
-            yield _row(item, journals, recipe, existing, probe)
+            yield _row(item, journals, partial(decide, recipe=recipe, existing=existing, skip_if=skip_if), probe)
     finally:
         journals.close()
 
 
 def _row(
-    item: Item, journals: JournalPool, recipe: CacheKey, existing: Existing, probe: Callable[[Source], AudioInfo]
+    item: Item, journals: JournalPool, judge: Callable[..., Decision], probe: Callable[[Source], AudioInfo]
 ) -> Row:
     try:
         with journals.use(item.journal) as journal:
-            decision = decide(item, journal, recipe, existing)
+            decision = judge(item, journal)
         duration = decision.duration
         if duration is None and not decision.skip and not item.stream:
             duration = probe(item.source).duration

@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Semaphore
 
 from asrcli.batch.cache_key import CacheKey
-from asrcli.batch.decision import EXPLANATIONS, FAILED, Decision, Existing, decide
+from asrcli.batch.decision import EXPLANATIONS, FAILED, Decision, Existing, SkipRule, decide
 from asrcli.batch.events import FileDone, FileFailed, FileSkipped, FileStarted, Notice
 from asrcli.batch.journal import Journal
 from asrcli.batch.journal.pool import JournalPool
@@ -55,6 +55,7 @@ class Processing:
         recipe: what the results are made with, for the journal.
         stream_writer: a format in, the writer that puts a stream's text out as it is spoken; None: at its end.
         existing: what happens to outputs that exist.
+        skip_if: recordings that are skipped.
         fail_on: codes of warnings that fail an input. Its outputs are written, but do not count as done.
         encoding: of the outputs.
         on_done: runs a command on a finished input; an error fails the input, and the command is due in the next run.
@@ -65,6 +66,7 @@ class Processing:
     recipe: CacheKey
     stream_writer: Callable[[str], StreamWriter | None] = lambda _suffix: None
     existing: Existing = Existing.JOURNAL
+    skip_if: tuple[SkipRule, ...] = ()
     fail_on: tuple[str, ...] = ()
     encoding: str = "utf-8"
     on_done: Callable[[Item, Callable[[], bool]], None] | None = None
@@ -116,7 +118,7 @@ class Worker:
             if journal is not None:
                 journal.refresh()
             self._clean(item)
-            decision = decide(item, journal, self._work.recipe, self._work.existing)
+            decision = decide(item, journal, self._work.recipe, self._work.existing, self._work.skip_if)
             if not decision.skip:
                 return self._attempt(item, journal, decision)
             if journal is not None and decision.recording is not None:

@@ -13,7 +13,7 @@ from asrcli.errors import AsrcliError, AudioDecodeError, EmptyInputError, InputC
 _LINE = re.compile(r"^(?:\[[^\]]* @ [^\]]*\] )*\[(\w+)\] (.*)$")
 _INPUT = re.compile(r"^Input #0, (.+), from ")
 _DURATION = re.compile(r"^ {2}Duration: (?:(\d+):(\d\d):(\d\d(?:\.\d+)?)|N/A)(?:, start: (-?[\d.]+))?")
-_STREAM = re.compile(r"^ {2}Stream #0:(\d+)(?:\[\w+\])?(?:\((\w+)\))?: (Audio|Video): (\w+)(.*)$")
+_STREAM = re.compile(r"^ {2}Stream #0:(\d+)(?:\[\w+\])?(?:\((\w+)\))?: (Audio|Video|Subtitle): (\w+)(.*)$")
 _CHOSEN = re.compile(r"^ {2}Stream #0:(\d+)(?::\d+)? -> #0:0")
 _RATE = re.compile(r", (\d+) Hz, ([^,]+)")
 _LAYOUTS = {"mono": 1, "stereo": 2, "downmix": 2, "quad": 4, "hexagonal": 6, "octagonal": 8, "cube": 8}
@@ -89,6 +89,8 @@ class FfmpegLog:
 
     def __init__(self) -> None:
         self.tracks: list[Track] = []
+        #: languages of the subtitle tracks, as those of `Track`
+        self.subtitles: list[str] = []
         self.duration: float | None = None
         self.errors = 0
         #: the file ends before it should
@@ -177,6 +179,8 @@ class FfmpegLog:
             index, language, kind, codec, rest = found.groups()
             if kind == "Audio":
                 self.tracks.append(_track(int(index), language or "", codec, rest))
+            elif kind == "Subtitle":
+                self.subtitles.append(_known(language or ""))
             elif "attached pic" not in rest:
                 self.has_video = True
 
@@ -184,8 +188,11 @@ class FfmpegLog:
 def _track(index: int, language: str, codec: str, rest: str) -> Track:
     found = _RATE.search(rest)
     rate, channels = (int(found[1]), _channels(found[2])) if found else (0, 0)
-    known = "" if language == "und" else language
-    return Track(index, codec, rate, channels, known, default="(default)" in rest)
+    return Track(index, codec, rate, channels, _known(language), default="(default)" in rest)
+
+
+def _known(language: str) -> str:
+    return "" if language == "und" else language
 
 
 def _channels(layout: str) -> int:

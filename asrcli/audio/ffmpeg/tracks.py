@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 from asrcli.audio.ffmpeg.log import FfmpegLog
-from asrcli.audio.ffmpeg.process import Attempt
-from asrcli.errors import InputError, UsageError
+from asrcli.audio.ffmpeg.process import Attempt, file_url, find_ffmpeg
+from asrcli.errors import AudioDecodeError, InputError, UsageError
 from asrcli.language_codes import language_code
 from asrcli.options import AudioOptions
 
 #: containers that announce their tracks in the midst of the stream
 _UNANNOUNCED = ("mpegts", "mpeg")
+
+#: seconds for a file's header
+_TIMEOUT = 60.0
+
+
+def track_languages(path: Path) -> tuple[list[str | None], list[str | None]]:
+    """The languages of a file's audio tracks and of its subtitle tracks, None where the file has none; two empty lists
+    for what ffmpeg cannot read. Raises FfmpegMissingError: there is no ffmpeg; AudioDecodeError: it hangs.
+    """
+    command = [find_ffmpeg(), "-hide_banner", "-nostdin", "-loglevel", "level+info", "-i", file_url(path)]
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT, check=False)
+    except subprocess.TimeoutExpired:
+        raise AudioDecodeError("ffmpeg did not finish reading the file's header.", "Check the disk.") from None
+    log = FfmpegLog()
+    for line in done.stderr.decode("utf-8", "replace").splitlines():
+        log.feed(line)
+    return [_code(track.language) for track in log.tracks], [_code(language) for language in log.subtitles]
 
 
 class TrackChoice:
@@ -75,6 +95,8 @@ def _names(log: FfmpegLog) -> str:
 
 
 def _code(language: str) -> str | None:
+    if not language:
+        return None
     try:
         return language_code(language)
     except UsageError:

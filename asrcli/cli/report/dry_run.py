@@ -36,7 +36,13 @@ def show(ctx: typer.Context, arguments: TranscribeArguments, order: TranscribeRe
         console.notice(notice)
     rows = []
     recipe = order.recipe(ensemble.digest if ensemble else "")
-    for row in dry_run(plan, recipe, existing=order.existing, probe=lambda source: probe(source, order.options.audio)):
+    for row in dry_run(
+        plan,
+        recipe,
+        existing=order.existing,
+        skip_if=order.skip_if,
+        probe=lambda source: probe(source, order.options.audio),
+    ):
         rows.append(row)
         print(json.dumps(row.to_dict()) if arguments.log_json else _line(row))
     console.notice(_summary(rows))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from asrcli.backends.registry import BACKEND_NAMES
 from asrcli.cli.framework.command import more_options
@@ -15,6 +15,9 @@ from asrcli.options import readers
 from asrcli.options.declarations import option
 from asrcli.options.values import GROUPS
 from asrcli.transcript import WARNING_CODES
+
+if TYPE_CHECKING:
+    from asrcli.batch.decision import SkipRule
 
 _input: Any = partial(option, panel="Input")
 _output: Any = partial(option, panel="Output")
@@ -37,6 +40,25 @@ def _read_template(text: str) -> str:
 
     NameTemplate(text).check()
     return text
+
+
+def skip_rule(text: str) -> SkipRule:
+    """A rule of `--skip-if`. Raises ValueError: it is none."""
+    from asrcli.batch.decision import SkipRule
+
+    kind, colon, language = text.partition(":")
+    code = readers.language(language) if colon else None
+    if kind not in {"subtitles", "audio"} or (kind == "audio" and not colon) or code == "auto":
+        raise ValueError(f"'{text}' is not a rule; write subtitles, subtitles:LANG or audio:LANG")
+    return SkipRule("audio" if kind == "audio" else "subtitles", code)
+
+
+def _read_rules(text: str) -> str:
+    """Rules separated by commas; stays text."""
+    names = readers.split_list([text.lower()])
+    for name in names:
+        skip_rule(name)
+    return ",".join(names)
 
 
 def _read_codes(text: str) -> str:
@@ -140,6 +162,10 @@ class BatchArguments:
     shard: str | None = _batch(
         None, "Transcribe only part I of N of the inputs, for runs on N machines; auto: the part of this task of a "
         "Slurm array, auto/N: of an indexed job of Kubernetes.", metavar="I/N|auto|auto/N", read=readers.shard,
+    )  # fmt: skip
+    skip_if: tuple[str, ...] = _batch(
+        (), "Skip recordings with subtitles, in a track or a file beside them, or with an audio track in a language.",
+        metavar="subtitles|subtitles:LANG|audio:LANG", read=_read_rules,
     )  # fmt: skip
     fail_on: tuple[str, ...] = _batch(
         (), f"Warnings that fail a file (exit status 1): {', '.join(WARNING_CODES)}.", metavar="CODES",

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asrcli.batch.cache_key import CacheKey, fingerprint
-from asrcli.batch.decision import Existing
+from asrcli.batch.decision import Existing, SkipRule
 from asrcli.batch.search import Inputs
 from asrcli.batch.worker import Processing
-from asrcli.cli.request.arguments import TranscribeArguments
+from asrcli.cli.request.arguments import TranscribeArguments, skip_rule
 from asrcli.cli.request.output_name import name_template
 from asrcli.cli.request.shard import find_shard
 from asrcli.errors import UsageError
@@ -47,6 +47,7 @@ class TranscribeRequest:
     options: TranscribeOptions
     cues: CueOptions
     existing: Existing
+    skip_if: tuple[SkipRule, ...] = ()
     #: codes of warnings that fail an input
     fail_on: tuple[str, ...] = ()
     encoding: str = "utf-8"
@@ -86,6 +87,7 @@ class TranscribeRequest:
             recipe=self.recipe(ensemble.digest),
             stream_writer=stream_writer,
             existing=self.existing,
+            skip_if=self.skip_if,
             fail_on=self.fail_on,
             encoding=self.encoding,
         )
@@ -154,6 +156,7 @@ def _request(arguments: TranscribeArguments, ranks: Mapping[str, int]) -> Transc
         options=options,
         cues=cue_options(arguments.values),
         existing=existing,
+        skip_if=tuple(map(skip_rule, split_list(arguments.skip_if))),
         fail_on=split_list(arguments.fail_on),
         encoding=arguments.encoding,
         newline={"lf": "\n", "crlf": "\r\n"}[arguments.newline],
