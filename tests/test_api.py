@@ -12,6 +12,7 @@ import soundfile
 
 import asrcli
 from asrcli.errors import InputError, UnknownModelError
+from asrcli.models import builtin
 from asrcli.options import (
     IdentificationOptions,
     SpeakerOptions,
@@ -35,7 +36,7 @@ def recording(tmp_path: Path, tone_audio: Callable[..., np.ndarray]) -> Path:
 
 def test_real_speech_with_the_default_model(wheel_audio: Path) -> None:
     transcript = asrcli.transcribe(wheel_audio / "beckett.wav")
-    assert transcript.model == "moonshine-tiny-en"
+    assert transcript.model == builtin.default()
     assert "fail better" in transcript.text.lower()
 
 

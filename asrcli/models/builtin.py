@@ -34,6 +34,8 @@ class _Recognizer:
 
     package: str
     folder: str
+    extra: str
+    requirement: str
     description: str
     #: of each file, where only one version is known
     sizes: tuple[int, ...] = ()
@@ -43,12 +45,16 @@ _RECOGNIZERS = {
     NAME: _Recognizer(
         "moonshine_voice",
         "assets/tiny-en",
+        "builtin",
+        "moonshine-voice < 0.1.1",
         "Embedded in the moonshine-voice wheel (extra builtin): small, quick English",
     ),
     BASE: _Recognizer(
         "moonshine_cpp",
         "models/base-en",
-        "Embedded in the moonshine-cpp wheel (extra builtin, Linux on x86-64): English with fewer errors",
+        "english",
+        "moonshine-cpp 0.1.4, for Linux on x86-64",
+        "Embedded in the moonshine-cpp wheel (extra english, Linux on x86-64): English with fewer errors",
         (20661976, 42703232, 241639),
     ),
 }
@@ -96,6 +102,11 @@ def available(name: str = NAME) -> bool:
     return assets(name) is not None
 
 
+def default() -> str:
+    """The embedded recogniser that is used when none is named: the larger one where it is installed."""
+    return BASE if available(BASE) else NAME
+
+
 def entry(name: str = NAME) -> ModelEntry:
     """The registry's entry of an embedded recogniser (`files` makes its token table)."""
     return ModelEntry(
@@ -120,8 +131,8 @@ def files(cache_dir: Path, name: str = NAME) -> dict[str, Path]:
     if folder is None:
         raise ModelError(
             f"The embedded model {name} is not installed.",
-            f"Install it with: {pip_install('builtin')} (moonshine-voice < 0.1.1), or download a model: "
-            "asrcli download-model sensevoice-small",
+            f"Install it with: {pip_install(_RECOGNIZERS[name].extra)} ({_RECOGNIZERS[name].requirement}), "
+            "or download a model: asrcli download-model sensevoice-small",
         )
     paths = {key: folder / file for key, file in _FILES.items()}
     return paths | {"tokens": _tokens_file(name, paths["tokens"].read_bytes(), cache_dir)}

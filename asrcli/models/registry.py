@@ -197,14 +197,14 @@ class Registry:
         configured = self.configured(kind)
         if configured is not None:
             return configured
-        embedded = builtin.NAME if kind == "asr" else builtin.default_speaker_name(kind)
+        embedded = builtin.default() if kind == "asr" else builtin.default_speaker_name(kind)
         if embedded is not None and not self.models_yaml.is_file() and not self.root.is_dir():
             return embedded  # nothing can be installed: do not parse the catalogue at start
         shipped = str(self._catalogue["defaults"][kind])
         if self.installed(shipped):
             return shipped
         if kind == "asr":
-            return builtin.NAME
+            return builtin.default()
         return next((entry.name for entry in self.entries(kind) if not self.missing(entry)), shipped)
 
     def _default_of_backend(self, kind: Kind, backend: str) -> str:
@@ -275,7 +275,7 @@ class Registry:
         """An embedded model of this name, which no entry of the user replaces."""
         if name in (self._user.get("models") or {}):
             return None
-        if name in builtin.RECOGNIZERS and builtin.available(name):
+        if name == builtin.BASE or (name == builtin.NAME and builtin.available()):  # NAME can be downloaded, too
             return builtin.entry(name), builtin.files(self.cache_dir, name)
         entry = builtin.speaker_entry(kind) if name == builtin.speaker_name(kind) else None
         return None if entry is None else (entry, {key: Path(entry.dir) / file for key, file in entry.files.items()})

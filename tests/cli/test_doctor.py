@@ -26,7 +26,7 @@ def test_all_is_well_and_the_decode_was_real(asrcli: Program) -> None:
 
 
 def test_what_is_missing_is_reported_with_a_remedy(asrcli: Program, tmp_path: Path) -> None:
-    for name in ("imageio_ffmpeg", "moonshine_voice"):
+    for name in ("imageio_ffmpeg", "moonshine_voice", "moonshine_cpp"):
         (tmp_path / f"{name}.py").write_text("raise ImportError", encoding="utf-8")
     done = asrcli("doctor", env={"PATH": "/nonexistent", "PYTHONPATH": str(tmp_path)})
     assert done.returncode in {ExitCode.MODEL, ExitCode.MACHINE}

