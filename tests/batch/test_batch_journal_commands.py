@@ -118,11 +118,14 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 def test_the_commands(journal: Journal, tmp_path: Path) -> None:
     add(journal, "one")
-    add(journal, "two", None)
+    add(journal, "two\nlines", None)
     journal.close()
     folder = journal.path.parent
     shown = run("show", folder)
-    assert shown.stdout.splitlines() == [f"done    {folder}/one.wav", f"failed  {folder}/two.wav  (undecodable)"]
+    assert shown.stdout.splitlines() == [
+        f"done    {folder}/one.wav",
+        f"failed  {folder}/two\\nlines.wav  (undecodable)",
+    ]
     assert "1 done, 1 failed, 0 open" in shown.stderr
     assert "2 records added" in run("merge", tmp_path / "all.jsonl", folder).stderr
     result = json.loads(run("show", tmp_path / "all.jsonl", "--state", "failed", "--json").stdout)

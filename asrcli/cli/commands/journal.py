@@ -40,6 +40,7 @@ def show(ctx: typer.Context, arguments: JournalShowArguments) -> None:
     from asrcli.batch.journal import Journal
     from asrcli.batch.journal.inspection import entries
     from asrcli.batch.search import printable
+    from asrcli.cli.framework.console import plain
 
     journal = Journal(_existing(arguments.journal), read_only=True)
     try:
@@ -55,7 +56,8 @@ def show(ctx: typer.Context, arguments: JournalShowArguments) -> None:
         print(json.dumps({"summary": summary, "recordings": [entry.to_dict() for entry in shown]}, indent=2))
         return
     for entry in shown:
-        print(f"{entry.state:6}  {printable(entry.recording)}" + (f"  ({entry.reason})" if entry.reason else ""))
+        reason = f"  ({entry.reason})" if entry.reason else ""
+        print(plain(f"{entry.state:6}  {printable(entry.recording)}{reason}"))
     ctx.obj.console.notice(f"{counts['done']} done, {counts['failed']} failed, {counts['open']} open.")
 
 
