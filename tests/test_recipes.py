@@ -1,0 +1,120 @@
+"""docs/recipes.md: every command runs, and writes what it should."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+import soundfile
+import soxr
+
+from tests.tone import RATE
+
+PAGE = (Path(__file__).parents[1] / "docs" / "recipes.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"^```bash\n(.*?)\n```$", PAGE, re.MULTILINE | re.DOTALL)
+#: part of a command -> a file that it writes, and a text in that
+RESULTS = {
+    "> live.srt": ("live.srt", "fa re mi"),
+    "watch": ("inbox/memo.srt", "fa re mi"),
+    "--audio-track de": ("film.srt", "do sol"),
+    "--audio-track all": ("tracks.json", "Speaker 2"),
+    "--skip-if": ("films/other.en.srt", "fa re mi"),
+    "utf-16": ("film.utf16.srt", ""),
+    "--translate": ("english.txt", ""),
+    "script.txt": ("script.srt", "Fa, re, mi!"),
+    "wrong.srt": ("right.srt", "fa re mi"),
+    "call.ulaw": ("call.txt", "fa re mi"),
+    "--raw mulaw": ("raw.txt", "fa re mi"),
+    "--output_format": ("out/talk.srt", "fa re mi"),
+    "whisper-json": ("whisper.json", '"segments"'),
+    "html": ("talk.html", "<!DOCTYPE html>"),
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, tone_audio: Callable[..., np.ndarray]) -> Path:
+    """The files that the page names."""
+    for name in ("inbox", "films"):
+        (tmp_path / name).mkdir()
+    samples = tone_audio([3, 1, 2])
+    for name in ("talk.wav", "inbox/memo.wav", "films/other.wav"):
+        soundfile.write(tmp_path / name, samples, RATE)
+    soundfile.write(tmp_path / "two.wav", tone_audio([0, 4]), RATE)
+    for name in ("call.ulaw", "call.raw"):
+        soundfile.write(tmp_path / name, soxr.resample(samples, RATE, 8000), 8000, format="RAW", subtype="ULAW")
+    (tmp_path / "script.txt").write_text("Fa, re, mi!\n")
+    (tmp_path / "wrong.srt").write_text("1\n00:01:00,000 --> 00:01:01,000\nfa re mi\n")
+    marks = ["-metadata:s:a:0", "language=eng", "-metadata:s:a:1", "language=ger", "-c:a", "flac"]
+    inputs = ["-i", "talk.wav", "-i", "two.wav", "-i", "wrong.srt", "-map", "0", "-map", "1"]
+    ffmpeg = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin"]
+    subprocess.run([*ffmpeg, *inputs, *marks, "film.mkv"], check=True, cwd=tmp_path)
+    subtitles = ["-map", "2", "-metadata:s:s:0", "language=eng"]
+    subprocess.run([*ffmpeg, *inputs, *subtitles, *marks, "films/film.mkv"], check=True, cwd=tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def environment(
+    tmp_path: Path, made_once: Callable[..., Path], tone_models: Callable[[str], Path]
+) -> Callable[[str], dict[str, str]]:
+    """The variables for a command: a home of its own, `asrcli` and `ffmpeg` on the path, a model of tones."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "ffmpeg").symlink_to(imageio_ffmpeg.get_ffmpeg_exe())
+    (programs / "asrcli").write_text(f'#!/bin/sh\nexec {sys.executable} -m asrcli "$@"\n')
+    (programs / "asrcli").chmod(0o755)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ASRCLI_", "XDG_"))}
+
+    def make(kind: str) -> dict[str, str]:
+        model = tone_models(kind)
+        files = {path.stem: path.name for path in [*model.glob("*.onnx"), *model.glob("tokens.txt")]}
+        registry = tmp_path / "data" / "asrcli" / "models.yaml"
+        registry.parent.mkdir(parents=True)
+        registry.write_text(json.dumps({"models": {"tones": {"type": kind, "dir": str(model), "files": files}}}))
+        return kept | {
+            "HOME": str(tmp_path),
+            "PATH": f"{programs}:{kept['PATH']}",
+            "PYTHONPATH": str(Path(__file__).parents[1]),
+            "XDG_CACHE_HOME": str(made_once("cache", Path.mkdir)),
+            "XDG_DATA_HOME": str(tmp_path / "data"),
+            "ASRCLI_MODEL": "tones",
+            "ASRCLI_VAD": "no",
+        }
+
+    return make
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_runs(command: str, folder: Path, environment: Callable[[str], dict[str, str]]) -> None:
+    (name, text) = next(result for part, result in RESULTS.items() if part in command)
+    variables = environment("canary" if "--translate" in command else "zipformer_ctc")
+    process = subprocess.Popen(
+        ["bash", "-euo", "pipefail", "-c", command], cwd=folder, env=variables, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+    )  # fmt: skip
+    if " watch " in command:
+        deadline = time.monotonic() + 60
+        while not (folder / name).exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.5)  # until --on-done has run
+        os.killpg(process.pid, signal.SIGINT)
+    printed = process.communicate(timeout=100)[0]
+    assert process.returncode == 0, printed
+    encoding = "utf-16" if "utf-16" in command else "utf-8"
+    assert text in (folder / name).read_text(encoding=encoding), printed
+    assert not (folder / "films" / "film.en.srt").exists()
+
+
+def test_every_result_belongs_to_a_command() -> None:
+    assert len(COMMANDS) == len(RESULTS)
+    assert all(any(part in command for command in COMMANDS) for part in RESULTS)
