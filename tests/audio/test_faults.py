@@ -571,3 +571,29 @@ def test_a_pause_in_an_ogg_without_ffmpeg(
     decoded = decode(encode(tmp_path / "a.ogg", "-i", wav, "-af", later, "-c:a", codec))
     assert decoded.heard() == pytest.approx(TIMES, abs=3e-3)
     assert decoded.warnings == ["truncated: 3.0 s of 7.0 s missing"]
+
+
+@pytest.mark.parametrize(("bits", "width"), [(12, 2), (20, 3), (24, 4)])
+@pytest.mark.parametrize("untrusted", [False, True])
+def test_a_wav_of_few_bits_in_wide_samples(bits: int, width: int, untrusted: bool, tmp_path: Path) -> None:
+    """The bits are the upper ones. ffmpeg read 24 in 32 bits as packed, and made noise of it."""
+    wide = (bursts(16000) * (2**31 - 1)).astype("<i4") >> (32 - bits) << (32 - bits)
+    data = wide.view(np.uint8).reshape(-1, 4)[:, 4 - width :].tobytes()
+    form = struct.pack("<HHIIHH", 1, 1, 16000, 16000 * width, width, bits)
+    chunks = b"WAVEfmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", len(data)) + data
+    path = tmp_path / "a.wav"
+    path.write_bytes(b"RIFF" + struct.pack("<I", len(chunks)) + chunks)
+    decoded = Decoded(Source("a", path=path, untrusted=untrusted), AudioOptions())
+    assert decoded.heard() == pytest.approx(TIMES, abs=0.01)
+    assert decoded.warnings == []
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.nut", "a.wma", "a.mkv"])
+def test_timestamps_that_start_late(
+    name: str, encode: Callable[..., Path], decode: Callable[..., Decoded], wav: Path, tmp_path: Path
+) -> None:
+    """The time before the first sample was reported as missing."""
+    path = encode(tmp_path / name, "-i", wav, "-c:a", "wmav2" if name == "a.wma" else "aac", "-output_ts_offset", 100)
+    decoded = decode(path)
+    assert decoded.heard() == pytest.approx(TIMES, abs=0.1)
+    assert decoded.warnings == []

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from asrcli.audio.conditioning import Conditioner
 from asrcli.audio.layouts import default_layout, layout_of_mask, mix_weights
-from tests.audio.sounds import Decoded
+from tests.audio.sounds import TIMES, Decoded, heard
 
 RATE = 16000
 RNG = np.random.default_rng(11)
@@ -325,3 +325,15 @@ def test_a_layout_has_a_letter_for_each_channel() -> None:
     assert layout_of_mask(0x3F, 6) == layout_of_mask(0x60F, 6) == default_layout("WAV", 6) == "FFCWSS"
     assert layout_of_mask(0x63F, 8) == layout_of_mask(0xFF, 8)[:6] + "SS" == default_layout("WAV", 8)
     assert layout_of_mask(0, 6) == layout_of_mask(0x3, 6) == ""
+
+
+@pytest.mark.parametrize("layout", ["LFE of 5.1", "third of three channels"])
+def test_sound_in_a_channel_that_ffmpeg_takes_for_bass(
+    layout: str, encode: Callable[..., Path], decode: Callable[..., Decoded], wav: Path, tmp_path: Path
+) -> None:
+    """Its mix leaves LFE out; three channels of Matroska without positions are 2.1 to it."""
+    where = "5.1|LFE=c0" if layout.startswith("LFE") else "3c|c2=c0|c0=0*c0|c1=0*c0"
+    path = encode(tmp_path / "a.mkv", "-i", wav, "-af", f"pan={where}", "-c:a", "pcm_s16le")
+    decoded = decode(path)
+    assert heard(decoded.mono * (0.5 / np.abs(decoded.mono).max())) == pytest.approx(TIMES, abs=0.05)
+    assert np.abs(decoded.mono).max() > 0.001

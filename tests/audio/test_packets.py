@@ -46,6 +46,17 @@ def test_a_transport_stream_cut_between_its_packets(streams: Callable[[str], tup
     assert sum(cut(data[:end]) for end in ends) > 0.8 * len(ends)
 
 
+def test_a_transport_stream_with_pictures_cut_between_its_packets(
+    encode: Callable[..., Path], wav: Path, tmp_path: Path
+) -> None:
+    """Packets of pictures have no length: the last part of each is stuffed."""
+    noise = ["-f", "lavfi", "-i", "testsrc=s=320x240:r=10:d=4", "-c:v", "mpeg2video", "-b:v", "1M", "-c:a", "mp2"]
+    data = encode(tmp_path / "a.ts", "-i", wav, *noise).read_bytes()
+    assert not cut(data)
+    ends = range(len(data) // 188 // 2 * 188, len(data), 7 * 188)
+    assert sum(cut(data[:end]) for end in ends) > 0.85 * len(ends)
+
+
 @pytest.mark.parametrize("start", [1, 100, 187])
 def test_a_transport_stream_that_starts_inside_a_packet(
     start: int, streams: Callable[[str], tuple[bytes, int]]

@@ -115,9 +115,19 @@ def _transport_is_cut(tail: bytes, packet: int) -> bool:
     return False
 
 
+def _is_stuffed(adaptation: bytes) -> bool:
+    """Whether an adaptation field is longer than the two clocks that it may hold."""
+    length, flags = adaptation[0], adaptation[1] if adaptation[0] else 0
+    return length != 1 + (6 if flags & 0x10 else 0) + (6 if flags & 0x08 else 0)
+
+
 def _misses_payload(tail: bytes, packets: range) -> bool:
-    """Whether a program's packet (PES) of known length lacks its end."""
+    """Whether a program's packet (PES) lacks its end.
+
+    One of known length is counted. That of a picture may have no length: its last part is stuffed, but by chance.
+    """
     missing: dict[int, int] = {}
+    unstuffed: dict[int, bool] = {}
     for at in packets:
         stream = (tail[at + 1] & 0x1F) << 8 | tail[at + 2]
         control = tail[at + 3] >> 4 & 3
@@ -127,5 +137,10 @@ def _misses_payload(tail: bytes, packets: range) -> bool:
             known = payload[:3] == b"\0\0\x01" and len(payload) >= 6
             length = int.from_bytes(payload[4:6], "big") if known else 0
             missing[stream] = 6 + length if length else 0
+            unstuffed.pop(stream, None)
+            if known and not length:
+                unstuffed[stream] = True
         missing[stream] = missing.get(stream, 0) - len(payload)
-    return any(count > 0 for count in missing.values())
+        if stream in unstuffed:
+            unstuffed[stream] = not (control & 2 and _is_stuffed(tail[at + 4 : at + 6]))
+    return any(count > 0 for count in missing.values()) or any(unstuffed.values())

@@ -185,13 +185,15 @@ class WavHeader:
     size: int | None
     #: positions of the channels, see `layouts`; empty where the header does not tell them
     layout: str = ""
-    #: samples follow each other without padding
-    packed: bool = True
+    #: bits that a sample takes in the file
+    width: int = 0
 
     @property
     def encoding(self) -> str | None:
         """The samples' form as ffmpeg names it, or None where they are neither little-endian PCM nor G.711."""
-        return _ENCODINGS.get((self.tag, self.bits)) if self.packed else None
+        # Integers of fewer bits are at the upper end of their bytes.
+        bits = self.width if self.tag == 1 and self.bits <= self.width else self.bits
+        return _ENCODINGS.get((self.tag, bits)) if bits == self.width else None
 
 
 def wav_header(head: bytes) -> WavHeader | None:
@@ -228,5 +230,5 @@ def _wav(form: bytes, offset: int, size: int) -> WavHeader | None:
         offset=offset,
         size=size if size_known(size) else None,
         layout=layout,
-        packed=int.from_bytes(form[12:14], "little") * 8 in {channels * bits, 0},
+        width=int.from_bytes(form[12:14], "little") * 8 // max(1, channels) or bits,
     )

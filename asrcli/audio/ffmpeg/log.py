@@ -28,6 +28,8 @@ _ECHO = re.compile(
     r"^(Error opening input|Error (submitting|while)|Task finished|Conversion failed|Error opening output)"
 )
 
+#: demuxers whose duration counts from 0, not from the first sample
+_FROM_ZERO = {"matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "asf", "nut"}
 #: demuxers without timestamps for which ffmpeg's guesses go wrong where the sample rate changes
 _UNTIMED = {"aac", "loas", "mp3"}
 
@@ -74,6 +76,8 @@ class Track:
     channels: int
     #: ISO 639-2 code, or ""
     language: str = ""
+    #: ffmpeg's name of the channels' positions, which it guesses where the container has none
+    layout: str = ""
     #: the container marks it as the one to play
     default: bool = False
 
@@ -171,8 +175,8 @@ class FfmpegLog:
             self.start = float(start) if start else None
             if hours:
                 self.duration = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
-            if self.duration and self.container.startswith("matroska"):  # counts from 0, not from its first sample
-                self.duration -= max(0.0, float(start or 0))
+            if self.duration and self.container in _FROM_ZERO and 0 < float(start or 0) < self.duration:
+                self.duration -= float(start)
         elif found := _CHOSEN.match(text):
             self._chosen = int(found[1])
         elif found := _STREAM.match(text):
@@ -187,8 +191,8 @@ class FfmpegLog:
 
 def _track(index: int, language: str, codec: str, rest: str) -> Track:
     found = _RATE.search(rest)
-    rate, channels = (int(found[1]), _channels(found[2])) if found else (0, 0)
-    return Track(index, codec, rate, channels, _known(language), default="(default)" in rest)
+    rate, layout = (int(found[1]), found[2]) if found else (0, "")
+    return Track(index, codec, rate, _channels(layout), _known(language), layout, default="(default)" in rest)
 
 
 def _known(language: str) -> str:

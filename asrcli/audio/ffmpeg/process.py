@@ -75,6 +75,8 @@ class Attempt:
     deep: bool = False
     #: write each frame as soon as it is decoded
     live: bool = False
+    #: share of an LFE channel in a mix: little, as it usually carries bass only, but speech in it is heard
+    bass: float = 0.01
 
 
 def decode_command(program: str, url: str, options: AudioOptions, attempt: Attempt) -> list[str]:
@@ -87,9 +89,10 @@ def decode_command(program: str, url: str, options: AudioOptions, attempt: Attem
     """
     choice = options.channels
     pick = f"pan=mono|c0=c{choice}," if isinstance(choice, int) else ""
+    mixing = f"rematrix_maxval=1:lfe_mix_level={attempt.bass}"
     fold = ",aformat=channel_layouts=mono|stereo" if choice == "mix" else ""
     form: dict[str, object] = {"f": "matroska", "write_crc32": 0, "acodec": "pcm_f32le", "map_metadata": -1}
-    form |= {"af": f"{pick}aresample={SAMPLE_RATE}:rematrix_maxval=1{fold}", "output_ts_offset": TIMESTAMP_OFFSET}
+    form |= {"af": f"{pick}aresample={SAMPLE_RATE}:{mixing}{fold}", "output_ts_offset": TIMESTAMP_OFFSET}
     form["bitexact"] = None
     if attempt.live:
         form |= {"flush_packets": 1, "cluster_time_limit": 100}
