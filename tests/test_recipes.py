@@ -37,6 +37,7 @@ RESULTS = {
     "--raw mulaw": ("raw.txt", "fa re mi"),
     "--output_format": ("out/talk.srt", "fa re mi"),
     "whisper-json": ("whisper.json", '"segments"'),
+    "--embed-audio": ("alone.html", "data:audio/"),
     "html": ("talk.html", "<!DOCTYPE html>"),
 }
 

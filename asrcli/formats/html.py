@@ -57,6 +57,15 @@ def render(transcript: Transcript, options: CueOptions) -> str:  # noqa: ARG001 
     return head + "".join(fields[field] + text for field, _, text in parts)
 
 
+def with_audio(page: str, address: str) -> str:
+    """The page with its recording at another address, such as a `data:` URL."""
+    head, tag, rest = page.partition('<audio id="audio" ')
+    attributes, _, behind = rest.partition(' src="')
+    _, quote_mark, after = behind.partition('"')
+    policy = head.replace("media-src 'self'", "media-src data: 'self'", 1)
+    return f'{policy}{tag}{attributes} src="{address}{quote_mark}{after}'
+
+
 def _digest(page: str) -> str:
     """The hash by which the policy recognises the page's script."""
     script = page.partition("<script>")[2].partition("</script>")[0]

@@ -108,6 +108,9 @@ class OutputArguments:
     encoding: Literal["utf-8", "utf-8-sig", "utf-16", "gb18030"] = _output(
         "utf-8", "Encoding of the outputs; utf-8-sig and utf-16 begin with a byte order mark."
     )
+    embed_audio: bool = _output(
+        False, "Put the sound (MP3, about 27 MB an hour) into the pages of --format html, which can then be sent alone."
+    )
     newline: Literal["lf", "crlf"] = _output("lf", "Line ends of the outputs; csv always has CRLF.")
 
 

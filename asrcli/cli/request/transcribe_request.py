@@ -15,6 +15,7 @@ from asrcli.batch.decision import Existing, SkipRule
 from asrcli.batch.search import Inputs
 from asrcli.batch.worker import Processing
 from asrcli.cli.request.arguments import TranscribeArguments, skip_rule
+from asrcli.cli.request.embedded_audio import embed_audio
 from asrcli.cli.request.output_name import name_template
 from asrcli.cli.request.shard import find_shard
 from asrcli.errors import UsageError
@@ -51,6 +52,7 @@ class TranscribeRequest:
     #: codes of warnings that fail an input
     fail_on: tuple[str, ...] = ()
     encoding: str = "utf-8"
+    embed_audio: bool = False
     #: line ends of the outputs
     newline: str = "\n"
 
@@ -61,6 +63,8 @@ class TranscribeRequest:
     def recipe(self, models_digest: str) -> CacheKey:
         """What decides the results: `ModelSet.digest`, the options, and of formats with cues the layout."""
         shaped = {form.extension: fingerprint(self.cues) for form in self.formats if form.shaped}
+        if self.embed_audio:
+            shaped["html"] = "audio"
         # What counts as done without --fail-on may not count with it.
         written = [] if (self.encoding, self.newline) == ("utf-8", "\n") else [self.encoding, repr(self.newline)]
         options = "/".join([fingerprint(self.options), *sorted(self.fail_on), *written])
@@ -81,9 +85,15 @@ class TranscribeRequest:
             whole = self.options.speakers.enabled or audio.channels == "split" or audio.track == "all"
             return None if whole or not form.streamed else StreamWriter(form, self.cues)
 
+        def render(transcript: Transcript, extension: str) -> str:
+            text = self.text(by_extension[extension].render(transcript, self.cues))
+            if self.embed_audio and extension == "html":
+                return embed_audio(text, Path(transcript.source), self.options.audio)
+            return text
+
         return Processing(
             transcribe=transcribe,
-            render=lambda transcript, extension: self.text(by_extension[extension].render(transcript, self.cues)),
+            render=render,
             recipe=self.recipe(ensemble.digest),
             stream_writer=stream_writer,
             existing=self.existing,
@@ -132,6 +142,8 @@ def _request(arguments: TranscribeArguments, ranks: Mapping[str, int]) -> Transc
         message = f"--remote is a server, but --backend {arguments.backend} runs on this machine."
         raise OptionConflictError(message, "Leave one of them out.", ("remote", "backend"))
     formats = _formats(arguments, ranks)
+    if arguments.embed_audio and (FORMATS["html"] not in formats or "-" in arguments.inputs):
+        raise OptionConflictError("--embed-audio needs --format html and files.", "Leave it out.", ("embed_audio",))
     options = transcribe_options(arguments.values, read_all_hotwords(arguments.values.get("hotwords", ())))
     inputs = Inputs(
         paths=arguments.inputs,
@@ -159,6 +171,7 @@ def _request(arguments: TranscribeArguments, ranks: Mapping[str, int]) -> Transc
         skip_if=tuple(map(skip_rule, split_list(arguments.skip_if))),
         fail_on=split_list(arguments.fail_on),
         encoding=arguments.encoding,
+        embed_audio=arguments.embed_audio,
         newline={"lf": "\n", "crlf": "\r\n"}[arguments.newline],
     )
 
