@@ -16,7 +16,7 @@ from asrcli.text.subtitles.breaks import GLUED, glued, price
 from asrcli.text.subtitles.cues import Cue, label, shape
 from asrcli.text.subtitles.divide import Divider
 from asrcli.text.subtitles.layout import Layout
-from asrcli.text.subtitles.pieces import has_wide, lanes, width, words_of
+from asrcli.text.subtitles.pieces import has_wide, speaker_tracks, width, words_of
 from asrcli.text.subtitles.schedule import Block, Timing, schedule
 from asrcli.transcript import Segment, Transcript, Word, join_words
 from tests.strategies import transcripts
@@ -104,9 +104,9 @@ def test_lines_hold_to_their_measure(source: Transcript, options: CueOptions, la
 @given(source=transcripts(max_segments=2), options=OPTIONS)
 def test_no_other_division_costs_less(source: Transcript, options: CueOptions) -> None:
     timing = Timing.of(options, int(source.duration * 1000))
-    for lane in lanes(source, timing.limit, 100):
+    for track in speaker_tracks(source, timing.limit, 100):
         head = replace(
-            lane, pieces=lane.pieces[:9], interrupted=lane.interrupted[:9], others_began=lane.others_began[:9]
+            track, pieces=track.pieces[:9], interrupted=track.interrupted[:9], others_began=track.others_began[:9]
         )
         divider = Divider(head, options, timing, 0)
         count = len(head.pieces)
@@ -332,7 +332,7 @@ def test_costs_of_pauses_and_reading_time() -> None:
 )
 def test_no_other_lines_cost_less(text: str, space: bool, narrow: int, full: int, label_cells: int) -> None:
     """The search for lines gives the same cost as trying every division."""
-    pieces = lanes(transcript(spoken(text, space=space)), 99_000, max(narrow, 2 * full))[0].pieces
+    pieces = speaker_tracks(transcript(spoken(text, space=space)), 99_000, max(narrow, 2 * full))[0].pieces
     prices = [0.0, *(price(a.word.text, b.word.text, b.space, "") for a, b in pairwise(pieces)), 0.0]
     options = CueOptions(max_line_width=narrow, max_line_width_cjk=full, max_lines=3)
     labels = [label_cells * (index % 3 == 0) for index in range(len(pieces))]
@@ -426,7 +426,7 @@ def test_work_grows_with_the_length_not_its_square() -> None:
         options = CueOptions()
         timing = Timing.of(options, int(source.duration * 1000))
         calls.clear()
-        Counting(lanes(source, timing.limit, 42)[0], options, timing, 0).divide()
+        Counting(speaker_tracks(source, timing.limit, 42)[0], options, timing, 0).divide()
         return len(calls)
 
     assert prices(200) < 4.5 * prices(50)
@@ -441,8 +441,8 @@ def test_tall_cues_are_set_without_trying_every_way() -> None:
             return super()._cheapest(*stretch)
 
     source = transcript(spoken("so it went on and on until the very end of that day " * 8))
-    (lane,) = lanes(source, 100_000, 42)
-    pieces = lane.pieces
+    (track,) = speaker_tracks(source, 100_000, 42)
+    pieces = track.pieces
     layout = Counting(pieces, [0.0] * (len(pieces) + 1), CueOptions(max_lines=12))
     _, cuts = layout.best(0, len(pieces))
     assert len(cuts) == 9

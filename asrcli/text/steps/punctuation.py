@@ -86,16 +86,16 @@ def put_marks(words: Sequence[Word], text: str) -> tuple[Word, ...] | None:
 
 def _runs(segments: Iterable[Segment]) -> Iterable[list[Segment]]:
     """Segments of one speaker without a long pause, at most `_MOST_WORDS` words."""
-    lanes: dict[tuple[str | None, int | None], list[Segment]] = {}
+    tracks: dict[tuple[str | None, int | None], list[Segment]] = {}
     for segment in segments:
         key = segment.speaker, segment.channel
-        run = lanes.get(key, [])
+        run = tracks.get(key, [])
         count = sum(len(part.words) for part in run) + len(segment.words)
         if run and (segment.start - run[-1].end > _LONGEST_PAUSE or count > _MOST_WORDS):
-            yield lanes.pop(key)
+            yield tracks.pop(key)
             run = []
-        lanes[key] = [*run, segment]
-    yield from lanes.values()
+        tracks[key] = [*run, segment]
+    yield from tracks.values()
 
 
 def _text(run: Sequence[Segment]) -> str:

@@ -13,7 +13,7 @@ from itertools import accumulate, pairwise
 from asrcli.options import CueOptions
 from asrcli.script import is_right_to_left
 from asrcli.text.subtitles.divide import Divider
-from asrcli.text.subtitles.pieces import Lane, Piece, lanes, width
+from asrcli.text.subtitles.pieces import Piece, SpeakerTrack, speaker_tracks, width
 from asrcli.text.subtitles.schedule import Block, TimedBlock, Timing, schedule
 from asrcli.transcript import Transcript, Word, join_words
 
@@ -91,26 +91,26 @@ def shape(transcript: Transcript, options: CueOptions, *, labelled: bool = False
     limit = int(transcript.duration * 1000 + 1e-6)
     timing = Timing.of(options, limit)
     line_width = max(options.max_line_width, 2 * options.max_line_width_cjk)
-    tracks = lanes(transcript, limit, line_width)
-    labelled = labelled and any(lane.speaker for lane in tracks)
+    tracks = speaker_tracks(transcript, limit, line_width)
+    labelled = labelled and any(track.speaker for track in tracks)
     blocks: list[Block] = []
-    for lane in tracks:
-        blocks += _shape_lane(lane, options, timing, width(label(lane.speaker)) if labelled else 0)
+    for track in tracks:
+        blocks += _shape_track(track, options, timing, width(label(track.speaker)) if labelled else 0)
     return [_cue(timed, options) for timed in schedule(blocks, timing)]
 
 
-def _shape_lane(lane: Lane, options: CueOptions, timing: Timing, label_cells: int) -> Iterator[Block]:
-    divider = Divider(lane, options, timing, label_cells)
+def _shape_track(track: SpeakerTrack, options: CueOptions, timing: Timing, label_cells: int) -> Iterator[Block]:
+    divider = Divider(track, options, timing, label_cells)
     for part in divider.divide():
-        pieces = lane.pieces[part.start : part.end]
+        pieces = track.pieces[part.start : part.end]
         yield Block(
             start=pieces[0].start,
             end=pieces[-1].end,
-            lines=tuple(lane.pieces[a:b] for a, b in pairwise([part.start, *part.cuts, part.end])),
+            lines=tuple(track.pieces[a:b] for a, b in pairwise([part.start, *part.cuts, part.end])),
             cells=divider.layout.cells(part.start, part.end),
             words=part.end - part.start,
-            speaker=lane.speaker,
-            channel=lane.channel,
+            speaker=track.speaker,
+            channel=track.channel,
             pairable=not part.cuts and divider.layout.spare(part.start, part.end) >= len(DASH),
         )
 

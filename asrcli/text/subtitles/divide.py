@@ -14,7 +14,7 @@ from asrcli.script import is_cjk
 from asrcli.text.subtitles import cue_cost
 from asrcli.text.subtitles.breaks import IN_WORD, price
 from asrcli.text.subtitles.layout import Layout
-from asrcli.text.subtitles.pieces import Lane, Piece
+from asrcli.text.subtitles.pieces import Piece, SpeakerTrack
 from asrcli.text.subtitles.schedule import Timing
 
 
@@ -28,16 +28,16 @@ class Part:
 
 
 class Divider:
-    """One lane; costs that do not depend on the division are computed once."""
+    """One track; costs that do not depend on the division are computed once."""
 
-    def __init__(self, lane: Lane, options: CueOptions, timing: Timing, label: int) -> None:
-        pieces = lane.pieces
-        self._lane = lane
+    def __init__(self, track: SpeakerTrack, options: CueOptions, timing: Timing, label: int) -> None:
+        pieces = track.pieces
+        self._track = track
         self._timing = timing
         pauses = [0, *(after.start - before.end for before, after in pairwise(pieces))]
-        #: price of ending a cue before each piece; nothing at the lane's end
+        #: price of ending a cue before each piece; nothing at the track's end
         self._prices = [*_break_prices(pieces, pauses), 0.0]
-        labels = [label] * len(pieces) if options.label_every_cue else _labels(lane, label, timing.max_cue)
+        labels = [label] * len(pieces) if options.label_every_cue else _labels(track, label, timing.max_cue)
         self.layout = Layout(pieces, self._prices, options, labels)
         #: sum of the prices of the pauses before each piece and all earlier ones
         self._pauses = list(accumulate(cue_cost.pause_price(pause) for pause in pauses))
@@ -51,8 +51,8 @@ class Divider:
         self._next = [*(piece.start for piece in pieces), timing.limit + timing.gap]
 
     def divide(self) -> list[Part]:
-        """All the lane's pieces, in order, as parts."""
-        count = len(self._lane.pieces)
+        """All the track's pieces, in order, as parts."""
+        count = len(self._track.pieces)
         best = [0.0] * (count + 1)
         choice: list[Part] = [Part(0, 0, ())] * count
         for start in range(count - 1, -1, -1):
@@ -83,7 +83,7 @@ class Divider:
     def _text_price(self, start: int, end: int) -> float:
         last = end - 1
         total = cue_cost.CUE + self._prices[end] + self._pauses[last] - self._pauses[start]
-        whole = self._sentences[end] > self._sentences[last] or end == len(self._lane.pieces)
+        whole = self._sentences[end] > self._sentences[last] or end == len(self._track.pieces)
         inside = self._sentences[last] - self._sentences[start]
         if inside:
             total += inside * (cue_cost.WHOLE_SENTENCE_INSIDE if whole else cue_cost.TORN_SENTENCE_INSIDE)
@@ -92,13 +92,13 @@ class Divider:
         return total
 
     def _time_price(self, start: int, end: int) -> float:
-        following = min(self._next[end], self._lane.interrupted[end - 1])
+        following = min(self._next[end], self._track.interrupted[end - 1])
         available = self._timing.available(self._next[start], following)
         return cue_cost.time_price(self.layout.cells(start, end), available, self._timing.min_cue, self._timing.max_cps)
 
     def _farthest(self, pauses: list[int], max_words: int) -> list[int]:
         """For each piece, the end of the longest cue that may begin with it; a single piece is always allowed."""
-        pieces = self._lane.pieces
+        pieces = self._track.pieces
         count = len(pieces)
         out = [0] * count
         barrier = count
@@ -112,13 +112,13 @@ class Divider:
         return out
 
 
-def _labels(lane: Lane, label: int, max_cue: int) -> list[int]:
+def _labels(track: SpeakerTrack, label: int, max_cue: int) -> list[int]:
     """Cells of the name before each piece, if a cue begins with it: where another speaker may precede.
 
     That is certain only when all speakers are merged; a name that is not needed then leaves some room.
     """
-    out = [label] * len(lane.pieces)
-    for index, (before, others_began) in enumerate(zip(lane.pieces, lane.others_began[1:], strict=False), 1):
+    out = [label] * len(track.pieces)
+    for index, (before, others_began) in enumerate(zip(track.pieces, track.others_began[1:], strict=False), 1):
         # The cue before begins no earlier than this.
         if others_began < min(before.start, before.end - max_cue):
             out[index] = 0

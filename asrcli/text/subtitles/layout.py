@@ -36,7 +36,7 @@ class _Aim:
 
 
 class Layout:
-    """Lines of any part of one lane; widths are kept as cumulative sums.
+    """Lines of any part of one track; widths are kept as cumulative sums.
 
     A line with full-width characters has a limit of its own (two cells a character). A piece wider than a line has a
     line of its own: words are never divided.

@@ -1,4 +1,4 @@
-"""A transcript divided for subtitles: a lane of pieces for each speaker; lines break only between pieces.
+"""A transcript divided for subtitles: a track of pieces for each speaker; lines break only between pieces.
 
 Times are whole milliseconds from here on, so that nothing is rounded twice.
 """
@@ -39,15 +39,15 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class SpeakerTrack:
     """The words of one speaker in one channel, in order."""
 
     speaker: str | None
     channel: int | None
     pieces: tuple[Piece, ...]
-    #: for each piece, when another lane's turn next begins after the piece's start (`NEVER`: not again)
+    #: for each piece, when another track's turn next begins after the piece's start (`NEVER`: not again)
     interrupted: tuple[int, ...]
-    #: for each piece, when another lane last began a word, up to the piece's start (`-NEVER`: not before)
+    #: for each piece, when another track last began a word, up to the piece's start (`-NEVER`: not before)
     others_began: tuple[int, ...] = ()
 
 
@@ -114,8 +114,8 @@ def split_text(text: str) -> Iterator[tuple[str, bool]]:
             yield piece, space
 
 
-def lanes(transcript: Transcript, limit: int, line_width: int) -> list[Lane]:
-    """Divide a transcript into lanes; no time exceeds `limit` (ms), and a CJK word wider than `line_width` cells is
+def speaker_tracks(transcript: Transcript, limit: int, line_width: int) -> list[SpeakerTrack]:
+    """Divide a transcript into tracks; no time exceeds `limit` (ms), and a CJK word wider than `line_width` cells is
     split into characters.
     """
     runs = sorted(
@@ -131,16 +131,16 @@ def lanes(transcript: Transcript, limit: int, line_width: int) -> list[Lane]:
         foreign = sorted(start for other, times in starts.items() if other != key for start in times)
         pieces = tuple(_pieces(members, limit, line_width))
         interrupted = tuple(_next_after(foreign, piece.start) for piece in pieces)
-        out.append(Lane(members[0][1].speaker, members[0][1].channel, pieces, interrupted))
+        out.append(SpeakerTrack(members[0][1].speaker, members[0][1].channel, pieces, interrupted))
     return _with_heard(out)
 
 
-def _with_heard(lanes: list[Lane]) -> list[Lane]:
-    """The lanes, with the times at which others speak."""
-    others_began: list[list[int]] = [[] for _ in lanes]
-    began = [-NEVER] * len(lanes)
-    latest = runner_up = -1  # the lane that began a word last, and the one before it
-    order = heapq.merge(*([(piece.start, number) for piece in lane.pieces] for number, lane in enumerate(lanes)))
+def _with_heard(tracks: list[SpeakerTrack]) -> list[SpeakerTrack]:
+    """The tracks, with the times at which others speak."""
+    others_began: list[list[int]] = [[] for _ in tracks]
+    began = [-NEVER] * len(tracks)
+    latest = runner_up = -1  # the track that began a word last, and the one before it
+    order = heapq.merge(*([(piece.start, number) for piece in track.pieces] for number, track in enumerate(tracks)))
     for start, together in groupby(order, key=itemgetter(0)):
         numbers = [number for _, number in together]
         for number in dict.fromkeys(numbers):
@@ -150,7 +150,7 @@ def _with_heard(lanes: list[Lane]) -> list[Lane]:
         for number in numbers:
             other = runner_up if number == latest else latest
             others_began[number].append(began[other] if other >= 0 else -NEVER)
-    return [replace(lane, others_began=tuple(times)) for lane, times in zip(lanes, others_began, strict=True)]
+    return [replace(track, others_began=tuple(times)) for track, times in zip(tracks, others_began, strict=True)]
 
 
 def _next_after(times: list[int], time: int) -> int:
