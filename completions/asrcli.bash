@@ -254,8 +254,8 @@ _asrcli_value() {
         'transcribe --cue-gap') argument=any ;;
         'transcribe -j'|'transcribe --jobs') argument=any ;;
         'transcribe --journal') argument=file ;;
-        'transcribe --shard') argument='word auto auto/N' ;;
-        'transcribe --skip-if') argument='word subtitles subtitles:LANG audio:LANG' ;;
+        'transcribe --shard') argument='word auto' ;;
+        'transcribe --skip-if') argument=any ;;
         'transcribe --fail-on') argument=any ;;
         'transcribe --config') argument=file ;;
         'watch --files-from') argument=file ;;
@@ -314,8 +314,8 @@ _asrcli_value() {
         'watch --settle') argument=any ;;
         'watch --on-done') argument='word transcribe watch align serve mcp models download-model journal speakers evaluate config doctor bench schema completion' ;;
         'watch --journal') argument=file ;;
-        'watch --shard') argument='word auto auto/N' ;;
-        'watch --skip-if') argument='word subtitles subtitles:LANG audio:LANG' ;;
+        'watch --shard') argument='word auto' ;;
+        'watch --skip-if') argument=any ;;
         'watch --fail-on') argument=any ;;
         'watch --config') argument=file ;;
         'align --raw') argument='word s16le s24le s32le f32le u8 mulaw alaw' ;;

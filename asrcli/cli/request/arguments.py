@@ -164,11 +164,11 @@ class BatchArguments:
     skip_existing: bool = _batch(False, "Skip inputs whose outputs exist, even if the input or the options changed.")
     shard: str | None = _batch(
         None, "Transcribe only part I of N of the inputs, for runs on N machines; auto: the part of this task of a "
-        "Slurm array, auto/N: of an indexed job of Kubernetes.", metavar="I/N|auto|auto/N", read=readers.shard,
+        "Slurm array, auto/N: of an indexed job of Kubernetes.", metavar="I/N|auto", read=readers.shard,
     )  # fmt: skip
     skip_if: tuple[str, ...] = _batch(
-        (), "Skip recordings with subtitles, in a track or a file beside them, or with an audio track in a language.",
-        metavar="subtitles|subtitles:LANG|audio:LANG", read=_read_rules,
+        (), "Skip recordings: subtitles, subtitles:LANG (in a track or a file beside them), audio:LANG.",
+        metavar="RULES", read=_read_rules,
     )  # fmt: skip
     fail_on: tuple[str, ...] = _batch(
         (), f"Warnings that fail a file (exit status 1): {', '.join(WARNING_CODES)}.", metavar="CODES",
