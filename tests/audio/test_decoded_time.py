@@ -60,7 +60,7 @@ def joined(path: Path, *parts: Path) -> Path:
     return path
 
 
-CHANGES = [((1, 44100), (2, 44100)), ((2, 44100), (1, 44100)), ((1, 44100), (1, 48000)), ((2, 48000), (1, 32000))]
+CHANGES = [((1, 44100), (2, 44100)), ((2, 48000), (1, 32000))]
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=str)

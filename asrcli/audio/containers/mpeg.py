@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 #: gives up to `size` bytes from a position of the file: (size, position)
 Read = Callable[[int, int], bytes]
@@ -150,7 +151,6 @@ class _Walk:
     def __init__(self, read: Read, offset: int) -> None:
         self._read = read
         self._position = self._start = offset
-        self._headers: dict[bytes, Frame] = {}
         self._bitrates: set[int] = set()
         self._count = self._tags = 0
         self._seconds = 0.0
@@ -183,17 +183,13 @@ class _Walk:
 
     def _frames(self, window: bytes) -> tuple[int, bool]:
         """(bytes that are frames of the same form, whether something else follows within the window)."""
-        at, headers, end = 0, self._headers, len(window) - 4
+        at, end = 0, len(window) - 4
         count = self._count
         while at <= end:
-            word = window[at : at + 4]
-            frame = headers.get(word)
-            if frame is None:
-                frame = _frame(window, at)
-                if frame is None or not frame.size:
-                    self._count = count
-                    return at, True
-                headers[word] = frame
+            frame = _header(window[at : at + 4])
+            if frame is None or not frame.size:
+                self._count = count
+                return at, True
             if frame.form != self._form or window[at + frame.tag : at + frame.tag + 4] in {b"Xing", b"Info"}:
                 self._new_part(self._position + at, frame, window[at + frame.tag : at + frame.tag + 4])
             self._bitrates.add(frame.bitrate)
@@ -243,7 +239,11 @@ def free_size(head: bytes) -> int | None:
 
 def _frame(head: bytes, position: int) -> Frame | None:
     """The header of the layer III frame at `position`, free format with size 0."""
-    word = head[position : position + 4]
+    return _header(head[position : position + 4])
+
+
+@lru_cache(4096)
+def _header(word: bytes) -> Frame | None:
     if len(word) < 4 or word[0] != 0xFF or word[1] & 0xE6 != 0xE2:
         return None
     version, mono = word[1] >> 3 & 3, word[3] >> 6 == 3
