@@ -13,7 +13,15 @@ from asrcli.batch.events import Event, FileDone, FileFailed, FileSkipped, Notice
 from asrcli.batch.recording import Item
 from asrcli.batch.search import Inputs
 from asrcli.batch.watch.arrivals import ArrivalMonitor, check_folders
-from asrcli.errors import AsrcliError, AudioDecodeError, InputChangedError, UsageError, WarningsError
+from asrcli.errors import (
+    AsrcliError,
+    AudioDecodeError,
+    DiskFullError,
+    InputChangedError,
+    RemoteUnavailableError,
+    UsageError,
+    WarningsError,
+)
 
 SUFFIXES = {".mp3", ".wav"}
 
@@ -107,6 +115,17 @@ def test_failures_are_tried_again_at_growing_intervals(folder: Path) -> None:
     watch.after(86400.0)
     watch.done("a.wav")
     assert watch.monitor.failing == 0
+
+
+@pytest.mark.parametrize("error", [DiskFullError("full"), RemoteUnavailableError("down"), InputChangedError("changed")])
+def test_what_is_not_the_fault_of_a_recording_does_not_delay_it(folder: Path, error: AsrcliError) -> None:
+    watch = Watch(folder)
+    (folder / "a.wav").write_bytes(b"1")
+    watch.after(0)
+    watch.after(10)
+    watch.failed("a.wav", error)
+    assert watch.monitor.failing == 0
+    assert watch.after(10) == ["a.wav"]
 
 
 def test_a_result_with_warnings_that_fail_it_is_not_made_again(folder: Path) -> None:

@@ -20,12 +20,15 @@ from asrcli.batch.events import Event, FileDone, FileFailed, FileSkipped, Notice
 from asrcli.batch.plan import name_outputs_of
 from asrcli.batch.recording import FileStamp, Item
 from asrcli.batch.search import Found, Inputs, Search
-from asrcli.errors import InputChangedError, UsageError, WarningsError
+from asrcli.errors import DiskFullError, InputChangedError, RemoteUnavailableError, UsageError, WarningsError
 
 #: seconds between two readings of the folders, at most and at least
 _LONGEST, _SHORTEST = 5.0, 0.05
 #: seconds before a failed input is tried again: the first time, the factor from one time to the next, the longest
 _RETRY, _RETRY_FACTOR, _RETRY_LONGEST = 60.0, 4, 86_400.0
+
+#: errors that are not the recording's: it is due again as soon as it is complete and the batch runs
+_NO_FAULT = (InputChangedError, DiskFullError, RemoteUnavailableError)
 
 
 class _State(Enum):
@@ -116,8 +119,8 @@ class ArrivalMonitor:
             arrival = self._files.get(self._handed_out.pop(event.index, Path()))
             if arrival is None:
                 return
-            changed = isinstance(event, FileFailed) and isinstance(event.error, InputChangedError)
-            if changed or arrival.stamp != arrival.handed_out:
+            waits = isinstance(event, FileFailed) and isinstance(event.error, _NO_FAULT)
+            if waits or arrival.stamp != arrival.handed_out:
                 arrival.state, arrival.since = _State.SETTLING, self._clock()
             elif isinstance(event, FileFailed) and isinstance(event.error, WarningsError):
                 arrival.state, arrival.since = _State.FAILED, math.inf  # it has a result, which would be the same
