@@ -56,6 +56,9 @@ def another_value(name: str, value: list[str] | float | str | None) -> tuple[str
         "channels": ("split", "split"),
         "audio-track": ("zh", "zh"),
         "language": ("zh", "zh"),
+        "name": ("'{stem}.{language}'", "{stem}.{language}"),
+        "shard": ("2/3", "2/3"),
+        "skip-if": ("audio:de", ["audio:de"]),
         "remote-api-key": ("sesame", "(set)"),
         "format": ("srt,vtt", ["srt", "vtt"]),
         "fail-on": ("gap", ["gap"]),
@@ -83,7 +86,7 @@ def test_every_option_has_a_variable_and_a_key(asrcli: Program, write_config: Ca
     wanted = {name: another_value(name, row["value"]) for name, row in settings(asrcli).items()}
     assert len(wanted) > 40
     names = {name: "ASRCLI_" + name.upper().replace("-", "_") for name in wanted}
-    rows = settings(asrcli, env={names[name]: text for name, (text, _) in wanted.items()})
+    rows = settings(asrcli, env={names[name]: text.strip("'") for name, (text, _) in wanted.items()})
     for name, (_, value) in wanted.items():
         assert (rows[name]["value"], rows[name]["where"]) == (value, names[name])
     path = write_config("transcribe:\n" + "".join(f"  {name}: {text}\n" for name, (text, _) in wanted.items()))
@@ -210,7 +213,7 @@ def test_a_misspelt_variable_is_reported_and_a_foreign_one_is_not(asrcli: Progra
         (["--max-gap", "long"], {}, "'--max-gap': 'long' is not a number; write a number"),
         (["--jobs", "0"], {}, "0 is out of range; it must be 1 to 4096"),
         ([], {"ASRCLI_ITN": "maybe"}, "'--itn': write yes or no (set by ASRCLI_ITN)"),
-        (["--raw", "s24le"], {}, "'s24le' is not one of 's16le', 'f32le'"),
+        (["--raw", "s64le"], {}, "'s64le' is not one of 's16le', 's24le', 's32le', 'f32le'"),
     ],
 )
 def test_a_wrong_value_is_reported_in_the_users_words(

@@ -19,7 +19,7 @@ from asrcli.transcript import Transcript
 
 RATE = 16000
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # minutes, where other tests run beside
 
 
 @pytest.fixture(scope="module")

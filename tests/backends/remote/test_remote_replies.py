@@ -197,7 +197,7 @@ def test_no_answer_breaks_the_reader(data: Any, kind: str) -> None:
     assert all(0 <= token.start <= token.end <= 10 for token in heard.tokens)
 
 
-@given(st.binary(max_size=40) | st.sampled_from([b"[" * 200_000, b'{"error":' * 200_000, b"1" * 5000]))
+@given(st.binary(max_size=40) | st.sampled_from([b"[" * 3000, b'{"error":' * 3000, b"1" * 5000]))
 def test_no_bytes_break_the_reader(body: bytes) -> None:
     error_message(body)
     error_field(body, "param")
