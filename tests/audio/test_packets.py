@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from asrcli.audio.containers.packets import ends_inside, transport_packet
+from asrcli.audio.containers.packets import breaks, ends_inside, transport_packet
 from asrcli.audio.containers.sniff import has_signature
+
+
+def part(data: bytes, size: int, position: int) -> bytes:
+    return data[position : position + size]
+
+
+@pytest.mark.parametrize("name", ["a.aac", "a.mp2"])
+def test_a_hole_between_frames(name: str, streams: Callable[[str], tuple[bytes, int]]) -> None:
+    """A decoder goes on with the next frame without a complaint."""
+    data, _ = streams(name)
+    tag = b"ID3\x03\0\0\0\0\1\0" + bytes(128)
+    broken = data[:3000] + data[4111:9000] + data[9777:]
+    for form, count in ((data, 0), (tag + data, 0), (data + data, 0), (data + bytes(500), 0), (broken, 2)):
+        assert breaks(partial(part, form)) == count
 
 
 def cut(data: bytes) -> bool:

@@ -65,7 +65,9 @@ def scan_headers(read: Read, size: int, *, thorough: bool) -> HeaderScan:
 def _uncounted(read: Read, size: int, *, thorough: bool) -> HeaderScan:
     """Of a form whose header has no size."""
     head = read(4, 0)
-    warnings = (INSIDE_PACKET,) if thorough and packets.ends_inside(read, size) else ()
+    warnings: tuple[str, ...] = (INSIDE_PACKET,) if thorough and packets.ends_inside(read, size) else ()
+    if thorough and (count := packets.breaks(read)):
+        warnings += (f"damaged: frames do not follow each other (places: {count}); sound may be missing there",)
     if head[:3] == b"ID3" or is_mpeg_audio(head):  # layer II, or another format behind a tag
         return HeaderScan(whole=False, streams=True, length="unknown", warnings=warnings)
     return HeaderScan(warnings=warnings)

@@ -1,6 +1,6 @@
 """Streams of frames or packets that no header counts: whether the file ends in the middle of one.
 
-Only the end of the file is read. ADTS (ISO 13818-7), MPEG audio layer II (ISO 11172-3), MPEG transport and program
+ADTS (ISO 13818-7), MPEG audio layer II (ISO 11172-3), MPEG transport and program
 streams (ISO 13818-1).
 """
 
@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from asrcli.audio.containers.mpeg import tag_size
+from asrcli.audio.containers.mpeg import skip_tags, tag_size
 
 #: gives up to `size` bytes from a position of the file: (size, position)
 Read = Callable[[int, int], bytes]
 
+Sizer = Callable[[bytes, int], int]
+
 #: bytes at the end of a file in which frames are followed, and frames that must follow each other
 _TAIL, _CHAIN = 1 << 17, 4
+#: bytes of a frame's header that give its size
+_LONGEST_HEADER = 7
 _LAYER2 = {
     3: (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 0),
     2: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0),
@@ -28,7 +32,10 @@ _PACK = b"\0\0\x01\xba"
 
 
 def ends_inside(read: Read, size: int) -> bool:
-    """Whether the last frame or packet is incomplete; False where the file holds none of the streams above."""
+    """Whether the last frame or packet is incomplete; False where the file holds none of the streams above.
+
+    Only the end of the file is read.
+    """
     head, tail = read(1 << 11, 0), read(_TAIL, max(0, size - _TAIL))
     if head[:4] == _PACK:
         return bool(_is_cut(tail, _program_packet, tail.find(_PACK), chain=2))
@@ -40,15 +47,50 @@ def ends_inside(read: Read, size: int) -> bool:
     return False
 
 
+def breaks(read: Read) -> int:
+    """Places where ADTS or layer II frames do not follow each other, between the first and the last one."""
+    position, count = skip_tags(read, 0)[0], 0
+    window = read(_TAIL, position)
+    frame = next((sizer for sizer in (_adts_frame, _layer2_frame) if sizer(window, 0)), None)
+    while frame and len(window) >= _LONGEST_HEADER:
+        at = 0
+        while at + _LONGEST_HEADER <= len(window) and (size := frame(window, at)):
+            at += size
+        position += at
+        if at + _LONGEST_HEADER <= len(window):
+            after, tags = skip_tags(read, position)
+            if not tags:
+                after = position + _next_frame(read(_TAIL, position), frame)
+                if after < position:
+                    break
+                count += 1
+            position = after
+        window = read(_TAIL, position)
+    return count
+
+
+def _next_frame(window: bytes, frame: Sizer) -> int:
+    """Where frame follows upon frame again; -1 where nowhere."""
+    at = window.find(b"\xff")
+    while at >= 0:
+        position = at
+        for _ in range(_CHAIN):
+            size = frame(window, position)
+            position += size
+            if not size:
+                break
+        else:
+            return at
+        at = window.find(b"\xff", at + 1)
+    return -1
+
+
 def transport_packet(head: bytes) -> int:
     """Bytes of the packets of a transport stream, which may start inside one; 0 where `head` holds none."""
     for packet in _TS_PACKETS:
         if any(head[at : at + _SYNCS * packet : packet] == b"\x47" * _SYNCS for at in range(packet)):
             return packet
     return 0
-
-
-Sizer = Callable[[bytes, int], int]
 
 
 def _first_frame(tail: bytes, frame: Sizer) -> int:
