@@ -41,7 +41,6 @@ class _Attention:
         self._turned = 2 * angles.shape[1]
         self._cos = graph.constant("cos", np.cos(angles))
         self._sin = graph.constant("sin", np.sin(angles))
-        self.scale = float(sizes.head**-0.5)
 
     def rotate(self, value: str, positions: str) -> str:
         return self._graph.add(
@@ -53,20 +52,16 @@ class _Attention:
             num_heads=self._sizes.heads,
         )
 
-    def heads(self, value: str) -> str:
-        """(batch, time, width) to (batch, heads, time, head)."""
-        shape = self._graph.constant("by head", np.array([0, 0, self._sizes.heads, self._sizes.head]))
-        return self._graph.add("Transpose", self._graph.add("Reshape", value, shape), perm=[0, 2, 1, 3])
-
-    def attend(self, queries: str, keys: str, values: str, mask: str | None = None) -> str:
-        """Queries and values by head, keys turned: (batch, heads, head, time)."""
-        graph = self._graph
-        scores = graph.add("FusedMatMul", queries, keys, domain=MICROSOFT, alpha=self.scale)
-        if mask is not None:
-            scores = graph.add("Add", scores, mask)
-        mixed = graph.add("MatMul", graph.add("Softmax", scores, axis=-1), values)
-        shape = graph.constant("joined", np.array([0, 0, self._sizes.width]))
-        return graph.add("Reshape", graph.add("Transpose", mixed, perm=[0, 2, 1, 3]), shape)
+    def attend(self, outputs: int, *inputs: str) -> list[str]:
+        """Queries (batch, time, width), keys and values, and what else the operator takes; keys turned."""
+        return self._graph.add_split(
+            "MultiHeadAttention",
+            outputs,
+            *inputs,
+            domain=MICROSOFT,
+            num_heads=self._sizes.heads,
+            scale=self._sizes.head**-0.5,
+        )
 
 
 def encoder_graph(weights: Weights, sizes: Geometry) -> bytes:
@@ -133,13 +128,8 @@ class _EncoderWriter:
         normal = graph.norm(value, f"{path}.before", self._weights.parameter(f"{path}.input_layernorm.weight"))
         joined = graph.linear(normal, f"{path}.qkv", [self._weights.product(f"{path}/{name}") for name in _SELF])
         queries, keys, values = graph.add_split("Split", 3, joined, axis=-1, num_outputs=3)
-        mixed = graph.add(
-            "MultiHeadAttention",
-            *(attention.rotate(queries, positions), attention.rotate(keys, positions), values),
-            domain=MICROSOFT,
-            num_heads=self._sizes.heads,
-            scale=attention.scale,
-        )
+        queries, keys = attention.rotate(queries, positions), attention.rotate(keys, positions)
+        (mixed,) = attention.attend(1, queries, keys, values)
         return graph.linear(mixed, f"{path}.out", [self._weights.product(f"{path}/self_attn/o_proj")])
 
     def _feed_forward(self, value: str, path: str) -> str:
@@ -155,7 +145,7 @@ class _EncoderWriter:
 def cross_graph(weights: Weights, sizes: Geometry) -> bytes:
     """From frames (1, time, width) to what the decoder attends to in each layer.
 
-    Keys come turned, (1, heads, head, time); values as (1, heads, time, head).
+    Keys and values come by head, (1, heads, time, head).
     """
     graph = LayerWriter()
     products = [
@@ -167,7 +157,6 @@ def cross_graph(weights: Weights, sizes: Geometry) -> bytes:
     shape = graph.constant("by head", np.array([0, 0, 2 * sizes.layers * sizes.heads, sizes.head]))
     by_head = graph.add("Transpose", graph.add("Reshape", joined, shape), perm=[0, 2, 1, 3])
     parts = graph.add_split("Split", 2 * sizes.layers, by_head, axis=1, num_outputs=2 * sizes.layers)
-    parts[::2] = [graph.add("Transpose", keys, perm=[0, 1, 3, 2]) for keys in parts[::2]]
     names = sizes.caches("cross")
     ports: list[Port] = [(name, FLOAT, shape) for name, shape in names.items()]
     frames: Port = ("frames", FLOAT, ("batch", "time", sizes.width))
@@ -234,18 +223,18 @@ class _DecoderWriter:
         graph, attention = self.graph, self._attention
         normal = self._norm(value, layer, "input_layernorm")
         products = self._linear(normal, layer, *_SELF)
-        queries, keys, values = map(attention.heads, graph.add_split("Split", 3, products, axis=-1, num_outputs=3))
+        queries, keys, values = graph.add_split("Split", 3, products, axis=-1, num_outputs=3)
         queries, keys = attention.rotate(queries, "position"), attention.rotate(keys, "position")
-        turned = graph.add("Transpose", keys, perm=[0, 1, 3, 2])
-        keys = graph.add("Concat", f"past.{layer}.key", turned, axis=3)
-        values = graph.add("Concat", f"past.{layer}.value", values, axis=2)
+        past = (f"past.{layer}.key", f"past.{layer}.value")
+        mixed, keys, values = attention.attend(3, queries, keys, values, "", "", "", *past)
         self._present |= {f"present.{layer}.key": keys, f"present.{layer}.value": values}
-        return self._linear(attention.attend(queries, keys, values), layer, "self_attn/o_proj")
+        return self._linear(mixed, layer, "self_attn/o_proj")
 
     def _hear_speech(self, value: str, layer: int) -> str:
         normal = self._norm(value, layer, "post_attention_layernorm")
-        queries = self._attention.heads(self._linear(normal, layer, "encoder_attn/q_proj"))
-        mixed = self._attention.attend(queries, f"cross.{layer}.key", f"cross.{layer}.value", "mask")
+        queries = self._linear(normal, layer, "encoder_attn/q_proj")
+        heard = (f"cross.{layer}.key", f"cross.{layer}.value")
+        (mixed,) = self._attention.attend(1, queries, *heard, "", "", "mask")
         return self._linear(mixed, layer, "encoder_attn/o_proj")
 
     def _feed_forward(self, value: str, layer: int) -> str:

@@ -57,7 +57,7 @@ class LayerWriter(GraphWriter):
         return self.add("Sub", product, self.add("MatMul", self.add("Concat", zeros, less[0], axis=-1), columns))
 
     def quantise_rows(self, value: str) -> tuple[str, str, str]:
-        """Quantise the last axis row by row: values (uint8), scales, zero points (both float, one a row).
+        """Quantise the rows of (n, ..., width), one for each n: values (uint8), scales, zero points (both float).
 
         The same arithmetic as DynamicQuantizeLinear, of which a row alone would be the whole tensor.
         """
@@ -69,8 +69,9 @@ class LayerWriter(GraphWriter):
         # Of a row of zeros the scale is zero and its quotients are no numbers.
         scale = self.add("Max", scale, self.constant("least scale", np.float32(np.finfo(np.float32).tiny)))
         zeros = self.add("Round", self.add("Neg", self.add("Div", low, scale)))
-        shifted = self.add("Add", self.add("Round", self.add("Div", value, scale)), zeros)
-        return self.add("Cast", self.add("Clip", shifted, zero, most), to=UINT8), scale, zeros
+        flat = self.constant("flat", np.array([-1]))
+        points = self.add("Reshape", self.add("Cast", zeros, to=UINT8), flat)
+        return self.add("QuantizeLinear", value, self.add("Reshape", scale, flat), points, axis=0), scale, zeros
 
     def _matrix(self, name: str, weights: Sequence[Quantised]) -> tuple[str, str, str, str]:
         """Matrices side by side: values, scales, zero points, and what each column sums to."""

@@ -113,12 +113,10 @@ class Moonshine:
         for row, chunk in enumerate(chunks):
             parts = self._cross.run(None, {"frames": chunk})
             for name, part in zip(self._sizes.caches("cross"), parts, strict=True):
-                _, heads, *size = part.shape
-                # Not by its length: a short chunk may have as many frames as a head has numbers.
-                whole = (size[0], longest) if name.endswith("key") else (longest, size[1])
+                _, heads, frames, head = part.shape
                 if name not in heard:
-                    heard[name] = np.zeros((len(chunks), heads, *whole), np.float32)
-                heard[name][row, :, : size[0], : size[1]] = part[0]
+                    heard[name] = np.zeros((len(chunks), heads, longest, head), np.float32)
+                heard[name][row, :, :frames] = part[0]
         return heard
 
 

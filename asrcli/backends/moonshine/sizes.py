@@ -26,15 +26,12 @@ class Geometry:
 
     def caches(self, what: str) -> dict[str, tuple[str | int, ...]]:
         """Names and shapes of keys and values in order: `what` is "past", "present" or "cross"."""
-        shapes: dict[str, tuple[str | int, ...]] = {"key": (self.head, what), "value": (what, self.head)}
-        return {
-            f"{what}.{layer}.{part}": ("batch", self.heads, *shape)
-            for layer in range(self.layers)
-            for part, shape in shapes.items()
-        }
+        names = [f"{what}.{layer}.{part}" for layer in range(self.layers) for part in ("key", "value")]
+        return dict.fromkeys(names, ("batch", self.heads, what, self.head))
 
 
 def read_geometry(decoder: Any) -> Geometry:
     """The sizes of a loaded decoder, off the shapes of its caches."""
     shapes = {port.name: port.shape for port in decoder.get_inputs() if port.name.startswith("past.")}
-    return Geometry(len(shapes) // 2, *shapes["past.0.key"][1:3])
+    _, heads, _, head = shapes["past.0.key"]
+    return Geometry(len(shapes) // 2, heads, head)
