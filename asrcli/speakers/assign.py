@@ -19,10 +19,10 @@ from asrcli.transcript import Segment, Turn, Word, join_words
 
 #: what a change of speakers costs, in seconds of words against their turns
 _FREE = 0.02
-_AT_PAUSE = 0.3
-_INSIDE = 0.6
+_AT_PAUSE = 0.15
+_INSIDE = 0.4
 #: a silence of so many seconds is a likely place for a change
-_PAUSE = 0.4
+_PAUSE = 0.3
 #: a word counts for at least this long: some models give words no length
 _SHORTEST = 0.2
 #: so many words in a row, each outside a speaker's turns, cost more than to change to another speaker and back

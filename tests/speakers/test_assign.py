@@ -87,12 +87,12 @@ def test_no_segments() -> None:
 @pytest.mark.parametrize(
     ("text", "pause", "change", "expected"),
     [
-        # The words take a second each, and the first turn ends inside the third one. A change costs 0.6 s inside a
-        # clause, 0.3 s at a comma or in a pause of 0.4 s, 0.02 s after a sentence.
+        # The words take a second each, and the first turn ends inside the third one. A change costs 0.4 s inside a
+        # clause, 0.15 s at a comma or in a pause of 0.3 s, 0.02 s after a sentence.
         ("one two three four", 0.0, 2.4, [2, 2]), ("one two three four", 0.0, 2.6, [3, 1]),
         ("one two, three four", 0.0, 2.6, [2, 2]), ("one two, three four", 0.0, 2.7, [3, 1]),
-        ("one two three four", 0.41, 2.6, [2, 2]), ("one two three four", 0.39, 2.6, [3, 1]),
-        ("one two. Three four", 0.0, 2.75, [2, 2]), ("one two. Three four", 0.0, 2.9, [3, 1]),
+        ("one two three four", 0.31, 2.6, [2, 2]), ("one two three four", 0.29, 2.6, [3, 1]),
+        ("one two. Three four", 0.0, 2.65, [2, 2]), ("one two. Three four", 0.0, 2.75, [3, 1]),
     ],
 )  # fmt: skip
 def test_where_a_change_of_speakers_is_put(text: str, pause: float, change: float, expected: list[int]) -> None:
