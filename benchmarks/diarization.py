@@ -12,6 +12,7 @@ overlaps. It is made and heard as a stream, so the memory reported is that of di
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import random
 import time
@@ -34,7 +35,6 @@ from asrcli.model_set import choose
 from asrcli.models.registry import Registry
 from asrcli.options import AudioOptions, SpeakerOptions, TranscribeOptions
 from asrcli.runtime import Runtime
-from asrcli.speakers.clustering import voice_distance
 from asrcli.speakers.diarizer import AVERAGE_SHARE, Diarizer
 from asrcli.speakers.loading import SERVICE, diarization_spec, diarizers
 from asrcli.speakers.types import FRAME_SECONDS, HOP_FRAMES, Vectors
@@ -178,8 +178,7 @@ def calibrate(paths: Sequence[Path], new: Callable[[], Diarizer]) -> None:
         truth, _, diarizer = diarized(path, new())
         speakers = [vectors for vectors in by_speaker(truth, diarizer).values() if len(vectors) >= 4]
         for number, vectors in enumerate(speakers):
-            similar = vectors @ vectors.T
-            distances["mean, one"].append(1 - (similar.sum() - len(vectors)) / (len(vectors) * (len(vectors) - 1)))
+            distances["mean, one"].append(1 - likeness(vectors))
             distances["voices, one"].append(voice_distance(vectors[::2], vectors[1::2]))
             for others in speakers[:number]:
                 distances["mean, two"].append(1 - float((vectors @ others.T).mean()))
@@ -190,6 +189,17 @@ def calibrate(paths: Sequence[Path], new: Callable[[], Diarizer]) -> None:
             f"{name:12} one speaker {one.round(3)}  two speakers {two.round(3)}  half-way {(one[2] + two[0]) / 2:.3f}"
         )
     print(f"cluster_threshold is the mean's / {AVERAGE_SHARE:g}, join_threshold the voices'")
+
+
+def likeness(vectors: Vectors) -> float:
+    """The mean cosine of two embeddings of one group."""
+    count = len(vectors)
+    return (float((vectors @ vectors.T).sum()) - count) / (count * (count - 1))
+
+
+def voice_distance(one: Vectors, other: Vectors) -> float:
+    """1 minus the mean cosine of two groups, relative to those within each."""
+    return 1 - float((one @ other.T).mean()) / math.sqrt(likeness(one) * likeness(other))
 
 
 def by_speaker(truth: Sequence[Turn], diarizer: Diarizer) -> dict[str, Vectors]:

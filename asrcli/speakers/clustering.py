@@ -39,8 +39,8 @@ _MIXED_SHARE, _MIXED_LIKENESS, _MIXED_PART = 0.01, 0.9, 0.3
 _LEAST_SPEECH = 3.0
 _LEAST_SHARE = 0.1
 _LONG = 1800.0
-#: the likeness within a group is taken to be that within all groups, as if that were known from so many pairs more
-_PRIOR_PAIRS = 4.0
+#: the likeness within a group is taken to be that at the threshold, as if so many pairs more had it
+_ADDED_PAIRS = 4.0
 _LEAST_LIKENESS = 0.05
 #: share of the join threshold for groups with more pairs of pieces in one window that segmentation gives to two
 #: speakers than to one
@@ -58,7 +58,7 @@ class ClusterLimits:
 
     Attributes:
         threshold: mean cosine distance (0..2) up to which groups are merged.
-        join: distance of the voices behind them (see `voice_distance`) up to which they are merged.
+        join: distance of the voices behind them (see `_distances`) up to which they are merged.
         least, most: bounds of the number of voices; None: no bound.
     """
 
@@ -262,24 +262,13 @@ def _distances(groups: _Rows, likeness: float) -> _Floats:
     """How far apart the voices of groups are: 1 minus their mean cosine, relative to the mean cosines within the two.
 
     The direction of a mean of few embeddings is mostly their noise: the halves of one voice lie the further apart, the
-    fewer there are. This measure is near 0 for one voice, whatever their number. `likeness` within groups is assumed
-    where every group is a single embedding.
+    fewer there are. This measure is near 0 for one voice, whatever their number. `likeness` is that of the pairs added.
     """
     counts = groups.weights**2 / groups.squares
     pairs = counts * (counts - 1.0)
     alike = counts**2 * (groups.means**2).sum(axis=1) - counts
-    if pairs.sum() > 1e-6:
-        likeness = float(alike.sum() / pairs.sum())
-    within = np.sqrt(np.maximum((alike + _PRIOR_PAIRS * likeness) / (pairs + _PRIOR_PAIRS), _LEAST_LIKENESS))
+    within = np.sqrt(np.maximum((alike + _ADDED_PAIRS * likeness) / (pairs + _ADDED_PAIRS), _LEAST_LIKENESS))
     return np.asarray(1.0 - groups.means @ groups.means.T / np.outer(within, within))
-
-
-def voice_distance(one: Vectors, other: Vectors) -> float:
-    """The distance that `ClusterLimits.join` bounds, of embeddings of two groups, shape (n, dimensions) each."""
-    vectors = np.concatenate([one, other]).astype(np.float64)
-    ones = np.ones(len(vectors))
-    groups = _Rows(vectors, ones, ones, ones).merged(np.repeat([0, 1], [len(one), len(other)]))
-    return float(_distances(groups, 0.0)[0, 1])
 
 
 def _in_blocks(rows: _Rows, threshold: float) -> tuple[_Rows, _Labels]:

@@ -52,6 +52,31 @@ def test_conversations(shared: Path, embedded_diarizer: Maker, folder: str, name
     assert score_turns(truth, turns, collar=0.125).der <= most
 
 
+def test_a_clip_of_one_voice_has_one_speaker(shared: Path, embedded_diarizer: Maker) -> None:
+    """Also at two levels, clipped, and after a long pause."""
+    paths = [path for path in sorted((shared / "data/speech").iterdir()) if path.suffix in {".wav", ".flac"}]
+    heard = [soundfile.read(path, dtype="float32") for path in paths if path.stat().st_size < 400_000]
+    clips = [audio for audio, rate in heard if rate == RATE]
+    assert len(clips) >= 12
+    whole, silence = max(clips, key=len), np.zeros(9 * RATE, np.float32)
+    for audio in (*clips, np.concatenate([whole, 0.1 * whole, silence, np.clip(8 * whole, -0.9, 0.9)])):
+        diarizer = embedded_diarizer()
+        diarizer.push(audio)
+        assert {turn.speaker for turn in diarizer.finish()} == {"Speaker 1"}
+
+
+def test_noise_has_no_speaker(shared: Path, embedded_diarizer: Maker) -> None:
+    rng, time = np.random.default_rng(0), np.arange(10 * RATE) / RATE
+    white = 0.1 * rng.standard_normal(len(time))
+    hum = 0.3 * np.sin(2 * np.pi * 50 * time) + 0.1 * np.sin(2 * np.pi * 150 * time)
+    tune = 0.3 * np.sin(2 * np.pi * 220 * 2 ** (np.floor(4 * time) % 12 / 12) * time)
+    recorded = [soundfile.read(path, dtype="float32")[0] for path in sorted((shared / "data/noise").glob("*.wav"))]
+    for audio in (white, np.cumsum(white) / 40, hum, tune, 0 * time, *recorded):
+        diarizer = embedded_diarizer()
+        diarizer.push(np.asarray(audio, np.float32))
+        assert diarizer.finish() == []
+
+
 def test_the_size_of_blocks_does_not_matter(shared: Path, embedded_diarizer: Maker) -> None:
     audio, _ = soundfile.read(shared / "data/speakers/librispeech_conv2.wav", dtype="float32")
     found = []
