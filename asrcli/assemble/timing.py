@@ -17,6 +17,10 @@ from asrcli.vad.types import Chunk
 
 #: no word that the model placed is shorter, seconds, as far as there is room
 _SHORTEST = 0.02
+#: a word that has only so much sound before a pause begins behind it, seconds
+_TRACE = 0.1
+#: a shorter silence is part of a word, seconds
+_LEAST_PAUSE = 0.1
 
 
 def time_words(chunk: Chunk, hypothesis: Hypothesis, spellings: Sequence[UntimedWord]) -> list[Word]:
@@ -25,7 +29,7 @@ def time_words(chunk: Chunk, hypothesis: Hypothesis, spellings: Sequence[Untimed
         return []
     placed = place_words(spellings, hypothesis.tokens)
     if hypothesis.timed and any(timed.start is not None for timed in placed):
-        times = _within_regions(_fill(spellings, placed, _length(chunk)), chunk)
+        times = _after_pauses(_within_regions(_fill(spellings, placed, _length(chunk)), chunk), chunk)
     else:
         times = estimate_times(spellings, speech_spans(chunk))
     offset = chunk.start / SAMPLE_RATE
@@ -77,6 +81,22 @@ def _within_regions(times: Sequence[tuple[float, float]], chunk: Chunk) -> list[
         bound = next((high for low, high in ends if low <= start < high), end)
         trimmed.append((start, min(max(end, start + _SHORTEST), bound)))
     return trimmed
+
+
+def _after_pauses(times: Sequence[tuple[float, float]], chunk: Chunk) -> list[tuple[float, float]]:
+    """No word begins in a pause, or with a trace of sound before a pause: attention and alignments often give a pause to
+    the word behind it.
+    """
+    spans = speech_spans(chunk)
+    moved = []
+    for start, end in times:
+        onset = next((low for low, high in spans if high - start > _TRACE), start)
+        paused = next((high for _, high in reversed(spans) if high < onset), 0.0)
+        if start < onset < end - _SHORTEST and onset - max(start, paused) >= _LEAST_PAUSE:
+            moved.append((onset, end))
+        else:
+            moved.append((start, end))
+    return moved
 
 
 def _orderly(times: Sequence[tuple[float, float]], length: float) -> list[tuple[float, float]]:
