@@ -84,8 +84,8 @@ def _within_regions(times: Sequence[tuple[float, float]], chunk: Chunk) -> list[
 
 
 def _after_pauses(times: Sequence[tuple[float, float]], chunk: Chunk) -> list[tuple[float, float]]:
-    """No word begins in a pause, or with a trace of sound before a pause: attention and alignments often give a pause to
-    the word behind it.
+    """No word begins in a pause, or with a trace of sound before one: alignments often give a pause to the word behind
+    it.
     """
     spans = speech_spans(chunk)
     moved = []

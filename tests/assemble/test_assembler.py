@@ -59,6 +59,13 @@ def test_paraformer_pieces_and_characters() -> None:
     assert segment.text == "打开gpt吧"
 
 
+@pytest.mark.parametrize("start", [0.98, 1.3, 1.9])
+def test_a_word_that_begins_in_a_pause_begins_behind_it(start: float) -> None:
+    pieces = (Token(" one", 0.2, 0.6), Token(" two", start, 2.4), Token(" three", 2.5, 2.9))
+    segments, _ = assemble((chunk((0, 1), (2, 3)), Hypothesis("one two three", pieces)))
+    assert [round(time, 1) for _, time in starts(segments)] == [0.2, 2.0, 2.5]
+
+
 def test_byte_pieces_make_the_character() -> None:
     pieces = tokens(("▁", 0.1), ("<0xE4>", 0.2), ("<0xBD>", 0.3), ("<0xA0>", 0.4), ("好", 0.6))
     (segment,), _ = assemble((chunk((0, 1)), Hypothesis("你好", pieces)))
