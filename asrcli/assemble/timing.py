@@ -29,7 +29,7 @@ def time_words(chunk: Chunk, hypothesis: Hypothesis, spellings: Sequence[Untimed
         return []
     placed = place_words(spellings, hypothesis.tokens)
     if hypothesis.timed and any(timed.start is not None for timed in placed):
-        times = _after_pauses(_within_regions(_fill(spellings, placed, _length(chunk)), chunk), chunk)
+        times = _within_regions(_after_pauses(_fill(spellings, placed, _length(chunk)), chunk), chunk)
     else:
         times = estimate_times(spellings, speech_spans(chunk))
     offset = chunk.start / SAMPLE_RATE
