@@ -169,9 +169,9 @@ class _Transcription:
         self._listener = listener
         self._submit_chunk = partial(resources.backend.submit, order=order)
         self._position = 0
-        split = stream.lanes > 1
-        self._dedupe = DuplicateChannelFilter(stream.lanes) if split else None
-        self._channels = [self._new_channel(channel if split else None) for channel in range(stream.lanes)]
+        split = stream.channels > 1
+        self._dedupe = DuplicateChannelFilter(stream.channels) if split else None
+        self._channels = [self._new_channel(channel if split else None) for channel in range(stream.channels)]
         self._tracker = resources.new_tracker() if resources.new_tracker and not split else None
         self._live = LiveBlocks(stream.blocks()) if source.live and not split and self._tracker is None else None
         #: whether the stream has turned out to be recorded right now
@@ -222,11 +222,11 @@ class _Transcription:
 
     def _hear(self, block: Samples) -> None:
         self._position += len(block)
-        lanes = self._dedupe.push(block) if self._dedupe else [block[:, 0]]
-        for channel, samples in zip(self._channels, lanes, strict=True):
+        channels = self._dedupe.push(block) if self._dedupe else [block[:, 0]]
+        for channel, samples in zip(self._channels, channels, strict=True):
             self._submit(channel, channel.segmenter.push(samples))
         if self._tracker is not None:
-            self._tracker.push(lanes[0])
+            self._tracker.push(channels[0])
         for channel in self._channels:
             self._report(channel, channel.take(wait=False))
             if not channel.chunks:

@@ -61,15 +61,15 @@ class Attack:
         """Transcribe the recording once."""
         self.expected = (await upload_good(self._client, self._recording)).json()["text"]
 
-    async def run(self, until: float, lanes: int) -> None:
-        """Requests of all kinds, `lanes` at a time, until a moment of `time.monotonic`."""
+    async def run(self, until: float, clients: int) -> None:
+        """Requests of all kinds, `clients` at a time, until a moment of `time.monotonic`."""
         numbers = itertools.count()
 
-        async def lane() -> None:
+        async def client() -> None:
             while time.monotonic() < until:
                 await self.one(next(numbers))
 
-        await asyncio.gather(*(lane() for _ in range(lanes)))
+        await asyncio.gather(*(client() for _ in range(clients)))
 
     async def one(self, number: int) -> None:
         """The next request; what came of it is counted."""

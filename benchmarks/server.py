@@ -137,13 +137,13 @@ async def _upload_all(url: str, paths: list[Path]) -> float:
     waiting = list(paths)
     async with httpx.AsyncClient(base_url=url, timeout=600, trust_env=False) as client:
 
-        async def lane() -> None:
+        async def upload_next() -> None:
             while waiting:
                 answer = await upload_good(client, waiting.pop())
                 answer.raise_for_status()
 
         started = time.perf_counter()
-        await asyncio.gather(*(lane() for _ in range(CLIENTS)))
+        await asyncio.gather(*(upload_next() for _ in range(CLIENTS)))
         return time.perf_counter() - started
 
 

@@ -70,7 +70,7 @@ class Conditioner:
         self._choice = choice if isinstance(choice, int) and channels > 1 else None
         self._count = channels if self._choice is None else 1
         self._mixing = choice == "mix" and self._count > 1
-        self.lanes = 1 if self._mixing else self._count
+        self.channels = 1 if self._mixing else self._count
         self._ahead, self._mix_ahead = (0, 0) if live else (_AHEAD, _MIX_AHEAD)
         self._behind = _SPAN - self._ahead - 1
         fits = layout if len(layout) == channels else default_layout("", channels)
@@ -95,7 +95,7 @@ class Conditioner:
         self._clipped = self._samples = self._odd = 0
 
     def push(self, block: Samples) -> Samples:
-        """Take a block (samples, channels); returns what is ready, (samples, lanes), an array of its own."""
+        """Take a block (samples, channels); returns what is ready, (samples, channels), an array of its own."""
         chosen = block if self._choice is None else block[:, self._choice : self._choice + 1]
         before = self._held.shape[1]
         # In C order whatever the block's: the order of sums, and with it their rounding, depends on it.
@@ -106,7 +106,7 @@ class Conditioner:
         return self._release(self._measured - self._ahead)
 
     def finish(self) -> Samples:
-        """Returns the rest, (samples, lanes)."""
+        """Returns the rest, (samples, channels)."""
         length = self._held.shape[1]
         if left := length % self._length:
             self._held = np.pad(self._held, ((0, 0), (0, self._length - left)))
@@ -210,7 +210,7 @@ class Conditioner:
     def _release(self, count: int) -> Samples:
         """Condition the first `count` windows held: what decides on them has been measured."""
         if count <= 0:
-            return np.empty((0, self.lanes), np.float32)
+            return np.empty((0, self.channels), np.float32)
         end, offsets = count * self._length, self._offsets(count)
         if offsets is None and self._unchanged and self._scale == 1.0:
             out = self._held[:, :end].T
@@ -222,7 +222,7 @@ class Conditioner:
         return out
 
     def _conditioned(self, count: int, offsets: _Floats) -> Samples:
-        """The first windows as they shall be, (samples, lanes)."""
+        """The first windows as they shall be, (samples, channels)."""
         # The scale falls before the peak is there: each window has that of the last one it depends on.
         after = self._behind + 1 + self._ahead
         gains = self._notes[after : after + count, self._sums, None]
@@ -238,14 +238,14 @@ class Conditioner:
             first, end = int(odd[0]), int(odd[-1]) + 1
             windows = held.reshape(len(held), count, -1)[:, first:end]
             self._change(windows, gains[first : end + 1], offsets[first : end + 1])
-        return held[-self.lanes :].T
+        return held[-self.channels :].T
 
     def _change(self, windows: Samples, gains: _Floats, offsets: _Floats) -> None:
         """Mix or scale windows, (rows, n, length), in the last rows; gains and offsets are those at edges."""
         if not self._mixing:
-            for lane, gain, offset in zip(windows, np.broadcast_to(gains, offsets.shape).T, offsets.T, strict=True):
-                np.multiply(lane, self._between(gain), out=lane)
-                np.subtract(lane, self._between(gain * offset), out=lane)
+            for channel, gain, offset in zip(windows, np.broadcast_to(gains, offsets.shape).T, offsets.T, strict=True):
+                np.multiply(channel, self._between(gain), out=channel)
+                np.subtract(channel, self._between(gain * offset), out=channel)
             return
         windows[-1] = -self._between((gains * offsets).sum(axis=1))
         for channel, share in zip(windows, gains.T, strict=False):

@@ -1,4 +1,4 @@
-"""From a decoder's blocks to lanes at 16 kHz: cleaned, cut to the requested span, checked."""
+"""From a decoder's blocks to channels at 16 kHz: cleaned, cut to the requested span, checked."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Stream(ClosableStream):
         """
         super().__init__()
         self.info = reader.info
-        self.lanes = reader.channels if options.channels == "split" else 1
+        self.channels = reader.channels if options.channels == "split" else 1
         self.warnings: list[str] = []
         self._reader, self._options = reader, options
         self._watch, self._rescue, self._lacking, self._live = watch, rescue, lacking, live
@@ -155,7 +155,7 @@ class Stream(ClosableStream):
         reader = self._reader
         conditioner = Conditioner(reader.rate, reader.channels, self._options.channels, reader.layout, live=self._live)
         self._conditioners.append(conditioner)
-        resampler = Resampler(reader.rate, conditioner.lanes)
+        resampler = Resampler(reader.rate, conditioner.channels)
         damage: DamagedError | None = None
         while damage is None:
             try:
@@ -167,10 +167,10 @@ class Stream(ClosableStream):
                 break
             block = resampler.push(conditioner.push(native))
             if len(block):
-                yield _as_lanes(block, self.lanes)
+                yield _as_channels(block, self.channels)
         for tail in (resampler.push(conditioner.finish()), resampler.finish()):
             if len(tail):
-                yield _as_lanes(tail, self.lanes)
+                yield _as_channels(tail, self.channels)
         if damage:
             raise damage
 
@@ -210,10 +210,10 @@ class Stream(ClosableStream):
             self.warnings = [warning for warning in self.warnings if not warning.startswith("perhaps truncated: ")]
 
 
-def _as_lanes(block: Samples, lanes: int) -> Samples:
+def _as_channels(block: Samples, channels: int) -> Samples:
     """A block with as many columns as the first recording of a joined file has: repeated, or mixed and repeated."""
-    if block.shape[1] == lanes:
+    if block.shape[1] == channels:
         return block
     mixed = block.mean(axis=1, keepdims=True, dtype=np.float32)
-    repeated: Samples = np.repeat(mixed, lanes, axis=1)
+    repeated: Samples = np.repeat(mixed, channels, axis=1)
     return repeated

@@ -12,17 +12,17 @@ from asrcli.audio.types import AudioStream, Samples
 
 
 class TrackStreams(ClosableStream):
-    """An `AudioStream` whose lanes are those of streams that start at the same time."""
+    """An `AudioStream` whose channels are those of streams that start at the same time."""
 
     def __init__(self, streams: Mapping[int, AudioStream], notices: Sequence[str] = ()) -> None:
-        """`streams` by their track's number, at least one, each with one lane; `notices` are reported, too."""
+        """`streams` by their track's number, at least one, each with one channel; `notices` are reported, too."""
         super().__init__()
         self._streams = dict(streams)
         first = next(iter(self._streams.values()))
         durations = [stream.info.duration for stream in self._streams.values()]
         known = [duration for duration in durations if duration is not None]
         self.info = replace(first.info, duration=max(known) if len(known) == len(durations) else None)
-        self.lanes, self.offset = len(self._streams), first.offset
+        self.channels, self.offset = len(self._streams), first.offset
         self.warnings = list(notices)
 
     def blocks(self) -> Iterator[Samples]:
@@ -38,7 +38,7 @@ class TrackStreams(ClosableStream):
             if not there:
                 break
             length = min(map(len, there))
-            out = np.zeros((length, self.lanes), np.float32)
+            out = np.zeros((length, self.channels), np.float32)
             for index, block in enumerate(held):
                 if block is not None:
                     out[:, index], held[index] = block[:length, 0], block[length:]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 #: every stream and every model runs at this rate
 SAMPLE_RATE = 16000
 
-#: float32 in -1..1; shape (samples,), or (samples, lanes) where a docstring states it
+#: float32 in -1..1; shape (samples,), or (samples, channels) where a docstring states it
 Samples = npt.NDArray[np.float32]
 
 
@@ -52,15 +52,15 @@ class AudioStream(Protocol):
     """
 
     info: AudioInfo
-    #: how many lanes a block has: 1, or the recording's channels under `--channels split`
-    lanes: int
+    #: how many channels a block has: 1, or the recording's channels under `--channels split`
+    channels: int
     #: time of the first sample in the recording (`--start`), seconds
     offset: float
     #: what the user should know of this input ("truncated: 12.3 s of 60.0 s missing")
     warnings: list[str]
 
     def blocks(self) -> Iterator[Samples]:
-        """Yield arrays of shape (samples, lanes) at 16 kHz, at most about a second each. Raises InputError: nothing
+        """Yield arrays of shape (samples, channels) at 16 kHz, at most about a second each. Raises InputError: nothing
         could be decoded; what was decodable has been yielded and warned about otherwise.
         """
 

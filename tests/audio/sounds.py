@@ -43,9 +43,9 @@ class Decoded:
         with open_audio(source, options) as stream:
             self.blocks = list(stream.blocks())
         self.stream: Any = stream
-        self.lanes = np.concatenate(self.blocks)
-        self.mono = self.lanes[:, 0]
-        self.seconds = len(self.lanes) / 16000
+        self.channels = np.concatenate(self.blocks)
+        self.mono = self.channels[:, 0]
+        self.seconds = len(self.channels) / 16000
         self.warnings = stream.warnings
 
     def heard(self) -> list[float]:

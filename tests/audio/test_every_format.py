@@ -203,9 +203,9 @@ def test_all_tracks_are_channels(tracks: Path, decode: Callable[..., Decoded], p
         decoded = Decoded(source, AudioOptions(track="all"))
     else:
         decoded = decode(tracks, track="all")
-    assert decoded.lanes.shape[1] == decoded.stream.lanes == 3
+    assert decoded.channels.shape[1] == decoded.stream.channels == 3
     for number in range(3):
-        assert heard(decoded.lanes[:, number]) == pytest.approx([1.0 + number], abs=LOSSY)
+        assert heard(decoded.channels[:, number]) == pytest.approx([1.0 + number], abs=LOSSY)
     assert decoded.warnings == []
 
 
@@ -224,9 +224,9 @@ def test_all_tracks_of_different_length_and_one_damaged(
     box = data.index(b"esds", at)
     path.write_bytes(data[:at] + b"apac" + data[at + 4 : box] + b"free" + data[box + 4 :])
     decoded = decode(path, track="all")
-    assert decoded.lanes.shape[1] == 2
+    assert decoded.channels.shape[1] == 2
     assert decoded.seconds == pytest.approx(LENGTH, abs=0.1)
-    assert [len(heard(decoded.lanes[:, lane])) for lane in range(2)] == [3, 1]
+    assert [len(heard(decoded.channels[:, channel])) for channel in range(2)] == [3, 1]
     assert [warning[:34] for warning in decoded.warnings] == ["tracks: audio track 0 was not read"]
     assert decode(path, track=2).warnings == []  # shorter than the file, and whole
 
@@ -254,15 +254,15 @@ def test_channels_apart_mixed_and_chosen(
 ) -> None:
     path = encode(tmp_path / name, "-i", apart)
     split = decode(path, channels="split")
-    assert split.stream.lanes == 2
+    assert split.stream.channels == 2
     for channel, time in enumerate((1.0, 2.0)):
-        assert heard(split.lanes[:, channel]) == pytest.approx([time], abs=LOSSY)
+        assert heard(split.channels[:, channel]) == pytest.approx([time], abs=LOSSY)
         chosen = decode(path, channels=channel)
-        assert chosen.stream.lanes == 1
-        np.testing.assert_allclose(chosen.mono, split.lanes[:, channel], atol=2e-3)
+        assert chosen.stream.channels == 1
+        np.testing.assert_allclose(chosen.mono, split.channels[:, channel], atol=2e-3)
     mixed = decode(path)
-    assert mixed.stream.lanes == 1
-    np.testing.assert_allclose(mixed.mono, split.lanes.mean(axis=1), atol=2e-3)
+    assert mixed.stream.channels == 1
+    np.testing.assert_allclose(mixed.mono, split.channels.mean(axis=1), atol=2e-3)
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.m4a"])
@@ -317,7 +317,7 @@ def test_raw_samples(
     path = encode(tmp_path / "a.raw", "-i", wav, "-ac", 2, "-ar", 22050, "-f", encoding)
     decoded = decode(path, raw=RawFormat(encoding=encoding, rate=22050, channels=2), channels="split")
     assert decoded.heard() == pytest.approx(TIMES, abs=EXACT)
-    assert decoded.stream.lanes == 2
+    assert decoded.stream.channels == 2
     assert decoded.stream.info.duration == pytest.approx(LENGTH)
 
 

@@ -351,7 +351,7 @@ def test_what_is_no_number_is_silence(decode: Callable[..., Decoded], tmp_path: 
     samples[50000] = np.inf
     soundfile.write(tmp_path / "a.wav", samples, 44100, subtype="FLOAT")
     decoded = decode(tmp_path / "a.wav")
-    assert np.isfinite(decoded.lanes).all()
+    assert np.isfinite(decoded.channels).all()
     assert decoded.heard() == pytest.approx(TIMES, abs=1e-3)
     assert decoded.warnings == ["101 samples are no numbers (NaN or infinite) and were taken as silence"]
 
@@ -360,7 +360,7 @@ def test_what_is_no_number_is_silence(decode: Callable[..., Decoded], tmp_path: 
 def test_float_samples_over_full_scale_are_scaled(factor: int, decode: Callable[..., Decoded], tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", bursts(16000) * factor, 16000, subtype="FLOAT")
     decoded = decode(tmp_path / "a.wav")
-    assert np.abs(decoded.lanes).max() <= 1.0
+    assert np.abs(decoded.channels).max() <= 1.0
     assert decoded.heard() == pytest.approx(TIMES, abs=1e-3)
     (warning,) = decoded.warnings
     assert warning.startswith("scaled: samples reach ")

@@ -63,7 +63,7 @@ def test_a_channel_of_joined_files(choice: int | str, encode: Callable[..., Path
     path.write_bytes(one + encode(tmp_path / "b.ogg", *right, "-ar", "16000").read_bytes())
     for source in given(path):
         decoded = Decoded(source, AudioOptions(channels=choice))  # type: ignore[arg-type]
-        decoded.mono = decoded.lanes[:, -1]
+        decoded.mono = decoded.channels[:, -1]
         assert decoded.heard() == pytest.approx(AGAIN, abs=0.05)
 
 

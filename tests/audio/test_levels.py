@@ -39,7 +39,7 @@ def condition(
     *,
     live: bool = False,
 ) -> tuple[np.ndarray, list[str]]:
-    """The conditioned stream, (n, lanes), and its warnings."""
+    """The conditioned stream, (n, channels), and its warnings."""
     samples = samples[:, None] if samples.ndim == 1 else samples
     conditioner = Conditioner(rate, samples.shape[1], choice, layout, live=live)
     parts = [conditioner.push(block.astype(np.float32)) for block in np.split(samples, sorted(cuts))]

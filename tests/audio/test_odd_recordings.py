@@ -40,9 +40,9 @@ def test_good_recordings(
         assert decoded.warnings == []
         info = decoded.stream.info
         assert (info.channels, info.sample_rate, info.format) == (channels, rate, form)
-    assert mixed.stream.lanes == 1
-    assert split.stream.lanes == channels
-    silent = [lane for lane in range(channels) if np.abs(split.lanes[:, lane]).max() < 1e-4]
+    assert mixed.stream.channels == 1
+    assert split.stream.channels == channels
+    silent = [channel for channel in range(channels) if np.abs(split.channels[:, channel]).max() < 1e-4]
     assert silent in ([], [3])  # a film's channel of low effects may be empty
 
 
@@ -64,11 +64,11 @@ def test_faulty_recordings(
 
 def test_the_channels_of_an_m4a_speak_in_turn(odd: Path, decode: Callable[..., Decoded]) -> None:
     """Eight channels, each announced in its own: none repeats another."""
-    lanes = decode(odd / "8_Channel_ID.m4a", channels="split").lanes
-    peaks = np.abs(lanes).argmax(axis=0)
+    channels = decode(odd / "8_Channel_ID.m4a", channels="split").channels
+    peaks = np.abs(channels).argmax(axis=0)
     assert len(set(peaks // 4000)) >= 6
     deduper = DuplicateChannelFilter(8)
-    deduper.push(lanes)
+    deduper.push(channels)
     assert deduper.duplicates() == []
 
 

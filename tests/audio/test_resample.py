@@ -66,13 +66,13 @@ def test_speech_band_is_flat(rate: int) -> None:
     rate=st.sampled_from(RATES) | st.integers(1000, 384_000),
     length=st.integers(0, 6000),
     cuts=st.lists(st.integers(0, 6000), max_size=8),
-    lanes=st.integers(1, 3),
+    channels=st.integers(1, 3),
 )
-def test_blocks_of_any_size_give_the_same_samples(rate: int, length: int, cuts: list[int], lanes: int) -> None:
-    samples = np.random.default_rng(length).standard_normal((length, lanes)).astype(np.float32)
+def test_blocks_of_any_size_give_the_same_samples(rate: int, length: int, cuts: list[int], channels: int) -> None:
+    samples = np.random.default_rng(length).standard_normal((length, channels)).astype(np.float32)
     whole = resample(samples, rate)
     cut = resample(samples, rate, sorted(min(one, length) for one in cuts))
-    assert whole.shape == cut.shape == (round(length * 16000 / rate), lanes)
+    assert whole.shape == cut.shape == (round(length * 16000 / rate), channels)
     np.testing.assert_array_equal(cut, whole)
 
 

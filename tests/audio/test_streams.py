@@ -136,7 +136,7 @@ def test_raw_samples_on_a_pipe(encoding: Any, rate: int, channels: int) -> None:
     raw = RawFormat(encoding=encoding, rate=rate, channels=channels)
     decoded = decode(data, raw=raw, channels="split")
     assert decoded.heard() == pytest.approx(TIMES, abs=1e-3)
-    assert decoded.stream.lanes == channels
+    assert decoded.stream.channels == channels
     assert decoded.stream.info == AudioInfo(None, rate, channels, f"raw/pcm_{encoding}")
 
 
