@@ -34,6 +34,7 @@ def recording(tmp_path: Path, tone_audio: Callable[..., np.ndarray]) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_real_speech_with_the_default_model(wheel_audio: Path) -> None:
     transcript = asrcli.transcribe(wheel_audio / "beckett.wav")
     assert transcript.model == builtin.default()

@@ -57,6 +57,7 @@ def test_segments_start_and_end_where_sound_does(transcripts: dict[str, dict[str
         assert np.abs(ends - segment["end"]).min() < 0.35, segment
 
 
+@pytest.mark.slow
 def test_texts_of_several_recordings_are_set_apart_on_stdout() -> None:
     command = [sys.executable, "-m", "asrcli", "transcribe", "-m", "moonshine-tiny-en", "-q", "-o", "-"]
     inputs = [str(EXAMPLES / "dialogue.wav"), str(EXAMPLES / "dialogue.mp3")]

@@ -155,6 +155,7 @@ def test_speech_that_a_model_does_not_recognise_is_a_gap(wheel_audio: Path, tmp_
     assert len(transcript.warnings) >= len(transcript.gaps)
 
 
+@pytest.mark.slow
 def test_many_inputs_at_once_keep_apart(english: Runtime, wheel_audio: Path) -> None:
     paths = [wheel_audio / "two_cities.wav", wheel_audio / "beckett.wav"] * 3
     alone = [english.transcribe(source(path)).text for path in paths[:2]]
@@ -184,6 +185,7 @@ def test_a_broken_input_fails_alone(english: Runtime, tmp_path: Path, wheel_audi
     assert "fail better" in english.transcribe(source(wheel_audio / "beckett.wav")).text.lower()
 
 
+@pytest.mark.slow
 def test_an_engine_that_is_killed_in_mid_file_loses_nothing(english: Runtime, wheel_audio: Path) -> None:
     alone = english.transcribe(source(wheel_audio / "two_cities.wav")).text
     assert "worst of times" in alone

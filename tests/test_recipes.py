@@ -95,6 +95,7 @@ def environment(
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_runs(command: str, folder: Path, environment: Callable[[str], dict[str, str]]) -> None:
     (name, text) = next(result for part, result in RESULTS.items() if part in command)

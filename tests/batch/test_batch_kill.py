@@ -119,6 +119,7 @@ def test_ctrl_c_drops_what_is_in_flight_and_leaves_no_trace_of_it(
     assert outputs_in(recordings) == {}
 
 
+@pytest.mark.slow
 def test_files_of_a_small_batch_are_finished_one_after_the_other(wheel_audio: Path, tmp_path: Path) -> None:
     """When the first file of a batch is written, the last has hardly been started; the real engine."""
     for number in range(4):

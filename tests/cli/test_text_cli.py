@@ -71,6 +71,7 @@ def test_marks_are_added_where_a_model_for_them_is_installed(
     assert asrcli("transcribe", name, *OPTIONS, "-o", "-", "--no-punctuation").stdout == "do re mi fa sol高\n"
 
 
+@pytest.mark.slow
 def test_marks_change_the_options_in_the_journal(
     asrcli: Program, tones: Callable[..., None], say: Callable[..., str]
 ) -> None:

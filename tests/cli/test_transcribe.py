@@ -59,6 +59,7 @@ def test_several_formats_at_once_and_each_is_what_it_should_be(asrcli: Program, 
     assert "--> " in (out / "cities.srt").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_stdin_goes_to_stdout_and_nothing_else_does(asrcli: Program, speech: Path) -> None:
     done = asrcli("transcribe", "-", stdin=speech.read_bytes())
     assert done.returncode == 0, done.stderr
@@ -69,6 +70,7 @@ def test_stdin_goes_to_stdout_and_nothing_else_does(asrcli: Program, speech: Pat
     assert as_json.stderr == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["s16le", "f32le"])
 def test_raw_pcm_on_stdin(asrcli: Program, speech: Path, encoding: str) -> None:
     rate, samples = pcm(speech)
@@ -80,6 +82,7 @@ def test_raw_pcm_on_stdin(asrcli: Program, speech: Path, encoding: str) -> None:
     assert words(done.stdout)[:12] == words(BEGINNING)
 
 
+@pytest.mark.slow
 def test_raw_channels_are_counted_by_channels_or_apart(asrcli: Program, speech: Path) -> None:
     rate, left = pcm(speech)
     both = b"".join(left[at : at + 2] + b"\0\0" for at in range(0, len(left), 2))
@@ -115,6 +118,7 @@ def test_a_folder_is_walked_and_mirrored(asrcli: Program) -> None:
     assert "1 of 1 file done" in flat.stderr
 
 
+@pytest.mark.slow
 def test_a_second_run_does_only_what_changed(
     asrcli: Program, recordings: Path, write_tones: Callable[..., None]
 ) -> None:

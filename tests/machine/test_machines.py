@@ -76,6 +76,7 @@ def test_what_needs_a_temporary_folder_names_the_variable(
     assert b"internal" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_full_temporary_folder_names_the_variable(
     shell: Callable[..., subprocess.CompletedProcess[bytes]], namespaces: Any, speech: Path
 ) -> None:
@@ -110,6 +111,7 @@ def test_a_limit_on_file_sizes(shell: Callable[..., subprocess.CompletedProcess[
     assert b"ulimit -f" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_limit_on_open_files(
     shell: Callable[..., subprocess.CompletedProcess[bytes]],
     asrcli: Program,
@@ -131,6 +133,7 @@ def test_cron(shell: Callable[..., subprocess.CompletedProcess[bytes]], asrcli: 
     assert "best of times" in (asrcli.folder / "out" / "cities.txt").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "locale", [{"LC_ALL": "C"}, {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}]
 )
@@ -146,6 +149,7 @@ def test_the_locale_c(
     assert name.encode() in done.stderr
 
 
+@pytest.mark.slow
 def test_stdin_is_closed(shell: Callable[..., subprocess.CompletedProcess[bytes]], speech: Path) -> None:
     done = shell('exec "$@" 0<&-', "transcribe", speech, "-o", "-", "-q")
     assert (done.returncode, done.stderr) == (0, b"")
@@ -167,6 +171,7 @@ def test_processors_that_do_not_begin_at_0(
     assert json.loads(done.stderr.splitlines()[0])
 
 
+@pytest.mark.slow
 def test_stdout_and_home_on_a_full_disk(
     shell: Callable[..., subprocess.CompletedProcess[bytes]], namespaces: Any, speech: Path
 ) -> None:

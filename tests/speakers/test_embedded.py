@@ -36,6 +36,7 @@ def turns_of(shared: Path, make: Maker, folder: str, name: str) -> tuple[list[Tu
     return truth, diarizer.finish()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("folder", "name", "most"),
     [
@@ -77,6 +78,7 @@ def test_noise_has_no_speaker(shared: Path, embedded_diarizer: Maker) -> None:
         assert diarizer.finish() == []
 
 
+@pytest.mark.slow
 def test_the_size_of_blocks_does_not_matter(shared: Path, embedded_diarizer: Maker) -> None:
     audio, _ = soundfile.read(shared / "data/speakers/librispeech_conv2.wav", dtype="float32")
     found = []

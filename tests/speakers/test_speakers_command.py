@@ -32,6 +32,7 @@ def speakers(tmp_path: Path) -> Callable[..., tuple[int, str, str]]:
     return run
 
 
+@pytest.mark.slow
 def test_enrolling_listing_and_removing(
     tmp_path: Path, speakers: Callable[..., tuple[int, str, str]], tone_specs: tuple[ModelSpec, ModelSpec]
 ) -> None:

@@ -317,6 +317,7 @@ def test_every_query_parameter_of_a_socket_with_every_extreme_value(server: Runn
     asyncio.run(run())
 
 
+@pytest.mark.slow
 @fuzz(0.5)
 @given(batch=batches(conversations()))
 def test_sockets(server: Running, batch: Any) -> None:

@@ -132,6 +132,7 @@ def test_nothing_is_left_but_the_result(serving: Callable[..., Any], cities: Pat
         assert recordings_in(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_restart_loses_no_accepted_job(
     serving: Callable[..., Any], cities: Path, long_cities: Path, tmp_path: Path
 ) -> None:

@@ -136,6 +136,7 @@ def test_a_client_that_disconnects_during_an_upload_leaves_no_files(small: Runni
     eventually(lambda: not left_on_disk(small))
 
 
+@pytest.mark.slow
 def test_the_work_of_a_disconnected_client_is_cancelled(serving: Callable[..., Any], cities: Path) -> None:
     with serving(num_threads=1) as server, server.client() as client:
         body = PART + cities.read_bytes() + b"\r\n--b--\r\n"
@@ -149,6 +150,7 @@ def test_the_work_of_a_disconnected_client_is_cancelled(serving: Callable[..., A
         assert transcribe(client, cities).status_code == 200
 
 
+@pytest.mark.slow
 def test_overload_is_refused_and_other_requests_are_served(serving: Callable[..., Any], cities: Path) -> None:
     with serving(num_threads=1, max_queue=1) as server, server.client() as client, ThreadPoolExecutor(12) as threads:
         with engine_held(server):
@@ -179,6 +181,7 @@ def test_a_request_that_takes_too_long(serving: Callable[..., Any], long_cities:
         assert left_on_disk(server) == []
 
 
+@pytest.mark.slow
 def test_a_model_is_loaded_once_and_dropped_when_idle(serving: Callable[..., Any], cities: Path) -> None:
     with serving(model_ttl=0.05) as server, server.client() as client, ThreadPoolExecutor(6) as threads:
         pool = server.app.state.pool
@@ -197,6 +200,7 @@ def test_a_model_is_loaded_once_and_dropped_when_idle(serving: Callable[..., Any
         assert asked == ["moonshine-tiny-en"] * 2
 
 
+@pytest.mark.slow
 def test_one_crash_of_the_engine_is_retried(serving: Callable[..., Any], cities: Path) -> None:
     with serving() as server, server.client() as client, ThreadPoolExecutor(2) as threads:
         expected = transcribe(client, cities).json()["text"]
@@ -221,6 +225,7 @@ def load(spec, threads):
 """
 
 
+@pytest.mark.slow
 def test_an_engine_abort_costs_its_own_request_only(
     serving: Callable[..., Any], cities: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -242,6 +247,7 @@ def test_an_engine_abort_costs_its_own_request_only(
         assert transcribe(client, cities).status_code == 200
 
 
+@pytest.mark.slow
 def test_health_answers_while_all_work(serving: Callable[..., Any], cities: Path) -> None:
     with serving(num_threads=2) as server, server.client() as client, ThreadPoolExecutor(4) as threads:
         with engine_held(server):
@@ -253,6 +259,7 @@ def test_health_answers_while_all_work(serving: Callable[..., Any], cities: Path
         assert all("worst of times" in each.result().json()["text"] for each in work)
 
 
+@pytest.mark.slow
 def test_nothing_but_samples_is_decoded_in_the_server_s_process(
     client: httpx.Client, cities: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -273,6 +280,7 @@ def test_nothing_but_samples_is_decoded_in_the_server_s_process(
         assert bool(readers) == by_ffmpeg, suffix
 
 
+@pytest.mark.slow
 def test_hostile_and_broken_bodies_then_a_good_one(client: httpx.Client, server: Running, cities: Path) -> None:
     good = transcribe(client, cities).json()["text"]
     assert "worst of times" in good

@@ -16,6 +16,7 @@ from websockets.sync.client import connect
 from tests.server.conftest import Running
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path",
     [

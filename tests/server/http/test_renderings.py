@@ -33,6 +33,7 @@ LONG = _transcript(20_000)
 LONG_TEXT = json.dumps(LONG.to_dict())
 
 
+@pytest.mark.slow
 def test_a_long_result_takes_no_computation_of_the_server(server: Running, client: httpx.Client) -> None:
     store = server.app.state.jobs.store
     job = store.add(client="a", name="long", fields={}, upload=None, url="http://example.com/", webhook=None)

@@ -88,6 +88,7 @@ def test_an_answer_that_is_not_read_times_out(serving: Callable[..., Any], monke
         assert lost.wait(60), "the connection was kept"
 
 
+@pytest.mark.slow
 def test_hours_of_silence_in_a_small_file(brisk: Running, tmp_path: Path) -> None:
     bomb = tmp_path / "bomb.flac"
     with sf.SoundFile(bomb, "w", 16000, 1, "PCM_16", format="FLAC") as file:
@@ -103,6 +104,7 @@ def test_hours_of_silence_in_a_small_file(brisk: Running, tmp_path: Path) -> Non
         assert answer.json()["error"]["code"] == "too_large"
 
 
+@pytest.mark.slow
 def test_an_answer_that_is_read_slowly_is_sent_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uvicorn_protocols, "WRITE_TIMEOUT", 0.3)
     body = b"x" * (12 << 20)

@@ -40,6 +40,7 @@ def finals(talk: Any, audio: Any, sizes: Any, haste: Any) -> Any:
     return [(each["text"], each["timestamp"]) for each in heard if each["mode"] == "2pass-offline" and each["text"]]
 
 
+@pytest.mark.slow
 def test_finals_do_not_depend_on_the_arrival_of_frames(talk: Callable[..., Any], hesitant: bytes) -> None:
     random.seed(3)
     irregular = [random.randrange(1, 40000) for _ in range(100)]

@@ -59,6 +59,7 @@ def test_the_page_finds_as_many_time_stamps_as_it_reads(texts: tuple[str, str, s
     assert len(json.loads(other["timestamp"])) == sum(len(each["text_seg"].split()) for each in other["stamp_sents"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hours", [0, 2.5, 12])
 def test_no_message_is_larger_than_clients_accept(hours: float) -> None:
     count = max(1, round(hours * 60))

@@ -72,6 +72,7 @@ def tones(
         yield server
 
 
+@pytest.mark.slow
 def test_no_marks_unless_asked_for(
     server: Running,
     listen: Callable[..., tuple[list[Any], list[Any]]],
@@ -98,6 +99,7 @@ def test_no_marks_unless_asked_for(
         assert not any(char in ",.;" for char in text)
 
 
+@pytest.mark.slow
 def test_fillers_are_left_out_if_asked_for(
     tones: Running, listen: Callable[..., tuple[list[Any], list[Any]]], speech: np.ndarray, tmp_path: Path
 ) -> None:

@@ -104,6 +104,7 @@ IDLE: dict[str, tuple[str, list[Any], Callable[..., str]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", IDLE)
 def test_an_idle_client_gets_the_results_of_its_audio(
     serving: Callable[..., Any], talk: Callable[..., Any], speech: np.ndarray, protocol: str

@@ -57,6 +57,7 @@ def texts(result: Any) -> list[str]:
     return [each.text for each in result.content]
 
 
+@pytest.mark.slow
 def test_tools_give_transcripts_and_models(folder: Path, tmp_path: Path) -> None:
     async def story(client: Client) -> tuple[Any, ...]:
         seen: list[tuple[float, float | None]] = []
@@ -85,6 +86,7 @@ def test_tools_give_transcripts_and_models(folder: Path, tmp_path: Path) -> None
     assert progress == sorted(progress)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_served_is_an_error_of_the_tool(folder: Path, tmp_path: Path) -> None:
     paths = [
         "../secret.wav", "link.wav", "out/secret.wav", "circle.wav", "pipe.wav", "below", "", ".", "/etc/passwd",
@@ -144,6 +146,7 @@ def test_the_folders_must_exist(arguments: list[str]) -> None:
     assert "--allow" in done.stderr
 
 
+@pytest.mark.slow
 def test_files_are_found_in_several_folders(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()

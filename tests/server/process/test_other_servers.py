@@ -30,6 +30,7 @@ def until(ask: Callable[[], httpx.Response]) -> httpx.Response:
     return answer
 
 
+@pytest.mark.slow
 def test_funasr_api(home: dict[str, str], cities: Path) -> None:
     theirs = {"API_KEY": "secret", "LOG_LEVEL": "INFO", "MAX_AUDIO_SIZE": "1", "MAX_SEGMENT_SEC": "3"}
     theirs |= {"ENABLED_MODELS": "auto", "ASR_BATCH_SIZE": "4"}
@@ -49,6 +50,7 @@ def test_our_own_variable_precedes_theirs(home: dict[str, str]) -> None:
             assert found.get("/v1/models", headers={"authorization": f"Bearer {key}"}).status_code == status
 
 
+@pytest.mark.slow
 def test_enabled_models(home: dict[str, str]) -> None:
     theirs = {"ENABLED_MODELS": "moonshine-tiny-en, paraformer-large"}
     with serving("--funasr-port", 0, env=home | theirs) as server, client(server.listening()) as found:
@@ -59,6 +61,7 @@ def test_enabled_models(home: dict[str, str]) -> None:
     assert answers == {"moonshine-tiny-en": 400, "whisper-1": 400, "paraformer-large": 503, "sensevoice-small": 404}
 
 
+@pytest.mark.slow
 def test_asr2clips_registry(home: dict[str, str], tmp_path: Path) -> None:
     """Every registered model is listed, and one that is missing is downloaded when a client first names it."""
     folder = build("telespeech_ctc", tmp_path / "tones")
@@ -112,6 +115,7 @@ def test_a_download_that_fails_is_reported_once_to_clients(tmp_path: Path) -> No
         found.close()
 
 
+@pytest.mark.slow
 def test_check(home: dict[str, str], certificate: tuple[Path, Path]) -> None:
     """`--check` with the server's own options finds its port, with and without TLS."""
 

@@ -81,6 +81,7 @@ def free_port() -> int:
             return port
 
 
+@pytest.mark.slow
 def test_sigterm_finishes_requests_and_leaves_no_files(home: dict[str, Any], long_cities: Path, tmp_path: Path) -> None:
     with (
         serving("--funasr-port", "0", "--drain-timeout", "100", env=home) as server,
@@ -106,6 +107,7 @@ def test_sigterm_finishes_requests_and_leaves_no_files(home: dict[str, Any], lon
         assert "times" not in said, "texts are not logged"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "first"),
     [
@@ -152,6 +154,7 @@ def _parent(process: Path) -> int:
         return 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes as Linux shows them")
 def test_a_job_outlives_the_kill_of_its_server(home: dict[str, Any], long_cities: Path, tmp_path: Path) -> None:
     samples, rate = sf.read(long_cities, dtype="int16")
@@ -214,6 +217,7 @@ def test_child_processes_do_not_inherit_keys(home: Any, tmp_path: Path, cities: 
             assert b"top-" not in environment
 
 
+@pytest.mark.slow
 def test_the_log_is_one_event_a_line_without_texts_or_keys(home: dict[str, Any], cities: Path) -> None:
     options = ("--funasr-port", "0", "--no-preload", "--api-key", "very-secret")
     with serving(*options, env=home) as server:
@@ -244,6 +248,7 @@ def test_the_log_is_one_event_a_line_without_texts_or_keys(home: dict[str, Any],
     assert not any(secret in log for secret in ("very-secret", "Hedy", "worst", "wav_name"))
 
 
+@pytest.mark.slow
 def test_two_listeners_serve_the_same(home: dict[str, Any]) -> None:
     port = free_port()
     with serving("--funasr-port", port, "--no-preload", env=home) as server:
@@ -279,6 +284,7 @@ def test_one_port_for_both_is_one_listener(home: dict[str, Any]) -> None:
             assert json.loads(line.recv(60))["is_final"] is True
 
 
+@pytest.mark.slow
 def test_options_of_funasrs_runtime(home: dict[str, Any], tmp_path: Path, cities: Path) -> None:
     """The flags of its start scripts."""
     (tmp_path / "hotwords.txt").write_text("Dickens 20\nHedy Lamarr 30\n")
@@ -322,6 +328,7 @@ def test_tls(home: dict[str, Any], certificate: tuple[Path, Path]) -> None:
                 assert json.loads(line.recv(60))["is_final"] is True
 
 
+@pytest.mark.slow
 def test_invalid_options_end_with_an_error(home: dict[str, Any], tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
