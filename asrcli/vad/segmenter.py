@@ -19,9 +19,10 @@ from asrcli.vad.types import LEVEL_HOP, WINDOW, Chunk, Region, SampleBuffer, Spe
 _LEAST_LIMIT = 2.0
 #: how much more than a full chunk is looked at before it is closed, as a part of the limit
 _LOOKAHEAD = 0.5
-#: Live streams, seconds: the longest chunk; speech that is long enough to be decoded well alone; the pause that ends a
-#: chunk of so much speech; the pause that ends a shorter one
-_LIVE_CHUNK, _LIVE_SPEECH, _LIVE_PAUSE, _LIVE_LONG_PAUSE = 12.0, 2.5, 0.6, 1.0
+#: Live streams: the longest chunk, seconds; how much more is looked at, as a part of it
+_LIVE_CHUNK, _LIVE_LOOKAHEAD = 12.0, 0.1
+#: the pause that ends a chunk of so much speech, seconds: the longer a chunk is, the better it is decoded alone
+_LIVE_PAUSES = ((7.0, 0.3), (5.0, 0.4), (2.5, 0.6), (0.0, 1.0))
 
 
 class Segmenter:
@@ -75,7 +76,7 @@ class Segmenter:
         """Give out chunks soon after they are spoken (the stream is live), or when they are best closed."""
         self._live = live
         self._limit = round((min(self._longest, _LIVE_CHUNK) if live else self._longest) * SAMPLE_RATE)
-        self._most = round(self._limit * (1 + _LOOKAHEAD))
+        self._most = round(self._limit * (1 + (_LIVE_LOOKAHEAD if live else _LOOKAHEAD)))
 
     def push(self, samples: Samples) -> list[Chunk]:
         """Take the next samples, (n,), and return the chunks that they complete."""
@@ -129,8 +130,8 @@ class Segmenter:
         """Whether the pause at hand ends the chunk."""
         pause = self._max_gap
         if self._live:
-            short = self._run[-1].end - self._run[0].start < _LIVE_SPEECH * SAMPLE_RATE
-            pause = min(pause, round((_LIVE_LONG_PAUSE if short else _LIVE_PAUSE) * SAMPLE_RATE))
+            spoken = (self._run[-1].end - self._run[0].start) / SAMPLE_RATE
+            pause = min(pause, round(next(each for least, each in _LIVE_PAUSES if spoken >= least) * SAMPLE_RATE))
         return self._tracker.now - self._run[-1].end > pause
 
     def _note(self, stretch: Region | None) -> None:
