@@ -202,7 +202,13 @@ def test_a_misspelt_variable_is_reported_and_a_foreign_one_is_not(asrcli: Progra
     assert "Unknown variable ASRCLI_FROMAT" in done.stderr
     assert "Did you mean ASRCLI_FORMAT?" in done.stderr
     # of another command, of no one, and unset by being empty
-    others = {"ASRCLI_SERVE_PORT": "1", "ASRCLI_MODELS_LIST_KIND": "asr", "ASRCLI_HOUSE": "ours", "ASRCLI_FROMAT": ""}
+    others = {
+        "ASRCLI_SERVE_PORT": "1",
+        "ASRCLI_MODELS_LIST_KIND": "asr",
+        "ASRCLI_HOUSE": "ours",
+        "ASRCLI_FROMAT": "",
+        "ASRCLI_SHARED": "x",
+    }
     assert asrcli("transcribe", recordings, "--dry-run", env=others).returncode == 0
 
 

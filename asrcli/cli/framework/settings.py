@@ -176,13 +176,17 @@ def check_keys(file: ConfigFile, path: tuple[str, ...], ctx: typer.Context) -> N
                 raise file.unknown_key(line, name, commands)
 
 
+#: read by the tests and benchmarks; it resembles ASRCLI_SHARD
+_OTHERS = frozenset({"ASRCLI_SHARED"})
+
+
 def check_variables(path: tuple[str, ...], ctx: typer.Context) -> None:
     """Refuse a variable of no command whose name is close to one of this command."""
     prefix = "ASRCLI_"
     own = {name.removeprefix(prefix) for param in settings_of(ctx.command) for name in variables(path, key_of(param))}
     for name in sorted(os.environ):
         bare = name.removeprefix(prefix)
-        if bare == name or bare in own or not os.environ[name] or _is_service_link(name):
+        if bare == name or bare in own or name in _OTHERS or not os.environ[name] or _is_service_link(name):
             continue
         close = difflib.get_close_matches(bare, own, n=1, cutoff=0.8)
         if close and name not in _all_variables(ctx.find_root().command, ()):
