@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from asrcli.backends.registry import is_remote, is_streaming, no_model_hint, runs_on
+from asrcli.backends.registry import backend_of, is_remote, is_streaming, no_model_hint, runs_on
 from asrcli.distribution import pip_install
 from asrcli.errors import ModelError, ModelNotInstalledError, UnknownModelError, UsageError
 from asrcli.model_names import synonyms
@@ -146,8 +146,8 @@ class Registry:
         raise UnknownModelError(f"Unknown model {name!r}.", hint + "List all models with: asrcli models")
 
     def meant(self, name: str) -> ModelEntry:
-        """The entry with the name, else what other programs call so, the installed one if several fit. Raises
-        UnknownModelError: there is none.
+        """The entry with the name, else what other programs call so: of several the installed one, then the one whose
+        backend is installed. Raises UnknownModelError: there is none.
         """
         try:
             return self.entry(name)
@@ -155,7 +155,7 @@ class Registry:
             fitting = [entry for entry in map(self._all().get, synonyms(name)) if entry is not None]
             if not fitting:
                 raise
-        return next((entry for entry in fitting if not self.missing(entry)), fitting[0])
+        return min(fitting, key=lambda entry: (bool(self.missing(entry)), backend_of(entry.type).missing is not None))
 
     def folder(self, entry: ModelEntry) -> Path:
         """The folder of an entry's files; it need not exist. Raises UsageError: a server runs the model."""
