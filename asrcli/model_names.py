@@ -41,7 +41,7 @@ _WHISPER_SIZES = {
     "tiny": "tiny", "tiny.en": "tiny.en", "base": "base", "base.en": "base.en", "small": "small",
     "small.en": "small.en", "medium": "medium", "medium.en": "medium.en", "large": "large-v3", "large-v1": "large-v3",
     "large-v2": "large-v3", "large-v3": "large-v3", "large-v3.5": "large-v3.5", "turbo": "turbo",
-    "large-v3-turbo": "turbo", "large-v3-turbo-ct2": "turbo", "large-turbo": "turbo",
+    "large-v3-turbo": "turbo", "large-turbo": "turbo",
 }  # fmt: skip
 
 

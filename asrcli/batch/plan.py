@@ -52,19 +52,8 @@ def make_plan(inputs: Inputs, *, stdin: BinaryIO | None = None, suffixes: Collec
             "Name files or folders; --include '*.xyz' takes files with an unusual suffix.",
         )
     items = _Outputs(inputs, stdin, frozenset(suffixes)).assign(search.found)
-    problems = tuple(problem for problem in search.problems if in_shard(problem.name, inputs.shard))
-    return Plan(items, problems, tuple(search.notices))
-
-
-def in_shard(name: str, shard: tuple[int, int] | None) -> bool:
-    """Whether an input is done in this shard. That depends on nothing but its own name, so other files may come and
-    go between the shards' runs.
-    """
-    if shard is None:
-        return True
-    number, count = shard
-    digest = hashlib.blake2b(os.fsencode(name), digest_size=8).digest()
-    return int.from_bytes(digest, "big") % count == number
+    # Each shard reports all of them: a folder may be unreadable, or mounted elsewhere, on one machine only.
+    return Plan(items, tuple(search.problems), tuple(search.notices))
 
 
 def name_outputs_of(found: Sequence[Found], inputs: Inputs, suffixes: Collection[str]) -> tuple[Item, ...]:
@@ -101,7 +90,7 @@ class _Outputs:
             return items
         if any(item.stream for item in items):
             raise UsageError("A stream is not divided among shards.", "Leave out --shard, or name files and folders.")
-        own = [item for one, item in zip(found, items, strict=True) if in_shard(_shard_name(one), shard)]
+        own = [item for one, item in zip(found, items, strict=True) if _in_shard(one, *shard)]
         return tuple(replace(item, index=index) for index, item in enumerate(own))
 
     def _named(self, found: Sequence[Found]) -> tuple[Item, ...]:
@@ -194,10 +183,15 @@ class _Outputs:
         return self.inputs.journal or (self.inputs.output_dir or output.parent) / JOURNAL_NAME
 
 
-def _shard_name(found: Found) -> str:
-    """A file's name below the folder that was named, which may be mounted elsewhere on each machine; else as given."""
+def _in_shard(found: Found, number: int, count: int) -> bool:
+    """Whether an input is done in shard `number` of `count`. That depends on nothing but its own name, so other files
+    may come and go between the runs: below the folder that was named, which may be mounted elsewhere on each machine,
+    else as given.
+    """
     path = found.path or Path()
-    return os.path.normpath(path.relative_to(found.root) if found.root else path)
+    name = os.path.normpath(path.relative_to(found.root) if found.root else path)
+    digest = hashlib.blake2b(os.fsencode(name), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % count == number
 
 
 def _recordings_in(folder: Path, suffixes: Collection[str]) -> list[str]:

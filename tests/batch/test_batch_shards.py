@@ -71,10 +71,10 @@ def test_outputs_have_the_names_of_a_run_without_shards(folder: Path) -> None:
     assert [item.index for item in plan_of(folder, 2, 4).items] == list(range(len(plan_of(folder, 2, 4).items)))
 
 
-def test_an_input_that_is_missing_is_reported_in_one_shard(folder: Path) -> None:
+def test_an_input_that_is_missing_is_reported_by_every_shard(folder: Path) -> None:
     inputs = [str(folder), "missing.wav"]
     plans = [make_plan(Inputs(paths=inputs, shard=(number, 5)), stdin=io.BytesIO()) for number in range(5)]
-    assert Counter(problem.name for plan in plans for problem in plan.problems) == {"missing.wav": 1}
+    assert Counter(problem.name for plan in plans for problem in plan.problems) == {"missing.wav": 5}
 
 
 def test_a_stream_has_no_shards() -> None:

@@ -13,6 +13,8 @@ import pytest
 from asrcli.cli.framework.command_tree import program
 from tests.cli.conftest import Program
 
+ROOT = Path(__file__).parents[2]
+
 
 def settings(asrcli: Program, *arguments: str | Path, env: dict[str, str] | None = None) -> dict[str, dict[str, Any]]:
     done = asrcli("config", "show", "--json", *arguments, env=env)
@@ -241,3 +243,16 @@ def test_an_option_that_is_off_until_it_is_set_shows_no_default(asrcli: Program)
     assert (off["raw"], off["raw-channels"], off["rate"]) == ("-", "-", "16000")
     done = asrcli("config", "show", "transcribe", "--raw", "s16le")
     assert re.search(r"^raw +s16le +flag", done.stdout, re.MULTILINE), done.stdout
+
+
+def test_variables_of_the_tests_and_benchmarks_resemble_no_option(asrcli: Program) -> None:
+    """A new option once made the name of such a variable look misspelt, and every command refused to run."""
+    folders = [ROOT / name for name in (".ci", "benchmarks", "tests", "tools")]
+    files = [path for folder in folders for path in folder.rglob("*") if path.suffix in {".py", ".sh", ".mjs", ""}]
+    read = re.compile(r"""(?:environ\.get\("|process\.env\.|\$\{?)(ASRCLI_[A-Z_]+)""")
+    texts = [path.read_text(errors="replace") for path in files if path.is_file()]
+    names = {name for text in texts for name in read.findall(text)}
+    assert "ASRCLI_SHARED" in names
+    for command in ("transcribe", "watch", "serve"):
+        done = asrcli("config", "show", command, env=dict.fromkeys(names, "x"))
+        assert "Unknown variable" not in done.stderr
