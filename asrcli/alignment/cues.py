@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,8 +14,12 @@ from asrcli.transcript import Segment
 
 _TIME = r"(?:(\d+):)?(\d{1,2}):(\d{2})[.,](\d{3})"
 _TIMES = re.compile(rf"^(?P<indent>[ \t]*){_TIME}[ \t]*-->[ \t]*{_TIME}(?P<settings>[^\r\n]*)(?=\r?$)", re.MULTILINE)
-#: tags, overrides and karaoke times
-_MARKUP = re.compile(r"<[^<>\n]*>|\{\\[^{}\n]*\}")
+#: tags, overrides and karaoke times; other angle brackets are text
+_MARKUP = re.compile(r"</?[a-zA-Z][^<>]*>|<[\d:.]+>|\{\\[^{}]*\}")
+_LINE_BREAK = re.compile(r"<br */?>", re.IGNORECASE)
+_BLANK_LINE = re.compile(r"\r?\n[ \t]*\r?\n")
+#: the line with a cue's number, before its times
+_NUMBER = re.compile(r"(?:^|\n)[ \t]*\d+[ \t]*\r?\n$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +36,24 @@ def read_cues(text: str) -> list[TextCue]:
     found = list(_TIMES.finditer(text))
     if not found:
         raise InputError("The text has no cues.", "Give an SRT or VTT file, or the words as .txt.")
+    vtt = text.startswith("WEBVTT")
     cues = []
     for match, following in pairwise([*found, None]):
         assert match is not None
-        body = text[match.end() : following.start() if following else len(text)].lstrip("\r\n")
-        body = re.split(r"\r?\n[ \t]*\r?\n", body, maxsplit=1)[0]
+        body = text[match.end() : following.start() if following else len(text)]
+        # In SRT a blank line is part of the text unless a number and times follow.
+        if vtt:
+            body = _BLANK_LINE.split(body, maxsplit=1)[0]
+        elif following:
+            body = _NUMBER.sub("", body)
         numbers = [int(number or 0) for number in match.groups()[1:9]]
-        cues.append(TextCue(_seconds(numbers[:4]), _seconds(numbers[4:]), " ".join(_MARKUP.sub(" ", body).split())))
+        cues.append(TextCue(_seconds(numbers[:4]), _seconds(numbers[4:]), _plain(body, vtt=vtt)))
     return cues
+
+
+def _plain(body: str, *, vtt: bool) -> str:
+    text = _MARKUP.sub("", _LINE_BREAK.sub(" ", body))
+    return " ".join((html.unescape(text) if vtt else text).split())
 
 
 def _seconds(parts: Sequence[int]) -> float:

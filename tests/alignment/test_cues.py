@@ -45,9 +45,34 @@ def said(number: int, start: float, end: float, *, words: bool = True) -> Segmen
 
 def test_texts_are_read_without_markup() -> None:
     assert read_cues(SRT) == [
-        TextCue(1.0, 2.5, "Hello , there! How are you?"), TextCue(3.0, 3.5, "♪"), TextCue(5.0, 6.0, "Good bye.")
+        TextCue(1.0, 2.5, "Hello, there! How are you?"), TextCue(3.0, 3.5, "♪"), TextCue(5.0, 6.0, "Good bye.")
     ]  # fmt: skip
     assert [cue.text for cue in read_cues(VTT)] == ["Hello there", "Bye"]
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ("one\n\ntwo", "one two"), ("one\n\n1984", "one 1984"), ("a < b and c > d", "a < b and c > d"),
+        ("<3 you", "<3 you"),
+        ("<b>H</b>ello", "Hello"), ("one<br>two", "one two"), ("Q&amp;A", "Q&amp;A"), ("<font\ncolor='red'>one", "one"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("gap", ["\n\n", "\n", "\r\n\r\n"])
+def test_no_word_of_an_srt_is_lost_or_added(body: str, text: str, gap: str) -> None:
+    times = "00:00:01,000 --> 00:00:02,000"
+    file = gap.join(f"{number}\n{times}\n{body}" for number in (1, 2, 3))
+    assert [cue.text for cue in read_cues(file)] == [text] * 3
+    assert [cue.content for cue in srt.parse(file)] == [body] * 3
+
+
+def test_entities_and_blocks_of_vtt() -> None:
+    blocks = [
+        "WEBVTT", "1\n00:01.000 --> 00:02.000\n<c>Q&amp;A</c> &lt;b&gt;", "NOTE no text", "00:03.000 --> 00:04.000",
+        "3\n00:05.000 --> 00:06.000\nx",
+    ]  # fmt: skip
+    cues = read_cues("\n\n".join(blocks))
+    assert [cue.text for cue in cues] == ["Q&A <b>", "", "x"]
 
 
 def test_only_times_change() -> None:

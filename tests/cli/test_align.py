@@ -36,8 +36,10 @@ def test_subtitles_are_timed_again_into_a_file(asrcli: Program, recordings: Path
     assert [(cue.index, cue.content) for cue in cues] == [(5, "<i>fa</i> re"), (6, "mi")]
     assert 0 <= cues[0].start.total_seconds() < cues[1].start.total_seconds() < 5
     assert (asrcli.folder / "wrong.srt").read_text() == wrong
+    (asrcli.folder / "wrong.srt").write_text(wrong + "\n7\n00:03:00,000 --> 00:03:01,000\n♪\n")
     done = asrcli("align", "rec/one.wav", "wrong.srt", "-f", "txt")
     assert done.stdout == "fa re\nmi\n"
+    assert "has no words and is left out: ♪" in done.stderr
 
 
 @pytest.mark.parametrize(

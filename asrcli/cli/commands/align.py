@@ -85,6 +85,9 @@ def align(ctx: typer.Context, arguments: AlignArguments) -> int:
         result = retime(text, aligned.segments, aligned.duration, vtt=cue_file == "vtt")
     else:
         kept = tuple(segment for segment in aligned.segments if segment.words)
+        for segment in aligned.segments:
+            if segment.text and not segment.words:
+                ctx.obj.console.warning(f"{arguments.text}: a line has no words and is left out: {segment.text}")
         result = form.render(replace(aligned, segments=kept), cue_options(arguments.values))
     _write(arguments.output, result)
     return 0
