@@ -245,7 +245,8 @@ def test_only_folders_are_watched(tmp_path: Path, name: str) -> None:
         check_folders(Inputs(paths=[name if name == "-" else str(tmp_path / name)]))
     with pytest.raises(UsageError, match="nothing to watch"):
         check_folders(Inputs(paths=[]))
-    check_folders(Inputs(paths=[str(tmp_path / "mounted later")]))
+    with pytest.raises(UsageError, match="There is no folder"):
+        check_folders(Inputs(paths=[str(tmp_path), str(tmp_path / "misspelt")]))
 
 
 def test_skipped_recordings_count_as_done(folder: Path) -> None:

@@ -194,11 +194,13 @@ class ArrivalMonitor:
 
 
 def check_folders(inputs: Inputs) -> None:
-    """A folder may be missing, as its disk may be mounted later. Raises UsageError: something else is watched, or
-    nothing.
+    """Raises UsageError: there is nothing to watch, or a path is not a folder now. Later a folder may be missing for a
+    while, as its disk may return.
     """
     if not inputs.paths:
         raise UsageError("There is nothing to watch.", "Name folders.")
     for name in inputs.paths:
-        if name == "-" or (os.path.exists(name) and not os.path.isdir(name)):
+        if name != "-" and not os.path.lexists(name):
+            raise UsageError(f"There is no folder {name}.", "Check its name, or create it before the watch starts.")
+        if name == "-" or not os.path.isdir(name):
             raise UsageError(f"{name} is not a folder; watch takes folders.", f"Use: asrcli transcribe {name}")
