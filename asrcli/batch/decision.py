@@ -57,8 +57,11 @@ FAILED = "failed "
 _TO_MAKE: frozenset[Reason] = frozenset({"new", "missing", "changed", "model", "options", "overwrite"})
 
 
-#: side-car files with subtitles
-_SUBTITLES = frozenset({".srt", ".vtt", ".ass", ".ssa", ".sub", ".smi", ".ttml"})
+#: suffixes of side-car files with subtitles -> what each of their cues has, lower case
+_SUBTITLES = {
+    ".srt": b"-->", ".vtt": b"-->", ".ass": b"dialogue:", ".ssa": b"dialogue:", ".sub": b"", ".smi": b"<sync",
+    ".ttml": b"begin=",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +95,21 @@ def _side_cars(path: Path, own: Collection[Path]) -> Iterator[str | None]:
     except OSError:
         return
     for name in names:
-        if os.path.splitext(name)[1].lower() in _SUBTITLES and fold(name).startswith(start):
-            if path.parent / name in own:
+        mark = _SUBTITLES.get(os.path.splitext(name)[1].lower())
+        if mark is not None and fold(name).startswith(start):
+            if path.parent / name in own or not _has_cues(path.parent / name, mark):
                 continue
             codes = [code for part in fold(name)[len(start) :].split(".")[:-1] if (code := _language(part))]
             yield codes[0] if codes else None
+
+
+def _has_cues(path: Path, mark: bytes) -> bool:
+    """Whether a file has a cue: an empty one is no reason to skip a recording, nor is one that cannot be read."""
+    try:
+        data = path.read_bytes() if path.is_file() else b""
+    except OSError:
+        return False
+    return bool(data) and mark in data.replace(b"\0", b"").lower()  # without the zeros of UTF-16
 
 
 def _language(text: str) -> str | None:

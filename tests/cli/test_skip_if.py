@@ -14,6 +14,16 @@ from asrcli.errors import ExitCode
 from tests.cli.conftest import Program
 
 SRT = "1\n00:00:00,000 --> 00:00:01,000\nHello\n"
+#: suffix of a side-car -> a file without cues, a cue
+SIDE_CARS = {
+    "srt": ("\ufeff\n", SRT),
+    "vtt": ("WEBVTT\n\nNOTE no text\n", "00:01.000 --> 00:02.000\nHello\n"),
+    "ass": ("[Events]\nFormat: Start, End, Text\n", "Dialogue: 0:00:01.00,0:00:02.00,Hello\n"),
+    "ssa": ("[Events]\nFormat: Start, End, Text\n", "Dialogue: 0:00:01.00,0:00:02.00,Hello\n"),
+    "sub": ("", "{1}{25}Hello\n"),
+    "smi": ("<SAMI><BODY></BODY></SAMI>", "<SYNC Start=1><P>Hello"),
+    "ttml": ("<tt><body></body></tt>", "<p begin='1s'>Hello</p>"),
+}
 
 
 @pytest.fixture
@@ -55,9 +65,29 @@ def test_files_beside_a_recording(
 ) -> None:
     write_tones(tmp_path / "one.wav", [1])
     for name in names:
-        (tmp_path / name).write_text(SRT)
+        (tmp_path / name).write_text("".join(SIDE_CARS.get(name.rpartition(".")[2].lower(), SRT)))
     assert skip_rule(rule).applies(tmp_path / "one.wav", ()) == skipped
     assert not skip_rule(rule).applies(tmp_path / "one.wav", [tmp_path / name for name in names])
+
+
+@pytest.mark.parametrize("suffix", SIDE_CARS)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_files_without_cues_are_no_subtitles(
+    tmp_path: Path, write_tones: Callable[..., None], suffix: str, encoding: str
+) -> None:
+    empty, cue = SIDE_CARS[suffix]
+    path, side_car = tmp_path / "one.wav", tmp_path / f"one.{suffix}"
+    write_tones(path, [1])
+    side_car.touch()
+    assert not skip_rule("subtitles").applies(path, ())
+    if empty:
+        side_car.write_text(empty, encoding)
+        assert not skip_rule("subtitles").applies(path, ())
+    side_car.write_text(empty + cue, encoding)
+    assert skip_rule("subtitles").applies(path, ())
+    side_car.rename(tmp_path / "elsewhere")
+    side_car.symlink_to(tmp_path / "deleted")
+    assert not skip_rule("subtitles").applies(path, ())
 
 
 def test_own_results_are_judged_by_the_journal(asrcli: Program, recordings: Path) -> None:
