@@ -104,7 +104,7 @@ def _side_cars(path: Path, own: Collection[Path]) -> Iterator[str | None]:
 
 
 def _has_cues(path: Path, mark: bytes) -> bool:
-    """Whether a file has a cue: an empty one is no reason to skip a recording, nor is one that cannot be read."""
+    """Whether a file has a cue; False where it cannot be read."""
     try:
         data = path.read_bytes() if path.is_file() else b""
     except OSError:

@@ -245,7 +245,7 @@ def test_only_folders_are_watched(tmp_path: Path, name: str) -> None:
         check_folders(Inputs(paths=[name if name == "-" else str(tmp_path / name)]))
     with pytest.raises(UsageError, match="nothing to watch"):
         check_folders(Inputs(paths=[]))
-    with pytest.raises(UsageError, match="There is no folder"):
+    with pytest.raises(UsageError, match="does not exist"):
         check_folders(Inputs(paths=[str(tmp_path), str(tmp_path / "misspelt")]))
 
 

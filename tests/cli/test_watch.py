@@ -154,7 +154,7 @@ def test_on_done_is_run_by_the_next_watch_where_it_failed_or_was_killed(
     [
         (["rec/one.wav"], "not a folder"),
         (["-"], "not a folder"),
-        (["rec", "no-such-folder"], "There is no folder no-such-folder"),
+        (["rec", "no-such-folder"], "The folder no-such-folder does not exist"),
         ([], "nothing to watch"),
         (["rec", "-o", "x.txt"], "writes a file for each recording"),
         (["rec", "--on-done", ""], "command is empty"),

@@ -201,6 +201,8 @@ def check_folders(inputs: Inputs) -> None:
         raise UsageError("There is nothing to watch.", "Name folders.")
     for name in inputs.paths:
         if name != "-" and not os.path.lexists(name):
-            raise UsageError(f"There is no folder {name}.", "Check its name, or create it before the watch starts.")
+            raise UsageError(
+                f"The folder {name} does not exist.", "Check its name, or create it before the watch starts."
+            )
         if name == "-" or not os.path.isdir(name):
             raise UsageError(f"{name} is not a folder; watch takes folders.", f"Use: asrcli transcribe {name}")
