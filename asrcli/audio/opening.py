@@ -234,6 +234,10 @@ def _in_process(
         size = os.fstat(descriptor).st_size
         return _raw(os.fdopen(descriptor, "rb"), b"", options.raw, size=size, owned=True)
     header = wav_header(head)
+    if header and header.tag == 3 and not header.encoding:
+        os.close(descriptor)
+        message = f"The WAV has floating-point samples of {header.bits} bits, which no decoder here reads."
+        raise AudioDecodeError(message, "Export it with 32-bit float or 16-bit integer samples.")
     # Decoders of compressed sound have had holes; plain samples need none.
     apart = untrusted and not (header and header.encoding) and _have_ffmpeg()
     if options.track or apart or decoder_for(head) == "ffmpeg":

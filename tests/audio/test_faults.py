@@ -588,6 +588,43 @@ def test_a_wav_of_few_bits_in_wide_samples(bits: int, width: int, untrusted: boo
     assert decoded.warnings == []
 
 
+#: forms of WAV that libsndfile writes
+FORMS = [name for name in soundfile.available_subtypes("WAV") if name != "MPEG_LAYER_III"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("way", ["file", "untrusted", "stream"])
+def test_every_form_of_wav_is_decoded_or_refused(form: str, way: str, tmp_path: Path) -> None:
+    """ffmpeg took NMS ADPCM, which only libsndfile decodes, for AMR: an upload became noise."""
+    path = tmp_path / "a.wav"
+    soundfile.write(path, bursts(8000), 8000, subtype=form)
+    with path.open("rb") as stream:
+        place: dict[str, Any] = {"stream": stream} if way == "stream" else {"path": path}
+        source = Source("a", untrusted=way == "untrusted", **place)
+        if way == "untrusted" and form.startswith("NMS"):
+            with pytest.raises(AudioDecodeError, match="no decoder for NMS ADPCM"):
+                Decoded(source, AudioOptions())
+        else:
+            decoded = Decoded(source, AudioOptions())
+            assert decoded.heard() == pytest.approx(TIMES, abs=0.02)
+            assert decoded.warnings == []
+
+
+def test_a_codec_that_neither_decoder_reads(put: Callable[..., Path], decode: Callable[..., Decoded]) -> None:
+    """libsndfile refuses NMS ADPCM at this rate, and ffmpeg must not have the second try."""
+    path = put("a.wav", wave(bytes(range(256)) * 100, tag=0x38, bits=8))
+    with pytest.raises(AudioDecodeError):
+        decode(path)
+
+
+@pytest.mark.parametrize("bits", [16, 24])
+@pytest.mark.parametrize("untrusted", [False, True])
+def test_floats_of_unusual_width(bits: int, untrusted: bool, put: Callable[..., Path]) -> None:
+    path = put("a.wav", wave(RAW, tag=3, bits=bits))
+    with pytest.raises(AudioDecodeError, match=f"floating-point samples of {bits} bits"):
+        Decoded(Source("a", path=path, untrusted=untrusted), AudioOptions())
+
+
 @pytest.mark.parametrize("name", ["a.mp4", "a.nut", "a.wma", "a.mkv"])
 def test_timestamps_that_start_late(
     name: str, encode: Callable[..., Path], decode: Callable[..., Decoded], wav: Path, tmp_path: Path

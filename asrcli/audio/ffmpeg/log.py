@@ -28,6 +28,10 @@ _ECHO = re.compile(
     r"^(Error opening input|Error (submitting|while)|Task finished|Conversion failed|Error opening output)"
 )
 
+#: NMS ADPCM, whose number in WAV and AVI ffmpeg takes for AMR: the decoder makes noise of it
+_NMS_ADPCM = "/ 0x0038)"
+NMS_ADPCM = "nms_adpcm"
+
 #: demuxers whose duration counts from 0, not from the first sample
 _FROM_ZERO = {"matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "asf", "nut"}
 #: demuxers without timestamps for which ffmpeg's guesses go wrong where the sample rate changes
@@ -192,6 +196,7 @@ class FfmpegLog:
 def _track(index: int, language: str, codec: str, rest: str) -> Track:
     found = _RATE.search(rest)
     rate, layout = (int(found[1]), found[2]) if found else (0, "")
+    codec = NMS_ADPCM if codec == "amr_nb" and _NMS_ADPCM in rest else codec
     return Track(index, codec, rate, _channels(layout), _known(language), layout, default="(default)" in rest)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from asrcli.audio.channels import no_channel
 from asrcli.audio.ffmpeg.frames import FrameParser
-from asrcli.audio.ffmpeg.log import FfmpegLog
+from asrcli.audio.ffmpeg.log import NMS_ADPCM, FfmpegLog
 from asrcli.audio.ffmpeg.process import (
     DEEP_PROBE,
     TIMESTAMP_OFFSET,
@@ -80,6 +80,8 @@ def probe_ffmpeg(path: Path, options: AudioOptions) -> AudioInfo:
 def _form(log: FfmpegLog, options: AudioOptions) -> AudioInfo:
     """The recording's form, if it is one that can be and has what is asked for."""
     info, channel = log.info(), options.channels
+    if info.format.endswith(f"/{NMS_ADPCM}"):
+        raise AudioDecodeError("ffmpeg has no decoder for NMS ADPCM.", "Convert the recording to another form of WAV.")
     if info.sample_rate:
         check_form(info.sample_rate, info.channels or 1)
     if isinstance(channel, int) and 0 < info.channels <= channel:
