@@ -43,6 +43,12 @@ class Watch:
         self.out.update({item.source.path.name: item for item in items})
         return sorted(item.source.path.name for item in items)
 
+    def arrive(self, path: Path) -> None:
+        """A recording is written and, once it is complete, handed out."""
+        path.write_bytes(b"1")
+        self.after(0)
+        assert path.name in self.after(10)
+
     def done(self, name: str) -> None:
         self.monitor.observe(FileDone(self.out[name].index, name, {}, 1.0, 1.0))
 
@@ -80,9 +86,7 @@ def test_a_change_of_the_time_alone_counts(folder: Path) -> None:
 
 def test_a_done_recording_that_changes_is_handed_out_again(folder: Path) -> None:
     watch = Watch(folder)
-    (folder / "a.wav").write_bytes(b"1")
-    watch.after(0)
-    watch.after(10)
+    watch.arrive(folder / "a.wav")
     watch.done("a.wav")
     assert watch.after(100) == []
     (folder / "a.wav").write_bytes(b"2")
@@ -92,9 +96,7 @@ def test_a_done_recording_that_changes_is_handed_out_again(folder: Path) -> None
 
 def test_a_recording_that_changes_while_it_is_transcribed_is_not_handed_out_twice_at_once(folder: Path) -> None:
     watch = Watch(folder)
-    (folder / "a.wav").write_bytes(b"1")
-    watch.after(0)
-    watch.after(10)
+    watch.arrive(folder / "a.wav")
     (folder / "a.wav").write_bytes(b"12")
     assert watch.after(10) == []
     assert watch.after(10) == []
@@ -120,9 +122,7 @@ def test_failures_are_tried_again_at_growing_intervals(folder: Path) -> None:
 @pytest.mark.parametrize("error", [DiskFullError("full"), RemoteUnavailableError("down"), InputChangedError("changed")])
 def test_what_is_not_the_fault_of_a_recording_does_not_delay_it(folder: Path, error: AsrcliError) -> None:
     watch = Watch(folder)
-    (folder / "a.wav").write_bytes(b"1")
-    watch.after(0)
-    watch.after(10)
+    watch.arrive(folder / "a.wav")
     watch.failed("a.wav", error)
     assert watch.monitor.failing == 0
     assert watch.after(10) == ["a.wav"]
@@ -130,9 +130,7 @@ def test_what_is_not_the_fault_of_a_recording_does_not_delay_it(folder: Path, er
 
 def test_a_result_with_warnings_that_fail_it_is_not_made_again(folder: Path) -> None:
     watch = Watch(folder)
-    (folder / "a.wav").write_bytes(b"1")
-    watch.after(0)
-    watch.after(10)
+    watch.arrive(folder / "a.wav")
     watch.failed("a.wav", WarningsError("gap"))
     assert watch.after(10**9) == []
     assert watch.monitor.failing == 1
@@ -141,9 +139,7 @@ def test_a_result_with_warnings_that_fail_it_is_not_made_again(folder: Path) -> 
 def test_a_failed_recording_that_vanishes_and_returns_is_tried_at_once(folder: Path) -> None:
     watch = Watch(folder)
     path = folder / "a.wav"
-    path.write_bytes(b"1")
-    watch.after(0)
-    watch.after(10)
+    watch.arrive(path)
     watch.failed("a.wav")
     path.rename(folder.parent / "a.wav")
     watch.after(10)
@@ -173,9 +169,7 @@ def test_outputs_of_folders_that_meet_in_one_do_not_collide(folder: Path, tmp_pa
     (folder / "x").mkdir()
     (folder / "y").mkdir()
     watch = Watch(folder / "x", folder / "y", output_dir=tmp_path / "out")
-    (folder / "x" / "a.wav").write_bytes(b"1")
-    watch.after(0)
-    watch.after(10)
+    watch.arrive(folder / "x" / "a.wav")
     (folder / "y" / "a.wav").write_bytes(b"1")
     watch.after(0)
     first = watch.out["a.wav"].outputs["txt"]
@@ -251,8 +245,6 @@ def test_only_folders_are_watched(tmp_path: Path, name: str) -> None:
 
 def test_skipped_recordings_count_as_done(folder: Path) -> None:
     watch = Watch(folder)
-    (folder / "a.wav").write_bytes(b"1")
-    watch.after(0)
-    watch.after(10)
+    watch.arrive(folder / "a.wav")
     watch.monitor.observe(FileSkipped(watch.out["a.wav"].index, "a.wav", "done", "done already"))
     assert watch.after(10**6) == []

@@ -16,11 +16,14 @@ import pytest
 from asrcli.errors import ExitCode
 from tests.cli.conftest import Program
 
+Start = Callable[..., subprocess.Popen[bytes]]
+WriteTones = Callable[..., None]
+
 COMMAND = ("watch", "rec", "--settle", "0.3", "--log-json", "-f", "txt,json")
 
 
 @pytest.fixture
-def start(asrcli: Program) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+def start(asrcli: Program) -> Iterator[Start]:
     """Starts a watch; what still runs at the end of the test is killed."""
     running = []
 
@@ -50,9 +53,7 @@ def end(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> list[
     return [json.loads(line) for line in lines if line.startswith("{")]
 
 
-def test_recordings_are_transcribed_as_they_arrive(
-    recordings: Path, start: Callable[..., subprocess.Popen[bytes]], write_tones: Callable[..., None]
-) -> None:
+def test_recordings_are_transcribed_as_they_arrive(recordings: Path, start: Start, write_tones: WriteTones) -> None:
     process = start()
     wait_for((recordings / "inner" / "two.json").exists)
     (recordings / "new").mkdir()
@@ -67,7 +68,7 @@ def test_recordings_are_transcribed_as_they_arrive(
 
 
 def test_a_recording_that_cannot_be_read_fails_the_exit_code_until_it_is_replaced(
-    recordings: Path, start: Callable[..., subprocess.Popen[bytes]], write_tones: Callable[..., None]
+    recordings: Path, start: Start, write_tones: WriteTones
 ) -> None:
     (recordings / "bad.wav").write_bytes(b"no audio in here")
     process = start()
@@ -106,9 +107,9 @@ def calls(asrcli: Program) -> list[list[str]]:
 def test_on_done_gets_the_paths_whatever_their_characters(
     asrcli: Program,
     recordings: Path,
-    start: Callable[..., subprocess.Popen[bytes]],
+    start: Start,
     on_done: tuple[str, ...],
-    write_tones: Callable[..., None],
+    write_tones: WriteTones,
 ) -> None:
     hostile = "-rf; touch hacked $(touch hacked) 'a' \"b\"\nx"
     write_tones(recordings / f"{hostile}.wav", [5])
@@ -122,9 +123,9 @@ def test_on_done_gets_the_paths_whatever_their_characters(
 def test_on_done_is_run_by_the_next_watch_where_it_failed_or_was_killed(
     asrcli: Program,
     recordings: Path,
-    start: Callable[..., subprocess.Popen[bytes]],
+    start: Start,
     on_done: tuple[str, ...],
-    write_tones: Callable[..., None],
+    write_tones: WriteTones,
 ) -> None:
     (asrcli.folder / "log.fail").touch()
     process = start(*on_done)
@@ -172,9 +173,7 @@ def test_what_cannot_be_watched_is_refused(
 
 
 @pytest.mark.slow
-def test_nothing_is_lost_over_arrivals_and_kills(
-    recordings: Path, start: Callable[..., subprocess.Popen[bytes]], write_tones: Callable[..., None]
-) -> None:
+def test_nothing_is_lost_over_arrivals_and_kills(recordings: Path, start: Start, write_tones: WriteTones) -> None:
     """The small form of `python -m benchmarks watch`."""
     for number in range(24):
         if number % 6 == 0:
