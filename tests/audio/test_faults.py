@@ -269,6 +269,26 @@ def test_a_truncated_m4a_for_streaming(
     assert decoded.warnings == [f"truncated: {LENGTH - decoded.seconds:.1f} s of 4.0 s missing"]
 
 
+@pytest.mark.parametrize("damage", [bytes(16), bytes(4), bytes([0, 0, 0, 4]) * 4, b"\xff\x80\x01\x02" * 4])
+def test_a_fragment_whose_header_is_damaged(
+    damage: bytes, encode: Callable[..., Path], decode: Callable[..., Decoded], wav: Path, tmp_path: Path
+) -> None:
+    """The decoder stopped there, without a message."""
+    form = ["-c:a", "aac", "-movflags", "+empty_moov+default_base_moof", "-frag_duration", 300000]
+    path = encode(tmp_path / "a.mp4", "-i", wav, *form)
+    data = path.read_bytes()
+    assert decode(path).warnings == []
+    for number in (5, 9):
+        at = -4
+        for _ in range(number):
+            at = data.index(b"moof", at + 4)
+        path.write_bytes(data[: at - 4] + damage + data[at - 4 + len(damage) :])
+        decoded = decode(path)
+        (warning,) = decoded.warnings
+        lost = float(warning.removeprefix("truncated: ").split()[0])
+        assert lost == pytest.approx(LENGTH - decoded.seconds, abs=1.0)  # estimated from bytes
+
+
 def test_a_truncated_mp4_that_lost_its_index(
     encode: Callable[..., Path], decode: Callable[..., Decoded], wav: Path, tmp_path: Path
 ) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from asrcli.audio.containers import declared_size, flac, mpeg, ogg, packets
+from asrcli.audio.containers import declared_size, flac, mp4, mpeg, ogg, packets
 from asrcli.audio.containers.joined import joined_files
 from asrcli.audio.containers.sniff import is_mpeg_audio
 
@@ -64,7 +64,9 @@ def scan_headers(read: Read, size: int, *, thorough: bool) -> HeaderScan:
 
 def _uncounted(read: Read, size: int, *, thorough: bool) -> HeaderScan:
     """Of a form whose header has no size."""
-    head = read(4, 0)
+    head = read(8, 0)
+    if thorough and head[4:] in mp4.BOXES:
+        return HeaderScan(lacking=mp4.unread_share(read, size))
     warnings: tuple[str, ...] = (INSIDE_PACKET,) if thorough and packets.ends_inside(read, size) else ()
     if thorough and (count := packets.breaks(read)):
         warnings += (f"damaged: frames do not follow each other (places: {count}); sound may be missing there",)

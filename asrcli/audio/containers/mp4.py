@@ -18,6 +18,7 @@ _OPEN = {
 #: bytes of an index at most, and top-level boxes
 _LONGEST_INDEX = 64 << 20
 _MAX_BOXES = 10_000
+_PIECE = 1 << 20
 
 
 def is_encrypted(read: Read) -> bool:
@@ -32,6 +33,28 @@ def is_encrypted(read: Read) -> bool:
                 at = index.find(b"stsd", at + 4)
             break
     return bool(entries & _ENCRYPTED) and not entries & _OPEN
+
+
+def unread_share(read: Read, size: int) -> float:
+    """The part of a file of `size` bytes behind a damaged box, if it has further fragments: no decoder reads them."""
+    position = 0
+    for _, body, length in _boxes(read):
+        if body + length > size:
+            break
+        position = body + length
+    header = read(8, position)
+    length, name = int.from_bytes(header[:4], "big"), header[4:]
+    # Undamaged: a box that the end of the file cuts, and the next one where there are too many to follow.
+    whole = length == 1 or (length >= 8 and (name == b"moof" or position + length <= size))
+    return 0.0 if name == b"mdat" or whole or not _has_fragment(read, position + 8) else 1 - position / size
+
+
+def _has_fragment(read: Read, position: int) -> bool:
+    while piece := read(_PIECE, position):
+        if b"moof" in piece:
+            return True
+        position += max(1, len(piece) - 3)
+    return False
 
 
 def _boxes(read: Read) -> Iterator[tuple[bytes, int, int]]:
