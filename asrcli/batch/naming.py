@@ -71,7 +71,9 @@ class NameTemplate:
         if "date" in self.used:
             values["date"] = _day_of(path)
         safe = {name: _UNSAFE.sub("_", value) for name, value in values.items()}
-        return self.text.format(stem=stem, **safe)
+        name = self.text.format(stem=stem, **safe)
+        # An empty field must not hide the output.
+        return f"_{name}" if name.startswith(".") and not stem.startswith(".") else name
 
 
 def _day_of(path: Path) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from asrcli.batch.naming import NameTemplate
 from asrcli.errors import ExitCode
 from tests.cli.conftest import Program
 
@@ -22,6 +23,11 @@ def test_outputs_are_named_resumed_and_no_inputs(asrcli: Program, recordings: Pa
     named = asrcli("transcribe", "rec/one.wav", "rec/one.en.srt", "--name", "{stem}.{language}", "--language", "en")
     assert named.returncode == 0, named.stderr
     assert "named like a transcript" in named.stderr
+
+
+def test_an_empty_field_does_not_hide_an_output() -> None:
+    template = NameTemplate("{suffix}.{stem}")
+    assert [template.fill("talk", Path(name)) for name in ("talk.mp3", "talk")] == ["mp3.talk", "_.talk"]
 
 
 def test_the_model_has_its_name_and_its_only_language(asrcli: Program, recordings: Path) -> None:
