@@ -16,8 +16,8 @@ from asrcli.server.live.session import LiveSession
 
 #: longest WAV header, with the metadata before its "data" chunk
 _MAX_HEADER = 4096
-#: bytes of a stream in which formats are recognised
-_HEAD = 2048
+#: bytes of a stream in which formats are recognised, and least bytes of a shorter stream that may be a text
+_HEAD, _SHORT = 2048, 64
 #: sample rates and channels that streams may have
 RATES = range(1000, 192001)
 MAX_CHANNELS = 8
@@ -96,13 +96,16 @@ class PcmDecoder:
             self._set_form(PcmForm(header.rate, header.channels, header.encoding))
 
 
-def recording_in(head: bytes) -> str | None:
-    """What the first bytes of a stream are if they are not samples."""
+def recording_in(head: bytes, encoding: str = "s16le", *, whole: bool = False) -> str | None:
+    """What the first bytes of a stream are if they are not samples; `whole`: there are no more."""
     if has_signature(head) and head[:4] != b"RIFF":
         return "a recording in a container"
-    if len(head) >= _HEAD and is_mpeg_audio(head) and summary(lambda size, at: head[at : at + size]):
+    if len(head) < (_SHORT if whole else _HEAD):
+        return None
+    if is_mpeg_audio(head) and summary(lambda size, at: head[at : at + size]):
         return "MP3"
-    return not_audio(head) if len(head) >= _HEAD else None
+    kind = not_audio(head)
+    return None if kind == "text" and pcm_width(encoding) == 1 else kind  # silence in one byte may be a letter
 
 
 class PcmStream:
@@ -110,22 +113,26 @@ class PcmStream:
 
     def __init__(self, session: LiveSession, form: PcmForm = _USUAL) -> None:
         self._session = session
-        # Bytes of one sample may look like text.
-        self._head: bytes | None = b"" if form.encoding == "s16le" else None
+        self._encoding = form.encoding
+        self._head = b""
         self._decoder = PcmDecoder(form)
 
     async def feed(self, data: bytes) -> None:
         """Take the next bytes, split anywhere; a frame may hold a whole recording. Raises TooLargeError: the stream is
         longer than allowed; AudioDecodeError: it is not samples.
         """
-        if self._head is not None and len(self._head) < _HEAD:
+        if len(self._head) < _HEAD:
             self._head += data[: _HEAD - len(self._head)]
-            if kind := recording_in(self._head):
-                message = f"The stream is not 16-bit PCM but {kind}."
-                raise AudioDecodeError(message, "Announce its format, or decode it.")
+            self._refuse_recordings()
         for start in range(0, len(data), _BYTES):
             await self._session.feed(self._decoder.push(data[start : start + _BYTES]))
 
     async def finish(self) -> None:
-        """Pass on what is left at the end of the stream. Raises TooLargeError: as `feed`."""
+        """Pass on what is left at the end of the stream. Raises TooLargeError or AudioDecodeError: as `feed`."""
+        if len(self._head) < _HEAD:
+            self._refuse_recordings(whole=True)
         await self._session.feed(self._decoder.finish())
+
+    def _refuse_recordings(self, *, whole: bool = False) -> None:
+        if kind := recording_in(self._head, self._encoding, whole=whole):
+            raise AudioDecodeError(f"The stream is not PCM but {kind}.", "Announce its format, or decode it.")
