@@ -44,11 +44,12 @@ class DeepgramSession:
         try:
             self._options = await self._read_options()
             await self._context.live.check(self._options, self._fields.model)
-            while await self._serve():
-                pass
-        except (EndingError, IdleError):
-            await self._finish()
-            raise
+            try:
+                while await self._serve():
+                    pass
+            except (EndingError, IdleError):
+                await self._finish()
+                raise
         except AsrcliError as error:
             await self._error(error)
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Awaitable
 from dataclasses import replace
 from typing import Any
 
@@ -44,17 +45,21 @@ class RealtimeSession:
         """
         try:
             while True:
-                try:
-                    await self._serve()
-                except AsrcliError as error:
-                    await self._drop()
-                    await self._connection.send({"event": "error", "error": problem_of(error).message})
+                await self._answer(self._serve())
         except (EndingError, IdleError):
             if self._active:
-                await self._finish()
+                await self._answer(self._finish())
             raise
         finally:
             await self._drop()
+
+    async def _answer(self, work: Awaitable[None]) -> None:
+        """Wait for some work; the client gets its error."""
+        try:
+            await work
+        except AsrcliError as error:
+            await self._drop()
+            await self._connection.send({"event": "error", "error": problem_of(error).message})
 
     async def _serve(self) -> None:
         frame = await self._connection.receive(*self._pending(), timed=self._utterance is not None)

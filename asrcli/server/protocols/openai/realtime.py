@@ -83,12 +83,13 @@ class OpenAiRealtimeSession:
         kind = "transcription_session.created" if self._beta else "session.created"
         await self._send(kind, session=self._config.body(self._id, beta=self._beta))
         try:
-            while True:
-                await self._serve()
-        except (EndingError, IdleError):
-            if self._input is not None:
-                await self._commit()
-            raise
+            try:
+                while True:
+                    await self._serve()
+            except (EndingError, IdleError):
+                if self._input is not None:
+                    await self._commit()
+                raise
         except AsrcliError as error:  # no session can be opened: each frame would fail
             await self._error(error)
         finally:
@@ -165,14 +166,14 @@ class OpenAiRealtimeSession:
                 self._item = _Item()
                 await self._send_item(self._item)
             await self._send_transcript(self._item, self._input.session.duration if self._input else 0.0)
-        self._offset += await self._drop()
+        await self._drop()
 
     async def _clear(self) -> None:
         """Drop the audio that is in no item yet."""
         self._clearing = True
         if self._config.vad is not None:
             await self._finish()
-        self._offset += await self._drop()
+        await self._drop()
         self._clearing = False
         await self._send("input_audio_buffer.cleared")
 
@@ -188,13 +189,12 @@ class OpenAiRealtimeSession:
             return False
         return True
 
-    async def _drop(self) -> float:
-        """End the session; its seconds."""
+    async def _drop(self) -> None:
+        """End the session; later times count on from its end."""
         found, self._input = self._input, None
-        if found is None:
-            return 0.0
-        await found.close()
-        return found.session.duration
+        if found is not None:
+            await found.close()
+            self._offset += found.session.duration
 
     # -- results -----------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,75 @@
+"""The engine's process ends at each decode: every live protocol answers, also a client that has become idle."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from wyoming.asr import Transcribe
+from wyoming.audio import AudioStop
+
+from tests.server.conftest import Running
+from tests.server.http.test_limits import CRASHES
+
+from .conftest import PATIENCE, Client, pcm
+from .test_not_samples import FRAMES, OPENAI
+from .test_wyoming import connected, events_until, play
+
+
+@pytest.fixture(scope="module")
+def server(serving: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("service")
+    (folder / "crashing_service.py").write_text(CRASHES)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)  # before the engine's process starts
+        with serving(wyoming_port=1, idle_timeout=1.0) as found:
+            pool = found.app.state.pool
+            pool.serve(replace(pool.spec(None), name="crashing"), "crashing_service:load")
+            yield found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ends", [True, False], ids=["ended", "idle"])
+@pytest.mark.parametrize("protocol", [*FRAMES, "openai"])
+def test_every_protocol_answers(talk: Callable[..., Any], speech: np.ndarray, protocol: str, ends: bool) -> None:
+    path, start, end = FRAMES.get(protocol, OPENAI)
+    audio: list[Any] = [pcm(speech[: 16000 * 2])]
+    if protocol == "openai":
+        audio = [{"type": "input_audio_buffer.append", "audio": base64.b64encode(audio[0]).decode()}]
+
+    async def story(client: Client) -> str:
+        found = ""
+        for frame in [*start, *audio, *(end if ends else ())]:
+            await client.socket.send(frame if isinstance(frame, str | bytes) else json.dumps(frame))
+        while "exit status 255" not in found:
+            found = str(await asyncio.wait_for(client.socket.recv(), PATIENCE))
+        return found
+
+    found = talk(path + ("&" if "?" in path else "?") + "model=crashing", story)
+    assert "error" in found or "Error" in found or "TaskFailed" in found
+
+
+def test_an_idle_client_whose_container_cannot_be_decoded(talk: Callable[..., Any]) -> None:
+    async def story(client: Client) -> tuple[dict[str, Any], int]:
+        await client.socket.send(b"OggS" + bytes(range(256)) * 8)
+        return await client.hear(), await client.gone()
+
+    message, code = talk("/v1/listen", story)
+    assert (message["type"], code) == ("Error", 1000)
+
+
+def test_wyoming(server: Running, speech: np.ndarray) -> None:
+    async def run() -> list[Any]:
+        async with connected(server) as client:
+            await client.write_event(Transcribe(name="crashing").event())
+            await play(client, pcm(speech[: 16000 * 2]))
+            await client.write_event(AudioStop().event())
+            return await events_until(client, "transcript-stop")
+
+    assert asyncio.run(run())[-1].type == "error"
