@@ -25,6 +25,12 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
     "paraformer": _PARAFORMER,
     "paraformer-zh": _PARAFORMER,
     "paraformer-large": _PARAFORMER,
+    # of Aliyun's own service
+    "paraformer-v1": _PARAFORMER,
+    "paraformer-v2": _PARAFORMER,
+    "paraformer-realtime-v1": _PARAFORMER,
+    "paraformer-realtime-v2": _PARAFORMER,
+    "sensevoice-v1": _SENSEVOICE,
     "seaco-paraformer": ("seaco-paraformer-zh-funasr", *_PARAFORMER),
     "fun-asr-nano": _NANO,
     "fun-asr-nano-2512": _NANO,

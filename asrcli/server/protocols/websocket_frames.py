@@ -101,9 +101,9 @@ _REALTIME_BETA = _object(
 )
 #: of Deepgram's `/v1/listen`, for recordings as well
 LISTEN_QUERY: dict[str, Any] = {
-    **dict.fromkeys(("model", "language", "keyterm", "keywords", "callback"), _TEXT),
+    **dict.fromkeys(("model", "language", "keyterm", "keywords", "callback", "redact", "replace"), _TEXT),
     **dict.fromkeys(("punctuate", "smart_format", "numerals", "diarize", "detect_language", "multichannel"), _FLAG),
-    **dict.fromkeys(("interim_results", "vad_events", "utterances"), _FLAG),
+    **dict.fromkeys(("interim_results", "vad_events", "utterances", "profanity_filter"), _FLAG),
     **dict.fromkeys(("sample_rate", "channels", "utterance_end_ms"), _WHOLE),
     "encoding": {"enum": ["linear16", "linear32", "mulaw", "alaw"]},
     "endpointing": {"type": ["integer", "boolean"]},

@@ -20,7 +20,8 @@ from asrcli.transcript import Word
 _ENCODINGS = {"linear16": "s16le", "linear32": "f32le", "mulaw": "mulaw", "alaw": "alaw"}
 #: languages that mean detection
 _DETECT = frozenset({"multi", "auto"})
-_REFUSED = ("callback", "multichannel")
+#: without them the result would hold what the client does not want to have, or go elsewhere
+_REFUSED = ("callback", "multichannel", "profanity_filter", "redact", "replace")
 
 
 class ListenFields:
