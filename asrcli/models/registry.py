@@ -13,7 +13,7 @@ from asrcli.errors import ModelError, ModelNotInstalledError, UnknownModelError,
 from asrcli.model_names import synonyms
 from asrcli.models import builtin
 from asrcli.models.detect import detect
-from asrcli.models.digest import files_digest
+from asrcli.models.digest import DIGESTS, files_digest
 from asrcli.models.entry import Kind, ModelEntry, overlay, parse_entry
 from asrcli.models.suitability import check_backend, check_kind, check_language
 from asrcli.models.yaml_file import load_yaml
@@ -267,7 +267,7 @@ class Registry:
             options=options,
             languages=entry.languages,
             window=entry.window,
-            digest=entry.digest or files_digest(files, self.cache_dir / "digests.json"),
+            digest=entry.digest or files_digest(files, self.cache_dir / DIGESTS),
             backend=backend,
         )
 

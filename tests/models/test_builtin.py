@@ -103,6 +103,8 @@ def test_another_version_of_the_larger_model_is_not_used(tmp_path: Path, monkeyp
     monkeypatch.setattr("sys.path", [str(tmp_path)])
     assert builtin.assets(builtin.BASE) == folder
     assert builtin.default() == builtin.BASE
+    with pytest.raises(ModelError, match="damaged"):
+        builtin.files(tmp_path / "cache", builtin.BASE)
     with (folder / "tokenizer.bin").open("ab") as file:
         file.write(b"more")
     assert not builtin.available(builtin.BASE)
