@@ -9,8 +9,9 @@ batch.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.checks import check_model, check_request
 from asrcli.backends.ctranslate2.check import CONTEXT, encode, previous_text
 from asrcli.backends.ctranslate2.results import TokenReader, log_probability, plausible, repeats
-from asrcli.backends.process.batches import group_by_request
+from asrcli.backends.process.batches import Answer, decode_by_request
 from asrcli.backends.types import DecodeJob, Hypothesis, ModelSpec, Recognizer
 from asrcli.distribution import pip_install
 from asrcli.errors import AsrcliError, EngineError, MachineError, MissingExtraError, ModelError
@@ -90,21 +91,14 @@ class CTranslate2Recognizer:
 
     def run(self, jobs: Sequence[DecodeJob]) -> Sequence[Hypothesis | Exception]:
         """Decode jobs; one that fails has its error in its place."""
-        results: list[Hypothesis | Exception] = [Hypothesis("")] * len(jobs)
-        for group in group_by_request(jobs):
-            request = jobs[group[0]].request
-            try:
-                check_request(self._spec, request)
-            except AsrcliError as error:
-                for index in group:
-                    results[index] = error
-                continue
+
+        def decode(group: list[int], request: RecognitionOptions) -> Iterator[Answer]:
             # The model invents words for digital silence.
             audible = [index for index in group if np.any(jobs[index].samples)]
             decoded = self._decode([_clean(jobs[index].samples) for index in audible], request)
-            for index, result in zip(audible, decoded, strict=True):
-                results[index] = result
-        return results
+            yield from zip(audible, decoded, strict=True)
+
+        return decode_by_request(jobs, partial(check_request, self._spec), decode)
 
     def _decode(self, chunks: Sequence[Samples], request: RecognitionOptions) -> list[Hypothesis | Exception]:
         """Decode chunks together; where that fails (memory), in halves, so that only the faulty chunk fails."""

@@ -16,6 +16,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,10 +26,10 @@ from asrcli.backends.checks import check_model, check_request
 from asrcli.backends.funasr.check import folder_of, funasr_type
 from asrcli.backends.funasr.model_types import UNTIMED_CLASSES
 from asrcli.backends.funasr.results import read_result
-from asrcli.backends.process.batches import group_by_request, split_batches
+from asrcli.backends.process.batches import Answer, decode_by_request, split_batches
 from asrcli.backends.types import DecodeJob, Hypothesis, ModelSpec, Recognizer
 from asrcli.distribution import pip_install
-from asrcli.errors import AsrcliError, EngineError, MachineError, MissingExtraError, ModelError
+from asrcli.errors import EngineError, MachineError, MissingExtraError, ModelError
 from asrcli.options import RecognitionOptions
 
 #: shorter chunks are padded with silence: the encoders need a few frames
@@ -69,20 +70,12 @@ class FunasrRecognizer:
 
     def run(self, jobs: Sequence[DecodeJob]) -> Sequence[Hypothesis | Exception]:
         """Decode jobs; one that fails has its error in its place, the others their hypotheses."""
-        results: list[Hypothesis | Exception] = [Hypothesis("")] * len(jobs)
-        for group in group_by_request(jobs):
-            request = jobs[group[0]].request
-            try:
-                check_request(self._spec, request)
-            except AsrcliError as error:
-                for index in group:
-                    results[index] = error
-                continue
+
+        def decode(group: list[int], request: RecognitionOptions) -> Iterator[Answer]:
             for batch in split_batches(group, [len(job.samples) for job in jobs]):
-                decoded = self._decode([jobs[index].samples for index in batch], request)
-                for index, result in zip(batch, decoded, strict=True):
-                    results[index] = result
-        return results
+                yield from zip(batch, self._decode([jobs[index].samples for index in batch], request), strict=True)
+
+        return decode_by_request(jobs, partial(check_request, self._spec), decode)
 
     # -- loading -----------------------------------------------------------------------------------------------------
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from asrcli.audio.types import SAMPLE_RATE
-from asrcli.backends.types import DecodeJob, Service
+from asrcli.backends.types import DecodeJob, Hypothesis, Service
+from asrcli.errors import AsrcliError
+from asrcli.options import RecognitionOptions
 
 #: a batch is cut where padding would make it this much longer than what is in it, or longer than this, samples
 _PADDING = 1.25
@@ -93,8 +95,33 @@ class JobQueue:
             return service, batch
 
 
-def group_by_request(jobs: Sequence[DecodeJob]) -> Iterator[list[int]]:
-    """Positions of jobs that ask for the same."""
+#: an answer and the position of its job
+Answer = tuple[int, Hypothesis | Exception]
+
+
+def decode_by_request(
+    jobs: Sequence[DecodeJob],
+    check: Callable[[RecognitionOptions], None],
+    decode: Callable[[list[int], RecognitionOptions], Iterable[Answer]],
+) -> list[Hypothesis | Exception]:
+    """Decode jobs that ask for the same together: `decode` gets their positions. A request that `check` refuses has its
+    error in the place of each of its jobs; a job without an answer has no words.
+    """
+    results: list[Hypothesis | Exception] = [Hypothesis("")] * len(jobs)
+    for group in _group_by_request(jobs):
+        request = jobs[group[0]].request
+        try:
+            check(request)
+        except AsrcliError as error:
+            answers: Iterable[Answer] = [(index, error) for index in group]
+        else:
+            answers = decode(group, request)
+        for index, answer in answers:
+            results[index] = answer
+    return results
+
+
+def _group_by_request(jobs: Sequence[DecodeJob]) -> Iterator[list[int]]:
     groups: list[list[int]] = []
     for index, job in enumerate(jobs):
         for group in groups:
