@@ -16,7 +16,16 @@ from asrcli.errors import LanguageNotSupportedError, ModelError, OptionNotSuppor
 from asrcli.options import Hotword, RecognitionOptions
 from tests.tone import WORDS, build, tone_audio, tone_spec
 
-WRITING = ("moonshine", "fire_red_asr", "canary", "cohere_transcribe", "qwen3_asr", "funasr_nano", "whisper")
+WRITING = (
+    "moonshine",
+    "moonshine_v2",
+    "fire_red_asr",
+    "canary",
+    "cohere_transcribe",
+    "qwen3_asr",
+    "funasr_nano",
+    "whisper",
+)
 SEQUENCE = [3, 1, 1, None, 7, 0, 5, 2, 4, 6]
 
 

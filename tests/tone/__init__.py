@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from asrcli.backends.types import ModelSpec
-from tests.tone import attention, ctc, llm, online, paraformer, punctuation, spelling, transducer
+from tests.tone import attention, ctc, llm, moonshine, online, paraformer, punctuation, spelling, transducer
 from tests.tone.bands import TONES
 
 RATE = 16000
@@ -26,6 +26,7 @@ BUILDERS = {
     **paraformer.BUILDERS,
     **transducer.BUILDERS,
     **attention.BUILDERS,
+    **moonshine.BUILDERS,
     **spelling.BUILDERS,
     **llm.BUILDERS,
     **online.BUILDERS,

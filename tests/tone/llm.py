@@ -93,7 +93,9 @@ def _save_speaker(
     """
     size = vocabulary.size
     opening = g.const(np.eye(size, dtype=np.float32)[list(before)])
-    text = g.op("Concat", opening, sentence(g, fired, vocabulary.words, size, vocabulary.end), axis=0)
+    text = g.op(
+        "Concat", opening, sentence(g, fired, [[number] for number in vocabulary.words], size, vocabulary.end), axis=0
+    )
     row = read_out(g, text, said)
     if reported is not None:
         row = exchange(g, row, size, vocabulary.first, vocabulary.plain, reported)

@@ -10,19 +10,23 @@ from tests.tone.graph import FLOAT, Graph
 from tests.tone.onsets import rising
 
 
-def sentence(g: Graph, fired: str, numbers: Sequence[int], size: int, end: int) -> str:
+def sentence(g: Graph, fired: str, numbers: Sequence[Sequence[int]], size: int, end: int) -> str:
     """Firings (1, T, words) to the tokens of what was said, one-hot and in order, with an end behind: (L + 1, size).
 
     Args:
         g: the graph.
         fired: what `onsets` gave.
-        numbers: the token of each word.
+        numbers: the tokens of each word.
         size: of the vocabulary.
         end: the token that ends a text.
     """
-    spelled = np.zeros((len(numbers), size), np.float32)
-    spelled[range(len(numbers)), numbers] = 1
-    tokens = g.op("Squeeze", g.op("MatMul", fired, g.const(spelled)), g.ints(0))
+    longest = max(map(len, numbers))
+    # One row a token: a word of two tokens fires twice.
+    spelled = np.zeros((len(numbers), longest, size), np.float32)
+    for word, tokens_of_word in enumerate(numbers):
+        spelled[word, range(len(tokens_of_word)), tokens_of_word] = 1
+    flat = g.op("MatMul", fired, g.const(spelled.reshape(len(numbers), -1)))
+    tokens = g.op("Reshape", flat, g.ints(-1, size))
     said = g.op("Squeeze", g.op("NonZero", g.op("ReduceMax", tokens, axes=[1], keepdims=0)), g.ints(0))
     ending = np.zeros((1, size), np.float32)
     ending[0, end] = 1

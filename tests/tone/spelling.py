@@ -1,4 +1,4 @@
-"""Encoders and decoders of other families than Whisper: Moonshine, FireRedASR, Canary, Cohere Transcribe."""
+"""Encoders and decoders of other families than Whisper: FireRedASR, Canary, Cohere Transcribe."""
 
 from __future__ import annotations
 
@@ -9,60 +9,12 @@ import numpy as np
 
 from asrcli.backends.sherpa.model_types import TYPES
 from tests.tone.bands import Bands
-from tests.tone.ctc import raw_energies
 from tests.tone.graph import FLOAT, INT32, INT64, Graph, pieces, write_tokens
 from tests.tone.onsets import onsets
 from tests.tone.sentences import exchange, normalized_onsets, read_out, sentence
 
 #: tokens that a decoder emits at most
 _LONGEST = 1024
-
-
-def moonshine(folder: Path, words: Sequence[str]) -> None:
-    """The first version: four graphs. The encoder's length shows the engine how many tokens there may be."""
-    symbols = ["<unk>", "<s>", "</s>", *pieces(words)]
-    write_tokens(folder, symbols)
-    size, end = len(symbols), 2
-
-    g = Graph()
-    shares = raw_energies(g, "audio", len(words), 384)
-    heard = g.op("Cast", g.op("Greater", shares, g.const(0.5)), to=FLOAT, out="features")
-    assert heard
-    g.save(folder / "preprocessor.onnx", [("audio", FLOAT, [1, "S"])], [("features", FLOAT, [1, "T", len(words)])])
-
-    g = Graph()
-    looks = np.eye(len(words), dtype=np.float32) * 10
-    fired = onsets(g, "features", looks)
-    text = sentence(g, fired, range(3, size), size, end)
-    # As many rows as frames came, and more of the ending where the sentence is shorter.
-    padding = np.zeros((1, size), np.float32)
-    padding[0, end] = 1
-    frames = g.op("Sub", g.op("Cast", "features_len", to=INT64), g.size(text, 0))
-    more = g.op("Concat", g.op("Max", frames, g.ints(0)), g.ints(size), axis=0)
-    whole = g.op("Concat", text, g.op("Expand", g.const(padding), more), axis=0)
-    g.op("Unsqueeze", whole, g.ints(0), out="encoded")
-    g.save(
-        folder / "encoder.onnx",
-        [("features", FLOAT, [1, "T", len(words)]), ("features_len", INT32, [1])],
-        [("encoded", FLOAT, [1, "L", size])],
-    )
-    for name in ("uncached_decoder", "cached_decoder"):
-        _save_moonshine_decoder(folder, name, size)
-
-
-def _save_moonshine_decoder(folder: Path, name: str, size: int) -> None:
-    g = Graph()
-    text = g.op("Squeeze", "encoded", g.ints(0))
-    place = g.op("Sub", g.op("Cast", "seq_len", to=INT64), g.ints(1))
-    row = g.keep(read_out(g, text, place), "tokens", *(["state"] if name == "cached_decoder" else []))
-    g.op("Unsqueeze", row, g.ints(0), out="logits")
-    g.op("Cast", "seq_len", to=FLOAT, out="next_state")
-    state = [("state", FLOAT, [1])] if name == "cached_decoder" else []
-    g.save(
-        folder / f"{name}.onnx",
-        [("tokens", INT32, [1, 1]), ("encoded", FLOAT, [1, "L", size]), ("seq_len", INT32, [1]), *state],
-        [("logits", FLOAT, [1, 1, size]), ("next_state", FLOAT, [1])],
-    )
 
 
 def fire_red_asr(folder: Path, words: Sequence[str]) -> None:
@@ -72,7 +24,7 @@ def fire_red_asr(folder: Path, words: Sequence[str]) -> None:
     size, start, end = len(symbols), 3, 4
     g = Graph()
     weights = Bands(high=8000.0).weights(len(words))
-    text = sentence(g, onsets(g, "x", weights), range(5, size), size, end)
+    text = sentence(g, onsets(g, "x", weights), [[number] for number in range(5, size)], size, end)
     kept = g.keep(text, "x_len")
     g.op("Unsqueeze", kept, g.ints(0, 1), out="cross_k")
     g.op("Unsqueeze", kept, g.ints(0, 1), out="cross_v")
@@ -131,7 +83,13 @@ def canary(folder: Path, words: Sequence[str]) -> None:
     size, first = len(symbols), symbols.index(f"▁{words[0]}")
     g = Graph()
     weights = Bands(low=0.0, high=8000.0, scale="slaney").weights(len(words))
-    text = sentence(g, onsets(g, "x", weights), range(first, size - 1), size, symbols.index("<|endoftext|>"))
+    text = sentence(
+        g,
+        onsets(g, "x", weights),
+        [[number] for number in range(first, size - 1)],
+        size,
+        symbols.index("<|endoftext|>"),
+    )
     g.op("Unsqueeze", text, g.ints(0), out="encoded")
     g.op("Identity", "x_len", out="encoded_len")
     g.op("Cast", g.op("Greater", g.op("ReduceMax", text, axes=[1], keepdims=0), g.const(0.0)), to=FLOAT, out="flat")
@@ -183,7 +141,8 @@ def cohere_transcribe(folder: Path, words: Sequence[str]) -> None:
     frames = g.op("Transpose", "mel", perm=[0, 2, 1])
     weights = Bands(128, low=0.0, high=8000.0, scale="slaney").weights(len(words))
     fired = normalized_onsets(g, frames, weights)
-    text = sentence(g, fired, range(first, size - 1), size, symbols.index("<|endoftext|>"))
+    numbers = [[number] for number in range(first, size - 1)]
+    text = sentence(g, fired, numbers, size, symbols.index("<|endoftext|>"))
     g.op("Unsqueeze", text, g.ints(0, 1), out="cross_k")
     g.op("Unsqueeze", text, g.ints(0, 1), out="cross_v")
     cross = [1, 1, "L", size]
@@ -225,7 +184,6 @@ def cohere_transcribe(folder: Path, words: Sequence[str]) -> None:
 
 
 BUILDERS = {
-    "moonshine": moonshine,
     "fire_red_asr": fire_red_asr,
     "canary": canary,
     "cohere_transcribe": cohere_transcribe,

@@ -61,6 +61,18 @@ def test_whisper_recognises_a_short_dense_clip(tmp_path: Path) -> None:
     assert (heard.text, heard.limit) == (DENSE_WORDS[4], False)
 
 
+@pytest.mark.parametrize("rounds", [1, 4, 9], ids=["3 s", "12 s", "27 s"])
+def test_moonshine_recognises_scripts_that_it_spells_in_bytes(
+    tmp_path: Path, transcribe: Callable[..., Transcript], rounds: int
+) -> None:
+    """36 tokens a second; the second version stops after 15."""
+    spec = tone_spec("moonshine_v2", build("moonshine_v2", tmp_path / "moonshine", DENSE_WORDS))
+    melody = MELODY * rounds
+    transcript = transcribe(spec, tone_audio(melody))
+    assert words_of(transcript) == "".join(DENSE_WORDS[tone] for tone in melody)
+    assert (transcript.gaps, transcript.warnings) == ((), ())
+
+
 @pytest.mark.parametrize("kind", ["moonshine", "fire_red_asr"])
 def test_fast_speech_is_not_cut_short(tone_models: Callable[..., Path], kind: str) -> None:
     """11 tokens a second; the engine stops after 6 or 8."""
