@@ -3,10 +3,15 @@
     python -m benchmarks diarization --shared ../shared --hours 2
     python -m benchmarks diarization --score ../shared/data/conversations/*.flac
     python -m benchmarks diarization --words --score ../shared/data/conversations/*.flac
+    python -m benchmarks diarization --words --variants 40 --seed 1
     python -m benchmarks diarization --calibrate ../shared/data/conversations
 
-The conversation draws the speakers' turns at random, at changing loudness over a noise floor, with pauses and a few
-overlaps. It is made and heard as a stream, so the memory reported is that of diarization.
+`--variants` scores conversations built from the clips of `data/conversations`: other mixes, speeds, gaps, overlaps,
+levels and channels (`conversations.make_variants`). A change is judged by these too: no setting is chosen for one
+recording.
+
+The long conversation draws the speakers' turns at random, at changing loudness over a noise floor, with pauses and a
+few overlaps. It is made and heard as a stream, so the memory reported is that of diarization.
 """
 
 from __future__ import annotations
@@ -14,21 +19,20 @@ from __future__ import annotations
 import argparse
 import math
 import os
-import random
+import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
 from asrcli.audio import open_audio
-from asrcli.audio.types import SAMPLE_RATE, Samples, Source
+from asrcli.audio.types import Source
 from asrcli.backends.process.engine_client import EngineClient
 from asrcli.backends.types import ModelSpec
-from asrcli.evaluate.diarization import DiarizationErrors, read_rttm, score_turns
+from asrcli.evaluate.diarization import DiarizationErrors, score_turns
 from asrcli.evaluate.speaker_words import WordErrors, score_speakers, score_words, texts_of_speakers
 from asrcli.evaluate.words import TextErrors
 from asrcli.model_set import choose
@@ -39,41 +43,16 @@ from asrcli.speakers.diarizer import AVERAGE_SHARE, Diarizer
 from asrcli.speakers.loading import SERVICE, diarization_spec, diarizers
 from asrcli.speakers.types import FRAME_SECONDS, HOP_FRAMES, Vectors
 from asrcli.transcript import Turn
+from benchmarks.conversations import clips, conversation, make_variants, turns_of
 from benchmarks.measure import peak_of
-
-
-def clips(wave: Path) -> list[tuple[str, Samples]]:
-    """The turns of a recording, each with its speaker's name."""
-    audio, _ = soundfile.read(wave, dtype="float32")
-    (turns,) = read_rttm(wave.with_suffix(".rttm").read_text()).values()
-    return [(turn.speaker, audio[round(turn.start * SAMPLE_RATE) : round(turn.end * SAMPLE_RATE)]) for turn in turns]
-
-
-def conversation(parts: list[tuple[str, Samples]], seconds: float, truth: list[Turn], seed: int) -> Iterator[Samples]:
-    """Stream a conversation of about so many seconds; `truth` gets its turns."""
-    chance, noise = random.Random(seed), np.random.default_rng(seed)
-    position, carry, last = 0, np.zeros(0, np.float32), ""
-    while position < seconds * SAMPLE_RATE:
-        speaker, clip = chance.choice([part for part in parts if part[0] != last])
-        last = speaker
-        clip = clip * 10 ** (chance.uniform(-6, 3) / 20)
-        truth.append(Turn(position / SAMPLE_RATE, (position + len(clip)) / SAMPLE_RATE, speaker))
-        clip[: len(carry)] += carry[: len(clip)]
-        if chance.random() < 0.1 and len(clip) > 3 * SAMPLE_RATE:  # the next one breaks in
-            cut = len(clip) - SAMPLE_RATE
-            clip, carry = clip[:cut], clip[cut:]
-            pause = 0
-        else:
-            carry, pause = np.zeros(0, np.float32), int(chance.uniform(0.2, 1.5) * SAMPLE_RATE)
-        block = np.concatenate([clip, np.zeros(pause, np.float32)])
-        position += len(block)
-        yield block + 0.001 * noise.standard_normal(len(block), dtype=np.float32)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--score", nargs="+", type=Path, help="recordings with their RTTM beside them")
     parser.add_argument("--words", action="store_true", help="recognise too, and score the speakers of the words")
+    parser.add_argument("--variants", type=int, help="score so many conversations built from data/conversations")
+    parser.add_argument("--keep", type=Path, help="folder in which the variants are kept")
     parser.add_argument("--calibrate", type=Path, help="folder of such recordings: distances of the embedding")
     parser.add_argument("--shared", type=Path, default=Path("../shared"), help="folder with data/speakers and models")
     parser.add_argument("--hours", type=float, default=1.0)
@@ -86,6 +65,17 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
 
+    with tempfile.TemporaryDirectory() as scratch:
+        if arguments.variants:
+            folder = arguments.keep or Path(scratch)
+            folder.mkdir(parents=True, exist_ok=True)
+            recordings = sorted((arguments.shared / "data/conversations").glob("*.flac"))
+            arguments.score = make_variants(folder, recordings, arguments.variants, arguments.seed)
+        measure(arguments)
+
+
+def measure(arguments: argparse.Namespace) -> None:
+    """Run what the options ask for."""
     spec = diarization_spec(
         Registry().resolve(model_of(arguments.shared, arguments.segmentation), kind="segmentation"),
         Registry().resolve(model_of(arguments.shared, arguments.embedding), kind="embedding"),
@@ -126,7 +116,7 @@ def score_with_words(paths: Sequence[Path], spec: ModelSpec, arguments: argparse
     total, words, by_speaker = DiarizationErrors(), WordErrors(), TextErrors()
     with Runtime(models, jobs=arguments.threads) as runtime:
         for path in paths:
-            (truth,) = read_rttm(path.with_suffix(".rttm").read_text()).values()
+            truth = turns_of(path)
             transcript = runtime.transcribe(Source(path.name, path))
             errors = score_turns(truth, transcript.turns, collar=arguments.collar)
             said = [word for segment in transcript.segments for word in segment.words]
@@ -158,7 +148,7 @@ def print_errors(name: str, errors: DiarizationErrors) -> None:
 
 def diarized(path: Path, diarizer: Diarizer) -> tuple[list[Turn], list[Turn], Diarizer]:
     """The reference turns of a recording, and those that diarization finds."""
-    (truth,) = read_rttm(path.with_suffix(".rttm").read_text()).values()
+    truth = turns_of(path)
     with open_audio(Source(path.name, path), AudioOptions()) as stream:
         for block in stream.blocks():
             diarizer.push(block[:, 0])

@@ -163,8 +163,8 @@ def test_one_reader_is_one_speaker(wheel_audio: Path, real_diarizer: Callable[..
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_one_voice_keeps_one_label_for_a_long_time(shared: Path, embedded_diarizer: Callable[..., Diarizer]) -> None:
-    from benchmarks.diarization import clips
-    from benchmarks.diarization import conversation as talk
+    from benchmarks.conversations import clips
+    from benchmarks.conversations import conversation as talk
 
     truth: list[Turn] = []
     diarizer = embedded_diarizer()
