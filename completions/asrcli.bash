@@ -206,7 +206,7 @@ _asrcli_value() {
         'transcribe --raw') argument='word s16le s24le s32le f32le u8 mulaw alaw' ;;
         'transcribe --rate') argument=any ;;
         'transcribe --raw-channels') argument=any ;;
-        'transcribe -f'|'transcribe --format') argument='list txt json jsonl whisper-json srt vtt ass lrc tsv csv md html rttm ctm textgrid' ;;
+        'transcribe -f'|'transcribe --format') argument='list txt json jsonl whisper-json srt vtt ass lrc tsv csv md html docx rttm ctm textgrid' ;;
         'transcribe -o'|'transcribe --output') argument=file ;;
         'transcribe -d'|'transcribe --output-dir') argument=dir ;;
         'transcribe --name') argument=any ;;
@@ -264,7 +264,7 @@ _asrcli_value() {
         'watch --raw') argument='word s16le s24le s32le f32le u8 mulaw alaw' ;;
         'watch --rate') argument=any ;;
         'watch --raw-channels') argument=any ;;
-        'watch -f'|'watch --format') argument='list txt json jsonl whisper-json srt vtt ass lrc tsv csv md html rttm ctm textgrid' ;;
+        'watch -f'|'watch --format') argument='list txt json jsonl whisper-json srt vtt ass lrc tsv csv md html docx rttm ctm textgrid' ;;
         'watch -o'|'watch --output') argument=file ;;
         'watch -d'|'watch --output-dir') argument=dir ;;
         'watch --name') argument=any ;;
@@ -321,7 +321,7 @@ _asrcli_value() {
         'align --raw') argument='word s16le s24le s32le f32le u8 mulaw alaw' ;;
         'align --rate') argument=any ;;
         'align --raw-channels') argument=any ;;
-        'align -f'|'align --format') argument='word txt json jsonl whisper-json srt vtt ass lrc tsv csv md html rttm ctm textgrid' ;;
+        'align -f'|'align --format') argument='word txt json jsonl whisper-json srt vtt ass lrc tsv csv md html docx rttm ctm textgrid' ;;
         'align -o'|'align --output') argument=file ;;
         'align -m'|'align --model') argument='model moonshine-tiny-en moonshine-base-en sensevoice-small sensevoice-small-2025 sensevoice-funasr-nano paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-unified-en parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu faster-whisper-tiny faster-whisper-tiny.en faster-whisper-base faster-whisper-base.en faster-whisper-small faster-whisper-small.en faster-whisper-medium faster-whisper-medium.en faster-whisper-large-v3 faster-whisper-large-v3-turbo faster-distil-whisper-small.en faster-distil-whisper-medium.en faster-distil-whisper-large-v3 sensevoice-small-funasr seaco-paraformer-zh-funasr paraformer-zh-funasr fun-asr-nano-funasr fun-asr-mlt-nano-funasr' ;;
         'align -l'|'align --language') argument=any ;;

@@ -52,7 +52,7 @@ for python in $(printf '%s\n' "${versions[0]}" "$newest" | sort -u); do
 done
 
 echo "-- the extras together"
-"$work/fresh/bin/pip" install -q --dry-run "$wheel[builtin,serve,hotwords,chinese,evaluate]"
+"$work/fresh/bin/pip" install -q --dry-run "$wheel[builtin,serve,hotwords,chinese,docx,evaluate]"
 
 echo "-- pipx"
 PIPX_HOME=$work/pipx PIPX_BIN_DIR=$work/pipx-bin "$work/tools/bin/pipx" install -q "$wheel[builtin]"

@@ -71,7 +71,7 @@ class Executor:
         jobs: int = 2,
         waiting: int = 0,
         on_event: Callable[[Event], None] = _ignore,
-        emit: Callable[[int, str], None] | None = None,
+        emit: Callable[[int, str | bytes], None] | None = None,
     ) -> None:
         """`jobs`: inputs that are read at once; `waiting`: inputs read to their end that may wait for the engine's last
         results meanwhile; `on_event` receives events and `emit` the results for stdout (index of the input, whole or in
@@ -231,7 +231,9 @@ def _can_be_ended(item: Item) -> bool:
 class _EventDispatcher:
     """Counts, reports, and keeps the results for stdout in order."""
 
-    def __init__(self, plan: Plan, on_event: Callable[[Event], None], emit: Callable[[int, str], None] | None) -> None:
+    def __init__(
+        self, plan: Plan, on_event: Callable[[Event], None], emit: Callable[[int, str | bytes], None] | None
+    ) -> None:
         self.tally = SummaryBuilder(len(plan))
         self._on_event = on_event
         self._emit = emit

@@ -28,7 +28,7 @@ class Outcome:
     #: None: the input was dropped
     event: FileDone | FileSkipped | FileFailed | None
     #: the result, or the rest of it, where it goes to stdout
-    text: str | None = None
+    text: str | bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ class Processing:
     Attributes:
         transcribe: an input and a listener in, a transcript out. Called by several threads at once. An exception fails
             that input.
-        render: a transcript and a format in, the file's text out.
+        render: an input as it was transcribed, its transcript and a format in, the file's contents out.
         recipe: what the results are made with, for the journal.
         stream_writer: a format in, the writer that puts a stream's text out as it is spoken; None: at its end.
         existing: what happens to outputs that exist.
@@ -62,7 +62,7 @@ class Processing:
     """
 
     transcribe: Callable[[Item, Listener], Transcript]
-    render: Callable[[Transcript, str], str]
+    render: Callable[[Item, Transcript, str], str | bytes]
     recipe: CacheKey
     stream_writer: Callable[[str], StreamWriter | None] = lambda _suffix: None
     existing: Existing = Existing.JOURNAL
@@ -192,12 +192,12 @@ class Worker:
             transcript = self._work.transcribe(ready, listener)
         check_unchanged(item, decision.recording, before)
         failing = failing_warnings(transcript.warnings, self._work.fail_on)
-        text = None
+        text: str | bytes | None = None
         outputs = decision.make
         if writer is not None and listener.streamed:
             text = writer.finish(transcript.duration)
         elif item.stdout is not None:
-            text = self._work.render(transcript, item.stdout)
+            text = self._work.render(item, transcript, item.stdout)
         else:
             recipe = self._work.recipe
             recipe = replace(recipe, options=FAILED + recipe.options) if failing else recipe
@@ -231,9 +231,7 @@ class Worker:
         self, item: Item, journal: Journal | None, recipe: CacheKey, decision: Decision, transcript: Transcript
     ) -> dict[str, Path]:
         """Write the outputs; return their names, which differ from the planned ones where those are taken by now."""
-        # File names with bytes that are no UTF-8 may have found their way into the text.
-        render, encoding = self._work.render, self._work.encoding
-        texts = {suffix: render(transcript, suffix).encode(encoding, "replace") for suffix in decision.make}
+        texts = {suffix: self._rendered(item, transcript, suffix) for suffix in decision.make}
         names = decision.make
         while True:
             made = [OutputRecord(suffix, names[suffix], len(data), digest(data)) for suffix, data in texts.items()]
@@ -248,6 +246,11 @@ class Worker:
                         outputs.commit(new=decision.fresh)
                         return names
             names = free_names(item.outputs)
+
+    def _rendered(self, item: Item, transcript: Transcript, suffix: str) -> bytes:
+        contents = self._work.render(item, transcript, suffix)
+        # File names with bytes that are no UTF-8 may have found their way into the text.
+        return contents if isinstance(contents, bytes) else contents.encode(self._work.encoding, "replace")
 
 
 def as_asrcli_error(name: str, error: Exception) -> AsrcliError:

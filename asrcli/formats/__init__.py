@@ -1,7 +1,8 @@
 """Output formats: a registry entry and a writer for each.
 
-A writer is a function (transcript, cue options) -> text with LF line ends (csv: CRLF, RFC 4180) that encodes as UTF-8;
-an empty transcript gives a valid empty file. Its module is loaded when it is first used.
+A writer is a function (transcript, cue options) -> text with LF line ends (csv: CRLF, RFC 4180) that encodes as UTF-8,
+or bytes where the format is `binary`; an empty transcript gives a valid empty file. Its module is loaded when it is
+first used.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import PurePath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
+
+from asrcli.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from asrcli.options import CueOptions
@@ -35,6 +39,8 @@ class Format:
         streamed: whether it can be written in parts: the text of a segment does not depend on later ones.
         speakers: how speakers are written, "" if not at all; Markdown.
         times: resolution of times, "" without times.
+        binary: whether a file is bytes rather than text.
+        requires: a module that the writer imports, of the extra with the format's name; "": none.
     """
 
     name: str
@@ -46,16 +52,31 @@ class Format:
     streamed: bool = False
     speakers: str = ""
     times: str = ""
+    binary: bool = False
+    requires: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "extension", self.extension or self.name)
         object.__setattr__(self, "writer", self.writer or f"{self.name}.render")
 
-    def render(self, transcript: Transcript, options: CueOptions) -> str:
-        """The whole file as text. Characters that UTF-8 cannot encode (of odd file names) become U+FFFD."""
+    def contents(self, transcript: Transcript, options: CueOptions) -> str | bytes:
+        """The whole file, bytes if it is `binary`. In text, characters that UTF-8 cannot encode (of odd file names)
+        become U+FFFD. Raises MissingExtraError: as `check_installed`.
+        """
+        self.check_installed()
         module, _, function = self.writer.partition(".")
-        text = cast("str", getattr(import_module(f"asrcli.formats.{module}"), function)(transcript, options))
-        return _SURROGATE.sub("\ufffd", text)
+        written = getattr(import_module(f"asrcli.formats.{module}"), function)(transcript, options)
+        return written if isinstance(written, bytes) else _SURROGATE.sub("\ufffd", written)
+
+    def render(self, transcript: Transcript, options: CueOptions) -> str:
+        """`contents` of a format that is text."""
+        return cast("str", self.contents(transcript, options))
+
+    def check_installed(self) -> None:
+        """Raises MissingExtraError: the package that the writer needs is not installed."""
+        if self.requires and find_spec(self.requires) is None:
+            message = f"The format {self.name} needs a package that is not installed."
+            raise MissingExtraError(message, f"pip install 'asrcli-transcribe[{self.name}]'")
 
 
 _TURN = "`[Speaker 1] ` where a turn begins"
@@ -80,6 +101,9 @@ _ALL = (
            speakers="column", times="s with three decimals"),
     Format("md", "text/markdown", "Markdown to read, a heading for each speaker turn", speakers="heading", times="s"),
     Format("html", "text/html", "a page to read, hear, search and print", speakers="heading and colour", times="ms"),
+    Format("docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+           "a Word document, uncertain words highlighted (extra `docx`)", speakers="heading", times="s", binary=True,
+           requires="docx"),
     Format("rttm", "text/plain", "speaker turns (NIST)", writer="tables.render_rttm", speakers="field", times="ms"),
     Format("ctm", "text/plain", "timed words (NIST)", writer="tables.render_ctm", times="ms"),
     Format("textgrid", "text/plain", "Praat TextGrid, for each speaker a tier of segments and one of words", "TextGrid",

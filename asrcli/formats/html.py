@@ -23,7 +23,7 @@ from asrcli.text.subtitles.pieces import clean, words_of
 from asrcli.transcript import Segment, Transcript
 
 #: words of which the model is less sure are marked
-_LOW = 0.5
+LOW_CONFIDENCE = 0.5
 #: colours of speakers in the page's style; further speakers use them again
 _COLOURS = 8
 #: surrogates that do not represent a byte of a file name
@@ -79,7 +79,7 @@ def _paragraph(segments: list[Segment]) -> str:
         for number, word in enumerate(words_of(segment)):
             text = clean(word.text)
             spaced = word.space_before if number else bool(joint(before, text))
-            sure = word.confidence is None or word.confidence >= _LOW
+            sure = word.confidence is None or word.confidence >= LOW_CONFIDENCE
             mark = "" if sure else f' class="low" title="{word.confidence:.0%}"'
             times = f'data-start="{fixed(word.start)}" data-end="{fixed(word.end)}"'
             out.append(f"{' ' * (spaced and bool(before))}<span {times}{mark}>{escape(text)}</span>")

@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
             time.sleep(3600)
         return transcript_of(data * arguments.bulk, item.source.name, arguments.options)
 
-    def spell_bulk(transcript: Any, suffix: Any) -> Any:
+    def spell_bulk(_item: Any, transcript: Any, suffix: Any) -> Any:
         return render(transcript, suffix) * arguments.bulk
 
     plan = make_plan(

@@ -44,7 +44,9 @@ def run(tmp_path: Path, program: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
         events: list[Any] = []
         work = Processing(
             transcribe=lambda item, _: program.transcript_of(read(item.source), "name", options + model),
-            render=lambda transcript, suffix: program.render(transcript, suffix) + (cues if suffix == "srt" else ""),
+            render=lambda _item, transcript, suffix: (
+                program.render(transcript, suffix) + (cues if suffix == "srt" else "")
+            ),
             recipe=CacheKey(model=model, options=options, formats={"srt": cues}),
             existing=existing,
         )

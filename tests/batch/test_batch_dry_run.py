@@ -38,7 +38,7 @@ def run(program: Any) -> Callable[..., list[Any]]:
         reported: list[Any] = []
         work = Processing(
             transcribe=lambda item, _: program.transcript_of(item.source.path.read_bytes(), item.source.name, "v1"),
-            render=program.render,
+            render=lambda _item, *rest: program.render(*rest),
             recipe=RECIPE,
         )
         Executor(work, on_event=reported.append).run(plan)

@@ -67,7 +67,11 @@ class Batch:
             if on_event is not None:
                 on_event(event)
 
-        work = Processing(transcribe=spell, render=self.program.render, recipe=CacheKey(model="m", options="v1"))
+        work = Processing(
+            transcribe=spell,
+            render=lambda _item, *rest: self.program.render(*rest),
+            recipe=CacheKey(model="m", options="v1"),
+        )
         plan = make_plan(
             Inputs(paths=[str(path) for path in paths or [self.folder]], **options),
             stdin=io.BytesIO(stdin),

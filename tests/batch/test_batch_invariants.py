@@ -148,7 +148,7 @@ class Folder(RuleBasedStateMachine):
 
         work = Processing(
             transcribe=transcribe,
-            render=self.program.render,
+            render=lambda _item, *rest: self.program.render(*rest),
             recipe=CacheKey(model="spell", options=options),
             existing=existing,
         )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -41,3 +43,16 @@ def test_only_pages_of_files_hold_sound(asrcli: Program, recordings: Path, argum
     done = asrcli("transcribe", *arguments, "--embed-audio", stdin=b"")
     assert done.returncode == ExitCode.USAGE
     assert "needs --format html and files" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "darwin", reason="file names are UTF-8 there")
+def test_a_name_that_is_not_utf8_can_be_embedded_and_linked(asrcli: Program, recordings: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.wav")
+    (recordings / "one.wav").rename(recordings / name)
+    arguments = ("transcribe", f"rec/{name}", "-f", "html", "--overwrite")
+    assert asrcli(*arguments).returncode == 0
+    page = recordings / os.fsdecode(b"caf\xe9.html")
+    assert 'src="caf%E9.wav"' in page.read_text()
+    assert asrcli(*arguments, "--embed-audio").returncode == 0
+    assert "data:audio/mpeg;base64," in page.read_text()

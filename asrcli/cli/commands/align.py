@@ -67,6 +67,7 @@ def align(ctx: typer.Context, arguments: AlignArguments) -> int:
     """
     from asrcli.alignment.cues import read_cues, retime
     from asrcli.alignment.placing import align_lines
+    from asrcli.cli.framework.console import check_stdout
     from asrcli.options.values import cue_options
     from asrcli.storage.text import read_text
 
@@ -74,6 +75,9 @@ def align(ctx: typer.Context, arguments: AlignArguments) -> int:
     if arguments.output == Path("-"):
         arguments = replace(arguments, output=None)
     form = _format(arguments)
+    form.check_installed()
+    if arguments.output is None:
+        check_stdout(form)
     text = read_text(arguments.text, keep_line_ends=True)
     cue_file = _CUE_FILES.get(arguments.text.suffix.lower())
     lines = [cue.text for cue in read_cues(text)] if cue_file else [line.strip() for line in text.splitlines()]
@@ -82,13 +86,13 @@ def align(ctx: typer.Context, arguments: AlignArguments) -> int:
     for warning in aligned.warnings:
         ctx.obj.console.warning(f"{arguments.audio}: {warning}")
     if form.name == cue_file:
-        result = retime(text, aligned.segments, aligned.duration, vtt=cue_file == "vtt")
+        result: str | bytes = retime(text, aligned.segments, aligned.duration, vtt=cue_file == "vtt")
     else:
         kept = tuple(segment for segment in aligned.segments if segment.words)
         for segment in aligned.segments:
             if segment.text and not segment.words:
                 ctx.obj.console.warning(f"{arguments.text}: a line has no words and is left out: {segment.text}")
-        result = form.render(replace(aligned, segments=kept), cue_options(arguments.values))
+        result = form.contents(replace(aligned, segments=kept), cue_options(arguments.values))
     _write(arguments.output, result)
     return 0
 
@@ -118,10 +122,11 @@ def _transcribe(ctx: typer.Context, arguments: AlignArguments) -> Transcript:
         return transcribe_file(runtime, str(arguments.audio))
 
 
-def _write(output: Path | None, text: str) -> None:
+def _write(output: Path | None, contents: str | bytes) -> None:
     from asrcli.storage.atomic import write_atomic
 
+    data = contents if isinstance(contents, bytes) else contents.encode()
     if output is None:
-        sys.stdout.write(text)
+        sys.stdout.buffer.write(data)
     else:
-        write_atomic(output, text.encode())
+        write_atomic(output, data)

@@ -108,16 +108,19 @@ def _understand(
 
 
 def _run(ctx: typer.Context, arguments: TranscribeArguments, prestarted: PrestartedEngine | None) -> int:
+    from asrcli.cli.framework.console import check_stdout
     from asrcli.cli.request.lazy_runtime import LazyRuntime
     from asrcli.cli.request.model_choice import choose_models
     from asrcli.runtime import jobs_for
 
     arguments, order, plan = _understand(ctx, arguments)
+    shown = sum(item.stdout is not None for item in plan.items)
+    check_stdout(order.formats[0], shown)
     ensemble = choose_models(ctx, arguments, order.options)
     for notice in ensemble.notices:
         ctx.obj.console.notice(notice)
     jobs = arguments.jobs or jobs_for(ensemble.spec)
-    to_stdout = any(item.stdout is not None for item in plan.items)
+    to_stdout = shown > 0
     with (
         LazyRuntime(ensemble, jobs, prestarted) as engine,
         reporter(ctx.obj.console, single=len(plan) == 1, to_stdout=to_stdout) as report,
@@ -148,7 +151,10 @@ def reporter(console: Console, *, single: bool, to_stdout: bool, bars: bool = Tr
 
 
 def new_executor(
-    work: Processing, jobs: int, on_event: Callable[[Event], None], emit: Callable[[int, str], None] | None = None
+    work: Processing,
+    jobs: int,
+    on_event: Callable[[Event], None],
+    emit: Callable[[int, str | bytes], None] | None = None,
 ) -> Executor:
     """An executor for so many decoding threads."""
     from asrcli.batch.executor import Executor
@@ -166,7 +172,11 @@ class _Stdout:
         self._encoder = codecs.getincrementalencoder(request.encoding)("replace")
         self._last: int | None = None
 
-    def __call__(self, index: int, text: str) -> None:
+    def __call__(self, index: int, text: str | bytes) -> None:
+        if isinstance(text, bytes):
+            sys.stdout.buffer.write(text)
+            sys.stdout.flush()
+            return
         if self._apart and text and self._last not in {None, index}:
             text = "\n" + text
         if text:

@@ -8,7 +8,10 @@ import re
 import sys
 import time
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from asrcli.formats import Format
 
 _STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 
@@ -42,6 +45,16 @@ def is_terminal(stream: TextIO) -> bool:
 def wants_colour(stream: TextIO) -> bool:
     """Whether colours belong on a stream (https://no-color.org: any non-empty value of NO_COLOR forbids them)."""
     return is_terminal(stream) and not os.environ.get("NO_COLOR")
+
+
+def check_stdout(form: Format, results: int = 1) -> None:
+    """Raises UsageError: stdout does not take so many results of a format."""
+    from asrcli.errors import UsageError
+
+    if form.binary and results and sys.stdout.isatty():
+        raise UsageError(f"The format {form.name} is not shown on a terminal.", f"Write a file: -o NAME.{form.name}")
+    if form.binary and results > 1:
+        raise UsageError(f"Stdout takes one result of the format {form.name}.", "Use --output-dir.")
 
 
 def _lines(text: str) -> str:

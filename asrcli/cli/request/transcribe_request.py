@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asrcli.batch.cache_key import CacheKey, fingerprint
 from asrcli.batch.decision import Existing, SkipRule
-from asrcli.batch.search import Inputs
+from asrcli.batch.search import Inputs, printable
 from asrcli.batch.worker import Processing
 from asrcli.cli.request.arguments import TranscribeArguments, skip_rule
 from asrcli.cli.request.embedded_audio import embed_audio
@@ -85,10 +85,16 @@ class TranscribeRequest:
             whole = self.options.speakers.enabled or audio.channels == "split" or audio.track == "all"
             return None if whole or not form.streamed else StreamWriter(form, self.cues)
 
-        def render(transcript: Transcript, extension: str) -> str:
-            text = self.text(by_extension[extension].render(transcript, self.cues))
-            if self.embed_audio and extension == "html":
-                return embed_audio(text, Path(transcript.source), self.options.audio)
+        def render(item: Item, transcript: Transcript, extension: str) -> str | bytes:
+            path = item.source.path
+            if extension == "html" and path is not None and printable(path) == item.source.name:
+                transcript = replace(transcript, source=os.fspath(path))  # for the link to a name that is not UTF-8
+            contents = by_extension[extension].contents(transcript, self.cues)
+            if isinstance(contents, bytes):
+                return contents
+            text = self.text(contents)
+            if self.embed_audio and extension == "html" and path is not None:
+                return embed_audio(text, path, self.options.audio)
             return text
 
         return Processing(
@@ -142,6 +148,8 @@ def _request(arguments: TranscribeArguments, ranks: Mapping[str, int]) -> Transc
         message = f"--remote is a server, but --backend {arguments.backend} runs on this machine."
         raise OptionConflictError(message, "Leave one of them out.", ("remote", "backend"))
     formats = _formats(arguments, ranks)
+    for form in formats:
+        form.check_installed()
     if arguments.embed_audio and (FORMATS["html"] not in formats or "-" in arguments.inputs):
         raise OptionConflictError("--embed-audio needs --format html and files.", "Leave it out.", ("embed_audio",))
     options = transcribe_options(arguments.values, read_all_hotwords(arguments.values.get("hotwords", ())))

@@ -27,8 +27,8 @@ _BOOT = (
 
 
 def render(result: str, name: str, cues: CueOptions) -> bytes:
-    """A stored result in the format `name`, UTF-8. Raises MachineError: the child process was killed; OSError: none can
-    be started; RuntimeError: the writer failed.
+    """A stored result in the format `name`, text in UTF-8. Raises MachineError: the child process was killed; OSError:
+    none can be started; RuntimeError: the writer failed.
     """
     if len(result) <= _SHORT:
         return _rendered(result, name, cues)
@@ -42,7 +42,8 @@ def render(result: str, name: str, cues: CueOptions) -> bytes:
 
 
 def _rendered(result: str, name: str, cues: CueOptions) -> bytes:
-    return FORMATS[name].render(Transcript.from_dict(json.loads(result)), cues).encode()
+    contents = FORMATS[name].contents(Transcript.from_dict(json.loads(result)), cues)
+    return contents if isinstance(contents, bytes) else contents.encode()
 
 
 def main() -> None:

@@ -95,8 +95,10 @@ async def read(request: Request, job_id: str, format: str | None = None) -> Resp
     if format is not None and format not in FORMATS:
         raise RequestError(f"`format` must be one of {', '.join(FORMATS)}.", param="format")
     if format is not None:
-        text = await runner.rendered(job, format)
-        return Response(text, media_type=f"{FORMATS[format].media_type}; charset=utf-8")
+        form = FORMATS[format]
+        form.check_installed()
+        contents = await runner.rendered(job, format)
+        return Response(contents, media_type=form.media_type + ("" if form.binary else "; charset=utf-8"))
     result = await asyncio.to_thread(runner.store.result, job_id)
     return Response(_with_result(_body(job, runner.progress(job_id)), result), media_type="application/json")
 

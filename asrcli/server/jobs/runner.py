@@ -83,7 +83,7 @@ class JobRunner:
         self._wake.set()
 
     async def rendered(self, job: StoredJob, name: str) -> bytes:
-        """A result in the format `name`, UTF-8. Raises ConflictError: there is none; the others of `render`."""
+        """A result in the format `name`, text in UTF-8. Raises ConflictError: there is none; the others of `render`."""
         return await asyncio.get_running_loop().run_in_executor(self._renderers, self._render, job, name)
 
     def _render(self, job: StoredJob, name: str) -> bytes:

@@ -30,6 +30,7 @@ from asrcli.server.recognition.transcription import TranscriptionRequest, Transc
 from asrcli.server.settings import ServerSettings
 from asrcli.transcript import Transcript
 
+_FORMATS = [name for name, form in FORMATS.items() if not form.binary]
 #: seconds between two progress notifications
 _INTERVAL = 1.0
 _INSTRUCTIONS = "Transcribes recordings on this machine. Only files in these folders can be read: {}."
@@ -86,15 +87,15 @@ def _server(settings: ServerSettings, allowed: AllowedFolders) -> MCPServer[Tran
     async def transcribe(  # noqa: PLR0917 -- clients name the arguments
         context: Context[TranscriptionService, Any],
         path: Annotated[str, Field(description="Audio or video file, absolute or relative to an allowed folder.")],
-        format: Annotated[str, Field(description=f"One of {', '.join(FORMATS)}.")] = "txt",  # noqa: A002 -- its name
+        format: Annotated[str, Field(description=f"One of {', '.join(_FORMATS)}.")] = "txt",  # noqa: A002 -- its name
         model: Annotated[str | None, Field(description="A name that the tool `models` lists.")] = None,
         language: Annotated[str | None, Field(description="ISO 639 code; by default detected.")] = None,
         diarize: Annotated[bool, Field(description="Label speakers.")] = False,
     ) -> list[str]:
         """Transcribe a recording. Warnings follow as texts of their own."""
         try:
-            if format not in FORMATS:
-                raise UsageError(f"The format {format[:40]!r} is unknown.", f"Formats: {', '.join(FORMATS)}.")
+            if format not in _FORMATS:
+                raise UsageError(f"The format {format[:40]!r} is unknown.", f"Formats: {', '.join(_FORMATS)}.")
             found = await asyncio.to_thread(allowed.file, path)
             options = TranscribeOptions(
                 recognition=RecognitionOptions(language=language_of(language)), speakers=SpeakerOptions(enabled=diarize)

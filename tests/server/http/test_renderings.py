@@ -55,8 +55,8 @@ def test_both_processes_render_alike(name: str, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_an_error_of_the_child_process_is_reported() -> None:
-    with pytest.raises(RuntimeError, match="KeyError: 'docx'"):
-        rendering.render(LONG_TEXT, "docx", CueOptions())
+    with pytest.raises(RuntimeError, match="KeyError: 'doc'"):
+        rendering.render(LONG_TEXT, "doc", CueOptions())
 
 
 def test_a_killed_child_process_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
