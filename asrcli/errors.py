@@ -11,6 +11,7 @@ Exit codes (README, man page)::
 from __future__ import annotations
 
 import errno
+import re
 from enum import IntEnum
 
 
@@ -217,7 +218,7 @@ def machine_error(error: BaseException) -> MachineError | None:
     None for every other error.
     """
     number = error.errno if isinstance(error, OSError) else None
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or (number is None and _NO_MEMORY.search(str(error))):
         number = errno.ENOMEM
     elif isinstance(error, RuntimeError) and "can't start new thread" in str(error):
         number = errno.EAGAIN
@@ -232,6 +233,11 @@ def machine_error(error: BaseException) -> MachineError | None:
     return MachineError(message, hint) if message else None
 
 
+#: how libraries and the system's loader report it
+_NO_MEMORY = re.compile(
+    r"bad_alloc|cannot allocate memory(?! in static)|failed to (map segment|allocate memory|serialize proto)",
+    re.IGNORECASE,
+)
 _EXHAUSTED = {
     errno.ENOMEM: ("There is not enough memory.", "Use fewer --jobs or a smaller model, or raise the limit."),
     errno.EAGAIN: (

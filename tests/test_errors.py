@@ -21,6 +21,8 @@ from asrcli.server.errors import problem_of
     [
         (MemoryError(), "memory"),
         (OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)), "memory"),
+        (RuntimeError("Exception during initialization: std::bad_alloc"), "memory"),
+        (ImportError("libx.so: failed to map segment from shared object"), "memory"),
         (BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)), "threads"),
         (RuntimeError("can't start new thread"), "threads"),
         (OSError(errno.EMFILE, os.strerror(errno.EMFILE)), "files"),
@@ -50,15 +52,27 @@ def test_a_server_answers_exhausted_resources_with_503(error: Any, status: Any) 
     assert problem_of(error).status == status
 
 
-@pytest.mark.parametrize("error", [ValueError("x"), RuntimeError("x"), FileNotFoundError(errno.ENOENT, "x"), OSError()])
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("x"),
+        RuntimeError("x"),
+        ImportError("cannot allocate memory in static TLS block"),
+        FileNotFoundError(errno.ENOENT, "x"),
+        OSError(),
+    ],
+)
 def test_other_errors_are_not_excused(error: Any) -> None:
     assert machine_error(error) is None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not hold processes to this limit")
-def test_too_little_address_space(wheel_audio: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("limit", [300 << 20, pytest.param(600 << 20, marks=pytest.mark.slow)])
+def test_too_little_address_space(wheel_audio: Path, tmp_path: Path, limit: int) -> None:
+    """Whether the program itself is short of memory, or the engine while it loads its model."""
+
     def confine() -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (300 << 20, 300 << 20))
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
     command = [sys.executable, "-m", "asrcli", "transcribe", str(wheel_audio / "two_cities.wav"), "-d", str(tmp_path)]
     done = subprocess.run(command, preexec_fn=confine, capture_output=True, text=True, timeout=100, check=False)

@@ -13,6 +13,8 @@ import re
 #: the file is emptied beyond this size
 _LARGEST = 1 << 20
 _TAIL = 8192
+#: what onnxruntime puts around its messages
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 #: how sherpa-onnx begins what it prints of a failure that it does not raise
 _FAILURE = "aught exception"
 #: and what it prints where audio, the prompt or the answer did not fit the model's context
@@ -56,7 +58,7 @@ class EngineLog:
         return lines[-1] if lines else ""
 
     def _read(self, start: int) -> str:
-        return os.pread(self._descriptor, _TAIL, start).decode("utf-8", "replace")
+        return _COLOUR.sub("", os.pread(self._descriptor, _TAIL, start).decode("utf-8", "replace"))
 
 
 #: set in the engine process by `process.worker`; elsewhere (a test that loads an engine itself) there is no log

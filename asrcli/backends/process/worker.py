@@ -22,7 +22,7 @@ from asrcli.backends.process.batches import JobQueue, PendingJob
 from asrcli.backends.process.shared_audio_buffer import SharedAudioBuffer
 from asrcli.backends.registry import loader_of
 from asrcli.backends.types import DecodeJob, Service
-from asrcli.errors import AsrcliError, EngineClosedError, EngineError
+from asrcli.errors import AsrcliError, EngineClosedError, EngineError, machine_error
 
 
 class EngineWorker:
@@ -63,7 +63,7 @@ class EngineWorker:
         try:
             service: Service = loader_of(kind)(spec, self._threads)
         except Exception as error:  # noqa: BLE001 - any exception of an engine becomes an answer
-            self._send("loaded", name, None, _picklable(error))
+            self._send("loaded", name, None, machine_error(error) or _picklable(error))
             return
         # Sent before the first job can run: a crash of that job must not count as a crash while loading.
         info = {"batch_size": service.batch_size, "backend": getattr(service, "backend", kind)}
