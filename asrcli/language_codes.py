@@ -1,44 +1,56 @@
 """Language codes: one normaliser for everything that users, clients, models and references write.
 
-The internal form is ISO 639-1, or ISO 639-3 where there is none ("yue"); Whisper's "jw" and "haw" are kept as models
-list them.
+The internal form is ISO 639-1, or ISO 639-3 where there is none ("yue"); Javanese is "jw", as Whisper lists it.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
+from difflib import get_close_matches
 from functools import lru_cache
 
 from asrcli.errors import UsageError
 
-#: code -> English name (as OpenAI's `verbose_json` gives it), then further spellings: ISO 639-2 and 639-3 codes, other
-#: names, codes in use that are not ISO's
+#: every code of ISO 639-1 -> English name (as OpenAI's `verbose_json` gives it), then further spellings: ISO 639-2 and
+#: 639-3 codes, also of the usual member of a macrolanguage (FLORES' "pes_Arab"), other names, codes that are not ISO's
 _TABLE = """
-af afrikaans,afr|am amharic,amh|ar arabic,ara,arb|as assamese,asm|az azerbaijani,aze|ba bashkir,bak
-be belarusian,bel|bg bulgarian,bul|bn bengali,ben,bangla|bo tibetan,bod,tib|br breton,bre|bs bosnian,bos
-ca catalan,cat,valencian|cs czech,ces,cze,cz|cy welsh,cym,wel|da danish,dan,dk|de german,deu,ger,deutsch
-el greek,ell,gre,gr|en english,eng,英语,英文|es spanish,spa,castilian,español|et estonian,est|eu basque,eus,baq
-fa persian,fas,per,farsi|fi finnish,fin|fil filipino,pilipino|fo faroese,fao|fr french,fra,fre,français
-gl galician,glg|gu gujarati,guj|ha hausa,hau|haw hawaiian|he hebrew,heb,iw|hi hindi,hin|hr croatian,hrv
-ht haitian creole,hat,haitian|hu hungarian,hun|hy armenian,hye,arm|id indonesian,ind,in|is icelandic,isl,ice
-it italian,ita,italiano|ja japanese,jpn,jp,日语,日文,日本語|jw javanese|ka georgian,kat,geo|kk kazakh,kaz
-km khmer,khm|kn kannada,kan|ko korean,kor,韩语,韩文,한국어|la latin,lat
-lb luxembourgish,ltz,letzeburgesch|ln lingala,lin|lo lao,lao
-lt lithuanian,lit|lv latvian,lav|mg malagasy,mlg|mi maori,mri,mao|mk macedonian,mkd,mac|ml malayalam,mal
-mn mongolian,mon|mr marathi,mar|ms malay,msa,may|mt maltese,mlt|my myanmar,mya,bur,burmese|ne nepali,nep
-nl dutch,nld,dut,flemish|nn nynorsk,nno|no norwegian,nor,nob,nb,bokmål|oc occitan,oci|pa punjabi,pan,panjabi
-pl polish,pol|ps pashto,pus,pushto|pt portuguese,por,português|ro romanian,ron,rum,moldavian|ru russian,rus,русский
-sa sanskrit,san|sd sindhi,snd|si sinhala,sin,sinhalese|sk slovak,slk,slo|sl slovenian,slv|sn shona,sna|so somali,som
-sq albanian,sqi,alb|sr serbian,srp|su sundanese,sun|sv swedish,swe|sw swahili,swa|ta tamil,tam|te telugu,tel
-tg tajik,tgk|th thai,tha|tk turkmen,tuk|tl tagalog,tgl|tr turkish,tur,türkçe|tt tatar,tat|ug uyghur,uig
-uk ukrainian,ukr,ua|ur urdu,urd|uz uzbek,uzb|vi vietnamese,vie,vn|yi yiddish,yid,ji|yo yoruba,yor
-yue cantonese,粤语,广东话|zh chinese,zho,chi,cmn,cn,mandarin,中文,汉语,普通话,国语
-"""
-#: the other codes of ISO 639-1
-_OTHERS = """
-aa ab ae ak an av ay bi bm ce ch co cr cu cv dv dz ee eo ff fj fy ga gd gn gv ho hz ia ie ig ii ik io iu jv ki kg kj kl
-kr ks ku kv kw ky lg li lu mh na nd ng nr nv ny oj om or os pi qu rm rn rw sc se sg sm ss st ti tn to ts tw ty ve vo wa
-wo xh za zu
+aa afar,aar|ab abkhazian,abk|ae avestan,ave|af afrikaans,afr|ak akan,aka|am amharic,amh|an aragonese,arg
+ar arabic,ara,arb,العربية|as assamese,asm|av avaric,ava|ay aymara,aym|az azerbaijani,aze,azj|ba bashkir,bak
+be belarusian,bel|bg bulgarian,bul|bi bislama,bis|bm bambara,bam|bn bengali,ben,bangla|bo tibetan,bod,tib
+br breton,bre|bs bosnian,bos|ca catalan,cat,valencian|ce chechen,che|ch chamorro,cha|co corsican,cos|cr cree,cre
+cs czech,ces,cze,cz|cu church slavonic,chu,church slavic|cv chuvash,chv|cy welsh,cym,wel|da danish,dan,dk
+de german,deu,ger,deutsch|dv dhivehi,div,divehi,maldivian|dz dzongkha,dzo|ee ewe,ewe|el greek,ell,gre,gr,modern greek
+en english,eng,英语,英文,american english,british english|eo esperanto,epo|es spanish,spa,castilian,español
+et estonian,est,ekk|eu basque,eus,baq|fa persian,fas,per,farsi,pes|ff fula,ful,fulah,fulani|fi finnish,fin
+fil filipino,pilipino|fj fijian,fij|fo faroese,fao|fr french,fra,fre,français|fy frisian,fry,western frisian
+ga irish,gle,gaeilge|gd scottish gaelic,gla,gaelic|gl galician,glg|gn guarani,grn|gu gujarati,guj|gv manx,glv
+ha hausa,hau|haw hawaiian|he hebrew,heb,iw|hi hindi,hin,हिन्दी|ho hiri motu,hmo|hr croatian,hrv
+ht haitian creole,hat,haitian|hu hungarian,hun|hy armenian,hye,arm|hz herero,her|ia interlingua,ina
+id indonesian,ind,in|ie interlingue,ile|ig igbo,ibo|ii nuosu,iii,sichuan yi|ik inupiaq,ipk|io ido,ido
+is icelandic,isl,ice|it italian,ita,italiano|iu inuktitut,iku|ja japanese,jpn,jp,日语,日文,日本語|jw javanese,jv,jav
+ka georgian,kat,geo|kg kongo,kon|ki kikuyu,kik,gikuyu|kj kuanyama,kua,kwanyama|kk kazakh,kaz
+kl greenlandic,kal,kalaallisut|km khmer,khm,central khmer|kn kannada,kan|ko korean,kor,韩语,韩文,한국어|kr kanuri,kau
+ks kashmiri,kas|ku kurdish,kur,kmr,kurmanji|kv komi,kom|kw cornish,cor|ky kyrgyz,kir,kirghiz|la latin,lat
+lb luxembourgish,ltz,letzeburgesch|lg luganda,lug,ganda|li limburgish,lim,limburgan|ln lingala,lin|lo lao,lao
+lt lithuanian,lit|lu luba-katanga,lub|lv latvian,lav,lvs|mg malagasy,mlg,plt|mh marshallese,mah|mi maori,mri,mao
+mk macedonian,mkd,mac|ml malayalam,mal|mn mongolian,mon,khk|mr marathi,mar|ms malay,msa,may,zsm|mt maltese,mlt
+my myanmar,mya,bur,burmese|na nauru,nau|nd north ndebele,nde|ne nepali,nep,npi|ng ndonga,ndo
+nl dutch,nld,dut,flemish,nederlands|nn nynorsk,nno,norwegian nynorsk|no norwegian,nor,nob,nb,bokmål,norwegian bokmål
+nr south ndebele,nbl|nv navajo,nav,navaho|ny chichewa,nya,nyanja,chewa|oc occitan,oci|oj ojibwe,oji,ojibwa
+om oromo,orm,gaz|or odia,ori,oriya,ory|os ossetian,oss,ossetic|pa punjabi,pan,panjabi|pi pali,pli|pl polish,pol,polski
+ps pashto,pus,pushto,pbt|pt portuguese,por,português,brazilian portuguese|qu quechua,que|rm romansh,roh
+rn kirundi,run,rundi|ro romanian,ron,rum,moldavian,moldovan|ru russian,rus,русский|rw kinyarwanda,kin|sa sanskrit,san
+sc sardinian,srd|sd sindhi,snd|se northern sami,sme|sg sango,sag|sh serbo-croatian,hbs|si sinhala,sin,sinhalese
+sk slovak,slk,slo|sl slovenian,slv|sm samoan,smo|sn shona,sna|so somali,som|sq albanian,sqi,alb,als|sr serbian,srp
+ss swati,ssw|st sotho,sot,southern sotho|su sundanese,sun|sv swedish,swe,svenska|sw swahili,swa,swh|ta tamil,tam
+te telugu,tel|tg tajik,tgk|th thai,tha|ti tigrinya,tir|tk turkmen,tuk|tl tagalog,tgl|tn tswana,tsn|to tonga,ton
+tr turkish,tur,türkçe|ts tsonga,tso|tt tatar,tat|tw twi,twi|ty tahitian,tah|ug uyghur,uig,uighur
+uk ukrainian,ukr,ua,українська|ur urdu,urd|uz uzbek,uzb,uzn|ve venda,ven|vi vietnamese,vie,vn,tiếng việt
+vo volapük,vol,volapuk|wa walloon,wln|wo wolof,wol|xh xhosa,xho|yi yiddish,yid,ji,ydd|yo yoruba,yor
+yue cantonese,粤语,广东话|za zhuang,zha,chuang
+zh chinese,zho,chi,cmn,cn,mandarin,中文,汉语,普通话,国语,mandarin chinese,simplified chinese,traditional chinese
+zu zulu,zul
 """
 #: what asks for detection, or was not filled in by a client
 _NOT_SAID = frozenset({"", "auto", "none", "null", "undefined", "und", "mul"})
@@ -51,7 +63,6 @@ def _entries() -> list[tuple[str, list[str]]]:
     return [(code, spellings.split(",")) for code, _, spellings in rows]
 
 
-_CODES_ALONE = frozenset(_OTHERS.split())
 _NAMES = {code: spellings[0] for code, spellings in _entries()}
 _CODES = {spelling: code for code, spellings in _entries() for spelling in spellings}
 
@@ -70,7 +81,8 @@ def language_code(asked: str | None) -> str | None:
 
     Raises UsageError: it is none of these.
     """
-    text = " ".join((asked or "").lower().partition("(")[0].split())  # "Chinese (Simplified)"
+    whole = unicodedata.normalize("NFKC", asked or "").lower()
+    text = " ".join(whole.partition("(")[0].split())  # "Chinese (Simplified)"
     if text in _NOT_SAID:
         return None
     if text in _CODES:
@@ -79,9 +91,11 @@ def language_code(asked: str | None) -> str | None:
     if tag is not None:
         for part in (tag[2], tag[1]):  # "zh-yue" is Cantonese
             code = part and _CODES.get(part, part)
-            if code and (code in _NAMES or code in _CODES_ALONE or (len(code) == 3 and part == tag[1])):
+            if code and (code in _NAMES or (len(code) == 3 and part == tag[1])):
                 return code
+    similar = get_close_matches(text[:40], _CODES, 1, 0.8)
     raise UsageError(
         f"{(asked or '')[:40]!r} is not a known language.",
-        "Write an ISO 639 code such as en, zh or yue, an English name such as Chinese, or auto.",
+        (f"Did you mean {similar[0]}? " if similar else "")
+        + "Write an ISO 639 code such as en, zh or yue, an English name such as Chinese, or auto.",
     )

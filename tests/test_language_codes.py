@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from string import ascii_lowercase
 
 import pytest
 from hypothesis import given, settings
@@ -22,7 +23,12 @@ SPELLINGS = {
     "yue": ["yue", "zh-yue", "yue-HK", "Cantonese", "粤语"],
     "ja": ["ja", "jp", "ja-JP", "jpn", "Japanese", "日本語"],
     "ht": ["ht", "Haitian Creole"], "he": ["he", "iw"], "no": ["no", "nb-NO", "Norwegian"], "pt": ["pt_BR"],
-    "ky": ["ky"], "wuu": ["wuu"], "gsw": ["gsw"], "fil": ["fil"], "tl": ["tl", "Tagalog"],
+    "wuu": ["wuu"], "gsw": ["gsw"], "fil": ["fil"], "tl": ["tl", "Tagalog"],
+    "ky": ["ky", "kir", "Kyrgyz", "Kirghiz", "kir_Cyrl", "ky-KG"], "ga": ["ga", "gle", "Irish", "ga_IE.UTF-8"],
+    "zu": ["zu", "zul", "Zulu", "zul_Latn"], "or": ["or", "ori", "Odia", "Oriya", "ory_Orya"],
+    "jw": ["jw", "jv", "jav", "Javanese", "jv-ID"], "fa": ["fa", "pes_Arab", "Persian", "Farsi"],
+    "ms": ["ms", "zsm_Latn"], "sw": ["swh_Latn"], "lv": ["lvs_Latn"], "el": ["gre", "Modern Greek (1453-)"],
+    "fr": ["fre", "Français", "FRANÇAIS", "Franc\u0327ais"], "ug": ["Uighur"], "eo": ["epo", "Esperanto"],
     None: [None, "", " ", "auto", "AUTO", "none", "null", "undefined", "und"],
 }  # fmt: skip
 
@@ -53,9 +59,36 @@ def test_a_refusal_names_at_most_40_characters() -> None:
     )
 
 
-@pytest.mark.parametrize(("code", "name"), [("wuu", "wuu"), ("cel", "cel"), ("zz-yue", "yue"), ("om", "om")])
+@pytest.mark.parametrize(("code", "name"), [("wuu", "wuu"), ("cel", "cel"), ("zz-yue", "yue"), ("om-ET", "om")])
 def test_codes_without_an_english_name(code: str, name: str) -> None:
     assert language_code(code) == name
+
+
+def test_every_name_and_code_is_read_in_each_form_of_locales() -> None:
+    codes = [
+        code for first in ascii_lowercase for second in ascii_lowercase if language_name(code := first + second) != code
+    ]
+    assert len(codes) >= 183
+    for code in codes:
+        name = language_name(code)
+        for spelling in (
+            code,
+            code.upper(),
+            f"{code}-XX",
+            f"{code}_XX.UTF-8@x",
+            f"{code}-Latn-001",
+            name,
+            name.title(),
+        ):
+            assert language_code(spelling) == code, spelling
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"), [("englsh", "english"), ("Chineese", "chinese"), ("frnch", "french"), ("english-us", "english")]
+)
+def test_a_misspelt_name_gets_a_suggestion(text: str, meant: str) -> None:
+    with pytest.raises(UsageError, match=f"Did you mean {meant}"):
+        language_code(text)
 
 
 @settings(deadline=None)
@@ -69,7 +102,7 @@ def test_any_text_gives_a_code_that_stays_itself_or_an_error(text: str) -> None:
 
 
 def test_names_are_those_of_verbose_json() -> None:
-    assert [language_name(code) for code in ("zh", "en", "ky", None)] == ["chinese", "english", "ky", ""]
+    assert [language_name(code) for code in ("zh", "en", "ky", None)] == ["chinese", "english", "kyrgyz", ""]
     assert all(language_code(language_name(code)) == code for code in ("zh", "yue", "ht", "my", "tl"))
 
 
