@@ -90,6 +90,30 @@ class InputUnreadableError(InputError):
     code = "unreadable"
 
 
+class FetchError(InputError):
+    """The recording at an address cannot be fetched."""
+
+    code = "fetch"
+
+
+class FetchForbiddenError(FetchError):
+    """The address is in a network that is not public, and that is not allowed."""
+
+    code = "fetch-forbidden"
+
+
+class FetchSizeError(FetchError):
+    """The recording at an address is larger than the limit."""
+
+    code = "fetch-size"
+
+
+class FetchTimeoutError(FetchError):
+    """The recording at an address was not received in the time allowed."""
+
+    code = "fetch-timeout"
+
+
 class SpokenLanguageError(InputError):
     """The language spoken in an input is not supported by the model."""
 

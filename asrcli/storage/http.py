@@ -54,17 +54,24 @@ Progress = Callable[[int, "int | None"], None]
 
 def new_client(policy: RetryPolicy, headers: dict[str, str], **options: Any) -> httpx.Client:
     """A thread-safe client that follows no redirects. Its proxies are those of the environment, its certificate
-    authorities those of the system and of SSL_CERT_FILE, or of certifi if there are none.
+    authorities those of `trusted_authorities`.
     """
     import httpx
 
+    timeout = httpx.Timeout(policy.read, connect=policy.connect, pool=None)
+    return httpx.Client(
+        headers={"User-Agent": USER_AGENT} | headers, timeout=timeout, verify=trusted_authorities(), **options
+    )
+
+
+def trusted_authorities() -> ssl.SSLContext:
+    """The certificate authorities of the system and of SSL_CERT_FILE, or of certifi if there are none."""
     trusted = ssl.create_default_context()
     if not trusted.cert_store_stats()["x509_ca"]:
         import certifi
 
         trusted.load_verify_locations(certifi.where())
-    timeout = httpx.Timeout(policy.read, connect=policy.connect, pool=None)
-    return httpx.Client(headers={"User-Agent": USER_AGENT} | headers, timeout=timeout, verify=trusted, **options)
+    return trusted
 
 
 def distrust(error: BaseException) -> str:

@@ -13,7 +13,6 @@ from starlette.responses import Response, StreamingResponse
 from asrcli.errors import AsrcliError
 from asrcli.formats import FORMATS
 from asrcli.server.errors import NotFoundError, RequestError, UnavailableError, problem_of
-from asrcli.server.http.fetch import check_url
 from asrcli.server.http.json_text import json_response, json_text
 from asrcli.server.http.uploads import read_form
 from asrcli.server.http.workspaces import Workspace
@@ -23,6 +22,7 @@ from asrcli.server.jobs.store import StoredJob
 from asrcli.server.protocols.openai.replies import form_of
 from asrcli.server.protocols.openai.stream import COMMENT, KEEP_ALIVE, event
 from asrcli.server.recognition.transcription import TranscriptionService
+from asrcli.storage.fetch import check_url
 
 router = APIRouter(prefix="/v1/jobs", tags=["Jobs"])
 

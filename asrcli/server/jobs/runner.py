@@ -18,13 +18,13 @@ from typing import Any
 from asrcli.errors import AsrcliError
 from asrcli.server.bounds import MAX_RENDERINGS
 from asrcli.server.errors import BusyError, ConflictError, problem_of
-from asrcli.server.http.fetch import Guard, post
 from asrcli.server.http.json_text import json_text
 from asrcli.server.jobs.fields import read_job_request
 from asrcli.server.jobs.rendering import render
 from asrcli.server.jobs.store import FINAL, JobStore, StoredJob
 from asrcli.server.recognition.transcription import TranscriptionRequest, TranscriptionService
 from asrcli.server.supervision import Supervisor
+from asrcli.storage.fetch import Guard, post
 
 #: priority of a job's chunks in the engine's queue; requests have 0 and live streams -1
 _PRIORITY = 1
@@ -269,7 +269,7 @@ def signature(secret: str, body: bytes, moment: int) -> str:
 
 
 def deliver(url: str, message: Mapping[str, Any], secret: str, guard: Guard) -> bool:
-    """Send a message once; whether it was accepted (any 2xx). Raises RequestError: the address is not allowed, or does
+    """Send a message once; whether it was accepted (any 2xx). Raises FetchError: the address is not allowed, or does
     not answer.
     """
     body = json.dumps(message, ensure_ascii=False).encode()

@@ -25,7 +25,6 @@ from asrcli.options import Hotword, RecognitionOptions, TranscribeOptions, VadOp
 from asrcli.server.bounds import MAX_FETCHES, MAX_IN_MEMORY
 from asrcli.server.errors import BusyError, ForbiddenError, TooLargeError
 from asrcli.server.http.admission import Admission
-from asrcli.server.http.fetch import Guard, check_url, fetch
 from asrcli.server.http.monitoring import Metrics
 from asrcli.server.http.uploads import Upload, shown_name
 from asrcli.server.http.workspaces import Workspace
@@ -33,6 +32,7 @@ from asrcli.server.logs import add_fields
 from asrcli.server.recognition.model_pool import ModelPool
 from asrcli.server.recognition.voices import voice_of
 from asrcli.server.settings import ServerSettings
+from asrcli.storage.fetch import Guard, check_url, fetch
 from asrcli.transcript import Segment, Transcript
 
 Result = TypeVar("Result")
@@ -148,8 +148,8 @@ class TranscriptionService:
         return replace(vad, max_chunk=min(limits)) if limits else vad
 
     async def fetch(self, request: Request, address: str, workspace: Workspace) -> Upload:
-        """The recording at an address, where the operator allows it. Raises ForbiddenError: they do not, or not there;
-        RequestError: it is not available.
+        """The recording at an address, where the operator allows it. Raises ForbiddenError: they do not;
+        FetchError: not there, or it is not available.
         """
         stop = threading.Event()
         try:
@@ -188,7 +188,7 @@ class TranscriptionService:
         return Guard(self.settings.max_upload, seconds, networks)
 
     def check_address(self, address: str) -> None:
-        """Refuse an address before anything is promised. Raises ForbiddenError or RequestError: as `fetch`."""
+        """Refuse an address before anything is promised. Raises ForbiddenError or FetchError: as `fetch`."""
         self._may_fetch()
         check_url(address, self.guard(_FETCH_TIMEOUT))
 

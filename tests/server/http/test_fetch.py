@@ -14,9 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from asrcli.errors import CancelledError
-from asrcli.server.errors import ForbiddenError, RequestError, TookTooLongError, TooLargeError
-from asrcli.server.http.fetch import Guard, check_url, fetch
+from asrcli.errors import CancelledError, FetchError, FetchForbiddenError, FetchSizeError, FetchTimeoutError
+from asrcli.storage.fetch import Guard, check_url, fetch
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
 PUBLIC_ONLY = Guard(max_bytes=1 << 20, max_seconds=20)
@@ -108,7 +107,7 @@ def test_a_recording_comes_whole(site: Any, tmp_path: Path) -> None:
 def test_redirects_are_followed_and_counted(site: Any, tmp_path: Path) -> None:
     assert get(f"{site.url}/go?to=/file", tmp_path) == 500
     loop = f"{site.url}/go?to=/go%3Fto=/go"
-    with pytest.raises(RequestError):
+    with pytest.raises(FetchError):
         get(loop, tmp_path)
 
 
@@ -122,7 +121,7 @@ def test_redirects_are_followed_and_counted(site: Any, tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_address(url: str, tmp_path: Path) -> None:
-    with pytest.raises(RequestError):
+    with pytest.raises(FetchError):
         get(url, tmp_path, PUBLIC_ONLY)
 
 
@@ -136,9 +135,9 @@ def test_what_is_no_address(url: str, tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_private_places_in_every_spelling(host: str, tmp_path: Path) -> None:
-    with pytest.raises(ForbiddenError):
+    with pytest.raises(FetchForbiddenError):
         check_url(f"http://{host}/latest/meta-data", PUBLIC_ONLY)
-    with pytest.raises(ForbiddenError):
+    with pytest.raises(FetchForbiddenError):
         get(f"http://{host}:80/", tmp_path, PUBLIC_ONLY)
 
 
@@ -150,7 +149,7 @@ def test_public_places_are_public() -> None:
 def test_a_redirect_into_a_private_place(site: Any, tmp_path: Path) -> None:
     only_site = Guard(1 << 20, 20, (ipaddress.ip_network("127.0.0.1/32"),))
     for target in (f"http://127.0.0.2:{site.server_port}/file", "http://10.0.0.1/", "file:///etc/passwd"):
-        with pytest.raises(RequestError):
+        with pytest.raises(FetchError):
             get(f"{site.url}/go?to={target}", tmp_path, only_site)
     assert all(path.startswith("/go") for path in site.seen), "nothing was fetched from there"
 
@@ -175,20 +174,20 @@ def test_a_name_that_changes_its_mind(site: Any, tmp_path: Path, monkeypatch: py
 def test_one_private_address_among_public_ones_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (a, 80)) for a in ("8.8.8.8", "10.0.0.1")]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answers)
-    with pytest.raises(ForbiddenError):
+    with pytest.raises(FetchForbiddenError):
         check_url("http://mixed.example/", PUBLIC_ONLY)
 
 
 def test_bounds(site: Any, tmp_path: Path) -> None:
     for path in ("endless", "claims"):
-        with pytest.raises(TooLargeError):
+        with pytest.raises(FetchSizeError):
             fetch(f"{site.url}/{path}", tmp_path / path, OPEN, lambda: False)
     started = time.monotonic()
-    with pytest.raises(TookTooLongError):
+    with pytest.raises(FetchTimeoutError):
         get(f"{site.url}/drips", tmp_path, Guard(1 << 20, 1, LOOPBACK))
     assert time.monotonic() - started < 15, "well before the line would have timed out"
     for path in ("missing", "breaks-off"):
-        with pytest.raises(RequestError):
+        with pytest.raises(FetchError):
             fetch(f"{site.url}/{path}", tmp_path / path, OPEN, lambda: False)
     with pytest.raises(CancelledError):
         fetch(f"{site.url}/file", tmp_path / "cancelled", OPEN, lambda: True)

@@ -10,29 +10,35 @@ from __future__ import annotations
 import contextlib
 import http.client
 import ipaddress
+import re
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import SplitResult, urljoin, urlsplit
+from typing import TypeVar
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
-from asrcli import __version__
-from asrcli.errors import CancelledError
-from asrcli.server.errors import ForbiddenError, RequestError, TookTooLongError, TooLargeError
+from asrcli.errors import CancelledError, FetchError, FetchForbiddenError, FetchSizeError, FetchTimeoutError
 from asrcli.storage.atomic import disk_errors
+from asrcli.storage.http import USER_AGENT, Progress, trusted_authorities
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Result = TypeVar("Result")
 
-_AGENT = f"asrcli/{__version__}"
 _PORTS = {"http": 80, "https": 443}
 _MOST_REDIRECTS = 5
 #: seconds for one answer of the other side
 _SILENCE = 20.0
 _BLOCK = 1 << 16
+_ALLOW = "Allow it with --fetch-network, if you trust the address."
+_AGAIN = "Check the address, or try again later."
+_TOO_SLOW = "Fetching the recording took too long."
+_TOO_LARGE = "The recording at the address is too large."
+#: characters that a file name does not get from a server
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"\\|?*]')
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 #: IPv4 addresses embedded in IPv6, which NAT64 gateways translate
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
@@ -48,22 +54,22 @@ class Guard:
         networks: that may be reached although they are not public.
     """
 
-    max_bytes: int
-    max_seconds: float
+    max_bytes: int = 16 << 30
+    max_seconds: float = 6 * 3600.0
     networks: tuple[Network, ...] = ()
 
     def resolve(self, host: str, port: int) -> tuple[str, ...]:
-        """The addresses of a host, all of them allowed. Raises RequestError: there is no such host; ForbiddenError: one
-        of its addresses is not public.
+        """The addresses of a host, all of them allowed. Raises FetchError: there is no such host;
+        FetchForbiddenError: one of its addresses is not public.
         """
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
-            raise RequestError("The host of `audio_address` cannot be found.", param="audio_address") from error
+            raise FetchError("The host of the address cannot be found.", "Check the name and the network.") from error
         addresses = tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
         for address in addresses:
             if not self.allows(ipaddress.ip_address(address.partition("%")[0])):
-                raise ForbiddenError("`audio_address` is in a network that is not public.", param="audio_address")
+                raise FetchForbiddenError("The address is in a network that is not public.", _ALLOW)
         return addresses
 
     def allows(self, address: Address) -> bool:
@@ -83,12 +89,50 @@ def _unwrapped(address: Address) -> Address:
     return address
 
 
-def fetch(url: str, path: Path, guard: Guard, cancelled: Callable[[], bool]) -> int:
-    """Fetch a recording into a new file; its size in bytes. Blocks: call it in a thread. `cancelled` is called between
-    blocks. Raises RequestError: the address is none, or does not answer with a recording; ForbiddenError: it leads
-    where it may not; TooLargeError or TookTooLongError: the guard's bounds; DiskFullError: no room for it;
-    CancelledError: `cancelled` returned true.
+def fetch(
+    url: str, path: Path, guard: Guard, cancelled: Callable[[], bool], progress: Progress = lambda _done, _total: None
+) -> int:
+    """Fetch a recording into a new file; its size in bytes. Blocks: call it in a thread. `cancelled` and `progress` are
+    called between blocks. Raises FetchError: the address is none, or does not answer with a recording;
+    FetchForbiddenError: it leads where it may not; FetchSizeError or FetchTimeoutError: the guard's bounds;
+    DiskFullError: no room for it; CancelledError: `cancelled` returned true.
     """
+    return _answered(url, guard, lambda answer, _url: _save(answer, path, guard, cancelled, progress))
+
+
+def name_of(url: str, guard: Guard) -> str:
+    """The file name of a recording: what the server calls it, or the end of the address that it is at. Raises
+    FetchError: as `fetch`.
+    """
+    return _answered(url, guard, lambda answer, url: _sent_name(answer) or url_name(url))
+
+
+def url_name(url: str) -> str:
+    """The end of an address's path, or its host, as a file name."""
+    parts = urlsplit(url)
+    return _file_name(unquote(parts.path)) or parts.hostname or "recording"
+
+
+def shown_url(url: str) -> str:
+    """An address without its query, which may hold a secret."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+def _sent_name(answer: http.client.HTTPResponse) -> str:
+    """The file name of the header Content-Disposition; "" without it."""
+    name = answer.headers.get_filename("")
+    with contextlib.suppress(UnicodeError):  # headers are read as Latin-1; many servers send UTF-8
+        name = name.encode("latin-1").decode()
+    return _file_name(name)
+
+
+def _file_name(path: str) -> str:
+    return _UNSAFE.sub("_", path.rstrip("/").rpartition("/")[2]).lstrip(".").strip()
+
+
+def _answered(url: str, guard: Guard, use: Callable[[http.client.HTTPResponse, str], Result]) -> Result:
+    """What `use` makes of the answer and its address, redirects followed."""
     deadline = time.monotonic() + guard.max_seconds
     for _ in range(_MOST_REDIRECTS + 1):
         parts = _checked(url)
@@ -100,27 +144,25 @@ def fetch(url: str, path: Path, guard: Guard, cancelled: Callable[[], bool]) -> 
             with contextlib.closing(connection):
                 answer = _get(connection, parts)
                 if answer.status not in _REDIRECTS:
-                    return _save(answer, path, guard, cancelled)
+                    return use(answer, url)
                 url = urljoin(url, answer.headers.get("location", ""))
         except (OSError, http.client.HTTPException) as error:
             if time.monotonic() >= deadline:
-                raise TookTooLongError("Fetching `audio_address` took too long.", param="audio_address") from error
-            raise RequestError("`audio_address` cannot be read.", param="audio_address") from error
+                raise FetchTimeoutError(_TOO_SLOW) from error
+            raise FetchError("The recording at the address cannot be read to its end.", _AGAIN) from error
         finally:
             cut.cancel()
-    raise RequestError("`audio_address` redirects too often.", param="audio_address")
+    raise FetchError("The address redirects too often.")
 
 
 def check_url(url: str, guard: Guard) -> None:
-    """Refuse an address that `fetch` would refuse, without reaching for it. Raises RequestError or ForbiddenError: as
-    `fetch`.
-    """
+    """Refuse an address that `fetch` would refuse, without reaching for it. Raises FetchError: as `fetch`."""
     parts = _checked(url)
     guard.resolve(parts.hostname or "", parts.port or _PORTS[parts.scheme])
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str], guard: Guard) -> int:
-    """Send a message; redirects are not followed. Blocks. Returns the HTTP status of the answer. Raises RequestError:
+    """Send a message; redirects are not followed. Blocks. Returns the HTTP status of the answer. Raises FetchError:
     the address may not be reached, or does not answer.
     """
     parts = _checked(url)
@@ -130,10 +172,10 @@ def post(url: str, body: bytes, headers: Mapping[str, str], guard: Guard) -> int
     cut.start()
     try:
         with contextlib.closing(connection):
-            connection.request("POST", _target(parts), body, {"user-agent": _AGENT, **headers})
+            connection.request("POST", _target(parts), body, {"user-agent": USER_AGENT, **headers})
             return connection.getresponse().status
     except (OSError, http.client.HTTPException) as error:
-        raise RequestError("The address does not answer.") from error
+        raise FetchError("The address does not answer.", _AGAIN) from error
     finally:
         cut.cancel()
 
@@ -145,9 +187,9 @@ def _checked(url: str) -> SplitResult:
     except ValueError:
         valid = False
     if not valid or not url.isprintable() or not url.isascii() or " " in url:
-        raise RequestError("`audio_address` must be an http or https URL.", param="audio_address")
+        raise FetchError("The address must be an http or https URL.", "Write other characters as %XX.")
     if parts.username is not None or parts.password is not None:
-        raise RequestError("`audio_address` must not hold a password.", param="audio_address")
+        raise FetchError("The address must not hold a password.")
     return parts
 
 
@@ -158,10 +200,11 @@ def _connect(parts: SplitResult, guard: Guard, deadline: float) -> http.client.H
     line = _dial(guard.resolve(host, port), port, deadline)
     connection = http.client.HTTPConnection(host, port)
     try:
-        connection.sock = ssl.create_default_context().wrap_socket(line, server_hostname=host) if secure else line
+        connection.sock = trusted_authorities().wrap_socket(line, server_hostname=host) if secure else line
     except OSError as error:
         line.close()
-        raise RequestError("`audio_address` has no trustworthy certificate.", param="audio_address") from error
+        message = "The certificate of the address is not trusted."
+        raise FetchError(message, "SSL_CERT_FILE names a file with further authorities.") from error
     return connection
 
 
@@ -170,10 +213,10 @@ def _dial(addresses: Iterable[str], port: int, deadline: float) -> socket.socket
     for address in addresses:
         left = min(_SILENCE, deadline - time.monotonic())
         if left <= 0:
-            raise TookTooLongError("Fetching `audio_address` took too long.", param="audio_address")
+            raise FetchTimeoutError(_TOO_SLOW)
         with contextlib.suppress(OSError):
             return socket.create_connection((address, port), timeout=left)
-    raise RequestError("`audio_address` does not answer.", param="audio_address")
+    raise FetchError("The address does not answer.", _AGAIN)
 
 
 def _hang_up(line: socket.socket) -> None:
@@ -186,28 +229,34 @@ def _target(parts: SplitResult) -> str:
 
 
 def _get(connection: http.client.HTTPConnection, parts: SplitResult) -> http.client.HTTPResponse:
-    headers = {"user-agent": _AGENT, "accept": "*/*", "accept-encoding": "identity"}
+    headers = {"user-agent": USER_AGENT, "accept": "*/*", "accept-encoding": "identity"}
     connection.request("GET", _target(parts), headers=headers)
     answer = connection.getresponse()
     if answer.status != http.client.OK and answer.status not in _REDIRECTS:
-        raise RequestError(f"`audio_address` answers {answer.status}.", param="audio_address")
+        raise FetchError(f"The address answers {answer.status} {answer.reason}".rstrip() + ".")
     return answer
 
 
-def _save(answer: http.client.HTTPResponse, path: Path, guard: Guard, cancelled: Callable[[], bool]) -> int:
-    size = 0
-    if (answer.length or 0) > guard.max_bytes:
-        raise TooLargeError("The recording at `audio_address` is too large.", param="audio_address")
+def _save(
+    answer: http.client.HTTPResponse, path: Path, guard: Guard, cancelled: Callable[[], bool], progress: Progress
+) -> int:
+    size, total = 0, answer.length
+    page = answer.headers.get_content_type() == "text/html"
+    if (total or 0) > guard.max_bytes:
+        raise FetchSizeError(_TOO_LARGE)
     with disk_errors(path.parent), path.open("xb") as file:
         while block := _read(answer):
+            if page and not size and block.lstrip().startswith(b"<"):
+                raise FetchError("The address is a web page, not a recording.", "Use the address of the sound itself.")
             size += len(block)
             if size > guard.max_bytes:
-                raise TooLargeError("The recording at `audio_address` is too large.", param="audio_address")
+                raise FetchSizeError(_TOO_LARGE)
             if cancelled():
                 raise CancelledError("The client has left.")
             file.write(block)
+            progress(size, total)
     if answer.length:
-        raise RequestError("The recording at `audio_address` is incomplete.", param="audio_address")
+        raise FetchError("The recording at the address is incomplete.", _AGAIN)
     return size
 
 
