@@ -54,6 +54,8 @@ zu zulu,zul
 """
 #: what asks for detection, or was not filled in by a client
 _NOT_SAID = frozenset({"", "auto", "none", "null", "undefined", "und", "mul"})
+#: characters of a spelling: what was read is kept with its spelling, and clients send spaces and comments of any length
+_LONGEST = 100
 #: language, extended language, script, region and further subtags
 _TAG = re.compile(r"([a-z]{2,3})(?:-([a-z]{3}))?((?:-[a-z0-9]{1,8})*)")
 
@@ -81,6 +83,8 @@ def language_code(asked: str | None) -> str | None:
 
     Raises UsageError: it is none of these.
     """
+    if asked is not None and len(asked) > _LONGEST:
+        raise _unknown(asked, asked)
     whole = unicodedata.normalize("NFKC", asked or "").lower()
     text = " ".join(whole.partition("(")[0].split())  # "Chinese (Simplified)"
     if text in _NOT_SAID:
@@ -93,9 +97,13 @@ def language_code(asked: str | None) -> str | None:
             code = part and _CODES.get(part, part)
             if code and (code in _NAMES or (len(code) == 3 and part == tag[1])):
                 return code
+    raise _unknown(asked or "", text)
+
+
+def _unknown(asked: str, text: str) -> UsageError:
     similar = get_close_matches(text[:40], _CODES, 1, 0.8)
-    raise UsageError(
-        f"{(asked or '')[:40]!r} is not a known language.",
+    return UsageError(
+        f"{asked[:40]!r} is not a known language.",
         (f"Did you mean {similar[0]}? " if similar else "")
         + "Write an ISO 639 code such as en, zh or yue, an English name such as Chinese, or auto.",
     )

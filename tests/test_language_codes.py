@@ -50,6 +50,12 @@ def test_what_is_not_a_language_is_refused_with_what_to_write(text: str) -> None
         RecognitionOptions(language=text)
 
 
+@pytest.mark.parametrize("text", ["zh (%s)" % ("x" * 100), " " * 101, "en_US." + "a" * 100, "zh" + "-a" * 50])
+def test_long_spellings_are_refused_as_accepted_ones_stay_in_memory(text: str) -> None:
+    with pytest.raises(UsageError):
+        language_code(text)
+
+
 def test_a_refusal_names_at_most_40_characters() -> None:
     with pytest.raises(UsageError) as caught:
         language_code("q" * 41)
