@@ -93,6 +93,8 @@ class SentenceEnded:
     segments: tuple[Segment, ...] = ()
     #: spans with speech that could not be recognised
     gaps: tuple[Gap, ...] = ()
+    #: the last failure of the engine in it
+    error: AsrcliError | None = None
 
     @property
     def language(self) -> str | None:
@@ -301,7 +303,8 @@ class LiveSession:
         segments = segments_of(decoded, self._options.recognition.language)
         gaps = gaps_of(decoded)
         self._recognised = self._recognised or any(each.error is None for each in decoded)
-        self._failure = next((each.error for each in decoded if each.error is not None), self._failure)
+        error = next((each.error for each in decoded if each.error is not None), None)
+        self._failure = error or self._failure
         for gap in gaps:
             _log.warning("live stream: no text from %.1f to %.1f s: %s", gap.start, gap.end, gap.reason)
         rest = self._prefix.rest(_text(segments))
@@ -313,7 +316,7 @@ class LiveSession:
         if text or gaps or self._announced:
             events = self._announce(sentence)
             start, end = sentence.onset / SAMPLE_RATE, sentence.chunk.end / SAMPLE_RATE
-            events.append(SentenceEnded(self._index, start, end, text, rest, sentence.reason, segments, gaps))
+            events.append(SentenceEnded(self._index, start, end, text, rest, sentence.reason, segments, gaps, error))
         self._announced = False
         self._prefix = StablePrefix()
         return events

@@ -33,6 +33,13 @@ def pcm(samples: np.ndarray) -> bytes:
     return (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
 
 
+@pytest.fixture(scope="session")
+def said(speech: np.ndarray) -> bytes:
+    """Four seconds at 24 kHz."""
+    at = np.arange(0, 4, 1 / 24000) * 16000
+    return pcm(np.interp(at, np.arange(len(speech)), speech).astype(np.float32))
+
+
 def silence(seconds: float) -> bytes:
     return bytes(round(seconds * 16000) * 2)
 

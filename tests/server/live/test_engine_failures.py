@@ -14,11 +14,12 @@ import pytest
 from wyoming.asr import Transcribe
 from wyoming.audio import AudioStop
 
-from tests.server.conftest import Running
+from tests.server.conftest import MODEL, Running
 from tests.server.http.test_limits import CRASHES
 
-from .conftest import PATIENCE, Client, pcm
+from .conftest import PATIENCE, Client, pcm, plain
 from .test_not_samples import FRAMES, OPENAI
+from .test_openai_realtime import COMMIT, TRANSCRIPTION, append, is_transcribed, quiet
 from .test_wyoming import connected, events_until, play
 
 
@@ -53,6 +54,47 @@ def test_every_protocol_answers(talk: Callable[..., Any], speech: np.ndarray, pr
 
     found = talk(path + ("&" if "?" in path else "?") + "model=crashing", story)
     assert "error" in found or "Error" in found or "TaskFailed" in found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("turns", [True, False], ids=["vad", "committed"])
+@pytest.mark.parametrize("pause", [0.0, 1.5], ids=["in speech", "after a pause"])
+def test_openai_gets_one_failure_for_each_item(
+    talk: Callable[..., Any], said: bytes, turns: bool, pause: float
+) -> None:
+    session: dict[str, Any] = {"audio": {"input": {"transcription": {"model": "crashing"}}}}
+    session |= {} if turns else {"audio": {"input": {"turn_detection": None, **session["audio"]["input"]}}}
+
+    async def story(client: Client) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        await client.send_json({"type": "session.update", "session": session})
+        await append(client, said + quiet(pause))
+        await client.send_json(COMMIT)
+        await client.send_json({"type": "input_audio_buffer.clear"})
+        found = await client.hear_until(lambda message: message["type"] == "input_audio_buffer.cleared")
+        other = {"audio": {"input": {"transcription": {"model": MODEL}, "turn_detection": None}}}
+        await client.send_json({"type": "session.update", "session": other})
+        await append(client, said)
+        await client.send_json(COMMIT)
+        return found, (await client.hear_until(is_transcribed))[-1]
+
+    found, after = talk(OPENAI[0], story)
+    results = [message for message in found if is_transcribed(message)]
+    items = [message["item_id"] for message in found if message["type"] == "input_audio_buffer.committed"]
+    assert [message["item_id"] for message in results] == items
+    failed = [message["error"] for message in results if message["type"] == TRANSCRIPTION + "failed"]
+    assert [error["code"] for error in failed] == ["engine_error"]
+    assert "exit status 255" in failed[0]["message"]
+    assert plain(after["transcript"]).startswith("it was the best of times")
+
+
+@pytest.mark.slow
+def test_realtime_answers_stop_after_a_failure(talk: Callable[..., Any], speech: np.ndarray) -> None:
+    async def story(client: Client) -> list[dict[str, Any]]:
+        for frame in ["START", pcm(speech[: 16000 * 2]), "STOP"]:
+            await client.socket.send(frame)
+        return await client.hear_until(lambda message: message.get("event") == "stopped")
+
+    assert sum(message.get("event") == "error" for message in talk("/?model=crashing", story)) == 1
 
 
 def test_an_idle_client_whose_container_cannot_be_decoded(talk: Callable[..., Any]) -> None:

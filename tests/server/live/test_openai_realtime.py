@@ -13,8 +13,6 @@ import openai
 import pytest
 import websockets
 
-from asrcli.errors import EngineError
-from asrcli.server.live.session import LiveSession
 from tests.server.conftest import Running
 
 from .conftest import PATIENCE, Client, pcm, plain
@@ -23,13 +21,6 @@ PATH = "/v1/realtime?intent=transcription"
 APPEND = "input_audio_buffer.append"
 COMMIT: dict[str, Any] = {"type": "input_audio_buffer.commit"}
 TRANSCRIPTION = "conversation.item.input_audio_transcription."
-
-
-@pytest.fixture(scope="session")
-def said(speech: np.ndarray) -> bytes:
-    """Four seconds at 24 kHz."""
-    at = np.arange(0, 4, 1 / 24000) * 16000
-    return pcm(np.interp(at, np.arange(len(speech)), speech).astype(np.float32))
 
 
 def quiet(seconds: float) -> bytes:
@@ -210,31 +201,6 @@ def test_events_that_are_not_valid_are_errors_with_their_id(talk: Callable[..., 
         assert (message["type"], error["code"], error["param"]) == ("error", code, param), (event, error)
         assert error["event_id"] == ("mine" if isinstance(event, dict) else None)
     assert plain(last["transcript"]).startswith("it was the best of times")
-
-
-def test_a_failure_of_the_engine_fails_the_item_and_not_the_connection(
-    talk: Callable[..., Any], said: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    original = LiveSession._decode_ended
-
-    async def failing(session: Any, sentence: Any) -> Any:
-        monkeypatch.setattr(LiveSession, "_decode_ended", original)
-        raise EngineError("The engine failed.")
-
-    async def story(client: Client) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        await client.hear()
-        monkeypatch.setattr(LiveSession, "_decode_ended", failing)
-        await append(client, said)
-        await client.send_json(COMMIT)
-        failed = await client.hear_until(is_transcribed)
-        await append(client, said)
-        await client.send_json(COMMIT)
-        return failed, await client.hear_until(is_transcribed)
-
-    failed, after = talk(PATH, story)
-    assert (failed[-1]["type"], failed[-1]["error"]["code"]) == (TRANSCRIPTION + "failed", "engine_error")
-    assert "input_audio_buffer.committed" in kinds(failed)
-    assert plain(after[-1]["transcript"]).startswith("it was the best of times")
 
 
 def test_an_idle_client_gets_the_results_of_its_audio(

@@ -83,7 +83,7 @@ class RealtimeSession:
                 await self._connection.send({"event": "started"})
             case "STOP":
                 if self._active:
-                    await self._finish()  # clients wait for it, even without audio
+                    await self._answer(self._finish())  # clients wait for a result, even without audio, and for the end
                 self._active = False
                 await self._connection.send({"event": "stopped"})
             case "COMMIT":

@@ -47,6 +47,8 @@ class _Item:
     text: str = ""
     segments: list[Segment] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
+    #: the last failure of the engine
+    error: AsrcliError | None = None
 
     def add(self, event: SentenceEnded) -> None:
         """Take a sentence."""
@@ -54,6 +56,7 @@ class _Item:
         self.text += self.parts[-1]
         self.segments += event.segments
         self.gaps += event.gaps
+        self.error = event.error or self.error
 
 
 class OpenAiRealtimeSession:
@@ -72,6 +75,8 @@ class OpenAiRealtimeSession:
         self._previous: str | None = None
         #: whether the sentence that the client ends is dropped, and whether one was sent
         self._clearing = self._committed = False
+        #: the failure of the engine that was sent last
+        self._failure: AsrcliError | None = None
         #: seconds of audio before the current input
         self._offset = 0.0
         self._event_id: str | None = None
@@ -185,8 +190,9 @@ class OpenAiRealtimeSession:
             await self._input.finish()
             await self._connection.run_while_connected(self._input.sending)
         except EngineError as error:
-            await self._fail_item(error)
-            return False
+            if error is not self._failure:  # else it was sent with the last sentence
+                await self._fail_item(error)
+                return False
         return True
 
     async def _drop(self) -> None:
@@ -242,7 +248,9 @@ class OpenAiRealtimeSession:
         for part in item.parts:
             await self._send_delta(part)
         if item.gaps and not item.text:
-            await self._send_failure(item.gaps[0].warning, "gap")
+            problem = problem_of(item.error) if item.error else None
+            self._failure = item.error
+            await self._send_failure(*((problem.message, problem.code) if problem else (item.gaps[0].warning, "gap")))
             return
         for gap in item.gaps:
             error = {"type": "server_error", "code": "gap", "message": gap.warning, "param": item.id, "event_id": None}
