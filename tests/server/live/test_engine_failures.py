@@ -90,7 +90,8 @@ def test_openai_gets_one_failure_for_each_item(
 @pytest.mark.slow
 def test_realtime_answers_stop_after_a_failure(talk: Callable[..., Any], speech: np.ndarray) -> None:
     async def story(client: Client) -> list[dict[str, Any]]:
-        for frame in ["START", pcm(speech[: 16000 * 2]), "STOP"]:
+        frames: list[str | bytes] = ["START", pcm(speech[: 16000 * 2]), "STOP"]
+        for frame in frames:
             await client.socket.send(frame)
         return await client.hear_until(lambda message: message.get("event") == "stopped")
 
