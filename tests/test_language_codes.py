@@ -115,6 +115,9 @@ def test_names_are_those_of_verbose_json() -> None:
 def test_models_are_asked_and_described_in_any_spelling(tmp_path: Path) -> None:
     data = {"type": "paraformer", "dir": "x", "files": {"model": "m"}, "languages": ["Chinese", "en-US", "jp"]}
     assert parse_entry("x", data, where="models.yaml", source="user").languages == ("zh", "en", "ja")
+    norwegian = {**data, "languages": [False], "options": {"language": "zh-CN", "tgt_lang": "auto", "use_itn": False}}
+    entry = parse_entry("x", norwegian, where="models.yaml", source="user")
+    assert (entry.languages, entry.options) == (("no",), {"language": "zh", "tgt_lang": "", "use_itn": False})
     with pytest.raises(ModelError, match="'Klingon' is not a known language"):
         parse_entry("x", {**data, "languages": ["Klingon"]}, where="models.yaml", source="user")
     folder = tmp_path / "paraformer-zh-small"

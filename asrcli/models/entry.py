@@ -20,6 +20,8 @@ _KNOWN_KEYS = frozenset({
     "type", "dir", "files", "extra_files", "options", "kind", "description", "languages", "licence", "size", "window",
     "cluster_threshold", "download", "url",
 })  # fmt: skip
+#: options whose value is a language
+_LANGUAGE_OPTIONS = frozenset({"language", "src_lang", "tgt_lang"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,10 +120,13 @@ def parse_entry(name: str, data: Mapping[str, Any], *, where: str, source: Sourc
             dir=str(data.get("dir") or ""),
             files={str(key): str(value) for key, value in (data.get("files") or {}).items()},
             extra_files=tuple(map(str, data.get("extra_files") or ())),
-            options=dict(data.get("options") or {}),
+            options={
+                str(key): (_language(value) or "") if key in _LANGUAGE_OPTIONS else value
+                for key, value in (data.get("options") or {}).items()
+            },
             kind=kind,
             description=str(data.get("description") or ""),
-            languages=tuple(filter(None, map(language_code, map(str, data.get("languages") or ())))),
+            languages=tuple(filter(None, map(_language, data.get("languages") or ()))),
             licence=str(data.get("licence") or ""),
             size=None if data.get("size") is None else int(data["size"]),
             window=float(data.get("window") or 30.0),
@@ -132,6 +137,11 @@ def parse_entry(name: str, data: Mapping[str, Any], *, where: str, source: Sourc
         )
     except (AttributeError, TypeError, ValueError, UsageError) as error:
         raise refuse(getattr(error, "message", str(error)).rstrip(".")) from error
+
+
+def _language(value: Any) -> str | None:
+    """A code; Norwegian's, `no`, is false in YAML."""
+    return language_code("no" if value is False else str(value))
 
 
 def _parse_download(data: Mapping[str, Any]) -> Download:

@@ -106,6 +106,8 @@ def test_fun_asr_nano_is_asked_for_a_language_in_chinese(spec: Callable[..., Any
     recognizer = load(spec("funasr_nano"), 1)
     heard = [ask(recognizer, tone_audio([0, 3]), language=code)[0].text for code in ("zh", "en", "ja", None, "en")]
     assert heard == ["do fa", "dodo fa", "do fa", "do fa", "dodo fa"]
+    configured = load(spec("funasr_nano", options={"language": "en"}), 1)
+    assert ask(configured, tone_audio([0, 3]))[0].text == heard[1]
 
 
 @pytest.mark.parametrize("kind", ["funasr_nano", "qwen3_asr"])

@@ -146,6 +146,9 @@ class SherpaRecognizer:
             arguments.setdefault("num_threads", default_jobs())
         if self._type.language_by == "factory":
             arguments[self._type.language_keys[0]] = variant.language
+        for key in self._type.language_keys:
+            if key in arguments:
+                arguments[key] = self._type.language_names.get(arguments[key], arguments[key])
         if variant.beam:
             arguments["decoding_method"] = "modified_beam_search"
         if not variant.rules:
