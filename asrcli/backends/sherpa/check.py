@@ -51,6 +51,7 @@ class SherpaChecks(Checks):
         _check_options(spec, row)
         _check_metadata(spec, row)
         _check_tokens(spec, row)
+        self.check_prompt(spec, RecognitionOptions())  # that of the entry's own options
 
     def check_hotwords(self, spec: ModelSpec, hotwords: Sequence[Hotword]) -> None:
         if sherpa_type(spec).hotwords == "beam":

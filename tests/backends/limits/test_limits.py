@@ -113,6 +113,23 @@ def test_the_window_is_what_the_prompt_leaves(tone_models: Callable[..., Path]) 
         validate(spec, RecognitionOptions(prompt="All about it. " * 300))
 
 
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("funasr_nano", {"system_prompt": "Be exact. " * 300}),
+        ("funasr_nano", {"user_prompt": "Be exact. " * 300}),
+        ("funasr_nano", {"hotwords": "corymb," * 80}),
+        ("qwen3_asr", {"hotwords": "corymb," * 80}),
+        ("qwen3_asr", {"max_total_len": 40}),
+    ],
+)
+def test_options_of_an_entry_that_leave_no_room_are_refused(
+    tone_models: Callable[..., Path], kind: str, options: dict[str, Any]
+) -> None:
+    with pytest.raises(OptionNotSupportedError, match="leave no room for audio"):
+        validate(tone_spec(kind, tone_models(kind), options=options), RecognitionOptions())
+
+
 def fail_between(path: Path, shortest: int, longest: int) -> None:
     """Make a model fail at chunks whose number of frames lies between two numbers."""
     model = onnx.load(str(path))
