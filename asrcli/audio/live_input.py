@@ -50,6 +50,9 @@ class EndableStream(io.RawIOBase):
         with contextlib.suppress(OSError):
             os.write(self._waker, b"\0")
 
+    def fileno(self) -> int:
+        return self._descriptor
+
     def readable(self) -> bool:
         return True
 

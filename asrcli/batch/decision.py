@@ -171,7 +171,8 @@ def decide(
         fresh = existing is not Existing.OVERWRITE
         return Decision("new", free_names(item.outputs) if fresh else item.outputs, fresh=fresh)
     if existing is Existing.SKIP and all(map(os.path.lexists, item.outputs.values())):
-        return Decision("kept", {})
+        # Nothing is kept of a stream: it carries what no file has.
+        return Decision("exists" if item.stream else "kept", {})
     _check_links(item)
     recording = _recording(item, journal)
     look = _OutputCheck(item, journal, recording, recipe, existing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -262,13 +263,21 @@ class Search:
 
     def _add(self, path: Path | None, wanted: Filter) -> None:
         if path is None:
-            if self._is_first("stdin", "-"):
+            if self._is_first(self._stdin_identity(), "stdin"):
                 self.found.append(Found(None))
             return
         if os.path.isdir(path):
             self._walk(path, wanted)
         elif not wanted.excludes(path.name):
             self._add_file(path, None)
+
+    def _stdin_identity(self) -> object:
+        """That of a pipe, which /dev/stdin may name as well: two readers would get half of it each."""
+        with contextlib.suppress(AttributeError, OSError):
+            status = os.fstat(self.stdin.fileno()) if self.stdin is not None else None
+            if status is not None and is_stream(status):
+                return status.st_dev, status.st_ino
+        return "stdin"
 
     def _walk(self, folder: Path, wanted: Filter) -> None:
         try:
@@ -305,11 +314,12 @@ class Search:
             self.found.append(Found(path, root, status))
 
     def _is_first(self, identity: object, name: str) -> bool:
-        first = self._first.setdefault(identity, name)
-        if first is not name:
+        first = self._first.get(identity)
+        self._first.setdefault(identity, name)
+        if first is not None:
             again = "named twice" if first == name else f"the same file as {first}"
             self.notices.append(f"{name}: {again}; transcribed once.")
-        return first is name
+        return first is None
 
     def _drop_transcripts(self) -> None:
         """Leave out what is an earlier result: `asrcli transcribe *` names the recordings and their transcripts."""

@@ -12,7 +12,7 @@ import pytest
 
 from asrcli.audio.types import Source
 from asrcli.batch.cache_key import CacheKey
-from asrcli.batch.decision import Decision, Existing, decide
+from asrcli.batch.decision import SKIPPED_WITHOUT_RESULT, Decision, Existing, decide
 from asrcli.batch.events import FileDone, FileSkipped, FileStarted, Notice
 from asrcli.batch.executor import Executor
 from asrcli.batch.journal import Journal
@@ -297,6 +297,14 @@ def test_a_stream_replaces_only_when_asked(tmp_path: Path) -> None:
     for existing in (Existing.JOURNAL, Existing.SKIP):
         assert decide(item, None, RECIPE, existing) == Decision("new", numbered, fresh=True)
     assert decide(item, None, RECIPE, Existing.OVERWRITE) == Decision("new", item.outputs)
+
+
+def test_a_stream_whose_named_output_exists_is_a_failure(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").touch()
+    (tmp_path / "a.srt").touch()
+    decision = decide(item_of(tmp_path, stream=True, named=True), None, RECIPE, Existing.SKIP)
+    assert decision.skip
+    assert decision.reason in SKIPPED_WITHOUT_RESULT
 
 
 def test_a_link_to_the_recording_and_a_missing_recording_are_errors(tmp_path: Path) -> None:

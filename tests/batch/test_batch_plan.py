@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import pytest
 
+from asrcli.audio.live_input import EndableStream
 from asrcli.batch import JOURNAL_NAME
 from asrcli.batch.plan import Plan, make_plan
 from asrcli.batch.search import Inputs
@@ -94,6 +95,20 @@ def test_loops_of_links_end(here: Path) -> None:
     assert sources(plan) == ["d/sub/a.mp3"]
     assert plan.notices == ()
     assert sources(plan_of("a-link/other")) == ["a-link/other/a.mp3"]
+
+
+@pytest.mark.parametrize("names", [("-", "-"), ("-", "/dev/fd/{}"), ("/dev/fd/{}", "-"), ("a", "a"), ("a", "./a")])
+def test_what_is_named_twice_is_read_once(here: Path, names: tuple[str, str]) -> None:
+    """Two readers of one pipe would get half of the sound each."""
+    touch("a")
+    ours, theirs = os.pipe()
+    try:
+        inputs = Inputs(paths=[name.format(ours) for name in names])
+        plan = make_plan(inputs, stdin=cast("BinaryIO", EndableStream(ours)))
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert len(plan.items) == len(plan.notices) == 1
 
 
 def test_a_folder_named_twice_is_one_notice_and_not_one_for_each_file(here: Path) -> None:
