@@ -8,7 +8,7 @@ from concurrent.futures import Future
 import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
-from asrcli.errors import SpokenLanguageError
+from asrcli.errors import EngineClosedError, EngineError, SpokenLanguageError
 from asrcli.vad.types import Chunk
 
 #: (samples,) at 16 kHz -> ISO code of what is spoken
@@ -32,16 +32,19 @@ class LanguageDetector:
         self._per_chunk = per_chunk
         self._language: str | None = None
         self._held: list[Chunk] = []
+        #: with which the service failed last
+        self._error: EngineError | None = None
 
     def push(self, chunks: Sequence[Chunk]) -> list[tuple[Chunk, str]]:
         """Take the next chunks; those whose language is known by now come back with it, in order. Raises
-        SpokenLanguageError: the recogniser does not support the language; EngineError: the service failed.
+        SpokenLanguageError: the recogniser does not support the language; EngineError: the service failed at every
+        chunk.
         """
         out: list[tuple[Chunk, str]] = []
         for chunk in chunks:
             self._held.append(chunk)
             if self._per_chunk and _seconds([chunk]) >= _LEAST:
-                # A chunk in an unsupported language takes that of the chunk before it.
+                # A chunk in an unsupported language, or at which the service fails, takes that of the chunk before it.
                 self._language = self._supported(self._ask([chunk])) or self._language
             if self._language is None and _seconds(self._held) >= _SPEECH:
                 self._decide()
@@ -57,7 +60,12 @@ class LanguageDetector:
         return self._release()
 
     def _decide(self) -> None:
-        found = self._ask(self._held)
+        # The service may fail at all together because it fails at one.
+        parts = (self._held, *([chunk] for chunk in self._held))
+        found = next((language for part in parts if (language := self._ask(part))), None)
+        if found is None:
+            assert self._error is not None
+            raise self._error
         self._language = self._supported(found)
         if self._language is None:
             raise SpokenLanguageError(
@@ -65,12 +73,19 @@ class LanguageDetector:
                 f"It supports: {', '.join(self._languages)}. Choose another --model, or name the --language.",
             )
 
-    def _supported(self, language: str) -> str | None:
+    def _supported(self, language: str | None) -> str | None:
         return language if not self._languages or language in self._languages else None
 
-    def _ask(self, chunks: Sequence[Chunk]) -> str:
+    def _ask(self, chunks: Sequence[Chunk]) -> str | None:
+        """What is spoken in chunks; None where the service fails at them."""
         samples = np.concatenate([chunk.samples for chunk in chunks])
-        return self._identify(samples[: round(_SPEECH * SAMPLE_RATE)]).result()
+        try:
+            return self._identify(samples[: round(_SPEECH * SAMPLE_RATE)]).result()
+        except EngineClosedError:
+            raise
+        except EngineError as error:
+            self._error = error
+            return None
 
     def _release(self) -> list[tuple[Chunk, str]]:
         if self._language is None:

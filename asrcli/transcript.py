@@ -26,7 +26,7 @@ EVENTS = (
 #: Codes of warnings. A warning's message begins with its code and a colon; every other warning has the code "other".
 WARNING_CODES = (
     "gap", "truncated", "damaged", "timestamps", "tracks", "clipped", "scaled", "channels", "speakers", "no-speech",
-    "loop",
+    "loop", "punctuation",
 )  # fmt: skip
 NO_SPEECH = "no speech"
 _CODED = re.compile(rf"(?:perhaps )?({'|'.join(WARNING_CODES)}):")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
+from asrcli.errors import EngineClosedError, EngineError
 from asrcli.options import SpeakerOptions
 from asrcli.speakers.assign import assign_speakers
 from asrcli.speakers.clustering import ClusterLimits, find_voices
@@ -98,7 +99,9 @@ class Diarizer:
         self._buffer: list[Samples] = []
         self._buffered = 0
         self._samples = 0
-        self._owed: deque[Future[WindowResults]] = deque()
+        #: jobs that are not answered, with their windows
+        self._owed: deque[tuple[int, Future[WindowResults]]] = deque()
+        self._error: EngineError | None = None
         #: of the service, in order
         self.results: list[WindowResults] = []
         self._submitted = 0
@@ -108,8 +111,8 @@ class Diarizer:
         self.warnings: list[str] = []
 
     def push(self, samples: Samples) -> None:
-        """Hear the next samples, shape (samples,), 16 kHz; waits while the service is busy. Raises EngineError: the
-        service failed.
+        """Hear the next samples, shape (samples,), 16 kHz; waits while the service is busy. Raises EngineClosedError:
+        the service was closed.
         """
         # Copies, here and below: a view would keep all that it was cut from alive.
         self._buffer.append(samples.copy())
@@ -129,7 +132,7 @@ class Diarizer:
 
     def finish(self) -> list[Turn]:
         """Hear the rest and find the voices. Returns turns ordered by start, in seconds of what was pushed; overlapped
-        speech has a turn for each speaker. Raises EngineError: the service failed.
+        speech has a turn for each speaker. Raises EngineError: the service failed at every job.
         """
         if self._samples:
             rest = window_count(self._samples) - self._submitted
@@ -137,6 +140,8 @@ class Diarizer:
         self._buffer = []
         while self._owed:
             self._settle()
+        if self._error is not None and not any(part.activity.any() for part in self.results):
+            raise self._error
         turns = self._turns()
         least, found = self._options.speakers or self._options.min_speakers or 0, len(self.voices)
         if turns and found < least:
@@ -149,13 +154,23 @@ class Diarizer:
 
     def _hand_over(self, audio: Samples, windows: int, *, ends: bool = False) -> None:
         request = DiarizationRequest(windows, starts=not self._submitted, ends=ends)
-        self._owed.append(self._submit(audio, request))
+        self._owed.append((windows, self._submit(audio, request)))
         self._submitted += windows
         while len(self._owed) > _IN_FLIGHT:
             self._settle()
 
     def _settle(self) -> None:
-        self.results.append(self._owed.popleft().result())
+        windows, answer = self._owed.popleft()
+        try:
+            self.results.append(answer.result())
+        except EngineClosedError:
+            raise
+        except EngineError as error:
+            self._error = error
+            start = sum(len(part.activity) for part in self.results) * HOP / SAMPLE_RATE
+            end = min(start + ((windows - 1) * HOP + WINDOW) / SAMPLE_RATE, self._samples / SAMPLE_RATE)
+            self.warnings.append(f"speakers: {start:.1f} to {end:.1f} s: the speaker model failed there")
+            self.results.append(WindowResults.empty(windows))
 
     def _turns(self) -> list[Turn]:
         voices = self._voices()

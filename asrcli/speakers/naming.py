@@ -42,7 +42,7 @@ def frames_of_voices(parts: Sequence[WindowResults], voices: Vectors) -> Iterato
     Yields:
         bool, shape (voices, frames), for one window after the other.
     """
-    named = [part.embeddings @ voices.T for part in parts]
+    named = [part.embeddings.reshape(-1, voices.shape[1]) @ voices.T for part in parts]
     count = sum(len(part.activity) for part in parts)
     known = np.full((count - 1) * HOP_FRAMES + FRAMES, -1, dtype=np.int16)
     for first, part, likeness in _with_first_window(parts, named):

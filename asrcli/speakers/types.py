@@ -66,6 +66,11 @@ class WindowResults:
     pieces: npt.NDArray[np.int32]
     embeddings: Vectors
 
+    @classmethod
+    def empty(cls, windows: int) -> WindowResults:
+        """So many windows in which no speaker is active."""
+        return cls(np.zeros((windows, 1, FRAMES), bool), np.zeros((0, 4), np.int32), np.zeros((0, 0), np.float32))
+
 
 def window_count(samples: int) -> int:
     """Number of windows in which every sample is in one."""

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,8 @@ from asrcli.evaluate.diarization import read_rttm, score_turns
 from asrcli.options import AudioOptions, SpeakerOptions
 from asrcli.speakers.clustering import least_speech
 from asrcli.speakers.diarizer import Diarizer, Thresholds, Voice
+from asrcli.speakers.loading import SERVICE, diarization_spec, diarizers
+from asrcli.speakers.types import DiarizationRequest, WindowResults
 from asrcli.transcript import Segment, Turn, Word
 from tests.speakers.tone_voices import RATE, conversation
 
@@ -63,6 +67,34 @@ def test_recordings_of_any_length(tone_diarizer: Callable[..., Diarizer], second
     assert {turn.speaker for turn in turns} == {"Speaker 1"}
     assert max(turn.end for turn in turns) <= seconds
     assert score_turns(spoken, turns, collar=0.0).der < 0.1 / seconds
+
+
+@pytest.mark.parametrize("failing", [{0}, {1}, {0, 1}])
+def test_a_job_that_fails_costs_its_own_speakers(
+    engine: EngineClient, tone_specs: tuple[ModelSpec, ModelSpec], failing: set[int]
+) -> None:
+    """The recording is 75 s long, a job 45 s."""
+    spec, numbers = diarization_spec(*tone_specs), count()
+    engine.load("partly", SERVICE, spec).result()
+
+    def submit(samples: np.ndarray, request: DiarizationRequest) -> Future[WindowResults]:
+        if next(numbers) not in failing:
+            return engine.submit("partly", samples, request)
+        failed: Future[WindowResults] = Future()
+        failed.set_exception(EngineError("Too large."))
+        return failed
+
+    diarizer = diarizers(submit, spec, SpeakerOptions(enabled=True), ())()
+    if len(failing) == 2:
+        with pytest.raises(EngineError, match="Too large"):
+            diarize(diarizer, conversation(TALK, 75))
+        return
+    turns = diarize(diarizer, conversation(TALK, 75))
+    start, end, kept = (0.0, 45.0, range(43, 75)) if failing == {0} else (40.0, 75.0, range(37))
+    assert diarizer.warnings == [f"speakers: {start:.1f} to {end:.1f} s: the speaker model failed there"]
+    for second in kept:
+        expected = sum(turn.start < second + 0.3 < turn.end for turn in TALK)
+        assert sum(turn.start < second + 0.3 < turn.end for turn in turns) == expected, second
 
 
 def test_silence_and_nothing_have_no_turns(tone_diarizer: Callable[..., Diarizer]) -> None:

@@ -14,10 +14,10 @@ import pytest
 from asrcli.backends.companions import load_punctuator as loader
 from asrcli.backends.process.engine_client import EngineClient
 from asrcli.backends.types import ModelSpec
-from asrcli.errors import ModelError
+from asrcli.errors import EngineClosedError, EngineError, ModelError
 from asrcli.text.steps.punctuation import SERVICE, PunctuationStep, is_punctuated, put_marks
 from asrcli.text.subtitles.pieces import split_text
-from asrcli.transcript import Segment, Transcript, Word, join_words
+from asrcli.transcript import Segment, Transcript, Word, join_words, warning_code
 
 
 def segment(number: int, text: str, start: float = 0.0, **labels: Any) -> Segment:
@@ -55,6 +55,27 @@ def online(load: Callable[..., PunctuationStep], tone_models: Callable[..., Path
     folder = tone_models("punctuation_cnn_bilstm")
     files = {"cnn_bilstm": folder / "cnn_bilstm.onnx", "bpe_vocab": folder / "bpe.vocab"}
     return load(ModelSpec(name="bilstm", type="cnn_bilstm", files=files))
+
+
+def test_words_at_which_the_model_fails_stay_as_they_are(offline: PunctuationStep) -> None:
+    def punctuate(text: str) -> Future[str]:
+        failed: Future[str] = Future()
+        if "mi" in text:
+            failed.set_exception(EngineError("Too long."))
+            return failed
+        return offline._punctuate(text)
+
+    spoken = transcript(segment(0, "do re"), segment(1, "mi fa", 20.0), segment(2, "re do", 40.0))
+    found = PunctuationStep(punctuate)(spoken)
+    assert [part.words for part in found.segments if "mi" in part.text] == [spoken.segments[1].words]
+    assert found.text != spoken.text
+    assert [warning_code(warning) for warning in found.warnings] == ["punctuation"]
+    assert "20.0 to 20.9 s: Too long." in found.warnings[0]
+
+    closed: Future[str] = Future()
+    closed.set_exception(EngineClosedError("closed"))
+    with pytest.raises(EngineClosedError):
+        PunctuationStep(lambda _: closed)(spoken)
 
 
 def test_marks_stand_on_the_words_whose_times_stay(offline: PunctuationStep) -> None:

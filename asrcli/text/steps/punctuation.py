@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 
 from asrcli.assemble.sentences import Ending, ending
+from asrcli.errors import EngineClosedError, EngineError
 from asrcli.script import is_cjk
 from asrcli.text.steps.word_edits import with_words
 from asrcli.transcript import Segment, Transcript, Word, join_words
@@ -45,17 +46,27 @@ class PunctuationStep:
         self._languages = languages
 
     def __call__(self, transcript: Transcript) -> Transcript:
-        """Punctuate one transcript. Raises EngineError: the model failed."""
+        """Punctuate one transcript; words at which the model fails stay as they are, with a warning. Raises
+        EngineClosedError: the engine was closed.
+        """
         foreign = self._languages and transcript.language and transcript.language not in self._languages
         if foreign or is_punctuated(transcript):
             return transcript
         runs = list(_runs(transcript.segments))
         answers = [self._punctuate(_text(run)) for run in runs]
         segments: list[Segment] = []
+        warnings: list[str] = []
         for run, answer in zip(runs, answers, strict=True):
-            segments += _marked(run, answer.result())
+            try:
+                segments += _marked(run, answer.result())
+            except EngineClosedError:
+                raise
+            except EngineError as error:
+                segments += run
+                warnings.append(f"punctuation: {run[0].start:.1f} to {run[-1].end:.1f} s: {error}")
         segments.sort(key=lambda segment: (segment.start, segment.channel or 0))
-        return replace(transcript, segments=tuple(replace(part, id=number) for number, part in enumerate(segments)))
+        numbered = tuple(replace(part, id=number) for number, part in enumerate(segments))
+        return replace(transcript, segments=numbered, warnings=(*transcript.warnings, *warnings))
 
 
 def put_marks(words: Sequence[Word], text: str) -> tuple[Word, ...] | None:
