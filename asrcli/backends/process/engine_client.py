@@ -284,9 +284,8 @@ class EngineClient:
         ended = f"({dead.exit_reason()})"
         dead.connection.close()
         hint = dead.exit_hint()
-        refusal = machine_error(RuntimeError(ended)) or ModelError(
-            f"The engine could not load the model {ended}.", hint or _OTHER_MODEL
-        )
+        problem = f"The engine could not load the model {ended}."
+        refusal = machine_error(RuntimeError(ended)) or ModelError(problem, hint or _OTHER_MODEL)
         with self._changed:
             if self._closed:
                 return
