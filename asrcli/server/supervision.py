@@ -46,16 +46,18 @@ class Supervisor:
     async def retry(self, name: str, step: Callable[[], Awaitable[None]]) -> None:
         """Run `step`, after each failure again after a growing pause, until it succeeds."""
         pause = _FIRST_PAUSE
-        while True:
-            try:
-                await step()
-            except Exception as error:  # noqa: BLE001 -- a background task survives all of them
-                self.failed(name, error)
-            else:
-                self.failing.pop(name, None)
-                return
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+        try:
+            while True:
+                try:
+                    await step()
+                except Exception as error:  # noqa: BLE001 -- a background task survives all of them
+                    self.failed(name, error)
+                else:
+                    return
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+        finally:  # also if the work is given up
+            self.failing.pop(name, None)
 
     def failed(self, name: str, error: BaseException) -> None:
         """Log and count a failure. The traceback is left out where the cause is the machine's and was named."""

@@ -44,6 +44,11 @@ def is_regular_target(path: Path) -> bool:
         return True
 
 
+def private(path: str, flags: int) -> int:
+    """For `open`: a new file is for its owner only, whatever the umask, and a pipe of that name is not waited for."""
+    return os.open(path, flags | os.O_NONBLOCK, 0o600)
+
+
 # Errors
 
 _OUTPUT_HINT = "Check the folder's permissions, or choose another with --output-dir."

@@ -21,7 +21,7 @@ from typing import TypeVar
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from asrcli.errors import CancelledError, FetchError, FetchForbiddenError, FetchSizeError, FetchTimeoutError
-from asrcli.storage.atomic import disk_errors
+from asrcli.storage.atomic import disk_errors, private
 from asrcli.storage.http import USER_AGENT, Progress, trusted_authorities
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -244,7 +244,7 @@ def _save(
     page = answer.headers.get_content_type() == "text/html"
     if (total or 0) > guard.max_bytes:
         raise FetchSizeError(_TOO_LARGE)
-    with disk_errors(path.parent), path.open("xb") as file:
+    with disk_errors(path.parent), open(path, "xb", opener=private) as file:
         while block := _read(answer):
             if page and not size and block.lstrip().startswith(b"<"):
                 raise FetchError("The address is a web page, not a recording.", "Use the address of the sound itself.")

@@ -24,7 +24,7 @@ from asrcli.server.bounds import MAX_FIELD, MAX_FIELDS, MAX_PART_HEADER, MAX_PAR
 from asrcli.server.errors import RequestError, SlowClientError, TooLargeError
 from asrcli.server.http.values import is_sent
 from asrcli.server.http.workspaces import Workspace
-from asrcli.storage.atomic import disk_errors
+from asrcli.storage.atomic import disk_errors, private
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -208,7 +208,7 @@ class _UploadSink:
     def _write(self) -> None:
         with disk_errors(self.path.parent):
             if self._handle is None:
-                self._handle = self.path.open("xb")
+                self._handle = open(self.path, "xb", opener=private)  # noqa: SIM115 -- held open
             self._handle.writelines(self._gathered)
         self._gathered, self._held = [], 0
 

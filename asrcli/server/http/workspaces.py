@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import shutil
 import tempfile
 import threading
@@ -17,9 +18,24 @@ from typing import Self
 from asrcli.errors import MachineError
 from asrcli.server.bounds import MAX_ALL_FIELDS
 from asrcli.server.errors import BusyError
+from asrcli.storage.atomic import disk_errors, private
 from asrcli.storage.locks import try_lock
 
 _PREFIX = "asrcli-serve-"
+#: names of the folders that `tempfile` makes here for requests, and of the files in them
+_REQUEST, _PART = re.compile(r"request-[a-z0-9_]{8}"), re.compile(r"[0-9]+")
+
+
+def remove_uploads(folder: Path) -> None:
+    """Delete the folders of requests of a killed server, and nothing else."""
+    for request in folder.iterdir():
+        if not _REQUEST.fullmatch(request.name) or request.is_symlink() or not request.is_dir():
+            continue
+        for file in request.iterdir():
+            if _PART.fullmatch(file.name) and file.is_file() and not file.is_symlink():
+                file.unlink()
+        with suppress(OSError):  # other files are in it
+            request.rmdir()
 
 
 class Workspaces:
@@ -32,7 +48,7 @@ class Workspaces:
         try:
             self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
             unlocked = self._folder / "unlocked"
-            self._lock = unlocked.open("a")
+            self._lock = open(unlocked, "a", opener=private)  # noqa: SIM115 -- held open
             try_lock(self._lock.fileno())
             # Under its name once it is locked: a server that starts now would delete the folder of an unlocked one.
             unlocked.rename(self._folder / "lock")
@@ -85,7 +101,10 @@ class Workspace:
         """Create a folder in `root`; `max_disk`: bytes of all recordings of the server."""
         self._fields = self._stored = 0
         self._max_disk = max_disk
-        self._folder = tempfile.TemporaryDirectory(prefix="request-", dir=root, ignore_cleanup_errors=True)
+        with disk_errors(root or Path(tempfile.gettempdir())):
+            if root is not None:  # the system deletes old temporary folders, also those of programs that run
+                root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._folder = tempfile.TemporaryDirectory(prefix="request-", dir=root, ignore_cleanup_errors=True)
         self._count = 0
 
     def new_file(self) -> Path:
@@ -128,4 +147,7 @@ def _delete_abandoned(parent: Path) -> None:
                 continue
             with (folder / "lock").open("r+") as lock:  # not there: another program's, or not locked yet
                 if try_lock(lock.fileno()) and {entry.name for entry in folder.iterdir()} <= {"lock", "requests"}:
-                    shutil.rmtree(folder, ignore_errors=True)
+                    remove_uploads(folder / "requests")
+                    (folder / "requests").rmdir()  # fails if other files are in it
+                    (folder / "lock").unlink()
+                    folder.rmdir()

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 from asrcli.errors import OutputError
+from asrcli.server.http.workspaces import remove_uploads
+from asrcli.storage.atomic import private
 from asrcli.storage.locks import try_lock
 
 _MARKER = ".asrcli-recordings"
 _NOTE = "asrcli keeps the recordings of unfinished jobs in this folder and deletes them when the jobs are finished.\n"
 _RECORDING = re.compile(r"job_[0-9a-f]{32}")
-#: names of `Workspace` folders and of the files in them
-_UPLOAD = re.compile(r"request-[a-z0-9_]{8}")
-_PART = re.compile(r"[0-9]+")
+
+
+def create_folder(folder: Path) -> None:
+    """Create a folder and those above it, for their owner only."""
+    for each in (*reversed(folder.parents), folder):
+        each.mkdir(exist_ok=True, mode=0o700)
 
 
 def open_recordings(folder: Path) -> Path:
@@ -28,33 +32,22 @@ def open_recordings(folder: Path) -> Path:
     asrcli.
     """
     recordings = folder / "asrcli-recordings"
-    recordings.mkdir(parents=True, exist_ok=True, mode=0o700)
+    create_folder(recordings)
     marker = recordings / _MARKER
     if not marker.is_file():
         if any(recordings.iterdir()):
             raise OutputError(f"{recordings} was not created by asrcli.", "Choose another --data-dir.")
-        marker.write_text(_NOTE)
+        with open(marker, "w", opener=private) as file:
+            file.write(_NOTE)
     return recordings
 
 
 def remove_leftovers(recordings: Path, wanted: set[str]) -> None:
     """Delete recordings of jobs that are not in `wanted`: finished jobs, and uploads that were never accepted."""
     for entry in recordings.iterdir():
-        if entry.is_symlink():
-            continue
-        if _RECORDING.fullmatch(entry.name) and entry.is_file():
-            if entry.name not in wanted:
-                entry.unlink()
-        elif _UPLOAD.fullmatch(entry.name) and entry.is_dir():
-            _remove_upload(entry)
-
-
-def _remove_upload(folder: Path) -> None:
-    for file in folder.iterdir():
-        if _PART.fullmatch(file.name) and file.is_file() and not file.is_symlink():
-            file.unlink()
-    with suppress(OSError):  # other files are in it
-        folder.rmdir()
+        if _RECORDING.fullmatch(entry.name) and entry.name not in wanted and entry.is_file() and not entry.is_symlink():
+            entry.unlink()
+    remove_uploads(recordings)
 
 
 def adopt_recordings(folder: Path, recordings: Path, wanted: set[str]) -> None:
@@ -69,16 +62,11 @@ def lock_folder(folder: Path) -> IO[str]:
     """Lock the folder; the kernel releases the lock when the process ends. Raises OutputError: another server holds the
     lock.
     """
-    lock = (folder / "jobs.lock").open("a")
+    lock = open(folder / "jobs.lock", "a", opener=private)  # noqa: SIM115 -- held open
     if not try_lock(lock.fileno()):
         lock.close()
         raise OutputError(f"Another server keeps its jobs in {folder}.", "Choose another --data-dir.")
     return lock
-
-
-def create_private(path: Path) -> None:
-    """Create the file, readable by its owner only, unless it exists."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 def sync(path: Path) -> None:

@@ -59,7 +59,7 @@ async def create(request: Request) -> Response:
             await asyncio.to_thread(service.check_address, url)
         if webhook:
             await asyncio.to_thread(_check_webhook, service, webhook)
-        job = await asyncio.to_thread(
+        job = await runner.store.run(
             runner.store.add,
             client=request.state.client,
             name=upload.name if upload else str(url),
@@ -82,7 +82,7 @@ async def listed(
     runner = _runner(request)
     if after is not None:
         await _find(runner, after, "after")  # deleted since the last page: an empty one would look like the end
-    jobs = await asyncio.to_thread(runner.store.of_client, request.state.client, limit + 1, after)
+    jobs = await runner.store.run(runner.store.of_client, request.state.client, limit + 1, after)
     data = [_body(job, runner.progress(job.id)) for job in jobs[:limit]]
     return {"object": "list", "data": data, "has_more": len(jobs) > limit}
 
@@ -99,7 +99,7 @@ async def read(request: Request, job_id: str, format: str | None = None) -> Resp
         form.check_installed()
         contents = await runner.rendered(job, format)
         return Response(contents, media_type=form.media_type + ("" if form.binary else "; charset=utf-8"))
-    result = await asyncio.to_thread(runner.store.result, job_id)
+    result = await runner.store.run(runner.store.result, job_id)
     return Response(_with_result(_body(job, runner.progress(job_id)), result), media_type="application/json")
 
 
@@ -149,7 +149,7 @@ async def _events(follow: AsyncIterator[tuple[StoredJob, Progress]], job_id: str
 
 async def _find(runner: JobRunner, job_id: str, param: str = "job_id") -> StoredJob:
     try:
-        return await asyncio.to_thread(runner.store.get, job_id)
+        return await runner.store.run(runner.store.get, job_id)
     except KeyError:
         raise NotFoundError("The job does not exist.", param=param) from None
 

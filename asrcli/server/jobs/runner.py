@@ -17,7 +17,7 @@ from typing import Any
 
 from asrcli.errors import AsrcliError
 from asrcli.server.bounds import MAX_RENDERINGS
-from asrcli.server.errors import BusyError, ConflictError, problem_of
+from asrcli.server.errors import BusyError, ConflictError, NotFoundError, problem_of
 from asrcli.server.http.json_text import json_text
 from asrcli.server.jobs.fields import read_job_request
 from asrcli.server.jobs.rendering import render
@@ -83,11 +83,15 @@ class JobRunner:
         self._wake.set()
 
     async def rendered(self, job: StoredJob, name: str) -> bytes:
-        """A result in the format `name`, text in UTF-8. Raises ConflictError: there is none; the others of `render`."""
+        """A result in the format `name`, text in UTF-8. Raises ConflictError: there is none; NotFoundError: it was
+        deleted; the others of `render`.
+        """
         return await asyncio.get_running_loop().run_in_executor(self._renderers, self._render, job, name)
 
     def _render(self, job: StoredJob, name: str) -> bytes:
         result = self.store.result(job.id)
+        if result is None and job.state == "done":
+            raise NotFoundError("The job was deleted.", param="job_id")
         if result is None:
             raise ConflictError(f"The job is {job.state}: it has no result.")
         return render(result, name, read_job_request(job.fields).cues)
@@ -95,7 +99,7 @@ class JobRunner:
     async def delete(self, job_id: str) -> None:
         """Stop a job if it runs, and delete it."""
         async with self._starting:
-            await asyncio.to_thread(self.store.remove, job_id)
+            await self.store.run(self.store.remove, job_id)
             task = self._tasks.get(job_id)
         if task is not None:
             task.cancel()
@@ -107,7 +111,7 @@ class JobRunner:
         not exist, or was deleted.
         """
         while True:
-            job = await asyncio.to_thread(self.store.get, job_id)
+            job = await self.store.run(self.store.get, job_id)
             yield job, self.progress(job_id)
             if job.state in FINAL or ending():
                 return
@@ -122,7 +126,7 @@ class JobRunner:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._renderers.shutdown(wait=False, cancel_futures=True)
-        await asyncio.to_thread(self.store.close)
+        await self.store.run(self.store.close)
 
     # -- running -----------------------------------------------------------------------------------------------------
 
@@ -139,7 +143,7 @@ class JobRunner:
 
     async def _start_one(self) -> bool:
         async with self._starting:
-            job = await asyncio.to_thread(self.store.next, list(self._clients.values()))
+            job = await self.store.run(self.store.next, list(self._clients.values()))
             if job is None:
                 return False
             self._clients[job.id] = job.client
@@ -162,23 +166,25 @@ class JobRunner:
             error = None
         except asyncio.CancelledError:
             with suppress(AsrcliError):  # else it is requeued when the next server starts
-                await asyncio.to_thread(self.store.put_back, job.id)
+                await self.store.run(self.store.put_back, job.id)
             raise
         except Exception as failure:  # noqa: BLE001 -- every failure ends the job and is reported to the client
             problem = problem_of(failure)
             result, error = None, {"code": problem.code, "message": problem.message}
         # On a full disk the result waits in memory until there is room.
         finish = partial(self.store.finish, job.id, result=result, error=error)
-        await self._supervisor.retry("job store", partial(asyncio.to_thread, finish))
+        await self._supervisor.retry("job store", partial(self.store.run, finish))
         await self._announce()
         if job.webhook:
-            self._notify(await asyncio.to_thread(self.store.get, job.id))
+            with suppress(KeyError, AsrcliError):  # it was deleted, or the next server notifies
+                self._notify(await self.store.run(self.store.get, job.id))
 
     async def _transcribe(self, job: StoredJob) -> str:
         path = self.store.recording(job.id)
         if job.url is not None:
             await asyncio.to_thread(path.unlink, missing_ok=True)  # incomplete, of an interrupted attempt
             await self._fetch_when_possible(job.url, path)
+            await self.store.run(self.store.count, job.id)
         asked = await asyncio.to_thread(read_job_request, job.fields)
         progress = self._progress[job.id]
 
@@ -217,14 +223,14 @@ class JobRunner:
             self._changed.notify_all()
 
     async def _sweep(self) -> None:
-        await asyncio.to_thread(self.store.forget_before, time.time() - self._service.settings.job_ttl)
+        await self.store.run(self.store.forget_before, time.time() - self._service.settings.job_ttl)
         await asyncio.sleep(_SWEEP)
 
     # -- webhooks ----------------------------------------------------------------------------------------------------
 
     async def _notify_again(self) -> None:
         """Notify the webhooks of jobs that an earlier server finished."""
-        for job in await asyncio.to_thread(self.store.to_notify):
+        for job in await self.store.run(self.store.to_notify):
             self._notify(job)
 
     def _notify(self, job: StoredJob) -> None:
@@ -249,7 +255,8 @@ class JobRunner:
                     deliver, job.webhook or "", message, secret or "", self._service.guard(seconds=30)
                 ):
                     break
-        await asyncio.to_thread(self.store.set_notified, job.id)
+        notified = partial(self.store.set_notified, job.id)
+        await self._supervisor.retry("webhooks", partial(self.store.run, notified))
 
 
 def _discard(path: Path, fetching: asyncio.Future[int]) -> None:

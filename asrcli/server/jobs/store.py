@@ -5,16 +5,19 @@ A job is accepted when its recording and its row are on the disk; no restart los
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from asrcli.errors import DiskFullError, OutputError
 from asrcli.server.bounds import MAX_WAITING_JOBS
@@ -22,18 +25,22 @@ from asrcli.server.errors import BusyError
 from asrcli.server.http.workspaces import STORED
 from asrcli.server.jobs.folder import (
     adopt_recordings,
-    create_private,
+    create_folder,
     lock_folder,
     open_recordings,
     remove_leftovers,
     sync,
 )
+from asrcli.storage.atomic import private
 
+_Result = TypeVar("_Result")
 State = Literal["queued", "running", "done", "failed"]
 FINAL: frozenset[State] = frozenset({"done", "failed"})
 
 #: starts of a job; one that ends the server each time is given up
 _ATTEMPTS = 3
+#: threads that use the database, one after another, and write recordings to the disk
+_THREADS = 4
 #: SQLite's `application_id`, "asrc"
 _APPLICATION = 0x61737263
 _SCHEMA = """
@@ -90,16 +97,18 @@ class JobStore:
         """
         self._path = folder / "jobs.sqlite3"
         self._lock = threading.Lock()
+        # Its own: a database that another program has locked must not hold up other requests.
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="jobs")
         #: bytes of the recordings
         self._sizes: dict[str, int] = {}
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            create_folder(folder)
             self._held = lock_folder(folder)
         except OSError as error:
             raise OutputError(f"Cannot keep jobs in {folder}: {error}.", "Choose another --data-dir.") from error
         try:
             self.recordings = open_recordings(folder)
-            create_private(self._path)
+            open(self._path, "ab", opener=private).close()  # SQLite would create it with the umask
             self._database = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
             self._database.row_factory = sqlite3.Row
             with _database_errors(self._path):
@@ -109,7 +118,7 @@ class JobStore:
             adopt_recordings(folder, self.recordings, wanted)
             remove_leftovers(self.recordings, wanted)
             for job_id in wanted:
-                self._count(job_id)
+                self.count(job_id)
         except BaseException as error:
             self.close()
             if isinstance(error, OSError | sqlite3.Error):
@@ -154,6 +163,10 @@ class JobStore:
         with self._lock, _database_errors(self._path):
             return self._database.execute(f"SELECT {_COLUMNS} FROM jobs WHERE {where}", values).fetchall()  # noqa: S608 -- constants
 
+    async def run(self, work: Callable[..., _Result], *values: Any, **named: Any) -> _Result:
+        """Call one of the methods below in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, partial(work, *values, **named))
+
     def recording(self, job_id: str) -> Path:
         """Path of a job's recording."""
         return self.recordings / job_id
@@ -181,13 +194,15 @@ class JobStore:
         except BaseException:
             self.recording(job_id).unlink(missing_ok=True)
             raise
-        self._count(job_id)
+        self.count(job_id)
         return self.get(job_id)
 
-    def _count(self, job_id: str) -> None:
+    def count(self, job_id: str) -> None:
+        """Count the bytes of a job's recording."""
         with suppress(FileNotFoundError):  # it is fetched later, or the job has been finished
-            self._sizes[job_id] = size = self.recording(job_id).stat().st_size
-            STORED.add(size)
+            size = self.recording(job_id).stat().st_size
+            STORED.add(size - self._sizes.get(job_id, 0))
+            self._sizes[job_id] = size
 
     def _delete_recording(self, job_id: str) -> None:
         self.recording(job_id).unlink(missing_ok=True)
@@ -276,6 +291,7 @@ class JobStore:
             if hasattr(self, "_database"):  # else it was not opened
                 self._database.close()
             self._held.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
         STORED.remove(sum(self._sizes.values()))
         self._sizes = {}
 

@@ -10,7 +10,7 @@ from asrcli.server.errors import TooLargeError
 from asrcli.server.live.session import LiveOptions
 from asrcli.server.recognition.samples import holds_samples
 from asrcli.server.recognition.transcription import TranscriptionRequest, TranscriptionService
-from asrcli.storage.atomic import disk_errors
+from asrcli.storage.atomic import disk_errors, private
 from asrcli.transcript import Transcript
 
 
@@ -25,7 +25,8 @@ class SessionRecording:
         self._rate = rate
         self._workspace = service.workspace()
         self._path = self._workspace.new_file()
-        self._file: IO[bytes] = self._path.open("wb")
+        with disk_errors(self._path.parent):
+            self._file: IO[bytes] = open(self._path, "xb", opener=private)  # noqa: SIM115 -- held open
         self._size = 0
 
     async def write(self, data: bytes) -> None:

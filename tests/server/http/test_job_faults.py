@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
+import socket
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from asrcli.server.errors import BusyError
 from asrcli.server.http.monitoring import Metrics
 from asrcli.server.jobs.store import JobStore, StoredJob
 from asrcli.server.supervision import Supervisor
+from tests.server.http.test_limits import engine_held
 
 
 def submit(client: httpx.Client, audio: Path, **fields: Any) -> httpx.Response:
@@ -111,14 +114,31 @@ def test_recordings_of_an_earlier_version_are_taken_over(tmp_path: Path) -> None
     store.close()
 
 
-def test_the_folder_is_private(tmp_path: Path) -> None:
-    store = JobStore(tmp_path / "data")
-    add(store)
-    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "data").iterdir()}
-    store.close()
-    assert {modes[name] for name in modes if name.startswith("jobs.sqlite3")} == {0o600}
-    assert modes["asrcli-recordings"] == 0o700
-    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+@pytest.fixture
+def open_umask() -> Iterator[None]:
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("open_umask")
+def test_all_that_is_written_is_private_under_any_umask(
+    serving: Callable[..., Any], cities: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "uploads").mkdir(mode=0o755)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "uploads"))
+    data = b'--b\r\ncontent-disposition: form-data; name="file"\r\n\r\n' + bytes(1 << 20)
+    head = {"content-type": "multipart/form-data; boundary=b", "content-length": str(1 << 21)}
+    with serving(data_dir=tmp_path / "new" / "data") as server, server.client() as client, engine_held(server):
+        assert submit(client, cities).status_code == 202
+        with socket.create_connection(("127.0.0.1", server.port)) as half:
+            lines = [f"{name}: {value}" for name, value in {"host": "localhost", **head}.items()]
+            half.sendall("\r\n".join(["POST /v1/audio/transcriptions HTTP/1.1", *lines, "", ""]).encode() + data)
+            wait_for(lambda: any(path.is_file() for path in tmp_path.glob("uploads/*/requests/*/*")))
+            modes = {path: path.stat().st_mode & 0o077 for path in tmp_path.rglob("*")}
+    found = {path.name for path in modes}
+    assert {"jobs.sqlite3", "jobs.sqlite3-wal", "jobs.lock", ".asrcli-recordings", "lock", "requests", "new"} <= found
+    assert {path for path, mode in modes.items() if mode} == {tmp_path / "uploads"}
 
 
 def _another_programs_database(folder: Path) -> None:
@@ -228,6 +248,42 @@ def test_jobs_go_on_after_errors_of_the_database(
         wait_for(lambda: client.get("/health").json() == {"status": "ok"})
         assert 'asrcli_background_failures_total{task="job runner"}' in client.get("/metrics").text
     assert "no such table" in caplog.text
+
+
+@pytest.mark.slow
+def test_a_job_that_is_deleted_while_it_cannot_be_written_is_no_failure_any_more(
+    serving: Callable[..., Any], cities: Path
+) -> None:
+    with serving() as server, server.client() as client:
+        store = server.app.state.jobs.store
+        with engine_held(server):
+            doomed = submit(client, cities).json()["id"]
+            wait_for(lambda: job(client, doomed)["state"] == "running")
+            store._database.execute("CREATE TRIGGER full BEFORE UPDATE ON jobs BEGIN SELECT RAISE(ABORT, 'full'); END")
+        wait_for(lambda: "job store" in client.get("/health").json().get("failing", ()))
+        assert client.delete(f"/v1/jobs/{doomed}").status_code == 204
+        store._database.execute("DROP TRIGGER full")
+        assert wait_for_end(client, submit(client, cities).json()["id"])["state"] == "done"
+        wait_for(lambda: client.get("/health").json() == {"status": "ok"})
+
+
+@pytest.mark.slow
+def test_a_database_that_another_program_has_locked_holds_up_only_jobs(
+    serving: Callable[..., Any], silence: Path, tmp_path: Path
+) -> None:
+    with serving(data_dir=tmp_path) as server, server.client() as client, ThreadPoolExecutor(50) as threads:
+        other = sqlite3.connect(tmp_path / "jobs.sqlite3", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        waiting = [threads.submit(submit, client, silence) for _ in range(45)]
+        wait_for(lambda: len(list(server.app.state.jobs.store.recordings.glob("job_*"))) >= 4)
+        with silence.open("rb") as file:
+            assert client.post("/v1/audio/transcriptions", files={"file": file}).status_code == 200
+        assert sum(each.done() for each in waiting) < 5, "each waits for its turn, which takes 5 s"
+        other.execute("COMMIT")
+        other.close()
+        accepted = [each.result().json()["id"] for each in waiting if each.result().status_code == 202]
+        assert {wait_for_end(client, each)["state"] for each in accepted} == {"done"}
+        wait_for(lambda: client.get("/health").json() == {"status": "ok"})
 
 
 def test_waiting_jobs_are_bounded(tmp_path: Path) -> None:

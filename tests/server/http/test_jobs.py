@@ -53,7 +53,7 @@ def test_a_job_from_start_to_end(client: httpx.Client, long_cities: Path) -> Non
     assert max(len(line) for cue in cues for line in cue.content.splitlines()) <= 30
     vtt = client.get(f"/v1/jobs/{job_id}", params={"format": "vtt"})
     assert vtt.headers["content-type"].startswith("text/vtt")
-    assert client.get(f"/v1/jobs/{job_id}", params={"format": "docx"}).status_code == 400
+    assert client.get(f"/v1/jobs/{job_id}", params={"format": "pdf"}).status_code == 400
     assert client.delete(f"/v1/jobs/{job_id}").status_code == 204
     assert client.get(f"/v1/jobs/{job_id}").status_code == 404
     assert client.get(f"/v1/jobs/{job_id}/events").status_code == 404
