@@ -39,10 +39,12 @@ class Verification:
     problems: Mapping[str, str] = field(default_factory=dict)
     #: number of files compared with a known sha256
     checked: int = 0
+    #: what distinguishes the model from the published export of its type
+    differences: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
-        return not self.problems
+        return not self.problems and not self.differences
 
 
 def sums_of(folder: Path) -> dict[str, str]:

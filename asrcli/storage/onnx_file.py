@@ -1,4 +1,4 @@
-"""Reads ONNX files without a runtime: metadata, input names, sizes of outputs, and constants.
+"""Reads ONNX files without a runtime: metadata, inputs and outputs, and constants.
 
 ONNX is protobuf: a message is a sequence of (field number, wire type, payload). Field numbers are those of onnx.proto3
 in the ONNX specification. Files are mapped, so the weights of a large model are not read unless they are asked for.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,12 +26,42 @@ if TYPE_CHECKING:
 _GRAPH, _METADATA_PROPS = 7, 14
 # GraphProto
 _NODE, _INITIALIZER, _INPUT, _OUTPUT = 1, 5, 11, 12
+_SIGNATURE = (_INITIALIZER, _INPUT, _OUTPUT)
 # NodeProto.output and .attribute; AttributeProto.t and .g (branches of If hold graphs of their own)
 _NODE_OUTPUT, _ATTRIBUTE, _TENSOR, _SUBGRAPH = 2, 5, 5, 6
-#: from ValueInfoProto to its sizes: .type, TypeProto.tensor_type, .shape, .dim
-_TO_DIMENSION = (2, 1, 2, 1)
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _FLOAT = 1
+#: TensorProto.DataType
+_TYPES = {
+    1: "float",
+    2: "uint8",
+    3: "int8",
+    6: "int32",
+    7: "int64",
+    8: "string",
+    9: "bool",
+    10: "float16",
+    11: "double",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """An input or output of a graph."""
+
+    name: str
+    #: "float", "int64", ...
+    type: str
+    #: of each dimension its size, or a name where it varies; None: unknown
+    sizes: tuple[int | str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Inputs and outputs of a graph, in its order."""
+
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -43,18 +74,18 @@ def output_size(path: Path) -> int | None:
     """The last dimension of a model's first output, where it is fixed: the number of classes of a recogniser. Raises
     ModelError: the file is not an ONNX model, or not all of one.
     """
-    read_metadata(path)  # checks the whole file
-    status = path.stat()
-    return _output_size(path, status.st_mtime_ns, status.st_size)
+    last = next(iter(read_signature(path).outputs), None)
+    size = last.sizes[-1] if last is not None and last.sizes else None
+    return size if isinstance(size, int) else None
 
 
-def read_input_names(path: Path) -> set[str]:
-    """The names of a model's inputs. Raises OSError: the file cannot be read; ModelError: the file is not an ONNX
+def read_signature(path: Path) -> Signature:
+    """The inputs and outputs of a model. Raises OSError: the file cannot be read; ModelError: the file is not an ONNX
     model, or not all of one.
     """
-    with _graph(path) as graph:
-        values = [_message(value) for number, value in _fields(graph) if number == _INPUT]
-        return {_text(name) for value in values for field, name in _fields(value) if field == 1}
+    read_metadata(path)  # checks the whole file
+    status = path.stat()
+    return _signature(path, status.st_mtime_ns, status.st_size)
 
 
 def read_float_tensors(path: Path) -> dict[str, npt.NDArray[np.float32]]:
@@ -78,13 +109,33 @@ def _metadata(path: Path, _mtime: int, _size: int) -> tuple[tuple[str, str], ...
 
 
 @lru_cache(maxsize=64)
-def _output_size(path: Path, _mtime: int, _size: int) -> int | None:
+def _signature(path: Path, _mtime: int, _size: int) -> Signature:
     with _graph(path) as graph:
-        value = next((_message(value) for number, value in _fields(graph) if number == _OUTPUT), graph[:0])
-        for wanted in _TO_DIMENSION:
-            found = [_message(inner) for number, inner in _fields(value) if number == wanted]
-            value = found[-1] if found else value[:0]
-        return next((size for number, size in _fields(value) if number == 1 and isinstance(size, int)), None)
+        fields = [(number, _message(value)) for number, value in _fields(graph) if number in _SIGNATURE]
+        values = {kind: [_value(value) for number, value in fields if number == kind] for kind in (_INPUT, _OUTPUT)}
+        # Old exports list constants among the inputs.
+        constants = {_tensor_name(value) for number, value in fields if number == _INITIALIZER}
+        inputs = (value for value in values[_INPUT] if value.name not in constants)
+        return Signature(tuple(inputs), tuple(values[_OUTPUT]))
+
+
+def _value(data: memoryview) -> TensorInfo:
+    """ValueInfoProto: name (1), type (2); TypeProto.tensor_type (1): elem_type (1), shape (2), of dim (1)."""
+    fields = dict(_fields(data))
+    tensor = dict(_fields(_message(dict(_fields(_message(fields[2]))).get(1, data[:0])))) if 2 in fields else {}
+    kind, shape = tensor.get(1), tensor.get(2)
+    sizes = None if shape is None else tuple(_dimension(_message(dim)) for _, dim in _fields(_message(shape)))
+    return TensorInfo(_text(fields.get(1, data[:0])), _TYPES.get(kind, "") if isinstance(kind, int) else "", sizes)
+
+
+def _dimension(data: memoryview) -> int | str:
+    """TensorShapeProto.Dimension: dim_value (1) or dim_param (2)."""
+    value = next((payload for number, payload in _fields(data) if number in {1, 2}), data[:0])
+    return value if isinstance(value, int) else _text(value)
+
+
+def _tensor_name(tensor: memoryview) -> str:
+    return next((_text(payload) for number, payload in _fields(tensor) if number == 8), "")
 
 
 class _TruncatedError(ValueError):

@@ -13,7 +13,7 @@ import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.options import VadOptions
-from asrcli.storage.onnx_file import read_input_names
+from asrcli.storage.onnx_file import read_signature
 from asrcli.vad.types import WINDOW, SpeechDetector
 
 
@@ -39,7 +39,7 @@ def new_detector(options: VadOptions) -> SpeechDetector:
         return GainNormalizer(Silero(load_network(path)))
     except UnknownNetworkError:
         # The engine ends the whole process at a model that it does not know, so look first.
-        if read_input_names(path) != {"x", "h", "c"}:
+        if {value.name for value in read_signature(path).inputs} != {"x", "h", "c"}:
             raise
     except ImportError:  # no onnxruntime
         pass

@@ -100,7 +100,7 @@ def test_damaged_tokens(copy: Callable[..., Any]) -> None:
     validate(model, ANY)
 
 
-SPOKEN = ["sense_voice", "paraformer", "transducer", "zipformer_ctc", "nemo_ctc", "omnilingual_asr_ctc", "whisper"]
+SPOKEN = ["sense_voice", "paraformer", "transducer", "zipformer_ctc", "wenet_ctc", "omnilingual_asr_ctc", "whisper"]
 
 
 @pytest.mark.parametrize("kind", SPOKEN)
@@ -113,6 +113,14 @@ def test_a_vocabulary_that_was_cut_short(copy: Callable[..., Any], kind: str) ->
     with pytest.raises(ModelError, match=rf"has {len(lines) - 4} tokens, but the model emits {len(lines)}") as caught:
         validate(model, ANY)
     assert "asrcli download-model" in caught.value.hint
+
+
+def test_a_vocabulary_whose_blank_comes_last_was_cut_short(copy: Callable[..., Any]) -> None:
+    model = copy("nemo_ctc")
+    path = model.files["tokens"]
+    path.write_text("".join(path.read_text("utf-8").splitlines(keepends=True)[:-4]), "utf-8")
+    with pytest.raises(ModelError, match=r"lacks the token <blk>"):
+        validate(model, ANY)
 
 
 def test_classes_are_known_where_they_are_fixed(copy: Callable[..., Any], tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def asrcli(tmp_path: Path, root: Path) -> Callable[..., subprocess.CompletedProc
 def served(server: Server, root: Path) -> Server:
     url = server.serve("/pack.tar.bz2", tar_of(FILES))
     entry = {
-        "type": "sense_voice",
+        "type": "tdnn_ctc",
         "dir": "pack",
         "files": {"model": "model.int8.onnx", "tokens": "tokens.txt"},
         "download": {"url": url, "archive_subdir": "pack"},
@@ -77,6 +77,23 @@ def test_life_of_a_model(asrcli: Callable[..., subprocess.CompletedProcess[str]]
     asrcli("models", "remove", "m")
     assert not (root / "pack").exists()
     assert "not installed" in asrcli("models", "remove", "m", check=4).stderr
+
+
+def test_verify_names_what_differs_from_the_published_export(
+    asrcli: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    folder = build("sense_voice", tmp_path / "my-sense-voice")
+    assert asrcli("models", "verify", folder).stdout == f"{folder}: complete; no checksums are known\n"
+    (folder / "tokens.txt").write_text("<unk> 0\n<s> 1\n")
+    done = asrcli("models", "verify", folder, check=4)
+    assert done.stdout.startswith(f"{folder}: not as published\n  tokens.txt: 2 tokens, not ")
+    asrcli("models", "add", "mine", folder)
+    (report,) = json.loads(asrcli("models", "verify", "mine", "--json", check=4).stdout)
+    assert report["problems"] == {}
+    assert report["differences"] == [done.stdout.splitlines()[1].strip()]
+    (folder / "model.onnx").write_bytes(b"no graph")
+    assert "is not an ONNX model" in asrcli("models", "verify", "mine", check=4).stdout
+    assert "Unknown model" in asrcli("models", "verify", "nothing", check=4).stderr
 
 
 def test_list_alone_and_by_name(asrcli: Callable[..., subprocess.CompletedProcess[str]], served: Server) -> None:

@@ -130,7 +130,7 @@ def _save_decoder(folder: Path, vocabulary: _Vocabulary, telling: Mapping[int, s
     look = g.op("Unsqueeze", g.op("Gather", looks, place, axis=0), g.ints(0, 1))
     frames = g.op("Concat", g.ints(1, 1), g.size("tokens", 1), g.size("n_layer_cross_v", 3), axis=0)
     g.op("Expand", look, frames, out="cross_attention_weights")
-    cache = [1, 1, _CONTEXT, 1]
+    cache = [1, 1, _CONTEXT, size]
     g.save(
         folder / "decoder.onnx",
         [
@@ -157,7 +157,8 @@ def _metadata(vocabulary: _Vocabulary) -> dict[str, object]:
         "n_mels": 80,
         "n_text_layer": 1,
         "n_text_ctx": _CONTEXT,
-        "n_text_state": 1,
+        "n_text_state": vocabulary.size,
+        "n_audio_ctx": 1500,
         "n_vocab": vocabulary.size,
         "sot": vocabulary.sot,
         "eot": vocabulary.eot,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -102,32 +102,51 @@ def _ctc(
     bands: Bands,
     metadata: dict[str, Any],
     *,
+    values: str = "x x_lens log_probs log_probs_len",
+    blank: str = "<blk>",
     every: int = 4,
     tones: int = len(TONES),
-    transposed: bool = False,
-    lengths: Literal["counts", "mask", "none"] = "counts",
+    mask: bool = False,
 ) -> Callable[[Path, Sequence[str]], None]:
+    """A model with one score a frame and token. `values` are names of the frames, their number, the scores, and their
+    number, as far as the published export has them; `mask`: the number of frames comes as a mask.
+    """
+    x, length, logits, logits_length = (*values.split(), "", "", "")[:4]
+
     def build(folder: Path, words: Sequence[str]) -> None:
         spoken = words[:tones]
-        write_tokens(folder, ["<blk>", *pieces(spoken)])
+        write_tokens(folder, [blank, *pieces(spoken)])
         size = 1 + len(spoken)
         g = Graph()
-        x = g.op("Transpose", "x", perm=[0, 2, 1]) if transposed else "x"
-        logits = frame_scores(g, x, bands.weights(len(spoken)), every)
-        inputs = [("x", FLOAT, ["N", bands.count, "T"] if transposed else ["N", "T", bands.count])]
-        outputs = [("logits", FLOAT, ["N", "L", size])]
-        g.op("Identity", logits, out="logits")
-        if lengths != "none":
-            inputs.append(("x_length", INT64, ["N"] if lengths == "counts" else ["N", "T"]))
-            outputs.append(("logits_length", INT64, ["N"]))
-            counts = "x_length"
-            if lengths == "mask":
-                counts = g.op("ReduceSum", "x_length", g.ints(1), keepdims=0)
+        g.op("Identity", frame_scores(g, x, bands.weights(len(spoken)), every), out=logits or length)
+        inputs = [(x, FLOAT, ["N", "T", bands.count])]
+        outputs = [(logits or length, FLOAT, ["N", "L", size])]
+        if logits_length:
+            inputs.append((length, INT64, ["N", "T"] if mask else ["N"]))
+            outputs.append((logits_length, INT64, ["N"]))
+            counts = g.op("ReduceSum", length, g.ints(1), keepdims=0) if mask else length
             # Rounded up: the slice keeps the first of each `every` frames.
-            g.op("Div", g.op("Add", counts, g.ints(every - 1)), g.ints(every), out="logits_length")
+            g.op("Div", g.op("Add", counts, g.ints(every - 1)), g.ints(every), out=logits_length)
         g.save(folder / "model.onnx", inputs, outputs, {"vocab_size": size, "subsampling_factor": every, **metadata})
 
     return build
+
+
+def nemo_ctc(folder: Path, words: Sequence[str]) -> None:
+    """Frames as columns, blank as the last token, and no lengths of the scores."""
+    write_tokens(folder, [*pieces(words), "<blk>"])
+    size = len(words) + 1
+    g = Graph()
+    frames = g.op("Transpose", "audio_signal", perm=[0, 2, 1])
+    scores = frame_scores(g, frames, Bands(low=0.0, high=8000.0, scale="slaney").weights(len(words)), 4)
+    blank_last = np.roll(np.eye(size, dtype=np.float32), -1, axis=1)
+    g.keep(g.op("MatMul", scores, g.const(blank_last)), "length", out="logprobs")
+    g.save(
+        folder / "model.onnx",
+        [("audio_signal", FLOAT, ["N", 80, "T"]), ("length", INT64, ["N"])],
+        [("logprobs", FLOAT, ["N", "L", size])],
+        {"vocab_size": len(words), "subsampling_factor": 4, "model_type": "EncDecCTCModelBPE", "normalize_type": ""},
+    )
 
 
 def raw_energies(g: Graph, x: str, tones: int, shift: int) -> str:
@@ -155,7 +174,9 @@ def omnilingual_asr_ctc(folder: Path, words: Sequence[str]) -> None:
     first = g.slice(energies, 2, 0, 1)
     blank = g.op("Add", g.op("Mul", first, g.const(0.0)), g.const(0.5))
     g.op("Concat", blank, energies, axis=2, out="logits")
-    g.save(folder / "model.onnx", [("x", FLOAT, ["N", "T"])], [("logits", FLOAT, ["N", "L", 1 + len(words)])], {})
+    size = 1 + len(words)
+    metadata = {"model_type": "omnilingual-asr", "vocab_size": size, "sample_rate": 16000}
+    g.save(folder / "model.onnx", [("x", FLOAT, ["N", "T"])], [("logits", FLOAT, ["N", "L", size])], metadata)
 
 
 def telespeech_ctc(folder: Path, words: Sequence[str]) -> None:
@@ -168,14 +189,14 @@ def telespeech_ctc(folder: Path, words: Sequence[str]) -> None:
     # Those above tell fine structure, which differs from frame to frame.
     patterns[:20] = _cepstra(Bands(40, low=40.0, high=7800.0), len(words), 20).T
     g = Graph()
-    beginning = g.op("ReduceMean", g.slice("x", 1, 2, 12), axes=[1], keepdims=1)
-    likeness = g.op("MatMul", g.slice(g.op("Sub", "x", beginning), 1, 0, step=4), g.const(patterns))
+    beginning = g.op("ReduceMean", g.slice("feats", 1, 2, 12), axes=[1], keepdims=1)
+    likeness = g.op("MatMul", g.slice(g.op("Sub", "feats", beginning), 1, 0, step=4), g.const(patterns))
     first = g.op("Mul", g.slice(likeness, 2, 0, 1), g.const(0.0))
     logits = g.op("Concat", g.op("Add", first, g.const(3.0)), likeness, axis=2)
     g.op("Transpose", logits, perm=[1, 0, 2], out="logits")
     g.save(
         folder / "model.onnx",
-        [("x", FLOAT, [1, "T", 40])],
+        [("feats", FLOAT, [1, "T", 40])],
         [("logits", FLOAT, ["L", 1, 1 + len(words)])],
         {"model_type": "telespeech_ctc"},
     )
@@ -213,18 +234,22 @@ def _cepstra(bands: Bands, tones: int, number: int) -> np.ndarray:
 BUILDERS: dict[str, Callable[[Path, Sequence[str]], None]] = {
     "sense_voice": sense_voice,
     "zipformer_ctc": _ctc(Bands(), {"model_type": "zipformer2_ctc"}),
-    "nemo_ctc": _ctc(
-        Bands(low=0.0, high=8000.0, scale="slaney"),
-        {"model_type": "EncDecCTCModelBPE", "normalize_type": ""},
-        transposed=True,
+    "nemo_ctc": nemo_ctc,
+    "wenet_ctc": _ctc(
+        Bands(), {"model_type": "wenet_ctc"}, values="x x_lens log_probs log_probs_lens", blank="<blank>"
     ),
-    "wenet_ctc": _ctc(Bands(), {"model_type": "wenet_ctc"}),
     "dolphin_ctc": _ctc(
         Bands(low=0.0, high=8000.0, scale="slaney"),
         {"model_type": "dolphin", "mean": [0] * 80, "invstd": [1] * 80},
+        blank="<blank>",
     ),
-    "tdnn_ctc": _ctc(Bands(23, high=3600.0), {"model_type": "tdnn"}, every=1, tones=5, lengths="none"),
-    "medasr_ctc": _ctc(Bands(128, low=125.0, high=7500.0), {"model_type": "medasr_ctc"}, lengths="mask"),
+    "tdnn_ctc": _ctc(Bands(23, high=3600.0), {"model_type": "tdnn"}, values="x logits", every=1, tones=5),
+    "medasr_ctc": _ctc(
+        Bands(128, low=125.0, high=7500.0),
+        {"model_type": "medasr_ctc"},
+        values="x mask logits logits_len",
+        mask=True,
+    ),
     "fire_red_asr_ctc": _ctc(
         Bands(high=8000.0),
         {"model_type": "fire-red-asr-2-ctc", "cmvn_mean": [0] * 80, "cmvn_inv_stddev": [1] * 80},

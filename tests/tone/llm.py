@@ -100,12 +100,12 @@ def _save_speaker(
     if reported is not None:
         row = exchange(g, row, size, vocabulary.first, vocabulary.plain, reported)
     every = g.op("Concat", g.ints(1), count, g.ints(size), axis=0)
-    kept = g.keep(row, *(name for name, _, _ in first), "past_key_0", "past_value_0")
+    kept = g.keep(row, *(name for name, _, _ in first), "cache_key_0", "cache_value_0")
     g.op("Expand", g.op("Unsqueeze", kept, g.ints(0)), every, out="logits")
     past, delta = [1, _CAPACITY, 1, width], [1, "n", 1, width]
     g.save(
         path,
-        [*first, ("past_key_0", FLOAT, past), ("past_value_0", FLOAT, past)],
+        [*first, ("cache_key_0", FLOAT, past), ("cache_value_0", FLOAT, past)],
         [("logits", FLOAT, [1, "n", size]), ("key_delta_0", FLOAT, delta), ("value_delta_0", FLOAT, delta)],
         metadata,
     )
@@ -119,22 +119,26 @@ def qwen3_asr(folder: Path, words: Sequence[str]) -> None:
 
     g = Graph()
     # 12.5 frames a second; Whisper's features are (log10 + 4) / 4.
-    frames = g.slice("mel", 1, 0, step=8)
+    frames = g.slice("input_features", 1, 0, step=8)
     weights = Bands(128, low=0.0, high=8000.0, scale="slaney").weights(len(words)) * 4 * np.log(10)
     fired = onsets(g, frames, weights)
-    g.op("Identity", fired, out="frames")
+    g.op("Identity", fired, out="conv_output")
     shape = [1, "A", len(words)]
-    g.save(folder / "conv_frontend.onnx", [("mel", FLOAT, [1, "T", 128])], [("frames", FLOAT, shape)])
+    g.save(folder / "conv_frontend.onnx", [("input_features", FLOAT, [1, "T", 128])], [("conv_output", FLOAT, shape)])
 
     g = Graph()
-    valid = g.op("Unsqueeze", g.op("Cast", "mask", to=FLOAT), g.ints(2))
-    g.op("Mul", "frames", valid, out="audio")
-    g.save(folder / "encoder.onnx", [("frames", FLOAT, shape), ("mask", BOOL, [1, "A"])], [("audio", FLOAT, shape)])
+    valid = g.op("Unsqueeze", g.op("Cast", "feature_attention_mask", to=FLOAT), g.ints(2))
+    g.op("Mul", "input_features", valid, out="audio_features")
+    g.save(
+        folder / "encoder.onnx",
+        [("input_features", FLOAT, shape), ("feature_attention_mask", BOOL, [1, "A"])],
+        [("audio_features", FLOAT, shape)],
+    )
 
     g = Graph()
     reported = g.op("Unsqueeze", g.op("Cast", "input_ids", to=FLOAT), g.ints(2, 3), out="key_delta_0")
     g.op("Identity", reported, out="value_delta_0")
-    everything = g.op("Concat", "past_key_0", reported, axis=1)
+    everything = g.op("Concat", "cache_key_0", reported, axis=1)
     words_said = _counted(g, everything, vocabulary.first, vocabulary.plain)
     named = _counted(g, everything, *naming[:2])
     started = g.op("Greater", _counted(g, everything, naming[2], naming[2]), g.ints(0))
@@ -143,14 +147,14 @@ def qwen3_asr(folder: Path, words: Sequence[str]) -> None:
         g,
         folder / "decoder.onnx",
         vocabulary,
-        fired="audio",
+        fired="audio_features",
         before=naming,
         said=said,
         reported=None,
         count=g.size("input_ids", 1),
         first=[
             ("input_ids", INT64, [1, "n"]),
-            ("audio", FLOAT, shape),
+            ("audio_features", FLOAT, shape),
             ("attention_mask", INT64, [1, "m"]),
             ("cache_position", INT64, ["n"]),
         ],
@@ -195,7 +199,7 @@ def funasr_nano(folder: Path, words: Sequence[str]) -> None:
     g = Graph()
     reported = g.op("Unsqueeze", "inputs_embeds", g.ints(2), out="key_delta_0")
     g.op("Identity", reported, out="value_delta_0")
-    everything = g.op("Squeeze", g.op("Concat", "past_key_0", reported, axis=1), g.ints(2))
+    everything = g.op("Squeeze", g.op("Concat", "cache_key_0", reported, axis=1), g.ints(2))
     said = g.op("ReduceSum", g.slice(everything, 2, count, count + 1), keepdims=0)
     english = g.op("ReduceMax", g.slice(everything, 2, count + 1), keepdims=0)
     _save_speaker(

@@ -23,12 +23,12 @@ def online_zipformer2_ctc(folder: Path, words: Sequence[str]) -> None:
     write_tokens(folder, ["<blk>", *pieces(words)])
     size = 1 + len(words)
     states = {
-        "cached_key": [1, "N", 1],
-        "cached_nonlin_attn": [1, "N", 1, 3],
-        "cached_val1": [1, "N", 1],
-        "cached_val2": [1, "N", 1],
-        "cached_conv1": ["N", 4, 1],
-        "cached_conv2": ["N", 4, 1],
+        "cached_key_0": [1, "N", 1],
+        "cached_nonlin_attn_0": [1, "N", 1, 3],
+        "cached_val1_0": [1, "N", 1],
+        "cached_val2_0": [1, "N", 1],
+        "cached_conv1_0": ["N", 4, 1],
+        "cached_conv2_0": ["N", 4, 1],
         "embed_states": ["N", 128, 3, 19],
     }
     g = Graph()

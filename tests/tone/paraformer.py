@@ -38,7 +38,7 @@ def paraformer(folder: Path, words: Sequence[str]) -> None:
     size, first, end = len(symbols), 3, 2
 
     g = Graph()
-    fired = onsets(g, "x", middle(Bands(high=8000.0), len(words)))
+    fired = onsets(g, "speech", middle(Bands(high=8000.0), len(words)))
     # Padded frames are zeros, where nothing fires; the n-th firing of a row becomes its n-th token.
     fires = g.op("ReduceSum", fired, g.ints(2), keepdims=0)
     rank = g.op("Mul", g.op("CumSum", fires, g.const(1, "int64")), fires)
@@ -53,7 +53,7 @@ def paraformer(folder: Path, words: Sequence[str]) -> None:
     default = np.zeros(size, np.float32)
     default[end] = 0.5
     g.op("Add", said, g.const(default), out="logits")
-    g.op("Cast", g.keep(count, "x_length"), to=INT64, out="token_num")
+    g.op("Cast", g.keep(count, "speech_lengths"), to=INT64, out="token_num")
 
     # A firing at each third of a frame of 60 ms, and one more at the end, which the engine drops.
     thirds = g.op("Concat", g.op("Unsqueeze", fires, g.ints(2)), _zeros(g, fires), _zeros(g, fires), axis=2)
@@ -63,7 +63,7 @@ def paraformer(folder: Path, words: Sequence[str]) -> None:
     g.op("Identity", fires, out="us_alphas")
     g.save(
         folder / "model.onnx",
-        [("x", FLOAT, ["N", "T", 560]), ("x_length", INT32, ["N"])],
+        [("speech", FLOAT, ["N", "T", 560]), ("speech_lengths", INT32, ["N"])],
         [
             ("logits", FLOAT, ["N", "L", size]),
             ("token_num", INT64, ["N"]),

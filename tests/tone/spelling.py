@@ -26,13 +26,13 @@ def fire_red_asr(folder: Path, words: Sequence[str]) -> None:
     weights = Bands(high=8000.0).weights(len(words))
     text = sentence(g, onsets(g, "x", weights), [[number] for number in range(5, size)], size, end)
     kept = g.keep(text, "x_len")
-    g.op("Unsqueeze", kept, g.ints(0, 1), out="cross_k")
-    g.op("Unsqueeze", kept, g.ints(0, 1), out="cross_v")
+    g.op("Unsqueeze", kept, g.ints(0, 1), out="n_layer_cross_k")
+    g.op("Unsqueeze", kept, g.ints(0, 1), out="n_layer_cross_v")
     cross = [1, 1, "L", size]
     g.save(
         folder / "encoder.onnx",
         [("x", FLOAT, [1, "T", 80]), ("x_len", INT64, [1])],
-        [("cross_k", FLOAT, cross), ("cross_v", FLOAT, cross)],
+        [("n_layer_cross_k", FLOAT, cross), ("n_layer_cross_v", FLOAT, cross)],
         {
             "model_type": "fire-red-asr",
             "num_decoder_layers": 1,
@@ -51,22 +51,26 @@ def fire_red_asr(folder: Path, words: Sequence[str]) -> None:
 def _save_reader(folder: Path, size: int, cache: list[object], cross: list[object]) -> None:
     """A decoder of one layer that reports the token at the place that its offset shows."""
     g = Graph()
-    text = g.op("Squeeze", "cross_k", g.ints(0, 1))
-    row = g.keep(read_out(g, text, "offset"), "tokens", "cross_v")
+    text = g.op("Squeeze", "n_layer_cross_k", g.ints(0, 1))
+    row = g.keep(read_out(g, text, "offset"), "tokens", "n_layer_cross_v")
     g.op("Unsqueeze", row, g.ints(0), out="logits")
     for name in ("k", "v"):
-        g.op("Identity", f"self_{name}", out=f"next_{name}")
+        g.op("Identity", f"in_n_layer_self_{name}_cache", out=f"out_n_layer_self_{name}_cache")
     g.save(
         folder / "decoder.onnx",
         [
             ("tokens", INT64, [1, 1]),
-            ("self_k", FLOAT, cache),
-            ("self_v", FLOAT, cache),
-            ("cross_k", FLOAT, cross),
-            ("cross_v", FLOAT, cross),
+            ("in_n_layer_self_k_cache", FLOAT, cache),
+            ("in_n_layer_self_v_cache", FLOAT, cache),
+            ("n_layer_cross_k", FLOAT, cross),
+            ("n_layer_cross_v", FLOAT, cross),
             ("offset", INT64, [1]),
         ],
-        [("logits", FLOAT, [1, 1, size]), ("next_k", FLOAT, cache), ("next_v", FLOAT, cache)],
+        [
+            ("logits", FLOAT, [1, 1, size]),
+            ("out_n_layer_self_k_cache", FLOAT, cache),
+            ("out_n_layer_self_v_cache", FLOAT, cache),
+        ],
     )
 
 
@@ -90,14 +94,14 @@ def canary(folder: Path, words: Sequence[str]) -> None:
         size,
         symbols.index("<|endoftext|>"),
     )
-    g.op("Unsqueeze", text, g.ints(0), out="encoded")
-    g.op("Identity", "x_len", out="encoded_len")
+    g.op("Unsqueeze", text, g.ints(0), out="enc_states")
+    g.op("Identity", "x_len", out="enc_len")
     g.op("Cast", g.op("Greater", g.op("ReduceMax", text, axes=[1], keepdims=0), g.const(0.0)), to=FLOAT, out="flat")
-    g.op("Unsqueeze", "flat", g.ints(0), out="mask")
+    g.op("Unsqueeze", "flat", g.ints(0), out="enc_mask")
     g.save(
         folder / "encoder.onnx",
         [("x", FLOAT, [1, "T", 80]), ("x_len", INT64, [1])],
-        [("encoded", FLOAT, [1, "L", size]), ("encoded_len", INT64, [1]), ("mask", FLOAT, [1, "L"])],
+        [("enc_states", FLOAT, [1, "L", size]), ("enc_len", INT64, [1]), ("enc_mask", FLOAT, [1, "L"])],
         {
             "model_type": "EncDecMultiTaskModel",
             "vocab_size": size,
@@ -110,24 +114,26 @@ def canary(folder: Path, words: Sequence[str]) -> None:
     )
     g = Graph()
     # Its state is what it was reported and has said: first the nine of the prompt, the fifth the language of the text.
-    token = g.op("Cast", g.slice("tokens", 1, 0, 1), to=FLOAT)
-    reported = g.op("Concat", "state", g.op("Unsqueeze", token, g.ints(2)), axis=1, out="next_state")
+    token = g.op("Cast", g.slice("decoder_input_ids", 1, 0, 1), to=FLOAT)
+    reported = g.op(
+        "Concat", "decoder_mems_list_0", g.op("Unsqueeze", token, g.ints(2)), axis=1, out="next_decoder_mem_list_0"
+    )
     place = g.op("Sub", g.size(reported, 1), g.ints(9))
-    row = read_out(g, g.op("Squeeze", "encoded", g.ints(0)), place)
+    row = read_out(g, g.op("Squeeze", "enc_states", g.ints(0)), place)
     known = g.op("Concat", g.op("Reshape", reported, g.ints(-1)), g.const([0.0] * 5), axis=0)
     target = g.slice(known, 0, 4, 5)
     german = g.op("Equal", target, g.const([float(symbols.index("<|de|>"))]))
     spoken = exchange(g, row, size, first, size - 1, german)
-    g.op("Unsqueeze", g.keep(spoken, "mask"), g.ints(0), out="logits")
+    g.op("Unsqueeze", g.keep(spoken, "enc_mask"), g.ints(0), out="logits")
     g.save(
         folder / "decoder.onnx",
         [
-            ("tokens", INT32, [1, 2]),
-            ("state", FLOAT, [1, "n", 1]),
-            ("encoded", FLOAT, [1, "L", size]),
-            ("mask", FLOAT, [1, "L"]),
+            ("decoder_input_ids", INT32, [1, 2]),
+            ("decoder_mems_list_0", FLOAT, [1, "n", 1]),
+            ("enc_states", FLOAT, [1, "L", size]),
+            ("enc_mask", FLOAT, [1, "L"]),
         ],
-        [("logits", FLOAT, [1, 1, size]), ("next_state", FLOAT, [1, "m", 1])],
+        [("logits", FLOAT, [1, 1, size]), ("next_decoder_mem_list_0", FLOAT, [1, "m", 1])],
     )
 
 

@@ -119,8 +119,8 @@ def _running_max(g: Graph, x: str) -> str:
 def _save_counting_decoder(folder: Path, blank: int) -> None:
     g = Graph()
     real = g.op("Cast", g.op("Less", "targets", g.const(blank, "int32")), to=FLOAT)
-    counted = g.op("Add", "states.1", g.op("Unsqueeze", real, g.ints(0)), out="states.1.out")
-    g.op("Identity", "states.2", out="states.2.out")
+    counted = g.op("Add", "states.1", g.op("Unsqueeze", real, g.ints(0)), out="states")
+    g.op("Identity", "states.2", out="states_2")
     g.op("Transpose", counted, perm=[1, 2, 0], out="outputs")
     g.op("Identity", "target_length", out="prednet_lengths")
     state = [1, "N", 1]
@@ -135,8 +135,8 @@ def _save_counting_decoder(folder: Path, blank: int) -> None:
         [
             ("outputs", FLOAT, ["N", 1, 1]),
             ("prednet_lengths", INT32, ["N"]),
-            ("states.1.out", FLOAT, state),
-            ("states.2.out", FLOAT, state),
+            ("states", FLOAT, state),
+            ("states_2", FLOAT, state),
         ],
     )
 

@@ -22,6 +22,8 @@ class TokenTable:
     size: int
     #: the one with the highest number
     last: str
+    #: the one with the lowest number
+    first: str = ""
 
     @property
     def byte_bpe(self) -> bool:
@@ -55,7 +57,7 @@ def _read(path: Path, _mtime: int, _size: int) -> TokenTable:
         symbols[int(identifier)] = symbol[0].decode("utf-8", "replace") if symbol else " "
     if not symbols:
         raise ModelError(f"{path} holds no tokens.", "The model's tokens.txt is damaged; download it again.")
-    return TokenTable(frozenset(symbols.values()), len(symbols), symbols[max(symbols)])
+    return TokenTable(frozenset(symbols.values()), len(symbols), symbols[max(symbols)], symbols[min(symbols)])
 
 
 def _byte_alphabet() -> dict[str, int]:

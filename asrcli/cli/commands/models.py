@@ -12,7 +12,7 @@ import typer
 
 from asrcli.backends.registry import BACKENDS
 from asrcli.cli.framework.command import examples, takes
-from asrcli.cli.report.model_facts import facts_of, facts_of_path, print_table, row_of
+from asrcli.cli.report.model_facts import facts_of, facts_of_path, print_table, row_of, verified
 from asrcli.cli.request.arguments import JsonArguments, ModelDirArguments
 from asrcli.models.entry import KINDS
 from asrcli.options import readers
@@ -63,7 +63,7 @@ class VerifyArguments(ModelDirArguments, JsonArguments):
     """Arguments of `asrcli models verify`."""
 
     names: tuple[str, ...] = option(
-        (), "Models to verify; by default all installed ones.", metavar="NAME", positional=True
+        (), "Models or folders to verify; by default all installed models.", metavar="NAME", positional=True
     )
 
 
@@ -190,9 +190,13 @@ def path(ctx: typer.Context, arguments: OneModelArguments) -> None:
 
 @app.command()
 @takes(VerifyArguments)
-@examples("asrcli models verify\nasrcli models verify sensevoice-small silero-vad --json")
+@examples(
+    "asrcli models verify\nasrcli models verify sensevoice-small silero-vad --json\nasrcli models verify ./my-model"
+)
 def verify(ctx: typer.Context, arguments: VerifyArguments) -> int:
-    """Compare the files of installed models with the checksums of their installation; exit code 4 if any differs."""
+    """Compare models with the checksums of their installation and with the published exports of their types (inputs,
+    outputs, metadata, tokens); exit code 4 if any differs.
+    """
     from asrcli.errors import ExitCode
 
     store = _store(arguments)
@@ -200,17 +204,30 @@ def verify(ctx: typer.Context, arguments: VerifyArguments) -> int:
     here = [entry for entry in registry.entries() if entry.files and not registry.missing(entry)]
     chosen = arguments.names or [entry.name for entry in here]
     for name in chosen:
-        _check_installed(registry, name)
-    results = [store.verify(name) for name in chosen]
+        if not Path(name).expanduser().exists():
+            _check_installed(registry, name)
+    results = [verified(store, name) for name in chosen]
     if arguments.as_json:
-        rows = [{"name": r.name, "ok": r.ok, "checked": r.checked, "problems": dict(r.problems)} for r in results]
+        rows = [
+            {
+                "name": result.name,
+                "ok": result.ok,
+                "checked": result.checked,
+                "problems": dict(result.problems),
+                "differences": list(result.differences),
+            }
+            for result in results
+        ]
         print(json.dumps(rows, indent=2, ensure_ascii=False))
     else:
         for result in results:
             known = f"{result.checked} files as installed" if result.checked else "complete; no checksums are known"
-            print(f"{result.name}: {known if result.ok else 'damaged'}")
+            state = "damaged" if result.problems else "not as published" if result.differences else known
+            print(f"{result.name}: {state}")
             for file, problem in result.problems.items():
                 print(f"  {file}: {problem}")
+            for difference in result.differences:
+                print(f"  {difference}")
     return ExitCode.OK if all(result.ok for result in results) else ExitCode.MODEL
 
 

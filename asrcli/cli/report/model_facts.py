@@ -1,14 +1,21 @@
-"""What `asrcli models` shows: a row of a table, or all data of a model."""
+"""What `asrcli models` shows: a row of a table, all data of a model, or whether it is whole."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asrcli.models.entry import KINDS
 
 if TYPE_CHECKING:
-    from asrcli.models.entry import ModelEntry
+    from collections.abc import Mapping
+
+    from asrcli.backends.types import ModelSpec
+    from asrcli.models.entry import Kind, ModelEntry
+    from asrcli.models.pins import Verification
     from asrcli.models.registry import Registry
+    from asrcli.models.store import Store
 
 
 def facts_of(registry: Registry, entry: ModelEntry) -> dict[str, Any]:
@@ -28,27 +35,62 @@ def facts_of(registry: Registry, entry: ModelEntry) -> dict[str, Any]:
 def facts_of_path(registry: Registry, name: str) -> dict[str, Any]:
     """A model that is named by its folder or file, as `transcribe --model` takes it."""
     from asrcli.backends.checks import languages_of, window_of
+
+    kind, spec = _of_any_kind(registry, name)
+    facts: dict[str, Any] = {
+        "name": spec.name,
+        "source": "path",
+        "installed": True,
+        "kind": kind,
+        "type": spec.type,
+    }
+    if kind in {"asr", "streaming"}:
+        facts |= {"languages": list(languages_of(spec)), "window": window_of(spec)}
+    return {**facts, "files": {key: str(file) for key, file in spec.files.items()}}
+
+
+def _of_any_kind(registry: Registry, name: str) -> tuple[Kind, ModelSpec]:
     from asrcli.errors import ModelError
 
     refused: ModelError | None = None
     for kind in KINDS:
         try:
-            spec = registry.resolve(name, kind=kind)
+            return kind, registry.resolve(name, kind=kind)
         except ModelError as error:
             refused = refused or error
-            continue
-        facts: dict[str, Any] = {
-            "name": spec.name,
-            "source": "path",
-            "installed": True,
-            "kind": kind,
-            "type": spec.type,
-        }
-        if kind in {"asr", "streaming"}:
-            facts |= {"languages": list(languages_of(spec)), "window": window_of(spec)}
-        return {**facts, "files": {key: str(file) for key, file in spec.files.items()}}
     assert refused is not None
     raise refused
+
+
+def verified(store: Store, name: str) -> Verification:
+    """Compare a model with the checksums of its installation and with the published export of its type; of a folder or
+    file that is no entry's, only the latter. Raises UnknownModelError: no such name or path.
+    """
+    from asrcli.errors import UnknownModelError
+    from asrcli.models.pins import Verification
+
+    registry = store.registry
+    try:
+        entry = registry.entry(name)
+    except UnknownModelError:
+        if not Path(name).expanduser().exists():
+            raise
+        _, spec = _of_any_kind(registry, name)
+        return Verification(name, differences=_differences(spec.type, spec.files))
+    found = store.verify(name)
+    if registry.missing(entry):
+        return found
+    return replace(found, differences=_differences(entry.type, registry.resolve(name, kind=entry.kind).files))
+
+
+def _differences(type_: str, files: Mapping[str, Path]) -> tuple[str, ...]:
+    from asrcli.backends.sherpa.exports import differences
+    from asrcli.errors import ModelError
+
+    try:
+        return differences(type_, files)
+    except ModelError as error:
+        return (error.message,)
 
 
 def row_of(registry: Registry, entry: ModelEntry) -> list[str]:
