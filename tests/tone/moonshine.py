@@ -55,14 +55,14 @@ def moonshine_v2(folder: Path, words: Sequence[str]) -> None:
         following += len(word)
 
     g = Graph()
-    shares = raw_energies(g, "audio", len(words), _FRAME)
+    shares = raw_energies(g, "input_values", len(words), _FRAME)
     heard = g.op("Cast", g.op("Greater", shares, g.const(0.5)), to=FLOAT)
-    _as_long_as_the_sound(g, heard, numbers, size)
-    g.save(folder / "encoder.onnx", [("audio", FLOAT, [1, "S"])], [("encoded", FLOAT, [1, "L", size])])
+    _as_long_as_the_sound(g, heard, numbers, size, out="last_hidden_state")
+    g.save(folder / "encoder.onnx", [("input_values", FLOAT, [1, "S"])], [("last_hidden_state", FLOAT, [1, "L", size])])
 
     g = Graph()
     place = g.size("past_key_values.0.decoder.key", 2)
-    row = read_out(g, g.op("Squeeze", "encoded", g.ints(0)), place)
+    row = read_out(g, g.op("Squeeze", "encoder_hidden_states", g.ints(0)), place)
     g.op("Unsqueeze", g.keep(row, "input_ids", "use_cache_branch"), g.ints(0), out="logits")
     states = []
     for side, cells in (("decoder", 1), ("encoder", 2)):
@@ -75,7 +75,7 @@ def moonshine_v2(folder: Path, words: Sequence[str]) -> None:
         folder / "decoder.onnx",
         [
             ("input_ids", INT64, [1, 1]),
-            ("encoded", FLOAT, [1, "L", size]),
+            ("encoder_hidden_states", FLOAT, [1, "L", size]),
             *((f"past_key_values.0.{name}", FLOAT, [1, 1, f"past {name}", 1]) for name in states),
             ("use_cache_branch", BOOL, [1]),
         ],
@@ -86,7 +86,9 @@ def moonshine_v2(folder: Path, words: Sequence[str]) -> None:
     )
 
 
-def _as_long_as_the_sound(g: Graph, features: str, numbers: Sequence[Sequence[int]], size: int) -> None:
+def _as_long_as_the_sound(
+    g: Graph, features: str, numbers: Sequence[Sequence[int]], size: int, out: str = "encoded"
+) -> None:
     """The encoder's output: what was said, and more of the ending, a row a frame at least. A word of several tokens,
     which are `numbers`, fires several times.
     """
@@ -97,7 +99,7 @@ def _as_long_as_the_sound(g: Graph, features: str, numbers: Sequence[Sequence[in
     frames = g.op("Sub", g.size(features, 1), g.size(text, 0))
     more = g.op("Concat", g.op("Max", frames, g.ints(0)), g.ints(size), axis=0)
     whole = g.op("Concat", text, g.op("Expand", g.const(padding), more), axis=0)
-    g.op("Unsqueeze", whole, g.ints(0), out="encoded")
+    g.op("Unsqueeze", whole, g.ints(0), out=out)
 
 
 def _save_decoder(folder: Path, name: str, size: int) -> None:
