@@ -8,6 +8,7 @@ import logging
 import signal
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -24,11 +25,14 @@ from asrcli.server.http.uvicorn_protocols import CONNECTIONS, HttpProtocol, WebS
 from asrcli.server.logs import configure as configure_logs
 from asrcli.server.protocols.wyoming.listener import WyomingListener
 from asrcli.server.settings import ServerSettings
+from asrcli.storage.child_priority import lower_children
 
 #: wanted limit of open files
 _FILES = 16384
 #: seconds that an idle connection is kept: longer than proxies keep theirs, mostly 60 s, so that they close it
 _KEEP_ALIVE = 75
+#: seconds after which a thread that works gives up the interpreter to the event loop; Python's default is 0.005
+_SWITCH_INTERVAL = 0.001
 
 
 class Server(uvicorn.Server):
@@ -97,6 +101,8 @@ def serve(
         raise UsageError("--wyoming-port is the port of another protocol.", "Wyoming needs a port of its own.")
     _check_tls(settings)
     _raise_file_limit()
+    lower_children()
+    sys.setswitchinterval(_SWITCH_INTERVAL)
     with ExitStack() as stack:
 
         def bound(port: int) -> socket.socket:

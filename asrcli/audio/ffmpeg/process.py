@@ -17,6 +17,7 @@ from asrcli.audio.types import SAMPLE_RATE
 from asrcli.distribution import pip_install
 from asrcli.errors import FfmpegMissingError
 from asrcli.options import AudioOptions
+from asrcli.storage import child_priority
 
 #: Demuxers by ffmpeg's names. Others could open further files (hls, dash, concat, sdp, image sequences).
 _FORMATS = (
@@ -124,6 +125,7 @@ def _command(program: str, url: str, track: Any, form: dict[str, object]) -> lis
 
 def confine(pid: int) -> None:
     """Bound what a decoder may take, where the system lets us (Linux): a hostile file must not take the machine."""
+    child_priority.apply_to(pid)
     try:
         import resource
 

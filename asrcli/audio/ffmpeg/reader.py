@@ -115,7 +115,9 @@ class _Process:
             stdin=subprocess.PIPE if feeder else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is ours to handle; ffmpeg would end as if the file did
+            # Ctrl-C is ours to handle; ffmpeg would end as if the file did. In a session of its own its priority would
+            # not count: Linux shares the processor between sessions first.
+            process_group=0,
         )
         confine(self.process.pid)
         self.log = FfmpegLog()

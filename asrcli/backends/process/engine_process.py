@@ -21,6 +21,7 @@ from typing import Self
 
 from asrcli.backends.process.engine_log import EngineLog
 from asrcli.errors import MachineError
+from asrcli.storage import child_priority
 
 #: Address space of the shared audio buffer, bytes. Sparse: only what is in flight takes memory.
 BUFFER_SIZE = 256 << 20
@@ -97,6 +98,7 @@ class EngineProcess:
                     pass_fds=(theirs.fileno(), buffer_fd),
                     env={**_ALLOCATION, **os.environ, **_PRIVATE},
                 )
+            child_priority.apply_to(self.process.pid)
             self.connection = Connection(os.dup(self._socket.fileno()))
             undo.pop_all()
 

@@ -15,6 +15,7 @@ import sys
 from asrcli.errors import MachineError
 from asrcli.formats import FORMATS
 from asrcli.options import CueOptions
+from asrcli.storage import child_priority
 from asrcli.transcript import Transcript
 
 #: characters of a result that is rendered in this process: a few milliseconds, where a new process takes 200
@@ -33,12 +34,14 @@ def render(result: str, name: str, cues: CueOptions) -> bytes:
     if len(result) <= _SHORT:
         return _rendered(result, name, cues)
     command = [sys.executable, "-c", _BOOT, os.pathsep.join(sys.path)]
-    done = subprocess.run(command, input=pickle.dumps((result, name, cues)), capture_output=True, check=False)
-    if done.returncode < 0:
-        raise MachineError(f"Rendering the result was ended by signal {-done.returncode}.", "Perhaps memory ran out.")
-    if done.returncode:
-        raise RuntimeError(done.stderr.decode("utf-8", "replace"))
-    return done.stdout
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        child_priority.apply_to(child.pid)
+        text, log = child.communicate(pickle.dumps((result, name, cues)))
+    if child.returncode < 0:
+        raise MachineError(f"Rendering the result was ended by signal {-child.returncode}.", "Perhaps memory ran out.")
+    if child.returncode:
+        raise RuntimeError(log.decode("utf-8", "replace"))
+    return text
 
 
 def _rendered(result: str, name: str, cues: CueOptions) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import random
 import signal
 import socket
@@ -201,7 +202,7 @@ def test_keys_from_file_and_environment(home: dict[str, Any], tmp_path: Path) ->
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes as Linux shows them")
-def test_child_processes_do_not_inherit_keys(home: Any, tmp_path: Path, cities: Path) -> None:
+def test_child_processes_inherit_no_keys_and_have_lower_priority(home: Any, tmp_path: Path, cities: Path) -> None:
     (tmp_path / "secret").write_text("from-a-file")
     secrets = {"ASRCLI_SERVE_API_KEY": "top-1", "ASRCLI_API_KEY": "top-2", "ASRCLI_REMOTE_API_KEY": "top-3"}
     options = ("--funasr-port", "0", "--webhook-secret-file", tmp_path / "secret")
@@ -215,6 +216,7 @@ def test_child_processes_do_not_inherit_keys(home: Any, tmp_path: Path, cities: 
             environment = Path(f"/proc/{child}/environ").read_bytes()
             assert b"HOME=" in environment
             assert b"top-" not in environment
+            assert os.getpriority(os.PRIO_PROCESS, child) > os.getpriority(os.PRIO_PROCESS, server.process.pid)
 
 
 @pytest.mark.slow
