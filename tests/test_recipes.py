@@ -8,8 +8,11 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -25,6 +28,7 @@ COMMANDS = re.findall(r"^```bash\n(.*?)\n```$", PAGE, re.MULTILINE | re.DOTALL)
 #: part of a command -> a file that it writes, and a text in that
 RESULTS = {
     "> live.srt": ("live.srt", "fa re mi"),
+    "localhost:8080": ("web/talk.txt", "fa re mi"),
     "watch": ("inbox/memo.srt", "fa re mi"),
     "--audio-track de": ("film.srt", "do sol"),
     "--audio-track all": ("tracks.json", "Speaker 2"),
@@ -66,6 +70,18 @@ def folder(tmp_path: Path, tone_audio: Callable[..., np.ndarray]) -> Path:
 
 
 @pytest.fixture
+def site(folder: Path) -> Iterator[str]:
+    """Host and port of a web server with the files."""
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"localhost:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
 def environment(
     tmp_path: Path, made_once: Callable[..., Path], tone_models: Callable[[str], Path]
 ) -> Callable[[str], dict[str, str]]:
@@ -98,8 +114,11 @@ def environment(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_runs(command: str, folder: Path, environment: Callable[[str], dict[str, str]]) -> None:
+def test_every_command_runs(
+    command: str, folder: Path, site: str, environment: Callable[[str], dict[str, str]]
+) -> None:
     (name, text) = next(result for part, result in RESULTS.items() if part in command)
+    command = command.replace("localhost:8080", site)
     variables = environment("canary" if "--translate" in command else "zipformer_ctc")
     process = subprocess.Popen(
         ["bash", "-euo", "pipefail", "-c", command], cwd=folder, env=variables, stdin=subprocess.DEVNULL,

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Literal
 
 from asrcli.batch.cache_key import CacheKey
+from asrcli.batch.inputs.paths import printable, unreadable
 from asrcli.batch.journal import Journal
 from asrcli.batch.journal.records import OutputFile
 from asrcli.batch.naming import fold, free_names
-from asrcli.batch.recording import Item, Recording, hash_file
-from asrcli.batch.search import printable, unreadable
+from asrcli.batch.recording import FileStamp, Item, Recording, hash_file
 from asrcli.errors import OutputError, UsageError
 from asrcli.language_codes import language_code
 from asrcli.storage.atomic import is_regular_target
@@ -198,12 +198,21 @@ def _check_links(item: Item) -> None:
 
 
 def _recording(item: Item, journal: Journal | None) -> Recording | None:
-    if journal is None or item.source.path is None:
+    if journal is None:
         return None
+    place = item.address.place if item.address else None
+    if item.source.path is None:
+        return _latest(item, journal, place) if place else None
     try:
-        return journal.recording(item.source.path)
+        return journal.recording(item.source.path, place)
     except OSError as error:
         raise unreadable(item.source.path, error).error from error
+
+
+def _latest(item: Item, journal: Journal, place: Path) -> Recording | None:
+    """An address that was not fetched (`--dry-run`), as it was when a result was last made from it."""
+    records = [record for path in item.outputs.values() for record in journal.written(path) if record.source == place]
+    return Recording(place, FileStamp(0, 0, 0, 0), records[-1].content, 0) if records else None
 
 
 @dataclass(frozen=True, slots=True)

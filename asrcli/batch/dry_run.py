@@ -10,10 +10,10 @@ from typing import Any
 from asrcli.audio.types import AudioInfo, Source
 from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.decision import EXPLANATIONS, Decision, Existing, Reason, SkipRule, decide
+from asrcli.batch.inputs.paths import printable
 from asrcli.batch.journal.pool import JournalPool
 from asrcli.batch.plan import Plan
 from asrcli.batch.recording import Item
-from asrcli.batch.search import printable
 from asrcli.batch.summary import error_dict
 from asrcli.errors import AsrcliError, EmptyInputError
 
@@ -81,7 +81,7 @@ def _row(
         with journals.use(item.journal) as journal:
             decision = judge(item, journal)
         duration = decision.duration
-        if duration is None and not decision.skip and not item.stream:
+        if duration is None and not decision.skip and item.source.path is not None and not item.stream:
             duration = probe(item.source).duration
             if duration == 0:
                 raise EmptyInputError("The file holds no audio, only a header.", "Record or export it again.")

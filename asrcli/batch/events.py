@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
-from asrcli.batch.search import printable
+from asrcli.batch.inputs.paths import printable
 from asrcli.batch.summary import Summary, error_dict
 from asrcli.errors import AsrcliError
 from asrcli.transcript import Segment
@@ -83,6 +83,18 @@ class FileProgress(FileEvent):
     done: float
     #: None where the length is unknown before the end
     total: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class FileDownload(FileEvent):
+    """Progress of fetching an input by its address, before it is transcribed."""
+
+    kind: ClassVar[str] = "file_download"
+
+    #: bytes
+    done: int
+    #: None where the server does not announce the size
+    total: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,11 @@ from typing import BinaryIO
 
 from asrcli.audio.types import Source
 from asrcli.batch import JOURNAL_NAME
+from asrcli.batch.inputs.paths import PlanError, printable
 from asrcli.batch.journal.pool import JournalPool
 from asrcli.batch.naming import OutputRequest, collision_key, name_outputs
 from asrcli.batch.recording import Item
-from asrcli.batch.search import Found, Inputs, PlanError, Search, printable
+from asrcli.batch.search import Found, Inputs, Search
 from asrcli.errors import UsageError
 
 _POLL = 0.2
@@ -140,7 +141,7 @@ class _Outputs:
         if found.path is None:
             return OutputRequest(Path("stdin"), target or Path())
         if target is None:
-            return OutputRequest(found.path, found.path.parent)
+            return OutputRequest(found.path, Path() if found.address else found.path.parent)
         root = found.root or found.path.parent
         below = found.path.parent.relative_to(root)
         return OutputRequest(found.path, target / below, target / os.path.basename(os.path.abspath(root)) / below)
@@ -164,10 +165,14 @@ class _Outputs:
         if not outputs and len(self.inputs.formats) > 1 and self.inputs.formats_asked:
             raise UsageError("Stdout takes one format.", "Give --output-dir for several formats.")
         name = "stdin" if found.path is None else printable(found.path)
+        path = found.path
+        if found.address is not None:
+            name, path = found.address.shown, None
         size = found.status.st_size if found.status is not None and not found.stream else 0
         return Item(
             index=index,
-            source=Source(name, found.path, self.stdin if found.path is None else None),
+            source=Source(name, path, self.stdin if found.path is None else None),
+            address=found.address,
             outputs=outputs,
             stdout=None if outputs else self.inputs.formats[0],
             journal=None if found.stream or not outputs else self._item_journal(outputs, named=named),

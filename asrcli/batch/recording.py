@@ -12,7 +12,8 @@ from typing import BinaryIO, cast
 
 from asrcli.audio.live_input import EndableStream
 from asrcli.audio.types import Source
-from asrcli.batch.search import unreadable
+from asrcli.batch.inputs.addresses import Address
+from asrcli.batch.inputs.paths import unreadable
 from asrcli.batch.stop_signal import StopSignal
 from asrcli.errors import InputChangedError
 
@@ -43,6 +44,8 @@ class Item:
     stream: bool = False
     #: bytes; 0 where unknown
     size: int = 0
+    #: where its bytes are fetched from; `source` has no path before
+    address: Address | None = None
 
     @property
     def estimate(self) -> float:

@@ -1,188 +1,21 @@
-"""Which files a command line means: folders walked in natural order, lists of files, globs. Each file once."""
+"""Which files and addresses a command line means. Each file once."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import re
-import shlex
 import stat
-from collections import Counter, deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import BinaryIO
 
+from asrcli.batch.inputs.addresses import Address, as_url, find_address
+from asrcli.batch.inputs.paths import PlanError, is_stream, printable, unreadable
+from asrcli.batch.inputs.walk import TRANSCRIPT_SUFFIXES, Filter, Walk
 from asrcli.batch.naming import NameTemplate, fold
 from asrcli.errors import AsrcliError, InputUnreadableError, UsageError
-from asrcli.formats import FORMATS
 from asrcli.storage.text import read_list
-
-#: endings of results, which a walk takes for no recordings, whatever the globs say
-TRANSCRIPT_SUFFIXES = frozenset(f".{form.extension.lower()}" for form in FORMATS.values())
-
-#: a path that is an address; `Path` drops one of the slashes
-_URL = re.compile(r"(?:https?|ftp|s3|rtmp|rtsp):/", re.IGNORECASE)
-_DIGITS = re.compile(r"([0-9]+)")
-
-
-@dataclass(frozen=True, slots=True)
-class PlanError:
-    """An input that cannot even be planned: it is missing, or a folder that cannot be read."""
-
-    name: str
-    error: AsrcliError
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filter:
-    """Which files of a folder are inputs.
-
-    Globs ignore case. One without a slash is matched with the name of a file or folder, one with a slash with the path
-    below the folder that is walked; `*` also matches slashes.
-    """
-
-    #: endings of recordings, lower case; used where no include glob is given
-    suffixes: Collection[str]
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-
-    def wants(self, relative: str) -> bool:
-        """Whether a file found in a walk is an input."""
-        suffix = os.path.splitext(relative)[1].lower()
-        if suffix in TRANSCRIPT_SUFFIXES or self.excludes(relative):
-            return False
-        return _matches(relative, self.include) if self.include else suffix in self.suffixes
-
-    def leaves_open(self, relative: str) -> bool:
-        """Whether only the suffix excludes a file: no glob decides, and it is no result."""
-        suffix = os.path.splitext(relative)[1].lower()
-        return not (self.include or suffix in TRANSCRIPT_SUFFIXES or self.excludes(relative) or self.wants(relative))
-
-    def excludes(self, relative: str) -> bool:
-        """Whether a file, or a folder with all that is in it, is left out."""
-        return _matches(relative, self.exclude)
-
-
-def _matches(relative: str, globs: Sequence[str]) -> bool:
-    path = relative.casefold()
-    name = os.path.basename(path)
-    return any(fnmatchcase(path if "/" in glob else name, glob.casefold()) for glob in globs)
-
-
-def _is_recording(path: Path) -> bool:
-    """Whether a file with an ambiguous suffix starts like a recording; True if it cannot be read, so that it fails."""
-    from asrcli.audio.containers.sniff import has_signature
-    from asrcli.audio.containers.suffixes import AMBIGUOUS_SUFFIXES
-
-    if path.suffix.lower() not in AMBIGUOUS_SUFFIXES:
-        return False
-    try:
-        with open(path, "rb") as stream:
-            return has_signature(stream.read(4096))
-    except OSError:
-        return True
-
-
-def natural_key(name: str) -> tuple[list[str | int], str]:
-    """Sort key by which `part2` comes before `part10`; names that differ only in case keep one order everywhere."""
-    pieces = _DIGITS.split(name.casefold())
-    return [int(piece) if number % 2 else piece for number, piece in enumerate(pieces)], name
-
-
-@dataclass(slots=True)
-class Walk:
-    """One walk below `root`: iterate `files`, then read what went wrong and what was passed over.
-
-    Hidden files and folders are passed over. Each folder is entered once; links to folders are followed last, so that
-    what can be reached without them is found under its own name.
-    """
-
-    root: Path
-    wanted: Filter
-    recursive: bool = True
-    #: (device, inode) of the folders that were entered; several walks may share one set
-    entered: set[tuple[int, int]] = field(default_factory=set)
-    problems: list[PlanError] = field(default_factory=list)
-    #: how many files were passed over for their suffix, by suffix in lower case
-    others: Counter[str] = field(default_factory=Counter)
-
-    def files(self) -> Iterator[Path]:
-        """Yield the inputs: a folder's files first, then its folders, each in natural order."""
-        waiting = [self.root]
-        links: deque[Path] = deque()
-        while waiting or links:
-            folder = waiting.pop() if waiting else links.popleft()
-            found = self._list(folder)
-            yield from found.files
-            if self.recursive:
-                waiting.extend(reversed(found.folders))
-                links.extend(found.links)
-
-    def _list(self, folder: Path) -> _Listing:
-        listing = _Listing()
-        try:
-            status = os.stat(folder)
-            if (status.st_dev, status.st_ino) in self.entered:
-                return listing
-            self.entered.add((status.st_dev, status.st_ino))
-            with os.scandir(folder) as entries:
-                names = sorted((entry.name for entry in entries), key=natural_key)
-        except OSError as error:
-            self.problems.append(unreadable(folder, error))
-            return listing
-        for name in names:
-            if not name.startswith("."):
-                self._sort_in(folder / name, listing)
-        return listing
-
-    def _sort_in(self, path: Path, listing: _Listing) -> None:
-        relative = path.relative_to(self.root).as_posix()
-        if os.path.isdir(path):
-            if not self.wanted.excludes(relative):
-                (listing.links if os.path.islink(path) else listing.folders).append(path)
-        # A link that leads nowhere becomes an input that fails, so that the loss is noticed; pipes are no recordings.
-        elif self.wanted.wants(relative) and (os.path.isfile(path) or not os.path.exists(path)):
-            listing.files.append(path)
-        elif self.wanted.leaves_open(relative) and os.path.isfile(path):
-            if _is_recording(path):
-                listing.files.append(path)
-            else:
-                self.others[path.suffix.lower()] += 1
-
-
-@dataclass(slots=True)
-class _Listing:
-    files: list[Path] = field(default_factory=list)
-    folders: list[Path] = field(default_factory=list)
-    links: list[Path] = field(default_factory=list)
-
-
-def unreadable(path: Path, error: OSError) -> PlanError:
-    """The problem with a path that the system refuses."""
-    name = printable(path)
-    if _URL.match(name):
-        name = re.sub(":/+", "://", name, count=1)  # a Path has joined the two slashes
-        why = f"{name}: URLs are not downloaded."
-        hint = f"Download it first, or pipe it: curl -L {shlex.quote(name)} | asrcli transcribe -"
-    elif isinstance(error, FileNotFoundError):
-        why, hint = f"{name}: no such file or folder.", "Check the name; quote it if it contains spaces."
-    elif isinstance(error, PermissionError):
-        why, hint = f"{name}: no permission to read it.", "Change its permissions, or leave it out with --exclude."
-    else:
-        why, hint = f"{name}: cannot be read ({error.strerror or error}).", "Check the disk or the network share."
-    return PlanError(name, InputUnreadableError(why, hint))
-
-
-def printable(path: str | Path) -> str:
-    """A path for messages and transcripts: bytes that are no UTF-8 become a replacement character."""
-    return os.fsencode(path).decode("utf-8", "replace")
-
-
-def is_stream(status: os.stat_result) -> bool:
-    """Whether a path is a pipe or a device: readable once, with no bytes to hash beforehand."""
-    return stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode) or stat.S_ISSOCK(status.st_mode)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,17 +44,20 @@ class Inputs:
     name: NameTemplate = NameTemplate()
     journal: Path | None = None
     shard: tuple[int, int] | None = None
+    #: `--fetch-network`
+    fetch_networks: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """An input before its outputs are named."""
 
-    #: None: stdin
+    #: None: stdin; of an address, its place
     path: Path | None
     #: the folder that was walked, or None for what was named itself
     root: Path | None = None
     status: os.stat_result | None = None
+    address: Address | None = None
 
     @property
     def stream(self) -> bool:
@@ -244,9 +80,9 @@ class Search:
     def run(self) -> None:
         wanted = Filter(suffixes=self.suffixes, include=tuple(self.inputs.include), exclude=tuple(self.inputs.exclude))
         for name in self.inputs.paths:
-            self._add(None if name == "-" else Path(name), wanted)
+            self._add(None if name == "-" else Path(name), wanted, as_url(name))
         for path in self._listed():
-            self._add(path, wanted)
+            self._add(path, wanted, as_url(path))
         self._drop_transcripts()
 
     def _listed(self) -> list[Path]:
@@ -261,12 +97,14 @@ class Search:
         except OSError as error:
             raise UsageError(f"--files-from {printable(source)}: {error.strerror}.", "Check the name.") from error
 
-    def _add(self, path: Path | None, wanted: Filter) -> None:
+    def _add(self, path: Path | None, wanted: Filter, url: str | None) -> None:
         if path is None:
             if self._is_first(self._stdin_identity(), "stdin"):
                 self.found.append(Found(None))
             return
-        if os.path.isdir(path):
+        if url is not None:
+            self._add_address(url, wanted)
+        elif os.path.isdir(path):
             self._walk(path, wanted)
         elif not wanted.excludes(path.name):
             self._add_file(path, None)
@@ -278,6 +116,15 @@ class Search:
             if status is not None and is_stream(status):
                 return status.st_dev, status.st_ino
         return "stdin"
+
+    def _add_address(self, url: str, wanted: Filter) -> None:
+        try:
+            address = find_address(url, self.suffixes, self.inputs.fetch_networks)
+        except AsrcliError as error:
+            self.problems.append(PlanError(url.partition("?")[0], error))
+            return
+        if not wanted.excludes(address.place.name) and self._is_first(url, address.shown):
+            self.found.append(Found(address.place, address=address))
 
     def _walk(self, folder: Path, wanted: Filter) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -11,7 +12,8 @@ from threading import Semaphore
 
 from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.decision import EXPLANATIONS, FAILED, Decision, Existing, SkipRule, decide
-from asrcli.batch.events import FileDone, FileFailed, FileSkipped, FileStarted, Notice
+from asrcli.batch.events import FileDone, FileDownload, FileFailed, FileSkipped, FileStarted, Notice
+from asrcli.batch.inputs.addresses import fetched, guard_of
 from asrcli.batch.journal import Journal
 from asrcli.batch.journal.pool import JournalPool
 from asrcli.batch.journal.records import OutputRecord
@@ -38,6 +40,8 @@ from asrcli.transcript import Transcript, failing_warnings
 
 #: errors that every other input would meet, too
 _FATAL = (DiskFullError, ModelError, MissingExtraError, LanguageNotSupportedError, OptionNotSupportedError)
+#: recordings that are fetched at a time
+_MOST_DOWNLOADS = 2
 #: seconds between two checks of an input that another process works on
 _CLAIM_EVERY = 0.5
 #: why a format of an input has no result
@@ -58,6 +62,7 @@ class Processing:
         skip_if: recordings that are skipped.
         fail_on: codes of warnings that fail an input. Its outputs are written, but do not count as done.
         encoding: of the outputs.
+        fetch_networks: private networks that recordings may be fetched from.
         on_done: runs a command on a finished input; an error fails the input, and the command is due in the next run.
     """
 
@@ -69,6 +74,7 @@ class Processing:
     skip_if: tuple[SkipRule, ...] = ()
     fail_on: tuple[str, ...] = ()
     encoding: str = "utf-8"
+    fetch_networks: tuple[str, ...] = ()
     on_done: Callable[[Item, Callable[[], bool]], None] | None = None
 
 
@@ -80,6 +86,7 @@ class Worker:
     ) -> None:
         self._work = work
         self._places = Semaphore(readers)
+        self._downloads = Semaphore(_MOST_DOWNLOADS)
         self._journals = journals
         self._schedule = schedule
         self._stop = stop
@@ -118,16 +125,40 @@ class Worker:
             if journal is not None:
                 journal.refresh()
             self._clean(item)
-            decision = decide(item, journal, self._work.recipe, self._work.existing, self._work.skip_if)
-            if not decision.skip:
-                return self._attempt(item, journal, decision)
-            if journal is not None and decision.recording is not None:
-                if not decision.blocked and journal.on_done_pending(decision.recording):
-                    self._run_on_done(item, journal, decision)
-                journal.remember(decision.recording)
-            explanation = EXPLANATIONS[decision.reason]
-            event = FileSkipped(item.index, item.source.name, decision.reason, explanation, decision.duration)
-            return Outcome(item, event)
+            with self._fetched(item) as ready:
+                return self._decide(ready, journal)
+
+    def _decide(self, item: Item, journal: Journal | None) -> Outcome | None:
+        decision = decide(item, journal, self._work.recipe, self._work.existing, self._work.skip_if)
+        if not decision.skip:
+            return self._attempt(item, journal, decision)
+        if journal is not None and decision.recording is not None:
+            if not decision.blocked and journal.on_done_pending(decision.recording):
+                self._run_on_done(item, journal, decision)
+            journal.remember(decision.recording)
+        explanation = EXPLANATIONS[decision.reason]
+        event = FileSkipped(item.index, item.source.name, decision.reason, explanation, decision.duration)
+        return Outcome(item, event)
+
+    @contextlib.contextmanager
+    def _fetched(self, item: Item) -> Iterator[Item]:
+        """The input, its bytes fetched to a temporary file where it is an address."""
+        kept = self._work.existing is Existing.SKIP and all(map(os.path.lexists, item.outputs.values() or [""]))
+        if item.address is None or kept:
+            yield item
+            return
+
+        def progress(done: int, total: int | None) -> None:
+            self._post(FileDownload(item.index, item.source.name, done, total))
+
+        def cancelled() -> bool:
+            return self._stop.requested() or self._stop.ending
+
+        with contextlib.ExitStack() as stack:
+            with Reading(self._downloads, self._stop):
+                guard = guard_of(self._work.fetch_networks)
+                path = stack.enter_context(fetched(item.address, guard, cancelled, progress))
+            yield replace(item, source=replace(item.source, path=path, untrusted=True))
 
     @contextlib.contextmanager
     def _claim(self, item: Item, journal: Journal | None, *, wait: bool) -> Iterator[bool]:

@@ -135,14 +135,14 @@ def _answered(url: str, guard: Guard, use: Callable[[http.client.HTTPResponse, s
     """What `use` makes of the answer and its address, redirects followed."""
     deadline = time.monotonic() + guard.max_seconds
     for _ in range(_MOST_REDIRECTS + 1):
-        parts = _checked(url)
+        parts = checked_url(url)
         connection = _connect(parts, guard, deadline)
         # The other side may send one byte at a time: at the deadline the connection is closed.
         cut = threading.Timer(max(0.0, deadline - time.monotonic()), _hang_up, [connection.sock])
         cut.start()
         try:
-            with contextlib.closing(connection):
-                answer = _get(connection, parts)
+            with contextlib.closing(connection), contextlib.closing(_get(connection, parts)) as answer:
+                _check_status(answer)
                 if answer.status not in _REDIRECTS:
                     return use(answer, url)
                 url = urljoin(url, answer.headers.get("location", ""))
@@ -157,7 +157,7 @@ def _answered(url: str, guard: Guard, use: Callable[[http.client.HTTPResponse, s
 
 def check_url(url: str, guard: Guard) -> None:
     """Refuse an address that `fetch` would refuse, without reaching for it. Raises FetchError: as `fetch`."""
-    parts = _checked(url)
+    parts = checked_url(url)
     guard.resolve(parts.hostname or "", parts.port or _PORTS[parts.scheme])
 
 
@@ -165,7 +165,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], guard: Guard) -> int
     """Send a message; redirects are not followed. Blocks. Returns the HTTP status of the answer. Raises FetchError:
     the address may not be reached, or does not answer.
     """
-    parts = _checked(url)
+    parts = checked_url(url)
     deadline = time.monotonic() + guard.max_seconds
     connection = _connect(parts, guard, deadline)
     cut = threading.Timer(guard.max_seconds, _hang_up, [connection.sock])
@@ -173,14 +173,16 @@ def post(url: str, body: bytes, headers: Mapping[str, str], guard: Guard) -> int
     try:
         with contextlib.closing(connection):
             connection.request("POST", _target(parts), body, {"user-agent": USER_AGENT, **headers})
-            return connection.getresponse().status
+            with contextlib.closing(connection.getresponse()) as answer:
+                return answer.status
     except (OSError, http.client.HTTPException) as error:
         raise FetchError("The address does not answer.", _AGAIN) from error
     finally:
         cut.cancel()
 
 
-def _checked(url: str) -> SplitResult:
+def checked_url(url: str) -> SplitResult:
+    """The parts of an address. Raises FetchError: it is none that can be fetched."""
     try:
         parts = urlsplit(url)
         valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
@@ -231,10 +233,12 @@ def _target(parts: SplitResult) -> str:
 def _get(connection: http.client.HTTPConnection, parts: SplitResult) -> http.client.HTTPResponse:
     headers = {"user-agent": USER_AGENT, "accept": "*/*", "accept-encoding": "identity"}
     connection.request("GET", _target(parts), headers=headers)
-    answer = connection.getresponse()
+    return connection.getresponse()
+
+
+def _check_status(answer: http.client.HTTPResponse) -> None:
     if answer.status != http.client.OK and answer.status not in _REDIRECTS:
         raise FetchError(f"The address answers {answer.status} {answer.reason}".rstrip() + ".")
-    return answer
 
 
 def _save(

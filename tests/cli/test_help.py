@@ -134,7 +134,8 @@ def test_the_help_names_every_format(asrcli: Program) -> None:
         ("my talk.mp3", "asrcli transcribe 'my talk.mp3'"),
         ("./recordings", "asrcli transcribe ./recordings"),
         ("-", "asrcli transcribe -"),
-        ("https://example.org/a.mp3", "curl -L https://example.org/a.mp3 | asrcli transcribe -"),
+        ("https://example.org/a.mp3", "asrcli transcribe https://example.org/a.mp3"),
+        ("ftp://example.org/a.mp3", "curl -L ftp://example.org/a.mp3 | asrcli transcribe -"),
         ("nonsense", "asrcli --help"),
     ],
 )
@@ -144,10 +145,10 @@ def test_a_recording_in_place_of_a_command(asrcli: Program, word: str, hint: str
     assert hint in done.stderr
 
 
-def test_an_address_is_not_fetched(asrcli: Program) -> None:
-    done = asrcli("transcribe", "https://example.org/a.mp3")
+def test_an_address_of_another_kind_is_not_fetched(asrcli: Program) -> None:
+    done = asrcli("transcribe", "ftp://example.org/a.mp3")
     assert done.returncode == 3
-    assert "curl -L https://" in done.stderr  # a Path joins the slashes
+    assert "curl -L ftp://" in done.stderr  # a Path joins the slashes
 
 
 def test_the_help_of_transcribe_is_one_screen_and_the_rest_is_in_help_all(asrcli: Program) -> None:

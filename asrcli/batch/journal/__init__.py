@@ -148,10 +148,12 @@ class Journal:
 
     # Hashes of recordings
 
-    def recording(self, path: Path) -> Recording:
-        """Hash a recording, or remember its hash if it has not changed since. Raises OSError: it cannot be read."""
+    def recording(self, path: Path, place: Path | None = None) -> Recording:
+        """Hash a recording, or remember its hash if it has not changed since; `place`: where it is from, if `path` is
+        temporary. Raises OSError: it cannot be read.
+        """
         stamp = FileStamp.of(os.stat(path))
-        source = real_place(path)
+        source = real_place(place or path)
         now = time.time_ns()
         with self._lock:
             known = self._digests.get((source, stamp))

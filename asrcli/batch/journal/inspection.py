@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from asrcli.batch.decision import FAILED, records_of
+from asrcli.batch.inputs.paths import printable
 from asrcli.batch.journal import Journal
 from asrcli.batch.journal.records import OutputFile
-from asrcli.batch.search import printable
 
 State = Literal["done", "failed", "open"]
 

@@ -7,8 +7,8 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from asrcli.batch.inputs.paths import printable
 from asrcli.batch.recording import Item
-from asrcli.batch.search import printable
 from asrcli.batch.stop_signal import DroppedError
 from asrcli.errors import OnDoneError
 

@@ -37,9 +37,9 @@ def show(ctx: typer.Context, arguments: JournalShowArguments) -> None:
     A journal has the recordings that a run has finished or failed. 'asrcli transcribe --dry-run' also shows those that
     no run has started, and whether recordings have changed since.
     """
+    from asrcli.batch.inputs.paths import printable
     from asrcli.batch.journal import Journal
     from asrcli.batch.journal.inspection import entries
-    from asrcli.batch.search import printable
     from asrcli.cli.framework.console import plain
 
     journal = Journal(_existing(arguments.journal), read_only=True)

@@ -75,6 +75,12 @@ class Lines:
             of = f" of {clock(event.total)}" if event.total else ""
             self.say(f"{event.name}: {clock(event.done)}{of}")
 
+    def file_download(self, event: events.FileDownload) -> None:
+        now = time.monotonic()
+        if now - self._reported.setdefault(event.index, now) >= _LINE_EVERY:
+            self._reported[event.index] = now
+            self.say(f"{event.name}: downloaded {megabytes(event)}")
+
     def file_done(self, event: events.FileDone) -> None:
         self._finished += 1
         from asrcli.transcript import NO_SPEECH
@@ -116,6 +122,11 @@ class Lines:
 
     def _place(self) -> str:
         return f"[{self._finished}/{self.total}] " if self.total > 1 else ""
+
+
+def megabytes(event: events.FileDownload) -> str:
+    """As in "12 of 40 MB"."""
+    return f"{event.done / 1e6:.0f}{f' of {event.total / 1e6:.0f}' if event.total else ''} MB"
 
 
 def traceback_of(event: events.FileFailed) -> str:
@@ -186,7 +197,7 @@ def timestamp(seconds: float) -> str:
 
 
 def _short(path: Path) -> str:
-    from asrcli.batch.search import printable
+    from asrcli.batch.inputs.paths import printable
 
     try:
         return printable(path.relative_to(Path.cwd()))

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from asrcli.batch import events
 from asrcli.cli.framework.console import Console, harmless, plain
-from asrcli.cli.report.progress import Lines, clock, pace, timestamp
+from asrcli.cli.report.progress import Lines, clock, megabytes, pace, timestamp
 
 #: maximum number of bars: of the files that were started first
 _MOST = 8
@@ -21,6 +21,8 @@ class _Speed(ProgressColumn):
     """Seconds of audio a second."""
 
     def render(self, task: Task) -> Text:
+        if "bytes" in task.fields:
+            return Text()
         elapsed = task.finished_time if task.finished else task.elapsed
         return Text(pace(task.completed / elapsed) if elapsed and task.completed else "", style="cyan")
 
@@ -29,6 +31,8 @@ class _Position(ProgressColumn):
     """As in "1:30 of 12:00"."""
 
     def render(self, task: Task) -> Text:
+        if "bytes" in task.fields:
+            return Text()
         return Text(clock(task.completed) + (f" of {clock(task.total)}" if task.total else ""), style="dim")
 
 
@@ -82,7 +86,19 @@ class Bars(Lines):
         if event.files > 1:
             self._whole = self._progress.add_task(f"0/{event.files} files", total=event.estimate or None)
 
+    def file_download(self, event: events.FileDownload) -> None:
+        if event.index not in self._files:
+            self._files[event.index] = self._progress.add_task("", visible=len(self._files) < self._most())
+        share = 100 * event.done / event.total if event.total else None
+        name = f"{_fit(event.name, self._room())}: {megabytes(event)}"
+        total = None if share is None else 100.0
+        self._progress.update(
+            self._files[event.index], description=name, completed=share or 0.0, total=total, bytes=True
+        )
+
     def file_started(self, event: events.FileStarted) -> None:
+        if (download := self._files.pop(event.index, None)) is not None:
+            self._progress.remove_task(download)
         self._expected[event.index] = event.estimate
         visible = len(self._files) < self._most()
         self._files[event.index] = self._progress.add_task(
@@ -110,6 +126,7 @@ class Bars(Lines):
         self._refresh()
 
     def file_skipped(self, event: events.FileSkipped) -> None:
+        self._close(event.index, 0.0)
         self._estimate -= event.duration or 0.0
         super().file_skipped(event)
         self._refresh()

@@ -75,7 +75,10 @@ class InputArguments:
     """What is transcribed."""
 
     inputs: tuple[str, ...] = _input(
-        (), "Files, folders (searched for audio and video), or - for stdin.", metavar="INPUT", positional=True
+        (),
+        "Files, folders (searched for audio and video), https:// addresses, or - for stdin.",
+        metavar="INPUT",
+        positional=True,
     )
     files_from: str | None = _input(
         None, "Read more inputs from FILE (- is stdin), one per line or separated by NUL.", metavar="FILE"
@@ -83,6 +86,10 @@ class InputArguments:
     recursive: bool = _input(True, "Search subfolders.")
     include: tuple[str, ...] = _input((), "In folders, take only files that match; repeatable.", metavar="GLOB")
     exclude: tuple[str, ...] = _input((), "In folders, skip files that match; repeatable.", metavar="GLOB")
+    fetch_networks: tuple[str, ...] = _input(
+        (), "Private network that https:// inputs may be fetched from; repeatable.", name="fetch_network",
+        metavar="CIDR", read=readers.network,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

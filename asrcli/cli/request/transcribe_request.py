@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from asrcli.batch.cache_key import CacheKey, fingerprint
 from asrcli.batch.decision import Existing, SkipRule
-from asrcli.batch.search import Inputs, printable
+from asrcli.batch.inputs.paths import printable
+from asrcli.batch.search import Inputs
 from asrcli.batch.worker import Processing
 from asrcli.cli.request.arguments import TranscribeArguments, skip_rule
 from asrcli.cli.request.embedded_audio import embed_audio
@@ -106,6 +107,7 @@ class TranscribeRequest:
             skip_if=self.skip_if,
             fail_on=self.fail_on,
             encoding=self.encoding,
+            fetch_networks=tuple(self.inputs.fetch_networks),
         )
 
 
@@ -165,6 +167,7 @@ def _request(arguments: TranscribeArguments, ranks: Mapping[str, int]) -> Transc
         output_dir=arguments.output_dir,
         name=name_template(arguments, options.recognition),
         journal=arguments.journal,
+        fetch_networks=arguments.fetch_networks,
         shard=find_shard(arguments.shard, os.environ),
     )
     existing = (

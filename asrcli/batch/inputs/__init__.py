@@ -1,0 +1,1 @@
+"""What inputs are: files below folders, addresses."""
