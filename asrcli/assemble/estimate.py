@@ -45,8 +45,8 @@ _EMPTY, _EMPTY_RATE = 2.0, 12.0
 #: about how long parts of words take to say, seconds
 _PER_SYLLABLE, _PER_LETTER, _PER_WORD = 0.10, 0.035, 0.03
 _PER_IDEOGRAPH, _PER_CLUSTER, _PER_DIGIT = 0.22, 0.16, 0.30
-#: of scripts without spaces (Thai, kana), where many letters are no syllable of their own
-_SYLLABLES_PER_CLUSTER = 0.6
+#: fewest syllables of a letter of scripts without spaces ("ครับ": one) and of a digit ("12")
+_SYLLABLES_PER_CLUSTER, _SYLLABLES_PER_DIGIT = 0.4, 0.5
 _VOWELS = re.compile(r"[aeiouyàáâãäåæèéêëìíîïòóôõöøùúûüýœаеёиоуыэюяαεηιουω]+")
 
 
@@ -69,9 +69,9 @@ def spoken_length(text: str) -> float:
 
 
 def syllables(text: str) -> float:
-    """About how many syllables a word has."""
+    """About how many syllables a word has at least."""
     ideographs, digits, clusters, _, vowels = _parts(text)
-    return ideographs + digits + _SYLLABLES_PER_CLUSTER * clusters + vowels
+    return ideographs + _SYLLABLES_PER_DIGIT * digits + _SYLLABLES_PER_CLUSTER * clusters + vowels
 
 
 def _parts(text: str) -> tuple[int, int, int, int, int]:

@@ -169,12 +169,12 @@ def test_how_a_word_ends(word: str, following: str, expected: Ending) -> None:
         ("BBC", 0.235, 1),  # no vowel
         ("o'clock", 0.44, 2),
         ("beautiful idea", 0.985, 5),
-        ("2024", 1.23, 4),
-        ("3d", 0.465, 2),
+        ("2024", 1.23, 2),
+        ("3d", 0.465, 1.5),
         ("你好", 0.47, 2),
         ("は", 0.25, 1),
-        ("สวัสดี", 0.67, 2.4),  # its marks are no letters
-        ("가힣", 0.35, 1.2),
+        ("สวัสดี", 0.67, 1.6),  # its marks are no letters
+        ("가힣", 0.35, 0.8),
         ("вода", 0.37, 2),
     ],
 )
@@ -295,6 +295,31 @@ def test_how_often_a_phrase_must_come_to_be_a_loop(phrase: str, rounds: int, sec
     words, loops = trim_loops([*before, *looped, *after], seconds)
     assert " ".join(word.text for word in words) == f"before {' '.join([phrase] * kept)} after it"
     assert loops == ([phrase] if kept < rounds else [])
+
+
+@pytest.mark.parametrize(
+    ("phrase", "rounds", "syllables_each"),
+    [
+        ("10", 15, 1),
+        ("12", 20, 1),
+        ("100", 12, 2),
+        ("ครับ", 20, 1),
+        ("ใช่ครับ", 10, 2),
+        ("ไม่", 20, 1),
+        ("네", 30, 1),
+        ("加油", 18, 2),
+        ("我知道", 12, 3),
+        ("la", 30, 1),
+        ("हाँ", 20, 1),
+        ("لا", 25, 1),
+        ("да", 25, 1),
+        ("schnell", 16, 1),
+    ],
+)
+def test_fast_repeats_of_any_script_stay(phrase: str, rounds: int, syllables_each: int) -> None:
+    """Nine syllables a second."""
+    words = split_words(" ".join([phrase] * rounds))
+    assert trim_loops(words, rounds * syllables_each / 9) == (words, [])
 
 
 def test_a_loop_within_a_word_keeps_three_rounds() -> None:

@@ -509,6 +509,6 @@ def test_a_file_name_asks_for_its_format(path: str, name: str) -> None:
     assert format_of(path) is FORMATS[name]
 
 
-@pytest.mark.parametrize("path", ["-", "srt", "a.docx", ".srt", "a.srt.bak"])
+@pytest.mark.parametrize("path", ["-", "srt", "a.odt", ".srt", "a.srt.bak"])
 def test_other_names_ask_for_none(path: str) -> None:
     assert format_of(path) is None
