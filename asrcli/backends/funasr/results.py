@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from asrcli.backends.types import Hypothesis, Token, read_tagged
+from asrcli.script import is_spaceless
 
 
 def read_result(result: Mapping[str, Any], duration: float, *, tagged: bool = False) -> Hypothesis:
@@ -39,11 +40,11 @@ def read_result(result: Mapping[str, Any], duration: float, *, tagged: bool = Fa
 
 
 def join_words(words: Sequence[str]) -> str:
-    """Paraformer's words as text: a space beside Latin words, none between Chinese characters."""
+    """Paraformer's words as text: no space between Chinese characters, one beside words of other scripts."""
     text = ""
     for word in words:
-        apart = text and (word[:1].isascii() or text[-1].isascii())
-        text += f" {word}" if apart else word
+        together = not text or (is_spaceless(word[0]) and is_spaceless(text[-1]))
+        text += word if together else f" {word}"
     return text
 
 

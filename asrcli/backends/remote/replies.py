@@ -1,7 +1,7 @@
 """Replies of servers with OpenAI's audio API, as a `Hypothesis`, and their error messages.
 
 Forms: OpenAI's `json`, `verbose_json` and `text`, and the variants of other servers: words inside of segments, text as
-a JSON string, languages by name or by code, errors under `error`, `detail` or `message`.
+a JSON string, SenseVoice's tags before it, languages by name or by code, errors under `error`, `detail` or `message`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard
 
-from asrcli.backends.types import Hypothesis, Token
+from asrcli.backends.types import Hypothesis, Token, read_tagged, tag_name
 from asrcli.errors import UsageError
 from asrcli.language_codes import language_code
 from asrcli.transcript import warning_code
@@ -30,13 +30,13 @@ def read_reply(body: bytes, content_type: str, duration: float) -> Hypothesis:
     kind = content_type.split(";", maxsplit=1)[0].strip().lower()
     text = body.decode("utf-8", "replace").strip()
     if kind == "text/plain":
-        return Hypothesis(text)
+        return _hypothesis({"text": text}, duration)
     try:
         data = _parse(text)
     except ValueError:
         raise UnreadableReplyError(f"{kind or 'no content type'}, {len(body)} bytes") from None
     if isinstance(data, str):
-        return Hypothesis(data.strip())
+        data = {"text": data}
     if isinstance(data, Mapping) and data.get("error"):
         raise UnreadableReplyError(f"an error: {error_message(body)}")
     if not isinstance(data, Mapping) or not isinstance(data.get("text"), str):
@@ -55,13 +55,13 @@ def _parse(text: str | bytes) -> Any:
 def _hypothesis(data: Mapping[str, Any], duration: float) -> Hypothesis:
     segments = [item for item in _items(data, "segments") if isinstance(item, Mapping)]
     first = segments[0] if segments else {}
-    text = str(data["text"]).strip()
+    found = read_tagged(str(data["text"]))
     return Hypothesis(
-        text,
-        _tokens(data, segments, duration) if text else (),
-        language=_language(data.get("language_code") or data.get("language")),
-        emotion=_label(first.get("emotion")),
-        event=_label(first.get("event")),
+        found.text,
+        _tokens(data, segments, duration) if found.text else (),
+        language=_language(data.get("language_code") or data.get("language")) or found.language,
+        emotion=_label(first.get("emotion")) or found.emotion,
+        event=_label(first.get("event")) or found.event,
         limit=_is_cut_short(data),
         end=_end(data, segments),
     )
@@ -121,7 +121,7 @@ def _language(value: Any) -> str | None:
 
 
 def _label(value: Any) -> str | None:
-    return value[:40] if isinstance(value, str) and value else None
+    return tag_name(value[:40]) if isinstance(value, str) else None
 
 
 def error_message(body: bytes) -> str:

@@ -70,7 +70,15 @@ def test_fun_asr_nano_names_its_pieces_in_seconds() -> None:
 
 @pytest.mark.parametrize(
     ("words", "text"),
-    [(["你", "好"], "你好"), (["hello", "world"], "hello world"), (["AI", "服", "务"], "AI 服务"), ([], "")],
+    [
+        (["你", "好"], "你好"),
+        (["hello", "world"], "hello world"),
+        (["AI", "服", "务"], "AI 服务"),
+        ([], ""),
+        (["привет", "мир"], "привет мир"),
+        (["été", "你", "été", "été"], "été 你 été été"),
+        (["は", "い"], "はい"),
+    ],
 )
 def test_words_are_joined_as_they_are_written(words: list[str], text: str) -> None:
     assert join_words(words) == text

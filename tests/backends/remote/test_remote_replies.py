@@ -67,6 +67,35 @@ def test_a_server_that_reports_missing_words(reply: dict[str, Any], limit: bool)
     assert read({"text": "and so"} | reply).limit is limit
 
 
+@pytest.mark.parametrize(
+    ("labels", "emotion", "event"),
+    [
+        ({"emotion": "HAPPY", "event": "BGM"}, "happy", "bgm"),
+        ({"emotion": "<|SAD|>", "event": "<|Speech_Noise|>"}, "sad", "speech_noise"),
+        ({"emotion": "EMO_UNKNOWN", "event": "Event_UNK"}, None, None),
+        ({"emotion": "bored", "event": "thunder"}, None, None),
+        ({"emotion": 3, "event": ["bgm"]}, None, None),
+    ],
+)
+def test_labels_are_those_of_the_schema(labels: dict[str, Any], emotion: str | None, event: str | None) -> None:
+    heard = read({"text": "a", "segments": [labels]})
+    assert (heard.emotion, heard.event) == (emotion, event)
+
+
+TAGGED = "<|zh|><|HAPPY|><|Laughter|><|withitn|>你好。"
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [(TAGGED, "text/plain"), (json.dumps(TAGGED), JSON), (json.dumps({"text": TAGGED, "segments": [{"id": 0}]}), JSON)],
+)
+def test_tags_before_a_text_are_its_labels(reply: str, kind: str) -> None:
+    heard = read_reply(reply.encode(), kind, 3.0)
+    assert heard == Hypothesis("你好。", language="zh", emotion="happy", event="laughter")
+    special = "<|startoftranscript|><|en|><|transcribe|><|0.00|> Hello.<|2.40|>"
+    assert read_reply(special.encode(), "text/plain", 3.0) == Hypothesis("Hello.", language="en")
+
+
 def test_words_may_stand_in_segments() -> None:
     heard = read(
         {
