@@ -13,10 +13,12 @@ import pytest
 import soundfile as sf
 import yaml
 
+from asrcli.backends.sherpa.model_types import TYPES
 from tests.tone import build, quantize, tone_audio, tone_spec
 
 #: types with one graph that quantisation changes, and those with a search of their own
 KINDS = ["sense_voice", "paraformer", "transducer", "whisper", "moonshine", "fire_red_asr", "qwen3_asr", "funasr_nano"]
+OTHERS = sorted(TYPES.keys() - {"zipformer_ctc", *KINDS})
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +48,20 @@ def runs(folder: Path, paths: list[Path], jobs: Sequence[int], *options: str) ->
     return found
 
 
-@pytest.mark.parametrize(("kind", "jobs"), [("zipformer_ctc", (1, 2, 4)), *((kind, (1, 4)) for kind in KINDS)])
+@pytest.mark.parametrize(
+    ("kind", "jobs"),
+    [
+        ("zipformer_ctc", (1, 2, 4)),
+        *((kind, (1, 4)) for kind in KINDS),
+        *(pytest.param(kind, (1, 2, 4), marks=pytest.mark.slow) for kind in OTHERS),
+    ],
+)
 def test_int8_models(tmp_path: Path, recordings: list[Path], kind: str, jobs: Sequence[int]) -> None:
     files = tone_spec(kind, quantize(build(kind, tmp_path / kind))).files
     entry = {"type": kind, "dir": kind, "files": {name: path.name for name, path in files.items()}}
     (tmp_path / "models.yaml").write_text(yaml.safe_dump({"models": {"tones": entry}}))
     options = ["-m", "tones", "--model-dir", str(tmp_path), "--no-vad", "--max-chunk", "4"]
+    options += ["-l", "en"] if TYPES[kind].language_required else []
     first, *others = runs(tmp_path, recordings, jobs, *options)
     assert [name for other in others for name in first if other[name] != first[name]] == []
     assert any(json.loads(text)["segments"] for name, text in first.items() if name.endswith(".json"))
