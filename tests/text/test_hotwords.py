@@ -155,6 +155,27 @@ def test_a_number_at_the_end_of_a_phrase_stays(phrase: str, number: int) -> None
     assert {pairs(form)[0] for form in forms} == {(text, 20.0)}
 
 
+_PHRASE = (
+    st.text(
+        st.characters(exclude_categories=("C", "Zl", "Zp"), exclude_characters=",，;；:："), min_size=1, max_size=12
+    )
+    .map(lambda text: " ".join(text.split()))
+    .filter(lambda text: text and text[0] not in "{[#")
+)
+
+
+@given(st.lists(_PHRASE, min_size=1, max_size=6))
+def test_any_phrase_is_the_same_in_every_form(tmp_path_factory: pytest.TempPathFactory, phrases: list[str]) -> None:
+    wanted = list(dict.fromkeys(phrases))
+    forms: list[Any] = [phrases, json.dumps(phrases), ", ".join(phrases), "；".join(phrases), "\n".join(phrases)]
+    forms += [dict.fromkeys(phrases, 20), json.dumps(dict.fromkeys(phrases, 20)), ":20,".join([*phrases, ""])]
+    for form in forms:
+        assert [text for text, _ in pairs(form)] == wanted
+    path = tmp_path_factory.mktemp("forms") / "words.txt"
+    path.write_text("\t20\n".join([*phrases, ""]), encoding="utf-8")
+    assert [word.text for word in read_hotwords(path)] == wanted
+
+
 def test_numbers_of_phrases_and_characters_are_bounded() -> None:
     assert len(pairs(",".join(f"w{n}" for n in range(1000)))) == 1000
     assert pairs("x" * 100) == [("x" * 100, 20.0)]
