@@ -42,7 +42,8 @@ MAX_CONNECTIONS, MAX_CONNECTIONS_OF_ADDRESS = 2048, 512
 MAX_FETCHES = 8
 #: seconds for a request's head, from the connection or its first byte, and for the rest of a Wyoming event
 HEAD_TIMEOUT = 30.0
-#: seconds for which the rest of a refused WebSocket message is received and dropped
+#: seconds for which the rest of a refused WebSocket message is received and dropped, and in which clients must send or
+#: read once the server ends
 LINGER = 5.0
 #: seconds in which a client must read `LEAST_READ` bytes of what waits for it
 WRITE_TIMEOUT, LEAST_READ = 60.0, 4096

@@ -20,8 +20,8 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
-from asrcli.server.bounds import MAX_FIELD, MAX_FIELDS, MAX_PART_HEADER, MAX_PARTS, MAX_URL_FIELDS
-from asrcli.server.errors import RequestError, SlowClientError, TooLargeError
+from asrcli.server.bounds import LINGER, MAX_FIELD, MAX_FIELDS, MAX_PART_HEADER, MAX_PARTS, MAX_URL_FIELDS
+from asrcli.server.errors import RequestError, SlowClientError, TooLargeError, UnavailableError
 from asrcli.server.http.values import is_sent
 from asrcli.server.http.workspaces import Workspace
 from asrcli.storage.atomic import disk_errors, private
@@ -76,7 +76,8 @@ def shown_name(filename: str, default: str = "audio") -> str:
 
 async def capped(request: Request, limit: int) -> AsyncIterator[bytes]:
     """The body's pieces. Raises TooLargeError: more than `limit` bytes are announced or received; SlowClientError:
-    nothing is received for `idle_timeout` seconds, or `request_timeout` is over; BusyError: too many bodies are being
+    nothing is received for `idle_timeout` seconds, or `request_timeout` is over; UnavailableError: nothing is received
+    while the server ends; BusyError: too many bodies are being
     received; ClientDisconnect: the client has left.
     """
     announced = request.headers.get("content-length", "")
@@ -98,12 +99,25 @@ async def _timed(request: Request) -> AsyncIterator[bytes]:
     deadline = loop.time() + (settings.request_timeout or math.inf)
     pieces = request.stream()
     while True:
+        piece = asyncio.ensure_future(_next(pieces))
+        until = min(loop.time() + settings.idle_timeout, deadline)
         try:
-            yield await asyncio.wait_for(anext(pieces), min(settings.idle_timeout, deadline - loop.time()))
-        except StopAsyncIteration:
+            while not piece.done():
+                await asyncio.wait({piece}, timeout=min(LINGER, until - loop.time()))
+                if not piece.done() and request.scope["state"].get("ending"):
+                    raise UnavailableError("The server ends.", "Send the request again later.", retry_after=5)
+                if not piece.done() and loop.time() >= until:
+                    raise SlowClientError("Timed out waiting for the request body.", "Send it again without pauses.")
+        finally:
+            piece.cancel()
+        data = piece.result()
+        if data is None:
             return
-        except TimeoutError as error:
-            raise SlowClientError("Timed out waiting for the request body.", "Send it again without pauses.") from error
+        yield data
+
+
+async def _next(pieces: AsyncIterator[bytes]) -> bytes | None:
+    return await anext(pieces, None)
 
 
 def _too_large(limit: int) -> TooLargeError:

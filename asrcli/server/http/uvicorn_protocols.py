@@ -77,6 +77,7 @@ class _Connection:
     transport: asyncio.Transport
     client: tuple[str, int] | None
     _write_timer: asyncio.TimerHandle | None = None
+    _ending = False
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)  # type: ignore[misc]
@@ -92,7 +93,8 @@ class _Connection:
 
     def _expect_progress(self) -> None:
         waiting = self._unread()
-        self._write_timer = self.loop.call_later(WRITE_TIMEOUT, self._check_progress, waiting)
+        patience = LINGER if self._ending else WRITE_TIMEOUT
+        self._write_timer = self.loop.call_later(patience, self._check_progress, waiting)
 
     def _unread(self) -> int:
         """Bytes that the client has not received, in our buffer and, where it can be asked, in the kernel's."""
@@ -118,6 +120,14 @@ class _Connection:
     def _stop(self) -> None:
         if self._write_timer is not None:
             self._write_timer.cancel()
+            self._write_timer = None
+
+    def hurry(self) -> None:
+        """The server ends: a client that does not read gets less time."""
+        self._ending = True
+        if self._write_timer is not None:
+            self._stop()
+            self._expect_progress()
 
 
 class Connections:
@@ -201,6 +211,7 @@ class WebSocketProtocol(_Connection, WebSocketsSansIOProtocol):
 
     def shutdown(self) -> None:
         """Notify the application, which then sends its last results."""
+        self.hurry()
         if self.handshake_complete and not self.close_sent:
             self.queue.put_nowait({"type": "websocket.disconnect", "code": ENDING})
         else:
@@ -254,6 +265,7 @@ class HttpProtocol(_Connection, H11Protocol):
 
     def shutdown(self) -> None:
         """Notify the application that the server ends: streams without an end of their own stop."""
+        self.hurry()
         if self._busy:
             self.scope.setdefault("state", {})["ending"] = True
         super().shutdown()

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
@@ -142,6 +143,32 @@ def test_sigterm_sends_the_last_results_of_live_streams(
 def serving_live(home: dict[str, Any]) -> Iterator[tuple[Process, str]]:
     with serving("--funasr-port", "0", "--drain-timeout", "100", env=home) as server:
         yield server, server.listening().replace("http", "ws")
+
+
+@pytest.mark.slow
+def test_sigterm_does_not_wait_for_clients_that_neither_send_nor_read(home: dict[str, Any]) -> None:
+    options = ("--funasr-port", "0", "--wyoming-port", free_port(), "--drain-timeout", "100")
+    with serving(*options, env=home) as server:
+        http, wyoming = (urlsplit(server.listening(protocol)) for protocol in ("http", "wyoming"))
+        length = "content-type: multipart/form-data; boundary=b\r\ncontent-length: 100000"
+        sent = [
+            (http, f"POST /v1/audio/transcriptions HTTP/1.1\r\nhost: localhost\r\n{length}\r\n\r\n--b\r\n"),
+            (http, "GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n" * 500),
+            (
+                wyoming,
+                '{"type": "audio-chunk", "data": {"rate": 16000, "width": 2, "channels": 1}, "payload_length": 9}\n1',
+            ),
+        ]
+        lines = [socket.create_connection((url.hostname, url.port)) for url, _ in sent]
+        for line, (_, text) in zip(lines, sent, strict=True):
+            line.sendall(text.encode())
+        time.sleep(1)  # there is no sign of what the server has received
+        server.process.send_signal(signal.SIGTERM)
+        assert server.ended() == 0
+        assert b"503 Service Unavailable" in lines[0].recv(1000)
+        assert b"transcript-stop" in lines[2].recv(1000)
+        for line in lines:
+            line.close()
 
 
 def children_of(pid: int) -> list[int]:

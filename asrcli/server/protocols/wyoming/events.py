@@ -36,9 +36,13 @@ class WyomingEvent:
 class WyomingStream:
     """The events of one connection."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ending: asyncio.Future[None]
+    ) -> None:
+        """`ending` is done when the server ends: what is left of a payload is not waited for."""
         self._reader = reader
         self._writer = writer
+        self.ending = ending
         self._left = 0
 
     async def receive(self) -> WyomingEvent | None:
@@ -76,8 +80,17 @@ class WyomingStream:
     async def payload(self) -> AsyncIterator[bytes]:
         """The bytes of the last event's payload. Raises TimeoutError or IncompleteReadError."""
         while self._left:
-            async with asyncio.timeout(HEAD_TIMEOUT):
-                piece = await self._reader.read(min(self._left, _PIECE))
+            reading = asyncio.ensure_future(self._reader.read(min(self._left, _PIECE)))
+            try:
+                waiting: set[asyncio.Future[Any]] = {reading, self.ending}
+                await asyncio.wait(waiting, timeout=HEAD_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
+                if not reading.done() and self.ending.done():
+                    return
+                if not reading.done():
+                    raise TimeoutError
+                piece = reading.result()
+            finally:
+                reading.cancel()
             if not piece:
                 raise asyncio.IncompleteReadError(b"", self._left)
             self._left -= len(piece)

@@ -64,7 +64,8 @@ class WyomingListener:
         client = unmapped(writer.get_extra_info("peername")[:2])
         address = client[0] if client else ""
         keep_alive(writer.transport)
-        stream = WyomingStream(reader, writer)
+        assert self._ending is not None
+        stream = WyomingStream(reader, writer, self._ending)
         refusal = self._refusal(address)
         CONNECTIONS.addresses[address] += 1
         try:
@@ -72,8 +73,7 @@ class WyomingListener:
                 if refusal is not None:
                     await stream.refuse(refusal)
                     return
-                assert self._ending is not None
-                await WyomingSession(stream, self._app, self._ending).run()
+                await WyomingSession(stream, self._app).run()
         except Exception as error:  # noqa: BLE001 -- the client must get a reason
             await stream.refuse(error)  # and log it
         finally:

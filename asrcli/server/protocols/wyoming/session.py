@@ -43,12 +43,11 @@ class _Transcript:
 
 
 class WyomingSession:
-    """One connection. `ending` is done when the server ends."""
+    """One connection."""
 
-    def __init__(self, stream: WyomingStream, app: FastAPI, ending: asyncio.Future[None]) -> None:
+    def __init__(self, stream: WyomingStream, app: FastAPI) -> None:
         self._stream = stream
         self._app = app
-        self._ending = ending
         self._request = _Request()
         self._input: LiveInput | None = None
         self._form = PcmForm()
@@ -72,7 +71,7 @@ class WyomingSession:
         the audio received so far were sent.
         """
         reading = asyncio.ensure_future(self._stream.receive())
-        tasks: set[asyncio.Future[Any]] = {reading, self._ending}
+        tasks: set[asyncio.Future[Any]] = {reading, self._stream.ending}
         timeout = None
         if self._input is not None:
             tasks.add(self._input.sending)
