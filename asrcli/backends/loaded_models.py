@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from asrcli.audio.types import Samples
 from asrcli.backends.checks import SpeechModel
+from asrcli.backends.device import devices_of, on_device
 from asrcli.backends.process.engine_client import EngineClient
 from asrcli.backends.process.engine_process import PrestartedEngine
-from asrcli.backends.registry import backend_of
+from asrcli.backends.registry import backend_of, is_streaming
 from asrcli.backends.types import ModelSpec
 from asrcli.errors import AsrcliError, MachineError, machine_error
 
@@ -44,6 +46,8 @@ class LoadedModel(SpeechModel):
     #: of its jobs in the engine's queue; lower goes first
     priority: int
     _release: Callable[[], None]
+    #: the same model on further devices, each in an engine process of its own
+    replicas: tuple[LoadedModel, ...] = ()
 
     @property
     def backend(self) -> str:
@@ -51,13 +55,16 @@ class LoadedModel(SpeechModel):
         return self.engine.backend(self.service) or self.kind
 
     def submit(self, samples: Samples, request: Any = None, *, order: int = 0) -> Future[Any]:
-        """Submit a job, see `EngineClient.submit`."""
-        return self.engine.submit(self.service, samples, request, priority=self.priority, order=order)
+        """Submit a job to the engine with the fewest jobs, see `EngineClient.submit`."""
+        engine = min((self, *self.replicas), key=lambda model: model.engine.in_flight).engine
+        return engine.submit(self.service, samples, request, priority=self.priority, order=order)
 
     def close(self) -> None:
         """Release the model; further calls do nothing."""
         release, self._release = self._release, _nothing
         release()
+        for replica in self.replicas:
+            replica.close()
 
 
 def _nothing() -> None:
@@ -75,7 +82,9 @@ class LoadedModels:
         self._lock = threading.Lock()
         self._engine: EngineClient | None = None
         self._speaker_engine: EngineClient | None = None
-        self._entries: dict[str, _Entry] = {}
+        #: of further devices, by their place in the option
+        self._further: list[EngineClient] = []
+        self._entries: dict[tuple[str, EngineClient], _Entry] = {}
 
     # -- engine processes --------------------------------------------------------------------------------------------
 
@@ -100,7 +109,7 @@ class LoadedModels:
     @property
     def engines(self) -> list[EngineClient]:
         """Those that have been started."""
-        return [engine for engine in (self._engine, self._speaker_engine) if engine is not None]
+        return [engine for engine in (self._engine, self._speaker_engine, *self._further) if engine is not None]
 
     @property
     def restarts(self) -> int:
@@ -116,7 +125,7 @@ class LoadedModels:
     def names(self) -> list[str]:
         """Names of the services in memory."""
         with self._lock:
-            return [name for name, entry in self._entries.items() if entry.ready]
+            return list(dict.fromkeys(name for (name, _), entry in self._entries.items() if entry.ready))
 
     def close(self) -> None:
         """End the engine processes; unanswered jobs fail."""
@@ -139,13 +148,18 @@ class LoadedModels:
         backend); `purpose` separates services of one model (a Whisper that recognises, and one that identifies
         languages); `engine` is the process; `priority` of its jobs: lower goes first; without `wait`, a failure to load
         fails its jobs. Raises ModelError: its files are damaged; EngineError: the engine could not load it;
-        MachineError: the engine process cannot be started.
+        MachineError: the engine process cannot be started. A model on several devices has an engine process on each.
         """
+        devices = devices_of(spec) if "device" in spec.options else []
+        if is_streaming(spec.type):  # the jobs of a stream belong to one process
+            spec = on_device(spec, devices[0]) if devices else spec
+        elif len(devices) > 1:
+            return self._acquire_on([on_device(spec, device) for device in devices], kind, priority, wait)
         engine = engine or self.engine
         kind = kind or backend_of(spec.type, spec.backend).kind
         name = f"{spec.name} ({purpose})" if purpose else spec.name
         with self._lock:
-            entry = self._entries.setdefault(name, _Entry(spec, kind, engine))
+            entry = self._entries.setdefault((name, engine), _Entry(spec, kind, engine))
             entry.users += 1  # from here on it is not released
         try:
             with entry.loading:
@@ -159,6 +173,19 @@ class LoadedModels:
             raise
         return LoadedModel(engine, name, entry.spec, entry.kind, priority, partial(self._release, entry))
 
+    def _acquire_on(self, specs: Sequence[ModelSpec], kind: str | None, priority: int, wait: bool) -> LoadedModel:
+        with self._lock:
+            while len(self._further) < len(specs) - 1:
+                self._further.append(_start(self.threads, None))
+        with ExitStack() as stack:
+            models = [
+                stack.enter_context(self.acquire(spec, kind, engine=engine, priority=priority, wait=wait))
+                for spec, engine in zip(specs, [self.engine, *self._further], strict=False)
+            ]
+            stack.pop_all()
+        models[0].replicas = tuple(models[1:])
+        return models[0]
+
     def _release(self, entry: _Entry) -> None:
         with self._lock:
             entry.users -= 1
@@ -168,7 +195,7 @@ class LoadedModels:
         """Unload services that were not in use for so long; their names."""
         unloaded = []
         with self._lock:
-            for name, entry in self._entries.items():
+            for (name, _), entry in self._entries.items():
                 if entry.ready and not entry.users and time.monotonic() - entry.last_used >= seconds:
                     entry.ready = False
                     entry.engine.unload(name)

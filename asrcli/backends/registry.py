@@ -63,6 +63,8 @@ class Backend:
     #: modules that the engine process may import before the model is known
     preload: tuple[str, ...] = ()
     requires: tuple[Requirement, ...] = ()
+    #: kinds of devices that it runs on; empty: a server chooses
+    devices: tuple[str, ...] = ()
     #: kind of the backend that runs its models where a required package is not installed
     fallback: str = ""
     #: decodes a stream piece by piece
@@ -109,6 +111,7 @@ BACKENDS: tuple[Backend, ...] = (
         loader="asrcli.backends.moonshine.recognizer:load",
         preload=("asrcli.backends.moonshine.recognizer",),
         requires=tuple(Requirement((name,), pip_install("builtin")) for name in ("onnxruntime", "onnx")),
+        devices=("cpu",),
         fallback="sherpa_onnx",
     ),
     Backend(
@@ -125,6 +128,7 @@ BACKENDS: tuple[Backend, ...] = (
             Requirement(("torch",), _TORCH),
             Requirement(("kaldi_native_fbank", "torchaudio"), "pip install kaldi-native-fbank"),
         ),
+        devices=("cpu", "cuda", "mps", "xpu", "npu"),
     ),
     Backend(
         kind="ctranslate2",
@@ -136,6 +140,7 @@ BACKENDS: tuple[Backend, ...] = (
         detect="asrcli.backends.ctranslate2.check:detect_folder",
         preload=("asrcli.backends.ctranslate2.recognizer", "faster_whisper"),
         requires=(Requirement(("faster_whisper",), pip_install("whisper")),),
+        devices=("cpu", "cuda"),
     ),
     Backend(
         kind="sherpa_onnx",
@@ -146,6 +151,7 @@ BACKENDS: tuple[Backend, ...] = (
         loader="asrcli.backends.sherpa.recognizer:load",
         detect="asrcli.backends.sherpa.folder:detect_folder",
         preload=("asrcli.backends.sherpa.recognizer", "sherpa_onnx"),
+        devices=("cpu", "cuda", "coreml"),
     ),
     Backend(
         kind="sherpa_streaming",
@@ -154,6 +160,7 @@ BACKENDS: tuple[Backend, ...] = (
         types="asrcli.backends.sherpa.streaming_types:STREAMING_TYPES",
         checks="asrcli.backends.sherpa.check:SherpaChecks",
         loader="asrcli.backends.sherpa.streaming:load",
+        devices=("cpu", "cuda", "coreml"),
         streaming=True,
     ),
     Backend(

@@ -30,6 +30,10 @@ class Result:
     """One model with one number of threads."""
 
     model: str
+    #: option `device` of the model
+    device: str
+    #: option `batch_size`; None: the backend's own
+    batch: int | None
     #: decoding threads
     threads: int
     #: seconds of audio in the recording
@@ -77,6 +81,8 @@ def measure(spec: ModelSpec, recording: Source, *, threads: int, rounds: int) ->
     seconds = statistics.median(times)
     return Result(
         model=spec.name,
+        device=str(spec.options.get("device", "auto")),
+        batch=spec.options.get("batch_size"),
         threads=threads,
         audio=transcript.duration,
         loading=max(0.0, first - seconds),

@@ -128,3 +128,14 @@ def network(text: str) -> str:
         return str(ipaddress.ip_network(text.strip()))
     except ValueError:
         raise ValueError(f"'{text}' is not a network; write 10.0.0.0/8") from None
+
+
+_DEVICE = re.compile(r"auto|(cpu|cuda|mps|coreml|xpu|npu)(:\d{1,3})?")
+
+
+def device(text: str) -> str:
+    """A device, or several GPUs with commas."""
+    names = text.strip().lower().replace(" ", "").split(",")
+    if not all(map(_DEVICE.fullmatch, names)) or len(set(names)) < len(names) or (len(names) > 1 and "auto" in names):
+        raise ValueError(f"'{text}' is not a device; write auto, cpu, cuda, cuda:1, cuda:0,cuda:1, mps or coreml")
+    return ",".join(names)

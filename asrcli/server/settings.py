@@ -79,6 +79,10 @@ class ServerSettings:
     model: str | None = _model(
         None, "Model of requests that name none: a name or folder.", short="-m", metavar="MODEL", essential=True
     )
+    device: str | None = _model(
+        None, "Device of the recognisers, as for transcribe: auto, cpu, cuda, cuda:1, or several with commas.",
+        metavar="DEVICE", read=readers.device,
+    )  # fmt: skip
     #: None: the growing sentence is decoded repeatedly
     streaming_model: str | None = _model(
         None, "Streaming model for live partial results.", metavar="MODEL", models="streaming", essential=True

@@ -25,10 +25,10 @@ def test_figures_for_each_number_of_threads(asrcli: Program) -> None:
 @pytest.mark.usefixtures("wheel_audio")
 def test_a_table_for_people(asrcli: Program) -> None:
     done = asrcli("bench", "--seconds", "5", "--rounds", "1", "--jobs", "1")
-    heading, line = done.stdout.splitlines()
-    assert heading.split() == ["model", "threads", "x", "real", "time", "loading", "memory"]
-    assert line.split()[:2] == ["moonshine-tiny-en", "1"]
-    assert float(line.split()[2]) > 0
+    heading, line = done.stdout.splitlines()[-2:]
+    assert heading.split() == ["model", "device", "batch", "threads", "x", "real", "time", "loading", "memory"]
+    assert line.split()[:3] == ["moonshine-tiny-en", "auto", "1"]
+    assert float(line.split()[3]) > 0
 
 
 def test_an_unknown_model_is_reported(asrcli: Program) -> None:

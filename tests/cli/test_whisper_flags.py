@@ -46,10 +46,9 @@ def test_flags_become_ours(given: list[str], expected: list[str]) -> None:
     assert translate(given) == (expected, [])
 
 
-@pytest.mark.parametrize("given", [["--device", "cuda"], ["--clip_timestamps", "5,9"]])
-def test_a_value_without_a_counterpart_is_refused(given: list[str]) -> None:
-    with pytest.raises(UsageError, match=given[1]):
-        translate(given)
+def test_a_value_without_a_counterpart_is_refused() -> None:
+    with pytest.raises(UsageError, match="5,9"):
+        translate(["--clip_timestamps", "5,9"])
 
 
 def test_a_flag_at_the_end_needs_its_value() -> None:

@@ -6,12 +6,12 @@ CTranslate2 reads the folder itself; the names of the files are fixed.
 from __future__ import annotations
 
 import json
-import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from asrcli.backends.ctranslate2.model_types import OPTIONS, WHISPER
+from asrcli.backends.device import devices_of
 from asrcli.backends.model_type import ModelType
 from asrcli.backends.registry import check_packages
 from asrcli.backends.types import Checks, ModelSpec
@@ -25,7 +25,6 @@ _MOST_PROMPT = CONTEXT // 2 - 1
 _CLASS = b"WhisperSpec"
 #: tokens of the vocabulary without other languages than English, and of the first with Cantonese (large-v3)
 _ENGLISH, _WITH_CANTONESE = 51864, 51866
-_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
 class CTranslate2Checks(Checks):
@@ -109,18 +108,17 @@ def _check_files(spec: ModelSpec) -> None:
 
 
 def _check_options(spec: ModelSpec) -> None:
+    devices_of(spec)
     for name, value in spec.options.items():
         if name == "device":
-            fits, allowed = bool(_DEVICE.fullmatch(str(value))), "auto, cpu, cuda or cuda:1"
-        elif name in OPTIONS:
-            check, allowed = OPTIONS[name]
-            fits = check(value)
-        else:
+            continue
+        if name not in OPTIONS:
             raise OptionNotSupportedError(
                 f"{spec.name}: a model of type {spec.type} takes no option {name!r}.",
                 f"It takes: {', '.join(sorted({*OPTIONS, 'device'}))}.",
             )
-        if not fits:
+        check, allowed = OPTIONS[name]
+        if not check(value):
             raise OptionNotSupportedError(f"{spec.name}: {name} must be {allowed}, not {value!r}.")
 
 

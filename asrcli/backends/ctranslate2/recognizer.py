@@ -20,10 +20,11 @@ from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.checks import check_model, check_request
 from asrcli.backends.ctranslate2.check import CONTEXT, encode, previous_text
 from asrcli.backends.ctranslate2.results import TokenReader, log_probability, plausible, repeats
-from asrcli.backends.process.batches import Answer, decode_by_request
+from asrcli.backends.device import Device, devices_of, not_available
+from asrcli.backends.process.batches import Answer, decode_by_request, decode_in_halves
 from asrcli.backends.types import DecodeJob, Hypothesis, ModelSpec, Recognizer
 from asrcli.distribution import pip_install
-from asrcli.errors import AsrcliError, EngineError, MachineError, MissingExtraError, ModelError
+from asrcli.errors import AsrcliError, MissingExtraError, ModelError
 from asrcli.options import RecognitionOptions
 
 #: Whisper's window, and the shortest chunk that is not padded, samples
@@ -63,18 +64,18 @@ class CTranslate2Recognizer:
             raise MissingExtraError(f"faster-whisper cannot be imported: {error}.", pip_install("whisper")) from error
         self._spec = spec
         self._library = ctranslate2
-        device, index = _device(spec, ctranslate2)
-        self._on_cpu = device == "cpu"
-        most = _BATCH_SIZE[device]
+        device = _device(spec, ctranslate2)
+        self._on_cpu = device.kind == "cpu"
+        most = _BATCH_SIZE[device.kind]
         if self._on_cpu:
             most = min(most, max(2, _CPU_BATCH_BYTES // spec.files["model"].stat().st_size))
         self.batch_size = int(spec.options.get("batch_size", most))
         try:
             self._model = ctranslate2.models.Whisper(
                 str(spec.files["model"].parent),
-                device=device,
-                device_index=index,
-                compute_type=_compute_type(spec, device, index, ctranslate2),
+                device=device.kind,
+                device_index=device.index,
+                compute_type=_compute_type(spec, device, ctranslate2),
                 inter_threads=threads if self._on_cpu else 1,
                 intra_threads=spec.options.get("num_threads") or (1 if threads > 1 else os.cpu_count() or 1),
             )
@@ -101,18 +102,10 @@ class CTranslate2Recognizer:
         return decode_by_request(jobs, partial(check_request, self._spec), decode)
 
     def _decode(self, chunks: Sequence[Samples], request: RecognitionOptions) -> list[Hypothesis | Exception]:
-        """Decode chunks together; where that fails (memory), in halves, so that only the faulty chunk fails."""
-        if not chunks:
-            return []
-        try:
-            return [*self._transcribe(chunks, request)]
-        except _ENGINE_ERRORS as error:
-            if len(chunks) > 1:
-                half = len(chunks) // 2
-                return [*self._decode(chunks[:half], request), *self._decode(chunks[half:], request)]
-            return [EngineError(f"CTranslate2 failed at a chunk of {len(chunks[0]) / SAMPLE_RATE:.2f} s: {error}")]
+        decode = partial(self._transcribe, request=request)
+        return decode_in_halves(self, chunks, decode, "CTranslate2", _ENGINE_ERRORS)
 
-    def _transcribe(self, chunks: Sequence[Samples], request: RecognitionOptions) -> list[Hypothesis]:
+    def _transcribe(self, chunks: Sequence[Samples], request: RecognitionOptions) -> Sequence[Hypothesis]:
         encoded = self._encode(chunks)
         languages = self._languages(encoded, request)
         results: list[Hypothesis] = [Hypothesis("")] * len(chunks)
@@ -198,36 +191,32 @@ class CTranslate2Recognizer:
         return hypotheses
 
 
-def _device(spec: ModelSpec, library: Any) -> tuple[str, int]:
-    """Device and its number. Raises MachineError: the entry names one that is not available."""
-    wanted = str(spec.options.get("device", "auto"))
+def _device(spec: ModelSpec, library: Any) -> Device:
+    """The device of the entry. Raises MachineError: it is not available."""
+    (device,) = devices_of(spec)
     count = library.get_cuda_device_count()
-    kind, _, number = wanted.partition(":")
-    if kind == "auto":
-        kind = "cuda" if count else "cpu"
-    if kind == "cuda" and int(number or 0) >= count:
-        raise MachineError(
-            f"{spec.name}: CTranslate2 cannot use the device {wanted}: it finds {count or 'no'} CUDA devices.",
-            "Set the option device: cpu (or auto) in models.yaml, or install the driver of the GPU.",
+    if device.kind == "auto":
+        return Device("cuda" if count else "cpu")
+    if device.kind == "cuda" and device.index >= count:
+        raise not_available(
+            spec, device, f"CTranslate2 finds {count or 'no'} CUDA devices", "Install the driver of the GPU"
         )
-    return kind, int(number or 0)
+    return device
 
 
-def _compute_type(spec: ModelSpec, device: str, index: int, library: Any) -> str:
+def _compute_type(spec: ModelSpec, device: Device, library: Any) -> str:
     wanted = str(spec.options.get("compute_type", "auto"))
     if wanted != "auto":
         return wanted
-    best = "int8" if device == "cpu" else "float16"
-    return best if best in library.get_supported_compute_types(device, index) else "default"
+    best = "int8" if device.kind == "cpu" else "float16"
+    return best if best in library.get_supported_compute_types(device.kind, device.index) else "default"
 
 
-def _loading_error(spec: ModelSpec, device: str, error: Exception) -> AsrcliError:
+def _loading_error(spec: ModelSpec, device: Device, error: Exception) -> AsrcliError:
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
-    if device == "cuda" and ("Library" in text or "CUDA" in text):
-        return MachineError(
-            f"{spec.name}: CTranslate2 cannot use the GPU: {text}",
-            "Install CUDA's libraries (pip install nvidia-cublas-cu12 nvidia-cudnn-cu12), or set device: cpu.",
-        )
+    if device.kind == "cuda" and ("Library" in text or "CUDA" in text):
+        install = "Install CUDA's libraries (pip install nvidia-cublas-cu12 nvidia-cudnn-cu12)"
+        return not_available(spec, device, text.rstrip("."), install)
     return ModelError(f"CTranslate2 cannot load {spec.name}: {text}", "Is it a whole model? Download it again.")
 
 

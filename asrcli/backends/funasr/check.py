@@ -12,13 +12,13 @@ from functools import lru_cache
 from pathlib import Path
 
 from asrcli.backends.checks import model_type
+from asrcli.backends.device import devices_of
 from asrcli.backends.funasr.folder import FunasrFolder, read_folder
 from asrcli.backends.funasr.model_types import FunasrType
 from asrcli.backends.types import Checks, ModelSpec
 from asrcli.errors import ModelError, ModelNotInstalledError, OptionNotSupportedError
 from asrcli.options import Hotword
 
-_DEVICE = re.compile(r"auto|cpu|(cuda|mps|xpu|npu)(:\d+)?")
 #: a word that SeACo-Paraformer's vocabulary may spell character by character
 _CHARACTERS = re.compile(r"[\u4e00-\u9fa50-9]+")
 
@@ -78,11 +78,7 @@ def _check_options(spec: ModelSpec, row: FunasrType) -> None:
                 f"{spec.name}: a model of type {spec.type} takes no option {name!r}.",
                 f"It takes: {', '.join(sorted(row.options))}.",
             )
-    device = spec.options.get("device", "auto")
-    if not _DEVICE.fullmatch(str(device)):
-        raise OptionNotSupportedError(
-            f"{spec.name}: device cannot be {device!r}.", "Write auto, cpu, cuda, cuda:1, mps, xpu or npu."
-        )
+    devices_of(spec)
     for name in ("num_threads", "batch_size", "max_length"):
         value = spec.options.get(name, 1)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:

@@ -23,13 +23,14 @@ import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.checks import check_model, check_request
+from asrcli.backends.device import devices_of, not_available
 from asrcli.backends.funasr.check import folder_of, funasr_type
 from asrcli.backends.funasr.model_types import UNTIMED_CLASSES
 from asrcli.backends.funasr.results import read_result
-from asrcli.backends.process.batches import Answer, decode_by_request, split_batches
+from asrcli.backends.process.batches import Answer, decode_by_request, decode_in_halves, split_batches
 from asrcli.backends.types import DecodeJob, Hypothesis, ModelSpec, Recognizer
 from asrcli.distribution import pip_install
-from asrcli.errors import EngineError, MachineError, MissingExtraError, ModelError
+from asrcli.errors import EngineError, MissingExtraError, ModelError
 from asrcli.options import RecognitionOptions
 
 #: shorter chunks are padded with silence: the encoders need a few frames
@@ -122,29 +123,21 @@ class FunasrRecognizer:
     # -- decoding ----------------------------------------------------------------------------------------------------
 
     def _decode(self, samples: Sequence[Samples], request: RecognitionOptions) -> list[Hypothesis | Exception]:
-        """Decode chunks together; where that fails, one by one, so that only the faulty chunk fails."""
         asked = self._asked(request)
-        if len(samples) > 1:
-            with contextlib.suppress(Exception):
-                found = self._infer(samples, asked)
-                # For chunks without speech the toolkit returns fewer results, or one for all.
-                if len(found) == len(samples):
-                    return [self._read(result, chunk, request) for result, chunk in zip(found, samples, strict=True)]
-        return [self._decode_one(chunk, asked, request) for chunk in samples]
 
-    def _decode_one(
-        self, samples: Samples, asked: dict[str, Any], request: RecognitionOptions
-    ) -> Hypothesis | Exception:
-        if not len(samples):
-            return Hypothesis("")
-        try:
-            found = self._infer([samples], asked)
-            return self._read(found[0], samples, request) if found else Hypothesis("")
-        except Exception as error:  # noqa: BLE001 - whatever a model raises fails its chunk
-            return EngineError(
-                f"FunASR failed at a chunk of {len(samples) / SAMPLE_RATE:.2f} s: {_first_line(error)}",
-                "Use fewer --jobs or a smaller batch_size." if "out of memory" in str(error).lower() else "",
-            )
+        def decode(chunks: Sequence[Samples]) -> Sequence[Hypothesis]:
+            # The toolkit cannot answer for no samples.
+            heard = [chunk for chunk in chunks if len(chunk)]
+            found = self._infer(heard, asked) if heard else []
+            # For chunks without speech it returns fewer results, or one for all.
+            if len(heard) != len(found):
+                if len(chunks) > 1:
+                    raise EngineError(f"{len(found)} results for {len(heard)} chunks")
+                return [Hypothesis("")]
+            answers = iter(found)
+            return [self._read(next(answers), chunk, request) if len(chunk) else Hypothesis("") for chunk in chunks]
+
+        return decode_in_halves(self, samples, decode, "FunASR", (Exception,))
 
     def _infer(self, samples: Sequence[Samples], asked: dict[str, Any]) -> list[dict[str, Any]]:
         """The model's own results, in order."""
@@ -223,19 +216,15 @@ def _toolkit() -> tuple[Any, Any]:
 
 def _device(spec: ModelSpec, torch: Any) -> str:
     """The device of the entry, or the GPU if there is one. The toolkit would silently fall back to the CPU."""
-    wanted = str(spec.options.get("device", "auto"))
-    if wanted == "auto":
+    (device,) = devices_of(spec)
+    if device.kind == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    kind, _, number = wanted.partition(":")
-    backend = getattr(torch, kind, None) if kind != "mps" else torch.backends.mps
-    if kind != "cpu" and (backend is None or not backend.is_available()):
-        raise MachineError(
-            f"{spec.name}: torch cannot use the device {wanted} on this machine.",
-            "Set the option device: cpu (or auto) in models.yaml, or install a build of torch for it.",
-        )
-    if number and kind == "cuda" and int(number) >= torch.cuda.device_count():
-        raise MachineError(f"{spec.name}: {wanted} does not exist; this machine has {torch.cuda.device_count()} GPUs.")
-    return wanted
+    backend = getattr(torch, device.kind, None) if device.kind != "mps" else torch.backends.mps
+    if device.kind != "cpu" and (backend is None or not backend.is_available()):
+        raise not_available(spec, device, "torch finds none on this machine", "Install a build of torch for it")
+    if device.kind == "cuda" and device.index >= torch.cuda.device_count():
+        raise not_available(spec, device, f"torch finds {torch.cuda.device_count()} GPUs", "Name one of them")
+    return str(device)
 
 
 def _share_loaded(torch: Any, module: Any, spec: ModelSpec) -> float:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from asrcli.audio.types import SAMPLE_RATE
+from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.types import DecodeJob, Hypothesis, Service
-from asrcli.errors import AsrcliError
+from asrcli.errors import AsrcliError, EngineError
 from asrcli.options import RecognitionOptions
 
 #: a batch is cut where padding would make it this much longer than what is in it, or longer than this, samples
@@ -145,6 +145,37 @@ def split_batches(indices: Sequence[int], lengths: Sequence[int]) -> Iterator[li
         batch.append(index)
         total += lengths[index]
     yield batch
+
+
+def decode_in_halves(
+    service: Service,
+    chunks: Sequence[Samples],
+    decode: Callable[[Sequence[Samples]], Sequence[Hypothesis]],
+    engine: str,
+    errors: tuple[type[Exception], ...],
+) -> list[Hypothesis | Exception]:
+    """Decode chunks together; where that raises one of `errors`, in halves, so that only the faulty chunk fails. Out of
+    memory also halves the batches of the service from here on.
+    """
+    try:
+        return [*decode(chunks)] if chunks else []
+    except errors as error:
+        problem = (
+            f"{type(error).__name__}: {str(error).strip().splitlines()[0]}" if str(error) else type(error).__name__
+        )
+        full = isinstance(error, MemoryError) or "out of memory" in str(error).lower()
+    # Outside of the handler: what the exception refers to would keep its memory.
+    half = len(chunks) // 2
+    if full:
+        service.batch_size = max(1, min(service.batch_size, half))
+    if half:
+        return [
+            answer
+            for part in (chunks[:half], chunks[half:])
+            for answer in decode_in_halves(service, part, decode, engine, errors)
+        ]
+    hint = "Use fewer --jobs, a shorter --max-chunk, or --device cpu." if full else ""
+    return [EngineError(f"{engine} failed at a chunk of {len(chunks[0]) / SAMPLE_RATE:.2f} s: {problem}", hint)]
 
 
 def _urgency(job: PendingJob) -> tuple[int, int, int]:

@@ -13,7 +13,7 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
 from asrcli.audio.types import Samples
 from asrcli.backends.process.engine_process import EngineProcess, PrestartedEngine, buffer_size, prestart
@@ -49,7 +49,7 @@ class _Job:
         return ("job", self.id, self.service, self.start, self.length, self.request, self.priority, self.order)
 
 
-class EngineClient:
+class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
     """An engine process of `threads` decoding threads and its services. Thread-safe; a context manager. `submit` waits
     while `max_in_flight` jobs are not answered: that bounds memory and fills every thread and batch. `prestarted` is a
     process with as many threads; None: one is started. Raises OSError: the system starts no process.
@@ -73,9 +73,8 @@ class EngineClient:
         self._loading: dict[str, Future[Any]] = {}
         self._in_flight: dict[int, _Job] = {}
         self._retry_queue: deque[_Job] = deque()
-        #: services that have returned a result
+        #: services that have returned a result, and how often the others crashed the engine
         self._has_succeeded: set[str] = set()
-        #: crashes of services that have not
         self._crashes: Counter[str] = Counter()
         self._failure: AsrcliError | None = None
         self._retrying: _Job | None = None
@@ -87,6 +86,11 @@ class EngineClient:
     def failure(self) -> AsrcliError | None:
         """Why there is no engine process; None: there is one. The next `load` tries to start one again."""
         return self._failure
+
+    @property
+    def in_flight(self) -> int:
+        """Jobs that are not answered."""
+        return len(self._in_flight)
 
     @property
     def process_id(self) -> int:
@@ -159,18 +163,14 @@ class EngineClient:
                 return
             self._closed, abandoned = True, [*(job.future for job in self._held()), *self._loading.values()]
             self._retrying = None
-            self._loading.clear()
-            self._in_flight.clear()
-            self._retry_queue.clear()
+            for held in (self._loading, self._in_flight, self._retry_queue):
+                held.clear()
             self._changed.notify_all()
         self._child.end()
         self._reader.join(timeout=5)
         os.close(self._buffer_fd)
         for future in abandoned:
             _fail(future, EngineClosedError("the engine was closed"))
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from asrcli.backends.checks import check_language, model_type
 from asrcli.backends.model_type import ModelType
+from asrcli.backends.sherpa.device import check_device
 from asrcli.backends.sherpa.hotwords import check_beam
 from asrcli.backends.sherpa.model_types import (
     MODELING_UNITS,
@@ -141,7 +142,8 @@ def _check_file(spec: ModelSpec, key: str, path: Path) -> None:
 
 
 def _check_options(spec: ModelSpec, row: SherpaType) -> None:
-    allowed = row.parameters - set(row.files) - set(row.fixed)
+    check_device(spec)
+    allowed = (row.parameters - set(row.files) - set(row.fixed)) | {"device"}
     for name, value in spec.options.items():
         if name not in allowed:
             raise OptionNotSupportedError(

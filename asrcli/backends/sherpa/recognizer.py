@@ -26,6 +26,7 @@ from asrcli.backends.process.resource_limits import default_jobs
 from asrcli.backends.process.synchronization import LruCache, SharedLock
 from asrcli.backends.registry import is_streaming
 from asrcli.backends.sherpa.check import context_size, sherpa_type
+from asrcli.backends.sherpa.device import provider_arguments
 from asrcli.backends.sherpa.hotwords import beam_phrases, prompt_phrases
 from asrcli.backends.sherpa.model_types import RULES, SherpaType
 from asrcli.backends.sherpa.prompt import prompt_tokens
@@ -141,7 +142,7 @@ class SherpaRecognizer:
 
     def _arguments(self, variant: _Variant) -> dict[str, Any]:
         files = {name: str(path) for name, path in self._spec.files.items()}
-        arguments = {**self._type.defaults, **self._spec.options, **self._type.fixed, **files}
+        arguments = {**self._type.defaults, **provider_arguments(self._spec), **self._type.fixed, **files}
         if self._type.serial:
             arguments.setdefault("num_threads", default_jobs())
         if self._type.language_by == "factory":

@@ -19,6 +19,7 @@ from asrcli.backends.checks import check_model, check_request
 from asrcli.backends.process.synchronization import LruCache
 from asrcli.backends.registry import is_streaming
 from asrcli.backends.sherpa.check import sherpa_type
+from asrcli.backends.sherpa.device import provider_arguments
 from asrcli.backends.sherpa.hotwords import beam_phrases
 from asrcli.backends.sherpa.recognizer import ENGINE_ERRORS, as_floats, needs_beam
 from asrcli.backends.sherpa.results import ResultReader
@@ -147,7 +148,7 @@ class StreamingRecognizer:
         from sherpa_onnx import OnlineRecognizer as Engine
 
         files = {name: str(path) for name, path in self._spec.files.items()}
-        arguments = {**self._type.defaults, **self._spec.options, **files}
+        arguments = {**self._type.defaults, **provider_arguments(self._spec), **files}
         if beam:
             arguments["decoding_method"] = "modified_beam_search"
         try:

@@ -140,6 +140,12 @@ class ModelArguments(ModelDirArguments):
         "Backend that runs the model; auto: the one for its type. Without --model, the default model of the backend.",
         choices=("auto", *BACKEND_NAMES),
     )
+    device: str | None = _model(
+        None,
+        "Device that runs the model: auto, cpu, cuda, cuda:1, mps or coreml; several GPUs with an engine process each, "
+        "as cuda:0,cuda:1. By default that of the model's entry, else auto.",
+        metavar="DEVICE", read=readers.device,
+    )  # fmt: skip
     remote: str | None = _model(
         None,
         "Recognise speech on this server (OpenAI API, http://host:8000/v1); --model is the server's model name.",

@@ -45,6 +45,7 @@ def choose_model(
     """Resolve the model; a named model that is missing is downloaded, unless `--offline`. Raises ModelError: it is not
     available; LanguageNotSupportedError: it does not support `--language`.
     """
+    from asrcli.backends.device import with_device
     from asrcli.models.registry import Registry
 
     registry = registry or Registry(arguments.model_dir)
@@ -55,6 +56,7 @@ def choose_model(
         spec = _obtain(ctx, registry, arguments.model, language=language, backend=backend, offline=arguments.offline)
         if arguments.model is None:
             _report_default(ctx.obj.console, spec.name)
+    spec = with_device(spec, arguments.device)
     if is_remote(spec.type):
         if arguments.remote_audio is not None:
             spec = replace(spec, options={**spec.options, "audio": arguments.remote_audio})
@@ -66,6 +68,7 @@ def find_models(arguments: ModelArguments, options: TranscribeOptions) -> ModelS
     """The models if all are installed; None if one would have to be downloaded. Raises ModelError or UsageError: as
     `choose_models`.
     """
+    from asrcli.backends.device import with_device
     from asrcli.errors import ModelNotInstalledError
     from asrcli.model_set import choose
     from asrcli.models.registry import Registry
@@ -80,7 +83,7 @@ def find_models(arguments: ModelArguments, options: TranscribeOptions) -> ModelS
             spec = _named_server(arguments)
         else:
             spec = registry.resolve(arguments.model, language=options.recognition.language, backend=_backend(arguments))
-        return choose(spec, options, registry, get)
+        return choose(with_device(spec, arguments.device), options, registry, get)
     except ModelNotInstalledError:
         if arguments.offline:
             raise

@@ -54,7 +54,6 @@ FLAGS: Mapping[str, WhisperFlag] = MappingProxyType(
         "--task": WhisperFlag(values={"transcribe": (), "translate": ("--translate",)}),
         "--word_timestamps": WhisperFlag(ignored="words always have times"),
         "--fp16": WhisperFlag(ignored="the model's own precision is used"),
-        "--device": WhisperFlag(values={"cpu": ()}),
         "--clip_timestamps": WhisperFlag(values={"0": ()}),
         **dict.fromkeys(
             (

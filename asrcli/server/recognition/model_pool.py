@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from asrcli.backends.checks import check_model
+from asrcli.backends.device import with_device
 from asrcli.backends.loaded_models import LoadedModel, LoadedModels
 from asrcli.backends.process.resource_limits import default_jobs
 from asrcli.backends.registry import backend_of, is_remote
@@ -40,7 +41,7 @@ class ModelPool:
         #: of all requests
         self.hotwords = read_hotwords(settings.hotword) if settings.hotword else ()
         self.registry = Registry(settings.model_dir, settings.models_file)
-        default = self.registry.resolve(settings.model)
+        default = with_device(self.registry.resolve(settings.model), settings.device)
         check_servable(default)
         self.default = default.name
         self.threads = settings.num_threads or self.registry.num_threads or default_jobs()
@@ -136,6 +137,8 @@ class ModelPool:
         if name not in self._served:
             try:
                 spec = self.registry.resolve(name, kind=kind)
+                if kind in {"asr", "streaming"}:
+                    spec = with_device(spec, self.settings.device)
             except ModelNotInstalledError as error:
                 if self._downloads is not None:
                     self._downloads.request(name)

@@ -8,7 +8,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -46,6 +46,7 @@ def run_checks(registry: Registry, model: str | None) -> Iterator[Check]:
     """All checks, the quick ones first."""
     yield from _versions()
     yield _cores()
+    yield from _gpus()
     yield from _disk(registry)
     yield _ffmpeg()
     yield from _backends()
@@ -89,6 +90,13 @@ def _cores() -> Check:
     facts = {"usable": limits.cpus, "present": present, "quota": limits.quota, "memory": limits.memory}
     text = f"{', '.join(parts)}: {limits.jobs} decoding threads by default"
     return Check("cores", "ok", text, facts=facts | {"jobs": limits.jobs})
+
+
+def _gpus() -> Iterator[Check]:
+    from asrcli.backends.device import nvidia_gpus
+
+    for number, gpu in enumerate(nvidia_gpus()):
+        yield Check(f"cuda:{number}", "ok", str(gpu), facts=asdict(gpu))
 
 
 def _disk(registry: Registry) -> Iterator[Check]:

@@ -1,0 +1,104 @@
+"""Where a model runs: the option `device` of an entry, which `--device` sets, for every backend."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import dataclass, replace
+
+from asrcli.backends.registry import backend_of
+from asrcli.backends.types import ModelSpec
+from asrcli.errors import MachineError, OptionNotSupportedError
+from asrcli.options.readers import device as read_device
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device as an engine takes it."""
+
+    #: "auto", "cpu", "cuda", "mps", "coreml", ...
+    kind: str
+    #: number among those of its kind
+    index: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.index}" if self.index else self.kind
+
+
+def with_device(spec: ModelSpec, device: str | None) -> ModelSpec:
+    """The model on the device of `--device`; None: on that of its entry. Raises OptionNotSupportedError: its backend
+    has no such device.
+    """
+    if device is None or (device == "auto" and not backend_of(spec.type, spec.backend).devices):
+        return spec
+    spec = replace(spec, options={**spec.options, "device": device})
+    devices_of(spec)
+    return spec
+
+
+def devices_of(spec: ModelSpec) -> list[Device]:
+    """The devices of a model; more than one: an engine process for each. Raises OptionNotSupportedError: the option is
+    no device, or its backend has no such device.
+    """
+    backend = backend_of(spec.type, spec.backend)
+    text = str(spec.options.get("device", "auto"))
+    try:
+        devices = [_device(name) for name in read_device(text).split(",")]
+    except ValueError as error:
+        raise OptionNotSupportedError(f"{spec.name}: {error}.") from error
+    unknown = [str(device) for device in devices if device.kind not in {"auto", *backend.devices}]
+    if unknown and not backend.devices:
+        raise OptionNotSupportedError(
+            f"{spec.name} runs on a server, which chooses the device.", "Leave out --device and the option device."
+        )
+    if unknown:
+        raise OptionNotSupportedError(
+            f"{spec.name}: {backend.label} does not run on {unknown[0]}.",
+            f"Devices: auto, {', '.join(backend.devices)}.",
+        )
+    return devices
+
+
+def _device(name: str) -> Device:
+    kind, _, number = name.partition(":")
+    return Device(kind, int(number or 0))
+
+
+def on_device(spec: ModelSpec, device: Device) -> ModelSpec:
+    """The model on one of its devices."""
+    return replace(spec, options={**spec.options, "device": str(device)})
+
+
+def not_available(spec: ModelSpec, device: Device, problem: str, install: str) -> MachineError:
+    """The error for a device that an engine does not find on this machine."""
+    return MachineError(
+        f"{spec.name}: the device {device} is not available: {problem}.",
+        f"{install}, or use --device cpu (option device of the entry).",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """An NVIDIA GPU; memory in bytes."""
+
+    name: str
+    driver: str
+    memory: int
+    free: int
+
+    def __str__(self) -> str:
+        return f"{self.name}, driver {self.driver}, {self.memory / 1e9:.0f} GB ({self.free / 1e9:.0f} free)"
+
+
+def nvidia_gpus() -> list[Gpu]:
+    """The GPUs that NVIDIA's driver reports, by number; none without the driver."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return []
+    query = ["--query-gpu=name,driver_version,memory.total,memory.free", "--format=csv,noheader,nounits"]
+    try:
+        done = subprocess.run([program, *query], capture_output=True, text=True, timeout=10, check=True)
+        rows = [[cell.strip() for cell in line.split(",")] for line in done.stdout.splitlines() if line.strip()]
+        return [Gpu(name, driver, int(memory) << 20, int(free) << 20) for name, driver, memory, free in rows]
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return []

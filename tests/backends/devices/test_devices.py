@@ -1,0 +1,177 @@
+"""`--device`: one parsing for every backend, several engine processes, and batches that exceed the memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from asrcli.audio.types import Samples
+from asrcli.backends.checks import check_model
+from asrcli.backends.device import Device, devices_of, nvidia_gpus, with_device
+from asrcli.backends.loaded_models import LoadedModels
+from asrcli.backends.process.batches import decode_in_halves
+from asrcli.backends.registry import BACKENDS
+from asrcli.backends.sherpa.device import has_cuda, provider_arguments
+from asrcli.backends.types import Hypothesis, ModelSpec
+from asrcli.errors import EngineError, MachineError, OptionNotSupportedError
+from asrcli.options import RecognitionOptions, readers
+from tests.tone import tone_audio, tone_spec
+
+WHISPER = ModelSpec(name="whisper", type="ctranslate2_whisper", files={})
+
+
+@pytest.fixture
+def spec(tone_models: Callable[[str], Path]) -> Callable[..., ModelSpec]:
+    return lambda kind, **fields: tone_spec(kind, tone_models(kind), **fields)
+
+
+@pytest.mark.parametrize("text", ["auto", "cpu", "cuda", "CUDA:1", "mps", "coreml", "cuda:0, cuda:1"])
+def test_devices_are_read(text: str) -> None:
+    assert readers.device(text) == text.lower().replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "gpu", "cuda:", "cuda:x", "auto:1", "cuda,cuda", "auto,cuda", "cuda:-1", "0", "cpu;"]
+)
+def test_what_is_no_device_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="write auto, cpu, cuda"):
+        readers.device(text)
+
+
+@pytest.mark.parametrize("backend", BACKENDS, ids=lambda backend: backend.kind)
+def test_each_backend_refuses_the_devices_that_it_does_not_have(backend: Any) -> None:
+    spec = ModelSpec(name="m", type=next(iter(backend.model_types)), files={})
+    assert with_device(spec, None) is spec
+    assert [str(device) for device in devices_of(spec)] == ["auto"]
+    for device in ("cpu", "cuda:1", "mps", "coreml", "npu"):
+        if device.split(":")[0] in backend.devices:
+            assert [str(found) for found in devices_of(with_device(spec, device))] == [device]
+        elif backend.devices:
+            with pytest.raises(OptionNotSupportedError, match=f"does not run on {device}"):
+                with_device(spec, device)
+        else:
+            with pytest.raises(OptionNotSupportedError, match="runs on a server"):
+                with_device(spec, device)
+
+
+def test_an_entry_s_device_is_checked_in_the_same_way() -> None:
+    spec = ModelSpec(name="m", type="ctranslate2_whisper", files={}, options={"device": "gpu"})
+    with pytest.raises(OptionNotSupportedError, match="'gpu' is not a device; write auto"):
+        devices_of(spec)
+
+
+def test_several_devices_are_in_order() -> None:
+    assert devices_of(with_device(WHISPER, "cuda:1,cuda")) == [Device("cuda", 1), Device("cuda")]
+
+
+@pytest.mark.skipif(has_cuda(), reason="the installed sherpa-onnx has CUDA")
+@pytest.mark.parametrize("options", [{"device": "cuda"}, {"device": "cuda:1"}, {"provider": "cuda"}])
+def test_sherpa_onnx_names_its_build_for_cuda(spec: Callable[..., ModelSpec], options: dict[str, str]) -> None:
+    with pytest.raises(MachineError, match=r"cuda.*is the build for CPUs") as caught:
+        check_model(spec("sense_voice", options=options))
+    assert "+cuda12.cudnn9' -f https://k2-fsa.github.io/sherpa/onnx/cuda.html" in caught.value.hint
+    assert "--device cpu" in caught.value.hint
+
+
+def test_sherpa_onnx_gets_a_provider_and_sees_one_gpu(
+    spec: Callable[..., ModelSpec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
+    assert provider_arguments(spec("sense_voice", options={"use_itn": True})) == {"use_itn": True}
+    assert provider_arguments(with_device(spec("sense_voice"), "cpu")) == {"provider": "cpu"}
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "7"
+    assert provider_arguments(with_device(spec("sense_voice"), "cuda:2")) == {"provider": "cuda"}
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "2"
+
+
+def test_a_model_on_several_devices_has_an_engine_process_on_each(spec: Callable[..., ModelSpec]) -> None:
+    model = with_device(spec("sense_voice"), "cpu:0,cpu:1")
+    loaded = LoadedModels(1)
+    try:
+        with loaded.acquire(model) as recognizer:
+            assert len({engine.process_id for engine in loaded.engines}) == 2
+            futures = [recognizer.submit(tone_audio([1, 2]), RecognitionOptions()) for _ in range(8)]
+            assert {future.result(timeout=60).text for future in futures} == {"re mi"}
+            busy = [engine for engine in loaded.engines if engine.backend(recognizer.service)]
+            assert len(busy) == 2
+            assert loaded.names == [model.name]
+        assert loaded.unload_idle(0.0) == [model.name] * 2
+    finally:
+        loaded.close()
+
+
+class _SmallDevice:
+    """An engine with room for so many chunks at once; beyond that it fails as the real ones do."""
+
+    batch_size = 16
+
+    def __init__(self, room: int, error: Exception) -> None:
+        self.room, self.error = room, error
+        self.sizes: list[int] = []
+
+    def run(self, jobs: Sequence[Any]) -> Sequence[Any]:
+        return jobs
+
+    def decode(self, chunks: Sequence[Samples]) -> list[Hypothesis]:
+        self.sizes.append(len(chunks))
+        if len(chunks) > self.room:
+            raise self.error
+        return [Hypothesis(str(len(chunk))) for chunk in chunks]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("CUDA failed with error out of memory"),  # CTranslate2
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 4 GiB"),  # torch
+    ],
+    ids=["host", "ctranslate2", "torch"],
+)
+def test_out_of_memory_halves_the_batch_and_later_ones(error: Exception) -> None:
+    engine = _SmallDevice(3, error)
+    chunks = [np.zeros(length, np.float32) for length in range(1, 13)]
+    found = decode_in_halves(engine, chunks, engine.decode, "The engine", (RuntimeError, MemoryError))
+    assert [hypothesis.text for hypothesis in found if isinstance(hypothesis, Hypothesis)] == [
+        str(n) for n in range(1, 13)
+    ]
+    assert engine.sizes == [12, 6, 3, 3, 6, 3, 3]
+    assert engine.batch_size == 3
+
+
+def test_a_chunk_that_does_not_fit_alone_is_an_error_with_a_remedy() -> None:
+    engine = _SmallDevice(0, RuntimeError("CUDA out of memory"))
+    (found,) = decode_in_halves(engine, [np.zeros(16000, np.float32)], engine.decode, "The engine", (RuntimeError,))
+    assert isinstance(found, EngineError)
+    assert "--device cpu" in found.hint
+    assert engine.batch_size == 1
+
+
+def test_another_failure_leaves_the_batches_as_they_are() -> None:
+    engine = _SmallDevice(1, RuntimeError("bad chunk"))
+    decode_in_halves(engine, [np.zeros(1, np.float32)] * 4, engine.decode, "The engine", (RuntimeError,))
+    assert engine.batch_size == 16
+
+
+def test_gpus_are_what_the_driver_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text(
+        "#!/bin/sh\necho 'NVIDIA H200, 570.86.15, 143771, 143000'\necho 'NVIDIA L4, 570.86.15, 23034, 100'\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    first, second = nvidia_gpus()
+    assert (first.name, first.driver, first.memory, second.free) == (
+        "NVIDIA H200",
+        "570.86.15",
+        143771 << 20,
+        100 << 20,
+    )
+    assert str(second) == "NVIDIA L4, driver 570.86.15, 24 GB (0 free)"
+    program.write_text("#!/bin/sh\necho 'NVIDIA-SMI has failed'\nexit 9\n")
+    assert nvidia_gpus() == []
