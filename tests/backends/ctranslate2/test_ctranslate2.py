@@ -21,6 +21,7 @@ from asrcli.backends.types import DecodeJob, Hypothesis, ModelSpec, Recognizer
 from asrcli.errors import AsrcliError, MachineError, ModelError, OptionNotSupportedError
 from asrcli.options import Hotword, RecognitionOptions
 from asrcli.runtime import Runtime
+from tests.backends.limits.test_same_bytes import runs
 
 _CLIPS = ("1089-134686-0001.flac", "1089-134686-0000.flac", "1272-128104-0000.flac", "moonshine_beckett.wav")
 #: loaded models, by their spec
@@ -217,3 +218,11 @@ def test_in_the_engine_process(tiny_en: ModelSpec, clip: Callable[[str], Samples
 
     assert len(texts) == 1
     assert "turnips and carrots" in texts.pop()
+
+
+@pytest.mark.slow
+def test_the_same_input_gives_the_same_bytes(tiny_en: ModelSpec, shared: Path, tmp_path: Path) -> None:
+    paths = sorted((shared / "data" / "speech").glob("*.flac"))[:6]
+    model = str(tiny_en.files["model"].parent)
+    one, two, four = runs(tmp_path, paths, (1, 2, 4), "-m", model, "--backend", "ctranslate2")
+    assert one == two == four
