@@ -23,8 +23,8 @@ PAUSE = 0.8
 _LONGEST = 30.0
 #: a chunk that is nowhere louder holds no speech, whatever the model made of it (without VAD it gets silence), dBFS
 _SILENCE = -75.0
-#: a mark that a model wrote twice ("in short,, the"); dots and exclamation marks are written so on purpose
-_STUTTERED = re.compile(r"([,;:，；：、])\1+")
+#: a mark that a model wrote twice ("in short,, the"); others are written so on purpose ("std::vector", "...")
+_STUTTERED = re.compile(r"([,;，；：、])\1+")
 #: what a clause's end is worth against a second of pause, where a long segment must be divided
 _CLAUSE_WORTH = 1.0
 

@@ -180,6 +180,12 @@ def test_a_mark_written_twice_is_written_once() -> None:
     assert " ".join(segment.text for segment in segments) == "In short, the period... 他说，好。"
 
 
+@pytest.mark.parametrize("text", ["Use std::vector.", "It is fe80::1.", "Wait... what?!", "A -- b.", "a::b::c"])
+def test_marks_that_are_doubled_on_purpose_stay(text: str) -> None:
+    segments, _ = assemble((chunk((0, 5)), Hypothesis(text)))
+    assert "".join(segment.text for segment in segments) == text
+
+
 def test_endless_speech_is_divided() -> None:
     text = " ".join([f"word{i}" for i in range(40)] + ["so,"] + [f"word{i}" for i in range(60)])
     segments, _ = assemble((chunk((0, 70), loud=False), Hypothesis(text)))

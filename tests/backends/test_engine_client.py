@@ -33,6 +33,11 @@ class Echo:
                 signal.raise_signal(signal.SIGSEGV)
             if job.request == "too few":
                 continue
+            if job.request == "exit":
+                raise SystemExit(3)
+            if job.request == "no data":
+                out.append(lambda: None)
+                continue
             if job.request == "raise":
                 out.append(ValueError("no such tone"))
             elif job.request == "hold":
@@ -129,6 +134,19 @@ def test_an_exception_fails_its_own_job(kind: str) -> None:
         with pytest.raises(EngineError, match="no such tone"):
             futures[2].result(30)
         assert [f.result(30)[0] for n, f in enumerate(futures) if n != 2] == [0, 1, 3, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason"), [("exit", "SystemExit"), ("no data", "pickle"), ("too few", "0 results")]
+)
+def test_what_is_no_answer_is_an_error_and_no_thread_is_lost(kind: str, request_: str, reason: str) -> None:
+    with EngineClient(threads=1) as host:
+        host.load("echo", kind, None)
+        for _ in range(3):
+            with pytest.raises(EngineError, match=reason):
+                host.submit("echo", audio(1), request_).result(10)
+        assert host.submit("echo", audio(2)).result(10)[0] == 2
+        assert host.restarts == 0
 
 
 def test_a_service_that_raises_for_its_batch_fails_that_batch(kind: str) -> None:

@@ -62,7 +62,7 @@ class EngineWorker:
     def _load(self, name: str, kind: str, spec: Any) -> None:
         try:
             service: Service = loader_of(kind)(spec, self._threads)
-        except Exception as error:  # noqa: BLE001 - any exception of an engine becomes an answer
+        except BaseException as error:  # noqa: BLE001 - any exception of an engine, SystemExit too, becomes an answer
             self._send("loaded", name, None, machine_error(error) or _picklable(error))
             return
         # Sent before the first job can run: a crash of that job must not count as a crash while loading.
@@ -75,13 +75,19 @@ class EngineWorker:
             service, batch = self._queue.take()
             try:
                 results = self._run(service, batch)
-            except Exception as error:  # noqa: BLE001 - as above
+            except BaseException as error:  # noqa: BLE001 - as above
                 results = [error] * len(batch)
             for job, result in zip(batch, results, strict=True):
-                if isinstance(result, Exception):
-                    self._send("done", job.id, None, _picklable(result))
-                else:
-                    self._send("done", job.id, result, None)
+                self._answer(job.id, result)
+
+    def _answer(self, job_id: int, result: Any) -> None:
+        if isinstance(result, BaseException):
+            self._send("done", job_id, None, _picklable(result))
+            return
+        try:
+            self._send("done", job_id, result, None)
+        except Exception as error:  # noqa: BLE001 - it cannot be pickled
+            self._send("done", job_id, None, _picklable(error))
 
     def _run(self, service: Service, batch: Sequence[PendingJob]) -> Sequence[Any]:
         results = service.run([DecodeJob(self._buffer.view(job.start, job.length), job.request) for job in batch])
@@ -104,7 +110,7 @@ def _import(*modules: str) -> None:
             import_module(module)
 
 
-def _picklable(error: Exception) -> AsrcliError:
+def _picklable(error: BaseException) -> AsrcliError:
     """An error that can be pickled: our own unchanged, others by name and text."""
     if isinstance(error, AsrcliError):
         return error
