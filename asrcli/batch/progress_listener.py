@@ -9,6 +9,7 @@ from threading import Semaphore
 from typing import Self
 
 from asrcli.batch.events import Event, FileDone, FileFailed, FileProgress, FileSkipped, SegmentReady
+from asrcli.batch.growing_result import GrowingResult
 from asrcli.batch.recording import Item
 from asrcli.batch.stop_signal import DroppedError, StopSignal
 from asrcli.formats.stream_writer import StreamWriter
@@ -76,6 +77,7 @@ class ProgressListener(Listener):
     stop: StopSignal
     reading: Reading
     writer: StreamWriter | None
+    growing: GrowingResult | None = None
     #: whether a part of the text has been written
     streamed: bool = False
     _total: float | None = None
@@ -93,6 +95,8 @@ class ProgressListener(Listener):
             self._report(seconds)
 
     def recognised(self, segment: Segment) -> None:
+        if self.growing is not None:
+            self.growing.add(segment)
         self.post(SegmentReady(self.item.index, self.item.source.name, segment))
 
     def settled(self, part: Transcript, *, waiting: bool) -> None:

@@ -7,13 +7,17 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from threading import Semaphore
 
+from asrcli.audio.types import Source
 from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.decision import EXPLANATIONS, FAILED, Decision, Existing, SkipRule, decide
 from asrcli.batch.events import FileDone, FileDownload, FileFailed, FileSkipped, FileStarted, Notice
+from asrcli.batch.growing_result import KIND, GrowingResult, read_growing
 from asrcli.batch.inputs.addresses import fetched, guard_of
+from asrcli.batch.inputs.paths import printable
 from asrcli.batch.journal import Journal
 from asrcli.batch.journal.pool import JournalPool
 from asrcli.batch.journal.records import OutputRecord
@@ -35,7 +39,7 @@ from asrcli.errors import (
 )
 from asrcli.formats.stream_writer import StreamWriter
 from asrcli.listener import Listener
-from asrcli.storage.atomic import check_writable, digest, remove_stale_temporaries, staging
+from asrcli.storage.atomic import check_writable, digest, hidden_files, read_stale, remove_stale_temporaries, staging
 from asrcli.transcript import Transcript, failing_warnings
 
 #: errors that every other input would meet, too
@@ -58,6 +62,7 @@ class Processing:
         render: an input as it was transcribed, its transcript and a format in, the file's contents out.
         recipe: what the results are made with, for the journal.
         stream_writer: a format in, the writer that puts a stream's text out as it is spoken; None: at its end.
+        live: whether the text of a stream is recognised as it is spoken, also where it goes to files.
         existing: what happens to outputs that exist.
         skip_if: recordings that are skipped.
         fail_on: codes of warnings that fail an input. Its outputs are written, but do not count as done.
@@ -70,6 +75,7 @@ class Processing:
     render: Callable[[Item, Transcript, str], str | bytes]
     recipe: CacheKey
     stream_writer: Callable[[str], StreamWriter | None] = lambda _suffix: None
+    live: bool = False
     existing: Existing = Existing.JOURNAL
     skip_if: tuple[SkipRule, ...] = ()
     fail_on: tuple[str, ...] = ()
@@ -185,6 +191,20 @@ class Worker:
         for folder in {path.parent for path in item.outputs.values()} - self._cleaned:
             self._cleaned.add(folder)
             remove_stale_temporaries(folder)
+            for path in hidden_files(folder, KIND):
+                read_stale(path, partial(self._recover, folder))
+
+    def _recover(self, folder: Path, handle: int) -> None:
+        """Write the results of a stream whose program was killed."""
+        names, transcript = read_growing(folder, handle)
+        if not transcript.segments:
+            return
+        source = Source(transcript.source)
+        item = Item(-1, source, names)
+        recovered = Decision("new", free_names(names), fresh=True)
+        outputs = self._write(item, None, self._work.recipe, recovered, transcript)
+        where = ", ".join(map(printable, outputs.values()))
+        self._post(Notice(f"{transcript.source}: the text of a run that was killed is in {where}."))
 
     def _attempt(self, item: Item, journal: Journal | None, decision: Decision) -> Outcome | None:
         """Transcribe; a failure is recorded for `asrcli journal show`."""
@@ -218,8 +238,10 @@ class Worker:
         started = time.monotonic()
         before = stamp_of(item)
         writer = self._work.stream_writer(item.stdout) if item.stream and item.stdout is not None else None
-        listener = ProgressListener(item, self._post, self._stop, reading, writer)
-        with opened(item, self._stop, live=writer is not None) as ready:
+        growing = GrowingResult(name, decision.make) if item.stream and decision.make else None
+        listener = ProgressListener(item, self._post, self._stop, reading, writer, growing)
+        live = writer is not None or (growing is not None and self._work.live)
+        with opened(item, self._stop, live=live) as ready, growing or contextlib.nullcontext():
             transcript = self._work.transcribe(ready, listener)
         check_unchanged(item, decision.recording, before)
         failing = failing_warnings(transcript.warnings, self._work.fail_on)
@@ -233,6 +255,8 @@ class Worker:
             recipe = self._work.recipe
             recipe = replace(recipe, options=FAILED + recipe.options) if failing else recipe
             outputs = self._write(item, journal, recipe, decision, transcript)
+        if growing is not None:
+            growing.discard()
         if failing:
             error = WarningsError(f"{name}: {'; '.join(failing)}.", "Its text is written all the same (--fail-on).")
             return Outcome(item, FileFailed(item.index, name, error), text)

@@ -13,7 +13,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from asrcli.errors import AsrcliError, DiskFullError, OutputError
 from asrcli.storage.locks import try_lock
 from asrcli.storage.user_folders import no_home_error
 
-_TEMPORARY = re.compile(r"\.asrcli-[0-9a-f]{16}\.tmp")
+_HIDDEN = re.compile(r"\.asrcli-[0-9a-f]{16}\.(\w+)")
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL})
@@ -103,6 +103,18 @@ def check_writable(path: Path) -> None:
 # One file
 
 
+def create_hidden(folder: Path, kind: str, mode: int = 0o666) -> tuple[Path, int]:
+    """A new file `.asrcli-*.KIND` and its handle, locked until that is closed. Raises OSError: it cannot be created."""
+    while True:
+        path = folder / f".asrcli-{secrets.token_hex(8)}.{kind}"
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        with contextlib.suppress(OSError):  # without locks, leftovers are never taken for ours
+            try_lock(handle)
+        if os.fstat(handle).st_nlink:
+            return path, handle
+        os.close(handle)  # deleted as stale between creation and lock
+
+
 class _Temporary:
     """A locked temporary file beside its target, with the target's mode and owner if that exists."""
 
@@ -119,16 +131,8 @@ class _Temporary:
             raise
 
     def _create(self, mode: int) -> None:
-        while True:
-            path = self.target.parent / f".asrcli-{secrets.token_hex(8)}.tmp"
-            self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-            self._path = path
-            with contextlib.suppress(OSError):  # without locks, leftovers are never taken for ours
-                try_lock(self._handle)
-            status = os.fstat(self._handle)
-            if status.st_nlink:
-                break
-            os.close(self._handle)  # deleted as stale between creation and lock
+        self._path, self._handle = create_hidden(self.target.parent, "tmp", mode)
+        status = os.fstat(self._handle)
         with contextlib.suppress(OSError):
             old = os.stat(self.target)
             if (old.st_uid, old.st_gid) != (status.st_uid, status.st_gid):
@@ -277,21 +281,30 @@ def _sync_folder(folder: Path) -> None:
 
 def remove_stale_temporaries(folder: Path) -> int:
     """Delete the temporary files that killed processes left in `folder`; return how many there were."""
+    return sum(read_stale(path, lambda _handle: None) for path in hidden_files(folder, "tmp"))
+
+
+def hidden_files(folder: Path, kind: str) -> list[Path]:
+    """The files that `create_hidden` made in a folder; none if it cannot be read."""
     try:
-        names = [name for name in os.listdir(folder) if _TEMPORARY.fullmatch(name)]
+        names = os.listdir(folder)
     except OSError:
-        return 0
-    return sum(_remove_if_stale(folder / name) for name in names)
+        return []
+    return [folder / name for name in names if (match := _HIDDEN.fullmatch(name)) and match[1] == kind]
 
 
-def _remove_if_stale(path: Path) -> bool:
+def read_stale(path: Path, use: Callable[[int], object]) -> bool:
+    """Pass the handle of a hidden file that a killed process left behind to `use`, then delete it; false if its writer
+    is alive.
+    """
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return False
     try:
         if not try_lock(handle):
-            return False  # its writer is alive
+            return False
+        use(handle)
         os.unlink(path)
     except OSError:
         return False  # no locks, or it has just got its final name

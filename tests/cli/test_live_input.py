@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -268,3 +269,62 @@ def test_a_second_stream_into_a_folder_gets_a_name_of_its_own(asrcli: Program, s
     texts = {path.name: path.read_text(encoding="utf-8") for path in (asrcli.folder / "out").glob("*.txt")}
     assert set(texts) == {"stdin.txt", "stdin-2.txt", "stdin-3.txt"}
     assert all("best of times" in text for text in texts.values())
+
+
+def keep_silent(stream: IO[bytes]) -> None:
+    """Write silence until the reader is killed."""
+    with contextlib.suppress(BrokenPipeError):
+        while True:
+            stream.write(bytes(3200))
+            stream.flush()
+            time.sleep(0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "options",
+    [("-o", "talk.srt"), ("-d", "out", "-f", "txt,json"), ("-d", "out", "-f", "docx"), ("-o", "talk.txt", "--diarize")],
+)
+def test_what_was_recognised_before_a_kill_is_recovered_by_the_next_run(
+    asrcli: Program, start: Callable[..., subprocess.Popen[bytes]], pcm: bytes, options: tuple[str, ...]
+) -> None:
+    process = start(*RAW, *options, "--log-json")
+    process.stdin.write(pcm)
+    process.stdin.flush()
+    silence = threading.Thread(target=keep_silent, args=[process.stdin])
+    silence.start()  # with speakers, results are collected as sound arrives
+    read_until(process.stderr, "age of wisdom")
+    read_until(process.stderr, "file_progress")
+    process.kill()
+    process.wait()
+    silence.join()
+    folder = asrcli.folder / ("out" if "-d" in options else "")
+    assert len([path for path in folder.iterdir() if path.suffix == ".partial"]) == 1
+    done = asrcli("transcribe", *RAW, *options, stdin=pcm)
+    assert done.returncode == 0, done.stderr
+    assert "run that was killed is in" in done.stderr
+    names = {path.name for path in folder.iterdir()} - {"out"}
+    stem = "talk" if "-o" in options else "stdin"
+    suffixes = [options[1].rpartition(".")[2]] if "-o" in options else options[3].split(",")
+    assert names == {f"{stem}{part}.{suffix}" for part in ("", ".recovered") for suffix in suffixes}
+    for suffix in {"txt", "srt", "json"} & set(suffixes):
+        assert "age of wisdom" in (folder / f"{stem}.recovered.{suffix}").read_text().lower()
+    if "json" in suffixes:
+        assert "killed" in json.loads((folder / "stdin.recovered.json").read_text())["warnings"][0]
+    again = asrcli("transcribe", *RAW, *options, stdin=pcm)
+    assert "killed" not in again.stderr
+
+
+def test_a_stream_that_ends_well_or_is_dropped_leaves_no_hidden_file(
+    asrcli: Program, start: Callable[..., subprocess.Popen[bytes]], pcm: bytes
+) -> None:
+    assert asrcli("transcribe", *RAW, "-o", "talk.txt", stdin=pcm).returncode == 0
+    assert {path.name for path in asrcli.folder.iterdir()} == {"talk.txt"}
+    process = start(*RAW, "-o", "dropped.txt", "--log-json")
+    process.stdin.write(pcm * 2)
+    process.stdin.flush()
+    read_until(process.stderr, "age of wisdom")
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)
+    process.wait(60)
+    assert {path.name for path in asrcli.folder.iterdir()} <= {"talk.txt", "dropped.txt"}

@@ -79,18 +79,21 @@ class TranscribeRequest:
         def transcribe(item: Item, listener: Listener) -> Transcript:
             return engine().transcribe(item.source, ensemble.options, listener=listener, order=next(numbers))
 
+        # Speakers are known only at the end of the recording.
+        audio = self.options.audio
+        whole = self.options.speakers.enabled or audio.channels == "split" or audio.track == "all"
+
         def stream_writer(extension: str) -> StreamWriter | None:
             form = by_extension[extension]
-            # Speakers are known only at the end of the recording.
-            audio = self.options.audio
-            whole = self.options.speakers.enabled or audio.channels == "split" or audio.track == "all"
             return None if whole or not form.streamed else StreamWriter(form, self.cues)
 
         def render(item: Item, transcript: Transcript, extension: str) -> str | bytes:
             path = item.source.path
             if extension == "html" and path is not None and printable(path) == item.source.name:
                 transcript = replace(transcript, source=os.fspath(path))  # for the link to a name that is not UTF-8
-            contents = by_extension[extension].contents(transcript, self.cues)
+            # A stream of an earlier run, which was killed, may have other formats.
+            form = by_extension.get(extension) or format_of(f"it.{extension}") or self.formats[0]
+            contents = form.contents(transcript, self.cues)
             if isinstance(contents, bytes):
                 return contents
             text = self.text(contents)
@@ -103,6 +106,7 @@ class TranscribeRequest:
             render=render,
             recipe=self.recipe(ensemble.digest),
             stream_writer=stream_writer,
+            live=not whole,
             existing=self.existing,
             skip_if=self.skip_if,
             fail_on=self.fail_on,
