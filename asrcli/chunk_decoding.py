@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 
@@ -24,6 +25,8 @@ from asrcli.vad.types import Chunk
 
 #: a chunk is divided at most so many times, into eight parts
 _DEEPEST = 3
+#: samples by which a sentence grows before it is decoded again
+_GROWTH = SAMPLE_RATE // 2
 #: gaps for the same reason that are closer than this are one, seconds
 _SAME_GAP = 1.0
 
@@ -66,6 +69,29 @@ def gaps_of(decoded: Iterable[DecodedChunk], channel: int | None = None) -> tupl
         else:
             gaps.append(Gap(start, end, each.missing, channel))
     return tuple(gaps)
+
+
+class GrowingSentence:
+    """The text of speech that no chunk holds yet, decoded again while it grows."""
+
+    def __init__(self, submit: Submit) -> None:
+        self._submit = submit
+        self._decoding: Future[Hypothesis] | None = None
+        self._length = 0
+        self._text = ""
+
+    def update(self, samples: Samples, request: RecognitionOptions) -> str:
+        """Take the speech so far, (n,), and return its latest text, which may be that of a shorter one."""
+        if len(samples) < self._length:  # another sentence
+            self._length, self._text, self._decoding = 0, "", None
+        if self._decoding is not None and self._decoding.done():
+            with suppress(AsrcliError):  # reported where the chunk itself is decoded
+                self._text = self._decoding.result().text
+            self._decoding = None
+        if self._decoding is None and len(samples) - self._length >= _GROWTH:
+            self._length = len(samples)
+            self._decoding = self._submit(samples, request)
+        return self._text
 
 
 class ChunkQueue:

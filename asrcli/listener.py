@@ -25,6 +25,12 @@ class Listener:
         `part.duration`; `waiting`: the stream is recorded now, so the text should be shown at once.
         """
 
+    #: whether `growing` is called, which costs further decoding
+    shows_growing = False
+
+    def growing(self, text: str) -> None:
+        """The sentence of a live source that is being spoken, as far as it is recognised; "" between two."""
+
     def cancelled(self) -> bool:
         """Whether the result is no longer wanted; `CancelledError` is raised then."""
         return False

@@ -18,11 +18,12 @@ from asrcli.audio.channels import DuplicateChannelFilter
 from asrcli.audio.live_input import LiveBlocks
 from asrcli.audio.types import SAMPLE_RATE, AudioStream, Samples, Source
 from asrcli.backends.types import Hypothesis
-from asrcli.chunk_decoding import ChunkQueue, DecodedChunk, gaps_of
+from asrcli.chunk_decoding import ChunkQueue, DecodedChunk, GrowingSentence, gaps_of
 from asrcli.errors import CancelledError
 from asrcli.language_detection import Identify, LanguageDetector
 from asrcli.listener import Listener
 from asrcli.options import RecognitionOptions, TranscribeOptions
+from asrcli.script import join
 from asrcli.transcript import NO_SPEECH, Gap, Segment, Timing, Transcript, Turn
 from asrcli.vad import Segmenter
 from asrcli.vad.types import Chunk
@@ -174,6 +175,7 @@ class _Transcription:
         self._channels = [self._new_channel(channel if split else None) for channel in range(stream.channels)]
         self._tracker = resources.new_tracker() if resources.new_tracker and not split else None
         self._live = LiveBlocks(stream.blocks()) if source.live and not split and self._tracker is None else None
+        self._growing = GrowingSentence(self._submit_chunk) if self._live and self._listener.shows_growing else None
         #: whether the stream has turned out to be recorded right now
         self._waiting = False
 
@@ -248,6 +250,9 @@ class _Transcription:
         if held and not channel.chunks and (stalled or clear - held[1] >= PAUSE):
             channel.clear = clear
             self._report(channel, [channel.keep(channel.assembler.finish())])
+        if self._growing is not None:
+            text = self._growing.update(channel.segmenter.open_speech(), self._options.recognition)
+            self._listener.growing(join([channel.assembler.held_text, text]))
 
     def _submit(self, channel: _Channel, chunks: Sequence[Chunk], *, last: bool = False) -> None:
         request, clear = self._options.recognition, channel.segmenter.clear

@@ -58,6 +58,11 @@ class Assembler:
         """Start and end of the sentence that is held back, seconds; None where there is none."""
         return (self._open[0].start, self._open[-1].end) if self._open else None
 
+    @property
+    def held_text(self) -> str:
+        """The text of that sentence so far."""
+        return join_words(self._open)
+
     def push(self, chunk: Chunk, hypothesis: Hypothesis) -> list[Segment]:
         """Take what was recognised in the next chunk (its samples are not needed); the segments that it completes."""
         if len(chunk.levels) and chunk.levels.max() < _SILENCE:

@@ -18,7 +18,7 @@ from asrcli.batch.decision import SKIPPED_WITHOUT_RESULT
 from asrcli.batch.events import BatchFinished, BatchStarted, Event, FileDone, FileFailed, FileSkipped, Notice
 from asrcli.batch.journal.pool import JournalPool
 from asrcli.batch.plan import Plan, Schedule
-from asrcli.batch.progress_listener import Outcome, TextPart
+from asrcli.batch.progress_listener import GrowingText, Outcome, TextPart
 from asrcli.batch.recording import Item
 from asrcli.batch.stop_signal import StopSignal
 from asrcli.batch.summary import Summary, SummaryBuilder
@@ -49,7 +49,7 @@ class _Arrived:
     count: int
 
 
-_Message = Event | Outcome | TextPart | _Arrived | _WorkerEnded | _Wake
+_Message = Event | Outcome | TextPart | GrowingText | _Arrived | _WorkerEnded | _Wake
 
 #: of a growing batch: finds the inputs that have arrived, which get the next indices; events are reported
 Arrivals = Callable[[Callable[[Event], None]], Sequence[Item]]
@@ -57,7 +57,7 @@ Arrivals = Callable[[Callable[[Event], None]], Sequence[Item]]
 _ENDING = "The recording ends here and is transcribed up to this point. Press Ctrl-C again to drop it."
 
 
-def _ignore(event: Event) -> None:
+def _ignore(_report: object) -> None:
     """The default receiver of events."""
 
 
@@ -72,16 +72,19 @@ class Executor:
         waiting: int = 0,
         on_event: Callable[[Event], None] = _ignore,
         emit: Callable[[int, str | bytes], None] | None = None,
+        on_growing: Callable[[str], None] = _ignore,
     ) -> None:
         """`jobs`: inputs that are read at once; `waiting`: inputs read to their end that may wait for the engine's last
         results meanwhile; `on_event` receives events and `emit` the results for stdout (index of the input, whole or in
-        parts, in the order of the inputs), both in the thread of `run`.
+        parts, in the order of the inputs), `on_growing` the sentence that is being
+        spoken, all in the thread of `run`.
         """
         self._work = work
         self._jobs = max(1, jobs)
         self._workers = self._jobs + waiting
         self._on_event = on_event
         self._emit = emit
+        self._on_growing = on_growing
         self._stop = StopSignal()
         self._interrupted: ExitCode | None = None
         #: indices of the unfinished inputs that are streams which can be ended; None before `run`
@@ -123,7 +126,7 @@ class Executor:
         Raises BrokenPipeError: the reader of a pipe among the outputs has closed it.
         """
         started = time.monotonic()
-        dispatcher = _EventDispatcher(plan, self._on_event, self._emit)
+        dispatcher = _EventDispatcher(plan, self._on_event, self._emit, self._on_growing)
         self._streams = {item.index for item in plan.items if _can_be_ended(item)}
         if self._interrupted is not None:  # before the run
             code, self._interrupted = self._interrupted, None
@@ -184,14 +187,14 @@ class Executor:
         finally:
             self._messages.put(_WorkerEnded())
 
-    def _post(self, message: Event | Outcome | TextPart) -> None:
+    def _post(self, message: Event | Outcome | TextPart | GrowingText) -> None:
         """Hand a message to the thread of `run`; waits while that one has too many."""
         while not self._room.acquire(timeout=_POLL):
             if self._stop.requested():
                 return
         self._messages.put(message)
 
-    def _until_end(self, running: int) -> Iterator[Event | Outcome | TextPart | _Arrived]:
+    def _until_end(self, running: int) -> Iterator[Event | Outcome | TextPart | GrowingText | _Arrived]:
         """Yield messages until every worker has ended, or has hung for too long after the request to stop."""
         reported = False
         while running:
@@ -232,11 +235,16 @@ class _EventDispatcher:
     """Counts, reports, and keeps the results for stdout in order."""
 
     def __init__(
-        self, plan: Plan, on_event: Callable[[Event], None], emit: Callable[[int, str | bytes], None] | None
+        self,
+        plan: Plan,
+        on_event: Callable[[Event], None],
+        emit: Callable[[int, str | bytes], None] | None,
+        on_growing: Callable[[str], None],
     ) -> None:
         self.tally = SummaryBuilder(len(plan))
         self._on_event = on_event
         self._emit = emit
+        self._on_growing = on_growing
         self._turns = iter([item.index for item in plan.items if item.stdout is not None])
         self._turn = next(self._turns, None)
         self._held: dict[int, Outcome] = {}
@@ -250,13 +258,16 @@ class _EventDispatcher:
             self.tally.failed(problem.name, problem.error)
             self._on_event(FileFailed(-1, problem.name, problem.error))
 
-    def report(self, message: Event | Outcome | TextPart | _Arrived) -> int:
+    def report(self, message: Event | Outcome | TextPart | GrowingText | _Arrived) -> int:
         """Report one message; return how many results for stdout had their turn."""
         if isinstance(message, _Arrived):
             self.tally.added(message.count)
             return 0
         if isinstance(message, Event):
             self._on_event(message)
+            return 0
+        if isinstance(message, GrowingText):
+            self._on_growing(message.text)
             return 0
         if isinstance(message, TextPart):
             index = message.item.index

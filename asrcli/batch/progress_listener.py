@@ -40,7 +40,14 @@ class TextPart:
     text: str
 
 
-Post = Callable[[Event | Outcome | TextPart], None]
+@dataclass(frozen=True, slots=True)
+class GrowingText:
+    """The sentence that is being spoken."""
+
+    text: str
+
+
+Post = Callable[[Event | Outcome | TextPart | GrowingText], None]
 
 
 class Reading:
@@ -77,9 +84,11 @@ class ProgressListener(Listener):
     stop: StopSignal
     reading: Reading
     writer: StreamWriter | None
-    growing: GrowingResult | None = None
+    saved: GrowingResult | None = None
+    shows_growing: bool = False
     #: whether a part of the text has been written
     streamed: bool = False
+    _growing_text: str = ""
     _total: float | None = None
     _next_report: float = 0.0
 
@@ -95,8 +104,8 @@ class ProgressListener(Listener):
             self._report(seconds)
 
     def recognised(self, segment: Segment) -> None:
-        if self.growing is not None:
-            self.growing.add(segment)
+        if self.saved is not None:
+            self.saved.add(segment)
         self.post(SegmentReady(self.item.index, self.item.source.name, segment))
 
     def settled(self, part: Transcript, *, waiting: bool) -> None:
@@ -104,6 +113,11 @@ class ProgressListener(Listener):
             self.streamed = True
             if text := self.writer.push(part, awaited=waiting):
                 self.post(TextPart(self.item, text))
+
+    def growing(self, text: str) -> None:
+        if text != self._growing_text:
+            self._growing_text = text
+            self.post(GrowingText(text))
 
     def cancelled(self) -> bool:
         return self.stop.requested() or (self.stop.ending and not self.item.stream)

@@ -63,6 +63,7 @@ class Processing:
         recipe: what the results are made with, for the journal.
         stream_writer: a format in, the writer that puts a stream's text out as it is spoken; None: at its end.
         live: whether the text of a stream is recognised as it is spoken, also where it goes to files.
+        partial: whether the growing sentence of a live stream is reported.
         existing: what happens to outputs that exist.
         skip_if: recordings that are skipped.
         fail_on: codes of warnings that fail an input. Its outputs are written, but do not count as done.
@@ -76,6 +77,7 @@ class Processing:
     recipe: CacheKey
     stream_writer: Callable[[str], StreamWriter | None] = lambda _suffix: None
     live: bool = False
+    partial: bool = False
     existing: Existing = Existing.JOURNAL
     skip_if: tuple[SkipRule, ...] = ()
     fail_on: tuple[str, ...] = ()
@@ -239,7 +241,7 @@ class Worker:
         before = stamp_of(item)
         writer = self._work.stream_writer(item.stdout) if item.stream and item.stdout is not None else None
         growing = GrowingResult(name, decision.make) if item.stream and decision.make else None
-        listener = ProgressListener(item, self._post, self._stop, reading, writer, growing)
+        listener = ProgressListener(item, self._post, self._stop, reading, writer, growing, self._work.partial)
         live = writer is not None or (growing is not None and self._work.live)
         with opened(item, self._stop, live=live) as ready, growing or contextlib.nullcontext():
             transcript = self._work.transcribe(ready, listener)

@@ -113,6 +113,17 @@ class Segmenter:
         pending = self._run[0].start if self._run else self._tracker.onset
         return max(self._given, (self._tracker.now if pending is None else pending) - self._before)
 
+    def open_speech(self) -> Samples:
+        """The samples since the speech began that no chunk holds yet; empty where nothing is spoken."""
+        first = self._run[0].start if self._run else self._tracker.onset
+        if first is None:
+            return np.empty(0, np.float32)
+        start, end = max(self._given, first - self._before), self._buffer.end
+        samples = self._buffer.read(start, end)
+        if self._level:
+            samples, _ = level_speech(samples, [Region(start, end)], start, offset=self._gain_offset)
+        return samples
+
     def _hear(self, samples: Samples) -> list[Chunk]:
         chunks: list[Chunk] = []
         probabilities = self._detector.probabilities(samples)

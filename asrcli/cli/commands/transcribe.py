@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import typer
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from asrcli.batch.plan import Plan
     from asrcli.batch.worker import Processing
     from asrcli.cli.framework.console import Console
+    from asrcli.cli.report.growing_line import GrowingLine
     from asrcli.cli.request.transcribe_request import TranscribeRequest
 
 #: queued inputs per engine thread: short ones fill its batches
@@ -109,6 +111,7 @@ def _understand(
 
 def _run(ctx: typer.Context, arguments: TranscribeArguments, prestarted: PrestartedEngine | None) -> int:
     from asrcli.cli.framework.console import check_stdout
+    from asrcli.cli.report.growing_line import GrowingLine
     from asrcli.cli.request.lazy_runtime import LazyRuntime
     from asrcli.cli.request.model_choice import choose_models
     from asrcli.runtime import jobs_for
@@ -123,20 +126,23 @@ def _run(ctx: typer.Context, arguments: TranscribeArguments, prestarted: Prestar
     to_stdout = shown > 0
     with (
         LazyRuntime(ensemble, jobs, prestarted) as engine,
-        reporter(ctx.obj.console, single=len(plan) == 1, to_stdout=to_stdout) as report,
+        reporter(ctx.obj.console, single=len(plan) == 1, to_stdout=to_stdout, growing=order.partial) as report,
     ):
+        emit = _Stdout(order)
+        growing = report if isinstance(report, GrowingLine) else None
         if any(not path.exists() for item in plan.items for path in item.outputs.values()) or to_stdout:
             engine.open()  # there is work for sure: load the model while the first inputs are read
-        work = order.work(engine.open, ensemble)
-        executor = new_executor(work, jobs, report, emit=_Stdout(order))
+        work = replace(order.work(engine.open, ensemble), partial=growing is not None)
+        executor = new_executor(work, jobs, report, growing.before(emit) if growing else emit, growing)
         with interruptible(executor):
             summary = executor.run(plan)
     return int(summary.exit_code)
 
 
-def reporter(console: Console, *, single: bool, to_stdout: bool, bars: bool = True) -> Any:
+def reporter(console: Console, *, single: bool, to_stdout: bool, bars: bool = True, growing: bool = False) -> Any:
     """The event listener of this run, as a context manager. The segments of a `single` input are shown as they are
-    recognised, but not twice on a terminal if the result goes `to_stdout`. Without `bars` a terminal gets lines.
+    recognised, but not twice on a terminal if the result goes `to_stdout`. Without `bars` a terminal gets lines,
+    with `growing` also the sentence that is being spoken.
     """
     from asrcli.cli.framework.console import is_terminal
     from asrcli.cli.report.progress import JsonLog, Lines
@@ -145,6 +151,10 @@ def reporter(console: Console, *, single: bool, to_stdout: bool, bars: bool = Tr
         return nullcontext(JsonLog(console))
     if console.quiet or not bars or not is_terminal(sys.stderr):
         return nullcontext(Lines(console))
+    if growing:
+        from asrcli.cli.report.growing_line import GrowingLine
+
+        return GrowingLine(console)
     from asrcli.cli.report.progress_bars import Bars
 
     return Bars(console, show_segments=single and not (to_stdout and sys.stdout.isatty()))
@@ -155,12 +165,14 @@ def new_executor(
     jobs: int,
     on_event: Callable[[Event], None],
     emit: Callable[[int, str | bytes], None] | None = None,
+    growing: GrowingLine | None = None,
 ) -> Executor:
     """An executor for so many decoding threads."""
     from asrcli.batch.executor import Executor
 
     # One more reader than there are decoding threads: while one waits for a disk or for ffmpeg, another reads on.
-    return Executor(work, jobs=jobs + 1, waiting=_WAITING * jobs, on_event=on_event, emit=emit)
+    show = growing.show if growing else lambda _text: None
+    return Executor(work, jobs=jobs + 1, waiting=_WAITING * jobs, on_event=on_event, emit=emit, on_growing=show)
 
 
 class _Stdout:

@@ -109,6 +109,8 @@ def _monitor(arguments: WatchArguments, request: TranscribeRequest) -> ArrivalMo
 
     if arguments.output is not None or arguments.files_from is not None:
         raise UsageError("watch takes folders, and writes a file for each recording.", "Use --output-dir.")
+    if arguments.partial:
+        raise UsageError("--partial shows streams; watch takes folders.", "Leave it out.")
     check_folders(request.inputs)
     return ArrivalMonitor(request.inputs, MEDIA_SUFFIXES, settle=arguments.settle)
 

@@ -218,5 +218,8 @@ class JsonArguments:
 class TranscribeArguments(ReportArguments, BatchArguments, ModelArguments, OutputArguments, InputArguments):
     """All arguments of `asrcli transcribe`."""
 
+    partial: bool = _messages(
+        False, "Show the sentence that is being spoken on the terminal, while its text may still change (streams)."
+    )
     #: set options by name: those above and those of a transcript
     values: Mapping[str, Any] = more_options(*GROUPS)

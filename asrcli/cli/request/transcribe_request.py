@@ -54,6 +54,7 @@ class TranscribeRequest:
     fail_on: tuple[str, ...] = ()
     encoding: str = "utf-8"
     embed_audio: bool = False
+    partial: bool = False
     #: line ends of the outputs
     newline: str = "\n"
 
@@ -107,6 +108,7 @@ class TranscribeRequest:
             recipe=self.recipe(ensemble.digest),
             stream_writer=stream_writer,
             live=not whole,
+            partial=self.partial,
             existing=self.existing,
             skip_if=self.skip_if,
             fail_on=self.fail_on,
@@ -187,6 +189,7 @@ def _request(arguments: TranscribeArguments, ranks: Mapping[str, int]) -> Transc
         fail_on=split_list(arguments.fail_on),
         encoding=arguments.encoding,
         embed_audio=arguments.embed_audio,
+        partial=arguments.partial,
         newline={"lf": "\n", "crlf": "\r\n"}[arguments.newline],
     )
 
