@@ -4,4 +4,4 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 .venv/bin/pip install -q '.[serve,test]'
-FUZZ_CASES=20000 timeout 900 .venv/bin/python -m pytest -q -n 2 --timeout 600 tests/server/fuzz
+FUZZ_CASES=20000 timeout 900 .venv/bin/python -m pytest -q -n 2 --dist worksteal --timeout 600 tests/server/fuzz

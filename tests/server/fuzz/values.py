@@ -90,11 +90,17 @@ def fitting(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
     }.get(kind, st.none())
 
 
+#: id of a schema -> the schema, so that it keeps its id, and its strategy: to set one up takes longer than to draw
+_STRATEGIES: dict[int, tuple[dict[str, Any], st.SearchStrategy[Any]]] = {}
+
+
 def value_of(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
     """Values for a field, most of them wrong."""
-    if schema.get("type") == "object" and "properties" in schema:
-        return st.one_of(object_of(schema), object_of(schema), JSON)
-    return fitting(schema) | JSON
+    if id(schema) not in _STRATEGIES:
+        whole = schema.get("type") == "object" and "properties" in schema
+        fits = st.one_of(object_of(schema), object_of(schema)) if whole else fitting(schema)
+        _STRATEGIES[id(schema)] = schema, fits | JSON
+    return _STRATEGIES[id(schema)][1]
 
 
 @st.composite
