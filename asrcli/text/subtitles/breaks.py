@@ -44,7 +44,7 @@ _ENDS = SENTENCE_ENDS | CLAUSE_ENDS | CLOSERS
 _NEVER_FIRST = _ENDS - frozenset("\"'") | frozenset("%‰℃°ーぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮ々ゝゞ・·~～")
 _NEVER_LAST = frozenset("$€£¥₩₽№#@＃￥") | OPENERS
 
-_DIGITS = re.compile(r"[-+−]?[\d.,:/٫٬]*\d[\d.,:/]*")
+_DIGITS = re.compile(r"[-+−]?[.,:/٫٬]*\d[\d.,:/٫٬]*")
 _INITIAL = re.compile(r"[^\W\d_]\.")
 
 
