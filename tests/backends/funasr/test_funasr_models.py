@@ -21,6 +21,7 @@ from asrcli.backends.types import ModelSpec
 from asrcli.errors import LanguageNotSupportedError, MachineError, ModelError, OptionNotSupportedError
 from asrcli.models.detect import detect
 from asrcli.options import Hotword, RecognitionOptions
+from tests.backends.limits.test_same_bytes import runs
 from tests.tone import RATE, tone_audio, tone_starts
 
 TYPES = {
@@ -304,3 +305,15 @@ def test_weights_from_before_torch_1_6_load(host: Any, toolkit: Callable[[str], 
     old = ModelSpec(name="old", type=type_, files=files, options={"device": "cpu"})
     host.load("old", "funasr", old).result(timeout=60)
     assert host.submit("old", tone_audio([1, 2]), RecognitionOptions()).result(60).text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["SenseVoiceSmall", "FunASRNano"])
+def test_the_same_input_gives_the_same_bytes(toolkit: Callable[[str], Path], tmp_path: Path, name: str) -> None:
+    paths = []
+    for number in range(6):
+        paths.append(tmp_path / f"{number}.wav")
+        soundfile.write(paths[-1], tone_audio([number, 2, 1] * (1 + number), seed=number), 16000)
+    options = ("-m", str(toolkit(name)), "--no-vad", "--max-chunk", "4")
+    one, two, four = runs(tmp_path, paths, (1, 2, 4), *options)
+    assert one == two == four
