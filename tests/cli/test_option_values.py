@@ -148,7 +148,7 @@ def test_the_format_of_one_output(output: str, asked: tuple[str, ...] | None, le
     assert [form.name for form in request.formats] == formats
 
 
-@pytest.mark.parametrize("output", ["out.docx", "talk.SRTX", "a/b.wav", "notes.v2"])
+@pytest.mark.parametrize("output", ["out.doc", "talk.SRTX", "a/b.wav", "notes.v2"])
 def test_an_output_whose_name_ends_in_no_format_is_refused(output: str) -> None:
     with pytest.raises(UsageError, match="suffix"):
         parsed({"output": output}, {})

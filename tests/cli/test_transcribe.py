@@ -245,7 +245,7 @@ def test_quiet_reports_only_errors(asrcli: Program) -> None:
         (["x.wav", "--overwrite", "--skip-existing"], "exclude each other"),
         (["x.wav", "--start", "9", "--end", "3"], "--end"),
         (["x.wav", "--start", "soon"], "--start"),
-        (["x.wav", "--format", "docx"], "docx"),
+        (["x.wav", "--format", "doc"], "doc"),
         (["x.wav", "--channels", "left"], "--channels"),
         (["x.wav", "--rate", "8000"], "--raw"),
         (["-", "--raw", "s16le", "--raw-channels", "2", "--channels", "2"], "channels 0 to 1"),
