@@ -64,7 +64,6 @@ class StreamingDecoder:
             raise
         except EngineError as error:
             failure = error
-            await self._drop()  # it may hold a part of this sentence
         self._ended = []
         if self._second is not None:
             return await self._second.decode_final(sentence)
@@ -75,15 +74,15 @@ class StreamingDecoder:
     async def close(self) -> None:
         if self._second is not None:
             await self._second.close()
-        await self._drop()
+        async with self._lock:
+            await self._drop()
 
     async def _drop(self) -> None:
         """End the engine's stream; the next sentence opens another."""
         name, self._name = self._name, ""
         if name:
             with suppress(AsrcliError):
-                async with self._lock:
-                    await self._submit(_NOTHING, StreamRequest(name, "drop"))
+                await self._submit(_NOTHING, StreamRequest(name, "drop"))
 
     async def _send(self, sentence: Sentence, action: Literal["feed", "cut"]) -> str:
         async with self._lock:
@@ -93,6 +92,11 @@ class StreamingDecoder:
                 # The engine was restarted: send the sentence from its start.
                 self._name, self._sent, self._ended = "", 0, []
                 return await self._send_new_part(sentence, action)
+            except EngineError:
+                # It may have received this part: the sentence is sent again from its start, to another stream.
+                self._sent, self._ended = 0, []
+                await self._drop()
+                raise
 
     async def _send_new_part(self, sentence: Sentence, action: Literal["feed", "cut"]) -> str:
         if not self._name:

@@ -244,6 +244,26 @@ def test_a_sentence_at_which_the_engine_fails_is_a_gap_and_the_session_continues
     assert [{gap.reason for gap in event.gaps} for event in ended] == [set(), {"engine error"}, set()]
 
 
+def test_a_partial_result_that_fails_doubles_no_words(say: Any) -> None:
+    """The engine has received the audio of the request that fails."""
+    sequence = [3, 1, 5, 2, 0, 4, 6]
+    failures: list[str] = []
+    opened: set[str] = set()
+
+    async def submit(samples: Any, request: StreamRequest) -> Any:
+        (opened.discard if request.action == "drop" else opened.add)(request.stream)
+        update = await say(samples, request)
+        if request.action == "feed" and update.current.text.count(" ") == len(failures) + 1 and len(failures) < 3:
+            failures.append(update.current.text)
+            raise EngineError("The engine failed.")
+        return update
+
+    events = listen(StreamingDecoder(submit, RecognitionOptions(), None), tone_audio(sequence), interval=0.05)
+    assert failures
+    assert texts(events) == [spoken(sequence)]
+    assert opened == set()
+
+
 @pytest.mark.parametrize("how", ["limit", "error"])
 def test_what_an_engine_cannot_decode_as_a_whole_is_decoded_in_parts(recognise: Any, how: str) -> None:
     """As in a recording; the engine takes 3 s at a time."""
