@@ -162,9 +162,11 @@ _INTERNAL = Problem(500, "The server failed at this request.", "internal_error")
 
 
 def _message(error: AsrcliError, status: int) -> str:
-    """The message, with its hint unless that names options of the command line."""
-    # Messages about models hold paths of this machine.
+    """The message, with its hint unless that names options of the command line; no paths of this machine."""
     internal = status >= 500 and not isinstance(error, ModelNotInstalledError)
+    if internal and "/" in error.message:
+        _log.error("%s", error)
+        return "This model cannot be used on this server." if isinstance(error, ModelError) else _INTERNAL.message
     return error.message if internal or "--" in error.hint or "asrcli " in error.hint else str(error)
 
 
@@ -180,7 +182,7 @@ def problem_of(error: BaseException) -> Problem:
     if isinstance(error, AsrcliError):
         for kind, status, code, param in _TABLE:
             if isinstance(error, kind):
-                if kind is MachineError:
+                if kind is MachineError and "/" not in error.message:  # else it is logged with its paths
                     _log.error("%s", error)
                 return Problem(status, _message(error, status), code, param)
         return Problem(500, error.message, error.code)
