@@ -70,8 +70,8 @@ class SpeakerTracker(Protocol):
     def warnings(self) -> list[str]:
         """What the turns lack, once finished."""
 
-    def label(self, segments: Sequence[Segment], turns: Sequence[Turn]) -> list[Segment]:
-        """Segments with speakers, split where the speaker changes."""
+    def label(self, segments: Sequence[Segment], offset: float = 0.0) -> tuple[list[Segment], list[Turn]]:
+        """Segments with speakers, split where the speaker changes, and the turns; both in stream time plus `offset`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,11 +333,10 @@ class _Transcription:
         """All segments in file time, with speakers: a channel's own, or the tracker's turns."""
         found = [self._in_file_time(segment) for each in self._channels for segment in each.segments]
         if self._tracker is not None:
-            offset = self._stream.offset
             if not found:
                 return [], []  # diarization may take noise for a voice, but there are no words
-            turns = [replace(turn, start=turn.start + offset, end=turn.end + offset) for turn in self._tracker.finish()]
-            return self._tracker.label(found, turns), turns
+            self._tracker.finish()
+            return self._tracker.label(found, self._stream.offset)
         if self._dedupe is not None and len(self._dedupe.duplicates()) < len(self._channels) - 1:
             found = [_named(segment, f"Speaker {(segment.channel or 0) + 1}") for segment in found]
         return found, []

@@ -20,7 +20,7 @@ from asrcli.speakers.assign import assign_speakers
 from asrcli.speakers.clustering import ClusterLimits, find_voices
 from asrcli.speakers.matching import best_pairs
 from asrcli.speakers.naming import frames_of_voices, turns_of
-from asrcli.speakers.turns import absorb_spurious_turns, label_speakers, merge_touching
+from asrcli.speakers.turns import absorb_spurious_turns, label_speakers, merge_touching, trim_to_words
 from asrcli.speakers.types import (
     FRAME_SECONDS,
     HOP,
@@ -107,6 +107,9 @@ class Diarizer:
         self._submitted = 0
         #: the voices by label, once finished (unit vectors)
         self.voices: dict[str, Vectors] = {}
+        #: the turns, once finished, and those before pauses and spurious turns are absorbed, which decide about words
+        self._turns: list[Turn] = []
+        self._raw: list[Turn] = []
         #: what the turns lack, once finished
         self.warnings: list[str] = []
 
@@ -142,15 +145,22 @@ class Diarizer:
             self._settle()
         if self._error is not None and not any(part.activity.any() for part in self.results):
             raise self._error
-        turns = self._turns()
+        self._turns = turns = self._find_turns()
         least, found = self._options.speakers or self._options.min_speakers or 0, len(self.voices)
         if turns and found < least:
             self.warnings.append(f"speakers: {least} speakers were asked for, {found} found")
         return turns
 
-    def label(self, segments: Sequence[Segment], turns: Sequence[Turn]) -> list[Segment]:
-        """Segments with speakers, split where the speaker changes."""
-        return assign_speakers(segments, turns)
+    def label(self, segments: Sequence[Segment], offset: float = 0.0) -> tuple[list[Segment], list[Turn]]:
+        """Segments with speakers, split where the speaker changes, and the turns of `finish`, moved to word boundaries;
+        `offset` is the time of the first sample in the segments and in what is returned.
+        """
+        raw, turns = (
+            [Turn(turn.start + offset, turn.end + offset, turn.speaker) for turn in each]
+            for each in (self._raw, self._turns)
+        )
+        labelled = assign_speakers(segments, raw)
+        return labelled, trim_to_words(turns, [word for segment in labelled for word in segment.words])
 
     def _hand_over(self, audio: Samples, windows: int, *, ends: bool = False) -> None:
         request = DiarizationRequest(windows, starts=not self._submitted, ends=ends)
@@ -172,17 +182,22 @@ class Diarizer:
             self.warnings.append(f"speakers: {start:.1f} to {end:.1f} s: the speaker model failed there")
             self.results.append(WindowResults.empty(windows))
 
-    def _turns(self) -> list[Turn]:
+    def _find_turns(self) -> list[Turn]:
         voices = self._voices()
         if not len(voices):
             return []
         frames = frames_of_voices(self.results, voices)
         end = self._samples / SAMPLE_RATE
-        raw = [Turn(turn.start, min(turn.end, end), turn.speaker) for turn in turns_of(frames, len(voices))]
-        turns = absorb_spurious_turns(merge_touching((turn for turn in raw if turn.start < turn.end), gap=_PAUSE))
+        cut = (Turn(turn.start, min(turn.end, end), turn.speaker) for turn in turns_of(frames, len(voices)))
+        raw = [turn for turn in cut if turn.start < turn.end]
+        turns = absorb_spurious_turns(merge_touching(raw, gap=_PAUSE))
         labels = label_speakers(turns, self._names(voices, {turn.speaker for turn in turns}))
         self.voices = {label: voices[int(voice)] for voice, label in labels.items()}
-        return [Turn(turn.start, turn.end, labels[turn.speaker]) for turn in turns]
+        self._raw, turns = (
+            [Turn(turn.start, turn.end, labels[turn.speaker]) for turn in each if turn.speaker in labels]
+            for each in (raw, turns)
+        )
+        return turns
 
     def _voices(self) -> Vectors:
         """The voices of the recording, shape (voices, dimensions)."""

@@ -140,12 +140,15 @@ def test_the_longer_a_recording_the_more_a_voice_has_to_say(speech: float, least
 def test_segments_get_their_speakers(tone_diarizer: Callable[..., Diarizer]) -> None:
     diarizer = tone_diarizer()
     turns = diarize(diarizer, conversation([Turn(0, 4, "0"), Turn(4.5, 9, "1")], 9))
-    words = tuple(Word(f"w{second}", second, second + 0.9) for second in range(9))
-    found = diarizer.label([Segment(0, 0, 9, " ".join(word.text for word in words), words)], turns)
+    assert turns[1].end == 9
+    words = tuple(Word(f"w{second}", second, second + 0.9) for second in range(100, 109))
+    found, moved = diarizer.label([Segment(0, 100, 109, " ".join(word.text for word in words), words)], offset=100.0)
     assert [(part.speaker, part.text) for part in found] == [
-        ("Speaker 1", "w0 w1 w2 w3"),
-        ("Speaker 2", "w4 w5 w6 w7 w8"),
+        ("Speaker 1", "w100 w101 w102 w103"),
+        ("Speaker 2", "w104 w105 w106 w107 w108"),
     ]
+    assert [turn.speaker for turn in moved] == [turn.speaker for turn in turns]
+    assert moved[1].end == 109
 
 
 def test_a_failing_engine_is_an_error(engine: EngineClient, tone_specs: tuple[ModelSpec, ModelSpec]) -> None:
