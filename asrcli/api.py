@@ -7,12 +7,12 @@ from collections.abc import Collection
 from pathlib import Path
 
 from asrcli.audio.types import Source
-from asrcli.errors import InputError, WarningsError
+from asrcli.errors import InputError, UsageError, WarningsError
 from asrcli.model_set import choose
 from asrcli.models.registry import Registry
 from asrcli.options import TranscribeOptions
 from asrcli.runtime import Runtime
-from asrcli.transcript import Transcript, failing_warnings
+from asrcli.transcript import Transcript, failing_warnings, read_warning_codes
 
 
 def transcribe(
@@ -22,7 +22,7 @@ def transcribe(
     options: TranscribeOptions | None = None,
     model_dir: Path | None = None,
     jobs: int | None = None,
-    fail_on: Collection[str] = (),
+    fail_on: str | Collection[str] = (),
 ) -> Transcript:
     """Transcribe one recording.
 
@@ -40,18 +40,22 @@ def transcribe(
     Raises:
         InputError: the file holds no audio that can be decoded.
         ModelError: a model is unknown or not installed (`asrcli download-model NAME` gets it).
-        UsageError: the model cannot do what `options` ask.
+        UsageError: the model cannot do what `options` ask, or `fail_on` has an unknown code.
         WarningsError: the transcript has warnings of a code in `fail_on`.
         MissingExtraError: a package that `options` ask for is not installed.
     """
     options = options or TranscribeOptions()
+    try:
+        codes = read_warning_codes(fail_on)
+    except ValueError as error:
+        raise UsageError(f"fail_on: {error}.") from error
     registry = Registry(model_dir)
     spec = registry.resolve(model, language=options.recognition.language)
     ensemble = choose(spec, options, registry, lambda name, kind: registry.resolve(name, kind=kind))
     name = os.fspath(path)
     with Runtime(ensemble, jobs=jobs) as runtime:
         transcript = transcribe_file(runtime, name)
-    if failing := failing_warnings(transcript.warnings, fail_on):
+    if failing := failing_warnings(transcript.warnings, codes):
         raise WarningsError(f"{name}: {'; '.join(failing)}.")
     return transcript
 

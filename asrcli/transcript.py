@@ -23,10 +23,10 @@ EVENTS = (
     "speech", "bgm", "applause", "laughter", "cry", "sneeze", "breath", "cough", "sing", "speech_noise", "gbg",
 )  # fmt: skip
 
-#: Codes of warnings. A warning's message begins with its code and a colon; every other warning has the code "other".
+#: Codes of warnings. A warning's message begins with its code and a colon; a message without one has the code "other".
 WARNING_CODES = (
     "gap", "truncated", "damaged", "timestamps", "tracks", "clipped", "scaled", "channels", "speakers", "no-speech",
-    "loop", "punctuation",
+    "loop", "punctuation", "other",
 )  # fmt: skip
 NO_SPEECH = "no speech"
 _CODED = re.compile(rf"(?:perhaps )?({'|'.join(WARNING_CODES)}):")
@@ -43,11 +43,21 @@ _GAP_REASONS: dict[GapReason, str] = {
 
 
 def warning_code(message: str) -> str:
-    """The code of a warning: one of `WARNING_CODES`, or "other"."""
+    """The code of a warning."""
     if message == NO_SPEECH:
         return "no-speech"
     match = _CODED.match(message)
     return match[1] if match else "other"
+
+
+def read_warning_codes(codes: str | Iterable[str]) -> tuple[str, ...]:
+    """Codes in any case, "gaps" as well; in text separated by commas. Raises ValueError: one is not a code."""
+    names = [name.strip().lower() for name in (codes.split(",") if isinstance(codes, str) else codes)]
+    names = ["gap" if name == "gaps" else name for name in names if name]
+    for name in names:
+        if name not in WARNING_CODES:
+            raise ValueError(f"'{name}' is not a code of warnings; choose from {', '.join(WARNING_CODES)}")
+    return tuple(names)
 
 
 def failing_warnings(warnings: Iterable[str], codes: Collection[str]) -> list[str]:

@@ -10,8 +10,10 @@ import pytest
 import soundfile
 
 import asrcli as package
-from asrcli.errors import WarningsError
+from asrcli.errors import UsageError, WarningsError
+from asrcli.formats import schema_text
 from asrcli.options import TranscribeOptions, VadOptions
+from asrcli.transcript import WARNING_CODES
 from tests.backends.limits.test_limits import fail_between
 from tests.cli.conftest import Program
 from tests.tone import RATE, WORDS, build, tone_audio
@@ -52,6 +54,15 @@ def test_a_file_with_a_gap_is_written_but_does_not_count_as_done(asrcli: Program
         assert "gap: " in done.stderr
 
 
+def test_every_code_of_the_schema_is_accepted(asrcli: Program) -> None:
+    soundfile.write(asrcli.folder / "silence.wav", np.zeros(RATE, np.float32), RATE)
+    codes = json.loads(schema_text())["properties"]["warning_codes"]["items"]["enum"]
+    assert codes == list(WARNING_CODES)
+    others = ",".join(code for code in codes if code != "no-speech")
+    assert asrcli("transcribe", "silence.wav", "--fail-on", others).returncode == 0
+    assert asrcli("transcribe", "silence.wav", "--overwrite", "--fail-on", "Other, NO-SPEECH").returncode == 1
+
+
 def test_an_unknown_code_is_refused(asrcli: Program) -> None:
     done = asrcli("transcribe", "silence.wav", "--fail-on", "gap,noise")
     assert done.returncode == 2
@@ -65,3 +76,6 @@ def test_from_python(tmp_path: Path, failing: Path) -> None:
     assert package.transcribe(path, model=str(failing), options=options).gaps
     with pytest.raises(WarningsError, match="gap: "):
         package.transcribe(path, model=str(failing), options=options, fail_on=["gap"])
+    for name, error in (("GAPS, loop", WarningsError), (["gaps"], WarningsError), (["noise"], UsageError)):
+        with pytest.raises(error, match=r"gap: |'noise' is not a code of warnings"):
+            package.transcribe(path, model=str(failing), options=options, fail_on=name)

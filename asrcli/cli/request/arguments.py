@@ -14,7 +14,7 @@ from asrcli.formats import FORMATS
 from asrcli.options import readers
 from asrcli.options.declarations import option
 from asrcli.options.values import GROUPS
-from asrcli.transcript import WARNING_CODES
+from asrcli.transcript import WARNING_CODES, read_warning_codes
 
 if TYPE_CHECKING:
     from asrcli.batch.decision import SkipRule
@@ -62,12 +62,8 @@ def _read_rules(text: str) -> str:
 
 
 def _read_codes(text: str) -> str:
-    """Codes of warnings in any case, separated by commas; stays text, as formats do."""
-    names = ["gap" if name == "gaps" else name for name in readers.split_list([text.lower()])]
-    for name in names:
-        if name not in WARNING_CODES:
-            raise ValueError(f"'{name}' is not a code of warnings; choose from {', '.join(WARNING_CODES)}")
-    return ",".join(names)
+    """Codes of warnings; stays text, as formats do."""
+    return ",".join(read_warning_codes(text))
 
 
 @dataclass(frozen=True, kw_only=True)
