@@ -13,6 +13,7 @@ from importlib import import_module
 NAMES = {
     "corpora": "makes the recordings that the others measure",
     "whisper": "CPU time, word errors and word times against faster-whisper's batched pipeline",
+    "device": "FunASR's models at real size on a GPU, by batch (tools/device_check.sh)",
     "versus": "wall and CPU time against other programs on the same weights",
     "scaling": "1 job, 2 jobs, the bare engine; the share of CPU that VAD takes",
     "memory": "memory of all processes over time, for short, long and many inputs",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socketserver
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -317,3 +319,19 @@ def test_the_same_input_gives_the_same_bytes(toolkit: Callable[[str], Path], tmp
     options = ("-m", str(toolkit(name)), "--no-vad", "--max-chunk", "4")
     one, two, four = runs(tmp_path, paths, (1, 2, 4), *options)
     assert one == two == four
+
+
+@pytest.mark.slow
+def test_the_script_for_gpus_measures_on_a_cpu(tmp_path: Path, toolkit: Callable[[str], Path]) -> None:
+    del toolkit  # skips where the toolkit is not installed
+    root, output = Path(__file__).parents[3], tmp_path / "gpu.json"
+    command: list[str | Path] = [root / "tools/device_check.sh", "--device", "cpu", "--small", "--seconds", "20"]
+    more: list[str | Path] = ["--batches", "1", "2", "--models", "Paraformer", "SenseVoiceSmall", "--output", output]
+    environment = {**os.environ, "PYTHON": sys.executable}
+    done = subprocess.run([*command, *more], env=environment, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr
+    results = json.loads(output.read_text())["results"]
+    assert [(row["model"], row["batch"]) for row in results] == [
+        ("Paraformer", 1), ("Paraformer", 2), ("SenseVoiceSmall", 1), ("SenseVoiceSmall", 2)
+    ]  # fmt: skip
+    assert all(row["asrcli"]["failed"] == 0 and row["bare"]["speed"] > 0 for row in results)
