@@ -11,7 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from asrcli.backends.types import Hypothesis, Token, read_tagged
-from asrcli.script import is_spaceless
+from asrcli.script import is_spaceless, join
+
+#: SentencePiece's text of an unknown token
+_UNKNOWN = "\u2047"
 
 
 def read_result(result: Mapping[str, Any], duration: float, *, tagged: bool = False) -> Hypothesis:
@@ -30,6 +33,7 @@ def read_result(result: Mapping[str, Any], duration: float, *, tagged: bool = Fa
         words = found.text.split()
         tokens = _tokens(words, result.get("timestamp"), duration)
         text = join_words(words)
+    text = join(part.strip() for part in text.split(_UNKNOWN))
     return Hypothesis(
         text,
         tokens if text else (),

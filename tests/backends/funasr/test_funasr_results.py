@@ -24,6 +24,20 @@ def test_sense_voice_has_tags_before_its_text_and_words_with_times() -> None:
     assert heard.timed
 
 
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("<|zh|>你好 \u2047 世界", "你好世界"),
+        ("<|en|>hello \u2047 world", "hello world"),
+        ("<|en|> \u2047 world \u2047 ", "world"),
+        (" \u2047 ", ""),
+    ],
+)
+def test_unknown_tokens_are_no_text(text: str, left: str) -> None:
+    assert read_result({"text": text, "words": ["a"], "timestamp": [[0, 100]]}, 1.0, tagged=True).text == left
+    assert read_result({"text": text, "timestamps": []}, 1.0).text == left
+
+
 @pytest.mark.parametrize("tags", ["<|nospeech|><|EMO_UNKNOWN|><|Event_UNK|><|woitn|>", "<|woitn|>", ""])
 def test_tags_that_say_nothing_are_no_fields(tags: str) -> None:
     heard = read_result({"text": tags}, 1.0, tagged=True)
