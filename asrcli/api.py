@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 from asrcli.audio.types import Source
@@ -55,6 +56,7 @@ def transcribe(
     name = os.fspath(path)
     with Runtime(ensemble, jobs=jobs) as runtime:
         transcript = transcribe_file(runtime, name)
+    transcript = replace(transcript, warnings=(*ensemble.notices, *transcript.warnings))
     if failing := failing_warnings(transcript.warnings, codes):
         raise WarningsError(f"{name}: {'; '.join(failing)}.")
     return transcript

@@ -14,7 +14,9 @@ import asrcli
 from asrcli.errors import InputError, UnknownModelError
 from asrcli.models import builtin
 from asrcli.options import (
+    Hotword,
     IdentificationOptions,
+    RecognitionOptions,
     SpeakerOptions,
     TextOptions,
     TranscribeOptions,
@@ -32,6 +34,13 @@ def recording(tmp_path: Path, tone_audio: Callable[..., np.ndarray]) -> Path:
     path = tmp_path / "tones.wav"
     soundfile.write(path, tone_audio([0, 1, None, 3]), RATE)
     return path
+
+
+def test_what_a_model_ignores_is_a_warning(recording: Path, tone_models: Callable[..., Path]) -> None:
+    hotwords = RecognitionOptions(hotwords=(Hotword(text="re", weight=50),))
+    options = TranscribeOptions(vad=NO_VAD, recognition=hotwords, text=TextOptions(itn=False))
+    transcript = asrcli.transcribe(recording, model=str(tone_models("qwen3_asr")), options=options)
+    assert [warning for warning in transcript.warnings if "weights ignored" in warning]
 
 
 @pytest.mark.slow

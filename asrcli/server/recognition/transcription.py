@@ -7,6 +7,7 @@ import ipaddress
 import math
 import threading
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -273,15 +274,20 @@ def adapt_request(
     check_request(spec, replace(wanted, hotwords=(), language=language))
     weights = weights_notice(spec, wanted.hotwords)
     warnings += [weights] if weights else []
-    kept = tuple(word for word in wanted.hotwords if _takes(spec, replace(wanted, language=language), word))
+    named = replace(wanted, language=language)
+    kept = tuple(word for word in wanted.hotwords if _takes(spec, named, word))
     if len(kept) < len(wanted.hotwords):
         warnings.append(f"{len(wanted.hotwords) - len(kept)} hotwords ignored: {spec.name} cannot spell them")
-    return replace(wanted, hotwords=kept), warnings
+    numbers = range(1, len(kept) + 1)
+    room = bisect_left(numbers, True, key=lambda number: not _takes(spec, named, *kept[:number]))
+    if room < len(kept):
+        warnings.append(f"{len(kept) - room} hotwords ignored: the context of {spec.name} has no room for them")
+    return replace(wanted, hotwords=kept[:room]), warnings
 
 
-def _takes(spec: ModelSpec, wanted: RecognitionOptions, word: Hotword) -> bool:
+def _takes(spec: ModelSpec, wanted: RecognitionOptions, *words: Hotword) -> bool:
     try:
-        check_request(spec, replace(wanted, hotwords=(word,)))
+        check_request(spec, replace(wanted, hotwords=words))
     except OptionNotSupportedError:
         return False
     return True
