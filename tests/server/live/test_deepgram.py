@@ -191,6 +191,7 @@ def test_recordings_of_the_sdk(server: Running, cities: Path) -> None:
     [best] = found.results.channels[0].alternatives
     assert plain(best.transcript).startswith("it was the best of times")
     assert best.words[0].word == "it"
+    assert (best.confidence, best.words[0].confidence) == (None, None), "the model reports none"
     assert plain(" ".join(each.transcript for each in found.results.utterances)) == plain(best.transcript)
     assert (found.metadata.duration, found.metadata.models) == (8.0, ["moonshine-tiny-en"])
 

@@ -77,21 +77,22 @@ class ListenFields:
         )
 
 
-def alternative(text: str, words: Iterable[Word]) -> dict[str, Any]:
-    """A transcript with its words. Confidence is 0 if the model reports none: clients need a number."""
-    shown = [_word(word) for word in words]
-    sure = sum(each["confidence"] for each in shown) / len(shown) if shown else 0.0
-    return {"transcript": text, "confidence": round(sure, 4), "words": shown}
+def alternative(text: str, words: Iterable[Word], unknown: float | None = None) -> dict[str, Any]:
+    """A transcript with its words. `unknown`: the confidence if the model reports none; None: it is left out."""
+    shown = [_word(word, unknown) for word in words]
+    known = [each["confidence"] for each in shown if "confidence" in each]
+    sure = round(sum(known) / len(known), 4) if known else unknown
+    return {"transcript": text, "words": shown} | ({} if sure is None else {"confidence": sure})
 
 
-def _word(word: Word) -> dict[str, Any]:
+def _word(word: Word, unknown: float | None) -> dict[str, Any]:
     body: dict[str, Any] = {
         "word": bare_word(word.text).lower() or word.text,
         "start": round(word.start, 3),
         "end": round(word.end, 3),
     }
-    body |= {"confidence": round(word.confidence or 0.0, 4), "punctuated_word": word.text}
-    return body
+    sure = unknown if word.confidence is None else round(word.confidence, 4)
+    return body | ({} if sure is None else {"confidence": sure}) | {"punctuated_word": word.text}
 
 
 def metadata(request_id: str, duration: float, channels: int = 1) -> dict[str, Any]:

@@ -138,7 +138,8 @@ class DeepgramSession:
         name = self._context.files.pool.name_of(self._fields.model)
         span = {"start": round(start, 3), "duration": round(end - start, 3), "channel_index": _CHANNEL}
         facts = {"request_id": self._request_id, "model_info": model_info(name), "model_uuid": name}
-        channel = {"alternatives": [alternative(text, words)]}
+        # Clients of streams need a number.
+        channel = {"alternatives": [alternative(text, words, unknown=0.0)]}
         fields = {"speech_final": False, "from_finalize": False} | fields
         await self._send("Results", **span, **fields, channel=channel, metadata=facts)
 
