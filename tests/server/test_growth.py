@@ -24,7 +24,7 @@ from asrcli.server.http import uploads, values
 from asrcli.server.jobs.fields import NAMES, read_job_request
 from asrcli.server.protocols.aliyun.common import vocabulary
 from asrcli.server.protocols.funasr.fields import Utterance, check_chunk_size
-from asrcli.server.protocols.funasr.replies import page_count
+from asrcli.server.protocols.funasr.replies import Unit, page_stamps
 from asrcli.server.protocols.openai.realtime_config import RealtimeConfig
 
 #: packages that get texts of clients, or of the model
@@ -130,7 +130,7 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "vocabulary": vocabulary,
     "chunk_size": check_chunk_size,
     "utterance": lambda text: Utterance().updated({"hotwords": text, "svs_lang": text, "wav_name": text}),
-    "characters of the page": page_count,
+    "time stamps of the page": lambda text: page_stamps(text, [Unit(text, [0, 1])]),
     "realtime": lambda text: RealtimeConfig().updated({"audio": {"input": {"transcription": {"keywords": [text]}}}}),
     **{f"job: {name}": lambda text, name=name: read_job_request({name: text}) for name in NAMES},  # type: ignore[misc]
 }

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
 from asrcli.server.bounds import MAX_RESULT
-from asrcli.server.protocols.funasr.replies import page_count, result, whole_results
+from asrcli.server.protocols.funasr.replies import result, whole_results
 from asrcli.transcript import Segment, Transcript, Word
 
 
@@ -53,10 +54,29 @@ def test_a_time_stamp_for_each_character_of_chinese() -> None:
 
 @pytest.mark.parametrize("texts", [("don't", "3.5%,", "a;b"), ("再见！", "2024年", "U.S."), ('"Yes,"', "she", "said:")])
 def test_the_page_finds_as_many_time_stamps_as_it_reads(texts: tuple[str, str, str]) -> None:
-    body = sent(*texts, name="h5")
-    assert len(json.loads(body["timestamp"])) >= page_count(body["text"])
+    assert shown_by_the_page(sent(*texts, name="h5"))
     other = sent(*texts)
     assert len(json.loads(other["timestamp"])) == sum(len(each["text_seg"].split()) for each in other["stamp_sents"])
+
+
+def shown_by_the_page(body: dict[str, Any]) -> list[tuple[int, str]]:
+    """What FunASR's page shows (`handleWithTimestamp` in main.js): the time of each piece."""
+    stamps, at, found = json.loads(body["timestamp"]), 0, []
+    for piece in filter(None, re.split(r"[。？，、?., ]", body["text"])):
+        found.append((stamps[at][0], piece))
+        at += 1 if re.fullmatch(r"[a-zA-Z]+", piece) else len(piece.encode("utf-16-le")) // 2
+    assert at == len(stamps)
+    return found
+
+
+def test_the_page_shows_the_time_of_each_word() -> None:
+    english = sent("It's", "2024,", "don't", "stop!", "😀", "now", name="h5")
+    assert shown_by_the_page(english) == [
+        (0, "It's"), (500, "2024"), (1000, "don't"), (1500, "stop!"), (1500, "😀"), (2500, "now")
+    ]  # fmt: skip
+    chinese = segment("2024年，", "开AI会！", "再见。", "走")
+    body = result("offline", "2024年，开AI会！再见。走", "h5", final=True, segments=[chinese])
+    assert shown_by_the_page(body) == [(0, "2024年"), (500, "开AI会！再见"), (1500, "走")]
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -28,11 +29,10 @@ def result(mode: str, text: str, name: str, *, final: bool, segments: Iterable[S
     """
     body: dict[str, Any] = {"mode": mode, "text": text, "wav_name": name, "is_final": final}
     clauses = [clause for segment in segments for clause in _clauses(segment.words)]
-    stamps = [unit.span for clause in clauses for unit in clause.units]
-    if stamps:
+    units = [unit for clause in clauses for unit in clause.units]
+    if units:
         body["stamp_sents"] = [clause.body() for clause in clauses]
-        if name == _PAGE:
-            stamps += [stamps[-1]] * (page_count(text) - len(stamps))
+        stamps = page_stamps(text, units) if name == _PAGE else [unit.span for unit in units]
         # A string, not an array: the page parses it.
         body["timestamp"] = json.dumps(stamps, separators=(",", ":"))
     return body
@@ -85,25 +85,34 @@ def acknowledgement(mode: str, name: str, error: str | None) -> dict[str, Any]:
     return body if error is None else body | {"error": error}
 
 
-def page_count(text: str) -> int:
-    """How many time stamps FunASR's web page reads: one for a piece of ASCII letters, else one a UTF-16 unit."""
-    pieces = filter(None, _PAGE_PIECES.split(text))
-    return sum(1 if _LETTERS.fullmatch(piece) else len(piece.encode("utf-16-le")) // 2 for piece in pieces)
-
-
 @dataclass(frozen=True, slots=True)
-class _Unit:
+class Unit:
     """A CJK character, or a word of other scripts; milliseconds."""
 
     text: str
     span: list[int]
 
 
+def page_stamps(text: str, units: Sequence[Unit]) -> list[list[int]]:
+    """Time stamps as FunASR's web page counts them: one for a piece of ASCII letters, else one a UTF-16 unit."""
+    characters = deque((character, unit.span) for unit in units for character in unit.text)
+    found: list[list[int]] = []
+    span = units[0].span
+    for piece in filter(None, _PAGE_PIECES.split(text)):
+        spans = []
+        for character in piece:
+            if characters and characters[0][0] == character:  # else it is a mark, without a time of its own
+                span = characters.popleft()[1]
+            spans += [span] * (len(character.encode("utf-16-le", "replace")) // 2)
+        found += spans[:1] if _LETTERS.fullmatch(piece) else spans
+    return found
+
+
 @dataclass(slots=True)
 class _Clause:
     """Units up to a punctuation mark."""
 
-    units: list[_Unit]
+    units: list[Unit]
     mark: str = ""
 
     def body(self) -> dict[str, Any]:
@@ -131,14 +140,14 @@ def _clauses(words: Iterable[Word]) -> list[_Clause]:
     return found
 
 
-def _units(text: str, word: Word) -> Iterator[_Unit]:
+def _units(text: str, word: Word) -> Iterator[Unit]:
     """The units of a word, which share its time by their lengths."""
     position = 0
     for alone, run in groupby(text, is_ideograph):
         whole = "".join(run)
         for piece in whole if alone else (whole,):
             low, position = position, position + len(piece)
-            yield _Unit(piece, [_share(word, low / len(text)), _share(word, position / len(text))])
+            yield Unit(piece, [_share(word, low / len(text)), _share(word, position / len(text))])
 
 
 def _share(word: Word, share: float) -> int:
