@@ -107,7 +107,7 @@ class SherpaRecognizer:
         except AsrcliError as error:
             return error
         except IndexError as error:  # its table of tokens has none of that number
-            return ModelError(
+            return EngineError(
                 f"{self._spec.name} emitted a token that its tokens.txt lacks ({error}).",
                 "It is cut short or belongs to another model: check `files:`, or download the model again.",
             )
