@@ -35,7 +35,8 @@ MAX_UPLOAD = 4 << 20
 LANES = 24
 #: growth of memory, descriptors and threads from the first quarter to the end that is no leak
 GROWTH = 1.1
-#: bars of `connections`: factor of the memory at rest, and MB of the documented bounds beside it (256 MiB of messages)
+#: bars of `connections`: factor of the memory at rest, and MB of the documented bounds beside it (192 MiB of messages,
+#: 64 MiB of form fields)
 FACTOR, BOUNDS = 1.3, 256
 
 

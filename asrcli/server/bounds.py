@@ -28,8 +28,9 @@ MAX_RESULT = 1 << 20
 MAX_MESSAGE = 16 << 20
 #: bytes of the first message of a connection that has not sent a valid key, and seconds until it
 MAX_FIRST_MESSAGE, FIRST_MESSAGE_TIMEOUT = 16 << 10, 10.0
-#: bytes of all WebSocket messages that are being received
-MAX_MESSAGES = 256 << 20
+#: bytes of all WebSocket messages that are not finished: being received, waiting, in work; twice `MAX_MESSAGE` of it is
+#: kept for the copies that are made of a complete one
+MAX_MESSAGES = 192 << 20
 #: bytes of the first line of a Wyoming event, of its data, and of its payload, which is not kept
 MAX_WYOMING_HEAD, MAX_WYOMING_DATA, MAX_WYOMING_PAYLOAD = 64 << 10, 256 << 10, 16 << 20
 #: bytes of WebSocket frames that are parsed at a time
@@ -72,7 +73,7 @@ def table() -> list[tuple[str, str]]:
         ("results of jobs being rendered; others wait", str(MAX_RENDERINGS)),
         ("recordings being fetched; 429", f"{MAX_FETCHES}, and as many waiting"),
         ("a WebSocket message; closed with 1009", _size(MAX_MESSAGE)),
-        ("all WebSocket messages being received; closed with 1013", _size(MAX_MESSAGES)),
+        ("all WebSocket messages being received or in work; closed with 1013", _size(MAX_MESSAGES)),
         ("the first WebSocket message without a valid key; closed", first),
         ("a JSON message; the protocol's error", _size(MAX_TEXT_FRAME)),
         ("first line, data and payload of a Wyoming event; its `error`", wyoming),

@@ -42,20 +42,23 @@ class Connection:
         """
         self.websocket = websocket
         self._idle_timeout = idle_timeout or None
-        self._held: deque[str | bytes] = deque()
+        self._held: deque[Message] = deque()
+        #: the message whose frame was returned last: its bytes count until the next is asked for
+        self._current: Message | None = None
         self._ending = False
         # Survives a `receive` that is cancelled: no frame is lost.
         self._receiving: asyncio.Task[Message] | None = None
 
     def push_back(self, frame: str | bytes) -> None:
         """Return this frame from the next `receive`."""
-        self._held.appendleft(frame)
+        self._held.appendleft({"text" if isinstance(frame, str) else "bytes": frame})
 
     async def receive(self, task: asyncio.Task[None] | None = None, *, timed: bool = False) -> str | bytes:
         """The next frame. `task` runs meanwhile; its error is raised here. The idle timeout applies if `timed`, that is
         once audio without a final result has been received. Raises GoneError: the client has left; IdleError: no frame
         came for too long; EndingError: the server ends.
         """
+        self._current = None
         while not self._held:
             if self._ending:
                 raise EndingError
@@ -70,7 +73,8 @@ class Connection:
             elif not self._receive().done():
                 raise IdleError
             self._take()
-        return self._held.popleft()
+        self._current = self._held.popleft()
+        return _frame(self._current)
 
     async def run_while_connected(self, work: Awaitable[Result]) -> Result:
         """Run some work unless the client leaves; frames that arrive meanwhile are kept. Raises GoneError: the client
@@ -80,7 +84,7 @@ class Connection:
         try:
             while not working.done():
                 # While the buffer is full, nothing is read, and a client that leaves is not noticed.
-                full = len(self._held) >= MAX_HELD or sum(map(len, self._held)) >= MAX_HELD_BYTES
+                full = len(self._held) >= MAX_HELD or sum(len(_frame(each)) for each in self._held) >= MAX_HELD_BYTES
                 others = () if full or self._ending else (self._receive(),)
                 await asyncio.wait({working, *others}, return_when=asyncio.FIRST_COMPLETED)
                 if others and not working.done():
@@ -129,5 +133,9 @@ class Connection:
                 raise GoneError
             self._ending = True
             return
-        text = message.get("text")
-        self._held.append(text if text is not None else message.get("bytes") or b"")
+        self._held.append(message)
+
+
+def _frame(message: Message) -> str | bytes:
+    text: str | None = message.get("text")
+    return text if text is not None else message.get("bytes") or b""

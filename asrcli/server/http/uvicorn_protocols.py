@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from collections import Counter
+from collections import Counter, deque
 from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import CloseCode
+from websockets.frames import CloseCode, Frame
 from websockets.http11 import Request
 
 from asrcli.server.bounds import (
@@ -43,6 +43,9 @@ _TOO_MANY = (
 )
 #: seconds of silence after which TCP asks whether the peer lives, between two questions, and their number
 _KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
+
+#: bytes of the copies that are made of one message when it is complete
+_COPIES = 2 * MAX_MESSAGE
 
 _ONCE = frozenset({b"sec-websocket-key", b"sec-websocket-version"})
 
@@ -131,7 +134,7 @@ class _Connection:
 
 
 class Connections:
-    """Counts open connections and the bytes of incomplete messages. One for the process."""
+    """Counts open connections and the bytes of unfinished messages. One for the process."""
 
     def __init__(self) -> None:
         self.addresses: Counter[str] = Counter()
@@ -161,14 +164,28 @@ class Connections:
 CONNECTIONS = Connections()
 
 
+class _MessageBytes:
+    """A message that the application has not finished: it counts as long as this object, which travels with it."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        CONNECTIONS.message_bytes += size
+
+    def __del__(self) -> None:
+        CONNECTIONS.message_bytes -= self._size
+
+
 class WebSocketProtocol(_Connection, WebSocketsSansIOProtocol):
     """One WebSocket. Its messages are small until `admit`, which the authentication calls."""
 
     _message_bytes = 0
     _lingering = False
+    #: messages that the application has not received
+    _waiting: deque[_MessageBytes]
 
     def handle_connect(self, event: Request) -> None:
         self.conn.max_message_size = MAX_FIRST_MESSAGE
+        self._waiting = deque()
         self.app_state = self.app_state | {"admit": self._admit}
         # Bytes that the transport reads at a time: the frames in them are parsed in one callback, and may be tiny.
         self.transport.max_size = MAX_READ  # type: ignore[attr-defined]
@@ -182,10 +199,33 @@ class WebSocketProtocol(_Connection, WebSocketsSansIOProtocol):
         if self._lingering:
             return
         super().data_received(data)
-        self._count(len(self.conn.reader.buffer) + sum(map(len, self.frames)))
-        if CONNECTIONS.message_bytes > MAX_MESSAGES and not self.close_sent:
+        self._count(self.conn.reader.buffer.__alloc__() + sum(map(len, self.frames)))
+        if CONNECTIONS.message_bytes > MAX_MESSAGES - _COPIES and not self.close_sent:
             self.conn.fail(CloseCode.TRY_AGAIN_LATER, "too many messages are being received")
             self.handle_parser_exception()
+
+    def handle_cont(self, event: Frame) -> None:
+        super().handle_cont(event)
+        event.data = b""  # the parser keeps the frame until the next one is complete
+
+    def handle_text(self, event: Frame) -> None:
+        super().handle_text(event)
+        event.data = b""
+
+    def handle_bytes(self, event: Frame) -> None:
+        super().handle_bytes(event)
+        event.data = b""
+
+    def send_receive_event_to_app(self) -> None:
+        if not self.close_sent:  # else it is dropped
+            self._waiting.append(_MessageBytes(sum(map(len, self.frames))))
+        super().send_receive_event_to_app()
+
+    async def receive(self) -> Any:
+        message: Any = await super().receive()
+        if message["type"] == "websocket.receive":
+            message["counted"] = self._waiting.popleft()
+        return message
 
     def handle_parser_exception(self) -> None:
         """Refuse a message, and ignore the rest of it for a while.
@@ -194,6 +234,11 @@ class WebSocketProtocol(_Connection, WebSocketsSansIOProtocol):
         """
         close, self._lingering = self.conn.close_sent, True
         assert close is not None
+        self.frames = []
+        self.conn.events_received()
+        if self.conn.parser_exc is not None:
+            self.conn.parser_exc.__traceback__ = None  # its frames hold the last message
+        self._count(0)  # others must not be refused for what is dropped
         self.queue.put_nowait({"type": "websocket.disconnect", "code": close.code, "reason": close.reason})
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True

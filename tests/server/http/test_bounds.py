@@ -9,6 +9,7 @@ import socket
 import tempfile
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,6 +22,7 @@ from websockets.sync.client import connect
 
 from asrcli.server import bounds
 from asrcli.server.http import uvicorn_protocols, websocket, workspaces
+from asrcli.server.live.recording import SessionRecording
 from asrcli.server.recognition import transcription
 from tests.server.conftest import Running
 
@@ -168,19 +170,59 @@ def test_without_a_key_little_is_read(locked: Running, monkeypatch: pytest.Monke
         assert json.loads(line.recv(60))["is_final"]
 
 
-@pytest.mark.usefixtures("brief_linger")
 def test_messages_in_memory_are_bounded(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uvicorn_protocols, "MAX_MESSAGES", 1 << 20)
+    monkeypatch.setattr(uvicorn_protocols, "MAX_MESSAGES", 33 << 20)
+    monkeypatch.setattr(uvicorn_protocols, "LINGER", 1.0)
     before = uvicorn_protocols.CONNECTIONS.message_bytes
-    with connect(f"{server.ws}/", proxy=None, max_size=None, compression=None) as line:
+    with connect(f"{server.ws}/", proxy=None, max_size=None, compression=None, close_timeout=0.1) as line:
         with contextlib.suppress(ConnectionClosed, ConnectionError):
             line.send(bytes(4 << 20))
             line.recv(30)
         wait_for(lambda: line.protocol.state.name in {"CLOSING", "CLOSED"})
-    wait_for(lambda: uvicorn_protocols.CONNECTIONS.message_bytes == before)
-    with connect(f"{server.ws}/", proxy=None) as line:
-        line.send('{"mode": "offline", "is_speaking": false}')
+        # Others are served while the rest of the message is still dropped.
+        wait_for(lambda: uvicorn_protocols.CONNECTIONS.message_bytes < before + 4096)
+        with connect(f"{server.ws}/", proxy=None) as other:
+            other.send('{"mode": "offline", "is_speaking": false}')
+            assert json.loads(other.recv(60))["is_final"]
+
+
+def test_messages_in_work_count(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, written = uvicorn_protocols.CONNECTIONS.message_bytes, threading.Event()
+    write = SessionRecording._write
+    monkeypatch.setattr(SessionRecording, "_write", lambda *each: written.wait(30) and write(*each))
+    with connect(f"{server.ws}/", proxy=None, max_size=None, compression=None) as line:
+        line.send('{"mode": "offline", "is_speaking": true}')
+        for _ in range(2):
+            line.send(bytes(1 << 20))
+            line.send("{}")
+        wait_for(lambda: uvicorn_protocols.CONNECTIONS.message_bytes >= before + (1 << 20))
+        written.set()
+        line.send('{"is_speaking": false}')
         assert json.loads(line.recv(60))["is_final"]
+        wait_for(lambda: uvicorn_protocols.CONNECTIONS.message_bytes < before + 4096)
+
+
+@pytest.mark.parametrize("then", [b"", b"\xff" * 100], ids=["idle", "damaged"])
+def test_finished_messages_are_not_kept(server: Running, then: bytes) -> None:
+    """Neither by the parser of frames, nor by the traceback of its error."""
+    message, mask = bytearray(8 << 20), bytes(4)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as line:
+        line.sendall(
+            b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"
+            b"sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        )
+        assert b"101" in line.recv(4096)
+        first = b'{"mode": "offline", "is_speaking": true}'
+        line.sendall(bytes((0x81, 0x80 | len(first))) + mask + first)
+        tracemalloc.start(1)
+        try:
+            line.sendall(b"\x82\xff" + len(message).to_bytes(8, "big") + mask)
+            line.sendall(message)
+            line.sendall(then)
+            wait_for(lambda: tracemalloc.get_traced_memory()[1] > len(message))
+            wait_for(lambda: tracemalloc.get_traced_memory()[0] < len(message) // 4)
+        finally:
+            tracemalloc.stop()
 
 
 def test_offline_recordings_count_as_sessions(serving: Callable[..., Any]) -> None:
