@@ -60,11 +60,20 @@ class Conditioner:
     """Conditions one stream of blocks, shape (samples, channels), at the recording's rate."""
 
     def __init__(
-        self, rate: int, channels: int, choice: Literal["mix", "split"] | int, layout: str = "", *, live: bool = False
+        self,
+        rate: int,
+        channels: int,
+        choice: Literal["mix", "split"] | int,
+        layout: str = "",
+        *,
+        live: bool = False,
+        reuse: bool = False,
     ) -> None:
         """`rate` in Hz, `channels` as in the blocks; `choice`: mix all, keep each, or one by number; `layout`: their
-        positions (`layouts`); `live`: return all complete windows at once.
+        positions (`layouts`); `live`: return all complete windows at once; `reuse`: what is returned is good until the
+        next call, which takes its memory: new memory for each block costs as much time as the work.
         """
+        self._reuse = reuse
         self._rate, self._length = rate, max(1, rate // _WINDOWS)
         # A decoder may have chosen already.
         self._choice = choice if isinstance(choice, int) and channels > 1 else None
@@ -79,6 +88,8 @@ class Conditioner:
         self._centre_peak = 0.0
         #: samples not yet returned, a row for each channel and one for their mix
         self._held = np.empty((self._count + self._mixing, 0), np.float32)
+        #: the memory that holds them, and a row for products
+        self._memory = np.empty((self._count + 2 * self._mixing, 0), np.float32)
         # A row for each window not yet returned and those before it that decide with it: sums since the stream's start
         # (the number of samples, each channel's samples, their ranges, their squares, those of the mix), then its
         # scale and the weights of its channels.
@@ -95,11 +106,14 @@ class Conditioner:
         self._clipped = self._samples = self._odd = 0
 
     def push(self, block: Samples) -> Samples:
-        """Take a block (samples, channels); returns what is ready, (samples, channels), an array of its own."""
+        """Take a block (samples, channels); returns what is ready, (samples, channels)."""
         chosen = block if self._choice is None else block[:, self._choice : self._choice + 1]
         before = self._held.shape[1]
-        # In C order whatever the block's: the order of sums, and with it their rounding, depends on it.
-        held = np.empty((len(self._held), before + len(block)), np.float32)
+        if not self._reuse or self._memory.shape[1] < before + len(block):
+            # In C order whatever the block's: the order of sums, and with it their rounding, depends on it.
+            room = max(before, (self._ahead + 1) * self._length) if self._reuse else before
+            self._memory = np.empty((len(self._held) + self._mixing, room + max(len(block), self._length)), np.float32)
+        held = self._memory[: len(self._held), : before + len(block)]
         held[:, :before], held[: self._count, before:] = self._held, chosen.T
         self._held = held
         self._measure(held.shape[1] // self._length)
@@ -152,9 +166,11 @@ class Conditioner:
         if self._mixing:
             energies = _energy(channels).T
             base = np.where(self._carries_more_than_bass(windows, energies)[:, None], self._with_bass, self._weights)
-            windows[-1] = 0
-            for channel, share in zip(channels, base.astype(np.float32).T, strict=True):
-                windows[-1] += channel * share[:, None]
+            shares = base.astype(np.float32).T[:, :, None]
+            np.multiply(channels[0], shares[0], out=windows[-1])
+            products = self._memory[-1, : windows[-1].size].reshape(windows[-1].shape)
+            for channel, share in zip(channels[1:], shares[1:], strict=True):
+                windows[-1] += np.multiply(channel, share, out=products)
             # Without the mean of each window, which is part of the offset.
             notes[1:, 1 + 2 * self._count : self._sums - 1] = energies - sums**2 / size
             notes[1:, self._sums - 1] = _energy(windows[-1]) - (sums * base).sum(axis=1) ** 2 / size

@@ -16,8 +16,9 @@ from asrcli.audio.layouts import default_layout, layout_of_map
 from asrcli.audio.types import SAMPLE_RATE, AudioInfo, Samples
 from asrcli.errors import AsrcliError, AudioDecodeError
 
-#: samples of all channels together that one read takes at most, and seconds
-_BLOCK, BLOCK_SECONDS = 1 << 18, 4
+#: what one read takes at most: samples of each channel (more would not stay in the processor's cache), samples of all
+#: channels together, seconds
+_FRAMES, _SAMPLES, BLOCK_SECONDS = 1 << 16, 1 << 18, 4
 #: Hz; real recordings lie well inside
 RATES = range(1000, 384_001)
 MAX_CHANNELS = 128
@@ -79,7 +80,7 @@ def check_form(rate: int, channels: int) -> None:
 
 
 def frames_at_a_time(rate: int, channels: int, seconds: int = BLOCK_SECONDS) -> int:
-    return max(1, min(rate * seconds, _BLOCK // channels))
+    return max(1, min(rate * seconds, _FRAMES, _SAMPLES // channels))
 
 
 class _Sequential(soundfile.SoundFile):  # type: ignore[misc]

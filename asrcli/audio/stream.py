@@ -153,7 +153,14 @@ class Stream(ClosableStream):
 
     def _play(self) -> Iterator[Samples]:
         reader = self._reader
-        conditioner = Conditioner(reader.rate, reader.channels, self._options.channels, reader.layout, live=self._live)
+        conditioner = Conditioner(
+            reader.rate,
+            reader.channels,
+            self._options.channels,
+            reader.layout,
+            live=self._live,
+            reuse=reader.rate != SAMPLE_RATE,  # else it is what `blocks` gives
+        )
         self._conditioners.append(conditioner)
         resampler = Resampler(reader.rate, conditioner.channels)
         damage: DamagedError | None = None
