@@ -7,9 +7,10 @@ that were corrected by hand survive a nightly run.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Literal
@@ -18,7 +19,7 @@ from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.inputs.paths import printable, unreadable
 from asrcli.batch.journal import Journal
 from asrcli.batch.journal.records import OutputFile
-from asrcli.batch.naming import fold, free_names
+from asrcli.batch.naming import awaits_language, fold, free_names, language_in, real_place, with_language
 from asrcli.batch.recording import FileStamp, Item, Recording, hash_file
 from asrcli.errors import OutputError, UsageError
 from asrcli.language_codes import language_code
@@ -151,6 +152,20 @@ class Decision:
     @property
     def skip(self) -> bool:
         return self.reason not in _TO_MAKE
+
+
+def named_before(item: Item, journal: Journal | None, existing: Existing) -> Item:
+    """An input whose outputs are to be named after its language, with the names that they have from an earlier run."""
+    place = item.address.place if item.address else item.source.path
+    if place is None or journal is None or not awaits_language(item.outputs):
+        return item
+    planned = next(iter(item.outputs.values()))
+    names = [path.name for path in journal.outputs_of(place) if path.parent == real_place(planned).parent]
+    if existing is Existing.SKIP:
+        with contextlib.suppress(OSError):
+            names = os.listdir(planned.parent)
+    languages = [found for name in names for path in item.outputs.values() if (found := language_in(name, path.name))]
+    return replace(item, outputs=with_language(item.outputs, languages[-1])) if languages else item
 
 
 def decide(

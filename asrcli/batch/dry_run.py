@@ -9,7 +9,7 @@ from typing import Any
 
 from asrcli.audio.types import AudioInfo, Source
 from asrcli.batch.cache_key import CacheKey
-from asrcli.batch.decision import EXPLANATIONS, Decision, Existing, Reason, SkipRule, decide
+from asrcli.batch.decision import EXPLANATIONS, Decision, Existing, Reason, SkipRule, decide, named_before
 from asrcli.batch.inputs.paths import printable
 from asrcli.batch.journal.pool import JournalPool
 from asrcli.batch.plan import Plan
@@ -69,16 +69,23 @@ def dry_run(
     journals = JournalPool(read_only=True)
     try:
         for item in plan.items:
-            yield _row(item, journals, partial(decide, recipe=recipe, existing=existing, skip_if=skip_if), probe)
+            yield _row(
+                item, journals, partial(decide, recipe=recipe, existing=existing, skip_if=skip_if), existing, probe
+            )
     finally:
         journals.close()
 
 
 def _row(
-    item: Item, journals: JournalPool, judge: Callable[..., Decision], probe: Callable[[Source], AudioInfo]
+    item: Item,
+    journals: JournalPool,
+    judge: Callable[..., Decision],
+    existing: Existing,
+    probe: Callable[[Source], AudioInfo],
 ) -> Row:
     try:
         with journals.use(item.journal) as journal:
+            item = named_before(item, journal, existing)
             decision = judge(item, journal)
         duration = decision.duration
         if duration is None and not decision.skip and item.source.path is not None and not item.stream:

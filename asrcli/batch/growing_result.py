@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from asrcli.batch.journal.records import MALFORMED
-from asrcli.batch.naming import fit
+from asrcli.batch.naming import DETECTED, UNKNOWN_LANGUAGE, fit
 from asrcli.batch.stop_signal import DroppedError
 from asrcli.errors import CancelledError
 from asrcli.storage.atomic import create_hidden, write_all
@@ -81,4 +81,5 @@ def read_growing(folder: Path, handle: int) -> tuple[dict[str, Path], Transcript
 
 
 def _recovered(path: Path) -> Path:
-    return path.with_name(fit(f"{path.stem}.recovered", path.suffix))
+    stem = path.stem.replace(DETECTED, UNKNOWN_LANGUAGE)
+    return path.with_name(fit(f"{stem}.recovered", path.suffix))

@@ -33,6 +33,11 @@ NAME_MAX = 255
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
 
 
+#: in the name of an output: the language that is detected while the recording is transcribed
+DETECTED = "{language}"
+UNKNOWN_LANGUAGE = "und"
+
+
 @dataclass(frozen=True, slots=True)
 class NameTemplate:
     """`--name`: what outputs are called, without the format's suffix."""
@@ -113,6 +118,29 @@ def fit(stem: str, suffix: str) -> str:
     while len(os.fsencode(head + tail)) > NAME_MAX:
         head = head[:-1]
     return head + tail
+
+
+def awaits_language(outputs: Mapping[str, Path]) -> bool:
+    """Whether the names of outputs lack the language that is to be detected."""
+    return any(DETECTED in path.name for path in outputs.values())
+
+
+def with_language(outputs: Mapping[str, Path], language: str | None) -> dict[str, Path]:
+    """The outputs, named after the language that was detected; None: it is not known."""
+    return {
+        suffix: path.with_name(path.name.replace(DETECTED, language or UNKNOWN_LANGUAGE))
+        for suffix, path in outputs.items()
+    }
+
+
+def language_in(name: str, planned: str) -> str | None:
+    """The language in the name of an output, if it is the planned name with one."""
+    before, found, _ = planned.partition(DETECTED)
+    language = name[len(before) : len(before) + 3].partition(".")[0]
+    for code in (language, language[:2]):
+        if found and len(code) > 1 and code.isascii() and code.isalpha() and name == planned.replace(DETECTED, code):
+            return code
+    return None
 
 
 def free_names(outputs: dict[str, Path]) -> dict[str, Path]:

@@ -13,7 +13,7 @@ from threading import Semaphore
 
 from asrcli.audio.types import Source
 from asrcli.batch.cache_key import CacheKey
-from asrcli.batch.decision import EXPLANATIONS, FAILED, Decision, Existing, SkipRule, decide
+from asrcli.batch.decision import EXPLANATIONS, FAILED, Decision, Existing, SkipRule, decide, named_before
 from asrcli.batch.events import FileDone, FileDownload, FileFailed, FileSkipped, FileStarted, Notice
 from asrcli.batch.growing_result import KIND, GrowingResult, read_growing
 from asrcli.batch.inputs.addresses import fetched, guard_of
@@ -21,7 +21,7 @@ from asrcli.batch.inputs.paths import printable
 from asrcli.batch.journal import Journal
 from asrcli.batch.journal.pool import JournalPool
 from asrcli.batch.journal.records import OutputRecord
-from asrcli.batch.naming import free_names
+from asrcli.batch.naming import awaits_language, free_names, with_language
 from asrcli.batch.plan import Schedule
 from asrcli.batch.progress_listener import Outcome, Post, ProgressListener, Reading
 from asrcli.batch.recording import Item, check_unchanged, opened, stamp_of
@@ -137,9 +137,11 @@ class Worker:
                 return self._decide(ready, journal)
 
     def _decide(self, item: Item, journal: Journal | None) -> Outcome | None:
-        decision = decide(item, journal, self._work.recipe, self._work.existing, self._work.skip_if)
-        if not decision.skip:
-            return self._attempt(item, journal, decision)
+        named = named_before(item, journal, self._work.existing)
+        decision = decide(named, journal, self._work.recipe, self._work.existing, self._work.skip_if)
+        return self._skipped(named, journal, decision) if decision.skip else self._attempt(item, journal, decision)
+
+    def _skipped(self, item: Item, journal: Journal | None, decision: Decision) -> Outcome:
         if journal is not None and decision.recording is not None:
             if not decision.blocked and journal.on_done_pending(decision.recording):
                 self._run_on_done(item, journal, decision)
@@ -246,6 +248,11 @@ class Worker:
         with opened(item, self._stop, live=live) as ready, growing or contextlib.nullcontext():
             transcript = self._work.transcribe(ready, listener)
         check_unchanged(item, decision.recording, before)
+        if awaits_language(item.outputs):
+            item = replace(item, outputs=with_language(item.outputs, transcript.language))
+            decision = decide(item, journal, self._work.recipe, self._work.existing)
+            if decision.skip:
+                return self._skipped(item, journal, decision)
         failing = failing_warnings(transcript.warnings, self._work.fail_on)
         text: str | bytes | None = None
         outputs = decision.make

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from asrcli.batch.naming import NameTemplate
+from asrcli.batch.naming import NameTemplate, language_in
 from asrcli.errors import ExitCode
 from tests.cli.conftest import Program
 
@@ -35,13 +37,83 @@ def test_the_model_has_its_name_and_its_only_language(asrcli: Program, recording
     assert "one-moonshine-tiny-en-en.txt" in done.stdout
 
 
+@pytest.fixture
+def whisper(
+    recordings: Path,
+    home: dict[str, str],
+    write_models: Callable[..., None],
+    tone_models: Callable[..., Path],
+    tone_entry: Callable[..., dict[str, Any]],
+) -> None:
+    """A model that detects Welsh in one.wav and English in two.wav."""
+    write_models({"tones": tone_entry("whisper", tone_models("whisper"))})
+    home["ASRCLI_MODEL"] = "tones"
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.rglob("*") if path.suffix in {".srt", ".txt"}}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("whisper")
+def test_outputs_get_the_language_that_was_detected(asrcli: Program, recordings: Path) -> None:
+    arguments = ("transcribe", "rec", "--name", "{stem}.{language}", "-f", "srt,txt")
+    preview = asrcli(*arguments, "-n")
+    assert "one.{language}.srt" in preview.stdout
+    assert asrcli(*arguments).returncode == 0
+    assert names(recordings) == {"one.cy.srt", "one.cy.txt", "two.en.srt", "two.en.txt"}
+    assert "2 skipped" in asrcli(*arguments).stderr
+    assert asrcli(*arguments, "-n").stdout.count("done already") == 2
+    assert "2 skipped" in asrcli(*arguments, "--skip-existing").stderr
+    (recordings / "one.cy.txt").write_text("corrected by hand")
+    (recordings / "inner" / "two.en.txt").unlink()
+    (recordings / "one.wav").write_bytes((recordings / "inner" / "two.wav").read_bytes())
+    again = asrcli(*arguments)
+    assert again.returncode == 0, again.stderr
+    assert names(recordings) == {"one.cy.srt", "one.cy.txt", "one.en.srt", "one.en.txt", "two.en.srt", "two.en.txt"}
+    assert (recordings / "one.cy.txt").read_text() == "corrected by hand"
+    assert "2 skipped" in asrcli(*arguments).stderr
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("whisper")
+def test_a_file_that_has_the_detected_name_is_kept(asrcli: Program, recordings: Path) -> None:
+    (recordings / "one.cy.txt").write_text("by hand")
+    arguments = ("transcribe", "rec/one.wav", "--name", "{stem}.{language}")
+    done = asrcli(*arguments)
+    assert done.returncode == ExitCode.SOME_FAILED
+    assert "not known to be ours" in done.stderr
+    assert (recordings / "one.cy.txt").read_text() == "by hand"
+    assert asrcli(*arguments, "--overwrite").returncode == 0
+    assert (recordings / "one.cy.txt").read_text() == "fa re mi\n"
+    piped = asrcli("transcribe", "-", *arguments[2:], "-d", ".", stdin=(recordings / "one.wav").read_bytes())
+    assert piped.returncode == 0, piped.stderr
+    assert (asrcli.folder / "stdin.cy.txt").read_text() == "fa re mi\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "language"),
+    [
+        ("a.en.srt", "en"),
+        ("a.yue.srt", "yue"),
+        ("a.srt", None),
+        ("a.e.srt", None),
+        ("b.en.srt", None),
+        ("a.en.txt", None),
+    ],
+)
+def test_the_language_in_a_name(name: str, language: str | None) -> None:
+    assert language_in(name, "a.{language}.srt") == language
+    assert language_in("en-" + name, "{language}-" + name) == "en"
+    assert language_in(name, "a.srt") is None
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--name", "{stem}.{lang}"], "'{lang}' is not a field"),
         (["--name", "{language}"], "needs {stem}"),
         (["--name", "{stem}", "-o", "a.txt"], "-o and --name exclude each other"),
-        (["--name", "{stem}.{language}", "--remote", "http://127.0.0.1:9/v1"], "needs the language"),
     ],
 )
 def test_names_that_cannot_be_given(asrcli: Program, recordings: Path, arguments: list[str], message: str) -> None:

@@ -56,6 +56,7 @@ class Journal:
         self._lock = RLock()
         self._written: dict[Path, list[OutputFile]] = {}
         self._digests: dict[tuple[Path, FileStamp], str] = {}
+        self._made: dict[Path, dict[Path, None]] = {}
         self._pending: set[tuple[Path, str]] = set()
         self._failures: dict[Path, tuple[str, str]] = {}
         self._end = 0  # of the last whole line that was read
@@ -127,6 +128,9 @@ class Journal:
         if record.failed is not None:
             self._failures[record.source] = (record.content, record.failed)
         for path, output in record.outputs:
+            made = self._made.setdefault(record.source, {})
+            made.pop(path, None)
+            made[path] = None
             known = self._written.setdefault(path, [])
             if output not in known:
                 known.append(output)
@@ -135,6 +139,11 @@ class Journal:
         """Everything that was ever recorded of an output, oldest first."""
         with self._lock:
             return tuple(self._written.get(real_place(output), ()))
+
+    def outputs_of(self, recording: Path) -> Sequence[Path]:
+        """The outputs that were made from a recording, the latest last."""
+        with self._lock:
+            return tuple(self._made.get(real_place(recording), ()))
 
     def all_written(self) -> dict[Path, tuple[OutputFile, ...]]:
         """The same of all outputs."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from asrcli.batch.events import Event
     from asrcli.batch.executor import Executor
     from asrcli.batch.plan import Plan
+    from asrcli.batch.recording import Item
     from asrcli.batch.worker import Processing
     from asrcli.cli.framework.console import Console
     from asrcli.cli.report.growing_line import GrowingLine
@@ -130,13 +131,20 @@ def _run(ctx: typer.Context, arguments: TranscribeArguments, prestarted: Prestar
     ):
         emit = _Stdout(order)
         growing = report if isinstance(report, GrowingLine) else None
-        if any(not path.exists() for item in plan.items for path in item.outputs.values()) or to_stdout:
+        if to_stdout or any(_is_new(item) for item in plan.items):
             engine.open()  # there is work for sure: load the model while the first inputs are read
         work = replace(order.work(engine.open, ensemble), partial=growing is not None)
         executor = new_executor(work, jobs, report, growing.before(emit) if growing else emit, growing)
         with interruptible(executor):
             summary = executor.run(plan)
     return int(summary.exit_code)
+
+
+def _is_new(item: Item) -> bool:
+    """Whether it is certain, without the journal, that an output is missing."""
+    from asrcli.batch.naming import awaits_language
+
+    return not awaits_language(item.outputs) and not all(path.exists() for path in item.outputs.values())
 
 
 def reporter(console: Console, *, single: bool, to_stdout: bool, bars: bool = True, growing: bool = False) -> Any:

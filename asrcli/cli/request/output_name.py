@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from asrcli.batch.naming import NameTemplate
+from asrcli.batch.naming import DETECTED, NameTemplate
 from asrcli.cli.request.arguments import TranscribeArguments
 from asrcli.errors import ModelError
 from asrcli.options import RecognitionOptions
@@ -12,9 +12,7 @@ from asrcli.options.values import OptionConflictError
 
 
 def name_template(arguments: TranscribeArguments, recognition: RecognitionOptions) -> NameTemplate:
-    """The template with language and model. Raises OptionConflictError: the language would have to be detected, which
-    is too late, or there is nothing to name.
-    """
+    """The template with language and model. Raises OptionConflictError: there is nothing to name."""
     if arguments.name is None:
         return NameTemplate()
     if arguments.output is not None:
@@ -26,9 +24,8 @@ def name_template(arguments: TranscribeArguments, recognition: RecognitionOption
         values["model"] = model
         if language := "en" if recognition.translate else recognition.language or languages:
             values["language"] = language
-        elif "language" in template.used:
-            hint = "Add --language CODE; the language that a model detects is known too late for a name."
-            raise OptionConflictError("--name with {language} needs the language.", hint, ("name",))
+        else:
+            values["language"] = DETECTED
     return NameTemplate(arguments.name, values)
 
 
