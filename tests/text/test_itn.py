@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -180,3 +181,11 @@ def test_changes_with_one_word_between_are_judged_together(new: str, asked: list
     assert rewrite_words(words, new, wanted) == tuple(words)
     assert seen == asked
     assert join_words(rewrite_words(words, new, lambda *_: True)) == new
+
+
+@pytest.mark.parametrize("text", ["a\\", "two\0three", "\\"])
+def test_a_text_at_which_the_grammar_fails_stays(cache: Path, text: str) -> None:
+    wetext()
+    before = spoken("word", "en")
+    before = replace(before, segments=(replace(before.segments[0], text=text), before.segments[0]))
+    assert ItnStep(cache)(before).segments[0].text == text

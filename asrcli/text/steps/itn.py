@@ -93,7 +93,11 @@ class ItnStep:
             return segment
         # Pynini's automata are not thread-safe, and a text takes well under a millisecond.
         with self._lock:
-            text = _normalized(segment.text, self._normalizer(language))
+            normalize = self._normalizer(language)
+            try:
+                text = _normalized(segment.text, normalize)
+            except RuntimeError:  # the grammars fail at characters that they lack; the text stays as it is
+                return segment
         if text == segment.text:
             return segment
         if not segment.words:
