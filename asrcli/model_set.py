@@ -11,7 +11,15 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asrcli.backends.checks import check_language, languages_of, model_type, translating, validate, weights_notice
+from asrcli.backends.checks import (
+    backend_notices,
+    check_language,
+    languages_of,
+    model_type,
+    translating,
+    validate,
+    weights_notice,
+)
 from asrcli.distribution import pip_install
 from asrcli.errors import LanguageNotSupportedError
 from asrcli.options import TextOptions, TranscribeOptions
@@ -113,7 +121,12 @@ def choose(spec: ModelSpec, options: TranscribeOptions, registry: Registry, get:
         punctuation=_punctuation(spec, options, registry, get),
         identification=identification,
         itn_cache=itn_cache,
-        notices=(*([weights] if weights else []), *notices, *(speakers.notices if speakers else ())),
+        notices=(
+            *backend_notices(spec),
+            *([weights] if weights else []),
+            *notices,
+            *(speakers.notices if speakers else ()),
+        ),
     )
 
 

@@ -216,7 +216,7 @@ _asrcli_value() {
         'transcribe -m'|'transcribe --model') argument='model moonshine-tiny-en moonshine-base-en sensevoice-small sensevoice-small-2025 sensevoice-funasr-nano paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-unified-en parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu faster-whisper-tiny faster-whisper-tiny.en faster-whisper-base faster-whisper-base.en faster-whisper-small faster-whisper-small.en faster-whisper-medium faster-whisper-medium.en faster-whisper-large-v3 faster-whisper-large-v3-turbo faster-distil-whisper-small.en faster-distil-whisper-medium.en faster-distil-whisper-large-v3 sensevoice-small-funasr seaco-paraformer-zh-funasr paraformer-zh-funasr fun-asr-nano-funasr fun-asr-mlt-nano-funasr' ;;
         'transcribe -l'|'transcribe --language') argument=any ;;
         'transcribe --model-dir') argument=dir ;;
-        'transcribe --backend') argument='word auto sherpa-onnx funasr ctranslate2 remote' ;;
+        'transcribe --backend') argument='word auto sherpa-onnx funasr ctranslate2 qwen-asr remote' ;;
         'transcribe --device') argument=any ;;
         'transcribe --remote') argument=any ;;
         'transcribe --remote-audio') argument='word auto flac wav' ;;
@@ -276,7 +276,7 @@ _asrcli_value() {
         'watch -m'|'watch --model') argument='model moonshine-tiny-en moonshine-base-en sensevoice-small sensevoice-small-2025 sensevoice-funasr-nano paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-unified-en parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu faster-whisper-tiny faster-whisper-tiny.en faster-whisper-base faster-whisper-base.en faster-whisper-small faster-whisper-small.en faster-whisper-medium faster-whisper-medium.en faster-whisper-large-v3 faster-whisper-large-v3-turbo faster-distil-whisper-small.en faster-distil-whisper-medium.en faster-distil-whisper-large-v3 sensevoice-small-funasr seaco-paraformer-zh-funasr paraformer-zh-funasr fun-asr-nano-funasr fun-asr-mlt-nano-funasr' ;;
         'watch -l'|'watch --language') argument=any ;;
         'watch --model-dir') argument=dir ;;
-        'watch --backend') argument='word auto sherpa-onnx funasr ctranslate2 remote' ;;
+        'watch --backend') argument='word auto sherpa-onnx funasr ctranslate2 qwen-asr remote' ;;
         'watch --device') argument=any ;;
         'watch --remote') argument=any ;;
         'watch --remote-audio') argument='word auto flac wav' ;;
@@ -330,7 +330,7 @@ _asrcli_value() {
         'align -m'|'align --model') argument='model moonshine-tiny-en moonshine-base-en sensevoice-small sensevoice-small-2025 sensevoice-funasr-nano paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-unified-en parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu faster-whisper-tiny faster-whisper-tiny.en faster-whisper-base faster-whisper-base.en faster-whisper-small faster-whisper-small.en faster-whisper-medium faster-whisper-medium.en faster-whisper-large-v3 faster-whisper-large-v3-turbo faster-distil-whisper-small.en faster-distil-whisper-medium.en faster-distil-whisper-large-v3 sensevoice-small-funasr seaco-paraformer-zh-funasr paraformer-zh-funasr fun-asr-nano-funasr fun-asr-mlt-nano-funasr' ;;
         'align -l'|'align --language') argument=any ;;
         'align --model-dir') argument=dir ;;
-        'align --backend') argument='word auto sherpa-onnx funasr ctranslate2 remote' ;;
+        'align --backend') argument='word auto sherpa-onnx funasr ctranslate2 qwen-asr remote' ;;
         'align --device') argument=any ;;
         'align --remote') argument=any ;;
         'align --remote-audio') argument='word auto flac wav' ;;
@@ -412,11 +412,11 @@ _asrcli_value() {
         'mcp --config') argument=file ;;
         'models --model-dir') argument=dir ;;
         'models --kind') argument='word asr streaming vad punctuation segmentation embedding language-id' ;;
-        'models --backend') argument='word sherpa-onnx funasr ctranslate2 remote' ;;
+        'models --backend') argument='word sherpa-onnx funasr ctranslate2 qwen-asr remote' ;;
         'models --language') argument=any ;;
         'models list --model-dir') argument=dir ;;
         'models list --kind') argument='word asr streaming vad punctuation segmentation embedding language-id' ;;
-        'models list --backend') argument='word sherpa-onnx funasr ctranslate2 remote' ;;
+        'models list --backend') argument='word sherpa-onnx funasr ctranslate2 qwen-asr remote' ;;
         'models list --language') argument=any ;;
         'models list --config') argument=file ;;
         'models show --model-dir') argument=dir ;;

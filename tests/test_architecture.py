@@ -25,7 +25,7 @@ MAIN = {"__main__", "__init__"}
 ENVIRONMENT = {
     "asrcli.backends.process.engine_process": "the child gets the parent's environment",
     "asrcli.backends.sherpa.device": "hides the other GPUs from the engine process",
-    "asrcli.backends.funasr.toolkit": "silences the toolkit's own output in the child",
+    "asrcli.backends.process.offline_hubs": "keeps hubs offline and quiet in the child",
 }
 
 

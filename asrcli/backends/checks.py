@@ -72,6 +72,11 @@ def translating(spec: ModelSpec) -> ModelSpec:
     return replace(spec, name=f"{spec.name} to English", options={**spec.options, **options})
 
 
+def backend_notices(spec: ModelSpec) -> tuple[str, ...]:
+    """What the user should be informed of before the model is loaded."""
+    return _checks(spec).notices(spec)
+
+
 def weights_notice(spec: ModelSpec, hotwords: Sequence[Hotword]) -> str | None:
     """A notice where the model takes hotwords, but not the weights that were given; None: it takes them."""
     usual = Hotword(text="").weight

@@ -143,6 +143,18 @@ BACKENDS: tuple[Backend, ...] = (
         devices=("cpu", "cuda"),
     ),
     Backend(
+        kind="qwen",
+        name="qwen-asr",
+        label="Qwen3-ASR",
+        types="asrcli.backends.qwen.check:TYPES",
+        checks="asrcli.backends.qwen.check:QwenChecks",
+        loader="asrcli.backends.qwen.recognizer:load",
+        detect="asrcli.backends.qwen.check:detect_folder",
+        preload=("asrcli.backends.qwen.recognizer",),
+        requires=(Requirement(("qwen_asr",), f"pip install qwen-asr, and {_TORCH}"), Requirement(("torch",), _TORCH)),
+        devices=("cpu", "cuda", "mps"),
+    ),
+    Backend(
         kind="sherpa_onnx",
         name="sherpa-onnx",
         label="sherpa-onnx",

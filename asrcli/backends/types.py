@@ -156,6 +156,10 @@ class Checks:
     def check_hotwords(self, spec: ModelSpec, hotwords: Sequence[Hotword]) -> None:
         """Check that the model can spell hotwords. Raises OptionNotSupportedError: it cannot."""
 
+    def notices(self, spec: ModelSpec) -> tuple[str, ...]:  # noqa: ARG002 - of backends that have some
+        """What the user should be informed of before the model is loaded."""
+        return ()
+
     def check_prompt(self, spec: ModelSpec, request: RecognitionOptions) -> None:
         """Check that hotwords and a prompt leave room for audio. Raises OptionNotSupportedError: they do not."""
 

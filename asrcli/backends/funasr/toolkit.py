@@ -7,22 +7,10 @@ before the model is loaded.
 from __future__ import annotations
 
 import logging
-import os
-import warnings
 
-#: read when hubs and progress bars are imported
-_QUIET = {
-    "HF_HUB_OFFLINE": "1",
-    "TRANSFORMERS_OFFLINE": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    "TQDM_DISABLE": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-}
+from asrcli.backends.process.offline_hubs import keep_hubs_offline
 
-
-os.environ.update(_QUIET)
-warnings.simplefilter("ignore")  # warnings of the toolkit's packages do not concern users
+keep_hubs_offline()
 import torch  # noqa: E402
 from funasr import AutoModel  # noqa: E402
 

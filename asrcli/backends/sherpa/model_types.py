@@ -152,7 +152,7 @@ WHISPER_LANGUAGES = tuple(_WHISPER_CODES.split())
 _COHERE_LANGUAGES = ("ar", "de", "el", "en", "es", "fr", "it", "ja", "ko", "nl", "pl", "pt", "vi", "zh")
 
 #: Qwen3-ASR takes the language by its English name (its model card)
-_QWEN3_LANGUAGES = {
+QWEN3_LANGUAGES = {
     "zh": "Chinese", "en": "English", "yue": "Cantonese", "ar": "Arabic", "de": "German", "fr": "French",
     "es": "Spanish", "pt": "Portuguese", "id": "Indonesian", "it": "Italian", "ko": "Korean", "ru": "Russian",
     "th": "Thai", "vi": "Vietnamese", "ja": "Japanese", "tr": "Turkish", "hi": "Hindi", "ms": "Malay",
@@ -328,7 +328,7 @@ TYPES: dict[str, SherpaType] = {
         defaults={"max_new_tokens": 224, **_GREEDY},
         language_by="stream",
         language_keys=("language",),
-        language_names=_QWEN3_LANGUAGES,
+        language_names=QWEN3_LANGUAGES,
         hotwords="prompt",
         context=Context(audio_rate=12.5),
         limit=20.0,

@@ -322,16 +322,15 @@ def test_the_same_input_gives_the_same_bytes(toolkit: Callable[[str], Path], tmp
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_the_script_for_gpus_measures_on_a_cpu(tmp_path: Path, toolkit: Callable[[str], Path]) -> None:
     del toolkit  # skips where the toolkit is not installed
     root, output = Path(__file__).parents[3], tmp_path / "gpu.json"
     command: list[str | Path] = [root / "tools/device_check.sh", "--device", "cpu", "--small", "--seconds", "20"]
-    more: list[str | Path] = ["--batches", "1", "2", "--models", "Paraformer", "SenseVoiceSmall", "--output", output]
+    more: list[str | Path] = ["--batches", "1", "2", "--models", "Paraformer", "--output", output]
     environment = {**os.environ, "PYTHON": sys.executable}
     done = subprocess.run([*command, *more], env=environment, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stderr
     results = json.loads(output.read_text())["results"]
-    assert [(row["model"], row["batch"]) for row in results] == [
-        ("Paraformer", 1), ("Paraformer", 2), ("SenseVoiceSmall", 1), ("SenseVoiceSmall", 2)
-    ]  # fmt: skip
+    assert [(row["model"], row["batch"]) for row in results] == [("Paraformer", 1), ("Paraformer", 2)]
     assert all(row["asrcli"]["failed"] == 0 and row["bare"]["speed"] > 0 for row in results)

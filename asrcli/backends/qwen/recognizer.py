@@ -1,0 +1,191 @@
+"""Recognition with Qwen3-ASR, on torch or vLLM. Runs in the engine process.
+
+The package's `transcribe` shortens repeats that it takes for loops; so its parts are called: inference, and the forced
+aligner where the entry names one. Checked with qwen-asr 0.0.6 and vLLM 0.14.0, which it pins.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from asrcli.audio.types import SAMPLE_RATE, Samples
+from asrcli.backends.checks import check_model, check_request
+from asrcli.backends.device import devices_of, not_available
+from asrcli.backends.process.batches import Answer, decode_by_request, decode_in_halves, split_batches
+from asrcli.backends.process.offline_hubs import keep_hubs_offline
+from asrcli.backends.qwen.check import has_vllm
+from asrcli.backends.sherpa.model_types import QWEN3_LANGUAGES
+from asrcli.backends.types import DecodeJob, Hypothesis, ModelSpec, Recognizer, Token
+from asrcli.errors import MissingExtraError, ModelError
+from asrcli.options import RecognitionOptions
+
+#: shorter chunks are padded with silence
+_SHORTEST = SAMPLE_RATE // 2
+_MARK = "<asr_text>"
+_CODES = {name: code for code, name in QWEN3_LANGUAGES.items()}
+#: part of the model's tensors that its files must hold; tied ones are written once
+_LEAST_LOADED = 0.9
+#: tokens of an answer, and the part of them that counts as cut short
+_MOST_TOKENS, _FULL = 512, 0.95
+#: chunks that vLLM gets at once
+_VLLM_BATCH = 32
+
+
+def load(spec: ModelSpec, threads: int) -> Recognizer:  # noqa: ARG001 - calls are made one by one, on all cores
+    """Load a model. Raises ModelError: files that are damaged or incomplete; MissingExtraError: qwen-asr is not
+    installed; MachineError: the device is not available.
+    """
+    check_model(spec)
+    return QwenRecognizer(spec)
+
+
+class QwenRecognizer:
+    """A loaded model."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        try:
+            keep_hubs_offline()
+            import torch
+            from qwen_asr import Qwen3ASRModel
+        except ImportError as error:
+            raise MissingExtraError(f"qwen-asr cannot be imported: {error}.", "pip install qwen-asr") from error
+        self._spec = spec
+        self._lock = threading.Lock()
+        vllm = spec.options.get("engine") == "vllm" and has_vllm()
+        # vLLM schedules what it gets by itself; torch pads a batch to its longest.
+        usual = int(spec.options.get("max_num_seqs", _VLLM_BATCH)) if vllm else 1
+        self.batch_size = int(spec.options.get("batch_size", usual))
+        self._most_tokens = int(spec.options.get("max_new_tokens", _MOST_TOKENS))
+        device = _device(spec, torch)
+        dtype = _dtype(spec, device, torch)
+        folder = str(spec.files["config"].parent)
+        aligner = spec.options.get("aligner")
+        common: dict[str, Any] = {
+            "forced_aligner": aligner,
+            "forced_aligner_kwargs": {"dtype": dtype, "device_map": device} if aligner else None,
+            "max_inference_batch_size": -1,
+            "max_new_tokens": self._most_tokens,
+        }
+        try:
+            if vllm:
+                limits = {n: spec.options[n] for n in ("gpu_memory_utilization", "max_num_seqs") if n in spec.options}
+                self._model = Qwen3ASRModel.LLM(folder, dtype=str(dtype).removeprefix("torch."), **limits, **common)
+            else:
+                self._model = Qwen3ASRModel.from_pretrained(folder, dtype=dtype, device_map=device, **common)
+                _check_weights(spec, self._model.model)
+        except ModelError:
+            raise
+        except Exception as error:
+            raise ModelError(f"qwen-asr cannot load {spec.name}: {error}", "Is it a whole model?") from error
+
+        self._infer = self._model._infer_asr  # noqa: SLF001 - see the top
+
+    def run(self, jobs: Sequence[DecodeJob]) -> Sequence[Hypothesis | Exception]:
+        """Decode jobs; one that fails has its error in its place."""
+
+        def decode(group: list[int], request: RecognitionOptions) -> Iterator[Answer]:
+            transcribe = partial(self._transcribe, request=request)
+            for batch in split_batches(group, [len(job.samples) for job in jobs]):
+                chunks = [jobs[index].samples for index in batch]
+                yield from zip(batch, decode_in_halves(self, chunks, transcribe, "qwen-asr", (Exception,)), strict=True)
+
+        return decode_by_request(jobs, partial(check_request, self._spec), decode)
+
+    def _transcribe(self, chunks: Sequence[Samples], request: RecognitionOptions) -> list[Hypothesis]:
+        language = QWEN3_LANGUAGES.get(str(request.language))
+        context = ", ".join(
+            [hotword.text for hotword in request.hotwords] + ([request.prompt] if request.prompt else [])
+        )
+        sounds = [_clean(chunk) for chunk in chunks]
+        # Tokenizers and vLLM's generate are not for several threads.
+        with self._lock:
+            raw = self._infer([context] * len(sounds), sounds, [language] * len(sounds))
+            found = [read_answer(text, language) for text in raw]
+            tokens = self._align(sounds, found)
+        return [
+            Hypothesis(text, timed if text else (), language=_CODES.get(name), limit=self._is_full(answer))
+            for (name, text), timed, answer in zip(found, tokens, raw, strict=True)
+        ]
+
+    def _align(self, sounds: Sequence[Samples], found: Sequence[tuple[str, str]]) -> list[tuple[Token, ...]]:
+        """The words of each chunk in time, seconds; none without an aligner."""
+        tokens: list[tuple[Token, ...]] = [()] * len(sounds)
+        spoken = [index for index, (_, text) in enumerate(found) if text]
+        if self._model.forced_aligner is None or not spoken:
+            return tokens
+        aligned = self._model.forced_aligner.align(
+            audio=[(sounds[index], SAMPLE_RATE) for index in spoken],
+            text=[found[index][1] for index in spoken],
+            language=[found[index][0] or "English" for index in spoken],
+        )
+        for index, result in zip(spoken, aligned, strict=True):
+            most = len(sounds[index]) / SAMPLE_RATE
+            tokens[index] = tuple(
+                Token(item.text, min(item.start_time, most), min(max(item.start_time, item.end_time), most))
+                for item in result.items
+            )
+        return tokens
+
+    def _is_full(self, answer: str) -> bool:
+        return len(self._model.processor.tokenizer.encode(answer)) >= _FULL * self._most_tokens
+
+
+def read_answer(raw: str, language: str | None) -> tuple[str, str]:
+    """Qwen's name of the language ("" if unknown) and the text of an answer. Where a language was asked for, the answer
+    is text alone; else it is "language English<asr_text>...".
+    """
+    if language is not None:
+        return language, raw.strip()
+    head, mark, text = raw.partition(_MARK)
+    if not mark:
+        return "", raw.strip()
+    name = head.strip().removeprefix("language").strip()
+    return name if name in _CODES else "", text.strip()
+
+
+def _device(spec: ModelSpec, torch: Any) -> str:
+    (device,) = devices_of(spec)
+    if device.kind == "auto":
+        return "cuda:0" if torch.cuda.is_available() else "cpu"
+    if device.kind == "cuda" and device.index >= torch.cuda.device_count():
+        raise not_available(
+            spec, device, f"torch finds {torch.cuda.device_count()} GPUs", "Install a build of torch for it"
+        )
+    if device.kind == "mps" and not torch.backends.mps.is_available():
+        raise not_available(spec, device, "torch finds none on this machine", "Use it on a Mac")
+    return f"cuda:{device.index}" if device.kind == "cuda" else device.kind
+
+
+def _dtype(spec: ModelSpec, device: str, torch: Any) -> Any:
+    named = spec.options.get("dtype", "auto")
+    if named == "auto":
+        named = "fp32" if device == "cpu" else "bf16"
+    return {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[named]
+
+
+def _check_weights(spec: ModelSpec, module: Any) -> None:
+    """Transformers gives tensors that the files lack random values."""
+    from safetensors import safe_open
+
+    held: set[str] = set()
+    for path in spec.files["model"].parent.glob("*.safetensors"):
+        with safe_open(str(path), "pt") as file:
+            held |= set(file.keys())
+    wanted = set(module.state_dict())
+    share = len(wanted & held) / max(1, len(wanted))
+    if share < _LEAST_LOADED:
+        raise ModelError(
+            f"{spec.files['model'].parent} holds only {share:.0%} of the weights that config.json describes.",
+            "A part is missing or belongs to another model: download the model again.",
+        )
+
+
+def _clean(samples: Samples) -> Samples:
+    padded = np.zeros(max(len(samples), _SHORTEST), np.float32)
+    padded[: len(samples)] = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
+    return padded
