@@ -88,7 +88,7 @@ class _Clock:
         if end <= 0 or not self._longest:
             return True
         start, self._end = self._end, end
-        packets = sum(size < 255 for size in sizes)
+        packets = len(sizes) - sizes.count(255)
         return not start or end - start <= packets * self._longest + _SLACK * self._rate
 
 
