@@ -167,14 +167,17 @@ def _misses_payload(tail: bytes, packets: range) -> bool:
     """Whether a program's packet (PES) lacks its end.
 
     One of known length is counted. That of a picture may have no length: its last part is stuffed, but by chance.
+    Tables are sent for the packets that follow them.
     """
     missing: dict[int, int] = {}
     unstuffed: dict[int, bool] = {}
+    table = False
     for at in packets:
         stream = (tail[at + 1] & 0x1F) << 8 | tail[at + 2]
         control = tail[at + 3] >> 4 & 3
         start = at + 4 + (1 + tail[at + 4] if control & 2 else 0)
         payload = tail[start : at + 188] if control & 1 else b""
+        table = bool(tail[at + 1] & 0x40 and payload) and payload[:3] != b"\0\0\x01"
         if tail[at + 1] & 0x40:
             known = payload[:3] == b"\0\0\x01" and len(payload) >= 6
             length = int.from_bytes(payload[4:6], "big") if known else 0
@@ -185,4 +188,4 @@ def _misses_payload(tail: bytes, packets: range) -> bool:
         missing[stream] = missing.get(stream, 0) - len(payload)
         if stream in unstuffed:
             unstuffed[stream] = not (control & 2 and _is_stuffed(tail[at + 4 : at + 6]))
-    return any(count > 0 for count in missing.values()) or any(unstuffed.values())
+    return table or any(count > 0 for count in missing.values()) or any(unstuffed.values())
