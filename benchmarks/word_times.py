@@ -1,4 +1,4 @@
-"""How far estimated word times are from the speech: the embedded model gives none, so they are all estimated.
+"""How far the word times of the embedded model are from the speech.
 
     python -m benchmarks.word_times [recording...]
 
@@ -87,8 +87,8 @@ def _report(name: str, errors: Sequence[float]) -> None:
     )
 
 
-def measure(runtime: Runtime, path: Path) -> None:
-    """Print the errors of one recording."""
+def measure(runtime: Runtime, path: Path, pooled: dict[str, list[float]]) -> None:
+    """Print the errors of one recording, and add them to those of all."""
     source = Source(path.name, path)
     with open_audio(source, AudioOptions()) as stream:
         samples = np.concatenate([block[:, 0] for block in stream.blocks()])
@@ -110,23 +110,30 @@ def measure(runtime: Runtime, path: Path) -> None:
     ):
         errors = [float(start - true[number]) for start, number in places if number in true]
         _report(f"{name}, {len(errors)} of {len(places)} at an onset", errors)
+        pooled.setdefault(name, []).extend(errors)
 
 
 def main() -> None:
     """Measure each recording."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recordings", type=Path, nargs="*")
-    recordings = parser.parse_args().recordings
+    parser.add_argument("--model", default=builtin.NAME)
+    arguments = parser.parse_args()
+    recordings, name = arguments.recordings, arguments.model
     if not recordings:
         assets = builtin.assets()
         if assets is None:
             parser.error("install the extra builtin, or name recordings")
         recordings = [assets.parent / name for name in ("two_cities.wav", "beckett.wav")]
     with tempfile.TemporaryDirectory() as folder:
-        spec = Registry(Path(folder)).resolve(builtin.NAME)
+        spec = Registry(Path(folder)).resolve(name)
         with Runtime(spec) as runtime:
+            pooled: dict[str, list[float]] = {}
             for path in recordings:
-                measure(runtime, path)
+                measure(runtime, path, pooled)
+            print("all recordings")
+            for what, errors in pooled.items():
+                _report(f"{what}, {len(errors)} at an onset", errors)
 
 
 if __name__ == "__main__":

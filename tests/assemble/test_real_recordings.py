@@ -66,18 +66,18 @@ def find(words: list[Word], phrase: str) -> int | None:
 
 
 @pytest.mark.parametrize("name", sorted(ONSETS))
-def test_estimated_words_begin_where_they_are_spoken(runtime: Runtime, wheel_audio: Path, name: str) -> None:
+def test_words_begin_where_they_are_spoken(runtime: Runtime, wheel_audio: Path, name: str) -> None:
     transcript = runtime.transcribe(Source(name, wheel_audio / name))
     words = words_of(transcript)
-    assert transcript.timing == "estimated"
+    assert transcript.timing == "model"
     errors = []
     for onset, phrase in ONSETS[name]:
         at = find(words, phrase)
         if at is not None:
             errors.append(abs(words[at - AHEAD.get(phrase, 0)].start - onset))
     assert len(errors) >= len(ONSETS[name]) - 2
-    assert statistics.median(errors) < 0.3
-    assert max(errors) < 1.0
+    assert statistics.median(errors) < 0.1
+    assert max(errors) < 0.4
 
 
 def test_segments_are_the_sentences(runtime: Runtime, wheel_audio: Path) -> None:

@@ -167,7 +167,8 @@ def decoder_graph(weights: Weights, sizes: Geometry) -> bytes:
     """One step of several sequences that are equally far: the last token of each to the next of each.
 
     Inputs: `token` and `position` (batch, 1); `mask` (batch, 1, 1, frames), zero or minus much; `past.*`, empty at
-    first, and `cross.*`, in the form that `cross_graph` gives. Outputs: `next` (batch, 1), `present.*`.
+    first, and `cross.*`, in the form that `cross_graph` gives. Outputs: `next` (batch, 1), `present.*`, and `queries`
+    (batch, 1, width) of the heads that follow the speech, side by side, where there are such.
     """
     writer = _DecoderWriter(weights, sizes)
     inputs: list[Port] = [
@@ -176,10 +177,12 @@ def decoder_graph(weights: Weights, sizes: Geometry) -> bytes:
         ("mask", FLOAT, ("batch", 1, 1, "frames")),
     ]
     inputs += [(name, FLOAT, shape) for what in ("past", "cross") for name, shape in sizes.caches(what).items()]
-    following, present = writer.write()
+    following, made = writer.write()
     outputs: list[Port] = [("next", INT64, ("batch", 1))]
     outputs += [(name, FLOAT, shape) for name, shape in sizes.caches("present").items()]
-    return writer.graph.model(inputs, outputs, {"next": following, **present})
+    if sizes.following:
+        outputs.append(("queries", FLOAT, ("batch", 1, len(sizes.following) * sizes.head)))
+    return writer.graph.model(inputs, outputs, {"next": following, **made})
 
 
 class _DecoderWriter:
@@ -188,10 +191,11 @@ class _DecoderWriter:
         self._weights = weights
         self._sizes = sizes
         self._attention = _Attention(self.graph, sizes, weights.frequencies("model/decoder/rotary_emb"))
-        self._present: dict[str, str] = {}
+        self._made: dict[str, str] = {}
+        self._queries: list[str] = []
 
     def write(self) -> tuple[str, dict[str, str]]:
-        """The value of the next tokens, and of the caches by name."""
+        """The value of the next tokens, and of the other outputs by name."""
         graph = self.graph
         table = self._weights.table("model.decoder.embed_tokens.weight")
         row = graph.add("Gather", graph.constant("table", table.values), "token", axis=0)
@@ -204,7 +208,9 @@ class _DecoderWriter:
             for part in (self._hear_itself, self._hear_speech, self._feed_forward):
                 value = graph.add("Add", value, part(value, layer))
         value = graph.norm(value, "norm", self._weights.parameter("model.decoder.norm.weight"))
-        return graph.add("ArgMax", self._scores(value), axis=-1, keepdims=0), self._present
+        if self._queries:
+            self._made["queries"] = graph.add("Concat", *self._queries, axis=-1)
+        return graph.add("ArgMax", self._scores(value), axis=-1, keepdims=0), self._made
 
     def _scores(self, value: str) -> str:
         """A number for each token. A row's scale is positive and the same for all its tokens: it does not change which
@@ -227,15 +233,24 @@ class _DecoderWriter:
         queries, keys = attention.rotate(queries, "position"), attention.rotate(keys, "position")
         past = (f"past.{layer}.key", f"past.{layer}.value")
         mixed, keys, values = attention.attend(3, queries, keys, values, "", "", "", *past)
-        self._present |= {f"present.{layer}.key": keys, f"present.{layer}.value": values}
+        self._made |= {f"present.{layer}.key": keys, f"present.{layer}.value": values}
         return self._linear(mixed, layer, "self_attn/o_proj")
 
     def _hear_speech(self, value: str, layer: int) -> str:
         normal = self._norm(value, layer, "post_attention_layernorm")
         queries = self._linear(normal, layer, "encoder_attn/q_proj")
+        for head in self._sizes.following:
+            if head.layer == layer:
+                self._queries.append(self._of_head(queries, head.number))
         heard = (f"cross.{layer}.key", f"cross.{layer}.value")
         (mixed,) = self._attention.attend(1, queries, *heard, "", "", "mask")
         return self._linear(mixed, layer, "encoder_attn/o_proj")
+
+    def _of_head(self, queries: str, number: int) -> str:
+        graph, size = self.graph, self._sizes.head
+        low = graph.constant(f"head {number}", np.array([number * size]))
+        high = graph.constant(f"behind head {number}", np.array([(number + 1) * size]))
+        return graph.add("Slice", queries, low, high, graph.constant("last axis", np.array([-1])))
 
     def _feed_forward(self, value: str, layer: int) -> str:
         graph = self.graph

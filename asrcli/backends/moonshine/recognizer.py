@@ -11,7 +11,7 @@ import numpy as np
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.checks import check_model, check_request
 from asrcli.backends.moonshine import TYPES
-from asrcli.backends.moonshine.search import Moonshine, frame_count, size_class, token_limit
+from asrcli.backends.moonshine.search import Decoded, Moonshine, frame_count, size_class, token_limit
 from asrcli.backends.moonshine.weights import UnknownGraphError
 from asrcli.backends.sherpa import recognizer as sherpa_onnx
 from asrcli.backends.sherpa.results import ResultReader
@@ -72,8 +72,8 @@ class MoonshineRecognizer:
             results[row] = answer if isinstance(answer, Exception) else self._read(answer, jobs[row])
         return results
 
-    def _answers(self, chunks: Sequence[Samples]) -> list[list[int] | Exception]:
-        """Tokens of each chunk; where the runtime fails, one by one, so that only the faulty chunk fails."""
+    def _answers(self, chunks: Sequence[Samples]) -> list[Decoded | Exception]:
+        """What each chunk has; where the runtime fails, one by one, so that only the faulty chunk fails."""
         if not chunks:
             return []
         try:
@@ -97,14 +97,15 @@ class MoonshineRecognizer:
         padded[: len(samples)] = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
         return padded
 
-    def _read(self, tokens: Sequence[int], job: DecodeJob) -> Hypothesis:
+    def _read(self, decoded: Decoded, job: DecodeJob) -> Hypothesis:
+        tokens = decoded.tokens
         spelled = [self._symbols.get(token, b"") for token in tokens]
         text = b"".join(spelled).decode("utf-8", "ignore")
         try:
             symbols = [symbol.decode() for symbol in spelled]
         except UnicodeDecodeError:
             symbols = []
-        hypothesis = ResultReader().read(_Result(text, symbols), len(job.samples) / SAMPLE_RATE)
+        hypothesis = ResultReader().read(_Result(text, symbols, decoded.starts), len(job.samples) / SAMPLE_RATE)
         asked = job.request.language
         language = self._only_language if asked in {None, "", "auto"} else asked
         # One less: the number of frames is an estimate.

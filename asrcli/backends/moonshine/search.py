@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -13,6 +14,7 @@ import numpy.typing as npt
 from onnxruntime import OrtValue
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
+from asrcli.backends.moonshine.alignment import token_frames
 from asrcli.backends.moonshine.sizes import END, START, STRIDES, read_geometry
 from asrcli.backends.moonshine.weights import Array, Weights
 from asrcli.storage.onnx_session import cached_session
@@ -50,6 +52,16 @@ def _steps(frames: int) -> int:
     return -(-frames // _STEP)
 
 
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What was decoded in a chunk."""
+
+    #: without those of start and end
+    tokens: list[int]
+    #: when each token begins, seconds from the chunk's start; empty where the attention does not show it
+    starts: list[float]
+
+
 class Moonshine:
     """The model. Thread-safe: calls of several threads do not wait for each other."""
 
@@ -62,25 +74,27 @@ class Moonshine:
             loaded = [pool.submit(graphs.session, name) for name in ("decoder", "encoder", "cross")]
             self._decoder, self._encoder, self._cross = (each.result() for each in loaded)
         self._sizes = read_geometry(self._decoder)
+        self._outputs = [port.name for port in self._decoder.get_outputs()]
 
     def encode(self, samples: Samples) -> Frames:
         """(samples,) at 16 kHz to (1, time, width)."""
         frames: Frames = self._encoder.run(None, {"samples": samples[np.newaxis]})[0]
         return frames
 
-    def decode(self, chunks: Sequence[Frames]) -> list[list[int]]:
-        """Tokens of each chunk, without those of start and end: the same with whatever others it comes."""
-        tokens: list[list[int]] = [[]] * len(chunks)
+    def decode(self, chunks: Sequence[Frames]) -> list[Decoded]:
+        """What each chunk has: the same with whatever others it comes."""
+        decoded: dict[int, Decoded] = {}
         rows: dict[int, list[int]] = {}
         for row, chunk in enumerate(chunks):
             rows.setdefault(_steps(chunk.shape[1]) * _STEP, []).append(row)
         for length, group in rows.items():
-            for row, found in zip(group, self._decode([chunks[row] for row in group], length), strict=True):
-                tokens[row] = found
-        return tokens
+            decoded.update(zip(group, self._decode([chunks[row] for row in group], length), strict=True))
+        return [decoded[row] for row in range(len(chunks))]
 
-    def _decode(self, chunks: Sequence[Frames], length: int) -> list[list[int]]:
-        batch = _Batch(chunks, self._heard(chunks, length), length)
+    def _decode(self, chunks: Sequence[Frames], length: int) -> list[Decoded]:
+        heard = self._heard(chunks, length)
+        keys = [self._followed(heard, row, chunk.shape[1]) for row, chunk in enumerate(chunks)]
+        batch = _Batch(chunks, heard, length)
         binding = self._decoder.io_binding()
         names = self._sizes.caches("past")
         free: dict[str | int, str | int] = {"batch": len(chunks), "past": 0}
@@ -94,18 +108,35 @@ class Moonshine:
             binding.bind_cpu_input("position", np.full_like(batch.last, position))
             for name, value in past.items():
                 binding.bind_ortvalue_input(name, value)
-            for output in ("next", *self._sizes.caches("present")):
+            for output in self._outputs:
                 binding.bind_output(output)
             self._decoder.run_with_iobinding(binding)
-            following, *present = binding.get_outputs()
-            past = dict(zip(names, present, strict=True))
-            kept = batch.take(following.numpy())
+            made = dict(zip(self._outputs, binding.get_outputs(), strict=True))
+            past = dict(zip(names, (made[name] for name in self._sizes.caches("present")), strict=True))
+            kept = batch.take(made["next"].numpy(), made["queries"].numpy() if "queries" in made else None)
             if kept is not None:
                 if not len(kept):
                     break
                 past = {name: OrtValue.ortvalue_from_numpy(value.numpy()[kept]) for name, value in past.items()}
                 batch.bind(binding)
-        return batch.tokens
+        return [
+            Decoded(tokens, self._starts(queries, keys[row]))
+            for row, (tokens, queries) in enumerate(zip(batch.tokens, batch.queries, strict=True))
+        ]
+
+    def _followed(self, heard: Mapping[str, Array], row: int, frames: int) -> Array | None:
+        """What the heads that follow the speech attend to in one chunk; a copy, for the batch moves its rows."""
+        heads = self._sizes.following
+        return (
+            np.stack([heard[f"cross.{head.layer}.key"][row, head.number, :frames] for head in heads]) if heads else None
+        )
+
+    def _starts(self, queries: Sequence[Array], keys: Array | None) -> list[float]:
+        if keys is None or not queries:
+            return []
+        heads = self._sizes.following
+        frames = token_frames(np.reshape(queries, (len(queries), len(heads), -1)), keys, heads)
+        return [] if frames is None else [float(frame * _FRAME) for frame in frames]
 
     def _heard(self, chunks: Sequence[Frames], longest: int) -> dict[str, Array]:
         """What the decoder attends to, padded to one length."""
@@ -157,6 +188,8 @@ class _Batch:
         lengths = [chunk.shape[1] for chunk in chunks]
         self.limits = [token_limit(length) for length in lengths]
         self.tokens: list[list[int]] = [[] for _ in chunks]
+        #: of the step that chose each token
+        self.queries: list[list[Array]] = [[] for _ in chunks]
         self.last = np.full((len(chunks), 1), START, np.int64)
         self._rows = list(range(len(chunks)))  # row of the batch -> chunk
         self._ended = [limit == 0 for limit in self.limits]
@@ -169,12 +202,14 @@ class _Batch:
         for name, value in self._inputs.items():
             binding.bind_cpu_input(name, value)
 
-    def take(self, following: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
+    def take(self, following: npt.NDArray[np.int64], queries: Array | None) -> npt.NDArray[np.int64] | None:
         """Take the next token of each; the rows to go on with, where others are dropped."""
         for row, chunk in enumerate(self._rows):
             token = int(following[row, 0])
             if not self._ended[chunk] and token != END:
                 self.tokens[chunk].append(token)
+                if queries is not None:
+                    self.queries[chunk].append(queries[row, 0])
             self._ended[chunk] |= token == END or len(self.tokens[chunk]) >= self.limits[chunk]
         self.last = following
         alive = np.array([row for row, chunk in enumerate(self._rows) if not self._ended[chunk]], np.int64)

@@ -37,6 +37,7 @@ def test_a_batch_gives_each_chunk_what_it_has_alone(recognizer: MoonshineRecogni
     jobs = [DecodeJob(chunk.astype(np.float32), ENGLISH) for chunk in chunks]
     together = recognizer.run(jobs)
     assert together == [recognizer.run([job])[0] for job in jobs]
+    assert all(one.timed for one in together)
     heard = " ".join(one.text.lower() for one in together)
     for phrase in ("best of times", "age of foolishness", "epoch of incredulity", "fail again fail better"):
         assert phrase in heard.replace(",", "")
