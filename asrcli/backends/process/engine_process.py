@@ -32,8 +32,13 @@ _LEAST_BUFFER = 8 << 20
 #: even where its own `disable_telemetry_events` is called.
 _PRIVATE = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
 #: By default glibc's allocator keeps large blocks that were freed: a third more memory for 5 % less time. Other
-#: allocators do not read these variables.
-_ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": str(1 << 20), "MALLOC_TRIM_THRESHOLD_": str(16 << 20)}
+#: allocators do not read these variables. numpy's products are small here: threads of their own (OpenBLAS) would only
+#: wait for the cores that decode.
+_DEFAULTS = {
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(16 << 20),
+    "OPENBLAS_NUM_THREADS": "1",
+}
 
 #: The child finds modules where we do; `-m` would put the user's current folder first.
 _BOOT = (
@@ -96,7 +101,7 @@ class EngineProcess:
                     stdout=subprocess.DEVNULL,
                     stderr=self._log_fd,
                     pass_fds=(theirs.fileno(), buffer_fd),
-                    env={**_ALLOCATION, **os.environ, **_PRIVATE},
+                    env={**_DEFAULTS, **os.environ, **_PRIVATE},
                 )
             child_priority.apply_to(self.process.pid)
             self.connection = Connection(os.dup(self._socket.fileno()))
