@@ -37,7 +37,7 @@ def _attention(queries: Array, keys: Array, late: int) -> Array:
     scores = queries @ keys.T * queries.shape[1] ** -0.5
     weights = np.exp(scores - scores.max(axis=1, keepdims=True))
     weights /= weights.sum(axis=1, keepdims=True)
-    moved = np.zeros_like(weights)
+    moved: Array = np.zeros_like(weights)
     count = weights.shape[1]
     moved[:, max(0, -late) : count - late] = weights[:, max(0, late) : count + late]
     return moved
