@@ -179,7 +179,6 @@ TAG = re.compile(r"<\|([^|<>]*)\|>")
 _UNKNOWN = frozenset({"", "nospeech", "emo_unknown", "event_unk", "auto"})
 _LANGUAGES = frozenset({"zh", "en", "yue", "ja", "ko", "nospeech"})
 _EMOTIONS = frozenset({"happy", "sad", "angry", "neutral", "fearful", "disgusted", "surprised", "emo_unknown"})
-_ITN = frozenset({"withitn", "woitn"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,12 +202,12 @@ def without_tags(text: str) -> str:
 
 
 def read_tagged(raw: str) -> Tagged:
-    """Remove a text's tags; the first of each sort counts."""
+    """Remove a text's tags; the first of each sort counts, unknown ones (`<|withitn|>`) do not."""
     found: dict[str, str] = {}
+    sorts = {"language": _LANGUAGES, "emotion": _EMOTIONS, "event": EVENTS}
     for name in TAG.findall(raw):
         lower = name.strip().lower()
-        if lower in _ITN:
-            continue
-        sort = "language" if lower in _LANGUAGES else "emotion" if lower in _EMOTIONS else "event"
-        found.setdefault(sort, lower)
+        for sort, names in sorts.items():
+            if lower in names:
+                found.setdefault(sort, lower)
     return Tagged(without_tags(raw), **{sort: tag_name(name) for sort, name in found.items()})

@@ -47,6 +47,8 @@ def test_tags_that_say_nothing_are_no_fields(tags: str) -> None:
 def test_tags_are_recognised_by_name_if_one_is_missing() -> None:
     heard = read_result({"text": "<|yue|><|Speech|><|woitn|>好"}, 1.0, tagged=True)
     assert (heard.language, heard.emotion, heard.event, heard.text) == ("yue", None, "speech", "好")
+    heard = read_result({"text": "<|ru|><|Thunder|><|HAPPY|><|BGM|><|woitn|>好"}, 1.0, tagged=True)
+    assert (heard.language, heard.emotion, heard.event, heard.text) == (None, "happy", "bgm", "好")
 
 
 def test_paraformer_has_a_time_for_each_word_between_spaces() -> None:
