@@ -21,6 +21,7 @@ from asrcli.backends.checks import check_model, check_request
 from asrcli.backends.ctranslate2.check import CONTEXT, encode, previous_text
 from asrcli.backends.ctranslate2.results import TokenReader, log_probability, plausible, repeats
 from asrcli.backends.device import Device, devices_of, not_available
+from asrcli.backends.notes import without_notes
 from asrcli.backends.process.batches import Answer, decode_by_request, decode_in_halves
 from asrcli.backends.types import DecodeJob, Hypothesis, ModelSpec, Recognizer
 from asrcli.distribution import pip_install
@@ -174,8 +175,9 @@ class CTranslate2Recognizer:
             text = tokenizer.decode(ids).strip()
             if not plausible(result.no_speech_prob, log_probability(result.scores[0], len(ids))):
                 text = ""
+            text, event = without_notes(text)
             full = len(ids) >= CONTEXT // 2 or len(prompt) + len(ids) >= CONTEXT
-            hypotheses.append(Hypothesis(text, language=language, limit=full or repeats(text)))
+            hypotheses.append(Hypothesis(text, language=language, event=event, limit=full or repeats(text)))
         for index, hypothesis in enumerate(hypotheses):
             if hypothesis.text:
                 ids = reader.text_tokens(results[index].sequences_ids[0])

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeGuard
 
+from asrcli.backends.notes import without_notes
 from asrcli.backends.types import Hypothesis, Token, read_tagged, tag_name
 from asrcli.errors import UsageError
 from asrcli.language_codes import language_code
@@ -56,6 +58,9 @@ def _hypothesis(data: Mapping[str, Any], duration: float) -> Hypothesis:
     segments = [item for item in _items(data, "segments") if isinstance(item, Mapping)]
     first = segments[0] if segments else {}
     found = read_tagged(str(data["text"]))
+    rest, event = without_notes(found.text)
+    if not rest:  # notes alone: other models write brackets of their own
+        found = replace(found, text="", event=event or found.event)
     return Hypothesis(
         found.text,
         _tokens(data, segments, duration) if found.text else (),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from asrcli.backends.notes import without_notes
 from asrcli.backends.sherpa.token_table import BYTE_ALPHABET, WORD_MARK
 from asrcli.backends.types import TAG, Hypothesis, Token, tag_name, without_tags
 
@@ -17,28 +18,6 @@ _SURROGATE = re.compile("[\udc80-\udcff]")
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 #: tokens that are no text; FunASR leaves them out as well
 _NO_TEXT = re.compile(r" ?(?:<unk>|<UNK>|<blank>|<blk>|<s>|</s>|<sos/eos>|<pad>)")
-#: Whisper's notes for sounds: "[Music]", "*crying*" and "♪" anywhere, "(knocking)" where it is a sentence of its own
-_NOTE = re.compile(
-    r"\[[^\[\]]*\]|\*[^\W\d_][^*\n]{0,40}[^\W\d_]\*|[♪♫]+"
-    r"|(?:^|(?<=[.!?…])) *\([^()]*\)[.!?]*(?= *(?:[A-Z\[(♪]|$))"
-)
-#: part of a note -> event
-_EVENTS = {
-    "music": "bgm",
-    "♪": "bgm",
-    "♫": "bgm",
-    "applau": "applause",
-    "clap": "applause",
-    "laugh": "laughter",
-    "chuckl": "laughter",
-    "cry": "cry",
-    "sob": "cry",
-    "sneez": "sneeze",
-    "breath": "breath",
-    "sigh": "breath",
-    "cough": "cough",
-    "sing": "sing",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +38,7 @@ class ResultReader:
         text = _NO_TEXT.sub("", without_tags(result.text)).strip()
         event = None
         if self.notes:
-            text, event = _without_notes(text)
+            text, event = without_notes(text)
         tokens = tuple(self._tokens(result, duration))
         language = tag_name(getattr(result, "lang", ""))
         end = _segments_end(result)
@@ -118,13 +97,6 @@ def _segments_end(result: Any) -> float | None:
     starts: Sequence[float] = getattr(result, "segment_timestamps", ())
     lengths: Sequence[float] = getattr(result, "segment_durations", ())
     return starts[-1] + lengths[-1] if starts and len(starts) == len(lengths) else None
-
-
-def _without_notes(text: str) -> tuple[str, str | None]:
-    """A text without the notes that Whisper writes for sounds, and the event that they describe."""
-    notes = " ".join(_NOTE.findall(text)).lower()
-    event = next((event for part, event in _EVENTS.items() if part in notes), None)
-    return " ".join(_NOTE.sub(" ", text).split()), event
 
 
 def _token(text: str, start: float | None, length: float | None, logprob: float | None, duration: float) -> Token:

@@ -96,6 +96,22 @@ def test_tags_before_a_text_are_its_labels(reply: str, kind: str) -> None:
     assert read_reply(special.encode(), "text/plain", 3.0) == Hypothesis("Hello.", language="en")
 
 
+@pytest.mark.parametrize(
+    ("text", "left", "event"),
+    [
+        ("[Music]", "", "bgm"),
+        (" (knocking) ", "", None),
+        ("[BLANK_AUDIO]", "", None),
+        ("(speaking in foreign language)", "", None),
+        ("[Speaker 1] Hello.", "[Speaker 1] Hello.", None),
+    ],
+)
+def test_notes_alone_are_no_words(text: str, left: str, event: str | None) -> None:
+    for reply, kind in ((json.dumps({"text": text}), JSON), (text, "text/plain")):
+        heard = read_reply(reply.encode(), kind, 3.0)
+        assert (heard.text, heard.event) == (left, event)
+
+
 def test_words_may_stand_in_segments() -> None:
     heard = read(
         {
