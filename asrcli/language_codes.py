@@ -49,7 +49,7 @@ tr turkish,tur,türkçe|ts tsonga,tso|tt tatar,tat|tw twi,twi|ty tahitian,tah|ug
 uk ukrainian,ukr,ua,українська|ur urdu,urd|uz uzbek,uzb,uzn|ve venda,ven|vi vietnamese,vie,vn,tiếng việt
 vo volapük,vol,volapuk|wa walloon,wln|wo wolof,wol|xh xhosa,xho|yi yiddish,yid,ji,ydd|yo yoruba,yor
 yue cantonese,粤语,广东话|za zhuang,zha,chuang
-zh chinese,zho,chi,cmn,cn,mandarin,中文,汉语,普通话,国语,mandarin chinese,simplified chinese,traditional chinese
+zh chinese,zho,chi,cmn,cn,zn,mandarin,中文,汉语,普通话,国语,mandarin chinese,simplified chinese,traditional chinese
 zu zulu,zul
 """
 #: what asks for detection, or was not filled in by a client
