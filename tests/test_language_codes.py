@@ -18,8 +18,8 @@ from asrcli.options import RecognitionOptions
 SPELLINGS = {
     "en": ["en", "EN", "en-US", "en_GB", "en_US.UTF-8", "eng", "eng_Latn", "English", " english ", "English (US)",
            "英语"],
-    "zh": ["zh", "zn", "zh-CN", "zh_TW", "zh-Hant", "zh-Hans-CN", "cmn", "cmn-Hans-CN", "zho", "chi", "Chinese", "Mandarin",
-           "中文"],
+    "zh": ["zh", "zn", "zh-CN", "zh_TW", "zh-Hant", "zh-Hans-CN", "cmn", "cmn-Hans-CN", "zho", "chi", "Chinese",
+           "Mandarin", "中文"],
     "yue": ["yue", "zh-yue", "yue-HK", "Cantonese", "粤语"],
     "ja": ["ja", "jp", "ja-JP", "jpn", "Japanese", "日本語"],
     "ht": ["ht", "Haitian Creole"], "he": ["he", "iw"], "no": ["no", "nb-NO", "Norwegian"], "pt": ["pt_BR"],
