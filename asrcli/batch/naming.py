@@ -29,6 +29,9 @@ from typing import ClassVar
 NAME_MAX = 255
 
 
+#: what the outputs of stdin are named after
+STDIN = Path("stdin")
+
 #: characters that some file system refuses in a name, or that divide folders
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
 
@@ -85,7 +88,7 @@ def _day_of(path: Path) -> str:
     try:
         return time.strftime("%Y-%m-%d", time.localtime(os.stat(path).st_mtime))
     except (OSError, OverflowError, ValueError):
-        return "unknown"
+        return time.strftime("%Y-%m-%d") if path == STDIN else "unknown"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from asrcli.audio.types import Source
 from asrcli.batch import JOURNAL_NAME
 from asrcli.batch.inputs.paths import PlanError, printable
 from asrcli.batch.journal.pool import JournalPool
-from asrcli.batch.naming import OutputRequest, collision_key, name_outputs
+from asrcli.batch.naming import STDIN, OutputRequest, collision_key, name_outputs
 from asrcli.batch.recording import Item
 from asrcli.batch.search import Found, Inputs, Search
 from asrcli.errors import UsageError
@@ -139,7 +139,7 @@ class _Outputs:
     def _claim(self, found: Found) -> OutputRequest:
         target = self.inputs.output_dir
         if found.path is None:
-            return OutputRequest(Path("stdin"), target or Path())
+            return OutputRequest(STDIN, target or Path())
         if target is None:
             return OutputRequest(found.path, Path() if found.address else found.path.parent)
         root = found.root or found.path.parent

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from asrcli.batch.inputs.addresses import Address, as_url, find_address
+from asrcli.batch.inputs.addresses import Address, as_url, find_address, public_url
 from asrcli.batch.inputs.paths import PlanError, is_stream, printable, unreadable
 from asrcli.batch.inputs.walk import TRANSCRIPT_SUFFIXES, Filter, Walk
 from asrcli.batch.naming import NameTemplate, fold
@@ -121,7 +121,7 @@ class Search:
         try:
             address = find_address(url, self.suffixes, self.inputs.fetch_networks)
         except AsrcliError as error:
-            self.problems.append(PlanError(url.partition("?")[0], error))
+            self.problems.append(PlanError(public_url(url), error))
             return
         if not wanted.excludes(address.place.name) and self._is_first(url, address.shown):
             self.found.append(Found(address.place, address=address))

@@ -113,12 +113,6 @@ def url_name(url: str) -> str:
     return _file_name(unquote(parts.path)) or parts.hostname or "recording"
 
 
-def shown_url(url: str) -> str:
-    """An address without its query, which may hold a secret."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
-
-
 def _sent_name(answer: http.client.HTTPResponse) -> str:
     """The file name of the header Content-Disposition; "" without it."""
     name = answer.headers.get_filename("")

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from asrcli.batch.inputs.addresses import as_url
+from asrcli.batch.inputs.addresses import as_url, public_url
 from asrcli.errors import ExitCode
 from tests.cli.conftest import Program
 
@@ -188,6 +188,27 @@ def test_a_watched_folder_is_no_address(asrcli: Program) -> None:
     done = asrcli("watch", "https://example.org/recordings")
     assert done.returncode == ExitCode.USAGE
     assert "folder" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://me:word@x.org/a.mp3?sig=1#t", "https://x.org/a.mp3"),
+        ("https://x.org/@me/a.mp3", "https://x.org/@me/a.mp3"),
+        ("https://x.org?a=b@c", "https://x.org"),
+        ("https://me@[::1", "https://[::1"),
+    ],
+)
+def test_messages_show_no_secrets(url: str, shown: str) -> None:
+    assert public_url(url) == shown
+
+
+def test_a_password_is_refused_and_not_shown(asrcli: Program) -> None:
+    done = asrcli("transcribe", "https://me:word@127.0.0.1/a.mp3?sig=secret", "-o", "-")
+    assert done.returncode == ExitCode.ALL_FAILED
+    assert "must not hold a password" in done.stderr
+    assert "word@" not in done.stderr
+    assert "secret" not in done.stderr
 
 
 @pytest.mark.parametrize(

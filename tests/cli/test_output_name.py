@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from asrcli.batch.naming import NameTemplate, language_in
+from asrcli.batch.naming import STDIN, NameTemplate, language_in
 from asrcli.errors import ExitCode
 from tests.cli.conftest import Program
 
@@ -30,6 +31,12 @@ def test_outputs_are_named_resumed_and_no_inputs(asrcli: Program, recordings: Pa
 def test_an_empty_field_does_not_hide_an_output() -> None:
     template = NameTemplate("{suffix}.{stem}")
     assert [template.fill("talk", Path(name)) for name in ("talk.mp3", "talk")] == ["mp3.talk", "_.talk"]
+
+
+def test_the_date_of_a_stream_is_today() -> None:
+    template = NameTemplate("{stem}-{date}")
+    assert template.fill("stdin", STDIN) == f"stdin-{time.strftime('%Y-%m-%d')}"
+    assert template.fill("talk", Path("missing/talk.mp3")) == "talk-unknown"
 
 
 def test_the_model_has_its_name_and_its_only_language(asrcli: Program, recordings: Path) -> None:

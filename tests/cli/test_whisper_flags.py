@@ -38,7 +38,8 @@ def test_a_command_line_of_whisper(asrcli: Program, speech: Path) -> None:
         (["a.mp3", "--output_format", "srt"], ["a.mp3", "--format", "srt"]),
         (["--output_format=all", "a.mp3"], ["--format", "txt,vtt,srt,tsv,whisper-json", "a.mp3"]),
         (["--verbose", "False", "--task=transcribe"], ["--quiet"]),
-        (["--task", "translate"], ["--translate"]),
+        (["--task", "translate", "--threads", "0"], ["--translate"]),
+        (["--threads", "4"], ["--jobs", "4"]),
         (["--", "--output_format"], ["--", "--output_format"]),
     ],
 )

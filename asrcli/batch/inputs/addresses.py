@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 #: an address, of which `Path` may have joined the two slashes
 _ADDRESS = re.compile(r"(https?):/{1,2}(?=[^/])", re.IGNORECASE)
 _KEPT = "%/:?#[]@!$&'()*+,;=~"
+_SECRETS = re.compile(r"(?<=//)[^/?#]*@|[?#].*", re.DOTALL)
 #: seconds between two reports of a download
 _REPORT_EVERY = 0.1
 
@@ -37,9 +38,12 @@ class Address:
     @property
     def shown(self) -> str:
         """For messages and transcripts."""
-        from asrcli.storage.fetch import shown_url
+        return public_url(self.url)
 
-        return shown_url(self.url)
+
+def public_url(url: str) -> str:
+    """An address without what may be a secret: its query, a password."""
+    return _SECRETS.sub("", url)
 
 
 def as_url(name: str | Path) -> str | None:

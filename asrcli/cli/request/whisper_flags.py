@@ -49,7 +49,7 @@ FLAGS: Mapping[str, WhisperFlag] = MappingProxyType(
         "--max_line_count": WhisperFlag("--max-lines"),
         "--max_words_per_line": WhisperFlag("--max-words"),
         "--highlight_words": WhisperFlag(values={_TRUE: ("--highlight-words",), _FALSE: ("--no-highlight-words",)}),
-        "--threads": WhisperFlag("--jobs"),
+        "--threads": WhisperFlag("--jobs", {"0": ()}),
         "--verbose": WhisperFlag(values={_TRUE: (), _FALSE: ("--quiet",), "None": ("--quiet",)}),
         "--task": WhisperFlag(values={"transcribe": (), "translate": ("--translate",)}),
         "--word_timestamps": WhisperFlag(ignored="words always have times"),
