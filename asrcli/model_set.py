@@ -159,10 +159,10 @@ def _punctuation(spec: ModelSpec, options: TranscribeOptions, registry: Registry
     if wanted is False:
         return None
     if wanted:
-        return get(options.text.punctuation_model, "punctuation")
+        return get(options.text.punctuation_model or spec.options.get("punc"), "punctuation")
     if row.punctuated and (options.recognition.itn or not row.itn_option):
         return None
-    name = options.text.punctuation_model or registry.available("punctuation")
+    name = options.text.punctuation_model or spec.options.get("punc") or registry.available("punctuation")
     return get(name, "punctuation") if name else None
 
 

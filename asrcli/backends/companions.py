@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import sherpa_onnx
 
 from asrcli.audio.types import SAMPLE_RATE
+from asrcli.backends.funasr import companions as funasr
 from asrcli.backends.sherpa.recognizer import as_floats
 from asrcli.backends.types import DecodeJob, ModelSpec
 from asrcli.errors import ModelError
@@ -26,9 +27,11 @@ def load_punctuator(spec: ModelSpec, threads: int) -> Punctuator:
         return Punctuator(_ct_transformer(spec))
     if spec.type == "cnn_bilstm":
         return Punctuator(_cnn_bilstm(spec))
+    if spec.type == funasr.PUNCTUATION:
+        return Punctuator(funasr.load_punctuation(spec))
     raise ModelError(
         f"The model {spec.name} is not a punctuation model: its type is {spec.type}.",
-        "Choose one of type ct_transformer or cnn_bilstm: asrcli models lists them.",
+        f"Choose one of type ct_transformer, cnn_bilstm or {funasr.PUNCTUATION}: asrcli models lists them.",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from asrcli.backends.funasr.companions import PUNCTUATION
 from asrcli.backends.registry import BACKENDS
 from asrcli.backends.sherpa.folder import how_to_describe
 from asrcli.errors import ModelError, UsageError
@@ -24,6 +25,8 @@ def detect(path: Path, kind: Kind = "asr") -> tuple[str, dict[str, Path]]:
     there are several. Raises ModelError: the contents are unknown or ambiguous; the hint shows how to describe them;
     UsageError: a file was given for a kind that needs a folder.
     """
+    if kind == "punctuation" and (path / "config.yaml").is_file():
+        return PUNCTUATION, {"config": path / "config.yaml", "model": path / "model.pt"}
     if kind in _SINGLE:
         type_, key = _SINGLE[kind]
         graph = path if path.is_file() else _only_graph(path)

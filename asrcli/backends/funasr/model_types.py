@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from asrcli.backends.model_type import ModelType
 
-#: options of every type. device: auto, cpu, cuda, cuda:1, mps, ...; num_threads: torch's own; batch_size: chunks a call
-_COMMON = ("device", "num_threads", "batch_size", "fp16", "bf16")
+#: options of every type. num_threads: torch's own; batch_size: chunks a call; punc: the punctuation model
+_COMMON = ("device", "num_threads", "batch_size", "fp16", "bf16", "punc")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
