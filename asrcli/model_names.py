@@ -6,7 +6,8 @@ import re
 
 #: names that mean the default model: OpenAI's and Deepgram's, and the example value of FastAPI's documentation
 DEFAULT_NAMES = frozenset({
-    "", "string", "default", "auto", "whisper-1", "gpt-transcribe", "gpt-4o-transcribe", "gpt-4o-mini-transcribe",
+    "", "string", "default", "auto", "whisper", "whisper-1", "gpt-transcribe", "gpt-4o-transcribe",
+    "gpt-4o-mini-transcribe",
     "gpt-4o-mini-transcribe-2025-12-15", "gpt-4o-transcribe-diarize", "gpt-live-transcribe", "gpt-realtime",
     "gpt-realtime-mini", "gpt-realtime-whisper", "gpt-4o-realtime-preview", "nova", "nova-2", "nova-2-general",
     "nova-2-meeting", "nova-2-phonecall", "nova-3", "nova-3-general", "nova-3-medical", "enhanced", "enhanced-general",
@@ -35,6 +36,8 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
     "fun-asr-nano": _NANO,
     "fun-asr-nano-2512": _NANO,
     "fun-asr-mlt-nano-2512": ("fun-asr-mlt-nano-funasr", *_NANO),
+    "moonshine-tiny": ("moonshine-tiny-en",),
+    "moonshine-base": ("moonshine-base-en",),
     "qwen3-asr": ("qwen3-asr-0.6b",),
     "qwen3-asr-0.6b": ("qwen3-asr-0.6b",),
     "qwen3-asr-1.7b": ("qwen3-asr-0.6b",),
@@ -53,7 +56,7 @@ _WHISPER_SIZES = {
 
 def synonyms(name: str) -> tuple[str, ...]:
     """Models of the registry for a name of another program, the best first; () if it is unknown."""
-    bare = name.rpartition("/")[2].lower()
+    bare = name.lower().replace("moonshine/", "moonshine-").rpartition("/")[2]
     if bare in _SYNONYMS:
         return _SYNONYMS[bare]
     bare = _DECORATION.sub("", bare)
@@ -62,7 +65,7 @@ def synonyms(name: str) -> tuple[str, ...]:
     match = _WHISPER.fullmatch(bare)
     size = _WHISPER_SIZES.get(match["size"]) if match else None
     if match is None or size is None:
-        return ()
+        return (bare,) if "/" in name else ()  # with its organisation, as in nvidia/parakeet-tdt-0.6b-v2
     distil = "distil-" if match["distil"] or match["distil_too"] else ""
     fast = f"faster-{distil}whisper-{'large-v3-turbo' if size == 'turbo' else size}"
     found = (f"whisper-{distil}{size}", fast)

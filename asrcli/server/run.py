@@ -32,6 +32,7 @@ from asrcli.storage.child_priority import lower_children
 _FILES = 16384
 #: seconds that an idle connection is kept: longer than proxies keep theirs, mostly 60 s, so that they close it
 _KEEP_ALIVE = 75
+_REFUSED = "ASGI callable returned without completing handshake."
 #: seconds after which a thread that works gives up the interpreter to the event loop; Python's default is 0.005
 _SWITCH_INTERVAL = 0.001
 #: M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of glibc's malloc.h, bytes
@@ -116,8 +117,10 @@ def serve(
         if settings.funasr_port and settings.funasr_port != sockets[0].getsockname()[1]:  # else one for both
             sockets.append(bound(settings.funasr_port))
         app = create_app(settings)
-        # uvicorn logs the traceback of every failure of the start; expected ones are reported by the command.
-        logging.getLogger("uvicorn.error").addFilter(lambda _: not hasattr(app.state, "failure"))
+        # uvicorn logs the traceback of every failure of the start; expected ones are reported by the command. It logs
+        # a refused WebSocket as a fault of the application.
+        log = logging.getLogger("uvicorn.error")
+        log.addFilter(lambda record: not hasattr(app.state, "failure") and record.msg != _REFUSED)
         wyoming = WyomingListener(app, bound(settings.wyoming_port)) if settings.wyoming_port else None
 
         def started() -> None:

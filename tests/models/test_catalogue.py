@@ -161,3 +161,8 @@ def test_names_of_whisper_models_in_other_programs(entries: list[ModelEntry], na
     assert found[0] == model
     assert len(found) == 2  # one for each engine
     assert set(found) <= {entry.name for entry in entries}
+
+
+@pytest.mark.parametrize("name", ["UsefulSensors/moonshine-base", "moonshine/base"])
+def test_moonshine_is_not_taken_for_whisper(name: str) -> None:
+    assert synonyms(name) == ("moonshine-base-en",)

@@ -84,7 +84,7 @@ def offered_keys(scope: Scope) -> Iterator[str]:
         yield _password(value)
     elif scheme and not value:
         yield scheme  # some clients send the bare key
-    for name in ("x-nls-token", "api-key"):
+    for name in ("x-nls-token", "api-key", "x-api-key"):
         if token := headers.get(name):
             yield token
     yield from _keys_of_subprotocols(scope.get("subprotocols", ()))

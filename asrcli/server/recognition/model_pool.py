@@ -68,7 +68,7 @@ class ModelPool:
             found = name if name in self._served else self._recognizer(name)
             if found is not None and self._enabled(found):
                 return found
-        if name.startswith("whisper-"):
+        if name.rpartition("/")[2].startswith("whisper-"):
             return self.default
         # The hint of the command line names commands that a client does not have.
         raise UnknownModelError(f"The model `{name[:MAX_NAME]}` does not exist.", "See GET /v1/models.")

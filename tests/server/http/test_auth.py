@@ -73,6 +73,8 @@ def test_keys_are_accepted_in_every_place(locked: Running, key: str) -> None:
         ({"authorization": f"Basic {basic}"}, {}),
         ({"authorization": key}, {}),
         ({"x-nls-token": key}, {}),
+        ({"api-key": key}, {}),
+        ({"x-api-key": key}, {}),
         ({}, {"token": key}),
         ({}, {"x_nls_token": key}),
         ({}, {"X-NLS-Token": key}),

@@ -223,6 +223,7 @@ def test_values_that_mean_nothing_count_as_not_sent(client: httpx.Client, cities
         ("qwen3-asr", "qwen3-asr-0.6b"),
         ("Qwen/Qwen3-ASR-0.6B", "qwen3-asr-0.6b"),
         ("tiny.en", "whisper-tiny.en"),
+        ("nvidia/parakeet-tdt-0.6b-v2", "parakeet-tdt-0.6b-v2"),
         ("large-v3", "whisper-large-v3"),
         ("Systran/faster-whisper-small", "whisper-small"),
         ("Systran/faster-distil-whisper-large-v3", "whisper-distil-large-v3"),

@@ -22,8 +22,8 @@ import httpx
 import numpy as np
 import pytest
 import soundfile as sf
-from websockets import Subprotocol
-from websockets.exceptions import ConnectionClosed
+from websockets import Origin, Subprotocol
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 
@@ -143,6 +143,18 @@ def test_sigterm_sends_the_last_results_of_live_streams(
 def serving_live(home: dict[str, Any]) -> Iterator[tuple[Process, str]]:
     with serving("--funasr-port", "0", "--drain-timeout", "100", env=home) as server:
         yield server, server.listening().replace("http", "ws")
+
+
+@pytest.mark.slow
+def test_a_refused_socket_is_no_error_in_the_log(serving_live: tuple[Process, str]) -> None:
+    server, url = serving_live
+    for path, origin in (("/nothing", None), ("/", "https://example.com")):
+        with pytest.raises(InvalidStatus):
+            connect(url + path, proxy=None, origin=Origin(origin) if origin else None)
+    server.process.terminate()
+    assert server.ended() == 0
+    assert [event for event in server.events if event.get("level") == "error"] == []
+    assert any("--cors-origin" in event.get("message", "") for event in server.events)
 
 
 @pytest.mark.slow
