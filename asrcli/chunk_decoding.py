@@ -15,12 +15,14 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 from asrcli.assemble.coverage import LEAST_COVERAGE, is_doubtful, said_seconds, shortfall, spoken_seconds
+from asrcli.assemble.sentences import Ending, ending
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.types import Hypothesis
 from asrcli.errors import AsrcliError, EngineClosedError, EngineCrashError, EngineError
 from asrcli.options import RecognitionOptions
 from asrcli.transcript import Gap, GapReason
 from asrcli.vad.packing import divide
+from asrcli.vad.segmenter import Segmenter
 from asrcli.vad.types import Chunk
 
 #: a chunk is divided at most so many times, into eight parts
@@ -29,6 +31,9 @@ _DEEPEST = 3
 _GROWTH = SAMPLE_RATE // 2
 #: gaps for the same reason that are closer than this are one, seconds
 _SAME_GAP = 1.0
+#: shortest chunk of a live stream that ends where a sentence does, seconds; pauses after which no more are tried: the
+#: model writes no marks
+_SHORTEST_SENTENCE, _FUTILE = 2.0, 8
 
 Submit = Callable[[Samples, RecognitionOptions], Future[Hypothesis]]
 
@@ -98,17 +103,19 @@ class ChunkQueue:
     """Chunks of one channel at the backend; the hypotheses come back in order."""
 
     def __init__(self, submit: Submit) -> None:
-        self._submit = submit
+        self.submit = submit
         self._attempts: deque[tuple[_Attempt, int]] = deque()
 
     def __len__(self) -> int:
         return len(self._attempts)
 
-    def push(self, chunk: Chunk, request: RecognitionOptions, clear: int = 0) -> None:
-        """Hand a chunk to the backend; waits while it is busy. No chunk that is pushed later, except those that were
-        cut at the same time, begins before the stream position `clear`.
+    def push(
+        self, chunk: Chunk, request: RecognitionOptions, clear: int = 0, decoding: Future[Hypothesis] | None = None
+    ) -> None:
+        """Hand a chunk to the backend, unless it is `decoding` already; waits while it is busy. No chunk that is pushed
+        later, except those that were cut at the same time, begins before the stream position `clear`.
         """
-        self._attempts.append((_Attempt(self._submit, chunk, request), clear))
+        self._attempts.append((_Attempt(self.submit, chunk, request, decoding=decoding), clear))
 
     def take(self, *, wait: bool) -> Iterator[DecodedChunk]:
         """The chunks that are complete, in order; with `wait`, all of them. Raises AsrcliError: the backend cannot
@@ -127,15 +134,53 @@ class ChunkQueue:
                 yield replace(decoded, clear=following.chunk.start if following else clear)
 
 
+class SentenceEnds:
+    """Ends the chunks of a live stream where a sentence ends, so that its text does not wait for a long pause.
+
+    At a short pause, what was said so far is decoded. If a sentence ends there, that is its final text; else the chunk
+    grows on, for the model needs the context.
+    """
+
+    def __init__(self, segmenter: Segmenter, chunks: ChunkQueue) -> None:
+        self._segmenter, self._chunks = segmenter, chunks
+        self._proposed: tuple[Chunk, Future[Hypothesis]] | None = None
+        #: pauses in a row at which no sentence ended
+        self._futile = 0
+
+    def look(self, request: RecognitionOptions) -> None:
+        """Call it as the stream grows."""
+        if self._proposed is None:
+            chunk = self._segmenter.proposal() if self._futile < _FUTILE else None
+            if chunk is not None and len(chunk.samples) >= _SHORTEST_SENTENCE * SAMPLE_RATE:
+                self._proposed = chunk, self._chunks.submit(chunk.samples, request)
+            return
+        chunk, decoding = self._proposed
+        if not decoding.done():
+            return
+        self._proposed = None
+        ended = decoding.exception() is None and ending(decoding.result().text.rstrip(), "") is Ending.SENTENCE
+        self._futile = 0 if ended else self._futile + 1
+        if ended and self._segmenter.accept(chunk):
+            self._chunks.push(chunk, request, self._segmenter.clear, decoding)
+
+
 class _Attempt:
     """One decode of a chunk and, where its result is incomplete, those of its parts."""
 
-    def __init__(self, submit: Submit, chunk: Chunk, request: RecognitionOptions, depth: int = 0) -> None:
+    def __init__(
+        self,
+        submit: Submit,
+        chunk: Chunk,
+        request: RecognitionOptions,
+        depth: int = 0,
+        *,
+        decoding: Future[Hypothesis] | None = None,
+    ) -> None:
         self._submit = submit
         self._request = request
         self._depth = depth
         self._chunk = chunk
-        self._future: Future[Hypothesis] | None = submit(chunk.samples, request)
+        self._future: Future[Hypothesis] | None = decoding or submit(chunk.samples, request)
         self._own: DecodedChunk | None = None
         self._parts: list[_Attempt] = []
         self._results: list[DecodedChunk] | None = None

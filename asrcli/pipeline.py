@@ -18,7 +18,7 @@ from asrcli.audio.channels import DuplicateChannelFilter
 from asrcli.audio.live_input import LiveBlocks
 from asrcli.audio.types import SAMPLE_RATE, AudioStream, Samples, Source
 from asrcli.backends.types import Hypothesis
-from asrcli.chunk_decoding import ChunkQueue, DecodedChunk, GrowingSentence, gaps_of
+from asrcli.chunk_decoding import ChunkQueue, DecodedChunk, GrowingSentence, SentenceEnds, gaps_of
 from asrcli.errors import CancelledError
 from asrcli.language_detection import Identify, LanguageDetector
 from asrcli.listener import Listener
@@ -176,6 +176,7 @@ class _Transcription:
         self._tracker = resources.new_tracker() if resources.new_tracker and not split else None
         self._live = LiveBlocks(stream.blocks()) if source.live and not split and self._tracker is None else None
         self._growing = GrowingSentence(self._submit_chunk) if self._live and self._listener.shows_growing else None
+        self._sentences = SentenceEnds(self._channels[0].segmenter, self._channels[0].chunks)
         #: whether the stream has turned out to be recorded right now
         self._waiting = False
 
@@ -242,6 +243,8 @@ class _Transcription:
             channel.segmenter.set_live(self._waiting)
         if not self._waiting:
             return
+        if channel.detector is None:
+            self._sentences.look(self._options.recognition)
         if stalled:
             self._submit(channel, channel.segmenter.flush())
         self._report(channel, channel.take(wait=False))

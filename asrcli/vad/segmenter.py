@@ -71,6 +71,8 @@ class Segmenter:
         self._run: list[Region] = []
         #: end of the speech given out last, and of its padding
         self._done = self._given = 0
+        #: end of the speech that was proposed last
+        self._proposed = -1
 
     def set_live(self, live: bool) -> None:
         """Give out chunks soon after they are spoken (the stream is live), or when they are best closed."""
@@ -101,6 +103,25 @@ class Segmenter:
             self._note(stretch)
             self._tracker.cut(stretch.end)
         return self._close_run()
+
+    def proposal(self) -> Chunk | None:
+        """In a pause, once: the speech before it as a chunk, which is not given out unless `accept` takes it. None in
+        speech, or if it does not fit a chunk.
+        """
+        if not self._run or self._tracker.onset is not None or self._run[-1].end == self._proposed:
+            return None
+        self._proposed = self._run[-1].end
+        regions = self._padded()
+        return self._chunk(regions) if regions[-1].end - regions[0].start <= self._limit else None
+
+    def accept(self, chunk: Chunk) -> bool:
+        """Take a proposed chunk as given out; False if some of it has been given out meanwhile."""
+        count = len(chunk.regions)
+        if count > len(self._run) or self._padded()[0].start != chunk.start:
+            return False
+        self._done, self._given = self._run[count - 1].end, chunk.end
+        del self._run[:count]
+        return True
 
     @property
     def quiet(self) -> bool:
@@ -186,7 +207,11 @@ class Segmenter:
                 self._run.insert(count, Region(inside, taken[-1].end))
         del self._run[:count]
         self._done, self._given = done, given
-        start = regions[0].start
+        return self._chunk(regions)
+
+    def _chunk(self, regions: list[Region]) -> Chunk:
+        """These padded regions as a chunk."""
+        start, given = regions[0].start, regions[-1].end
         samples, gain = self._buffer.read(start, given), 0.0
         if self._level:
             samples, gain = level_speech(samples, regions, start, offset=self._gain_offset)

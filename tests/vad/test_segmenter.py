@@ -499,3 +499,44 @@ def test_speech_that_just_fits_is_one_chunk() -> None:
     options = VadOptions(pad_before=0.0, pad_after=0.0)
     for windows, chunks in ((64, 1), (65, 2)):
         assert len(segment(stream([0.9] * windows), options, 64 * WINDOW / SAMPLE_RATE)) == chunks
+
+
+@pytest.mark.slow
+@settings(max_examples=30, deadline=None)
+@given(
+    runs=st.lists(st.tuples(st.sampled_from([0.0, 0.9]), st.integers(4, 200)), min_size=1, max_size=12),
+    delays=st.lists(st.integers(-1, 40), min_size=1, max_size=8),
+)
+def test_accepted_proposals_lose_and_repeat_nothing(runs: list[tuple[float, int]], delays: list[int]) -> None:
+    """Each is accepted some windows later, or never (-1)."""
+    options, samples = VadOptions(pad_before=0.0, pad_after=0.0, level=False), stream(unroll(runs))
+
+    def chunks(*, accepting: bool) -> list[Chunk]:
+        segmenter = Segmenter(options, 12.0, detector=Loudness())
+        segmenter.set_live(True)
+        found: list[Chunk] = []
+        due: tuple[Chunk, int] | None = None
+        proposals = 0
+        for at in range(0, len(samples), WINDOW):
+            found += segmenter.push(samples[at : at + WINDOW])
+            proposed = segmenter.proposal() if accepting and due is None else None
+            if proposed is not None:
+                due, proposals = (proposed, delays[proposals % len(delays)]), proposals + 1
+            if due is not None:
+                chunk, left = due
+                if left == 0 and segmenter.accept(chunk):
+                    found.append(chunk)
+                due = (chunk, left - 1) if left > 0 else None
+        return found + segmenter.finish()
+
+    def covered(found: list[Chunk]) -> np.ndarray:
+        speech = np.zeros(len(samples), int)
+        for chunk in found:
+            np.testing.assert_array_equal(chunk.samples, samples[chunk.start : chunk.end])
+            for region in chunk.regions:
+                speech[region.start : region.end] += 1
+        return speech
+
+    found = chunks(accepting=True)
+    assert all(one.end <= two.start for one, two in pairwise(found))
+    np.testing.assert_array_equal(covered(found), covered(chunks(accepting=False)))
