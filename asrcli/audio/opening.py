@@ -206,8 +206,13 @@ def _open_stream(stream: BinaryIO, options: AudioOptions, *, live: bool, untrust
         find_ffmpeg()  # fail before anything is copied
     claim = size_declared_in(head)
     # A size that can be wrong is checked against what follows the sound; live streams have none.
-    # ffmpeg seeks in CAF.
-    seeks = index_at_end(head) or head[:4] == b"caff" or not _have_ffmpeg() or bool(claim and claim.fields)
+    # ffmpeg seeks in CAF, in W64 and AIFF of unknown size, and to the tag at the end of WavPack.
+    seeks = (
+        index_at_end(head)
+        or head[:4] in {b"caff", b"riff", b"FORM", b"wvpk"}
+        or not _have_ffmpeg()
+        or bool(claim and claim.fields)
+    )
     if seeks and not plain:
         return _open_spooled(head, stream, options, untrusted=untrusted)
     parts = StreamParts(JoinedStream(stream, head), options, live=live)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
 import threading
 import tracemalloc
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import pytest
 import soundfile
 
 from asrcli.audio import open_audio, probe
+from asrcli.audio.ffmpeg.process import find_ffmpeg
 from asrcli.audio.types import AudioInfo, Source
 from asrcli.errors import AudioDecodeError, EmptyInputError, FfmpegMissingError, InputError
 from asrcli.options import AudioOptions, RawFormat
@@ -96,6 +98,16 @@ def test_any_container_on_a_pipe(name: str, encode: Callable[..., Path], wav: Pa
     decoded = decode(path.read_bytes())
     assert decoded.heard() == pytest.approx(TIMES, abs=0.08)
     assert decoded.seconds == pytest.approx(LENGTH, abs=0.1)
+    assert decoded.stream.warnings == []
+
+
+@pytest.mark.parametrize("form", ["wav", "w64", "aiff", "au", "wv", "flac", "ogg", "mp3", "adts", "mpegts"])
+def test_a_container_that_was_written_to_a_pipe(form: str, wav: Path) -> None:
+    """Its header has no size, or a wrong one: the writer has not gone back to it."""
+    command = [find_ffmpeg(), "-v", "error", "-i", str(wav), "-f", form, "-"]
+    done = subprocess.run(command, capture_output=True, check=True)
+    decoded = decode(done.stdout)
+    assert decoded.heard() == pytest.approx(TIMES, abs=0.08)
     assert decoded.stream.warnings == []
 
 
