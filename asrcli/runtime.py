@@ -34,6 +34,7 @@ from asrcli.transcript import Transcript
 
 if TYPE_CHECKING:
     from asrcli.speakers.diarizer import Diarizer, Voice
+    from asrcli.speakers.live import SpeakerMemory
 
 _LANGUAGE_SERVICE = "asrcli.backends.companions:load_language_identifier"
 _NO_SAMPLES = np.zeros(0, np.float32)
@@ -125,6 +126,12 @@ class Session:
         if self.models.speakers is None or self._speakers is None:
             return None
         return self.models.speakers.diarizers(self._speakers.submit, voices)
+
+    def live_diarizer(self, memory: SpeakerMemory) -> Callable[[], Diarizer] | None:
+        """A factory of diarizers of the sentences of a live stream; None without diarization."""
+        if self.models.speakers is None or self._speakers is None:
+            return None
+        return self.models.speakers.live_diarizers(self._speakers.submit, memory)
 
     def _identify(self) -> Callable[..., Future[str]] | None:
         if self.models.identification is None:

@@ -29,8 +29,7 @@ from asrcli.script import (
     joint,
 )
 from asrcli.server.recognition.replies import running_text
-from asrcli.speakers.assign import assign_speakers
-from asrcli.speakers.segment_merging import merge_segments
+from asrcli.speakers.assign import assign_speakers, merge_segments
 from asrcli.text.subtitles.breaks import glued, price
 from asrcli.text.subtitles.cues import shape
 from asrcli.transcript import Segment, Transcript, Turn, Word

@@ -9,12 +9,12 @@ thus never torn off its sentence, while a real interruption is kept.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, groupby
 
 from asrcli.assemble.sentences import Ending, ending
-from asrcli.speakers.segment_merging import merge_segments
+from asrcli.script import joint
 from asrcli.transcript import Segment, Turn, Word, join_words
 
 #: what a change of speakers costs, in seconds of words against their turns
@@ -27,6 +27,10 @@ _PAUSE = 0.3
 _SHORTEST = 0.2
 #: so many words in a row, each outside a speaker's turns, cost more than to change to another speaker and back
 _REACH = round(2 * _INSIDE / _SHORTEST)
+#: Segments of one speaker that follow each other are merged by the rules of the reference service, in two layers: a
+#: segment shorter than the first takes in its followers until it is that long, then all take in followers up to the
+#: second. Silence between them counts; nothing is merged over more than the third, seconds.
+SHORT, LONGEST, LONGEST_GAP = 10.0, 60.0, 3.0
 
 
 def assign_speakers(segments: Sequence[Segment], turns: Sequence[Turn]) -> list[Segment]:
@@ -130,3 +134,48 @@ class _TurnIndex:
         candidates = [index for index in (behind, after if after < len(self._turns) else None) if index is not None]
         gap = {index: max(self._starts[index] - end, start - self._turns[index].end) for index in candidates}
         return self._turns[min(gap, key=gap.__getitem__)].speaker
+
+
+def merge_segments(segments: Iterable[Segment]) -> list[Segment]:
+    """Apply both layers; what is merged has one speaker, channel and language."""
+    first = _absorb(segments, lambda segment: segment.end - segment.start < SHORT)
+    return _absorb(first, lambda _: True)
+
+
+def _absorb(segments: Iterable[Segment], hungry: Callable[[Segment], bool]) -> list[Segment]:
+    merged: list[Segment] = []
+    for segment in segments:
+        if merged and hungry(merged[-1]) and _fits(merged[-1], segment):
+            merged[-1] = _join(merged[-1], segment)
+        else:
+            merged.append(segment)
+    return merged
+
+
+def _fits(one: Segment, next_one: Segment) -> bool:
+    alike = (one.speaker, one.channel, one.language) == (next_one.speaker, next_one.channel, next_one.language)
+    return alike and next_one.start - one.end <= LONGEST_GAP and next_one.end - one.start <= LONGEST
+
+
+def _join(one: Segment, other: Segment) -> Segment:
+    space = joint(one.text, other.text)
+    words = other.words and (replace(other.words[0], space_before=bool(space)), *other.words[1:])
+    return replace(
+        one,
+        end=max(one.end, other.end),
+        text=one.text + space + other.text,
+        words=one.words + words,
+        confidence=_mean_confidence(one, other),
+        emotion=one.emotion if one.emotion == other.emotion else None,
+        event=one.event if one.event == other.event else None,
+    )
+
+
+def _mean_confidence(one: Segment, other: Segment) -> float | None:
+    """Weighted by duration; of one alone where the other has none."""
+    if one.confidence is None or other.confidence is None:
+        return other.confidence if one.confidence is None else one.confidence
+    lengths = one.end - one.start, other.end - other.start
+    if sum(lengths) <= 0.0:
+        return one.confidence
+    return (one.confidence * lengths[0] + other.confidence * lengths[1]) / sum(lengths)

@@ -60,12 +60,14 @@ class ClusterLimits:
         threshold: mean cosine distance (0..2) up to which groups are merged.
         join: distance of the voices behind them (see `_distances`) up to which they are merged.
         least, most: bounds of the number of voices; None: no bound.
+        speech: minimum seconds of speech of a voice; None: `least_speech`.
     """
 
     threshold: float
     join: float
     least: int = 1
     most: int | None = None
+    speech: float | None = None
 
 
 def find_voices(
@@ -80,7 +82,7 @@ def find_voices(
     weights = np.minimum(spoken, _HEAVIEST)
     rows, row_of = _in_blocks(_Rows(embeddings.astype(np.float64), weights, spoken, weights**2), limits.threshold)
     pairs = _Pairs.of(tracks, row_of)
-    least_seconds = least_speech(float(spoken.sum()))
+    least_seconds = least_speech(float(spoken.sum())) if limits.speech is None else limits.speech
     most = len(rows) if limits.most is None else limits.most
     best, found = (-1, 0.0), rows.means[:1]
     for labels in _candidates(rows, limits, pairs):

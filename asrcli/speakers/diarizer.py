@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.errors import EngineClosedError, EngineError
@@ -78,6 +79,40 @@ class Thresholds:
             least=options.speakers or options.min_speakers or 1,
             most=options.speakers or options.max_speakers,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """What is clustered: embeddings, shape (n, dimensions); the seconds of speech of each; its window and its local
+    speaker there, shape (n, 2), windows in order.
+    """
+
+    embeddings: Vectors
+    seconds: npt.NDArray[np.float64]
+    tracks: npt.NDArray[np.int_]
+
+    @classmethod
+    def of(cls, results: Sequence[WindowResults]) -> Pieces:
+        """The pieces of the results of jobs in order."""
+        if not results:
+            return cls(np.zeros((0, 0), np.float32), np.zeros(0), np.zeros((0, 2), np.int_))
+        pieces = np.concatenate([part.pieces for part in results])
+        windows = np.repeat(np.arange(len(results)) * WINDOWS_PER_JOB, [len(part.pieces) for part in results])
+        return cls(
+            np.concatenate([part.embeddings for part in results if len(part.embeddings)] or [results[0].embeddings]),
+            np.maximum((pieces[:, 3] - pieces[:, 2]) * FRAME_SECONDS, 1e-3),
+            np.stack([pieces[:, 0] + windows, pieces[:, 1]], axis=1),
+        )
+
+
+def voices_of(pieces: Pieces, limits: ClusterLimits) -> Vectors:
+    """The voices among pieces (`find_voices`), found from those that are long enough."""
+    if not len(pieces.seconds):
+        return np.zeros((0, 0), np.float32)
+    clustered = pieces.seconds >= min(_CLUSTERED, float(pieces.seconds.max()))
+    if clustered.sum() < limits.least:
+        clustered[:] = True
+    return find_voices(pieces.embeddings[clustered], pieces.seconds[clustered], limits, pieces.tracks[clustered])
 
 
 class Diarizer:
@@ -201,20 +236,7 @@ class Diarizer:
 
     def _voices(self) -> Vectors:
         """The voices of the recording, shape (voices, dimensions)."""
-        parts = [part for part in self.results if len(part.embeddings)]
-        if not parts:
-            return np.zeros((0, 0), dtype=np.float32)
-        embeddings = np.concatenate([part.embeddings for part in parts])
-        pieces = np.concatenate([part.pieces for part in parts])
-        seconds = (pieces[:, 3] - pieces[:, 2]) * FRAME_SECONDS
-        options = self._options
-        limits = self._thresholds.limits(options)
-        clustered = seconds >= min(_CLUSTERED, float(seconds.max()))
-        if clustered.sum() < limits.least:
-            clustered[:] = True
-        window = pieces[:, 0] + WINDOWS_PER_JOB * np.repeat(np.arange(len(parts)), [len(part.pieces) for part in parts])
-        tracks = np.stack([window, pieces[:, 1]], axis=1)
-        return find_voices(embeddings[clustered], np.maximum(seconds[clustered], 1e-3), limits, tracks[clustered])
+        return voices_of(Pieces.of(self.results), self._thresholds.limits(self._options))
 
     def _names(self, voices: Vectors, speaking: set[str]) -> dict[str, str]:
         """Known names of voices that speak; each name is given once, to the voice most like it."""

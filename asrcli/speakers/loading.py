@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from asrcli.options import SpeakerOptions
     from asrcli.speakers.diarizer import Diarizer, Submit, Thresholds, Voice
     from asrcli.speakers.enrol import VoiceStore
+    from asrcli.speakers.live import SpeakerMemory
 
 #: what `EngineHost.load` takes as the kind
 SERVICE = "asrcli.speakers.service:load"
@@ -53,6 +54,12 @@ class Prepared:
         names = {voice.name for voice in voices}
         known = [*voices, *(voice for voice in self.known if voice.name not in names)]
         return diarizers(submit, self.spec, self.options, known)
+
+    def live_diarizers(self, submit: Submit, memory: SpeakerMemory) -> Callable[[], Diarizer]:
+        """A factory of diarizers of sentences of one stream, one for each sentence in turn."""
+        from asrcli.speakers.live import LiveDiarizer
+
+        return partial(LiveDiarizer, submit, thresholds(self.spec), self.known, memory)
 
     def start(self, host: EngineClient) -> Callable[[], Diarizer]:
         """Start to load the models in an engine process; returns a factory of diarizers."""

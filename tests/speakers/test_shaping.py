@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asrcli.speakers.segment_merging import LONGEST, LONGEST_GAP, merge_segments
+from asrcli.speakers.assign import LONGEST, LONGEST_GAP, merge_segments
 from asrcli.transcript import Segment, Word
 
 

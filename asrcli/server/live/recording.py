@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import IO, Self
 
-from asrcli.options import AudioOptions, RawFormat, TranscribeOptions
+from asrcli.options import AudioOptions, RawFormat, SpeakerOptions, TranscribeOptions
 from asrcli.server.errors import TooLargeError
 from asrcli.server.live.session import LiveOptions
 from asrcli.server.recognition.samples import holds_samples
@@ -52,7 +52,8 @@ class SessionRecording:
         raw = None
         if self._rate is not None and await asyncio.to_thread(holds_samples, self._path, announced=True):
             raw = RawFormat(rate=self._rate)
-        wanted = TranscribeOptions(audio=AudioOptions(raw=raw), recognition=options.recognition)
+        speakers = options.speakers.options if options.speakers else SpeakerOptions()
+        wanted = TranscribeOptions(audio=AudioOptions(raw=raw), recognition=options.recognition, speakers=speakers)
         request = TranscriptionRequest(path=self._path, model=self._model, options=wanted)
         return await self._service.transcribe(self._client, request)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -13,21 +14,25 @@ from typing import Any
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.loaded_models import LoadedModel
 from asrcli.backends.types import Hypothesis
-from asrcli.options import RecognitionOptions, TranscribeOptions
+from asrcli.errors import EngineClosedError, EngineError
+from asrcli.options import RecognitionOptions, SpeakerOptions, TranscribeOptions
 from asrcli.runtime import Session
 from asrcli.server.errors import BusyError
 from asrcli.server.http.connection import Connection
 from asrcli.server.http.monitoring import Metrics
 from asrcli.server.live.decode_scheduler import DecodeScheduler, Slot
 from asrcli.server.live.partial_decoding import Recognise, RepeatedDecoder, SentenceDecoder
-from asrcli.server.live.session import LiveOptions, LiveSession, Revise
+from asrcli.server.live.session import Label, LiveOptions, LiveSession, Revise
 from asrcli.server.live.streaming import StreamingDecoder
 from asrcli.server.recognition.model_pool import ModelPool, opened
 from asrcli.server.recognition.transcription import TranscriptionService, adapt_request
 from asrcli.server.settings import ServerSettings
+from asrcli.speakers.live import SpeakerMemory
 from asrcli.transcript import Segment, Transcript
 from asrcli.vad.gain import level_speech
-from asrcli.vad.types import Region
+from asrcli.vad.types import Chunk, Region
+
+_log = logging.getLogger("asrcli.server")
 
 #: priority of live streams in the engine's queue; recordings have 0 and jobs 1
 _PRIORITY = -1
@@ -57,7 +62,8 @@ class LiveService:
         async with AsyncExitStack() as stack:
             stack.enter_context(self.place())
             recognition = await asyncio.to_thread(self._adapted, model, options.recognition)
-            wanted = TranscribeOptions(recognition=recognition, text=options.text)
+            speakers = options.speakers.options if options.speakers else SpeakerOptions()
+            wanted = TranscribeOptions(recognition=recognition, text=options.text, speakers=speakers)
             models = stack.enter_context(await opened(partial(self._pool.session, model, wanted, priority=_PRIORITY)))
             loaded = models.recognizer
             assert isinstance(loaded, LoadedModel)
@@ -83,6 +89,7 @@ class LiveService:
                 options,
                 language=recognition.language or spoken[0],
                 revise=revise,
+                label=self._labelling(models, options.speakers),
                 longest=self._settings.max_duration,
             )
             stack.push_async_callback(session.close)
@@ -119,6 +126,30 @@ class LiveService:
             return (await loop.run_in_executor(self._revisers, models.revise, transcript)).segments
 
         return revise
+
+    def _labelling(self, models: Session, speakers: SpeakerMemory | None) -> Label | None:
+        """Speaker labels, in a thread. Where the model of speakers fails, a sentence has none."""
+        new_diarizer = models.live_diarizer(speakers) if speakers is not None else None
+        if new_diarizer is None:
+            return None
+
+        def labelled(segments: tuple[Segment, ...], chunk: Chunk) -> tuple[Segment, ...]:
+            diarizer = new_diarizer()
+            try:
+                diarizer.push(chunk.samples)
+                diarizer.finish()
+            except EngineClosedError:
+                raise
+            except EngineError as error:
+                _log.warning("live stream: no speakers of a sentence: %s", error)
+                return segments
+            return tuple(diarizer.label(segments, chunk.start / SAMPLE_RATE)[0])
+
+        async def label(segments: tuple[Segment, ...], chunk: Chunk) -> tuple[Segment, ...]:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._revisers, labelled, segments, chunk)
+
+        return label
 
     def _recogniser(self, loaded: LoadedModel) -> Recognise:
         """Recognition of single chunks, each once its slot is granted."""

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import math
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,8 +25,9 @@ from asrcli.server.live.agreement import StablePrefix, shown
 from asrcli.server.live.decode_scheduler import Priority
 from asrcli.server.live.endpoint import Endpointer, EndpointOptions, NoiseGate, Reason, Sentence
 from asrcli.server.live.partial_decoding import SentenceDecoder, Words, not_before, segments_of
+from asrcli.speakers.live import SpeakerMemory
 from asrcli.transcript import Gap, Segment, Word, join_words
-from asrcli.vad.types import WINDOW, SpeechDetector
+from asrcli.vad.types import WINDOW, Chunk, SpeechDetector
 
 _log = logging.getLogger("asrcli.server")
 
@@ -56,6 +57,8 @@ class LiveOptions:
     interval: float = 0.3
     #: RMS below which audio is replaced by silence; None: no gate
     nearfield: float | None = None
+    #: the speakers of the stream, where final sentences are labelled; kept by what outlives the session
+    speakers: SpeakerMemory | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,12 @@ class SentenceEnded:
         return next((segment.language for segment in self.segments), None)
 
     @property
+    def speaker(self) -> str | None:
+        """Who speaks most of the words; None: there are no labels."""
+        named = Counter(word.speaker for word in self.words if word.speaker is not None)
+        return max(named, key=named.__getitem__, default=None)
+
+    @property
     def words(self) -> tuple[Word, ...]:
         return tuple(word for segment in self.segments for word in segment.words)
 
@@ -108,6 +117,8 @@ class SentenceEnded:
 Event = SentenceBegan | Partial | SentenceEnded
 #: the text steps, applied to the segments of one sentence
 Revise = Callable[[tuple[Segment, ...]], Awaitable[tuple[Segment, ...]]]
+#: labels the segments of a sentence with speakers, given its audio
+Label = Callable[[tuple[Segment, ...], Chunk], Awaitable[tuple[Segment, ...]]]
 
 
 class LiveSession:
@@ -123,16 +134,18 @@ class LiveSession:
         *,
         language: str | None = None,
         revise: Revise | None = None,
+        label: Label | None = None,
         longest: float = math.inf,
         detector: SpeechDetector | None = None,
     ) -> None:
         """Loads the VAD model: call it in a thread. `language` if it is known beforehand; `revise`: the text steps;
-        `longest`: limit of the stream in seconds; `detector` None: the embedded Silero VAD.
+        `label`: speakers; `longest`: limit of the stream in seconds; `detector` None: the embedded Silero VAD.
         """
         self._decoder = decoder
         self._options = options
         self._language = language
         self._revise = revise
+        self._label = label
         self._longest = longest
         self._endpointer = Endpointer(options.endpoint, detector=detector)
         self._noise_gate = NoiseGate(options.nearfield) if options.nearfield else None
@@ -311,6 +324,8 @@ class LiveSession:
         if self._revise is not None and segments:
             segments = await self._revise(segments)
         segments = not_before(sentence.onset / SAMPLE_RATE, segments)
+        if self._label is not None and segments:
+            segments = await self._label(segments, sentence.chunk)
         text = _text(segments)
         events: list[Event] = []
         if text or gaps or self._announced:

@@ -47,6 +47,11 @@ def word_tokens(words: Iterable[Word]) -> list[dict[str, Any]]:
     return [{"text": word.text, "start_time": round(word.start, 3), "end_time": round(word.end, 3)} for word in words]
 
 
+def speaker_fields(speaker: str | None) -> dict[str, str]:
+    """The speaker of a sentence or word, as funasr-api names it; {}: none."""
+    return {} if speaker is None else {"speaker_id": speaker.replace("Speaker ", "说话人")}
+
+
 def text_options(*, marks: bool, disfluency: bool) -> TextOptions:
     """Text options of `enable_punctuation_prediction` and `disfluency`."""
     return TextOptions(punctuation=None if marks else False, strip_marks=not marks, drop_fillers=disfluency)

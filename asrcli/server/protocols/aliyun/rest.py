@@ -28,7 +28,14 @@ from asrcli.server.errors import Problem, RequestError
 from asrcli.server.http.json_text import json_response
 from asrcli.server.http.uploads import Upload, read_form, save_body
 from asrcli.server.http.workspaces import Workspace
-from asrcli.server.protocols.aliyun.common import SUCCESS, status_of, text_options, vocabulary, word_tokens
+from asrcli.server.protocols.aliyun.common import (
+    SUCCESS,
+    speaker_fields,
+    status_of,
+    text_options,
+    vocabulary,
+    word_tokens,
+)
 from asrcli.server.recognition.replies import warned
 from asrcli.server.recognition.samples import holds_samples
 from asrcli.server.recognition.transcription import TranscriptionRequest, TranscriptionService
@@ -146,8 +153,7 @@ def _segment(segment: Segment, *, words: bool) -> dict[str, Any]:
         "start_time": round(segment.start, 3),
         "end_time": round(segment.end, 3),
     }
-    if segment.speaker is not None:
-        body["speaker_id"] = segment.speaker.replace("Speaker ", "说话人")
+    body |= speaker_fields(segment.speaker)
     if words:
         body["word_tokens"] = word_tokens(segment.words)
     return body

@@ -22,8 +22,9 @@ from asrcli.server.live.endpoint import EndpointOptions
 from asrcli.server.live.pcm import PcmForm, PcmStream
 from asrcli.server.live.service import SessionContext
 from asrcli.server.live.session import LiveOptions, LiveSession, Partial, SentenceBegan, SentenceEnded
-from asrcli.server.protocols.aliyun.common import status_of, text_options, vocabulary
+from asrcli.server.protocols.aliyun.common import speaker_fields, status_of, text_options, vocabulary
 from asrcli.server.recognition.replies import gap_fields, milliseconds
+from asrcli.speakers.live import SpeakerMemory
 from asrcli.transcript import Gap, Word
 
 OK = 20000000
@@ -140,6 +141,7 @@ def _read_start(header: dict[str, Any], payload: dict[str, Any]) -> _Recognition
             text=text_options(marks=marks, disfluency=_flag(payload, "disfluency", False)),
             endpoint=EndpointOptions(silence=silence),
             partials=partials,
+            speakers=SpeakerMemory.wanted(_flag(payload, "enable_speaker_diarization", False)),
         ),
         words=_flag(payload, "enable_words", False),
         compressed=encoding in _COMPRESSED,
@@ -263,6 +265,7 @@ class AliyunSession:
             "time": milliseconds(event.end),
             "begin_time": milliseconds(event.start),
             "result": event.text,
+            **speaker_fields(event.speaker),
             **({"confidence": round(sum(known) / len(known), 4)} if known else {}),
             "status": 0,
             **({"words": [_word(word) for word in event.words]} if task.words else {}),
@@ -298,4 +301,5 @@ class AliyunSession:
 
 
 def _word(word: Word) -> dict[str, Any]:
-    return {"text": word.text, "startTime": milliseconds(word.start), "endTime": milliseconds(word.end)}
+    span = {"startTime": milliseconds(word.start), "endTime": milliseconds(word.end)}
+    return {"text": word.text, **span, **speaker_fields(word.speaker)}

@@ -77,22 +77,29 @@ class ListenFields:
         )
 
 
-def alternative(text: str, words: Iterable[Word], unknown: float | None = None) -> dict[str, Any]:
-    """A transcript with its words. `unknown`: the confidence if the model reports none; None: it is left out."""
-    shown = [_word(word, unknown) for word in words]
+def alternative(
+    text: str, words: Iterable[Word], numbers: dict[str, int], unknown: float | None = None
+) -> dict[str, Any]:
+    """A transcript with its words. `numbers` are those of speakers; new ones get the next number. `unknown`: the
+    confidence if the model reports none; None: it is left out.
+    """
+    shown = [_word(word, numbers, unknown) for word in words]
     known = [each["confidence"] for each in shown if "confidence" in each]
     sure = round(sum(known) / len(known), 4) if known else unknown
     return {"transcript": text, "words": shown} | ({} if sure is None else {"confidence": sure})
 
 
-def _word(word: Word, unknown: float | None) -> dict[str, Any]:
+def _word(word: Word, numbers: dict[str, int], unknown: float | None) -> dict[str, Any]:
     body: dict[str, Any] = {
         "word": bare_word(word.text).lower() or word.text,
         "start": round(word.start, 3),
         "end": round(word.end, 3),
     }
     sure = unknown if word.confidence is None else round(word.confidence, 4)
-    return body | ({} if sure is None else {"confidence": sure}) | {"punctuated_word": word.text}
+    body |= ({} if sure is None else {"confidence": sure}) | {"punctuated_word": word.text}
+    if word.speaker is not None:
+        body["speaker"] = numbers.setdefault(word.speaker, len(numbers))
+    return body
 
 
 def metadata(request_id: str, duration: float, channels: int = 1) -> dict[str, Any]:

@@ -79,23 +79,18 @@ async def _recording(request: Request, workspace: Workspace) -> Upload:
 
 def _reply(transcript: Transcript, facts: dict[str, Any], *, utterances: bool) -> dict[str, Any]:
     segments = transcript.segments
-    numbers = {
-        name: index for index, name in enumerate(dict.fromkeys(each.speaker for each in segments if each.speaker))
-    }
+    numbers: dict[str, int] = {}
     words = [word for segment in segments for word in segment.words]
-    whole = alternative(running_text(segments), words)
-    for word, body in zip(words, whole["words"], strict=True):
-        if word.speaker in numbers:
-            body["speaker"] = numbers[word.speaker]
+    whole = alternative(running_text(segments), words, numbers)
     channel: dict[str, Any] = {"alternatives": [whole]}
     if transcript.language:
         channel["detected_language"] = transcript.language
     results: dict[str, Any] = {"channels": [channel]}
     if utterances:
         results["utterances"] = [
-            alternative(each.text, each.words)
+            alternative(each.text, each.words, numbers)
             | {"start": round(each.start, 3), "end": round(each.end, 3), "channel": 0, "id": str(number)}
-            | ({"speaker": numbers[each.speaker]} if each.speaker else {})
+            | ({"speaker": numbers.setdefault(each.speaker, len(numbers))} if each.speaker else {})
             for number, each in enumerate(segments)
         ]
     name = transcript.model or ""

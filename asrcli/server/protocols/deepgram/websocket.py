@@ -16,6 +16,7 @@ from asrcli.server.live.service import SessionContext
 from asrcli.server.live.session import LiveOptions, LiveSession, Partial, SentenceBegan, SentenceEnded
 from asrcli.server.protocols.deepgram.fields import ListenFields, alternative, metadata, model_info
 from asrcli.server.recognition.replies import gap_fields
+from asrcli.speakers.live import SpeakerMemory
 
 _CLOSE = {"type": "CloseStream"}
 _CHANNEL = [0, 1]
@@ -64,6 +65,7 @@ class DeepgramSession:
             text=TextOptions(punctuation=None if marks else False, strip_marks=not marks),
             endpoint=EndpointOptions(silence=fields.silence),
             partials=fields.flag("interim_results") or fields.flag("vad_events"),
+            speakers=SpeakerMemory.wanted(fields.flag("diarize")),
         )
 
     async def _serve(self) -> bool:
@@ -138,8 +140,10 @@ class DeepgramSession:
         name = self._context.files.pool.name_of(self._fields.model)
         span = {"start": round(start, 3), "duration": round(end - start, 3), "channel_index": _CHANNEL}
         facts = {"request_id": self._request_id, "model_info": model_info(name), "model_uuid": name}
+        speakers = self._options.speakers
         # Clients of streams need a number.
-        channel = {"alternatives": [alternative(text, words, unknown=0.0)]}
+        best = alternative(text, words, speakers.numbers if speakers else {}, unknown=0.0)
+        channel = {"alternatives": [best]}
         fields = {"speech_final": False, "from_finalize": False} | fields
         await self._send("Results", **span, **fields, channel=channel, metadata=facts)
 

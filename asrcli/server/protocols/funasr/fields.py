@@ -8,9 +8,10 @@ from typing import Any, Literal
 from asrcli.audio.types import SAMPLE_RATE
 from asrcli.errors import UsageError
 from asrcli.options import RecognitionOptions
-from asrcli.server.http.values import hotwords
+from asrcli.server.http.values import flag, hotwords
 from asrcli.server.live.endpoint import EndpointOptions
 from asrcli.server.live.session import LiveOptions
+from asrcli.speakers.live import SpeakerMemory
 
 Mode = Literal["offline", "online", "2pass"]
 MODES: tuple[Mode, ...] = ("offline", "online", "2pass")
@@ -55,6 +56,7 @@ class Utterance:
                 endpoint=self._endpoint(frame),
                 second_pass=mode != "online",
                 nearfield=_level(frame.get("vad_energy"), self.options.nearfield),
+                speakers=self._speakers(frame),
             ),
         )
 
@@ -68,6 +70,12 @@ class Utterance:
             if name in frame:
                 options = replace(options, itn=str(frame[name]).lower() not in {"false", "0"})
         return options
+
+    def _speakers(self, frame: dict[str, Any]) -> SpeakerMemory | None:
+        """The speakers of the connection: they keep their numbers from one utterance to the next."""
+        if "spk" not in frame:
+            return self.options.speakers
+        return self.options.speakers or SpeakerMemory.wanted(True) if flag(str(frame["spk"]), "spk") else None
 
     def _endpoint(self, frame: dict[str, Any]) -> EndpointOptions:
         options = self.options.endpoint

@@ -13,11 +13,12 @@ from asrcli.options import RecognitionOptions
 from asrcli.server.bounds import MAX_HOTWORD_LENGTH, MAX_REPLACEMENTS, MAX_TEXT_FRAME
 from asrcli.server.errors import problem_of
 from asrcli.server.http.connection import EndingError, IdleError
-from asrcli.server.http.values import parsed_hotwords
+from asrcli.server.http.values import flag, parsed_hotwords
 from asrcli.server.live.input import LiveInput
 from asrcli.server.live.service import SessionContext
 from asrcli.server.live.session import LiveOptions, LiveSession, Partial, SentenceBegan, SentenceEnded
 from asrcli.server.recognition.replies import gap_fields
+from asrcli.speakers.live import SpeakerMemory
 
 #: the first words by which the protocol is recognised
 COMMANDS = frozenset({"START", "STOP", "COMMIT", "HOTWORDS", "LANGUAGE", "POSTPROCESS_HOTWORDS"})
@@ -30,6 +31,7 @@ class RealtimeSession:
         self._context = context
         self._connection = context.connection
         self._recognition = RecognitionOptions()
+        self._speakers: SpeakerMemory | None = None
         self._replacements: dict[str, str] = {}
         self._active = False
         #: the audio between two COMMIT or STOP commands
@@ -107,7 +109,10 @@ class RealtimeSession:
     # -- utterances --------------------------------------------------------------------------------------------------
 
     async def _open(self) -> LiveInput:
-        options = LiveOptions(recognition=self._recognition)
+        if self._speakers is None:
+            asked = flag(self._connection.websocket.query_params.get("spk"), "spk")
+            self._speakers = SpeakerMemory.wanted(bool(asked))
+        options = LiveOptions(recognition=self._recognition, speakers=self._speakers)
         opening = self._context.live.session(options, self._context.model)
         self._utterance = await LiveInput.open(opening, self._send_events)
         return self._utterance
@@ -141,6 +146,8 @@ class RealtimeSession:
                 case SentenceEnded() if event.text or event.gaps:
                     sentence = {"start": self._ms(event.start), "end": self._ms(event.end)}
                     sentence |= gap_fields(event.gaps, self._ms)
+                    if self._speakers is not None and event.speaker is not None:
+                        sentence["spk"] = self._speakers.numbers[event.speaker]
                     self._sentences.append({"text": self._corrected(event.text)} | sentence)
                     self._partial_start = self._ms(event.end)
                     await self._send_result(session, "")

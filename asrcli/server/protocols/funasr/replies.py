@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -38,6 +38,16 @@ def result(mode: str, text: str, name: str, *, final: bool, segments: Iterable[S
     return body
 
 
+def speaker_fields(segments: Iterable[Segment], numbers: Mapping[str, int]) -> dict[str, Any]:
+    """`sentence_info`: the text of each speaker in turn, with number and name; {}: there are no labels."""
+    parts = [
+        {"text": each.text, "start": milliseconds(each.start), "end": milliseconds(each.end)}
+        | ({"spk": numbers[each.speaker], "spk_name": each.speaker} if each.speaker is not None else {})
+        for each in segments
+    ]
+    return {"sentence_info": parts} if any("spk" in part for part in parts) else {}
+
+
 def whole_results(mode: str, name: str, transcript: Transcript | None) -> list[dict[str, Any]]:
     """The result of a whole recording: one message, or several where clients would refuse one of that size.
 
@@ -47,22 +57,29 @@ def whole_results(mode: str, name: str, transcript: Transcript | None) -> list[d
         return [result(mode, "", name, final=True)]
     found: list[dict[str, Any]] = []
     before = ""
-    for part in _parts(mode, name, transcript.segments):
+    names = dict.fromkeys(each.speaker for each in transcript.segments if each.speaker is not None)
+    numbers = {speaker: number for number, speaker in enumerate(names)}
+    for part in _parts(mode, name, transcript.segments, numbers):
         text = join(segment.text for segment in part)
-        found.append(_slim(result(mode, joint(before, text) + text, name, final=False, segments=part)))
+        body = result(mode, joint(before, text) + text, name, final=False, segments=part)
+        found.append(_slim(body | speaker_fields(part, numbers)))
         before = text or before
     found[-1] |= gap_fields(transcript.gaps, milliseconds) | {"is_final": True}
     return found
 
 
-def _parts(mode: str, name: str, segments: Sequence[Segment]) -> Iterator[Sequence[Segment]]:
+def _parts(
+    mode: str, name: str, segments: Sequence[Segment], numbers: Mapping[str, int]
+) -> Iterator[Sequence[Segment]]:
     text = join(segment.text for segment in segments)
-    if len(segments) < 2 or _fits(_slim(result(mode, text, name, final=True, segments=segments))):
+    if len(segments) < 2 or _fits(
+        _slim(result(mode, text, name, final=True, segments=segments) | speaker_fields(segments, numbers))
+    ):
         yield segments
         return
     middle = len(segments) // 2
-    yield from _parts(mode, name, segments[:middle])
-    yield from _parts(mode, name, segments[middle:])
+    yield from _parts(mode, name, segments[:middle], numbers)
+    yield from _parts(mode, name, segments[middle:], numbers)
 
 
 def _slim(body: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from asrcli.server.live.recording import SessionRecording
 from asrcli.server.live.service import SessionContext
 from asrcli.server.live.session import LiveSession, Partial, SentenceEnded
 from asrcli.server.protocols.funasr.fields import Utterance
-from asrcli.server.protocols.funasr.replies import acknowledgement, failure, result, whole_results
+from asrcli.server.protocols.funasr.replies import acknowledgement, failure, result, speaker_fields, whole_results
 from asrcli.server.recognition.replies import gap_fields, milliseconds
 
 _END = {"is_speaking": False}
@@ -201,6 +201,9 @@ class _ResultSender:
                 gaps = gap_fields(event.gaps, milliseconds)
                 if text or gaps:
                     body = result(_label(utterance), text, name, final=False, segments=segments)
+                    if utterance.options.speakers is not None and event.speaker is not None:
+                        body["spk_name"] = event.speaker
+                        body |= speaker_fields(event.segments, utterance.options.speakers.numbers)
                     await self._send_result(body | gaps)
         await self._connection.send(
             (self._held or result(_label(utterance), "", name, final=True)) | {"is_final": True}

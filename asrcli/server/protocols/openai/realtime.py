@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from starlette.datastructures import Headers
 
 from asrcli.errors import AsrcliError, EngineError
+from asrcli.options import SpeakerOptions
 from asrcli.script import joint
 from asrcli.server.errors import RequestError, problem_of
 from asrcli.server.http.connection import EndingError, IdleError
@@ -23,7 +24,9 @@ from asrcli.server.live.service import SessionContext
 from asrcli.server.live.session import LiveSession, Partial, SentenceBegan, SentenceEnded
 from asrcli.server.protocols.openai.realtime_config import RealtimeConfig
 from asrcli.server.protocols.openai.replies import logprobs
-from asrcli.transcript import Gap, Segment
+from asrcli.server.recognition.replies import letter_speakers
+from asrcli.speakers.live import SpeakerMemory
+from asrcli.transcript import Gap, Segment, Transcript
 
 #: seconds of audio that can be committed
 _LEAST = 0.1
@@ -70,6 +73,7 @@ class OpenAiRealtimeSession:
         versions = [Headers(scope=scope).get("openai-beta", ""), *scope.get("subprotocols", ())]
         self._beta = any(each in {"realtime=v1", "openai-beta.realtime-v1"} for each in versions)
         self._config = RealtimeConfig(model=context.model)
+        self._speakers = SpeakerMemory(SpeakerOptions(enabled=True))
         self._input: LiveInput | None = None
         self._item = _Item()
         self._previous: str | None = None
@@ -157,7 +161,8 @@ class OpenAiRealtimeSession:
 
     async def _append(self, data: bytes) -> None:
         if self._input is None:
-            opening = self._context.live.session(self._config.live, self._config.model or self._context.model)
+            live = replace(self._config.live, speakers=self._speakers if self._config.diarizes else None)
+            opening = self._context.live.session(live, self._config.model or self._context.model)
             self._item, self._committed = _Item(), False
             self._input = await LiveInput.open(opening, self._send_events, self._config.form)
         await self._input.feed(data)
@@ -255,9 +260,20 @@ class OpenAiRealtimeSession:
         for gap in item.gaps:
             error = {"type": "server_error", "code": "gap", "message": gap.warning, "param": item.id, "event_id": None}
             await self._send("error", error=error)
+        await self._send_speakers(item)
         found = [each for segment in item.segments for each in logprobs(segment)] if self._config.logprobs else []
         usage = {"type": "duration", "seconds": round(seconds, 3)}
         await self._send_of_item("completed", transcript=item.text, usage=usage, logprobs=found or None)
+
+    async def _send_speakers(self, item: _Item) -> None:
+        """The text of each speaker; times count from the start of the stream."""
+        labelled = letter_speakers(Transcript("live", 0.0, tuple(item.segments))).segments
+        for segment in labelled if self._config.diarizes else ():
+            if segment.speaker is not None:
+                times = {"start": self._offset + segment.start, "end": self._offset + segment.end}
+                fields = {name: round(seconds, 3) for name, seconds in times.items()}
+                name = f"seg_{secrets.token_hex(10)}"
+                await self._send_of_item("segment", id=name, text=segment.text, speaker=segment.speaker, **fields)
 
     async def _fail_item(self, error: EngineError) -> None:
         if self._previous != self._item.id:

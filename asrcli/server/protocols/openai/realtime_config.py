@@ -20,6 +20,7 @@ _FORMATS = {
 }
 #: seconds of silence that end a turn of `semantic_vad`, which is not a model here
 _EAGERNESS = {"low": 2.0, "medium": 1.0, "auto": 1.0, "high": 0.6}
+_DIARIZING = "gpt-4o-transcribe-diarize"
 LOGPROBS = "item.input_audio_transcription.logprobs"
 #: a field of the beta -> its present name
 _BETA = {
@@ -53,6 +54,11 @@ class RealtimeConfig:
         return LiveOptions(
             recognition=recognition, endpoint=self.vad or EndpointOptions(), partials=self.vad is not None
         )
+
+    @property
+    def diarizes(self) -> bool:
+        """Whether speakers are asked for, by OpenAI's name of the model that labels them."""
+        return self.model == _DIARIZING
 
     def updated(self, session: Any) -> RealtimeConfig:
         """With the fields of an update, in either shape; others are kept. Hotwords take time: call it in a thread.

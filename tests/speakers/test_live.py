@@ -1,0 +1,97 @@
+"""Speakers of live streams: sentence after sentence, with labels that stay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asrcli.backends.process.engine_client import EngineClient
+from asrcli.backends.types import ModelSpec
+from asrcli.options import SpeakerOptions
+from asrcli.speakers.clustering import ClusterLimits
+from asrcli.speakers.diarizer import Diarizer, Pieces, Voice
+from asrcli.speakers.live import _KEPT, SpeakerMemory
+from asrcli.speakers.loading import SERVICE, Prepared, diarization_spec
+from asrcli.transcript import Segment, Turn, Word
+from tests.speakers.tone_voices import conversation
+
+LIMITS = ClusterLimits(threshold=0.5, join=0.4, speech=1.0)
+
+
+@pytest.fixture(scope="module")
+def sentences(engine: EngineClient, tone_specs: tuple[ModelSpec, ModelSpec]) -> Callable[..., Any]:
+    """`sentences(known=[...], speakers=2)`: labels one sentence after the other, each of some tones of 2 s."""
+    spec = diarization_spec(*tone_specs)
+    engine.load("live", SERVICE, spec).result()
+
+    def stream(known: tuple[Voice, ...] = (), **options: Any) -> Callable[[str], list[str | None]]:
+        asked = SpeakerOptions(enabled=True, **options)
+        new = Prepared(spec, spec, asked, known, "").live_diarizers(
+            partial(engine.submit, "live"), SpeakerMemory(asked)
+        )
+
+        def label(voices: str) -> list[str | None]:
+            diarizer = new()
+            diarizer.push(
+                conversation(
+                    [Turn(2 * at, 2 * at + 2, voice) for at, voice in enumerate(voices) if voice != "-"],
+                    2 * len(voices),
+                )
+            )
+            diarizer.finish()
+            words = tuple(Word(f"w{at}.", 50 + 2 * at, 51.8 + 2 * at) for at in range(len(voices)))
+            found, _ = diarizer.label([Segment(0, 50, 50 + 2 * len(voices), "", words)], offset=50)
+            return [word.speaker for part in found for word in part.words]
+
+        return label
+
+    return stream
+
+
+def test_a_voice_has_one_label_in_all_sentences(sentences: Callable[..., Any]) -> None:
+    label = sentences()
+    found = [label(voices) for voices in ("1", "1", "0", "10", "2", "01", "2")]
+    one, zero, two = "Speaker 1", "Speaker 2", "Speaker 3"
+    assert found == [[one], [one], [zero], [one, zero], [two], [zero, one], [two]]
+
+
+def test_a_sentence_without_a_voice_is_of_the_last_speaker(sentences: Callable[..., Any]) -> None:
+    label = sentences()
+    assert [label(voices) for voices in ("-", "1", "0", "-")] == [[None], ["Speaker 1"], ["Speaker 2"], ["Speaker 2"]]
+
+
+def test_no_more_speakers_than_asked_for(sentences: Callable[..., Any]) -> None:
+    label = sentences(speakers=2)
+    found = {name for voices in ("1", "0", "2", "120", "2") for name in label(voices)}
+    assert found == {"Speaker 1", "Speaker 2"}
+
+
+def test_an_enrolled_voice_has_its_name(sentences: Callable[..., Any], tone_diarizer: Callable[..., Diarizer]) -> None:
+    alone = tone_diarizer()
+    alone.push(conversation([Turn(0, 8, "2")], 8))
+    alone.finish()
+    [embedding] = alone.voices.values()
+    label = sentences(known=(Voice("Ada", embedding),))
+    assert [label(voices) for voices in ("1", "2", "12")] == [["Speaker 1"], ["Ada"], ["Speaker 1", "Ada"]]
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(1, 30)), min_size=1, max_size=60), st.integers(0, 9))
+def test_labels_of_a_long_stream_stay_and_memory_is_bounded(spoken: list[tuple[int, int]], seed: int) -> None:
+    random = np.random.default_rng(seed)
+    memory = SpeakerMemory(SpeakerOptions(enabled=True))
+    label_of: dict[int, str] = {}
+    for voice, count in spoken:
+        vectors = np.eye(8)[[voice] * count] + random.normal(0, 0.1, (count, 8))
+        vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+        tracks = np.stack([np.arange(count), np.zeros(count, np.int_)], axis=1)
+        voices = memory.voices(Pieces(vectors, np.full(count, 1.5), tracks), LIMITS)
+        heard = int((vectors @ voices.T).sum(axis=0).argmax())
+        assert memory.name(heard, None) == label_of.setdefault(voice, f"Speaker {len(label_of) + 1}")
+        assert len(memory._labels) <= _KEPT + 30 + 5
