@@ -132,7 +132,11 @@ class Executor:
             code, self._interrupted = self._interrupted, None
             self.cancel(code)
         growing = arrivals is not None
-        journals = JournalPool(on_notice=lambda message: self._post(Notice(message)), keep_open=not growing)
+        journals = JournalPool(
+            on_notice=lambda message: self._post(Notice(message)),
+            keep_open=not growing,
+            hash_file=self._work.hash_file,
+        )
         schedule = Schedule(plan.items, ahead=_AHEAD * self._workers, growing=growing)
         threads: list[Thread] = []
         lost = {item.index for item in plan.items if item.stream}

@@ -9,8 +9,8 @@ from threading import Semaphore
 from typing import Self
 
 from asrcli.batch.events import Event, FileDone, FileFailed, FileProgress, FileSkipped, SegmentReady
-from asrcli.batch.growing_result import GrowingResult
 from asrcli.batch.recording import Item
+from asrcli.batch.results.growing_result import GrowingResult
 from asrcli.batch.stop_signal import DroppedError, StopSignal
 from asrcli.formats.stream_writer import StreamWriter
 from asrcli.listener import Listener

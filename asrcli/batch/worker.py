@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,16 +15,16 @@ from asrcli.audio.types import Source
 from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.decision import EXPLANATIONS, FAILED, Decision, Existing, SkipRule, decide, named_before
 from asrcli.batch.events import FileDone, FileDownload, FileFailed, FileSkipped, FileStarted, Notice
-from asrcli.batch.growing_result import KIND, GrowingResult, read_growing
 from asrcli.batch.inputs.addresses import fetched, guard_of
 from asrcli.batch.inputs.paths import printable
 from asrcli.batch.journal import Journal
 from asrcli.batch.journal.pool import JournalPool
-from asrcli.batch.journal.records import OutputRecord
 from asrcli.batch.naming import awaits_language, free_names, with_language
 from asrcli.batch.plan import Schedule
 from asrcli.batch.progress_listener import Outcome, Post, ProgressListener, Reading
-from asrcli.batch.recording import Item, check_unchanged, opened, stamp_of
+from asrcli.batch.recording import Item, Recording, check_unchanged, hash_file, opened, stamp_of
+from asrcli.batch.results import ItemResult, LocalResult, ResultFacts, ResultLostError
+from asrcli.batch.results.growing_result import KIND, GrowingResult, read_growing
 from asrcli.batch.stop_signal import DroppedError, StopSignal
 from asrcli.errors import (
     AsrcliError,
@@ -39,7 +39,7 @@ from asrcli.errors import (
 )
 from asrcli.formats.stream_writer import StreamWriter
 from asrcli.listener import Listener
-from asrcli.storage.atomic import check_writable, digest, hidden_files, read_stale, remove_stale_temporaries, staging
+from asrcli.storage.atomic import check_writable, hidden_files, read_stale, remove_stale_temporaries
 from asrcli.transcript import Transcript, failing_warnings
 
 #: errors that every other input would meet, too
@@ -70,6 +70,8 @@ class Processing:
         encoding: of the outputs.
         fetch_networks: private networks that recordings may be fetched from.
         on_done: runs a command on a finished input; an error fails the input, and the command is due in the next run.
+        remote: does what `produce` does, on another machine.
+        hash_file: the hash of a recording, as `recording.hash_file`.
     """
 
     transcribe: Callable[[Item, Listener], Transcript]
@@ -84,6 +86,36 @@ class Processing:
     encoding: str = "utf-8"
     fetch_networks: tuple[str, ...] = ()
     on_done: Callable[[Item, Callable[[], bool]], None] | None = None
+    remote: Callable[[Item, Decision, ProgressListener], ItemResult] | None = None
+    hash_file: Callable[[Path], str] = hash_file
+
+
+def produce(
+    work: Processing, item: Item, recording: Recording | None, formats: Collection[str], listener: ProgressListener
+) -> LocalResult:
+    """Transcribe an input and render its outputs; `recording`: its hash, None where nothing is recorded of it."""
+    before = stamp_of(item)
+    transcript = work.transcribe(item, listener)
+    check_unchanged(item, recording, before)
+    text: str | bytes | None = None
+    if listener.writer is not None and listener.streamed:
+        text = listener.writer.finish(transcript.duration)
+    elif item.stdout is not None:
+        text = work.render(item, transcript, item.stdout)
+    return rendered(work, item, transcript, formats, text)
+
+
+def rendered(
+    work: Processing, item: Item, transcript: Transcript, formats: Collection[str], text: str | bytes | None = None
+) -> LocalResult:
+    """A transcript as the contents of its outputs; `text`: what goes to stdout."""
+    files = {suffix: work.render(item, transcript, suffix) for suffix in formats}
+    # File names with bytes that are no UTF-8 may have found their way into the text.
+    contents = {
+        suffix: data if isinstance(data, bytes) else data.encode(work.encoding, "replace")
+        for suffix, data in files.items()
+    }
+    return LocalResult(ResultFacts.of(transcript, text), contents)
 
 
 class Worker:
@@ -206,7 +238,7 @@ class Worker:
         source = Source(transcript.source)
         item = Item(-1, source, names)
         recovered = Decision("new", free_names(names), fresh=True)
-        outputs = self._write(item, None, self._work.recipe, recovered, transcript)
+        outputs = self._write(item, None, self._work.recipe, recovered, rendered(self._work, item, transcript, names))
         where = ", ".join(map(printable, outputs.values()))
         self._post(Notice(f"{transcript.source}: the text of a run that was killed is in {where}."))
 
@@ -214,6 +246,9 @@ class Worker:
         """Transcribe; a failure is recorded for `asrcli journal show`."""
         try:
             outcome: Outcome | None = self._transcribe(item, journal, decision)
+        except ResultLostError:
+            self._schedule.defer(item)
+            return None
         except Exception as error:  # noqa: BLE001 -- as in `run`
             outcome = self._failed(item, error)
         failure = outcome.event if outcome is not None else None
@@ -240,50 +275,49 @@ class Worker:
         for suffix in decision.edited:
             self._post(Notice(f"{name}: {suffix} was edited since it was written, and is kept (see --overwrite)."))
         started = time.monotonic()
-        before = stamp_of(item)
-        writer = self._work.stream_writer(item.stdout) if item.stream and item.stdout is not None else None
-        growing = GrowingResult(name, decision.make) if item.stream and decision.make else None
-        listener = ProgressListener(item, self._post, self._stop, reading, writer, growing, self._work.partial)
-        live = writer is not None or (growing is not None and self._work.live)
-        with opened(item, self._stop, live=live) as ready, growing or contextlib.nullcontext():
-            transcript = self._work.transcribe(ready, listener)
-        check_unchanged(item, decision.recording, before)
-        if awaits_language(item.outputs):
-            item = replace(item, outputs=with_language(item.outputs, transcript.language))
-            decision = decide(item, journal, self._work.recipe, self._work.existing)
-            if decision.skip:
-                return self._skipped(item, journal, decision)
-        failing = failing_warnings(transcript.warnings, self._work.fail_on)
-        text: str | bytes | None = None
-        outputs = decision.make
-        if writer is not None and listener.streamed:
-            text = writer.finish(transcript.duration)
-        elif item.stdout is not None:
-            text = self._work.render(item, transcript, item.stdout)
-        else:
-            recipe = self._work.recipe
-            recipe = replace(recipe, options=FAILED + recipe.options) if failing else recipe
-            outputs = self._write(item, journal, recipe, decision, transcript)
-        if growing is not None:
-            growing.discard()
+        with self._result(item, decision, reading) as result:
+            facts = result.facts
+            if awaits_language(item.outputs):
+                item = replace(item, outputs=with_language(item.outputs, facts.language))
+                decision = decide(item, journal, self._work.recipe, self._work.existing)
+                if decision.skip:
+                    return self._skipped(item, journal, decision)
+            failing = failing_warnings(facts.warnings, self._work.fail_on)
+            outputs = decision.make
+            if item.stdout is None:
+                recipe = self._work.recipe
+                recipe = replace(recipe, options=FAILED + recipe.options) if failing else recipe
+                outputs = self._write(item, journal, recipe, decision, result)
         if failing:
             error = WarningsError(f"{name}: {'; '.join(failing)}.", "Its text is written all the same (--fail-on).")
-            return Outcome(item, FileFailed(item.index, name, error), text)
+            return Outcome(item, FileFailed(item.index, name, error), facts.text)
         if not decision.blocked:
             self._run_on_done(item, journal, decision)
         event = FileDone(
             index=item.index,
             name=name,
             outputs=outputs,
-            duration=transcript.duration,
+            duration=facts.duration,
             wall=time.monotonic() - started,
-            language=transcript.language,
-            segments=len(transcript.segments),
-            warnings=(*transcript.warnings, *(f"{suffix}: {_BLOCKED}" for suffix in decision.blocked)),
-            gaps=len(transcript.gaps),
+            language=facts.language,
+            segments=facts.segments,
+            warnings=(*facts.warnings, *(f"{suffix}: {_BLOCKED}" for suffix in decision.blocked)),
+            gaps=facts.gaps,
             blocked=decision.blocked,
         )
-        return Outcome(item, event, text)
+        return Outcome(item, event, facts.text)
+
+    def _result(self, item: Item, decision: Decision, reading: Reading) -> ItemResult:
+        writer = self._work.stream_writer(item.stdout) if item.stream and item.stdout is not None else None
+        growing = GrowingResult(item.source.name, decision.make) if item.stream and decision.make else None
+        listener = ProgressListener(item, self._post, self._stop, reading, writer, growing, self._work.partial)
+        if self._work.remote is not None:
+            return self._work.remote(item, decision, listener)
+        live = writer is not None or (growing is not None and self._work.live)
+        with opened(item, self._stop, live=live) as ready, growing or contextlib.nullcontext():
+            result = produce(self._work, ready, decision.recording, decision.make, listener)
+        result.growing = growing
+        return result
 
     def _run_on_done(self, item: Item, journal: Journal | None, decision: Decision) -> None:
         if self._work.on_done is not None:
@@ -292,29 +326,20 @@ class Worker:
                 journal.on_done_finished(decision.recording)
 
     def _write(
-        self, item: Item, journal: Journal | None, recipe: CacheKey, decision: Decision, transcript: Transcript
+        self, item: Item, journal: Journal | None, recipe: CacheKey, decision: Decision, result: ItemResult
     ) -> dict[str, Path]:
         """Write the outputs; return their names, which differ from the planned ones where those are taken by now."""
-        texts = {suffix: self._rendered(item, transcript, suffix) for suffix in decision.make}
         names = decision.make
         while True:
-            made = [OutputRecord(suffix, names[suffix], len(data), digest(data)) for suffix, data in texts.items()]
-            with staging() as outputs:
-                for suffix, data in texts.items():
-                    outputs.add(names[suffix], data)
-                with self._stop.gate():
-                    if journal is not None and decision.recording is not None:
-                        due = self._work.on_done is not None
-                        journal.record(decision.recording, recipe, transcript.duration, made, on_done=due)
-                    with contextlib.suppress(FileExistsError):
-                        outputs.commit(new=decision.fresh)
-                        return names
+            made = result.stage(names)
+            with self._stop.gate():
+                if journal is not None and decision.recording is not None:
+                    due = self._work.on_done is not None
+                    journal.record(decision.recording, recipe, result.facts.duration, made, on_done=due)
+                with contextlib.suppress(FileExistsError):
+                    result.commit(new=decision.fresh)
+                    return names
             names = free_names(item.outputs)
-
-    def _rendered(self, item: Item, transcript: Transcript, suffix: str) -> bytes:
-        contents = self._work.render(item, transcript, suffix)
-        # File names with bytes that are no UTF-8 may have found their way into the text.
-        return contents if isinstance(contents, bytes) else contents.encode(self._work.encoding, "replace")
 
 
 def as_asrcli_error(name: str, error: Exception) -> AsrcliError:

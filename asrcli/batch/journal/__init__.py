@@ -18,7 +18,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -47,8 +47,9 @@ class Journal:
     free again at once.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        """Read the journal, which need not exist; `read_only` writes nothing (`--dry-run`). Raises DiskFullError or
+    def __init__(self, path: Path, *, read_only: bool = False, hash_file: Callable[[Path], str] = hash_file) -> None:
+        """Read the journal, which need not exist; `read_only` writes nothing (`--dry-run`); `hash_file` hashes
+        recordings. Raises DiskFullError or
         OutputError: it cannot be created. Lack of permission is a notice instead.
         """
         self.path = real_place(path)
@@ -63,6 +64,7 @@ class Journal:
         self._torn = False
         self._damaged = 0
         self._writable = not read_only
+        self._hash_file = hash_file
         self._handle = self._open()
         self.refresh()
         if self._damaged:
@@ -166,7 +168,7 @@ class Journal:
         now = time.time_ns()
         with self._lock:
             known = self._digests.get((source, stamp))
-        return Recording(source, stamp, known or hash_file(path), now)
+        return Recording(source, stamp, known or self._hash_file(path), now)
 
     def remember(self, recording: Recording) -> None:
         """Keep the hash of a recording that needed no work, so that the next run need not read it."""

@@ -6,11 +6,13 @@ import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Lock
 
 from asrcli.batch.journal import Journal
 from asrcli.batch.naming import real_place
+from asrcli.batch.recording import hash_file
 
 #: journals kept open without anybody using them; a deep tree has more folders than a process may have files
 _IDLE = 32
@@ -26,10 +28,17 @@ class JournalPool:
     """Opens each journal once, however many threads use it, and closes unused ones."""
 
     def __init__(
-        self, *, read_only: bool = False, on_notice: Callable[[str], None] | None = None, keep_open: bool = True
+        self,
+        *,
+        read_only: bool = False,
+        on_notice: Callable[[str], None] | None = None,
+        keep_open: bool = True,
+        hash_file: Callable[[Path], str] = hash_file,
     ) -> None:
-        """`keep_open`: also journals that are not in use; an open file keeps a disk from being unmounted."""
-        self._read_only = read_only
+        """`keep_open`: also journals that are not in use; an open file keeps a disk from being unmounted. `hash_file`
+        hashes recordings.
+        """
+        self._new = partial(Journal, read_only=read_only, hash_file=hash_file)
         self._idle = _IDLE if keep_open else 0
         self._on_notice = on_notice
         self._lock = Lock()
@@ -59,7 +68,7 @@ class JournalPool:
             entry = self._open.get(key)
             notices: list[str] = []
             if entry is None:
-                entry = self._open[key] = _Open(Journal(key, read_only=self._read_only))
+                entry = self._open[key] = _Open(self._new(key))
                 notices = [notice for notice in entry.journal.notices if notice not in self._reported]
                 self._reported.update(notices)
             self._open.move_to_end(key)
