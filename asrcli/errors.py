@@ -224,6 +224,12 @@ class MissingExtraError(MachineError):
     code = "extra"
 
 
+class ClusterError(MachineError):
+    """No Ray cluster answers, or none of its nodes can be used."""
+
+    code = "cluster"
+
+
 class DiskFullError(MachineError):
     """No space left where a result, a model or a journal is written."""
 

@@ -28,6 +28,7 @@ from asrcli.batch.results.growing_result import KIND, GrowingResult, read_growin
 from asrcli.batch.stop_signal import DroppedError, StopSignal
 from asrcli.errors import (
     AsrcliError,
+    ClusterError,
     DiskFullError,
     EmptyInputError,
     LanguageNotSupportedError,
@@ -43,7 +44,14 @@ from asrcli.storage.atomic import check_writable, hidden_files, read_stale, remo
 from asrcli.transcript import Transcript, failing_warnings
 
 #: errors that every other input would meet, too
-_FATAL = (DiskFullError, ModelError, MissingExtraError, LanguageNotSupportedError, OptionNotSupportedError)
+_FATAL = (
+    ClusterError,
+    DiskFullError,
+    ModelError,
+    MissingExtraError,
+    LanguageNotSupportedError,
+    OptionNotSupportedError,
+)
 #: recordings that are fetched at a time
 _MOST_DOWNLOADS = 2
 #: seconds between two checks of an input that another process works on

@@ -78,6 +78,13 @@ def shard(text: str) -> str:
     return f"{number}/{count}"
 
 
+def cluster(text: str) -> str:
+    """The address of a Ray cluster."""
+    if text in {"auto", "local"} or re.fullmatch(r"ray://[^\s/:]+:\d{1,5}", text):
+        return text
+    raise ValueError(f"'{text}' is not the address of a Ray cluster; write ray://HOST:10001, auto or local")
+
+
 def language(text: str) -> str:
     """The code of a language in any spelling that `language_code` reads, or "auto"."""
     try:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from asrcli.cli.framework.console import Console
     from asrcli.cli.report.growing_line import GrowingLine
     from asrcli.cli.request.transcribe_request import TranscribeRequest
+    from asrcli.model_set import ModelSet
 
 #: queued inputs per engine thread: short ones fill its batches
 _WAITING = 8
@@ -70,7 +71,7 @@ def transcribe(ctx: typer.Context, arguments: TranscribeArguments) -> int:
         from asrcli.cli.report.dry_run import show
 
         return show(ctx, *_understand(ctx, arguments))
-    if arguments.remote is not None or arguments.backend == "remote":
+    if arguments.remote is not None or arguments.backend == "remote" or arguments.cluster is not None:
         return _run(ctx, arguments, None)
     if _ran_before(arguments):
         return _run(ctx, arguments, None)  # probably most inputs are done: an engine is started when one is not
@@ -123,6 +124,8 @@ def _run(ctx: typer.Context, arguments: TranscribeArguments, prestarted: Prestar
     ensemble = choose_models(ctx, arguments, order.options)
     for notice in ensemble.notices:
         ctx.obj.console.notice(notice)
+    if arguments.cluster is not None:
+        return _run_on_cluster(ctx, arguments, order, ensemble, plan)
     jobs = arguments.jobs or jobs_for(ensemble.spec)
     to_stdout = shown > 0
     with (
@@ -145,6 +148,27 @@ def _is_new(item: Item) -> bool:
     from asrcli.batch.naming import awaits_language
 
     return not awaits_language(item.outputs) and not all(path.exists() for path in item.outputs.values())
+
+
+def _run_on_cluster(
+    ctx: typer.Context, arguments: TranscribeArguments, order: TranscribeRequest, models: ModelSet, plan: Plan
+) -> int:
+    from asrcli.batch.executor import Executor
+    from asrcli.cli.request.cluster_batch import check_plan, cluster_processing
+
+    check_plan(plan)
+    console, single = ctx.obj.console, len(plan) == 1
+    to_stdout = any(item.stdout is not None for item in plan.items)
+    with (
+        cluster_processing(arguments, order, models, segments=single or console.log_json, on_notice=console.notice) as (
+            work,
+            at_once,
+        ),
+        reporter(console, single=single, to_stdout=to_stdout) as report,
+    ):
+        executor = Executor(work, jobs=at_once, on_event=report, emit=_Stdout(order))
+        with interruptible(executor):
+            return int(executor.run(plan).exit_code)
 
 
 def reporter(console: Console, *, single: bool, to_stdout: bool, bars: bool = True, growing: bool = False) -> Any:

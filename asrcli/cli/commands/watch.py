@@ -111,6 +111,8 @@ def _monitor(arguments: WatchArguments, request: TranscribeRequest) -> ArrivalMo
         raise UsageError("watch takes folders, and writes a file for each recording.", "Use --output-dir.")
     if arguments.partial:
         raise UsageError("--partial shows streams; watch takes folders.", "Leave it out.")
+    if arguments.cluster is not None:
+        raise UsageError("watch transcribes on this machine.", "Leave out --cluster, or run transcribe at intervals.")
     check_folders(request.inputs)
     return ArrivalMonitor(request.inputs, MEDIA_SUFFIXES, settle=arguments.settle)
 

@@ -175,6 +175,11 @@ class BatchArguments:
         None, "Transcribe only part I of N of the inputs, for runs on N machines; auto: the part of this task of a "
         "Slurm array, auto/N: of an indexed job of Kubernetes.", metavar="I/N|auto", read=readers.shard,
     )  # fmt: skip
+    cluster: str | None = _batch(
+        None, "Transcribe on the nodes of a Ray cluster, which share the folders: ray://HOST:10001, auto (the cluster "
+        "of this machine) or local (starts one). --jobs is then the number of CPUs per engine.", metavar="ADDRESS",
+        read=readers.cluster,
+    )  # fmt: skip
     skip_if: tuple[str, ...] = _batch(
         (), "Skip recordings: subtitles, subtitles:LANG (in a track or a file beside them), audio:LANG.",
         metavar="RULES", read=_read_rules,

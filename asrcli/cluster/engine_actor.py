@@ -1,0 +1,138 @@
+"""The part of a batch that runs on a node: one engine, which transcribes several files at once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock, Semaphore
+
+from asrcli import __version__
+from asrcli.batch.events import Event, FileProgress, SegmentReady
+from asrcli.batch.journal.records import OutputRecord
+from asrcli.batch.progress_listener import Outcome, ProgressListener, Reading, TextPart
+from asrcli.batch.recording import Item, Recording, hash_file
+from asrcli.batch.result import LocalResult, ResultFacts
+from asrcli.batch.stop_signal import StopSignal
+from asrcli.batch.worker import Processing, as_asrcli_error, produce
+from asrcli.errors import AsrcliError, ClusterError, InputUnreadableError
+
+#: opens the engine of a node with so many decoding threads
+WorkFactory = Callable[[int], AbstractContextManager[Processing]]
+
+
+@dataclass(frozen=True, slots=True)
+class StagedReply:
+    """The outputs of a file have temporary names, and wait for `commit`."""
+
+    facts: ResultFacts
+    outputs: Sequence[OutputRecord]
+    segments: Sequence[SegmentReady]
+
+
+class EngineActor:
+    """A Ray actor. Errors are returned, not raised, so that a raised error means that the actor or its node is lost."""
+
+    def __init__(self, factory: WorkFactory, jobs: int, folder: Path, *, segments: bool) -> None:
+        """`folder`: the driver's working directory, to which paths may be relative; `segments`: report segments."""
+        self._factory, self._jobs, self._folder, self._segments = factory, jobs, folder, segments
+        self._stack = ExitStack()
+        self._work: Processing | None = None
+        # One more than decoding threads: while one file waits for a disk or for ffmpeg, another is read.
+        self._places = Semaphore(jobs + 1)
+        self._lock = Lock()
+        self._running: dict[int, StopSignal] = {}
+        self._staged: dict[int, LocalResult] = {}
+        self._progress: dict[int, FileProgress] = {}
+
+    def start(self, version: str) -> AsrcliError | None:
+        """Open the engine; `version`: that of the driver. The reason why it cannot be used, or None."""
+        if version != __version__:
+            return ClusterError(f"asrcli {__version__} is installed there, not {version}.", "Install the same version.")
+        with contextlib.suppress(OSError):  # a folder of the driver alone; absolute paths work without it
+            os.chdir(self._folder)
+        try:
+            self._work = self._stack.enter_context(self._factory(self._jobs))
+        except Exception as error:  # noqa: BLE001 -- whatever it is, this node cannot be used
+            return as_asrcli_error("engine", error)
+        return None
+
+    def digest(self, path: Path) -> str | OSError:
+        """Hash a recording."""
+        try:
+            return hash_file(path)
+        except OSError as error:
+            return error
+
+    def transcribe(
+        self, ticket: int, item: Item, recording: Recording | None, outputs: dict[str, Path]
+    ) -> StagedReply | AsrcliError:
+        """Transcribe a file and write its outputs under temporary names; `ticket` names this attempt."""
+        assert self._work is not None
+        stop = StopSignal()
+        segments: list[SegmentReady] = []
+
+        def post(event: Event | Outcome | TextPart) -> None:
+            if isinstance(event, FileProgress):
+                self._progress[ticket] = event
+            elif isinstance(event, SegmentReady) and self._segments:
+                segments.append(event)
+
+        with self._lock:
+            self._running[ticket] = stop
+        try:
+            with Reading(self._places, stop) as reading:
+                listener = ProgressListener(item, post, stop, reading, None)
+                result = produce(self._work, item, recording, outputs, listener)
+            records = result.stage(outputs)
+        except Exception as error:  # noqa: BLE001 -- one input's failure, of whatever kind, is a value
+            return self._explained(item, error)
+        finally:
+            with self._lock:
+                del self._running[ticket]
+                self._progress.pop(ticket, None)
+        with self._lock:
+            self._staged[ticket] = result
+        if stop.requested():
+            self.discard(ticket)
+        return StagedReply(result.facts, records, segments)
+
+    def _explained(self, item: Item, error: Exception) -> AsrcliError:
+        """An error; a file that the driver has seen, but this node does not, is a question of mounts."""
+        path = item.source.path
+        if path is not None and not path.exists():
+            message = f"{item.source.name}: not found on the node {os.uname().nodename}."
+            return InputUnreadableError(message, "Mount the folder of the recordings at the same path on every node.")
+        return as_asrcli_error(item.source.name, error)
+
+    def commit(self, ticket: int) -> AsrcliError | None:
+        """Give the outputs of a file their names."""
+        with self._lock:
+            result = self._staged.pop(ticket)
+        try:
+            with result:
+                result.commit(new=False)
+        except Exception as error:  # noqa: BLE001 -- as in `transcribe`
+            return as_asrcli_error("outputs", error)
+        return None
+
+    def discard(self, ticket: int) -> None:
+        """End an attempt, or delete its outputs, which the driver does not want."""
+        with self._lock:
+            if stop := self._running.get(ticket):
+                stop.request()
+            result = self._staged.pop(ticket, None)
+        if result is not None:
+            with result:
+                pass
+
+    def progress(self, pause: float) -> list[FileProgress]:
+        """The latest progress of each file, after a pause in seconds."""
+        time.sleep(pause)
+        with self._lock:
+            reports, self._progress = self._progress, {}
+        return list(reports.values())
