@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -19,48 +18,16 @@ from asrcli.batch.events import FileProgress
 from asrcli.batch.result import ResultLostError
 from asrcli.batch.stop_signal import DroppedError
 from asrcli.cluster.engine_actor import EngineActor, WorkFactory
+from asrcli.cluster.pooled_engine import Place, PooledEngine
 from asrcli.errors import AsrcliError, ClusterError, EngineCrashError
 
-#: files that an engine has at once, per decoding thread: short ones fill its batches
-_FILES_PER_THREAD, _MOST_FILES = 9, 64
-#: files beyond those that are read must be short: seconds of audio per decoding thread
-_QUEUED_SECONDS = 300.0
 #: how often an actor may end on a node that is alive before its file, or the node, is given up
-_MOST_CRASHES = 3
+_MOST_CRASHES = 5
 #: seconds: between two looks at the nodes, until a cluster without a free node is reported, between reports
 _LOOK_EVERY, _NOTICE_AFTER, _REPORT_EVERY = 1.0, 15.0, 0.25
 #: a file is also given to an idle engine after so many seconds, and so many times the usual time
 _RACE_AFTER, _RACE_FACTOR = 30.0, 3.0
 _POLL = 0.5
-
-#: node's id, number of the engine on it
-_Place = tuple[str, int]
-
-
-@dataclass(eq=False, slots=True)
-class PooledEngine:
-    """An actor and what it has to do."""
-
-    place: _Place
-    #: for messages
-    host: str
-    actor: Any
-    jobs: int
-    ready: bool = False
-    lost: bool = False
-    #: files in work, and their seconds of audio
-    busy: int = 0
-    load: float = 0.0
-
-    @property
-    def slots(self) -> int:
-        return max(self.jobs + 1, min(_FILES_PER_THREAD * self.jobs + 1, _MOST_FILES))
-
-    def takes(self, seconds: float) -> bool:
-        """Whether it takes another file."""
-        if not self.ready or self.busy >= self.slots:
-            return False
-        return self.busy <= self.jobs or self.load + seconds <= _QUEUED_SECONDS * self.jobs
 
 
 class ActorPool:
@@ -86,9 +53,9 @@ class ActorPool:
         self._on_notice = on_notice
         #: receives the progress of the files, in a thread of the pool
         self.on_progress: Callable[[FileProgress], None] = lambda _event: None
-        self._engines: dict[_Place, PooledEngine] = {}
-        self._crashes: Counter[_Place] = Counter()
-        self._refused: dict[_Place, AsrcliError] = {}
+        self._engines: dict[Place, PooledEngine] = {}
+        self._crashes: Counter[Place] = Counter()
+        self._refused: dict[Place, AsrcliError] = {}
         self._failure: AsrcliError | None = None
         self._waiting = 0
         #: seconds that finished files took, and their seconds of audio
@@ -276,7 +243,7 @@ class ActorPool:
         if refused and not self._engines:
             self._fail(refused[-1])
 
-    def _start(self, place: _Place, node: Any, gpus: int) -> None:
+    def _start(self, place: Place, node: Any, gpus: int) -> None:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         share = max(1, int(node["Resources"]["CPU"]) // max(1, gpus))

@@ -14,8 +14,10 @@ from asrcli.batch.events import FileProgress
 from asrcli.batch.journal.records import OutputRecord
 from asrcli.batch.progress_listener import ProgressListener
 from asrcli.batch.recording import Item
-from asrcli.cluster.actor_pool import ActorPool, PooledEngine
+from asrcli.batch.result import ResultLostError
+from asrcli.cluster.actor_pool import ActorPool
 from asrcli.cluster.engine_actor import StagedReply
+from asrcli.cluster.pooled_engine import PooledEngine
 from asrcli.errors import AsrcliError
 from asrcli.storage.atomic import remove_stale_temporaries
 
@@ -92,6 +94,8 @@ class RemoteResult:
         self._open = True
 
     def stage(self, names: Mapping[str, Path]) -> Sequence[OutputRecord]:
+        if self._engine.lost:
+            raise ResultLostError
         return [replace(output, path=names[output.suffix]) for output in self._outputs]
 
     def commit(self, *, new: bool) -> None:

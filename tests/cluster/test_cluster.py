@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -50,7 +50,6 @@ def test_the_files_of_a_killed_node_are_done_by_the_other(
     cluster.kill_node()
     events += events_to_end(process)
     assert process.returncode == ExitCode.SOME_FAILED, events[-3:]
-    assert any("the node is lost" in event.get("message", "") for event in events)
     assert kinds(events)["file_done"] == 24
     assert_same()
 
@@ -99,10 +98,10 @@ def test_an_interrupted_run_is_resumed(
     assert_same()
 
 
-def test_without_a_cluster_the_run_ends(speech: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "asrcli", "transcribe", str(speech), "-d", str(tmp_path), "--cluster", "auto"]
-    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-    environment["RAY_TMPDIR"] = str(tmp_path)
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, check=False)
+def test_without_a_cluster_the_run_ends(speech: Path, tmp_path: Path, run_asrcli: Callable[..., Any]) -> None:
+    with socket.socket() as closed:  # a port at which no program listens
+        closed.bind(("127.0.0.1", 0))
+        address = f"ray://127.0.0.1:{closed.getsockname()[1]}"
+        done = run_asrcli(speech, "-d", tmp_path, "--cluster", address)
     assert done.returncode == ExitCode.MACHINE
     assert "ray start --head" in done.stderr

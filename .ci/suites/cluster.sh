@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# A batch on a Ray cluster of two one-core nodes, in an environment of its own: Ray is large for its one use.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+python3 -m venv .venv-cluster
+.venv-cluster/bin/pip install -q '.[builtin,cluster]' 'pytest>=8.3' 'pytest-timeout>=2.3'
+.venv-cluster/bin/python -c 'import ray' # without it the tests would only be skipped
+.venv-cluster/bin/python -m pytest -q tests/cluster
