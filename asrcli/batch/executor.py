@@ -20,9 +20,10 @@ from asrcli.batch.journal.pool import JournalPool
 from asrcli.batch.plan import Plan, Schedule
 from asrcli.batch.progress_listener import GrowingText, Outcome, TextPart
 from asrcli.batch.recording import Item
+from asrcli.batch.results.processing import Processing
 from asrcli.batch.stop_signal import StopSignal
 from asrcli.batch.summary import Summary, SummaryBuilder
-from asrcli.batch.worker import Processing, Worker, as_asrcli_error
+from asrcli.batch.worker import Worker, as_asrcli_error
 from asrcli.errors import ExitCode
 
 #: messages that may wait for the reporting thread; a slow terminal slows the workers and does not fill the memory

@@ -5,15 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Semaphore
 
 from asrcli.audio.types import Source
 from asrcli.batch.cache_key import CacheKey
-from asrcli.batch.decision import EXPLANATIONS, FAILED, Decision, Existing, SkipRule, decide, named_before
+from asrcli.batch.decision import EXPLANATIONS, FAILED, Decision, Existing, decide, named_before
 from asrcli.batch.events import FileDone, FileDownload, FileFailed, FileSkipped, FileStarted, Notice
 from asrcli.batch.inputs.addresses import fetched, guard_of
 from asrcli.batch.inputs.paths import printable
@@ -22,9 +22,10 @@ from asrcli.batch.journal.pool import JournalPool
 from asrcli.batch.naming import awaits_language, free_names, with_language
 from asrcli.batch.plan import Schedule
 from asrcli.batch.progress_listener import Outcome, Post, ProgressListener, Reading
-from asrcli.batch.recording import Item, Recording, check_unchanged, hash_file, opened, stamp_of
-from asrcli.batch.results import ItemResult, LocalResult, ResultFacts, ResultLostError
+from asrcli.batch.recording import Item, opened
+from asrcli.batch.results import ItemResult, ResultLostError
 from asrcli.batch.results.growing_result import KIND, GrowingResult, read_growing
+from asrcli.batch.results.processing import Processing, produce, rendered
 from asrcli.batch.stop_signal import DroppedError, StopSignal
 from asrcli.errors import (
     AsrcliError,
@@ -38,10 +39,8 @@ from asrcli.errors import (
     WarningsError,
     machine_error,
 )
-from asrcli.formats.stream_writer import StreamWriter
-from asrcli.listener import Listener
 from asrcli.storage.atomic import check_writable, hidden_files, read_stale, remove_stale_temporaries
-from asrcli.transcript import Transcript, failing_warnings
+from asrcli.transcript import failing_warnings
 
 #: errors that every other input would meet, too
 _FATAL = (
@@ -58,72 +57,6 @@ _MOST_DOWNLOADS = 2
 _CLAIM_EVERY = 0.5
 #: why a format of an input has no result
 _BLOCKED = "not written: the file of that name is not known to be ours (--overwrite replaces it)"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Processing:
-    """What a batch does with each input.
-
-    Attributes:
-        transcribe: an input and a listener in, a transcript out. Called by several threads at once. An exception fails
-            that input.
-        render: an input as it was transcribed, its transcript and a format in, the file's contents out.
-        recipe: what the results are made with, for the journal.
-        stream_writer: a format in, the writer that puts a stream's text out as it is spoken; None: at its end.
-        live: whether the text of a stream is recognised as it is spoken, also where it goes to files.
-        partial: whether the growing sentence of a live stream is reported.
-        existing: what happens to outputs that exist.
-        skip_if: recordings that are skipped.
-        fail_on: codes of warnings that fail an input. Its outputs are written, but do not count as done.
-        encoding: of the outputs.
-        fetch_networks: private networks that recordings may be fetched from.
-        on_done: runs a command on a finished input; an error fails the input, and the command is due in the next run.
-        remote: does what `produce` does, on another machine.
-        hash_file: the hash of a recording, as `recording.hash_file`.
-    """
-
-    transcribe: Callable[[Item, Listener], Transcript]
-    render: Callable[[Item, Transcript, str], str | bytes]
-    recipe: CacheKey
-    stream_writer: Callable[[str], StreamWriter | None] = lambda _suffix: None
-    live: bool = False
-    partial: bool = False
-    existing: Existing = Existing.JOURNAL
-    skip_if: tuple[SkipRule, ...] = ()
-    fail_on: tuple[str, ...] = ()
-    encoding: str = "utf-8"
-    fetch_networks: tuple[str, ...] = ()
-    on_done: Callable[[Item, Callable[[], bool]], None] | None = None
-    remote: Callable[[Item, Decision, ProgressListener], ItemResult] | None = None
-    hash_file: Callable[[Path], str] = hash_file
-
-
-def produce(
-    work: Processing, item: Item, recording: Recording | None, formats: Collection[str], listener: ProgressListener
-) -> LocalResult:
-    """Transcribe an input and render its outputs; `recording`: its hash, None where nothing is recorded of it."""
-    before = stamp_of(item)
-    transcript = work.transcribe(item, listener)
-    check_unchanged(item, recording, before)
-    text: str | bytes | None = None
-    if listener.writer is not None and listener.streamed:
-        text = listener.writer.finish(transcript.duration)
-    elif item.stdout is not None:
-        text = work.render(item, transcript, item.stdout)
-    return rendered(work, item, transcript, formats, text)
-
-
-def rendered(
-    work: Processing, item: Item, transcript: Transcript, formats: Collection[str], text: str | bytes | None = None
-) -> LocalResult:
-    """A transcript as the contents of its outputs; `text`: what goes to stdout."""
-    files = {suffix: work.render(item, transcript, suffix) for suffix in formats}
-    # File names with bytes that are no UTF-8 may have found their way into the text.
-    contents = {
-        suffix: data if isinstance(data, bytes) else data.encode(work.encoding, "replace")
-        for suffix, data in files.items()
-    }
-    return LocalResult(ResultFacts.of(transcript, text), contents)
 
 
 class Worker:

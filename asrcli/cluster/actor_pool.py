@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from asrcli import __version__
 from asrcli.batch.events import FileProgress
-from asrcli.batch.result import ResultLostError
+from asrcli.batch.results import ResultLostError
 from asrcli.batch.stop_signal import DroppedError
 from asrcli.cluster.engine_actor import EngineActor, WorkFactory
 from asrcli.cluster.pooled_engine import Place, PooledEngine
@@ -216,7 +216,7 @@ class ActorPool:
                 if now - looked >= _LOOK_EVERY and not self._closed:
                     looked = now
                     self._look()
-                if any(engine.ready for engine in self._engines.values()) or not self._waiting:
+                if any(engine.ready for engine in list(self._engines.values())) or not self._waiting:
                     busy = now
                 elif now - busy > _NOTICE_AFTER and not noticed:
                     noticed = True
@@ -264,7 +264,8 @@ class ActorPool:
 
     def _receive(self, engine: PooledEngine, future: Future[Any]) -> None:
         """Take the answer to `start`, then those to `progress`."""
-        if (error := self._loss(future)) is not None:
+        error = future.exception()
+        if isinstance(error, self._ray.exceptions.RayError):  # of the call itself, too: it reports nothing any more
             self.lose(engine, error)
         if engine.lost:
             return

@@ -24,16 +24,25 @@ def connected(address: str) -> Iterator[Any]:
         import ray
     except ImportError as error:
         raise MissingExtraError("--cluster needs the package ray.", pip_install("cluster")) from error
-    options: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the error below reports it
-            ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL, **options)
+        try:
+            _connect(ray, address)
+        except ConnectionError as error:
+            if "client server failed" not in str(error):  # the head node answers, but has not started our part in time
+                raise
+            _connect(ray, address)
     except Exception as error:
         # Ray raises ConnectionError, TimeoutError, RuntimeError and ValueError, depending on the kind of address.
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise ClusterError(f"No Ray cluster can be used at '{address}': {reason[:300]}", _HINT) from error
+        raise ClusterError(f"No Ray cluster can be used at '{address}': {reason[-300:]}", _HINT) from error
     try:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _connect(ray: Any, address: str) -> None:
+    options: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the error reports it
+        ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL, **options)

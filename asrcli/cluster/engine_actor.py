@@ -14,11 +14,12 @@ from threading import Lock, Semaphore
 from asrcli import __version__
 from asrcli.batch.events import Event, FileProgress, SegmentReady
 from asrcli.batch.journal.records import OutputRecord
-from asrcli.batch.progress_listener import Outcome, ProgressListener, Reading, TextPart
+from asrcli.batch.progress_listener import GrowingText, Outcome, ProgressListener, Reading, TextPart
 from asrcli.batch.recording import Item, Recording, hash_file
-from asrcli.batch.result import LocalResult, ResultFacts
+from asrcli.batch.results import LocalResult, ResultFacts
+from asrcli.batch.results.processing import Processing, produce
 from asrcli.batch.stop_signal import StopSignal
-from asrcli.batch.worker import Processing, as_asrcli_error, produce
+from asrcli.batch.worker import as_asrcli_error
 from asrcli.errors import AsrcliError, ClusterError, InputUnreadableError
 
 #: opens the engine of a node with so many decoding threads
@@ -76,7 +77,7 @@ class EngineActor:
         stop = StopSignal()
         segments: list[SegmentReady] = []
 
-        def post(event: Event | Outcome | TextPart) -> None:
+        def post(event: Event | Outcome | TextPart | GrowingText) -> None:
             if isinstance(event, FileProgress):
                 self._progress[ticket] = event
             elif isinstance(event, SegmentReady) and self._segments:

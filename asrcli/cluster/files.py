@@ -14,7 +14,7 @@ from asrcli.batch.events import FileProgress
 from asrcli.batch.journal.records import OutputRecord
 from asrcli.batch.progress_listener import ProgressListener
 from asrcli.batch.recording import Item
-from asrcli.batch.result import ResultLostError
+from asrcli.batch.results import ResultLostError
 from asrcli.cluster.actor_pool import ActorPool
 from asrcli.cluster.engine_actor import StagedReply
 from asrcli.cluster.pooled_engine import PooledEngine

@@ -20,9 +20,9 @@ from asrcli.batch.events import FileDone, FileFailed, FileSkipped
 from asrcli.batch.executor import Executor
 from asrcli.batch.plan import make_plan
 from asrcli.batch.recording import Item
+from asrcli.batch.results.processing import Processing
 from asrcli.batch.search import Inputs
 from asrcli.batch.summary import Summary
-from asrcli.batch.worker import Processing
 from asrcli.errors import ExitCode
 from asrcli.transcript import Transcript
 

@@ -28,7 +28,7 @@ def kinds(events: list[dict[str, Any]]) -> Counter[str]:
 def test_outputs_events_and_exit_code_are_those_of_a_local_run(start: Start, assert_same: Callable[[], None]) -> None:
     process = start()
     events = events_to_end(process)
-    assert process.returncode == ExitCode.SOME_FAILED
+    assert process.returncode == ExitCode.SOME_FAILED, events[-3:]
     assert_same()
     found = kinds(events)
     assert (found["file_started"], found["file_done"], found["file_failed"]) == (25, 24, 1)
@@ -60,7 +60,7 @@ def test_a_killed_engine_is_started_again(start: Start, cluster: TwoNodes, asser
     for pid in cluster.engines():
         os.kill(pid, signal.SIGKILL)
     events += events_to_end(process)
-    assert process.returncode == ExitCode.SOME_FAILED
+    assert process.returncode == ExitCode.SOME_FAILED, events[-3:]
     assert kinds(events)["file_done"] == 24
     assert_same()
 

@@ -82,7 +82,7 @@ def events_until(process: subprocess.Popen[str], kind: str, count: int) -> list[
 
 def events_to_end(process: subprocess.Popen[str]) -> list[dict[str, Any]]:
     _, text = process.communicate(timeout=110)
-    return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    return [json.loads(line) if line.startswith("{") else {"event": "text", "text": line} for line in text.splitlines()]
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 60) -> Any:

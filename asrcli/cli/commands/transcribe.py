@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from asrcli.batch.executor import Executor
     from asrcli.batch.plan import Plan
     from asrcli.batch.recording import Item
-    from asrcli.batch.worker import Processing
+    from asrcli.batch.results.processing import Processing
     from asrcli.cli.framework.console import Console
     from asrcli.cli.report.growing_line import GrowingLine
     from asrcli.cli.request.transcribe_request import TranscribeRequest

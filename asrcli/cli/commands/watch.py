@@ -19,9 +19,9 @@ from asrcli.options.declarations import option
 
 if TYPE_CHECKING:
     from asrcli.batch.events import Event
+    from asrcli.batch.results.processing import Processing
     from asrcli.batch.summary import Summary
     from asrcli.batch.watch.arrivals import ArrivalMonitor
-    from asrcli.batch.worker import Processing
     from asrcli.cli.framework.console import Console
     from asrcli.cli.request.transcribe_request import TranscribeRequest
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from asrcli.backends.registry import backend_of, is_remote
 from asrcli.batch.naming import awaits_language
-from asrcli.batch.worker import Processing
+from asrcli.batch.results.processing import Processing
 from asrcli.cli.request.model_choice import find_models
 from asrcli.errors import ModelError, ModelNotInstalledError, UsageError
 from asrcli.storage.atomic import is_regular_target
@@ -56,7 +56,7 @@ def cluster_processing(
     assert arguments.cluster is not None
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reports to its makers otherwise
     factory = partial(_node_processing, arguments, request, models)
-    gpus = "cuda" in backend_of(models.spec.type).devices and models.spec.options.get("device") != "cpu"
+    gpus = _uses_gpus(models.spec)
     with (
         connected(arguments.cluster) as ray,
         ActorPool(ray, factory, jobs=arguments.jobs, gpus=gpus, segments=segments, on_notice=on_notice) as pool,
@@ -64,6 +64,12 @@ def cluster_processing(
     ):
         work = request.work(_no_engine, models)
         yield replace(work, remote=files.transcribe, hash_file=files.hash_file), files.at_once
+
+
+def _uses_gpus(spec: ModelSpec) -> bool:
+    backend = backend_of(spec.type)
+    device = str(spec.options.get("device", "cpu" if backend.name == "sherpa-onnx" else "auto"))
+    return "cuda" in backend.devices and device.startswith(("auto", "cuda"))
 
 
 def _no_engine() -> Runtime:
