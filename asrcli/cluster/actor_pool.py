@@ -297,7 +297,9 @@ class ActorPool:
         self._crashes[engine.place] += 1
         reason = f"{engine.host}: the engine's process has ended: {' '.join(str(error).split())[:300]}"
         if self._crashes[engine.place] >= _MOST_CRASHES:
-            self._refuse(engine, ClusterError(reason, "Is asrcli installed there, with enough memory?"))
+            self._refuse(
+                engine, ClusterError(reason, "Check that node: it needs enough memory, and the same version of asrcli.")
+            )
         else:
             self._on_notice(f"{reason} It is started again.")
         return True

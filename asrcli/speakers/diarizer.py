@@ -21,7 +21,7 @@ from asrcli.speakers.assign import assign_speakers
 from asrcli.speakers.clustering import ClusterLimits, find_voices
 from asrcli.speakers.matching import best_pairs
 from asrcli.speakers.naming import frames_of_voices, turns_of
-from asrcli.speakers.turns import absorb_spurious_turns, label_speakers, merge_touching, trim_to_words
+from asrcli.speakers.turns import absorb_spurious_turns, label_speakers, merge_touching
 from asrcli.speakers.types import (
     FRAME_SECONDS,
     HOP,
@@ -187,15 +187,14 @@ class Diarizer:
         return turns
 
     def label(self, segments: Sequence[Segment], offset: float = 0.0) -> tuple[list[Segment], list[Turn]]:
-        """Segments with speakers, split where the speaker changes, and the turns of `finish`, moved to word boundaries;
-        `offset` is the time of the first sample in the segments and in what is returned.
+        """Segments with speakers, split where the speaker changes, and the turns of `finish`; `offset`
+        is the time of the first sample in the segments and in what is returned.
         """
         raw, turns = (
             [Turn(turn.start + offset, turn.end + offset, turn.speaker) for turn in each]
             for each in (self._raw, self._turns)
         )
-        labelled = assign_speakers(segments, raw)
-        return labelled, trim_to_words(turns, [word for segment in labelled for word in segment.words])
+        return assign_speakers(segments, raw), turns
 
     def _hand_over(self, audio: Samples, windows: int, *, ends: bool = False) -> None:
         request = DiarizationRequest(windows, starts=not self._submitted, ends=ends)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 
-from asrcli.transcript import Turn, Word
+from asrcli.transcript import Turn
 
 #: a turn shorter than this beside another speaker's is given to that speaker, seconds
 SPURIOUS_TURN = 0.5
 #: and alone in silence, one shorter than this is no word, seconds
 _BLIP = 0.2
-#: how far before and after its words a turn reaches, and how much is taken off at most: words may be missing, seconds
-_MARGIN, _TRIMMED = 0.1, 1.0
 
 
 def merge_touching(turns: Iterable[Turn], gap: float = 0.0) -> list[Turn]:
@@ -54,31 +51,6 @@ def absorb_spurious_turns(turns: Sequence[Turn], shortest: float = SPURIOUS_TURN
             start, end = min(nearest.end, short.start), max(nearest.start, short.end)
             kept.append(Turn(start, end, nearest.speaker))
     return merge_touching(kept, gap=shortest)
-
-
-def trim_to_words(turns: Sequence[Turn], words: Sequence[Word]) -> list[Turn]:
-    """Turns without what lies before the first and after the last word of their speaker in them: segmentation takes
-    breath, room and the start of the next speaker for speech. Words are ordered by start. No more than
-    `_TRIMMED` is taken off, for there may be speech that was not recognised; a turn without words stays.
-    """
-    spoken: dict[str | None, list[Word]] = {}
-    for word in words:
-        spoken.setdefault(word.speaker, []).append(word)
-    starts = {speaker: [word.start for word in own] for speaker, own in spoken.items()}
-    trimmed: list[Turn] = []
-    for turn in turns:
-        last = bisect_left(starts.get(turn.speaker, ()), turn.end)
-        first = bisect_right(starts.get(turn.speaker, ()), turn.start, hi=last)
-        own = spoken.get(turn.speaker, [])
-        if first and own[first - 1].end > turn.start:
-            first -= 1
-        start, end = turn.start, turn.end
-        if first < last:
-            before, after = own[first].start - _MARGIN, max(word.end for word in own[first:last]) + _MARGIN
-            start = before if start < before <= start + _TRIMMED else start
-            end = after if end - _TRIMMED <= after < end else end
-        trimmed.append(Turn(start, end, turn.speaker))
-    return trimmed
 
 
 def _until(turns: Sequence[Turn], first: int, latest: float) -> Iterable[Turn]:

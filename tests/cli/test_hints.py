@@ -23,7 +23,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 FOREIGN = {
     "--force-reinstall", "--schemafile", "--no-X", "--X", "--check", "--rm", "--gpus", "--user", "--with", "--python",
     "--install-option", "--index-url", "--extra-index-url", "--upgrade", "--update-baseline", "--editable",
-    "--query-gpu", "--format",
+    "--query-gpu", "--format", "--head",
 }  # fmt: skip
 TOKEN = re.compile(r"""(?P<gap>\s*)(?P<word>(?:'[^'\n]*'|"[^"\n]*"|[^\s'"`])+)""")
 #: words at which a command line in prose ends

@@ -65,6 +65,9 @@ def another_value(name: str, value: list[str] | float | str | None) -> tuple[str
         "format": ("srt,vtt", ["srt", "vtt"]),
         "fail-on": ("gap", ["gap"]),
         "include": ("a, b.wav", ["a, b.wav"]),
+        "device": ("cuda:1", "cuda:1"),
+        "fetch-network": ("10.0.0.0/8", ["10.0.0.0/8"]),
+        "cluster": ("auto", "auto"),
         "exclude": ("a, b.wav", ["a, b.wav"]),
         "hotwords": ("one,two", ["one", "two"]),
     }

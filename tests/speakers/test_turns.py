@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asrcli.speakers.turns import absorb_spurious_turns, label_speakers, merge_touching, trim_to_words
-from asrcli.transcript import Turn, Word
+from asrcli.speakers.turns import absorb_spurious_turns, label_speakers, merge_touching
+from asrcli.transcript import Turn
 
 turns = st.lists(
     st.builds(
@@ -113,35 +113,3 @@ def test_turns_are_merged_over_the_gap_and_no_more() -> None:
 
 def test_of_two_who_begin_together_the_shorter_turn_is_first() -> None:
     assert label_speakers([Turn(0, 2, "x"), Turn(0, 1, "y")]) == {"y": "Speaker 1", "x": "Speaker 2"}
-
-
-def test_a_turn_ends_at_its_words() -> None:
-    words = [
-        Word("one", 0.4, 0.8, speaker="a"),
-        Word("two", 1.0, 1.5, speaker="a"),
-        Word("three", 2.0, 2.5, speaker="b"),
-    ]
-    found = trim_to_words([Turn(0, 2, "a"), Turn(1.4, 4, "b")], words)
-    assert [(round(turn.start, 3), round(turn.end, 3)) for turn in found] == [(0.3, 1.6), (1.9, 4)]
-    # More than a second without a word may be speech that was not recognised.
-
-
-def test_a_turn_without_words_of_its_speaker_stays() -> None:
-    words = [Word("one", 0.4, 0.8, speaker="a"), Word("two", 5.0, 5.5, speaker="b")]
-    assert trim_to_words([Turn(0.2, 1, "b"), Turn(2, 3, "a")], words) == [Turn(0.2, 1, "b"), Turn(2, 3, "a")]
-    assert trim_to_words([Turn(0.2, 1, "b")], []) == [Turn(0.2, 1, "b")]
-
-
-@given(turns, st.lists(st.tuples(st.integers(0, 600), st.integers(0, 30), st.sampled_from("abc")), max_size=30))
-def test_trimmed_turns_lie_in_the_turns_and_keep_their_words(
-    found: list[Turn], spoken: list[tuple[int, int, str]]
-) -> None:
-    words = [Word("w", start / 10, (start + length) / 10, speaker=speaker) for start, length, speaker in sorted(spoken)]
-    for before, after in zip(found, trim_to_words(found, words), strict=True):
-        assert before.speaker == after.speaker
-        assert before.start <= after.start < after.end <= before.end
-        assert max(after.start - before.start, before.end - after.end) <= 1.0 + 1e-9
-        for word in words:
-            if word.speaker == before.speaker and before.start <= word.start < word.end <= before.end:
-                assert after.start <= word.start + 1e-9
-                assert word.end <= after.end + 1e-9
