@@ -15,6 +15,7 @@ from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.journal import Journal
 from asrcli.batch.journal.inspection import entries
 from asrcli.batch.journal.records import OutputRecord
+from asrcli.errors import UsageError
 from asrcli.storage.atomic import digest
 
 RECIPE = CacheKey(model="model", options="options", formats={"txt": "format"})
@@ -99,6 +100,9 @@ def test_merged_journals_have_every_record_once_with_paths_that_hold(journal: Jo
     assert merged.merge(other.path) == (2, 5)
     assert merged.merge(other.path) == (0, 5)
     assert merged.merge(merged.path) == (0, 0)
+    (tmp_path / "notes.txt").write_bytes(b"not\na journal\n")
+    with pytest.raises(UsageError, match="not a journal"):
+        merged.merge(tmp_path / "notes.txt")
     assert states(merged.path) == states(journal.path) | states(other.path)
     assert [json.loads(line)["input"]["path"] for line in merged.path.read_bytes().splitlines()][2] == "b/two.wav"
 

@@ -29,6 +29,7 @@ from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.journal.records import MALFORMED, SCHEMA, OutputFile, OutputRecord, Record, moved, parse
 from asrcli.batch.naming import real_place
 from asrcli.batch.recording import FileStamp, Recording, hash_file
+from asrcli.errors import UsageError
 from asrcli.storage.atomic import write_all, write_error
 from asrcli.storage.locks import lock_byte, unlock_byte
 
@@ -228,12 +229,13 @@ class Journal:
 
     def merge(self, path: Path) -> tuple[int, int]:
         """Append the records of another journal that are not in this one; how many were added, and how many lines were
-        damaged. Raises OSError: it cannot be read; DiskFullError or OutputError: this one cannot be written.
+        damaged. Raises OSError: it cannot be read; UsageError: no line of it is a record; DiskFullError or OutputError:
+        this one cannot be written.
         """
         self.refresh()
         with open(self.path, "rb") as stream:
             present = {_digest(line.rstrip(b"\n")) for line in stream}
-        added = damaged = 0
+        read = added = damaged = 0
         with open(path, "rb") as stream:
             while lines := list(islice(stream, _MERGED_AT_ONCE)):
                 records = []
@@ -245,11 +247,14 @@ class Journal:
                     except MALFORMED:
                         damaged += 1
                         continue
+                    read += 1
                     if (digest := _digest(_line(record))) not in present:
                         present.add(digest)
                         records.append(record)
                 added += len(records)
                 self._append(*records)
+        if damaged and not read:
+            raise UsageError(f"{path} is not a journal: none of its lines is a record.", "Name the journal of a run.")
         return added, damaged
 
     def _append(self, *records: Mapping[str, Any]) -> None:
