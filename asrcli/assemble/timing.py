@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from asrcli.assemble.estimate import estimate_times, spoken_length
 from asrcli.assemble.pauses import speech_spans
@@ -21,6 +21,9 @@ _SHORTEST = 0.02
 _TRACE = 0.1
 #: a shorter silence is part of a word, seconds
 _LEAST_PAUSE = 0.1
+#: The first word behind a pause so long begins where the pause ends, if the model has it later by this much at the
+#: least (less is within the error of either) and at the most, seconds.
+_LONG_PAUSE, _EDGE, _LATE = 0.25, 0.06, 0.3
 
 
 def time_words(chunk: Chunk, hypothesis: Hypothesis, spellings: Sequence[UntimedWord]) -> list[Word]:
@@ -85,18 +88,32 @@ def _within_regions(times: Sequence[tuple[float, float]], chunk: Chunk) -> list[
 
 def _after_pauses(times: Sequence[tuple[float, float]], chunk: Chunk) -> list[tuple[float, float]]:
     """No word begins in a pause, or with a trace of sound before one: alignments often give a pause to the word behind
-    it.
+    it. The first word behind a long pause begins where the sound does, and no word ends in a pause.
     """
     spans = speech_spans(chunk)
-    moved = []
+    moved: list[tuple[float, float]] = []
     for start, end in times:
         onset = next((low for low, high in spans if high - start > _TRACE), start)
         paused = next((high for _, high in reversed(spans) if high < onset), 0.0)
         if start < onset < end - _SHORTEST and onset - max(start, paused) >= _LEAST_PAUSE:
             moved.append((onset, end))
         else:
-            moved.append((start, end))
-    return moved
+            moved.append((_after_long_pause(start, moved[-1][0] if moved else -1.0, spans), end))
+    return [(start, _before_pause(start, end, spans)) for start, end in moved]
+
+
+def _after_long_pause(start: float, previous: float, spans: Sequence[tuple[float, float]]) -> float:
+    """The end of the pause that a word begins a little after, unless the word before does so too."""
+    for (_, paused), (onset, _) in pairwise([(-_LONG_PAUSE, -_LONG_PAUSE), *spans]):
+        if 0 < onset < start - _EDGE and start - onset <= _LATE and onset - paused >= _LONG_PAUSE and previous < onset:
+            return onset
+    return start
+
+
+def _before_pause(start: float, end: float, spans: Sequence[tuple[float, float]]) -> float:
+    """Where a word ends that would end in a pause: where the pause begins."""
+    pauses = ((paused, onset) for (_, paused), (onset, _) in pairwise(spans))
+    return next((paused for paused, onset in pauses if start < paused < end < onset), end)
 
 
 def _orderly(times: Sequence[tuple[float, float]], length: float) -> list[tuple[float, float]]:

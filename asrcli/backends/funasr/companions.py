@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from asrcli.backends.funasr.folder import read_folder
-from asrcli.backends.types import ModelSpec
 from asrcli.distribution import pip_install
 from asrcli.errors import MissingExtraError, ModelError
+
+if TYPE_CHECKING:
+    from asrcli.backends.types import ModelSpec
 
 #: type in models.yaml, and class of the toolkit
 PUNCTUATION, _CLASS = "funasr_ct_transformer", "CTTransformer"

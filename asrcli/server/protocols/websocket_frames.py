@@ -12,8 +12,8 @@ _TEXT, _FLAG, _WHOLE, _NUMBER = ({"type": kind} for kind in ("string", "boolean"
 _HEADER: dict[str, Any] = dict.fromkeys(("namespace", "name", "task_id", "appkey", "message_id"), _TEXT)
 _HOTWORDS = {"type": ["string", "object", "array", "null"]}
 _ALIYUN_FLAGS = (
-    "enable_inverse_text_normalization", "enable_intermediate_result", "enable_punctuation_prediction", "enable_words",
-    "disfluency",
+    "enable_inverse_text_normalization", "enable_intermediate_result", "enable_punctuation_prediction",
+    "enable_words", "enable_speaker_diarization", "disfluency",
 )  # fmt: skip
 
 #: the first frame of FunASR's runtime, and any later one
@@ -33,6 +33,7 @@ _FUNASR: dict[str, Any] = {
     "itn": _FLAG,
     "svs_lang": _TEXT,
     "svs_itn": _FLAG,
+    "spk": _FLAG,
     "vad_tail_sil": _WHOLE,
     "vad_max_len": _WHOLE,
     "vad_energy": _NUMBER,
