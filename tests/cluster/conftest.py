@@ -103,7 +103,9 @@ def start(cluster: TwoNodes, speech: Path, tmp_path: Path) -> Iterator[Callable[
     yield start
     for process in running:
         process.kill()
-        process.communicate()
+        process.wait()
+        assert process.stderr is not None
+        process.stderr.close()
 
 
 @pytest.fixture

@@ -431,10 +431,12 @@ def test_uploads_of_a_killed_server_are_deleted_by_the_next(home: dict[str, Any]
     with serving("--funasr-port", "0", "--no-preload", env=home) as server:
         server.listening()
         (killed,) = set(temporary.glob("asrcli-serve-*")) - {other}
-        (killed / "requests" / "upload").write_text("sound")
+        upload = killed / "requests" / "request-ab3_xy9z" / "1"
+        upload.parent.mkdir()
+        upload.write_text("sound")
         with serving("--funasr-port", "0", "--no-preload", env=home) as second:
             second.listening()
-            assert (killed / "requests" / "upload").exists(), "its server runs"
+            assert upload.exists(), "its server runs"
         server.process.kill()
         server.process.wait()
     with serving("--funasr-port", "0", "--no-preload", env=home) as third:
