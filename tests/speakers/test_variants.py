@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 
 from asrcli.evaluate.diarization import read_rttm
@@ -29,6 +30,7 @@ def recordings(folder: Path) -> list[Path]:
     return made
 
 
+@pytest.mark.slow
 def test_variants_are_the_same_for_a_seed_and_agree_with_their_rttm(tmp_path: Path) -> None:
     sources = recordings(tmp_path)
     folders = [tmp_path / name for name in ("one", "again", "other")]

@@ -424,6 +424,7 @@ def test_no_message_names_a_path_of_the_server(server: Running, client: httpx.Cl
             assert "request-" not in text, text
 
 
+@pytest.mark.slow
 def test_the_reason_arrives_although_the_whole_message_is_sent(server: Running) -> None:
     with connect(f"{server.ws}/", proxy=None, max_size=None, compression=None) as line:
         line.send(bytes(2 * bounds.MAX_MESSAGE))
