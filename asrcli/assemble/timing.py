@@ -17,6 +17,8 @@ from asrcli.vad.types import Chunk
 
 #: no word that the model placed is shorter, seconds, as far as there is room
 _SHORTEST = 0.02
+#: about how far apart words begin that the model placed at one time, seconds
+_APART = 0.15
 #: a word that has only so much sound before a pause begins behind it, seconds
 _TRACE = 0.1
 #: a shorter silence is part of a word, seconds
@@ -38,7 +40,7 @@ def time_words(chunk: Chunk, hypothesis: Hypothesis, spellings: Sequence[Untimed
     offset = chunk.start / SAMPLE_RATE
     return [
         Word(spelling.text, start + offset, end + offset, timed.confidence, space_before=spelling.space_before)
-        for spelling, timed, (start, end) in zip(spellings, placed, _orderly(times, _length(chunk)), strict=True)
+        for spelling, timed, (start, end) in zip(spellings, placed, orderly(times, _length(chunk)), strict=True)
     ]
 
 
@@ -116,12 +118,30 @@ def _before_pause(start: float, end: float, spans: Sequence[tuple[float, float]]
     return next((paused for paused, onset in pauses if start < paused < end < onset), end)
 
 
-def _orderly(times: Sequence[tuple[float, float]], length: float) -> list[tuple[float, float]]:
-    """Starts that never go back, ends that neither overlap the next word nor leave the chunk."""
+def orderly(times: Sequence[tuple[float, float]], length: float) -> list[tuple[float, float]]:
+    """Times of words, seconds from 0 to `length`: starts that ascend where there is room, ends that neither overlap the
+    next word nor exceed the length.
+    """
     starts: list[float] = []
     latest = 0.0
     for start, _ in times:
         latest = max(latest, min(start, length))
         starts.append(latest)
+    starts = _apart(starts, length)
     bounds = [*starts[1:], length]
-    return [(start, max(start, min(end, bound))) for start, (_, end), bound in zip(starts, times, bounds, strict=True)]
+    return [
+        (start, min(max(end, start + _SHORTEST), max(start, bound)))
+        for start, (_, end), bound in zip(starts, times, bounds, strict=True)
+    ]
+
+
+def _apart(starts: Sequence[float], length: float) -> list[float]:
+    """Words that begin at about one time follow each other, as far as there is room before the next."""
+    apart: list[float] = []
+    while len(apart) < len(starts):
+        first = starts[len(apart)]
+        group = [start for start in starts[len(apart) :] if start - first < _SHORTEST]
+        following = starts[len(apart) + len(group)] if len(apart) + len(group) < len(starts) else length
+        step = min(_APART, (following - first) / len(group))
+        apart += [first + step * number for number in range(len(group))] if len(group) > 1 else group
+    return apart

@@ -1,7 +1,7 @@
 """When each token is spoken: what the decoder attends to while it chooses the token.
 
 A few heads of the attention to the sound follow the speech. Their weights, averaged, are the likelihood of each frame;
-the frames of a text are the most likely ones that never go back (as Whisper's alignment, Radford et al. 2022, without
+the frames of a text are the most likely ones that ascend (as Whisper's alignment, Radford et al. 2022, without
 its path through every frame).
 """
 
@@ -22,7 +22,7 @@ _NEAR, _LEAST_NEAR = 6, 0.6
 
 
 def token_frames(queries: Array, keys: Array, heads: tuple[Head, ...]) -> npt.NDArray[np.int64] | None:
-    """The frame at which each token begins, ascending; None where the heads do not follow the speech.
+    """The frame at which each token begins, no two the same; None where the heads do not follow the speech.
 
     `queries` is (tokens, heads, width of a head), `keys` (heads, frames, width of a head).
     """
@@ -44,15 +44,15 @@ def _attention(queries: Array, keys: Array, late: int) -> Array:
 
 
 def _ascending(attention: Array) -> npt.NDArray[np.int64]:
-    """The most likely frames of the tokens, none before that of the token before."""
+    """The most likely frames of the tokens, each behind that of the token before. There are more frames than tokens."""
     costs = -np.log(attention + _LEAST)
     places = np.arange(costs.shape[1])
     origins = np.zeros(costs.shape, np.int64)
     total = costs[0]
     for token in range(1, len(costs)):
         least = np.minimum.accumulate(total)
-        origins[token] = np.maximum.accumulate(np.where(total == least, places, 0))
-        total = costs[token] + least
+        origins[token, 1:] = np.maximum.accumulate(np.where(total == least, places, 0))[:-1]
+        total = costs[token] + np.concatenate([[np.inf], least[:-1]])
     frames = np.empty(len(costs), np.int64)
     frames[-1] = total.argmin()
     for token in range(len(costs) - 1, 0, -1):

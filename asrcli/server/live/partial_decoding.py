@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 
 from asrcli.assemble import Assembler
+from asrcli.assemble.timing import orderly
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.types import Hypothesis
 from asrcli.chunk_decoding import DecodedChunk, choose, judge, parts_to_decode
@@ -17,10 +18,8 @@ from asrcli.options import RecognitionOptions
 from asrcli.script import join
 from asrcli.server.live.decode_scheduler import Priority, Slot
 from asrcli.server.live.endpoint import Sentence, part_of
-from asrcli.transcript import Segment, Word
+from asrcli.transcript import Segment
 from asrcli.vad.types import LEVEL_HOP, Chunk, Region
-
-_Timed = TypeVar("_Timed", Segment, Word)
 
 #: samples of a pause that are decoded again with the next part: onsets are softer than VAD detects
 _OVERLAP = SAMPLE_RATE // 10
@@ -185,11 +184,16 @@ def _quietest(chunk: Chunk, limit: int) -> int:
 
 def not_before(onset: float, segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
     """The segments without times before their sentence: the padding before its onset is decoded, too."""
+    return tuple(_late(segment, onset) if segment.start < onset else segment for segment in segments)
 
-    def late(part: _Timed) -> _Timed:
-        return replace(part, start=max(part.start, onset), end=max(part.end, onset)) if part.start < onset else part
 
-    return tuple(late(replace(segment, words=tuple(map(late, segment.words)))) for segment in segments)
+def _late(segment: Segment, onset: float) -> Segment:
+    times = [(max(word.start - onset, 0.0), max(word.end - onset, 0.0)) for word in segment.words]
+    words = tuple(
+        replace(word, start=onset + start, end=onset + end)
+        for word, (start, end) in zip(segment.words, orderly(times, max(segment.end - onset, 0.0)), strict=True)
+    )
+    return replace(segment, start=onset, end=max(segment.end, onset), words=words)
 
 
 def segments_of(decoded: list[DecodedChunk], language: str | None) -> tuple[Segment, ...]:

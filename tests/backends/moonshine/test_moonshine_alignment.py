@@ -29,11 +29,11 @@ def test_each_token_is_where_its_heads_attend_less_their_lateness() -> None:
     assert found.tolist() == places
 
 
-def test_no_token_is_before_the_one_before_it() -> None:
+def test_every_token_is_behind_the_one_before_it() -> None:
     found = token_frames(*attention([4, 10, 9, 30, 29, 52, 52], spread=3.0), HEADS)
     assert found is not None
-    assert found.tolist() == sorted(found.tolist())
-    assert abs(found - np.array([4, 10, 10, 30, 30, 52, 52])).max() <= 1
+    assert (np.diff(found) > 0).all()
+    assert abs(found - np.array([4, 10, 10, 30, 30, 52, 52])).max() <= 2
 
 
 def test_heads_that_do_not_agree_place_nothing() -> None:
