@@ -179,7 +179,8 @@ class Worker:
         source = Source(transcript.source)
         item = Item(-1, source, names)
         recovered = Decision("new", free_names(names), fresh=True)
-        outputs = self._write(item, None, self._work.recipe, recovered, rendered(self._work, item, transcript, names))
+        with rendered(self._work, item, transcript, names) as result:
+            outputs = self._write(item, None, self._work.recipe, recovered, result)
         where = ", ".join(map(printable, outputs.values()))
         self._post(Notice(f"{transcript.source}: the text of a run that was killed is in {where}."))
 
@@ -256,7 +257,9 @@ class Worker:
             return self._work.remote(item, decision, listener)
         live = writer is not None or (growing is not None and self._work.live)
         with opened(item, self._stop, live=live) as ready, growing or contextlib.nullcontext():
-            result = produce(self._work, ready, decision.recording, decision.make, listener)
+            # Which outputs are made may change with the language that is detected.
+            formats = item.outputs if awaits_language(item.outputs) else decision.make
+            result = produce(self._work, ready, decision.recording, formats, listener)
         result.growing = growing
         return result
 

@@ -99,6 +99,7 @@ def test_an_interrupted_run_is_resumed(
 
 
 def test_without_a_cluster_the_run_ends(speech: Path, tmp_path: Path, run_asrcli: Callable[..., Any]) -> None:
+    pytest.importorskip("ray", reason="needs the extra cluster")
     with socket.socket() as closed:  # a port at which no program listens
         closed.bind(("127.0.0.1", 0))
         address = f"ray://127.0.0.1:{closed.getsockname()[1]}"

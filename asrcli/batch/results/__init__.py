@@ -73,7 +73,7 @@ class LocalResult:
 
     def stage(self, names: Mapping[str, Path]) -> Sequence[OutputRecord]:
         self._staging.discard()
-        texts = {suffix: self._texts[suffix] for suffix in names if suffix in self._texts}
+        texts = {suffix: self._texts[suffix] for suffix in names}
         for suffix, data in texts.items():
             self._staging.add(names[suffix], data)
         return [OutputRecord(suffix, names[suffix], len(data), digest(data)) for suffix, data in texts.items()]
