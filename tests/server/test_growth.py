@@ -1,4 +1,4 @@
-"""Patterns and parsers that get clients' text: twice the text takes about twice the time, never four times.
+"""Patterns and parsers that get clients' text: four times the text takes about four times the time, never sixteen.
 
 The ratio of CPU times is compared, not a time: it does not depend on the machine.
 """
@@ -90,12 +90,12 @@ def cpu(work: Callable[[str], object], text: str, rounds: int = 1) -> float:
 
 
 def grows(work: Callable[[str], object], unit: str, tail: str = "") -> str | None:
-    """How much longer twice the text takes, if that is more than three times."""
-    text, twice = (unit * (size // len(unit)) + tail for size in (SIZE, 2 * SIZE))
+    """How much longer four times the text takes, if that is more than eight times (quadratic: sixteen)."""
+    text, longer = (unit * (size // len(unit)) + tail for size in (SIZE, 4 * SIZE))
     if cpu(work, text) < FAST:
         return None
-    ratio = cpu(work, twice, 3) / cpu(work, text, 3)
-    return f"{unit!r} {ratio:.1f}" if ratio > 3 else None
+    ratio = cpu(work, longer, 3) / cpu(work, text, 3)
+    return f"{unit!r} {ratio:.1f}" if ratio > 8 else None
 
 
 def search_all(pattern: re.Pattern[str], text: str) -> None:
