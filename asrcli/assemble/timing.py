@@ -93,6 +93,8 @@ def _after_pauses(times: Sequence[tuple[float, float]], chunk: Chunk) -> list[tu
     it. The first word behind a long pause begins where the sound does, and no word ends in a pause.
     """
     spans = speech_spans(chunk)
+    # Without VAD, noise behind digital silence is an onset as well.
+    onsets = spans if 0 < len(chunk.speech) == len(chunk.levels) else []
     moved: list[tuple[float, float]] = []
     for start, end in times:
         onset = next((low for low, high in spans if high - start > _TRACE), start)
@@ -100,7 +102,7 @@ def _after_pauses(times: Sequence[tuple[float, float]], chunk: Chunk) -> list[tu
         if start < onset < end - _SHORTEST and onset - max(start, paused) >= _LEAST_PAUSE:
             moved.append((onset, end))
         else:
-            moved.append((_after_long_pause(start, moved[-1][0] if moved else -1.0, spans), end))
+            moved.append((_after_long_pause(start, moved[-1][0] if moved else -1.0, onsets), end))
     return [(start, _before_pause(start, end, spans)) for start, end in moved]
 
 

@@ -137,6 +137,7 @@ def test_a_value_that_is_no_shard_is_refused(text: str) -> None:
         readers.shard(text)
 
 
+@pytest.mark.slow
 def test_shards_of_a_folder_make_all_results_and_one_without_inputs_succeeds(wheel_audio: Path, tmp_path: Path) -> None:
     for name in ("a.wav", "b.wav"):
         shutil.copy(wheel_audio / "two_cities.wav", tmp_path / name)

@@ -17,6 +17,7 @@ from asrcli.errors import ExitCode
 from tests.cli.conftest import Program
 
 
+@pytest.mark.slow
 def test_a_page_holds_the_whole_recording_in_time(asrcli: Program, recordings: Path) -> None:
     arguments = ("transcribe", "rec/one.wav", "-f", "html")
     assert asrcli(*arguments).returncode == 0

@@ -54,6 +54,7 @@ def result(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_the_language_of_a_recording_is_found_out(
     asrcli: Program, models: Callable[..., None], recording: Callable[..., str]
 ) -> None:
@@ -66,6 +67,7 @@ def test_the_language_of_a_recording_is_found_out(
     assert result(asrcli("transcribe", recording([7, 1]), *OPTIONS))["language"] is None
 
 
+@pytest.mark.slow
 def test_a_language_a_chunk_or_one_for_all(
     asrcli: Program, models: Callable[..., None], recording: Callable[..., str]
 ) -> None:

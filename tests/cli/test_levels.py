@@ -58,6 +58,7 @@ def comma(asrcli: Program, recordings: Path, write_tones: Callable[..., None]) -
     return ("transcribe", "rec", "--dry-run", "--log-json")
 
 
+@pytest.mark.slow
 def test_globs_may_contain_commas(
     asrcli: Program, comma: tuple[str, str, str, str], write_config: Callable[..., Path]
 ) -> None:

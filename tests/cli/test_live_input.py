@@ -97,6 +97,7 @@ def test_a_pipe_gives_text_while_it_is_open(
         assert times == sorted(times)
 
 
+@pytest.mark.slow
 def test_a_quick_pipe_gives_what_the_file_gives(asrcli: Program, speech: Path) -> None:
     for form in ("txt", "srt"):
         asrcli("transcribe", speech, "-f", form, "-d", "out")
@@ -262,6 +263,7 @@ def test_caf_on_stdin(asrcli: Program, speech: Path, tmp_path: Path) -> None:
     assert "best of times" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_second_stream_into_a_folder_gets_a_name_of_its_own(asrcli: Program, speech: Path) -> None:
     for _ in range(3):
         done = asrcli("transcribe", "-", "-d", "out", "-q", stdin=speech.read_bytes())
@@ -315,6 +317,7 @@ def test_what_was_recognised_before_a_kill_is_recovered_by_the_next_run(
     assert "killed" not in again.stderr
 
 
+@pytest.mark.slow
 def test_a_stream_that_ends_well_or_is_dropped_leaves_no_hidden_file(
     asrcli: Program, start: Callable[..., subprocess.Popen[bytes]], pcm: bytes
 ) -> None:

@@ -14,6 +14,7 @@ from asrcli.errors import ExitCode
 from tests.cli.conftest import Program
 
 
+@pytest.mark.slow
 def test_outputs_are_named_resumed_and_no_inputs(asrcli: Program, recordings: Path) -> None:
     arguments = ("transcribe", "rec", "--name", "{stem}.{language}", "--language", "en", "-f", "srt,txt")
     done = asrcli(*arguments)

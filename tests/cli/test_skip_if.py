@@ -90,6 +90,7 @@ def test_files_without_cues_are_no_subtitles(
     assert not skip_rule("subtitles").applies(path, ())
 
 
+@pytest.mark.slow
 def test_own_results_are_judged_by_the_journal(asrcli: Program, recordings: Path) -> None:
     arguments = ("transcribe", "rec", "--skip-if", "subtitles", "-f", "srt")
     assert "2 of 2 files done" in asrcli(*arguments).stderr

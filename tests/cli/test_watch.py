@@ -67,6 +67,7 @@ def test_recordings_are_transcribed_as_they_arrive(recordings: Path, start: Star
     assert [event for event in events if event["event"] in {"error", "file_failed"}] == []
 
 
+@pytest.mark.slow
 def test_a_recording_that_cannot_be_read_fails_the_exit_code_until_it_is_replaced(
     recordings: Path, start: Start, write_tones: WriteTones
 ) -> None:
@@ -120,6 +121,7 @@ def test_on_done_gets_the_paths_whatever_their_characters(
     assert not (asrcli.folder / "hacked").exists()
 
 
+@pytest.mark.slow
 def test_on_done_is_run_by_the_next_watch_where_it_failed_or_was_killed(
     asrcli: Program,
     recordings: Path,

@@ -53,6 +53,7 @@ def test_conversations(shared: Path, embedded_diarizer: Maker, folder: str, name
     assert score_turns(truth, turns, collar=0.125).der <= most
 
 
+@pytest.mark.slow
 def test_a_clip_of_one_voice_has_one_speaker(shared: Path, embedded_diarizer: Maker) -> None:
     """Also at two levels, clipped, and after a long pause."""
     paths = [path for path in sorted((shared / "data/speech").iterdir()) if path.suffix in {".wav", ".flac"}]
@@ -115,6 +116,7 @@ def test_the_order_is_option_then_installed_then_embedded(
     assert installed.resolve(kind="embedding").name == "community-1-embedding"
 
 
+@pytest.mark.slow
 def test_an_installed_segmentation_works_with_the_embedded_embedding(
     shared: Path, make_diarizers: Callable[..., Maker]
 ) -> None:

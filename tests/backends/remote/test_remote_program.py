@@ -257,6 +257,7 @@ def test_a_dry_run_sends_nothing(program: Program, record: Callable[..., str], m
     assert (done.returncode, mimic.asked) == (0, [])
 
 
+@pytest.mark.slow
 def test_servers_are_added_and_listed_as_models(program: Program) -> None:
     assert program("models", "add", "office", "http://gpu-box:8000/").returncode == 0
     assert program("models", "list", "--backend", "remote").stdout.split("\t")[0] == "office"
