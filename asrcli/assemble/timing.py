@@ -33,14 +33,16 @@ def time_words(chunk: Chunk, hypothesis: Hypothesis, spellings: Sequence[Untimed
     if not spellings:
         return []
     placed = place_words(spellings, hypothesis.tokens)
-    if hypothesis.timed and any(timed.start is not None for timed in placed):
+    estimated = not (hypothesis.timed and any(timed.start is not None for timed in placed))
+    if not estimated:
         times = _within_regions(_after_pauses(_fill(spellings, placed, _length(chunk)), chunk), chunk)
     else:
         times = estimate_times(spellings, speech_spans(chunk))
+    ordered = orderly(times, _length(chunk), estimated=estimated)
     offset = chunk.start / SAMPLE_RATE
     return [
         Word(spelling.text, start + offset, end + offset, timed.confidence, space_before=spelling.space_before)
-        for spelling, timed, (start, end) in zip(spellings, placed, orderly(times, _length(chunk)), strict=True)
+        for spelling, timed, (start, end) in zip(spellings, placed, ordered, strict=True)
     ]
 
 
@@ -120,19 +122,23 @@ def _before_pause(start: float, end: float, spans: Sequence[tuple[float, float]]
     return next((paused for paused, onset in pauses if start < paused < end < onset), end)
 
 
-def orderly(times: Sequence[tuple[float, float]], length: float) -> list[tuple[float, float]]:
+def orderly(
+    times: Sequence[tuple[float, float]], length: float, *, estimated: bool = False
+) -> list[tuple[float, float]]:
     """Times of words, seconds from 0 to `length`: starts that ascend where there is room, ends that neither overlap the
-    next word nor exceed the length.
+    next word nor exceed the length. Estimated ones are kept where the sound is.
     """
     starts: list[float] = []
     latest = 0.0
     for start, _ in times:
         latest = max(latest, min(start, length))
         starts.append(latest)
-    starts = _apart(starts, length)
+    if not estimated:
+        starts = _apart(starts, length)
+    shortest = 0.0 if estimated else _SHORTEST
     bounds = [*starts[1:], length]
     return [
-        (start, min(max(end, start + _SHORTEST), max(start, bound)))
+        (start, min(max(end, start + shortest), max(start, bound)))
         for start, (_, end), bound in zip(starts, times, bounds, strict=True)
     ]
 
