@@ -108,11 +108,13 @@ def create_hidden(folder: Path, kind: str, mode: int = 0o666) -> tuple[Path, int
     while True:
         path = folder / f".asrcli-{secrets.token_hex(8)}.{kind}"
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        with contextlib.suppress(OSError):  # without locks, leftovers are never taken for ours
-            try_lock(handle)
-        if os.fstat(handle).st_nlink:
+        try:
+            ours = try_lock(handle)
+        except OSError:  # without locks, leftovers are never taken for ours
+            ours = True
+        if ours and os.fstat(handle).st_nlink:
             return path, handle
-        os.close(handle)  # deleted as stale between creation and lock
+        os.close(handle)  # taken for stale between creation and lock: deleted, or about to be
 
 
 class _Temporary:

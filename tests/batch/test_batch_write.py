@@ -135,19 +135,24 @@ def test_sweep_takes_what_a_dead_writer_left_and_nothing_else(tmp_path: Path) ->
 
 def test_sweeping_all_the_while_never_takes_a_living_writers_file(tmp_path: Path) -> None:
     done: list[bool] = []
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # so that sweepers come between the creation of a file and its lock
 
     def sweep_on() -> None:
         while not done:
             remove_stale_temporaries(tmp_path)
 
-    sweeper = Thread(target=sweep_on)
-    sweeper.start()
+    sweepers = [Thread(target=sweep_on) for _ in range(4)]
+    for sweeper in sweepers:
+        sweeper.start()
     try:
         for number in range(200):
             write(tmp_path / f"{number}.txt", tmp_path / f"{number}.srt", data=str(number).encode())
     finally:
         done.append(True)
-        sweeper.join()
+        sys.setswitchinterval(interval)
+        for sweeper in sweepers:
+            sweeper.join()
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
         f"{number}.{suffix}": str(number) for number in range(200) for suffix in ("txt", "srt")
     }
