@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import groupby, pairwise
+from itertools import groupby
 
 from asrcli.assemble.estimate import estimate_times, spoken_length
 from asrcli.assemble.pauses import speech_spans
@@ -110,16 +112,20 @@ def _after_pauses(times: Sequence[tuple[float, float]], chunk: Chunk) -> list[tu
 
 def _after_long_pause(start: float, previous: float, spans: Sequence[tuple[float, float]]) -> float:
     """The end of the pause that a word begins a little after, unless the word before does so too."""
-    for (_, paused), (onset, _) in pairwise([(-_LONG_PAUSE, -_LONG_PAUSE), *spans]):
-        if 0 < onset < start - _EDGE and start - onset <= _LATE and onset - paused >= _LONG_PAUSE and previous < onset:
-            return onset
-    return start
+    at = bisect_left(spans, (start - _EDGE,)) - 1
+    if at < 0:
+        return start
+    onset = spans[at][0]
+    paused = spans[at - 1][1] if at else -_LONG_PAUSE
+    is_first = onset > 0 and previous < onset and onset - paused >= _LONG_PAUSE
+    return onset if is_first and start - onset <= _LATE else start
 
 
 def _before_pause(start: float, end: float, spans: Sequence[tuple[float, float]]) -> float:
     """Where a word ends that would end in a pause: where the pause begins."""
-    pauses = ((paused, onset) for (_, paused), (onset, _) in pairwise(spans))
-    return next((paused for paused, onset in pauses if start < paused < end < onset), end)
+    at = bisect_right(spans, (end, math.inf))
+    in_pause = 0 < at < len(spans) and start < spans[at - 1][1] < end
+    return spans[at - 1][1] if in_pause else end
 
 
 def orderly(
@@ -146,10 +152,10 @@ def orderly(
 def _apart(starts: Sequence[float], length: float) -> list[float]:
     """Words that begin at about one time follow each other, as far as there is room before the next."""
     apart: list[float] = []
-    while len(apart) < len(starts):
-        first = starts[len(apart)]
-        group = [start for start in starts[len(apart) :] if start - first < _SHORTEST]
-        following = starts[len(apart) + len(group)] if len(apart) + len(group) < len(starts) else length
-        step = min(_APART, (following - first) / len(group))
-        apart += [first + step * number for number in range(len(group))] if len(group) > 1 else group
+    while (at := len(apart)) < len(starts):
+        first = starts[at]
+        behind = max(bisect_left(starts, first + _SHORTEST, at), at + 1)
+        following = starts[behind] if behind < len(starts) else length
+        step = min(_APART, (following - first) / (behind - at))
+        apart += [first + step * number for number in range(behind - at)]
     return apart

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asrcli.assemble import Assembler
+from asrcli.assemble.timing import orderly
 from asrcli.audio.types import SAMPLE_RATE
 from asrcli.backends.types import Hypothesis, Token
 from asrcli.transcript import Segment, join_words
@@ -92,6 +94,44 @@ def test_a_word_does_not_run_into_the_silence_behind_it() -> None:
     pieces = tokens(("▁one", 0.1), ("▁two", 3.0))
     segments, _ = assemble((chunk((0, 0.4), (2.9, 4)), Hypothesis("one two", pieces)))
     assert segments[0].words[0].end <= 0.4
+
+
+@pytest.mark.parametrize(
+    ("late", "vad", "expected"),
+    [
+        (0.04, True, 2.04),  # within the error of either
+        (0.2, True, 2.0),
+        (0.2, False, 2.2),  # noise behind digital silence is loud, too
+        (0.4, True, 2.4),
+    ],
+)
+def test_the_first_word_behind_a_long_pause_begins_with_its_sound_if_vad_heard_it(
+    late: float, vad: bool, expected: float
+) -> None:
+    part = chunk((0.0, 1.0), (2.0, 4.0))
+    part = replace(part, speech=np.ones(len(part.levels), np.float32)) if vad else part
+    segments, _ = assemble((part, Hypothesis("a b c", tokens(("▁a", 0.1), ("▁b", 2.0 + late), ("▁c", 3.0)))))
+    found = [word.start for segment in segments for word in segment.words]
+    assert found == pytest.approx([0.1, expected, 3.0], abs=0.035)
+
+
+def test_no_word_ends_in_a_pause() -> None:
+    part = replace(chunk((0.0, 1.0), (2.0, 4.0)), regions=(Region(0, 4 * SAMPLE_RATE),))
+    segments, _ = assemble((part, Hypothesis("a b", tokens(("▁a", 0.8), ("▁b", 2.5)))))
+    assert segments[0].words[0].end == pytest.approx(1.0, abs=0.035)
+
+
+@given(times=st.lists(st.floats(0, 3), min_size=1, max_size=20).map(sorted))
+def test_words_that_a_model_places_have_a_length_where_there_is_room(times: list[float]) -> None:
+    ordered = orderly([(start, start) for start in times], 10.0)
+    assert all(end - start > 1e-6 for start, end in ordered) or min(np.diff(times)) > 0
+    assert all(left[1] <= right[0] + 1e-9 for left, right in pairwise(ordered))
+
+
+def test_words_that_begin_together_follow_each_other() -> None:
+    assert [round(start, 3) for start, _ in orderly([(1.0, 1.2)] * 3 + [(1.3, 1.5)], 10.0)] == [1.0, 1.1, 1.2, 1.3]
+    assert [round(start, 3) for start, _ in orderly([(1.0, 1.2)] * 3, 10.0)] == [1.0, 1.15, 1.3]
+    assert [round(start, 3) for start, _ in orderly([(1.0, 1.2)] * 2, 1.0)] == [1.0, 1.0]
 
 
 def test_estimated_words_lie_where_the_sound_is() -> None:
