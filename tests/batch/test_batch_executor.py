@@ -271,6 +271,7 @@ def test_cancel_drops_what_is_in_flight_and_keeps_what_is_done(batch: Batch) -> 
     assert batch.outputs() == {f"{number}.txt" for number in range(4)}
 
 
+@pytest.mark.slow
 def test_a_worker_that_hangs_delays_no_exit_and_writes_nothing_later(batch: Batch) -> None:
     batch.inputs(1)
     inside, release, left = Event(), Event(), Event()

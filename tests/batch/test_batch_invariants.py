@@ -187,6 +187,7 @@ class Folder(RuleBasedStateMachine):
         assert {path: path.read_bytes() for path in self.users} == self.users
 
 
+@pytest.mark.slow
 def test_every_input_of_every_batch_has_its_result_or_a_reason(
     tmp_path_factory: pytest.TempPathFactory, program: Any, forked: Callable[..., int]
 ) -> None:

@@ -11,6 +11,7 @@ from asrcli.errors import ExitCode
 from tests.cli.conftest import Program
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("wheel_audio")
 def test_all_is_well_and_the_decode_was_real(asrcli: Program) -> None:
     done = asrcli("doctor", "--json")

@@ -27,6 +27,7 @@ def failing(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_silence_fails_where_that_is_asked(asrcli: Program) -> None:
     soundfile.write(asrcli.folder / "silence.wav", np.zeros(RATE, np.float32), RATE)
     assert asrcli("transcribe", "silence.wav", "--overwrite").returncode == 0
@@ -37,6 +38,7 @@ def test_silence_fails_where_that_is_asked(asrcli: Program) -> None:
     assert asrcli("transcribe", "silence.wav", "--overwrite", "--fail-on", "truncated").returncode == 0
 
 
+@pytest.mark.slow
 def test_a_file_with_a_gap_is_written_but_does_not_count_as_done(asrcli: Program, failing: Path) -> None:
     soundfile.write(asrcli.folder / "tones.wav", tone_audio([1, 2, 3, 5, 4, 0] * 4), RATE)
     command = ("transcribe", "tones.wav", "--no-vad", "--max-chunk", "5", "-m", failing, "-f", "txt,json")

@@ -75,6 +75,7 @@ def test_globs_may_contain_commas(
     assert set(planned(asrcli(*comma))) == rest - {"rec/one.wav"}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("recordings")
 def test_a_named_output_overrides_formats_and_folder_of_the_config_file(
     asrcli: Program, write_config: Callable[..., Path]

@@ -245,6 +245,7 @@ def test_a_signal_at_a_fifo_without_a_writer(start: Callable[..., subprocess.Pop
     assert process.wait(60) == ExitCode.INTERRUPTED
 
 
+@pytest.mark.slow
 def test_a_file_on_stdin_is_not_cut_short_by_a_signal(
     start: Callable[..., subprocess.Popen[bytes]], batch_of_hours: Path
 ) -> None:

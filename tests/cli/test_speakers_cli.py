@@ -94,6 +94,7 @@ def test_overlapped_speech_keeps_both_turns(
     assert "best of times" in heard["text"]
 
 
+@pytest.mark.slow
 def test_enrolled_voices_are_called_by_name(
     asrcli: Program, talk: str, tone_voices: tuple[str, Path, str, Path, str, str]
 ) -> None:
@@ -156,6 +157,7 @@ def test_a_count_in_the_config_does_not_stand_in_the_way(
     assert "best of times" in done.stdout
 
 
+@pytest.mark.slow
 def test_nothing_is_installed_or_downloaded(asrcli: Program, shared: Path) -> None:
     """The command that the README shows, with the networks of the wheel."""
     if builtin.speaker_entry("segmentation") is None:

@@ -328,6 +328,7 @@ def test_an_unexpected_error_asks_for_a_report_and_debug_shows_the_traceback(asr
         assert "ZeroDivisionError" in done.stderr
 
 
+@pytest.mark.slow
 def test_an_input_without_a_result_is_reported_even_with_quiet(asrcli: Program, recordings: Path) -> None:
     (recordings / "one.txt").write_text("notes of my own\n")
     done = asrcli("transcribe", "rec/one.wav", "--quiet")

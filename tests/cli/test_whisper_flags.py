@@ -102,6 +102,7 @@ def test_encoding_and_line_ends(asrcli: Program, speech: Path, encoding: str) ->
     assert out.decode(encoding) == (asrcli.folder / "out" / "cities.srt").read_bytes().decode(encoding)
 
 
+@pytest.mark.slow
 def test_other_encodings_are_made_again_and_equal_ones_are_not(asrcli: Program, speech: Path) -> None:
     assert "1 of 1 file done" in asrcli("transcribe", speech, "-d", "out").stderr
     assert "1 of 1 file done" in asrcli("transcribe", speech, "-d", "out", "--newline", "crlf").stderr

@@ -79,6 +79,7 @@ def test_life_of_a_model(asrcli: Callable[..., subprocess.CompletedProcess[str]]
     assert "not installed" in asrcli("models", "remove", "m", check=4).stderr
 
 
+@pytest.mark.slow
 def test_verify_names_what_differs_from_the_published_export(
     asrcli: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
@@ -96,6 +97,7 @@ def test_verify_names_what_differs_from_the_published_export(
     assert "Unknown model" in asrcli("models", "verify", "nothing", check=4).stderr
 
 
+@pytest.mark.slow
 def test_list_alone_and_by_name(asrcli: Callable[..., subprocess.CompletedProcess[str]], served: Server) -> None:
     rows = [line.split("\t") for line in asrcli("models").stdout.splitlines()]
     assert ["m", "asr", "no", "any", "", ""] in rows
@@ -183,6 +185,7 @@ def test_add_a_folder_of_ones_own(asrcli: Callable[..., subprocess.CompletedProc
     assert "KEY=NAME" in asrcli("models", "add", "other", *typed, "model", check=2).stderr
 
 
+@pytest.mark.slow
 def test_bundle_from_machine_to_machine(
     asrcli: Callable[..., subprocess.CompletedProcess[str]], served: Server, tmp_path: Path
 ) -> None:
@@ -194,6 +197,7 @@ def test_bundle_from_machine_to_machine(
     assert verified.stdout == "m: 2 files as installed\n"
 
 
+@pytest.mark.slow
 def test_downloaded_model_recognises_speech(
     asrcli: Callable[..., subprocess.CompletedProcess[str]],
     server: Server,

@@ -52,6 +52,7 @@ def test_our_own_server_recognises_for_us(
     assert done.stderr.count("is sent to") == 1
 
 
+@pytest.mark.slow
 def test_a_server_has_the_words_of_a_local_run(
     program: Program, record: Callable[..., str], served: tuple[str, str], tone_models: Callable[..., Path]
 ) -> None:
@@ -69,6 +70,7 @@ def test_a_server_has_the_words_of_a_local_run(
             assert (word["text"], word["start"]) == (other["text"], pytest.approx(other["start"], abs=0.002))
 
 
+@pytest.mark.slow
 def test_the_key_may_be_in_a_variable_a_file_or_an_entry_and_is_written_nowhere(
     program: Program, record: Callable[..., str], served: tuple[str, str]
 ) -> None:

@@ -315,6 +315,7 @@ def test_every_field_of_a_socket_with_every_extreme_value(server: Running, name:
     asyncio.run(run())
 
 
+@pytest.mark.slow
 def test_every_query_parameter_of_a_socket_with_every_extreme_value(server: Running) -> None:
     raw = {"encoding": "linear16", "sample_rate": 16000}
     texts = [text.strip('"') for text in EXTREMES] + ["nan", "-1", "99999", "%00", "x" * 300]

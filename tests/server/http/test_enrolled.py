@@ -40,6 +40,7 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_enrolled_voices_are_named(
     tmp_path: Path, models: Path, serving: Callable[..., Any], wheel_audio: Path
 ) -> None:

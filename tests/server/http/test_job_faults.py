@@ -197,6 +197,7 @@ def test_jobs_are_taken_once_the_folder_can_be_used(serving: Callable[..., Any],
 # -- running ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_jobs_go_on_when_running_jobs_are_deleted(serving: Callable[..., Any], cities: Path, long_cities: Path) -> None:
     with serving(num_threads=2) as server, server.client() as client:
         for _ in range(3):

@@ -84,6 +84,7 @@ def test_time_stamps_are_a_string_for_every_word(talk: Callable[..., Any], speec
     assert (sentence["start"], sentence["end"]) == (sentence["ts_list"][0][0], sentence["ts_list"][-1][1])
 
 
+@pytest.mark.slow
 def test_online_text_is_appended_and_never_taken_back(talk: Callable[..., Any], speech: np.ndarray) -> None:
     first = {**PYTHON_CLIENT, "mode": "online"}
 

@@ -422,6 +422,7 @@ def test_the_temporary_folder_of_a_killed_server_is_private(home: dict[str, Any]
         assert [oct(folder.stat().st_mode)[-3:] for folder in folders] == ["700"]
 
 
+@pytest.mark.slow
 def test_uploads_of_a_killed_server_are_deleted_by_the_next(home: dict[str, Any]) -> None:
     temporary = Path(home["TMPDIR"])
     other = temporary / "asrcli-serve-of-another-program"
