@@ -59,6 +59,11 @@ class LoadedModel(SpeechModel):
         engine = min((self, *self.replicas), key=lambda model: model.engine.in_flight).engine
         return engine.submit(self.service, samples, request, priority=self.priority, order=order)
 
+    def cancel(self, future: Future[Any]) -> None:
+        """Cancel a job that no thread has started, see `EngineClient.cancel`."""
+        for model in (self, *self.replicas):
+            model.engine.cancel(future)
+
     def close(self) -> None:
         """Release the model; further calls do nothing."""
         release, self._release = self._release, _nothing
@@ -154,7 +159,8 @@ class LoadedModels:
         if is_streaming(spec.type):  # the jobs of a stream belong to one process
             spec = on_device(spec, devices[0]) if devices else spec
         elif len(devices) > 1:
-            return self._acquire_on([on_device(spec, device) for device in devices], kind, priority, wait)
+            more = partial(self.acquire, kind=kind, purpose=purpose, priority=priority, wait=wait)
+            return self._acquire_on([on_device(spec, device) for device in devices], more)
         engine = engine or self.engine
         kind = kind or backend_of(spec.type, spec.backend).kind
         name = f"{spec.name} ({purpose})" if purpose else spec.name
@@ -173,13 +179,13 @@ class LoadedModels:
             raise
         return LoadedModel(engine, name, entry.spec, entry.kind, priority, partial(self._release, entry))
 
-    def _acquire_on(self, specs: Sequence[ModelSpec], kind: str | None, priority: int, wait: bool) -> LoadedModel:
+    def _acquire_on(self, specs: Sequence[ModelSpec], acquire: Callable[..., LoadedModel]) -> LoadedModel:
         with self._lock:
             while len(self._further) < len(specs) - 1:
                 self._further.append(_start(self.threads, None))
         with ExitStack() as stack:
             models = [
-                stack.enter_context(self.acquire(spec, kind, engine=engine, priority=priority, wait=wait))
+                stack.enter_context(acquire(spec, engine=engine))
                 for spec, engine in zip(specs, [self.engine, *self._further], strict=False)
             ]
             stack.pop_all()

@@ -168,7 +168,7 @@ class LiveService:
             try:
                 hypothesis: Hypothesis = await asyncio.shield(asyncio.wrap_future(future))
             except asyncio.CancelledError:
-                loaded.engine.cancel(future)
+                loaded.cancel(future)
                 raise
             self._metrics.audio.labels(loaded.spec.name).inc(len(samples) / SAMPLE_RATE)
             return hypothesis

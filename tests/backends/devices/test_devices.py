@@ -22,6 +22,22 @@ from asrcli.errors import EngineError, MachineError, OptionNotSupportedError
 from asrcli.options import RecognitionOptions, readers
 from tests.tone import tone_audio, tone_spec
 
+LANGUAGE = "asrcli.backends.companions:load_language_identifier"
+# A service whose jobs last as long as the file exists that they name.
+GATED = """
+import os, time
+
+class Gated:
+    batch_size = 1
+
+    def run(self, jobs):
+        while os.path.exists(jobs[0].request or ""):
+            time.sleep(0.01)
+        return [None]
+
+def load(spec, threads):
+    return Gated()
+"""
 WHISPER = ModelSpec(name="whisper", type="ctranslate2_whisper", files={})
 
 
@@ -101,6 +117,39 @@ def test_a_model_on_several_devices_has_an_engine_process_on_each(spec: Callable
             assert len(busy) == 2
             assert loaded.names == [model.name]
         assert loaded.unload_idle(0.0) == [model.name] * 2
+    finally:
+        loaded.close()
+
+
+@pytest.mark.slow
+def test_services_of_one_model_on_several_devices_are_apart(spec: Callable[..., ModelSpec]) -> None:
+    model = with_device(spec("whisper"), "cpu:0,cpu:1")
+    loaded = LoadedModels(1)
+    try:
+        with loaded.acquire(model), loaded.acquire(model, LANGUAGE, purpose="language") as identifier:
+            found = [identifier.submit(tone_audio([1, 2] * 4), None) for _ in range(4)]
+            assert {type(future.result(timeout=60)) for future in found} == {str}
+            assert len(loaded.engines) == 2
+    finally:
+        loaded.close()
+
+
+@pytest.mark.slow
+def test_a_job_is_cancelled_on_any_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gated_service.py").write_text(GATED)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    gate, silence = tmp_path / "gate", np.zeros(0, np.float32)
+    gate.touch()
+    loaded = LoadedModels(1)
+    try:
+        with loaded.acquire(with_device(WHISPER, "cpu:0,cpu:1"), "gated_service:load") as model:
+            blockers = [model.submit(silence, str(gate)) for _ in range(2)]
+            waiting = [model.submit(silence) for _ in range(2)]
+            for future in waiting:
+                model.cancel(future)
+                assert isinstance(future.exception(timeout=30), EngineError)
+            gate.unlink()
+            assert [future.exception(timeout=30) for future in blockers] == [None, None]
     finally:
         loaded.close()
 
