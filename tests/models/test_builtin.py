@@ -117,3 +117,15 @@ def test_the_larger_model_names_its_extra(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(ModelError, match="moonshine-base-en is not installed") as raised:
         Registry(tmp_path).resolve(builtin.BASE)
     assert "[english]" in raised.value.hint
+
+
+def test_the_larger_model_is_used_where_it_was_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.path", [str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "moonshine_cpp", raising=False)
+    registry = Registry(tmp_path)
+    entry = registry.entry(builtin.BASE)
+    for name in entry.required:
+        (registry.folder(entry) / name).parent.mkdir(exist_ok=True)
+        (registry.folder(entry) / name).touch()
+    files = registry.resolve(builtin.BASE).files
+    assert {path.parent for path in files.values()} == {registry.folder(entry)}

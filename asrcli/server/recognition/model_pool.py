@@ -139,7 +139,10 @@ class ModelPool:
                 spec = self.registry.resolve(name, kind=kind)
                 if kind in {"asr", "streaming"}:
                     spec = with_device(spec, self.settings.device)
-            except ModelNotInstalledError as error:
+            except ModelError as error:
+                absent = kind == "asr" and self.registry.missing(self.registry.entry(name))  # also an embedded one
+                if not isinstance(error, ModelNotInstalledError) and not absent:
+                    raise
                 if self._downloads is not None:
                     self._downloads.request(name)
                 raise ModelNotInstalledError(

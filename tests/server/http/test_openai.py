@@ -17,6 +17,7 @@ import soundfile
 import srt
 import yaml
 
+from asrcli.models import builtin
 from asrcli.server.protocols.openai.replies import segment_bodies
 from asrcli.transcript import Segment, Transcript
 from tests.server.conftest import Running
@@ -257,6 +258,13 @@ def test_no_confidence_is_made_up(client: httpx.Client, cities: Path) -> None:
         ({"model": "no-such-model"}, 404, "model_not_found", "model"),
         ({"model": "../../etc"}, 404, "model_not_found", "model"),
         ({"model": "sensevoice-small"}, 503, "model_not_installed", "model"),
+        pytest.param(
+            {"model": "moonshine-base-en"},
+            503,
+            "model_not_installed",
+            "model",
+            marks=pytest.mark.skipif(builtin.available(builtin.BASE), reason="the extra english is installed"),
+        ),
         ({"response_format": "docx"}, 400, "invalid_request", "response_format"),
         ({"temperature": "hot"}, 400, "invalid_request", "temperature"),
         ({"temperature": "nan"}, 400, "invalid_request", "temperature"),
