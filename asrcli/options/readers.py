@@ -143,6 +143,7 @@ _DEVICE = re.compile(r"auto|(cpu|cuda|mps|coreml|xpu|npu)(:\d{1,3})?")
 def device(text: str) -> str:
     """A device, or several GPUs with commas."""
     names = text.strip().lower().replace(" ", "").split(",")
-    if not all(map(_DEVICE.fullmatch, names)) or len(set(names)) < len(names) or (len(names) > 1 and "auto" in names):
+    different = {name.removesuffix(":0") for name in names}
+    if not all(map(_DEVICE.fullmatch, names)) or len(different) < len(names) or (len(names) > 1 and "auto" in names):
         raise ValueError(f"'{text}' is not a device; write auto, cpu, cuda, cuda:1, cuda:0,cuda:1, mps or coreml")
     return ",".join(names)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from asrcli.backends.device import Device, devices_of, nvidia_gpus, with_device
 from asrcli.backends.loaded_models import LoadedModels
 from asrcli.backends.process.batches import decode_in_halves
 from asrcli.backends.registry import BACKENDS
-from asrcli.backends.sherpa.device import has_cuda, provider_arguments
+from asrcli.backends.sherpa.device import gpus_of_process, has_cuda, provider_arguments
 from asrcli.backends.types import Hypothesis, ModelSpec
 from asrcli.errors import EngineError, MachineError, OptionNotSupportedError
 from asrcli.options import RecognitionOptions, readers
@@ -52,7 +52,7 @@ def test_devices_are_read(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "gpu", "cuda:", "cuda:x", "auto:1", "cuda,cuda", "auto,cuda", "cuda:-1", "0", "cpu;"]
+    "text", ["", "gpu", "cuda:", "cuda:x", "auto:1", "cuda,cuda", "cuda,cuda:0", "auto,cuda", "cuda:-1", "0", "cpu;"]
 )
 def test_what_is_no_device_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="write auto, cpu, cuda"):
@@ -94,15 +94,58 @@ def test_sherpa_onnx_names_its_build_for_cuda(spec: Callable[..., ModelSpec], op
     assert "--device cpu" in caught.value.hint
 
 
+@pytest.fixture
+def visible(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str | None], None]]:
+    """Sets CUDA_VISIBLE_DEVICES as of the start of the process."""
+
+    def start(value: str | None) -> None:
+        gpus_of_process.cache_clear()
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        if value is not None:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
+
+    yield start
+    gpus_of_process.cache_clear()
+
+
 def test_sherpa_onnx_gets_a_provider_and_sees_one_gpu(
-    spec: Callable[..., ModelSpec], monkeypatch: pytest.MonkeyPatch
+    spec: Callable[..., ModelSpec], visible: Callable[[str | None], None]
 ) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
+    visible("7")
     assert provider_arguments(spec("sense_voice", options={"use_itn": True})) == {"use_itn": True}
     assert provider_arguments(with_device(spec("sense_voice"), "cpu")) == {"provider": "cpu"}
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "7"
-    assert provider_arguments(with_device(spec("sense_voice"), "cuda:2")) == {"provider": "cuda"}
-    assert os.environ["CUDA_VISIBLE_DEVICES"] == "2"
+    assert provider_arguments(with_device(spec("sense_voice"), "cuda")) == {"provider": "cuda"}
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "7"
+
+
+@pytest.mark.parametrize(
+    ("value", "device", "gpu"),
+    [
+        (None, "cuda:2", "2"),
+        ("7,5", "cuda:1", "5"),
+        ("GPU-8932f937, MIG-1", "cuda:1", "MIG-1"),
+        ("7,5", "cuda:2", None),
+        ("", "cuda", None),
+        ("-1", "cuda", None),
+    ],
+)
+def test_numbers_of_gpus_count_those_that_the_user_made_visible(
+    spec: Callable[..., ModelSpec],
+    visible: Callable[[str | None], None],
+    value: str | None,
+    device: str,
+    gpu: str | None,
+) -> None:
+    visible(value)
+    model = with_device(spec("sense_voice"), device)
+    if gpu is None:
+        with pytest.raises(MachineError, match="CUDA_VISIBLE_DEVICES is"):
+            provider_arguments(model)
+        return
+    for _ in range(2):  # one recogniser for each language
+        provider_arguments(model)
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == gpu
 
 
 def test_a_model_on_several_devices_has_an_engine_process_on_each(spec: Callable[..., ModelSpec]) -> None:
