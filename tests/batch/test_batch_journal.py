@@ -150,6 +150,50 @@ def test_a_journal_removed_in_mid_run_begins_anew(journal: Journal, tmp_path: Pa
     again.close()
 
 
+def lines(journal: Journal) -> int:
+    return journal.path.read_bytes().count(b"\n")
+
+
+def test_a_result_that_is_made_again_is_recorded_once(journal: Journal, tmp_path: Path) -> None:
+    """A run, or an engine of a cluster, was killed between the record and the renaming of the outputs."""
+    path = aged(tmp_path / "a.mp3")
+    outputs = ("txt", tmp_path / "a.txt"), ("srt", tmp_path / "a.srt")
+    for _ in range(2):
+        recorded(journal, path, *outputs)
+    assert lines(journal) == 1
+    journal.path.unlink()
+    recorded(journal, path, *outputs)
+    assert lines(journal) == 1, "the journal was deleted meanwhile"
+
+
+def test_a_result_is_recorded_again_where_another_one_was_recorded_since(journal: Journal, tmp_path: Path) -> None:
+    path, other = aged(tmp_path / "a.mp3"), aged(tmp_path / "b.mp3", b"other")
+    english, german = ("txt", tmp_path / "a.en.txt"), ("txt", tmp_path / "a.de.txt")
+    for output in (english, german, english):
+        recorded(journal, path, output)
+    assert journal.outputs_of(path)[-1] == english[1]
+    recorded(journal, other, english)
+    recorded(journal, path, english)
+    assert journal.written(english[1])[-1].source == path
+    recorded(journal, path, english, recipe=CacheKey(model="m", options="other"))
+    assert lines(journal) == 6
+
+
+def test_a_result_is_recorded_again_where_its_command_has_succeeded(journal: Journal, tmp_path: Path) -> None:
+    recording = journal.recording(aged(tmp_path / "a.mp3"))
+
+    def record() -> None:
+        journal.record(recording, RECIPE, 1.0, [OutputRecord("txt", tmp_path / "a.txt", 3, "hash")], on_done=True)
+        assert journal.on_done_pending(recording)
+
+    record()
+    record()
+    assert lines(journal) == 1
+    journal.on_done_finished(recording)
+    record()
+    assert lines(journal) == 3
+
+
 _OTHER = """
 import sys
 from pathlib import Path

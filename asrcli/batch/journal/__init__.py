@@ -50,8 +50,7 @@ class Journal:
 
     def __init__(self, path: Path, *, read_only: bool = False, hash_file: Callable[[Path], str] = hash_file) -> None:
         """Read the journal, which need not exist; `read_only` writes nothing (`--dry-run`); `hash_file` hashes
-        recordings. Raises DiskFullError or
-        OutputError: it cannot be created. Lack of permission is a notice instead.
+        recordings. Raises DiskFullError or OutputError: it cannot be created. Lack of permission is a notice instead.
         """
         self.path = real_place(path)
         self.notices: list[str] = []
@@ -135,11 +134,12 @@ class Journal:
             made.pop(path, None)
             made[path] = None
             known = self._written.setdefault(path, [])
-            if output not in known:
-                known.append(output)
+            if output in known:
+                known.remove(output)
+            known.append(output)
 
     def written(self, output: Path) -> Sequence[OutputFile]:
-        """Everything that was ever recorded of an output, oldest first."""
+        """Everything that was ever recorded of an output, the latest last."""
         with self._lock:
             return tuple(self._written.get(real_place(output), ()))
 
@@ -206,26 +206,28 @@ class Journal:
         """Announce outputs that are about to get their final names; `on_done`: a command is then run. Raises
         DiskFullError or OutputError: the journal cannot be written; the outputs must not be named then.
         """
-        self._append(
-            {
-                "schema": SCHEMA,
-                **({"on_done": "pending"} if on_done else {}),
-                "input": self._input(recording),
-                "model": recipe.model,
-                "options": recipe.options,
-                "duration": round(duration, 3),
-                "outputs": [
-                    {
-                        "format": made.suffix,
-                        "path": self._relative(made.path),
-                        "size": made.size,
-                        "digest": made.digest,
-                        "options": recipe.formats.get(made.suffix, ""),
-                    }
-                    for made in outputs
-                ],
-            }
-        )
+        record = {
+            "schema": SCHEMA,
+            **({"on_done": "pending"} if on_done else {}),
+            "input": self._input(recording),
+            "model": recipe.model,
+            "options": recipe.options,
+            "duration": round(duration, 3),
+            "outputs": [made.to_dict(self._relative(made.path), recipe) for made in outputs],
+        }
+        if not self._holds(parse(record, self._absolute)):
+            self._append(record)
+
+    def _holds(self, record: Record) -> bool:
+        """Whether a result is the latest that is recorded of its recording and outputs: a process was killed before
+        they had their names.
+        """
+        with self._lock:
+            made = list(self._made.get(record.source, ()))[-len(record.outputs) :]
+            due = record.on_done is None or (record.source, record.content) in self._pending
+            same = due and made == [path for path, _ in record.outputs]
+            same = same and all(self._written[path][-1] == output for path, output in record.outputs)
+            return same and os.fstat(self._handle).st_nlink > 0
 
     def merge(self, path: Path) -> tuple[int, int]:
         """Append the records of another journal that are not in this one; how many were added, and how many lines were

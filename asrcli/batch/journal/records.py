@@ -50,6 +50,11 @@ class OutputRecord:
     size: int
     digest: str
 
+    def to_dict(self, path: str, recipe: CacheKey) -> dict[str, Any]:
+        """As a record has it; `path` as the journal writes it."""
+        options = recipe.formats.get(self.suffix, "")
+        return {"format": self.suffix, "path": path, "size": self.size, "digest": self.digest, "options": options}
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
