@@ -80,6 +80,9 @@ class Worker:
             try:
                 dropped = self._stop.ending and not item.stream
                 outcome = Outcome(item, None) if dropped else self._handle(item, wait=deferred)
+            except ResultLostError:
+                self._schedule.defer(item)
+                continue
             except Exception as error:  # noqa: BLE001 -- one input's failure, of whatever kind, is a value
                 outcome = self._failed(item, error)
             if outcome is not None:
@@ -169,7 +172,11 @@ class Worker:
             self._cleaned.add(folder)
             remove_stale_temporaries(folder)
             for path in hidden_files(folder, KIND):
-                read_stale(path, partial(self._recover, folder))
+                try:
+                    read_stale(path, partial(self._recover, folder))
+                except AsrcliError as error:
+                    name = printable(path)
+                    self._post(Notice(f"{name}: the text of a run that was killed, which cannot be written: {error}"))
 
     def _recover(self, folder: Path, handle: int) -> None:
         """Write the results of a stream whose program was killed."""
@@ -189,8 +196,7 @@ class Worker:
         try:
             outcome: Outcome | None = self._transcribe(item, journal, decision)
         except ResultLostError:
-            self._schedule.defer(item)
-            return None
+            raise  # `run` gives the input to others when its claim is released
         except Exception as error:  # noqa: BLE001 -- as in `run`
             outcome = self._failed(item, error)
         failure = outcome.event if outcome is not None else None

@@ -16,6 +16,7 @@ from pathlib import PurePath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
+from asrcli.distribution import pip_install
 from asrcli.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Format:
         """Raises MissingExtraError: the package that the writer needs is not installed."""
         if self.requires and find_spec(self.requires) is None:
             message = f"The format {self.name} needs a package that is not installed."
-            raise MissingExtraError(message, f"pip install 'asrcli-transcribe[{self.name}]'")
+            raise MissingExtraError(message, pip_install(self.name))
 
 
 _TURN = "`[Speaker 1] ` where a turn begins"

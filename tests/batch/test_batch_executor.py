@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import json
 import os
 import time
 from collections.abc import Callable
@@ -28,9 +29,10 @@ from asrcli.errors import (
     ExitCode,
     FfmpegMissingError,
     LanguageNotSupportedError,
+    MissingExtraError,
     ModelNotInstalledError,
 )
-from asrcli.transcript import Transcript
+from asrcli.transcript import Segment, Transcript
 
 
 class Batch:
@@ -55,6 +57,7 @@ class Batch:
         on_event: Callable[..., Any] | None = None,
         emit: Callable[..., None] | None = None,
         stdin: bytes = b"",
+        render: Callable[..., Any] | None = None,
         **options: Any,
     ) -> Summary:
         def spell(item: Item, listener: Any) -> Transcript:
@@ -69,7 +72,7 @@ class Batch:
 
         work = Processing(
             transcribe=spell,
-            render=lambda _item, *rest: self.program.render(*rest),
+            render=lambda _item, *rest: (render or self.program.render)(*rest),
             recipe=CacheKey(model="m", options="v1"),
         )
         plan = make_plan(
@@ -128,6 +131,41 @@ def test_a_failure_of_one_input_is_one_event_and_the_others_are_done(batch: Batc
     assert "ZeroDivisionError" in failed["4.mp3"].message
     assert batch.outputs() == {"0.txt", "2.txt", "5.txt"}
     assert {name[-5:] for name, _ in summary.failures} == set(failed)
+
+
+def hidden_stream(folder: Path, suffix: str, name: str) -> Path:
+    """What a run that was killed left of a stream."""
+    path = folder / ".asrcli-0123456789abcdef.partial"
+    lines = [{"source": "stdin", "outputs": {suffix: name}}, Segment(0, 0.0, 1.0, "spoken").to_dict()]
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    return path
+
+
+def test_a_stream_that_cannot_be_recovered_costs_no_other_input(batch: Batch) -> None:
+    batch.inputs(2)
+    left = hidden_stream(batch.folder, "docx", "talk.docx")
+
+    def render(transcript: Transcript, suffix: str) -> Any:
+        if suffix == "docx":
+            raise MissingExtraError("not installed", "install it")
+        return batch.program.render(transcript, suffix)
+
+    assert batch.run(nothing, render=render).exit_code == ExitCode.OK
+    (notice,) = batch.of(events.Notice)
+    assert left.name in notice.message
+    assert "install it" in notice.message
+    assert left.exists()
+    batch.run(nothing)
+    assert "talk.recovered.docx" in batch.outputs()
+    assert not left.exists()
+
+
+def test_a_stream_is_recovered_in_its_folder(batch: Batch) -> None:
+    (batch.folder / "inner").mkdir()
+    (batch.folder / "inner" / "0.mp3").write_bytes(b"sound")
+    hidden_stream(batch.folder / "inner", "txt", "../talk.txt")
+    batch.run(nothing)
+    assert "spoken" in (batch.folder / "inner" / "talk.recovered.txt").read_text()
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+import re
 
 import docx
 import pytest
 from docx.enum.text import WD_COLOR_INDEX
 from hypothesis import given, settings
 
+from asrcli.distribution import pip_install
 from asrcli.errors import MissingExtraError
 from asrcli.formats import FORMATS
 from asrcli.options import CueOptions
@@ -82,5 +84,5 @@ def test_an_empty_transcript_and_names_that_are_not_unicode() -> None:
 
 def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("asrcli.formats.find_spec", lambda _name: None)
-    with pytest.raises(MissingExtraError, match=r"asrcli-transcribe\[docx\]"):
+    with pytest.raises(MissingExtraError, match=re.escape(pip_install("docx"))):
         written(TALK)

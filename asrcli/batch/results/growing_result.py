@@ -71,7 +71,7 @@ def read_growing(folder: Path, handle: int) -> tuple[dict[str, Path], Transcript
     source = ""
     with contextlib.suppress(*MALFORMED):
         head = json.loads(lines[0] if lines else b"{}")
-        outputs = {suffix: _recovered(folder / name) for suffix, name in head["outputs"].items()}
+        outputs = {suffix: _recovered(folder / os.path.basename(name)) for suffix, name in head["outputs"].items()}
         source = head["source"]
         segments.extend(Segment.from_dict(json.loads(line)) for line in lines[1:])
     segments.sort(key=lambda segment: (segment.start, segment.channel or 0))
