@@ -22,7 +22,7 @@ from asrcli.backends.ctranslate2.check import CONTEXT, encode, previous_text
 from asrcli.backends.ctranslate2.results import TokenReader, log_probability, plausible, repeats
 from asrcli.backends.device import Device, devices_of, not_available
 from asrcli.backends.notes import without_notes
-from asrcli.backends.process.batches import Answer, decode_by_request, decode_in_halves
+from asrcli.backends.process.batches import Answer, decode_by_request, decode_in_halves, padded
 from asrcli.backends.types import DecodeJob, Hypothesis, ModelSpec, Recognizer
 from asrcli.distribution import pip_install
 from asrcli.errors import AsrcliError, MissingExtraError, ModelError
@@ -97,7 +97,7 @@ class CTranslate2Recognizer:
         def decode(group: list[int], request: RecognitionOptions) -> Iterator[Answer]:
             # The model invents words for digital silence.
             audible = [index for index in group if np.any(jobs[index].samples)]
-            decoded = self._decode([_clean(jobs[index].samples) for index in audible], request)
+            decoded = self._decode([padded(jobs[index].samples, _SHORTEST) for index in audible], request)
             yield from zip(audible, decoded, strict=True)
 
         return decode_by_request(jobs, partial(check_request, self._spec), decode)
@@ -220,10 +220,3 @@ def _loading_error(spec: ModelSpec, device: Device, error: Exception) -> AsrcliE
         install = "Install CUDA's libraries (pip install nvidia-cublas-cu12 nvidia-cudnn-cu12)"
         return not_available(spec, device, text.rstrip("."), install)
     return ModelError(f"CTranslate2 cannot load {spec.name}: {text}", "Is it a whole model? Download it again.")
-
-
-def _clean(samples: Samples) -> Samples:
-    """Finite samples, as many as the spectrogram needs and Whisper reads."""
-    padded = np.zeros(max(_SHORTEST, len(samples)), np.float32)
-    padded[: len(samples)] = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
-    return padded

@@ -19,15 +19,20 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.checks import check_model, check_request
 from asrcli.backends.device import devices_of, not_available
 from asrcli.backends.funasr.check import folder_of, funasr_type
 from asrcli.backends.funasr.model_types import UNTIMED_CLASSES
 from asrcli.backends.funasr.results import read_result
-from asrcli.backends.process.batches import Answer, decode_by_request, decode_in_halves, split_batches
+from asrcli.backends.process.batches import (
+    Answer,
+    decode_by_request,
+    decode_in_halves,
+    first_line,
+    padded,
+    split_batches,
+)
 from asrcli.backends.types import DecodeJob, Hypothesis, ModelSpec, Recognizer
 from asrcli.distribution import pip_install
 from asrcli.errors import EngineError, MissingExtraError, ModelError
@@ -105,7 +110,7 @@ class FunasrRecognizer:
             ) from error
         except Exception as error:
             raise ModelError(
-                f"FunASR cannot load {spec.name}: {_first_line(error)}", f"Is it a whole model of type {spec.type}?"
+                f"FunASR cannot load {spec.name}: {first_line(error)}", f"Is it a whole model of type {spec.type}?"
             ) from error
         if loaded < _LEAST_LOADED:
             raise ModelError(
@@ -130,11 +135,9 @@ class FunasrRecognizer:
             heard = [chunk for chunk in chunks if len(chunk)]
             found = self._infer(heard, asked) if heard else []
             # For chunks without speech it returns fewer results, or one for all.
-            if len(heard) != len(found):
-                if len(chunks) > 1:
-                    raise EngineError(f"{len(found)} results for {len(heard)} chunks")
-                return [Hypothesis("")]
-            answers = iter(found)
+            if len(heard) != len(found) and len(chunks) > 1:
+                raise EngineError(f"{len(found)} results for {len(heard)} chunks")
+            answers = iter(found or [{}])
             return [self._read(next(answers), chunk, request) if len(chunk) else Hypothesis("") for chunk in chunks]
 
         return decode_in_halves(self, samples, decode, "FunASR", (Exception,))
@@ -145,7 +148,7 @@ class FunasrRecognizer:
         # A model keeps a request's hotwords in an attribute: each call uses a shallow copy, which shares the weights.
         module = copy.copy(self._module)
         keys = [str(index) for index in range(len(samples))]
-        sounds = [torch.from_numpy(_clean(chunk)) for chunk in samples]
+        sounds = [torch.from_numpy(padded(chunk, _SHORTEST)) for chunk in samples]
         with torch.inference_mode(), hotwords_file(asked.get("hotword")) as hotword:
             answer = module.inference(data_in=sounds, key=keys, **{**self._settings, **asked, **hotword})
         return list(answer[0]) if answer else []
@@ -208,7 +211,7 @@ def _toolkit() -> tuple[Any, Any]:
         from asrcli.backends.funasr import toolkit
     except ImportError as error:
         raise MissingExtraError(
-            f"FunASR's toolkit cannot be imported: {_first_line(error)}.",
+            f"FunASR's toolkit cannot be imported: {first_line(error)}.",
             f"{pip_install('funasr')}, torch too",
         ) from error
     return toolkit.torch, toolkit.AutoModel
@@ -251,15 +254,3 @@ def _drop_aligner(module: Any) -> None:
 
     if find_spec("torchaudio") is None:
         module.ctc_decoder = None
-
-
-def _clean(samples: Samples) -> Samples:
-    """A copy, (samples,), finite and as long as the encoders need."""
-    padded = np.zeros(max(len(samples), _SHORTEST), np.float32)
-    padded[: len(samples)] = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
-    return padded
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -6,17 +6,16 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.checks import check_model, check_request
 from asrcli.backends.moonshine import TYPES
 from asrcli.backends.moonshine.search import Decoded, Moonshine, frame_count, size_class, token_limit
 from asrcli.backends.moonshine.weights import UnknownGraphError
+from asrcli.backends.process.batches import decode_in_halves, padded
 from asrcli.backends.sherpa import recognizer as sherpa_onnx
 from asrcli.backends.sherpa.results import ResultReader
 from asrcli.backends.types import DecodeJob, Hypothesis, ModelSpec, Recognizer
-from asrcli.errors import AsrcliError, EngineError
+from asrcli.errors import AsrcliError
 
 #: from here on a step's cost grows with each sequence as much as it would alone
 _BATCH_SIZE = 6
@@ -65,23 +64,17 @@ class MoonshineRecognizer:
     def run(self, jobs: Sequence[DecodeJob]) -> Sequence[Hypothesis | Exception]:
         """Decode jobs together; an invalid request has its error in its place."""
         results: list[Hypothesis | Exception] = [self._answer_at_once(job) for job in jobs]
-        padded = [self._padded(job.samples) for job in jobs]
+        chunks = [self._padded(job.samples) for job in jobs]
         # The model invents words for digital silence.
-        asked = [row for row, result in enumerate(results) if isinstance(result, Hypothesis) and padded[row].any()]
-        for row, answer in zip(asked, self._answers([padded[row] for row in asked]), strict=True):
+        asked = [row for row, result in enumerate(results) if isinstance(result, Hypothesis) and chunks[row].any()]
+        # The runtime's exceptions have no common base.
+        answers = decode_in_halves(self, [chunks[row] for row in asked], self._decode, "onnxruntime", (Exception,))
+        for row, answer in zip(asked, answers, strict=True):
             results[row] = answer if isinstance(answer, Exception) else self._read(answer, jobs[row])
         return results
 
-    def _answers(self, chunks: Sequence[Samples]) -> list[Decoded | Exception]:
-        """What each chunk has; where the runtime fails, one by one, so that only the faulty chunk fails."""
-        if not chunks:
-            return []
-        try:
-            return [*self._model.decode([self._model.encode(chunk) for chunk in chunks])]
-        except Exception as error:  # noqa: BLE001 - the runtime's exceptions have no common base
-            if len(chunks) > 1:
-                return [answer for chunk in chunks for answer in self._answers([chunk])]
-            return [EngineError(f"onnxruntime failed at a chunk of {len(chunks[0]) / SAMPLE_RATE:.2f} s: {error}")]
+    def _decode(self, chunks: Sequence[Samples]) -> list[Decoded]:
+        return self._model.decode([self._model.encode(chunk) for chunk in chunks])
 
     def _answer_at_once(self, job: DecodeJob) -> Hypothesis | Exception:
         """What needs no model: no words for silence, an error for an invalid request."""
@@ -92,10 +85,8 @@ class MoonshineRecognizer:
         return Hypothesis("")
 
     def _padded(self, samples: Samples) -> Samples:
-        """With the silence that the model needs after the last word, and finite."""
-        padded = np.zeros(max(_SHORTEST, len(samples) + self._tail), np.float32)
-        padded[: len(samples)] = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
-        return padded
+        """With the silence that the model needs after the last word."""
+        return padded(samples, max(_SHORTEST, len(samples) + self._tail))
 
     def _read(self, decoded: Decoded, job: DecodeJob) -> Hypothesis:
         tokens = decoded.tokens

@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.types import DecodeJob, Hypothesis, Service
@@ -15,6 +17,8 @@ from asrcli.options import RecognitionOptions
 #: a batch is cut where padding would make it this much longer than what is in it, or longer than this, samples
 _PADDING = 1.25
 _LONGEST = 30 * SAMPLE_RATE
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(slots=True)
@@ -150,19 +154,17 @@ def split_batches(indices: Sequence[int], lengths: Sequence[int]) -> Iterator[li
 def decode_in_halves(
     service: Service,
     chunks: Sequence[Samples],
-    decode: Callable[[Sequence[Samples]], Sequence[Hypothesis]],
+    decode: Callable[[Sequence[Samples]], Sequence[_Result]],
     engine: str,
     errors: tuple[type[Exception], ...],
-) -> list[Hypothesis | Exception]:
+) -> list[_Result | Exception]:
     """Decode chunks together; where that raises one of `errors`, in halves, so that only the faulty chunk fails. Out of
     memory also halves the batches of the service from here on.
     """
     try:
         return [*decode(chunks)] if chunks else []
     except errors as error:
-        problem = (
-            f"{type(error).__name__}: {str(error).strip().splitlines()[0]}" if str(error) else type(error).__name__
-        )
+        problem = first_line(error)
         full = isinstance(error, MemoryError) or "out of memory" in str(error).lower()
     # Outside of the handler: what the exception refers to would keep its memory.
     half = len(chunks) // 2
@@ -176,6 +178,18 @@ def decode_in_halves(
         ]
     hint = "Use fewer --jobs, a shorter --max-chunk, or --device cpu." if full else ""
     return [EngineError(f"{engine} failed at a chunk of {len(chunks[0]) / SAMPLE_RATE:.2f} s: {problem}", hint)]
+
+
+def padded(samples: Samples, length: int) -> Samples:
+    """A copy of samples, (samples,), with silence up to a length, and without NaN and infinity."""
+    filled = np.zeros(max(len(samples), length), np.float32)
+    filled[: len(samples)] = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
+    return filled
+
+
+def first_line(error: Exception) -> str:
+    """Name of an engine's exception, and the first line of its text."""
+    return ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
 
 
 def _urgency(job: PendingJob) -> tuple[int, int, int]:

@@ -11,12 +11,10 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.checks import check_model, check_request
 from asrcli.backends.device import devices_of, not_available
-from asrcli.backends.process.batches import Answer, decode_by_request, decode_in_halves, split_batches
+from asrcli.backends.process.batches import Answer, decode_by_request, decode_in_halves, padded, split_batches
 from asrcli.backends.process.offline_hubs import keep_hubs_offline
 from asrcli.backends.qwen.check import has_vllm
 from asrcli.backends.sherpa.model_types import QWEN3_LANGUAGES
@@ -101,7 +99,7 @@ class QwenRecognizer:
         context = ", ".join(
             [hotword.text for hotword in request.hotwords] + ([request.prompt] if request.prompt else [])
         )
-        sounds = [_clean(chunk) for chunk in chunks]
+        sounds = [padded(chunk, _SHORTEST) for chunk in chunks]
         # Tokenizers and vLLM's generate are not for several threads.
         with self._lock:
             raw = self._infer([context] * len(sounds), sounds, [language] * len(sounds))
@@ -183,9 +181,3 @@ def _check_weights(spec: ModelSpec, module: Any) -> None:
             f"{spec.files['model'].parent} holds only {share:.0%} of the weights that config.json describes.",
             "A part is missing or belongs to another model: download the model again.",
         )
-
-
-def _clean(samples: Samples) -> Samples:
-    padded = np.zeros(max(len(samples), _SHORTEST), np.float32)
-    padded[: len(samples)] = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
-    return padded

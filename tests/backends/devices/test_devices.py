@@ -244,6 +244,14 @@ def test_a_chunk_that_does_not_fit_alone_is_an_error_with_a_remedy() -> None:
     assert engine.batch_size == 1
 
 
+@pytest.mark.parametrize("text", ["", " \n", "bad chunk\nfile.cc, line 3"])
+def test_the_error_of_a_chunk_has_the_first_line_of_the_engine_s(text: str) -> None:
+    engine = _SmallDevice(0, RuntimeError(text))
+    (found,) = decode_in_halves(engine, [np.zeros(1600, np.float32)], engine.decode, "The engine", (RuntimeError,))
+    expected = ": ".join(filter(None, ["RuntimeError", text.split("\n", maxsplit=1)[0].strip()]))
+    assert str(found) == f"The engine failed at a chunk of 0.10 s: {expected}"
+
+
 def test_another_failure_leaves_the_batches_as_they_are() -> None:
     engine = _SmallDevice(1, RuntimeError("bad chunk"))
     decode_in_halves(engine, [np.zeros(1, np.float32)] * 4, engine.decode, "The engine", (RuntimeError,))
