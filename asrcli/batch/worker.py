@@ -109,7 +109,7 @@ class Worker:
             if journal is not None:
                 journal.refresh()
             self._clean(item)
-            with self._fetched(item) as ready:
+            with self._fetched(item, journal) as ready:
                 return self._decide(ready, journal)
 
     def _decide(self, item: Item, journal: Journal | None) -> Outcome | None:
@@ -127,10 +127,9 @@ class Worker:
         return Outcome(item, event)
 
     @contextlib.contextmanager
-    def _fetched(self, item: Item) -> Iterator[Item]:
+    def _fetched(self, item: Item, journal: Journal | None) -> Iterator[Item]:
         """The input, its bytes fetched to a temporary file where it is an address."""
-        kept = self._work.existing is Existing.SKIP and all(map(os.path.lexists, item.outputs.values() or [""]))
-        if item.address is None or kept:
+        if item.address is None or self._is_kept(item, journal):
             yield item
             return
 
@@ -145,6 +144,11 @@ class Worker:
                 guard = guard_of(self._work.fetch_networks)
                 path = stack.enter_context(fetched(item.address, guard, cancelled, progress))
             yield replace(item, source=replace(item.source, path=path, untrusted=True))
+
+    def _is_kept(self, item: Item, journal: Journal | None) -> bool:
+        existing = self._work.existing
+        outputs = named_before(item, journal, existing).outputs.values()
+        return existing is Existing.SKIP and bool(outputs) and all(map(os.path.lexists, outputs))
 
     @contextlib.contextmanager
     def _claim(self, item: Item, journal: Journal | None, *, wait: bool) -> Iterator[bool]:

@@ -159,3 +159,16 @@ def tone_entry() -> Callable[..., dict[str, Any]]:
         return {"type": type_, "dir": str(folder), "files": files} | fields
 
     return make
+
+
+@pytest.fixture
+def whisper(
+    recordings: Path,
+    home: dict[str, str],
+    write_models: Callable[..., None],
+    tone_models: Callable[..., Path],
+    tone_entry: Callable[..., dict[str, Any]],
+) -> None:
+    """A model that detects Welsh in one.wav and English in two.wav."""
+    write_models({"tones": tone_entry("whisper", tone_models("whisper"))})
+    home["ASRCLI_MODEL"] = "tones"

@@ -105,6 +105,16 @@ def test_a_recording_is_transcribed_once_and_again_when_it_changes(
     assert (asrcli.folder / "one.txt").read_text() == "do sol\n"
 
 
+@pytest.mark.usefixtures("whisper")
+def test_an_output_that_is_named_after_its_language_is_not_fetched_again(asrcli: Program, site: Any) -> None:
+    command = ("transcribe", f"{site.url}/rec/one.wav", "--name", "{stem}.{language}", LOOPBACK)
+    assert asrcli(*command).returncode == 0
+    assert (asrcli.folder / "one.cy.txt").exists()
+    fetched = len(site.seen)
+    assert "the output exists (--skip-existing)" in asrcli(*command, "--skip-existing").stderr
+    assert len(site.seen) == fetched
+
+
 def test_private_addresses_need_the_option(asrcli: Program, site: Any) -> None:
     done = asrcli("transcribe", f"{site.url}/rec/one.wav", "-o", "-")
     assert done.returncode == ExitCode.ALL_FAILED

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -43,19 +41,6 @@ def test_the_date_of_a_stream_is_today() -> None:
 def test_the_model_has_its_name_and_its_only_language(asrcli: Program, recordings: Path) -> None:
     done = asrcli("transcribe", "rec/one.wav", "--name", "{stem}-{model}-{language}", "-m", "moonshine-tiny-en", "-n")
     assert "one-moonshine-tiny-en-en.txt" in done.stdout
-
-
-@pytest.fixture
-def whisper(
-    recordings: Path,
-    home: dict[str, str],
-    write_models: Callable[..., None],
-    tone_models: Callable[..., Path],
-    tone_entry: Callable[..., dict[str, Any]],
-) -> None:
-    """A model that detects Welsh in one.wav and English in two.wav."""
-    write_models({"tones": tone_entry("whisper", tone_models("whisper"))})
-    home["ASRCLI_MODEL"] = "tones"
 
 
 def names(folder: Path) -> set[str]:

@@ -5,19 +5,18 @@ from __future__ import annotations
 import io
 from base64 import b64encode
 from dataclasses import replace
-from pathlib import Path
 
+from asrcli.audio.types import SAMPLE_RATE, Source
 from asrcli.options import AudioOptions
 
 
-def embed_audio(page: str, recording: Path, options: AudioOptions) -> str:
+def embed_audio(page: str, recording: Source, options: AudioOptions) -> str:
     """A page of the format html that holds the whole recording as mono at 16 kHz: the samples whose times the words
     have. Raises InputError: the recording cannot be read.
     """
     import soundfile
 
     from asrcli.audio import open_audio
-    from asrcli.audio.types import SAMPLE_RATE, Source
     from asrcli.formats.html import with_audio
 
     # A libsndfile of the system may have been built without MP3.
@@ -25,7 +24,7 @@ def embed_audio(page: str, recording: Path, options: AudioOptions) -> str:
     whole = replace(options, start=0.0, end=None, channels="mix")
     data = io.BytesIO()
     with (
-        open_audio(Source(recording.name, recording), whole) as stream,
+        open_audio(recording, whole) as stream,
         soundfile.SoundFile(data, "w", SAMPLE_RATE, 1, format=form) as file,
     ):
         for block in stream.blocks():

@@ -99,7 +99,7 @@ class TranscribeRequest:
                 return contents
             text = self.text(contents)
             if self.embed_audio and extension == "html" and path is not None:
-                return embed_audio(text, path, self.options.audio)
+                return embed_audio(text, item.source, self.options.audio)
             return text
 
         return Processing(
