@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from asrcli.backends.device import devices_of
 from asrcli.backends.registry import backend_of, is_remote
 from asrcli.batch.naming import awaits_language
 from asrcli.batch.results.processing import Processing
@@ -56,7 +57,7 @@ def cluster_processing(
     assert arguments.cluster is not None
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reports to its makers otherwise
     factory = partial(_node_processing, arguments, request, models)
-    gpus = _uses_gpus(models.spec)
+    gpus = uses_gpus(models.spec)
     with (
         connected(arguments.cluster) as ray,
         ActorPool(ray, factory, jobs=arguments.jobs, gpus=gpus, segments=segments, on_notice=on_notice) as pool,
@@ -66,10 +67,13 @@ def cluster_processing(
         yield replace(work, remote=files.transcribe, hash_file=files.hash_file), files.at_once
 
 
-def _uses_gpus(spec: ModelSpec) -> bool:
-    backend = backend_of(spec.type)
-    device = str(spec.options.get("device", "cpu" if backend.name == "sherpa-onnx" else "auto"))
-    return "cuda" in backend.devices and device.startswith(("auto", "cuda"))
+def uses_gpus(spec: ModelSpec) -> bool:
+    """Whether engines are to be on the GPUs of nodes that have some. Raises UsageError: the device has a number."""
+    backend, devices = backend_of(spec.type, spec.backend), devices_of(spec)
+    if len(devices) > 1 or devices[0].index:
+        raise UsageError("Ray chooses the GPU of each engine, but the device has a number.", "Use --device cuda.")
+    kind = devices[0].kind
+    return kind == "cuda" or (kind == "auto" and "cuda" in backend.devices and backend.name != "sherpa-onnx")
 
 
 def _no_engine() -> Runtime:
