@@ -19,8 +19,9 @@ class Head(NamedTuple):
     late: int
 
 
-#: (layers, heads, width of a head) -> heads that follow the speech: among those whose most attended frame for the first
-#: token behind a pause was nearest to the pause's end (58 such onsets of read speech for tiny-en, 62 for base-en)
+#: (layers, heads, width of a head) -> heads that follow the speech. Of those whose most attended frame for the first
+#: token behind a pause was near the end of the pause (58 such onsets of read speech for tiny-en, 62 for base-en), three
+#: that are together nearest; the lateness is the median of each.
 _FOLLOWING = {
     (6, 8, 36): (Head(3, 5, 2), Head(3, 6, -1), Head(5, 6, 0)),
     (8, 8, 52): (Head(4, 2, 0), Head(5, 5, 0), Head(6, 4, 2)),
