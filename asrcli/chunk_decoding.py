@@ -20,6 +20,7 @@ from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.types import Hypothesis
 from asrcli.errors import AsrcliError, EngineClosedError, EngineCrashError, EngineError
 from asrcli.options import RecognitionOptions
+from asrcli.script import CLAUSE_ENDS, SENTENCE_ENDS
 from asrcli.transcript import Gap, GapReason
 from asrcli.vad.packing import divide
 from asrcli.vad.segmenter import Segmenter
@@ -31,9 +32,11 @@ _DEEPEST = 3
 _GROWTH = SAMPLE_RATE // 2
 #: gaps for the same reason that are closer than this are one, seconds
 _SAME_GAP = 1.0
-#: shortest chunk of a live stream that ends where a sentence does, seconds; pauses after which no more are tried: the
-#: model writes no marks
+#: shortest chunk of a live stream that ends where a sentence does, seconds; texts without a mark after which no more
+#: are tried: the model writes none
 _SHORTEST_SENTENCE, _FUTILE = 2.0, 8
+
+_MARKS = SENTENCE_ENDS | CLAUSE_ENDS
 
 Submit = Callable[[Samples, RecognitionOptions], Future[Hypothesis]]
 
@@ -144,13 +147,13 @@ class SentenceEnds:
     def __init__(self, segmenter: Segmenter, chunks: ChunkQueue) -> None:
         self._segmenter, self._chunks = segmenter, chunks
         self._proposed: tuple[Chunk, Future[Hypothesis]] | None = None
-        #: pauses in a row at which no sentence ended
-        self._futile = 0
+        #: texts in a row without a mark
+        self._unmarked = 0
 
     def look(self, request: RecognitionOptions) -> None:
         """Call it as the stream grows."""
         if self._proposed is None:
-            chunk = self._segmenter.proposal() if self._futile < _FUTILE else None
+            chunk = self._segmenter.proposal() if self._unmarked < _FUTILE else None
             if chunk is not None and len(chunk.samples) >= _SHORTEST_SENTENCE * SAMPLE_RATE:
                 self._proposed = chunk, self._chunks.submit(chunk.samples, request)
             return
@@ -158,9 +161,9 @@ class SentenceEnds:
         if not decoding.done():
             return
         self._proposed = None
-        ended = decoding.exception() is None and ending(decoding.result().text.rstrip(), "") is Ending.SENTENCE
-        self._futile = 0 if ended else self._futile + 1
-        if ended and self._segmenter.accept(chunk):
+        text = decoding.result().text.rstrip() if decoding.exception() is None else ""
+        self._unmarked = 0 if _MARKS.intersection(text) else self._unmarked + 1
+        if ending(text, "") is Ending.SENTENCE and self._segmenter.accept(chunk):
             self._chunks.push(chunk, request, self._segmenter.clear, decoding)
 
 

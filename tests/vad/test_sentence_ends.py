@@ -77,3 +77,9 @@ def test_a_model_that_writes_no_marks_is_not_asked_for_ever() -> None:
     speaker = Speaker(TEXT)
     speaker.speak(np.tile(seconds((0.9, 2.2), (0.0, 0.35)), 60))
     assert len(speaker.asked) <= len(speaker.texts) + 8
+
+
+def test_long_sentences_do_not_count_as_text_without_marks() -> None:
+    speaker = Speaker(f"{TEXT}, {TEXT}")
+    speaker.speak(np.tile(seconds((0.9, 2.2), (0.0, 0.35)), 60))
+    assert len(speaker.asked) > len(speaker.texts) + 15
