@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,12 +12,15 @@ import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.types import DecodeJob, Hypothesis, Service
-from asrcli.errors import AsrcliError, EngineError
+from asrcli.errors import AsrcliError, EngineError, machine_error
 from asrcli.options import RecognitionOptions
 
 #: a batch is cut where padding would make it this much longer than what is in it, or longer than this, samples
 _PADDING = 1.25
 _LONGEST = 30 * SAMPLE_RATE
+
+#: how CUDA's libraries report it; `machine_error` finds the host's reports
+_DEVICE_IS_FULL = re.compile("out of memory|_ALLOC_FAILED", re.IGNORECASE)
 
 _Result = TypeVar("_Result")
 
@@ -165,7 +169,7 @@ def decode_in_halves(
         return [*decode(chunks)] if chunks else []
     except errors as error:
         problem = first_line(error)
-        full = isinstance(error, MemoryError) or "out of memory" in str(error).lower()
+        full = machine_error(error) is not None or _DEVICE_IS_FULL.search(str(error)) is not None
     # Outside of the handler: what the exception refers to would keep its memory.
     half = len(chunks) // 2
     if full:

@@ -222,8 +222,13 @@ class _SmallDevice:
         MemoryError(),
         RuntimeError("CUDA failed with error out of memory"),  # CTranslate2
         RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 4 GiB"),  # torch
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: Error code 12 (Cannot allocate memory)"),
+        RuntimeError("std::bad_alloc"),
+        RuntimeError("[ONNXRuntimeError] : 6 : Failed to allocate memory for requested buffer of size 9"),
     ],
-    ids=["host", "ctranslate2", "torch"],
+    ids=["host", "ctranslate2", "torch", "cublas", "cudnn", "torch-cpu", "c++", "onnxruntime"],
 )
 def test_out_of_memory_halves_the_batch_and_later_ones(error: Exception) -> None:
     engine = _SmallDevice(3, error)
