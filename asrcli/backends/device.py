@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from dataclasses import dataclass, replace
+from typing import Any
 
 from asrcli.backends.registry import backend_of
 from asrcli.backends.types import ModelSpec
@@ -75,6 +76,21 @@ def not_available(spec: ModelSpec, device: Device, problem: str, install: str) -
         f"{spec.name}: the device {device} is not available: {problem}.",
         f"{install}, or use --device cpu (option device of the entry).",
     )
+
+
+def torch_device(spec: ModelSpec, torch: Any) -> str:
+    """Torch's name of a model's device; auto: the GPU if there is one. Raises MachineError: torch does not find it; a
+    toolkit would silently use the CPU.
+    """
+    (device,) = devices_of(spec)
+    if device.kind == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    backend = getattr(torch, device.kind, None) if device.kind != "mps" else torch.backends.mps
+    if device.kind != "cpu" and (backend is None or not backend.is_available()):
+        raise not_available(spec, device, "torch finds none on this machine", "Install a build of torch for it")
+    if device.kind == "cuda" and device.index >= torch.cuda.device_count():
+        raise not_available(spec, device, f"torch finds {torch.cuda.device_count()} GPUs", "Name one of them")
+    return str(device)
 
 
 @dataclass(frozen=True, slots=True)

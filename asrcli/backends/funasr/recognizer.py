@@ -21,7 +21,7 @@ from typing import Any
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.checks import check_model, check_request
-from asrcli.backends.device import devices_of, not_available
+from asrcli.backends.device import torch_device
 from asrcli.backends.funasr.check import folder_of, funasr_type
 from asrcli.backends.funasr.model_types import UNTIMED_CLASSES
 from asrcli.backends.funasr.results import read_result
@@ -64,7 +64,7 @@ class FunasrRecognizer:
         self._type = funasr_type(spec)
         torch, auto_model = _toolkit()
         self._torch = torch
-        self._device = _device(spec, torch)
+        self._device = torch_device(spec, torch)
         self._timed = folder_of(spec).class_name not in UNTIMED_CLASSES
         auto = self._build(auto_model, threads)
         self._module: Any = auto.model
@@ -215,19 +215,6 @@ def _toolkit() -> tuple[Any, Any]:
             f"{pip_install('funasr')}, torch too",
         ) from error
     return toolkit.torch, toolkit.AutoModel
-
-
-def _device(spec: ModelSpec, torch: Any) -> str:
-    """The device of the entry, or the GPU if there is one. The toolkit would silently fall back to the CPU."""
-    (device,) = devices_of(spec)
-    if device.kind == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    backend = getattr(torch, device.kind, None) if device.kind != "mps" else torch.backends.mps
-    if device.kind != "cpu" and (backend is None or not backend.is_available()):
-        raise not_available(spec, device, "torch finds none on this machine", "Install a build of torch for it")
-    if device.kind == "cuda" and device.index >= torch.cuda.device_count():
-        raise not_available(spec, device, f"torch finds {torch.cuda.device_count()} GPUs", "Name one of them")
-    return str(device)
 
 
 def _share_loaded(torch: Any, module: Any, spec: ModelSpec) -> float:

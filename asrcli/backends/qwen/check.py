@@ -62,7 +62,12 @@ class QwenChecks(Checks):
                 raise ModelNotInstalledError(f"{spec.name}: {path} is missing.", "Download the model again.")
         if not _is_qwen3_asr(folder):
             raise ModelError(f"{spec.name}: {spec.files['config']} does not describe a Qwen3-ASR model.")
-        devices_of(spec)
+        devices = devices_of(spec)
+        if spec.options.get("engine") == "vllm" and any(str(device) not in {"auto", "cuda"} for device in devices):
+            raise OptionNotSupportedError(
+                f"{spec.name}: vLLM runs on the first visible GPU alone.",
+                "Choose engine: torch, or the GPU with the variable CUDA_VISIBLE_DEVICES.",
+            )
         for name, value in spec.options.items():
             if name not in OPTIONS and name != "device":
                 raise OptionNotSupportedError(

@@ -13,7 +13,7 @@ from typing import Any
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.checks import check_model, check_request
-from asrcli.backends.device import devices_of, not_available
+from asrcli.backends.device import torch_device
 from asrcli.backends.process.batches import Answer, decode_by_request, decode_in_halves, padded, split_batches
 from asrcli.backends.process.offline_hubs import keep_hubs_offline
 from asrcli.backends.qwen.check import has_vllm
@@ -59,7 +59,7 @@ class QwenRecognizer:
         usual = int(spec.options.get("max_num_seqs", _VLLM_BATCH)) if vllm else 1
         self.batch_size = int(spec.options.get("batch_size", usual))
         self._most_tokens = int(spec.options.get("max_new_tokens", _MOST_TOKENS))
-        device = _device(spec, torch)
+        device = torch_device(spec, torch)
         dtype = _dtype(spec, device, torch)
         folder = str(spec.files["config"].parent)
         aligner = spec.options.get("aligner")
@@ -144,19 +144,6 @@ def read_answer(raw: str, language: str | None) -> tuple[str, str]:
         return "", raw.strip()
     name = head.strip().removeprefix("language").strip()
     return name if name in _CODES else "", text.strip()
-
-
-def _device(spec: ModelSpec, torch: Any) -> str:
-    (device,) = devices_of(spec)
-    if device.kind == "auto":
-        return "cuda:0" if torch.cuda.is_available() else "cpu"
-    if device.kind == "cuda" and device.index >= torch.cuda.device_count():
-        raise not_available(
-            spec, device, f"torch finds {torch.cuda.device_count()} GPUs", "Install a build of torch for it"
-        )
-    if device.kind == "mps" and not torch.backends.mps.is_available():
-        raise not_available(spec, device, "torch finds none on this machine", "Use it on a Mac")
-    return f"cuda:{device.index}" if device.kind == "cuda" else device.kind
 
 
 def _dtype(spec: ModelSpec, device: str, torch: Any) -> Any:

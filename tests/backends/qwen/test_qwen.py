@@ -68,6 +68,12 @@ def test_options_that_do_not_fit_are_refused(
         check_model(spec_of(folder, **{name: value}))
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda:1", "cuda:0,cuda:1", "mps"])
+def test_vllm_is_not_asked_for_a_device_that_it_would_not_use(folder: Path, device: str) -> None:
+    with pytest.raises(OptionNotSupportedError, match="first visible GPU"):
+        check_model(spec_of(folder, engine="vllm", device=device))
+
+
 def test_a_missing_file_is_reported(folder: Path) -> None:
     spec = spec_of(folder)
     (folder / "tokenizer_config.json").unlink()
