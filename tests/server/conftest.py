@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import sys
 import tempfile
@@ -71,6 +72,25 @@ def _loop_stays_free() -> Iterator[None]:
     _stacks.clear()
     yield
     assert not _slow, "callbacks that hold the event loop"
+
+
+class _Records(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(self.format(record))
+
+
+@pytest.fixture(autouse=True)
+def _no_error_is_lost() -> Iterator[None]:
+    """asyncio logs exceptions that nothing has retrieved, in the operator's log, too."""
+    handler = _Records()
+    logging.getLogger("asyncio").addHandler(handler)
+    yield
+    logging.getLogger("asyncio").removeHandler(handler)
+    assert not handler.messages
 
 
 @dataclass

@@ -88,7 +88,7 @@ class Admission:
             return await _within(asyncio.shield(done), deadline)
         except BaseException:
             stop.set()
-            done.add_done_callback(_forget)
+            done.add_done_callback(forget)
             raise
 
     async def _wait_for_worker(self, client: str, deadline: float | None) -> None:
@@ -150,7 +150,7 @@ async def _within(future: asyncio.Future[Result], deadline: float | None) -> Res
         ) from error
 
 
-def _forget(done: asyncio.Future[Any]) -> None:
+def forget(done: asyncio.Future[Any]) -> None:
     """Retrieve a result that is no longer wanted; asyncio would log it as never retrieved."""
     if not done.cancelled():
         done.exception()

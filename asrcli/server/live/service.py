@@ -18,6 +18,7 @@ from asrcli.errors import EngineClosedError, EngineError
 from asrcli.options import RecognitionOptions, SpeakerOptions, TranscribeOptions
 from asrcli.runtime import Session
 from asrcli.server.errors import BusyError
+from asrcli.server.http.admission import forget
 from asrcli.server.http.connection import Connection
 from asrcli.server.http.monitoring import Metrics
 from asrcli.server.live.decode_scheduler import DecodeScheduler, Slot
@@ -165,8 +166,10 @@ class LiveService:
             # The place is held until the engine is done, even if the result is no longer wanted.
             submitting.add_done_callback(self._leave_after)
             future = await asyncio.shield(submitting)
+            decoding = asyncio.wrap_future(future)
+            decoding.add_done_callback(forget)  # it may be cancelled here while the engine ends it
             try:
-                hypothesis: Hypothesis = await asyncio.shield(asyncio.wrap_future(future))
+                hypothesis: Hypothesis = await asyncio.shield(decoding)
             except asyncio.CancelledError:
                 loaded.cancel(future)
                 raise
