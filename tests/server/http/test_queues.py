@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import threading
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,10 @@ import pytest
 from websockets.sync.client import connect
 
 from asrcli.server.bounds import MAX_HELD_BYTES, MAX_RENDERINGS
-from asrcli.server.jobs.runner import JobRunner
 from tests.server.conftest import Running
 from tests.server.http.test_bounds import wait_for
 from tests.server.http.test_limits import engine_held, in_work
+from tests.server.http.test_renderings import LONG
 
 
 def test_frames_for_a_busy_session_are_held_up_to_a_bound(server: Running, cities: Path) -> None:
@@ -40,23 +41,30 @@ def test_frames_for_a_busy_session_are_held_up_to_a_bound(server: Running, citie
         assert "best of times" in json.loads(line.recv(60))["text"].lower()
 
 
-def test_renderings_wait_for_each_other(client: httpx.Client, cities: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    job = client.post("/v1/jobs", files={"file": cities.read_bytes()}).json()["id"]
-    wait_for(lambda: client.get(f"/v1/jobs/{job}").json()["state"] == "done")
-    render, started, go = JobRunner._render, threading.Semaphore(0), threading.Event()
+#: imported by each Python process that starts: it waits for a byte
+WAITING = """
+import os
+open(f"{folder}/started-{{os.getpid()}}", "x").close()
+os.read(os.open("{folder}/gate", os.O_RDONLY), 1)
+"""
 
-    def slow(*arguments: Any) -> Any:
-        started.release()
-        assert go.wait(60)
-        return render(*arguments)
 
-    monkeypatch.setattr(JobRunner, "_render", slow)
-    with ThreadPoolExecutor(MAX_RENDERINGS + 1) as pool:
-        fetch: Callable[..., Any] = lambda _: client.get(f"/v1/jobs/{job}", params={"format": "txt"})  # noqa: E731
+def test_renderings_wait_for_each_other(
+    server: Running, client: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = server.app.state.jobs
+    part = replace(LONG, segments=LONG.segments[:300])  # long enough for a process of its own
+    job = runner.store.add(client="a", name="long", fields={}, upload=None, url="http://example.com/", webhook=None)
+    runner.store.finish(job.id, result=json.dumps(part.to_dict()))
+    os.mkfifo(tmp_path / "gate")
+    (tmp_path / "sitecustomize.py").write_text(WAITING.format(folder=tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    fetch: Callable[..., Any] = lambda _: client.get(f"/v1/jobs/{job.id}", params={"format": "txt"})  # noqa: E731
+    with ThreadPoolExecutor(MAX_RENDERINGS + 1) as pool, (tmp_path / "gate").open("r+b", buffering=0) as gate:
         answers = pool.map(fetch, range(MAX_RENDERINGS + 1))
-        for _ in range(MAX_RENDERINGS):
-            assert started.acquire(timeout=60)
+        wait_for(lambda: len(list(tmp_path.glob("started-*"))) == MAX_RENDERINGS)
+        wait_for(lambda: runner._renderers._work_queue.qsize() == 1)
         assert client.get("/health").status_code == 200
-        assert not started.acquire(timeout=0.2), "one more waits"
-        go.set()
+        assert len(list(tmp_path.glob("started-*"))) == MAX_RENDERINGS, "one more waits"
+        gate.write(bytes(MAX_RENDERINGS + 1))
         assert {answer.status_code for answer in answers} == {200}
