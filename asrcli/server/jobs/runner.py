@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,8 @@ from asrcli.server.jobs.store import FINAL, JobStore, StoredJob
 from asrcli.server.recognition.transcription import TranscriptionRequest, TranscriptionService
 from asrcli.server.supervision import Supervisor
 from asrcli.storage.fetch import Guard, post
+
+_log = logging.getLogger("asrcli.server")
 
 #: priority of a job's chunks in the engine's queue; requests have 0 and live streams -1
 _PRIORITY = 1
@@ -176,8 +179,7 @@ class JobRunner:
         await self._supervisor.retry("job store", partial(self.store.run, finish))
         await self._announce()
         if job.webhook:
-            with suppress(KeyError, AsrcliError):  # it was deleted, or the next server notifies
-                self._notify(await self.store.run(self.store.get, job.id))
+            await self._supervisor.retry("webhooks", partial(self._notify_of, job.id))
 
     async def _transcribe(self, job: StoredJob) -> str:
         path = self.store.recording(job.id)
@@ -233,6 +235,10 @@ class JobRunner:
         for job in await self.store.run(self.store.to_notify):
             self._notify(job)
 
+    async def _notify_of(self, job_id: str) -> None:
+        with suppress(KeyError):  # it was deleted
+            self._notify(await self.store.run(self.store.get, job_id))
+
     def _notify(self, job: StoredJob) -> None:
         task = asyncio.create_task(self._deliver(job))
         self._notices.add(task)
@@ -248,13 +254,20 @@ class JobRunner:
         message = {"id": job.id, "state": job.state, "created": job.created, "finished": job.finished}
         if job.error:
             message["error"] = job.error
-        for wait in _NOTIFY_AFTER if secret and job.webhook else ():
+        problem = "The server has no --webhook-secret."
+        for wait in _NOTIFY_AFTER if secret else ():
             await asyncio.sleep(wait)
-            with suppress(AsrcliError):
-                if await asyncio.to_thread(
-                    deliver, job.webhook or "", message, secret or "", self._service.guard(seconds=30)
-                ):
-                    break
+            guard = self._service.guard(seconds=30)
+            try:
+                status = await asyncio.to_thread(deliver, job.webhook or "", message, secret or "", guard)
+            except AsrcliError as error:
+                problem = error.message
+                continue
+            if 200 <= status < 300:
+                break
+            problem = f"The address answers {status}."
+        else:
+            _log.error("%s: its webhook was not notified: %s", job.id, problem)
         notified = partial(self.store.set_notified, job.id)
         await self._supervisor.retry("webhooks", partial(self.store.run, notified))
 
@@ -275,10 +288,10 @@ def signature(secret: str, body: bytes, moment: int) -> str:
     return f"t={moment},v1={signed}"
 
 
-def deliver(url: str, message: Mapping[str, Any], secret: str, guard: Guard) -> bool:
-    """Send a message once; whether it was accepted (any 2xx). Raises FetchError: the address is not allowed, or does
+def deliver(url: str, message: Mapping[str, Any], secret: str, guard: Guard) -> int:
+    """Send a message once; the HTTP status of the answer. Raises FetchError: the address is not allowed, or does
     not answer.
     """
     body = json.dumps(message, ensure_ascii=False).encode()
     headers = {"content-type": "application/json", SIGNATURE: signature(secret, body, int(time.time()))}
-    return 200 <= post(url, body, headers, guard) < 300
+    return post(url, body, headers, guard)

@@ -268,6 +268,20 @@ def test_a_job_that_is_deleted_while_it_cannot_be_written_is_no_failure_any_more
         wait_for(lambda: client.get("/health").json() == {"status": "ok"})
 
 
+def test_a_webhook_that_is_never_accepted_is_in_the_log(
+    serving: Callable[..., Any], silence: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("asrcli.server.jobs.runner._NOTIFY_AFTER", (0, 0))
+    settings = {"webhook_secret": "s3cret", "fetch_networks": ("127.0.0.0/8",)}
+    with caplog.at_level(logging.WARNING), serving(**settings) as server, server.client() as client:
+        refused = submit(client, silence, webhook=f"{server.url}/nothing").json()["id"]
+        wait_for(lambda: f"{refused}: its webhook was not notified: The address answers 404." in caplog.text)
+        with socket.create_server(("127.0.0.1", 0)) as closed:
+            port = closed.getsockname()[1]
+        silent = submit(client, silence, webhook=f"http://127.0.0.1:{port}/").json()["id"]
+        wait_for(lambda: f"{silent}: its webhook was not notified: The address does not answer" in caplog.text)
+
+
 @pytest.mark.slow
 def test_a_database_that_another_program_has_locked_holds_up_only_jobs(
     serving: Callable[..., Any], silence: Path, tmp_path: Path
