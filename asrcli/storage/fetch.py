@@ -20,7 +20,14 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
-from asrcli.errors import CancelledError, FetchError, FetchForbiddenError, FetchSizeError, FetchTimeoutError
+from asrcli.errors import (
+    CancelledError,
+    FetchError,
+    FetchForbiddenError,
+    FetchSizeError,
+    FetchTimeoutError,
+    machine_error,
+)
 from asrcli.storage.atomic import disk_errors, private
 from asrcli.storage.http import USER_AGENT, Progress, trusted_authorities
 
@@ -95,7 +102,8 @@ def fetch(
     """Fetch a recording into a new file; its size in bytes. Blocks: call it in a thread. `cancelled` and `progress` are
     called between blocks. Raises FetchError: the address is none, or does not answer with a recording;
     FetchForbiddenError: it leads where it may not; FetchSizeError or FetchTimeoutError: the guard's bounds;
-    DiskFullError: no room for it; CancelledError: `cancelled` returned true.
+    DiskFullError: no room for it; MachineError: no file or socket can be opened; CancelledError: `cancelled` returned
+    true.
     """
     return _answered(url, guard, lambda answer, _url: _save(answer, path, guard, cancelled, progress))
 
@@ -141,6 +149,8 @@ def _answered(url: str, guard: Guard, use: Callable[[http.client.HTTPResponse, s
                     return use(answer, url)
                 url = urljoin(url, answer.headers.get("location", ""))
         except (OSError, http.client.HTTPException) as error:
+            if (exhausted := machine_error(error)) is not None:  # the disk's are mapped where it is written
+                raise exhausted from error
             if time.monotonic() >= deadline:
                 raise FetchTimeoutError(_TOO_SLOW) from error
             raise FetchError("The recording at the address cannot be read to its end.", _AGAIN) from error
@@ -210,8 +220,11 @@ def _dial(addresses: Iterable[str], port: int, deadline: float) -> socket.socket
         left = min(_SILENCE, deadline - time.monotonic())
         if left <= 0:
             raise FetchTimeoutError(_TOO_SLOW)
-        with contextlib.suppress(OSError):
+        try:
             return socket.create_connection((address, port), timeout=left)
+        except OSError as error:
+            if (exhausted := machine_error(error)) is not None:
+                raise exhausted from error
     raise FetchError("The address does not answer.", _AGAIN)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from asrcli.errors import CancelledError, FetchError, FetchForbiddenError, FetchSizeError, FetchTimeoutError
+from asrcli.errors import (
+    CancelledError,
+    FetchError,
+    FetchForbiddenError,
+    FetchSizeError,
+    FetchTimeoutError,
+    MachineError,
+)
 from asrcli.storage.fetch import Guard, check_url, fetch
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
@@ -211,3 +219,16 @@ def test_audio_address_from_end_to_end(serving: Callable[..., Any], site: Any, c
     with serving(allow_url_fetch=False) as server, server.client() as client:
         refused = client.post("/v1/audio/transcriptions", data=asked, files={"x": b""})
         assert refused.status_code == 403
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no limit of open files")
+def test_a_machine_without_room_for_a_socket_is_not_the_addresses_fault(site: Any, tmp_path: Path) -> None:
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        with pytest.raises(MachineError, match="open"):
+            get(f"{site.url}/file", tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
