@@ -91,6 +91,7 @@ class WyomingStream:
                 piece = reading.result()
             finally:
                 reading.cancel()
+                await asyncio.wait({reading})  # else the next read is refused
             if not piece:
                 raise asyncio.IncompleteReadError(b"", self._left)
             self._left -= len(piece)

@@ -84,6 +84,7 @@ class WyomingSession:
                 return reading.result()
         finally:
             reading.cancel()
+            await asyncio.wait({reading})  # else what is left of a refused message cannot be read
         if self._input is not None:
             await self._finish()
         return None
