@@ -25,8 +25,10 @@ def detect(path: Path, kind: Kind = "asr") -> tuple[str, dict[str, Path]]:
     there are several. Raises ModelError: the contents are unknown or ambiguous; the hint shows how to describe them;
     UsageError: a file was given for a kind that needs a folder.
     """
-    if kind == "punctuation" and (path / "config.yaml").is_file():
-        return PUNCTUATION, {"config": path / "config.yaml", "model": path / "model.pt"}
+    config, weights = path / "config.yaml", path / "model.pt"
+    # Exports for sherpa-onnx may hold the config.yaml that they were made from.
+    if kind == "punctuation" and config.is_file() and (weights.is_file() or not any(path.glob("*.onnx"))):
+        return PUNCTUATION, {"config": config, "model": weights}
     if kind in _SINGLE:
         type_, key = _SINGLE[kind]
         graph = path if path.is_file() else _only_graph(path)

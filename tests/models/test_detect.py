@@ -128,6 +128,15 @@ def test_a_punctuator_with_a_vocabulary_is_the_english_kind(tmp_path: Path) -> N
         assert detect(path, "punctuation") == ("cnn_bilstm", files)
 
 
+def test_a_punctuator_is_funasr_s_by_its_weights(tmp_path: Path) -> None:
+    """Exports to ONNX keep the configuration."""
+    lay_out(tmp_path, ["config.yaml", "model.int8.onnx"])
+    assert detect(tmp_path, "punctuation")[0] == "ct_transformer"
+    lay_out(tmp_path, ["model.pt"])
+    files = {"config": tmp_path / "config.yaml", "model": tmp_path / "model.pt"}
+    assert detect(tmp_path, "punctuation") == ("funasr_ct_transformer", files)
+
+
 def test_recogniser_needs_a_folder(tmp_path: Path) -> None:
     lay_out(tmp_path, ["model.onnx"])
     with pytest.raises(UsageError, match="folder"):
