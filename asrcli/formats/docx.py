@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from itertools import groupby
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from asrcli.formats.clock import short_clock
-from asrcli.formats.html import LOW_CONFIDENCE
-from asrcli.formats.md import paragraphs
+from asrcli.formats.md import paragraphs, spaced_words
 from asrcli.options import CueOptions
-from asrcli.script import joint
-from asrcli.text.subtitles.pieces import clean, words_of
+from asrcli.text.subtitles.pieces import clean
 from asrcli.transcript import Segment, Transcript
 
 if TYPE_CHECKING:
@@ -51,23 +48,14 @@ def _add_paragraph(document: Document, segments: list[Segment]) -> None:
     paragraph = document.add_paragraph()
     time = paragraph.add_run(f"{short_clock(segments[0].start)}\t")
     time.font.color.rgb = RGBColor(0x70, 0x70, 0x70)
-    for sure, pieces in groupby(_pieces(segments), lambda piece: piece[1]):
-        run = paragraph.add_run("".join(text for text, _ in pieces))
+    for sure, words in groupby(spaced_words(segments), lambda piece: piece[2]):
+        text = "".join(text for text, _, _ in words)
+        if not sure and text.startswith(" "):
+            paragraph.add_run(" ")
+            text = text.removeprefix(" ")
+        run = paragraph.add_run(text)
         if not sure:
             run.font.highlight_color = WD_COLOR_INDEX.YELLOW
-
-
-def _pieces(segments: list[Segment]) -> Iterator[tuple[str, bool]]:
-    """The words with the spaces between them, and whether the model is sure of each."""
-    before = ""
-    for segment in segments:
-        for number, word in enumerate(words_of(segment)):
-            text = clean(word.text)
-            spaced = word.space_before if number else bool(joint(before, text))
-            if spaced and before:
-                yield " ", True
-            yield text, word.confidence is None or word.confidence >= LOW_CONFIDENCE
-            before = text
 
 
 def _packed(document: Document) -> bytes:

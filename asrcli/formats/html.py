@@ -16,14 +16,11 @@ from pathlib import PurePath
 from urllib.parse import quote
 
 from asrcli.formats.clock import fixed, short_clock
-from asrcli.formats.md import paragraphs
+from asrcli.formats.md import paragraphs, spaced_words
 from asrcli.options import CueOptions
-from asrcli.script import joint
-from asrcli.text.subtitles.pieces import clean, words_of
+from asrcli.text.subtitles.pieces import clean
 from asrcli.transcript import Segment, Transcript
 
-#: words of which the model is less sure are marked
-LOW_CONFIDENCE = 0.5
 #: colours of speakers in the page's style; further speakers use them again
 _COLOURS = 8
 #: surrogates that do not represent a byte of a file name
@@ -74,16 +71,11 @@ def _digest(page: str) -> str:
 
 def _paragraph(segments: list[Segment]) -> str:
     out = []
-    before = ""
-    for segment in segments:
-        for number, word in enumerate(words_of(segment)):
-            text = clean(word.text)
-            spaced = word.space_before if number else bool(joint(before, text))
-            sure = word.confidence is None or word.confidence >= LOW_CONFIDENCE
-            mark = "" if sure else f' class="low" title="{word.confidence:.0%}"'
-            times = f'data-start="{fixed(word.start)}" data-end="{fixed(word.end)}"'
-            out.append(f"{' ' * (spaced and bool(before))}<span {times}{mark}>{escape(text)}</span>")
-            before = text
+    for text, word, sure in spaced_words(segments):
+        mark = "" if sure else f' class="low" title="{word.confidence:.0%}"'
+        times = f'data-start="{fixed(word.start)}" data-end="{fixed(word.end)}"'
+        bare = text.removeprefix(" ")
+        out.append(f"{' ' * (bare != text)}<span {times}{mark}>{escape(bare)}</span>")
     start = segments[0].start
     clock = f'<a class="time" data-start="{fixed(start)}">{short_clock(start)}</a>'
     return f'<p dir="auto">{clock} {"".join(out)}</p>\n'

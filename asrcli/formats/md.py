@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from itertools import groupby
 from pathlib import PurePath
 
 from asrcli.formats.clock import short_clock
 from asrcli.options import CueOptions
-from asrcli.script import join
-from asrcli.text.subtitles.pieces import clean
-from asrcli.transcript import Segment, Transcript
+from asrcli.script import join, joint
+from asrcli.text.subtitles.pieces import clean, words_of
+from asrcli.transcript import Segment, Transcript, Word
 
 #: seconds of silence that begin a new paragraph within a turn
 PARAGRAPH = 1.5
+#: words of which the model is less sure are marked
+_LOW_CONFIDENCE = 0.5
 
 _INLINE = re.compile(r"([\\`*_\[\]<>&|~#$])")
 _LIST = re.compile(r"^(\s*)([-+=]|\d+(?=[.)]))")
@@ -45,6 +48,18 @@ def paragraphs(segments: list[Segment]) -> list[list[Segment]]:
         else:
             out.append([segment])
     return out
+
+
+def spaced_words(segments: list[Segment]) -> Iterator[tuple[str, Word, bool]]:
+    """The text of each word with the space before it, the word, and whether the model is sure of it."""
+    before = ""
+    for segment in segments:
+        for number, word in enumerate(words_of(segment)):
+            text = clean(word.text)
+            spaced = word.space_before if number else bool(joint(before, text))
+            sure = word.confidence is None or word.confidence >= _LOW_CONFIDENCE
+            yield f" {text}" if spaced and before else text, word, sure
+            before = text
 
 
 def _flow(segments: list[Segment]) -> str:
