@@ -139,7 +139,9 @@ class ActorPool:
         raise EngineCrashError(message, "They may lack memory: use fewer --jobs or a smaller model.")
 
     def _loss(self, future: Future[Any]) -> Exception | None:
-        """The error by which an engine is lost; None for a result, and for an error of the call itself."""
+        """The error by which an engine is lost; None for a result, and for an error of the call itself: Ray's client
+        raises one that a call has returned.
+        """
         error, kinds = future.exception(), self._ray.exceptions
         if isinstance(error, Exception) and isinstance(error, kinds.RayError):
             return None if isinstance(error, kinds.RayTaskError) else error

@@ -105,7 +105,7 @@ class EngineActor:
     def _explained(self, item: Item, error: Exception) -> AsrcliError:
         """An error; a file that the driver has seen, but this node does not, is a question of mounts."""
         path = item.source.path
-        if path is not None and not path.exists():
+        if path is not None and not os.path.exists(path):
             message = f"{item.source.name}: not found on the node {os.uname().nodename}."
             return InputUnreadableError(message, "Mount the folder of the recordings at the same path on every node.")
         return as_asrcli_error(item.source.name, error)
