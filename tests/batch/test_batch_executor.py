@@ -8,19 +8,23 @@ import json
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from threading import Barrier, Event, Thread
 from typing import Any
 
 import pytest
 
-from asrcli.batch import events
+from asrcli.batch import JOURNAL_NAME, events
 from asrcli.batch.cache_key import CacheKey
+from asrcli.batch.decision import Decision
 from asrcli.batch.events import BatchStarted, FileDone, FileStarted
 from asrcli.batch.executor import Executor
 from asrcli.batch.plan import make_plan
 from asrcli.batch.recording import Item
-from asrcli.batch.results.processing import Processing
+from asrcli.batch.results import LocalResult, ResultLostError
+from asrcli.batch.results.processing import Processing, produce
 from asrcli.batch.search import Inputs
 from asrcli.batch.summary import Summary
 from asrcli.errors import (
@@ -57,7 +61,7 @@ class Batch:
         on_event: Callable[..., Any] | None = None,
         emit: Callable[..., None] | None = None,
         stdin: bytes = b"",
-        render: Callable[..., Any] | None = None,
+        adapt: Callable[[Processing], Processing] = lambda work: work,
         **options: Any,
     ) -> Summary:
         def spell(item: Item, listener: Any) -> Transcript:
@@ -72,7 +76,7 @@ class Batch:
 
         work = Processing(
             transcribe=spell,
-            render=lambda _item, *rest: (render or self.program.render)(*rest),
+            render=lambda _item, *rest: self.program.render(*rest),
             recipe=CacheKey(model="m", options="v1"),
         )
         plan = make_plan(
@@ -81,7 +85,7 @@ class Batch:
             suffixes=self.program.SUFFIXES,
         )
         self.executor = Executor(
-            work, jobs=jobs, on_event=tell, emit=emit or (lambda _index, text: self.emitted.append(text))
+            adapt(work), jobs=jobs, on_event=tell, emit=emit or (lambda _index, text: self.emitted.append(text))
         )
         return self.executor.run(plan)
 
@@ -133,6 +137,27 @@ def test_a_failure_of_one_input_is_one_event_and_the_others_are_done(batch: Batc
     assert {name[-5:] for name, _ in summary.failures} == set(failed)
 
 
+def test_a_result_that_is_lost_behind_its_record_is_made_again_and_recorded_once(batch: Batch) -> None:
+    batch.inputs(3)
+    lost: list[int] = []
+
+    class Lost(LocalResult):
+        def commit(self, *, new: bool) -> None:
+            raise ResultLostError
+
+    def remote(work: Processing, item: Item, decision: Decision, listener: Any) -> LocalResult:
+        result = produce(work, item, decision.recording, decision.make, listener)
+        if item.index in lost:
+            return result
+        lost.append(item.index)
+        return Lost(result.facts, {suffix: batch.text(item.index).encode() for suffix in decision.make})
+
+    summary = batch.run(nothing, adapt=lambda work: replace(work, remote=partial(remote, work)))
+    assert (summary.done, summary.exit_code) == (3, ExitCode.OK)
+    assert batch.outputs() == {"0.txt", "1.txt", "2.txt"}
+    assert (batch.folder / JOURNAL_NAME).read_text().count("\n") == 3
+
+
 def hidden_stream(folder: Path, suffix: str, name: str) -> Path:
     """What a run that was killed left of a stream."""
     path = folder / ".asrcli-0123456789abcdef.partial"
@@ -145,12 +170,12 @@ def test_a_stream_that_cannot_be_recovered_costs_no_other_input(batch: Batch) ->
     batch.inputs(2)
     left = hidden_stream(batch.folder, "docx", "talk.docx")
 
-    def render(transcript: Transcript, suffix: str) -> Any:
+    def render(_item: Item, transcript: Transcript, suffix: str) -> Any:
         if suffix == "docx":
             raise MissingExtraError("not installed", "install it")
         return batch.program.render(transcript, suffix)
 
-    assert batch.run(nothing, render=render).exit_code == ExitCode.OK
+    assert batch.run(nothing, adapt=lambda work: replace(work, render=render)).exit_code == ExitCode.OK
     (notice,) = batch.of(events.Notice)
     assert left.name in notice.message
     assert "install it" in notice.message
