@@ -63,7 +63,8 @@ def serving(*arguments: str | int | Path, env: dict[str, Any]) -> Iterator[Proce
     finally:
         if server.process.poll() is None:
             server.process.terminate()
-        server.process.communicate(timeout=60)
+        _, log = server.process.communicate(timeout=60)
+    assert '"level": "error", "logger": "asyncio"' not in log, "exceptions that nothing retrieved"
 
 
 def client(url: str, **options: Any) -> httpx.Client:
