@@ -24,6 +24,7 @@ from asrcli.batch.executor import Executor
 from asrcli.batch.plan import make_plan
 from asrcli.batch.recording import Item
 from asrcli.batch.results import LocalResult, ResultLostError
+from asrcli.batch.results.growing_result import read_growing
 from asrcli.batch.results.processing import Processing, produce
 from asrcli.batch.search import Inputs
 from asrcli.batch.summary import Summary
@@ -191,6 +192,17 @@ def test_a_stream_is_recovered_in_its_folder(batch: Batch) -> None:
     hidden_stream(batch.folder / "inner", "txt", "../talk.txt")
     batch.run(nothing)
     assert "spoken" in (batch.folder / "inner" / "talk.recovered.txt").read_text()
+
+
+def test_a_damaged_segment_costs_no_other_one(tmp_path: Path) -> None:
+    path = hidden_stream(tmp_path, "txt", "talk.txt")
+    later = json.dumps(Segment(1, 2.0, 3.0, "later").to_dict())
+    path.write_bytes(path.read_bytes() + b'{"id": 1, "sta\0\0\n' + later.encode() + b"\n" + later.encode()[:9])
+    with path.open("rb") as file:
+        outputs, transcript = read_growing(tmp_path, file.fileno())
+    assert outputs == {"txt": tmp_path / "talk.recovered.txt"}
+    assert [segment.text for segment in transcript.segments] == ["spoken", "later"]
+    assert [warning.partition(":")[0] for warning in transcript.warnings] == ["truncated", "damaged"]
 
 
 @pytest.mark.parametrize(

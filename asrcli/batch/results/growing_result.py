@@ -42,7 +42,11 @@ class GrowingResult:
             if self._path is None:
                 self._folder.mkdir(parents=True, exist_ok=True)
                 self._path, self._handle = create_hidden(self._folder, KIND)
-                self._write(self._head)
+                try:
+                    self._write(self._head)
+                except OSError:
+                    self.discard()  # without it the segments are of no use; the next one tries again
+                    raise
             self._write(segment.to_dict())
 
     def _write(self, line: Mapping[str, Any]) -> None:
@@ -63,7 +67,9 @@ class GrowingResult:
 
 
 def read_growing(folder: Path, handle: int) -> tuple[dict[str, Path], Transcript]:
-    """The outputs for what a file in `folder` holds, and the transcript; an incomplete line is left out."""
+    """The outputs for what a file in `folder` holds, and the transcript. An incomplete last line is left out; damaged
+    ones before it are a warning.
+    """
     with open(handle, "rb", closefd=False) as file:
         lines = file.read().split(b"\n")[:-1]
     segments: list[Segment] = []
@@ -73,11 +79,16 @@ def read_growing(folder: Path, handle: int) -> tuple[dict[str, Path], Transcript
         head = json.loads(lines[0] if lines else b"{}")
         outputs = {suffix: _recovered(folder / os.path.basename(name)) for suffix, name in head["outputs"].items()}
         source = head["source"]
-        segments.extend(Segment.from_dict(json.loads(line)) for line in lines[1:])
+        for line in lines[1:]:
+            with contextlib.suppress(*MALFORMED):
+                segments.append(Segment.from_dict(json.loads(line)))
+    damaged = len(lines) - 1 - len(segments)
     segments.sort(key=lambda segment: (segment.start, segment.channel or 0))
     end = max((segment.end for segment in segments), default=0.0)
-    warning = f"truncated: the program was killed; the text ends at {end:.1f} s"
-    return outputs, Transcript(source, end, tuple(segments), warnings=(warning,))
+    warnings = [f"truncated: the program was killed; the text ends at {end:.1f} s"]
+    if damaged > 0:
+        warnings.append(f"damaged: {damaged} segments could not be read")
+    return outputs, Transcript(source, end, tuple(segments), warnings=tuple(warnings))
 
 
 def _recovered(path: Path) -> Path:
