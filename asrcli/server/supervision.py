@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ class Supervisor:
 
     def __init__(self, metrics: Metrics) -> None:
         self.failing: dict[str, None] = {}
+        #: how many steps of a name have failed and run again
+        self._retrying: Counter[str] = Counter()
         self._metrics = metrics
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -45,19 +48,23 @@ class Supervisor:
 
     async def retry(self, name: str, step: Callable[[], Awaitable[None]]) -> None:
         """Run `step`, after each failure again after a growing pause, until it succeeds."""
-        pause = _FIRST_PAUSE
+        pause, failed = _FIRST_PAUSE, 0
         try:
             while True:
                 try:
                     await step()
                 except Exception as error:  # noqa: BLE001 -- a background task survives all of them
+                    self._retrying[name] += 1 - failed
+                    failed = 1
                     self.failed(name, error)
                 else:
                     return
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
         finally:  # also if the work is given up
-            self.failing.pop(name, None)
+            self._retrying[name] -= failed
+            if not self._retrying[name]:
+                self.failing.pop(name, None)
 
     def failed(self, name: str, error: BaseException) -> None:
         """Log and count a failure. The traceback is left out where the cause is the machine's and was named."""

@@ -327,6 +327,29 @@ def test_an_engine_that_cannot_be_restarted_is_reported(serving: Callable[..., A
 # -- supervision -----------------------------------------------------------------------------------------------------
 
 
+def test_work_that_fails_is_shown_although_other_work_of_its_name_succeeds() -> None:
+    async def run() -> list[list[str]]:
+        supervisor, failed = Supervisor(Metrics()), asyncio.Event()
+
+        async def fails() -> None:
+            failed.set()
+            raise KeyError
+
+        async def succeeds() -> None:
+            pass
+
+        waiting = asyncio.create_task(supervisor.retry("store", fails))
+        await failed.wait()
+        shown = []
+        await supervisor.retry("store", succeeds)
+        shown.append(list(supervisor.failing))
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        return [*shown, list(supervisor.failing)]
+
+    assert asyncio.run(run()) == [["store"], []]
+
+
 def test_a_failing_task_is_logged_with_its_traceback_and_restarted(caplog: pytest.LogCaptureFixture) -> None:
     async def run() -> tuple[list[list[str]], str]:
         metrics = Metrics()
