@@ -102,9 +102,9 @@ def test_srt_with_a_label_in_every_cue(source: Transcript) -> None:
     read = list(srt.parse(write("srt", source, options)))
     named = any(line.speaker for cue in cues for line in cue.lines)
     for sub, cue in zip(read, cues, strict=True):
-        labels = [f"[{line.speaker or '?'}] " for line in cue.lines]
+        labels = [f"[{line.speaker or '?'}] " if named else "" for line in cue.lines]
         lines = seen(sub.content).splitlines()
-        assert not named or lines[0].removeprefix("- ").startswith(labels[0])
+        assert lines[0].removeprefix("- ").startswith(labels[0])
         assert not cue.dialogue or all(line.startswith(f"- {name}") for line, name in zip(lines, labels, strict=True))
 
 
