@@ -73,8 +73,6 @@ class NameTemplate:
 
     def fill(self, stem: str, path: Path) -> str:
         """The name for a recording; `stem`: of its name, or more of it where names collide."""
-        if self.text == "{stem}":
-            return stem
         values = {"suffix": path.suffix[1:].lower(), **self.values}
         if "date" in self.used:
             values["date"] = _day_of(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,18 @@ from hypothesis import strategies as st
 
 from asrcli.batch.naming import (
     NAME_MAX,
+    STDIN,
     NameTemplate,
     OutputRequest,
+    awaits_language,
     collision_key,
     fit,
     fold,
     free_names,
+    language_in,
     name_outputs,
     real_place,
+    with_language,
 )
 
 SUFFIXES = frozenset({".mp3", ".wav", ".m4a"})
@@ -185,6 +190,10 @@ def test_a_name_with_its_suffix_is_kept_where_another_input_can_still_take_its_o
     assert sorted(found) == ["/r/a.mp3.srt", "/r/a.mp3.wav.srt", "/r/a.wav.srt"]
 
 
+def test_the_hash_of_a_path_is_the_same_in_every_version() -> None:
+    assert named("/r/A.mp3", "/r/a.mp3") == ["/r/A.mp3~7a69c88c.srt", "/r/a.mp3~e7cd5051.srt"]
+
+
 def test_the_names_of_last_resort_carry_a_hash() -> None:
     def hashed(*paths: str) -> list[re.Match[str]]:
         return [re.fullmatch(r"/r/[aA]\.mp3~[0-9a-f]{8}\.srt", name) for name in named(*paths)]
@@ -260,13 +269,73 @@ def test_the_date_is_that_of_the_recording(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["{language}", "", "{stem}{x}", "{stem}/a", "../{stem}", "{stem", "{stem}}", "{}{stem}", "{0}{stem}", "{stem!r}",
-     "{stem:>20}", "{stem.__class__}", "{stem[0]}", ".{stem}", "a:{stem}", "{stem}\n", "{stem}\\a"],
-)  # fmt: skip
+    ("text", "message"),
+    [
+        ("{language}", "it needs {stem}, or all recordings would have one name"),
+        ("", "it needs {stem}, or all recordings would have one name"),
+        (".{stem}", "a name that begins with a dot is hidden"),
+        ("{stem}{x}", "'{x}' is not a field; choose from {stem}, {suffix}, {language}, {model}, {date}"),
+        ("{}{stem}", "'{}' is not a field; choose from {stem}, {suffix}, {language}, {model}, {date}"),
+        ("{stem!r}", "'{stem}' is not a field; choose from {stem}, {suffix}, {language}, {model}, {date}"),
+        ("{stem:>20}", "'{stem}' is not a field; choose from {stem}, {suffix}, {language}, {model}, {date}"),
+        ("{stem}/a", "'/a' has a character that file names may not have"),
+        ("a:{stem}", "'a:' has a character that file names may not have"),
+    ],
+)
+def test_refused_templates_have_their_reason(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        NameTemplate(text).check()
+
+
+@pytest.mark.parametrize(
+    "text", ["../{stem}", "{stem", "{stem}}", "{0}{stem}", "{stem.__class__}", "{stem[0]}", "{stem}\n", "{stem}\\a"]
+)
 def test_bad_templates_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         NameTemplate(text).check()
+
+
+@pytest.mark.parametrize("text", ["{stem}", "{stem}.{language}", "{date} {stem}-{suffix} {model}", "a{stem}"])
+def test_good_templates_are_accepted(text: str) -> None:
+    NameTemplate(text).check()
+
+
+def test_an_empty_field_does_not_hide_an_output() -> None:
+    template = NameTemplate("{suffix}.{stem}")
+    assert [template.fill("talk", Path(name)) for name in ("talk.mp3", "talk")] == ["mp3.talk", "_.talk"]
+
+
+def test_the_date_of_a_stream_is_today() -> None:
+    template = NameTemplate("{stem}-{date}")
+    assert template.fill("stdin", STDIN) == f"stdin-{time.strftime('%Y-%m-%d')}"
+    assert template.fill("talk", Path("missing/talk.mp3")) == "talk-unknown"
+
+
+@pytest.mark.parametrize(
+    ("name", "language"),
+    [
+        ("a.en.srt", "en"),
+        ("a.yue.srt", "yue"),
+        ("a.srt", None),
+        ("a.e.srt", None),
+        ("b.en.srt", None),
+        ("a.en.txt", None),
+    ],
+)
+def test_the_language_in_a_name(name: str, language: str | None) -> None:
+    assert language_in(name, "a.{language}.srt") == language
+    assert language_in("en-" + name, "{language}-" + name) == "en"
+    assert language_in(name, "a.srt") is None
+
+
+def test_outputs_await_and_get_the_language() -> None:
+    outputs = {"txt": Path("/x/a.{language}.txt"), "srt": Path("/x/a.{language}.srt")}
+    assert awaits_language(outputs)
+    assert awaits_language({"txt": Path("/x/a.txt"), "srt": Path("/x/a.{language}.srt")})
+    assert not awaits_language({"txt": Path("/{language}/a.txt")})
+    assert not awaits_language({})
+    assert with_language(outputs, "yue") == {"txt": Path("/x/a.yue.txt"), "srt": Path("/x/a.yue.srt")}
+    assert with_language(outputs, None)["txt"] == Path("/x/a.und.txt")
 
 
 @given(st.text(max_size=20), st.text(max_size=20))

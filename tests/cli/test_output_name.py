@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
 
-from asrcli.batch.naming import STDIN, NameTemplate, language_in
 from asrcli.errors import ExitCode
 from tests.cli.conftest import Program
 
@@ -25,17 +23,6 @@ def test_outputs_are_named_resumed_and_no_inputs(asrcli: Program, recordings: Pa
     named = asrcli("transcribe", "rec/one.wav", "rec/one.en.srt", "--name", "{stem}.{language}", "--language", "en")
     assert named.returncode == 0, named.stderr
     assert "named like a transcript" in named.stderr
-
-
-def test_an_empty_field_does_not_hide_an_output() -> None:
-    template = NameTemplate("{suffix}.{stem}")
-    assert [template.fill("talk", Path(name)) for name in ("talk.mp3", "talk")] == ["mp3.talk", "_.talk"]
-
-
-def test_the_date_of_a_stream_is_today() -> None:
-    template = NameTemplate("{stem}-{date}")
-    assert template.fill("stdin", STDIN) == f"stdin-{time.strftime('%Y-%m-%d')}"
-    assert template.fill("talk", Path("missing/talk.mp3")) == "talk-unknown"
 
 
 def test_the_model_has_its_name_and_its_only_language(asrcli: Program, recordings: Path) -> None:
@@ -82,23 +69,6 @@ def test_a_file_that_has_the_detected_name_is_kept(asrcli: Program, recordings: 
     piped = asrcli("transcribe", "-", *arguments[2:], "-d", ".", stdin=(recordings / "one.wav").read_bytes())
     assert piped.returncode == 0, piped.stderr
     assert (asrcli.folder / "stdin.cy.txt").read_text() == "fa re mi\n"
-
-
-@pytest.mark.parametrize(
-    ("name", "language"),
-    [
-        ("a.en.srt", "en"),
-        ("a.yue.srt", "yue"),
-        ("a.srt", None),
-        ("a.e.srt", None),
-        ("b.en.srt", None),
-        ("a.en.txt", None),
-    ],
-)
-def test_the_language_in_a_name(name: str, language: str | None) -> None:
-    assert language_in(name, "a.{language}.srt") == language
-    assert language_in("en-" + name, "{language}-" + name) == "en"
-    assert language_in(name, "a.srt") is None
 
 
 @pytest.mark.parametrize(
