@@ -21,16 +21,6 @@ if TYPE_CHECKING:
     from asrcli.cli.framework.session import CommandSession
 
 
-#: phrases of pydantic, which Typer parses with, and what to write instead
-_PHRASES = (
-    ("Value error, ", ""),
-    ("Input should be a valid boolean, unable to interpret input", "write yes or no"),
-    ("Input should be a valid integer, unable to parse string as an integer", "write a whole number"),
-    ("Input should be a valid number, unable to parse string as a number", "write a number"),
-    ("Input should be ", "it should be "),
-)
-
-
 class Terminated(BaseException):
     """SIGTERM as an exception: unwinds like Ctrl-C."""
 
@@ -153,10 +143,8 @@ def _recording_hint(ctx: Any) -> str:
 
 
 def _plain(message: str) -> str:
-    """The message on one line, without the phrases of pydantic."""
-    for theirs, ours in _PHRASES:
-        message = message.replace(theirs, ours)
-    return " ".join(message.split())
+    """The message on one line, without what pydantic puts before it."""
+    return " ".join(message.replace("Value error, ", "").split())
 
 
 def _settle_stdout() -> int:

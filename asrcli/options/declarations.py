@@ -119,7 +119,10 @@ class Declaration:
         return _READERS[self.type](text)
 
 
-def _flag(text: str) -> bool:
+def parse_flag(text: str | bool) -> bool:
+    """Whether a word means yes; a bool is returned as it is. Raises ValueError: neither yes nor no."""
+    if isinstance(text, bool):
+        return text
     word = text.strip().lower()
     if word not in _TRUE | _FALSE:
         raise ValueError("write yes or no")
@@ -146,7 +149,7 @@ def _whole(text: str) -> int:
     return int(value)
 
 
-_READERS: Mapping[Any, Callable[[str], Any]] = {bool: _flag, int: _whole, float: _number, str: str, Path: Path}
+_READERS: Mapping[Any, Callable[[str], Any]] = {bool: parse_flag, int: _whole, float: _number, str: str, Path: Path}
 
 
 def option(default: Any, help: str, **rules: Any) -> Any:  # noqa: A002 -- the word of every option parser

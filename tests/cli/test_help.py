@@ -53,8 +53,15 @@ def test_help_loads_no_engine_and_nothing_heavy(asrcli: Program, arguments: list
 
 def test_the_list_of_commands_loads_none_of_them(asrcli: Program) -> None:
     loaded = {name for name in modules_after(asrcli, "--help") if name.startswith("asrcli.cli.")}
-    framework = {f"asrcli.cli.framework.{name}" for name in ("app", "command", "console", "session")}
+    framework = {f"asrcli.cli.framework.{name}" for name in ("app", "coercion", "command", "console", "session")}
     assert loaded == {"asrcli.cli.framework", "asrcli.cli.main", *framework}
+
+
+def test_options_are_parsed_without_pydantic(asrcli: Program) -> None:
+    modules = modules_after(
+        asrcli, "transcribe", __file__, "--dry-run", "--jobs", "2", "--format", "srt,json", "--quiet"
+    )
+    assert "pydantic" not in modules
 
 
 def test_the_table_has_existing_modules_with_their_own_summaries() -> None:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from asrcli.cli.framework.coercion import without_pydantic
+
 if TYPE_CHECKING:
     from asrcli.options.declarations import Declaration, Option
 
@@ -284,9 +286,11 @@ def _plain(app: typer.Typer) -> Any:
 def prepare(command: Any) -> None:
     """Give a command, and those below it, the options that all have."""
     is_group = isinstance(command, TyperGroup)
-    # `--config` of a group would be checked by pydantic, which takes longer to load than a subcommand's help to print.
+    # A group has no settings of its own.
     left_out = ({"config"} if is_group else set()) | (set() if _has_many(command) else {"help_all"})
     command.params.extend(param for param in _common_params() if param.name not in left_out)
+    for param in command.params:
+        without_pydantic(param)
     if is_group and isinstance(command.commands, dict):  # the program's own commands load lazily
         for subcommand in command.commands.values():
             prepare(subcommand)
