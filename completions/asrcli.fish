@@ -21,6 +21,7 @@ complete -c asrcli -n 'not __fish_seen_subcommand_from transcribe watch align se
 complete -c asrcli -n 'not __fish_seen_subcommand_from transcribe watch align serve mcp models download-model journal speakers evaluate config doctor bench schema completion' -s h -l help -d 'Show this message and exit'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -F
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l files-from -r -F -d 'Read more inputs from FILE (- is stdin), one per line or separated by NUL'
+complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l manifest -r -F -d 'Read more inputs from FILE (- is stdin), a JSON object per line: input, output, offset, duration, channel, language, id, or the fields of NeMo and Lhotse'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l recursive -d 'Search subfolders'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l no-recursive -d 'Search subfolders'
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l include -x -d 'In folders, take only files that match'
@@ -133,6 +134,7 @@ complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -l help-all -d 'S
 complete -c asrcli -n '__fish_seen_subcommand_from transcribe' -s h -l help -d 'Show this message and exit'
 complete -c asrcli -n '__fish_seen_subcommand_from watch' -a '(__fish_complete_directories)'
 complete -c asrcli -n '__fish_seen_subcommand_from watch' -l files-from -r -F -d 'Read more inputs from FILE (- is stdin), one per line or separated by NUL'
+complete -c asrcli -n '__fish_seen_subcommand_from watch' -l manifest -r -F -d 'Read more inputs from FILE (- is stdin), a JSON object per line: input, output, offset, duration, channel, language, id, or the fields of NeMo and Lhotse'
 complete -c asrcli -n '__fish_seen_subcommand_from watch' -l recursive -d 'Search subfolders'
 complete -c asrcli -n '__fish_seen_subcommand_from watch' -l no-recursive -d 'Search subfolders'
 complete -c asrcli -n '__fish_seen_subcommand_from watch' -l include -x -d 'In folders, take only files that match'

@@ -190,7 +190,7 @@ def decide(
         return Decision("exists" if item.stream else "kept", {})
     _check_links(item)
     recording = _recording(item, journal)
-    look = _OutputCheck(item, journal, recording, recipe, existing)
+    look = _OutputCheck(item, journal, recording, item.recipe_of(recipe), existing)
     reasons = {suffix: look.reason(suffix) for suffix in item.outputs}
     return Decision(
         reason=min(reasons.values(), key=_PRECEDENCE.index),

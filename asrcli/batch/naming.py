@@ -76,7 +76,7 @@ class NameTemplate:
         values = {"suffix": path.suffix[1:].lower(), **self.values}
         if "date" in self.used:
             values["date"] = _day_of(path)
-        safe = {name: _UNSAFE.sub("_", value) for name, value in values.items()}
+        safe = {name: safe_name(value) for name, value in values.items()}
         name = self.text.format(stem=stem, **safe)
         # An empty field must not hide the output.
         return f"_{name}" if name.startswith(".") and not stem.startswith(".") else name
@@ -97,6 +97,16 @@ class OutputRequest:
     folder: Path
     #: where they go if several folders meet in `folder` (`--output-dir`) and the names there collide
     alternative: Path | None = None
+    #: what they are called in place of the recording's stem
+    name: str | None = None
+    #: behind the stem, where they are of a part of the recording; and what distinguishes them from other parts
+    part: str = ""
+    key: str = ""
+
+
+def safe_name(text: str) -> str:
+    """Text as part of a file name: characters that some file system refuses become underscores."""
+    return _UNSAFE.sub("_", text)
 
 
 def collision_key(path: str | Path) -> str:
@@ -216,10 +226,12 @@ class _NameCandidates:
         template: NameTemplate,
     ) -> None:
         path = Path(os.path.abspath(claim.path))
-        stem = path.stem if path.suffix.lower() in suffixes else path.name
+        suffix = path.suffix if path.suffix.lower() in suffixes else ""
+        stem = claim.name or "-".join(filter(None, [path.name.removesuffix(suffix), claim.part]))
+        full = stem + suffix
         folders = [claim.folder] if claim.alternative is None else [claim.folder, claim.alternative]
-        names = [(folder, name) for folder in folders for name in (stem, path.name)]
-        names += [(claim.folder, f"{path.name}~{_short_hash(str(path), digits)}") for digits in (8, 32)]
+        names = [(folder, name) for folder in folders for name in (stem, full)]
+        names += [(claim.folder, f"{full}~{_short_hash(str(path) + claim.key, digits)}") for digits in (8, 32)]
         self._names = [(folder, template.fill(name, path)) for folder, name in names]
         self._formats = formats
         self._source = real_place(path)

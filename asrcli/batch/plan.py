@@ -13,9 +13,11 @@ from typing import BinaryIO
 
 from asrcli.audio.types import Source
 from asrcli.batch import JOURNAL_NAME
+from asrcli.batch.inputs.addresses import as_url
+from asrcli.batch.inputs.manifest import ManifestEntry
 from asrcli.batch.inputs.paths import PlanError, printable
 from asrcli.batch.journal.pool import JournalPool
-from asrcli.batch.naming import STDIN, OutputRequest, collision_key, name_outputs
+from asrcli.batch.naming import STDIN, OutputRequest, collision_key, name_outputs, safe_name
 from asrcli.batch.recording import Item
 from asrcli.batch.search import Found, Inputs, Search
 from asrcli.errors import UsageError
@@ -63,11 +65,13 @@ def name_outputs_of(found: Sequence[Found], inputs: Inputs, suffixes: Collection
 
 
 def _check(inputs: Inputs, stdin: BinaryIO | None) -> None:
-    if not inputs.paths and inputs.files_from is None:
+    lists = [name for name in (inputs.files_from, inputs.manifest) if name is not None]
+    if not inputs.paths and not lists:
         raise UsageError("There is nothing to transcribe.", "Name files or folders, or - for stdin.")
-    if "-" in inputs.paths and inputs.files_from == "-":
+    readers = [*inputs.paths, *lists].count("-")
+    if lists.count("-") and readers > 1:
         raise UsageError("Stdin cannot be both a recording and the list of files.", "Write the list to a file.")
-    if stdin is None and ("-" in inputs.paths or inputs.files_from == "-"):
+    if stdin is None and readers:
         raise UsageError("stdin is closed.", "Name a file instead of -.")
     if inputs.output is not None and inputs.output_dir is not None:
         raise UsageError("-o and --output-dir exclude each other.", "Use one of them.")
@@ -137,7 +141,9 @@ class _Outputs:
         return tuple(self._item(index, one, outputs.get(id(one), {})) for index, one in enumerate(found))
 
     def _claim(self, found: Found) -> OutputRequest:
-        target = self.inputs.output_dir
+        target, entry = self.inputs.output_dir, found.entry
+        if entry is not None and found.path is not None:
+            return self._claim_of_entry(found.path, entry)
         if found.path is None:
             return OutputRequest(STDIN, target or Path())
         if target is None:
@@ -145,6 +151,19 @@ class _Outputs:
         root = found.root or found.path.parent
         below = found.path.parent.relative_to(root)
         return OutputRequest(found.path, target / below, target / os.path.basename(os.path.abspath(root)) / below)
+
+    def _claim_of_entry(self, path: Path, entry: ManifestEntry) -> OutputRequest:
+        target = self.inputs.output_dir
+        folder, output = target or (Path() if as_url(entry.path) else path.parent), entry.output
+        if output is not None:
+            if output.suffix[1:] in self.inputs.formats:
+                output = output.with_suffix("")
+            output = (target or Path(self.inputs.manifest or "").parent) / output
+            return OutputRequest(path, output.parent, name=output.name, key=entry.key)
+        if entry.name is not None:
+            return OutputRequest(path, folder, name=safe_name(entry.name), key=entry.key)
+        alternative = target / os.path.basename(os.path.abspath(path.parent)) if target is not None else None
+        return OutputRequest(path, folder, alternative, part=entry.options.span, key=entry.key)
 
     def _neighbours(self, found: Iterable[Found], claims: Sequence[OutputRequest]) -> list[OutputRequest]:
         """The recordings beside the inputs that are no inputs themselves."""
@@ -179,6 +198,7 @@ class _Outputs:
             named=named,
             stream=found.stream,
             size=size,
+            options=found.options,
         )
 
     def _item_journal(self, outputs: dict[str, Path], *, named: bool) -> Path | None:
@@ -195,6 +215,8 @@ def _in_shard(found: Found, number: int, count: int) -> bool:
     """
     path = found.path or Path()
     name = os.path.normpath(path.relative_to(found.root) if found.root else path)
+    if found.entry is not None:
+        name = repr((found.entry.given, found.entry.key))
     digest = hashlib.blake2b(os.fsencode(name), digest_size=8).digest()
     return int.from_bytes(digest, "big") % count == number
 

@@ -12,7 +12,9 @@ from typing import BinaryIO, cast
 
 from asrcli.audio.live_input import EndableStream
 from asrcli.audio.types import Source
+from asrcli.batch.cache_key import CacheKey, fingerprint
 from asrcli.batch.inputs.addresses import Address
+from asrcli.batch.inputs.manifest import InputOptions
 from asrcli.batch.inputs.paths import unreadable
 from asrcli.batch.stop_signal import StopSignal
 from asrcli.errors import InputChangedError
@@ -46,10 +48,18 @@ class Item:
     size: int = 0
     #: where its bytes are fetched from; `source` has no path before
     address: Address | None = None
+    #: what a manifest sets for it
+    options: InputOptions | None = None
+
+    def recipe_of(self, run: CacheKey) -> CacheKey:
+        """What its results are made with, in a run with this recipe."""
+        return replace(run, options=f"{run.options}/{fingerprint(self.options)}") if self.options else run
 
     @property
     def estimate(self) -> float:
         """A guess at its length in seconds, from its size and suffix."""
+        if self.options is not None and self.options.start is not None and self.options.end is not None:
+            return self.options.end - self.options.start
         suffix = self.source.path.suffix.lower() if self.source.path else ""
         return self.size / _BYTES_A_SECOND.get(suffix, 16_000)
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from asrcli.batch.inputs.addresses import Address, as_url, find_address, public_url
+from asrcli.batch.inputs.manifest import InputOptions, ManifestEntry, read_manifest
 from asrcli.batch.inputs.paths import PlanError, is_stream, printable, unreadable
 from asrcli.batch.inputs.walk import TRANSCRIPT_SUFFIXES, Filter, Walk
 from asrcli.batch.naming import NameTemplate, fold
-from asrcli.errors import AsrcliError, InputUnreadableError, UsageError
+from asrcli.errors import AsrcliError, InputError, InputUnreadableError, UsageError
 from asrcli.storage.text import read_list
 
 
@@ -23,7 +24,8 @@ class Inputs:
     """The inputs and outputs that were asked for.
 
     Attributes:
-        paths: files, folders, and "-" for stdin, in the user's order; `files_from`: a file with more, or "-".
+        paths: files, folders, and "-" for stdin, in the user's order.
+        files_from, manifest: a file with more, or "-".
         formats: suffixes of the outputs, without a dot; at least one.
         formats_asked: whether the user asks for all of them now; else stdout gets the first of them.
         output: `-o`: one file for one input, or "-" for stdout.
@@ -34,6 +36,7 @@ class Inputs:
 
     paths: Sequence[str] = ()
     files_from: str | None = None
+    manifest: str | None = None
     recursive: bool = True
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
@@ -58,6 +61,13 @@ class Found:
     root: Path | None = None
     status: os.stat_result | None = None
     address: Address | None = None
+    #: the line of a manifest
+    entry: ManifestEntry | None = None
+
+    @property
+    def options(self) -> InputOptions | None:
+        """What its line of a manifest sets."""
+        return self.entry.options if self.entry is not None and self.entry.options != InputOptions() else None
 
     @property
     def stream(self) -> bool:
@@ -83,6 +93,11 @@ class Search:
             self._add(None if name == "-" else Path(name), wanted, as_url(name))
         for path in self._listed():
             self._add(path, wanted, as_url(path))
+        for entry in self._manifest():
+            if isinstance(entry, PlanError):
+                self.problems.append(entry)
+            else:
+                self._add_entry(entry, wanted)
         self._drop_transcripts()
 
     def _listed(self) -> list[Path]:
@@ -91,11 +106,33 @@ class Search:
             return []
         if source == "-" and self.stdin is not None:
             return read_list(self.stdin)
-        try:
-            with open(source, "rb") as stream:
-                return read_list(stream)
-        except OSError as error:
-            raise UsageError(f"--files-from {printable(source)}: {error.strerror}.", "Check the name.") from error
+        with _opened("--files-from", source) as stream:
+            return read_list(stream)
+
+    def _manifest(self) -> Iterator[ManifestEntry | PlanError]:
+        source = self.inputs.manifest
+        if source is None:
+            return
+        if source == "-" and self.stdin is not None:
+            yield from read_manifest(self.stdin, "--manifest -", Path())
+            return
+        with _opened("--manifest", source) as stream:
+            yield from read_manifest(stream, printable(source), Path(source).parent)
+
+    def _add_entry(self, entry: ManifestEntry, wanted: Filter) -> None:
+        """Add a line of a manifest; of two with one `output`, the second is a problem."""
+        url = as_url(entry.path)
+        if url is None and os.path.isdir(entry.path):
+            error: AsrcliError = InputUnreadableError(f"{printable(entry.path)}: a folder.", "Name its files.")
+        elif entry.output is not None and not self._is_first(fold(str(entry.output)), None):
+            error = InputError(f"{entry.output}: the output of two lines of the manifest.", "Name another one.")
+        elif url is not None:
+            self._add_address(url, wanted, entry)
+            return
+        else:
+            self._add_file(entry.path, None, entry)
+            return
+        self.problems.append(PlanError(printable(entry.path), error))
 
     def _add(self, path: Path | None, wanted: Filter, url: str | None) -> None:
         if path is None:
@@ -117,14 +154,14 @@ class Search:
                 return status.st_dev, status.st_ino
         return "stdin"
 
-    def _add_address(self, url: str, wanted: Filter) -> None:
+    def _add_address(self, url: str, wanted: Filter, entry: ManifestEntry | None = None) -> None:
         try:
             address = find_address(url, self.suffixes, self.inputs.fetch_networks)
         except AsrcliError as error:
             self.problems.append(PlanError(public_url(url), error))
             return
-        if not wanted.excludes(address.place.name) and self._is_first(url, address.shown):
-            self.found.append(Found(address.place, address=address))
+        if not wanted.excludes(address.place.name) and self._is_first(_identity(url, entry), address.shown):
+            self.found.append(Found(address.place, address=address, entry=entry))
 
     def _walk(self, folder: Path, wanted: Filter) -> None:
         try:
@@ -144,7 +181,7 @@ class Search:
             files = "1 file has another suffix" if count == 1 else f"{count} files have other suffixes"
             self.notices.append(f"{printable(folder)}: {files} ({most}); --include takes them.")
 
-    def _add_file(self, path: Path, root: Path | None) -> None:
+    def _add_file(self, path: Path, root: Path | None, entry: ManifestEntry | None = None) -> None:
         try:
             status = os.stat(path)
         except (OSError, ValueError) as error:
@@ -157,13 +194,14 @@ class Search:
             return
         # Some network file systems have no inode numbers; there the resolved path identifies a file.
         identity = (status.st_dev, status.st_ino) if status.st_ino else os.path.realpath(path)
-        if self._is_first(identity, printable(path)):
-            self.found.append(Found(path, root, status))
+        if self._is_first(identity if is_stream(status) else _identity(identity, entry), printable(path)):
+            self.found.append(Found(path, root, status, entry=entry))
 
-    def _is_first(self, identity: object, name: str) -> bool:
+    def _is_first(self, identity: object, name: str | None) -> bool:
+        """Whether an input is new; with its `name`, a repetition is a notice."""
         first = self._first.get(identity)
-        self._first.setdefault(identity, name)
-        if first is not None:
+        self._first.setdefault(identity, name or "")
+        if first is not None and name is not None:
             again = "named twice" if first == name else f"the same file as {first}"
             self.notices.append(f"{name}: {again}; transcribed once.")
         return first is None
@@ -185,3 +223,20 @@ class Search:
                     continue
             kept.append(found)
         self.found = kept
+
+
+def _identity(recording: object, entry: ManifestEntry | None) -> object:
+    """That of an input: several lines of a manifest may have one recording."""
+    if entry is None or (entry.name, entry.output, entry.options) == (None, None, InputOptions()):
+        return recording
+    return recording, entry.key
+
+
+@contextlib.contextmanager
+def _opened(option: str, name: str) -> Iterator[BinaryIO]:
+    """A list of inputs. Raises UsageError: it cannot be read."""
+    try:
+        with open(name, "rb") as stream:
+            yield stream
+    except OSError as error:
+        raise UsageError(f"{option} {printable(name)}: {error.strerror}.", "Check the name.") from error

@@ -237,7 +237,7 @@ class Worker:
             failing = failing_warnings(facts.warnings, self._work.fail_on)
             outputs = decision.make
             if item.stdout is None:
-                recipe = self._work.recipe
+                recipe = item.recipe_of(self._work.recipe)
                 recipe = replace(recipe, options=FAILED + recipe.options) if failing else recipe
                 outputs = self._write(item, journal, recipe, decision, result)
         if failing:

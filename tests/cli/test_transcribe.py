@@ -165,6 +165,29 @@ def test_files_from_a_list(asrcli: Program) -> None:
     assert texts == {"fa re mi\n", "do sol\n"}
 
 
+def test_lines_of_a_manifest_have_their_own_part_and_name(asrcli: Program, recordings: Path) -> None:
+    length = soundfile.info(recordings / "one.wav").duration
+    lines = [
+        {"input": "rec/one.wav", "id": "all"},
+        {"audio_filepath": "rec/one.wav", "offset": length / 2, "output": "sub/end.txt"},
+        {"input": "rec/one.wav", "language": "de", "id": "german"},
+    ]
+    text = "".join(json.dumps(line) + "\n" for line in lines) + "{\n"
+    (asrcli.folder / "list.jsonl").write_text(text, encoding="utf-8")
+    done = asrcli("transcribe", "--manifest", "list.jsonl", "-d", "out")
+    assert done.returncode == ExitCode.SOME_FAILED, done.stderr
+    assert "line 4" in done.stderr
+    out = asrcli.folder / "out"
+    assert (out / "all.txt").read_text(encoding="utf-8") == "fa re mi\n"
+    assert (out / "sub/end.txt").read_text(encoding="utf-8") in {"mi\n", "re mi\n"}
+    again = asrcli("transcribe", "--manifest", "-", "-d", "out", stdin=json.dumps(lines[1]).encode())
+    assert (again.returncode, "1 skipped" in again.stderr) == (0, True), again.stderr
+    moved = {**lines[1], "offset": 0.0}
+    again = asrcli("transcribe", "--manifest", "-", "-d", "out", stdin=json.dumps(moved).encode())
+    assert "1 of 1 file done" in again.stderr
+    assert (out / "sub/end.txt").read_text(encoding="utf-8") == "fa re mi\n"
+
+
 def test_dry_run_reports_and_writes_nothing(asrcli: Program, recordings: Path) -> None:
     before = sorted(asrcli.folder.rglob("*"))
     done = asrcli("transcribe", "rec", "missing.wav", "--dry-run")

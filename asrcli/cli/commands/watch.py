@@ -107,7 +107,7 @@ def _monitor(arguments: WatchArguments, request: TranscribeRequest) -> ArrivalMo
     from asrcli.batch.watch.arrivals import ArrivalMonitor, check_folders
     from asrcli.errors import UsageError
 
-    if arguments.output is not None or arguments.files_from is not None:
+    if any(name is not None for name in (arguments.output, arguments.files_from, arguments.manifest)):
         raise UsageError("watch takes folders, and writes a file for each recording.", "Use --output-dir.")
     if arguments.partial:
         raise UsageError("--partial shows streams; watch takes folders.", "Leave it out.")

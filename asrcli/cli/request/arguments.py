@@ -79,6 +79,10 @@ class InputArguments:
     files_from: str | None = _input(
         None, "Read more inputs from FILE (- is stdin), one per line or separated by NUL.", metavar="FILE"
     )
+    manifest: str | None = _input(
+        None, "Read more inputs from FILE (- is stdin), a JSON object per line: input, output, offset, duration, "
+        "channel, language, id, or the fields of NeMo and Lhotse.", metavar="FILE",
+    )  # fmt: skip
     recursive: bool = _input(True, "Search subfolders.")
     include: tuple[str, ...] = _input((), "In folders, take only files that match; repeatable.", metavar="GLOB")
     exclude: tuple[str, ...] = _input((), "In folders, skip files that match; repeatable.", metavar="GLOB")

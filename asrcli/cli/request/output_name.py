@@ -22,7 +22,8 @@ def name_template(arguments: TranscribeArguments, recognition: RecognitionOption
     if template.used & {"language", "model"}:
         model, languages = _model(arguments, recognition)
         values["model"] = model
-        if language := "en" if recognition.translate else recognition.language or languages:
+        asked = recognition.language if arguments.manifest is None else None  # its lines may have others
+        if language := "en" if recognition.translate else asked or languages:
             values["language"] = language
         else:
             values["language"] = DETECTED

@@ -19,7 +19,7 @@ from asrcli.cli.request.arguments import TranscribeArguments, skip_rule
 from asrcli.cli.request.embedded_audio import embed_audio
 from asrcli.cli.request.output_name import name_template
 from asrcli.cli.request.shard import find_shard
-from asrcli.errors import UsageError
+from asrcli.errors import LanguageNotSupportedError, SpokenLanguageError, UsageError
 from asrcli.formats import FORMATS, Format, format_of
 from asrcli.formats.stream_writer import StreamWriter
 from asrcli.listener import Listener
@@ -29,6 +29,7 @@ from asrcli.options.readers import split_list
 from asrcli.options.values import OptionConflictError, cue_options, transcribe_options
 
 if TYPE_CHECKING:
+    from asrcli.backends.types import ModelSpec
     from asrcli.batch.recording import Item
     from asrcli.model_set import ModelSet
     from asrcli.runtime import Runtime
@@ -78,7 +79,8 @@ class TranscribeRequest:
         numbers = count(1)  # what was started first is decoded first
 
         def transcribe(item: Item, listener: Listener) -> Transcript:
-            return engine().transcribe(item.source, ensemble.options, listener=listener, order=next(numbers))
+            options = options_of(item, ensemble.spec, ensemble.options)
+            return engine().transcribe(item.source, options, listener=listener, order=next(numbers))
 
         # Speakers are known only at the end of the recording.
         audio = self.options.audio
@@ -99,7 +101,7 @@ class TranscribeRequest:
                 return contents
             text = self.text(contents)
             if self.embed_audio and extension == "html" and path is not None:
-                return embed_audio(text, item.source, self.options.audio)
+                return embed_audio(text, item.source, options_of(item, ensemble.spec, self.options).audio)
             return text
 
         return Processing(
@@ -115,6 +117,22 @@ class TranscribeRequest:
             encoding=self.encoding,
             fetch_networks=tuple(self.inputs.fetch_networks),
         )
+
+
+def options_of(item: Item, spec: ModelSpec, options: TranscribeOptions) -> TranscribeOptions:
+    """The run's options with those that a manifest sets for an input. Raises SpokenLanguageError: the model does not
+    support its language.
+    """
+    if item.options is None:
+        return options
+    from asrcli.backends.checks import check_language
+
+    try:
+        if item.options.language is not None:
+            check_language(spec, item.options.language)
+    except LanguageNotSupportedError as error:
+        raise SpokenLanguageError(f"{item.source.name}: {error.message}", error.hint) from error
+    return item.options.applied(options)
 
 
 def parse_request(
@@ -164,6 +182,7 @@ def _request(arguments: TranscribeArguments, ranks: Mapping[str, int]) -> Transc
     inputs = Inputs(
         paths=arguments.inputs,
         files_from=arguments.files_from,
+        manifest=arguments.manifest,
         recursive=arguments.recursive,
         include=arguments.include,
         exclude=arguments.exclude,
