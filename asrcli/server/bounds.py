@@ -16,7 +16,7 @@ MAX_NAME = 200
 MAX_FIELDS, MAX_ALL_FIELDS = 16 << 20, 64 << 20
 #: bytes of one field, other than the clips of known speakers
 MAX_FIELD = 1 << 20
-#: parts of a form, fields of a URL-encoded one, and bytes of a part's header
+#: parts of a form, fields of a URL-encoded one, and bytes of a part's header and of a form's Content-Type
 MAX_PARTS, MAX_URL_FIELDS, MAX_PART_HEADER = 256, 2560, 8 << 10
 #: bytes of a JSON body with base64, and such bodies in memory at a time
 MAX_JSON, MAX_IN_MEMORY = 64 << 20, 4

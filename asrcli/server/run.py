@@ -22,7 +22,8 @@ from fastapi import FastAPI
 from asrcli.errors import MachineError, UsageError
 from asrcli.server.app import create_app
 from asrcli.server.bounds import MAX_MESSAGE
-from asrcli.server.http.uvicorn_protocols import CONNECTIONS, HttpProtocol, WebSocketProtocol
+from asrcli.server.http.uvicorn_protocols import CONNECTIONS, HttpProtocol
+from asrcli.server.http.uvicorn_websocket import WebSocketProtocol
 from asrcli.server.logs import configure as configure_logs
 from asrcli.server.protocols.wyoming.listener import WyomingListener
 from asrcli.server.settings import ServerSettings

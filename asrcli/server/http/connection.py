@@ -13,7 +13,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from asrcli.server.bounds import MAX_HELD, MAX_HELD_BYTES
 from asrcli.server.http.json_text import is_long, json_text
-from asrcli.server.http.uvicorn_protocols import ENDING
+from asrcli.server.http.uvicorn_websocket import ENDING
 
 Result = TypeVar("Result")
 

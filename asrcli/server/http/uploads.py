@@ -143,7 +143,10 @@ async def read_form(request: Request, workspace: Workspace, limit: int) -> Form:
     """A form's fields and files. Raises RequestError: the body is no form, or a broken one; TooLargeError or
     ClientDisconnect: as `capped`; DiskFullError or OutputError: a file cannot be kept.
     """
-    kind, options = parse_options_header(request.headers.get("content-type", ""))
+    announced = request.headers.get("content-type", "")
+    if len(announced) > MAX_PART_HEADER:  # parsing takes the square of its length
+        raise RequestError("The Content-Type is too long.", param="file")
+    kind, options = parse_options_header(announced)
     if kind == b"multipart/form-data":
         if not options.get(b"boundary"):
             hint = "Let the HTTP client set this header itself."

@@ -9,16 +9,17 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from collections import Counter, deque
+from collections import Counter
 from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
 
+with suppress(ImportError):  # not on every system
+    from fcntl import ioctl
+    from termios import TIOCOUTQ
+
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import CloseCode, Frame
-from websockets.http11 import Request
 
 from asrcli.server.bounds import (
     HEAD_TIMEOUT,
@@ -26,15 +27,8 @@ from asrcli.server.bounds import (
     LINGER,
     MAX_CONNECTIONS,
     MAX_CONNECTIONS_OF_ADDRESS,
-    MAX_FIRST_MESSAGE,
-    MAX_MESSAGE,
-    MAX_MESSAGES,
-    MAX_READ,
     WRITE_TIMEOUT,
 )
-
-#: close code that notifies the application of the server's shutdown; no client closes with it
-ENDING = 1012
 
 #: the answer to a connection that is one too many
 _TOO_MANY = (
@@ -44,14 +38,7 @@ _TOO_MANY = (
 #: seconds of silence after which TCP asks whether the peer lives, between two questions, and their number
 _KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
 
-#: bytes of the copies that are made of one message when it is complete
-_COPIES = 2 * MAX_MESSAGE
-
 _ONCE = frozenset({b"sec-websocket-key", b"sec-websocket-version"})
-
-
-def _address(client: tuple[str, int] | None) -> str:
-    return client[0] if client else ""
 
 
 def keep_alive(transport: asyncio.BaseTransport) -> None:
@@ -71,7 +58,7 @@ def unmapped(client: tuple[str, int] | None) -> tuple[str, int] | None:
     return client
 
 
-class _Connection:
+class ClientConnection:
     """What connections of both kinds share: the client's address, and the end of one whose client does not read; one
     that reads slowly is kept.
     """
@@ -85,6 +72,11 @@ class _Connection:
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)  # type: ignore[misc]
         self.client = unmapped(self.client)
+
+    @property
+    def address(self) -> str:
+        """The client's address, without the port."""
+        return self.client[0] if self.client else ""
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
@@ -102,10 +94,7 @@ class _Connection:
     def _unread(self) -> int:
         """Bytes that the client has not received, in our buffer and, where it can be asked, in the kernel's."""
         size = self.transport.get_write_buffer_size()
-        with suppress(ImportError, OSError, AttributeError):
-            from fcntl import ioctl
-            from termios import TIOCOUTQ
-
+        with suppress(NameError, OSError, AttributeError):
             queue = ioctl(self.transport.get_extra_info("socket").fileno(), TIOCOUTQ, bytes(4))
             size += int.from_bytes(queue, sys.byteorder)
         return size
@@ -164,106 +153,7 @@ class Connections:
 CONNECTIONS = Connections()
 
 
-class _MessageBytes:
-    """A message that the application has not finished: it counts as long as this object, which travels with it."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        CONNECTIONS.message_bytes += size
-
-    def __del__(self) -> None:
-        CONNECTIONS.message_bytes -= self._size
-
-
-class WebSocketProtocol(_Connection, WebSocketsSansIOProtocol):
-    """One WebSocket. Its messages are small until `admit`, which the authentication calls."""
-
-    _message_bytes = 0
-    _lingering = False
-    #: messages that the application has not received
-    _waiting: deque[_MessageBytes]
-
-    def handle_connect(self, event: Request) -> None:
-        self.conn.max_message_size = MAX_FIRST_MESSAGE
-        self._waiting = deque()
-        self.app_state = self.app_state | {"admit": self._admit}
-        # Bytes that the transport reads at a time: the frames in them are parsed in one callback, and may be tiny.
-        self.transport.max_size = MAX_READ  # type: ignore[attr-defined]
-        super().handle_connect(event)
-
-    def _admit(self) -> None:
-        self.conn.max_message_size = MAX_MESSAGE
-
-    def data_received(self, data: bytes) -> None:
-        """Receive; too many incomplete messages in memory close the connection."""
-        if self._lingering:
-            return
-        super().data_received(data)
-        self._count(self.conn.reader.buffer.__alloc__() + sum(map(len, self.frames)))
-        if CONNECTIONS.message_bytes > MAX_MESSAGES - _COPIES and not self.close_sent:
-            self.conn.fail(CloseCode.TRY_AGAIN_LATER, "too many messages are being received")
-            self.handle_parser_exception()
-
-    def handle_cont(self, event: Frame) -> None:
-        super().handle_cont(event)
-        event.data = b""  # the parser keeps the frame until the next one is complete
-
-    def handle_text(self, event: Frame) -> None:
-        super().handle_text(event)
-        event.data = b""
-
-    def handle_bytes(self, event: Frame) -> None:
-        super().handle_bytes(event)
-        event.data = b""
-
-    def send_receive_event_to_app(self) -> None:
-        if not self.close_sent:  # else it is dropped
-            self._waiting.append(_MessageBytes(sum(map(len, self.frames))))
-        super().send_receive_event_to_app()
-
-    async def receive(self) -> Any:
-        message: Any = await super().receive()
-        if message["type"] == "websocket.receive":
-            message["counted"] = self._waiting.popleft()
-        return message
-
-    def handle_parser_exception(self) -> None:
-        """Refuse a message, and ignore the rest of it for a while.
-
-        Bytes that are not read would reset the connection, and the client would not get the reason.
-        """
-        close, self._lingering = self.conn.close_sent, True
-        assert close is not None
-        self.frames = []
-        self.conn.events_received()
-        if self.conn.parser_exc is not None:
-            self.conn.parser_exc.__traceback__ = None  # its frames hold the last message
-        self._count(0)  # others must not be refused for what is dropped
-        self.queue.put_nowait({"type": "websocket.disconnect", "code": close.code, "reason": close.reason})
-        self.transport.write(b"".join(self.conn.data_to_send()))
-        self.close_sent = True
-        self.close_timer = self.loop.call_later(LINGER, self.transport.close)
-        self.transport.resume_reading()
-
-    def _count(self, size: int) -> None:
-        CONNECTIONS.message_bytes += size - self._message_bytes
-        self._message_bytes = size
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._count(0)
-        CONNECTIONS.left(_address(self.client))
-        super().connection_lost(exc)
-
-    def shutdown(self) -> None:
-        """Notify the application, which then sends its last results."""
-        self.hurry()
-        if self.handshake_complete and not self.close_sent:
-            self.queue.put_nowait({"type": "websocket.disconnect", "code": ENDING})
-        else:
-            super().shutdown()
-
-
-class HttpProtocol(_Connection, H11Protocol):
+class HttpProtocol(ClientConnection, H11Protocol):
     """One HTTP connection."""
 
     _head_timer: asyncio.TimerHandle | None = None
@@ -271,8 +161,8 @@ class HttpProtocol(_Connection, H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         keep_alive(transport)
-        refused = CONNECTIONS.refuses(_address(self.client))
-        CONNECTIONS.addresses[_address(self.client)] += 1
+        refused = CONNECTIONS.refuses(self.address)
+        CONNECTIONS.addresses[self.address] += 1
         if refused:
             transport.write(_TOO_MANY)
             transport.close()
@@ -281,7 +171,7 @@ class HttpProtocol(_Connection, H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
-        CONNECTIONS.left(_address(self.client))  # not called if the connection becomes a WebSocket
+        CONNECTIONS.left(self.address)  # not called if the connection becomes a WebSocket
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:

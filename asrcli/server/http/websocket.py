@@ -69,6 +69,8 @@ PATHS = {
 _DECIDED = frozenset({_DEEPGRAM, _OPENAI})
 #: subprotocols that clients offer besides their keys; one of them must be accepted
 _SUBPROTOCOLS = ("binary", "realtime", "token", "bearer")
+#: characters in which the first word of a command ends
+_LONGEST_COMMAND = 64
 _FUNASR_FIELDS = frozenset({"mode", "is_speaking", "chunk_size", "wav_name"})
 
 
@@ -160,7 +162,7 @@ async def _protocol_of(frame: str | bytes) -> str | None:
         return None
     body = await read_object(frame)
     if body is None:
-        word = frame.strip().partition(":")[0].upper()
+        word = frame[:_LONGEST_COMMAND].strip().partition(":")[0].upper()
         return _REALTIME if word in COMMANDS else None
     if "header" in body:
         return _ALIYUN

@@ -21,7 +21,7 @@ _HEAD, _SHORT = 2048, 64
 #: sample rates and channels that streams may have
 RATES = range(1000, 192001)
 MAX_CHANNELS = 8
-#: bytes of a frame converted to samples at a time
+#: bytes of a frame converted to samples at a time, on the event loop
 _BYTES = 1 << 16
 
 
@@ -48,6 +48,11 @@ class PcmDecoder:
         self._set_form(form)
         self._rest = b""
         self._started = False
+
+    @property
+    def piece(self) -> int:
+        """Bytes to convert at a time: at rates below 16 kHz, few become many samples."""
+        return min(_BYTES, _BYTES * self._form.rate // SAMPLE_RATE)
 
     def push(self, data: bytes) -> Samples:
         """The samples, (n,), that the next bytes complete."""
@@ -124,8 +129,11 @@ class PcmStream:
         if len(self._head) < _HEAD:
             self._head += data[: _HEAD - len(self._head)]
             self._refuse_recordings()
-        for start in range(0, len(data), _BYTES):
-            await self._session.feed(self._decoder.push(data[start : start + _BYTES]))
+        start = 0
+        while start < len(data):
+            end = start + self._decoder.piece
+            await self._session.feed(self._decoder.push(data[start:end]))
+            start = end
 
     async def finish(self) -> None:
         """Pass on what is left at the end of the stream. Raises TooLargeError or AudioDecodeError: as `feed`."""

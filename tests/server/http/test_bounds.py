@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from asrcli.server import bounds
-from asrcli.server.http import uvicorn_protocols, websocket, workspaces
+from asrcli.server.http import uvicorn_protocols, uvicorn_websocket, websocket, workspaces
 from asrcli.server.live.recording import SessionRecording
 from asrcli.server.recognition import transcription
 from tests.server.conftest import Running
@@ -149,7 +149,7 @@ def locked(serving: Callable[..., Any]) -> Iterator[Running]:
 @pytest.fixture
 def brief_linger(monkeypatch: pytest.MonkeyPatch) -> None:
     """Connections are closed soon after their last message."""
-    monkeypatch.setattr(uvicorn_protocols, "LINGER", 0.3)
+    monkeypatch.setattr(uvicorn_websocket, "LINGER", 0.3)
 
 
 @pytest.mark.usefixtures("brief_linger")
@@ -171,8 +171,8 @@ def test_without_a_key_little_is_read(locked: Running, monkeypatch: pytest.Monke
 
 
 def test_messages_in_memory_are_bounded(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uvicorn_protocols, "MAX_MESSAGES", 33 << 20)
-    monkeypatch.setattr(uvicorn_protocols, "LINGER", 1.0)
+    monkeypatch.setattr(uvicorn_websocket, "MAX_MESSAGES", 33 << 20)
+    monkeypatch.setattr(uvicorn_websocket, "LINGER", 1.0)
     before = uvicorn_protocols.CONNECTIONS.message_bytes
     with connect(f"{server.ws}/", proxy=None, max_size=None, compression=None, close_timeout=0.1) as line:
         with contextlib.suppress(ConnectionClosed, ConnectionError):
@@ -390,6 +390,13 @@ def test_huge_fields_do_not_hold_the_event_loop(client: httpx.Client, cities: Pa
     for path, file in (("/v1/audio/transcriptions", "file"), ("/api/v1/asr", "files")):
         answer = client.post(path, files={file: cities.read_bytes(), name: (None, body)})
         assert answer.status_code in {200, 400}
+
+
+@pytest.mark.parametrize("parameters", [";" * 60_000, ";a=b" * 15_000, ";a*0*=b" * 8000, '; a="' + '\\"' * 30_000])
+@pytest.mark.parametrize("path", ["/v1/audio/transcriptions", "/v1/jobs", "/asr", "/stream/v1/asr", "/recognition"])
+def test_long_content_types_are_refused(client: httpx.Client, path: str, parameters: str) -> None:
+    answer = client.post(path, content=b"a", headers={"content-type": f"multipart/form-data{parameters}"})
+    assert "Content-Type is too long" in answer.text
 
 
 def test_compressed_messages_are_not_negotiated(server: Running) -> None:

@@ -48,6 +48,14 @@ def test_a_header_is_believed_rather_than_what_was_announced(
         np.testing.assert_allclose(heard, np.sin(np.arange(4800) / 5) / 4, atol=0.01)
 
 
+@pytest.mark.parametrize("encoding", ["u8", "mulaw", "s16le", "s32le"])
+@pytest.mark.parametrize("rate", [1000, 1001, 8000, 16000, 192000])
+def test_a_piece_becomes_a_bounded_number_of_samples(rate: int, encoding: str) -> None:
+    decoder = PcmDecoder(PcmForm(rate, encoding=encoding))
+    lengths = [len(decoder.push(b"\x80" * decoder.piece)) for _ in range(3)]
+    assert 1000 < max(lengths) < 100_000
+
+
 @pytest.mark.parametrize("data", [b"", b"R", b"RI", b"\x01"])
 def test_streams_of_next_to_nothing(data: bytes) -> None:
     assert len(decode(data, 1)) == len(data) // 2

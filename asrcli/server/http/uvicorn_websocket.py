@@ -1,0 +1,152 @@
+"""uvicorn's protocol of WebSockets with bounds of what a client can make it hold. Those of connections are in
+`uvicorn_protocols`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import CloseCode, Frame
+from websockets.http11 import Request
+
+from asrcli.server.bounds import (
+    LINGER,
+    MAX_FIRST_MESSAGE,
+    MAX_MESSAGE,
+    MAX_MESSAGES,
+    MAX_READ,
+    MAX_TEXT_FRAME,
+)
+from asrcli.server.http.uvicorn_protocols import CONNECTIONS, ClientConnection
+
+#: close code that notifies the application of the server's shutdown; no client closes with it
+ENDING = 1012
+
+#: bytes of the copies that are made of one message when it is complete
+_COPIES = 2 * MAX_MESSAGE
+
+#: bytes of a fragment that is joined to the one before
+_SMALL = 4096
+#: bytes of a text with more characters than any protocol takes; the rest need not be decoded to refuse it
+_LONGEST_TEXT = 4 * (MAX_TEXT_FRAME + 1)
+
+
+class _MessageBytes:
+    """A message that the application has not finished: it counts as long as this object, which travels with it."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        CONNECTIONS.message_bytes += size
+
+    def __del__(self) -> None:
+        CONNECTIONS.message_bytes -= self._size
+
+
+class WebSocketProtocol(ClientConnection, WebSocketsSansIOProtocol):
+    """One WebSocket. Its messages are small until `admit`, which the authentication calls."""
+
+    _message_bytes = 0
+    _lingering = False
+    #: messages that the application has not received
+    _waiting: deque[_MessageBytes]
+
+    def handle_connect(self, event: Request) -> None:
+        self.conn.max_message_size = MAX_FIRST_MESSAGE
+        self._waiting = deque()
+        self.app_state = self.app_state | {"admit": self._admit}
+        # Bytes that the transport reads at a time: the frames in them are parsed in one callback, and may be tiny.
+        self.transport.max_size = MAX_READ  # type: ignore[attr-defined]
+        super().handle_connect(event)
+
+    def _admit(self) -> None:
+        self.conn.max_message_size = MAX_MESSAGE
+
+    def data_received(self, data: bytes) -> None:
+        """Receive; too many incomplete messages in memory close the connection."""
+        if self._lingering:
+            return
+        super().data_received(data)
+        self._count(self.conn.reader.buffer.__alloc__() + sum(map(len, self.frames)))
+        if CONNECTIONS.message_bytes > MAX_MESSAGES - _COPIES and not self.close_sent:
+            self.conn.fail(CloseCode.TRY_AGAIN_LATER, "too many messages are being received")
+            self.handle_parser_exception()
+
+    def handle_cont(self, event: Frame) -> None:
+        if len(self.frames[-1]) < _SMALL:  # as objects of their own, small fragments take many times their bytes
+            event.data = b"".join((self.frames.pop(), event.data))
+        super().handle_cont(event)
+        event.data = b""  # the parser keeps the frame until the next one is complete
+
+    def handle_text(self, event: Frame) -> None:
+        super().handle_text(event)
+        event.data = b""
+
+    def handle_bytes(self, event: Frame) -> None:
+        super().handle_bytes(event)
+        event.data = b""
+
+    def handle_ping(self) -> None:
+        """Answer unless the client does not read its answers: RFC 6455, 5.5.3, does not demand all of them."""
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()
+
+    def send_receive_event_to_app(self) -> None:
+        size = sum(map(len, self.frames))
+        if self.curr_msg_data_type == "text" and size > _LONGEST_TEXT:
+            self.frames = [_start_of_text(self.frames)]
+        if not self.close_sent:  # else it is dropped
+            self._waiting.append(_MessageBytes(size))
+        super().send_receive_event_to_app()
+
+    async def receive(self) -> Any:
+        message: Any = await super().receive()
+        if message["type"] == "websocket.receive":
+            message["counted"] = self._waiting.popleft()
+        return message
+
+    def handle_parser_exception(self) -> None:
+        """Refuse a message, and ignore the rest of it for a while.
+
+        Bytes that are not read would reset the connection, and the client would not get the reason.
+        """
+        close, self._lingering = self.conn.close_sent, True
+        assert close is not None
+        self.frames = []
+        self.conn.events_received()
+        if self.conn.parser_exc is not None:
+            self.conn.parser_exc.__traceback__ = None  # its frames hold the last message
+        self._count(0)  # others must not be refused for what is dropped
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": close.code, "reason": close.reason})
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.close_timer = self.loop.call_later(LINGER, self.transport.close)
+        self.transport.resume_reading()
+
+    def _count(self, size: int) -> None:
+        CONNECTIONS.message_bytes += size - self._message_bytes
+        self._message_bytes = size
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._count(0)
+        CONNECTIONS.left(self.address)
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """Notify the application, which then sends its last results."""
+        self.hurry()
+        if self.handshake_complete and not self.close_sent:
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": ENDING})
+        else:
+            super().shutdown()
+
+
+def _start_of_text(frames: list[bytes]) -> bytes:
+    data = b"".join(frames)
+    end = _LONGEST_TEXT
+    while data[end] & 0xC0 == 0x80 and end > _LONGEST_TEXT - 4:  # in the middle of a character
+        end -= 1
+    return data[:end]

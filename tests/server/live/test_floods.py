@@ -1,0 +1,83 @@
+"""Clients that send as fast as they can what costs them little: memory and the event loop stay free."""
+
+from __future__ import annotations
+
+import gc
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from websockets.sync.client import connect
+
+from asrcli.server.http.uvicorn_websocket import WebSocketProtocol
+from tests.server.conftest import Running
+
+_UPGRADE = (
+    b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"
+    b"sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+#: bits of a frame's first byte, and a mask that changes nothing
+_LAST, _CONTINUATION, _TEXT, _PING, _PONG = 0x80, 0, 1, 9, 10
+_MASK = b"\0\0\0\0"
+
+
+def _frame(kind: int, data: bytes = b"") -> bytes:
+    assert len(data) < 126
+    return bytes((kind, 0x80 | len(data))) + _MASK + data
+
+
+@contextmanager
+def _raw(server: Running) -> Iterator[socket.socket]:
+    """A connection that has become a WebSocket, without a client that answers for it."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as line:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        line.sendall(_UPGRADE)
+        assert b" 101 " in line.recv(4096)
+        yield line
+
+
+def _protocols() -> list[WebSocketProtocol]:
+    """The open WebSockets of the server in this process."""
+    return [each for each in gc.get_objects() if isinstance(each, WebSocketProtocol) and not each.disconnected]
+
+
+@pytest.mark.slow
+def test_answers_to_pings_that_are_not_read_do_not_gather(server: Running) -> None:
+    with _raw(server) as line:
+        pings = _frame(_LAST | _PING, b"x" * 125) * 500
+        for _ in range(200):  # 13 MB, of which the kernel's buffers take a few
+            line.sendall(pings)
+        [protocol] = _protocols()
+        assert protocol.transport.get_write_buffer_size() < 1 << 20
+        with connect(f"{server.ws}/", proxy=None) as other:
+            assert other.ping().wait(30)
+
+
+@pytest.mark.parametrize("data", [b"", b"abc"], ids=len)
+def test_small_fragments_of_a_message_take_no_more_than_their_bytes(server: Running, data: bytes) -> None:
+    with _raw(server) as line:
+        line.sendall(_frame(_TEXT, b'{"mode": "x'))
+        for _ in range(6):
+            line.sendall(_frame(_CONTINUATION, data) * 1000 + _frame(_LAST | _PING))
+            assert line.recv(100) == bytes((_LAST | _PONG, 0))  # all fragments were received
+        [protocol] = _protocols()
+        assert sum(map(sys.getsizeof, protocol.frames), sys.getsizeof(protocol.frames)) < 6000 * len(data) + 1024
+        line.sendall(_frame(_LAST | _CONTINUATION, b'"}'))
+        assert b"The mode" in line.recv(4096)
+
+
+@pytest.mark.parametrize(
+    ("path", "character"),
+    [("/", "x"), ("/", "\U0001f600")]
+    + [(path, "\u00df") for path in ("/", "/v1/listen", "/v1/realtime", "/ws/v1/asr", "/ws/v1/asr/qwen")],
+)
+def test_long_texts_are_refused_and_do_not_hold_the_event_loop(server: Running, path: str, character: str) -> None:
+    text = character * ((15 << 20) // len(character.encode()))
+    with connect(f"{server.ws}{path}", proxy=None, compression=None, max_size=None) as line:
+        line.send(text)
+        message = line.recv(30)
+        while "session.created" in message:
+            message = line.recv(30)
+        assert "rror" in message or "TaskFailed" in message
