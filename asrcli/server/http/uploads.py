@@ -77,8 +77,7 @@ def shown_name(filename: str, default: str = "audio") -> str:
 async def capped(request: Request, limit: int) -> AsyncIterator[bytes]:
     """The body's pieces. Raises TooLargeError: more than `limit` bytes are announced or received; SlowClientError:
     nothing is received for `idle_timeout` seconds, or `request_timeout` is over; UnavailableError: nothing is received
-    while the server ends; BusyError: too many bodies are being
-    received; ClientDisconnect: the client has left.
+    while the server ends; BusyError: too many bodies are being received; ClientDisconnect: the client has left.
     """
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit:
@@ -143,8 +142,7 @@ async def read_form(request: Request, workspace: Workspace, limit: int) -> Form:
     """A form's fields and files. Raises RequestError: the body is no form, or a broken one; TooLargeError or
     ClientDisconnect: as `capped`; DiskFullError or OutputError: a file cannot be kept.
     """
-    announced = request.headers.get("content-type", "")
-    if len(announced) > MAX_PART_HEADER:  # parsing takes the square of its length
+    if len(announced := request.headers.get("content-type", "")) > MAX_PART_HEADER:  # parsing takes its square
         raise RequestError("The Content-Type is too long.", param="file")
     kind, options = parse_options_header(announced)
     if kind == b"multipart/form-data":
