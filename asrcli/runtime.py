@@ -24,7 +24,6 @@ from asrcli.backends.loaded_models import LoadedModel, LoadedModels
 from asrcli.backends.process.engine_process import PrestartedEngine
 from asrcli.backends.process.resource_limits import default_jobs
 from asrcli.backends.registry import is_remote
-from asrcli.backends.remote.recognizer import DEFAULT_JOBS, RemoteRecognizer
 from asrcli.backends.types import ModelSpec
 from asrcli.listener import Listener
 from asrcli.model_set import ModelSet, Step, in_order
@@ -33,6 +32,7 @@ from asrcli.pipeline import Resources
 from asrcli.transcript import Transcript
 
 if TYPE_CHECKING:
+    from asrcli.backends.remote.recognizer import RemoteRecognizer
     from asrcli.speakers.diarizer import Diarizer, Voice
     from asrcli.speakers.live import SpeakerMemory
 
@@ -111,6 +111,8 @@ class Session:
 
     def _open_recognizer(self, kind: str | None) -> LoadedModel | RemoteRecognizer:
         if is_remote(self.spec.type):
+            from asrcli.backends.remote.recognizer import RemoteRecognizer
+
             return self._stack.enter_context(RemoteRecognizer(self.spec, self._loaded.threads))
         return self._acquire(self.spec, kind, "")
 
@@ -214,4 +216,8 @@ class Runtime(Session):
 
 def jobs_for(spec: ModelSpec) -> int:
     """Chunks that are decoded at once by default."""
-    return DEFAULT_JOBS if is_remote(spec.type) else default_jobs()
+    if not is_remote(spec.type):
+        return default_jobs()
+    from asrcli.backends.remote.recognizer import DEFAULT_JOBS
+
+    return DEFAULT_JOBS

@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from asrcli.audio.types import SAMPLE_RATE
+from asrcli.vad.gain import percentile
 from asrcli.vad.types import LEVEL_HOP, Chunk
 
 #: seconds a level speaks for
@@ -46,7 +47,7 @@ def _loud(chunk: Chunk) -> np.ndarray[tuple[int], np.dtype[np.bool_]] | None:
     if len(levels) < 2 * _SHORTEST_PAUSE / _HOP:
         return None
     smooth = np.convolve(np.pad(levels, 1, "edge"), np.full(3, 1 / 3, np.float32), mode="valid")
-    floor, top = np.percentile(smooth, [5, 90])
+    floor, top = percentile(smooth, 5), percentile(smooth, 90)
     if top - floor < _LEAST_RANGE:
         return None
     loud = smooth > floor + _SPEECH_LEVEL * (top - floor)

@@ -11,7 +11,8 @@ import srt
 
 from asrcli.formats.clock import milliseconds
 from asrcli.options import CueOptions
-from asrcli.text.subtitles.cues import DASH, Cue, CueLine, label, shape
+from asrcli.text.subtitles.cues import DASH, Cue, CueLine, shape
+from asrcli.text.subtitles.pieces import label
 from asrcli.transcript import Transcript
 
 # SubRip has no escapes, and players interpret tags and the overrides and line breaks of ASS. An invisible word joiner

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from asrcli.options import CueOptions
-from asrcli.text.subtitles.cues import UNKNOWN, label
-from asrcli.text.subtitles.pieces import clean
+from asrcli.text.subtitles.pieces import UNKNOWN, clean, label
 from asrcli.transcript import Transcript
 
 

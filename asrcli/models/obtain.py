@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from asrcli.backends.registry import check_packages
 from asrcli.backends.types import ModelSpec
 from asrcli.errors import DownloadError, ModelNotInstalledError
 from asrcli.models.entry import Kind
-from asrcli.models.mirrors import Mirror
-from asrcli.models.store import Store
-from asrcli.storage.http import Progress
+
+if TYPE_CHECKING:
+    from asrcli.models.mirrors import Mirror
+    from asrcli.models.store import Store
+    from asrcli.storage.http import Progress
 
 
 def obtain(

@@ -12,7 +12,6 @@ from asrcli.distribution import pip_install
 from asrcli.errors import ModelError, ModelNotInstalledError, UnknownModelError, UsageError
 from asrcli.model_names import synonyms
 from asrcli.models import builtin
-from asrcli.models.detect import detect
 from asrcli.models.digest import DIGESTS, files_digest
 from asrcli.models.entry import Kind, ModelEntry, overlay, parse_entry
 from asrcli.models.suitability import check_backend, check_kind, check_language
@@ -65,9 +64,7 @@ class Registry:
     @property
     def cache_dir(self) -> Path:
         """The folder for files that can be recreated."""
-        if self._cache_dir is not None:
-            return self._cache_dir
-        return user_folder("cache")
+        return self._cache_dir or user_folder("cache")
 
     def reload(self) -> None:
         """Read models.yaml again on next use."""
@@ -80,12 +77,9 @@ class Registry:
     def _user(self) -> dict[str, Any]:
         if self._user_data is None:
             path = self.models_yaml
-            if path.is_file():
-                self._user_data = load_yaml(path)
-            elif self._models_yaml is not None:
+            if self._models_yaml is not None and not path.is_file():
                 raise ModelError(f"The file {path} does not exist.", "Check the path.")
-            else:
-                self._user_data = {}
+            self._user_data = load_yaml(path) if path.is_file() else {}
         return self._user_data
 
     @property
@@ -167,12 +161,17 @@ class Registry:
         """The required files of an entry that do not exist; empty: it is installed, or a server runs it."""
         if is_remote(entry.type):
             return ()
-        folder = self.folder(entry)
-        return tuple(name for name in entry.required if not (folder / name).exists())
+        return tuple(name for name in entry.required if not (self.folder(entry) / name).exists())
 
     def installed(self, name: str) -> bool:
         """Whether every file of the model is on this machine. Raises UnknownModelError: there is no such model."""
         return not self.missing(self.entry(name))
+
+    @property
+    def _is_empty(self) -> bool:
+        """Nothing can be installed: the catalogue need not be parsed, which takes 0.05 s of a short run."""
+        folders = self.root.iterdir() if self.root.is_dir() else ()
+        return not self.models_yaml.is_file() and all(folder.name.startswith(".") for folder in folders)
 
     # -- defaults ----------------------------------------------------------------------------------------------
 
@@ -194,12 +193,11 @@ class Registry:
         """
         if backend is not None:
             return self._default_of_backend(kind, backend)
-        configured = self.configured(kind)
-        if configured is not None:
+        if (configured := self.configured(kind)) is not None:
             return configured
         embedded = builtin.default() if kind == "asr" else builtin.default_speaker_name(kind)
-        if embedded is not None and not self.models_yaml.is_file() and not self.root.is_dir():
-            return embedded  # nothing can be installed: do not parse the catalogue at start
+        if embedded is not None and self._is_empty:
+            return embedded
         shipped = str(self._catalogue["defaults"][kind])
         if self.installed(shipped):
             return shipped
@@ -219,8 +217,8 @@ class Registry:
 
     def available(self, kind: Kind) -> str | None:
         """The model of a kind that is used when none is named, if it is installed."""
-        if self.configured(kind) is None and not self.root.is_dir() and not self.models_yaml.is_file():
-            return None  # as above
+        if self.configured(kind) is None and self._is_empty:
+            return None
         name = self.default_name(kind)
         return name if self.installed(name) else None
 
@@ -313,6 +311,8 @@ class Registry:
             fits = entry.files and folder.name in {Path(entry.dir).name, entry.name} and entry.kind == kind
             if fits and all((folder / file).exists() for file in entry.required):
                 return entry, {key: folder / value for key, value in entry.files.items()}
+        from asrcli.models.detect import detect  # imports every backend's folders
+
         type_, files = detect(path, kind)
         entry = ModelEntry(
             name=path.stem if path.is_file() and path.stem != "model" else folder.name,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -80,7 +81,7 @@ def level_speech(
     stretches = [part for region in regions for part in _stretches(region.start - start, region.end - start)]
     if not len(levels) or not stretches:
         return samples, 0.0
-    loud, floor = np.array([_loudness(levels, *stretch) for stretch in stretches]), np.percentile(levels, 10)
+    loud, floor = np.array([_loudness(levels, *stretch) for stretch in stretches]), percentile(levels, 10)
     common = np.clip(_LOUD - offset - loud.max(), 0.0, _MOST_GAIN) * _certainty(loud.max() - floor)
     extra = np.clip(loud.max() - loud - _TOLERATED, 0.0, _MOST_EXTRA) * _certainty(loud - floor)
     gains = common + extra
@@ -97,6 +98,15 @@ def level_speech(
     return (padded * _between(curve)).reshape(-1)[: len(samples)], float(gains.max())
 
 
+def percentile(values: npt.NDArray[Any], percent: float) -> float:
+    """What np.percentile gives for (n,) values, without the modules that it loads, in a tenth of its time."""
+    place = (len(values) - 1) * percent / 100
+    low = int(place)
+    high = min(low + 1, len(values) - 1)
+    ordered = np.partition(values, (low, high))
+    return float(ordered[low] + (ordered[high] - ordered[low]) * (place - low))
+
+
 def _stretches(start: int, end: int) -> list[tuple[int, int]]:
     """A span of samples in equal parts of at most `_STRETCH` seconds."""
     count = max(1, -(-(end - start) // round(_STRETCH * SAMPLE_RATE)))
@@ -107,7 +117,7 @@ def _stretches(start: int, end: int) -> list[tuple[int, int]]:
 def _loudness(levels: _Floats, low: int, high: int) -> float:
     """How loud the loud parts of a span of samples are, dB."""
     first = min(low // LEVEL_HOP, len(levels) - 1)
-    return float(np.percentile(levels[first : max(high // LEVEL_HOP, first + 1)], 90))
+    return percentile(levels[first : max(high // LEVEL_HOP, first + 1)], 90)
 
 
 def _certainty(contrast: _Floats) -> _Floats:

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from asrcli.options import SUBTITLE_STYLES, CueOptions
 from asrcli.text.subtitles import breaks, cue_cost, divide
 from asrcli.text.subtitles.breaks import GLUED, glued, price
-from asrcli.text.subtitles.cues import Cue, label, shape
+from asrcli.text.subtitles.cues import Cue, shape
 from asrcli.text.subtitles.divide import Divider
 from asrcli.text.subtitles.layout import Layout
-from asrcli.text.subtitles.pieces import has_wide, speaker_tracks, width, words_of
+from asrcli.text.subtitles.pieces import has_wide, label, speaker_tracks, width, words_of
 from asrcli.text.subtitles.schedule import Block, Timing, schedule
 from asrcli.transcript import Segment, Transcript, Word, join_words
 from tests.strategies import transcripts

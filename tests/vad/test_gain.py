@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from asrcli.options import VadOptions
 from asrcli.vad import Region, Segmenter
-from asrcli.vad.gain import GainNormalizer, level_speech
+from asrcli.vad.gain import GainNormalizer, level_speech, percentile
 from asrcli.vad.types import WINDOW, Chunk
 
 RATE = 16000
@@ -237,3 +237,10 @@ def test_a_quiet_voice_beside_a_loud_one_gets_its_own_gain_from_any_model() -> N
     assert reported == pytest.approx(8, abs=0.1)
     assert levelled[2 * RATE] == samples[2 * RATE]
     assert 20 * np.log10(levelled[5 * RATE] / samples[5 * RATE]) == pytest.approx(8, abs=0.1)
+
+
+@pytest.mark.parametrize("percent", [5, 10, 90])
+@pytest.mark.parametrize("count", [1, 2, 3, 10, 301])
+def test_percentiles_are_those_of_numpy(count: int, percent: float) -> None:
+    values = np.random.default_rng(count).normal(-40, 15, count)
+    assert percentile(values, percent) == pytest.approx(np.percentile(values, percent), abs=1e-12)

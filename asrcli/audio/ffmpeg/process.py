@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import ffmpeg
-
 from asrcli.audio.types import SAMPLE_RATE
 from asrcli.distribution import pip_install
 from asrcli.errors import FfmpegMissingError
@@ -111,11 +109,15 @@ def _track(attempt: Attempt) -> Any:
         opening |= {"ss": attempt.seek, "noaccurate_seek": None}
     if attempt.deep:
         opening |= {"probesize": DEEP_PROBE, "analyzeduration": _DEEP_DURATION}
+    import ffmpeg  # here, as most recordings in WAV need none
+
     return ffmpeg.input(_PLACE, **opening)[f"a:{attempt.track}"]
 
 
 def _command(program: str, url: str, track: Any, form: dict[str, object]) -> list[str]:
     # The recogniser has the other cores; video and subtitles are not even decoded.
+    import ffmpeg
+
     output = ffmpeg.output(track, "pipe:1", vn=None, sn=None, dn=None, threads=1, **form)
     everywhere = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+info", "-filter_threads", "1", "-copyts")
     bounded = ("-max_alloc", str(_MAX_ALLOCATION))

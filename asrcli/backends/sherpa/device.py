@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import sys
 from functools import cache
-from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,8 @@ def check_device(spec: ModelSpec) -> None:
     asked = [*devices_of(spec), Device(str(spec.options.get("provider", "cpu")))]
     for device in asked:
         if device.kind == "cuda" and not has_cuda():
+            from importlib import metadata
+
             version = metadata.version("sherpa-onnx")
             build = f"sherpa-onnx=={version.split('+')[0]}+cuda12.cudnn9"
             problem = f"the installed sherpa-onnx {version} is the build for CPUs"

@@ -100,6 +100,13 @@ def _obtain(
     backend: str | None = None,
     offline: bool,
 ) -> ModelSpec:
+    from asrcli.errors import ModelNotInstalledError
+
+    try:
+        return registry.resolve(name, language=language, kind=kind, backend=backend)
+    except ModelNotInstalledError:
+        pass
+    # The client of downloads takes long to load.
     from asrcli.cli.report.download_progress import download_progress
     from asrcli.models.obtain import obtain
     from asrcli.models.store import Store

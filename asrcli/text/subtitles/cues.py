@@ -13,14 +13,12 @@ from itertools import accumulate, pairwise
 from asrcli.options import CueOptions
 from asrcli.script import is_right_to_left
 from asrcli.text.subtitles.divide import Divider
-from asrcli.text.subtitles.pieces import Piece, SpeakerTrack, speaker_tracks, width
+from asrcli.text.subtitles.pieces import Piece, SpeakerTrack, label, speaker_tracks, width
 from asrcli.text.subtitles.schedule import Block, TimedBlock, Timing, schedule
 from asrcli.transcript import Transcript, Word, join_words
 
 #: prefix of each line of a cue with two speakers
 DASH = "- "
-#: name of an unknown speaker where others are known
-UNKNOWN = "?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +74,6 @@ def _embedded(line: CueLine) -> CueLine:
     words = [replace(first, text=f"\u202b{first.text}"), *others]
     words[-1] = replace(words[-1], text=f"{words[-1].text}\u202c")
     return replace(line, words=tuple(words))
-
-
-def label(speaker: str | None) -> str:
-    """The speaker's name before the text, in formats without a field for it."""
-    return f"[{speaker or UNKNOWN}] "
 
 
 def shape(transcript: Transcript, options: CueOptions, *, labelled: bool = False) -> list[Cue]:

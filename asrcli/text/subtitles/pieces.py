@@ -22,6 +22,8 @@ from asrcli.transcript import Segment, Transcript, Word
 
 #: no other speaker starts after this piece; none before it, if negative
 NEVER = 1 << 60
+#: name of an unknown speaker where others are known
+UNKNOWN = "?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,11 @@ def clean(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char for char in text if unicodedata.category(char) not in ("Cc", "Cs")).strip()
+
+
+def label(speaker: str | None) -> str:
+    """The speaker's name before the text, in formats without a field for it."""
+    return f"[{speaker or UNKNOWN}] "
 
 
 def words_of(segment: Segment) -> tuple[Word, ...]:
