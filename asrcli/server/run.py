@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import gc
 import logging
 import signal
@@ -27,6 +26,7 @@ from asrcli.server.http.uvicorn_websocket import WebSocketProtocol
 from asrcli.server.logs import configure as configure_logs
 from asrcli.server.protocols.wyoming.listener import WyomingListener
 from asrcli.server.settings import ServerSettings
+from asrcli.storage.allocator import return_freed_memory
 from asrcli.storage.child_priority import lower_children
 
 #: wanted limit of open files
@@ -36,8 +36,6 @@ _KEEP_ALIVE = 75
 _REFUSED = "ASGI callable returned without completing handshake."
 #: seconds after which a thread that works gives up the interpreter to the event loop; Python's default is 0.005
 _SWITCH_INTERVAL = 0.001
-#: M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of glibc's malloc.h, bytes
-_ALLOCATION = {-3: 1 << 20, -1: 16 << 20}
 
 
 class Server(uvicorn.Server):
@@ -106,7 +104,7 @@ def serve(
         raise UsageError("--wyoming-port is the port of another protocol.", "Wyoming needs a port of its own.")
     _check_tls(settings)
     _raise_file_limit()
-    _return_freed_memory()
+    return_freed_memory()
     lower_children()
     sys.setswitchinterval(_SWITCH_INTERVAL)
     with ExitStack() as stack:
@@ -201,16 +199,6 @@ def _raise_file_limit() -> None:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def _return_freed_memory() -> None:
-    """Let glibc's allocator return large blocks to the system. By default, the first large block that is freed makes it
-    keep all later ones of that size in a heap that fragments.
-    """
-    with suppress(OSError, AttributeError):  # other systems and allocators
-        adjust = ctypes.CDLL(None).mallopt
-        for parameter, value in _ALLOCATION.items():
-            adjust(parameter, value)
 
 
 def _check_tls(settings: ServerSettings) -> None:

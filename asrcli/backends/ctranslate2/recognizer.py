@@ -27,6 +27,7 @@ from asrcli.backends.types import DecodeJob, Hypothesis, ModelSpec, Recognizer
 from asrcli.distribution import pip_install
 from asrcli.errors import AsrcliError, MissingExtraError, ModelError
 from asrcli.options import RecognitionOptions
+from asrcli.storage.allocator import keep_freed_memory
 
 #: Whisper's window, and the shortest chunk that is not padded, samples
 _WINDOW, _SHORTEST = 30 * SAMPLE_RATE, SAMPLE_RATE // 2
@@ -71,6 +72,8 @@ class CTranslate2Recognizer:
         if self._on_cpu:
             most = min(most, max(2, _CPU_BATCH_BYTES // spec.files["model"].stat().st_size))
         self.batch_size = int(spec.options.get("batch_size", most))
+        if self._on_cpu:
+            keep_freed_memory()  # every layer of the encoder frees what the next one allocates
         try:
             self._model = ctranslate2.models.Whisper(
                 str(spec.files["model"].parent),

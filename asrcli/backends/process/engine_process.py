@@ -33,11 +33,13 @@ _LEAST_BUFFER = 8 << 20
 _PRIVATE = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
 #: By default glibc's allocator keeps large blocks that were freed: a third more memory for 5 % less time. Other
 #: allocators do not read these variables. numpy's products are small here: threads of their own (OpenBLAS) would only
-#: wait for the cores that decode.
+#: wait for the cores that decode. Threads of OpenMP (CTranslate2, torch) sleep while they wait: on busy cores,
+#: waiting took four times what the work took.
 _DEFAULTS = {
     "MALLOC_MMAP_THRESHOLD_": str(1 << 20),
     "MALLOC_TRIM_THRESHOLD_": str(16 << 20),
     "OPENBLAS_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "PASSIVE",
 }
 
 #: The child finds modules where we do; `-m` would put the user's current folder first.

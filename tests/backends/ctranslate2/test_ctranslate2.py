@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -226,3 +228,16 @@ def test_the_same_input_gives_the_same_bytes(tiny_en: ModelSpec, shared: Path, t
     model = str(tiny_en.files["model"].parent)
     one, two, four = runs(tmp_path, paths, (1, 2, 4), "-m", model, "--backend", "ctranslate2")
     assert one == two == four
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator")
+def test_memory_of_a_chunk_is_kept_for_the_next(tiny_en: ModelSpec, clip: Callable[[str], Samples]) -> None:
+    """Each page that the system maps again costs time: all of them took a third of it."""
+    samples = clip(_CLIPS[0])
+    transcribe(tiny_en, samples)
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    transcribe(tiny_en, samples)
+
+    pages = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+    assert pages * resource.getpagesize() < 100_000_000

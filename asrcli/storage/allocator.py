@@ -1,0 +1,32 @@
+"""glibc's allocator: whether freed memory is returned to the system. Does nothing with other allocators."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping
+from contextlib import suppress
+
+#: parameters of mallopt (malloc.h)
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -3, -4, -8
+
+
+def return_freed_memory() -> None:
+    """Return large blocks to the system. By default, the first large block that is freed makes the allocator keep all
+    later ones of that size in a heap that fragments.
+    """
+    _set({_MMAP_THRESHOLD: 1 << 20, _TRIM_THRESHOLD: 16 << 20})
+
+
+def keep_freed_memory() -> None:
+    """Keep up to 1 GB of freed memory. Blocks of an engine that frees and allocates tens of megabytes at every layer
+    would be mapped and filled with zeros by the system each time.
+    """
+    # Arenas of threads have at most 64 MB: larger blocks of theirs would be mapped in any case.
+    _set({_ARENA_MAX: 1, _MMAP_MAX: 0, _TRIM_THRESHOLD: 1 << 30})
+
+
+def _set(parameters: Mapping[int, int]) -> None:
+    with suppress(OSError, AttributeError):
+        adjust = ctypes.CDLL(None).mallopt
+        for parameter, value in parameters.items():
+            adjust(parameter, value)
