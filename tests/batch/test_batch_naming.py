@@ -237,15 +237,13 @@ def test_a_recorded_name_stays_with_its_recording(tmp_path: Path) -> None:
     assert names_with({"a.mp3.txt": "a.wav"}, "a.mp3") == ["a.txt"]
 
 
-def test_an_input_that_lost_its_recorded_name_does_not_take_that_of_another(tmp_path: Path) -> None:
-    """`a.txt` was made from `a.mp3` and is an input now; `a.mp3.txt` was made from `a.mp3.wav`, which keeps it."""
-    made = {real_place(tmp_path / "a.txt"): real_place(tmp_path / "a.mp3")}
-    made[real_place(tmp_path / "a.mp3.txt")] = real_place(tmp_path / "a.mp3.wav")
-    claims = [OutputRequest(tmp_path / name, tmp_path) for name in ("a.mp3", "a.mp3.wav")]
-    found = name_outputs(claims, ["txt"], suffixes=SUFFIXES, made_from=made.get, taken=[tmp_path / "a.txt"])
-    first, second = (files["txt"].name for files in found)
-    assert second == "a.mp3.txt"
-    assert re.fullmatch(r"a\.mp3~[0-9a-f]{8}\.txt", first)
+def test_a_recorded_name_is_kept_that_is_not_the_first_choice(tmp_path: Path) -> None:
+    places = {real_place(tmp_path / "a.wav.txt"): real_place(tmp_path / "a.wav")}
+    claims = [OutputRequest(tmp_path / name, tmp_path) for name in ("A.wav", "a.wav", "a.mp3")]
+    found = name_outputs(claims, ["txt"], suffixes=SUFFIXES, made_from=places.get)
+    first, second, third = (files["txt"].name for files in found)
+    assert (second, third) == ("a.wav.txt", "a.mp3.txt")
+    assert re.fullmatch(r"A\.wav~[0-9a-f]{8}\.txt", first)
 
 
 def test_a_file_lies_where_its_folder_really_is(tmp_path: Path) -> None:
