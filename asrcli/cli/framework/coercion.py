@@ -41,7 +41,9 @@ class ParserCoercion:
 
 def without_pydantic(param: Any) -> None:
     """Make Typer convert the values of a parameter with its parser; without a known one, pydantic does it."""
-    descriptor = param.type_descriptor
+    descriptor = getattr(param, "type_descriptor", None)
+    if descriptor is None:  # not part of Typer's interface: in another version pydantic is used
+        return
     parser = descriptor.parameter_info.parser or _PARSERS.get(descriptor.annotation)
     if parser is not None:
         coercion = ParserCoercion(parser)
