@@ -16,10 +16,8 @@ import os
 import re
 import time
 import unicodedata
-from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import count
 from pathlib import Path
 from string import Formatter
@@ -71,8 +69,11 @@ class NameTemplate:
         if self.text.startswith("."):
             raise ValueError("a name that begins with a dot is hidden")
 
-    def fill(self, stem: str, path: Path) -> str:
+    def fill(self, stem: str, recording: str | Path) -> str:
         """The name for a recording; `stem`: of its name, or more of it where names collide."""
+        if self.text == "{stem}":
+            return stem
+        path = Path(recording)
         values = {"suffix": path.suffix[1:].lower(), **self.values}
         if "date" in self.used:
             values["date"] = _day_of(path)
@@ -89,21 +90,6 @@ def _day_of(path: Path) -> str:
         return time.strftime("%Y-%m-%d") if path == STDIN else "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class OutputRequest:
-    """An input and the folder that its outputs go to."""
-
-    path: Path
-    folder: Path
-    #: where they go if several folders meet in `folder` (`--output-dir`) and the names there collide
-    alternative: Path | None = None
-    #: what they are called in place of the recording's stem
-    name: str | None = None
-    #: behind the stem, where they are of a part of the recording; and what distinguishes them from other parts
-    part: str = ""
-    key: str = ""
-
-
 def safe_name(text: str) -> str:
     """Text as part of a file name: characters that some file system refuses become underscores."""
     return _UNSAFE.sub("_", text)
@@ -116,6 +102,8 @@ def collision_key(path: str | Path) -> str:
 
 def fold(text: str) -> str:
     """Text as a case-insensitive, normalising file system compares it (Unicode's canonical caseless match)."""
+    if text.isascii():
+        return text.lower()
     return unicodedata.normalize("NFD", unicodedata.normalize("NFD", text).casefold())
 
 
@@ -124,7 +112,7 @@ def fit(stem: str, suffix: str) -> str:
     name = stem + suffix
     if len(os.fsencode(name)) <= NAME_MAX:
         return name
-    tail = f"~{_short_hash(stem, 12)}{suffix}"
+    tail = f"~{short_hash(stem, 12)}{suffix}"
     head = stem[: NAME_MAX - len(tail)]
     while len(os.fsencode(head + tail)) > NAME_MAX:
         head = head[:-1]
@@ -167,111 +155,11 @@ def free_names(outputs: dict[str, Path]) -> dict[str, Path]:
     return found
 
 
-def name_outputs(
-    claims: Sequence[OutputRequest],
-    formats: Sequence[str],
-    *,
-    suffixes: Collection[str],
-    neighbours: Sequence[OutputRequest] = (),
-    taken: Collection[Path] = (),
-    made_from: Callable[[Path], Path | None] = lambda _output: None,
-    template: NameTemplate | None = None,
-) -> list[dict[str, Path]]:
-    """Give each input its outputs: for each claim, format -> path. No path is there twice, however file systems compare
-    names. `formats` are suffixes without a dot; `suffixes` those of recordings (".mp3"): any other ending is part of
-    the name; `neighbours` are recordings beside the inputs that may become inputs; no output replaces a file of
-    `taken`; `made_from` returns the recording from which an output was last made: it keeps that name if neighbours
-    appear or disappear; `template` None: the stem.
-    """
-    template = template or NameTemplate()
-    everyone = [_NameCandidates(claim, formats, suffixes, made_from, template) for claim in (*claims, *neighbours)]
-    forbidden = {collision_key(path) for path in taken}
-    while moving := _losers(everyone, forbidden):
-        for candidates in moving:
-            candidates.next()
-    return [candidates.files() for candidates in everyone[: len(claims)]]
-
-
-def _losers(everyone: Sequence[_NameCandidates], forbidden: Collection[str]) -> list[_NameCandidates]:
-    """Those that must give way in some collision."""
-    holders: dict[str, list[int]] = defaultdict(list)
-    for number, candidates in enumerate(everyone):
-        for key in candidates.keys:
-            holders[key].append(number)
-    losers: set[int] = set()
-    for key, members in holders.items():
-        if key in forbidden:
-            losers.update(members)
-        elif len(members) > 1:
-            owner = next((member for member in members if everyone[member].owns_name), None)
-            # The shortest names give way first: `a.mp3.wav` keeps its name when `a.mp3` has to keep its suffix.
-            lowest = min(everyone[member].position for member in members)
-            losers.update(
-                member
-                for member in members
-                if (member != owner if owner is not None else everyone[member].position == lowest)
-            )
-    return [everyone[number] for number in sorted(losers) if not everyone[number].at_last]
-
-
-class _NameCandidates:
-    """The names that an input may have, from the preferred one to one that no other input can have."""
-
-    def __init__(
-        self,
-        claim: OutputRequest,
-        formats: Sequence[str],
-        suffixes: Collection[str],
-        made_from: Callable[[Path], Path | None],
-        template: NameTemplate,
-    ) -> None:
-        path = Path(os.path.abspath(claim.path))
-        suffix = path.suffix if path.suffix.lower() in suffixes else ""
-        stem = claim.name or "-".join(filter(None, [path.name.removesuffix(suffix), claim.part]))
-        full = stem + suffix
-        folders = [claim.folder] if claim.alternative is None else [claim.folder, claim.alternative]
-        names = [(folder, name) for folder in folders for name in (stem, full)]
-        names += [(claim.folder, f"{full}~{_short_hash(str(path) + claim.key, digits)}") for digits in (8, 32)]
-        self._names = [(folder, template.fill(name, path)) for folder, name in names]
-        self._formats = formats
-        self._source = real_place(path)
-        self._made_from = made_from
-        self.position = next(
-            (number for number in range(len(names) - 1, 0, -1) if self._has_made(number, if_there=True)), 0
-        )
-        self.keys = self._keys()
-
-    @property
-    def at_last(self) -> bool:
-        return self.position + 1 == len(self._names)
-
-    @cached_property
-    def owns_name(self) -> bool:
-        """Whether an output of the present name was made from this input. Asked in a collision only."""
-        return self._has_made(self.position)
-
-    def next(self) -> None:
-        self.position += 1
-        self.keys = self._keys()
-        self.__dict__.pop("owns_name", None)
-
-    def files(self, position: int | None = None) -> dict[str, Path]:
-        folder, name = self._names[self.position if position is None else position]
-        return {suffix: folder / fit(name, f".{suffix}") for suffix in self._formats}
-
-    def _has_made(self, position: int, *, if_there: bool = False) -> bool:
-        paths = self.files(position).values()
-        return any(self._made_from(path) == self._source for path in paths if not if_there or os.path.lexists(path))
-
-    def _keys(self) -> frozenset[str]:
-        return frozenset(collision_key(path) for path in self.files().values())
-
-
 def real_place(path: Path) -> Path:
     """Where a file lies, by whatever links its folder was reached; the file itself may be a link."""
     folder, name = os.path.split(os.path.abspath(path))
     return Path(os.path.realpath(folder), name)
 
 
-def _short_hash(text: str, digits: int) -> str:
+def short_hash(text: str, digits: int) -> str:
     return hashlib.blake2b(os.fsencode(text), digest_size=16).hexdigest()[:digits]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Condition, Semaphore
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar, overload
 
 from asrcli.audio.types import Source
 from asrcli.batch import JOURNAL_NAME
@@ -17,24 +17,48 @@ from asrcli.batch.inputs.addresses import as_url
 from asrcli.batch.inputs.manifest import ManifestEntry
 from asrcli.batch.inputs.paths import PlanError, printable
 from asrcli.batch.journal.pool import JournalPool
-from asrcli.batch.naming import STDIN, OutputRequest, collision_key, name_outputs, safe_name
+from asrcli.batch.naming import STDIN, collision_key, safe_name
+from asrcli.batch.output_names import OutputName, OutputRequest, name_outputs
 from asrcli.batch.recording import Item
 from asrcli.batch.search import Found, Inputs, Search
 from asrcli.errors import UsageError
 
 _POLL = 0.2
+_Element = TypeVar("_Element")
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The inputs in order, those that failed already, and notices."""
 
-    items: tuple[Item, ...]
+    items: Sequence[Item]
     problems: tuple[PlanError, ...] = ()
     notices: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.items) + len(self.problems)
+
+
+class LazySequence(Sequence[_Element]):
+    """Elements that are made when they are asked for, as a million of them would take gigabytes."""
+
+    def __init__(self, size: int, make: Callable[[int], _Element]) -> None:
+        self._numbers, self._make = range(size), make
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, index: int) -> _Element: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[_Element]: ...
+    def __getitem__(self, index: int | slice) -> _Element | Sequence[_Element]:
+        if isinstance(index, slice):
+            return tuple(map(self._make, self._numbers[index]))
+        return self._make(self._numbers[index])
+
+    def __iter__(self) -> Iterator[_Element]:
+        return map(self._make, self._numbers)
 
 
 def make_plan(inputs: Inputs, *, stdin: BinaryIO | None = None, suffixes: Collection[str] | None = None) -> Plan:
@@ -59,7 +83,7 @@ def make_plan(inputs: Inputs, *, stdin: BinaryIO | None = None, suffixes: Collec
     return Plan(items, tuple(search.problems), tuple(search.notices))
 
 
-def name_outputs_of(found: Sequence[Found], inputs: Inputs, suffixes: Collection[str]) -> tuple[Item, ...]:
+def name_outputs_of(found: Sequence[Found], inputs: Inputs, suffixes: Collection[str]) -> Sequence[Item]:
     """Items of files that were found, with their outputs."""
     return _Outputs(inputs, None, frozenset(suffixes)).assign(found)
 
@@ -86,27 +110,33 @@ class _Outputs:
     inputs: Inputs
     stdin: BinaryIO | None
     suffixes: frozenset[str]
+    _known: dict[tuple[str, Path | None], tuple[Path, Path | None]] = field(default_factory=dict)
 
-    def assign(self, found: Sequence[Found]) -> tuple[Item, ...]:
+    def assign(self, found: Sequence[Found]) -> Sequence[Item]:
         """The items of this shard; all inputs are named first, so that names do not depend on the number of shards."""
-        items = self._named(found)
-        shard = self.inputs.shard
-        if shard is None:
-            return items
-        if any(item.stream for item in items):
-            raise UsageError("A stream is not divided among shards.", "Leave out --shard, or name files and folders.")
-        own = [item for one, item in zip(found, items, strict=True) if _in_shard(one, *shard)]
-        return tuple(replace(item, index=index) for index, item in enumerate(own))
-
-    def _named(self, found: Sequence[Found]) -> tuple[Item, ...]:
-        output = self.inputs.output
+        output, shard = self.inputs.output, self.inputs.shard
+        names: Sequence[OutputName | None] = [None] * len(found)
         if output is None:
-            return self._named_after_inputs(found)
-        if output == "-":
-            return tuple(self._item(index, one, {}) for index, one in enumerate(found))
-        if len(found) > 1:
+            names = self._names(found)
+        elif output != "-" and len(found) > 1:
             raise UsageError(f"-o {output} is one file, but there are {len(found)} inputs.", "Use --output-dir.")
-        return tuple(self._into(Path(output), one) for one in found)
+        if shard is not None:
+            if any(one.stream for one in found):
+                raise UsageError(
+                    "A stream is not divided among shards.", "Leave out --shard, or name files and folders."
+                )
+            own = [number for number, one in enumerate(found) if _in_shard(one, *shard)]
+            found, names = [found[number] for number in own], [names[number] for number in own]
+        if output not in {None, "-"}:
+            return tuple(self._into(Path(output), one) for one in found)
+
+        def item(index: int) -> Item:
+            name = names[index]
+            return self._item(index, found[index], {} if name is None else name.files(self.inputs.formats))
+
+        if found and any(name is None for name in names):
+            item(next(index for index, name in enumerate(names) if name is None))  # raises UsageError
+        return LazySequence(len(found), item)
 
     def _into(self, output: Path, found: Found) -> Item:
         if found.path is not None and _same_file(output, found.path):
@@ -115,9 +145,9 @@ class _Outputs:
             raise UsageError(f"-o {output} is a folder.", "Use --output-dir for a folder.")
         return self._item(0, found, {self.inputs.formats[0]: output}, named=True)
 
-    def _named_after_inputs(self, found: Sequence[Found]) -> tuple[Item, ...]:
+    def _names(self, found: Sequence[Found]) -> Sequence[OutputName | None]:
+        """What the outputs are called after the inputs; None: they go to stdout."""
         filed = [one for one in found if self.inputs.output_dir is not None or not one.stream]
-        claims = [self._claim(one) for one in filed]
         journals = JournalPool(read_only=True)
 
         def made_from(output: Path) -> Path | None:
@@ -126,31 +156,41 @@ class _Outputs:
             return records[-1].source if records else None
 
         try:
-            names = name_outputs(
-                claims,
-                self.inputs.formats,
-                suffixes=self.suffixes,
-                neighbours=self._neighbours(filed, claims),
-                taken=[one.path for one in found if one.path is not None],
-                made_from=made_from,
-                template=self.inputs.name,
+            names = iter(
+                name_outputs(
+                    LazySequence(len(filed), lambda number: self._claim(filed[number])),
+                    self.inputs.formats,
+                    suffixes=self.suffixes,
+                    neighbours=self._neighbours(filed),
+                    taken=[one.name for one in found if one.name is not None],
+                    made_from=made_from,
+                    template=self.inputs.name,
+                )
             )
         finally:
             journals.close()
-        outputs = {id(one): name for one, name in zip(filed, names, strict=True)}
-        return tuple(self._item(index, one, outputs.get(id(one), {})) for index, one in enumerate(found))
+        return [next(names) if self.inputs.output_dir is not None or not one.stream else None for one in found]
 
     def _claim(self, found: Found) -> OutputRequest:
-        target, entry = self.inputs.output_dir, found.entry
-        if entry is not None and found.path is not None:
-            return self._claim_of_entry(found.path, entry)
-        if found.path is None:
-            return OutputRequest(STDIN, target or Path())
-        if target is None:
-            return OutputRequest(found.path, Path() if found.address else found.path.parent)
-        root = found.root or found.path.parent
-        below = found.path.parent.relative_to(root)
-        return OutputRequest(found.path, target / below, target / os.path.basename(os.path.abspath(root)) / below)
+        if found.name is None:
+            return OutputRequest(STDIN, self.inputs.output_dir or Path())
+        if found.entry is not None:
+            return self._claim_of_entry(Path(found.name), found.entry)
+        parent = os.path.dirname(found.name)
+        return OutputRequest(found.name, *self._folders(parent, found.root, address=found.address is not None))
+
+    def _folders(self, parent: str, root: Path | None, *, address: bool) -> tuple[Path, Path | None]:
+        """Where the outputs of a folder's recordings go, and where those go that collide."""
+        key = parent, root
+        if key not in self._known:
+            target, folder = self.inputs.output_dir, Path(parent)
+            if target is None:
+                self._known[key] = Path() if address else folder, None
+            else:
+                top = root or folder
+                below = folder.relative_to(top)
+                self._known[key] = target / below, target / os.path.basename(os.path.abspath(top)) / below
+        return self._known[key]
 
     def _claim_of_entry(self, path: Path, entry: ManifestEntry) -> OutputRequest:
         target = self.inputs.output_dir
@@ -165,39 +205,42 @@ class _Outputs:
         alternative = target / os.path.basename(os.path.abspath(path.parent)) if target is not None else None
         return OutputRequest(path, folder, alternative, part=entry.options.span, key=entry.key)
 
-    def _neighbours(self, found: Iterable[Found], claims: Sequence[OutputRequest]) -> list[OutputRequest]:
+    def _neighbours(self, found: Sequence[Found]) -> list[OutputRequest]:
         """The recordings beside the inputs that are no inputs themselves."""
-        present = {os.path.abspath(claim.path) for claim in claims}
-        seen: set[tuple[Path, Path]] = set()
+        present = {hash(os.path.abspath(one.name)) for one in found if one.name is not None}
+        seen: set[tuple[str, Path | None]] = set()
         neighbours = []
-        for one, claim in zip(found, claims, strict=True):
-            if one.stream or (claim.path.parent, claim.folder) in seen:
+        for one in found:
+            parent = os.path.dirname(one.name or "")
+            claim = self._claim(one) if one.entry is not None else None
+            place = parent, claim.folder if claim is not None else one.root
+            if one.stream or place in seen:
                 continue
-            seen.add((claim.path.parent, claim.folder))
-            for name in _recordings_in(claim.path.parent, self.suffixes):
-                path = claim.path.parent / name
-                if os.path.abspath(path) not in present:
+            seen.add(place)
+            claim = claim or self._claim(one)
+            for name in _recordings_in(parent, self.suffixes):
+                path = os.path.join(parent, name)
+                if hash(os.path.abspath(path)) not in present:
                     neighbours.append(OutputRequest(path, claim.folder, claim.alternative))
         return neighbours
 
     def _item(self, index: int, found: Found, outputs: dict[str, Path], *, named: bool = False) -> Item:
         if not outputs and len(self.inputs.formats) > 1 and self.inputs.formats_asked:
             raise UsageError("Stdout takes one format.", "Give --output-dir for several formats.")
-        name = "stdin" if found.path is None else printable(found.path)
         path = found.path
+        name = "stdin" if path is None else printable(path)
         if found.address is not None:
             name, path = found.address.shown, None
-        size = found.status.st_size if found.status is not None and not found.stream else 0
         return Item(
             index=index,
-            source=Source(name, path, self.stdin if found.path is None else None),
+            source=Source(name, path, self.stdin if found.name is None else None),
             address=found.address,
             outputs=outputs,
             stdout=None if outputs else self.inputs.formats[0],
             journal=None if found.stream or not outputs else self._item_journal(outputs, named=named),
             named=named,
             stream=found.stream,
-            size=size,
+            size=found.size,
             options=found.options,
         )
 
@@ -221,9 +264,9 @@ def _in_shard(found: Found, number: int, count: int) -> bool:
     return int.from_bytes(digest, "big") % count == number
 
 
-def _recordings_in(folder: Path, suffixes: Collection[str]) -> list[str]:
+def _recordings_in(folder: str, suffixes: Collection[str]) -> list[str]:
     try:
-        names = os.listdir(folder)
+        names = os.listdir(folder or ".")
     except OSError:
         return []  # a folder that may be entered but not listed: the names then depend on the inputs alone
     return [name for name in names if not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes]

@@ -55,10 +55,15 @@ class Inputs:
 class Found:
     """An input before its outputs are named."""
 
-    #: None: stdin; of an address, its place
-    path: Path | None
+    #: path as text, which takes less memory; None: stdin; of an address, its place
+    name: str | None
     #: the folder that was walked, or None for what was named itself
     root: Path | None = None
+    #: bytes; 0 where unknown
+    size: int = 0
+    #: whether it is read once: stdin, a pipe
+    stream: bool = False
+    #: with `Search.keep_status`
     status: os.stat_result | None = None
     address: Address | None = None
     #: the line of a manifest
@@ -70,8 +75,8 @@ class Found:
         return self.entry.options if self.entry is not None and self.entry.options != InputOptions() else None
 
     @property
-    def stream(self) -> bool:
-        return self.path is None or (self.status is not None and is_stream(self.status))
+    def path(self) -> Path | None:
+        return None if self.name is None else Path(self.name)
 
 
 @dataclass(slots=True)
@@ -81,6 +86,8 @@ class Search:
     inputs: Inputs
     stdin: BinaryIO | None
     suffixes: frozenset[str]
+    #: whether to keep the status of each file
+    keep_status: bool = False
     found: list[Found] = field(default_factory=list)
     problems: list[PlanError] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
@@ -137,7 +144,7 @@ class Search:
     def _add(self, path: Path | None, wanted: Filter, url: str | None) -> None:
         if path is None:
             if self._is_first(self._stdin_identity(), "stdin"):
-                self.found.append(Found(None))
+                self.found.append(Found(None, stream=True))
             return
         if url is not None:
             self._add_address(url, wanted)
@@ -151,7 +158,7 @@ class Search:
         with contextlib.suppress(AttributeError, OSError):
             status = os.fstat(self.stdin.fileno()) if self.stdin is not None else None
             if status is not None and is_stream(status):
-                return status.st_dev, status.st_ino
+                return status.st_dev << 64 | status.st_ino
         return "stdin"
 
     def _add_address(self, url: str, wanted: Filter, entry: ManifestEntry | None = None) -> None:
@@ -161,7 +168,7 @@ class Search:
             self.problems.append(PlanError(public_url(url), error))
             return
         if not wanted.excludes(address.place.name) and self._is_first(_identity(url, entry), address.shown):
-            self.found.append(Found(address.place, address=address, entry=entry))
+            self.found.append(Found(str(address.place), address=address, entry=entry))
 
     def _walk(self, folder: Path, wanted: Filter) -> None:
         try:
@@ -181,11 +188,11 @@ class Search:
             files = "1 file has another suffix" if count == 1 else f"{count} files have other suffixes"
             self.notices.append(f"{printable(folder)}: {files} ({most}); --include takes them.")
 
-    def _add_file(self, path: Path, root: Path | None, entry: ManifestEntry | None = None) -> None:
+    def _add_file(self, path: str | Path, root: Path | None, entry: ManifestEntry | None = None) -> None:
         try:
             status = os.stat(path)
         except (OSError, ValueError) as error:
-            self.problems.append(unreadable(path, error if isinstance(error, OSError) else OSError(str(error))))
+            self.problems.append(unreadable(Path(path), error if isinstance(error, OSError) else OSError(str(error))))
             return
         if stat.S_ISBLK(status.st_mode):
             name = printable(path)
@@ -193,21 +200,25 @@ class Search:
             self.problems.append(PlanError(name, error_))
             return
         # Some network file systems have no inode numbers; there the resolved path identifies a file.
-        identity = (status.st_dev, status.st_ino) if status.st_ino else os.path.realpath(path)
-        if self._is_first(identity if is_stream(status) else _identity(identity, entry), printable(path)):
-            self.found.append(Found(path, root, status, entry=entry))
+        identity = status.st_dev << 64 | status.st_ino if status.st_ino else os.path.realpath(path)
+        name, stream = os.fspath(path), is_stream(status)
+        if self._is_first(identity if stream else _identity(identity, entry), name):
+            kept = status if self.keep_status else None
+            self.found.append(Found(name, root, 0 if stream else status.st_size, stream, kept, entry=entry))
 
     def _is_first(self, identity: object, name: str | None) -> bool:
         """Whether an input is new; with its `name`, a repetition is a notice."""
         first = self._first.get(identity)
         self._first.setdefault(identity, name or "")
         if first is not None and name is not None:
-            again = "named twice" if first == name else f"the same file as {first}"
-            self.notices.append(f"{name}: {again}; transcribed once.")
+            again = "named twice" if first == name else f"the same file as {printable(first)}"
+            self.notices.append(f"{printable(name)}: {again}; transcribed once.")
         return first is None
 
     def _drop_transcripts(self) -> None:
         """Leave out what is an earlier result: `asrcli transcribe *` names the recordings and their transcripts."""
+        if not any(os.path.splitext(found.name or "")[1].lower() in TRANSCRIPT_SUFFIXES for found in self.found):
+            return
         recordings, kept = set(), []
         for found in self.found:
             if found.path is not None and found.path.suffix.lower() not in TRANSCRIPT_SUFFIXES:

@@ -17,17 +17,16 @@ from asrcli.batch.naming import (
     NAME_MAX,
     STDIN,
     NameTemplate,
-    OutputRequest,
     awaits_language,
     collision_key,
     fit,
     fold,
     free_names,
     language_in,
-    name_outputs,
     real_place,
     with_language,
 )
+from asrcli.batch.output_names import OutputRequest, _PresentNames, name_outputs
 
 SUFFIXES = frozenset({".mp3", ".wav", ".m4a"})
 
@@ -40,6 +39,10 @@ folders = st.sampled_from(["/r", "/r/a", "/R/a", "/q/a"])
 paths = st.builds(lambda folder, name: Path(folder) / name, folders, names)
 
 
+def files_of(claims: Sequence[OutputRequest], formats: Sequence[str], **options: Any) -> list[dict[str, Path]]:
+    return [name.files(formats) for name in name_outputs(claims, formats, **options)]
+
+
 def names_of(
     paths: list[Path],
     *,
@@ -50,7 +53,7 @@ def names_of(
     def claim(path: Path) -> OutputRequest:
         return OutputRequest(path, target or path.parent, target / path.parent.name if target else None)
 
-    return name_outputs(
+    return files_of(
         [claim(path) for path in paths],
         formats,
         suffixes=SUFFIXES,
@@ -66,6 +69,18 @@ def test_no_two_outputs_are_one_file_and_none_is_an_input(paths: list[Path], tar
     keys = [collision_key(path) for path in outputs]
     assert len(set(keys)) == len(keys) == 2 * len(paths)
     assert not set(keys) & {collision_key(path) for path in paths}
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(paths, unique=True, max_size=12), st.lists(paths, max_size=4), st.sampled_from([None, Path("/out")]))
+def test_comparing_only_what_may_collide_gives_the_names_of_comparing_all(
+    paths: list[Path], neighbours: list[Path], target: Path | None
+) -> None:
+    neighbours = [path for path in neighbours if path not in paths]
+    some = names_of(paths, target=target, neighbours=neighbours)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_PresentNames, "include", lambda *_: True)
+        assert some == names_of(paths, target=target, neighbours=neighbours)
 
 
 @settings(deadline=None, max_examples=200)
@@ -207,7 +222,7 @@ def test_the_order_of_the_names_that_an_input_may_have() -> None:
     found = []
     taken = [Path("/x/a.mp3")]
     for _ in range(6):
-        (files,) = name_outputs(
+        (files,) = files_of(
             [OutputRequest(Path("/x/a.mp3"), Path("/out"), Path("/out/x"))], ["srt"], suffixes=SUFFIXES, taken=taken
         )
         found.append(str(files["srt"]))
@@ -221,7 +236,7 @@ def test_a_recorded_name_stays_with_its_recording(tmp_path: Path) -> None:
     def names_with(made: dict[str, str], *paths: str, formats: tuple[str, ...] = ("txt",)) -> list[str]:
         claims = [OutputRequest(tmp_path / path, tmp_path) for path in paths]
         places = {real_place(tmp_path / output): real_place(tmp_path / source) for output, source in made.items()}
-        found = name_outputs(claims, formats, suffixes=SUFFIXES, made_from=lambda path: places.get(real_place(path)))
+        found = files_of(claims, formats, suffixes=SUFFIXES, made_from=lambda path: places.get(real_place(path)))
         return [files["txt"].name for files in found]
 
     made = {"a.txt": "a.mp3"}
@@ -256,7 +271,7 @@ def test_a_file_lies_where_its_folder_really_is(tmp_path: Path) -> None:
 def test_a_template_names_the_outputs(tmp_path: Path) -> None:
     template = NameTemplate("{stem}.{language}_{model}-{suffix}", {"language": "en", "model": "a/b:c"})
     claims = [OutputRequest(tmp_path / name, tmp_path) for name in ("talk.MP3", "talk.wav", "other.mp3")]
-    found = name_outputs(claims, ["srt"], suffixes=SUFFIXES, template=template)
+    found = files_of(claims, ["srt"], suffixes=SUFFIXES, template=template)
     assert [files["srt"].name for files in found] == [
         "talk.en_a_b_c-mp3.srt", "talk.en_a_b_c-wav.srt", "other.en_a_b_c-mp3.srt",
     ]  # fmt: skip
@@ -265,7 +280,7 @@ def test_a_template_names_the_outputs(tmp_path: Path) -> None:
 def test_names_of_a_template_that_collide_keep_their_suffixes(tmp_path: Path) -> None:
     claims = [OutputRequest(tmp_path / name, tmp_path) for name in ("talk.mp3", "talk.wav")]
     template = NameTemplate("{stem}.{language}", {"language": "en"})
-    found = name_outputs(claims, ["srt"], suffixes=SUFFIXES, template=template)
+    found = files_of(claims, ["srt"], suffixes=SUFFIXES, template=template)
     assert [files["srt"].name for files in found] == ["talk.mp3.en.srt", "talk.wav.en.srt"]
 
 
@@ -350,8 +365,6 @@ def test_outputs_await_and_get_the_language() -> None:
 @given(st.text(max_size=20), st.text(max_size=20))
 def test_values_of_a_template_never_leave_the_folder(language: str, model: str) -> None:
     template = NameTemplate("{stem}.{language}.{model}", {"language": language, "model": model})
-    (files,) = name_outputs(
-        [OutputRequest(Path("/x/a.mp3"), Path("/out"))], ["srt"], suffixes=SUFFIXES, template=template
-    )
+    (files,) = files_of([OutputRequest(Path("/x/a.mp3"), Path("/out"))], ["srt"], suffixes=SUFFIXES, template=template)
     assert files["srt"].parent == Path("/out")
     assert files["srt"].name.startswith("a.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter, deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -68,10 +68,15 @@ def _is_recording(path: Path) -> bool:
         return True
 
 
-def natural_key(name: str) -> tuple[list[str | int], str]:
+def natural_key(name: str) -> str:
     """Sort key by which `part2` comes before `part10`; names that differ only in case keep one order everywhere."""
-    pieces = _DIGITS.split(name.casefold())
-    return [int(piece) if number % 2 else piece for number, piece in enumerate(pieces)], name
+    # A number as its length, then its digits; NUL, which is in no name, goes before every other character.
+    return f"{_DIGITS.sub(_number_key, name.casefold())}\0\0{name}"
+
+
+def _number_key(match: re.Match[str]) -> str:
+    digits = match[1].lstrip("0") or "0"
+    return f"\0{chr(len(digits))}{digits}"
 
 
 @dataclass(slots=True)
@@ -91,17 +96,18 @@ class Walk:
     #: how many files were passed over for their suffix, by suffix in lower case
     others: Counter[str] = field(default_factory=Counter)
 
-    def files(self) -> Iterator[Path]:
+    def files(self) -> Iterator[str]:
         """Yield the inputs: a folder's files first, then its folders, each in natural order."""
         waiting = [self.root]
         links: deque[Path] = deque()
         while waiting or links:
             folder = waiting.pop() if waiting else links.popleft()
             found = self._list(folder)
-            yield from found.files
+            prefix = "" if folder == Path() else os.path.join(folder, "")
+            yield from (prefix + name for name in found.files)
             if self.recursive:
-                waiting.extend(reversed(found.folders))
-                links.extend(found.links)
+                waiting.extend(map(folder.joinpath, reversed(found.folders)))
+                links.extend(map(folder.joinpath, found.links))
 
     def _list(self, folder: Path) -> _Listing:
         listing = _Listing()
@@ -110,33 +116,44 @@ class Walk:
             if (status.st_dev, status.st_ino) in self.entered:
                 return listing
             self.entered.add((status.st_dev, status.st_ino))
+            below = folder.relative_to(self.root).as_posix()
             with os.scandir(folder) as entries:
-                names = sorted((entry.name for entry in entries), key=natural_key)
+                for entry in entries:
+                    if not entry.name.startswith("."):
+                        relative = entry.name if below == "." else f"{below}/{entry.name}"
+                        self._sort_in(entry, relative, folder, listing)
         except OSError as error:
             self.problems.append(unreadable(folder, error))
-            return listing
-        for name in names:
-            if not name.startswith("."):
-                self._sort_in(folder / name, listing)
+        for names in (listing.files, listing.folders, listing.links):
+            names.sort(key=natural_key)
         return listing
 
-    def _sort_in(self, path: Path, listing: _Listing) -> None:
-        relative = path.relative_to(self.root).as_posix()
-        if os.path.isdir(path):
+    def _sort_in(self, entry: os.DirEntry[str], relative: str, folder: Path, listing: _Listing) -> None:
+        if _holds(entry.is_dir):
             if not self.wanted.excludes(relative):
-                (listing.links if os.path.islink(path) else listing.folders).append(path)
+                (listing.links if entry.is_symlink() else listing.folders).append(entry.name)
         # A link that leads nowhere becomes an input that fails, so that the loss is noticed; pipes are no recordings.
-        elif self.wanted.wants(relative) and (os.path.isfile(path) or not os.path.exists(path)):
-            listing.files.append(path)
-        elif self.wanted.leaves_open(relative) and os.path.isfile(path):
-            if _is_recording(path):
-                listing.files.append(path)
+        elif self.wanted.wants(relative) and (_holds(entry.is_file) or not os.path.exists(entry.path)):
+            listing.files.append(entry.name)
+        elif self.wanted.leaves_open(relative) and _holds(entry.is_file):
+            if _is_recording(folder / entry.name):
+                listing.files.append(entry.name)
             else:
-                self.others[path.suffix.lower()] += 1
+                self.others[Path(entry.name).suffix.lower()] += 1
+
+
+def _holds(test: Callable[[], bool]) -> bool:
+    """A test of a folder's entry; False where its link is a circle."""
+    try:
+        return test()
+    except OSError:
+        return False
 
 
 @dataclass(slots=True)
 class _Listing:
-    files: list[Path] = field(default_factory=list)
-    folders: list[Path] = field(default_factory=list)
-    links: list[Path] = field(default_factory=list)
+    """The names in a folder, not their paths: there may be a million."""
+
+    files: list[str] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)

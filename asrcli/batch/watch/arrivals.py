@@ -97,7 +97,7 @@ class ArrivalMonitor:
 
     def scan(self, post: Callable[[Event], None]) -> Sequence[Item]:
         """Hand out the recordings that are complete and not done yet. Folders that cannot be read are reported once."""
-        search = Search(self._inputs, None, self._suffixes)
+        search = Search(self._inputs, None, self._suffixes, keep_status=True)
         search.run()
         for notice in set(search.notices) - self._notices:
             self._notices.add(notice)
