@@ -255,7 +255,7 @@ def test_a_recorded_name_stays_with_its_recording(tmp_path: Path) -> None:
 def test_a_recorded_name_is_kept_that_is_not_the_first_choice(tmp_path: Path) -> None:
     places = {real_place(tmp_path / "a.wav.txt"): real_place(tmp_path / "a.wav")}
     claims = [OutputRequest(tmp_path / name, tmp_path) for name in ("A.wav", "a.wav", "a.mp3")]
-    found = name_outputs(claims, ["txt"], suffixes=SUFFIXES, made_from=places.get)
+    found = files_of(claims, ["txt"], suffixes=SUFFIXES, made_from=places.get)
     first, second, third = (files["txt"].name for files in found)
     assert (second, third) == ("a.wav.txt", "a.mp3.txt")
     assert re.fullmatch(r"A\.wav~[0-9a-f]{8}\.txt", first)
