@@ -33,8 +33,10 @@ MAX_FIRST_MESSAGE, FIRST_MESSAGE_TIMEOUT = 16 << 10, 10.0
 MAX_MESSAGES = 192 << 20
 #: bytes of the first line of a Wyoming event, of its data, and of its payload, which is not kept
 MAX_WYOMING_HEAD, MAX_WYOMING_DATA, MAX_WYOMING_PAYLOAD = 64 << 10, 256 << 10, 16 << 20
-#: bytes of WebSocket frames that are parsed at a time
-MAX_READ = 16 << 10
+#: bytes of a request's head
+MAX_HEAD = 16 << 10
+#: bytes of heads, chunks and WebSocket frames that are parsed at a time, and of a body with a length
+MAX_READ, MAX_BODY_READ = 8 << 10, 256 << 10
 #: frames, and bytes of frames, kept for a session that is busy; then its client has to wait
 MAX_HELD, MAX_HELD_BYTES = 64, 2 << 20
 #: open connections, and those of one address other than this machine's and its proxies'
@@ -59,6 +61,7 @@ def table() -> list[tuple[str, str]]:
     wyoming = ", ".join(map(_size, (MAX_WYOMING_HEAD, MAX_WYOMING_DATA, MAX_WYOMING_PAYLOAD)))
     return [
         ("open connections; 503", f"{MAX_CONNECTIONS}, and {of_address}"),
+        ("head of a request, with its path, query and headers; 400", _size(MAX_HEAD)),
         ("head of a request, a Wyoming event; the connection is closed", f"{HEAD_TIMEOUT:g} s"),
         ("a client that does not read; the connection is closed", f"{WRITE_TIMEOUT:g} s without {_size(LEAST_READ)}"),
         ("a form field, other than the clips of known speakers; 413", _size(MAX_FIELD)),

@@ -20,8 +20,8 @@ from fastapi import FastAPI
 
 from asrcli.errors import MachineError, UsageError
 from asrcli.server.app import create_app
-from asrcli.server.bounds import MAX_MESSAGE
-from asrcli.server.http.uvicorn_protocols import CONNECTIONS, HttpProtocol
+from asrcli.server.bounds import MAX_HEAD, MAX_MESSAGE
+from asrcli.server.http.uvicorn_protocols import CONNECTIONS, HttpProtocol, limit_tls_reads
 from asrcli.server.http.uvicorn_websocket import WebSocketProtocol
 from asrcli.server.logs import configure as configure_logs
 from asrcli.server.protocols.wyoming.listener import WyomingListener
@@ -143,10 +143,13 @@ def configure(app: FastAPI, settings: ServerSettings) -> uvicorn.Config:
     proxies = [address for address in settings.forwarded_allow_ips.split(",") if address]
     networks = ["0.0.0.0/0", "::/0"] if "*" in proxies else proxies
     CONNECTIONS.proxies = tuple(map(ip_network, networks))
+    if settings.certfile:
+        limit_tls_reads()
     return uvicorn.Config(
         app,
         http=HttpProtocol,
         ws=WebSocketProtocol,
+        h11_max_incomplete_event_size=MAX_HEAD,
         ws_max_size=MAX_MESSAGE,
         ws_per_message_deflate=False,  # audio does not shrink, and a small frame could become a large one
         ws_ping_interval=None,  # FunASR clients do not answer pings while they wait for a long decode

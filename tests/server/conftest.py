@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
@@ -61,8 +62,9 @@ def _sample(ending: threading.Event) -> None:
     while not ending.wait(LONGEST_CALLBACK / 4):
         for thread, monitor in list(MONITORS.items()):
             if monitor.running and time.monotonic() - monitor.started > LONGEST_CALLBACK / 2:
-                frame = sys._current_frames().get(thread)
-                _stacks[monitor.started] = "".join(traceback.format_stack(frame)[-12:])
+                # Not in a variable: a frame keeps what its function has held.
+                stack = traceback.format_stack(sys._current_frames().get(thread))
+                _stacks[monitor.started] = "".join(stack[-12:])
 
 
 @pytest.fixture(autouse=True)
@@ -196,3 +198,16 @@ def _cut(source: Path, target: Path, seconds: float) -> Path:
     samples, rate = sf.read(source, frames=int(seconds * sf.info(source).samplerate))
     sf.write(target, samples, rate, subtype="PCM_16")
     return target
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate of this machine and its key."""
+    if shutil.which("openssl") is None:
+        pytest.skip("needs openssl to make a certificate")
+    folder = tmp_path_factory.mktemp("tls")
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject]
+    subprocess.run([*command, "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True)
+    return cert, key

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+from asyncio.sslproto import SSLProtocol
 from collections import Counter
 from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network, ip_address
@@ -25,8 +26,10 @@ from asrcli.server.bounds import (
     HEAD_TIMEOUT,
     LEAST_READ,
     LINGER,
+    MAX_BODY_READ,
     MAX_CONNECTIONS,
     MAX_CONNECTIONS_OF_ADDRESS,
+    MAX_READ,
     WRITE_TIMEOUT,
 )
 
@@ -35,6 +38,8 @@ _TOO_MANY = (
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\nretry-after: 5\r\nconnection: close\r\n"
     b"content-length: 21\r\n\r\nToo many connections."
 )
+#: most bytes that a TLS connection holds while nothing is read, and least, which must hold a whole record
+_TLS_BUFFER = 20 << 10, 17 << 10
 #: seconds of silence after which TCP asks whether the peer lives, between two questions, and their number
 _KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
 
@@ -48,6 +53,18 @@ def keep_alive(transport: asyncio.BaseTransport) -> None:
         line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in _KEEP_ALIVE.items():
             line.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def set_read_size(transport: asyncio.BaseTransport, size: int) -> None:
+    """Set how many bytes the transport reads at a time: they are parsed in one callback. `limit_tls_reads` does it for
+    TLS.
+    """
+    transport.max_size = size  # type: ignore[attr-defined]
+
+
+def limit_tls_reads() -> None:
+    """Let all TLS connections read little at a time. By default, each has a buffer of 256 KiB, too."""
+    SSLProtocol.max_size = MAX_READ
 
 
 def unmapped(client: tuple[str, int] | None) -> tuple[str, int] | None:
@@ -160,6 +177,9 @@ class HttpProtocol(ClientConnection, H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        set_read_size(transport, MAX_READ)
+        if limit_buffer := getattr(transport, "set_read_buffer_limits", None):  # of TLS
+            limit_buffer(*_TLS_BUFFER)
         keep_alive(transport)
         refused = CONNECTIONS.refuses(self.address)
         CONNECTIONS.addresses[self.address] += 1
@@ -181,6 +201,13 @@ class HttpProtocol(ClientConnection, H11Protocol):
         super().data_received(data)
         if self._busy:
             self._stop_waiting()
+            # The parts of a chunked body, like heads, may be tiny.
+            chunked = any(name == b"transfer-encoding" for name, _ in self.headers)
+            set_read_size(self.transport, MAX_READ if chunked else MAX_BODY_READ)
+
+    def on_response_complete(self) -> None:
+        set_read_size(self.transport, MAX_READ)
+        super().on_response_complete()
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         """Keep only the first of some repeated headers.

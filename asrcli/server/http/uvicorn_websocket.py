@@ -19,7 +19,7 @@ from asrcli.server.bounds import (
     MAX_READ,
     MAX_TEXT_FRAME,
 )
-from asrcli.server.http.uvicorn_protocols import CONNECTIONS, ClientConnection
+from asrcli.server.http.uvicorn_protocols import CONNECTIONS, ClientConnection, set_read_size
 
 #: close code that notifies the application of the server's shutdown; no client closes with it
 ENDING = 1012
@@ -56,8 +56,7 @@ class WebSocketProtocol(ClientConnection, WebSocketsSansIOProtocol):
         self.conn.max_message_size = MAX_FIRST_MESSAGE
         self._waiting = deque()
         self.app_state = self.app_state | {"admit": self._admit}
-        # Bytes that the transport reads at a time: the frames in them are parsed in one callback, and may be tiny.
-        self.transport.max_size = MAX_READ  # type: ignore[attr-defined]
+        set_read_size(self.transport, MAX_READ)  # frames may be tiny
         super().handle_connect(event)
 
     def _admit(self) -> None:

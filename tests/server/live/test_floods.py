@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import gc
 import socket
+import ssl
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
 from websockets.sync.client import connect
 
 from asrcli.server.http.uvicorn_websocket import WebSocketProtocol
-from tests.server.conftest import Running
+from tests.server.conftest import MODEL, Running
 
 _UPGRADE = (
     b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"
@@ -29,10 +32,22 @@ def _frame(kind: int, data: bytes = b"") -> bytes:
 
 
 @contextmanager
-def _raw(server: Running) -> Iterator[socket.socket]:
-    """A connection that has become a WebSocket, without a client that answers for it."""
+def _connected(server: Running) -> Iterator[socket.socket]:
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as line:
         line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        if not server.secure:
+            yield line
+            return
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with context.wrap_socket(line) as secured:
+            yield secured
+
+
+@contextmanager
+def _raw(server: Running) -> Iterator[socket.socket]:
+    """A connection that has become a WebSocket, without a client that answers for it."""
+    with _connected(server) as line:
         line.sendall(_UPGRADE)
         assert b" 101 " in line.recv(4096)
         yield line
@@ -40,7 +55,36 @@ def _raw(server: Running) -> Iterator[socket.socket]:
 
 def _protocols() -> list[WebSocketProtocol]:
     """The open WebSockets of the server in this process."""
-    return [each for each in gc.get_objects() if isinstance(each, WebSocketProtocol) and not each.disconnected]
+    return [each for each in gc.get_objects() if type(each) is WebSocketProtocol and not each.disconnected]
+
+
+@pytest.fixture(scope="module")
+def secure(serving: Callable[..., Any], certificate: tuple[Path, Path]) -> Iterator[Running]:
+    with serving(certfile=certificate[0], keyfile=certificate[1], preload=(MODEL,)) as found:
+        yield found
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_bodies_in_tiny_chunks_do_not_hold_the_event_loop(server: Running, secure: Running, tls: bool) -> None:
+    head = b"POST /v1/audio/transcriptions HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\ncontent-type: "
+    body = b"1\r\na\r\n" * 40_000 + b"0\r\n\r\n"
+    with _connected(secure if tls else server) as line:
+        line.sendall(head + b"multipart/form-data; boundary=b\r\n\r\n" + body)
+        assert line.recv(100).startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_tiny_frames_do_not_hold_the_event_loop(server: Running, secure: Running, tls: bool) -> None:
+    with _raw(secure if tls else server) as line:
+        line.sendall(_frame(_TEXT, b"{}") + _frame(_CONTINUATION) * 60_000 + _frame(_LAST | _PING))
+        assert line.recv(100) == bytes((_LAST | _PONG, 0))
+
+
+def test_a_body_of_any_size_arrives_over_tls(secure: Running, cities: Path) -> None:
+    with secure.client(verify=False) as client:
+        for size in (0, 1, 16_000, 16_385, 20_000, 1_000_000):
+            files = {"file": cities.read_bytes() + bytes(size)}
+            assert client.post("/v1/jobs", files=files).status_code == 202
 
 
 @pytest.mark.slow
