@@ -25,6 +25,10 @@ class Listener:
         `part.duration`; `waiting`: the stream is recorded now, so the text should be shown at once.
         """
 
+    def awaits_settled(self) -> bool:
+        """Whether `settled` is of use: speakers of a live source are labelled part by part then, not at the end."""
+        return False
+
     #: whether `growing` is called, which costs further decoding
     shows_growing = False
 

@@ -13,6 +13,7 @@ from math import inf
 from typing import Protocol
 
 from asrcli.assemble.assembler import PAUSE, Assembler
+from asrcli.assemble.speaker_labels import SpeakerLabels, SpeakerTracker, StreamTracker, of_channels
 from asrcli.audio import open_audio
 from asrcli.audio.channels import DuplicateChannelFilter
 from asrcli.audio.live_input import LiveBlocks
@@ -57,23 +58,6 @@ class SpeechBackend(Protocol):
         """Hand over one chunk, (samples,) at 16 kHz; waits while the engine is busy. A lower `order` goes first."""
 
 
-class SpeakerTracker(Protocol):
-    """Receives the audio beside the recogniser and returns the speaker turns at the end (`speakers.diarizer`)."""
-
-    def push(self, samples: Samples) -> None:
-        """Hear the next (samples,) at 16 kHz."""
-
-    def finish(self) -> list[Turn]:
-        """The turns, in stream time, labels final."""
-
-    @property
-    def warnings(self) -> list[str]:
-        """What the turns lack, once finished."""
-
-    def label(self, segments: Sequence[Segment], offset: float = 0.0) -> tuple[list[Segment], list[Turn]]:
-        """Segments with speakers, split where the speaker changes, and the turns; both in stream time plus `offset`."""
-
-
 @dataclass(frozen=True, slots=True)
 class Resources:
     """What inputs share: the loaded backend, and the optional steps."""
@@ -87,6 +71,8 @@ class Resources:
     identify: Identify | None = None
     #: what the backend can do, where languages are detected; empty: anything
     languages: tuple[str, ...] = ()
+    #: a fresh tracker for each stream whose segments are settled while it is recorded, or None without diarization
+    new_stream_tracker: Callable[[], StreamTracker] | None = None
 
 
 @dataclass(slots=True)
@@ -173,8 +159,10 @@ class _Transcription:
         split = stream.channels > 1
         self._dedupe = DuplicateChannelFilter(stream.channels) if split else None
         self._channels = [self._new_channel(channel if split else None) for channel in range(stream.channels)]
-        self._tracker = resources.new_tracker() if resources.new_tracker and not split else None
-        self._live = LiveBlocks(stream.blocks()) if source.live and not split and self._tracker is None else None
+        live = source.live and not split and (resources.new_tracker is None or self._listener.awaits_settled())
+        new_tracker = resources.new_stream_tracker if live else resources.new_tracker
+        self._speakers = SpeakerLabels(new_tracker() if new_tracker and not split else None, stream.offset)
+        self._live = LiveBlocks(stream.blocks()) if live else None
         self._growing = GrowingSentence(self._submit_chunk) if self._live and self._listener.shows_growing else None
         self._sentences = SentenceEnds(self._channels[0].segmenter, self._channels[0].chunks)
         #: whether the stream has turned out to be recorded right now
@@ -228,8 +216,7 @@ class _Transcription:
         channels = self._dedupe.push(block) if self._dedupe else [block[:, 0]]
         for channel, samples in zip(self._channels, channels, strict=True):
             self._submit(channel, channel.segmenter.push(samples))
-        if self._tracker is not None:
-            self._tracker.push(channels[0])
+        self._speakers.push(channels[0])
         for channel in self._channels:
             self._report(channel, channel.take(wait=False))
             if not channel.chunks:
@@ -273,8 +260,9 @@ class _Transcription:
             timed = [self._in_file_time(segment) for segment in segments]
             for segment in timed:
                 self._listener.recognised(segment)
-            if timed and self._live is not None:
-                part = self._complete(timed, [], until=channel.clear)
+            settled = self._speakers.settle(timed, recorded_now=self._waiting) if self._live is not None else []
+            if settled:
+                part = self._complete(settled, [], until=channel.clear)
                 self._listener.settled(part, waiting=self._waiting)
         self._listener.heard(min(each.position for each in self._channels) / SAMPLE_RATE)
 
@@ -289,12 +277,11 @@ class _Transcription:
         return replace(segment, start=segment.start + shift, end=segment.end + shift, words=words)
 
     def _transcript(self) -> Transcript:
-        segments, turns = self._speakers()
+        segments, turns = self._labelled()
         segments.sort(key=lambda segment: (segment.start, segment.channel or 0))
         gaps = self._gaps()
         warnings = [*self._stream.warnings, *(note for each in self._channels for note in each.assembler.warnings)]
-        warnings += self._tracker.warnings if self._tracker else []
-        warnings += [gap.warning for gap in gaps]
+        warnings += [*self._speakers.warnings, *(gap.warning for gap in gaps)]
         if not segments and not gaps:
             warnings.append(NO_SPEECH)
         transcript = self._complete(segments, turns, until=self._position / SAMPLE_RATE)
@@ -332,18 +319,9 @@ class _Transcription:
             transcript = step(transcript)
         return transcript
 
-    def _speakers(self) -> tuple[list[Segment], list[Turn]]:
-        """All segments in file time, with speakers: a channel's own, or the tracker's turns."""
+    def _labelled(self) -> tuple[list[Segment], list[Turn]]:
+        """All segments in file time, with speakers."""
         found = [self._in_file_time(segment) for each in self._channels for segment in each.segments]
-        if self._tracker is not None:
-            if not found:
-                return [], []  # diarization may take noise for a voice, but there are no words
-            self._tracker.finish()
-            return self._tracker.label(found, self._stream.offset)
         if self._dedupe is not None and len(self._dedupe.duplicates()) < len(self._channels) - 1:
-            found = [_named(segment, f"Speaker {(segment.channel or 0) + 1}") for segment in found]
-        return found, []
-
-
-def _named(segment: Segment, speaker: str) -> Segment:
-    return replace(segment, speaker=speaker, words=tuple(replace(word, speaker=speaker) for word in segment.words))
+            return of_channels(found), []
+        return self._speakers.finish(found)

@@ -66,6 +66,7 @@ class Session:
                 self.recognizer,
                 self.new_diarizer(),
                 self._steps(),
+                new_stream_tracker=self.new_diarizer(stream=True),
                 identify=self._identify(),
                 languages=languages_of(self.spec) if models.identification else (),
             )
@@ -95,7 +96,8 @@ class Session:
 
     def add_voices(self, voices: Sequence[Voice]) -> None:
         """Let diarization recognise further voices by name. They override enrolled voices of the same name."""
-        self.resources = replace(self.resources, new_tracker=self.new_diarizer(voices))
+        new, stream = self.new_diarizer(voices), self.new_diarizer(voices, stream=True)
+        self.resources = replace(self.resources, new_tracker=new, new_stream_tracker=stream)
 
     def close(self) -> None:
         """Release the models, or end the connections to the server."""
@@ -123,11 +125,13 @@ class Session:
         )
         return self._stack.enter_context(model)
 
-    def new_diarizer(self, voices: Sequence[Voice] = ()) -> Callable[[], Diarizer] | None:
-        """A factory of diarizers, which know these voices besides the enrolled ones; None without diarization."""
+    def new_diarizer(self, voices: Sequence[Voice] = (), *, stream: bool = False) -> Callable[[], Any] | None:
+        """A factory of diarizers of recordings, or of streams, which know these voices besides the enrolled ones; None
+        without diarization.
+        """
         if self.models.speakers is None or self._speakers is None:
             return None
-        return self.models.speakers.diarizers(self._speakers.submit, voices)
+        return self.models.speakers.diarizers(self._speakers.submit, voices, stream=stream)
 
     def live_diarizer(self, memory: SpeakerMemory) -> Callable[[], Diarizer] | None:
         """A factory of diarizers of the sentences of a live stream; None without diarization."""

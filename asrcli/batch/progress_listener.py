@@ -114,6 +114,9 @@ class ProgressListener(Listener):
             if text := self.writer.push(part, awaited=waiting):
                 self.post(TextPart(self.item, text))
 
+    def awaits_settled(self) -> bool:
+        return self.writer is not None
+
     def growing(self, text: str) -> None:
         if text != self._growing_text:
             self._growing_text = text

@@ -1,27 +1,36 @@
 """Speakers of a live stream: each sentence is labelled when it ends, and its labels do not change afterwards.
 
+A pipe is first taken for a recording (`StreamDiarizer`), until it turns out to be recorded now.
+
 With each sentence the voices of the last minutes are found again, from all their pieces. A voice has the label that
 most of its pieces got before; one without such pieces is a new speaker, if it speaks long enough.
 """
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
-from asrcli.audio.types import SAMPLE_RATE
+from asrcli.audio.types import SAMPLE_RATE, Samples
+from asrcli.errors import EngineClosedError, EngineError
 from asrcli.options import SpeakerOptions
 from asrcli.speakers.clustering import ClusterLimits
 from asrcli.speakers.diarizer import Diarizer, Pieces, Submit, Thresholds, Voice, voices_of
 from asrcli.speakers.matching import best_pairs
 from asrcli.speakers.types import Vectors, same_direction
-from asrcli.transcript import Turn
+from asrcli.transcript import Segment, Turn
 
 #: pieces that are clustered (about 10 minutes of speech); of older ones each label keeps the mean
 _KEPT = 400
 #: speech that makes a new speaker, seconds; with less a voice is one of those that are known, if there are any
 _NEW_SPEAKER = 1.0
+#: audio that is kept for sentences that are not recognised yet, samples; what is heard before and after one, seconds
+_RECENT = 120 * SAMPLE_RATE
+_MARGIN = 0.3
 
 
 class SpeakerMemory:
@@ -71,6 +80,13 @@ class SpeakerMemory:
         self._pieces = pieces
         self._labels = np.append(self._labels, [label_of[voice] for voice in voice_of[old:].tolist()]).astype(np.intp)
         return voices
+
+    def recall(self, pieces: Pieces, voices: Mapping[str, Vectors], last: str | None) -> None:
+        """Begin with the pieces of a recording, its voices by label, and who spoke last."""
+        self.last = last
+        if voices:
+            self._pieces, self._names = pieces, list(voices)
+            self._labels = (pieces.embeddings @ np.array(list(voices.values())).T).argmax(axis=1)
 
     def name(self, voice: int, known: str | None) -> str:
         """The name of a voice of the last sentence, which speaks in it. `known`: that of an enrolled voice, which a
@@ -136,3 +152,55 @@ class LiveDiarizer(Diarizer):
     def _names(self, voices: Vectors, speaking: set[str]) -> dict[str, str]:
         known = super()._names(voices, speaking)
         return {voice: self._memory.name(int(voice), known.get(voice)) for voice in sorted(speaking, key=int)}
+
+
+class StreamDiarizer(Diarizer):
+    """The diarizer of a stream: of a recording, until `settle` is called, and of one sentence after the other then."""
+
+    def __init__(self, submit: Submit, options: SpeakerOptions, thresholds: Thresholds, known: Sequence[Voice]) -> None:
+        super().__init__(submit, options, thresholds, known)
+        self._memory = SpeakerMemory(options)
+        self._sentence = partial(LiveDiarizer, submit, thresholds, tuple(known), self._memory)
+        self._settling = False
+        #: the audio before the present end, in which the next sentences lie, and its first sample
+        self._recent: deque[Samples] = deque()
+        self._recent_start = 0
+
+    def push(self, samples: Samples) -> None:
+        if self._settling:
+            self._samples += len(samples)
+        else:
+            super().push(samples)
+        self._recent.append(samples.copy())
+        while self._samples - self._recent_start - len(self._recent[0]) > _RECENT:
+            self._recent_start += len(self._recent.popleft())
+
+    def settle(self, segments: Sequence[Segment], offset: float) -> list[Segment]:
+        """Segments with speakers, as `label` gives them; later ones get the same labels for the same voices. Where the
+        service fails, they have none. Raises EngineClosedError: the service was closed.
+        """
+        try:
+            if self._settling:
+                return self._settle_sentence(segments, offset)
+            self._settling = True
+            self._options = self._memory.options
+            turns = self.finish()
+            self._memory.recall(Pieces.of(self.results), self.voices, turns[-1].speaker if turns else None)
+            self.results = []
+            return self.label(segments, offset)[0]
+        except EngineClosedError:
+            raise
+        except EngineError as error:
+            self.warnings.append(f"speakers: {segments[0].start:.1f} to {segments[-1].end:.1f} s: {error}")
+            return list(segments)
+
+    def _settle_sentence(self, segments: Sequence[Segment], offset: float) -> list[Segment]:
+        first = round((segments[0].start - offset - _MARGIN) * SAMPLE_RATE)
+        end = round((segments[-1].end - offset + _MARGIN) * SAMPLE_RATE)
+        first = max(first, self._recent_start)
+        audio = np.concatenate(self._recent)[first - self._recent_start : end - self._recent_start]
+        sentence = self._sentence()
+        sentence.push(audio)
+        sentence.finish()
+        self.warnings += sentence.warnings
+        return sentence.label(segments, offset + first / SAMPLE_RATE)[0]

@@ -49,11 +49,15 @@ class Prepared:
         """What `EngineClient.load` takes as the kind."""
         return SERVICE
 
-    def diarizers(self, submit: Submit, voices: Sequence[Voice] = ()) -> Callable[[], Diarizer]:
-        """A factory of diarizers, one for each recording; `voices` override enrolled ones by name."""
+    def diarizers(
+        self, submit: Submit, voices: Sequence[Voice] = (), *, stream: bool = False
+    ) -> Callable[[], Diarizer]:
+        """A factory of diarizers, one for each recording, or one for each `stream`; `voices` override enrolled ones by
+        name.
+        """
         names = {voice.name for voice in voices}
         known = [*voices, *(voice for voice in self.known if voice.name not in names)]
-        return diarizers(submit, self.spec, self.options, known)
+        return diarizers(submit, self.spec, self.options, known, stream=stream)
 
     def live_diarizers(self, submit: Submit, memory: SpeakerMemory) -> Callable[[], Diarizer]:
         """A factory of diarizers of sentences of one stream, one for each sentence in turn."""
@@ -143,17 +147,15 @@ def check_options(options: SpeakerOptions) -> None:
 
 
 def diarizers(
-    submit: Submit, spec: ModelSpec, options: SpeakerOptions, known: Sequence[Voice] = ()
+    submit: Submit, spec: ModelSpec, options: SpeakerOptions, known: Sequence[Voice] = (), *, stream: bool = False
 ) -> Callable[[], Diarizer]:
-    """A factory of diarizers, one for each recording, given a service loaded with the spec and checked options."""
+    """A factory of diarizers, one for each recording or `stream`, given a service loaded with the spec and checked
+    options.
+    """
     from asrcli.speakers.diarizer import Diarizer
+    from asrcli.speakers.live import StreamDiarizer
 
-    distances = thresholds(spec)
-
-    def new() -> Diarizer:
-        return Diarizer(submit, options, distances, known)
-
-    return new
+    return partial(StreamDiarizer if stream else Diarizer, submit, options, thresholds(spec), known)
 
 
 def thresholds(spec: ModelSpec) -> Thresholds:

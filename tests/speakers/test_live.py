@@ -81,6 +81,38 @@ def test_an_enrolled_voice_has_its_name(sentences: Callable[..., Any], tone_diar
     assert [label(voices) for voices in ("1", "2", "12")] == [["Speaker 1"], ["Ada"], ["Speaker 1", "Ada"]]
 
 
+def test_a_pipe_is_a_recording_until_its_first_segments_are_settled(
+    engine: EngineClient, tone_specs: tuple[ModelSpec, ModelSpec]
+) -> None:
+    spec = diarization_spec(*tone_specs)
+    engine.load("live", SERVICE, spec).result()
+    asked = SpeakerOptions(enabled=True, speakers=3)
+    stream = Prepared(spec, spec, asked, (), "").diarizers(partial(engine.submit, "live"), stream=True)()
+    heard = 0
+
+    def settle(*parts: str) -> list[str | None]:
+        """Hear tones of 2 s each, settle a segment of each part, and return the speakers of the words."""
+        nonlocal heard
+        segments = []
+        for voices in parts:
+            start, words = float(heard), []
+            for at, voice in enumerate(voices):
+                stream.push(conversation([Turn(0, 2, voice)] if voice != "-" else [], 2, seed=heard + at))
+                words.append(Word("w.", 50 + start + 2 * at, 50 + start + 2 * at + 1.8))
+            heard += 2 * len(voices)
+            segments.append(Segment(0, words[0].start, words[-1].end, "", tuple(words)))
+        stream.push(conversation([], 2, seed=heard))  # what follows is heard before the text is recognised
+        heard += 2
+        return [word.speaker for part in stream.settle(segments, 50.0) for word in part.words]
+
+    one, zero, two = "Speaker 1", "Speaker 2", "Speaker 3"
+    assert settle("1", "0", "1", "1") == [one, zero, one, one]
+    assert settle("0") == [zero]
+    assert settle("21") == [two, one]
+    assert settle("0", "2") == [zero, two]
+    assert stream.warnings == []
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(1, 30)), min_size=1, max_size=60), st.integers(0, 9))
 def test_labels_of_a_long_stream_stay_and_memory_is_bounded(spoken: list[tuple[int, int]], seed: int) -> None:

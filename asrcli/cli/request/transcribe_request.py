@@ -82,13 +82,12 @@ class TranscribeRequest:
             options = options_of(item, ensemble.spec, ensemble.options)
             return engine().transcribe(item.source, options, listener=listener, order=next(numbers))
 
-        # Speakers are known only at the end of the recording.
         audio = self.options.audio
-        whole = self.options.speakers.enabled or audio.channels == "split" or audio.track == "all"
+        split = audio.channels == "split" or audio.track == "all"
 
         def stream_writer(extension: str) -> StreamWriter | None:
             form = by_extension[extension]
-            return None if whole or not form.streamed else StreamWriter(form, self.cues)
+            return None if split or not form.streamed else StreamWriter(form, self.cues)
 
         def render(item: Item, transcript: Transcript, extension: str) -> str | bytes:
             path = item.source.path
@@ -109,7 +108,8 @@ class TranscribeRequest:
             render=render,
             recipe=self.recipe(ensemble.digest),
             stream_writer=stream_writer,
-            live=not whole,
+            # Where no text is awaited, speakers are those of the whole recording.
+            live=not (split or self.options.speakers.enabled),
             partial=self.partial,
             existing=self.existing,
             skip_if=self.skip_if,
