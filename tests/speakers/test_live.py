@@ -16,7 +16,7 @@ from asrcli.backends.types import ModelSpec
 from asrcli.options import SpeakerOptions
 from asrcli.speakers.clustering import ClusterLimits
 from asrcli.speakers.diarizer import Diarizer, Pieces, Voice
-from asrcli.speakers.live import _KEPT, SpeakerMemory
+from asrcli.speakers.live import _KEPT, SpeakerMemory, StreamDiarizer
 from asrcli.speakers.loading import SERVICE, Prepared, diarization_spec
 from asrcli.transcript import Segment, Turn, Word
 from tests.speakers.tone_voices import conversation
@@ -88,6 +88,7 @@ def test_a_pipe_is_a_recording_until_its_first_segments_are_settled(
     engine.load("live", SERVICE, spec).result()
     asked = SpeakerOptions(enabled=True, speakers=3)
     stream = Prepared(spec, spec, asked, (), "").diarizers(partial(engine.submit, "live"), stream=True)()
+    assert isinstance(stream, StreamDiarizer)
     heard = 0
 
     def settle(*parts: str) -> list[str | None]:
