@@ -14,7 +14,7 @@ from asrcli.audio.conditioning import Conditioner
 from asrcli.audio.readers import DamagedError, JoinedReader, Reader, SilentReader
 from asrcli.audio.resample import Resampler
 from asrcli.audio.types import SAMPLE_RATE, Samples
-from asrcli.errors import AsrcliError, EmptyInputError, InputChangedError
+from asrcli.errors import AsrcliError, AudioDecodeError, EmptyInputError, InputChangedError
 from asrcli.options import AudioOptions
 
 #: seconds that headers may differ from the sound without being wrong: encoder delay, rounding to frames
@@ -91,7 +91,7 @@ class Stream(ClosableStream):
         self._conditioners: list[Conditioner] = []
         self._claimed: float | None = None
         self._started = False
-        self.offset = reader.skip(options.start) if options.start else 0.0
+        self.offset = self._skip(options.start) if options.start else 0.0
         if self.offset < options.start - 1 / SAMPLE_RATE:
             raise self._nothing(max(self.offset, reader.claimed or 0.0))
 
@@ -122,6 +122,17 @@ class Stream(ClosableStream):
     def close(self) -> None:
         self._reader.close()
         super().close()
+
+    def _skip(self, seconds: float) -> float:
+        try:
+            return self._reader.skip(seconds)
+        except DamagedError:
+            if self._rescue is None:
+                raise
+            self._reader.close()
+            self._reader, self._rescue = self._rescue(seconds), None
+            self.info = self._reader.info
+            return self._reader.skip(seconds)
 
     def _converted(self) -> Iterator[Samples]:
         try:
@@ -200,6 +211,10 @@ class Stream(ClosableStream):
         changed = self._watch.change() if self._watch else None
         if changed:
             return InputChangedError(f"Nothing could be read: {changed}.", "Run again when it is complete.")
+        if self._options.start and length and length > self._options.start:
+            return AudioDecodeError(
+                f"Nothing can be decoded after {self.position:.1f} s of {length:.1f} s.", "Copy or download it whole."
+            )
         if self._options.start and length:
             return EmptyInputError(
                 f"The recording ends at {length:.1f} s, before the start at {self._options.start:g} s.",

@@ -132,9 +132,9 @@ class DeclaredSize:
 def size_known(size: int) -> bool:
     """Whether a 32-bit size was written by a program that knew it.
 
-    0, -1, and sizes just below 2 or 4 GiB are what pipes and crashed recorders leave behind.
+    0, -1, and sizes just below 2 or 4 GiB are what pipes and crashed recorders leave behind, in 64 bits as well.
     """
-    return 0 < size < 0x7FFF0000 or 0x80010000 < size < 0xFFFF0000 or size > 0xFFFFFFFF
+    return 0 < size < 0x7FFF0000 or 0x80010000 < size < 0xFFFF0000 or 0xFFFFFFFF < size < _LONGEST_64
 
 
 def _chunk_length(header: bytes, chunks: Chunks | None) -> int | None:
@@ -185,7 +185,8 @@ def _wav(read: Read) -> DeclaredSize | None:
         if name == b"ds64":
             large = int.from_bytes(read(8, body + 8), "little")
         if name == b"data":
-            known = large if size == 0xFFFFFFFF else size if size_known(size) else 0
+            size = large if size == 0xFFFFFFFF else size
+            known = size if size_known(size) else 0
             sizes = (SizeField(4, 4, order, -8), SizeField(body - 4, 4, order, -body))
             return DeclaredSize(body, known, order, sizes)
     return None

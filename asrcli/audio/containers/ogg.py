@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,14 +13,16 @@ _HEADER = 27
 _LONGEST_PAGE = _HEADER + 255 + 255 * 255
 #: seconds by which a page may be longer than its packets
 _SLACK = 0.25
+#: bytes with their bits in reverse order
+_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 @dataclass(frozen=True, slots=True)
 class OggPages:
     """What a walk over all pages finds."""
 
-    #: pages of one stream without a gap, in number and in time: libsndfile reads the first of several streams, and
-    #: closes gaps
+    #: undamaged pages of one stream without a gap, in number and in time: libsndfile reads the first of several
+    #: streams, leaves out damaged pages, closes gaps, and stops where the time of a page is that of the last one
     plain: bool
     #: the last page is complete, and marked as the last
     ended: bool
@@ -28,12 +31,12 @@ class OggPages:
 
 
 def walk(read: Callable[[int, int], bytes]) -> OggPages:
-    """Go from page to page (RFC 3533, section 6), reading headers only; `read` takes (size, position)."""
+    """Go from page to page (RFC 3533, section 6); `read` takes (size, position)."""
     position, kind, opening, plain = 0, _FIRST, True, True
     starts: list[int] = [0]
     serials: dict[bytes, int] = {}
     clock = _Clock(b"")
-    while len(page := read(_HEADER + 255, position)) > _HEADER:
+    while len(page := read(_LONGEST_PAGE, position)) > _HEADER:
         if page[:4] != b"OggS":
             return OggPages(plain=False, ended=False, parts=((0, position),) if len(starts) == 1 else ())
         kind, serial, number = page[5], page[14:18], int.from_bytes(page[18:22], "little")
@@ -47,8 +50,9 @@ def walk(read: Callable[[int, int], bytes]) -> OggPages:
         plain = plain and number == serials.get(serial, number - 1 if opening else -2) + 1
         serials[serial] = number
         plain = plain and len(serials) == 1
-        segments = page[26]
-        position += _HEADER + segments + sum(page[_HEADER : _HEADER + segments])
+        length = _HEADER + page[26] + sum(page[_HEADER : _HEADER + page[26]])
+        plain = plain and (len(page) < length or _is_sound(page[:length]))
+        position += length
     whole = bool(read(1, position - 1)) if position else False
     parts = tuple(zip(starts, [*starts[1:], position], strict=True))
     return OggPages(plain=plain and len(parts) == 1, ended=bool(kind & _LAST) and whole, parts=parts)
@@ -65,31 +69,44 @@ def has_end_mark(read: Callable[[int, int], bytes], size: int) -> bool:
     return at + _HEADER + header[26] + sum(header[_HEADER : _HEADER + header[26]]) <= len(tail)
 
 
+def _is_sound(page: bytes) -> bool:
+    """Whether the page's checksum is right (RFC 3533, section 6): CRC-32 from the highest bit on, without inversions."""
+    data = (page[:22] + bytes(4) + page[26:]).translate(_REVERSED)
+    return (zlib.crc32(data, 0xFFFFFFFF) ^ 0xFFFFFFFF).to_bytes(4, "big") == page[22:26].translate(_REVERSED)
+
+
 class _Clock:
     """Whether the time of each page (its granule position) is that of its packets."""
 
     def __init__(self, first: bytes) -> None:
         """`first`: the start of the stream's first packet. RFC 7845; Vorbis I, 4.2.2; FLAC to Ogg mapping, RFC 9639."""
         self._opus = first.startswith(b"OpusHead")
-        #: samples a second, and of the longest packet; 0 where unknown
-        self._rate, self._longest = (48000, 0) if self._opus else (0, 0)
+        #: samples a second, and of the shortest and the longest packet; 0 where unknown
+        self._rate, self._shortest, self._longest = 48000 if self._opus else 0, 0, 0
         if first[:7] == b"\x01vorbis" and len(first) >= 29:
-            self._rate, self._longest = int.from_bytes(first[12:16], "little"), 1 << (first[28] >> 4) >> 1
+            self._rate = int.from_bytes(first[12:16], "little")
+            self._shortest, self._longest = 1 << (first[28] & 15) >> 1, 1 << (first[28] >> 4) >> 1
         elif first[:5] == b"\x7fFLAC" and len(first) >= 30:
             self._rate, self._longest = int.from_bytes(first[27:30], "big") >> 4, int.from_bytes(first[19:21], "big")
         self._end = 0
 
     def follows(self, page: bytes) -> bool:
-        """Whether the page is no longer than its packets; of the first one with sound, the start is unknown."""
+        """Whether the page is as long as its packets; of the first one with sound, the start is unknown."""
         end = int.from_bytes(page[6:14], "little", signed=True)
         sizes = page[_HEADER : _HEADER + page[26]]
-        if self._opus and not page[5] & _CONTINUED:
-            self._longest = _opus_samples(page[_HEADER + page[26] :]) or self._longest
-        if end <= 0 or not self._longest:
-            return True
-        start, self._end = self._end, end
         packets = len(sizes) - sizes.count(255)
-        return not start or end - start <= packets * self._longest + _SLACK * self._rate
+        if self._opus and not page[5] & _CONTINUED:
+            self._shortest = self._longest = _opus_samples(page[_HEADER + page[26] :]) or self._longest
+        if end < 0:
+            return not packets  # only a page on which no packet ends has no time
+        start, self._end = self._end, end
+        if not start or not self._longest:
+            return True
+        slack = _SLACK * self._rate
+        least = packets * self._shortest
+        if self._opus or page[5] & _LAST:  # the end of the last packet may be padding
+            least = max(min(packets - 1, 1), least - slack, 0)
+        return least <= end - start <= packets * self._longest + slack
 
 
 def _opus_samples(packet: bytes) -> int:

@@ -66,7 +66,8 @@ class Timeline:
 
     def place(self, frames: Sequence[Frame], *, last: bool = False) -> list[Piece]:
         """Silence and sound in order. With `last`, nothing is held back."""
-        assert self._start is not None
+        if self._start is None:  # nothing was decoded
+            return []
         assert self._end is not None
         pieces: list[Piece] = []
         if not self._timed:
