@@ -67,6 +67,8 @@ class StreamParts:
 
     def _decoder(self, pump: StreamPump) -> FfmpegReader:
         def at_end() -> tuple[str, ...]:
-            return (INSIDE_PACKET,) if self._stream.cut else warnings_at_end(pump.reread, pump.count)
+            found = (INSIDE_PACKET,) if self._stream.cut else warnings_at_end(pump.reread, pump.count)
+            # The first tables of a transport stream that follows are at the end of this one.
+            return () if self._stream.at_next and found == (INSIDE_PACKET,) else found
 
         return FfmpegReader("pipe:0", self._options, feeder=pump, lacking=self.lacking, at_end=at_end, live=self._live)

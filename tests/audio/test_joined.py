@@ -118,3 +118,29 @@ def test_a_stream_that_is_cut(name: str, encode: Callable[..., Path], wav: Path,
     assert [warning for warning in whole.warnings if "truncated" in warning] == []
     cut = Decoded(Source(name, stream=io.BytesIO(data[: len(data) * 2 // 3])), AudioOptions())
     assert any("truncated: " in warning for warning in cut.warnings), cut.warnings
+
+
+#: a programme's audio: codec, channels, first packet identifier; joined without pictures, or with
+PROGRAMMES = {"codec": ("mp2", 1, 0x100), "identifier": ("aac", 1, 0x200), "both": ("ac3", 2, 0x200)}
+
+
+@pytest.mark.parametrize(
+    ("change", "pictures", "time_code"),
+    [("codec", False, b""), ("identifier", True, b""), ("both", True, bytes(4)), ("both", False, b"")],
+)
+def test_a_transport_stream_with_another_track(
+    change: str, pictures: bool, time_code: bytes, encode: Callable[..., Path], wav: Path, tmp_path: Path
+) -> None:
+    """A decoder reads the first track only, or takes the bytes of one codec for those of the other."""
+    film = ["-f", "lavfi", "-i", f"color=s=64x64:r=10:d={LENGTH}", "-c:v", "mpeg2video"] if pictures else []
+    codec, channels, identifier = PROGRAMMES[change]
+    one = encode(tmp_path / "a.ts", "-i", wav, *film, "-c:a", "aac")
+    form = ["-c:a", codec, "-ac", channels, "-mpegts_start_pid", identifier]
+    other = encode(tmp_path / "b.ts", "-i", wav, *(film if change == "both" else []), *form)
+    path = tmp_path / "joined.ts"
+    data = one.read_bytes() + other.read_bytes()
+    path.write_bytes(b"".join(time_code + data[at : at + 188] for at in range(0, len(data), 188)))
+    for source in given(path):
+        decoded = Decoded(source, AudioOptions())
+        assert decoded.heard() == pytest.approx(AGAIN, abs=0.1)
+        assert decoded.warnings == []

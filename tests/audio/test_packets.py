@@ -10,6 +10,7 @@ import pytest
 
 from asrcli.audio.containers.packets import breaks, ends_inside, transport_packet
 from asrcli.audio.containers.sniff import has_signature
+from tests.audio.sounds import Decoded
 
 
 def part(data: bytes, size: int, position: int) -> bytes:
@@ -83,3 +84,23 @@ def test_a_transport_stream_that_starts_inside_a_packet(
     assert has_signature(data[start:])
     assert not cut(data[start:])
     assert cut(data[start:-20])
+
+
+def test_lost_packets_of_a_transport_stream(
+    streams: Callable[[str], tuple[bytes, int]], decode: Callable[..., Decoded], tmp_path: Path
+) -> None:
+    """The decoder's messages were taken for those about the end of a file that is cut."""
+    data, packet = streams("a.ts")
+    path = tmp_path / "a.ts"
+    path.write_bytes(data[: 90 * packet] + data[95 * packet :])
+    assert [warning for warning in decode(path).warnings if warning.startswith("damaged: ")]
+
+
+def test_a_codec_that_changes_in_a_film(
+    encode: Callable[..., Path], decode: Callable[..., Decoded], wav: Path, tmp_path: Path
+) -> None:
+    one = encode(tmp_path / "a.flv", "-i", wav, "-c:a", "aac")
+    other = encode(tmp_path / "b.flv", "-i", wav, "-c:a", "libmp3lame", "-ar", "44100")
+    one.write_bytes(one.read_bytes() + other.read_bytes()[13:])  # without the header
+    # What a longer film's first megabytes do not show is reported when it comes.
+    assert decode(one).warnings[0].startswith("tracks: ")

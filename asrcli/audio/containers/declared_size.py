@@ -185,8 +185,8 @@ def _wav(read: Read) -> DeclaredSize | None:
         if name == b"ds64":
             large = int.from_bytes(read(8, body + 8), "little")
         if name == b"data":
-            size = large if size == 0xFFFFFFFF else size
-            known = size if size_known(size) else 0
+            known = large if size == 0xFFFFFFFF else size
+            known = known if size_known(known) else 0
             sizes = (SizeField(4, 4, order, -8), SizeField(body - 4, 4, order, -body))
             return DeclaredSize(body, known, order, sizes)
     return None

@@ -6,9 +6,11 @@ Decoders stop at the end of the first one, or take the next header for sound. A 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from typing import BinaryIO
 
+from asrcli.audio.containers import transport
 from asrcli.audio.containers.declared_size import size_known
 from asrcli.audio.containers.flac import STARTS
 from asrcli.audio.containers.mp4 import BOXES
@@ -43,7 +45,8 @@ def joined_files(read: Read, size: int, limit: int) -> tuple[tuple[int, int], ..
     starts = [0]
     while walk := _walk_of(read(_MAGIC, starts[-1])):
         end = starts[-1]
-        for end in islice(walk(read, starts[-1]), _MAX_STEPS):
+        steps = partial(walk, packets=transport.MANY) if walk is transport.walk else walk
+        for end in islice(steps(read, starts[-1]), _MAX_STEPS):
             if end >= size:
                 break
         if end >= size or len(starts) > limit or _walk_of(read(_MAGIC, end)) is None:
@@ -62,17 +65,18 @@ class JoinedStream:
         #: positions of what is held, and up to which bytes belong to the current file
         self._position = self._bound = 0
         self._parts: Iterator[int] = iter(())
-        self._at_next, self._ended = True, False
+        #: another file follows here
+        self.at_next, self._ended = True, False
 
     def advance(self) -> bool:
         """Go to the next file, at first to the first one; False where there is none."""
-        while not self._at_next and self.read1(1 << 16):
+        while not self.at_next and self.read1(1 << 16):
             pass
         head = self._peek(_MAGIC, self._position)
         walk = _walk_of(head)
         self._bound = self._position if walk else _UNKNOWN
         self._parts = walk(self._peek, self._position) if walk else iter(())
-        self._at_next = False
+        self.at_next = False
         return bool(head)
 
     @property
@@ -82,13 +86,13 @@ class JoinedStream:
 
     def read1(self, size: int) -> bytes:
         """The next bytes of this file."""
-        while self._position >= self._bound and not self._at_next:
+        while self._position >= self._bound and not self.at_next:
             following = next(self._parts, None)
             if following is None:  # another file, or what belongs to this one
-                self._at_next = _walk_of(self._peek(_MAGIC, self._position)) is not None
+                self.at_next = _walk_of(self._peek(_MAGIC, self._position)) is not None
                 following = _UNKNOWN
             self._bound = following
-        if self._at_next:
+        if self.at_next:
             return b""
         self._fill(1)
         data = self._held[: min(size, self._bound - self._position)]
@@ -272,4 +276,5 @@ _WALKS: tuple[tuple[int, bytes, Walk], ...] = (
     (0, b"wvpk", _wavpack),
     (0, b"OggS", _ogg),
     *((0, start, _flac) for start in STARTS),
+    *((at, b"\x47\x40", transport.walk) for at in (0, 4)),
 )

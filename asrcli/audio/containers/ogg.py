@@ -70,7 +70,7 @@ def has_end_mark(read: Callable[[int, int], bytes], size: int) -> bool:
 
 
 def _is_sound(page: bytes) -> bool:
-    """Whether the page's checksum is right (RFC 3533, section 6): CRC-32 from the highest bit on, without inversions."""
+    """Whether the page's checksum is right (RFC 3533, section 6): CRC-32, highest bit first, not inverted."""
     data = (page[:22] + bytes(4) + page[26:]).translate(_REVERSED)
     return (zlib.crc32(data, 0xFFFFFFFF) ^ 0xFFFFFFFF).to_bytes(4, "big") == page[22:26].translate(_REVERSED)
 

@@ -21,8 +21,11 @@ _LAYOUTS = {"mono": 1, "stereo": 2, "downmix": 2, "quad": 4, "hexagonal": 6, "oc
 #: messages that prove that the file ends before it should
 _CUT = re.compile(r"partial file|ended prematurely|[Tt]runcat|Packet corrupt|Read error")
 _GUESSED = re.compile(r"Estimating duration from bitrate")
+#: messages about the sound that is read: packets of it are incomplete
+_CORRUPT = re.compile(r"corrupt input packet in stream")
+_UNREAD = "another audio track starts within the recording and was not read; convert or split the recording"
 #: a path before a message: the caller names the file, and a server must not show where it keeps uploads
-_PATH = re.compile(r"^file:.*: (?=[^:]*$)")
+_PATH = re.compile(r"^(?:file:.*|pipe:0): (?=[^:]*$)")
 #: reports that a stage failed, not why
 _ECHO = re.compile(
     r"^(Error opening input|Error (submitting|while)|Task finished|Conversion failed|Error opening output)"
@@ -103,6 +106,8 @@ class FfmpegLog:
         self.errors = 0
         #: the file ends before it should
         self.cut = False
+        #: another audio track starts within the recording
+        self.later = False
         #: the container's first timestamp, seconds
         self.start: float | None = None
         #: ffmpeg's name of the demuxer
@@ -150,6 +155,10 @@ class FfmpegLog:
         others = self.has_video or len(self.tracks) > 1
         return self.duration if self.cut or not (others or self._guessed) else None
 
+    def missed(self) -> list[str]:
+        """A warning about tracks that were not announced when the one to read was chosen."""
+        return [f"tracks: {_UNREAD}"] if self.later else []
+
     def failure(self) -> AsrcliError:
         """Why nothing came out."""
         for pattern, kind, sentence, hint in _FAILURES:
@@ -167,7 +176,8 @@ class FfmpegLog:
     def _trouble(self, level: str, text: str) -> None:
         self._guessed = self._guessed or bool(_GUESSED.search(text))
         self.cut = self.cut or bool(_CUT.search(text))
-        if level != "warning":
+        self.later = self.later or text.startswith("New audio stream")
+        if level != "warning" or _CORRUPT.search(text):
             self.errors += 1
             self._messages.append(text)
 

@@ -36,7 +36,7 @@ _PROBE_TIMEOUT = 60
 _READ = 1 << 16
 #: seconds decoded before a place that was seeked: decoders need some sound to settle
 _PREROLL = 0.5
-#: seconds by which sound may lag its timestamps without a warning
+#: seconds by which sound may lag its timestamps, or be shorter than announced, without a warning
 _LAG = 0.25
 
 
@@ -301,9 +301,11 @@ class FfmpegReader:
         if self._empty and (self._log.errors or status):
             raise _failure(self._log, self._choice, status)
         self.warnings += self._timeline_warnings()
+        self.warnings += self._log.missed()
+        missing = (self.claimed or 0.0) - self._position / SAMPLE_RATE
         if status < 0:
             self.warnings.append(f"damaged: ffmpeg crashed at this point (signal {-status})")
-        elif not (self._log.cut or self._lacking()) and (self._log.errors or status):
+        elif not (missing > _LAG or self._lacking()) and (self._log.errors or status):
             self.warnings.append(f"damaged: ffmpeg could not decode parts of it ({self._log.reason()})")
 
     def _timeline_warnings(self) -> list[str]:

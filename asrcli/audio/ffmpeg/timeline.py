@@ -66,12 +66,9 @@ class Timeline:
 
     def place(self, frames: Sequence[Frame], *, last: bool = False) -> list[Piece]:
         """Silence and sound in order. With `last`, nothing is held back."""
-        if self._start is None:  # nothing was decoded
-            return []
-        assert self._end is not None
-        pieces: list[Piece] = []
-        if not self._timed:
+        if self._start is None or self._end is None or not self._timed:  # no start: nothing was decoded
             return [samples for _, samples in frames]
+        pieces: list[Piece] = []
         queue = [*self._held, *frames] if self._held else frames
         self._held = []
         start, end, width = self._start, self._end, self._width
