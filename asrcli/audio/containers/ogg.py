@@ -103,7 +103,7 @@ class _Clock:
         if not start or not self._longest:
             return True
         slack = _SLACK * self._rate
-        least = packets * self._shortest
+        least: float = packets * self._shortest
         if self._opus or page[5] & _LAST:  # the end of the last packet may be padding
             least = max(min(packets - 1, 1), least - slack, 0)
         return least <= end - start <= packets * self._longest + slack
