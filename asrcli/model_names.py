@@ -17,6 +17,7 @@ DEFAULT_NAMES = frozenset({
 _SENSEVOICE = ("sensevoice-small", "sensevoice-small-2025", "sensevoice-small-funasr", "sensevoice-funasr-nano")
 _PARAFORMER = ("paraformer-zh", "paraformer-zh-2024", "paraformer-zh-funasr", "paraformer-zh-small")
 _NANO = ("funasr-nano", "fun-asr-nano-funasr")
+_QWEN = ("qwen3-asr-0.6b", "qwen3-asr-0.6b-torch")
 #: name without organisation, in lower case -> models here, the best first
 _SYNONYMS: dict[str, tuple[str, ...]] = {
     "sensevoice": _SENSEVOICE,
@@ -38,10 +39,12 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
     "fun-asr-mlt-nano-2512": ("fun-asr-mlt-nano-funasr", *_NANO),
     "moonshine-tiny": ("moonshine-tiny-en",),
     "moonshine-base": ("moonshine-base-en",),
-    "qwen3-asr": ("qwen3-asr-0.6b",),
-    "qwen3-asr-0.6b": ("qwen3-asr-0.6b",),
-    "qwen3-asr-1.7b": ("qwen3-asr-0.6b",),
+    "qwen3-asr": _QWEN,
+    "qwen3-asr-0.6b": _QWEN,
+    "qwen3-asr-1.7b": ("qwen3-asr-1.7b-torch", *_QWEN),
 }
+#: memory of a GPU for Qwen3-ASR 1.7B, bytes
+_LARGE_MEMORY = 32_000_000_000
 #: of files of whisper.cpp, and of other conversions
 _DECORATION = re.compile(r"^ggml-|-ct2$|(?:-q\d_\d)?\.bin$")
 #: prefixes of Whisper models in the names of other programs
@@ -52,6 +55,14 @@ _WHISPER_SIZES = {
     "large-v2": "large-v3", "large-v3": "large-v3", "large-v3.5": "large-v3.5", "turbo": "turbo",
     "large-v3-turbo": "turbo", "large-turbo": "turbo",
 }  # fmt: skip
+
+
+def automatic(memory: int) -> tuple[str, ...]:
+    """funasr-api's choice for `auto`, the best first, by the memory of the largest GPU, bytes; 0: there is none."""
+    if not memory:
+        return _PARAFORMER
+    small = ("qwen3-asr-0.6b-torch", "qwen3-asr-0.6b")
+    return ("qwen3-asr-1.7b-torch", *small) if memory >= _LARGE_MEMORY else small
 
 
 def synonyms(name: str) -> tuple[str, ...]:

@@ -206,6 +206,7 @@ def main() -> None:
     arguments = parser.parse_args()
     began = time.perf_counter()
     rows: list[dict[str, Any]] = []
+    facts = {"machine": platform.platform(), "device": arguments.device, "gpus": [asdict(gpu) for gpu in nvidia_gpus()]}
     with tempfile.TemporaryDirectory() as name:
         for class_name in arguments.models:
             folder = build(class_name, Path(name) / class_name, small=arguments.small)
@@ -226,8 +227,9 @@ def main() -> None:
                 }
                 rows.append(row)
                 print(json.dumps(row), flush=True)
-    facts = {"machine": platform.platform(), "device": arguments.device, "gpus": [asdict(gpu) for gpu in nvidia_gpus()]}
-    arguments.output.write_text(json.dumps({**facts, "small": arguments.small, "results": rows}, indent=2) + "\n")
+                # After each: tools/device_check.sh may end the program.
+                written = {**facts, "small": arguments.small, "results": rows}
+                arguments.output.write_text(json.dumps(written, indent=2) + "\n")
 
 
 if __name__ == "__main__":

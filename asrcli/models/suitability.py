@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from asrcli.backends.registry import no_model_hint, runs_on
+from asrcli.backends.registry import backend_of, no_model_hint, runs_on
 from asrcli.errors import LanguageNotSupportedError, ModelError, UsageError
 from asrcli.language_codes import language_code
+from asrcli.model_names import automatic
 from asrcli.models.entry import Kind, ModelEntry
 
 #: the registry's entries of a kind; asked for only where a hint needs them
@@ -62,3 +63,14 @@ def check_language(
 
 def _others(names: list[str]) -> str:
     return f" (or {', '.join(names)})" if names else ""
+
+
+def automatic_model(entry: Callable[[str], ModelEntry], missing: Callable[[ModelEntry], tuple[str, ...]]) -> str | None:
+    """The installed model for `--model auto` of the server, by the GPU's memory; None: the default model. `entry` and
+    `missing` are the registry's.
+    """
+    from asrcli.backends.device import nvidia_gpus
+
+    fitting = automatic(max((gpu.memory for gpu in nvidia_gpus()), default=0))
+    able = (found for found in map(entry, fitting) if backend_of(found.type).missing is None)
+    return next((found.name for found in able if not missing(found)), None)

@@ -77,8 +77,9 @@ class ServerSettings:
     )
     #: None: the registry's default
     model: str | None = _model(
-        None, "Model of requests that name none: a name or folder.", short="-m", metavar="MODEL", essential=True
-    )
+        None, "Model of requests that name none: a name or folder; auto: by the GPU's memory.", short="-m",
+        metavar="MODEL", essential=True,
+    )  # fmt: skip
     device: str | None = _model(
         None, "Device of the recognisers, as for transcribe: auto, cpu, cuda, cuda:1, or several with commas.",
         metavar="DEVICE", read=readers.device,

@@ -8,6 +8,7 @@ import pytest
 
 from asrcli.backends.ctranslate2.model_types import WHISPER
 from asrcli.backends.funasr.model_types import FUNASR_TYPES
+from asrcli.backends.qwen.check import OPTIONS as QWEN_OPTIONS
 from asrcli.model_names import synonyms
 from asrcli.models.archive import is_archive
 from asrcli.models.entry import ModelEntry, entry_to_dict, parse_entry
@@ -53,6 +54,10 @@ def test_files_are_the_parameters_of_the_engines_factories(entries: list[ModelEn
             assert {"model", "config", "tokenizer", "vocabulary"} == set(entry.files), entry.name
             assert not entry.options
             continue
+        if entry.type == "qwen_asr":
+            assert {"config", "model"} == set(entry.files), entry.name
+            assert set(entry.options) <= set(QWEN_OPTIONS), entry.name
+            continue
         if entry.kind == "language-id":  # takes the two graphs of a Whisper alone
             assert set(entry.files) == {"encoder", "decoder"}, entry.name
             continue
@@ -80,7 +85,7 @@ def test_addresses_and_sums_are_well_formed(entries: list[ModelEntry]) -> None:
         if entry.name == "voxceleb-thin-resnet":
             assert url is None  # no one publishes the file
             continue
-        if entry.type in {*FUNASR_TYPES, WHISPER}:
+        if entry.type in {*FUNASR_TYPES, WHISPER, "qwen_asr"}:
             assert url is None, entry.name
             assert hubs_of(entry), entry.name
             assert all(re.fullmatch(r"[0-9a-f]{64}", held) for held in entry.download.sums.values()), entry.name
@@ -161,6 +166,16 @@ def test_names_of_whisper_models_in_other_programs(entries: list[ModelEntry], na
     assert found[0] == model
     assert len(found) == 2  # one for each engine
     assert set(found) <= {entry.name for entry in entries}
+
+
+@pytest.mark.parametrize("size", ["0.6b", "1.7b"])
+def test_qwen3_asr_of_the_hub(entries: list[ModelEntry], size: str) -> None:
+    entry = next(entry for entry in entries if entry.name == f"qwen3-asr-{size}-torch")
+    assert entry.name in synonyms(f"Qwen/Qwen3-ASR-{size.upper()}")
+    assert set(synonyms("qwen3-asr-1.7b")) <= {entry.name for entry in entries}
+    assert {"config.json", "tokenizer_config.json", "preprocessor_config.json", entry.files["model"]} <= set(
+        entry.required
+    )
 
 
 @pytest.mark.parametrize("name", ["UsefulSensors/moonshine-base", "moonshine/base"])

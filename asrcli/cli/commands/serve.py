@@ -159,12 +159,16 @@ def _settings(ctx: typer.Context, arguments: ServeArguments) -> ServerSettings:
     """The settings, the default model fetched if need be."""
     from asrcli.cli.request.model_choice import choose_model
     from asrcli.models.registry import Registry
+    from asrcli.models.suitability import automatic_model
     from asrcli.server.recognition.model_pool import check_servable
 
     settings = _without_empty_files(from_values(ServerSettings, arguments.values))
     registry = Registry(settings.model_dir, settings.models_file)
-    settings = replace(settings, enabled_models=_enabled(settings.enabled_models, registry))
-    model = settings.model or next(iter(settings.enabled_models), None)
+    enabled = _enabled(settings.enabled_models, registry)
+    model = settings.model or ("auto" if "auto" in settings.enabled_models else next(iter(enabled), None))
+    if model == "auto":
+        model = automatic_model(registry.entry, registry.missing)
+    settings = replace(settings, enabled_models=enabled)
     spec = choose_model(ctx, ModelArguments(model=model, offline=arguments.offline), registry=registry)
     check_servable(spec)  # here, where it is an error of ours and no traceback of the web server's
     return replace(

@@ -15,10 +15,12 @@ from asrcli.backends.checks import check_model
 from asrcli.backends.device import Device, devices_of, nvidia_gpus, with_device
 from asrcli.backends.loaded_models import LoadedModels
 from asrcli.backends.process.batches import decode_in_halves
-from asrcli.backends.registry import BACKENDS
+from asrcli.backends.registry import BACKENDS, backend_of
 from asrcli.backends.sherpa.device import gpus_of_process, has_cuda, provider_arguments
 from asrcli.backends.types import Hypothesis, ModelSpec
 from asrcli.errors import EngineError, MachineError, OptionNotSupportedError
+from asrcli.models.registry import Registry
+from asrcli.models.suitability import automatic_model
 from asrcli.options import RecognitionOptions, readers
 from tests.tone import tone_audio, tone_spec
 
@@ -280,3 +282,33 @@ def test_gpus_are_what_the_driver_reports(tmp_path: Path, monkeypatch: pytest.Mo
     assert str(second) == "NVIDIA L4, driver 570.86.15, 24 GB (0 free)"
     program.write_text("#!/bin/sh\necho 'NVIDIA-SMI has failed'\nexit 9\n")
     assert nvidia_gpus() == []
+
+
+@pytest.mark.parametrize(
+    ("memory", "expected"),
+    [
+        (None, "paraformer-zh"), (24576, "qwen3-asr-0.6b"), (32607, "qwen3-asr-1.7b-torch"),
+        (81920, "qwen3-asr-1.7b-torch"),
+    ],
+)  # fmt: skip
+def test_automatic_model_depends_on_the_memory_of_the_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: int | None, expected: str
+) -> None:
+    """Of installed models: funasr-api's rule."""
+    registry = Registry(tmp_path / "models")
+    assert automatic_model(registry.entry, registry.missing) is None
+    for name in ("paraformer-zh", "qwen3-asr-0.6b", "qwen3-asr-1.7b-torch", "sensevoice-small"):
+        entry = registry.entry(name)
+        for file in entry.required:
+            path = registry.folder(entry) / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("") if path.suffix else path.mkdir(exist_ok=True)
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\necho 'GPU, 570, {memory}, 1'\n" if memory else "#!/bin/sh\nexit 9\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    # Without its package, the model of sherpa-onnx is next.
+    able = backend_of("qwen_asr").missing is None
+    assert automatic_model(registry.entry, registry.missing) == (
+        expected if able or "torch" not in expected else "qwen3-asr-0.6b"
+    )
