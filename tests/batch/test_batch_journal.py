@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.journal import Journal
 from asrcli.batch.journal.pool import JournalPool
-from asrcli.batch.journal.records import OutputRecord
+from asrcli.batch.journal.records import MALFORMED, SCHEMA, OutputRecord, parse, summarise
 from asrcli.batch.recording import Recording, hash_file
 
 RECIPE = CacheKey(model="m", options="o", formats={"srt": "cues"})
@@ -60,6 +61,42 @@ def test_what_was_recorded_is_read_back(journal: Journal, tmp_path: Path) -> Non
     assert not written.made_by(recording.digest, CacheKey(model="m", options="p", formats={"srt": "cues"}), "srt")
     assert not written.made_by(recording.digest, CacheKey(model="m", options="o", formats={"srt": "other"}), "srt")
     assert not written.made_by("another", RECIPE, "srt")
+
+
+def test_paths_of_one_hash_are_not_confused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asrcli.batch.journal.index.hash", lambda _path: 1, raising=False)
+    journal = Journal(tmp_path / "journal")
+    sounds = [aged(tmp_path / f"{number}.mp3", b"%d" % number) for number in range(20)]
+    for _ in range(2):
+        for sound in sounds:
+            recorded(journal, sound, ("txt", sound.with_suffix(".txt")))
+    again = Journal(tmp_path / "journal", read_only=True)
+    for sound in sounds:
+        assert [file.source for file in again.written(sound.with_suffix(".txt"))] == [sound]
+        assert list(again.outputs_of(sound)) == [sound.with_suffix(".txt")]
+    assert list(again.outputs()) == [sound.with_suffix(".txt") for sound in sounds]
+
+
+_VALUES = st.none() | st.booleans() | st.integers(-9, 9) | st.floats() | st.sampled_from(["", "x", "1"]) | st.just([])
+_INPUT = st.dictionaries(st.sampled_from(["path", "digest", "hashed_ns", "size"]), _VALUES)
+_OUTPUTS = st.lists(st.dictionaries(st.sampled_from(["path", "size", "digest", "options"]), _VALUES), max_size=2)
+_LINES = st.fixed_dictionaries(
+    {"schema": st.just(SCHEMA), "input": _INPUT},
+    optional={"model": _VALUES, "options": _VALUES, "duration": _VALUES, "failed": _VALUES, "outputs": _OUTPUTS},
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(_LINES)
+def test_a_line_is_checked_at_once_as_it_is_when_it_is_used(line: dict[str, Any]) -> None:
+    errors = []
+    for read in (summarise, lambda record: parse(record, Path)):
+        try:
+            read(line)
+            errors.append(False)
+        except MALFORMED:
+            errors.append(True)
+    assert errors[0] or not errors[1], "a line that cannot be used must not be kept"
 
 
 names = st.binary(min_size=1, max_size=20).filter(lambda name: not {0, 47} & set(name) and name not in {b".", b".."})
@@ -198,7 +235,7 @@ _OTHER = """
 import sys
 from pathlib import Path
 from asrcli.batch.journal import Journal
-from asrcli.batch.journal.records import OutputRecord
+from asrcli.batch.journal.records import MALFORMED, SCHEMA, OutputRecord, parse, summarise
 from asrcli.batch.cache_key import CacheKey
 folder = Path(sys.argv[1])
 journal = Journal(folder / "journal.jsonl")

@@ -26,7 +26,16 @@ from threading import RLock
 from typing import Any
 
 from asrcli.batch.cache_key import CacheKey
-from asrcli.batch.journal.records import MALFORMED, SCHEMA, OutputFile, OutputRecord, Record, moved, parse
+from asrcli.batch.journal.index import LATEST, RecordIndex, is_settled
+from asrcli.batch.journal.records import (
+    MALFORMED,
+    SCHEMA,
+    OutputFile,
+    OutputRecord,
+    Record,
+    moved,
+    parse,
+)
 from asrcli.batch.naming import real_place
 from asrcli.batch.recording import FileStamp, Recording, hash_file
 from asrcli.errors import UsageError
@@ -36,8 +45,6 @@ from asrcli.storage.locks import lock_byte, unlock_byte
 _BLOCK = 1 << 20
 #: lines of another journal that are added in one write
 _MERGED_AT_ONCE = 1000
-#: a file changed so shortly before it was hashed may change again without its time of change telling
-_RACY_NS = 2_000_000_000
 _NO_PERMISSION = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
@@ -55,20 +62,15 @@ class Journal:
         self.path = real_place(path)
         self.notices: list[str] = []
         self._lock = RLock()
-        self._written: dict[Path, list[OutputFile]] = {}
-        self._digests: dict[tuple[Path, FileStamp], str] = {}
-        self._made: dict[Path, dict[Path, None]] = {}
-        self._pending: set[tuple[Path, str]] = set()
-        self._failures: dict[Path, tuple[str, str]] = {}
+        self._index = RecordIndex(self.path.parent)
         self._end = 0  # of the last whole line that was read
         self._torn = False
-        self._damaged = 0
         self._writable = not read_only
         self._hash_file = hash_file
         self._handle = self._open()
         self.refresh()
-        if self._damaged:
-            self.notices.append(f"{self.path}: {self._damaged} damaged lines of the journal were passed over.")
+        if self._index.damaged:
+            self.notices.append(f"{self.path}: {self._index.damaged} damaged lines of the journal were passed over.")
 
     def _open(self) -> int:
         if self._writable:
@@ -108,55 +110,31 @@ class Journal:
             while block := os.pread(self._handle, _BLOCK, self._end + len(pending)):
                 *lines, pending = (pending + block).split(b"\n")
                 for line in lines:
+                    self._index.learn(line, self._end)
                     self._end += len(line) + 1
-                    self._read_line(line)
             self._torn = bool(pending)
-
-    def _read_line(self, line: bytes) -> None:
-        if not line.strip():
-            return
-        try:
-            self._learn(parse(json.loads(line), self._absolute))
-        except MALFORMED:
-            self._damaged += 1
-
-    def _learn(self, record: Record) -> None:
-        if record.hashed_ns - record.stamp.changed_ns > _RACY_NS:
-            self._digests[record.source, record.stamp] = record.content
-        if record.on_done == "pending":
-            self._pending.add((record.source, record.content))
-        elif record.on_done == "finished":
-            self._pending.discard((record.source, record.content))
-        if record.failed is not None:
-            self._failures[record.source] = (record.content, record.failed)
-        for path, output in record.outputs:
-            made = self._made.setdefault(record.source, {})
-            made.pop(path, None)
-            made[path] = None
-            known = self._written.setdefault(path, [])
-            if output in known:
-                known.remove(output)
-            known.append(output)
 
     def written(self, output: Path) -> Sequence[OutputFile]:
         """Everything that was ever recorded of an output, the latest last."""
+        place = real_place(output)
         with self._lock:
-            return tuple(self._written.get(real_place(output), ()))
+            return self._index.written(self._handle, place)
 
     def outputs_of(self, recording: Path) -> Sequence[Path]:
         """The outputs that were made from a recording, the latest last."""
+        place = real_place(recording)
         with self._lock:
-            return tuple(self._made.get(real_place(recording), ()))
+            return self._index.outputs_of(self._handle, place)
 
-    def all_written(self) -> dict[Path, tuple[OutputFile, ...]]:
-        """The same of all outputs."""
+    def outputs(self) -> Sequence[Path]:
+        """All outputs that are recorded."""
         with self._lock:
-            return {path: tuple(known) for path, known in self._written.items()}
+            return self._index.outputs(self._handle)
 
     def failures(self) -> dict[Path, tuple[str, str]]:
         """Recordings that have failed: hash and error code, of the latest failure of each."""
         with self._lock:
-            return dict(self._failures)
+            return dict(self._index.failures)
 
     # Hashes of recordings
 
@@ -167,15 +145,18 @@ class Journal:
         stamp = FileStamp.of(os.stat(path))
         source = real_place(place or path)
         now = time.time_ns()
-        with self._lock:
-            known = self._digests.get((source, stamp))
+        known = self._known_digest(source, stamp)
         return Recording(source, stamp, known or self._hash_file(path), now)
+
+    def _known_digest(self, source: Path, stamp: FileStamp) -> str | None:
+        with self._lock:
+            return self._index.known_digest(self._handle, source, stamp)
 
     def remember(self, recording: Recording) -> None:
         """Keep the hash of a recording that needed no work, so that the next run need not read it."""
         with self._lock:
-            known = (recording.path, recording.stamp) in self._digests
-            if not known and recording.hashed_ns - recording.stamp.changed_ns > _RACY_NS:
+            known = self._known_digest(recording.path, recording.stamp)
+            if known is None and is_settled(recording.hashed_ns, recording.stamp):
                 self._append({"schema": SCHEMA, "input": self._input(recording)})
 
     # Writing
@@ -188,7 +169,7 @@ class Journal:
     def on_done_pending(self, recording: Recording) -> bool:
         """Whether results of a recording were written by a run that ended before its `--on-done` had succeeded."""
         with self._lock:
-            return (recording.path, recording.digest) in self._pending
+            return (os.fspath(recording.path), recording.digest) in self._index.pending
 
     def on_done_finished(self, recording: Recording) -> None:
         """Keep that `--on-done` has succeeded. Raises DiskFullError or OutputError: the journal cannot be written."""
@@ -215,7 +196,7 @@ class Journal:
             "duration": round(duration, 3),
             "outputs": [made.to_dict(self._relative(made.path), recipe) for made in outputs],
         }
-        if not self._holds(parse(record, self._absolute)):
+        if not self._holds(parse(record, self._index.place)):
             self._append(record)
 
     def _holds(self, record: Record) -> bool:
@@ -223,10 +204,10 @@ class Journal:
         they had their names.
         """
         with self._lock:
-            made = list(self._made.get(record.source, ()))[-len(record.outputs) :]
-            due = record.on_done is None or (record.source, record.content) in self._pending
-            same = due and made == [path for path, _ in record.outputs]
-            same = same and all(self._written[path][-1] == output for path, output in record.outputs)
+            made = self._index.outputs_of(self._handle, record.source, LATEST)[-len(record.outputs) :]
+            due = record.on_done is None or (os.fspath(record.source), record.content) in self._index.pending
+            same = due and list(made) == [path for path, _ in record.outputs]
+            same = same and all(self.written(path)[-1] == output for path, output in record.outputs)
             return same and os.fstat(self._handle).st_nlink > 0
 
     def merge(self, path: Path) -> tuple[int, int]:
@@ -244,7 +225,7 @@ class Journal:
                 for line in filter(bytes.strip, lines):
                     try:
                         record = json.loads(line)
-                        parse(record, self._absolute)
+                        parse(record, Path)
                         record = moved(record, lambda name: self._relative(path.parent / name))
                     except MALFORMED:
                         damaged += 1
@@ -260,20 +241,22 @@ class Journal:
         return added, damaged
 
     def _append(self, *records: Mapping[str, Any]) -> None:
-        lines = b"".join(_line(record) + b"\n" for record in records)
+        lines = [_line(record) + b"\n" for record in records]
         with self._lock:
             if not self._writable:
                 return
             try:
                 with self._exclusive():
                     self.refresh()
-                    self._write_lines(lines)
+                    self._write_lines(b"".join(lines))
             except OSError as error:
                 raise write_error(self.path, error) from error
-            for record in records:
-                self._learn(parse(record, self._absolute))
+            for line in lines:
+                self._index.learn(line, self._end)
+                self._end += len(line)
 
     def _write_lines(self, lines: bytes) -> None:
+        """Write behind the last whole line, whose end stays where it is until the lines are read."""
         if self._torn:
             os.ftruncate(self._handle, self._end)
         try:
@@ -282,7 +265,6 @@ class Journal:
         except OSError:
             os.ftruncate(self._handle, self._end)
             raise
-        self._end += len(lines)
 
     @contextlib.contextmanager
     def _exclusive(self) -> Iterator[None]:
@@ -292,7 +274,7 @@ class Journal:
             if os.fstat(self._handle).st_nlink:
                 break
             os.close(self._handle)
-            self._end = 0
+            self._end, self._index = 0, RecordIndex(self.path.parent)
             self._handle = self._open()
             if not self._writable:
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
@@ -328,9 +310,6 @@ class Journal:
         absolute = real_place(path)
         folder = self.path.parent
         return absolute.relative_to(folder).as_posix() if absolute.is_relative_to(folder) else os.fspath(absolute)
-
-    def _absolute(self, path: str) -> Path:
-        return Path(os.path.normpath(self.path.parent / path))
 
 
 def _offset(output: Path) -> int:

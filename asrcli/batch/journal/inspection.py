@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -42,7 +43,7 @@ def entries(journal: Journal) -> list[JournalEntry]:
     """Every recording with a result or a failure, by name. Outputs are compared with what was recorded of them; the
     recordings are not read: `asrcli transcribe --dry-run` does that.
     """
-    written = journal.all_written()
+    written = {path: journal.written(path) for path in journal.outputs()}
     outputs: dict[Path, dict[Path, OutputFile]] = defaultdict(dict)
     for path, known in written.items():
         outputs[known[-1].source][path] = known[-1]
@@ -58,7 +59,7 @@ def entries(journal: Journal) -> list[JournalEntry]:
 
 
 def _state(
-    made: dict[Path, OutputFile], written: dict[Path, tuple[OutputFile, ...]], failure: tuple[str, str] | None
+    made: dict[Path, OutputFile], written: dict[Path, Sequence[OutputFile]], failure: tuple[str, str] | None
 ) -> tuple[State, str | None]:
     content, code = failure or ("", None)
     complete = [output for output in made.values() if not output.options.startswith(FAILED)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,6 +106,41 @@ def parse(record: Mapping[str, Any], absolute: Callable[[str], Path]) -> Record:
         on_done=record.get("on_done"),
         failed=None if failed is None else str(failed),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSummary:
+    """What is kept in memory of a line, its paths as they are there."""
+
+    source: str
+    content: str
+    outputs: Sequence[str]
+    on_done: str | None
+    failed: str | None
+
+
+def summarise(record: Mapping[str, Any]) -> RecordSummary:
+    """A line's JSON, checked as by `parse`, in a quarter of the time. Raises one of `MALFORMED`."""
+    if record["schema"] != SCHEMA:
+        raise ValueError(record["schema"])
+    entry, outputs = record["input"], record.get("outputs", ())
+    for key in ("size", "mtime_ns", "ctime_ns", "inode"):
+        int(entry.get(key, 0))
+    int(entry["hashed_ns"])
+    texts = [entry["path"]]
+    if outputs:
+        float(record["duration"])
+        texts += [record["model"], record["options"]]
+    for output in outputs:
+        int(output["size"])
+        texts += [output["path"], output["options"]]
+        output["digest"]
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("no text")
+    failed = record.get("failed")
+    paths = [output["path"] for output in outputs]
+    failure = None if failed is None else str(failed)
+    return RecordSummary(entry["path"], str(entry["digest"]), paths, record.get("on_done"), failure)
 
 
 def moved(record: Mapping[str, Any], place: Callable[[str], str]) -> dict[str, Any]:
