@@ -77,7 +77,9 @@ def test_paths_of_one_hash_are_not_confused(tmp_path: Path, monkeypatch: pytest.
     assert list(again.outputs()) == [sound.with_suffix(".txt") for sound in sounds]
 
 
-_VALUES = st.none() | st.booleans() | st.integers(-9, 9) | st.floats() | st.sampled_from(["", "x", "1"]) | st.just([])
+_VALUES: st.SearchStrategy[Any] = (
+    st.none() | st.booleans() | st.integers(-9, 9) | st.floats() | st.sampled_from(["", "x", "1"]) | st.just([])
+)
 _INPUT = st.dictionaries(st.sampled_from(["path", "digest", "hashed_ns", "size"]), _VALUES)
 _OUTPUTS = st.lists(st.dictionaries(st.sampled_from(["path", "size", "digest", "options"]), _VALUES), max_size=2)
 _LINES = st.fixed_dictionaries(
