@@ -75,6 +75,15 @@ def unmapped(client: tuple[str, int] | None) -> tuple[str, int] | None:
     return client
 
 
+def unread(transport: asyncio.WriteTransport) -> int:
+    """Bytes that the client has not received, in our buffer and, where it can be asked, in the kernel's."""
+    size = transport.get_write_buffer_size()
+    with suppress(NameError, OSError, AttributeError, ValueError):  # no socket, or a closed one
+        queue = ioctl(transport.get_extra_info("socket").fileno(), TIOCOUTQ, bytes(4))
+        size += int.from_bytes(queue, sys.byteorder)
+    return size
+
+
 class ClientConnection:
     """What connections of both kinds share: the client's address, and the end of one whose client does not read; one
     that reads slowly is kept.
@@ -104,20 +113,12 @@ class ClientConnection:
         self._expect_progress()
 
     def _expect_progress(self) -> None:
-        waiting = self._unread()
+        waiting = unread(self.transport)
         patience = LINGER if self._ending else WRITE_TIMEOUT
         self._write_timer = self.loop.call_later(patience, self._check_progress, waiting)
 
-    def _unread(self) -> int:
-        """Bytes that the client has not received, in our buffer and, where it can be asked, in the kernel's."""
-        size = self.transport.get_write_buffer_size()
-        with suppress(NameError, OSError, AttributeError):
-            queue = ioctl(self.transport.get_extra_info("socket").fileno(), TIOCOUTQ, bytes(4))
-            size += int.from_bytes(queue, sys.byteorder)
-        return size
-
     def _check_progress(self, before: int) -> None:
-        if before - self._unread() < LEAST_READ:
+        if before - unread(self.transport) < LEAST_READ:
             self.transport.abort()
         else:
             self._expect_progress()

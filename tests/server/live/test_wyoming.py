@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -306,3 +308,24 @@ def test_a_client_that_never_reads_is_disconnected(server: Running, monkeypatch:
             raise AssertionError("the connection was kept")
 
     asyncio.run(run())
+
+
+@pytest.mark.slow
+def test_a_client_that_reads_slowly_gets_all_answers(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "WRITE_TIMEOUT", 0.05)
+    text, count = "x" * 200_000, 40
+    data = json.dumps({"text": text}).encode()
+    ping = b'{"type": "ping", "data_length": %d}\n' % len(data) + data
+    with socket.socket() as line:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        line.settimeout(30)
+        line.connect(("127.0.0.1", server.wyoming_port))
+        sender = threading.Thread(target=line.sendall, args=(ping * count,))
+        sender.start()
+        received = 0
+        while received < len(text) * count:
+            piece = line.recv(1 << 16)
+            assert piece, f"closed after {received} bytes"
+            received += len(piece)
+            time.sleep(0.02 if received < len(text) * 4 else 0)
+        sender.join()

@@ -117,12 +117,12 @@ async def _read_directive(frame: str | bytes) -> tuple[dict[str, Any], dict[str,
 def _read_start(header: dict[str, Any], payload: dict[str, Any]) -> _RecognitionTask:
     dialect = _DIALECTS.get(str(header.get("namespace")))
     if dialect is None:
-        raise ProtocolError(BAD_MESSAGE, f"Gateway:MESSAGE_INVALID:unknown namespace {header.get('namespace')!r}")
+        raise ProtocolError(BAD_MESSAGE, f"Gateway:MESSAGE_INVALID:unknown namespace {_shown(header.get('namespace'))}")
     if header.get("name") != dialect.start:
-        raise ProtocolError(BAD_MESSAGE, f"Gateway:MESSAGE_INVALID:{header.get('name')!r} before {dialect.start}")
+        raise ProtocolError(BAD_MESSAGE, f"Gateway:MESSAGE_INVALID:{_shown(header.get('name'))} before {dialect.start}")
     rate = payload.get("sample_rate", 16000)
     if rate not in _RATES:
-        raise ProtocolError(BAD_RATE, f"Gateway:UNSUPPORTED_SAMPLE_RATE:{rate!r} is none of {_RATES}")
+        raise ProtocolError(BAD_RATE, f"Gateway:UNSUPPORTED_SAMPLE_RATE:{_shown(rate)} is none of {_RATES}")
     encoding = str(payload.get("format", "pcm")).lower()
     if encoding not in {*_SAMPLES, *_COMPRESSED}:
         raise ProtocolError(BAD_PARAMETER, f"Gateway:PARAMETER_INVALID:the format {encoding[:40]!r} is unknown")
@@ -146,6 +146,11 @@ def _read_start(header: dict[str, Any], payload: dict[str, Any]) -> _Recognition
         words=_flag(payload, "enable_words", False),
         compressed=encoding in _COMPRESSED,
     )
+
+
+def _shown(value: Any) -> str:
+    """A client's value in a message."""
+    return repr(value)[:60]
 
 
 def _flag(payload: dict[str, Any], name: str, default: bool) -> bool:

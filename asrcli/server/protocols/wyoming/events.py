@@ -10,6 +10,7 @@ from typing import Any
 
 from asrcli.server.bounds import (
     HEAD_TIMEOUT,
+    LEAST_READ,
     LINGER,
     MAX_WYOMING_DATA,
     MAX_WYOMING_HEAD,
@@ -18,6 +19,7 @@ from asrcli.server.bounds import (
 )
 from asrcli.server.errors import RequestError, SlowClientError, problem_of
 from asrcli.server.http.json_text import json_text, read_object
+from asrcli.server.http.uvicorn_protocols import unread
 
 #: bytes of a payload that are read at a time
 _PIECE = 32 << 10
@@ -98,20 +100,24 @@ class WyomingStream:
             yield piece
 
     async def send(self, kind: str, **data: Any) -> None:
-        """Send an event; None values are left out. A client that does not read is disconnected. Does nothing if the
-        client has left.
+        """Send an event; None values are left out. A client that does not read is disconnected, one that reads slowly
+        is not. Does nothing if the client has left.
         """
         values = {name: value for name, value in data.items() if value is not None}
         body = json_text(values).encode("utf-8", "replace") if values else b""
         head = {"type": kind} | ({"data_length": len(body)} if body else {})
+        self._writer.write(json_text(head).encode() + b"\n" + body)
+        draining = asyncio.ensure_future(self._writer.drain())
         try:
-            self._writer.write(json_text(head).encode() + b"\n" + body)
-            async with asyncio.timeout(WRITE_TIMEOUT):
-                await self._writer.drain()
-        except TimeoutError:
-            self._writer.transport.abort()
-        except ConnectionError:
-            pass
+            while not draining.done():
+                before = unread(self._writer.transport)
+                await asyncio.wait({draining}, timeout=WRITE_TIMEOUT)
+                if not draining.done() and before - unread(self._writer.transport) < LEAST_READ:
+                    self._writer.transport.abort()
+        finally:
+            draining.cancel()
+        with suppress(ConnectionError):
+            draining.result()
 
     async def refuse(self, error: BaseException) -> None:
         """Send an error, and ignore what the client still sends for a while.
