@@ -90,7 +90,7 @@ class MoonshineRecognizer:
 
     def _read(self, decoded: Decoded, job: DecodeJob) -> Hypothesis:
         tokens = decoded.tokens
-        spelled = [self._symbols.get(token, b"") for token in tokens]
+        spelled = [base64.b64decode(self._symbols.get(token, b"")) for token in tokens]
         text = b"".join(spelled).decode("utf-8", "ignore")
         try:
             symbols = [symbol.decode() for symbol in spelled]
@@ -105,9 +105,7 @@ class MoonshineRecognizer:
 
 
 def _symbols(table: bytes) -> dict[int, bytes]:
-    """Token -> its bytes, of `tokens.txt` as sherpa-onnx wants it ("base64(token) id" a line)."""
-    found = {}
-    for line in table.splitlines():
-        symbol, _, number = line.rpartition(b" ")
-        found[int(number)] = base64.b64decode(symbol)
-    return found
+    """Token -> its bytes in base64, of `tokens.txt` as sherpa-onnx wants it ("base64(token) id" a line). Decoding all
+    of them would take longer than a short recording.
+    """
+    return {int(number): symbol for symbol, _, number in (line.rpartition(b" ") for line in table.splitlines())}
