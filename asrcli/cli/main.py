@@ -39,7 +39,13 @@ def run(arguments: Sequence[str]) -> int:
         from asrcli.cli.framework.session import CommandSession
 
         session = CommandSession()
-        return _guarded(arguments, session)
+        if list(arguments[:1]) != ["transcribe"]:
+            return _guarded(arguments, session)
+        from asrcli.cli.request.early_engine import early_engine
+
+        session.engine = early_engine(arguments)
+        with session.engine or contextlib.nullcontext():
+            return _guarded(arguments, session)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except Terminated:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from asrcli.cli.framework.console import Console
+
+if TYPE_CHECKING:
+    from asrcli.backends.process.engine_process import PrestartedEngine
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +34,5 @@ class CommandSession:
     config: Path | None = None
     #: where the options of the running command come from, by parameter name; flags and defaults are not listed
     origins: dict[str, Origin] = field(default_factory=dict)
+    #: the engine process, where it is started before the command line is parsed
+    engine: PrestartedEngine | None = None
