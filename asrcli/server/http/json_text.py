@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from typing import Any
 
 from starlette.responses import Response
@@ -55,7 +56,13 @@ async def read_object(frame: str) -> dict[str, Any] | None:
 
 def _object(text: str) -> dict[str, Any] | None:
     try:
-        body = json.loads(text)
+        body = json.loads(text, parse_float=_finite, parse_constant=str)
     except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None
+
+
+def _finite(number: str) -> float | str:
+    """A number; one that no float can hold stays text, as NaN does: JSON cannot answer with infinity."""
+    value = float(number)
+    return value if math.isfinite(value) else number

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import json
 import logging
 import os
 from collections.abc import Iterator
@@ -28,7 +27,19 @@ from asrcli.server.app import create_app
 from asrcli.server.settings import ServerSettings
 from tests.server.conftest import Running
 
-from .values import EXTREMES, JSON, NUMBERS, TEXTS, Literal, field_paths, fitting, value_of, with_value, written
+from .values import (
+    EXTREMES,
+    JSON,
+    NUMBERS,
+    TEXTS,
+    Literal,
+    field_paths,
+    fitting,
+    strictly_read,
+    value_of,
+    with_value,
+    written,
+)
 
 CASES = int(os.environ.get("FUZZ_CASES", "300"))
 #: cases of one example, which run at a time
@@ -290,7 +301,7 @@ async def talk(
                 socket.transport.abort()
                 return answers
             while not (answers and is_last(answers[-1])):
-                answers.append(json.loads(await asyncio.wait_for(socket.recv(), PATIENCE)))
+                answers.append(strictly_read(await asyncio.wait_for(socket.recv(), PATIENCE)))
         except websockets.ConnectionClosed as closed:
             code = closed.rcvd.code if closed.rcvd else None
         except TimeoutError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,7 +13,7 @@ from asrcli.server.app import create_app
 from asrcli.server.settings import ServerSettings
 from tests.server.conftest import MODEL, Running
 
-from .values import EXTREMES, Literal, field_paths, with_value, written
+from .values import EXTREMES, Literal, field_paths, strictly_read, with_value, written
 
 EVENTS = create_app(ServerSettings()).openapi()["x-wyoming"]
 SOUND = {"rate": 16000, "width": 2, "channels": 1}
@@ -49,7 +48,7 @@ async def answer_to(server: Running, line: str) -> list[str]:
     writer.write_eof()
     data = await asyncio.wait_for(reader.read(), PATIENCE)
     writer.close()
-    return [json.loads(each).get("type", "data") for each in data.replace(b"}{", b"}\n{").splitlines()]
+    return [strictly_read(each).get("type", "data") for each in data.replace(b"}{", b"}\n{").splitlines()]
 
 
 def test_every_field_with_every_extreme_value(server: Running, caplog: pytest.LogCaptureFixture) -> None:

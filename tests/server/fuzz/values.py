@@ -46,6 +46,15 @@ JSON = st.recursive(
 ) | LITERALS.map(Literal)
 
 
+def strictly_read(text: str | bytes) -> Any:
+    """JSON as other languages read it, without Python's NaN and Infinity."""
+    return json.loads(text, parse_constant=_refuse)
+
+
+def _refuse(constant: str) -> None:
+    raise AssertionError(f"{constant} is not JSON")
+
+
 def written(value: Any) -> str:
     """JSON text; literals are put in as they are."""
     if isinstance(value, Literal):

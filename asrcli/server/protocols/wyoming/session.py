@@ -94,7 +94,7 @@ class WyomingSession:
             case "describe":
                 await self._stream.send("info", **await asyncio.to_thread(self._info))
             case "ping":
-                await self._stream.send("pong", text=event.data.get("text"))
+                await self._stream.send("pong", text=_text(event.data, "text"))
             case "transcribe":
                 self._request = await asyncio.to_thread(self._read_request, event.data, await _hotwords(event.data))
             case "audio-start":
