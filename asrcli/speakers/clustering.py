@@ -80,7 +80,7 @@ def find_voices(
     """
     spoken = np.asarray(seconds, np.float64)
     weights = np.minimum(spoken, _HEAVIEST)
-    rows, row_of = _in_blocks(_Rows(embeddings.astype(np.float64), weights, spoken, weights**2), limits.threshold)
+    rows, row_of = _in_blocks(_Rows(embeddings, weights, spoken, weights**2), limits.threshold)
     pairs = _Pairs.of(tracks, row_of)
     least_seconds = least_speech(float(spoken.sum())) if limits.speech is None else limits.speech
     most = len(rows) if limits.most is None else limits.most
@@ -115,7 +115,7 @@ class _Rows:
         squares: sums of the squared weights of their embeddings, shape (groups,).
     """
 
-    means: _Floats
+    means: _Floats | Vectors
     weights: _Floats
     seconds: _Floats
     squares: _Floats
@@ -124,7 +124,8 @@ class _Rows:
         return len(self.weights)
 
     def __getitem__(self, rows: slice) -> _Rows:
-        return _Rows(*(getattr(self, name)[rows] for name in _Rows.__slots__))
+        """Some of the groups, in double precision: embeddings of hours are not copied in it as a whole."""
+        return _Rows(*(getattr(self, name)[rows].astype(np.float64) for name in _Rows.__slots__))
 
     def merged(self, labels: _Labels) -> _Rows:
         """One group for each label, numbered from 0."""
@@ -288,4 +289,4 @@ def _in_blocks(rows: _Rows, threshold: float) -> tuple[_Rows, _Labels]:
             parts.append(block.merged(labels))
         rows = _Rows(*(np.concatenate([getattr(part, name) for part in parts]) for name in _Rows.__slots__))
         row_of = np.concatenate(merged)[row_of]
-    return rows, row_of
+    return rows[:], row_of
