@@ -88,8 +88,8 @@ class Conditioner:
         self._centre_peak = 0.0
         #: samples not yet returned, a row for each channel and one for their mix
         self._held = np.empty((self._count + self._mixing, 0), np.float32)
-        #: the memory that holds them, and a row for products
-        self._memory = np.empty((self._count + 2 * self._mixing, 0), np.float32)
+        #: the memory that holds them
+        self._memory = self._held
         # A row for each window not yet returned and those before it that decide with it: sums since the stream's start
         # (the number of samples, each channel's samples, their ranges, their squares, those of the mix), then its
         # scale and the weights of its channels.
@@ -112,8 +112,8 @@ class Conditioner:
         if not self._reuse or self._memory.shape[1] < before + len(block):
             # In C order whatever the block's: the order of sums, and with it their rounding, depends on it.
             room = max(before, (self._ahead + 1) * self._length) if self._reuse else before
-            self._memory = np.empty((len(self._held) + self._mixing, room + max(len(block), self._length)), np.float32)
-        held = self._memory[: len(self._held), : before + len(block)]
+            self._memory = np.empty((len(self._held), room + max(len(block), self._length)), np.float32)
+        held = self._memory[:, : before + len(block)]
         held[:, :before], held[: self._count, before:] = self._held, chosen.T
         self._held = held
         self._measure(held.shape[1] // self._length)
@@ -160,17 +160,13 @@ class Conditioner:
         notes = np.empty((count - first + 1, self._notes.shape[1]))
         notes[0] = self._notes[-1]
         sums = notes[1:, 1 : 1 + self._count]
-        notes[1:, 0], sums[:] = size, np.add.reduce(channels, axis=2).T
+        notes[1:, 0], sums[:] = size, np.einsum("cni->nc", channels)
         notes[1:, 1 + self._count : 1 + 2 * self._count] = ranges.T * size
         notes[1:, self._sums] = scales
         if self._mixing:
             energies = _energy(channels).T
             base = np.where(self._carries_more_than_bass(windows, energies)[:, None], self._with_bass, self._weights)
-            shares = base.astype(np.float32).T[:, :, None]
-            np.multiply(channels[0], shares[0], out=windows[-1])
-            products = self._memory[-1, : windows[-1].size].reshape(windows[-1].shape)
-            for channel, share in zip(channels[1:], shares[1:], strict=True):
-                windows[-1] += np.multiply(channel, share, out=products)
+            np.einsum("cni,nc->ni", channels, base.astype(np.float32), out=windows[-1])
             # Without the mean of each window, which is part of the offset.
             notes[1:, 1 + 2 * self._count : self._sums - 1] = energies - sums**2 / size
             notes[1:, self._sums - 1] = _energy(windows[-1]) - (sums * base).sum(axis=1) ** 2 / size
@@ -334,7 +330,7 @@ class Conditioner:
 
 def _energy(windows: Samples) -> _Floats:
     """The energy of each window, (..., length) -> (...)."""
-    energy: _Floats = np.einsum("...i,...i->...", windows, windows).astype(np.float64)
+    energy: _Floats = np.matmul(windows[..., None, :], windows[..., :, None])[..., 0, 0].astype(np.float64)
     return energy
 
 
