@@ -111,7 +111,7 @@ def choose(spec: ModelSpec, options: TranscribeOptions, registry: Registry, get:
         from asrcli.speakers.loading import prepare
 
         segmentation = get(options.speakers.segmentation_model, "segmentation")
-        embedding = get(options.speakers.embedding_model, "embedding")
+        embedding = get(options.speakers.embedding_model or spec.options.get("spk"), "embedding")
         speakers = prepare(segmentation, embedding, options.speakers, VoiceStore(default_folder()))
     itn_cache, notices = _itn(spec, options, registry)
     return ModelSet(

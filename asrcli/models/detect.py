@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from asrcli.backends.funasr.companions import PUNCTUATION
+from asrcli.backends.funasr.companions import EMBEDDING, PUNCTUATION, detect_embedding
 from asrcli.backends.registry import BACKENDS
 from asrcli.backends.sherpa.folder import how_to_describe
 from asrcli.errors import ModelError, UsageError
@@ -29,6 +29,8 @@ def detect(path: Path, kind: Kind = "asr") -> tuple[str, dict[str, Path]]:
     # Exports for sherpa-onnx may hold the config.yaml that they were made from.
     if kind == "punctuation" and config.is_file() and (weights.is_file() or not any(path.glob("*.onnx"))):
         return PUNCTUATION, {"config": config, "model": weights}
+    if kind == "embedding" and path.is_dir() and (files := detect_embedding(path)) is not None:
+        return EMBEDDING, files
     if kind in _SINGLE:
         type_, key = _SINGLE[kind]
         graph = path if path.is_file() else _only_graph(path)

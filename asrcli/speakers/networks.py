@@ -1,7 +1,10 @@
-"""The networks of diarization in the engine process: community-1's on onnxruntime, others on sherpa-onnx."""
+"""The networks of diarization in the engine process: community-1's on onnxruntime, FunASR's CAM++ in its toolkit,
+others on sherpa-onnx.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -9,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
+from asrcli.backends.funasr.companions import EMBEDDING, load_embedding
 from asrcli.backends.types import ModelSpec
 from asrcli.speakers import fbank
 from asrcli.speakers.types import FRAME_OFFSET, FRAME_SECONDS, FRAME_STEP, FRAMES, WINDOW, Mask, Vectors
@@ -47,11 +51,17 @@ def load_networks(spec: ModelSpec) -> tuple[Segmentation, Embedding]:
     from asrcli.models.builtin import SPEAKER_TYPES
 
     segmentation, embedding = spec.files["segmentation"], spec.files["embedding"]
-    embedded = spec.options["embedding_type"] == SPEAKER_TYPES["embedding"]
-    embed: Embedding = _CommunityEmbedding(embedding) if embedded else _SherpaEmbedding(embedding)
+    networks: dict[str, Callable[[Path], Embedding]] = {
+        SPEAKER_TYPES["embedding"]: _CommunityEmbedding,
+        EMBEDDING: _ToolkitEmbedding,
+    }
+    network = networks.get(spec.options["embedding_type"], _SherpaEmbedding)
+    embed = network(embedding)
     if spec.options["segmentation_type"] == SPEAKER_TYPES["segmentation"]:
         return _CommunitySegmentation(segmentation), embed
-    return _PyannoteSegmentation(segmentation) if embedded else _SherpaSegmentation(segmentation, embedding), embed
+    if network is _SherpaEmbedding:
+        return _SherpaSegmentation(segmentation, embedding), embed
+    return _PyannoteSegmentation(segmentation), embed
 
 
 class _CommunitySegmentation:
@@ -135,10 +145,36 @@ class _CommunityEmbedding:
         return np.asarray(vectors[0])
 
 
-class _SherpaEmbedding:
-    """A speaker embedding in sherpa-onnx, given samples."""
+class _SampleEmbedding:
+    """A speaker embedding, given samples."""
 
     longest = FRAMES
+    dimensions: int
+
+    def prepare(self, window: Samples) -> Samples:
+        return window
+
+    def __call__(self, prepared: Samples, frames: Mask) -> Vectors | None:
+        audio = prepared[np.repeat(frames, FRAME_STEP)[: len(prepared)].nonzero()[0]]
+        return self._embed(audio) if len(audio) >= _LEAST_SPEECH * SAMPLE_RATE else None
+
+    def _embed(self, audio: Samples) -> Vectors | None:
+        raise NotImplementedError
+
+
+class _ToolkitEmbedding(_SampleEmbedding):
+    """CAM++ in FunASR's toolkit."""
+
+    def __init__(self, path: Path) -> None:
+        self._infer = load_embedding(path)
+        self.dimensions = len(self._infer(np.ones(SAMPLE_RATE, np.float32)))
+
+    def _embed(self, audio: Samples) -> Vectors:
+        return np.asarray(self._infer(audio), np.float32)
+
+
+class _SherpaEmbedding(_SampleEmbedding):
+    """A speaker embedding in sherpa-onnx."""
 
     def __init__(self, path: Path) -> None:
         import sherpa_onnx
@@ -147,13 +183,7 @@ class _SherpaEmbedding:
         self._extractor = sherpa_onnx.SpeakerEmbeddingExtractor(config)
         self.dimensions = self._extractor.dim
 
-    def prepare(self, window: Samples) -> Samples:
-        return window
-
-    def __call__(self, prepared: Samples, frames: Mask) -> Vectors | None:
-        audio = prepared[np.repeat(frames, FRAME_STEP)[: len(prepared)].nonzero()[0]]
-        if len(audio) < _LEAST_SPEECH * SAMPLE_RATE:
-            return None
+    def _embed(self, audio: Samples) -> Vectors | None:
         stream = self._extractor.create_stream()
         stream.accept_waveform(SAMPLE_RATE, audio)
         stream.input_finished()

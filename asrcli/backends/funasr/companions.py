@@ -1,9 +1,12 @@
-"""Companion models of FunASR's toolkit, in its engine process: CT-Transformer adds punctuation (ct-punc)."""
+"""Companion models of FunASR's toolkit, in its engine process: CT-Transformer (ct-punc) adds punctuation, CAM++ (cam++)
+embeds voices.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asrcli.backends.funasr.folder import read_folder
@@ -11,19 +14,47 @@ from asrcli.distribution import pip_install
 from asrcli.errors import MissingExtraError, ModelError
 
 if TYPE_CHECKING:
+    from asrcli.audio.types import Samples
     from asrcli.backends.types import ModelSpec
 
-#: type in models.yaml, and class of the toolkit
-PUNCTUATION, _CLASS = "funasr_ct_transformer", "CTTransformer"
+#: types in models.yaml, and the toolkit's classes
+PUNCTUATION, EMBEDDING = "funasr_ct_transformer", "funasr_campplus"
+_CLASSES = {PUNCTUATION: "CTTransformer", EMBEDDING: "CAMPPlus"}
 
 
 def load_punctuation(spec: ModelSpec) -> Callable[[str], str]:
     """Load a folder of CT-Transformer: text -> the text with marks. Raises ModelError: it holds another model;
     MissingExtraError: the toolkit is not installed.
     """
-    folder = read_folder(spec.files["config"].parent) if "config" in spec.files else None
-    if folder is None or folder.class_name != _CLASS or folder.missing:
-        raise ModelError(f"{spec.name} is not a folder of FunASR's {_CLASS}, or not a whole one.", "Check `dir:`.")
+    infer = _load(spec.files.get("config"), PUNCTUATION, spec.name)
+
+    def punctuate(text: str) -> str:
+        # The toolkit reads a text that is a path or an address as a file; neither begins with a space.
+        return str(infer(f" {text.strip()}")["text"]).strip()
+
+    return punctuate
+
+
+def load_embedding(weights: Path) -> Callable[[Samples], Any]:
+    """Load the folder of CAM++ that holds `weights`: samples (n,) -> embedding (dimensions,). Raises ModelError: it
+    holds another model; MissingExtraError: the toolkit is not installed.
+    """
+    infer = _load(weights.parent / "config.yaml", EMBEDDING, weights.parent.name)
+    return lambda samples: infer(samples)["spk_embedding"][0].numpy()
+
+
+def detect_embedding(path: Path) -> dict[str, Path] | None:
+    """The files of a folder with CAM++; None: it holds none."""
+    folder = read_folder(path)
+    found = folder is not None and folder.class_name == _CLASSES[EMBEDDING]
+    return {key: folder.files[key] for key in ("config", "model")} if folder and found else None
+
+
+def _load(config: Path | None, type_: str, name: str) -> Callable[[Any], Any]:
+    """A model of the toolkit's: an input -> its result."""
+    folder = read_folder(config.parent) if config is not None else None
+    if folder is None or folder.class_name != _CLASSES[type_] or folder.missing:
+        raise ModelError(f"{name} is not a folder of FunASR's {_CLASSES[type_]}, or not a whole one.", "Check `dir:`.")
     try:
         from asrcli.backends.funasr import toolkit
     except ImportError as error:
@@ -34,13 +65,11 @@ def load_punctuation(spec: ModelSpec) -> Callable[[str], str]:
             disable_pbar=True, disable_log=True, log_level="ERROR", trust_remote_code=False,
         )  # fmt: skip
     except Exception as error:
-        raise ModelError(f"FunASR cannot load {spec.name}: {error}", "Is it a whole model?") from error
+        raise ModelError(f"FunASR cannot load {name}: {error}", "Is it a whole model?") from error
     lock = threading.Lock()
 
-    def punctuate(text: str) -> str:
-        # The toolkit reads a text that is a path or an address as a file; neither begins with a space.
+    def infer(value: Any) -> Any:
         with lock, toolkit.torch.inference_mode():
-            results, _ = auto.model.inference(data_in=[f" {text.strip()}"], key=[""], **auto.kwargs)
-        return str(results[0]["text"]).strip()
+            return auto.model.inference(data_in=[value], key=[""], **auto.kwargs)[0][0]
 
-    return punctuate
+    return infer

@@ -15,16 +15,23 @@ from pathlib import Path
 
 import torch
 
-from toolkit_models import nano, paraformer, punctuation, sense_voice
+from toolkit_models import nano, paraformer, punctuation, sense_voice, speakers
 
-CLASSES = ("SenseVoiceSmall", "Paraformer", "BiCifParaformer", "SeacoParaformer", "FunASRNano", "CTTransformer")
+CLASSES = (
+    "SenseVoiceSmall", "Paraformer", "BiCifParaformer", "SeacoParaformer", "FunASRNano", "CTTransformer", "CAMPPlus",
+)  # fmt: skip
 
 
 def build(class_name: str, folder: Path, words: Sequence[str]) -> Path:
     """Write the folder of a model of one of `CLASSES`."""
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
-    builders = {"SenseVoiceSmall": sense_voice.build, "FunASRNano": nano.build, "CTTransformer": punctuation.build}
+    builders = {
+        "SenseVoiceSmall": sense_voice.build,
+        "FunASRNano": nano.build,
+        "CTTransformer": punctuation.build,
+        "CAMPPlus": speakers.build,
+    }
     with torch.no_grad():
         builders.get(class_name, paraformer.build)(class_name, folder, words)
     return folder
