@@ -18,7 +18,9 @@ import platform
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ import numpy as np
 from asrcli.backends.device import nvidia_gpus
 from asrcli.backends.funasr.model_types import FUNASR_TYPES
 from asrcli.backends.loaded_models import LoadedModels
+from asrcli.backends.process.batches import first_line
 from asrcli.backends.types import ModelSpec
 from asrcli.models.detect import detect
 from asrcli.options import RecognitionOptions
@@ -179,18 +182,30 @@ def _bare(spec: ModelSpec, batch: int, count: int) -> dict[str, float]:
     import torch
     from funasr import AutoModel
 
+    sound = torch.from_numpy(_chunk())
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()  # of the measurement before
+        torch.cuda.reset_peak_memory_stats()
     with contextlib.redirect_stdout(sys.stderr):
         model = AutoModel(
             model=str(spec.files["config"].parent), device=spec.options["device"], disable_update=True,
             disable_pbar=True, disable_log=True, log_level="ERROR",
         )  # fmt: skip
         more = {name: value for name, value in spec.options.items() if name == "max_length"}
-        model.generate(input=[_chunk()], batch_size=1, **more)
+        model.generate(input=[sound], batch_size=1, **more)
         began = time.perf_counter()
-        model.generate(input=[_chunk()] * count, batch_size=batch, **more)
+        model.generate(input=[sound] * count, batch_size=batch, **more)
         taken = time.perf_counter() - began
     memory = torch.cuda.max_memory_allocated() / 1e9 if torch.cuda.is_available() else 0.0
     return {"speed": count * _CHUNK / taken, "memory": memory}
+
+
+def _tried(measure: Callable[[], dict[str, float]]) -> dict[str, Any]:
+    """The figures, or why there are none: out of memory in one batch does not end the others."""
+    try:
+        return measure()
+    except Exception as error:  # noqa: BLE001 - of any library
+        return {"error": first_line(error)}
 
 
 def main() -> None:
@@ -222,8 +237,8 @@ def main() -> None:
                 row = {
                     "model": class_name,
                     "batch": batch,
-                    "asrcli": _ours(spec, count),
-                    "bare": _bare(spec, batch, count),
+                    "asrcli": _tried(partial(_ours, spec, count)),
+                    "bare": _tried(partial(_bare, spec, batch, count)),
                 }
                 rows.append(row)
                 print(json.dumps(row), flush=True)
