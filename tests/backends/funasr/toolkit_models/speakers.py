@@ -15,8 +15,9 @@ def build(class_name: str, folder: Path, words: Sequence[str]) -> None:
     from funasr.register import tables
 
     del words
-    config = {"model": class_name, "model_conf": {"feat_dim": 80, "embedding_size": 192, "growth_rate": 8}}
-    model = tables.model_classes[class_name](**config["model_conf"])
+    sizes = {"feat_dim": 80, "embedding_size": 192, "growth_rate": 8}
+    config = {"model": class_name, "model_conf": sizes}
+    model = tables.model_classes[class_name](**sizes)
     torch.save(model.state_dict(), folder / "campplus_cn_common.bin")
     (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     metas = {"init_param": "campplus_cn_common.bin", "config": "config.yaml"}
