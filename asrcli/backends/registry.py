@@ -24,6 +24,17 @@ if TYPE_CHECKING:
 _TORCH = "pip install torch (builds for each machine: https://pytorch.org/get-started/locally)"
 
 
+#: packages that were found, with the function that found them
+_FOUND: set[tuple[Any, str]] = set()
+
+
+def _is_installed(module: str) -> bool:
+    """Whether a package is found. One that was found is not looked for again: every recording asks ten times."""
+    if (find_spec, module) not in _FOUND and find_spec(module) is not None:
+        _FOUND.add((find_spec, module))
+    return (find_spec, module) in _FOUND
+
+
 @dataclass(frozen=True, slots=True)
 class Requirement:
     """A package that a backend needs."""
@@ -35,7 +46,7 @@ class Requirement:
 
     @property
     def installed(self) -> bool:
-        return any(map(find_spec, self.modules))
+        return any(map(_is_installed, self.modules))
 
     def __str__(self) -> str:
         first, *others = (module.replace("_", "-") for module in self.modules)

