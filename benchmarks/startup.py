@@ -10,6 +10,7 @@ first words     of a 3-hour file: from the start of the program to the first seg
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -43,6 +44,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--folder", type=Path, default=FOLDER, help="of the corpora")
     arguments = parser.parse_args()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # with it, every start compiles every module
     clip = make("one_second", arguments.folder)
     long = make("three_hours", arguments.folder)
     print(load())
