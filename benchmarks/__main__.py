@@ -17,6 +17,7 @@ NAMES = {
     "versus": "wall and CPU time against other programs on the same weights",
     "scaling": "1 job, 2 jobs, the bare engine; the share of CPU that VAD takes",
     "memory": "memory of all processes over time, for short, long and many inputs",
+    "million": "time and memory of the plan and the resume of a million inputs",
     "startup": "`--help`, a clip of one second, the first words of three hours",
     "wer": "word errors on the recordings with references, through the program",
     "levels": "word errors of quiet, offset, inverted and surround recordings",

@@ -17,10 +17,11 @@ from threading import Semaphore, Thread
 from asrcli.batch.decision import SKIPPED_WITHOUT_RESULT
 from asrcli.batch.events import BatchFinished, BatchStarted, Event, FileDone, FileFailed, FileSkipped, Notice
 from asrcli.batch.journal.pool import JournalPool
-from asrcli.batch.plan import Plan, Schedule
+from asrcli.batch.plan import Plan
 from asrcli.batch.progress_listener import GrowingText, Outcome, TextPart
 from asrcli.batch.recording import Item
 from asrcli.batch.results.processing import Processing
+from asrcli.batch.schedule import Schedule
 from asrcli.batch.stop_signal import StopSignal
 from asrcli.batch.summary import Summary, SummaryBuilder
 from asrcli.batch.worker import Worker, as_asrcli_error
@@ -127,22 +128,22 @@ class Executor:
         Raises BrokenPipeError: the reader of a pipe among the outputs has closed it.
         """
         started = time.monotonic()
-        dispatcher = _EventDispatcher(plan, self._on_event, self._emit, self._on_growing)
-        self._streams = {item.index for item in plan.items if _can_be_ended(item)}
+        growing = arrivals is not None
+        schedule = Schedule(plan.items, ahead=_AHEAD * self._workers, growing=growing)
+        dispatcher = _EventDispatcher(plan, schedule.shown, self._on_event, self._emit, self._on_growing)
+        self._streams = {item.index for item in schedule.streams if _can_be_ended(item)}
         if self._interrupted is not None:  # before the run
             code, self._interrupted = self._interrupted, None
             self.cancel(code)
-        growing = arrivals is not None
         journals = JournalPool(
             on_notice=lambda message: self._post(Notice(message)),
             keep_open=not growing,
             hash_file=self._work.hash_file,
         )
-        schedule = Schedule(plan.items, ahead=_AHEAD * self._workers, growing=growing)
         threads: list[Thread] = []
-        lost = {item.index for item in plan.items if item.stream}
+        lost = {item.index for item in schedule.streams}
         try:
-            dispatcher.begin(plan, self._jobs)
+            dispatcher.begin(plan, schedule.estimate, self._jobs)
             worker = Worker(self._work, journals, schedule, self._stop, self._post, readers=self._jobs)
             threads += self._start(worker, self._workers if growing else len(plan.items))
             if arrivals is not None:
@@ -242,6 +243,7 @@ class _EventDispatcher:
     def __init__(
         self,
         plan: Plan,
+        shown: Sequence[int],
         on_event: Callable[[Event], None],
         emit: Callable[[int, str | bytes], None] | None,
         on_growing: Callable[[str], None],
@@ -250,13 +252,13 @@ class _EventDispatcher:
         self._on_event = on_event
         self._emit = emit
         self._on_growing = on_growing
-        self._turns = iter([item.index for item in plan.items if item.stdout is not None])
+        self._turns = iter(shown)
         self._turn = next(self._turns, None)
         self._held: dict[int, Outcome] = {}
         self._parts: dict[int, str] = {}
 
-    def begin(self, plan: Plan, jobs: int) -> None:
-        self._on_event(BatchStarted(len(plan), sum(item.estimate for item in plan.items), jobs))
+    def begin(self, plan: Plan, estimate: float, jobs: int) -> None:
+        self._on_event(BatchStarted(len(plan), estimate, jobs))
         for notice in plan.notices:
             self._on_event(Notice(notice))
         for problem in plan.problems:

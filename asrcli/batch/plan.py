@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Condition, Semaphore
 from typing import BinaryIO, TypeVar, overload
 
 from asrcli.audio.types import Source
@@ -16,14 +14,13 @@ from asrcli.batch import JOURNAL_NAME
 from asrcli.batch.inputs.addresses import as_url
 from asrcli.batch.inputs.manifest import ManifestEntry
 from asrcli.batch.inputs.paths import PlanError, printable
+from asrcli.batch.inputs.search import Found, Inputs, Search
 from asrcli.batch.journal.pool import JournalPool
 from asrcli.batch.naming import STDIN, collision_key, safe_name
 from asrcli.batch.output_names import OutputName, OutputRequest, name_outputs
 from asrcli.batch.recording import Item
-from asrcli.batch.search import Found, Inputs, Search
 from asrcli.errors import UsageError
 
-_POLL = 0.2
 _Element = TypeVar("_Element")
 
 
@@ -34,6 +31,8 @@ class Plan:
     items: Sequence[Item]
     problems: tuple[PlanError, ...] = ()
     notices: tuple[str, ...] = ()
+    #: how many items go to stdout
+    shown: int = 0
 
     def __len__(self) -> int:
         return len(self.items) + len(self.problems)
@@ -78,9 +77,10 @@ def make_plan(inputs: Inputs, *, stdin: BinaryIO | None = None, suffixes: Collec
             "There is nothing to transcribe: no recording was found.",
             "Name files or folders; --include '*.xyz' takes files with an unusual suffix.",
         )
-    items = _Outputs(inputs, stdin, frozenset(suffixes)).assign(search.found)
+    outputs = _Outputs(inputs, stdin, frozenset(suffixes))
+    items = outputs.assign(search.found)
     # Each shard reports all of them: a folder may be unreadable, or mounted elsewhere, on one machine only.
-    return Plan(items, tuple(search.problems), tuple(search.notices))
+    return Plan(items, tuple(search.problems), tuple(search.notices), outputs.shown)
 
 
 def name_outputs_of(found: Sequence[Found], inputs: Inputs, suffixes: Collection[str]) -> Sequence[Item]:
@@ -110,6 +110,8 @@ class _Outputs:
     inputs: Inputs
     stdin: BinaryIO | None
     suffixes: frozenset[str]
+    #: how many inputs go to stdout
+    shown: int = 0
     _known: dict[tuple[str, Path | None], tuple[Path, Path | None]] = field(default_factory=dict)
 
     def assign(self, found: Sequence[Found]) -> Sequence[Item]:
@@ -134,7 +136,8 @@ class _Outputs:
             name = names[index]
             return self._item(index, found[index], {} if name is None else name.files(self.inputs.formats))
 
-        if found and any(name is None for name in names):
+        self.shown = sum(name is None for name in names)
+        if self.shown:
             item(next(index for index, name in enumerate(names) if name is None))  # raises UsageError
         return LazySequence(len(found), item)
 
@@ -277,62 +280,3 @@ def _same_file(one: Path, other: Path) -> bool:
         return os.path.samefile(one, other)
     except OSError:
         return collision_key(one) == collision_key(other)
-
-
-class Schedule:
-    """Hands out each item of a plan once, the longest first, so that no core is left with a long one at the end.
-
-    Results for stdout are written in the order of the inputs, so those are started in that order, and only so many
-    ahead of the one that is awaited. Thread-safe.
-    """
-
-    def __init__(self, items: Sequence[Item], *, ahead: int, growing: bool = False) -> None:
-        """`ahead`: how many results for stdout may wait for their turn; `growing`: wait for further items (`add`)."""
-        self._ordered = any(item.stdout is not None for item in items)
-        self._waiting = deque(items if self._ordered else _longest_first(items))
-        self._deferred: deque[Item] = deque()
-        self._growing = growing
-        self._changed = Condition()
-        self._ahead = Semaphore(ahead)
-
-    def next(self, stopped: Callable[[], bool]) -> tuple[Item, bool] | None:
-        """The next item, and whether it was deferred before; None when all are out or `stopped` returns true."""
-        # The place in stdout's queue is taken before the item: the other way round, a later item could take the last
-        # place while the one that everybody waits for has none.
-        while self._ordered and not self._ahead.acquire(timeout=_POLL):
-            if stopped():
-                return None
-        with self._changed:
-            while self._growing and not (self._waiting or self._deferred or stopped()):
-                self._changed.wait(_POLL)
-            if stopped():
-                return None
-            if self._waiting:
-                item, deferred = self._waiting.popleft(), False
-            elif self._deferred:
-                item, deferred = self._deferred.popleft(), True
-            else:
-                item, deferred = None, False
-        if self._ordered and (item is None or item.stdout is None):
-            self._ahead.release()
-        return None if item is None else (item, deferred)
-
-    def add(self, items: Sequence[Item]) -> None:
-        """Put further items, whose results go to files, behind those that wait."""
-        with self._changed:
-            self._waiting.extend(_longest_first(items))
-            self._changed.notify_all()
-
-    def defer(self, item: Item) -> None:
-        """Put an item that another process works on behind all others."""
-        with self._changed:
-            self._deferred.append(item)
-
-    def emitted(self) -> None:
-        """A result for stdout had its turn."""
-        self._ahead.release()
-
-
-def _longest_first(items: Sequence[Item]) -> list[Item]:
-    # A stream does not wait: its writer is blocked, or loses sound, while nothing reads it.
-    return sorted(items, key=lambda item: (not item.stream, -item.estimate))

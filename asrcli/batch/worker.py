@@ -20,12 +20,12 @@ from asrcli.batch.inputs.paths import printable
 from asrcli.batch.journal import Journal
 from asrcli.batch.journal.pool import JournalPool
 from asrcli.batch.naming import awaits_language, free_names, with_language
-from asrcli.batch.plan import Schedule
 from asrcli.batch.progress_listener import Outcome, Post, ProgressListener, Reading
 from asrcli.batch.recording import Item, opened
 from asrcli.batch.results import ItemResult, ResultLostError
 from asrcli.batch.results.growing_result import KIND, GrowingResult, read_growing
 from asrcli.batch.results.processing import Processing, produce, rendered
+from asrcli.batch.schedule import Schedule
 from asrcli.batch.stop_signal import DroppedError, StopSignal
 from asrcli.errors import (
     AsrcliError,

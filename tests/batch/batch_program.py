@@ -19,9 +19,9 @@ from typing import Any
 from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.decision import Existing
 from asrcli.batch.executor import Executor
+from asrcli.batch.inputs.search import Inputs
 from asrcli.batch.plan import make_plan
 from asrcli.batch.results.processing import Processing
-from asrcli.batch.search import Inputs
 from asrcli.transcript import Segment, Transcript
 
 SUFFIXES = frozenset({".mp3", ".wav", ".ogg"})

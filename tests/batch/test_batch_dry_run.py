@@ -16,9 +16,9 @@ from asrcli.batch.decision import Existing
 from asrcli.batch.dry_run import dry_run
 from asrcli.batch.events import FileDone, FileFailed, FileSkipped
 from asrcli.batch.executor import Executor
+from asrcli.batch.inputs.search import Inputs
 from asrcli.batch.plan import Plan, make_plan
 from asrcli.batch.results.processing import Processing
-from asrcli.batch.search import Inputs
 from asrcli.errors import AudioDecodeError
 
 RECIPE = CacheKey(model="m", options="v1")

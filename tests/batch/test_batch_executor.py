@@ -21,12 +21,12 @@ from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.decision import Decision
 from asrcli.batch.events import BatchStarted, FileDone, FileStarted
 from asrcli.batch.executor import Executor
+from asrcli.batch.inputs.search import Inputs
 from asrcli.batch.plan import make_plan
 from asrcli.batch.recording import Item
 from asrcli.batch.results import LocalResult, ResultLostError
 from asrcli.batch.results.growing_result import read_growing
 from asrcli.batch.results.processing import Processing, produce
-from asrcli.batch.search import Inputs
 from asrcli.batch.summary import Summary
 from asrcli.errors import (
     AudioDecodeError,

@@ -18,10 +18,10 @@ from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.decision import SKIPPED_WITHOUT_RESULT, Existing
 from asrcli.batch.events import FileDone, FileFailed, FileSkipped
 from asrcli.batch.executor import Executor
+from asrcli.batch.inputs.search import Inputs
 from asrcli.batch.plan import make_plan
 from asrcli.batch.recording import Item
 from asrcli.batch.results.processing import Processing
-from asrcli.batch.search import Inputs
 from asrcli.batch.summary import Summary
 from asrcli.errors import ExitCode
 from asrcli.transcript import Transcript

@@ -16,8 +16,8 @@ from asrcli.audio.live_input import EndableStream
 from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.inputs.manifest import InputOptions, ManifestEntry, read_manifest
 from asrcli.batch.inputs.paths import PlanError
+from asrcli.batch.inputs.search import Inputs
 from asrcli.batch.plan import Plan, make_plan
-from asrcli.batch.search import Inputs
 from asrcli.errors import UsageError
 from asrcli.options import TranscribeOptions
 

@@ -11,8 +11,9 @@ import pytest
 
 from asrcli.audio.live_input import EndableStream
 from asrcli.batch import JOURNAL_NAME
+from asrcli.batch.inputs.search import Inputs
 from asrcli.batch.plan import Plan, make_plan
-from asrcli.batch.search import Inputs
+from asrcli.batch.schedule import Schedule
 from asrcli.errors import InputUnreadableError, UsageError
 
 
@@ -284,3 +285,16 @@ def test_a_notice_counts_the_files_of_other_suffixes(here: Path) -> None:
     assert sources(plan) == ["d/a.mp3"]
     assert plan.notices == ("d: 3 files have other suffixes (.xyz 2, no suffix 1); --include takes them.",)
     assert plan_of("d", include=["*.mp3"]).notices == ()
+
+
+def test_inputs_without_an_output_go_first_then_the_longest(here: Path) -> None:
+    for number, name in enumerate(("short", "long", "done", "new")):
+        touch(f"in/{name}.wav", content=b"x" * (1, 9, 99, 5)[number])
+    touch("out/done.txt")
+    schedule = Schedule(plan_of("in", output_dir=Path("out")).items, ahead=1)
+    order = []
+    while (taken := schedule.next(lambda: False)) is not None:
+        order.append(taken[0].source.path.stem)
+    assert order == ["long", "new", "short", "done"]
+    assert schedule.estimate == pytest.approx(114 / 64_000)
+    assert schedule.streams == schedule.shown == []

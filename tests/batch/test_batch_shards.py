@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from asrcli.batch.inputs.search import Inputs
 from asrcli.batch.plan import Plan, make_plan
-from asrcli.batch.search import Inputs
 from asrcli.cli.request.shard import find_shard
 from asrcli.errors import UsageError
 from asrcli.options import readers

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from asrcli.batch.events import Event, FileDone, FileFailed, FileSkipped, Notice
+from asrcli.batch.inputs.search import Inputs
 from asrcli.batch.recording import Item
-from asrcli.batch.search import Inputs
 from asrcli.batch.watch.arrivals import ArrivalMonitor, check_folders
 from asrcli.errors import (
     AsrcliError,

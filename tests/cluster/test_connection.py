@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from asrcli.backends.types import ModelSpec
+from asrcli.batch.inputs.search import Inputs
 from asrcli.batch.naming import DETECTED, NameTemplate
 from asrcli.batch.plan import make_plan
-from asrcli.batch.search import Inputs
 from asrcli.cli.request.cluster_batch import check_plan, uses_gpus
 from asrcli.cluster.connection import connected
 from asrcli.errors import MissingExtraError, UsageError

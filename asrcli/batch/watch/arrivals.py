@@ -17,9 +17,9 @@ from pathlib import Path
 from threading import Lock
 
 from asrcli.batch.events import Event, FileDone, FileFailed, FileSkipped, Notice
+from asrcli.batch.inputs.search import Found, Inputs, Search
 from asrcli.batch.plan import name_outputs_of
 from asrcli.batch.recording import FileStamp, Item
-from asrcli.batch.search import Found, Inputs, Search
 from asrcli.errors import DiskFullError, InputChangedError, RemoteUnavailableError, UsageError, WarningsError
 
 #: seconds between two readings of the folders, at most and at least

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import typer
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 #: queued inputs per engine thread: short ones fill its batches
 _WAITING = 8
+#: inputs that are looked at before the model is loaded
+_LOOK_AT = 1000
 
 
 def _accept_whisper_flags(ctx: typer.Context, arguments: list[str]) -> list[str]:
@@ -119,22 +122,21 @@ def _run(ctx: typer.Context, arguments: TranscribeArguments, prestarted: Prestar
     from asrcli.runtime import jobs_for
 
     arguments, order, plan = _understand(ctx, arguments)
-    shown = sum(item.stdout is not None for item in plan.items)
-    check_stdout(order.formats[0], shown)
+    check_stdout(order.formats[0], plan.shown)
     ensemble = choose_models(ctx, arguments, order.options)
     for notice in ensemble.notices:
         ctx.obj.console.notice(notice)
     if arguments.cluster is not None:
         return _run_on_cluster(ctx, arguments, order, ensemble, plan)
     jobs = arguments.jobs or jobs_for(ensemble.spec)
-    to_stdout = shown > 0
+    to_stdout = plan.shown > 0
     with (
         LazyRuntime(ensemble, jobs, prestarted) as engine,
         reporter(ctx.obj.console, single=len(plan) == 1, to_stdout=to_stdout, growing=order.partial) as report,
     ):
         emit = _Stdout(order)
         growing = report if isinstance(report, GrowingLine) else None
-        if to_stdout or any(_is_new(item) for item in plan.items):
+        if to_stdout or any(map(_is_new, islice(plan.items, _LOOK_AT))):
             engine.open()  # there is work for sure: load the model while the first inputs are read
         work = replace(order.work(engine.open, ensemble), partial=growing is not None)
         executor = new_executor(work, jobs, report, growing.before(emit) if growing else emit, growing)
@@ -158,7 +160,7 @@ def _run_on_cluster(
 
     check_plan(plan)
     console, single = ctx.obj.console, len(plan) == 1
-    to_stdout = any(item.stdout is not None for item in plan.items)
+    to_stdout = plan.shown > 0
     with (
         cluster_processing(arguments, order, models, segments=single or console.log_json, on_notice=console.notice) as (
             work,

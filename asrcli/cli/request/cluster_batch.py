@@ -28,14 +28,15 @@ if TYPE_CHECKING:
 
 def check_plan(plan: Plan) -> None:
     """Raises UsageError: an input or output exists on this machine only."""
-    if any(item.stream for item in plan.items):
-        raise UsageError("A stream is read on this machine, not on a cluster.", "Leave out --cluster, or name files.")
-    if any(item.address is not None for item in plan.items):
-        raise UsageError("A URL is fetched by this machine, not by a cluster.", "Leave out --cluster, or name files.")
-    if any(awaits_language(item.outputs) for item in plan.items):
-        raise UsageError("--name has {language}, which a cluster needs before it starts.", "Set --language.")
-    if any(not is_regular_target(path) for item in plan.items for path in item.outputs.values()):
-        raise UsageError("-o names a pipe or a device, which a cluster cannot write.", "Leave out --cluster.")
+    for item in plan.items:
+        if item.stream:
+            raise UsageError("A stream is read on this machine, not on a cluster.", "Leave out --cluster.")
+        if item.address is not None:
+            raise UsageError("A URL is fetched by this machine, not by a cluster.", "Leave out --cluster.")
+        if awaits_language(item.outputs):
+            raise UsageError("--name has {language}, which a cluster needs before it starts.", "Set --language.")
+        if item.named and not all(map(is_regular_target, item.outputs.values())):
+            raise UsageError("-o names a pipe or a device, which a cluster cannot write.", "Leave out --cluster.")
 
 
 @contextmanager

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from asrcli.batch.cache_key import CacheKey, fingerprint
 from asrcli.batch.decision import Existing, SkipRule
 from asrcli.batch.inputs.paths import printable
+from asrcli.batch.inputs.search import Inputs
 from asrcli.batch.results.processing import Processing
-from asrcli.batch.search import Inputs
 from asrcli.cli.request.arguments import TranscribeArguments, skip_rule
 from asrcli.cli.request.embedded_audio import embed_audio
 from asrcli.cli.request.output_name import name_template
