@@ -3,9 +3,9 @@
     python -m benchmarks million [--inputs 1000000] [--folder DIR]
 
 Inputs of a few bytes, their outputs and their journal are generated (about 5 GB on disk for a million, as each file
-takes a block), and a new file is added. Measured, each in a process of its own: `plan` without outputs; `resume`, from the start
-of the process to the first input that is given to the engine, for which a function is put in. `--skip N` lets the
-resumed batch compare N finished inputs before it ends, as a check of its memory.
+takes a block), and a new file is added. Measured, each in a process of its own: `plan` without outputs; `resume`, from
+the start of the process to the first input that is given to the engine, in whose place there is a function. `--skip N`
+lets the resumed batch compare N finished inputs before it ends, as a check of its memory.
 """
 
 from __future__ import annotations
