@@ -10,33 +10,22 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 from asrcli.assemble.coverage import LEAST_COVERAGE, is_doubtful, said_seconds, shortfall, spoken_seconds
-from asrcli.assemble.sentences import Ending, ending
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.types import Hypothesis
 from asrcli.errors import AsrcliError, EngineClosedError, EngineCrashError, EngineError
 from asrcli.options import RecognitionOptions
-from asrcli.script import CLAUSE_ENDS, SENTENCE_ENDS
 from asrcli.transcript import Gap, GapReason
 from asrcli.vad.packing import divide
-from asrcli.vad.segmenter import Segmenter
 from asrcli.vad.types import Chunk
 
 #: a chunk is divided at most so many times, into eight parts
 _DEEPEST = 3
-#: samples by which a sentence grows before it is decoded again
-_GROWTH = SAMPLE_RATE // 2
 #: gaps for the same reason that are closer than this are one, seconds
 _SAME_GAP = 1.0
-#: shortest chunk of a live stream that ends where a sentence does, seconds; texts without a mark after which no more
-#: are tried: the model writes none
-_SHORTEST_SENTENCE, _FUTILE = 2.0, 8
-
-_MARKS = SENTENCE_ENDS | CLAUSE_ENDS
 
 Submit = Callable[[Samples, RecognitionOptions], Future[Hypothesis]]
 
@@ -79,29 +68,6 @@ def gaps_of(decoded: Iterable[DecodedChunk], channel: int | None = None) -> tupl
     return tuple(gaps)
 
 
-class GrowingSentence:
-    """The text of speech that no chunk holds yet, decoded again while it grows."""
-
-    def __init__(self, submit: Submit) -> None:
-        self._submit = submit
-        self._decoding: Future[Hypothesis] | None = None
-        self._length = 0
-        self._text = ""
-
-    def update(self, samples: Samples, request: RecognitionOptions) -> str:
-        """Take the speech so far, (n,), and return its latest text, which may be that of a shorter one."""
-        if len(samples) < self._length:  # another sentence
-            self._length, self._text, self._decoding = 0, "", None
-        if self._decoding is not None and self._decoding.done():
-            with suppress(AsrcliError):  # reported where the chunk itself is decoded
-                self._text = self._decoding.result().text
-            self._decoding = None
-        if self._decoding is None and len(samples) - self._length >= _GROWTH:
-            self._length = len(samples)
-            self._decoding = self._submit(samples, request)
-        return self._text
-
-
 class ChunkQueue:
     """Chunks of one channel at the backend; the hypotheses come back in order."""
 
@@ -135,36 +101,6 @@ class ChunkQueue:
                 clear = min(clear, self._attempts[0][0].start)
             for decoded, following in zip_longest(done, done[1:]):
                 yield replace(decoded, clear=following.chunk.start if following else clear)
-
-
-class SentenceEnds:
-    """Ends the chunks of a live stream where a sentence ends, so that its text does not wait for a long pause.
-
-    At a short pause, what was said so far is decoded. If a sentence ends there, that is its final text; else the chunk
-    grows on, for the model needs the context.
-    """
-
-    def __init__(self, segmenter: Segmenter, chunks: ChunkQueue) -> None:
-        self._segmenter, self._chunks = segmenter, chunks
-        self._proposed: tuple[Chunk, Future[Hypothesis]] | None = None
-        #: texts in a row without a mark
-        self._unmarked = 0
-
-    def look(self, request: RecognitionOptions) -> None:
-        """Call it as the stream grows."""
-        if self._proposed is None:
-            chunk = self._segmenter.proposal() if self._unmarked < _FUTILE else None
-            if chunk is not None and len(chunk.samples) >= _SHORTEST_SENTENCE * SAMPLE_RATE:
-                self._proposed = chunk, self._chunks.submit(chunk.samples, request)
-            return
-        chunk, decoding = self._proposed
-        if not decoding.done():
-            return
-        self._proposed = None
-        text = decoding.result().text.rstrip() if decoding.exception() is None else ""
-        self._unmarked = 0 if _MARKS.intersection(text) else self._unmarked + 1
-        if ending(text, "") is Ending.SENTENCE and self._segmenter.accept(chunk):
-            self._chunks.push(chunk, request, self._segmenter.clear, decoding)
 
 
 class _Attempt:

@@ -13,13 +13,14 @@ from math import inf
 from typing import Protocol
 
 from asrcli.assemble.assembler import PAUSE, Assembler
+from asrcli.assemble.sentence_ends import SentenceEnds
 from asrcli.assemble.speaker_labels import SpeakerLabels, SpeakerTracker, StreamTracker, of_channels
 from asrcli.audio import open_audio
 from asrcli.audio.channels import DuplicateChannelFilter
 from asrcli.audio.live_input import LiveBlocks
 from asrcli.audio.types import SAMPLE_RATE, AudioStream, Samples, Source
 from asrcli.backends.types import Hypothesis
-from asrcli.chunk_decoding import ChunkQueue, DecodedChunk, GrowingSentence, SentenceEnds, gaps_of
+from asrcli.chunk_decoding import ChunkQueue, DecodedChunk, gaps_of
 from asrcli.errors import CancelledError
 from asrcli.language_detection import Identify, LanguageDetector
 from asrcli.listener import Listener
@@ -163,7 +164,6 @@ class _Transcription:
         new_tracker = resources.new_stream_tracker if live else resources.new_tracker
         self._speakers = SpeakerLabels(new_tracker() if new_tracker and not split else None, stream.offset)
         self._live = LiveBlocks(stream.blocks()) if live else None
-        self._growing = GrowingSentence(self._submit_chunk) if self._live and self._listener.shows_growing else None
         self._sentences = SentenceEnds(self._channels[0].segmenter, self._channels[0].chunks)
         #: whether the stream has turned out to be recorded right now
         self._waiting = False
@@ -230,19 +230,17 @@ class _Transcription:
             channel.segmenter.set_live(self._waiting)
         if not self._waiting:
             return
-        if channel.detector is None:
-            self._sentences.look(self._options.recognition)
+        shown = self._listener.shows_growing
+        self._sentences.look(self._options.recognition, cuts=channel.detector is None, shown=shown)
         if stalled:
             self._submit(channel, channel.segmenter.flush())
         self._report(channel, channel.take(wait=False))
         held = channel.assembler.held
-        clear = channel.segmenter.clear / SAMPLE_RATE
-        if held and not channel.chunks and (stalled or clear - held[1] >= PAUSE):
-            channel.clear = clear
+        if held and not channel.chunks and (stalled or channel.segmenter.silent / SAMPLE_RATE - held[1] >= PAUSE):
+            channel.clear = channel.segmenter.clear / SAMPLE_RATE
             self._report(channel, [channel.keep(channel.assembler.finish())])
-        if self._growing is not None:
-            text = self._growing.update(channel.segmenter.open_speech(), self._options.recognition)
-            self._listener.growing(join([channel.assembler.held_text, text]))
+        if shown:
+            self._listener.growing(join([channel.assembler.held_text, self._sentences.text]))
 
     def _submit(self, channel: _Channel, chunks: Sequence[Chunk], *, last: bool = False) -> None:
         request, clear = self._options.recognition, channel.segmenter.clear

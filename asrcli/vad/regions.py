@@ -73,9 +73,11 @@ class HysteresisTracker:
         self._start, self._confirmed = None, False
         return stretch
 
-    def cut(self, position: int) -> None:
-        """What lies before `position` has been taken from the current stretch; the rest remains, however short."""
-        self._start = position
+    def cut(self, position: int, *, confirmed: bool = True) -> None:
+        """What lies before `position` has been taken from the current stretch; the rest remains, however short; not
+        `confirmed`: if it is long enough.
+        """
+        self._start, self._confirmed = position, confirmed
 
     @property
     def _reach(self) -> int:

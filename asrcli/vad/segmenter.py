@@ -24,6 +24,9 @@ _LIVE_CHUNK, _LIVE_LOOKAHEAD = 12.0, 0.1
 #: the pause that ends a chunk of so much speech, seconds: the longer a chunk is, the better it is decoded alone
 _LIVE_PAUSES = ((7.0, 0.3), (5.0, 0.4), (2.5, 0.6), (0.0, 1.0))
 
+#: speech behind a pause that is worth another decode, samples
+_LEAST_GROWTH = round(0.4 * SAMPLE_RATE)
+
 
 class Segmenter:
     """Finds speech in one stream and packs it into chunks of at most `min(options.max_chunk, window)` seconds.
@@ -123,6 +126,38 @@ class Segmenter:
         del self._run[:count]
         return True
 
+    def growing(self) -> Chunk | None:
+        """The speech so far as a chunk, while it goes on; None in a pause, or if it does not fit a chunk."""
+        stretch = self._tracker.stretch
+        if stretch is None or stretch.end - stretch.start < _LEAST_GROWTH or self.size > self._limit:
+            return None
+        return self._chunk(self._padded())
+
+    def give(self, chunk: Chunk, position: int, *, pausing: bool) -> Chunk | None:
+        """Give out the first part of a chunk of `growing` or `proposal`, up to a position within it; None if some of it
+        has been given out meanwhile. `pausing`: what follows counts as speech only if it is long enough.
+        """
+        if self.begin != chunk.start:
+            return None
+        regions = self._padded()
+        count = sum(region.start < position for region in regions)
+        opened = count > len(self._run)
+        part = self._take(count, position if opened or position < regions[count - 1].end else None)
+        if opened and pausing:
+            self._tracker.cut(position, confirmed=False)
+        return part
+
+    @property
+    def begin(self) -> int:
+        """Where the speech begins that no chunk holds yet, padding included; -1: there is none."""
+        return self._padded()[0].start if self._stretches() else -1
+
+    @property
+    def size(self) -> int:
+        """The samples of that speech."""
+        regions = self._padded() if self._stretches() else []
+        return regions[-1].end - regions[0].start if regions else 0
+
     @property
     def quiet(self) -> bool:
         """Whether the stream is silent right now."""
@@ -131,19 +166,13 @@ class Segmenter:
     @property
     def clear(self) -> int:
         """The sample before which no later chunk begins."""
-        pending = self._run[0].start if self._run else self._tracker.onset
-        return max(self._given, (self._tracker.now if pending is None else pending) - self._before)
+        return max(self._given, self.silent - self._before)
 
-    def open_speech(self) -> Samples:
-        """The samples since the speech began that no chunk holds yet; empty where nothing is spoken."""
-        first = self._run[0].start if self._run else self._tracker.onset
-        if first is None:
-            return np.empty(0, np.float32)
-        start, end = max(self._given, first - self._before), self._buffer.end
-        samples = self._buffer.read(start, end)
-        if self._level:
-            samples, _ = level_speech(samples, [Region(start, end)], start, offset=self._gain_offset)
-        return samples
+    @property
+    def silent(self) -> int:
+        """The same, without padding: up to where no speech is that has not been given out."""
+        pending = self._run[0].start if self._run else self._tracker.onset
+        return self._tracker.now if pending is None else pending
 
     def _hear(self, samples: Samples) -> list[Chunk]:
         chunks: list[Chunk] = []

@@ -62,7 +62,8 @@ def test_the_sentence_grows_on_the_terminal_and_is_replaced_by_its_final_text(as
     ours, theirs = pty.openpty()
     process = asrcli.start(*RAW, stdout=theirs, stderr=theirs)
     os.close(theirs)
-    speaker = threading.Thread(target=speak, args=[process, pcm[: 32000 * 12]])
+    # The model is loaded meanwhile.
+    speaker = threading.Thread(target=speak, args=[process, bytes(32000 * 4) + pcm])
     speaker.start()
     output = read_all(ours)
     speaker.join()

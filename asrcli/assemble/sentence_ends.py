@@ -1,0 +1,197 @@
+"""Sentences of a live stream: their text while they grow, and chunks that end where a sentence ends.
+
+Speech that no chunk holds yet is decoded at its pauses and, without pauses, again and again as it grows. At a pause, a
+text that ends a sentence is final. Within speech, a sentence is final once two decodes agree on its words (local
+agreement: Liu, Spanakis and Niehues, Interspeech 2020) and other words follow it: the chunk is cut between them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from asrcli.assemble.assembler import PAUSE
+from asrcli.assemble.sentences import Ending, ending
+from asrcli.assemble.timing import time_words
+from asrcli.assemble.words import split_words
+from asrcli.audio.types import SAMPLE_RATE, Samples
+from asrcli.backends.types import Hypothesis
+from asrcli.options import RecognitionOptions
+from asrcli.script import CLAUSE_ENDS, SENTENCE_ENDS
+from asrcli.transcript import Word, join_words
+from asrcli.vad import Segmenter
+from asrcli.vad.packing import quietest
+from asrcli.vad.types import LEVEL_HOP, Chunk
+
+#: samples by which a sentence grows before it is decoded again: this many times the duration of the last decode, within
+#: bounds
+_REST, _GROWTH, _MOST_GROWTH = 2.0, SAMPLE_RATE // 2, 2 * SAMPLE_RATE
+#: A chunk that ends where a sentence does is at least so long, seconds; with fewer words, so long.
+_SHORTEST, _FEW_WORDS, _SHORTEST_OF_FEW = 1.0, 3, 2.0
+#: texts without a mark after which no more are tried: the model writes none
+_FUTILE = 8
+#: Longer speech is expected to have a mark, and may be cut at a pause without one, seconds.
+_LONG = 7.0
+#: A cut is sought so far into the words on both sides, seconds. It must be this much quieter than the speech, dB.
+_REACH, _DIP = 0.15, 12.0
+#: a sentence may end without other words behind it if it is quiet for so long, seconds
+_QUIET = 0.4
+#: speech behind a pause, which the decode of the words before it has as context, seconds
+_CONTEXT = 0.35
+
+_MARKS = SENTENCE_ENDS | CLAUSE_ENDS
+
+
+class ChunkSink(Protocol):
+    """What decodes chunks in order; `chunk_decoding.ChunkQueue` implements it."""
+
+    #: decodes samples of no chunk
+    @property
+    def submit(self) -> Callable[[Samples, RecognitionOptions], Future[Hypothesis]]: ...
+
+    def push(self, chunk: Chunk, request: RecognitionOptions, clear: int, decoding: Future[Hypothesis]) -> None:
+        """Take the next chunk, which is decoded already."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """A decode of the speech so far."""
+
+    chunk: Chunk
+    decoding: Future[Hypothesis]
+    #: whether the speaker pauses behind it
+    pausing: bool
+    started: float
+
+
+class SentenceEnds:
+    """Decodes the growing speech of one live channel, and ends its chunks where sentences end."""
+
+    def __init__(self, segmenter: Segmenter, chunks: ChunkSink) -> None:
+        self._segmenter, self._chunks = segmenter, chunks
+        self._look: _Look | None = None
+        #: start and length of the speech decoded last, its words, and how long the decode took
+        self._start, self._length = -1, 0
+        self._words: list[Word] = []
+        self._cost: float | None = None
+        #: texts in a row without a mark
+        self._unmarked = 0
+        #: whether the model gives words times, as far as is known
+        self._timed: bool | None = None
+
+    @property
+    def text(self) -> str:
+        """The latest text of the speech that no chunk holds yet."""
+        return join_words(self._words)
+
+    def look(self, request: RecognitionOptions, *, cuts: bool = True, shown: bool = False) -> None:
+        """Call it as the stream grows. With `cuts`, chunks end at sentences; with `shown`, the text is wanted, too."""
+        if (start := self._segmenter.begin) != self._start:
+            self._start, self._length, self._words = start, 0, []
+        if self._look is None:
+            self._ask(request, cuts=cuts and self._unmarked < _FUTILE, shown=shown)
+        elif self._look.decoding.done():
+            look, self._look = self._look, None
+            # The first one waits for the model to be loaded.
+            self._cost = 0.0 if self._cost is None else time.monotonic() - look.started
+            if look.chunk.start == self._start:
+                self._take(look, request, cuts=cuts)
+
+    def _ask(self, request: RecognitionOptions, *, cuts: bool, shown: bool) -> None:
+        """Decode the speech so far, in a pause or if it has grown."""
+        if not (cuts or shown):
+            return
+        chunk = self._segmenter.proposal()
+        pausing = chunk is not None
+        if chunk is None and (shown or self._timed is not False):
+            growth = self._segmenter.size - self._length
+            if growth >= min(max(_GROWTH, _REST * (self._cost or 0.0) * SAMPLE_RATE), _MOST_GROWTH):
+                chunk = self._segmenter.growing()
+        if chunk is None or not (shown or len(chunk.samples) >= _SHORTEST * SAMPLE_RATE):
+            return
+        self._length = len(chunk.samples)
+        self._look = _Look(chunk, self._chunks.submit(chunk.samples, request), pausing, time.monotonic())
+
+    def _take(self, look: _Look, request: RecognitionOptions, *, cuts: bool) -> None:
+        """The chunk, or a part of it, is final if it ends with a sentence."""
+        chunk, decoding = look.chunk, look.decoding
+        if decoding.exception() is not None:  # reported where the chunk itself is decoded
+            return
+        hypothesis = decoding.result()
+        before, self._words = self._words, time_words(chunk, hypothesis, split_words(hypothesis.text))
+        if look.pausing or len(chunk.samples) >= _LONG * SAMPLE_RATE:
+            self._unmarked = 0 if _MARKS.intersection(hypothesis.text) else self._unmarked + 1
+        least = _SHORTEST if len(self._words) >= _FEW_WORDS else _SHORTEST_OF_FEW
+        if not cuts or not self._words or len(chunk.samples) < least * SAMPLE_RATE:
+            return
+        self._timed = self._timed or hypothesis.timed
+        if look.pausing and ending(self._words[-1].text, "") is Ending.SENTENCE:
+            if self._segmenter.accept(chunk):
+                self._chunks.push(chunk, request, self._segmenter.clear, decoding)
+                self._words = []
+        elif hypothesis.timed and not hypothesis.limit:
+            count = _sentences(before, self._words, chunk)
+            if count:
+                self._cut(chunk, hypothesis, count, request)
+
+    def _cut(self, chunk: Chunk, hypothesis: Hypothesis, count: int, request: RecognitionOptions) -> None:
+        """End the chunk behind its first `count` words, if the speech is quiet there."""
+        word, following = self._words[count - 1], next(iter(self._words[count:]), None)
+        position = _place(chunk, word, following)
+        part = None if position is None else self._segmenter.give(chunk, position, pausing=following is None)
+        if part is None:
+            return
+        tokens = hypothesis.tokens
+        if following is not None:
+            until = following.start - chunk.start / SAMPLE_RATE
+            tokens = tuple(token for token in tokens if token.start is not None and token.start < until)
+        text = join_words(self._words[:count])
+        decoding: Future[Hypothesis] = Future()
+        decoding.set_result(replace(hypothesis, text=text, tokens=tokens, end=None))
+        self._chunks.push(part, request, self._segmenter.clear, decoding)
+        self._words = self._words[count:]
+        self._start, self._length = self._segmenter.begin, 0
+
+
+def _sentences(before: Sequence[Word], words: Sequence[Word], chunk: Chunk) -> int:
+    """How many of the words of a chunk are final: sentences that the decode before has as well, and what a long pause
+    separates from the next words.
+    """
+    agreed, end = 0, chunk.end / SAMPLE_RATE
+    for one, two in zip(before, words, strict=False):
+        if _bare(one.text) != _bare(two.text):
+            break
+        agreed += 1
+    complete = ending(words[-1].text, "") is Ending.SENTENCE or len(chunk.samples) >= _LONG * SAMPLE_RATE
+    if complete and agreed == len(words) and end - words[-1].end >= _QUIET:
+        return agreed
+    for count in range(len(words) - 1, 0, -1):
+        word, following = words[count - 1 : count + 1]
+        # The model often places the first word at the noise before it.
+        if following.start - word.end >= PAUSE and count > 1 and end - following.start >= _CONTEXT:
+            return count
+        if count <= agreed and ending(word.text, following.text) is Ending.SENTENCE:
+            return count
+    return 0
+
+
+def _bare(text: str) -> str:
+    """A word without what a longer context changes most: case and punctuation."""
+    return "".join(filter(str.isalnum, text)).casefold() or text
+
+
+def _place(chunk: Chunk, word: Word, following: Word | None) -> int | None:
+    """A quiet position behind a word, samples of the stream; None where speech goes on there."""
+    low = max(word.end - _REACH, (word.start + word.end) / 2)
+    high = chunk.end / SAMPLE_RATE
+    if following is not None:
+        high = min(following.start + _REACH, (following.start + following.end) / 2)
+    first, last = (round(seconds * SAMPLE_RATE) - chunk.start for seconds in (low, high))
+    # The next word may have started in the last samples of a pause.
+    at = first + quietest(chunk.samples[first:last]) if following is not None else last - round(_REACH * SAMPLE_RATE)
+    near = chunk.levels[max(at // LEVEL_HOP - 4, 0) : at // LEVEL_HOP + 4]
+    spoken = float(sorted(chunk.levels)[len(chunk.levels) * 3 // 4])
+    return chunk.start + at if first < at < last and len(near) and near.mean() <= spoken - _DIP else None
