@@ -206,10 +206,12 @@ def _open_stream(stream: BinaryIO, options: AudioOptions, *, live: bool, untrust
         find_ffmpeg()  # fail before anything is copied
     claim = size_declared_in(head)
     # A size that can be wrong is checked against what follows the sound; live streams have none.
-    # ffmpeg seeks in CAF, in W64 and AIFF of unknown size, and to the tag at the end of WavPack.
+    # ffmpeg seeks in CAF, in W64 and AIFF of unknown size, and to the tag at the end of WavPack; of a compressed WAV it
+    # takes the chunks behind a sound of unknown size for sound, and RIFX for little-endian.
     seeks = (
         index_at_end(head)
-        or head[:4] in {b"caff", b"riff", b"FORM", b"wvpk"}
+        or head[:4] in {b"caff", b"riff", b"FORM", b"wvpk", b"RIFX"}
+        or head[8:12] == b"WAVE"
         or not _have_ffmpeg()
         or bool(claim and claim.fields)
     )
@@ -243,8 +245,9 @@ def _in_process(
         os.close(descriptor)
         message = f"The WAV has floating-point samples of {header.bits} bits, which no decoder here reads."
         raise AudioDecodeError(message, "Export it with 32-bit float or 16-bit integer samples.")
-    # Decoders of compressed sound have had holes; plain samples need none.
-    apart = untrusted and not (header and header.encoding) and _have_ffmpeg()
+    # Decoders of compressed sound have had holes; plain samples need none. ffmpeg takes RIFX for little-endian.
+    plain = (header and header.encoding) or (head[:4] == b"RIFX" and head[20:22] in {b"\0\1", b"\0\3"})
+    apart = untrusted and not plain and _have_ffmpeg()
     if options.track or apart or decoder_for(head) == "ffmpeg":
         os.close(descriptor)
         return None

@@ -104,3 +104,14 @@ def test_a_codec_that_changes_in_a_film(
     one.write_bytes(one.read_bytes() + other.read_bytes()[13:])  # without the header
     # What a longer film's first megabytes do not show is reported when it comes.
     assert decode(one).warnings[0].startswith("tracks: ")
+
+
+def test_many_short_gaps_are_reported_together(
+    encode: Callable[..., Path], decode: Callable[..., Decoded], wav: Path, tmp_path: Path
+) -> None:
+    """As in a call that lost packets; a single one of 0.1 s is not worth a warning."""
+    for lost, reported in (("between(t,1,1.1)", False), ("gt(t,0.6)*lt(mod(t,0.5),0.1)", True)):
+        lossy = f"aselect='not({lost})'"
+        path = encode(tmp_path / "a.mkv", "-i", wav, "-af", f"asetnsamples=441,{lossy}", "-c:a", "pcm_s16le")
+        warnings = decode(path).warnings
+        assert bool([warning for warning in warnings if warning.startswith("timestamps: ")]) == reported

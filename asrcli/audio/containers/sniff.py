@@ -222,13 +222,17 @@ def _wav(form: bytes, offset: int, size: int) -> WavHeader | None:
     if tag == 0xFFFE and len(form) >= 26:  # extensible: the real tag opens the GUID
         tag = int.from_bytes(form[24:26], "little")
         layout = layout_of_mask(int.from_bytes(form[20:24], "little"), channels)
+    rate, second, block = (int.from_bytes(form[at:end], "little") for at, end in ((4, 8), (8, 12), (12, 14)))
+    frame = channels * ((bits + 7) // 8)
+    if second == rate * frame:  # bits and bytes a second agree: another size of a block is wrong
+        block = frame
     return WavHeader(
         tag=tag,
-        rate=int.from_bytes(form[4:8], "little"),
+        rate=rate,
         channels=channels,
         bits=bits,
         offset=offset,
         size=size if size_known(size) else None,
         layout=layout,
-        width=int.from_bytes(form[12:14], "little") * 8 // max(1, channels) or bits,
+        width=block * 8 // max(1, channels) or bits,
     )

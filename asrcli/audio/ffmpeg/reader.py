@@ -310,6 +310,7 @@ class FfmpegReader:
 
     def _timeline_warnings(self) -> list[str]:
         timeline, warnings = self._timeline, []
+        timeline.add_short_gaps()
         if timeline.unfilled:
             warnings.append(
                 f"timestamps: a gap of {timeline.unfilled:.0f} s was left out; times after it are too early"

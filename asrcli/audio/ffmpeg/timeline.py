@@ -16,8 +16,8 @@ _MS = SAMPLE_RATE // 1000
 _JITTER = 50 * _MS
 #: samples after a jump that must follow its timestamps before the jump counts
 _PROOF = 250 * _MS
-#: samples of the shortest gap that is reported
-_NOTED = 250 * _MS
+#: samples of the shortest gap that is reported, and the share of the time that shorter ones have where they are
+_NOTED, _NOTED_SHARE = 250 * _MS, 0.01
 #: samples of the longest gap that is filled with silence: 70 minutes
 _LONGEST_GAP = 4200 * SAMPLE_RATE
 #: samples over which a clock that runs slow is measured, and the most that it can lag: more is a splice
@@ -46,6 +46,8 @@ class Timeline:
         self._excess = 0
         #: gaps after the first sound that were filled: how many, samples in all, and where the first one is
         self.gaps, self.gap_samples, self.gaps_from = 0, 0, 0
+        #: the same of shorter ones
+        self._short, self._short_samples, self._short_from = 0, 0, 0
         #: samples by which sound lies behind its timestamps at most
         self.late = 0
         #: position where that was first more than jitter
@@ -63,6 +65,13 @@ class Timeline:
     def begin(self, position: int) -> None:
         """Place what comes from this position on."""
         self._end = position
+
+    def add_short_gaps(self) -> None:
+        """At the end: count gaps that are too short to be reported alone, where they are many."""
+        if self._short_samples > max(_NOTED, _NOTED_SHARE * (self._end or 0)):
+            self.gaps += self._short
+            self.gap_samples += self._short_samples
+            self.gaps_from = min(self.gaps_from or self._short_from, self._short_from)
 
     def place(self, frames: Sequence[Frame], *, last: bool = False) -> list[Piece]:
         """Silence and sound in order. With `last`, nothing is held back."""
@@ -107,6 +116,10 @@ class Timeline:
                 self.gaps_from = self.gaps_from or position
                 self.gaps += 1
                 self.gap_samples += samples
+            elif position > 0:
+                self._short_from = self._short_from or position
+                self._short += 1
+                self._short_samples += samples
             return samples
         self.unfilled += samples / SAMPLE_RATE
         assert self._start is not None
