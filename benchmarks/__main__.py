@@ -26,6 +26,7 @@ NAMES = {
     "make_models": "a model as large as SenseVoice with random weights, for `versus --model`",
     "server": "`asrcli serve`: uploads against the command line",
     "hostile": "`asrcli serve` under broken, huge, cut and hostile requests: leaks, and memory by connections",
+    "cluster": "two one-core nodes of a Ray cluster against two jobs without one",
     "health": "how soon `/health` answers while every worker is busy",
     "vad": "what voice activity detection costs",
     "word_times": "how far word times are off",

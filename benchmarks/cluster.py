@@ -1,0 +1,70 @@
+"""A Ray cluster of two one-core nodes on this machine, against `--jobs 2` without one.
+
+    python -m benchmarks cluster [--files 200] [--rounds 3]
+
+Files of 10 s. Throughput is that between the first and the last finished file, so that neither the start of Ray nor
+the loading of models counts; both take turns. Needs the extra `cluster`, and two cores without other work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.corpora import cut_files
+from benchmarks.measure import load, median
+
+_SECONDS = 10.0
+_PORT = 10123
+_PROGRAM = Path(__file__).parents[1] / "tests" / "cluster" / "cluster_program.py"
+
+
+def main() -> None:
+    """Print the throughput of each round, and the median of the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--files", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    print(load())
+    ratios = []
+    with tempfile.TemporaryDirectory(prefix="asrcli-cluster-") as folder:
+        recordings = Path(folder, "in")
+        recordings.mkdir()
+        cut_files(recordings, arguments.files, _SECONDS, seed=6)
+        for number in range(arguments.rounds):
+            alone = throughput(recordings, Path(folder, f"alone{number}"), "--jobs", "2")
+            with subprocess.Popen(
+                [sys.executable, str(_PROGRAM), "2", str(_PORT)],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0"},
+            ) as cluster:  # fmt: skip
+                assert cluster.stdout is not None
+                cluster.stdout.readline()  # the nodes are there
+                shared = throughput(
+                    recordings, Path(folder, f"shared{number}"), "--cluster", f"ray://127.0.0.1:{_PORT}"
+                )
+                cluster.communicate()
+            ratios.append(shared / alone)
+            print(f"{alone:8.1f} {shared:8.1f} x real time, ratio {ratios[-1]:.2f}", flush=True)
+    print(f"median of the ratios: {median(ratios):.2f}")
+
+
+def throughput(recordings: Path, out: Path, *options: str) -> float:
+    """Seconds of audio a second, between the first and the last finished file."""
+    command = [sys.executable, "-m", "asrcli", "transcribe", str(recordings), "-d", str(out), "--log-json", *options]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as process:
+        assert process.stderr is not None
+        done = (line for line in process.stderr if line.startswith("{") and json.loads(line)["event"] == "file_done")
+        times = [time.monotonic() for _ in done]
+    assert process.returncode == 0, f"exit status {process.returncode}"
+    return _SECONDS * (len(times) - 1) / (times[-1] - times[0])
+
+
+if __name__ == "__main__":
+    main()
