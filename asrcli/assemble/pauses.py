@@ -30,6 +30,12 @@ def speech_spans(chunk: Chunk) -> list[tuple[float, float]]:
 
     Never empty: a chunk without regions or with flat loudness is taken as speech from end to end.
     """
+    if not chunk.spans:
+        chunk.spans[:] = _speech_spans(chunk)
+    return list(chunk.spans)
+
+
+def _speech_spans(chunk: Chunk) -> list[tuple[float, float]]:
     spans = [
         ((region.start - chunk.start) / SAMPLE_RATE, (region.end - chunk.start) / SAMPLE_RATE)
         for region in chunk.regions

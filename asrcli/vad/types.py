@@ -38,6 +38,8 @@ class Chunk:
     speech: Samples = field(default_factory=lambda: np.empty(0, np.float32), repr=False)
     #: the most by which the samples were amplified, dB
     gain: float = 0.0
+    #: kept by `assemble.pauses.speech_spans`, which each chunk is asked for several times
+    spans: list[tuple[float, float]] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
     def end(self) -> int:
@@ -52,7 +54,9 @@ class Chunk:
 
     def without_samples(self) -> Chunk:
         """The positions alone, for what comes after recognition."""
-        return replace(self, samples=self.samples[:0].copy())
+        chunk = replace(self, samples=self.samples[:0].copy())
+        chunk.spans.extend(self.spans)
+        return chunk
 
 
 class SpeechDetector(Protocol):
