@@ -34,7 +34,8 @@ def show(ctx: typer.Context, arguments: TranscribeArguments, order: TranscribeRe
         console.notice("a model would be downloaded first.")
     for notice in plan.notices:
         console.notice(notice)
-    rows = []
+    counts: Counter[str] = Counter()  # not the rows: there may be a million
+    known = 0.0
     recipe = order.recipe(ensemble.digest if ensemble else "")
     for row in dry_run(
         plan,
@@ -43,13 +44,16 @@ def show(ctx: typer.Context, arguments: TranscribeArguments, order: TranscribeRe
         skip_if=order.skip_if,
         probe=lambda source: probe(source, order.options.audio),
     ):
-        rows.append(row)
+        counts[row.action] += 1
+        counts["incomplete"] += not row.complete
+        if row.action == "transcribe":
+            known += row.duration or 0.0
+            counts["unknown"] += row.duration is None
         print(json.dumps(row.to_dict()) if arguments.log_json else _line(row))
-    console.notice(_summary(rows))
-    failed = sum(row.action == "fail" for row in rows)
-    if failed:
-        return ExitCode.ALL_FAILED if failed == len(rows) else ExitCode.SOME_FAILED
-    return ExitCode.OK if all(row.complete for row in rows) else ExitCode.SOME_FAILED
+    console.notice(_summary(counts, known))
+    if counts["fail"]:
+        return ExitCode.ALL_FAILED if counts["fail"] == len(plan) else ExitCode.SOME_FAILED
+    return ExitCode.SOME_FAILED if counts["incomplete"] else ExitCode.OK
 
 
 def _line(row: Row) -> str:
@@ -59,14 +63,9 @@ def _line(row: Row) -> str:
     return plain(f"{row.action:10}  {row.name}{length}{where}: {explanation}")
 
 
-def _summary(rows: list[Row]) -> str:
-    counts = Counter(row.action for row in rows)
-    lengths = [row.duration for row in rows if row.action == "transcribe"]
-    known = sum(length for length in lengths if length is not None)
-    unknown = lengths.count(None)
+def _summary(counts: Counter[str], known: float) -> str:
     text = f"{counts['transcribe']} to transcribe, {length(known)} of audio"
-    if unknown:
-        text += f" and {unknown} of unknown length"
+    if counts["unknown"]:
+        text += f" and {counts['unknown']} of unknown length"
     text += f"; {counts['skip']} to skip; {counts['fail']} would fail"
-    incomplete = sum(not row.complete for row in rows)
-    return f"{text}; {incomplete} without a result" if incomplete else text
+    return f"{text}; {counts['incomplete']} without a result" if counts["incomplete"] else text
