@@ -83,8 +83,9 @@ def test_every_word_of_a_voice_is_shown_once_and_in_order(source: Transcript, op
 
 
 @settings(deadline=None, max_examples=60)
-@given(source=transcripts(), options=OPTIONS, labelled=st.booleans())
-def test_lines_hold_to_their_measure(source: Transcript, options: CueOptions, labelled: bool) -> None:
+@given(source=transcripts(), options=OPTIONS, labelled=st.booleans(), every=st.booleans())
+def test_lines_hold_to_their_measure(source: Transcript, options: CueOptions, labelled: bool, every: bool) -> None:
+    options = replace(options, label_every_cue=every)
     named = labelled and any(word.speaker for segment in source.segments for word in words_of(segment))
     speaker: str | None = ""
     for cue in shape(source, options, labelled=labelled):
@@ -93,6 +94,8 @@ def test_lines_hold_to_their_measure(source: Transcript, options: CueOptions, la
         assert cue.dialogue or len({line.speaker for line in cue.lines}) == 1
         for line in cue.lines:
             name = label(line.speaker) if named and (cue.dialogue or line.speaker != speaker) else ""
+            if named and every and line is cue.lines[0]:
+                name = label(line.speaker)
             speaker = line.speaker
             if len(line.words) == 1:
                 continue  # no better place for a word wider than a line

@@ -156,7 +156,8 @@ def test_a_word_of_several_characters_is_compared_by_character() -> None:
     assert [(part.text, part.start, part.end, part.confidence, part.speaker, part.space_before) for part in found] == [
         ("35", 0, 3, 0.5, "A", True), ("元", 3, 4, 0.5, "A", False)
     ]  # fmt: skip
-    assert rewrite_words([word], "三十五元", lambda *_: False)[0].space_before is True
+    kept = rewrite_words([word], "三十五元", lambda *_: False)
+    assert [part.space_before for part in kept] == [True, False, False, False]
 
 
 @pytest.mark.parametrize(
