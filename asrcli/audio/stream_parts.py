@@ -67,6 +67,8 @@ class StreamParts:
 
     def _decoder(self, pump: StreamPump) -> FfmpegReader:
         def at_end() -> tuple[str, ...]:
+            if self._stream.broken:
+                return ("damaged: the boxes of the file do not follow each other; what comes after may be missing",)
             found = (INSIDE_PACKET,) if self._stream.cut else warnings_at_end(pump.reread, pump.count)
             # The first tables of a transport stream that follows are at the end of this one.
             return () if self._stream.at_next and found == (INSIDE_PACKET,) else found

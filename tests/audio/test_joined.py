@@ -144,3 +144,34 @@ def test_a_transport_stream_with_another_track(
         decoded = Decoded(source, AudioOptions())
         assert decoded.heard() == pytest.approx(AGAIN, abs=0.1)
         assert decoded.warnings == []
+
+
+def test_fragmented_files(encode: Callable[..., Path], wav: Path, tmp_path: Path) -> None:
+    """The second one's times start again; a header that is repeated within a file starts none."""
+    form = ["-c:a", "aac", "-movflags", "frag_keyframe+empty_moov+default_base_moof", "-frag_duration", 500_000]
+    one = encode(tmp_path / "a.mp4", "-i", wav, *form).read_bytes()
+    other = encode(tmp_path / "b.mp4", "-i", wav, *form, "-ar", 48000, "-ac", 2).read_bytes()
+    plain = encode(tmp_path / "c.mp4", "-i", wav, "-c:a", "aac").read_bytes()
+    path = tmp_path / "joined.mp4"
+    for data, times in ((one + one, AGAIN), (one + other, AGAIN), (plain + one, AGAIN), (repeated(one), list(TIMES))):
+        path.write_bytes(data)
+        for source in given(path):
+            decoded = Decoded(source, AudioOptions())
+            assert decoded.heard() == pytest.approx(times, abs=0.1)
+            assert decoded.warnings == []
+
+
+def repeated(data: bytes) -> bytes:
+    """A fragmented MP4 with its header again before the third fragment."""
+    starts = [at - 4 for at in range(len(data)) if data[at : at + 4] == b"moof"]
+    return data[: starts[2]] + data[: starts[0]] + data[starts[2] :]
+
+
+def test_a_damaged_fragment_of_a_stream(encode: Callable[..., Path], wav: Path, tmp_path: Path) -> None:
+    """The decoder stops there without a complaint."""
+    form = ["-c:a", "aac", "-movflags", "frag_keyframe+empty_moov+default_base_moof", "-frag_duration", 500_000]
+    data = encode(tmp_path / "a.mp4", "-i", wav, *form).read_bytes()
+    starts = [at - 4 for at in range(len(data)) if data[at : at + 4] == b"moof"]
+    stream = io.BytesIO(data[: starts[4]] + bytes(100) + data[starts[4] + 100 :])
+    decoded = Decoded(Source("a", stream=stream), AudioOptions())
+    assert any(warning.startswith("damaged: ") for warning in decoded.warnings)

@@ -23,13 +23,16 @@ Read = Callable[[int, int], bytes]
 #: `_UNKNOWN`.
 Walk = Callable[[Read, int], Iterator[int]]
 
-#: after every byte of a file
+#: after every byte of a file; the same where the file is damaged, and a decoder may stop
 _UNKNOWN = 1 << 62
+_BROKEN = _UNKNOWN + 1
 _MAGIC = 16
 _ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _EBML = 0x1A45DFA3
 #: first bytes of the IDs of EBML header, Segment, Void and CRC-32
 _MATROSKA_IDS = {0x1A, 0x18, 0xEC, 0xBF}
+#: boxes between the start of a fragmented file and its first fragment, and bytes of a fragment that give its time
+_HEADER_BOXES, _LONGEST_MOOF = 8, 4096
 #: types of FLV tags: sound, pictures, script data
 _FLV_TAGS = {8, 9, 18}
 #: bytes of a TTA file's table of frames at most
@@ -83,6 +86,11 @@ class JoinedStream:
     def cut(self) -> bool:
         """The stream ended within a part of a file."""
         return self._ended and not self._held and self._position < self._bound < _UNKNOWN
+
+    @property
+    def broken(self) -> bool:
+        """The parts of this file do not follow each other."""
+        return self._bound == _BROKEN
 
     def read1(self, size: int) -> bytes:
         """The next bytes of this file."""
@@ -164,19 +172,41 @@ def _caf(read: Read, position: int) -> Iterator[int]:
 
 
 def _mp4(read: Read, position: int) -> Iterator[int]:
-    """MP4 and QuickTime; of fragmented files ffmpeg reads all."""
+    """MP4 and QuickTime; the header of a fragmented file may be repeated within it."""
     seen: set[bytes] = set()
+    time = -1
     while len(head := read(16, position)) >= 8:
         size, name = int.from_bytes(head[:4], "big"), head[4:8]
-        if name == b"ftyp" and {b"moov", b"mdat"} <= seen and b"moof" not in seen:
+        if name == b"ftyp" and {b"moov", b"mdat"} <= seen and (time < 0 or _next_time(read, position) <= time):
             return
         size = int.from_bytes(head[8:], "big") if size == 1 else size
         if size < 8:
-            yield _UNKNOWN
+            yield _UNKNOWN if name.isalnum() else _BROKEN
             return
+        if name == b"moof":
+            time = max(time, _time(read(min(size, _LONGEST_MOOF), position)))
         seen.add(name)
         position += size
         yield position
+
+
+def _next_time(read: Read, position: int) -> int:
+    """The time of the next fragment after a header, -1 if there is none."""
+    for _ in range(_HEADER_BOXES):
+        head = read(8, position)
+        size = int.from_bytes(head[:4], "big")
+        if head[4:] == b"moof":
+            return _time(read(min(size, _LONGEST_MOOF), position))
+        if size < 8 or head[4:] == b"mdat":
+            break
+        position += size
+    return -1
+
+
+def _time(moof: bytes) -> int:
+    """The time at which a fragment starts, in units of its first track (ISO 14496-12, 8.8.12)."""
+    at = moof.find(b"tfdt") + 4
+    return int.from_bytes(moof[at + 4 : at + (12 if moof[at : at + 1] == b"\1" else 8)], "big") if at > 3 else 0
 
 
 def _asf(read: Read, position: int) -> Iterator[int]:
