@@ -94,7 +94,8 @@ class Registry:
             self._catalogue_data = load_yaml(_CATALOGUE)
         return self._catalogue_data
 
-    def _all(self) -> dict[str, ModelEntry]:
+    def _all(self, *, networks: bool = True) -> dict[str, ModelEntry]:
+        """Every entry by name; without `networks`, the wheel's library is not searched for those of speakers."""
         if self._entries is None:
             shipped: Mapping[str, Mapping[str, Any]] = self._catalogue["models"]
             entries = {
@@ -103,11 +104,10 @@ class Registry:
             }
             entries |= {name: builtin.entry(name) for name in builtin.RECOGNIZERS if builtin.available(name)}
             entries.update(self._user_entries(shipped))
-            for kind in builtin.SPEAKER_KINDS:
-                embedded = builtin.speaker_entry(kind)
-                if embedded is not None:
-                    entries.setdefault(embedded.name, embedded)
             self._entries = entries
+        for embedded in map(builtin.speaker_entry, builtin.SPEAKER_KINDS if networks else ()):
+            if embedded is not None:
+                self._entries.setdefault(embedded.name, embedded)
         return self._entries
 
     def _user_entries(self, shipped: Mapping[str, Mapping[str, Any]]) -> dict[str, ModelEntry]:
@@ -128,9 +128,10 @@ class Registry:
         """The entry with the name, which may also be that of its folder. Raises UnknownModelError: there is none; the
         hint lists similar names.
         """
+        found = self._all(networks=False).get(name) or self._all().get(name)
+        if found is not None:
+            return found
         entries = self._all()
-        if name in entries:
-            return entries[name]
         for entry in entries.values():
             if entry.dir == name:
                 return entry
