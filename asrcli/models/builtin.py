@@ -241,7 +241,7 @@ def speaker_entry(kind: Kind) -> ModelEntry | None:
         size=size,
         # measured by `python -m benchmarks diarization --calibrate`: docs/speakers.md
         cluster_threshold=0.886 if kind == "embedding" else None,
-        options={"join_threshold": 0.5, "voice_threshold": 0.4} if kind == "embedding" else {},
+        options={"join_threshold": 0.45, "voice_threshold": 0.4} if kind == "embedding" else {},
         digest=sha256,
         source="embedded",
     )
