@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,6 +20,7 @@ from asrcli.speakers.types import FRAME_OFFSET, FRAME_SECONDS, FRAME_STEP, FRAME
 
 #: an embedding of less is unreliable (and short inputs have crashed engines), seconds
 _LEAST_SPEECH = 0.25
+_PROVIDERS = ["CPUExecutionProvider"]
 
 
 class Segmentation(Protocol):
@@ -131,7 +133,7 @@ class _CommunityEmbedding:
     def __init__(self, path: Path) -> None:
         from asrcli.models.builtin import read_network
 
-        self._session = _open_session(read_network(path, "embedding"))
+        self._session = _open_unpacked(read_network(path, "embedding"))
 
     def prepare(self, window: Samples) -> npt.NDArray[np.float32]:
         return fbank.fbank(window)
@@ -192,14 +194,39 @@ class _SherpaEmbedding(_SampleEmbedding):
         return np.array(self._extractor.compute(stream), dtype=np.float32)
 
 
+def _open_unpacked(network: bytes) -> Any:
+    """A network with 8-bit weights, which are made float32 once instead of at each run, and in the order in which
+    convolutions are fastest: 0.75 of the time, equal results. onnxruntime does both to models in ONNX's format alone,
+    so the network is written in it; where no temporary file can be written, it is used as it is.
+    """
+    import onnxruntime
+
+    options = _session_options()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.add_session_config_entry("session.save_model_format", "ONNX")
+    try:
+        with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            options.optimized_model_filepath = str(Path(folder) / "network.onnx")
+            onnxruntime.InferenceSession(network, options, providers=_PROVIDERS)
+            return _open_session(options.optimized_model_filepath)
+    except Exception:  # noqa: BLE001 -- onnxruntime's errors have no class in common
+        return _open_session(network)
+
+
 def _open_session(model: bytes | str) -> Any:
-    """A network on one thread: parallelism is across jobs."""
+    import onnxruntime
+
+    return onnxruntime.InferenceSession(model, _session_options(), providers=_PROVIDERS)
+
+
+def _session_options() -> Any:
+    """Those of a network on one thread: parallelism is across jobs."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return options
 
 
 def _padded(window: Samples) -> Samples:
