@@ -219,15 +219,18 @@ def _recording(item: Item, journal: Journal | None) -> Recording | None:
     if item.source.path is None:
         return _latest(item, journal, place) if place else None
     try:
-        return journal.recording(item.source.path, place)
+        recording = journal.recording(item.source.path, place)
     except OSError as error:
         raise unreadable(item.source.path, error).error from error
+    return replace(recording, version=item.address.version) if item.address else recording
 
 
 def _latest(item: Item, journal: Journal, place: Path) -> Recording | None:
-    """An address that was not fetched (`--dry-run`), as it was when a result was last made from it."""
+    """An address that was not fetched, as it was when a result was last made from it."""
     records = [record for path in item.outputs.values() for record in journal.written(path) if record.source == place]
-    return Recording(place, FileStamp(0, 0, 0, 0), records[-1].content, 0) if records else None
+    if not records:
+        return None
+    return Recording(place, FileStamp(0, 0, 0, 0), records[-1].content, 0, records[-1].version)
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,8 @@ class Recording:
     digest: str
     #: when hashing began, nanoseconds of the system's clock
     hashed_ns: int
+    #: of an address, see `Address.version`
+    version: str = ""
 
 
 def hash_file(path: Path) -> str:

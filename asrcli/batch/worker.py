@@ -15,7 +15,7 @@ from asrcli.audio.types import Source
 from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.decision import EXPLANATIONS, FAILED, Decision, Existing, decide, named_before
 from asrcli.batch.events import FileDone, FileDownload, FileFailed, FileSkipped, FileStarted, Notice
-from asrcli.batch.inputs.addresses import fetched, guard_of
+from asrcli.batch.inputs.addresses import Address, fetched, guard_of
 from asrcli.batch.inputs.paths import printable
 from asrcli.batch.journal import Journal
 from asrcli.batch.journal.pool import JournalPool
@@ -129,7 +129,7 @@ class Worker:
     @contextlib.contextmanager
     def _fetched(self, item: Item, journal: Journal | None) -> Iterator[Item]:
         """The input, its bytes fetched to a temporary file where it is an address."""
-        if item.address is None or self._is_kept(item, journal):
+        if item.address is None or self._is_kept(item, journal) or self._is_current(item, item.address, journal):
             yield item
             return
 
@@ -142,13 +142,24 @@ class Worker:
         with contextlib.ExitStack() as stack:
             with Reading(self._downloads, self._stop):
                 guard = guard_of(self._work.fetch_networks)
-                path = stack.enter_context(fetched(item.address, guard, cancelled, progress))
-            yield replace(item, source=replace(item.source, path=path, untrusted=True))
+                path, address = stack.enter_context(fetched(item.address, guard, cancelled, progress))
+            yield replace(item, source=replace(item.source, path=path, untrusted=True), address=address)
 
     def _is_kept(self, item: Item, journal: Journal | None) -> bool:
         existing = self._work.existing
         outputs = named_before(item, journal, existing).outputs.values()
         return existing is Existing.SKIP and bool(outputs) and all(map(os.path.lexists, outputs))
+
+    def _is_current(self, item: Item, address: Address, journal: Journal | None) -> bool:
+        """Whether an address has all its results, and its server has what they were made from."""
+        from asrcli.storage.fetch import version_of
+
+        named = named_before(item, journal, self._work.existing)
+        decision = decide(named, journal, self._work.recipe, self._work.existing)
+        if not decision.skip or decision.recording is None or not decision.recording.version:
+            return False
+        with Reading(self._downloads, self._stop):
+            return decision.recording.version == version_of(address.url, guard_of(self._work.fetch_networks))
 
     @contextlib.contextmanager
     def _claim(self, item: Item, journal: Journal | None, *, wait: bool) -> Iterator[bool]:

@@ -8,6 +8,7 @@ total time are bounded. Proxies of the environment are not used.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import http.client
 import ipaddress
 import re
@@ -16,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
@@ -40,6 +42,8 @@ _MOST_REDIRECTS = 5
 #: seconds for one answer of the other side
 _SILENCE = 20.0
 _BLOCK = 1 << 16
+#: seconds after which a file whose time of change has whole seconds has not changed again within that second
+_SETTLED = 5.0
 _ALLOW = "Allow it with --fetch-network, if you trust the address."
 _AGAIN = "Check the address, or try again later."
 _TOO_SLOW = "Fetching the recording took too long."
@@ -97,15 +101,53 @@ def _unwrapped(address: Address) -> Address:
 
 
 def fetch(
-    url: str, path: Path, guard: Guard, cancelled: Callable[[], bool], progress: Progress = lambda _done, _total: None
+    url: str,
+    path: Path,
+    guard: Guard,
+    cancelled: Callable[[], bool],
+    progress: Progress = lambda _done, _total: None,
+    *,
+    versioned: Callable[[str], None] = lambda _version: None,
 ) -> int:
     """Fetch a recording into a new file; its size in bytes. Blocks: call it in a thread. `cancelled` and `progress` are
-    called between blocks. Raises FetchError: the address is none, or does not answer with a recording;
-    FetchForbiddenError: it leads where it may not; FetchSizeError or FetchTimeoutError: the guard's bounds;
-    DiskFullError: no room for it; MachineError: no file or socket can be opened; CancelledError: `cancelled` returned
-    true.
+    called between blocks, `versioned` with what `version_of` returns. Raises FetchError: the address is none, or does
+    not answer with a recording; FetchForbiddenError: it leads where it may not; FetchSizeError or FetchTimeoutError:
+    the guard's bounds; DiskFullError: no room for it; MachineError: no file or socket can be opened; CancelledError:
+    `cancelled` returned true.
     """
-    return _answered(url, guard, lambda answer, _url: _save(answer, path, guard, cancelled, progress))
+
+    def save(answer: http.client.HTTPResponse, _url: str) -> int:
+        versioned(_version(answer))
+        return _save(answer, path, guard, cancelled, progress)
+
+    return _answered(url, guard, save)
+
+
+def version_of(url: str, guard: Guard) -> str:
+    """What the server has at an address now: equal for equal bytes only. "" if its headers do not show that. Raises
+    FetchError: as `fetch`.
+    """
+    return _answered(url, guard, lambda answer, _url: _version(answer))
+
+
+def _version(answer: http.client.HTTPResponse) -> str:
+    """A hash of the strong ETag, or of the time of the last change where that is not too recent, and of the length."""
+    tag, length = answer.headers.get("etag", ""), answer.headers.get("content-length", "")
+    if not tag.startswith('"'):  # weak ones are equal for similar bytes
+        changed, now = (_seconds(answer.headers.get(name)) for name in ("last-modified", "date"))
+        # The time has seconds: the file may change again within one.
+        if not length or changed is None or now is None or now - changed < _SETTLED:
+            return ""
+        tag = f"{changed:.0f}"
+    return hashlib.blake2b(f"{tag} {length}".encode(), digest_size=16).hexdigest()
+
+
+def _seconds(date: str | None) -> float | None:
+    """A date of HTTP, seconds since 1970; None if it is none."""
+    try:
+        return parsedate_to_datetime(date).timestamp() if date else None
+    except ValueError:
+        return None
 
 
 def name_of(url: str, guard: Guard) -> str:

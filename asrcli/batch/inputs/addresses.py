@@ -10,7 +10,7 @@ import re
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -34,6 +34,8 @@ class Address:
     url: str
     #: what represents it in the journal and names its outputs; no such file exists
     place: Path
+    #: what its server had when it was fetched (`fetch.version_of`); "" where that is not known
+    version: str = ""
 
     @property
     def shown(self) -> str:
@@ -77,8 +79,12 @@ def guard_of(networks: Sequence[str]) -> Guard:
 
 
 @contextlib.contextmanager
-def fetched(address: Address, guard: Guard, cancelled: Callable[[], bool], progress: Progress) -> Iterator[Path]:
-    """A temporary file with the recording. Raises FetchError, DiskFullError or CancelledError: as `fetch`."""
+def fetched(
+    address: Address, guard: Guard, cancelled: Callable[[], bool], progress: Progress
+) -> Iterator[tuple[Path, Address]]:
+    """A temporary file with the recording, and the address with its version. Raises FetchError, DiskFullError or
+    CancelledError: as `fetch`.
+    """
     from asrcli.audio.containers.suffixes import MEDIA_SUFFIXES
     from asrcli.storage.fetch import fetch
 
@@ -94,5 +100,6 @@ def fetched(address: Address, guard: Guard, cancelled: Callable[[], bool], progr
     suffix = address.place.suffix.lower() if address.place.suffix.lower() in MEDIA_SUFFIXES else ""
     with tempfile.TemporaryDirectory(prefix="asrcli-", ignore_cleanup_errors=True) as folder:
         path = Path(folder, f"recording{suffix}")
-        fetch(address.url, path, guard, cancelled, report)
-        yield path
+        versions = [""]
+        fetch(address.url, path, guard, cancelled, report, versioned=versions.append)
+        yield path, replace(address, version=versions[-1])

@@ -304,6 +304,7 @@ class Journal:
             **asdict(recording.stamp),
             "digest": recording.digest,
             "hashed_ns": recording.hashed_ns,
+            **({"version": recording.version} if recording.version else {}),
         }
 
     def _relative(self, path: Path) -> str:

@@ -31,6 +31,8 @@ class OutputFile:
     format_options: str
     #: seconds of audio
     duration: float
+    #: of an address, see `Address.version`
+    version: str
 
     def made_by(self, content: str, recipe: CacheKey, suffix: str) -> bool:
         """Whether doing it again would give the same."""
@@ -90,6 +92,7 @@ def parse(record: Mapping[str, Any], absolute: Callable[[str], Path]) -> Record:
                 options=sys.intern(record["options"]),
                 format_options=sys.intern(output["options"]),
                 duration=float(record["duration"]),
+                version=str(entry.get("version", "")),
             ),
         )
         for output in record.get("outputs", ())
