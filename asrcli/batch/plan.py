@@ -112,6 +112,8 @@ class _Outputs:
     suffixes: frozenset[str]
     #: how many inputs go to stdout
     shown: int = 0
+    #: the journal of all outputs, if there is one
+    _one_journal: Path | None = None
     _known: dict[tuple[str, Path | None], tuple[Path, Path | None]] = field(default_factory=dict)
 
     def assign(self, found: Sequence[Found]) -> Sequence[Item]:
@@ -251,7 +253,11 @@ class _Outputs:
         return None if named and self.inputs.journal is None else self._journal(next(iter(outputs.values())))
 
     def _journal(self, output: Path) -> Path:
-        return self.inputs.journal or (self.inputs.output_dir or output.parent) / JOURNAL_NAME
+        if self._one_journal is None:
+            self._one_journal = self.inputs.journal or (
+                self.inputs.output_dir and self.inputs.output_dir / JOURNAL_NAME
+            )
+        return self._one_journal or output.parent / JOURNAL_NAME
 
 
 def _in_shard(found: Found, number: int, count: int) -> bool:

@@ -44,13 +44,14 @@ class Schedule:
         """The places of the items in the order in which they are due."""
         ranks = array("d")
         for item in self._items:
-            self.estimate += item.estimate
+            rank = _rank(item)
+            self.estimate += item.estimate if item.stream else -rank
             if item.stream:
                 self.streams.append(item)
             if item.stdout is not None:
                 self.shown.append(item.index)
             made = any(os.path.lexists(path) for path in item.outputs.values())
-            ranks.append(_rank(item) + (_DONE_LAST if made else 0.0))
+            ranks.append(rank + (_DONE_LAST if made else 0.0))
         return sorted(range(len(ranks)), key=ranks.__getitem__)
 
     def next(self, stopped: Callable[[], bool]) -> tuple[Item, bool] | None:
