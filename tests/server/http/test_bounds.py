@@ -22,7 +22,6 @@ from websockets.sync.client import connect
 
 from asrcli.server import bounds
 from asrcli.server.http import uvicorn_protocols, uvicorn_websocket, websocket, workspaces
-from asrcli.server.live.recording import SessionRecording
 from asrcli.server.recognition import transcription
 from tests.server.conftest import Running
 
@@ -186,17 +185,14 @@ def test_messages_in_memory_are_bounded(server: Running, monkeypatch: pytest.Mon
             assert json.loads(other.recv(60))["is_final"]
 
 
-def test_messages_in_work_count(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    before, written = uvicorn_protocols.CONNECTIONS.message_bytes, threading.Event()
-    write = SessionRecording._write
-    monkeypatch.setattr(SessionRecording, "_write", lambda *each: written.wait(30) and write(*each))
+@pytest.mark.slow
+def test_messages_in_work_count(server: Running) -> None:
+    before, message = uvicorn_protocols.CONNECTIONS.message_bytes, bytes(4 << 20)
     with connect(f"{server.ws}/", proxy=None, max_size=None, compression=None) as line:
-        line.send('{"mode": "offline", "is_speaking": true}')
-        for _ in range(2):
-            line.send(bytes(1 << 20))
-            line.send("{}")
-        wait_for(lambda: uvicorn_protocols.CONNECTIONS.message_bytes >= before + (1 << 20))
-        written.set()
+        line.send('{"mode": "2pass", "is_speaking": true}')
+        line.send(message)
+        assert line.ping().wait(30)  # all of the message was received; its two minutes of audio take a while
+        assert uvicorn_protocols.CONNECTIONS.message_bytes >= before + len(message)
         line.send('{"is_speaking": false}')
         assert json.loads(line.recv(60))["is_final"]
         wait_for(lambda: uvicorn_protocols.CONNECTIONS.message_bytes < before + 4096)
