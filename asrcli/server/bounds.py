@@ -33,6 +33,8 @@ MAX_FIRST_MESSAGE, FIRST_MESSAGE_TIMEOUT = 16 << 10, 10.0
 MAX_MESSAGES = 192 << 20
 #: bytes of the first line of a Wyoming event, of its data, and of its payload, which is not kept
 MAX_WYOMING_HEAD, MAX_WYOMING_DATA, MAX_WYOMING_PAYLOAD = 64 << 10, 256 << 10, 16 << 20
+#: seconds in which `LEAST_SENT` bytes of an incomplete WebSocket message must arrive
+MESSAGE_TIMEOUT, LEAST_SENT = 30.0, 256 << 10
 #: bytes of a request's head
 MAX_HEAD = 16 << 10
 #: bytes of heads, chunks and WebSocket frames that are parsed at a time, and of a body with a length
@@ -77,6 +79,7 @@ def table() -> list[tuple[str, str]]:
         ("recordings being fetched; 429", f"{MAX_FETCHES}, and as many waiting"),
         ("a WebSocket message; closed with 1009", _size(MAX_MESSAGE)),
         ("all WebSocket messages being received or in work; closed with 1013", _size(MAX_MESSAGES)),
+        ("the rest of a WebSocket message; closed with 1008", f"{_size(LEAST_SENT)} in {MESSAGE_TIMEOUT:g} s"),
         ("the first WebSocket message without a valid key; closed", first),
         ("a JSON message; the protocol's error", _size(MAX_TEXT_FRAME)),
         ("first line, data and payload of a Wyoming event; its `error`", wyoming),

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from typing import Any
 
@@ -12,12 +13,14 @@ from websockets.frames import CloseCode, Frame
 from websockets.http11 import Request
 
 from asrcli.server.bounds import (
+    LEAST_SENT,
     LINGER,
     MAX_FIRST_MESSAGE,
     MAX_MESSAGE,
     MAX_MESSAGES,
     MAX_READ,
     MAX_TEXT_FRAME,
+    MESSAGE_TIMEOUT,
 )
 from asrcli.server.http.uvicorn_protocols import CONNECTIONS, ClientConnection, set_read_size
 
@@ -49,6 +52,9 @@ class WebSocketProtocol(ClientConnection, WebSocketsSansIOProtocol):
 
     _message_bytes = 0
     _lingering = False
+    #: bytes received since the timer was set; a message that was completed counts as enough
+    _arrived = 0
+    _rest_timer: asyncio.TimerHandle | None = None
     #: messages that the application has not received
     _waiting: deque[_MessageBytes]
 
@@ -66,6 +72,7 @@ class WebSocketProtocol(ClientConnection, WebSocketsSansIOProtocol):
         """Receive; too many incomplete messages in memory close the connection."""
         if self._lingering:
             return
+        self._arrived += len(data)
         super().data_received(data)
         self._count(self.conn.reader.buffer.__alloc__() + sum(map(len, self.frames)))
         if CONNECTIONS.message_bytes > MAX_MESSAGES - _COPIES and not self.close_sent:
@@ -97,6 +104,7 @@ class WebSocketProtocol(ClientConnection, WebSocketsSansIOProtocol):
         size = sum(map(len, self.frames))
         if self.curr_msg_data_type == "text" and size > _LONGEST_TEXT:
             self.frames = [_start_of_text(self.frames)]
+        self._arrived = LEAST_SENT
         if not self.close_sent:  # else it is dropped
             self._waiting.append(_MessageBytes(size))
         super().send_receive_event_to_app()
@@ -128,9 +136,23 @@ class WebSocketProtocol(ClientConnection, WebSocketsSansIOProtocol):
     def _count(self, size: int) -> None:
         CONNECTIONS.message_bytes += size - self._message_bytes
         self._message_bytes = size
+        if size and self._rest_timer is None:
+            self._arrived = 0
+            self._rest_timer = self.loop.call_later(MESSAGE_TIMEOUT, self._check_rest)
+
+    def _check_rest(self) -> None:
+        """Close a connection whose message does not arrive: others could not send theirs for as long."""
+        arrived, self._rest_timer = self._arrived, None
+        if self.read_paused or arrived >= LEAST_SENT:
+            self._count(self._message_bytes)
+        elif self._message_bytes and not self.close_sent:
+            self.conn.fail(CloseCode.POLICY_VIOLATION, "the rest of a message did not arrive in time")
+            self.handle_parser_exception()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._count(0)
+        if self._rest_timer is not None:
+            self._rest_timer.cancel()
         CONNECTIONS.left(self.address)
         super().connection_lost(exc)
 

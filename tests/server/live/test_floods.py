@@ -6,6 +6,7 @@ import gc
 import socket
 import ssl
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Any
 import pytest
 from websockets.sync.client import connect
 
+from asrcli.server.http import uvicorn_websocket
+from asrcli.server.http.uvicorn_protocols import CONNECTIONS
 from asrcli.server.http.uvicorn_websocket import WebSocketProtocol
 from tests.server.conftest import MODEL, Running
 
@@ -22,7 +25,7 @@ _UPGRADE = (
     b"sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
 )
 #: bits of a frame's first byte, and a mask that changes nothing
-_LAST, _CONTINUATION, _TEXT, _PING, _PONG = 0x80, 0, 1, 9, 10
+_LAST, _CONTINUATION, _TEXT, _BINARY, _PING, _PONG = 0x80, 0, 1, 2, 9, 10
 _MASK = b"\0\0\0\0"
 
 
@@ -125,3 +128,26 @@ def test_long_texts_are_refused_and_do_not_hold_the_event_loop(server: Running, 
         while "session.created" in message:
             message = line.recv(30)
         assert "rror" in message or "TaskFailed" in message
+
+
+def test_the_rest_of_a_message_must_arrive(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Incomplete messages that are kept open would use up the bytes that all connections share."""
+    monkeypatch.setattr(uvicorn_websocket, "MESSAGE_TIMEOUT", 0.2)
+    monkeypatch.setattr(uvicorn_websocket, "LEAST_SENT", 1000)
+    monkeypatch.setattr(uvicorn_websocket, "LINGER", 0.1)
+    before = CONNECTIONS.message_bytes
+    start = bytes((_LAST | _BINARY, 0x80 | 126)) + (60_000).to_bytes(2, "big") + _MASK
+    with _raw(server) as idle, _raw(server) as steady:
+        idle.sendall(start + bytes(5000))
+        steady.sendall(start)
+        for _ in range(60):
+            steady.sendall(bytes(1000))
+            time.sleep(0.02)
+        assert idle.recv(100)[2:4] == (1008).to_bytes(2, "big")
+        assert idle.recv(100) == b""
+        steady.sendall(_frame(_LAST | _TEXT, b'{"is_speaking": false}'))
+        assert b'"is_final":true' in steady.recv(4096)
+    deadline = time.monotonic() + 30
+    while CONNECTIONS.message_bytes > before + 1:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
