@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from asrcli.backends.process.batches import JobQueue, PendingJob
+from asrcli.backends.process.batches import JobQueue, PendingJob, split_batches
 
 
 def taken(jobs: list[tuple[Any, ...]], *, threads: int = 2, batch_size: int = 4, **more: Any) -> list[int]:
@@ -67,3 +67,9 @@ def test_jobs_of_another_class_are_not_mixed_in() -> None:
     jobs = [(length, None, 0) for length in (19, 21, 18, 20, 11, 17, 22, 23, 90)]
     assert taken(jobs, size_class=lambda samples: samples // 10) == [19, 18]
     assert taken(jobs) == [19, 18, 20, 21]
+
+
+def test_a_gpu_gets_more_than_thirty_seconds_at_once() -> None:
+    lengths = [160_000] * 16
+    assert [len(batch) for batch in split_batches(range(16), lengths, bounded=False)] == [16]
+    assert max(len(batch) for batch in split_batches(range(16), lengths)) == 3

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from asrcli.backends import vllm
 from asrcli.backends.checks import model_type
 from asrcli.backends.device import devices_of
 from asrcli.backends.funasr.folder import FunasrFolder, read_folder
@@ -40,6 +41,9 @@ class FunasrChecks(Checks):
             if path.is_file() and path.stat().st_size == 0:
                 raise ModelError(f"{spec.name}: {path} is empty.", _again(spec))
         _check_options(spec, row)
+
+    def notices(self, spec: ModelSpec) -> tuple[str, ...]:
+        return vllm.notices(spec, "vllm")
 
     def check_hotwords(self, spec: ModelSpec, hotwords: Sequence[Hotword]) -> None:
         if funasr_type(spec).hotwords == "bias":
@@ -79,6 +83,8 @@ def _check_options(spec: ModelSpec, row: FunasrType) -> None:
                 f"It takes: {', '.join(sorted(row.options))}.",
             )
     devices_of(spec)
+    if "engine" in row.options:
+        vllm.check_options(spec)
     for name in ("num_threads", "batch_size", "max_length"):
         value = spec.options.get(name, 1)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from asrcli.backends import vllm
 from asrcli.backends.model_type import ModelType
 
 #: options of every type. num_threads: torch's own; batch_size: chunks a call; punc, spk: the punctuation model and the
@@ -63,7 +64,7 @@ FUNASR_TYPES: dict[str, FunasrType] = {
     "funasr_seaco_paraformer": FunasrType(classes=("SeacoParaformer",), hotwords="bias"),
     "funasr_fun_asr_nano": FunasrType(
         classes=("FunASRNano",),
-        own_options=("itn", "max_length"),
+        own_options=("itn", "max_length", *vllm.OPTIONS),
         takes_language=True,
         language_names=_NANO_LANGUAGES,
         hotwords="prompt",

@@ -14,7 +14,7 @@ import copy
 import locale
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -24,6 +24,7 @@ from asrcli.backends.checks import check_model, check_request
 from asrcli.backends.device import torch_device
 from asrcli.backends.funasr.check import folder_of, funasr_type
 from asrcli.backends.funasr.model_types import UNTIMED_CLASSES
+from asrcli.backends.funasr.nano_vllm import NanoOnVllm
 from asrcli.backends.funasr.results import read_result
 from asrcli.backends.process.batches import (
     Answer,
@@ -34,6 +35,8 @@ from asrcli.backends.process.batches import (
     split_batches,
 )
 from asrcli.backends.types import DecodeJob, Hypothesis, ModelSpec, Recognizer
+from asrcli.backends.vllm import OPTIONS as VLLM_OPTIONS
+from asrcli.backends.vllm import uses_vllm
 from asrcli.distribution import pip_install
 from asrcli.errors import EngineError, MissingExtraError, ModelError
 from asrcli.options import RecognitionOptions
@@ -66,10 +69,16 @@ class FunasrRecognizer:
         self._torch = torch
         self._device = torch_device(spec, torch)
         self._timed = folder_of(spec).class_name not in UNTIMED_CLASSES
+        self._vllm = NanoOnVllm(spec, self._device, torch) if uses_vllm(spec) else None
+        self._tokenizer: Any = None
+        if self._vllm is not None:
+            self.batch_size, self._tokenizer = self._vllm.batch_size, self._vllm.tokenizer
+            return
         auto = self._build(auto_model, threads)
         self._module: Any = auto.model
         #: the folder's configuration, tokenizer and front end, as every call needs them
         self._settings: dict[str, Any] = auto.kwargs
+        self._tokenizer = auto.kwargs.get("tokenizer")
         self.batch_size = self._batch_size()
         if spec.type == "funasr_fun_asr_nano":
             _drop_aligner(self._module)
@@ -78,7 +87,7 @@ class FunasrRecognizer:
         """Decode jobs; one that fails has its error in its place, the others their hypotheses."""
 
         def decode(group: list[int], request: RecognitionOptions) -> Iterator[Answer]:
-            for batch in split_batches(group, [len(job.samples) for job in jobs]):
+            for batch in self._batches(group, [len(job.samples) for job in jobs]):
                 yield from zip(batch, self._decode([jobs[index].samples for index in batch], request), strict=True)
 
         return decode_by_request(jobs, partial(check_request, self._spec), decode)
@@ -125,6 +134,11 @@ class FunasrRecognizer:
         # In a batch chunks are padded to the longest, and sums round differently: only where the entry asks for it.
         return int(self._spec.options.get("batch_size", 1))
 
+    def _batches(self, group: list[int], lengths: Sequence[int]) -> Iterable[list[int]]:
+        if self._vllm is not None:  # it pads nothing
+            return [group]
+        return split_batches(group, lengths, bounded=self._device == "cpu")
+
     # -- decoding ----------------------------------------------------------------------------------------------------
 
     def _decode(self, samples: Sequence[Samples], request: RecognitionOptions) -> list[Hypothesis | Exception]:
@@ -144,6 +158,8 @@ class FunasrRecognizer:
 
     def _infer(self, samples: Sequence[Samples], asked: dict[str, Any]) -> list[dict[str, Any]]:
         """The model's own results, in order."""
+        if self._vllm is not None:
+            return self._vllm.infer([padded(chunk, _SHORTEST) for chunk in samples], asked)
         torch = self._torch
         # A model keeps a request's hotwords in an attribute: each call uses a shallow copy, which shares the weights.
         module = copy.copy(self._module)
@@ -157,6 +173,7 @@ class FunasrRecognizer:
         """Arguments of `inference` for a request."""
         row = self._type
         own = {name: self._spec.options[name] for name in row.own_options if name in self._spec.options}
+        own = {name: value for name, value in own.items() if name not in VLLM_OPTIONS}
         asked: dict[str, Any] = {**row.fixed, **own}
         language = "" if request.language in {None, "auto"} else str(request.language)
         if language and row.takes_language:
@@ -186,7 +203,7 @@ class FunasrRecognizer:
         if self._type.most_tokens is None:
             return False
         limit = int(self._spec.options.get("max_length", self._type.most_tokens))
-        return len(self._settings["tokenizer"].encode(text)) >= _FULL * limit
+        return len(self._tokenizer.encode(text)) >= _FULL * limit
 
 
 @contextlib.contextmanager

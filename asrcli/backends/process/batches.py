@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,7 +16,8 @@ from asrcli.backends.types import DecodeJob, Hypothesis, Service
 from asrcli.errors import AsrcliError, EngineError, machine_error
 from asrcli.options import RecognitionOptions
 
-#: a batch is cut where padding would make it this much longer than what is in it, or longer than this, samples
+#: a batch is cut where padding would make it this much longer than what is in it, or longer than this, samples (not on
+#: GPUs, which gain from more)
 _PADDING = 1.25
 _LONGEST = 30 * SAMPLE_RATE
 
@@ -141,13 +143,14 @@ def _group_by_request(jobs: Sequence[DecodeJob]) -> Iterator[list[int]]:
     yield from groups
 
 
-def split_batches(indices: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Cut into batches of chunks about equally long: the engine pads all to the longest."""
+def split_batches(indices: Sequence[int], lengths: Sequence[int], *, bounded: bool = True) -> Iterator[list[int]]:
+    """Cut into batches of chunks about equally long: the engine pads all to the longest. `bounded`: of 30 s at most."""
+    longest = _LONGEST if bounded else math.inf
     batch: list[int] = []
     total = 0
     for index in sorted(indices, key=lambda index: lengths[index], reverse=True):
         padded = lengths[batch[0]] * (len(batch) + 1) if batch else 0
-        if padded > min(_LONGEST, _PADDING * (total + lengths[index])):
+        if padded > min(longest, _PADDING * (total + lengths[index])):
             yield batch
             batch, total = [], 0
         batch.append(index)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from asrcli.backends import vllm
 from asrcli.backends.device import devices_of
 from asrcli.backends.model_type import ModelType
 from asrcli.backends.sherpa.model_types import QWEN3_LANGUAGES
@@ -26,25 +26,16 @@ TYPES: Mapping[str, ModelType] = {
 }
 
 
-def _whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
-
-
 #: option -> whether a value fits, and what does
 OPTIONS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "engine": (lambda value: value in {"torch", "vllm"}, "torch or vllm"),
+    **vllm.OPTIONS,
     "aligner": (
         lambda value: isinstance(value, str) and Path(value).expanduser().is_dir(),
         "a folder of Qwen3-ForcedAligner",
     ),
     "dtype": (lambda value: value in {"auto", "fp32", "fp16", "bf16"}, "auto, fp32, fp16 or bf16"),
-    "batch_size": (_whole, "a whole number, 1 or more"),
-    "max_new_tokens": (_whole, "a whole number, 1 or more"),
-    "max_num_seqs": (_whole, "a whole number, 1 or more"),
-    "gpu_memory_utilization": (
-        lambda value: isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= 1,
-        "a part of the GPU's memory, 0 to 1",
-    ),
+    "batch_size": (vllm.is_positive, "a whole number, 1 or more"),
+    "max_new_tokens": (vllm.is_positive, "a whole number, 1 or more"),
 }
 _NEEDED = ("tokenizer_config.json", "preprocessor_config.json")
 
@@ -62,12 +53,8 @@ class QwenChecks(Checks):
                 raise ModelNotInstalledError(f"{spec.name}: {path} is missing.", "Download the model again.")
         if not _is_qwen3_asr(folder):
             raise ModelError(f"{spec.name}: {spec.files['config']} does not describe a Qwen3-ASR model.")
-        devices = devices_of(spec)
-        if spec.options.get("engine") == "vllm" and any(str(device) not in {"auto", "cuda"} for device in devices):
-            raise OptionNotSupportedError(
-                f"{spec.name}: vLLM runs on the first visible GPU alone.",
-                "Choose engine: torch, or the GPU with the variable CUDA_VISIBLE_DEVICES.",
-            )
+        devices_of(spec)
+        vllm.check_options(spec)
         for name, value in spec.options.items():
             if name not in OPTIONS and name != "device":
                 raise OptionNotSupportedError(
@@ -78,14 +65,7 @@ class QwenChecks(Checks):
                 raise OptionNotSupportedError(f"{spec.name}: {name} must be {OPTIONS[name][1]}, not {value!r}.")
 
     def notices(self, spec: ModelSpec) -> tuple[str, ...]:
-        if spec.options.get("engine") == "vllm" and not has_vllm():
-            return (f"{spec.name}: vLLM is not installed, so torch is used (pip install 'qwen-asr[vllm]')",)
-        return ()
-
-
-def has_vllm() -> bool:
-    """Whether vLLM is installed."""
-    return find_spec("vllm") is not None
+        return vllm.notices(spec, "'qwen-asr[vllm]'")
 
 
 def detect_folder(folder: Path, *, streaming: bool = False) -> tuple[str, dict[str, Path]] | None:

@@ -16,9 +16,9 @@ from asrcli.backends.checks import check_model, check_request
 from asrcli.backends.device import torch_device
 from asrcli.backends.process.batches import Answer, decode_by_request, decode_in_halves, padded, split_batches
 from asrcli.backends.process.offline_hubs import keep_hubs_offline
-from asrcli.backends.qwen.check import has_vllm
 from asrcli.backends.sherpa.model_types import QWEN3_LANGUAGES
 from asrcli.backends.types import DecodeJob, Hypothesis, ModelSpec, Recognizer, Token
+from asrcli.backends.vllm import BATCH, LIMITS, uses_vllm
 from asrcli.errors import MissingExtraError, ModelError
 from asrcli.options import RecognitionOptions
 
@@ -30,8 +30,6 @@ _CODES = {name: code for code, name in QWEN3_LANGUAGES.items()}
 _LEAST_LOADED = 0.9
 #: tokens of an answer, and the part of them that counts as cut short
 _MOST_TOKENS, _FULL = 512, 0.95
-#: chunks that vLLM gets at once
-_VLLM_BATCH = 32
 
 
 def load(spec: ModelSpec, threads: int) -> Recognizer:  # noqa: ARG001 - calls are made one by one, on all cores
@@ -54,12 +52,13 @@ class QwenRecognizer:
             raise MissingExtraError(f"qwen-asr cannot be imported: {error}.", "pip install qwen-asr") from error
         self._spec = spec
         self._lock = threading.Lock()
-        vllm = spec.options.get("engine") == "vllm" and has_vllm()
+        self._vllm = vllm = uses_vllm(spec)
         # vLLM schedules what it gets by itself; torch pads a batch to its longest.
-        usual = int(spec.options.get("max_num_seqs", _VLLM_BATCH)) if vllm else 1
+        usual = int(spec.options.get("max_num_seqs", BATCH)) if vllm else 1
         self.batch_size = int(spec.options.get("batch_size", usual))
         self._most_tokens = int(spec.options.get("max_new_tokens", _MOST_TOKENS))
         device = torch_device(spec, torch)
+        self._on_cpu = device == "cpu"
         dtype = _dtype(spec, device, torch)
         folder = str(spec.files["config"].parent)
         aligner = spec.options.get("aligner")
@@ -71,7 +70,7 @@ class QwenRecognizer:
         }
         try:
             if vllm:
-                limits = {n: spec.options[n] for n in ("gpu_memory_utilization", "max_num_seqs") if n in spec.options}
+                limits = {name: spec.options[name] for name in LIMITS if name in spec.options}
                 self._model = Qwen3ASRModel.LLM(folder, dtype=str(dtype).removeprefix("torch."), **limits, **common)
             else:
                 self._model = Qwen3ASRModel.from_pretrained(folder, dtype=dtype, device_map=device, **common)
@@ -88,7 +87,9 @@ class QwenRecognizer:
 
         def decode(group: list[int], request: RecognitionOptions) -> Iterator[Answer]:
             transcribe = partial(self._transcribe, request=request)
-            for batch in split_batches(group, [len(job.samples) for job in jobs]):
+            # vLLM pads nothing.
+            lengths = [len(job.samples) for job in jobs]
+            for batch in [group] if self._vllm else split_batches(group, lengths, bounded=self._on_cpu):
                 chunks = [jobs[index].samples for index in batch]
                 yield from zip(batch, decode_in_halves(self, chunks, transcribe, "qwen-asr", (Exception,)), strict=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,12 +11,14 @@ from typing import Any
 import pytest
 
 from asrcli.backends import registry
-from asrcli.backends.checks import check_model, check_request, languages_of, model_type, window_of
+from asrcli.backends.checks import backend_notices, check_model, check_request, languages_of, model_type, window_of
 from asrcli.backends.funasr.folder import read_folder
 from asrcli.backends.funasr.model_types import FUNASR_TYPES, type_of_class
+from asrcli.backends.funasr.nano_vllm import arguments, check_code
 from asrcli.backends.funasr.recognizer import hotwords_file
 from asrcli.backends.registry import backend_of
 from asrcli.backends.types import ModelSpec
+from asrcli.backends.vllm import has_vllm
 from asrcli.errors import LanguageNotSupportedError, MissingExtraError, ModelError, OptionNotSupportedError, UsageError
 from asrcli.models.detect import detect
 from asrcli.models.registry import Registry
@@ -229,3 +232,47 @@ def test_hotwords_reach_seaco_one_phrase_a_line() -> None:
     assert not path.exists()
     with hotwords_file([]) as argument:
         assert argument == {}
+
+
+# -- vLLM --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("engine", "onnx"), ("max_num_seqs", 0), ("gpu_memory_utilization", 1.5), ("device", "cpu")]
+)
+def test_options_of_vllm_are_checked(write_folder: Callable[..., Path], name: str, value: Any) -> None:
+    options = {"engine": "vllm", name: value}
+    with pytest.raises(OptionNotSupportedError, match=r"vLLM runs on" if name == "device" else f"{name} must be"):
+        check_model(spec_of(write_folder("FunASRNano"), "funasr_fun_asr_nano", options=options))
+
+
+@pytest.mark.skipif(has_vllm(), reason="vLLM is installed")
+def test_torch_is_used_where_vllm_is_not_installed(write_folder: Callable[..., Path]) -> None:
+    spec = spec_of(write_folder("FunASRNano"), "funasr_fun_asr_nano", options={"engine": "vllm"})
+    check_model(spec)
+    (notice,) = backend_notices(spec)
+    assert "vLLM is not installed" in notice
+
+
+def test_code_of_the_folder_is_refused(write_folder: Callable[..., Path]) -> None:
+    """FunASR would let vLLM run it."""
+    folder = write_folder("FunASRNano")
+    (folder / "Qwen3-0.6B").mkdir()
+    (folder / "Qwen3-0.6B" / "config.json").write_text('{"auto_map": {"AutoModel": "code.py"}}')
+    with pytest.raises(ModelError, match="names code"):
+        check_code(spec_of(folder, "funasr_fun_asr_nano"))
+
+
+def test_arguments_are_those_of_funasrs_class_for_vllm(write_folder: Callable[..., Path]) -> None:
+    pytest.importorskip("torch", exc_type=ImportError)
+    nano = pytest.importorskip("funasr.models.fun_asr_nano.inference_vllm", exc_type=ImportError)
+    vllm = pytest.importorskip("funasr.auto.auto_model_vllm", exc_type=ImportError)
+    options = {"engine": "vllm", "max_num_seqs": 8, "gpu_memory_utilization": 0.5}
+    spec = spec_of(write_folder("FunASRNano"), "funasr_fun_asr_nano", options=options)
+    given = arguments(spec, "cuda", bf16=True)
+    named = inspect.signature(vllm.AutoModelVLLM).parameters
+    assert {"model", "device", "dtype", "gpu_memory_utilization"} == set(given) - {"vllm_kwargs"} <= set(named)
+    assert '"vllm_kwargs"' in inspect.getsource(nano.FunASRNanoVLLM.__init__)
+    assert {"language", "hotwords", "itn", "max_new_tokens"} <= set(
+        inspect.signature(nano.FunASRNanoVLLM.generate).parameters
+    )

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from asrcli.backends.checks import backend_notices, check_model, check_request
-from asrcli.backends.qwen.check import detect_folder, has_vllm
+from asrcli.backends.qwen.check import detect_folder
 from asrcli.backends.qwen.recognizer import load, read_answer
 from asrcli.backends.types import DecodeJob, Hypothesis, ModelSpec
+from asrcli.backends.vllm import has_vllm
 from asrcli.errors import (
     LanguageNotSupportedError,
     MachineError,

@@ -1,0 +1,66 @@
+"""vLLM as the engine of a language model: options of an entry, their checks, and what is used without it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from asrcli.errors import OptionNotSupportedError
+
+if TYPE_CHECKING:
+    from asrcli.backends.types import ModelSpec
+
+#: chunks that vLLM gets at once, where the entry sets no `max_num_seqs`
+BATCH = 32
+
+
+def is_positive(value: object) -> bool:
+    """Whether an option is a whole number, 1 or more."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+#: option -> whether a value fits, and what does
+OPTIONS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "engine": (lambda value: value in {"torch", "vllm"}, "torch or vllm"),
+    "max_num_seqs": (is_positive, "a whole number, 1 or more"),
+    "gpu_memory_utilization": (
+        lambda value: isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= 1,
+        "a part of the GPU's memory, 0 to 1",
+    ),
+}
+#: those that vLLM's own engine takes
+LIMITS = ("max_num_seqs", "gpu_memory_utilization")
+
+
+def check_options(spec: ModelSpec) -> None:
+    """Check the options of vLLM. Raises OptionNotSupportedError: a value does not fit, or vLLM would not use the
+    device.
+    """
+    from asrcli.backends.device import devices_of
+
+    for name, (fits, allowed) in OPTIONS.items():
+        if name in spec.options and not fits(spec.options[name]):
+            raise OptionNotSupportedError(f"{spec.name}: {name} must be {allowed}, not {spec.options[name]!r}.")
+    if spec.options.get("engine") == "vllm" and any(str(device) not in {"auto", "cuda"} for device in devices_of(spec)):
+        raise OptionNotSupportedError(
+            f"{spec.name}: vLLM runs on the first visible GPU alone.",
+            "Choose engine: torch, or the GPU with the variable CUDA_VISIBLE_DEVICES.",
+        )
+
+
+def has_vllm() -> bool:
+    """Whether vLLM is installed."""
+    return find_spec("vllm") is not None
+
+
+def uses_vllm(spec: ModelSpec) -> bool:
+    """Whether vLLM runs a model."""
+    return spec.options.get("engine") == "vllm" and has_vllm()
+
+
+def notices(spec: ModelSpec, package: str) -> tuple[str, ...]:
+    """The notice that torch is used instead of vLLM; `package` installs it."""
+    if spec.options.get("engine") == "vllm" and not has_vllm():
+        return (f"{spec.name}: vLLM is not installed, so torch is used (pip install {package})",)
+    return ()
