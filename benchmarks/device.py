@@ -1,11 +1,13 @@
 """FunASR's models at their real size, with random weights, on a device: x real time and memory by batch.
 
     python -m benchmarks device --device cuda [--models SenseVoiceSmall Paraformer FunASRNano] [--batches 1 4 16 64]
+    python -m benchmarks device --device cuda --models Qwen3ASR --output benchmarks/gpu_qwen.json
 
 Each model runs in asrcli's own engine process and in the toolkit's bare loop, with the same chunks of 10 s.
 The figures go to benchmarks/gpu.json. `--small` makes models of two layers, to try the script where there is no GPU.
-Random weights cost what trained ones do, but for Fun-ASR-Nano, which answers with as many tokens as it may (64 here).
-Needs the extra funasr and torch; no network. tools/device_check.sh runs it within 8 minutes.
+Random weights cost what trained ones do, but for Fun-ASR-Nano and Qwen3-ASR, which answer with as many tokens as they
+may (64 here). Needs the extra funasr and torch; Qwen3ASR needs qwen-asr, in an environment of its own. No network.
+tools/device_check.sh runs it within 8 minutes.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from asrcli.backends.process.batches import first_line
 from asrcli.backends.types import ModelSpec
 from asrcli.models.detect import detect
 from asrcli.options import RecognitionOptions
+from benchmarks import device_qwen
 
 _INPUT, _CHUNK = 560, 10.0
 _FRONTEND = {
@@ -122,17 +125,22 @@ def _nano(folder: Path, layers: int) -> tuple[dict[str, Any], dict[str, Any], in
     return config, {"llm_conf": named, "tokenizer_conf": named}, 151936
 
 
+_QWEN = "Qwen3ASR"
+#: random weights never end an answer
+_LIMITS = {"FunASRNano": {"max_length": 64}, _QWEN: {"max_new_tokens": 64}}
 _BUILDERS = {"SenseVoiceSmall": _sense_voice, "Paraformer": _paraformer, "FunASRNano": _nano}
 
 
 def build(class_name: str, folder: Path, *, small: bool = False) -> Path:
     """Write the folder of a model of one of FunASR's classes, with random weights."""
+    folder.mkdir(parents=True)
+    if class_name == _QWEN:
+        return device_qwen.build(folder, small=small)
     import funasr  # noqa: F401 - registers the classes
     import torch
     import yaml
     from funasr.register import tables
 
-    folder.mkdir(parents=True)
     config, files, vocabulary = _BUILDERS[class_name](folder, 2 if small else 50)
     config = {"model": class_name, "model_conf": {}, "frontend": "WavFrontend", "frontend_conf": _FRONTEND, **config}
     torch.manual_seed(0)
@@ -180,24 +188,33 @@ def _ours(spec: ModelSpec, count: int) -> dict[str, float]:
 def _bare(spec: ModelSpec, batch: int, count: int) -> dict[str, float]:
     """The toolkit's own loop: x real time, and the most memory that torch took, GB."""
     import torch
-    from funasr import AutoModel
 
     sound = torch.from_numpy(_chunk())
     if torch.cuda.is_available():
         torch.cuda.empty_cache()  # of the measurement before
         torch.cuda.reset_peak_memory_stats()
+    if spec.name == _QWEN:
+        folder, most = spec.files["config"].parent, int(spec.options["max_new_tokens"])
+        taken = device_qwen.bare(folder, spec.options["device"], [_chunk()] * count, batch, most)
+    else:
+        taken = _bare_toolkit(spec, batch, [sound] * count)
+    memory = torch.cuda.max_memory_allocated() / 1e9 if torch.cuda.is_available() else 0.0
+    return {"speed": count * _CHUNK / taken, "memory": memory}
+
+
+def _bare_toolkit(spec: ModelSpec, batch: int, sounds: list[Any]) -> float:
+    from funasr import AutoModel
+
     with contextlib.redirect_stdout(sys.stderr):
         model = AutoModel(
             model=str(spec.files["config"].parent), device=spec.options["device"], disable_update=True,
             disable_pbar=True, disable_log=True, log_level="ERROR",
         )  # fmt: skip
         more = {name: value for name, value in spec.options.items() if name == "max_length"}
-        model.generate(input=[sound], batch_size=1, **more)
+        model.generate(input=sounds[:1], batch_size=1, **more)
         began = time.perf_counter()
-        model.generate(input=[sound] * count, batch_size=batch, **more)
-        taken = time.perf_counter() - began
-    memory = torch.cuda.max_memory_allocated() / 1e9 if torch.cuda.is_available() else 0.0
-    return {"speed": count * _CHUNK / taken, "memory": memory}
+        model.generate(input=sounds, batch_size=batch, **more)
+        return time.perf_counter() - began
 
 
 def _tried(measure: Callable[[], dict[str, float]]) -> dict[str, Any]:
@@ -212,7 +229,7 @@ def main() -> None:
     """Measure, print a table, and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--models", nargs="+", default=list(_BUILDERS), choices=list(_BUILDERS))
+    parser.add_argument("--models", nargs="+", default=list(_BUILDERS), choices=[*_BUILDERS, _QWEN])
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 4, 16, 64])
     parser.add_argument("--seconds", type=float, default=1200.0, help="audio for each measurement")
     parser.add_argument("--small", action="store_true", help="models of two layers")
@@ -226,12 +243,12 @@ def main() -> None:
         for class_name in arguments.models:
             folder = build(class_name, Path(name) / class_name, small=arguments.small)
             type_, files = detect(folder)
-            for batch in arguments.batches if FUNASR_TYPES[type_].batches else [1]:
+            for batch in arguments.batches if class_name == _QWEN or FUNASR_TYPES[type_].batches else [1]:
                 if time.perf_counter() - began > arguments.budget:
                     print(f"{class_name}, batch {batch}: not measured, the time is up")
                     continue
                 options = {"device": arguments.device, "batch_size": batch}
-                options |= {"max_length": 64} if class_name == "FunASRNano" else {}
+                options |= _LIMITS.get(class_name, {})
                 spec = ModelSpec(name=class_name, type=type_, files=files, options=options)
                 count = max(batch, round(arguments.seconds / _CHUNK))
                 row = {

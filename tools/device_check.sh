@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
 # Measures FunASR's models at real size, with random weights, on a GPU, and writes benchmarks/gpu.json. At most 8 minutes, no
-# network. Run it in an environment with the extras funasr and builtin, and torch for the GPU. To try it without one:
+# network. Run it in an environment with the extras funasr and builtin, and torch for the GPU; for Qwen3-ASR, in one with
+# qwen-asr instead: tools/device_check.sh --models Qwen3ASR --output benchmarks/gpu_qwen.json. To try it without a GPU:
 #   tools/device_check.sh --device cpu --small --seconds 30 --output /tmp/cpu.json
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 python=${PYTHON:-python3}
-"$python" -c 'import funasr, torch' || { echo "needs: pip install '.[funasr,builtin]', and torch" >&2; exit 2; }
+package=funasr
+[[ "$*" == *Qwen3ASR* ]] && package=qwen_asr
+"$python" -c "import $package, torch" || { echo "needs torch, and the extras builtin and funasr, or qwen-asr" >&2; exit 2; }
 "$python" -m asrcli doctor || true
 exec timeout 480 "$python" -m benchmarks device "$@"
