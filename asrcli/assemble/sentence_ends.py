@@ -40,7 +40,7 @@ _REACH, _DIP = 0.15, 12.0
 #: a sentence may end without other words behind it if it is quiet for so long, seconds
 _QUIET = 0.4
 #: speech behind a pause, which the decode of the words before it has as context, seconds
-_CONTEXT = 0.35
+_CONTEXT = 0.7
 
 _MARKS = SENTENCE_ENDS | CLAUSE_ENDS
 
