@@ -13,7 +13,7 @@ from asrcli.batch.recording import FileStamp
 
 SCHEMA = "asrcli/journal/1"
 #: what `parse` and `json.loads` raise for a line that is no record
-MALFORMED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+MALFORMED = (ValueError, OverflowError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asrcli.errors import AsrcliError
+
 if TYPE_CHECKING:
     from asrcli.backends.process.engine_process import PrestartedEngine
 
 #: options that do not concern the engine
 _PLAIN = {
     *("-f", "--format", "-o", "--output", "-d", "--output-dir", "-l", "--language", "-q", "--quiet", "--overwrite"),
-    *("--start", "--end", "--log-json", "--word-timestamps", "--include", "--exclude", "-"),
+    *("--start", "--end", "--log-json", "--include", "--exclude", "-"),
 }
 
 
@@ -35,7 +37,8 @@ def early_engine(arguments: Sequence[str]) -> PrestartedEngine | None:
     from asrcli.batch import JOURNAL_NAME
     from asrcli.storage.user_folders import user_folder
 
-    with contextlib.suppress(OSError):
+    # What fails here fails again where the engine is started, with its message.
+    with contextlib.suppress(OSError, AsrcliError):
         folders = {path if path.is_dir() else path.parent for path in map(Path, words)}
         if user_folder("config").exists() or any((folder / JOURNAL_NAME).exists() for folder in folders):
             return None

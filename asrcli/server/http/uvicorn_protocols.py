@@ -38,6 +38,11 @@ _TOO_MANY = (
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\nretry-after: 5\r\nconnection: close\r\n"
     b"content-length: 21\r\n\r\nToo many connections."
 )
+#: the answer to a head that is not valid or too long, without its text; uvicorn's has no length
+_BAD_REQUEST = (
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n"
+    b"content-length: %d\r\n\r\n%b"
+)
 #: most bytes that a TLS connection holds while nothing is read, and least, which must hold a whole record
 _TLS_BUFFER = 20 << 10, 17 << 10
 #: seconds of silence after which TCP asks whether the peer lives, between two questions, and their number
@@ -175,6 +180,7 @@ class HttpProtocol(ClientConnection, H11Protocol):
     """One HTTP connection."""
 
     _head_timer: asyncio.TimerHandle | None = None
+    _refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -196,6 +202,8 @@ class HttpProtocol(ClientConnection, H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
         # After an answer these bytes are the next head, or the rest of a body that is not read.
         if self._head_timer is None and not self._busy:
             self._wait_for_head()
@@ -205,6 +213,23 @@ class HttpProtocol(ClientConnection, H11Protocol):
             # The parts of a chunked body, like heads, may be tiny.
             chunked = any(name == b"transfer-encoding" for name, _ in self.headers)
             set_read_size(self.transport, MAX_READ if chunked else MAX_BODY_READ)
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse a request. What the client still sends is read and dropped: a connection that is closed with unread
+        bytes is reset, and the client may lose the answer.
+        """
+        self._refused = True
+        self._stop_waiting()
+        if self.cycle is not None and self._busy:  # the body is not valid; the application gets no more of it
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            if self.cycle.response_started:
+                self.transport.close()
+                return
+        self.transport.write(_BAD_REQUEST % (len(msg), msg.encode("ascii")))
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.loop.call_later(LINGER, self.transport.close)
 
     def on_response_complete(self) -> None:
         set_read_size(self.transport, MAX_READ)

@@ -412,6 +412,26 @@ def test_long_heads_are_refused(server: Running, request_: str) -> None:
         assert line.recv(100).startswith(b"HTTP/1.1 400 ")
 
 
+def test_a_client_that_is_refused_while_it_sends_gets_the_answer(server: Running) -> None:
+    """The body behind a head that is too long is not read by the application, but the connection is not reset."""
+    head = f"POST /asr?{'a=b&' * 8000} HTTP/1.1\r\nhost: a\r\ncontent-length: 3000000\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as line:
+        line.sendall(head.encode() + bytes(3_000_000))
+        answer = b"".join(iter(lambda: line.recv(4096), b""))
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.endswith(b"Invalid HTTP request received.")
+
+
+def test_a_body_that_is_not_valid_is_refused_while_the_application_reads_it(server: Running) -> None:
+    head = "POST /v1/audio/transcriptions HTTP/1.1\r\nhost: a\r\ncontent-type: multipart/form-data; boundary=b\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as line:
+        line.sendall(head.encode() + b"transfer-encoding: chunked\r\n\r\n5\r\n--b\r\n\r\n")
+        line.sendall(b"no size\r\n" + bytes(100_000))
+        answer = b"".join(iter(lambda: line.recv(4096), b""))
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1") == 1
+
+
 def test_compressed_messages_are_not_negotiated(server: Running) -> None:
     """A small compressed message could take 16 MiB, and the event loop's time."""
     with connect(f"{server.ws}/", proxy=None, compression="deflate") as line:
