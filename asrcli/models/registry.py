@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,7 @@ class Registry:
 
     # -- places ------------------------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def root(self) -> Path:
         """The folder that holds a folder for each installed model."""
         if self._model_dir is not None:
@@ -132,9 +133,8 @@ class Registry:
         if found is not None:
             return found
         entries = self._all()
-        for entry in entries.values():
-            if entry.dir == name:
-                return entry
+        if same := [entry for entry in entries.values() if entry.dir == name]:
+            return same[0]
         close = difflib.get_close_matches(name.lower(), entries, n=4, cutoff=0.5)
         close += [known for known in entries if name.lower() in known and known not in close][:4]
         hint = f"Did you mean {' or '.join(close)}? " if close else ""
@@ -162,7 +162,8 @@ class Registry:
         """The required files of an entry that do not exist; empty: it is installed, or a server runs it."""
         if is_remote(entry.type):
             return ()
-        return tuple(name for name in entry.required if not (self.folder(entry) / name).exists())
+        folder = self.folder(entry)  # once: a server asks this of every model for each list
+        return tuple(name for name in entry.required if not (folder / name).exists())
 
     def installed(self, name: str) -> bool:
         """Whether every file of the model is on this machine. Raises UnknownModelError: there is no such model."""
