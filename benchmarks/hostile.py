@@ -293,9 +293,11 @@ async def _hold(served: Served, count: int, seconds: float) -> int:
         while time.monotonic() < until:
             with contextlib.suppress(OSError, asyncio.IncompleteReadError, TimeoutError):
                 reader, writer = await asyncio.open_connection(host, int(port))
-                async with asyncio.timeout(max(0.1, until - time.monotonic())):
-                    await ways[number % len(ways)](reader, writer)
-                writer.close()
+                try:
+                    async with asyncio.timeout(max(0.1, until - time.monotonic())):
+                        await ways[number % len(ways)](reader, writer)
+                finally:
+                    writer.transport.abort()  # closing would wait for what the server does not read
             await asyncio.sleep(0.1)
 
     peak = 0
