@@ -7,8 +7,14 @@ from functools import partial
 from typing import BinaryIO, cast
 
 from asrcli.audio.containers.declared_size import DeclaredSize
-from asrcli.audio.containers.header_scan import INSIDE_PACKET, size_declared_in, warnings_at_end
+from asrcli.audio.containers.header_scan import (
+    INSIDE_PACKET,
+    size_declared_in,
+    warnings_at_end,
+    warnings_of_breaks,
+)
 from asrcli.audio.containers.joined import JoinedStream
+from asrcli.audio.containers.packets import FrameChain
 from asrcli.audio.containers.sniff import HEAD, WavHeader, wav_header
 from asrcli.audio.containers.wav_stream import WavSound
 from asrcli.audio.ffmpeg.reader import FfmpegReader
@@ -49,8 +55,9 @@ class StreamParts:
             if header := plain_wav(head, self._options):
                 yield partial(self._wav, WavSound(part, head[header.offset :], header.size), header)
                 continue
-            self._claim, self._pump = size_declared_in(head), StreamPump(head, part)
-            yield partial(self._decoder, self._pump)
+            chain = FrameChain()
+            self._claim, self._pump = size_declared_in(head), StreamPump(head, part, watch=chain.push)
+            yield partial(self._decoder, self._pump, chain)
             self._pump.join()
 
     def lacking(self) -> float:
@@ -65,12 +72,13 @@ class StreamParts:
         form = (header.encoding or "", header.rate, header.channels)
         return PcmReader(sound, b"", *form, size=header.size, name="wav", live=self._live, layout=header.layout)
 
-    def _decoder(self, pump: StreamPump) -> FfmpegReader:
+    def _decoder(self, pump: StreamPump, chain: FrameChain) -> FfmpegReader:
         def at_end() -> tuple[str, ...]:
             if self._stream.broken:
                 return ("damaged: the boxes of the file do not follow each other; what comes after may be missing",)
             found = (INSIDE_PACKET,) if self._stream.cut else warnings_at_end(pump.reread, pump.count)
             # The first tables of a transport stream that follows are at the end of this one.
-            return () if self._stream.at_next and found == (INSIDE_PACKET,) else found
+            found = () if self._stream.at_next and found == (INSIDE_PACKET,) else found
+            return found + warnings_of_breaks(chain.breaks)
 
         return FfmpegReader("pipe:0", self._options, feeder=pump, lacking=self.lacking, at_end=at_end, live=self._live)

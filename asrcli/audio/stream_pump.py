@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import tempfile
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import IO, BinaryIO
@@ -47,8 +48,15 @@ class StreamPump:
     Until `release`, what was copied is kept (up to `_REPLAY` bytes), so that another decoder can start over.
     """
 
-    def __init__(self, head: bytes, stream: BinaryIO, *, owned: bool = False) -> None:
-        """`stream` follows `head`; `owned`: close it at the end."""
+    def __init__(
+        self,
+        head: bytes,
+        stream: BinaryIO,
+        *,
+        owned: bool = False,
+        watch: Callable[[bytes], object] = len,
+    ) -> None:
+        """`stream` follows `head`; `owned`: close it at the end; `watch` gets each piece once."""
         self._stream, self._owned = stream, owned
         self._kept: list[bytes] = [head] if head else []
         self._keeps, self._overflowed = True, False
@@ -59,6 +67,8 @@ class StreamPump:
         #: bytes that came
         self.count = len(head)
         self._first, self._last = head[:_ENDS], bytearray(head)
+        self._watch = watch
+        watch(head)
 
     @property
     def restartable(self) -> bool:
@@ -106,6 +116,7 @@ class StreamPump:
         target.flush()
         while piece := self._next():
             self.count += len(piece)
+            self._watch(piece)
             self._first += piece[: _ENDS - len(self._first)]
             self._last += piece
             del self._last[:-_ENDS]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from asrcli.audio.containers.packets import breaks, ends_inside, transport_packet
+from asrcli.audio.containers.packets import FrameChain, breaks, ends_inside, transport_packet
 from asrcli.audio.containers.sniff import has_signature
+from asrcli.audio.types import Source
+from asrcli.options import AudioOptions
 from tests.audio.sounds import Decoded
 
 
@@ -25,6 +28,21 @@ def test_a_hole_between_frames(name: str, streams: Callable[[str], tuple[bytes, 
     broken = data[:3000] + data[4111:9000] + data[9777:]
     for form, count in ((data, 0), (tag + data, 0), (data + data, 0), (data + bytes(500), 0), (broken, 2)):
         assert breaks(partial(part, form)) == count
+        chain = FrameChain()
+        for at in range(0, len(form), 999):
+            chain.push(form[at : at + 999])
+        assert chain.breaks == count
+    for hole in (bytes(200_000), b"\xff" * 200_000):  # longer than what is read at once
+        assert breaks(partial(part, data[:9000] + hole + data[9000:])) == 1
+
+
+@pytest.mark.parametrize("name", ["a.aac", "a.mp2"])
+def test_a_hole_in_a_stream(name: str, streams: Callable[[str], tuple[bytes, int]]) -> None:
+    """Only files were checked."""
+    data, _ = streams(name)
+    for form, count in ((data, 0), (data[:9000] + data[9777:], 1), (data[:9000] + bytes(2500) + data[11500:], 1)):
+        warnings = Decoded(Source(name, stream=io.BytesIO(form)), AudioOptions()).warnings
+        assert len([warning for warning in warnings if "frames do not follow each other" in warning]) == count
 
 
 def cut(data: bytes) -> bool:

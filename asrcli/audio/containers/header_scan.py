@@ -68,8 +68,8 @@ def _uncounted(read: Read, size: int, *, thorough: bool) -> HeaderScan:
     if thorough and head[4:] in mp4.BOXES:
         return HeaderScan(lacking=mp4.unread_share(read, size))
     warnings: tuple[str, ...] = (INSIDE_PACKET,) if thorough and packets.ends_inside(read, size) else ()
-    if thorough and (count := packets.breaks(read)):
-        warnings += (f"damaged: frames do not follow each other (places: {count}); sound may be missing there",)
+    if thorough:
+        warnings += warnings_of_breaks(packets.breaks(read))
     if head[:3] == b"ID3" or is_mpeg_audio(head):  # layer II, or another format behind a tag
         return HeaderScan(whole=False, streams=True, length="unknown", warnings=warnings)
     return HeaderScan(warnings=warnings)
@@ -98,6 +98,13 @@ def warnings_at_end(read: Read, size: int) -> tuple[str, ...]:
     if read(4, 0) == b"OggS":
         return () if ogg.has_end_mark(read, size) else (NO_END_MARK,)
     return (INSIDE_PACKET,) if packets.ends_inside(read, size) else ()
+
+
+def warnings_of_breaks(count: int) -> tuple[str, ...]:
+    """`count`: places where frames do not follow each other."""
+    if not count:
+        return ()
+    return (f"damaged: frames do not follow each other (places: {count}); sound may be missing there",)
 
 
 def size_declared_in(head: bytes) -> declared_size.DeclaredSize | None:

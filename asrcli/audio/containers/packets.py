@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from asrcli.audio.containers.mpeg import skip_tags, tag_size
+from asrcli.audio.containers.mpeg import tag_size
 
 #: gives up to `size` bytes from a position of the file: (size, position)
 Read = Callable[[int, int], bytes]
@@ -17,8 +17,8 @@ Sizer = Callable[[bytes, int], int]
 
 #: bytes at the end of a file in which frames are followed, and frames that must follow each other
 _TAIL, _CHAIN = 1 << 17, 4
-#: bytes of a frame's header that give its size
-_LONGEST_HEADER = 7
+#: bytes of a frame at most, and of what gives the size of a tag
+_LONGEST_FRAME, _LONGEST_TAG_HEADER = 1 << 13, 32
 _LAYER2 = {
     3: (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 0),
     2: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0),
@@ -49,24 +49,61 @@ def ends_inside(read: Read, size: int) -> bool:
 
 def breaks(read: Read) -> int:
     """Places where ADTS or layer II frames do not follow each other, between the first and the last one."""
-    position, count = skip_tags(read, 0)[0], 0
-    window = read(_TAIL, position)
-    frame = next((sizer for sizer in (_adts_frame, _layer2_frame) if sizer(window, 0)), None)
-    while frame and len(window) >= _LONGEST_HEADER:
-        at = 0
-        while at + _LONGEST_HEADER <= len(window) and (size := frame(window, at)):
-            at += size
-        position += at
-        if at + _LONGEST_HEADER <= len(window):
-            after, tags = skip_tags(read, position)
-            if not tags:
-                after = position + _next_frame(read(_TAIL, position), frame)
-                if after < position:
-                    break
-                count += 1
-            position = after
-        window = read(_TAIL, position)
-    return count
+    chain, position = FrameChain(), 0
+    while chain.follows and (window := read(_TAIL, position)):
+        chain.push(window)
+        position += len(window)
+    return chain.breaks
+
+
+class FrameChain:
+    """Follows the ADTS or layer II frames in the bytes of a stream, and the tags between them."""
+
+    def __init__(self) -> None:
+        #: places where a frame does not follow upon the one before
+        self.breaks = 0
+        #: the stream holds such frames, as far as was seen
+        self.follows = True
+        self._frame: Sizer | None = None
+        #: bytes that may be the next header, and bytes to skip before
+        self._held, self._skip = b"", 0
+        #: a tag was the last; the next frame is searched
+        self._tagged = self._lost = False
+
+    def push(self, data: bytes) -> None:
+        """Take the next bytes."""
+        if not self.follows:
+            return
+        data, at = self._held + data, self._skip
+        while at + _LONGEST_TAG_HEADER <= len(data):
+            step = self._step(data, at)
+            if not step:
+                break
+            at += step
+        at, self._skip = min(at, len(data)), max(0, at - len(data))
+        self._held = data[at:]
+
+    def _step(self, data: bytes, at: int) -> int:
+        """Bytes of the frame or tag at a position, or up to the next frame; 0 where more must come to find it."""
+        self._frame = self._frame or next((sizer for sizer in (_adts_frame, _layer2_frame) if sizer(data, at)), None)
+        if self._frame and not self._lost and (size := self._frame(data, at)):
+            self._tagged = False
+            return size
+        rest = data[at:]
+        if not self._lost and (size := tag_size(rest)):
+            self._tagged = True
+            return size
+        if self._tagged and rest[0] == 0:  # padding
+            return len(rest) - len(rest.lstrip(b"\0"))
+        if self._frame is None:
+            self.follows = False
+            return 0
+        found = _next_frame(rest, self._frame)
+        self._lost = found < 0
+        if self._lost:
+            return max(0, len(rest) - _CHAIN * _LONGEST_FRAME)
+        self.breaks += 1
+        return found or self._frame(rest, 0)
 
 
 def _next_frame(window: bytes, frame: Sizer) -> int:
