@@ -81,3 +81,34 @@ def test_an_absurd_size_in_64_bits(size: int, way: str, tmp_path: Path) -> None:
     decoded = read(path, way)
     assert right(decoded)
     assert decoded.warnings == []
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("place", [12, 36])
+@pytest.mark.parametrize("name", [b"iXML", b"LIST"])
+def test_a_chunk_of_odd_size_without_its_pad_byte(name: bytes, place: int, way: str, tmp_path: Path) -> None:
+    data = riff("<", None, 2)
+    for pad in (b"", b"\0"):
+        path = tmp_path / "a.wav"
+        path.write_bytes(data[:place] + name + struct.pack("<I", 7) + b"INFOabc" + pad + data[place:])
+        decoded = read(path, way)
+        assert right(decoded)
+        assert decoded.warnings == []
+
+
+@pytest.mark.parametrize("way", ["file", "upload"])
+@pytest.mark.parametrize("form", ["RIFF", "RF64"])
+@pytest.mark.parametrize("codec", ["pcm_s16le", "adpcm_ms"])
+def test_a_chunk_behind_fewer_samples_than_the_header_claims(
+    codec: str, form: str, way: str, encode: Callable[..., Path], wav: Path, tmp_path: Path
+) -> None:
+    """The size lies beyond the end of the file."""
+    path = encode(tmp_path / "a.wav", "-i", wav, "-c:a", codec, "-rf64", "always" if form == "RF64" else "never")
+    data = bytearray(path.read_bytes())
+    at = data.index(b"ds64") + 16 if form == "RF64" else data.index(b"data") + 4
+    body = data.index(b"data") + 8
+    data[at : at + 4] = struct.pack("<I", 2 * (len(data) - body))
+    path.write_bytes(data + b"LIST" + struct.pack("<I", 30000) + b"INFO" + os.urandom(29996))
+    decoded = read(path, way)
+    assert right(decoded)
+    assert [warning for warning in decoded.warnings if warning.startswith("truncated: 4.")]

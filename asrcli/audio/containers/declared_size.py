@@ -25,6 +25,8 @@ _TRAILERS = (
     *(b"LIST", b"id3 ", b"ID3 ", b"bext", b"iXML", b"_PMX", b"JUNK", b"cue ", b"smpl", b"fact", b"PEAK", b"axml"),
     *(b"inst", b"afsp", b"DISP", b"NAME", b"AUTH", b"ANNO", b"COMT", b"MARK", b"info", b"uuid", b"free"),
 )
+#: what some programs write behind a chunk of odd size without the byte that makes it even
+_UNPADDED = {b"fmt ", b"data", b"LIST", b"fact", b"bext", b"cue ", b"iXML", b"JUNK", b"PEAK", b"id3 "}
 #: (bytes, frames) of a block of AIFF-C's compressed forms, as its COMM chunk counts frames
 _AIFF_CODINGS = {
     b"GSM ": (33, 160),
@@ -81,10 +83,12 @@ class DeclaredSize:
     def end(self, read: Read, file_size: int) -> int:
         """Where the sound ends in a file of `file_size` bytes: the header's word where what follows bears it out."""
         claimed = self.offset + self.size
-        if self.size and (claimed + _SMALL >= file_size or not self.fields):
+        if not self.fields and self.size:
             return min(claimed, file_size)
-        if self.size and any(self._are_chunks(read, claimed + pad, file_size) for pad in (0, claimed % 2)):
-            return claimed
+        if self.size and claimed <= file_size:
+            ends = claimed + _SMALL >= file_size
+            if ends or any(self._are_chunks(read, claimed + odd, file_size) for odd in (0, claimed % 2)):
+                return claimed
         return self._before_chunks(read, file_size)
 
     def is_divided(self, read: Read, file_size: int) -> bool:
@@ -137,6 +141,11 @@ def size_known(size: int) -> bool:
     return 0 < size < 0x7FFF0000 or 0x80010000 < size < 0xFFFF0000 or 0xFFFFFFFF < size < _LONGEST_64
 
 
+def pad(size: int, following: bytes) -> int:
+    """Bytes between a chunk of `size` bytes and the next one; `following` are the bytes behind it."""
+    return size % 2 if following[:4] not in _UNPADDED else 0
+
+
 def _chunk_length(header: bytes, chunks: Chunks | None) -> int | None:
     """Bytes of the chunk with this header; None where it is none, or another file that was joined."""
     if header[:4] in {b"RIFF", b"RF64", b"BW64", b"FORM", b"caff", b"riff"}:
@@ -175,7 +184,7 @@ def _chunks(
         size = int.from_bytes(header[4:], order)
         position += 4 + width
         yield header[:4], position, size
-        position += size + (size % 2 if width == 4 else 0)
+        position += size + (pad(size, read(4, position + size)) if width == 4 else 0)
 
 
 def _wav(read: Read) -> DeclaredSize | None:

@@ -80,6 +80,8 @@ def _sized(read: Read, size: int, claim: declared_size.DeclaredSize) -> HeaderSc
     if claim.size and end <= claim.offset + claim.size:
         if claim.is_divided(read, size):
             return HeaderScan(divided=True, sound_end=end, patches=_patches(claim, end))
+        if end < size < claim.offset + claim.size:
+            return HeaderScan(lacking=claim.lacking(end), sound_end=end, patches=_patches(claim, end))
         return HeaderScan(lacking=claim.lacking(size))
     wrong = f"header: the size in the header is wrong: {(end - claim.offset) / max(1, claim.size):.1f} times as much"
     return HeaderScan(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from asrcli.audio.containers.declared_size import size_known
+from asrcli.audio.containers.declared_size import pad, size_known
 from asrcli.audio.containers.mp4 import BOXES
 from asrcli.audio.containers.packets import transport_packet
 from asrcli.audio.layouts import layout_of_mask
@@ -210,7 +210,7 @@ def wav_header(head: bytes) -> WavHeader | None:
             form = head[body : body + size]
         elif kind == b"ds64":
             large = int.from_bytes(head[body + 8 : body + 16], "little")
-        position = body + size + size % 2
+        position = body + size + pad(size, head[body + size : body + size + 4])
     return None
 
 
