@@ -5,6 +5,7 @@ A killed server leaves its folder with its uploads behind; the next server of th
 
 from __future__ import annotations
 
+import asyncio
 import math
 import os
 import re
@@ -92,7 +93,7 @@ STORED = StoredBytes()
 
 
 class Workspace:
-    """The temporary folder of one request, and the memory of its form fields. A context manager."""
+    """The temporary folder of one request, and the memory of its form fields. An asynchronous context manager."""
 
     #: bytes of the form fields of all requests
     fields_in_memory = 0
@@ -126,18 +127,24 @@ class Workspace:
         STORED.add(size, self._max_disk)
         self._stored += size
 
-    def close(self) -> None:
-        """Delete the folder and its files."""
+    async def close(self) -> None:
+        """Delete the folder and its files, in a thread: where they are kept in memory, 500 MB take 75 ms of CPU. They
+        are deleted also if the caller is cancelled.
+        """
         Workspace.fields_in_memory -= self._fields
-        STORED.remove(self._stored)
-        self._fields = self._stored = 0
-        self._folder.cleanup()
+        self._fields = 0
+        await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, self._delete))
 
-    def __enter__(self) -> Self:
+    def _delete(self) -> None:
+        self._folder.cleanup()
+        STORED.remove(self._stored)
+        self._stored = 0
+
+    async def __aenter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
 
 def _delete_abandoned(parent: Path) -> None:

@@ -45,7 +45,7 @@ async def create(request: Request) -> Response:
     """Accept a recording (`file` or `url`) with any option of `asrcli transcribe`."""
     runner = _runner(request)
     service: TranscriptionService = request.app.state.service
-    with Workspace(runner.store.recordings, service.settings.max_disk) as workspace:
+    async with Workspace(runner.store.recordings, service.settings.max_disk) as workspace:
         form = await read_form(request, workspace, service.settings.max_upload)
         fields = {name: value for name, value in form.fields if name in NAMES}
         asked = await asyncio.to_thread(read_job_request, fields)

@@ -15,7 +15,7 @@ from asrcli.transcript import Transcript
 
 
 class SessionRecording:
-    """Call `write`, then `transcribe`. A context manager; its file is deleted at the end."""
+    """Call `write`, then `transcribe`. An asynchronous context manager; its file is deleted at the end."""
 
     def __init__(self, service: TranscriptionService, client: str, model: str | None, rate: int | None) -> None:
         """An empty recording; `model` None: the default; `rate` of s16le mono; None: a file of any format."""
@@ -57,9 +57,9 @@ class SessionRecording:
         request = TranscriptionRequest(path=self._path, model=self._model, options=wanted)
         return await self._service.transcribe(self._client, request)
 
-    def __enter__(self) -> Self:
+    async def __aenter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._file.close()
-        self._workspace.close()
+        await self._workspace.close()

@@ -69,7 +69,7 @@ async def asr(request: Request) -> Response:
     """JSON with `wav` (SenseVoice), a form with `file` (funasr-server) or `audio_file` (whisper-asr-webservice)."""
     service: TranscriptionService = request.app.state.service
     service.admission.refuse_if_full()
-    with service.workspace() as workspace:
+    async with service.workspace() as workspace:
         if request.headers.get("content-type", "").lower().startswith("multipart/"):
             form = await read_form(request, workspace, service.settings.max_upload)
             if upload := form.file("audio_file"):
@@ -145,7 +145,7 @@ async def api(request: Request) -> Response:
     """SenseVoice's api.py: several files, with tags, with emoji and without."""
     service: TranscriptionService = request.app.state.service
     service.admission.refuse_if_full()
-    with service.workspace() as workspace:
+    async with service.workspace() as workspace:
         form = await read_form(request, workspace, service.settings.max_upload)
         uploads = [upload for name, upload in form.files if name == "files"]
         if not uploads:

@@ -121,7 +121,7 @@ async def detect_language(request: Request) -> dict[str, Any]:
     """The language of the first 30 s; confidence 0 without speech, or if the model does not detect languages."""
     service: TranscriptionService = request.app.state.service
     service.admission.refuse_if_full()
-    with service.workspace() as workspace:
+    async with service.workspace() as workspace:
         form = await read_form(request, workspace, service.settings.max_upload)
         upload = form.file("audio_file", "file")
         if upload is None:

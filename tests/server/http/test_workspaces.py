@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -46,7 +47,26 @@ def test_a_folder_that_the_system_has_deleted_is_made_again(tmp_path: Path, monk
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     workspaces = Workspaces()
     shutil.rmtree(workspaces.root.parent)
-    with Workspace(workspaces.root) as workspace:
-        assert workspace.new_file().parent.is_dir()
+
+    async def work() -> None:
+        async with Workspace(workspaces.root) as workspace:
+            assert workspace.new_file().parent.is_dir()
+
+    asyncio.run(work())
     workspaces.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_are_deleted_outside_the_event_loop_even_if_the_request_is_cancelled(tmp_path: Path) -> None:
+    async def work() -> None:
+        workspace = Workspace(tmp_path)
+        for _ in range(500):
+            workspace.new_file().touch()
+        closing = asyncio.ensure_future(workspace.close())
+        await asyncio.sleep(0)
+        assert not closing.done(), "the loop is not held"
+        closing.cancel()
+        await asyncio.gather(closing, return_exceptions=True)
+
+    asyncio.run(work())
     assert list(tmp_path.iterdir()) == []

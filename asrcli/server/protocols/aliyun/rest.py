@@ -91,7 +91,7 @@ async def recognise(
     if speakers is None:
         speakers = theirs and await asyncio.to_thread(service.pool.can_diarize)
     recognition = RecognitionOptions(hotwords=await asyncio.to_thread(vocabulary, vocabulary_id), itn=itn)
-    with service.workspace() as workspace:
+    async with service.workspace() as workspace:
         upload = await _body(request, service, workspace, audio_address)
         raw = await asyncio.to_thread(_raw_format, upload.path, audio_format, sample_rate)
         options = TranscribeOptions(

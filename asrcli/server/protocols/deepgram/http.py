@@ -55,7 +55,7 @@ async def listen(request: Request) -> Response:
         text=TextOptions(punctuation=None if marks else False, strip_marks=not marks),
         speakers=SpeakerOptions(enabled=fields.flag("diarize")),
     )
-    with service.workspace() as workspace:
+    async with service.workspace() as workspace:
         upload = await _recording(request, workspace)
         recording = TranscriptionRequest(path=upload.path, name=upload.name, model=fields.model, options=options)
         transcript = await service.for_request(request, recording)

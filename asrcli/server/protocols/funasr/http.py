@@ -30,7 +30,7 @@ async def recognition(request: Request) -> Response:
     """Recognise one file; times of sentences in milliseconds."""
     service: TranscriptionService = request.app.state.service
     service.admission.refuse_if_full()
-    with service.workspace() as workspace:
+    async with service.workspace() as workspace:
         form = await read_form(request, workspace, service.settings.max_upload)
         upload = form.file("audio")
         if upload is None:

@@ -163,7 +163,7 @@ class _ResultSink:
             self._stack.enter_context(self._context.live.place())
             rate = utterance.rate if utterance.pcm else None
             recording = SessionRecording(self._context.files, self._context.client, self._context.model, rate)
-            self._recording = self._stack.enter_context(recording)
+            self._recording = await self._stack.enter_async_context(recording)
             return
         opening = self._context.live.session(utterance.options, self._context.model)
         self._session = await self._stack.enter_async_context(opening)

@@ -7,7 +7,7 @@ Responses have the form that OpenAI's SDKs parse; extensions of other servers (`
 from __future__ import annotations
 
 import asyncio
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +75,8 @@ async def translations(request: Request) -> Response:
 async def _answer(request: Request, *, translate: bool) -> Response:
     service: TranscriptionService = request.app.state.service
     service.admission.refuse_if_full()
-    with ExitStack() as stack:
-        workspace = stack.enter_context(service.workspace())
+    async with AsyncExitStack() as stack:
+        workspace = await stack.enter_async_context(service.workspace())
         form = await read_form(request, workspace, service.settings.max_upload)
         fields = await asyncio.to_thread(read_fields, form, translate=translate)
         recording = await _recording_of(request, form, fields, workspace)

@@ -6,7 +6,7 @@ The answer starts when the recording has been opened: errors before that have an
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -32,7 +32,7 @@ _TOKENS_PER_SECOND = 10
 class EventStream(StreamingResponse):
     """Server-sent events; `close` is called at their end, even if they were never read."""
 
-    def __init__(self, events: AsyncIterator[str], close: Callable[[], None]) -> None:
+    def __init__(self, events: AsyncIterator[str], close: Callable[[], Awaitable[None]]) -> None:
         headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
         super().__init__(events, media_type="text/event-stream", headers=headers)
         self._close = close
@@ -41,7 +41,7 @@ class EventStream(StreamingResponse):
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self._close()
+            await self._close()
 
 
 def event(data: Any, name: str = "") -> str:
@@ -102,7 +102,7 @@ async def stream(
     service: TranscriptionService,
     wanted: TranscriptionRequest,
     fields: Fields,
-    close: Callable[[], None],
+    close: Callable[[], Awaitable[None]],
 ) -> EventStream:
     """Answer with events. `fields` is their form; `close` is called at their end. Raises AsrcliError: an error before
     the recording is open; the caller then closes.
@@ -114,9 +114,9 @@ async def stream(
         transcription.close()
         raise
 
-    def end() -> None:
+    async def end() -> None:
         transcription.close()
-        close()
+        await close()
 
     return EventStream(_events(transcription, fields), end)
 
