@@ -349,6 +349,29 @@ def test_damage_in_the_middle_does_not_cost_the_rest(
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.tta", "tta"), ("a.wv", "wavpack"), ("a.ac3", "ac3"), ("a.eac3", "eac3"), ("a.avi", "ac3")]
+)
+@pytest.mark.parametrize("byte", [b"\0", b"\x55"])
+def test_damage_that_only_a_checksum_shows(
+    name: str,
+    codec: str,
+    byte: bytes,
+    encode: Callable[..., Path],
+    decode: Callable[..., Decoded],
+    wav: Path,
+    tmp_path: Path,
+) -> None:
+    """The decoders take it for sound."""
+    path = encode(tmp_path / name, "-i", wav, "-ar", 48000, "-c:a", codec)
+    assert decode(path).warnings == []
+    data = path.read_bytes()
+    middle = len(data) // 2
+    for length in (30, 300):
+        path.write_bytes(data[:middle] + byte * length + data[middle + length :])
+        assert [warning for warning in decode(path).warnings if warning.startswith("damaged: ")]
+
+
 @pytest.mark.parametrize("name", ["a.mp3", "a.ogg", "a.opus"])
 def test_recordings_joined_in_one_file_are_all_read(
     name: str,

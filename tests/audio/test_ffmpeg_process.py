@@ -224,6 +224,15 @@ def test_metadata_cannot_pose_as_the_banner() -> None:
     assert log.tracks[0].channels == 6
 
 
+def test_a_wrong_checksum_of_an_mp3s_frame_is_no_damage() -> None:
+    """LAME with error protection writes one in the frame with its tag."""
+    log = FfmpegLog()
+    log.feed("[mp3float @ 0x55d] [error] CRC mismatch A4A6!")
+    assert log.errors == 0
+    log.feed("[ac3 @ 0x55d] [error] frame CRC mismatch")
+    assert log.errors == 1
+
+
 def test_messages_of_ffmpeg_are_bounded() -> None:
     log = FfmpegLog()
     for number in range(100_000):

@@ -23,6 +23,8 @@ _CUT = re.compile(r"partial file|ended prematurely|[Tt]runcat|Packet corrupt|Rea
 _GUESSED = re.compile(r"Estimating duration from bitrate")
 #: messages about the sound that is read: packets of it are incomplete
 _CORRUPT = re.compile(r"corrupt input packet in stream")
+#: of an MPEG audio frame; encoders leave the checksum out of the frame with their tag
+_UNCHECKED = re.compile(r"^CRC mismatch [0-9A-F]+!$")
 _UNREAD = "another audio track starts within the recording and was not read; convert or split the recording"
 #: a path before a message: the caller names the file, and a server must not show where it keeps uploads
 _PATH = re.compile(r"^(?:file:.*|pipe:0): (?=[^:]*$)")
@@ -177,7 +179,7 @@ class FfmpegLog:
         self._guessed = self._guessed or bool(_GUESSED.search(text))
         self.cut = self.cut or bool(_CUT.search(text))
         self.later = self.later or text.startswith("New audio stream")
-        if level != "warning" or _CORRUPT.search(text):
+        if (level != "warning" or _CORRUPT.search(text)) and not _UNCHECKED.match(text):
             self.errors += 1
             self._messages.append(text)
 

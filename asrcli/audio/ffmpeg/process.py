@@ -105,6 +105,7 @@ def probe_command(program: str, url: str, attempt: Attempt) -> list[str]:
 
 def _track(attempt: Attempt) -> Any:
     opening: dict[str, object] = {"protocol_whitelist": "file,pipe,subfile", "format_whitelist": _FORMATS, "threads": 1}
+    opening["err_detect"] = "crccheck"  # else decoders of AC-3, TTA, WavPack and FLAC take damage for sound
     if attempt.seek:
         opening |= {"ss": attempt.seek, "noaccurate_seek": None}
     if attempt.deep:
