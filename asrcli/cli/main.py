@@ -6,6 +6,7 @@ A closed pipe on stdout (`asrcli ... | head -1`) is not an error: the exit code 
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import signal
@@ -90,7 +91,7 @@ def _failed(error: Exception, session: CommandSession) -> int:
     if isinstance(error, AsrcliError):
         session.console.error(error.message, error.hint, code=error.code, exit_code=int(error.exit_code))
         return error.exit_code
-    if known := machine_error(error) or _file_error(error):
+    if known := machine_error(error) or _closed_stdout(error) or _file_error(error):
         return _failed(known, session)
     session.console.error(
         f"internal error: {type(error).__name__}: {error}",
@@ -104,6 +105,13 @@ def _failed(error: Exception, session: CommandSession) -> int:
         exit_code=int(ExitCode.SOME_FAILED),
     )
     return ExitCode.SOME_FAILED
+
+
+def _closed_stdout(error: Exception) -> MachineError | None:
+    """The error for a write to a stdout that the caller closed (`>&-`); None for every other error."""
+    if isinstance(error, OSError) and error.errno == errno.EBADF and not error.filename:
+        return MachineError("stdout is closed.", "Write to a file (-o FILE), or redirect stdout to one (> FILE).")
+    return None
 
 
 def _file_error(error: Exception) -> MachineError | None:
@@ -168,12 +176,12 @@ def _prepare_streams() -> None:
     """Results are UTF-8 in every locale; undecodable bytes of file names are preserved.
 
     A stream that the caller closed (`2>&-`) is opened on the null device: otherwise the next opened file would get its
-    descriptor, and messages would be written to that file.
+    descriptor, and messages would be written to that file. On stdout each write then fails: its results would be lost.
     """
     while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass  # the lowest free descriptor is that of a closed stream
     os.close(number)
-    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 -- stays open
+    sys.stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_RDONLY), "w", encoding="utf-8")
     sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 -- stays open
     for stream, errors in ((sys.stdout, "surrogateescape"), (sys.stderr, "backslashreplace")):
         if isinstance(stream, io.TextIOWrapper):

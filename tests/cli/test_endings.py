@@ -220,6 +220,16 @@ def test_closed_streams_do_no_harm(asrcli: Program, speech: Path, closed: str) -
     assert "best of times" in json.loads((asrcli.folder / "out" / "cities.json").read_text(encoding="utf-8"))["text"]
 
 
+@pytest.mark.parametrize("arguments", [["schema"], ["transcribe", "--help"], ["transcribe", "cities.wav", "-o", "-"]])
+def test_a_result_for_a_closed_stdout_fails(asrcli: Program, speech: Path, arguments: list[str]) -> None:
+    words = [str(speech) if word == "cities.wav" else word for word in arguments]
+    command = ["bash", "-c", 'exec "$@" >&-', "bash", *asrcli.command(*words)]
+    done = subprocess.run(command, cwd=asrcli.folder, env=asrcli.env(), capture_output=True, text=True, check=False)
+    assert done.returncode == ExitCode.MACHINE
+    assert "stdout is closed" in done.stderr
+    assert "files done" not in done.stderr
+
+
 def test_a_file_that_cannot_be_written_is_no_internal_error(asrcli: Program) -> None:
     (asrcli.folder / "file").touch()
     done = asrcli("config", "init", "--config", "file/config.yaml")
