@@ -43,17 +43,23 @@ _ATTEMPTS = 3
 _THREADS = 4
 #: SQLite's `application_id`, "asrc"
 _APPLICATION = 0x61737263
+#: `result` is the last column: SQLite walks through a long one to what comes after it
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
     id TEXT PRIMARY KEY, state TEXT NOT NULL, created REAL NOT NULL, finished REAL, client TEXT NOT NULL,
     name TEXT NOT NULL, url TEXT, fields TEXT NOT NULL, webhook TEXT, notified INTEGER NOT NULL DEFAULT 0,
-    attempts INTEGER NOT NULL DEFAULT 0, result TEXT, error TEXT
+    attempts INTEGER NOT NULL DEFAULT 0, error TEXT, duration REAL, result TEXT
 ) STRICT
 """
-_COLUMNS = (
-    "id, state, created, finished, client, name, url, fields, webhook, notified, attempts, error, "
-    "json_extract(result, '$.duration') AS duration"
-)
+#: of a row without its result, which may be long; databases of older versions have no `duration`
+_OLD_COLUMNS = "id, state, created, finished, client, name, url, fields, webhook, notified, attempts, error"
+_COLUMNS = f"{_OLD_COLUMNS}, duration"
+_ADD_DURATION = """
+BEGIN IMMEDIATE;
+ALTER TABLE jobs ADD COLUMN duration REAL;
+UPDATE jobs SET duration = json_extract(result, '$.duration');
+COMMIT
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +137,10 @@ class JobStore:
         if application != _APPLICATION and (application or tables - {"jobs"}):
             raise OutputError(f"{self._path} is the database of another program.", "Choose another --data-dir.")
         if tables:
-            self._database.execute(f"SELECT {_COLUMNS} FROM jobs LIMIT 1")  # noqa: S608 -- fails if it is not ours
+            self._database.execute(f"SELECT {_OLD_COLUMNS} FROM jobs LIMIT 1")  # noqa: S608 -- fails if it is not ours
+            columns = {row["name"] for row in self._database.execute("PRAGMA table_info(jobs)")}
+            if "duration" not in columns:
+                self._database.executescript(_ADD_DURATION)
         self._database.execute("PRAGMA journal_mode=WAL")
         self._database.execute("PRAGMA synchronous=FULL")
         self._database.execute(_SCHEMA)
@@ -260,8 +269,9 @@ class JobStore:
         state: State = "done" if error is None else "failed"
         with self._transaction() as database:
             database.execute(
-                "UPDATE jobs SET state = ?, finished = ?, result = ?, error = ? WHERE id = ?",
-                (state, time.time(), result, None if error is None else json.dumps(error), job_id),
+                "UPDATE jobs SET state = ?, finished = ?, result = ?, error = ?,"
+                " duration = json_extract(?, '$.duration') WHERE id = ?",
+                (state, time.time(), result, None if error is None else json.dumps(error), result, job_id),
             )
         self._delete_recording(job_id)
 

@@ -11,6 +11,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,28 @@ def test_all_that_is_written_is_private_under_any_umask(
     found = {path.name for path in modes}
     assert {"jobs.sqlite3", "jobs.sqlite3-wal", "jobs.lock", ".asrcli-recordings", "lock", "requests", "new"} <= found
     assert {path for path, mode in modes.items() if mode} == {tmp_path / "uploads"}
+
+
+def test_a_job_is_read_without_its_result(tmp_path: Path) -> None:
+    """A poll, and each job of a list, took the time to parse a long result."""
+    store = JobStore(tmp_path)
+    ids = [
+        store.add(client="a", name=f"{number}", fields={}, upload=None, url="http://example.com/", webhook=None).id
+        for number in range(2)
+    ]
+    store.finish(ids[0], result='{"duration": 12.5}')
+    store.finish(ids[1], error={"code": "a", "message": "b"})
+    with closing(sqlite3.connect(tmp_path / "jobs.sqlite3", isolation_level=None)) as database:
+        database.execute("UPDATE jobs SET result = 'unread'")
+        assert [store.get(job_id).duration for job_id in ids] == [12.5, None]
+        assert {job.duration for job in store.of_client("a", 9)} == {12.5, None}
+        store.close()
+        database.execute("UPDATE jobs SET result = '{\"duration\": 7}' WHERE id = ?", ids[:1])
+        database.execute("UPDATE jobs SET result = NULL WHERE id = ?", ids[1:])
+        database.execute("ALTER TABLE jobs DROP COLUMN duration")
+    store = JobStore(tmp_path)
+    assert [store.get(job_id).duration for job_id in ids] == [7.0, None], "a database of the version before"
+    store.close()
 
 
 def _another_programs_database(folder: Path) -> None:
