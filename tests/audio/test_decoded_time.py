@@ -274,3 +274,14 @@ def test_encrypted_files_are_named(movflags: str, encode: Callable[..., Path], w
         path.write_bytes(path.read_bytes().replace(b"enca", kind))
         with pytest.raises(AudioDecodeError, match="encrypted"):
             probe(Source("a", path=path), AudioOptions())
+
+
+@pytest.mark.parametrize(("field", "value"), [(12, 0), (16, 10**7)], ids=["nothing", "beyond the end"])
+@pytest.mark.parametrize("movflags", ["+faststart", "0"])
+def test_an_edit_list_that_leaves_no_sound(
+    movflags: str, field: int, value: int, encode: Callable[..., Path], wav: Path, tmp_path: Path
+) -> None:
+    path = encode(tmp_path / "a.m4a", "-i", wav, "-c:a", "aac", "-movflags", movflags)
+    for one in decoded(resized(path, {path.read_bytes().index(b"elst") + field: struct.pack(">I", value)})):
+        assert one.heard() == pytest.approx(TIMES, abs=CLOSE)
+        assert [warning for warning in one.warnings if warning.startswith("header: the edit list")]

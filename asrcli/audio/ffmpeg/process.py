@@ -72,6 +72,8 @@ class Attempt:
     seek: float = 0.0
     #: look for tracks in the first `DEEP_PROBE` bytes instead of ffmpeg's default of 5 MB
     deep: bool = False
+    #: read an MP4's sound as it lies in the file, whatever its edit list leaves of it
+    unedited: bool = False
     #: write each frame as soon as it is decoded
     live: bool = False
     #: share of an LFE channel in a mix: little, as it usually carries bass only, but speech in it is heard
@@ -108,6 +110,8 @@ def _track(attempt: Attempt) -> Any:
     opening["err_detect"] = "crccheck"  # else decoders of AC-3, TTA, WavPack and FLAC take damage for sound
     if attempt.seek:
         opening |= {"ss": attempt.seek, "noaccurate_seek": None}
+    if attempt.unedited:
+        opening["ignore_editlist"] = 1
     if attempt.deep:
         opening |= {"probesize": DEEP_PROBE, "analyzeduration": _DEEP_DURATION}
     import ffmpeg  # here, as most recordings in WAV need none

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from asrcli.audio.channels import no_channel
-from asrcli.audio.ffmpeg.frames import FrameParser
+from asrcli.audio.ffmpeg.frames import Frame, FrameParser
 from asrcli.audio.ffmpeg.log import NMS_ADPCM, FfmpegLog
 from asrcli.audio.ffmpeg.process import (
     DEEP_PROBE,
@@ -194,14 +194,16 @@ class FfmpegReader:
         while True:
             self._child = _Process(decode_command(find_ffmpeg(), url, options, choice.attempt), feeder)
             decoded = self._child.describe()
-            if not choice.again(self._child.log, decoded=decoded) or (feeder and not feeder.restartable):
+            frames = self._child.parser.frames() if decoded else []
+            again = choice.again(self._child.log, decoded=decoded, empty=decoded and not frames)
+            if not again or (feeder and not feeder.restartable):
                 break
             self._child.close()
         if feeder:
             feeder.release()
         self._process, self._log, self._choice = self._child.process, self._child.log, choice
         try:
-            self._begin(decoded=decoded)
+            self._begin(frames, decoded=decoded)
         except AsrcliError:
             self.close()
             raise
@@ -235,7 +237,7 @@ class FfmpegReader:
     def close(self) -> None:
         self._child.close()
 
-    def _begin(self, *, decoded: bool) -> None:
+    def _begin(self, frames: list[Frame], *, decoded: bool) -> None:
         log = self._log
         if not decoded and (self._process.returncode or not log.tracks):
             raise _failure(log, self._choice, self._process.returncode)
@@ -246,7 +248,6 @@ class FfmpegReader:
         self._width = 4 * self.channels
         start = None if log.start is None else round(1000 * (log.start + TIMESTAMP_OFFSET))
         self._timeline = Timeline(self._width, start, timed=log.timed)
-        frames = self._child.parser.frames()
         seeked = frames and self._choice.attempt.seek
         self._position = self._timeline.origin(frames[0]) if frames else 0
         if not seeked:

@@ -14,6 +14,8 @@ from asrcli.options import AudioOptions
 
 #: containers that announce their tracks in the midst of the stream
 _UNANNOUNCED = ("mpegts", "mpeg")
+#: the container with edit lists
+_EDITED = "mov,mp4,m4a,3gp,3g2,mj2"
 
 #: seconds for a file's header
 _TIMEOUT = 60.0
@@ -43,9 +45,14 @@ class TrackChoice:
         number = self._wanted if isinstance(self._wanted, int) else 0
         self.attempt = Attempt(track=number, seek=seek, live=live)
 
-    def again(self, log: FfmpegLog, *, decoded: bool) -> bool:
-        """Whether another attempt is better than the one whose log this is; `attempt` is that one then."""
+    def again(self, log: FfmpegLog, *, decoded: bool, empty: bool = False) -> bool:
+        """Whether another attempt is better than the one whose log this is; `attempt` is that one then. `empty`:
+        without an error nothing came out.
+        """
         here, candidates = self.attempt.track, self._candidates(log)
+        if empty and log.container == _EDITED and not (self.attempt.unedited or self.attempt.seek):
+            self.attempt = replace(self.attempt, unedited=True)
+            return True
         blank = here >= len(log.tracks) or not log.tracks[here].rate or not candidates
         if blank and not self.attempt.deep and log.container in _UNANNOUNCED:
             self.attempt = replace(self.attempt, deep=True)
@@ -71,11 +78,12 @@ class TrackChoice:
             )
 
     def notices(self, log: FfmpegLog) -> list[str]:
-        """Warnings about the other tracks."""
+        """Warnings about an edit list that was ignored, and about the other tracks."""
+        ignored = "header: the edit list of the file leaves no sound; all that is there was read"
+        notices = [ignored] if self.attempt.unedited else []
         if len(log.tracks) < 2 or isinstance(self._wanted, int):
-            return []
+            return notices
         here = self.attempt.track
-        notices = []
         if self._wanted is None:
             there = f"the tracks are {_names(log)}: see --audio-track"
             notices.append(f"tracks: audio track {here} of {len(log.tracks)} was read; {there}")
