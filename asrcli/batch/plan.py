@@ -79,8 +79,11 @@ def make_plan(inputs: Inputs, *, stdin: BinaryIO | None = None, suffixes: Collec
         )
     outputs = _Outputs(inputs, stdin, frozenset(suffixes))
     items = outputs.assign(search.found)
-    # Each shard reports all of them: a folder may be unreadable, or mounted elsewhere, on one machine only.
-    return Plan(items, tuple(search.problems), tuple(search.notices), outputs.shown)
+    notices = list(search.notices)
+    if search.found and not items:
+        notices.append(f"This shard has none of the inputs ({len(search.found)}).")
+    # Each shard reports all problems: a folder may be unreadable, or mounted elsewhere, on one machine only.
+    return Plan(items, tuple(search.problems), tuple(notices), outputs.shown)
 
 
 def name_outputs_of(found: Sequence[Found], inputs: Inputs, suffixes: Collection[str]) -> Sequence[Item]:
@@ -99,6 +102,8 @@ def _check(inputs: Inputs, stdin: BinaryIO | None) -> None:
         raise UsageError("stdin is closed.", "Name a file instead of -.")
     if inputs.output is not None and inputs.output_dir is not None:
         raise UsageError("-o and --output-dir exclude each other.", "Use one of them.")
+    if (folder := inputs.output_dir) is not None and os.path.exists(folder) and not os.path.isdir(folder):
+        raise UsageError(f"--output-dir {folder} is not a folder.", "Name a folder, or write one result with -o.")
     if inputs.output is not None and len(inputs.formats) > 1:
         raise UsageError("-o takes one format.", "Use --output-dir for several formats.")
 

@@ -298,3 +298,9 @@ def test_inputs_without_an_output_go_first_then_the_longest(here: Path) -> None:
     assert order == ["long", "new", "short", "done"]
     assert schedule.estimate == pytest.approx(114 / 64_000)
     assert schedule.streams == schedule.shown == []
+
+
+def test_an_output_dir_that_is_a_file_is_refused(here: Path) -> None:
+    touch("a.wav", "out")
+    with pytest.raises(UsageError, match="--output-dir out is not a folder"):
+        plan_of("a.wav", output_dir=Path("out"))

@@ -77,6 +77,12 @@ def test_an_input_that_is_missing_is_reported_by_every_shard(folder: Path) -> No
     assert Counter(problem.name for plan in plans for problem in plan.problems) == {"missing.wav": 5}
 
 
+def test_a_shard_without_inputs_is_reported(folder: Path) -> None:
+    plans = [make_plan(Inputs(paths=[str(folder / "day 1/1.wav")], shard=(number, 3))) for number in range(3)]
+    notice = ("This shard has none of the inputs (1).",)
+    assert sorted(plan.notices for plan in plans) == [(), notice, notice]
+
+
 def test_a_stream_has_no_shards() -> None:
     with pytest.raises(UsageError, match="stream"):
         make_plan(Inputs(paths=["-"], shard=(0, 2)), stdin=io.BytesIO(b"x"))
