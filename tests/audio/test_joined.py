@@ -32,6 +32,7 @@ FORMS = {
     "wv": ["wavpack"],
     "ogg": ["flac"],
     "flac": ["flac"],
+    "nut": ["libopus"],
 }
 
 

@@ -5,7 +5,7 @@ Decoders stop at the end of the first one, or take the next header for sound. A 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from typing import BinaryIO
@@ -39,7 +39,9 @@ _FLV_TAGS = {8, 9, 18}
 _LONGEST_TABLE = 1 << 22
 #: parts of a file that are walked over at most
 _MAX_STEPS = 4_000_000
-#: bytes of a FLAC stream that are searched at once
+#: first bytes of a NUT file
+_NUT = b"nut/multimedia container\0"
+#: bytes of a stream of FLAC or NUT that are searched at once
 _SEARCHED = 4096
 
 
@@ -281,12 +283,12 @@ def _ogg(read: Read, position: int) -> Iterator[int]:
         yield position
 
 
-def _flac(read: Read, position: int) -> Iterator[int]:
-    """FLAC frames have no sizes: the next header is searched."""
-    at = position + 1
+def _up_to(starts: Sequence[bytes], read: Read, position: int) -> Iterator[int]:
+    """Of forms whose parts have no sizes that serve here: the next header is searched."""
+    at, longest = position + 1, max(map(len, starts))
     while window := read(_SEARCHED, at):
-        found = [place for start in STARTS if (place := window.find(start)) >= 0]
-        at += min(found, default=max(1, len(window) - 7))
+        found = [place for start in starts if (place := window.find(start)) >= 0]
+        at += min(found, default=max(1, len(window) - longest + 1))
         yield at
         if found:
             return
@@ -305,6 +307,7 @@ _WALKS: tuple[tuple[int, bytes, Walk], ...] = (
     (0, b"TTA1", _tta),
     (0, b"wvpk", _wavpack),
     (0, b"OggS", _ogg),
-    *((0, start, _flac) for start in STARTS),
+    *((0, start, partial(_up_to, STARTS)) for start in STARTS),
+    (0, _NUT[:_MAGIC], partial(_up_to, (_NUT,))),
     *((at, b"\x47\x40", transport.walk) for at in (0, 4)),
 )
