@@ -32,7 +32,7 @@ FORMS = {
     "wv": ["wavpack"],
     "ogg": ["flac"],
     "flac": ["flac"],
-    "nut": ["libopus"],
+    "nut": ["pcm_s16le"],
 }
 
 
