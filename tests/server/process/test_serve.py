@@ -446,3 +446,23 @@ def test_uploads_of_a_killed_server_are_deleted_by_the_next(home: dict[str, Any]
         assert not killed.exists()
         assert (other / "notes.txt").exists()
     assert list(temporary.glob("asrcli-serve-*")) == [other]
+
+
+GARBAGE = """
+import asyncio, gc
+from asrcli.server.run import shorten_collections
+
+async def main():
+    shorten_collections()
+    full = []
+    gc.callbacks.append(lambda phase, info: full.append(phase) if info["generation"] == 2 else None)
+    transcript = [[number] for number in range(400_000)]
+    assert len(transcript) == 400_000 and not full, full
+
+asyncio.run(main())
+"""
+
+
+def test_long_results_cause_no_full_garbage_collection() -> None:
+    """It stops all threads for as long as it looks at a million objects."""
+    subprocess.run([sys.executable, "-c", GARBAGE], check=True, timeout=60)
