@@ -130,7 +130,9 @@ def _open_file(path: Path, options: AudioOptions, *, untrusted: bool = False) ->
             with kept:  # ffmpeg has opened it by the time it is deleted
                 return FfmpegReader(file_url(Path(kept.name)), options)
         seek = at if has_index(head) else 0.0
-        return FfmpegReader(file_url(path), options, seek=seek, lacking=lambda: seen.lacking)
+        return FfmpegReader(
+            file_url(path), options, seek=seek, lacking=lambda: seen.lacking, counted=lambda: seen.counted
+        )
 
     def part(start: int, end: int) -> Reader:
         return FfmpegReader(file_url(path, start, end), options)

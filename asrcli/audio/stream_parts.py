@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import BinaryIO, cast
 
+from asrcli.audio.containers.avi import counted_seconds
 from asrcli.audio.containers.declared_size import DeclaredSize
 from asrcli.audio.containers.header_scan import (
     INSIDE_PACKET,
@@ -81,4 +82,12 @@ class StreamParts:
             found = () if self._stream.at_next and found == (INSIDE_PACKET,) else found
             return found + warnings_of_breaks(chain.breaks)
 
-        return FfmpegReader("pipe:0", self._options, feeder=pump, lacking=self.lacking, at_end=at_end, live=self._live)
+        return FfmpegReader(
+            "pipe:0",
+            self._options,
+            feeder=pump,
+            lacking=self.lacking,
+            at_end=at_end,
+            live=self._live,
+            counted=lambda: counted_seconds(pump.reread),
+        )

@@ -372,6 +372,23 @@ def test_damage_that_only_a_checksum_shows(
         assert [warning for warning in decode(path).warnings if warning.startswith("damaged: ")]
 
 
+@pytest.mark.parametrize("codec", ["pcm_s16le", "libmp3lame"])
+def test_a_hole_in_a_film_without_timestamps(
+    codec: str, encode: Callable[..., Path], decode: Callable[..., Decoded], wav: Path, tmp_path: Path
+) -> None:
+    """AVI: what follows is early, and the decoder does not complain."""
+    picture = ["-f", "lavfi", "-i", f"testsrc=s=160x120:r=10:d={LENGTH}", "-c:v", "mpeg4"]
+    path = encode(tmp_path / "a.avi", "-i", wav, *picture, "-c:a", codec)
+    data = path.read_bytes()
+    start, end = len(data) // 2, len(data) * 2 // 3
+    for form, missing in ((data, False), (data[:start] + bytes(end - start) + data[end:], True)):
+        path.write_bytes(form)
+        for source in (Source("a", path=path), Source("a", stream=io.BytesIO(form))):
+            warnings = Decoded(source, AudioOptions()).warnings
+            assert bool([warning for warning in warnings if warning.startswith("damaged: sound")]) == missing
+            assert bool(warnings) == missing
+
+
 @pytest.mark.parametrize("name", ["a.mp3", "a.ogg", "a.opus"])
 def test_recordings_joined_in_one_file_are_all_read(
     name: str,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from asrcli.audio.containers import declared_size, flac, mp4, mpeg, ogg, packets
+from asrcli.audio.containers import avi, declared_size, flac, mp4, mpeg, ogg, packets
 from asrcli.audio.containers.joined import joined_files
 from asrcli.audio.containers.sniff import is_mpeg_audio
 
@@ -29,6 +29,8 @@ class HeaderScan:
     streams: bool = False
     #: for `SoundReader`
     length: float | Literal["header", "unknown"] = "header"
+    #: seconds of sound that the header counts, where ffmpeg does not rely on it
+    counted: float | None = None
     #: part of the sound's bytes that the header claims and the file lacks
     lacking: float = 0.0
     #: (start, end) in bytes of recordings that were joined; decoders give up where channels or rate change
@@ -82,7 +84,7 @@ def _sized(read: Read, size: int, claim: declared_size.DeclaredSize) -> HeaderSc
             return HeaderScan(divided=True, sound_end=end, patches=_patches(claim, end))
         if end < size < claim.offset + claim.size:
             return HeaderScan(lacking=claim.lacking(end), sound_end=end, patches=_patches(claim, end))
-        return HeaderScan(lacking=claim.lacking(size))
+        return HeaderScan(lacking=claim.lacking(size), counted=avi.counted_seconds(read))
     wrong = f"header: the size in the header is wrong: {(end - claim.offset) / max(1, claim.size):.1f} times as much"
     return HeaderScan(
         sound_end=end,

@@ -177,15 +177,16 @@ class FfmpegReader:
         lacking: Callable[[], float] = lambda: 0.0,
         at_end: Callable[[], Sequence[str]] = tuple,
         live: bool = False,
+        counted: Callable[[], float | None] = lambda: None,
     ) -> None:
         """Start ffmpeg and wait for its first samples. `url` is from `file_url`, or "pipe:0" with a `feeder`; `seek`:
         seconds to skip in a container with an index; `lacking` returns at the end the part known to be missing: if any
         is, a damaged last packet is not reported again; `at_end` returns warnings about an end without a known length;
-        `live`: deliver samples as they arrive. Raises
-        FfmpegMissingError: there is no ffmpeg; InputError: nothing can be decoded.
+        `live`: deliver samples as they arrive; `counted` returns the seconds that the header counts.
+        Raises FfmpegMissingError: there is no ffmpeg; InputError: nothing can be decoded.
         """
         self._options, self._feeder, self._lacking, self._live = options, feeder, lacking, live
-        self._at_end = at_end
+        self._at_end, self._counted = at_end, counted
         self.rate = SAMPLE_RATE
         self.warnings: list[str] = []
         self._pending: deque[Piece] = deque()
@@ -210,7 +211,7 @@ class FfmpegReader:
 
     @property
     def claimed(self) -> float | None:
-        return self._log.claimed
+        return self._log.claimed or self._counted()
 
     def skip(self, seconds: float) -> float:
         target = round(seconds * SAMPLE_RATE)
@@ -304,6 +305,8 @@ class FfmpegReader:
         self.warnings += self._timeline_warnings()
         self.warnings += self._log.missed()
         missing = (self.claimed or 0.0) - self._position / SAMPLE_RATE
+        if self._counted() and missing > _LAG and not (self._lacking() or self._log.cut):
+            self.warnings.append("damaged: sound is missing within the recording; times after it are too early")
         if status < 0:
             self.warnings.append(f"damaged: ffmpeg crashed at this point (signal {-status})")
         elif not (missing > _LAG or self._lacking()) and (self._log.errors or status):
