@@ -33,7 +33,8 @@ MAX_FIRST_MESSAGE, FIRST_MESSAGE_TIMEOUT = 16 << 10, 10.0
 MAX_MESSAGES = 192 << 20
 #: bytes of the first line of a Wyoming event, of its data, and of its payload, which is not kept
 MAX_WYOMING_HEAD, MAX_WYOMING_DATA, MAX_WYOMING_PAYLOAD = 64 << 10, 256 << 10, 16 << 20
-#: seconds in which `LEAST_SENT` bytes of an incomplete WebSocket message must arrive
+#: seconds in which `LEAST_SENT` bytes of an incomplete WebSocket message, or form with as many bytes of fields, must
+#: arrive
 MESSAGE_TIMEOUT, LEAST_SENT = 30.0, 256 << 10
 #: bytes of a request's head
 MAX_HEAD = 16 << 10
@@ -60,6 +61,7 @@ def table() -> list[tuple[str, str]]:
     parts = f"{MAX_PARTS} with {_size(MAX_PART_HEADER)} of header; {MAX_URL_FIELDS} if URL-encoded"
     hotwords = f"{MAX_HOTWORDS} of {MAX_HOTWORD_LENGTH} characters, {_size(MAX_HOTWORDS_TEXT)} of text"
     first = f"{_size(MAX_FIRST_MESSAGE)} within {FIRST_MESSAGE_TIMEOUT:g} s"
+    pace = f"{_size(LEAST_SENT)} in {MESSAGE_TIMEOUT:g} s"
     wyoming = ", ".join(map(_size, (MAX_WYOMING_HEAD, MAX_WYOMING_DATA, MAX_WYOMING_PAYLOAD)))
     return [
         ("open connections; 503", f"{MAX_CONNECTIONS}, and {of_address}"),
@@ -69,6 +71,10 @@ def table() -> list[tuple[str, str]]:
         ("a form field, other than the clips of known speakers; 413", _size(MAX_FIELD)),
         ("form fields of a request; 413", _size(MAX_FIELDS)),
         ("form fields of all requests; 429", _size(MAX_ALL_FIELDS)),
+        (
+            f"the rest of a form with {_size(LEAST_SENT)} of fields; 408",
+            f"{_size(LEAST_SENT)} in {MESSAGE_TIMEOUT:g} s",
+        ),
         ("parts of a form; 400", parts),
         ("JSON with base64; its `code` 1", f"{_size(MAX_JSON)}, {MAX_IN_MEMORY} in memory at a time"),
         ("hotwords of a request; 400 or the protocol's error", hotwords),
@@ -79,7 +85,7 @@ def table() -> list[tuple[str, str]]:
         ("recordings being fetched; 429", f"{MAX_FETCHES}, and as many waiting"),
         ("a WebSocket message; closed with 1009", _size(MAX_MESSAGE)),
         ("all WebSocket messages being received or in work; closed with 1013", _size(MAX_MESSAGES)),
-        ("the rest of a WebSocket message; closed with 1008", f"{_size(LEAST_SENT)} in {MESSAGE_TIMEOUT:g} s"),
+        ("the rest of a WebSocket message; closed with 1008", pace),
         ("the first WebSocket message without a valid key; closed", first),
         ("a JSON message; the protocol's error", _size(MAX_TEXT_FRAME)),
         ("first line, data and payload of a Wyoming event; its `error`", wyoming),

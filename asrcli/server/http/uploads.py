@@ -79,8 +79,7 @@ async def capped(request: Request, limit: int) -> AsyncIterator[bytes]:
     nothing is received for `idle_timeout` seconds, or `request_timeout` is over; UnavailableError: nothing is received
     while the server ends; BusyError: too many bodies are being received; ClientDisconnect: the client has left.
     """
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > limit:
+    if (announced := request.headers.get("content-length", "")).isdecimal() and int(announced) > limit:
         raise _too_large(limit)
     total = 0
     with request.app.state.admission.receiving():
@@ -152,6 +151,7 @@ async def read_form(request: Request, workspace: Workspace, limit: int) -> Form:
         reader = _MultipartReader(options[b"boundary"], workspace)
         try:
             async for piece in capped(request, limit):
+                workspace.keep_pace(len(piece))
                 reader.feed(piece)
                 await reader.relieve()
             return await reader.finish()
@@ -160,6 +160,7 @@ async def read_form(request: Request, workspace: Workspace, limit: int) -> Form:
     if kind == b"application/x-www-form-urlencoded":
         pieces = []
         async for piece in capped(request, min(limit, MAX_FIELDS)):
+            workspace.keep_pace(len(piece))
             workspace.hold(len(piece))
             pieces.append(piece)
         return Form(await asyncio.to_thread(_url_decoded, pieces))
@@ -243,8 +244,7 @@ class _MultipartReader:
     def __init__(self, boundary: bytes, workspace: Workspace) -> None:
         self._workspace = workspace
         self._raw: list[tuple[str, bytes]] = []
-        self._header, self._value = b"", b""
-        self._disposition = b""
+        self._header = self._value = self._disposition = b""
         self._name = ""
         self._text: bytearray | None = None
         self._sink: _UploadSink | None = None

@@ -12,13 +12,14 @@ import re
 import shutil
 import tempfile
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 from asrcli.errors import MachineError
-from asrcli.server.bounds import MAX_ALL_FIELDS
-from asrcli.server.errors import BusyError
+from asrcli.server.bounds import LEAST_SENT, MAX_ALL_FIELDS, MESSAGE_TIMEOUT
+from asrcli.server.errors import BusyError, SlowClientError
 from asrcli.storage.atomic import disk_errors, private
 from asrcli.storage.locks import try_lock
 
@@ -100,7 +101,8 @@ class Workspace:
 
     def __init__(self, root: Path | None = None, max_disk: float = math.inf) -> None:
         """Create a folder in `root`; `max_disk`: bytes of all recordings of the server."""
-        self._fields = self._stored = 0
+        self._fields = self._stored = self._arrived = 0
+        self._since = time.monotonic()
         self._max_disk = max_disk
         with disk_errors(root or Path(tempfile.gettempdir())):
             if root is not None:  # the system deletes old temporary folders, also those of programs that run
@@ -112,6 +114,16 @@ class Workspace:
         """A generated path."""
         self._count += 1
         return Path(self._folder.name) / f"{self._count}"
+
+    def keep_pace(self, size: int) -> None:
+        """Count bytes of a form that were received. Raises SlowClientError: its fields take much memory, and it arrives
+        slowly.
+        """
+        self._arrived += size
+        if time.monotonic() - self._since >= MESSAGE_TIMEOUT:
+            if self._arrived < LEAST_SENT < self._fields:
+                raise SlowClientError("The form arrives too slowly for the size of its fields.", "Send it faster.")
+            self._since, self._arrived = time.monotonic(), 0
 
     def hold(self, size: int) -> None:
         """Count bytes of form fields, until the request ends. Raises BusyError: all requests hold too many."""

@@ -15,7 +15,7 @@ import pytest
 import soundfile as sf
 
 from asrcli.server import run
-from asrcli.server.http import uvicorn_protocols
+from asrcli.server.http import uvicorn_protocols, workspaces
 from asrcli.server.settings import ServerSettings
 from tests.server.conftest import Running
 
@@ -68,6 +68,25 @@ def test_a_body_sent_byte_by_byte_times_out(serving: Callable[..., Any]) -> None
     ):
         line.sendall(HEAD + b"content-length: 100000\r\n\r\n" + PART)
         assert drip(line, b"x" * 5000).startswith(b"HTTP/1.1 408 ")
+
+
+@pytest.mark.parametrize(("fields", "kept"), [(2000, False), (500, True)])
+def test_a_form_with_large_fields_must_keep_arriving(
+    brisk: Running, monkeypatch: pytest.MonkeyPatch, fields: int, kept: bool
+) -> None:
+    """Its fields are in memory; a recording is on the disk, and may take its time."""
+    monkeypatch.setattr(workspaces, "MESSAGE_TIMEOUT", 0.2)
+    monkeypatch.setattr(workspaces, "LEAST_SENT", 1000)
+    part = b'--b\r\ncontent-disposition: form-data; name="prompt"\r\n\r\n'
+    with socket.create_connection(("127.0.0.1", brisk.port), timeout=60) as line:
+        line.sendall(HEAD + b"content-length: 100000\r\n\r\n" + part + b"x" * fields + b"\r\n" + PART)
+        answers = []
+        for _ in range(20):
+            answers += [line.recv(1000)] if select.select([line], [], [], 0.05)[0] else []
+            if answers:
+                break
+            line.sendall(b"x")
+    assert (not answers) if kept else answers[0].startswith(b"HTTP/1.1 408 ")
 
 
 def test_an_answer_that_is_not_read_times_out(serving: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
