@@ -138,9 +138,10 @@ def pcm_samples(data: bytes, encoding: str) -> Samples:
         wide = np.zeros((len(data) // 3, 4), np.uint8)
         wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
         data = wide.tobytes()
-    with np.errstate(over="ignore"):  # a double may exceed what a float holds; the stream takes it for no number
+    # A double may exceed what a float holds, and damaged bytes are no numbers: the stream counts them.
+    with np.errstate(over="ignore", invalid="ignore"):
         samples = np.frombuffer(data, kind).astype(np.float32)
-    samples *= np.float32(1 / scale)
+        samples *= np.float32(1 / scale)
     return samples - np.float32(1) if encoding == "u8" else samples
 
 

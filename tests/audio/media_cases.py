@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+import numpy as np
+
 from tests.audio.sounds import LENGTH, TIMES
 
 #: seconds: what encoders put in front where a container has no place to record it
@@ -187,6 +189,13 @@ def cut(share: float) -> Bytes:
     return lambda data: data[: int(len(data) * share)]
 
 
+def hole(data: bytes, *, random: bool) -> bytes:
+    """The bytes in the middle are zeros, or random."""
+    start, end = len(data) * 45 // 100, len(data) * 55 // 100
+    block = np.random.default_rng(5).bytes(end - start) if random else bytes(end - start)
+    return data[:start] + block + data[end:]
+
+
 def id3(size: int) -> bytes:
     return b"ID3\x04\0\0" + bytes(size >> shift & 127 for shift in (21, 14, 7, 0)) + bytes(size)
 
@@ -257,6 +266,16 @@ def faulty_cases() -> list[Case]:
             Case(f"from-1.5s-{name}", form, rates[-1], channels[0], times=later, length=LENGTH - 1.5, start=1.5)
         )
     return cases + clock_cases()
+
+
+def damaged_cases() -> list[Case]:
+    """A bad sector, or a part of a download that never came, in one file of each form."""
+    return [
+        Case(f"{kind}-{_name(form)}", form, rates[-1], channels[0], fault=partial(hole, random=kind == "random"))
+        for form, (rates, channels) in FORMS.items()
+        if form[0] != "voc"  # a zero ends the list of its blocks
+        for kind in ("zeros", "random")
+    ]
 
 
 def clock_cases() -> list[Case]:

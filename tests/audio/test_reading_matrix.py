@@ -22,12 +22,12 @@ import soundfile
 from asrcli.audio.types import Source
 from asrcli.errors import AsrcliError
 from asrcli.options import AudioOptions
-from tests.audio.media_cases import CLOSE, Case, faulty_cases, plain_cases
+from tests.audio.media_cases import CLOSE, Case, damaged_cases, faulty_cases, plain_cases
 from tests.audio.sounds import Decoded, bursts
 
 PROGRAMS = [program for program in (imageio_ffmpeg.get_ffmpeg_exe(), shutil.which("ffmpeg")) if program]
-PLAIN, FAULTY = plain_cases(), faulty_cases()
-CASES = [*PLAIN, *FAULTY]
+PLAIN, FAULTY, DAMAGED = plain_cases(), faulty_cases(), damaged_cases()
+CASES = [*PLAIN, *FAULTY, *DAMAGED]
 _NUMBERS = {case.name: number for number, case in enumerate(CASES)}
 #: outputs of one ffmpeg command
 _BATCH = 16
@@ -155,6 +155,20 @@ def test_faulty(case: Case, recordings: Recordings) -> None:
         assert lacking[0] == pytest.approx(case.length - decoded.seconds, abs=0.4)
     else:
         assert any(warning.startswith(("perhaps truncated", "damaged: ")) for warning in decoded.warnings)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, marks=[pytest.mark.slow] if at % 7 else [], id=case.name) for at, case in enumerate(DAMAGED)],
+)
+def test_a_hole(case: Case, recordings: Recordings) -> None:
+    """What is around it is in its place, or there is a warning."""
+    decoded = recordings.read(case)
+    if isinstance(decoded, AsrcliError) or decoded.warnings:
+        return
+    heard, close = decoded.heard(), max(case.tolerance, CLOSE)
+    assert [heard[0], heard[-1]] == pytest.approx([case.times[0], case.times[-1]], abs=close)
+    assert decoded.seconds == pytest.approx(case.length, abs=close + case.padding)
 
 
 @pytest.mark.parametrize("case", [case for case in PLAIN if case.compressed], ids=lambda case: case.name)
