@@ -71,7 +71,8 @@ def _uncounted(read: Read, size: int, *, thorough: bool) -> HeaderScan:
         return HeaderScan(lacking=mp4.unread_share(read, size))
     warnings: tuple[str, ...] = (INSIDE_PACKET,) if thorough and packets.ends_inside(read, size) else ()
     if thorough:
-        warnings += warnings_of_breaks(packets.breaks(read))
+        stops = read(19, 0) == b"Creative Voice File" and packets.voc_ends_early(read)
+        warnings += warnings_of_breaks(packets.breaks(read) + stops)
     if head[:3] == b"ID3" or is_mpeg_audio(head):  # layer II, or another format behind a tag
         return HeaderScan(whole=False, streams=True, length="unknown", warnings=warnings)
     return HeaderScan(warnings=warnings)

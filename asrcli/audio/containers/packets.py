@@ -28,6 +28,8 @@ _RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000)}
 _TS_PACKETS = (188, 192, 204)
 #: sync bytes at their distance that make a transport stream
 _SYNCS = 5
+#: types of blocks of Creative Voice files, but the one that ends them
+_VOC_BLOCKS = range(1, 10)
 _PACK = b"\0\0\x01\xba"
 
 
@@ -54,6 +56,18 @@ def breaks(read: Read) -> int:
         chain.push(window)
         position += len(window)
     return chain.breaks
+
+
+def voc_ends_early(read: Read) -> bool:
+    """Whether the blocks of a Creative Voice file end before its bytes do: decoders stop there."""
+    position = int.from_bytes(read(2, 20), "little")
+    while (head := read(4, position)) and head[0] in _VOC_BLOCKS:
+        position += 4 + int.from_bytes(head[1:], "little")
+    while head and (rest := read(_TAIL, position)):
+        if rest.strip(b"\0\x1a"):  # else padding
+            return True
+        position += len(rest)
+    return False
 
 
 class FrameChain:
