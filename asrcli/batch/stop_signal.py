@@ -23,6 +23,7 @@ class StopSignal:
     """The request to stop, the request to end streams, and the gate through which every result is written."""
 
     def __init__(self) -> None:
+        self._requested = False
         self._flag = Flag()
         self._gate = Lock()
         self._closed = False
@@ -37,11 +38,14 @@ class StopSignal:
         self.broken_pipe: BrokenPipeError | None = None
 
     def requested(self) -> bool:
-        return self._flag.is_set()
+        return self._requested
 
     def request(self, error: AsrcliError | None = None) -> None:
+        """Safe in a signal handler, also in one that interrupts this method."""
         self.error = self.error or error
-        self._flag.set()
+        if not self._requested:
+            self._requested = True  # first: the lock of the flag is not reentrant
+            self._flag.set()
         self._end_streams()
 
     def end_streams(self) -> None:
@@ -73,8 +77,7 @@ class StopSignal:
 
     def close(self, patience: float) -> None:
         """Wait until a write in progress is done, `patience` seconds at most; later writes are refused."""
-        self._flag.set()
         self._closed = True
-        self._end_streams()
+        self.request()
         if self._gate.acquire(timeout=patience):
             self._gate.release()
