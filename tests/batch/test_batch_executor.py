@@ -424,7 +424,7 @@ def test_an_output_that_cannot_be_written_is_noticed_before_the_work(batch: Batc
     worked = []
     summary = batch.run(
         lambda item, _: worked.append(item),
-        output_dir=batch.folder / "target" / "file",
+        output_dir=batch.folder / "target" / "file" / "below",
         journal=batch.folder / "journal",
     )
     assert summary.exit_code == ExitCode.MACHINE
