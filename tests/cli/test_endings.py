@@ -220,7 +220,14 @@ def test_closed_streams_do_no_harm(asrcli: Program, speech: Path, closed: str) -
     assert "best of times" in json.loads((asrcli.folder / "out" / "cities.json").read_text(encoding="utf-8"))["text"]
 
 
-@pytest.mark.parametrize("arguments", [["schema"], ["transcribe", "--help"], ["transcribe", "cities.wav", "-o", "-"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["schema"],
+        ["transcribe", "--help"],
+        pytest.param(["transcribe", "cities.wav", "-o", "-"], marks=pytest.mark.slow),
+    ],
+)
 def test_a_result_for_a_closed_stdout_fails(asrcli: Program, speech: Path, arguments: list[str]) -> None:
     words = [str(speech) if word == "cities.wav" else word for word in arguments]
     command = ["bash", "-c", 'exec "$@" >&-', "bash", *asrcli.command(*words)]
