@@ -277,7 +277,11 @@ class Conditioner:
         energies, mixed = sums[:, :-1], sums[:, -1]
         separate = (weights**2 * energies).sum(axis=1)
         background = self._background(weights, energies)
-        kept = np.clip((mixed / np.maximum(separate, 1e-300) - _CANCELLED) / (_KEPT - _CANCELLED), 0.0, 1.0)
+        # Behind a sample of 1e9, sums are rounded: the mix may seem to have less than nothing, or far more than its
+        # channels, and the ratio would exceed all numbers.
+        mixed = np.maximum(mixed, 0.0)
+        ratio = mixed / np.maximum(np.maximum(separate, mixed / 1000), 1e-300)
+        kept = np.clip((ratio - _CANCELLED) / (_KEPT - _CANCELLED), 0.0, 1.0)
         previous = None if self._last is None else self._last[0][0]
         for index in np.flatnonzero((kept < 1.0) & (separate > background)).tolist():
             weights = weights.copy()
