@@ -122,6 +122,7 @@ def test_options_of_a_line_replace_those_of_the_run() -> None:
         ({"input": "a.wav", "channel": [0, 1]}, "'channel'"),
         ({"input": "a.wav", "language": "klingonese"}, "'language'"),
         ({"input": "a.wav", "model": "other"}, "one model"),
+        ({"input": "a.wav", "supervisions": 1}, "'supervisions'"),
         ({"input": "a.wav", "output": "../a.txt"}, "'output'"),
         ({"sources": []}, "several files, or in none"),
         ({"sources": [{"type": "command", "source": "sox"}]}, "'command'"),
@@ -142,13 +143,25 @@ _VALUES = st.recursive(
     max_leaves=3,
 )
 _NAMES = st.sampled_from(
-    ["input", "output", "id", "offset", "duration", "start", "end", "channel", "language", "supervisions", "sources"]
+    [
+        "output",
+        "id",
+        "offset",
+        "duration",
+        "start",
+        "end",
+        "channel",
+        "language",
+        "supervisions",
+        "sources",
+        "recording",
+    ]
 )
 
 
 @given(st.dictionaries(_NAMES, _VALUES))
 def test_each_line_is_an_input_or_a_problem(line: dict[str, Any]) -> None:
-    assert len(entries(line)) == 1
+    assert len(entries(line, {"input": "a.wav", **line})) == 2
 
 
 def test_names(here: Path) -> None:

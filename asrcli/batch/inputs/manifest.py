@@ -167,7 +167,10 @@ def _channels(line: Mapping[str, Any], recording: Mapping[str, Any]) -> Literal[
 
 
 def _language(line: Mapping[str, Any]) -> str | None:
-    spoken = [one.get("language") for one in line.get("supervisions") or () if isinstance(one, dict)]
+    supervisions = line.get("supervisions") or []
+    if not isinstance(supervisions, list):
+        raise _FieldError(f"'supervisions' is {supervisions!r}, not a list")
+    spoken = [one.get("language") for one in supervisions if isinstance(one, dict)]
     same = {"language": spoken[0]} if spoken and len(set(map(str, spoken))) == 1 else {}
     for name in ("language", "lang", "source_lang"):
         if (code := _read({**same, **line}, name, readers.language)) is not None:
