@@ -101,6 +101,33 @@ def test_a_line_is_checked_at_once_as_it_is_when_it_is_used(line: dict[str, Any]
     assert errors[0] or not errors[1], "a line that cannot be used must not be kept"
 
 
+@pytest.mark.parametrize("grown", [False, True])
+def test_a_journal_that_is_cut_while_it_is_in_use(tmp_path: Path, journal: Journal, grown: bool) -> None:
+    """As by an editor, or by another process whose disk was full after it had written whole lines."""
+    sounds = {name: aged(tmp_path / f"{name}.mp3", name.encode()) for name in "abcd"}
+    for name in "ab":
+        recorded(journal, sounds[name], ("txt", tmp_path / f"{name}.txt"))
+    after_one = journal.path.read_bytes().splitlines(keepends=True)[0]
+    other = Journal(journal.path)
+    os.truncate(journal.path, len(after_one))
+    assert not other.written(tmp_path / "b.txt")
+    assert not other.outputs_of(sounds["b"])
+    assert list(other.outputs()) == [tmp_path / "a.txt"]
+    if grown:
+        again = Journal(journal.path)
+        recorded(again, sounds["c"], ("txt", tmp_path / f"{'c' * 99}.txt"))
+        again.close()
+    recorded(other, sounds["d"], ("txt", tmp_path / "d.txt"))
+    fresh = Journal(journal.path, read_only=True)
+    for known in (other, fresh):
+        assert known.written(tmp_path / "a.txt")
+        assert not known.written(tmp_path / "b.txt")
+        assert known.written(tmp_path / "d.txt")
+        assert bool(known.outputs_of(sounds["c"])) is grown
+    assert not fresh.notices
+    other.close()
+
+
 names = st.binary(min_size=1, max_size=20).filter(lambda name: not {0, 47} & set(name) and name not in {b".", b".."})
 
 
@@ -237,7 +264,7 @@ _OTHER = """
 import sys
 from pathlib import Path
 from asrcli.batch.journal import Journal
-from asrcli.batch.journal.records import MALFORMED, SCHEMA, OutputRecord, parse, summarise
+from asrcli.batch.journal.records import OutputRecord
 from asrcli.batch.cache_key import CacheKey
 folder = Path(sys.argv[1])
 journal = Journal(folder / "journal.jsonl")

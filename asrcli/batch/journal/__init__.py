@@ -106,6 +106,8 @@ class Journal:
         with self._lock:
             if self._handle < 0:
                 return
+            if self._end and os.pread(self._handle, 1, self._end - 1) != b"\n":
+                self._forget()  # it was cut: by an editor, or by a process whose disk was full
             pending = b""
             while block := os.pread(self._handle, _BLOCK, self._end + len(pending)):
                 *lines, pending = (pending + block).split(b"\n")
@@ -113,6 +115,9 @@ class Journal:
                     self._index.learn(line, self._end)
                     self._end += len(line) + 1
             self._torn = bool(pending)
+
+    def _forget(self) -> None:
+        self._end, self._index = 0, RecordIndex(self.path.parent)
 
     def written(self, output: Path) -> Sequence[OutputFile]:
         """Everything that was ever recorded of an output, the latest last."""
@@ -204,10 +209,11 @@ class Journal:
         they had their names.
         """
         with self._lock:
+            self.refresh()
             made = self._index.outputs_of(self._handle, record.source, LATEST)[-len(record.outputs) :]
             due = record.on_done is None or (os.fspath(record.source), record.content) in self._index.pending
             same = due and list(made) == [path for path, _ in record.outputs]
-            same = same and all(self.written(path)[-1] == output for path, output in record.outputs)
+            same = same and all(self.written(path)[-1:] == (output,) for path, output in record.outputs)
             return same and os.fstat(self._handle).st_nlink > 0
 
     def merge(self, path: Path) -> tuple[int, int]:
@@ -273,9 +279,9 @@ class Journal:
             lock_byte(self._handle, 0, wait=True)
             if os.fstat(self._handle).st_nlink:
                 break
-            os.close(self._handle)
-            self._end, self._index = 0, RecordIndex(self.path.parent)
-            self._handle = self._open()
+            removed, self._handle = self._handle, self._open()
+            os.close(removed)
+            self._forget()
             if not self._writable:
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         try:

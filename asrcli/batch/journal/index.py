@@ -5,10 +5,11 @@ The records themselves stay on disk: those of a million results would take 3 GB 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from asrcli.batch.journal.records import MALFORMED, OutputFile, Record, parse, summarise
@@ -71,8 +72,8 @@ class RecordIndex:
     def written(self, handle: int, output: Path) -> Sequence[OutputFile]:
         """Everything that was ever recorded of an output, the latest last."""
         known: dict[OutputFile, None] = {}
-        for offset in _offsets(self._outputs, output):
-            for path, file in self._record_at(handle, offset).outputs:
+        for record in self._records_at(handle, _offsets(self._outputs, output)):
+            for path, file in record.outputs:
                 if path == output:
                     known.pop(file, None)
                     known[file] = None
@@ -92,7 +93,7 @@ class RecordIndex:
         offsets: dict[int, None] = {}
         for known in self._outputs.values():
             offsets.update(dict.fromkeys([known] if isinstance(known, int) else known))
-        return tuple({path: None for offset in offsets for path, _ in self._record_at(handle, offset).outputs})
+        return tuple({path: None for record in self._records_at(handle, offsets) for path, _ in record.outputs})
 
     def known_digest(self, handle: int, recording: Path, stamp: FileStamp) -> str | None:
         """The hash of a recording in a state, if one of its latest records has it."""
@@ -110,9 +111,15 @@ class RecordIndex:
         return os.path.normpath(absolute) if _NOT_NORMAL.search(absolute) else absolute
 
     def _of_recording(self, handle: int, path: Path, last: int) -> Iterator[Record]:
-        for offset in _offsets(self._recordings, path)[-last:]:
-            if (record := self._record_at(handle, offset)).source == path:
+        for record in self._records_at(handle, _offsets(self._recordings, path)[-last:]):
+            if record.source == path:
                 yield record
+
+    def _records_at(self, handle: int, offsets: Iterable[int]) -> Iterator[Record]:
+        """The records of some lines, without those that were cut off since they were read."""
+        for offset in offsets:
+            with contextlib.suppress(*MALFORMED):
+                yield self._record_at(handle, offset)
 
     def _record_at(self, handle: int, offset: int) -> Record:
         record = self._recent.get(offset)
