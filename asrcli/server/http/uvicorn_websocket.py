@@ -74,7 +74,9 @@ class WebSocketProtocol(ClientConnection, WebSocketsSansIOProtocol):
             return
         self._arrived += len(data)
         super().data_received(data)
-        self._count(self.conn.reader.buffer.__alloc__() + sum(map(len, self.frames)))
+        rest = self.conn.reader.buffer
+        # An empty one has a byte, too: a message would seem to be incomplete.
+        self._count((rest.__alloc__() if rest else 0) + sum(map(len, self.frames)))
         if CONNECTIONS.message_bytes > MAX_MESSAGES - _COPIES and not self.close_sent:
             self.conn.fail(CloseCode.TRY_AGAIN_LATER, "too many messages are being received")
             self.handle_parser_exception()

@@ -148,6 +148,19 @@ def test_the_rest_of_a_message_must_arrive(server: Running, monkeypatch: pytest.
         steady.sendall(_frame(_LAST | _TEXT, b'{"is_speaking": false}'))
         assert b'"is_final":true' in steady.recv(4096)
     deadline = time.monotonic() + 30
-    while CONNECTIONS.message_bytes > before + 1:
+    while CONNECTIONS.message_bytes > before:
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_a_client_that_is_silent_between_two_messages_is_kept(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waits for a result, or its microphone is muted."""
+    monkeypatch.setattr(uvicorn_websocket, "MESSAGE_TIMEOUT", 0.1)
+    with _raw(server) as line:
+        line.sendall(_frame(_TEXT, b'{"mode": "2pass", ') + _frame(_LAST | _CONTINUATION, b'"is_speaking": true}'))
+        line.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            line.recv(100)
+        line.settimeout(30)
+        line.sendall(_frame(_LAST | _TEXT, b'{"is_speaking": false}'))
+        assert b'"is_final":true' in line.recv(4096)
