@@ -137,6 +137,8 @@ class Diarizer:
         #: jobs that are not answered, with their windows
         self._owed: deque[tuple[int, Future[WindowResults]]] = deque()
         self._error: EngineError | None = None
+        #: what the service failed at, seconds of what was pushed, until `label` reports it
+        self._failed: list[tuple[float, float]] = []
         #: of the service, in order
         self.results: list[WindowResults] = []
         self._submitted = 0
@@ -145,7 +147,7 @@ class Diarizer:
         #: the turns, once finished, and those before pauses and spurious turns are absorbed, which decide about words
         self._turns: list[Turn] = []
         self._raw: list[Turn] = []
-        #: what the turns lack, once finished
+        #: what the turns lack, once they are those of segments
         self.warnings: list[str] = []
 
     def push(self, samples: Samples) -> None:
@@ -188,8 +190,12 @@ class Diarizer:
 
     def label(self, segments: Sequence[Segment], offset: float = 0.0) -> tuple[list[Segment], list[Turn]]:
         """Segments with speakers, split where the speaker changes, and the turns of `finish`; `offset`
-        is the time of the first sample in the segments and in what is returned.
+        is the time of the first sample in the segments, in what is returned and in the warnings.
         """
+        for start, end in self._failed:
+            span = f"{start + offset:.1f} to {end + offset:.1f} s"
+            self.warnings.append(f"speakers: {span}: the speaker model failed there")
+        self._failed = []
         raw, turns = (
             [Turn(turn.start + offset, turn.end + offset, turn.speaker) for turn in each]
             for each in (self._raw, self._turns)
@@ -213,7 +219,7 @@ class Diarizer:
             self._error = error
             start = sum(len(part.activity) for part in self.results) * HOP / SAMPLE_RATE
             end = min(start + ((windows - 1) * HOP + WINDOW) / SAMPLE_RATE, self._samples / SAMPLE_RATE)
-            self.warnings.append(f"speakers: {start:.1f} to {end:.1f} s: the speaker model failed there")
+            self._failed.append((start, end))
             self.results.append(WindowResults.empty(windows))
 
     def _find_turns(self) -> list[Turn]:

@@ -177,7 +177,7 @@ class StreamDiarizer(Diarizer):
 
     def settle(self, segments: Sequence[Segment], offset: float) -> list[Segment]:
         """Segments with speakers, as `label` gives them; later ones get the same labels for the same voices. Where the
-        service fails, they have none. Raises EngineClosedError: the service was closed.
+        service fails, or recognition is minutes behind, they have none. Raises EngineClosedError: it was closed.
         """
         try:
             if self._settling:
@@ -195,12 +195,15 @@ class StreamDiarizer(Diarizer):
             return list(segments)
 
     def _settle_sentence(self, segments: Sequence[Segment], offset: float) -> list[Segment]:
-        first = round((segments[0].start - offset - _MARGIN) * SAMPLE_RATE)
+        first = round((segments[0].start - offset) * SAMPLE_RATE)
+        if max(first, 0) < self._recent_start:
+            raise EngineError("Their sound is not held any more: recognition is too far behind.")
+        first = max(first - round(_MARGIN * SAMPLE_RATE), self._recent_start)
         end = round((segments[-1].end - offset + _MARGIN) * SAMPLE_RATE)
-        first = max(first, self._recent_start)
         audio = np.concatenate(self._recent)[first - self._recent_start : end - self._recent_start]
         sentence = self._sentence()
         sentence.push(audio)
         sentence.finish()
+        labelled, _ = sentence.label(segments, offset + first / SAMPLE_RATE)
         self.warnings += sentence.warnings
-        return sentence.label(segments, offset + first / SAMPLE_RATE)[0]
+        return labelled

@@ -19,7 +19,7 @@ from asrcli.speakers.diarizer import Diarizer, Pieces, Voice
 from asrcli.speakers.live import _KEPT, SpeakerMemory, StreamDiarizer
 from asrcli.speakers.loading import SERVICE, Prepared, diarization_spec
 from asrcli.transcript import Segment, Turn, Word
-from tests.speakers.tone_voices import conversation
+from tests.speakers.tone_voices import RATE, conversation
 
 LIMITS = ClusterLimits(threshold=0.5, join=0.4, speech=1.0)
 
@@ -112,6 +112,14 @@ def test_a_pipe_is_a_recording_until_its_first_segments_are_settled(
     assert settle("21") == [two, one]
     assert settle("0", "2") == [zero, two]
     assert stream.warnings == []
+
+    late = Segment(0, 50.0 + heard, 52.0 + heard, "", (Word("w.", 50.0 + heard, 52.0 + heard),))
+    stream.push(conversation([Turn(0, 2, "1")], 2))
+    stream.push(np.zeros(130 * RATE, np.float32))  # recognition is behind
+    stream.push(np.zeros(130 * RATE, np.float32))
+    assert stream.settle([late], 50.0) == [late]
+    (warning,) = stream.warnings
+    assert warning.startswith(f"speakers: {50 + heard:.1f} to {52 + heard:.1f} s: ")
 
 
 @settings(max_examples=20, deadline=None)
