@@ -116,8 +116,8 @@ def fetch(
     `cancelled` returned true.
     """
 
-    def save(answer: http.client.HTTPResponse, _url: str) -> int:
-        versioned(_version(answer))
+    def save(answer: http.client.HTTPResponse, address: str) -> int:
+        versioned(_version(answer, address))
         return _save(answer, path, guard, cancelled, progress)
 
     return _answered(url, guard, save)
@@ -127,27 +127,28 @@ def version_of(url: str, guard: Guard) -> str:
     """What the server has at an address now: equal for equal bytes only. "" if its headers do not show that. Raises
     FetchError: as `fetch`.
     """
-    return _answered(url, guard, lambda answer, _url: _version(answer))
+    return _answered(url, guard, _version)
 
 
-def _version(answer: http.client.HTTPResponse) -> str:
-    """A hash of the strong ETag, or of the time of the last change where that is not too recent, and of the length."""
+def _version(answer: http.client.HTTPResponse, url: str) -> str:
+    """A hash of the validators, the length and the path, which a redirect may have changed."""
     tag, length = answer.headers.get("etag", ""), answer.headers.get("content-length", "")
-    if not tag.startswith('"'):  # weak ones are equal for similar bytes
-        changed, now = (_seconds(answer.headers.get(name)) for name in ("last-modified", "date"))
-        # The time has seconds: the file may change again within one.
-        if not length or changed is None or now is None or now - changed < _SETTLED:
-            return ""
-        tag = f"{changed:.0f}"
-    return hashlib.blake2b(f"{tag} {length}".encode(), digest_size=16).hexdigest()
+    changed, now = (_seconds(answer.headers.get(name)) for name in ("last-modified", "date"))
+    strong = tag.startswith('"') and tag != '""'  # weak ones are equal for similar bytes
+    # The time has whole seconds, and nginx makes a strong tag of it: the file may change again within one.
+    recent = changed is not None and (now is None or now - changed < _SETTLED)
+    if recent or not (strong or (length and changed is not None)):
+        return ""
+    return hashlib.blake2b(repr((tag, changed, length, urlsplit(url).path)).encode(), digest_size=16).hexdigest()
 
 
 def _seconds(date: str | None) -> float | None:
-    """A date of HTTP, seconds since 1970; None if it is none."""
+    """A date of HTTP, seconds since 1970; None if it is none, or of an unknown time zone."""
     try:
-        return parsedate_to_datetime(date).timestamp() if date else None
-    except ValueError:
+        moment = parsedate_to_datetime(date) if date else None
+    except (ValueError, OverflowError):
         return None
+    return None if moment is None or moment.tzinfo is None else moment.timestamp()
 
 
 def name_of(url: str, guard: Guard) -> str:

@@ -9,7 +9,6 @@ import json
 import ssl
 import threading
 from collections.abc import Iterator
-from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -111,31 +110,28 @@ def test_a_recording_is_transcribed_once_and_again_when_it_changes(
     [
         ({"etag": '"a"'}, {"etag": '"a"'}, True),
         ({"etag": '"a"'}, {"etag": '"b"'}, False),
-        ({"etag": 'W/"a"'}, {"etag": 'W/"a"'}, False),
         ({"last-modified": "Mon, 02 Jan 2023 10:00:00 GMT"}, {"last-modified": "Mon, 02 Jan 2023 10:00:00 GMT"}, True),
-        ({"last-modified": "Mon, 02 Jan 2023 10:00:00 GMT"}, {"last-modified": "Mon, 02 Jan 2023 10:00:01 GMT"}, False),
-        ({"last-modified": "now"}, {"last-modified": "now"}, False),
+        ({"etag": '"a"'}, {}, False),
+        ({}, {}, False),
     ],
 )
 def test_a_recording_is_not_fetched_again_if_the_server_shows_that_it_is_the_same(
     asrcli: Program, site: Any, recordings: Path, first: dict[str, str], second: dict[str, str], same: bool
 ) -> None:
-    now = formatdate(usegmt=True)
-    one, two = ({name: now if value == "now" else value for name, value in each.items()} for each in (first, second))
     data = (recordings / "one.wav").read_bytes()
     command = ("transcribe", f"{site.url}/rec/one.wav", LOOPBACK)
-    site.files["/rec/one.wav"] = (one, data)
+    site.files["/rec/one.wav"] = (first, data)
     assert asrcli(*command).returncode == 0
     # Other bytes of the same length show whether they were fetched.
     site.files["/rec/one.wav"] = (
-        two,
+        second,
         (recordings / "inner" / "two.wav").read_bytes()[: len(data)].ljust(len(data), b"\0"),
     )
     done = asrcli(*command)
     assert done.returncode == 0 or not same, done.stderr
     assert ("done already" in done.stderr) is same
     # Other options, or an output that is missing, need the recording.
-    site.files["/rec/one.wav"] = (one, data)
+    site.files["/rec/one.wav"] = (first, data)
     (asrcli.folder / "one.txt").unlink()
     assert asrcli(*command).returncode == 0
     assert (asrcli.folder / "one.txt").read_text() == "fa re mi\n"
