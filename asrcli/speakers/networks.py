@@ -17,10 +17,10 @@ from asrcli.backends.funasr.companions import EMBEDDING, load_embedding
 from asrcli.backends.types import ModelSpec
 from asrcli.speakers import fbank
 from asrcli.speakers.types import FRAME_OFFSET, FRAME_SECONDS, FRAME_STEP, FRAMES, WINDOW, Mask, Vectors
+from asrcli.storage.onnx_session import open_session
 
 #: an embedding of less is unreliable (and short inputs have crashed engines), seconds
 _LEAST_SPEECH = 0.25
-_PROVIDERS = ["CPUExecutionProvider"]
 
 
 class Segmentation(Protocol):
@@ -201,32 +201,20 @@ def _open_unpacked(network: bytes) -> Any:
     """
     import onnxruntime
 
-    options = _session_options()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.add_session_config_entry("session.save_model_format", "ONNX")
+    settings = {"graph_optimization_level": onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL}
+    entries = {"session.save_model_format": "ONNX"}
     try:
-        with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            options.optimized_model_filepath = str(Path(folder) / "network.onnx")
-            onnxruntime.InferenceSession(network, options, providers=_PROVIDERS)
-            return _open_session(options.optimized_model_filepath)
+        with TemporaryDirectory(prefix="asrcli-", ignore_cleanup_errors=True) as folder:
+            unpacked = str(Path(folder) / "network.onnx")
+            open_session(network, entries=entries, optimized_model_filepath=unpacked, **settings)
+            return _open_session(unpacked)
     except Exception:  # noqa: BLE001 -- onnxruntime's errors have no class in common
         return _open_session(network)
 
 
 def _open_session(model: bytes | str) -> Any:
-    import onnxruntime
-
-    return onnxruntime.InferenceSession(model, _session_options(), providers=_PROVIDERS)
-
-
-def _session_options() -> Any:
-    """Those of a network on one thread: parallelism is across jobs."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return options
+    # Windows are of one length: an arena costs little memory.
+    return open_session(model, enable_cpu_mem_arena=True)
 
 
 def _padded(window: Samples) -> Samples:
