@@ -54,12 +54,6 @@ CREATE TABLE IF NOT EXISTS jobs (
 #: of a row without its result, which may be long; databases of older versions have no `duration`
 _OLD_COLUMNS = "id, state, created, finished, client, name, url, fields, webhook, notified, attempts, error"
 _COLUMNS = f"{_OLD_COLUMNS}, duration"
-_ADD_DURATION = """
-BEGIN IMMEDIATE;
-ALTER TABLE jobs ADD COLUMN duration REAL;
-UPDATE jobs SET duration = json_extract(result, '$.duration');
-COMMIT
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +134,12 @@ class JobStore:
             self._database.execute(f"SELECT {_OLD_COLUMNS} FROM jobs LIMIT 1")  # noqa: S608 -- fails if it is not ours
             columns = {row["name"] for row in self._database.execute("PRAGMA table_info(jobs)")}
             if "duration" not in columns:
-                self._database.executescript(_ADD_DURATION)
+                self._database.execute("ALTER TABLE jobs ADD COLUMN duration REAL")
+            # Those that an older version has finished, before this one or after it.
+            self._database.execute(
+                "UPDATE jobs SET duration = json_extract(result, '$.duration')"
+                " WHERE duration IS NULL AND json_valid(result)"
+            )
         self._database.execute("PRAGMA journal_mode=WAL")
         self._database.execute("PRAGMA synchronous=FULL")
         self._database.execute(_SCHEMA)

@@ -162,6 +162,11 @@ def test_a_job_is_read_without_its_result(tmp_path: Path) -> None:
     store = JobStore(tmp_path)
     assert [store.get(job_id).duration for job_id in ids] == [7.0, None], "a database of the version before"
     store.close()
+    with closing(sqlite3.connect(tmp_path / "jobs.sqlite3", isolation_level=None)) as database:
+        database.execute("UPDATE jobs SET duration = NULL, result = '{\"duration\": 8}' WHERE id = ?", ids[:1])
+    store = JobStore(tmp_path)
+    assert store.get(ids[0]).duration == 8.0, "finished by the version before, in a database of this one"
+    store.close()
 
 
 def _another_programs_database(folder: Path) -> None:
