@@ -7,6 +7,7 @@ uvicorn waits without limit for the head of a request and for a client that does
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import sys
 from asyncio.sslproto import SSLProtocol
@@ -29,6 +30,7 @@ from asrcli.server.bounds import (
     MAX_BODY_READ,
     MAX_CONNECTIONS,
     MAX_CONNECTIONS_OF_ADDRESS,
+    MAX_HEAD,
     MAX_READ,
     WRITE_TIMEOUT,
 )
@@ -48,6 +50,8 @@ _TLS_BUFFER = 20 << 10, 17 << 10
 #: seconds of silence after which TCP asks whether the peer lives, between two questions, and their number
 _KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
 
+_LONG_HEAD = f"The head of the request has more than {MAX_HEAD >> 10} KiB."
+_END_OF_HEAD = re.compile(rb"\n\r?\n")
 _ONCE = frozenset({b"sec-websocket-key", b"sec-websocket-version"})
 
 
@@ -214,13 +218,24 @@ class HttpProtocol(ClientConnection, H11Protocol):
             chunked = any(name == b"transfer-encoding" for name, _ in self.headers)
             set_read_size(self.transport, MAX_READ if chunked else MAX_BODY_READ)
 
+    def handle_events(self) -> None:
+        """Handle what was received; h11 bounds only heads that are incomplete."""
+        if self.conn.their_state is h11.IDLE:
+            head, _ = self.conn.trailing_data
+            if len(head) > MAX_HEAD and not _END_OF_HEAD.search(head, 0, MAX_HEAD):
+                self.logger.warning(_LONG_HEAD)
+                self.send_400_response(_LONG_HEAD)
+                return
+        super().handle_events()
+
     def send_400_response(self, msg: str) -> None:
         """Refuse a request. What the client still sends is read and dropped: a connection that is closed with unread
         bytes is reset, and the client may lose the answer.
         """
         self._refused = True
         self._stop_waiting()
-        if self.cycle is not None and self._busy:  # the body is not valid; the application gets no more of it
+        self.flow.resume_reading()
+        if self._busy:  # the body is not valid; the application gets no more of it
             self.cycle.disconnected = True
             self.cycle.message_event.set()
             if self.cycle.response_started:

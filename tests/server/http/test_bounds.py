@@ -419,7 +419,19 @@ def test_a_client_that_is_refused_while_it_sends_gets_the_answer(server: Running
         line.sendall(head.encode() + bytes(3_000_000))
         answer = b"".join(iter(lambda: line.recv(4096), b""))
     assert answer.startswith(b"HTTP/1.1 400 ")
-    assert answer.endswith(b"Invalid HTTP request received.")
+    assert answer.endswith(b"has more than 16 KiB.")
+
+
+def test_long_heads_behind_a_request_in_work_are_refused(server: Running) -> None:
+    """What follows a body is read in larger pieces, and may be a complete head."""
+    head = b"POST /asr HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\na"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as line:
+        line.sendall(head)
+        time.sleep(0.1)
+        line.sendall(b"a" + b"GET /health?" + b"a=b&" * 10_000 + b" HTTP/1.1\r\nhost: a\r\n\r\n")
+        answers = b"".join(iter(lambda: line.recv(4096), b""))
+    assert answers.count(b"HTTP/1.1 ") == 2
+    assert answers.endswith(b"has more than 16 KiB.")
 
 
 def test_a_body_that_is_not_valid_is_refused_while_the_application_reads_it(server: Running) -> None:
