@@ -449,11 +449,25 @@ def test_uploads_of_a_killed_server_are_deleted_by_the_next(home: dict[str, Any]
 
 
 GARBAGE = """
-import asyncio, gc
-from asrcli.server.run import shorten_collections
+import asyncio, gc, weakref
+from asrcli.server import run
+
+class Cycle:
+    def __init__(self):
+        self.itself = self
 
 async def main():
-    shorten_collections()
+    run._COLLECT_EVERY = 0.1
+    run.shorten_collections()
+    cycle = Cycle()
+    gc.collect(1)  # it is in the oldest generation
+    lives = weakref.ref(cycle)
+    del cycle
+    async with asyncio.timeout(30):
+        while lives():
+            await asyncio.sleep(0.1)
+    run._COLLECT_EVERY = 60
+    await asyncio.sleep(0.2)
     full = []
     gc.callbacks.append(lambda phase, info: full.append(phase) if info["generation"] == 2 else None)
     transcript = [[number] for number in range(400_000)]
@@ -463,6 +477,6 @@ asyncio.run(main())
 """
 
 
-def test_long_results_cause_no_full_garbage_collection() -> None:
-    """It stops all threads for as long as it looks at a million objects."""
+def test_full_garbage_collections_are_made_at_times_and_not_for_long_results() -> None:
+    """Each stops all threads for as long as it looks at a million objects."""
     subprocess.run([sys.executable, "-c", GARBAGE], check=True, timeout=60)
