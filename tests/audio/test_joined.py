@@ -121,6 +121,23 @@ def test_a_stream_that_is_cut(name: str, encode: Callable[..., Path], wav: Path,
     assert any("truncated: " in warning for warning in cut.warnings), cut.warnings
 
 
+@pytest.mark.parametrize("suffix", ["ts", "mkv", "wma", "wv"])
+def test_a_following_file_that_is_cut_in_its_header(
+    suffix: str, encode: Callable[..., Path], wav: Path, tmp_path: Path
+) -> None:
+    """Of a stream, it was opened again and again."""
+    codec = {"ts": ["aac"], **FORMS}[suffix]
+    data = encode(tmp_path / f"a.{suffix}", "-i", wav, "-c:a", *codec).read_bytes()
+    path = tmp_path / f"joined.{suffix}"
+    form = ["-c:a", "mp2", "-mpegts_start_pid", 0x200]
+    start = encode(tmp_path / "b.ts", "-i", wav, *form).read_bytes()[: 188 * 4] if suffix == "ts" else data[:12]
+    path.write_bytes(data + (data[:20] if suffix in {"wma", "wv"} else start))
+    for source in given(path):
+        decoded = Decoded(source, AudioOptions())
+        assert decoded.heard() == pytest.approx(TIMES, abs=0.1)
+        assert str(path) not in "".join(decoded.warnings)
+
+
 #: a programme's audio: codec, channels, first packet identifier; joined without pictures, or with
 PROGRAMMES = {"codec": ("mp2", 1, 0x100), "identifier": ("aac", 1, 0x200), "both": ("ac3", 2, 0x200)}
 
@@ -145,6 +162,12 @@ def test_a_transport_stream_with_another_track(
         decoded = Decoded(source, AudioOptions())
         assert decoded.heard() == pytest.approx(AGAIN, abs=0.1)
         assert decoded.warnings == []
+    # The first packets were not received.
+    path.write_bytes(path.read_bytes()[5 * (188 + len(time_code)) + 60 * pictures :])
+    for source in given(path):
+        decoded = Decoded(source, AudioOptions())
+        assert decoded.seconds == pytest.approx(2 * LENGTH, abs=0.5)
+        assert decoded.heard()[-1] == pytest.approx(decoded.seconds - LENGTH + TIMES[-1], abs=0.1)
 
 
 def test_fragmented_files(encode: Callable[..., Path], wav: Path, tmp_path: Path) -> None:

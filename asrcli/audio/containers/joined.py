@@ -48,13 +48,13 @@ _SEARCHED = 4096
 def joined_files(read: Read, size: int, limit: int) -> tuple[tuple[int, int], ...]:
     """(start, end) of each file; empty where there is only one, or more than `limit`."""
     starts = [0]
-    while walk := _walk_of(read(_MAGIC, starts[-1])):
+    while walk := _walk_of(read, starts[-1]):
         end = starts[-1]
         steps = partial(walk, packets=transport.MANY) if walk is transport.walk else walk
-        for end in islice(steps(read, starts[-1]), _MAX_STEPS):
+        for end in islice(_ends(steps, read, end), _MAX_STEPS):
             if end >= size:
                 break
-        if end >= size or len(starts) > limit or _walk_of(read(_MAGIC, end)) is None:
+        if end >= size or len(starts) > limit or _walk_of(read, end) is None:
             break
         starts.append(end)
     parts = tuple(zip(starts, [*starts[1:], size], strict=True))
@@ -77,12 +77,11 @@ class JoinedStream:
         """Go to the next file, at first to the first one; False where there is none."""
         while not self.at_next and self.read1(1 << 16):
             pass
-        head = self._peek(_MAGIC, self._position)
-        walk = _walk_of(head)
+        walk = _walk_of(self._peek, self._position)
         self._bound = self._position if walk else _UNKNOWN
-        self._parts = walk(self._peek, self._position) if walk else iter(())
+        self._parts = _ends(walk, self._peek, self._position) if walk else iter(())
         self.at_next = False
-        return bool(head)
+        return bool(self._peek(1, self._position))
 
     @property
     def cut(self) -> bool:
@@ -99,7 +98,7 @@ class JoinedStream:
         while self._position >= self._bound and not self.at_next:
             following = next(self._parts, None)
             if following is None:  # another file, or what belongs to this one
-                self.at_next = _walk_of(self._peek(_MAGIC, self._position)) is not None
+                self.at_next = _walk_of(self._peek, self._position) is not None
                 following = _UNKNOWN
             self._bound = following
         if self.at_next:
@@ -127,9 +126,23 @@ class JoinedStream:
             self._held += data
 
 
-def _walk_of(head: bytes) -> Walk | None:
-    """The walk for a file with these first bytes; None where they are those of no such file."""
-    return next((walk for at, magic, walk in _WALKS if head[at : at + len(magic)] == magic), None)
+def _walk_of(read: Read, position: int) -> Walk | None:
+    """The walk for a file that starts at a position; None where no such file does. The first one may be a transport
+    stream that starts anywhere.
+    """
+    head = read(_MAGIC, position)
+    walk = next((walk for at, magic, walk in _WALKS if head[at : at + len(magic)] == magic), None)
+    return walk or (None if position or not transport.packet_of(read, 0) else transport.walk)
+
+
+def _ends(walk: Walk, read: Read, position: int) -> Iterator[int]:
+    """The positions of a walk beyond the start; all bytes are those of a file that is cut in its first part."""
+    start = position
+    for position in walk(read, start):
+        if position > start:
+            yield position
+    if position <= start:
+        yield _UNKNOWN
 
 
 def _riff(read: Read, position: int) -> Iterator[int]:

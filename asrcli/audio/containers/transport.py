@@ -29,10 +29,10 @@ Tracks = frozenset[tuple[int, int]]
 
 def walk(read: Read, position: int, packets: int = _PACKETS) -> Iterator[int]:
     """Positions up to which the audio tracks are those of the start, the last one where they are replaced."""
-    packet = transport_packet(read(5 * 204 + 204, position))
+    packet = packet_of(read, position)
     tables = _Tables()
     before = 4 if packet == 192 else 0  # a time code
-    while packet and (window := read(packets * packet, position)):
+    while packet and (window := read((packets + 1) * packet, position)):  # the last one may lie across the end
         for found in _TABLE.finditer(window):
             at, after = found.start(), found.start() + packet
             if window[after : after + 1] not in {b"", b"\x47"} or len(window) < at + 188:
@@ -41,10 +41,15 @@ def walk(read: Read, position: int, packets: int = _PACKETS) -> Iterator[int]:
             if start is not None:
                 yield start
                 return
-        end = position + len(window)
+        end = position + min(len(window), packets * packet)
         # Both tables are searched in one window.
         position = tables.at if max(position, end - _APART * packet) < tables.at else end
         yield position
+
+
+def packet_of(read: Read, position: int) -> int:
+    """Bytes of the packets of the transport stream at a position; 0 where none is."""
+    return transport_packet(read(5 * 204 + 204, position))
 
 
 class _Tables:
