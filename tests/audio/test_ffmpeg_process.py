@@ -233,6 +233,13 @@ def test_a_wrong_checksum_of_an_mp3s_frame_is_no_damage() -> None:
     assert log.errors == 1
 
 
+@pytest.mark.parametrize("place", ["file:/a/b.ts", "subfile,,start,0,end,9,,:file:/a/b.ts", "pipe:0"])
+def test_warnings_do_not_show_where_a_file_is(place: str) -> None:
+    log = FfmpegLog()
+    log.feed(f"[warning] {place}: corrupt input packet in stream 1")
+    assert log.reason() == "corrupt input packet in stream 1"
+
+
 def test_messages_of_ffmpeg_are_bounded() -> None:
     log = FfmpegLog()
     for number in range(100_000):

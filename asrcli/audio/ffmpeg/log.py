@@ -27,7 +27,7 @@ _CORRUPT = re.compile(r"corrupt input packet in stream")
 _UNCHECKED = re.compile(r"^CRC mismatch [0-9A-F]+!$")
 _UNREAD = "another audio track starts within the recording and was not read; convert or split the recording"
 #: a path before a message: the caller names the file, and a server must not show where it keeps uploads
-_PATH = re.compile(r"^(?:file:.*|pipe:0): (?=[^:]*$)")
+_PATH = re.compile(r"^(?:(?:subfile,.*)?file:.*|pipe:0): (?=[^:]*$)")
 #: reports that a stage failed, not why
 _ECHO = re.compile(
     r"^(Error opening input|Error (submitting|while)|Task finished|Conversion failed|Error opening output)"
