@@ -51,7 +51,7 @@ def joined_files(read: Read, size: int, limit: int) -> tuple[tuple[int, int], ..
     while walk := _walk_of(read, starts[-1]):
         end = starts[-1]
         steps = partial(walk, packets=transport.MANY) if walk is transport.walk else walk
-        for end in islice(_ends(steps, read, end), _MAX_STEPS):
+        for end in islice(_ends(steps, read, starts[-1]), _MAX_STEPS):
             if end >= size:
                 break
         if end >= size or len(starts) > limit or _walk_of(read, end) is None:
@@ -137,11 +137,11 @@ def _walk_of(read: Read, position: int) -> Walk | None:
 
 def _ends(walk: Walk, read: Read, position: int) -> Iterator[int]:
     """The positions of a walk beyond the start; all bytes are those of a file that is cut in its first part."""
-    start = position
-    for position in walk(read, start):
-        if position > start:
-            yield position
-    if position <= start:
+    last = position
+    for last in walk(read, position):
+        if last > position:
+            yield last
+    if last <= position:
         yield _UNKNOWN
 
 
