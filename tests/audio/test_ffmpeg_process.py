@@ -233,6 +233,18 @@ def test_a_wrong_checksum_of_an_mp3s_frame_is_no_damage() -> None:
     assert log.errors == 1
 
 
+def test_errors_of_pictures_are_none_of_the_sound() -> None:
+    """Broadcasts that are recorded start within a picture."""
+    log = FfmpegLog()
+    log.feed("[h264 @ 0x55d] [error] non-existing PPS 0 referenced")
+    log.feed("[info]   Stream #0:0[0x100]: Video: h264 (High), yuv420p, 160x120, 25 fps")
+    log.feed("[info]   Stream #0:1[0x101]: Audio: aac (LC), 48000 Hz, mono, fltp")
+    assert log.errors == 0
+    log.feed("[aac @ 0x55d] [error] channel element 3.4 is not allocated")
+    assert log.errors == 1
+    assert log.reason() == "channel element 3.4 is not allocated"
+
+
 @pytest.mark.parametrize("place", ["file:/a/b.ts", "subfile,,start,0,end,9,,:file:/a/b.ts", "pipe:0"])
 def test_warnings_do_not_show_where_a_file_is(place: str) -> None:
     log = FfmpegLog()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 
 from asrcli.audio.files import ENCRYPTED, ENCRYPTED_HINT
 from asrcli.audio.types import AudioInfo
 from asrcli.errors import AsrcliError, AudioDecodeError, EmptyInputError, InputChangedError, InputUnreadableError
 
-_LINE = re.compile(r"^(?:\[[^\]]* @ [^\]]*\] )*\[(\w+)\] (.*)$")
+_LINE = re.compile(r"^(?:\[([^\]]*) @ [^\]]*\] )*\[(\w+)\] (.*)$")
 _INPUT = re.compile(r"^Input #0, (.+), from ")
 _DURATION = re.compile(r"^ {2}Duration: (?:(\d+):(\d\d):(\d\d(?:\.\d+)?)|N/A)(?:, start: (-?[\d.]+))?")
 _STREAM = re.compile(r"^ {2}Stream #0:(\d+)(?:\[\w+\])?(?:\((\w+)\))?: (Audio|Video|Subtitle): (\w+)(.*)$")
@@ -105,7 +105,6 @@ class FfmpegLog:
         #: languages of the subtitle tracks, as those of `Track`
         self.subtitles: list[str] = []
         self.duration: float | None = None
-        self.errors = 0
         #: the file ends before it should
         self.cut = False
         #: another audio track starts within the recording
@@ -118,16 +117,20 @@ class FfmpegLog:
         self._guessed = False
         self._chosen: int | None = None
         self._described = False
-        self._messages: deque[str] = deque(maxlen=40)
+        #: the part of ffmpeg that wrote each message, and the message
+        self._messages: deque[tuple[str, str]] = deque(maxlen=40)
+        #: errors of each part, and the codecs of pictures
+        self._errors: Counter[str] = Counter()
+        self._pictures: set[str] = set()
 
     def feed(self, line: str) -> bool:
         """Take a line. True once the recording's form is complete, as the output begins."""
         match = _LINE.match(line)
         if match is None:
             return False
-        level, text = match.groups()
+        part, level, text = match.groups()
         if level in {"error", "fatal", "panic", "warning"}:
-            self._trouble(level, text)
+            self._trouble(part or "", level, text)
             return False
         self._described = self._described or text.startswith("Output #0")
         if not self._described:  # what follows looks alike, and describes the output
@@ -157,6 +160,11 @@ class FfmpegLog:
         others = self.has_video or len(self.tracks) > 1
         return self.duration if self.cut or not (others or self._guessed) else None
 
+    @property
+    def errors(self) -> int:
+        """Errors that may concern the sound: a broadcast that is recorded starts within a picture."""
+        return sum(count for part, count in self._errors.items() if part not in self._pictures)
+
     def missed(self) -> list[str]:
         """A warning about tracks that were not announced when the one to read was chosen."""
         return [f"tracks: {_UNREAD}"] if self.later else []
@@ -164,24 +172,25 @@ class FfmpegLog:
     def failure(self) -> AsrcliError:
         """Why nothing came out."""
         for pattern, kind, sentence, hint in _FAILURES:
-            if any(re.search(pattern, message) for message in self._messages):
+            if any(re.search(pattern, message) for _, message in self._messages):
                 return kind(sentence, hint)
         return AudioDecodeError(f"The file cannot be decoded: {self.reason()}.", _AGAIN)
 
     def reason(self) -> str:
         """The most telling message of ffmpeg, for the end of a sentence."""
-        telling = [message for message in self._messages if not _ECHO.match(message)]
-        message = next(iter(telling), next(iter(self._messages), "ffmpeg gives no reason"))
+        messages = [message for part, message in self._messages if part not in self._pictures]
+        telling = [message for message in messages if not _ECHO.match(message)]
+        message = next(iter([*telling, *messages]), "ffmpeg gives no reason")
         message = _PATH.sub("", message)
         return message.strip().rstrip(".")
 
-    def _trouble(self, level: str, text: str) -> None:
+    def _trouble(self, part: str, level: str, text: str) -> None:
         self._guessed = self._guessed or bool(_GUESSED.search(text))
         self.cut = self.cut or bool(_CUT.search(text))
         self.later = self.later or text.startswith("New audio stream")
         if (level != "warning" or _CORRUPT.search(text)) and not _UNCHECKED.match(text):
-            self.errors += 1
-            self._messages.append(text)
+            self._errors[part] += 1
+            self._messages.append((part, text))
 
     def _form(self, text: str) -> None:
         if found := _INPUT.match(text):
@@ -201,8 +210,9 @@ class FfmpegLog:
                 self.tracks.append(_track(int(index), language or "", codec, rest))
             elif kind == "Subtitle":
                 self.subtitles.append(_known(language or ""))
-            elif "attached pic" not in rest:
-                self.has_video = True
+            else:
+                self._pictures.add(codec)
+                self.has_video = self.has_video or "attached pic" not in rest
 
 
 def _track(index: int, language: str, codec: str, rest: str) -> Track:
