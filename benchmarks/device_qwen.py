@@ -1,10 +1,12 @@
-"""Qwen3-ASR 0.6B at its real size with random weights, and the package's bare loop, for `benchmarks.device`."""
+"""Qwen3-ASR 0.6B with random weights, at its real size for `benchmarks.device` or smaller for tests, and the package's
+bare loop.
+"""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,10 @@ _TEMPLATE = (
 )
 
 
-def build(folder: Path, *, small: bool) -> Path:
-    """Write the folder; `small`: two layers of each part."""
+def build(
+    folder: Path, *, small: bool = False, audio: Mapping[str, Any] | None = None, text: Mapping[str, Any] | None = None
+) -> Path:
+    """Write the folder; `small`: two layers of each part; `audio`, `text`: other settings of the two parts."""
     import torch
     from qwen_asr.core.transformers_backend import Qwen3ASRConfig, Qwen3ASRForConditionalGeneration
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -41,13 +45,14 @@ def build(folder: Path, *, small: bool) -> Path:
             "audio_config": {
                 "num_mel_bins": 128, "encoder_layers": 2 if small else 18, "encoder_attention_heads": 14,
                 "encoder_ffn_dim": 3584, "d_model": 896, "n_window": 50, "n_window_infer": 800, "output_dim": 1024,
-                "downsample_hidden_size": 480,
+                "downsample_hidden_size": 480, **(audio or {}),
             },
             "text_config": {
                 "vocab_size": 151936, "hidden_size": 1024, "intermediate_size": 3072,
                 "num_hidden_layers": 2 if small else 28, "num_attention_heads": 16, "num_key_value_heads": 8,
                 "head_dim": 128, "max_position_embeddings": 65536, "tie_word_embeddings": True,
                 "rope_scaling": {"mrope_section": [24, 20, 20], "mrope_interleaved": True, "rope_type": "default"},
+                **(text or {}),
             },
             "audio_token_id": numbers["<|audio_pad|>"],
             "audio_start_token_id": numbers["<|audio_start|>"],
