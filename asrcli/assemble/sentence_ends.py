@@ -77,6 +77,8 @@ class SentenceEnds:
         self._start, self._length = -1, 0
         self._words: list[Word] = []
         self._cost: float | None = None
+        #: whether a decode of this speech failed: each further one may cost the engine its process
+        self._failed = False
         #: texts in a row without a mark
         self._unmarked = 0
         #: whether the model gives words times, as far as is known
@@ -90,7 +92,7 @@ class SentenceEnds:
     def look(self, request: RecognitionOptions, *, cuts: bool = True, shown: bool = False) -> None:
         """Call it as the stream grows. With `cuts`, chunks end at sentences; with `shown`, the text is wanted, too."""
         if (start := self._segmenter.begin) != self._start:
-            self._start, self._length, self._words = start, 0, []
+            self._start, self._length, self._words, self._failed = start, 0, [], False
         if self._look is None:
             self._ask(request, cuts=cuts and self._unmarked < _FUTILE, shown=shown)
         elif self._look.decoding.done():
@@ -102,7 +104,7 @@ class SentenceEnds:
 
     def _ask(self, request: RecognitionOptions, *, cuts: bool, shown: bool) -> None:
         """Decode the speech so far, in a pause or if it has grown."""
-        if not (cuts or shown):
+        if self._failed or not (cuts or shown):
             return
         chunk = self._segmenter.proposal()
         pausing = chunk is not None
@@ -118,7 +120,8 @@ class SentenceEnds:
     def _take(self, look: _Look, request: RecognitionOptions, *, cuts: bool) -> None:
         """The chunk, or a part of it, is final if it ends with a sentence."""
         chunk, decoding = look.chunk, look.decoding
-        if decoding.exception() is not None:  # reported where the chunk itself is decoded
+        self._failed = decoding.exception() is not None
+        if self._failed:  # reported where the chunk itself is decoded
             return
         hypothesis = decoding.result()
         before, self._words = self._words, time_words(chunk, hypothesis, split_words(hypothesis.text))

@@ -80,6 +80,19 @@ def test_a_sentence_that_goes_on_stays_in_one_chunk(answer: str | EngineError) -
     assert speaker.decoded[0].chunk.start == 0
 
 
+@pytest.mark.parametrize("shown", [True, False])
+def test_speech_that_the_engine_fails_at_is_not_tried_again_as_it_grows(shown: bool) -> None:
+    """Each crash would count as one of the three after which the model is refused."""
+    speaker = Speaker(EngineError("a failure"), shown=shown)
+    speaker.speak(seconds((0.9, 3.0), (0.0, 0.35), (0.9, 4.0), (0.0, 0.2)))
+    assert len(speaker.asked) == 1
+    speaker.speak(seconds((0.0, 2.0)))
+    before = len(speaker.asked)
+    assert speaker.decoded[0].missing == "engine error"
+    speaker.speak(seconds((0.9, 3.0)))
+    assert len(speaker.asked) > before  # the next speech is
+
+
 def test_a_word_is_not_decoded_at_a_short_pause() -> None:
     speaker = Speaker(f"{TEXT}.")
     speaker.speak(seconds((0.9, 0.4), (0.0, 0.6), (0.9, 0.2)))
