@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,7 +43,7 @@ def lock_byte(handle: int, offset: int, *, wait: bool) -> bool:
     Where the file system has no locks, every lock is granted.
     """
     try:
-        fcntl.lockf(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB), 1, offset)
+        _set_lock(handle, fcntl.LOCK_EX, offset, wait=wait)
     except OSError as error:
         return error.errno not in _HELD
     return True
@@ -50,6 +51,23 @@ def lock_byte(handle: int, offset: int, *, wait: bool) -> bool:
 
 def unlock_byte(handle: int, offset: int) -> None:
     try:
-        fcntl.lockf(handle, fcntl.LOCK_UN, 1, offset)
+        _set_lock(handle, fcntl.LOCK_UN, offset, wait=False)
     except OSError:
         return  # a file system without locks
+
+
+def _set_lock(handle: int, kind: int, offset: int, *, wait: bool) -> None:
+    """A lock of the open file, where the system has those (Linux); else of the process, which loses it when it closes
+    any handle of the file.
+    """
+    command = getattr(fcntl, "F_OFD_SETLKW" if wait else "F_OFD_SETLK", None)
+    if command is not None:
+        flock = struct.pack("hhqqi4x", fcntl.F_UNLCK if kind == fcntl.LOCK_UN else fcntl.F_WRLCK, 0, offset, 1, 0)
+        try:
+            fcntl.fcntl(handle, command, flock)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+        else:
+            return
+    fcntl.lockf(handle, kind | (0 if wait or kind == fcntl.LOCK_UN else fcntl.LOCK_NB), 1, offset)

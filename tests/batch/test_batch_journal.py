@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -258,48 +256,6 @@ def test_a_result_is_recorded_again_where_its_command_has_succeeded(journal: Jou
     journal.on_done_finished(recording)
     record()
     assert lines(journal) == 3
-
-
-_OTHER = """
-import sys
-from pathlib import Path
-from asrcli.batch.journal import Journal
-from asrcli.batch.journal.records import OutputRecord
-from asrcli.batch.cache_key import CacheKey
-folder = Path(sys.argv[1])
-journal = Journal(folder / "journal.jsonl")
-journal.record(
-    journal.recording(folder / "a.mp3"), CacheKey(model="m", options="o"), 1.0,
-    [OutputRecord("txt", folder / "a.txt", 3, "hash")],
-)
-print(journal.claim(folder / "a.txt"), flush=True)
-sys.stdin.read()
-"""
-
-
-@pytest.fixture
-def other(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process that has recorded a.txt and claims it."""
-    aged(tmp_path / "a.mp3")
-    command = [sys.executable, "-c", _OTHER, str(tmp_path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout.readline() == "True\n"
-        yield process
-        process.kill()
-
-
-def test_what_another_process_records_is_seen(tmp_path: Path, journal: Journal, other: subprocess.Popen[str]) -> None:
-    assert not journal.written(tmp_path / "a.txt")
-    journal.refresh()
-    assert journal.written(tmp_path / "a.txt")
-
-
-def test_a_claim_holds_until_its_process_ends(tmp_path: Path, journal: Journal, other: subprocess.Popen[str]) -> None:
-    assert not journal.claim(tmp_path / "a.txt")
-    assert journal.claim(tmp_path / "b.txt")
-    other.kill()
-    other.wait()
-    assert journal.claim(tmp_path / "a.txt")
 
 
 def test_damaged_lines_are_skipped_and_reported(tmp_path: Path) -> None:
