@@ -89,15 +89,18 @@ class EngineActor:
             with Reading(self._places, stop) as reading:
                 listener = ProgressListener(item, post, stop, reading, None)
                 result = produce(self._work, item, recording, outputs, listener)
-            records = result.stage(outputs)
+            with ExitStack() as failed:
+                failed.enter_context(result)
+                records = result.stage(outputs)
+                with self._lock:  # while the attempt is among those that run: `discard` finds one or the other
+                    self._staged[ticket] = result
+                failed.pop_all()
         except Exception as error:  # noqa: BLE001 -- one input's failure, of whatever kind, is a value
             return self._explained(item, error)
         finally:
             with self._lock:
                 del self._running[ticket]
                 self._progress.pop(ticket, None)
-        with self._lock:
-            self._staged[ticket] = result
         if stop.requested():
             self.discard(ticket)
         return StagedReply(result.facts, records, segments)
