@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 _TORCH = "pip install torch (builds for each machine: https://pytorch.org/get-started/locally)"
 
 
-#: packages that were found, with the function that found them
-_FOUND: set[tuple[Any, str]] = set()
+#: packages that were found
+_FOUND: set[str] = set()
 
 
 def _is_installed(module: str) -> bool:
     """Whether a package is found. One that was found is not looked for again: every recording asks ten times."""
-    if (find_spec, module) not in _FOUND and find_spec(module) is not None:
-        _FOUND.add((find_spec, module))
-    return (find_spec, module) in _FOUND
+    if module not in _FOUND and find_spec(module) is not None:
+        _FOUND.add(module)
+    return module in _FOUND
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,8 +86,7 @@ def _check_options(spec: ModelSpec, row: FunasrType) -> None:
     if "engine" in row.options:
         vllm.check_options(spec)
     for name in ("num_threads", "batch_size", "max_length"):
-        value = spec.options.get(name, 1)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        if not vllm.is_positive(value := spec.options.get(name, 1)):
             raise OptionNotSupportedError(f"{spec.name}: {name} must be a whole number, 1 or more, not {value!r}.")
 
 

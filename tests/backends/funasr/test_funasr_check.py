@@ -29,6 +29,7 @@ from asrcli.options import Hotword, RecognitionOptions
 def packages(monkeypatch: pytest.MonkeyPatch) -> set[Any]:
     """As if the toolkit were installed, whether it is or not; what is missing is tested by name."""
     missing: set[str] = set()
+    monkeypatch.setattr(registry, "_FOUND", set())
     monkeypatch.setattr(registry, "find_spec", lambda name: None if name in missing else name)
     return missing
 
