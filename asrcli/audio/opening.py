@@ -209,11 +209,13 @@ def _open_stream(stream: BinaryIO, options: AudioOptions, *, live: bool, untrust
     claim = size_declared_in(head)
     # A size that can be wrong is checked against what follows the sound; live streams have none.
     # ffmpeg seeks in CAF, in W64 and AIFF of unknown size, and to the tag at the end of WavPack; of a compressed WAV it
-    # takes the chunks behind a sound of unknown size for sound, and RIFX for little-endian.
+    # takes the chunks behind a sound of unknown size for sound, and RIFX for little-endian. The blocks of a VOC are
+    # followed in a file. Of a damaged NUT only the index at its end shows that the decoder stopped before.
     seeks = (
         index_at_end(head)
-        or head[:4] in {b"caff", b"riff", b"FORM", b"wvpk", b"RIFX"}
+        or head[:4] in {b"caff", b"riff", b"FORM", b"wvpk", b"RIFX", b"Crea"}
         or head[8:12] == b"WAVE"
+        or (head[:4] == b"nut/" and not live)
         or not _have_ffmpeg()
         or bool(claim and claim.fields)
     )

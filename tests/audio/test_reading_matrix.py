@@ -5,6 +5,7 @@ Two oracles: bursts at known times, and the durations of the packets that ffmpeg
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shutil
@@ -44,20 +45,20 @@ class Recordings:
     def __init__(self, folder: Path, programs: list[Path]) -> None:
         self.folder = folder
         self._programs = programs
-        self._read: dict[str, Decoded | AsrcliError | None] = {}
+        self._read: dict[tuple[str, bool], Decoded | AsrcliError | None] = {}
 
     def path(self, case: Case) -> Path:
         return self.folder / f"{case.encoded}.{case.form[0].lower()}"
 
-    def read(self, case: Case) -> Decoded | AsrcliError:
-        if case.name not in self._read:
-            self._read[case.name] = self._decode(case)
-        found = self._read[case.name]
+    def read(self, case: Case, *, piped: bool = False) -> Decoded | AsrcliError:
+        if (case.name, piped) not in self._read:
+            self._read[case.name, piped] = self._decode(case, piped=piped)
+        found = self._read[case.name, piped]
         if found is None:
             pytest.skip("no ffmpeg here has this encoder")
         return found
 
-    def _decode(self, case: Case) -> Decoded | AsrcliError | None:
+    def _decode(self, case: Case, *, piped: bool) -> Decoded | AsrcliError | None:
         encoded = self.path(case)
         if not encoded.exists() or not encoded.stat().st_size:
             return None
@@ -69,6 +70,8 @@ class Recordings:
                 path = program.parent / f"{case.name}.{case.form[0].lower()}"
                 path.write_bytes(case.fault(encoded.read_bytes()))
                 source = Source(path.name, path=path)
+            if piped and source.path:
+                source = Source("a", stream=io.BytesIO(source.path.read_bytes()))
             try:
                 return Decoded(source, AudioOptions(start=case.start))
             except AsrcliError as error:
@@ -161,9 +164,10 @@ def test_faulty(case: Case, recordings: Recordings) -> None:
     "case",
     [pytest.param(case, marks=[pytest.mark.slow] if at % 7 else [], id=case.name) for at, case in enumerate(DAMAGED)],
 )
-def test_a_hole(case: Case, recordings: Recordings) -> None:
+@pytest.mark.parametrize("piped", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["file", "stream"])
+def test_a_hole(piped: bool, case: Case, recordings: Recordings) -> None:
     """What is around it is in its place, or there is a warning."""
-    decoded = recordings.read(case)
+    decoded = recordings.read(case, piped=piped)
     if isinstance(decoded, AsrcliError) or decoded.warnings:
         return
     heard, close = decoded.heard(), max(case.tolerance, CLOSE)
