@@ -204,11 +204,9 @@ class _Outputs:
 
     def _claim_of_entry(self, path: Path, entry: ManifestEntry) -> OutputRequest:
         target = self.inputs.output_dir
-        folder, output = target or (Path() if as_url(entry.path) else path.parent), entry.output
-        if output is not None:
-            if output.suffix[1:] in self.inputs.formats:
-                output = output.with_suffix("")
-            output = (target or Path(self.inputs.manifest or "").parent) / output
+        folder = target or (Path() if as_url(entry.path) else path.parent)
+        if entry.output is not None:
+            output = self.inputs.place_of(entry.output)
             return OutputRequest(path, output.parent, name=output.name, key=entry.key)
         if entry.name is not None:
             return OutputRequest(path, folder, name=safe_name(entry.name), key=entry.key)

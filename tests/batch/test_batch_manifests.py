@@ -201,10 +201,11 @@ def test_equal_lines_are_one_input_and_equal_outputs_a_problem(here: Path) -> No
     plan = plan_of(
         {"input": "a.wav", "offset": 1}, {"audio": "./a.wav", "offset": 1.0}, {"input": "a.wav", "output": "x.txt"},
         {"input": "b.wav", "output": "X.txt"}, {"input": "sub"}, {"input": "missing.wav"},
+        {"input": "sub/a.wav", "output": "./x"}, {"input": "sub/a.wav", "output": str(here / "x.txt")},
     )  # fmt: skip
     assert len(plan.items) == 2
     assert len(plan.notices) == 1
-    assert [problem.name for problem in plan.problems] == ["b.wav", "sub", "missing.wav"]
+    assert [problem.name for problem in plan.problems] == ["b.wav", "sub", "missing.wav", "sub/a.wav", "sub/a.wav"]
 
 
 def test_an_input_that_is_named_on_the_command_line_too_is_read_once(here: Path) -> None:

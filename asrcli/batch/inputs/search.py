@@ -14,7 +14,7 @@ from asrcli.batch.inputs.addresses import Address, as_url, find_address, public_
 from asrcli.batch.inputs.manifest import InputOptions, ManifestEntry, read_manifest
 from asrcli.batch.inputs.paths import PlanError, is_stream, printable, unreadable
 from asrcli.batch.inputs.walk import TRANSCRIPT_SUFFIXES, Filter, Walk
-from asrcli.batch.naming import NameTemplate, fold
+from asrcli.batch.naming import NameTemplate, collision_key, fold
 from asrcli.errors import AsrcliError, InputError, InputUnreadableError, UsageError
 from asrcli.storage.text import read_list
 
@@ -49,6 +49,11 @@ class Inputs:
     shard: tuple[int, int] | None = None
     #: `--fetch-network`
     fetch_networks: Sequence[str] = ()
+
+    def place_of(self, output: Path) -> Path:
+        """Where the `output` of a manifest's line is, without the format's suffix."""
+        stem = output.with_suffix("") if output.suffix[1:] in self.formats else output
+        return (self.output_dir or Path(self.manifest or "").parent) / stem
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +136,7 @@ class Search:
         url = as_url(entry.path)
         if url is None and os.path.isdir(entry.path):
             error: AsrcliError = InputUnreadableError(f"{printable(entry.path)}: a folder.", "Name its files.")
-        elif entry.output is not None and not self._is_first(fold(str(entry.output)), None):
+        elif entry.output and not self._is_first(collision_key(self.inputs.place_of(entry.output)), None):
             error = InputError(f"{entry.output}: the output of two lines of the manifest.", "Name another one.")
         elif url is not None:
             self._add_address(url, wanted, entry)
