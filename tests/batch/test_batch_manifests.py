@@ -87,6 +87,8 @@ def test_a_whole_recording(line: dict[str, Any]) -> None:
         ({"language": "auto"}, InputOptions()),
         ({"supervisions": [{"language": "English"}, {"language": "English"}]}, InputOptions(language="en")),
         ({"supervisions": [{"language": "English"}, {"language": "German"}]}, InputOptions()),
+        ({"language": None, "supervisions": [{"language": "English"}]}, InputOptions(language="en")),
+        ({"lang": "de", "supervisions": [{"language": "English"}]}, InputOptions(language="de")),
         ({"start": 1, "duration": 2, "channel": 1,
           "recording": {"sources": [{"source": "b.wav"}], "duration": 9, "channel_ids": [0, 1]}},
          InputOptions(1.0, 3.0, 1)),

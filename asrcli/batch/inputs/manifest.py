@@ -172,8 +172,8 @@ def _language(line: Mapping[str, Any]) -> str | None:
         raise _FieldError(f"'supervisions' is {supervisions!r}, not a list")
     spoken = [one.get("language") for one in supervisions if isinstance(one, dict)]
     same = {"language": spoken[0]} if spoken and len(set(map(str, spoken))) == 1 else {}
-    for name in ("language", "lang", "source_lang"):
-        if (code := _read({**same, **line}, name, readers.language)) is not None:
+    for fields, name in ((line, "language"), (line, "lang"), (line, "source_lang"), (same, "language")):
+        if (code := _read(fields, name, readers.language)) is not None:
             return None if code == "auto" else code
     return None
 
