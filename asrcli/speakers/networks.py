@@ -17,7 +17,7 @@ from asrcli.backends.funasr.companions import EMBEDDING, load_embedding
 from asrcli.backends.types import ModelSpec
 from asrcli.speakers import fbank
 from asrcli.speakers.types import FRAME_OFFSET, FRAME_SECONDS, FRAME_STEP, FRAMES, WINDOW, Mask, Vectors
-from asrcli.storage.onnx_session import open_session
+from asrcli.storage.onnx_session import load_runtime, open_session
 
 #: an embedding of less is unreliable (and short inputs have crashed engines), seconds
 _LEAST_SPEECH = 0.25
@@ -199,9 +199,7 @@ def _open_unpacked(network: bytes) -> Any:
     convolutions are fastest: 0.75 of the time, equal results. onnxruntime does both to models in ONNX's format alone,
     so the network is written in it; where no temporary file can be written, it is used as it is.
     """
-    import onnxruntime
-
-    settings = {"graph_optimization_level": onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL}
+    settings = {"graph_optimization_level": load_runtime().GraphOptimizationLevel.ORT_DISABLE_ALL}
     entries = {"session.save_model_format": "ONNX"}
     try:
         with TemporaryDirectory(prefix="asrcli-", ignore_cleanup_errors=True) as folder:

@@ -30,7 +30,7 @@ def open_session(model: bytes | str, *, entries: Mapping[str, str] | None = None
 
     `settings` are attributes of SessionOptions, `entries` its configuration.
     """
-    onnxruntime = _runtime()
+    onnxruntime = load_runtime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -50,7 +50,7 @@ def cached_session(name: str, sources: Sequence[str | Path], build: Callable[[],
     `build` makes the graph in ONNX format with `onnx_graph` and out of nothing but `sources`: digests, or files whose
     contents count. Raises ImportError: onnxruntime is not installed; and what `build` raises.
     """
-    runtime = _runtime()
+    runtime = load_runtime()
     path = None
     with suppress(Exception):  # the runtime's exceptions have no common base
         code = Path(__file__).with_name("onnx_graph.py")
@@ -114,7 +114,8 @@ def _processor() -> str:
 
 
 @cache
-def _runtime() -> Any:
+def load_runtime() -> Any:
+    """The package onnxruntime. Raises ImportError: it is not installed."""
     # It reads this from the process's environment when it is loaded, and sends events and writes an identity of the
     # machine into the cache folder otherwise (1.32 for Linux).
     os.putenv("ORT_DISABLE_TELEMETRY", "1")

@@ -103,3 +103,9 @@ def test_the_runtime_sends_no_telemetry(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", program], env=environment | {"HOME": str(tmp_path)}, check=True, cwd=tmp_path)
     written = {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*") if path.is_file()}
     assert written == {"asrcli"}
+
+
+def test_onnxruntime_is_imported_in_one_place_which_keeps_its_telemetry_off() -> None:
+    package = Path(onnx_session.__file__).parents[1]
+    importing = [path.name for path in package.rglob("*.py") if "import onnxruntime" in path.read_text("utf-8")]
+    assert importing == ["onnx_session.py"]
