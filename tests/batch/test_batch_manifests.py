@@ -84,7 +84,7 @@ def test_a_whole_recording(line: dict[str, Any]) -> None:
         ({"channel": "split"}, InputOptions(channels="split")),
         ({"lang": "zh-CN"}, InputOptions(language="zh")),
         ({"source_lang": "de", "language": None}, InputOptions(language="de")),
-        ({"language": "auto"}, InputOptions()),
+        ({"language": "auto"}, InputOptions(language="auto")),
         ({"supervisions": [{"language": "English"}, {"language": "English"}]}, InputOptions(language="en")),
         ({"supervisions": [{"language": "English"}, {"language": "German"}]}, InputOptions()),
         ({"language": None, "supervisions": [{"language": "English"}]}, InputOptions(language="en")),
@@ -103,6 +103,9 @@ def test_options_of_a_line_replace_those_of_the_run() -> None:
     assert (found.audio.start, found.audio.end, found.audio.channels) == (1.0, 2.0, 0)
     assert found.recognition.language == "de"
     assert InputOptions().applied(TranscribeOptions()) == TranscribeOptions()
+    german = InputOptions(language="de").applied(TranscribeOptions())
+    assert InputOptions().applied(german) == german
+    assert InputOptions(language="auto").applied(german) == TranscribeOptions()
 
 
 @pytest.mark.parametrize(

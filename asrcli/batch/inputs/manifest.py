@@ -38,7 +38,7 @@ class InputOptions:
         if self.channels is not None:
             audio = replace(audio, channels=self.channels)
         if self.language is not None:
-            recognition = replace(recognition, language=self.language)
+            recognition = replace(recognition, language=None if self.language == "auto" else self.language)
         return replace(options, audio=audio, recognition=recognition)
 
     @property
@@ -174,7 +174,7 @@ def _language(line: Mapping[str, Any]) -> str | None:
     same = {"language": spoken[0]} if spoken and len(set(map(str, spoken))) == 1 else {}
     for fields, name in ((line, "language"), (line, "lang"), (line, "source_lang"), (same, "language")):
         if (code := _read(fields, name, readers.language)) is not None:
-            return None if code == "auto" else code
+            return cast("str", code)
     return None
 
 
