@@ -121,6 +121,19 @@ def test_a_stream_that_is_cut(name: str, encode: Callable[..., Path], wav: Path,
     assert any("truncated: " in warning for warning in cut.warnings), cut.warnings
 
 
+@pytest.mark.parametrize("suffix", ["wav", "aiff"])
+def test_joined_files_of_odd_size_without_their_last_byte(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a.{suffix}"
+    soundfile.write(path, bursts(8000)[:-1], 8000, subtype="PCM_U8" if suffix == "wav" else "PCM_S8")
+    data = bytearray(path.read_bytes()[: len(path.read_bytes()) // 2 * 2 - 1])
+    data[4:8] = struct.pack("<I" if suffix == "wav" else ">I", len(data) - 8)
+    path.write_bytes(data + data)
+    for source in given(path):
+        decoded = Decoded(source, AudioOptions())
+        assert decoded.heard() == pytest.approx(AGAIN, abs=0.1)
+        assert decoded.warnings == []
+
+
 @pytest.mark.parametrize("suffix", ["ts", "mkv", "wma", "wv"])
 def test_a_following_file_that_is_cut_in_its_header(
     suffix: str, encode: Callable[..., Path], wav: Path, tmp_path: Path

@@ -156,7 +156,7 @@ def _riff(read: Read, position: int) -> Iterator[int]:
         if not size_known(size):
             yield _UNKNOWN
             return
-        position += 8 + size + size % 2
+        position = _padded(read, position + 8, size)
         yield position
         head = read(12, position) if further else b""
         if head[8:12] != b"AVIX":
@@ -170,7 +170,13 @@ def _w64(read: Read, position: int) -> Iterator[int]:
 
 def _iff(read: Read, position: int) -> Iterator[int]:
     size = int.from_bytes(read(4, position + 4), "big")
-    yield position + 8 + size + size % 2 if size_known(size) else _UNKNOWN
+    yield _padded(read, position + 8, size) if size_known(size) else _UNKNOWN
+
+
+def _padded(read: Read, body: int, size: int) -> int:
+    """The end of a chunk; some programs leave out the byte that makes it even."""
+    end = body + size
+    return end + 1 if size % 2 and _walk_of(read, end) is None else end
 
 
 def _au(read: Read, position: int) -> Iterator[int]:
