@@ -124,6 +124,7 @@ def measure(step: str, folder: Path, skip: int) -> None:
         work = Processing(transcribe=transcribe, render=lambda *_: "new\n", recipe=_RECIPE)
         executor = Executor(work, jobs=3, on_event=count)
         executor.run(plan)
+        assert found, "the new input was not given to the engine"
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
     print(json.dumps({"seconds": found or time.monotonic() - started, "peak": peak}))
 
