@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import struct
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,8 +61,8 @@ def _set_lock(handle: int, kind: int, offset: int, *, wait: bool) -> None:
     """A lock of the open file, where the system has those (Linux); else of the process, which loses it when it closes
     any handle of the file.
     """
-    command = getattr(fcntl, "F_OFD_SETLKW" if wait else "F_OFD_SETLK", None)
-    if command is not None:
+    if sys.platform == "linux":  # the structure has another layout elsewhere
+        command = fcntl.F_OFD_SETLKW if wait else fcntl.F_OFD_SETLK
         flock = struct.pack("hhqqi4x", fcntl.F_UNLCK if kind == fcntl.LOCK_UN else fcntl.F_WRLCK, 0, offset, 1, 0)
         try:
             fcntl.fcntl(handle, command, flock)
