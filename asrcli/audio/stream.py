@@ -225,7 +225,7 @@ class Stream(ClosableStream):
     def _report(self) -> None:
         self.warnings += self._reader.warnings
         for conditioner in self._conditioners:
-            self.warnings += conditioner.warnings()
+            self.warnings += [warning for warning in conditioner.warnings() if warning not in self.warnings]
         if self._watch and (changed := self._watch.change()):
             self.warnings.append(changed)
         if any(warning.startswith("truncated: ") for warning in self.warnings):

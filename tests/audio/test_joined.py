@@ -134,6 +134,14 @@ def test_joined_files_of_odd_size_without_their_last_byte(suffix: str, tmp_path:
         assert decoded.warnings == []
 
 
+def test_what_joined_files_share_is_reported_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, 4 * bursts(16000), 16000, subtype="FLOAT")
+    path.write_bytes(2 * path.read_bytes())
+    for source in given(path):
+        assert [warning.split(":")[0] for warning in Decoded(source, AudioOptions()).warnings] == ["scaled"]
+
+
 @pytest.mark.parametrize("suffix", ["ts", "mkv", "wma", "wv"])
 def test_a_following_file_that_is_cut_in_its_header(
     suffix: str, encode: Callable[..., Path], wav: Path, tmp_path: Path
