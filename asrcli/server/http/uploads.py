@@ -229,13 +229,13 @@ class _UploadSink:
         self._gathered, self._held = [], 0
 
     def _finish(self) -> None:
-        with disk_errors(self.path.parent):
-            self._write()
-            self.close()
+        self._write()
+        self.close()
 
     def close(self) -> None:
         if self._handle is not None:
-            self._handle.close()
+            with disk_errors(self.path.parent):  # it may have to write
+                self._handle.close()
 
 
 class _MultipartReader:

@@ -45,8 +45,10 @@ class SessionRecording:
             self._file.write(data)
 
     async def transcribe(self, options: LiveOptions) -> Transcript | None:
-        """The whole recording; None if it is empty. Raises AsrcliError: as `TranscriptionService.transcribe`."""
-        self._file.close()
+        """The whole recording; None if it is empty. Raises DiskFullError: as `write`; AsrcliError: as
+        `TranscriptionService.transcribe`.
+        """
+        self._close()
         if self._size < 2:
             return None
         raw = None
@@ -60,6 +62,12 @@ class SessionRecording:
     async def __aenter__(self) -> Self:
         return self
 
+    def _close(self) -> None:
+        with disk_errors(self._path.parent):  # it may have to write
+            self._file.close()
+
     async def __aexit__(self, *_: object) -> None:
-        self._file.close()
-        await self._workspace.close()
+        try:
+            self._close()
+        finally:
+            await self._workspace.close()

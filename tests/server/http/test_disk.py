@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
+import resource
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +15,12 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
-from asrcli.server.http.workspaces import STORED
+from asrcli.errors import DiskFullError
+from asrcli.server.http.uploads import _UploadSink
+from asrcli.server.http.workspaces import STORED, Workspace
 from asrcli.server.jobs.store import JobStore
+from asrcli.server.live.recording import SessionRecording
+from asrcli.server.live.session import LiveOptions
 from tests.server.conftest import Running
 from tests.server.http.test_bounds import start_upload, wait_for
 
@@ -91,3 +98,48 @@ def test_jobs_of_an_earlier_server_count(tmp_path: Path) -> None:
             assert STORED.size == before + 1000
         store.close()
         assert before == STORED.size
+
+
+@contextmanager
+def no_room(size: int) -> Iterator[None]:
+    """Files of this process may have `size` bytes."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.mark.parametrize("pieces", [1, 3], ids=["at its end", "before"])
+def test_a_disk_that_is_full_when_a_session_ends(server: Running, pieces: int) -> None:
+    """The last bytes are written when the file is closed."""
+
+    async def record() -> None:
+        async with SessionRecording(server.app.state.service, "a", None, 16000) as recording:
+            with no_room(1000):
+                for _ in range(pieces):
+                    await recording.write(bytes(3000))
+                await recording.transcribe(LiveOptions())
+
+    before = STORED.size
+    with pytest.raises(DiskFullError):
+        asyncio.run(record())
+    assert before == STORED.size
+
+
+def test_a_disk_that_is_full_when_an_upload_ends(tmp_path: Path) -> None:
+    async def save() -> None:
+        async with Workspace(tmp_path) as workspace:
+            sink = _UploadSink(workspace.new_file(), "a")
+            try:
+                for _ in range(3):
+                    sink.add(bytes(3000))
+                with no_room(1000):
+                    await sink.finish()
+            finally:
+                with no_room(1000):
+                    sink.close()
+
+    with pytest.raises(DiskFullError):
+        asyncio.run(save())
