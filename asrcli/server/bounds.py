@@ -71,10 +71,8 @@ def table() -> list[tuple[str, str]]:
         ("a form field, other than the clips of known speakers; 413", _size(MAX_FIELD)),
         ("form fields of a request; 413", _size(MAX_FIELDS)),
         ("form fields of all requests; 429", _size(MAX_ALL_FIELDS)),
-        (
-            f"the rest of a form with {_size(LEAST_SENT)} of fields; 408",
-            f"{_size(LEAST_SENT)} in {MESSAGE_TIMEOUT:g} s",
-        ),
+        (f"the rest of a form with {_size(LEAST_SENT)} of fields; 408", pace),
+        ("the Content-Type of a form; 400 or the protocol's error", _size(MAX_PART_HEADER)),
         ("parts of a form; 400", parts),
         ("JSON with base64; its `code` 1", f"{_size(MAX_JSON)}, {MAX_IN_MEMORY} in memory at a time"),
         ("hotwords of a request; 400 or the protocol's error", hotwords),
