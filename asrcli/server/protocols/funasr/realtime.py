@@ -78,7 +78,7 @@ class RealtimeSession:
 
     async def _run_command(self, command: str) -> None:
         name, _, value = command.partition(":")
-        match name[:40].strip().upper():
+        match name.strip()[:40].upper():
             case "START":
                 await self._drop()
                 self._active, self._offset = True, 0

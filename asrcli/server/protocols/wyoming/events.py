@@ -116,7 +116,7 @@ class WyomingStream:
                     self._writer.transport.abort()
         finally:
             draining.cancel()
-        with suppress(ConnectionError):
+        with suppress(ConnectionError, TimeoutError):  # the latter of TCP
             draining.result()
 
     async def refuse(self, error: BaseException) -> None:
