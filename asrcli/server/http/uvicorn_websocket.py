@@ -30,6 +30,8 @@ ENDING = 1012
 #: bytes of the copies that are made of one message when it is complete
 _COPIES = 2 * MAX_MESSAGE
 
+#: first byte of a pong
+_PONG = b"\x8a"
 #: bytes of a fragment that is joined to the one before
 _SMALL = 4096
 #: bytes of a text with more characters than any protocol takes; the rest need not be decoded to refuse it
@@ -97,10 +99,10 @@ class WebSocketProtocol(ClientConnection, WebSocketsSansIOProtocol):
 
     def handle_ping(self) -> None:
         """Answer unless the client does not read its answers: RFC 6455, 5.5.3, does not demand all of them."""
-        if self.writable.is_set():
-            super().handle_ping()
-        else:
-            self.conn.data_to_send()
+        frames = self.conn.data_to_send()  # with the answer to a close frame that came after the ping
+        if not self.writable.is_set():
+            frames = [frame for frame in frames if frame[:1] != _PONG]
+        self.transport.write(b"".join(frames))
 
     def send_receive_event_to_app(self) -> None:
         size = sum(map(len, self.frames))
@@ -112,6 +114,8 @@ class WebSocketProtocol(ClientConnection, WebSocketsSansIOProtocol):
         super().send_receive_event_to_app()
 
     async def receive(self) -> Any:
+        if self.read_paused:  # the client had to wait, and has its time again
+            self._arrived = LEAST_SENT
         message: Any = await super().receive()
         if message["type"] == "websocket.receive":
             message["counted"] = self._waiting.popleft()

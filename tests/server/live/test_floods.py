@@ -25,7 +25,7 @@ _UPGRADE = (
     b"sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
 )
 #: bits of a frame's first byte, and a mask that changes nothing
-_LAST, _CONTINUATION, _TEXT, _BINARY, _PING, _PONG = 0x80, 0, 1, 2, 9, 10
+_LAST, _CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0x80, 0, 1, 2, 8, 9, 10
 _MASK = b"\0\0\0\0"
 
 
@@ -100,6 +100,10 @@ def test_answers_to_pings_that_are_not_read_do_not_gather(server: Running) -> No
         assert protocol.transport.get_write_buffer_size() < 1 << 20
         with connect(f"{server.ws}/", proxy=None) as other:
             assert other.ping().wait(30)
+        line.sendall(_frame(_LAST | _PING) + _frame(_LAST | _CLOSE, (1000).to_bytes(2, "big")))
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        answers = b"".join(iter(lambda: line.recv(1 << 16), b""))
+    assert answers.endswith(bytes((_LAST | _CLOSE, 2)) + (1000).to_bytes(2, "big"))
 
 
 @pytest.mark.parametrize("data", [b"", b"abc"], ids=len)
