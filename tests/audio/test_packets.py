@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from asrcli.audio.containers.packets import FrameChain, breaks, ends_inside, transport_packet
+from asrcli.audio.containers.packets import FrameChain, breaks, ends_inside, transport_packet, voc_ends_early
 from asrcli.audio.containers.sniff import has_signature
 from asrcli.audio.types import Source
 from asrcli.options import AudioOptions
@@ -133,3 +133,12 @@ def test_many_short_gaps_are_reported_together(
         path = encode(tmp_path / "a.mkv", "-i", wav, "-af", f"asetnsamples=441,{lossy}", "-c:a", "pcm_s16le")
         warnings = decode(path).warnings
         assert bool([warning for warning in warnings if warning.startswith("timestamps: ")]) == reported
+
+
+def test_blocks_of_voc() -> None:
+    block = b"\1" + (100).to_bytes(3, "little") + bytes(100)
+    head = b"Creative Voice File\x1a\x1a\0\n\1\x29\x11" + 3 * block
+    for whole in (head, head + b"\0", head + b"\0\x1a\0", head[:-50]):
+        assert not voc_ends_early(partial(part, whole))
+    for broken in (head + bytes(9) + block, head + b"\0" + bytes(200_000) + block):
+        assert voc_ends_early(partial(part, broken))

@@ -71,8 +71,9 @@ def _uncounted(read: Read, size: int, *, thorough: bool) -> HeaderScan:
         return HeaderScan(lacking=mp4.unread_share(read, size))
     warnings: tuple[str, ...] = (INSIDE_PACKET,) if thorough and packets.ends_inside(read, size) else ()
     if thorough:
-        stops = read(19, 0) == b"Creative Voice File" and packets.voc_ends_early(read)
-        warnings += warnings_of_breaks(packets.breaks(read) + stops)
+        warnings += warnings_of_breaks(packets.breaks(read))
+        if read(19, 0) == b"Creative Voice File" and packets.voc_ends_early(read):
+            warnings += ("damaged: the blocks of sound end before the file does; what follows was not read",)
     if head[:3] == b"ID3" or is_mpeg_audio(head):  # layer II, or another format behind a tag
         return HeaderScan(whole=False, streams=True, length="unknown", warnings=warnings)
     return HeaderScan(warnings=warnings)
