@@ -105,7 +105,8 @@ def _entry(line: Any, folder: Path) -> ManifestEntry:
         line = {key: value for key, value in line.items() if key not in {"start", "offset", "duration", "end"}}
     options = _options(line, whole)
     output, name = _text(line, "output"), _text(line, "id")
-    if output is not None and (".." in PurePath(output).parts or not PurePath(output).name):
+    target = PurePath(output or "a")
+    if ".." in target.parts or not target.name or target.is_absolute():
         raise _FieldError(f"'output' {output!r} is not a file below a folder")
     place = Path(path) if as_url(path) else folder / path
     return ManifestEntry(place, path, options, name, None if output is None else Path(output))
