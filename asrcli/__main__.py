@@ -1,7 +1,5 @@
 """`python -m asrcli` is the console script."""
 
-from __future__ import annotations
-
 from asrcli.cli.main import main
 
 if __name__ == "__main__":

@@ -1,7 +1,5 @@
 """The Python API."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Collection
 from dataclasses import replace

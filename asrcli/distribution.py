@@ -1,7 +1,5 @@
 """Name of the distribution on the package index, and the commands that install its extras."""
 
-from __future__ import annotations
-
 #: The command and the import name are `asrcli`; the index refuses that name as too similar to an unrelated `asr-cli`.
 NAME = "asrcli-transcribe"
 #: Whether a release is on the package index; until then, the commands install from a checkout.

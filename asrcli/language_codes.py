@@ -3,8 +3,6 @@
 The internal form is ISO 639-1, or ISO 639-3 where there is none ("yue"); Javanese is "jw", as Whisper lists it.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from difflib import get_close_matches

@@ -1,7 +1,5 @@
 """Language detection before recognition, for models that need the language to be named."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 

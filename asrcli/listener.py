@@ -1,7 +1,5 @@
 """What a transcription in progress reports, and where it asks whether to continue."""
 
-from __future__ import annotations
-
 from asrcli.transcript import Segment, Transcript
 
 

@@ -1,7 +1,5 @@
 """Names of models in other programs, mapped to models of the registry."""
 
-from __future__ import annotations
-
 import re
 
 #: names that mean the default model: OpenAI's and Deepgram's, and the example value of FastAPI's documentation

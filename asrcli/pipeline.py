@@ -3,8 +3,6 @@
 Chunks are cut while the engine works on those before; only the chunks in flight are held in memory.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace

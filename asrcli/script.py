@@ -4,8 +4,6 @@ Everything that asks whether a sentence ends, where words are divided, or whethe
 reads this module.
 """
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache

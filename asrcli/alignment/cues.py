@@ -1,7 +1,5 @@
 """SRT and VTT files whose times are replaced, and nothing else: text, markup, numbers, notes and settings stay."""
 
-from __future__ import annotations
-
 import html
 import re
 from collections.abc import Sequence

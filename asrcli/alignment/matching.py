@@ -4,8 +4,6 @@ Runs of units that occur once in each text divide the problem (patience diff); b
 computed in full. Where nothing occurs once, the ranges are halved.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence

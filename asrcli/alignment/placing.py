@@ -1,7 +1,5 @@
 """Times of the words of a given text, from the words that were recognised."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """Hypotheses of chunks to segments of words, sentence by sentence."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Whether the words of a chunk can be all that is said in it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -11,8 +11,6 @@ The best deal is found by dynamic programming over (span, word); inside a span t
 to their length. Costs are squared deviations over their variance, as in a negative log-likelihood.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from itertools import pairwise

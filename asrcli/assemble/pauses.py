@@ -1,7 +1,5 @@
 """The pauses of a chunk, from its regions and its loudness."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import numpy as np

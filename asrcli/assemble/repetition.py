@@ -4,8 +4,6 @@ People repeat themselves, too, in songs, in counting and in laughter. So only wh
 cut, and three rounds of it stay.
 """
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Sequence
 

@@ -5,8 +5,6 @@ text that ends a sentence is final. Within speech, a sentence is final once two 
 agreement: Liu, Spanakis and Niehues, Interspeech 2020) and other words follow it: the chunk is cut between them.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future

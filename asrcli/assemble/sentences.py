@@ -1,7 +1,5 @@
 """Where sentences and clauses end."""
 
-from __future__ import annotations
-
 import re
 from enum import IntEnum
 

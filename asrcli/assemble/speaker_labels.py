@@ -1,7 +1,5 @@
 """The speakers of one input: of the whole recording, or of one settled part after the other while it is made."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol, runtime_checkable

@@ -1,7 +1,5 @@
 """Words of a chunk in time: the model's where it gave any, else estimated."""
 
-from __future__ import annotations
-
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence

@@ -5,8 +5,6 @@ the text may have been changed on the way (inverse text normalisation, punctuati
 words into pieces in their own ways: SentencePiece, `@@` of Paraformer, single bytes, characters.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ Punctuation goes with the word before, opening quotes and brackets with the word
 joined are the text, except for spaces between characters that want none.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from asrcli.assemble.sentences import Ending, ending

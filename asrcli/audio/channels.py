@@ -1,7 +1,5 @@
 """Channels of a recording: which are asked for, and those that only repeat another."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

@@ -11,8 +11,6 @@ divided into blocks. Samples that need no change are passed on as they are.
   mix has lost most of the energy of its channels, those of opposite polarity are inverted.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """Files that can be opened, and those that cannot: each with its reason."""
 
-from __future__ import annotations
-
 import os
 import stat
 from dataclasses import replace

@@ -4,8 +4,6 @@ A layout is a string with a letter for each channel: F front left or right, C ce
 W LFE (woofer): "FFCWSS" is 5.1 in WAV's order.
 """
 
-from __future__ import annotations
-
 #: where no header gives the positions: the order of Vorbis and Opus, and that of WAV, FLAC and the others
 _VORBIS = {3: "FCF", 5: "FCFSS", 6: "FCFSSW", 7: "FCFSSBW", 8: "FCFSSSSW"}
 _USUAL = {1: "C", 2: "FF", 3: "FFC", 4: "FFSS", 5: "FFCSS", 6: "FFCWSS", 7: "FFCWBSS", 8: "FFCWSSSS"}

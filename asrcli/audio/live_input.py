@@ -1,7 +1,5 @@
 """Streams that are read while they are recorded: pipes, FIFOs, terminals."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import math

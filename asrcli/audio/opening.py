@@ -7,8 +7,6 @@ where the container wants seeking (MP4 with its index at the end), or where ther
 a file). Of a guarded source, one that a stranger has sent, nothing but WAV is read in this process.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from dataclasses import replace

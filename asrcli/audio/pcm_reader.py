@@ -1,7 +1,5 @@
 """Plain PCM: raw samples, and those of a WAV stream."""
 
-from __future__ import annotations
-
 import os
 from functools import lru_cache
 from typing import IO

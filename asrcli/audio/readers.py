@@ -1,7 +1,5 @@
 """Decoders inside this process: libsndfile, silence, and recordings joined to one."""
 
-from __future__ import annotations
-
 import io
 import os
 from collections.abc import Callable, Iterable, Sequence

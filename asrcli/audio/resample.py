@@ -4,8 +4,6 @@ Measured against a polyphase filter of our own at 8 to 96 kHz: stopband below -1
 48 and 96 kHz and the same at 44.1 kHz; and its cost does not grow with the ratio (767,999 Hz took our filter 24 s).
 """
 
-from __future__ import annotations
-
 import numpy as np
 import soxr
 

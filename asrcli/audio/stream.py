@@ -1,7 +1,5 @@
 """From a decoder's blocks to channels at 16 kHz: cleaned, cut to the requested span, checked."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The recordings that follow each other in a stream, each decoded as it comes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import BinaryIO, cast

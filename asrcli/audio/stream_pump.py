@@ -1,7 +1,5 @@
 """Byte streams handed on to decoders that want a pipe or a file."""
 
-from __future__ import annotations
-
 import errno
 import tempfile
 import threading

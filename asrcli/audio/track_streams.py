@@ -1,7 +1,5 @@
 """Several audio tracks of one file, decoded side by side: each is a channel."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 

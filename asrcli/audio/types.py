@@ -1,7 +1,5 @@
 """Audio inside the program: a stream of 16 kHz float32 blocks."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path

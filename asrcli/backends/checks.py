@@ -3,8 +3,6 @@
 Backends add their own checks as subclasses of `types.Checks`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Self

@@ -1,7 +1,5 @@
 """Where a model runs: the option `device` of an entry, which `--device` sets, for every backend."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 from dataclasses import dataclass, replace

@@ -3,8 +3,6 @@
 Imports no engine and no numpy: commands that only list models read these tables.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field

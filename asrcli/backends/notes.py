@@ -1,7 +1,5 @@
 """Notes that Whisper writes for sounds between the words: "[Music]", "(knocking)"."""
 
-from __future__ import annotations
-
 import re
 
 #: Whisper's notes for sounds: "[Music]", "*crying*" and "♪" anywhere, "(knocking)" where it is a sentence of its own

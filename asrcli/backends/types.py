@@ -4,8 +4,6 @@ Engines run in the engine process (`process.worker`); `process.engine_client` is
 between the two processes, so it is plain data.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

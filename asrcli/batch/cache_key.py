@@ -1,7 +1,5 @@
 """What a result was made with, as hashes: the same recipe and the same recording give the same result."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -5,8 +5,6 @@ options have changed. Any other file (not recorded, or edited since) is kept unl
 that were corrected by hand survive a nightly run.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 from collections.abc import Collection, Iterator, Sequence

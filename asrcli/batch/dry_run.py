@@ -1,7 +1,5 @@
 """`--dry-run`: what a run would do, without doing it. Nothing is written, not even an empty journal."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial

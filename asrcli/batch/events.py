@@ -4,8 +4,6 @@ The JSON form of an event is versioned by `SCHEMA`. `event` is its name, `index`
 (its place in the plan, from 0; the name that messages use).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path

@@ -6,8 +6,6 @@ backend bounds how many chunks are in flight. Events and results for stdout are 
 (a full disk, a model that is not available) ends the batch.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

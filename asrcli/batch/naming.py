@@ -9,8 +9,6 @@ that differ only in case) gets a hash of its path.
 Names are compared as a case-insensitive, normalising file system would compare them.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

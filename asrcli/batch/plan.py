@@ -1,7 +1,5 @@
 """What was asked for, as an ordered list of inputs and the outputs of each. Nothing is decoded or hashed here."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence

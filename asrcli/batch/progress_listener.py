@@ -1,7 +1,5 @@
 """An input in progress: its place among those that read, and the pipeline's reports as events."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The order in which the inputs of a batch are done."""
 
-from __future__ import annotations
-
 import math
 import os
 from array import array

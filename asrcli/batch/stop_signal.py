@@ -1,7 +1,5 @@
 """Ending a batch from any thread, with nothing half written."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 from threading import Event as Flag

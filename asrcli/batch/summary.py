@@ -1,7 +1,5 @@
 """How a batch ended: counts, speed, exit code."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """What a worker does with one input: claim, decide, transcribe, write, report."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import time

@@ -1,7 +1,5 @@
 """How fast a model is on this machine: the pipeline at work, timed."""
 
-from __future__ import annotations
-
 import os
 import statistics
 import time

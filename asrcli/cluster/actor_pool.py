@@ -1,7 +1,5 @@
 """The engines of a cluster: an actor a node or GPU. Files go to the least busy one; those of a lost one to others."""
 
-from __future__ import annotations
-
 import contextlib
 import time
 from collections import Counter

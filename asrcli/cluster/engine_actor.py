@@ -1,7 +1,5 @@
 """The part of a batch that runs on a node: one engine, which transcribes several files at once."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import time

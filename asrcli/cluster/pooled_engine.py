@@ -1,7 +1,5 @@
 """An engine of the pool, and how much work it takes."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

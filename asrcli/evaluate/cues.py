@@ -1,7 +1,5 @@
 """Statistics of subtitle cues: reading speed, lines and times, compared with limits."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise

@@ -5,8 +5,6 @@ basic one (case, punctuation, brackets), but combining marks stay with their let
 of the world's scripts, and Whisper's basic normaliser replaces them by spaces.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Callable

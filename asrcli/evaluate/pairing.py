@@ -1,7 +1,5 @@
 """Pairs results with references, by the recording's name and its folders."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath

@@ -1,7 +1,5 @@
 """Read results and references: json, jsonl, srt, vtt, txt, tsv, csv and rttm files, of this program or another."""
 
-from __future__ import annotations
-
 import csv
 import html
 import io

@@ -1,7 +1,5 @@
 """Score results against references: each file, and all of them together."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,7 +1,5 @@
 r"""Advanced SubStation Alpha. Every word carries its karaoke time (`\k`); `highlight_words` makes it visible."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 from pathlib import PurePath
 

@@ -1,7 +1,5 @@
 """Times as text, rounded (not truncated) to the resolution of a format."""
 
-from __future__ import annotations
-
 
 def milliseconds(seconds: float) -> int:
     return round(seconds * 1000)

@@ -4,8 +4,6 @@ The page plays the recording that lies beside it, or one that the reader chooses
 Its content security policy allows that recording and its own script, nothing else, whatever the transcript contains.
 """
 
-from __future__ import annotations
-
 import re
 from base64 import b64encode
 from hashlib import sha256

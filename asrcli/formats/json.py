@@ -4,8 +4,6 @@ JSON lines have no header, so files can be joined, filtered and sorted line by l
 (model, warnings, turns) is only in the format json.
 """
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

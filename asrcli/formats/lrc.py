@@ -1,7 +1,5 @@
 """Timed lyrics (LRC): a line a cue; `highlight_words` adds the word times of enhanced LRC."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import PurePath
 

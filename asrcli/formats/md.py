@@ -1,7 +1,5 @@
 """Markdown to read: a heading with its time for each speaker turn, and the text below."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from itertools import groupby

@@ -1,7 +1,5 @@
 """SubRip. A speaker is named where a turn begins; a highlighted word has a cue of its own, the word underlined."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 from datetime import timedelta

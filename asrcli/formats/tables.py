@@ -2,8 +2,6 @@
 separated by spaces, RTTM (speaker turns) and CTM (timed words).
 """
 
-from __future__ import annotations
-
 import csv
 import io
 from pathlib import PurePath

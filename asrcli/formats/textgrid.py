@@ -4,8 +4,6 @@ Intervals of a tier must tile the recording without overlap: empty ones fill the
 overlap, the earlier interval is shortened.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 
 from asrcli.formats.clock import fixed, milliseconds

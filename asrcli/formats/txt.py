@@ -1,7 +1,5 @@
 """Plain text: a segment a line. With speakers, the first line of a turn begins with the speaker's label."""
 
-from __future__ import annotations
-
 from asrcli.options import CueOptions
 from asrcli.text.subtitles.pieces import UNKNOWN, clean, label
 from asrcli.transcript import Transcript

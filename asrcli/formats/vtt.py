@@ -1,7 +1,5 @@
 """WebVTT: voices as `<v>` spans, highlighted words as timestamp tags (`:past` and `:future` in CSS)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from asrcli.formats.clock import clock, milliseconds

@@ -4,8 +4,6 @@ What only Whisper's decoder has (tokens, temperature, the probability of no spee
 The probabilities of a model that reports none are left out.
 """
 
-from __future__ import annotations
-
 import math
 import zlib
 from typing import Any

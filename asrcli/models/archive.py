@@ -4,8 +4,6 @@
 plain permissions. One set of rules holds for tar and zip.
 """
 
-from __future__ import annotations
-
 import errno
 import lzma
 import stat

@@ -6,8 +6,6 @@ library is read, never loaded; the networks in it are found by content and check
 by digest when they are used.
 """
 
-from __future__ import annotations
-
 import base64
 import functools
 import hashlib

@@ -4,8 +4,6 @@ A bundle is a plain tar (weights do not compress): first `asrcli-bundle.json`, t
 the size and sha256 of each of its files, then the files as NAME/PATH. All files are verified before any is installed.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import shutil

@@ -1,7 +1,5 @@
 """The type and files of a model that no registry entry describes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

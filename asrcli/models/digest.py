@@ -4,8 +4,6 @@ The journal compares models at every start, and a model may have gigabytes: sha2
 (path, size, modification time in ns), as make and rsync detect changes.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterator, Mapping

@@ -4,8 +4,6 @@ An incomplete file is kept beside the target as NAME.part, with its address
 and validator in NAME.part.json; resuming follows RFC 9110, section 14.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

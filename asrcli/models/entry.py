@@ -1,7 +1,5 @@
 """A registry's entry of one model: the form of `models.yaml` and of the shipped catalogue."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args

@@ -1,7 +1,5 @@
 """Mirrors: other sources of the same files."""
 
-from __future__ import annotations
-
 import urllib.parse
 from dataclasses import dataclass
 from typing import Literal

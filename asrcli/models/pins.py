@@ -4,8 +4,6 @@ The first download of a model without a published sum is trusted; later its file
 have the same sums.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -4,8 +4,6 @@ The root holds a folder for each model, `models.lock.json` (pins.py), and hidden
 model's folder appears by one rename.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import tempfile

@@ -1,7 +1,5 @@
 """Whether a model fits a request (kind, backend, language), and which others would."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 
 from asrcli.backends.registry import backend_of, no_model_hint, runs_on

@@ -1,7 +1,5 @@
 """YAML files of models: reading them, and adding an entry to the user's without changing its comments and order."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any

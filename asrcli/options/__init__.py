@@ -4,8 +4,6 @@ Options are declared here, once, with `option` (see `declarations`); `values` bu
 option values. Nothing below `cli` reads the environment.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial

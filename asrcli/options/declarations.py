@@ -6,8 +6,6 @@ The command line, the config file, the environment variables, the form of `POST 
 man pages and docs/options.md are made from these declarations.
 """
 
-from __future__ import annotations
-
 import math
 import types
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """Option values from text. Each reader raises ValueError with what to write."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Iterable

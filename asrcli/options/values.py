@@ -1,7 +1,5 @@
 """Option values, by name, to the frozen classes of `options`: the same rules for the command line and for jobs."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any

@@ -1,7 +1,5 @@
 """The application: shared objects, routers, middleware and error handlers."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import time

@@ -1,7 +1,5 @@
 """Bounds on what clients can make the server hold. Those that operators set are in `settings`; these are fixed."""
 
-from __future__ import annotations
-
 #: jobs that wait to be run
 MAX_WAITING_JOBS = 1000
 #: hotwords of one request, characters of one of them, and characters of them all as sent

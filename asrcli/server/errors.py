@@ -1,7 +1,5 @@
 """Errors of requests, and what clients get of any error; each protocol renders a `Problem` in its own form."""
 
-from __future__ import annotations
-
 import logging
 from dataclasses import dataclass
 

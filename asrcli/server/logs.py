@@ -4,8 +4,6 @@ The fields of a request are collected in a context variable: its id when it arri
 served. `MetricsMiddleware` logs them with the status at its end.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import sys

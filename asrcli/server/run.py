@@ -1,7 +1,5 @@
 """The process: sockets, TLS, signals, uvicorn."""
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import logging

@@ -5,8 +5,6 @@ dither.
 Source: kaldi-asr/kaldi, `feat/feature-fbank.cc` and `feat/mel-computations.cc`.
 """
 
-from __future__ import annotations
-
 from functools import cache
 
 import numpy as np

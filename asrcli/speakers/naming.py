@@ -4,8 +4,6 @@ A piece is the voice whose embedding is nearest. Speech of a local speaker outsi
 and the time that this local speaker shares with pieces of each voice, those of the neighbouring windows included.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np

@@ -2,8 +2,6 @@
 others on sherpa-onnx.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory

@@ -1,7 +1,5 @@
 """Which frames of a window are embedded: pieces of one local speaker alone, and speakers who are never alone."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import numpy as np

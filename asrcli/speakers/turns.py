@@ -1,7 +1,5 @@
 """Turns as intervals: joining, absorbing spurious turns, numbering."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 
 from asrcli.transcript import Turn

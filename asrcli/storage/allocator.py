@@ -1,7 +1,5 @@
 """glibc's allocator: whether freed memory is returned to the system. Does nothing with other allocators."""
 
-from __future__ import annotations
-
 import ctypes
 from collections.abc import Mapping
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """The priority of child processes: a server has to answer while they use every core."""
 
-from __future__ import annotations
-
 import os
 from contextlib import suppress
 

@@ -5,8 +5,6 @@ was checked (a name may resolve differently the next time); redirects are checke
 total time are bounded. Proxies of the environment are not used.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import http.client

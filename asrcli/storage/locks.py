@@ -1,7 +1,5 @@
 """Locks between processes. The kernel releases them when their holder dies, however it dies."""
 
-from __future__ import annotations
-
 import errno
 import fcntl
 import struct

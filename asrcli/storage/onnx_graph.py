@@ -1,7 +1,5 @@
 """Writes ONNX graphs operator by operator."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -5,8 +5,6 @@ runtime and the processor, so all three are part of the file's name. A file ends
 damaged is ignored and replaced.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import platform

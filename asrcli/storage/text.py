@@ -1,7 +1,5 @@
 """Text files of users."""
 
-from __future__ import annotations
-
 import codecs
 import os
 from pathlib import Path

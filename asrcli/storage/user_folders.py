@@ -1,7 +1,5 @@
 """The user's folders for settings, data and caches, also for users without a home."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Literal
 

@@ -5,8 +5,6 @@ onnxruntime is not installed, are run by sherpa-onnx, whose Python API only sepa
 "probability" is 1 or 0, decided at the threshold.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

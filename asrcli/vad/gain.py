@@ -4,8 +4,6 @@ Silero misses speech that is 40 dB too low, and most of a voice 30 dB below the 
 samples as they are (Moonshine) lose words from 20 dB on.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any

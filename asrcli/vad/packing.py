@@ -5,8 +5,6 @@ limit allows, a little earlier rather than late with a short rest; and only wher
 quietest point.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise

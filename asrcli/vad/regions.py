@@ -1,7 +1,5 @@
 """Speech probabilities to stretches of speech, by hysteresis, one window at a time."""
 
-from __future__ import annotations
-
 from asrcli.audio.types import SAMPLE_RATE
 from asrcli.options import VadOptions
 from asrcli.vad.types import Region

@@ -1,7 +1,5 @@
 """A stream of samples to chunks, as it comes."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

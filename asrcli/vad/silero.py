@@ -9,8 +9,6 @@ The network, window by window: 64 samples of context and 512 new ones, mirrored 
 channels, ReLU after each; an LSTM cell of 128; ReLU; a linear layer; sigmoid.
 """
 
-from __future__ import annotations
-
 import importlib.util
 from collections.abc import Mapping
 from functools import cache, lru_cache

@@ -1,7 +1,5 @@
 """How long the sound of an AVI file is, as its header counts it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 #: gives up to `size` bytes from a position of the file: (size, position)

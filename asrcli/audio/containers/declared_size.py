@@ -4,8 +4,6 @@ libsndfile clips its length to the file's end, and ffmpeg estimates anew where s
 it. The header has the size of the sound: the missing part of it is the missing part of the recording.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal

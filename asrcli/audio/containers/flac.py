@@ -1,7 +1,5 @@
 """The frames of a FLAC file (RFC 9639): does its header count all of them, and were several files joined?"""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 #: gives up to `size` bytes from a position of the file: (size, position)

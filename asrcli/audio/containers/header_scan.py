@@ -1,7 +1,5 @@
 """What the headers of a file tell before it is decoded: will libsndfile read all of it, and is all of it there?"""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal

@@ -3,8 +3,6 @@
 Decoders stop at the end of the first one, or take the next header for sound. A walk reads the sizes in the headers.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice

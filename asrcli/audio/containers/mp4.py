@@ -1,7 +1,5 @@
 """The audio tracks of an MP4 or QuickTime file, read from its index before decoding."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 
 #: gives up to `size` bytes from a position of the file: (size, position)

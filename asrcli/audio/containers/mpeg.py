@@ -1,7 +1,5 @@
 """The frames of an MP3 file, counted by their headers: how long it is, and where recordings were joined."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache

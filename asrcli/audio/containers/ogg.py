@@ -1,7 +1,5 @@
 """The pages of an Ogg file (RFC 3533): is it one whole recording, and where were several joined?"""
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass

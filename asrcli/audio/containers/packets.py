@@ -4,8 +4,6 @@ ADTS (ISO 13818-7), MPEG audio layer II (ISO 11172-3), MPEG transport and progra
 streams (ISO 13818-1).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from asrcli.audio.containers.mpeg import tag_size

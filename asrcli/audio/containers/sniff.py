@@ -1,7 +1,5 @@
 """Recognition of formats by the first bytes of an input: the decoder to use, or what a file without audio is."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

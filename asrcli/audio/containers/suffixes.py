@@ -1,7 +1,5 @@
 """What a directory walk picks up. Imports little, so that planning stays quick."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 #: Suffixes of telephone exchanges (Asterisk) for headerless samples: encoding and sample rate, Hz

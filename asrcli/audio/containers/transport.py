@@ -1,7 +1,5 @@
 """Transport streams (ISO 13818-1) whose audio tracks change: recordings that were joined, or programmes."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator
 

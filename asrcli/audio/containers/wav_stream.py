@@ -1,7 +1,5 @@
 """The samples of a WAV stream that cannot be seeked: where they end, whatever the header claims."""
 
-from __future__ import annotations
-
 import re
 from typing import BinaryIO
 

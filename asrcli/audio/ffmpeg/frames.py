@@ -1,7 +1,5 @@
 """Decoded frames with their timestamps, as ffmpeg writes them: PCM in a Matroska stream (RFC 9559)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 
 #: (milliseconds, samples as float32 bytes)

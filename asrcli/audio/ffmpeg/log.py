@@ -1,7 +1,5 @@
 """Facts read from ffmpeg's stderr: the form of the recording, and errors in plain words."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter, deque
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ The process opens no network and no file but the one it is given: containers tha
 are not admitted.
 """
 
-from __future__ import annotations
-
 import shutil
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """One ffmpeg process at work: its blocks in the recording's time, and what it reports."""
 
-from __future__ import annotations
-
 import subprocess
 import threading
 from collections import deque

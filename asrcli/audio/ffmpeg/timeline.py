@@ -1,7 +1,5 @@
 """Decoded frames in the recording's time: silence where timestamps leave a gap, and no sound is ever dropped."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Sequence
 

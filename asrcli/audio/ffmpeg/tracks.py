@@ -1,7 +1,5 @@
 """The audio tracks of a container: which one is read, and what is reported of the others."""
 
-from __future__ import annotations
-
 import subprocess
 from dataclasses import replace
 from pathlib import Path

@@ -3,8 +3,6 @@
 CTranslate2 reads the folder itself; the names of the files are fixed.
 """
 
-from __future__ import annotations
-
 import json
 from functools import lru_cache
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The model type of CTranslate2: Whisper. Imports no engine."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 from asrcli.backends.model_type import ModelType

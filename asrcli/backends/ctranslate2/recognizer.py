@@ -6,8 +6,6 @@ and decoded together. Nothing is sampled, and int8 products are whole numbers, s
 batch.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Whisper's answers: tokens with times from its alignment, and whether a text may be trusted."""
 
-from __future__ import annotations
-
 import math
 import zlib
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ The toolkit falls back silently: to random weights where files are missing, to t
 language detection where it does not support a language. These checks turn each case into an error.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from functools import lru_cache

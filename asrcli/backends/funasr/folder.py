@@ -5,8 +5,6 @@ folders are checked first. Both forms that its loader reads are supported: `conf
 (ModelScope, Hugging Face), or `config.yaml` beside files of customary names.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Imported on both sides; nothing here imports the toolkit. Facts: sources of funasr 1.4 (`funasr/models/*/model.py`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 

@@ -4,8 +4,6 @@ The encoder stays on torch. FunASR writes the language model's weights beside th
 Checked with the signatures of funasr 1.4.16; it has not run on a GPU.
 """
 
-from __future__ import annotations
-
 import json
 import threading
 from collections.abc import Sequence

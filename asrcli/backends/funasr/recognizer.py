@@ -7,8 +7,6 @@ Nothing here uses the network: hubs are set offline before they are imported (`t
 in a model's folder is never run (`trust_remote_code`).
 """
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import locale

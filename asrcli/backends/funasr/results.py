@@ -4,8 +4,6 @@ Three forms are read: SenseVoice's tagged text with `words` and `timestamp` ([[s
 words parted by spaces with a `timestamp` each, and Fun-ASR-Nano's `timestamps` ([{token, start_time, end_time}], s).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any

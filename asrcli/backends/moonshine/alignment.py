@@ -5,8 +5,6 @@ the frames of a text are the most likely ones that ascend (as Whisper's alignmen
 its path through every frame).
 """
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 

@@ -5,8 +5,6 @@ convolutions over raw samples, a transformer encoder, a transformer decoder with
 throughout.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from asrcli.backends.moonshine.graph import LayerWriter

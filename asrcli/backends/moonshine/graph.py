@@ -1,7 +1,5 @@
 """The two kinds of quantised product that Moonshine needs, as parts of a graph."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import cache
 

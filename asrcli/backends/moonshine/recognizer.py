@@ -1,7 +1,5 @@
 """The recognition service."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace

@@ -1,7 +1,5 @@
 """Greedy search over several chunks at once: each gets the tokens that it would get alone."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Sizes of a Moonshine: what its graphs and the search have in common."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """Reads the weights of a quantised Moonshine out of its two files in ORT format, by the names of its layers."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path

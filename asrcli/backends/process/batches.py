@@ -1,7 +1,5 @@
 """Which jobs are done together: the queue of the engine process, and batches for one call of an engine."""
 
-from __future__ import annotations
-
 import math
 import re
 import threading

@@ -4,8 +4,6 @@ sherpa-onnx calls `exit()` in hundreds of places, so it runs in a child process 
 jobs are retried one at a time in a new child; the job with which it exits again fails with `EngineCrashError`.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import threading

@@ -5,8 +5,6 @@ holds for audio that does not fit a model's context. So the engine process reads
 when it has died, ours reads its last line.
 """
 
-from __future__ import annotations
-
 import os
 import re
 

@@ -1,7 +1,5 @@
 """Starting and ending the engine process. Imports no numpy, so that it can be started first."""
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import functools

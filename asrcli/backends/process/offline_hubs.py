@@ -1,7 +1,5 @@
 """Packages that load models, without network access and output. For the engine process alone."""
 
-from __future__ import annotations
-
 import os
 import warnings
 

@@ -3,8 +3,6 @@
 Imports no numpy, so that an engine process can be started first.
 """
 
-from __future__ import annotations
-
 import contextlib
 import math
 import os

@@ -1,7 +1,5 @@
 """Memory that both processes see: audio crosses to the engine without passing through a pipe."""
 
-from __future__ import annotations
-
 import mmap
 
 import numpy as np

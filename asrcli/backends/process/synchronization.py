@@ -2,8 +2,6 @@
 cache whose values are built once.
 """
 
-from __future__ import annotations
-
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator

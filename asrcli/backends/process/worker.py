@@ -5,8 +5,6 @@ Messages, each a pickled tuple, parent to child: ("import", module, ...), ("load
 ("done", id, result, error). The process exits when the connection ends.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

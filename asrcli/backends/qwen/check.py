@@ -1,7 +1,5 @@
 """Qwen3-ASR's type, and the checks of its folders: config.json, weights as safetensors, and the tokenizer."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path

@@ -4,8 +4,6 @@ The package's `transcribe` shortens repeats that it takes for loops; so its part
 aligner where the entry names one. Checked with qwen-asr 0.0.6 and vLLM 0.14.0, which it pins.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator, Sequence
 from functools import partial

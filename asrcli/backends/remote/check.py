@@ -1,7 +1,5 @@
 """Servers on other machines as models: addresses, options and keys."""
 
-from __future__ import annotations
-
 import hashlib
 import ipaddress
 from collections.abc import Mapping

@@ -4,8 +4,6 @@ Speech is found and cut on this machine, so silence is not sent, times are those
 batch resumes. Nothing of this is loaded unless a server is named.
 """
 
-from __future__ import annotations
-
 import heapq
 import io
 import threading

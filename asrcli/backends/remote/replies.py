@@ -4,8 +4,6 @@ Forms: OpenAI's `json`, `verbose_json` and `text`, and the variants of other ser
 a JSON string, SenseVoice's tags before it, languages by name or by code, errors under `error`, `detail` or `message`.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

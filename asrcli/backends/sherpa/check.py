@@ -4,8 +4,6 @@ They run in our process when a model is chosen and for each request that names a
 engine process when the model is loaded. What is read from files is cached.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path

@@ -2,8 +2,6 @@
 looked at first.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from functools import cache

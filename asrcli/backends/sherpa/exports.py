@@ -3,8 +3,6 @@
 sherpa-onnx finds inputs by their place, so a graph of another export may load and recognise nothing.
 """
 
-from __future__ import annotations
-
 import base64
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -5,8 +5,6 @@ metadata of their (first) graph. Where both leave more than one answer, the user
 engine process.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field

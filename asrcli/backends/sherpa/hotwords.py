@@ -1,7 +1,5 @@
 """Hotwords for sherpa-onnx: phrases for the beam search, or context in a prompt."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -5,8 +5,6 @@ on an unknown option, a missing file or missing metadata. Nothing here imports t
 against the signature of the installed factory. Facts: sources of sherpa-onnx 2.0.1 (`csrc/offline-recognizer*`).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """How many positions of a language model's cache its prompt takes."""
 
-from __future__ import annotations
-
 import json
 import re
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """sherpa-onnx's result of one stream as a `Hypothesis`: text without tags, tokens with times and word boundaries."""
 
-from __future__ import annotations
-
 import json
 import math
 import re

@@ -4,8 +4,6 @@ A stream ends with the process: after a crash, `StreamLostError` asks its owner 
 kept.
 """
 
-from __future__ import annotations
-
 import math
 import threading
 from collections.abc import Iterator, Sequence

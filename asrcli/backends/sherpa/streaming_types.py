@@ -3,8 +3,6 @@
 Imports nothing of the engine. A test holds each entry against the installed factory.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from asrcli.backends.sherpa.model_types import RULES, SherpaType, names

@@ -1,7 +1,5 @@
 """`tokens.txt`, the vocabulary of a model, and the byte-level alphabets that some of them use."""
 
-from __future__ import annotations
-
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache

@@ -2,8 +2,6 @@
 recordings and cuts. Fields that are not listed in docs/cluster.md are ignored.
 """
 
-from __future__ import annotations
-
 import io
 import json
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """Paths of inputs: their names in messages, and why they cannot be read."""
 
-from __future__ import annotations
-
 import os
 import re
 import shlex

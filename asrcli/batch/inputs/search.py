@@ -1,7 +1,5 @@
 """Which files and addresses a command line means. Each file once."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import stat

@@ -10,8 +10,6 @@ made again. Records are only ever appended, by any number of processes: each app
 a line torn by a full disk or a kill is cut off by the next append.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import hashlib

@@ -3,8 +3,6 @@
 The records themselves stay on disk: those of a million results would take 3 GB of memory, their index takes 0.2 GB.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,7 +1,5 @@
 """What a journal shows of each recording: done, failed or open."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The journals of a batch: one for each folder of outputs, or one for all. Few are open at a time."""
 
-from __future__ import annotations
-
 import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Records of the journal: one finished or failed transcription each."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ A stream cannot be read again. If the program is killed, the next run that write
 writes what was recognised as `NAME.recovered.EXT`.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

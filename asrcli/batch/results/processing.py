@@ -1,7 +1,5 @@
 """What a batch does with each input, up to the contents of its outputs."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path

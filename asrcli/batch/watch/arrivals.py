@@ -4,8 +4,6 @@ The folders are read at intervals, as network shares report no changes. A failed
 intervals, because the disk it is on may come back.
 """
 
-from __future__ import annotations
-
 import math
 import os
 import time

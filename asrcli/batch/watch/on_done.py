@@ -1,7 +1,5 @@
 """`--on-done`: a command that is run on each finished recording."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """`asrcli completion`: print the completion script of a shell."""
 
-from __future__ import annotations
-
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal

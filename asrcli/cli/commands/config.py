@@ -1,7 +1,5 @@
 """`asrcli config`: the settings in use, their origins, and a config file to edit."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Annotated, Any

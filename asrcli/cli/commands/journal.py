@@ -1,7 +1,5 @@
 """`asrcli journal`: what a batch has done, failed and left open."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from dataclasses import MISSING, dataclass

@@ -1,7 +1,5 @@
 """`asrcli mcp`: transcription as tools of the Model Context Protocol."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`asrcli schema`: print a JSON Schema."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """The table of commands. A command's module is imported when the command runs, never for `asrcli --help`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, MutableMapping
 from typing import Annotated, Any, NamedTuple
 

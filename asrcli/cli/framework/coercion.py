@@ -1,7 +1,5 @@
 """Values of options without pydantic, which Typer checks them with: loading it takes 0.1 s of every command."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """How a download shows itself: a bar on a terminal, lines elsewhere, events with `--log-json`."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """`--partial`: the sentence that is being spoken, in the last line of a terminal."""
 
-from __future__ import annotations
-
 import shutil
 import sys
 from collections.abc import Callable

@@ -3,8 +3,6 @@
 A report is called with each event, in the thread that runs the batch.
 """
 
-from __future__ import annotations
-
 import json
 import time
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Progress bars on a terminal: one per file in work and one for the batch, with time left and speed."""
 
-from __future__ import annotations
-
 from typing import Any, Self
 
 from rich.console import Console as RichConsole

@@ -1,7 +1,5 @@
 """`--embed-audio`: the sound of a recording inside a page."""
 
-from __future__ import annotations
-
 import io
 from base64 import b64encode
 from dataclasses import replace

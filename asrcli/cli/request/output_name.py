@@ -1,7 +1,5 @@
 """`--name`: its fields that are the same for all inputs."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from asrcli.batch.naming import DETECTED, NameTemplate

@@ -1,7 +1,5 @@
 """`--shard`: which part of the inputs this run does, also from the environment of a scheduler's task."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from asrcli.errors import UsageError

@@ -3,8 +3,6 @@
 They are not in `--help` and are not completed. docs/whisper.md lists them from `FLAGS`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType

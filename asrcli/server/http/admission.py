@@ -4,8 +4,6 @@ Work runs in threads. It is asked to stop (its `cancelled` becomes true) when it
 worker is free again when its thread has ended.
 """
 
-from __future__ import annotations
-
 import asyncio
 import threading
 from collections import OrderedDict, deque

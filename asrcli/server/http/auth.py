@@ -4,8 +4,6 @@ Pure ASGI, because middleware that wraps requests would read them. WebSocket pro
 for them the decision is left in `scope["state"]["authorised"]`.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import hashlib

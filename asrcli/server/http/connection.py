@@ -1,7 +1,5 @@
 """A WebSocket as the protocols use it: frames in, JSON out, its end as an exception."""
 
-from __future__ import annotations
-
 import asyncio
 from collections import deque
 from collections.abc import Awaitable

@@ -4,8 +4,6 @@ The `json` module's C code holds the interpreter lock for as long as one documen
 Small documents are read and written at once; large ones piece by piece, or not at all.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import math

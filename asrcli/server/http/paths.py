@@ -3,8 +3,6 @@
 Redirects would lose the body of some clients, and behind a proxy that terminates TLS they would lead to http.
 """
 
-from __future__ import annotations
-
 import re
 
 from starlette.types import ASGIApp, Receive, Scope, Send

@@ -4,8 +4,6 @@ uvicorn waits without limit for the head of a request and for a client that does
 `uploads`, those of frames in `connection`.
 """
 
-from __future__ import annotations
-
 import asyncio
 import re
 import socket

@@ -2,8 +2,6 @@
 `uvicorn_protocols`.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections import deque
 from typing import Any

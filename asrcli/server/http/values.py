@@ -1,7 +1,5 @@
 """Values of form and JSON fields that several protocols share: flags, numbers, hotwords."""
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import binascii

@@ -4,8 +4,6 @@ funasr-api serves Aliyun's protocol on a path named after FunASR, and two protoc
 (docs/protocols.md).
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable

@@ -3,8 +3,6 @@
 A killed server leaves its folder with its uploads behind; the next server of the same user deletes it.
 """
 
-from __future__ import annotations
-
 import asyncio
 import math
 import os

@@ -1,7 +1,5 @@
 """The form of `POST /v1/jobs`: the options of `asrcli transcribe` that are declared for jobs, under the same names."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

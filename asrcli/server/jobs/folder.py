@@ -4,8 +4,6 @@
 marked, and only files with names that this module gives are ever deleted.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path

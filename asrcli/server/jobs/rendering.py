@@ -4,8 +4,6 @@ A long result is rendered in a child process: in a thread of this one, reading i
 the interpreter lock, which the event loop needs for every answer.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import pickle

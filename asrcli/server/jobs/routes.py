@@ -1,7 +1,5 @@
 """`/v1/jobs`: long recordings, without holding a connection open."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import AsyncIterator

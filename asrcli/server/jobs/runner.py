@@ -1,7 +1,5 @@
 """Runs queued jobs: a few at a time, fairly between clients, at a lower priority than requests."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import hmac

@@ -3,8 +3,6 @@
 A job is accepted when its recording and its row are on the disk; no restart loses it after that.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import secrets

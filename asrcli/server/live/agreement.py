@@ -5,8 +5,6 @@ growing sentence, the longest common prefix of words is stable. The last word is
 first word is stable as soon as another follows it: clients that append wait for it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from asrcli.assemble.words import UntimedWord, split_words

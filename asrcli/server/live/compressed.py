@@ -1,7 +1,5 @@
 """Live streams in a compressed format (Ogg Opus or Speex, AMR, MP3, AAC), decoded by ffmpeg as they arrive."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import threading

@@ -1,7 +1,5 @@
 """Order of decodes among all live streams: sentences that have ended, then first words, then updates."""
 
-from __future__ import annotations
-
 import asyncio
 from dataclasses import dataclass, field
 from enum import IntEnum

@@ -1,7 +1,5 @@
 """Endpointing: where sentences of a live stream start and end."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

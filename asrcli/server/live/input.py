@@ -1,7 +1,5 @@
 """The audio of a live session together with the task that sends its results."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack

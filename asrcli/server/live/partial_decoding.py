@@ -1,7 +1,5 @@
 """Partial and final results of one sentence with an offline model."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Bytes of a live stream, split anywhere, converted to 16 kHz float samples."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

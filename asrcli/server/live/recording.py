@@ -1,7 +1,5 @@
 """A whole recording that arrives through a WebSocket: kept on disk and transcribed like an upload."""
 
-from __future__ import annotations
-
 import asyncio
 from typing import IO, Self
 

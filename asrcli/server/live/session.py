@@ -3,8 +3,6 @@
 Nothing here blocks the event loop: recognition is awaited, and VAD runs in threads.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import math

@@ -1,7 +1,5 @@
 """Partial results from a streaming model; final sentences from the offline model, if a second pass is wanted."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress

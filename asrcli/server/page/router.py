@@ -7,8 +7,6 @@ Pages hold no data of the server. Without a key they are answered with status 40
 that their scripts can send it with WebSockets, too.
 """
 
-from __future__ import annotations
-
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any

@@ -3,8 +3,6 @@
 Three servers define `/asr` (docs/protocols.md); the form of the body decides between them.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import secrets

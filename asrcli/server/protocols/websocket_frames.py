@@ -4,8 +4,6 @@
 Frames are text; between the first and the last of them, binary frames hold audio.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 _TEXT, _FLAG, _WHOLE, _NUMBER = ({"type": kind} for kind in ("string", "boolean", "integer", "number"))

@@ -1,7 +1,5 @@
 """whisper-asr-webservice: `POST /asr` with `audio_file`, and `POST /detect-language` (Bazarr's interface)."""
 
-from __future__ import annotations
-
 import asyncio
 from collections import Counter
 from collections.abc import Mapping

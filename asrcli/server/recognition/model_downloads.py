@@ -1,7 +1,5 @@
 """Models of the registry that are downloaded when a client first names them."""
 
-from __future__ import annotations
-
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor

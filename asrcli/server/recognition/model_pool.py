@@ -1,7 +1,5 @@
 """The models of the server: loaded when first asked for, shared by all requests, and released when idle."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from functools import partial

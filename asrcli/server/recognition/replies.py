@@ -1,7 +1,5 @@
 """Pieces of text and time that several protocols write down alike."""
 
-from __future__ import annotations
-
 import string
 from collections.abc import Callable, Iterable
 from dataclasses import replace

@@ -4,8 +4,6 @@ Clients that announce "pcm" also send WAV, MP3 and WebM, and those that announce
 data read as samples is noise, in which models find no words, or invented ones.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

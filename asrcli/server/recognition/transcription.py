@@ -1,7 +1,5 @@
 """From an uploaded recording to a transcript: what all protocols that take whole recordings share."""
 
-from __future__ import annotations
-
 import asyncio
 import ipaddress
 import math

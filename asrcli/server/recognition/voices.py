@@ -1,7 +1,5 @@
 """Known speakers of a request, from its clips (`known_speaker_references[]`)."""
 
-from __future__ import annotations
-
 from collections import Counter
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Common English words, which are never replaced by a hotword: "them" does not become "Thyme"."""
 
-from __future__ import annotations
-
 _WORDS = """
 a able about above across act add after again against age ago agree air all allow almost alone along already also
 although always am among an and another any anyone anything apart appear are area arm around art as ask asked at away

@@ -4,8 +4,6 @@ Some sounds are always fillers; others are words as well ("那个人", "好啊")
 pauses, so the times of words matter.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

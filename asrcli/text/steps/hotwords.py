@@ -4,8 +4,6 @@ Weights are FunASR's, 1..100. A number belongs to the phrase ("iPhone 15") unles
 `word:weight`, a JSON object, or a file of two columns.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import re

@@ -3,8 +3,6 @@
 For models without a switch of their own and without `rule_fsts`; by WeTextProcessing, the extra `itn`.
 """
 
-from __future__ import annotations
-
 import logging
 import re
 from collections.abc import Callable, Sequence

@@ -1,8 +1,6 @@
 # ruff: noqa: E501 - lists of words, not code
 """Closed word classes by language, after or before which a line should not end, and units of numbers."""
 
-from __future__ import annotations
-
 
 def _set(words: str) -> frozenset[str]:
     return frozenset(words.split())

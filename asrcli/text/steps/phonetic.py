@@ -5,8 +5,6 @@ tones; Latin script by Metaphone code and by Jaro-Winkler similarity of the lett
 codes. Common words are not replaced. Off by default: a correction can be wrong. Needs the extra `hotwords`.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Punctuation for models that return none. Marks are added to the recognised words, so that times are kept."""
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future

@@ -4,8 +4,6 @@ The event is put before the text, the emotion after it; of equal neighbours only
 SenseVoice's own post-processing.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from asrcli.text.steps.word_edits import with_words

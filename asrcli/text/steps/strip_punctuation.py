@@ -1,7 +1,5 @@
 """Removes punctuation; signs that belong to a word ("3.5%", "-5", "dogs'") are kept."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """Words with times from rewritten text (numbers as digits, a corrected name)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher

@@ -4,8 +4,6 @@ The order follows the broadcasters' guides: after a sentence, after a clause, be
 never between an article or preposition and its noun, nor inside a name, a number, or a number and its unit.
 """
 
-from __future__ import annotations
-
 import re
 from functools import lru_cache
 

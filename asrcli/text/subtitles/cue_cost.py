@@ -1,7 +1,5 @@
 """The costs of cues; the unit is the cost of one more cue. docs/subtitles.md explains them."""
 
-from __future__ import annotations
-
 #: each cue: few cues before many
 CUE = 1.0
 #: each line beyond the first

@@ -4,8 +4,6 @@ For each speaker, dynamic programming over all places where a cue may end finds 
 included. `schedule` then merges the speakers and determines the display times.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise

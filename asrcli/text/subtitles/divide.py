@@ -1,7 +1,5 @@
 """Division of one speaker's words into cues of least cost, by dynamic programming."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec

@@ -1,7 +1,5 @@
 """Division of a cue into lines."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate

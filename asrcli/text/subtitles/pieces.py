@@ -3,8 +3,6 @@
 Times are whole milliseconds from here on, so that nothing is rounded twice.
 """
 
-from __future__ import annotations
-
 import heapq
 import unicodedata
 from bisect import bisect_right

@@ -1,7 +1,5 @@
 """`asrcli doctor`: check the installation."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict, dataclass
 

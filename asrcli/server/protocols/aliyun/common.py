@@ -1,7 +1,5 @@
 """Status numbers, hotwords and text options of Aliyun's REST and WebSocket interfaces."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

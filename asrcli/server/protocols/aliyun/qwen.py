@@ -1,7 +1,5 @@
 """funasr-api's own WebSocket protocol, named after its Qwen models (docs/protocols.md)."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 import uuid

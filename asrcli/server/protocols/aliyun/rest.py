@@ -4,8 +4,6 @@ One body serves both kinds of client; only `status` differs (docs/protocols.md).
 times count from the start of the recording, not of the segment.
 """
 
-from __future__ import annotations
-
 import asyncio
 import secrets
 import time

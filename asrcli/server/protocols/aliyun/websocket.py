@@ -3,8 +3,6 @@
 See docs/protocols.md, "Aliyun WebSocket". Times are milliseconds of the stream's audio.
 """
 
-from __future__ import annotations
-
 import asyncio
 import uuid
 from contextlib import AsyncExitStack, suppress

@@ -1,7 +1,5 @@
 """Query parameters, words and errors of Deepgram's `/v1/listen`."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """Deepgram's `POST /v1/listen`: a recording as the body, or its address as JSON."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from fastapi import APIRouter, Request

@@ -1,7 +1,5 @@
 """Deepgram's live `/v1/listen`: audio in, `Results` out, settings in the query."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

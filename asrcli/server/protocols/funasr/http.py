@@ -1,7 +1,5 @@
 """FunASR over HTTP: `POST /recognition` of runtime/python/http, and `POST /asr` of funasr-server."""
 
-from __future__ import annotations
-
 import time
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The WebSocket of funasr-realtime-server: commands in plain text, results with all sentences so far."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 from collections.abc import Awaitable

@@ -1,7 +1,5 @@
 """Messages to FunASR runtime clients (docs/protocols.md)."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections import deque

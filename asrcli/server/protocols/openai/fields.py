@@ -3,8 +3,6 @@
 Lists come as `name`, `name[]` or repeated; objects as `name[key]` or as JSON text; numbers and booleans as text.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 An item of the conversation is a sentence that voice activity detection has found, or the audio that the client commits.
 """
 
-from __future__ import annotations
-
 import asyncio
 import secrets
 from dataclasses import dataclass, field, replace

@@ -1,7 +1,5 @@
 """OpenAI's six response formats, and its errors."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

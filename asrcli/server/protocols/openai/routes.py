@@ -4,8 +4,6 @@ Responses have the form that OpenAI's SDKs parse; extensions of other servers (`
 `verbose_json`) are supported, too.
 """
 
-from __future__ import annotations
-
 import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path

@@ -3,8 +3,6 @@
 The answer starts when the recording has been opened: errors before that have an HTTP status, later ones are events.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Events of the Wyoming protocol on a TCP connection: a line of JSON, more JSON, and a payload of bytes."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress

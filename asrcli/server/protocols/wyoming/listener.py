@@ -1,7 +1,5 @@
 """The listener of the Wyoming protocol: who may connect, how many, and how connections end with the server."""
 
-from __future__ import annotations
-
 import asyncio
 import ipaddress
 import logging

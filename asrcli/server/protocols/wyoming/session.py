@@ -1,7 +1,5 @@
 """One Wyoming connection (Home Assistant's protocol): a live session for each `audio-start` ... `audio-stop`."""
 
-from __future__ import annotations
-
 import asyncio
 from dataclasses import dataclass, field
 from typing import Any
