@@ -22,15 +22,7 @@ from asrcli.audio.ffmpeg.process import file_url, find_ffmpeg
 from asrcli.audio.ffmpeg.reader import FfmpegReader, NoTrackError, probe_ffmpeg
 from asrcli.audio.files import check_content, open_file, with_raw_form
 from asrcli.audio.pcm_reader import PcmReader
-from asrcli.audio.readers import (
-    MAX_CHANNELS,
-    RATES,
-    JoinedReader,
-    PatchedFile,
-    Reader,
-    SilentReader,
-    SoundReader,
-)
+from asrcli.audio.readers import MAX_CHANNELS, RATES, JoinedReader, PatchedFile, Reader, SilentReader, SoundReader
 from asrcli.audio.stream import ClosableStream, FileSnapshot, Stream
 from asrcli.audio.stream_parts import STREAM_HEAD, StreamParts, plain_wav
 from asrcli.audio.stream_pump import StreamPump, read_head, spool

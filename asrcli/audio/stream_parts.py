@@ -6,12 +6,7 @@ from typing import BinaryIO, cast
 
 from asrcli.audio.containers.avi import counted_seconds
 from asrcli.audio.containers.declared_size import DeclaredSize
-from asrcli.audio.containers.header_scan import (
-    INSIDE_PACKET,
-    size_declared_in,
-    warnings_at_end,
-    warnings_of_breaks,
-)
+from asrcli.audio.containers.header_scan import INSIDE_PACKET, size_declared_in, warnings_at_end, warnings_of_breaks
 from asrcli.audio.containers.joined import JoinedStream
 from asrcli.audio.containers.packets import FrameChain
 from asrcli.audio.containers.sniff import HEAD, WavHeader, wav_header

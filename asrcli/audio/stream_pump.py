@@ -47,12 +47,7 @@ class StreamPump:
     """
 
     def __init__(
-        self,
-        head: bytes,
-        stream: BinaryIO,
-        *,
-        owned: bool = False,
-        watch: Callable[[bytes], object] = len,
+        self, head: bytes, stream: BinaryIO, *, owned: bool = False, watch: Callable[[bytes], object] = len
     ) -> None:
         """`stream` follows `head`; `owned`: close it at the end; `watch` gets each piece once."""
         self._stream, self._owned = stream, owned
@@ -99,10 +94,7 @@ class StreamPump:
     def _run(self) -> None:
         try:
             while (target := self._targets.get()) is not None:
-                with (
-                    suppress(BrokenPipeError),
-                    target,
-                ):  # the decoder has ended, and reports why
+                with suppress(BrokenPipeError), target:  # the decoder has ended, and reports why
                     self._copy(target)
         finally:
             if self._owned:

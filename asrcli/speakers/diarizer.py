@@ -121,11 +121,7 @@ class Diarizer:
     """
 
     def __init__(
-        self,
-        submit: Submit,
-        options: SpeakerOptions,
-        thresholds: Thresholds,
-        known: Sequence[Voice] = (),
+        self, submit: Submit, options: SpeakerOptions, thresholds: Thresholds, known: Sequence[Voice] = ()
     ) -> None:
         self._submit = submit
         self._options = options

@@ -15,16 +15,7 @@ from asrcli.audio.types import Samples
 from asrcli.backends.types import DecodeJob, ModelSpec
 from asrcli.speakers.networks import Embedding, Segmentation, load_networks
 from asrcli.speakers.pieces import find_pieces, levels, never_alone
-from asrcli.speakers.types import (
-    FRAMES,
-    HOP,
-    WINDOW,
-    DiarizationRequest,
-    Mask,
-    WindowResults,
-    same_direction,
-    zone,
-)
+from asrcli.speakers.types import FRAMES, HOP, WINDOW, DiarizationRequest, Mask, WindowResults, same_direction, zone
 
 
 def load(spec: ModelSpec, threads: int) -> DiarizationService:

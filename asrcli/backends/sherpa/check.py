@@ -12,13 +12,7 @@ from asrcli.backends.checks import check_language, model_type
 from asrcli.backends.model_type import ModelType
 from asrcli.backends.sherpa.device import check_device
 from asrcli.backends.sherpa.hotwords import check_beam
-from asrcli.backends.sherpa.model_types import (
-    MODELING_UNITS,
-    PATH_OPTIONS,
-    PROVIDERS,
-    TOKENIZER_FILES,
-    SherpaType,
-)
+from asrcli.backends.sherpa.model_types import MODELING_UNITS, PATH_OPTIONS, PROVIDERS, TOKENIZER_FILES, SherpaType
 from asrcli.backends.sherpa.prompt import prompt_tokens
 from asrcli.backends.sherpa.token_table import read_tokens
 from asrcli.backends.types import Checks, ModelSpec

@@ -25,15 +25,7 @@ from typing import Any
 
 from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.journal.index import LATEST, RecordIndex, is_settled
-from asrcli.batch.journal.records import (
-    MALFORMED,
-    SCHEMA,
-    OutputFile,
-    OutputRecord,
-    Record,
-    moved,
-    parse,
-)
+from asrcli.batch.journal.records import MALFORMED, SCHEMA, OutputFile, OutputRecord, Record, moved, parse
 from asrcli.batch.naming import real_place
 from asrcli.batch.recording import FileStamp, Recording, hash_file
 from asrcli.errors import UsageError

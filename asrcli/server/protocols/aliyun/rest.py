@@ -15,13 +15,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from asrcli import __version__
-from asrcli.options import (
-    AudioOptions,
-    RawFormat,
-    RecognitionOptions,
-    SpeakerOptions,
-    TranscribeOptions,
-)
+from asrcli.options import AudioOptions, RawFormat, RecognitionOptions, SpeakerOptions, TranscribeOptions
 from asrcli.server.errors import Problem, RequestError
 from asrcli.server.http.json_text import json_response
 from asrcli.server.http.uploads import Upload, read_form, save_body
