@@ -8,11 +8,10 @@ Exit codes (README, man page)::
     130 interrupted                            143 terminated
 """
 
-from __future__ import annotations
-
 import errno
 import re
 from enum import IntEnum
+from typing import Self
 
 
 class ExitCode(IntEnum):
@@ -45,201 +44,140 @@ class AsrcliError(Exception):
         self.message = message
         self.hint = hint
 
+    def __init_subclass__(cls, *, code: str = "", exit_code: ExitCode | None = None) -> None:
+        cls.code = code or cls.code
+        cls.exit_code = exit_code or cls.exit_code
+
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".rstrip()
 
-    def __reduce__(self) -> tuple[type[AsrcliError], tuple[str, str]]:
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
         # Errors are sent from the engine process to the parent; the default would lose the hint.
         return type(self), (self.message, self.hint)
 
 
-class UsageError(AsrcliError):
+class UsageError(AsrcliError, code="usage", exit_code=ExitCode.USAGE):
     """The request is not valid: a bad option, or options that exclude each other."""
 
-    exit_code = ExitCode.USAGE
-    code = "usage"
 
-
-class InputError(AsrcliError):
+class InputError(AsrcliError, code="input"):
     """One input cannot be transcribed; the others can."""
 
-    code = "input"
 
-
-class AudioDecodeError(InputError):
+class AudioDecodeError(InputError, code="undecodable"):
     """The bytes are not audio that can be decoded."""
 
-    code = "undecodable"
 
-
-class EmptyInputError(InputError):
+class EmptyInputError(InputError, code="empty"):
     """No audio: zero bytes, a header only, no audio track."""
 
-    code = "empty"
 
-
-class InputChangedError(InputError):
+class InputChangedError(InputError, code="changed"):
     """The file vanished or changed while it was read."""
 
-    code = "changed"
 
-
-class InputUnreadableError(InputError):
+class InputUnreadableError(InputError, code="unreadable"):
     """The file cannot be opened: missing, no permission, a folder."""
 
-    code = "unreadable"
 
-
-class FetchError(InputError):
+class FetchError(InputError, code="fetch"):
     """The recording at an address cannot be fetched."""
 
-    code = "fetch"
 
-
-class FetchForbiddenError(FetchError):
+class FetchForbiddenError(FetchError, code="fetch-forbidden"):
     """The address is in a network that is not public, and that is not allowed."""
 
-    code = "fetch-forbidden"
 
-
-class FetchSizeError(FetchError):
+class FetchSizeError(FetchError, code="fetch-size"):
     """The recording at an address is larger than the limit."""
 
-    code = "fetch-size"
 
-
-class FetchTimeoutError(FetchError):
+class FetchTimeoutError(FetchError, code="fetch-timeout"):
     """The recording at an address was not received in the time allowed."""
 
-    code = "fetch-timeout"
 
-
-class SpokenLanguageError(InputError):
+class SpokenLanguageError(InputError, code="spoken-language"):
     """The language spoken in an input is not supported by the model."""
 
-    code = "spoken-language"
 
-
-class CancelledError(AsrcliError):
+class CancelledError(AsrcliError, code="cancelled"):
     """The input was cancelled; it has no result."""
 
-    code = "cancelled"
 
-
-class LanguageNotSupportedError(UsageError):
+class LanguageNotSupportedError(UsageError, code="language"):
     """The model does not support the language that was asked for."""
 
-    code = "language"
 
-
-class OptionNotSupportedError(UsageError):
+class OptionNotSupportedError(UsageError, code="unsupported"):
     """The model or backend does not support an option (hotwords, ITN, rule FSTs, ...)."""
 
-    code = "unsupported"
 
-
-class EngineError(AsrcliError):
+class EngineError(AsrcliError, code="engine"):
     """The engine refused or failed at one chunk."""
 
-    code = "engine"
 
-
-class EngineCrashError(EngineError):
+class EngineCrashError(EngineError, code="engine-crash"):
     """The engine process died twice at the same chunk."""
 
-    code = "engine-crash"
 
-
-class EngineClosedError(EngineError):
+class EngineClosedError(EngineError, code="engine-closed"):
     """The engine or the connection to a server was closed, or the job was cancelled; nothing more is recognised."""
 
-    code = "engine-closed"
 
-
-class StreamLostError(EngineError):
+class StreamLostError(EngineError, code="stream-lost"):
     """A live stream was lost when its engine process ended; its owner opens another."""
 
-    code = "stream-lost"
 
-
-class ModelError(AsrcliError):
+class ModelError(AsrcliError, code="model", exit_code=ExitCode.MODEL):
     """A model is not available: unknown, not installed while offline, a failed or tampered download."""
 
-    exit_code = ExitCode.MODEL
-    code = "model"
 
-
-class ModelNotInstalledError(ModelError):
+class ModelNotInstalledError(ModelError, code="model-missing"):
     """The model is known but its files are not on this machine."""
 
-    code = "model-missing"
 
-
-class UnknownModelError(ModelError):
+class UnknownModelError(ModelError, code="model-unknown"):
     """No registry entry and no path has that name."""
 
-    code = "model-unknown"
 
-
-class RemoteUnavailableError(ModelError):
+class RemoteUnavailableError(ModelError, code="remote"):
     """The remote server cannot be reached or refuses every request: no input can be recognised."""
 
-    code = "remote"
 
-
-class DownloadError(ModelError):
+class DownloadError(ModelError, code="download"):
     """A download was interrupted, or does not match its checksum."""
 
-    code = "download"
 
-
-class WarningsError(AsrcliError):
+class WarningsError(AsrcliError, code="warnings"):
     """An input has warnings that were asked to fail it (`--fail-on`)."""
 
-    code = "warnings"
 
-
-class OnDoneError(AsrcliError):
+class OnDoneError(AsrcliError, code="on-done"):
     """The command of `--on-done` failed on a finished input."""
 
-    code = "on-done"
 
-
-class MachineError(AsrcliError):
+class MachineError(AsrcliError, code="machine", exit_code=ExitCode.MACHINE):
     """The machine lacks something."""
 
-    exit_code = ExitCode.MACHINE
-    code = "machine"
 
-
-class FfmpegMissingError(MachineError):
+class FfmpegMissingError(MachineError, code="ffmpeg"):
     """No ffmpeg program on PATH and none from imageio-ffmpeg."""
 
-    code = "ffmpeg"
 
-
-class MissingExtraError(MachineError):
+class MissingExtraError(MachineError, code="extra"):
     """An optional Python package is not installed."""
 
-    code = "extra"
 
-
-class ClusterError(MachineError):
+class ClusterError(MachineError, code="cluster"):
     """No Ray cluster answers, or none of its nodes can be used."""
 
-    code = "cluster"
 
-
-class DiskFullError(MachineError):
+class DiskFullError(MachineError, code="disk-full"):
     """No space left where a result, a model or a journal is written."""
 
-    code = "disk-full"
 
-
-class OutputError(MachineError):
+class OutputError(MachineError, code="output"):
     """A result cannot be written: no permission, a missing or read-only folder."""
-
-    code = "output"
 
 
 def machine_error(error: BaseException) -> MachineError | None:

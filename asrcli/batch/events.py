@@ -23,6 +23,10 @@ class Event:
 
     kind: ClassVar[str]
 
+    def __init_subclass__(cls, kind: str = "") -> None:
+        if kind:  # else it is a root, or the class that `slots` makes of one that has its kind
+            cls.kind = kind
+
     def to_dict(self) -> dict[str, Any]:
         """The versioned JSON form."""
         body = {item.name: _plain(getattr(self, item.name)) for item in fields(self)}
@@ -44,9 +48,7 @@ def _plain(value: Any) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class BatchStarted(Event):
-    kind: ClassVar[str] = "batch_started"
-
+class BatchStarted(Event, kind="batch_started"):
     files: int
     #: a guess from file sizes, seconds of audio; what is skipped is part of it
     estimate: float
@@ -62,9 +64,7 @@ class FileEvent(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class FileStarted(FileEvent):
-    kind: ClassVar[str] = "file_started"
-
+class FileStarted(FileEvent, kind="file_started"):
     #: a word of `decision.Reason`
     reason: str
     #: a guess at its length, seconds
@@ -72,10 +72,8 @@ class FileStarted(FileEvent):
 
 
 @dataclass(frozen=True, slots=True)
-class FileProgress(FileEvent):
+class FileProgress(FileEvent, kind="file_progress"):
     """At most about ten a second for each file."""
-
-    kind: ClassVar[str] = "file_progress"
 
     #: seconds of the recording
     done: float
@@ -84,10 +82,8 @@ class FileProgress(FileEvent):
 
 
 @dataclass(frozen=True, slots=True)
-class FileDownload(FileEvent):
+class FileDownload(FileEvent, kind="file_download"):
     """Progress of fetching an input by its address, before it is transcribed."""
-
-    kind: ClassVar[str] = "file_download"
 
     #: bytes
     done: int
@@ -96,19 +92,15 @@ class FileDownload(FileEvent):
 
 
 @dataclass(frozen=True, slots=True)
-class SegmentReady(FileEvent):
+class SegmentReady(FileEvent, kind="segment"):
     """A segment as it is recognised; its id and speaker may still change."""
-
-    kind: ClassVar[str] = "segment"
 
     segment: Segment
 
 
 @dataclass(frozen=True, slots=True)
-class FileDone(FileEvent):
+class FileDone(FileEvent, kind="file_done"):
     """The outputs have their final names, or the text is on stdout."""
-
-    kind: ClassVar[str] = "file_done"
 
     #: format -> file; empty for stdout
     outputs: Mapping[str, Path]
@@ -125,9 +117,7 @@ class FileDone(FileEvent):
 
 
 @dataclass(frozen=True, slots=True)
-class FileSkipped(FileEvent):
-    kind: ClassVar[str] = "file_skipped"
-
+class FileSkipped(FileEvent, kind="file_skipped"):
     #: a word of `decision.Reason`
     reason: str
     explanation: str
@@ -135,25 +125,19 @@ class FileSkipped(FileEvent):
 
 
 @dataclass(frozen=True, slots=True)
-class FileFailed(FileEvent):
+class FileFailed(FileEvent, kind="file_failed"):
     """`index` is -1 for an input that could not be planned."""
-
-    kind: ClassVar[str] = "file_failed"
 
     error: AsrcliError
 
 
 @dataclass(frozen=True, slots=True)
-class Notice(Event):
+class Notice(Event, kind="notice"):
     """Information that is not a failure."""
-
-    kind: ClassVar[str] = "notice"
 
     message: str
 
 
 @dataclass(frozen=True, slots=True)
-class BatchFinished(Event):
-    kind: ClassVar[str] = "batch_finished"
-
+class BatchFinished(Event, kind="batch_finished"):
     summary: Summary

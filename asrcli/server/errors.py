@@ -47,68 +47,45 @@ class RequestError(AsrcliError):
         self.param = param
         self.retry_after = retry_after
 
+    def __init_subclass__(cls, *, status: int = 0, code: str = "") -> None:
+        super().__init_subclass__(code=code)
+        cls.status = status or cls.status
 
-class NotFoundError(RequestError):
+
+class NotFoundError(RequestError, status=404, code="not_found"):
     """The resource does not exist."""
 
-    status = 404
-    code = "not_found"
 
-
-class UnauthorisedError(RequestError):
+class UnauthorisedError(RequestError, status=401, code="invalid_api_key"):
     """Missing or invalid API key."""
 
-    status = 401
-    code = "invalid_api_key"
 
-
-class ForbiddenError(RequestError):
+class ForbiddenError(RequestError, status=403, code="forbidden"):
     """The operator does not allow this."""
 
-    status = 403
-    code = "forbidden"
 
-
-class ConflictError(RequestError):
+class ConflictError(RequestError, status=409, code="conflict"):
     """The state of the resource does not allow this."""
 
-    status = 409
-    code = "conflict"
 
-
-class UnavailableError(RequestError):
+class UnavailableError(RequestError, status=503, code="unavailable"):
     """The server cannot do this at present."""
 
-    status = 503
-    code = "unavailable"
 
-
-class SlowClientError(RequestError):
+class SlowClientError(RequestError, status=408, code="timeout"):
     """Timed out waiting for the request body."""
 
-    status = 408
-    code = "timeout"
 
-
-class TooLargeError(RequestError):
+class TooLargeError(RequestError, status=413, code="too_large"):
     """The body or the recording is too large."""
 
-    status = 413
-    code = "too_large"
 
-
-class BusyError(RequestError):
+class BusyError(RequestError, status=429, code="rate_limit_exceeded"):
     """A queue or another bound is reached."""
 
-    status = 429
-    code = "rate_limit_exceeded"
 
-
-class TookTooLongError(RequestError):
+class TookTooLongError(RequestError, status=504, code="timeout"):
     """The request took too long."""
-
-    status = 504
-    code = "timeout"
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,10 +48,8 @@ def embedded_model() -> Path:
     return Path(spec.origin).parent / "data" / "silero_vad.onnx"
 
 
-class UnknownNetworkError(ModelError):
+class UnknownNetworkError(ModelError, code="vad-model"):
     """The ONNX file holds another network than Silero VAD 5 or later."""
-
-    code = "vad-model"
 
 
 class SileroNetwork:

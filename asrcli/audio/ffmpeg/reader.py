@@ -38,10 +38,8 @@ _PREROLL = 0.5
 _LAG = 0.25
 
 
-class NoTrackError(InputError):
+class NoTrackError(InputError, code="empty"):
     """The file has pictures and no sound."""
-
-    code = "empty"
 
     def __init__(self, message: str, hint: str = "", info: AudioInfo | None = None) -> None:
         super().__init__(message, hint)

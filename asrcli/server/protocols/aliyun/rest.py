@@ -39,16 +39,12 @@ router = APIRouter(prefix="/stream/v1", tags=["Aliyun"])
 _RATES = (8000, 16000, 22050, 24000)
 
 
-class EmptyAudioError(RequestError):
+class EmptyAudioError(RequestError, code="empty_audio"):
     """The request has no body."""
 
-    code = "empty_audio"
 
-
-class RateError(RequestError):
+class RateError(RequestError, code="unsupported_sample_rate"):
     """PCM of a sample rate that the protocol does not have."""
-
-    code = "unsupported_sample_rate"
 
 
 @router.post(

@@ -32,10 +32,8 @@ _LEAST = 0.1
 _AT_ONCE = 64 << 10
 
 
-class EmptyBufferError(RequestError):
+class EmptyBufferError(RequestError, code="input_audio_buffer_commit_empty"):
     """There is no audio to commit."""
-
-    code = "input_audio_buffer_commit_empty"
 
 
 @dataclass(slots=True)
