@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from importlib.resources import files
 from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any
@@ -17,7 +18,6 @@ from asrcli.distribution import pip_install
 from asrcli.errors import MissingExtraError
 from asrcli.options import Hotword
 from asrcli.script import is_cjk
-from asrcli.text.steps.common_words import COMMON_WORDS
 from asrcli.text.steps.strip_punctuation import edges
 from asrcli.text.steps.word_edits import spread, with_words
 from asrcli.text.subtitles.pieces import split_text
@@ -34,6 +34,9 @@ _STRETCH = 2
 _SHORTEST, _SHORTEST_HAN = 4, 2
 #: words further apart than this (seconds) are not one name
 _PAUSE = 0.6
+
+#: English words that are never replaced by a hotword: "them" does not become "Thyme"
+COMMON_WORDS = frozenset(files("asrcli.text.steps").joinpath("common_words.txt").read_text("utf-8").split())
 
 #: sounds that speakers and models confuse
 _FUZZY = (

@@ -4,20 +4,14 @@ The order follows the broadcasters' guides: after a sentence, after a clause, be
 never between an article or preposition and its noun, nor inside a name, a number, or a number and its unit.
 """
 
+import json
 import re
+from collections.abc import Iterable
 from functools import lru_cache
+from importlib.resources import files
 
 from asrcli.assemble.sentences import Ending, ending
 from asrcli.script import CLAUSE_ENDS, CLOSERS, OPENERS, SENTENCE_ENDS, is_cjk
-from asrcli.text.steps.lexicon import (
-    CJK_COUNTERS,
-    CJK_PARTICLES,
-    CONJUNCTIONS,
-    FUNCTION_WORDS,
-    HAN_NUMERALS,
-    TITLES,
-    UNITS,
-)
 
 #: costs of a break; the unit is one more cue
 SENTENCE = 0.0
@@ -44,6 +38,24 @@ _NEVER_LAST = frozenset("$€£¥₩₽№#@＃￥") | OPENERS
 
 _DIGITS = re.compile(r"[-+−]?[.,:/٫٬]*\d[\d.,:/٫٬]*")
 _INITIAL = re.compile(r"[^\W\d_]\.")
+
+
+def _set(lines: Iterable[str]) -> frozenset[str]:
+    return frozenset(" ".join(lines).split())
+
+
+_LEXICON = json.loads(files("asrcli.text.subtitles").joinpath("lexicon.json").read_text("utf-8"))
+#: by language: articles, prepositions, possessives, auxiliaries, which belong to the word after them
+FUNCTION_WORDS = {language: _set(lines) for language, lines in _LEXICON["function words"].items()}
+CONJUNCTIONS = {language: _set(lines) for language, lines in _LEXICON["conjunctions"].items()}
+#: before a name; not separated from the number before them
+TITLES, UNITS = _set(_LEXICON["titles"]), _set(_LEXICON["units"])
+CJK_COUNTERS = frozenset(
+    "年月日号號时時点點分秒元円块塊万萬億亿千百十个個人次名位米克斤吨里度岁歳歲天周週章条回台本枚匹件％%第"
+)
+HAN_NUMERALS = frozenset("零〇一二三四五六七八九十百千万萬亿億两兩第")
+#: after these a phrase of Chinese usually ends
+CJK_PARTICLES = frozenset("的了着过吗呢吧啊呀嘛地得")
 
 
 @lru_cache(maxsize=65536)
