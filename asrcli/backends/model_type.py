@@ -4,9 +4,25 @@ Imports no engine and no numpy: commands that only list models read these tables
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
+
+#: of an option of an entry: whether a value fits, and which do
+OptionCheck = tuple[Callable[[Any], bool], str]
+ANY: OptionCheck = (lambda _: True, "")
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+POSITIVE: OptionCheck = (_is_positive, "a whole number, 1 or more")
+
+
+def one_of(*choices: str) -> OptionCheck:
+    """An option with one of these values."""
+    return (lambda value: value in choices, f"{', '.join(choices[:-1])} or {choices[-1]}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

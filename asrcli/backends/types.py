@@ -5,13 +5,14 @@ between the two processes, so it is plain data.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from asrcli.audio.types import Samples
-from asrcli.backends.model_type import ModelType
+from asrcli.backends.model_type import ModelType, OptionCheck
+from asrcli.errors import ModelError, ModelNotInstalledError, OptionNotSupportedError
 from asrcli.options import Hotword, RecognitionOptions
 from asrcli.transcript import EMOTIONS, EVENTS
 
@@ -170,6 +171,31 @@ class Checks:
         """Codes that the engine accepts; empty: any."""
         del spec
         return row.languages or tuple(row.language_names)
+
+
+def check_files(spec: ModelSpec, paths: Iterable[Path], *, folders: bool = False) -> None:
+    """Check that files are there, or `folders` in their place. Raises ModelNotInstalledError: one is missing;
+    ModelError: one is empty.
+    """
+    again = f"Run `asrcli download-model {spec.name}`, or correct models.yaml."
+    for path in paths:
+        if not path.is_file() and not (folders and path.is_dir()):
+            raise ModelNotInstalledError(f"{spec.name}: {path} is missing.", again)
+        if path.is_file() and path.stat().st_size == 0:
+            raise ModelError(f"{spec.name}: {path} is empty.", again)
+
+
+def check_options(spec: ModelSpec, options: Mapping[str, OptionCheck]) -> None:
+    """Check the options of an entry. Raises OptionNotSupportedError: one is not in the table, or has another value."""
+    for name, value in spec.options.items():
+        if name not in options:
+            raise OptionNotSupportedError(
+                f"{spec.name}: a model of type {spec.type} takes no option {name!r}.",
+                f"It takes: {', '.join(sorted(options))}.",
+            )
+        fits, allowed = options[name]
+        if not fits(value):
+            raise OptionNotSupportedError(f"{spec.name}: {name} must be {allowed}, not {value!r}.")
 
 
 TAG = re.compile(r"<\|([^|<>]*)\|>")

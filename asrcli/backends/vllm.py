@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from asrcli.backends.model_type import POSITIVE, OptionCheck, one_of
 from asrcli.errors import OptionNotSupportedError
 
 if TYPE_CHECKING:
@@ -15,15 +16,9 @@ if TYPE_CHECKING:
 BATCH = 32
 
 
-def is_positive(value: object) -> bool:
-    """Whether an option is a whole number, 1 or more."""
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
-
-
-#: option -> whether a value fits, and what does
-OPTIONS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "engine": (lambda value: value in {"torch", "vllm"}, "torch or vllm"),
-    "max_num_seqs": (is_positive, "a whole number, 1 or more"),
+OPTIONS: Mapping[str, OptionCheck] = {
+    "engine": one_of("torch", "vllm"),
+    "max_num_seqs": POSITIVE,
     "gpu_memory_utilization": (
         lambda value: isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= 1,
         "a part of the GPU's memory, 0 to 1",
@@ -33,15 +28,10 @@ OPTIONS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
 LIMITS = ("max_num_seqs", "gpu_memory_utilization")
 
 
-def check_options(spec: ModelSpec) -> None:
-    """Check the options of vLLM. Raises OptionNotSupportedError: a value does not fit, or vLLM would not use the
-    device.
-    """
+def check_device(spec: ModelSpec) -> None:
+    """Check the device. Raises OptionNotSupportedError: vLLM would not use it."""
     from asrcli.backends.device import devices_of
 
-    for name, (fits, allowed) in OPTIONS.items():
-        if name in spec.options and not fits(spec.options[name]):
-            raise OptionNotSupportedError(f"{spec.name}: {name} must be {allowed}, not {spec.options[name]!r}.")
     if spec.options.get("engine") == "vllm" and any(str(device) not in {"auto", "cuda"} for device in devices_of(spec)):
         raise OptionNotSupportedError(
             f"{spec.name}: vLLM runs on the first visible GPU alone.",

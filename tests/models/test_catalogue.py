@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from asrcli.backends.ctranslate2.model_types import WHISPER
+from asrcli.backends.ctranslate2.check import WHISPER
 from asrcli.backends.funasr.model_types import FUNASR_TYPES
 from asrcli.backends.qwen.check import OPTIONS as QWEN_OPTIONS
 from asrcli.model_names import synonyms

@@ -1,21 +1,44 @@
-"""Checks of Whisper models in CTranslate2's form: model.bin, config.json, tokenizer.json and a vocabulary in a folder.
+"""CTranslate2's model type, and its checks: model.bin, config.json, tokenizer.json and a vocabulary in a folder.
 
 CTranslate2 reads the folder itself; the names of the files are fixed.
 """
 
 import json
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from asrcli.backends.ctranslate2.model_types import OPTIONS, WHISPER
 from asrcli.backends.device import devices_of
-from asrcli.backends.model_type import ModelType
+from asrcli.backends.model_type import ANY, POSITIVE, ModelType, OptionCheck, one_of
 from asrcli.backends.registry import check_packages
-from asrcli.backends.types import Checks, ModelSpec
-from asrcli.errors import ModelError, ModelNotInstalledError, OptionNotSupportedError
+from asrcli.backends.sherpa.model_types import WHISPER_LANGUAGES
+from asrcli.backends.types import Checks, ModelSpec, check_files, check_options
+from asrcli.errors import ModelError, OptionNotSupportedError
 from asrcli.options import RecognitionOptions
 
+WHISPER = "ctranslate2_whisper"
+TYPES: Mapping[str, ModelType] = {
+    WHISPER: ModelType(
+        translation={"task": "translate"},
+        languages=WHISPER_LANGUAGES,
+        detects_language=True,
+        hotwords="prompt",
+        punctuated=True,
+        limit=30.0,
+    )
+}
+#: precisions of CTranslate2 (its documentation, "Quantization"); auto: int8 on a CPU, float16 on a GPU
+_COMPUTE_TYPES = (
+    "auto", "default", "int8", "int8_float32", "int8_float16", "int8_bfloat16", "int16", "float16", "bfloat16",
+    "float32",
+)  # fmt: skip
+OPTIONS: Mapping[str, OptionCheck] = {
+    "compute_type": one_of(*_COMPUTE_TYPES),
+    "task": one_of("transcribe", "translate"),
+    "device": ANY,
+    **dict.fromkeys(("beam_size", "batch_size", "num_threads"), POSITIVE),
+}
 #: positions of Whisper's decoder; the text before a chunk may take half of them, less the mark at its start
 CONTEXT = 448
 _MOST_PROMPT = CONTEXT // 2 - 1
@@ -30,7 +53,8 @@ class CTranslate2Checks(Checks):
 
     def check_model(self, spec: ModelSpec) -> None:
         _check_files(spec)
-        _check_options(spec)
+        devices_of(spec)
+        check_options(spec, OPTIONS)
 
     def check_prompt(self, spec: ModelSpec, request: RecognitionOptions) -> None:
         check_packages(spec.type)
@@ -85,11 +109,8 @@ def _check_files(spec: ModelSpec) -> None:
             "Name them under `files:` in models.yaml: "
             "{model: model.bin, config: config.json, tokenizer: tokenizer.json, vocabulary: vocabulary.json}.",
         )
+    check_files(spec, spec.files.values())
     for key, path in spec.files.items():
-        if not path.is_file():
-            raise ModelNotInstalledError(f"{spec.name}: {path} is missing.", _again(spec))
-        if path.stat().st_size == 0:
-            raise ModelError(f"{spec.name}: {path} is empty.", _again(spec))
         wanted = names.get(key)
         if wanted and (path.name not in wanted or path.parent != spec.files["model"].parent):
             raise ModelError(f"{spec.name}: CTranslate2 reads {' or '.join(wanted)} beside model.bin, not {path}.")
@@ -102,22 +123,9 @@ def _check_files(spec: ModelSpec) -> None:
         try:
             json.loads(spec.files[key].read_bytes())
         except ValueError as error:
-            raise ModelError(f"{spec.name}: {spec.files[key]} cannot be read: {error}.", _again(spec)) from error
-
-
-def _check_options(spec: ModelSpec) -> None:
-    devices_of(spec)
-    for name, value in spec.options.items():
-        if name == "device":
-            continue
-        if name not in OPTIONS:
-            raise OptionNotSupportedError(
-                f"{spec.name}: a model of type {spec.type} takes no option {name!r}.",
-                f"It takes: {', '.join(sorted({*OPTIONS, 'device'}))}.",
-            )
-        check, allowed = OPTIONS[name]
-        if not check(value):
-            raise OptionNotSupportedError(f"{spec.name}: {name} must be {allowed}, not {value!r}.")
+            raise ModelError(
+                f"{spec.name}: {spec.files[key]} cannot be read: {error}.", "Download the model again."
+            ) from error
 
 
 def _is_whisper(model: Path) -> bool:
@@ -142,7 +150,3 @@ def _tokenizer(path: Path, changed: int) -> Any:  # noqa: ARG001 - part of the k
     from tokenizers import Tokenizer
 
     return Tokenizer.from_file(str(path))
-
-
-def _again(spec: ModelSpec) -> str:
-    return f"Run `asrcli download-model {spec.name}`, or correct models.yaml."

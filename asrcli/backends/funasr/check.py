@@ -14,12 +14,16 @@ from asrcli.backends.checks import model_type
 from asrcli.backends.device import devices_of
 from asrcli.backends.funasr.folder import FunasrFolder, read_folder
 from asrcli.backends.funasr.model_types import FunasrType
-from asrcli.backends.types import Checks, ModelSpec
+from asrcli.backends.model_type import ANY, POSITIVE
+from asrcli.backends.types import Checks, ModelSpec, check_files, check_options
 from asrcli.errors import ModelError, ModelNotInstalledError, OptionNotSupportedError
 from asrcli.options import Hotword
 
 #: a word that SeACo-Paraformer's vocabulary may spell character by character
 _CHARACTERS = re.compile(r"[\u4e00-\u9fa50-9]+")
+
+#: options with values of their own
+_OPTIONS = {**vllm.OPTIONS, **dict.fromkeys(("num_threads", "batch_size", "max_length"), POSITIVE)}
 
 
 class FunasrChecks(Checks):
@@ -33,12 +37,11 @@ class FunasrChecks(Checks):
                 f"{spec.name}: {folder.root} holds a {folder.class_name}, which is not a model of type {spec.type}.",
                 f"Models of this type are {' and '.join(row.classes)}: correct `type:` or `dir:` in models.yaml.",
             )
-        for path in {**folder.files, **spec.files}.values():
-            if not path.exists():
-                raise ModelNotInstalledError(f"{spec.name}: {path} is missing.", _again(spec))
-            if path.is_file() and path.stat().st_size == 0:
-                raise ModelError(f"{spec.name}: {path} is empty.", _again(spec))
-        _check_options(spec, row)
+        check_files(spec, {**folder.files, **spec.files}.values(), folders=True)
+        check_options(spec, {name: _OPTIONS.get(name, ANY) for name in row.options})
+        devices_of(spec)
+        if "engine" in row.options:
+            vllm.check_device(spec)
 
     def notices(self, spec: ModelSpec) -> tuple[str, ...]:
         return vllm.notices(spec, "vllm")
@@ -68,24 +71,9 @@ def folder_of(spec: ModelSpec) -> FunasrFolder:
     found = read_folder(spec.files["config"].parent)
     if found is None:
         raise ModelNotInstalledError(
-            f"{spec.name}: {spec.files['config']} is missing, or does not name a model.", _again(spec)
+            f"{spec.name}: {spec.files['config']} is missing, or does not name a model.", "Download the model again."
         )
     return found
-
-
-def _check_options(spec: ModelSpec, row: FunasrType) -> None:
-    for name in spec.options:
-        if name not in row.options:
-            raise OptionNotSupportedError(
-                f"{spec.name}: a model of type {spec.type} takes no option {name!r}.",
-                f"It takes: {', '.join(sorted(row.options))}.",
-            )
-    devices_of(spec)
-    if "engine" in row.options:
-        vllm.check_options(spec)
-    for name in ("num_threads", "batch_size", "max_length"):
-        if not vllm.is_positive(value := spec.options.get(name, 1)):
-            raise OptionNotSupportedError(f"{spec.name}: {name} must be a whole number, 1 or more, not {value!r}.")
 
 
 def _check_spelling(spec: ModelSpec, hotwords: Sequence[Hotword]) -> None:
@@ -110,7 +98,3 @@ def _check_spelling(spec: ModelSpec, hotwords: Sequence[Hotword]) -> None:
 def _vocabulary(path: Path, changed: int) -> frozenset[str]:  # noqa: ARG001 - part of the key
     with path.open(encoding="utf-8") as lines:
         return frozenset(words[0] for line in lines if (words := line.split(maxsplit=1)))
-
-
-def _again(spec: ModelSpec) -> str:
-    return f"Run `asrcli download-model {spec.name}`, or correct models.yaml."

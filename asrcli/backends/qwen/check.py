@@ -1,16 +1,15 @@
 """Qwen3-ASR's type, and the checks of its folders: config.json, weights as safetensors, and the tokenizer."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from asrcli.backends import vllm
 from asrcli.backends.device import devices_of
-from asrcli.backends.model_type import ModelType
+from asrcli.backends.model_type import ANY, POSITIVE, ModelType, OptionCheck, one_of
 from asrcli.backends.sherpa.model_types import QWEN3_LANGUAGES
-from asrcli.backends.types import Checks, ModelSpec
-from asrcli.errors import ModelError, ModelNotInstalledError, OptionNotSupportedError
+from asrcli.backends.types import Checks, ModelSpec, check_files, check_options
+from asrcli.errors import ModelError
 
 TYPES: Mapping[str, ModelType] = {
     "qwen_asr": ModelType(
@@ -23,17 +22,16 @@ TYPES: Mapping[str, ModelType] = {
     )
 }
 
-
-#: option -> whether a value fits, and what does
-OPTIONS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+OPTIONS: Mapping[str, OptionCheck] = {
     **vllm.OPTIONS,
+    "device": ANY,
     "aligner": (
         lambda value: isinstance(value, str) and Path(value).expanduser().is_dir(),
         "a folder of Qwen3-ForcedAligner",
     ),
-    "dtype": (lambda value: value in {"auto", "fp32", "fp16", "bf16"}, "auto, fp32, fp16 or bf16"),
-    "batch_size": (vllm.is_positive, "a whole number, 1 or more"),
-    "max_new_tokens": (vllm.is_positive, "a whole number, 1 or more"),
+    "dtype": one_of("auto", "fp32", "fp16", "bf16"),
+    "batch_size": POSITIVE,
+    "max_new_tokens": POSITIVE,
 }
 _NEEDED = ("tokenizer_config.json", "preprocessor_config.json")
 
@@ -46,21 +44,12 @@ class QwenChecks(Checks):
             if key not in spec.files:
                 raise ModelError(f"{spec.name}: a model of type {spec.type} needs files for config, model.")
         folder = spec.files["config"].parent
-        for path in (*spec.files.values(), *(folder / name for name in _NEEDED)):
-            if not path.exists():
-                raise ModelNotInstalledError(f"{spec.name}: {path} is missing.", "Download the model again.")
+        check_files(spec, (*spec.files.values(), *(folder / name for name in _NEEDED)))
         if not _is_qwen3_asr(folder):
             raise ModelError(f"{spec.name}: {spec.files['config']} does not describe a Qwen3-ASR model.")
         devices_of(spec)
-        vllm.check_options(spec)
-        for name, value in spec.options.items():
-            if name not in OPTIONS and name != "device":
-                raise OptionNotSupportedError(
-                    f"{spec.name}: a model of type {spec.type} takes no option {name!r}.",
-                    f"It takes: {', '.join(sorted({*OPTIONS, 'device'}))}.",
-                )
-            if name in OPTIONS and not OPTIONS[name][0](value):
-                raise OptionNotSupportedError(f"{spec.name}: {name} must be {OPTIONS[name][1]}, not {value!r}.")
+        check_options(spec, OPTIONS)
+        vllm.check_device(spec)
 
     def notices(self, spec: ModelSpec) -> tuple[str, ...]:
         return vllm.notices(spec, "'qwen-asr[vllm]'")

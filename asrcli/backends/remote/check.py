@@ -3,22 +3,31 @@
 import hashlib
 import ipaddress
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
+from asrcli.backends.model_type import ANY, OptionCheck, one_of
 from asrcli.backends.remote import TYPE
-from asrcli.backends.types import Checks, ModelSpec
-from asrcli.errors import OptionNotSupportedError, UsageError
+from asrcli.backends.types import Checks, ModelSpec, check_options
+from asrcli.errors import UsageError
 
 #: the model where none is named: OpenAI's, which other servers map to their default
 DEFAULT_MODEL = "whisper-1"
 
-#: in which form chunks are sent; auto: FLAC, or WAV to a server that does not read FLAC
-AUDIO_FORMS = ("auto", "flac", "wav")
-#: options of an entry. model: the server's name for it; audio: in which form chunks are sent; timeout: seconds without
-#: a byte; api_key_file: a file with the key; task: transcribe, or translate into English
-OPTIONS = ("model", "audio", "timeout", "api_key_file", "task")
+#: options of an entry. model: the server's name for it; audio: in which form chunks are sent (auto: FLAC, or WAV to a
+#: server that does not read FLAC); timeout: seconds without a byte; api_key_file: a file with the key
+OPTIONS: Mapping[str, OptionCheck] = {
+    "model": ANY,
+    "audio": one_of("auto", "flac", "wav"),
+    "timeout": (
+        lambda value: isinstance(value, int | float) and not isinstance(value, bool) and value > 0,
+        "seconds, more than 0",
+    ),
+    "api_key_file": ANY,
+    "task": one_of("transcribe", "translate"),
+}
 _ENDPOINT = "/audio/transcriptions"
 
 
@@ -27,23 +36,8 @@ class RemoteChecks(Checks):
 
     def check_model(self, spec: ModelSpec) -> None:
         address(str(spec.options.get("url", "")))
-        unknown = sorted(set(spec.options) - {*OPTIONS, "url"})
-        if unknown:
-            raise OptionNotSupportedError(
-                f"{spec.name}: a model of type {spec.type} takes no option {unknown[0]!r}.",
-                f"It takes: {', '.join(OPTIONS)}.",
-            )
-        if spec.options.get("audio", "auto") not in AUDIO_FORMS:
-            raise OptionNotSupportedError(
-                f"{spec.name}: audio cannot be {spec.options['audio']!r}.", f"Write one of: {', '.join(AUDIO_FORMS)}."
-            )
-        if spec.options.get("task", "transcribe") not in {"transcribe", "translate"}:
-            raise OptionNotSupportedError(
-                f"{spec.name}: task cannot be {spec.options['task']!r}.", "Write transcribe or translate."
-            )
-        timeout = spec.options.get("timeout", 1)
-        if not isinstance(timeout, int | float) or isinstance(timeout, bool) or timeout <= 0:
-            raise OptionNotSupportedError(f"{spec.name}: timeout must be seconds, more than 0, not {timeout!r}.")
+        others = {name: value for name, value in spec.options.items() if name != "url"}
+        check_options(replace(spec, options=others), OPTIONS)
 
 
 def remote_spec(

@@ -9,14 +9,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from asrcli.backends.checks import check_language, model_type
-from asrcli.backends.model_type import ModelType
+from asrcli.backends.model_type import ANY, ModelType
 from asrcli.backends.sherpa.device import check_device
 from asrcli.backends.sherpa.hotwords import check_beam
 from asrcli.backends.sherpa.model_types import MODELING_UNITS, PATH_OPTIONS, PROVIDERS, TOKENIZER_FILES, SherpaType
 from asrcli.backends.sherpa.prompt import prompt_tokens
 from asrcli.backends.sherpa.token_table import read_tokens
-from asrcli.backends.types import Checks, ModelSpec
-from asrcli.errors import ModelError, ModelNotInstalledError, OptionNotSupportedError
+from asrcli.backends.types import Checks, ModelSpec, check_files, check_options
+from asrcli.errors import ModelError, OptionNotSupportedError
 from asrcli.options import Hotword, RecognitionOptions
 from asrcli.storage.onnx_file import output_size, read_metadata
 
@@ -125,23 +125,14 @@ def _check_file(spec: ModelSpec, key: str, path: Path) -> None:
         for name in TOKENIZER_FILES[spec.type]:
             _check_file(spec, name, path / name)
         return
-    if not path.is_file():
-        raise ModelNotInstalledError(
-            f"{spec.name}: {path} is missing.", f"Run `asrcli download-model {spec.name}`, or correct models.yaml."
-        )
-    if path.stat().st_size == 0:
-        raise ModelError(f"{spec.name}: {path} is empty.", f"Run `asrcli download-model {spec.name}` again.")
+    check_files(spec, [path])
 
 
 def _check_options(spec: ModelSpec, row: SherpaType) -> None:
     check_device(spec)
     allowed = (row.parameters - set(row.files) - set(row.fixed)) | {"device"}
+    check_options(spec, dict.fromkeys(allowed, ANY))
     for name, value in spec.options.items():
-        if name not in allowed:
-            raise OptionNotSupportedError(
-                f"{spec.name}: a model of type {spec.type} takes no option {name!r}.",
-                f"It takes: {_listed(sorted(allowed))}.",
-            )
         if name in PATH_OPTIONS:
             for path in str(value).split(",") if value else ():
                 _check_file(spec, name, Path(path))
