@@ -9,6 +9,11 @@ import os
 import pickle
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
+from itertools import chain
 
 from asrcli.errors import MachineError
 from asrcli.formats import FORMATS
@@ -16,8 +21,8 @@ from asrcli.options import CueOptions
 from asrcli.storage import child_priority
 from asrcli.transcript import Transcript
 
-#: characters of a result that is rendered in this process: a few milliseconds, where a new process takes 200
-_SHORT = 256 << 10
+#: bytes of the text that are read at a time
+_PIECE = 256 << 10
 #: The child finds modules where we do; `-m` would put the current folder first.
 _BOOT = (
     "import os, sys; sys.path[:] = sys.argv.pop().split(os.pathsep); "
@@ -25,28 +30,44 @@ _BOOT = (
 )
 
 
-def render(result: str, name: str, cues: CueOptions) -> bytes:
-    """A stored result in the format `name`, text in UTF-8. Raises MachineError: the child process was killed; OSError:
-    none can be started; RuntimeError: the writer failed.
+def render(result: Iterator[bytes], name: str, cues: CueOptions) -> Iterator[bytes]:
+    """A stored result, JSON in UTF-8, in the format `name`, text in UTF-8; both in pieces. A single piece is rendered
+    in this process: that takes a few milliseconds, where a new process takes 200. Raises MachineError: the child
+    process was killed; OSError: none can be started; RuntimeError: the writer failed.
     """
-    if len(result) <= _SHORT:
-        return _rendered(result, name, cues)
+    first, second = next(result, b""), next(result, b"")
+    if not second:
+        yield _rendered(first, name, cues)
+        return
     command = [sys.executable, "-c", _BOOT, os.pathsep.join(sys.path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+    pipe = subprocess.PIPE
+    with (
+        tempfile.TemporaryFile() as log,
+        subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=log) as child,
+    ):
+        assert child.stdin is not None
+        assert child.stdout is not None
         child_priority.apply_to(child.pid)
-        text, log = child.communicate(pickle.dumps((result, name, cues)))
+        with suppress(BrokenPipeError), child.stdin:  # it has ended: its exit status is reported
+            pickle.dump((name, cues), child.stdin)
+            for piece in chain((first, second), result):
+                child.stdin.write(piece)
+        yield from iter(partial(child.stdout.read, _PIECE), b"")
+        child.wait()
+        log.seek(0)
+        problem = log.read().decode("utf-8", "replace")
     if child.returncode < 0:
         raise MachineError(f"Rendering the result was ended by signal {-child.returncode}.", "Perhaps memory ran out.")
     if child.returncode:
-        raise RuntimeError(log.decode("utf-8", "replace"))
-    return text
+        raise RuntimeError(problem)
 
 
-def _rendered(result: str, name: str, cues: CueOptions) -> bytes:
+def _rendered(result: bytes, name: str, cues: CueOptions) -> bytes:
     contents = FORMATS[name].contents(Transcript.from_dict(json.loads(result)), cues)
     return contents if isinstance(contents, bytes) else contents.encode()
 
 
 def main() -> None:
-    """The child process: arguments of `render` from standard input, the text to standard output."""
-    sys.stdout.buffer.write(_rendered(*pickle.load(sys.stdin.buffer)))  # noqa: S301 -- written by `render`
+    """The child process: name, options and pieces of `render` from standard input, the text to standard output."""
+    name, cues = pickle.load(sys.stdin.buffer)  # noqa: S301 -- written by `render`
+    sys.stdout.buffer.write(_rendered(sys.stdin.buffer.read(), name, cues))

@@ -2,11 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from itertools import chain
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from asrcli.errors import AsrcliError
 from asrcli.formats import FORMATS
@@ -93,18 +96,43 @@ async def read(request: Request, job_id: str, format: str | None = None) -> Resp
     if format is not None and format not in FORMATS:
         raise RequestError(f"`format` must be one of {', '.join(FORMATS)}.", param="format")
     if format is not None:
-        form = FORMATS[format]
-        form.check_installed()
-        contents = await runner.rendered(job, format)
-        return Response(contents, media_type=form.media_type + ("" if form.binary else "; charset=utf-8"))
-    result = await runner.store.run(runner.store.result, job_id)
-    return Response(_with_result(_body(job, runner.progress(job_id)), result), media_type="application/json")
+        return await _rendered(request, runner, job, format)
+    body = _body(job, runner.progress(job_id))
+    if job.state != "done":
+        return await json_response(body)
+    result = runner.store.result(job_id)  # JSON already
+    start = json_text(body)[:-1].encode("utf-8", "replace") + b',"result":' + await runner.store.run(next, result)
+    pieces = chain((start,), result, (b"}",))
+    return StreamingResponse(_from_threads(runner, pieces), media_type="application/json")
 
 
-def _with_result(body: dict[str, Any], result: str | None) -> str:
-    """The body with the stored result, which is JSON already."""
-    text = json_text(body)
-    return text if result is None else f'{text[:-1]},"result":{result}}}'
+async def _from_threads(runner: JobRunner, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    while piece := await runner.store.run(next, pieces, b""):
+        yield piece
+
+
+async def _rendered(request: Request, runner: JobRunner, job: StoredJob, name: str) -> Response:
+    form = FORMATS[name]
+    form.check_installed()
+    workspace = request.app.state.service.workspace()
+    try:
+        path = await runner.rendered(job, name, workspace)
+    except BaseException:
+        await workspace.close()
+        raise
+    return _OwnFile(workspace, path, media_type=form.media_type + ("" if form.binary else "; charset=utf-8"))
+
+
+class _OwnFile(FileResponse):
+    """A file of the request's workspace, which is deleted once it is sent."""
+
+    def __init__(self, workspace: Workspace, path: Path, *, media_type: str) -> None:
+        super().__init__(path, media_type=media_type)
+        self._workspace = workspace
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self._workspace:
+            await super().__call__(scope, receive, send)
 
 
 @router.delete("/{job_id}", summary="Stop and delete", status_code=204)

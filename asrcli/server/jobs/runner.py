@@ -16,13 +16,15 @@ from typing import Any
 
 from asrcli.errors import AsrcliError
 from asrcli.server.bounds import MAX_RENDERINGS
-from asrcli.server.errors import BusyError, ConflictError, NotFoundError, problem_of
+from asrcli.server.errors import BusyError, ConflictError, problem_of
 from asrcli.server.http.json_text import json_text
+from asrcli.server.http.workspaces import Workspace
 from asrcli.server.jobs.fields import read_job_request
 from asrcli.server.jobs.rendering import render
 from asrcli.server.jobs.store import FINAL, JobStore, StoredJob
 from asrcli.server.recognition.transcription import TranscriptionRequest, TranscriptionService
 from asrcli.server.supervision import Supervisor
+from asrcli.storage.atomic import disk_errors, private
 from asrcli.storage.fetch import Guard, post
 
 _log = logging.getLogger("asrcli.server")
@@ -83,19 +85,21 @@ class JobRunner:
         """A job was added to the store."""
         self._wake.set()
 
-    async def rendered(self, job: StoredJob, name: str) -> bytes:
-        """A result in the format `name`, text in UTF-8. Raises ConflictError: there is none; NotFoundError: it was
-        deleted; the others of `render`.
+    async def rendered(self, job: StoredJob, name: str, workspace: Workspace) -> Path:
+        """A file with a result in the format `name`, text in UTF-8. Raises ConflictError: there is none; NotFoundError:
+        it was deleted; BusyError, DiskFullError or OutputError: the file cannot be kept; the others of `render`.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._renderers, self._render, job, name)
+        return await asyncio.get_running_loop().run_in_executor(self._renderers, self._render, job, name, workspace)
 
-    def _render(self, job: StoredJob, name: str) -> bytes:
-        result = self.store.result(job.id)
-        if result is None and job.state == "done":
-            raise NotFoundError("The job was deleted.", param="job_id")
-        if result is None:
+    def _render(self, job: StoredJob, name: str, workspace: Workspace) -> Path:
+        if job.state != "done":
             raise ConflictError(f"The job is {job.state}: it has no result.")
-        return render(result, name, read_job_request(job.fields).cues)
+        path = workspace.new_file()
+        with disk_errors(path.parent), open(path, "xb", opener=private) as file:
+            for piece in render(self.store.result(job.id), name, read_job_request(job.fields).cues):
+                workspace.store(len(piece))
+                file.write(piece)
+        return path
 
     async def delete(self, job_id: str) -> None:
         """Stop a job if it runs, and delete it."""

@@ -19,7 +19,7 @@ from typing import Any, Literal, TypeVar
 
 from asrcli.errors import DiskFullError, OutputError
 from asrcli.server.bounds import MAX_WAITING_JOBS
-from asrcli.server.errors import BusyError
+from asrcli.server.errors import BusyError, NotFoundError
 from asrcli.server.http.workspaces import STORED
 from asrcli.server.jobs.folder import (
     adopt_recordings,
@@ -39,6 +39,8 @@ FINAL: frozenset[State] = frozenset({"done", "failed"})
 _ATTEMPTS = 3
 #: threads that use the database, one after another, and write recordings to the disk
 _THREADS = 4
+#: bytes of a result that are read at a time
+_PIECE = 256 << 10
 #: SQLite's `application_id`, "asrc"
 _APPLICATION = 0x61737263
 #: `result` is the last column: SQLite walks through a long one to what comes after it
@@ -234,11 +236,23 @@ class JobStore:
             )
         ]  # fmt: skip
 
-    def result(self, job_id: str) -> str | None:
-        """The transcript of a job that is done, as JSON text."""
+    def result(self, job_id: str) -> Iterator[bytes]:
+        """The transcript of a job that is done, JSON in UTF-8, in pieces that are read when they are needed: clients
+        that read slowly must not hold long ones in memory. Raises NotFoundError: the job was deleted.
+        """
+        start = 0
+        while piece := self._piece(job_id, start):
+            yield piece
+            start += len(piece)
+
+    def _piece(self, job_id: str, start: int) -> bytes:
         with self._lock, _database_errors(self._path):
-            row = self._database.execute("SELECT result FROM jobs WHERE id = ?", (job_id,)).fetchone()
-        return None if row is None else row["result"]
+            row = self._database.execute("SELECT rowid FROM jobs WHERE id = ?", (job_id,)).fetchone()
+            if row is None:
+                raise NotFoundError("The job was deleted.", param="job_id")
+            with self._database.blobopen("jobs", "result", row["rowid"], readonly=True) as blob:
+                blob.seek(start)
+                return blob.read(_PIECE)
 
     def next(self, busy: list[str]) -> StoredJob | None:
         """Start the oldest queued job of the client with the fewest running jobs; `busy` has the client of each running

@@ -22,7 +22,7 @@ from asrcli.errors import AsrcliError, CancelledError, OptionNotSupportedError
 from asrcli.listener import Listener
 from asrcli.options import Hotword, RecognitionOptions, TranscribeOptions, VadOptions
 from asrcli.server.bounds import MAX_FETCHES, MAX_IN_MEMORY
-from asrcli.server.errors import BusyError, ForbiddenError, TooLargeError
+from asrcli.server.errors import BusyError, ForbiddenError, TooLargeError, UnavailableError
 from asrcli.server.http.admission import Admission
 from asrcli.server.http.monitoring import Metrics
 from asrcli.server.http.uploads import Upload, shown_name
@@ -292,8 +292,8 @@ def _takes(spec: ModelSpec, wanted: RecognitionOptions, *words: Hotword) -> bool
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
-    """Run some work unless the client leaves. The body must have been read. Raises CancelledError: the
-    client has left.
+    """Run some work unless the client leaves. The body must have been read. Raises CancelledError: the client has left;
+    UnavailableError: the server ends, and the work took longer than it waits.
     """
     working = asyncio.ensure_future(work)
     watching = asyncio.ensure_future(_disconnected(request))
@@ -302,6 +302,10 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, Result]) -
         if not working.done():
             raise CancelledError("The client has left.")
         return working.result()
+    except asyncio.CancelledError:
+        if request.scope["state"].get("ending"):
+            raise UnavailableError("The server ends.", "Send the request again later.", retry_after=5) from None
+        raise
     finally:
         for task in (working, watching):
             task.cancel()

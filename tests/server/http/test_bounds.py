@@ -50,6 +50,7 @@ def transcribe(client: httpx.Client, audio: Path, **fields: Any) -> httpx.Respon
         return client.post("/v1/audio/transcriptions", files={"file": file}, data=fields)
 
 
+@pytest.mark.bound("--max-queue")
 @pytest.mark.parametrize(
     ("path", "kind"),
     [
@@ -111,6 +112,7 @@ def test_base64_with_escaped_slashes_and_a_data_url_is_read(client: httpx.Client
         assert "best of times" in client.post("/asr", content=body).json()["res"].lower(), sent[:40]
 
 
+@pytest.mark.bound("open connections; 503")
 def test_connections_are_bounded(server: Running, client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     assert client.get("/health").status_code == 200
     opened = uvicorn_protocols.CONNECTIONS.addresses.total()
@@ -127,6 +129,7 @@ def test_connections_are_bounded(server: Running, client: httpx.Client, monkeypa
     wait_for(lambda: uvicorn_protocols.CONNECTIONS.addresses.total() <= opened)
 
 
+@pytest.mark.bound("open connections; 503")
 def test_connections_of_an_address_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     connections = uvicorn_protocols.Connections()
     for _ in range(bounds.MAX_CONNECTIONS_OF_ADDRESS):
@@ -151,6 +154,7 @@ def brief_linger(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uvicorn_websocket, "LINGER", 0.3)
 
 
+@pytest.mark.bound("the first WebSocket message without a valid key; closed")
 @pytest.mark.usefixtures("brief_linger")
 def test_without_a_key_little_is_read(locked: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     with connect(f"{locked.ws}/ws/v1/asr", proxy=None, max_size=None) as line:
@@ -169,6 +173,7 @@ def test_without_a_key_little_is_read(locked: Running, monkeypatch: pytest.Monke
         assert json.loads(line.recv(60))["is_final"]
 
 
+@pytest.mark.bound("all WebSocket messages being received or in work; closed with 1013")
 def test_messages_in_memory_are_bounded(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uvicorn_websocket, "MAX_MESSAGES", 33 << 20)
     monkeypatch.setattr(uvicorn_websocket, "LINGER", 1.0)
@@ -185,6 +190,7 @@ def test_messages_in_memory_are_bounded(server: Running, monkeypatch: pytest.Mon
             assert json.loads(other.recv(60))["is_final"]
 
 
+@pytest.mark.bound("all WebSocket messages being received or in work; closed with 1013")
 @pytest.mark.slow
 def test_messages_in_work_count(server: Running) -> None:
     before, message = uvicorn_protocols.CONNECTIONS.message_bytes, bytes(4 << 20)
@@ -221,6 +227,7 @@ def test_finished_messages_are_not_kept(server: Running, then: bytes) -> None:
             tracemalloc.stop()
 
 
+@pytest.mark.bound("--max-sessions")
 def test_offline_recordings_count_as_sessions(serving: Callable[..., Any]) -> None:
     with serving(max_sessions=1) as server, connect(f"{server.ws}/", proxy=None) as first:
         first.send('{"mode": "offline", "is_speaking": true}')
@@ -244,6 +251,7 @@ class _Stalling(BaseHTTPRequestHandler):
         pass
 
 
+@pytest.mark.bound("recordings being fetched; 429")
 def test_slow_addresses_do_not_block_others(
     serving: Callable[..., Any], cities: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -270,6 +278,7 @@ def test_slow_addresses_do_not_block_others(
         stalling.server_close()
 
 
+@pytest.mark.bound("form fields of all requests; 429")
 def test_form_fields_of_all_requests_are_bounded(
     server: Running, client: httpx.Client, cities: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -292,6 +301,8 @@ def test_form_fields_of_all_requests_are_bounded(
     wait_for(lambda: workspaces.Workspace.fields_in_memory == 0)
 
 
+@pytest.mark.bound("a form field, other than the clips of known speakers; 413")
+@pytest.mark.bound("form fields of a request; 413")
 def test_form_fields_of_a_request_are_bounded(client: httpx.Client, cities: Path) -> None:
     for fields in (
         {"prompt": "x" * (bounds.MAX_FIELD + 1)},
@@ -307,6 +318,8 @@ def test_form_fields_of_a_request_are_bounded(client: httpx.Client, cities: Path
     wait_for(lambda: workspaces.Workspace.fields_in_memory == 0)
 
 
+@pytest.mark.bound("hotwords of a request; 400 or the protocol's error")
+@pytest.mark.bound("the name of a model; 404")
 @pytest.mark.parametrize(
     ("fields", "status"),
     [
@@ -323,6 +336,7 @@ def test_names_and_hotwords_are_bounded(
     assert transcribe(client, cities, **fields).status_code == status
 
 
+@pytest.mark.bound("parts of a form; 400")
 @pytest.mark.parametrize(
     ("body", "kind"),
     [
@@ -338,6 +352,7 @@ def test_parts_of_forms_are_bounded(client: httpx.Client, body: bytes, kind: str
         assert any(word in answer.text for word in ("at most", "may have", "too long", "damaged")), answer.text
 
 
+@pytest.mark.bound("JSON with base64; its `code` 1")
 def test_json_with_base64_is_bounded(server: Running) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as line:
         head = f"POST /asr HTTP/1.1\r\nhost: x\r\ncontent-length: {bounds.MAX_JSON + 1}\r\nconnection: close\r\n"
@@ -347,6 +362,7 @@ def test_json_with_base64_is_bounded(server: Running) -> None:
     assert b"larger than 64 MiB" in answer
 
 
+@pytest.mark.bound("a JSON message; the protocol's error")
 @pytest.mark.parametrize(
     ("path", "first", "field"),
     [
@@ -363,6 +379,7 @@ def test_json_messages_are_bounded(server: Running, path: str, first: dict[str, 
         assert "x" * 1000 not in json.dumps(answer)
 
 
+@pytest.mark.bound("a WebSocket message; closed with 1009")
 @pytest.mark.usefixtures("brief_linger")
 def test_messages_larger_than_allowed_close_the_connection(server: Running) -> None:
     with connect(f"{server.ws}/", proxy=None, max_size=None, compression=None) as line:
@@ -374,11 +391,6 @@ def test_messages_larger_than_allowed_close_the_connection(server: Running) -> N
         assert line.protocol.close_rcvd.code == 1009
 
 
-def test_every_bound_is_in_the_documentation() -> None:
-    page = (Path(__file__).parents[3] / "docs" / "serving.md").read_text(encoding="utf-8")
-    assert [what for what, value in bounds.table() if f"| {what} | {value} |" not in page] == []
-
-
 @pytest.mark.parametrize("data", [b"\xff", b",", b"a=b&", b"\r\n--b\r"])
 @pytest.mark.parametrize("name", ["prompt", "keys", "hotwords", "stream"])
 def test_huge_fields_do_not_hold_the_event_loop(client: httpx.Client, cities: Path, name: str, data: bytes) -> None:
@@ -388,6 +400,7 @@ def test_huge_fields_do_not_hold_the_event_loop(client: httpx.Client, cities: Pa
         assert answer.status_code in {200, 400}
 
 
+@pytest.mark.bound("the Content-Type of a form; 400 or the protocol's error")
 @pytest.mark.parametrize("parameters", [";" * 10_000, ";a=b" * 2500, ";a*0*=b" * 1500, '; a="' + '\\"' * 5000])
 @pytest.mark.parametrize("path", ["/v1/audio/transcriptions", "/v1/jobs", "/asr", "/stream/v1/asr", "/recognition"])
 def test_long_content_types_are_refused(client: httpx.Client, path: str, parameters: str) -> None:
@@ -395,6 +408,7 @@ def test_long_content_types_are_refused(client: httpx.Client, path: str, paramet
     assert "Content-Type is too long" in answer.text
 
 
+@pytest.mark.bound("head of a request, with its path, query and headers; 400")
 @pytest.mark.parametrize(
     "request_",
     [

@@ -23,6 +23,7 @@ from asrcli.server.live.recording import SessionRecording
 from asrcli.server.live.session import LiveOptions
 from tests.server.conftest import Running
 from tests.server.http.test_bounds import start_upload, wait_for
+from tests.server.http.test_renderings import transcript_of
 
 #: bytes
 LIMIT, LARGE = 400_000, 300_000
@@ -47,6 +48,7 @@ def offline(server: Running, body: bytes) -> str:
         return str(json.loads(line.recv(60))["error"])
 
 
+@pytest.mark.bound("--max-disk")
 @pytest.mark.parametrize(
     ("path", "options"),
     [
@@ -64,12 +66,26 @@ def test_uploads_beyond_it_get_429(full: Running, path: str, options: dict[str, 
     wait_for(lambda: before == STORED.size)
 
 
+@pytest.mark.bound("--max-disk")
 def test_protocols_with_errors_of_their_own(full: Running) -> None:
     with full.client() as client:
         answer = client.post("/asr", json={"wav": base64.b64encode(bytes(LARGE)).decode()})
     assert (answer.status_code, answer.json()["code"]) == (200, 1)
     assert "too many recordings" in answer.json()["msg"]
     assert "too many recordings" in offline(full, bytes(LARGE))
+
+
+@pytest.mark.bound("--max-disk")
+def test_results_count_while_they_are_sent_in_another_format(full: Running) -> None:
+    before, jobs = STORED.size, full.app.state.jobs.store
+    job = jobs.add(client="a", name="n", fields={}, upload=None, url="http://example.com/", webhook=None)
+    jobs.finish(job.id, result=json.dumps(transcript_of(2500).to_dict()))
+    with full.client() as client:
+        status = {
+            name: client.get(f"/v1/jobs/{job.id}", params={"format": name}).status_code for name in ("txt", "json")
+        }
+    assert status == {"txt": 200, "json": 429}
+    wait_for(lambda: before == STORED.size)
 
 
 def test_waiting_jobs_count_and_leave_room_when_they_are_deleted(serving: Any, cities: Path) -> None:

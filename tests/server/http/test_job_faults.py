@@ -329,6 +329,7 @@ def test_a_database_that_another_program_has_locked_holds_up_only_jobs(
         wait_for(lambda: client.get("/health").json() == {"status": "ok"})
 
 
+@pytest.mark.bound("jobs waiting to be run; 429")
 def test_waiting_jobs_are_bounded(tmp_path: Path) -> None:
     store = JobStore(tmp_path)
     with store._transaction() as database:

@@ -259,6 +259,7 @@ def test_pages_hold_every_job_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert len(found) == len(set(found)) == 5, "jobs of the same moment"
 
 
+@pytest.mark.bound("--job-timeout")
 def test_jobs_have_a_time_limit(serving: Callable[..., Any], long_cities: Path, cities: Path) -> None:
     with serving(job_timeout=0.001) as server, server.client() as client:
         _, job = finished(client, submit(client, long_cities).json()["id"])

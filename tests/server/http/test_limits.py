@@ -89,6 +89,7 @@ def small(serving: Callable[..., Any]) -> Iterator[Running]:
         yield server
 
 
+@pytest.mark.bound("--max-upload")
 def test_large_bodies_are_refused_while_they_are_received(small: Running) -> None:
     with begin_upload(small, form_head() + chunk(PART)) as line:
         sent = 0
@@ -105,6 +106,7 @@ def test_announced_large_bodies_are_refused_at_once(small: Running) -> None:
         assert line.recv(1000).startswith(b"HTTP/1.1 413 ")
 
 
+@pytest.mark.bound("--max-upload")
 def test_raw_bodies_and_json_are_capped_too(small: Running) -> None:
     with small.client() as client:
         big = b"x" * (2 << 20)
@@ -123,6 +125,7 @@ def test_a_form_of_endless_fields(small: Running) -> None:
         assert answer.status_code == 400
 
 
+@pytest.mark.bound("--max-duration")
 def test_too_long_a_recording(small: Running, cities: Path) -> None:
     with small.client() as client:
         answer = transcribe(client, cities)
@@ -150,6 +153,7 @@ def test_the_work_of_a_disconnected_client_is_cancelled(serving: Callable[..., A
         assert transcribe(client, cities).status_code == 200
 
 
+@pytest.mark.bound("--max-queue")
 @pytest.mark.slow
 def test_overload_is_refused_and_other_requests_are_served(serving: Callable[..., Any], cities: Path) -> None:
     with serving(num_threads=1, max_queue=1) as server, server.client() as client, ThreadPoolExecutor(12) as threads:
@@ -169,6 +173,7 @@ def test_overload_is_refused_and_other_requests_are_served(serving: Callable[...
         assert left_on_disk(server) == []
 
 
+@pytest.mark.bound("--request-timeout")
 def test_a_request_that_takes_too_long(serving: Callable[..., Any], long_cities: Path, tmp_path: Path) -> None:
     samples, rate = soundfile.read(long_cities, dtype="int16")
     longer = tmp_path / "longer.wav"
@@ -181,6 +186,7 @@ def test_a_request_that_takes_too_long(serving: Callable[..., Any], long_cities:
         assert left_on_disk(server) == []
 
 
+@pytest.mark.bound("--model-ttl")
 @pytest.mark.slow
 def test_a_model_is_loaded_once_and_dropped_when_idle(serving: Callable[..., Any], cities: Path) -> None:
     with serving(model_ttl=0.05) as server, server.client() as client, ThreadPoolExecutor(6) as threads:

@@ -22,6 +22,7 @@ from tests.server.http.test_limits import engine_held, in_work
 from tests.server.http.test_renderings import LONG
 
 
+@pytest.mark.bound("frames kept for a busy session; the client waits")
 def test_frames_for_a_busy_session_are_held_up_to_a_bound(server: Running, cities: Path) -> None:
     with connect(f"{server.ws}/", proxy=None, max_size=None, compression=None) as line:
         for frame in ('{"mode": "offline", "is_speaking": true}', cities.read_bytes()):
@@ -49,6 +50,7 @@ os.read(os.open("{folder}/gate", os.O_RDONLY), 1)
 """
 
 
+@pytest.mark.bound("results of jobs being rendered; others wait")
 def test_renderings_wait_for_each_other(
     server: Running, client: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import time
+import tracemalloc
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import httpx
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from tests.server.conftest import Running
 
 
-def _transcript(words: int) -> Transcript:
+def transcript_of(words: int) -> Transcript:
     found = [Word(f"wörd{number % 1000},", number * 0.4, number * 0.4 + 0.3) for number in range(words)]
     parts = [tuple(found[start : start + 12]) for start in range(0, words, 12)]
     segments = (
@@ -29,8 +32,9 @@ def _transcript(words: int) -> Transcript:
     return Transcript("long", words * 0.4, tuple(segments))
 
 
-LONG = _transcript(20_000)
+LONG = transcript_of(20_000)
 LONG_TEXT = json.dumps(LONG.to_dict())
+LONG_PIECES = [LONG_TEXT[:1000].encode(), LONG_TEXT[1000:].encode()]
 
 
 @pytest.mark.slow
@@ -46,20 +50,34 @@ def test_a_long_result_takes_no_computation_of_the_server(server: Running, clien
     assert own < children
 
 
+def test_results_that_are_read_slowly_are_not_held_in_memory(server: Running, client: httpx.Client) -> None:
+    store, text = server.app.state.jobs.store, "x" * (16 << 20)
+    job = store.add(client="a", name="long", fields={}, upload=None, url="http://example.com/", webhook=None)
+    store.finish(job.id, result=json.dumps({"text": text}))
+    with ExitStack() as stack:
+        tracemalloc.start(1)
+        stack.callback(tracemalloc.stop)
+        for _ in range(4):
+            line = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=30))
+            line.sendall(f"GET /v1/jobs/{job.id} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
+            assert line.recv(15) == b"HTTP/1.1 200 OK"
+        assert tracemalloc.get_traced_memory()[1] < len(text)
+    assert client.get(f"/v1/jobs/{job.id}").json()["result"] == {"text": text}
+
+
 @pytest.mark.parametrize("name", FORMATS)
-def test_both_processes_render_alike(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = json.dumps(_transcript(50).to_dict())
-    here = rendering.render(text, name, CueOptions(max_line_width=30))
-    monkeypatch.setattr(rendering, "_SHORT", 0)
-    assert rendering.render(text, name, CueOptions(max_line_width=30)) == here
+def test_both_processes_render_alike(name: str) -> None:
+    text, cues = json.dumps(transcript_of(50).to_dict()).encode(), CueOptions(max_line_width=30)
+    [here] = rendering.render(iter([text]), name, cues)
+    assert b"".join(rendering.render(iter([text[:9], text[9:99], text[99:]]), name, cues)) == here
 
 
 def test_an_error_of_the_child_process_is_reported() -> None:
     with pytest.raises(RuntimeError, match="KeyError: 'doc'"):
-        rendering.render(LONG_TEXT, "doc", CueOptions())
+        list(rendering.render(iter(LONG_PIECES), "doc", CueOptions()))
 
 
 def test_a_killed_child_process_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rendering, "_BOOT", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     with pytest.raises(MachineError, match="signal 9"):
-        rendering.render(LONG_TEXT, "srt", CueOptions())
+        list(rendering.render(iter(LONG_PIECES), "srt", CueOptions()))

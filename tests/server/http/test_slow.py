@@ -38,6 +38,7 @@ def drip(line: socket.socket, data: bytes, every: float = 0.05) -> bytes:
     raise AssertionError("the connection was kept")
 
 
+@pytest.mark.bound("head of a request, a Wyoming event; the connection is closed")
 @pytest.mark.parametrize("first", [b"", b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n"])
 def test_a_head_sent_byte_by_byte_times_out(brisk: Running, monkeypatch: pytest.MonkeyPatch, first: bytes) -> None:
     monkeypatch.setattr(uvicorn_protocols, "HEAD_TIMEOUT", 0.5)
@@ -50,6 +51,7 @@ def test_a_head_sent_byte_by_byte_times_out(brisk: Running, monkeypatch: pytest.
         assert drip(line, b"GET / HTTP/1.1\r\nx: " + b"x" * 5000) == b""
 
 
+@pytest.mark.bound("--idle-timeout")
 def test_a_missing_body_times_out(brisk: Running) -> None:
     with socket.create_connection(("127.0.0.1", brisk.port), timeout=60) as line:
         line.sendall(HEAD + b"content-length: 100000\r\n\r\n" + PART)
@@ -61,6 +63,7 @@ def test_a_missing_body_times_out(brisk: Running) -> None:
             assert time.monotonic() < deadline
 
 
+@pytest.mark.bound("--request-timeout")
 def test_a_body_sent_byte_by_byte_times_out(serving: Callable[..., Any]) -> None:
     with (
         serving(idle_timeout=30, request_timeout=1) as server,
@@ -70,6 +73,7 @@ def test_a_body_sent_byte_by_byte_times_out(serving: Callable[..., Any]) -> None
         assert drip(line, b"x" * 5000).startswith(b"HTTP/1.1 408 ")
 
 
+@pytest.mark.bound("the rest of a form with 256 KiB of fields; 408")
 @pytest.mark.parametrize(("fields", "kept"), [(2000, False), (500, True)])
 def test_a_form_with_large_fields_must_keep_arriving(
     brisk: Running, monkeypatch: pytest.MonkeyPatch, fields: int, kept: bool
@@ -89,6 +93,7 @@ def test_a_form_with_large_fields_must_keep_arriving(
     assert (not answers) if kept else answers[0].startswith(b"HTTP/1.1 408 ")
 
 
+@pytest.mark.bound("a client that does not read; the connection is closed")
 def test_an_answer_that_is_not_read_times_out(serving: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uvicorn_protocols, "WRITE_TIMEOUT", 0.5)
     lost = threading.Event()

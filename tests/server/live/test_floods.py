@@ -134,6 +134,7 @@ def test_long_texts_are_refused_and_do_not_hold_the_event_loop(server: Running, 
         assert "rror" in message or "TaskFailed" in message
 
 
+@pytest.mark.bound("the rest of a WebSocket message; closed with 1008")
 def test_the_rest_of_a_message_must_arrive(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """Incomplete messages that are kept open would use up the bytes that all connections share."""
     monkeypatch.setattr(uvicorn_websocket, "MESSAGE_TIMEOUT", 0.2)

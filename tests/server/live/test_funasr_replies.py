@@ -79,6 +79,7 @@ def test_the_page_shows_the_time_of_each_word() -> None:
     assert shown_by_the_page(body) == [(0, "2024年"), (500, "开AI会！再见"), (1500, "走")]
 
 
+@pytest.mark.bound("a message with a result to FunASR's clients; it is divided")
 @pytest.mark.slow
 @pytest.mark.parametrize("hours", [0, 2.5, 12])
 def test_no_message_is_larger_than_clients_accept(hours: float) -> None:

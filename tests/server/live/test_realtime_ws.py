@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 
 from tests.server.live.conftest import Client
 
@@ -104,6 +105,7 @@ def test_a_language_the_model_cannot_do_is_an_error_and_the_next_start_works(
     assert final["sentences"]
 
 
+@pytest.mark.bound("replacements of `POSTPROCESS_HOTWORDS`; its error")
 def test_replacements_are_made_in_one_pass_and_are_bounded(talk: Callable[..., Any], speech: np.ndarray) -> None:
     doubling = ",".join(["best=>ee", *["e=>ee"] * 100, "ee=>eeee"])
 
@@ -124,6 +126,7 @@ def test_replacements_are_made_in_one_pass_and_are_bounded(talk: Callable[..., A
     assert too_many["event"] == too_long["event"] == "error"
 
 
+@pytest.mark.bound("hotwords of a request; 400 or the protocol's error")
 def test_too_many_hotwords_are_refused_and_the_connection_goes_on(talk: Callable[..., Any]) -> None:
     async def story(client: Client) -> tuple[dict[str, str], dict[str, str], dict[str, str], dict[str, Any]]:
         many = await say(client, "HOTWORDS:" + ",".join(f"word{n}" for n in range(5000)))

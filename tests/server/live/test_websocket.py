@@ -104,6 +104,7 @@ IDLE: dict[str, tuple[str, list[Any], Callable[..., str]]] = {
 }
 
 
+@pytest.mark.bound("--idle-timeout")
 @pytest.mark.slow
 @pytest.mark.parametrize("protocol", IDLE)
 def test_an_idle_client_gets_the_results_of_its_audio(
@@ -162,6 +163,7 @@ def test_clients_that_disconnect_leave_nothing_behind(
     assert "asrcli_live_sessions 0.0" in metrics
 
 
+@pytest.mark.bound("--max-sessions")
 def test_sessions_are_bounded(serving: Callable[..., Any], talk: Callable[..., Any]) -> None:
     async def full(client: Client) -> tuple[dict[str, Any], bool]:
         async with websockets.connect(f"{server.ws}/", ping_interval=None) as other:
@@ -209,6 +211,7 @@ def test_simultaneous_streams_get_their_own_texts(server: Running, speech: np.nd
     assert all("foolishness" in text for text in texts[1::2])
 
 
+@pytest.mark.bound("a client that does not read; the connection is closed")
 def test_a_client_that_never_reads_is_disconnected(
     serving: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,6 +238,7 @@ def test_a_client_that_never_reads_is_disconnected(
                 assert time.monotonic() < deadline
 
 
+@pytest.mark.bound("--max-duration")
 def test_a_stream_and_a_directive_have_bounds(
     serving: Callable[..., Any], talk: Callable[..., Any], speech: np.ndarray
 ) -> None:

@@ -180,6 +180,7 @@ JUNK = {
 }
 
 
+@pytest.mark.bound("first line, data and payload of a Wyoming event; its `error`")
 @pytest.mark.parametrize("junk", JUNK.values(), ids=JUNK)
 def test_junk_ends_the_connection_with_an_error(server: Running, junk: bytes, speech: np.ndarray) -> None:
     async def run() -> list[dict[str, Any]]:
@@ -194,6 +195,7 @@ def test_junk_ends_the_connection_with_an_error(server: Running, junk: bytes, sp
     assert "info" not in [each.get("type") for each in found]
 
 
+@pytest.mark.bound("head of a request, a Wyoming event; the connection is closed")
 def test_an_incomplete_event_has_a_time_limit(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "HEAD_TIMEOUT", 0.2)
 
@@ -277,6 +279,7 @@ def test_with_keys_only_this_machine_and_named_networks_may_connect(
     assert codes(api_keys=("key",), wyoming_networks=("192.0.2.0/24",)) == ["pong"]
 
 
+@pytest.mark.bound("open connections; 503")
 def test_connections_and_sessions_are_bounded(serving: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     async def run(server: Running) -> tuple[list[Event], list[Event]]:
         async with connected(server) as first, connected(server) as second:
@@ -295,6 +298,7 @@ def test_connections_and_sessions_are_bounded(serving: Callable[..., Any], monke
     assert [event.data["code"] for event in session + connection] == ["rate_limit_exceeded"] * 2
 
 
+@pytest.mark.bound("a client that does not read; the connection is closed")
 def test_a_client_that_never_reads_is_disconnected(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "WRITE_TIMEOUT", 0.3)
 
