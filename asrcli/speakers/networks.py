@@ -2,9 +2,9 @@
 others on sherpa-onnx.
 """
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,10 +15,12 @@ from asrcli.backends.funasr.companions import EMBEDDING, load_embedding
 from asrcli.backends.types import ModelSpec
 from asrcli.speakers import fbank
 from asrcli.speakers.types import FRAME_OFFSET, FRAME_SECONDS, FRAME_STEP, FRAMES, WINDOW, Mask, Vectors
-from asrcli.storage.onnx_session import load_runtime, open_session
+from asrcli.storage.onnx_session import cached_session, load_runtime, open_session, saved_graph
 
 #: an embedding of less is unreliable (and short inputs have crashed engines), seconds
 _LEAST_SPEECH = 0.25
+#: windows are of one length: an arena costs little memory
+_ARENA = {"enable_cpu_mem_arena": True}
 
 
 class Segmentation(Protocol):
@@ -194,23 +196,18 @@ class _SherpaEmbedding(_SampleEmbedding):
 
 def _open_unpacked(network: bytes) -> Any:
     """A network with 8-bit weights, which are made float32 once instead of at each run, and in the order in which
-    convolutions are fastest: 0.75 of the time, equal results. onnxruntime does both to models in ONNX's format alone,
-    so the network is written in it; where no temporary file can be written, it is used as it is.
+    convolutions are fastest: 0.75 of the time, equal results. onnxruntime does both to models in ONNX's format alone.
     """
     settings = {"graph_optimization_level": load_runtime().GraphOptimizationLevel.ORT_DISABLE_ALL}
-    entries = {"session.save_model_format": "ONNX"}
+    digest = hashlib.sha256(network).hexdigest()
     try:
-        with TemporaryDirectory(prefix="asrcli-", ignore_cleanup_errors=True) as folder:
-            unpacked = str(Path(folder) / "network.onnx")
-            open_session(network, entries=entries, optimized_model_filepath=unpacked, **settings)
-            return _open_session(unpacked)
-    except Exception:  # noqa: BLE001 -- onnxruntime's errors have no class in common
+        return cached_session("speaker-embedding", [digest], lambda: saved_graph(network, "ONNX", **settings), **_ARENA)
+    except Exception:  # noqa: BLE001 -- no temporary file can be written; onnxruntime's errors have no class in common
         return _open_session(network)
 
 
 def _open_session(model: bytes | str) -> Any:
-    # Windows are of one length: an arena costs little memory.
-    return open_session(model, enable_cpu_mem_arena=True)
+    return open_session(model, **_ARENA)
 
 
 def _padded(window: Samples) -> Samples:

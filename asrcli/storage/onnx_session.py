@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from asrcli.storage.atomic import write_atomic
+from asrcli.storage.atomic import remove_stale_temporaries, write_atomic
 from asrcli.storage.user_folders import user_folder
 
 #: bytes of all graphs in the cache folder; those that were not used for longest are deleted
@@ -42,11 +42,21 @@ def open_session(model: bytes | str, *, entries: Mapping[str, str] | None = None
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def cached_session(name: str, sources: Sequence[str | Path], build: Callable[[], bytes]) -> Any:
+def saved_graph(model: bytes, form: str, **settings: Any) -> bytes:
+    """A graph as onnxruntime saves it in a form (ONNX or ORT); `settings` as for `open_session`."""
+    # A file without a name: a process that is killed leaves nothing behind.
+    with tempfile.TemporaryFile() as file:
+        saved = f"/dev/fd/{file.fileno()}"
+        open_session(model, entries={"session.save_model_format": form}, optimized_model_filepath=saved, **settings)
+        file.seek(0)
+        return file.read()
+
+
+def cached_session(name: str, sources: Sequence[str | Path], build: Callable[[], bytes], **settings: Any) -> Any:
     """The session of a graph, optimised and kept in the cache folder as `name`, or built.
 
-    `build` makes the graph in ONNX format with `onnx_graph` and out of nothing but `sources`: digests, or files whose
-    contents count. Raises ImportError: onnxruntime is not installed; and what `build` raises.
+    `build` makes the graph in ONNX format out of nothing but `sources`: digests, or files whose contents count.
+    `settings` as for `open_session`. Raises ImportError: onnxruntime is not installed; and what `build` raises.
     """
     runtime = load_runtime()
     path = None
@@ -55,15 +65,16 @@ def cached_session(name: str, sources: Sequence[str | Path], build: Callable[[],
         parts = [str(runtime.__version__), _processor(), *map(_digest, (code, *sources))]
         key = hashlib.sha256(repr(parts).encode()).hexdigest()
         path = user_folder("cache") / "graphs" / f"{name}-{key[:32]}.ort"
-        return _load(path)
+        return _load(path, settings)
     model = build()
     if path is not None:
         with suppress(Exception):
-            return _optimise(path, model)
-    return open_session(model)
+            _keep(path, saved_graph(model, "ORT"))
+            return _load(path, settings)  # so the first run computes what all later ones do
+    return open_session(model, **settings)
 
 
-def _load(path: Path) -> Any:
+def _load(path: Path, settings: Mapping[str, Any]) -> Any:
     data = path.read_bytes()
     content = memoryview(data)[:-_DIGEST_SIZE]
     if hashlib.sha256(content).digest() != data[-_DIGEST_SIZE:]:
@@ -72,20 +83,14 @@ def _load(path: Path) -> Any:
         os.utime(path)
     # Mapped, so that weights are used where they are: a session given bytes would use them after Python frees them.
     entries = {"session.use_memory_mapped_ort_model": "1", "session.use_ort_model_bytes_for_initializers": "1"}
-    return open_session(str(path), entries={"session.load_model_format": "ORT", **entries})
+    return open_session(str(path), entries={"session.load_model_format": "ORT", **entries}, **settings)
 
 
-def _optimise(path: Path, model: bytes) -> Any:
-    """Keep a graph. The session is that of the kept file, so the first run computes what all later ones do."""
+def _keep(path: Path, graph: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="asrcli-") as folder:
-        optimised = Path(folder) / "graph.ort"
-        entries = {"session.save_model_format": "ORT"}
-        open_session(model, optimized_model_filepath=str(optimised), entries=entries)
-        data = optimised.read_bytes()
-    write_atomic(path, data + hashlib.sha256(data).digest())
+    remove_stale_temporaries(path.parent)
+    write_atomic(path, graph + hashlib.sha256(graph).digest())
     _discard_oldest(path)
-    return _load(path)
 
 
 def _discard_oldest(kept: Path) -> None:

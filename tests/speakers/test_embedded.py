@@ -151,13 +151,17 @@ def test_the_embedding_with_unpacked_weights_gives_the_same_vectors(
     embedded_spec: ModelSpec, writable: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path if writable else tmp_path / "missing"))
-    embed = load_networks(embedded_spec)[1]
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache" if writable else "/dev/null"))
+    embed, again = (load_networks(embedded_spec)[1] for _ in range(2))
     assert isinstance(embed, networks._CommunityEmbedding)
+    assert isinstance(again, networks._CommunityEmbedding)
     plain = networks._open_session(builtin.read_network(embedded_spec.files["embedding"], "embedding"))
     features = np.random.default_rng(0).normal(0, 2, (1, 90, 80)).astype(np.float32)
     inputs = {"fbank": features, "weights": np.ones((1, 90), np.float32)}
-    assert np.allclose(embed._session.run(None, inputs)[0], plain.run(None, inputs)[0], atol=1e-4)
-    assert not list(tmp_path.iterdir())
+    vectors = embed._session.run(None, inputs)[0]
+    assert np.allclose(vectors, plain.run(None, inputs)[0], atol=1e-4)
+    assert np.array_equal(vectors, again._session.run(None, inputs)[0])
+    assert [path.name for path in tmp_path.iterdir()] == ["cache"] * writable
 
 
 def test_without_the_wheel_the_downloads_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -92,6 +93,31 @@ def test_the_cache_is_bounded(cache: Path, monkeypatch: pytest.MonkeyPatch) -> N
             os.utime(file, (number, number)) if file.stat().st_mtime > 10 else None
     assert len(list(cache.iterdir())) == 3
     assert first.exists()
+
+
+@pytest.mark.parametrize("killed_in", ["open_session", "write_all"])
+def test_a_process_that_is_killed_leaves_no_file_for_long(cache: Path, tmp_path: Path, killed_in: str) -> None:
+    program = (
+        "import os, signal\n"
+        "from asrcli.storage import atomic, onnx_session\n"
+        "from tests.storage.test_onnx_session import Builder\n"
+        "def killed(function):\n"
+        "    def call(*inputs, **settings):\n"
+        "        function(*inputs, **settings)\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return call\n"
+        f"module = onnx_session if {killed_in == 'open_session'} else atomic\n"
+        f"module.{killed_in} = killed(module.{killed_in})\n"
+        "Builder().run()\n"
+    )
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    environment = os.environ | {"TMPDIR": str(temporary), "ORT_DISABLE_TELEMETRY": "1"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, check=False, cwd=Path(__file__).parents[2])
+    assert done.returncode == -signal.SIGKILL
+    assert not list(temporary.iterdir())
+    assert Builder().run() == 3
+    assert len(list(cache.iterdir())) == 1
 
 
 def test_the_runtime_sends_no_telemetry(tmp_path: Path) -> None:
