@@ -1,6 +1,7 @@
 """Diarize a long conversation put together from recordings with RTTM: speed, memory, error rate, lasting labels.
 
     python -m benchmarks diarization --shared ../shared --hours 2
+    python -m benchmarks diarization --shared ../shared --hours 12 --transcribe
     python -m benchmarks diarization --score ../shared/data/conversations/*.flac
     python -m benchmarks diarization --words --score ../shared/data/conversations/*.flac
     python -m benchmarks diarization --words --variants 40 --seed 1
@@ -11,7 +12,8 @@ levels and channels (`conversations.make_variants`). A change is judged by these
 recording.
 
 The long conversation draws the speakers' turns at random, at changing loudness over a noise floor, with pauses and a
-few overlaps. It is made and heard as a stream, so the memory reported is that of diarization.
+few overlaps. It is made and heard as a stream, so the memory reported is that of diarization. With `--transcribe` it is
+written to a file for `asrcli transcribe --diarize`, and the memory is that of all processes (proportional set size).
 """
 
 from __future__ import annotations
@@ -19,20 +21,22 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import soundfile
 
 from asrcli.audio import open_audio
-from asrcli.audio.types import Source
+from asrcli.audio.types import SAMPLE_RATE, Samples, Source
 from asrcli.backends.process.engine_client import EngineClient
 from asrcli.backends.types import ModelSpec
-from asrcli.evaluate.diarization import DiarizationErrors, score_turns
+from asrcli.evaluate.diarization import DiarizationErrors, read_rttm, score_turns
 from asrcli.evaluate.speaker_words import WordErrors, score_speakers, score_words, texts_of_speakers
 from asrcli.evaluate.words import TextErrors
 from asrcli.model_set import choose
@@ -44,7 +48,7 @@ from asrcli.speakers.loading import SERVICE, diarization_spec, diarizers
 from asrcli.speakers.types import FRAME_SECONDS, HOP_FRAMES, Vectors
 from asrcli.transcript import Turn
 from benchmarks.conversations import clips, conversation, make_variants, turns_of
-from benchmarks.measure import peak_of
+from benchmarks.measure import load, peak_of, run
 
 
 def main() -> None:
@@ -56,6 +60,7 @@ def main() -> None:
     parser.add_argument("--calibrate", type=Path, help="folder of such recordings: distances of the embedding")
     parser.add_argument("--shared", type=Path, default=Path("../shared"), help="folder with data/speakers and models")
     parser.add_argument("--hours", type=float, default=1.0)
+    parser.add_argument("--transcribe", action="store_true", help="the whole command on the long conversation")
     parser.add_argument("--recordings", nargs="+", default=["librispeech_conv4"])
     parser.add_argument("--segmentation", default="community-1", help="a name, or a folder of the shared models")
     parser.add_argument("--embedding", default="community-1", help="as --segmentation")
@@ -80,6 +85,9 @@ def measure(arguments: argparse.Namespace) -> None:
         Registry().resolve(model_of(arguments.shared, arguments.segmentation), kind="segmentation"),
         Registry().resolve(model_of(arguments.shared, arguments.embedding), kind="embedding"),
     )
+    if arguments.transcribe:
+        transcribe_long(arguments)
+        return
     if arguments.score and arguments.words:
         score_with_words(arguments.score, spec, arguments)
         return
@@ -207,12 +215,34 @@ def by_speaker(truth: Sequence[Turn], diarizer: Diarizer) -> dict[str, Vectors]:
     return {speaker: np.array(vectors) for speaker, vectors in found.items()}
 
 
+def made_conversation(arguments: argparse.Namespace, truth: list[Turn]) -> Iterator[Samples]:
+    """Stream a conversation of some hours; `truth` gets its turns."""
+    parts = [part for name in arguments.recordings for part in clips(arguments.shared / f"data/speakers/{name}.wav")]
+    return conversation(parts, arguments.hours * 3600, truth, arguments.seed)
+
+
+def transcribe_long(arguments: argparse.Namespace) -> None:
+    """Transcribe a made conversation with the command, and print memory by quarters of the time it took."""
+    truth: list[Turn] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch, "long.wav")
+        with soundfile.SoundFile(path, "w", SAMPLE_RATE, 1) as file:
+            for block in made_conversation(arguments, truth):
+                file.write(block)
+        command = [sys.executable, "-m", "asrcli", "transcribe", str(path), "--diarize", "--format", "rttm"]
+        last = run([*command, "--output-dir", scratch, "--jobs", str(arguments.threads)], watch=1.0)
+        (turns,) = read_rttm(path.with_suffix(".rttm").read_text(encoding="utf-8")).values()
+    length = max(turn.end for turn in truth)
+    report(truth, turns, length)
+    print(f"speed     {length / last.wall:.1f} x real time; {load()}")
+    print(f"memory    {last.peak >> 20} MB at most; medians of the quarters, MB: {last.quarters}")
+
+
 def long_conversation(arguments: argparse.Namespace, diarizer: Diarizer, host: EngineClient) -> None:
     """Diarize a made conversation of some hours."""
-    parts = [part for name in arguments.recordings for part in clips(arguments.shared / f"data/speakers/{name}.wav")]
     truth: list[Turn] = []
     began = time.monotonic()
-    for block in conversation(parts, arguments.hours * 3600, truth, arguments.seed):
+    for block in made_conversation(arguments, truth):
         diarizer.push(block)
     heard = time.monotonic()
     turns = diarizer.finish()

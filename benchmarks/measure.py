@@ -31,6 +31,13 @@ class Run:
         """Most memory seen, bytes."""
         return max((size for _, size in self.memory), default=0)
 
+    @property
+    def quarters(self) -> str:
+        """Medians of four quarters of the run, MB."""
+        sizes = [size / 1e6 for _, size in self.memory]
+        step = max(1, len(sizes) // 4)
+        return " ".join(f"{median(sizes[at : at + step]):6.0f}" for at in range(0, 4 * step, step))
+
 
 def run(command: Sequence[str], *, environment: Mapping[str, str] | None = None, watch: float | None = None) -> Run:
     """Run a program to its end.

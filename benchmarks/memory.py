@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks import contestants as programs
 from benchmarks.corpora import FOLDER, make, speech_files
-from benchmarks.measure import load, median, run
+from benchmarks.measure import load, run
 
 
 def main() -> None:
@@ -27,10 +27,7 @@ def main() -> None:
     for name in arguments.names:
         contestant = programs.asrcli(programs.embedded(), speech_files(make(name, arguments.folder)))
         last = run(contestant.command, watch=0.2)
-        sizes = [size / 1e6 for _, size in last.memory]
-        step = max(1, len(sizes) // 4)
-        quarters = " ".join(f"{median(sizes[at : at + step]):6.0f}" for at in range(0, 4 * step, step))
-        print(f"{name:14} {last.wall:8.1f} {last.cpu:8.1f} {last.peak / 1e6:8.0f}  {quarters}", flush=True)
+        print(f"{name:14} {last.wall:8.1f} {last.cpu:8.1f} {last.peak / 1e6:8.0f}  {last.quarters}", flush=True)
 
 
 if __name__ == "__main__":
