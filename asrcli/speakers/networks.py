@@ -20,7 +20,7 @@ from asrcli.storage.onnx_session import cached_session, load_runtime, open_sessi
 #: an embedding of less is unreliable (and short inputs have crashed engines), seconds
 _LEAST_SPEECH = 0.25
 #: windows are of one length: an arena costs little memory
-_ARENA = {"enable_cpu_mem_arena": True}
+_ARENA: dict[str, Any] = {"enable_cpu_mem_arena": True}
 
 
 class Segmentation(Protocol):
