@@ -25,8 +25,6 @@ _CUE_FILES = {".srt": "srt", ".vtt": "vtt"}
 
 @dataclass(frozen=True, kw_only=True)
 class AlignArguments(QuietArguments, ModelArguments):
-    """All arguments of `asrcli align`."""
-
     audio: Path = option(MISSING, "Recording.", metavar="AUDIO", positional=True)
     text: Path = option(
         MISSING, "What is spoken: a .txt, a line for each segment, or an .srt or .vtt whose times are replaced.",

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class BenchArguments(ModelDirArguments, JsonArguments):
-    """Arguments of `asrcli bench`."""
-
     recording: Path | None = option(
         None, "Recording to measure with, repeated or cut to --seconds; by default an English one.", metavar="FILE",
         positional=True,

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class DownloadArguments(ModelDirArguments, QuietArguments):
-    """Arguments of `asrcli download-model`."""
-
     names: tuple[str, ...] = option(
         MISSING, "Models to download; 'asrcli models' lists the names.", metavar="NAME", positional=True
     )

@@ -30,8 +30,6 @@ _NAMED = 5
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateArguments(JsonArguments):
-    """All arguments of `asrcli evaluate`."""
-
     results: tuple[Path, ...] = option(
         MISSING,
         "Results: json, jsonl, srt, vtt, txt, tsv, csv or rttm files, or folders of them.",

@@ -17,8 +17,6 @@ app = typer.Typer(help="Show what a batch has done, and merge the journals of se
 
 @dataclass(frozen=True, kw_only=True)
 class JournalShowArguments(JsonArguments):
-    """Arguments of `asrcli journal show`."""
-
     journal: Path = option(
         Path(), "Journal, or the folder of the outputs that it is in.", metavar="PATH", positional=True,
         show_default=False,
@@ -61,8 +59,6 @@ def show(ctx: typer.Context, arguments: JournalShowArguments) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class MergeArguments:
-    """Arguments of `asrcli journal merge`."""
-
     into: Path = option(MISSING, "Journal that gets the records; created if missing.", metavar="INTO", positional=True)
     journals: tuple[Path, ...] = option(MISSING, "Journals to read.", metavar="JOURNAL", positional=True)
 

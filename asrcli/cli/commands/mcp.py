@@ -12,8 +12,6 @@ from asrcli.options.declarations import option
 
 @dataclass(frozen=True, kw_only=True)
 class McpArguments(ModelDirArguments):
-    """Arguments of `asrcli mcp`."""
-
     allow: tuple[Path, ...] = option(
         (), "Folder whose recordings may be transcribed, with its subfolders; repeatable.", metavar="DIR",
         show_default=False, essential=True,

@@ -27,8 +27,6 @@ app = typer.Typer(help="List models; inspect, verify, remove, add, export and im
 
 @dataclass(frozen=True, kw_only=True)
 class ListArguments(ModelDirArguments, JsonArguments):
-    """Arguments of `asrcli models list`."""
-
     kind: str | None = option(None, "Only models of this kind.", choices=KINDS)
     backend: str | None = option(
         None, "Only models of this backend.", choices=tuple(dict.fromkeys(backend.name for backend in BACKENDS))
@@ -60,8 +58,6 @@ class SeveralModelsArguments(ModelDirArguments):
 
 @dataclass(frozen=True, kw_only=True)
 class VerifyArguments(ModelDirArguments, JsonArguments):
-    """Arguments of `asrcli models verify`."""
-
     names: tuple[str, ...] = option(
         (), "Models or folders to verify; by default all installed models.", metavar="NAME", positional=True
     )
@@ -69,8 +65,6 @@ class VerifyArguments(ModelDirArguments, JsonArguments):
 
 @dataclass(frozen=True, kw_only=True)
 class AddArguments(ModelDirArguments):
-    """Arguments of `asrcli models add`."""
-
     name: str = option(MISSING, "Name of the model.", metavar="NAME", positional=True)
     place: str = option(
         MISSING, "Folder of the model's files, or address of a server (http://host:8000/v1).", metavar="DIR",
@@ -88,15 +82,11 @@ class AddArguments(ModelDirArguments):
 
 @dataclass(frozen=True, kw_only=True)
 class ExportArguments(SeveralModelsArguments):
-    """Arguments of `asrcli models export`."""
-
     output: Path = option(MISSING, "File to write.", short="-o", metavar="FILE")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImportArguments(ModelDirArguments):
-    """Arguments of `asrcli models import`."""
-
     bundle: Path = option(MISSING, "File written by 'asrcli models export'.", metavar="FILE", positional=True)
     force: bool = option(False, "Replace installed models.")
 

@@ -11,8 +11,6 @@ from asrcli.options.declarations import option
 
 @dataclass(frozen=True, kw_only=True)
 class SchemaArguments:
-    """Arguments of `asrcli schema`."""
-
     name: Literal["transcript", "event"] = option(
         "transcript", "Transcripts of --format json and jsonl, or events of --log-json.", positional=True
     )

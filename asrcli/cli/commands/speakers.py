@@ -32,8 +32,6 @@ app = typer.Typer(
 
 @dataclass(frozen=True, kw_only=True)
 class EnrollArguments(ModelDirArguments):
-    """Arguments of `asrcli speakers enroll`."""
-
     name: str = option(MISSING, "Name of the person.", metavar="NAME", positional=True)
     clips: tuple[Path, ...] = option(
         MISSING, "Recordings in which only this person speaks; 10 to 30 s are enough.", metavar="CLIP", positional=True
@@ -103,8 +101,6 @@ def list_(ctx: typer.Context, arguments: JsonArguments) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class RemoveArguments:
-    """Arguments of `asrcli speakers remove`."""
-
     name: str = option(MISSING, "Name, as printed by 'asrcli speakers list'.", metavar="NAME", positional=True)
 
 

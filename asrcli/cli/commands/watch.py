@@ -40,8 +40,6 @@ def _read_command(text: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class WatchArguments(TranscribeArguments):
-    """All arguments of `asrcli watch`."""
-
     inputs: tuple[str, ...] = option(
         (), "Folders in which recordings arrive, searched with their subfolders.", panel="Input", metavar="DIR",
         positional=True,

@@ -221,8 +221,6 @@ class JsonArguments:
 
 @dataclass(frozen=True, kw_only=True)
 class TranscribeArguments(ReportArguments, BatchArguments, ModelArguments, OutputArguments, InputArguments):
-    """All arguments of `asrcli transcribe`."""
-
     partial: bool = _messages(
         False, "Show the sentence that is being spoken on the terminal, while its text may still change (streams)."
     )

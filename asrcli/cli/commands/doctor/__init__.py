@@ -14,8 +14,6 @@ _MARKS = {"ok": ("ok", "green"), "note": ("note", "yellow"), "missing": ("missin
 
 @dataclass(frozen=True, kw_only=True)
 class DoctorArguments(ModelDirArguments, JsonArguments):
-    """Arguments of `asrcli doctor`."""
-
     model: str | None = option(None, "Model to test; by default the default model.", short="-m", metavar="MODEL")
 
 

@@ -29,8 +29,6 @@ _LITTLE_SPACE = 200 << 20
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One finding."""
-
     name: str
     #: "note": worth knowing, nothing is broken
     state: Literal["ok", "note", "missing"]

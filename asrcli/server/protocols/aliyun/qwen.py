@@ -65,8 +65,6 @@ class _Segment:
 
 
 class QwenSession:
-    """One connection; one task."""
-
     def __init__(self, context: SessionContext) -> None:
         self._context = context
         self._connection = context.connection

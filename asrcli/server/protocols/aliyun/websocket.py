@@ -166,8 +166,6 @@ def _number(payload: dict[str, Any], name: str, default: float, least: float, mo
 
 
 class AliyunSession:
-    """One connection; one task."""
-
     def __init__(self, context: SessionContext) -> None:
         self._context = context
         self._connection = context.connection

@@ -21,8 +21,6 @@ _CHANNEL = [0, 1]
 
 
 class DeepgramSession:
-    """One connection."""
-
     def __init__(self, context: SessionContext) -> None:
         self._context = context
         self._connection = context.connection

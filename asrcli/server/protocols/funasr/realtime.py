@@ -23,8 +23,6 @@ COMMANDS = frozenset({"START", "STOP", "COMMIT", "HOTWORDS", "LANGUAGE", "POSTPR
 
 
 class RealtimeSession:
-    """One connection."""
-
     def __init__(self, context: SessionContext) -> None:
         self._context = context
         self._connection = context.connection

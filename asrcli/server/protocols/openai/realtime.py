@@ -59,8 +59,6 @@ class _Item:
 
 
 class OpenAiRealtimeSession:
-    """One connection."""
-
     def __init__(self, context: SessionContext) -> None:
         self._context = context
         self._connection = context.connection

@@ -41,8 +41,6 @@ class _Transcript:
 
 
 class WyomingSession:
-    """One connection."""
-
     def __init__(self, stream: WyomingStream, app: FastAPI) -> None:
         self._stream = stream
         self._app = app
