@@ -5,13 +5,12 @@ report it. A chunk whose hypothesis cannot be complete is cut at its best pause,
 then is a gap.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from itertools import zip_longest
+from typing import Self
 
 from asrcli.assemble.coverage import LEAST_COVERAGE, is_doubtful, said_seconds, shortfall, spoken_seconds
 from asrcli.audio.types import SAMPLE_RATE, Samples
@@ -47,7 +46,7 @@ class DecodedChunk:
         """About how long its words take to say, seconds."""
         return said_seconds(self.hypothesis.text)
 
-    def marked(self) -> DecodedChunk:
+    def marked(self) -> Self:
         """The same; with a reason where its words take much less time than its speech, however short it is."""
         if self.missing or self.said >= LEAST_COVERAGE * spoken_seconds(self.chunk):
             return self

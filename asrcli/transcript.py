@@ -4,12 +4,10 @@ All times are seconds from the start of the recording (float, >= 0, rounded to m
 ordered by start; words inside a segment are ordered and lie inside it. The JSON form is versioned by `SCHEMA`.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, Self
 
 SCHEMA = "asrcli/transcript/1"
 
@@ -99,7 +97,7 @@ class Word:
         return out
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Word:
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
         return cls(
             text=data["text"],
             start=data["start"],
@@ -159,7 +157,7 @@ class Segment:
         return out
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Segment:
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
         return cls(
             id=data["id"],
             start=data["start"],
@@ -248,7 +246,7 @@ class Transcript:
         return out
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Transcript:
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Read the JSON form back. Raises ValueError: the document is of another schema."""
         if data.get("schema") != SCHEMA:
             raise ValueError(f"not a transcript of schema {SCHEMA}: {data.get('schema')!r}")

@@ -5,11 +5,9 @@ least confusion. JER is the mean over reference speakers of 1 - intersection / u
 Time inside a collar around each reference boundary is not scored.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
-from typing import Any
+from typing import Any, Self
 
 from asrcli.errors import InputError
 from asrcli.evaluate.words import finite
@@ -50,8 +48,8 @@ class DiarizationErrors:
             return float("inf") if self.false_alarm else 0.0
         return self.jaccard / self.scored
 
-    def __add__(self, other: DiarizationErrors) -> DiarizationErrors:
-        return DiarizationErrors(*map(sum, zip(astuple(self), astuple(other), strict=True)))
+    def __add__(self, other: Self) -> Self:
+        return type(self)(*map(sum, zip(astuple(self), astuple(other), strict=True)))
 
     def to_dict(self) -> dict[str, Any]:
         return {

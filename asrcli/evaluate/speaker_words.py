@@ -6,11 +6,9 @@ speaker without a partner is deleted or inserted as a whole. It is at least the 
 wrong speakers cost.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from asrcli.evaluate.words import TextErrors, Unit, score_text, unit_of
 from asrcli.speakers.matching import best_pairs
@@ -27,8 +25,8 @@ class WordErrors:
     words: int = 0
     wrong: int = 0
 
-    def __add__(self, other: WordErrors) -> WordErrors:
-        return WordErrors(self.words + other.words, self.wrong + other.wrong)
+    def __add__(self, other: Self) -> Self:
+        return type(self)(self.words + other.words, self.wrong + other.wrong)
 
     def to_dict(self) -> dict[str, Any]:
         rate = self.wrong / self.words if self.words else None

@@ -1,11 +1,9 @@
 """Word and character error rates: (substitutions + deletions + insertions) / length of the reference."""
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, astuple, dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 from asrcli.evaluate.normalization import library, normalizer
 from asrcli.language_codes import language_code
@@ -56,8 +54,8 @@ class TextErrors:
             return float("inf") if self.wrong else 0.0
         return self.wrong / self.reference
 
-    def __add__(self, other: TextErrors) -> TextErrors:
-        return TextErrors(*map(sum, zip(astuple(self), astuple(other), strict=True)))
+    def __add__(self, other: Self) -> Self:
+        return type(self)(*map(sum, zip(astuple(self), astuple(other), strict=True)))
 
     def to_dict(self) -> dict[str, Any]:
         return {"rate": finite(self.rate), "reference": self.reference, **asdict(self)}

@@ -1,10 +1,8 @@
 """Regions of speech and the chunks they are packed into. Positions are sample indices at 16 kHz: exact, no rounding."""
 
-from __future__ import annotations
-
 from collections import deque
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 
@@ -52,7 +50,7 @@ class Chunk:
         power = np.einsum("ij,ij->i", frames, frames) / LEVEL_HOP
         return np.asarray(10 * np.log10(power + 1e-10), dtype=np.float32)
 
-    def without_samples(self) -> Chunk:
+    def without_samples(self) -> Self:
         """The positions alone, for what comes after recognition."""
         chunk = replace(self, samples=self.samples[:0].copy())
         chunk.spans.extend(self.spans)

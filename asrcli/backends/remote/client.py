@@ -1,13 +1,11 @@
 """Requests to a server with OpenAI's audio API, retried where that may help."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -65,7 +63,7 @@ class EncodedChunk:
     form: str
     seconds: float
     #: makes the chunk in WAV, for servers that read no FLAC; None: it is not to be sent
-    as_wav: Callable[[], EncodedChunk] | None = None
+    as_wav: Callable[[], Self] | None = None
 
 
 @dataclass(frozen=True, slots=True)

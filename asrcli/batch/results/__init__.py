@@ -1,7 +1,5 @@
 """What an input became: facts for the journal and the events, and outputs that get their names in two steps."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +29,7 @@ class ResultFacts:
     text: str | bytes | None = None
 
     @classmethod
-    def of(cls, transcript: Transcript, text: str | bytes | None) -> ResultFacts:
+    def of(cls, transcript: Transcript, text: str | bytes | None) -> Self:
         return cls(
             transcript.duration,
             transcript.language,

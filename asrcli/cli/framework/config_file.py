@@ -8,12 +8,11 @@ A key applies to every command below its level; the deeper level overrides. Scal
 line: `no` is the language, `1:30` is a time.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Self
 
 from asrcli.errors import UsageError
 
@@ -31,7 +30,7 @@ class Section:
     """A mapping of the file: settings, and the sections inside it."""
 
     settings: Mapping[str, Setting]
-    sections: Mapping[str, tuple[int, Section]]
+    sections: Mapping[str, tuple[int, Self]]
 
 
 @dataclass(frozen=True, slots=True)

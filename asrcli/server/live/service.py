@@ -1,7 +1,5 @@
 """Live sessions with the models that they need, and what a connection needs of the server."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
@@ -9,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.loaded_models import LoadedModel
@@ -213,7 +211,7 @@ class SessionContext:
     authorised: bool = True
 
     @classmethod
-    def of(cls, connection: Connection) -> SessionContext:
+    def of(cls, connection: Connection) -> Self:
         """The context of an accepted WebSocket."""
         websocket = connection.websocket
         state = websocket.app.state

@@ -5,11 +5,10 @@ require it and the next cue leaves room. A gap of less than `CHAIN` between two 
 avoid flicker.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Self
 
 from asrcli.options import CueOptions
 from asrcli.text.subtitles import cue_cost
@@ -35,7 +34,7 @@ class Timing:
     dialogue: bool
 
     @classmethod
-    def of(cls, options: CueOptions, limit: int) -> Timing:
+    def of(cls, options: CueOptions, limit: int) -> Self:
         return cls(
             limit=limit,
             gap=round(options.cue_gap * 1000 / FRAMES_PER_SECOND),

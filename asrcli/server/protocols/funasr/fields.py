@@ -1,9 +1,7 @@
 """The JSON frames of FunASR runtime clients (docs/protocols.md)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from asrcli.audio.types import SAMPLE_RATE
 from asrcli.errors import UsageError
@@ -34,7 +32,7 @@ class Utterance:
     rate: int = SAMPLE_RATE
     options: LiveOptions = field(default_factory=LiveOptions)
 
-    def updated(self, frame: dict[str, Any]) -> Utterance:
+    def updated(self, frame: dict[str, Any]) -> Self:
         """With the fields of a JSON frame. Raises UsageError: a field is not valid."""
         mode = str(frame.get("mode") or self.mode).lower()
         if mode not in MODES:
