@@ -94,6 +94,12 @@ class Session:
             transcript = step(transcript)
         return transcript
 
+    @property
+    def shareable(self) -> dict[str, LoadedModel]:
+        """The models whose jobs engines on other machines may do, by what they are for."""
+        models = {"speech": self.recognizer, "speakers": self._speakers}
+        return {purpose: model for purpose, model in models.items() if isinstance(model, LoadedModel)}
+
     def add_voices(self, voices: Sequence[Voice]) -> None:
         """Let diarization recognise further voices by name. They override enrolled voices of the same name."""
         new, stream = self.new_diarizer(voices), self.new_diarizer(voices, stream=True)

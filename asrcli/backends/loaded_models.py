@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from asrcli.audio.types import Samples
 from asrcli.backends.checks import SpeechModel
@@ -34,6 +34,17 @@ class _Entry:
     loading: threading.Lock = field(default_factory=threading.Lock)
 
 
+class JobEngine(Protocol):
+    """The part of `EngineClient` that a model in use needs."""
+
+    @property
+    def in_flight(self) -> int: ...
+    def submit(
+        self, name: str, samples: Samples, request: Any = None, *, priority: int = 0, order: int = 0
+    ) -> Future[Any]: ...
+    def cancel(self, future: Future[Any]) -> None: ...
+
+
 @dataclass(slots=True)
 class LoadedModel(SpeechModel):
     """A model in use: it stays loaded until `close`. A `pipeline.SpeechBackend` if it is a recogniser."""
@@ -48,6 +59,12 @@ class LoadedModel(SpeechModel):
     _release: Callable[[], None]
     #: the same model on further devices, each in an engine process of its own
     replicas: tuple[LoadedModel, ...] = ()
+    #: engines on other machines that have the same model
+    elsewhere: tuple[JobEngine, ...] = ()
+
+    @property
+    def _engines(self) -> list[JobEngine]:
+        return [self.engine, *(replica.engine for replica in self.replicas), *self.elsewhere]
 
     @property
     def backend(self) -> str:
@@ -56,13 +73,13 @@ class LoadedModel(SpeechModel):
 
     def submit(self, samples: Samples, request: Any = None, *, order: int = 0) -> Future[Any]:
         """Submit a job to the engine with the fewest jobs, see `EngineClient.submit`."""
-        engine = min((self, *self.replicas), key=lambda model: model.engine.in_flight).engine
+        engine = min(self._engines, key=lambda engine: engine.in_flight)
         return engine.submit(self.service, samples, request, priority=self.priority, order=order)
 
     def cancel(self, future: Future[Any]) -> None:
         """Cancel a job that no thread has started, see `EngineClient.cancel`."""
-        for model in (self, *self.replicas):
-            model.engine.cancel(future)
+        for engine in self._engines:
+            engine.cancel(future)
 
     def close(self) -> None:
         """Release the model; further calls do nothing."""

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import partial
+from math import inf
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Condition, Thread
@@ -24,7 +25,7 @@ _MOST_CRASHES = 5
 #: seconds: between two looks at the nodes, until a cluster without a free node is reported, between reports
 _LOOK_EVERY, _NOTICE_AFTER, _REPORT_EVERY = 1.0, 15.0, 0.25
 #: a file is also given to an idle engine after so many seconds, and so many times the usual time
-_RACE_AFTER, _RACE_FACTOR = 30.0, 3.0
+RACE_AFTER, RACE_FACTOR = 30.0, 3.0
 _POLL = 0.5
 
 
@@ -39,13 +40,15 @@ class ActorPool:
         jobs: int | None = None,
         gpus: bool = False,
         segments: bool = False,
+        split_after: float = inf,
         on_notice: Callable[[str], None] = lambda _message: None,
     ) -> None:
         """`factory`, called on the nodes, opens an engine; `jobs`: CPUs that an engine asks for, and its decoding
-        threads (None: those of the node); `gpus`: on nodes with GPUs one engine a GPU; `segments`: report segments.
-        `on_notice` is called in a thread of the pool.
+        threads (None: those of the node); `gpus`: on nodes with GPUs one engine a GPU; `segments`: report segments;
+        `split_after`: idle engines help with recordings longer than this, in seconds. `on_notice` is called in a thread
+        of the pool.
         """
-        self._ray, self._jobs, self._gpus = ray, jobs, gpus
+        self._ray, self._jobs, self._gpus, self._split_after = ray, jobs, gpus, split_after
         self._new_actor = partial(ray.remote(EngineActor).options, max_restarts=0)
         self._arguments = {"factory": factory, "folder": Path.cwd(), "segments": segments}
         self._on_notice = on_notice
@@ -192,7 +195,7 @@ class ActorPool:
 
     def _is_slow(self, elapsed: float, seconds: float) -> bool:
         usual = self._took / self._finished * seconds if self._finished else elapsed
-        return elapsed > max(_RACE_AFTER, _RACE_FACTOR * usual)
+        return elapsed > max(RACE_AFTER, RACE_FACTOR * usual)
 
     def _count(self, took: float, seconds: float) -> None:
         if seconds:
@@ -252,7 +255,7 @@ class ActorPool:
         engine.actor = self._new_actor(
             num_cpus=jobs,
             num_gpus=1 if gpus else 0,
-            max_concurrency=2 * engine.slots + 4,
+            max_concurrency=4 * engine.slots + 4,
             scheduling_strategy=NodeAffinitySchedulingStrategy(place[0], soft=False),
         ).remote(jobs=jobs, **self._arguments)
         with self._changed:
@@ -279,8 +282,15 @@ class ActorPool:
                 self._changed.notify_all()
         for event in reply or ():
             self.on_progress(event)
+            engine.long |= (event.total or event.done) > self._split_after
         pause = max(_REPORT_EVERY, len(self._engines) / 200)  # the driver takes so many reports
-        self._expect(engine, engine.actor.progress.remote(pause))
+        self._expect(engine, engine.actor.progress.remote(pause, self._helpers(engine)))
+
+    def _helpers(self, engine: PooledEngine) -> dict[int, Any]:
+        """The actors that do jobs for an engine: idle ones, while it has a long recording in work."""
+        with self._changed:
+            engine.long = engine.long and engine.busy > 0
+            return engine.helpers(self._engines.values()) if engine.long and not self._waiting else {}
 
     def lose(self, engine: PooledEngine, error: Exception) -> bool:
         """Take an engine out of the pool; whether its node is alive, so that the process alone has ended."""

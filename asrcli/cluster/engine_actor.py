@@ -3,13 +3,16 @@
 import contextlib
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock, Semaphore
+from typing import Any
 
 from asrcli import __version__
+from asrcli.audio.types import Samples
+from asrcli.backends.loaded_models import LoadedModel
 from asrcli.batch.events import Event, FileProgress, SegmentReady
 from asrcli.batch.journal.records import OutputRecord
 from asrcli.batch.progress_listener import GrowingText, Outcome, ProgressListener, Reading, TextPart
@@ -18,10 +21,20 @@ from asrcli.batch.results import LocalResult, ResultFacts
 from asrcli.batch.results.processing import Processing, produce
 from asrcli.batch.stop_signal import StopSignal
 from asrcli.batch.worker import as_asrcli_error
+from asrcli.cluster.node_engines import NodeEngines
 from asrcli.errors import AsrcliError, ClusterError, InputUnreadableError
 
+
+@dataclass(frozen=True, slots=True)
+class NodeWork:
+    """The processing of a node, and the models whose jobs it does for other nodes, by what they are for."""
+
+    processing: Processing
+    models: Mapping[str, LoadedModel] = field(default_factory=dict)
+
+
 #: opens the engine of a node with so many decoding threads
-WorkFactory = Callable[[int], AbstractContextManager[Processing]]
+WorkFactory = Callable[[int], AbstractContextManager[NodeWork]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +53,8 @@ class EngineActor:
         """`folder`: the driver's working directory, to which paths may be relative; `segments`: report segments."""
         self._factory, self._jobs, self._folder, self._segments = factory, jobs, folder, segments
         self._stack = ExitStack()
-        self._work: Processing | None = None
+        self._work: NodeWork | None = None
+        self._others: NodeEngines | None = None
         # One more than decoding threads: while one file waits for a disk or for ffmpeg, another is read.
         self._places = Semaphore(jobs + 1)
         self._lock = Lock()
@@ -56,6 +70,7 @@ class EngineActor:
             os.chdir(self._folder)
         try:
             self._work = self._stack.enter_context(self._factory(self._jobs))
+            self._others = NodeEngines(self._work.models)
         except Exception as error:  # noqa: BLE001 -- whatever it is, this node cannot be used
             return as_asrcli_error("engine", error)
         return None
@@ -86,7 +101,7 @@ class EngineActor:
         try:
             with Reading(self._places, stop) as reading:
                 listener = ProgressListener(item, post, stop, reading, None)
-                result = produce(self._work, item, recording, outputs, listener)
+                result = produce(self._work.processing, item, recording, outputs, listener)
             with ExitStack() as failed:
                 failed.enter_context(result)
                 records = result.stage(outputs)
@@ -132,8 +147,21 @@ class EngineActor:
             with result:
                 pass
 
-    def progress(self, pause: float) -> list[FileProgress]:
-        """The latest progress of each file, after a pause in seconds."""
+    def do(self, purpose: str, samples: Samples, request: Any, priority: int, order: int) -> Any:
+        """A job of another node: the result, or the error."""
+        assert self._work is not None
+        model = self._work.models[purpose]
+        try:
+            return model.engine.submit(model.service, samples, request, priority=priority, order=order).result()
+        except Exception as error:  # noqa: BLE001 -- of whatever kind, it is that of the job
+            return error
+
+    def progress(self, pause: float, others: Mapping[int, Any]) -> list[FileProgress]:
+        """The latest progress of each file, after a pause in seconds; `others`: the actors that do jobs for this one
+        meanwhile, by number.
+        """
+        if self._others is not None:
+            self._others.use(others)
         time.sleep(pause)
         with self._lock:
             reports, self._progress = self._progress, {}

@@ -22,7 +22,7 @@ from asrcli.errors import AsrcliError
 from asrcli.storage.atomic import remove_stale_temporaries
 
 #: threads of the driver: each waits for one file
-_MOST_THREADS = 2000
+MOST_THREADS = 2000
 
 
 class ClusterFiles:
@@ -35,7 +35,7 @@ class ClusterFiles:
         self._listeners: dict[int, ProgressListener] = {}
         pool.on_progress = self._report
         #: files that the driver has in work at once; nodes may join, and others wait for their turn
-        self.at_once = min(max(2 * pool.slots, 64), _MOST_THREADS)
+        self.at_once = min(max(2 * pool.slots, 64), MOST_THREADS)
 
     def _report(self, event: FileProgress) -> None:
         if listener := self._listeners.get(event.index):

@@ -1,12 +1,19 @@
 """An engine of the pool, and how much work it takes."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from heapq import nsmallest
+from itertools import count
 from typing import Any
 
 #: files that an engine has at once, per decoding thread: short ones fill its batches
 _FILES_PER_THREAD, _MOST_FILES = 9, 64
 #: files beyond those that are read must be short: seconds of audio per decoding thread
 _QUEUED_SECONDS = 300.0
+#: idle engines that do jobs of one with a long recording; it cannot read fast enough for many more
+MOST_HELPERS = 8
 
 #: node's id, number of the engine on it
 Place = tuple[str, int]
@@ -26,6 +33,10 @@ class PooledEngine:
     #: files in work, and their seconds of audio
     busy: int = 0
     load: float = 0.0
+    #: whether a recording in work is longer than `--split-after`
+    long: bool = False
+    #: of all engines of the driver, also those that are lost
+    number: int = field(default_factory=count().__next__)
 
     @property
     def slots(self) -> int:
@@ -36,3 +47,9 @@ class PooledEngine:
         if not self.ready or self.busy >= self.slots:
             return False
         return self.busy <= self.jobs or self.load + seconds <= _QUEUED_SECONDS * self.jobs
+
+    def helpers(self, engines: Iterable[PooledEngine]) -> dict[int, Any]:
+        """Actors that are idle, by number; each engine prefers others, always the same ones."""
+        idle = (one for one in engines if one.ready and not one.busy)
+        chosen = nsmallest(MOST_HELPERS, idle, key=lambda one: hash((self.place, one.place)))
+        return {one.number: one.actor for one in chosen}

@@ -13,7 +13,7 @@ from asrcli.audio.types import Source
 from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.recording import Item
 from asrcli.batch.results.processing import Processing
-from asrcli.cluster.engine_actor import EngineActor
+from asrcli.cluster.engine_actor import EngineActor, NodeWork
 from asrcli.errors import OutputError
 from asrcli.transcript import Transcript
 
@@ -24,12 +24,13 @@ def test_nothing_is_left_of_outputs_of_which_one_cannot_be_written(
     monkeypatch.chdir(tmp_path)  # as the actor does
 
     @contextlib.contextmanager
-    def engine(_jobs: int) -> Iterator[Processing]:
-        yield Processing(
+    def engine(_jobs: int) -> Iterator[NodeWork]:
+        work = Processing(
             transcribe=lambda item, _listener: Transcript(item.source.name, 1.0, ()),
             render=lambda *_: "text\n",
             recipe=CacheKey(model="m", options="o"),
         )
+        yield NodeWork(work)
 
     sound = tmp_path / "a.wav"
     sound.write_bytes(b"sound")

@@ -24,8 +24,8 @@ class TwoNodes:
     def address(self) -> str:
         return f"ray://127.0.0.1:{self._port}"
 
-    def kill_node(self) -> None:
-        os.kill(self.nodes[0], signal.SIGKILL)
+    def kill_node(self, number: int = 0) -> None:
+        os.kill(self.nodes[number], signal.SIGKILL)
 
     def restore(self) -> None:
         """Start as many nodes as were killed."""

@@ -184,6 +184,11 @@ class BatchArguments:
         "of this machine) or local (starts one). --jobs is then the number of CPUs per engine.", metavar="ADDRESS",
         read=readers.cluster,
     )  # fmt: skip
+    split_after: float = _batch(
+        3600.0, "Recordings longer than this are recognised by several engines of the cluster, as soon as some are "
+        "idle; seconds or hours:minutes:seconds.", metavar="TIME", read=readers.time,
+        low=0, high=1e7,
+    )  # fmt: skip
     skip_if: tuple[str, ...] = _batch(
         (), "Skip recordings: subtitles, subtitles:LANG (in a track or a file beside them), audio:LANG.",
         metavar="RULES", read=_read_rules,

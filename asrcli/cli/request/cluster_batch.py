@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from asrcli.batch.plan import Plan
     from asrcli.cli.request.arguments import TranscribeArguments
     from asrcli.cli.request.transcribe_request import TranscribeRequest
+    from asrcli.cluster.engine_actor import NodeWork
     from asrcli.model_set import ModelSet
     from asrcli.runtime import Runtime
 
@@ -58,11 +59,11 @@ def cluster_processing(
     assert arguments.cluster is not None
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reports to its makers otherwise
     factory = partial(_node_processing, arguments, request, models)
-    gpus = uses_gpus(models.spec)
+    pool = partial(ActorPool, jobs=arguments.jobs, gpus=uses_gpus(models.spec), split_after=arguments.split_after)
     with (
         connected(arguments.cluster) as ray,
-        ActorPool(ray, factory, jobs=arguments.jobs, gpus=gpus, segments=segments, on_notice=on_notice) as pool,
-        ClusterFiles(pool) as files,
+        pool(ray, factory, segments=segments, on_notice=on_notice) as actors,
+        ClusterFiles(actors) as files,
     ):
         work = request.work(_no_engine, models)
         yield replace(work, remote=files.transcribe, hash_file=files.hash_file), files.at_once
@@ -84,15 +85,16 @@ def _no_engine() -> Runtime:
 @contextmanager
 def _node_processing(
     arguments: TranscribeArguments, request: TranscribeRequest, models: ModelSet, jobs: int
-) -> Iterator[Processing]:
+) -> Iterator[NodeWork]:
     """The processing on a node, with an engine of its own. Raises ModelError: a model is not installed there, or has
     other files; as `Runtime`.
     """
+    from asrcli.cluster.engine_actor import NodeWork
     from asrcli.runtime import Runtime
 
     own = _own_models(arguments, request, models)
     with Runtime(own, jobs=jobs) as runtime:
-        yield request.work(lambda: runtime, own)
+        yield NodeWork(request.work(lambda: runtime, own), runtime.shareable)
 
 
 def _own_models(arguments: TranscribeArguments, request: TranscribeRequest, models: ModelSet) -> ModelSet:
