@@ -89,8 +89,7 @@ def probe(source: Source, options: AudioOptions) -> AudioInfo:
 def _check(options: AudioOptions) -> None:
     if options.start < 0 or (options.end is not None and options.end <= options.start):
         raise UsageError(
-            f"The span from {options.start:g} s to {options.end} s is empty.",
-            "Let --end lie after --start.",
+            f"The span from {options.start:g} s to {options.end} s is empty.", "Let --end lie after --start."
         )
     if isinstance(options.track, int) and options.track < 0:
         raise UsageError(f"Audio track {options.track} does not exist.", "Tracks count from 0.")

@@ -107,12 +107,7 @@ class SummaryBuilder:
             self._failures.append((name, error))
 
     def summary(
-        self,
-        wall_seconds: float,
-        error: AsrcliError | None,
-        interrupted: ExitCode | None,
-        *,
-        resumable: bool = True,
+        self, wall_seconds: float, error: AsrcliError | None, interrupted: ExitCode | None, *, resumable: bool = True
     ) -> Summary:
         """The summary of a batch that took `wall_seconds`, was ended by `error` or, with exit code `interrupted`, by a
         signal.

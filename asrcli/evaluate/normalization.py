@@ -70,6 +70,5 @@ def library(name: str) -> Any:
     except ModuleNotFoundError as error:
         package = name.partition(".")[0].replace("_", "-").replace("webvtt", "webvtt-py")
         raise MissingExtraError(
-            f"asrcli evaluate needs the Python package {package}.",
-            f"Install it with: {pip_install('evaluate')}",
+            f"asrcli evaluate needs the Python package {package}.", f"Install it with: {pip_install('evaluate')}"
         ) from error

@@ -166,10 +166,7 @@ def _copy(archive: Path, source: IO[bytes], sink: IO[bytes], member: _Member) ->
 
 
 def _hostile(archive: Path, what: str) -> DownloadError:
-    return DownloadError(
-        f"The archive {archive.name} is refused: {what}.",
-        "Do not use it. Try another source.",
-    )
+    return DownloadError(f"The archive {archive.name} is refused: {what}.", "Do not use it. Try another source.")
 
 
 def _broken(archive: Path, why: object) -> DownloadError:

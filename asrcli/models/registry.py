@@ -231,12 +231,7 @@ class Registry:
     # -- resolving ---------------------------------------------------------------------------------------------
 
     def resolve(
-        self,
-        name: str | None = None,
-        *,
-        language: str | None = None,
-        kind: Kind = "asr",
-        backend: str | None = None,
+        self, name: str | None = None, *, language: str | None = None, kind: Kind = "asr", backend: str | None = None
     ) -> ModelSpec:
         """The model with the name, ready to load. `name`: a registry name, the path of a folder (or file, for kinds of
         one file), or None for the default; `language` None and "auto" accept any; `backend`: a value of `--backend`

@@ -103,8 +103,7 @@ def detect_folder(folder: Path, *, streaming: bool = False) -> tuple[str, dict[s
     if type_ is None:
         classes = ", ".join(name for row in FUNASR_TYPES.values() for name in row.classes)
         raise ModelError(
-            f"{folder} holds FunASR's {found.class_name}, which asrcli cannot run.",
-            f"It can run: {classes}.",
+            f"{folder} holds FunASR's {found.class_name}, which asrcli cannot run.", f"It can run: {classes}."
         )
     if found.missing:
         missing = ", ".join(path.name for path in found.missing)

@@ -226,8 +226,7 @@ def _toolkit() -> tuple[Any, Any]:
         from asrcli.backends.funasr import toolkit
     except ImportError as error:
         raise MissingExtraError(
-            f"FunASR's toolkit cannot be imported: {first_line(error)}.",
-            f"{pip_install('funasr')}, torch too",
+            f"FunASR's toolkit cannot be imported: {first_line(error)}.", f"{pip_install('funasr')}, torch too"
         ) from error
     return toolkit.torch, toolkit.AutoModel
 

@@ -178,8 +178,7 @@ def _choose(folder: Path, files: Mapping[str, Path], types: tuple[str, ...]) -> 
     if len(candidates) == 1:
         return candidates[0]
     raise ModelError(
-        f"{folder} could hold a model of type {' or '.join(candidates or types)}.",
-        how_to_describe(folder),
+        f"{folder} could hold a model of type {' or '.join(candidates or types)}.", how_to_describe(folder)
     )
 
 

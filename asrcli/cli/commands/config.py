@@ -63,8 +63,7 @@ def path(ctx: typer.Context) -> None:
 @without_layers
 @examples("asrcli config init\nasrcli config init --force")
 def init(
-    ctx: typer.Context,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    ctx: typer.Context, force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False
 ) -> None:
     """Write a config file with every setting of 'transcribe', each commented out, and print its path."""
     from asrcli.errors import UsageError

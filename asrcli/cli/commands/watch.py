@@ -92,10 +92,7 @@ def watch(ctx: typer.Context, arguments: WatchArguments) -> int:
     jobs = arguments.jobs or jobs_for(models.spec)
     on_done = OnDone(tuple(shlex.split(arguments.on_done))) if arguments.on_done else None
     console.notice(f"Watching {', '.join(arguments.inputs)}; Ctrl-C ends it.")
-    with (
-        LazyRuntime(models, jobs) as engine,
-        reporter(console, single=False, to_stdout=False, bars=False) as report,
-    ):
+    with LazyRuntime(models, jobs) as engine, reporter(console, single=False, to_stdout=False, bars=False) as report:
         work = replace(request.work(engine.open, models), on_done=on_done)
         return _watch_on(console, monitor, work, jobs, report)
 

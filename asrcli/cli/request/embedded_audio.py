@@ -21,10 +21,7 @@ def embed_audio(page: str, recording: Source, options: AudioOptions) -> str:
     form, media = ("MP3", "audio/mpeg") if "MP3" in soundfile.available_formats() else ("FLAC", "audio/flac")
     whole = replace(options, start=0.0, end=None, channels="mix")
     data = io.BytesIO()
-    with (
-        open_audio(recording, whole) as stream,
-        soundfile.SoundFile(data, "w", SAMPLE_RATE, 1, format=form) as file,
-    ):
+    with open_audio(recording, whole) as stream, soundfile.SoundFile(data, "w", SAMPLE_RATE, 1, format=form) as file:
         for block in stream.blocks():
             file.write(block.mean(axis=1))
     return with_audio(page, f"data:{media};base64,{b64encode(data.getvalue()).decode()}")

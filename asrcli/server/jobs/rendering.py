@@ -41,10 +41,7 @@ def render(result: Iterator[bytes], name: str, cues: CueOptions) -> Iterator[byt
         return
     command = [sys.executable, "-c", _BOOT, os.pathsep.join(sys.path)]
     pipe = subprocess.PIPE
-    with (
-        tempfile.TemporaryFile() as log,
-        subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=log) as child,
-    ):
+    with tempfile.TemporaryFile() as log, subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=log) as child:
         assert child.stdin is not None
         assert child.stdout is not None
         child_priority.apply_to(child.pid)
