@@ -540,3 +540,38 @@ def test_accepted_proposals_lose_and_repeat_nothing(runs: list[tuple[float, int]
     found = chunks(accepting=True)
     assert all(one.end <= two.start for one, two in pairwise(found))
     np.testing.assert_array_equal(covered(found), covered(chunks(accepting=False)))
+
+
+def growing_speech() -> tuple[Segmenter, Chunk]:
+    """A live stream of 20 windows of silence and 100 of speech, and the speech so far."""
+    options = VadOptions(pad_before=0.0, pad_after=0.0, level=False)
+    segmenter = Segmenter(options, 30.0, detector=Loudness())
+    segmenter.set_live(True)
+    assert segmenter.growing() is None
+    assert segmenter.push(stream([0.0] * 20 + [0.9] * 100)) == []
+    chunk = segmenter.growing()
+    assert chunk is not None
+    assert (chunk.start, chunk.end) == (20 * WINDOW, 120 * WINDOW)
+    return segmenter, chunk
+
+
+@pytest.mark.parametrize("pausing", [False, True])
+def test_the_first_part_of_growing_speech_is_given_out_once(pausing: bool) -> None:
+    segmenter, chunk = growing_speech()
+    position = 115 * WINDOW
+    part = segmenter.give(chunk, position, pausing=pausing)
+    assert part is not None
+    assert (part.start, part.end) == (20 * WINDOW, position)
+    assert segmenter.give(chunk, position + 1, pausing=pausing) is None
+    # Less probable than speech begins with, and as probable as it continues with: the stretch goes on.
+    found = segmenter.push(stream([0.4] * 40)) + segmenter.finish()
+    assert [(region.start, region.end) for each in found for region in each.regions] == [(position, 160 * WINDOW)]
+
+
+def test_a_short_rest_behind_a_pause_is_no_speech() -> None:
+    for pausing in (False, True):
+        segmenter, chunk = growing_speech()
+        assert segmenter.give(chunk, 118 * WINDOW, pausing=pausing) is not None
+        found = segmenter.push(stream([0.0] * 40)) + segmenter.finish()
+        rest = [(region.start, region.end) for each in found for region in each.regions]
+        assert rest == ([] if pausing else [(118 * WINDOW, 120 * WINDOW)])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,9 @@ import soundfile
 from asrcli.errors import ModelError
 from asrcli.options import VadOptions
 from asrcli.storage.onnx_file import read_float_tensors
+from asrcli.storage.onnx_session import load_runtime
 from asrcli.vad import Segmenter
-from asrcli.vad.detector import new_detector
+from asrcli.vad.detector import AlwaysSpeech, SherpaVad, new_detector
 from asrcli.vad.silero import Silero, embedded_model, load_network
 from asrcli.vad.types import WINDOW
 
@@ -34,7 +37,17 @@ def reference(samples: np.ndarray) -> np.ndarray:
     return np.array([vad.process(window.data) for window in samples.reshape(-1, WINDOW)])
 
 
-def test_equals_the_published_network(recording: np.ndarray) -> None:
+@pytest.fixture
+def no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Graphs are built, not read from the user's cache folder."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    load_network.cache_clear()
+    yield
+    load_network.cache_clear()
+    load_runtime.cache_clear()
+
+
+def test_equals_the_published_network(recording: np.ndarray, no_cache: None) -> None:
     noise = np.random.default_rng(1).normal(0, 0.1, 40 * WINDOW).astype(np.float32)
     samples = np.concatenate([recording, noise, recording[: 50 * WINDOW] * 0.02])
     found = Silero(load_network(embedded_model())).probabilities(samples)
@@ -116,14 +129,45 @@ def test_a_given_model_finds_the_same_speech(shared: Path, recording: np.ndarray
 
 @pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
 def test_without_onnxruntime_speech_is_found_by_sherpa_onnx(
-    recording: np.ndarray, package: str, monkeypatch: pytest.MonkeyPatch
+    recording: np.ndarray, package: str, monkeypatch: pytest.MonkeyPatch, no_cache: None
 ) -> None:
-    embedded = spoken_seconds(recording, VadOptions())
+    options = VadOptions(threshold=0.4)
+    embedded = spoken_seconds(recording, options)
+    expected = Silero(load_network(embedded_model())).probabilities(recording) >= 0.4
     load_network.cache_clear()
+    monkeypatch.setenv("XDG_CACHE_HOME", os.devnull)
+    load_runtime.cache_clear()
     monkeypatch.delitem(sys.modules, "asrcli.storage.onnx_graph", raising=False)
     monkeypatch.setitem(sys.modules, package, None)
-    assert spoken_seconds(recording, VadOptions(), block=777) == pytest.approx(embedded, rel=0.25)
-    assert spoken_seconds(np.zeros_like(recording), VadOptions()) == 0
+    found = SherpaVad(embedded_model(), 0.4).probabilities(recording)
+    assert set(found) == {0, 1}
+    assert np.mean(found == expected) > 0.95  # the engine has a hysteresis
+    halves = SherpaVad(embedded_model(), 0.4)
+    blocks = [halves.probabilities(block) for block in np.split(recording, [9 * WINDOW, 9 * WINDOW])]
+    np.testing.assert_array_equal(np.concatenate(blocks), found)
+    detector: Any = new_detector(options)
+    assert isinstance(detector._detector, SherpaVad)
+    assert spoken_seconds(recording, options, block=777) == pytest.approx(embedded, rel=0.25)
+    assert spoken_seconds(np.zeros_like(recording), options) == 0
+
+
+def test_version_4_runs_in_sherpa_onnx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is known by its inputs; the threshold is the engine's."""
+    onnx = pytest.importorskip("onnx")
+    inputs = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1]) for name in ("x", "h", "c")]
+    out = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Relu", ["x"], ["y"])], "g", inputs, [out])
+    path = tmp_path / "v4.onnx"
+    onnx.save(onnx.helper.make_model(graph), path)
+    asked = []
+
+    def engine(model: Path, threshold: float) -> AlwaysSpeech:
+        asked.append((model, threshold))
+        return AlwaysSpeech()
+
+    monkeypatch.setattr("asrcli.vad.detector.SherpaVad", engine)
+    new_detector(VadOptions(model=path, threshold=0.3))
+    assert asked == [(path, 0.3)]
 
 
 @pytest.mark.parametrize("block", [160, 777, 16000])
