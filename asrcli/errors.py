@@ -180,6 +180,12 @@ class OutputError(MachineError, code="output"):
     """A result cannot be written: no permission, a missing or read-only folder."""
 
 
+class StoreError(OutputError):
+    """An object store or an SFTP server, where results go, refuses them or does not answer."""
+
+    code = "store"
+
+
 def machine_error(error: BaseException) -> MachineError | None:
     """Map the exhaustion of a resource (memory, threads, open files, disk space) to MachineError.
 

@@ -18,10 +18,11 @@ from asrcli.batch.inputs.paths import printable, unreadable
 from asrcli.batch.journal import Journal
 from asrcli.batch.journal.records import OutputFile
 from asrcli.batch.naming import awaits_language, fold, free_names, language_in, real_place, with_language
-from asrcli.batch.recording import FileStamp, Item, Recording, hash_file
-from asrcli.errors import OutputError, UsageError
+from asrcli.batch.recording import FileStamp, Item, Recording, hash_file, stored_recording
+from asrcli.errors import OptionNotSupportedError, OutputError, UsageError
 from asrcli.language_codes import language_code
 from asrcli.storage.atomic import is_regular_target
+from asrcli.storage.places import exists, is_stored, names_in, size_of
 
 #: why an input is transcribed or skipped; stable words for JSON
 Reason = Literal[
@@ -161,7 +162,7 @@ def named_before(item: Item, journal: Journal | None, existing: Existing) -> Ite
     names = [path.name for path in journal.outputs_of(place) if path.parent == real_place(planned).parent]
     if existing is Existing.SKIP:
         with contextlib.suppress(OSError):
-            names = os.listdir(planned.parent)
+            names = names_in(planned.parent)
     languages = [found for name in names for path in item.outputs.values() if (found := language_in(name, path.name))]
     return replace(item, outputs=with_language(item.outputs, languages[-1])) if languages else item
 
@@ -170,8 +171,11 @@ def decide(
     item: Item, journal: Journal | None, recipe: CacheKey, existing: Existing, skip_if: Sequence[SkipRule] = ()
 ) -> Decision:
     """Look at an input and its outputs as they are now. Raises InputError: the input cannot be read; OutputError: an
-    output is, by a link, an input's own file; FfmpegMissingError: a rule of `skip_if` needs it.
+    output is, by a link, an input's own file; FfmpegMissingError: a rule of `skip_if` needs it;
+    OptionNotSupportedError: it cannot be applied; StoreError: the store of the outputs does not answer.
     """
+    if skip_if and item.source.path is not None and is_stored(item.source.path):
+        raise OptionNotSupportedError("--skip-if looks into files of this machine.", "Leave it out, or use --exclude.")
     if skip_if and item.source.path is not None and not item.stream:
         recorded = [path for path in item.outputs.values() if journal is not None and journal.written(path)]
         for rule in skip_if:
@@ -183,7 +187,7 @@ def decide(
         # What a stream carries exists once: it is never skipped, and never replaces an earlier one unasked.
         fresh = existing is not Existing.OVERWRITE
         return Decision("new", free_names(item.outputs) if fresh else item.outputs, fresh=fresh)
-    if existing is Existing.SKIP and all(map(os.path.lexists, item.outputs.values())):
+    if existing is Existing.SKIP and all(map(exists, item.outputs.values())):
         # Nothing is kept of a stream: it carries what no file has.
         return Decision("exists" if item.stream else "kept", {})
     _check_links(item)
@@ -216,6 +220,8 @@ def _recording(item: Item, journal: Journal | None) -> Recording | None:
     place = item.address.place if item.address else None
     if item.source.path is None:
         return _latest(item, journal, place) if place else None
+    if is_stored(item.source.path):
+        return stored_recording(item.source.path)
     try:
         recording = journal.recording(item.source.path, place)
     except OSError as error:
@@ -241,7 +247,7 @@ class _OutputCheck:
 
     def reason(self, suffix: str) -> Reason:
         path = self.item.outputs[suffix]
-        if not os.path.lexists(path) or not is_regular_target(path):
+        if not exists(path) or not is_regular_target(path):
             return "missing" if self._history(path) else "new"
         if self.existing is Existing.OVERWRITE:
             return "overwrite"
@@ -284,7 +290,7 @@ class _OutputCheck:
 def records_of(path: Path, history: Sequence[OutputFile]) -> list[OutputFile]:
     """Those records of an output that describe the file as it is now."""
     try:
-        size = os.stat(path).st_size
+        size = size_of(path)
         candidates = [record for record in history if record.size == size]
         digest = hash_file(path) if candidates else ""
     except OSError:

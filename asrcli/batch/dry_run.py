@@ -14,6 +14,7 @@ from asrcli.batch.plan import Plan
 from asrcli.batch.recording import Item
 from asrcli.batch.summary import error_dict
 from asrcli.errors import AsrcliError, EmptyInputError
+from asrcli.storage.places import is_stored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +87,8 @@ def _row(
             item = named_before(item, journal, existing)
             decision = judge(item, journal)
         duration = decision.duration
-        if duration is None and not decision.skip and item.source.path is not None and not item.stream:
+        path = item.source.path
+        if duration is None and not (decision.skip or path is None or item.stream or is_stored(path)):
             duration = probe(item.source).duration
             if duration == 0:
                 raise EmptyInputError("The file holds no audio, only a header.", "Record or export it again.")

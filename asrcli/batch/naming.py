@@ -21,6 +21,8 @@ from pathlib import Path
 from string import Formatter
 from typing import ClassVar
 
+from asrcli.storage.places import exists
+
 #: longest file name, in bytes, on the file systems in use (ext4, XFS, Btrfs, APFS, NTFS allow at least this)
 NAME_MAX = 255
 
@@ -144,7 +146,7 @@ def free_names(outputs: dict[str, Path]) -> dict[str, Path]:
     """The same outputs with the first number behind their names that no file has: `stdin.txt`, `stdin-2.txt`, ..."""
     found = outputs
     for number in count(2):
-        if not any(map(os.path.lexists, found.values())):
+        if not any(map(exists, found.values())):
             break
         found = {
             suffix: path.with_name(fit(f"{path.name.removesuffix(f'.{suffix}')}-{number}", f".{suffix}"))

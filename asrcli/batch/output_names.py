@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from asrcli.batch.naming import NameTemplate, collision_key, fit, fold, real_place, short_hash
+from asrcli.storage.places import exists, names_in
 
 #: in a name with a hash
 _HASHED = re.compile("~[0-9a-f]{8}")
@@ -192,7 +193,7 @@ class _NameCandidates:
     def _has_made(self, position: int, *, if_there: bool = False) -> bool:
         paths = self._name(position).files(self._formats).values()
         source = real_place(Path(self._path))
-        return any(self._made_from(path) == source for path in paths if not if_there or os.path.lexists(path))
+        return any(self._made_from(path) == source for path in paths if not if_there or exists(path))
 
     def keys_of(self, position: int) -> list[str]:
         folder, name = self._name(position)
@@ -231,7 +232,7 @@ class _PresentNames:
         """The names in a folder, and whether one of them may have a hash."""
         if folder not in self._folders:
             try:
-                names = os.listdir(folder)
+                names = names_in(folder)
             except OSError:
                 names = []
             keys = frozenset(hash(_file_key(folder, name)) for name in names)

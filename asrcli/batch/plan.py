@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar, overload
 
 from asrcli.audio.types import Source
-from asrcli.batch import JOURNAL_NAME
+from asrcli.batch import journal_of
 from asrcli.batch.inputs.addresses import as_url
 from asrcli.batch.inputs.manifest import ManifestEntry
 from asrcli.batch.inputs.paths import PlanError, printable
@@ -18,6 +18,7 @@ from asrcli.batch.naming import STDIN, collision_key, safe_name
 from asrcli.batch.output_names import OutputName, OutputRequest, name_outputs
 from asrcli.batch.recording import Item
 from asrcli.errors import UsageError
+from asrcli.storage.places import is_stored, names_in
 
 _Element = TypeVar("_Element")
 
@@ -102,6 +103,11 @@ def _check(inputs: Inputs, stdin: BinaryIO | None) -> None:
         raise UsageError("-o and --output-dir exclude each other.", "Use one of them.")
     if (folder := inputs.output_dir) is not None and os.path.exists(folder) and not os.path.isdir(folder):
         raise UsageError(f"--output-dir {folder} is not a folder.", "Name a folder, or write one result with -o.")
+    if inputs.journal is not None and is_stored(inputs.journal):
+        raise UsageError(
+            "A journal grows with each result, and nothing can be appended to an object.",
+            "Name a file of this machine, or leave --journal out: results in a store get one in your data folder.",
+        )
     if inputs.output is not None and len(inputs.formats) > 1:
         raise UsageError("-o takes one format.", "Use --output-dir for several formats.")
 
@@ -255,10 +261,8 @@ class _Outputs:
 
     def _journal(self, output: Path) -> Path:
         if self._one_journal is None:
-            self._one_journal = self.inputs.journal or (
-                self.inputs.output_dir and self.inputs.output_dir / JOURNAL_NAME
-            )
-        return self._one_journal or output.parent / JOURNAL_NAME
+            self._one_journal = self.inputs.journal or (self.inputs.output_dir and journal_of(self.inputs.output_dir))
+        return self._one_journal or journal_of(output.parent)
 
 
 def _in_shard(found: Found, number: int, count: int) -> bool:
@@ -276,7 +280,7 @@ def _in_shard(found: Found, number: int, count: int) -> bool:
 
 def _recordings_in(folder: str, suffixes: Collection[str]) -> list[str]:
     try:
-        names = os.listdir(folder or ".")
+        names = names_in(folder)
     except OSError:
         return []  # a folder that may be entered but not listed: the names then depend on the inputs alone
     return [name for name in names if not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes]

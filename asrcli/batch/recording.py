@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import secrets
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +20,7 @@ from asrcli.batch.inputs.manifest import InputOptions
 from asrcli.batch.inputs.paths import unreadable
 from asrcli.batch.stop_signal import StopSignal
 from asrcli.errors import InputChangedError
+from asrcli.storage.places import is_stored, read_stored
 
 _BLOCK = 1 << 20
 #: bytes of a second of sound, roughly: enough to start the longest first
@@ -94,18 +97,35 @@ class Recording:
     digest: str
     #: when hashing began, nanoseconds of the system's clock
     hashed_ns: int
-    #: of an address, see `Address.version`
+    #: of an address, see `Address.version`; of a recording in a store, that of `ObjectState`
     version: str = ""
 
 
 def hash_file(path: Path) -> str:
-    """BLAKE2b (256 bits) of a file's bytes, in hexadecimal. Raises OSError: it cannot be read."""
+    """BLAKE2b (256 bits) of a file's bytes, in hexadecimal. Raises OSError: it cannot be read; StoreError: the store
+    does not answer.
+    """
     total = hashlib.blake2b(digest_size=32)
+    if is_stored(path):
+        for piece in read_stored(path):
+            total.update(piece)
+        return total.hexdigest()
     buffer = memoryview(bytearray(_BLOCK))
     with open(path, "rb", buffering=0) as stream:
         while count := stream.readinto(buffer):
             total.update(buffer[:count])
     return total.hexdigest()
+
+
+def stored_recording(place: Path) -> Recording:
+    """A recording in a store, whose version takes the place of its hash: only the machine of the engine reads it.
+    Raises InputError: as `existing_state`.
+    """
+    from asrcli.storage.objects import existing_state
+
+    state = existing_state(place)
+    digest = state.version if state.settled else f"{state.version}-{secrets.token_hex(8)}"
+    return Recording(place, FileStamp(state.size, 0, 0, 0), digest, time.time_ns(), state.version)
 
 
 @contextlib.contextmanager

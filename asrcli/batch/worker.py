@@ -1,7 +1,6 @@
 """What a worker does with one input: claim, decide, transcribe, write, report."""
 
 import contextlib
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -34,10 +33,12 @@ from asrcli.errors import (
     MissingExtraError,
     ModelError,
     OptionNotSupportedError,
+    StoreError,
     WarningsError,
     machine_error,
 )
 from asrcli.storage.atomic import check_writable, hidden_files, read_stale, remove_stale_temporaries
+from asrcli.storage.places import exists, is_stored
 from asrcli.transcript import failing_warnings
 
 #: errors that every other input would meet, too
@@ -48,6 +49,7 @@ _FATAL = (
     MissingExtraError,
     LanguageNotSupportedError,
     OptionNotSupportedError,
+    StoreError,
 )
 #: recordings that are fetched at a time
 _MOST_DOWNLOADS = 2
@@ -146,7 +148,7 @@ class Worker:
     def _is_kept(self, item: Item, journal: Journal | None) -> bool:
         existing = self._work.existing
         outputs = named_before(item, journal, existing).outputs.values()
-        return existing is Existing.SKIP and bool(outputs) and all(map(os.path.lexists, outputs))
+        return existing is Existing.SKIP and bool(outputs) and all(map(exists, outputs))
 
     def _is_current(self, item: Item, address: Address, journal: Journal | None) -> bool:
         """Whether an address has all its results, and its server has what they were made from."""
@@ -270,7 +272,8 @@ class Worker:
 
     def _result(self, item: Item, decision: Decision, reading: Reading) -> ItemResult:
         writer = self._work.stream_writer(item.stdout) if item.stream and item.stdout is not None else None
-        growing = GrowingResult(item.source.name, decision.make) if item.stream and decision.make else None
+        grows = item.stream and decision.make and not any(map(is_stored, decision.make.values()))
+        growing = GrowingResult(item.source.name, decision.make) if grows else None
         listener = ProgressListener(item, self._post, self._stop, reading, writer, growing, self._work.partial)
         if self._work.remote is not None:
             return self._work.remote(item, decision, listener)

@@ -23,6 +23,7 @@ from asrcli.batch.stop_signal import StopSignal
 from asrcli.batch.worker import as_asrcli_error
 from asrcli.cluster.node_engines import NodeEngines
 from asrcli.errors import AsrcliError, ClusterError, InputUnreadableError
+from asrcli.storage.places import is_stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ class EngineActor:
     def _explained(self, item: Item, error: Exception) -> AsrcliError:
         """An error; a file that the driver has seen, but this node does not, is a question of mounts."""
         path = item.source.path
-        if path is not None and not os.path.exists(path):
+        if path is not None and not is_stored(path) and not os.path.exists(path):
             message = f"{item.source.name}: not found on the node {os.uname().nodename}."
             return InputUnreadableError(message, "Mount the folder of the recordings at the same path on every node.")
         return as_asrcli_error(item.source.name, error)

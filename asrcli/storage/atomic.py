@@ -19,6 +19,7 @@ from pathlib import Path
 
 from asrcli.errors import AsrcliError, DiskFullError, OutputError
 from asrcli.storage.locks import try_lock
+from asrcli.storage.places import exists, is_stored
 from asrcli.storage.user_folders import no_home_error
 
 _HIDDEN = re.compile(r"\.asrcli-[0-9a-f]{16}\.(\w+)")
@@ -85,8 +86,10 @@ def disk_errors(folder: Path, hint: str = "Choose another folder with --model-di
 
 def check_writable(path: Path) -> None:
     """Find a folder that accepts no files before hours are spent on what should be written there. Raises OutputError:
-    `path` or the nearest folder that exists cannot be written.
+    `path` or the nearest folder that exists cannot be written. Stores refuse a result only when it is written.
     """
+    if is_stored(path):
+        return
     if os.path.isdir(path):
         raise write_error(path, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
     if not is_regular_target(path):
@@ -188,7 +191,7 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o666) -> None:
 class _Staged:
     target: Path
     data: bytes = b""
-    #: None where the data goes straight into a pipe or a device
+    #: None where the data goes straight into a store, a pipe or a device
     temporary: _Temporary | None = None
 
 
@@ -212,7 +215,7 @@ class Staging:
         """Write `data` beside `target`, synced to disk. Raises DiskFullError: there is no space; OutputError: the
         folder accepts no file.
         """
-        if not is_regular_target(target):
+        if is_stored(target) or not is_regular_target(target):
             self._staged.append(_Staged(target, data))
             return
         real = Path(os.path.realpath(target))
@@ -223,10 +226,13 @@ class Staging:
             raise write_error(target, error) from error
 
     def commit(self, *, new: bool = False) -> None:
-        """Give every output its final name; with `new` replace nothing. Raises DiskFullError or OutputError: as `add`;
+        """Give every output its final name; with `new` replace nothing. Raises DiskFullError or OutputError: as `add`,
+        StoreError: it does not take them;
         outputs named before the failure stay; BrokenPipeError: the reader of a pipe has closed it; FileExistsError:
         with `new`, a file has one of the names; no output has been named then.
         """
+        if new and any(is_stored(staged.target) and exists(staged.target) for staged in self._staged):
+            raise FileExistsError
         named: list[Path] = []
         for staged in self._staged:
             try:
@@ -253,7 +259,11 @@ class Staging:
 
 
 def _commit(staged: _Staged, *, new: bool) -> None:
-    if staged.temporary is None:
+    if is_stored(staged.target):
+        from asrcli.storage.objects import put
+
+        put(staged.target, staged.data)
+    elif staged.temporary is None:
         handle = os.open(staged.target, os.O_WRONLY | os.O_CLOEXEC)
         try:
             write_all(handle, staged.data)

@@ -24,14 +24,14 @@ def read_text(path: Path, *, keep_line_ends: bool = False) -> str:
     return text if keep_line_ends else text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def read_list(stream: BinaryIO) -> list[Path]:
+def read_list(stream: BinaryIO) -> list[str]:
     """Read `--files-from`: one path a line, or NUL-terminated as `find -print0` writes them.
 
     Every name is possible in the NUL form; in the line form empty lines are passed over. A `-` is a file of that name.
     """
     data = _as_utf8(stream.read())
     names = data.split(b"\0") if b"\0" in data else [line.removesuffix(b"\r") for line in data.split(b"\n")]
-    return [Path(os.fsdecode(name)) for name in names if name]
+    return [os.fsdecode(name) for name in names if name]
 
 
 def _as_utf8(data: bytes) -> bytes:

@@ -1,4 +1,6 @@
-"""Inputs by address: `https://example.org/talk.mp3` is fetched to a temporary file while it is transcribed."""
+"""Inputs by address: `https://example.org/talk.mp3` is fetched to a temporary file while it is transcribed, and so are
+recordings in object stores.
+"""
 
 from __future__ import annotations
 
@@ -85,9 +87,41 @@ def fetched(
     """A temporary file with the recording, and the address with its version. Raises FetchError, DiskFullError or
     CancelledError: as `fetch`.
     """
-    from asrcli.audio.containers.suffixes import MEDIA_SUFFIXES
     from asrcli.storage.fetch import fetch
 
+    with _temporary(address.place) as path:
+        versions = [""]
+        fetch(address.url, path, guard, cancelled, _seldom(progress), versioned=versions.append)
+        yield path, replace(address, version=versions[-1])
+
+
+@contextlib.contextmanager
+def downloaded(place: Path, cancelled: Callable[[], bool], progress: Progress) -> Iterator[tuple[Path, str]]:
+    """A temporary file with a recording from a store, and its version there. Raises InputError, DiskFullError or
+    CancelledError: as `download`.
+    """
+    from asrcli.storage.atomic import disk_errors, private
+    from asrcli.storage.objects import download
+
+    with _temporary(place) as path:
+        with disk_errors(path.parent, "Name another folder with TMPDIR."), open(path, "xb", opener=private) as file:
+            state = download(place, file, cancelled, _seldom(progress))
+        yield path, state.version
+
+
+@contextlib.contextmanager
+def _temporary(place: Path) -> Iterator[Path]:
+    """The path of a temporary file for a recording; it does not exist yet."""
+    from asrcli.audio.containers.suffixes import MEDIA_SUFFIXES
+
+    # Headerless recordings are known by their suffix.
+    suffix = place.suffix.lower() if place.suffix.lower() in MEDIA_SUFFIXES else ""
+    with tempfile.TemporaryDirectory(prefix="asrcli-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder, f"recording{suffix}")
+
+
+def _seldom(progress: Progress) -> Progress:
+    """`progress`, called at intervals and at the end."""
     reported = 0.0
 
     def report(done: int, total: int | None) -> None:
@@ -96,10 +130,4 @@ def fetched(
             reported = time.monotonic()
             progress(done, total)
 
-    # Headerless recordings are known by their suffix.
-    suffix = address.place.suffix.lower() if address.place.suffix.lower() in MEDIA_SUFFIXES else ""
-    with tempfile.TemporaryDirectory(prefix="asrcli-", ignore_cleanup_errors=True) as folder:
-        path = Path(folder, f"recording{suffix}")
-        versions = [""]
-        fetch(address.url, path, guard, cancelled, report, versioned=versions.append)
-        yield path, replace(address, version=versions[-1])
+    return report

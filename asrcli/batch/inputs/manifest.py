@@ -11,8 +11,9 @@ from typing import Any, BinaryIO, Literal, cast
 
 from asrcli.batch.inputs.addresses import as_url
 from asrcli.batch.inputs.paths import PlanError
-from asrcli.errors import AsrcliError, InputError
+from asrcli.errors import AsrcliError, InputError, UsageError
 from asrcli.options import TranscribeOptions, readers
+from asrcli.storage.places import place_of
 
 #: Lhotse rounds the times of a cut to samples; a cut whose end differs by less from that of its recording is all of it
 _ROUNDING = 0.001
@@ -106,7 +107,10 @@ def _entry(line: Any, folder: Path) -> ManifestEntry:
     target = PurePath(output or "a")
     if ".." in target.parts or not target.name or target.is_absolute():
         raise _FieldError(f"'output' {output!r} is not a file below a folder")
-    place = Path(path) if as_url(path) else folder / path
+    try:
+        place = place_of(path) or (Path(path) if as_url(path) else folder / path)
+    except UsageError as error:
+        raise _FieldError(error.message.rstrip(".")) from error
     return ManifestEntry(place, path, options, name, None if output is None else Path(output))
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asrcli.errors import AsrcliError, InputUnreadableError
+from asrcli.storage.places import uri_of
 
 #: an address that is not fetched; `Path` drops one of the slashes
-_URL = re.compile(r"(?:ftp|s3|rtmp|rtsp):/", re.IGNORECASE)
+_URL = re.compile(r"(?:ftp|rtmp|rtsp):/", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ def unreadable(path: Path, error: OSError) -> PlanError:
     name = printable(path)
     if _URL.match(name):
         name = re.sub(":/+", "://", name, count=1)  # a Path has joined the two slashes
-        why = f"{name}: only http and https are downloaded."
+        why = f"{name}: only http, https, s3, gs, az and sftp are read."
         hint = f"Download it first, or pipe it: curl -L {shlex.quote(name)} | asrcli transcribe -"
     elif isinstance(error, FileNotFoundError):
         why, hint = f"{name}: no such file or folder.", "Check the name; quote it if it contains spaces."
@@ -38,8 +39,8 @@ def unreadable(path: Path, error: OSError) -> PlanError:
 
 
 def printable(path: str | Path) -> str:
-    """A path for messages and transcripts: bytes that are no UTF-8 become a replacement character."""
-    return os.fsencode(path).decode("utf-8", "replace")
+    """A path for messages and transcripts: bytes that are no UTF-8 become a replacement character, a place its URI."""
+    return os.fsencode(uri_of(path)).decode("utf-8", "replace")
 
 
 def is_stream(status: os.stat_result) -> bool:

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from asrcli.batch.inputs.addresses import Address, as_url, find_address, public_url
+from asrcli.batch.inputs.addresses import Address, as_url, downloaded, find_address, public_url
 from asrcli.batch.inputs.manifest import InputOptions, ManifestEntry, read_manifest
 from asrcli.batch.inputs.paths import PlanError, is_stream, printable, unreadable
+from asrcli.batch.inputs.store_walk import StoreWalk
 from asrcli.batch.inputs.walk import TRANSCRIPT_SUFFIXES, Filter, Walk
 from asrcli.batch.naming import NameTemplate, collision_key, fold
 from asrcli.errors import AsrcliError, InputError, InputUnreadableError, UsageError
+from asrcli.storage.places import is_stored, place_of
 from asrcli.storage.text import read_list
 
 
@@ -51,7 +53,8 @@ class Inputs:
     def place_of(self, output: Path) -> Path:
         """Where the `output` of a manifest's line is, without the format's suffix."""
         stem = output.with_suffix("") if output.suffix[1:] in self.formats else output
-        return (self.output_dir or Path(self.manifest or "").parent) / stem
+        manifest = self.manifest or ""
+        return (self.output_dir or (place_of(manifest) or Path(manifest)).parent) / stem
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +103,9 @@ class Search:
     def run(self) -> None:
         wanted = Filter(suffixes=self.suffixes, include=tuple(self.inputs.include), exclude=tuple(self.inputs.exclude))
         for name in self.inputs.paths:
-            self._add(None if name == "-" else Path(name), wanted, as_url(name))
-        for path in self._listed():
-            self._add(path, wanted, as_url(path))
+            self._add(None if name == "-" else name, wanted)
+        for name in self._listed():
+            self._add(name, wanted)
         for entry in self._manifest():
             if isinstance(entry, PlanError):
                 self.problems.append(entry)
@@ -110,7 +113,7 @@ class Search:
                 self._add_entry(entry, wanted)
         self._drop_transcripts()
 
-    def _listed(self) -> list[Path]:
+    def _listed(self) -> list[str]:
         source = self.inputs.files_from
         if source is None:
             return []
@@ -127,7 +130,7 @@ class Search:
             yield from read_manifest(self.stdin, "--manifest -", Path())
             return
         with _opened("--manifest", source) as stream:
-            yield from read_manifest(stream, printable(source), Path(source).parent)
+            yield from read_manifest(stream, printable(source), (place_of(source) or Path(source)).parent)
 
     def _add_entry(self, entry: ManifestEntry, wanted: Filter) -> None:
         """Add a line of a manifest; of two with one `output`, the second is a problem."""
@@ -139,18 +142,29 @@ class Search:
         elif url is not None:
             self._add_address(url, wanted, entry)
             return
+        elif is_stored(entry.path):
+            self._add_stored(entry.path, entry=entry)
+            return
         else:
             self._add_file(entry.path, None, entry)
             return
         self.problems.append(PlanError(printable(entry.path), error))
 
-    def _add(self, path: Path | None, wanted: Filter, url: str | None) -> None:
-        if path is None:
+    def _add(self, name: str | None, wanted: Filter) -> None:
+        if name is None:
             if self._is_first(self._stdin_identity(), "stdin"):
                 self.found.append(Found(None, stream=True))
             return
-        if url is not None:
+        path = Path(name)
+        try:
+            place = place_of(name)
+        except UsageError as error:
+            self.problems.append(PlanError(printable(name), error))
+            return
+        if (url := as_url(name)) is not None:
             self._add_address(url, wanted)
+        elif place is not None:
+            self._search_store(place, wanted, folder=name.endswith("/"))
         elif os.path.isdir(path):
             self._walk(path, wanted)
         elif not wanted.excludes(path.name):
@@ -185,11 +199,39 @@ class Search:
         walk = Walk(folder, wanted, self.inputs.recursive, self._entered)
         for path in walk.files():
             self._add_file(path, walk.root)
+        self._report(walk)
+
+    def _report(self, walk: Walk | StoreWalk) -> None:
         self.problems.extend(walk.problems)
         if count := walk.others.total():
             most = ", ".join(f"{suffix or 'no suffix'} {number}" for suffix, number in walk.others.most_common(5))
             files = "1 file has another suffix" if count == 1 else f"{count} files have other suffixes"
-            self.notices.append(f"{printable(folder)}: {files} ({most}); --include takes them.")
+            self.notices.append(f"{printable(walk.root)}: {files} ({most}); --include takes them.")
+
+    def _search_store(self, place: Path, wanted: Filter, *, folder: bool) -> None:
+        """Add a recording of a store, or all below a prefix. A name with the suffix of a recording is taken for one
+        without a request: a list may have a million.
+        """
+        named = bool(place.name) and not wanted.excludes(place.name)
+        if not folder and named and wanted.wants(place.name):
+            self._add_stored(place)
+            return
+        walk = StoreWalk(place, wanted, self.inputs.recursive)
+        for path, size in walk.files():
+            self._add_stored(path, place, size)
+        self._report(walk)
+        if not walk.found and not walk.problems and not folder and named:
+            self._add_stored(place)  # it fails if there is no such object
+        elif not walk.found and not walk.problems:
+            error = InputUnreadableError(f"{printable(place)}: nothing is there.", "Check the name.")
+            self.problems.append(PlanError(printable(place), error))
+
+    def _add_stored(
+        self, path: str | Path, root: Path | None = None, size: int = 0, entry: ManifestEntry | None = None
+    ) -> None:
+        name = os.fspath(path)
+        if self._is_first(_identity(name, entry), name):
+            self.found.append(Found(name, root, size, entry=entry))
 
     def _add_file(self, path: str | Path, root: Path | None, entry: ManifestEntry | None = None) -> None:
         try:
@@ -248,8 +290,12 @@ def _identity(recording: object, entry: ManifestEntry | None) -> object:
 
 @contextlib.contextmanager
 def _opened(option: str, name: str) -> Iterator[BinaryIO]:
-    """A list of inputs. Raises UsageError: it cannot be read."""
+    """A list of inputs. Raises UsageError: it cannot be read; InputError: as `download`."""
     try:
+        if (place := place_of(name)) is not None:
+            with downloaded(place, lambda: False, lambda _done, _total: None) as (path, _), open(path, "rb") as stream:
+                yield stream
+            return
         with open(name, "rb") as stream:
             yield stream
     except OSError as error:

@@ -10,6 +10,7 @@ from asrcli.batch.decision import FAILED, records_of
 from asrcli.batch.inputs.paths import printable
 from asrcli.batch.journal import Journal
 from asrcli.batch.journal.records import OutputFile
+from asrcli.storage.places import exists
 
 State = Literal["done", "failed", "open"]
 
@@ -64,7 +65,7 @@ def _state(
     if code is not None and not any(output.content == content for output in complete):
         return "failed", code
     for path in made:
-        if not path.exists():
+        if not exists(path):
             return "open", f"{printable(path.name)} is missing"
         if not records_of(path, written[path]):
             return "done", f"{printable(path.name)} was edited"

@@ -1,16 +1,21 @@
 """What a batch does with each input, up to the contents of its outputs."""
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.decision import Decision, Existing, SkipRule
+from asrcli.batch.events import FileDownload
+from asrcli.batch.inputs.addresses import downloaded
 from asrcli.batch.progress_listener import ProgressListener
 from asrcli.batch.recording import Item, Recording, check_unchanged, hash_file, stamp_of
 from asrcli.batch.results import ItemResult, LocalResult, ResultFacts
+from asrcli.errors import InputChangedError
 from asrcli.formats.stream_writer import StreamWriter
 from asrcli.listener import Listener
+from asrcli.storage.places import is_stored
 from asrcli.transcript import Transcript
 
 
@@ -56,6 +61,10 @@ def produce(
     work: Processing, item: Item, recording: Recording | None, formats: Collection[str], listener: ProgressListener
 ) -> LocalResult:
     """Transcribe an input and render its outputs; `recording`: its hash, None where nothing is recorded of it."""
+    place = item.source.path
+    if place is not None and is_stored(place):
+        with _downloaded(item, recording, listener) as local:
+            return produce(work, local, None, formats, listener)
     before = stamp_of(item)
     transcript = work.transcribe(item, listener)
     check_unchanged(item, recording, before)
@@ -65,6 +74,20 @@ def produce(
     elif item.stdout is not None:
         text = work.render(item, transcript, item.stdout)
     return rendered(work, item, transcript, formats, text)
+
+
+@contextmanager
+def _downloaded(item: Item, recording: Recording | None, listener: ProgressListener) -> Iterator[Item]:
+    """An input in a store as a temporary file. Raises InputChangedError: it is not `recording` any more."""
+    assert item.source.path is not None
+
+    def progress(done: int, total: int | None) -> None:
+        listener.post(FileDownload(item.index, item.source.name, done, total))
+
+    with downloaded(item.source.path, listener.cancelled, progress) as (path, version):
+        if recording is not None and version != recording.version:
+            raise InputChangedError(f"{item.source.name} changed since it was found.", "Run it again.")
+        yield replace(item, source=replace(item.source, path=path, untrusted=True))
 
 
 def rendered(

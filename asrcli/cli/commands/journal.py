@@ -72,11 +72,13 @@ def merge(ctx: typer.Context, arguments: MergeArguments) -> None:
     Paths below a journal's folder are relative to that folder, so each journal must lie where its run wrote it, or
     where that folder is mounted on this machine.
     """
-    from asrcli.batch import JOURNAL_NAME
+    from asrcli.batch import journal_of
     from asrcli.batch.journal import Journal
+    from asrcli.storage.places import place_of
 
+    place = place_of(arguments.into)
     sources = [_existing(path) for path in arguments.journals]
-    into = arguments.into / JOURNAL_NAME if arguments.into.is_dir() else arguments.into
+    into = journal_of(place or arguments.into) if place or arguments.into.is_dir() else arguments.into
     journal = Journal(into)
     try:
         for path in sources:
@@ -89,10 +91,12 @@ def merge(ctx: typer.Context, arguments: MergeArguments) -> None:
 
 def _existing(path: Path) -> Path:
     """The journal that a path means. Raises UsageError: there is none."""
-    from asrcli.batch import JOURNAL_NAME
+    from asrcli.batch import journal_of
     from asrcli.errors import UsageError
+    from asrcli.storage.places import place_of
 
-    file = path / JOURNAL_NAME if path.is_dir() else path
+    place = place_of(path)
+    file = journal_of(place or path) if place or path.is_dir() else path
     if not file.is_file():
         hint = "Name the journal, or the folder of the outputs; --journal of asrcli transcribe writes it elsewhere."
         raise UsageError(f"{file} is not a journal, or does not exist.", hint)

@@ -88,7 +88,8 @@ def _ran_before(arguments: TranscribeArguments) -> bool:
     """Whether there is a journal of an earlier run."""
     from pathlib import Path
 
-    from asrcli.batch import JOURNAL_NAME
+    from asrcli.batch import journal_of
+    from asrcli.storage.places import place_of
 
     if arguments.overwrite or arguments.output is not None or "-" in arguments.inputs:
         return False
@@ -97,7 +98,8 @@ def _ran_before(arguments: TranscribeArguments) -> bool:
     inputs = [Path(name) for name in arguments.inputs]
     folders = {path if path.is_dir() else path.parent for path in inputs}
     return any(
-        (folder / JOURNAL_NAME).exists() for folder in ([arguments.output_dir] if arguments.output_dir else folders)
+        journal_of(place_of(folder) or folder).exists()
+        for folder in ([arguments.output_dir] if arguments.output_dir else folders)
     )
 
 
@@ -148,8 +150,12 @@ def _run(ctx: typer.Context, arguments: TranscribeArguments, prestarted: Prestar
 def _is_new(item: Item) -> bool:
     """Whether it is certain, without the journal, that an output is missing."""
     from asrcli.batch.naming import awaits_language
+    from asrcli.storage.places import is_stored
 
-    return not awaits_language(item.outputs) and not all(path.exists() for path in item.outputs.values())
+    outputs = item.outputs.values()
+    if awaits_language(item.outputs) or any(map(is_stored, outputs)):
+        return False
+    return not all(path.exists() for path in outputs)
 
 
 def _run_on_cluster(

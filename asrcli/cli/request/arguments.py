@@ -72,7 +72,8 @@ class InputArguments:
 
     inputs: tuple[str, ...] = _input(
         (),
-        "Files, folders (searched for audio and video), https:// addresses, or - for stdin.",
+        "Files, folders (searched for audio and video), https:// addresses, s3://, gs://, az:// and sftp:// files and "
+        "folders, or - for stdin.",
         metavar="INPUT",
         positional=True,
     )
@@ -105,7 +106,8 @@ class OutputArguments:
         None, "Write the result of one input to FILE; - is stdout.", short="-o", metavar="FILE", essential=True
     )
     output_dir: Path | None = _output(
-        None, "Write below DIR, mirroring the folders of the inputs; by default next to each input.", short="-d",
+        None, "Write below DIR, mirroring the folders of the inputs; by default next to each input. Also s3://, gs://, "
+        "az:// or sftp://.", short="-d",
         metavar="DIR", essential=True,
     )  # fmt: skip
     name: str | None = _output(
