@@ -180,10 +180,8 @@ class OutputError(MachineError, code="output"):
     """A result cannot be written: no permission, a missing or read-only folder."""
 
 
-class StoreError(OutputError):
+class StoreError(OutputError, code="store"):
     """An object store or an SFTP server, where results go, refuses them or does not answer."""
-
-    code = "store"
 
 
 def machine_error(error: BaseException) -> MachineError | None:

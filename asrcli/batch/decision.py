@@ -22,7 +22,8 @@ from asrcli.batch.recording import FileStamp, Item, Recording, hash_file, stored
 from asrcli.errors import OptionNotSupportedError, OutputError, UsageError
 from asrcli.language_codes import language_code
 from asrcli.storage.atomic import is_regular_target
-from asrcli.storage.places import exists, is_stored, names_in, size_of
+from asrcli.storage.file_access import exists, names_in, size_of
+from asrcli.storage.places import is_stored
 
 #: why an input is transcribed or skipped; stable words for JSON
 Reason = Literal[

@@ -21,7 +21,7 @@ from pathlib import Path
 from string import Formatter
 from typing import ClassVar
 
-from asrcli.storage.places import exists
+from asrcli.storage.file_access import exists
 
 #: longest file name, in bytes, on the file systems in use (ext4, XFS, Btrfs, APFS, NTFS allow at least this)
 NAME_MAX = 255

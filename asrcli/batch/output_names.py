@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from asrcli.batch.naming import NameTemplate, collision_key, fit, fold, real_place, short_hash
-from asrcli.storage.places import exists, names_in
+from asrcli.storage.file_access import exists, names_in
 
 #: in a name with a hash
 _HASHED = re.compile("~[0-9a-f]{8}")

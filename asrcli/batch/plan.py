@@ -18,7 +18,8 @@ from asrcli.batch.naming import STDIN, collision_key, safe_name
 from asrcli.batch.output_names import OutputName, OutputRequest, name_outputs
 from asrcli.batch.recording import Item
 from asrcli.errors import UsageError
-from asrcli.storage.places import is_stored, names_in
+from asrcli.storage.file_access import names_in
+from asrcli.storage.places import is_stored
 
 _Element = TypeVar("_Element")
 

@@ -20,7 +20,8 @@ from asrcli.batch.inputs.manifest import InputOptions
 from asrcli.batch.inputs.paths import unreadable
 from asrcli.batch.stop_signal import StopSignal
 from asrcli.errors import InputChangedError
-from asrcli.storage.places import is_stored, read_stored
+from asrcli.storage.file_access import read_stored
+from asrcli.storage.places import is_stored
 
 _BLOCK = 1 << 20
 #: bytes of a second of sound, roughly: enough to start the longest first

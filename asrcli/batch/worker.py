@@ -38,7 +38,8 @@ from asrcli.errors import (
     machine_error,
 )
 from asrcli.storage.atomic import check_writable, hidden_files, read_stale, remove_stale_temporaries
-from asrcli.storage.places import exists, is_stored
+from asrcli.storage.file_access import exists
+from asrcli.storage.places import is_stored
 from asrcli.transcript import failing_warnings
 
 #: errors that every other input would meet, too

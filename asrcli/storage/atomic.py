@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asrcli.errors import AsrcliError, DiskFullError, OutputError
+from asrcli.storage.file_access import exists
 from asrcli.storage.locks import try_lock
-from asrcli.storage.places import exists, is_stored
+from asrcli.storage.places import is_stored
 from asrcli.storage.user_folders import no_home_error
 
 _HIDDEN = re.compile(r"\.asrcli-[0-9a-f]{16}\.(\w+)")

@@ -10,7 +10,7 @@ from asrcli.batch.decision import FAILED, records_of
 from asrcli.batch.inputs.paths import printable
 from asrcli.batch.journal import Journal
 from asrcli.batch.journal.records import OutputFile
-from asrcli.storage.places import exists
+from asrcli.storage.file_access import exists
 
 State = Literal["done", "failed", "open"]
 
