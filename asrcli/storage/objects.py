@@ -8,7 +8,7 @@ import posixpath
 import secrets
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -37,8 +37,6 @@ _Result = TypeVar("_Result")
 _EXTRAS = {"s3": "s3", "gs": "gcs", "az": "azure", "sftp": "sftp"}
 #: bytes that are read at once, and of a recording at most
 _PIECE, _LARGEST = 8 << 20, 64 << 30
-#: entries of a listing that are taken at once
-_PAGE = 1000
 #: seconds after which a file whose time of change has whole seconds has not changed again within that second
 _SETTLED = 5.0
 #: errors of the libraries, by name, after which the same request fails again
@@ -69,25 +67,23 @@ def _filesystem(scheme: str, host: str) -> Any:
 @lru_cache(maxsize=64)
 def _connected(scheme: str, host: str) -> Any:
     """One file system for all threads. Raises MissingExtraError: its library is not installed."""
-    options: dict[str, Any] = {"use_listings_cache": False, "skip_instance_cache": True}
+    options: dict[str, Any] = {"use_listings_cache": False}
     if scheme == "sftp":
         user, _, address = host.rpartition("@")
         name, _, port = address.partition(":")
         # Of asyncssh; sshfs by itself accepts every host key.
-        options |= {"host": name, "known_hosts": ()} | ({"username": user} if user else {})
+        options = {"host": name, "known_hosts": ()} | ({"username": user} if user else {})
         options |= {"port": int(port)} if port else {}
     try:
         import fsspec
 
-        return fsspec.filesystem(scheme, **options)
+        return fsspec.filesystem(scheme, skip_instance_cache=True, **options)
     except ImportError as error:
         message = f"{scheme}:// needs a package that is not installed."
         raise MissingExtraError(message, pip_install(_EXTRAS[scheme])) from error
 
 
-def _attempt(
-    place: Path, work: Callable[[Any, str], _Result], *, write: bool = False, retries: int = DOWNLOADS.retries
-) -> _Result:
+def _attempt(place: Path, work: Callable[[Any, str], _Result], *, write: bool = False) -> _Result:
     """What `work` makes of the file system and the path; repeated after errors that may pass. Raises
     FileNotFoundError; InputUnreadableError or FetchError, with `write` StoreError: no access, or it does not answer.
     """
@@ -105,7 +101,7 @@ def _attempt(
                 raise exhausted from error
             failures += 1
             lasting = isinstance(error, (ValueError, TypeError)) or type(error).__name__ in _LASTING
-            if lasting or failures > retries:
+            if lasting or failures > DOWNLOADS.retries:
                 reason = " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
                 raise _refusal(place, reason, _ACCESS if lasting else _AGAIN, write=write) from error
         if scheme == "sftp":
@@ -245,35 +241,19 @@ def _pages(folder: Path, *, recursive: bool) -> Iterator[list[dict[str, Any]]]:
 
 
 def _pages_of_s3(folder: Path, start: str, *, recursive: bool) -> Iterator[list[dict[str, Any]]]:
-    """Pages of objects: a prefix may have millions. The library repeats the request for a page."""
-    from fsspec.asyn import sync
-
+    """Pages of objects: a prefix may have millions."""
     bucket, _, prefix = start.partition("/")
-    entries: Any = None
-
-    def page(store: Any, _path: str) -> list[dict[str, Any]]:
-        nonlocal entries
-        if entries is None:
-            entries = store._iterdir(bucket, delimiter="" if recursive else "/", prefix=prefix)  # noqa: SLF001 -- no other call lists pages
-        return list(sync(store.loop, _take, entries))
-
+    options = {"Bucket": bucket, "Prefix": prefix, "Delimiter": "" if recursive else "/"}
     while True:
         try:
-            found = _attempt(folder, page, retries=0)  # a listing that has failed cannot be continued
+            page = _attempt(folder, lambda store, _path: store.call_s3("list_objects_v2", store.req_kw, **options))
         except FileNotFoundError as error:
             raise InputUnreadableError(f"{uri_of(folder)}: no such bucket.", "Check the name.") from error
-        yield found
-        if len(found) < _PAGE:
+        files = page.get("Contents", [])
+        yield [{"name": f"{bucket}/{one['Key']}", "size": one["Size"], "type": "file"} for one in files]
+        if not page.get("IsTruncated"):
             return
-
-
-async def _take(entries: AsyncIterator[dict[str, Any]]) -> list[dict[str, Any]]:
-    page: list[dict[str, Any]] = []
-    async for entry in entries:
-        page.append(entry)
-        if len(page) == _PAGE:
-            break
-    return page
+        options["ContinuationToken"] = page["NextContinuationToken"]
 
 
 # Writing

@@ -134,7 +134,7 @@ def test_a_recording_that_cannot_be_read_fails_alone(asrcli: Program, bucket: Bu
     events = [json.loads(line) for line in done.stderr.splitlines()]
     errors = [event["error"] for event in events if event["event"] == "file_failed"]
     assert [error["code"] for error in errors] == ["fetch"]
-    assert "bytes were received" in errors[0]["message"]
+    assert "cannot be read" in errors[0]["message"]
     assert results(bucket) == {"text/inner/two.txt": "do sol\n"}
 
 
@@ -221,9 +221,9 @@ def test_the_recipe(asrcli: Program, bucket: Bucket) -> None:
         (["{uri}/calls", "--journal", "{uri}/journal.jsonl"], ExitCode.USAGE, "nothing can be appended"),
         (["s3://no-such-bucket/a"], ExitCode.ALL_FAILED, "no such bucket"),
         (["{uri}/calls", "-d", "s3://no-such-bucket/text"], ExitCode.MACHINE, "no such bucket"),
-        (["{uri}/calls//one.wav"], ExitCode.ALL_FAILED, "are empty"),
+        (["{uri}/calls//one.wav"], ExitCode.USAGE, "are empty"),
         (["{uri}/calls", "-d", "out", "--skip-if", "subtitles"], ExitCode.USAGE, "--skip-if"),
-        (["sftp://me:secret@host/a.wav"], ExitCode.ALL_FAILED, "password"),
+        (["sftp://me:secret@host/a.wav"], ExitCode.USAGE, "password"),
     ],
 )
 def test_what_is_refused(asrcli: Program, bucket: Bucket, arguments: list[str], code: ExitCode, message: str) -> None:
