@@ -72,8 +72,8 @@ def _connected(scheme: str, host: str) -> Any:
         user, _, address = host.rpartition("@")
         name, _, port = address.partition(":")
         # Of asyncssh; sshfs by itself accepts every host key.
-        options = {"host": name, "known_hosts": ()} | ({"username": user} if user else {})
-        options |= {"port": int(port)} if port else {}
+        options = {"host": name, "known_hosts": ()}
+        options |= ({"username": user} if user else {}) | ({"port": int(port)} if port else {})
     try:
         import fsspec
 
