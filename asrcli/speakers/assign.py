@@ -21,8 +21,8 @@ from asrcli.transcript import Segment, Turn, Word, join_words
 _FREE = 0.02
 _AT_PAUSE = 0.15
 _INSIDE = 0.4
-#: a silence of so many seconds is a likely place for a change
-_PAUSE = 0.3
+#: a silence of up to so many seconds is none; one of the second is a likely place for a change; between, in proportion
+_NO_PAUSE, _PAUSE = 0.1, 0.3
 #: a word counts for at least this long: some models give words no length
 _SHORTEST = 0.2
 #: so many words in a row, each outside a speaker's turns, cost more than to change to another speaker and back
@@ -97,9 +97,10 @@ def _fee(before: Word, word: Word) -> float:
     end = ending(before.text, word.text)
     if end is Ending.SENTENCE:
         return _FREE
-    if end is Ending.CLAUSE or word.start - before.end >= _PAUSE:
-        return _AT_PAUSE
-    return _INSIDE
+    # Within a turn three of four words follow without any pause; at a change of speakers one of twenty does.
+    gap = (word.start - before.end - _NO_PAUSE) / (_PAUSE - _NO_PAUSE)
+    pause = 1.0 if end is Ending.CLAUSE else min(1.0, max(0.0, gap))
+    return _INSIDE + pause * (_AT_PAUSE - _INSIDE)
 
 
 class _TurnIndex:
