@@ -33,7 +33,7 @@ _PURE = {
     "asrcli/speakers/*.py": ("tests/speakers",),
     "asrcli/script.py": ("tests/test_script.py", "tests/text", "tests/assemble"),
     "asrcli/language_codes.py": ("tests/test_language_codes.py",),
-    "asrcli/batch/decision.py": ("tests/batch/test_batch_decision.py",),
+    "asrcli/batch/decision.py": ("tests/batch/test_batch_decision.py", "tests/batch/test_skip_rules.py"),
     "asrcli/batch/naming.py": ("tests/batch/test_batch_naming.py",),
     "asrcli/server/live/pcm.py": ("tests/server/live/test_pcm.py",),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -15,6 +16,7 @@ from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.decision import SKIPPED_WITHOUT_RESULT, Decision, Existing, decide
 from asrcli.batch.events import FileDone, FileSkipped, FileStarted, Notice
 from asrcli.batch.executor import Executor
+from asrcli.batch.inputs.addresses import Address
 from asrcli.batch.inputs.search import Inputs
 from asrcli.batch.journal import Journal
 from asrcli.batch.plan import make_plan
@@ -333,4 +335,21 @@ def test_a_recorded_length_is_known_for_the_same_bytes_alone(run: Any, tmp_path:
     (tmp_path / "a.mp3").write_bytes(b"other")
     changed = decide(item, journal, RECIPE, Existing.JOURNAL)
     assert (changed.duration, changed.reason) == (None, "changed")
+    journal.close()
+
+
+def test_an_address_that_was_not_fetched_is_as_it_was_when_a_result_was_made(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.mp3").write_bytes(b"1")
+    run(".")
+    (journal_file,) = tmp_path.glob(".*")
+    (tmp_path / "a.mp3").unlink()
+    journal = Journal(journal_file, read_only=True)
+    place = tmp_path / "a.mp3"
+    item = replace(item_of(tmp_path, address=Address("https://host/a.mp3", place)), source=Source("a.mp3"))
+    (written,) = {record.content for record in journal.written(item.outputs["txt"])}
+    known = decide(item, journal, RECIPE, Existing.JOURNAL)
+    assert known.recording is not None
+    assert (known.reason, known.recording.path, known.recording.digest) == ("options", place, written)
+    other = replace(item, address=Address("https://host/b.mp3", tmp_path / "b.mp3"))
+    assert decide(other, journal, RECIPE, Existing.JOURNAL).recording is None
     journal.close()

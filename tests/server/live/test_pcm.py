@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import asyncio
 import struct
+from typing import Any
 
 import numpy as np
 import pytest
 
+from asrcli.errors import AudioDecodeError
 from asrcli.server.live.endpoint import NoiseGate
-from asrcli.server.live.pcm import PcmDecoder, PcmForm
+from asrcli.server.live.pcm import PcmDecoder, PcmForm, PcmStream
 
 WAVE = (np.sin(np.arange(4800) / 5) * 8000).astype("<i2")
 HEADER = b"RIFF" + struct.pack("<I", 0) + b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, 16000, 32000, 2, 16)
@@ -152,3 +155,59 @@ def test_encodings_that_files_have_are_read_live(tag: int, bits: int, data: byte
     form = struct.pack("<IHHIIHH", 16, tag, 1, 16000, 16000 * bits // 8, bits // 8, bits)
     header = b"RIFF" + struct.pack("<I", 0) + b"WAVEfmt " + form + b"data" + struct.pack("<I", len(data))
     np.testing.assert_allclose(decode(header + data, 2), values, atol=0.01)
+
+
+class Receiver:
+    """Takes what a live session would."""
+
+    def __init__(self) -> None:
+        self.parts: list[np.ndarray] = []
+
+    async def feed(self, samples: np.ndarray) -> None:
+        self.parts.append(samples)
+
+
+def received(data: bytes, size: int, *form: PcmForm) -> list[np.ndarray]:
+    async def send() -> list[np.ndarray]:
+        receiver: Any = Receiver()
+        stream = PcmStream(receiver, *form)
+        for start in range(0, len(data), size):
+            await stream.feed(data[start : start + size])
+        await stream.finish()
+        return receiver.parts
+
+    return asyncio.run(send())
+
+
+@pytest.mark.parametrize("size", [1, 333, 10**6])
+def test_a_stream_is_passed_on_in_bounded_parts(size: int) -> None:
+    data = np.tile(WAVE, 20 if size > 1 else 1)
+    parts = received(data.tobytes(), size)
+    assert max(map(len, parts)) <= 1 << 15
+    np.testing.assert_array_equal(np.concatenate(parts), data / np.float32(32768))
+    assert len(np.concatenate(received(WAVE.tobytes(), 333, PcmForm(8000)))) == 2 * len(WAVE)
+
+
+TEXT = b'{"type": "stop", "payload": {"text": "a message in the place of samples"}}'
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"fLaC\0\0\0\x22" + bytes(100), "a recording in a container"),
+        (TEXT * 40, "text"),
+        (TEXT, "text"),  # whole, and shorter than the part that is looked at
+    ],
+)
+@pytest.mark.parametrize("size", [7, 10**6])
+def test_what_is_no_samples_is_refused(data: bytes, kind: str, size: int) -> None:
+    with pytest.raises(AudioDecodeError, match=f"is not PCM but {kind}"):
+        received(data, size)
+
+
+def test_what_may_be_samples_is_not_refused() -> None:
+    assert len(np.concatenate(received(TEXT * 40, 100, PcmForm(encoding="mulaw")))) == 40 * len(TEXT)
+    assert len(np.concatenate(received(TEXT[:62], 100))) == 31  # too little to be judged
+    # Only the start is looked at.
+    data = WAVE.tobytes() + TEXT * 40
+    assert len(np.concatenate(received(data, 100))) == len(data) // 2
