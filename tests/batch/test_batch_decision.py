@@ -13,12 +13,13 @@ import pytest
 
 from asrcli.audio.types import Source
 from asrcli.batch.cache_key import CacheKey
-from asrcli.batch.decision import SKIPPED_WITHOUT_RESULT, Decision, Existing, decide
+from asrcli.batch.decision import SKIPPED_WITHOUT_RESULT, Decision, Existing, SkipRule, decide, named_before
 from asrcli.batch.events import FileDone, FileSkipped, FileStarted, Notice
 from asrcli.batch.executor import Executor
 from asrcli.batch.inputs.addresses import Address
 from asrcli.batch.inputs.search import Inputs
 from asrcli.batch.journal import Journal
+from asrcli.batch.naming import DETECTED
 from asrcli.batch.plan import make_plan
 from asrcli.batch.recording import Item
 from asrcli.batch.results.processing import Processing
@@ -317,7 +318,7 @@ def test_a_link_to_the_recording_and_a_missing_recording_are_errors(tmp_path: Pa
     (tmp_path / "a.srt").symlink_to("a.mp3")
     with pytest.raises(OutputError, match="is a link to the recording itself") as caught:
         decide(item_of(tmp_path), None, RECIPE, Existing.OVERWRITE)
-    assert "--output-dir" in caught.value.hint
+    assert caught.value.hint == "Remove that link, or use --output-dir."
 
 
 def test_a_recorded_length_is_known_for_the_same_bytes_alone(run: Any, tmp_path: Path) -> None:
@@ -352,4 +353,27 @@ def test_an_address_that_was_not_fetched_is_as_it_was_when_a_result_was_made(run
     assert (known.reason, known.recording.path, known.recording.digest) == ("options", place, written)
     other = replace(item, address=Address("https://host/b.mp3", tmp_path / "b.mp3"))
     assert decide(other, journal, RECIPE, Existing.JOURNAL).recording is None
+    journal.close()
+
+
+def test_subtitles_of_an_earlier_run_are_no_reason_to_skip(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.mp3").write_bytes(b"1")
+    run(".")
+    (journal_file,) = tmp_path.glob(".*")
+    item, rules = item_of(tmp_path), [SkipRule("subtitles")]
+    item.outputs["srt"].write_text("00:01.000 --> 00:02.000\nHello\n")
+    journal = Journal(journal_file, read_only=True)
+    assert decide(item, journal, RECIPE, Existing.JOURNAL, rules).reason == "options"
+    journal.close()
+    assert decide(item, None, RECIPE, Existing.JOURNAL, rules) == Decision("subtitles", {})
+
+
+def test_an_input_named_after_its_language_has_the_name_of_an_earlier_run(tmp_path: Path) -> None:
+    awaiting = replace(item_of(tmp_path), outputs={"txt": tmp_path / f"a.{DETECTED}.txt"})
+    journal = Journal(tmp_path / "journal", read_only=True)
+    assert named_before(awaiting, None, Existing.SKIP) == awaiting
+    assert named_before(awaiting, journal, Existing.SKIP) == awaiting
+    (tmp_path / "a.en.txt").touch()
+    assert named_before(awaiting, journal, Existing.SKIP).outputs == {"txt": tmp_path / "a.en.txt"}
+    assert named_before(awaiting, journal, Existing.JOURNAL) == awaiting
     journal.close()
