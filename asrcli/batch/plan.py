@@ -17,7 +17,7 @@ from asrcli.batch.journal.pool import JournalPool
 from asrcli.batch.naming import STDIN, collision_key, safe_name
 from asrcli.batch.output_names import OutputName, OutputRequest, name_outputs
 from asrcli.batch.recording import Item
-from asrcli.errors import UsageError
+from asrcli.errors import StoreError, UsageError
 from asrcli.storage.file_access import names_in
 from asrcli.storage.places import is_stored
 
@@ -282,7 +282,7 @@ def _in_shard(found: Found, number: int, count: int) -> bool:
 def _recordings_in(folder: str, suffixes: Collection[str]) -> list[str]:
     try:
         names = names_in(folder)
-    except OSError:
+    except (OSError, StoreError):
         return []  # a folder that may be entered but not listed: the names then depend on the inputs alone
     return [name for name in names if not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes]
 

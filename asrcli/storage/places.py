@@ -14,7 +14,7 @@ from asrcli.errors import UsageError
 
 #: of `Path`, which may have joined the two slashes
 _URI = re.compile(r"(s3|gs|az|sftp):/{1,2}(?=[^/])", re.IGNORECASE)
-_PLACE = re.compile(r"/(s3|gs|az|sftp):/+")
+_PLACE = re.compile(r"^/(s3|gs|az|sftp):/+")
 
 
 def place_of(name: str | Path) -> Path | None:

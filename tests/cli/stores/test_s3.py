@@ -142,8 +142,8 @@ def test_a_listing_that_breaks_off_is_no_short_listing(asrcli: Program, bucket: 
     proxy.page = 1
     proxy.faults = [Fault("503", r"^GET .*continuation-token", times=-1)]
     done = asrcli("transcribe", f"{bucket.uri}/calls", "-d", "out")
-    assert done.returncode == ExitCode.ALL_FAILED
-    assert "cannot be read" in done.stderr
+    assert done.returncode == ExitCode.SOME_FAILED
+    assert f"failed: {bucket.uri}/calls: cannot be read" in done.stderr
 
 
 def test_a_recording_that_changes_while_it_is_read_fails(
@@ -246,3 +246,15 @@ def test_a_key_that_no_result_can_be_named_after_fails_alone(asrcli: Program, bu
     assert done.returncode == ExitCode.SOME_FAILED
     assert "calls//three.wav" in done.stderr
     assert results(bucket) == TEXTS
+
+
+def test_a_cluster_resumes_what_this_machine_has_started(asrcli: Program, bucket: Bucket, recordings: Path) -> None:
+    pytest.importorskip("ray", reason="needs the extra cluster")
+    command = ("transcribe", f"{bucket.uri}/calls", "-d", f"{bucket.uri}/text")
+    assert asrcli(*command, "--exclude", "inner").returncode == 0
+    bucket.put("calls/three.wav", recordings / "one.wav")
+    done = asrcli(*command, "--cluster", "local", "--jobs", "1")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("done already") == 1
+    assert results(bucket) == TEXTS | {"text/three.txt": "fa re mi\n"}
+    assert asrcli(*command).stderr.count("done already") == 3

@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -99,8 +100,9 @@ def test_a_folder_is_transcribed_to_a_folder_and_resumed(asrcli: Program, sftp: 
     shutil.copy(recordings / "inner" / "two.wav", sftp.root / "calls" / "one.wav")
     assert asrcli(*command).stderr.count("done already") == 1
     assert (text / "one.txt").read_text() == "do sol\n"
-    # Its time of change has whole seconds and is that of a moment ago: it may have changed again.
-    os.utime(sftp.root / "calls" / "one.wav")
+    # Its time of change has whole seconds: a recording that was changed just now may have changed again.
+    later = time.time() + 3600
+    os.utime(sftp.root / "calls" / "one.wav", (later, later))
     assert asrcli(*command).stderr.count("done already") == 1
     assert asrcli(*command).stderr.count("done already") == 1
 

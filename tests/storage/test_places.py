@@ -1,0 +1,53 @@
+"""Places: the paths of files in stores."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asrcli.batch import journal_of
+from asrcli.batch.inputs.paths import printable
+from asrcli.errors import UsageError
+from asrcli.storage.atomic import check_writable
+from asrcli.storage.places import is_plain, is_stored, place_of, uri_of
+
+KEYS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1).filter(is_plain)
+
+
+@given(st.sampled_from(["s3", "gs", "az"]), KEYS)
+def test_a_uri_and_its_place_are_the_same_file(scheme: str, key: str) -> None:
+    uri = f"{scheme}://bucket/{key}"
+    place = place_of(uri)
+    assert place is not None
+    assert is_stored(place)
+    assert (uri_of(place), printable(place)) == (uri, uri)
+    assert uri_of(place / "a.txt") == f"{uri}/a.txt"
+    assert place_of(Path(uri)) == place  # which has one slash less
+    assert place_of(place) is None
+
+
+@pytest.mark.parametrize("name", ["a.wav", "/srv/s3:/a.wav", "s3/a.wav", "s3:", "https://host/a.wav", "./s3:/b/a.wav"])
+def test_paths_of_this_machine_and_addresses_are_no_places(name: str) -> None:
+    assert place_of(name) is None
+    assert not is_stored(name)
+    assert uri_of(name) == name
+
+
+@pytest.mark.parametrize("uri", ["s3://b/a//c", "s3://b/./c", "gs://b/x/../c", "sftp://me:secret@host/a"])
+def test_uris_that_are_refused(uri: str) -> None:
+    with pytest.raises(UsageError):
+        place_of(uri)
+
+
+def test_a_folder_of_a_store_has_its_journal_on_this_machine() -> None:
+    folders = [place_of(f"s3://bucket/{name}") for name in ("a", "b")]
+    journals = [journal_of(folder) for folder in folders]
+    assert journals[0] != journals[1]
+    assert not any(map(is_stored, journals))
+    assert journal_of(Path("text")) == Path("text/.asrcli-journal.jsonl")
+
+
+def test_a_place_is_not_taken_for_a_folder_of_this_machine() -> None:
+    check_writable(place_of("s3://bucket/a.txt"))
+    assert not Path("/s3:").exists()
