@@ -11,13 +11,15 @@ import threading
 import time
 from typing import Any, Self
 
+#: seconds of a callback whose CPU time is not asked for: that is a system call, and there are thousands a second
+_SHORT = 0.001
 #: thread -> its monitor
 MONITORS: dict[int, LoopMonitor] = {}
 _run_untimed = asyncio.Handle._run  # noqa: SLF001
 
 
 class LoopMonitor:
-    """Times each callback in the thread that enters it. A context manager.
+    """Times each callback over a millisecond in the thread that enters it, to a millisecond. A context manager.
 
     Garbage collections do not count: they look at the objects of the whole process, whatever the callback does.
 
@@ -29,6 +31,8 @@ class LoopMonitor:
     def __init__(self) -> None:
         self.longest = self.started = 0.0
         self.running = False
+        #: CPU seconds of the thread as last read, and when that was
+        self._used, self._read = 0.0, -1.0
         self._collecting = 0.0
 
     def note(self, seconds: float, handle: asyncio.Handle) -> None:
@@ -38,13 +42,17 @@ class LoopMonitor:
 
     def run(self, handle: asyncio.Handle) -> None:
         """Run a callback and note its time."""
-        started, collecting = time.thread_time(), self._collecting
-        self.running, self.started = True, time.monotonic()
+        self.started, collecting = time.monotonic(), self._collecting
+        if self.started - self._read > _SHORT:
+            self._used, self._read = time.thread_time(), self.started
+        self.running = True
         try:
             _run_untimed(handle)
         finally:
-            self.running = False
-            self.note(time.thread_time() - started - (self._collecting - collecting), handle)
+            self.running, ended = False, time.monotonic()
+            if ended - self.started > _SHORT:
+                before, self._used, self._read = self._used, time.thread_time(), ended
+                self.note(self._used - before - (self._collecting - collecting), handle)
 
     def _time_collection(self, phase: str, info: dict[str, Any]) -> None:
         del info

@@ -9,6 +9,7 @@ import asyncio
 import math
 import re
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
@@ -18,7 +19,8 @@ import anyio.to_thread
 import python_multipart as multipart
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Message
 
 from asrcli.server.bounds import LINGER, MAX_FIELD, MAX_FIELDS, MAX_PART_HEADER, MAX_PARTS, MAX_URL_FIELDS
 from asrcli.server.errors import RequestError, SlowClientError, TooLargeError, UnavailableError
@@ -95,27 +97,23 @@ async def _timed(request: Request) -> AsyncIterator[bytes]:
     settings = request.app.state.settings
     loop = asyncio.get_running_loop()
     deadline = loop.time() + (settings.request_timeout or math.inf)
-    pieces = request.stream()
-    while True:
-        piece = asyncio.ensure_future(_next(pieces))
+    more = True
+    while more:
         until = min(loop.time() + settings.idle_timeout, deadline)
-        try:
-            while not piece.done():
-                await asyncio.wait({piece}, timeout=min(LINGER, until - loop.time()))
-                if not piece.done() and request.scope["state"].get("ending"):
-                    raise UnavailableError("The server ends.", "Send the request again later.", retry_after=5)
-                if not piece.done() and loop.time() >= until:
-                    raise SlowClientError("Timed out waiting for the request body.", "Send it again without pauses.")
-        finally:
-            piece.cancel()
-        data = piece.result()
-        if data is None:
-            return
-        yield data
-
-
-async def _next(pieces: AsyncIterator[bytes]) -> bytes | None:
-    return await anext(pieces, None)
+        message: Message | None = None
+        while message is None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(min(loop.time() + LINGER, until)):
+                    message = await request.receive()
+            if message is None and request.scope["state"].get("ending"):
+                raise UnavailableError("The server ends.", "Send the request again later.", retry_after=5)
+            if message is None and loop.time() >= until:
+                raise SlowClientError("Timed out waiting for the request body.", "Send it again without pauses.")
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        more = message.get("more_body", False)
+        if message.get("body"):
+            yield message["body"]
 
 
 def _too_large(limit: int) -> TooLargeError:
