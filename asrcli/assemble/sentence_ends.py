@@ -1,12 +1,14 @@
 """Sentences of a live stream: their text while they grow, and chunks that end where a sentence ends.
 
 Speech that no chunk holds yet is decoded at its pauses and, without pauses, again and again as it grows. At a pause, a
-text that ends a sentence is final. Within speech, a sentence is final once two decodes agree on its words (local
-agreement: Liu, Spanakis and Niehues, Interspeech 2020) and other words follow it: the chunk is cut between them.
+text that ends a sentence is final. Within speech, a sentence is final once two of the last three decodes agree on its
+words (local agreement: Liu, Spanakis and Niehues, Interspeech 2020) and other words or silence follow it: the chunk is
+cut between them.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -26,19 +28,25 @@ from asrcli.vad.types import LEVEL_HOP, Chunk
 
 #: samples by which a sentence grows before it is decoded again: this many times the duration of the last decode, within
 #: bounds
-_REST, _GROWTH, _MOST_GROWTH = 2.0, SAMPLE_RATE // 2, 2 * SAMPLE_RATE
+_REST, _GROWTH, _MOST_GROWTH = 1.5, SAMPLE_RATE // 4, 2 * SAMPLE_RATE
 #: A chunk that ends where a sentence does is at least so long, seconds; with fewer words, so long.
 _SHORTEST, _FEW_WORDS, _SHORTEST_OF_FEW = 1.0, 3, 2.0
 #: texts without a mark after which no more are tried: the model writes none
 _FUTILE = 8
 #: Longer speech is expected to have a mark, and may be cut at a pause without one, seconds.
 _LONG = 7.0
+#: Still longer speech is cut at a pause of so much between two words, before the longest chunk is full, seconds.
+_LONGER, _BREATH = 9.5, 0.3
 #: A cut is sought so far into the words on both sides, seconds. It must be this much quieter than the speech, dB.
 _REACH, _DIP = 0.15, 12.0
 #: a sentence may end without other words behind it if it is quiet for so long, seconds
 _QUIET = 0.4
 #: speech behind a pause, which the decode of the words before it has as context, seconds
 _CONTEXT = 0.7
+#: and if decodes agree on those words
+_CONTEXT_OF_AGREED = 0.35
+#: decodes of which one has to agree with the last one
+_EARLIER = 2
 
 _MARKS = SENTENCE_ENDS | CLAUSE_ENDS
 
@@ -74,11 +82,13 @@ class SentenceEnds:
         #: start and length of the speech decoded last, its words, and how long the decode took
         self._start, self._length = -1, 0
         self._words: list[Word] = []
+        #: the words of the decodes before
+        self._earlier: deque[list[Word]] = deque(maxlen=_EARLIER)
         self._cost: float | None = None
         #: whether a decode of this speech failed: each further one may cost the engine its process
         self._failed = False
-        #: texts in a row without a mark
-        self._unmarked = 0
+        #: texts in a row without a mark, and the start of the speech that was counted last
+        self._unmarked, self._counted = 0, -1
         #: whether the model gives words times, as far as is known
         self._timed: bool | None = None
 
@@ -91,14 +101,15 @@ class SentenceEnds:
         """Call it as the stream grows. With `cuts`, chunks end at sentences; with `shown`, the text is wanted, too."""
         if (start := self._segmenter.begin) != self._start:
             self._start, self._length, self._words, self._failed = start, 0, [], False
-        if self._look is None:
-            self._ask(request, cuts=cuts and self._unmarked < _FUTILE, shown=shown)
-        elif self._look.decoding.done():
+            self._earlier.clear()
+        if self._look is not None and self._look.decoding.done():
             look, self._look = self._look, None
             # The first one waits for the model to be loaded.
             self._cost = 0.0 if self._cost is None else time.monotonic() - look.started
             if look.chunk.start == self._start:
                 self._take(look, request, cuts=cuts)
+        if self._look is None:
+            self._ask(request, cuts=cuts and self._unmarked < _FUTILE, shown=shown)
 
     def _ask(self, request: RecognitionOptions, *, cuts: bool, shown: bool) -> None:
         """Decode the speech so far, in a pause or if it has grown."""
@@ -122,8 +133,11 @@ class SentenceEnds:
         if self._failed:  # reported where the chunk itself is decoded
             return
         hypothesis = decoding.result()
-        before, self._words = self._words, time_words(chunk, hypothesis, split_words(hypothesis.text))
-        if look.pausing or len(chunk.samples) >= _LONG * SAMPLE_RATE:
+        self._earlier.append(self._words)
+        self._words = time_words(chunk, hypothesis, split_words(hypothesis.text))
+        is_long = len(chunk.samples) >= _LONG * SAMPLE_RATE
+        if look.pausing or (is_long and self._counted != chunk.start):
+            self._counted = chunk.start
             self._unmarked = 0 if _MARKS.intersection(hypothesis.text) else self._unmarked + 1
         least = _SHORTEST if len(self._words) >= _FEW_WORDS else _SHORTEST_OF_FEW
         if not cuts or not self._words or len(chunk.samples) < least * SAMPLE_RATE:
@@ -133,8 +147,9 @@ class SentenceEnds:
             if self._segmenter.accept(chunk):
                 self._chunks.push(chunk, request, self._segmenter.clear, decoding)
                 self._words = []
+                self._earlier.clear()
         elif hypothesis.timed and not hypothesis.limit:
-            count = _sentences(before, self._words, chunk)
+            count = _sentences(self._earlier, self._words, chunk)
             if count:
                 self._cut(chunk, hypothesis, count, request)
 
@@ -142,7 +157,9 @@ class SentenceEnds:
         """End the chunk behind its first `count` words, if the speech is quiet there."""
         word, following = self._words[count - 1], next(iter(self._words[count:]), None)
         position = _place(chunk, word, following)
-        part = None if position is None else self._segmenter.give(chunk, position, pausing=following is None)
+        # The next word may have started in the last samples of a pause.
+        resume = chunk.end - round(_REACH * SAMPLE_RATE) if following is None else None
+        part = None if position is None else self._segmenter.give(chunk, position, resume=resume)
         if part is None:
             return
         tokens = hypothesis.tokens
@@ -154,29 +171,37 @@ class SentenceEnds:
         decoding.set_result(replace(hypothesis, text=text, tokens=tokens, end=None))
         self._chunks.push(part, request, self._segmenter.clear, decoding)
         self._words = self._words[count:]
+        self._earlier.clear()
         self._start, self._length = self._segmenter.begin, 0
 
 
-def _sentences(before: Sequence[Word], words: Sequence[Word], chunk: Chunk) -> int:
-    """How many of the words of a chunk are final: sentences that the decode before has as well, and what a long pause
+def _sentences(earlier: Iterable[Sequence[Word]], words: Sequence[Word], chunk: Chunk) -> int:
+    """How many of the words of a chunk are final: sentences that an earlier decode has as well, and what a long pause
     separates from the next words.
     """
-    agreed, end = 0, chunk.end / SAMPLE_RATE
-    for one, two in zip(before, words, strict=False):
-        if _bare(one.text) != _bare(two.text):
-            break
-        agreed += 1
+    agreed, end = max((_agreed(before, words) for before in earlier), default=0), chunk.end / SAMPLE_RATE
     complete = ending(words[-1].text, "") is Ending.SENTENCE or len(chunk.samples) >= _LONG * SAMPLE_RATE
+    is_long = len(chunk.samples) >= _LONGER * SAMPLE_RATE
     if complete and agreed == len(words) and end - words[-1].end >= _QUIET:
         return agreed
     for count in range(len(words) - 1, 0, -1):
         word, following = words[count - 1 : count + 1]
+        pause, context = following.start - word.end, end - following.start
+        # Few words are sure only if they were the same with a word behind them.
+        sure = count + (count < _FEW_WORDS) <= agreed
         # The model often places the first word at the noise before it.
-        if following.start - word.end >= PAUSE and count > 1 and end - following.start >= _CONTEXT:
+        if pause >= PAUSE and count > 1 and context >= (_CONTEXT_OF_AGREED if sure else _CONTEXT):
             return count
-        if count <= agreed and ending(word.text, following.text) is Ending.SENTENCE:
+        ends = ending(word.text, following.text) is Ending.SENTENCE or (is_long and pause >= _BREATH)
+        if count <= agreed and ends:
             return count
     return 0
+
+
+def _agreed(one: Sequence[Word], two: Sequence[Word]) -> int:
+    """How many words two decodes agree on."""
+    pairs = enumerate(zip(one, two, strict=False))
+    return next((at for at, (a, b) in pairs if _bare(a.text) != _bare(b.text)), min(len(one), len(two)))
 
 
 def _bare(text: str) -> str:
@@ -186,13 +211,13 @@ def _bare(text: str) -> str:
 
 def _place(chunk: Chunk, word: Word, following: Word | None) -> int | None:
     """A quiet position behind a word, samples of the stream; None where speech goes on there."""
-    low = max(word.end - _REACH, (word.start + word.end) / 2)
-    high = chunk.end / SAMPLE_RATE
-    if following is not None:
+    if following is None:
+        low, high = word.end, chunk.end / SAMPLE_RATE - _REACH
+    else:
+        low = max(word.end - _REACH, (word.start + word.end) / 2)
         high = min(following.start + _REACH, (following.start + following.end) / 2)
     first, last = (round(seconds * SAMPLE_RATE) - chunk.start for seconds in (low, high))
-    # The next word may have started in the last samples of a pause.
-    at = first + quietest(chunk.samples[first:last]) if following is not None else last - round(_REACH * SAMPLE_RATE)
+    at = first + quietest(chunk.samples[first:last])
     near = chunk.levels[max(at // LEVEL_HOP - 4, 0) : at // LEVEL_HOP + 4]
     spoken = float(sorted(chunk.levels)[len(chunk.levels) * 3 // 4])
     return chunk.start + at if first < at < last and len(near) and near.mean() <= spoken - _DIP else None

@@ -23,7 +23,7 @@ _LIVE_CHUNK, _LIVE_LOOKAHEAD = 12.0, 0.1
 _LIVE_PAUSES = ((7.0, 0.3), (5.0, 0.4), (2.5, 0.6), (0.0, 1.0))
 
 #: speech behind a pause that is worth another decode, samples
-_LEAST_GROWTH = round(0.4 * SAMPLE_RATE)
+_LEAST_GROWTH = round(0.2 * SAMPLE_RATE)
 
 
 class Segmenter:
@@ -125,15 +125,19 @@ class Segmenter:
         return True
 
     def growing(self) -> Chunk | None:
-        """The speech so far as a chunk, while it goes on; None in a pause, or if it does not fit a chunk."""
+        """The speech so far and what follows it as a chunk, while it goes on; None in a pause, or if it does not fit a
+        chunk.
+        """
         stretch = self._tracker.stretch
         if stretch is None or stretch.end - stretch.start < _LEAST_GROWTH or self.size > self._limit:
             return None
-        return self._chunk(self._padded())
+        *regions, last = self._padded()
+        return self._chunk([*regions, Region(last.start, self._received)])
 
-    def give(self, chunk: Chunk, position: int, *, pausing: bool) -> Chunk | None:
+    def give(self, chunk: Chunk, position: int, *, resume: int | None = None) -> Chunk | None:
         """Give out the first part of a chunk of `growing` or `proposal`, up to a position within it; None if some of it
-        has been given out meanwhile. `pausing`: what follows counts as speech only if it is long enough.
+        has been given out meanwhile. `resume`: no speech follows before this position, and what follows behind it
+        counts only if it is long enough.
         """
         if self.begin != chunk.start:
             return None
@@ -141,8 +145,8 @@ class Segmenter:
         count = sum(region.start < position for region in regions)
         opened = count > len(self._run)
         part = self._take(count, position if opened or position < regions[count - 1].end else None)
-        if opened and pausing:
-            self._tracker.cut(position, confirmed=False)
+        if opened and resume is not None:
+            self._tracker.cut(resume, confirmed=False)
         return part
 
     @property
@@ -152,9 +156,16 @@ class Segmenter:
 
     @property
     def size(self) -> int:
-        """The samples of that speech."""
-        regions = self._padded() if self._stretches() else []
-        return regions[-1].end - regions[0].start if regions else 0
+        """The samples of that speech, while it goes on with what follows it."""
+        if not self._stretches():
+            return 0
+        regions = self._padded()
+        return (regions[-1].end if self._tracker.stretch is None else self._received) - regions[0].start
+
+    @property
+    def _received(self) -> int:
+        """The end of the last window."""
+        return min(self._tracker.now, self._buffer.end)
 
     @property
     def quiet(self) -> bool:
@@ -262,8 +273,7 @@ class Segmenter:
         """The run with padding. Where two paddings meet in a pause, they share it."""
         stretches = self._stretches()
         onset = self._tracker.onset
-        now = min(self._tracker.now, self._buffer.end)
-        end = now if onset is None or self._tracker.stretch is not None else onset
+        end = self._received if onset is None or self._tracker.stretch is not None else onset
         regions = []
         low = max(self._given, self._share(self._done, stretches[0].start)) if self._given else 0
         for stretch, following in zip(stretches, [*stretches[1:], None], strict=True):

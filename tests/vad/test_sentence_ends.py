@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -180,6 +181,42 @@ def test_a_sentence_before_silence_that_the_vad_takes_for_speech_is_final() -> N
     assert speaker.texts == ["One two three four five six."]
     speaker.speak(np.zeros(4 * SAMPLE_RATE, np.float32))
     assert len(speaker.decoded) == 1  # the silence behind it is no chunk of its own
+
+
+@pytest.mark.parametrize("late", [0.0, 0.1, 0.2, 0.3, 0.4])
+def test_a_sentence_is_final_in_a_pause_that_the_vad_does_not_detect(late: float) -> None:
+    """Wherever the decodes fall."""
+    speaker = Sentences("One two three four five six. Seven eight nine ten eleven", hangover=0.6)
+    sound = np.concatenate([np.zeros(round(late * SAMPLE_RATE), np.float32), speaker.sound({5: 0.8})])
+    speaker.speak(sound[: round((late + 2.2 + 0.8) * SAMPLE_RATE)])
+    assert speaker.texts == ["One two three four five six."]
+    speaker.speak(np.concatenate([sound[round((late + 2.2 + 0.8) * SAMPLE_RATE) :], np.zeros(4 * SAMPLE_RATE)]))
+    assert speaker.texts == ["One two three four five six.", "Seven eight nine ten eleven"]
+
+
+class Unsteady(Sentences):
+    """Every other decode gets the first word of the speech wrong."""
+
+    def recognise(self, samples: Samples) -> Hypothesis:
+        hypothesis = super().recognise(samples)
+        if len(self.asked) % 2:
+            return hypothesis
+        tokens = tuple(replace(token, text=" What") for token in hypothesis.tokens[:1]) + hypothesis.tokens[1:]
+        return replace(hypothesis, text="".join(token.text for token in tokens).strip(), tokens=tokens)
+
+
+def test_a_sentence_is_final_though_one_decode_between_differs() -> None:
+    speaker = Unsteady("One two three four five six. Seven eight nine ten eleven twelve thirteen fourteen")
+    speaker.speak(speaker.sound({})[: round(4.2 * SAMPLE_RATE)])
+    assert [text.split()[1:] for text in speaker.texts] == [["two", "three", "four", "five", "six."]]
+
+
+def test_a_long_sentence_is_cut_between_words_before_the_chunk_is_full() -> None:
+    speaker = Sentences(" ".join(f"word{number}" for number in range(60)))
+    speaker.speak(speaker.sound(dict.fromkeys(range(5, 60, 7), 0.35))[: 11 * SAMPLE_RATE])
+    (first,) = speaker.decoded
+    assert 7.0 <= first.chunk.end / SAMPLE_RATE < 10.0
+    assert first.hypothesis.text.split() == [f"word{number}" for number in range(len(first.hypothesis.text.split()))]
 
 
 def test_the_text_so_far_is_shown_without_what_is_final() -> None:
