@@ -10,7 +10,7 @@ from functools import partial
 from math import inf
 from typing import Protocol
 
-from asrcli.assemble.assembler import PAUSE, Assembler
+from asrcli.assemble.assembler import Assembler
 from asrcli.assemble.sentence_ends import SentenceEnds
 from asrcli.assemble.speaker_labels import SpeakerLabels, SpeakerTracker, StreamTracker, of_channels
 from asrcli.audio import open_audio
@@ -233,8 +233,8 @@ class _Transcription:
         if stalled:
             self._submit(channel, channel.segmenter.flush())
         self._report(channel, channel.take(wait=False))
-        held = channel.assembler.held
-        if held and not channel.chunks and (stalled or channel.segmenter.silent / SAMPLE_RATE - held[1] >= PAUSE):
+        ended = channel.assembler.ends(channel.segmenter.silent / SAMPLE_RATE)
+        if not channel.chunks and (ended or (stalled and channel.assembler.held)):
             channel.clear = channel.segmenter.clear / SAMPLE_RATE
             self._report(channel, [channel.keep(channel.assembler.finish())])
         if shown:

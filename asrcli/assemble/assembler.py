@@ -15,8 +15,9 @@ from asrcli.script import joint
 from asrcli.transcript import Segment, Timing, Word, join_words
 from asrcli.vad.types import Chunk
 
-#: a pause this long ends a segment, with or without punctuation, seconds
-PAUSE = 0.8
+#: A pause this long ends a segment, with or without punctuation, seconds; one or two words are the start of a sentence
+#: ("Ask not", "And then") unless the pause is longer.
+_PAUSE, _FEW_WORDS, _PAUSE_OF_FEW = 0.8, 3, 1.2
 #: no segment is longer, seconds
 _LONGEST = 30.0
 #: a chunk that is nowhere louder holds no speech, whatever the model made of it (without VAD it gets silence), dBFS
@@ -30,7 +31,7 @@ _CLAUSE_WORTH = 1.0
 class Assembler:
     """Turns the chunks of one stream, in order, into segments in stream time.
 
-    A segment is a sentence, or what lies between two pauses of 0.8 s, at most 30 s long. One that runs on over the
+    A segment is a sentence, or what lies between two pauses (`is_break`), at most 30 s long. One that runs on over the
     end of a chunk is held back until the rest of it is there.
     """
 
@@ -61,6 +62,10 @@ class Assembler:
         """The text of that sentence so far."""
         return join_words(self._open)
 
+    def ends(self, until: float) -> bool:
+        """Whether that sentence has ended if no word follows before `until`, seconds."""
+        return bool(self._open) and is_break(len(self._open), until - self._open[-1].end)
+
     def push(self, chunk: Chunk, hypothesis: Hypothesis) -> list[Segment]:
         """Take what was recognised in the next chunk (its samples are not needed); the segments that it completes."""
         if len(chunk.levels) and chunk.levels.max() < _SILENCE:
@@ -88,7 +93,7 @@ class Assembler:
             event=hypothesis.event,
         )
         segments: list[Segment] = []
-        if self._open and (labels != self._labels or words[0].start - self._open[-1].end >= PAUSE):
+        if self._open and (labels != self._labels or self.ends(words[0].start)):
             segments += self.finish()
         self._labels = labels
         # Also where a sentence ends there: segments are joined again when speakers are assigned.
@@ -128,10 +133,15 @@ class Assembler:
         )
 
 
+def is_break(count: int, pause: float) -> bool:
+    """Whether a pause behind `count` words ends a segment, seconds."""
+    return pause >= (_PAUSE if count >= _FEW_WORDS else _PAUSE_OF_FEW)
+
+
 def _first_sentence(words: Sequence[Word]) -> int:
     """How many words the first sentence has, if it is complete; else 0."""
     for count, (word, following) in enumerate(pairwise(words), 1):
-        if following.start - word.end >= PAUSE or ending(word.text, following.text) is Ending.SENTENCE:
+        if is_break(count, following.start - word.end) or ending(word.text, following.text) is Ending.SENTENCE:
             return count
     if words and ending(words[-1].text, "") is Ending.SENTENCE:
         return len(words)

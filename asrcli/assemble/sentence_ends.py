@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from asrcli.assemble.assembler import PAUSE
+from asrcli.assemble.assembler import is_break
 from asrcli.assemble.sentences import Ending, ending
 from asrcli.assemble.timing import time_words
 from asrcli.assemble.words import split_words
@@ -187,10 +187,8 @@ def _sentences(earlier: Iterable[Sequence[Word]], words: Sequence[Word], chunk: 
     for count in range(len(words) - 1, 0, -1):
         word, following = words[count - 1 : count + 1]
         pause, context = following.start - word.end, end - following.start
-        # Few words are sure only if they were the same with a word behind them.
-        sure = count + (count < _FEW_WORDS) <= agreed
         # The model often places the first word at the noise before it.
-        if pause >= PAUSE and count > 1 and context >= (_CONTEXT_OF_AGREED if sure else _CONTEXT):
+        if is_break(count, pause) and count > 1 and context >= (_CONTEXT_OF_AGREED if count <= agreed else _CONTEXT):
             return count
         ends = ending(word.text, following.text) is Ending.SENTENCE or (is_long and pause >= _BREATH)
         if count <= agreed and ends:

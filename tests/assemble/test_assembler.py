@@ -190,6 +190,35 @@ def test_a_sentence_goes_on_over_the_end_of_a_chunk() -> None:
     assert assembler.finish() == []
 
 
+@pytest.mark.parametrize(
+    ("text", "pause", "expected"),
+    [
+        ("Ask not what your country", 0.9, ["Ask not what your country"]),
+        ("Ask not what your country", 1.3, ["Ask not", "what your country"]),
+        ("It was. The best of times", 0.9, ["It was.", "The best of times"]),
+        ("你好今天下雨", 0.9, ["你好今天下雨"]),
+    ],
+)
+@pytest.mark.parametrize("apart", [True, False])
+def test_one_or_two_words_before_a_pause_belong_to_what_follows(
+    text: str, pause: float, expected: list[str], apart: bool
+) -> None:
+    words = [" " + word for word in text.split()] if " " in text else list(text)
+    times = [0.1, 0.4, *(0.7 + pause + 0.3 * number for number in range(len(words) - 2))]
+    pieces = tokens(*((word, time) for word, time in zip(words, times, strict=True)))
+    timed = tuple(replace(piece, end=(piece.start or 0) + 0.3) for piece in pieces)
+    first, last = chunk((0, 0.8)), chunk((0.6 + pause, 2.6 + pause))
+    if not apart:
+        both = Chunk(0, last.samples, (*first.regions, *last.regions))
+        segments, _ = assemble((both, Hypothesis(text, timed)))
+    else:
+        shift = last.start / SAMPLE_RATE
+        moved = tuple(replace(piece, start=piece.start - shift, end=piece.end - shift) for piece in timed[2:])
+        parts = ["".join(word for word in some).strip() for some in (words[:2], words[2:])]
+        segments, _ = assemble((first, Hypothesis(parts[0], timed[:2])), (last, Hypothesis(parts[1], moved)))
+    assert [segment.text for segment in segments] == expected
+
+
 def test_a_sentence_does_not_go_on_over_a_pause_or_a_change_of_language() -> None:
     pause, _ = assemble((chunk((0, 2)), Hypothesis("one two")), (chunk((4, 5)), Hypothesis("three")))
     assert [segment.text for segment in pause] == ["one two", "three"]
