@@ -559,10 +559,11 @@ def growing_speech() -> tuple[Segmenter, Chunk]:
 def test_the_first_part_of_growing_speech_is_given_out_once(pausing: bool) -> None:
     segmenter, chunk = growing_speech()
     position = 115 * WINDOW
-    part = segmenter.give(chunk, position, pausing=pausing)
+    resume = position if pausing else None
+    part = segmenter.give(chunk, position, resume=resume)
     assert part is not None
     assert (part.start, part.end) == (20 * WINDOW, position)
-    assert segmenter.give(chunk, position + 1, pausing=pausing) is None
+    assert segmenter.give(chunk, position + 1, resume=resume) is None
     # Less probable than speech begins with, and as probable as it continues with: the stretch goes on.
     found = segmenter.push(stream([0.4] * 40)) + segmenter.finish()
     assert [(region.start, region.end) for each in found for region in each.regions] == [(position, 160 * WINDOW)]
@@ -571,7 +572,17 @@ def test_the_first_part_of_growing_speech_is_given_out_once(pausing: bool) -> No
 def test_a_short_rest_behind_a_pause_is_no_speech() -> None:
     for pausing in (False, True):
         segmenter, chunk = growing_speech()
-        assert segmenter.give(chunk, 118 * WINDOW, pausing=pausing) is not None
+        resume = 118 * WINDOW if pausing else None
+        assert segmenter.give(chunk, 118 * WINDOW, resume=resume) is not None
         found = segmenter.push(stream([0.0] * 40)) + segmenter.finish()
         rest = [(region.start, region.end) for each in found for region in each.regions]
         assert rest == ([] if pausing else [(118 * WINDOW, 120 * WINDOW)])
+
+
+def test_silence_between_a_cut_and_where_speech_resumes_is_in_no_chunk() -> None:
+    segmenter, chunk = growing_speech()
+    part = segmenter.give(chunk, 100 * WINDOW, resume=115 * WINDOW)
+    assert part is not None
+    assert part.end == 100 * WINDOW
+    found = segmenter.push(stream([0.9] * 20)) + segmenter.finish()
+    assert [(region.start, region.end) for each in found for region in each.regions] == [(115 * WINDOW, 140 * WINDOW)]
