@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import struct
 from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
 from asrcli.errors import AudioDecodeError
 from asrcli.server.live.endpoint import NoiseGate
@@ -188,6 +190,12 @@ def test_a_stream_is_passed_on_in_bounded_parts(size: int) -> None:
     assert len(np.concatenate(received(WAVE.tobytes(), 333, PcmForm(8000)))) == 2 * len(WAVE)
 
 
+def mp3() -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros(16000), 16000, format="MP3")
+    return file.getvalue()
+
+
 TEXT = b'{"type": "stop", "payload": {"text": "a message in the place of samples"}}'
 
 
@@ -195,6 +203,7 @@ TEXT = b'{"type": "stop", "payload": {"text": "a message in the place of samples
     ("data", "kind"),
     [
         (b"fLaC\0\0\0\x22" + bytes(100), "a recording in a container"),
+        (mp3(), "MP3"),
         (TEXT * 40, "text"),
         (TEXT, "text"),  # whole, and shorter than the part that is looked at
     ],
