@@ -1,0 +1,124 @@
+"""Which frames of a window are embedded, and what the service makes of windows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from asrcli.backends.types import DecodeJob
+from asrcli.speakers.pieces import find_pieces, levels, never_alone
+from asrcli.speakers.service import DiarizationService
+from asrcli.speakers.types import FRAME_STEP, FRAMES, HOP, WINDOW, DiarizationRequest, Mask, zone
+
+ALL = slice(0, FRAMES)
+LEVEL = np.ones(FRAMES, np.float32)
+
+
+def activity(*speakers: list[tuple[int, int]]) -> Mask:
+    found = np.zeros((len(speakers), FRAMES), bool)
+    for row, spans in zip(found, speakers, strict=True):
+        for start, end in spans:
+            row[start:end] = True
+    return found
+
+
+def test_a_piece_has_one_speaker_alone_in_the_zone() -> None:
+    active = activity([(50, 150)], [(120, 220)])
+    assert find_pieces(active, ALL, LEVEL) == [(0, 50, 120), (1, 150, 220)]
+    assert find_pieces(active, slice(80, 190), LEVEL) == [(0, 80, 120), (1, 150, 190)]
+
+
+@pytest.mark.parametrize(("length", "count"), [(23, 0), (24, 1), (118, 1), (119, 2)])
+def test_the_shortest_and_the_longest_piece(length: int, count: int) -> None:
+    assert len(find_pieces(activity([(100, 100 + length)]), ALL, LEVEL)) == count
+
+
+def test_a_short_pause_without_speech_ends_no_piece() -> None:
+    assert find_pieces(activity([(100, 130), (141, 180)]), ALL, LEVEL) == [(0, 100, 180)]
+    assert find_pieces(activity([(100, 130), (142, 180)]), ALL, LEVEL) == [(0, 100, 130), (0, 142, 180)]
+    interrupted = activity([(100, 130), (141, 180)], [(134, 136)])
+    assert find_pieces(interrupted, ALL, LEVEL) == [(0, 100, 130), (0, 141, 180)]
+
+
+def test_a_long_run_is_divided_where_it_is_quietest() -> None:
+    level = LEVEL.copy()
+    level[[181, 218, 219]] = 0.5, 0.6, 0.1  # the last is too far from the middle
+    assert find_pieces(activity([(100, 300)]), ALL, level) == [(0, 100, 218), (0, 218, 300)]
+    level[182] = 0.2
+    assert find_pieces(activity([(100, 300)]), ALL, level) == [(0, 100, 182), (0, 182, 300)]
+
+
+def test_who_is_never_alone_has_frames_all_the_same() -> None:
+    active = activity([(50, 250)], [(100, 140)], [])
+    pieces = find_pieces(active, ALL, LEVEL)
+    ((local, frames),) = never_alone(active, ALL, pieces)
+    assert local == 1
+    np.testing.assert_array_equal(frames, active[1])
+    ((_, inside),) = never_alone(active, slice(0, 120), pieces)
+    np.testing.assert_array_equal(inside, activity([(100, 120)])[0])
+    assert never_alone(active, slice(300, FRAMES), pieces) == []
+
+
+def test_levels_are_the_power_of_each_frame_smoothed() -> None:
+    window = np.zeros(WINDOW, np.float32)
+    window[100 * FRAME_STEP : 101 * FRAME_STEP] = 0.6
+    found = levels(window)
+    assert found.shape == (FRAMES,)
+    assert found[98:104] == pytest.approx([0.06] * 6)
+    assert found[:98].max() == found[104:].max() == 0
+    assert levels(window[: 100 * FRAME_STEP + 135])[100] == pytest.approx(0.03)  # a window that the stream ends in
+
+
+class Networks:
+    """Segmentation that finds what it is given; embeddings of known directions, and the frames that were asked for."""
+
+    dimensions, longest = 2, 40
+
+    def __init__(self, *found: Mask) -> None:
+        self.found = list(found)
+        self.frames: list[list[int]] = []
+        self.prepared: list[float] = []
+
+    def segment(self, window: np.ndarray) -> Mask:
+        return self.found[round(float(window[0]))]
+
+    def prepare(self, window: np.ndarray) -> float:
+        self.prepared.append(float(window[0]))
+        return float(window[0])
+
+    def __call__(self, prepared: float, frames: Mask) -> Any:
+        self.frames.append(np.flatnonzero(frames).tolist())
+        kinds = [[3.0, 4.0], [np.nan, 1.0], None, [0.0, 5.0]]
+        vector = kinds[(len(self.frames) - 1) % 4]
+        return None if vector is None else np.array(vector, np.float32)
+
+
+def test_the_service_embeds_the_pieces_that_each_window_decides() -> None:
+    lead = zone(first=False, last=False)
+    first = activity([(10, 100), (120, 170)], [(130, 160)])
+    second = activity([(0, lead.start)], [])
+    third = activity([(200, 230), (560, 589)], [])
+    networks = Networks(first, second, third)
+    samples = np.zeros(2 * HOP + WINDOW, np.float32)
+    samples[HOP], samples[2 * HOP] = 1, 2
+    service = DiarizationService(networks.segment, networks)
+    job = DecodeJob(samples, DiarizationRequest(windows=3, starts=True, ends=True))
+    (result,) = service.run([job])
+    np.testing.assert_array_equal(result.activity, [first, second, third])
+    assert networks.prepared == [0, 2]  # the second window decides nothing that is spoken
+    # The middle of a long piece; of a speaker who is never alone all frames, up to the same number.
+    assert networks.frames == [
+        list(range(35, 75)), list(range(130, 160)), list(range(200, 230)), list(range(560, 589)),
+    ]  # fmt: skip
+    np.testing.assert_array_equal(result.pieces, [(0, 0, 10, 100), (2, 0, 560, 589)])
+    np.testing.assert_allclose(result.embeddings, [(0.6, 0.8), (0, 1)])
+    assert (result.activity.dtype, result.pieces.dtype, result.embeddings.dtype) == (bool, np.int32, np.float32)
+
+
+def test_windows_without_speech_have_no_pieces() -> None:
+    networks = Networks(activity([]))
+    job = DecodeJob(np.zeros(WINDOW, np.float32), DiarizationRequest(windows=1, starts=False, ends=False))
+    (result,) = DiarizationService(networks.segment, networks).run([job])
+    assert (result.pieces.shape, result.embeddings.shape) == ((0, 4), (0, 2))
