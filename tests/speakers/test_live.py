@@ -119,7 +119,8 @@ def test_a_pipe_is_a_recording_until_its_first_segments_are_settled(
     stream.push(np.zeros(130 * RATE, np.float32))
     assert stream.settle([late], 50.0) == [late]
     (warning,) = stream.warnings
-    assert warning.startswith(f"speakers: {50 + heard:.1f} to {52 + heard:.1f} s: ")
+    span = f"{50 + heard:.1f} to {52 + heard:.1f} s"
+    assert warning == f"speakers: {span}: Their sound is not held any more: recognition is too far behind."
 
 
 @settings(max_examples=20, deadline=None)
