@@ -108,3 +108,16 @@ def test_the_words_of_merged_segments_are_joined_as_their_script_is() -> None:
     assert (two.text, [word.space_before for word in two.words]) == ("ab cd", [True] * 4)
     (three,) = merge_segments([said(0, "ab"), Segment(1, 1, 2, "c", (), "a")])
     assert (three.text, len(three.words)) == ("ab c", 2)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ((10, 11, 0.5), (11, 14, 0.9), 0.8), ((10, 11, None), (11, 14, 0.9), 0.9), ((10, 11, 0.5), (11, 14, None), 0.5),
+        ((10, 10, 0.5), (10, 10, 0.9), 0.5),
+    ],
+)  # fmt: skip
+def test_confidence_is_weighted_by_duration(one: Any, other: Any, expected: float) -> None:
+    parts = [part(start, end, confidence=confidence) for start, end, confidence in (one, other)]
+    (joined,) = merge_segments(parts)
+    assert joined.confidence == pytest.approx(expected)
