@@ -206,7 +206,7 @@ def decide(
 
 
 def _check_links(item: Item) -> None:
-    if item.source.path is None:
+    if item.source.path is None or is_stored(item.source.path):
         return
     for path in item.outputs.values():
         if os.path.exists(path) and os.path.samefile(path, item.source.path):

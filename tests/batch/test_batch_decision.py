@@ -19,12 +19,17 @@ from asrcli.batch.executor import Executor
 from asrcli.batch.inputs.addresses import Address
 from asrcli.batch.inputs.search import Inputs
 from asrcli.batch.journal import Journal
+from asrcli.batch.journal.records import OutputRecord
 from asrcli.batch.naming import DETECTED
 from asrcli.batch.plan import make_plan
 from asrcli.batch.recording import Item
 from asrcli.batch.results.processing import Processing
 from asrcli.batch.summary import Summary
-from asrcli.errors import ExitCode, InputError, OutputError
+from asrcli.errors import ExitCode, InputError, InputUnreadableError, OptionNotSupportedError, OutputError
+from asrcli.storage import objects
+from asrcli.storage.atomic import digest
+from asrcli.storage.objects import ObjectState
+from asrcli.storage.places import place_of
 
 
 @pytest.fixture
@@ -376,4 +381,37 @@ def test_an_input_named_after_its_language_has_the_name_of_an_earlier_run(tmp_pa
     (tmp_path / "a.en.txt").touch()
     assert named_before(awaiting, journal, Existing.SKIP).outputs == {"txt": tmp_path / "a.en.txt"}
     assert named_before(awaiting, journal, Existing.JOURNAL) == awaiting
+    journal.close()
+
+
+def test_a_recording_in_a_store_is_known_by_its_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = place_of("s3://bucket/a.wav")
+    item = Item(0, Source("s3://bucket/a.wav", place), {"txt": tmp_path / "a.txt"})
+    recipe = CacheKey(model="m", options="o")
+    state: ObjectState | None = None
+    monkeypatch.setattr(objects, "state_of", lambda asked: state if asked == place else None)
+    journal = Journal(tmp_path / "journal.jsonl")
+
+    def reason() -> str:
+        return decide(item, journal, recipe, Existing.JOURNAL).reason
+
+    def write() -> None:
+        decision = decide(item, journal, recipe, Existing.JOURNAL)
+        (tmp_path / "a.txt").write_bytes(b"text")
+        made = OutputRecord("txt", tmp_path / "a.txt", 4, digest(b"text"))
+        journal.record(decision.recording, recipe, 1.0, [made])
+
+    with pytest.raises(InputUnreadableError, match=r"s3://bucket/a.wav: no such object"):
+        reason()
+    state = ObjectState(5, "one", settled=True)
+    assert reason() == "new"
+    write()
+    assert reason() == "done"
+    state = ObjectState(5, "two", settled=True)
+    assert reason() == "changed"
+    state = ObjectState(5, "three", settled=False)
+    write()
+    assert reason() == "changed", "it may have changed without another version"
+    with pytest.raises(OptionNotSupportedError):
+        decide(item, journal, recipe, Existing.JOURNAL, [SkipRule("subtitles")])
     journal.close()

@@ -1,5 +1,6 @@
 """Places: the paths of files in stores."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,9 @@ from hypothesis import strategies as st
 
 from asrcli.batch import journal_of
 from asrcli.batch.inputs.paths import printable
-from asrcli.errors import UsageError
+from asrcli.batch.inputs.search import Inputs
+from asrcli.batch.plan import make_plan
+from asrcli.errors import MissingExtraError, UsageError
 from asrcli.storage.atomic import check_writable
 from asrcli.storage.places import is_plain, is_stored, place_of, uri_of
 
@@ -38,6 +41,13 @@ def test_paths_of_this_machine_and_addresses_are_no_places(name: str) -> None:
 def test_uris_that_are_refused(uri: str) -> None:
     with pytest.raises(UsageError):
         place_of(uri)
+
+
+@pytest.mark.skipif(find_spec("gcsfs") is not None, reason="needs an environment without the extra gcs")
+def test_a_store_whose_package_is_missing() -> None:
+    with pytest.raises(MissingExtraError, match="gcs") as error:
+        make_plan(Inputs(paths=["gs://bucket/a.wav"]))
+    assert "pip install" in error.value.hint
 
 
 def test_a_folder_of_a_store_has_its_journal_on_this_machine() -> None:

@@ -157,6 +157,7 @@ def test_a_recording_that_changes_while_it_is_read_fails(
     assert not (asrcli.folder / "out" / "one.txt").exists()
     assert asrcli("transcribe", f"{bucket.uri}/calls/one.wav", "-d", "out").returncode == 0
     assert (asrcli.folder / "out" / "one.txt").read_text() == "do sol\n"
+    assert "done already" in asrcli("transcribe", f"{bucket.uri}/calls/one.wav", "-d", "out").stderr
 
 
 def test_a_run_that_is_killed_while_it_writes_is_resumed(asrcli: Program, bucket: Bucket, proxy: FaultProxy) -> None:
