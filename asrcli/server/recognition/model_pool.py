@@ -16,13 +16,14 @@ from asrcli.model_names import DEFAULT_NAMES
 from asrcli.model_set import choose
 from asrcli.models.entry import Kind, ModelEntry
 from asrcli.models.registry import Registry
-from asrcli.options import SpeakerOptions, TranscribeOptions
+from asrcli.options import SpeakerOptions, TranscribeOptions, VadOptions
 from asrcli.runtime import Session
 from asrcli.server.bounds import MAX_NAME
 from asrcli.server.errors import RequestError
 from asrcli.server.recognition.model_downloads import ModelDownloads
 from asrcli.server.settings import ServerSettings
 from asrcli.text.steps.hotwords import read_hotwords
+from asrcli.vad.detector import new_detector
 
 
 class ModelPool:
@@ -166,11 +167,16 @@ class ModelPool:
             ) from error
 
     def preload(self) -> None:
-        """Load what the settings name, so that the first request need not wait."""
+        """Load what the settings name, so that the first request need not wait. Then what would hold up all clients at
+        its first use: importing VAD's runtime, and searching a library for its networks, hold the interpreter lock.
+        """
         for name in self.settings.preload:
             self.open(name).close()
         if self.settings.preload and self.settings.streaming_model:
             self.open(self.settings.streaming_model, kind="streaming").close()
+        if self.settings.preload:
+            new_detector(VadOptions())
+            self.can_diarize()
 
     def drop_idle(self) -> list[str]:
         """Unload models that were not in use for `model_ttl`; their names."""

@@ -25,7 +25,9 @@ from asrcli.audio import opening
 from asrcli.audio.ffmpeg.reader import FfmpegReader
 from asrcli.backends.process import engine_client
 from asrcli.backends.types import ModelSpec
-from tests.server.conftest import Running
+from asrcli.models import builtin
+from asrcli.vad.silero import load_network
+from tests.server.conftest import MODEL, Running
 
 PATH = "/v1/audio/transcriptions"
 
@@ -204,6 +206,15 @@ def test_a_model_is_loaded_once_and_dropped_when_idle(serving: Callable[..., Any
         assert "asrcli_models_loaded 0.0" in client.get("/metrics").text
         assert transcribe(client, cities).status_code == 200
         assert asked == ["moonshine-tiny-en"] * 2
+
+
+@pytest.mark.slow
+def test_preloading_includes_what_would_hold_up_all_clients_later(serving: Callable[..., Any]) -> None:
+    load_network.cache_clear()
+    builtin._offsets.cache_clear()
+    with serving(preload=(MODEL,)) as server, server.client() as client:
+        eventually(lambda: client.get("/health").json() == {"status": "ok"})
+        assert load_network.cache_info().currsize == builtin._offsets.cache_info().currsize == 1
 
 
 @pytest.mark.slow
