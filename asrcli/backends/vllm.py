@@ -49,6 +49,22 @@ def uses_vllm(spec: ModelSpec) -> bool:
     return spec.options.get("engine") == "vllm" and has_vllm()
 
 
+def record_limits(llm: Any) -> list[bool]:
+    """A list to which each later call of `vllm.LLM.generate` adds, for each answer, whether it reached the most tokens
+    (`CompletionOutput.finish_reason`): the packages that call it return the text alone, some without its spaces and tags.
+    """
+    generate: Callable[..., Any] = llm.generate
+    found: list[bool] = []
+
+    def recorded(*arguments: Any, **options: Any) -> Any:
+        outputs = generate(*arguments, **options)
+        found.extend(output.outputs[0].finish_reason == "length" for output in outputs)
+        return outputs
+
+    llm.generate = recorded
+    return found
+
+
 def notices(spec: ModelSpec, package: str) -> tuple[str, ...]:
     """The notice that torch is used instead of vLLM; `package` installs it."""
     if spec.options.get("engine") == "vllm" and not has_vllm():

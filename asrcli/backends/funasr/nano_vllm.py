@@ -13,7 +13,7 @@ from asrcli.audio.types import Samples
 from asrcli.backends.funasr.check import folder_of
 from asrcli.backends.process.batches import first_line
 from asrcli.backends.types import ModelSpec
-from asrcli.backends.vllm import BATCH
+from asrcli.backends.vllm import BATCH, record_limits
 from asrcli.errors import MachineError, ModelError
 
 
@@ -34,16 +34,18 @@ class NanoOnVllm:
                 f"FunASR cannot load {spec.name} for vLLM: {first_line(error)}",
                 "Is the folder whole and writable, and the GPU's memory free? Or set engine: torch.",
             ) from error
-        self.tokenizer: Any = self._model._engine.tokenizer  # noqa: SLF001 - the model itself has none
+        self._limits = record_limits(self._model._engine.vllm_engine)  # noqa: SLF001 - the model itself has none
         self._lock = threading.Lock()
 
     def infer(self, samples: Sequence[Samples], asked: dict[str, Any]) -> list[dict[str, Any]]:
-        """Results as the toolkit gives them, in order."""
+        """Results as the toolkit gives them, in order; "limit": whether the answer has the most tokens."""
         named: dict[str, Any] = {name: asked[name] for name in ("language", "hotwords", "itn") if name in asked}
         if "max_length" in asked:
             named["max_new_tokens"] = asked["max_length"]
         with self._lock:  # vLLM's generate is not for several threads
-            return list(self._model.generate(list(samples), **named))
+            self._limits.clear()
+            results = self._model.generate(list(samples), **named)
+            return [{**result, "limit": limit} for result, limit in zip(results, self._limits, strict=True)]
 
 
 def arguments(spec: ModelSpec, device: str, *, bf16: bool) -> dict[str, Any]:

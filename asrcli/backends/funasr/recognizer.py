@@ -68,15 +68,13 @@ class FunasrRecognizer:
         self._device = torch_device(spec, torch)
         self._timed = folder_of(spec).class_name not in UNTIMED_CLASSES
         self._vllm = NanoOnVllm(spec, self._device, torch) if uses_vllm(spec) else None
-        self._tokenizer: Any = None
         if self._vllm is not None:
-            self.batch_size, self._tokenizer = self._vllm.batch_size, self._vllm.tokenizer
+            self.batch_size = self._vllm.batch_size
             return
         auto = self._build(auto_model, threads)
         self._module: Any = auto.model
         #: the folder's configuration, tokenizer and front end, as every call needs them
         self._settings: dict[str, Any] = auto.kwargs
-        self._tokenizer = auto.kwargs.get("tokenizer")
         self.batch_size = self._batch_size()
         if spec.type == "funasr_fun_asr_nano":
             _drop_aligner(self._module)
@@ -187,7 +185,7 @@ class FunasrRecognizer:
 
     def _read(self, result: dict[str, Any], samples: Samples, request: RecognitionOptions) -> Hypothesis:
         hypothesis = read_result(result, len(samples) / SAMPLE_RATE, tagged=self._type.tagged)
-        hypothesis = replace(hypothesis, limit=self._is_full(hypothesis.text))
+        hypothesis = replace(hypothesis, limit=result.get("limit") or self._is_full(hypothesis.text))
         if not self._timed:
             hypothesis = replace(hypothesis, tokens=())
         if hypothesis.language is None and not self._type.tagged:
@@ -198,10 +196,10 @@ class FunasrRecognizer:
 
     def _is_full(self, text: str) -> bool:
         """Whether an answer has about as many tokens as the language model may write; it does not report its limit."""
-        if self._type.most_tokens is None:
+        if self._type.most_tokens is None or self._vllm is not None:
             return False
         limit = int(self._spec.options.get("max_length", self._type.most_tokens))
-        return len(self._tokenizer.encode(text)) >= _FULL * limit
+        return len(self._settings["tokenizer"].encode(text)) >= _FULL * limit
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from asrcli.backends.process.batches import Answer, decode_by_request, decode_in
 from asrcli.backends.process.offline_hubs import keep_hubs_offline
 from asrcli.backends.sherpa.model_types import QWEN3_LANGUAGES
 from asrcli.backends.types import DecodeJob, Hypothesis, ModelSpec, Recognizer, Token
-from asrcli.backends.vllm import BATCH, LIMITS, uses_vllm
+from asrcli.backends.vllm import BATCH, LIMITS, record_limits, uses_vllm
 from asrcli.errors import MissingExtraError, ModelError
 from asrcli.options import RecognitionOptions
 
@@ -79,6 +79,7 @@ class QwenRecognizer:
             raise ModelError(f"qwen-asr cannot load {spec.name}: {error}", "Is it a whole model?") from error
 
         self._infer = self._model._infer_asr  # noqa: SLF001 - see the top
+        self._limits = record_limits(self._model.model) if vllm else None
 
     def run(self, jobs: Sequence[DecodeJob]) -> Sequence[Hypothesis | Exception]:
         """Decode jobs; one that fails has its error in its place."""
@@ -101,12 +102,15 @@ class QwenRecognizer:
         sounds = [padded(chunk, _SHORTEST) for chunk in chunks]
         # Tokenizers and vLLM's generate are not for several threads.
         with self._lock:
+            if self._limits is not None:
+                self._limits.clear()
             raw = self._infer([context] * len(sounds), sounds, [language] * len(sounds))
+            limits = [*map(self._is_full, raw)] if self._limits is None else [*self._limits]
             found = [read_answer(text, language) for text in raw]
             tokens = self._align(sounds, found)
         return [
-            Hypothesis(text, timed if text else (), language=_CODES.get(name), limit=self._is_full(answer))
-            for (name, text), timed, answer in zip(found, tokens, raw, strict=True)
+            Hypothesis(text, timed if text else (), language=_CODES.get(name), limit=limit)
+            for (name, text), timed, limit in zip(found, tokens, limits, strict=True)
         ]
 
     def _align(self, sounds: Sequence[Samples], found: Sequence[tuple[str, str]]) -> list[tuple[Token, ...]]:

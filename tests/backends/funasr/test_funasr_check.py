@@ -6,6 +6,7 @@ import inspect
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from asrcli.backends.funasr.nano_vllm import arguments, check_code
 from asrcli.backends.funasr.recognizer import hotwords_file
 from asrcli.backends.registry import backend_of
 from asrcli.backends.types import ModelSpec
-from asrcli.backends.vllm import has_vllm
+from asrcli.backends.vllm import has_vllm, record_limits
 from asrcli.errors import LanguageNotSupportedError, MissingExtraError, ModelError, OptionNotSupportedError, UsageError
 from asrcli.models.detect import detect
 from asrcli.models.registry import Registry
@@ -264,6 +265,20 @@ def test_code_of_the_folder_is_refused(write_folder: Callable[..., Path]) -> Non
         check_code(spec_of(folder, "funasr_fun_asr_nano"))
 
 
+def test_an_answer_is_cut_short_where_vllm_reports_it() -> None:
+    """Its text may have fewer tokens: FunASR removes spaces and tags."""
+
+    def generate(reasons: list[str], **_options: object) -> list[SimpleNamespace]:
+        outputs = [SimpleNamespace(text="", finish_reason=reason) for reason in reasons]
+        return [SimpleNamespace(outputs=[output]) for output in outputs]
+
+    llm = SimpleNamespace(generate=generate)
+    limits = record_limits(llm)
+    assert len(llm.generate(["stop", "length"], use_tqdm=False)) == 2
+    llm.generate(["length"])
+    assert limits == [False, True, True]
+
+
 def test_arguments_are_those_of_funasrs_class_for_vllm(write_folder: Callable[..., Path]) -> None:
     pytest.importorskip("torch", exc_type=ImportError)
     nano = pytest.importorskip("funasr.models.fun_asr_nano.inference_vllm", exc_type=ImportError)
@@ -273,6 +288,7 @@ def test_arguments_are_those_of_funasrs_class_for_vllm(write_folder: Callable[..
     given = arguments(spec, "cuda", bf16=True)
     named = inspect.signature(vllm.AutoModelVLLM).parameters
     assert {"model", "device", "dtype", "gpu_memory_utilization"} == set(given) - {"vllm_kwargs"} <= set(named)
+    assert "self.vllm_engine.generate(" in inspect.getsource(nano.FunASRNanoVLLM.generate)
     assert '"vllm_kwargs"' in inspect.getsource(nano.FunASRNanoVLLM.__init__)
     assert {"language", "hotwords", "itn", "max_new_tokens"} <= set(
         inspect.signature(nano.FunASRNanoVLLM.generate).parameters
