@@ -51,7 +51,7 @@ def uses_vllm(spec: ModelSpec) -> bool:
 
 def record_limits(llm: Any) -> list[bool]:
     """A list to which each later call of `vllm.LLM.generate` adds, for each answer, whether it reached the most tokens
-    (`CompletionOutput.finish_reason`): the packages that call it return the text alone, some without its spaces and tags.
+    (`CompletionOutput.finish_reason`): the packages that call it return the text alone, or a part of it.
     """
     generate: Callable[..., Any] = llm.generate
     found: list[bool] = []
