@@ -34,6 +34,8 @@ _KEEP_ALIVE = 75
 _REFUSED = "ASGI callable returned without completing handshake."
 #: seconds after which a thread that works gives up the interpreter to the event loop; Python's default is 0.005
 _SWITCH_INTERVAL = 0.001
+#: Python's own thresholds of the younger generations of garbage collection
+_YOUNG = 700, 10
 #: seconds between two full garbage collections, and collections of the middle generation after which Python makes one
 #: nevertheless (its default: 10)
 _COLLECT_EVERY, _FULL_AFTER = 60.0, 1000
@@ -101,7 +103,7 @@ def shorten_collections() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*gc.get_threshold()[:2], _FULL_AFTER)
+    gc.set_threshold(*_YOUNG, _FULL_AFTER)
     asyncio.get_running_loop().call_later(_COLLECT_EVERY, _collect_again)
 
 

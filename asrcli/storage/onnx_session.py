@@ -1,14 +1,16 @@
 """Sessions of onnxruntime on one thread, and optimised graphs kept on disk.
 
 Building and optimising a graph takes several times as long as loading the result. That depends on the graph, the
-runtime and the processor, so all three are part of the file's name. A file ends with a digest of its bytes: one that is
-damaged is ignored and replaced.
+runtime and the processor, so all three are part of the file's name. A file ends with a checksum of its bytes: one that
+is damaged is ignored and replaced.
 """
 
 import hashlib
+import mmap
 import os
 import platform
 import tempfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
@@ -20,7 +22,8 @@ from asrcli.storage.user_folders import user_folder
 
 #: bytes of all graphs in the cache folder; those that were not used for longest are deleted
 _MOST = 400 << 20
-_DIGEST_SIZE = hashlib.sha256().digest_size
+#: bytes of the checksum; CRC-32, as a digest would take a tenth of the start of a program
+_SUM = 4
 
 
 def open_session(model: bytes | str, *, entries: Mapping[str, str] | None = None, **settings: Any) -> Any:
@@ -62,7 +65,7 @@ def cached_session(name: str, sources: Sequence[str | Path], build: Callable[[],
     path = None
     with suppress(Exception):  # the runtime's exceptions have no common base
         code = Path(__file__).with_name("onnx_graph.py")
-        parts = [str(runtime.__version__), _processor(), *map(_digest, (code, *sources))]
+        parts = [str(runtime.__version__), _processor(), "crc32", *map(_digest, (code, *sources))]
         key = hashlib.sha256(repr(parts).encode()).hexdigest()
         path = user_folder("cache") / "graphs" / f"{name}-{key[:32]}.ort"
         return _load(path, settings)
@@ -75,10 +78,13 @@ def cached_session(name: str, sources: Sequence[str | Path], build: Callable[[],
 
 
 def _load(path: Path, settings: Mapping[str, Any]) -> Any:
-    data = path.read_bytes()
-    content = memoryview(data)[:-_DIGEST_SIZE]
-    if hashlib.sha256(content).digest() != data[-_DIGEST_SIZE:]:
-        raise ValueError("damaged")
+    with (
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+        memoryview(data) as all_of_it,
+    ):
+        if _checksum(all_of_it[:-_SUM]) != all_of_it[-_SUM:]:
+            raise ValueError("damaged")
     with suppress(OSError):
         os.utime(path)
     # Mapped, so that weights are used where they are: a session given bytes would use them after Python frees them.
@@ -89,8 +95,12 @@ def _load(path: Path, settings: Mapping[str, Any]) -> Any:
 def _keep(path: Path, graph: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_stale_temporaries(path.parent)
-    write_atomic(path, graph + hashlib.sha256(graph).digest())
+    write_atomic(path, graph + _checksum(graph))
     _discard_oldest(path)
+
+
+def _checksum(data: bytes | memoryview) -> bytes:
+    return zlib.crc32(data).to_bytes(_SUM, "little")
 
 
 def _discard_oldest(kept: Path) -> None:

@@ -28,6 +28,11 @@ def user_folder(kind: Literal["config", "data", "cache"]) -> Path:
         return NO_HOME
 
 
+def config_file() -> Path:
+    """The settings of the command line, which need not exist."""
+    return user_folder("config") / "config.yaml"
+
+
 def no_home_error(path: str | Path) -> OutputError | None:
     """The error for a path that cannot be written as the user has no home; None for every other path."""
     if NO_HOME not in (Path(path), *Path(path).parents):

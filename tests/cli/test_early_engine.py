@@ -40,13 +40,15 @@ def test_other_command_lines_start_it_when_they_are_parsed(arguments: list[str])
 
 def test_settings_that_may_concern_it_are_read_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "config" / "asrcli").mkdir(parents=True)
+    (tmp_path / "config" / "asrcli" / "config.yaml").write_text("jobs: 1", encoding="utf-8")
     assert early_engine(["transcribe", "a.wav"]) is None
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.setenv("ASRCLI_JOBS", "1")
     assert early_engine(["transcribe", "a.wav"]) is None
 
 
-def test_a_plain_command_line_starts_it_and_ends_it() -> None:
+def test_a_plain_command_line_starts_it_and_ends_it(tmp_path: Path) -> None:
+    (tmp_path / "config" / "asrcli").mkdir(parents=True)  # no settings in it
     engine = early_engine(["transcribe", "a.wav", "--format", "srt", "-o", "-"])
     assert engine is not None
     with engine:

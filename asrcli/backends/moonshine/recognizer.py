@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.backends.checks import check_model, check_request
@@ -51,7 +52,7 @@ class MoonshineRecognizer:
     def __init__(self, spec: ModelSpec) -> None:
         self._spec = spec
         self._model = Moonshine(spec.files["encoder"], spec.files["decoder"], spec.digest)
-        self._symbols = _symbols(spec.files["tokens"].read_bytes())
+        self._symbols = _Symbols(spec.files["tokens"].read_bytes())
         self._tail = round(TYPES[spec.type].tail * SAMPLE_RATE)
         self._only_language = spec.languages[0] if len(spec.languages) == 1 else None
 
@@ -88,7 +89,7 @@ class MoonshineRecognizer:
 
     def _read(self, decoded: Decoded, job: DecodeJob) -> Hypothesis:
         tokens = decoded.tokens
-        spelled = [base64.b64decode(self._symbols.get(token, b"")) for token in tokens]
+        spelled = [base64.b64decode(self._symbols[token]) for token in tokens]
         text = b"".join(spelled).decode("utf-8", "ignore")
         try:
             symbols = [symbol.decode() for symbol in spelled]
@@ -102,8 +103,19 @@ class MoonshineRecognizer:
         return replace(hypothesis, language=language, limit=limit)
 
 
-def _symbols(table: bytes) -> dict[int, bytes]:
-    """Token -> its bytes in base64, of `tokens.txt` as sherpa-onnx wants it ("base64(token) id" a line). Decoding all
-    of them would take longer than a short recording.
+class _Symbols:
+    """Token -> its bytes in base64, of `tokens.txt` as sherpa-onnx wants it ("base64(token) id" a line). Reading all of
+    them would take longer than a short recording: most tables are in order.
     """
-    return {int(number): symbol for symbol, _, number in (line.rpartition(b" ") for line in table.splitlines())}
+
+    def __init__(self, table: bytes) -> None:
+        self._lines = table.splitlines()
+
+    def __getitem__(self, token: int) -> bytes:
+        line = self._lines[token] if token < len(self._lines) else b""
+        symbol, _, number = line.rpartition(b" ")
+        return symbol if number == b"%d" % token else self._others.get(token, b"")
+
+    @cached_property
+    def _others(self) -> dict[int, bytes]:
+        return {int(number): symbol for symbol, _, number in (line.rpartition(b" ") for line in self._lines)}

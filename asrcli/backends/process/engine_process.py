@@ -40,9 +40,10 @@ _DEFAULTS = {
     "OMP_WAIT_POLICY": "PASSIVE",
 }
 
-#: The child finds modules where we do; `-m` would put the user's current folder first.
+#: The child finds modules where we do; `-m` would put the user's current folder first. Modules are many objects that
+#: stay: Python's threshold is 700.
 _BOOT = (
-    "import os, sys; sys.path[:] = sys.argv.pop().split(os.pathsep); "
+    "import gc, os, sys; gc.set_threshold(10_000); sys.path[:] = sys.argv.pop().split(os.pathsep); "
     "import asrcli.backends.process.worker as worker; worker.main()"
 )
 

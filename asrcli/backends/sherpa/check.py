@@ -14,7 +14,7 @@ from asrcli.backends.sherpa.device import check_device
 from asrcli.backends.sherpa.hotwords import check_beam
 from asrcli.backends.sherpa.model_types import MODELING_UNITS, PATH_OPTIONS, PROVIDERS, TOKENIZER_FILES, SherpaType
 from asrcli.backends.sherpa.prompt import prompt_tokens
-from asrcli.backends.sherpa.token_table import read_tokens
+from asrcli.backends.sherpa.token_table import check_tokens, read_tokens
 from asrcli.backends.types import Checks, ModelSpec, check_files, check_options
 from asrcli.errors import ModelError, OptionNotSupportedError
 from asrcli.options import Hotword, RecognitionOptions
@@ -172,6 +172,10 @@ def _check_choice(spec: ModelSpec, name: str, choices: Iterable[str]) -> None:
 def _check_tokens(spec: ModelSpec, row: SherpaType) -> None:
     if "tokens" not in spec.files:
         return
+    spoken = _spoken(spec, row)
+    if not (row.symbols or spoken or spec.type in {"nemo_transducer", *_COUNTED}):
+        check_tokens(spec.files["tokens"])
+        return
     table = read_tokens(spec.files["tokens"])
     for group in row.symbols:
         if not table.symbols & set(group):
@@ -188,7 +192,6 @@ def _check_tokens(spec: ModelSpec, row: SherpaType) -> None:
                 f"{spec.files['tokens']} has {table.size} tokens, but the model {counted}.",
                 "It belongs to another model: check `files:`.",
             )
-    spoken = _spoken(spec, row)
     if spoken and table.size < _SPOKEN * spoken:
         raise ModelError(
             f"{spec.files['tokens']} has {table.size} tokens, but the model emits {spoken}.",

@@ -34,9 +34,9 @@ _LINKED_PORT = re.compile(r"(tcp|udp|sctp)://.*", re.DOTALL)
 
 def default_path() -> Path:
     """The default path of the config file, in the platform's config directory."""
-    from asrcli.storage.user_folders import user_folder
+    from asrcli.storage.user_folders import config_file
 
-    return user_folder("config") / "config.yaml"
+    return config_file()
 
 
 def find(path: Path | None) -> ConfigFile | None:

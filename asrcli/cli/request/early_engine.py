@@ -35,12 +35,12 @@ def early_engine(arguments: Sequence[str]) -> PrestartedEngine | None:
     from asrcli.backends.process.resource_limits import default_jobs
     from asrcli.backends.registry import preload_modules
     from asrcli.batch import JOURNAL_NAME
-    from asrcli.storage.user_folders import user_folder
+    from asrcli.storage.user_folders import config_file
 
     # What fails here fails again where the engine is started, with its message.
     with contextlib.suppress(OSError, AsrcliError):
         folders = {path if path.is_dir() else path.parent for path in map(Path, words)}
-        if user_folder("config").exists() or any((folder / JOURNAL_NAME).exists() for folder in folders):
+        if config_file().exists() or any((folder / JOURNAL_NAME).exists() for folder in folders):
             return None
         return prestart(default_jobs(), preload_modules(None, None))
     return None
