@@ -20,6 +20,7 @@ from asrcli.backends.checks import (
     validate,
     weights_notice,
 )
+from asrcli.backends.funasr.companions import VAD
 from asrcli.distribution import pip_install
 from asrcli.errors import LanguageNotSupportedError
 from asrcli.options import TextOptions, TranscribeOptions
@@ -45,6 +46,8 @@ class ModelSet:
     options: TranscribeOptions
     speakers: Prepared | None = None
     punctuation: ModelSpec | None = None
+    #: detects speech in the engine process; None: what the options name
+    vad: ModelSpec | None = None
     #: identifies the spoken language, for a recogniser that does not
     identification: ModelSpec | None = None
     #: where grammars that write digits are kept; None: no digits are written after recognition
@@ -55,7 +58,7 @@ class ModelSet:
     @property
     def digest(self) -> str:
         """Digest of all models for the journal's fingerprint; the recogniser's own digest if it is alone."""
-        others = [self.speakers, self.punctuation, self.identification]
+        others = [self.speakers, self.punctuation, self.identification, *filter(None, [self.vad])]
         if not any(others) and self.itn_cache is None:
             return self.spec.digest
         parts = [self.spec.digest, *(one.digest if one else "" for one in others), str(self.itn_cache is not None)]
@@ -114,11 +117,13 @@ def choose(spec: ModelSpec, options: TranscribeOptions, registry: Registry, get:
         embedding = get(options.speakers.embedding_model or spec.options.get("spk"), "embedding")
         speakers = prepare(segmentation, embedding, options.speakers, VoiceStore(default_folder()))
     itn_cache, notices = _itn(spec, options, registry)
+    options, vad = _vad(spec, options, get)
     return ModelSet(
         spec=spec,
         options=options,
         speakers=speakers,
         punctuation=_punctuation(spec, options, registry, get),
+        vad=vad,
         identification=identification,
         itn_cache=itn_cache,
         notices=(
@@ -164,6 +169,17 @@ def _punctuation(spec: ModelSpec, options: TranscribeOptions, registry: Registry
         return None
     name = options.text.punctuation_model or spec.options.get("punc") or registry.available("punctuation")
     return get(name, "punctuation") if name else None
+
+
+def _vad(spec: ModelSpec, options: TranscribeOptions, get: Get) -> tuple[TranscribeOptions, ModelSpec | None]:
+    """The options with the Silero that the entry of a recogniser names, or the model that it names instead."""
+    named = spec.options.get("vad")
+    if named is None or not options.vad.enabled or options.vad.model is not None:
+        return options, None
+    found = get(named, "vad")
+    if found.type == VAD:
+        return options, found
+    return replace(options, vad=replace(options.vad, model=found.files["model"])), None
 
 
 def _itn(spec: ModelSpec, options: TranscribeOptions, registry: Registry) -> tuple[Path | None, tuple[str, ...]]:

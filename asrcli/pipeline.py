@@ -26,6 +26,8 @@ from asrcli.options import RecognitionOptions, TranscribeOptions
 from asrcli.script import join
 from asrcli.transcript import NO_SPEECH, Gap, Segment, Timing, Transcript, Turn
 from asrcli.vad import Segmenter
+from asrcli.vad.detector import Submit as DetectSpeech
+from asrcli.vad.detector import engine_detector
 from asrcli.vad.types import Chunk
 
 _STALL = 0.7  # seconds without data after which a live stream counts as paused
@@ -72,6 +74,8 @@ class Resources:
     languages: tuple[str, ...] = ()
     #: a fresh tracker for each stream whose segments are settled while it is recorded, or None without diarization
     new_stream_tracker: Callable[[], StreamTracker] | None = None
+    #: detects speech in the engine process; None: what the options name does
+    detect: DetectSpeech | None = None
 
 
 @dataclass(slots=True)
@@ -180,6 +184,7 @@ class _Transcription:
                 backend.window_for(options.recognition),
                 max_gap=backend.max_gap,
                 gain_offset=backend.gain_offset,
+                detector=engine_detector(resources.detect) if resources.detect else None,
             ),
             Assembler(language=options.recognition.language),
             channel,

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from asrcli.speakers.live import SpeakerMemory
 
 _LANGUAGE_SERVICE = "asrcli.backends.companions:load_language_identifier"
+_VAD_SERVICE = "asrcli.backends.funasr.companions:load_vad"
 _NO_SAMPLES = np.zeros(0, np.float32)
 
 
@@ -69,6 +70,7 @@ class Session:
                 new_stream_tracker=self.new_diarizer(stream=True),
                 identify=self._identify(),
                 languages=languages_of(self.spec) if models.identification else (),
+                detect=self._acquire(models.vad, _VAD_SERVICE, "vad").submit if models.vad else None,
             )
         except BaseException:
             self._stack.close()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from asrcli.backends.funasr.companions import EMBEDDING, PUNCTUATION, detect_embedding
+from asrcli.backends.funasr.companions import EMBEDDING, PUNCTUATION, VAD, detect_companion
 from asrcli.backends.registry import BACKENDS
 from asrcli.backends.sherpa.folder import how_to_describe
 from asrcli.errors import ModelError, UsageError
@@ -16,6 +16,8 @@ _SINGLE: Mapping[str, tuple[str, str]] = {
     "embedding": ("speaker_embedding", "model"),
     "punctuation": ("ct_transformer", "ct_transformer"),
 }
+#: kind -> type of FunASR's toolkit
+_COMPANIONS: Mapping[str, str] = {"embedding": EMBEDDING, "vad": VAD}
 
 
 def detect(path: Path, kind: Kind = "asr") -> tuple[str, dict[str, Path]]:
@@ -27,8 +29,10 @@ def detect(path: Path, kind: Kind = "asr") -> tuple[str, dict[str, Path]]:
     # Exports for sherpa-onnx may hold the config.yaml that they were made from.
     if kind == "punctuation" and config.is_file() and (weights.is_file() or not any(path.glob("*.onnx"))):
         return PUNCTUATION, {"config": config, "model": weights}
-    if kind == "embedding" and path.is_dir() and (files := detect_embedding(path)) is not None:
-        return EMBEDDING, files
+    if kind in _COMPANIONS and path.is_dir():
+        files = detect_companion(path, _COMPANIONS[kind])
+        if files is not None:
+            return _COMPANIONS[kind], files
     if kind in _SINGLE:
         type_, key = _SINGLE[kind]
         graph = path if path.is_file() else _only_graph(path)

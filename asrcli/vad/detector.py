@@ -5,6 +5,8 @@ onnxruntime is not installed, are run by sherpa-onnx, whose Python API only sepa
 "probability" is 1 or 0, decided at the threshold.
 """
 
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,13 @@ import numpy as np
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.options import VadOptions
 from asrcli.storage.onnx_file import read_signature
-from asrcli.vad.types import WINDOW, SpeechDetector
+from asrcli.vad.types import LEVEL_HOP, WINDOW, SpeechDetector
+
+#: samples, and the size and number of windows at their end -> the probability of speech in each window
+Submit = Callable[[Samples, tuple[int, int]], Future[Samples]]
+
+#: samples before a window that FSMN-VAD's memory reaches (0.8 s), and a little more
+_PAST = SAMPLE_RATE
 
 
 class AlwaysSpeech:
@@ -42,6 +50,30 @@ def new_detector(options: VadOptions) -> SpeechDetector:
     except ImportError:  # no onnxruntime
         pass
     return GainNormalizer(SherpaVad(path, options.threshold))
+
+
+def engine_detector(submit: Submit) -> SpeechDetector:
+    """A detector for a fresh stream that runs in the engine process (`backends.funasr.companions.FsmnVad`)."""
+    from asrcli.vad.gain import GainNormalizer
+
+    return GainNormalizer(_EngineVad(submit))
+
+
+class _EngineVad:
+    def __init__(self, submit: Submit) -> None:
+        self._submit = submit
+        self._past = np.zeros(_PAST, np.float32)
+        self._heard = 0
+
+    def probabilities(self, samples: Samples) -> Samples:
+        """The probability of speech in each window of the next samples, (WINDOW * n,) -> (n,)."""
+        if not len(samples):
+            return samples
+        stream = np.concatenate([self._past, samples])
+        self._heard += len(samples)
+        # Frames of the model are those of the stream, wherever it is divided.
+        self._past = stream[-(_PAST + self._heard % LEVEL_HOP) :]
+        return self._submit(stream, (WINDOW, len(samples) // WINDOW)).result()
 
 
 class SherpaVad:

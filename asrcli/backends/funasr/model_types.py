@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from asrcli.backends import vllm
 from asrcli.backends.model_type import ModelType
 
-#: options of every type. num_threads: torch's own; batch_size: chunks a call; punc, spk: the punctuation model and the
-#: model that embeds voices
-_COMMON = ("device", "num_threads", "batch_size", "fp16", "bf16", "punc", "spk")
+#: options of every type. num_threads: torch's own; batch_size: chunks a call; punc, spk, vad: the punctuation model,
+#: the model that embeds voices, and the one that detects speech
+_COMMON = ("device", "num_threads", "batch_size", "fp16", "bf16", "punc", "spk", "vad")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import torch
 
-from toolkit_models import nano, paraformer, punctuation, sense_voice, speakers
+from toolkit_models import detection, nano, paraformer, punctuation, sense_voice, speakers
 
 CLASSES = (
     "SenseVoiceSmall", "Paraformer", "BiCifParaformer", "SeacoParaformer", "FunASRNano", "CTTransformer", "CAMPPlus",
+    "FsmnVADStreaming",
 )  # fmt: skip
 
 
@@ -31,6 +32,7 @@ def build(class_name: str, folder: Path, words: Sequence[str]) -> Path:
         "FunASRNano": nano.build,
         "CTTransformer": punctuation.build,
         "CAMPPlus": speakers.build,
+        "FsmnVADStreaming": detection.build,
     }
     with torch.no_grad():
         builders.get(class_name, paraformer.build)(class_name, folder, words)
