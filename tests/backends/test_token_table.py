@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,19 +17,20 @@ COLUMNS = st.sampled_from(["a", "▁b", "1", "2", "-3", "", " ", "\t", "\x0b", "
 LINES = st.lists(st.lists(COLUMNS, max_size=4).map(" ".join), max_size=6)
 
 
+def refused(check: Callable[[Path], object], path: Path) -> bool:
+    try:
+        check(path)
+    except ModelError:
+        return True
+    return False
+
+
 @given(LINES, st.sampled_from(["\n", "\r\n", "\r"]))
 def test_the_check_is_that_of_the_reader(lines: list[str], ending: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tokens.txt"
         path.write_bytes(ending.join(lines).encode())
-        try:
-            read_tokens(path)
-        except ModelError as error:
-            with pytest.raises(ModelError, match="tokens"):
-                check_tokens(path)
-            assert str(error)
-        else:
-            check_tokens(path)
+        assert refused(check_tokens, path) == refused(read_tokens, path)
 
 
 @pytest.mark.parametrize("table", ["a 0\nb 1\n 2\n", "a 0\r\nb 1\r\n", "a 0\n"])
