@@ -7,7 +7,7 @@ throughout.
 
 import numpy as np
 
-from asrcli.backends.moonshine.graph import LayerWriter
+from asrcli.backends.moonshine.graph import LayerWriter, block_products_are_stable
 from asrcli.backends.moonshine.sizes import END, STRIDES, Geometry
 from asrcli.backends.moonshine.weights import Array, UnknownGraphError, Weights
 from asrcli.storage.onnx_graph import FLOAT, INT64, MICROSOFT, Port
@@ -215,11 +215,15 @@ class _DecoderWriter:
         is the greatest, and is left out. The end of the text gets less at the first position.
         """
         graph = self.graph
-        rows = graph.quantise_rows(value)
         vocabulary = self._weights.product("proj_out")
         less = np.zeros(vocabulary.values.shape[1], np.float32)
         less[END] = _CERTAINTY
         first = graph.add("Cast", graph.add("Equal", "position", graph.constant("no position", np.int64(0))), to=FLOAT)
+        if block_products_are_stable():  # all are equally far
+            any_row = graph.add("ReduceMax", first, keepdims=0)
+            bias = graph.add("Mul", any_row, graph.constant("vocabulary.less", -less))
+            return graph.linear_in_blocks(value, "vocabulary", [vocabulary], bias)
+        rows = graph.quantise_rows(value)
         first = graph.add("Unsqueeze", first, graph.constant("inner axis", np.array([2])))
         return graph.linear_by_row(rows, "vocabulary", [vocabulary], (graph.add("Div", first, rows[1]), less))
 
@@ -262,11 +266,14 @@ class _DecoderWriter:
         return self.graph.norm(value, f"{layer}.{name}", weight)
 
     def _linear(self, value: str, layer: int, *names: str, bias: bool = False) -> str:
-        graph, path = self.graph, f"model/decoder/layers.{layer}"
-        quantised = graph.quantise_rows(value)
+        graph, path, own = self.graph, f"model/decoder/layers.{layer}", f"{layer}.{names[0]}"
         products = [self._weights.product(f"{path}/{name}") for name in names]
-        made = graph.add("Mul", graph.linear_by_row(quantised, f"{layer}.{names[0]}", products), quantised[1])
-        if not bias:
-            return made
-        parameter = self._weights.parameter(f"{path}.{names[0]}.bias".replace("/", "."))
-        return graph.add("Add", made, graph.constant(f"{layer}.{names[0]}.bias", parameter))
+        added = ""
+        if bias:
+            parameter = self._weights.parameter(f"{path}.{names[0]}.bias".replace("/", "."))
+            added = graph.constant(f"{own}.bias", parameter)
+        if block_products_are_stable():
+            return graph.linear_in_blocks(value, own, products, added)
+        quantised = graph.quantise_rows(value)
+        made = graph.add("Mul", graph.linear_by_row(quantised, own, products), quantised[1])
+        return graph.add("Add", made, added) if added else made

@@ -13,6 +13,7 @@ import onnxruntime
 import pytest
 import soundfile
 
+from asrcli.backends.moonshine import architecture
 from asrcli.backends.moonshine.recognizer import MoonshineRecognizer, load
 from asrcli.backends.registry import backend_of
 from asrcli.backends.sherpa import recognizer as sherpa_onnx
@@ -79,6 +80,22 @@ def test_a_batch_gives_each_chunk_what_it_has_alone(
     recognizer: MoonshineRecognizer, chunks: list[np.ndarray], alone: list[Hypothesis], order: tuple[int, ...] | range
 ) -> None:
     assert recognizer.run([DecodeJob(chunks[index], ENGLISH) for index in order]) == [alone[index] for index in order]
+
+
+@pytest.mark.slow
+def test_products_by_row_hear_the_same(
+    recognizer: MoonshineRecognizer, spec: ModelSpec, chunks: list[np.ndarray], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Of other processors, in a batch and alone."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(architecture, "block_products_are_stable", lambda: False)
+    by_row = MoonshineRecognizer(spec)
+    frames = [recognizer._model.encode(recognizer._padded(chunk)) for chunk in chunks]
+    alone = [by_row._model.decode([each])[0] for each in frames]
+    assert by_row._model.decode(frames) == alone
+    ours = recognizer._model.decode(frames)
+    assert sum(one.tokens != other.tokens for one, other in zip(alone, ours, strict=True)) <= 1
 
 
 def test_what_is_heard_does_not_hang_on_companions_to_the_last_digit(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asrcli.backends.moonshine.graph import LayerWriter
+from asrcli.backends.moonshine.graph import LayerWriter, block_products_are_stable
 from asrcli.backends.moonshine.weights import Quantised, UnknownGraphError, Weights
 from asrcli.storage.onnx_graph import FLOAT
 from asrcli.storage.onnx_session import open_session
@@ -59,6 +59,29 @@ def test_each_row_is_multiplied_as_if_it_were_alone(
 
 def test_a_row_of_zeros_is_zero(products: list[onnxruntime.InferenceSession]) -> None:
     assert not products[0].run(None, {"x": np.zeros((2, INPUTS), np.float32)})[0].any()
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(288, 864), (1152, 288), (288, 32768), (416, 1248), (1664, 416)])
+def test_a_row_in_blocks_is_the_same_among_others_and_near_the_float_product(inputs: int, outputs: int) -> None:
+    if not block_products_are_stable():
+        pytest.skip("this processor and runtime use products by row")
+    random = np.random.default_rng(inputs + outputs)
+    weight = Quantised(random.integers(0, 256, (inputs, outputs), np.uint8), 121, 0.003)
+    bias = random.standard_normal(outputs).astype(np.float32)
+    writer = LayerWriter()
+    product = writer.linear_in_blocks("x", "w", [weight], writer.constant("b", bias))
+    ports = [("x", FLOAT, ("n", 1, inputs))], [("y", FLOAT, ("n", 1, outputs))]
+    session = open_session(writer.model(*ports, {"y": product}))
+    values = (random.standard_normal((7, 1, inputs)) * [[[1e-4]], *[[[1.0]]] * 5, [[300.0]]]).astype(np.float32)
+    values[2] = 0
+    together = session.run(None, {"x": values})[0]
+    for first in range(len(values)):
+        for count in range(1, len(values) + 1 - first):
+            found = session.run(None, {"x": values[first : first + count]})[0]
+            assert np.array_equal(found, together[first : first + count])
+    exact = values @ ((weight.values.astype(np.float32) - weight.zero) * np.float32(weight.scale)) + bias
+    for found, wanted in zip(together, exact, strict=True):
+        assert np.abs(found - wanted).max() <= 0.02 * np.abs(wanted).max()
 
 
 @pytest.mark.parametrize(
