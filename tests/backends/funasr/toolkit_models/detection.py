@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -20,7 +21,7 @@ def build(class_name: str, folder: Path, words: Sequence[str]) -> None:
 
     del words
     size = _BANDS * _FRAMES
-    config = {
+    config: dict[str, Any] = {
         "model": class_name,
         "model_conf": {"sil_pdf_ids": [0], "silence_pdf_num": 1, "speech_noise_thres": 0.6},
         "encoder": "FSMN",
