@@ -160,7 +160,7 @@ def _recording_hint(ctx: Any) -> str:
     from asrcli.cli.framework.app import COMMAND_WORD
 
     word = ctx.meta.get(COMMAND_WORD, "")
-    if "://" in word and not word.lower().startswith(("http://", "https://")):
+    if "://" in word and not word.lower().startswith(("http://", "https://", "s3://", "gs://", "az://", "sftp://")):
         return f"Download it first, or pipe it: curl -L {shlex.quote(word)} | asrcli transcribe -"
     if word == "-" or Path(word).suffix or "/" in word or (word and Path(word).exists()):
         return f"To transcribe it: asrcli transcribe {shlex.quote(word)}"

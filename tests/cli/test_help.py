@@ -144,6 +144,7 @@ def test_the_help_names_every_format(asrcli: Program) -> None:
         ("./recordings", "asrcli transcribe ./recordings"),
         ("-", "asrcli transcribe -"),
         ("https://example.org/a.mp3", "asrcli transcribe https://example.org/a.mp3"),
+        ("s3://bucket/a.mp3", "asrcli transcribe s3://bucket/a.mp3"),
         ("ftp://example.org/a.mp3", "curl -L ftp://example.org/a.mp3 | asrcli transcribe -"),
         ("nonsense", "asrcli --help"),
     ],

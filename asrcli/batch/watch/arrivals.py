@@ -19,6 +19,7 @@ from asrcli.batch.inputs.search import Found, Inputs, Search
 from asrcli.batch.plan import name_outputs_of
 from asrcli.batch.recording import FileStamp, Item
 from asrcli.errors import DiskFullError, InputChangedError, RemoteUnavailableError, UsageError, WarningsError
+from asrcli.storage.places import place_of
 
 #: seconds between two readings of the folders, at most and at least
 _LONGEST, _SHORTEST = 5.0, 0.05
@@ -198,7 +199,7 @@ def check_folders(inputs: Inputs) -> None:
     if not inputs.paths:
         raise UsageError("There is nothing to watch.", "Name folders.")
     for name in inputs.paths:
-        if name != "-" and not os.path.lexists(name):
+        if name != "-" and not place_of(name) and not os.path.lexists(name):
             raise UsageError(
                 f"The folder {name} does not exist.", "Check its name, or create it before the watch starts."
             )

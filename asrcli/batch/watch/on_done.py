@@ -9,6 +9,7 @@ from asrcli.batch.inputs.paths import printable
 from asrcli.batch.recording import Item
 from asrcli.batch.stop_signal import DroppedError
 from asrcli.errors import OnDoneError
+from asrcli.storage.places import uri_of
 
 _POLL = 0.1
 #: seconds that the command has to end when the watch ends
@@ -18,14 +19,14 @@ _STDERR = 2
 
 @dataclass(frozen=True, slots=True)
 class OnDone:
-    """A command without a shell: the absolute paths of the recording and of its outputs follow its words."""
+    """A command without a shell: the absolute paths of the recording and of its outputs, or URIs, follow its words."""
 
     command: tuple[str, ...]
 
     def __call__(self, item: Item, stopped: Callable[[], bool]) -> None:
         """Run it. Raises OnDoneError: it failed; DroppedError: `stopped` before its end."""
         assert item.source.path is not None
-        paths = [os.path.abspath(path) for path in (item.source.path, *item.outputs.values())]
+        paths = [uri_of(os.path.abspath(path)) for path in (item.source.path, *item.outputs.values())]
         try:
             # What it prints goes to stderr, as every message does.
             process = subprocess.Popen([*self.command, *paths], stdin=subprocess.DEVNULL, stdout=_STDERR)

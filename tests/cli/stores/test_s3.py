@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -206,6 +208,25 @@ def test_shards_divide_a_prefix(asrcli: Program, bucket: Bucket, recordings: Pat
     assert merged.returncode == 0, merged.stderr
     again = asrcli("transcribe", f"{bucket.uri}/calls", "-d", f"{bucket.uri}/text")
     assert again.stderr.count("done already") == 8
+
+
+def test_watch_writes_to_a_store(asrcli: Program, bucket: Bucket, recordings: Path) -> None:
+    script = asrcli.folder / "done.sh"
+    script.write_text('#!/bin/sh\necho "$@" >> done.txt\n')
+    script.chmod(0o755)
+    process = asrcli.start("watch", "rec", "-d", f"{bucket.uri}/text", "--settle", "0.1", "--on-done", script)
+    done, deadline = asrcli.folder / "done.txt", time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        if done.exists() and len(done.read_text().splitlines()) == 2:
+            break
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert results(bucket) == TEXTS, errors
+    assert set(done.read_text().splitlines()) == {
+        f"{recordings}/one.wav {bucket.uri}/text/one.txt",
+        f"{recordings}/inner/two.wav {bucket.uri}/text/inner/two.txt",
+    }
 
 
 def test_the_recipe(asrcli: Program, bucket: Bucket) -> None:
