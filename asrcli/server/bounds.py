@@ -36,7 +36,7 @@ MAX_WYOMING_HEAD, MAX_WYOMING_DATA, MAX_WYOMING_PAYLOAD = 64 << 10, 256 << 10, 1
 MESSAGE_TIMEOUT, LEAST_SENT = 30.0, 256 << 10
 #: bytes of a request's head
 MAX_HEAD = 16 << 10
-#: bytes of heads, chunks and WebSocket frames that are parsed at a time, and of a body with a length
+#: bytes of heads, chunks and WebSocket frames that are parsed at a time, and of a body that are read or sent at a time
 MAX_READ, MAX_BODY_READ = 8 << 10, 256 << 10
 #: frames, and bytes of frames, kept for a session that is busy; then its client has to wait
 MAX_HELD, MAX_HELD_BYTES = 64, 2 << 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import select
 import socket
 import threading
@@ -15,7 +16,9 @@ import pytest
 import soundfile as sf
 
 from asrcli.server import run
+from asrcli.server.bounds import MAX_BODY_READ
 from asrcli.server.http import uvicorn_protocols, workspaces
+from asrcli.server.http.monitoring import Metrics, MetricsMiddleware
 from asrcli.server.settings import ServerSettings
 from tests.server.conftest import Running
 
@@ -126,6 +129,25 @@ def test_hours_of_silence_in_a_small_file(brisk: Running, tmp_path: Path) -> Non
             assert answer.elapsed.total_seconds() < 30
         answer = client.post("/v1/audio/transcriptions", files={"file": bomb.read_bytes()})
         assert answer.json()["error"]["code"] == "too_large"
+
+
+@pytest.mark.parametrize("size", [0, 1, MAX_BODY_READ, MAX_BODY_READ + 1, 3 * MAX_BODY_READ])
+def test_long_answers_are_sent_in_pieces(size: int) -> None:
+    sent: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": bytes(range(256)) * (size // 256) + bytes(size % 256)})
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(MetricsMiddleware(app, Metrics())({"type": "http", "method": "GET"}, cast("Any", None), send))
+    start, *bodies = sent
+    assert start["type"] == "http.response.start"
+    assert b"".join(each["body"] for each in bodies) == bytes(range(256)) * (size // 256) + bytes(size % 256)
+    assert max(len(each["body"]) for each in bodies) <= MAX_BODY_READ
+    assert [each.get("more_body", False) for each in bodies] == [True] * (len(bodies) - 1) + [False]
 
 
 @pytest.mark.slow
