@@ -7,10 +7,26 @@ from typing import Any
 import numpy as np
 import pytest
 
-from asrcli.backends.types import DecodeJob
+from asrcli.backends.types import DecodeJob, ModelSpec
+from asrcli.speakers.loading import diarization_spec
+from asrcli.speakers.networks import load_networks
 from asrcli.speakers.pieces import find_pieces, levels, never_alone
 from asrcli.speakers.service import DiarizationService
-from asrcli.speakers.types import FRAME_STEP, FRAMES, HOP, WINDOW, DiarizationRequest, Mask, zone
+from asrcli.speakers.types import (
+    FRAME_OFFSET,
+    FRAME_SECONDS,
+    FRAME_STEP,
+    FRAMES,
+    HOP,
+    WINDOW,
+    DiarizationRequest,
+    Mask,
+    runs,
+    same_direction,
+    zone,
+)  # fmt: skip
+from asrcli.transcript import Turn
+from tests.speakers.tone_voices import conversation
 
 ALL = slice(0, FRAMES)
 LEVEL = np.ones(FRAMES, np.float32)
@@ -122,3 +138,20 @@ def test_windows_without_speech_have_no_pieces() -> None:
     job = DecodeJob(np.zeros(WINDOW, np.float32), DiarizationRequest(windows=1, starts=False, ends=False))
     (result,) = DiarizationService(networks.segment, networks).run([job])
     assert (result.pieces.shape, result.embeddings.shape) == ((0, 4), (0, 2))
+
+
+def test_the_networks_of_sherpa_onnx_in_this_process(tone_specs: tuple[ModelSpec, ModelSpec]) -> None:
+    segment, embed = load_networks(diarization_spec(*tone_specs))
+    window = conversation([Turn(1, 4, "0"), Turn(5, 8, "1")], 10)
+    active = segment(window)
+    assert active.shape == (3, FRAMES)
+    at = [round((seconds - FRAME_OFFSET) / FRAME_SECONDS) for seconds in (1, 4, 5, 8)]
+    spans = [span for speaker in active for span in runs(speaker)]
+    np.testing.assert_allclose(sorted(spans), [at[:2], at[2:]], atol=3)
+    assert segment(window[: 6 * 16000])[:, round(6 / FRAME_SECONDS) :].sum() == 0  # the recording ends in the window
+    masks = [speaker for speaker in active if speaker.any()]
+    one, other, again = (same_direction(embed(embed.prepare(window), mask)) for mask in (*masks, masks[0]))
+    assert one.shape == (embed.dimensions,)
+    assert one @ again == pytest.approx(1)
+    assert one @ other < 0.5
+    assert embed(embed.prepare(window), np.zeros(FRAMES, bool)) is None
