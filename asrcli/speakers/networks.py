@@ -4,6 +4,7 @@ others on sherpa-onnx.
 
 import hashlib
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -36,6 +37,8 @@ class Embedding(Protocol):
     dimensions: int
     #: most frames of a piece that are embedded
     longest: int
+    #: pieces of one run that are more alike (cosine) are surely one voice
+    sure: float
 
     def prepare(self, window: Samples) -> Any:
         """What all embeddings of a window share."""
@@ -127,6 +130,8 @@ class _CommunityEmbedding:
     dimensions = 256
     #: 1.2 s of a piece: the whole is no better (docs/speakers.md), at 1.5 times the cost
     longest = round(1.2 / FRAME_SECONDS)
+    #: two voices are 0.3 alike at most; 0.3 gives a wrong count more, 0.45 none (docs/speakers.md)
+    sure = 0.45
     #: which frame of the segmentation each feature is in
     _FRAME_OF = np.minimum((np.arange(WINDOW // fbank.STEP) * fbank.STEP + 200) // FRAME_STEP, FRAMES - 1)
 
@@ -151,6 +156,8 @@ class _SampleEmbedding:
     """A speaker embedding, given samples."""
 
     longest = FRAMES
+    #: not measured for these
+    sure = inf
     dimensions: int
 
     def prepare(self, window: Samples) -> Samples:

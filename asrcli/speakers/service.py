@@ -6,6 +6,7 @@ Clustering is left to the client, which has the results of the whole recording.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,20 @@ from asrcli.audio.types import Samples
 from asrcli.backends.types import DecodeJob, ModelSpec
 from asrcli.speakers.networks import Embedding, Segmentation, load_networks
 from asrcli.speakers.pieces import find_pieces, levels, never_alone
-from asrcli.speakers.types import FRAMES, HOP, WINDOW, DiarizationRequest, Mask, WindowResults, same_direction, zone
+from asrcli.speakers.types import (
+    FRAMES,
+    HOP,
+    WINDOW,
+    DiarizationRequest,
+    Mask,
+    Vectors,
+    WindowResults,
+    same_direction,
+    zone,
+)
+
+#: local speaker, first frame, frame after the last
+Piece = tuple[int, int, int]
 
 
 def load(spec: ModelSpec, threads: int) -> DiarizationService:
@@ -41,29 +55,43 @@ class DiarizationService:
     def _analyse(self, samples: Samples, request: DiarizationRequest) -> WindowResults:
         activity: list[Mask] = []
         pieces: list[tuple[int, ...]] = []
-        vectors: list[npt.NDArray[np.float32]] = []
+        vectors: list[Vectors] = []
         last = request.windows - 1
         for number in range(request.windows):
             window = samples[number * HOP : number * HOP + WINDOW]
             active = self._segment(window)
             activity.append(active)
             decides = zone(first=request.starts and number == 0, last=request.ends and number == last)
-            prepared = self._embed.prepare(window) if active[:, decides].any() else None
-            for (local, first, end), frames in _to_embed(active, decides, levels(window), self._embed.longest):
-                vector = self._embed(prepared, frames)
-                if vector is not None and np.isfinite(vector).all():
-                    pieces.append((number, local, first, end))
-                    vectors.append(vector)
+            if active[:, decides].any():
+                found = self._embedded(window, active, decides)
+                pieces += [(number, *piece) for piece, _ in found]
+                vectors += [vector for _, vector in found]
         return WindowResults(
             activity=np.array(activity, dtype=bool),
             pieces=np.array(pieces, dtype=np.int32).reshape(-1, 4),
-            embeddings=same_direction(np.array(vectors, np.float32).reshape(-1, self._embed.dimensions)),
+            embeddings=np.array(vectors, np.float32).reshape(-1, self._embed.dimensions),
         )
 
+    def _embedded(self, window: Samples, active: Mask, decides: slice) -> list[tuple[Piece, Vectors]]:
+        """The pieces of a window with their embeddings. A piece between two of its run that are surely one voice is
+        left out: speech outside pieces gets the name of the nearest one.
+        """
+        prepared = self._embed.prepare(window)
+        found = _to_embed(active, decides, levels(window), self._embed.longest)
+        joined = [one[0] == other[0] and one[2] == other[1] for (one, _), (other, _) in pairwise(found)]
+        between = [number for number, both in enumerate(pairwise(joined), 1) if all(both)]
+        vectors: dict[int, Vectors] = {}
+        for number in [*sorted(set(range(len(found))).difference(between)), *between]:
+            beside = [vectors[each] for each in (number - 1, number + 1) if each in vectors]
+            if number in between and len(beside) == 2 and float(beside[0] @ beside[1]) > self._embed.sure:
+                continue
+            vector = self._embed(prepared, found[number][1])
+            if vector is not None and np.isfinite(vector).all():
+                vectors[number] = same_direction(vector)
+        return [(found[number][0], vectors[number]) for number in sorted(vectors)]
 
-def _to_embed(
-    active: Mask, decides: slice, level: npt.NDArray[np.float32], longest: int
-) -> list[tuple[tuple[int, int, int], Mask]]:
+
+def _to_embed(active: Mask, decides: slice, level: npt.NDArray[np.float32], longest: int) -> list[tuple[Piece, Mask]]:
     """The pieces of a window with the frames to embed, at most `longest`."""
     pieces = find_pieces(active, decides, level)
     found = [(piece, _middle(piece[1], piece[2], longest)) for piece in pieces]

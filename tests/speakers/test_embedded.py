@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from asrcli.backends.types import ModelSpec
+from asrcli.backends.types import DecodeJob, ModelSpec
 from asrcli.errors import ModelError
 from asrcli.evaluate.diarization import read_rttm, score_turns
 from asrcli.models import builtin
@@ -22,6 +23,8 @@ from asrcli.speakers import fbank, networks
 from asrcli.speakers.diarizer import Diarizer
 from asrcli.speakers.loading import thresholds
 from asrcli.speakers.networks import load_networks
+from asrcli.speakers.service import DiarizationService
+from asrcli.speakers.types import WINDOW, DiarizationRequest
 from asrcli.transcript import Turn
 from tests.speakers.tone_voices import RATE
 
@@ -162,6 +165,26 @@ def test_the_embedding_with_unpacked_weights_gives_the_same_vectors(
     assert np.allclose(vectors, plain.run(None, inputs)[0], atol=1e-4)
     assert np.array_equal(vectors, again._session.run(None, inputs)[0])
     assert [path.name for path in tmp_path.iterdir()] == ["cache"] * writable
+
+
+def test_a_piece_between_two_of_one_voice_is_not_embedded(
+    shared: Path, embedded_spec: ModelSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audio, _ = soundfile.read(shared / "data/conversations/d_tr_read1.flac", dtype="float32", frames=WINDOW)
+    segment, embed = load_networks(embedded_spec)
+    jobs = [DecodeJob(audio, DiarizationRequest(1, starts=True, ends=True))]
+    (found,) = DiarizationService(segment, embed).run(jobs)
+    monkeypatch.setattr(embed, "sure", math.inf)
+    (every,) = DiarizationService(segment, embed).run(jobs)
+    pieces, vectors = every.pieces.tolist(), dict(zip(map(tuple, every.pieces.tolist()), every.embeddings, strict=True))
+    left_out = [number for number, piece in enumerate(pieces) if piece not in found.pieces.tolist()]
+    assert left_out
+    for number in left_out:
+        before, piece, after = pieces[number - 1 : number + 2]
+        assert (before[3], piece[3]) == (piece[2], after[2])
+        assert vectors[tuple(before)] @ vectors[tuple(after)] > 0.45
+    for piece, vector in zip(found.pieces.tolist(), found.embeddings, strict=True):
+        assert np.array_equal(vector, vectors[tuple(piece)])
 
 
 def test_without_the_wheel_the_downloads_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
