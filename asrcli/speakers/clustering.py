@@ -45,6 +45,9 @@ _LEAST_LIKENESS = 0.05
 #: share of the join threshold for groups with more pairs of pieces in one window that segmentation gives to two
 #: speakers than to one
 _TAKEN_APART = 0.8
+#: and for two groups of more pieces than the first, in full from the second on: the more pieces, the less does the
+#: distance of two parts of one voice vary
+_MANY_PIECES, _MANY = 0.75, (3.0, 4.0)
 #: an embedding counts for at most so many seconds: of more than that it is not made
 _HEAVIEST = 3.0
 
@@ -126,6 +129,11 @@ class _Rows:
     def __getitem__(self, rows: slice) -> _Rows:
         """Some of the groups, in double precision: embeddings of hours are not copied in it as a whole."""
         return _Rows(*(getattr(self, name)[rows].astype(np.float64) for name in _Rows.__slots__))
+
+    @property
+    def counts(self) -> _Floats:
+        """How many embeddings of equal weight each group is worth, shape (groups,)."""
+        return np.asarray(self.weights**2 / self.squares)
 
     def merged(self, labels: _Labels) -> _Rows:
         """One group for each label, numbered from 0."""
@@ -252,13 +260,21 @@ def _cut(merges: _Floats, count: int, groups: int) -> _Labels:
 def _join(labels: _Labels, rows: _Rows, limits: ClusterLimits, pairs: _Pairs) -> _Labels:
     """Merge groups that are one voice, the surest first."""
     while True:
-        distance = _distances(rows.merged(labels), 1.0 - limits.threshold)
-        distance[pairs.taken_apart(labels)] += (1.0 - _TAKEN_APART) * limits.join
+        groups = rows.merged(labels)
+        distance = _distances(groups, 1.0 - limits.threshold) + limits.join * _stricter(
+            groups, pairs.taken_apart(labels)
+        )
         np.fill_diagonal(distance, np.inf)
         one, other = np.unravel_index(distance.argmin(), distance.shape)
         if distance[one, other] > limits.join:
             return labels
         labels = np.unique(np.where(labels == other, one, labels), return_inverse=True)[1]
+
+
+def _stricter(groups: _Rows, apart: npt.NDArray[np.bool_]) -> _Floats:
+    """By which share of the join threshold two groups must be nearer, given which are taken apart."""
+    many = np.interp(groups.counts, _MANY, (0.0, 1.0 - _MANY_PIECES))
+    return np.maximum(np.minimum.outer(many, many), (1.0 - _TAKEN_APART) * apart)
 
 
 def _distances(groups: _Rows, likeness: float) -> _Floats:
@@ -267,7 +283,7 @@ def _distances(groups: _Rows, likeness: float) -> _Floats:
     The direction of a mean of few embeddings is mostly their noise: the halves of one voice lie the further apart, the
     fewer there are. This measure is near 0 for one voice, whatever their number. `likeness` is that of the pairs added.
     """
-    counts = groups.weights**2 / groups.squares
+    counts = groups.counts
     pairs = counts * (counts - 1.0)
     alike = counts**2 * (groups.means**2).sum(axis=1) - counts
     within = np.sqrt(np.maximum((alike + _ADDED_PAIRS * likeness) / (pairs + _ADDED_PAIRS), _LEAST_LIKENESS))

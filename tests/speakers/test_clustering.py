@@ -132,16 +132,22 @@ def test_a_voice_of_few_pieces_is_not_divided() -> None:
         assert len(voices) == 3, seed
 
 
-@pytest.mark.parametrize(("speakers", "expected"), [((0, 1), 2), ((0, 0), 1), (None, 1)])
-def test_segmentation_keeps_voices_apart(speakers: tuple[int, int] | None, expected: int) -> None:
+@pytest.mark.parametrize(
+    ("count", "speakers", "expected"), [(6, (0, 1), 2), (6, (0, 0), 1), (6, None, 1), (8, None, 2), (40, None, 2)]
+)
+def test_segmentation_and_many_pieces_keep_voices_apart(
+    count: int, speakers: tuple[int, int] | None, expected: int
+) -> None:
     """Two voices of a telephone call, which are alike: in each window, segmentation has two speakers, or one."""
-    rng = np.random.default_rng(8)
-    call, *voices = same_direction(rng.standard_normal((3, 256)))
-    noise = same_direction(rng.standard_normal((40, 256)))
-    who = np.arange(40) % 2
-    embeddings = same_direction(np.array(voices)[who] + 1.1 * call + 0.6 * noise).astype(np.float32)
-    tracks = None if speakers is None else np.stack([np.arange(40) // 4, np.array(speakers)[who]], axis=1)
-    assert len(find_voices(embeddings, np.full(40, 2.0), ClusterLimits(0.4, 0.5), tracks)) == expected
+    for seed in (1, 2, 3):
+        rng = np.random.default_rng(seed)
+        call, *voices = same_direction(rng.standard_normal((3, 256)))
+        noise = same_direction(rng.standard_normal((count, 256)))
+        who = np.arange(count) % 2
+        embeddings = same_direction(np.array(voices)[who] + 1.1 * call + 0.6 * noise).astype(np.float32)
+        tracks = None if speakers is None else np.stack([np.arange(count) // 2, np.array(speakers)[who]], axis=1)
+        found = find_voices(embeddings, np.full(count, 2.0), ClusterLimits(0.4, 0.5), tracks)
+        assert len(found) == expected, seed
 
 
 @pytest.mark.parametrize("wanted", [LIMITS, limits(4, 4)])
