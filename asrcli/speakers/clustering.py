@@ -274,7 +274,7 @@ def _join(labels: _Labels, rows: _Rows, limits: ClusterLimits, pairs: _Pairs) ->
 def _stricter(groups: _Rows, apart: npt.NDArray[np.bool_]) -> _Floats:
     """By which share of the join threshold two groups must be nearer, given which are taken apart."""
     many = np.interp(groups.counts, _MANY, (0.0, 1.0 - _MANY_PIECES))
-    return np.maximum(np.minimum.outer(many, many), (1.0 - _TAKEN_APART) * apart)
+    return np.asarray(np.maximum(np.minimum.outer(many, many), (1.0 - _TAKEN_APART) * apart))
 
 
 def _distances(groups: _Rows, likeness: float) -> _Floats:

@@ -90,7 +90,7 @@ def test_levels_are_the_power_of_each_frame_smoothed() -> None:
 class Networks:
     """Segmentation that finds what it is given; embeddings of known directions, and the frames that were asked for."""
 
-    dimensions, longest = 2, 40
+    dimensions, longest, sure = 2, 40, 0.5
 
     def __init__(self, *found: Mask) -> None:
         self.found = list(found)
