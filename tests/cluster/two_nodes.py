@@ -43,6 +43,13 @@ class TwoNodes:
         """The processes of the engine actors."""
         return [pid for node in self.nodes for pid in _children(node) if b"EngineActor" in _command(pid)]
 
+    def processes(self, number: int) -> list[int]:
+        """The processes of a node."""
+        found = [self.nodes[number]]
+        for pid in found:
+            found += _children(pid)
+        return found
+
 
 def _is_alive(pid: int) -> bool:
     try:
