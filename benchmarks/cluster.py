@@ -15,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.corpora import cut_files
@@ -39,31 +41,47 @@ def main() -> None:
         cut_files(recordings, arguments.files, _SECONDS, seed=6)
         for number in range(arguments.rounds):
             alone = throughput(recordings, Path(folder, f"alone{number}"), "--jobs", "2")
-            with subprocess.Popen(
-                [sys.executable, str(_PROGRAM), "2", str(_PORT)],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0"},
-            ) as cluster:  # fmt: skip
-                assert cluster.stdout is not None
-                cluster.stdout.readline()  # the nodes are there
-                shared = throughput(
-                    recordings, Path(folder, f"shared{number}"), "--cluster", f"ray://127.0.0.1:{_PORT}"
-                )
-                cluster.communicate()
+            with two_nodes() as address:
+                shared = throughput(recordings, Path(folder, f"shared{number}"), "--cluster", address)
             ratios.append(shared / alone)
             print(f"{alone:8.1f} {shared:8.1f} x real time, ratio {ratios[-1]:.2f}", flush=True)
     print(f"median of the ratios: {median(ratios):.2f}")
 
 
+@contextmanager
+def two_nodes() -> Iterator[str]:
+    """The address of a cluster of two one-core nodes on this machine."""
+    with subprocess.Popen(
+        [sys.executable, str(_PROGRAM), "2", str(_PORT)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0"},
+    ) as cluster:  # fmt: skip
+        assert cluster.stdout is not None
+        cluster.stdout.readline()  # the nodes are there
+        try:
+            yield f"ray://127.0.0.1:{_PORT}"
+        finally:
+            cluster.communicate()
+
+
 def throughput(recordings: Path, out: Path, *options: str) -> float:
     """Seconds of audio a second, between the first and the last finished file."""
+    _, *times = run_times(recordings, out, *options)
+    return _SECONDS * (len(times) - 1) / (times[-1] - times[0])
+
+
+def run_times(recordings: Path, out: Path, *options: str) -> list[float]:
+    """When the first file was open, and when each was finished, in seconds of one clock."""
     command = [sys.executable, "-m", "asrcli", "transcribe", str(recordings), "-d", str(out), "--log-json", *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as process:
         assert process.stderr is not None
-        done = (line for line in process.stderr if line.startswith("{") and json.loads(line)["event"] == "file_done")
-        times = [time.monotonic() for _ in done]
+        times: list[float] = []
+        for line in process.stderr:
+            event = json.loads(line)["event"] if line.startswith("{") else ""
+            if event == "file_done" or (event == "file_progress" and not times):
+                times.append(time.monotonic())
     assert process.returncode == 0, f"exit status {process.returncode}"
-    return _SECONDS * (len(times) - 1) / (times[-1] - times[0])
+    return times
 
 
 if __name__ == "__main__":
