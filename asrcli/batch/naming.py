@@ -110,7 +110,7 @@ def fold(text: str) -> str:
 def fit(stem: str, suffix: str) -> str:
     """`stem` + `suffix`, shortened where the file system would refuse it; the cut part lives on as a hash."""
     name = stem + suffix
-    if len(os.fsencode(name)) <= NAME_MAX:
+    if 4 * len(name) <= NAME_MAX or len(os.fsencode(name)) <= NAME_MAX:  # a character has at most 4 bytes
         return name
     tail = f"~{short_hash(stem, 12)}{suffix}"
     head = stem[: NAME_MAX - len(tail)]

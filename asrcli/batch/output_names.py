@@ -40,9 +40,13 @@ class OutputName(NamedTuple):
     folder: str
     name: str
 
-    def files(self, formats: Iterable[str]) -> dict[str, Path]:
+    def files(self, formats: Sequence[str]) -> dict[str, Path]:
         """Format -> path."""
-        return {suffix: Path(self.folder, fit(self.name, f".{suffix}")) for suffix in formats}
+        return dict(zip(formats, map(Path, self.paths(formats)), strict=True))
+
+    def paths(self, formats: Iterable[str]) -> list[str]:
+        """A path for each format."""
+        return [os.path.join(self.folder, fit(self.name, f".{suffix}")) for suffix in formats]
 
 
 def name_outputs(

@@ -16,7 +16,7 @@ from asrcli.batch.inputs.search import Found, Inputs, Search
 from asrcli.batch.journal.pool import JournalPool
 from asrcli.batch.naming import STDIN, collision_key, safe_name
 from asrcli.batch.output_names import OutputName, OutputRequest, name_outputs
-from asrcli.batch.recording import Item
+from asrcli.batch.recording import Item, Outline, estimated_length
 from asrcli.errors import StoreError, UsageError
 from asrcli.storage.file_access import names_in
 from asrcli.storage.places import is_stored
@@ -58,6 +58,18 @@ class LazySequence(Sequence[_Element]):
 
     def __iter__(self) -> Iterator[_Element]:
         return map(self._make, self._numbers)
+
+
+class PlannedItems(LazySequence[Item]):
+    """The items of a plan."""
+
+    def __init__(self, size: int, make: Callable[[int], Item], outline: Callable[[int], Outline]) -> None:
+        super().__init__(size, make)
+        self._outline = outline
+
+    def outlines(self) -> Iterator[Outline]:
+        """In order."""
+        return map(self._outline, self._numbers)
 
 
 def make_plan(inputs: Inputs, *, stdin: BinaryIO | None = None, suffixes: Collection[str] | None = None) -> Plan:
@@ -148,10 +160,16 @@ class _Outputs:
             name = names[index]
             return self._item(index, found[index], {} if name is None else name.files(self.inputs.formats))
 
+        def outline(index: int) -> Outline:
+            one, name = found[index], names[index]
+            path = one.name if one.name is not None and one.address is None else ""
+            length = estimated_length(one.size, path, one.options)
+            return Outline(length, one.stream, name is None, name.paths(self.inputs.formats) if name else ())
+
         self.shown = sum(name is None for name in names)
         if self.shown:
             item(next(index for index, name in enumerate(names) if name is None))  # raises UsageError
-        return LazySequence(len(found), item)
+        return PlannedItems(len(found), item, outline)
 
     def _into(self, output: Path, found: Found) -> Item:
         if found.path is not None and _same_file(output, found.path):

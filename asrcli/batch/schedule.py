@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from threading import Condition, Semaphore
 
-from asrcli.batch.recording import Item
+from asrcli.batch.plan import PlannedItems
+from asrcli.batch.recording import Item, Outline
 
 _POLL = 0.2
 #: seconds of audio, more than any recording has
@@ -41,15 +42,16 @@ class Schedule:
     def _survey(self) -> list[int]:
         """The places of the items in the order in which they are due."""
         ranks = array("d")
-        for item in self._items:
-            rank = _rank(item)
-            self.estimate += item.estimate if item.stream else -rank
-            if item.stream:
-                self.streams.append(item)
-            if item.stdout is not None:
-                self.shown.append(item.index)
-            made = any(os.path.lexists(path) for path in item.outputs.values())
-            ranks.append(rank + (_DONE_LAST if made else 0.0))
+        items = self._items
+        outlines = items.outlines() if isinstance(items, PlannedItems) else (item.outline for item in items)
+        for place, outline in enumerate(outlines):
+            self.estimate += outline.estimate
+            if outline.stream:
+                self.streams.append(items[place])
+            if outline.shown:
+                self.shown.append(items[place].index)
+            made = any(map(os.path.lexists, outline.outputs))
+            ranks.append(_rank(outline) + (_DONE_LAST if made else 0.0))
         return sorted(range(len(ranks)), key=ranks.__getitem__)
 
     def next(self, stopped: Callable[[], bool]) -> tuple[Item, bool] | None:
@@ -92,6 +94,6 @@ class Schedule:
         self._ahead.release()
 
 
-def _rank(item: Item) -> float:
+def _rank(item: Item | Outline) -> float:
     """The lowest goes first. A stream does not wait: its writer is blocked, or loses sound, while nothing reads it."""
     return -math.inf if item.stream else -item.estimate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -90,13 +91,34 @@ _LINES = st.fixed_dictionaries(
 @given(_LINES)
 def test_a_line_is_checked_at_once_as_it_is_when_it_is_used(line: dict[str, Any]) -> None:
     errors = []
-    for read in (summarise, lambda record: parse(record, Path)):
+    for read in (summarise, lambda text: parse(json.loads(text), Path)):
         try:
-            read(line)
+            read(json.dumps(line).encode())
             errors.append(False)
         except MALFORMED:
             errors.append(True)
     assert errors[0] or not errors[1], "a line that cannot be used must not be kept"
+
+
+_TEXTS = st.text('a/"\\ é\n\udc80{},:0', max_size=8)
+_NUMBERS = st.integers(-(10**20), 10**20)
+
+
+@settings(deadline=None, max_examples=200)
+@given(_TEXTS, _NUMBERS, st.floats(0, 1e9, allow_nan=False), st.lists(_TEXTS, min_size=1, max_size=3))
+def test_a_usual_line_is_read_like_any_other(text: str, number: int, duration: float, names: list[str]) -> None:
+    stamp = dict.fromkeys(("size", "mtime_ns", "ctime_ns", "inode"), number)
+    outputs = [{"format": text, "path": name, "size": number, "digest": text, "options": text} for name in names]
+    record = {
+        "schema": SCHEMA,
+        "input": {"path": text, **stamp, "digest": text, "hashed_ns": number},
+        "model": text,
+        "options": text,
+        "duration": round(duration, 3),
+        "outputs": outputs,
+    }
+    usual, other = json.dumps(record, separators=(",", ":")), json.dumps(record)
+    assert summarise(usual.encode()) == summarise(other.encode())
 
 
 @pytest.mark.parametrize("grown", [False, True])

@@ -52,7 +52,7 @@ class RecordIndex:
         if not line.strip():
             return
         try:
-            summary = summarise(json.loads(line))
+            summary = summarise(line)
         except MALFORMED:
             self.damaged += 1
             return

@@ -1,5 +1,7 @@
 """Records of the journal: one finished or failed transcription each."""
 
+import json
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +14,36 @@ from asrcli.batch.recording import FileStamp
 SCHEMA = "asrcli/journal/1"
 #: what `parse` and `json.loads` raise for a line that is no record
 MALFORMED = (ValueError, OverflowError, KeyError, TypeError, AttributeError, RecursionError)
+
+_WORDS = rb"[ !#-\[\]-~]*"
+_TEXT, _NUMBER = b'"%s"' % _WORDS, rb"(?:0|-?[1-9]\d{0,18})"
+_PATHS = re.compile(r'"path":"([^"]*)"')
+
+
+def _object(**fields: bytes) -> bytes:
+    return rb"\{" + b",".join(b'"%s":%s' % (name.encode(), value) for name, value in fields.items()) + rb"\}"
+
+
+_OUTPUT = _object(format=_TEXT, path=_TEXT, size=_NUMBER, digest=_TEXT, options=_TEXT)
+#: a line of a result as it is usually written, without escapes: read so, it takes a third of the time
+_USUAL = re.compile(
+    _object(
+        schema=b'"%s"' % SCHEMA.encode(),
+        input=_object(
+            path=b'"(%s)"' % _WORDS,
+            size=_NUMBER,
+            mtime_ns=_NUMBER,
+            ctime_ns=_NUMBER,
+            inode=_NUMBER,
+            digest=b'"(%s)"' % _WORDS,
+            hashed_ns=_NUMBER,
+        ),
+        model=_TEXT,
+        options=_TEXT,
+        duration=_NUMBER + rb"(?:\.\d{1,3})?",
+        outputs=rb"\[(" + _OUTPUT + b"(?:," + _OUTPUT + rb")*)\]",
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +152,15 @@ class RecordSummary:
     failed: str | None
 
 
-def summarise(record: Mapping[str, Any]) -> RecordSummary:
-    """A line's JSON, checked as by `parse`, in a quarter of the time. Raises one of `MALFORMED`."""
+def summarise(line: bytes) -> RecordSummary:
+    """A line, checked as by `parse`, in less time. Raises one of `MALFORMED`."""
+    if usual := _USUAL.fullmatch(line):
+        path, content, outputs = usual.groups()
+        return RecordSummary(path.decode(), content.decode(), _PATHS.findall(outputs.decode()), None, None)
+    return _checked(json.loads(line))
+
+
+def _checked(record: Mapping[str, Any]) -> RecordSummary:
     if record["schema"] != SCHEMA:
         raise ValueError(record["schema"])
     entry, outputs = record["input"], record.get("outputs", ())
