@@ -148,6 +148,8 @@ class Decision:
     recording: Recording | None = None
     #: seconds of audio, where the journal has it
     duration: float | None = None
+    #: those of the result that is kept
+    warnings: tuple[str, ...] = ()
 
     @property
     def skip(self) -> bool:
@@ -195,13 +197,15 @@ def decide(
     recording = _recording(item, journal)
     look = _OutputCheck(item, journal, recording, item.recipe_of(recipe), existing)
     reasons = {suffix: look.reason(suffix) for suffix in item.outputs}
+    reason, known = min(reasons.values(), key=_PRECEDENCE.index), look.latest()
     return Decision(
-        reason=min(reasons.values(), key=_PRECEDENCE.index),
+        reason=reason,
         make={suffix: item.outputs[suffix] for suffix, reason in reasons.items() if reason in _TO_MAKE},
         edited=tuple(suffix for suffix, reason in reasons.items() if reason == "edited"),
         blocked=tuple(suffix for suffix, reason in reasons.items() if reason in SKIPPED_WITHOUT_RESULT),
         recording=recording,
-        duration=look.known_duration(),
+        duration=known and known.duration,
+        warnings=known.warnings if known and reason == "done" else (),
     )
 
 
@@ -278,11 +282,12 @@ class _OutputCheck:
         assert self.recording is not None
         return record.content == self.recording.digest or record.source == self.recording.path
 
-    def known_duration(self) -> float | None:
+    def latest(self) -> OutputFile | None:
+        """What was last made of the recording as it is now."""
         if self.recording is None:
             return None
         records = [record for path in self.item.outputs.values() for record in self._history(path)]
-        return next((record.duration for record in records if record.content == self.recording.digest), None)
+        return next((record for record in reversed(records) if record.content == self.recording.digest), None)
 
     def _history(self, path: Path) -> Sequence[OutputFile]:
         return self.journal.written(path) if self.journal is not None else ()

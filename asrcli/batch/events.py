@@ -122,6 +122,8 @@ class FileSkipped(FileEvent, kind="file_skipped"):
     reason: str
     explanation: str
     duration: float | None = None
+    #: those of the result that is kept
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -302,10 +302,10 @@ class _EventDispatcher:
         if outcome.event is None:
             return
         match outcome.event:
-            case FileDone(duration=duration, gaps=gaps, blocked=blocked):
-                self.tally.done(duration, gaps, complete=not blocked)
-            case FileSkipped(reason=reason):
-                self.tally.skipped(complete=reason not in SKIPPED_WITHOUT_RESULT)
+            case FileDone(duration=duration, gaps=gaps, blocked=blocked, warnings=warnings):
+                self.tally.done(duration, gaps, complete=not blocked, warned=bool(warnings))
+            case FileSkipped(reason=reason, warnings=warnings):
+                self.tally.skipped(complete=reason not in SKIPPED_WITHOUT_RESULT, warned=bool(warnings))
             case FileFailed(name=name, error=error):
                 self.tally.failed(name, error)
         self._on_event(outcome.event)

@@ -25,6 +25,8 @@ class Summary:
     audio_seconds: float
     #: spans with speech that could not be recognised, in all results
     gaps: int = 0
+    #: inputs, skipped or done, whose result has warnings
+    with_warnings: int = 0
     wall_seconds: float
     exit_code: ExitCode
     #: what ended the batch early, if something did
@@ -53,6 +55,7 @@ class Summary:
             "without_result": self.without_result,
             "dropped": self.dropped,
             "gaps": self.gaps,
+            "with_warnings": self.with_warnings,
             "audio_seconds": round(self.audio_seconds, 3),
             "wall_seconds": round(self.wall_seconds, 3),
             "speed": round(self.speed, 2),
@@ -76,7 +79,7 @@ class SummaryBuilder:
         self._failed = 0
         self._without_result = 0
         self._audio = 0.0
-        self._gaps = 0
+        self._gaps = self._with_warnings = 0
         self._warned = 0
         self._failures: list[tuple[str, AsrcliError]] = []
         self._codes: set[ExitCode] = set()
@@ -89,14 +92,16 @@ class SummaryBuilder:
         """Further inputs."""
         self._total += count
 
-    def done(self, audio_seconds: float, gaps: int = 0, *, complete: bool = True) -> None:
+    def done(self, audio_seconds: float, gaps: int = 0, *, complete: bool = True, warned: bool = False) -> None:
         self._done += 1
         self._gaps += gaps
+        self._with_warnings += warned
         self._audio += audio_seconds
         self._without_result += not complete
 
-    def skipped(self, *, complete: bool = True) -> None:
+    def skipped(self, *, complete: bool = True, warned: bool = False) -> None:
         self._skipped += 1
+        self._with_warnings += warned
         self._without_result += not complete
 
     def failed(self, name: str, error: AsrcliError) -> None:
@@ -120,6 +125,7 @@ class SummaryBuilder:
             without_result=self._without_result,
             audio_seconds=self._audio,
             gaps=self._gaps,
+            with_warnings=self._with_warnings,
             wall_seconds=wall_seconds,
             exit_code=self._exit_code(error, interrupted),
             error=error,

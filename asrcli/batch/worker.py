@@ -124,7 +124,8 @@ class Worker:
                 self._run_on_done(item, journal, decision)
             journal.remember(decision.recording)
         explanation = EXPLANATIONS[decision.reason]
-        event = FileSkipped(item.index, item.source.name, decision.reason, explanation, decision.duration)
+        name, reason = item.source.name, decision.reason
+        event = FileSkipped(item.index, name, reason, explanation, decision.duration, decision.warnings)
         return Outcome(item, event)
 
     @contextlib.contextmanager
@@ -301,8 +302,10 @@ class Worker:
             made = result.stage(names)
             with self._stop.gate():
                 if journal is not None and decision.recording is not None:
-                    due = self._work.on_done is not None
-                    journal.record(decision.recording, recipe, result.facts.duration, made, on_done=due)
+                    facts, due = result.facts, self._work.on_done is not None
+                    journal.record(
+                        decision.recording, recipe, facts.duration, made, warnings=facts.warnings, on_done=due
+                    )
                 with contextlib.suppress(FileExistsError):
                     result.commit(new=decision.fresh)
                     return names

@@ -49,6 +49,7 @@ def test_every_event_has_its_form() -> None:
     }  # fmt: skip
     assert reported(FileSkipped(1, "b.mp3", "done", "done already", 90.0)) == {
         **file, "event": "file_skipped", "reason": "done", "explanation": "done already", "duration": 90.0,
+        "warnings": [],
     }  # fmt: skip
     assert reported(FileFailed(1, "b.mp3", AudioDecodeError("no audio", "try another"))) == {
         **file, "event": "file_failed", "error": error,
@@ -59,7 +60,8 @@ def test_every_event_has_its_form() -> None:
         "event": "batch_finished",
         "summary": {
             "total": 3, "done": 1, "skipped": 1, "failed": 1, "without_result": 0, "dropped": 0, "gaps": 0,
-            "audio_seconds": 90.0, "wall_seconds": 3.0, "speed": 30.0, "exit_code": 1, "error": None,
+            "with_warnings": 0, "audio_seconds": 90.0, "wall_seconds": 3.0, "speed": 30.0, "exit_code": 1,
+            "error": None,
             "failures": [{"name": "c.wav", "error": error}],
         },
     }  # fmt: skip

@@ -56,6 +56,22 @@ def test_a_file_with_a_gap_is_written_but_does_not_count_as_done(asrcli: Program
         assert "gap: " in done.stderr
 
 
+def test_a_later_run_repeats_the_warnings(asrcli: Program) -> None:
+    """It reported "done already" and no more."""
+    soundfile.write(asrcli.folder / "silence.wav", np.zeros(RATE, np.float32), RATE)
+    data = (asrcli.folder / "silence.wav").read_bytes()
+    (asrcli.folder / "cut.wav").write_bytes(data[: len(data) // 2])
+    assert "1 of 1 file done, 1 with warnings;" in asrcli("transcribe", "cut.wav").stderr
+    again = asrcli("transcribe", "cut.wav")
+    assert again.returncode == 0
+    assert "skipped: done already, with warnings: truncated: 0.5 s of 1.0 s missing; no speech" in again.stderr
+    assert "0 of 1 file done, 1 skipped, 1 with warnings" in again.stderr
+    for _ in range(2):
+        assert asrcli("transcribe", "cut.wav", "--fail-on", "truncated").returncode == 1
+    (asrcli.folder / "cut.wav").write_bytes(data)
+    assert "with warnings: no speech" in asrcli("transcribe", "cut.wav").stderr + asrcli("transcribe", "cut.wav").stderr
+
+
 def test_every_code_of_the_schema_is_accepted(asrcli: Program) -> None:
     soundfile.write(asrcli.folder / "silence.wav", np.zeros(RATE, np.float32), RATE)
     codes = json.loads(schema_text())["properties"]["warning_codes"]["items"]["enum"]

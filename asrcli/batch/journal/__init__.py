@@ -177,6 +177,7 @@ class Journal:
         duration: float,
         outputs: Sequence[OutputRecord],
         *,
+        warnings: Sequence[str] = (),
         on_done: bool = False,
     ) -> None:
         """Announce outputs that are about to get their final names; `on_done`: a command is then run. Raises
@@ -189,6 +190,7 @@ class Journal:
             "model": recipe.model,
             "options": recipe.options,
             "duration": round(duration, 3),
+            **({"warnings": list(warnings)} if warnings else {}),
             "outputs": [made.to_dict(self._relative(made.path), recipe) for made in outputs],
         }
         if not self._holds(parse(record, self._index.place)):

@@ -63,6 +63,8 @@ class OutputFile:
     duration: float
     #: of an address, see `Address.version`
     version: str
+    #: those of its transcript
+    warnings: tuple[str, ...] = ()
 
     def made_by(self, content: str, recipe: CacheKey, suffix: str) -> bool:
         """Whether doing it again would give the same."""
@@ -123,6 +125,7 @@ def parse(record: Mapping[str, Any], absolute: Callable[[str], Path]) -> Record:
                 format_options=sys.intern(output["options"]),
                 duration=float(record["duration"]),
                 version=str(entry.get("version", "")),
+                warnings=tuple(map(str, record.get("warnings", ()))),
             ),
         )
         for output in record.get("outputs", ())

@@ -96,7 +96,8 @@ class Lines:
         if event.reason in SKIPPED_WITHOUT_RESULT:
             self.always(self.console.style("warning: ", "yellow"), f"{event.name}: skipped: {event.explanation}")
         else:
-            self.say(f"{self._place()}{event.name}: skipped: {event.explanation}")
+            warnings = f", with warnings: {'; '.join(event.warnings)}" if event.warnings else ""
+            self.say(f"{self._place()}{event.name}: skipped: {event.explanation}{warnings}")
 
     def file_failed(self, event: events.FileFailed) -> None:
         self._finished += 1
@@ -154,6 +155,8 @@ def summary_lines(summary: Summary) -> list[str]:
     counts += [f"{count} {word}" for count, word in ((summary.skipped, "skipped"), (summary.failed, "failed")) if count]
     if summary.without_result:
         counts.append(f"{summary.without_result} without a result")
+    if summary.with_warnings:
+        counts.append(f"{summary.with_warnings} with warnings")
     if summary.dropped:
         counts.append(f"{summary.dropped} not finished")
     if summary.gaps:
