@@ -96,7 +96,7 @@ def test_a_chunk_of_odd_size_without_its_pad_byte(name: bytes, place: int, way: 
         assert decoded.warnings == []
 
 
-@pytest.mark.parametrize("way", ["file", "upload"])
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("form", ["RIFF", "RF64"])
 @pytest.mark.parametrize("codec", ["pcm_s16le", "adpcm_ms"])
 def test_a_chunk_behind_fewer_samples_than_the_header_claims(

@@ -22,13 +22,15 @@ class WavSound:
         self._stream, self._held, self._size = stream, head, size
         self._given = 0
         self._ended = False
+        #: bytes held in which no chunk begins
+        self._clear = 0
         #: bytes that came beyond the header's size
         self.surplus = 0
 
     def read1(self, size: int) -> bytes:
         """At most `size` bytes, what is there; empty at the end of the samples."""
         if self._size is not None and self._given < self._size:
-            data = self._pull(min(size, self._size - self._given))
+            data = self._guarded(min(size, self._size - self._given))  # the size may be too large
         elif self._size is not None and not self.surplus and self._at_chunk():
             return self.read1(size) if self._next_samples() else b""
         else:
@@ -67,7 +69,7 @@ class WavSound:
             name, length = self._held[position : position + 4], self._held[position + 4 : position + 8]
             position += 8
             if name == b"data":
-                self._held = self._held[position:]
+                self._held, self._clear = self._held[position:], 0
                 self._size = self._given + int.from_bytes(length, "little")
                 return True
             position += int.from_bytes(length, "little") + length[0] % 2
@@ -75,13 +77,20 @@ class WavSound:
 
     def _guarded(self, size: int) -> bytes:
         """Bytes that are no chunk at the end of the stream."""
-        self._fill(_PATTERN)
-        found = _TRAILER.search(self._held)
-        if found is None:
-            return self._pull(min(size, len(self._held) if self._ended else len(self._held) - _PATTERN + 1))
-        if found.start():
-            return self._pull(min(size, found.start()))
-        return b"" if self._chunks_to_end() else self._pull(min(size, 4))
+        if not self._clear:
+            self._fill(_PATTERN)
+            found = _TRAILER.search(self._held)
+            if found is None:
+                self._clear = len(self._held) if self._ended else len(self._held) - _PATTERN + 1
+            elif found.start():
+                self._clear = found.start()
+            elif self._chunks_to_end():
+                return b""
+            else:
+                self._clear = 4
+        data = self._pull(min(size, self._clear))
+        self._clear -= len(data)
+        return data
 
     def _chunks_to_end(self) -> bool:
         """Whether chunk follows upon chunk up to the end of the stream."""
