@@ -58,20 +58,11 @@ class Conditioner:
     """Conditions one stream of blocks, shape (samples, channels), at the recording's rate."""
 
     def __init__(
-        self,
-        rate: int,
-        channels: int,
-        choice: Literal["mix", "split"] | int,
-        layout: str = "",
-        *,
-        live: bool = False,
-        reuse: bool = False,
+        self, rate: int, channels: int, choice: Literal["mix", "split"] | int, layout: str = "", *, live: bool = False
     ) -> None:
         """`rate` in Hz, `channels` as in the blocks; `choice`: mix all, keep each, or one by number; `layout`: their
-        positions (`layouts`); `live`: return all complete windows at once; `reuse`: what is returned is good until the
-        next call, which takes its memory: new memory for each block costs as much time as the work.
+        positions (`layouts`); `live`: return all complete windows at once.
         """
-        self._reuse = reuse
         self._rate, self._length = rate, max(1, rate // _WINDOWS)
         # A decoder may have chosen already.
         self._choice = choice if isinstance(choice, int) and channels > 1 else None
@@ -82,6 +73,8 @@ class Conditioner:
         self._behind = _SPAN - self._ahead - 1
         fits = layout if len(layout) == channels else default_layout("", channels)
         self._weights, self._with_bass = map(np.array, mix_weights(fits))
+        #: all channels have the same weight, whatever they carry
+        self._equal = bool((np.array([self._weights, self._with_bass]) == self._weights[0]).all())
         self._centre = fits.find("C") if self._mixing else -1
         self._centre_peak = 0.0
         #: samples not yet returned, a row for each channel and one for their mix
@@ -104,12 +97,14 @@ class Conditioner:
         self._clipped = self._samples = self._odd = 0
 
     def push(self, block: Samples) -> Samples:
-        """Take a block (samples, channels); returns what is ready, (samples, channels)."""
+        """Take a block (samples, channels); returns what is ready, (samples, channels), good until the next call, which
+        takes its memory: new memory for each block costs as much time as the work.
+        """
         chosen = block if self._choice is None else block[:, self._choice : self._choice + 1]
         before = self._held.shape[1]
-        if not self._reuse or self._memory.shape[1] < before + len(block):
+        if self._memory.shape[1] < before + len(block):
             # In C order whatever the block's: the order of sums, and with it their rounding, depends on it.
-            room = max(before, (self._ahead + 1) * self._length) if self._reuse else before
+            room = max(before, (self._ahead + 1) * self._length)
             self._memory = np.empty((len(self._held), room + max(len(block), self._length)), np.float32)
         held = self._memory[:, : before + len(block)]
         held[:, :before], held[: self._count, before:] = self._held, chosen.T
@@ -164,7 +159,11 @@ class Conditioner:
         if self._mixing:
             energies = _energy(channels).T
             base = np.where(self._carries_more_than_bass(windows, energies)[:, None], self._with_bass, self._weights)
-            np.einsum("cni,nc->ni", channels, base.astype(np.float32), out=windows[-1])
+            if self._equal:
+                np.add.reduce(channels, axis=0, out=windows[-1])
+                windows[-1] *= np.float32(self._weights[0])
+            else:
+                np.einsum("cni,nc->ni", channels, base.astype(np.float32), out=windows[-1])
             # Without the mean of each window, which is part of the offset.
             notes[1:, 1 + 2 * self._count : self._sums - 1] = energies - sums**2 / size
             notes[1:, self._sums - 1] = _energy(windows[-1]) - (sums * base).sum(axis=1) ** 2 / size

@@ -140,7 +140,7 @@ class LiveBlocks:
     def _read(self) -> None:
         try:
             for block in self._blocks:
-                if not self._put(block.copy()):  # readers reuse their buffers
+                if not self._put(block):
                     return
         except BaseException as error:  # noqa: BLE001 -- raised again in the thread that iterates
             self._put(error)

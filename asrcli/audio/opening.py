@@ -114,8 +114,14 @@ def _open_file(path: Path, options: AudioOptions, *, untrusted: bool = False) ->
 
     def by_ffmpeg(at: float) -> Reader:
         if seen.patches and seen.sound_end is not None:
-            with PatchedFile(os.open(path, os.O_RDONLY), seen.sound_end, seen.patches, owned=True) as file:
-                kept = spool(b"", cast(BinaryIO, file))
+            patched = cast(BinaryIO, PatchedFile(os.open(path, os.O_RDONLY), seen.sound_end, seen.patches, owned=True))
+            if head[8:12] == b"AVI ":  # in which a decoder need not seek
+                pump = StreamPump(b"", patched, owned=True)
+                return FfmpegReader(
+                    "pipe:0", options, feeder=pump, lacking=lambda: seen.lacking, counted=lambda: seen.counted
+                )
+            with patched as file:
+                kept = spool(b"", file)
             with kept:  # ffmpeg has opened it by the time it is deleted
                 return FfmpegReader(file_url(Path(kept.name)), options)
         seek = at if has_index(head) else 0.0
@@ -205,6 +211,7 @@ def _open_stream(stream: BinaryIO, options: AudioOptions, *, live: bool, untrust
         or head[:4] in {b"caff", b"riff", b"FORM", b"wvpk", b"RIFX", b"Crea"}
         or head[8:12] == b"WAVE"
         or (head[:4] == b"nut/" and not live)
+        or (head[8:12] == b"AVI " and not live)
         or not _have_ffmpeg()
         or bool(claim and claim.fields)
     )

@@ -106,9 +106,8 @@ class Stream(ClosableStream):
         limit = None if end is None else max(0, round((end - self.offset) * SAMPLE_RATE))
         for block in self._converted():
             piece = block if limit is None else block[: limit - self._given]
-            np.clip(piece, -1.0, 1.0, out=piece)
             for at in range(0, len(piece), SAMPLE_RATE):
-                part = piece[at : at + SAMPLE_RATE]
+                part = np.clip(piece[at : at + SAMPLE_RATE], -1.0, 1.0)  # a copy: the memory is used again
                 self._given += len(part)
                 yield part
             if limit is not None and self._given >= limit:
@@ -162,14 +161,7 @@ class Stream(ClosableStream):
 
     def _play(self) -> Iterator[Samples]:
         reader = self._reader
-        conditioner = Conditioner(
-            reader.rate,
-            reader.channels,
-            self._options.channels,
-            reader.layout,
-            live=self._live,
-            reuse=reader.rate != SAMPLE_RATE,  # else it is what `blocks` gives
-        )
+        conditioner = Conditioner(reader.rate, reader.channels, self._options.channels, reader.layout, live=self._live)
         self._conditioners.append(conditioner)
         resampler = Resampler(reader.rate, conditioner.channels)
         damage: DamagedError | None = None

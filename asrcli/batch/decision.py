@@ -204,7 +204,7 @@ def decide(
         edited=tuple(suffix for suffix, reason in reasons.items() if reason == "edited"),
         blocked=tuple(suffix for suffix, reason in reasons.items() if reason in SKIPPED_WITHOUT_RESULT),
         recording=recording,
-        duration=known and known.duration,
+        duration=known.duration if known else None,
         warnings=known.warnings if known and reason == "done" else (),
     )
 

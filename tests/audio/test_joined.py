@@ -55,6 +55,43 @@ def test_joined_files(suffix: str, encode: Callable[..., Path], wav: Path, tmp_p
         assert decoded.warnings == [] or suffix == "wv"
 
 
+#: forms of which each is joined to one of another form
+MIXED = {
+    **FORMS,
+    "mp3": ["libmp3lame"],
+    "mp2": ["mp2"],
+    "aac": ["aac"],
+    "ts": ["aac"],
+    "opus": ["libopus"],
+    "mpg": ["mp2"],
+    "ac3": ["ac3"],
+    "dts": ["dca", "-strict", "-2"],
+}
+QUICK = [("mp3", "wav"), ("wav", "mp3"), ("mp3", "ogg"), ("mp3", "m4a"), ("flac", "wav"), ("ogg", "mp3")]
+PAIRS = [
+    *((first, second) for first in MIXED for second in ("mp3", "wav", "ogg", "m4a") if first != second),
+    *(("mp3", second) for second in MIXED if second not in {"mp3", "wav", "ogg", "m4a"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [pytest.param(*pair, marks=[] if pair in QUICK else [pytest.mark.slow]) for pair in PAIRS],
+)
+def test_joined_files_of_different_forms(
+    first: str, second: str, encode: Callable[..., Path], wav: Path, tmp_path: Path
+) -> None:
+    """The second one was lost without a warning."""
+    data = b"".join(
+        encode(tmp_path / f"a.{suffix}", "-i", wav, "-c:a", *MIXED[suffix]).read_bytes() for suffix in (first, second)
+    )
+    path = tmp_path / f"joined.{first}"
+    path.write_bytes(data)
+    for source in given(path):
+        decoded = Decoded(source, AudioOptions())
+        assert decoded.heard() == pytest.approx(AGAIN, abs=0.3)
+
+
 @pytest.mark.parametrize("choice", [1, "split"])
 def test_a_channel_of_joined_files(choice: int | str, encode: Callable[..., Path], wav: Path, tmp_path: Path) -> None:
     """A channel of an Ogg stream, or of joined files, was refused: "the recording has one channel"."""

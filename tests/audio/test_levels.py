@@ -42,7 +42,7 @@ def condition(
     """The conditioned stream, (n, channels), and its warnings."""
     samples = samples[:, None] if samples.ndim == 1 else samples
     conditioner = Conditioner(rate, samples.shape[1], choice, layout, live=live)
-    parts = [conditioner.push(block.astype(np.float32)) for block in np.split(samples, sorted(cuts))]
+    parts = [conditioner.push(block.astype(np.float32)).copy() for block in np.split(samples, sorted(cuts))]
     return np.concatenate([*parts, conditioner.finish()]), conditioner.warnings()
 
 

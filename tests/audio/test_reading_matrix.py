@@ -30,6 +30,8 @@ PROGRAMS = [program for program in (imageio_ffmpeg.get_ffmpeg_exe(), shutil.whic
 PLAIN, FAULTY, DAMAGED = plain_cases(), faulty_cases(), damaged_cases()
 CASES = [*PLAIN, *FAULTY, *DAMAGED]
 _NUMBERS = {case.name: number for number, case in enumerate(CASES)}
+#: containers with an index that shows what is missing: what follows is in its place although there is a warning
+INDEXED = {"avi"}
 #: outputs of one ffmpeg command
 _BATCH = 16
 
@@ -168,7 +170,7 @@ def test_faulty(case: Case, recordings: Recordings) -> None:
 def test_a_hole(piped: bool, case: Case, recordings: Recordings) -> None:
     """What is around it is in its place, or there is a warning."""
     decoded = recordings.read(case, piped=piped)
-    if isinstance(decoded, AsrcliError) or decoded.warnings:
+    if isinstance(decoded, AsrcliError) or (decoded.warnings and case.form[0] not in INDEXED):
         return
     heard, close = decoded.heard(), max(case.tolerance, CLOSE)
     assert [heard[0], heard[-1]] == pytest.approx([case.times[0], case.times[-1]], abs=close)

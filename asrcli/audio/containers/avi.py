@@ -1,10 +1,14 @@
-"""How long the sound of an AVI file is, as its header counts it."""
+"""AVI files: how long the sound is, as the header counts it, and headers of chunks that are damaged."""
 
 from collections.abc import Callable
 
 #: gives up to `size` bytes from a position of the file: (size, position)
 Read = Callable[[int, int], bytes]
 
+#: chunks of the file that are looked at for its index, bytes of the index at most, and of an entry
+_CHUNKS, _INDEX, _ENTRY = 64, 64 << 20, 16
+#: entries of the index that decide where its offsets count from
+_TRIED = 32
 #: bytes in which the headers of the streams are looked for
 _HEAD = 1 << 16
 #: where dwScale, dwRate and dwLength are in a stream's header
@@ -25,3 +29,39 @@ def counted_seconds(read: Read) -> float | None:
             lengths.append(count * scale / max(1, rate))
         at = head.find(b"strh", at + 4)
     return lengths[0] if len(lengths) == 1 and 0 < lengths[0] < _LONGEST else None
+
+
+def lost_headers(read: Read) -> list[tuple[int, bytes]]:
+    """(position, bytes) of headers of chunks that the index (idx1) has and the file has not.
+
+    A decoder that skips what is damaged counts less sound than there was: what follows comes too early.
+    """
+    lists = _lists(read)
+    movie, (index, size) = lists.get(b"movi", (0, 0))[0], lists.get(b"idx1", (0, 0))
+    table = read(min(size, _INDEX), index)
+    entries = [table[at : at + _ENTRY] for at in range(0, len(table) - _ENTRY + 1, _ENTRY)]
+    headers = [
+        (int.from_bytes(entry[8:12], "little"), entry[:4] + entry[12:])
+        for entry in entries
+        if entry[:4] != b"rec "  # a list of chunks
+    ]
+    # Offsets count from the list or from the start of the file.
+    some = headers[:: max(1, len(headers) // _TRIED)]
+    bases = {base: sum(read(8, base + at) == header for at, header in some) for base in (movie, 0)}
+    base = max(bases, key=bases.__getitem__)
+    if not movie or not bases[base]:
+        return []
+    return [(base + at, header) for at, header in headers if read(8, base + at) != header]
+
+
+def _lists(read: Read) -> dict[bytes, tuple[int, int]]:
+    """(position, size) of the lists and chunks in the file's first part."""
+    found, position = {}, 12
+    for _ in range(_CHUNKS):
+        head = read(12, position)
+        if len(head) < 8:
+            break
+        size = int.from_bytes(head[4:8], "little")
+        found[head[8:12] if head[:4] == b"LIST" else head[:4]] = (position + 8, size)
+        position += 8 + size + size % 2
+    return found

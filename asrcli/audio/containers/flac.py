@@ -1,41 +1,44 @@
 """The frames of a FLAC file (RFC 9639): does its header count all of them, and were several files joined?"""
 
+import re
 from collections.abc import Callable
 
 #: gives up to `size` bytes from a position of the file: (size, position)
 Read = Callable[[int, int], bytes]
 
 _WINDOW = 1 << 17
+#: bytes of a frame at most, where the header does not give that
+_LONGEST_FRAME = 1 << 16
 #: first bytes: the marker, and the header of a STREAMINFO block (the last metadata block, or not)
 STARTS = (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22")
+_START = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
 
 
 def parts(read: Read, size: int) -> list[tuple[int, int]]:
     """(start, end) of each FLAC file that was joined to this one, itself first."""
     starts, position = [0], 1
-    while window := read(_WINDOW + 8, position):
-        at = window.find(b"fLaC")
-        while 0 <= at < _WINDOW:
-            if window[at : at + 8] in STARTS:
-                starts.append(position + at)
-            at = window.find(b"fLaC", at + 1)
+    while window := read(_WINDOW + 7, position):
+        starts += [position + found.start() for found in _START.finditer(window)]
         position += _WINDOW
     return list(zip(starts, [*starts[1:], size], strict=True))
 
 
 def counts_all(read: Read, size: int) -> bool:
-    """Whether the total of samples in the header is that of the frames. Tags may come before the marker."""
+    """Whether the total of samples in the header is that of the frames, and nothing follows them. Tags may come before
+    the marker.
+    """
     head = read(42, 0)
     if head[:8] not in STARTS:
         return False
+    longest = int.from_bytes(head[15:18], "big") or _LONGEST_FRAME
     blocks, total = int.from_bytes(head[8:10], "big"), int.from_bytes(head[21:26], "big") & 0xFFFFFFFFF
     start = max(0, size - _WINDOW)
     tail = read(_WINDOW, start)
-    at, last = tail.rfind(b"\xff"), None
+    at, end, last = tail.rfind(b"\xff"), 0, None
     while at >= 0 and last is None:
         last = _frame_end(tail[at : at + 16], blocks)
-        at = tail.rfind(b"\xff", 0, at)
-    return total > 0 and (last is None or last <= total)
+        end, at = at, tail.rfind(b"\xff", 0, at)
+    return total > 0 and last is not None and last <= total and len(tail) - end <= longest
 
 
 def _frame_end(header: bytes, block: int) -> int | None:

@@ -49,7 +49,7 @@ def scan_headers(read: Read, size: int, *, thorough: bool) -> HeaderScan:
     """
     head = read(4, 0)
     if head == b"OggS":
-        return _ogg(read) if thorough else HeaderScan()
+        return _ogg(read, size) if thorough else HeaderScan()
     if head == b"fLaC":
         return _flac(read, size) if thorough else HeaderScan()
     found = mpeg.summary(read)
@@ -58,7 +58,9 @@ def scan_headers(read: Read, size: int, *, thorough: bool) -> HeaderScan:
     if thorough and (parts := joined_files(read, size, _MAX_PARTS)):
         return HeaderScan(whole=False, parts=parts)
     if claim := declared_size.declared_size(read):
-        return _sized(read, size, claim)
+        return (
+            _avi(read, size, claim) if thorough and claim.size and read(4, 8) == b"AVI " else _sized(read, size, claim)
+        )
     return _uncounted(read, size, thorough=thorough)
 
 
@@ -84,12 +86,25 @@ def _sized(read: Read, size: int, claim: declared_size.DeclaredSize) -> HeaderSc
             return HeaderScan(divided=True, sound_end=end, patches=_patches(claim, end))
         if end < size < claim.offset + claim.size:
             return HeaderScan(lacking=claim.lacking(end), sound_end=end, patches=_patches(claim, end))
-        return HeaderScan(lacking=claim.lacking(size), counted=avi.counted_seconds(read))
+        return HeaderScan(lacking=claim.lacking(size))
     wrong = f"header: the size in the header is wrong: {(end - claim.offset) / max(1, claim.size):.1f} times as much"
     return HeaderScan(
         sound_end=end,
         patches=_patches(claim, end),
         warnings=(f"{wrong} sound is there, and all of it was read",) if claim.size else (),
+    )
+
+
+def _avi(read: Read, size: int, claim: declared_size.DeclaredSize) -> HeaderScan:
+    lost = tuple(avi.lost_headers(read))
+    return HeaderScan(
+        lacking=claim.lacking(size),
+        counted=avi.counted_seconds(read),
+        sound_end=size,
+        patches=lost,
+        warnings=(f"damaged: {len(lost)} parts of the file cannot be read; sound may be missing there",)
+        if lost
+        else (),
     )
 
 
@@ -125,15 +140,19 @@ def _within(data: bytes) -> Read:
     return lambda size, position: data[position : position + size]
 
 
-def _ogg(read: Read) -> HeaderScan:
+def _ogg(read: Read, size: int) -> HeaderScan:
     pages = ogg.walk(read)
+    if not pages.ended and (parts := joined_files(read, size, _MAX_PARTS)):
+        return HeaderScan(whole=False, parts=parts)
     lost = () if pages.ended else (NO_END_MARK,)
     return HeaderScan(whole=pages.plain, parts=_joined(pages.parts), warnings=lost)
 
 
 def _flac(read: Read, size: int) -> HeaderScan:
+    if not (whole := flac.counts_all(read, size)) and (parts := joined_files(read, size, _MAX_PARTS)):
+        return HeaderScan(whole=False, parts=parts)
     parts = tuple(flac.parts(read, size))
-    return HeaderScan(whole=len(parts) == 1 and flac.counts_all(read, size), parts=_joined(parts))
+    return HeaderScan(whole=len(parts) == 1 and whole, parts=_joined(parts))
 
 
 def _mp3(read: Read, size: int, found: mpeg.Mp3Summary, *, thorough: bool) -> HeaderScan:
@@ -144,6 +163,8 @@ def _mp3(read: Read, size: int, found: mpeg.Mp3Summary, *, thorough: bool) -> He
     if found.free:
         return HeaderScan(whole=False, streams=True, length="unknown")
     frames = mpeg.walk(read, found)
+    if not frames.unbroken and (parts := joined_files(read, size, _MAX_PARTS)):
+        return HeaderScan(whole=False, parts=parts)
     cut = frames.unbroken and not frames.ended and found.claimed is None  # where a tag counts, the decoder will tell
     known = found.count is not None and len(frames.parts) == 1
     joined = _joined(frames.parts) if frames.unbroken else ()

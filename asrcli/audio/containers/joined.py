@@ -1,58 +1,30 @@
-"""Files that follow each other in one file or stream: where each of them ends.
+"""Files that follow each other in one file or stream.
 
 Decoders stop at the end of the first one, or take the next header for sound. A walk reads the sizes in the headers.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from itertools import islice
 from typing import BinaryIO
 
 from asrcli.audio.containers import transport
-from asrcli.audio.containers.declared_size import size_known
-from asrcli.audio.containers.flac import STARTS
-from asrcli.audio.containers.mp4 import BOXES
-from asrcli.audio.containers.mpeg import skip_tags
-from asrcli.audio.ffmpeg.frames import ebml_element
+from asrcli.audio.containers.walks import BROKEN, UNKNOWN, Read, ends, walk_of
 
-#: gives up to `size` bytes from a position of the file: (size, position)
-Read = Callable[[int, int], bytes]
-#: The positions after the parts of the file that starts at a position, in order. They end where the file ends, or with
-#: `_UNKNOWN`.
-Walk = Callable[[Read, int], Iterator[int]]
-
-#: after every byte of a file; the same where the file is damaged, and a decoder may stop
-_UNKNOWN = 1 << 62
-_BROKEN = _UNKNOWN + 1
-_MAGIC = 16
-_ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
-_EBML = 0x1A45DFA3
-#: first bytes of the IDs of EBML header, Segment, Void and CRC-32
-_MATROSKA_IDS = {0x1A, 0x18, 0xEC, 0xBF}
-#: boxes between the start of a fragmented file and its first fragment, and bytes of a fragment that give its time
-_HEADER_BOXES, _LONGEST_MOOF = 8, 4096
-#: types of FLV tags: sound, pictures, script data
-_FLV_TAGS = {8, 9, 18}
-#: bytes of a TTA file's table of frames at most
-_LONGEST_TABLE = 1 << 22
 #: parts of a file that are walked over at most
 _MAX_STEPS = 4_000_000
-#: first bytes of a NUT file
-_NUT = b"nut/multimedia container\0"
-#: bytes of a stream of FLAC or NUT that are searched at once
-_SEARCHED = 4096
 
 
 def joined_files(read: Read, size: int, limit: int) -> tuple[tuple[int, int], ...]:
     """(start, end) of each file; empty where there is only one, or more than `limit`."""
     starts = [0]
-    while walk := _walk_of(read, starts[-1]):
+    while walk := walk_of(read, starts[-1]):
         end = starts[-1]
         steps = partial(walk, packets=transport.MANY) if walk is transport.walk else walk
-        for end in islice(_ends(steps, read, starts[-1]), _MAX_STEPS):
+        for end in islice(ends(steps, read, starts[-1]), _MAX_STEPS):
             if end >= size:
                 break
-        if end >= size or len(starts) > limit or _walk_of(read, end) is None:
+        if end >= size or len(starts) > limit or walk_of(read, end) is None:
             break
         starts.append(end)
     parts = tuple(zip(starts, [*starts[1:], size], strict=True))
@@ -75,29 +47,29 @@ class JoinedStream:
         """Go to the next file, at first to the first one; False where there is none."""
         while not self.at_next and self.read1(1 << 16):
             pass
-        walk = _walk_of(self._peek, self._position)
-        self._bound = self._position if walk else _UNKNOWN
-        self._parts = _ends(walk, self._peek, self._position) if walk else iter(())
+        walk = walk_of(self._peek, self._position)
+        self._bound = self._position if walk else UNKNOWN
+        self._parts = ends(walk, self._peek, self._position) if walk else iter(())
         self.at_next = False
         return bool(self._peek(1, self._position))
 
     @property
     def cut(self) -> bool:
         """The stream ended within a part of a file."""
-        return self._ended and not self._held and self._position < self._bound < _UNKNOWN
+        return self._ended and not self._held and self._position < self._bound < UNKNOWN
 
     @property
     def broken(self) -> bool:
         """The parts of this file do not follow each other."""
-        return self._bound == _BROKEN
+        return self._bound == BROKEN
 
     def read1(self, size: int) -> bytes:
         """The next bytes of this file."""
         while self._position >= self._bound and not self.at_next:
             following = next(self._parts, None)
             if following is None:  # another file, or what belongs to this one
-                self.at_next = _walk_of(self._peek, self._position) is not None
-                following = _UNKNOWN
+                self.at_next = walk_of(self._peek, self._position) is not None
+                following = UNKNOWN
             self._bound = following
         if self.at_next:
             return b""
@@ -122,209 +94,3 @@ class JoinedStream:
             finally:  # an error is raised once
                 self._ended = not data
             self._held += data
-
-
-def _walk_of(read: Read, position: int) -> Walk | None:
-    """The walk for a file that starts at a position; None where no such file does. The first one may be a transport
-    stream that starts anywhere.
-    """
-    head = read(_MAGIC, position)
-    walk = next((walk for at, magic, walk in _WALKS if head[at : at + len(magic)] == magic), None)
-    return walk or (None if position or not transport.packet_of(read, 0) else transport.walk)
-
-
-def _ends(walk: Walk, read: Read, position: int) -> Iterator[int]:
-    """The positions of a walk beyond the start; all bytes are those of a file that is cut in its first part."""
-    last = position
-    for last in walk(read, position):
-        if last > position:
-            yield last
-    if last <= position:
-        yield _UNKNOWN
-
-
-def _riff(read: Read, position: int) -> Iterator[int]:
-    """WAV, and AVI, which may continue in further RIFF chunks."""
-    head = read(12, position)
-    order, further = "big" if head[:4] == b"RIFX" else "little", head[8:12] == b"AVI "
-    while True:
-        size = int.from_bytes(head[4:8], order)  # type: ignore[arg-type]
-        if head[:4] in {b"RF64", b"BW64"}:
-            size = int.from_bytes(read(8, position + 20), "little")
-        if not size_known(size):
-            yield _UNKNOWN
-            return
-        position = _padded(read, position + 8, size)
-        yield position
-        head = read(12, position) if further else b""
-        if head[8:12] != b"AVIX":
-            return
-
-
-def _w64(read: Read, position: int) -> Iterator[int]:
-    size = int.from_bytes(read(8, position + 16), "little")
-    yield position + size + -size % 8
-
-
-def _iff(read: Read, position: int) -> Iterator[int]:
-    size = int.from_bytes(read(4, position + 4), "big")
-    yield _padded(read, position + 8, size) if size_known(size) else _UNKNOWN
-
-
-def _padded(read: Read, body: int, size: int) -> int:
-    """The end of a chunk; some programs leave out the byte that makes it even."""
-    end = body + size
-    return end + 1 if size % 2 and _walk_of(read, end) is None else end
-
-
-def _au(read: Read, position: int) -> Iterator[int]:
-    head = read(12, position)
-    size = int.from_bytes(head[8:], "big")
-    yield position + int.from_bytes(head[4:8], "big") + size if size_known(size) else _UNKNOWN
-
-
-def _caf(read: Read, position: int) -> Iterator[int]:
-    position += 8
-    while len(head := read(12, position)) == 12 and head[:4] != b"caff" and head[:4].isalpha():
-        position += 12 + int.from_bytes(head[4:], "big")  # all ones: the last chunk, of unknown size
-        yield position
-
-
-def _mp4(read: Read, position: int) -> Iterator[int]:
-    """MP4 and QuickTime; the header of a fragmented file may be repeated within it."""
-    seen: set[bytes] = set()
-    time = -1
-    while len(head := read(16, position)) >= 8:
-        size, name = int.from_bytes(head[:4], "big"), head[4:8]
-        if name == b"ftyp" and {b"moov", b"mdat"} <= seen and (time < 0 or _next_time(read, position) <= time):
-            return
-        size = int.from_bytes(head[8:], "big") if size == 1 else size
-        if size < 8:
-            yield _UNKNOWN if name.isalnum() else _BROKEN
-            return
-        if name == b"moof":
-            time = max(time, _time(read(min(size, _LONGEST_MOOF), position)))
-        seen.add(name)
-        position += size
-        yield position
-
-
-def _next_time(read: Read, position: int) -> int:
-    """The time of the next fragment after a header, -1 if there is none."""
-    for _ in range(_HEADER_BOXES):
-        head = read(8, position)
-        size = int.from_bytes(head[:4], "big")
-        if head[4:] == b"moof":
-            return _time(read(min(size, _LONGEST_MOOF), position))
-        if size < 8 or head[4:] == b"mdat":
-            break
-        position += size
-    return -1
-
-
-def _time(moof: bytes) -> int:
-    """The time at which a fragment starts, in units of its first track (ISO 14496-12, 8.8.12)."""
-    at = moof.find(b"tfdt") + 4
-    return int.from_bytes(moof[at + 4 : at + (12 if moof[at : at + 1] == b"\1" else 8)], "big") if at > 3 else 0
-
-
-def _asf(read: Read, position: int) -> Iterator[int]:
-    """WMA, WMV."""
-    start = position
-    while len(head := read(24, position)) == 24 and (position == start or head[:16] != _ASF_HEADER):
-        size = int.from_bytes(head[16:], "little")
-        position = position + size if size >= 24 else _UNKNOWN
-        yield position
-
-
-def _flv(read: Read, position: int) -> Iterator[int]:
-    position += int.from_bytes(read(4, position + 5), "big") + 4
-    yield position
-    while len(head := read(11, position)) == 11 and head[0] & 0x1F in _FLV_TAGS:
-        position += 11 + int.from_bytes(head[1:4], "big") + 4
-        yield position
-
-
-def _matroska(read: Read, position: int) -> Iterator[int]:
-    start = position
-    while len(head := read(16, position)) > 12:
-        if head[0] not in _MATROSKA_IDS:
-            yield _UNKNOWN
-            return
-        name, size, body = ebml_element(head, 0)
-        if name == _EBML and position > start:
-            return
-        unknown = size and size.bit_count() % 7 == 0 and not size & (size + 1)  # all ones
-        position = _UNKNOWN if unknown else position + body + size
-        yield position
-
-
-def _tta(read: Read, position: int) -> Iterator[int]:
-    head = read(22, position)
-    rate, samples = int.from_bytes(head[10:14], "little"), int.from_bytes(head[14:18], "little")
-    table = 4 * -(-samples // max(1, 256 * rate // 245))
-    if table > _LONGEST_TABLE:
-        yield _UNKNOWN
-        return
-    sizes = read(table, position + 22)
-    position += 22 + table + 4
-    position += sum(int.from_bytes(sizes[at : at + 4], "little") for at in range(0, table, 4))
-    yield position
-    yield skip_tags(read, position)[0]
-
-
-def _wavpack(read: Read, position: int) -> Iterator[int]:
-    inside = False
-    while len(head := read(32, position)) == 32 and head[:4] == b"wvpk":
-        first = not any(head[16:20]) and any(head[20:24])
-        if first and inside:
-            return
-        inside = inside or not first
-        position += 8 + int.from_bytes(head[4:8], "little")
-        yield position
-    yield skip_tags(read, position)[0]
-
-
-def _ogg(read: Read, position: int) -> Iterator[int]:
-    """RFC 3533, section 6. Where pages do not follow each other, the decoder finds the next one."""
-    opening = True
-    while head := read(27, position):
-        if len(head) < 27 or head[:4] != b"OggS":
-            yield _UNKNOWN
-            return
-        first = bool(head[5] & 2)
-        if first and not opening:
-            return
-        opening = first
-        position += 27 + head[26] + sum(read(head[26], position + 27))
-        yield position
-
-
-def _up_to(starts: Sequence[bytes], read: Read, position: int) -> Iterator[int]:
-    """Of forms whose parts have no sizes that serve here: the next header is searched."""
-    at, longest = position + 1, max(map(len, starts))
-    while window := read(_SEARCHED, at):
-        found = [place for start in starts if (place := window.find(start)) >= 0]
-        at += min(found, default=max(1, len(window) - longest + 1))
-        yield at
-        if found:
-            return
-
-
-_WALKS: tuple[tuple[int, bytes, Walk], ...] = (
-    *((8, name, _riff) for name in (b"WAVE", b"AVI ")),
-    (0, b"riff\x2e\x91\xcf\x11", _w64),
-    *((8, name, _iff) for name in (b"AIFF", b"AIFC", b"8SVX")),
-    (0, b".snd", _au),
-    (0, b"caff", _caf),
-    *((4, name, _mp4) for name in sorted(BOXES)),
-    (0, _ASF_HEADER, _asf),
-    (0, b"FLV\x01", _flv),
-    (0, b"\x1a\x45\xdf\xa3", _matroska),
-    (0, b"TTA1", _tta),
-    (0, b"wvpk", _wavpack),
-    (0, b"OggS", _ogg),
-    *((0, start, partial(_up_to, STARTS)) for start in STARTS),
-    (0, _NUT[:_MAGIC], partial(_up_to, (_NUT,))),
-    *((at, b"\x47\x40", transport.walk) for at in (0, 4)),
-)

@@ -212,6 +212,12 @@ class _Walk:
         self._form = None
 
 
+def layer3_frame(data: bytes, at: int) -> int:
+    """Bytes of the frame at a position; 0 where none is, or only their distance gives it."""
+    frame = _frame(data, at)
+    return frame.size if frame else 0
+
+
 def _xing(head: bytes, first: Frame) -> tuple[int | None, int | None]:
     """(frames, bytes) that a Xing or Info tag claims."""
     count, claimed, at = None, None, first.tag

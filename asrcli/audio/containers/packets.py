@@ -1,12 +1,12 @@
-"""Streams of frames or packets that no header counts: whether the file ends in the middle of one.
+"""Streams of frames or packets that no header counts: where they end, and whether the file ends in the middle of one.
 
 ADTS (ISO 13818-7), MPEG audio layer II (ISO 11172-3), MPEG transport and program
 streams (ISO 13818-1).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from asrcli.audio.containers.mpeg import tag_size
+from asrcli.audio.containers.mpeg import layer3_frame, skip_tags, tag_size
 
 #: gives up to `size` bytes from a position of the file: (size, position)
 Read = Callable[[int, int], bytes]
@@ -15,6 +15,8 @@ Sizer = Callable[[bytes, int], int]
 
 #: bytes at the end of a file in which frames are followed, and frames that must follow each other
 _TAIL, _CHAIN = 1 << 17, 4
+#: bytes of a stream in which frames are followed at once, and frames that must follow each other there
+_SEARCHED, _FEW = 4096, 3
 #: bytes of a frame at most, and of what gives the size of a tag
 _LONGEST_FRAME, _LONGEST_TAG_HEADER = 1 << 13, 32
 _LAYER2 = {
@@ -28,7 +30,9 @@ _TS_PACKETS = (188, 192, 204)
 _SYNCS = 5
 #: types of blocks of Creative Voice files, but the one that ends them
 _VOC_BLOCKS = range(1, 10)
-_PACK = b"\0\0\x01\xba"
+_PACK, _PROGRAM_END = b"\0\0\x01\xba", b"\0\0\x01\xb9"
+#: kbit/s of AC-3 by frmsizecod // 2
+_AC3 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
 
 
 def ends_inside(read: Read, size: int) -> bool:
@@ -45,6 +49,53 @@ def ends_inside(read: Read, size: int) -> bool:
         if (tag_size(head) or frame(head, 0)) and (first := _first_frame(tail, frame)) >= 0:
             return bool(_is_cut(tail, frame, first, chain=_CHAIN))
     return False
+
+
+def starts_frames(read: Read, position: int) -> bool:
+    """Whether frames of MPEG audio or ADTS follow each other from a position on, behind tags."""
+    start = skip_tags(read, position)[0]
+    for frame in _FRAMES:
+        at = start
+        for _ in range(_FEW):
+            size = frame(read(_LONGEST_TAG_HEADER, at), 0)
+            at += size
+            if not size:
+                break
+        else:
+            return True
+    return False
+
+
+def walk_frames(read: Read, position: int) -> Iterator[int]:
+    """Positions up to which frames and tags follow each other."""
+    frame: Sizer | None = None
+    while window := read(_SEARCHED, position):
+        at = 0
+        while at + _LONGEST_TAG_HEADER <= len(window):
+            frame = frame or next((frame for frame in _FRAMES if frame(window, at)), None)
+            size = (frame(window, at) if frame else 0) or tag_size(window[at:])
+            if not size:
+                break
+            at += size
+        if not at:
+            return
+        position += at
+        yield position
+
+
+def walk_program(read: Read, position: int) -> Iterator[int]:
+    """Positions up to which the packets of a program stream follow each other."""
+    while window := read(_SEARCHED, position):
+        at = 0
+        while at + _LONGEST_TAG_HEADER <= len(window):
+            size = 4 if window[at : at + 4] == _PROGRAM_END else _program_packet(window, at)
+            if not size:
+                break
+            at += size
+        if not at:
+            return
+        position += at
+        yield position
 
 
 def breaks(read: Read) -> int:
@@ -121,17 +172,19 @@ class FrameChain:
 def _next_frame(window: bytes, frame: Sizer) -> int:
     """Where frame follows upon frame again; -1 where nowhere."""
     at = window.find(b"\xff")
-    while at >= 0:
-        position = at
-        for _ in range(_CHAIN):
-            size = frame(window, position)
-            position += size
-            if not size:
-                break
-        else:
-            return at
+    while at >= 0 and not _follow(window, frame, at, chain=_CHAIN):
         at = window.find(b"\xff", at + 1)
-    return -1
+    return at
+
+
+def _follow(window: bytes, frame: Sizer, at: int, *, chain: int) -> bool:
+    """Whether as many frames follow each other from a position on."""
+    for _ in range(chain):
+        size = frame(window, at)
+        if not size:
+            return False
+        at += size
+    return True
 
 
 def transport_packet(head: bytes) -> int:
@@ -183,6 +236,27 @@ def _layer2_frame(data: bytes, at: int) -> int:
     if version not in _RATES or rate_index == 3:
         return 0
     return 144_000 * _LAYER2[version][head[2] >> 4] // _RATES[version][rate_index] + (head[2] >> 1 & 1)
+
+
+def _ac3_frame(data: bytes, at: int) -> int:
+    """ETSI TS 102 366, 5.3.1 and E.1.2."""
+    head = data[at : at + 6]
+    if len(head) < 6 or head[:2] != b"\x0b\x77":
+        return 0
+    if head[5] >> 3 > 10:  # E-AC-3
+        return 2 * ((head[2] & 7) << 8 | head[3]) + 2
+    code, rate = head[4] & 63, head[4] >> 6
+    if code >= 2 * len(_AC3) or rate == 3:
+        return 0
+    return 2 * (_AC3[code // 2] * 96_000 // (48000, 44100, 32000)[rate] + (code & 1 if rate == 1 else 0))
+
+
+def _dts_frame(data: bytes, at: int) -> int:
+    """ETSI TS 102 114, 5.3."""
+    head = data[at : at + 8]
+    if len(head) < 8 or head[:4] != b"\x7f\xfe\x80\x01":
+        return 0
+    return ((head[5] & 3) << 12 | head[6] << 4 | head[7] >> 4) + 1
 
 
 def _program_packet(data: bytes, at: int) -> int:
@@ -238,3 +312,7 @@ def _misses_payload(tail: bytes, packets: range) -> bool:
         if stream in unstuffed:
             unstuffed[stream] = not (control & 2 and _is_stuffed(tail[at + 4 : at + 6]))
     return table or any(count > 0 for count in missing.values()) or any(unstuffed.values())
+
+
+#: the headers of frames that have their size
+_FRAMES: tuple[Sizer, ...] = (layer3_frame, _layer2_frame, _adts_frame, _ac3_frame, _dts_frame)

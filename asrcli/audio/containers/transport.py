@@ -39,6 +39,9 @@ def walk(read: Read, position: int, packets: int = _PACKETS) -> Iterator[int]:
             if start is not None:
                 yield start
                 return
+        syncs = window[before::packet]
+        if lost := (len(syncs) - len(syncs.lstrip(b"\x47"))) % len(syncs):
+            yield position + lost * packet  # damage, or another file
         end = position + min(len(window), packets * packet)
         # Both tables are searched in one window.
         position = tables.at if max(position, end - _APART * packet) < tables.at else end
