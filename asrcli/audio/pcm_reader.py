@@ -119,7 +119,7 @@ class PcmReader:
                 missing = (-got % self._frame) if self._enough is not None and got >= self._enough else wanted - got
         except (OSError, ValueError) as error:
             self.warnings.append(f"truncated: the input broke off ({error})")
-            self._left = 0
+            self._left, parts = 0, [b"".join(parts)[: got - got % self._frame]]
         data = b"".join(parts)
         if self._left is not None:
             self._left = max(0, self._left - len(data))
