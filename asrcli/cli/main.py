@@ -100,8 +100,10 @@ def _failed(error: Exception, session: CommandSession) -> int:
 
         traceback.print_exc()
     if isinstance(error, AsrcliError):
-        session.console.error(error.message, error.hint, code=error.code, exit_code=int(error.exit_code))
-        return error.exit_code
+        # What ends a command leaves none of its inputs with a result.
+        code = ExitCode.ALL_FAILED if error.exit_code is ExitCode.SOME_FAILED else error.exit_code
+        session.console.error(error.message, error.hint, code=error.code, exit_code=int(code))
+        return code
     if known := machine_error(error) or _closed_stdout(error) or _file_error(error):
         return _failed(known, session)
     session.console.error(

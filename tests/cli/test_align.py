@@ -45,12 +45,12 @@ def test_subtitles_are_timed_again_into_a_file(asrcli: Program, recordings: Path
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["rec/one.wav", "none.txt"], ExitCode.SOME_FAILED, "Cannot read none.txt"),
-        (["rec/none.wav", "text.txt"], ExitCode.SOME_FAILED, "none.wav"),
+        (["rec/one.wav", "none.txt"], ExitCode.ALL_FAILED, "Cannot read none.txt"),
+        (["rec/none.wav", "text.txt"], ExitCode.ALL_FAILED, "none.wav"),
         (["rec/one.wav", "text.txt", "-o", "text.txt"], ExitCode.USAGE, "is an input itself"),
         (["rec/one.wav", "text.txt", "-o", "text.xyz"], ExitCode.USAGE, "format is unknown"),
-        (["rec/one.wav", "other.txt"], ExitCode.SOME_FAILED, "None of the words"),
-        (["rec/one.wav", "rec/one.wav"], ExitCode.SOME_FAILED, "not UTF-8 text"),
+        (["rec/one.wav", "other.txt"], ExitCode.ALL_FAILED, "None of the words"),
+        (["rec/one.wav", "rec/one.wav"], ExitCode.ALL_FAILED, "not UTF-8 text"),
     ],
 )
 def test_what_cannot_be_aligned(
