@@ -1,5 +1,6 @@
 """`tokens.txt`, the vocabulary of a model, and the byte-level alphabets that some of them use."""
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
@@ -7,6 +8,8 @@ from pathlib import Path
 
 from asrcli.errors import ModelError
 
+#: Lines of a symbol, a space and its number. Other forms are right, too.
+_USUAL = re.compile(rb"(?:\S*+ \d++(?:\r?\n|\Z))++")
 #: SentencePiece's mark of a word's beginning
 WORD_MARK = "▁"
 
@@ -41,17 +44,9 @@ def read_tokens(path: Path) -> TokenTable:
 
 
 def check_tokens(path: Path) -> None:
-    """Check a vocabulary as `read_tokens`, in a quarter of its time."""
-    if not _is_usual(path.read_bytes()):
+    """Check a vocabulary as `read_tokens`, in a tenth of its time."""
+    if _USUAL.fullmatch(path.read_bytes()) is None:
         read_tokens(path)
-
-
-def _is_usual(table: bytes) -> bool:
-    """Whether every line is a symbol, a space and its number; False also for other forms that are right."""
-    lines = [line.rpartition(b" ") for line in table.splitlines()]
-    symbols, identifiers = [line[0] for line in lines], [line[2] for line in lines]
-    # A line of one column, too: the empty symbol.
-    return all(identifiers) and b"".join(identifiers).isdigit() and len(b"".join(symbols).split()) == 1
 
 
 @lru_cache(maxsize=16)
