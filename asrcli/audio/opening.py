@@ -205,13 +205,11 @@ def _open_stream(stream: BinaryIO, options: AudioOptions, *, live: bool, untrust
     # A size that can be wrong is checked against what follows the sound; live streams have none.
     # ffmpeg seeks in CAF, in W64 and AIFF of unknown size, and to the tag at the end of WavPack; of a compressed WAV it
     # takes the chunks behind a sound of unknown size for sound, and RIFX for little-endian. The blocks of a VOC are
-    # followed in a file. Of a damaged NUT only the index at its end shows that the decoder stopped before.
+    # followed in a file. Of a damaged NUT or AVI only the index at its end shows what the decoder left out.
     seeks = (
         index_at_end(head)
-        or head[:4] in {b"caff", b"riff", b"FORM", b"wvpk", b"RIFX", b"Crea"}
-        or head[8:12] == b"WAVE"
-        or (head[:4] == b"nut/" and not live)
-        or (head[8:12] == b"AVI " and not live)
+        or head[:4] in {b"caff", b"riff", b"FORM", b"wvpk", b"RIFX", b"Crea", b"nut/"}
+        or head[8:12] in {b"WAVE", b"AVI "}
         or not _have_ffmpeg()
         or bool(claim and claim.fields)
     )
