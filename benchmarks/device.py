@@ -233,7 +233,7 @@ def main() -> None:
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 4, 16, 64])
     parser.add_argument("--seconds", type=float, default=1200.0, help="audio for each measurement")
     parser.add_argument("--small", action="store_true", help="models of two layers")
-    parser.add_argument("--budget", type=float, default=400.0, help="seconds after which no measurement is started")
+    parser.add_argument("--budget", type=float, default=340.0, help="seconds after which no measurement is started")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/gpu.json"))
     arguments = parser.parse_args()
     began = time.perf_counter()

@@ -10,5 +10,5 @@ python=${PYTHON:-python3}
 package=funasr
 [[ "$*" == *Qwen3ASR* ]] && package=qwen_asr
 "$python" -c "import $package, torch" || { echo "needs torch, and the extras builtin and funasr, or qwen-asr" >&2; exit 2; }
-"$python" -m asrcli doctor || true
-exec timeout 480 "$python" -m benchmarks device "$@"
+timeout 60 "$python" -m asrcli doctor || true
+exec timeout 420 "$python" -m benchmarks device "$@"
