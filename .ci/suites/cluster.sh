@@ -4,7 +4,10 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 python3 -m venv .venv-cluster
-.venv-cluster/bin/pip install -q '.[builtin,cluster,s3]' 'moto[server]>=5' 'pytest>=8.3' 'pytest-timeout>=2.3'
+.venv-cluster/bin/pip install -q '.[builtin,cluster]' 'pytest>=8.3' 'pytest-timeout>=2.3'
+# Apart: pip tries many versions of boto3 where it may also choose that of botocore.
+.venv-cluster/bin/pip install -q '.[s3]'
+.venv-cluster/bin/pip install -q 'moto[server]>=5'
 .venv-cluster/bin/python -c 'import flask, moto, ray, s3fs' # without them the tests would only be skipped
 .venv-cluster/bin/python -m pytest -q tests/cluster
 .venv-cluster/bin/python -m pytest -q tests/cli/stores/test_s3.py -k cluster
