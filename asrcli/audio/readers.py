@@ -284,7 +284,13 @@ class JoinedReader:
         return done
 
     def read(self) -> Samples:
-        block = self._reader.read()
+        try:
+            block = self._reader.read()
+        except AsrcliError as error:
+            if self._number == 1:
+                raise
+            self._skipped(self._number, error)
+            return np.empty((0, self.channels), np.float32)
         self._samples += len(block)
         return block
 
@@ -295,9 +301,7 @@ class JoinedReader:
             try:
                 following = opener()
             except AsrcliError as error:
-                self.warnings.append(
-                    f"damaged: recording {self._count} in this file cannot be decoded ({error.message})"
-                )
+                self._skipped(self._count, error)
                 continue
             self._finish()
             self._reader.close()
@@ -308,6 +312,9 @@ class JoinedReader:
 
     def close(self) -> None:
         self._reader.close()
+
+    def _skipped(self, number: int, error: AsrcliError) -> None:
+        self.warnings.append(f"damaged: recording {number} in this file cannot be decoded ({error.message})")
 
     def _skip(self, seconds: float) -> float:
         done = self._reader.skip(seconds)

@@ -89,6 +89,9 @@ def test_joined_files_of_different_forms(
     path.write_bytes(data)
     for source in given(path):
         decoded = Decoded(source, AudioOptions())
+        if any("recording 2 in this file cannot be decoded" in warning for warning in decoded.warnings):
+            assert (second, source.live) == ("mov", True)  # its index is at its end
+            continue
         assert decoded.heard() == pytest.approx(AGAIN, abs=0.3)
 
 

@@ -149,10 +149,9 @@ def _ogg(read: Read, size: int) -> HeaderScan:
 
 
 def _flac(read: Read, size: int) -> HeaderScan:
-    if not (whole := flac.counts_all(read, size)) and (parts := joined_files(read, size, _MAX_PARTS)):
-        return HeaderScan(whole=False, parts=parts)
-    parts = tuple(flac.parts(read, size))
-    return HeaderScan(whole=len(parts) == 1 and whole, parts=_joined(parts))
+    if len(flac.parts(read, size)) == 1 and flac.counts_all(read, size):
+        return HeaderScan()
+    return HeaderScan(whole=False, parts=joined_files(read, size, _MAX_PARTS))  # Ogg may hold FLAC, too
 
 
 def _mp3(read: Read, size: int, found: mpeg.Mp3Summary, *, thorough: bool) -> HeaderScan:
