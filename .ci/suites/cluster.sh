@@ -5,8 +5,8 @@ cd "$(dirname "$0")/../.."
 
 python3 -m venv .venv-cluster
 .venv-cluster/bin/pip install -q '.[builtin,cluster]' 'pytest>=8.3' 'pytest-timeout>=2.3'
-# Apart: pip tries many versions of boto3 where it may also choose that of botocore.
-.venv-cluster/bin/pip install -q '.[s3]'
+# aiobotocore pins boto3 with its own extra; in one step with moto, pip tries many versions.
+.venv-cluster/bin/pip install -q '.[s3]' 'aiobotocore[boto3]'
 .venv-cluster/bin/pip install -q 'moto[server]>=5'
 .venv-cluster/bin/python -c 'import flask, moto, ray, s3fs' # without them the tests would only be skipped
 .venv-cluster/bin/python -m pytest -q tests/cluster
