@@ -4,10 +4,9 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 python3 -m venv .venv-cluster
-.venv-cluster/bin/pip install -q '.[builtin,cluster]' 'pytest>=8.3' 'pytest-timeout>=2.3'
-# aiobotocore pins boto3 with its own extra; in one step with moto, pip tries many versions.
-.venv-cluster/bin/pip install -q '.[s3]' 'aiobotocore[boto3]'
-.venv-cluster/bin/pip install -q 'moto[server]>=5'
+# First, as s3fs and moto need one version of boto3's core, which pip finds slowly among many packages.
+.venv-cluster/bin/pip install -q s3fs 'moto[server]>=5'
+.venv-cluster/bin/pip install -q '.[builtin,cluster,s3]' 'pytest>=8.3' 'pytest-timeout>=2.3'
 .venv-cluster/bin/python -c 'import flask, moto, ray, s3fs' # without them the tests would only be skipped
 .venv-cluster/bin/python -m pytest -q tests/cluster
 .venv-cluster/bin/python -m pytest -q tests/cli/stores/test_s3.py -k cluster
