@@ -15,6 +15,7 @@ from asrcli.errors import UsageError
 #: of `Path`, which may have joined the two slashes
 _URI = re.compile(r"(s3|gs|az|sftp):/{1,2}(?=[^/])", re.IGNORECASE)
 _PLACE = re.compile(r"^/(s3|gs|az|sftp):/+")
+_ANY_URI = re.compile(r"[a-z][a-z0-9+.-]+:(/|$)", re.IGNORECASE)
 
 
 def place_of(name: str | Path) -> Path | None:
@@ -25,11 +26,38 @@ def place_of(name: str | Path) -> Path | None:
     if match is None:
         return None
     scheme, rest = match[1].lower(), text[match.end() :]
-    if scheme == "sftp" and ":" in rest.partition("/")[0].rpartition("@")[0]:
-        raise UsageError("An sftp:// address must not hold a password.", "Use a key or an agent of ssh.")
+    if without_secret(text) != text:
+        hint = "Use the variables or configuration files of the store's own tools, or a key or agent of ssh."
+        raise UsageError(f"An address with {scheme}:// must not hold a password or key.", hint)
     if not is_plain(rest.rstrip("/")):
         raise UsageError(f"{text}: parts of its path are empty, '.' or '..'.", "Name it without them.")
     return Path(f"/{scheme}:", rest)
+
+
+def output_place(name: str | Path) -> Path:
+    """Where results go. Raises UsageError: as `place_of`, or a URI of another kind, which names no folder."""
+    if (place := place_of(name)) is None and is_uri(name):
+        uri = re.sub(":/*", "://", os.fspath(name), count=1)
+        hint = "A folder of that name on this machine needs its absolute path."
+        raise UsageError(f"{uri}: results go to folders, s3://, gs://, az:// and sftp://.", hint)
+    return place or Path(name)
+
+
+def is_uri(name: str | Path) -> bool:
+    """Whether a name starts like a URI, of which `Path` may have joined the slashes."""
+    return _ANY_URI.match(os.fspath(name)) is not None
+
+
+def without_secret(name: str) -> str:
+    """The URI of a place without its password or key; any other name as it is."""
+    if (match := _URI.match(name)) is None:
+        return name
+    host = name[match.end() :].partition("/")[0]
+    user = host.rpartition("@")[0] if match[1].lower() == "sftp" else host
+    if ":" not in user or user.startswith("arn:"):
+        return name
+    end = name.rpartition("@")
+    return f"{name[: name.index(':', match.end())]}:***@{end[2] if end[1] else ''}"
 
 
 def is_plain(path: str) -> bool:

@@ -13,7 +13,7 @@ from asrcli.batch.inputs.search import Inputs
 from asrcli.batch.plan import make_plan
 from asrcli.errors import MissingExtraError, UsageError
 from asrcli.storage.atomic import check_writable
-from asrcli.storage.places import is_plain, is_stored, place_of, uri_of
+from asrcli.storage.places import is_plain, is_stored, output_place, place_of, uri_of
 
 KEYS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1).filter(is_plain)
 
@@ -41,6 +41,30 @@ def test_paths_of_this_machine_and_addresses_are_no_places(name: str) -> None:
 def test_uris_that_are_refused(uri: str) -> None:
     with pytest.raises(UsageError):
         place_of(uri)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["sftp://me:hunter2@host/a.wav", "s3://AKIA:hun/ter2+@bucket/a", "S3://AKIA:hunter2", "gs://me:p@hunter2@b/a"],
+)
+def test_a_password_is_refused_and_not_shown(uri: str) -> None:
+    (problem,) = make_plan(Inputs(paths=[uri])).problems
+    for text in (problem.name, problem.error.message, problem.error.hint):
+        assert "ter2" not in text
+    assert "must not hold a password" in problem.error.message
+    assert problem.name.startswith(uri.partition(":/")[0])
+
+
+@pytest.mark.parametrize("name", ["gcs://b/out", "https://host/out", "abfs:/c", "ftp:", "file:///srv/out"])
+def test_results_do_not_go_to_a_folder_that_is_named_like_a_uri(name: str) -> None:
+    for path in (name, Path(name)):
+        with pytest.raises(UsageError, match="results go to folders"):
+            output_place(path)
+
+
+@pytest.mark.parametrize("name", ["out", "-", "/srv/gcs:/out", "C:/out", "a:b/out", "/dev/stdout"])
+def test_results_go_to_folders(name: str) -> None:
+    assert output_place(name) == Path(name)
 
 
 @pytest.mark.skipif(find_spec("gcsfs") is not None, reason="needs an environment without the extra gcs")

@@ -8,10 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asrcli.errors import AsrcliError, InputUnreadableError
-from asrcli.storage.places import uri_of
-
-#: an address that is not fetched; `Path` drops one of the slashes
-_URL = re.compile(r"(?:ftp|rtmp|rtsp):/", re.IGNORECASE)
+from asrcli.storage.places import is_uri, uri_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +22,12 @@ class PlanError:
 def unreadable(path: Path, error: OSError) -> PlanError:
     """The problem with a path that the system refuses."""
     name = printable(path)
-    if _URL.match(name):
+    if isinstance(error, FileNotFoundError) and is_uri(name):
         name = re.sub(":/+", "://", name, count=1)  # a Path has joined the two slashes
         why = f"{name}: only http, https, s3, gs, az and sftp are read."
-        hint = f"Download it first, or pipe it: curl -L {shlex.quote(name)} | asrcli transcribe -"
+        hint = "Download it first."
+        if name.lower().startswith(("ftp:", "rtmp:", "rtsp:")):
+            hint = f"Download it first, or pipe it: curl -L {shlex.quote(name)} | asrcli transcribe -"
     elif isinstance(error, FileNotFoundError):
         why, hint = f"{name}: no such file or folder.", "Check the name; quote it if it contains spaces."
     elif isinstance(error, PermissionError):

@@ -15,7 +15,7 @@ from asrcli.batch.inputs.store_walk import StoreWalk
 from asrcli.batch.inputs.walk import TRANSCRIPT_SUFFIXES, Filter, Walk
 from asrcli.batch.naming import NameTemplate, collision_key, fold
 from asrcli.errors import AsrcliError, InputError, InputUnreadableError, UsageError
-from asrcli.storage.places import is_stored, place_of
+from asrcli.storage.places import is_stored, place_of, without_secret
 from asrcli.storage.text import read_list
 
 
@@ -159,7 +159,7 @@ class Search:
         try:
             place = place_of(name)
         except UsageError as error:
-            self.problems.append(PlanError(printable(name), error))
+            self.problems.append(PlanError(printable(without_secret(name)), error))
             return
         if (url := as_url(name)) is not None:
             self._add_address(url, wanted)

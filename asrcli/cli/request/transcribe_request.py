@@ -27,7 +27,7 @@ from asrcli.options import CueOptions, Hotword, TranscribeOptions
 from asrcli.options.declarations import from_values
 from asrcli.options.readers import split_list
 from asrcli.options.values import OptionConflictError, cue_options, transcribe_options
-from asrcli.storage.places import place_of
+from asrcli.storage.places import output_place
 
 if TYPE_CHECKING:
     from asrcli.backends.types import ModelSpec
@@ -189,10 +189,10 @@ def _request(arguments: TranscribeArguments, ranks: Mapping[str, int]) -> Transc
         exclude=arguments.exclude,
         formats=[form.extension for form in formats],
         formats_asked=ranks.get("format") == _FLAG,
-        output=None if arguments.output is None else os.fspath(place_of(arguments.output) or arguments.output),
-        output_dir=arguments.output_dir and (place_of(arguments.output_dir) or arguments.output_dir),
+        output=None if arguments.output is None else os.fspath(output_place(arguments.output)),
+        output_dir=arguments.output_dir and output_place(arguments.output_dir),
         name=name_template(arguments, options.recognition),
-        journal=arguments.journal and (place_of(arguments.journal) or arguments.journal),
+        journal=arguments.journal and output_place(arguments.journal),
         fetch_networks=arguments.fetch_networks,
         shard=find_shard(arguments.shard, os.environ),
     )
