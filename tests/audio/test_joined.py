@@ -5,11 +5,15 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import soundfile
 
+from asrcli.audio.containers.joined import JoinedStream, joined_files
 from asrcli.audio.types import Source
 from asrcli.options import AudioOptions
 from tests.audio.sounds import LENGTH, TIMES, Decoded, bursts
@@ -260,3 +264,44 @@ def test_a_damaged_fragment_of_a_stream(encode: Callable[..., Path], wav: Path, 
     stream = io.BytesIO(data[: starts[4]] + bytes(100) + data[starts[4] + 100 :])
     decoded = Decoded(Source("a", stream=stream), AudioOptions())
     assert any(warning.startswith("damaged: ") for warning in decoded.warnings)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "form"),
+    [
+        ("mp3", ["libmp3lame", "-b:a", "16k"]),
+        ("aac", ["aac", "-b:a", "16k"]),
+        ("mp2", ["mp2", "-b:a", "32k"]),
+        ("mpg", ["mp2", "-b:a", "32k"]),
+    ],
+)
+def test_a_live_stream_is_given_out_as_it_comes(
+    suffix: str, form: list[str], encode: Callable[..., Path], wav: Path, tmp_path: Path
+) -> None:
+    """The first 64 KiB were waited for: half a minute."""
+    data = encode(tmp_path / f"a.{suffix}", "-i", wav, "-c:a", *form).read_bytes()
+    slow = io.BytesIO(data)
+    source: Any = SimpleNamespace(read1=lambda _size: slow.read1(100), read=None)
+    stream = JoinedStream(source, b"")
+    assert stream.advance()
+    given = 0
+    while part := stream.read1(1 << 16):
+        assert slow.tell() - given <= 4096
+        given += len(part)
+    assert given == len(data)
+
+
+TABLE, EMPTY = b"\x47\x40\x00\x10\x00\x00\xb0\x0d", b"\x47\x1f\xff\x10"
+
+
+@pytest.mark.parametrize(
+    ("time", "packet", "count"), [(b"", TABLE, 5000), (bytes(4), EMPTY, 20), (bytes(4), EMPTY, 4096)]
+)
+def test_a_transport_stream_is_not_divided(time: bytes, packet: bytes, count: int) -> None:
+    """It was where a table was at the end of what was searched; and one cut in a time code ended in an error."""
+    data = (time + packet.ljust(188, b"\xff")) * count + time[:3]
+    assert joined_files(lambda size, position: data[position : position + size], len(data), 10) == ()
+    stream = JoinedStream(io.BytesIO(data), b"")
+    assert stream.advance()
+    assert b"".join(iter(partial(stream.read1, 1 << 16), b"")) == data
+    assert not stream.advance()

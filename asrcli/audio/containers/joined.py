@@ -4,11 +4,9 @@ Decoders stop at the end of the first one, or take the next header for sound. A 
 """
 
 from collections.abc import Iterator
-from functools import partial
 from itertools import islice
 from typing import BinaryIO
 
-from asrcli.audio.containers import transport
 from asrcli.audio.containers.walks import BROKEN, UNKNOWN, Read, ends, walk_of
 
 #: parts of a file that are walked over at most
@@ -20,8 +18,7 @@ def joined_files(read: Read, size: int, limit: int) -> tuple[tuple[int, int], ..
     starts = [0]
     while walk := walk_of(read, starts[-1]):
         end = starts[-1]
-        steps = partial(walk, packets=transport.MANY) if walk is transport.walk else walk
-        for end in islice(ends(steps, read, starts[-1]), _MAX_STEPS):
+        for end in islice(ends(walk, read, starts[-1], live=False), _MAX_STEPS):
             if end >= size:
                 break
         if end >= size or len(starts) > limit or walk_of(read, end) is None:

@@ -18,9 +18,9 @@ _WINDOW = 1 << 17
 _SLACK = 8192
 #: more tags in a row than any writer makes
 _MAX_TAGS = 64
-#: bytes of a free-format frame at most, and of the head that is looked at
+#: bytes of a free-format frame at most, of the head that is looked at, and of what gives the size of a tag
 _FREE_LIMIT = 4096
-_HEAD = 1 << 16
+_HEAD, _TAG_HEAD = 1 << 16, 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +100,13 @@ def skip_tags(read: Read, position: int) -> tuple[int, int]:
     """
     start = position
     for count in range(_MAX_TAGS):
-        head = read(_HEAD, position)
+        head = read(_TAG_HEAD, position)  # a live stream shall not wait for more
         if size := tag_size(head):
             position += size
-        elif (count or not start) and head[:4] == bytes(4) and (zeros := len(head) - len(head.lstrip(b"\0"))):
-            position += zeros
-        elif head[:11] == b"LYRICSBEGIN" and (end := head.find(b"LYRICS200")) > 0:
+        elif (count or not start) and head[:4] == bytes(4):
+            head = read(_HEAD, position)
+            position += len(head) - len(head.lstrip(b"\0"))
+        elif head[:11] == b"LYRICSBEGIN" and (end := read(_HEAD, position).find(b"LYRICS200")) > 0:
             position += end + 9
         else:
             return position, count

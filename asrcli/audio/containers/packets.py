@@ -15,8 +15,10 @@ Sizer = Callable[[bytes, int], int]
 
 #: bytes at the end of a file in which frames are followed, and frames that must follow each other
 _TAIL, _CHAIN = 1 << 17, 4
-#: bytes of a stream in which frames are followed at once, and frames that must follow each other there
-_SEARCHED, _FEW = 4096, 3
+#: bytes in which frames are followed at once, of a stream that may be live and of a file
+_SEARCHED, MANY = 1024, 4096
+#: frames that must follow each other
+_FEW = 3
 #: bytes of a frame at most, and of what gives the size of a tag
 _LONGEST_FRAME, _LONGEST_TAG_HEADER = 1 << 13, 32
 _LAYER2 = {
@@ -66,10 +68,10 @@ def starts_frames(read: Read, position: int) -> bool:
     return False
 
 
-def walk_frames(read: Read, position: int) -> Iterator[int]:
+def walk_frames(read: Read, position: int, searched: int = _SEARCHED) -> Iterator[int]:
     """Positions up to which frames and tags follow each other."""
     frame: Sizer | None = None
-    while window := read(_SEARCHED, position):
+    while window := read(searched, position):
         at = 0
         while at + _LONGEST_TAG_HEADER <= len(window):
             frame = frame or next((frame for frame in _FRAMES if frame(window, at)), None)
@@ -83,9 +85,9 @@ def walk_frames(read: Read, position: int) -> Iterator[int]:
         yield position
 
 
-def walk_program(read: Read, position: int) -> Iterator[int]:
+def walk_program(read: Read, position: int, searched: int = _SEARCHED) -> Iterator[int]:
     """Positions up to which the packets of a program stream follow each other."""
-    while window := read(_SEARCHED, position):
+    while window := read(searched, position):
         at = 0
         while at + _LONGEST_TAG_HEADER <= len(window):
             size = 4 if window[at : at + 4] == _PROGRAM_END else _program_packet(window, at)

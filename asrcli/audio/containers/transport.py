@@ -40,7 +40,7 @@ def walk(read: Read, position: int, packets: int = _PACKETS) -> Iterator[int]:
                 yield start
                 return
         syncs = window[before::packet]
-        if lost := (len(syncs) - len(syncs.lstrip(b"\x47"))) % len(syncs):
+        if lost := (len(syncs) - len(syncs.lstrip(b"\x47"))) % max(1, len(syncs)):
             yield position + lost * packet  # damage, or another file
         end = position + min(len(window), packets * packet)
         # Both tables are searched in one window.

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 
-from asrcli.audio.containers import transport
+from asrcli.audio.containers import packets, transport
 from asrcli.audio.containers.declared_size import size_known
 from asrcli.audio.containers.flac import STARTS
 from asrcli.audio.containers.mp4 import BOXES
@@ -63,10 +64,12 @@ def _marked(read: Read, position: int) -> Walk | None:
     return walk_frames if head[:3] == b"ID3" and starts_frames(read, position) else walk
 
 
-def ends(walk: Walk, read: Read, position: int) -> Iterator[int]:
-    """The positions of a walk beyond the start; all bytes are those of a file that is cut in its first part."""
+def ends(walk: Walk, read: Read, position: int, *, live: bool = True) -> Iterator[int]:
+    """The positions of a walk beyond the start; all bytes are those of a file that is cut in its first part. `live`:
+    more bytes may have to be waited for.
+    """
     last = position
-    for last in walk(read, position):
+    for last in (walk if live else _LARGE_STEPS.get(walk, walk))(read, position):
         if last > position:
             yield last
             if last < UNKNOWN and _marked(read, last) not in {None, walk}:
@@ -271,3 +274,9 @@ _WALKS: tuple[tuple[int, bytes, Walk], ...] = (
 )
 #: walks over small parts, after which the next header is searched; what follows a large one may be sound
 _SMALL_PARTS = {walk_frames, walk_program, _flv, _asf, _wavpack}
+#: walks that look at more bytes at once
+_LARGE_STEPS: dict[Walk, Walk] = {
+    transport.walk: partial(transport.walk, packets=transport.MANY),
+    walk_frames: partial(walk_frames, searched=packets.MANY),
+    walk_program: partial(walk_program, searched=packets.MANY),
+}
