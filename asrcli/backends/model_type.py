@@ -22,7 +22,7 @@ POSITIVE: OptionCheck = (_is_positive, "a whole number, 1 or more")
 
 def one_of(*choices: str) -> OptionCheck:
     """An option with one of these values."""
-    return (lambda value: value in choices, f"{', '.join(choices[:-1])} or {choices[-1]}")
+    return (lambda value: value in choices, f"{', '.join(choices[:-1])} or {choices[-1]}".removeprefix(" or "))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -174,11 +174,11 @@ def test_a_model_under_another_type_s_name(spec: Callable[..., Any]) -> None:
     [
         ("zipformer_ctc", {"use_itn": True}, "takes no option 'use_itn'"),
         ("transducer", {"model_type": "nemo_transducer"}, "takes no option 'model_type'"),
-        ("sense_voice", {"decoding_method": "modified_beam_search"}, "decoding_method cannot be"),
-        ("sense_voice", {"provider": "rknn"}, "provider cannot be 'rknn'"),
-        ("sense_voice", {"num_threads": 0}, "num_threads must be"),
+        ("sense_voice", {"decoding_method": "modified_beam_search"}, "decoding_method must be greedy_search, not"),
+        ("sense_voice", {"provider": "rknn"}, "provider must be cpu, cuda, coreml or directml, not 'rknn'"),
+        *(("sense_voice", {"num_threads": count}, "num_threads must be a whole") for count in (0, "two", True, None)),
         ("transducer", {"modeling_unit": "bpe"}, "needs bpe_vocab"),
-        ("transducer", {"modeling_unit": "words"}, "modeling_unit cannot be 'words'"),
+        ("transducer", {"modeling_unit": "words"}, "modeling_unit must be cjkchar,"),
     ],
 )
 def test_options_of_the_entry(spec: Callable[..., Any], kind: str, options: dict[str, Any], message: str) -> None:

@@ -46,7 +46,7 @@ def test_only_languages_of_the_model_reach_the_engine(spec: Callable[..., Any]) 
     with pytest.raises(LanguageNotSupportedError):
         validate(spec(), RecognitionOptions(language="de"))
     assert isinstance(ask(load(spec(), 1), tone_audio([2]), language="de"), LanguageNotSupportedError)
-    with pytest.raises(OptionNotSupportedError, match="task cannot be 'summarise'"):
+    with pytest.raises(OptionNotSupportedError, match="task must be transcribe or translate, not 'summarise'"):
         validate(spec(options={"task": "summarise"}), RecognitionOptions())
 
 

@@ -5,14 +5,14 @@ engine process when the model is loaded. What is read from files is cached.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from asrcli.backends.checks import check_language, model_type
-from asrcli.backends.model_type import ANY, ModelType
+from asrcli.backends.model_type import ANY, POSITIVE, ModelType, OptionCheck, one_of
 from asrcli.backends.sherpa.device import check_device
 from asrcli.backends.sherpa.hotwords import check_beam
-from asrcli.backends.sherpa.model_types import MODELING_UNITS, PATH_OPTIONS, PROVIDERS, TOKENIZER_FILES, SherpaType
+from asrcli.backends.sherpa.model_types import PATH_OPTIONS, TOKENIZER_FILES, SherpaType
 from asrcli.backends.sherpa.prompt import prompt_tokens
 from asrcli.backends.sherpa.token_table import check_tokens, read_tokens
 from asrcli.backends.types import Checks, ModelSpec, check_files, check_options
@@ -31,6 +31,14 @@ _SPOKEN = 0.9
 
 #: the shortest window that hotwords and a prompt may leave of a model's context, seconds
 _SHORTEST_WINDOW = 2.0
+
+#: options with values of their own. modeling_unit: how a transducer's hotwords are spelled in its tokens
+_OPTIONS: Mapping[str, OptionCheck] = {
+    "num_threads": POSITIVE,
+    "provider": one_of("cpu", "cuda", "coreml", "directml"),
+    "modeling_unit": one_of("cjkchar", "bpe", "cjkchar+bpe", "bbpe"),
+    "task": one_of("transcribe", "translate"),
+}
 
 
 class SherpaChecks(Checks):
@@ -131,17 +139,12 @@ def _check_file(spec: ModelSpec, key: str, path: Path) -> None:
 def _check_options(spec: ModelSpec, row: SherpaType) -> None:
     check_device(spec)
     allowed = (row.parameters - set(row.files) - set(row.fixed)) | {"device"}
-    check_options(spec, dict.fromkeys(allowed, ANY))
+    choices = {**_OPTIONS, "decoding_method": one_of(*row.decoding_methods)}
+    check_options(spec, {name: choices.get(name, ANY) for name in allowed})
     for name, value in spec.options.items():
         if name in PATH_OPTIONS:
             for path in str(value).split(",") if value else ():
                 _check_file(spec, name, Path(path))
-    _check_choice(spec, "decoding_method", row.decoding_methods)
-    _check_choice(spec, "provider", PROVIDERS)
-    _check_choice(spec, "modeling_unit", MODELING_UNITS)
-    _check_choice(spec, "task", ("transcribe", "translate"))
-    if int(spec.options.get("num_threads", 1)) < 1:
-        raise OptionNotSupportedError(f"{spec.name}: num_threads must be 1 or more.")
     for key in row.language_keys:
         if spec.options.get(key):
             check_language(spec, str(spec.options[key]))
@@ -159,14 +162,6 @@ def _check_combinations(spec: ModelSpec) -> None:
             raise OptionNotSupportedError(
                 f"{spec.name}: {name} needs the option decoding_method: modified_beam_search."
             )
-
-
-def _check_choice(spec: ModelSpec, name: str, choices: Iterable[str]) -> None:
-    if name in spec.options and spec.options[name] not in choices:
-        raise OptionNotSupportedError(
-            f"{spec.name}: {name} cannot be {spec.options[name]!r} for a model of type {spec.type}.",
-            f"Choose from: {_listed(choices)}.",
-        )
 
 
 def _check_tokens(spec: ModelSpec, row: SherpaType) -> None:

@@ -29,11 +29,6 @@ _GREEDY = {"temperature": 0.0}
 #: options whose values are paths: given among `files` (relative to the model's folder) or among `options`
 PATH_OPTIONS = frozenset({*RULES, "hotwords_file", "bpe_vocab", "lm", "lodr_fst", "ctc_graph"})
 
-PROVIDERS = ("cpu", "cuda", "coreml", "directml")
-
-#: how a transducer's hotwords are spelled in its tokens
-MODELING_UNITS = ("cjkchar", "bpe", "cjkchar+bpe", "bbpe")
-
 _BLANK = ("<blk>", "<eps>", "<blank>")
 
 
