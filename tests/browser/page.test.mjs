@@ -221,6 +221,9 @@ describe("the page", { timeout: 600_000 }, () => {
     await reported.waitFor();
     assert.match(await reported.innerText(), /audio/i);
     assert.equal(await reported.getAttribute("role"), "alert");
+    await page.route("**/v1/audio/transcriptions", (route) => route.fulfill({ body: "data: {\n\n" }), { times: 1 });
+    await drop(page, RECORDING);
+    await page.locator("article .trouble", { hasText: "cannot be read" }).waitFor();
     await page.context().setOffline(true);
     await drop(page, RECORDING);
     await page.locator("article .trouble", { hasText: "cannot be reached" }).waitFor();
@@ -363,6 +366,43 @@ describe("the page of a server with a key", { timeout: 600_000 }, () => {
     // Kept for the tab, and nowhere else.
     assert.equal(await page.evaluate(() => sessionStorage.getItem("asrcli-key")), "open sesame");
     assert.deepEqual(await page.evaluate(() => [localStorage.length, document.cookie]), [0, ""]);
+  });
+
+  it("sends later files though the answer to an earlier one was no use", async (context) => {
+    const { page } = await open(browser, url);
+    context.after(() => page.close());
+    await page.waitForSelector("dialog[open]");
+    await page.fill("#key", "open sesame");
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => document.querySelector("#model").value);
+    await page.evaluate(() => sessionStorage.setItem("asrcli-key", "wrong"));
+    await page.route("**/page/settings", (route) => route.fulfill({ json: {} })); // a proxy's answer
+    await page.setInputFiles("#files", [RECORDING, RECORDING]);
+    await page.waitForFunction(() => document.querySelectorAll("article .trouble:not([hidden])").length === 2);
+    await page.locator("#trouble", { hasText: "cannot be read" }).waitFor();
+    await page.evaluate(() => sessionStorage.setItem("asrcli-key", "open sesame"));
+    await page.setInputFiles("#files", RECORDING);
+    await page.locator("article .text", { hasText: /best of times/i }).waitFor();
+  });
+
+  it("sends later files after a key that two failures asked for", async (context) => {
+    const { page } = await open(browser, url);
+    context.after(() => page.close());
+    await page.waitForSelector("dialog[open]");
+    await page.fill("#key", "open sesame");
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => document.querySelector("#model").value);
+    await page.evaluate(() => sessionStorage.setItem("asrcli-key", "wrong"));
+    await page.setInputFiles("#files", RECORDING);
+    await page.waitForSelector("dialog[open]");
+    const recorded = page.waitForResponse("**/page/settings");
+    await page.evaluate(() => document.querySelector("#record").click()); // its stream is refused, too
+    await recorded;
+    await page.fill("#key", "open sesame");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("dialog", { state: "hidden" });
+    await page.setInputFiles("#files", RECORDING);
+    await page.locator("article .text", { hasText: /best of times/i }).waitFor();
   });
 
   it("does nothing without the key", async (context) => {

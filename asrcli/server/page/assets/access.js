@@ -36,7 +36,7 @@ export function socketAddress(path, query = {}) {
   return url;
 }
 
-/** Shows the key dialog; resolves true once a key was given. */
+/** Shows the key dialog; resolves when it is closed, true if a key was given. */
 export function askForKey(wrong = "") {
   const dialog = document.getElementById("key-dialog");
   const field = document.getElementById("key");
@@ -44,19 +44,19 @@ export function askForKey(wrong = "") {
   complaint.textContent = wrong;
   complaint.hidden = !wrong;
   field.value = storedKey();
-  if (!dialog.open) dialog.showModal();
+  if (!dialog.open) {
+    dialog.returnValue = "";
+    dialog.showModal();
+  }
   field.focus();
+  document.getElementById("key-form").onsubmit = (event) => {
+    event.preventDefault();
+    storeKey(field.value.trim());
+    dialog.close("given");
+  };
+  document.getElementById("key-cancel").onclick = () => dialog.close();
+  // Several failures may ask at a time.
   return new Promise((resolve) => {
-    const finish = (given) => {
-      dialog.close();
-      resolve(given);
-    };
-    document.getElementById("key-form").onsubmit = (event) => {
-      event.preventDefault();
-      storeKey(field.value.trim());
-      finish(true);
-    };
-    document.getElementById("key-cancel").onclick = () => finish(false);
-    dialog.oncancel = () => resolve(false);
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "given"), { once: true });
   });
 }

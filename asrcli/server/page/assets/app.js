@@ -19,32 +19,38 @@ const early = []; // files that came before the server's answer
 // -- server and options
 
 async function connect() {
+  let answer;
   try {
-    const answer = await fetch(new URL("page/settings", root), { headers: authorization() });
-    if (answer.status === 401) {
-      const wrong = storedKey() ? "The server does not know this key." : "";
-      if (await askForKey(wrong)) await connect();
-      else trouble("Without its API key the server does nothing.");
-      return;
-    }
-    if (!answer.ok) throw new Error(`The server answered ${answer.status}.`);
-    server = await answer.json();
+    answer = await fetch(new URL("page/settings", root), { headers: authorization() });
+  } catch {
+    return trouble("The server cannot be reached.");
+  }
+  if (answer.status === 401) {
+    const wrong = storedKey() ? "The server does not know this key." : "";
+    return (await askForKey(wrong)) ? connect() : trouble("Without its API key the server does nothing.");
+  }
+  if (!answer.ok) return trouble(`The server answered ${answer.status}.`);
+  try {
+    offer(await answer.json());
   } catch (error) {
-    trouble(error instanceof TypeError ? "The server cannot be reached." : error.message);
-    return;
+    return trouble(`The server's answer cannot be read: ${error.message}`);
   }
   trouble("");
-  const models = server.models.map(({ id, description }) => {
+  take(early.splice(0));
+}
+
+function offer(settings) {
+  const models = settings.models.map(({ id, description }) => {
     const option = new Option(id, id);
     option.title = description;
     return option;
   });
+  server = settings;
   $("model").replaceChildren(...models);
   $("model").disabled = models.length < 2;
   $("speakers-label").hidden = !server.diarization;
   $("key-open").hidden = !server.keyed;
   showLanguages();
-  take(early.splice(0));
 }
 
 function showLanguages() {
@@ -82,7 +88,7 @@ function transcribe(blob, name, after) {
   if ($("speakers").checked && server.diarization) fields.enable_speaker_diarization = "true";
   const file = blob instanceof File ? blob : new File([blob], name);
   // One after the other: the server would only let them wait, and the first is finished sooner.
-  queue = queue.then(() => work(entry, file, fields, stop.signal));
+  queue = queue.then(() => work(entry, file, fields, stop.signal)).catch((error) => trouble(error.message));
   return entry;
 }
 

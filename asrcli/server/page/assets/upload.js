@@ -37,7 +37,11 @@ export function recognise(file, fields, listener, signal) {
     request.onprogress = read;
     request.onload = () => {
       if (request.status !== 200) return reject(new Refused(complaint(request), request.status));
-      read();
+      try {
+        read();
+      } catch (error) {
+        return reject(new Refused(`The server's answer cannot be read: ${error.message}`, 0));
+      }
       if (events.failure) reject(new Refused(events.failure, 500));
       else if (events.transcript) resolve(events.transcript);
       else reject(new Refused("The server's answer broke off.", 0));
