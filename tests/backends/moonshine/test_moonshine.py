@@ -59,6 +59,16 @@ def alone(recognizer: MoonshineRecognizer, chunks: list[np.ndarray]) -> list[Any
     return [recognizer.run([DecodeJob(chunk, ENGLISH)])[0] for chunk in chunks]
 
 
+def test_a_vocabulary_may_be_in_any_order(recognizer: MoonshineRecognizer, spec: ModelSpec, tmp_path: Path) -> None:
+    """Another order than that of the numbers, as in the exports of others."""
+    lines = spec.files["tokens"].read_bytes().splitlines()
+    shuffled = tmp_path / "tokens.txt"
+    shuffled.write_bytes(b"\n".join([*lines[7:], *reversed(lines[:7])]))
+    symbols = MoonshineRecognizer(replace(spec, files={**spec.files, "tokens": shuffled}))._symbols
+    assert [symbols[token] for token in range(len(lines))] == [line.rpartition(b" ")[0] for line in lines]
+    assert [recognizer._symbols[token] for token in (0, len(lines))] == [lines[0].split()[0], b""]
+
+
 def test_real_speech_by_several_threads(
     recognizer: MoonshineRecognizer, chunks: list[np.ndarray], alone: list[Hypothesis]
 ) -> None:
