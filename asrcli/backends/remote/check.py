@@ -16,14 +16,17 @@ from asrcli.errors import UsageError
 #: the model where none is named: OpenAI's, which other servers map to their default
 DEFAULT_MODEL = "whisper-1"
 
+#: seconds; the waits of the system have an end that is later
+_LONGEST = 1_000_000
+
 #: options of an entry. model: the server's name for it; audio: in which form chunks are sent (auto: FLAC, or WAV to a
 #: server that does not read FLAC); timeout: seconds without a byte; api_key_file: a file with the key
 OPTIONS: Mapping[str, OptionCheck] = {
     "model": ANY,
     "audio": one_of("auto", "flac", "wav"),
     "timeout": (
-        lambda value: isinstance(value, int | float) and not isinstance(value, bool) and value > 0,
-        "seconds, more than 0",
+        lambda value: isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= _LONGEST,
+        f"seconds, more than 0 and at most {_LONGEST:,}",
     ),
     "api_key_file": ANY,
     "task": one_of("transcribe", "translate"),
