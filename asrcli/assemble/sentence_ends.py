@@ -136,9 +136,10 @@ class SentenceEnds:
         self._earlier.append(self._words)
         self._words = time_words(chunk, hypothesis, split_words(hypothesis.text))
         is_long = len(chunk.samples) >= _LONG * SAMPLE_RATE
-        if look.pausing or (is_long and self._counted != chunk.start):
-            self._counted = chunk.start
-            self._unmarked = 0 if _MARKS.intersection(hypothesis.text) else self._unmarked + 1
+        if _MARKS.intersection(hypothesis.text):
+            self._unmarked = 0
+        elif look.pausing or (is_long and self._counted != chunk.start):
+            self._counted, self._unmarked = chunk.start, self._unmarked + 1
         least = _SHORTEST if len(self._words) >= _FEW_WORDS else _SHORTEST_OF_FEW
         if not cuts or not self._words or len(chunk.samples) < least * SAMPLE_RATE:
             return

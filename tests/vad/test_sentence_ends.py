@@ -219,6 +219,15 @@ def test_a_long_sentence_is_cut_between_words_before_the_chunk_is_full() -> None
     assert first.hypothesis.text.split() == [f"word{number}" for number in range(len(first.hypothesis.text.split()))]
 
 
+def test_marks_late_in_long_speech_count() -> None:
+    speaker = Sentences(" ".join("word," if number == 20 else "word" for number in range(25)))
+    sound = speaker.sound({24: 0.35})
+    speaker.speak(np.tile(sound, 9))
+    before = len(speaker.asked)
+    speaker.speak(sound)
+    assert len(speaker.asked) > before + 10  # it is still decoded as it grows
+
+
 def test_the_text_so_far_is_shown_without_what_is_final() -> None:
     speaker = Sentences("One two three four five six. Seven eight nine ten eleven twelve", shown=True)
     samples = speaker.sound({})
