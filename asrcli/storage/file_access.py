@@ -37,7 +37,7 @@ def names_in(folder: str | Path) -> list[str]:
     from asrcli.storage.objects import list_files
 
     with _as_store_error():
-        return [name for name, _ in list_files(place, recursive=False)]
+        return [name for name, _ in list_files(place)]
 
 
 def read_stored(place: Path) -> Iterator[bytes]:

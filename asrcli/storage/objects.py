@@ -43,6 +43,7 @@ _SETTLED = 5.0
 _LASTING = frozenset({
     "NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "ProfileNotFound",
     "DefaultCredentialsError", "RefreshError", "ClientAuthenticationError", "HostKeyNotVerifiable",
+    "SFTPPermissionDenied",
 })  # fmt: skip
 _ACCESS = "Check the credentials: the variables or the configuration files of the store's own tools."
 _AGAIN = "Check the network and the store, then run the same command again."
@@ -210,34 +211,58 @@ def download(
     return state
 
 
-def list_files(folder: Path, *, recursive: bool = True) -> Iterator[tuple[str, int]]:
-    """The files below a folder or prefix, as they are listed: names below it, and sizes in bytes. Nothing, if there is
-    no such folder. Raises FetchError or InputUnreadableError: as `download`.
+def list_files(folder: Path, enters: Callable[[str], bool] | None = None) -> Iterator[tuple[str, int]]:
+    """The files in a folder or prefix, as they are listed: names below it, and sizes in bytes; with `enters`, also
+    those in the folders below it for whose names it is true. A link to such a folder, which is not followed, is a name
+    that ends with a slash. Nothing, if there is no such folder. Raises FetchError or InputUnreadableError: as
+    `download`; for a folder below it, at the end.
     """
     scheme, _, top = _split(folder)
     start = top.rstrip("/") + "/"
-    pages = _pages_of_s3(folder, start, recursive=recursive) if scheme == "s3" else _pages(folder, recursive=recursive)
+    pages = _pages_of_s3(folder, start, recursive=enters is not None) if scheme == "s3" else _pages(folder, enters)
     for page in pages:
         for entry in page:
             name = entry["name"]
             relative = name[len(start) :] if name.startswith(start) else name.removeprefix(start.lstrip("/"))
-            if entry["type"] == "file" and relative and not relative.endswith("/"):
+            if entry["type"] == "link" and enters is not None:
+                yield f"{relative}/", 0
+            elif entry["type"] == "file" and relative and not relative.endswith("/"):
                 yield relative, int(entry["size"] or 0)
 
 
-def _pages(folder: Path, *, recursive: bool) -> Iterator[list[dict[str, Any]]]:
-    """A page for each folder."""
-    waiting = [folder]
+def _pages(folder: Path, enters: Callable[[str], bool] | None) -> Iterator[list[dict[str, Any]]]:
+    """A page for each folder. A listing may also have the folder itself, and that of a file has the file."""
+    waiting, refused = [""], None
     while waiting:
-        place = waiting.pop()
+        relative = waiting.pop()
+        place = folder / relative
+        own = _split(place)[2].strip("/")
         try:
-            entries = _attempt(place, lambda store, path: store.ls(path, detail=True))
+            found = _attempt(place, lambda store, path: store.ls(path, detail=True))
         except FileNotFoundError:
             continue
+        except InputUnreadableError as error:
+            refused = refused or error
+            continue
+        entries = [_followed(place, entry) for entry in found if entry["name"].strip("/") != own]
         yield entries
-        if recursive:
+        if enters is not None:
             folders = [posixpath.basename(one["name"].rstrip("/")) for one in entries if one["type"] == "directory"]
-            waiting.extend(place / name for name in folders)
+            waiting.extend(filter(enters, [posixpath.join(relative, name) for name in folders]))
+    if refused is not None:
+        raise refused
+
+
+def _followed(folder: Path, entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry of a folder; a link is the file that it leads to, also one that cannot be read, so that it fails."""
+    if entry["type"] != "link":
+        return entry
+    target = folder / posixpath.basename(entry["name"])
+    try:
+        found = _attempt(target, lambda store, path: store.info(path))
+    except (FileNotFoundError, InputUnreadableError):
+        found = {"type": "file", "size": 0}
+    return {**entry, "type": "link" if found["type"] == "directory" else found["type"], "size": found["size"]}
 
 
 def _pages_of_s3(folder: Path, start: str, *, recursive: bool) -> Iterator[list[dict[str, Any]]]:

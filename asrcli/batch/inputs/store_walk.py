@@ -33,7 +33,7 @@ class StoreWalk:
 
         names: list[tuple[str, int]] = []
         try:
-            for name, size in list_files(self.root, recursive=self.recursive):
+            for name, size in list_files(self.root, self._enters if self.recursive else None):
                 self.found = True
                 if self._takes(name):
                     names.append((name, size))
@@ -46,15 +46,20 @@ class StoreWalk:
         folder, _, base = name.rpartition("/")
         if base.startswith(".") or not self._enters(folder):
             return False
-        if self.wanted.wants(name):
+        if not base:
+            self._refuse(name, "a link to a folder, which is not followed", "Name it, too, or leave it out: --exclude.")
+        elif self.wanted.wants(name):
             if is_plain(name):
                 return True
             why = "parts of its path are empty, '.' or '..', which names of results cannot have"
-            error = InputUnreadableError(f"{printable(self.root)}/{name}: {why}.", "Copy it to another name.")
-            self.problems.append(PlanError(f"{printable(self.root)}/{name}", error))
+            self._refuse(name, why, "Copy it to another name.")
         elif self.wanted.leaves_open(name):
             self.others[os.path.splitext(base)[1].lower()] += 1
         return False
+
+    def _refuse(self, name: str, why: str, hint: str) -> None:
+        uri = f"{printable(self.root)}/{name}"
+        self.problems.append(PlanError(uri, InputUnreadableError(f"{uri}: {why}.", hint)))
 
     def _enters(self, folder: str) -> bool:
         """Whether a folder is neither hidden nor left out, nor one that it is in."""

@@ -35,6 +35,11 @@ class SftpServer:
             def __init__(self, channel: Any) -> None:
                 super().__init__(channel, chroot=os.fsencode(root))
 
+            def scandir(self, path: bytes) -> Any:
+                if path.endswith(b"/refused"):
+                    raise asyncssh.SFTPPermissionDenied("refused")
+                return super().scandir(path)
+
             def read(self, file_obj: Any, offset: int, size: int) -> Any:
                 server._drop(self.channel)
                 return super().read(file_obj, offset, size)
@@ -105,6 +110,35 @@ def test_a_folder_is_transcribed_to_a_folder_and_resumed(asrcli: Program, sftp: 
     os.utime(sftp.root / "calls" / "one.wav", (later, later))
     assert asrcli(*command).stderr.count("done already") == 1
     assert asrcli(*command).stderr.count("done already") == 1
+
+
+def test_links_are_followed_or_reported(asrcli: Program, sftp: SftpServer) -> None:
+    """A folder passed over links in silence."""
+    calls = sftp.root / "calls"
+    (calls / "linked.wav").symlink_to("inner/two.wav")
+    command = ("transcribe", f"{sftp.uri}/calls", "-d", "out")
+    done = asrcli(*command)
+    assert done.returncode == 0, done.stderr
+    assert (asrcli.folder / "out" / "linked.txt").read_text() == "do sol\n"
+    (calls / "lost.wav").symlink_to("nowhere.wav")
+    (calls / "again").symlink_to("inner")
+    (calls / ".hidden").symlink_to("inner")
+    done = asrcli(*command)
+    assert done.returncode == ExitCode.SOME_FAILED
+    assert "lost.wav: no such object" in done.stderr
+    assert f"{sftp.uri}/calls/again/: a link to a folder" in done.stderr
+    assert asrcli(*command, "--exclude", "again", "--exclude", "lost.wav").returncode == 0
+    assert asrcli(*command, "--no-recursive", "--exclude", "lost.wav").returncode == 0
+
+
+def test_a_folder_that_may_not_be_listed_does_not_hold_up_the_others(asrcli: Program, sftp: SftpServer) -> None:
+    (sftp.root / "calls" / "refused").mkdir()
+    command = ("transcribe", f"{sftp.uri}/calls", "-d", "out")
+    done = asrcli(*command)
+    assert done.returncode == ExitCode.SOME_FAILED
+    assert f"{sftp.uri}/calls/refused: cannot be read: refused.\n  Check the credentials" in done.stderr
+    assert (asrcli.folder / "out" / "inner" / "two.txt").exists()
+    assert asrcli(*command, "--exclude", "refused").returncode == 0
 
 
 def test_a_connection_that_is_lost_is_opened_again(asrcli: Program, sftp: SftpServer) -> None:
