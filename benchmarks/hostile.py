@@ -33,10 +33,8 @@ from benchmarks.server import READING, Served, cuts, serving, upload_good
 MAX_UPLOAD = 4 << 20
 #: requests at a time
 LANES = 24
-#: growth of memory, descriptors and threads from the first quarter to the end that is no leak
-GROWTH = 1.1
-#: what may come beside it: threads of the pools, which grow to their sizes (40 and fewer) as more requests coincide
-SPARE = {"threads": 40}
+#: growth of memory, descriptors and threads from the first quarter to the end that is no leak, and beside it
+GROWTH, SPARE = 1.1, 2
 #: bars of `connections`: factor of the memory at rest, and MB of the documented bounds beside it (192 MiB of messages,
 #: 64 MiB of form fields)
 FACTOR, BOUNDS = 1.3, 256
@@ -241,7 +239,7 @@ def soak(audio: Path, seconds: float, seed: int) -> None:
             print(f"{count:6} {reported}")
         print(f"first quarter: {early}\nat the end:    {late}\nfiles left: {len(left)}")
         failed = [reported for reported in answers if reported.endswith(": 500") or "WRONG" in reported]
-        failed += [name for name, value in late.items() if value > GROWTH * early[name] + SPARE.get(name, 2)]
+        failed += [name for name, value in late.items() if value > GROWTH * early[name] + SPARE]
         failed += map(str, left)
         if failed:
             raise SystemExit(f"failed: {failed}")
@@ -266,9 +264,9 @@ async def _soak(
 
 
 async def _at_rest(served: Served) -> dict[str, int]:
-    """Resources once sessions that were left have timed out."""
+    """Resources once sessions that were left have timed out; no threads of pools."""
     await asyncio.sleep(8)
-    return served.resources()
+    return served.resources() | {"threads": served.own_threads()}
 
 
 # -- connections -----------------------------------------------------------------------------------------------------

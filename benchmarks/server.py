@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import statistics
 import subprocess
@@ -28,14 +29,30 @@ from benchmarks.measure import descendants_of, memory_of, run
 
 CLIENTS = 8
 READING = Path(moonshine_voice.__file__).parent / "assets/two_cities.wav"
+#: Runs the program, which writes the names of its threads into a file when it gets SIGUSR1.
+_BOOT = """
+import os, runpy, signal, sys, threading
+path = sys.argv.pop(1)
+def write(*_):
+    with open(path + ".part", "w") as file:
+        file.write("\\n".join(thread.name for thread in threading.enumerate()))
+    os.replace(path + ".part", path)
+signal.signal(signal.SIGUSR1, write)
+runpy.run_module("asrcli", run_name="__main__", alter_sys=True)
+"""
+#: names of threads of pools of a fixed size, each once; a pool without a name of its own is none of them
+_POOLED = re.compile(r"(?!ThreadPoolExecutor).+_\d+")
+#: and those of anyio's pool, which all have this name, and how many it makes
+_ANYIO, _MOST_ANYIO = "AnyIO worker thread", 40
 
 
 class Served:
     """A running server."""
 
-    def __init__(self, process: subprocess.Popen[str], url: str) -> None:
+    def __init__(self, process: subprocess.Popen[str], url: str, names: Path) -> None:
         self.process = process
         self.url = url
+        self._names = names
 
     def memory(self) -> int:
         """Bytes of all its processes."""
@@ -52,6 +69,18 @@ class Served:
             "processes": len(descendants_of(self.process.pid)),
         }
 
+    def own_threads(self) -> int:
+        """Its threads but those of pools, which grow to their fixed sizes as more requests coincide."""
+        self._names.unlink(missing_ok=True)
+        self.process.send_signal(signal.SIGUSR1)
+        while not self._names.exists():
+            if self.process.poll() is not None:
+                raise SystemExit("the server ended")
+            time.sleep(0.01)
+        names = self._names.read_text(encoding="utf-8").splitlines()
+        pooled = len(set(filter(_POOLED.fullmatch, names))) + min(names.count(_ANYIO), _MOST_ANYIO)
+        return self.resources()["threads"] - pooled
+
     def cpu(self) -> float:
         """Seconds of CPU that all its processes have used, those that have ended too."""
         ticks = 0
@@ -67,13 +96,14 @@ def serving(folder: Path, *options: str) -> Iterator[Served]:
     """`asrcli serve` with its temporary files and data in this folder."""
     temporary = folder / "tmp"
     temporary.mkdir()
-    command = [sys.executable, "-m", "asrcli", "serve", "--port", "0", "--funasr-port", "0", "--log-json",
+    names = folder / "threads"
+    command = [sys.executable, "-c", _BOOT, str(names), "serve", "--port", "0", "--funasr-port", "0", "--log-json",
                "--data-dir", str(folder / "data"), *options]  # fmt: skip
     with (folder / "log").open("w+", encoding="utf-8") as log:
         environment = os.environ | {"TMPDIR": str(temporary)}
         process = subprocess.Popen(command, stderr=log, env=environment, text=True)
         try:
-            yield Served(process, _listening(process, folder / "log"))
+            yield Served(process, _listening(process, folder / "log"), names)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(60)
