@@ -11,6 +11,7 @@ from typing import Any, Literal
 #: of an option of an entry: whether a value fits, and which do
 OptionCheck = tuple[Callable[[Any], bool], str]
 ANY: OptionCheck = (lambda _: True, "")
+FLAG: OptionCheck = (lambda value: isinstance(value, bool), "true or false")
 
 
 def _is_positive(value: object) -> bool:

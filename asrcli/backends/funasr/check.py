@@ -14,7 +14,7 @@ from asrcli.backends.checks import model_type
 from asrcli.backends.device import devices_of
 from asrcli.backends.funasr.folder import FunasrFolder, read_folder
 from asrcli.backends.funasr.model_types import FunasrType
-from asrcli.backends.model_type import ANY, POSITIVE
+from asrcli.backends.model_type import ANY, FLAG, POSITIVE
 from asrcli.backends.types import Checks, ModelSpec, check_files, check_options
 from asrcli.errors import ModelError, ModelNotInstalledError, OptionNotSupportedError
 from asrcli.options import Hotword
@@ -23,7 +23,11 @@ from asrcli.options import Hotword
 _CHARACTERS = re.compile(r"[\u4e00-\u9fa50-9]+")
 
 #: options with values of their own
-_OPTIONS = {**vllm.OPTIONS, **dict.fromkeys(("num_threads", "batch_size", "max_length"), POSITIVE)}
+_OPTIONS = {
+    **vllm.OPTIONS,
+    **dict.fromkeys(("num_threads", "batch_size", "max_length"), POSITIVE),
+    **dict.fromkeys(("fp16", "bf16", "use_itn", "ban_emo_unk", "itn"), FLAG),
+}
 
 
 class FunasrChecks(Checks):

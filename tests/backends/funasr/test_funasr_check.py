@@ -151,7 +151,7 @@ def test_missing_and_empty_files_are_refused(write_folder: Callable[..., Path]) 
     "options",
     [
         {"device": "gpu"}, {"device": "cuda:x"}, {"batch_size": 0}, {"batch_size": "4"}, {"num_threads": True},
-        {"trust_remote_code": True}, {"vad_model": "fsmn-vad"}, {"hub": "hf"},
+        {"fp16": "off"}, {"use_itn": "no"}, {"trust_remote_code": True}, {"vad_model": "fsmn-vad"}, {"hub": "hf"},
     ],
 )  # fmt: skip
 def test_options_that_there_are_not_are_refused(write_folder: Callable[..., Path], options: dict[str, Any]) -> None:
