@@ -2,8 +2,8 @@
 
 import contextlib
 from collections.abc import Iterator
+from threading import Condition
 from threading import Event as Flag
-from threading import Lock
 from typing import Protocol
 
 from asrcli.errors import AsrcliError
@@ -23,7 +23,9 @@ class StopSignal:
     def __init__(self) -> None:
         self._requested = False
         self._flag = Flag()
-        self._gate = Lock()
+        self._gate = Condition()
+        #: writes in progress
+        self._writing = 0
         self._closed = False
         self._streams: list[_Endable] = []
         #: whether streams are to end where they are, and every other input is to be dropped
@@ -67,15 +69,23 @@ class StopSignal:
 
     @contextlib.contextmanager
     def gate(self) -> Iterator[None]:
-        """Write results inside; what comes after the request is dropped. Raises DroppedError: the batch is ending."""
+        """Write results inside, also several at once: a store may take seconds for each. What comes after the request
+        is dropped. Raises DroppedError: the batch is ending.
+        """
         with self._gate:
             if self._closed or self.requested():
                 raise DroppedError
+            self._writing += 1
+        try:
             yield
+        finally:
+            with self._gate:
+                self._writing -= 1
+                self._gate.notify_all()
 
     def close(self, patience: float) -> None:
-        """Wait until a write in progress is done, `patience` seconds at most; later writes are refused."""
+        """Wait until the writes in progress are done, `patience` seconds at most; later writes are refused."""
         self._closed = True
         self.request()
-        if self._gate.acquire(timeout=patience):
-            self._gate.release()
+        with self._gate:
+            self._gate.wait_for(lambda: not self._writing, patience)

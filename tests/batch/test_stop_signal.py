@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
-from threading import Thread
+from threading import Barrier, Event, Thread
 from types import FrameType
 
-from asrcli.batch.stop_signal import StopSignal
+import pytest
+
+from asrcli.batch.stop_signal import DroppedError, StopSignal
 
 
 def test_a_request_may_interrupt_another_one() -> None:
@@ -31,3 +33,29 @@ def test_a_request_may_interrupt_another_one() -> None:
     assert nested
     assert stop.requested()
     assert stop.wait(0)
+
+
+def test_a_result_does_not_wait_for_another_one_that_is_written() -> None:
+    """One upload to a store that did not answer held up all results."""
+    stop, written = StopSignal(), []
+    together, finish = Barrier(3), Event()
+
+    def write(number: int) -> None:
+        with stop.gate():
+            together.wait(10)
+            finish.wait(10)
+            written.append(number)
+
+    writers = [Thread(target=write, args=(number,)) for number in range(2)]
+    for writer in writers:
+        writer.start()
+    together.wait(10)
+    stop.close(0)
+    assert written == []
+    with pytest.raises(DroppedError), stop.gate():
+        pass
+    finish.set()
+    stop.close(10)
+    assert sorted(written) == [0, 1]
+    for writer in writers:
+        writer.join()
