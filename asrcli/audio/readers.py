@@ -2,6 +2,7 @@
 
 import io
 import os
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -93,16 +94,20 @@ class _Sequential(soundfile.SoundFile):  # type: ignore[misc]
 
 
 class PatchedFile(io.RawIOBase):
-    """A file up to some byte, with other bytes in its header: one whose size fields are wrong."""
+    """A file up to some byte, with other bytes at some positions: headers whose sizes are wrong, or that are lost."""
 
     def __init__(self, descriptor: int, end: int, patches: Sequence[tuple[int, bytes]], *, owned: bool = False) -> None:
-        self._descriptor, self._end, self._patches, self._owned = descriptor, end, patches, owned
+        self._descriptor, self._end, self._patches, self._owned = descriptor, end, sorted(patches), owned
+        self._longest = max((len(right) for _, right in patches), default=0)
         self._position = 0
 
     def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer)
         data = bytearray(os.pread(self._descriptor, max(0, min(len(view), self._end - self._position)), self._position))
-        for position, right in self._patches:
+        first, last = (
+            bisect_left(self._patches, (at,)) for at in (self._position - self._longest, self._position + len(data))
+        )
+        for position, right in self._patches[first:last]:
             for index, byte in enumerate(right, position - self._position):
                 if 0 <= index < len(data):
                     data[index] = byte

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pytest
 
+from asrcli.audio.readers import PatchedFile
 from asrcli.audio.types import Source
 from asrcli.options import AudioOptions
 from tests.audio.sounds import LENGTH, TIMES, Decoded, bursts
@@ -112,3 +114,17 @@ def test_a_chunk_behind_fewer_samples_than_the_header_claims(
     decoded = read(path, way)
     assert right(decoded)
     assert [warning for warning in decoded.warnings if warning.startswith("truncated: 4.")]
+
+
+def test_other_bytes_are_read_wherever_reads_begin_and_end(tmp_path: Path) -> None:
+    path, random = tmp_path / "a", np.random.default_rng(1)
+    expected = bytearray(random.bytes(5000))
+    path.write_bytes(expected)
+    patches = [(int(at), random.bytes(int(random.integers(1, 9)))) for at in random.permutation(500)[:300] * 10]
+    for at, right in patches:
+        expected[at : at + len(right)] = right
+    with PatchedFile(os.open(path, os.O_RDONLY), 4900, patches, owned=True) as file:
+        assert b"".join(iter(lambda: file.read(int(random.integers(1, 40))), b"")) == expected[:4900]
+        for at in random.integers(0, 4900, 100).tolist():
+            file.seek(at)
+            assert file.read(7) == expected[at : min(at + 7, 4900)]

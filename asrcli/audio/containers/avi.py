@@ -1,12 +1,16 @@
 """AVI files: how long the sound is, as the header counts it, and headers of chunks that are damaged."""
 
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Iterator
+from itertools import islice
 
 #: gives up to `size` bytes from a position of the file: (size, position)
 Read = Callable[[int, int], bytes]
 
-#: chunks of the file that are looked at for its index, bytes of the index at most, and of an entry
-_CHUNKS, _INDEX, _ENTRY = 64, 64 << 20, 16
+#: chunks of the file that are looked at for its index, bytes of the index at most, and headers that are replaced
+_CHUNKS, _INDEX, _MOST_LOST = 64, 64 << 20, 1 << 18
+#: an entry of the index: name, flags, offset and size of a chunk
+_ENTRY = struct.Struct("<4s4sI4s")
 #: entries of the index that decide where its offsets count from
 _TRIED = 32
 #: bytes in which the headers of the streams are looked for
@@ -39,19 +43,21 @@ def lost_headers(read: Read) -> list[tuple[int, bytes]]:
     lists = _lists(read)
     movie, (index, size) = lists.get(b"movi", (0, 0))[0], lists.get(b"idx1", (0, 0))
     table = read(min(size, _INDEX), index)
-    entries = [table[at : at + _ENTRY] for at in range(0, len(table) - _ENTRY + 1, _ENTRY)]
-    headers = [
-        (int.from_bytes(entry[8:12], "little"), entry[:4] + entry[12:])
-        for entry in entries
-        if entry[:4] != b"rec "  # a list of chunks
-    ]
+    table = table[: len(table) // _ENTRY.size * _ENTRY.size]
+
+    def headers(step: int = 1) -> Iterator[tuple[int, bytes]]:
+        for name, _, at, length in islice(_ENTRY.iter_unpack(table), 0, None, step):
+            if name != b"rec ":  # a list of chunks
+                yield at, name + length
+
     # Offsets count from the list or from the start of the file.
-    some = headers[:: max(1, len(headers) // _TRIED)]
+    some = list(headers(max(1, len(table) // _ENTRY.size // _TRIED)))
     bases = {base: sum(read(8, base + at) == header for at, header in some) for base in (movie, 0)}
     base = max(bases, key=bases.__getitem__)
     if not movie or not bases[base]:
         return []
-    return [(base + at, header) for at, header in headers if read(8, base + at) != header]
+    lost = ((base + at, header) for at, header in headers() if read(8, base + at) != header)
+    return list(islice(lost, _MOST_LOST))
 
 
 def _lists(read: Read) -> dict[bytes, tuple[int, int]]:
