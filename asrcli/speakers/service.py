@@ -73,22 +73,27 @@ class DiarizationService:
         )
 
     def _embedded(self, window: Samples, active: Mask, decides: slice) -> list[tuple[Piece, Vectors]]:
-        """The pieces of a window with their embeddings. A piece between two of its run that are surely one voice is
-        left out: speech outside pieces gets the name of the nearest one.
+        """The pieces of a window with their embeddings. One between two of its run that are surely one voice is not
+        embedded: the two have half of it each.
         """
         prepared = self._embed.prepare(window)
         found = _to_embed(active, decides, levels(window), self._embed.longest)
+        pieces = [piece for piece, _ in found]
         joined = [one[0] == other[0] and one[2] == other[1] for (one, _), (other, _) in pairwise(found)]
         between = [number for number, both in enumerate(pairwise(joined), 1) if all(both)]
         vectors: dict[int, Vectors] = {}
         for number in [*sorted(set(range(len(found))).difference(between)), *between]:
             beside = [vectors[each] for each in (number - 1, number + 1) if each in vectors]
             if number in between and len(beside) == 2 and float(beside[0] @ beside[1]) > self._embed.sure:
+                local, first, end = pieces[number]
+                middle = (first + end) // 2
+                pieces[number - 1] = (local, pieces[number - 1][1], middle)
+                pieces[number + 1] = (local, middle, pieces[number + 1][2])
                 continue
             vector = self._embed(prepared, found[number][1])
             if vector is not None and np.isfinite(vector).all():
                 vectors[number] = same_direction(vector)
-        return [(found[number][0], vectors[number]) for number in sorted(vectors)]
+        return [(pieces[number], vectors[number]) for number in sorted(vectors)]
 
 
 def _to_embed(active: Mask, decides: slice, level: npt.NDArray[np.float32], longest: int) -> list[tuple[Piece, Mask]]:
