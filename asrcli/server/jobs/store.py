@@ -39,8 +39,9 @@ FINAL: frozenset[State] = frozenset({"done", "failed"})
 _ATTEMPTS = 3
 #: threads that use the database, one after another, and write recordings to the disk
 _THREADS = 4
-#: bytes of a result that are read at a time
-_PIECE = 256 << 10
+#: Bytes of a result that are read at a time, at first and at most. SQLite walks from its start to each piece: they grow
+#: with what is before them, or long results would take many times as long.
+_PIECE, _MOST = 256 << 10, 4 << 20
 #: SQLite's `application_id`, "asrc"
 _APPLICATION = 0x61737263
 #: `result` is the last column: SQLite walks through a long one to what comes after it
@@ -252,7 +253,7 @@ class JobStore:
                 raise NotFoundError("The job was deleted.", param="job_id")
             with self._database.blobopen("jobs", "result", row["rowid"], readonly=True) as blob:
                 blob.seek(start)
-                return blob.read(_PIECE)
+                return blob.read(min(max(_PIECE, start // 4), _MOST))
 
     def next(self, busy: list[str]) -> StoredJob | None:
         """Start the oldest queued job of the client with the fewest running jobs; `busy` has the client of each running

@@ -8,6 +8,7 @@ import socket
 import time
 import tracemalloc
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -17,6 +18,7 @@ from asrcli.errors import MachineError
 from asrcli.formats import FORMATS
 from asrcli.options import CueOptions
 from asrcli.server.jobs import rendering
+from asrcli.server.jobs import store as job_store
 from asrcli.transcript import Segment, Transcript, Word, join_words
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ def test_results_that_are_read_slowly_are_not_held_in_memory(server: Running, cl
     store, text = server.app.state.jobs.store, "x" * (16 << 20)
     job = store.add(client="a", name="long", fields={}, upload=None, url="http://example.com/", webhook=None)
     store.finish(job.id, result=json.dumps({"text": text}))
+    assert client.get("/health").status_code == 200  # what the first request imports would take long while traced
     with ExitStack() as stack:
         tracemalloc.start(1)
         stack.callback(tracemalloc.stop)
@@ -63,6 +66,19 @@ def test_results_that_are_read_slowly_are_not_held_in_memory(server: Running, cl
             assert line.recv(15) == b"HTTP/1.1 200 OK"
         assert tracemalloc.get_traced_memory()[1] < len(text)
     assert client.get(f"/v1/jobs/{job.id}").json()["result"] == {"text": text}
+
+
+def test_a_long_result_is_read_in_few_pieces(tmp_path: Path) -> None:
+    """SQLite walks from its start to each: 256 equal ones of 64 MiB took 3.3 s of CPU."""
+    jobs, text = job_store.JobStore(tmp_path), json.dumps({"text": "x" * (16 << 20)})
+    job = jobs.add(client="a", name="long", fields={}, upload=None, url="http://example.com/", webhook=None)
+    jobs.finish(job.id, result=text)
+    pieces = list(jobs.result(job.id))
+    jobs.close()
+    assert len(pieces[0]) == job_store._PIECE
+    assert max(map(len, pieces)) <= job_store._MOST
+    assert len(pieces) < 24
+    assert b"".join(pieces) == text.encode()
 
 
 @pytest.mark.parametrize("name", FORMATS)
