@@ -7,7 +7,7 @@ from typing import Any
 
 from asrcli.backends.registry import backend_of
 from asrcli.backends.types import ModelSpec
-from asrcli.errors import MachineError, OptionNotSupportedError
+from asrcli.errors import MachineError, OptionNotSupportedError, UsageError
 from asrcli.options.readers import device as read_device
 
 
@@ -56,6 +56,15 @@ def devices_of(spec: ModelSpec) -> list[Device]:
             f"Devices: auto, {', '.join(backend.devices)}.",
         )
     return devices
+
+
+def uses_gpus(spec: ModelSpec) -> bool:
+    """Whether engines are to be on the GPUs of nodes that have some. Raises UsageError: the device has a number."""
+    backend, devices = backend_of(spec.type, spec.backend), devices_of(spec)
+    if len(devices) > 1 or devices[0].index:
+        raise UsageError("Ray chooses the GPU of each engine, but the device has a number.", "Use --device cuda.")
+    kind = devices[0].kind
+    return kind == "cuda" or (kind == "auto" and "cuda" in backend.devices and backend.name != "sherpa-onnx")
 
 
 def _device(name: str) -> Device:

@@ -1,1 +1,1 @@
-"""A batch on the nodes of a Ray cluster. The plan and the journal stay on this machine, the driver."""
+"""A batch on the nodes of a Ray cluster, whose plan and journal stay on this machine, and the nodes of a server."""

@@ -76,6 +76,14 @@ class ActorPool:
         with self._changed:
             return sum(engine.slots for engine in self._engines.values())
 
+    @property
+    def ready(self) -> list[PooledEngine]:
+        """The engines that take work. Raises ClusterError: no node can be used, or the connection is lost."""
+        with self._changed:
+            if self._failure is not None:
+                raise self._failure
+            return [engine for engine in self._engines.values() if engine.ready]
+
     def close(self) -> None:
         """End the engines."""
         with self._changed:

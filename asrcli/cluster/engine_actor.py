@@ -30,8 +30,9 @@ from asrcli.storage.places import is_stored
 class NodeWork:
     """The processing of a node, and the models whose jobs it does for other nodes, by what they are for."""
 
-    processing: Processing
-    models: Mapping[str, LoadedModel] = field(default_factory=dict)
+    #: None: the node only does jobs
+    processing: Processing | None
+    models: Mapping[Any, LoadedModel] = field(default_factory=dict)
 
 
 #: opens the engine of a node with so many decoding threads
@@ -88,6 +89,7 @@ class EngineActor:
     ) -> StagedReply | AsrcliError:
         """Transcribe a file and write its outputs under temporary names; `ticket` names this attempt."""
         assert self._work is not None
+        assert self._work.processing is not None
         stop = StopSignal()
         segments: list[SegmentReady] = []
 
@@ -148,7 +150,16 @@ class EngineActor:
             with result:
                 pass
 
-    def do(self, purpose: str, samples: Samples, request: Any, priority: int, order: int) -> Any:
+    def load(self, purpose: Any) -> AsrcliError | None:
+        """See that a model can be used. The reason why not, or None."""
+        assert self._work is not None
+        try:
+            _ = self._work.models[purpose]
+        except Exception as error:  # noqa: BLE001 -- as in `start`
+            return as_asrcli_error("model", error)
+        return None
+
+    def do(self, purpose: Any, samples: Samples, request: Any, priority: int, order: int) -> Any:
         """A job of another node: the result, or the error."""
         assert self._work is not None
         model = self._work.models[purpose]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
+from types import MappingProxyType
 from typing import Any
 
 from asrcli.audio.types import Samples
@@ -22,7 +23,8 @@ from asrcli.errors import EngineClosedError, MachineError
 
 #: jobs that an engine has at once for another node, for each decoding thread and at most
 _JOBS_PER_THREAD, _MOST_JOBS = 8, 128
-_FULL = 1 << 30
+#: `in_flight` of an engine without room
+FULL = 1 << 30
 #: a job is also done here after so many seconds, and so many times the usual time
 _RACE_AFTER, _RACE_FACTOR = 20.0, 3.0
 _LOOK_EVERY = 1.0
@@ -46,9 +48,10 @@ class _NodeJob:
 class NodeEngine:
     """`submit` of `EngineClient`, at the engine of another node. The own engine does a job that is lost or late."""
 
-    def __init__(self, actor: Any, purpose: str, own: EngineClient) -> None:
-        self._actor, self._purpose, self._own = actor, purpose, own
-        self._limit = min(_JOBS_PER_THREAD * own.threads, _MOST_JOBS)
+    def __init__(self, actor: Any, purpose: Any, own: EngineClient, threads: int) -> None:
+        """`threads`: decoding threads of that engine."""
+        self._actor, self._purpose, self._own, self._threads = actor, purpose, own, threads
+        self._limit = min(_JOBS_PER_THREAD * threads, _MOST_JOBS)
         self._lock = Lock()
         self._jobs: set[_NodeJob] = set()
         self._lost: SimpleQueue[_NodeJob] = SimpleQueue()
@@ -57,9 +60,9 @@ class NodeEngine:
 
     @property
     def in_flight(self) -> int:
-        """Jobs that are not answered; very many where there is no room."""
+        """Jobs that are not answered, in the measure of the own engine's threads; very many where there is no room."""
         count = len(self._jobs)
-        return count if count < self._limit else _FULL
+        return -(-count * self._own.threads // self._threads) if count < self._limit else FULL
 
     def submit(
         self, name: str, samples: Samples, request: Any = None, *, priority: int = 0, order: int = 0
@@ -68,8 +71,12 @@ class NodeEngine:
         job = _NodeJob(name, samples, request, priority, order)
         with self._lock:
             self._jobs.add(job)
-        reply = self._actor.do.remote(self._purpose, samples, request, priority, order).future()
-        reply.add_done_callback(partial(self._receive, job))
+        try:
+            reply = self._actor.do.remote(self._purpose, samples, request, priority, order).future()
+        except Exception:  # noqa: BLE001 -- the connection to the cluster is lost
+            self._lost.put(job)
+        else:
+            reply.add_done_callback(partial(self._receive, job))
         return job.future
 
     def cancel(self, future: Future[Any]) -> None:
@@ -124,21 +131,24 @@ class NodeEngine:
 class NodeEngines:
     """The engines that a node uses besides its own."""
 
-    def __init__(self, models: Mapping[str, LoadedModel]) -> None:
+    def __init__(self, models: Mapping[Any, LoadedModel]) -> None:
         """`models`: the node's own, by what they are for."""
         self._models = models
-        self._others: dict[int, dict[str, NodeEngine]] = {}
+        self._others: dict[int, dict[Any, NodeEngine]] = {}
         #: also those that are not used any more, but have jobs
         self._watched: list[NodeEngine] = []
         Thread(target=self._watch, name="node engines", daemon=True).start()
 
-    def use(self, actors: Mapping[int, Any]) -> None:
-        """Use the engines of these actors and no others, by number; jobs at others are awaited."""
+    def use(self, actors: Mapping[int, Any], threads: Mapping[int, int] = MappingProxyType({})) -> None:
+        """Use the engines of these actors and no others, by number; jobs at others are awaited. `threads`: their
+        decoding threads, where they are not those of the own engine.
+        """
         for key in self._others.keys() - actors.keys():
             del self._others[key]
         for key in actors.keys() - self._others.keys():
             self._others[key] = {
-                purpose: NodeEngine(actors[key], purpose, model.engine) for purpose, model in self._models.items()
+                purpose: NodeEngine(actors[key], purpose, model.engine, threads.get(key, model.engine.threads))
+                for purpose, model in self._models.items()
             }
         for purpose, model in self._models.items():
             model.elsewhere = tuple(engines[purpose] for engines in self._others.values())

@@ -1,13 +1,16 @@
 """The application: shared objects, routers, middleware and error handlers."""
 
+from __future__ import annotations
+
 import asyncio
 import logging
+import os
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -45,6 +48,9 @@ from asrcli.server.recognition.transcription import TranscriptionService
 from asrcli.server.settings import ServerSettings
 from asrcli.server.supervision import Supervisor
 from asrcli.storage.user_folders import user_folder
+
+if TYPE_CHECKING:
+    from asrcli.cluster.server_nodes import ServerNodes
 
 _log = logging.getLogger("asrcli.server")
 
@@ -133,6 +139,7 @@ async def _lifespan(settings: ServerSettings, app: FastAPI) -> AsyncIterator[Non
     try:
         workspaces = Workspaces()
         pool = await asyncio.to_thread(ModelPool, settings)
+        nodes = await _connect_nodes(settings, pool)
     except AsrcliError as error:
         app.state.failure = error
         raise
@@ -147,6 +154,10 @@ async def _lifespan(settings: ServerSettings, app: FastAPI) -> AsyncIterator[Non
     monitor = LoopMonitor()
     app.state.metrics.watch(pool, admission, supervisor.failing, monitor)
     await _open_jobs(app, service)
+    if nodes is not None:
+        service.nodes = nodes
+        app.state.metrics.watch_nodes(nodes)
+        supervisor.repeat("cluster", partial(_follow_nodes, nodes, admission, pool.threads + 1))
     supervisor.repeat("model sweeper", partial(_drop_idle_models, pool))
     preloading = asyncio.create_task(_preload(app, pool))
     try:
@@ -159,6 +170,8 @@ async def _lifespan(settings: ServerSettings, app: FastAPI) -> AsyncIterator[Non
             await app.state.jobs.close()
         await asyncio.to_thread(pool.close)
         await asyncio.to_thread(admission.close)
+        if nodes is not None:
+            await asyncio.to_thread(nodes.close)
         workspaces.close()
 
 
@@ -176,6 +189,31 @@ async def _open_jobs(app: FastAPI, service: TranscriptionService) -> None:
     except AsrcliError as error:
         supervisor.failed("jobs", error)
         supervisor.once("jobs", attempt)
+
+
+async def _connect_nodes(settings: ServerSettings, pool: ModelPool) -> ServerNodes | None:
+    """The engines of `--cluster`. Raises MissingExtraError: Ray is not installed; ClusterError: no cluster answers."""
+    if settings.cluster is None:
+        return None
+    from asrcli.cluster.server_nodes import ServerNodes
+
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reports to its makers otherwise
+    try:
+        nodes = ServerNodes(
+            settings.cluster, pool.spec(None), settings.model_dir, settings.models_file, settings.num_threads
+        )
+        await asyncio.to_thread(nodes.connect)
+    except AsrcliError:
+        pool.close()
+        raise
+    return nodes
+
+
+async def _follow_nodes(nodes: ServerNodes, admission: Admission, own_workers: int) -> None:
+    try:
+        await nodes.follow()
+    finally:
+        admission.resize(own_workers + nodes.threads)
 
 
 async def _preload(app: FastAPI, pool: ModelPool) -> None:

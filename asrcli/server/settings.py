@@ -82,6 +82,11 @@ class ServerSettings:
         None, "Device of the recognisers, as for transcribe: auto, cpu, cuda, cuda:1, or several with commas.",
         metavar="DEVICE", read=readers.device,
     )  # fmt: skip
+    #: None: this machine alone recognises
+    cluster: str | None = _model(
+        None, "Recognise recordings on the nodes of a Ray cluster, too: ray://HOST:10001, auto (the cluster of this "
+        "machine) or local (starts one).", metavar="ADDRESS", read=readers.cluster,
+    )  # fmt: skip
     #: None: the growing sentence is decoded repeatedly
     streaming_model: str | None = _model(
         None, "Streaming model for live partial results.", metavar="MODEL", models="streaming", essential=True

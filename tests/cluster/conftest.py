@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import socket
 import subprocess
 import sys
 import wave
@@ -15,9 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.two_nodes import TwoNodes
+from tests.cluster.two_nodes import TwoNodes, running_cluster
 
-_PROGRAM = Path(__file__).with_name("cluster_program.py")
 #: seconds of each recording
 _LENGTH = 4
 
@@ -26,23 +23,8 @@ _LENGTH = 4
 def _cluster() -> Iterator[TwoNodes]:
     if importlib.util.find_spec("ray") is None:
         pytest.skip("needs the extra cluster")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0"}
-    process = subprocess.Popen(
-        [sys.executable, str(_PROGRAM), "2", str(port)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment,
-    )  # fmt: skip
-    try:
-        yield TwoNodes(process, port)
-    finally:
-        process.stdin.close()
-        try:
-            process.wait(60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        process.stdout.close()
+    with running_cluster() as nodes:
+        yield nodes
 
 
 @pytest.fixture

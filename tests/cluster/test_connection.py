@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from asrcli.backends.device import uses_gpus
 from asrcli.backends.types import ModelSpec
 from asrcli.batch.inputs.search import Inputs
 from asrcli.batch.naming import DETECTED, NameTemplate
 from asrcli.batch.plan import make_plan
-from asrcli.cli.request.cluster_batch import check_plan, uses_gpus
+from asrcli.cli.request.cluster_batch import check_plan
 from asrcli.cluster.connection import connected
 from asrcli.errors import MissingExtraError, UsageError
 from asrcli.options import readers

@@ -151,3 +151,19 @@ def test_an_engine_has_so_many_jobs_of_another_node(
     assert other.count == 3
     other.open.set()
     assert len(texts(futures)) == len(JOBS)
+
+
+def test_an_engine_with_more_threads_takes_more_jobs(model: LoadedModel, other: Calls, engines: NodeEngines) -> None:
+    other.open.clear()
+    engines.use({1: other}, {1: 4})
+    futures = submit_all(model)
+    assert other.count > len(JOBS) / 2
+    other.open.set()
+    assert len(texts(futures)) == len(JOBS)
+
+
+def test_a_job_that_cannot_be_sent_is_done_here(model: LoadedModel, engines: NodeEngines) -> None:
+    """The actor of a lost connection raises an error at once."""
+    alone = texts(submit_all(model))
+    engines.use({1: object()})
+    assert texts(submit_all(model)) == alone

@@ -5,24 +5,29 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+_PROGRAM = Path(__file__).with_name("cluster_program.py")
 
 
 class TwoNodes:
     """The cluster. `nodes` has the process of each node's raylet."""
 
     def __init__(self, process: subprocess.Popen[str], port: int) -> None:
-        self._process, self._port = process, port
+        self._process, self.port = process, port
         self.nodes: list[int] = []
         self._read()
 
     @property
     def address(self) -> str:
-        return f"ray://127.0.0.1:{self._port}"
+        return f"ray://127.0.0.1:{self.port}"
 
     def kill_node(self, number: int = 0) -> None:
         os.kill(self.nodes[number], signal.SIGKILL)
@@ -49,6 +54,29 @@ class TwoNodes:
         for pid in found:
             found += _children(pid)
         return found
+
+
+@contextmanager
+def running_cluster(port: int | None = None) -> Iterator[TwoNodes]:
+    """A cluster on a free port, or on this one."""
+    if port is None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+    environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0"}
+    process = subprocess.Popen(
+        [sys.executable, str(_PROGRAM), "2", str(port)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment,
+    )  # fmt: skip
+    try:
+        yield TwoNodes(process, port)
+    finally:
+        process.stdin.close()
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        process.stdout.close()
 
 
 def _is_alive(pid: int) -> bool:

@@ -94,7 +94,7 @@ curl -F file=@talk.mp3 http://127.0.0.1:8000/v1/audio/transcriptions"""
 def serve(ctx: typer.Context, arguments: ServeArguments) -> int:
     """Serve transcription to the clients of OpenAI, Aliyun, FunASR, SenseVoice, Deepgram and Home Assistant.
 
-    Nothing is sent elsewhere. On SIGTERM running requests are finished first.
+    Nothing is sent elsewhere, unless --cluster names other machines. On SIGTERM running requests are finished first.
     """
     from asrcli.cli.framework.settings import origin_of
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from asrcli.backends.device import devices_of
-from asrcli.backends.registry import backend_of, is_remote
+from asrcli.backends.device import uses_gpus
+from asrcli.backends.registry import is_remote
 from asrcli.batch.naming import awaits_language
 from asrcli.batch.results.processing import Processing
 from asrcli.cli.request.model_choice import find_models
@@ -67,15 +67,6 @@ def cluster_processing(
     ):
         work = request.work(_no_engine, models)
         yield replace(work, remote=files.transcribe, hash_file=files.hash_file), files.at_once
-
-
-def uses_gpus(spec: ModelSpec) -> bool:
-    """Whether engines are to be on the GPUs of nodes that have some. Raises UsageError: the device has a number."""
-    backend, devices = backend_of(spec.type, spec.backend), devices_of(spec)
-    if len(devices) > 1 or devices[0].index:
-        raise UsageError("Ray chooses the GPU of each engine, but the device has a number.", "Use --device cuda.")
-    kind = devices[0].kind
-    return kind == "cuda" or (kind == "auto" and "cuda" in backend.devices and backend.name != "sherpa-onnx")
 
 
 def _no_engine() -> Runtime:

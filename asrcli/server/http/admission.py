@@ -25,12 +25,15 @@ _RETRY_AFTER = 2
 class Admission:
     """Admits `workers` requests at a time while `max_queue` wait. One a server; used on the event loop."""
 
+    #: no more, whatever `resize` asks for
+    MOST_WORKERS = 1000
+
     def __init__(self, workers: int, max_queue: int) -> None:
         self._free = self._workers = workers
         self._receiving = 0
         self._max_queue = max_queue
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
-        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="request")
+        self._threads = ThreadPoolExecutor(max(workers, self.MOST_WORKERS), thread_name_prefix="request")
         self._running: set[threading.Event] = set()
 
     @property
@@ -116,17 +119,23 @@ class Admission:
         self._running.discard(stop)
         self._pass_on()
 
-    def _pass_on(self) -> None:
-        """Give a free worker to the client that has waited longest since it last got one."""
-        while self._waiting:
+    def resize(self, workers: int) -> None:
+        """Admit so many requests at a time from now on."""
+        workers = min(workers, max(self.MOST_WORKERS, self._workers))
+        freed, self._workers = workers - self._workers, workers
+        self._pass_on(freed)
+
+    def _pass_on(self, freed: int = 1) -> None:
+        """Give free workers to the clients that have waited longest since they last got one."""
+        self._free += freed
+        while self._waiting and self._free > 0:
             client, queue = self._waiting.popitem(last=False)
             place = queue.popleft()
             if queue:
                 self._waiting[client] = queue  # at the end of the line
             if not place.done():
+                self._free -= 1
                 place.set_result(None)
-                return
-        self._free += 1
 
     def close(self) -> None:
         """Ask all work to stop, and wait for its end."""

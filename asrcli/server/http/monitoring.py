@@ -18,6 +18,7 @@ from asrcli.server.bounds import MAX_BODY_READ
 from asrcli.server.logs import log_request, start_request
 
 if TYPE_CHECKING:
+    from asrcli.cluster.server_nodes import ServerNodes
     from asrcli.server.http.admission import Admission
     from asrcli.server.loop_monitor import LoopMonitor
     from asrcli.server.recognition.model_pool import ModelPool
@@ -55,9 +56,10 @@ def _state(request: Request) -> dict[str, Any]:
     failing = list(state.supervisor.failing)
     if state.pool.models.failure is not None:
         failing.append("engine")
+    nodes = {} if state.service.nodes is None else {"node_engines": state.service.nodes.engines}
     if failing:
-        return {"status": "degraded", "failing": failing}
-    return {"status": "loading" if state.loading else "ok"}
+        return {"status": "degraded", "failing": failing, **nodes}
+    return {"status": "loading" if state.loading else "ok", **nodes}
 
 
 @router.get("/metrics", summary="Metrics for Prometheus")
@@ -106,6 +108,11 @@ class Metrics:
         }
         for name, (about, value) in gauges.items():
             Gauge(name, about, registry=self.registry).set_function(value)
+
+    def watch_nodes(self, nodes: ServerNodes) -> None:
+        """Read the number of engines on the nodes of a cluster when metrics are requested."""
+        gauge = Gauge("asrcli_node_engines", "Engines in use on the nodes of the cluster.", registry=self.registry)
+        gauge.set_function(lambda: nodes.engines)
 
     def recognised(self, model: str, audio: float, seconds: float) -> None:
         """Count one recording: seconds of audio, and of wall time."""

@@ -127,6 +127,10 @@ class ModelPool:
         """
         return self._find(name, "asr")[0]
 
+    def path_or_name(self, spec: ModelSpec) -> str:
+        """What a registry resolves to this model: its name, or the folder of a default model."""
+        return self.settings.model or spec.name if spec.name == self.default else spec.name
+
     def serve(self, spec: ModelSpec, kind: str) -> None:
         """Let clients name a model that a service of this kind runs."""
         self._served.setdefault(spec.name, (spec, kind))

@@ -10,13 +10,14 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
 from asrcli.audio.types import Source
 from asrcli.backends.checks import check_request, languages_of, model_type, weights_notice
+from asrcli.backends.loaded_models import LoadedModel
 from asrcli.backends.types import ModelSpec
 from asrcli.errors import AsrcliError, CancelledError, OptionNotSupportedError
 from asrcli.listener import Listener
@@ -33,6 +34,9 @@ from asrcli.server.recognition.voices import voice_of
 from asrcli.server.settings import ServerSettings
 from asrcli.storage.fetch import Guard, check_url, fetch
 from asrcli.transcript import Segment, Transcript
+
+if TYPE_CHECKING:
+    from asrcli.cluster.server_nodes import ServerNodes
 
 Result = TypeVar("Result")
 
@@ -72,6 +76,8 @@ class TranscriptionService:
         self.in_memory = asyncio.Semaphore(MAX_IN_MEMORY)
         self._fetchers = ThreadPoolExecutor(MAX_FETCHES, thread_name_prefix="fetch")
         self._fetching = 0
+        #: engines on the nodes of a cluster; set when the server starts
+        self.nodes: ServerNodes | None = None
 
     async def transcribe(
         self, client: str, request: TranscriptionRequest, *, timeout: float | None = None
@@ -127,6 +133,8 @@ class TranscriptionService:
         recognition, dropped = self._adapt(spec, request.options)
         options = replace(request.options, recognition=recognition, vad=self._bounded(request.options.vad))
         with self.pool.session(request.model, options, priority=request.priority) as session:
+            if self.nodes is not None and isinstance(session.recognizer, LoadedModel):
+                self.nodes.share(session.recognizer, self.pool.path_or_name(spec), self.settings.device)
             new_diarizer = session.new_diarizer()
             if new_diarizer is not None and request.voices:
                 session.add_voices([voice_of(name, path, new_diarizer()) for name, path in request.voices])

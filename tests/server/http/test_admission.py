@@ -133,3 +133,28 @@ def test_errors_of_the_work_are_its_callers() -> None:
         assert admission.running == 0
 
     run(story)
+
+
+def test_the_number_of_workers_grows_and_shrinks() -> None:
+    async def story(admission: Admission) -> None:
+        works = [Work(name, []) for name in "abcde"]
+        tasks = []
+        for number, work in enumerate(works):
+            tasks.append(asyncio.create_task(admission.run("c", work)))
+            await settled(number, admission)
+        admission.resize(3)
+        assert (admission.queued, admission.running) == (2, 1)
+        while admission.running < 3:  # noqa: ASYNC110 -- there is no event for it
+            await asyncio.sleep(0)
+        admission.resize(1)
+        for work in works[:2]:
+            work.gate.set()
+        await asyncio.gather(*tasks[:2])
+        await asyncio.sleep(0)
+        assert (admission.queued, admission.running) == (2, 1)
+        for work in works:
+            work.gate.set()
+        assert await asyncio.gather(*tasks) == list("abcde")
+        assert (admission.queued, admission.running, admission.full) == (0, 0, False)
+
+    run(story)
