@@ -1,7 +1,8 @@
 """Who speaks when in one recording: the client's side of diarization, fed as the audio streams in.
 
-Windows go to the service in the engine process as they fill; the results are small (activity as bits, one embedding for
-each piece: some 2 MB an hour). Voices are found at the end, with a view of the whole.
+Windows go to the service in the engine process as they fill; the results are small (activity, a byte for each local
+speaker and frame, and one embedding for each piece: some MB an hour). Voices are found at the end, with a view of the
+whole.
 """
 
 from __future__ import annotations
