@@ -168,7 +168,7 @@ def test_a_run_that_is_killed_while_it_writes_is_resumed(asrcli: Program, bucket
     proxy.faults = [Fault("reset", r"^PUT .*/text/", before=process.kill)]
     process.communicate(timeout=60)
     assert process.returncode == -9
-    assert results(bucket) == {}
+    assert results(bucket).items() < TEXTS.items()  # the other one may be written at the same time
     assert asrcli(*command).returncode == 0
     assert results(bucket) == TEXTS
 
