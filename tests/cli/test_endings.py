@@ -170,6 +170,7 @@ def test_a_terminal_shows_a_batchs_progress(asrcli: Program) -> None:
     assert (asrcli.folder / "out" / "one.txt").read_text(encoding="utf-8") == "fa re mi\n"
 
 
+@pytest.mark.slow
 def test_no_color_takes_the_colours_and_leaves_the_rest(asrcli: Program, speech: Path) -> None:
     code, shown = in_terminal(asrcli, "transcribe", speech, "nothing.wav", "-d", "out", env={"NO_COLOR": "1"})
     assert code == ExitCode.SOME_FAILED

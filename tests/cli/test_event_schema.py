@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
 from jsonschema import Draft202012Validator
 
 from asrcli.batch.events import Event
@@ -36,6 +37,7 @@ def events_of(done: subprocess.CompletedProcess[str]) -> set[str]:
     return {event["event"] for event in events}
 
 
+@pytest.mark.slow
 def test_events_of_a_batch(asrcli: Program, recordings: Path) -> None:
     (recordings / "broken.wav").write_bytes(b"RIFF no such thing")
     found = events_of(asrcli("transcribe", "rec", "missing.wav", "--log-json"))

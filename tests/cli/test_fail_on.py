@@ -56,6 +56,7 @@ def test_a_file_with_a_gap_is_written_but_does_not_count_as_done(asrcli: Program
         assert "gap: " in done.stderr
 
 
+@pytest.mark.slow
 def test_a_later_run_repeats_the_warnings(asrcli: Program) -> None:
     """It reported "done already" and no more."""
     soundfile.write(asrcli.folder / "silence.wav", np.zeros(RATE, np.float32), RATE)

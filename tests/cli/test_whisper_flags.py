@@ -86,6 +86,7 @@ def test_every_flag_becomes_flags_that_exist(asrcli: Program) -> None:
     assert all(flag.replace("--no-", "--") in helped for flag in flags)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gb18030"])
 def test_encoding_and_line_ends(asrcli: Program, speech: Path, encoding: str) -> None:
     options = ["--format", "srt,csv", "--encoding", encoding, "--newline", "crlf", "-q"]

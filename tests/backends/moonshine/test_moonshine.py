@@ -139,6 +139,7 @@ def test_only_chunks_of_a_class_make_a_batch(recognizer: MoonshineRecognizer) ->
     assert sizes == [1, 1, 1, 2, 4, 4]
 
 
+@pytest.mark.slow
 def test_the_decoder_chooses_the_tokens_that_the_wheel_s_own_graph_chooses(
     recognizer: MoonshineRecognizer, spec: ModelSpec, chunks: list[np.ndarray]
 ) -> None:
@@ -173,6 +174,7 @@ def greedy(decoder: onnxruntime.InferenceSession, frames: np.ndarray) -> list[in
     return tokens[1:-1]
 
 
+@pytest.mark.slow
 def test_the_words_are_those_of_sherpa_onnx(spec: ModelSpec, chunks: list[np.ndarray], alone: list[Hypothesis]) -> None:
     # Not to the letter: the two are built with different versions of the runtime, whose sums round differently.
     other = sherpa_onnx.load(spec, 1)

@@ -475,6 +475,7 @@ def test_long_commands_and_many_tiny_frames_do_not_hold_the_event_loop(server: R
         assert json.loads(line.recv(60))["is_final"]
 
 
+@pytest.mark.slow
 def test_no_message_names_a_path_of_the_server(server: Running, client: httpx.Client) -> None:
     bodies = [
         b"A" * 100_000,

@@ -397,6 +397,7 @@ def test_invalid_options_end_with_an_error(home: dict[str, Any], tmp_path: Path)
                 assert "Traceback" not in json.dumps(server.events), options
 
 
+@pytest.mark.slow
 def test_two_servers_that_start_at_once_on_a_port(home: dict[str, Any]) -> None:
     """Both can bind it; the second one that listens is refused."""
     port = free_port()
