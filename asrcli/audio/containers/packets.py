@@ -71,26 +71,28 @@ def starts_frames(read: Read, position: int) -> bool:
 def walk_frames(read: Read, position: int, searched: int = _SEARCHED) -> Iterator[int]:
     """Positions up to which frames and tags follow each other."""
     frame: Sizer | None = None
-    while window := read(searched, position):
-        at = 0
-        while at + _LONGEST_TAG_HEADER <= len(window):
-            frame = frame or next((frame for frame in _FRAMES if frame(window, at)), None)
-            size = (frame(window, at) if frame else 0) or tag_size(window[at:])
-            if not size:
-                break
-            at += size
-        if not at:
-            return
-        position += at
-        yield position
+
+    def size_at(window: bytes, at: int) -> int:
+        nonlocal frame
+        frame = frame or next((frame for frame in _FRAMES if frame(window, at)), None)
+        return (frame(window, at) if frame else 0) or tag_size(window[at:])
+
+    return _walk(read, position, searched, size_at)
 
 
 def walk_program(read: Read, position: int, searched: int = _SEARCHED) -> Iterator[int]:
     """Positions up to which the packets of a program stream follow each other."""
+    return _walk(
+        read, position, searched,
+        lambda window, at: 4 if window[at : at + 4] == _PROGRAM_END else _program_packet(window, at),
+    )  # fmt: skip
+
+
+def _walk(read: Read, position: int, searched: int, size_at: Sizer) -> Iterator[int]:
     while window := read(searched, position):
         at = 0
         while at + _LONGEST_TAG_HEADER <= len(window):
-            size = 4 if window[at : at + 4] == _PROGRAM_END else _program_packet(window, at)
+            size = size_at(window, at)
             if not size:
                 break
             at += size
