@@ -160,9 +160,10 @@ def _recording_hint(ctx: Any) -> str:
     import shlex
 
     from asrcli.cli.framework.app import COMMAND_WORD
+    from asrcli.storage.places import names_place
 
     word = ctx.meta.get(COMMAND_WORD, "")
-    if "://" in word and not word.lower().startswith(("http://", "https://", "s3://", "gs://", "az://", "sftp://")):
+    if "://" in word and not (names_place(word) or word.lower().startswith(("http://", "https://"))):
         return f"Download it first, or pipe it: curl -L {shlex.quote(word)} | asrcli transcribe -"
     if word == "-" or Path(word).suffix or "/" in word or (word and Path(word).exists()):
         return f"To transcribe it: asrcli transcribe {shlex.quote(word)}"

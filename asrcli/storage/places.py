@@ -12,9 +12,10 @@ from pathlib import Path
 
 from asrcli.errors import UsageError
 
+_SCHEMES = "s3|gs|az|sftp"
 #: of `Path`, which may have joined the two slashes
-_URI = re.compile(r"(s3|gs|az|sftp):/{1,2}(?=[^/])", re.IGNORECASE)
-_PLACE = re.compile(r"^/(s3|gs|az|sftp):/+")
+_URI = re.compile(rf"({_SCHEMES}):/{{1,2}}(?=[^/])", re.IGNORECASE)
+_PLACE = re.compile(rf"^/({_SCHEMES}):/+")
 _ANY_URI = re.compile(r"[a-z][a-z0-9+.-]+:(/|$)", re.IGNORECASE)
 
 
@@ -41,6 +42,11 @@ def output_place(name: str | Path) -> Path:
         hint = "A folder of that name on this machine needs its absolute path."
         raise UsageError(f"{uri}: results go to folders, s3://, gs://, az:// and sftp://.", hint)
     return place or Path(name)
+
+
+def names_place(name: str) -> bool:
+    """Whether a name is a URI of a place."""
+    return _URI.match(name) is not None
 
 
 def is_uri(name: str | Path) -> bool:
