@@ -99,7 +99,7 @@ _asrcli_command() {
             arguments=('word sensevoice-small sensevoice-small-2025 sensevoice-funasr-nano paraformer-zh paraformer-zh-2024 paraformer-zh-small paraformer-zh-sichuan paraformer-trilingual paraformer-en whisper-tiny whisper-tiny.en whisper-base whisper-base.en whisper-small whisper-small.en whisper-medium whisper-medium.en whisper-large-v3 whisper-turbo whisper-distil-small.en whisper-distil-medium.en whisper-distil-large-v3 whisper-distil-large-v3.5 parakeet-tdt-0.6b-v2 parakeet-tdt-0.6b-v3 parakeet-unified-en parakeet-ctc-110m-en parakeet-ctc-0.6b-ja fastconformer-ctc-eu fastconformer-ctc-de fastconformer-ctc-pt fastconformer-ctc-es canary-180m-flash gigaam-v3-ru gigaam-v3-ctc-ru zipformer-en zipformer-zh-en zipformer-multi-zh zipformer-ctc-zh zipformer-ctc-small-zh zipformer-ja zipformer-ko zipformer-th zipformer-ru zipformer-small-ru zipformer-vi-30m moonshine-tiny-en moonshine-base-en moonshine-tiny-ja moonshine-tiny-ko moonshine-base-ja moonshine-base-zh moonshine-base-es moonshine-base-vi moonshine-base-uk moonshine-base-ar moonshine-v1-tiny-en moonshine-v1-base-en fire-red-asr2 fire-red-asr2-ctc fire-red-asr-large dolphin-base dolphin-small omnilingual-300m omnilingual-1b qwen3-asr-0.6b funasr-nano cohere-transcribe medasr-en telespeech-zh wenetspeech-yue wenetspeech-wu faster-whisper-tiny faster-whisper-tiny.en faster-whisper-base faster-whisper-base.en faster-whisper-small faster-whisper-small.en faster-whisper-medium faster-whisper-medium.en faster-whisper-large-v3 faster-whisper-large-v3-turbo faster-distil-whisper-small.en faster-distil-whisper-medium.en faster-distil-whisper-large-v3 sensevoice-small-funasr seaco-paraformer-zh-funasr paraformer-zh-funasr fun-asr-nano-funasr fun-asr-mlt-nano-funasr qwen3-asr-0.6b-torch qwen3-asr-1.7b-torch streaming-paraformer-zh-en streaming-paraformer-trilingual streaming-zipformer-zh-en streaming-zipformer-zh streaming-zipformer-en streaming-zipformer-en-kroko streaming-zipformer-de-kroko streaming-zipformer-es-kroko streaming-zipformer-fr-kroko streaming-zipformer-multi streaming-zipformer-ctc-zh streaming-zipformer-small-ctc-zh streaming-fastconformer-ctc-en streaming-zipformer-ko streaming-nemotron-en streaming-nemotron-multi streaming-t-one-ru silero-vad ct-punc-zh-en ct-punc-zh-en-fp32 online-punct-en pyannote-segmentation-3-0 pyannote-segmentation-3-0-int8 reverb-segmentation-v1 campplus-zh-en campplus-zh campplus-en eres2net-base-zh eres2net-en eres2netv2-zh titanet-large titanet-small wespeaker-resnet34-lm wespeaker-campplus-lm voxceleb-thin-resnet whisper-lid-tiny whisper-lid-base')
             ;;
         journal)
-            commands='show merge'
+            commands='show merge export'
             options='--debug -h --help'
             valued=''
             arguments=()
@@ -115,6 +115,12 @@ _asrcli_command() {
             options='--config --debug -h --help'
             valued=--config
             arguments=(any any)
+            ;;
+        'journal export')
+            commands=''
+            options='--format --shard-size --config --debug -h --help'
+            valued='--format --shard-size --config'
+            arguments=(file any)
             ;;
         speakers)
             commands='enroll list remove'
@@ -452,6 +458,9 @@ _asrcli_value() {
         'journal show --state') argument='word all done failed open' ;;
         'journal show --config') argument=file ;;
         'journal merge --config') argument=file ;;
+        'journal export --format') argument='word jsonl parquet' ;;
+        'journal export --shard-size') argument=any ;;
+        'journal export --config') argument=file ;;
         'speakers enroll --model-dir') argument=dir ;;
         'speakers enroll --diarization-model') argument='model community-1 pyannote-segmentation-3-0 pyannote-segmentation-3-0-int8 reverb-segmentation-v1' ;;
         'speakers enroll --embedding-model') argument='model community-1-embedding campplus-zh-en campplus-zh campplus-en eres2net-base-zh eres2net-en eres2netv2-zh titanet-large titanet-small wespeaker-resnet34-lm wespeaker-campplus-lm voxceleb-thin-resnet' ;;

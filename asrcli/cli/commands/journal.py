@@ -1,7 +1,9 @@
 """`asrcli journal`: what a batch has done, failed and left open."""
 
 import json
+import sys
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,9 +12,12 @@ import typer
 
 from asrcli.cli.framework.command import examples, takes
 from asrcli.cli.request.arguments import JsonArguments
+from asrcli.options import readers
 from asrcli.options.declarations import option
 
-app = typer.Typer(help="Show what a batch has done, and merge the journals of several machines.", no_args_is_help=True)
+app = typer.Typer(
+    help="Show and export what a batch has done, and merge the journals of several machines.", no_args_is_help=True
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +92,66 @@ def merge(ctx: typer.Context, arguments: MergeArguments) -> None:
             ctx.obj.console.notice(f"{path}: {added} records added{note}.")
     finally:
         journal.close()
+
+
+@dataclass(frozen=True, kw_only=True)
+class JournalExportArguments:
+    journal: Path = option(
+        MISSING, "Journal, or the folder of the outputs that it is in.", metavar="PATH", positional=True
+    )
+    folder: str = option(MISSING, "New folder, also in a store; - is stdout.", metavar="FOLDER", positional=True)
+    format: Literal["jsonl", "parquet"] = option("jsonl", "A line of JSON, or a row of Parquet, for each result.")
+    shard_size: int = option(
+        256 << 20, "Size of the results in a file, as JSON: 64MB, 1GB.", metavar="SIZE", read=readers.size
+    )  # fmt: skip
+
+
+@app.command()
+@takes(JournalExportArguments)
+@examples(
+    "asrcli journal export transcripts/ shards --format parquet\n"
+    "asrcli journal export s3://recordings/text s3://recordings/shards --format parquet\n"
+    "asrcli journal export transcripts/ - | jq .text"
+)
+def export(ctx: typer.Context, arguments: JournalExportArguments) -> int:
+    """Write the results of a batch to few files: JSON lines or Parquet shards.
+
+    Reads the outputs in the format json that the journal records. Recordings without one, and those that have failed,
+    are reported, and the exit status is then 1.
+    """
+    from asrcli.batch.export import MissingResult, ResultRow, results
+    from asrcli.batch.export.shards import line_of, write_shards
+    from asrcli.batch.inputs.paths import printable
+    from asrcli.batch.journal import Journal
+    from asrcli.errors import ExitCode, UsageError
+    from asrcli.storage.places import output_place
+
+    if arguments.folder == "-" and arguments.format == "parquet":
+        raise UsageError("Parquet is not written to stdout.", "Name a folder.")
+    journal = Journal(_existing(arguments.journal), read_only=True)
+    counts: Any = Counter()
+
+    def rows() -> Iterator[ResultRow]:
+        for found in results(journal):
+            counts[type(found)] += 1
+            if isinstance(found, MissingResult):
+                ctx.obj.console.warning(f"{found.recording}: {found.reason}.")
+            else:
+                yield found
+
+    try:
+        if arguments.folder == "-":
+            for row in rows():
+                sys.stdout.buffer.write(line_of(row))
+            where = ""
+        else:
+            folder = output_place(arguments.folder)
+            files = write_shards(rows(), folder, arguments.format, arguments.shard_size)
+            where = f" in {len(files)} {'file' if len(files) == 1 else 'files'} of {printable(folder)}"
+    finally:
+        journal.close()
+    ctx.obj.console.notice(f"{counts[ResultRow]} results{where}; {counts[MissingResult]} recordings without one.")
+    return ExitCode.SOME_FAILED if counts[MissingResult] else ExitCode.OK
 
 
 def _existing(path: Path) -> Path:

@@ -27,7 +27,7 @@ COMMANDS = {
     "mcp": Entry("mcp", "Serve transcription as tools of the Model Context Protocol."),
     "models": Entry("models", "List, inspect, verify and remove models."),
     "download-model": Entry("download_model", "Download models of the catalogue."),
-    "journal": Entry("journal", "Show what a batch has done, and merge journals."),
+    "journal": Entry("journal", "Show and export what a batch has done, merge journals."),
     "speakers": Entry("speakers", "Enrol voices, so that --diarize labels them by name."),
     "evaluate": Entry("evaluate", "Score results: word and speaker errors, subtitles."),
     "config": Entry("config", "Show the settings in use and where each comes from."),

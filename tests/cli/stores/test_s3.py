@@ -195,6 +195,21 @@ def test_lists_and_single_results(asrcli: Program, bucket: Bucket, proxy: FaultP
         assert bucket.get(f"streams/{expected}") == "fa re mi\n"
 
 
+def test_results_are_exported_from_a_prefix_to_another(asrcli: Program, bucket: Bucket) -> None:
+    done = asrcli("transcribe", f"{bucket.uri}/calls", "-d", f"{bucket.uri}/text", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    command = ("journal", "export", f"{bucket.uri}/text", f"{bucket.uri}/shards", "--shard-size", "0.1KB")
+    assert asrcli(*command).returncode == 0
+    keys = sorted(key for key in bucket.listed() if key.startswith("shards/"))
+    assert keys == ["shards/part-00000.jsonl", "shards/part-00001.jsonl"]
+    lines = [json.loads(bucket.get(key)) for key in keys]
+    assert [(line["recording"], line["text"]) for line in lines] == [
+        (f"{bucket.uri}/calls/inner/two.wav", "do sol"),
+        (f"{bucket.uri}/calls/one.wav", "fa re mi"),
+    ]
+    assert asrcli(*command).returncode == ExitCode.USAGE
+
+
 def test_shards_divide_a_prefix(asrcli: Program, bucket: Bucket, recordings: Path) -> None:
     for number in range(6):
         bucket.put(f"calls/more/{number}.wav", recordings / "one.wav")
