@@ -129,6 +129,46 @@ def test_a_batch_that_cannot_write_its_results_ends_and_is_resumed(
     assert results(bucket) == TEXTS
 
 
+def test_a_batch_on_a_store_that_does_not_answer_ends_once_and_is_resumed(
+    asrcli: Program, bucket: Bucket, proxy: FaultProxy, recordings: Path
+) -> None:
+    names = [f"{bucket.uri}/calls/{number}.wav" for number in range(40)]
+    for name in names:
+        bucket.put(name.removeprefix(f"{bucket.uri}/"), recordings / "one.wav")
+    (asrcli.folder / "list.txt").write_text("\n".join(names))
+    command = ("transcribe", "--files-from", "list.txt", "-d", "out", "--jobs", "2")
+    proxy.faults = [Fault("503", "", times=-1)]
+    failed = asrcli(*command)
+    assert failed.returncode == ExitCode.MACHINE
+    assert f"{bucket.uri} does not answer" in failed.stderr
+    asked = {name for name in names if any(name.rpartition("/")[2] in request for request in proxy.seen)}
+    assert len(asked) <= 4  # those that the readers have in work
+    proxy.faults = []
+    done = asrcli(*command)
+    assert done.returncode == 0, done.stderr
+    assert len(list((asrcli.folder / "out").glob("*.txt"))) == 40
+
+
+def test_what_is_not_in_a_store_that_does_not_answer_is_transcribed(
+    asrcli: Program, bucket: Bucket, proxy: FaultProxy, recordings: Path
+) -> None:
+    proxy.faults = [Fault("reset", "", times=-1)]
+    prefixes = [f"{bucket.uri}/{name}/" for name in ("calls", "more", "others")]
+    done = asrcli("transcribe", *prefixes, recordings / "one.wav", "-d", "out")
+    assert done.returncode == ExitCode.SOME_FAILED
+    assert (asrcli.folder / "out" / "one.txt").read_text() == TEXTS["text/one.txt"]
+    for prefix in prefixes:
+        assert f"failed: {prefix.rstrip('/')}: {bucket.uri} does not answer" in done.stderr
+    assert not [request for request in proxy.seen if "more" in request or "others" in request]
+
+
+def test_a_store_that_answers_again_is_asked_again(asrcli: Program, bucket: Bucket, proxy: FaultProxy) -> None:
+    proxy.faults = [Fault("reset", "", times=4)]
+    done = asrcli("transcribe", f"{bucket.uri}/calls", "-d", "out")
+    assert done.returncode == 0, done.stderr
+    assert len(list((asrcli.folder / "out").rglob("*.txt"))) == 2
+
+
 def test_a_recording_that_cannot_be_read_fails_alone(asrcli: Program, bucket: Bucket, proxy: FaultProxy) -> None:
     proxy.faults = [Fault("truncated", r"^GET .*/calls/one.wav", times=-1)]
     done = asrcli("transcribe", f"{bucket.uri}/calls", "-d", f"{bucket.uri}/text", "--log-json")

@@ -10,112 +10,24 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
-from threading import Lock
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO
 
-from asrcli.distribution import pip_install
 from asrcli.errors import (
-    AsrcliError,
     CancelledError,
     DiskFullError,
-    FetchError,
     FetchSizeError,
     InputChangedError,
     InputUnreadableError,
-    MissingExtraError,
-    StoreError,
-    machine_error,
 )
-from asrcli.storage.http import DOWNLOADS, Progress
+from asrcli.storage.http import Progress
+from asrcli.storage.objects.access import attempt, refusal, split_place
 from asrcli.storage.places import uri_of
 
-_Result = TypeVar("_Result")
-
-#: scheme -> the extra with its library
-_EXTRAS = {"s3": "s3", "gs": "gcs", "az": "azure", "sftp": "sftp"}
 #: bytes that are read at once, and of a recording at most
 _PIECE, _LARGEST = 8 << 20, 64 << 30
 #: seconds after which a file whose time of change has whole seconds has not changed again within that second
 _SETTLED = 5.0
-#: errors of the libraries, by name, after which the same request fails again
-_LASTING = frozenset({
-    "NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "ProfileNotFound",
-    "DefaultCredentialsError", "RefreshError", "ClientAuthenticationError", "HostKeyNotVerifiable",
-    "SFTPPermissionDenied",
-})  # fmt: skip
-_ACCESS = "Check the credentials: the variables or the configuration files of the store's own tools."
-_AGAIN = "Check the network and the store, then run the same command again."
-_connecting = Lock()
-
-
-# Access
-
-
-def _split(place: Path) -> tuple[str, str, str]:
-    """Scheme, host (of sftp) and the path for fsspec."""
-    scheme, _, rest = uri_of(place).partition("://")
-    host, _, path = rest.partition("/")
-    return (scheme, host, f"/{path}") if scheme == "sftp" else (scheme, "", rest)
-
-
-def _filesystem(scheme: str, host: str) -> Any:
-    with _connecting:
-        return _connected(scheme, host)
-
-
-@lru_cache(maxsize=64)
-def _connected(scheme: str, host: str) -> Any:
-    """One file system for all threads. Raises MissingExtraError: its library is not installed."""
-    options: dict[str, Any] = {"use_listings_cache": False}
-    if scheme == "sftp":
-        user, _, address = host.rpartition("@")
-        name, _, port = address.partition(":")
-        # Of asyncssh; sshfs by itself accepts every host key.
-        options = {"host": name, "known_hosts": ()}
-        options |= ({"username": user} if user else {}) | ({"port": int(port)} if port else {})
-    try:
-        import fsspec
-
-        return fsspec.filesystem(scheme, skip_instance_cache=True, **options)
-    except ImportError as error:
-        message = f"{scheme}:// needs a package that is not installed."
-        raise MissingExtraError(message, pip_install(_EXTRAS[scheme])) from error
-
-
-def _attempt(place: Path, work: Callable[[Any, str], _Result], *, write: bool = False) -> _Result:
-    """What `work` makes of the file system and the path; repeated after errors that may pass. Raises
-    FileNotFoundError; InputUnreadableError or FetchError, with `write` StoreError: no access, or it does not answer.
-    """
-    scheme, host, path = _split(place)
-    failures = 0
-    while True:
-        try:
-            return work(_filesystem(scheme, host), path)
-        except (FileNotFoundError, AsrcliError):
-            raise
-        except PermissionError as error:
-            raise _refusal(place, "access denied", _ACCESS, write=write) from error
-        except Exception as error:
-            if (exhausted := machine_error(error)) is not None:
-                raise exhausted from error
-            failures += 1
-            lasting = isinstance(error, (ValueError, TypeError)) or type(error).__name__ in _LASTING
-            if lasting or failures > DOWNLOADS.retries:
-                reason = " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
-                raise _refusal(place, reason, _ACCESS if lasting else _AGAIN, write=write) from error
-        if scheme == "sftp":
-            _connected.cache_clear()  # its connection may be the reason
-        time.sleep(DOWNLOADS.wait(failures))
-
-
-def _refusal(place: Path, reason: str, hint: str, *, write: bool) -> AsrcliError:
-    uri = uri_of(place)
-    if write:
-        return StoreError(f"{uri}: cannot be written: {reason}.", hint)
-    kind = InputUnreadableError if hint == _ACCESS else FetchError
-    return kind(f"{uri}: cannot be read: {reason}.", hint)
 
 
 # Reading
@@ -135,7 +47,7 @@ class ObjectState:
 def state_of(place: Path) -> ObjectState | None:
     """The present state of a file; None: there is none. Raises FetchError or InputUnreadableError: as `download`."""
     try:
-        found = _attempt(place, lambda store, path: store.info(path))
+        found = attempt(place, lambda store, path: store.info(path))
     except FileNotFoundError:
         return None
     return _state(place, found) if found["type"] == "file" else None
@@ -172,7 +84,7 @@ def read_pieces(place: Path, size: int) -> Iterator[bytes]:
             return data
 
         try:
-            yield _attempt(place, piece)
+            yield attempt(place, piece)
         except FileNotFoundError as error:
             raise InputChangedError(f"{uri_of(place)} was deleted while it was read.") from error
 
@@ -217,7 +129,7 @@ def list_files(folder: Path, enters: Callable[[str], bool] | None = None) -> Ite
     that ends with a slash. Nothing, if there is no such folder. Raises FetchError or InputUnreadableError: as
     `download`; for a folder below it, at the end.
     """
-    scheme, _, top = _split(folder)
+    scheme, _, top = split_place(folder)
     start = top.rstrip("/") + "/"
     pages = _pages_of_s3(folder, start, recursive=enters is not None) if scheme == "s3" else _pages(folder, enters)
     for page in pages:
@@ -236,9 +148,9 @@ def _pages(folder: Path, enters: Callable[[str], bool] | None) -> Iterator[list[
     while waiting:
         relative = waiting.pop()
         place = folder / relative
-        own = _split(place)[2].strip("/")
+        own = split_place(place)[2].strip("/")
         try:
-            found = _attempt(place, lambda store, path: store.ls(path, detail=True))
+            found = attempt(place, lambda store, path: store.ls(path, detail=True))
         except FileNotFoundError:
             continue
         except InputUnreadableError as error:
@@ -259,7 +171,7 @@ def _followed(folder: Path, entry: dict[str, Any]) -> dict[str, Any]:
         return entry
     target = folder / posixpath.basename(entry["name"])
     try:
-        found = _attempt(target, lambda store, path: store.info(path))
+        found = attempt(target, lambda store, path: store.info(path))
     except (FileNotFoundError, InputUnreadableError):
         found = {"type": "file", "size": 0}
     return {**entry, "type": "link" if found["type"] == "directory" else found["type"], "size": found["size"]}
@@ -271,7 +183,7 @@ def _pages_of_s3(folder: Path, start: str, *, recursive: bool) -> Iterator[list[
     options = {"Bucket": bucket, "Prefix": prefix, "Delimiter": "" if recursive else "/"}
     while True:
         try:
-            page = _attempt(folder, lambda store, _path: store.call_s3("list_objects_v2", store.req_kw, **options))
+            page = attempt(folder, lambda store, _path: store.call_s3("list_objects_v2", store.req_kw, **options))
         except FileNotFoundError as error:
             raise InputUnreadableError(f"{uri_of(folder)}: no such bucket.", "Check the name.") from error
         files = page.get("Contents", [])
@@ -303,6 +215,6 @@ def put(place: Path, data: bytes) -> None:
             raise
 
     try:
-        _attempt(place, write, write=True)
+        attempt(place, write, write=True)
     except FileNotFoundError as error:
-        raise _refusal(place, "no such bucket or folder", "Check the name.", write=True) from error
+        raise refusal(place, "no such bucket or folder", "Check the name.", write=True) from error
