@@ -159,6 +159,7 @@ class _Transcription:
         self._listener = listener
         self._submit_chunk = partial(resources.backend.submit, order=order)
         self._position = 0
+        self._source_is_live = source.live
         split = stream.channels > 1
         self._dedupe = DuplicateChannelFilter(stream.channels) if split else None
         self._channels = [self._new_channel(channel if split else None) for channel in range(stream.channels)]
@@ -185,6 +186,7 @@ class _Transcription:
                 max_gap=backend.max_gap,
                 gain_offset=backend.gain_offset,
                 detector=engine_detector(resources.detect) if resources.detect else None,
+                in_batches=not self._source_is_live,
             ),
             Assembler(language=options.recognition.language),
             channel,
@@ -274,6 +276,8 @@ class _Transcription:
 
     def _in_file_time(self, segment: Segment) -> Segment:
         shift = self._shift(segment.channel)
+        if not shift:
+            return segment
         words = tuple(replace(word, start=word.start + shift, end=word.end + shift) for word in segment.words)
         return replace(segment, start=segment.start + shift, end=segment.end + shift, words=words)
 

@@ -17,11 +17,13 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 
 from asrcli.audio.types import SAMPLE_RATE, Samples, Source
 from asrcli.backends.moonshine.recognizer import load
 from asrcli.backends.types import DecodeJob, Recognizer
+from asrcli.cli.commands.transcribe import WAITING
 from asrcli.models.registry import Registry
 from asrcli.options import AudioOptions, RecognitionOptions, TranscribeOptions, VadOptions
 from asrcli.runtime import Runtime
@@ -43,8 +45,8 @@ def bare(engine: Recognizer, chunks: list[Samples], threads: int) -> None:
 
 def batch(runtime: Runtime, files: list[Path]) -> None:
     """Files one after the other, as many at a time as the batch has in hand."""
-    with ThreadPoolExecutor(9 * runtime.jobs + 1) as pool:
-        list(pool.map(lambda path: runtime.transcribe(Source(path.name, path)), files))
+    with ThreadPoolExecutor((1 + WAITING) * runtime.jobs + 1) as pool:
+        list(pool.map(lambda path, order: runtime.transcribe(Source(path.name, path), order=order), files, count()))
 
 
 def timed(work: Callable[[], object]) -> float:

@@ -1,12 +1,16 @@
 """The pauses of a chunk, from its regions and its loudness."""
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
 from asrcli.audio.types import SAMPLE_RATE
 from asrcli.vad.gain import percentile
 from asrcli.vad.types import LEVEL_HOP, Chunk
+
+_Mask = npt.NDArray[np.bool_]
 
 #: seconds a level speaks for
 _HOP = LEVEL_HOP / SAMPLE_RATE
@@ -45,19 +49,19 @@ def _speech_spans(chunk: Chunk) -> list[tuple[float, float]]:
     return heard or spans
 
 
-def _loud(chunk: Chunk) -> np.ndarray[tuple[int], np.dtype[np.bool_]] | None:
+def _loud(chunk: Chunk) -> _Mask | None:
     """For each level whether it is speech, or None where loudness does not tell."""
     levels = chunk.levels
     if len(levels) < 2 * _SHORTEST_PAUSE / _HOP:
         return None
-    smooth = np.convolve(np.pad(levels, 1, "edge"), np.full(3, 1 / 3, np.float32), mode="valid")
+    edged = np.concatenate([levels[:1], levels, levels[-1:]])
+    smooth = np.convolve(edged, np.full(3, 1 / 3, np.float32), mode="valid")
     floor, top = percentile(smooth, 5), percentile(smooth, 90)
     if top - floor < _LEAST_RANGE:
         return None
     loud = smooth > floor + _SPEECH_LEVEL * (top - floor)
     if len(chunk.speech) == len(levels):
-        near = np.pad(chunk.speech, (_AFTER, _BEFORE))
-        loud &= np.lib.stride_tricks.sliding_window_view(near, _BEFORE + _AFTER + 1).max(axis=1) >= _NO_SPEECH
+        loud &= _near(chunk.speech >= _NO_SPEECH)
     for region, following in pairwise(chunk.regions):
         start, end = ((at - chunk.start) // LEVEL_HOP for at in (region.end, following.start))
         loud[start:end] = False
@@ -66,23 +70,34 @@ def _loud(chunk: Chunk) -> np.ndarray[tuple[int], np.dtype[np.bool_]] | None:
     return np.asarray(loud)
 
 
-def _drop_short(loud: np.ndarray[tuple[int], np.dtype[np.bool_]], *, value: bool, shortest: float) -> None:
+def _near(speech: _Mask) -> _Mask:
+    """For each level whether there is speech from `_AFTER` levels before it to `_BEFORE` behind it."""
+    near = np.zeros(len(speech), np.bool_)
+    for start, end in _runs_of(speech):
+        if speech[start]:
+            near[max(start - _BEFORE, 0) : end + _AFTER] = True
+    return near
+
+
+def _runs_of(mask: _Mask) -> Iterator[tuple[int, int]]:
+    """The runs of equal values in an array that is not empty, start and end of each."""
+    edges = np.flatnonzero(mask[1:] != mask[:-1]) + 1
+    return pairwise([0, *edges.tolist(), len(mask)])
+
+
+def _drop_short(loud: _Mask, *, value: bool, shortest: float) -> None:
     """Turn runs of `value` over that are shorter than `shortest` seconds."""
-    edges = np.flatnonzero(np.diff(loud)) + 1
-    bounds = [0, *edges.tolist(), len(loud)]
-    for start, end in pairwise(bounds):
+    for start, end in _runs_of(loud):
         # A short silence at either end of the chunk is cut off speech that goes on there, a short sound is noise.
         inside = start > 0 and end < len(loud)
         if loud[start] == value and (end - start) * _HOP < shortest and (inside or value):
             loud[start:end] = not value
 
 
-def _runs(loud: np.ndarray[tuple[int], np.dtype[np.bool_]], start: float, end: float) -> list[tuple[float, float]]:
+def _runs(loud: _Mask, start: float, end: float) -> list[tuple[float, float]]:
     """The loud runs within a span."""
     low, high = round(start / _HOP), min(round(end / _HOP), len(loud))
     if high <= low:
         return []
     part = loud[low:high]
-    edges = np.flatnonzero(np.diff(part)) + 1
-    bounds = [0, *edges.tolist(), len(part)]
-    return [(max(start, (low + a) * _HOP), min(end, (low + b) * _HOP)) for a, b in pairwise(bounds) if part[a]]
+    return [(max(start, (low + a) * _HOP), min(end, (low + b) * _HOP)) for a, b in _runs_of(part) if part[a]]

@@ -119,7 +119,7 @@ class Conditioner:
             self._held = np.pad(self._held, ((0, 0), (0, self._length - left)))
             self._measure(length // self._length)
             self._measure(length // self._length + 1, left)
-        self._notes = np.pad(self._notes, ((0, self._ahead), (0, 0)), "edge")
+        self._notes = np.concatenate([self._notes, *[self._notes[-1:]] * self._ahead])
         return self._release(self._measured)[:length]
 
     def warnings(self) -> list[str]:

@@ -52,14 +52,16 @@ class GainNormalizer:
         windows = samples.reshape(-1, WINDOW)
         if not len(windows):
             return self._detector.probabilities(samples)
-        gains = np.ones((len(windows), 1), np.float32)
-        for index, peak in enumerate(np.maximum(windows.max(axis=1), -windows.min(axis=1)).tolist()):
+        gains = []
+        for peak in np.maximum(windows.max(axis=1), -windows.min(axis=1)).tolist():
             self._peak = max(peak, self._peak * _DECAY)
             # The stream may start with speech: its first window is not taken for noise.
             self._noise = peak / 10 if self._noise is None else min(max(peak, 1e-9), self._noise * _GROWTH)
             gain = min(_TARGET / max(self._peak, 1e-9), _NOISE_TARGET / max(self._noise, 1e-9), _MOST)
-            gains[index] = max(gain, 1.0)
-        return self._detector.probabilities((windows * gains).reshape(-1))
+            gains.append(max(gain, 1.0))
+        if max(gains) > 1.0:
+            samples = (windows * np.array(gains, np.float32)[:, np.newaxis]).reshape(-1)
+        return self._detector.probabilities(samples)
 
 
 def level_speech(
@@ -73,8 +75,7 @@ def level_speech(
     `samples` (n,) are not changed; `regions` are in positions of the stream, `start` is the chunk's own. The level is
     `offset` dB below that of ordinary speech.
     """
-    # The last level is of less than 10 ms: its end is repeated.
-    padded = np.pad(samples, (0, -len(samples) % LEVEL_HOP), "symmetric").reshape(-1, LEVEL_HOP)
+    padded = _whole_levels(samples).reshape(-1, LEVEL_HOP)
     levels = 10 * np.log10(np.einsum("ij,ij->i", padded, padded, dtype=np.float64) / LEVEL_HOP + 1e-12)
     stretches = [part for region in regions for part in _stretches(region.start - start, region.end - start)]
     if not len(levels) or not stretches:
@@ -94,6 +95,15 @@ def level_speech(
     curve = np.minimum(curve, _PEAK / np.maximum(np.abs(padded).max(axis=1), 1e-9))
     curve = np.maximum(curve, 1.0)  # what is near full scale already stays as it is
     return (padded * _between(curve)).reshape(-1)[: len(samples)], float(gains.max())
+
+
+def _whole_levels(samples: Samples) -> Samples:
+    """Samples up to the end of the last level, which may have less than 10 ms: they are mirrored there."""
+    lacking = -len(samples) % LEVEL_HOP
+    if lacking > len(samples):
+        return np.pad(samples, (0, lacking), "symmetric")
+    # A fifth of what np.pad takes.
+    return np.concatenate([samples, samples[len(samples) - lacking :][::-1]])
 
 
 def percentile(values: npt.NDArray[Any], percent: float) -> float:

@@ -12,6 +12,8 @@ from asrcli.audio.types import SAMPLE_RATE, Samples
 LEVEL_HOP = SAMPLE_RATE // 100
 #: samples a probability of speech speaks for (32 ms), whatever the source
 WINDOW = 512
+#: windows that a detector is best given at a time: more gain nothing and cost memory
+BATCH = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Chunk:
     def without_samples(self) -> Self:
         """The positions alone, for what comes after recognition."""
         chunk = replace(self, samples=self.samples[:0].copy())
-        chunk.spans.extend(self.spans)
+        object.__setattr__(chunk, "spans", self.spans)  # one list: found in one of them, known in both
         return chunk
 
 

@@ -32,13 +32,17 @@ def test_a_batch_is_a_fair_share_of_what_waits(waiting: int, threads: int, batch
     ("waiting", "threads", "batch_size", "size"),
     [(16, 2, 8, 4), (12, 2, 6, 3), (6, 1, 6, 3), (5, 1, 5, 3), (2, 1, 2, 1)],
 )
-def test_half_batches_unless_the_threads_cannot_take_all_at_once(
+def test_half_batches_of_several_files_unless_the_threads_cannot_take_all_at_once(
     waiting: Any, threads: Any, batch_size: Any, size: Any
 ) -> None:
-    assert len(taken([(100, None, 0)] * waiting, threads=threads, batch_size=batch_size)) == size
-    assert (
-        len(taken([(100, None, 0)] * (threads * batch_size + 1), threads=threads, batch_size=batch_size)) == batch_size
-    )
+    files = [(100, None, 0, number) for number in range(threads * batch_size + 1)]
+    assert len(taken(files[:waiting], threads=threads, batch_size=batch_size)) == size
+    assert len(taken(files, threads=threads, batch_size=batch_size)) == batch_size
+
+
+def test_whole_batches_of_one_file() -> None:
+    assert len(taken([(100, None, 0, 7)] * 12, batch_size=6)) == 6
+    assert len(taken([(100, None, 0, 7)] * 11 + [(100, None, 0, 8)], batch_size=6)) == 3
 
 
 def test_chunks_of_the_first_file_go_before_those_of_the_second() -> None:

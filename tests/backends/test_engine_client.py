@@ -35,7 +35,7 @@ class Echo:
                 continue
             if job.request == "exit":
                 raise SystemExit(3)
-            if job.request == "no data":
+            if job.request == "no data" or (job.request == "but for 2" and job.samples.sum() == 2):
                 out.append(lambda: None)
                 continue
             if job.request == "raise":
@@ -149,6 +149,19 @@ def test_what_is_no_answer_is_an_error_and_no_thread_is_lost(kind: str, request_
         assert host.restarts == 0
 
 
+def test_an_answer_that_cannot_be_sent_fails_its_own_job_of_a_batch(kind: str, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    gate.touch()
+    with EngineClient(threads=1, max_in_flight=8) as host:
+        host.load("echo", kind, 4).result(30)
+        host.submit("echo", audio(0), ("until gone", str(gate)))
+        futures = [host.submit("echo", audio(number), "but for 2") for number in range(4)]
+        gate.unlink()
+        with pytest.raises(EngineError, match="pickle"):
+            futures.pop(2).result(30)
+        assert [future.result(30)[0] for future in futures] == [0, 1, 3]
+
+
 def test_a_service_that_raises_for_its_batch_fails_that_batch(kind: str) -> None:
     with EngineClient(threads=1) as host:
         host.load("broken", f"{kind}_all_fail", None)
@@ -191,7 +204,7 @@ def test_batches_join_jobs_of_like_length(kind: str, tmp_path: Path) -> None:
         # Its one thread is kept busy until everything below is queued.
         blocker = host.submit("echo", audio(0), ("until gone", str(gate)))
         lengths = [100, 10, 101, 11, 102, 12, 103, 13]
-        futures = [host.submit("echo", np.zeros(n, np.float32), "batch") for n in lengths]
+        futures = [host.submit("echo", np.zeros(n, np.float32), "batch", order=at) for at, n in enumerate(lengths)]
         # Orders are read in turn: once this one is answered, all the above are queued.
         last = host.submit("echo", audio(0))
         host.cancel(last)

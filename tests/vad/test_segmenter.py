@@ -33,8 +33,11 @@ def stream(probabilities: list[float], tail: int = 0) -> np.ndarray:
     return samples + np.arange(len(samples), dtype=np.float32) * np.float32(1e-9)
 
 
-def segment(samples: np.ndarray, options: VadOptions, window: float, block: int = 16000) -> list[Chunk]:
-    segmenter = Segmenter(options, window, detector=Loudness() if options.enabled else None)
+def segment(
+    samples: np.ndarray, options: VadOptions, window: float, block: int = 16000, *, in_batches: bool = False
+) -> list[Chunk]:
+    detector = Loudness() if options.enabled else None
+    segmenter = Segmenter(options, window, detector=detector, in_batches=in_batches)
     chunks = []
     for start in range(0, len(samples), block):
         chunks += segmenter.push(samples[start : start + block])
@@ -128,14 +131,15 @@ def test_all_speech_comes_out_once_and_no_chunk_is_too_long(
     window=st.sampled_from([2.0, 8.0, 30.0]),
     tail=st.integers(0, 511),
     block=st.integers(1, 40_000),
+    in_batches=st.booleans(),
 )
 def test_the_size_of_blocks_changes_nothing(
-    runs: list[tuple[float, int]], options: VadOptions, window: float, tail: int, block: int
+    runs: list[tuple[float, int]], options: VadOptions, window: float, tail: int, block: int, *, in_batches: bool
 ) -> None:
     samples = stream(unroll(runs), tail)[:400_000]
     block = max(block, len(samples) // 200)
     at_once = segment(samples, options, window, block=max(len(samples), 1))
-    in_blocks = segment(samples, options, window, block=block)
+    in_blocks = segment(samples, options, window, block=block, in_batches=in_batches)
     assert [(c.start, c.regions) for c in at_once] == [(c.start, c.regions) for c in in_blocks]
 
 

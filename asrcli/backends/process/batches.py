@@ -73,8 +73,9 @@ class JobQueue:
 
         A batch costs what its longest job costs, so those nearest in length are added. They have the priority of the
         first, so that a live stream never waits for chunks of a file; and they are this thread's fair share of the
-        queue, so that no core is idle while another decodes a whole batch. Unless more waits than all threads
-        can take, half batches are taken: they cost hardly more, and a few files do not all finish at the same time.
+        queue, so that no core is idle while another decodes a whole batch. Of several files, half batches are taken
+        unless more waits than all threads can take: they cost a tenth more, and a few files do not all finish at the
+        same time.
         """
         with self._changed:
             while True:
@@ -95,7 +96,8 @@ class JobQueue:
                     and _size_class(service, job.length) == _size_class(service, first.length)
                 ]
                 similar.sort(key=lambda job: (_padding(service, first, job), *_urgency(job)))
-                full = len(similar) >= service.batch_size * self._threads
+                one_file = all(job.order == first.order for job in similar)
+                full = one_file or len(similar) >= service.batch_size * self._threads
                 share = -(-(1 + len(similar)) // self._threads)
                 batch += similar[: min(share, service.batch_size if full else -(-service.batch_size // 2)) - 1]
             taken = {job.id for job in batch}

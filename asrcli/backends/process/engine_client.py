@@ -96,10 +96,9 @@ class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
         return self._child.process.pid
 
     def load(self, name: str, kind: str, spec: Any) -> Future[dict[str, Any]]:
-        """Load a service under a name. Jobs may be submitted at once; they wait in the engine. The kind is that of a
-        backend, or "module:function" of another service. The future holds {"batch_size": int, "backend": str}, or the
-        error with which the engine refused. Raises EngineError: the engine is closed; MachineError: the engine process
-        has ended, and the system starts no other.
+        """Load a service under a name; jobs may be submitted at once, and wait. The kind is that of a backend, or
+        "module:function" of another service. The future holds {"batch_size": int, "backend": str}, or the error with
+        which the engine refused. Raises EngineError: the engine is closed; MachineError: no process can be started.
         """
         with self._changed:
             if self._closed:
@@ -213,27 +212,30 @@ class EngineClient(contextlib.AbstractContextManager["EngineClient"]):
             except (EOFError, OSError):
                 break
             if message[0] == "done":
-                self._on_done(*message[1:])
+                self._on_done(message[1])
             elif message[0] == "loaded":
                 self._on_loaded(*message[1:])
         self._on_exit(child)
 
-    def _on_done(self, job_id: int, result: Any, error: Exception | None) -> None:
+    def _on_done(self, answers: Iterable[tuple[int, Any, Exception | None]]) -> None:
+        done: list[tuple[Future[Any], Any, Exception | None]] = []
         with self._changed:
-            job = self._in_flight.pop(job_id, None)
-            if self._retrying is not None and self._retrying.id == job_id:
-                job, self._retrying = self._retrying, None
-                self._retry_next()
-            if job is None:
-                return
-            self._buffer.release(job.start, job.length)
-            if error is None:
-                self._has_succeeded.add(job.service)
+            for job_id, result, error in answers:
+                job = self._in_flight.pop(job_id, None)
+                if self._retrying is not None and self._retrying.id == job_id:
+                    job, self._retrying = self._retrying, None
+                    self._retry_next()
+                if job is not None:
+                    self._buffer.release(job.start, job.length)
+                    if error is None:
+                        self._has_succeeded.add(job.service)
+                    done.append((job.future, result, error))
             self._changed.notify_all()
-        if error is not None:
-            _fail(job.future, error)
-        elif job.future.set_running_or_notify_cancel():
-            job.future.set_result(result)
+        for future, result, error in done:
+            if error is not None:
+                _fail(future, error)
+            elif future.set_running_or_notify_cancel():
+                future.set_result(result)
 
     def _on_loaded(self, name: str, info: dict[str, Any] | None, error: Exception | None) -> None:
         with self._changed:

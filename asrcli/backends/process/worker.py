@@ -2,7 +2,7 @@
 
 Messages, each a pickled tuple, parent to child: ("import", module, ...), ("load", name, kind, spec), ("unload", name),
 ("job", id, name, start, length, request, priority), ("cancel", id). Child to parent: ("loaded", name, info, error),
-("done", id, result, error). The process exits when the connection ends.
+("done", ((id, result, error), ...)), one for each batch. The process exits when the connection ends.
 """
 
 import contextlib
@@ -55,7 +55,7 @@ class EngineWorker:
         elif kind == "unload":
             self._queue.close(rest[0])
         elif kind == "cancel" and self._queue.drop(rest[0]):
-            self._send("done", rest[0], None, EngineClosedError("cancelled"))
+            self._send("done", [(rest[0], None, EngineClosedError("cancelled"))])
 
     def _load(self, name: str, kind: str, spec: Any) -> None:
         try:
@@ -75,17 +75,18 @@ class EngineWorker:
                 results = self._run(service, batch)
             except BaseException as error:  # noqa: BLE001 - as above
                 results = [error] * len(batch)
-            for job, result in zip(batch, results, strict=True):
-                self._answer(job.id, result)
+            self._answer([_answer_to(job.id, result) for job, result in zip(batch, results, strict=True)])
 
-    def _answer(self, job_id: int, result: Any) -> None:
-        if isinstance(result, BaseException):
-            self._send("done", job_id, None, _picklable(result))
-            return
+    def _answer(self, answers: Sequence[tuple[Any, ...]]) -> None:
+        """In one message: each wakes the other process."""
         try:
-            self._send("done", job_id, result, None)
-        except Exception as error:  # noqa: BLE001 - it cannot be pickled
-            self._send("done", job_id, None, _picklable(error))
+            self._send("done", answers)
+        except Exception as error:  # noqa: BLE001 - one of them cannot be pickled
+            if len(answers) == 1:
+                self._send("done", [(answers[0][0], None, _picklable(error))])
+                return
+            for answer in answers:
+                self._answer([answer])
 
     def _run(self, service: Service, batch: Sequence[PendingJob]) -> Sequence[Any]:
         results = service.run([DecodeJob(self._buffer.view(job.start, job.length), job.request) for job in batch])
@@ -106,6 +107,10 @@ def _import(*modules: str) -> None:
     for module in modules:
         with contextlib.suppress(ImportError):
             import_module(module)
+
+
+def _answer_to(job_id: int, result: Any) -> tuple[Any, ...]:
+    return (job_id, None, _picklable(result)) if isinstance(result, BaseException) else (job_id, result, None)
 
 
 def _picklable(error: BaseException) -> AsrcliError:

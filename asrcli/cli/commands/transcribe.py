@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from asrcli.cli.request.transcribe_request import TranscribeRequest
     from asrcli.model_set import ModelSet
 
-#: queued inputs per engine thread: short ones fill its batches
-_WAITING = 8
+#: queued inputs per engine thread: short ones fill its batches, those that are decoded and those that follow
+WAITING = 13
 #: inputs that are looked at before the model is loaded
 _LOOK_AT = 1000
 
@@ -212,7 +212,7 @@ def new_executor(
 
     # One more reader than there are decoding threads: while one waits for a disk or for ffmpeg, another reads on.
     show = growing.show if growing else lambda _text: None
-    return Executor(work, jobs=jobs + 1, waiting=_WAITING * jobs, on_event=on_event, emit=emit, on_growing=show)
+    return Executor(work, jobs=jobs + 1, waiting=WAITING * jobs, on_event=on_event, emit=emit, on_growing=show)
 
 
 class _Stdout:
