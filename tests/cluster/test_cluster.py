@@ -25,6 +25,14 @@ def kinds(events: list[dict[str, Any]]) -> Counter[str]:
     return Counter(event["event"] for event in events)
 
 
+def assert_all_done(events: list[dict[str, Any]]) -> None:
+    """All recordings have their outputs. An engine that is killed after it has named the outputs of a file, and before
+    it has replied, leaves one that is found done when it is tried again.
+    """
+    found = kinds(events)
+    assert found["file_done"] + found["file_skipped"] == 24, found
+
+
 def test_outputs_events_and_exit_code_are_those_of_a_local_run(start: Start, assert_same: Callable[[], None]) -> None:
     process = start()
     events = events_to_end(process)
@@ -50,7 +58,7 @@ def test_the_files_of_a_killed_node_are_done_by_the_other(
     cluster.kill_node()
     events += events_to_end(process)
     assert process.returncode == ExitCode.SOME_FAILED, events[-3:]
-    assert kinds(events)["file_done"] == 24
+    assert_all_done(events)
     assert_same()
 
 
@@ -61,7 +69,7 @@ def test_a_killed_engine_is_started_again(start: Start, cluster: TwoNodes, asser
         os.kill(pid, signal.SIGKILL)
     events += events_to_end(process)
     assert process.returncode == ExitCode.SOME_FAILED, events[-3:]
-    assert kinds(events)["file_done"] == 24
+    assert_all_done(events)
     assert_same()
 
 
@@ -76,7 +84,7 @@ def test_a_killed_driver_is_resumed_here_and_there(
     wait_for(lambda: not cluster.engines())
     process = start("--exclude", "part1?.wav")
     found = kinds(events_to_end(process))
-    assert found["file_skipped"] + found["file_done"] == 14
+    assert found["file_skipped"] + found["file_done"] == 14, found
     done = run_asrcli(speech, "-d", tmp_path / "out", "--format", "txt,srt,json")
     assert done.stderr.count("done already") >= 14
     assert_same()

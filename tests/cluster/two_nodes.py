@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -116,7 +117,15 @@ def events_until(process: subprocess.Popen[str], kind: str, count: int) -> list[
 
 
 def events_to_end(process: subprocess.Popen[str]) -> list[dict[str, Any]]:
-    _, text = process.communicate(timeout=110)
+    """The other events of a run, which is killed if it takes too long.
+
+    Not by `communicate`: it leaves out what the reader of `events_until` holds.
+    """
+    limit = threading.Timer(110, process.kill)
+    limit.start()
+    text = process.stderr.read()
+    process.wait()
+    limit.cancel()
     return [json.loads(line) if line.startswith("{") else {"event": "text", "text": line} for line in text.splitlines()]
 
 

@@ -124,9 +124,12 @@ async def _transcribed(context: Context[TranscriptionService, Any], request: Tra
     reporting = asyncio.ensure_future(progress.run())
     try:
         service = context.request_context.lifespan_context
-        return await service.transcribe("mcp", replace(request, on_progress=progress.note))
+        transcript = await service.transcribe("mcp", replace(request, on_progress=progress.note))
     finally:
         reporting.cancel()
+        await asyncio.wait({reporting})  # else its last notification could follow the one below
+    await progress.finish(transcript.duration)
+    return transcript
 
 
 class _Reporter:
@@ -135,14 +138,23 @@ class _Reporter:
     def __init__(self, report: Callable[[float, float | None], Awaitable[None]]) -> None:
         self._report = report
         self._latest: tuple[float, float | None] | None = None
+        self._sent = -1.0
 
     def note(self, seconds: float, duration: float | None) -> None:
         self._latest = seconds, duration
 
     async def run(self) -> None:
-        sent = -1.0
+        """Send the latest progress, until cancelled."""
         while True:
-            if self._latest is not None and self._latest[0] > sent:
-                sent = self._latest[0]
-                await self._report(*self._latest)
+            if self._latest is not None:
+                await self._send(*self._latest)
             await asyncio.sleep(_INTERVAL)
+
+    async def finish(self, duration: float) -> None:
+        """All of the recording is done: sent also where it took less than the interval."""
+        await self._send(duration, duration)
+
+    async def _send(self, seconds: float, duration: float | None) -> None:
+        if seconds > self._sent:
+            self._sent = seconds
+            await self._report(seconds, duration)

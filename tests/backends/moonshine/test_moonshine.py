@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,10 @@ from asrcli.options import RecognitionOptions
 ENGLISH = RecognitionOptions(language="en")
 #: seconds of the recording: chunks of very different lengths
 CUTS = [(0, 11), (11, 22), (22, 33), (33, 44), (0, 3), (5, 12), (20, 21), (13, 25)]
+#: token that ends a text
+END = 2
+#: difference of scores (logits) between two tokens that are about equally good
+NEAR = 0.3
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +109,9 @@ def test_products_by_row_hear_the_same(
     frames = [recognizer._model.encode(recognizer._padded(chunk)) for chunk in chunks]
     alone = [by_row._model.decode([each])[0] for each in frames]
     assert by_row._model.decode(frames) == alone
-    ours = recognizer._model.decode(frames)
-    assert sum(one.tokens != other.tokens for one, other in zip(alone, ours, strict=True)) <= 1
+    own = wheel_decoder(spec)
+    for one, other, each in zip(alone, recognizer._model.decode(frames), frames, strict=True):
+        assert_equally_good(own, each, one.tokens, other.tokens)
 
 
 def test_what_is_heard_does_not_hang_on_companions_to_the_last_digit(
@@ -145,22 +151,47 @@ def test_the_decoder_chooses_the_tokens_that_the_wheel_s_own_graph_chooses(
 ) -> None:
     model = recognizer._model
     frames = [model.encode(recognizer._padded(chunk)) for chunk in chunks]
+    own = wheel_decoder(spec)
+    for ours, each in zip(model.decode(frames), frames, strict=True):
+        assert_equally_good(own, each, ours.tokens, greedy(own, each)[0])
+
+
+def wheel_decoder(spec: ModelSpec) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    own = onnxruntime.InferenceSession(str(spec.files["decoder"]), options)
-    pairs = zip(model.decode(frames), [greedy(own, each) for each in frames], strict=True)
-    # Sums round differently where two tokens are equally good, so one may differ.
-    assert sum(ours.tokens != theirs for ours, theirs in pairs) <= 1
+    return onnxruntime.InferenceSession(str(spec.files["decoder"]), options)
 
 
-def greedy(decoder: onnxruntime.InferenceSession, frames: np.ndarray) -> list[int]:
-    """One chunk by the merged decoder of the wheel, a token at a time."""
+def assert_equally_good(
+    own: onnxruntime.InferenceSession, frames: np.ndarray, ours: Sequence[int], theirs: Sequence[int]
+) -> None:
+    """The same tokens, or where they part, two that the wheel's own graph scores about the same.
+
+    Sums of 8-bit products round differently on other processors and in other versions of onnxruntime.
+    """
+    place = next((place for place, pair in enumerate(zip(ours, theirs, strict=False)) if len(set(pair)) > 1), None)
+    if place is None and len(ours) == len(theirs):
+        return
+    place = min(len(ours), len(theirs)) if place is None else place
+    scores = greedy(own, frames, theirs[:place])[1]
+    pair = [[*tokens, END][place] for tokens in (ours, theirs)]
+    assert abs(scores[pair[0]] - scores[pair[1]]) < NEAR, pair
+
+
+def greedy(
+    decoder: onnxruntime.InferenceSession, frames: np.ndarray, forced: Sequence[int] | None = None
+) -> tuple[list[int], np.ndarray]:
+    """One chunk by the merged decoder of the wheel, a token at a time: the tokens and the scores of the last one.
+
+    `forced`: take these tokens, and give the scores of the next.
+    """
     outputs = [port.name.replace("present", "past_key_values") for port in decoder.get_outputs()]
     state = {
         port.name: np.zeros((1, port.shape[1], 0, port.shape[3]), np.float32) for port in decoder.get_inputs()[3:-1]
     }
     tokens = [1]
-    while tokens[-1] != 2 and len(tokens) < 200:
+    last = np.empty(0)
+    while tokens[-1] != END and len(tokens) < 200:
         given = {
             "encoder_attention_mask": np.ones((1, frames.shape[1] * 384), np.int64),
             "input_ids": np.array([tokens[-1:]]),
@@ -170,8 +201,11 @@ def greedy(decoder: onnxruntime.InferenceSession, frames: np.ndarray) -> list[in
         scores, *caches = decoder.run(None, {**given, **state})
         new = zip(outputs[1:], caches, strict=True)
         state |= {name: cache for name, cache in new if len(tokens) == 1 or ".encoder." not in name}
-        tokens.append(int(scores[0, -1].argmax()))
-    return tokens[1:-1]
+        last = scores[0, -1]
+        if forced is not None and len(tokens) > len(forced):
+            break
+        tokens.append(int(last.argmax()) if forced is None else forced[len(tokens) - 1])
+    return (tokens[1:-1] if forced is None else tokens[1:]), last
 
 
 @pytest.mark.slow

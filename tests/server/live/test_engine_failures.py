@@ -29,7 +29,8 @@ def server(serving: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
     (folder / "crashing_service.py").write_text(CRASHES)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)  # before the engine's process starts
-        with serving(wyoming_port=1, idle_timeout=1.0) as found:
+        # Long enough for a client on a busy machine, which is not idle between two of its frames.
+        with serving(wyoming_port=1, idle_timeout=3.0) as found:
             pool = found.app.state.pool
             pool.serve(replace(pool.spec(None), name="crashing"), "crashing_service:load")
             yield found

@@ -72,16 +72,23 @@ def test_tools_give_transcripts_and_models(folder: Path, tmp_path: Path) -> None
             client.call_tool("transcribe", {"path": str(folder / "inner.wav"), "format": "srt", "language": "en-US"}),
             client.call_tool("transcribe", {"path": "long.wav", "format": "json"}, progress_callback=note),
         )
-        return tools, models, plain, *several, seen
+        short: list[float] = []
 
-    tools, models, plain, srt, found, progress = talk(folder, story, tmp_path)
+        async def note_short(progress: float, total: float | None, message: str | None) -> None:
+            assert progress <= total
+            short.append(progress / total)
+
+        await client.call_tool("transcribe", {"path": "below/talk.wav"}, progress_callback=note_short)
+        return tools, models, plain, *several, seen, short
+
+    tools, models, plain, srt, found, progress, short = talk(folder, story, tmp_path)
     assert set(tools) == {"transcribe", "models"}
     assert set(tools["transcribe"].input_schema["properties"]) == {"path", "format", "model", "language", "diarize"}
     assert models.structured_content["result"][0]["name"] == "moonshine-tiny-en"
     assert "best of times" in texts(plain)[0].lower()
     assert texts(srt)[0].startswith("1\n00:00:0")
     assert json.loads(texts(found)[0])["duration"] == pytest.approx(44, abs=1)
-    assert progress
+    assert (progress[-1][0] / progress[-1][1], short[-1]) == (1, 1)
     assert progress[0][1] == pytest.approx(44, abs=1)
     assert progress == sorted(progress)
 
