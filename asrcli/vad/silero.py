@@ -56,8 +56,12 @@ class SileroNetwork:
         """Read the weights of `path`. Raises ModelError: the file cannot be read, or (`UnknownNetworkError`) holds
         another network; ImportError: onnxruntime or onnx is not installed.
         """
-        weights = _weights(path)
-        self._session = cached_session("silero-vad", (path, Path(__file__)), lambda: _Writer(weights).model())
+        try:
+            # The weights are read for a graph that is not in the cache: that takes longer than to load it.
+            self._session = cached_session("silero-vad", (path, Path(__file__)), lambda: _Writer(_weights(path)).model())
+        except ImportError:
+            _weights(path)
+            raise
 
     def run(self, frames: Samples, state: list[Samples]) -> tuple[Samples, list[Samples]]:
         """Probabilities (n,) of the frames (n, 4, 256) of n windows, and the state of the LSTM behind them; `state` is

@@ -96,6 +96,17 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
         new_detector(VadOptions(model=path))
 
 
+def test_other_files_are_refused_without_onnxruntime(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_cache: None
+) -> None:
+    load_runtime.cache_clear()
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    path = tmp_path / "silero_vad.onnx"
+    path.write_bytes(bytes(range(256)))
+    with pytest.raises(ModelError, match="VAD model"):  # sherpa-onnx would end the process
+        new_detector(VadOptions(model=path))
+
+
 def test_another_network_is_refused(tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx")
     value = onnx.helper.make_tensor_value_info("input", onnx.TensorProto.FLOAT, [1])
