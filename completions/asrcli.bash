@@ -184,8 +184,8 @@ _asrcli_command() {
             ;;
         bench)
             commands=''
-            options='--model-dir --json -m --model -j --jobs --device --batch-size --seconds --rounds --config --debug -h --help'
-            valued='--model-dir -m --model -j --jobs --device --batch-size --seconds --rounds --config'
+            options='--model-dir --json -m --model -j --jobs --device --batch-size --max-chunk -r --reference --seconds --rounds --config --debug -h --help'
+            valued='--model-dir -m --model -j --jobs --device --batch-size --max-chunk -r --reference --seconds --rounds --config'
             arguments=(file)
             ;;
         schema)
@@ -484,6 +484,8 @@ _asrcli_value() {
         'bench -j'|'bench --jobs') argument=any ;;
         'bench --device') argument=any ;;
         'bench --batch-size') argument=any ;;
+        'bench --max-chunk') argument=any ;;
+        'bench -r'|'bench --reference') argument=file ;;
         'bench --seconds') argument=any ;;
         'bench --rounds') argument=any ;;
         'bench --config') argument=file ;;

@@ -562,6 +562,8 @@ complete -c asrcli -n '__fish_seen_subcommand_from bench' -s m -l model -x -a 'm
 complete -c asrcli -n '__fish_seen_subcommand_from bench' -s j -l jobs -x -d 'Decoding threads'
 complete -c asrcli -n '__fish_seen_subcommand_from bench' -l device -x -d 'Device that runs the models, as for transcribe'
 complete -c asrcli -n '__fish_seen_subcommand_from bench' -l batch-size -x -d 'Chunks a batch, of models that decode in batches'
+complete -c asrcli -n '__fish_seen_subcommand_from bench' -l max-chunk -x -d 'Longest chunk, seconds'
+complete -c asrcli -n '__fish_seen_subcommand_from bench' -s r -l reference -r -F -d 'Text of the recording, whose word errors are counted'
 complete -c asrcli -n '__fish_seen_subcommand_from bench' -l seconds -x -d 'Length of the recording'
 complete -c asrcli -n '__fish_seen_subcommand_from bench' -l rounds -x -d 'Number of measurements'
 complete -c asrcli -n '__fish_seen_subcommand_from bench' -l config -r -F -d 'Read settings from FILE (see \'asrcli config\')'

@@ -58,7 +58,9 @@ class SileroNetwork:
         """
         try:
             # The weights are read for a graph that is not in the cache: that takes longer than to load it.
-            self._session = cached_session("silero-vad", (path, Path(__file__)), lambda: _Writer(_weights(path)).model())
+            self._session = cached_session(
+                "silero-vad", (path, Path(__file__)), lambda: _Writer(_weights(path)).model()
+            )
         except ImportError:
             _weights(path)
             raise

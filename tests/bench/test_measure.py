@@ -3,13 +3,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 
 from asrcli.audio.types import SAMPLE_RATE, Source
-from asrcli.bench.measure import measure, recording_of, resident, thread_counts
+from asrcli.bench.measure import Result, measure, recommended, recording_of, resident, thread_counts
 from asrcli.errors import InputError
 from asrcli.models.registry import Registry
 
@@ -35,6 +36,31 @@ def test_a_file_that_is_not_a_recording_is_reported(tmp_path: Path) -> None:
     path.write_bytes(b"not audio at all")
     with pytest.raises(InputError), recording_of(path, 5.0):
         pass
+
+
+def result_of(model: str, speed: float, **settings: Any) -> Result:
+    facts: dict[str, Any] = {"device": "auto", "batch": None, "threads": 1, "max_chunk": None, "memory": None}
+    facts |= {"loading": 1.0, "text": "", "language": "en", "audio": 100.0, "seconds": 100.0 / speed}
+    return Result(model=model, **{**facts, **settings})
+
+
+def test_the_fastest_settings_of_each_model_are_recommended_and_fewer_threads_where_they_are_as_fast() -> None:
+    tiny = [result_of("tiny", speed, threads=threads) for speed, threads in ((50.0, 1), (96.0, 2), (99.0, 4))]
+    base = [result_of("base", speed, memory=memory) for speed, memory in ((40.0, 900), (39.0, 300), (30.0, 100))]
+    assert recommended([*base, *tiny]) == [tiny[1], base[1]]
+
+
+def test_the_fewest_word_errors_count_more_than_speed() -> None:
+    tiny = [result_of("tiny", 90.0, max_chunk=8, error_rate=0.04), result_of("tiny", 80.0, error_rate=0.03)]
+    base = [result_of("base", 20.0, error_rate=0.02)]
+    assert recommended([*tiny, *base]) == [base[0], tiny[1]]
+
+
+def test_a_whole_recording_is_measured_once(tmp_path: Path) -> None:
+    path = tmp_path / "noise.wav"
+    soundfile.write(path, np.full(3 * SAMPLE_RATE, 0.1, np.float32), SAMPLE_RATE)
+    with recording_of(path, None) as source:
+        assert soundfile.info(source.path).duration == 3.0
 
 
 def test_every_core_and_one_are_tried() -> None:

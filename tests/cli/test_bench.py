@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
+import soundfile
 
 from asrcli.errors import ExitCode
 from tests.cli.conftest import Program
@@ -25,10 +27,40 @@ def test_figures_for_each_number_of_threads(asrcli: Program) -> None:
 @pytest.mark.usefixtures("wheel_audio")
 def test_a_table_for_people(asrcli: Program) -> None:
     done = asrcli("bench", "--seconds", "5", "--rounds", "1", "--jobs", "1")
-    heading, line = done.stdout.splitlines()[-2:]
-    assert heading.split() == ["model", "device", "batch", "threads", "x", "real", "time", "loading", "memory"]
+    heading, line, recommendation = done.stdout.splitlines()[-3:]
+    assert heading.split() == ["model", "device", "batch", "threads", "chunk", "x", "real", "time", "loading", "memory"]
     assert line.split()[:3] == ["moonshine-tiny-en", "auto", "1"]
     assert float(line.split()[3]) > 0
+    assert recommendation == "recommended: --model moonshine-tiny-en --jobs 1"
+
+
+def test_lengths_of_chunks_and_word_errors(asrcli: Program, wheel_audio: Path, tmp_path: Path) -> None:
+    recording, text = tmp_path / "cities.wav", tmp_path / "cities.txt"
+    samples, rate = soundfile.read(wheel_audio / "two_cities.wav", frames=48_000 * 4, dtype="float32")
+    soundfile.write(recording, samples[: 4 * rate], rate)
+    text.write_text("It was the best of times.\n")
+    options = ("--reference", text, "--rounds", "1", "--jobs", "1", "--max-chunk", "2", "--max-chunk", "12.5")
+    done = asrcli("bench", recording, *options, "--json")
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert [result["max_chunk"] for result in facts["results"]] == [2.0, 12.5]
+    assert all(result["audio"] == pytest.approx(4, abs=0.01) for result in facts["results"])
+    assert all(0 <= result["error_rate"] < 2 for result in facts["results"])
+    best = min(result["error_rate"] for result in facts["results"])
+    assert [result["error_rate"] for result in facts["recommended"]] == [best]
+    assert "text" not in facts["results"][0]
+    shown = asrcli("bench", recording, *options[:-2])
+    heading, line, recommendation = shown.stdout.splitlines()[-3:]
+    assert heading.split()[-1] == "errors"
+    assert line.split()[-1] == "%"
+    assert recommendation == "recommended: --model moonshine-tiny-en --jobs 1 --max-chunk 2"
+
+
+def test_a_reference_without_its_recording_is_refused(asrcli: Program, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("It was the best of times.")
+    done = asrcli("bench", "--reference", tmp_path / "a.txt")
+    assert done.returncode == ExitCode.USAGE
+    assert "--reference needs the recording" in done.stderr
 
 
 def test_an_unknown_model_is_reported(asrcli: Program) -> None:
