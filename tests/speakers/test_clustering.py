@@ -13,7 +13,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from asrcli.speakers.clustering import ClusterLimits, _is_mixture, find_voices
+from asrcli.speakers.clustering import ClusterLimits, _is_mixture, _Rows, _stricter, find_voices
 from asrcli.speakers.types import same_direction
 
 LIMITS = ClusterLimits(threshold=0.49, join=0.3)
@@ -148,6 +148,33 @@ def test_segmentation_and_many_pieces_keep_voices_apart(
         tracks = None if speakers is None else np.stack([np.arange(count) // 2, np.array(speakers)[who]], axis=1)
         found = find_voices(embeddings, np.full(count, 2.0), ClusterLimits(0.4, 0.5), tracks)
         assert len(found) == expected, seed
+
+
+def rows(*weights: tuple[float, ...]) -> _Rows:
+    """Groups of embeddings of such weights, all of one direction."""
+    sums = [np.array([sum(weight**power for weight in group) for group in weights]) for power in (1, 2)]
+    return _Rows(np.tile([1.0, 0.0], (len(weights), 1)), sums[0], sums[0], sums[1])
+
+
+def test_a_group_counts_for_as_many_embeddings_of_equal_weight() -> None:
+    assert rows((2.0,), (2.0,) * 5, (1.0, 3.0), (3.0, 0.1)).counts == pytest.approx([1, 5, 1.6, 9.61 / 9.01])
+    parts = rows((1.0,), (3.0,), (2.0, 2.0))
+    assert parts.merged(np.array([0, 0, 1])).counts == pytest.approx([1.6, 2])
+    assert parts.merged(np.zeros(3, np.intp)).counts == pytest.approx([64 / 18])
+
+
+def test_which_groups_have_a_stricter_threshold() -> None:
+    """Shares of it: from three to four pieces a growing one, up to a quarter; a fifth for groups that are taken apart;
+    the larger of the two.
+    """
+    groups = rows((1.0,) * 3, (3.0, 3.0, 3.0, 1.0), (1.0,) * 4, (1.0,) * 9)
+    some = 0.25 * (100 / 28 - 3)
+    apart = np.zeros((4, 4), bool)
+    expected = [[0, 0, 0, 0], [0, some, some, some], [0, some, 0.25, 0.25], [0, some, 0.25, 0.25]]
+    assert _stricter(groups, apart) == pytest.approx(np.array(expected))
+    apart[0, 1] = apart[1, 0] = apart[1, 2] = apart[2, 1] = apart[2, 3] = apart[3, 2] = True
+    expected = [[0, 0.2, 0, 0], [0.2, some, 0.2, some], [0, 0.2, 0.25, 0.25], [0, some, 0.25, 0.25]]
+    assert _stricter(groups, apart) == pytest.approx(np.array(expected))
 
 
 @pytest.mark.parametrize("wanted", [LIMITS, limits(4, 4)])

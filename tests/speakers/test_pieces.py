@@ -133,6 +133,79 @@ def test_the_service_embeds_the_pieces_that_each_window_decides() -> None:
     assert (result.activity.dtype, result.pieces.dtype, result.embeddings.dtype) == (bool, np.int32, np.float32)
 
 
+class Voices:
+    """Embeddings of known directions, for frames from a number on; and the first frames that were asked for."""
+
+    dimensions, longest = 2, FRAMES
+    #: of (0, 1) and (4, 3), at the precision of embeddings
+    sure = float(np.float32(0.6))
+
+    def __init__(self, directions: dict[int, tuple[float, float] | None]) -> None:
+        self.directions = directions
+        self.asked: list[int] = []
+
+    def prepare(self, window: np.ndarray) -> None:
+        return None
+
+    def __call__(self, prepared: None, frames: Mask) -> Any:
+        first = int(frames.argmax())
+        self.asked.append(first)
+        found = self.directions[max(start for start in self.directions if start <= first)]
+        return None if found is None else np.array(found, np.float32)
+
+
+def embedded(active: Mask, voices: Voices) -> list[tuple[int, ...]]:
+    """The pieces that the service makes of one window, which is silent: runs are divided 18 frames before each equal
+    part ends.
+    """
+    job = DecodeJob(np.zeros(WINDOW, np.float32), DiarizationRequest(windows=1, starts=True, ends=True))
+    (result,) = DiarizationService(lambda _: active, voices).run([job])
+    return [tuple(piece[1:]) for piece in result.pieces.tolist()]
+
+
+ALIKE, THRESHOLD, NEARER = (0.0, 1.0), (4.0, 3.0), (3.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("directions", "pieces", "asked"),
+    [
+        # The first and the last piece are one voice: each has half of the one between, whatever that is.
+        ({0: ALIKE}, [(0, 0, 157), (0, 157, 350)], [0, 215]),
+        ({0: ALIKE, 99: THRESHOLD, 215: NEARER}, [(0, 0, 157), (0, 157, 350)], [0, 215]),
+        # They are not surely one.
+        ({0: ALIKE, 215: THRESHOLD}, [(0, 0, 99), (0, 99, 215), (0, 215, 350)], [0, 215, 99]),
+        # One of them has no embedding.
+        ({0: None, 99: ALIKE}, [(0, 99, 215), (0, 215, 350)], [0, 215, 99]),
+        ({0: ALIKE, 215: (np.inf, 1.0)}, [(0, 0, 99), (0, 99, 215)], [0, 215, 99]),
+    ],
+)
+def test_of_three_pieces_in_a_row_the_second_may_go_without_embedding(
+    directions: dict[int, tuple[float, float] | None], pieces: list[tuple[int, ...]], asked: list[int]
+) -> None:
+    voices = Voices(directions)
+    assert embedded(activity([(0, 350)]), voices) == pieces
+    assert voices.asked == asked
+
+
+def test_of_four_pieces_in_a_row_one_goes_without_embedding() -> None:
+    voices = Voices({0: ALIKE})
+    assert embedded(activity([(0, 470)]), voices) == [(0, 0, 100), (0, 100, 275), (0, 275, 470)]
+    assert voices.asked == [0, 334, 100]
+
+
+@pytest.mark.parametrize(
+    ("active", "pieces"),
+    [
+        (activity([(0, 110), (130, 240), (260, 350)]), [(0, 0, 110), (0, 130, 240), (0, 260, 350)]),
+        (activity([(0, 110)], [(110, 220)], [(220, 330)]), [(0, 0, 110), (1, 110, 220), (2, 220, 330)]),
+        (activity([(0, 110), (130, 330)]), [(0, 0, 110), (0, 130, 212), (0, 212, 330)]),
+        (activity([(0, 110)], [(110, 310)]), [(0, 0, 110), (1, 110, 192), (1, 192, 310)]),
+    ],
+)
+def test_pieces_after_a_pause_or_of_other_speakers_have_embeddings(active: Mask, pieces: list[tuple[int, ...]]) -> None:
+    assert embedded(active, Voices({0: ALIKE})) == pieces
+
+
 def test_windows_without_speech_have_no_pieces() -> None:
     networks = Networks(activity([]))
     job = DecodeJob(np.zeros(WINDOW, np.float32), DiarizationRequest(windows=1, starts=False, ends=False))
