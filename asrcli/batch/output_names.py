@@ -95,7 +95,8 @@ def name_outputs(
             contested.update(map(hash, compared[number].all_keys()))
     forbidden = {key for key in map(collision_key, taken) if hash(key) in contested} if compared else set()
     rivals = [compared[number] for number in sorted(compared)]
-    while moving := _losers(rivals, forbidden):
+    given_up = {key for candidates in rivals for key in candidates.given_up()}
+    while moving := _losers(rivals, forbidden, given_up):
         for candidates in moving:
             candidates.next()
     for number, candidates in compared.items():
@@ -109,8 +110,12 @@ def _holders(first: Sequence[int], width: int, contested: Collection[int]) -> se
     return {place // width for place, key in enumerate(first) if key in contested} if contested else set()
 
 
-def _losers(everyone: Sequence[_NameCandidates], forbidden: Collection[str]) -> list[_NameCandidates]:
-    """Those that must give way in some collision."""
+def _losers(
+    everyone: Sequence[_NameCandidates], forbidden: Collection[str], given_up: Collection[str]
+) -> list[_NameCandidates]:
+    """Those that must give way in some collision. A name that one of them has given up in an earlier run is collided for
+    still: else the next run would name another input after it, and one that was refused a name would get two.
+    """
     holders: dict[str, list[int]] = defaultdict(list)
     for number, candidates in enumerate(everyone):
         for key in candidates.keys:
@@ -119,7 +124,7 @@ def _losers(everyone: Sequence[_NameCandidates], forbidden: Collection[str]) -> 
     for key, members in holders.items():
         if key in forbidden:
             losers.update(members)
-        elif len(members) > 1:
+        elif len(members) > 1 or key in given_up:
             owner = next((member for member in members if everyone[member].owns_name), None)
             # The shortest names give way first: `a.mp3.wav` keeps its name when `a.mp3` has to keep its suffix.
             lowest = min(everyone[member].position for member in members)
@@ -168,6 +173,11 @@ class _NameCandidates:
     @property
     def keys(self) -> list[str]:
         return self.keys_of(self.position)
+
+    def given_up(self) -> Iterator[str]:
+        """The names before the one of an earlier run. Asked before `next`."""
+        for position in range(self.position):
+            yield from self.keys_of(position)
 
     def all_keys(self) -> Iterator[str]:
         for position in range(self._last + 1):

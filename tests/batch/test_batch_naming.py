@@ -261,6 +261,22 @@ def test_a_recorded_name_is_kept_that_is_not_the_first_choice(tmp_path: Path) ->
     assert re.fullmatch(r"A\.wav~[0-9a-f]{8}\.txt", first)
 
 
+def test_a_name_that_another_input_gave_up_in_an_earlier_run_stays_contested(tmp_path: Path) -> None:
+    """A name that a file of the user's blocks is not exchanged for a short one in the next run."""
+    places = {real_place(tmp_path / "a.wav.txt"): real_place(tmp_path / "a.wav")}
+    (tmp_path / "a.wav.txt").touch()
+    claims = [OutputRequest(tmp_path / name, tmp_path) for name in ("a.mp3", "a.wav", "b.mp3")]
+    first, again = (
+        [files["txt"].name for files in files_of(claims, ["txt"], suffixes=SUFFIXES, made_from=made)]
+        for made in (lambda _path: None, places.get)
+    )
+    assert first == again == ["a.mp3.txt", "a.wav.txt", "b.txt"]
+    # A short name that was given stays.
+    places[real_place(tmp_path / "a.txt")] = real_place(tmp_path / "a.mp3")
+    named = files_of(claims, ["txt"], suffixes=SUFFIXES, made_from=places.get)
+    assert [files["txt"].name for files in named] == ["a.txt", "a.wav.txt", "b.txt"]
+
+
 def test_a_file_lies_where_its_folder_really_is(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
