@@ -113,8 +113,8 @@ def _holders(first: Sequence[int], width: int, contested: Collection[int]) -> se
 def _losers(
     everyone: Sequence[_NameCandidates], forbidden: Collection[str], given_up: Collection[str]
 ) -> list[_NameCandidates]:
-    """Those that must give way in some collision. A name that one of them has given up in an earlier run is collided for
-    still: else the next run would name another input after it, and one that was refused a name would get two.
+    """Those that must give way in some collision. A name that one of them gave up in an earlier run stays contested:
+    else the next run would give it to another, also to one whose name in the earlier run is blocked.
     """
     holders: dict[str, list[int]] = defaultdict(list)
     for number, candidates in enumerate(everyone):
