@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -16,10 +17,36 @@ import pytest
 from asrcli.errors import ExitCode
 from tests.cli.conftest import Program
 
-Start = Callable[..., subprocess.Popen[bytes]]
+Start = Callable[..., "Watch"]
 WriteTones = Callable[..., None]
 
 COMMAND = ("watch", "rec", "--settle", "0.3", "--log-json", "-f", "txt,json")
+
+
+class Watch:
+    """A watch that runs, and its events so far."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+        self.events: list[dict[str, Any]] = []
+        self._reader = Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        for line in self.process.stderr:
+            if line.startswith(b"{"):
+                self.events.append(json.loads(line))
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [event for event in self.events if event["event"] == kind]
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """Signal it; its exit code."""
+        self.process.send_signal(number)
+        code = self.process.wait(60)
+        self._reader.join()
+        self.process.stderr.close()
+        return code
 
 
 @pytest.fixture
@@ -27,16 +54,14 @@ def start(asrcli: Program) -> Iterator[Start]:
     """Starts a watch; what still runs at the end of the test is killed."""
     running = []
 
-    def start(*arguments: str | Path) -> subprocess.Popen[bytes]:
+    def start(*arguments: str | Path) -> Watch:
         process = asrcli.start(*COMMAND, *arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        running.append(process)
-        return process
+        running.append(Watch(process))
+        return running[-1]
 
     yield start
-    for process in running:
-        process.kill()
-        process.wait()
-        process.stderr.close()
+    for watch in running:
+        watch.end(signal.SIGKILL)
 
 
 def wait_for(condition: Callable[[], object], *, seconds: float = 60) -> None:
@@ -46,25 +71,17 @@ def wait_for(condition: Callable[[], object], *, seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
-def end(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> list[dict[str, Any]]:
-    """Signal a watch; its events."""
-    process.send_signal(number)
-    lines = process.communicate(timeout=60)[1].decode().splitlines()
-    return [json.loads(line) for line in lines if line.startswith("{")]
-
-
 def test_recordings_are_transcribed_as_they_arrive(recordings: Path, start: Start, write_tones: WriteTones) -> None:
-    process = start()
+    watch = start()
     wait_for((recordings / "inner" / "two.json").exists)
     (recordings / "new").mkdir()
     write_tones(recordings / "new" / "three.wav", [5])
     wait_for((recordings / "new" / "three.json").exists)
-    events = end(process)
-    assert process.returncode == ExitCode.OK
-    done = {event["name"] for event in events if event["event"] == "file_done"}
+    assert watch.end() == ExitCode.OK
+    done = {event["name"] for event in watch.of("file_done")}
     assert done == {"rec/one.wav", "rec/inner/two.wav", "rec/new/three.wav"}
     assert (recordings / "one.txt").read_text() == "fa re mi\n"
-    assert [event for event in events if event["event"] in {"error", "file_failed"}] == []
+    assert watch.of("error") + watch.of("file_failed") == []
 
 
 @pytest.mark.slow
@@ -72,17 +89,14 @@ def test_a_recording_that_cannot_be_read_fails_the_exit_code_until_it_is_replace
     recordings: Path, start: Start, write_tones: WriteTones
 ) -> None:
     (recordings / "bad.wav").write_bytes(b"no audio in here")
-    process = start()
-    wait_for((recordings / "one.json").exists)
-    time.sleep(1)  # bad.wav is tried together with it
-    events = end(process, signal.SIGINT)
-    assert [event["name"] for event in events if event["event"] == "file_failed"] == ["rec/bad.wav"]
-    assert process.returncode == ExitCode.SOME_FAILED
+    watch = start()
+    wait_for(lambda: watch.of("file_failed") and (recordings / "one.json").exists())
+    assert watch.end(signal.SIGINT) == ExitCode.SOME_FAILED
+    assert [event["name"] for event in watch.of("file_failed")] == ["rec/bad.wav"]
     write_tones(recordings / "bad.wav", [5])
-    process = start()
+    watch = start()
     wait_for((recordings / "bad.json").exists)
-    end(process)
-    assert process.returncode == ExitCode.OK
+    assert watch.end() == ExitCode.OK
 
 
 SCRIPT = """
@@ -114,9 +128,9 @@ def test_on_done_gets_the_paths_whatever_their_characters(
 ) -> None:
     hostile = "-rf; touch hacked $(touch hacked) 'a' \"b\"\nx"
     write_tones(recordings / f"{hostile}.wav", [5])
-    process = start(*on_done)
+    watch = start(*on_done)
     wait_for(lambda: len(calls(asrcli)) == 3)
-    end(process)
+    watch.end()
     assert [str(recordings / f"{hostile}{suffix}") for suffix in (".wav", ".txt", ".json")] in calls(asrcli)
     assert not (asrcli.folder / "hacked").exists()
 
@@ -130,26 +144,19 @@ def test_on_done_is_run_by_the_next_watch_where_it_failed_or_was_killed(
     write_tones: WriteTones,
 ) -> None:
     (asrcli.folder / "log.fail").touch()
-    process = start(*on_done)
-    wait_for(lambda: len(calls(asrcli)) == 2)
-    time.sleep(0.5)
-    events = end(process)
-    assert process.returncode == ExitCode.SOME_FAILED
-    failures = [event["error"] for event in events if event["event"] == "file_failed"]
-    assert {failure["code"] for failure in failures} == {"on-done"}
+    watch = start(*on_done)
+    wait_for(lambda: len(watch.of("file_failed")) == 2)
+    assert watch.end() == ExitCode.SOME_FAILED
+    assert {event["error"]["code"] for event in watch.of("file_failed")} == {"on-done"}
     (asrcli.folder / "log.fail").unlink()
-    process = start(*on_done)
-    wait_for(lambda: len(calls(asrcli)) == 4)
-    time.sleep(0.5)  # until it has recorded that
-    process.kill()
-    process.wait()
+    watch = start(*on_done)
+    wait_for(lambda: len(calls(asrcli)) == 4 and len(watch.of("file_skipped")) == 2)
+    watch.end(signal.SIGKILL)
     write_tones(recordings / "new.wav", [5])  # the next watch has nothing else to run
-    process = start(*on_done)
-    wait_for(lambda: len(calls(asrcli)) == 5)
-    time.sleep(0.5)
-    end(process)
+    watch = start(*on_done)
+    wait_for(lambda: watch.of("file_done"))
+    assert watch.end() == ExitCode.OK
     assert len(calls(asrcli)) == 5
-    assert process.returncode == ExitCode.OK
 
 
 @pytest.mark.parametrize(
@@ -179,14 +186,13 @@ def test_nothing_is_lost_over_arrivals_and_kills(recordings: Path, start: Start,
     """The small form of `python -m benchmarks watch`."""
     for number in range(24):
         if number % 6 == 0:
-            process = start()
+            watch = start()
         write_tones(recordings / f"r{number}.wav", [number % 8])
         time.sleep(0.15)
         if number % 6 == 5:
-            process.kill()
-            process.wait()
-    process = start()
+            watch.end(signal.SIGKILL)
+    watch = start()
     wait_for(lambda: len(list(recordings.rglob("*.json"))) == 26)
-    end(process)
+    watch.end()
     assert len(list(recordings.rglob("*.txt"))) == 26
     assert all(path.read_text().strip() for path in recordings.rglob("*.txt"))
