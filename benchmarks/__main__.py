@@ -15,6 +15,8 @@ NAMES = {
     "whisper": "CPU time, word errors and word times against faster-whisper's batched pipeline",
     "device": "FunASR's models at real size on a GPU, by batch (tools/device_check.sh)",
     "versus": "wall and CPU time against other programs on the same weights",
+    "policies": "what threads, lengths of chunks and batches cost, model by model",
+    "peers": "speed against word errors: faster-whisper, whisper-ctranslate2, sherpa-onnx, moonshine-voice, ours",
     "scaling": "1 job, 2 jobs, the bare engine; the share of CPU that VAD takes",
     "memory": "memory of all processes over time, for short, long and many inputs",
     "million": "time and memory of the plan and the resume of a million inputs",

@@ -90,6 +90,12 @@ def memory_of(pid: int) -> int:
     return total
 
 
+def cpu_of(pid: int) -> float:
+    """Seconds of CPU that the threads of a running process have used."""
+    times = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(each.read_text(encoding="ascii").split()[0]) for each in times) / 1e9
+
+
 def peak_of(pid: int) -> int:
     """Most memory that a process has held since its program began, bytes.
 

@@ -15,8 +15,9 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
@@ -31,8 +32,8 @@ from asrcli.vad import Segmenter
 from benchmarks.chunks import cut
 from benchmarks.corpora import FOLDER, make, speech_files
 from benchmarks.corpora import decode as read
+from benchmarks.measure import cpu_of, median
 from benchmarks.measure import load as machine_load
-from benchmarks.measure import median
 
 
 def bare(engine: Recognizer, chunks: list[Samples], threads: int) -> None:
@@ -49,11 +50,23 @@ def batch(runtime: Runtime, files: list[Path]) -> None:
         list(pool.map(lambda path, order: runtime.transcribe(Source(path.name, path), order=order), files, count()))
 
 
-def timed(work: Callable[[], object]) -> float:
-    """Seconds."""
-    started = time.perf_counter()
+@dataclass(frozen=True)
+class Spent:
+    """Seconds by the clock, and of CPU of this process and those of its engines."""
+
+    wall: float
+    cpu: float
+
+
+def timed(work: Callable[[], object], engines: Sequence[int]) -> Spent:
+    """What a piece of work takes; `engines`: their processes."""
+    before, started = _cpu(engines), time.perf_counter()
     work()
-    return time.perf_counter() - started
+    return Spent(time.perf_counter() - started, _cpu(engines) - before)
+
+
+def _cpu(engines: Sequence[int]) -> float:
+    return time.process_time() + sum(map(cpu_of, engines))
 
 
 def vad_cost(samples: Samples, window: float) -> float:
@@ -93,31 +106,34 @@ def main() -> None:
             "2-s files, bare": lambda: bare(engine, pieces, 2),
             "2-s files, asrcli": lambda: batch(two, small),
         }
-        spent: dict[str, list[float]] = {name: [] for name in work}
+        engines = [each.loaded.engine.process_id for each in (one, two)]
+        spent: dict[str, list[Spent]] = {name: [] for name in work}
         one.transcribe(source, TranscribeOptions(audio=AudioOptions(end=20)))
         two.transcribe(source, TranscribeOptions(audio=AudioOptions(end=20)))
         print(machine_load())
         vad, decoding = [], []
         for _ in range(arguments.rounds):
             for name, each in work.items():
-                spent[name].append(timed(each))
+                spent[name].append(timed(each, engines))
             vad.append(vad_cost(samples, window))
             started = time.process_time()
             bare(engine, chunks, 1)
             decoding.append(time.process_time() - started)
     for name, seconds in spent.items():
-        print(f"{name:18} {median(seconds):7.2f} s")
+        wall, cpu = (median([getattr(each, what) for each in seconds]) for what in ("wall", "cpu"))
+        print(f"{name:18} {wall:7.2f} s, CPU {cpu:7.2f} s")
 
-    def times(left: str, right: str) -> float:
-        return median([a / b for a, b in zip(spent[left], spent[right], strict=True)])
+    def times(left: str, right: str, what: str = "wall") -> float:
+        pairs = zip(spent[left], spent[right], strict=True)
+        return median([getattr(a, what) / getattr(b, what) for a, b in pairs])
 
-    print(f"throughput of 2 jobs against the bare engine: {times('bare 2', 'asrcli 2'):.2f}")
+    by_cpu = times("bare 2", "asrcli 2", "cpu")
+    print(f"throughput of 2 jobs against the bare engine: {times('bare 2', 'asrcli 2'):.2f} (by CPU: {by_cpu:.2f})")
     print(f"2 jobs against 1: {times('asrcli 1', 'asrcli 2'):.2f} (bare: {times('bare 1', 'bare 2'):.2f})")
     share = median([a / (a + b) for a, b in zip(vad, decoding, strict=True)])
     print(f"VAD's share of the CPU of VAD and decoding: {100 * share:.1f} %")
-    print(
-        f"2-s files, overhead over the bare engine: {100 * (times('2-s files, asrcli', '2-s files, bare') - 1):.0f} %"
-    )
+    over, by_cpu = (times("2-s files, asrcli", "2-s files, bare", what) - 1 for what in ("wall", "cpu"))
+    print(f"2-s files, overhead over the bare engine: {100 * over:.0f} % (by CPU: {100 * by_cpu:.0f} %)")
 
 
 if __name__ == "__main__":

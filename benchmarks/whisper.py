@@ -108,7 +108,7 @@ def _compare(arguments: argparse.Namespace, folder: Path) -> None:
     path, result = folder / "joined.wav", folder / "joined.json"
     text, onsets = recording(path, arguments.seconds, arguments.seed)
     vocabulary = next(Path(arguments.model).glob("vocabulary.*")).name
-    entry = _ENTRY.format(dir=arguments.model, compute_type=arguments.compute_type, vocabulary=vocabulary)
+    entry = ENTRY.format(dir=arguments.model, compute_type=arguments.compute_type, vocabulary=vocabulary)
     (folder / "models.yaml").write_text(entry, encoding="utf-8")
     us = [sys.executable, "-m", "asrcli", "transcribe", str(path), "-o", str(result), "--overwrite", "--quiet"]
     us += ["--model-dir", str(folder), "--model", "measured", "--jobs", "2", *arguments.ours.split()]
@@ -136,7 +136,7 @@ def _last_line(runs: Sequence[Run]) -> str:
     return runs[-1].output.strip().splitlines()[-1]
 
 
-_ENTRY = """
+ENTRY = """
 models:
   measured:
     type: ctranslate2_whisper

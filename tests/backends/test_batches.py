@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -43,6 +44,25 @@ def test_half_batches_of_several_files_unless_the_threads_cannot_take_all_at_onc
 def test_whole_batches_of_one_file() -> None:
     assert len(taken([(100, None, 0, 7)] * 12, batch_size=6)) == 6
     assert len(taken([(100, None, 0, 7)] * 11 + [(100, None, 0, 8)], batch_size=6)) == 3
+
+
+def test_what_is_half_a_batch_is_not_divided_while_the_other_threads_are_at_work() -> None:
+    queue = JobQueue(2)
+    queue.open("model", SimpleNamespace(batch_size=6))
+    for number in range(12):
+        queue.put(PendingJob(number, "model", 0, 100, None, 0, 0))
+
+    def sizes(count: int) -> list[int]:
+        return [len(queue.take()[1]) for _ in range(count)]
+
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(sizes, 1).result(10) == [6]
+        assert sizes(2) == [3, 3]
+    queue = JobQueue(2)
+    queue.open("model", SimpleNamespace(batch_size=6))
+    for number in range(3):
+        queue.put(PendingJob(number, "model", 0, 100, None, 0, 0))
+    assert sizes(2) == [2, 1], "the other thread is free"
 
 
 def test_chunks_of_the_first_file_go_before_those_of_the_second() -> None:

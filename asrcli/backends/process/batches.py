@@ -46,6 +46,8 @@ class JobQueue:
         self._changed = threading.Condition()
         self._jobs: list[PendingJob] = []
         self._services: dict[str, Service] = {}
+        #: the threads that decode a batch
+        self._at_work: set[int] = set()
 
     def put(self, job: PendingJob) -> None:
         with self._changed:
@@ -72,12 +74,10 @@ class JobQueue:
         """Wait for the most urgent job whose service is loaded, and add similar jobs where the engine batches.
 
         A batch costs what its longest job costs, so those nearest in length are added. They have the priority of the
-        first, so that a live stream never waits for chunks of a file; and they are this thread's fair share of the
-        queue, so that no core is idle while another decodes a whole batch. Of several files, half batches are taken
-        unless more waits than all threads can take: they cost a tenth more, and a few files do not all finish at the
-        same time.
+        first, so that a live stream never waits for chunks of a file.
         """
         with self._changed:
+            self._at_work.discard(threading.get_ident())
             while True:
                 ready = [job for job in self._jobs if job.service in self._services]
                 if ready:
@@ -96,13 +96,24 @@ class JobQueue:
                     and _size_class(service, job.length) == _size_class(service, first.length)
                 ]
                 similar.sort(key=lambda job: (_padding(service, first, job), *_urgency(job)))
-                one_file = all(job.order == first.order for job in similar)
-                full = one_file or len(similar) >= service.batch_size * self._threads
-                share = -(-(1 + len(similar)) // self._threads)
-                batch += similar[: min(share, service.batch_size if full else -(-service.batch_size // 2)) - 1]
+                batch += similar[: self._size(service.batch_size, [first, *similar]) - 1]
+            self._at_work.add(threading.get_ident())
             taken = {job.id for job in batch}
             self._jobs = [job for job in self._jobs if job.id not in taken]
             return service, batch
+
+    def _size(self, most: int, similar: Sequence[PendingJob]) -> int:
+        """How many of similar jobs a thread takes: its fair share, so that no core is idle while another decodes a
+        whole batch; but half a batch is not divided while all other threads are at work. Of several files, no more than
+        half a batch unless more waits than all threads can take: that costs a tenth more, and a few files do not all
+        finish at the same time.
+        """
+        half, waiting = -(-most // 2), len(similar)
+        whole = waiting > most * self._threads or len({job.order for job in similar}) == 1
+        share = -(-waiting // self._threads)
+        if waiting <= half and len(self._at_work) >= self._threads - 1:
+            share = waiting
+        return min(share, most if whole else half)
 
 
 #: an answer and the position of its job
