@@ -24,7 +24,9 @@ class Listener:
         """
 
     def awaits_settled(self) -> bool:
-        """Whether `settled` is of use: speakers of a live source are labelled part by part then, not at the end."""
+        """Whether the segments of a live source are taken with `settled`: its speakers are labelled part by part then,
+        not at the end, and the transcript has only those segments that did not settle.
+        """
         return False
 
     #: whether `growing` is called, which costs further decoding

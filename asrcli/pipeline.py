@@ -3,6 +3,7 @@
 Chunks are cut while the engine works on those before; only the chunks in flight are held in memory.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
@@ -88,7 +89,8 @@ class _Channel:
     chunks: ChunkQueue
     detector: LanguageDetector | None = None
     segments: list[Segment] = field(default_factory=list)
-    languages: list[str] = field(default_factory=list)
+    #: how many chunks were in which language
+    languages: Counter[str] = field(default_factory=Counter)
     missing: list[DecodedChunk] = field(default_factory=list)
     #: chunks that the engine gave a hypothesis for
     decoded: int = 0
@@ -103,7 +105,7 @@ class _Channel:
         """The segments of each chunk that is decoded, in order; with `wait`, of all chunks."""
         for decoded in self.chunks.take(wait=wait):
             if decoded.hypothesis.language and decoded.hypothesis.text:
-                self.languages.append(decoded.hypothesis.language)
+                self.languages[decoded.hypothesis.language] += 1
             if decoded.missing:
                 self.missing.append(decoded)
             self.decoded += decoded.error is None
@@ -170,6 +172,9 @@ class _Transcription:
         self._sentences = SentenceEnds(self._channels[0].segmenter, self._channels[0].chunks)
         #: whether the stream has turned out to be recorded right now
         self._waiting = False
+        #: whether the listener has taken segments for good, and what the text steps had to report of them
+        self._taken = False
+        self._taken_warnings: list[str] = []
 
     def _new_channel(self, channel: int | None) -> _Channel:
         options, resources = self._options, self._resources
@@ -265,9 +270,17 @@ class _Transcription:
                 self._listener.recognised(segment)
             settled = self._speakers.settle(timed, recorded_now=self._waiting) if self._live is not None else []
             if settled:
-                part = self._complete(settled, [], until=channel.clear)
-                self._listener.settled(part, waiting=self._waiting)
+                self._give(self._complete(settled, [], until=channel.clear), channel)
         self._listener.heard(min(each.position for each in self._channels) / SAMPLE_RATE)
+
+    def _give(self, part: Transcript, channel: _Channel) -> None:
+        """Hand a part of a live source to the listener. One that awaits it gets it for good: streams go on for days."""
+        self._listener.settled(part, waiting=self._waiting)
+        if self._listener.awaits_settled():
+            self._taken = True
+            self._taken_warnings += part.warnings
+            channel.segments.clear()
+            self._speakers.forget()
 
     def _shift(self, channel: int | None) -> float:
         """From the time of a channel's samples to the time of the recording, seconds."""
@@ -286,8 +299,8 @@ class _Transcription:
         segments.sort(key=lambda segment: (segment.start, segment.channel or 0))
         gaps = self._gaps()
         warnings = [*self._stream.warnings, *(note for each in self._channels for note in each.assembler.warnings)]
-        warnings += [*self._speakers.warnings, *(gap.warning for gap in gaps)]
-        if not segments and not gaps:
+        warnings += [*self._speakers.warnings, *(gap.warning for gap in gaps), *self._taken_warnings]
+        if not segments and not gaps and not self._taken:
             warnings.append(NO_SPEECH)
         transcript = self._complete(segments, turns, until=self._position / SAMPLE_RATE)
         gain = max(each.gain for each in self._channels)
@@ -308,13 +321,13 @@ class _Transcription:
 
     def _complete(self, segments: Sequence[Segment], turns: Sequence[Turn], *, until: float) -> Transcript:
         """Segments in file time as a transcript, text steps applied; `until` is in stream time."""
-        languages = [language for each in self._channels for language in each.languages]
+        languages = sum((each.languages for each in self._channels), Counter[str]())
         timed: set[Timing] = {each.assembler.timing for each in self._channels if each.segments}
         transcript = Transcript(
             source=self._name,
             duration=self._stream.offset + until,
             segments=tuple(replace(segment, id=number) for number, segment in enumerate(segments)),
-            language=max(languages, key=languages.count) if languages else self._options.recognition.language,
+            language=max(languages, key=languages.__getitem__) if languages else self._options.recognition.language,
             model=self._resources.backend.model,
             backend=self._resources.backend.backend,
             timing="model" if timed == {"model"} else "estimated",

@@ -38,6 +38,7 @@ NAMES = {
     "streams": "how many live streams a server keeps up with",
     "watch": "recordings that arrive while `asrcli watch` is killed again and again: what is lost",
     "live_pipe": "how late the text of a pipe is, and its word errors against the file",
+    "live_memory": "memory of all processes while a stream goes on for hours",
 }
 
 

@@ -18,7 +18,7 @@ from asrcli.listener import Listener
 from asrcli.models.registry import Registry
 from asrcli.options import AudioOptions, Hotword, RecognitionOptions, TranscribeOptions, VadOptions
 from asrcli.runtime import Runtime
-from asrcli.transcript import Segment
+from asrcli.transcript import Segment, Transcript
 from tests.tone import build, tone_spec
 
 RATE = 16000
@@ -165,6 +165,36 @@ def test_many_inputs_at_once_keep_apart(english: Runtime, wheel_audio: Path) -> 
     assert "worst of times" in alone[0]
     assert "worst of times" not in alone[1]
     assert "fail better" in alone[1].lower()
+
+
+class Taker(Heard):
+    """A listener that takes the text of a stream part by part."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: list[Transcript] = []
+
+    def awaits_settled(self) -> bool:
+        return True
+
+    def settled(self, part: Transcript, *, waiting: bool) -> None:
+        self.parts.append(part)
+
+
+def test_what_is_taken_of_a_stream_is_not_held(
+    tones: Runtime, tone_audio: Callable[..., np.ndarray], tmp_path: Path
+) -> None:
+    options = TranscribeOptions(vad=NO_VAD)
+    file = write(tmp_path / "tones.wav", np.concatenate([tone_audio([3, 1, None, None, None, 7, 0])] * 8))
+    whole = tones.transcribe(file, options)
+    taker = Taker()
+    with (tmp_path / "tones.wav").open("rb") as stream:
+        transcript = tones.transcribe(Source("stdin", None, stream, live=True), options, listener=taker)
+    assert len(whole.segments) > 8
+    assert [one.text for part in taker.parts for one in part.segments] == [one.text for one in whole.segments]
+    assert {part.language for part in taker.parts} == {whole.language}
+    assert (transcript.segments, transcript.warnings) == ((), whole.warnings)
+    assert (transcript.duration, transcript.language) == (whole.duration, whole.language)
 
 
 class Canceller(Listener):

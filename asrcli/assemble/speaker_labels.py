@@ -65,9 +65,13 @@ class SpeakerLabels:
         self._settled += labelled
         return labelled
 
+    def forget(self) -> None:
+        """Hold the segments that are settled no longer: `finish` does not return them."""
+        self._settled = []
+
     def finish(self, segments: Sequence[Segment]) -> tuple[list[Segment], list[Turn]]:
         """All segments of the input with speakers, and the turns."""
-        if self._settled:
+        if self._recorded_now:
             return [*self._settled, *self.settle([], recorded_now=True)], []
         if self._tracker is None or not segments:
             return list(segments), []  # diarization may take noise for a voice, but there are no words

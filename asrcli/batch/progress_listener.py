@@ -84,8 +84,8 @@ class ProgressListener(Listener):
     writer: StreamWriter | None
     saved: GrowingResult | None = None
     shows_growing: bool = False
-    #: whether a part of the text has been written
-    streamed: bool = False
+    #: segments whose text has been taken by the writer; 0: the stream did not settle
+    streamed: int = 0
     _growing_text: str = ""
     _total: float | None = None
     _next_report: float = 0.0
@@ -108,7 +108,7 @@ class ProgressListener(Listener):
 
     def settled(self, part: Transcript, *, waiting: bool) -> None:
         if self.writer is not None:
-            self.streamed = True
+            self.streamed += len(part.segments)
             if text := self.writer.push(part, awaited=waiting):
                 self.post(TextPart(self.item, text))
 

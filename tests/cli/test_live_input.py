@@ -120,8 +120,10 @@ def test_a_signal_is_the_end_of_the_recording(
     assert "age of wisdom" in out.lower()
     assert "recording ends here" in said
     assert "Traceback" not in said
-    finished = json.loads(said.splitlines()[-1])
-    assert (finished["event"], finished["summary"]["done"]) == ("batch_finished", 1)
+    events = [json.loads(line) for line in said.splitlines()]
+    done = next(event for event in events if event["event"] == "file_done")
+    assert done["segments"] == (len(out.splitlines()) if form == "txt" else len(json.loads(out)["segments"]))
+    assert (events[-1]["event"], events[-1]["summary"]["done"]) == ("batch_finished", 1)
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")

@@ -73,7 +73,9 @@ def produce(
         text = listener.writer.finish(transcript.duration)
     elif item.stdout is not None:
         text = work.render(item, transcript, item.stdout)
-    return rendered(work, item, transcript, formats, text)
+    result = rendered(work, item, transcript, formats, text)
+    result.facts = replace(result.facts, segments=result.facts.segments + listener.streamed)
+    return result
 
 
 @contextmanager
