@@ -42,6 +42,35 @@ def test_subtitles_are_timed_again_into_a_file(asrcli: Program, recordings: Path
     assert "has no words and is left out: ♪" in done.stderr
 
 
+def test_the_output_may_be_a_link_a_pipe_or_in_a_new_folder(asrcli: Program, recordings: Path) -> None:
+    folder = asrcli.folder
+    (folder / "text.txt").write_text("fa re mi\n")
+    command = ("align", "rec/one.wav", "text.txt", "-f", "txt", "-o")
+    assert asrcli(*command, "new/folder/text.out").returncode == 0
+    assert (folder / "new" / "folder" / "text.out").read_text() == "fa re mi\n"
+    (folder / "target").write_text("old")
+    (folder / "link").symlink_to("target")
+    assert asrcli(*command, "link").returncode == 0
+    assert (folder / "link").is_symlink()
+    assert (folder / "target").read_text() == "fa re mi\n"
+    (folder / "stdout").symlink_to("/dev/stdout")
+    assert asrcli(*command, "stdout").stdout == "fa re mi\n"
+    assert (folder / "stdout").is_symlink()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_an_output_that_cannot_be_written_is_reported(asrcli: Program, recordings: Path) -> None:
+    (asrcli.folder / "text.txt").write_text("fa re mi\n")
+    command = ("align", "rec/one.wav", "text.txt", "-f", "txt", "-o")
+    (asrcli.folder / "full").symlink_to("/dev/full")  # a link, as a rename onto the device would replace that
+    full = asrcli(*command, "full")
+    assert (full.returncode, "No space left" in full.stderr) == (ExitCode.MACHINE, True), full.stderr
+    (asrcli.folder / "file").touch()
+    done = asrcli(*command, "file/text.out")
+    assert "Not a directory" in done.stderr
+    assert "internal error" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

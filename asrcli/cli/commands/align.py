@@ -67,6 +67,7 @@ def align(ctx: typer.Context, arguments: AlignArguments) -> int:
     from asrcli.alignment.placing import align_lines
     from asrcli.cli.framework.console import check_stdout
     from asrcli.options.values import cue_options
+    from asrcli.storage.atomic import check_writable
     from asrcli.storage.text import read_text
 
     ctx.obj.console.quiet = arguments.quiet
@@ -76,6 +77,8 @@ def align(ctx: typer.Context, arguments: AlignArguments) -> int:
     form.check_installed()
     if arguments.output is None:
         check_stdout(form)
+    else:
+        check_writable(arguments.output)
     text = read_text(arguments.text, keep_line_ends=True)
     cue_file = _CUE_FILES.get(arguments.text.suffix.lower())
     lines = [cue.text for cue in read_cues(text)] if cue_file else [line.strip() for line in text.splitlines()]
@@ -121,10 +124,12 @@ def _transcribe(ctx: typer.Context, arguments: AlignArguments) -> Transcript:
 
 
 def _write(output: Path | None, contents: str | bytes) -> None:
-    from asrcli.storage.atomic import write_atomic
+    from asrcli.storage.atomic import staging
 
     data = contents if isinstance(contents, bytes) else contents.encode()
     if output is None:
         sys.stdout.buffer.write(data)
-    else:
-        write_atomic(output, data)
+        return
+    with staging() as outputs:
+        outputs.add(output, data)
+        outputs.commit()
