@@ -10,6 +10,7 @@ from asrcli.batch.cache_key import CacheKey
 from asrcli.batch.decision import EXPLANATIONS, Decision, Existing, Reason, SkipRule, decide, named_before
 from asrcli.batch.inputs.paths import printable
 from asrcli.batch.journal.pool import JournalPool
+from asrcli.batch.naming import DETECTED
 from asrcli.batch.plan import Plan
 from asrcli.batch.recording import Item
 from asrcli.batch.summary import error_dict
@@ -99,7 +100,7 @@ def _row(
         name=item.source.name,
         action="skip" if decision.skip else "transcribe",
         reason=decision.reason,
-        outputs=tuple(printable(path) for path in outputs.values()),
+        outputs=tuple(printable(path).replace(DETECTED, "{language}") for path in outputs.values()),
         duration=duration,
         complete=not decision.blocked,
     )

@@ -34,8 +34,9 @@ STDIN = Path("stdin")
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
 
 
-#: in the name of an output: the language that is detected while the recording is transcribed
-DETECTED = "{language}"
+#: in the name of an output: the language that is detected while the recording is transcribed; with a word joiner, as a
+#: recording's own name may have the field's text
+DETECTED = "{language}\u2060"
 UNKNOWN_LANGUAGE = "und"
 
 

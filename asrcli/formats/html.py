@@ -52,6 +52,11 @@ def render(transcript: Transcript, options: CueOptions) -> str:  # noqa: ARG001 
     return head + "".join(fields[field] + text for field, _, text in parts)
 
 
+def in_charset(page: str, encoding: str) -> str:
+    """The page as it declares that encoding; a byte order mark declares itself."""
+    return page.replace('<meta charset="utf-8">', f'<meta charset="{encoding}">', 1) if encoding == "gb18030" else page
+
+
 def with_audio(page: str, address: str) -> str:
     """The page with its recording at another address, such as a `data:` URL."""
     head, tag, rest = page.partition('<audio id="audio" ')

@@ -24,7 +24,7 @@ from asrcli.models.entry import Download, ModelEntry, entry_to_dict, parse_entry
 from asrcli.models.pins import Pin
 from asrcli.models.store import Store
 from asrcli.models.yaml_file import add_entry
-from asrcli.storage.atomic import disk_errors
+from asrcli.storage.atomic import disk_errors, is_regular_target
 from asrcli.storage.locks import locked
 
 SCHEMA = "asrcli/bundle/1"
@@ -33,12 +33,14 @@ _MANIFEST_BYTES = 16 << 20
 
 
 def export_bundle(store: Store, names: Sequence[str], target: Path) -> tuple[ModelEntry, ...]:
-    """Write installed models into one file, which appears when complete. Raises UsageError: no names;
-    UnknownModelError: a name that is not in the registry; ModelNotInstalledError: a model is not installed;
-    DiskFullError: the disk is full.
+    """Write installed models into one file, which appears when complete. Raises UsageError: no names, or `target` is a
+    pipe, a device or a folder; UnknownModelError: a name that is not in the registry; ModelNotInstalledError: a model
+    is not installed; DiskFullError: the disk is full.
     """
     if not names:
         raise UsageError("No model is named.", "List installed models with: asrcli models list --installed")
+    if not is_regular_target(target):
+        raise UsageError(f"{target} is not a file that can be replaced.", "Name a file.")
     sources = {name: _files_of(store, name) for name in dict.fromkeys(names)}
     manifest: dict[str, Any] = {"schema": SCHEMA, "asrcli": __version__, "models": {}}
     for name, (entry, files) in sources.items():

@@ -14,6 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from asrcli.batch.naming import (
+    DETECTED,
     NAME_MAX,
     STDIN,
     NameTemplate,
@@ -363,16 +364,17 @@ def test_the_date_of_a_stream_is_today() -> None:
     ],
 )
 def test_the_language_in_a_name(name: str, language: str | None) -> None:
-    assert language_in(name, "a.{language}.srt") == language
-    assert language_in("en-" + name, "{language}-" + name) == "en"
+    assert language_in(name, f"a.{DETECTED}.srt") == language
+    assert language_in("en-" + name, f"{DETECTED}-{name}") == "en"
     assert language_in(name, "a.srt") is None
 
 
 def test_outputs_await_and_get_the_language() -> None:
-    outputs = {"txt": Path("/x/a.{language}.txt"), "srt": Path("/x/a.{language}.srt")}
+    outputs = {"txt": Path(f"/x/a.{DETECTED}.txt"), "srt": Path(f"/x/a.{DETECTED}.srt")}
     assert awaits_language(outputs)
-    assert awaits_language({"txt": Path("/x/a.txt"), "srt": Path("/x/a.{language}.srt")})
-    assert not awaits_language({"txt": Path("/{language}/a.txt")})
+    assert awaits_language({"txt": Path("/x/a.txt"), "srt": Path(f"/x/a.{DETECTED}.srt")})
+    assert not awaits_language({"txt": Path(f"/{DETECTED}/a.txt")})
+    assert not awaits_language({"txt": Path("/x/a.{language}.txt")})
     assert not awaits_language({})
     assert with_language(outputs, "yue") == {"txt": Path("/x/a.yue.txt"), "srt": Path("/x/a.yue.srt")}
     assert with_language(outputs, None)["txt"] == Path("/x/a.und.txt")

@@ -30,6 +30,13 @@ def test_the_model_has_its_name_and_its_only_language(asrcli: Program, recording
     assert "one-moonshine-tiny-en-en.txt" in done.stdout
 
 
+def test_the_name_of_a_recording_may_be_that_of_a_field(asrcli: Program, recordings: Path) -> None:
+    (recordings / "one.wav").rename(recordings / "one {language}.wav")
+    done = asrcli("transcribe", "rec/one {language}.wav", "-f", "txt,srt")
+    assert done.returncode == 0, done.stderr
+    assert names(recordings) == {"one {language}.txt", "one {language}.srt"}
+
+
 def names(folder: Path) -> set[str]:
     return {path.name for path in folder.rglob("*") if path.suffix in {".srt", ".txt"}}
 

@@ -103,6 +103,11 @@ def test_encoding_and_line_ends(asrcli: Program, speech: Path, encoding: str) ->
     assert out.decode(encoding) == (asrcli.folder / "out" / "cities.srt").read_bytes().decode(encoding)
 
 
+def test_a_page_declares_its_encoding(asrcli: Program, recordings: Path) -> None:
+    assert asrcli("transcribe", "rec/one.wav", "-f", "html", "--encoding", "gb18030").returncode == 0
+    assert '<meta charset="gb18030">' in (recordings / "one.html").read_bytes().decode("gb18030")
+
+
 @pytest.mark.slow
 def test_other_encodings_are_made_again_and_equal_ones_are_not(asrcli: Program, speech: Path) -> None:
     assert "1 of 1 file done" in asrcli("transcribe", speech, "-d", "out").stderr

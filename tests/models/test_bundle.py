@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -90,6 +91,15 @@ def test_embedded_model_travels_too(here: Store, tmp_path: Path) -> None:
     assert set(manifest["models"]["moonshine-tiny-en"]["files"]) == {
         "encoder_model.ort", "decoder_model_merged.ort", "tokens.txt",
     }  # fmt: skip
+
+
+def test_a_pipe_is_not_replaced(here: Store, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for target in (pipe, tmp_path):
+        with pytest.raises(UsageError, match="not a file"):
+            export_bundle(here, ["mine"], target)
+    assert pipe.is_fifo()
 
 
 def test_import_twice_changes_nothing(here: Store, there: Store, tmp_path: Path) -> None:

@@ -100,6 +100,10 @@ class TranscribeRequest:
             if isinstance(contents, bytes):
                 return contents
             text = self.text(contents)
+            if extension == "html" and self.encoding != "utf-8":
+                from asrcli.formats.html import in_charset
+
+                text = in_charset(text, self.encoding)
             if self.embed_audio and extension == "html" and path is not None:
                 return embed_audio(text, item.source, options_of(item, ensemble.spec, self.options).audio)
             return text
