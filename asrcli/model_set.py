@@ -22,7 +22,7 @@ from asrcli.backends.checks import (
 )
 from asrcli.backends.funasr.companions import VAD
 from asrcli.distribution import pip_install
-from asrcli.errors import LanguageNotSupportedError
+from asrcli.errors import LanguageNotSupportedError, OptionNotSupportedError
 from asrcli.options import TextOptions, TranscribeOptions
 
 if TYPE_CHECKING:
@@ -100,8 +100,8 @@ def choose(spec: ModelSpec, options: TranscribeOptions, registry: Registry, get:
     stored voice print is damaged.
     """
     options = _fit(spec, options)
-    if options.recognition.translate:
-        spec = translating(spec)
+    if target := options.recognition.target:
+        spec, options = translating(spec, target), _source(options, target)
     identification = _identification(spec, options, registry, get)
     request = options.recognition
     if identification is not None:
@@ -140,6 +140,19 @@ def _fit(spec: ModelSpec, options: TranscribeOptions) -> TranscribeOptions:
     if model_type(spec).hotwords != "none" or not options.text.corrections:
         return options
     return replace(options, recognition=replace(options.recognition, hotwords=()))
+
+
+def _source(options: TranscribeOptions, target: str) -> TranscribeOptions:
+    """Models translate into other languages than English from English alone. Raises OptionNotSupportedError: the speech
+    is in another language.
+    """
+    if target == "en":
+        return options
+    if options.recognition.language not in {None, "en"} or options.identification.enabled:
+        raise OptionNotSupportedError(
+            f"Only English speech can be translated into '{target}'.", "Leave the language out, or translate into en."
+        )
+    return replace(options, recognition=replace(options.recognition, language="en"))
 
 
 def _identification(spec: ModelSpec, options: TranscribeOptions, registry: Registry, get: Get) -> ModelSpec | None:

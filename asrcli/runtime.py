@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -173,13 +173,14 @@ class Session:
             punctuate = PunctuationStep(self._punctuate, languages)
         digits = _itn_step(models.itn_cache) if models.itn_cache is not None else None
         steps = in_order(models.options.text, marks=punctuate, digits=digits)
-        return (_in_english, *steps) if models.options.recognition.translate else steps
+        target = models.options.recognition.target
+        return (partial(_translated, target), *steps) if target else steps
 
 
-def _in_english(transcript: Transcript) -> Transcript:
+def _translated(target: str, transcript: Transcript) -> Transcript:
     """A translation with its language in place of that of the speech."""
-    segments = tuple(replace(segment, language="en") for segment in transcript.segments)
-    return replace(transcript, language="en", segments=segments)
+    segments = tuple(replace(segment, language=target) for segment in transcript.segments)
+    return replace(transcript, language=target, segments=segments)
 
 
 @lru_cache(maxsize=4)

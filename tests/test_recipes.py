@@ -40,6 +40,7 @@ RESULTS = {
     "audio:en": ("films/other.vtt", "fa re mi"),
     "subtitles:en": ("films/other.en.srt", "fa re mi"),
     "utf-16": ("film.utf16.srt", ""),
+    "--translate-to": ("german.txt", "fa re mi"),
     "--translate": ("english.txt", ""),
     "script.txt": ("script.srt", "Fa, re, mi!"),
     "wrong.srt": ("right.srt", "fa re mi"),

@@ -59,15 +59,19 @@ def check_request(spec: ModelSpec, request: RecognitionOptions) -> None:
         _checks(spec).check_prompt(spec, request)
 
 
-def translating(spec: ModelSpec) -> ModelSpec:
-    """The model as it translates into English. Raises OptionNotSupportedError: it cannot."""
-    options = model_type(spec).translation
-    if not options or languages_of(spec) == ("en",):
-        raise OptionNotSupportedError(
-            f"The model {spec.name} cannot translate.",
-            "Models that can: whisper-small and other Whisper models for many languages.",
-        )
-    return replace(spec, name=f"{spec.name} to English", options={**spec.options, **options})
+def translating(spec: ModelSpec, target: str) -> ModelSpec:
+    """The model as it translates into a language. Raises OptionNotSupportedError: it cannot."""
+    row, languages = model_type(spec), languages_of(spec)
+    if target == "en":
+        options, name = row.translation, "English"
+        hint = "Models that can: whisper-small and other Whisper models for many languages."
+    else:
+        options, name = {row.target_option: target} if row.target_option and target in languages else {}, target
+        hint = "Models that can: canary-180m-flash, English into de, es and fr."
+    if not options or languages == ("en",):
+        what = "translate" if target == "en" else f"translate into '{target}'"
+        raise OptionNotSupportedError(f"The model {spec.name} cannot {what}.", hint)
+    return replace(spec, name=f"{spec.name} to {name}", options={**spec.options, **options})
 
 
 def backend_notices(spec: ModelSpec) -> tuple[str, ...]:

@@ -47,6 +47,8 @@ class ModelType:
     itn_option: str = ""
     #: options of the entry with which the model translates into English; empty: it cannot
     translation: Mapping[str, str] = field(default_factory=dict)
+    #: option of the entry that names the language into which it translates English; "": it cannot
+    target_option: str = ""
     #: the text has punctuation and capitals; else words alone, at least for most models
     punctuated: bool = False
     #: the text begins with tags of language, emotion and event

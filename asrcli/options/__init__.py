@@ -118,9 +118,20 @@ class RecognitionOptions:
         read=readers.bounded_text,
     )  # fmt: skip
     translate: bool = _recognition(False, "Translate into English, for models that can (Whisper, Canary).")
+    #: any spelling of a language, kept as a code
+    translate_to: str | None = _recognition(
+        None, "Translate English speech into this language, for models that can (Canary); en: as --translate.",
+        metavar="CODE", read=readers.target_language,
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "language", language_code(self.language))
+        object.__setattr__(self, "translate_to", language_code(self.translate_to))
+
+    @property
+    def target(self) -> str | None:
+        """The language that the text is translated into; None: it is that of the speech."""
+        return self.translate_to or ("en" if self.translate else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -91,6 +91,14 @@ def language(text: str) -> str:
         raise ValueError(str(error).removesuffix(".")) from None
 
 
+def target_language(text: str) -> str:
+    """The code of a language to translate into."""
+    code = language(text)
+    if code == "auto":
+        raise ValueError("it is a language, such as en or de")
+    return code
+
+
 def bounded_text(text: str) -> str:
     """A text of at most `MAX_TEXT` characters."""
     if len(text) > MAX_TEXT:

@@ -78,6 +78,34 @@ def test_translation(
     assert "whisper-small" in refused.stderr
 
 
+@pytest.mark.slow
+def test_translation_of_english(
+    asrcli: Program,
+    tone_models: Callable[..., Path],
+    tone_entry: Callable[..., dict[str, Any]],
+    write_models: Callable[..., None],
+) -> None:
+    soundfile.write(asrcli.folder / "tones.wav", tone_audio([0, 3]), RATE)
+    write_models({"tones": tone_entry("canary", tone_models("canary"))})
+    options = ["--no-vad", "-m", "tones", "-f", "json", "-o", "-", "-q"]
+
+    def said(*extra: str) -> tuple[str, str]:
+        found = json.loads(asrcli("transcribe", "tones.wav", *options, *extra).stdout)
+        assert {segment["language"] for segment in found["segments"]} == {found["language"]}
+        return found["text"], found["language"]
+
+    assert said("--translate-to", "German") == ("dodo fa", "de")
+    assert said("--translate-to", "en", "--language", "de") == ("do fa", "en")
+    for arguments, message in (
+        (["--translate-to", "it"], "cannot translate into 'it'"),
+        (["--translate-to", "fr", "--language", "de"], "Only English speech"),
+        (["--translate-to", "auto"], "it is a language"),
+        (["--translate-to", "de", "-m", "moonshine-tiny-en"], "canary-180m-flash"),
+    ):
+        refused = asrcli("transcribe", "tones.wav", *options, *arguments)
+        assert (refused.returncode, message in refused.stderr) == (2, True), refused.stderr
+
+
 def test_a_vocabulary_of_another_model_ends_the_batch_before_it_begins(
     asrcli: Program, tone_models: Callable[..., Path]
 ) -> None:

@@ -183,7 +183,7 @@ def form_fields(request: RecognitionOptions) -> tuple[dict[str, str], dict[str, 
     phrases = [hotword.text for hotword in request.hotwords]
     prompt = " ".join(filter(None, [request.prompt, ", ".join(phrases)]))
     fields = {"prompt": prompt} if prompt else {}
-    if request.language not in {None, "", "auto"} and not request.translate:
+    if request.language not in {None, "", "auto"} and not request.target:
         fields["language"] = str(request.language)
     extras: dict[str, Any] = {"vad_filter": "false"}  # what is sent is speech already
     if phrases:

@@ -271,6 +271,7 @@ TYPES: dict[str, SherpaType] = {
     "canary": SherpaType(
         factory="from_nemo_canary",
         translation={"tgt_lang": "en"},
+        target_option="tgt_lang",
         punctuated=True,
         files=("encoder", "decoder", "tokens"),
         options=(*_COMMON, *_FEATURES, *RULES, "src_lang", "tgt_lang"),

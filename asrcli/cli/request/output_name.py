@@ -21,7 +21,7 @@ def name_template(arguments: TranscribeArguments, recognition: RecognitionOption
         model, languages = _model(arguments, recognition)
         values["model"] = model
         asked = recognition.language if arguments.manifest is None else None  # its lines may have others
-        if language := "en" if recognition.translate else asked or languages:
+        if language := recognition.target or asked or languages:
             values["language"] = language
         else:
             values["language"] = DETECTED

@@ -105,7 +105,7 @@ def test_prompt_and_hotwords_that_exceed_the_context_are_refused(tiny_en: ModelS
 def test_an_english_model_supports_english_alone(tiny_en: ModelSpec) -> None:
     assert languages_of(replace(tiny_en, languages=())) == ("en",)
     with pytest.raises(AsrcliError, match="cannot translate"):
-        translating(tiny_en)
+        translating(tiny_en, "en")
 
 
 def test_languages_of_a_multilingual_model(multilingual: ModelSpec) -> None:
@@ -113,7 +113,7 @@ def test_languages_of_a_multilingual_model(multilingual: ModelSpec) -> None:
 
     assert len(languages_of(multilingual)) == 99  # Cantonese came with large-v3
     assert transcribe(multilingual, noise, language="de").language == "de"
-    assert transcribe(translating(multilingual), noise, language="de").language == "de"
+    assert transcribe(translating(multilingual, "en"), noise, language="de").language == "de"
 
 
 def test_chunks_of_several_languages_in_a_batch(multilingual: ModelSpec) -> None:

@@ -41,7 +41,7 @@ def plain(transcript: Transcript, fields: Fields) -> dict[str, Any]:
 def verbose(transcript: Transcript, fields: Fields) -> dict[str, Any]:
     """`verbose_json`, with every field that strict clients read."""
     body: dict[str, Any] = {
-        "task": "translate" if fields.options.recognition.translate else "transcribe",
+        "task": "translate" if fields.options.recognition.target else "transcribe",
         "language": language_name(transcript.language),
         "language_code": transcript.language,
         "duration": round(transcript.duration, 3),
