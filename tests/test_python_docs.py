@@ -24,13 +24,24 @@ def test_the_examples_run_one_after_the_other(
     for number, code in enumerate(re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)):
         exec(compile(code, f"{PAGE.name}, example {number + 1}", "exec"), scope)
         said.append(capsys.readouterr().out)
-    whole, _, files, many, failing = said
+    whole, _, files, many, live, failing = said
     assert "fail better" in whole.lower()
     assert (tmp_path / "talk.srt").read_text(encoding="utf-8").startswith("1\n00:00:0")
     assert files == "True asrcli transcript\n"
     assert many.startswith("talk.wav 9.")
     assert "fail better" in many.lower()
+    assert "fail better" in live.lower()
+    assert live.splitlines()[-1].startswith("9.")
     assert failing == "unreadable 1 nothing.wav: No such file. Check the name and the folder.\n"
+
+
+def test_the_options_of_the_table_are_there() -> None:
+    table = PAGE.read_text(encoding="utf-8").partition("| command line | Python |")[2].partition("\n\n")[0]
+    names = {name: getattr(asrcli, name) for name in asrcli.__all__}
+    calls = re.findall(r"`(\w+Options\(.+?)`", table)
+    assert len(calls) == 7
+    for call in calls:
+        assert repr(eval(call, names)) != repr(type(eval(call, names))())
 
 
 def test_what_the_package_promises_is_there() -> None:

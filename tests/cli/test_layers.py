@@ -59,6 +59,7 @@ def another_value(name: str, value: list[str] | float | str | None) -> tuple[str
         "audio-track": ("zh", "zh"),
         "language": ("zh", "zh"),
         "name": ("'{stem}.{language}'", "{stem}.{language}"),
+        "translate-to": ("German", "de"),
         "shard": ("2/3", "2/3"),
         "skip-if": ("audio:de", ["audio:de"]),
         "remote-api-key": ("sesame", "(set)"),
