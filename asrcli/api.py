@@ -1,16 +1,18 @@
 """The Python API."""
 
 import os
+import re
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
 from asrcli.audio.types import Source
-from asrcli.errors import InputError, UsageError, WarningsError
+from asrcli.errors import InputError, InputUnreadableError, UsageError, WarningsError
 from asrcli.model_set import choose
 from asrcli.models.registry import Registry
 from asrcli.options import TranscribeOptions
 from asrcli.runtime import Runtime
+from asrcli.storage.places import is_uri
 from asrcli.transcript import Transcript, failing_warnings, read_warning_codes
 
 
@@ -52,12 +54,27 @@ def transcribe(
     spec = registry.resolve(model, language=options.recognition.language)
     ensemble = choose(spec, options, registry, lambda name, kind: registry.resolve(name, kind=kind))
     name = os.fspath(path)
+    check_recording(name)
     with Runtime(ensemble, jobs=jobs) as runtime:
         transcript = transcribe_file(runtime, name)
     transcript = replace(transcript, warnings=(*ensemble.notices, *transcript.warnings))
     if failing := failing_warnings(transcript.warnings, codes):
         raise WarningsError(f"{name}: {'; '.join(failing)}.")
     return transcript
+
+
+def check_recording(name: str) -> None:
+    """Raises InputUnreadableError: stdin, a folder or an address, where one file of this machine is needed."""
+    if Path(name).is_dir():
+        raise InputUnreadableError(f"{name} is a folder.", "Name one recording.")
+    if os.path.lexists(name):
+        return
+    if name == "-":
+        raise InputUnreadableError("stdin cannot be read here.", "Name a file, or use: asrcli transcribe -")
+    if is_uri(name):
+        address = re.sub(":/*", "://", name, count=1)
+        hint = "Download it first; the command asrcli transcribe also takes addresses."
+        raise InputUnreadableError(f"{address} is not a file on this machine.", hint)
 
 
 def transcribe_file(runtime: Runtime, name: str) -> Transcript:

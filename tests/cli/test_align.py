@@ -76,6 +76,10 @@ def test_an_output_that_cannot_be_written_is_reported(asrcli: Program, recording
     [
         (["rec/one.wav", "none.txt"], ExitCode.ALL_FAILED, "Cannot read none.txt"),
         (["rec/none.wav", "text.txt"], ExitCode.ALL_FAILED, "none.wav"),
+        (["-", "text.txt"], ExitCode.ALL_FAILED, "stdin cannot be read here"),
+        (["rec", "text.txt"], ExitCode.ALL_FAILED, "rec is a folder"),
+        (["https://example.org/a.wav", "text.txt"], ExitCode.ALL_FAILED, "https://example.org/a.wav is not a file"),
+        (["rec/one.wav", "text.txt", "-o", "https://example.org/a.srt"], ExitCode.USAGE, "results go to folders"),
         (["rec/one.wav", "text.txt", "-o", "text.txt"], ExitCode.USAGE, "is an input itself"),
         (["rec/one.wav", "text.txt", "-o", "text.xyz"], ExitCode.USAGE, "format is unknown"),
         (["rec/one.wav", "other.txt"], ExitCode.ALL_FAILED, "None of the words"),

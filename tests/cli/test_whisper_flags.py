@@ -55,6 +55,9 @@ def test_a_value_without_a_counterpart_is_refused() -> None:
 def test_a_flag_at_the_end_needs_its_value() -> None:
     with pytest.raises(UsageError, match="--beam_size needs a value"):
         translate(["a.mp3", "--beam_size"])
+    with pytest.raises(UsageError, match="--fp16 needs a value"):
+        translate(["a.mp3", "--fp16", "--language", "en"])
+    assert translate(["--logprob_threshold", "-1.0"]) == ([], ["--logprob_threshold"])
 
 
 @pytest.mark.parametrize(

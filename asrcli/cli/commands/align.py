@@ -65,14 +65,18 @@ def align(ctx: typer.Context, arguments: AlignArguments) -> int:
     """
     from asrcli.alignment.cues import read_cues, retime
     from asrcli.alignment.placing import align_lines
+    from asrcli.api import check_recording
     from asrcli.cli.framework.console import check_stdout
     from asrcli.options.values import cue_options
     from asrcli.storage.atomic import check_writable
+    from asrcli.storage.places import output_place
     from asrcli.storage.text import read_text
 
     ctx.obj.console.quiet = arguments.quiet
-    if arguments.output == Path("-"):
-        arguments = replace(arguments, output=None)
+    output = arguments.output
+    arguments = replace(arguments, output=None if output in {None, Path("-")} else output_place(output))
+    for one in (arguments.audio, arguments.text):
+        check_recording(str(one))
     form = _format(arguments)
     form.check_installed()
     if arguments.output is None:

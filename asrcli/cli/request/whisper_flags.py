@@ -84,7 +84,7 @@ def translate(arguments: list[str]) -> tuple[list[str], list[str]]:
             found.append(argument)
             continue
         given = value if equals else next(rest, None)
-        if given is None:
+        if given is None or (not equals and given.startswith("--")):
             raise UsageError(f"{name} needs a value.", "It is a flag of the whisper command.")
         found += flag.translate(name, given)
         if flag.ignored:
