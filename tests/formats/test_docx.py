@@ -80,6 +80,8 @@ def test_an_empty_transcript_and_names_that_are_not_unicode() -> None:
     name = os.fsdecode(b"caf\xe9\x01.wav")
     document = docx.Document(io.BytesIO(written(Transcript(name, 0.0))))
     assert document.paragraphs[0].text.startswith("caf")
+    noncharacters = Transcript("\ufffe.wav", 1.0, (Segment(0, 0.0, 1.0, "a\uffff b", (), "\ufffe"),))
+    assert "a b" in "\n".join(part.text for part in docx.Document(io.BytesIO(written(noncharacters))).paragraphs)
 
 
 def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,12 +70,18 @@ def milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
 
 
+#: neither control characters nor surrogates
+_NO_XML = "\ufffe\uffff"
+
+
 def clean(text: str) -> str:
-    """One line without control characters, single spaces between words."""
+    """One line without control characters and what XML does not allow, single spaces between words."""
     text = " ".join(text.split())
     if text.isprintable():
         return text
-    return "".join(char for char in text if unicodedata.category(char) not in ("Cc", "Cs")).strip()
+    return "".join(
+        char for char in text if unicodedata.category(char) not in ("Cc", "Cs") and char not in _NO_XML
+    ).strip()
 
 
 def label(speaker: str | None) -> str:
