@@ -114,6 +114,8 @@ class Worker:
                 return self._decide(ready, journal)
 
     def _decide(self, item: Item, journal: Journal | None) -> Outcome | None:
+        if self._work.skip_if and item.stream:
+            self._post(Notice(f"{item.source.name}: --skip-if looks into files; this is a stream, and is transcribed."))
         named = named_before(item, journal, self._work.existing)
         decision = decide(named, journal, self._work.recipe, self._work.existing, self._work.skip_if)
         return self._skipped(named, journal, decision) if decision.skip else self._attempt(item, journal, decision)

@@ -39,6 +39,12 @@ def test_tracks_of_a_film(asrcli: Program, film: Path, rule: str, skipped: str) 
     assert film.with_suffix(".srt").exists() != bool(skipped)
 
 
+def test_a_stream_is_transcribed_and_that_is_reported(asrcli: Program, recordings: Path) -> None:
+    done = asrcli("transcribe", "-", "--skip-if", "subtitles", stdin=(recordings / "one.wav").read_bytes())
+    assert (done.returncode, done.stdout) == (0, "fa re mi\n")
+    assert "--skip-if looks into files" in done.stderr
+
+
 @pytest.mark.slow
 def test_own_results_are_judged_by_the_journal(asrcli: Program, recordings: Path) -> None:
     arguments = ("transcribe", "rec", "--skip-if", "subtitles", "-f", "srt")
