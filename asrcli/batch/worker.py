@@ -19,7 +19,7 @@ from asrcli.batch.journal.pool import JournalPool
 from asrcli.batch.naming import awaits_language, free_names, with_language
 from asrcli.batch.progress_listener import Outcome, Post, ProgressListener, Reading
 from asrcli.batch.recording import Item, opened
-from asrcli.batch.results import ItemResult, ResultLostError
+from asrcli.batch.results import ItemResult, LocalResult, ResultLostError
 from asrcli.batch.results.growing_result import KIND, GrowingResult, read_growing
 from asrcli.batch.results.processing import Processing, produce, rendered
 from asrcli.batch.schedule import Schedule
@@ -33,6 +33,7 @@ from asrcli.errors import (
     MissingExtraError,
     ModelError,
     OptionNotSupportedError,
+    OutputError,
     StoreError,
     WarningsError,
     machine_error,
@@ -254,7 +255,8 @@ class Worker:
             if item.stdout is None:
                 recipe = item.recipe_of(self._work.recipe)
                 recipe = replace(recipe, options=FAILED + recipe.options) if failing else recipe
-                outputs = self._write(item, journal, recipe, decision, result)
+                with self._rescued(item, decision, result):
+                    outputs = self._write(item, journal, recipe, decision, result)
         if failing:
             error = WarningsError(f"{name}: {'; '.join(failing)}.", "Its text is written all the same (--fail-on).")
             return Outcome(item, FileFailed(item.index, name, error), facts.text)
@@ -277,7 +279,7 @@ class Worker:
     def _result(self, item: Item, decision: Decision, reading: Reading) -> ItemResult:
         writer = self._work.stream_writer(item.stdout) if item.stream and item.stdout is not None else None
         grows = item.stream and decision.make and not any(map(is_stored, decision.make.values()))
-        growing = GrowingResult(item.source.name, decision.make) if grows else None
+        growing = GrowingResult(item.source.name, decision.make, partial(self._not_saved, item)) if grows else None
         listener = ProgressListener(item, self._post, self._stop, reading, writer, growing, self._work.partial)
         if self._work.remote is not None:
             return self._work.remote(item, decision, listener)
@@ -288,6 +290,23 @@ class Worker:
             result = produce(self._work, ready, decision.recording, formats, listener)
         result.growing = growing
         return result
+
+    def _not_saved(self, item: Item, error: OSError) -> None:
+        now = "its text is not saved while it grows, and a kill would lose it"
+        self._post(Notice(f"{item.source.name}: {error.strerror}: {now}."))
+
+    @contextlib.contextmanager
+    def _rescued(self, item: Item, decision: Decision, result: ItemResult) -> Iterator[None]:
+        """The text of a stream that cannot be written where it belongs goes to a temporary folder: a stream cannot be
+        read again.
+        """
+        try:
+            yield
+        except (DiskFullError, OutputError, StoreError) as error:
+            folder = result.rescue(decision.make) if item.stream and isinstance(result, LocalResult) else None
+            if folder is None:
+                raise
+            raise type(error)(f"{error.message} Its text is in {folder}.", "Move it from there.") from error
 
     def _run_on_done(self, item: Item, journal: Journal | None, decision: Decision) -> None:
         if self._work.on_done is not None:

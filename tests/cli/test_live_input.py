@@ -6,6 +6,8 @@ import contextlib
 import json
 import os
 import re
+import shlex
+import shutil
 import signal
 import subprocess
 import threading
@@ -318,6 +320,32 @@ def test_what_was_recognised_before_a_kill_is_recovered_by_the_next_run(
         assert "killed" in json.loads((folder / "stdin.recovered.json").read_text())["warnings"][0]
     again = asrcli("transcribe", *RAW, *options, stdin=pcm)
     assert "killed" not in again.stderr
+
+
+def _can_mount() -> bool:
+    program = shutil.which("unshare")
+    command = ["unshare", "-rm", "mount", "-t", "tmpfs", "none", "/mnt"]
+    return program is not None and subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not _can_mount(), reason="needs user namespaces (unshare -rm)")
+def test_the_text_of_a_stream_is_rescued_from_a_full_disk(asrcli: Program, pcm: bytes, tmp_path: Path) -> None:
+    (asrcli.folder / "disk").mkdir()
+    (tmp_path / "temporary").mkdir()
+    command = asrcli.command("transcribe", *RAW, "-d", "disk", "-f", "txt,srt")
+    script = f"mount -t tmpfs -o size=8k none disk && head -c 8k /dev/zero > disk/fill; {shlex.join(command)}"
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", script],
+        input=pcm, cwd=asrcli.folder, env=asrcli.env(TMPDIR=str(tmp_path / "temporary")), capture_output=True,
+        timeout=100, check=False,
+    )  # fmt: skip
+    said = done.stderr.decode()
+    assert done.returncode == ExitCode.MACHINE, said
+    assert "its text is not saved while it grows" in said
+    [folder] = re.findall(r"Its text is in (\S+)\.\s", said)
+    assert {path.name for path in Path(folder).iterdir()} == {"stdin.txt", "stdin.srt"}
+    assert "age of wisdom" in (Path(folder) / "stdin.txt").read_text(encoding="utf-8").lower()
 
 
 @pytest.mark.slow

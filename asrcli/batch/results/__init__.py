@@ -1,5 +1,7 @@
 """What an input became: facts for the journal and the events, and outputs that get their names in two steps."""
 
+import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +82,24 @@ class LocalResult:
         self._staging.commit(new=new)
         if self.growing is not None:
             self.growing.discard()
+
+    def rescue(self, names: Mapping[str, Path]) -> Path | None:
+        """Write the outputs to a new folder for temporary files, which is returned; None: they cannot be written there
+        either.
+        """
+        try:
+            folder = Path(tempfile.mkdtemp(prefix="asrcli-"))
+        except OSError:
+            return None
+        try:
+            for suffix, path in names.items():
+                (folder / path.name).write_bytes(self._texts[suffix])
+        except OSError:
+            shutil.rmtree(folder, ignore_errors=True)
+            return None
+        if self.growing is not None:
+            self.growing.discard()
+        return folder
 
     def __enter__(self) -> Self:
         return self

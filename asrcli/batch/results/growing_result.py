@@ -7,7 +7,7 @@ writes what was recognised as `NAME.recovered.EXT`.
 import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,7 +25,9 @@ KIND = "partial"
 class GrowingResult:
     """The segments of one stream. A context manager: if the stream fails, what was recognised stays."""
 
-    def __init__(self, source: str, outputs: Mapping[str, Path]) -> None:
+    def __init__(self, source: str, outputs: Mapping[str, Path], on_failure: Callable[[OSError], None]) -> None:
+        """`outputs`: format -> file; `on_failure` is called once, if a segment cannot be written."""
+        self._on_failure, self._failed = on_failure, False
         self._head = {"source": source, "outputs": {suffix: path.name for suffix, path in outputs.items()}}
         self._folder = Path(os.path.abspath(next(iter(outputs.values())))).parent
         self._path: Path | None = None
@@ -35,8 +37,8 @@ class GrowingResult:
         return self
 
     def add(self, segment: Segment) -> None:
-        """Append a segment. That a disk is full is reported when the result itself is written."""
-        with contextlib.suppress(OSError):
+        """Append a segment."""
+        try:
             if self._path is None:
                 self._folder.mkdir(parents=True, exist_ok=True)
                 self._path, self._handle = create_hidden(self._folder, KIND)
@@ -46,6 +48,10 @@ class GrowingResult:
                     self.discard()  # without it the segments are of no use; the next one tries again
                     raise
             self._write(segment.to_dict())
+        except OSError as error:
+            if not self._failed:
+                self._failed = True
+                self._on_failure(error)
 
     def _write(self, line: Mapping[str, Any]) -> None:
         write_all(self._handle, json.dumps(line).encode() + b"\n")
