@@ -46,6 +46,11 @@ class DecodedChunk:
         """About how long its words take to say, seconds."""
         return said_seconds(self.hypothesis.text)
 
+    def bare(self) -> Self:
+        """The same without words and levels: what a gap is made of, of which a stream of days may have very many."""
+        place = Chunk(self.chunk.start, self.chunk.samples[:0].copy(), self.chunk.regions)
+        return replace(self, chunk=place, hypothesis=Hypothesis(""))
+
     def marked(self) -> Self:
         """The same; with a reason where its words take much less time than its speech, however short it is."""
         if self.missing or self.said >= LEAST_COVERAGE * spoken_seconds(self.chunk):

@@ -107,7 +107,7 @@ class _Channel:
             if decoded.hypothesis.language and decoded.hypothesis.text:
                 self.languages[decoded.hypothesis.language] += 1
             if decoded.missing:
-                self.missing.append(decoded)
+                self.missing.append(decoded.bare())
             self.decoded += decoded.error is None
             self.gain = max(self.gain, decoded.chunk.gain)
             self.position = max(self.position, decoded.chunk.end)

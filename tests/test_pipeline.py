@@ -13,12 +13,15 @@ import soundfile as sf
 
 import asrcli
 from asrcli.audio.types import Source
+from asrcli.backends.types import Hypothesis
+from asrcli.chunk_decoding import DecodedChunk, gaps_of
 from asrcli.errors import CancelledError, InputError, LanguageNotSupportedError, OptionNotSupportedError
 from asrcli.listener import Listener
 from asrcli.models.registry import Registry
 from asrcli.options import AudioOptions, Hotword, RecognitionOptions, TranscribeOptions, VadOptions
 from asrcli.runtime import Runtime
-from asrcli.transcript import Segment, Transcript
+from asrcli.transcript import Gap, Segment, Transcript
+from asrcli.vad.types import Chunk, Region
 from tests.tone import build, tone_spec
 
 RATE = 16000
@@ -153,6 +156,15 @@ def test_speech_that_a_model_does_not_recognise_is_a_gap(wheel_audio: Path, tmp_
     assert all(0 <= gap.start < gap.end <= transcript.duration for gap in transcript.gaps)
     assert {gap.reason for gap in transcript.gaps} == {"no words"}
     assert len(transcript.warnings) >= len(transcript.gaps)
+
+
+def test_a_gap_is_kept_without_its_words_and_levels() -> None:
+    regions = (Region(0, 800), Region(1600, 3200))
+    chunk = Chunk(0, np.ones(3200, np.float32), regions, np.ones(20, np.float32), np.ones(20, np.float32))
+    decoded = DecodedChunk(chunk, Hypothesis("a"), "few words")
+    bare = decoded.bare()
+    assert gaps_of([bare]) == gaps_of([decoded]) == (Gap(0.0, 0.2, "few words"),)
+    assert (len(bare.chunk.samples), len(bare.chunk.levels), len(bare.chunk.speech)) == (0, 0, 0)
 
 
 @pytest.mark.slow
