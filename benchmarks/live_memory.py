@@ -66,8 +66,9 @@ class Seen:
             self.lines += block.count(b"\n")
 
     def growth(self, since: float) -> float | None:
-        """MB an hour behind `since`, the slope of a straight line; None: too little was seen."""
-        late = [(hours, size) for hours, size in self.memory if hours >= since]
+        """MB an hour behind `since` while the stream went on, a line fitted to them; None: too little was seen."""
+        end = self.memory[-1][0] if self.memory else 0.0
+        late = [(hours, size) for hours, size in self.memory if since <= hours < end]
         if len(late) < 3 or late[-1][0] <= late[0][0]:
             return None
         hours, sizes = np.array(late).T
@@ -100,8 +101,7 @@ def watch(stream: Stream, options: list[str], *, every: float, step: float) -> S
         while program.poll() is None:
             time.sleep(every)
             hours = written(ffmpeg.pid) if ffmpeg.poll() is None else None
-            if hours is None:
-                continue  # its last sound is recognised
+            hours = stream.hours if hours is None else hours  # the last sound is recognised, the result written
             seen.memory.append((hours, memory_of(program.pid) / 1e6))
             if hours >= shown + step:
                 show(seen, shown, time.monotonic() - started)
