@@ -4,6 +4,8 @@
 MAX_WAITING_JOBS = 1000
 #: hotwords of one request, characters of one of them, and characters of them all as sent
 MAX_HOTWORDS, MAX_HOTWORD_LENGTH, MAX_HOTWORDS_TEXT = 1000, 100, 128 << 10
+#: recordings for each worker that have been read and wait for their last chunks at a time: enough for full batches
+MAX_AWAITED = 8
 #: results of jobs that are rendered in another format at a time
 MAX_RENDERINGS = 2
 #: pairs of `POSTPROCESS_HOTWORDS`
@@ -77,6 +79,7 @@ def table() -> list[tuple[str, str]]:
         ("replacements of `POSTPROCESS_HOTWORDS`; its error", f"{MAX_REPLACEMENTS} of {MAX_HOTWORD_LENGTH} characters"),
         ("the name of a model; 404", f"{MAX_NAME} characters"),
         ("jobs waiting to be run; 429", str(MAX_WAITING_JOBS)),
+        ("recordings that are read and wait for their last chunks; others wait", f"{MAX_AWAITED} for each worker"),
         ("results of jobs being rendered; others wait", str(MAX_RENDERINGS)),
         ("recordings being fetched; 429", f"{MAX_FETCHES}, and as many waiting"),
         ("a WebSocket message; closed with 1009", _size(MAX_MESSAGE)),

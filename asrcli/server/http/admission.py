@@ -1,7 +1,8 @@
 """Admission of requests: a fixed number of workers, a bounded queue, and a fair order between clients.
 
-Work runs in threads. It is asked to stop (its `cancelled` becomes true) when its client has left or its time is over; a
-worker is free again when its thread has ended.
+Work runs in threads. It is asked to stop (its `cancelled` becomes true) when its client has left or its time is over. A
+worker is free again when its thread has ended, or when its recording has been read and the engine has its last chunks:
+with the chunks of the workers alone, the engine's batches would not be full.
 """
 
 import asyncio
@@ -10,16 +11,43 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
+from asrcli.server.bounds import MAX_AWAITED
 from asrcli.server.errors import BusyError, TookTooLongError
 
 Result = TypeVar("Result")
-#: its argument returns whether to stop
-Work = Callable[[Callable[[], bool]], Result]
 
 #: seconds in `Retry-After`
 _RETRY_AFTER = 2
+
+
+class Admitted:
+    """Work that waits for a worker or has one. Its methods may be called in any thread."""
+
+    def __init__(self, on_read: Callable[["Admitted"], None]) -> None:
+        loop = asyncio.get_running_loop()
+        #: set when it gets a worker
+        self.granted: asyncio.Future[None] = loop.create_future()
+        self.has_read = False
+        self._stop = threading.Event()
+        self._report = partial(loop.call_soon_threadsafe, on_read, self)
+
+    def cancelled(self) -> bool:
+        """Whether to stop."""
+        return self._stop.is_set()
+
+    def read(self) -> None:
+        """The recording has been read: what is left is to wait for the engine."""
+        self._report()
+
+    def stop(self) -> None:
+        """Ask the work to stop."""
+        self._stop.set()
+
+
+Work = Callable[[Admitted], Result]
 
 
 class Admission:
@@ -29,12 +57,15 @@ class Admission:
     MOST_WORKERS = 1000
 
     def __init__(self, workers: int, max_queue: int) -> None:
-        self._free = self._workers = workers
+        self._workers = workers
         self._receiving = 0
         self._max_queue = max_queue
-        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
-        self._threads = ThreadPoolExecutor(max(workers, self.MOST_WORKERS), thread_name_prefix="request")
-        self._running: set[threading.Event] = set()
+        self._waiting: OrderedDict[str, deque[Admitted]] = OrderedDict()
+        most = max(workers, self.MOST_WORKERS)
+        self._threads = ThreadPoolExecutor(most * (1 + MAX_AWAITED), thread_name_prefix="request")
+        self._running: set[Admitted] = set()
+        #: of those, the ones whose recordings have been read
+        self._awaiting = 0
 
     @property
     def queued(self) -> int:
@@ -76,71 +107,80 @@ class Admission:
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout if timeout else None
-        await self._wait_for_worker(client, deadline)
-        stop = threading.Event()
-        self._running.add(stop)
+        admitted = Admitted(self._has_read)
+        await self._wait_for_worker(client, admitted, deadline)
         try:
-            done = loop.run_in_executor(self._threads, work, stop.is_set)
+            done = loop.run_in_executor(self._threads, work, admitted)
         except BaseException:
-            self._leave(stop)
+            self._leave(admitted)
             raise
-        done.add_done_callback(lambda _: self._leave(stop))
+        done.add_done_callback(lambda _: self._leave(admitted))
         try:
             return await _within(asyncio.shield(done), deadline)
         except BaseException:
-            stop.set()
+            admitted.stop()
             done.add_done_callback(forget)
             raise
 
-    async def _wait_for_worker(self, client: str, deadline: float | None) -> None:
+    @property
+    def _free(self) -> int:
+        """Free workers; below 0 after there have become fewer."""
+        awaiting = min(self._awaiting, MAX_AWAITED * self._workers)
+        return self._workers - (len(self._running) - awaiting)
+
+    async def _wait_for_worker(self, client: str, admitted: Admitted, deadline: float | None) -> None:
         if self._free > 0:
-            self._free -= 1
+            self._running.add(admitted)
             return
         self.refuse_if_full()
-        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(client, deque()).append(place)
+        self._waiting.setdefault(client, deque()).append(admitted)
         try:
-            await _within(place, deadline)
+            await _within(admitted.granted, deadline)
         except BaseException:
-            if place.done() and not place.cancelled():
-                self._pass_on()  # a worker became free at the same moment
+            if admitted in self._running:
+                self._leave(admitted)  # a worker became free at the same moment
             else:
-                self._remove(client, place)
+                self._remove(client, admitted)
             raise
 
-    def _remove(self, client: str, place: asyncio.Future[None]) -> None:
+    def _remove(self, client: str, admitted: Admitted) -> None:
         queue = self._waiting.get(client)
-        if queue is not None and place in queue:
-            queue.remove(place)
+        if queue is not None and admitted in queue:
+            queue.remove(admitted)
             if not queue:
                 del self._waiting[client]
 
-    def _leave(self, stop: threading.Event) -> None:
-        self._running.discard(stop)
+    def _has_read(self, admitted: Admitted) -> None:
+        if admitted in self._running and not admitted.has_read:
+            admitted.has_read = True
+            self._awaiting += 1
+            self._pass_on()
+
+    def _leave(self, admitted: Admitted) -> None:
+        self._running.discard(admitted)
+        self._awaiting -= admitted.has_read
         self._pass_on()
 
     def resize(self, workers: int) -> None:
         """Admit so many requests at a time from now on."""
-        workers = min(workers, max(self.MOST_WORKERS, self._workers))
-        freed, self._workers = workers - self._workers, workers
-        self._pass_on(freed)
+        self._workers = min(workers, max(self.MOST_WORKERS, self._workers))
+        self._pass_on()
 
-    def _pass_on(self, freed: int = 1) -> None:
+    def _pass_on(self) -> None:
         """Give free workers to the clients that have waited longest since they last got one."""
-        self._free += freed
         while self._waiting and self._free > 0:
             client, queue = self._waiting.popitem(last=False)
-            place = queue.popleft()
+            admitted = queue.popleft()
             if queue:
                 self._waiting[client] = queue  # at the end of the line
-            if not place.done():
-                self._free -= 1
-                place.set_result(None)
+            if not admitted.granted.done():
+                self._running.add(admitted)
+                admitted.granted.set_result(None)
 
     def close(self) -> None:
         """Ask all work to stop, and wait for its end."""
-        for stop in self._running:
-            stop.set()
+        for admitted in self._running:
+            admitted.stop()
         self._threads.shutdown(wait=True, cancel_futures=True)
 
 

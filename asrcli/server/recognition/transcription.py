@@ -24,7 +24,7 @@ from asrcli.listener import Listener
 from asrcli.options import Hotword, RecognitionOptions, TranscribeOptions, VadOptions
 from asrcli.server.bounds import MAX_FETCHES, MAX_IN_MEMORY
 from asrcli.server.errors import BusyError, ForbiddenError, TooLargeError, UnavailableError
-from asrcli.server.http.admission import Admission
+from asrcli.server.http.admission import Admission, Admitted
 from asrcli.server.http.monitoring import Metrics
 from asrcli.server.http.uploads import Upload, shown_name
 from asrcli.server.http.workspaces import Workspace
@@ -90,10 +90,10 @@ class TranscriptionService:
         arrived = time.perf_counter()
         started = arrived
 
-        def work(stop: Callable[[], bool]) -> Transcript:
+        def work(admitted: Admitted) -> Transcript:
             nonlocal started
             started = time.perf_counter()
-            return self._work(request, stop)
+            return self._work(request, admitted)
 
         try:
             transcript = await self.admission.run(client, work, timeout=limit)
@@ -128,7 +128,7 @@ class TranscriptionService:
         request.state.warnings = transcript.warnings  # for the header: not all replies have a place for them
         return transcript
 
-    def _work(self, request: TranscriptionRequest, stop: Callable[[], bool]) -> Transcript:
+    def _work(self, request: TranscriptionRequest, admitted: Admitted) -> Transcript:
         spec = self.pool.spec(request.model)
         recognition, dropped = self._adapt(spec, request.options)
         options = replace(request.options, recognition=recognition, vad=self._bounded(request.options.vad))
@@ -138,7 +138,7 @@ class TranscriptionService:
             new_diarizer = session.new_diarizer()
             if new_diarizer is not None and request.voices:
                 session.add_voices([voice_of(name, path, new_diarizer()) for name, path in request.voices])
-            listener = _Progress(request, self.settings.max_duration, stop)
+            listener = _Progress(request, self.settings.max_duration, admitted)
             source = Source(name=request.name, path=request.path, untrusted=True)
             started = time.perf_counter()
             transcript = session.transcribe(source, listener=listener)
@@ -226,9 +226,9 @@ class TranscriptionService:
 class _Progress(Listener):
     """Reports progress, and stops recordings that are too long."""
 
-    def __init__(self, request: TranscriptionRequest, max_duration: float, stop: Callable[[], bool]) -> None:
+    def __init__(self, request: TranscriptionRequest, max_duration: float, admitted: Admitted) -> None:
         self._request = request
-        self._stop = stop
+        self._admitted = admitted
         self._limit = max_duration
         self._duration: float | None = None
 
@@ -236,6 +236,9 @@ class _Progress(Listener):
         self._duration = duration
         self._check(duration or 0.0)
         self.heard(0.0)
+
+    def read(self) -> None:
+        self._admitted.read()
 
     def heard(self, seconds: float) -> None:
         self._check(seconds)
@@ -247,7 +250,7 @@ class _Progress(Listener):
             self._request.on_segment(segment)
 
     def cancelled(self) -> bool:
-        return self._stop()
+        return self._admitted.cancelled()
 
     def _check(self, seconds: float) -> None:
         if seconds > self._limit:

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from asrcli.server.bounds import MAX_AWAITED
 from asrcli.server.errors import BusyError, TookTooLongError
-from asrcli.server.http.admission import Admission
+from asrcli.server.http.admission import Admission, Admitted
 
 
 class Work:
@@ -20,11 +21,13 @@ class Work:
         self.name, self.log = name, log
         self.gate, self.started = threading.Event(), threading.Event()
         self.was_stopped = False
+        self.admitted: Admitted | None = None
 
-    def __call__(self, stop: Callable[..., Any]) -> str:
+    def __call__(self, admitted: Admitted) -> str:
+        self.admitted = admitted
         self.started.set()
         while not self.gate.wait(0.01):
-            if stop():
+            if admitted.cancelled():
                 self.was_stopped = True
                 break
         self.log.append(self.name)
@@ -120,10 +123,10 @@ def test_time_over_stops_the_work_and_frees_the_place_only_when_it_has_ended() -
 
 def test_errors_of_the_work_are_its_callers() -> None:
     async def story(admission: Admission) -> None:
-        def fails(_stop: Callable[..., Any]) -> None:
+        def fails(_admitted: Admitted) -> None:
             raise KeyError("mine")
 
-        def times_out(_stop: Callable[..., Any]) -> None:
+        def times_out(_admitted: Admitted) -> None:
             raise TimeoutError("mine too")
 
         with pytest.raises(KeyError):
@@ -143,9 +146,7 @@ def test_the_number_of_workers_grows_and_shrinks() -> None:
             tasks.append(asyncio.create_task(admission.run("c", work)))
             await settled(number, admission)
         admission.resize(3)
-        assert (admission.queued, admission.running) == (2, 1)
-        while admission.running < 3:  # noqa: ASYNC110 -- there is no event for it
-            await asyncio.sleep(0)
+        assert (admission.queued, admission.running) == (2, 3)
         admission.resize(1)
         for work in works[:2]:
             work.gate.set()
@@ -156,5 +157,50 @@ def test_the_number_of_workers_grows_and_shrinks() -> None:
             work.gate.set()
         assert await asyncio.gather(*tasks) == list("abcde")
         assert (admission.queued, admission.running, admission.full) == (0, 0, False)
+
+    run(story)
+
+
+def test_a_recording_that_is_read_frees_its_worker_but_not_without_limit() -> None:
+    async def story(admission: Admission) -> None:
+        works = [Work(str(number), []) for number in range(MAX_AWAITED + 3)]
+        tasks = []
+        for number, work in enumerate(works):
+            tasks.append(asyncio.create_task(admission.run("c", work)))
+            await settled(number, admission)
+        for number, work in enumerate(works[: MAX_AWAITED + 1]):
+            await asyncio.to_thread(work.started.wait)
+            assert (admission.queued, admission.running) == (len(works) - 1 - number, number + 1)
+            assert work.admitted is not None
+            work.admitted.read()
+            work.admitted.read()
+        await asyncio.sleep(0)
+        assert (admission.queued, admission.running) == (2, MAX_AWAITED + 1), "one that has read keeps its worker"
+        works[0].gate.set()
+        await tasks[0]
+        await settled(1, admission)
+        assert admission.running == MAX_AWAITED + 1
+        for work in works:
+            work.gate.set()
+        assert await asyncio.gather(*tasks) == [work.name for work in works]
+        assert (admission.queued, admission.running, admission.full) == (0, 0, False)
+
+    run(story, max_queue=20)
+
+
+def test_work_that_ends_before_its_reading_is_noted_leaves_nothing_behind() -> None:
+    async def story(admission: Admission) -> None:
+        def reads(admitted: Admitted) -> None:
+            admitted.read()
+
+        for _ in range(MAX_AWAITED + 2):
+            await admission.run("a", reads)
+        first, second = Work("1", []), Work("2", [])
+        tasks = [asyncio.create_task(admission.run("a", work)) for work in (first, second)]
+        await settled(1, admission)
+        assert admission.running == 1, "the workers are as many as before"
+        first.gate.set()
+        second.gate.set()
+        await asyncio.gather(*tasks)
 
     run(story)

@@ -148,7 +148,7 @@ def test_the_work_of_a_disconnected_client_is_cancelled(serving: Callable[..., A
         with engine_held(server):
             with begin_upload(server, form_head(b"content-length: %d" % len(body)) + body):
                 eventually(lambda: in_work(server) == 1)
-            eventually(lambda: all(stop.is_set() for stop in server.app.state.admission._running))
+            eventually(lambda: all(each.cancelled() for each in server.app.state.admission._running))
         eventually(lambda: in_work(server) == 0)
         eventually(lambda: not left_on_disk(server))
         assert 'asrcli_failures_total{code="cancelled"} 1.0' in client.get("/metrics").text

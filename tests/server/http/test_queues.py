@@ -16,8 +16,9 @@ import pytest
 from websockets.sync.client import connect
 
 from asrcli.server.bounds import MAX_HELD_BYTES, MAX_RENDERINGS
+from asrcli.server.http import admission
 from tests.server.conftest import Running
-from tests.server.http.test_bounds import wait_for
+from tests.server.http.test_bounds import transcribe, wait_for
 from tests.server.http.test_limits import engine_held, in_work
 from tests.server.http.test_renderings import LONG
 
@@ -40,6 +41,22 @@ def test_frames_for_a_busy_session_are_held_up_to_a_bound(server: Running, citie
             assert accepted < most
         line.socket.settimeout(60)
         assert "best of times" in json.loads(line.recv(60))["text"].lower()
+
+
+@pytest.mark.bound("recordings that are read and wait for their last chunks; others wait")
+def test_recordings_that_are_read_wait_for_the_engine_beside_the_workers(
+    serving: Callable[..., Any], cities: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "MAX_AWAITED", 2)
+    with serving(num_threads=1) as server, server.client() as client, ThreadPoolExecutor(8) as threads:
+        text = transcribe(client, cities).json()["text"]
+        with engine_held(server):
+            asked = [threads.submit(transcribe, client, cities) for _ in range(8)]
+            # Two workers, and two recordings for each of them that wait for the engine alone.
+            wait_for(lambda: (in_work(server), server.app.state.admission.queued) == (6, 2))
+            wait_for(lambda: server.app.state.pool.models.engine.in_flight == 6)
+        assert {each.result().json()["text"] for each in asked} == {text}
+        assert in_work(server) == 0
 
 
 #: imported by each Python process that starts: it waits for a byte
