@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import numpy as np
@@ -23,6 +23,8 @@ import soundfile as sf
 from fastapi import FastAPI
 
 from asrcli.server.app import create_app
+from asrcli.server.bounds import LEAST_READ
+from asrcli.server.http.uvicorn_protocols import unread
 from asrcli.server.loop_monitor import MONITORS, LoopMonitor
 from asrcli.server.protocols.wyoming.listener import WyomingListener
 from asrcli.server.run import Server, configure, listen
@@ -152,6 +154,41 @@ def _running(options: ServerSettings) -> Iterator[Running]:
         assert not thread.is_alive(), "the server did not end"
         if wyoming:
             wyoming.listener.close()
+
+
+class Progress:
+    """A client that reads slowly, however slow the machine is: whenever the server looks at how much is unread, it
+    waits until the client has read a part.
+    """
+
+    _PART = 2 * LEAST_READ
+
+    def __init__(self) -> None:
+        self.received = self.checks = 0
+        self._changed = threading.Condition()
+        self._reading = True
+
+    def add(self, size: int) -> None:
+        """The client has read."""
+        with self._changed:
+            self.received += size
+            self._changed.notify_all()
+
+    def unread(self, transport: Any) -> int:
+        """In the place of `uvicorn_protocols.unread`."""
+        with self._changed:
+            self.checks += 1
+            wanted = self.received + self._PART
+            assert self._changed.wait_for(lambda: self.received >= wanted or not self._reading, 30)
+        return unread(transport)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._reading = False
+            self._changed.notify_all()
 
 
 @pytest.fixture(scope="session")

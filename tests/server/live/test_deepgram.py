@@ -150,7 +150,8 @@ def test_an_idle_client_gets_the_results_of_its_audio(
     serving: Callable[..., Any], talk: Callable[..., Any], speech: np.ndarray
 ) -> None:
     async def story(client: Client) -> tuple[list[dict[str, Any]], int]:
-        await client.play(pcm(speech[: 16000 * 4]))
+        audio = pcm(speech[: 16000 * 4])
+        await client.play(audio, len(audio))  # in one frame: a slow machine must not make pauses between several
         return [await client.hear()], await client.gone()
 
     with serving(idle_timeout=0.5) as server:

@@ -29,6 +29,10 @@ _LAST, _CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0x80, 0, 1, 2, 8, 9
 _MASK = b"\0\0\0\0"
 
 
+#: the start of a message of 60,000 bytes
+_START = bytes((_LAST | _BINARY, 0x80 | 126)) + (60_000).to_bytes(2, "big") + _MASK
+
+
 def _frame(kind: int, data: bytes = b"") -> bytes:
     assert len(data) < 126
     return bytes((kind, 0x80 | len(data))) + _MASK + data
@@ -141,21 +145,38 @@ def test_the_rest_of_a_message_must_arrive(server: Running, monkeypatch: pytest.
     monkeypatch.setattr(uvicorn_websocket, "LEAST_SENT", 1000)
     monkeypatch.setattr(uvicorn_websocket, "LINGER", 0.1)
     before = CONNECTIONS.message_bytes
-    start = bytes((_LAST | _BINARY, 0x80 | 126)) + (60_000).to_bytes(2, "big") + _MASK
-    with _raw(server) as idle, _raw(server) as steady:
-        idle.sendall(start + bytes(5000))
-        steady.sendall(start)
-        for _ in range(60):
-            steady.sendall(bytes(1000))
-            time.sleep(0.02)
-        assert idle.recv(100)[2:4] == (1008).to_bytes(2, "big")
-        assert idle.recv(100) == b""
-        steady.sendall(_frame(_LAST | _TEXT, b'{"is_speaking": false}'))
-        assert b'"is_final":true' in steady.recv(4096)
+    with _raw(server) as line:
+        line.sendall(_START + bytes(5000))
+        assert line.recv(100)[2:4] == (1008).to_bytes(2, "big")
+        assert line.recv(100) == b""
+    _wait_for(lambda: CONNECTIONS.message_bytes <= before)
+
+
+@pytest.mark.bound("the rest of a WebSocket message; closed with 1008")
+def test_a_message_that_keeps_arriving_is_kept(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test ends each period of time: a slow machine must not make pauses."""
+    monkeypatch.setattr(uvicorn_websocket, "MESSAGE_TIMEOUT", 3600)
+    monkeypatch.setattr(uvicorn_websocket, "LEAST_SENT", 1000)
+    with _raw(server) as line:
+        line.sendall(_START + bytes(1000))
+        _wait_for(lambda: len(_protocols()) == 1)
+        [protocol] = _protocols()
+        _wait_for(lambda: protocol._rest_timer is not None)
+        for _ in range(58):
+            line.sendall(bytes(1000))
+            _wait_for(lambda: protocol._arrived >= 1000)
+            protocol.loop.call_soon_threadsafe(protocol._check_rest)
+            _wait_for(lambda: protocol._arrived == 0)
+        line.sendall(bytes(1000))
+        line.sendall(_frame(_LAST | _TEXT, b'{"is_speaking": false}'))
+        assert b'"is_final":true' in line.recv(4096)
+
+
+def _wait_for(what: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 30
-    while CONNECTIONS.message_bytes > before:
+    while not what():
         assert time.monotonic() < deadline
-        time.sleep(0.02)
+        time.sleep(0.01)
 
 
 def test_a_client_that_is_silent_between_two_messages_is_kept(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -116,7 +116,8 @@ def test_an_idle_client_gets_the_results_of_its_audio(
         for message in first:
             await client.socket.send(message if isinstance(message, str) else json.dumps(message))
         await asyncio.sleep(1)  # twice the timeout: without audio there is none
-        await client.play(pcm(speech[: 16000 * 4]))
+        audio = pcm(speech[: 16000 * 4])
+        await client.play(audio, len(audio))  # in one frame: a slow machine must not make pauses between several
         messages = []
         with contextlib.suppress(websockets.ConnectionClosed):
             while True:

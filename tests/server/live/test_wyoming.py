@@ -22,7 +22,7 @@ from wyoming.ping import Ping, Pong
 
 from asrcli.server.http import uvicorn_protocols
 from asrcli.server.protocols.wyoming import events
-from tests.server.conftest import MODEL, Running
+from tests.server.conftest import MODEL, Progress, Running
 
 from .conftest import PATIENCE, pcm, plain
 
@@ -214,7 +214,9 @@ def test_an_incomplete_event_has_a_time_limit(server: Running, monkeypatch: pyte
 def test_an_idle_client_gets_the_results_of_its_audio(serving: Callable[..., Any], speech: np.ndarray) -> None:
     async def run(server: Running) -> list[Event]:
         async with connected(server) as client:
-            await play(client, pcm(speech[: 16000 * 4]))
+            # In one event: a slow machine must not make pauses between several.
+            await client.write_event(AudioStart(16000, 2, 1).event())
+            await client.write_event(AudioChunk(16000, 2, 1, pcm(speech[: 16000 * 4])).event())
             return await events_until(client, "nothing")
 
     with serving(wyoming_port=1, idle_timeout=0.5) as server:
@@ -317,7 +319,8 @@ def test_a_client_that_never_reads_is_disconnected(server: Running, monkeypatch:
 @pytest.mark.slow
 def test_a_client_that_reads_slowly_gets_all_answers(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "WRITE_TIMEOUT", 0.05)
-    text, count = "x" * 200_000, 40
+    text, count, progress = "x" * 200_000, 40, Progress()
+    monkeypatch.setattr(events, "unread", progress.unread)
     data = json.dumps({"text": text}).encode()
     ping = b'{"type": "ping", "data_length": %d}\n' % len(data) + data
     with socket.socket() as line:
@@ -326,10 +329,12 @@ def test_a_client_that_reads_slowly_gets_all_answers(server: Running, monkeypatc
         line.connect(("127.0.0.1", server.wyoming_port))
         sender = threading.Thread(target=line.sendall, args=(ping * count,))
         sender.start()
-        received = 0
-        while received < len(text) * count:
-            piece = line.recv(1 << 16)
-            assert piece, f"closed after {received} bytes"
-            received += len(piece)
-            time.sleep(0.02 if received < len(text) * 4 else 0)
+        with progress:
+            while progress.received < len(text) * count:
+                piece = line.recv(1 << 13)
+                assert piece, f"closed after {progress.received} bytes"
+                progress.add(len(piece))
+                if progress.checks < 20:
+                    time.sleep(0.01)
         sender.join()
+    assert progress.checks > 2

@@ -175,7 +175,12 @@ def test_sigterm_does_not_wait_for_clients_that_neither_send_nor_read(home: dict
         lines = [socket.create_connection((url.hostname, url.port)) for url, _ in sent]
         for line, (_, text) in zip(lines, sent, strict=True):
             line.sendall(text.encode())
-        time.sleep(1)  # there is no sign of what the server has received
+        with client(server.listening()) as found:
+            while "asrcli_live_sessions 1.0" not in found.get("/metrics").text:
+                assert server.process.poll() is None
+        while not list(Path(home["TMPDIR"]).glob("asrcli-serve-*/requests/*")):
+            assert server.process.poll() is None
+        time.sleep(0.2)  # there is no sign of what else the server has received
         server.process.send_signal(signal.SIGTERM)
         assert server.ended() == 0
         assert b"503 Service Unavailable" in lines[0].recv(1000)
