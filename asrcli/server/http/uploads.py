@@ -205,6 +205,8 @@ class _UploadSink:
         self._gathered: list[bytes] = []
         self._held = 0
         self._handle: BinaryIO | None = None
+        #: whether nothing more is added, and whether all of it is on the disk
+        self.ended = self._finished = False
 
     def add(self, data: bytes) -> None:
         self._gathered.append(data)
@@ -212,11 +214,15 @@ class _UploadSink:
         self.size += len(data)
 
     async def relieve(self) -> None:
-        if self._held >= _BLOCK:
+        if self.ended:  # else the files of a form, small as they may be, are in memory until the last has arrived
+            await self.finish()
+        elif self._held >= _BLOCK:
             await anyio.to_thread.run_sync(self._write)
 
     async def finish(self) -> Upload:
-        await anyio.to_thread.run_sync(self._finish)
+        if not self._finished:
+            await anyio.to_thread.run_sync(self._finish)
+            self._finished = True
         return Upload(self.path, self.name, self.size)
 
     def _write(self) -> None:
@@ -247,6 +253,8 @@ class _MultipartReader:
         self._text: bytearray | None = None
         self._sink: _UploadSink | None = None
         self._sinks: list[tuple[str, _UploadSink]] = []
+        #: of those, the ones that are not on the disk
+        self._open: list[_UploadSink] = []
         self._parts = self._fields_size = 0
         self._complete = False
         #: the end of what was received before the first boundary; None: the boundary was received
@@ -280,8 +288,9 @@ class _MultipartReader:
             raise RequestError("The multipart body is damaged.") from error
 
     async def relieve(self) -> None:
-        for _, sink in self._sinks:
+        for sink in self._open:
             await sink.relieve()
+        self._open = [sink for sink in self._open if not sink.ended]
 
     async def finish(self) -> Form:
         if self._preamble is not None:
@@ -325,6 +334,7 @@ class _MultipartReader:
             shown = shown_name(options.get(b"filename", b"").decode("utf-8", "replace"))
             self._sink = _UploadSink(self._workspace.new_file(), shown)
             self._sinks.append((self._name, self._sink))
+            self._open.append(self._sink)
         else:
             self._text = bytearray()
 
@@ -341,6 +351,8 @@ class _MultipartReader:
             _check_size(self._name, len(self._text))
 
     def _end(self) -> None:
+        if self._sink is not None:
+            self._sink.ended = True
         if self._text is not None:
             self._raw.append((self._name, bytes(self._text)))
 

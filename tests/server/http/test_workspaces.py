@@ -1,15 +1,20 @@
-"""The folders of servers that start and end at the same time."""
+"""The folders of servers that start and end at the same time, and what uploads keep in memory."""
 
 from __future__ import annotations
 
 import asyncio
 import shutil
+import socket
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from asrcli.server.http.workspaces import Workspace, Workspaces
+from asrcli.server.bounds import MAX_PARTS
+from asrcli.server.http.workspaces import STORED, Workspace, Workspaces
+from tests.server.conftest import Running
+from tests.server.http.test_bounds import wait_for
 
 
 def test_servers_that_start_together_leave_each_others_folders_alone(
@@ -70,3 +75,22 @@ def test_files_are_deleted_outside_the_event_loop_even_if_the_request_is_cancell
 
     asyncio.run(work())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_many_small_files_in_a_form_are_not_kept_in_memory(server: Running) -> None:
+    """Each is smaller than what is gathered for one write."""
+    part = b'--b\r\ncontent-disposition: form-data; name="files"; filename="a.wav"\r\n\r\n' + bytes(100_000) + b"\r\n"
+    head = b"POST /api/v1/asr HTTP/1.1\r\nhost: x\r\ncontent-type: multipart/form-data; boundary=b\r\n"
+    before, size = STORED.size, (MAX_PARTS - 1) * 100_000
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as line:
+        line.sendall(head + b"content-length: 99999999\r\n\r\n")
+        tracemalloc.start(1)
+        try:
+            for _ in range(MAX_PARTS - 1):
+                line.sendall(part)
+            line.sendall(b"--b\r\n")
+            wait_for(lambda: STORED.size == before + size)
+            wait_for(lambda: tracemalloc.get_traced_memory()[0] < size // 4)
+        finally:
+            tracemalloc.stop()
+    wait_for(lambda: STORED.size == before)
