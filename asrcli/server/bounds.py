@@ -44,8 +44,14 @@ MAX_READ, MAX_BODY_READ = 8 << 10, 256 << 10
 MAX_HELD, MAX_HELD_BYTES = 64, 2 << 20
 #: open connections, and those of one address other than this machine's and its proxies'
 MAX_CONNECTIONS, MAX_CONNECTIONS_OF_ADDRESS = 2048, 512
-#: recordings that are fetched from addresses at a time; as many again wait
+#: recordings that are fetched from addresses at a time, and addresses that are looked up; as many again wait
 MAX_FETCHES = 8
+#: characters of the address of a job's recording or webhook
+MAX_ADDRESS = 4096
+#: bytes of the options of a job, which are stored with it
+MAX_JOB_FIELDS = 256 << 10
+#: webhooks that are notified at a time, and notices that are sent, to be repeated or waiting
+MAX_NOTIFIED, MAX_NOTICES = 8, 1000
 #: seconds for a request's head, from the connection or its first byte, and for the rest of a Wyoming event
 HEAD_TIMEOUT = 30.0
 #: seconds for which the rest of a refused WebSocket message is received and dropped, and in which clients must send or
@@ -82,6 +88,10 @@ def table() -> list[tuple[str, str]]:
         ("recordings that are read and wait for their last chunks; others wait", f"{MAX_AWAITED} for each worker"),
         ("results of jobs being rendered; others wait", str(MAX_RENDERINGS)),
         ("recordings being fetched; 429", f"{MAX_FETCHES}, and as many waiting"),
+        ("addresses of jobs and webhooks being looked up; 429", f"{MAX_FETCHES}, and as many waiting"),
+        ("the address of a job's recording or webhook; 400", f"{MAX_ADDRESS} characters"),
+        ("options of a job; 413", _size(MAX_JOB_FIELDS)),
+        ("webhooks being notified; others wait", f"{MAX_NOTIFIED}; {MAX_NOTICES} in memory"),
         ("a WebSocket message; closed with 1009", _size(MAX_MESSAGE)),
         ("all WebSocket messages being received or in work; closed with 1013", _size(MAX_MESSAGES)),
         ("the rest of a WebSocket message; closed with 1008", pace),

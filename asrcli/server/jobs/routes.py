@@ -13,7 +13,8 @@ from starlette.types import Receive, Scope, Send
 
 from asrcli.errors import AsrcliError
 from asrcli.formats import FORMATS
-from asrcli.server.errors import NotFoundError, RequestError, UnavailableError, problem_of
+from asrcli.server.bounds import MAX_JOB_FIELDS
+from asrcli.server.errors import NotFoundError, RequestError, TooLargeError, UnavailableError, problem_of
 from asrcli.server.http.json_text import json_response, json_text
 from asrcli.server.http.uploads import read_form
 from asrcli.server.http.workspaces import Workspace
@@ -23,7 +24,6 @@ from asrcli.server.jobs.store import StoredJob
 from asrcli.server.protocols.openai.replies import form_of
 from asrcli.server.protocols.openai.stream import COMMENT, KEEP_ALIVE, event
 from asrcli.server.recognition.transcription import TranscriptionService
-from asrcli.storage.fetch import check_url
 
 router = APIRouter(prefix="/v1/jobs", tags=["Jobs"])
 
@@ -49,6 +49,8 @@ async def create(request: Request) -> Response:
     async with Workspace(runner.store.recordings, service.settings.max_disk) as workspace:
         form = await read_form(request, workspace, service.settings.max_upload)
         fields = {name: value for name, value in form.fields if name in NAMES}
+        if sum(map(len, fields.values())) > MAX_JOB_FIELDS:
+            raise TooLargeError(f"The options have more than {MAX_JOB_FIELDS >> 10} KiB.")
         asked = await asyncio.to_thread(read_job_request, fields)
         await asyncio.to_thread(service.check, asked.model, asked.options)
         upload, url, webhook = form.file("file"), form.get("url"), form.get("webhook")
@@ -57,9 +59,9 @@ async def create(request: Request) -> Response:
         if upload is None:
             if not url:
                 raise RequestError("`file` and `url` are missing.", "Send one of them.", param="file")
-            await asyncio.to_thread(service.check_address, url)
+            await service.check_address(url)
         if webhook:
-            await asyncio.to_thread(_check_webhook, service, webhook)
+            await _check_webhook(service, webhook)
         job = await runner.store.run(
             runner.store.add,
             client=request.state.client,
@@ -180,10 +182,10 @@ async def _find(runner: JobRunner, job_id: str, param: str = "job_id") -> Stored
         raise NotFoundError("The job does not exist.", param=param) from None
 
 
-def _check_webhook(service: TranscriptionService, webhook: str) -> None:
+async def _check_webhook(service: TranscriptionService, webhook: str) -> None:
     if service.settings.webhook_secret is None:
         raise RequestError("This server calls no webhooks.", "Poll the job, or read its events.", param="webhook")
-    check_url(webhook, service.guard(seconds=30))
+    await service.look_up(webhook, "webhook")
 
 
 def _state(job: StoredJob, progress: Progress) -> dict[str, Any]:

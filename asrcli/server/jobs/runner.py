@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from asrcli.errors import AsrcliError
-from asrcli.server.bounds import MAX_RENDERINGS
+from asrcli.server.bounds import MAX_NOTICES, MAX_NOTIFIED, MAX_RENDERINGS
 from asrcli.server.errors import BusyError, ConflictError, problem_of
 from asrcli.server.http.json_text import json_text
 from asrcli.server.http.workspaces import Workspace
@@ -66,16 +66,17 @@ class JobRunner:
         self._wake = asyncio.Event()
         #: held while a job is started or deleted: no job starts between its deletion and its cancellation
         self._starting = asyncio.Lock()
-        self._notices: set[asyncio.Task[None]] = set()
+        #: by job
+        self._notices: dict[str, asyncio.Task[None]] = {}
         # Not the threads of other requests: those that wait hold no result, and block nothing else.
         self._renderers = ThreadPoolExecutor(MAX_RENDERINGS, thread_name_prefix="render")
+        self._notifiers = ThreadPoolExecutor(MAX_NOTIFIED, thread_name_prefix="webhook")
 
     def start(self) -> None:
         """Start the background tasks."""
         self._wake.set()
         self._supervisor.repeat("job runner", self._start_jobs)
         self._supervisor.repeat("job sweeper", self._sweep)
-        self._supervisor.once("webhooks", self._notify_again)
 
     def progress(self, job_id: str) -> Progress:
         """Progress of a job."""
@@ -126,11 +127,12 @@ class JobRunner:
 
     async def close(self) -> None:
         """Stop, and requeue running jobs. The supervisor must have been closed."""
-        tasks = [*self._tasks.values(), *self._notices]
+        tasks = [*self._tasks.values(), *self._notices.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._renderers.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._renderers, self._notifiers):
+            threads.shutdown(wait=False, cancel_futures=True)
         await self.store.run(self.store.close)
 
     # -- running -----------------------------------------------------------------------------------------------------
@@ -228,13 +230,14 @@ class JobRunner:
 
     async def _sweep(self) -> None:
         await self.store.run(self.store.forget_before, time.time() - self._service.settings.job_ttl)
+        await self._notify_again()
         await asyncio.sleep(_SWEEP)
 
     # -- webhooks ----------------------------------------------------------------------------------------------------
 
     async def _notify_again(self) -> None:
-        """Notify the webhooks of jobs that an earlier server finished."""
-        for job in await self.store.run(self.store.to_notify):
+        """Notify the webhooks of jobs that an earlier server finished, and those for which there was no room."""
+        for job in await self.store.run(self.store.to_notify, 2 * MAX_NOTICES):
             self._notify(job)
 
     async def _notify_of(self, job_id: str) -> None:
@@ -242,16 +245,21 @@ class JobRunner:
             self._notify(await self.store.run(self.store.get, job_id))
 
     def _notify(self, job: StoredJob) -> None:
-        task = asyncio.create_task(self._deliver(job))
-        self._notices.add(task)
+        if job.id in self._notices or len(self._notices) >= MAX_NOTICES:
+            return  # in the latter case `_sweep` does it later
+        self._notices[job.id] = task = asyncio.create_task(self._deliver(job), name=job.id)
         task.add_done_callback(self._delivered)
 
     def _delivered(self, task: asyncio.Task[None]) -> None:
-        self._notices.discard(task)
+        self._notices.pop(task.get_name(), None)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._supervisor.failed("webhooks", error)
 
     async def _deliver(self, job: StoredJob) -> None:
+        with suppress(KeyError):  # it was deleted
+            job = await self.store.run(self.store.get, job.id)
+        if job.notified:  # since `_notify_again` has looked
+            return
         secret = self._service.settings.webhook_secret
         message = {"id": job.id, "state": job.state, "created": job.created, "finished": job.finished}
         if job.error:
@@ -261,7 +269,8 @@ class JobRunner:
             await asyncio.sleep(wait)
             guard = self._service.guard(seconds=30)
             try:
-                status = await asyncio.to_thread(deliver, job.webhook or "", message, secret or "", guard)
+                work = partial(deliver, job.webhook or "", message, secret or "", guard)
+                status = await asyncio.get_running_loop().run_in_executor(self._notifiers, work)
             except AsrcliError as error:
                 problem = error.message
                 continue

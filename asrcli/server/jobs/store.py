@@ -287,9 +287,10 @@ class JobStore:
             )
         self._delete_recording(job_id)
 
-    def to_notify(self) -> list[StoredJob]:
-        """Finished jobs whose webhook was not notified."""
-        return [_job(row) for row in self._select("finished IS NOT NULL AND webhook IS NOT NULL AND NOT notified")]
+    def to_notify(self, limit: int) -> list[StoredJob]:
+        """Finished jobs whose webhook was not notified, the oldest first."""
+        where = "finished IS NOT NULL AND webhook IS NOT NULL AND NOT notified ORDER BY finished LIMIT ?"
+        return [_job(row) for row in self._select(where, limit)]
 
     def set_notified(self, job_id: str) -> None:
         """The webhook was notified, or given up."""

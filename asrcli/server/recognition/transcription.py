@@ -7,7 +7,6 @@ import threading
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,10 +21,11 @@ from asrcli.backends.types import ModelSpec
 from asrcli.errors import AsrcliError, CancelledError, OptionNotSupportedError
 from asrcli.listener import Listener
 from asrcli.options import Hotword, RecognitionOptions, TranscribeOptions, VadOptions
-from asrcli.server.bounds import MAX_FETCHES, MAX_IN_MEMORY
-from asrcli.server.errors import BusyError, ForbiddenError, TooLargeError, UnavailableError
+from asrcli.server.bounds import MAX_ADDRESS, MAX_FETCHES, MAX_IN_MEMORY
+from asrcli.server.errors import ForbiddenError, RequestError, TooLargeError, UnavailableError
 from asrcli.server.http.admission import Admission, Admitted
 from asrcli.server.http.monitoring import Metrics
+from asrcli.server.http.outside_calls import OutsideCalls
 from asrcli.server.http.uploads import Upload, shown_name
 from asrcli.server.http.workspaces import Workspace
 from asrcli.server.logs import add_fields
@@ -74,8 +74,8 @@ class TranscriptionService:
         self.metrics = metrics
         #: bounds the bodies that are held in memory rather than on disk
         self.in_memory = asyncio.Semaphore(MAX_IN_MEMORY)
-        self._fetchers = ThreadPoolExecutor(MAX_FETCHES, thread_name_prefix="fetch")
-        self._fetching = 0
+        self._fetches = OutsideCalls(MAX_FETCHES, "fetch", "The server fetches too many recordings.")
+        self._lookups = OutsideCalls(MAX_FETCHES, "lookup", "The server looks up too many addresses.")
         #: engines on the nodes of a cluster; set when the server starts
         self.nodes: ServerNodes | None = None
 
@@ -168,20 +168,8 @@ class TranscriptionService:
         return Upload(path, shown_name(urlsplit(address).path), size)
 
     async def fetch_into(self, address: str, path: Path, cancelled: Callable[[], bool]) -> int:
-        """`fetch_now`, in one of a few threads: slow addresses must not take those of other requests. Raises BusyError:
-        too many recordings are being fetched.
-        """
-        if self._fetching >= 2 * MAX_FETCHES:
-            raise BusyError("The server fetches too many recordings.", "Try again later.", retry_after=10)
-        self._fetching += 1
-        work = asyncio.get_running_loop().run_in_executor(self._fetchers, self.fetch_now, address, path, cancelled)
-        work.add_done_callback(self._fetched)
-        return await asyncio.shield(work)
-
-    def _fetched(self, work: asyncio.Future[int]) -> None:
-        self._fetching -= 1
-        if not work.cancelled():
-            work.exception()  # marks it as retrieved: its request may have ended
+        """`fetch_now`, in a thread. Raises BusyError: too many recordings are being fetched."""
+        return await self._fetches.run(self.fetch_now, address, path, cancelled)
 
     def fetch_now(self, address: str, path: Path, cancelled: Callable[[], bool]) -> int:
         """`fetch`, in a thread."""
@@ -194,10 +182,20 @@ class TranscriptionService:
         networks = tuple(map(ipaddress.ip_network, self.settings.fetch_networks))
         return Guard(self.settings.max_upload, seconds, networks)
 
-    def check_address(self, address: str) -> None:
-        """Refuse an address before anything is promised. Raises ForbiddenError or FetchError: as `fetch`."""
+    async def check_address(self, address: str) -> None:
+        """Refuse an address before anything is promised. Raises ForbiddenError or FetchError: as `fetch`; BusyError:
+        too many are being looked up.
+        """
         self._may_fetch()
-        check_url(address, self.guard(_FETCH_TIMEOUT))
+        await self.look_up(address, "url")
+
+    async def look_up(self, address: str, param: str) -> None:
+        """Check that an address may be reached. Raises RequestError: it is too long; FetchError: it does not exist, or
+        may not be reached; BusyError: too many are being looked up.
+        """
+        if len(address) > MAX_ADDRESS:
+            raise RequestError(f"`{param}` has more than {MAX_ADDRESS} characters.", param=param)
+        await self._lookups.run(check_url, address, self.guard(_FETCH_TIMEOUT))
 
     def _may_fetch(self) -> None:
         if not self.settings.allow_url_fetch:

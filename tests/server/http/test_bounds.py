@@ -98,6 +98,7 @@ def test_slow_json_bodies_do_not_block_others(serving: Callable[..., Any], citie
         b'{"wav": "' + b"A" * 100_000,
         b'{"wav": "' + b"\\" * 100_001 + b'"}',
         b'{"wav": "' + b"*" * 100_000 + b'"}',
+        b'{"wav": "' + b'\\"' * 5_000_000 + b'"}',
     ],
 )
 def test_json_of_many_values_is_refused_without_being_parsed(client: httpx.Client, body: bytes) -> None:
@@ -268,7 +269,7 @@ def test_slow_addresses_do_not_block_others(
                 line = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
                 head = f"POST /v1/audio/transcriptions HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n"
                 line.sendall(head.encode() + b"content-type: application/x-www-form-urlencoded\r\n\r\n" + body)
-            wait_for(lambda: server.app.state.service._fetching == 4)
+            wait_for(lambda: server.app.state.service._fetches.under_way == 4)
             refused = client.post("/v1/audio/transcriptions", data={"audio_address": address})
             assert refused.status_code == 429
             assert transcribe(client, cities).status_code == 200
