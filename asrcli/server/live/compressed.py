@@ -13,16 +13,18 @@ from asrcli.audio import open_audio
 from asrcli.audio.types import Source
 from asrcli.options import AudioOptions
 from asrcli.server.errors import TooLargeError
+from asrcli.server.http.workspaces import STORED
 from asrcli.server.live.session import LiveSession
+from asrcli.server.settings import ServerSettings
 
 
 class CompressedStream:
     """Decodes a container's bytes for a session. An async context manager: decoder and thread end with it."""
 
-    def __init__(self, session: LiveSession, max_bytes: int) -> None:
-        """Start the decoder, which feeds the session. `max_bytes` bounds the compressed stream."""
+    def __init__(self, session: LiveSession, settings: ServerSettings) -> None:
+        """Start the decoder, which feeds the session. The stream may have as many bytes as an upload."""
         self._session = session
-        self._size, self._max_bytes = 0, max_bytes
+        self._size, self._max_bytes, self._max_disk = 0, settings.max_upload, settings.max_disk
         reading, writing = os.pipe()
         self._reader, self._writer = os.fdopen(reading, "rb", buffering=0), os.fdopen(writing, "wb", buffering=0)
         # A write waits while the session is busy; it must not take a thread from other requests.
@@ -34,11 +36,14 @@ class CompressedStream:
 
     async def feed(self, data: bytes) -> None:
         """Take the next bytes, split anywhere. Raises InputError: they cannot be decoded; TooLargeError: the stream is
-        longer than allowed, or more bytes than an upload may have.
+        longer than allowed, or more bytes than an upload may have; BusyError: the server stores too many.
         """
-        self._size += len(data)
-        if self._size > self._max_bytes:
+        if self._size + len(data) > self._max_bytes:
             raise TooLargeError(f"The stream has more than {self._max_bytes} bytes.", "Start another stream.")
+        if not self._done.done():
+            # The decoder keeps containers in which it has to seek on the disk.
+            STORED.add(len(data), self._max_disk)
+            self._size += len(data)
         try:
             await anyio.to_thread.run_sync(self._write, data, limiter=self._limiter)
         except (BrokenPipeError, ValueError):
@@ -73,6 +78,7 @@ class CompressedStream:
                 asyncio.run_coroutine_threadsafe(self._session.feed(block[:, 0]), self._loop).result()
 
     def _settle(self, error: Exception | None) -> None:
+        STORED.remove(self._size)
         if self._done.done():
             return
         if error is None:

@@ -8,6 +8,7 @@ from typing import Any, Self
 from asrcli.server.live.compressed import CompressedStream
 from asrcli.server.live.pcm import PcmForm, PcmStream
 from asrcli.server.live.session import LiveSession
+from asrcli.server.settings import ServerSettings
 
 
 class LiveInput:
@@ -33,15 +34,15 @@ class LiveInput:
         send: Callable[[LiveSession], Coroutine[Any, Any, None]],
         form: PcmForm | None = None,
         *,
-        compressed: int = 0,
+        compressed: ServerSettings | None = None,
     ) -> Self:
         """Open a session (`LiveService.session`), whose events `send` sends. `compressed`: without a `form`, the audio
-        is a container of at most that many bytes. Raises AsrcliError: as `LiveService.session`.
+        is a container within the bounds of these settings. Raises AsrcliError: as `LiveService.session`.
         """
         stack = AsyncExitStack()
         session = await stack.enter_async_context(opening)
         audio: PcmStream | CompressedStream = PcmStream(session, form or PcmForm())
-        if form is None and compressed:
+        if form is None and compressed is not None:
             audio = await stack.enter_async_context(CompressedStream(session, compressed))
         return cls(session, audio, asyncio.create_task(send(session)), stack)
 

@@ -67,6 +67,22 @@ def test_uploads_beyond_it_get_429(full: Running, path: str, options: dict[str, 
 
 
 @pytest.mark.bound("--max-disk")
+@pytest.mark.parametrize("path", ["/ws/v1/asr", "/v1/listen"])
+def test_containers_of_live_streams_that_must_be_kept_count(full: Running, path: str) -> None:
+    before = STORED.size
+    with connect(f"{full.ws}{path}", proxy=None, max_size=None) as line:
+        if path == "/ws/v1/asr":
+            header = {"namespace": "SpeechTranscriber", "name": "StartTranscription", "task_id": "1"}
+            line.send(json.dumps({"header": header, "payload": {"format": "mp3"}}))
+            assert "TranscriptionStarted" in str(line.recv(60))
+        line.send(b"caff" + bytes(99_996))
+        wait_for(lambda: STORED.size == before + 100_000)
+        line.send(bytes(100_000))
+        assert "too many recordings" in str(line.recv(60))
+    wait_for(lambda: STORED.size == before)
+
+
+@pytest.mark.bound("--max-disk")
 def test_protocols_with_errors_of_their_own(full: Running) -> None:
     with full.client() as client:
         answer = client.post("/asr", json={"wav": base64.b64encode(bytes(LARGE)).decode()})

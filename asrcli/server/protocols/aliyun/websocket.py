@@ -207,9 +207,7 @@ class AliyunSession:
         async with AsyncExitStack() as stack:
             audio: CompressedStream | PcmStream = PcmStream(session, PcmForm(task.rate))
             if task.compressed:
-                audio = await stack.enter_async_context(
-                    CompressedStream(session, self._context.files.settings.max_upload)
-                )
+                audio = await stack.enter_async_context(CompressedStream(session, self._context.files.settings))
             with suppress(EndingError, IdleError):  # send the results of the audio received so far
                 await self._receive_frames(session, audio, task, sending)
             await self._connection.run_while_connected(audio.finish())

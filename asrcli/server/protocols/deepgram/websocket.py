@@ -93,8 +93,8 @@ class DeepgramSession:
 
     async def _open(self) -> LiveInput:
         opening = self._context.live.session(self._options, self._fields.model)
-        limit = self._context.files.settings.max_upload
-        self._input = await LiveInput.open(opening, self._send_events, self._fields.form, compressed=limit)
+        bounds = self._context.files.settings
+        self._input = await LiveInput.open(opening, self._send_events, self._fields.form, compressed=bounds)
         return self._input
 
     async def _finish(self) -> None:
