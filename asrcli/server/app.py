@@ -181,7 +181,8 @@ async def _open_jobs(app: FastAPI, service: TranscriptionService) -> None:
     supervisor: Supervisor = app.state.supervisor
 
     async def attempt() -> None:
-        app.state.jobs = runner = JobRunner(service, await asyncio.to_thread(JobStore, folder), supervisor)
+        store = await asyncio.to_thread(JobStore, folder, service.settings.max_disk)
+        app.state.jobs = runner = JobRunner(service, store, supervisor)
         runner.start()
 
     try:

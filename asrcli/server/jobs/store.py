@@ -5,6 +5,7 @@ A job is accepted when its recording and its row are on the disk; no restart los
 
 import asyncio
 import json
+import math
 import secrets
 import sqlite3
 import threading
@@ -92,14 +93,16 @@ class StoredJob:
 class JobStore:
     """Thread-safe. The folder is locked against other processes while the store is open."""
 
-    def __init__(self, folder: Path) -> None:
-        """Open the data folder, create it if needed, and requeue interrupted jobs. Raises OutputError: the folder
-        cannot be written, another server uses it, or its database is damaged or not ours; DiskFullError: no space left.
+    def __init__(self, folder: Path, max_disk: float = math.inf) -> None:
+        """Open the data folder, create it if needed, and requeue interrupted jobs. `max_disk`: bytes of the database
+        from which on no job is accepted. Raises OutputError: the folder cannot be written, another server uses it, or
+        its database is damaged or not ours; DiskFullError: no space left.
         """
         self._path = folder / "jobs.sqlite3"
         self._lock = threading.Lock()
         # Its own: a database that another program has locked must not hold up other requests.
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="jobs")
+        self._max_disk = max_disk
         #: bytes of the recordings
         self._sizes: dict[str, int] = {}
         try:
@@ -185,7 +188,7 @@ class JobStore:
         webhook: str | None,
     ) -> StoredJob:  # fmt: skip
         """Accept a job. `upload`, which must be in `recordings`, becomes its recording. Raises BusyError: too many jobs
-        are waiting; DiskFullError or OutputError: the job cannot be written.
+        are waiting, or too much is stored; DiskFullError or OutputError: the job cannot be written.
         """
         job_id = f"job_{secrets.token_hex(16)}"
         if upload is not None:
@@ -194,7 +197,7 @@ class JobStore:
             sync(self.recordings)
         try:
             with self._transaction() as database:
-                _refuse_if_full(database)
+                _refuse_if_full(database, self._max_disk)
                 database.execute(
                     "INSERT INTO jobs (id, state, created, client, name, url, fields, webhook)"
                     " VALUES (?, 'queued', ?, ?, ?, ?, ?, ?)",
@@ -332,7 +335,13 @@ def _database_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _refuse_if_full(database: sqlite3.Connection) -> None:
+def _refuse_if_full(database: sqlite3.Connection, max_disk: float) -> None:
+    names = ("page_count", "freelist_count", "page_size")
+    pages, free, size = (database.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
+    if (pages - free) * size > max_disk:
+        raise BusyError(
+            "The server stores too many results of jobs.", "Delete some, or try again later.", retry_after=60
+        )
     (waiting,) = database.execute("SELECT count(*) FROM jobs WHERE state = 'queued'").fetchone()
     if waiting >= MAX_WAITING_JOBS:
         raise BusyError("Too many jobs are waiting.", "Try again later.", retry_after=60)

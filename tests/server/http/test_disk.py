@@ -118,6 +118,20 @@ def test_waiting_jobs_count_and_leave_room_when_they_are_deleted(serving: Any, c
         wait_for(lambda: before == STORED.size)
 
 
+@pytest.mark.bound("--max-disk")
+def test_results_that_are_kept_are_bounded(serving: Any, silence: Path) -> None:
+    with serving(max_disk=LIMIT) as server, server.client() as client:
+        store = server.app.state.jobs.store
+        jobs = [store.add(client="a", name="n", fields={}, upload=None, url="http://x", webhook=None) for _ in range(2)]
+        for job in jobs:
+            store.finish(job.id, result=json.dumps({"text": "x" * LARGE}))
+        refused = client.post("/v1/jobs", files={"file": silence.read_bytes()})
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "60")
+        assert list(store.recordings.glob("job_*")) == []
+        store.remove(jobs[0].id)
+        assert client.post("/v1/jobs", files={"file": silence.read_bytes()}).status_code == 202
+
+
 def test_jobs_of_an_earlier_server_count(tmp_path: Path) -> None:
     before = STORED.size
     for kept in (0, 1000):
