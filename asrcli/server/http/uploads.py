@@ -11,11 +11,10 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, BinaryIO
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
-import anyio.to_thread
 import python_multipart as multipart
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
@@ -24,9 +23,9 @@ from starlette.types import Message
 
 from asrcli.server.bounds import LINGER, MAX_FIELD, MAX_FIELDS, MAX_PART_HEADER, MAX_PARTS, MAX_URL_FIELDS
 from asrcli.server.errors import RequestError, SlowClientError, TooLargeError, UnavailableError
+from asrcli.server.http.upload_sink import Upload, UploadSink
 from asrcli.server.http.values import is_sent
 from asrcli.server.http.workspaces import Workspace
-from asrcli.storage.atomic import disk_errors, private
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -35,19 +34,7 @@ if TYPE_CHECKING:
 _FILE_FIELDS = frozenset({"file", "files", "audio", "audio_file"})
 #: fields that hold recordings as data URLs
 _CLIPS = "known_speaker_references"
-#: bytes collected before a thread writes them
-_BLOCK = 1 << 18
 _UNPRINTABLE = re.compile(r"[^\w .,()\[\]@+=~-]")
-
-
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """A file on disk."""
-
-    path: Path
-    #: the client's file name, safe to display
-    name: str
-    size: int
 
 
 @dataclass(slots=True)
@@ -124,7 +111,7 @@ async def save_body(request: Request, workspace: Workspace, limit: int) -> Uploa
     """A raw body as a file. Raises TooLargeError or ClientDisconnect: as `capped`; DiskFullError or OutputError: it
     cannot be kept.
     """
-    sink = _UploadSink(workspace.new_file(), "body")
+    sink = UploadSink(workspace.new_file(), "body")
     try:
         async for piece in capped(request, limit):
             workspace.store(len(piece))
@@ -167,7 +154,7 @@ async def read_form(request: Request, workspace: Workspace, limit: int) -> Form:
 
 async def save_bytes(data: bytes, workspace: Workspace, name: str = "audio") -> Upload:
     """Bytes as a file. Raises DiskFullError or OutputError: it cannot be kept."""
-    sink = _UploadSink(workspace.new_file(), name)
+    sink = UploadSink(workspace.new_file(), name)
     try:
         workspace.store(len(data))
         sink.add(data)
@@ -197,51 +184,6 @@ def _check_size(name: str, size: int) -> None:
         raise TooLargeError(f"The field `{name[:100]}` is larger than {MAX_FIELD >> 20} MiB.", param=name[:100])
 
 
-class _UploadSink:
-    """A file being written: pieces gather in memory, threads write them."""
-
-    def __init__(self, path: Path, name: str) -> None:
-        self.path, self.name, self.size = path, name, 0
-        self._gathered: list[bytes] = []
-        self._held = 0
-        self._handle: BinaryIO | None = None
-        #: whether nothing more is added, and whether all of it is on the disk
-        self.ended = self._finished = False
-
-    def add(self, data: bytes) -> None:
-        self._gathered.append(data)
-        self._held += len(data)
-        self.size += len(data)
-
-    async def relieve(self) -> None:
-        if self.ended:  # else the files of a form, small as they may be, are in memory until the last has arrived
-            await self.finish()
-        elif self._held >= _BLOCK:
-            await anyio.to_thread.run_sync(self._write)
-
-    async def finish(self) -> Upload:
-        if not self._finished:
-            await anyio.to_thread.run_sync(self._finish)
-            self._finished = True
-        return Upload(self.path, self.name, self.size)
-
-    def _write(self) -> None:
-        with disk_errors(self.path.parent):
-            if self._handle is None:
-                self._handle = open(self.path, "xb", opener=private)  # noqa: SIM115 -- held open
-            self._handle.writelines(self._gathered)
-        self._gathered, self._held = [], 0
-
-    def _finish(self) -> None:
-        self._write()
-        self.close()
-
-    def close(self) -> None:
-        if self._handle is not None:
-            with disk_errors(self.path.parent):  # it may have to write
-                self._handle.close()
-
-
 class _MultipartReader:
     """python-multipart's callbacks: fields to memory, files to sinks."""
 
@@ -251,10 +193,10 @@ class _MultipartReader:
         self._header = self._value = self._disposition = b""
         self._name = ""
         self._text: bytearray | None = None
-        self._sink: _UploadSink | None = None
-        self._sinks: list[tuple[str, _UploadSink]] = []
+        self._sink: UploadSink | None = None
+        self._sinks: list[tuple[str, UploadSink]] = []
         #: of those, the ones that are not on the disk
-        self._open: list[_UploadSink] = []
+        self._open: list[UploadSink] = []
         self._parts = self._fields_size = 0
         self._complete = False
         #: the end of what was received before the first boundary; None: the boundary was received
@@ -332,7 +274,7 @@ class _MultipartReader:
         self._name = options.get(b"name", b"").decode("utf-8", "replace")
         if b"filename" in options or self._name in _FILE_FIELDS:
             shown = shown_name(options.get(b"filename", b"").decode("utf-8", "replace"))
-            self._sink = _UploadSink(self._workspace.new_file(), shown)
+            self._sink = UploadSink(self._workspace.new_file(), shown)
             self._sinks.append((self._name, self._sink))
             self._open.append(self._sink)
         else:

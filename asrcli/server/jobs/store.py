@@ -18,10 +18,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from asrcli.errors import DiskFullError, OutputError
-from asrcli.server.bounds import MAX_WAITING_JOBS
-from asrcli.server.errors import BusyError, NotFoundError
+from asrcli.errors import OutputError
+from asrcli.server.errors import NotFoundError
 from asrcli.server.http.workspaces import STORED
+from asrcli.server.jobs.database import database_errors, refuse_if_full
 from asrcli.server.jobs.folder import (
     adopt_recordings,
     create_folder,
@@ -115,7 +115,7 @@ class JobStore:
             open(self._path, "ab", opener=private).close()  # SQLite would create it with the umask
             self._database = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
             self._database.row_factory = sqlite3.Row
-            with _database_errors(self._path):
+            with database_errors(self._path):
                 self._prepare()
             self._path.chmod(0o600)
             wanted = self._recover()
@@ -162,7 +162,7 @@ class JobStore:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, _database_errors(self._path):
+        with self._lock, database_errors(self._path):
             self._database.execute("BEGIN IMMEDIATE")
             try:
                 yield self._database
@@ -172,7 +172,7 @@ class JobStore:
                     self._database.execute("ROLLBACK")
 
     def _select(self, where: str, *values: object) -> list[sqlite3.Row]:
-        with self._lock, _database_errors(self._path):
+        with self._lock, database_errors(self._path):
             return self._database.execute(f"SELECT {_COLUMNS} FROM jobs WHERE {where}", values).fetchall()  # noqa: S608 -- constants
 
     async def run(self, work: Callable[..., _Result], *values: Any, **named: Any) -> _Result:
@@ -197,7 +197,7 @@ class JobStore:
             sync(self.recordings)
         try:
             with self._transaction() as database:
-                _refuse_if_full(database, self._max_disk)
+                refuse_if_full(database, self._max_disk)
                 database.execute(
                     "INSERT INTO jobs (id, state, created, client, name, url, fields, webhook)"
                     " VALUES (?, 'queued', ?, ?, ?, ?, ?, ?)",
@@ -250,7 +250,7 @@ class JobStore:
             start += len(piece)
 
     def _piece(self, job_id: str, start: int) -> bytes:
-        with self._lock, _database_errors(self._path):
+        with self._lock, database_errors(self._path):
             row = self._database.execute("SELECT rowid FROM jobs WHERE id = ?", (job_id,)).fetchone()
             if row is None:
                 raise NotFoundError("The job was deleted.", param="job_id")
@@ -320,31 +320,6 @@ class JobStore:
         self._threads.shutdown(wait=False, cancel_futures=True)
         STORED.remove(sum(self._sizes.values()))
         self._sizes = {}
-
-
-@contextmanager
-def _database_errors(path: Path) -> Iterator[None]:
-    """Map SQLite's errors to ours."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorname", "").startswith("SQLITE_FULL"):
-            raise DiskFullError(f"No space left for {path}.", "Free some space.") from error
-        raise OutputError(
-            f"The job database {path} cannot be used: {error}.", "Restore or remove it, or choose another --data-dir."
-        ) from error
-
-
-def _refuse_if_full(database: sqlite3.Connection, max_disk: float) -> None:
-    names = ("page_count", "freelist_count", "page_size")
-    pages, free, size = (database.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
-    if (pages - free) * size > max_disk:
-        raise BusyError(
-            "The server stores too many results of jobs.", "Delete some, or try again later.", retry_after=60
-        )
-    (waiting,) = database.execute("SELECT count(*) FROM jobs WHERE state = 'queued'").fetchone()
-    if waiting >= MAX_WAITING_JOBS:
-        raise BusyError("Too many jobs are waiting.", "Try again later.", retry_after=60)
 
 
 def _job(row: sqlite3.Row) -> StoredJob:

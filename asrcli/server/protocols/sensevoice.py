@@ -17,7 +17,8 @@ from asrcli.options import RecognitionOptions, TranscribeOptions
 from asrcli.server.bounds import MAX_JSON
 from asrcli.server.errors import Problem, RequestError, problem_of
 from asrcli.server.http.json_text import json_response
-from asrcli.server.http.uploads import Upload, read_form, save_body, save_bytes
+from asrcli.server.http.upload_sink import Upload
+from asrcli.server.http.uploads import read_form, save_body, save_bytes
 from asrcli.server.http.values import decode_base64, flag
 from asrcli.server.http.workspaces import Workspace
 from asrcli.server.protocols import whisper_webservice

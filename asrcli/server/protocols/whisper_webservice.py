@@ -25,7 +25,8 @@ from asrcli.options import (
 from asrcli.options.readers import MAX_TEXT
 from asrcli.server.errors import Problem, RequestError
 from asrcli.server.http.json_text import json_text
-from asrcli.server.http.uploads import Upload, read_form
+from asrcli.server.http.upload_sink import Upload
+from asrcli.server.http.uploads import read_form
 from asrcli.server.http.values import flag, is_sent, language, number
 from asrcli.server.protocols.openai.replies import form_of, segment_bodies
 from asrcli.server.recognition.replies import running_text, warned

@@ -26,7 +26,8 @@ from asrcli.server.errors import ForbiddenError, RequestError, TooLargeError, Un
 from asrcli.server.http.admission import Admission, Admitted
 from asrcli.server.http.monitoring import Metrics
 from asrcli.server.http.outside_calls import OutsideCalls
-from asrcli.server.http.uploads import Upload, shown_name
+from asrcli.server.http.upload_sink import Upload
+from asrcli.server.http.uploads import shown_name
 from asrcli.server.http.workspaces import Workspace
 from asrcli.server.logs import add_fields
 from asrcli.server.recognition.model_pool import ModelPool

@@ -16,7 +16,7 @@ import pytest
 from websockets.sync.client import connect
 
 from asrcli.errors import DiskFullError
-from asrcli.server.http.uploads import _UploadSink
+from asrcli.server.http.upload_sink import UploadSink
 from asrcli.server.http.workspaces import STORED, Workspace
 from asrcli.server.jobs.store import JobStore
 from asrcli.server.live.recording import SessionRecording
@@ -177,7 +177,7 @@ def test_a_disk_that_is_full_when_a_session_ends(server: Running, pieces: int) -
 def test_a_disk_that_is_full_when_an_upload_ends(tmp_path: Path) -> None:
     async def save() -> None:
         async with Workspace(tmp_path) as workspace:
-            sink = _UploadSink(workspace.new_file(), "a")
+            sink = UploadSink(workspace.new_file(), "a")
             try:
                 for _ in range(3):
                     sink.add(bytes(3000))

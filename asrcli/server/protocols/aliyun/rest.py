@@ -18,7 +18,8 @@ from asrcli import __version__
 from asrcli.options import AudioOptions, RawFormat, RecognitionOptions, SpeakerOptions, TranscribeOptions
 from asrcli.server.errors import Problem, RequestError
 from asrcli.server.http.json_text import json_response
-from asrcli.server.http.uploads import Upload, read_form, save_body
+from asrcli.server.http.upload_sink import Upload
+from asrcli.server.http.uploads import read_form, save_body
 from asrcli.server.http.workspaces import Workspace
 from asrcli.server.protocols.aliyun.common import (
     SUCCESS,

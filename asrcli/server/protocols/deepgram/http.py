@@ -9,7 +9,8 @@ from asrcli.options import AudioOptions, RawFormat, SpeakerOptions, TextOptions,
 from asrcli.server.bounds import MAX_TEXT_FRAME
 from asrcli.server.errors import RequestError
 from asrcli.server.http.json_text import json_response, read_object
-from asrcli.server.http.uploads import Upload, capped, save_body
+from asrcli.server.http.upload_sink import Upload
+from asrcli.server.http.uploads import capped, save_body
 from asrcli.server.http.workspaces import Workspace
 from asrcli.server.protocols.deepgram.fields import ListenFields, alternative, metadata, model_info
 from asrcli.server.protocols.websocket_frames import LISTEN_QUERY

@@ -9,7 +9,8 @@ from starlette.responses import Response
 from asrcli.options import RecognitionOptions, SpeakerOptions, TranscribeOptions
 from asrcli.server.errors import RequestError
 from asrcli.server.http.json_text import json_response
-from asrcli.server.http.uploads import Form, Upload, read_form
+from asrcli.server.http.upload_sink import Upload
+from asrcli.server.http.uploads import Form, read_form
 from asrcli.server.http.values import flag, parsed_hotwords
 from asrcli.server.protocols.openai.replies import form_of
 from asrcli.server.recognition.replies import running_text, warned
