@@ -33,8 +33,8 @@ MAX_FIRST_MESSAGE, FIRST_MESSAGE_TIMEOUT = 16 << 10, 10.0
 MAX_MESSAGES = 192 << 20
 #: bytes of the first line of a Wyoming event, of its data, and of its payload, which is not kept
 MAX_WYOMING_HEAD, MAX_WYOMING_DATA, MAX_WYOMING_PAYLOAD = 64 << 10, 256 << 10, 16 << 20
-#: seconds in which `LEAST_SENT` bytes of an incomplete WebSocket message, or form with as many bytes of fields, must
-#: arrive
+#: seconds in which `LEAST_SENT` bytes of an incomplete WebSocket message, of a form with as many bytes of fields, or of
+#: a body whose place is needed must arrive
 MESSAGE_TIMEOUT, LEAST_SENT = 30.0, 256 << 10
 #: bytes of a request's head
 MAX_HEAD = 16 << 10
@@ -78,6 +78,7 @@ def table() -> list[tuple[str, str]]:
         ("form fields of a request; 413", _size(MAX_FIELDS)),
         ("form fields of all requests; 429", _size(MAX_ALL_FIELDS)),
         (f"the rest of a form with {_size(LEAST_SENT)} of fields; 408", pace),
+        ("an upload while others find no place; 408", pace),
         ("the Content-Type of a form; 400 or the protocol's error", _size(MAX_PART_HEADER)),
         ("parts of a form; 400", parts),
         ("JSON with base64; its `code` 1", f"{_size(MAX_JSON)}, {MAX_IN_MEMORY} in memory at a time"),

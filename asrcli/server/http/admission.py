@@ -7,6 +7,7 @@ with the chunks of the workers alone, the engine's batches would not be full.
 
 import asyncio
 import threading
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
-from asrcli.server.bounds import MAX_AWAITED
+from asrcli.server.bounds import LEAST_SENT, MAX_AWAITED, MESSAGE_TIMEOUT
 from asrcli.server.errors import BusyError, TookTooLongError
 
 Result = TypeVar("Result")
@@ -50,6 +51,28 @@ class Admitted:
 Work = Callable[[Admitted], Result]
 
 
+class Arrival:
+    """A body while it is received."""
+
+    def __init__(self) -> None:
+        #: whether another one has got its place
+        self.replaced = False
+        self._since, self._size, self._was_slow = time.monotonic(), 0, False
+
+    def add(self, size: int) -> None:
+        """Count bytes that were received."""
+        self._size += size
+        if time.monotonic() - self._since >= MESSAGE_TIMEOUT:
+            self._was_slow = self._size < LEAST_SENT
+            self._since, self._size = time.monotonic(), 0
+
+    @property
+    def slow(self) -> bool:
+        """Whether less than `LEAST_SENT` bytes were received in the last `MESSAGE_TIMEOUT` seconds."""
+        over = time.monotonic() - self._since >= MESSAGE_TIMEOUT
+        return self._size < LEAST_SENT if over else self._was_slow
+
+
 class Admission:
     """Admits `workers` requests at a time while `max_queue` wait. One a server; used on the event loop."""
 
@@ -58,7 +81,8 @@ class Admission:
 
     def __init__(self, workers: int, max_queue: int) -> None:
         self._workers = workers
-        self._receiving = 0
+        #: the bodies that are being received, the oldest first
+        self._arrivals: dict[Arrival, None] = {}
         self._max_queue = max_queue
         self._waiting: OrderedDict[str, deque[Admitted]] = OrderedDict()
         most = max(workers, self.MOST_WORKERS)
@@ -87,18 +111,30 @@ class Admission:
         if self.full:
             raise BusyError("The server is busy: its queue is full.", "Try again later.", retry_after=_RETRY_AFTER)
 
+    @property
+    def receiving(self) -> int:
+        """Bodies that are being received."""
+        return len(self._arrivals)
+
     @contextmanager
-    def receiving(self) -> Iterator[None]:
-        """Hold a place for a body while it is received. Raises BusyError: as many bodies are being received as could be
-        run or queued.
+    def receive(self) -> Iterator[Arrival]:
+        """Hold a place for a body while it is received; if there is none, take that of one that arrives slowly. Raises
+        BusyError: as many bodies are being received as could be run or queued.
         """
-        if self._receiving >= self._workers + self._max_queue:
-            raise BusyError("The server receives too many recordings.", "Try again later.", retry_after=_RETRY_AFTER)
-        self._receiving += 1
+        if len(self._arrivals) >= self._workers + self._max_queue:
+            slow = next((arrival for arrival in self._arrivals if arrival.slow), None)
+            if slow is None:
+                raise BusyError(
+                    "The server receives too many recordings.", "Try again later.", retry_after=_RETRY_AFTER
+                )
+            slow.replaced = True
+            del self._arrivals[slow]
+        arrival = Arrival()
+        self._arrivals[arrival] = None
         try:
-            yield
+            yield arrival
         finally:
-            self._receiving -= 1
+            self._arrivals.pop(arrival, None)
 
     async def run(self, client: str, work: Work[Result], *, timeout: float = 0.0) -> Result:
         """Run `work` in a thread when a worker is free for its client: clients take turns, however many requests each

@@ -23,6 +23,7 @@ from starlette.types import Message
 
 from asrcli.server.bounds import LINGER, MAX_FIELD, MAX_FIELDS, MAX_PART_HEADER, MAX_PARTS, MAX_URL_FIELDS
 from asrcli.server.errors import RequestError, SlowClientError, TooLargeError, UnavailableError
+from asrcli.server.http.admission import Arrival
 from asrcli.server.http.upload_sink import Upload, UploadSink
 from asrcli.server.http.values import is_sent
 from asrcli.server.http.workspaces import Workspace
@@ -65,21 +66,23 @@ def shown_name(filename: str, default: str = "audio") -> str:
 
 async def capped(request: Request, limit: int) -> AsyncIterator[bytes]:
     """The body's pieces. Raises TooLargeError: more than `limit` bytes are announced or received; SlowClientError:
-    nothing is received for `idle_timeout` seconds, or `request_timeout` is over; UnavailableError: nothing is received
-    while the server ends; BusyError: too many bodies are being received; ClientDisconnect: the client has left.
+    nothing is received for `idle_timeout` seconds, `request_timeout` is over, or little is received and another body
+    needs the place; UnavailableError: nothing is received while the server ends; BusyError: too many bodies are being
+    received; ClientDisconnect: the client has left.
     """
     if (announced := request.headers.get("content-length", "")).isdecimal() and int(announced) > limit:
         raise _too_large(limit)
     total = 0
-    with request.app.state.admission.receiving():
-        async for piece in _timed(request):
+    with request.app.state.admission.receive() as arrival:
+        async for piece in _timed(request, arrival):
+            arrival.add(len(piece))
             total += len(piece)
             if total > limit:
                 raise _too_large(limit)
             yield piece
 
 
-async def _timed(request: Request) -> AsyncIterator[bytes]:
+async def _timed(request: Request, arrival: Arrival) -> AsyncIterator[bytes]:
     """The body's pieces, with timeouts: a client that sends a byte now and then must not keep its place."""
     settings = request.app.state.settings
     loop = asyncio.get_running_loop()
@@ -92,6 +95,8 @@ async def _timed(request: Request) -> AsyncIterator[bytes]:
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(min(loop.time() + LINGER, until)):
                     message = await request.receive()
+            if arrival.replaced:
+                raise SlowClientError("The body arrives too slowly while others wait.", "Send it again, faster.")
             if message is None and request.scope["state"].get("ending"):
                 raise UnavailableError("The server ends.", "Send the request again later.", retry_after=5)
             if message is None and loop.time() >= until:

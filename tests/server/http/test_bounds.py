@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from asrcli.server import bounds
-from asrcli.server.http import uvicorn_protocols, uvicorn_websocket, websocket, workspaces
+from asrcli.server.http import admission, uploads, uvicorn_protocols, uvicorn_websocket, websocket, workspaces
 from asrcli.server.recognition import transcription
 from tests.server.conftest import Running
 
@@ -63,7 +63,7 @@ def transcribe(client: httpx.Client, audio: Path, **fields: Any) -> httpx.Respon
 def test_uploads_under_way_are_bounded(serving: Callable[..., Any], cities: Path, path: str, kind: str) -> None:
     with serving(num_threads=1, max_queue=1) as server, server.client() as client, contextlib.ExitStack() as stack:
         lines = [stack.enter_context(start_upload(server, path, kind)) for _ in range(3)]
-        wait_for(lambda: server.app.state.admission._receiving == 3)
+        wait_for(lambda: server.app.state.admission.receiving == 3)
         refused = stack.enter_context(start_upload(server, path, kind))
         answer = refused.recv(4096)
         while path == "/asr" and b"\r\n\r\n{" not in answer:
@@ -76,15 +76,38 @@ def test_uploads_under_way_are_bounded(serving: Callable[..., Any], cities: Path
         assert client.get("/health").status_code == 200
         for line in lines:
             line.close()
-        wait_for(lambda: server.app.state.admission._receiving == 0)
+        wait_for(lambda: server.app.state.admission.receiving == 0)
         assert transcribe(client, cities).status_code == 200
+
+
+@pytest.mark.bound("an upload while others find no place; 408")
+@pytest.mark.parametrize("drips", [False, True])
+def test_slow_uploads_do_not_keep_others_out(
+    serving: Callable[..., Any], cities: Path, monkeypatch: pytest.MonkeyPatch, drips: bool
+) -> None:
+    monkeypatch.setattr(admission, "MESSAGE_TIMEOUT", 0.3)
+    monkeypatch.setattr(uploads, "LINGER", 0.1)
+    with serving(num_threads=1, max_queue=1) as server, server.client() as client, contextlib.ExitStack() as stack:
+        lines = [stack.enter_context(start_upload(server)) for _ in range(3)]
+        wait_for(lambda: server.app.state.admission.receiving == 3)
+        arrivals = list(server.app.state.admission._arrivals)
+        for _ in range(10 if drips else 0):
+            time.sleep(0.05)
+            for line in lines:
+                line.sendall(b"-")
+        wait_for(lambda: all(arrival.slow for arrival in arrivals))
+        assert server.app.state.admission.receiving == 3, "they are kept while there is room"
+        assert transcribe(client, cities).status_code == 200
+        assert lines[0].recv(100).startswith(b"HTTP/1.1 408 ")
+        wait_for(lambda: server.app.state.admission.receiving == 2)
+        assert [arrival.replaced for arrival in arrivals] == [True, False, False]
 
 
 def test_slow_json_bodies_do_not_block_others(serving: Callable[..., Any], cities: Path) -> None:
     with serving() as server, server.client() as client, contextlib.ExitStack() as stack:
         for _ in range(8):
             stack.enter_context(start_upload(server, "/asr", "application/json", b'{"wav": "'))
-        wait_for(lambda: server.app.state.admission._receiving == 8)
+        wait_for(lambda: server.app.state.admission.receiving == 8)
         body = {"wav": base64.b64encode(cities.read_bytes()).decode()}
         assert "best of times" in client.post("/asr", json=body).json()["res"].lower()
 
