@@ -16,6 +16,7 @@ import json
 import multiprocessing
 import tempfile
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -53,13 +54,12 @@ class Load:
 async def _load(url: str, audio: Path, wanted: Load, seconds: float) -> None:
     """Clients of all kinds until the time is over."""
     until = time.monotonic() + seconds
-    samples, rate = soundfile.read(audio, dtype="float32", always_2d=True)
-    resampler = Resampler(rate, 1)
-    speech = np.concatenate([resampler.push(samples.mean(axis=1, keepdims=True)), resampler.finish()])[:, 0]
+    speech, _ = soundfile.read(audio, dtype="float32")
+    served: Counter[int] = Counter()
 
     async def upload(client: httpx.AsyncClient) -> None:
         while time.monotonic() < until:
-            await upload_good(client, audio)
+            served[(await upload_good(client, audio)).status_code] += 1
 
     async def speak(number: int) -> None:
         part = shifted(speech, number / wanted.streams, seconds)
@@ -76,6 +76,9 @@ async def _load(url: str, audio: Path, wanted: Load, seconds: float) -> None:
         work = [*(upload(client) for _ in range(wanted.uploads)), *map(speak, range(wanted.streams))]
         work += [attack.run(until, wanted.hostile), render(client)]
         await asyncio.gather(*work)
+    if wanted.uploads and not served[200]:
+        raise SystemExit(f"no upload was served: {served}")
+    print(f"{served[200]} uploads, {served.total() - served[200]} refused", flush=True)
 
 
 def _run_load(*arguments: object) -> None:
@@ -121,11 +124,12 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as made:
         job = _long_result(Path(made) / "data")
+        audio = _as_samples(asked.audio, Path(made) / "reading.wav")
         with serving(Path(made), "--max-upload", str(MAX_UPLOAD >> 20)) as served:
             report("at rest", ask(served.url, 2))
             loads = [Load(asked.clients, 0, 0, ""), Load(asked.clients, asked.streams, asked.hostile, job)]
             for wanted in loads:
-                _measure(served.url, asked.audio, wanted, asked.seconds)
+                _measure(served.url, audio, wanted, asked.seconds)
 
 
 def _measure(url: str, audio: Path, wanted: Load, seconds: float) -> None:
@@ -138,6 +142,15 @@ def _measure(url: str, audio: Path, wanted: Load, seconds: float) -> None:
         load.join()
     finally:
         load.kill()
+
+
+def _as_samples(audio: Path, target: Path) -> Path:
+    """16 kHz and one channel: smaller than the largest upload."""
+    samples, rate = soundfile.read(audio, dtype="float32", always_2d=True)
+    resampler = Resampler(rate, 1)
+    speech = np.concatenate([resampler.push(samples.mean(axis=1, keepdims=True)), resampler.finish()])[:, 0]
+    soundfile.write(target, speech, RATE, subtype="PCM_16")
+    return target
 
 
 def _long_result(folder: Path) -> str:
