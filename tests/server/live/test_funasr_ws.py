@@ -90,9 +90,11 @@ def test_online_text_is_appended_and_never_taken_back(talk: Callable[..., Any], 
 
     async def story(client: Client) -> list[dict[str, Any]]:
         await client.send_json(first)
-        await client.speak(pcm(speech[: 16000 * 6]) + silence(1))
+        await client.play(pcm(speech[: 16000 * 3]))
+        growing = await client.hear()  # before the sentence ends, however slow the machine is
+        await client.play(pcm(speech[16000 * 3 : 16000 * 6]) + silence(1))
         await client.send_json(END)
-        return await client.hear_until(is_final)
+        return [growing, *await client.hear_until(is_final)]
 
     heard = talk("/", story)
     assert {message["mode"] for message in heard} == {"online"}
