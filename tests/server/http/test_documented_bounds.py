@@ -16,7 +16,8 @@ import httpx
 import pytest
 
 from asrcli.server import bounds
-from asrcli.server.jobs import store
+from asrcli.server.jobs import database
+from asrcli.server.jobs.store import JobStore
 from asrcli.server.protocols import sensevoice
 from tests.server.conftest import Running
 from tests.server.http.test_bounds import transcribe, wait_for
@@ -75,7 +76,7 @@ def test_json_bodies_in_memory_are_bounded(server: Running, silence: Path, monke
 def test_one_job_too_many_gets_429_and_leaves_nothing(
     server: Running, client: httpx.Client, cities: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "MAX_WAITING_JOBS", 0)
+    monkeypatch.setattr(database, "MAX_WAITING_JOBS", 0)
     answer = client.post("/v1/jobs", files={"file": cities.read_bytes()})
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "60")
     recordings = server.app.state.jobs.store.recordings
@@ -84,7 +85,7 @@ def test_one_job_too_many_gets_429_and_leaves_nothing(
 
 @pytest.mark.bound("--job-ttl")
 def test_results_are_deleted_after_their_time(serving: Callable[..., Any], tmp_path: Path) -> None:
-    jobs = store.JobStore(tmp_path)
+    jobs = JobStore(tmp_path)
     old, new = (
         jobs.add(client="a", name="n", fields={}, upload=None, url="http://x", webhook=None).id for _ in range(2)
     )
