@@ -22,6 +22,7 @@ NAMES = {
     "million": "time and memory of the plan and the resume of a million inputs",
     "startup": "`--help`, a clip of one second, the first words of three hours",
     "wer": "word errors on the recordings with references, through the program",
+    "reading": "CPU time of reading recordings, against that of an earlier commit",
     "levels": "word errors of quiet, offset, inverted and surround recordings",
     "chunks": "speed and word errors by the length of chunks, drawn",
     "make_dialogue": "the recordings in examples/",

@@ -33,6 +33,8 @@ _OFFSET = 0.02
 #: energy of the mix as a share of its channels' energies: 1 where they are unrelated, 0 where they cancel. Above the
 #: second figure the mix is used as it is, below the first channels are inverted.
 _CANCELLED, _KEPT = 0.3, 0.6
+#: the same, with a margin for rounding
+_WELL_KEPT = 0.61
 #: correlation from which on a channel counts as inverted
 _INVERTED = -0.3
 #: another channel becomes the reference of polarity where it has this many times the energy
@@ -78,7 +80,8 @@ class Conditioner:
         self._centre = fits.find("C") if self._mixing else -1
         self._centre_peak = 0.0
         #: samples not yet returned, a row for each channel and one for their mix
-        self._held = np.empty((self._count + self._mixing, 0), np.float32)
+        self._rows = self._count + self._mixing
+        self._held = np.empty((self._rows, 0), np.float32)
         #: the memory that holds them
         self._memory = self._held
         # A row for each window not yet returned and those before it that decide with it: sums since the stream's start
@@ -88,11 +91,14 @@ class Conditioner:
         self._notes = np.zeros((self._behind + 1, self._sums + 1 + self._count))
         self._measured = 0
         self._scale, self._reference = 1.0, 0
-        self._neutral = np.ones((1, 1)), np.zeros((1, self._count))
+        neutral = self._weights[None] if self._mixing else np.ones((1, 1))
+        self._neutral: tuple[_Floats, _Floats] = neutral, np.zeros((1, self._count))
         #: weights or scales, and offsets, at the end of what was returned
         self._last: tuple[_Floats, _Floats] | None = None
-        #: what was returned last had no offset, and nothing is mixed
-        self._unchanged = not self._mixing
+        #: what was returned last is within full scale
+        self.bounded = False
+        #: what was returned last had no offset, and was mixed by the usual weights, if at all
+        self._unchanged = True
         self._peak, self._stray, self._cancelled = 0.0, 0, 0.0
         self._clipped = self._samples = self._odd = 0
 
@@ -100,17 +106,21 @@ class Conditioner:
         """Take a block (samples, channels); returns what is ready, (samples, channels), good until the next call, which
         takes its memory: new memory for each block costs as much time as the work.
         """
-        chosen = block if self._choice is None else block[:, self._choice : self._choice + 1]
         before = self._held.shape[1]
-        if self._memory.shape[1] < before + len(block):
-            # In C order whatever the block's: the order of sums, and with it their rounding, depends on it.
-            room = max(before, (self._ahead + 1) * self._length)
-            self._memory = np.empty((len(self._held), room + max(len(block), self._length)), np.float32)
-        held = self._memory[:, : before + len(block)]
-        held[:, :before], held[: self._count, before:] = self._held, chosen.T
-        self._held = held
-        self._measure(held.shape[1] // self._length)
+        if block.base is not self._memory:
+            chosen = block if self._choice is None else block[:, self._choice : self._choice + 1]
+            self._make_room(len(block))
+            self._memory[: self._count, before : before + len(block)] = chosen.T
+        self._held = self._memory[:, : before + len(block)]
+        self._measure(self._held.shape[1] // self._length)
         return self._release(self._measured - self._ahead)
+
+    def room(self, count: int) -> Samples:
+        """Memory for the next block, (count, 1), of a recording with one channel: its start is pushed at no cost."""
+        assert self._rows == 1
+        before = self._held.shape[1]
+        self._make_room(count)
+        return self._memory[:, before : before + count].T
 
     def finish(self) -> Samples:
         """Returns the rest, (samples, channels)."""
@@ -141,6 +151,17 @@ class Conditioner:
             found.append(f"{self._odd} samples are no numbers (NaN or infinite) and were taken as silence")
         return found
 
+    def _make_room(self, count: int) -> None:
+        """Move what is held to the start of the memory, which then has room for `count` more samples."""
+        before = self._held.shape[1]
+        memory = self._memory
+        if memory.shape[1] < before + count:
+            # In C order whatever the block's: the order of sums, and with it their rounding, depends on it.
+            room = max(before, (self._ahead + 1) * self._length)
+            memory = np.empty((self._rows, room + max(count, self._length)), np.float32)
+        memory[:, :before] = self._held
+        self._memory, self._held = memory, memory[:, :before]
+
     def _measure(self, count: int, size: int = 0) -> None:
         """Note what later decides on the windows held, up to the `count`-th; they have `size` samples, or all."""
         first, size = self._measured, size or self._length
@@ -158,11 +179,16 @@ class Conditioner:
         notes[1:, self._sums] = scales
         if self._mixing:
             energies = _energy(channels).T
-            base = np.where(self._carries_more_than_bass(windows, energies)[:, None], self._with_bass, self._weights)
-            if self._equal:
+            base = self._weights
+            if self._count == 2 and self._equal:
+                np.add(channels[0], channels[1], out=windows[-1])
+                windows[-1] *= np.float32(0.5)
+            elif self._equal:
                 np.add.reduce(channels, axis=0, out=windows[-1])
                 windows[-1] *= np.float32(self._weights[0])
             else:
+                more = self._carries_more_than_bass(windows, energies)
+                base = np.where(more[:, None], self._with_bass, self._weights)
                 np.einsum("cni,nc->ni", channels, base.astype(np.float32), out=windows[-1])
             # Without the mean of each window, which is part of the offset.
             notes[1:, 1 + 2 * self._count : self._sums - 1] = energies - sums**2 / size
@@ -221,10 +247,12 @@ class Conditioner:
         if count <= 0:
             return np.empty((0, self.channels), np.float32)
         end, offsets = count * self._length, self._offsets(count)
-        if offsets is None and self._unchanged and self._scale == 1.0:
-            out = self._held[:, :end].T
+        if offsets is None and self._unchanged and self._scale == 1.0 and (not self._mixing or self._mixes_well(count)):
+            out = self._held[-self.channels :, :end].T
             self._last = self._neutral
+            self.bounded = self._peak <= 1.0 and self._rows <= 3
         else:
+            self.bounded = False
             out = self._conditioned(count, np.zeros((count, self._count)) if offsets is None else offsets)
         self._held, self._notes = self._held[:, end:], self._notes[count:]
         self._measured -= count
@@ -239,9 +267,9 @@ class Conditioner:
         last = self._last or (gains[:1], offsets[:1])
         gains, offsets = np.concatenate([last[0], gains]), np.concatenate([last[1], offsets])
         self._last = gains[-1:], offsets[-1:]
-        self._unchanged = not self._mixing and not offsets[-1].any()
         held = self._held[:, : count * self._length]
         plain = (gains == (self._weights if self._mixing else 1.0)).all(axis=1) & ~offsets.any(axis=1)
+        self._unchanged = bool(plain[-1]) if self._mixing else not offsets[-1].any()
         if not plain.all():
             odd = np.flatnonzero(~(plain[:-1] & plain[1:]))
             first, end = int(odd[0]), int(odd[-1]) + 1
@@ -266,6 +294,14 @@ class Conditioner:
         means, ranges = sums[:, 1 : 1 + self._count], sums[:, 1 + self._count : 1 + 2 * self._count]
         large = np.abs(means) > _OFFSET * ranges
         return np.where(large, means / sums[:, :1], 0.0) if large.any() else None
+
+    def _mixes_well(self, count: int) -> bool:
+        """Whether `_mix` certainly gives the same weights for all of the first windows."""
+        if not self._equal or self._centre >= 0:
+            return False
+        sums = self._around(_MIX_SPAN, self._mix_ahead, count)[:, 1 + 2 * self._count :]
+        separate = (sums[:, :-1] * self._weights**2).sum(axis=1)
+        return bool((sums[:, -1] >= _WELL_KEPT * separate).all())
 
     def _mix(self, count: int) -> _Floats:
         """The weight of each channel at the end of the first windows, shape (count, channels)."""

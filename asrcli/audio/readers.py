@@ -176,6 +176,8 @@ class SoundReader:
         self.info = AudioInfo(duration, self.rate, self.channels, self._format())
         self.claimed = duration
         self.warnings: list[str] = []
+        #: gives memory for that many samples of the only channel, in which the next block is returned
+        self.room: Callable[[int], Samples] | None = None
         self._position = 0
         self._buffer = np.empty((frames_at_a_time(self.rate, self.channels), self.channels), np.float32)
 
@@ -188,12 +190,12 @@ class SoundReader:
                 return self._position / self.rate
         # MP3 frames lean on earlier ones; decoding from the start is exact, and runs at some 1000 x real time.
         done = 0
-        while done < frames and (got := len(self._fill(min(frames - done, len(self._buffer))))):
+        while done < frames and (got := len(self._fill(self._buffer[: frames - done]))):
             done += got
         return done / self.rate
 
     def read(self) -> Samples:
-        block = self._fill(len(self._buffer))
+        block = self._fill(self.room(len(self._buffer)) if self.room else self._buffer)
         if not len(block) and self.claimed is not None and self._position / self.rate < self.claimed - _TOLERANCE:
             raise DamagedError  # libsndfile does not report when it loses its way
         return block
@@ -203,8 +205,7 @@ class SoundReader:
             self._file.close()
             os.close(self._descriptor)
 
-    def _fill(self, frames: int) -> Samples:
-        window: Samples = self._buffer[:frames]
+    def _fill(self, window: Samples) -> Samples:
         # An error within a block hides how much came before it; what was written is no longer NaN.
         window.fill(np.nan)
         try:

@@ -9,7 +9,7 @@ from typing import IO, Self
 import numpy as np
 
 from asrcli.audio.conditioning import Conditioner
-from asrcli.audio.readers import DamagedError, JoinedReader, Reader, SilentReader
+from asrcli.audio.readers import DamagedError, JoinedReader, Reader, SilentReader, SoundReader
 from asrcli.audio.resample import Resampler
 from asrcli.audio.types import SAMPLE_RATE, Samples
 from asrcli.errors import AsrcliError, AudioDecodeError, EmptyInputError, InputChangedError
@@ -89,6 +89,8 @@ class Stream(ClosableStream):
         self._conditioners: list[Conditioner] = []
         self._claimed: float | None = None
         self._started = False
+        #: the last block is within full scale
+        self._bounded = False
         self.offset = self._skip(options.start) if options.start else 0.0
         if self.offset < options.start - 1 / SAMPLE_RATE:
             raise self._nothing(max(self.offset, reader.claimed or 0.0))
@@ -107,7 +109,8 @@ class Stream(ClosableStream):
         for block in self._converted():
             piece = block if limit is None else block[: limit - self._given]
             for at in range(0, len(piece), SAMPLE_RATE):
-                part = np.clip(piece[at : at + SAMPLE_RATE], -1.0, 1.0)  # a copy: the memory is used again
+                part = piece[at : at + SAMPLE_RATE]  # of memory that is used again
+                part = part.copy() if self._bounded else np.clip(part, -1.0, 1.0)
                 self._given += len(part)
                 yield part
             if limit is not None and self._given >= limit:
@@ -164,6 +167,8 @@ class Stream(ClosableStream):
         conditioner = Conditioner(reader.rate, reader.channels, self._options.channels, reader.layout, live=self._live)
         self._conditioners.append(conditioner)
         resampler = Resampler(reader.rate, conditioner.channels)
+        if isinstance(reader, SoundReader) and reader.channels == 1:
+            reader.room = conditioner.room
         damage: DamagedError | None = None
         while damage is None:
             try:
@@ -174,8 +179,10 @@ class Stream(ClosableStream):
             if not len(native):
                 break
             block = resampler.push(conditioner.push(native))
+            self._bounded = conditioner.bounded and reader.rate == SAMPLE_RATE
             if len(block):
                 yield _as_channels(block, self.channels)
+        self._bounded = False
         for tail in (resampler.push(conditioner.finish()), resampler.finish()):
             if len(tail):
                 yield _as_channels(tail, self.channels)

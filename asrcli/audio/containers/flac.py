@@ -1,7 +1,8 @@
 """The frames of a FLAC file (RFC 9639): does its header count all of them, and were several files joined?"""
 
-import re
 from collections.abc import Callable
+
+import numpy as np
 
 #: gives up to `size` bytes from a position of the file: (size, position)
 Read = Callable[[int, int], bytes]
@@ -11,16 +12,27 @@ _WINDOW = 1 << 17
 _LONGEST_FRAME = 1 << 16
 #: first bytes: the marker, and the header of a STREAMINFO block (the last metadata block, or not)
 STARTS = (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22")
-_START = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
+
+_FIRST_PAIR = np.frombuffer(b"fL", np.uint16)[0]
 
 
 def parts(read: Read, size: int) -> list[tuple[int, int]]:
     """(start, end) of each FLAC file that was joined to this one, itself first."""
     starts, position = [0], 1
     while window := read(_WINDOW + 7, position):
-        starts += [position + found.start() for found in _START.finditer(window)]
+        starts += [position + at for at in _markers(window)]
         position += _WINDOW
     return list(zip(starts, [*starts[1:], size], strict=True))
+
+
+def _markers(window: bytes) -> list[int]:
+    """Positions of the first bytes of FLAC files."""
+    found = []
+    for shift in (0, 1):
+        # Comparing pairs of bytes is several times as fast as `bytes.find` and regular expressions.
+        pairs = np.frombuffer(window[shift:], _FIRST_PAIR.dtype, (len(window) - shift) // 2)
+        found += (2 * np.flatnonzero(pairs == _FIRST_PAIR) + shift).tolist()
+    return sorted(at for at in found if window[at : at + 8] in STARTS)
 
 
 def counts_all(read: Read, size: int) -> bool:

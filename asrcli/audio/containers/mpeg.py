@@ -14,6 +14,9 @@ _BITRATES = {
 }
 _RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
 _WINDOW = 1 << 17
+#: what a frame without sound starts with, after its side information; it ends this far behind the frame's start
+_XING = {b"Xing", b"Info"}
+_TAG_END = 40
 #: tags that the byte count of a Xing tag leaves out
 _SLACK = 8192
 #: more tags in a row than any writer makes
@@ -154,6 +157,9 @@ class _Walk:
         self._count = self._tags = 0
         self._seconds = 0.0
         self._form: tuple[int, int, bool] | None = None
+        # Of frames of this form: header -> bytes, where a Xing tag would be, seconds.
+        self._sizes: dict[bytes, int] = {}
+        self._tag, self._frame = 0, 0.0
         self._parts: list[tuple[int, int]] = []
 
     def run(self) -> Mp3Walk:
@@ -182,35 +188,44 @@ class _Walk:
 
     def _frames(self, window: bytes) -> tuple[int, bool]:
         """(bytes that are frames of the same form, whether something else follows within the window)."""
-        at, end = 0, len(window) - 4
-        count = self._count
+        # The last frame of a window is read with the next one: its Xing tag may not be there yet.
+        at, end = 0, len(window) - (_TAG_END if len(window) == _WINDOW else 4)
+        sizes, tag, count, uncounted = self._sizes, self._tag, self._count, self._count
+        stopped = False
         while at <= end:
-            frame = _header(window[at : at + 4])
-            if frame is None or not frame.size:
-                self._count = count
-                return at, True
-            if frame.form != self._form or window[at + frame.tag : at + frame.tag + 4] in {b"Xing", b"Info"}:
-                self._new_part(self._position + at, frame, window[at + frame.tag : at + frame.tag + 4])
-            self._bitrates.add(frame.bitrate)
-            self._seconds += frame.seconds
-            at += frame.size
+            word = window[at : at + 4]
+            size = sizes.get(word)
+            if size is None or window[at + tag : at + tag + 4] in _XING:
+                frame = _header(word)
+                stopped = frame is None or not frame.size
+                if frame is None or stopped:
+                    break
+                self._seconds += (count - uncounted) * self._frame
+                uncounted = count + self._start_of(frame, self._position + at, window[at:])
+                sizes, tag, size = self._sizes, self._tag, frame.size
+            at += size
             count += 1
+        self._seconds += (count - uncounted) * self._frame
         self._count = count
-        return at, False
+        return at, stopped
 
-    def _new_part(self, position: int, frame: Frame, tag: bytes) -> None:
-        if self._form is not None and position > self._start:
-            self._parts.append((self._start, position))
-            self._start = position
-        self._form = frame.form
-        if tag in {b"Xing", b"Info"}:
-            self._seconds -= frame.seconds
+    def _start_of(self, frame: Frame, position: int, data: bytes) -> bool:
+        """Take a frame with a new header, or with a tag; whether it is one that holds no sound."""
+        tagged = data[frame.tag : frame.tag + 4] in _XING
+        if frame.form != self._form or tagged:
+            if self._form is not None and position > self._start:
+                self._parts.append((self._start, position))
+                self._start = position
+            self._form, self._tag, self._frame, self._sizes = frame.form, frame.tag, frame.seconds, {}
+        self._sizes[data[:4]] = frame.size
+        self._bitrates.add(frame.bitrate)
+        return tagged
 
     def _close(self) -> None:
         if self._position > self._start:
             self._parts.append((self._start, self._position))
             self._start = self._position
-        self._form = None
+        self._form, self._sizes = None, {}
 
 
 def layer3_frame(data: bytes, at: int) -> int:
@@ -222,7 +237,7 @@ def layer3_frame(data: bytes, at: int) -> int:
 def _xing(head: bytes, first: Frame) -> tuple[int | None, int | None]:
     """(frames, bytes) that a Xing or Info tag claims."""
     count, claimed, at = None, None, first.tag
-    if head[at : at + 4] in {b"Xing", b"Info"}:
+    if head[at : at + 4] in _XING:
         flags = int.from_bytes(head[at + 4 : at + 8], "big")
         at += 8
         if flags & 1:

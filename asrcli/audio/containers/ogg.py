@@ -7,6 +7,8 @@ from dataclasses import dataclass
 #: bits of a page's type
 _CONTINUED, _FIRST, _LAST = 1, 2, 4
 _HEADER = 27
+#: bytes that are read at once
+_WINDOW = 1 << 18
 #: bytes of a page at most
 _LONGEST_PAGE = _HEADER + 255 + 255 * 255
 #: seconds by which a page may be longer than its packets
@@ -34,7 +36,16 @@ def walk(read: Callable[[int, int], bytes]) -> OggPages:
     starts: list[int] = [0]
     serials: dict[bytes, int] = {}
     clock = _Clock(b"")
-    while len(page := read(_LONGEST_PAGE, position)) > _HEADER:
+    window, start = b"", 0
+    while True:
+        if position + _LONGEST_PAGE > start + len(window):
+            window, start = read(_WINDOW, position), position
+        at = position - start
+        if len(window) - at <= _HEADER:
+            break
+        body = at + _HEADER + window[at + 26]
+        length = body - at + sum(window[at + _HEADER : body])
+        page = window[at : at + length]
         if page[:4] != b"OggS":
             return OggPages(plain=False, ended=False, parts=((0, position),) if len(starts) == 1 else ())
         kind, serial, number = page[5], page[14:18], int.from_bytes(page[18:22], "little")
@@ -48,8 +59,7 @@ def walk(read: Callable[[int, int], bytes]) -> OggPages:
         plain = plain and number == serials.get(serial, number - 1 if opening else -2) + 1
         serials[serial] = number
         plain = plain and len(serials) == 1
-        length = _HEADER + page[26] + sum(page[_HEADER : _HEADER + page[26]])
-        plain = plain and (len(page) < length or _is_sound(page[:length]))
+        plain = plain and (len(page) < length or _is_sound(page))
         position += length
     whole = bool(read(1, position - 1)) if position else False
     parts = tuple(zip(starts, [*starts[1:], position], strict=True))
